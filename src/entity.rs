@@ -1,0 +1,279 @@
+//! The entity envelope: the fields that the engine owns, read from and written around the app's raw
+//! JSON without building a tree.
+//!
+//! A stored body is the app's object with `createdAt` and `modifiedAt`. What an app reads is that
+//! body with the authoritative `id`, `userId`, `version` and `isDeleted` put in at its end: where a
+//! key stands twice, `JSON.parse` keeps the last, so a body can never contradict its envelope.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::{Code, Error, Result};
+use crate::protocol::MAX_ENTITY_BYTES;
+
+/// The longest id, in bytes of UTF-8.
+pub const MAX_ID_BYTES: usize = 512;
+
+/// An entity type and an id: what a row is known by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The entity type, as the config names it.
+    pub entity: String,
+    /// The id.
+    pub id: String,
+}
+
+impl Key {
+    /// Names a row.
+    #[must_use]
+    pub fn new(entity: &str, id: &str) -> Self {
+        Self { entity: entity.to_owned(), id: id.to_owned() }
+    }
+}
+
+/// Checks an entity id or a user id: 1 to 512 bytes, no control characters.
+///
+/// # Errors
+/// [`Code::InvalidArgument`] saying which rule was broken.
+pub fn check_id(id: &str) -> Result<()> {
+    let wrong = if id.is_empty() {
+        "An id must not be empty."
+    } else if id.len() > MAX_ID_BYTES {
+        "An id must not be longer than 512 bytes."
+    } else if id.chars().any(char::is_control) {
+        "An id must not have control characters."
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::InvalidArgument, wrong))
+}
+
+/// Checks the name of an entity type: an id of at most 128 bytes.
+///
+/// # Errors
+/// [`Code::InvalidArgument`] saying which rule was broken.
+pub fn check_name(name: &str) -> Result<()> {
+    check_id(name)?;
+    if name.len() > 128 {
+        return Err(Error::new(Code::InvalidArgument, "The name of an entity type must not be longer than 128 bytes."));
+    }
+    Ok(())
+}
+
+/// A JSON object as its keys and the raw text of their values, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Fields<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// [`Code::InvalidEntity`] where the text is not a JSON object.
+    pub fn parse(json: &'a str) -> Result<Self> {
+        serde_json::from_str(json)
+            .map_err(|cause| Error::new(Code::InvalidEntity, "An entity must be a JSON object.").caused_by(cause))
+    }
+
+    /// The raw value of a key; the last one where it stands twice, as `JSON.parse` has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(k, _)| k == key).map(|(_, v)| *v)
+    }
+
+    /// Writes the object, without white space around the values.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut out = String::with_capacity(self.0.iter().fold(2_usize, |n, (k, v)| n.saturating_add(k.len()).saturating_add(v.get().len()).saturating_add(4)));
+        out.push('{');
+        for (key, value) in &self.0 {
+            push_field(&mut out, key, value.get());
+        }
+        out.push('}');
+        out
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        /// A key, borrowed where it has no escapes.
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct FieldName<'a>(#[serde(borrow)] Cow<'a, str>);
+        impl<'de> Visitor<'de> for Object {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some((FieldName(key), value)) = map.next_entry::<FieldName<'de>, &'de RawValue>()? {
+                    fields.push((key, value));
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Object).map(Fields)
+    }
+}
+
+/// Appends `"key":value` to an object under construction, with a comma where one is needed.
+pub fn push_field(out: &mut String, key: &str, raw: &str) {
+    if !out.ends_with('{') {
+        out.push(',');
+    }
+    push_string(out, key);
+    out.push(':');
+    out.push_str(raw);
+}
+
+/// Appends a JSON string.
+pub fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c < ' ' => {
+                const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+                let code = c as usize;
+                out.push_str("\\u00");
+                out.extend(HEX.get(code >> 4));
+                out.extend(HEX.get(code & 15));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// What a draft said of the fields that the engine owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The id, where the app chose one.
+    pub id: Option<String>,
+    /// The user, where the app named one.
+    pub user_id: Option<String>,
+    /// The version that the app had read; the engine only checks its type.
+    pub version: Option<u64>,
+    /// The body to store: the app's fields, `createdAt` and `modifiedAt`.
+    pub body: String,
+    /// The names of the app's own fields, in order.
+    pub fields: Vec<String>,
+}
+
+/// Reads a draft or an entity that came from the app, checks the fields that the engine owns, and
+/// builds the body to store.
+///
+/// `created_at` is kept from the draft where it has one; `modified_at` is set to `now`, unless the
+/// draft is new and brings one of its own.
+///
+/// # Errors
+/// [`Code::InvalidEntity`], naming the field and the fix.
+pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>) -> Result<Draft> {
+    if json.len() > MAX_ENTITY_BYTES {
+        return Err(Error::new(
+            Code::InvalidEntity,
+            format!("The entity is {} bytes of JSON; the most is {MAX_ENTITY_BYTES}. Keep large values elsewhere and store a reference.", json.len()),
+        ));
+    }
+    let fields = Fields::parse(json)?;
+    let mut draft = Draft { id: None, user_id: None, version: None, body: String::new(), fields: Vec::new() };
+    let mut created_at = None;
+    let mut body = String::with_capacity(json.len().saturating_add(80));
+    body.push('{');
+    for (key, raw) in &fields.0 {
+        match key.as_ref() {
+            "id" => draft.id = Some(text(raw, "id")?),
+            "userId" => draft.user_id = Some(text(raw, "userId")?),
+            "createdAt" => created_at = Some(time(raw, "createdAt")?),
+            "modifiedAt" => {
+                time(raw, "modifiedAt")?;
+            }
+            "version" => {
+                draft.version = Some(serde_json::from_str(raw.get()).ok().filter(|v| *v <= crate::protocol::MAX_VERSION).ok_or_else(|| {
+                    Error::new(Code::InvalidEntity, "`version` must be a whole number from 0 on; the server assigns it, so leave it as you read it.")
+                })?);
+            }
+            "isDeleted" => {
+                let deleted: bool = serde_json::from_str(raw.get())
+                    .map_err(|_| Error::new(Code::InvalidEntity, "`isDeleted` must be true or false; leave it out of a draft."))?;
+                if deleted {
+                    return Err(Error::new(Code::InvalidEntity, "`isDeleted` cannot be set by a write; call `delete(id)` instead."));
+                }
+            }
+            _ => {
+                push_field(&mut body, key, raw.get());
+                draft.fields.push(key.to_string());
+            }
+        }
+    }
+    if let Some(id) = &draft.id {
+        check_id(id).map_err(|e| Error::new(Code::InvalidEntity, format!("`id`: {}", e.message())))?;
+    }
+    let mut quoted = String::new();
+    push_string(&mut quoted, existing_created_at.or(created_at.as_deref()).unwrap_or(now));
+    push_field(&mut body, "createdAt", &quoted);
+    quoted.clear();
+    push_string(&mut quoted, now);
+    push_field(&mut body, "modifiedAt", &quoted);
+    body.push('}');
+    draft.body = body;
+    Ok(draft)
+}
+
+fn text(raw: &RawValue, field: &str) -> Result<String> {
+    serde_json::from_str(raw.get())
+        .map_err(|_| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
+}
+
+fn time(raw: &RawValue, field: &str) -> Result<String> {
+    let value = text(raw, field)?;
+    if crate::time::parse(&value).is_none() {
+        return Err(Error::new(Code::InvalidEntity, format!("`{field}` must be an ISO 8601 UTC time such as 2026-01-31T12:00:00.000Z.")));
+    }
+    Ok(value)
+}
+
+/// The two times of a stored body; absent where the body has none or not as text.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Times {
+    /// When the entity was made.
+    pub created_at: Option<String>,
+    /// When it was last written; for display and for last-write-wins only.
+    pub modified_at: Option<String>,
+}
+
+/// Reads `createdAt` and `modifiedAt` of a body.
+#[must_use]
+pub fn times(body: &str) -> Times {
+    Fields::parse(body).map_or_else(
+        |_| Times::default(),
+        |fields| {
+            let get = |key| fields.get(key).and_then(|raw: &RawValue| serde_json::from_str(raw.get()).ok());
+            Times { created_at: get("createdAt"), modified_at: get("modifiedAt") }
+        },
+    )
+}
+
+/// Appends the entity as the app sees it: the body with its envelope at the end.
+pub fn push_entity(out: &mut String, body: &str, id: &str, user_id: &str, version: u64, deleted: bool) {
+    let open = body.trim_end().strip_suffix('}').unwrap_or("{");
+    out.push_str(open);
+    if !open.trim_end().ends_with('{') {
+        out.push(',');
+    }
+    out.push_str("\"id\":");
+    push_string(out, id);
+    out.push_str(",\"userId\":");
+    push_string(out, user_id);
+    out.push_str(",\"version\":");
+    out.push_str(&version.to_string());
+    out.push_str(if deleted { ",\"isDeleted\":true}" } else { ",\"isDeleted\":false}" });
+}

@@ -1,0 +1,51 @@
+//! The host port: what the engine asks of the place it runs in, apart from storage and network.
+
+use crate::error::Result;
+
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+
+/// A clock, dice, timers, a word on the network, locks and a channel between tabs.
+#[allow(async_fn_in_trait)] // One thread: futures need not be Send.
+pub trait Host {
+    /// Holds a lock until it is dropped.
+    type Guard;
+
+    /// Milliseconds since 1970, by a clock that may be wrong.
+    fn now_ms(&self) -> u64;
+
+    /// Milliseconds by a clock that never goes back; only differences mean something.
+    fn elapsed_ms(&self) -> u64;
+
+    /// Fills a buffer with random bytes.
+    fn random(&self, bytes: &mut [u8]);
+
+    /// Resolves after that many milliseconds.
+    async fn sleep(&self, ms: u64);
+
+    /// Whether the browser believes that there is a network.
+    fn is_online(&self) -> bool;
+
+    /// Takes the lock of that name if it is free now, over all tabs.
+    ///
+    /// # Errors
+    /// What the browser says; where it has no locks, the lock counts as taken.
+    async fn try_lock(&self, name: &str) -> Result<Option<Self::Guard>>;
+
+    /// Tells every other instance of this user's database, in this and other tabs, where its head is.
+    fn announce(&self, database: &str, head: u64);
+
+    /// Bytes used and allowed by the browser, where it tells.
+    async fn storage(&self) -> StorageEstimate;
+}
+
+/// What the browser says of this origin's storage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StorageEstimate {
+    /// Bytes in use.
+    pub usage: Option<u64>,
+    /// Bytes allowed.
+    pub quota: Option<u64>,
+    /// Whether the browser promised not to evict it.
+    pub persisted: bool,
+}

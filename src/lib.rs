@@ -1,0 +1,29 @@
+//! datum-sync: offline-first sync for web apps.
+//!
+//! Reading order: the types ([`entity`], [`operation`], [`protocol`], [`metadata`], [`status`],
+//! [`config`], [`error`]), the pure rules ([`replica`], [`conflict`]), the ports ([`store`],
+//! [`remote`], [`host`]), one cycle ([`sync`]), the facade ([`datum`]), and, in browsers, the
+//! JavaScript classes (`js`). `ARCHITECTURE.md` draws it.
+
+pub mod config;
+pub mod digest;
+pub mod entity;
+pub mod error;
+pub mod metadata;
+pub mod operation;
+pub mod protocol;
+pub mod status;
+pub mod time;
+
+pub mod conflict;
+pub mod replica;
+
+pub mod host;
+pub mod remote;
+pub mod store;
+
+pub mod datum;
+pub mod sync;
+
+#[cfg(target_arch = "wasm32")]
+pub mod js;

@@ -1,0 +1,79 @@
+//! The remote port: the app's backend, whatever carries the protocol to it.
+//!
+//! Replies come back as the bytes that arrived; `protocol` reads and checks them. Dropping a
+//! future must stop the request that it stands for.
+
+use crate::error::Result;
+use crate::protocol::{DeviceMetadata, PullRequest, PushRequest};
+
+#[cfg(target_arch = "wasm32")]
+pub mod custom;
+#[cfg(target_arch = "wasm32")]
+pub mod http;
+
+/// A backend. The user is the token's, or the app's adapter's; `user_id` tells an adapter for whom
+/// it is asked, and is never put into a request's body.
+#[allow(async_fn_in_trait)] // One thread: futures need not be Send.
+pub trait Remote {
+    /// One page of changes, as the bytes of a [`crate::protocol::PullPage`].
+    ///
+    /// # Errors
+    /// A code and a verdict: `unauthorized`, `forbidden`, `network`, `timeout`, `rateLimited`,
+    /// `serverError`, `protocol`, `clientOutdated`, `userMismatch`; a cursor that the remote does
+    /// not know any more is [`Pulled::CursorGone`], not an error.
+    async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled>;
+
+    /// Verdicts on operations, as the bytes of a [`crate::protocol::PushReply`].
+    ///
+    /// # Errors
+    /// As for `pull`; a batch that is too large is [`Pushed::TooLarge`], not an error.
+    async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed>;
+
+    /// Every device's metadata, as the bytes of a [`crate::protocol::MetadataReply`]; none where the
+    /// remote keeps none.
+    ///
+    /// # Errors
+    /// As for `pull`.
+    async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Stores this device's metadata. A remote that keeps none answers without an error.
+    ///
+    /// # Errors
+    /// As for `pull`.
+    async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()>;
+
+    /// Forgets every device's metadata of this user.
+    ///
+    /// # Errors
+    /// As for `pull`.
+    async fn clear_metadata(&self, user_id: &str) -> Result<()>;
+
+    /// Whether the remote can be reached and is well.
+    ///
+    /// # Errors
+    /// As for `pull`.
+    async fn health(&self) -> Result<bool>;
+}
+
+/// An answer to a pull.
+#[derive(Debug)]
+pub enum Pulled {
+    /// The page's bytes.
+    Page(Vec<u8>),
+    /// 410: the cursor is too old, of another epoch, or of another scope.
+    CursorGone,
+}
+
+/// An answer to a push.
+#[derive(Debug)]
+pub enum Pushed {
+    /// The reply's bytes, and how many bytes the request had.
+    Reply {
+        /// The reply.
+        bytes: Vec<u8>,
+        /// The size of the request's body.
+        sent: u64,
+    },
+    /// 413: send fewer at once.
+    TooLarge,
+}

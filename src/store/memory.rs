@@ -1,0 +1,94 @@
+//! The store in memory: the readable definition of what every store does, and what an app gets
+//! where the browser gives no storage. Clones share one log, as tabs share one database.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::error::{Code, Error, Result};
+use crate::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
+
+#[derive(Debug, Default)]
+struct Log {
+    records: BTreeMap<Seq, Rc<[u8]>>,
+    bodies: BTreeMap<BodyId, Rc<[u8]>>,
+    checkpoint: Seq,
+}
+
+/// One instance's handle on a shared log.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    log: Rc<RefCell<Log>>,
+    closed: Rc<std::cell::Cell<bool>>,
+}
+
+impl MemoryStore {
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A second instance on the same log, as another tab would open it.
+    #[must_use]
+    pub fn reopen(&self) -> Self {
+        Self { log: Rc::clone(&self.log), closed: Rc::default() }
+    }
+
+    fn open(&self) -> Result<&RefCell<Log>> {
+        if self.closed.get() {
+            return Err(Error::new(Code::Closed, "The store has been closed."));
+        }
+        Ok(&self.log)
+    }
+}
+
+impl Store for MemoryStore {
+    async fn load(&self) -> Result<Records> {
+        let log = self.open()?.borrow();
+        Ok(log.records.range(log.checkpoint..).map(|(seq, record)| (*seq, Rc::clone(record))).collect())
+    }
+
+    async fn tail(&self, after: Seq) -> Result<Tail> {
+        let log = self.open()?.borrow();
+        let records: Records = log.records.range(after.saturating_add(1)..).map(|(seq, record)| (*seq, Rc::clone(record))).collect();
+        if records.iter().any(|(_, record)| record.is_empty()) {
+            return Ok(Tail::Compacted);
+        }
+        Ok(Tail::Records(records))
+    }
+
+    async fn append(&self, append: Append, _: Durability) -> Result<(), AppendError> {
+        let mut log = self.open()?.borrow_mut();
+        if log.records.contains_key(&append.seq) {
+            return Err(AppendError::Stale);
+        }
+        log.bodies.extend(append.bodies);
+        if let Some(superseded) = append.checkpoint {
+            for seq in superseded.records {
+                log.records.insert(seq, Rc::from([]));
+            }
+            for id in superseded.bodies {
+                log.bodies.remove(&id);
+            }
+            log.checkpoint = append.seq;
+        }
+        log.records.insert(append.seq, append.record);
+        Ok(())
+    }
+
+    async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
+        let log = self.open()?.borrow();
+        Ok(ids.iter().map(|id| log.bodies.get(id).map(Rc::clone)).collect())
+    }
+
+    async fn wipe(&self) -> Result<()> {
+        *self.open()?.borrow_mut() = Log::default();
+        self.close();
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.closed.set(true);
+    }
+}
