@@ -73,8 +73,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// [`Code::InvalidEntity`] where the text is not a JSON object.
     pub fn parse(json: &'a str) -> Result<Self> {
-        serde_json::from_str(json)
-            .map_err(|cause| Error::new(Code::InvalidEntity, "An entity must be a JSON object.").caused_by(cause))
+        serde_json::from_str(json).map_err(|cause| Error::new(Code::InvalidEntity, "An entity must be a JSON object.").caused_by(cause))
     }
 
     /// The raw value of a key; the last one where it stands twice, as `JSON.parse` has it.
@@ -86,7 +85,9 @@ impl<'a> Fields<'a> {
     /// Writes the object, without white space around the values.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut out = String::with_capacity(self.0.iter().fold(2_usize, |n, (k, v)| n.saturating_add(k.len()).saturating_add(v.get().len()).saturating_add(4)));
+        let mut out = String::with_capacity(
+            self.0.iter().fold(2_usize, |n, (k, v)| n.saturating_add(k.len()).saturating_add(v.get().len()).saturating_add(4)),
+        );
         out.push('{');
         for (key, value) in &self.0 {
             push_field(&mut out, key, value.get());
@@ -180,7 +181,10 @@ pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>) -> 
     if json.len() > MAX_ENTITY_BYTES {
         return Err(Error::new(
             Code::InvalidEntity,
-            format!("The entity is {} bytes of JSON; the most is {MAX_ENTITY_BYTES}. Keep large values elsewhere and store a reference.", json.len()),
+            format!(
+                "The entity is {} bytes of JSON; the most is {MAX_ENTITY_BYTES}. Keep large values elsewhere and store a reference.",
+                json.len()
+            ),
         ));
     }
     let fields = Fields::parse(json)?;
@@ -197,9 +201,13 @@ pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>) -> 
                 time(raw, "modifiedAt")?;
             }
             "version" => {
-                draft.version = Some(serde_json::from_str(raw.get()).ok().filter(|v| *v <= crate::protocol::MAX_VERSION).ok_or_else(|| {
-                    Error::new(Code::InvalidEntity, "`version` must be a whole number from 0 on; the server assigns it, so leave it as you read it.")
-                })?);
+                draft.version =
+                    Some(serde_json::from_str(raw.get()).ok().filter(|v| *v <= crate::protocol::MAX_VERSION).ok_or_else(|| {
+                        Error::new(
+                            Code::InvalidEntity,
+                            "`version` must be a whole number from 0 on; the server assigns it, so leave it as you read it.",
+                        )
+                    })?);
             }
             "isDeleted" => {
                 let deleted: bool = serde_json::from_str(raw.get())
@@ -229,8 +237,7 @@ pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>) -> 
 }
 
 fn text(raw: &RawValue, field: &str) -> Result<String> {
-    serde_json::from_str(raw.get())
-        .map_err(|_| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
+    serde_json::from_str(raw.get()).map_err(|_| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
 }
 
 fn time(raw: &RawValue, field: &str) -> Result<String> {

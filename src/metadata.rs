@@ -131,11 +131,7 @@ pub fn merge_devices(user_id: &str, reply: &MetadataReply) -> Option<SyncMetadat
         last_successful_sync_time: last_successful,
         data_hash,
         device_id: Some(latest.device_id.clone()),
-        devices: reply
-            .devices
-            .iter()
-            .filter_map(|d| d.last_successful_sync_time.clone().map(|time| (d.device_id.clone(), time)))
-            .collect(),
+        devices: reply.devices.iter().filter_map(|d| d.last_successful_sync_time.clone().map(|time| (d.device_id.clone(), time))).collect(),
         device_count: reply.devices.len() as u64,
         custom_metadata: custom,
         entity_counts,

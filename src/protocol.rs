@@ -230,11 +230,7 @@ impl<'a> PushVerdict<'a> {
     /// # Errors
     /// [`Code::Protocol`] for an unknown status or a missing version.
     pub fn verdict(&'a self) -> Result<Verdict<'a>> {
-        let version = |what: &'static str| {
-            self.version
-                .filter(|v| *v <= MAX_VERSION)
-                .ok_or_else(|| Error::new(Code::Protocol, what))
-        };
+        let version = |what: &'static str| self.version.filter(|v| *v <= MAX_VERSION).ok_or_else(|| Error::new(Code::Protocol, what));
         match self.status.as_ref() {
             "applied" => Ok(Verdict::Applied {
                 version: version("The server applied an operation but its verdict has no `version`.")?,
@@ -330,9 +326,7 @@ pub struct MetadataReply {
 pub fn parse_page(bytes: &[u8]) -> Result<PullPage<'_>> {
     let page: PullPage<'_> = from_reply(bytes, "pull")?;
     for change in &page.changes {
-        let refuse = |what: &'static str| {
-            Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)))
-        };
+        let refuse = |what: &'static str| Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)));
         if crate::entity::check_id(&change.id).is_err() || crate::entity::check_name(&change.entity).is_err() {
             return refuse("The server sent a row whose `id` or `entity` is empty, too long or has control characters.");
         }

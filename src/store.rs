@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use crate::error::{Error, Result};
 
-pub mod memory;
 #[cfg(target_arch = "wasm32")]
 pub mod indexeddb;
+pub mod memory;
 
 /// The place of a record in the log; the first record has 1, and 0 is the head of an empty log.
 pub type Seq = u64;

@@ -1,0 +1,1 @@
+//! IndexedDB behind the store port.
