@@ -1,0 +1,38 @@
+import { defineConfig, loadEnv, type Plugin } from "vite";
+
+/**
+ * The policy that the built page lives under: everything from its own origin, and WebAssembly.
+ * Only the build carries it, because the dev server injects its styles inline.
+ */
+const policy = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join("; ");
+
+const contentSecurityPolicy: Plugin = {
+  name: "content-security-policy",
+  apply: "build",
+  transformIndexHtml: () => [
+    { tag: "meta", attrs: { "http-equiv": "Content-Security-Policy", content: policy }, injectTo: "head-prepend" },
+  ],
+};
+
+export default defineConfig(({ mode }) => {
+  // `DATUM_SERVER=http://127.0.0.1:<port> npm run dev` passes the remote's paths on to a running server.
+  const server = loadEnv(mode, ".", "DATUM_")["DATUM_SERVER"];
+  return {
+    base: "./",
+    plugins: [contentSecurityPolicy],
+    build: {
+      target: ["chrome123", "firefox128", "safari17.5"],
+      assetsInlineLimit: 0, // A data: URL would need a hole in the policy.
+      modulePreload: { polyfill: false },
+    },
+    server: server ? { proxy: { "/sync": server, "/dev/token": server } } : {},
+  };
+});
