@@ -1,1 +1,197 @@
-//! To be written.
+//! Conflicts: what they are, the three-way merge by field, and what the built-in resolvers decide.
+//! Pure: a resolver that asks the app is called by `sync`, and its answer comes back as a
+//! [`Resolution`].
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Error, Result};
+
+/// What clashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// Both sides edited.
+    BothModified,
+    /// Deleted there, edited here.
+    DeletedRemotely,
+    /// Deleted here, edited there.
+    DeletedLocally,
+}
+
+/// One entity on which both sides have moved on from their last common state.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// Its id: stable for the same clash, so that planning again asks the same question.
+    pub id: String,
+    /// The entity type.
+    pub entity: String,
+    /// The entity's id.
+    pub entity_id: String,
+    /// Whose.
+    pub user_id: String,
+    /// What clashed.
+    pub kind: Kind,
+    /// The body that both sides agreed on last; none where there was none.
+    pub base: Option<Rc<str>>,
+    /// The version of the base.
+    pub base_version: u64,
+    /// The body here; none where deleted.
+    pub local: Option<Rc<str>>,
+    /// The body there; none where deleted.
+    pub remote: Option<Rc<str>>,
+    /// The version there.
+    pub remote_version: u64,
+    /// When the write here was made, by the remote's clock as far as it is known, in milliseconds.
+    pub local_time: u64,
+    /// Top-level fields that changed on both sides, to different values.
+    pub fields: Vec<String>,
+    /// When it was found, in milliseconds since 1970.
+    pub detected_at: u64,
+}
+
+/// How a clash ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// What is here stands, and is pushed again.
+    Local,
+    /// What is there stands, and the write here is given up.
+    Remote,
+    /// This body stands, and is pushed.
+    Merged(Rc<str>),
+    /// The app decides later: the conflict is parked.
+    Later,
+}
+
+/// The resolvers that need nobody's answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Builtin {
+    /// Three-way by field; a field changed on both sides goes to the later write.
+    #[default]
+    Merge,
+    /// The later write as a whole.
+    LastWriteWins,
+    /// Always what is here.
+    LocalPriority,
+    /// Always what is there.
+    RemotePriority,
+    /// Park it for the app.
+    Ask,
+}
+
+/// Decides with a built-in resolver.
+///
+/// # Errors
+/// [`Code::Conflict`] where a body cannot be read as an object.
+pub fn decide(builtin: Builtin, conflict: &Conflict) -> Result<Resolution> {
+    Ok(match (builtin, conflict.kind) {
+        (Builtin::LocalPriority, _) => Resolution::Local,
+        (Builtin::RemotePriority, _) => Resolution::Remote,
+        (Builtin::Ask, _) => Resolution::Later,
+        // An edit says more than a delete: it survives, whichever side it was made on.
+        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedRemotely) => Resolution::Local,
+        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedLocally) => Resolution::Remote,
+        (Builtin::LastWriteWins, Kind::BothModified) => {
+            if local_is_later(conflict) {
+                Resolution::Local
+            } else {
+                Resolution::Remote
+            }
+        }
+        (Builtin::Merge, Kind::BothModified) => Resolution::Merged(merge(conflict)?),
+    })
+}
+
+/// Whether the write here is later than the one there. On a tie, or where the row there tells no
+/// time, the row that the remote has stands: every device then decides alike.
+fn local_is_later(conflict: &Conflict) -> bool {
+    let remote =
+        conflict.remote.as_deref().and_then(|body| crate::entity::times(body).modified_at).and_then(|time| crate::time::parse(&time));
+    remote.is_some_and(|remote| conflict.local_time > remote)
+}
+
+/// The fields that a body owns itself: times that every write sets never clash.
+const TIMES: [&str; 2] = ["createdAt", "modifiedAt"];
+
+fn merge(conflict: &Conflict) -> Result<Rc<str>> {
+    let base = conflict.base.as_deref().map(object).transpose()?.unwrap_or_default();
+    let local = object(conflict.local.as_deref().unwrap_or("{}"))?;
+    let remote = object(conflict.remote.as_deref().unwrap_or("{}"))?;
+    let local_later = local_is_later(conflict);
+    let mut merged = merge_objects(&base, &local, &remote, local_later);
+    let times = [local.get("modifiedAt"), remote.get("modifiedAt")].into_iter().flatten().filter_map(Value::as_str).max();
+    if let Some(time) = times {
+        merged.insert("modifiedAt".to_owned(), Value::from(time));
+    }
+    serde_json::to_string(&Value::Object(merged))
+        .map(Rc::from)
+        .map_err(|cause| Error::new(Code::Conflict, "A merged entity could not be written.").caused_by(cause))
+}
+
+/// Unchanged here: theirs. Unchanged there: ours. Objects merge by key; anything else that changed
+/// on both sides goes to the later write. Arrays are values.
+fn merge_objects(
+    base: &Map<String, Value>,
+    local: &Map<String, Value>,
+    remote: &Map<String, Value>,
+    local_later: bool,
+) -> Map<String, Value> {
+    let mut merged = Map::new();
+    let keys = remote.keys().chain(local.keys().filter(|key| !remote.contains_key(*key)));
+    for key in keys {
+        let (was, ours, theirs) = (base.get(key), local.get(key), remote.get(key));
+        let taken = if ours == was {
+            theirs.cloned()
+        } else if theirs == was || ours == theirs {
+            ours.cloned()
+        } else if let (Some(Value::Object(ours)), Some(Value::Object(theirs))) = (ours, theirs) {
+            let empty = Map::new();
+            let was = was.and_then(Value::as_object).unwrap_or(&empty);
+            Some(Value::Object(merge_objects(was, ours, theirs, local_later)))
+        } else if local_later {
+            ours.cloned()
+        } else {
+            theirs.cloned()
+        };
+        if let Some(value) = taken {
+            merged.insert(key.clone(), value);
+        }
+    }
+    merged
+}
+
+/// Top-level fields that changed on both sides, to different values.
+#[must_use]
+pub fn clashing_fields(base: Option<&str>, local: Option<&str>, remote: Option<&str>) -> Vec<String> {
+    let read = |body: Option<&str>| body.and_then(|body| object(body).ok()).unwrap_or_default();
+    let (base, local, remote) = (read(base), read(local), read(remote));
+    let keys = remote.keys().chain(local.keys().filter(|key| !remote.contains_key(*key)));
+    keys.filter(|key| !TIMES.contains(&key.as_str()))
+        .filter(|key| {
+            let (was, ours, theirs) = (base.get(*key), local.get(*key), remote.get(*key));
+            ours != was && theirs != was && ours != theirs
+        })
+        .cloned()
+        .collect()
+}
+
+/// Whether two bodies say the same, whatever the order of their keys and the time of the write.
+#[must_use]
+pub fn same_content(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    let (Ok(mut a), Ok(mut b)) = (object(a), object(b)) else { return false };
+    for time in TIMES {
+        a.remove(time);
+        b.remove(time);
+    }
+    a == b
+}
+
+fn object(body: &str) -> Result<Map<String, Value>> {
+    serde_json::from_str(body).map_err(|cause| Error::new(Code::Conflict, "A conflicting entity is not a JSON object.").caused_by(cause))
+}

@@ -1,1 +1,301 @@
-//! To be written.
+//! The facade: users, their databases, and everything that an app can ask for, generic over the
+//! ports. The JavaScript classes are a thin skin on it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::config::Config;
+use crate::database::Database;
+use crate::entity::check_id;
+use crate::error::{Code, Error, Result};
+use crate::host::Host;
+use crate::remote::Remote;
+use crate::status::feed::StatusHub;
+use crate::status::{HealthState, State};
+use crate::store::Store;
+use crate::sync::resolve::Resolvers;
+use crate::sync::{Cancel, Stop, first_status};
+
+pub mod cycles;
+pub mod data;
+pub mod facts;
+
+/// Where databases come from, and what one origin remembers over all users.
+#[allow(async_fn_in_trait)] // One thread: futures need not be Send.
+pub trait Backing {
+    /// The store of one user.
+    type Store: Store;
+
+    /// Opens a user's store, and remembers the user.
+    ///
+    /// # Errors
+    /// What the storage says.
+    async fn open(&self, user_id: &str) -> Result<Self::Store>;
+
+    /// This device's id: made once, and anew when the storage was lost.
+    fn device_id(&self) -> String;
+
+    /// Whether what is stored outlives the page.
+    fn is_durable(&self) -> bool;
+
+    /// Users that have a database here.
+    ///
+    /// # Errors
+    /// What the storage says.
+    async fn users(&self) -> Result<Vec<String>>;
+
+    /// Forgets a user whose database is gone.
+    ///
+    /// # Errors
+    /// What the storage says.
+    async fn forget(&self, user_id: &str) -> Result<()>;
+}
+
+/// One user: the database, the status, and the cycle that is running.
+#[derive(Debug)]
+pub struct User<S, H> {
+    /// The database.
+    pub db: Database<S, H>,
+    /// The status.
+    pub hub: Rc<StatusHub>,
+    id: String,
+    paused: Cell<bool>,
+    cycle: RefCell<Option<Rc<Cancel>>>,
+    turn: tokio::sync::Mutex<()>,
+    joined: RefCell<Vec<cycles::Joined>>,
+}
+
+impl<S: Store, H: Host> User<S, H> {
+    /// Brings what the status says of the state up to date.
+    pub fn refresh_status(&self, host: &H, durable: bool) {
+        let (pending, conflicts, dead) =
+            self.db.with(|replica| (replica.outbox().len() as u64, replica.conflicts().len() as u64, replica.dead_letters().len() as u64));
+        let online = host.is_online();
+        self.hub.update(|status| {
+            status.pending_operations = pending;
+            status.unresolved_conflicts = conflicts;
+            status.dead_letters = dead;
+            status.online = online;
+            status.health.local = if durable { crate::status::LocalHealth::Healthy } else { crate::status::LocalHealth::MemoryOnly };
+            let unauthorized = status.errors.iter().any(|error| matches!(error.code, Code::Unauthorized));
+            status.health.status = match status.status {
+                State::Syncing => HealthState::Syncing,
+                State::Failed if unauthorized => HealthState::Unauthorized,
+                _ if !online => HealthState::Offline,
+                State::Failed => HealthState::Error,
+                _ if conflicts > 0 || dead > 0 || !durable => HealthState::Degraded,
+                _ if pending > 0 => HealthState::Pending,
+                _ => HealthState::Healthy,
+            };
+        });
+    }
+}
+
+type UserOf<B, H> = Rc<User<<B as Backing>::Store, H>>;
+
+/// The engine: one app on one device.
+#[allow(missing_debug_implementations)] // A backing is not Debug.
+pub struct Engine<B: Backing, R, H> {
+    backing: B,
+    remote: R,
+    host: Rc<H>,
+    config: Rc<Config>,
+    resolvers: Resolvers,
+    users: RefCell<BTreeMap<String, UserOf<B, H>>>,
+    hubs: RefCell<BTreeMap<String, Rc<StatusHub>>>,
+    opening: tokio::sync::Mutex<()>,
+    current: RefCell<Option<String>>,
+    paused: Cell<bool>,
+    closed: Cell<bool>,
+}
+
+impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+    /// An engine with no database open yet.
+    pub fn new(backing: B, remote: R, host: Rc<H>, config: Config, resolvers: Resolvers) -> Self {
+        Self {
+            backing,
+            remote,
+            host,
+            config: Rc::new(config),
+            resolvers,
+            users: RefCell::default(),
+            hubs: RefCell::default(),
+            opening: tokio::sync::Mutex::new(()),
+            current: RefCell::default(),
+            paused: Cell::new(false),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// The config.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The remote.
+    pub const fn remote(&self) -> &R {
+        &self.remote
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn host(&self) -> &H {
+        &self.host
+    }
+
+    /// The backing.
+    pub const fn backing(&self) -> &B {
+        &self.backing
+    }
+
+    /// The current user.
+    #[must_use]
+    pub fn current_user(&self) -> Option<String> {
+        self.current.borrow().clone()
+    }
+
+    /// Makes a user the current one, and opens their database.
+    ///
+    /// # Errors
+    /// [`Code::InvalidArgument`] for a bad id; what the storage says.
+    pub async fn sign_in(&self, user_id: &str) -> Result<()> {
+        self.user(user_id).await?;
+        *self.current.borrow_mut() = Some(user_id.to_owned());
+        Ok(())
+    }
+
+    /// The user that a call is about: the one that it names, else the current one.
+    ///
+    /// # Errors
+    /// [`Code::NoUser`] where there is neither.
+    pub fn user_or_current(&self, named: Option<String>) -> Result<String> {
+        named.or_else(|| self.current_user()).ok_or_else(|| {
+            Error::new(Code::NoUser, "No user is signed in: give `initialUserId` in the config, or `userId` in the options of this call.")
+        })
+    }
+
+    /// A user's open database; opened now if it is not.
+    ///
+    /// # Errors
+    /// [`Code::Closed`], [`Code::InvalidArgument`] for a bad id, and what the storage says.
+    pub async fn user(&self, user_id: &str) -> Result<UserOf<B, H>> {
+        self.check_open()?;
+        check_user_id(user_id)?;
+        if let Some(user) = self.opened(user_id) {
+            return Ok(user);
+        }
+        let _turn = self.opening.lock().await;
+        if let Some(user) = self.opened(user_id) {
+            return Ok(user);
+        }
+        let store = self.backing.open(user_id).await.map_err(|e| e.for_user(user_id))?;
+        let name = format!("{}/{user_id}", self.config.name);
+        let db = Database::open(store, Rc::clone(&self.host), name, user_id, self.config.memory_budget)
+            .await
+            .map_err(|e| e.for_user(user_id))?;
+        let hub = self.status_hub(user_id)?;
+        let user = Rc::new(User {
+            db,
+            hub,
+            id: user_id.to_owned(),
+            paused: Cell::new(false),
+            cycle: RefCell::default(),
+            turn: tokio::sync::Mutex::new(()),
+            joined: RefCell::default(),
+        });
+        if self.closed.get() {
+            user.db.close().await;
+            return Err(closed());
+        }
+        let last_success = user.db.with(|replica| replica.facts().last_success);
+        user.hub.update(|status| status.last_completed_at = last_success.map(crate::time::format));
+        user.refresh_status(&self.host, self.backing.is_durable());
+        self.users.borrow_mut().insert(user_id.to_owned(), Rc::clone(&user));
+        Ok(user)
+    }
+
+    /// A user whose database is open.
+    #[must_use]
+    pub fn opened(&self, user_id: &str) -> Option<UserOf<B, H>> {
+        self.users.borrow().get(user_id).map(Rc::clone)
+    }
+
+    /// A user's status feed; there before their database is open.
+    ///
+    /// # Errors
+    /// [`Code::InvalidArgument`] for a bad id.
+    pub fn status_hub(&self, user_id: &str) -> Result<Rc<StatusHub>> {
+        check_user_id(user_id)?;
+        let mut hubs = self.hubs.borrow_mut();
+        let hub = hubs.entry(user_id.to_owned()).or_insert_with(|| first_status(user_id));
+        if self.closed.get() {
+            hub.close();
+        }
+        Ok(Rc::clone(hub))
+    }
+
+    /// Whether the engine has been closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Takes in what another tab has appended.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn heard(&self, user_id: &str, head: u64) -> Result<()> {
+        let Some(user) = self.opened(user_id) else { return Ok(()) };
+        if user.db.with(|replica| replica.head()) < head {
+            user.db.catch_up().await?;
+            user.refresh_status(&self.host, self.backing.is_durable());
+        }
+        Ok(())
+    }
+
+    /// The user's database at rest: checkpoints and compaction, where they pay.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn tidy(&self, user_id: &str) -> Result<()> {
+        match self.opened(user_id) {
+            Some(user) => user.db.tidy().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stops every cycle, waits for commits in flight, ends the feeds and lets go of the storage.
+    pub async fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        let users: Vec<UserOf<B, H>> = self.users.borrow().values().map(Rc::clone).collect();
+        for user in &users {
+            user.stop(Stop::Close);
+        }
+        for user in &users {
+            // The cycle that was stopped writes down how it ended before it gives up its turn.
+            let turn = user.turn.lock().await;
+            user.db.close().await;
+            drop(turn);
+        }
+        self.users.borrow_mut().clear();
+        for hub in self.hubs.borrow().values() {
+            hub.close();
+        }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.get() { Err(closed()) } else { Ok(()) }
+    }
+}
+
+fn check_user_id(user_id: &str) -> Result<()> {
+    check_id(user_id).map_err(|e| Error::new(Code::InvalidArgument, format!("`userId`: {}", e.message())))
+}
+
+fn closed() -> Error {
+    Error::new(Code::Closed, "This instance has been closed; call `Datum.initialize` again.")
+}

@@ -232,8 +232,22 @@ pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>) -> 
     push_string(&mut quoted, now);
     push_field(&mut body, "modifiedAt", &quoted);
     body.push('}');
+    check_size(&body)?;
     draft.body = body;
     Ok(draft)
+}
+
+fn check_size(json: &str) -> Result<()> {
+    if json.len() > MAX_ENTITY_BYTES {
+        return Err(Error::new(
+            Code::InvalidEntity,
+            format!(
+                "The entity is {} bytes of JSON; the most is {MAX_ENTITY_BYTES}. Keep large values elsewhere and store a reference.",
+                json.len()
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn text(raw: &RawValue, field: &str) -> Result<String> {

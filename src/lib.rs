@@ -22,6 +22,7 @@ pub mod host;
 pub mod remote;
 pub mod store;
 
+pub mod database;
 pub mod datum;
 pub mod sync;
 

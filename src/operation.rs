@@ -32,8 +32,8 @@ pub struct Operation {
     pub kind: Kind,
     /// The server's version that it was made against; none where the server has no such entity.
     pub base_version: Option<u64>,
-    /// The whole body after the write; none for a delete.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The whole body after the write; none for a delete. The log keeps it outside the JSON.
+    #[serde(skip)]
     pub body: Option<Rc<str>>,
     /// The fields that a patch changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,1 +1,273 @@
-//! To be written.
+//! The replica: the state folded from one user's log. It plans commits and applies them, and does
+//! nothing else: no storage, no clock, no dice. Time and chance are arguments.
+//!
+//! Memory follows the log: a planned commit changes nothing until it has been appended and comes
+//! back through [`Replica::apply`], the same door that loading and other tabs' commits use.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::digest::Digest;
+use crate::entity::Key;
+use crate::error::{Code, Error, Result};
+use crate::store::{BodyId, Seq};
+
+pub mod checkpoint;
+pub mod fold;
+pub mod incoming;
+pub mod keydir;
+pub mod local;
+pub mod outbox;
+pub mod record;
+pub mod segment;
+pub mod settle;
+pub mod state;
+
+use keydir::{Body, Row, Rows};
+use outbox::Outbox;
+use record::Commit;
+use segment::Segments;
+use state::{CursorState, DeadLetter, Facts, Parked};
+
+/// One user's entities, outbox, cursors and metadata, as of the log's head.
+#[derive(Debug, Default)]
+pub struct Replica {
+    user_id: String,
+    head: Seq,
+    entities: BTreeMap<Box<str>, Rows>,
+    outbox: Outbox,
+    cursors: BTreeMap<String, CursorState>,
+    conflicts: BTreeMap<String, Parked>,
+    dead_letters: BTreeMap<String, DeadLetter>,
+    facts: Facts,
+    damage: record::Damage,
+    segments: Segments,
+    growth: checkpoint::Growth,
+}
+
+/// What planning needs before it can go on; the caller fetches it and plans again.
+#[derive(Debug)]
+pub enum Need {
+    /// Segment bodies that are not in memory.
+    Bodies(Vec<BodyId>),
+    /// Conflicts that a resolver has to decide.
+    Decisions(Vec<crate::conflict::Conflict>),
+}
+
+/// The outcome of planning.
+#[derive(Debug)]
+pub enum Plan<T> {
+    /// Ready to be appended.
+    Ready(T),
+    /// Something is missing.
+    Needs(Need),
+}
+
+/// An entity as a reader sees it: the pending write where there is one, else the synced row.
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    /// The body; none where nothing was kept of a deleted entity.
+    pub body: Option<ViewBody<'a>>,
+    /// The server's version; 0 until it has one.
+    pub version: u64,
+    /// A tombstone.
+    pub deleted: bool,
+}
+
+/// Where a view's body lies.
+#[derive(Debug, Clone)]
+pub enum ViewBody<'a> {
+    /// At hand.
+    Text(&'a str),
+    /// In a segment that must be fetched first.
+    Absent {
+        /// The segment.
+        segment: BodyId,
+        /// Bytes from its start.
+        offset: u32,
+        /// Bytes.
+        len: u32,
+    },
+}
+
+impl Replica {
+    /// An empty replica, as of an empty log.
+    #[must_use]
+    pub fn new(user_id: &str, memory_budget: u64) -> Self {
+        Self { user_id: user_id.to_owned(), segments: Segments::new(memory_budget), ..Self::default() }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    /// The place of the last record that was applied.
+    #[must_use]
+    pub const fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// The operations that wait.
+    #[must_use]
+    pub const fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The operations that wait, to mark what is being sent. In memory only.
+    pub const fn outbox_mut(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// What the log says of past cycles.
+    #[must_use]
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What could not be read of the log.
+    #[must_use]
+    pub const fn damage(&self) -> record::Damage {
+        self.damage
+    }
+
+    /// The cursor of a scope; the empty name is the main one.
+    #[must_use]
+    pub fn cursor(&self, scope: &str) -> Option<&CursorState> {
+        self.cursors.get(scope)
+    }
+
+    /// Conflicts that wait for the app.
+    #[must_use]
+    pub const fn conflicts(&self) -> &BTreeMap<String, Parked> {
+        &self.conflicts
+    }
+
+    /// Operations that the server will never accept.
+    #[must_use]
+    pub const fn dead_letters(&self) -> &BTreeMap<String, DeadLetter> {
+        &self.dead_letters
+    }
+
+    /// The segments' bodies, to put in what was fetched.
+    pub const fn segments_mut(&mut self) -> &mut Segments {
+        &mut self.segments
+    }
+
+    /// The digest over the synced rows of one entity type.
+    #[must_use]
+    pub fn digest(&self, entity: &str) -> Digest {
+        self.entities.get(entity).map_or_else(Digest::default, |rows| rows.digest)
+    }
+
+    /// The names of the entity types that have rows, with their digests.
+    pub fn digests(&self) -> impl Iterator<Item = (&str, Digest)> {
+        self.entities.iter().map(|(name, rows)| (name.as_ref(), rows.digest))
+    }
+
+    /// The bytes of bodies that the log's live rows hold, and of the outbox.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.segments.live_bytes().saturating_add(self.outbox.bytes())
+    }
+
+    /// Whether a tombstone of the remote waits for a cycle that includes deletes.
+    #[must_use]
+    pub fn has_held_deletes(&self) -> bool {
+        self.entities.values().any(|rows| rows.held > 0)
+    }
+
+    fn row(&self, key: &Key) -> Option<&Row> {
+        self.entities.get(key.entity.as_str())?.get(&key.id)
+    }
+
+    /// The entity as a reader sees it; none where neither side knows it.
+    #[must_use]
+    pub fn view(&self, key: &Key) -> Option<View<'_>> {
+        let row = self.row(key);
+        let version = row.map_or(0, |row| row.version);
+        if let Some(op) = self.outbox.last(key) {
+            let deleted = op.kind == crate::operation::Kind::Delete;
+            let body = match &op.body {
+                Some(body) => Some(ViewBody::Text(body)),
+                None if deleted && op.soft => row.and_then(|row| self.body_of(row)),
+                None => None,
+            };
+            return Some(View { body, version, deleted });
+        }
+        let row = row?;
+        Some(View { body: self.body_of(row), version, deleted: row.is_deleted() })
+    }
+
+    fn body_of<'a>(&'a self, row: &'a Row) -> Option<ViewBody<'a>> {
+        match &row.body {
+            Body::None => None,
+            Body::Own(text) => Some(ViewBody::Text(text)),
+            Body::At { segment, offset, len } => Some(self.segments.text(*segment, *offset, *len)),
+        }
+    }
+
+    /// The body of the synced row: the base of a pending write.
+    ///
+    /// # Errors
+    /// The segment to fetch first.
+    fn base_of(&self, key: &Key) -> Result<Option<&str>, BodyId> {
+        match self.row(key).filter(|row| !row.is_deleted()).and_then(|row| self.body_of(row)) {
+            None => Ok(None),
+            Some(ViewBody::Text(text)) => Ok(Some(text)),
+            Some(ViewBody::Absent { segment, .. }) => Err(segment),
+        }
+    }
+
+    /// Ids of one entity type in order, from `after` on: synced rows and pending creates together.
+    pub fn ids<'a>(&'a self, entity: &'a str, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+        let mut rows = self.entities.get(entity).map(|rows| rows.after(after)).into_iter().flatten().peekable();
+        let mut created =
+            self.outbox.ids(entity, after).filter(move |id| self.entities.get(entity).is_none_or(|rows| rows.get(id).is_none())).peekable();
+        std::iter::from_fn(move || match (rows.peek(), created.peek()) {
+            (Some(a), Some(b)) if b < a => created.next(),
+            (Some(_), _) => rows.next(),
+            (None, _) => created.next(),
+        })
+    }
+
+    /// Counts the live entities of a type, pending writes included, without touching a body.
+    #[must_use]
+    pub fn count(&self, entity: &str) -> u64 {
+        let live = self.entities.get(entity).map_or(0, |rows| rows.live());
+        let mut count = live;
+        for id in self.outbox.ids(entity, None) {
+            let key = Key::new(entity, id);
+            let was = self.row(&key).is_some_and(|row| !row.is_deleted());
+            let is = self.view(&key).is_some_and(|view| !view.deleted);
+            count = match (was, is) {
+                (false, true) => count.saturating_add(1),
+                (true, false) => count.saturating_sub(1),
+                _ => count,
+            };
+        }
+        count
+    }
+
+    /// Applies one record of the log.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] where the record is not the next one; a record whose bytes are damaged is
+    /// quarantined instead: it is skipped, and the next cycle pulls everything afresh.
+    pub fn apply_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
+        let checkpointed = self.head == 0 && seq > 1;
+        if seq != self.head.saturating_add(1) && !checkpointed {
+            return Err(Error::new(Code::Corrupt, format!("The log has a gap: record {seq} follows {}.", self.head)));
+        }
+        self.growth.record(record.len());
+        match Commit::decode(record) {
+            Ok(commit) => self.apply(seq, commit),
+            Err(_) => {
+                self.head = seq;
+                self.damage.quarantine();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,1 +1,375 @@
-//! To be written.
+//! One cycle: push and pull in the order of the direction, conflicts decided as they come, the
+//! digests compared, the metadata written. Generic over the three ports, so that the loop that the
+//! tests run is the loop that ships.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+use tokio::sync::Notify;
+
+use crate::config::{Config, Direction, Options, Scope};
+use crate::database::Database;
+use crate::error::{Code, Error, ErrorJson, Result};
+use crate::host::Host;
+use crate::remote::Remote;
+use crate::replica::Plan;
+use crate::replica::record::{Commit, Event};
+use crate::replica::state::Facts;
+use crate::status::feed::StatusHub;
+use crate::status::{Phase, RemoteHealth, State, SyncResult};
+use crate::store::{Durability, Store};
+
+pub mod pull;
+pub mod push;
+pub mod resolve;
+pub mod retry;
+pub mod tell;
+
+use resolve::Resolvers;
+
+/// Rows of a page and operations of a push, where nobody says otherwise.
+pub const DEFAULT_BATCH: usize = 1000;
+
+/// Why a cycle is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It took too long.
+    Timeout,
+    /// The caller's signal.
+    Abort,
+    /// Sync was paused.
+    Pause,
+    /// The instance was closed.
+    Close,
+}
+
+/// Stops a cycle: requests at once, commits after they have completed.
+#[derive(Debug, Default)]
+pub struct Cancel {
+    reason: Cell<Option<Stop>>,
+    notify: Notify,
+}
+
+impl Cancel {
+    /// Stops the cycle; the first reason counts.
+    pub fn stop(&self, reason: Stop) {
+        if self.reason.get().is_none() {
+            self.reason.set(Some(reason));
+        }
+        self.notify.notify_waiters();
+    }
+
+    /// Why it is stopped.
+    #[must_use]
+    pub fn reason(&self) -> Option<Stop> {
+        self.reason.get()
+    }
+
+    /// Answers an error once the cycle is stopped.
+    ///
+    /// # Errors
+    /// [`Code::Timeout`], [`Code::Closed`] or [`Code::Cancelled`].
+    pub fn check(&self) -> Result<()> {
+        match self.reason.get() {
+            None => Ok(()),
+            Some(Stop::Timeout) => Err(Error::new(Code::Timeout, "The sync took longer than its timeout; what was done so far is kept.")),
+            Some(Stop::Close) => Err(Error::new(Code::Closed, "The instance was closed while it synced; what was done so far is kept.")),
+            Some(Stop::Abort | Stop::Pause) => Err(Error::new(Code::Cancelled, "The sync was stopped; what was done so far is kept.")),
+        }
+    }
+
+    /// Runs work that may be dropped at any time, until it ends or the cycle is stopped.
+    ///
+    /// # Errors
+    /// As [`Self::check`], and the work's own.
+    pub async fn run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let stopped = self.notify.notified();
+        let mut stopped = pin!(stopped);
+        stopped.as_mut().enable();
+        self.check()?;
+        match select(pin!(work), stopped).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => {
+                self.check()?;
+                Err(Error::new(Code::Cancelled, "The sync was stopped."))
+            }
+        }
+    }
+}
+
+/// The options of one cycle, with every default filled in.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The direction.
+    pub direction: Direction,
+    /// Ignore the cursor.
+    pub force_full_sync: bool,
+    /// Operations per push and rows per page.
+    pub batch_size: usize,
+    /// Push deletes, and show the remote's.
+    pub include_deletes: bool,
+    /// A partial pull.
+    pub scope: Option<Scope>,
+    /// Milliseconds.
+    pub timeout: u64,
+    /// Try even when the browser says offline.
+    pub force: bool,
+}
+
+impl Settings {
+    /// Fills in the config's defaults.
+    #[must_use]
+    pub fn of(options: &Options, config: &Config) -> Self {
+        Self {
+            direction: options.direction.unwrap_or_default(),
+            force_full_sync: options.force_full_sync.unwrap_or(false),
+            batch_size: options.batch_size.unwrap_or(DEFAULT_BATCH),
+            include_deletes: options.include_deletes.unwrap_or(true),
+            scope: options.scope.clone(),
+            timeout: options.timeout.unwrap_or(config.sync_timeout),
+            force: options.force.unwrap_or(false),
+        }
+    }
+}
+
+/// What the parts of one cycle share.
+#[derive(Debug)]
+pub struct Cycle<'a, S, R, H> {
+    /// The user's database.
+    pub db: &'a Database<S, H>,
+    /// The backend.
+    pub remote: &'a R,
+    /// Clock, dice and timers.
+    pub host: &'a H,
+    /// The config.
+    pub config: &'a Config,
+    /// This cycle's options.
+    pub settings: &'a Settings,
+    /// Who decides conflicts.
+    pub resolvers: &'a Resolvers,
+    /// Stops it.
+    pub cancel: &'a Cancel,
+    /// Where it tells how it goes.
+    pub hub: &'a StatusHub,
+    /// This device.
+    pub device_id: &'a str,
+    /// What it has done so far.
+    pub tally: RefCell<SyncResult>,
+    /// What it learnt of the remote's clock: offset in milliseconds.
+    pub clock_offset: Cell<Option<i64>>,
+    /// The remote's epoch, as it says now.
+    pub epoch: RefCell<Option<String>>,
+    /// What the remote was told of this device in this cycle, and when.
+    pub told_now: Cell<Option<(u64, u64)>>,
+    /// Failures that did not end the cycle.
+    pub warnings: RefCell<Vec<ErrorJson>>,
+}
+
+impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
+    /// Runs the cycle to its end and tells how it went: in the status, in the log, and to the
+    /// remote. Exactly one terminal status is published.
+    ///
+    /// # Errors
+    /// What ended the cycle early. What it did before stays done.
+    pub async fn run(&self) -> Result<SyncResult> {
+        let started = self.host.elapsed_ms();
+        let started_at = self.host.now_ms();
+        self.hub.update(|status| {
+            status.status = State::Syncing;
+            status.progress = 0.0;
+            status.phase = None;
+            status.completed_operations = 0;
+            status.failed_operations = 0;
+            status.synced_count = 0;
+            status.conflicts_resolved = 0;
+            status.errors = Vec::new();
+            status.last_started_at = Some(crate::time::format(started_at));
+        });
+        let ended = self.phases().await;
+        let ended = match ended {
+            Ok(()) => self.tell_remote().await,
+            Err(error) => Err(error),
+        };
+        self.conclude(ended, started_at, self.host.elapsed_ms().saturating_sub(started)).await
+    }
+
+    async fn phases(&self) -> Result<()> {
+        if self.settings.include_deletes && self.db.with(crate::replica::Replica::has_held_deletes) {
+            self.db.record(Durability::Relaxed, |replica| replica.has_held_deletes().then_some(Event::ReleaseDeletes)).await?;
+        }
+        match self.settings.direction {
+            Direction::PushThenPull => {
+                self.push(0.0, 0.5).await?;
+                self.pull(0.5, 1.0).await?;
+                // A conflict that the pull has met leaves a winner to push in this cycle.
+                self.push(1.0, 1.0).await
+            }
+            Direction::PullThenPush => {
+                self.pull(0.0, 0.7).await?;
+                self.push(0.7, 1.0).await
+            }
+            Direction::PushOnly => self.push(0.0, 1.0).await,
+            Direction::PullOnly => self.pull(0.0, 1.0).await,
+        }
+    }
+
+    /// Writes down how it ended, in one commit.
+    async fn conclude(&self, ended: Result<()>, started_at: u64, duration: u64) -> Result<SyncResult> {
+        let now = self.host.now_ms();
+        let cancelled = matches!(self.cancel.reason(), Some(Stop::Abort | Stop::Pause)) && ended.is_err();
+        let mut result = self.tally.borrow().clone();
+        result.duration = duration;
+        result.was_cancelled = cancelled;
+        result.synced_count = result.pushed_count.saturating_add(result.pulled_count);
+        result.pending_operations = self.db.with(|replica| replica.outbox().len() as u64);
+        result.error =
+            ended.as_ref().err().map(|error| error.to_json(crate::time::format(now))).or_else(|| self.warnings.borrow().first().cloned());
+        result.is_success = ended.is_ok() && !cancelled && result.failed_count == 0 && result.error.is_none();
+        let mut written = result.clone();
+        let recorded = self
+            .db
+            .record(Durability::Relaxed, |replica| {
+                let facts = self.facts_after(replica.facts(), &ended, cancelled, started_at, now, &mut written.clone());
+                Some(Event::Facts { facts: Box::new(facts) })
+            })
+            .await;
+        self.db.with(|replica| {
+            written.total_bytes_pushed = replica.facts().bytes_pushed;
+            written.total_bytes_pulled = replica.facts().bytes_pulled;
+        });
+        // A cycle whose end could not be written down has not ended well.
+        let ended = ended.and(recorded);
+        self.publish_end(&ended, cancelled, &written, now);
+        match ended {
+            Ok(()) => Ok(written),
+            Err(_) if cancelled => Ok(written),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn facts_after(
+        &self,
+        before: &Facts,
+        ended: &Result<()>,
+        cancelled: bool,
+        started_at: u64,
+        now: u64,
+        result: &mut SyncResult,
+    ) -> Facts {
+        let mut facts = before.clone();
+        facts.last_sync = Some(started_at);
+        facts.duration = Some(result.duration);
+        facts.bytes_pushed = facts.bytes_pushed.saturating_add(result.bytes_pushed);
+        facts.bytes_pulled = facts.bytes_pulled.saturating_add(result.bytes_pulled);
+        facts.clock_offset = self.clock_offset.get().unwrap_or(facts.clock_offset);
+        if let Some(epoch) = &*self.epoch.borrow() {
+            facts.epoch = Some(epoch.clone());
+        }
+        match ended {
+            Ok(()) => {
+                facts.last_success = Some(now);
+                facts.error = None;
+                facts.failures = 0;
+                facts.told = self.told_now.get().or(facts.told);
+            }
+            Err(_) if cancelled => {}
+            Err(error) => {
+                facts.error = Some(error.to_json(crate::time::format(now)));
+                facts.failures = facts.failures.saturating_add(1);
+            }
+        }
+        result.total_bytes_pushed = facts.bytes_pushed;
+        result.total_bytes_pulled = facts.bytes_pulled;
+        facts.last_result = Some(result.clone());
+        facts
+    }
+
+    fn publish_end(&self, ended: &Result<()>, cancelled: bool, result: &SyncResult, now: u64) {
+        let at = crate::time::format(now);
+        let counts =
+            self.db.with(|replica| (replica.outbox().len() as u64, replica.conflicts().len() as u64, replica.dead_letters().len() as u64));
+        self.hub.update(|status| {
+            status.status = match ended {
+                Ok(()) => State::Completed,
+                Err(_) if self.cancel.reason() == Some(Stop::Pause) => State::Paused,
+                Err(_) if cancelled => State::Cancelled,
+                Err(_) => State::Failed,
+            };
+            status.phase = None;
+            if ended.is_ok() {
+                status.progress = 1.0;
+                status.last_completed_at = Some(at.clone());
+                status.health.remote = RemoteHealth::Healthy;
+            }
+            status.synced_count = result.synced_count;
+            status.completed_operations = result.synced_count;
+            status.failed_operations = result.failed_count;
+            status.conflicts_resolved = result.conflicts_resolved;
+            (status.pending_operations, status.unresolved_conflicts, status.dead_letters) = counts;
+            status.errors = self.warnings.borrow().clone();
+            if let (Err(error), false) = (ended, cancelled) {
+                status.health.remote = match error.code() {
+                    Code::Network | Code::Offline | Code::Timeout => RemoteHealth::Unreachable,
+                    Code::ServerError | Code::RateLimited | Code::Protocol => RemoteHealth::Unhealthy,
+                    _ => status.health.remote,
+                };
+                status.errors.push(error.to_json(at));
+            }
+        });
+    }
+
+    /// Moves the status along; progress only ever grows.
+    pub(crate) fn show(&self, phase: Phase, progress: f64) {
+        let tally = self.tally.borrow();
+        let done = tally.pushed_count.saturating_add(tally.pulled_count);
+        let (failed, resolved) = (tally.failed_count, tally.conflicts_resolved);
+        drop(tally);
+        let pending = self.db.with(|replica| replica.outbox().len() as u64);
+        self.hub.update(|status| {
+            status.phase = Some(phase);
+            // The last step is the end's alone: a bar that is full means that it is over.
+            status.progress = status.progress.max(progress.clamp(0.0, 0.99));
+            status.completed_operations = done;
+            status.failed_operations = failed;
+            status.conflicts_resolved = resolved;
+            status.pending_operations = pending;
+        });
+    }
+
+    /// Takes note of what every answer says besides its content.
+    pub(crate) fn learn(&self, server_time: Option<&str>, epoch: Option<&str>, asked_at: u64) {
+        if let Some(time) = server_time.and_then(crate::time::parse) {
+            let now = self.host.now_ms();
+            let middle = asked_at.saturating_add(now.saturating_sub(asked_at) / 2);
+            self.clock_offset.set(Some(i64::try_from(i128::from(time).saturating_sub(i128::from(middle))).unwrap_or_default()));
+        }
+        if let Some(epoch) = epoch {
+            *self.epoch.borrow_mut() = Some(epoch.to_owned());
+        }
+        self.tally.borrow_mut().remote_fetched = true;
+    }
+
+    /// A failure that does not end the cycle.
+    pub(crate) fn warn(&self, error: &Error) {
+        self.warnings.borrow_mut().push(error.to_json(crate::time::format(self.host.now_ms())));
+    }
+
+    /// Appends events that depend on nothing.
+    pub(crate) async fn note(&self, events: Vec<Event>) -> Result<()> {
+        self.db.commit(Durability::Relaxed, |_| Ok(Plan::Ready(Commit { segments: Vec::new(), events: events.clone() }))).await?;
+        Ok(())
+    }
+
+    pub(crate) fn soft(&self) -> impl Fn(&str) -> bool + use<'_, S, R, H> {
+        |entity| self.config.is_soft(entity)
+    }
+}
+
+/// Makes a hub for a user, before any cycle has run.
+#[must_use]
+pub fn first_status(user_id: &str) -> Rc<StatusHub> {
+    Rc::new(StatusHub::new(crate::status::SyncStatus { user_id: user_id.to_owned(), ..Default::default() }))
+}

@@ -1,0 +1,445 @@
+//! One user's database: the store, and the replica folded from it. Plans are made outside any
+//! transaction, appended against a known head, and applied once they are durable; a plan that
+//! another tab has overtaken is made again.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use tokio::sync::{Mutex, oneshot};
+
+use crate::conflict::Conflict;
+use crate::entity::push_entity;
+use crate::error::{Code, Error, Result};
+use crate::host::Host;
+use crate::replica::incoming::Moment;
+use crate::replica::local::{Group, Written};
+use crate::replica::record::{Commit, Event};
+use crate::replica::{Need, Plan, Replica, ViewBody, segment};
+use crate::store::{Append, AppendError, BodyId, Durability, Store, Superseded, Tail};
+
+/// A plan that keeps being overtaken is given up after this many tries.
+const MAX_STALE: u32 = 1000;
+
+/// What became of a plan.
+#[derive(Debug)]
+pub enum Committed<T> {
+    /// It is durable and applied.
+    Done(T),
+    /// A resolver has to decide first; then plan again.
+    Undecided(Vec<Conflict>),
+}
+
+/// A plan's result that carries the commit to append.
+pub trait Carrier {
+    /// Takes the commit out.
+    fn take_commit(&mut self) -> Commit;
+
+    /// What the commit supersedes, where it is a checkpoint.
+    fn superseded(&mut self) -> Option<Superseded> {
+        None
+    }
+}
+
+impl Carrier for Commit {
+    fn take_commit(&mut self) -> Commit {
+        std::mem::take(self)
+    }
+}
+
+impl<T: Carrier> Carrier for Option<T> {
+    fn take_commit(&mut self) -> Commit {
+        self.as_mut().map(Carrier::take_commit).unwrap_or_default()
+    }
+
+    fn superseded(&mut self) -> Option<Superseded> {
+        self.as_mut().and_then(Carrier::superseded)
+    }
+}
+
+impl Carrier for crate::replica::incoming::Incoming {
+    fn take_commit(&mut self) -> Commit {
+        std::mem::take(&mut self.commit)
+    }
+}
+
+impl Carrier for crate::replica::settle::Settled {
+    fn take_commit(&mut self) -> Commit {
+        self.incoming.take_commit()
+    }
+}
+
+impl Carrier for crate::replica::local::Local {
+    fn take_commit(&mut self) -> Commit {
+        std::mem::take(&mut self.commit)
+    }
+}
+
+impl Carrier for crate::replica::checkpoint::Checkpoint {
+    fn take_commit(&mut self) -> Commit {
+        std::mem::take(&mut self.commit)
+    }
+
+    fn superseded(&mut self) -> Option<Superseded> {
+        Some(std::mem::take(&mut self.superseded))
+    }
+}
+
+/// How many commits were appended, and how many plans were overtaken.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Records appended.
+    pub commits: u64,
+    /// Appends that another instance had overtaken.
+    pub stale: u64,
+}
+
+type Waiter = (Group, oneshot::Sender<Result<Vec<Written>>>);
+
+/// The store and its replica.
+#[derive(Debug)]
+pub struct Database<S, H> {
+    store: S,
+    host: Rc<H>,
+    name: String,
+    replica: RefCell<Replica>,
+    budget: u64,
+    turn: Mutex<()>,
+    waiting: RefCell<Vec<Waiter>>,
+    counts: Cell<Counts>,
+    closed: Cell<bool>,
+}
+
+impl<S: Store, H: Host> Database<S, H> {
+    /// Opens a user's database: reads the log from its last checkpoint on.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn open(store: S, host: Rc<H>, name: String, user_id: &str, budget: u64) -> Result<Self> {
+        let replica = load(&store, user_id, budget).await?;
+        Ok(Self {
+            store,
+            host,
+            name,
+            replica: RefCell::new(replica),
+            budget,
+            turn: Mutex::new(()),
+            waiting: RefCell::default(),
+            counts: Cell::default(),
+            closed: Cell::new(false),
+        })
+    }
+
+    /// Reads the state. The borrow must end before anything is awaited.
+    pub fn with<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
+        read(&self.replica.borrow())
+    }
+
+    /// Changes what is kept in memory only: the journeys of operations.
+    pub fn with_mut<T>(&self, change: impl FnOnce(&mut Replica) -> T) -> T {
+        change(&mut self.replica.borrow_mut())
+    }
+
+    /// How many commits were appended.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    /// The database's name, under which its instances hear of each other.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Time and fresh dice for a plan.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        let mut seed = [0; 10];
+        self.host.random(&mut seed);
+        Moment { now: self.host.now_ms(), seed }
+    }
+
+    /// Plans, appends and applies, again and again until nobody has overtaken it. A plan that comes
+    /// to nothing appends nothing.
+    ///
+    /// # Errors
+    /// What the plan or the store says; then nothing has been written.
+    pub async fn commit<T: Carrier>(&self, durability: Durability, plan: impl FnMut(&Replica) -> Result<Plan<T>>) -> Result<Committed<T>> {
+        let turn = self.turn.lock().await;
+        let committed = self.commit_in_turn(durability, plan).await;
+        drop(turn);
+        committed
+    }
+
+    async fn commit_in_turn<T: Carrier>(
+        &self,
+        durability: Durability,
+        mut plan: impl FnMut(&Replica) -> Result<Plan<T>>,
+    ) -> Result<Committed<T>> {
+        let mut stale = 0_u32;
+        loop {
+            self.check_open()?;
+            let planned = plan(&self.replica.borrow());
+            let mut planned = match planned? {
+                Plan::Ready(planned) => planned,
+                Plan::Needs(Need::Decisions(conflicts)) => return Ok(Committed::Undecided(conflicts)),
+                Plan::Needs(Need::Bodies(ids)) => {
+                    self.fetch(&ids, true).await?;
+                    continue;
+                }
+            };
+            let commit = planned.take_commit();
+            if commit.is_empty() {
+                self.replica.borrow_mut().segments_mut().unpin();
+                return Ok(Committed::Done(planned));
+            }
+            let superseded = planned.superseded();
+            if self.append(commit, superseded, durability).await? {
+                return Ok(Committed::Done(planned));
+            }
+            stale = stale.saturating_add(1);
+            if stale > MAX_STALE {
+                return Err(Error::new(Code::StorageBlocked, "Other tabs write without pause; try again."));
+            }
+            self.catch_up_in_turn().await?;
+        }
+    }
+
+    /// Appends one commit at the head and applies it; false where another instance was first.
+    async fn append(&self, commit: Commit, checkpoint: Option<Superseded>, durability: Durability) -> Result<bool> {
+        let seq = self.replica.borrow().head().saturating_add(1);
+        let encoded = commit.encode(seq)?;
+        let bytes = encoded.record.len();
+        let append = Append { seq, record: encoded.record, bodies: encoded.bodies, checkpoint };
+        let mut counts = self.counts.get();
+        match self.store.append(append, durability).await {
+            Ok(()) => {
+                counts.commits = counts.commits.saturating_add(1);
+                self.counts.set(counts);
+                let mut replica = self.replica.borrow_mut();
+                replica.apply_own(seq, commit, bytes);
+                replica.segments_mut().unpin();
+                drop(replica);
+                self.host.announce(&self.name, seq);
+                Ok(true)
+            }
+            Err(AppendError::Stale) => {
+                counts.stale = counts.stale.saturating_add(1);
+                self.counts.set(counts);
+                Ok(false)
+            }
+            Err(AppendError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Takes in what other instances have appended.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn catch_up(&self) -> Result<()> {
+        let turn = self.turn.lock().await;
+        let result = self.catch_up_in_turn().await;
+        drop(turn);
+        result
+    }
+
+    async fn catch_up_in_turn(&self) -> Result<()> {
+        self.check_open()?;
+        let (head, user_id) = self.with(|replica| (replica.head(), replica.user_id().to_owned()));
+        match self.store.tail(head).await? {
+            Tail::Records(records) => {
+                let mut replica = self.replica.borrow_mut();
+                for (seq, record) in &records {
+                    replica.apply_record(*seq, record)?;
+                }
+            }
+            Tail::Compacted => {
+                let mut fresh = load(&self.store, &user_id, self.budget).await?;
+                let mut replica = self.replica.borrow_mut();
+                fresh.outbox_mut().inherit(replica.outbox());
+                *replica = fresh;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes groups of local writes: those that are asked for while a commit is in flight share
+    /// the next one. Answers only when the write is durable.
+    ///
+    /// # Errors
+    /// What is wrong with a write of the group, or what the store says; then none of it is written.
+    pub async fn write(&self, group: Group, durability: Durability) -> Result<Vec<Written>> {
+        self.check_open()?;
+        let (sender, mut receiver) = oneshot::channel();
+        self.waiting.borrow_mut().push((group, sender));
+        let turn = self.turn.lock().await;
+        if let Ok(outcome) = receiver.try_recv() {
+            // An earlier caller's commit has carried this group along.
+            return outcome;
+        }
+        let waiters = std::mem::take(&mut *self.waiting.borrow_mut());
+        let (groups, senders): (Vec<Group>, Vec<_>) = waiters.into_iter().unzip();
+        let moment = self.moment();
+        let outcomes = match self.commit_in_turn(durability, |replica| Ok(replica.plan_local(&groups, &moment))).await {
+            Ok(Committed::Done(local)) => local.outcomes,
+            Ok(Committed::Undecided(_)) => Vec::new(),
+            Err(error) => senders.iter().map(|_| Err(error.clone())).collect(),
+        };
+        drop(turn);
+        for (sender, outcome) in senders.into_iter().zip(outcomes) {
+            // A caller that does not wait any more has its write all the same.
+            let _ = sender.send(outcome);
+        }
+        receiver.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Appends one event, whatever the head.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn record(&self, durability: Durability, event: impl Fn(&Replica) -> Option<Event>) -> Result<()> {
+        self.commit(durability, |replica| Ok(Plan::Ready(Commit { segments: Vec::new(), events: event(replica).into_iter().collect() })))
+            .await?;
+        Ok(())
+    }
+
+    /// Writes a checkpoint and compacts, if that pays.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn tidy(&self) -> Result<()> {
+        if self.closed.get() || !self.with(Replica::wants_checkpoint) {
+            return Ok(());
+        }
+        self.checkpoint().await
+    }
+
+    /// Writes a checkpoint and compacts.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn checkpoint(&self) -> Result<()> {
+        self.commit(Durability::Strict, |replica| Ok(replica.plan_checkpoint())).await?;
+        Ok(())
+    }
+
+    /// Writes the entities of these ids, one JSON text each, to `each`; absent ids are skipped.
+    ///
+    /// # Errors
+    /// What the store says; a body that is damaged is set aside, and its rows count as absent until
+    /// the next pull brings them again.
+    pub async fn read(&self, entity: &str, ids: &[String], include_deleted: bool, mut each: impl FnMut(&str)) -> Result<()> {
+        self.check_open()?;
+        let absent = self.with(|replica| {
+            let mut absent: Vec<BodyId> = Vec::new();
+            for id in ids {
+                let view = replica.view(&crate::entity::Key::new(entity, id));
+                if let Some(ViewBody::Absent { segment, .. }) = view.and_then(|view| view.body)
+                    && absent.last() != Some(&segment)
+                {
+                    absent.push(segment);
+                }
+            }
+            absent.sort_unstable();
+            absent.dedup();
+            absent
+        });
+        // The reader holds what it needs itself, so that a small memory budget cannot take it away
+        // between fetching and reading.
+        let held = self.fetch(&absent, false).await?;
+        let mut text = String::new();
+        let replica = self.replica.borrow();
+        for id in ids {
+            let Some(view) = replica.view(&crate::entity::Key::new(entity, id)).filter(|view| include_deleted || !view.deleted) else {
+                continue;
+            };
+            let body = match view.body {
+                Some(ViewBody::Text(body)) => body,
+                Some(ViewBody::Absent { segment, offset, len }) => {
+                    let bytes = held.iter().find(|(id, _)| *id == segment).map(|(_, bytes)| bytes);
+                    match bytes.and_then(|bytes| segment::slice(bytes, offset, len)) {
+                        Some(body) => body,
+                        None => continue,
+                    }
+                }
+                None => "{}",
+            };
+            text.clear();
+            push_entity(&mut text, body, id, replica.user_id(), view.version, view.deleted);
+            each(&text);
+        }
+        Ok(())
+    }
+
+    /// Brings bodies into memory. A body that is missing or damaged is quarantined: its rows go, and
+    /// the next pull starts afresh.
+    async fn fetch(&self, ids: &[BodyId], pin: bool) -> Result<Vec<(BodyId, Rc<[u8]>)>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        if pin {
+            self.replica.borrow_mut().segments_mut().pin(ids);
+        }
+        let bodies = self.store.bodies(ids).await?;
+        let mut held = Vec::new();
+        let mut damaged = Vec::new();
+        let mut replica = self.replica.borrow_mut();
+        for (id, bytes) in ids.iter().zip(bodies) {
+            if replica.segments_mut().supply(*id, bytes.clone()) {
+                held.extend(bytes.map(|bytes| (*id, bytes)));
+            } else {
+                damaged.push(*id);
+            }
+        }
+        drop(replica);
+        if !damaged.is_empty() {
+            let commit = Commit { segments: Vec::new(), events: damaged.into_iter().map(|body| Event::Quarantine { body }).collect() };
+            // Within a commit the turn is ours already; a stale append is repeated by the caller,
+            // who finds the body missing again.
+            if pin {
+                if !self.append(commit, None, Durability::Relaxed).await? {
+                    self.catch_up_in_turn().await?;
+                }
+            } else {
+                self.commit(Durability::Relaxed, |_| Ok(Plan::Ready(commit.clone()))).await?;
+            }
+        }
+        Ok(held)
+    }
+
+    /// Removes everything of this user, for good.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn wipe(&self) -> Result<()> {
+        let turn = self.turn.lock().await;
+        self.closed.set(true);
+        let result = self.store.wipe().await;
+        drop(turn);
+        result
+    }
+
+    /// Waits for a commit in flight, then lets go of the store.
+    pub async fn close(&self) {
+        let turn = self.turn.lock().await;
+        self.closed.set(true);
+        self.store.close();
+        drop(turn);
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.get() { Err(closed()) } else { Ok(()) }
+    }
+}
+
+fn closed() -> Error {
+    Error::new(Code::Closed, "This database has been closed; call `Datum.initialize` again.")
+}
+
+async fn load<S: Store>(store: &S, user_id: &str, budget: u64) -> Result<Replica> {
+    let mut replica = Replica::new(user_id, budget);
+    for (seq, record) in &store.load().await? {
+        replica.apply_record(*seq, record)?;
+    }
+    Ok(replica)
+}

@@ -1,0 +1,154 @@
+//! Entities: writes and reads, for one user, one entity type at a time. Entities come and go as
+//! JSON text, so that each crosses the border to JavaScript once.
+
+use crate::datum::{Backing, Engine};
+use crate::entity::Key;
+use crate::error::{Code, Error, Result};
+use crate::host::Host;
+use crate::remote::Remote;
+use crate::replica::local::{Group, Write, Written, check_entity_id};
+
+/// Entities of one page when nobody says how many.
+pub const DEFAULT_PAGE: usize = 100;
+
+/// One page of entities, in order of id.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// A JSON array.
+    pub items: String,
+    /// Where the next page starts.
+    pub after: Option<String>,
+    /// Whether there is one.
+    pub has_more: bool,
+    /// How many entities there are in all.
+    pub total: u64,
+}
+
+impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+    /// Writes all of these, or none; answers when they are durable.
+    ///
+    /// # Errors
+    /// What is wrong with one of them; what the storage says.
+    pub async fn write(&self, user_id: &str, entity: &str, writes: Vec<Write>) -> Result<Vec<Written>> {
+        self.check_entity(entity)?;
+        for write in &writes {
+            if let Write::Patch { id, .. } | Write::Delete { id, .. } = write {
+                check_entity_id(entity, id)?;
+            }
+        }
+        if writes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let user = self.user(user_id).await?;
+        let written = user.db.write(Group { entity: entity.to_owned(), writes }, self.config.local).await?;
+        user.refresh_status(&self.host, self.backing.is_durable());
+        Ok(written)
+    }
+
+    /// One entity as JSON text.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn read(&self, user_id: &str, entity: &str, id: &str, include_deleted: bool) -> Result<Option<String>> {
+        self.check_entity(entity)?;
+        check_entity_id(entity, id)?;
+        let user = self.user(user_id).await?;
+        let mut found = None;
+        user.db.read(entity, &[id.to_owned()], include_deleted, |text| found = Some(text.to_owned())).await?;
+        Ok(found)
+    }
+
+    /// Every entity of a type as the text of a JSON array, in order of id.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn read_all(&self, user_id: &str, entity: &str, include_deleted: bool) -> Result<String> {
+        self.check_entity(entity)?;
+        let user = self.user(user_id).await?;
+        let ids: Vec<String> = user.db.with(|replica| replica.ids(entity, None).map(str::to_owned).collect());
+        let mut items = Items::new(ids.len());
+        user.db.read(entity, &ids, include_deleted, |text| items.push(text)).await?;
+        Ok(items.close())
+    }
+
+    /// One page of entities, in order of id.
+    ///
+    /// # Errors
+    /// [`Code::InvalidArgument`] for a size of 0; what the storage says.
+    pub async fn read_page(&self, user_id: &str, entity: &str, size: usize, after: Option<&str>) -> Result<Page> {
+        self.check_entity(entity)?;
+        if size == 0 || size > crate::protocol::MAX_BATCH {
+            return Err(Error::new(Code::InvalidArgument, "`size` must be a whole number from 1 to 10000."));
+        }
+        let user = self.user(user_id).await?;
+        let (mut ids, total) = user.db.with(|replica| {
+            let live = |id: &&str| replica.view(&Key::new(entity, id)).is_some_and(|view| !view.deleted);
+            let ids: Vec<String> = replica.ids(entity, after).filter(live).take(size.saturating_add(1)).map(str::to_owned).collect();
+            (ids, replica.count(entity))
+        });
+        let has_more = ids.len() > size;
+        ids.truncate(size);
+        let mut items = Items::new(ids.len());
+        user.db.read(entity, &ids, false, |text| items.push(text)).await?;
+        Ok(Page { items: items.close(), after: ids.pop().filter(|_| has_more), has_more, total })
+    }
+
+    /// Whether an entity exists.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn exists(&self, user_id: &str, entity: &str, id: &str) -> Result<bool> {
+        self.check_entity(entity)?;
+        check_entity_id(entity, id)?;
+        let user = self.user(user_id).await?;
+        Ok(user.db.with(|replica| replica.view(&Key::new(entity, id)).is_some_and(|view| !view.deleted)))
+    }
+
+    /// How many entities of a type there are.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn count(&self, user_id: &str, entity: &str) -> Result<u64> {
+        self.check_entity(entity)?;
+        let user = self.user(user_id).await?;
+        Ok(user.db.with(|replica| replica.count(entity)))
+    }
+
+    /// Refuses an entity type that the config does not name.
+    ///
+    /// # Errors
+    /// [`Code::InvalidArgument`] listing those that it names.
+    pub fn check_entity(&self, entity: &str) -> Result<()> {
+        if self.config.entities.contains_key(entity) {
+            return Ok(());
+        }
+        let known: Vec<&str> = self.config.entities.keys().map(String::as_str).collect();
+        Err(Error::new(
+            Code::InvalidArgument,
+            format!("The config names no entity type `{entity}`; it has {}. Add it to `entities`.", known.join(", ")),
+        ))
+    }
+}
+
+/// A JSON array under construction.
+struct Items(String);
+
+impl Items {
+    fn new(count: usize) -> Self {
+        let mut text = String::with_capacity(count.saturating_mul(400));
+        text.push('[');
+        Self(text)
+    }
+
+    fn push(&mut self, item: &str) {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        self.0.push_str(item);
+    }
+
+    fn close(mut self) -> String {
+        self.0.push(']');
+        self.0
+    }
+}

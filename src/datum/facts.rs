@@ -1,0 +1,203 @@
+//! What is known of a user's sync: metadata on both sides, pending operations, the last result, and
+//! what the storage holds.
+
+use serde::Serialize;
+
+use crate::datum::{Backing, Engine};
+use crate::error::Result;
+use crate::host::Host;
+use crate::metadata::{MetadataComparison, SyncMetadata, merge_devices};
+use crate::operation::{PendingOperation, PendingState};
+use crate::protocol::{MetadataReply, from_reply};
+use crate::remote::Remote;
+use crate::replica::record::Event;
+use crate::replica::state::Facts;
+use crate::status::{State, SyncResult};
+use crate::store::Durability;
+use crate::sync::Stop;
+use crate::sync::tell::local_metadata;
+
+/// `storageSize` of the public surface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StorageSize {
+    /// Bytes of this user's entities and operations.
+    pub bytes: u64,
+    /// Bytes that the browser allows this origin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<u64>,
+    /// Whether the browser promised not to evict them.
+    pub persisted: bool,
+}
+
+impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+    /// This device's metadata; none before the first attempt to sync.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn local_metadata(&self, user_id: &str) -> Result<Option<SyncMetadata>> {
+        let user = self.user(user_id).await?;
+        let syncing = user.hub.current().status == State::Syncing;
+        let entities = self.config.entities.keys().cloned();
+        let device_id = self.backing.device_id();
+        Ok(user.db.with(|replica| {
+            let facts = replica.facts();
+            (facts.last_sync.is_some() || syncing).then(|| local_metadata(replica, &device_id, entities, syncing))
+        }))
+    }
+
+    /// The metadata of every device, as the remote has it; none where no device has told it anything.
+    ///
+    /// # Errors
+    /// What the remote says.
+    pub async fn remote_metadata(&self, user_id: &str) -> Result<Option<SyncMetadata>> {
+        self.check_open()?;
+        self.status_hub(user_id)?;
+        let Some(bytes) = self.remote.metadata(user_id).await? else { return Ok(None) };
+        let reply: MetadataReply = from_reply(&bytes, "metadata")?;
+        Ok(merge_devices(user_id, &reply))
+    }
+
+    /// How both sides stand to each other: by digests and what waits, never by clocks.
+    ///
+    /// # Errors
+    /// What the storage or the remote says.
+    pub async fn compare_metadata(&self, user_id: &str) -> Result<MetadataComparison> {
+        let user = self.user(user_id).await?;
+        let Some(local) = self.local_metadata(user_id).await?.filter(|metadata| !metadata.is_never_synced) else {
+            return Ok(MetadataComparison::NeverSynced);
+        };
+        let remote = self.remote_metadata(user_id).await?;
+        let waiting = user.db.with(|replica| !replica.outbox().is_empty());
+        let differs = remote.is_some_and(|remote| {
+            local.entity_counts.iter().any(|(entity, count)| {
+                // A type that the remote does not list has no rows there.
+                let theirs = remote
+                    .entity_counts
+                    .get(entity)
+                    .and_then(|count| count.hash.clone())
+                    .unwrap_or_else(|| crate::digest::Digest::default().hex());
+                count.hash.as_deref() != Some(theirs.as_str())
+            })
+        });
+        Ok(match (differs, waiting) {
+            (false, false) => MetadataComparison::InSync,
+            (true, false) => MetadataComparison::RemoteNewer,
+            (false, true) => MetadataComparison::LocalNewer,
+            (true, true) => MetadataComparison::Diverged,
+        })
+    }
+
+    /// Forgets sync metadata: here, so that the next cycle pulls everything afresh; there, for
+    /// every device. Entities and pending operations stay.
+    ///
+    /// # Errors
+    /// What the storage or the remote says.
+    pub async fn clear_metadata(&self, user_id: &str, local: bool, remote: bool) -> Result<()> {
+        let user = self.user(user_id).await?;
+        if remote {
+            self.remote.clear_metadata(user_id).await?;
+        }
+        if local {
+            let turn = user.turn.lock().await;
+            user.db
+                .commit(Durability::Strict, |replica| {
+                    let mut commit = crate::replica::record::Commit::default();
+                    commit.events.push(Event::NeedFullPull);
+                    let before = replica.facts();
+                    let facts = Facts {
+                        clock_offset: before.clock_offset,
+                        custom: before.custom.clone(),
+                        bytes_pushed: before.bytes_pushed,
+                        bytes_pulled: before.bytes_pulled,
+                        ..Facts::default()
+                    };
+                    commit.events.push(Event::Facts { facts: Box::new(facts) });
+                    Ok(crate::replica::Plan::Ready(commit))
+                })
+                .await?;
+            drop(turn);
+        } else if remote {
+            // What the remote was told is gone: the next cycle tells it again.
+            user.db
+                .record(Durability::Relaxed, |replica| {
+                    Some(Event::Facts { facts: Box::new(Facts { told: None, ..replica.facts().clone() }) })
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The operations that wait, in the order in which they will be pushed.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn pending_operations(&self, user_id: &str) -> Result<Vec<PendingOperation>> {
+        let user = self.user(user_id).await?;
+        Ok(user.db.with(|replica| {
+            let pending = replica.outbox().iter().map(|queued| PendingOperation {
+                op_id: queued.op.op_id.clone(),
+                entity: queued.op.entity.clone(),
+                entity_id: queued.op.id.clone(),
+                kind: queued.op.kind,
+                state: match (&queued.blocked_by, queued.in_flight) {
+                    (Some(_), _) => PendingState::Blocked,
+                    (None, true) => PendingState::InFlight,
+                    (None, false) => PendingState::Pending,
+                },
+                queued_at: crate::time::format(queued.op.queued_at),
+                attempts: queued.op.attempts,
+                bytes: queued.op.bytes(),
+                blocked_by: queued.blocked_by.clone(),
+            });
+            pending.collect()
+        }))
+    }
+
+    /// How many operations wait.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn pending_count(&self, user_id: &str) -> Result<u64> {
+        let user = self.user(user_id).await?;
+        Ok(user.db.with(|replica| replica.outbox().len() as u64))
+    }
+
+    /// What the last cycle did; none before the first. Kept over reloads.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn last_result(&self, user_id: &str) -> Result<Option<SyncResult>> {
+        let user = self.user(user_id).await?;
+        Ok(user.db.with(|replica| replica.facts().last_result.clone()))
+    }
+
+    /// The bytes of a user's data, and what the browser allows.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn storage_size(&self, user_id: &str) -> Result<StorageSize> {
+        let user = self.user(user_id).await?;
+        let estimate = self.host.storage().await;
+        Ok(StorageSize { bytes: user.db.with(crate::replica::Replica::stored_bytes), quota: estimate.quota, persisted: estimate.persisted })
+    }
+
+    /// Removes everything of a user from this device, pending operations included, for good. The
+    /// remote keeps what it has.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn clear_user_data(&self, user_id: &str) -> Result<()> {
+        let user = self.user(user_id).await?;
+        user.stop(Stop::Abort);
+        let turn = user.turn.lock().await;
+        user.db.wipe().await?;
+        self.backing.forget(user_id).await?;
+        self.users.borrow_mut().remove(user_id);
+        user.hub.update(|status| {
+            *status = crate::status::SyncStatus { user_id: user_id.to_owned(), online: status.online, ..Default::default() }
+        });
+        drop(turn);
+        Ok(())
+    }
+}

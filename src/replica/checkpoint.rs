@@ -1,0 +1,180 @@
+//! Checkpoints: a record that holds the whole state, so that opening reads from there; and
+//! compaction, which moves what still lives out of segments that are mostly dead.
+//!
+//! Record keys are never freed here: they are the fence against a tab that slept meanwhile.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::replica::keydir::{Body, Row};
+use crate::replica::record::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
+use crate::replica::segment::slice;
+use crate::replica::{Need, Plan, Replica};
+use crate::store::{BodyId, Seq, Superseded};
+
+/// A new segment is closed at this size.
+const SEGMENT_BYTES: usize = 512 * 1024;
+/// External segments smaller than this are merged.
+const SMALL_BYTES: u32 = 32 * 1024;
+/// Fewer records than this are not worth a checkpoint.
+const MIN_RECORDS: u64 = 256;
+/// Nor fewer bytes than this, unless the records are many.
+const MIN_BYTES: u64 = 256 * 1024;
+/// From here on a checkpoint is due, however small the records are.
+const MAX_RECORDS: u64 = 2048;
+/// Dead bytes that are not worth a compaction.
+const MIN_DEAD_BYTES: u64 = 1024 * 1024;
+
+/// How the log has grown since the last checkpoint.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Growth {
+    since: Seq,
+    records: u64,
+    bytes: u64,
+}
+
+impl Growth {
+    /// One more record.
+    pub fn record(&mut self, bytes: usize) {
+        self.records = self.records.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    /// A checkpoint was written.
+    pub fn checkpointed(&mut self, at: Seq) {
+        *self = Self { since: at, records: 0, bytes: 0 };
+    }
+}
+
+/// A planned checkpoint.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// The commit.
+    pub commit: Commit,
+    /// What it supersedes.
+    pub superseded: Superseded,
+}
+
+impl Replica {
+    /// Whether a checkpoint would pay for itself: its cost grows with the directory, so that it is
+    /// spread over a proportional growth of the log.
+    #[must_use]
+    pub fn wants_checkpoint(&self) -> bool {
+        if self.cursors.values().any(|state| state.full_since.is_some()) {
+            // A sweep goes by the records that rows were confirmed in; a checkpoint renews them all.
+            return false;
+        }
+        let rows = self.entities.values().fold(0_u64, |sum, rows| sum.saturating_add(rows.iter().count() as u64));
+        let directory = rows.saturating_mul(24);
+        let (len, live) = self
+            .segments
+            .external()
+            .fold((0_u64, 0_u64), |(len, live), (_, l, v)| (len.saturating_add(u64::from(l)), live.saturating_add(v)));
+        let dead = len.saturating_sub(live);
+        self.growth.records >= MAX_RECORDS
+            || (self.growth.records >= MIN_RECORDS && self.growth.bytes >= MIN_BYTES.max(directory))
+            || (dead >= MIN_DEAD_BYTES && dead > live)
+    }
+
+    /// Plans a checkpoint against this head. `None` while a full pull is under way.
+    #[must_use]
+    pub fn plan_checkpoint(&self) -> Plan<Option<Checkpoint>> {
+        if self.cursors.values().any(|state| state.full_since.is_some()) {
+            return Plan::Ready(None);
+        }
+        let mut kept = Vec::new();
+        let mut dropped = Vec::new();
+        let mut missing = Vec::new();
+        for (id, len, live) in self.segments.external() {
+            let mostly_dead = live.saturating_mul(2) < u64::from(len);
+            if live > 0 && !mostly_dead && len >= SMALL_BYTES {
+                if let Some((len, hash, _)) = self.segments.describe(id) {
+                    kept.push(KeptSegment { id, len, hash });
+                }
+                continue;
+            }
+            if live > 0 && self.segments.resident(id).is_none() {
+                missing.push(id);
+            }
+            dropped.push(id);
+        }
+        if !missing.is_empty() {
+            return Plan::Needs(Need::Bodies(missing));
+        }
+        let mut commit = Commit::default();
+        commit.events.push(Event::Checkpoint { kept: kept.clone(), damage: self.damage });
+        for (entity, rows) in &self.entities {
+            self.write_directory(&mut commit, entity, rows.iter(), &kept);
+        }
+        self.write_rest(&mut commit);
+        let first = self.growth.since.max(1);
+        let records = (first..=self.head).collect();
+        Plan::Ready(Some(Checkpoint { commit, superseded: Superseded { records, bodies: dropped } }))
+    }
+
+    fn write_directory<'a>(
+        &'a self,
+        commit: &mut Commit,
+        entity: &str,
+        rows: impl Iterator<Item = (&'a str, &'a Row)>,
+        kept: &[KeptSegment],
+    ) {
+        let mut by_kept: BTreeMap<BodyId, Vec<Entry>> = BTreeMap::new();
+        let mut entries = Vec::new();
+        let mut bytes: Vec<u8> = Vec::new();
+        let close = |entries: &mut Vec<Entry>, bytes: &mut Vec<u8>, commit: &mut Commit| {
+            let body = SegmentBody::New(Rc::from(std::mem::take(bytes)));
+            commit.segments.push(SegmentWrite { entity: entity.to_owned(), entries: std::mem::take(entries), body });
+        };
+        for (id, row) in rows {
+            let mut entry = Entry { id: id.to_owned(), version: row.version, deleted: row.deleted, held: row.held, ..Entry::default() };
+            let text = match &row.body {
+                Body::None => None,
+                Body::Own(text) => Some(text.as_bytes()),
+                Body::At { segment, offset, len } => {
+                    if kept.iter().any(|kept| kept.id == *segment) {
+                        (entry.offset, entry.len) = (*offset, *len);
+                        by_kept.entry(*segment).or_default().push(entry);
+                        continue;
+                    }
+                    self.segments.resident(*segment).and_then(|bytes| slice(bytes, *offset, *len)).map(str::as_bytes)
+                }
+            };
+            if let Some(text) = text {
+                if !bytes.is_empty() && bytes.len().saturating_add(text.len()) > SEGMENT_BYTES {
+                    close(&mut entries, &mut bytes, commit);
+                }
+                entry.offset = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                entry.len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                bytes.extend_from_slice(text);
+            }
+            entries.push(entry);
+        }
+        if !entries.is_empty() {
+            close(&mut entries, &mut bytes, commit);
+        }
+        for (id, entries) in by_kept {
+            commit.segments.push(SegmentWrite { entity: entity.to_owned(), entries, body: SegmentBody::Kept(id) });
+        }
+    }
+
+    fn write_rest(&self, commit: &mut Commit) {
+        for queued in self.outbox.iter() {
+            commit.queue(queued.op.clone(), Vec::new());
+        }
+        for (scope, state) in &self.cursors {
+            commit.events.push(Event::Cursor { scope: scope.clone(), state: state.clone() });
+        }
+        commit.events.push(Event::Facts { facts: Box::new(self.facts.clone()) });
+        for conflict in self.conflicts.values() {
+            commit.events.push(Event::Park { conflict: conflict.clone() });
+        }
+        if !self.dead_letters.is_empty() {
+            commit.events.push(Event::Bury { letters: self.dead_letters.values().cloned().collect() });
+        }
+        if self.damage.needs_full_pull {
+            // The main cursor's own event may have cleared it above.
+            commit.events.push(Event::NeedFullPull);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The fold: what each part of a commit does to the state. Applying cannot fail; whatever could be
+//! wrong was refused when the commit was planned or its record was decoded.
+
+use std::rc::Rc;
+
+use crate::entity::Key;
+use crate::operation::{Kind, Operation};
+use crate::replica::keydir::{Body, Row};
+use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite, body_id};
+use crate::replica::segment::{INLINE_BYTES, checksum};
+use crate::replica::{Replica, outbox::Outbox};
+use crate::store::{BodyId, Seq};
+
+/// Where a commit comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This instance planned it.
+    Own,
+    /// It was read from the log: what it queued may have been sent by whoever wrote it.
+    Log,
+}
+
+impl Replica {
+    /// Takes in a commit of this instance that has been appended.
+    pub fn apply_own(&mut self, seq: Seq, commit: Commit, record_bytes: usize) {
+        self.growth.record(record_bytes);
+        self.fold(seq, commit, Origin::Own);
+    }
+
+    pub(super) fn apply(&mut self, seq: Seq, commit: Commit) {
+        self.fold(seq, commit, Origin::Log);
+    }
+
+    fn fold(&mut self, seq: Seq, commit: Commit, origin: Origin) {
+        // Segments that a checkpoint keeps must be known before its directories point into them.
+        let before = match commit.events.first() {
+            Some(Event::Checkpoint { kept, damage }) => {
+                let before = self.start_from_checkpoint(seq);
+                for segment in kept {
+                    let resident = before.segments.resident(segment.id).map(Rc::clone);
+                    self.segments.register(segment.id, segment.len, segment.hash, true, resident);
+                }
+                self.damage = *damage;
+                Some(before)
+            }
+            _ => None,
+        };
+        for (index, segment) in commit.segments.into_iter().enumerate() {
+            self.fold_segment(seq, index, segment);
+        }
+        for event in commit.events {
+            self.fold_event(seq, event, origin);
+        }
+        if let Some(before) = before {
+            self.outbox.inherit(&before.outbox);
+        }
+        self.head = seq;
+    }
+
+    /// Empties the state for a checkpoint to fill, and gives back what was there: the bodies in
+    /// memory and the journeys of operations are this instance's own knowledge and go on.
+    fn start_from_checkpoint(&mut self, seq: Seq) -> Self {
+        let mut fresh = Self { user_id: self.user_id.clone(), segments: self.segments.emptied(), ..Self::default() };
+        fresh.growth.checkpointed(seq);
+        std::mem::replace(self, fresh)
+    }
+
+    fn fold_segment(&mut self, seq: Seq, index: usize, segment: SegmentWrite) {
+        let id = match segment.body {
+            SegmentBody::New(bytes) => {
+                let id = body_id(seq, index);
+                let external = bytes.len() > INLINE_BYTES;
+                let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                if len > 0 {
+                    self.segments.register(id, len, checksum(&bytes), external, Some(bytes));
+                }
+                id
+            }
+            SegmentBody::Stored { len, hash } => {
+                let id = body_id(seq, index);
+                self.segments.register(id, len, hash, true, None);
+                id
+            }
+            SegmentBody::Kept(id) => id,
+        };
+        let mut rows = self.entities.remove(segment.entity.as_str()).unwrap_or_default();
+        for entry in segment.entries {
+            let Entry { id: key, version, deleted, held, retain, offset, len } = entry;
+            if retain && !deleted && rows.get(&key).is_some_and(|row| row.version == version && row.deleted == deleted) {
+                rows.confirm(&key, seq);
+                continue;
+            }
+            let body = if len > 0 {
+                self.segments.gain(id, len);
+                Body::At { segment: id, offset, len }
+            } else if retain {
+                let kept = rows.get(&key).map(|row| row.body.clone()).unwrap_or_default();
+                if let Body::At { segment, len, .. } = &kept {
+                    self.segments.gain(*segment, *len);
+                }
+                kept
+            } else {
+                Body::None
+            };
+            let old = rows.put(&segment.entity, &key, Row { version, deleted, held, body, stamp: seq });
+            if let Some(Row { body: Body::At { segment, len, .. }, .. }) = old {
+                self.segments.lose(segment, len);
+            }
+        }
+        self.entities.insert(segment.entity.into_boxed_str(), rows);
+    }
+
+    fn fold_event(&mut self, seq: Seq, event: Event, origin: Origin) {
+        match event {
+            Event::Queue { op, replaces, .. } => self.outbox.queue(op, &replaces, origin == Origin::Log),
+            Event::Dequeue { ops } => {
+                for op in &ops {
+                    self.outbox.remove(op);
+                }
+            }
+            Event::Applied { op_id, version, with_row } => self.fold_applied(seq, &op_id, version, with_row),
+            Event::Rebase { op_id, version } => self.outbox.rebase(&op_id, version),
+            Event::Cursor { scope, state } => {
+                if scope.is_empty() && state.reached_end && state.full_since.is_none() {
+                    self.damage.needs_full_pull = false;
+                }
+                self.cursors.insert(scope, state);
+            }
+            Event::ResetCursor { scope } => {
+                self.cursors.remove(&scope);
+            }
+            Event::Sweep { before, entities } => self.fold_sweep(before, entities.as_deref()),
+            Event::NeedFullPull => self.damage.needs_full_pull = true,
+            Event::ReleaseDeletes => self.fold_release(),
+            Event::Park { conflict } => {
+                self.outbox.block(&Key::new(&conflict.entity, &conflict.entity_id), Some(&conflict.id));
+                self.conflicts.insert(conflict.id.clone(), conflict);
+            }
+            Event::Unpark { id } => {
+                if let Some(conflict) = self.conflicts.remove(&id) {
+                    self.outbox.block(&Key::new(&conflict.entity, &conflict.entity_id), None);
+                }
+            }
+            Event::Bury { letters } => {
+                for mut letter in letters {
+                    self.outbox.remove(&letter.op.op_id);
+                    letter.op.body.clone_from(&letter.body);
+                    self.dead_letters.insert(letter.op.op_id.clone(), letter);
+                }
+            }
+            Event::Unbury { id } => {
+                self.dead_letters.remove(&id);
+            }
+            Event::Facts { facts } => self.facts = *facts,
+            Event::Quarantine { body } => self.fold_quarantine(body),
+            Event::Checkpoint { .. } => {}
+        }
+    }
+
+    fn fold_applied(&mut self, seq: Seq, op_id: &str, version: u64, with_row: bool) {
+        let Some(op) = self.outbox.remove(op_id) else { return };
+        let key = Key::new(&op.entity, &op.id);
+        if !with_row {
+            self.put_own_row(seq, &op, version);
+        }
+        let next: Option<String> = self.outbox.chain(&key).next().map(|queued| queued.op.op_id.clone());
+        if let Some(next) = next {
+            self.rebase_after(&next, &op, version);
+        }
+    }
+
+    fn rebase_after(&mut self, next: &str, applied: &Operation, version: u64) {
+        let base = (applied.kind != Kind::Delete).then_some(version);
+        self.outbox.rebase(next, base);
+    }
+
+    /// The remote has exactly what the operation said: its body becomes the synced row's.
+    fn put_own_row(&mut self, seq: Seq, op: &Operation, version: u64) {
+        let rows = self.entities.entry(op.entity.as_str().into()).or_default();
+        let deleted = op.kind == Kind::Delete;
+        let mut lost = None;
+        let body = match &op.body {
+            Some(text) => Body::Own(Rc::clone(text)),
+            None if op.soft => {
+                let kept = rows.get(&op.id).map(|row| row.body.clone()).unwrap_or_default();
+                if let Body::At { segment, len, .. } = &kept {
+                    self.segments.gain(*segment, *len);
+                }
+                kept
+            }
+            None => Body::None,
+        };
+        if let Some(Row { body: Body::At { segment, len, .. }, .. }) =
+            rows.put(&op.entity, &op.id, Row { version, deleted, held: false, body, stamp: seq })
+        {
+            lost = Some((segment, len));
+        }
+        if let Some((segment, len)) = lost {
+            self.segments.lose(segment, len);
+        }
+    }
+
+    fn fold_sweep(&mut self, before: Seq, entities: Option<&[String]>) {
+        for (entity, rows) in &mut self.entities {
+            if entities.is_some_and(|only| !only.iter().any(|name| **name == **entity)) {
+                continue;
+            }
+            let gone: Vec<String> = rows.iter().filter(|(_, row)| row.stamp <= before).map(|(id, _)| id.to_owned()).collect();
+            for id in gone {
+                if let Some(Row { body: Body::At { segment, len, .. }, .. }) = rows.remove(entity, &id) {
+                    self.segments.lose(segment, len);
+                }
+            }
+        }
+    }
+
+    fn fold_release(&mut self) {
+        for (entity, rows) in &mut self.entities {
+            let held: Vec<(String, Row)> = rows.iter().filter(|(_, row)| row.held).map(|(id, row)| (id.to_owned(), row.clone())).collect();
+            for (id, row) in held {
+                rows.put(entity, &id, Row { held: false, ..row });
+            }
+        }
+    }
+
+    fn fold_quarantine(&mut self, body: BodyId) {
+        for (entity, rows) in &mut self.entities {
+            let lost: Vec<String> = rows
+                .iter()
+                .filter(|(_, row)| matches!(row.body, Body::At { segment, .. } if segment == body))
+                .map(|(id, _)| id.to_owned())
+                .collect();
+            for id in lost {
+                rows.remove(entity, &id);
+            }
+        }
+        self.segments.remove(body);
+        self.damage.quarantine();
+    }
+}
+
+impl Outbox {
+    /// Whether an answer to this operation could still settle something here.
+    #[must_use]
+    pub fn knows(&self, op_id: &str) -> bool {
+        self.get(op_id).is_some() || self.heir_of(op_id).is_some()
+    }
+}

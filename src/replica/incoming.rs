@@ -1,0 +1,370 @@
+//! Planning a pulled page: rows, and for each row with pending operations what becomes of them.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::conflict::{self, Conflict, Resolution};
+use crate::entity::Key;
+use crate::operation::{Kind, Operation};
+use crate::protocol::{Change, PullPage};
+use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
+use crate::replica::state::{CursorState, Parked};
+use crate::replica::{Need, Plan, Replica, ViewBody};
+use crate::store::BodyId;
+
+/// What the resolvers have said so far, by conflict id.
+pub type Decisions = BTreeMap<String, Resolution>;
+
+/// Time and ids for a plan: the same arguments give the same plan.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// This device's clock, in milliseconds since 1970.
+    pub now: u64,
+    /// Random bytes for the ids of new operations; varied by an index for each.
+    pub seed: [u8; 10],
+}
+
+impl Moment {
+    /// The id of the `index`th new operation of this plan.
+    #[must_use]
+    pub fn op_id(&self, index: usize) -> String {
+        let mut random = self.seed;
+        for (byte, extra) in random.iter_mut().rev().zip((index as u64).to_le_bytes()) {
+            *byte ^= extra;
+        }
+        crate::time::uuid_v7(self.now, random)
+    }
+}
+
+/// How a page is to be taken.
+#[derive(Clone)]
+#[allow(missing_debug_implementations)]
+pub struct PageRules<'a> {
+    /// The cursor that the page was pulled from; none for the first page of a full pull.
+    pub from: Option<&'a str>,
+    /// The scope; empty for the main one.
+    pub scope: &'a str,
+    /// The entity types of the scope.
+    pub entities: Option<&'a [String]>,
+    /// Tombstones become visible now; otherwise they are held.
+    pub include_deletes: bool,
+    /// The entity types of the config; rows of others are not kept.
+    pub known: &'a dyn Fn(&str) -> bool,
+    /// The types whose tombstones keep their body.
+    pub soft: &'a dyn Fn(&str) -> bool,
+}
+
+/// A planned page, and what it did.
+#[derive(Debug, Default)]
+pub struct Incoming {
+    /// The commit.
+    pub commit: Commit,
+    /// Rows taken, by entity type.
+    pub pulled: BTreeMap<String, u64>,
+    /// Conflicts met, with how each ended.
+    pub resolved: Vec<(Conflict, Resolution)>,
+}
+
+impl Replica {
+    /// Plans a page against this head.
+    #[must_use]
+    pub fn plan_page(&self, page: &PullPage<'_>, rules: &PageRules<'_>, decisions: &Decisions, moment: &Moment) -> Plan<Incoming> {
+        let mut plan = Planner::new(self, decisions, moment);
+        let state = self.cursors.get(rules.scope);
+        // Without a cursor everything comes, and what does not come is gone.
+        let full_since = match rules.from {
+            Some(_) => state.and_then(|state| state.full_since),
+            None => Some(self.head),
+        };
+        for change in &page.changes {
+            if (rules.known)(&change.entity) {
+                plan.take(change, rules, full_since.is_some());
+            }
+        }
+        let mut incoming = match plan.finish() {
+            Plan::Ready(incoming) => incoming,
+            Plan::Needs(need) => return Plan::Needs(need),
+        };
+        let ended = !page.more;
+        if let (true, Some(before)) = (ended, full_since) {
+            incoming.commit.events.push(Event::Sweep { before, entities: rules.entities.map(<[String]>::to_vec) });
+        }
+        let state = CursorState {
+            cursor: Some(page.cursor.to_string()),
+            full_since: full_since.filter(|_| !ended),
+            reached_end: ended || state.is_some_and(|state| state.reached_end),
+            entities: rules.entities.map(<[String]>::to_vec),
+        };
+        if self.cursors.get(rules.scope) != Some(&state) || !incoming.commit.is_empty() {
+            incoming.commit.events.push(Event::Cursor { scope: rules.scope.to_owned(), state });
+        }
+        Plan::Ready(incoming)
+    }
+}
+
+/// Collects what a page or a set of verdicts does; shared by pull and push.
+pub(super) struct Planner<'a> {
+    replica: &'a Replica,
+    decisions: &'a Decisions,
+    moment: &'a Moment,
+    segments: BTreeMap<String, (Vec<Entry>, Vec<u8>)>,
+    out: Incoming,
+    missing: Vec<BodyId>,
+    undecided: Vec<Conflict>,
+    made: usize,
+}
+
+/// A row that arrives: from a page, or with a verdict.
+pub(super) struct Arrival<'a> {
+    pub entity: &'a str,
+    pub id: &'a str,
+    pub version: u64,
+    /// The body; none for a tombstone.
+    pub body: Option<&'a str>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(replica: &'a Replica, decisions: &'a Decisions, moment: &'a Moment) -> Self {
+        Self {
+            replica,
+            decisions,
+            moment,
+            segments: BTreeMap::new(),
+            out: Incoming::default(),
+            missing: Vec::new(),
+            undecided: Vec::new(),
+            made: 0,
+        }
+    }
+
+    fn take(&mut self, change: &Change<'_>, rules: &PageRules<'_>, full: bool) {
+        let body = if change.deleted { None } else { change.data.map(serde_json::value::RawValue::get) };
+        let arrival = Arrival { entity: &change.entity, id: &change.id, version: change.version, body };
+        let row = self.replica.entities.get(change.entity.as_ref()).and_then(|rows| rows.get(&change.id));
+        let known_version = row.map_or(0, |row| row.version);
+        if known_version == change.version && row.is_some_and(|row| row.deleted == change.deleted) {
+            if full {
+                self.confirm_or_rewrite(&arrival, rules);
+            }
+            return;
+        }
+        // Nothing that is older than what is known may undo it; after a restore of the server,
+        // everything comes again from an empty cursor, and there it may.
+        if known_version > change.version && !full {
+            return;
+        }
+        count(&mut self.out.pulled, &change.entity);
+        self.arrive(&arrival, rules.include_deletes, (rules.soft)(&change.entity));
+    }
+
+    /// The same version again: the row is confirmed, and written only where the bytes differ.
+    fn confirm_or_rewrite(&mut self, arrival: &Arrival<'_>, rules: &PageRules<'_>) {
+        let rows = self.replica.entities.get(arrival.entity);
+        let row = rows.and_then(|rows| rows.get(arrival.id));
+        let same = match (row.and_then(|row| self.replica.body_of(row)), arrival.body) {
+            (Some(ViewBody::Text(have)), Some(got)) => have == got,
+            (None, None) => true,
+            _ => false,
+        };
+        if same && arrival.body.is_some() {
+            self.entry(arrival.entity).0.push(Entry {
+                id: arrival.id.to_owned(),
+                version: arrival.version,
+                retain: true,
+                ..Entry::default()
+            });
+        } else {
+            self.write_row(arrival, true, (rules.soft)(arrival.entity));
+        }
+    }
+
+    /// Takes a row in, with whatever its pending operations make of it.
+    pub(super) fn arrive(&mut self, arrival: &Arrival<'_>, include_deletes: bool, soft: bool) {
+        let key = Key::new(arrival.entity, arrival.id);
+        let chain: Vec<&Operation> = self.replica.outbox.chain(&key).map(|queued| &queued.op).collect();
+        let Some(last) = chain.last().copied() else {
+            return self.write_row(arrival, include_deletes, soft);
+        };
+        let blocked = self.replica.outbox.chain(&key).any(|queued| queued.blocked_by.is_some());
+        if blocked {
+            // The conflict is parked already, with its base; only the remote's side moves on.
+            return self.write_row(arrival, true, soft);
+        }
+        if let Some(sent) = chain.iter().find(|op| effect_stands(op, arrival)) {
+            return self.settle_by_row(&chain, &sent.op_id, arrival, soft);
+        }
+        let base = match self.replica.base_of(&key) {
+            Ok(base) => base,
+            Err(segment) => return self.missing.push(segment),
+        };
+        let base_version = self.replica.row(&key).map_or(0, |row| row.version);
+        let id = format!("{}:{}", last.op_id, arrival.version);
+        if let Some(decision) = self.decisions.get(&id) {
+            let conflict = self.conflict(id, arrival, last, base, base_version);
+            self.resolve(conflict, decision.clone(), &chain, arrival, soft);
+        } else {
+            let conflict = self.conflict(id, arrival, last, base, base_version);
+            self.undecided.push(conflict);
+        }
+    }
+
+    fn conflict(&self, id: String, arrival: &Arrival<'_>, last: &Operation, base: Option<&str>, base_version: u64) -> Conflict {
+        let local = if last.kind == Kind::Delete { None } else { last.body.clone() };
+        let kind = match (local.is_some(), arrival.body.is_some()) {
+            (true, false) => conflict::Kind::DeletedRemotely,
+            (false, _) => conflict::Kind::DeletedLocally,
+            (true, true) => conflict::Kind::BothModified,
+        };
+        Conflict {
+            id,
+            entity: arrival.entity.to_owned(),
+            entity_id: arrival.id.to_owned(),
+            user_id: self.replica.user_id.clone(),
+            kind,
+            base: base.map(Rc::from),
+            base_version,
+            fields: conflict::clashing_fields(base, local.as_deref(), arrival.body),
+            local,
+            remote: arrival.body.map(Rc::from),
+            remote_version: arrival.version,
+            local_time: last.queued_at.saturating_add_signed(self.replica.facts.clock_offset),
+            detected_at: self.moment.now,
+        }
+    }
+
+    /// The row shows that the remote has an operation already; its answer was lost.
+    fn settle_by_row(&mut self, chain: &[&Operation], sent: &str, arrival: &Arrival<'_>, soft: bool) {
+        self.write_row(arrival, true, soft);
+        for op in chain {
+            let op_id = op.op_id.clone();
+            if op.op_id == sent {
+                self.out.commit.events.push(Event::Applied { op_id, version: arrival.version, with_row: true });
+                return;
+            }
+            self.out.commit.events.push(Event::Dequeue { ops: vec![op_id] });
+        }
+    }
+
+    fn resolve(&mut self, conflict: Conflict, decision: Resolution, chain: &[&Operation], arrival: &Arrival<'_>, soft: bool) {
+        let Some(last) = chain.last() else { return };
+        let replaced: Vec<String> = chain.iter().map(|op| op.op_id.clone()).collect();
+        self.write_row(arrival, true, soft);
+        match &decision {
+            Resolution::Remote => self.out.commit.events.push(Event::Dequeue { ops: replaced }),
+            Resolution::Local => {
+                let op = self.winner(last, arrival, last.body.clone());
+                self.out.commit.queue(op, replaced);
+            }
+            Resolution::Merged(body) => {
+                if arrival.body.is_some_and(|remote| conflict::same_content(remote, body)) {
+                    self.out.commit.events.push(Event::Dequeue { ops: replaced });
+                } else {
+                    let op = self.winner(last, arrival, Some(Rc::clone(body)));
+                    self.out.commit.queue(op, replaced);
+                }
+            }
+            Resolution::Later => self.out.commit.events.push(Event::Park {
+                conflict: Parked {
+                    id: conflict.id.clone(),
+                    entity: conflict.entity.clone(),
+                    entity_id: conflict.entity_id.clone(),
+                    kind: conflict.kind,
+                    base: conflict.base.clone(),
+                    base_version: conflict.base_version,
+                    fields: conflict.fields.clone(),
+                    detected_at: conflict.detected_at,
+                },
+            }),
+        }
+        self.out.resolved.push((conflict, decision));
+    }
+
+    /// The operation that carries a resolved conflict's outcome to the remote.
+    fn winner(&mut self, last: &Operation, arrival: &Arrival<'_>, body: Option<Rc<str>>) -> Operation {
+        let op_id = self.moment.op_id(self.made);
+        self.made = self.made.saturating_add(1);
+        let kind = match (&body, arrival.body) {
+            (None, _) => Kind::Delete,
+            (Some(_), None) => Kind::Create,
+            (Some(_), Some(_)) => Kind::Update,
+        };
+        Operation {
+            op_id,
+            entity: arrival.entity.to_owned(),
+            id: arrival.id.to_owned(),
+            kind,
+            base_version: arrival.body.map(|_| arrival.version),
+            body,
+            fields: Vec::new(),
+            queued_at: last.queued_at,
+            attempts: 0,
+            soft: last.soft,
+            supersedes: Vec::new(),
+        }
+    }
+
+    pub(super) fn write_row(&mut self, arrival: &Arrival<'_>, include_deletes: bool, soft: bool) {
+        let deleted = arrival.body.is_none();
+        let held = deleted && !include_deletes;
+        let mut entry = Entry {
+            id: arrival.id.to_owned(),
+            version: arrival.version,
+            deleted,
+            held,
+            retain: deleted && (soft || held),
+            ..Entry::default()
+        };
+        let (entries, bytes) = self.entry(arrival.entity);
+        if let Some(body) = arrival.body {
+            entry.offset = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            entry.len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(body.as_bytes());
+        }
+        entries.push(entry);
+    }
+
+    fn entry(&mut self, entity: &str) -> &mut (Vec<Entry>, Vec<u8>) {
+        if !self.segments.contains_key(entity) {
+            self.segments.insert(entity.to_owned(), (Vec::new(), Vec::new()));
+        }
+        // Present since the line above.
+        self.segments.entry(entity.to_owned()).or_default()
+    }
+
+    pub(super) fn push_event(&mut self, event: Event) {
+        self.out.commit.events.push(event);
+    }
+
+    pub(super) fn finish(mut self) -> Plan<Incoming> {
+        if !self.missing.is_empty() {
+            self.missing.sort_unstable();
+            self.missing.dedup();
+            return Plan::Needs(Need::Bodies(self.missing));
+        }
+        if !self.undecided.is_empty() {
+            return Plan::Needs(Need::Decisions(self.undecided));
+        }
+        for (entity, (entries, body)) in self.segments {
+            self.out.commit.segments.push(SegmentWrite { entity, entries, body: SegmentBody::New(Rc::from(body)) });
+        }
+        Plan::Ready(self.out)
+    }
+}
+
+/// Counts one more of an entity type.
+pub(super) fn count(counts: &mut BTreeMap<String, u64>, entity: &str) {
+    if let Some(n) = counts.get_mut(entity) {
+        *n = n.saturating_add(1);
+    } else {
+        counts.insert(entity.to_owned(), 1);
+    }
+}
+
+/// Whether a row is what the operation would have made of it: then there is nothing to resolve.
+fn effect_stands(op: &Operation, arrival: &Arrival<'_>) -> bool {
+    match (op.kind, arrival.body) {
+        (Kind::Delete, None) => true,
+        (Kind::Delete, Some(_)) | (_, None) => false,
+        (_, Some(remote)) => op.body.as_deref().is_some_and(|ours| conflict::same_content(ours, remote)),
+    }
+}

@@ -1,0 +1,352 @@
+//! Planning local writes: many callers' writes in one commit, each group of them whole or not at
+//! all, each with the coalesced operation that will carry it to the remote.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::entity::{Draft, Fields, Key, check_id, parse_draft, push_entity};
+use crate::error::{Code, Error, Result};
+use crate::operation::{Coalesced, Kind, Operation, coalesce};
+use crate::replica::incoming::Moment;
+use crate::replica::record::{Commit, Event};
+use crate::replica::{Need, Plan, Replica, ViewBody};
+use crate::store::BodyId;
+
+/// The most coalesced operations that one remembers: those that another tab may still be sending.
+const MAX_SUPERSEDED: usize = 16;
+
+/// One write that the app asked for. Bodies are the JSON text that the app gave.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// A new entity.
+    Create {
+        /// The draft.
+        draft: String,
+    },
+    /// The whole entity anew.
+    Update {
+        /// The entity, with its id.
+        entity: String,
+    },
+    /// Some of its fields.
+    Patch {
+        /// The id.
+        id: String,
+        /// The changed fields.
+        changes: String,
+    },
+    /// Its end.
+    Delete {
+        /// The id.
+        id: String,
+        /// The body stays readable under `includeDeleted`.
+        soft: bool,
+    },
+}
+
+/// Writes of one call: all of them, or none.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The entity type.
+    pub entity: String,
+    /// The writes, in order.
+    pub writes: Vec<Write>,
+}
+
+/// What one write came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// The entity as the app sees it now.
+    Entity(String),
+    /// It was there and is deleted.
+    Deleted(String),
+    /// There was nothing to delete.
+    Absent,
+}
+
+/// Every group's outcome, and the one commit that makes the successful ones true.
+#[derive(Debug, Default)]
+pub struct Local {
+    /// The commit; empty where nothing is to be written.
+    pub commit: Commit,
+    /// One for each group.
+    pub outcomes: Vec<Result<Vec<Written>>>,
+}
+
+/// What this commit has done to an entity so far: its pending operation, or none after a cancel.
+type Overlay = BTreeMap<Key, Option<Operation>>;
+
+struct Current {
+    exists: bool,
+    version: u64,
+    body: Option<Rc<str>>,
+}
+
+impl Current {
+    fn created_at(&self) -> Option<String> {
+        self.body.as_deref().and_then(|body| crate::entity::times(body).created_at)
+    }
+}
+
+impl Replica {
+    /// Plans groups of local writes against this head, in order.
+    #[must_use]
+    pub fn plan_local(&self, groups: &[Group], moment: &Moment) -> Plan<Local> {
+        let mut local = Local::default();
+        let mut overlay = Overlay::new();
+        let mut missing = Vec::new();
+        let mut made = 0;
+        for group in groups {
+            let mut attempt = Attempt {
+                replica: self,
+                moment,
+                overlay: overlay.clone_touched(group),
+                events: Commit::default(),
+                missing: &mut missing,
+                made: &mut made,
+            };
+            match attempt.group(group) {
+                Ok(written) => {
+                    let Attempt { overlay: touched, events, .. } = attempt;
+                    overlay.extend(touched);
+                    local.commit.events.extend(events.events);
+                    local.outcomes.push(Ok(written));
+                }
+                Err(error) => local.outcomes.push(Err(error)),
+            }
+        }
+        if missing.is_empty() {
+            Plan::Ready(local)
+        } else {
+            missing.sort_unstable();
+            missing.dedup();
+            Plan::Needs(Need::Bodies(missing))
+        }
+    }
+}
+
+trait Touched {
+    fn clone_touched(&self, group: &Group) -> Self;
+}
+
+impl Touched for Overlay {
+    /// What this commit has done to the group's entity type: the group works on a copy, which is
+    /// thrown away if it fails.
+    fn clone_touched(&self, group: &Group) -> Self {
+        // A group that only creates entities under new ids meets nothing of the others.
+        if self.is_empty() || group.writes.iter().all(|write| matches!(write, Write::Create { draft } if !draft.contains("\"id\""))) {
+            return Self::new();
+        }
+        self.iter().filter(|(key, _)| key.entity == group.entity).map(|(key, op)| (key.clone(), op.clone())).collect()
+    }
+}
+
+struct Attempt<'a, 'm> {
+    replica: &'a Replica,
+    moment: &'a Moment,
+    overlay: Overlay,
+    events: Commit,
+    missing: &'m mut Vec<BodyId>,
+    made: &'m mut usize,
+}
+
+impl Attempt<'_, '_> {
+    fn group(&mut self, group: &Group) -> Result<Vec<Written>> {
+        let now = crate::time::format(self.moment.now.saturating_add_signed(self.replica.facts().clock_offset));
+        group.writes.iter().map(|write| self.write(&group.entity, write, &now)).collect()
+    }
+
+    fn write(&mut self, entity: &str, write: &Write, now: &str) -> Result<Written> {
+        match write {
+            Write::Create { draft } => self.create(entity, draft, now),
+            Write::Update { entity: body } => self.update(entity, body, now),
+            Write::Patch { id, changes } => self.patch(entity, id, changes, now),
+            Write::Delete { id, soft } => Ok(self.delete(entity, id, *soft)),
+        }
+    }
+
+    fn create(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
+        let draft = parse_draft(json, now, None).map_err(|e| e.on(entity, None))?;
+        self.check_user(entity, &draft)?;
+        let id = draft.id.clone().unwrap_or_else(|| {
+            let id = self.moment.op_id(*self.made);
+            *self.made = self.made.saturating_add(1);
+            id
+        });
+        let key = Key::new(entity, &id);
+        let current = self.current(&key);
+        if current.exists {
+            return Err(Error::new(Code::AlreadyExists, "An entity with this id exists already; call `update` or leave the id out.")
+                .on(entity, Some(&id)));
+        }
+        Ok(self.put(&key, Kind::Create, draft, &current))
+    }
+
+    fn update(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
+        let id = Fields::parse(json)?.get("id").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        let id = id.ok_or_else(|| {
+            Error::new(Code::InvalidEntity, "`id` must be the string that `create` or `read` gave the entity.").on(entity, None)
+        })?;
+        let key = Key::new(entity, &id);
+        let current = self.current(&key);
+        let created_at = current.created_at();
+        let draft = parse_draft(json, now, created_at.as_deref()).map_err(|e| e.on(entity, Some(&id)))?;
+        self.check_user(entity, &draft)?;
+        if !current.exists {
+            return Err(not_found(&key));
+        }
+        Ok(self.put(&key, Kind::Update, draft, &current))
+    }
+
+    fn patch(&mut self, entity: &str, id: &str, changes: &str, now: &str) -> Result<Written> {
+        let key = Key::new(entity, id);
+        let current = self.current(&key);
+        // Checked on its own first, so that an error names what the app has given.
+        let given = parse_draft(changes, now, None).map_err(|e| e.on(entity, Some(id)))?;
+        self.check_user(entity, &given)?;
+        if given.id.as_deref().is_some_and(|other| other != id) {
+            return Err(Error::new(Code::InvalidEntity, "`id` cannot be changed by a patch; leave it out.").on(entity, Some(id)));
+        }
+        if !current.exists {
+            return Err(not_found(&key));
+        }
+        let Some(body) = &current.body else { return Ok(Written::Absent) };
+        let changed = Fields::parse(changes)?;
+        let mut merged = Fields::parse(body)?;
+        for (name, value) in changed.0 {
+            if matches!(name.as_ref(), "createdAt" | "modifiedAt") {
+                continue;
+            }
+            match merged.0.iter_mut().find(|(have, _)| *have == name) {
+                Some(place) => place.1 = value,
+                None => merged.0.push((name, value)),
+            }
+        }
+        let created_at = current.created_at();
+        let mut draft = parse_draft(&merged.to_json(), now, created_at.as_deref()).map_err(|e| e.on(entity, Some(id)))?;
+        draft.fields = given.fields;
+        Ok(self.put(&key, Kind::Patch, draft, &current))
+    }
+
+    fn delete(&mut self, entity: &str, id: &str, soft: bool) -> Written {
+        let key = Key::new(entity, id);
+        let current = self.current(&key);
+        if !current.exists {
+            return Written::Absent;
+        }
+        self.enqueue(&key, Kind::Delete, None, Vec::new(), soft, current.version);
+        Written::Deleted(id.to_owned())
+    }
+
+    fn put(&mut self, key: &Key, kind: Kind, draft: Draft, current: &Current) -> Written {
+        let body: Rc<str> = Rc::from(draft.body);
+        let mut entity = String::with_capacity(body.len().saturating_add(160));
+        push_entity(&mut entity, &body, &key.id, self.replica.user_id(), current.version, false);
+        self.enqueue(key, kind, Some(body), draft.fields, false, current.version);
+        Written::Entity(entity)
+    }
+
+    fn enqueue(&mut self, key: &Key, kind: Kind, body: Option<Rc<str>>, fields: Vec<String>, soft: bool, version: u64) {
+        let previous = match self.overlay.get(key) {
+            Some(op) => op.clone().map(|op| (op, true)),
+            None => self.replica.outbox.chain(key).next_back().map(|queued| {
+                // Nothing is coalesced into what may have reached the remote; a parked operation
+                // was answered with a conflict, so it has not.
+                let free = (!queued.in_flight && !queued.maybe_sent) || queued.blocked_by.is_some();
+                (queued.op.clone(), free)
+            }),
+        };
+        let live = self.replica.row(key).is_some_and(|row| !row.deleted);
+        let base_version = match &previous {
+            Some((op, _)) => op.base_version,
+            None => (live && version > 0).then_some(version),
+        };
+        let op_id = self.moment.op_id(*self.made);
+        *self.made = self.made.saturating_add(1);
+        let mut op = Operation {
+            op_id,
+            entity: key.entity.clone(),
+            id: key.id.clone(),
+            kind,
+            base_version,
+            body,
+            fields: if kind == Kind::Patch { fields } else { Vec::new() },
+            queued_at: self.moment.now,
+            attempts: 0,
+            soft,
+            supersedes: Vec::new(),
+        };
+        match previous {
+            Some((first, true)) => match coalesce(first.kind, kind) {
+                Coalesced::Nothing => {
+                    self.events.events.push(Event::Dequeue { ops: vec![first.op_id] });
+                    self.overlay.insert(key.clone(), None);
+                    return;
+                }
+                Coalesced::Into(kind) => {
+                    op.kind = kind;
+                    op.fields = if kind == Kind::Patch { union(&first.fields, &op.fields) } else { Vec::new() };
+                    op.supersedes = first.supersedes;
+                    op.supersedes.push(first.op_id.clone());
+                    let excess = op.supersedes.len().saturating_sub(MAX_SUPERSEDED);
+                    op.supersedes.drain(..excess);
+                    self.events.queue(op.clone(), vec![first.op_id]);
+                }
+            },
+            _ => self.events.queue(op.clone(), Vec::new()),
+        }
+        self.overlay.insert(key.clone(), Some(op));
+    }
+
+    fn current(&mut self, key: &Key) -> Current {
+        let version = self.replica.row(key).map_or(0, |row| row.version);
+        match self.overlay.get(key) {
+            Some(Some(op)) => return Current { exists: op.kind != Kind::Delete, version, body: op.body.clone() },
+            Some(None) => return Current { exists: false, version, body: None },
+            None => {}
+        }
+        match self.replica.view(key) {
+            Some(view) if !view.deleted => {
+                let body = match view.body {
+                    Some(ViewBody::Text(text)) => Some(Rc::from(text)),
+                    Some(ViewBody::Absent { segment, .. }) => {
+                        self.missing.push(segment);
+                        None
+                    }
+                    None => None,
+                };
+                Current { exists: true, version, body }
+            }
+            _ => Current { exists: false, version, body: None },
+        }
+    }
+
+    fn check_user(&self, entity: &str, draft: &Draft) -> Result<()> {
+        match &draft.user_id {
+            Some(user) if user != self.replica.user_id() => {
+                Err(Error::new(Code::UserMismatch, "`userId` names another user than the one whose database this is; leave it out.")
+                    .on(entity, draft.id.as_deref()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn union(a: &[String], b: &[String]) -> Vec<String> {
+    let mut all = a.to_vec();
+    all.extend(b.iter().filter(|name| !a.contains(name)).cloned());
+    all
+}
+
+fn not_found(key: &Key) -> Error {
+    Error::new(Code::NotFound, "There is no such entity; it may have been deleted. Call `create` for a new one.")
+        .on(&key.entity, Some(&key.id))
+}
+
+/// Checks the id of a read or a delete.
+///
+/// # Errors
+/// [`Code::InvalidArgument`] naming the rule.
+pub fn check_entity_id(entity: &str, id: &str) -> Result<()> {
+    check_id(id).map_err(|e| e.on(entity, None))
+}

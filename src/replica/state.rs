@@ -1,0 +1,94 @@
+//! The small parts of the state: cursors, facts of past cycles, parked conflicts, dead letters.
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::conflict::Kind;
+use crate::error::ErrorJson;
+use crate::operation::Operation;
+use crate::store::Seq;
+
+/// Where the pull of one scope stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CursorState {
+    /// The remote's own words; none before the first page.
+    pub cursor: Option<String>,
+    /// A full pull is under way, begun after this record: rows that it has not confirmed by its end go.
+    pub full_since: Option<Seq>,
+    /// Whether a pull of this scope has ever reached its end.
+    pub reached_end: bool,
+    /// The entity types of the scope; none for all.
+    pub entities: Option<Vec<String>>,
+}
+
+/// What past cycles left behind, for metadata, status and the next cycle.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Facts {
+    /// The last attempt, in milliseconds since 1970.
+    pub last_sync: Option<u64>,
+    /// The last success.
+    pub last_success: Option<u64>,
+    /// How long the last cycle took.
+    pub duration: Option<u64>,
+    /// Its error; cleared by the next success.
+    pub error: Option<ErrorJson>,
+    /// Failed attempts since the last success.
+    pub failures: u64,
+    /// The remote's epoch.
+    pub epoch: Option<String>,
+    /// The remote's clock minus this device's, in milliseconds.
+    pub clock_offset: i64,
+    /// All bytes ever pushed.
+    pub bytes_pushed: u64,
+    /// All bytes ever pulled.
+    pub bytes_pulled: u64,
+    /// When this device last told the remote of itself, and what (a hash of it).
+    pub told: Option<(u64, u64)>,
+    /// The app's own fields.
+    pub custom: Option<serde_json::Map<String, serde_json::Value>>,
+    /// The last cycle's `SyncResult`.
+    pub last_result: Option<crate::status::SyncResult>,
+    /// `clearSyncMetadata` was called: metadata reads as if nothing had synced yet.
+    pub cleared: bool,
+}
+
+/// A conflict that waits for the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Parked {
+    /// Its id.
+    pub id: String,
+    /// The entity type.
+    pub entity: String,
+    /// The entity's id.
+    pub entity_id: String,
+    /// What clashed.
+    pub kind: Kind,
+    /// The body that both sides agreed on last.
+    pub base: Option<Rc<str>>,
+    /// Its version.
+    pub base_version: u64,
+    /// Fields that changed on both sides, to different values.
+    pub fields: Vec<String>,
+    /// When it was found, in milliseconds since 1970.
+    pub detected_at: u64,
+}
+
+/// An operation that the remote will never accept, kept until the app has dealt with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// The operation.
+    pub op: Operation,
+    /// Its body.
+    pub body: Option<Rc<str>>,
+    /// The remote's stable word.
+    pub code: String,
+    /// The same for people.
+    pub message: String,
+    /// When, in milliseconds since 1970.
+    pub died_at: u64,
+}

@@ -1,0 +1,121 @@
+//! The status feed: every subscriber sees the current snapshot at once and every terminal one;
+//! of those in between a slow reader sees the latest.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+
+use tokio::sync::Notify;
+
+use crate::status::SyncStatus;
+
+/// A reader that never comes back keeps at most this many terminal snapshots waiting.
+const MAX_WAITING: usize = 256;
+
+/// One user's status, and who reads it.
+#[derive(Debug, Default)]
+pub struct StatusHub {
+    current: RefCell<Rc<SyncStatus>>,
+    subscribers: RefCell<Vec<Weak<Waiting>>>,
+    closed: Cell<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    queue: RefCell<VecDeque<Rc<SyncStatus>>>,
+    notify: Notify,
+    ended: Cell<bool>,
+}
+
+/// One reader's place in the feed.
+#[derive(Debug)]
+pub struct Subscription {
+    waiting: Rc<Waiting>,
+}
+
+impl StatusHub {
+    /// A feed that begins with this snapshot.
+    #[must_use]
+    pub fn new(first: SyncStatus) -> Self {
+        Self { current: RefCell::new(Rc::new(first)), ..Self::default() }
+    }
+
+    /// The latest snapshot.
+    #[must_use]
+    pub fn current(&self) -> Rc<SyncStatus> {
+        Rc::clone(&self.current.borrow())
+    }
+
+    /// Changes the snapshot; readers hear of it only if it is another one now.
+    pub fn update(&self, change: impl FnOnce(&mut SyncStatus)) {
+        let mut next = (**self.current.borrow()).clone();
+        change(&mut next);
+        if **self.current.borrow() == next {
+            return;
+        }
+        let next = Rc::new(next);
+        self.current.replace(Rc::clone(&next));
+        self.subscribers.borrow_mut().retain(|weak| {
+            let Some(waiting) = weak.upgrade() else { return false };
+            waiting.offer(&next);
+            true
+        });
+    }
+
+    /// A new reader, who begins with the latest snapshot.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        let waiting = Rc::new(Waiting::default());
+        waiting.offer(&self.current());
+        waiting.ended.set(self.closed.get());
+        self.subscribers.borrow_mut().push(Rc::downgrade(&waiting));
+        Subscription { waiting }
+    }
+
+    /// Ends the feed for every reader, after what still waits for them.
+    pub fn close(&self) {
+        self.closed.set(true);
+        for waiting in self.subscribers.borrow().iter().filter_map(Weak::upgrade) {
+            waiting.ended.set(true);
+            waiting.notify.notify_one();
+        }
+    }
+}
+
+impl Waiting {
+    fn offer(&self, next: &Rc<SyncStatus>) {
+        let mut queue = self.queue.borrow_mut();
+        if queue.back().is_some_and(|last| !last.is_terminal()) {
+            queue.pop_back();
+        }
+        if queue.len() >= MAX_WAITING {
+            queue.pop_front();
+        }
+        queue.push_back(Rc::clone(next));
+        drop(queue);
+        self.notify.notify_one();
+    }
+}
+
+impl Subscription {
+    /// The next snapshot; none once the feed has ended.
+    pub async fn next(&self) -> Option<Rc<SyncStatus>> {
+        loop {
+            let next = self.waiting.queue.borrow_mut().pop_front();
+            if next.is_some() {
+                return next;
+            }
+            if self.waiting.ended.get() {
+                return None;
+            }
+            self.waiting.notify.notified().await;
+        }
+    }
+
+    /// Ends this reader's part: a `next` that waits answers none.
+    pub fn end(&self) {
+        self.waiting.ended.set(true);
+        self.waiting.queue.borrow_mut().clear();
+        self.waiting.notify.notify_one();
+    }
+}

@@ -1,0 +1,203 @@
+//! Pull: pages until the remote has no more, the next one fetched while the last is committed.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::{LocalBoxFuture, join};
+
+use crate::error::{Code, Error, Result};
+use crate::host::Host;
+use crate::protocol::{PullPage, PullRequest, parse_page};
+use crate::remote::{Pulled, Remote};
+use crate::replica::Plan;
+use crate::replica::incoming::{Decisions, Incoming, PageRules};
+use crate::replica::record::Event;
+use crate::status::Phase;
+use crate::store::Store;
+use crate::sync::Cycle;
+use crate::sync::resolve::undecided;
+
+/// A cycle starts a pull afresh this often at most: for a lost cursor, a new epoch, a drift.
+const MAX_RESTARTS: u32 = 3;
+
+/// How a run over the pages ended.
+enum Ended {
+    /// At the remote's end.
+    Reached,
+    /// The cursor leads nowhere any more: from the beginning.
+    Afresh,
+    /// Another tab has moved the cursor: from where it stands now.
+    Overtaken,
+}
+
+struct Answer {
+    bytes: Vec<u8>,
+    asked_at: u64,
+}
+
+impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
+    /// Pulls everything that is new; progress moves from `from` to `to`.
+    pub(crate) async fn pull(&self, from: f64, to: f64) -> Result<()> {
+        let scope = self.settings.scope.as_ref().map(crate::config::Scope::cursor_name).unwrap_or_default();
+        let mut entities: Vec<String> = match self.settings.scope.as_ref().and_then(|scope| scope.entities.clone()) {
+            Some(entities) => entities,
+            None => self.config.entities.keys().cloned().collect(),
+        };
+        entities.sort_unstable();
+        entities.dedup();
+        let mut fresh = self.settings.force_full_sync || (scope.is_empty() && self.db.with(|replica| replica.damage().needs_full_pull));
+        let mut restarts = 0_u32;
+        loop {
+            let cursor = if fresh { None } else { self.usable_cursor(&scope, &entities) };
+            match self.pages(&scope, &entities, cursor, (from, to)).await? {
+                Ended::Reached => return Ok(()),
+                Ended::Afresh => {
+                    fresh = true;
+                    self.note(vec![Event::ResetCursor { scope: scope.clone() }]).await?;
+                }
+                Ended::Overtaken => fresh = false,
+            }
+            restarts = restarts.saturating_add(1);
+            if restarts > MAX_RESTARTS {
+                return Err(Error::new(Code::Protocol, "The remote gives no cursor that holds: every pull has to start afresh."));
+            }
+        }
+    }
+
+    /// The cursor, where it was made for these entity types: a type that the app has added since
+    /// would otherwise never get the rows that came before.
+    fn usable_cursor(&self, scope: &str, entities: &[String]) -> Option<String> {
+        self.db.with(|replica| {
+            replica.cursor(scope).filter(|state| state.entities.as_deref() == Some(entities)).and_then(|state| state.cursor.clone())
+        })
+    }
+
+    fn fetch<'a>(&'a self, cursor: Option<String>, entities: &'a [String]) -> LocalBoxFuture<'a, Result<Option<Answer>>> {
+        Box::pin(async move {
+            let request = PullRequest {
+                client_id: self.device_id.to_owned(),
+                schema: self.config.schema,
+                cursor,
+                entities: Some(entities.to_vec()),
+                scope: self.settings.scope.as_ref().and_then(|scope| scope.query.clone()),
+                limit: self.settings.batch_size,
+                wait_ms: None,
+            };
+            let user_id = self.hub.current().user_id.clone();
+            let asked_at = self.host.now_ms();
+            match self.attempt(|| self.remote.pull(&user_id, &request)).await? {
+                Pulled::Page(bytes) => Ok(Some(Answer { bytes, asked_at })),
+                Pulled::CursorGone => Ok(None),
+            }
+        })
+    }
+
+    async fn pages(&self, scope: &str, entities: &[String], mut cursor: Option<String>, (from, to): (f64, f64)) -> Result<Ended> {
+        self.show(Phase::Pulling, from);
+        let known_epoch = self.db.with(|replica| replica.facts().epoch.clone());
+        let began_afresh = cursor.is_none();
+        let mut seen = BTreeSet::new();
+        let mut pulled = 0_u64;
+        let mut next = self.fetch(cursor.clone(), entities).await?;
+        loop {
+            let Some(answer) = next else { return Ok(Ended::Afresh) };
+            let page = parse_page(&answer.bytes)?;
+            {
+                let mut tally = self.tally.borrow_mut();
+                tally.bytes_pulled = tally.bytes_pulled.saturating_add(answer.bytes.len() as u64);
+            }
+            self.learn(page.server_time.as_deref(), page.epoch.as_deref(), answer.asked_at);
+            if !began_afresh && known_epoch.is_some() && page.epoch.is_some() && known_epoch.as_deref() != page.epoch.as_deref() {
+                // The server was restored: versions and cursors of before mean nothing now.
+                return Ok(Ended::Afresh);
+            }
+            if page.more && !seen.insert(page.cursor.to_string()) {
+                return Err(Error::new(
+                    Code::Protocol,
+                    "The remote says that there is more, but repeats a cursor; each page must move on.",
+                ));
+            }
+            self.show(Phase::Applying, 0.0);
+            let ahead = async { if page.more { self.fetch(Some(page.cursor.to_string()), entities).await } else { Ok(None) } };
+            let (applied, fetched) = join(self.apply_page(&page, scope, entities, cursor.as_deref()), ahead).await;
+            let Some(incoming) = applied? else { return Ok(Ended::Overtaken) };
+            pulled = pulled.saturating_add(page.changes.len() as u64);
+            self.count_page(&incoming);
+            let total = pulled.saturating_add(page.remaining.unwrap_or(0)).max(1);
+            self.show(Phase::Pulling, from + (to - from) * (pulled as f64 / total as f64));
+            if !page.more {
+                return self.compare_digests(&page, scope, entities, began_afresh);
+            }
+            cursor = Some(page.cursor.to_string());
+            next = fetched?;
+        }
+    }
+
+    /// Commits one page; none where the cursor is not where the page was pulled from any more.
+    async fn apply_page(&self, page: &PullPage<'_>, scope: &str, entities: &[String], cursor: Option<&str>) -> Result<Option<Incoming>> {
+        let mut decisions = Decisions::new();
+        let moment = self.db.moment();
+        let soft = self.soft();
+        let known = |entity: &str| entities.iter().any(|name| name == entity);
+        loop {
+            let rules = PageRules {
+                from: cursor,
+                scope,
+                entities: Some(entities),
+                include_deletes: self.settings.include_deletes,
+                known: &known,
+                soft: &soft,
+            };
+            let committed = self
+                .db
+                .commit(self.config.pulled, |replica| {
+                    if cursor.is_some() && replica.cursor(scope).and_then(|state| state.cursor.as_deref()) != cursor {
+                        return Ok(Plan::Ready(None));
+                    }
+                    Ok(match replica.plan_page(page, &rules, &decisions, &moment) {
+                        Plan::Ready(incoming) => Plan::Ready(Some(incoming)),
+                        Plan::Needs(need) => Plan::Needs(need),
+                    })
+                })
+                .await?;
+            match undecided(committed) {
+                Ok(incoming) => return Ok(incoming),
+                Err(conflicts) => self.ask(conflicts, &mut decisions).await?,
+            }
+        }
+    }
+
+    fn count_page(&self, incoming: &Incoming) {
+        self.count_conflicts(&incoming.resolved);
+        let mut tally = self.tally.borrow_mut();
+        for (entity, rows) in &incoming.pulled {
+            tally.pulled_count = tally.pulled_count.saturating_add(*rows);
+            let entity = tally.entities.entry(entity.clone()).or_default();
+            entity.pulled = entity.pulled.saturating_add(*rows);
+        }
+    }
+
+    /// At the remote's end both sides must hold the same. A drift is mended by one full pull; one
+    /// that survives it is shown, for then the remote contradicts itself.
+    fn compare_digests(&self, page: &PullPage<'_>, scope: &str, entities: &[String], full: bool) -> Result<Ended> {
+        let (Some(digests), true) = (&page.digests, scope.is_empty()) else { return Ok(Ended::Reached) };
+        let drifted = self.db.with(|replica| {
+            entities.iter().find(|entity| {
+                let ours = replica.digest(entity).wire();
+                let theirs = digests.get(*entity).cloned().unwrap_or_else(|| crate::digest::Digest::default().wire());
+                ours != theirs
+            })
+        });
+        let Some(entity) = drifted else { return Ok(Ended::Reached) };
+        if full {
+            self.warn(
+                &Error::new(
+                    Code::Protocol,
+                    "The remote's digest differs from the rows that it sent, even after a full pull; check how it counts and hashes.",
+                )
+                .on(entity, None),
+            );
+            return Ok(Ended::Reached);
+        }
+        Ok(Ended::Afresh)
+    }
+}

@@ -1,0 +1,207 @@
+//! Push: batches in outbox order, never two operations of one entity at once. A conflict goes to its
+//! resolver, and the winner is pushed again in the same cycle.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::value::RawValue;
+
+use crate::entity::{Fields, Key};
+use crate::error::{Code, Error, Result};
+use crate::host::Host;
+use crate::operation::{Kind, Operation};
+use crate::protocol::{PushReply, PushRequest, PushedOperation, parse_push_reply};
+use crate::remote::{Pushed, Remote};
+use crate::replica::incoming::Decisions;
+use crate::replica::record::Event;
+use crate::replica::settle::Settled;
+use crate::replica::state::DeadLetter;
+use crate::status::Phase;
+use crate::store::{Durability, Store};
+use crate::sync::Cycle;
+use crate::sync::resolve::undecided;
+
+/// How often one entity may clash in one cycle before its winner waits for the next.
+const MAX_CLASHES: u32 = 5;
+/// How long an operation rests that the remote wants again "later", in milliseconds.
+const DEFAULT_REST_MS: u64 = 1000;
+
+impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
+    /// Pushes what waits; progress moves from `from` to `to`.
+    pub(crate) async fn push(&self, from: f64, to: f64) -> Result<()> {
+        let mut limit = self.settings.batch_size;
+        let mut resting: BTreeSet<String> = BTreeSet::new();
+        let mut clashes: BTreeMap<Key, u32> = BTreeMap::new();
+        let mut pushed = 0_u64;
+        loop {
+            let batch = self.next_batch(limit, &resting, &clashes);
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.show(Phase::Pushing, from);
+            let ids: Vec<String> = batch.iter().map(|op| op.op_id.clone()).collect();
+            self.db.with_mut(|replica| replica.outbox_mut().mark_sending(&ids));
+            let sent = self.send(&batch).await;
+            self.db.with_mut(|replica| replica.outbox_mut().mark_returned(&ids));
+            let bytes = match sent? {
+                Some(bytes) => bytes,
+                None if batch.len() > 1 => {
+                    limit = batch.len() / 2;
+                    continue;
+                }
+                None => {
+                    self.bury_too_large(&batch).await?;
+                    continue;
+                }
+            };
+            let op_ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let reply = parse_push_reply(&bytes, &op_ids)?;
+            self.learn(reply.server_time.as_deref(), reply.epoch.as_deref(), self.host.now_ms());
+            let settled = self.settle(&batch, &reply).await?;
+            for (conflict, _) in &settled.incoming.resolved {
+                let clash = clashes.entry(Key::new(&conflict.entity, &conflict.entity_id)).or_default();
+                *clash = clash.saturating_add(1);
+            }
+            self.postpone(&settled, &mut resting);
+            self.count_push(&settled);
+            pushed = pushed.saturating_add(batch.len() as u64);
+            let waiting = self.db.with(|replica| replica.outbox().len() as u64);
+            let total = pushed.saturating_add(waiting).max(1);
+            self.show(Phase::Pushing, from + (to - from) * (pushed as f64 / total as f64));
+        }
+    }
+
+    /// The next operations in outbox order: the first of each entity, unless it has to wait.
+    fn next_batch(&self, limit: usize, resting: &BTreeSet<String>, clashes: &BTreeMap<Key, u32>) -> Vec<Operation> {
+        let now = self.host.now_ms();
+        self.db.with(|replica| {
+            let mut taken: BTreeSet<(&str, &str)> = BTreeSet::new();
+            let mut batch = Vec::new();
+            for queued in replica.outbox().iter() {
+                if batch.len() >= limit {
+                    break;
+                }
+                let op = &queued.op;
+                let first = taken.insert((&op.entity, &op.id));
+                let waits = queued.blocked_by.is_some()
+                    || queued.not_before > now
+                    || resting.contains(&op.op_id)
+                    || (op.kind == Kind::Delete && !self.settings.include_deletes)
+                    || clashes.get(&Key::new(&op.entity, &op.id)).is_some_and(|times| *times >= MAX_CLASHES);
+                if first && !waits {
+                    batch.push(op.clone());
+                }
+            }
+            batch
+        })
+    }
+
+    /// Sends a batch; none where it is too large for the remote.
+    async fn send(&self, batch: &[Operation]) -> Result<Option<Vec<u8>>> {
+        let bodies = batch.iter().map(wire_data).collect::<Result<Vec<_>>>()?;
+        let operations = batch
+            .iter()
+            .zip(&bodies)
+            .map(|(op, data)| PushedOperation {
+                op_id: Cow::Borrowed(&op.op_id),
+                entity: Cow::Borrowed(&op.entity),
+                id: Cow::Borrowed(&op.id),
+                kind: op.kind,
+                base_version: op.base_version,
+                data: data.as_deref(),
+            })
+            .collect();
+        let request = PushRequest { client_id: Cow::Borrowed(self.device_id), schema: self.config.schema, operations };
+        let user_id = self.hub.current().user_id.clone();
+        match self.attempt(|| self.remote.push(&user_id, &request)).await? {
+            Pushed::Reply { bytes, sent } => {
+                let mut tally = self.tally.borrow_mut();
+                tally.bytes_pushed = tally.bytes_pushed.saturating_add(sent);
+                Ok(Some(bytes))
+            }
+            Pushed::TooLarge => Ok(None),
+        }
+    }
+
+    async fn settle(&self, batch: &[Operation], reply: &PushReply<'_>) -> Result<Settled> {
+        let mut decisions = Decisions::new();
+        let moment = self.db.moment();
+        let soft = self.soft();
+        loop {
+            let committed =
+                self.db.commit(self.config.local, |replica| replica.plan_settle(batch, reply, &soft, &decisions, &moment)).await?;
+            match undecided(committed) {
+                Ok(settled) => return Ok(settled),
+                Err(conflicts) => self.ask(conflicts, &mut decisions).await?,
+            }
+        }
+    }
+
+    fn postpone(&self, settled: &Settled, resting: &mut BTreeSet<String>) {
+        let now = self.host.now_ms();
+        self.db.with_mut(|replica| {
+            for (op_id, after) in &settled.retry {
+                replica.outbox_mut().postpone(op_id, now.saturating_add(after.unwrap_or(DEFAULT_REST_MS)));
+            }
+        });
+        resting.extend(settled.retry.iter().map(|(op_id, _)| op_id.clone()));
+    }
+
+    fn count_push(&self, settled: &Settled) {
+        self.count_conflicts(&settled.incoming.resolved);
+        let mut tally = self.tally.borrow_mut();
+        for (entity, n) in &settled.pushed {
+            tally.pushed_count = tally.pushed_count.saturating_add(*n);
+            let entity = tally.entities.entry(entity.clone()).or_default();
+            entity.pushed = entity.pushed.saturating_add(*n);
+        }
+        for (entity, n) in &settled.failed {
+            tally.failed_count = tally.failed_count.saturating_add(*n);
+            let entity = tally.entities.entry(entity.clone()).or_default();
+            entity.failed = entity.failed.saturating_add(*n);
+        }
+        drop(tally);
+        for letter in &settled.letters {
+            self.warn(
+                &Error::new(Code::Rejected, format!("The remote rejected an operation ({}): {}", letter.code, letter.message))
+                    .on(&letter.op.entity, Some(&letter.op.id)),
+            );
+        }
+    }
+
+    /// One operation that the remote calls too large even alone will never go through.
+    async fn bury_too_large(&self, batch: &[Operation]) -> Result<()> {
+        let now = self.host.now_ms();
+        let message = "The remote does not accept a request of this size, even with one operation in it.";
+        let letters: Vec<DeadLetter> = batch
+            .iter()
+            .map(|op| DeadLetter {
+                op: op.clone(),
+                body: op.body.clone(),
+                code: "tooLarge".to_owned(),
+                message: message.to_owned(),
+                died_at: now,
+            })
+            .collect();
+        let settled =
+            Settled { failed: batch.iter().map(|op| (op.entity.clone(), 1)).collect(), letters: letters.clone(), ..Settled::default() };
+        self.db.record(Durability::Strict, |_| Some(Event::Bury { letters: letters.clone() })).await?;
+        self.count_push(&settled);
+        Ok(())
+    }
+}
+
+/// What travels: the whole body, or a patch's changed fields.
+fn wire_data(op: &Operation) -> Result<Option<Box<RawValue>>> {
+    let Some(body) = op.body.as_deref().filter(|_| op.kind != Kind::Delete) else { return Ok(None) };
+    let text = if op.kind == Kind::Patch {
+        let mut fields = Fields::parse(body)?;
+        fields.0.retain(|(name, _)| name == "modifiedAt" || op.fields.iter().any(|field| *field == **name));
+        fields.to_json()
+    } else {
+        body.to_owned()
+    };
+    RawValue::from_string(text).map(Some).map_err(|cause| {
+        Error::new(Code::Corrupt, "A queued operation's body is not JSON any more.").on(&op.entity, Some(&op.id)).caused_by(cause)
+    })
+}
