@@ -1,0 +1,233 @@
+//! The store in memory: the readable definition of what a store must do. No indexes and no
+//! cleverness; where another store differs from this one, the other is wrong.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use datum_sync::digest::Digest;
+
+use crate::rules::store::{Batch, Head, Range, Remembered, Result, Row, Scanned, Stamp, Store, Swept, Transaction};
+
+/// Everything that is kept of one user.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Account {
+    head: Head,
+    /// Versions by entity type and id.
+    versions: BTreeMap<(String, String), u64>,
+    /// Rows by version, each with the time of its write.
+    rows: BTreeMap<u64, (Arc<Row>, u64)>,
+    /// Applied operations by id, each with the time of its write.
+    operations: BTreeMap<String, (Remembered, u64)>,
+    digests: BTreeMap<String, Digest>,
+    /// Records of devices, each with the time of its write.
+    devices: BTreeMap<String, (String, u64)>,
+}
+
+impl Account {
+    fn row(&self, entity: &str, id: &str) -> Option<&Arc<Row>> {
+        let version = self.versions.get(&(entity.to_owned(), id.to_owned()))?;
+        self.rows.get(version).map(|(row, _)| row)
+    }
+
+    fn range<'a>(&'a self, range: Range<'a>) -> impl Iterator<Item = &'a Arc<Row>> {
+        let asked = move |row: &Row| range.entities.is_none_or(|some| some.contains(&row.entity));
+        let needed = move |row: &Row| row.data.is_some() || row.version > range.live_until;
+        let after = self.rows.range(range.after.saturating_add(1)..);
+        after.map(|(_, (row, _))| row).filter(move |row| asked(row) && needed(row))
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct State {
+    epoch: String,
+    accounts: BTreeMap<String, Arc<Account>>,
+}
+
+/// A store in memory. A clone is the same store; [`MemoryStore::fork`] makes another.
+///
+/// It does not keep writers apart: whoever shares it between threads lets one request in at a time,
+/// as [`crate::MemoryServer`] does.
+#[derive(Clone, Debug)]
+pub struct MemoryStore(Arc<Mutex<State>>);
+
+impl MemoryStore {
+    /// An empty store of this epoch.
+    #[must_use]
+    pub fn new(epoch: &str) -> Self {
+        Self(Arc::new(Mutex::new(State { epoch: epoch.to_owned(), accounts: BTreeMap::new() })))
+    }
+
+    /// A copy that goes its own way: a backup.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
+    }
+
+    /// Puts a backup back, with the epoch that it had.
+    pub fn restore(&self, backup: &Self) {
+        let state = backup.state().clone();
+        *self.state() = state;
+    }
+
+    /// Every row of a user, tombstones included, in order of version.
+    #[must_use]
+    pub fn rows(&self, user: &str) -> Vec<Row> {
+        let state = self.state();
+        let rows = state.accounts.get(user).into_iter().flat_map(|account| account.rows.values());
+        rows.map(|(row, _)| Row::clone(row)).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whoever panicked with the lock held left a whole state: it is only ever replaced in one go.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> MemoryTx {
+        MemoryTx { store: self.clone(), draft: self.state().clone() }
+    }
+}
+
+impl Store for MemoryStore {
+    type Tx = MemoryTx;
+
+    async fn read(&self) -> Result<MemoryTx> {
+        Ok(self.begin())
+    }
+
+    async fn write(&self) -> Result<MemoryTx> {
+        Ok(self.begin())
+    }
+}
+
+/// A transaction works on a copy that replaces the state when it commits.
+#[derive(Debug)]
+pub struct MemoryTx {
+    store: MemoryStore,
+    draft: State,
+}
+
+impl MemoryTx {
+    fn account(&self, user: &str) -> Option<&Account> {
+        self.draft.accounts.get(user).map(AsRef::as_ref)
+    }
+
+    fn account_mut(&mut self, user: &str) -> &mut Account {
+        Arc::make_mut(self.draft.accounts.entry(user.to_owned()).or_default())
+    }
+}
+
+impl Transaction for MemoryTx {
+    async fn epoch(&mut self) -> Result<String> {
+        Ok(self.draft.epoch.clone())
+    }
+
+    async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
+        epoch.clone_into(&mut self.draft.epoch);
+        Ok(())
+    }
+
+    async fn head(&mut self, user: &str) -> Result<Head> {
+        Ok(self.account(user).map(|account| account.head).unwrap_or_default())
+    }
+
+    async fn stamps(&mut self, user: &str, keys: &[(&str, &str)]) -> Result<Vec<Option<Stamp>>> {
+        let account = self.account(user);
+        let stamp = |row: &Arc<Row>| Stamp { version: row.version, deleted: row.data.is_none() };
+        Ok(keys.iter().map(|(entity, id)| account?.row(entity, id).map(stamp)).collect())
+    }
+
+    async fn data(&mut self, user: &str, entity: &str, id: &str) -> Result<Option<Arc<str>>> {
+        Ok(self.account(user).and_then(|account| account.row(entity, id)?.data.clone()))
+    }
+
+    async fn remembered(&mut self, user: &str, op_ids: &[&str]) -> Result<Vec<Option<Remembered>>> {
+        let account = self.account(user);
+        Ok(op_ids.iter().map(|op_id| account?.operations.get(*op_id).map(|(known, _)| known.clone())).collect())
+    }
+
+    async fn digests(&mut self, user: &str) -> Result<BTreeMap<String, Digest>> {
+        Ok(self.account(user).map(|account| account.digests.clone()).unwrap_or_default())
+    }
+
+    async fn scan(&mut self, user: &str, range: Range<'_>, limit: usize, max_bytes: usize) -> Result<Scanned> {
+        let mut scanned = Scanned::default();
+        let mut bytes = 0_usize;
+        for row in self.account(user).into_iter().flat_map(|account| account.range(range)) {
+            bytes = bytes.saturating_add(row.bytes());
+            if !scanned.rows.is_empty() && (scanned.rows.len() >= limit || bytes > max_bytes) {
+                scanned.more = true;
+                break;
+            }
+            scanned.rows.push(Row::clone(row));
+        }
+        Ok(scanned)
+    }
+
+    async fn count(&mut self, user: &str, range: Range<'_>) -> Result<u64> {
+        let count = self.account(user).map_or(0, |account| account.range(range).count());
+        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+
+    async fn write(&mut self, user: &str, batch: Batch, now_ms: u64) -> Result<()> {
+        let account = self.account_mut(user);
+        account.head.seq = batch.seq;
+        for row in batch.rows {
+            if let Some(before) = account.versions.insert((row.entity.clone(), row.id.clone()), row.version) {
+                account.rows.remove(&before);
+            }
+            account.rows.insert(row.version, (Arc::new(row), now_ms));
+        }
+        for known in batch.operations {
+            account.operations.insert(known.op_id.clone(), (known, now_ms));
+        }
+        account.digests.extend(batch.digests);
+        Ok(())
+    }
+
+    async fn devices(&mut self, user: &str) -> Result<BTreeMap<String, String>> {
+        let devices = self.account(user).into_iter().flat_map(|account| &account.devices);
+        Ok(devices.map(|(device, (json, _))| (device.clone(), json.clone())).collect())
+    }
+
+    async fn put_device(&mut self, user: &str, device: &str, json: &str, now_ms: u64, keep: usize) -> Result<()> {
+        let devices = &mut self.account_mut(user).devices;
+        devices.insert(device.to_owned(), (json.to_owned(), now_ms));
+        while devices.len() > keep {
+            let others = devices.iter().filter(|(id, _)| *id != device);
+            let Some(silent) = others.min_by_key(|(id, (_, at))| (*at, *id)).map(|(id, _)| id.clone()) else { break };
+            devices.remove(&silent);
+        }
+        Ok(())
+    }
+
+    async fn clear_devices(&mut self, user: &str) -> Result<()> {
+        self.account_mut(user).devices.clear();
+        Ok(())
+    }
+
+    async fn sweep(&mut self, tombstones_before: u64, operations_before: u64) -> Result<Swept> {
+        let mut swept = Swept::default();
+        for account in self.draft.accounts.values_mut() {
+            let account = Arc::make_mut(account);
+            let over = |row: &Row, at: u64| row.data.is_none() && at < tombstones_before;
+            let gone: Vec<Arc<Row>> = account.rows.values().filter(|(row, at)| over(row, *at)).map(|(row, _)| row.clone()).collect();
+            for row in gone {
+                account.rows.remove(&row.version);
+                account.versions.remove(&(row.entity.clone(), row.id.clone()));
+                account.head.floor = account.head.floor.max(row.version);
+                swept.tombstones = swept.tombstones.saturating_add(1);
+            }
+            let before = account.operations.len();
+            account.operations.retain(|_, (_, at)| *at >= operations_before);
+            let forgotten = before.saturating_sub(account.operations.len());
+            swept.operations = swept.operations.saturating_add(u64::try_from(forgotten).unwrap_or(u64::MAX));
+        }
+        Ok(swept)
+    }
+
+    async fn commit(self) -> Result<()> {
+        let Self { store, draft } = self;
+        *store.state() = draft;
+        Ok(())
+    }
+}

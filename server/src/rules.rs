@@ -1,0 +1,92 @@
+//! The rules of the protocol, over any store. They must never read a clock, draw a random number,
+//! or know who carries the request: a user id is an argument that somebody else has proved.
+
+pub mod cursor;
+pub mod data;
+pub mod error;
+pub mod metadata;
+pub mod page;
+pub mod pull;
+pub mod push;
+pub mod scope;
+pub mod store;
+
+use datum_sync::protocol::{MAX_BATCH, MAX_ENTITY_BYTES};
+
+pub use error::ServerError;
+use store::{Swept, Transaction};
+
+/// One day, in milliseconds.
+pub const DAY_MS: u64 = 86_400_000;
+
+/// What the operator decides. The defaults are those of `PROTOCOL.md`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The entity types that may be written; none for any.
+    pub entities: Option<Vec<String>>,
+    /// The oldest schema version of an app that may still pull and push.
+    pub min_schema: u32,
+    /// The most operations in one push.
+    pub max_operations: usize,
+    /// The most rows that a page may be asked for.
+    pub max_page_rows: usize,
+    /// The bytes after which a page ends; a single greater row still travels.
+    pub max_page_bytes: usize,
+    /// The bytes of current rows after which a push reply answers further conflicts with `retry`.
+    pub max_reply_bytes: usize,
+    /// The largest entity, in bytes of its JSON.
+    pub max_entity_bytes: usize,
+    /// The largest request body, in bytes after decompression.
+    pub max_body_bytes: usize,
+    /// The longest that a pull may wait for a change, in milliseconds.
+    pub max_wait_ms: u64,
+    /// How long a tombstone is kept, in milliseconds.
+    pub tombstone_retention_ms: u64,
+    /// How long an applied operation is remembered, in milliseconds.
+    pub operation_memory_ms: u64,
+    /// The most devices whose metadata is kept for one user.
+    pub max_devices: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            entities: None,
+            min_schema: 0,
+            max_operations: MAX_BATCH,
+            max_page_rows: MAX_BATCH,
+            max_page_bytes: 4 << 20,
+            max_reply_bytes: 16 << 20,
+            max_entity_bytes: MAX_ENTITY_BYTES,
+            max_body_bytes: 16 << 20,
+            max_wait_ms: 25_000,
+            tombstone_retention_ms: 90 * DAY_MS,
+            operation_memory_ms: 30 * DAY_MS,
+            max_devices: 1_000,
+        }
+    }
+}
+
+impl Config {
+    /// Whether an entity type may be written.
+    #[must_use]
+    pub fn knows(&self, entity: &str) -> bool {
+        self.entities.as_ref().is_none_or(|all| all.iter().any(|one| one == entity))
+    }
+
+    fn check_schema(&self, schema: u32) -> Result<(), ServerError> {
+        if schema < self.min_schema {
+            return Err(ServerError::client_outdated(schema, self.min_schema));
+        }
+        Ok(())
+    }
+}
+
+/// Forgets tombstones and operations whose time is over. Cursors that would have needed one of those
+/// tombstones are refused from then on.
+///
+/// # Errors
+/// Those of the store.
+pub async fn sweep<T: Transaction>(tx: &mut T, config: &Config, now_ms: u64) -> Result<Swept, ServerError> {
+    tx.sweep(now_ms.saturating_sub(config.tombstone_retention_ms), now_ms.saturating_sub(config.operation_memory_ms)).await
+}

@@ -1,0 +1,95 @@
+//! What goes wrong with a request as a whole: an HTTP status, a stable code and a message. What goes
+//! wrong with one operation is a verdict, never one of these.
+
+use std::fmt;
+
+use datum_sync::protocol::ErrorBody;
+
+/// A refused or failed request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerError {
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable word that clients branch on.
+    pub code: &'static str,
+    /// The same for people; never holds a secret.
+    pub message: String,
+    /// How long to wait before asking again, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+    /// What lay beneath, for the log alone.
+    pub cause: Option<String>,
+}
+
+impl ServerError {
+    /// An error of this status, code and message.
+    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), retry_after_ms: None, cause: None }
+    }
+
+    /// 400: the request breaks the protocol; sending it again changes nothing.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "badRequest", message)
+    }
+
+    /// 410: the cursor leads nowhere any more; the client pulls afresh.
+    #[must_use]
+    pub fn cursor(code: &'static str, why: &str) -> Self {
+        Self::new(410, code, format!("{why} Pull again with `cursor` null."))
+    }
+
+    /// 413: too much in one request; the client sends less at once.
+    #[must_use]
+    pub fn too_large(code: &'static str, what: &str, limit: usize) -> Self {
+        Self::new(413, code, format!("{what}; the most is {limit}. Send less at once."))
+    }
+
+    /// 426: the app must be updated before it may sync again.
+    #[must_use]
+    pub fn client_outdated(schema: u32, least: u32) -> Self {
+        Self::new(426, "clientOutdated", format!("`schema` is {schema}; this server needs {least} or later. Update the app."))
+    }
+
+    /// 500: the server's own fault. The cause goes to the log, not to the client.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        Self { cause: Some(cause.to_string()), ..Self::new(500, "internal", "The server failed to answer; try again later.") }
+    }
+
+    /// 503: not now.
+    pub fn busy(cause: impl fmt::Display) -> Self {
+        Self {
+            retry_after_ms: Some(1_000),
+            cause: Some(cause.to_string()),
+            ..Self::new(503, "busy", "The server is busy; try again shortly.")
+        }
+    }
+
+    /// With how long to wait, in milliseconds.
+    #[must_use]
+    pub fn after(mut self, ms: u64) -> Self {
+        self.retry_after_ms = Some(ms);
+        self
+    }
+
+    /// The body that travels.
+    #[must_use]
+    pub fn body(&self, request_id: Option<&str>) -> ErrorBody {
+        ErrorBody {
+            code: self.code.to_owned(),
+            message: self.message.clone(),
+            retry_after_ms: self.retry_after_ms,
+            request_id: request_id.map(str::to_owned),
+        }
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.status, self.code, self.message)?;
+        if let Some(cause) = &self.cause {
+            write!(f, " ({cause})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ServerError {}

@@ -1,0 +1,37 @@
+//! Sync metadata: one record a device, kept as it was said, so that devices never overwrite each
+//! other. The client merges them.
+
+use datum_sync::entity::check_id;
+use datum_sync::protocol::{DeviceMetadata, MetadataReply};
+
+use super::store::Transaction;
+use super::{Config, ServerError, pull};
+
+/// The largest record, in bytes.
+const MAX_RECORD_BYTES: usize = 64 << 10;
+
+/// Everything that is kept of a user's devices, and the server's own digests.
+///
+/// # Errors
+/// Those of the store.
+pub async fn get<T: Transaction>(tx: &mut T, user: &str, now_ms: u64) -> Result<MetadataReply, ServerError> {
+    let devices = tx.devices(user).await?;
+    let devices = devices.values().filter_map(|json| serde_json::from_str(json).ok()).collect();
+    let digests = pull::digests(tx, user, None).await?;
+    Ok(MetadataReply { devices, digests: Some(digests), server_time: Some(datum_sync::time::format(now_ms)) })
+}
+
+/// Replaces one device's record.
+///
+/// # Errors
+/// 400 for a record that cannot be read, 413 for one that is too large; those of the store.
+pub async fn put<T: Transaction>(tx: &mut T, config: &Config, user: &str, body: &[u8], now_ms: u64) -> Result<(), ServerError> {
+    if body.len() > MAX_RECORD_BYTES {
+        return Err(ServerError::too_large("metadataTooLarge", &format!("The record is {} bytes", body.len()), MAX_RECORD_BYTES));
+    }
+    let record: DeviceMetadata =
+        serde_json::from_slice(body).map_err(|e| ServerError::bad_request(format!("The body is not a device's metadata: {e}")))?;
+    check_id(&record.device_id).map_err(|e| ServerError::bad_request(format!("`deviceId`: {}", e.message())))?;
+    let json = serde_json::to_string(&record).map_err(ServerError::internal)?;
+    tx.put_device(user, &record.device_id, &json, now_ms, config.max_devices).await
+}

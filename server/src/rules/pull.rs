@@ -1,0 +1,138 @@
+//! A pull: the rows that changed after a cursor, in the order in which they were committed.
+//!
+//! A row's version is the user's counter at its last write, so ordering by version is ordering by
+//! commit, and a row that changes while a client pages moves to the end: it is delivered again, never
+//! lost. Every page either ends the pull or moves the cursor on, so no client can be kept in a loop.
+
+use std::collections::BTreeMap;
+
+use datum_sync::digest::Digest;
+use datum_sync::entity::check_id;
+use datum_sync::protocol::{PullRequest, WireDigest};
+
+use super::cursor::{Binding, Position};
+use super::page::{Page, PageRow};
+use super::scope::Scope;
+use super::store::{Head, Range, Transaction};
+use super::{Config, ServerError};
+
+/// How many rows are looked at for one page under a scope, before the page is sent as it is.
+const MAX_EXAMINED: usize = 20_000;
+
+/// Answers a pull from one moment of the store.
+///
+/// # Errors
+/// 400 for a request that breaks the protocol, 410 for a cursor that leads nowhere, 426 for an app
+/// that is too old; those of the store.
+pub async fn pull<T: Transaction>(tx: &mut T, config: &Config, user: &str, request: &PullRequest) -> Result<Page, ServerError> {
+    check_id(&request.client_id).map_err(|e| ServerError::bad_request(format!("`clientId`: {}", e.message())))?;
+    config.check_schema(request.schema)?;
+    if request.limit == 0 || request.limit > config.max_page_rows {
+        return Err(ServerError::bad_request(format!("`limit` is {}; it must be 1 to {}.", request.limit, config.max_page_rows)));
+    }
+    let scope = Scope::parse(config, request.entities.as_deref(), request.scope.as_ref())?;
+    let epoch = tx.epoch().await?;
+    let head = tx.head(user).await?;
+    let binding = Binding { epoch: &epoch, user, scope: scope.fingerprint() };
+    let from = match &request.cursor {
+        None => Position { live_until: head.seq, ..Position::default() },
+        Some(cursor) => binding.accept(cursor, head)?,
+    };
+    let step = if scope.fields.is_some() {
+        scoped(tx, config, user, request.limit, &scope, from).await?
+    } else {
+        whole(tx, config, user, request.limit, &scope, from, head).await?
+    };
+    let more = step.next.is_some();
+    let cursor = binding.issue(step.next.unwrap_or(Position { after: head.seq, ..Position::default() }));
+    let digests = if more || scope.fields.is_some() { None } else { Some(digests(tx, user, scope.entities.as_deref()).await?) };
+    Ok(Page { changes: step.changes, cursor, more, remaining: step.remaining, epoch, digests })
+}
+
+/// The rows of one page, and where the next one starts if there is more.
+struct Step {
+    changes: Vec<PageRow>,
+    next: Option<Position>,
+    remaining: Option<u64>,
+}
+
+async fn whole<T: Transaction>(
+    tx: &mut T,
+    config: &Config,
+    user: &str,
+    limit: usize,
+    scope: &Scope,
+    from: Position,
+    head: Head,
+) -> Result<Step, ServerError> {
+    let range = Range { entities: scope.entities.as_deref(), after: from.after, live_until: from.live_until };
+    let found = tx.scan(user, range, limit, config.max_page_bytes).await?;
+    let last = found.rows.last().map_or(from.after, |row| row.version);
+    // Counting costs as much as what is left, so a pull of many pages counts once: the cursor carries
+    // the count for as long as nobody writes.
+    let passed = u64::try_from(found.rows.len()).unwrap_or(u64::MAX);
+    let left = match from.left.checked_sub(passed) {
+        _ if !found.more => 0,
+        Some(left) if from.counted_at == head.seq && left > 0 => left,
+        _ => tx.count(user, Range { after: last, ..range }).await?,
+    };
+    let next = found.more.then_some(Position {
+        after: last,
+        live_until: if from.live_until > last { from.live_until } else { 0 },
+        left,
+        counted_at: head.seq,
+    });
+    let changes = found.rows.into_iter().map(|row| PageRow { row, left_scope: false }).collect();
+    Ok(Step { changes, next, remaining: Some(left) })
+}
+
+async fn scoped<T: Transaction>(
+    tx: &mut T,
+    config: &Config,
+    user: &str,
+    limit: usize,
+    scope: &Scope,
+    from: Position,
+) -> Result<Step, ServerError> {
+    let mut changes = Vec::new();
+    let mut at = from;
+    let mut examined = 0_usize;
+    loop {
+        let range = Range { entities: scope.entities.as_deref(), after: at.after, live_until: at.live_until };
+        let found = tx.scan(user, range, limit, config.max_page_bytes).await?;
+        examined = examined.saturating_add(found.rows.len());
+        for row in found.rows {
+            at.after = row.version;
+            let inside = row.data.as_ref().is_none_or(|data| scope.holds(data));
+            // In a snapshot the client has nothing yet that could have left the scope.
+            if inside || row.version > from.live_until {
+                changes.push(PageRow { row, left_scope: !inside });
+            }
+        }
+        if at.live_until <= at.after {
+            at.live_until = 0;
+        }
+        if !found.more {
+            return Ok(Step { changes, next: None, remaining: None });
+        }
+        if !changes.is_empty() || examined >= MAX_EXAMINED {
+            return Ok(Step { changes, next: Some(Position { left: 0, counted_at: 0, ..at }), remaining: None });
+        }
+    }
+}
+
+/// The digests of a user, as they travel: of the entity types asked for, or of all.
+///
+/// # Errors
+/// Those of the store.
+pub async fn digests<T: Transaction>(
+    tx: &mut T,
+    user: &str,
+    entities: Option<&[String]>,
+) -> Result<BTreeMap<String, WireDigest>, ServerError> {
+    let all = tx.digests(user).await?;
+    Ok(match entities {
+        None => all.into_iter().map(|(entity, digest)| (entity, digest.wire())).collect(),
+        Some(some) => some.iter().map(|entity| (entity.clone(), all.get(entity).copied().unwrap_or_else(Digest::default).wire())).collect(),
+    })
+}
