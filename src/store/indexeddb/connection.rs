@@ -1,0 +1,354 @@
+//! One supervised connection to one database: opened when first needed, let go of whenever another
+//! tab or the browser wants it, and opened again.
+//!
+//! An open request that was issued is never abandoned: it runs in a task of its own to its end, and
+//! its connection is then adopted, or closed. Callers wait for it, all for the same one, and only
+//! as long as their patience lasts.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::mem;
+use std::rc::{Rc, Weak};
+
+use futures_util::future::{Either, select};
+use indexed_db_futures::Build;
+use indexed_db_futures::database::Database;
+use indexed_db_futures::error::OpenDbError;
+use indexed_db_futures::factory::DBFactory;
+use indexed_db_futures::future::OpenDbRequest;
+use indexed_db_futures::internals::SystemRepr;
+use tokio::sync::oneshot;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::IdbOpenDbRequest;
+
+use super::event::until;
+use super::fault::Fault;
+use crate::error::{Code, Error, Result};
+use crate::host::web::sleep;
+
+/// How long an open or a delete may keep its caller waiting, in milliseconds.
+const PATIENCE_MS: u64 = 10_000;
+
+/// How often a batch is tried before its fault is final.
+const ATTEMPTS: u32 = 3;
+
+/// The pause before each further attempt, in milliseconds: a network process that crashed needs a moment.
+const PAUSES_MS: [u64; 2] = [20, 200];
+
+/// The version of every database of ours. Migrations go by a record, as another version needs
+/// every other tab to let go first.
+const VERSION: u8 = 1;
+
+/// A handle on one database.
+#[derive(Debug)]
+pub(super) struct Connection {
+    name: String,
+    stores: &'static [&'static str],
+    patience_ms: Cell<u64>,
+    opens: Cell<u64>,
+    state: RefCell<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not connected; the next call opens.
+    Idle,
+    /// An open request is in flight.
+    Opening(Opening),
+    /// Connected.
+    Open(Live),
+    /// Being deleted: nobody opens until that has an end.
+    Deleting,
+    /// Closed for good.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Opening {
+    ticket: u64,
+    blocked: Rc<Cell<bool>>,
+    waiting: Vec<oneshot::Sender<Result<Handle, Fault>>>,
+}
+
+#[derive(Debug)]
+struct Live {
+    handle: Handle,
+    _on_lost: Closure<dyn FnMut()>,
+}
+
+/// An open database, and which open it came from.
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    pub(super) database: Database,
+    ticket: u64,
+}
+
+impl Connection {
+    /// A handle on the database of that name, with those object stores. Opens nothing yet.
+    pub(super) fn new(name: String, stores: &'static [&'static str]) -> Rc<Self> {
+        Rc::new(Self { name, stores, patience_ms: Cell::new(PATIENCE_MS), opens: Cell::new(0), state: RefCell::new(State::Idle) })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long callers wait for an open or a delete, in milliseconds.
+    pub(super) fn set_patience(&self, ms: u64) {
+        self.patience_ms.set(ms);
+    }
+
+    /// How many times the database was opened.
+    pub(super) fn opens(&self) -> u64 {
+        self.opens.get()
+    }
+
+    /// Does the work on an open database, and does it again on a fresh connection where the
+    /// connection was lost. The work must bear being repeated; it is told how often it was tried.
+    pub(super) async fn run<T>(self: &Rc<Self>, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
+        let mut tried = 0_u32;
+        loop {
+            let fault = match self.handle().await {
+                Ok(handle) => match work(&handle.database, tried).await {
+                    Ok(done) => return Ok(done),
+                    Err(fault) => {
+                        if fault.is_lost() {
+                            self.discard(handle.ticket);
+                        }
+                        fault
+                    }
+                },
+                Err(fault) => fault,
+            };
+            let pause = PAUSES_MS.get(tried as usize).copied().unwrap_or_default();
+            tried = tried.saturating_add(1);
+            if tried >= ATTEMPTS || !fault.is_lost() {
+                return Err(fault.into_error());
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// Lets go for good. What was issued still runs to its end.
+    pub(super) fn close(&self) {
+        release(self.state.replace(State::Closed));
+    }
+
+    /// Deletes the database, and closes. Other tabs let go when they are told to; where one does
+    /// not, the answer is `storageBlocked`, and the browser deletes as soon as that tab has gone.
+    pub(super) async fn delete(self: &Rc<Self>) -> Result<()> {
+        if matches!(*self.state.borrow(), State::Closed | State::Deleting) {
+            return Err(closed());
+        }
+        release(self.state.replace(State::Deleting));
+        let mut tried = 0_u32;
+        let outcome = loop {
+            let fault = match self.delete_once().await {
+                Ok(()) => break Ok(()),
+                Err(fault) => fault,
+            };
+            let pause = PAUSES_MS.get(tried as usize).copied().unwrap_or_default();
+            tried = tried.saturating_add(1);
+            if tried >= ATTEMPTS || !fault.is_lost() {
+                break Err(fault.into_error());
+            }
+            sleep(pause).await;
+        };
+        let deleting = matches!(*self.state.borrow(), State::Deleting);
+        if deleting {
+            self.state.replace(if outcome.is_ok() { State::Closed } else { State::Idle });
+        }
+        outcome
+    }
+
+    /// An open database: the one there is, or the one that is being opened, or a new one.
+    fn handle(self: &Rc<Self>) -> impl Future<Output = Result<Handle, Fault>> + use<> {
+        let this = Rc::clone(self);
+        let found = this.look();
+        async move {
+            let (opened, blocked) = match found {
+                Found::Here(handle) => return Ok(handle),
+                Found::Closed => return Err(closed().into()),
+                Found::Coming(opened, blocked) => (opened, blocked),
+            };
+            let patience = Box::pin(sleep(this.patience_ms.get()));
+            match select(opened, patience).await {
+                Either::Left((Ok(answer), _)) => answer,
+                Either::Left((Err(_), _)) => Err(closed().into()),
+                Either::Right(_) => Err(unanswered(blocked.get()).into()),
+            }
+        }
+    }
+
+    fn look(self: &Rc<Self>) -> Found {
+        let idle = matches!(*self.state.borrow(), State::Idle);
+        if idle {
+            self.begin();
+        }
+        match &mut *self.state.borrow_mut() {
+            State::Open(live) => Found::Here(live.handle.clone()),
+            State::Opening(opening) => {
+                let (tx, rx) = oneshot::channel();
+                opening.waiting.push(tx);
+                Found::Coming(rx, Rc::clone(&opening.blocked))
+            }
+            State::Idle | State::Deleting | State::Closed => Found::Closed,
+        }
+    }
+
+    /// Issues an open request, in this turn, and leaves it to a task that outlives every caller.
+    fn begin(self: &Rc<Self>) {
+        let ticket = self.opens.get().saturating_add(1);
+        self.opens.set(ticket);
+        let blocked = Rc::new(Cell::new(false));
+        let request = request(&self.name, self.stores, Rc::clone(&blocked));
+        self.state.replace(State::Opening(Opening { ticket, blocked, waiting: Vec::new() }));
+        let this = Rc::downgrade(self);
+        spawn_local(async move {
+            let opened = match request {
+                Ok(request) => request.await.map_err(Fault::from),
+                Err(error) => Err(error.into()),
+            };
+            match (this.upgrade(), opened) {
+                (Some(this), opened) => this.settle(ticket, opened),
+                // Late, and nobody is left: an unowned connection would block every later upgrade.
+                (None, Ok(database)) => database.close(),
+                (None, Err(_)) => {}
+            }
+        });
+    }
+
+    fn settle(self: &Rc<Self>, ticket: u64, opened: Result<Database, Fault>) {
+        let awaited = matches!(&*self.state.borrow(), State::Opening(opening) if opening.ticket == ticket);
+        if !awaited {
+            if let Ok(database) = opened {
+                database.close();
+            }
+            return;
+        }
+        let (next, answer) = match opened {
+            Ok(database) => {
+                let handle = Handle { database, ticket };
+                (State::Open(Live::new(handle.clone(), Rc::downgrade(self))), Ok(handle))
+            }
+            Err(fault) => (State::Idle, Err(fault)),
+        };
+        if let State::Opening(opening) = self.state.replace(next) {
+            for waiting in opening.waiting {
+                let _ = waiting.send(answer.clone());
+            }
+        }
+    }
+
+    /// Closes that connection, if it is still the current one; the next call opens another.
+    fn discard(&self, ticket: u64) {
+        let current = matches!(&*self.state.borrow(), State::Open(live) if live.handle.ticket == ticket);
+        if current {
+            release(self.state.replace(State::Idle));
+        }
+    }
+
+    async fn delete_once(&self) -> Result<(), Fault> {
+        let factory = DBFactory::new()?;
+        let request = factory.as_sys().delete_database(&self.name).map_err(|thrown| Fault::thrown(&thrown))?;
+        let blocked = Rc::new(Cell::new(false));
+        let told = Rc::clone(&blocked);
+        let (on_event, deleted) = until(move |event| match event.type_().as_str() {
+            "success" => Some(Ok(())),
+            "error" => {
+                let request = event.target().and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
+                let error = request.and_then(|request| request.error().ok().flatten());
+                Some(Err(match error {
+                    Some(error) => Fault::Browser { name: error.name(), message: error.message() },
+                    None => Fault::named("UnknownError", "The database was not deleted."),
+                }))
+            }
+            _ => {
+                told.set(true);
+                None
+            }
+        });
+        request.set_onsuccess(Some(&on_event));
+        request.set_onerror(Some(&on_event));
+        request.set_onblocked(Some(&on_event));
+        let patience = Box::pin(sleep(self.patience_ms.get()));
+        match select(deleted, patience).await {
+            Either::Left((Ok(answer), _)) => answer,
+            Either::Left((Err(_), _)) => Err(Fault::named("UnknownError", "The answer was lost.")),
+            Either::Right(_) => Err(unanswered(blocked.get()).into()),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+enum Found {
+    Here(Handle),
+    Coming(oneshot::Receiver<Result<Handle, Fault>>, Rc<Cell<bool>>),
+    Closed,
+}
+
+impl Live {
+    fn new(handle: Handle, owner: Weak<Connection>) -> Self {
+        let ticket = handle.ticket;
+        // `versionchange`: another tab deletes or upgrades, and waits for us; transactions in flight
+        // still finish. `close`: the browser closed the connection by force.
+        let on_lost = Closure::<dyn FnMut()>::new(move || {
+            if let Some(owner) = owner.upgrade() {
+                owner.discard(ticket);
+            }
+        });
+        let database = handle.database.as_sys();
+        database.set_onversionchange(Some(on_lost.as_js_value().unchecked_ref()));
+        database.set_onclose(Some(on_lost.as_js_value().unchecked_ref()));
+        Self { handle, _on_lost: on_lost }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let database = self.handle.database.as_sys();
+        database.set_onversionchange(None);
+        database.set_onclose(None);
+        database.close();
+    }
+}
+
+/// Ends a state that has been replaced: its connection closes, its waiting callers hear `closed`.
+fn release(state: State) {
+    mem::drop(state);
+}
+
+fn request(name: &str, stores: &'static [&'static str], blocked: Rc<Cell<bool>>) -> Result<OpenDbRequest, OpenDbError> {
+    Database::open(name)
+        .with_version(VERSION)
+        .with_on_blocked(move |_| {
+            blocked.set(true);
+            Ok(())
+        })
+        .with_on_upgrade_needed(move |_, transaction| {
+            for store in stores {
+                transaction.db().create_object_store(store).build()?;
+            }
+            Ok(())
+        })
+        .build()
+}
+
+fn closed() -> Error {
+    Error::new(Code::Closed, "The store has been closed.")
+}
+
+fn unanswered(blocked: bool) -> Error {
+    if blocked {
+        Error::new(Code::StorageBlocked, "Another tab holds the database and does not let go; close the app's other tabs.")
+    } else {
+        Error::new(Code::Timeout, "The browser did not answer for the database in time; try again.")
+    }
+}

@@ -1,0 +1,4 @@
+//! What several test files share.
+#![allow(dead_code, unused_macros, unused_imports, missing_docs)]
+
+pub mod store_suite;
