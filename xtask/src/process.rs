@@ -29,18 +29,18 @@ pub struct Finished {
 
 /// Runs `command` as the step `label`, and fails with its whole output when it fails.
 pub fn run(console: &Console, label: &str, command: &mut Command, limit: Duration) -> Result<Finished> {
-    let finished = attempt(console, label, command, limit, |_| String::new())?;
+    let finished = attempt(console, label, command, limit, by_exit_code)?;
     if finished.success { Ok(finished) } else { Err(Failure::new(format!("{label} failed: {}\n{}", display(command), finished.text))) }
 }
 
 /// Runs `command` as the step `label`; a failure of the child is an answer.
-/// `note` reads the output and says what came of it, for the step's last line.
+/// `judge` reads the output and says whether it is good and what came of it, for the step's last line.
 pub fn attempt(
     console: &Console,
     label: &str,
     command: &mut Command,
     limit: Duration,
-    note: impl FnOnce(&Finished) -> String,
+    judge: impl FnOnce(&Finished) -> (bool, String),
 ) -> Result<Finished> {
     let mut step = console.step(label);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -50,13 +50,14 @@ pub fn attempt(
     forward(child.stderr.take(), lines);
     let (status, text) = follow(&mut child, &incoming, &mut step, limit)?;
     let finished = Finished { success: status.success(), text };
-    step.end(finished.success, &note(&finished));
+    let (good, note) = judge(&finished);
+    step.end(good, &note);
     Ok(finished)
 }
 
 /// Runs `command` as the step `label`; if it fails, its whole output is printed.
 pub fn attempt_shown(console: &Console, label: &str, command: &mut Command, limit: Duration) -> Result<Finished> {
-    let finished = attempt(console, label, command, limit, |_| String::new())?;
+    let finished = attempt(console, label, command, limit, by_exit_code)?;
     if !finished.success && !console.verbose {
         console.say(&finished.text);
     }
@@ -82,6 +83,11 @@ pub fn capture(command: &mut Command) -> Result<String> {
 pub fn display(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// Judges a child by its exit code alone.
+pub fn by_exit_code(finished: &Finished) -> (bool, String) {
+    (finished.success, String::new())
 }
 
 fn follow(child: &mut Child, incoming: &mpsc::Receiver<String>, step: &mut Step<'_>, limit: Duration) -> Result<(ExitStatus, String)> {
@@ -146,7 +152,7 @@ mod tests {
     fn both_streams_are_kept_and_the_exit_code_is_told() {
         let mut command = Command::new("rustc");
         command.arg("--no-such-flag");
-        let finished = attempt(&quiet(), "bad flag", &mut command, Duration::from_secs(60), |_| String::new()).unwrap();
+        let finished = attempt(&quiet(), "bad flag", &mut command, Duration::from_secs(60), by_exit_code).unwrap();
         assert!(!finished.success);
         assert!(finished.text.contains("no-such-flag"));
     }
@@ -156,7 +162,7 @@ mod tests {
     fn a_child_is_stopped_at_its_limit() {
         let mut command = Command::new("sleep");
         command.arg("600");
-        let finished = attempt(&quiet(), "sleeper", &mut command, Duration::from_millis(200), |_| String::new()).unwrap();
+        let finished = attempt(&quiet(), "sleeper", &mut command, Duration::from_millis(200), by_exit_code).unwrap();
         assert!(!finished.success);
         assert!(finished.text.contains("limit"));
     }

@@ -79,7 +79,8 @@ pub fn run(context: &Context, suite: &Suite, engine: Engine, filter: Option<&str
             command.args(["--", filter]);
         }
         process::attempt(&context.console, &label, &mut command, LIMIT, |finished| {
-            tally::harness(&finished.text).unwrap_or_default().words()
+            let outcome = judge(suite, finished);
+            (outcome.good, outcome.tally.words())
         })
     };
     let label = format!("{} in {}", suite.name, engine.name());
