@@ -1,0 +1,28 @@
+// What zlib is needed for when the package is packed.
+//
+//   node compress.mjs inline WASM OUT     the module as text, for places that lose the .wasm file
+//   node compress.mjs measure FILE...     sizes as JSON, in the order given
+import { readFileSync, writeFileSync } from "node:fs";
+import { brotliCompressSync, constants, deflateRawSync, gzipSync } from "node:zlib";
+
+const [task, ...files] = process.argv.slice(2);
+
+/** Sizes in bytes: as it is, and as a server sends it at its best settings. */
+function measure(file) {
+  const bytes = readFileSync(file);
+  const brotli = brotliCompressSync(bytes, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+  });
+  return { raw: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length, brotli: brotli.length };
+}
+
+if (task === "inline" && files.length === 2) {
+  const [wasm, out] = files;
+  const text = deflateRawSync(readFileSync(wasm), { level: 9 }).toString("base64");
+  writeFileSync(out, `// The module, raw deflate in base64: loaded only where the .wasm file beside it cannot be.\nexport default "${text}";\n`);
+} else if (task === "measure" && files.length > 0) {
+  process.stdout.write(JSON.stringify(files.map(measure)));
+} else {
+  process.stderr.write("usage: compress.mjs inline WASM OUT | measure FILE...\n");
+  process.exit(2);
+}

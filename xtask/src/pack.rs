@@ -1,0 +1,189 @@
+//! Builds the npm package: module, JavaScript, types and manifest, in `pkg/`, and the tarball of them.
+//!
+//! What a browser gets is minified; the types keep their comments. The package needs no build step
+//! of the app's beyond what every bundler does.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::{
+    context::{Context, LIMIT},
+    failure::{Because, Failure, Result},
+    node, process, sizes, tools,
+};
+
+const WASM: &str = "datum_sync_bg.wasm";
+const GLUE: &str = "datum_sync.js";
+const ENTRY: &str = "index.js";
+const TYPES: &str = "index.d.ts";
+const INLINE: &str = "inline.js";
+
+/// What rustc lets the module use by default; the tool is told, since the module's own list is stripped.
+const FEATURES: [&str; 8] = [
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-call-indirect-overlong",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// What was packed.
+pub struct Packed {
+    /// The tarball.
+    pub tarball: PathBuf,
+    /// The sizes of what an app loads.
+    pub sizes: sizes::Report,
+}
+
+/// Packs, prints the sizes, and writes them to `json` for a machine. False if the budget is exceeded.
+pub fn report(context: &Context, json: Option<&Path>) -> Result<bool> {
+    let packed = build(context)?;
+    if let Some(file) = json {
+        std::fs::write(file, packed.sizes.json(&context.version).to_string()).because(format!("writing {}", file.display()))?;
+    }
+    context.console.say(&packed.sizes.table());
+    context.console.say(&format!("packed {}", packed.tarball.strip_prefix(&context.root).unwrap_or(&packed.tarball).display()));
+    Ok(packed.sizes.within_budget())
+}
+
+/// Packs and measures.
+pub fn build(context: &Context) -> Result<Packed> {
+    let entry = source(context, "entry.js")?;
+    let types = source(context, "types.d.ts")?;
+    tools::wasm_target(context)?;
+    tools::wasm_tools(context)?;
+    node::install(context, &context.e2e())?;
+    let folder = context.package();
+    clear(&folder)?;
+    compile(context, &folder)?;
+    optimise(context, &folder.join(WASM))?;
+    script(context, "inline", &[&folder.join(WASM), &folder.join(INLINE)])?;
+    minify(context, &entry, &folder.join(ENTRY))?;
+    for glue in javascript(&folder)? {
+        minify(context, &glue, &glue)?;
+    }
+    copy(&types, &folder.join(TYPES))?;
+    for file in ["README.md", "LICENSE", "CHANGELOG.md"] {
+        if context.root.join(file).is_file() {
+            copy(&context.root.join(file), &folder.join(file))?;
+        }
+    }
+    manifest(context, &folder)?;
+    let sizes = measure(context, &folder)?;
+    let tarball = tarball(context, &folder)?;
+    Ok(Packed { tarball, sizes })
+}
+
+fn source(context: &Context, name: &str) -> Result<PathBuf> {
+    let file = context.root.join("src").join("js").join(name);
+    if file.is_file() { Ok(file) } else { Err(Failure::new(format!("{} is missing: the package is made from it", file.display()))) }
+}
+
+fn clear(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::new(format!("emptying {}: {error}", folder.display()))),
+        _ => Ok(()),
+    }
+}
+
+fn compile(context: &Context, folder: &Path) -> Result<()> {
+    let mut command = context.command("wasm-pack");
+    command.args(["build", "--release", "--target", "web", "--mode", "no-install", "--out-name", "datum_sync", "--out-dir"]);
+    command.arg(folder).arg(&context.root);
+    process::run(&context.console, "compiling the module (release)", &mut command, LIMIT)?;
+    // wasm-pack ignores all that it writes; npm would then leave it out of the tarball.
+    std::fs::remove_file(folder.join(".gitignore")).ok();
+    Ok(())
+}
+
+fn optimise(context: &Context, wasm: &Path) -> Result<()> {
+    let mut command = node::tool(context, "wasm-opt");
+    command.arg("-Oz").args(FEATURES).args(["--strip-debug", "--strip-producers"]).arg(wasm).arg("-o").arg(wasm);
+    process::run(&context.console, "wasm-opt", &mut command, LIMIT).map(|_| ())
+}
+
+fn minify(context: &Context, from: &Path, to: &Path) -> Result<()> {
+    let mut command = node::tool(context, "esbuild");
+    command.arg(from).args([
+        "--minify",
+        "--format=esm",
+        "--target=es2022",
+        "--legal-comments=none",
+        "--log-level=warning",
+        "--allow-overwrite",
+    ]);
+    command.arg(format!("--outfile={}", to.display()));
+    process::capture(&mut command).map(|_| ())
+}
+
+/// What the bindings generator wrote: the glue and, if the module has any, its snippets.
+fn javascript(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = vec![folder.join(GLUE)];
+    let mut folders = vec![folder.join("snippets")];
+    while let Some(snippets) = folders.pop().filter(|snippets| snippets.is_dir()) {
+        for entry in std::fs::read_dir(&snippets).because(format!("reading {}", snippets.display()))? {
+            let path = entry.because("reading a folder entry")?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "js") {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Lays `pkg.json` over the manifest that wasm-pack wrote.
+fn manifest(context: &Context, folder: &Path) -> Result<()> {
+    let file = folder.join("package.json");
+    let ours = object(&context.root.join("pkg.json"))?;
+    let version = ours.get("version").and_then(Value::as_str).unwrap_or_default();
+    if version != context.version {
+        return Err(Failure::new(format!("pkg.json says version {version:?} and Cargo.toml says {:?}: make them equal", context.version)));
+    }
+    let mut merged = object(&file)?;
+    // These describe wasm-pack's own entry file, which is not ours.
+    for key in ["main", "types", "collaborators"] {
+        merged.remove(key);
+    }
+    merged.extend(ours);
+    let text = serde_json::to_string_pretty(&merged).because("writing package.json")?;
+    std::fs::write(&file, text).because(format!("writing {}", file.display()))
+}
+
+fn object(file: &Path) -> Result<Map<String, Value>> {
+    let text = std::fs::read_to_string(file).because(format!("reading {}", file.display()))?;
+    serde_json::from_str(&text).because(format!("reading {}", file.display()))
+}
+
+fn measure(context: &Context, folder: &Path) -> Result<sizes::Report> {
+    let mut files = vec![folder.join(WASM), folder.join(ENTRY)];
+    files.extend(javascript(folder)?);
+    files.push(folder.join(INLINE));
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let text = script(context, "measure", &paths)?;
+    let names = files.iter().map(|file| file.strip_prefix(folder).unwrap_or(file).display().to_string());
+    sizes::Report::new(names.collect(), &text, INLINE)
+}
+
+fn script(context: &Context, task: &str, files: &[&Path]) -> Result<String> {
+    let mut command = context.command("node");
+    command.arg(context.root.join("xtask").join("js").join("compress.mjs")).arg(task).args(files);
+    process::capture(&mut command)
+}
+
+fn tarball(context: &Context, folder: &Path) -> Result<PathBuf> {
+    let mut command = node::npm(context, folder);
+    command.args(["pack", "--loglevel=error"]);
+    process::run(&context.console, "npm pack", &mut command, LIMIT)?;
+    let file = folder.join(format!("datum-sync-{}.tgz", context.version));
+    if file.is_file() { Ok(file) } else { Err(Failure::new(format!("npm pack made no {}", file.display()))) }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::copy(from, to).map(|_| ()).because(format!("copying {} to {}", from.display(), to.display()))
+}

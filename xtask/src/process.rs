@@ -1,0 +1,175 @@
+//! Running child processes: all output kept, progress shown, a limit on time.
+//!
+//! The only place that starts a process to its end. What is started is ended by its own handle,
+//! never by name.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    console::{Console, Step},
+    failure::{Because, Failure, Result},
+};
+
+const TICK: Duration = Duration::from_millis(100);
+/// A grandchild may keep the pipe open after the child has gone: its lines are waited for this long.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What a child left behind.
+pub struct Finished {
+    /// Whether it exited with 0 within its limit.
+    pub success: bool,
+    /// Its standard output and error, in the order that they came.
+    pub text: String,
+}
+
+/// Runs `command` as the step `label`, and fails with its whole output when it fails.
+pub fn run(console: &Console, label: &str, command: &mut Command, limit: Duration) -> Result<Finished> {
+    let finished = attempt(console, label, command, limit, by_exit_code)?;
+    if finished.success { Ok(finished) } else { Err(Failure::new(format!("{label} failed: {}\n{}", display(command), finished.text))) }
+}
+
+/// Runs `command` as the step `label`; a failure of the child is an answer.
+/// `judge` reads the output and says whether it is good and what came of it, for the step's last line.
+pub fn attempt(
+    console: &Console,
+    label: &str,
+    command: &mut Command,
+    limit: Duration,
+    judge: impl FnOnce(&Finished) -> (bool, String),
+) -> Result<Finished> {
+    let mut step = console.step(label);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().because(format!("starting {}", display(command)))?;
+    let (lines, incoming) = mpsc::channel();
+    forward(child.stdout.take(), lines.clone());
+    forward(child.stderr.take(), lines);
+    let (status, text) = follow(&mut child, &incoming, &mut step, limit)?;
+    let finished = Finished { success: status.success(), text };
+    let (good, note) = judge(&finished);
+    step.end(good, &note);
+    Ok(finished)
+}
+
+/// Runs `command` as the step `label`; if it fails, its whole output is printed.
+pub fn attempt_shown(console: &Console, label: &str, command: &mut Command, limit: Duration) -> Result<Finished> {
+    let finished = attempt(console, label, command, limit, by_exit_code)?;
+    if !finished.success && !console.verbose {
+        console.say(&finished.text);
+    }
+    Ok(finished)
+}
+
+/// Runs `command` with its output as it comes, for what prints its own progress. Whether it exited with 0.
+pub fn watch(command: &mut Command) -> Result<bool> {
+    command.stdin(Stdio::null()).status().map(|status| status.success()).because(format!("starting {}", display(command)))
+}
+
+/// What a short command prints, or a failure if it cannot be run or exits with another code than 0.
+pub fn capture(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().because(format!("starting {}", display(command)))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(Failure::new(format!("{} failed:\n{}", display(command), String::from_utf8_lossy(&output.stderr))))
+    }
+}
+
+/// The command as a person would type it.
+pub fn display(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// Judges a child by its exit code alone.
+pub fn by_exit_code(finished: &Finished) -> (bool, String) {
+    (finished.success, String::new())
+}
+
+fn follow(child: &mut Child, incoming: &mpsc::Receiver<String>, step: &mut Step<'_>, limit: Duration) -> Result<(ExitStatus, String)> {
+    let mut text = String::new();
+    let mut latest = String::new();
+    let mut gone: Option<(ExitStatus, Instant)> = None;
+    let mut killed = false;
+    loop {
+        match incoming.recv_timeout(TICK) {
+            Ok(line) => {
+                step.line(&line);
+                text.push_str(&line);
+                text.push('\n');
+                latest = line;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                let status = child.wait().because("waiting for a child")?;
+                return Ok((status, text));
+            }
+        }
+        step.tick(&latest);
+        if let Some((status, at)) = gone {
+            if at.elapsed() >= DRAIN {
+                return Ok((status, text));
+            }
+        } else if let Some(status) = child.try_wait().because("waiting for a child")? {
+            gone = Some((status, Instant::now()));
+        } else if step.elapsed() >= limit && !killed {
+            killed = true;
+            text.push_str(&format!("stopped after its limit of {} s\n", limit.as_secs()));
+            child.kill().because("ending a child at its limit")?;
+        }
+    }
+}
+
+/// Sends each line of `stream` from a thread of its own. Bytes that are no UTF-8 are replaced.
+fn forward(stream: Option<impl Read + Send + 'static>, lines: Sender<String>) {
+    let Some(stream) = stream else { return };
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
+            line.clear();
+            if lines.send(text).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quiet() -> Console {
+        Console::new(false)
+    }
+
+    #[test]
+    fn both_streams_are_kept_and_the_exit_code_is_told() {
+        let mut command = Command::new("rustc");
+        command.arg("--no-such-flag");
+        let finished = attempt(&quiet(), "bad flag", &mut command, Duration::from_secs(60), by_exit_code).unwrap();
+        assert!(!finished.success);
+        assert!(finished.text.contains("no-such-flag"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_child_is_stopped_at_its_limit() {
+        let mut command = Command::new("sleep");
+        command.arg("600");
+        let finished = attempt(&quiet(), "sleeper", &mut command, Duration::from_millis(200), by_exit_code).unwrap();
+        assert!(!finished.success);
+        assert!(finished.text.contains("limit"));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let failure = capture(&mut Command::new("no-such-program-anywhere")).unwrap_err();
+        assert!(failure.to_string().contains("no-such-program-anywhere"));
+    }
+}

@@ -1,0 +1,243 @@
+//! `cargo xtask test` and `cargo xtask ci`: which steps run, and the summary of what came of them.
+//!
+//! A step that fails does not stop the others: one run tells all. The last line is for machines.
+
+use std::time::Instant;
+
+use crate::{
+    args::Plan,
+    console::time,
+    context::{Context, LIMIT},
+    demo,
+    engines::Engine,
+    failure::{Because, Result},
+    node, pack, process, suites,
+    tally::{self, Tally},
+    tools,
+};
+
+/// What came of one step.
+struct Row {
+    name: String,
+    good: bool,
+    tally: Tally,
+    took: std::time::Duration,
+    problem: Option<String>,
+}
+
+/// The steps that have ended.
+struct Report<'a> {
+    context: &'a Context,
+    rows: Vec<Row>,
+    started: Instant,
+}
+
+/// Whether the step held, and the tests it counted.
+type Verdict = Result<(bool, Tally)>;
+
+/// Runs the plan. False if anything failed.
+pub fn run(context: &Context, plan: &Plan) -> Result<bool> {
+    let mut report = Report { context, rows: Vec::new(), started: Instant::now() };
+    install(context, plan)?;
+    steps(&mut report, plan);
+    Ok(report.close())
+}
+
+/// Everything: all tests in three engines, the package's budget and the demo.
+pub fn ci(context: &Context) -> Result<bool> {
+    let plan = Plan { checks: true, native: true, engines: Engine::ALL.to_vec(), end_to_end: true, filter: None };
+    let mut report = Report { context, rows: Vec::new(), started: Instant::now() };
+    install(context, &plan)?;
+    steps(&mut report, &plan);
+    report.step("demo, driven by itself", || demo::headless(context, None).map(|good| (good, Tally::default())));
+    Ok(report.close())
+}
+
+/// All tools first: a machine that lacks one says so before it has worked for minutes.
+fn install(context: &Context, plan: &Plan) -> Result<()> {
+    let browsers = !plan.engines.is_empty() || plan.end_to_end;
+    if plan.checks || browsers {
+        tools::wasm_target(context)?;
+    }
+    if browsers {
+        let mut engines = plan.engines.clone();
+        if plan.end_to_end && !engines.contains(&Engine::Chromium) {
+            engines.push(Engine::Chromium);
+        }
+        tools::browsers(context, &engines)?;
+        tools::wasm_tools(context)?;
+    }
+    if plan.end_to_end {
+        node::install(context, &context.e2e())?;
+    }
+    Ok(())
+}
+
+fn steps(report: &mut Report<'_>, plan: &Plan) {
+    let context = report.context;
+    let filter = plan.filter.as_deref();
+    if plan.checks {
+        report.check("format", &["fmt", "--all", "--check"]);
+        report.check("lints, native", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+        let wasm = ["clippy", "--package", "datum-sync", "--all-targets", "--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];
+        report.check("lints, wasm", &wasm);
+    }
+    if plan.native {
+        native(report, filter);
+    }
+    if plan.checks {
+        let types = context.root.join("tests").join("types");
+        if types.is_dir() {
+            report.step("type tests", || {
+                node::install(context, &types)?;
+                let mut command = node::npm(context, &types);
+                command.args(["test", "--silent"]);
+                process::attempt_shown(&context.console, "type tests", &mut command, LIMIT)
+                    .map(|finished| (finished.success, Tally::default()))
+            });
+        }
+    }
+    if !plan.engines.is_empty() {
+        browsers(report, &plan.engines, filter);
+    }
+    if plan.end_to_end {
+        end_to_end(report);
+    }
+}
+
+fn native(report: &mut Report<'_>, filter: Option<&str>) {
+    let context = report.context;
+    let words = |finished: &process::Finished, count: fn(&str) -> Option<Tally>| count(&finished.text).unwrap_or_default();
+    if context.which("cargo-nextest").is_some() {
+        report.step("native tests", || {
+            let mut command = context.cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests", "pass"]);
+            command.args(filter);
+            let finished = process::attempt_shown(&context.console, "native tests", &mut command, LIMIT)?;
+            Ok((finished.success, words(&finished, tally::nextest)))
+        });
+        report.step("examples in the documentation", || {
+            let mut command = context.cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]);
+            command.args(filter);
+            let finished = process::attempt_shown(&context.console, "examples in the documentation", &mut command, LIMIT)?;
+            Ok((finished.success, words(&finished, tally::harness)))
+        });
+    } else {
+        report.step("native tests", || {
+            let mut command = context.cargo(&["test", "--workspace", "--no-fail-fast"]);
+            command.args(filter);
+            let finished = process::attempt_shown(&context.console, "native tests", &mut command, LIMIT)?;
+            Ok((finished.success, words(&finished, tally::harness)))
+        });
+    }
+}
+
+fn browsers(report: &mut Report<'_>, engines: &[Engine], filter: Option<&str>) {
+    let context = report.context;
+    let mut compiled = Vec::new();
+    report.step("browser suites compile", || {
+        compiled = suites::compile(context, filter)?;
+        Ok((true, Tally::default()))
+    });
+    for engine in engines {
+        for suite in compiled.iter().filter(|suite| suite.expected > 0) {
+            report.step(&format!("{} in {}", suite.name, engine.name()), || {
+                let outcome = suites::run(context, suite, *engine, filter)?;
+                Ok((outcome.good, outcome.tally))
+            });
+        }
+    }
+}
+
+fn end_to_end(report: &mut Report<'_>) {
+    let context = report.context;
+    let mut packed = None;
+    report.step("package", || {
+        let built = pack::build(context)?;
+        context.console.say(&built.sizes.table());
+        let good = built.sizes.within_budget();
+        packed = Some(built.tarball);
+        Ok((good, Tally::default()))
+    });
+    let Some(tarball) = packed else { return };
+    report.step("end to end", || {
+        let server = demo::build_server(context, demo::Profile::Debug)?;
+        let mut command = demo::node_script(context, &server, &tarball)?;
+        command.arg("--test").arg("--test-concurrency=1").args(test_files(context)?);
+        let finished = process::attempt_shown(&context.console, "end to end", &mut command, LIMIT)?;
+        Ok((finished.success, tally::node(&finished.text).unwrap_or_default()))
+    });
+}
+
+/// Named one by one: Node 20 takes no patterns, and a folder would bring in what lies below node_modules.
+fn test_files(context: &Context) -> Result<Vec<std::path::PathBuf>> {
+    let folder = context.e2e();
+    let entries = std::fs::read_dir(&folder).because(format!("reading {}", folder.display()))?;
+    let mut files: Vec<_> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
+    files.sort();
+    Ok(files)
+}
+
+impl Report<'_> {
+    /// Runs a step and notes what came of it.
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Verdict) {
+        let started = Instant::now();
+        let (good, tally, problem) = match work() {
+            Ok((good, tally)) => (good, tally, None),
+            Err(failure) => (false, Tally::default(), Some(failure.to_string())),
+        };
+        if let Some(problem) = &problem {
+            self.context.console.say(&format!("✗ {name}: {problem}"));
+        }
+        self.rows.push(Row { name: name.to_owned(), good, tally, took: started.elapsed(), problem });
+    }
+
+    /// A cargo command that holds or does not, and counts nothing.
+    fn check(&mut self, name: &str, args: &[&str]) {
+        let context = self.context;
+        self.step(name, || {
+            process::attempt_shown(&context.console, name, &mut context.cargo(args), LIMIT)
+                .map(|finished| (finished.success, Tally::default()))
+        });
+    }
+
+    /// Prints the table and the line for machines. True if all held and at least one test ran.
+    fn close(&self) -> bool {
+        let console = &self.context.console;
+        console.say("");
+        for row in &self.rows {
+            let mark = if row.good { "✓" } else { "✗" };
+            let count = match (row.tally.met(), &row.problem) {
+                (0, Some(_)) => "did not run".to_owned(),
+                (0, None) => String::new(),
+                _ => row.tally.words(),
+            };
+            console.say(&format!("{mark} {:<40}{:<28}{:>14}", row.name, count, time(row.took)));
+        }
+        let (passed, failed) = totals(&self.rows);
+        console.say(&format!("  {:<68}{:>14}\n", "all", time(self.started.elapsed())));
+        console.say(&format!("{passed} passed, {failed} failed"));
+        failed == 0 && passed > 0
+    }
+}
+
+/// Tests that passed; and tests that failed, with one more for each step that failed without naming a test.
+fn totals(rows: &[Row]) -> (u64, u64) {
+    let sum = rows.iter().fold(Tally::default(), |sum, row| sum.plus(row.tally));
+    let silent: u64 = rows.iter().filter(|row| !row.good && row.tally.failed == 0).map(|_| 1).sum();
+    (sum.passed, sum.failed + silent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(good: bool, passed: u64, failed: u64) -> Row {
+        Row { name: String::new(), good, tally: Tally { passed, failed, ignored: 0 }, took: std::time::Duration::ZERO, problem: None }
+    }
+
+    #[test]
+    fn a_step_that_fails_without_naming_a_test_counts_as_one() {
+        assert_eq!(totals(&[row(true, 5, 0), row(false, 0, 0), row(false, 3, 2), row(false, 4, 0)]), (12, 4));
+    }
+}

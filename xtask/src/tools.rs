@@ -1,0 +1,189 @@
+//! Finds the tools that the commands need, and installs those that are missing.
+//!
+//! Cargo tools go into a cache folder of their own, each version in its own place: nothing that the
+//! developer installed is replaced, and a fresh clone finds them again. Debian packages are
+//! installed where apt-get may be used; elsewhere the message names what to install.
+
+use std::path::PathBuf;
+
+use crate::{
+    context::{Context, LIMIT},
+    engines::Engine,
+    failure::{Because, Failure, Result},
+    node, process,
+};
+
+const WASM: &str = "wasm32-unknown-unknown";
+const WASM_PACK: &str = "0.15.1";
+const GECKODRIVER: &str = "0.37.1";
+
+/// Everything, for these engines.
+pub fn setup(context: &Context, engines: &[Engine]) -> Result<()> {
+    wasm_target(context)?;
+    wasm_tools(context)?;
+    browsers(context, engines)?;
+    node::install(context, &context.e2e())?;
+    context.console.say("everything that was asked for is installed");
+    Ok(())
+}
+
+/// What it takes to build the module and to run a browser suite.
+pub fn wasm_tools(context: &Context) -> Result<()> {
+    let bindgen = locked(context, "wasm-bindgen")?;
+    // The lock file of 0.2.130 names a package that is gone, so this one is installed without it.
+    cargo_tool(context, &Tool { name: "wasm-bindgen-cli", program: "wasm-bindgen", version: &bindgen, locked: false, minutes: 2 })?;
+    cargo_tool(context, &Tool { name: "wasm-pack", program: "wasm-pack", version: WASM_PACK, locked: true, minutes: 2 })
+}
+
+/// Adds the WebAssembly target to the toolchain if it is not there.
+pub fn wasm_target(context: &Context) -> Result<()> {
+    let libraries = process::capture(context.command("rustc").args(["--print", "target-libdir", "--target", WASM]))?;
+    if PathBuf::from(libraries.trim()).is_dir() {
+        return Ok(());
+    }
+    if context.which("rustup").is_none() {
+        return Err(Failure::new(format!(
+            "this toolchain cannot build for {WASM}, and rustup is not here to add it: install your distribution's Rust standard library for {WASM}, or rustup"
+        )));
+    }
+    process::run(
+        &context.console,
+        &format!("adding the Rust target {WASM}"),
+        context.command("rustup").args(["target", "add", WASM]),
+        LIMIT,
+    )
+    .map(|_| ())
+}
+
+/// The engines' browsers and drivers.
+pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
+    let mut packages: Vec<&str> = Vec::new();
+    let mut programs: Vec<&str> = Vec::new();
+    for engine in engines {
+        for program in engine.programs() {
+            if !program.names.iter().any(|name| context.which(name).is_some()) {
+                programs.extend(program.names.first());
+                packages.extend(program.debian.iter().filter(|package| !packages.contains(package)).collect::<Vec<_>>());
+            }
+        }
+    }
+    if !packages.is_empty() {
+        debian(context, &packages, &programs)?;
+    }
+    if engines.contains(&Engine::Firefox) {
+        cargo_tool(context, &Tool { name: "geckodriver", program: "geckodriver", version: GECKODRIVER, locked: true, minutes: 4 })?;
+    }
+    match engines.iter().find(|engine| engine.browser(context).is_none()) {
+        None => Ok(()),
+        Some(engine) => Err(Failure::new(format!(
+            "the driver of {} is here, but not its browser{}",
+            engine.name(),
+            if *engine == Engine::Webkit { ": MiniBrowser of the Debian package libwebkit2gtk-4.1-0" } else { "" }
+        ))),
+    }
+}
+
+struct Tool<'a> {
+    name: &'a str,
+    program: &'a str,
+    version: &'a str,
+    locked: bool,
+    minutes: u32,
+}
+
+/// Uses the tool on the path if it has the version, else the one in the cache, which is built if it is not there.
+fn cargo_tool(context: &Context, tool: &Tool<'_>) -> Result<()> {
+    let has_version =
+        |program: &str| process::capture(context.command(program).arg("--version")).is_ok_and(|text| names_version(&text, tool.version));
+    if has_version(tool.program) {
+        return Ok(());
+    }
+    let home = cache(context).join(format!("{}-{}", tool.name, tool.version));
+    let programs = home.join("bin");
+    if !has_version(&programs.join(tool.program).to_string_lossy()) {
+        let label = format!("building {} {} (once on this machine, about {} minutes)", tool.name, tool.version, tool.minutes);
+        let mut install = context.cargo(&["install", tool.name, "--version", tool.version, "--force", "--root"]);
+        install.arg(&home);
+        if tool.locked {
+            install.arg("--locked");
+        }
+        process::run(&context.console, &label, &mut install, LIMIT)?;
+    }
+    context.add_to_path(&programs);
+    Ok(())
+}
+
+/// `wasm-pack 0.15.1` names 0.15.1, and not 0.15 or 0.15.10.
+fn names_version(text: &str, version: &str) -> bool {
+    text.split_whitespace().any(|word| word == version)
+}
+
+/// Where built tools are kept between runs and between clones.
+fn cache(context: &Context) -> PathBuf {
+    let home = std::env::home_dir().map(|home| if cfg!(target_os = "macos") { home.join("Library/Caches") } else { home.join(".cache") });
+    std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).unwrap_or_else(|| context.target.clone()).join("datum-sync-tools")
+}
+
+/// The version of `package` that Cargo.lock names.
+fn locked(context: &Context, package: &str) -> Result<String> {
+    let file = context.root.join("Cargo.lock");
+    let lock = std::fs::read_to_string(&file).because(format!("reading {}", file.display()))?;
+    version_in(&lock, package).because(format!("Cargo.lock names no {package}"))
+}
+
+fn version_in(lock: &str, package: &str) -> Option<String> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != name).skip(1);
+    lines.next()?.strip_prefix("version = \"")?.strip_suffix('"').map(str::to_owned)
+}
+
+/// Installs Debian packages, or says what a person must install.
+fn debian(context: &Context, packages: &[&str], programs: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    if context.which("apt-get").is_none() {
+        return Err(Failure::new(format!(
+            "not installed: {}.\nInstall them with this system's package manager, so that they are on PATH, and run the command again.\n\
+             Debian and Ubuntu: sudo apt-get install {list}\n\
+             Fedora:            sudo dnf install chromium chromedriver firefox webkit2gtk4.1 xorg-x11-server-Xvfb xorg-x11-xauth\n\
+             macOS:             brew install --cask chromium chromedriver firefox (WebKit is tested on Linux only)",
+            programs.join(", ")
+        )));
+    }
+    let root = process::capture(context.command("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    if !root && process::capture(context.command("sudo").args(["-n", "true"])).is_err() {
+        return Err(Failure::new(format!(
+            "not installed: {}.\nInstall them and run the command again:\n\n    sudo apt-get install {list}",
+            programs.join(", ")
+        )));
+    }
+    let apt = |args: &[&str]| {
+        let mut command = context.command(if root { "apt-get" } else { "sudo" });
+        if !root {
+            command.args(["-n", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        }
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(args);
+        command
+    };
+    process::run(&context.console, "apt-get update", &mut apt(&["update"]), LIMIT)?;
+    let mut args = vec!["install", "--yes", "--no-install-recommends"];
+    args.extend(packages);
+    process::run(&context.console, &format!("apt-get install {list}"), &mut apt(&args), LIMIT).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locked_version_is_of_the_very_package() {
+        let lock = "[[package]]\nname = \"wasm-bindgen-futures\"\nversion = \"0.4.80\"\n\n[[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n";
+        assert_eq!(version_in(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
+        assert_eq!(version_in(lock, "wasm"), None);
+    }
+
+    #[test]
+    fn a_version_is_compared_whole() {
+        assert!(names_version("geckodriver 0.37.1 (abc 2026)", "0.37.1"));
+        assert!(!names_version("wasm-pack 0.15.10", "0.15.1"));
+    }
+}
