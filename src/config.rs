@@ -356,7 +356,10 @@ impl RawOptions {
             None => None,
             Some(size) if size.fract() == 0.0 && size >= 1.0 && size <= MAX_BATCH as f64 => Some(size as usize),
             Some(_) => {
-                return Err(Error::new(Code::InvalidArgument, format!("`overrideBatchSize` must be a whole number from 1 to {MAX_BATCH}.")));
+                return Err(Error::new(
+                    Code::InvalidArgument,
+                    format!("`overrideBatchSize` must be a whole number from 1 to {MAX_BATCH}."),
+                ));
             }
         };
         let timeout = match self.timeout {

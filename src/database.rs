@@ -184,7 +184,9 @@ impl<S: Store, H: Host> Database<S, H> {
                 Plan::Ready(planned) => planned,
                 Plan::Needs(Need::Decisions(conflicts)) => return Ok(Committed::Undecided(conflicts)),
                 Plan::Needs(Need::Bodies(ids)) => {
-                    self.fetch(&ids, true).await?;
+                    self.replica.borrow_mut().segments_mut().pin(&ids);
+                    let (_, damaged) = self.fetch(&ids).await?;
+                    self.quarantine_in_turn(damaged).await?;
                     continue;
                 }
             };
@@ -346,7 +348,12 @@ impl<S: Store, H: Host> Database<S, H> {
         });
         // The reader holds what it needs itself, so that a small memory budget cannot take it away
         // between fetching and reading.
-        let held = self.fetch(&absent, false).await?;
+        let (held, damaged) = self.fetch(&absent).await?;
+        if !damaged.is_empty() {
+            let turn = self.turn.lock().await;
+            self.quarantine_in_turn(damaged).await?;
+            drop(turn);
+        }
         let mut text = String::new();
         let replica = self.replica.borrow();
         for id in ids {
@@ -371,18 +378,13 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(())
     }
 
-    /// Brings bodies into memory. A body that is missing or damaged is quarantined: its rows go, and
-    /// the next pull starts afresh.
-    async fn fetch(&self, ids: &[BodyId], pin: bool) -> Result<Vec<(BodyId, Rc<[u8]>)>> {
+    /// Brings bodies into memory, and says which are missing or damaged.
+    async fn fetch(&self, ids: &[BodyId]) -> Result<(Vec<(BodyId, Rc<[u8]>)>, Vec<BodyId>)> {
+        let (mut held, mut damaged) = (Vec::new(), Vec::new());
         if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        if pin {
-            self.replica.borrow_mut().segments_mut().pin(ids);
+            return Ok((held, damaged));
         }
         let bodies = self.store.bodies(ids).await?;
-        let mut held = Vec::new();
-        let mut damaged = Vec::new();
         let mut replica = self.replica.borrow_mut();
         for (id, bytes) in ids.iter().zip(bodies) {
             if replica.segments_mut().supply(*id, bytes.clone()) {
@@ -391,20 +393,20 @@ impl<S: Store, H: Host> Database<S, H> {
                 damaged.push(*id);
             }
         }
-        drop(replica);
-        if !damaged.is_empty() {
-            let commit = Commit { segments: Vec::new(), events: damaged.into_iter().map(|body| Event::Quarantine { body }).collect() };
-            // Within a commit the turn is ours already; a stale append is repeated by the caller,
-            // who finds the body missing again.
-            if pin {
-                if !self.append(commit, None, Durability::Relaxed).await? {
-                    self.catch_up_in_turn().await?;
-                }
-            } else {
-                self.commit(Durability::Relaxed, |_| Ok(Plan::Ready(commit.clone()))).await?;
-            }
+        Ok((held, damaged))
+    }
+
+    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale append
+    /// needs no second try, since whoever misses the body next comes here again.
+    async fn quarantine_in_turn(&self, damaged: Vec<BodyId>) -> Result<()> {
+        if damaged.is_empty() {
+            return Ok(());
         }
-        Ok(held)
+        let commit = Commit { segments: Vec::new(), events: damaged.into_iter().map(|body| Event::Quarantine { body }).collect() };
+        if !self.append(commit, None, Durability::Relaxed).await? {
+            self.catch_up_in_turn().await?;
+        }
+        Ok(())
     }
 
     /// Removes everything of this user, for good.

@@ -113,7 +113,7 @@ impl Segments {
     ///
     /// Answers whether it is: a body that is missing or does not match its checksum is corrupt.
     pub fn supply(&mut self, id: BodyId, bytes: Option<Rc<[u8]>>) -> bool {
-        let Some(segment) = self.segments.get_mut(&id) else { return true };
+        let Some(segment) = self.segments.get_mut(&id) else { return false };
         let Some(bytes) = bytes
             .filter(|bytes| bytes.len() == segment.len as usize && checksum(bytes) == segment.hash && std::str::from_utf8(bytes).is_ok())
         else {
