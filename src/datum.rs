@@ -242,6 +242,14 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         self.closed.get()
     }
 
+    /// Brings every user's status up to date, as when the network comes or goes.
+    pub fn refresh_statuses(&self) {
+        let users: Vec<UserOf<B, H>> = self.users.borrow().values().map(Rc::clone).collect();
+        for user in users {
+            user.refresh_status(&self.host, self.backing.is_durable());
+        }
+    }
+
     /// Takes in what another tab has appended.
     ///
     /// # Errors

@@ -1,3 +1,308 @@
-//! To be written.
+//! The JavaScript classes: a thin skin on the facade. Every method takes `&self`, clones an `Rc`,
+//! reads its arguments at once, and returns a promise; no borrow is held across an await or a call
+//! into JavaScript.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+use js_sys::Promise;
+use serde::Deserialize;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::config::RawOptions;
+use crate::datum::Engine;
+use crate::error::{Code, Error, Result};
+use crate::host::web::{Listening, NetworkWatch, WebHost};
+use crate::replica::Replica;
+use crate::sync::{Cancel, Stop};
+
+mod backing;
+mod carrier;
+mod config;
 pub mod convert;
+mod feed;
+mod manager;
+mod resolver;
+
+use backing::WebBacking;
+use carrier::WebRemote;
+use convert::{error_to_js, promise, read_options, read_string, to_js};
+use feed::StatusFeed;
+use manager::Manager;
+
+/// The engine on the browser's ports.
+pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
+
+/// What the handles of one instance share.
+pub(crate) struct Inner {
+    engine: WebEngine,
+    listening: RefCell<BTreeMap<String, Listening>>,
+    network: RefCell<Option<NetworkWatch>>,
+}
+
+impl Inner {
+    /// Hears of what other tabs append to this user's database.
+    fn listen(self: &Rc<Self>, user_id: &str) {
+        let database = format!("{}/{user_id}", self.engine.config().name);
+        let (weak, user) = (Rc::downgrade(self), user_id.to_owned());
+        let listening = self.engine.host().listen(&database, move |head| {
+            let (weak, user) = (weak.clone(), user.clone());
+            spawn_local(async move {
+                if let Some(inner) = weak.upgrade() {
+                    // A tail that fails now is made up for by the next commit or cycle.
+                    let _ = inner.engine.heard(&user, head).await;
+                }
+            });
+        });
+        self.listening.borrow_mut().insert(user_id.to_owned(), listening);
+    }
+
+    /// Compacts after a write or a cycle has answered its caller.
+    fn tidy_later(self: &Rc<Self>, user_id: &str) {
+        let wanted = self.engine.opened(user_id).is_some_and(|user| user.db.with(Replica::wants_checkpoint));
+        if wanted {
+            let (inner, user) = (Rc::clone(self), user_id.to_owned());
+            spawn_local(async move {
+                // An instance that cannot compact works on; the next write tries again.
+                let _ = inner.engine.tidy(&user).await;
+            });
+        }
+    }
+
+    /// Runs a cycle with the options that the app gave.
+    async fn synchronize(self: &Rc<Self>, user_id: &str, options: Result<GivenOptions>) -> Result<JsValue> {
+        let GivenOptions { options, resolver, signal } = options?;
+        let cancel = Rc::new(Cancel::default());
+        let _watch = signal.map(|signal| feed::AbortWatch::new(signal, &cancel, Stop::Abort));
+        let result = self.engine.synchronize(user_id, options, resolver, cancel).await;
+        self.tidy_later(user_id);
+        to_js(&result?)
+    }
+}
+
+/// `SyncOptions`, read.
+pub(crate) struct GivenOptions {
+    options: crate::config::Options,
+    resolver: Option<Rc<dyn crate::sync::resolve::Resolver>>,
+    signal: Option<web_sys::AbortSignal>,
+}
+
+impl GivenOptions {
+    fn read(value: &JsValue) -> Result<Self> {
+        let (raw, handles): (RawOptions, _) =
+            read_options(value, Code::InvalidArgument, "The sync options", &["conflictResolver", "signal"])?;
+        let mut options = raw.check()?;
+        let resolver = match handles.get("conflictResolver") {
+            Some(given) => match resolver::read(&given, Code::InvalidArgument)? {
+                resolver::Given::Builtin(builtin) => {
+                    options.conflict_resolver = Some(builtin);
+                    None
+                }
+                resolver::Given::Custom(custom) => Some(custom),
+            },
+            None => None,
+        };
+        Ok(Self { options, resolver, signal: handles.signal("signal")? })
+    }
+}
+
+/// One app on one device: the class `Datum` of the package.
+#[wasm_bindgen]
+pub struct Datum {
+    inner: Rc<Inner>,
+}
+
+#[wasm_bindgen]
+impl Datum {
+    /// Opens the storage and signs the initial user in. `Datum.initialize` of the package calls it.
+    #[wasm_bindgen(unchecked_return_type = "Promise<Datum>")]
+    pub fn open(config: JsValue) -> Promise {
+        convert::watch_panics();
+        promise(async move { Ok(JsValue::from(open(&config).await?)) })
+    }
+
+    /// The user whose database a manager works on.
+    #[wasm_bindgen(getter, js_name = currentUserId)]
+    pub fn current_user_id(&self) -> Option<String> {
+        self.inner.engine.current_user()
+    }
+
+    /// The manager of one entity type.
+    ///
+    /// # Errors
+    /// `invalidArgument` where the config names no such type.
+    pub fn manager(&self, entity: &JsValue) -> Result<Manager, JsValue> {
+        let entity = read_string(entity, "The name of the entity type").map_err(|e| error_to_js(&e))?;
+        self.inner.engine.check_entity(&entity).map_err(|e| error_to_js(&e))?;
+        Ok(Manager::new(Rc::clone(&self.inner), entity))
+    }
+
+    /// Runs a cycle.
+    pub fn synchronize(&self, user_id: &JsValue, options: &JsValue) -> Promise {
+        let (inner, user, options) = (Rc::clone(&self.inner), user(user_id), GivenOptions::read(options));
+        promise(async move { inner.synchronize(&user?, options).await })
+    }
+
+    /// The status feed of a user.
+    ///
+    /// # Errors
+    /// `invalidArgument` for a bad id.
+    #[wasm_bindgen(js_name = statusForUser)]
+    pub fn status_for_user(&self, user_id: &JsValue) -> Result<StatusFeed, JsValue> {
+        let hub = user(user_id).and_then(|user| self.inner.engine.status_hub(&user)).map_err(|e| error_to_js(&e))?;
+        Ok(StatusFeed::new(hub))
+    }
+
+    /// Pauses sync for one user, or for all.
+    #[wasm_bindgen(js_name = pauseSync)]
+    pub fn pause_sync(&self, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), optional_user(user_id));
+        promise(async move { inner.engine.pause(user?.as_deref()).await.map(|()| JsValue::UNDEFINED) })
+    }
+
+    /// Lets sync run again.
+    #[wasm_bindgen(js_name = resumeSync)]
+    pub fn resume_sync(&self, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), optional_user(user_id));
+        promise(async move { inner.engine.resume(user?.as_deref()).await.map(|()| JsValue::UNDEFINED) })
+    }
+
+    /// This device's sync metadata.
+    #[wasm_bindgen(js_name = getSyncMetadata)]
+    pub fn get_sync_metadata(&self, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        promise(async move { nullable(inner.engine.local_metadata(&user?).await?.as_ref()) })
+    }
+
+    /// The sync metadata of every device, as the remote has it.
+    #[wasm_bindgen(js_name = getRemoteSyncMetadata)]
+    pub fn get_remote_sync_metadata(&self, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        promise(async move { nullable(inner.engine.remote_metadata(&user?).await?.as_ref()) })
+    }
+
+    /// How both stand to each other.
+    #[wasm_bindgen(js_name = compareSyncMetadata)]
+    pub fn compare_sync_metadata(&self, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        promise(async move { to_js(&inner.engine.compare_metadata(&user?).await?) })
+    }
+
+    /// Forgets sync metadata: here, so that the next cycle pulls everything; there, for every device.
+    #[wasm_bindgen(js_name = clearSyncMetadata)]
+    pub fn clear_sync_metadata(&self, user_id: &JsValue, sides: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        let sides = read_options::<Sides>(sides, Code::InvalidArgument, "The options of `clearSyncMetadata`", &[]);
+        promise(async move {
+            let (sides, _) = sides?;
+            inner.engine.clear_metadata(&user?, sides.local.unwrap_or(true), sides.remote.unwrap_or(true)).await?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// What the last cycle did.
+    #[wasm_bindgen(js_name = getLastSyncResult)]
+    pub fn get_last_sync_result(&self, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        promise(async move { nullable(inner.engine.last_result(&user?).await?.as_ref()) })
+    }
+
+    /// The operations that wait.
+    #[wasm_bindgen(js_name = pendingOperations)]
+    pub fn pending_operations(&self, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        promise(async move { to_js(&inner.engine.pending_operations(&user?).await?) })
+    }
+
+    /// How many wait.
+    #[wasm_bindgen(js_name = pendingCount)]
+    pub fn pending_count(&self, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        promise(async move { Ok(JsValue::from_f64(inner.engine.pending_count(&user?).await? as f64)) })
+    }
+
+    /// The bytes of a user's data, and what the browser allows.
+    #[wasm_bindgen(js_name = storageSize)]
+    pub fn storage_size(&self, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        promise(async move { to_js(&inner.engine.storage_size(&user?).await?) })
+    }
+
+    /// Removes everything of a user from this device.
+    #[wasm_bindgen(js_name = clearUserData)]
+    pub fn clear_user_data(&self, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        promise(async move {
+            let user = user?;
+            inner.engine.clear_user_data(&user).await?;
+            inner.listening.borrow_mut().remove(&user);
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Stops every cycle, waits for commits in flight, and lets go of the storage.
+    pub fn close(&self) -> Promise {
+        let inner = Rc::clone(&self.inner);
+        promise(async move {
+            inner.engine.close().await;
+            let listening = std::mem::take(&mut *inner.listening.borrow_mut());
+            let network = inner.network.borrow_mut().take();
+            drop((listening, network));
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+/// The options of `clearSyncMetadata`; both sides where nobody says otherwise.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Sides {
+    local: Option<bool>,
+    remote: Option<bool>,
+}
+
+async fn open(given: &JsValue) -> Result<Datum> {
+    let config::Given { config, remote, resolvers, initial_user } = config::read(given)?;
+    let backing = WebBacking::open(&config.name).await?;
+    let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
+    let inner = Rc::new(Inner { engine, listening: RefCell::default(), network: RefCell::default() });
+    let weak = Rc::downgrade(&inner);
+    let upgrade = |weak: &Weak<Inner>| weak.upgrade();
+    inner.engine.backing().on_open({
+        let weak = weak.clone();
+        move |user_id| {
+            if let Some(inner) = upgrade(&weak) {
+                inner.listen(user_id);
+            }
+        }
+    });
+    let watch = inner.engine.host().on_network(move |_| {
+        if let Some(inner) = weak.upgrade() {
+            inner.engine.refresh_statuses();
+        }
+    });
+    *inner.network.borrow_mut() = Some(watch);
+    if let Some(user) = initial_user.resolve().await? {
+        inner.engine.sign_in(&user).await?;
+    }
+    Ok(Datum { inner })
+}
+
+fn user(value: &JsValue) -> Result<String> {
+    read_string(value, "`userId`")
+}
+
+fn optional_user(value: &JsValue) -> Result<Option<String>> {
+    if value.is_undefined() || value.is_null() { Ok(None) } else { user(value).map(Some) }
+}
+
+fn nullable<T: serde::Serialize>(value: Option<&T>) -> Result<JsValue> {
+    value.map_or(Ok(JsValue::NULL), to_js)
+}
+
+/// An error for a value that a later version will take.
+fn not_yet(what: &'static str) -> Error {
+    Error::new(Code::InvalidArgument, what)
+}

@@ -64,7 +64,13 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             return Ok(skipped(&user, reason));
         }
         let turn = match self.config.strategy {
-            RequestStrategy::Sequential => cancel.run(async { Ok(user.turn.lock().await) }).await?,
+            RequestStrategy::Sequential => match cancel.run(async { Ok(user.turn.lock().await) }).await {
+                Ok(turn) => turn,
+                Err(_) if matches!(cancel.reason(), Some(Stop::Abort | Stop::Pause)) => {
+                    return Ok(SyncResult { user_id: user_id.to_owned(), was_cancelled: true, ..SyncResult::default() });
+                }
+                Err(error) => return Err(error.for_user(user_id)),
+            },
             RequestStrategy::SkipConcurrent => match user.turn.try_lock() {
                 Ok(turn) => turn,
                 Err(_) => return Ok(skipped(&user, SkipReason::InProgress)),

@@ -1,0 +1,111 @@
+//! The app's own conflict resolver: a function from a conflict to a resolution, at once or later.
+
+use std::rc::Rc;
+
+use futures_util::future::LocalBoxFuture;
+use js_sys::{Function, Promise};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+use crate::conflict::{Builtin, Conflict, Kind, Resolution};
+use crate::entity::push_entity;
+use crate::error::{Code, Error, Result};
+use crate::js::convert::{decode, encode, from_js, read_string};
+use crate::sync::resolve::Resolver;
+
+/// A resolver that the app gave.
+pub enum Given {
+    /// By name.
+    Builtin(Builtin),
+    /// A function.
+    Custom(Rc<dyn Resolver>),
+}
+
+/// Reads a resolver.
+///
+/// # Errors
+/// `code`, listing the names that there are.
+pub fn read(value: &JsValue, code: Code) -> Result<Given> {
+    if let Some(function) = value.dyn_ref::<Function>() {
+        return Ok(Given::Custom(Rc::new(JsResolver(function.clone()))));
+    }
+    let name = value.as_string().and_then(|name| serde_json::from_value(serde_json::Value::String(name)).ok());
+    name.map(Given::Builtin).ok_or_else(|| {
+        Error::new(
+            code,
+            "`conflictResolver` must be \"merge\", \"lastWriteWins\", \"localPriority\", \"remotePriority\", \"ask\" or a function.",
+        )
+    })
+}
+
+struct JsResolver(Function);
+
+impl Resolver for JsResolver {
+    fn resolve<'a>(&'a self, conflict: &'a Conflict) -> LocalBoxFuture<'a, Result<Resolution>> {
+        Box::pin(async move {
+            let threw = |thrown: JsValue| {
+                Error::new(Code::Conflict, "The conflict resolver threw or rejected; the conflict is parked.")
+                    .caused_by(from_js(&thrown, Code::Conflict))
+            };
+            let asked = decode(&text(conflict)?)?;
+            let answer = self.0.call1(&JsValue::UNDEFINED, &asked).map_err(threw)?;
+            let answer = JsFuture::from(Promise::resolve(&answer)).await.map_err(threw)?;
+            resolution(&answer)
+        })
+    }
+}
+
+fn resolution(answer: &JsValue) -> Result<Resolution> {
+    let part = |key: &str| js_sys::Reflect::get(answer, &JsValue::from_str(key)).unwrap_or_default();
+    let take = if answer.is_object() { read_string(&part("take"), "`take`").unwrap_or_default() } else { String::new() };
+    match take.as_str() {
+        "local" => Ok(Resolution::Local),
+        "remote" => Ok(Resolution::Remote),
+        "later" => Ok(Resolution::Later),
+        "merged" => Ok(Resolution::Merged(Rc::from(encode(&part("data"), Code::InvalidEntity, "The merged entity")?))),
+        _ => Err(Error::new(
+            Code::Conflict,
+            "A conflict resolver must answer { take: \"local\" | \"remote\" | \"later\" } or { take: \"merged\", data }; the conflict is parked.",
+        )),
+    }
+}
+
+/// `Conflict` of the public surface, as JSON text.
+fn text(conflict: &Conflict) -> Result<String> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Asked<'a> {
+        id: &'a str,
+        entity: &'a str,
+        entity_id: &'a str,
+        user_id: &'a str,
+        kind: Kind,
+        base: Option<Box<RawValue>>,
+        local: Option<Box<RawValue>>,
+        remote: Option<Box<RawValue>>,
+        fields: &'a [String],
+        detected_at: String,
+    }
+    let entity = |body: Option<&str>, version: u64| {
+        body.and_then(|body| {
+            let mut text = String::new();
+            push_entity(&mut text, body, &conflict.entity_id, &conflict.user_id, version, false);
+            RawValue::from_string(text).ok()
+        })
+    };
+    let asked = Asked {
+        id: &conflict.id,
+        entity: &conflict.entity,
+        entity_id: &conflict.entity_id,
+        user_id: &conflict.user_id,
+        kind: conflict.kind,
+        base: entity(conflict.base.as_deref(), conflict.base_version),
+        local: entity(conflict.local.as_deref(), conflict.base_version),
+        remote: entity(conflict.remote.as_deref(), conflict.remote_version),
+        fields: &conflict.fields,
+        detected_at: crate::time::format(conflict.detected_at),
+    };
+    serde_json::to_string(&asked).map_err(|cause| Error::new(Code::Conflict, "A conflict could not be written.").caused_by(cause))
+}
