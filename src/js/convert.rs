@@ -28,6 +28,8 @@ extern "C" {
     fn encode_array(values: &JsValue, code: &str, what: &str) -> Result<String, JsValue>;
     #[wasm_bindgen(catch, js_name = decode)]
     fn decode_text(text: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = decodeMany)]
+    fn decode_array(text: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = freeze)]
     fn freeze_value(value: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = readOptions)]
@@ -62,6 +64,15 @@ pub fn encode_many(values: &JsValue, code: Code, what: &str) -> Result<String> {
 /// [`Code::Corrupt`] where the text is not JSON.
 pub fn decode(text: &str) -> Result<JsValue> {
     decode_text(text).map_err(|thrown| Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(failure::words(&thrown)))
+}
+
+/// The entities of a JSON array, each frozen to its depth, in one call. The array itself is not frozen:
+/// it is made for this caller, who may sort it.
+///
+/// # Errors
+/// As for [`decode`].
+pub fn decode_many(text: &str) -> Result<JsValue> {
+    decode_array(text).map_err(|thrown| Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(failure::words(&thrown)))
 }
 
 /// A small value (status, result, metadata) as a frozen JavaScript object: what is missing is absent.
