@@ -1,7 +1,7 @@
 //! The remote over `fetch` and the app's own adapter, in a real browser, against fetches and adapters
 //! that answer as servers, proxies and mocks do, or as they should not.
 #![cfg(target_arch = "wasm32")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 use std::future::Future;
 use std::pin::pin;

@@ -223,14 +223,15 @@ fn from_text<T: DeserializeOwned>(text: &str, code: Code, what: &str) -> Result<
     })
 }
 
-/// The path of the value that ends at or around a byte of a JSON text without line breaks.
+/// The path of the value that the parser had just read, or was about to read, after so many bytes of a
+/// JSON text without line breaks.
 fn path_at(text: &str, column: usize) -> String {
     enum Step {
         Key(String),
         Index(usize),
     }
     let mut steps: Vec<Step> = Vec::new();
-    let mut bytes = text.bytes().take(column.saturating_sub(1)).peekable();
+    let mut bytes = text.bytes().take(column);
     let mut key = String::new();
     while let Some(byte) = bytes.next() {
         match byte {
@@ -251,9 +252,9 @@ fn path_at(text: &str, column: usize) -> String {
                 }
             }
             b',' => match steps.last_mut() {
-                Some(Step::Index(index)) if bytes.peek().is_some() => *index = index.saturating_add(1),
-                Some(Step::Key(slot)) if bytes.peek().is_some() => slot.clear(),
-                _ => {}
+                Some(Step::Index(index)) => *index = index.saturating_add(1),
+                Some(Step::Key(slot)) => slot.clear(),
+                None => {}
             },
             b'{' => steps.push(Step::Key(String::new())),
             b'[' => steps.push(Step::Index(0)),
