@@ -28,6 +28,8 @@ extern "C" {
     fn encode_array(values: &JsValue, code: &str, what: &str) -> Result<String, JsValue>;
     #[wasm_bindgen(catch, js_name = decode)]
     fn decode_text(text: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = decodeMany)]
+    fn decode_array(text: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = freeze)]
     fn freeze_value(value: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = readOptions)]
@@ -62,6 +64,15 @@ pub fn encode_many(values: &JsValue, code: Code, what: &str) -> Result<String> {
 /// [`Code::Corrupt`] where the text is not JSON.
 pub fn decode(text: &str) -> Result<JsValue> {
     decode_text(text).map_err(|thrown| Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(failure::words(&thrown)))
+}
+
+/// The entities of a JSON array, each frozen to its depth, in one call. The array itself is not frozen:
+/// it is made for this caller, who may sort it.
+///
+/// # Errors
+/// As for [`decode`].
+pub fn decode_many(text: &str) -> Result<JsValue> {
+    decode_array(text).map_err(|thrown| Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(failure::words(&thrown)))
 }
 
 /// A small value (status, result, metadata) as a frozen JavaScript object: what is missing is absent.
@@ -212,14 +223,15 @@ fn from_text<T: DeserializeOwned>(text: &str, code: Code, what: &str) -> Result<
     })
 }
 
-/// The path of the value that ends at or around a byte of a JSON text without line breaks.
+/// The path of the value that the parser had just read, or was about to read, after so many bytes of a
+/// JSON text without line breaks.
 fn path_at(text: &str, column: usize) -> String {
     enum Step {
         Key(String),
         Index(usize),
     }
     let mut steps: Vec<Step> = Vec::new();
-    let mut bytes = text.bytes().take(column.saturating_sub(1)).peekable();
+    let mut bytes = text.bytes().take(column);
     let mut key = String::new();
     while let Some(byte) = bytes.next() {
         match byte {
@@ -240,9 +252,9 @@ fn path_at(text: &str, column: usize) -> String {
                 }
             }
             b',' => match steps.last_mut() {
-                Some(Step::Index(index)) if bytes.peek().is_some() => *index = index.saturating_add(1),
-                Some(Step::Key(slot)) if bytes.peek().is_some() => slot.clear(),
-                _ => {}
+                Some(Step::Index(index)) => *index = index.saturating_add(1),
+                Some(Step::Key(slot)) => slot.clear(),
+                None => {}
             },
             b'{' => steps.push(Step::Key(String::new())),
             b'[' => steps.push(Step::Index(0)),
