@@ -10,5 +10,5 @@ test("blocks of one name are joined, and other blocks are left alone", () => {
 
 test("the example's address becomes the running server's, however it is quoted", () => {
   const code = `f("https://sync.example.com", 'https://sync.example.com/'); g("https://other.example.com");`;
-  assert.equal(asModule(code), `f(location.origin, location.origin); g("https://other.example.com");\nexport {};\n`);
+  assert.equal(asModule(code), `f(session.url, session.url); g("https://other.example.com");\nexport {};\n`);
 });

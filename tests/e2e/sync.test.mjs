@@ -6,28 +6,32 @@ import { makeApp } from "./lib/app.mjs";
 import { device, launch } from "./lib/browser.mjs";
 import { asModule, readmePages } from "./lib/readme.mjs";
 import { client, startServer } from "./lib/server.mjs";
+import { serveFolder } from "./lib/static.mjs";
 
 const FULL = { direction: "pullThenPush", forceFullSync: true };
 const readme = await readmePages().catch(() => new Map());
-let app, browser, server;
+let app, browser, host, server;
 
 before(async () => {
   app = await makeApp(new Map([...readme].map(([name, code]) => [`readme-${name}`, asModule(code)])));
   await app.build();
-  server = await startServer({ page: app.dist });
+  // Page and remote have different origins, as most apps have: each request is a cross-origin one.
+  [host, server] = await Promise.all([serveFolder(app.dist), startServer()]);
   browser = await launch();
 });
 
 after(async () => {
   await browser?.close();
-  await server?.stop();
+  await Promise.all([host?.stop(), server?.stop()]);
   await app?.remove();
 });
+
+const address = (page, user) => `${host.url}/?page=${page}&user=${user}&remote=${encodeURIComponent(server.url)}`;
 
 /** A device with the sync page open. */
 async function open(user) {
   const it = await device(browser);
-  await it.page.goto(`${server.url}/?page=sync&user=${user}`);
+  await it.page.goto(address("sync", user));
   await ready(it.page);
   return it;
 }
@@ -113,7 +117,7 @@ test("another user on the same device sees nothing of it", async () => {
   const it = await open("first-user");
   await create(it.page, "private");
   await synchronize(it.page, FULL);
-  await it.page.goto(`${server.url}/?page=sync&user=second-user`);
+  await it.page.goto(address("sync", "second-user"));
   await ready(it.page);
   assert.equal((await synchronize(it.page, FULL)).pulledCount, 0);
   assert.deepEqual(await titles(it.page), []);
@@ -127,7 +131,7 @@ test("README has the first page as code that runs", () => {
 for (const name of readme.keys()) {
   test(`README's ${name} runs as written and syncs`, async () => {
     const it = await device(browser);
-    await it.page.goto(`${server.url}/?page=readme-${name}&user=readme-${name}`);
+    await it.page.goto(address(`readme-${name}`, `readme-${name}`));
     const completed = () => window.rendered?.some((value) => value?.status === "completed");
     await it.page.waitForFunction(completed).catch((cause) => {
       throw new Error(`no completed status was rendered; errors: ${it.errors.join("; ") || "none"}`, { cause });

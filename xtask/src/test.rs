@@ -91,7 +91,7 @@ fn steps(report: &mut Report<'_>, plan: &Plan) {
             report.step("type tests", || {
                 node::install(context, &types)?;
                 let mut command = node::npm(context, &types);
-                command.args(["test", "--silent"]);
+                command.args(["run", "check", "--silent"]);
                 process::attempt_shown(&context.console, "type tests", &mut command, LIMIT)
                     .map(|finished| (finished.success, Tally::default()))
             });
@@ -162,7 +162,7 @@ fn end_to_end(report: &mut Report<'_>) {
     report.step("end to end", || {
         let server = demo::build_server(context, demo::Profile::Debug)?;
         let mut command = demo::node_script(context, &server, &tarball)?;
-        command.arg("--test").arg("--test-concurrency=1").args(test_files(context)?);
+        command.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(test_files(context)?);
         let finished = process::attempt_shown(&context.console, "end to end", &mut command, LIMIT)?;
         Ok((finished.success, tally::node(&finished.text).unwrap_or_default()))
     });

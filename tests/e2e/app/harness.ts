@@ -1,8 +1,10 @@
-// Who is signed in, and where a page shows things. An app has its own.
-const userId = new URLSearchParams(location.search).get("user") ?? "ada";
+// Who is signed in, where the remote is, and where a page shows things. An app has its own.
+const query = new URLSearchParams(location.search);
+const userId = query.get("user") ?? "ada";
+const url = query.get("remote") ?? location.origin;
 
 async function token(): Promise<string> {
-  const response = await fetch("/dev/token", {
+  const response = await fetch(`${url}/dev/token`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ userId }),
@@ -14,7 +16,7 @@ async function token(): Promise<string> {
 
 window.rendered = [];
 Object.assign(globalThis, {
-  session: { userId, token },
+  session: { url, userId, token },
   // A copy of what it is now, for the test to read later.
   render: (value: unknown) => window.rendered.push(JSON.parse(JSON.stringify(value ?? null))),
 });

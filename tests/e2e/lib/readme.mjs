@@ -27,7 +27,7 @@ export function pagesOf(text) {
 }
 
 /** The code as a module of the test app. */
-export const asModule = (code) => `${code.replaceAll(/(["'`])https:\/\/sync\.example\.com\/?\1/g, "location.origin")}\nexport {};\n`;
+export const asModule = (code) => `${code.replaceAll(/(["'`])https:\/\/sync\.example\.com\/?\1/g, "session.url")}\nexport {};\n`;
 
 /** The named pages of README.md. */
 export const readmePages = async () => pagesOf(await readFile(README, "utf8"));

@@ -1,4 +1,5 @@
 // The real server in development mode, on loopback, with a database of its own; and a bare client of it.
+// Pages of another loopback port may ask it: in development mode it answers them.
 import { join } from "node:path";
 import { start } from "./child.mjs";
 import { serverProgram } from "./environment.mjs";
@@ -6,11 +7,11 @@ import { temporaryFolder } from "./files.mjs";
 import { freePort } from "./ports.mjs";
 
 /** Starts datum-server. With `page`, it serves that folder too, so that page and remote share an origin. */
-export async function startServer({ page } = {}) {
+export async function startServer({ page, program = serverProgram() } = {}) {
   const folder = await temporaryFolder();
-  const args = ["--dev", "--listen", `127.0.0.1:${await freePort()}`, "--database", join(folder.path, "datum.db")];
+  const args = ["--dev", "--listen", `127.0.0.1:${await freePort()}`, "--rate", "0", "--database", join(folder.path, "datum.db")];
   if (page) args.push("--static", page);
-  const server = await start(serverProgram(), args, /listening on (http:\/\/[^\s]+)/);
+  const server = await start(program, args, /listening on (http:\/\/[^\s]+)/);
   return {
     ...server,
     stop: async () => {

@@ -9,7 +9,7 @@ export interface Task extends Entity {
 const datum = await Datum.initialize({
   name: "e2e",
   entities: { task: {} },
-  remote: { url: location.origin, headers: async () => ({ Authorization: `Bearer ${await session.token()}` }) },
+  remote: { url: session.url, headers: async () => ({ Authorization: `Bearer ${await session.token()}` }) },
   initialUserId: session.userId,
 });
 const tasks = datum.manager<Task>("task");
