@@ -34,7 +34,7 @@ pub enum Profile {
 
 /// Builds all, serves the page, and stays until Ctrl-C. What was written is gone afterwards.
 pub fn demo(context: &Context, port: u16) -> Result<bool> {
-    let (program, page) = build(context)?;
+    let (program, page) = build(context, &pack::build(context)?.tarball)?;
     let folder = TempFolder::new()?;
     let server = Server::start(context, &program, &arguments(port, &page, &folder.0.join("demo.db")), true)?;
     context.console.say(&format!("\n    The demo is at {}\n    Ctrl-C ends it.\n", server.url));
@@ -43,7 +43,7 @@ pub fn demo(context: &Context, port: u16) -> Result<bool> {
 
 /// As the demo, but the database stays in the build folder, and more arguments may be given.
 pub fn serve(context: &Context, port: u16, more: &[String]) -> Result<bool> {
-    let (program, page) = build(context)?;
+    let (program, page) = build(context, &pack::build(context)?.tarball)?;
     let folder = context.target.join("serve");
     std::fs::create_dir_all(&folder).because(format!("making {}", folder.display()))?;
     let mut args = arguments(port, &page, &folder.join("datum.db"));
@@ -58,9 +58,9 @@ pub fn serve(context: &Context, port: u16, more: &[String]) -> Result<bool> {
 }
 
 /// Drives the page in Chromium: two devices, offline and online again. False if it did not do what it must.
-pub fn headless(context: &Context, screenshot: Option<&Path>) -> Result<bool> {
+pub fn headless(context: &Context, tarball: &Path, screenshot: Option<&Path>) -> Result<bool> {
     tools::browsers(context, &[Engine::Chromium])?;
-    let (program, page) = build(context)?;
+    let (program, page) = build(context, tarball)?;
     let folder = TempFolder::new()?;
     let mut server = Server::start(context, &program, &arguments(free_port()?, &page, &folder.0.join("demo.db")), false)?;
     let mut command = context.command("node");
@@ -82,7 +82,7 @@ pub fn figures(context: &Context, rounds: u32) -> Result<bool> {
     let tarball = pack::build(context)?.tarball;
     let server = build_server(context, Profile::Release)?;
     let mut command = node_script(context, &server, &tarball)?;
-    command.arg(context.e2e().join("figures.mjs")).arg("--rounds").arg(rounds.to_string());
+    command.arg(context.e2e().join("figures").join("figures.mjs")).arg("--rounds").arg(rounds.to_string());
     process::watch(&mut command)
 }
 
@@ -107,11 +107,11 @@ pub fn node_script(context: &Context, server: &Path, tarball: &Path) -> Result<C
     Ok(command)
 }
 
-fn build(context: &Context) -> Result<(PathBuf, PathBuf)> {
-    let tarball = pack::build(context)?.tarball;
+/// The server, and the page made with the packed package.
+fn build(context: &Context, tarball: &Path) -> Result<(PathBuf, PathBuf)> {
     let page = context.root.join("www");
     node::install(context, &page)?;
-    node::add_tarball(context, &page, &tarball)?;
+    node::add_tarball(context, &page, tarball)?;
     let mut command = node::npm(context, &page);
     command.args(["run", "build", "--silent"]);
     process::run(&context.console, "building the demo page", &mut command, LIMIT)?;

@@ -56,7 +56,9 @@ fn run() -> Result<bool> {
         Command::Ci => test::ci(&context),
         Command::Serve { port, server_args } => demo::serve(&context, port, &server_args),
         Command::Demo { port, headless: false, .. } => demo::demo(&context, port),
-        Command::Demo { headless: true, screenshot, .. } => demo::headless(&context, screenshot.as_deref()),
+        Command::Demo { headless: true, screenshot, .. } => {
+            demo::headless(&context, &pack::build(&context)?.tarball, screenshot.as_deref())
+        }
         Command::Figures { rounds } => demo::figures(&context, rounds),
     }
 }

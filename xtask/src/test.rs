@@ -2,7 +2,7 @@
 //!
 //! A step that fails does not stop the others: one run tells all. The last line is for machines.
 
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
 use crate::{
     args::Plan,
@@ -48,8 +48,9 @@ pub fn ci(context: &Context) -> Result<bool> {
     let plan = Plan { checks: true, native: true, engines: Engine::ALL.to_vec(), end_to_end: true, filter: None };
     let mut report = Report { context, rows: Vec::new(), started: Instant::now() };
     install(context, &plan)?;
-    steps(&mut report, &plan);
-    report.step("demo, driven by itself", || demo::headless(context, None).map(|good| (good, Tally::default())));
+    if let Some(tarball) = steps(&mut report, &plan) {
+        report.step("demo, driven by itself", || demo::headless(context, &tarball, None).map(|good| (good, Tally::default())));
+    }
     Ok(report.close())
 }
 
@@ -73,7 +74,8 @@ fn install(context: &Context, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn steps(report: &mut Report<'_>, plan: &Plan) {
+/// Runs the plan's steps. The tarball, if it was made.
+fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     let context = report.context;
     let filter = plan.filter.as_deref();
     if plan.checks {
@@ -91,7 +93,7 @@ fn steps(report: &mut Report<'_>, plan: &Plan) {
             report.step("type tests", || {
                 node::install(context, &types)?;
                 let mut command = node::npm(context, &types);
-                command.args(["test", "--silent"]);
+                command.args(["run", "check", "--silent"]);
                 process::attempt_shown(&context.console, "type tests", &mut command, LIMIT)
                     .map(|finished| (finished.success, Tally::default()))
             });
@@ -100,9 +102,7 @@ fn steps(report: &mut Report<'_>, plan: &Plan) {
     if !plan.engines.is_empty() {
         browsers(report, &plan.engines, filter);
     }
-    if plan.end_to_end {
-        end_to_end(report);
-    }
+    if plan.end_to_end { end_to_end(report) } else { None }
 }
 
 fn native(report: &mut Report<'_>, filter: Option<&str>) {
@@ -148,7 +148,7 @@ fn browsers(report: &mut Report<'_>, engines: &[Engine], filter: Option<&str>) {
     }
 }
 
-fn end_to_end(report: &mut Report<'_>) {
+fn end_to_end(report: &mut Report<'_>) -> Option<PathBuf> {
     let context = report.context;
     let mut packed = None;
     report.step("package", || {
@@ -158,18 +158,19 @@ fn end_to_end(report: &mut Report<'_>) {
         packed = Some(built.tarball);
         Ok((good, Tally::default()))
     });
-    let Some(tarball) = packed else { return };
+    let tarball = packed?;
     report.step("end to end", || {
         let server = demo::build_server(context, demo::Profile::Debug)?;
         let mut command = demo::node_script(context, &server, &tarball)?;
-        command.arg("--test").arg("--test-concurrency=1").args(test_files(context)?);
+        command.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(test_files(context)?);
         let finished = process::attempt_shown(&context.console, "end to end", &mut command, LIMIT)?;
         Ok((finished.success, tally::node(&finished.text).unwrap_or_default()))
     });
+    Some(tarball)
 }
 
 /// Named one by one: Node 20 takes no patterns, and a folder would bring in what lies below node_modules.
-fn test_files(context: &Context) -> Result<Vec<std::path::PathBuf>> {
+fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
     let folder = context.e2e();
     let entries = std::fs::read_dir(&folder).because(format!("reading {}", folder.display()))?;
     let mut files: Vec<_> =

@@ -1,0 +1,3 @@
+// The session first, then the page.
+import "./harness";
+import "./run";

@@ -1,0 +1,7 @@
+// Runs the page that the address names: `/?page=sync`.
+const pages = import.meta.glob("./pages/*.ts");
+const name = new URLSearchParams(location.search).get("page");
+const page = pages[`./pages/${name}.ts`];
+if (!page) throw new Error(`there is no page ${name}`);
+await page();
+document.documentElement.dataset["page"] = "ended";

@@ -1,0 +1,53 @@
+// The real server in development mode, on loopback, with a database of its own; and a bare client of it.
+// Pages of another loopback port may ask it: in development mode it answers them.
+import { join } from "node:path";
+import { start } from "./child.mjs";
+import { serverProgram } from "./environment.mjs";
+import { temporaryFolder } from "./files.mjs";
+import { freePort } from "./ports.mjs";
+
+/** Starts datum-server. With `page`, it serves that folder too, so that page and remote share an origin. */
+export async function startServer({ page, program = serverProgram() } = {}) {
+  const folder = await temporaryFolder();
+  const args = ["--dev", "--listen", `127.0.0.1:${await freePort()}`, "--rate", "0", "--database", join(folder.path, "datum.db")];
+  if (page) args.push("--static", page);
+  const server = await start(program, args, /listening on (http:\/\/[^\s]+)/);
+  return {
+    ...server,
+    stop: async () => {
+      await server.stop();
+      await folder.remove();
+    },
+  };
+}
+
+/** Asks the remote as `userId`, with no engine in between: what the server really has. */
+export async function client(url, userId) {
+  const reply = await post(`${url}/dev/token`, { userId });
+  const headers = { authorization: `Bearer ${reply.token}` };
+  const clientId = `e2e-${userId}`;
+  return {
+    headers,
+    push: (operations) => post(`${url}/sync/v1/push`, { clientId, schema: 0, operations }, headers),
+    async pullAll() {
+      const changes = [];
+      let cursor = null;
+      for (;;) {
+        const page = await post(`${url}/sync/v1/pull`, { clientId, schema: 0, cursor, limit: 1000 }, headers);
+        changes.push(...page.changes);
+        cursor = page.cursor;
+        if (!page.more) return changes;
+      }
+    },
+  };
+}
+
+async function post(url, body, headers = {}) {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
+  return response.json();
+}

@@ -1,0 +1,106 @@
+// No ceremony: the one import loads the module in Vite, Vite's dev server, webpack, esbuild and a
+// plain script, with nothing to configure. Each page writes an entity and reads it back.
+import assert from "node:assert/strict";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import * as esbuild from "esbuild";
+import webpack from "webpack";
+import { makeApp } from "./lib/app.mjs";
+import { device, launch } from "./lib/browser.mjs";
+import { tarball } from "./lib/environment.mjs";
+import { npm, temporaryFolder } from "./lib/files.mjs";
+import { serveFolder } from "./lib/static.mjs";
+
+const html = (head, script) => `<!doctype html><meta charset="utf-8"><title>loading</title>${head}<script type="module" src="${script}"></script>`;
+let browser, folder, root, entry;
+
+before(async () => {
+  browser = await launch();
+  folder = await temporaryFolder();
+  root = folder.path;
+  await writeFile(join(root, "package.json"), `{ "private": true, "type": "module" }`);
+  await npm(["install", tarball()], root);
+  // The smoke page of the Vite app, without its types.
+  const source = await readFile(new URL("app/pages/smoke.ts", import.meta.url), "utf8");
+  entry = join(root, "entry.js");
+  await writeFile(entry, (await esbuild.transform(source, { loader: "ts", target: "es2022" })).code);
+});
+
+after(async () => {
+  await browser?.close();
+  await folder?.remove();
+});
+
+/** Opens the page and waits for what only the engine can have answered. */
+async function works(url) {
+  const { page, errors, context } = await device(browser);
+  await page.goto(url);
+  await page.waitForFunction(() => document.title === "hello").catch((cause) => {
+    throw new Error(`the page did not get its note back; errors: ${errors.join("; ") || "none"}`, { cause });
+  });
+  assert.deepEqual(errors, []);
+  await context.close();
+}
+
+/** Serves a folder, checks the page, and says which files the browser asked for. */
+async function served(path) {
+  const server = await serveFolder(path);
+  try {
+    await works(`${server.url}/`);
+    return server.requested();
+  } finally {
+    await server.stop();
+  }
+}
+
+const wasm = (requested) => requested.filter((path) => path.endsWith(".wasm")).length;
+const loadedWasmFile = (requested) => assert.equal(wasm(requested), 1, `the .wasm file itself, once: ${requested.join(" ")}`);
+
+test("a plain script module, with the package's files on any web host", async () => {
+  const path = join(root, "plain");
+  await mkdir(path);
+  await cp(join(root, "node_modules", "datum-sync"), join(path, "datum-sync"), { recursive: true });
+  await cp(entry, join(path, "entry.js"));
+  const map = `<script type="importmap">{ "imports": { "datum-sync": "./datum-sync/index.js" } }</script>`;
+  await writeFile(join(path, "index.html"), html(map, "./entry.js"));
+  const requested = await served(path);
+  loadedWasmFile(requested);
+  assert.ok(!requested.some((file) => file.endsWith("inline.js")), "the stand-in was not needed");
+});
+
+test("webpack, with no configuration but the entry", async () => {
+  const path = join(root, "webpack");
+  const stats = await promisify(webpack)({ mode: "production", context: root, entry, output: { path, filename: "main.js" }, performance: { hints: false } });
+  assert.deepEqual(stats.toJson({ all: false, errors: true, warnings: true }).errors, []);
+  await writeFile(join(path, "index.html"), html("", "./main.js"));
+  loadedWasmFile(await served(path));
+});
+
+test("esbuild, which does not carry the .wasm file along", async () => {
+  const path = join(root, "esbuild");
+  const result = await esbuild.build({ entryPoints: [entry], bundle: true, minify: true, format: "esm", outfile: join(path, "main.js"), absWorkingDir: root, logLevel: "silent" });
+  assert.deepEqual(result.warnings, []);
+  await writeFile(join(path, "index.html"), html("", "./main.js"));
+  await served(path);
+});
+
+test("Vite, built and in its dev server", async (t) => {
+  const app = await makeApp();
+  t.after(app.remove);
+  await app.build();
+  const server = await serveFolder(app.dist);
+  try {
+    await works(`${server.url}/?page=smoke`);
+    loadedWasmFile(server.requested());
+  } finally {
+    await server.stop();
+  }
+  const developing = await app.develop();
+  try {
+    await works(`${developing.url}/?page=smoke`);
+  } finally {
+    await developing.stop();
+  }
+});

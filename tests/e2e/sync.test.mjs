@@ -1,0 +1,141 @@
+// The main job, in a fresh app that installed the packed package, against the real server:
+// one device writes offline, both sync, the other sees it, and a reload loses nothing.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { makeApp } from "./lib/app.mjs";
+import { device, launch } from "./lib/browser.mjs";
+import { asModule, readmePages } from "./lib/readme.mjs";
+import { client, startServer } from "./lib/server.mjs";
+import { serveFolder } from "./lib/static.mjs";
+
+const FULL = { direction: "pullThenPush", forceFullSync: true };
+const readme = await readmePages().catch(() => new Map());
+let app, browser, host, server;
+
+before(async () => {
+  app = await makeApp(new Map([...readme].map(([name, code]) => [`readme-${name}`, asModule(code)])));
+  await app.build();
+  // Page and remote have different origins, as most apps have: each request is a cross-origin one.
+  [host, server] = await Promise.all([serveFolder(app.dist), startServer()]);
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await Promise.all([host?.stop(), server?.stop()]);
+  await app?.remove();
+});
+
+const address = (page, user) => `${host.url}/?page=${page}&user=${user}&remote=${encodeURIComponent(server.url)}`;
+
+/** A device with the sync page open. */
+async function open(user) {
+  const it = await device(browser);
+  await it.page.goto(address("sync", user));
+  await ready(it.page);
+  return it;
+}
+
+const ready = (page) => page.waitForFunction(() => document.documentElement.dataset.page === "ended");
+const titles = (page) => page.evaluate(async () => (await window.app.tasks.readAll()).map((task) => task.title).sort());
+const pending = (page) => page.evaluate(() => window.app.datum.pendingCount(window.app.userId));
+const synchronize = (page, options) =>
+  page.evaluate(async (options) => JSON.parse(JSON.stringify(await window.app.datum.synchronize(window.app.userId, options))), options);
+const create = (page, ...titles) =>
+  page.evaluate((titles) => Promise.all(titles.map((title) => window.app.tasks.create({ title, done: false }))).then((made) => made.length), titles);
+
+test("what one device writes offline, another sees once both have synced", async () => {
+  const user = "two-devices";
+  const [one, two] = [await open(user), await open(user)];
+
+  await one.context.setOffline(true);
+  assert.equal(await create(one.page, "bread", "milk", "Äpfel 🍏"), 3);
+  assert.deepEqual(await titles(one.page), ["bread", "milk", "Äpfel 🍏"], "offline, its own writes are there at once");
+  assert.equal(await pending(one.page), 3);
+  const skipped = await synchronize(one.page, FULL);
+  assert.deepEqual([skipped.wasSkipped, skipped.skipReason, skipped.isSuccess], [true, "offline", false]);
+
+  await one.context.setOffline(false);
+  const pushed = await synchronize(one.page, FULL);
+  assert.equal(pushed.error, undefined);
+  assert.deepEqual([pushed.isSuccess, pushed.pushedCount, pushed.failedCount, pushed.pendingOperations], [true, 3, 0, 0]);
+  assert.equal(pushed.remoteFetched, true);
+
+  const pulled = await synchronize(two.page, FULL);
+  assert.deepEqual([pulled.isSuccess, pulled.pulledCount], [true, 3]);
+  assert.deepEqual(await titles(two.page), ["bread", "milk", "Äpfel 🍏"]);
+
+  await two.page.evaluate(async () => {
+    const all = await window.app.tasks.readAll();
+    const find = (title) => all.find((task) => task.title === title);
+    await window.app.tasks.patch(find("milk").id, { title: "oat milk" });
+    await window.app.tasks.delete(find("bread").id);
+  });
+  assert.equal((await synchronize(two.page, FULL)).isSuccess, true);
+  assert.equal((await synchronize(one.page)).isSuccess, true);
+  assert.deepEqual(await titles(one.page), ["oat milk", "Äpfel 🍏"]);
+
+  const compared = await one.page.evaluate(() => window.app.datum.compareSyncMetadata(window.app.userId));
+  assert.equal(compared, "inSync");
+  assert.deepEqual([one.errors, two.errors], [[], []]);
+});
+
+test("the status feed tells a cycle from its beginning to its end, and never runs backwards", async () => {
+  const it = await open("watched");
+  await create(it.page, "one", "two");
+  await synchronize(it.page, FULL);
+  await it.page.waitForFunction(() => window.app.statuses.at(-1)?.status === "completed");
+  const statuses = await it.page.evaluate(() => JSON.parse(JSON.stringify(window.app.statuses)));
+  const cycle = statuses.filter((status) => status.status === "syncing");
+  assert.ok(cycle.length > 0, "the cycle was seen while it ran");
+  const progress = cycle.map((status) => status.progress);
+  assert.deepEqual(progress, [...progress].sort((a, b) => a - b));
+  const last = statuses.at(-1);
+  assert.deepEqual([last.status, last.pendingOperations, last.errors], ["completed", 0, []]);
+  assert.deepEqual(it.errors, []);
+});
+
+test("a reload keeps rows and pending operations, and each is pushed once", async () => {
+  const user = "reloaded";
+  const it = await open(user);
+  await create(it.page, "synced");
+  await synchronize(it.page, FULL);
+  await create(it.page, "not yet");
+  await it.page.reload();
+  await ready(it.page);
+  assert.deepEqual(await titles(it.page), ["not yet", "synced"]);
+  assert.equal(await pending(it.page), 1);
+
+  assert.equal((await synchronize(it.page, FULL)).pushedCount, 1);
+  assert.equal(await pending(it.page), 0);
+  const remote = await (await client(server.url, user)).pullAll();
+  assert.deepEqual(remote.map((change) => change.data.title).sort(), ["not yet", "synced"]);
+  assert.deepEqual(it.errors, []);
+});
+
+test("another user on the same device sees nothing of it", async () => {
+  const it = await open("first-user");
+  await create(it.page, "private");
+  await synchronize(it.page, FULL);
+  await it.page.goto(address("sync", "second-user"));
+  await ready(it.page);
+  assert.equal((await synchronize(it.page, FULL)).pulledCount, 0);
+  assert.deepEqual(await titles(it.page), []);
+  assert.deepEqual(it.errors, []);
+});
+
+test("README has the first page as code that runs", () => {
+  assert.ok(readme.has("first-page"), "README.md needs a block that begins with ```ts test=first-page (see lib/readme.mjs)");
+});
+
+for (const name of readme.keys()) {
+  test(`README's ${name} runs as written and syncs`, async () => {
+    const it = await device(browser);
+    await it.page.goto(address(`readme-${name}`, `readme-${name}`));
+    const completed = () => window.rendered?.some((value) => value?.status === "completed");
+    await it.page.waitForFunction(completed).catch((cause) => {
+      throw new Error(`no completed status was rendered; errors: ${it.errors.join("; ") || "none"}`, { cause });
+    });
+    assert.deepEqual(it.errors, []);
+  });
+}
