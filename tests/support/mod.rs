@@ -2,3 +2,8 @@
 #![allow(dead_code, unused_macros, unused_imports, missing_docs)]
 
 pub mod store_suite;
+
+#[cfg(target_arch = "wasm32")]
+pub mod host_stories;
+#[cfg(target_arch = "wasm32")]
+pub mod indexeddb;
