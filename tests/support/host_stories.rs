@@ -1,5 +1,5 @@
 //! The browser as a host, as stories that hold in windows and in workers.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects)]
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -139,8 +139,8 @@ pub async fn what_one_host_announces_another_hears_and_it_does_not() {
     let own = Rc::new(RefCell::new(Vec::new()));
     let (kept, elsewhere) = (Rc::clone(&own), tx.clone());
     let _own = here.listen(&name, move |head| kept.borrow_mut().push(head));
-    let _heard = there.listen(&name, move |head| drop(tx.send(head)));
-    let _elsewhere = there.listen(&other, move |head| drop(elsewhere.send(head + 1_000)));
+    let _heard = there.listen(&name, move |head| tx.send(head).unwrap());
+    let _elsewhere = there.listen(&other, move |head| elsewhere.send(head + 1_000).unwrap());
     here.announce(&name, 7);
     here.announce(&name, 8);
     assert_eq!((heard.recv().await, heard.recv().await), (Some(7), Some(8)));
@@ -154,7 +154,7 @@ pub async fn who_has_stopped_listening_hears_nothing() {
     let gone = Rc::new(RefCell::new(Vec::new()));
     let kept = Rc::clone(&gone);
     let stopped = there.listen(&name, move |head| kept.borrow_mut().push(head));
-    let _still = there.listen(&name, move |head| drop(tx.send(head)));
+    let _still = there.listen(&name, move |head| tx.send(head).unwrap());
     drop(stopped);
     here.announce(&name, 1);
     assert_eq!(heard.recv().await, Some(1));
