@@ -8,6 +8,7 @@ use datum_sync::store::{Append, AppendError, Durability, Store};
 use futures_util::FutureExt;
 use futures_util::future::join;
 use js_sys::{Function, Promise};
+use support::indexeddb::{Browser, unique};
 use support::store_suite::{self, Stores, add, body, bytes, record, tailed, text};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -16,21 +17,6 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 mod support;
 
 wasm_bindgen_test_configure!(run_in_browser);
-
-struct Browser;
-
-impl Stores for Browser {
-    type Store = IndexedDbStore;
-
-    async fn fresh(&self) -> IndexedDbStore {
-        IndexedDbStore::open(&unique(), "ann").await.unwrap()
-    }
-
-    async fn another(&self, of: &IndexedDbStore) -> IndexedDbStore {
-        let (name, user) = of.database().split_once('/').unwrap();
-        IndexedDbStore::open(name, user).await.unwrap()
-    }
-}
 
 macro_rules! mount {
     ($($story:ident,)*) => {
@@ -407,10 +393,6 @@ async fn a_root_database_that_was_wiped_or_closed_says_so() {
 }
 
 // Helpers: the browser, without the code under test.
-
-fn unique() -> String {
-    format!("test-{}-{}", js_sys::Date::now(), js_sys::Math::random())
-}
 
 struct Script(Function);
 

@@ -1,6 +1,10 @@
 //! What several test files share.
 #![allow(dead_code, unused_macros, unused_imports, missing_docs)]
 
+#[cfg(target_arch = "wasm32")]
+pub mod host_stories;
+#[cfg(target_arch = "wasm32")]
+pub mod indexeddb;
 pub mod store_suite;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod world;

@@ -1,6 +1,7 @@
 //! Web Locks, asked for with `ifAvailable`: the answer is yes or no, at once, and never a queue.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise};
@@ -13,26 +14,35 @@ use crate::error::{Code, Error, Result};
 /// Holds a lock until it is dropped, or until the tab dies.
 #[derive(Debug)]
 pub struct LockGuard {
-    /// Resolves the promise that holds the lock; none where the browser has no locks.
-    release: Option<Function>,
-}
-
-impl Drop for LockGuard {
-    fn drop(&mut self) {
-        if let Some(release) = &self.release {
-            let _ = release.call0(&JsValue::UNDEFINED);
-        }
-    }
+    // Let go in this order. None where the browser has no locks.
+    _held: Option<Held>,
+    _asked: Option<Asked>,
 }
 
 /// Takes the lock of that name if it is free now. A guard without a lock where the browser has none.
 pub(super) async fn try_lock(locks: Option<LockManager>, name: &str) -> Result<Option<LockGuard>> {
     let Some(locks) = locks else {
-        return Ok(Some(LockGuard { release: None }));
+        return Ok(Some(LockGuard { _held: None, _asked: None }));
     };
+    while let Some(ending) = first_ending(name) {
+        let _ = JsFuture::from(ending.clone()).await;
+        // Only now, so that it is waited for again where this future was dropped meanwhile.
+        ended(name, &ending);
+    }
+    let (asked, answered) = ask(&locks, name)?;
+    match answered.await {
+        Ok(Ok(Some(held))) => Ok(Some(LockGuard { _held: Some(held), _asked: Some(asked) })),
+        Ok(Ok(None)) | Err(_) => Ok(None),
+        Ok(Err(error)) => Err(error),
+    }
+}
+
+type Answer = Result<Option<Held>>;
+
+fn ask(locks: &LockManager, name: &str) -> Result<(Asked, oneshot::Receiver<Answer>)> {
     let (answer, answered) = oneshot::channel();
     // Answered once: by the browser's callback, or by the promise where the request is refused.
-    let answer = Rc::new(RefCell::new(Some(answer)));
+    let answer: Rc<RefCell<Option<oneshot::Sender<Answer>>>> = Rc::new(RefCell::new(Some(answer)));
 
     let granted = Rc::clone(&answer);
     let callback = Closure::once(move |lock: JsValue| -> JsValue {
@@ -45,15 +55,14 @@ pub(super) async fn try_lock(locks: Option<LockManager>, name: &str) -> Result<O
         }
         let mut release = None;
         let held = Promise::new(&mut |resolve, _| release = Some(resolve));
-        match answer.send(Ok(Some(LockGuard { release }))) {
-            Ok(()) => held.into(),
-            // Whoever asked has gone, and the guard with it: the lock is let go at once.
-            Err(_) => JsValue::UNDEFINED,
-        }
+        // Where whoever asked has gone, this drops it, and the lock is let go at once.
+        let _ = answer.send(Ok(release.map(Held)));
+        held.into()
     });
     let options = js_sys::Object::new();
     let _ = js_sys::Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE);
     let request = locks.request(name, &options, callback.as_js_value().unchecked_ref()).map_err(|thrown| refused(&thrown))?;
+    let asked = Asked { name: name.to_owned(), request: request.clone() };
 
     // The request lives until the lock is released, whether or not anyone still waits for the answer.
     spawn_local(async move {
@@ -63,9 +72,53 @@ pub(super) async fn try_lock(locks: Option<LockManager>, name: &str) -> Result<O
             let _ = answer.send(Err(refused(&reason)));
         }
     });
-    match answered.await {
-        Ok(answer) => answer,
-        Err(_) => Ok(None),
+    Ok((asked, answered))
+}
+
+thread_local! {
+    /// The requests of this window or worker that are over for us but not yet for the browser, by name.
+    ///
+    /// A lock is freed some turns after its promise resolves, so who asks again at once would be told
+    /// that it is taken, by a holder that is no more. Seen in Chromium.
+    static ENDING: RefCell<BTreeMap<String, Vec<Promise>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn first_ending(name: &str) -> Option<Promise> {
+    ENDING.with_borrow(|ending| ending.get(name)?.first().cloned())
+}
+
+fn ended(name: &str, request: &Promise) {
+    ENDING.with_borrow_mut(|ending| {
+        if let Some(requests) = ending.get_mut(name) {
+            requests.retain(|other| !js_sys::Object::is(other, request));
+            if requests.is_empty() {
+                ending.remove(name);
+            }
+        }
+    });
+}
+
+/// A request; its promise settles when the browser has freed the lock.
+#[derive(Debug)]
+struct Asked {
+    name: String,
+    request: Promise,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let (name, request) = (std::mem::take(&mut self.name), self.request.clone());
+        ENDING.with_borrow_mut(|ending| ending.entry(name).or_default().push(request));
+    }
+}
+
+/// Resolves the promise that holds the lock.
+#[derive(Debug)]
+struct Held(Function);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.call0(&JsValue::UNDEFINED);
     }
 }
 

@@ -1,0 +1,37 @@
+//! The host stories and the store suite in a dedicated worker, which has no `window`.
+#![cfg(target_arch = "wasm32")]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use support::host_stories;
+use support::indexeddb::Browser;
+use support::store_suite;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+mod support;
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+macro_rules! mount_host {
+    ($($story:ident,)*) => {
+        $(
+            #[wasm_bindgen_test]
+            async fn $story() {
+                host_stories::$story().await;
+            }
+        )*
+    };
+}
+
+macro_rules! mount_store {
+    ($($story:ident,)*) => {
+        $(
+            #[wasm_bindgen_test]
+            async fn $story() {
+                store_suite::$story(&Browser).await;
+            }
+        )*
+    };
+}
+
+host_stories!(mount_host);
+store_stories!(mount_store);
