@@ -55,6 +55,6 @@ fn is_loopback_host(authority: &str) -> bool {
     let Ok(uri) = format!("http://{authority}/").parse::<Uri>() else { return false };
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let named = host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost");
-    let alone = uri.authority().is_some_and(|a| a.as_str() == authority);
+    let alone = !authority.contains('@') && uri.authority().is_some_and(|whole| whole.as_str() == authority);
     alone && (named || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()))
 }

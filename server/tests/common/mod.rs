@@ -1,5 +1,7 @@
 //! A place on disk for a test, and a runtime to use it in.
 
+pub mod api;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,6 +44,7 @@ pub async fn empty_store() -> SqliteStore {
     store
 }
 
+#[allow(dead_code)] // As above.
 /// Runs a test on a runtime with several threads.
 pub fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
