@@ -1,6 +1,7 @@
 //! What every store must do, told as stories over the whole rules. Each test file that has a store
 //! mounts all of them with [`mount!`].
 
+pub mod conversations;
 pub mod pulls;
 pub mod pushes;
 pub mod remembers;
@@ -150,6 +151,7 @@ macro_rules! mount {
             the_longest_silent_device_makes_room,
             metadata_that_cannot_be_read_is_refused,
             a_new_epoch_ends_all_cursors);
+        $crate::mount!(@ $run, $store, conversations, every_conversation_of_the_protocol_holds);
     };
     (@ $run:path, $store:expr, $module:ident, $($story:ident),* $(,)?) => {
         mod $module {
