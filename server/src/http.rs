@@ -116,7 +116,7 @@ async fn protocol(State(app): State<App>, request: Request) -> Result<Response, 
     let claims = app.keys.authenticate(&parts.headers)?;
     app.limiter.take(&claims.sub, Instant::now())?;
     if parts.method == Method::GET && path.strip_prefix(PREFIX) == Some("/stream") {
-        return Ok(app.listen(&claims));
+        return Ok(app.listen(&claims)?);
     }
     let body = body::read(body, app.service.config.max_body_bytes).await?;
     let work = async move { app.answer(&claims.sub, &parts.method, parts.uri.path(), &body).await };
@@ -126,10 +126,10 @@ async fn protocol(State(app): State<App>, request: Request) -> Result<Response, 
 }
 
 impl App {
-    fn listen(&self, claims: &Claims) -> Response {
+    fn listen(&self, claims: &Claims) -> Result<Response, ServerError> {
         let left = Duration::try_from_secs_f64(claims.exp - serve::seconds(now_ms())).unwrap_or_default();
         let until = later(left.min(LONGEST_STREAM));
-        stream::stream(self.hub.listen(&claims.sub), self.stopping.clone(), until)
+        Ok(stream::stream(self.hub.listen(&claims.sub)?, self.stopping.clone(), until))
     }
 
     async fn answer(mut self, user: &str, method: &Method, path: &str, body: &[u8]) -> Result<Reply, ServerError> {
@@ -137,7 +137,7 @@ impl App {
         let wait = Duration::from_millis(if waits { self.service.wait_ms(body) } else { 0 });
         let until = later(wait);
         // Listening begins before the first look, so that no change falls between.
-        let mut changes = (!wait.is_zero()).then(|| self.hub.listen(user));
+        let mut changes = (!wait.is_zero()).then(|| self.hub.listen(user)).transpose()?;
         loop {
             let reply = self.service.handle(user, method.as_str(), path, body, now_ms()).await?;
             if reply.changed {

@@ -106,3 +106,19 @@ fn stopping_ends_what_waits() {
         assert!(String::from_utf8(late.bytes).unwrap().ends_with("shutdown\"}\n\n"));
     });
 }
+
+#[test]
+fn one_user_cannot_hold_streams_without_end() {
+    run(async {
+        let api = Api::new().await;
+        let mut streams = Vec::new();
+        for _ in 0..256 {
+            streams.push(open(&api, &token("ann", 600.0)).await);
+        }
+        let refused = api.send(request("ann", "GET", "stream").body(Body::empty()).unwrap()).await;
+        assert_eq!(refused.refusal(), (429, "rateLimited".to_owned()));
+        drop(open(&api, &token("bob", 600.0)).await);
+        streams.pop();
+        streams.push(open(&api, &token("ann", 600.0)).await);
+    });
+}

@@ -2,6 +2,7 @@
 //! user, and no message or log line ever holds a token.
 
 use axum::http::{HeaderMap, header};
+use datum_sync::entity::check_id;
 use hmac::{Hmac, KeyInit as _, Mac};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result as JwtResult};
@@ -65,6 +66,9 @@ impl Keys {
             return Err(invalid("The `Authorization` header is not of the form `Bearer <token>`."));
         }
         match jsonwebtoken::decode::<Claims>(token.trim(), &self.verify, &self.validation) {
+            Ok(token) if check_id(&token.claims.sub).is_err() => {
+                Err(invalid("The token's `sub` is empty, too long or has control characters."))
+            }
             Ok(token) => Ok(token.claims),
             Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
                 Err(ServerError::new(401, "tokenExpired", "The token has expired; get a new one."))

@@ -6,17 +6,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::rules::ServerError;
+
+/// How many may wait for one user at once; a user has one stream a browser.
+const MOST: usize = 256;
+/// How long a client waits that was one too many, in milliseconds.
+const COME_BACK_MS: u64 = 5_000;
+
 /// The waiting, by user.
 #[derive(Clone, Debug, Default)]
 pub struct Hub(Arc<Mutex<HashMap<String, watch::Sender<u64>>>>);
 
 impl Hub {
     /// Waits for a user's changes from now on.
-    #[must_use]
-    pub fn listen(&self, user: &str) -> watch::Receiver<u64> {
+    ///
+    /// # Errors
+    /// 429 where very many wait already.
+    pub fn listen(&self, user: &str) -> Result<watch::Receiver<u64>, ServerError> {
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         users.retain(|_, sender| sender.receiver_count() > 0);
-        users.entry(user.to_owned()).or_insert_with(|| watch::Sender::new(0)).subscribe()
+        let sender = users.entry(user.to_owned()).or_insert_with(|| watch::Sender::new(0));
+        if sender.receiver_count() >= MOST {
+            return Err(ServerError::new(429, "rateLimited", "Too many streams and waiting pulls at once; close some.").after(COME_BACK_MS));
+        }
+        Ok(sender.subscribe())
     }
 
     /// Says that a user has something to pull.
