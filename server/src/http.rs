@@ -1,0 +1,187 @@
+//! HTTP's own part of the protocol: tokens, limits, compression, CORS, streams and waiting. What an
+//! answer says is decided by [`crate::service`].
+
+pub mod auth;
+mod body;
+mod dev;
+pub mod hub;
+pub mod rate;
+pub mod reply;
+pub mod serve;
+mod stream;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, post};
+use datum_sync::protocol::PREFIX;
+use tokio::sync::watch;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::{CompressionLayer, CompressionLevel};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::services::ServeDir;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+use crate::rules::ServerError;
+use crate::service::{Reply, Service};
+use crate::sqlite::SqliteStore;
+use auth::{Claims, Keys};
+use hub::Hub;
+use rate::{Limiter, Rate};
+use reply::{Refused, RequestIds};
+
+/// How long a browser may keep the answer to a preflight.
+const PREFLIGHT: Duration = Duration::from_secs(7_200);
+/// How long a body may stand still.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
+/// The longest stream, whatever its token says.
+const LONGEST_STREAM: Duration = Duration::from_secs(86_400);
+
+/// What the operator decides about HTTP.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The secret that tokens are signed with.
+    pub secret: Vec<u8>,
+    /// Mints tokens for anyone and answers pages of any loopback origin.
+    pub dev: bool,
+    /// The origins whose pages may ask; `*` for any.
+    pub allow_origins: Vec<String>,
+    /// How fast a user may ask.
+    pub rate: Rate,
+    /// A folder of files to serve on `/`.
+    pub static_dir: Option<PathBuf>,
+    /// Sends answers as they are, where compressing costs more than sending.
+    pub no_compression: bool,
+}
+
+/// What every handler has.
+#[derive(Clone)]
+struct App {
+    service: Arc<Service<SqliteStore>>,
+    keys: Keys,
+    hub: Hub,
+    limiter: Limiter,
+    stopping: watch::Receiver<bool>,
+}
+
+/// The whole server as a tower service. `stopping` turns true when streams and long pulls must end.
+///
+/// # Errors
+/// A sentence for the operator about an option that cannot be.
+pub fn router(service: Service<SqliteStore>, options: &Options, stopping: watch::Receiver<bool>) -> Result<Router, String> {
+    let app = App {
+        service: Arc::new(service),
+        keys: Keys::new(&options.secret)?,
+        hub: Hub::default(),
+        limiter: Limiter::new(options.rate),
+        stopping,
+    };
+    let ids = Arc::new(RequestIds::new(serve::random_hex::<4>()?));
+    let mut router = Router::new().route(&format!("{PREFIX}/{{*rest}}"), any(protocol));
+    if options.dev {
+        router = router.route("/dev/token", post(dev::token));
+    }
+    let router = match &options.static_dir {
+        Some(folder) => router.fallback_service(ServeDir::new(folder)),
+        None => router.fallback(nothing),
+    };
+    let router = router
+        .with_state(app)
+        .layer(RequestDecompressionLayer::new())
+        .layer(RequestBodyTimeoutLayer::new(BODY_PATIENCE))
+        .layer(CatchPanicLayer::new())
+        .layer(from_fn_with_state(ids, reply::finish));
+    // Pages are large and made once: the fastest level is most of the gain.
+    let router = if options.no_compression { router } else { router.layer(CompressionLayer::new().quality(CompressionLevel::Fastest)) };
+    Ok(router.layer(cors(options)))
+}
+
+async fn nothing() -> Refused {
+    ServerError::new(404, "notFound", format!("There is nothing at this path; the protocol lives under {PREFIX}.")).into()
+}
+
+async fn protocol(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    if parts.method == Method::GET && path.strip_prefix(PREFIX) == Some("/health") {
+        return Ok(app.service.health(now_ms()).await?.into_response());
+    }
+    let claims = app.keys.authenticate(&parts.headers)?;
+    app.limiter.take(&claims.sub, Instant::now())?;
+    if parts.method == Method::GET && path.strip_prefix(PREFIX) == Some("/stream") {
+        return Ok(app.listen(&claims)?);
+    }
+    let body = body::read(body, app.service.config.max_body_bytes).await?;
+    let work = async move { app.answer(&claims.sub, &parts.method, parts.uri.path(), &body).await };
+    // A client that goes away must not stop a transaction half way: the work is a task of its own.
+    let reply = tokio::spawn(work).await.map_err(ServerError::internal)??;
+    Ok(reply.into_response())
+}
+
+impl App {
+    fn listen(&self, claims: &Claims) -> Result<Response, ServerError> {
+        let left = Duration::try_from_secs_f64(claims.exp - serve::seconds(now_ms())).unwrap_or_default();
+        let until = later(left.min(LONGEST_STREAM));
+        Ok(stream::stream(self.hub.listen(&claims.sub)?, self.stopping.clone(), until))
+    }
+
+    async fn answer(mut self, user: &str, method: &Method, path: &str, body: &[u8]) -> Result<Reply, ServerError> {
+        let waits = method == Method::POST && path.strip_prefix(PREFIX) == Some("/pull");
+        let wait = Duration::from_millis(if waits { self.service.wait_ms(body) } else { 0 });
+        let until = later(wait);
+        // Listening begins before the first look, so that no change falls between.
+        let mut changes = (!wait.is_zero()).then(|| self.hub.listen(user)).transpose()?;
+        loop {
+            let reply = self.service.handle(user, method.as_str(), path, body, now_ms()).await?;
+            if reply.changed {
+                self.hub.hint(user);
+            }
+            let Some(changes) = changes.as_mut().filter(|_| reply.idle) else { return Ok(reply) };
+            tokio::select! {
+                biased;
+                _ = self.stopping.wait_for(|stop| *stop) => return Ok(reply),
+                () = tokio::time::sleep_until(until) => return Ok(reply),
+                changed = changes.changed() => if changed.is_err() { return Ok(reply) },
+            }
+        }
+    }
+}
+
+fn cors(options: &Options) -> CorsLayer {
+    let allowed: Vec<String> = options.allow_origins.iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect();
+    let dev = options.dev;
+    let origins = AllowOrigin::predicate(move |origin: &HeaderValue, _| {
+        let Ok(origin) = origin.to_str() else { return false };
+        allowed.iter().any(|one| one == "*" || one == origin) || dev && dev::is_loopback_origin(origin)
+    });
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::CONTENT_ENCODING,
+            header::ACCEPT,
+            HeaderName::from_static("last-event-id"),
+        ])
+        .expose_headers([header::RETRY_AFTER, header::DATE, HeaderName::from_static(reply::REQUEST_ID)])
+        .max_age(PREFLIGHT)
+}
+
+/// The clock, in milliseconds since 1970.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn later(wait: Duration) -> tokio::time::Instant {
+    let now = tokio::time::Instant::now();
+    now.checked_add(wait).unwrap_or(now)
+}

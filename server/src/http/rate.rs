@@ -1,0 +1,74 @@
+//! How fast one user may ask: a token bucket each, so that one eager device does not slow the others.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::rules::ServerError;
+
+/// Users that are watched before those with a full bucket are forgotten.
+const MANY: usize = 10_000;
+
+/// Requests a second, and how many at once after a rest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// Requests a second in the long run; 0 for no limit.
+    pub per_second: f64,
+    /// Requests at once.
+    pub burst: f64,
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self { per_second: 50.0, burst: 200.0 }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+}
+
+/// The buckets.
+#[derive(Clone, Debug)]
+pub struct Limiter {
+    rate: Rate,
+    buckets: Arc<Mutex<HashMap<String, Bucket>>>,
+}
+
+impl Limiter {
+    /// Full buckets for all.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, buckets: Arc::default() }
+    }
+
+    /// Takes one request out of a user's bucket.
+    ///
+    /// # Errors
+    /// 429 with the time until the next one is there.
+    pub fn take(&self, user: &str, now: Instant) -> Result<(), ServerError> {
+        let Rate { per_second, burst } = self.rate;
+        if per_second <= 0.0 {
+            return Ok(());
+        }
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let filled = |bucket: &Bucket| per_second.mul_add(now.saturating_duration_since(bucket.at).as_secs_f64(), bucket.tokens).min(burst);
+        if buckets.len() >= MANY {
+            buckets.retain(|_, bucket| filled(bucket) < burst);
+        }
+        let bucket = buckets.entry(user.to_owned()).or_insert(Bucket { tokens: burst, at: now });
+        let tokens = filled(bucket);
+        bucket.at = now;
+        if tokens < 1.0 {
+            bucket.tokens = tokens;
+            let wait_ms = ((1.0 - tokens) / per_second * 1_000.0).ceil();
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Positive, and the cast saturates.
+            let wait_ms = (wait_ms as u64).max(1);
+            return Err(ServerError::new(429, "rateLimited", "Too many requests; wait as long as `retryAfterMs` says.").after(wait_ms));
+        }
+        bucket.tokens = tokens - 1.0;
+        Ok(())
+    }
+}

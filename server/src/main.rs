@@ -1,0 +1,105 @@
+//! The binary: reads the command line, opens the database, and serves until it is told to stop.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use datum_server::cli::{self, Command, Serve};
+use datum_server::http::{self, serve};
+use datum_server::service::Service;
+use datum_server::sqlite::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+fn main() -> ExitCode {
+    let done = cli::parse(std::env::args_os().skip(1)).and_then(|command| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.map_err(|error| format!("The runtime does not start: {error}"))?.block_on(run(command))
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("datum-server: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), String> {
+    match command {
+        Command::Print(text) => say(text.trim_end()),
+        Command::NewEpoch(database) => {
+            if !database.is_file() {
+                return Err(format!("There is no database at {}.", database.display()));
+            }
+            let service = Service { store: open(&database).await?, config: datum_server::Config::default() };
+            let epoch = serve::random_hex::<16>()?;
+            service.set_epoch(&epoch).await.map_err(|error| error.to_string())?;
+            service.store.close().await;
+            say(&format!("epoch {epoch}"))
+        }
+        Command::Serve(serve) => run_server(*serve).await,
+    }
+}
+
+async fn run_server(mut asked: Serve) -> Result<(), String> {
+    let level = if asked.quiet { tracing::Level::WARN } else { tracing::Level::INFO };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    asked.options.secret = secret(&asked)?;
+    let store = open(&asked.database).await?;
+    let service = Service { store: store.clone(), config: asked.config };
+    let (stopping, stopped) = watch::channel(false);
+    let router = http::router(service.clone(), &asked.options, stopped)?;
+    let listener = TcpListener::bind(asked.listen).await.map_err(|error| format!("Cannot listen on {}: {error}", asked.listen))?;
+    let address = listener.local_addr().map_err(|error| format!("Cannot listen on {}: {error}", asked.listen))?;
+    let end = end()?;
+    let sweeping = tokio::spawn(serve::sweep_for_ever(service));
+    if asked.options.dev {
+        eprintln!("*** DEVELOPMENT MODE: http://{address}/dev/token gives anyone on this machine a token for any user. ***");
+    }
+    say(&format!("listening on http://{address}"))?;
+    let served = serve::serve(listener, router, stopping, end).await;
+    sweeping.abort();
+    store.close().await;
+    served.map_err(|error| format!("The server failed: {error}"))
+}
+
+async fn open(database: &Path) -> Result<SqliteStore, String> {
+    let opened = SqliteStore::open(database, &serve::random_hex::<16>()?).await;
+    opened.map_err(|error| format!("Cannot open {}: {error}", database.display()))
+}
+
+fn secret(asked: &Serve) -> Result<Vec<u8>, String> {
+    if let Some(path) = &asked.secret_file {
+        let text = std::fs::read(path).map_err(|error| format!("Cannot read {}: {error}", path.display()))?;
+        return Ok(text.trim_ascii_end().to_vec());
+    }
+    match std::env::var("DATUM_JWT_SECRET") {
+        Ok(secret) if !secret.is_empty() => Ok(secret.into_bytes()),
+        // Nobody else needs to know it: tokens are minted here.
+        _ if asked.options.dev => serve::random_hex::<32>().map(String::into_bytes),
+        _ => Err("No secret: set DATUM_JWT_SECRET or --jwt-secret-file, or try it out with --dev.".to_owned()),
+    }
+}
+
+/// One line on standard output, at once: whoever started the server waits for it.
+fn say(line: &str) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| format!("Cannot write to standard output: {error}"))
+}
+
+/// The order to stop: Ctrl-C or SIGTERM.
+fn end() -> Result<impl Future<Output = ()> + Send + 'static, String> {
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(|error| format!("Cannot listen for SIGTERM: {error}"))?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,195 @@
+//! The binary as an operator has it: its command line, its one line of output, and its end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, missing_docs)]
+#![cfg(unix)]
+
+mod common;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+
+use common::Folder;
+use common::api::create;
+use serde_json::{Value, json};
+
+fn binary(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_datum-server"));
+    command.args(arguments).env_remove("DATUM_JWT_SECRET").stdin(Stdio::null());
+    command
+}
+
+/// A server in a process of its own; killed without ceremony if the test forgets it.
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    fn start(folder: &Folder) -> Self {
+        Self::logging(folder, Stdio::null())
+    }
+
+    fn logging(folder: &Folder, log: Stdio) -> Self {
+        let database = folder.database();
+        let mut child = binary(&["--dev", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}")).to_owned();
+        assert!(!address.ends_with(":0"));
+        Self { child, address }
+    }
+
+    fn connect(&self, method: &str, path: &str, token: &str, body: &str) -> TcpStream {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let (address, length) = (&self.address, body.len());
+        let authorization = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+        write!(
+            socket,
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        socket
+    }
+
+    fn call(&self, method: &str, path: &str, token: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut answer = String::new();
+        self.connect(method, path, token, &body).read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}")))
+    }
+
+    fn token(&self, user: &str) -> String {
+        let (status, reply) = self.call("POST", "/dev/token", "", json!({ "userId": user }));
+        assert_eq!(status, 200, "{reply}");
+        reply["token"].as_str().unwrap().to_owned()
+    }
+
+    fn pull(&self) -> Value {
+        self.call("POST", "/sync/v1/pull", &self.token("ann"), json!({ "clientId": "d", "cursor": null, "limit": 10 })).1
+    }
+}
+
+fn refused(output: &Output) -> String {
+    assert!(!output.status.success());
+    assert!(output.stdout.is_empty(), "nobody must take a refusal for a running server");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn development_mode_refuses_to_listen_for_others() {
+    for address in ["0.0.0.0:0", "192.0.2.1:80", "[::]:0"] {
+        let message = refused(&binary(&["--dev", "--listen", address]).output().unwrap());
+        assert!(message.contains("--dev"), "{message}");
+    }
+}
+
+#[test]
+fn it_does_not_start_without_a_proper_secret() {
+    let folder = Folder::new();
+    let database = folder.database();
+    let arguments = ["--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()];
+    assert!(refused(&binary(&arguments).output().unwrap()).contains("DATUM_JWT_SECRET"));
+    let message = refused(&binary(&arguments).env("DATUM_JWT_SECRET", "too short").output().unwrap());
+    assert!(message.contains("32") && !message.contains("too short"), "{message}");
+}
+
+#[test]
+fn an_argument_that_cannot_be_is_named() {
+    let cases: [&[&str]; 7] = [
+        &["--listen", "nowhere"],
+        &["--frobnicate"],
+        &["--rate", "-1"],
+        &["--max-body", "7"],
+        &["--static", "/no/such/folder"],
+        &["--allow-origin", "https://app.example/path"],
+        &["new-world"],
+    ];
+    for arguments in cases {
+        let message = refused(&binary(arguments).output().unwrap());
+        assert!(message.contains(arguments[0]), "{arguments:?}: {message}");
+    }
+    let help = binary(&["--help"]).output().unwrap();
+    assert!(help.status.success() && String::from_utf8(help.stdout).unwrap().contains("--listen"));
+}
+
+#[test]
+fn a_push_survives_a_kill_and_a_new_epoch_is_seen() {
+    let folder = Folder::new();
+    let mut running = Running::start(&folder);
+    let (status, reply) =
+        running.call("POST", "/sync/v1/push", &running.token("ann"), json!({ "clientId": "d", "operations": [create("1", "a")] }));
+    assert_eq!((status, &reply["results"][0]["status"]), (200, &json!("applied")));
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+
+    let again = Running::start(&folder);
+    let page = again.pull();
+    assert_eq!((&page["changes"][0]["id"], &page["epoch"]), (&json!("a"), &reply["epoch"]));
+    drop(again);
+
+    let said = binary(&["new-epoch", "--database", folder.database().to_str().unwrap()]).output().unwrap();
+    assert!(said.status.success());
+    let epoch = String::from_utf8(said.stdout).unwrap().trim().strip_prefix("epoch ").unwrap().to_owned();
+    let restored = Running::start(&folder);
+    assert_ne!(reply["epoch"], json!(epoch));
+    assert_eq!(restored.pull()["epoch"], json!(epoch));
+}
+
+#[test]
+fn a_new_epoch_needs_a_database() {
+    let folder = Folder::new();
+    refused(&binary(&["new-epoch", "--database", folder.database().to_str().unwrap()]).output().unwrap());
+    assert!(!folder.database().exists());
+}
+
+#[test]
+fn told_to_stop_it_ends_streams_and_leaves_in_peace() {
+    let folder = Folder::new();
+    let mut running = Running::start(&folder);
+    let mut stream = running.connect("GET", "/sync/v1/stream", &running.token("ann"), "");
+    let mut head = [0_u8; 15];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    let told = Command::new("kill").arg(running.child.id().to_string()).status().unwrap();
+    assert!(told.success());
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("event: bye"), "{rest}");
+    assert!(running.child.wait().unwrap().success());
+}
+
+#[test]
+fn the_log_names_requests_but_has_no_tokens_and_no_data() {
+    let folder = Folder::new();
+    let log = folder.0.join("log");
+    let running = Running::logging(&folder, std::fs::File::create(&log).unwrap().into());
+    let token = running.token("ann");
+    let mut op = create("1", "a");
+    op["data"]["title"] = json!("PRIVATE");
+    running.call("POST", "/sync/v1/push", &token, json!({ "clientId": "d", "operations": [op] }));
+    running.call("POST", "/sync/v1/push", &token, json!("PRIVATE"));
+    running.call("POST", "/sync/v1/pull?access_token=SECRETTOKEN", "SECRETTOKEN", json!({}));
+    drop(running);
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("DEVELOPMENT MODE"), "{log}");
+    assert!(
+        log.contains("/sync/v1/push") && log.contains("status=200") && log.contains("status=400") && log.contains("status=401"),
+        "{log}"
+    );
+    for secret in ["PRIVATE", "SECRETTOKEN", &token] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}

@@ -1,0 +1,161 @@
+//! What every store must do, told as stories over the whole rules. Each test file that has a store
+//! mounts all of them with [`mount!`].
+
+pub mod conversations;
+pub mod pulls;
+pub mod pushes;
+pub mod remembers;
+
+use datum_server::rules::store::{Store, Transaction};
+use datum_server::{Config, Service};
+use serde_json::{Value, json};
+
+/// A day, in milliseconds.
+pub const DAY: u64 = 86_400_000;
+
+/// One server and its clock.
+pub struct World<S> {
+    pub service: Service<S>,
+    pub now: u64,
+}
+
+impl<S: Store> World<S> {
+    pub fn new(store: S) -> Self {
+        Self { service: Service { store, config: Config::default() }, now: 1_000 * DAY }
+    }
+
+    pub async fn call(&self, user: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
+        match self.service.handle(user, method, &format!("/sync/v1/{path}"), body.as_bytes(), self.now).await {
+            Ok(reply) => (200, serde_json::from_slice(&reply.body).unwrap()),
+            Err(error) => (error.status, serde_json::to_value(error.body(None)).unwrap()),
+        }
+    }
+
+    /// Pushes operations and returns their verdicts.
+    pub async fn push(&self, user: &str, operations: Value) -> Vec<Value> {
+        let body = json!({ "clientId": "d1", "schema": 1, "operations": operations }).to_string();
+        let (status, reply) = self.call(user, "POST", "push", &body).await;
+        assert_eq!(status, 200, "{reply}");
+        reply["results"].as_array().unwrap().clone()
+    }
+
+    /// Creates a row and returns its version.
+    pub async fn create(&self, user: &str, entity: &str, id: &str) -> u64 {
+        let verdicts = self.push(user, json!([op(&format!("c-{entity}-{id}"), entity, id, "create", None, json!({ "title": id }))])).await;
+        version(&verdicts[0])
+    }
+
+    pub async fn try_pull(&self, user: &str, request: Value) -> (u16, Value) {
+        let mut body = json!({ "clientId": "d1", "schema": 1, "cursor": null, "limit": 100 });
+        body.as_object_mut().unwrap().extend(request.as_object().unwrap().clone());
+        self.call(user, "POST", "pull", &body.to_string()).await
+    }
+
+    pub async fn pull(&self, user: &str, request: Value) -> Value {
+        let (status, page) = self.try_pull(user, request).await;
+        assert_eq!(status, 200, "{page}");
+        // Every page of every story is one that the client takes.
+        datum_sync::protocol::parse_page(page.to_string().as_bytes()).unwrap();
+        page
+    }
+
+    /// Pulls page by page until the end, and returns all changes and the last cursor.
+    pub async fn pull_all(&self, user: &str, mut request: Value) -> (Vec<Value>, Value) {
+        let mut changes = Vec::new();
+        loop {
+            let page = self.pull(user, request.clone()).await;
+            changes.extend(page["changes"].as_array().unwrap().iter().cloned());
+            assert_ne!(page["cursor"], request["cursor"], "a page must move the cursor, or end");
+            request["cursor"] = page["cursor"].clone();
+            if page["more"] == false {
+                return (changes, request["cursor"].clone());
+            }
+        }
+    }
+
+    pub async fn purge_tombstones(&self) {
+        let mut tx = self.service.store.write().await.unwrap();
+        tx.sweep(u64::MAX, 0).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+/// An operation as it is sent.
+pub fn op(op_id: &str, entity: &str, id: &str, kind: &str, base: Option<u64>, data: Value) -> Value {
+    let mut op = json!({ "opId": op_id, "entity": entity, "id": id, "kind": kind, "baseVersion": base });
+    if !data.is_null() {
+        op["data"] = data;
+    }
+    op
+}
+
+pub fn version(verdict: &Value) -> u64 {
+    verdict["version"].as_u64().unwrap_or_else(|| panic!("no version in {verdict}"))
+}
+
+pub fn statuses(verdicts: &[Value]) -> Vec<&str> {
+    verdicts.iter().map(|verdict| verdict["status"].as_str().unwrap()).collect()
+}
+
+pub fn ids(changes: &[Value]) -> Vec<&str> {
+    changes.iter().map(|change| change["id"].as_str().unwrap()).collect()
+}
+
+/// Makes a `#[test]` of each story. `$run` takes an async block, `$store` makes an empty store.
+#[macro_export]
+macro_rules! mount {
+    ($run:path, $store:expr) => {
+        $crate::mount!(@ $run, $store, pulls,
+            a_snapshot_has_every_live_row_and_no_tombstone,
+            a_later_pull_has_what_changed_and_the_tombstones,
+            pages_are_cut_by_rows_and_say_what_remains,
+            a_write_between_two_pages_is_counted_from_then_on,
+            pages_are_cut_by_bytes_but_hold_at_least_one_row,
+            a_row_that_changes_while_paging_is_delivered_again,
+            a_row_deleted_while_a_snapshot_is_paged_is_told,
+            an_idle_pull_repeats_its_cursor_and_says_that_it_ended,
+            a_filter_by_entity_pages_without_loss,
+            a_scope_selects_and_tells_what_left_it,
+            a_scope_that_matches_nothing_still_ends,
+            the_last_page_has_the_digests_of_what_was_pulled,
+            a_cursor_is_bound_to_user_epoch_and_scope,
+            a_cursor_older_than_the_tombstones_is_refused,
+            a_snapshot_is_refused_if_tombstones_vanish_while_it_is_paged,
+            a_pull_that_breaks_the_protocol_is_refused_with_a_code,
+            users_never_see_each_other);
+        $crate::mount!(@ $run, $store, pushes,
+            versions_grow_with_each_write_and_over_tombstones,
+            a_stale_base_is_a_conflict_with_the_current_row,
+            creating_what_stands_is_applied_and_creating_over_it_a_conflict,
+            a_patch_lays_its_fields_over_the_stored_object,
+            a_patch_needs_a_live_row,
+            deleting_what_is_gone_is_applied,
+            an_edit_of_a_deleted_row_conflicts_and_may_then_revive_it,
+            an_edit_of_a_row_that_left_no_trace_conflicts_and_may_then_revive_it,
+            operations_on_one_row_see_each_other,
+            one_bad_operation_fails_alone,
+            what_stands_beside_the_data_is_not_stored_in_it,
+            ids_may_have_quotes_and_emoji,
+            an_entity_over_the_limit_is_rejected_however_it_is_made,
+            conflicts_that_do_not_fit_the_reply_are_asked_again,
+            a_push_that_breaks_the_protocol_is_refused_with_a_code,
+            ten_thousand_operations_are_taken_and_one_more_is_not,
+            digests_follow_every_write);
+        $crate::mount!(@ $run, $store, remembers,
+            an_operation_sent_twice_is_done_once,
+            only_applied_operations_are_remembered,
+            an_operation_id_belongs_to_one_row_of_one_user,
+            operations_are_forgotten_after_their_time_and_then_do_no_harm,
+            a_transaction_that_is_dropped_changed_nothing,
+            metadata_is_kept_one_record_a_device,
+            the_longest_silent_device_makes_room,
+            metadata_that_cannot_be_read_is_refused,
+            a_new_epoch_ends_all_cursors);
+        $crate::mount!(@ $run, $store, conversations, every_conversation_of_the_protocol_holds);
+    };
+    (@ $run:path, $store:expr, $module:ident, $($story:ident),* $(,)?) => {
+        mod $module {
+            $(#[test] fn $story() { $run(async { $crate::suite::$module::$story($crate::suite::World::new($store.await)).await }); })*
+        }
+    };
+}
