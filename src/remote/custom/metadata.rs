@@ -1,0 +1,79 @@
+//! One record of metadata for all devices, as an adapter keeps it, against one record a device, as the
+//! protocol has it.
+//!
+//! The record's own fields are those of the device that wrote it last, and `devices` has every device's
+//! last success. Sums over devices are not kept in it: read back, they would be counted again.
+
+use crate::metadata::SyncMetadata;
+use crate::protocol::DeviceMetadata;
+
+/// The devices that a record tells of: the one that wrote it in full, the others by their last success.
+pub(super) fn devices(record: SyncMetadata) -> Vec<DeviceMetadata> {
+    let latest = || record.devices.iter().max_by_key(|(_, time)| time.as_str()).map(|(id, _)| id.clone());
+    let writer = record.device_id.clone().or_else(latest).unwrap_or_default();
+    let mut devices: Vec<_> = record.devices.iter().filter(|(id, _)| **id != writer).map(|(id, time)| seen(id, time)).collect();
+    devices.push(DeviceMetadata {
+        last_successful_sync_time: record.devices.get(&writer).cloned().or(if record.devices.is_empty() {
+            record.last_successful_sync_time
+        } else {
+            None
+        }),
+        device_id: writer,
+        last_sync_time: record.last_sync_time,
+        data_hash: record.data_hash,
+        entity_counts: record.entity_counts,
+        sync_status: record.sync_status,
+        conflict_count: record.conflict_count,
+        error_message: record.error_message,
+        retry_count: record.retry_count,
+        sync_duration: record.sync_duration,
+        custom_metadata: record.custom_metadata,
+    });
+    devices
+}
+
+/// The record to keep after a device's cycle.
+pub(super) fn merge(user_id: &str, kept: Option<SyncMetadata>, own: &DeviceMetadata) -> SyncMetadata {
+    let kept = kept.unwrap_or_default();
+    let mut devices = kept.devices;
+    if let Some(time) = &own.last_successful_sync_time {
+        devices.insert(own.device_id.clone(), time.clone());
+    }
+    let custom_metadata = match (kept.custom_metadata, &own.custom_metadata) {
+        (Some(mut kept), Some(own)) => {
+            kept.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+            Some(kept)
+        }
+        (kept, own) => kept.or_else(|| own.clone()),
+    };
+    let last_successful_sync_time = devices.values().max().cloned();
+    SyncMetadata {
+        user_id: user_id.to_owned(),
+        last_sync_time: own.last_sync_time.clone(),
+        is_never_synced: last_successful_sync_time.is_none(),
+        last_successful_sync_time,
+        data_hash: own.data_hash.clone(),
+        device_id: Some(own.device_id.clone()),
+        device_count: devices.len() as u64,
+        devices,
+        custom_metadata,
+        entity_counts: own.entity_counts.clone(),
+        sync_status: own.sync_status,
+        conflict_count: own.conflict_count,
+        error_message: own.error_message.clone(),
+        retry_count: own.retry_count,
+        sync_duration: own.sync_duration,
+        has_conflicts: own.conflict_count > 0,
+    }
+}
+
+/// A device of which only the last success is known.
+fn seen(id: &str, time: &str) -> DeviceMetadata {
+    DeviceMetadata {
+        device_id: id.to_owned(),
+        last_sync_time: Some(time.to_owned()),
+        last_successful_sync_time: Some(time.to_owned()),
+        sync_status: crate::metadata::SyncState::Synced,
+        ..DeviceMetadata::default()
+    }
+}
