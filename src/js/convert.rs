@@ -1,0 +1,281 @@
+//! The border between Rust and JavaScript values: errors, JSON text, options, strings, promises.
+//!
+//! Entities cross as JSON text, once per call. What an app passes in is read here, at once and with
+//! every exception caught: a getter or a proxy of the app's must never unwind through the engine.
+
+use std::future::Future;
+
+use js_sys::{Function, Promise, Reflect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
+
+use crate::error::{Code, Error, Result};
+use crate::remote::http::failure;
+
+#[wasm_bindgen(module = "/src/js/support.js")]
+extern "C" {
+    /// The class of every rejection; exported again by the generated module, for the package's own.
+    #[wasm_bindgen(js_name = DatumError, reexport)]
+    pub type DatumError;
+
+    #[wasm_bindgen(js_name = makeError)]
+    fn make_error(json: &str) -> JsValue;
+    #[wasm_bindgen(catch, js_name = encode)]
+    fn encode_value(value: &JsValue, code: &str, what: &str) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_name = encodeMany)]
+    fn encode_array(values: &JsValue, code: &str, what: &str) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_name = decode)]
+    fn decode_text(text: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = decodeMany)]
+    fn decode_array(text: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = freeze)]
+    fn freeze_value(value: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = readOptions)]
+    fn split_options(value: &JsValue, code: &str, what: &str, live: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = isWellFormed)]
+    fn is_well_formed(text: &JsValue) -> bool;
+    fn guard(promise: &Promise) -> Promise;
+    fn died(message: &str);
+}
+
+/// The JSON text of a value that the app passed in.
+///
+/// # Errors
+/// `code`, naming the place in the value, for what JSON would lose or change: BigInt, functions,
+/// NaN, `undefined` in arrays, cycles, maps, typed arrays, lone surrogates.
+pub fn encode(value: &JsValue, code: Code, what: &str) -> Result<String> {
+    encode_value(value, code.as_str(), what).map_err(|thrown| from_js(&thrown, code))
+}
+
+/// The JSON text of an array that the app passed in, in one call. Its entities can be told apart with
+/// `Vec<&RawValue>`.
+///
+/// # Errors
+/// As for [`encode`]; also where the value is not an array.
+pub fn encode_many(values: &JsValue, code: Code, what: &str) -> Result<String> {
+    encode_array(values, code.as_str(), what).map_err(|thrown| from_js(&thrown, code))
+}
+
+/// The value of a JSON text, frozen to its depth.
+///
+/// # Errors
+/// [`Code::Corrupt`] where the text is not JSON.
+pub fn decode(text: &str) -> Result<JsValue> {
+    decode_text(text).map_err(|thrown| Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(failure::words(&thrown)))
+}
+
+/// The entities of a JSON array, each frozen to its depth, in one call. The array itself is not frozen:
+/// it is made for this caller, who may sort it.
+///
+/// # Errors
+/// As for [`decode`].
+pub fn decode_many(text: &str) -> Result<JsValue> {
+    decode_array(text).map_err(|thrown| Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(failure::words(&thrown)))
+}
+
+/// A small value (status, result, metadata) as a frozen JavaScript object: what is missing is absent.
+/// Never for entities, and never for a type with raw JSON in it.
+///
+/// # Errors
+/// [`Code::Corrupt`] where the value has no JavaScript form.
+pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue> {
+    let wrong = |cause: &dyn std::fmt::Display| Error::new(Code::Corrupt, "A value has no JavaScript form.").caused_by(cause);
+    let object = value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(|cause| wrong(&cause))?;
+    freeze_value(&object).map_err(|thrown| wrong(&failure::words(&thrown)))
+}
+
+/// A failure as the `DatumError` that the app catches.
+#[must_use]
+pub fn error_to_js(error: &Error) -> JsValue {
+    /// The members of a `DatumError`, by their JavaScript names.
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Detail<'a> {
+        code: Code,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        entity: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        entity_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<&'a str>,
+    }
+    let detail = Detail {
+        code: error.code(),
+        message: error.message(),
+        user_id: error.user_id(),
+        entity: error.entity(),
+        entity_id: error.entity_id(),
+        status: error.status(),
+        retry_after_ms: error.retry_after_ms(),
+        cause: error.cause(),
+    };
+    serde_json::to_string(&detail).map_or_else(|_| JsValue::from_str(error.message()), |json| make_error(&json))
+}
+
+/// What JavaScript threw, as a failure: its own code where that is one of ours, else `otherwise`.
+#[must_use]
+pub fn from_js(thrown: &JsValue, otherwise: Code) -> Error {
+    failure::coded(thrown).unwrap_or_else(|| Error::new(otherwise, failure::words(thrown)))
+}
+
+/// A string argument.
+///
+/// # Errors
+/// [`Code::InvalidArgument`] where it is not a string, or has a lone surrogate, which UTF-8 cannot hold.
+pub fn read_string(value: &JsValue, what: &str) -> Result<String> {
+    let Some(text) = value.as_string() else {
+        return Err(Error::new(Code::InvalidArgument, format!("{what} must be a string.")));
+    };
+    // The conversion puts U+FFFD for a lone surrogate: only then is there something to ask.
+    if text.contains('\u{fffd}') && !is_well_formed(value) {
+        return Err(Error::new(Code::InvalidArgument, format!("{what} has a lone surrogate; strings must be well-formed Unicode.")));
+    }
+    Ok(text)
+}
+
+/// An array of strings.
+///
+/// # Errors
+/// [`Code::InvalidArgument`], naming the place.
+pub fn read_strings(value: &JsValue, what: &str) -> Result<Vec<String>> {
+    let text = encode_many(value, Code::InvalidArgument, what)?;
+    from_text(&text, Code::InvalidArgument, what)
+}
+
+/// What of an options object lives only in JavaScript: functions, signals, adapters.
+#[derive(Debug, Clone)]
+pub struct Handles(JsValue);
+
+impl Handles {
+    /// The value of a key; none where it is absent, undefined or null.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<JsValue> {
+        Reflect::get(&self.0, &JsValue::from_str(key)).ok().filter(|value| !value.is_undefined() && !value.is_null())
+    }
+
+    /// A function.
+    ///
+    /// # Errors
+    /// `code` where it is something else.
+    pub fn function(&self, key: &str, code: Code) -> Result<Option<Function>> {
+        self.get(key).map(|value| value.dyn_into().map_err(|_| Error::new(code, format!("`{key}` must be a function.")))).transpose()
+    }
+
+    /// An `AbortSignal`, of this realm or another.
+    ///
+    /// # Errors
+    /// [`Code::InvalidArgument`] where it is something else.
+    pub fn signal(&self, key: &str) -> Result<Option<AbortSignal>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let has = |name: &str| Reflect::get(&value, &JsValue::from_str(name)).ok();
+        if has("aborted").is_some_and(|aborted| aborted.as_bool().is_some()) && has("addEventListener").is_some_and(|f| f.is_function()) {
+            return Ok(Some(value.unchecked_into()));
+        }
+        Err(Error::new(Code::InvalidArgument, format!("`{key}` must be an AbortSignal.")))
+    }
+}
+
+/// Reads an options object: its data as `T`, and the keys named in `live` as they are. Absent options
+/// read as an empty object. `T` refuses unknown fields (`deny_unknown_fields`), and the message names them.
+///
+/// # Errors
+/// `code`, naming the field.
+pub fn read_options<T: DeserializeOwned>(value: &JsValue, code: Code, what: &str, live: &[&str]) -> Result<(T, Handles)> {
+    let names: js_sys::Array = live.iter().map(|name| JsValue::from_str(name)).collect();
+    let split = split_options(value, code.as_str(), what, &names).map_err(|thrown| from_js(&thrown, code))?;
+    let part = |key: &str| Reflect::get(&split, &JsValue::from_str(key)).unwrap_or_default();
+    let text = part("text").as_string().unwrap_or_default();
+    Ok((from_text(&text, code, what)?, Handles(part("handles"))))
+}
+
+/// A promise of JavaScript's for a future, which rejects with a `DatumError`, also when the engine dies.
+pub fn promise<F>(future: F) -> Promise
+where
+    F: Future<Output = Result<JsValue>> + 'static,
+{
+    guard(&wasm_bindgen_futures::future_to_promise(async move { future.await.map_err(|error| error_to_js(&error)) }))
+}
+
+/// From here on, a panic rejects every call that waits, and every later one, with `engineDead`.
+pub fn watch_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|info| died(&info.to_string()))));
+}
+
+fn from_text<T: DeserializeOwned>(text: &str, code: Code, what: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|cause| {
+        let words = cause.to_string();
+        // serde_json's words end in a line and a column; the field's name says more.
+        let words = words.split(" at line ").next().unwrap_or_default();
+        match path_at(text, cause.column()) {
+            path if path.is_empty() => Error::new(code, format!("{what}: {words}.")),
+            path => Error::new(code, format!("{what}: `{path}`: {words}.")),
+        }
+    })
+}
+
+/// The path of the value that the parser had just read, or was about to read, after so many bytes of a
+/// JSON text without line breaks.
+fn path_at(text: &str, column: usize) -> String {
+    enum Step {
+        Key(String),
+        Index(usize),
+    }
+    let mut steps: Vec<Step> = Vec::new();
+    let mut bytes = text.bytes().take(column);
+    let mut key = String::new();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => {
+                let mut raw = Vec::new();
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => raw.extend(bytes.next()),
+                        byte => raw.push(byte),
+                    }
+                }
+                key = String::from_utf8_lossy(&raw).into_owned();
+            }
+            b':' => {
+                if let Some(Step::Key(slot)) = steps.last_mut() {
+                    *slot = std::mem::take(&mut key);
+                }
+            }
+            b',' => match steps.last_mut() {
+                Some(Step::Index(index)) => *index = index.saturating_add(1),
+                Some(Step::Key(slot)) => slot.clear(),
+                None => {}
+            },
+            b'{' => steps.push(Step::Key(String::new())),
+            b'[' => steps.push(Step::Index(0)),
+            b'}' | b']' => {
+                steps.pop();
+            }
+            _ => {}
+        }
+    }
+    let mut path = String::new();
+    for step in steps {
+        match step {
+            Step::Index(index) => path.push_str(&format!("[{index}]")),
+            Step::Key(key) if key.is_empty() => {}
+            Step::Key(key) => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&key);
+            }
+        }
+    }
+    path
+}

@@ -1,0 +1,256 @@
+// What the engine cannot say in Rust: the error class, and the border between JavaScript values and
+// JSON text. The engine imports this file; it must never hold state of a database.
+
+const RETRYABLE = new Set(["offline", "network", "timeout", "cancelled", "serverError", "rateLimited", "storageBlocked"]);
+const DETAILS = ["userId", "entity", "entityId", "status", "retryAfterMs"];
+
+/** Every rejection of the package. */
+export class DatumError extends Error {
+  constructor(code, message, detail = {}) {
+    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.code = code;
+    this.retryable = RETRYABLE.has(code);
+    this.at = new Date().toISOString();
+    for (const key of DETAILS) if (detail[key] !== undefined) this[key] = detail[key];
+  }
+
+  toJSON() {
+    const json = { code: this.code, message: this.message, retryable: this.retryable, at: this.at };
+    for (const key of DETAILS) if (key !== "userId" && this[key] !== undefined) json[key] = this[key];
+    return json;
+  }
+}
+// On the prototype, as Error has it, so that a minifier cannot rename it and a log does not repeat it.
+Object.defineProperty(DatumError.prototype, "name", { value: "DatumError", configurable: true, writable: true });
+
+/** A DatumError from the engine's own words for one. */
+export function makeError(json) {
+  const { code, message, ...detail } = JSON.parse(json);
+  return new DatumError(code, message, detail);
+}
+
+// serde_json gives up at 128 levels; what is stored must stay readable for every server.
+const MAX_DEPTH = 100;
+
+/**
+ * The JSON text of a value. Refuses what JSON would lose or change without a word, and names its place.
+ * `code` is that of the error; `what` is how its message calls the value.
+ */
+export function encode(value, code, what) {
+  let fault;
+  try {
+    fault = check(value, 0);
+    if (fault === undefined) {
+      const text = JSON.stringify(value);
+      // JSON writes a lone surrogate as an escape and never writes a paired one so: one scan of the
+      // text costs less than asking each string. A backslash before `ud` in a string is found too.
+      if (!text.includes("\\ud")) return text;
+      fault = malformed(JSON.parse(text));
+      if (fault === undefined) return text;
+    }
+  } catch (cause) {
+    // A getter, a proxy or a `toJSON` of the app's threw.
+    throw new DatumError(code, `${what} could not be read: ${say(cause)}`, { cause });
+  }
+  const place = fault.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${key}`)).join("");
+  throw new DatumError(code, place ? `${what}: \`${place.replace(/^\./, "")}\` ${fault.why}` : `${what} ${fault.why}`);
+}
+
+/** As `encode`, for an array: the text of the whole array, in one call. */
+export function encodeMany(values, code, what) {
+  if (!Array.isArray(values)) throw new DatumError(code, `${what} must be an array.`);
+  return encode(values, code, what);
+}
+
+/** Whether a string has no lone surrogate. */
+export function isWellFormed(text) {
+  // The method came with Chrome 111, Firefox 119 and Safari 16.4.
+  return typeof text.isWellFormed === "function" ? text.isWellFormed() : !/\p{Surrogate}/u.test(text);
+}
+
+/** Nothing, or what is wrong and where. The path is only built on the way out of a failure. */
+function check(value, depth) {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return undefined;
+    case "number":
+      return Number.isFinite(value) ? undefined : wrong(`is ${value}, which JSON cannot hold; use null or a finite number.`);
+    case "object":
+      break;
+    case "undefined":
+      return wrong("is undefined, which JSON cannot hold; use null.");
+    case "bigint":
+      return wrong("is a BigInt, which JSON cannot hold; convert it to a string.");
+    default:
+      return wrong(`is a ${typeof value}, which JSON cannot hold; leave it out.`);
+  }
+  if (value === null) return undefined;
+  if (depth === MAX_DEPTH) return wrong(`is nested deeper than ${MAX_DEPTH} levels, or contains itself.`);
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const fault = check(value[i], depth + 1);
+      if (fault !== undefined) return at(fault, i);
+    }
+    return undefined;
+  }
+  if (typeof value.toJSON === "function") {
+    if (tagOf(value) !== "Date") return check(value.toJSON(""), depth + 1);
+    return Number.isNaN(value.getTime()) ? wrong("is an invalid date.") : undefined;
+  }
+  const keys = Object.keys(value);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    const why = loss(value, prototype, keys);
+    if (why !== undefined) return wrong(why);
+  }
+  for (let i = 0; i < keys.length; i++) {
+    const item = value[keys[i]];
+    // JSON leaves an undefined property out, and so means the app that writes `{ due: undefined }`.
+    if (item === undefined) continue;
+    const fault = check(item, depth + 1);
+    if (fault !== undefined) return at(fault, keys[i]);
+  }
+  return undefined;
+}
+
+/** What JSON would lose of an instance of a class, if anything. */
+function loss(value, prototype, keys) {
+  const tag = tagOf(value);
+  // A plain object of another realm (an iframe, a test runner's sandbox) has that realm's prototype.
+  if (tag === "Object" && Object.getPrototypeOf(prototype) === null) return undefined;
+  const name = value.constructor?.name || tag;
+  if (tag !== "Object") return `is of type ${name}, whose content JSON would lose; convert it to a plain object, an array or a string.`;
+  if (keys.length === 0) return `is an instance of ${name} without fields of its own; give it a \`toJSON\` or convert it to a plain object.`;
+  for (let p = prototype; p !== null && p !== Object.prototype; p = Object.getPrototypeOf(p)) {
+    for (const [key, property] of Object.entries(Object.getOwnPropertyDescriptors(p))) {
+      // A field behind a getter and a setter is data that JSON does not see; a getter alone is derived.
+      if (property.set && key !== "__proto__" && !keys.includes(key)) {
+        return `is an instance of ${name}, whose field \`${key}\` JSON would lose; give it a \`toJSON\` or convert it to a plain object.`;
+      }
+    }
+  }
+  return undefined;
+}
+
+/** The place of a lone surrogate in a tree that JSON made. */
+function malformed(value) {
+  if (typeof value === "string") {
+    return isWellFormed(value) ? undefined : wrong("has a lone surrogate; strings must be well-formed Unicode (see `String.prototype.toWellFormed`).");
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const isArray = Array.isArray(value);
+  for (const key of Object.keys(value)) {
+    if (!isWellFormed(key)) return wrong("has a key with a lone surrogate; keys must be well-formed Unicode.");
+    const fault = malformed(value[key]);
+    if (fault !== undefined) return at(fault, isArray ? Number(key) : key);
+  }
+  return undefined;
+}
+
+function wrong(why) {
+  return { path: [], why };
+}
+
+function at(fault, key) {
+  // The path of a cycle has a hundred parts; the first few show where it begins.
+  if (fault.path.length === 6) fault.path.pop();
+  fault.path.unshift(key);
+  return fault;
+}
+
+function tagOf(value) {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
+
+function say(cause) {
+  try {
+    return String(cause?.message ?? cause);
+  } catch {
+    return "an exception without words";
+  }
+}
+
+/** The value of a JSON text, frozen to its depth. */
+export function decode(text) {
+  return freeze(JSON.parse(text));
+}
+
+/** The entities of a JSON array, each frozen to its depth. The array is the caller's own: it may be sorted. */
+export function decodeMany(text) {
+  const values = JSON.parse(text);
+  for (let i = 0; i < values.length; i++) freeze(values[i]);
+  return values;
+}
+
+/** Freezes a value made by JSON or by the engine, to its depth, and gives it back. */
+export function freeze(value) {
+  if (typeof value !== "object" || value === null) return value;
+  // A stack rather than recursion: JSON.parse takes nesting that would overflow the call stack.
+  const stack = [value];
+  for (let object = stack.pop(); object !== undefined; object = stack.pop()) {
+    // `for in` over an array costs four times as much as counting.
+    if (Array.isArray(object)) {
+      for (let i = 0; i < object.length; i++) {
+        const item = object[i];
+        if (typeof item === "object" && item !== null) stack.push(item);
+      }
+    } else {
+      for (const key in object) {
+        const item = object[key];
+        if (typeof item === "object" && item !== null) stack.push(item);
+      }
+    }
+    Object.freeze(object);
+  }
+  return value;
+}
+
+/**
+ * Splits an options object: what is data, as JSON text, and what only lives in JavaScript (functions,
+ * signals, adapters), by the names in `live`. Reading once, here, means that a getter cannot answer twice.
+ */
+export function readOptions(value, code, what, live) {
+  if (value === undefined || value === null) return { text: "{}", handles: {} };
+  if (typeof value !== "object" || Array.isArray(value)) throw new DatumError(code, `${what} must be an object.`);
+  const plain = {};
+  const handles = {};
+  try {
+    for (const key of Object.keys(value)) (live.includes(key) ? handles : plain)[key] = value[key];
+  } catch (cause) {
+    throw new DatumError(code, `${what} could not be read: ${say(cause)}`, { cause });
+  }
+  return { text: encode(plain, code, what), handles };
+}
+
+const waiting = new Set();
+let death;
+
+/**
+ * The promise of a call, which also rejects when the engine dies. A panic stops the task that would
+ * have settled it, and without this an `await` of the app's would never return.
+ */
+export function guard(promise) {
+  return new Promise((resolve, reject) => {
+    if (death !== undefined) return reject(death);
+    waiting.add(reject);
+    promise.then(
+      (value) => {
+        waiting.delete(reject);
+        resolve(value);
+      },
+      (error) => {
+        waiting.delete(reject);
+        reject(error);
+      },
+    );
+  });
+}
+
+/** Called by the panic hook: every pending call, and every later one, rejects. */
+export function died(message) {
+  console.error("datum-sync:", message);
+  death ??= new DatumError("engineDead", "The engine stopped on a fault of its own; what was stored is safe. Reload the page.", { cause: message });
+  for (const reject of waiting) reject(death);
+  waiting.clear();
+}
