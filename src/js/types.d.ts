@@ -1,0 +1,720 @@
+/// <reference lib="esnext.disposable" />
+/**
+ * datum-sync: offline-first sync for web apps.
+ *
+ * Times are ISO 8601 UTC strings with milliseconds, such as `"2026-01-31T12:00:00.000Z"`. Durations are
+ * milliseconds, sizes are bytes. Every promise rejects with a {@link DatumError} and with nothing else.
+ * What an app receives is frozen: change a copy, and pass it to `update`.
+ *
+ * @packageDocumentation
+ */
+
+/** What JSON can hold. Entities are JSON: no `Date`, `Map`, `BigInt`, functions, `NaN`. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/**
+ * The fields that the engine owns. Everything else in an entity is the app's own JSON.
+ *
+ * @example
+ * interface Task extends Entity {
+ *   title: string;
+ *   done: boolean;
+ *   due?: string;
+ * }
+ * const tasks = datum.manager<Task>("tasks");
+ */
+export interface Entity {
+  /** A UUID version 7 unless the draft brings one: well-formed Unicode, 1 to 512 bytes, no control characters. */
+  id: string;
+  /** The user whose database this is. */
+  userId: string;
+  /** When the entity was made. */
+  createdAt: string;
+  /** When it was last written. For display and for `lastWriteWins` only: it never orders a pull. */
+  modifiedAt: string;
+  /** Assigned by the server; 0 until the server has the entity. */
+  version: number;
+  /** A tombstone: only seen with `includeDeleted`. */
+  isDeleted: boolean;
+}
+
+/** An entity whose own fields are not declared: what `manager("tasks")` without a type gives. */
+export interface AnyEntity extends Entity {
+  [field: string]: Json | undefined;
+}
+
+/** What `create` takes: the app's fields, and, where the app wants to choose them, the engine's. */
+export type Draft<T extends Entity> = Omit<T, keyof Entity> & Partial<Entity>;
+
+/** The fields that `patch` may change. */
+export type Changes<T extends Entity> = Partial<Omit<T, keyof Entity>>;
+
+/** What {@link Datum.initialize} takes. An unknown key is refused with `invalidConfig`. */
+export interface DatumConfig {
+  /** Prefix of the IndexedDB databases, for two apps on one origin. Default `"datum"`. */
+  name?: string;
+  /** The entity types, at least one. */
+  entities: Record<string, EntityConfig<any>>;
+  /** The app's backend: the sync protocol over HTTP, or the app's own adapter. */
+  remote: HttpRemote | RemoteAdapter;
+  /** Whose data `manager` calls work on, where they name no user. A function is called once, by `initialize`. */
+  initialUserId?: string | (() => string | null | undefined | Promise<string | null | undefined>);
+  /** How long a cycle may take before it is stopped, in milliseconds. Default 120,000. */
+  syncTimeout?: number;
+  /** Default `"pushThenPull"`. */
+  defaultSyncDirection?: SyncDirection;
+  /** What `synchronize` uses where its own options say nothing. */
+  defaultSyncOptions?: Omit<SyncOptions<any>, "signal">;
+  /** What decides conflicts where the entity type has no resolver of its own. Default `"merge"`. */
+  defaultConflictResolver?: ConflictResolver<any>;
+  /**
+   * How hard IndexedDB is asked to write. `local` is for the app's own writes (default `"strict"`: a
+   * resolved promise survives a power cut), `pulled` for what came from the server (default `"relaxed"`).
+   */
+  durability?: { local?: "strict" | "relaxed"; pulled?: "strict" | "relaxed" };
+  /** How many bytes of entities are kept in memory. Default 67,108,864 (64 MiB). */
+  memoryBudget?: number;
+}
+
+/** How one entity type is kept. */
+export interface EntityConfig<T extends Entity = AnyEntity> {
+  /** What decides conflicts of this type. */
+  conflictResolver?: ConflictResolver<T>;
+  /** What `delete` does. Default `"softDelete"`: the body stays readable with `includeDeleted`. */
+  deleteBehavior?: "softDelete" | "hardDelete";
+}
+
+/** A backend that speaks sync protocol 1 over HTTP, such as `datum-server`. */
+export interface HttpRemote {
+  /**
+   * Where the protocol's `/sync/v1` is: `"https://api.example.com"`, or a path on the page's own server.
+   * Without query, fragment or password.
+   */
+  url: string;
+  /** Sent with each request. */
+  headers?: HeaderSource;
+  /**
+   * Used instead of the global `fetch`. It is called with a url and an init whose `headers` are a plain
+   * object and whose `body` is a string (bytes where `compress` applies).
+   */
+  fetch?: (url: string, init: RequestInit) => Promise<Response>;
+  /** Whether cookies are sent. Default: the browser's own, `"same-origin"`. */
+  credentials?: RequestCredentials;
+  /** Sends bodies above 8 KiB gzipped, where the browser can. The server must take them. Default false. */
+  compress?: boolean;
+  /** How long an answer may take to begin, and then to end, in milliseconds, 1 to 3,600,000. Default 30,000. */
+  timeout?: number;
+}
+
+/**
+ * The headers of each request, or a function that gives them.
+ *
+ * The function is called with `"request"` for each request, and with `"unauthorized"` after the remote
+ * answered 401: then is the time to renew the token. Requests that were refused at once share that
+ * second call. Each is sent once more; another 401 is a {@link DatumError} `unauthorized`.
+ */
+export type HeaderSource = HeaderRecord | ((reason: "request" | "unauthorized") => HeaderRecord | Promise<HeaderRecord>);
+
+/** Header names and values. An undefined value leaves the header out. */
+export type HeaderRecord = Record<string, string | undefined>;
+
+/**
+ * Any backend: an app implements these with whatever client it has.
+ *
+ * What a method throws goes by its `code` where that is a {@link DatumErrorCode}, else by its `status` as
+ * an HTTP status (401, 403, 409, 426 and 429 as the protocol has them, 410 for a cursor that is gone, 413
+ * for a batch that is too large); its `retryAfterMs` is honoured. Anything else counts as a network failure
+ * and is tried again. `signal` aborts when the cycle is stopped.
+ */
+export interface RemoteAdapter {
+  /** One page of changes after `request.cursor`; everything where that is null. */
+  pull(request: PullRequest, signal: AbortSignal): Promise<PullPage>;
+  /** Applies operations in order and answers each. Sending one twice (the same `opId`) must change nothing. */
+  push(request: PushRequest, signal: AbortSignal): Promise<PushReply>;
+  /** The record that `putSyncMetadata` was given last, by any device. */
+  getSyncMetadata?(userId: string): Promise<SyncMetadata | null>;
+  /** Keeps one record for the user. Its `devices` holds those of the record that `getSyncMetadata` gave. */
+  putSyncMetadata?(metadata: SyncMetadata): Promise<void>;
+  /** Forgets that record. */
+  clearSyncMetadata?(userId: string): Promise<void>;
+  /** Whether the backend is well. */
+  health?(): Promise<boolean>;
+}
+
+/** What `pull` is asked for. */
+export interface PullRequest {
+  /** This device. */
+  clientId: string;
+  /** Whose data. */
+  userId: string;
+  /** Where the last page ended; null for everything. */
+  cursor: string | null;
+  /** The most rows that the page may hold. */
+  limit: number;
+  /** Only these entity types. */
+  entities?: string[];
+}
+
+/** A page of changes, in the order in which the backend committed them. */
+export interface PullPage {
+  changes: Change[];
+  /** Where the next page starts: any text, never empty. */
+  cursor: string;
+  /** Whether more is waiting. */
+  more: boolean;
+  /** How many rows come after this page; makes progress real. */
+  remaining?: number;
+  /** Changes when the backend was restored from an older state. */
+  epoch?: string;
+  /** The backend's clock. */
+  serverTime?: string;
+  /** Count and hash of each entity type as of `cursor`, when `more` is false. */
+  digests?: Record<string, { count: number; hash: string }>;
+}
+
+/** One row of a page. */
+export interface Change {
+  entity: string;
+  id: string;
+  /** 1 or more, greater with each write of the row. */
+  version: number;
+  /** A tombstone, without `data`. */
+  deleted?: boolean;
+  /** The app's fields with `createdAt` and `modifiedAt`. */
+  data?: { [field: string]: Json };
+}
+
+/** What `push` is asked for. */
+export interface PushRequest {
+  /** This device. */
+  clientId: string;
+  /** Whose data. */
+  userId: string;
+  /** At most one an entity. */
+  operations: PushedOperation[];
+}
+
+/** One write, conditional on the version that it was made against. */
+export interface PushedOperation {
+  /** Unique for ever. */
+  opId: string;
+  entity: string;
+  id: string;
+  kind: OperationKind;
+  /** The row's version must still be this; null: the row must not exist. */
+  baseVersion: number | null;
+  /** All fields for create and update, the changed ones for patch, absent for delete. */
+  data?: { [field: string]: Json };
+}
+
+/** One verdict an operation, in their order. */
+export interface PushReply {
+  results: PushVerdict[];
+  /** Changes when the backend was restored from an older state. */
+  epoch?: string;
+  /** The backend's clock. */
+  serverTime?: string;
+}
+
+/** What became of an operation. */
+export type PushVerdict = { opId: string } & (
+  /** It stands, now or from an earlier sending. `row` where the backend made something else of it. */
+  | { status: "applied"; version: number; replayed?: boolean; row?: { [field: string]: Json } }
+  /** The base is not current any more; `row` is what is, null where it was deleted. */
+  | { status: "conflict"; version: number; row: { [field: string]: Json } | null }
+  /** It will never be accepted. */
+  | { status: "rejected"; code: string; message: string; row?: { [field: string]: Json } | null }
+  /** Not now. */
+  | { status: "retry"; retryAfterMs?: number; code?: string }
+);
+
+/** Which phases a cycle has, and in which order. */
+export type SyncDirection = "pushThenPull" | "pullThenPush" | "pushOnly" | "pullOnly";
+
+/** What {@link Datum.synchronize} takes. An unknown key is refused with `invalidArgument`. */
+export interface SyncOptions<T extends Entity = AnyEntity> {
+  /** Default: `defaultSyncDirection` of the config. */
+  direction?: SyncDirection;
+  /** Ignores the cursor: pulls everything, then drops what the server no longer has. Default false. */
+  forceFullSync?: boolean;
+  /** Operations per push and rows per page, 1 to 10,000. */
+  overrideBatchSize?: number;
+  /** Whether deletes are pushed and pulled tombstones applied. Default true; false leaves both waiting. */
+  includeDeletes?: boolean;
+  /** Whether conflicts are resolved. Default true; false leaves each waiting for a cycle that does. */
+  resolveConflicts?: boolean;
+  /** What decides conflicts in this cycle. */
+  conflictResolver?: ConflictResolver<T>;
+  /** How long the cycle may take, in milliseconds. Default: `syncTimeout` of the config. */
+  timeout?: number;
+  /** Stops the cycle at its next safe point. */
+  signal?: AbortSignal;
+  /** Tries even when the browser says that it is offline. Default false. */
+  force?: boolean;
+}
+
+/** What a cycle did. A cycle that failed in part resolves; one that could not run rejects. */
+export interface SyncResult {
+  userId: string;
+  /** Neither skipped nor cancelled, and nothing failed. */
+  isSuccess: boolean;
+  /** Operations pushed, and rows pulled and applied. */
+  syncedCount: number;
+  pushedCount: number;
+  pulledCount: number;
+  /** Operations that the server refused in this cycle. */
+  failedCount: number;
+  conflictsDetected: number;
+  conflictsResolved: number;
+  /** Operations that still wait. */
+  pendingOperations: number;
+  /** Bytes of this cycle. */
+  bytesPushed: number;
+  bytesPulled: number;
+  /** Bytes of all cycles of this user on this device. */
+  totalBytesPushed: number;
+  totalBytesPulled: number;
+  /** Milliseconds. */
+  duration: number;
+  /** At least one answer of the remote was applied, or confirmed that nothing is new. */
+  remoteFetched: boolean;
+  wasSkipped: boolean;
+  skipReason?: "offline" | "paused" | "inProgress" | "nothingToPush";
+  wasCancelled: boolean;
+  /** The same by entity type. */
+  entities: Record<string, { pushed: number; pulled: number; failed: number; conflicts: number }>;
+  /** The first failure, where there was one. */
+  error?: DatumErrorJson;
+}
+
+/** What a user's sync is doing: `idle` until the first cycle, then the last one's end until the next begins. */
+export type SyncState = "idle" | "syncing" | "paused" | "cancelled" | "failed" | "completed";
+
+/** One snapshot of a user's sync. */
+export interface SyncStatus {
+  userId: string;
+  status: SyncState;
+  /** 0 to 1; never goes back within a cycle. */
+  progress: number;
+  /** Only while `status` is `"syncing"`. */
+  phase?: "pushing" | "pulling" | "applying";
+  /** Operations that wait. */
+  pendingOperations: number;
+  /** Operations that this cycle has settled. */
+  completedOperations: number;
+  /** Operations that the server refused in this cycle. */
+  failedOperations: number;
+  /** Operations pushed and rows pulled in this cycle. */
+  syncedCount: number;
+  conflictsResolved: number;
+  /** Conflicts that wait for a decision. */
+  unresolvedConflicts: number;
+  /** Operations that the server will never accept, kept aside. */
+  deadLetters: number;
+  lastStartedAt?: string;
+  lastCompletedAt?: string;
+  /** What went wrong in the current or last cycle. */
+  errors: readonly DatumErrorJson[];
+  health: Health;
+  /** Whether the browser believes that there is a network. */
+  online: boolean;
+}
+
+/** How things stand. */
+export interface Health {
+  status: "healthy" | "syncing" | "pending" | "degraded" | "offline" | "unauthorized" | "error";
+  local: "healthy" | "memoryOnly" | "unhealthy";
+  remote: "healthy" | "unreachable" | "unhealthy" | "unknown";
+}
+
+/** The status now, and each later one. A `for await` gets the latest at once and never misses the end of a cycle. */
+export interface StatusFeed extends AsyncIterable<SyncStatus> {
+  /** The latest. */
+  readonly current: SyncStatus;
+}
+
+/** What is known of a user's cycles: on this device, or, from the remote, over all devices. */
+export interface SyncMetadata {
+  userId: string;
+  /** The last attempt, successful or not. */
+  lastSyncTime?: string;
+  lastSuccessfulSyncTime?: string;
+  /** Over entity, id and version of everything, in any order; equal on client and server when in sync. */
+  dataHash?: string;
+  /** The device that the rest describes. */
+  deviceId?: string;
+  /** Every device that synced, with its last success. */
+  devices: Record<string, string>;
+  deviceCount: number;
+  /** The app's own. */
+  customMetadata?: Record<string, Json>;
+  entityCounts: Record<string, { count: number; hash?: string; pending: number }>;
+  syncStatus: "neverSynced" | "syncing" | "synced" | "failed" | "pending" | "conflict";
+  /** Unresolved, right now. */
+  conflictCount: number;
+  /** Of the last attempt; cleared by the next success. */
+  errorMessage?: string;
+  /** Failed attempts since the last success. */
+  retryCount: number;
+  /** How long the last cycle took, in milliseconds. */
+  syncDuration?: number;
+  isNeverSynced: boolean;
+  hasConflicts: boolean;
+}
+
+/** How this device and the remote stand to each other, by digest and never by clocks. */
+export type MetadataComparison = "inSync" | "remoteNewer" | "localNewer" | "diverged" | "neverSynced";
+
+/** An entity that changed here and on the server. */
+export interface Conflict<T extends Entity = AnyEntity> {
+  id: string;
+  entity: string;
+  entityId: string;
+  userId: string;
+  kind: "bothModified" | "deletedRemotely" | "deletedLocally" | "userMismatch";
+  /** The last state that both sides agreed on; null where there was none. */
+  base: Readonly<T> | null;
+  /** Null where it was deleted here. */
+  local: Readonly<T> | null;
+  /** Null where it was deleted there. */
+  remote: Readonly<T> | null;
+  /** The fields that were changed on both sides, to different values. */
+  fields: readonly string[];
+  detectedAt: string;
+}
+
+/** What a resolver decides. */
+export type Resolution<T extends Entity = AnyEntity> = { take: "local" } | { take: "remote" } | { take: "merged"; data: T };
+
+/**
+ * What decides conflicts.
+ *
+ * - `"merge"`: by field against the base. A field changed on both sides goes to the later write.
+ * - `"lastWriteWins"`: the whole entity of the later write.
+ * - `"localPriority"`, `"remotePriority"`: always the same side.
+ * - a function: asked for each; it may be asked again for a conflict whose entity changed meanwhile.
+ */
+export type ConflictResolver<T extends Entity = AnyEntity> =
+  | "merge"
+  | "lastWriteWins"
+  | "localPriority"
+  | "remotePriority"
+  | ((conflict: Conflict<T>) => Resolution<T> | Promise<Resolution<T>>);
+
+/** What an operation does. */
+export type OperationKind = "create" | "update" | "patch" | "delete";
+
+/** A local write that the server has not settled. */
+export interface PendingOperation {
+  opId: string;
+  entity: string;
+  entityId: string;
+  kind: OperationKind;
+  /** `blocked`: waits for a conflict to be decided. */
+  state: "pending" | "inFlight" | "blocked";
+  queuedAt: string;
+  /** How often it was sent without being settled. */
+  attempts: number;
+  /** What it would send. */
+  bytes: number;
+  blockedBy?: string;
+}
+
+/**
+ * The engine of an app: its entities, their sync, and what is known of it.
+ *
+ * Calls about a user reject with `invalidArgument` where the user id is empty or malformed, and with `closed`
+ * after {@link Datum.close}.
+ *
+ * @example
+ * const datum = await Datum.initialize({
+ *   entities: { tasks: {} },
+ *   remote: { url: "https://api.example.com", headers: async () => ({ Authorization: `Bearer ${await token()}` }) },
+ *   initialUserId: "ada",
+ * });
+ * const tasks = datum.manager<Task>("tasks");
+ * await tasks.create({ title: "Buy milk", done: false });
+ * await datum.synchronize("ada");
+ */
+export class Datum implements AsyncDisposable {
+  private constructor();
+
+  /**
+   * Loads the engine and opens the storage. A second call with the same `name` gives the same instance.
+   *
+   * Rejects with `invalidConfig` (naming the key; also where the name is initialized with another config),
+   * `storageUnavailable`, `storageBlocked` (another tab holds an older version open), `network` (the engine's
+   * own file could not be loaded).
+   */
+  static initialize(config: DatumConfig): Promise<Datum>;
+  /** The open instance that was initialized first. Throws `notInitialized` where there is none. */
+  static readonly instance: Datum;
+  /** Whether {@link Datum.instance} may be read. */
+  static readonly isInitialized: boolean;
+
+  /** Whose data `manager` calls work on where they name no user. */
+  readonly currentUserId: string | null;
+
+  /** The entities of one type. Throws `invalidArgument` where the config has no such type. */
+  manager<T extends Entity = AnyEntity>(entity: string): Manager<T>;
+
+  /**
+   * Runs a cycle: pushes what waits, pulls what is new, resolves conflicts. Failures of single operations
+   * are in the result.
+   *
+   * Rejects with `invalidArgument`, `timeout`, `unauthorized`, `forbidden`, `network`, `serverError`,
+   * `rateLimited`, `protocol`, `clientOutdated`, `userMismatch`, `storageFull` and the like. Offline, paused
+   * and aborted are no errors: see `wasSkipped` and `wasCancelled`.
+   */
+  synchronize(userId: string, options?: SyncOptions): Promise<SyncResult>;
+
+  /**
+   * The status of a user's sync.
+   *
+   * @example
+   * for await (const status of datum.statusForUser("ada")) render(status);
+   */
+  statusForUser(userId: string): StatusFeed;
+
+  /** Lets no cycle begin and stops the one in flight at its next safe point; for one user, or for all. */
+  pauseSync(userId?: string): Promise<void>;
+  /** Lets cycles begin again. */
+  resumeSync(userId?: string): Promise<void>;
+
+  /** What this device knows; null where it has never synced. */
+  getSyncMetadata(userId: string): Promise<SyncMetadata | null>;
+  /** What the remote knows of all devices; null where it keeps nothing. Rejects as `synchronize` does. */
+  getRemoteSyncMetadata(userId: string): Promise<SyncMetadata | null>;
+  /** Compares the two. Rejects as `synchronize` does. */
+  compareSyncMetadata(userId: string): Promise<MetadataComparison>;
+  /** Forgets what is known, here (default true) and on the remote (default false). No entity is touched. */
+  clearSyncMetadata(userId: string, options?: { local?: boolean; remote?: boolean }): Promise<void>;
+  /** The result of the last cycle; null where there was none. */
+  getLastSyncResult(userId: string): Promise<SyncResult | null>;
+
+  /** What waits for a push, in order. */
+  pendingOperations(userId: string): Promise<PendingOperation[]>;
+  /** How many those are. */
+  pendingCount(userId: string): Promise<number>;
+
+  /**
+   * What the user's data takes up, in bytes; `quota` is what the browser allows this origin in all, where it
+   * tells; `persisted` is whether it has promised not to evict it.
+   */
+  storageSize(userId: string): Promise<{ bytes: number; quota?: number; persisted: boolean }>;
+  /** Removes everything that this device has of a user, unsynced operations too. */
+  clearUserData(userId: string): Promise<void>;
+
+  /** Stops what runs, closes the storage and ends every feed. Later calls reject with `closed`. */
+  close(): Promise<void>;
+  /** The same, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * The entities of one type, in the current user's database, or that of `userId` in the options.
+ *
+ * A write resolves when it is stored on this device; the server hears of it in the next cycle. Every call
+ * rejects with `noUser` where no user is known, and with `closed` after {@link Datum.close}; every write with
+ * `storageFull` where the quota is used up: then nothing was written.
+ */
+export class Manager<T extends Entity = AnyEntity> {
+  private constructor();
+
+  /** The entity type, as the config names it. */
+  readonly entity: string;
+
+  /**
+   * Makes an entity. Rejects with `alreadyExists`, and with `invalidEntity`, naming the field, for what JSON
+   * cannot hold and for more than 1 MiB.
+   */
+  create(draft: Draft<T>, options?: UserOption): Promise<Readonly<T>>;
+  /** Replaces the app's fields. Rejects with `notFound` and `invalidEntity`. */
+  update(entity: Readonly<T>, options?: UserOption): Promise<Readonly<T>>;
+  /** Changes some of the app's fields. Rejects with `notFound` and `invalidEntity`. */
+  patch(id: string, changes: Changes<T>, options?: UserOption): Promise<Readonly<T>>;
+  /** Removes an entity; false where there was none. */
+  delete(id: string, options?: DeleteOptions): Promise<boolean>;
+  /** Makes many in one atomic commit: all or none. */
+  createMany(drafts: readonly Draft<T>[], options?: UserOption): Promise<Readonly<T>[]>;
+  /** Replaces many in one atomic commit. */
+  updateMany(entities: readonly Readonly<T>[], options?: UserOption): Promise<Readonly<T>[]>;
+  /** Removes many in one atomic commit; the ids that were there. */
+  deleteMany(ids: readonly string[], options?: DeleteOptions): Promise<string[]>;
+
+  /** One entity; null where there is none. */
+  read(id: string, options?: ReadOptions): Promise<Readonly<T> | null>;
+  /** All of them, by id. */
+  readAll(options?: ReadOptions): Promise<Readonly<T>[]>;
+  /** Some of them, by id, after that of the last page. */
+  readPage(page?: PageRequest, options?: ReadOptions): Promise<Page<Readonly<T>>>;
+  /** Whether there is one. */
+  exists(id: string, options?: UserOption): Promise<boolean>;
+  /** How many there are. The first argument is kept for queries. */
+  count(query?: undefined, options?: UserOption): Promise<number>;
+
+  /** {@link Datum.synchronize}, with a resolver that knows the type. Other entity types sync too. */
+  synchronize(userId: string, options?: SyncOptions<T>): Promise<SyncResult>;
+  /** {@link Datum.getRemoteSyncMetadata}. */
+  getRemoteSyncMetadata(userId: string): Promise<SyncMetadata | null>;
+  /** What this device knows. */
+  readonly localAdapter: {
+    /** {@link Datum.getSyncMetadata}. */
+    getSyncMetadata(userId: string): Promise<SyncMetadata | null>;
+  };
+  /** What the remote knows. */
+  readonly remoteAdapter: {
+    /** {@link Datum.getRemoteSyncMetadata}. */
+    getSyncMetadata(userId: string): Promise<SyncMetadata | null>;
+    /** {@link Datum.clearSyncMetadata}, on the remote only. */
+    clearSyncMetadata(userId: string): Promise<void>;
+  };
+}
+
+/** Names another user's database than the current one's. */
+export interface UserOption {
+  userId?: string;
+}
+
+/** How to remove. */
+export interface DeleteOptions extends UserOption {
+  /** Default: `deleteBehavior` of the entity type. */
+  behavior?: "softDelete" | "hardDelete";
+}
+
+/** What to read. */
+export interface ReadOptions extends UserOption {
+  /** Entities that were deleted softly too. Default false. */
+  includeDeleted?: boolean;
+}
+
+/** Which page to read. */
+export interface PageRequest {
+  /** How many, 1 to 10,000. Default 100. */
+  size?: number;
+  /** `after` of the page before. */
+  after?: string;
+}
+
+/** A page of entities. */
+export interface Page<T> {
+  items: T[];
+  /** To ask for the next page with; absent on the last. */
+  after?: string;
+  hasMore: boolean;
+}
+
+/** The stable name of a failure. Branch on this, never on the message. */
+export type DatumErrorCode =
+  /** `Datum.initialize` has not finished. */
+  | "notInitialized"
+  /** No user is known, and the call named none. */
+  | "noUser"
+  /** The config has an unknown key or a wrong value. */
+  | "invalidConfig"
+  /** An argument is wrong. */
+  | "invalidArgument"
+  /** The entity cannot be stored as it is. */
+  | "invalidEntity"
+  /** There is no such entity here. */
+  | "notFound"
+  /** There is an entity with this id already. */
+  | "alreadyExists"
+  /** The browser says that there is no network. */
+  | "offline"
+  /** The request did not arrive, or its answer was lost. */
+  | "network"
+  /** It took longer than it was allowed to. */
+  | "timeout"
+  /** The caller, a pause or a close stopped it. */
+  | "cancelled"
+  /** The remote accepts neither the token nor a fresh one. The queue is intact. */
+  | "unauthorized"
+  /** The remote knows the user and refuses. */
+  | "forbidden"
+  /** The remote will never accept this. */
+  | "rejected"
+  /** The remote failed. */
+  | "serverError"
+  /** The remote asks for fewer requests; see `retryAfterMs`. */
+  | "rateLimited"
+  /** The remote's answer does not follow the protocol: a wrong url, a login page, a bug. */
+  | "protocol"
+  /** The remote needs a newer version of the app. */
+  | "clientOutdated"
+  /** The data belongs to another user. */
+  | "userMismatch"
+  /** Unsynced operations stand in the way. */
+  | "unsyncedData"
+  /** Both sides changed, and nothing decided between them. */
+  | "conflict"
+  /** The browser gives no storage. */
+  | "storageUnavailable"
+  /** The quota is used up. */
+  | "storageFull"
+  /** The browser removed what was stored. */
+  | "storageLost"
+  /** Another tab holds the database open at an older version. */
+  | "storageBlocked"
+  /** Stored bytes do not match their checksum. */
+  | "corrupt"
+  /** A schema migration failed. */
+  | "migration"
+  /** This instance has been closed. */
+  | "closed"
+  /** The engine stopped on a fault of its own. What was stored is safe; reload the page. */
+  | "engineDead";
+
+/**
+ * Every rejection. `message` is for people and names the fix.
+ *
+ * An adapter may throw one, to say what happened: `throw new DatumError("unauthorized", "signed out")`.
+ *
+ * @example
+ * try {
+ *   await datum.synchronize("ada");
+ * } catch (error) {
+ *   if (error instanceof DatumError && error.code === "unauthorized") signIn();
+ *   else throw error;
+ * }
+ */
+export class DatumError extends Error {
+  constructor(code: DatumErrorCode, message: string, detail?: DatumErrorDetail);
+  readonly code: DatumErrorCode;
+  /** Whether the same call may succeed later, unchanged. */
+  readonly retryable: boolean;
+  /** When it happened. */
+  readonly at: string;
+  readonly userId?: string;
+  readonly entity?: string;
+  readonly entityId?: string;
+  /** The HTTP status of the remote's answer. */
+  readonly status?: number;
+  /** The wait that the remote asked for, in milliseconds. */
+  readonly retryAfterMs?: number;
+  /** What lay beneath. */
+  override readonly cause?: unknown;
+  toJSON(): DatumErrorJson;
+}
+
+/** What more is known of a failure. */
+export interface DatumErrorDetail {
+  userId?: string;
+  entity?: string;
+  entityId?: string;
+  status?: number;
+  retryAfterMs?: number;
+  cause?: unknown;
+}
+
+/** A failure as data, in a status or a result. */
+export interface DatumErrorJson {
+  code: DatumErrorCode;
+  message: string;
+  retryable: boolean;
+  at: string;
+  entity?: string;
+  entityId?: string;
+  status?: number;
+  retryAfterMs?: number;
+}

@@ -1,0 +1,132 @@
+// What an app writes: all of it must compile under `strict`.
+import { Datum, DatumError, Manager } from "datum-sync";
+import type {
+  AnyEntity, ConflictResolver, DatumConfig, DatumErrorCode, Entity, HeaderSource, Page, PendingOperation, PullPage, PushReply,
+  RemoteAdapter, SyncMetadata, SyncResult, SyncStatus,
+} from "datum-sync";
+
+interface Task extends Entity {
+  title: string;
+  done: boolean;
+  due?: string;
+  tags: string[];
+  place?: { street: string; floor: number | null };
+}
+
+type Equal<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false;
+function isExactly<A, B>(_: Equal<A, B>): void {}
+
+const resolver: ConflictResolver<Task> = async ({ base, local, remote, fields }) => {
+  if (local === null || remote === null) return { take: "remote" };
+  if (fields.includes("title") && base?.title === local.title) return { take: "local" };
+  return { take: "merged", data: { ...remote, tags: [...local.tags, ...remote.tags] } };
+};
+
+const config: DatumConfig = {
+  name: "todo",
+  entities: { tasks: { conflictResolver: resolver, deleteBehavior: "hardDelete" }, notes: {} },
+  remote: {
+    url: "https://api.example.com",
+    headers: async (reason) => ({ Authorization: reason === "unauthorized" ? "Bearer fresh" : "Bearer kept" }),
+    fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, "X-App": "1" } }),
+    credentials: "include",
+    compress: true,
+    timeout: 10_000,
+  },
+  initialUserId: async () => null,
+  syncTimeout: 60_000,
+  defaultSyncDirection: "pullThenPush",
+  defaultSyncOptions: { overrideBatchSize: 100 },
+  defaultConflictResolver: "merge",
+  durability: { local: "relaxed" },
+  memoryBudget: 1 << 20,
+};
+
+const fixed: HeaderSource = { Authorization: "Bearer x", "X-Absent": undefined };
+
+export class Adapter implements RemoteAdapter {
+  async pull(request: { cursor: string | null }, signal: AbortSignal): Promise<PullPage> {
+    signal.throwIfAborted();
+    if (request.cursor === "old") throw new DatumError("serverError", "try later", { retryAfterMs: 1000 });
+    return { changes: [{ entity: "tasks", id: "a", version: 1, data: { title: "x" } }], cursor: "1", more: false };
+  }
+  async push(request: { operations: { opId: string }[] }): Promise<PushReply> {
+    return { results: request.operations.map(({ opId }) => ({ opId, status: "applied", version: 1 })) };
+  }
+}
+
+export async function firstPage(signal: AbortSignal): Promise<void> {
+  await using datum = await Datum.initialize(config);
+  await Datum.initialize({ entities: { tasks: {} }, remote: new Adapter() });
+  await Datum.initialize({ entities: { tasks: {} }, remote: { url: "/api", headers: fixed } });
+  isExactly<typeof Datum.instance, Datum>(true);
+
+  const tasks = datum.manager<Task>("tasks");
+  isExactly<typeof tasks, Manager<Task>>(true);
+  const task = await tasks.create({ title: "Buy milk", done: false, tags: [] });
+  isExactly<typeof task, Readonly<Task>>(true);
+  await tasks.create({ id: "my-id", createdAt: "2026-01-01T00:00:00.000Z", title: "x", done: false, tags: [] }, { userId: "ada" });
+  const changed: Task = await tasks.update({ ...task, done: true });
+  await tasks.update(changed);
+  await tasks.patch(task.id, { done: true });
+  isExactly<boolean, Awaited<ReturnType<typeof tasks.delete>>>(true);
+  await tasks.delete(task.id, { behavior: "hardDelete" });
+  const many: Task[] = await tasks.createMany([{ title: "a", done: false, tags: [] }]);
+  await tasks.updateMany(many);
+  const removed: string[] = await tasks.deleteMany(many.map(({ id }) => id));
+  const read: Task | null = await tasks.read("a", { includeDeleted: true });
+  const all: Task[] = await tasks.readAll();
+  all.sort((a, b) => a.title.localeCompare(b.title));
+  let page: Page<Readonly<Task>> = await tasks.readPage({ size: 50 });
+  if (page.after !== undefined) page = await tasks.readPage({ after: page.after });
+  const count: number = (await tasks.count()) + (await tasks.count(undefined, { userId: "ada" }));
+  if (await tasks.exists("a")) console.log(read?.place?.floor, removed, count);
+
+  const untyped = datum.manager("notes");
+  isExactly<typeof untyped, Manager<AnyEntity>>(true);
+  const note = await untyped.create({ text: "anything", nested: { deep: [1, null] } });
+  await untyped.patch(note.id, { text: null });
+
+  const result: SyncResult = await datum.synchronize("ada", { direction: "pullThenPush", forceFullSync: true, signal, force: true });
+  await tasks.synchronize("ada", { conflictResolver: resolver, resolveConflicts: true, includeDeletes: false, timeout: 1 });
+  if (result.skipReason === "offline") console.log(result.entities["tasks"]?.pulled);
+
+  const feed = datum.statusForUser("ada");
+  isExactly<typeof feed.current, SyncStatus>(true);
+  for await (const status of feed) {
+    isExactly<typeof status, SyncStatus>(true);
+    if (status.status === "completed" && status.phase === undefined) break;
+  }
+  await datum.pauseSync();
+  await datum.resumeSync("ada");
+
+  const metadata: (SyncMetadata | null)[] = [
+    await datum.getSyncMetadata("ada"),
+    await datum.getRemoteSyncMetadata("ada"),
+    await tasks.getRemoteSyncMetadata("ada"),
+    await tasks.localAdapter.getSyncMetadata("ada"),
+    await tasks.remoteAdapter.getSyncMetadata("ada"),
+  ];
+  if ((await datum.compareSyncMetadata("ada")) === "diverged") console.log(metadata[0]?.devices["phone"]);
+  await datum.clearSyncMetadata("ada", { local: true, remote: true });
+  await tasks.remoteAdapter.clearSyncMetadata("ada");
+  const pending: PendingOperation[] = await datum.pendingOperations("ada");
+  console.log(pending.length === (await datum.pendingCount("ada")), (await datum.storageSize("ada")).quota);
+  const last: SyncResult | null = await datum.getLastSyncResult("ada");
+  await datum.clearUserData("ada");
+  await datum.close();
+  console.log(last?.error?.code);
+}
+
+export function explain(error: unknown): string {
+  if (!(error instanceof DatumError)) return "not ours";
+  const code: DatumErrorCode = error.code;
+  switch (code) {
+    case "unauthorized":
+      return "sign in again";
+    case "rateLimited":
+      return `wait ${error.retryAfterMs ?? 0} ms`;
+    default:
+      return `${error.message} ${error.entity ?? ""} ${JSON.stringify(error.toJSON())}`;
+  }
+}

@@ -1,0 +1,101 @@
+// What must not compile: each line is a mistake that the types are there to catch.
+import { Datum, DatumError, Manager } from "datum-sync";
+import type { DatumConfig, Entity, RemoteAdapter, SyncMetadata } from "datum-sync";
+
+interface Task extends Entity {
+  title: string;
+  done: boolean;
+}
+declare const datum: Datum;
+declare const tasks: Manager<Task>;
+declare const task: Readonly<Task>;
+
+// @ts-expect-error: instances come from `initialize`.
+new Datum();
+// @ts-expect-error: managers come from `manager`.
+new Manager<Task>();
+// @ts-expect-error: a config needs entities.
+void Datum.initialize({ remote: { url: "/api" } });
+// @ts-expect-error: a config needs a remote.
+void Datum.initialize({ entities: { tasks: {} } });
+// @ts-expect-error: an unknown key is a mistake.
+void Datum.initialize({ entities: { tasks: {} }, remote: { url: "/api" }, autoSink: true });
+// @ts-expect-error: an unknown key of an HTTP remote.
+export const unknownRemoteKey: DatumConfig = { entities: {}, remote: { url: "/api", header: {} } };
+// @ts-expect-error: an HTTP remote needs a url.
+export const noUrl: DatumConfig = { entities: {}, remote: { headers: {} } };
+// @ts-expect-error: header values are strings.
+export const badHeader: DatumConfig = { entities: {}, remote: { url: "/", headers: { "X-Count": 1 } } };
+// @ts-expect-error: `include`, not true.
+export const badCredentials: DatumConfig = { entities: {}, remote: { url: "/", credentials: true } };
+// @ts-expect-error: no such durability.
+export const badDurability: DatumConfig = { entities: {}, remote: { url: "/" }, durability: { local: "sometimes" } };
+
+// @ts-expect-error: the engine's statics cannot be set.
+Datum.instance = datum;
+// @ts-expect-error: an entity type extends Entity.
+datum.manager<{ title: string }>("tasks");
+// @ts-expect-error: the entity type has a name.
+datum.manager<Task>();
+
+// @ts-expect-error: `done` is missing.
+void tasks.create({ title: "x" });
+// @ts-expect-error: `titel` is misspelt.
+void tasks.create({ titel: "x", title: "x", done: false });
+// @ts-expect-error: a title is a string.
+void tasks.create({ title: 1, done: false });
+// @ts-expect-error: what is read is frozen.
+task.title = "y";
+// @ts-expect-error: `update` takes a whole entity.
+void tasks.update({ title: "x", done: true });
+// @ts-expect-error: `patch` cannot change what the engine owns.
+void tasks.patch("a", { version: 3 });
+// @ts-expect-error: no such field.
+void tasks.patch("a", { titel: "x" });
+// @ts-expect-error: an id is a string.
+void tasks.read(7);
+// @ts-expect-error: an array of drafts.
+void tasks.createMany({ title: "x", done: false });
+// @ts-expect-error: there may be no such entity.
+void tasks.read("a").then((read) => read.title);
+// @ts-expect-error: soft or hard.
+void tasks.delete("a", { behavior: "gone" });
+// @ts-expect-error: the last page has no `after`.
+void tasks.readPage().then((page): string => page.after);
+
+// @ts-expect-error: a user is named.
+void datum.synchronize();
+// @ts-expect-error: no such direction.
+void datum.synchronize("ada", { direction: "both" });
+// @ts-expect-error: no such option.
+void datum.synchronize("ada", { forceFullsync: true });
+// @ts-expect-error: a number of milliseconds.
+void datum.synchronize("ada", { timeout: "1s" });
+// @ts-expect-error: a resolver decides.
+void tasks.synchronize("ada", { conflictResolver: () => undefined });
+// @ts-expect-error: what is merged is a whole entity.
+void tasks.synchronize("ada", { conflictResolver: () => ({ take: "merged", data: { title: "x" } }) });
+// @ts-expect-error: no such resolver.
+void tasks.synchronize("ada", { conflictResolver: "newest" });
+// @ts-expect-error: a default signal would stop every cycle.
+export const badDefault: DatumConfig = { entities: {}, remote: { url: "/" }, defaultSyncOptions: { signal: new AbortController().signal } };
+// @ts-expect-error: the latest status is read only.
+datum.statusForUser("ada").current = undefined;
+// @ts-expect-error: there may be no metadata.
+void datum.getSyncMetadata("ada").then((metadata: SyncMetadata) => metadata);
+
+// @ts-expect-error: an adapter needs `push`.
+export const half: RemoteAdapter = { pull: async () => ({ changes: [], cursor: "1", more: false }) };
+export const wrong: RemoteAdapter = {
+  // @ts-expect-error: a page has a cursor.
+  pull: async () => ({ changes: [], more: false }),
+  // @ts-expect-error: an applied operation has a version.
+  push: async (request) => ({ results: request.operations.map(({ opId }) => ({ opId, status: "applied" as const })) }),
+};
+
+// @ts-expect-error: no such code.
+new DatumError("oops", "x");
+// @ts-expect-error: codes cannot be changed.
+new DatumError("network", "x").code = "offline";
+// @ts-expect-error: no such code.
+export const compared: boolean = new DatumError("network", "x").code === "netwrok";
