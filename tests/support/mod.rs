@@ -4,6 +4,8 @@
 pub mod store_suite;
 
 #[cfg(target_arch = "wasm32")]
+pub mod browser;
+#[cfg(target_arch = "wasm32")]
 pub mod host_stories;
 #[cfg(target_arch = "wasm32")]
 pub mod indexeddb;
