@@ -14,7 +14,8 @@ pub mod memory;
 /// The place of a record in the log; the first record has 1, and 0 is the head of an empty log.
 pub type Seq = u64;
 
-/// The key of a segment body: its record's place times [`BODIES_PER_RECORD`], plus its index.
+/// The key of a segment body: its record's place times [`BODIES_PER_RECORD`], plus its index, so never
+/// below [`BODIES_PER_RECORD`]. A store may keep what is its own under 0.
 pub type BodyId = u64;
 
 /// How many bodies a record may have.
@@ -57,7 +58,9 @@ pub struct Superseded {
 pub enum AppendError {
     /// Another instance appended first. Nothing was written: tail, apply, plan again.
     Stale,
-    /// Nothing was written, for this reason.
+    /// Nothing was written, for this reason. One exception: where a connection was lost for good while it
+    /// committed, nobody can tell. The next append of that place is then [`AppendError::Stale`], and its
+    /// tail brings the record.
     Failed(Error),
 }
 
@@ -80,6 +83,10 @@ pub enum Tail {
 }
 
 /// One user's log. Implementations are handles: dropping one never loses what an append promised.
+///
+/// Where the log was removed under an open handle, by a wipe in another instance or by the browser,
+/// `tail`, `append` and `bodies` answer `storageLost` until `load` is called, which gives the log that
+/// there is. So nothing is ever appended to a fresh log as if it were the old one.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Store {
     /// Everything from the last checkpoint on, or from the start; no bodies.

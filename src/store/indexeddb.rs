@@ -16,7 +16,7 @@ use wasm_bindgen::JsValue;
 
 use crate::error::{Code, Error, Result};
 use crate::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
-use connection::Connection;
+use connection::{Connection, Schema};
 use fault::Fault;
 use read::{read, records, values, wrong_type};
 use write::{Batch, Change, Written, write};
@@ -37,6 +37,11 @@ const STORES: &[&str] = &[LOG, BODIES];
 /// The key in `bodies` under which the place of the last checkpoint lies. No body has it, as the
 /// first record is 1.
 const CHECKPOINT: f64 = 0.0;
+
+/// The key in `bodies` of the number that tells this database from a later one of the same name.
+const IDENTITY: f64 = -1.0;
+
+const SCHEMA: Schema = Schema { stores: STORES, identity: Some((BODIES, IDENTITY)) };
 
 /// The largest integer that a JavaScript number, and so a key, holds exactly.
 const LARGEST_KEY: u64 = (1 << 53) - 1;
@@ -90,7 +95,7 @@ impl IndexedDbStore {
         if user.is_empty() {
             return Err(Error::new(Code::InvalidArgument, "The user id is empty; give the id of the user whose data this is."));
         }
-        Ok(Self { connection: Connection::new(format!("{name}/{user}"), STORES), stats: Rc::default() })
+        Ok(Self { connection: Connection::new(format!("{name}/{user}"), SCHEMA), stats: Rc::default() })
     }
 
     /// The name of the database: also that of its lock and its channel.
@@ -129,10 +134,19 @@ impl IndexedDbStore {
         Ok(found.into_iter().flatten().any(|found| *found == *record))
     }
 
+    /// A fresh database under this name is not the log that the caller knows, and its keys fence nothing.
+    fn check(&self) -> Result<(), Fault> {
+        if self.connection.is_replaced() {
+            return Err(Error::new(Code::StorageLost, "The stored data was removed, by the browser or in another tab; load again.").into());
+        }
+        Ok(())
+    }
+
     /// One readonly transaction over the stores named, repeated where the connection is lost.
     async fn read<T>(&self, stores: &[&str], work: impl AsyncFn(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
         self.connection
             .run(async |database, _| {
+                self.check()?;
                 self.count(1, 0, 0);
                 read(database, stores, &work).await
             })
@@ -142,15 +156,21 @@ impl IndexedDbStore {
 
 impl Store for IndexedDbStore {
     async fn load(&self) -> Result<Records> {
-        self.read(STORES, async |transaction| {
-            let checkpoint: Option<JsValue> = transaction.object_store(BODIES)?.get(CHECKPOINT).primitive()?.await?;
-            let from = match checkpoint {
-                None => CHECKPOINT,
-                Some(place) => place.as_f64().ok_or_else(wrong_type)?,
-            };
-            records(&transaction.object_store(LOG)?, KeyRange::LowerBound(from, false)).await
-        })
-        .await
+        self.connection
+            .run(async |database, _| {
+                self.connection.accept();
+                self.count(1, 0, 0);
+                read(database, STORES, async |transaction| {
+                    let checkpoint: Option<JsValue> = transaction.object_store(BODIES)?.get(CHECKPOINT).primitive()?.await?;
+                    let from = match checkpoint {
+                        None => CHECKPOINT,
+                        Some(place) => place.as_f64().ok_or_else(wrong_type)?,
+                    };
+                    records(&transaction.object_store(LOG)?, KeyRange::LowerBound(from, false)).await
+                })
+                .await
+            })
+            .await
     }
 
     async fn tail(&self, after: Seq) -> Result<Tail> {
@@ -188,6 +208,7 @@ impl Store for IndexedDbStore {
         let written = self
             .connection
             .run(async |database, tried| {
+                self.check()?;
                 self.count(0, 1, batch.changes.len().saturating_add(1));
                 match write(database, &batch).await? {
                     // The connection was lost before: this may be our own record, written after all.

@@ -1,7 +1,7 @@
 //! The store in memory: the readable definition of what every store does, and what an app gets
 //! where the browser gives no storage. Clones share one log, as tabs share one database.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -13,13 +13,17 @@ struct Log {
     records: BTreeMap<Seq, Rc<[u8]>>,
     bodies: BTreeMap<BodyId, Rc<[u8]>>,
     checkpoint: Seq,
+    /// How often it was wiped: a log that was wiped is another log.
+    wiped: u64,
 }
 
 /// One instance's handle on a shared log.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     log: Rc<RefCell<Log>>,
-    closed: Rc<std::cell::Cell<bool>>,
+    closed: Rc<Cell<bool>>,
+    /// Which log this instance loaded last.
+    known: Rc<Cell<u64>>,
 }
 
 impl MemoryStore {
@@ -32,7 +36,8 @@ impl MemoryStore {
     /// A second instance on the same log, as another tab would open it.
     #[must_use]
     pub fn reopen(&self) -> Self {
-        Self { log: Rc::clone(&self.log), closed: Rc::default() }
+        let known = Rc::new(Cell::new(self.log.borrow().wiped));
+        Self { log: Rc::clone(&self.log), closed: Rc::default(), known }
     }
 
     fn open(&self) -> Result<&RefCell<Log>> {
@@ -41,16 +46,26 @@ impl MemoryStore {
         }
         Ok(&self.log)
     }
+
+    /// The log, unless another instance wiped it since this one loaded it.
+    fn known(&self) -> Result<&RefCell<Log>> {
+        let log = self.open()?;
+        if log.borrow().wiped != self.known.get() {
+            return Err(Error::new(Code::StorageLost, "The stored data was removed in another instance; load again."));
+        }
+        Ok(log)
+    }
 }
 
 impl Store for MemoryStore {
     async fn load(&self) -> Result<Records> {
         let log = self.open()?.borrow();
+        self.known.set(log.wiped);
         Ok(log.records.range(log.checkpoint..).map(|(seq, record)| (*seq, Rc::clone(record))).collect())
     }
 
     async fn tail(&self, after: Seq) -> Result<Tail> {
-        let log = self.open()?.borrow();
+        let log = self.known()?.borrow();
         let records: Records = log.records.range(after.saturating_add(1)..).map(|(seq, record)| (*seq, Rc::clone(record))).collect();
         if records.iter().any(|(_, record)| record.is_empty()) {
             return Ok(Tail::Compacted);
@@ -59,7 +74,7 @@ impl Store for MemoryStore {
     }
 
     async fn append(&self, append: Append, _: Durability) -> Result<(), AppendError> {
-        let mut log = self.open()?.borrow_mut();
+        let mut log = self.known()?.borrow_mut();
         if log.records.contains_key(&append.seq) {
             return Err(AppendError::Stale);
         }
@@ -78,12 +93,14 @@ impl Store for MemoryStore {
     }
 
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
-        let log = self.open()?.borrow();
+        let log = self.known()?.borrow();
         Ok(ids.iter().map(|id| log.bodies.get(id).map(Rc::clone)).collect())
     }
 
     async fn wipe(&self) -> Result<()> {
-        *self.open()?.borrow_mut() = Log::default();
+        let mut log = self.open()?.borrow_mut();
+        *log = Log { wiped: log.wiped.saturating_add(1), ..Log::default() };
+        drop(log);
         self.close();
         Ok(())
     }

@@ -2,6 +2,8 @@
 #![allow(dead_code, unused_macros, unused_imports, missing_docs)]
 
 #[cfg(target_arch = "wasm32")]
+pub mod browser;
+#[cfg(target_arch = "wasm32")]
 pub mod host_stories;
 #[cfg(target_arch = "wasm32")]
 pub mod indexeddb;

@@ -43,7 +43,7 @@ macro_rules! store_stories {
             any_bytes_come_back_as_they_were,
             a_body_of_eight_megabytes_comes_back,
             a_wipe_leaves_nothing_and_closes,
-            a_wipe_empties_the_log_under_other_instances,
+            a_wipe_is_noticed_by_every_other_instance,
             a_closed_store_answers_closed,
             closing_one_instance_leaves_the_other_open,
             both_durabilities_are_kept,
@@ -245,13 +245,25 @@ pub async fn a_wipe_leaves_nothing_and_closes(stores: &impl Stores) {
     assert_eq!(text(&again.load().await.unwrap()), ["record 1"]);
 }
 
-pub async fn a_wipe_empties_the_log_under_other_instances(stores: &impl Stores) {
+pub async fn a_wipe_is_noticed_by_every_other_instance(stores: &impl Stores) {
     let store = stores.fresh().await;
-    let other = stores.another(&store).await;
-    compacted(&other).await;
+    let others = [stores.another(&store).await, stores.another(&store).await];
+    compacted(&others[0]).await;
     store.wipe().await.unwrap();
-    assert!(other.load().await.unwrap().is_empty());
-    assert!(matches!(other.tail(0).await.unwrap(), Tail::Records(records) if records.is_empty()));
+    // The second finds a log that the first has made again, and must not take it for the old one.
+    for (index, other) in others.iter().enumerate() {
+        for _ in 0..2 {
+            assert!(matches!(add(other, record(5)).await, Err(AppendError::Failed(error)) if error.code() == Code::StorageLost));
+            assert_eq!(other.tail(4).await.unwrap_err().code(), Code::StorageLost);
+            assert_eq!(other.bodies(&[body(4, 0)]).await.unwrap_err().code(), Code::StorageLost);
+        }
+        let left = other.load().await.unwrap();
+        assert_eq!(left.len(), index);
+        assert_eq!(other.bodies(&[body(4, 0)]).await.unwrap(), [None]);
+        let next = index as Seq + 1;
+        add(other, record(next)).await.unwrap();
+        assert_eq!(tailed(other, 0).await.unwrap().len(), index + 1);
+    }
 }
 
 pub async fn a_closed_store_answers_closed(stores: &impl Stores) {

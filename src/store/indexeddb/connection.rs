@@ -17,14 +17,16 @@ use indexed_db_futures::error::OpenDbError;
 use indexed_db_futures::factory::DBFactory;
 use indexed_db_futures::future::OpenDbRequest;
 use indexed_db_futures::internals::SystemRepr;
+use indexed_db_futures::prelude::*;
 use tokio::sync::oneshot;
-use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::IdbOpenDbRequest;
 
 use super::event::until;
 use super::fault::Fault;
+use super::read::read;
 use crate::error::{Code, Error, Result};
 use crate::host::web::sleep;
 
@@ -45,10 +47,22 @@ const VERSION: u8 = 1;
 #[derive(Debug)]
 pub(super) struct Connection {
     name: String,
-    stores: &'static [&'static str],
+    schema: Schema,
     patience_ms: Cell<u64>,
     opens: Cell<u64>,
+    /// Which database of this name the caller knows: one that was deleted and made again is another.
+    known: Cell<Option<f64>>,
+    replaced: Cell<bool>,
     state: RefCell<State>,
+}
+
+/// What a database is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schema {
+    /// Its object stores, with out-of-line keys.
+    pub(super) stores: &'static [&'static str],
+    /// The store and key that hold a number drawn when the database was made, where that matters.
+    pub(super) identity: Option<(&'static str, f64)>,
 }
 
 #[derive(Debug)]
@@ -86,9 +100,17 @@ pub(super) struct Handle {
 }
 
 impl Connection {
-    /// A handle on the database of that name, with those object stores. Opens nothing yet.
-    pub(super) fn new(name: String, stores: &'static [&'static str]) -> Rc<Self> {
-        Rc::new(Self { name, stores, patience_ms: Cell::new(PATIENCE_MS), opens: Cell::new(0), state: RefCell::new(State::Idle) })
+    /// A handle on the database of that name. Opens nothing yet.
+    pub(super) fn new(name: String, schema: Schema) -> Rc<Self> {
+        Rc::new(Self {
+            name,
+            schema,
+            patience_ms: Cell::new(PATIENCE_MS),
+            opens: Cell::new(0),
+            known: Cell::new(None),
+            replaced: Cell::new(false),
+            state: RefCell::new(State::Idle),
+        })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -98,6 +120,17 @@ impl Connection {
     /// How long callers wait for an open or a delete, in milliseconds.
     pub(super) fn set_patience(&self, ms: u64) {
         self.patience_ms.set(ms);
+    }
+
+    /// Whether the database was deleted and made again since the caller last accepted it: by a wipe in
+    /// another tab, or by an eviction.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.replaced.get()
+    }
+
+    /// Takes the database for what it is.
+    pub(super) fn accept(&self) {
+        self.replaced.set(false);
     }
 
     /// How many times the database was opened.
@@ -203,33 +236,40 @@ impl Connection {
         let ticket = self.opens.get().saturating_add(1);
         self.opens.set(ticket);
         let blocked = Rc::new(Cell::new(false));
-        let request = request(&self.name, self.stores, Rc::clone(&blocked));
+        let schema = self.schema;
+        let request = request(&self.name, schema, Rc::clone(&blocked));
         self.state.replace(State::Opening(Opening { ticket, blocked, waiting: Vec::new() }));
         let this = Rc::downgrade(self);
         spawn_local(async move {
             let opened = match request {
-                Ok(request) => request.await.map_err(Fault::from),
+                Ok(request) => match request.await {
+                    Ok(database) => identified(database, schema).await,
+                    Err(error) => Err(error.into()),
+                },
                 Err(error) => Err(error.into()),
             };
             match (this.upgrade(), opened) {
                 (Some(this), opened) => this.settle(ticket, opened),
                 // Late, and nobody is left: an unowned connection would block every later upgrade.
-                (None, Ok(database)) => database.close(),
+                (None, Ok((database, _))) => database.close(),
                 (None, Err(_)) => {}
             }
         });
     }
 
-    fn settle(self: &Rc<Self>, ticket: u64, opened: Result<Database, Fault>) {
+    fn settle(self: &Rc<Self>, ticket: u64, opened: Result<(Database, f64), Fault>) {
         let awaited = matches!(&*self.state.borrow(), State::Opening(opening) if opening.ticket == ticket);
         if !awaited {
-            if let Ok(database) = opened {
+            if let Ok((database, _)) = opened {
                 database.close();
             }
             return;
         }
         let (next, answer) = match opened {
-            Ok(database) => {
+            Ok((database, identity)) => {
+                if self.known.replace(Some(identity)).is_some_and(|known| known != identity) {
+                    self.replaced.set(true);
+                }
                 let handle = Handle { database, ticket };
                 (State::Open(Live::new(handle.clone(), Rc::downgrade(self))), Ok(handle))
             }
@@ -325,7 +365,7 @@ fn release(state: State) {
     mem::drop(state);
 }
 
-fn request(name: &str, stores: &'static [&'static str], blocked: Rc<Cell<bool>>) -> Result<OpenDbRequest, OpenDbError> {
+fn request(name: &str, schema: Schema, blocked: Rc<Cell<bool>>) -> Result<OpenDbRequest, OpenDbError> {
     Database::open(name)
         .with_version(VERSION)
         .with_on_blocked(move |_| {
@@ -333,12 +373,34 @@ fn request(name: &str, stores: &'static [&'static str], blocked: Rc<Cell<bool>>)
             Ok(())
         })
         .with_on_upgrade_needed(move |_, transaction| {
-            for store in stores {
-                transaction.db().create_object_store(store).build()?;
+            for name in schema.stores {
+                let store = transaction.db().create_object_store(name).build()?;
+                if let Some((_, key)) = schema.identity.filter(|(identity, _)| identity == name) {
+                    store.put(js_sys::Math::random()).with_key(key).build()?;
+                }
             }
             Ok(())
         })
         .build()
+}
+
+/// The database, and the number drawn when it was made.
+async fn identified(database: Database, schema: Schema) -> Result<(Database, f64), Fault> {
+    let Some((name, key)) = schema.identity else {
+        return Ok((database, 0.0));
+    };
+    let found = read(&database, &[name], async |transaction| {
+        let found: Option<JsValue> = transaction.object_store(name)?.get(key).primitive()?.await?;
+        Ok(found.and_then(|found| found.as_f64()).unwrap_or_default())
+    })
+    .await;
+    match found {
+        Ok(identity) => Ok((database, identity)),
+        Err(fault) => {
+            database.close();
+            Err(fault)
+        }
+    }
 }
 
 fn closed() -> Error {

@@ -9,7 +9,7 @@ use indexed_db_futures::prelude::*;
 use wasm_bindgen::JsValue;
 
 use super::check_name;
-use super::connection::Connection;
+use super::connection::{Connection, Schema};
 use super::fault::Fault;
 use super::read::read;
 use super::write::{Batch, Change, Written, write};
@@ -35,7 +35,7 @@ impl RootDatabase {
     /// As [`IndexedDbStore::open`](super::IndexedDbStore::open).
     pub async fn open(name: &str) -> Result<Self> {
         check_name(name)?;
-        let root = Self { connection: Connection::new(name.to_owned(), STORES) };
+        let root = Self { connection: Connection::new(name.to_owned(), Schema { stores: STORES, identity: None }) };
         root.connection.run(async |_, _| Ok(())).await?;
         Ok(root)
     }
