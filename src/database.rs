@@ -11,6 +11,7 @@ use crate::conflict::Conflict;
 use crate::entity::push_entity;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
+use crate::replica::checkpoint::Checkpoint;
 use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Written};
 use crate::replica::record::{Commit, Event};
@@ -20,69 +21,33 @@ use crate::store::{Append, AppendError, BodyId, Durability, Store, Superseded, T
 /// A plan that keeps being overtaken is given up after this many tries.
 const MAX_STALE: u32 = 1000;
 
-/// What became of a plan.
-#[derive(Debug)]
-pub enum Committed<T> {
-    /// It is durable and applied.
-    Done(T),
-    /// A resolver has to decide first; then plan again.
-    Undecided(Vec<Conflict>),
+/// A commit to append, and what it supersedes where it is a checkpoint.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// The commit.
+    pub commit: Commit,
+    /// What it supersedes.
+    pub superseded: Option<Superseded>,
 }
 
-/// A plan's result that carries the commit to append.
-pub trait Carrier {
-    /// Takes the commit out.
-    fn take_commit(&mut self) -> Commit;
-
-    /// What the commit supersedes, where it is a checkpoint.
-    fn superseded(&mut self) -> Option<Superseded> {
-        None
+impl From<Commit> for Draft {
+    fn from(commit: Commit) -> Self {
+        Self { commit, superseded: None }
     }
 }
 
-impl Carrier for Commit {
-    fn take_commit(&mut self) -> Commit {
-        std::mem::take(self)
+impl<T> Plan<T> {
+    /// The draft of a plan, made of its result.
+    pub fn into_draft(self, take: impl FnOnce(T) -> Draft) -> Plan<Draft> {
+        match self {
+            Self::Ready(result) => Plan::Ready(take(result)),
+            Self::Needs(need) => Plan::Needs(need),
+        }
     }
 }
 
-impl<T: Carrier> Carrier for Option<T> {
-    fn take_commit(&mut self) -> Commit {
-        self.as_mut().map(Carrier::take_commit).unwrap_or_default()
-    }
-
-    fn superseded(&mut self) -> Option<Superseded> {
-        self.as_mut().and_then(Carrier::superseded)
-    }
-}
-
-impl Carrier for crate::replica::incoming::Incoming {
-    fn take_commit(&mut self) -> Commit {
-        std::mem::take(&mut self.commit)
-    }
-}
-
-impl Carrier for crate::replica::settle::Settled {
-    fn take_commit(&mut self) -> Commit {
-        self.incoming.take_commit()
-    }
-}
-
-impl Carrier for crate::replica::local::Local {
-    fn take_commit(&mut self) -> Commit {
-        std::mem::take(&mut self.commit)
-    }
-}
-
-impl Carrier for crate::replica::checkpoint::Checkpoint {
-    fn take_commit(&mut self) -> Commit {
-        std::mem::take(&mut self.commit)
-    }
-
-    fn superseded(&mut self) -> Option<Superseded> {
-        Some(std::mem::take(&mut self.superseded))
-    }
-}
+/// Plans against a head: called again whenever another instance was first.
+pub type Planning<'a> = &'a mut dyn FnMut(&Replica) -> Result<Plan<Draft>>;
 
 /// How many commits were appended, and how many plans were overtaken.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -160,29 +125,26 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     /// Plans, appends and applies, again and again until nobody has overtaken it. A plan that comes
-    /// to nothing appends nothing.
+    /// to nothing appends nothing. Answers the conflicts that must be decided before it can be made
+    /// at all: none where it is done.
     ///
     /// # Errors
     /// What the plan or the store says; then nothing has been written.
-    pub async fn commit<T: Carrier>(&self, durability: Durability, plan: impl FnMut(&Replica) -> Result<Plan<T>>) -> Result<Committed<T>> {
+    pub async fn commit(&self, durability: Durability, plan: Planning<'_>) -> Result<Vec<Conflict>> {
         let turn = self.turn.lock().await;
-        let committed = self.commit_in_turn(durability, plan).await;
+        let undecided = self.commit_in_turn(durability, plan).await;
         drop(turn);
-        committed
+        undecided
     }
 
-    async fn commit_in_turn<T: Carrier>(
-        &self,
-        durability: Durability,
-        mut plan: impl FnMut(&Replica) -> Result<Plan<T>>,
-    ) -> Result<Committed<T>> {
+    async fn commit_in_turn(&self, durability: Durability, plan: Planning<'_>) -> Result<Vec<Conflict>> {
         let mut stale = 0_u32;
         loop {
             self.check_open()?;
             let planned = plan(&self.replica.borrow());
-            let mut planned = match planned? {
-                Plan::Ready(planned) => planned,
-                Plan::Needs(Need::Decisions(conflicts)) => return Ok(Committed::Undecided(conflicts)),
+            let draft = match planned? {
+                Plan::Ready(draft) => draft,
+                Plan::Needs(Need::Decisions(conflicts)) => return Ok(conflicts),
                 Plan::Needs(Need::Bodies(ids)) => {
                     self.replica.borrow_mut().segments_mut().pin(&ids);
                     let (_, damaged) = self.fetch(&ids).await?;
@@ -190,14 +152,18 @@ impl<S: Store, H: Host> Database<S, H> {
                     continue;
                 }
             };
-            let commit = planned.take_commit();
-            if commit.is_empty() {
+            if draft.commit.is_empty() {
                 self.replica.borrow_mut().segments_mut().unpin();
-                return Ok(Committed::Done(planned));
+                return Ok(Vec::new());
             }
-            let superseded = planned.superseded();
-            if self.append(commit, superseded, durability).await? {
-                return Ok(Committed::Done(planned));
+            match self.append(draft, durability).await {
+                Ok(true) => return Ok(Vec::new()),
+                Ok(false) => {}
+                Err(error) if error.code() == Code::StorageLost => {
+                    self.salvage_in_turn().await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
             }
             stale = stale.saturating_add(1);
             if stale > MAX_STALE {
@@ -208,11 +174,12 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     /// Appends one commit at the head and applies it; false where another instance was first.
-    async fn append(&self, commit: Commit, checkpoint: Option<Superseded>, durability: Durability) -> Result<bool> {
+    async fn append(&self, draft: Draft, durability: Durability) -> Result<bool> {
+        let Draft { commit, superseded } = draft;
         let seq = self.replica.borrow().head().saturating_add(1);
         let encoded = commit.encode(seq)?;
         let bytes = encoded.record.len();
-        let append = Append { seq, record: encoded.record, bodies: encoded.bodies, checkpoint };
+        let append = Append { seq, record: encoded.record, bodies: encoded.bodies, checkpoint: superseded };
         let mut counts = self.counts.get();
         match self.store.append(append, durability).await {
             Ok(()) => {
@@ -248,7 +215,11 @@ impl<S: Store, H: Host> Database<S, H> {
     async fn catch_up_in_turn(&self) -> Result<()> {
         self.check_open()?;
         let (head, user_id) = self.with(|replica| (replica.head(), replica.user_id().to_owned()));
-        match self.store.tail(head).await? {
+        let tail = match self.store.tail(head).await {
+            Err(error) if error.code() == Code::StorageLost => return self.salvage_in_turn().await,
+            tail => tail?,
+        };
+        match tail {
             Tail::Records(records) => {
                 let mut replica = self.replica.borrow_mut();
                 for (seq, record) in &records {
@@ -263,6 +234,25 @@ impl<S: Store, H: Host> Database<S, H> {
             }
         }
         Ok(())
+    }
+
+    /// The log was wiped or evicted under this instance: begins a new one, and saves into it the
+    /// operations that this instance still knows. Rows come again with the next pull.
+    async fn salvage_in_turn(&self) -> Result<()> {
+        let (user_id, operations) = self.with(|replica| {
+            let operations: Vec<_> = replica.outbox().iter().map(|queued| queued.op.clone()).collect();
+            (replica.user_id().to_owned(), operations)
+        });
+        let fresh = load(&self.store, &user_id, self.budget).await?;
+        *self.replica.borrow_mut() = fresh;
+        let mut commit = Commit::default();
+        for op in operations {
+            if self.with(|replica| replica.outbox().get(&op.op_id).is_none()) {
+                commit.queue(op, Vec::new());
+            }
+        }
+        commit.events.push(Event::NeedFullPull);
+        self.append(commit.into(), Durability::Strict).await.map(|_| ())
     }
 
     /// Writes groups of local writes: those that are asked for while a commit is in flight share
@@ -282,11 +272,16 @@ impl<S: Store, H: Host> Database<S, H> {
         let waiters = std::mem::take(&mut *self.waiting.borrow_mut());
         let (groups, senders): (Vec<Group>, Vec<_>) = waiters.into_iter().unzip();
         let moment = self.moment();
-        let outcomes = match self.commit_in_turn(durability, |replica| Ok(replica.plan_local(&groups, &moment))).await {
-            Ok(Committed::Done(local)) => local.outcomes,
-            Ok(Committed::Undecided(_)) => Vec::new(),
-            Err(error) => senders.iter().map(|_| Err(error.clone())).collect(),
+        let mut outcomes = Vec::new();
+        let mut plan = |replica: &Replica| {
+            Ok(replica.plan_local(&groups, &moment).into_draft(|local| {
+                outcomes = local.outcomes;
+                local.commit.into()
+            }))
         };
+        if let Err(error) = self.commit_in_turn(durability, &mut plan).await {
+            outcomes = senders.iter().map(|_| Err(error.clone())).collect();
+        }
         drop(turn);
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
             // A caller that does not wait any more has its write all the same.
@@ -295,13 +290,13 @@ impl<S: Store, H: Host> Database<S, H> {
         receiver.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Appends one event, whatever the head.
+    /// Appends events that need nothing but the head, as many as there are.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn record(&self, durability: Durability, event: impl Fn(&Replica) -> Option<Event>) -> Result<()> {
-        self.commit(durability, |replica| Ok(Plan::Ready(Commit { segments: Vec::new(), events: event(replica).into_iter().collect() })))
-            .await?;
+    pub async fn record(&self, durability: Durability, events: &dyn Fn(&Replica) -> Vec<Event>) -> Result<()> {
+        let mut plan = |replica: &Replica| Ok(Plan::Ready(Commit { segments: Vec::new(), events: events(replica) }.into()));
+        self.commit(durability, &mut plan).await?;
         Ok(())
     }
 
@@ -321,7 +316,12 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// What the store says.
     pub async fn checkpoint(&self) -> Result<()> {
-        self.commit(Durability::Strict, |replica| Ok(replica.plan_checkpoint())).await?;
+        let mut plan = |replica: &Replica| {
+            Ok(replica.plan_checkpoint().into_draft(|checkpoint| {
+                checkpoint.map_or_else(Draft::default, |Checkpoint { commit, superseded }| Draft { commit, superseded: Some(superseded) })
+            }))
+        };
+        self.commit(Durability::Strict, &mut plan).await?;
         Ok(())
     }
 
@@ -403,7 +403,7 @@ impl<S: Store, H: Host> Database<S, H> {
             return Ok(());
         }
         let commit = Commit { segments: Vec::new(), events: damaged.into_iter().map(|body| Event::Quarantine { body }).collect() };
-        if !self.append(commit, None, Durability::Relaxed).await? {
+        if !self.append(commit.into(), Durability::Relaxed).await? {
             self.catch_up_in_turn().await?;
         }
         Ok(())

@@ -2,7 +2,6 @@
 //! ports. The JavaScript classes are a thin skin on it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::config::Config;
@@ -11,6 +10,7 @@ use crate::entity::check_id;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::remote::Remote;
+use crate::small::Small;
 use crate::status::feed::StatusHub;
 use crate::status::{HealthState, State};
 use crate::store::Store;
@@ -102,8 +102,8 @@ pub struct Engine<B: Backing, R, H> {
     host: Rc<H>,
     config: Rc<Config>,
     resolvers: Resolvers,
-    users: RefCell<BTreeMap<String, UserOf<B, H>>>,
-    hubs: RefCell<BTreeMap<String, Rc<StatusHub>>>,
+    users: RefCell<Small<UserOf<B, H>>>,
+    hubs: RefCell<Small<Rc<StatusHub>>>,
     opening: tokio::sync::Mutex<()>,
     current: RefCell<Option<String>>,
     paused: Cell<bool>,
@@ -212,7 +212,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         let last_success = user.db.with(|replica| replica.facts().last_success);
         user.hub.update(|status| status.last_completed_at = last_success.map(crate::time::format));
         user.refresh_status(&self.host, self.backing.is_durable());
-        self.users.borrow_mut().insert(user_id.to_owned(), Rc::clone(&user));
+        self.users.borrow_mut().insert(user_id, Rc::clone(&user));
         Ok(user)
     }
 
@@ -229,11 +229,18 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     pub fn status_hub(&self, user_id: &str) -> Result<Rc<StatusHub>> {
         check_user_id(user_id)?;
         let mut hubs = self.hubs.borrow_mut();
-        let hub = hubs.entry(user_id.to_owned()).or_insert_with(|| first_status(user_id));
+        let hub = match hubs.get(user_id) {
+            Some(hub) => Rc::clone(hub),
+            None => {
+                let hub = first_status(user_id);
+                hubs.insert(user_id, Rc::clone(&hub));
+                hub
+            }
+        };
         if self.closed.get() {
             hub.close();
         }
-        Ok(Rc::clone(hub))
+        Ok(hub)
     }
 
     /// Whether the engine has been closed.
@@ -289,7 +296,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             user.db.close().await;
             drop(turn);
         }
-        self.users.borrow_mut().clear();
+        self.users.take();
         for hub in self.hubs.borrow().values() {
             hub.close();
         }

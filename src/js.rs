@@ -3,7 +3,6 @@
 //! into JavaScript.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use js_sys::Promise;
@@ -16,6 +15,7 @@ use crate::datum::Engine;
 use crate::error::{Code, Error, Result};
 use crate::host::web::{Listening, NetworkWatch, WebHost};
 use crate::replica::Replica;
+use crate::small::Small;
 use crate::sync::{Cancel, Stop};
 
 mod backing;
@@ -38,7 +38,7 @@ pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
 /// What the handles of one instance share.
 pub(crate) struct Inner {
     engine: WebEngine,
-    listening: RefCell<BTreeMap<String, Listening>>,
+    listening: RefCell<Small<Listening>>,
     network: RefCell<Option<NetworkWatch>>,
 }
 
@@ -56,7 +56,7 @@ impl Inner {
                 }
             });
         });
-        self.listening.borrow_mut().insert(user_id.to_owned(), listening);
+        self.listening.borrow_mut().insert(user_id, listening);
     }
 
     /// Compacts after a write or a cycle has answered its caller.

@@ -12,6 +12,7 @@ pub mod error;
 pub mod metadata;
 pub mod operation;
 pub mod protocol;
+pub mod small;
 pub mod status;
 pub mod time;
 

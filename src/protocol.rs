@@ -230,7 +230,8 @@ impl<'a> PushVerdict<'a> {
     /// # Errors
     /// [`Code::Protocol`] for an unknown status or a missing version.
     pub fn verdict(&'a self) -> Result<Verdict<'a>> {
-        let version = |what: &'static str| self.version.filter(|v| *v > 0 && *v <= MAX_VERSION).ok_or_else(|| Error::new(Code::Protocol, what));
+        let version =
+            |what: &'static str| self.version.filter(|v| *v > 0 && *v <= MAX_VERSION).ok_or_else(|| Error::new(Code::Protocol, what));
         match self.status.as_ref() {
             "applied" => Ok(Verdict::Applied {
                 version: version("The server applied an operation but its verdict has no `version`.")?,

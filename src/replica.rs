@@ -4,12 +4,12 @@
 //! Memory follows the log: a planned commit changes nothing until it has been appended and comes
 //! back through [`Replica::apply`], the same door that loading and other tabs' commits use.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::digest::Digest;
 use crate::entity::Key;
 use crate::error::{Code, Error, Result};
+use crate::small::Small;
 use crate::store::{BodyId, Seq};
 
 pub mod checkpoint;
@@ -34,11 +34,11 @@ use state::{CursorState, DeadLetter, Facts, Parked};
 pub struct Replica {
     user_id: String,
     head: Seq,
-    entities: BTreeMap<Box<str>, Rows>,
+    entities: Small<Rows>,
     outbox: Outbox,
-    cursors: BTreeMap<String, CursorState>,
-    conflicts: BTreeMap<String, Parked>,
-    dead_letters: BTreeMap<String, DeadLetter>,
+    cursors: Small<CursorState>,
+    conflicts: Small<Parked>,
+    dead_letters: Small<DeadLetter>,
     facts: Facts,
     damage: record::Damage,
     segments: Segments,
@@ -140,13 +140,13 @@ impl Replica {
 
     /// Conflicts that wait for the app.
     #[must_use]
-    pub const fn conflicts(&self) -> &BTreeMap<String, Parked> {
+    pub const fn conflicts(&self) -> &Small<Parked> {
         &self.conflicts
     }
 
     /// Operations that the server will never accept.
     #[must_use]
-    pub const fn dead_letters(&self) -> &BTreeMap<String, DeadLetter> {
+    pub const fn dead_letters(&self) -> &Small<DeadLetter> {
         &self.dead_letters
     }
 
@@ -163,7 +163,7 @@ impl Replica {
 
     /// The names of the entity types that have rows, with their digests.
     pub fn digests(&self) -> impl Iterator<Item = (&str, Digest)> {
-        self.entities.iter().map(|(name, rows)| (name.as_ref(), rows.digest))
+        self.entities.iter().map(|(name, rows)| (name, rows.digest))
     }
 
     /// The bytes of bodies that the log's live rows hold, and of the outbox.
@@ -179,7 +179,7 @@ impl Replica {
     }
 
     fn row(&self, key: &Key) -> Option<&Row> {
-        self.entities.get(key.entity.as_str())?.get(&key.id)
+        self.entities.get(&key.entity)?.get(&key.id)
     }
 
     /// The entity as a reader sees it; none where neither side knows it.

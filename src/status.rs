@@ -1,10 +1,9 @@
 //! What a user interface sees: the status of one user's sync, and what a cycle did.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::error::ErrorJson;
+use crate::small::Small;
 
 pub mod feed;
 
@@ -223,7 +222,7 @@ pub struct SyncResult {
     /// The cycle was stopped.
     pub was_cancelled: bool,
     /// By entity type.
-    pub entities: BTreeMap<String, EntityResult>,
+    pub entities: Small<EntityResult>,
     /// What ended it early, or the first of what went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorJson>,

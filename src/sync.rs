@@ -15,8 +15,7 @@ use crate::database::Database;
 use crate::error::{Code, Error, ErrorJson, Result};
 use crate::host::Host;
 use crate::remote::Remote;
-use crate::replica::Plan;
-use crate::replica::record::{Commit, Event};
+use crate::replica::record::Event;
 use crate::replica::state::Facts;
 use crate::status::feed::StatusHub;
 use crate::status::{Phase, RemoteHealth, State, SyncResult};
@@ -198,7 +197,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     async fn phases(&self) -> Result<()> {
         if self.settings.include_deletes && self.db.with(crate::replica::Replica::has_held_deletes) {
-            self.db.record(Durability::Relaxed, |replica| replica.has_held_deletes().then_some(Event::ReleaseDeletes)).await?;
+            self.db.record(Durability::Relaxed, &|_| vec![Event::ReleaseDeletes]).await?;
         }
         match self.settings.direction {
             Direction::PushThenPull => {
@@ -231,9 +230,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let mut written = result.clone();
         let recorded = self
             .db
-            .record(Durability::Relaxed, |replica| {
+            .record(Durability::Relaxed, &|replica| {
                 let facts = self.facts_after(replica.facts(), &ended, cancelled, started_at, now, &mut written.clone());
-                Some(Event::Facts { facts: Box::new(facts) })
+                vec![Event::Facts { facts: Box::new(facts) }]
             })
             .await;
         self.db.with(|replica| {
@@ -355,12 +354,6 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// A failure that does not end the cycle.
     pub(crate) fn warn(&self, error: &Error) {
         self.warnings.borrow_mut().push(error.to_json(crate::time::format(self.host.now_ms())));
-    }
-
-    /// Appends events that depend on nothing.
-    pub(crate) async fn note(&self, events: Vec<Event>) -> Result<()> {
-        self.db.commit(Durability::Relaxed, |_| Ok(Plan::Ready(Commit { segments: Vec::new(), events: events.clone() }))).await?;
-        Ok(())
     }
 
     pub(crate) fn soft(&self) -> impl Fn(&str) -> bool + use<'_, S, R, H> {

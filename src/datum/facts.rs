@@ -101,9 +101,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         if local {
             let turn = user.turn.lock().await;
             user.db
-                .commit(Durability::Strict, |replica| {
-                    let mut commit = crate::replica::record::Commit::default();
-                    commit.events.push(Event::NeedFullPull);
+                .record(Durability::Strict, &|replica| {
                     let before = replica.facts();
                     let facts = Facts {
                         clock_offset: before.clock_offset,
@@ -112,16 +110,15 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
                         bytes_pulled: before.bytes_pulled,
                         ..Facts::default()
                     };
-                    commit.events.push(Event::Facts { facts: Box::new(facts) });
-                    Ok(crate::replica::Plan::Ready(commit))
+                    vec![Event::NeedFullPull, Event::Facts { facts: Box::new(facts) }]
                 })
                 .await?;
             drop(turn);
         } else if remote {
             // What the remote was told is gone: the next cycle tells it again.
             user.db
-                .record(Durability::Relaxed, |replica| {
-                    Some(Event::Facts { facts: Box::new(Facts { told: None, ..replica.facts().clone() }) })
+                .record(Durability::Relaxed, &|replica| {
+                    vec![Event::Facts { facts: Box::new(Facts { told: None, ..replica.facts().clone() }) }]
                 })
                 .await?;
         }

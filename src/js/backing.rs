@@ -1,13 +1,13 @@
 //! Where a browser keeps databases: IndexedDB, or memory where it gives none, which is said.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::datum::Backing;
 use crate::error::{Code, Result};
 use crate::host::Host;
 use crate::host::web::WebHost;
+use crate::small::Small;
 use crate::store::indexeddb::IndexedDbStore;
 use crate::store::indexeddb::RootDatabase;
 use crate::store::memory::MemoryStore;
@@ -22,7 +22,7 @@ pub struct WebBacking {
     name: String,
     root: Option<RootDatabase>,
     device_id: String,
-    in_memory: RefCell<BTreeMap<String, MemoryStore>>,
+    in_memory: RefCell<Small<MemoryStore>>,
     on_open: RefCell<Option<Rc<OnOpen>>>,
 }
 
@@ -66,7 +66,7 @@ impl Backing for WebBacking {
                 root.register_user(user_id).await?;
                 WebStore::Durable(store)
             }
-            None => WebStore::Memory(self.in_memory.borrow_mut().entry(user_id.to_owned()).or_default().reopen()),
+            None => WebStore::Memory(self.in_memory.borrow_mut().entry(user_id).reopen()),
         };
         let callback = self.on_open.borrow().clone();
         if let Some(callback) = callback {
@@ -86,7 +86,7 @@ impl Backing for WebBacking {
     async fn users(&self) -> Result<Vec<String>> {
         match &self.root {
             Some(root) => root.users().await,
-            None => Ok(self.in_memory.borrow().keys().cloned().collect()),
+            None => Ok(self.in_memory.borrow().iter().map(|(user, _)| user.to_owned()).collect()),
         }
     }
 

@@ -83,7 +83,7 @@ pub fn read(value: &JsValue) -> Result<Given> {
             match handles.get("conflictResolver").map(|given| resolver::read(&given, Code::InvalidConfig)).transpose()? {
                 Some(GivenResolver::Builtin(builtin)) => config.conflict_resolver = Some(builtin),
                 Some(GivenResolver::Custom(custom)) => {
-                    resolvers.by_entity.insert(entity.clone(), custom);
+                    resolvers.by_entity.insert(&entity, custom);
                 }
                 None => {}
             }

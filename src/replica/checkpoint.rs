@@ -103,7 +103,7 @@ impl Replica {
         }
         let mut commit = Commit::default();
         commit.events.push(Event::Checkpoint { kept: kept.clone(), damage: self.damage });
-        for (entity, rows) in &self.entities {
+        for (entity, rows) in self.entities.iter() {
             self.write_directory(&mut commit, entity, rows.iter(), &kept);
         }
         self.write_rest(&mut commit);
@@ -162,8 +162,8 @@ impl Replica {
         for queued in self.outbox.iter() {
             commit.queue(queued.op.clone(), Vec::new());
         }
-        for (scope, state) in &self.cursors {
-            commit.events.push(Event::Cursor { scope: scope.clone(), state: state.clone() });
+        for (scope, state) in self.cursors.iter() {
+            commit.events.push(Event::Cursor { scope: scope.to_owned(), state: state.clone() });
         }
         commit.events.push(Event::Facts { facts: Box::new(self.facts.clone()) });
         for conflict in self.conflicts.values() {

@@ -83,7 +83,7 @@ impl Replica {
             }
             SegmentBody::Kept(id) => id,
         };
-        let mut rows = self.entities.remove(segment.entity.as_str()).unwrap_or_default();
+        let mut rows = self.entities.remove(&segment.entity).unwrap_or_default();
         for entry in segment.entries {
             let Entry { id: key, version, deleted, held, retain, offset, len } = entry;
             if retain && !deleted && rows.get(&key).is_some_and(|row| row.version == version && row.deleted == deleted) {
@@ -107,7 +107,7 @@ impl Replica {
                 self.segments.lose(segment, len);
             }
         }
-        self.entities.insert(segment.entity.into_boxed_str(), rows);
+        self.entities.insert(&segment.entity, rows);
     }
 
     fn fold_event(&mut self, seq: Seq, event: Event, origin: Origin) {
@@ -124,7 +124,7 @@ impl Replica {
                 if scope.is_empty() && state.reached_end && state.full_since.is_none() {
                     self.damage.needs_full_pull = false;
                 }
-                self.cursors.insert(scope, state);
+                self.cursors.insert(&scope, state);
             }
             Event::ResetCursor { scope } => {
                 self.cursors.remove(&scope);
@@ -134,7 +134,8 @@ impl Replica {
             Event::ReleaseDeletes => self.fold_release(),
             Event::Park { conflict } => {
                 self.outbox.block(&Key::new(&conflict.entity, &conflict.entity_id), Some(&conflict.id));
-                self.conflicts.insert(conflict.id.clone(), conflict);
+                let id = conflict.id.clone();
+                self.conflicts.insert(&id, conflict);
             }
             Event::Unpark { id } => {
                 if let Some(conflict) = self.conflicts.remove(&id) {
@@ -145,7 +146,8 @@ impl Replica {
                 for mut letter in letters {
                     self.outbox.remove(&letter.op.op_id);
                     letter.op.body.clone_from(&letter.body);
-                    self.dead_letters.insert(letter.op.op_id.clone(), letter);
+                    let id = letter.op.op_id.clone();
+                    self.dead_letters.insert(&id, letter);
                 }
             }
             Event::Unbury { id } => {
@@ -176,7 +178,7 @@ impl Replica {
 
     /// The remote has exactly what the operation said: its body becomes the synced row's.
     fn put_own_row(&mut self, seq: Seq, op: &Operation, version: u64) {
-        let rows = self.entities.entry(op.entity.as_str().into()).or_default();
+        let rows = self.entities.entry(&op.entity);
         let deleted = op.kind == Kind::Delete;
         let mut lost = None;
         let body = match &op.body {
@@ -201,8 +203,8 @@ impl Replica {
     }
 
     fn fold_sweep(&mut self, before: Seq, entities: Option<&[String]>) {
-        for (entity, rows) in &mut self.entities {
-            if entities.is_some_and(|only| !only.iter().any(|name| **name == **entity)) {
+        for (entity, rows) in self.entities.iter_mut() {
+            if entities.is_some_and(|only| !only.iter().any(|name| name == entity)) {
                 continue;
             }
             let gone: Vec<String> = rows.iter().filter(|(_, row)| row.stamp <= before).map(|(id, _)| id.to_owned()).collect();
@@ -215,7 +217,7 @@ impl Replica {
     }
 
     fn fold_release(&mut self) {
-        for (entity, rows) in &mut self.entities {
+        for (entity, rows) in self.entities.iter_mut() {
             let held: Vec<(String, Row)> = rows.iter().filter(|(_, row)| row.held).map(|(id, row)| (id.to_owned(), row.clone())).collect();
             for (id, row) in held {
                 rows.put(entity, &id, Row { held: false, ..row });
@@ -224,7 +226,7 @@ impl Replica {
     }
 
     fn fold_quarantine(&mut self, body: BodyId) {
-        for (entity, rows) in &mut self.entities {
+        for (entity, rows) in self.entities.iter_mut() {
             let lost: Vec<String> = rows
                 .iter()
                 .filter(|(_, row)| matches!(row.body, Body::At { segment, .. } if segment == body))

@@ -1,6 +1,5 @@
 //! Planning a pulled page: rows, and for each row with pending operations what becomes of them.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::conflict::{self, Conflict, Resolution};
@@ -10,10 +9,11 @@ use crate::protocol::{Change, PullPage};
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use crate::replica::state::{CursorState, Parked};
 use crate::replica::{Need, Plan, Replica, ViewBody};
+use crate::small::Small;
 use crate::store::BodyId;
 
 /// What the resolvers have said so far, by conflict id.
-pub type Decisions = BTreeMap<String, Resolution>;
+pub type Decisions = Small<Resolution>;
 
 /// Time and ids for a plan: the same arguments give the same plan.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ pub struct Incoming {
     /// The commit.
     pub commit: Commit,
     /// Rows taken, by entity type.
-    pub pulled: BTreeMap<String, u64>,
+    pub pulled: Small<u64>,
     /// Conflicts met, with how each ended.
     pub resolved: Vec<(Conflict, Resolution)>,
 }
@@ -107,7 +107,7 @@ pub(super) struct Planner<'a> {
     replica: &'a Replica,
     decisions: &'a Decisions,
     moment: &'a Moment,
-    segments: BTreeMap<String, (Vec<Entry>, Vec<u8>)>,
+    segments: Small<(Vec<Entry>, Vec<u8>)>,
     out: Incoming,
     missing: Vec<BodyId>,
     undecided: Vec<Conflict>,
@@ -129,7 +129,7 @@ impl<'a> Planner<'a> {
             replica,
             decisions,
             moment,
-            segments: BTreeMap::new(),
+            segments: Small::default(),
             out: Incoming::default(),
             missing: Vec::new(),
             undecided: Vec::new(),
@@ -140,7 +140,7 @@ impl<'a> Planner<'a> {
     fn take(&mut self, change: &Change<'_>, rules: &PageRules<'_>, full: bool) {
         let body = if change.deleted { None } else { change.data.map(serde_json::value::RawValue::get) };
         let arrival = Arrival { entity: &change.entity, id: &change.id, version: change.version, body };
-        let row = self.replica.entities.get(change.entity.as_ref()).and_then(|rows| rows.get(&change.id));
+        let row = self.replica.entities.get(&change.entity).and_then(|rows| rows.get(&change.id));
         let known_version = row.map_or(0, |row| row.version);
         if known_version == change.version && row.is_some_and(|row| row.deleted == change.deleted) {
             if full {
@@ -153,7 +153,7 @@ impl<'a> Planner<'a> {
         if known_version > change.version && !full {
             return;
         }
-        count(&mut self.out.pulled, &change.entity);
+        self.out.pulled.count(&change.entity);
         self.arrive(&arrival, rules.include_deletes, (rules.soft)(&change.entity));
     }
 
@@ -324,11 +324,7 @@ impl<'a> Planner<'a> {
     }
 
     fn entry(&mut self, entity: &str) -> &mut (Vec<Entry>, Vec<u8>) {
-        if !self.segments.contains_key(entity) {
-            self.segments.insert(entity.to_owned(), (Vec::new(), Vec::new()));
-        }
-        // Present since the line above.
-        self.segments.entry(entity.to_owned()).or_default()
+        self.segments.entry(entity)
     }
 
     pub(super) fn push_event(&mut self, event: Event) {
@@ -345,18 +341,9 @@ impl<'a> Planner<'a> {
             return Plan::Needs(Need::Decisions(self.undecided));
         }
         for (entity, (entries, body)) in self.segments {
-            self.out.commit.segments.push(SegmentWrite { entity, entries, body: SegmentBody::New(Rc::from(body)) });
+            self.out.commit.segments.push(SegmentWrite { entity: entity.into_string(), entries, body: SegmentBody::New(Rc::from(body)) });
         }
         Plan::Ready(self.out)
-    }
-}
-
-/// Counts one more of an entity type.
-pub(super) fn count(counts: &mut BTreeMap<String, u64>, entity: &str) {
-    if let Some(n) = counts.get_mut(entity) {
-        *n = n.saturating_add(1);
-    } else {
-        counts.insert(entity.to_owned(), 1);
     }
 }
 

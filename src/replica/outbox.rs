@@ -1,10 +1,11 @@
 //! The outbox: operations that the remote has not settled, in the order in which they were queued.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::entity::Key;
 use crate::operation::{Kind, Operation};
+use crate::small::Small;
 
 /// One operation's place and what this instance knows of its journey.
 #[derive(Debug, Clone)]
@@ -26,8 +27,8 @@ pub struct Queued {
 #[derive(Debug, Default)]
 pub struct Outbox {
     queue: BTreeMap<u64, Queued>,
-    places: BTreeMap<String, u64>,
-    by_entity: BTreeMap<String, BTreeMap<String, BTreeSet<u64>>>,
+    places: BTreeMap<Box<str>, u64>,
+    by_entity: Small<BTreeMap<Box<str>, Vec<u64>>>,
     next: u64,
     bytes: u64,
 }
@@ -76,7 +77,12 @@ impl Outbox {
 
     /// The operations of one entity, oldest first.
     pub fn chain(&self, key: &Key) -> impl DoubleEndedIterator<Item = &Queued> {
-        self.by_entity.get(&key.entity).and_then(|ids| ids.get(&key.id)).into_iter().flatten().filter_map(|place| self.queue.get(place))
+        self.by_entity
+            .get(&key.entity)
+            .and_then(|ids| ids.get(key.id.as_str()))
+            .into_iter()
+            .flatten()
+            .filter_map(|place| self.queue.get(place))
     }
 
     /// The last write of an entity: what a reader sees.
@@ -88,7 +94,7 @@ impl Outbox {
     /// Ids with pending operations, in order.
     pub fn ids<'a>(&'a self, entity: &str, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.by_entity.get(entity).into_iter().flat_map(move |ids| ids.range::<str, _>((from, Bound::Unbounded))).map(|(id, _)| id.as_str())
+        self.by_entity.get(entity).into_iter().flat_map(move |ids| ids.range::<str, _>((from, Bound::Unbounded))).map(|(id, _)| id.as_ref())
     }
 
     /// Adds an operation: at the place of the first that it replaces, or at the end.
@@ -107,8 +113,11 @@ impl Outbox {
             next
         });
         self.bytes = self.bytes.saturating_add(op.bytes());
-        self.places.insert(op.op_id.clone(), place);
-        self.by_entity.entry(op.entity.clone()).or_default().entry(op.id.clone()).or_default().insert(place);
+        self.places.insert(op.op_id.as_str().into(), place);
+        let places = self.by_entity.entry(&op.entity).entry(op.id.as_str().into()).or_default();
+        if let Err(at) = places.binary_search(&place) {
+            places.insert(at, place);
+        }
         self.queue.insert(place, Queued { op, in_flight: false, maybe_sent, blocked_by, not_before: 0 });
     }
 
@@ -122,10 +131,10 @@ impl Outbox {
         let queued = self.queue.remove(&place)?;
         self.bytes = self.bytes.saturating_sub(queued.op.bytes());
         if let Some(ids) = self.by_entity.get_mut(&queued.op.entity) {
-            if let Some(places) = ids.get_mut(&queued.op.id) {
-                places.remove(&place);
+            if let Some(places) = ids.get_mut(queued.op.id.as_str()) {
+                places.retain(|at| *at != place);
                 if places.is_empty() {
-                    ids.remove(&queued.op.id);
+                    ids.remove(queued.op.id.as_str());
                 }
             }
             if ids.is_empty() {
@@ -187,7 +196,8 @@ impl Outbox {
 
     /// Blocks or frees every operation of an entity.
     pub fn block(&mut self, key: &Key, by: Option<&str>) {
-        let places: Vec<u64> = self.by_entity.get(&key.entity).and_then(|ids| ids.get(&key.id)).into_iter().flatten().copied().collect();
+        let places: Vec<u64> =
+            self.by_entity.get(&key.entity).and_then(|ids| ids.get(key.id.as_str())).into_iter().flatten().copied().collect();
         for place in places {
             if let Some(queued) = self.queue.get_mut(&place) {
                 queued.blocked_by = by.map(str::to_owned);

@@ -2,7 +2,7 @@
 //! when first needed and go again, least recently used first, when the memory budget is exceeded.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use twox_hash::XxHash3_64;
@@ -43,7 +43,7 @@ pub struct Segments {
     budget: u64,
     resident: u64,
     clock: Cell<u64>,
-    pinned: BTreeSet<BodyId>,
+    pinned: Vec<BodyId>,
 }
 
 impl Segments {

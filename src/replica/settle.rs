@@ -1,18 +1,17 @@
 //! Planning what a push's verdicts do: rows become synced, conflicts go to their resolver, refused
 //! operations become dead letters. An operation leaves the outbox here or nowhere.
 
-use std::collections::BTreeMap;
-
 use serde_json::value::RawValue;
 
 use crate::entity::Key;
 use crate::error::Result;
 use crate::operation::{Kind, Operation};
 use crate::protocol::{PushReply, Verdict};
-use crate::replica::incoming::{Arrival, Decisions, Incoming, Moment, Planner, count};
+use crate::replica::incoming::{Arrival, Decisions, Incoming, Moment, Planner};
 use crate::replica::record::Event;
 use crate::replica::state::DeadLetter;
 use crate::replica::{Plan, Replica};
+use crate::small::Small;
 
 /// A planned set of verdicts, and what it did.
 #[derive(Debug, Default)]
@@ -20,9 +19,9 @@ pub struct Settled {
     /// The commit, and the conflicts met.
     pub incoming: Incoming,
     /// Operations that the remote has, by entity type.
-    pub pushed: BTreeMap<String, u64>,
+    pub pushed: Small<u64>,
     /// Operations that it refused, by entity type.
-    pub failed: BTreeMap<String, u64>,
+    pub failed: Small<u64>,
     /// The refusals.
     pub letters: Vec<DeadLetter>,
     /// Operations to leave alone for that many milliseconds, where the remote said for how long.
@@ -49,7 +48,7 @@ impl Replica {
             match verdict.verdict()? {
                 Verdict::Applied { version, row, .. } => {
                     self.settle_applied(&mut planner, op, version, row, soft(&op.entity));
-                    count(&mut settled.pushed, &op.entity);
+                    settled.pushed.count(&op.entity);
                 }
                 Verdict::Conflict { version, row } => {
                     if self.outbox.get(&op.op_id).is_some() {
@@ -60,7 +59,7 @@ impl Replica {
                 Verdict::Rejected { code, message, row } => {
                     let letters = self.bury(op, code, message, moment.now);
                     for letter in &letters {
-                        count(&mut settled.failed, &letter.op.entity);
+                        settled.failed.count(&letter.op.entity);
                     }
                     if let (Some(row), Some(version)) = (row, verdict.version) {
                         let arrival = Arrival { entity: &op.entity, id: &op.id, version, body: Some(row.get()) };

@@ -1,20 +1,19 @@
 //! Pull: pages until the remote has no more, the next one fetched while the last is committed.
 
-use std::collections::BTreeSet;
-
 use futures_util::future::{LocalBoxFuture, join};
 
+use crate::database::Draft;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::protocol::{PullPage, PullRequest, parse_page};
 use crate::remote::{Pulled, Remote};
-use crate::replica::Plan;
 use crate::replica::incoming::{Decisions, Incoming, PageRules};
 use crate::replica::record::Event;
+use crate::replica::{Plan, Replica};
+use crate::small::Small;
 use crate::status::Phase;
-use crate::store::Store;
+use crate::store::{Durability, Store};
 use crate::sync::Cycle;
-use crate::sync::resolve::undecided;
 
 /// A cycle starts a pull afresh this often at most: for a lost cursor, a new epoch, a drift.
 const MAX_RESTARTS: u32 = 3;
@@ -52,7 +51,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Ended::Reached => return Ok(()),
                 Ended::Afresh => {
                     fresh = true;
-                    self.note(vec![Event::ResetCursor { scope: scope.clone() }]).await?;
+                    self.db.record(Durability::Relaxed, &|_| vec![Event::ResetCursor { scope: scope.clone() }]).await?;
                 }
                 Ended::Overtaken => fresh = false,
             }
@@ -95,7 +94,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         self.show(Phase::Pulling, from);
         let known_epoch = self.db.with(|replica| replica.facts().epoch.clone());
         let began_afresh = cursor.is_none();
-        let mut seen = BTreeSet::new();
+        let mut seen = Small::default();
         let mut pulled = 0_u64;
         let mut next = self.fetch(cursor.clone(), entities).await?;
         loop {
@@ -110,7 +109,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 // The server was restored: versions and cursors of before mean nothing now.
                 return Ok(Ended::Afresh);
             }
-            if page.more && !seen.insert(page.cursor.to_string()) {
+            if page.more && seen.insert(&page.cursor, ()).is_some() {
                 return Err(Error::new(
                     Code::Protocol,
                     "The remote says that there is more, but repeats a cursor; each page must move on.",
@@ -134,7 +133,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     /// Commits one page; none where the cursor is not where the page was pulled from any more.
     async fn apply_page(&self, page: &PullPage<'_>, scope: &str, entities: &[String], cursor: Option<&str>) -> Result<Option<Incoming>> {
-        let mut decisions = Decisions::new();
+        let mut decisions = Decisions::default();
         let moment = self.db.moment();
         let soft = self.soft();
         let known = |entity: &str| entities.iter().any(|name| name == entity);
@@ -147,31 +146,32 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 known: &known,
                 soft: &soft,
             };
-            let committed = self
-                .db
-                .commit(self.config.pulled, |replica| {
-                    if cursor.is_some() && replica.cursor(scope).and_then(|state| state.cursor.as_deref()) != cursor {
-                        return Ok(Plan::Ready(None));
-                    }
-                    Ok(match replica.plan_page(page, &rules, &decisions, &moment) {
-                        Plan::Ready(incoming) => Plan::Ready(Some(incoming)),
-                        Plan::Needs(need) => Plan::Needs(need),
-                    })
-                })
-                .await?;
-            match undecided(committed) {
-                Ok(incoming) => return Ok(incoming),
-                Err(conflicts) => self.ask(conflicts, &mut decisions).await?,
+            let mut taken = None;
+            let mut plan = |replica: &Replica| {
+                taken = None;
+                if cursor.is_some() && replica.cursor(scope).and_then(|state| state.cursor.as_deref()) != cursor {
+                    return Ok(Plan::Ready(Draft::default()));
+                }
+                Ok(replica.plan_page(page, &rules, &decisions, &moment).into_draft(|mut incoming| {
+                    let commit = std::mem::take(&mut incoming.commit);
+                    taken = Some(incoming);
+                    commit.into()
+                }))
+            };
+            let conflicts = self.db.commit(self.config.pulled, &mut plan).await?;
+            if conflicts.is_empty() {
+                return Ok(taken);
             }
+            self.ask(conflicts, &mut decisions).await?;
         }
     }
 
     fn count_page(&self, incoming: &Incoming) {
         self.count_conflicts(&incoming.resolved);
         let mut tally = self.tally.borrow_mut();
-        for (entity, rows) in &incoming.pulled {
+        for (entity, rows) in incoming.pulled.iter() {
             tally.pulled_count = tally.pulled_count.saturating_add(*rows);
-            let entity = tally.entities.entry(entity.clone()).or_default();
+            let entity = tally.entities.entry(entity);
             entity.pulled = entity.pulled.saturating_add(*rows);
         }
     }

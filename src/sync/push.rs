@@ -2,7 +2,6 @@
 //! resolver, and the winner is pushed again in the same cycle.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
@@ -12,17 +11,18 @@ use crate::host::Host;
 use crate::operation::{Kind, Operation};
 use crate::protocol::{PushReply, PushRequest, PushedOperation, parse_push_reply};
 use crate::remote::{Pushed, Remote};
+use crate::replica::Replica;
 use crate::replica::incoming::Decisions;
 use crate::replica::record::Event;
 use crate::replica::settle::Settled;
 use crate::replica::state::DeadLetter;
+use crate::small::Small;
 use crate::status::Phase;
 use crate::store::{Durability, Store};
 use crate::sync::Cycle;
-use crate::sync::resolve::undecided;
 
 /// How often one entity may clash in one cycle before its winner waits for the next.
-const MAX_CLASHES: u32 = 5;
+const MAX_CLASHES: u64 = 5;
 /// How long an operation rests that the remote wants again "later", in milliseconds.
 const DEFAULT_REST_MS: u64 = 1000;
 
@@ -30,8 +30,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Pushes what waits; progress moves from `from` to `to`.
     pub(crate) async fn push(&self, from: f64, to: f64) -> Result<()> {
         let mut limit = self.settings.batch_size;
-        let mut resting: BTreeSet<String> = BTreeSet::new();
-        let mut clashes: BTreeMap<Key, u32> = BTreeMap::new();
+        let mut resting: Small<()> = Small::default();
+        let mut clashes: Small<u64> = Small::default();
         let mut pushed = 0_u64;
         loop {
             let batch = self.next_batch(limit, &resting, &clashes);
@@ -59,8 +59,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             self.learn(reply.server_time.as_deref(), reply.epoch.as_deref(), self.host.now_ms());
             let settled = self.settle(&batch, &reply).await?;
             for (conflict, _) in &settled.incoming.resolved {
-                let clash = clashes.entry(Key::new(&conflict.entity, &conflict.entity_id)).or_default();
-                *clash = clash.saturating_add(1);
+                clashes.count(&clash_name(&conflict.entity, &conflict.entity_id));
             }
             self.postpone(&settled, &mut resting);
             self.count_push(&settled);
@@ -72,22 +71,21 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     /// The next operations in outbox order: the first of each entity, unless it has to wait.
-    fn next_batch(&self, limit: usize, resting: &BTreeSet<String>, clashes: &BTreeMap<Key, u32>) -> Vec<Operation> {
+    fn next_batch(&self, limit: usize, resting: &Small<()>, clashes: &Small<u64>) -> Vec<Operation> {
         let now = self.host.now_ms();
         self.db.with(|replica| {
-            let mut taken: BTreeSet<(&str, &str)> = BTreeSet::new();
             let mut batch = Vec::new();
             for queued in replica.outbox().iter() {
                 if batch.len() >= limit {
                     break;
                 }
                 let op = &queued.op;
-                let first = taken.insert((&op.entity, &op.id));
+                let first = replica.outbox().chain(&Key::new(&op.entity, &op.id)).next().is_some_and(|first| first.op.op_id == op.op_id);
                 let waits = queued.blocked_by.is_some()
                     || queued.not_before > now
                     || resting.contains(&op.op_id)
                     || (op.kind == Kind::Delete && !self.settings.include_deletes)
-                    || clashes.get(&Key::new(&op.entity, &op.id)).is_some_and(|times| *times >= MAX_CLASHES);
+                    || (!clashes.is_empty() && clashes.get(&clash_name(&op.entity, &op.id)).is_some_and(|times| *times >= MAX_CLASHES));
                 if first && !waits {
                     batch.push(op.clone());
                 }
@@ -124,40 +122,49 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     async fn settle(&self, batch: &[Operation], reply: &PushReply<'_>) -> Result<Settled> {
-        let mut decisions = Decisions::new();
+        let mut decisions = Decisions::default();
         let moment = self.db.moment();
         let soft = self.soft();
         loop {
-            let committed =
-                self.db.commit(self.config.local, |replica| replica.plan_settle(batch, reply, &soft, &decisions, &moment)).await?;
-            match undecided(committed) {
-                Ok(settled) => return Ok(settled),
-                Err(conflicts) => self.ask(conflicts, &mut decisions).await?,
+            let mut done = Settled::default();
+            let mut plan = |replica: &Replica| {
+                Ok(replica.plan_settle(batch, reply, &soft, &decisions, &moment)?.into_draft(|mut settled| {
+                    let commit = std::mem::take(&mut settled.incoming.commit);
+                    done = settled;
+                    commit.into()
+                }))
+            };
+            let conflicts = self.db.commit(self.config.local, &mut plan).await?;
+            if conflicts.is_empty() {
+                return Ok(done);
             }
+            self.ask(conflicts, &mut decisions).await?;
         }
     }
 
-    fn postpone(&self, settled: &Settled, resting: &mut BTreeSet<String>) {
+    fn postpone(&self, settled: &Settled, resting: &mut Small<()>) {
         let now = self.host.now_ms();
         self.db.with_mut(|replica| {
             for (op_id, after) in &settled.retry {
                 replica.outbox_mut().postpone(op_id, now.saturating_add(after.unwrap_or(DEFAULT_REST_MS)));
             }
         });
-        resting.extend(settled.retry.iter().map(|(op_id, _)| op_id.clone()));
+        for (op_id, _) in &settled.retry {
+            resting.insert(op_id, ());
+        }
     }
 
     fn count_push(&self, settled: &Settled) {
         self.count_conflicts(&settled.incoming.resolved);
         let mut tally = self.tally.borrow_mut();
-        for (entity, n) in &settled.pushed {
+        for (entity, n) in settled.pushed.iter() {
             tally.pushed_count = tally.pushed_count.saturating_add(*n);
-            let entity = tally.entities.entry(entity.clone()).or_default();
+            let entity = tally.entities.entry(entity);
             entity.pushed = entity.pushed.saturating_add(*n);
         }
-        for (entity, n) in &settled.failed {
+        for (entity, n) in settled.failed.iter() {
             tally.failed_count = tally.failed_count.saturating_add(*n);
-            let entity = tally.entities.entry(entity.clone()).or_default();
+            let entity = tally.entities.entry(entity);
             entity.failed = entity.failed.saturating_add(*n);
         }
         drop(tally);
@@ -183,12 +190,19 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 died_at: now,
             })
             .collect();
-        let settled =
-            Settled { failed: batch.iter().map(|op| (op.entity.clone(), 1)).collect(), letters: letters.clone(), ..Settled::default() };
-        self.db.record(Durability::Strict, |_| Some(Event::Bury { letters: letters.clone() })).await?;
+        let mut settled = Settled { letters: letters.clone(), ..Settled::default() };
+        for op in batch {
+            settled.failed.count(&op.entity);
+        }
+        self.db.record(Durability::Strict, &|_| vec![Event::Bury { letters: letters.clone() }]).await?;
         self.count_push(&settled);
         Ok(())
     }
+}
+
+/// One name for an entity among those that clashed; ids have no control characters.
+fn clash_name(entity: &str, id: &str) -> String {
+    [entity, "\0", id].concat()
 }
 
 /// What travels: the whole body, or a patch's changed fields.

@@ -1,18 +1,17 @@
 //! Who decides a conflict, and how the answer is checked.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 
 use crate::config::Config;
 use crate::conflict::{Builtin, Conflict, Resolution, decide};
-use crate::database::Committed;
 use crate::entity::parse_draft;
 use crate::error::Result;
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::replica::incoming::Decisions;
+use crate::small::Small;
 use crate::store::Store;
 use crate::sync::Cycle;
 
@@ -39,14 +38,14 @@ pub struct Resolvers {
     /// For every type, in this call.
     pub call: Option<Choice>,
     /// By entity type: the app's own ones.
-    pub by_entity: BTreeMap<String, Rc<dyn Resolver>>,
+    pub by_entity: Small<Rc<dyn Resolver>>,
     /// For types that name none: the app's own.
     pub fallback: Option<Rc<dyn Resolver>>,
 }
 
 impl std::fmt::Debug for Resolvers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resolvers").field("by_entity", &self.by_entity.keys()).finish_non_exhaustive()
+        f.debug_struct("Resolvers").field("by_entity", &self.by_entity.len()).finish_non_exhaustive()
     }
 }
 
@@ -79,7 +78,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 self.warn(&error.on(&conflict.entity, Some(&conflict.entity_id)));
                 Resolution::Later
             });
-            decisions.insert(conflict.id, resolution);
+            decisions.insert(&conflict.id, resolution);
         }
         Ok(())
     }
@@ -103,16 +102,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             if *resolution != Resolution::Later {
                 tally.conflicts_resolved = tally.conflicts_resolved.saturating_add(1);
             }
-            let entity = tally.entities.entry(conflict.entity.clone()).or_default();
+            let entity = tally.entities.entry(&conflict.entity);
             entity.conflicts = entity.conflicts.saturating_add(1);
         }
-    }
-}
-
-/// Splits an outcome into what is done and what must be decided first.
-pub(crate) fn undecided<T>(committed: Committed<T>) -> std::result::Result<T, Vec<Conflict>> {
-    match committed {
-        Committed::Done(done) => Ok(done),
-        Committed::Undecided(conflicts) => Err(conflicts),
     }
 }
