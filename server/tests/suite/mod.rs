@@ -115,6 +115,7 @@ macro_rules! mount {
             a_row_deleted_while_a_snapshot_is_paged_is_told,
             an_idle_pull_repeats_its_cursor_and_says_that_it_ended,
             a_filter_by_entity_pages_without_loss,
+            a_filter_by_entity_loses_nothing_behind_a_large_row,
             a_scope_selects_and_tells_what_left_it,
             a_scope_that_matches_nothing_still_ends,
             the_last_page_has_the_digests_of_what_was_pulled,

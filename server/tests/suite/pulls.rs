@@ -125,6 +125,15 @@ pub async fn a_filter_by_entity_pages_without_loss<S: Store>(w: World<S>) {
     assert_eq!(first["remaining"], 2);
 }
 
+pub async fn a_filter_by_entity_loses_nothing_behind_a_large_row<S: Store>(mut w: World<S>) {
+    w.service.config.max_page_bytes = 2_000;
+    for (id, entity, bytes) in [("1", "task", 10), ("2", "note", 10), ("3", "task", 3_000), ("4", "note", 10), ("5", "task", 10)] {
+        w.push("ann", json!([op(id, entity, id, "create", None, json!({ "text": "x".repeat(bytes) }))])).await;
+    }
+    let (changes, _) = w.pull_all("ann", json!({ "entities": ["task", "note"] })).await;
+    assert_eq!(ids(&changes), ["1", "2", "3", "4", "5"]);
+}
+
 pub async fn a_scope_selects_and_tells_what_left_it<S: Store>(w: World<S>) {
     let item = |i: u64, list: &str| op(&format!("o{i}"), "task", &format!("{i}"), "create", None, json!({ "list": list, "n": i }));
     w.push("ann", json!([item(1, "home"), item(2, "work"), item(3, "home"), item(4, "work")])).await;

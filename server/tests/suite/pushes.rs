@@ -1,6 +1,6 @@
 //! Stories of pushing.
 
-use datum_server::rules::store::Store;
+use datum_server::rules::store::{Store, Transaction};
 use datum_sync::digest::Digest;
 use serde_json::{Value, json};
 
@@ -161,6 +161,10 @@ pub async fn what_stands_beside_the_data_is_not_stored_in_it<S: Store>(w: World<
         "data":{"id":"zzz","a":1,"userId":"ann","version":77,"a":2,"isDeleted":true,"b":{"id":1},"createdAt":"2026-01-01T00:00:00.000Z"}}]}"#;
     let (_, reply) = w.call("ann", "POST", "push", body).await;
     assert_eq!(reply["results"][0], json!({ "opId": "1", "status": "applied", "version": 1 }));
+    let mut tx = w.service.store.read().await.unwrap();
+    let stored = tx.data("ann", "task", "a").await.unwrap().unwrap();
+    assert_eq!(&*stored, r#"{"a":2,"b":{"id":1},"createdAt":"2026-01-01T00:00:00.000Z"}"#);
+    drop(tx);
     let page = w.pull("ann", json!({})).await;
     assert_eq!(page["changes"][0]["data"], json!({ "a": 2, "b": { "id": 1 }, "createdAt": "2026-01-01T00:00:00.000Z" }));
 }
