@@ -58,6 +58,8 @@ try {
 } catch (error) {
   console.error(`\nThe demo failed at: ${step}\n${error.stack}`);
   for (const line of errors) console.error(line);
+  // What the page told the person.
+  for (const line of await page.getByTestId("toast").allInnerTexts().catch(() => [])) console.error(`the page said: ${line.replace(/\s+/g, " ")}`);
   process.exitCode = 1;
 } finally {
   if (values.screenshot) await page.screenshot({ path: values.screenshot, fullPage: true }).catch((error) => console.error(`no screenshot: ${error}`));

@@ -94,7 +94,7 @@ async function makePage(root) {
   return page;
 }
 
-/** Tasks of about 320 bytes, as a task app has them. */
+/** Tasks of about 320 bytes each in a page, as a task app has them. */
 async function seed(remote) {
   const batch = 500;
   for (let first = 0; first < count; first += batch) {
@@ -102,7 +102,7 @@ async function seed(remote) {
       const number = first + offset;
       const id = `task-${String(number).padStart(6, "0")}`;
       const at = new Date(1_700_000_000_000 + number * 1_000).toISOString();
-      const title = `Task number ${number}: ${"call the supplier about the order ".repeat(2).trim()}`;
+      const title = `Task number ${number}: ${"call the supplier about the order ".repeat(3).trim()}`;
       const data = { id, userId: USER, createdAt: at, modifiedAt: at, version: 0, isDeleted: false, title, done: number % 3 === 0, priority: number % 5, tags: ["work", `list-${number % 20}`] };
       return { opId: `seed-${number}`, entity: "task", id, kind: "create", baseVersion: null, data };
     });
