@@ -210,7 +210,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Appends one commit at the head and applies it; false where another instance was first.
     async fn append(&self, commit: Commit, checkpoint: Option<Superseded>, durability: Durability) -> Result<bool> {
         let seq = self.replica.borrow().head().saturating_add(1);
-        let encoded = commit.encode(seq)?;
+        let encoded = commit.encode(seq);
         let bytes = encoded.record.len();
         let append = Append { seq, record: encoded.record, bodies: encoded.bodies, checkpoint };
         let mut counts = self.counts.get();

@@ -175,13 +175,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let message = "The remote does not accept a request of this size, even with one operation in it.";
         let letters: Vec<DeadLetter> = batch
             .iter()
-            .map(|op| DeadLetter {
-                op: op.clone(),
-                body: op.body.clone(),
-                code: "tooLarge".to_owned(),
-                message: message.to_owned(),
-                died_at: now,
-            })
+            .map(|op| DeadLetter { op: op.clone(), code: "tooLarge".to_owned(), message: message.to_owned(), died_at: now })
             .collect();
         let settled =
             Settled { failed: batch.iter().map(|op| (op.entity.clone(), 1)).collect(), letters: letters.clone(), ..Settled::default() };
