@@ -6,11 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 /// The stable name of a failure, as `DatumError.code` in TypeScript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// `Datum.initialize` has not finished.
     NotInitialized,
@@ -109,6 +108,12 @@ impl Code {
         }
     }
 
+    /// The code of this name, as [`Self::as_str`] gives it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        CODES.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// The code as JavaScript sees it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -143,6 +148,47 @@ impl Code {
             Self::Closed => "closed",
             Self::EngineDead => "engineDead",
         }
+    }
+}
+
+const CODES: [Code; 29] = [
+    Code::NotInitialized,
+    Code::NoUser,
+    Code::InvalidConfig,
+    Code::InvalidArgument,
+    Code::InvalidEntity,
+    Code::NotFound,
+    Code::AlreadyExists,
+    Code::Offline,
+    Code::Network,
+    Code::Timeout,
+    Code::Cancelled,
+    Code::Unauthorized,
+    Code::Forbidden,
+    Code::Rejected,
+    Code::ServerError,
+    Code::RateLimited,
+    Code::Protocol,
+    Code::ClientOutdated,
+    Code::UserMismatch,
+    Code::UnsyncedData,
+    Code::Conflict,
+    Code::StorageUnavailable,
+    Code::StorageFull,
+    Code::StorageLost,
+    Code::StorageBlocked,
+    Code::Corrupt,
+    Code::Migration,
+    Code::Closed,
+    Code::EngineDead,
+];
+
+// A code that is added must be added there too.
+const _: () = assert!(CODES.len() == Code::EngineDead as usize + 1);
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
