@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::error::{Code, Error, Result};
 
 /// What clashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
     /// Both sides edited.

@@ -177,7 +177,7 @@ impl<S: Store, H: Host> Database<S, H> {
     async fn append(&self, draft: Draft, durability: Durability) -> Result<bool> {
         let Draft { commit, superseded } = draft;
         let seq = self.replica.borrow().head().saturating_add(1);
-        let encoded = commit.encode(seq)?;
+        let encoded = commit.encode(seq);
         let bytes = encoded.record.len();
         let append = Append { seq, record: encoded.record, bodies: encoded.bodies, checkpoint: superseded };
         let mut counts = self.counts.get();

@@ -6,11 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 /// The stable name of a failure, as `DatumError.code` in TypeScript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// `Datum.initialize` has not finished.
     NotInitialized,
@@ -109,6 +108,12 @@ impl Code {
         }
     }
 
+    /// The code of this name, as [`Self::as_str`] gives it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        CODES.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// The code as JavaScript sees it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -143,6 +148,47 @@ impl Code {
             Self::Closed => "closed",
             Self::EngineDead => "engineDead",
         }
+    }
+}
+
+const CODES: [Code; 29] = [
+    Code::NotInitialized,
+    Code::NoUser,
+    Code::InvalidConfig,
+    Code::InvalidArgument,
+    Code::InvalidEntity,
+    Code::NotFound,
+    Code::AlreadyExists,
+    Code::Offline,
+    Code::Network,
+    Code::Timeout,
+    Code::Cancelled,
+    Code::Unauthorized,
+    Code::Forbidden,
+    Code::Rejected,
+    Code::ServerError,
+    Code::RateLimited,
+    Code::Protocol,
+    Code::ClientOutdated,
+    Code::UserMismatch,
+    Code::UnsyncedData,
+    Code::Conflict,
+    Code::StorageUnavailable,
+    Code::StorageFull,
+    Code::StorageLost,
+    Code::StorageBlocked,
+    Code::Corrupt,
+    Code::Migration,
+    Code::Closed,
+    Code::EngineDead,
+];
+
+// A code that is added must be added there too.
+const _: () = assert!(CODES.len() == Code::EngineDead as usize + 1);
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -299,7 +345,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// `DatumErrorJson` of the public surface: a failure that was stored or put in a status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorJson {
     /// The stable code.
@@ -311,15 +357,15 @@ pub struct ErrorJson {
     /// When it happened, ISO 8601 UTC.
     pub at: String,
     /// The entity type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub entity: Option<String>,
     /// The entity's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub entity_id: Option<String>,
     /// The HTTP status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// The wait that the remote asked for, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }

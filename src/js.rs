@@ -206,7 +206,10 @@ impl Datum {
     #[wasm_bindgen(js_name = getLastSyncResult)]
     pub fn get_last_sync_result(&self, user_id: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { nullable(inner.engine.last_result(&user?).await?.as_ref()) })
+        promise(async move {
+            let text = inner.engine.last_result(&user?).await?;
+            text.map_or(Ok(JsValue::NULL), |text| convert::decode(&text))
+        })
     }
 
     /// The operations that wait.

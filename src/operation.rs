@@ -19,8 +19,7 @@ pub enum Kind {
 }
 
 /// What the outbox keeps of one write.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// Unique for ever; the server answers a second sending from memory.
     pub op_id: String,
@@ -32,23 +31,18 @@ pub struct Operation {
     pub kind: Kind,
     /// The server's version that it was made against; none where the server has no such entity.
     pub base_version: Option<u64>,
-    /// The whole body after the write; none for a delete. The log keeps it outside the JSON.
-    #[serde(skip)]
+    /// The whole body after the write; none for a delete.
     pub body: Option<Rc<str>>,
     /// The fields that a patch changed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
     /// When it was queued, in milliseconds since 1970.
     pub queued_at: u64,
     /// How often it was sent without an answer that settled it.
-    #[serde(default)]
     pub attempts: u32,
     /// For a delete: the body stays readable under `includeDeleted`.
-    #[serde(default)]
     pub soft: bool,
     /// Operations that this one carries the effect of: an answer to one of them, still on its way
     /// in another tab, settles the base of this one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub supersedes: Vec<String>,
 }
 
@@ -84,7 +78,7 @@ pub const fn coalesce(first: Kind, second: Kind) -> Coalesced {
 }
 
 /// `PendingOperation` of the public surface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingOperation {
     /// The operation's id.
@@ -104,12 +98,12 @@ pub struct PendingOperation {
     /// The bytes that it would send.
     pub bytes: u64,
     /// The conflict or operation that it waits for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<String>,
 }
 
 /// Where a pending operation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PendingState {
     /// Waiting for the next push.

@@ -13,6 +13,7 @@ use crate::small::Small;
 use crate::store::{BodyId, Seq};
 
 pub mod checkpoint;
+pub mod codec;
 pub mod fold;
 pub mod incoming;
 pub mod keydir;

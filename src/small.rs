@@ -116,10 +116,3 @@ impl<V: Serialize> Serialize for Small<V> {
         serializer.collect_map(self.iter())
     }
 }
-
-impl<'de, V: serde::Deserialize<'de>> serde::Deserialize<'de> for Small<V> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let map = std::collections::BTreeMap::<String, V>::deserialize(deserializer)?;
-        Ok(Self(map.into_iter().map(|(key, value)| (key.into_boxed_str(), value)).collect()))
-    }
-}

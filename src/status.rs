@@ -1,6 +1,6 @@
 //! What a user interface sees: the status of one user's sync, and what a cycle did.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::ErrorJson;
 use crate::small::Small;
@@ -8,7 +8,7 @@ use crate::small::Small;
 pub mod feed;
 
 /// `SyncState` of the public surface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// No cycle has run yet since the instance opened.
@@ -27,7 +27,7 @@ pub enum State {
 }
 
 /// What a running cycle is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
     /// Sending operations.
@@ -39,7 +39,7 @@ pub enum Phase {
 }
 
 /// How well sync does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HealthState {
     /// All is synced.
@@ -60,7 +60,7 @@ pub enum HealthState {
 }
 
 /// How the storage does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LocalHealth {
     /// Durable.
@@ -73,7 +73,7 @@ pub enum LocalHealth {
 }
 
 /// How the remote does, as far as the last contact tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RemoteHealth {
     /// It answered.
@@ -88,7 +88,7 @@ pub enum RemoteHealth {
 }
 
 /// `Health` of the public surface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// In one word.
@@ -100,8 +100,8 @@ pub struct Health {
 }
 
 /// `SyncStatus` of the public surface: one immutable snapshot.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SyncStatus {
     /// Whose.
     pub user_id: String,
@@ -151,7 +151,7 @@ impl SyncStatus {
 }
 
 /// Why a cycle did not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SkipReason {
     /// The browser says that there is no network.
@@ -167,8 +167,8 @@ pub enum SkipReason {
 }
 
 /// What a cycle did with one entity type.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EntityResult {
     /// Operations pushed.
     pub pushed: u64,
@@ -181,8 +181,8 @@ pub struct EntityResult {
 }
 
 /// `SyncResult` of the public surface: what a cycle did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SyncResult {
     /// Whose.
     pub user_id: String,

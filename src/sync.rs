@@ -276,13 +276,18 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             }
             Err(_) if cancelled => {}
             Err(error) => {
-                facts.error = Some(error.to_json(crate::time::format(now)));
+                facts.error = Some(error.message().into());
                 facts.failures = facts.failures.saturating_add(1);
             }
         }
         result.total_bytes_pushed = facts.bytes_pushed;
         result.total_bytes_pulled = facts.bytes_pulled;
-        facts.last_result = Some(result.clone());
+        facts.last_state = match (result.is_success, cancelled) {
+            (true, _) => State::Completed,
+            (false, true) => State::Cancelled,
+            (false, false) => State::Failed,
+        };
+        facts.last_result = serde_json::to_string(result).ok().map(Rc::from);
         facts
     }
 

@@ -218,15 +218,10 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         }
         for user in users {
             user.paused.set(false);
-            let ran = user.db.with(|replica| replica.facts().last_result.clone());
+            let ran = user.db.with(|replica| replica.facts().last_state);
             user.hub.update(|status| {
                 if status.status == State::Paused {
-                    status.status = match ran {
-                        Some(result) if result.is_success => State::Completed,
-                        Some(result) if result.was_cancelled => State::Cancelled,
-                        Some(_) => State::Failed,
-                        None => State::Idle,
-                    };
+                    status.status = ran;
                 }
             });
             user.refresh_status(&self.host, self.backing.is_durable());

@@ -1,6 +1,8 @@
 //! What is known of a user's sync: metadata on both sides, pending operations, the last result, and
 //! what the storage holds.
 
+use std::rc::Rc;
+
 use serde::Serialize;
 
 use crate::datum::{Backing, Engine};
@@ -12,7 +14,7 @@ use crate::protocol::{MetadataReply, from_reply};
 use crate::remote::Remote;
 use crate::replica::record::Event;
 use crate::replica::state::Facts;
-use crate::status::{State, SyncResult};
+use crate::status::State;
 use crate::store::Durability;
 use crate::sync::Stop;
 use crate::sync::tell::local_metadata;
@@ -160,11 +162,12 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         Ok(user.db.with(|replica| replica.outbox().len() as u64))
     }
 
-    /// What the last cycle did; none before the first. Kept over reloads.
+    /// What the last cycle did, as the JSON text of a `SyncResult`; none before the first. Kept over
+    /// reloads.
     ///
     /// # Errors
     /// What the storage says.
-    pub async fn last_result(&self, user_id: &str) -> Result<Option<SyncResult>> {
+    pub async fn last_result(&self, user_id: &str) -> Result<Option<Rc<str>>> {
         let user = self.user(user_id).await?;
         Ok(user.db.with(|replica| replica.facts().last_result.clone()))
     }

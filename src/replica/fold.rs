@@ -112,7 +112,7 @@ impl Replica {
 
     fn fold_event(&mut self, seq: Seq, event: Event, origin: Origin) {
         match event {
-            Event::Queue { op, replaces, .. } => self.outbox.queue(op, &replaces, origin == Origin::Log),
+            Event::Queue { op, replaces } => self.outbox.queue(op, &replaces, origin == Origin::Log),
             Event::Dequeue { ops } => {
                 for op in &ops {
                     self.outbox.remove(op);
@@ -143,9 +143,8 @@ impl Replica {
                 }
             }
             Event::Bury { letters } => {
-                for mut letter in letters {
+                for letter in letters {
                     self.outbox.remove(&letter.op.op_id);
-                    letter.op.body.clone_from(&letter.body);
                     let id = letter.op.op_id.clone();
                     self.dead_letters.insert(&id, letter);
                 }

@@ -1,27 +1,36 @@
 //! A commit, and its bytes in the log.
 //!
 //! ```text
-//! "DS" version:u8 0 checksum:u64          over everything after it
-//! varint length, JSON: [Event]            what happened, without bodies
-//! varint length, bytes                    the operations' bodies, in the order of the events
-//! varint count, segments                  directory, then the body where it is short
+//! "DS" version:u8 0 checksum:u64    XXH3 over everything after it, the lowest byte first
+//! list of events                    tag:u8, then the fields in the order of their declaration
+//! list of segments                  entity type, body, list of rows
+//!
+//! body    0, number of bytes, bytes           short: it lies here
+//!         1, number of bytes, checksum:u64    long: it lies in the store, under the commit's key
+//!         2, key                              an older segment
+//! row     id, version, flags:u8, length, and where that is not 0 the distance from the end of the
+//!         row before; flags are 1 deleted, 2 held, 4 the body stays as it is
 //! ```
+//!
+//! Numbers, texts, lists and what may be missing are written as `codec` says. A reader takes all
+//! of a record or nothing: an unknown tag or a byte too many is damage.
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Code, Error, Result};
 use crate::operation::Operation;
+use crate::replica::codec::{Input, Output};
 use crate::replica::segment::{INLINE_BYTES, checksum};
 use crate::replica::state::{CursorState, DeadLetter, Facts, Parked};
 use crate::store::{BODIES_PER_RECORD, BodyId, Seq};
+
+mod events;
 
 const MAGIC: [u8; 4] = [b'D', b'S', 1, 0];
 const HEADER: usize = 12;
 
 /// All that happened at once.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Commit {
     /// Rows, by entity type; applied before the events.
     pub segments: Vec<SegmentWrite>,
@@ -30,18 +39,13 @@ pub struct Commit {
 }
 
 /// One thing that happened.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "e")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// An operation joins the outbox, in the place of the first one that it replaces.
     Queue {
-        /// The operation; its body lies outside the JSON.
+        /// The operation.
         op: Operation,
-        /// Bytes of its body.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        len: Option<u32>,
         /// Operations whose effect it carries.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         replaces: Vec<String>,
     },
     /// Operations leave the outbox: cancelled out, or given up for the remote's row.
@@ -50,18 +54,15 @@ pub enum Event {
         ops: Vec<String>,
     },
     /// The remote has an operation's effect.
-    #[serde(rename_all = "camelCase")]
     Applied {
         /// The operation.
         op_id: String,
         /// The row's version now.
         version: u64,
         /// The row came with the verdict and stands in a segment of this commit.
-        #[serde(default, skip_serializing_if = "is_false")]
         with_row: bool,
     },
     /// An operation is now made against another version of the row.
-    #[serde(rename_all = "camelCase")]
     Rebase {
         /// The operation.
         op_id: String,
@@ -85,7 +86,6 @@ pub enum Event {
         /// Rows last confirmed at or before this record go.
         before: Seq,
         /// Only these entity types; none for all.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         entities: Option<Vec<String>>,
     },
     /// The next pull starts afresh: rows were lost to damage, or the digests have drifted.
@@ -132,8 +132,7 @@ pub enum Event {
 }
 
 /// Stored bytes that could not be read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Damage {
     /// Records and segments that were set aside.
     pub quarantined: u64,
@@ -150,7 +149,7 @@ impl Damage {
 }
 
 /// A segment that a checkpoint keeps where it is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptSegment {
     /// Its key.
     pub id: BodyId,
@@ -161,7 +160,7 @@ pub struct KeptSegment {
 }
 
 /// The rows of one entity type in one commit.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SegmentWrite {
     /// The entity type.
     pub entity: String,
@@ -172,7 +171,7 @@ pub struct SegmentWrite {
 }
 
 /// The body of a segment in a commit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SegmentBody {
     /// New bytes.
     New(Rc<[u8]>),
@@ -236,73 +235,46 @@ impl Commit {
 
     /// Takes an operation into the commit.
     pub fn queue(&mut self, op: Operation, replaces: Vec<String>) {
-        let len = op.body.as_ref().map(|body| u32::try_from(body.len()).unwrap_or(u32::MAX));
-        self.events.push(Event::Queue { op, len, replaces });
+        self.events.push(Event::Queue { op, replaces });
     }
 
     /// The bytes.
-    ///
-    /// # Errors
-    /// [`Code::Corrupt`] where the events cannot be written as JSON, which no value of theirs allows.
-    pub fn encode(&self, seq: Seq) -> Result<Encoded> {
-        let json = serde_json::to_vec(&self.events)
-            .map_err(|cause| Error::new(Code::Corrupt, "A commit could not be written.").caused_by(cause))?;
-        let mut out = Vec::with_capacity(json.len().saturating_add(256));
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[0; 8]);
-        put_bytes(&mut out, &json);
-        let bodies = self.events.iter().filter_map(|event| match event {
-            Event::Queue { op, .. } => op.body.as_deref(),
-            _ => None,
-        });
-        let total = bodies.clone().fold(0_usize, |sum, body| sum.saturating_add(body.len()));
-        put_varint(&mut out, total as u64);
-        for body in bodies {
-            out.extend_from_slice(body.as_bytes());
+    #[must_use]
+    pub fn encode(&self, seq: Seq) -> Encoded {
+        let mut out = Output::default();
+        out.raw(&MAGIC);
+        out.raw(&[0; 8]);
+        out.number(self.events.len() as u64);
+        for event in &self.events {
+            events::put(&mut out, event);
         }
-        let mut external = Vec::new();
-        put_varint(&mut out, self.segments.len() as u64);
+        let mut bodies = Vec::new();
+        out.number(self.segments.len() as u64);
         for (index, segment) in self.segments.iter().enumerate() {
-            put_bytes(&mut out, segment.entity.as_bytes());
+            out.text(&segment.entity);
             match &segment.body {
                 SegmentBody::New(bytes) if bytes.len() > INLINE_BYTES => {
-                    out.push(1);
-                    put_varint(&mut out, bytes.len() as u64);
-                    out.extend_from_slice(&checksum(bytes).to_le_bytes());
-                    external.push((body_id(seq, index), Rc::clone(bytes)));
+                    put_stored(&mut out, bytes.len() as u64, checksum(bytes));
+                    bodies.push((body_id(seq, index), Rc::clone(bytes)));
                 }
                 SegmentBody::New(bytes) => {
-                    out.push(0);
-                    put_bytes(&mut out, bytes);
+                    out.byte(0);
+                    out.bytes(bytes);
                 }
-                SegmentBody::Stored { len, hash } => {
-                    out.push(1);
-                    put_varint(&mut out, u64::from(*len));
-                    out.extend_from_slice(&hash.to_le_bytes());
-                }
+                SegmentBody::Stored { len, hash } => put_stored(&mut out, u64::from(*len), *hash),
                 SegmentBody::Kept(id) => {
-                    out.push(2);
-                    put_varint(&mut out, *id);
+                    out.byte(2);
+                    out.number(*id);
                 }
             }
-            put_varint(&mut out, segment.entries.len() as u64);
-            let mut end = 0_u32;
-            for entry in &segment.entries {
-                put_bytes(&mut out, entry.id.as_bytes());
-                put_varint(&mut out, entry.version);
-                out.push(u8::from(entry.deleted) | (u8::from(entry.held) << 1) | (u8::from(entry.retain) << 2));
-                put_varint(&mut out, u64::from(entry.len));
-                if entry.len > 0 {
-                    put_varint(&mut out, u64::from(entry.offset.wrapping_sub(end)));
-                    end = entry.offset.wrapping_add(entry.len);
-                }
-            }
+            put_entries(&mut out, &segment.entries);
         }
-        let sum = checksum(out.get(HEADER..).unwrap_or_default()).to_le_bytes();
-        if let Some(place) = out.get_mut(4..HEADER) {
+        let mut record = out.0;
+        let sum = checksum(record.get(HEADER..).unwrap_or_default()).to_le_bytes();
+        if let Some(place) = record.get_mut(MAGIC.len()..HEADER) {
             place.copy_from_slice(&sum);
         }
-        Ok(Encoded { record: Rc::from(out), bodies: external })
+        Encoded { record: Rc::from(record), bodies }
     }
 
     /// Reads a record.
@@ -314,97 +286,65 @@ impl Commit {
     }
 }
 
+fn put_stored(out: &mut Output, len: u64, hash: u64) {
+    out.byte(1);
+    out.number(len);
+    out.raw(&hash.to_le_bytes());
+}
+
+fn put_entries(out: &mut Output, entries: &[Entry]) {
+    out.number(entries.len() as u64);
+    let mut end = 0_u32;
+    for entry in entries {
+        out.text(&entry.id);
+        out.number(entry.version);
+        out.byte(u8::from(entry.deleted) | (u8::from(entry.held) << 1) | (u8::from(entry.retain) << 2));
+        out.number(u64::from(entry.len));
+        if entry.len > 0 {
+            out.number(u64::from(entry.offset.wrapping_sub(end)));
+            end = entry.offset.wrapping_add(entry.len);
+        }
+    }
+}
+
 fn decode(record: &[u8]) -> Option<Commit> {
     let (header, payload) = record.split_at_checked(HEADER)?;
-    if header.get(..4)? != MAGIC || header.get(4..)? != checksum(payload).to_le_bytes() {
+    let (magic, sum) = header.split_at_checked(MAGIC.len())?;
+    if magic != MAGIC || sum != checksum(payload).to_le_bytes() {
         return None;
     }
     let mut input = Input(payload);
-    let mut events: Vec<Event> = serde_json::from_slice(input.bytes()?).ok()?;
-    let mut bodies = Input(input.bytes()?);
-    for event in &mut events {
-        if let Event::Queue { op, len: Some(len), .. } = event {
-            op.body = Some(Rc::from(std::str::from_utf8(bodies.take(*len as usize)?).ok()?));
-        }
+    let mut commit = Commit::default();
+    for _ in 0..input.number()? {
+        commit.events.push(events::get(&mut input)?);
     }
-    let count = input.varint()?;
-    let mut segments = Vec::new();
-    for _ in 0..count {
-        let entity = input.text()?.to_owned();
-        let body = match input.take(1)? {
-            [0] => SegmentBody::New(Rc::from(input.bytes()?)),
-            [1] => {
-                let len = u32::try_from(input.varint()?).ok()?;
-                SegmentBody::Stored { len, hash: u64::from_le_bytes(input.take(8)?.try_into().ok()?) }
-            }
-            [2] => SegmentBody::Kept(input.varint()?),
+    for _ in 0..input.number()? {
+        let entity = input.text()?;
+        let body = match input.byte()? {
+            0 => SegmentBody::New(Rc::from(input.bytes()?)),
+            1 => SegmentBody::Stored { len: input.small()?, hash: u64::from_le_bytes(input.raw(8)?.try_into().ok()?) },
+            2 => SegmentBody::Kept(input.number()?),
             _ => return None,
         };
-        let rows = input.varint()?;
-        let mut entries = Vec::with_capacity(usize::try_from(rows).ok()?.min(input.0.len()));
-        let mut end = 0_u32;
-        for _ in 0..rows {
-            let id = input.text()?.to_owned();
-            let version = input.varint()?;
-            let flags = *input.take(1)?.first()?;
-            let len = u32::try_from(input.varint()?).ok()?;
-            let mut offset = 0;
-            if len > 0 {
-                offset = end.wrapping_add(u32::try_from(input.varint()?).ok()?);
-                end = offset.wrapping_add(len);
-            }
-            entries.push(Entry { id, version, deleted: flags & 1 != 0, held: flags & 2 != 0, retain: flags & 4 != 0, offset, len });
+        commit.segments.push(SegmentWrite { entity, entries: get_entries(&mut input)?, body });
+    }
+    input.0.is_empty().then_some(commit)
+}
+
+fn get_entries(input: &mut Input<'_>) -> Option<Vec<Entry>> {
+    let mut entries = Vec::new();
+    let mut end = 0_u32;
+    for _ in 0..input.number()? {
+        let (id, version, flags, len) = (input.text()?, input.number()?, input.byte()?, input.small()?);
+        if flags > 7 {
+            return None;
         }
-        segments.push(SegmentWrite { entity, entries, body });
-    }
-    input.0.is_empty().then_some(Commit { segments, events })
-}
-
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (head, tail) = self.0.split_at_checked(len)?;
-        self.0 = tail;
-        Some(head)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = *self.take(1)?.first()?;
-            value |= u64::from(byte & 0x7f).checked_shl(shift)?;
-            if byte < 0x80 {
-                return Some(value);
-            }
+        let mut offset = 0;
+        if len > 0 {
+            offset = end.wrapping_add(input.small()?);
+            end = offset.wrapping_add(len);
         }
-        None
+        entries.push(Entry { id, version, deleted: flags & 1 != 0, held: flags & 2 != 0, retain: flags & 4 != 0, offset, len });
     }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = usize::try_from(self.varint()?).ok()?;
-        self.take(len)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        std::str::from_utf8(self.bytes()?).ok()
-    }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // The shape that serde asks for.
-const fn is_false(value: &bool) -> bool {
-    !*value
+    Some(entries)
 }

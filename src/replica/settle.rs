@@ -114,7 +114,6 @@ impl Replica {
             .chain(&key)
             .map(|queued| DeadLetter {
                 op: queued.op.clone(),
-                body: queued.op.body.clone(),
                 code: if queued.op.op_id == op.op_id { code.to_owned() } else { "blocked".to_owned() },
                 message: message.to_owned(),
                 died_at: now,

@@ -2,16 +2,13 @@
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::conflict::Kind;
-use crate::error::ErrorJson;
 use crate::operation::Operation;
+use crate::status::State;
 use crate::store::Seq;
 
 /// Where the pull of one scope stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CursorState {
     /// The remote's own words; none before the first page.
     pub cursor: Option<String>,
@@ -24,8 +21,7 @@ pub struct CursorState {
 }
 
 /// What past cycles left behind, for metadata, status and the next cycle.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
     /// The last attempt, in milliseconds since 1970.
     pub last_sync: Option<u64>,
@@ -33,8 +29,8 @@ pub struct Facts {
     pub last_success: Option<u64>,
     /// How long the last cycle took.
     pub duration: Option<u64>,
-    /// Its error; cleared by the next success.
-    pub error: Option<ErrorJson>,
+    /// Its error's message; cleared by the next success.
+    pub error: Option<Rc<str>>,
     /// Failed attempts since the last success.
     pub failures: u64,
     /// The remote's epoch.
@@ -47,17 +43,16 @@ pub struct Facts {
     pub bytes_pulled: u64,
     /// When this device last told the remote of itself, and what (a hash of it).
     pub told: Option<(u64, u64)>,
-    /// The app's own fields.
-    pub custom: Option<serde_json::Map<String, serde_json::Value>>,
-    /// The last cycle's `SyncResult`.
-    pub last_result: Option<crate::status::SyncResult>,
-    /// `clearSyncMetadata` was called: metadata reads as if nothing had synced yet.
-    pub cleared: bool,
+    /// The app's own fields: the text of a JSON object.
+    pub custom: Option<Rc<str>>,
+    /// How the last cycle ended: completed, cancelled or failed; idle before the first.
+    pub last_state: State,
+    /// Its `SyncResult`, as JSON.
+    pub last_result: Option<Rc<str>>,
 }
 
 /// A conflict that waits for the app.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
     /// Its id.
     pub id: String,
@@ -78,13 +73,10 @@ pub struct Parked {
 }
 
 /// An operation that the remote will never accept, kept until the app has dealt with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The operation.
+    /// The operation, with its body.
     pub op: Operation,
-    /// Its body.
-    pub body: Option<Rc<str>>,
     /// The remote's stable word.
     pub code: String,
     /// The same for people.

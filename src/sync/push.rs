@@ -182,13 +182,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let message = "The remote does not accept a request of this size, even with one operation in it.";
         let letters: Vec<DeadLetter> = batch
             .iter()
-            .map(|op| DeadLetter {
-                op: op.clone(),
-                body: op.body.clone(),
-                code: "tooLarge".to_owned(),
-                message: message.to_owned(),
-                died_at: now,
-            })
+            .map(|op| DeadLetter { op: op.clone(), code: "tooLarge".to_owned(), message: message.to_owned(), died_at: now })
             .collect();
         let mut settled = Settled { letters: letters.clone(), ..Settled::default() };
         for op in batch {

@@ -11,6 +11,7 @@ use crate::protocol::DeviceMetadata;
 use crate::remote::Remote;
 use crate::replica::Replica;
 use crate::replica::segment::checksum;
+use crate::replica::state::Facts;
 use crate::store::Store;
 use crate::sync::Cycle;
 
@@ -69,11 +70,11 @@ pub fn local_metadata(replica: &Replica, device_id: &str, entities: impl Iterato
         devices: last_success.iter().map(|time| (device_id.to_owned(), time.clone())).collect(),
         device_count: 1,
         last_successful_sync_time: last_success,
-        custom_metadata: facts.custom.clone(),
+        custom_metadata: custom(facts),
         entity_counts: entity_counts(replica, entities),
         sync_status: state(replica, syncing),
         conflict_count: replica.conflicts().len() as u64,
-        error_message: facts.error.as_ref().map(|error| error.message.clone()),
+        error_message: facts.error.as_deref().map(str::to_owned),
         retry_count: facts.failures,
         sync_duration: facts.duration,
         has_conflicts: !replica.conflicts().is_empty(),
@@ -120,10 +121,15 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 SyncState::Pending
             },
             conflict_count: replica.conflicts().len() as u64,
-            custom_metadata: replica.facts().custom.clone(),
+            custom_metadata: custom(replica.facts()),
             ..DeviceMetadata::default()
         })
     }
+}
+
+/// The app's own fields.
+fn custom(facts: &Facts) -> Option<serde_json::Map<String, serde_json::Value>> {
+    serde_json::from_str(facts.custom.as_deref()?).ok()
 }
 
 /// What the record says apart from times.

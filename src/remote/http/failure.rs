@@ -6,9 +6,6 @@
 use std::fmt::Write as _;
 
 use js_sys::Reflect;
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::Error as PlainError;
 use wasm_bindgen::JsValue;
 
 use crate::error::{Code, Error};
@@ -41,7 +38,7 @@ pub(crate) fn words(thrown: &JsValue) -> String {
 /// A thrown `DatumError`, or anything with one of our codes: its code, words and details.
 pub(crate) fn coded(thrown: &JsValue) -> Option<Error> {
     let code = member(thrown, "code").as_string()?;
-    let code = Code::deserialize(IntoDeserializer::<PlainError>::into_deserializer(code.as_str())).ok()?;
+    let code = Code::named(&code)?;
     let message = member(thrown, "message").as_string().filter(|message| !message.is_empty()).unwrap_or_else(|| words(thrown));
     let mut error = Error::new(code, message).with_retry_after(wait(&member(thrown, "retryAfterMs")));
     if let Some(status) = status(thrown) {
