@@ -73,6 +73,44 @@ pub enum Code {
 }
 
 impl Code {
+    const ALL: [Self; 29] = [
+        Self::NotInitialized,
+        Self::NoUser,
+        Self::InvalidConfig,
+        Self::InvalidArgument,
+        Self::InvalidEntity,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::Offline,
+        Self::Network,
+        Self::Timeout,
+        Self::Cancelled,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Rejected,
+        Self::ServerError,
+        Self::RateLimited,
+        Self::Protocol,
+        Self::ClientOutdated,
+        Self::UserMismatch,
+        Self::UnsyncedData,
+        Self::Conflict,
+        Self::StorageUnavailable,
+        Self::StorageFull,
+        Self::StorageLost,
+        Self::StorageBlocked,
+        Self::Corrupt,
+        Self::Migration,
+        Self::Closed,
+        Self::EngineDead,
+    ];
+
+    /// The code of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// The verdict: whether the same call may succeed later, unchanged.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
