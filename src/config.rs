@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::conflict::Builtin;
 use crate::entity::check_name;
-use crate::error::{Code, Error, Result};
-use crate::protocol::MAX_BATCH;
+use crate::error::Result;
+use crate::members::Members;
+use crate::protocol::{MAX_BATCH, MAX_VERSION};
 use crate::store::Durability;
 
 /// In which order a cycle pushes and pulls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
     /// Push, then pull.
     #[default]
@@ -24,6 +22,13 @@ pub enum Direction {
     /// Pull only.
     PullOnly,
 }
+
+const DIRECTIONS: [(&str, Direction); 4] = [
+    ("pushThenPull", Direction::PushThenPull),
+    ("pullThenPush", Direction::PullThenPush),
+    ("pushOnly", Direction::PushOnly),
+    ("pullOnly", Direction::PullOnly),
+];
 
 impl Direction {
     /// Whether it pushes.
@@ -40,8 +45,7 @@ impl Direction {
 }
 
 /// What a call of `synchronize` does while a cycle of that user is running.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequestStrategy {
     /// Runs after it.
     #[default]
@@ -52,9 +56,16 @@ pub enum RequestStrategy {
     JoinInFlight,
 }
 
+const STRATEGIES: [(&str, RequestStrategy); 3] = [
+    ("sequential", RequestStrategy::Sequential),
+    ("skipConcurrent", RequestStrategy::SkipConcurrent),
+    ("joinInFlight", RequestStrategy::JoinInFlight),
+];
+
+const DURABILITIES: [(&str, Durability); 2] = [("strict", Durability::Strict), ("relaxed", Durability::Relaxed)];
+
 /// What a delete leaves on this device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeleteBehavior {
     /// The body stays, readable under `includeDeleted`.
     SoftDelete,
@@ -63,9 +74,13 @@ pub enum DeleteBehavior {
     HardDelete,
 }
 
-/// The config of one entity type, as the app gives it and without its functions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+impl DeleteBehavior {
+    /// Each with its name.
+    pub const NAMES: [(&'static str, Self); 2] = [("softDelete", Self::SoftDelete), ("hardDelete", Self::HardDelete)];
+}
+
+/// The config of one entity type, without its functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EntityConfig {
     /// Who decides conflicts of this type, where it is a built-in resolver.
     pub conflict_resolver: Option<Builtin>,
@@ -73,54 +88,8 @@ pub struct EntityConfig {
     pub delete_behavior: Option<DeleteBehavior>,
 }
 
-/// How long which commits must be durable for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct DurabilityConfig {
-    /// Local writes; default strict.
-    pub local: Option<DurabilityName>,
-    /// Pulled rows; default relaxed.
-    pub pulled: Option<DurabilityName>,
-}
-
-/// As [`Durability`], by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DurabilityName {
-    /// Flushed to the disk.
-    Strict,
-    /// Handed to the operating system.
-    Relaxed,
-}
-
-impl From<DurabilityName> for Durability {
-    fn from(name: DurabilityName) -> Self {
-        match name {
-            DurabilityName::Strict => Self::Strict,
-            DurabilityName::Relaxed => Self::Relaxed,
-        }
-    }
-}
-
-/// `DatumConfig.retry` as the app gives it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct RawRetry {
-    /// Tries of one request within a cycle.
-    pub max_attempts: Option<f64>,
-    /// The first delay, in milliseconds.
-    pub initial: Option<f64>,
-    /// By how much each delay is longer.
-    pub factor: Option<f64>,
-    /// The longest delay, in milliseconds.
-    pub max: Option<f64>,
-    /// How delays are spread.
-    pub jitter: Option<Jitter>,
-}
-
 /// How delays are spread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Jitter {
     /// Anywhere between nothing and the delay: clients that failed together do not come back together.
     #[default]
@@ -144,53 +113,10 @@ pub struct Retry {
     pub jitter: Jitter,
 }
 
-impl RawRetry {
-    fn check(self) -> Result<Retry> {
-        let factor = self.factor.unwrap_or(2.0);
-        if !(1.0..=100.0).contains(&factor) {
-            return Err(invalid("`retry.factor` must be a number from 1 to 100."));
-        }
-        Ok(Retry {
-            max_attempts: u32::try_from(whole("retry.maxAttempts", self.max_attempts.unwrap_or(3.0), 1.0, 100.0)?).unwrap_or(1),
-            initial: whole("retry.initial", self.initial.unwrap_or(500.0), 0.0, 3_600_000.0)?,
-            factor,
-            max: whole("retry.max", self.max.unwrap_or(60_000.0), 0.0, 86_400_000.0)?,
-            jitter: self.jitter.unwrap_or_default(),
-        })
+impl Default for Retry {
+    fn default() -> Self {
+        Self { max_attempts: 3, initial: 500, factor: 2.0, max: 60_000, jitter: Jitter::Full }
     }
-}
-
-/// The config as the app gives it, without functions, adapters and other live objects, which the
-/// JavaScript layer takes out before.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct RawConfig {
-    /// The prefix of the databases' names.
-    pub name: Option<String>,
-    /// The entity types.
-    pub entities: BTreeMap<String, EntityConfig>,
-    /// The current user to begin with, where it is a value.
-    pub initial_user_id: Option<String>,
-    /// Milliseconds.
-    pub sync_timeout: Option<f64>,
-    /// The direction of a cycle that names none.
-    pub default_sync_direction: Option<Direction>,
-    /// Options of a cycle that gives none.
-    pub default_sync_options: Option<RawOptions>,
-    /// The resolver, where it is a built-in one.
-    pub default_conflict_resolver: Option<Builtin>,
-    /// How a request that may succeed later is tried again.
-    pub retry: RawRetry,
-    /// What a second call of `synchronize` does.
-    pub sync_request_strategy: Option<RequestStrategy>,
-    /// Durability.
-    pub durability: DurabilityConfig,
-    /// Bytes of bodies to keep in memory.
-    pub memory_budget: Option<f64>,
-    /// The app's schema version, which goes with every request.
-    pub schema_version: Option<f64>,
-    /// Users that never sync.
-    pub excluded_sync_user_ids: Vec<String>,
 }
 
 /// A checked config.
@@ -222,47 +148,52 @@ pub struct Config {
     pub excluded: Vec<String>,
 }
 
-const DEFAULT_TIMEOUT_MS: f64 = 120_000.0;
-const DEFAULT_MEMORY_BUDGET: f64 = 67_108_864.0;
-
-impl RawConfig {
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// [`Code::InvalidConfig`] naming the field and the fix.
-    pub fn check(self) -> Result<Config> {
-        let name = self.name.unwrap_or_else(|| "datum".to_owned());
-        check_name(&name).map_err(|e| invalid(format!("`name`: {}", e.message())))?;
-        if name.contains('/') {
-            return Err(invalid("`name` must not contain `/`: it separates the name from the user in the databases' names."));
-        }
-        if self.entities.is_empty() {
-            return Err(invalid("`entities` must name at least one entity type, such as { tasks: {} }."));
-        }
-        for entity in self.entities.keys() {
-            check_name(entity).map_err(|e| invalid(format!("`entities`: {}", e.message())))?;
-        }
-        let mut defaults =
-            self.default_sync_options.unwrap_or_default().check().map_err(|e| invalid(format!("`defaultSyncOptions`: {}", e.message())))?;
-        defaults.direction = defaults.direction.or(self.default_sync_direction);
-        Ok(Config {
-            name,
-            entities: self.entities,
-            sync_timeout: whole("syncTimeout", self.sync_timeout.unwrap_or(DEFAULT_TIMEOUT_MS), 1.0, 86_400_000.0)?,
-            defaults,
-            conflict_resolver: self.default_conflict_resolver.unwrap_or_default(),
-            retry: self.retry.check()?,
-            strategy: self.sync_request_strategy.unwrap_or_default(),
-            local: self.durability.local.map_or(Durability::Strict, Into::into),
-            pulled: self.durability.pulled.map_or(Durability::Relaxed, Into::into),
-            memory_budget: whole("memoryBudget", self.memory_budget.unwrap_or(DEFAULT_MEMORY_BUDGET), 0.0, 9e15)?,
-            schema: u32::try_from(whole("schemaVersion", self.schema_version.unwrap_or(0.0), 0.0, 4e9)?).unwrap_or(u32::MAX),
-            excluded: self.excluded_sync_user_ids,
-        })
-    }
-}
+const DEFAULT_TIMEOUT_MS: u64 = 120_000;
+const DEFAULT_MEMORY_BUDGET: u64 = 67_108_864;
+const DAY_MS: u64 = 86_400_000;
 
 impl Config {
+    /// Reads `DatumConfig` without functions, adapters and other live objects, which the JavaScript
+    /// layer takes out before.
+    ///
+    /// # Errors
+    /// The reader's code ([`crate::error::Code::InvalidConfig`]), naming the field and the fix.
+    pub fn read(mut given: Members<'_>) -> Result<Self> {
+        let name = given.text("name")?.unwrap_or_else(|| "datum".to_owned());
+        check_name(&name).map_err(|e| given.wrong("name", &format!("is no name: {}", e.message())))?;
+        if name.contains('/') {
+            return Err(given.wrong("name", "must not contain `/`, which separates the name from the user in the databases' names."));
+        }
+        let entities = read_entities(&mut given)?;
+        let mut defaults = match given.object("defaultSyncOptions")? {
+            Some(options) => Options::read(options)?,
+            None => Options::default(),
+        };
+        defaults.direction = defaults.direction.or(given.choice("defaultSyncDirection", &DIRECTIONS)?);
+        let (mut local, mut pulled) = (None, None);
+        if let Some(mut durability) = given.object("durability")? {
+            local = durability.choice("local", &DURABILITIES)?;
+            pulled = durability.choice("pulled", &DURABILITIES)?;
+            durability.finish()?;
+        }
+        let config = Self {
+            name,
+            entities,
+            sync_timeout: given.whole("syncTimeout", 1, DAY_MS)?.unwrap_or(DEFAULT_TIMEOUT_MS),
+            defaults,
+            conflict_resolver: given.choice("defaultConflictResolver", &Builtin::NAMES)?.unwrap_or_default(),
+            retry: read_retry(&mut given)?,
+            strategy: given.choice("syncRequestStrategy", &STRATEGIES)?.unwrap_or_default(),
+            local: local.unwrap_or(Durability::Strict),
+            pulled: pulled.unwrap_or(Durability::Relaxed),
+            memory_budget: given.whole("memoryBudget", 0, MAX_VERSION)?.unwrap_or(DEFAULT_MEMORY_BUDGET),
+            schema: given.whole("schemaVersion", 0, u64::from(u32::MAX))?.map_or(0, |version| version as u32),
+            excluded: given.texts("excludedSyncUserIds")?.unwrap_or_default(),
+        };
+        given.finish()?;
+        Ok(config)
+    }
+
     /// The resolver of an entity type, where the call names none.
     #[must_use]
     pub fn resolver_of(&self, entity: &str) -> Builtin {
@@ -277,8 +208,7 @@ impl Config {
 }
 
 /// `SyncScope` of the public surface: a partial pull with a cursor of its own.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scope {
     /// Only these entity types.
     pub entities: Option<Vec<String>>,
@@ -299,31 +229,7 @@ impl Scope {
     }
 }
 
-/// `SyncOptions` as the app gives them, without functions and signals.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct RawOptions {
-    /// The direction.
-    pub direction: Option<Direction>,
-    /// Ignore the cursor.
-    pub force_full_sync: Option<bool>,
-    /// Operations per push and rows per page.
-    pub override_batch_size: Option<f64>,
-    /// Push deletes, and show the remote's.
-    pub include_deletes: Option<bool>,
-    /// Resolve conflicts; otherwise park them.
-    pub resolve_conflicts: Option<bool>,
-    /// The resolver, where it is a built-in one.
-    pub conflict_resolver: Option<Builtin>,
-    /// Milliseconds.
-    pub timeout: Option<f64>,
-    /// A partial pull.
-    pub scope: Option<Scope>,
-    /// Try even when the browser says offline.
-    pub force: Option<bool>,
-}
-
-/// Checked options; what is absent comes from the config.
+/// `SyncOptions`, checked, without functions and signals; what is absent comes from the config.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     /// The direction.
@@ -346,50 +252,31 @@ pub struct Options {
     pub force: Option<bool>,
 }
 
-impl RawOptions {
-    /// Checks every value.
+impl Options {
+    /// Reads `SyncOptions` without what only lives in JavaScript.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] naming the field and the fix.
-    pub fn check(self) -> Result<Options> {
-        let batch_size = match self.override_batch_size {
-            None => None,
-            Some(size) if size.fract() == 0.0 && size >= 1.0 && size <= MAX_BATCH as f64 => Some(size as usize),
-            Some(_) => {
-                return Err(Error::new(
-                    Code::InvalidArgument,
-                    format!("`overrideBatchSize` must be a whole number from 1 to {MAX_BATCH}."),
-                ));
-            }
-        };
-        let timeout = match self.timeout {
-            None => None,
-            Some(ms) if ms.is_finite() && ms > 0.0 => Some(ms.ceil() as u64),
-            Some(_) => return Err(Error::new(Code::InvalidArgument, "`timeout` must be a number of milliseconds greater than 0.")),
-        };
-        if let Some(scope) = &self.scope {
-            if scope.name.as_deref() == Some("") {
-                return Err(Error::new(Code::InvalidArgument, "`scope.name` must not be empty."));
-            }
-            for entity in scope.entities.iter().flatten() {
-                check_name(entity).map_err(|e| Error::new(Code::InvalidArgument, format!("`scope.entities`: {}", e.message())))?;
-            }
+    /// The reader's code, naming the field and the fix.
+    pub fn read(mut given: Members<'_>) -> Result<Self> {
+        let timeout = given.number("timeout")?;
+        if timeout.is_some_and(|ms| ms <= 0.0) {
+            return Err(given.wrong("timeout", "must be a number of milliseconds greater than 0."));
         }
-        Ok(Options {
-            direction: self.direction,
-            force_full_sync: self.force_full_sync,
-            batch_size,
-            include_deletes: self.include_deletes,
-            resolve_conflicts: self.resolve_conflicts,
-            conflict_resolver: self.conflict_resolver,
-            timeout,
-            scope: self.scope,
-            force: self.force,
-        })
+        let options = Self {
+            direction: given.choice("direction", &DIRECTIONS)?,
+            force_full_sync: given.flag("forceFullSync")?,
+            batch_size: given.whole("overrideBatchSize", 1, MAX_BATCH as u64)?.map(|size| size as usize),
+            include_deletes: given.flag("includeDeletes")?,
+            resolve_conflicts: given.flag("resolveConflicts")?,
+            conflict_resolver: given.choice("conflictResolver", &Builtin::NAMES)?,
+            timeout: timeout.map(|ms| ms.ceil() as u64),
+            scope: given.object("scope")?.map(read_scope).transpose()?,
+            force: given.flag("force")?,
+        };
+        given.finish()?;
+        Ok(options)
     }
-}
 
-impl Options {
     /// These options, with what is absent taken from others.
     #[must_use]
     pub fn or(self, defaults: &Self) -> Self {
@@ -407,13 +294,53 @@ impl Options {
     }
 }
 
-fn whole(field: &str, value: f64, least: f64, most: f64) -> Result<u64> {
-    if value.is_finite() && value.fract() == 0.0 && value >= least && value <= most {
-        return Ok(value as u64);
+fn read_entities(given: &mut Members<'_>) -> Result<BTreeMap<String, EntityConfig>> {
+    let mut entities = BTreeMap::new();
+    if let Some(mut types) = given.object("entities")? {
+        for name in types.names() {
+            check_name(name).map_err(|e| types.wrong(name, &format!("is no name for an entity type: {}", e.message())))?;
+            let mut config = EntityConfig::default();
+            if let Some(mut entity) = types.object(name)? {
+                config.conflict_resolver = entity.choice("conflictResolver", &Builtin::NAMES)?;
+                config.delete_behavior = entity.choice("deleteBehavior", &DeleteBehavior::NAMES)?;
+                entity.finish()?;
+            }
+            entities.insert(name.to_owned(), config);
+        }
     }
-    Err(invalid(format!("`{field}` must be a whole number from {least} to {most}.")))
+    if entities.is_empty() {
+        return Err(given.wrong("entities", "must name at least one entity type, such as { tasks: {} }."));
+    }
+    Ok(entities)
 }
 
-fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(Code::InvalidConfig, message)
+fn read_retry(given: &mut Members<'_>) -> Result<Retry> {
+    let mut retry = Retry::default();
+    let Some(mut given) = given.object("retry")? else { return Ok(retry) };
+    if let Some(attempts) = given.whole("maxAttempts", 1, 100)? {
+        retry.max_attempts = attempts as u32;
+    }
+    if let Some(factor) = given.number("factor")? {
+        if !(1.0..=100.0).contains(&factor) {
+            return Err(given.wrong("factor", "must be a number from 1 to 100."));
+        }
+        retry.factor = factor;
+    }
+    retry.initial = given.whole("initial", 0, 3_600_000)?.unwrap_or(retry.initial);
+    retry.max = given.whole("max", 0, DAY_MS)?.unwrap_or(retry.max);
+    retry.jitter = given.choice("jitter", &[("full", Jitter::Full), ("none", Jitter::None)])?.unwrap_or_default();
+    given.finish()?;
+    Ok(retry)
+}
+
+fn read_scope(mut given: Members<'_>) -> Result<Scope> {
+    let scope = Scope { entities: given.texts("entities")?, query: given.value("query").cloned(), name: given.text("name")? };
+    if scope.name.as_deref() == Some("") {
+        return Err(given.wrong("name", "must not be empty."));
+    }
+    for entity in scope.entities.iter().flatten() {
+        check_name(entity).map_err(|e| given.wrong("entities", &format!("has no name of an entity type: {}", e.message())))?;
+    }
+    given.finish()?;
+    Ok(scope)
 }

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result};
@@ -66,8 +66,7 @@ pub enum Resolution {
 }
 
 /// The resolvers that need nobody's answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Builtin {
     /// Three-way by field; a field changed on both sides goes to the later write.
     #[default]
@@ -80,6 +79,17 @@ pub enum Builtin {
     RemotePriority,
     /// Park it for the app.
     Ask,
+}
+
+impl Builtin {
+    /// Each with its name.
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("merge", Self::Merge),
+        ("lastWriteWins", Self::LastWriteWins),
+        ("localPriority", Self::LocalPriority),
+        ("remotePriority", Self::RemotePriority),
+        ("ask", Self::Ask),
+    ];
 }
 
 /// Decides with a built-in resolver.

@@ -72,6 +72,44 @@ pub enum Code {
 }
 
 impl Code {
+    const ALL: [Self; 29] = [
+        Self::NotInitialized,
+        Self::NoUser,
+        Self::InvalidConfig,
+        Self::InvalidArgument,
+        Self::InvalidEntity,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::Offline,
+        Self::Network,
+        Self::Timeout,
+        Self::Cancelled,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Rejected,
+        Self::ServerError,
+        Self::RateLimited,
+        Self::Protocol,
+        Self::ClientOutdated,
+        Self::UserMismatch,
+        Self::UnsyncedData,
+        Self::Conflict,
+        Self::StorageUnavailable,
+        Self::StorageFull,
+        Self::StorageLost,
+        Self::StorageBlocked,
+        Self::Corrupt,
+        Self::Migration,
+        Self::Closed,
+        Self::EngineDead,
+    ];
+
+    /// The code of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// The verdict: whether the same call may succeed later, unchanged.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
@@ -106,12 +144,6 @@ impl Code {
             | Self::Closed
             | Self::EngineDead => false,
         }
-    }
-
-    /// The code of this name, as [`Self::as_str`] gives it.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        CODES.into_iter().find(|code| code.as_str() == name)
     }
 
     /// The code as JavaScript sees it.
@@ -150,38 +182,6 @@ impl Code {
         }
     }
 }
-
-const CODES: [Code; 29] = [
-    Code::NotInitialized,
-    Code::NoUser,
-    Code::InvalidConfig,
-    Code::InvalidArgument,
-    Code::InvalidEntity,
-    Code::NotFound,
-    Code::AlreadyExists,
-    Code::Offline,
-    Code::Network,
-    Code::Timeout,
-    Code::Cancelled,
-    Code::Unauthorized,
-    Code::Forbidden,
-    Code::Rejected,
-    Code::ServerError,
-    Code::RateLimited,
-    Code::Protocol,
-    Code::ClientOutdated,
-    Code::UserMismatch,
-    Code::UnsyncedData,
-    Code::Conflict,
-    Code::StorageUnavailable,
-    Code::StorageFull,
-    Code::StorageLost,
-    Code::StorageBlocked,
-    Code::Corrupt,
-    Code::Migration,
-    Code::Closed,
-    Code::EngineDead,
-];
 
 // A code that is added must be added there too.
 const _: () = assert!(CODES.len() == Code::EngineDead as usize + 1);

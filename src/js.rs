@@ -6,11 +6,10 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use js_sys::Promise;
-use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
-use crate::config::RawOptions;
+use crate::config::Options;
 use crate::datum::Engine;
 use crate::error::{Code, Error, Result};
 use crate::host::web::{Listening, NetworkWatch, WebHost};
@@ -84,18 +83,17 @@ impl Inner {
 
 /// `SyncOptions`, read.
 pub(crate) struct GivenOptions {
-    options: crate::config::Options,
+    options: Options,
     resolver: Option<Rc<dyn crate::sync::resolve::Resolver>>,
     signal: Option<web_sys::AbortSignal>,
 }
 
 impl GivenOptions {
     fn read(value: &JsValue) -> Result<Self> {
-        let (raw, handles): (RawOptions, _) =
-            read_options(value, Code::InvalidArgument, "The sync options", &["conflictResolver", "signal"])?;
-        let mut options = raw.check()?;
-        let resolver = match handles.get("conflictResolver") {
-            Some(given) => match resolver::read(&given, Code::InvalidArgument)? {
+        let given = read_options(value, Code::InvalidArgument, "The sync options", &["conflictResolver", "signal"])?;
+        let mut options = Options::read(given.members()?)?;
+        let resolver = match given.handles.get("conflictResolver") {
+            Some(given) => match resolver::read(&given, Code::InvalidArgument, "conflictResolver")? {
                 resolver::Given::Builtin(builtin) => {
                     options.conflict_resolver = Some(builtin);
                     None
@@ -104,7 +102,7 @@ impl GivenOptions {
             },
             None => None,
         };
-        Ok(Self { options, resolver, signal: handles.signal("signal")? })
+        Ok(Self { options, resolver, signal: given.handles.signal("signal")? })
     }
 }
 
@@ -194,10 +192,10 @@ impl Datum {
     #[wasm_bindgen(js_name = clearSyncMetadata)]
     pub fn clear_sync_metadata(&self, user_id: &JsValue, sides: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        let sides = read_options::<Sides>(sides, Code::InvalidArgument, "The options of `clearSyncMetadata`", &[]);
+        let sides = read_sides(sides);
         promise(async move {
-            let (sides, _) = sides?;
-            inner.engine.clear_metadata(&user?, sides.local.unwrap_or(true), sides.remote.unwrap_or(true)).await?;
+            let (local, remote) = sides?;
+            inner.engine.clear_metadata(&user?, local, remote).await?;
             Ok(JsValue::UNDEFINED)
         })
     }
@@ -258,12 +256,13 @@ impl Datum {
     }
 }
 
-/// The options of `clearSyncMetadata`; both sides where nobody says otherwise.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Sides {
-    local: Option<bool>,
-    remote: Option<bool>,
+/// The options of `clearSyncMetadata`, here and there; both sides where nobody says otherwise.
+fn read_sides(value: &JsValue) -> Result<(bool, bool)> {
+    let given = read_options(value, Code::InvalidArgument, "The options of `clearSyncMetadata`", &[])?;
+    let mut given = given.members()?;
+    let sides = (given.flag("local")?.unwrap_or(true), given.flag("remote")?.unwrap_or(true));
+    given.finish()?;
+    Ok(sides)
 }
 
 async fn open(given: &JsValue) -> Result<Datum> {

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::{DeviceMetadata, MetadataReply};
 
+mod read;
+
+pub use read::{Kept, read_kept, read_reply};
+
 /// `SyncMetadata.syncStatus` of the public surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,6 +27,18 @@ pub enum SyncState {
     Pending,
     /// A conflict waits for a decision.
     Conflict,
+}
+
+impl SyncState {
+    /// Each with its name.
+    pub const NAMES: [(&'static str, Self); 6] = [
+        ("neverSynced", Self::NeverSynced),
+        ("syncing", Self::Syncing),
+        ("synced", Self::Synced),
+        ("failed", Self::Failed),
+        ("pending", Self::Pending),
+        ("conflict", Self::Conflict),
+    ];
 }
 
 /// `SyncMetadata.entityCounts[name]`.

@@ -377,20 +377,22 @@ pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<
     Ok(reply)
 }
 
-/// Reads any reply of the remote.
-///
-/// # Errors
-/// [`Code::Protocol`] with the parser's words as the cause.
-pub fn from_reply<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &'static str) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|cause| {
-        let start = bytes.iter().copied().find(|b| !b.is_ascii_whitespace());
-        let message = if start == Some(b'<') {
-            format!("The answer to `{what}` is a web page, not JSON; check the remote's url, and that no login page or proxy answers in its place.")
-        } else {
-            format!("The answer to `{what}` is not what protocol 1 asks for; check the remote's url and its version.")
-        };
-        Error::new(Code::Protocol, message).caused_by(cause)
-    })
+/// Reads a reply of the remote.
+fn from_reply<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|cause| unreadable(bytes, what, &cause))
+}
+
+/// [`Code::Protocol`] for a reply that cannot be read, with the parser's words as the cause.
+pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &serde_json::Error) -> Error {
+    let start = bytes.iter().copied().find(|b| !b.is_ascii_whitespace());
+    let message = if start == Some(b'<') {
+        format!(
+            "The answer to `{what}` is a web page, not JSON; check the remote's url, and that no login page or proxy answers in its place."
+        )
+    } else {
+        format!("The answer to `{what}` is not what protocol 1 asks for; check the remote's url and its version.")
+    };
+    Error::new(Code::Protocol, message).caused_by(cause)
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // The shape that serde asks for.

@@ -2,15 +2,12 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
-
-use datum_sync::error::{Code, Error};
+use datum_sync::error::{Code, Error, Result};
 use datum_sync::js::convert::{
-    decode, decode_many, encode, encode_many, error_to_js, from_js, promise, read_options, read_string, read_strings, to_js,
+    Handles, decode, decode_many, encode, encode_many, error_to_js, from_js, promise, read_options, read_string, read_strings, to_js,
 };
 use datum_sync::metadata::SyncMetadata;
 use js_sys::{JSON, Reflect};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
@@ -202,37 +199,38 @@ fn a_string_argument_is_a_whole_string() {
 }
 
 /// Options as a call might have them.
-#[derive(Debug, Default, Deserialize, PartialEq)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct Options {
-    batch_size: Option<u32>,
-    force: bool,
-    nested: BTreeMap<String, Vec<Inner>>,
-}
-
-#[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-struct Inner {
-    size: u8,
+fn options(code: &str) -> Result<(Option<u64>, Option<bool>, Handles)> {
+    let given = read_options(&js(code), Code::InvalidArgument, "The options", &["signal", "resolver"])?;
+    let mut members = given.members()?;
+    let read = (members.whole("batchSize", 1, 100)?, members.flag("force")?);
+    if let Some(mut nested) = members.object("nested")? {
+        for name in nested.names() {
+            for mut item in nested.objects(name)? {
+                item.whole("size", 0, 255)?;
+                item.finish()?;
+            }
+        }
+    }
+    members.finish()?;
+    Ok((read.0, read.1, given.handles.clone()))
 }
 
 #[wasm_bindgen_test]
 fn options_are_read_and_a_mistake_is_named() {
-    let read = |code: &str| read_options::<Options>(&js(code), Code::InvalidArgument, "The options", &["signal", "resolver"]);
     for absent in ["undefined", "null", "{}", "{ force: undefined }", "{ signal: undefined }"] {
-        let (options, handles) = read(absent).unwrap();
-        assert_eq!(options, Options::default(), "{absent}");
+        let (size, force, handles) = options(absent).unwrap();
+        assert_eq!((size, force), (None, None), "{absent}");
         assert!(handles.get("signal").is_none() && handles.signal("signal").unwrap().is_none());
     }
-    let (options, handles) = read("{ batchSize: 7, force: true, signal: new AbortController().signal, resolver: () => 1 }").unwrap();
-    assert_eq!((options.batch_size, options.force), (Some(7), true));
+    let (size, force, handles) = options("{ batchSize: 7, force: true, signal: new AbortController().signal, resolver: () => 1 }").unwrap();
+    assert_eq!((size, force), (Some(7), Some(true)));
     assert!(handles.signal("signal").unwrap().is_some_and(|signal| !signal.aborted()));
     assert!(handles.function("resolver", Code::InvalidArgument).unwrap().is_some());
     for (wrong, words) in [
         ("7", "must be an object"),
         ("[]", "must be an object"),
         ("() => 1", "must be an object"),
-        ("{ froce: true }", "`froce`"),
+        ("{ froce: true }", "The options: `froce` is not known; known are signal, resolver, batchSize, force, nested."),
         ("{ force: 1 }", "`force`"),
         ("{ force: true, batchSize: 'x' }", "`batchSize`"),
         ("{ batchSize: -1, force: true }", "`batchSize`"),
@@ -245,11 +243,11 @@ fn options_are_read_and_a_mistake_is_named() {
         ("{ nested: { a: [{ size: 1 }], b: 7 } }", "`nested.b`"),
         ("{ get force() { throw new Error('hostile') } }", "hostile"),
     ] {
-        let error = read(wrong).unwrap_err();
+        let error = options(wrong).unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument, "{wrong}: {error}");
         assert!(error.message().contains(words), "{wrong}: {error}");
     }
-    let (_, handles) = read("{ signal: {}, resolver: 'merge' }").unwrap();
+    let (_, _, handles) = options("{ signal: {}, resolver: 'merge' }").unwrap();
     assert!(handles.signal("signal").unwrap_err().message().contains("`signal`"));
     assert!(handles.function("resolver", Code::InvalidConfig).unwrap_err().message().contains("`resolver`"));
 }

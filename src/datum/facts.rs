@@ -8,9 +8,8 @@ use serde::Serialize;
 use crate::datum::{Backing, Engine};
 use crate::error::Result;
 use crate::host::Host;
-use crate::metadata::{MetadataComparison, SyncMetadata, merge_devices};
+use crate::metadata::{MetadataComparison, SyncMetadata, merge_devices, read_reply};
 use crate::operation::{PendingOperation, PendingState};
-use crate::protocol::{MetadataReply, from_reply};
 use crate::remote::Remote;
 use crate::replica::record::Event;
 use crate::replica::state::Facts;
@@ -56,8 +55,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         self.check_open()?;
         self.status_hub(user_id)?;
         let Some(bytes) = self.remote.metadata(user_id).await? else { return Ok(None) };
-        let reply: MetadataReply = from_reply(&bytes, "metadata")?;
-        Ok(merge_devices(user_id, &reply))
+        Ok(merge_devices(user_id, &read_reply(&bytes)?))
     }
 
     /// How both sides stand to each other: by digests and what waits, never by clocks.

@@ -1,11 +1,12 @@
 //! Reading `DatumConfig`: its data through the checks of `config`, and its live objects (remote,
 //! resolvers, the function that names the user) as they are.
 
-use js_sys::{Function, Object, Promise};
+use js_sys::{Array, Function, Object, Promise, Reflect};
+use serde_json::{Map, Value};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::config::{Config, EntityConfig, RawConfig, RawOptions};
+use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::js::carrier::WebRemote;
 use crate::js::convert::{from_js, read_options, read_string};
@@ -54,7 +55,7 @@ impl InitialUser {
         if answer.is_undefined() || answer.is_null() {
             return Ok(None);
         }
-        read_string(&answer, "`initialUserId`").map(Some).map_err(|e| Error::new(Code::InvalidConfig, e.message().to_owned()))
+        read_name(&answer, "`initialUserId`").map(Some)
     }
 }
 
@@ -63,52 +64,64 @@ impl InitialUser {
 /// # Errors
 /// [`Code::InvalidConfig`], naming the field and the fix.
 pub fn read(value: &JsValue) -> Result<Given> {
-    const LIVE: [&str; 5] = ["entities", "remote", "initialUserId", "defaultConflictResolver", "defaultSyncOptions"];
+    const LIVE: [&str; 4] = ["entities", "remote", "initialUserId", "defaultConflictResolver"];
     if !value.is_object() {
         return Err(Error::new(Code::InvalidConfig, "The config must be an object with at least `entities` and `remote`."));
     }
-    let (mut raw, handles): (RawConfig, _) = read_options(value, Code::InvalidConfig, "The config", &LIVE)?;
-    let mut resolvers = Resolvers::default();
-    let entities = handles.get("entities").unwrap_or(JsValue::UNDEFINED);
-    if !entities.is_undefined() && (!entities.is_object() || js_sys::Array::is_array(&entities)) {
-        return Err(Error::new(Code::InvalidConfig, "`entities` must be an object, such as { tasks: {} }."));
+    let mut given = read_options(value, Code::InvalidConfig, "The config", &LIVE)?;
+    let (types, by_entity) = read_entities(&given.handles.get("entities").unwrap_or_default())?;
+    if let Value::Object(data) = &mut given.data {
+        data.insert("entities".to_owned(), types);
     }
-    if entities.is_object() {
-        let entities: Object = entities.unchecked_into();
-        for name in Object::keys(&entities) {
-            let entity = read_string(&name, "`entities`: a name").map_err(|e| Error::new(Code::InvalidConfig, e.message().to_owned()))?;
-            let given = js_sys::Reflect::get(&entities, &name).unwrap_or_default();
-            let (mut config, handles): (EntityConfig, _) =
-                read_options(&given, Code::InvalidConfig, &format!("`entities.{entity}`"), &["conflictResolver"])?;
-            match handles.get("conflictResolver").map(|given| resolver::read(&given, Code::InvalidConfig)).transpose()? {
-                Some(GivenResolver::Builtin(builtin)) => config.conflict_resolver = Some(builtin),
-                Some(GivenResolver::Custom(custom)) => {
-                    resolvers.by_entity.insert(&entity, custom);
-                }
-                None => {}
-            }
-            raw.entities.insert(entity, config);
+    let mut config = Config::read(given.members()?)?;
+    let mut resolvers = Resolvers::default();
+    for (entity, resolver) in by_entity {
+        match resolver {
+            GivenResolver::Builtin(builtin) => config.entities.entry(entity).or_default().conflict_resolver = Some(builtin),
+            GivenResolver::Custom(custom) => drop(resolvers.by_entity.insert(&entity, custom)),
         }
     }
-    match handles.get("defaultConflictResolver").map(|given| resolver::read(&given, Code::InvalidConfig)).transpose()? {
-        Some(GivenResolver::Builtin(builtin)) => raw.default_conflict_resolver = Some(builtin),
+    match given.handles.get("defaultConflictResolver").map(|given| read_resolver(&given, "defaultConflictResolver")).transpose()? {
+        Some(GivenResolver::Builtin(builtin)) => config.conflict_resolver = builtin,
         Some(GivenResolver::Custom(custom)) => resolvers.fallback = Some(custom),
         None => {}
     }
-    if let Some(defaults) = handles.get("defaultSyncOptions") {
-        let (options, _): (RawOptions, _) = read_options(&defaults, Code::InvalidConfig, "`defaultSyncOptions`", &[])?;
-        raw.default_sync_options = Some(options);
-    }
-    let initial_user = match handles.get("initialUserId") {
+    let initial_user = match given.handles.get("initialUserId") {
         None => InitialUser::Nobody,
         Some(given) => match given.dyn_into::<Function>() {
             Ok(ask) => InitialUser::Asked(ask),
-            Err(given) => InitialUser::Known(
-                read_string(&given, "`initialUserId`").map_err(|e| Error::new(Code::InvalidConfig, e.message().to_owned()))?,
-            ),
+            Err(given) => InitialUser::Known(read_name(&given, "`initialUserId`")?),
         },
     };
-    let config = raw.check()?;
-    let remote = WebRemote::read(&handles.get("remote").unwrap_or(JsValue::UNDEFINED))?;
+    let remote = WebRemote::read(&given.handles.get("remote").unwrap_or_default())?;
     Ok(Given { config, remote, resolvers, initial_user })
+}
+
+/// The entity types as data, and apart from that their resolvers.
+fn read_entities(given: &JsValue) -> Result<(Value, Vec<(String, GivenResolver)>)> {
+    let mut resolvers = Vec::new();
+    let Some(entities) = given.dyn_ref::<Object>().filter(|entities| !Array::is_array(entities)) else {
+        // Absent or wrong: both are the config's to refuse.
+        return Ok((if given.is_undefined() { Value::Null } else { Value::Bool(true) }, resolvers));
+    };
+    let mut types = Map::new();
+    for name in Object::keys(entities) {
+        let entity = read_name(&name, "`entities`: a name")?;
+        let what = format!("`entities.{entity}`");
+        let given = Reflect::get(entities, &name).map_err(|thrown| from_js(&thrown, Code::InvalidConfig))?;
+        let given = read_options(&given, Code::InvalidConfig, &what, &["conflictResolver"])?;
+        if let Some(resolver) = given.handles.get("conflictResolver") {
+            resolvers.push((entity.clone(), read_resolver(&resolver, &format!("entities.{entity}.conflictResolver"))?));
+        }
+        types.insert(entity, given.data);
+    }
+    Ok((Value::Object(types), resolvers))
+}
+
+fn read_resolver(value: &JsValue, field: &str) -> Result<GivenResolver> {
+    resolver::read(value, Code::InvalidConfig, field)
+}
+
+fn read_name(value: &JsValue, what: &str) -> Result<String> {
+    read_string(value, what).map_err(|e| Error::new(Code::InvalidConfig, e.message().to_owned()))
 }

@@ -4,14 +4,16 @@
 //! every exception caught: a getter or a proxy of the app's must never unwind through the engine.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use js_sys::{Function, Promise, Reflect};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use crate::error::{Code, Error, Result};
+use crate::members::{Members, parse};
 use crate::remote::http::failure;
 
 #[wasm_bindgen(module = "/src/js/support.js")]
@@ -148,7 +150,15 @@ pub fn read_string(value: &JsValue, what: &str) -> Result<String> {
 /// [`Code::InvalidArgument`], naming the place.
 pub fn read_strings(value: &JsValue, what: &str) -> Result<Vec<String>> {
     let text = encode_many(value, Code::InvalidArgument, what)?;
-    from_text(&text, Code::InvalidArgument, what)
+    let Value::Array(items) = read_json(&text, Code::InvalidArgument, what)? else { return Ok(Vec::new()) };
+    let mut texts = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        match item {
+            Value::String(text) => texts.push(text),
+            _ => return Err(Error::new(Code::InvalidArgument, format!("{what}: `[{index}]` must be a string."))),
+        }
+    }
+    Ok(texts)
 }
 
 /// What of an options object lives only in JavaScript: functions, signals, adapters.
@@ -184,25 +194,44 @@ impl Handles {
     }
 }
 
-/// Reads an options object: its data as `T`, and the keys named in `live` as they are. Absent options
-/// read as an empty object. `T` refuses unknown fields (`deny_unknown_fields`), and the message names them.
+/// An options object, in two: its data, and what lives only in JavaScript.
+#[derive(Debug, Clone)]
+pub struct Options<'a> {
+    /// The data: an object, empty where no options were given.
+    pub data: Value,
+    /// The rest.
+    pub handles: Handles,
+    code: Code,
+    what: &'a str,
+    live: &'a [&'a str],
+}
+
+impl Options<'_> {
+    /// Reads the data.
+    ///
+    /// # Errors
+    /// None: the data is an object.
+    pub fn members(&self) -> Result<Members<'_>> {
+        Members::new(&self.data, self.code, self.what).map(|members| members.besides(self.live))
+    }
+}
+
+/// Reads an options object: its data, and the keys named in `live` as they are. Absent options read as
+/// an empty object.
 ///
 /// # Errors
 /// `code`, naming the field.
-pub fn read_options<T: DeserializeOwned>(value: &JsValue, code: Code, what: &str, live: &[&str]) -> Result<(T, Handles)> {
+pub fn read_options<'a>(value: &JsValue, code: Code, what: &'a str, live: &'a [&'a str]) -> Result<Options<'a>> {
     let names: js_sys::Array = live.iter().map(|name| JsValue::from_str(name)).collect();
     let split = split_options(value, code.as_str(), what, &names).map_err(|thrown| from_js(&thrown, code))?;
     let part = |key: &str| Reflect::get(&split, &JsValue::from_str(key)).unwrap_or_default();
-    let text = part("text").as_string().unwrap_or_default();
-    Ok((from_text(&text, code, what)?, Handles(part("handles"))))
+    let data = read_json(&part("text").as_string().unwrap_or_default(), code, what)?;
+    Ok(Options { data, handles: Handles(part("handles")), code, what, live })
 }
 
 /// A promise of JavaScript's for a future, which rejects with a `DatumError`, also when the engine dies.
-pub fn promise<F>(future: F) -> Promise
-where
-    F: Future<Output = Result<JsValue>> + 'static,
-{
-    guard(&wasm_bindgen_futures::future_to_promise(async move { future.await.map_err(|error| error_to_js(&error)) }))
+pub fn promise(future: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
+    boxed_promise(Box::pin(future))
 }
 
 /// From here on, a panic rejects every call that waits, and every later one, with `engineDead`.
@@ -211,71 +240,11 @@ pub fn watch_panics() {
     ONCE.call_once(|| std::panic::set_hook(Box::new(|info| died(&info.to_string()))));
 }
 
-fn from_text<T: DeserializeOwned>(text: &str, code: Code, what: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|cause| {
-        let words = cause.to_string();
-        // serde_json's words end in a line and a column; the field's name says more.
-        let words = words.split(" at line ").next().unwrap_or_default();
-        match path_at(text, cause.column()) {
-            path if path.is_empty() => Error::new(code, format!("{what}: {words}.")),
-            path => Error::new(code, format!("{what}: `{path}`: {words}.")),
-        }
-    })
+/// What a promise costs in code is paid once here, not once for each exported method.
+fn boxed_promise(future: Pin<Box<dyn Future<Output = Result<JsValue>>>>) -> Promise {
+    guard(&wasm_bindgen_futures::future_to_promise(async move { future.await.map_err(|error| error_to_js(&error)) }))
 }
 
-/// The path of the value that the parser had just read, or was about to read, after so many bytes of a
-/// JSON text without line breaks.
-fn path_at(text: &str, column: usize) -> String {
-    enum Step {
-        Key(String),
-        Index(usize),
-    }
-    let mut steps: Vec<Step> = Vec::new();
-    let mut bytes = text.bytes().take(column);
-    let mut key = String::new();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => {
-                let mut raw = Vec::new();
-                while let Some(byte) = bytes.next() {
-                    match byte {
-                        b'"' => break,
-                        b'\\' => raw.extend(bytes.next()),
-                        byte => raw.push(byte),
-                    }
-                }
-                key = String::from_utf8_lossy(&raw).into_owned();
-            }
-            b':' => {
-                if let Some(Step::Key(slot)) = steps.last_mut() {
-                    *slot = std::mem::take(&mut key);
-                }
-            }
-            b',' => match steps.last_mut() {
-                Some(Step::Index(index)) => *index = index.saturating_add(1),
-                Some(Step::Key(slot)) => slot.clear(),
-                None => {}
-            },
-            b'{' => steps.push(Step::Key(String::new())),
-            b'[' => steps.push(Step::Index(0)),
-            b'}' | b']' => {
-                steps.pop();
-            }
-            _ => {}
-        }
-    }
-    let mut path = String::new();
-    for step in steps {
-        match step {
-            Step::Index(index) => path.push_str(&format!("[{index}]")),
-            Step::Key(key) if key.is_empty() => {}
-            Step::Key(key) => {
-                if !path.is_empty() {
-                    path.push('.');
-                }
-                path.push_str(&key);
-            }
-        }
-    }
-    path
+fn read_json(text: &str, code: Code, what: &str) -> Result<Value> {
+    parse(text.as_bytes()).map_err(|cause| Error::new(code, format!("{what} could not be read.")).caused_by(cause))
 }

@@ -4,10 +4,9 @@ use std::rc::Rc;
 
 use js_sys::{Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 use web_sys::AbortSignal;
 
-use crate::js::convert::{error_to_js, to_js};
+use crate::js::convert::{error_to_js, promise, to_js};
 use crate::status::feed::{StatusHub, Subscription};
 use crate::sync::{Cancel, Stop};
 
@@ -52,9 +51,9 @@ impl StatusIterator {
     /// The next snapshot; at once where there is one that this reader has not seen.
     pub fn next(&self) -> Promise {
         let subscription = Rc::clone(&self.subscription);
-        future_to_promise(async move {
+        promise(async move {
             match subscription.next().await {
-                Some(status) => Ok(step(&to_js(&*status).map_err(|e| error_to_js(&e))?, false)),
+                Some(status) => Ok(step(&to_js(&*status)?, false)),
                 None => Ok(step(&JsValue::UNDEFINED, true)),
             }
         })

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use js_sys::{Array, Promise, Reflect};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 
@@ -23,28 +22,20 @@ pub struct Manager {
 }
 
 /// The options of every call on entities.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct UserOption {
     user_id: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct ReadOptions {
     user_id: Option<String>,
     include_deleted: bool,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct DeleteOptions {
     user_id: Option<String>,
     behavior: Option<DeleteBehavior>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct PageOptions {
     size: Option<f64>,
     after: Option<String>,
@@ -110,8 +101,7 @@ impl Manager {
 
     /// Deletes an entity; false where there is none.
     pub fn delete(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let options =
-            read_options::<DeleteOptions>(options, Code::InvalidArgument, "The options of `delete`", &[]).map(|(options, _)| options);
+        let options = delete_option(options);
         let writes = read_string(id, "`id`").map(|id| {
             let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
             vec![Write::Delete { id, soft }]
@@ -179,10 +169,10 @@ impl Manager {
     #[wasm_bindgen(js_name = readPage)]
     pub fn read_page(&self, page: &JsValue, options: &JsValue) -> Promise {
         let (inner, entity) = self.handles();
-        let page = read_options::<PageOptions>(page, Code::InvalidArgument, "The page", &[]);
+        let page = page_option(page);
         let options = user_option(options);
         promise(async move {
-            let (page, _) = page?;
+            let page = page?;
             let size = match page.size {
                 None => DEFAULT_PAGE,
                 // Out of range in either way becomes 0, which the facade refuses by name.
@@ -335,11 +325,35 @@ async fn write(inner: &Rc<Inner>, entity: &str, user: Option<String>, writes: Ve
 }
 
 fn user_option(value: &JsValue) -> Result<UserOption> {
-    read_options(value, Code::InvalidArgument, "The options", &[]).map(|(options, _)| options)
+    let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
+    let mut given = given.members()?;
+    let options = UserOption { user_id: given.text("userId")? };
+    given.finish()?;
+    Ok(options)
 }
 
 fn read_option(value: &JsValue) -> Result<ReadOptions> {
-    read_options(value, Code::InvalidArgument, "The options", &[]).map(|(options, _)| options)
+    let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
+    let mut given = given.members()?;
+    let options = ReadOptions { user_id: given.text("userId")?, include_deleted: given.flag("includeDeleted")?.unwrap_or_default() };
+    given.finish()?;
+    Ok(options)
+}
+
+fn delete_option(value: &JsValue) -> Result<DeleteOptions> {
+    let given = read_options(value, Code::InvalidArgument, "The options of `delete`", &[])?;
+    let mut given = given.members()?;
+    let options = DeleteOptions { user_id: given.text("userId")?, behavior: given.choice("behavior", &DeleteBehavior::NAMES)? };
+    given.finish()?;
+    Ok(options)
+}
+
+fn page_option(value: &JsValue) -> Result<PageOptions> {
+    let given = read_options(value, Code::InvalidArgument, "The page", &[])?;
+    let mut given = given.members()?;
+    let options = PageOptions { size: given.number("size")?, after: given.text("after")? };
+    given.finish()?;
+    Ok(options)
 }
 
 fn one(written: Vec<Written>) -> Result<JsValue> {

@@ -26,17 +26,16 @@ pub enum Given {
 /// Reads a resolver.
 ///
 /// # Errors
-/// `code`, listing the names that there are.
-pub fn read(value: &JsValue, code: Code) -> Result<Given> {
+/// `code`, naming the field and listing the names that there are.
+pub fn read(value: &JsValue, code: Code, field: &str) -> Result<Given> {
     if let Some(function) = value.dyn_ref::<Function>() {
         return Ok(Given::Custom(Rc::new(JsResolver(function.clone()))));
     }
-    let name = value.as_string().and_then(|name| serde_json::from_value(serde_json::Value::String(name)).ok());
-    name.map(Given::Builtin).ok_or_else(|| {
-        Error::new(
-            code,
-            "`conflictResolver` must be \"merge\", \"lastWriteWins\", \"localPriority\", \"remotePriority\", \"ask\" or a function.",
-        )
+    let name = value.as_string();
+    let builtin = Builtin::NAMES.iter().find(|(known, _)| name.as_deref() == Some(known));
+    builtin.map(|(_, builtin)| Given::Builtin(*builtin)).ok_or_else(|| {
+        let fix = "must be \"merge\", \"lastWriteWins\", \"localPriority\", \"remotePriority\", \"ask\" or a function.";
+        Error::new(code, format!("`{field}` {fix}"))
     })
 }
 

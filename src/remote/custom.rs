@@ -12,7 +12,7 @@ use super::http::deadline::{AbortGuard, settle};
 use super::http::failure::{coded, member, of_status, status, wait, words};
 use super::{Pulled, Pushed, Remote};
 use crate::error::{Code, Error, Result};
-use crate::metadata::SyncMetadata;
+use crate::metadata::{Kept, read_kept};
 use crate::protocol::{DeviceMetadata, MetadataReply, PullRequest, PushRequest};
 
 mod metadata;
@@ -85,7 +85,7 @@ impl CustomRemote {
     }
 
     /// The record that the app keeps; none where it keeps none.
-    async fn record(&self, user_id: &str) -> Result<Option<SyncMetadata>> {
+    async fn record(&self, user_id: &str) -> Result<Option<Kept>> {
         const NAME: &str = "getSyncMetadata";
         let value = match self.call(NAME, &[&user_id.into()]).await {
             Called::Missing => return Ok(None),
@@ -94,13 +94,7 @@ impl CustomRemote {
             Called::Threw(thrown) => return Err(failed(&thrown, NAME)),
         };
         let text = stringify(&value, NAME)?;
-        serde_json::from_str(&text).map(Some).map_err(|cause| {
-            Error::new(
-                Code::Protocol,
-                "`remote.getSyncMetadata` did not resolve to a SyncMetadata; resolve to what `putSyncMetadata` was given, or to null.",
-            )
-            .caused_by(cause)
-        })
+        read_kept(text.as_bytes(), "What `remote.getSyncMetadata` resolved to").map(Some)
     }
 }
 

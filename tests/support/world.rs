@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use datum_server::MemoryServer;
-use datum_sync::config::{Config, Options, RawConfig, RawOptions};
+use datum_sync::config::{Config, Options};
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::datum::{Backing, Engine};
 use datum_sync::error::{Code, Error, Result};
 use datum_sync::host::{Host, StorageEstimate};
+use datum_sync::members::Members;
 use datum_sync::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use datum_sync::remote::{Pulled, Pushed, Remote};
 use datum_sync::replica::local::{Write, Written};
@@ -445,7 +446,8 @@ impl Device {
     }
 
     pub fn open_with(&self, resolvers: Resolvers) -> Tab {
-        let config: RawConfig = serde_json::from_str(&self.config).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&self.config).unwrap();
+        let config = Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap()).unwrap();
         self.seed.set(self.seed.get().wrapping_add(1));
         let host = FakeHost {
             clock: Rc::clone(&self.clock),
@@ -454,7 +456,7 @@ impl Device {
             locks: Rc::clone(&self.locks),
             dice: Cell::new(self.seed.get()),
         };
-        let engine = Rc::new(Engine::new(self.disk.clone(), self.wire.clone(), Rc::new(host), config.check().unwrap(), resolvers));
+        let engine = Rc::new(Engine::new(self.disk.clone(), self.wire.clone(), Rc::new(host), config, resolvers));
         self.clock.run(engine.sign_in(&self.user)).unwrap();
         Tab { engine, user: self.user.clone(), clock: Rc::clone(&self.clock) }
     }
@@ -529,8 +531,9 @@ impl Tab {
 
     /// Syncs with options as JSON.
     pub fn sync_with(&self, options: &str) -> Result<SyncResult> {
-        let options: RawOptions = serde_json::from_str(options).unwrap();
-        self.run(self.engine.synchronize(&self.user, options.check()?, None, Rc::default()))
+        let options: serde_json::Value = serde_json::from_str(options).unwrap();
+        let options = Options::read(Members::new(&options, Code::InvalidArgument, "The sync options")?)?;
+        self.run(self.engine.synchronize(&self.user, options, None, Rc::default()))
     }
 
     pub fn sync(&self) -> SyncResult {

@@ -4,42 +4,31 @@
 //! The record's own fields are those of the device that wrote it last, and `devices` has every device's
 //! last success. Sums over devices are not kept in it: read back, they would be counted again.
 
-use crate::metadata::SyncMetadata;
+use crate::metadata::{Kept, SyncMetadata};
 use crate::protocol::DeviceMetadata;
 
 /// The devices that a record tells of: the one that wrote it in full, the others by their last success.
-pub(super) fn devices(record: SyncMetadata) -> Vec<DeviceMetadata> {
-    let latest = || record.devices.iter().max_by_key(|(_, time)| time.as_str()).map(|(id, _)| id.clone());
-    let writer = record.device_id.clone().or_else(latest).unwrap_or_default();
-    let mut devices: Vec<_> = record.devices.iter().filter(|(id, _)| **id != writer).map(|(id, time)| seen(id, time)).collect();
-    devices.push(DeviceMetadata {
-        last_successful_sync_time: record.devices.get(&writer).cloned().or(if record.devices.is_empty() {
-            record.last_successful_sync_time
-        } else {
-            None
-        }),
-        device_id: writer,
-        last_sync_time: record.last_sync_time,
-        data_hash: record.data_hash,
-        entity_counts: record.entity_counts,
-        sync_status: record.sync_status,
-        conflict_count: record.conflict_count,
-        error_message: record.error_message,
-        retry_count: record.retry_count,
-        sync_duration: record.sync_duration,
-        custom_metadata: record.custom_metadata,
-    });
+pub(super) fn devices(record: Kept) -> Vec<DeviceMetadata> {
+    let Kept { mut writer, devices: times } = record;
+    if writer.device_id.is_empty() {
+        writer.device_id = times.iter().max_by_key(|(_, time)| time.as_str()).map(|(id, _)| id.clone()).unwrap_or_default();
+    }
+    if !times.is_empty() {
+        writer.last_successful_sync_time = times.get(&writer.device_id).cloned();
+    }
+    let mut devices: Vec<_> = times.iter().filter(|(id, _)| **id != writer.device_id).map(|(id, time)| seen(id, time)).collect();
+    devices.push(writer);
     devices
 }
 
 /// The record to keep after a device's cycle.
-pub(super) fn merge(user_id: &str, kept: Option<SyncMetadata>, own: &DeviceMetadata) -> SyncMetadata {
+pub(super) fn merge(user_id: &str, kept: Option<Kept>, own: &DeviceMetadata) -> SyncMetadata {
     let kept = kept.unwrap_or_default();
     let mut devices = kept.devices;
     if let Some(time) = &own.last_successful_sync_time {
         devices.insert(own.device_id.clone(), time.clone());
     }
-    let custom_metadata = match (kept.custom_metadata, &own.custom_metadata) {
+    let custom_metadata = match (kept.writer.custom_metadata, &own.custom_metadata) {
         (Some(mut kept), Some(own)) => {
             kept.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
             Some(kept)

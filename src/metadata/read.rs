@@ -1,0 +1,89 @@
+//! Reads metadata that a remote or an adapter gives. What a later protocol adds is passed over.
+//!
+//! By hand, through one reader: what serde derives for these types is for the server, and would be a tenth of the
+//! module that an app loads.
+
+use std::collections::BTreeMap;
+
+use super::{EntityCount, SyncState};
+use crate::error::{Code, Result};
+use crate::members::{Members, parse};
+use crate::protocol::{DeviceMetadata, MAX_VERSION, MetadataReply, WireDigest, unreadable};
+
+/// Reads the answer to `GET /metadata`.
+///
+/// # Errors
+/// [`Code::Protocol`], naming the place.
+pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
+    let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
+    let mut given = Members::new(&value, Code::Protocol, "The answer to `metadata`")?;
+    let devices = given.objects("devices")?.into_iter().map(read_device).collect::<Result<_>>()?;
+    let digests = given.object("digests")?.map(read_digests).transpose()?;
+    Ok(MetadataReply { devices, digests, server_time: given.text("serverTime")? })
+}
+
+/// What an adapter keeps: the last writer's metadata, and the last success of every device.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// The writer's own. Its id may be empty.
+    pub writer: DeviceMetadata,
+    /// Times by device.
+    pub devices: BTreeMap<String, String>,
+}
+
+/// Reads the JSON of a `SyncMetadata`. What it has for all devices together is made anew each time.
+///
+/// # Errors
+/// [`Code::Protocol`], naming the place.
+pub fn read_kept(bytes: &[u8], what: &str) -> Result<Kept> {
+    let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
+    let mut given = Members::new(&value, Code::Protocol, what)?;
+    let mut devices = BTreeMap::new();
+    if let Some(mut times) = given.object("devices")? {
+        for id in times.names() {
+            devices.extend(times.text(id)?.map(|time| (id.to_owned(), time)));
+        }
+    }
+    Ok(Kept { writer: read_device(given)?, devices })
+}
+
+fn read_device(mut given: Members<'_>) -> Result<DeviceMetadata> {
+    let mut entity_counts = BTreeMap::new();
+    if let Some(mut counts) = given.object("entityCounts")? {
+        for entity in counts.names() {
+            if let Some(mut count) = counts.object(entity)? {
+                let pending = number(&mut count, "pending")?.unwrap_or_default();
+                let read = EntityCount { count: number(&mut count, "count")?.unwrap_or_default(), hash: count.text("hash")?, pending };
+                entity_counts.insert(entity.to_owned(), read);
+            }
+        }
+    }
+    Ok(DeviceMetadata {
+        device_id: given.text("deviceId")?.unwrap_or_default(),
+        last_sync_time: given.text("lastSyncTime")?,
+        last_successful_sync_time: given.text("lastSuccessfulSyncTime")?,
+        data_hash: given.text("dataHash")?,
+        entity_counts,
+        sync_status: given.choice("syncStatus", &SyncState::NAMES)?.unwrap_or_default(),
+        conflict_count: number(&mut given, "conflictCount")?.unwrap_or_default(),
+        error_message: given.text("errorMessage")?,
+        retry_count: number(&mut given, "retryCount")?.unwrap_or_default(),
+        sync_duration: number(&mut given, "syncDuration")?,
+        custom_metadata: given.object("customMetadata")?.map(|custom| custom.map().clone()),
+    })
+}
+
+fn read_digests(mut given: Members<'_>) -> Result<BTreeMap<String, WireDigest>> {
+    let mut digests = BTreeMap::new();
+    for entity in given.names() {
+        let Some(mut digest) = given.object(entity)? else { continue };
+        let count = number(&mut digest, "count")?.ok_or_else(|| digest.wrong("count", "is missing."))?;
+        let hash = digest.text("hash")?.ok_or_else(|| digest.wrong("hash", "is missing."))?;
+        digests.insert(entity.to_owned(), WireDigest { count, hash });
+    }
+    Ok(digests)
+}
+
+fn number<'a>(given: &mut Members<'a>, name: &'a str) -> Result<Option<u64>> {
+    given.whole(name, 0, MAX_VERSION)
+}
