@@ -184,7 +184,7 @@ impl Code {
 }
 
 // A code that is added must be added there too.
-const _: () = assert!(CODES.len() == Code::EngineDead as usize + 1);
+const _: () = assert!(Code::ALL.len() == Code::EngineDead as usize + 1);
 
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
