@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The types: they may import each other, and everything may import them.
-const TYPES: &[&str] = &["digest", "entity", "error", "members", "metadata", "operation", "protocol", "status", "time"];
+const TYPES: &[&str] = &["digest", "entity", "error", "members", "metadata", "operation", "protocol", "small", "status", "time"];
 
 /// What each other part may import besides the types. A part that is not here is not in the drawing.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -32,8 +32,21 @@ const LAYERS: &[(&str, &[&str])] = &[
 const ADAPTERS: &[&str] = &["store::memory", "store::indexeddb", "remote::http", "remote::postgrest", "remote::custom", "host::web"];
 
 /// No IO, no clock, no chance: time and random bytes are arguments. (`status` holds the feed, which waits.)
-const PURE: &[&str] =
-    &["config", "conflict", "digest", "entity", "error", "members", "metadata", "operation", "protocol", "query", "replica", "time"];
+const PURE: &[&str] = &[
+    "config",
+    "conflict",
+    "digest",
+    "entity",
+    "error",
+    "members",
+    "metadata",
+    "operation",
+    "protocol",
+    "query",
+    "replica",
+    "small",
+    "time",
+];
 const IMPURE: &[&str] = &[
     "async",
     "await",

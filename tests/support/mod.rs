@@ -3,10 +3,16 @@
 
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod clock;
 #[cfg(target_arch = "wasm32")]
 pub mod host_stories;
 #[cfg(target_arch = "wasm32")]
 pub mod indexeddb;
+#[cfg(target_arch = "wasm32")]
+pub mod remotes;
 pub mod store_suite;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod wire;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod world;

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+pub use super::clock::Clock;
+pub use super::wire::{Fault, Request, Wire};
 use datum_server::MemoryServer;
 use datum_sync::config::{Config, Options};
 use datum_sync::conflict::{Conflict, Resolution};
@@ -25,83 +27,6 @@ use datum_sync::store::memory::MemoryStore;
 use datum_sync::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
 use datum_sync::sync::Cancel;
 use datum_sync::sync::resolve::{Resolver, Resolvers};
-
-pub const EPOCH_2026: u64 = 1_790_000_000_000;
-
-/// One clock for a whole world; sleeping is what moves it.
-#[derive(Default)]
-pub struct Clock {
-    now: Cell<u64>,
-    next: Cell<u64>,
-    timers: RefCell<BTreeMap<(u64, u64), Waker>>,
-}
-
-impl Clock {
-    pub fn now(&self) -> u64 {
-        EPOCH_2026 + self.now.get()
-    }
-
-    pub fn advance(&self, ms: u64) {
-        self.now.set(self.now.get() + ms);
-    }
-
-    /// Runs a future to its end; when nothing else can go on, time goes to the next timer.
-    pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
-        struct Flag(AtomicBool);
-        impl Wake for Flag {
-            fn wake(self: Arc<Self>) {
-                self.0.store(true, Ordering::SeqCst);
-            }
-        }
-        let flag = Arc::new(Flag(AtomicBool::new(true)));
-        let waker = Waker::from(Arc::clone(&flag));
-        let mut context = Context::from_waker(&waker);
-        let mut future = pin!(future);
-        loop {
-            while flag.0.swap(false, Ordering::SeqCst) {
-                if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-                    return value;
-                }
-            }
-            let first = self.timers.borrow().keys().next().copied();
-            let (at, id) = first.expect("nothing can go on, and no timer runs: a deadlock");
-            self.now.set(self.now.get().max(at));
-            let waker = self.timers.borrow_mut().remove(&(at, id));
-            waker.unwrap().wake();
-        }
-    }
-
-    fn sleep(self: &Rc<Self>, ms: u64) -> Sleep {
-        let id = self.next.get();
-        self.next.set(id + 1);
-        Sleep { clock: Rc::clone(self), at: self.now.get() + ms, id, armed: false }
-    }
-}
-
-struct Sleep {
-    clock: Rc<Clock>,
-    at: u64,
-    id: u64,
-    armed: bool,
-}
-
-impl Future for Sleep {
-    type Output = ();
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.clock.now.get() >= self.at {
-            return Poll::Ready(());
-        }
-        self.armed = true;
-        self.clock.timers.borrow_mut().insert((self.at, self.id), context.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        self.clock.timers.borrow_mut().remove(&(self.at, self.id));
-    }
-}
 
 /// Locks that all tabs of a device share.
 pub type Locks = Rc<RefCell<BTreeSet<String>>>;
@@ -162,136 +87,6 @@ impl Host for FakeHost {
 
     async fn storage(&self) -> StorageEstimate {
         StorageEstimate::default()
-    }
-}
-
-/// What the network does to one request.
-#[derive(Debug, Clone)]
-pub enum Fault {
-    /// It never arrives.
-    Lost,
-    /// The server does the work, and its answer is lost.
-    ReplyLost,
-    /// The server answers this status, and does nothing.
-    Status(u16, Option<u64>),
-    /// The server does the work, and these bytes arrive instead of its answer.
-    Garbled(Vec<u8>),
-    /// The answer comes after that many milliseconds.
-    Slow(u64),
-}
-
-/// One request as the server saw it.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: &'static str,
-    pub path: String,
-    pub body: Vec<u8>,
-}
-
-/// A device's way to the server.
-#[derive(Clone)]
-pub struct Wire {
-    pub server: MemoryServer,
-    pub clock: Rc<Clock>,
-    pub faults: Rc<RefCell<VecDeque<(&'static str, Fault)>>>,
-    pub seen: Rc<RefCell<Vec<Request>>>,
-    /// Called when a request arrives, before the server does anything.
-    pub on_request: Rc<RefCell<Option<Box<dyn Fn(&Request)>>>>,
-}
-
-enum Answer {
-    Body(Vec<u8>),
-    Gone,
-    TooLarge,
-}
-
-impl Wire {
-    async fn ask(&self, user: &str, method: &'static str, path: &str, body: Vec<u8>) -> Result<Answer> {
-        let request = Request { method, path: path.to_owned(), body };
-        self.seen.borrow_mut().push(request.clone());
-        if let Some(hook) = &*self.on_request.borrow() {
-            hook(&request);
-        }
-        let fault = {
-            let mut faults = self.faults.borrow_mut();
-            let at = faults.iter().position(|(only, _)| path.ends_with(only));
-            at.and_then(|at| faults.remove(at)).map(|(_, fault)| fault)
-        };
-        let serve = || self.server.handle(user, method, &format!("/sync/v1{path}"), &request.body, self.clock.now());
-        let (status, body) = match fault {
-            None => serve(),
-            Some(Fault::Lost) => return Err(Error::new(Code::Network, "The request was lost.")),
-            Some(Fault::ReplyLost) => {
-                let _ = serve();
-                return Err(Error::new(Code::Network, "The answer was lost."));
-            }
-            Some(Fault::Status(status, after)) => return self.classify(status, after, Vec::new()),
-            Some(Fault::Garbled(bytes)) => {
-                let _ = serve();
-                (200, bytes)
-            }
-            Some(Fault::Slow(ms)) => {
-                self.clock.sleep(ms).await;
-                serve()
-            }
-        };
-        self.classify(status, None, body)
-    }
-
-    fn classify(&self, status: u16, after: Option<u64>, body: Vec<u8>) -> Result<Answer> {
-        let code = match status {
-            200..=299 => return Ok(Answer::Body(body)),
-            410 => return Ok(Answer::Gone),
-            413 => return Ok(Answer::TooLarge),
-            401 => Code::Unauthorized,
-            403 => Code::Forbidden,
-            409 => Code::UserMismatch,
-            426 => Code::ClientOutdated,
-            429 => Code::RateLimited,
-            408 | 425 | 500..=599 => Code::ServerError,
-            _ => Code::Protocol,
-        };
-        let text = String::from_utf8_lossy(&body).into_owned();
-        Err(Error::new(code, format!("status {status}")).with_status(status).with_retry_after(after).caused_by(text))
-    }
-}
-
-impl Remote for Wire {
-    async fn pull(&self, user: &str, request: &PullRequest) -> Result<Pulled> {
-        match self.ask(user, "POST", "/pull", serde_json::to_vec(request).unwrap()).await? {
-            Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
-            Answer::Gone => Ok(Pulled::CursorGone),
-            Answer::TooLarge => unreachable!(),
-        }
-    }
-
-    async fn push(&self, user: &str, request: &PushRequest<'_>) -> Result<Pushed> {
-        let body = serde_json::to_vec(request).unwrap();
-        let sent = body.len() as u64;
-        match self.ask(user, "POST", "/push", body).await? {
-            Answer::Body(bytes) => Ok(Pushed::Reply { bytes, sent }),
-            Answer::TooLarge => Ok(Pushed::TooLarge),
-            Answer::Gone => unreachable!(),
-        }
-    }
-
-    async fn metadata(&self, user: &str) -> Result<Option<Vec<u8>>> {
-        match self.ask(user, "GET", "/metadata", Vec::new()).await? {
-            Answer::Body(bytes) => Ok(Some(bytes)),
-            _ => Ok(None),
-        }
-    }
-
-    async fn put_metadata(&self, user: &str, metadata: &DeviceMetadata) -> Result<()> {
-        self.ask(user, "PUT", "/metadata", serde_json::to_vec(metadata).unwrap()).await.map(|_| ())
-    }
-
-    async fn clear_metadata(&self, user: &str) -> Result<()> {
-        self.ask(user, "DELETE", "/metadata", Vec::new()).await.map(|_| ())
-    }
-
-    async fn health(&self) -> Result<bool> {
-        Ok(true)
     }
 }
 

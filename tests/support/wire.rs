@@ -1,0 +1,142 @@
+//! A device's way to the server, which loses, delays and garbles what the test asks for.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use datum_server::MemoryServer;
+use datum_sync::error::{Code, Error, Result};
+use datum_sync::protocol::{DeviceMetadata, PullRequest, PushRequest};
+use datum_sync::remote::{Pulled, Pushed, Remote};
+
+use super::clock::Clock;
+
+/// What the network does to one request.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// It never arrives.
+    Lost,
+    /// The server does the work, and its answer is lost.
+    ReplyLost,
+    /// The server answers this status, and does nothing.
+    Status(u16, Option<u64>),
+    /// The server does the work, and these bytes arrive instead of its answer.
+    Garbled(Vec<u8>),
+    /// The answer comes after that many milliseconds.
+    Slow(u64),
+}
+
+/// One request as the server saw it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: &'static str,
+    pub path: String,
+    pub body: Vec<u8>,
+}
+
+/// A device's way to the server.
+#[derive(Clone)]
+pub struct Wire {
+    pub server: MemoryServer,
+    pub clock: Rc<Clock>,
+    pub faults: Rc<RefCell<VecDeque<(&'static str, Fault)>>>,
+    pub seen: Rc<RefCell<Vec<Request>>>,
+    /// Called when a request arrives, before the server does anything.
+    pub on_request: Rc<RefCell<Option<Box<dyn Fn(&Request)>>>>,
+}
+
+enum Answer {
+    Body(Vec<u8>),
+    Gone,
+    TooLarge,
+}
+
+impl Wire {
+    async fn ask(&self, user: &str, method: &'static str, path: &str, body: Vec<u8>) -> Result<Answer> {
+        let request = Request { method, path: path.to_owned(), body };
+        self.seen.borrow_mut().push(request.clone());
+        if let Some(hook) = &*self.on_request.borrow() {
+            hook(&request);
+        }
+        let fault = {
+            let mut faults = self.faults.borrow_mut();
+            let at = faults.iter().position(|(only, _)| path.ends_with(only));
+            at.and_then(|at| faults.remove(at)).map(|(_, fault)| fault)
+        };
+        let serve = || self.server.handle(user, method, &format!("/sync/v1{path}"), &request.body, self.clock.now());
+        let (status, body) = match fault {
+            None => serve(),
+            Some(Fault::Lost) => return Err(Error::new(Code::Network, "The request was lost.")),
+            Some(Fault::ReplyLost) => {
+                let _ = serve();
+                return Err(Error::new(Code::Network, "The answer was lost."));
+            }
+            Some(Fault::Status(status, after)) => return self.classify(status, after, Vec::new()),
+            Some(Fault::Garbled(bytes)) => {
+                let _ = serve();
+                (200, bytes)
+            }
+            Some(Fault::Slow(ms)) => {
+                self.clock.sleep(ms).await;
+                serve()
+            }
+        };
+        self.classify(status, None, body)
+    }
+
+    fn classify(&self, status: u16, after: Option<u64>, body: Vec<u8>) -> Result<Answer> {
+        let code = match status {
+            200..=299 => return Ok(Answer::Body(body)),
+            410 => return Ok(Answer::Gone),
+            413 => return Ok(Answer::TooLarge),
+            401 => Code::Unauthorized,
+            403 => Code::Forbidden,
+            409 => Code::UserMismatch,
+            426 => Code::ClientOutdated,
+            429 => Code::RateLimited,
+            408 | 425 | 500..=599 => Code::ServerError,
+            _ => Code::Protocol,
+        };
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Err(Error::new(code, format!("status {status}")).with_status(status).with_retry_after(after).caused_by(text))
+    }
+}
+
+impl Remote for Wire {
+    async fn pull(&self, user: &str, request: &PullRequest) -> Result<Pulled> {
+        match self.ask(user, "POST", "/pull", serde_json::to_vec(request).unwrap()).await? {
+            Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
+            Answer::Gone => Ok(Pulled::CursorGone),
+            Answer::TooLarge => unreachable!(),
+        }
+    }
+
+    async fn push(&self, user: &str, request: &PushRequest<'_>) -> Result<Pushed> {
+        let body = serde_json::to_vec(request).unwrap();
+        let sent = body.len() as u64;
+        match self.ask(user, "POST", "/push", body).await? {
+            Answer::Body(bytes) => Ok(Pushed::Reply { bytes, sent }),
+            Answer::TooLarge => Ok(Pushed::TooLarge),
+            Answer::Gone => unreachable!(),
+        }
+    }
+
+    async fn metadata(&self, user: &str) -> Result<Option<Vec<u8>>> {
+        match self.ask(user, "GET", "/metadata", Vec::new()).await? {
+            Answer::Body(bytes) => Ok(Some(bytes)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn put_metadata(&self, user: &str, metadata: &DeviceMetadata) -> Result<()> {
+        self.ask(user, "PUT", "/metadata", serde_json::to_vec(metadata).unwrap()).await.map(|_| ())
+    }
+
+    async fn clear_metadata(&self, user: &str) -> Result<()> {
+        self.ask(user, "DELETE", "/metadata", Vec::new()).await.map(|_| ())
+    }
+
+    async fn health(&self) -> Result<bool> {
+        Ok(true)
+    }
+}
