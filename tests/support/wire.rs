@@ -34,6 +34,9 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
+/// What a test does when a request arrives.
+pub type Hook = Box<dyn Fn(&Request)>;
+
 /// A device's way to the server.
 #[derive(Clone)]
 pub struct Wire {
@@ -42,7 +45,7 @@ pub struct Wire {
     pub faults: Rc<RefCell<VecDeque<(&'static str, Fault)>>>,
     pub seen: Rc<RefCell<Vec<Request>>>,
     /// Called when a request arrives, before the server does anything.
-    pub on_request: Rc<RefCell<Option<Box<dyn Fn(&Request)>>>>,
+    pub on_request: Rc<RefCell<Option<Hook>>>,
 }
 
 enum Answer {
