@@ -104,6 +104,8 @@ pub struct CountedStore {
     pub counts: Rc<Cell<Records1>>,
     /// The next appends fail with this code, writing nothing.
     pub failing: Rc<RefCell<VecDeque<Code>>>,
+    /// Bodies come back with a byte flipped.
+    pub damaged: Rc<Cell<bool>>,
 }
 
 impl Store for CountedStore {
@@ -127,7 +129,13 @@ impl Store for CountedStore {
     }
 
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
-        self.inner.bodies(ids).await
+        let mut bodies = self.inner.bodies(ids).await?;
+        for body in bodies.iter_mut().flatten().filter(|_| self.damaged.get()) {
+            let mut bytes = body.to_vec();
+            bytes[0] ^= 1;
+            *body = Rc::from(bytes);
+        }
+        Ok(bodies)
     }
 
     async fn wipe(&self) -> Result<()> {
@@ -153,7 +161,7 @@ impl Backing for Disk {
     async fn open(&self, user_id: &str) -> Result<CountedStore> {
         let mut stores = self.stores.borrow_mut();
         let store = stores.entry(user_id.to_owned()).or_default();
-        Ok(CountedStore { inner: store.inner.reopen(), counts: Rc::clone(&store.counts), failing: Rc::clone(&store.failing) })
+        Ok(CountedStore { inner: store.inner.reopen(), counts: Rc::clone(&store.counts), failing: Rc::clone(&store.failing), damaged: Rc::clone(&store.damaged) })
     }
 
     fn device_id(&self) -> String {

@@ -1,0 +1,266 @@
+//! Bad days: lost storage, refusals, broken replies, tabs and users beside each other. The same
+//! engine and rules as in `stories`, with faults.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+
+mod support;
+
+use std::rc::Rc;
+
+use datum_sync::conflict::Resolution;
+use datum_sync::error::{Code, Error};
+use datum_sync::replica::local::Write;
+use datum_sync::sync::resolve::Resolvers;
+use support::world::{Asked, Fault, World};
+
+const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
+
+fn id_of(task: &serde_json::Value) -> String {
+    task["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_write_that_the_storage_refuses_leaves_nothing() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    phone.store().failing.borrow_mut().push_back(Code::StorageFull);
+
+    let error = a.write("tasks", Write::Create { draft: r#"{"title":"milk"}"#.to_owned() }).unwrap_err();
+
+    assert_eq!(error.code(), Code::StorageFull);
+    assert_eq!((a.titles().len(), a.pending()), (0, 0));
+    assert_eq!(phone.open().titles().len(), 0);
+    a.create(r#"{"title":"tea"}"#);
+    assert_eq!(a.titles(), ["tea"]);
+}
+
+#[test]
+fn a_refused_operation_becomes_a_dead_letter() {
+    let world = World::new();
+    world.server.configure(|config| config.entities = Some(vec!["notes".to_owned(), "tasks".to_owned()]));
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"title":"good"}"#);
+    a.create(r#"{"title":"bad"}"#);
+    world.server.configure(|config| config.max_entity_bytes = 95);
+    a.create(&format!(r#"{{"title":"{}"}}"#, "x".repeat(200)));
+
+    let result = a.sync();
+
+    assert!(!result.is_success);
+    assert_eq!((result.pushed_count, result.failed_count, result.pending_operations), (2, 1, 0));
+    assert_eq!(a.titles(), ["bad", "good"], "the refused entity is not shown as if it were synced");
+    let dead = a.run(a.engine.user("ann")).unwrap().db.with(|replica| replica.dead_letters().values().cloned().collect::<Vec<_>>());
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].op.body.as_deref().unwrap().contains("xxx"), "nothing of it is lost");
+    let again = phone.open();
+    assert_eq!(again.run(again.engine.user("ann")).unwrap().db.with(|replica| replica.dead_letters().len()), 1);
+}
+
+#[test]
+fn a_pull_that_breaks_off_leaves_a_clean_prefix() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop").with_config(ONE_TRY));
+    let (a, b) = (phone.open(), laptop.open());
+    for n in 0..9 {
+        a.create(&format!(r#"{{"title":"{n}"}}"#));
+    }
+    a.sync();
+    // The second page is being fetched while the first is committed.
+    laptop.fault("/pull", Fault::Slow(1));
+    laptop.fault("/pull", Fault::Lost);
+
+    let error = b.sync_with(r#"{"overrideBatchSize":3}"#).unwrap_err();
+    assert_eq!(error.code(), Code::Network);
+    let reopened = laptop.open();
+    assert_eq!(reopened.titles().len(), 3);
+    laptop.requests();
+    let result = reopened.sync_with(r#"{"overrideBatchSize":3}"#).unwrap();
+
+    assert_eq!((result.pulled_count, reopened.titles().len()), (6, 9));
+}
+
+#[test]
+fn a_resolver_that_fails_parks_the_conflict() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let failing = Resolvers { fallback: Some(Rc::new(Asked(|_: &_| Err(Error::new(Code::Conflict, "no idea"))))), ..Resolvers::default() };
+    let (a, b) = (phone.open(), laptop.open_with(failing));
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    a.sync();
+    b.sync();
+    a.patch(&id, r#"{"title":"theirs"}"#);
+    b.patch(&id, r#"{"title":"mine"}"#);
+    a.sync();
+
+    let result = b.sync();
+
+    assert!(!result.is_success);
+    assert_eq!((result.conflicts_detected, result.conflicts_resolved, result.pending_operations), (1, 0, 1));
+    assert_eq!(b.read(&id).unwrap()["title"], "mine", "the local write is still what the app sees");
+    assert_eq!(b.engine.status_hub("ann").unwrap().current().unresolved_conflicts, 1);
+    assert_eq!(b.sync().conflicts_detected, 0, "a parked conflict is not found again");
+    assert_eq!(laptop.open().pending(), 1);
+}
+
+#[test]
+fn an_apps_resolver_decides_with_base_and_both_sides_at_hand() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let joined = Asked(|conflict: &datum_sync::conflict::Conflict| {
+        let title = |body: &Option<Rc<str>>| serde_json::from_str::<serde_json::Value>(body.as_deref().unwrap()).unwrap()["title"].as_str().unwrap().to_owned();
+        assert_eq!(title(&conflict.base), "milk");
+        assert_eq!(conflict.fields, ["title"]);
+        Ok(Resolution::Merged(Rc::from(format!(r#"{{"title":"{} and {}"}}"#, title(&conflict.remote), title(&conflict.local)))))
+    });
+    let (a, b) = (phone.open(), laptop.open_with(Resolvers { fallback: Some(Rc::new(joined)), ..Resolvers::default() }));
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    a.sync();
+    b.sync();
+    a.patch(&id, r#"{"title":"tea"}"#);
+    b.patch(&id, r#"{"title":"rice"}"#);
+    a.sync();
+
+    assert!(b.sync().is_success);
+    a.sync();
+
+    assert_eq!(a.read(&id).unwrap()["title"], "tea and rice");
+    assert_eq!(a.read(&id), b.read(&id));
+}
+
+#[test]
+fn each_builtin_resolver_keeps_what_its_name_says() {
+    for (resolver, expected) in [("localPriority", "mine"), ("remotePriority", "theirs"), ("lastWriteWins", "mine"), ("merge", "mine")] {
+        let world = World::new();
+        let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+        let (a, b) = (phone.open(), laptop.open());
+        let id = id_of(&a.create(r#"{"title":"milk"}"#));
+        a.sync();
+        b.sync();
+        a.patch(&id, r#"{"title":"theirs"}"#);
+        b.patch(&id, r#"{"title":"mine"}"#);
+        a.sync();
+        b.sync_with(&format!(r#"{{"conflictResolver":"{resolver}"}}"#)).unwrap();
+        a.sync();
+        assert_eq!(a.read(&id).unwrap()["title"], expected, "{resolver}");
+        assert_eq!(a.read(&id), b.read(&id), "{resolver}");
+    }
+}
+
+#[test]
+fn two_tabs_write_to_one_log() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (one, two) = (phone.open(), phone.open());
+    let id = id_of(&one.create(r#"{"title":"milk","done":false}"#));
+
+    two.create(r#"{"title":"tea"}"#);
+    two.patch(&id, r#"{"title":"oat milk"}"#);
+    one.patch(&id, r#"{"done":true}"#);
+
+    let head = two.run(two.engine.user("ann")).unwrap().db.with(|replica| replica.head());
+    two.run(two.engine.heard("ann", head + 1)).unwrap();
+    for tab in [&one, &two] {
+        assert_eq!(tab.titles(), ["oat milk", "tea"]);
+        assert_eq!(tab.read(&id).unwrap()["done"], true);
+    }
+    assert!(one.run(one.engine.user("ann")).unwrap().db.counts().stale > 0, "they did meet");
+    assert!(one.sync().is_success);
+    two.sync();
+    assert_eq!((one.pending(), two.pending(), world.server.rows("ann").len()), (0, 0, 2));
+}
+
+#[test]
+fn users_do_not_see_each_other() {
+    let world = World::new();
+    let (anns, bobs) = (world.device_of("ann", "phone"), world.device_of("bob", "laptop"));
+    let (ann, bob) = (anns.open(), bobs.open());
+    ann.create(r#"{"title":"private"}"#);
+    ann.sync();
+    bob.sync();
+    assert_eq!(bob.titles().len(), 0);
+    assert_eq!(ann.run(ann.engine.read_all("bob", "tasks", false)).unwrap(), "[]");
+    let error = ann.write("tasks", Write::Create { draft: r#"{"userId":"bob","title":"x"}"#.to_owned() }).unwrap_err();
+    assert_eq!(error.code(), Code::UserMismatch);
+    for bad in ["", "a\u{7}b"] {
+        assert_eq!(ann.run(ann.engine.pending_count(bad)).unwrap_err().code(), Code::InvalidArgument);
+    }
+}
+
+#[test]
+fn a_drift_is_mended_by_one_full_pull() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    a.sync();
+    b.sync();
+    // A segment that cannot be read any more: its row goes, and the digests differ.
+    let user = b.run(b.engine.user("ann")).unwrap();
+    b.run(user.db.record(datum_sync::store::Durability::Strict, &|_| vec![datum_sync::replica::record::Event::Sweep { before: u64::MAX, entities: None }])).unwrap();
+    assert!(b.read(&id).is_none());
+
+    let result = b.sync();
+
+    assert!(result.is_success, "{result:?}");
+    assert_eq!(b.read(&id).unwrap()["title"], "milk");
+}
+
+#[test]
+fn a_restored_server_leads_to_a_fresh_pull() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    a.create(r#"{"title":"old"}"#);
+    a.sync();
+    let backup = world.server.backup();
+    a.create(r#"{"title":"new"}"#);
+    a.sync();
+    b.sync();
+    world.server.restore(&backup);
+    world.server.set_epoch("epoch-2").unwrap();
+
+    assert!(b.sync().is_success);
+
+    assert_eq!(b.titles(), ["old"]);
+}
+
+#[test]
+fn a_log_lost_under_an_open_tab_keeps_its_outbox() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"title":"synced"}"#);
+    a.sync();
+    a.create(r#"{"title":"waiting"}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+
+    a.create(r#"{"title":"after"}"#);
+    assert!(a.sync().is_success);
+
+    assert_eq!(a.titles(), ["after", "synced", "waiting"]);
+    assert_eq!(world.server.rows("ann").len(), 3);
+}
+
+#[test]
+fn a_segment_that_is_damaged_is_set_aside_and_fetched_again() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let drafts = (0..50).map(|n| Write::Create { draft: format!(r#"{{"title":"task {n:02}","text":"{}"}}"#, "x".repeat(200)) }).collect();
+    a.run(a.engine.write("ann", "tasks", drafts)).unwrap();
+    a.sync();
+    b.sync();
+    b.create(r#"{"title":"mine"}"#);
+    laptop.store().damaged.set(true);
+
+    let reopened = laptop.open();
+    assert_eq!(reopened.titles(), ["mine"], "what cannot be read is not made up");
+    assert_eq!(reopened.pending(), 1);
+    laptop.store().damaged.set(false);
+    assert!(reopened.sync().is_success);
+
+    assert_eq!(reopened.titles().len(), 51);
+}
+
