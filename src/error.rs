@@ -369,3 +369,20 @@ pub struct ErrorJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn every_code_of_the_public_surface_is_known_by_its_name() {
+        let types = include_str!("js/types.d.ts");
+        let union = types.split("export type DatumErrorCode =").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
+        let names: Vec<&str> = union.lines().filter_map(|line| line.trim().strip_prefix("| \"")?.split('"').next()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for name in names {
+            assert_eq!(Code::named(name).map(Code::as_str), Some(name));
+        }
+        assert_eq!(Code::named("odd"), None);
+    }
+}

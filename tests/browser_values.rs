@@ -238,7 +238,7 @@ fn options_are_read_and_a_mistake_is_named() {
         ("{ batchSize: NaN }", "`batchSize`"),
         ("{ batchSize: 1n }", "`batchSize`"),
         ("{ nested: { 'a\"b': [{ size: 1 }, { size: 256 }] }, force: true }", "`nested.a\"b[1].size`"),
-        ("{ nested: { a: [{ size: 1, sise: 2 }] } }", "`sise`"),
+        ("{ nested: { a: [{ size: 1, sise: 2 }] } }", "`nested.a[0].sise` is not known; known are size."),
         ("{ nested: { a: [{ size: 1 }, 'x'] } }", "`nested.a[1]`"),
         ("{ nested: { a: [{ size: 1 }], b: 7 } }", "`nested.b`"),
         ("{ get force() { throw new Error('hostile') } }", "hostile"),
