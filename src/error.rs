@@ -214,9 +214,15 @@ struct Detail {
 impl Error {
     /// A failure with a message that names what was wrong and what would mend it.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::bare(code, message.into())
+    }
+
+    // Not inlined: hundreds of places make an error, and this many fields would be filled in at each.
+    #[inline(never)]
+    fn bare(code: Code, message: Cow<'static, str>) -> Self {
         Self(Box::new(Detail {
             code,
-            message: message.into(),
+            message,
             entity: None,
             entity_id: None,
             user_id: None,

@@ -24,7 +24,8 @@ pub struct Members<'a> {
 /// # Errors
 /// What the parser says.
 pub fn parse(json: &[u8]) -> serde_json::Result<Value> {
-    serde_json::from_slice(json)
+    // Always from text: a parser of its own for bytes would be as much code again.
+    serde_json::from_str(std::str::from_utf8(json).map_err(serde::de::Error::custom)?)
 }
 
 impl<'a> Members<'a> {
