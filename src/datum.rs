@@ -12,7 +12,6 @@ use crate::host::Host;
 use crate::remote::Remote;
 use crate::small::Small;
 use crate::status::feed::StatusHub;
-use crate::status::{HealthState, State};
 use crate::store::Store;
 use crate::sync::resolve::Resolvers;
 use crate::sync::{Cancel, Stop, first_status};
@@ -78,16 +77,7 @@ impl<S: Store, H: Host> User<S, H> {
             status.dead_letters = dead;
             status.online = online;
             status.health.local = if durable { crate::status::LocalHealth::Healthy } else { crate::status::LocalHealth::MemoryOnly };
-            let unauthorized = status.errors.iter().any(|error| matches!(error.code, Code::Unauthorized));
-            status.health.status = match status.status {
-                State::Syncing => HealthState::Syncing,
-                State::Failed if unauthorized => HealthState::Unauthorized,
-                _ if !online => HealthState::Offline,
-                State::Failed => HealthState::Error,
-                _ if conflicts > 0 || dead > 0 || !durable => HealthState::Degraded,
-                _ if pending > 0 => HealthState::Pending,
-                _ => HealthState::Healthy,
-            };
+            status.reckon_health();
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::error::ErrorJson;
+use crate::error::{Code, ErrorJson};
 use crate::small::Small;
 
 pub mod feed;
@@ -143,6 +143,21 @@ pub struct SyncStatus {
 }
 
 impl SyncStatus {
+    /// Says in one word what the rest of the snapshot says, so that a cycle's end needs no second one.
+    pub fn reckon_health(&mut self) {
+        let unauthorized = self.errors.iter().any(|error| error.code == Code::Unauthorized);
+        let troubled = self.unresolved_conflicts > 0 || self.dead_letters > 0 || self.health.local != LocalHealth::Healthy;
+        self.health.status = match self.status {
+            State::Syncing => HealthState::Syncing,
+            State::Failed if unauthorized => HealthState::Unauthorized,
+            _ if !self.online => HealthState::Offline,
+            State::Failed => HealthState::Error,
+            _ if troubled => HealthState::Degraded,
+            _ if self.pending_operations > 0 => HealthState::Pending,
+            _ => HealthState::Healthy,
+        };
+    }
+
     /// Whether a cycle has ended with this snapshot.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {

@@ -186,6 +186,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             status.conflicts_resolved = 0;
             status.errors = Vec::new();
             status.last_started_at = Some(crate::time::format(started_at));
+            status.reckon_health();
         });
         let ended = self.phases().await;
         let ended = match ended {
@@ -322,6 +323,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 };
                 status.errors.push(error.to_json(at));
             }
+            status.online = self.host.is_online();
+            status.reckon_health();
         });
     }
 

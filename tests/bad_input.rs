@@ -9,8 +9,6 @@ use datum_sync::error::Code;
 use datum_sync::replica::local::Write;
 use support::world::{Fault, Tab, World};
 
-const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
-
 fn id_of(task: &serde_json::Value) -> String {
     task["id"].as_str().unwrap().to_owned()
 }

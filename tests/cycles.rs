@@ -14,10 +14,6 @@ use support::world::{Fault, World};
 
 const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
 
-fn id_of(task: &serde_json::Value) -> String {
-    task["id"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn a_lock_that_is_never_given_back_stops_nobody_for_ever() {
     let world = World::new();

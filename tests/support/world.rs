@@ -121,6 +121,17 @@ impl Store for CountedStore {
         if let Some(code) = self.failing.borrow_mut().pop_front() {
             return Err(AppendError::Failed(Error::new(code, "The storage failed, as the test asked.")));
         }
+        // As a browser's: never at once, so that what is asked for meanwhile can join the next one.
+        let mut turns = 1;
+        std::future::poll_fn(|context| {
+            if turns == 0 {
+                return Poll::Ready(());
+            }
+            turns -= 1;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
         let mut counts = self.counts.get();
         counts.transactions += 1;
         counts.records += 1 + append.bodies.len() as u64;
