@@ -10,7 +10,7 @@ use crate::config::DeleteBehavior;
 use crate::datum::data::DEFAULT_PAGE;
 use crate::entity::Fields;
 use crate::error::{Code, Error, Result};
-use crate::js::convert::{decode, encode, encode_many, promise, read_options, read_string, read_strings};
+use crate::js::convert::{decode, decode_many, encode, encode_many, promise, read_options, read_string, read_strings};
 use crate::js::{GivenOptions, Inner, not_yet, nullable};
 use crate::replica::local::{Write, Written};
 
@@ -161,7 +161,7 @@ impl Manager {
         promise(async move {
             let options = options?;
             let user = inner.engine.user_or_current(options.user_id)?;
-            decode(&inner.engine.read_all(&user, &entity, options.include_deleted).await?)
+            decode_many(&inner.engine.read_all(&user, &entity, options.include_deleted).await?)
         })
     }
 
@@ -186,7 +186,7 @@ impl Manager {
                 // Setting a property of a fresh object cannot fail.
                 let _ = Reflect::set(&object, &JsValue::from_str(key), value);
             };
-            set("items", &decode(&page.items)?);
+            set("items", &decode_many(&page.items)?);
             if let Some(after) = &page.after {
                 set("after", &JsValue::from_str(after));
             }
@@ -375,5 +375,5 @@ fn many(written: Vec<Written>) -> Result<JsValue> {
         }
     }
     text.push(']');
-    decode(&text)
+    decode_many(&text)
 }

@@ -64,7 +64,7 @@ export interface DatumConfig {
   /** Default `"pushThenPull"`. */
   defaultSyncDirection?: SyncDirection;
   /** What `synchronize` uses where its own options say nothing. */
-  defaultSyncOptions?: Omit<SyncOptions<any>, "signal">;
+  defaultSyncOptions?: Omit<SyncOptions<any>, "signal" | "conflictResolver"> & { conflictResolver?: BuiltinResolver };
   /** What decides conflicts where the entity type has no resolver of its own. Default `"merge"`. */
   defaultConflictResolver?: ConflictResolver<any>;
   /**
@@ -74,13 +74,28 @@ export interface DatumConfig {
   durability?: { local?: "strict" | "relaxed"; pulled?: "strict" | "relaxed" };
   /** How many bytes of entities are kept in memory. Default 67,108,864 (64 MiB). */
   memoryBudget?: number;
+  /**
+   * How a request that may succeed later is tried again within a cycle. `maxAttempts` counts the first try
+   * (default 3); `initial` and `max` are delays in milliseconds (500 and 60,000), each `factor` (2) times the last, and
+   * spread by `jitter` (`"full"`). What the remote asks for (`Retry-After`) is never undercut.
+   */
+  retry?: { maxAttempts?: number; initial?: number; factor?: number; max?: number; jitter?: "full" | "none" };
+  /**
+   * What `synchronize` does while a cycle of that user runs: `"sequential"` (default) runs after it,
+   * `"skipConcurrent"` resolves with `wasSkipped`, `"joinInFlight"` gets its result.
+   */
+  syncRequestStrategy?: "sequential" | "skipConcurrent" | "joinInFlight";
+  /** The app's schema version, which goes with every request. Default 0. */
+  schemaVersion?: number;
+  /** Users whose `synchronize` is always skipped. */
+  excludedSyncUserIds?: string[];
 }
 
 /** How one entity type is kept. */
 export interface EntityConfig<T extends Entity = AnyEntity> {
   /** What decides conflicts of this type. */
   conflictResolver?: ConflictResolver<T>;
-  /** What `delete` does. Default `"softDelete"`: the body stays readable with `includeDeleted`. */
+  /** What `delete` leaves here. Default `"hardDelete"`: only the tombstone. `"softDelete"`: the body stays readable with `includeDeleted`. */
   deleteBehavior?: "softDelete" | "hardDelete";
 }
 
@@ -245,12 +260,23 @@ export interface SyncOptions<T extends Entity = AnyEntity> {
   resolveConflicts?: boolean;
   /** What decides conflicts in this cycle. */
   conflictResolver?: ConflictResolver<T>;
+  /** Pulls a part, with a cursor of its own: only these entity types, or what the remote selects by `query`. */
+  scope?: SyncScope;
   /** How long the cycle may take, in milliseconds. Default: `syncTimeout` of the config. */
   timeout?: number;
   /** Stops the cycle at its next safe point. */
   signal?: AbortSignal;
   /** Tries even when the browser says that it is offline. Default false. */
   force?: boolean;
+}
+
+/** A partial pull. Its cursor goes by `name`, which is made of the other two by default. */
+export interface SyncScope {
+  /** Only these entity types. */
+  entities?: string[];
+  /** What the remote selects by, in its own words. */
+  query?: Json;
+  name?: string;
 }
 
 /** What a cycle did. A cycle that failed in part resolves; one that could not run rejects. */
@@ -279,7 +305,7 @@ export interface SyncResult {
   /** At least one answer of the remote was applied, or confirmed that nothing is new. */
   remoteFetched: boolean;
   wasSkipped: boolean;
-  skipReason?: "offline" | "paused" | "inProgress" | "nothingToPush";
+  skipReason?: "offline" | "paused" | "inProgress" | "excludedUser" | "nothingToPush";
   wasCancelled: boolean;
   /** The same by entity type. */
   entities: Record<string, { pushed: number; pulled: number; failed: number; conflicts: number }>;
@@ -395,11 +421,11 @@ export type Resolution<T extends Entity = AnyEntity> = { take: "local" } | { tak
  * - a function: asked for each; it may be asked again for a conflict whose entity changed meanwhile.
  */
 export type ConflictResolver<T extends Entity = AnyEntity> =
-  | "merge"
-  | "lastWriteWins"
-  | "localPriority"
-  | "remotePriority"
+  | BuiltinResolver
   | ((conflict: Conflict<T>) => Resolution<T> | Promise<Resolution<T>>);
+
+/** The resolvers that go by a name. */
+export type BuiltinResolver = "merge" | "lastWriteWins" | "localPriority" | "remotePriority";
 
 /** What an operation does. */
 export type OperationKind = "create" | "update" | "patch" | "delete";
