@@ -1,12 +1,11 @@
 //! Configuration and options, checked once at the border: afterwards every value is in range.
 
-use std::collections::BTreeMap;
-
 use crate::conflict::Builtin;
 use crate::entity::check_name;
 use crate::error::Result;
 use crate::members::Members;
 use crate::protocol::{MAX_BATCH, MAX_VERSION};
+use crate::small::Small;
 use crate::store::Durability;
 
 /// In which order a cycle pushes and pulls.
@@ -125,7 +124,7 @@ pub struct Config {
     /// The prefix of the databases' names.
     pub name: String,
     /// The entity types.
-    pub entities: BTreeMap<String, EntityConfig>,
+    pub entities: Small<EntityConfig>,
     /// Milliseconds.
     pub sync_timeout: u64,
     /// Options of a cycle that gives none.
@@ -294,8 +293,8 @@ impl Options {
     }
 }
 
-fn read_entities(given: &mut Members<'_>) -> Result<BTreeMap<String, EntityConfig>> {
-    let mut entities = BTreeMap::new();
+fn read_entities(given: &mut Members<'_>) -> Result<Small<EntityConfig>> {
+    let mut entities = Small::default();
     if let Some(mut types) = given.object("entities")? {
         for name in types.names() {
             check_name(name).map_err(|e| types.wrong(name, &format!("is no name for an entity type: {}", e.message())))?;
@@ -305,7 +304,7 @@ fn read_entities(given: &mut Members<'_>) -> Result<BTreeMap<String, EntityConfi
                 config.delete_behavior = entity.choice("deleteBehavior", &DeleteBehavior::NAMES)?;
                 entity.finish()?;
             }
-            entities.insert(name.to_owned(), config);
+            entities.insert(name, config);
         }
     }
     if entities.is_empty() {

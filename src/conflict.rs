@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result};
+use crate::members::scan;
 
 /// What clashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -203,5 +204,9 @@ pub fn same_content(a: &str, b: &str) -> bool {
 }
 
 fn object(body: &str) -> Result<Map<String, Value>> {
-    serde_json::from_str(body).map_err(|cause| Error::new(Code::Conflict, "A conflicting entity is not a JSON object.").caused_by(cause))
+    let wrong = || Error::new(Code::Conflict, "A conflicting entity is not a JSON object.");
+    match scan::tree(body).map_err(|cause| wrong().caused_by(cause))? {
+        Value::Object(map) => Ok(map),
+        _ => Err(wrong()),
+    }
 }

@@ -16,6 +16,7 @@ use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Written};
 use crate::replica::record::{Commit, Event};
 use crate::replica::{Need, Plan, Replica, ViewBody, segment};
+use crate::small::ordered::Ordered;
 use crate::store::{Append, AppendError, BodyId, Durability, Store, Superseded, Tail};
 
 /// A plan that keeps being overtaken is given up after this many tries.
@@ -333,18 +334,14 @@ impl<S: Store, H: Host> Database<S, H> {
     pub async fn read(&self, entity: &str, ids: &[String], include_deleted: bool, mut each: impl FnMut(&str)) -> Result<()> {
         self.check_open()?;
         let absent = self.with(|replica| {
-            let mut absent: Vec<BodyId> = Vec::new();
+            let mut absent = Ordered::default();
             for id in ids {
                 let view = replica.view(&crate::entity::Key::new(entity, id));
-                if let Some(ViewBody::Absent { segment, .. }) = view.and_then(|view| view.body)
-                    && absent.last() != Some(&segment)
-                {
-                    absent.push(segment);
+                if let Some(ViewBody::Absent { segment, .. }) = view.and_then(|view| view.body) {
+                    absent.insert(segment, ());
                 }
             }
-            absent.sort_unstable();
-            absent.dedup();
-            absent
+            absent.keys()
         });
         // The reader holds what it needs itself, so that a small memory budget cannot take it away
         // between fetching and reading.

@@ -7,11 +7,8 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use crate::error::{Code, Error, Result};
+use crate::members::scan;
 use crate::protocol::MAX_ENTITY_BYTES;
 
 /// The longest id, in bytes of UTF-8.
@@ -65,7 +62,7 @@ pub fn check_name(name: &str) -> Result<()> {
 
 /// A JSON object as its keys and the raw text of their values, in order.
 #[derive(Debug, Clone, Default)]
-pub struct Fields<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+pub struct Fields<'a>(pub Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Fields<'a> {
     /// Reads an object.
@@ -73,12 +70,13 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// [`Code::InvalidEntity`] where the text is not a JSON object.
     pub fn parse(json: &'a str) -> Result<Self> {
-        serde_json::from_str(json).map_err(|cause| Error::new(Code::InvalidEntity, "An entity must be a JSON object.").caused_by(cause))
+        let wrong = |cause| Error::new(Code::InvalidEntity, "An entity must be a JSON object.").caused_by(cause);
+        scan::object(json).map(Self).map_err(wrong)
     }
 
     /// The raw value of a key; the last one where it stands twice, as `JSON.parse` has it.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&'a RawValue> {
+    pub fn get(&self, key: &str) -> Option<&'a str> {
         self.0.iter().rev().find(|(k, _)| k == key).map(|(_, v)| *v)
     }
 
@@ -86,38 +84,14 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = String::with_capacity(
-            self.0.iter().fold(2_usize, |n, (k, v)| n.saturating_add(k.len()).saturating_add(v.get().len()).saturating_add(4)),
+            self.0.iter().fold(2_usize, |n, (k, v)| n.saturating_add(k.len()).saturating_add(v.len()).saturating_add(4)),
         );
         out.push('{');
         for (key, value) in &self.0 {
-            push_field(&mut out, key, value.get());
+            push_field(&mut out, key, value);
         }
         out.push('}');
         out
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        /// A key, borrowed where it has no escapes.
-        #[derive(Deserialize)]
-        #[serde(transparent)]
-        struct FieldName<'a>(#[serde(borrow)] Cow<'a, str>);
-        impl<'de> Visitor<'de> for Object {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some((FieldName(key), value)) = map.next_entry::<FieldName<'de>, &'de RawValue>()? {
-                    fields.push((key, value));
-                }
-                Ok(fields)
-            }
-        }
-        deserializer.deserialize_map(Object).map(Fields)
     }
 }
 
@@ -201,23 +175,20 @@ pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>) -> 
                 time(raw, "modifiedAt")?;
             }
             "version" => {
-                draft.version =
-                    Some(serde_json::from_str(raw.get()).ok().filter(|v| *v <= crate::protocol::MAX_VERSION).ok_or_else(|| {
-                        Error::new(
-                            Code::InvalidEntity,
-                            "`version` must be a whole number from 0 on; the server assigns it, so leave it as you read it.",
-                        )
-                    })?);
+                draft.version = Some(raw.parse().ok().filter(|v| *v <= crate::protocol::MAX_VERSION).ok_or_else(|| {
+                    Error::new(
+                        Code::InvalidEntity,
+                        "`version` must be a whole number from 0 on; the server assigns it, so leave it as you read it.",
+                    )
+                })?);
             }
-            "isDeleted" => {
-                let deleted: bool = serde_json::from_str(raw.get())
-                    .map_err(|_| Error::new(Code::InvalidEntity, "`isDeleted` must be true or false; leave it out of a draft."))?;
-                if deleted {
-                    return Err(Error::new(Code::InvalidEntity, "`isDeleted` cannot be set by a write; call `delete(id)` instead."));
-                }
-            }
+            "isDeleted" => match *raw {
+                "false" => {}
+                "true" => return Err(Error::new(Code::InvalidEntity, "`isDeleted` cannot be set by a write; call `delete(id)` instead.")),
+                _ => return Err(Error::new(Code::InvalidEntity, "`isDeleted` must be true or false; leave it out of a draft.")),
+            },
             _ => {
-                push_field(&mut body, key, raw.get());
+                push_field(&mut body, key, raw);
                 draft.fields.push(key.to_string());
             }
         }
@@ -250,11 +221,11 @@ fn check_size(json: &str) -> Result<()> {
     Ok(())
 }
 
-fn text(raw: &RawValue, field: &str) -> Result<String> {
-    serde_json::from_str(raw.get()).map_err(|_| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
+fn text(raw: &str, field: &str) -> Result<String> {
+    scan::text(raw).map(Cow::into_owned).ok_or_else(|| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
 }
 
-fn time(raw: &RawValue, field: &str) -> Result<String> {
+fn time(raw: &str, field: &str) -> Result<String> {
     let value = text(raw, field)?;
     if crate::time::parse(&value).is_none() {
         return Err(Error::new(Code::InvalidEntity, format!("`{field}` must be an ISO 8601 UTC time such as 2026-01-31T12:00:00.000Z.")));
@@ -277,7 +248,7 @@ pub fn times(body: &str) -> Times {
     Fields::parse(body).map_or_else(
         |_| Times::default(),
         |fields| {
-            let get = |key| fields.get(key).and_then(|raw: &RawValue| serde_json::from_str(raw.get()).ok());
+            let get = |key| fields.get(key).and_then(scan::text).map(Cow::into_owned);
             Times { created_at: get("createdAt"), modified_at: get("modifiedAt") }
         },
     )

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result};
 
+pub mod scan;
+
 /// An object whose members are asked for by name. Null counts as absent.
 #[derive(Debug)]
 pub struct Members<'a> {
@@ -23,9 +25,8 @@ pub struct Members<'a> {
 ///
 /// # Errors
 /// What the parser says.
-pub fn parse(json: &[u8]) -> serde_json::Result<Value> {
-    // Always from text: a parser of its own for bytes would be as much code again.
-    serde_json::from_str(std::str::from_utf8(json).map_err(serde::de::Error::custom)?)
+pub fn parse(json: &[u8]) -> Result<Value, scan::Wrong> {
+    scan::tree(scan::utf8(json)?)
 }
 
 impl<'a> Members<'a> {

@@ -1,10 +1,9 @@
 //! Sync metadata: what one device knows of its cycles, and the merged view over all devices.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{DeviceMetadata, MetadataReply};
+use crate::small::Small;
 
 mod read;
 
@@ -73,14 +72,14 @@ pub struct SyncMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,
     /// Every device that synced, with its last successful time.
-    pub devices: BTreeMap<String, String>,
+    pub devices: Small<String>,
     /// How many those are.
     pub device_count: u64,
     /// The app's own fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_metadata: Option<serde_json::Map<String, serde_json::Value>>,
     /// Per entity type.
-    pub entity_counts: BTreeMap<String, EntityCount>,
+    pub entity_counts: Small<EntityCount>,
     /// The state of the last attempt.
     pub sync_status: SyncState,
     /// Unresolved conflicts, right now.
@@ -127,8 +126,8 @@ pub fn merge_devices(user_id: &str, reply: &MetadataReply) -> Option<SyncMetadat
     let mut data_hash = latest.data_hash.clone();
     if let Some(digests) = &reply.digests {
         let mut sum = 0_u64;
-        for (entity, digest) in digests {
-            let count = entity_counts.entry(entity.clone()).or_default();
+        for (entity, digest) in digests.iter() {
+            let count = entity_counts.entry(entity);
             count.count = digest.count;
             count.hash = Some(digest.hash.clone());
             sum = sum.wrapping_add(u64::from_str_radix(&digest.hash, 16).unwrap_or_default());
@@ -147,7 +146,11 @@ pub fn merge_devices(user_id: &str, reply: &MetadataReply) -> Option<SyncMetadat
         last_successful_sync_time: last_successful,
         data_hash,
         device_id: Some(latest.device_id.clone()),
-        devices: reply.devices.iter().filter_map(|d| d.last_successful_sync_time.clone().map(|time| (d.device_id.clone(), time))).collect(),
+        devices: reply
+            .devices
+            .iter()
+            .filter_map(|d| d.last_successful_sync_time.clone().map(|time| (d.device_id.as_str(), time)))
+            .collect(),
         device_count: reply.devices.len() as u64,
         custom_metadata: custom,
         entity_counts,

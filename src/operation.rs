@@ -18,6 +18,19 @@ pub enum Kind {
     Delete,
 }
 
+impl Kind {
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// What the outbox keeps of one write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {

@@ -9,13 +9,19 @@
 //! puts them in, so that they can never contradict the data.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use crate::entity::{push_field, push_string};
 use crate::error::{Code, Error, Result};
 use crate::operation::Kind;
+use crate::small::Small;
+
+mod read;
+
+pub(crate) use read::unreadable;
+pub use read::{parse_page, parse_push_reply};
 
 /// The path prefix of protocol version 1.
 pub const PREFIX: &str = "/sync/v1";
@@ -51,28 +57,22 @@ pub struct PullRequest {
 }
 
 /// One page of changes, in the order in which the server committed them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub struct PullPage<'a> {
     /// The rows.
-    #[serde(borrow)]
     pub changes: Vec<Change<'a>>,
     /// Where the next page starts. Opaque.
     pub cursor: Cow<'a, str>,
     /// Whether more is waiting now.
     pub more: bool,
     /// How many rows are still to come after this page; makes progress real.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining: Option<u64>,
     /// The server's clock, ISO 8601 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_time: Option<Cow<'a, str>>,
     /// Changes when the server was restored from an older state.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Cow<'a, str>>,
     /// Count and hash of each entity type as of `cursor`; only when `more` is false.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digests: Option<BTreeMap<String, WireDigest>>,
+    pub digests: Option<Small<WireDigest>>,
 }
 
 /// Count and order-independent hash over the live rows of one entity type.
@@ -85,45 +85,79 @@ pub struct WireDigest {
 }
 
 /// One row of a page.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub struct Change<'a> {
     /// The entity type.
-    #[serde(borrow)]
     pub entity: Cow<'a, str>,
     /// The entity's id.
-    #[serde(borrow)]
     pub id: Cow<'a, str>,
     /// The version that the server gave it; greater with each write of the row.
     pub version: u64,
     /// A tombstone.
-    #[serde(default, skip_serializing_if = "is_false")]
     pub deleted: bool,
     /// The app's object; absent for a tombstone.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<&'a RawValue>,
+    pub data: Option<&'a str>,
     /// `scope`: the row left the scope rather than the world.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Cow<'a, str>>,
 }
 
 /// `POST /push`: operations in outbox order, at most one an entity.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub struct PushRequest<'a> {
     /// This device's id.
-    #[serde(borrow)]
     pub client_id: Cow<'a, str>,
     /// The app's schema version.
-    #[serde(default)]
     pub schema: u32,
     /// The operations.
-    #[serde(borrow)]
     pub operations: Vec<PushedOperation<'a>>,
 }
 
+impl PushRequest<'_> {
+    /// The request's body.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut out = String::from("{");
+        push_text(&mut out, "clientId", &self.client_id);
+        push_field(&mut out, "schema", &self.schema.to_string());
+        out.push_str(",\"operations\":[");
+        for (index, op) in self.operations.iter().enumerate() {
+            out.push_str(if index == 0 { "{" } else { ",{" });
+            push_text(&mut out, "opId", &op.op_id);
+            push_text(&mut out, "entity", &op.entity);
+            push_text(&mut out, "id", &op.id);
+            push_text(&mut out, "kind", op.kind.as_str());
+            match op.base_version {
+                Some(version) => push_field(&mut out, "baseVersion", &version.to_string()),
+                None => push_field(&mut out, "baseVersion", "null"),
+            }
+            if let Some(Raw(data)) = op.data {
+                push_field(&mut out, "data", data);
+            }
+            out.push('}');
+        }
+        out.push_str("]}");
+        out
+    }
+}
+
+fn push_text(out: &mut String, key: &str, text: &str) {
+    let mut quoted = String::new();
+    push_string(&mut quoted, text);
+    push_field(out, key, &quoted);
+}
+
+/// The text of a JSON value, as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw<'a>(pub &'a str);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|value| Self(value.get()))
+    }
+}
+
 /// One write, conditional on the version that it was made against.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PushedOperation<'a> {
     /// Made by the client, unique for ever: sending it twice changes nothing.
@@ -140,52 +174,39 @@ pub struct PushedOperation<'a> {
     /// The version that this was made against; none means that the entity must not exist.
     pub base_version: Option<u64>,
     /// The whole object for create and update, the changed fields for patch, absent for delete.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub data: Option<Raw<'a>>,
 }
 
 /// The server's verdicts, one an operation, in order.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub struct PushReply<'a> {
     /// The verdicts.
-    #[serde(borrow)]
     pub results: Vec<PushVerdict<'a>>,
     /// The server's clock, ISO 8601 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_time: Option<Cow<'a, str>>,
     /// Changes when the server was restored from an older state.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Cow<'a, str>>,
 }
 
 /// One verdict as it stands on the wire; [`PushVerdict::verdict`] checks it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub struct PushVerdict<'a> {
     /// The operation that this answers.
-    #[serde(borrow)]
     pub op_id: Cow<'a, str>,
     /// `applied`, `conflict`, `rejected` or `retry`.
-    #[serde(borrow)]
     pub status: Cow<'a, str>,
     /// The row's version: after an applied write, or the current one of a conflict.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
     /// The server had applied this operation before.
-    #[serde(default, skip_serializing_if = "is_false")]
     pub replayed: bool,
     /// The current row: what the server made of an applied write, or what stands in its way.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub row: Option<&'a RawValue>,
+    pub row: Option<&'a str>,
     /// Why it was rejected, or must be retried, in the server's own stable word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Cow<'a, str>>,
     /// The same for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Cow<'a, str>>,
     /// How long to wait before trying this operation again, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
 
@@ -199,14 +220,14 @@ pub enum Verdict<'a> {
         /// Answered from memory.
         replayed: bool,
         /// The row, where the server made something else of it.
-        row: Option<&'a RawValue>,
+        row: Option<&'a str>,
     },
     /// The base is not current any more.
     Conflict {
         /// The current version.
         version: u64,
         /// The current row; none where it is deleted.
-        row: Option<&'a RawValue>,
+        row: Option<&'a str>,
     },
     /// It will never be accepted.
     Rejected {
@@ -215,7 +236,7 @@ pub enum Verdict<'a> {
         /// The same for people.
         message: &'a str,
         /// The current row, where the server sent it.
-        row: Option<&'a RawValue>,
+        row: Option<&'a str>,
     },
     /// Not now.
     Retry {
@@ -288,7 +309,7 @@ pub struct DeviceMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_hash: Option<String>,
     /// Per entity type: count, hash, pending operations.
-    pub entity_counts: BTreeMap<String, crate::metadata::EntityCount>,
+    pub entity_counts: Small<crate::metadata::EntityCount>,
     /// `synced`, `failed`, `pending`, `conflict`.
     pub sync_status: crate::metadata::SyncState,
     /// Unresolved conflicts on that device.
@@ -314,88 +335,8 @@ pub struct MetadataReply {
     pub devices: Vec<DeviceMetadata>,
     /// The server's own digests, by entity type.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub digests: Option<BTreeMap<String, WireDigest>>,
+    pub digests: Option<Small<WireDigest>>,
     /// The server's clock, ISO 8601 UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_time: Option<String>,
-}
-
-/// Reads a pull reply and checks what the types cannot say.
-///
-/// # Errors
-/// [`Code::Protocol`], naming the place in the reply.
-pub fn parse_page(bytes: &[u8]) -> Result<PullPage<'_>> {
-    let page: PullPage<'_> = from_reply(bytes, "pull")?;
-    for change in &page.changes {
-        let refuse = |what: &'static str| Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)));
-        if crate::entity::check_id(&change.id).is_err() || crate::entity::check_name(&change.entity).is_err() {
-            return refuse("The server sent a row whose `id` or `entity` is empty, too long or has control characters.");
-        }
-        if change.version == 0 || change.version > MAX_VERSION {
-            return refuse("The server sent a row whose `version` is not between 1 and 2^53-1.");
-        }
-        match change.data {
-            Some(data) if !data.get().starts_with('{') => {
-                return refuse("The server sent a row whose `data` is not a JSON object.");
-            }
-            None if !change.deleted => {
-                return refuse("The server sent a row that is not deleted and has no `data`.");
-            }
-            _ => {}
-        }
-    }
-    if page.cursor.is_empty() {
-        return Err(Error::new(Code::Protocol, "The server sent an empty `cursor`; it must name the end of the page."));
-    }
-    Ok(page)
-}
-
-/// Reads a push reply and checks that it answers exactly the operations that were sent.
-///
-/// # Errors
-/// [`Code::Protocol`] when a verdict is missing, unknown, or answers something else.
-pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<'a>> {
-    let reply: PushReply<'a> = from_reply(bytes, "push")?;
-    if reply.results.len() != sent.len() {
-        return Err(Error::new(
-            Code::Protocol,
-            format!("The server answered {} verdicts for {} operations; each needs exactly one.", reply.results.len(), sent.len()),
-        ));
-    }
-    for (verdict, op_id) in reply.results.iter().zip(sent) {
-        if verdict.op_id != *op_id {
-            return Err(Error::new(
-                Code::Protocol,
-                "The server answered an operation that was not sent, or in another order; verdicts follow the order of the operations.",
-            ));
-        }
-        verdict.verdict()?;
-        if verdict.row.is_some_and(|row| !row.get().starts_with('{')) {
-            return Err(Error::new(Code::Protocol, "The server sent a verdict whose `row` is not a JSON object or null."));
-        }
-    }
-    Ok(reply)
-}
-
-/// Reads a reply of the remote.
-fn from_reply<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|cause| unreadable(bytes, what, &cause))
-}
-
-/// [`Code::Protocol`] for a reply that cannot be read, with the parser's words as the cause.
-pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &serde_json::Error) -> Error {
-    let start = bytes.iter().copied().find(|b| !b.is_ascii_whitespace());
-    let message = if start == Some(b'<') {
-        format!(
-            "The answer to `{what}` is a web page, not JSON; check the remote's url, and that no login page or proxy answers in its place."
-        )
-    } else {
-        format!("The answer to `{what}` is not what protocol 1 asks for; check the remote's url and its version.")
-    };
-    Error::new(Code::Protocol, message).caused_by(cause)
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // The shape that serde asks for.
-const fn is_false(value: &bool) -> bool {
-    !*value
 }

@@ -1,7 +1,11 @@
 //! A map from text for the few: entity types, scopes, users, the conflicts of one page. One sorted
 //! vector, whose code is a fraction of a tree's for each type of value.
 
-use serde::{Serialize, Serializer};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub mod ordered;
+pub mod table;
 
 /// A map whose keys are text, in order of key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,11 +13,17 @@ pub struct Small<V>(Vec<(Box<str>, V)>);
 
 impl<V> Default for Small<V> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self::new()
     }
 }
 
 impl<V> Small<V> {
+    /// An empty map.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
     fn place(&self, key: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(have, _)| (**have).cmp(key))
     }
@@ -59,6 +69,11 @@ impl<V> Small<V> {
     /// Keys and values, the values to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut V)> {
         self.0.iter_mut().map(|(key, value)| (&**key, value))
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| &**key)
     }
 
     /// The values, in order of key.
@@ -114,5 +129,34 @@ impl<V> IntoIterator for Small<V> {
 impl<V: Serialize> Serialize for Small<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
+    }
+}
+
+impl<'a, V> FromIterator<(&'a str, V)> for Small<V> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, V)>>(items: I) -> Self {
+        let mut map = Self::default();
+        for (key, value) in items {
+            map.insert(key, value);
+        }
+        map
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Small<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object<V>(Small<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Object<V> {
+            type Value = Small<V>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
+                while let Some((key, value)) = map.next_entry::<String, V>()? {
+                    self.0.insert(&key, value);
+                }
+                Ok(self.0)
+            }
+        }
+        deserializer.deserialize_map(Object(Self::default()))
     }
 }

@@ -119,10 +119,10 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     /// # Errors
     /// [`Code::InvalidArgument`] listing those that it names.
     pub fn check_entity(&self, entity: &str) -> Result<()> {
-        if self.config.entities.contains_key(entity) {
+        if self.config.entities.contains(entity) {
             return Ok(());
         }
-        let known: Vec<&str> = self.config.entities.keys().map(String::as_str).collect();
+        let known: Vec<&str> = self.config.entities.keys().collect();
         Err(Error::new(
             Code::InvalidArgument,
             format!("The config names no entity type `{entity}`; it has {}. Add it to `entities`.", known.join(", ")),

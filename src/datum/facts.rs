@@ -39,11 +39,11 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     pub async fn local_metadata(&self, user_id: &str) -> Result<Option<SyncMetadata>> {
         let user = self.user(user_id).await?;
         let syncing = user.hub.current().status == State::Syncing;
-        let entities = self.config.entities.keys().cloned();
+        let mut entities = self.config.entities.keys();
         let device_id = self.backing.device_id();
         Ok(user.db.with(|replica| {
             let facts = replica.facts();
-            (facts.last_sync.is_some() || syncing).then(|| local_metadata(replica, &device_id, entities, syncing))
+            (facts.last_sync.is_some() || syncing).then(|| local_metadata(replica, &device_id, &mut entities, syncing))
         }))
     }
 

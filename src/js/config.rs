@@ -77,7 +77,7 @@ pub fn read(value: &JsValue) -> Result<Given> {
     let mut resolvers = Resolvers::default();
     for (entity, resolver) in by_entity {
         match resolver {
-            GivenResolver::Builtin(builtin) => config.entities.entry(entity).or_default().conflict_resolver = Some(builtin),
+            GivenResolver::Builtin(builtin) => config.entities.entry(&entity).conflict_resolver = Some(builtin),
             GivenResolver::Custom(custom) => drop(resolvers.by_entity.insert(&entity, custom)),
         }
     }

@@ -52,7 +52,7 @@ pub fn encode(value: &JsValue, code: Code, what: &str) -> Result<String> {
 }
 
 /// The JSON text of an array that the app passed in, in one call. Its entities can be told apart with
-/// `Vec<&RawValue>`.
+/// [`crate::members::scan::array`].
 ///
 /// # Errors
 /// As for [`encode`]; also where the value is not an array.

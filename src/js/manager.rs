@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use js_sys::{Array, Promise, Reflect};
-use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 
 use crate::config::DeleteBehavior;
@@ -12,6 +11,7 @@ use crate::entity::Fields;
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{decode, decode_many, encode, encode_many, promise, read_options, read_string, read_strings};
 use crate::js::{GivenOptions, Inner, not_yet, nullable};
+use crate::members::scan;
 use crate::replica::local::{Write, Written};
 
 /// The entities of one type: the class `Manager` of the package.
@@ -63,9 +63,9 @@ impl Manager {
 
     fn texts(&self, values: &JsValue, what: &str) -> Result<Vec<String>> {
         let text = encode_many(values, Code::InvalidEntity, what)?;
-        let items: Vec<&RawValue> = serde_json::from_str(&text)
-            .map_err(|cause| Error::new(Code::InvalidEntity, "The entities could not be read.").caused_by(cause))?;
-        Ok(items.into_iter().map(|item| item.get().to_owned()).collect())
+        let items =
+            scan::array(&text).map_err(|cause| Error::new(Code::InvalidEntity, "The entities could not be read.").caused_by(cause))?;
+        Ok(items.into_iter().map(str::to_owned).collect())
     }
 
     fn is_soft(&self, behavior: Option<DeleteBehavior>) -> bool {

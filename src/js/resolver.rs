@@ -5,12 +5,11 @@ use std::rc::Rc;
 use futures_util::future::LocalBoxFuture;
 use js_sys::{Function, Promise};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::conflict::{Builtin, Conflict, Kind, Resolution};
-use crate::entity::push_entity;
+use crate::entity::{push_entity, push_field};
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{decode, encode, from_js, read_string};
 use crate::sync::resolve::Resolver;
@@ -81,30 +80,32 @@ fn text(conflict: &Conflict) -> Result<String> {
         entity_id: &'a str,
         user_id: &'a str,
         kind: Kind,
-        base: Option<Box<RawValue>>,
-        local: Option<Box<RawValue>>,
-        remote: Option<Box<RawValue>>,
         fields: &'a [String],
         detected_at: String,
     }
-    let entity = |body: Option<&str>, version: u64| {
-        body.and_then(|body| {
-            let mut text = String::new();
-            push_entity(&mut text, body, &conflict.entity_id, &conflict.user_id, version, false);
-            RawValue::from_string(text).ok()
-        })
-    };
     let asked = Asked {
         id: &conflict.id,
         entity: &conflict.entity,
         entity_id: &conflict.entity_id,
         user_id: &conflict.user_id,
         kind: conflict.kind,
-        base: entity(conflict.base.as_deref(), conflict.base_version),
-        local: entity(conflict.local.as_deref(), conflict.base_version),
-        remote: entity(conflict.remote.as_deref(), conflict.remote_version),
         fields: &conflict.fields,
         detected_at: crate::time::format(conflict.detected_at),
     };
-    serde_json::to_string(&asked).map_err(|cause| Error::new(Code::Conflict, "A conflict could not be written.").caused_by(cause))
+    let mut text =
+        serde_json::to_string(&asked).map_err(|cause| Error::new(Code::Conflict, "A conflict could not be written.").caused_by(cause))?;
+    text.pop();
+    let mut put = |key: &str, body: Option<&str>, version: u64| {
+        let mut entity = String::new();
+        match body {
+            Some(body) => push_entity(&mut entity, body, &conflict.entity_id, &conflict.user_id, version, false),
+            None => entity.push_str("null"),
+        }
+        push_field(&mut text, key, &entity);
+    };
+    put("base", conflict.base.as_deref(), conflict.base_version);
+    put("local", conflict.local.as_deref(), conflict.base_version);
+    put("remote", conflict.remote.as_deref(), conflict.remote_version);
+    text.push('}');
+    Ok(text)
 }

@@ -3,12 +3,11 @@
 //! By hand, through one reader: what serde derives for these types is for the server, and would be a tenth of the
 //! module that an app loads.
 
-use std::collections::BTreeMap;
-
 use super::{EntityCount, SyncState};
 use crate::error::{Code, Result};
 use crate::members::{Members, parse};
 use crate::protocol::{DeviceMetadata, MAX_VERSION, MetadataReply, WireDigest, unreadable};
+use crate::small::Small;
 
 /// Reads the answer to `GET /metadata`.
 ///
@@ -28,7 +27,7 @@ pub struct Kept {
     /// The writer's own. Its id may be empty.
     pub writer: DeviceMetadata,
     /// Times by device.
-    pub devices: BTreeMap<String, String>,
+    pub devices: Small<String>,
 }
 
 /// Reads the JSON of a `SyncMetadata`. What it has for all devices together is made anew each time.
@@ -38,23 +37,25 @@ pub struct Kept {
 pub fn read_kept(bytes: &[u8], what: &str) -> Result<Kept> {
     let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
     let mut given = Members::new(&value, Code::Protocol, what)?;
-    let mut devices = BTreeMap::new();
+    let mut devices = Small::default();
     if let Some(mut times) = given.object("devices")? {
         for id in times.names() {
-            devices.extend(times.text(id)?.map(|time| (id.to_owned(), time)));
+            if let Some(time) = times.text(id)? {
+                devices.insert(id, time);
+            }
         }
     }
     Ok(Kept { writer: read_device(given)?, devices })
 }
 
 fn read_device(mut given: Members<'_>) -> Result<DeviceMetadata> {
-    let mut entity_counts = BTreeMap::new();
+    let mut entity_counts = Small::default();
     if let Some(mut counts) = given.object("entityCounts")? {
         for entity in counts.names() {
             if let Some(mut count) = counts.object(entity)? {
                 let pending = number(&mut count, "pending")?.unwrap_or_default();
                 let read = EntityCount { count: number(&mut count, "count")?.unwrap_or_default(), hash: count.text("hash")?, pending };
-                entity_counts.insert(entity.to_owned(), read);
+                entity_counts.insert(entity, read);
             }
         }
     }
@@ -73,13 +74,13 @@ fn read_device(mut given: Members<'_>) -> Result<DeviceMetadata> {
     })
 }
 
-fn read_digests(mut given: Members<'_>) -> Result<BTreeMap<String, WireDigest>> {
-    let mut digests = BTreeMap::new();
+fn read_digests(mut given: Members<'_>) -> Result<Small<WireDigest>> {
+    let mut digests = Small::default();
     for entity in given.names() {
         let Some(mut digest) = given.object(entity)? else { continue };
         let count = number(&mut digest, "count")?.ok_or_else(|| digest.wrong("count", "is missing."))?;
         let hash = digest.text("hash")?.ok_or_else(|| digest.wrong("hash", "is missing."))?;
-        digests.insert(entity.to_owned(), WireDigest { count, hash });
+        digests.insert(entity, WireDigest { count, hash });
     }
     Ok(digests)
 }

@@ -108,7 +108,7 @@ impl Remote for CustomRemote {
     }
 
     async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed> {
-        let json = to_text(request)?;
+        let json = request.to_json();
         match self.request("push", user_id, &json).await? {
             Ok(bytes) => Ok(Pushed::Reply { bytes, sent: json.len() as u64 }),
             Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(413) => Ok(Pushed::TooLarge),

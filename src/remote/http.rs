@@ -130,8 +130,7 @@ impl HttpRemote {
     }
 
     /// Posts JSON; the answer, and how many bytes the request had.
-    async fn post<T: Serialize>(&self, url: &str, request: &T, wait_ms: u32) -> Result<(Answer, u64)> {
-        let text = to_text(request)?;
+    async fn post(&self, url: &str, text: String, wait_ms: u32) -> Result<(Answer, u64)> {
         if self.compress.get()
             && text.len() >= COMPRESS_FROM
             && let Some(packed) = gzip(&text).await
@@ -156,7 +155,7 @@ impl Remote for HttpRemote {
     async fn pull(&self, _user_id: &str, request: &PullRequest) -> Result<Pulled> {
         let url = self.url("/pull");
         let wait_ms = request.wait_ms.map_or(0, |ms| u32::try_from(ms).unwrap_or(u32::MAX));
-        let (answer, _) = self.post(&url, request, wait_ms).await?;
+        let (answer, _) = self.post(&url, to_text(request)?, wait_ms).await?;
         if answer.status == 410 {
             return Ok(Pulled::CursorGone);
         }
@@ -165,7 +164,7 @@ impl Remote for HttpRemote {
 
     async fn push(&self, _user_id: &str, request: &PushRequest<'_>) -> Result<Pushed> {
         let url = self.url("/push");
-        let (answer, sent) = self.post(&url, request, 0).await?;
+        let (answer, sent) = self.post(&url, request.to_json(), 0).await?;
         if answer.status == 413 {
             return Ok(Pushed::TooLarge);
         }

@@ -3,14 +3,14 @@
 //!
 //! Record keys are never freed here: they are the fence against a tab that slept meanwhile.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::replica::keydir::{Body, Row};
 use crate::replica::record::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use crate::replica::segment::slice;
 use crate::replica::{Need, Plan, Replica};
-use crate::store::{BodyId, Seq, Superseded};
+use crate::small::ordered::Ordered;
+use crate::store::{Seq, Superseded};
 
 /// A new segment is closed at this size.
 const SEGMENT_BYTES: usize = 512 * 1024;
@@ -119,7 +119,7 @@ impl Replica {
         rows: impl Iterator<Item = (&'a str, &'a Row)>,
         kept: &[KeptSegment],
     ) {
-        let mut by_kept: BTreeMap<BodyId, Vec<Entry>> = BTreeMap::new();
+        let mut by_kept: Ordered<Vec<Entry>> = Ordered::default();
         let mut entries = Vec::new();
         let mut bytes: Vec<u8> = Vec::new();
         let close = |entries: &mut Vec<Entry>, bytes: &mut Vec<u8>, commit: &mut Commit| {
@@ -134,7 +134,10 @@ impl Replica {
                 Body::At { segment, offset, len } => {
                     if kept.iter().any(|kept| kept.id == *segment) {
                         (entry.offset, entry.len) = (*offset, *len);
-                        by_kept.entry(*segment).or_default().push(entry);
+                        match by_kept.get_mut(*segment) {
+                            Some(entries) => entries.push(entry),
+                            None => by_kept.insert(*segment, vec![entry]),
+                        }
                         continue;
                     }
                     self.segments.resident(*segment).and_then(|bytes| slice(bytes, *offset, *len)).map(str::as_bytes)

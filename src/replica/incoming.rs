@@ -10,7 +10,7 @@ use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use crate::replica::state::{CursorState, Parked};
 use crate::replica::{Need, Plan, Replica, ViewBody};
 use crate::small::Small;
-use crate::store::BodyId;
+use crate::small::ordered::Ordered;
 
 /// What the resolvers have said so far, by conflict id.
 pub type Decisions = Small<Resolution>;
@@ -109,7 +109,7 @@ pub(super) struct Planner<'a> {
     moment: &'a Moment,
     segments: Small<(Vec<Entry>, Vec<u8>)>,
     out: Incoming,
-    missing: Vec<BodyId>,
+    missing: Ordered<()>,
     undecided: Vec<Conflict>,
     made: usize,
 }
@@ -131,14 +131,14 @@ impl<'a> Planner<'a> {
             moment,
             segments: Small::default(),
             out: Incoming::default(),
-            missing: Vec::new(),
+            missing: Ordered::default(),
             undecided: Vec::new(),
             made: 0,
         }
     }
 
     fn take(&mut self, change: &Change<'_>, rules: &PageRules<'_>, full: bool) {
-        let body = if change.deleted { None } else { change.data.map(serde_json::value::RawValue::get) };
+        let body = if change.deleted { None } else { change.data };
         let arrival = Arrival { entity: &change.entity, id: &change.id, version: change.version, body };
         let row = self.replica.entities.get(&change.entity).and_then(|rows| rows.get(&change.id));
         let known_version = row.map_or(0, |row| row.version);
@@ -195,7 +195,7 @@ impl<'a> Planner<'a> {
         }
         let base = match self.replica.base_of(&key) {
             Ok(base) => base,
-            Err(segment) => return self.missing.push(segment),
+            Err(segment) => return self.missing.insert(segment, ()),
         };
         let base_version = self.replica.row(&key).map_or(0, |row| row.version);
         let id = format!("{}:{}", last.op_id, arrival.version);
@@ -333,9 +333,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn finish(mut self) -> Plan<Incoming> {
         if !self.missing.is_empty() {
-            self.missing.sort_unstable();
-            self.missing.dedup();
-            return Plan::Needs(Need::Bodies(self.missing));
+            return Plan::Needs(Need::Bodies(self.missing.keys()));
         }
         if !self.undecided.is_empty() {
             return Plan::Needs(Need::Decisions(self.undecided));

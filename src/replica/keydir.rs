@@ -1,10 +1,9 @@
 //! The key directory: for each entity type, its ids in order, and where each row's body lies.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::rc::Rc;
 
 use crate::digest::Digest;
+use crate::small::table::Table;
 use crate::store::{BodyId, Seq};
 
 /// Where a row's body lies.
@@ -52,7 +51,7 @@ impl Row {
 /// The rows of one entity type.
 #[derive(Debug, Default)]
 pub struct Rows {
-    rows: BTreeMap<Box<str>, Row>,
+    rows: Table<Row>,
     /// Over the rows that the server has not deleted.
     pub digest: Digest,
     /// How many tombstones are held.
@@ -74,10 +73,7 @@ impl Rows {
         if row.held {
             self.held = self.held.saturating_add(1);
         }
-        let old = match self.rows.get_mut(id) {
-            Some(place) => Some(std::mem::replace(place, row)),
-            None => self.rows.insert(id.into(), row),
-        };
+        let old = self.rows.insert(id, row);
         if let Some(old) = &old {
             self.forget(entity, id, old);
         }
@@ -116,13 +112,12 @@ impl Rows {
 
     /// Ids in order.
     pub fn after<'a>(&'a self, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.rows.range::<str, _>((from, Bound::Unbounded)).map(|(id, _)| id.as_ref())
+        self.rows.after(after).map(|(id, _)| id)
     }
 
     /// Every row, in order of id.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Row)> {
-        self.rows.iter().map(|(id, row)| (id.as_ref(), row))
+        self.rows.iter()
     }
 
     /// How many rows a reader sees.

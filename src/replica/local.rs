@@ -1,16 +1,19 @@
 //! Planning local writes: many callers' writes in one commit, each group of them whole or not at
 //! all, each with the coalesced operation that will carry it to the remote.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::entity::{Draft, Fields, Key, check_id, parse_draft, push_entity};
 use crate::error::{Code, Error, Result};
+use crate::members::scan;
 use crate::operation::{Coalesced, Kind, Operation, coalesce};
 use crate::replica::incoming::Moment;
 use crate::replica::record::{Commit, Event};
 use crate::replica::{Need, Plan, Replica, ViewBody};
-use crate::store::BodyId;
+use crate::small::Small;
+use crate::small::ordered::Ordered;
+use crate::small::table::Table;
 
 /// The most coalesced operations that one remembers: those that another tab may still be sending.
 const MAX_SUPERSEDED: usize = 16;
@@ -73,8 +76,9 @@ pub struct Local {
     pub outcomes: Vec<Result<Vec<Written>>>,
 }
 
-/// What this commit has done to an entity so far: its pending operation, or none after a cancel.
-type Overlay = BTreeMap<Key, Option<Operation>>;
+/// What this commit has done to the entities of one type so far: their pending operations, or none
+/// after a cancel.
+type Overlay = Table<Option<Operation>>;
 
 struct Current {
     exists: bool,
@@ -93,14 +97,14 @@ impl Replica {
     #[must_use]
     pub fn plan_local(&self, groups: &[Group], moment: &Moment) -> Plan<Local> {
         let mut local = Local::default();
-        let mut overlay = Overlay::new();
-        let mut missing = Vec::new();
+        let mut overlays: Small<Overlay> = Small::default();
+        let mut missing = Ordered::default();
         let mut made = 0;
         for group in groups {
             let mut attempt = Attempt {
                 replica: self,
                 moment,
-                overlay: overlay.clone_touched(group),
+                overlay: touched(overlays.get(&group.entity), group),
                 events: Commit::default(),
                 missing: &mut missing,
                 made: &mut made,
@@ -108,36 +112,32 @@ impl Replica {
             match attempt.group(group) {
                 Ok(written) => {
                     let Attempt { overlay: touched, events, .. } = attempt;
-                    overlay.extend(touched);
+                    copy(&touched, overlays.entry(&group.entity));
                     local.commit.events.extend(events.events);
                     local.outcomes.push(Ok(written));
                 }
                 Err(error) => local.outcomes.push(Err(error)),
             }
         }
-        if missing.is_empty() {
-            Plan::Ready(local)
-        } else {
-            missing.sort_unstable();
-            missing.dedup();
-            Plan::Needs(Need::Bodies(missing))
-        }
+        if missing.is_empty() { Plan::Ready(local) } else { Plan::Needs(Need::Bodies(missing.keys())) }
     }
 }
 
-trait Touched {
-    fn clone_touched(&self, group: &Group) -> Self;
+/// What this commit has done to the group's entity type: the group works on a copy, which is
+/// thrown away if it fails.
+fn touched(overlay: Option<&Overlay>, group: &Group) -> Overlay {
+    let mut touched = Overlay::default();
+    // A group that only creates entities under new ids meets nothing of the others.
+    let apart = group.writes.iter().all(|write| matches!(write, Write::Create { draft } if !draft.contains("\"id\"")));
+    if let Some(overlay) = overlay.filter(|_| !apart) {
+        copy(overlay, &mut touched);
+    }
+    touched
 }
 
-impl Touched for Overlay {
-    /// What this commit has done to the group's entity type: the group works on a copy, which is
-    /// thrown away if it fails.
-    fn clone_touched(&self, group: &Group) -> Self {
-        // A group that only creates entities under new ids meets nothing of the others.
-        if self.is_empty() || group.writes.iter().all(|write| matches!(write, Write::Create { draft } if !draft.contains("\"id\""))) {
-            return Self::new();
-        }
-        self.iter().filter(|(key, _)| key.entity == group.entity).map(|(key, op)| (key.clone(), op.clone())).collect()
+fn copy(from: &Overlay, into: &mut Overlay) {
+    for (id, op) in from.iter() {
+        into.insert(id, op.clone());
     }
 }
 
@@ -146,7 +146,7 @@ struct Attempt<'a, 'm> {
     moment: &'a Moment,
     overlay: Overlay,
     events: Commit,
-    missing: &'m mut Vec<BodyId>,
+    missing: &'m mut Ordered<()>,
     made: &'m mut usize,
 }
 
@@ -183,7 +183,7 @@ impl Attempt<'_, '_> {
     }
 
     fn update(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
-        let id = Fields::parse(json)?.get("id").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        let id = Fields::parse(json)?.get("id").and_then(scan::text).map(Cow::into_owned);
         let id = id.ok_or_else(|| {
             Error::new(Code::InvalidEntity, "`id` must be the string that `create` or `read` gave the entity.").on(entity, None)
         })?;
@@ -247,7 +247,7 @@ impl Attempt<'_, '_> {
     }
 
     fn enqueue(&mut self, key: &Key, kind: Kind, body: Option<Rc<str>>, fields: Vec<String>, soft: bool, version: u64) {
-        let previous = match self.overlay.get(key) {
+        let previous = match self.overlay.get(&key.id) {
             Some(op) => op.clone().map(|op| (op, true)),
             None => self.replica.outbox.chain(key).next_back().map(|queued| {
                 // Nothing is coalesced into what may have reached the remote; a parked operation
@@ -280,7 +280,7 @@ impl Attempt<'_, '_> {
             Some((first, true)) => match coalesce(first.kind, kind) {
                 Coalesced::Nothing => {
                     self.events.events.push(Event::Dequeue { ops: vec![first.op_id] });
-                    self.overlay.insert(key.clone(), None);
+                    self.overlay.insert(&key.id, None);
                     return;
                 }
                 Coalesced::Into(kind) => {
@@ -295,12 +295,12 @@ impl Attempt<'_, '_> {
             },
             _ => self.events.queue(op.clone(), Vec::new()),
         }
-        self.overlay.insert(key.clone(), Some(op));
+        self.overlay.insert(&key.id, Some(op));
     }
 
     fn current(&mut self, key: &Key) -> Current {
         let version = self.replica.row(key).map_or(0, |row| row.version);
-        match self.overlay.get(key) {
+        match self.overlay.get(&key.id) {
             Some(Some(op)) => return Current { exists: op.kind != Kind::Delete, version, body: op.body.clone() },
             Some(None) => return Current { exists: false, version, body: None },
             None => {}
@@ -310,7 +310,7 @@ impl Attempt<'_, '_> {
                 let body = match view.body {
                     Some(ViewBody::Text(text)) => Some(Rc::from(text)),
                     Some(ViewBody::Absent { segment, .. }) => {
-                        self.missing.push(segment);
+                        self.missing.insert(segment, ());
                         None
                     }
                     None => None,

@@ -1,11 +1,11 @@
 //! The outbox: operations that the remote has not settled, in the order in which they were queued.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::collections::VecDeque;
 
 use crate::entity::Key;
 use crate::operation::{Kind, Operation};
 use crate::small::Small;
+use crate::small::table::Table;
 
 /// One operation's place and what this instance knows of its journey.
 #[derive(Debug, Clone)]
@@ -26,24 +26,79 @@ pub struct Queued {
 /// The operations that wait.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    queue: BTreeMap<u64, Queued>,
-    places: BTreeMap<Box<str>, u64>,
-    by_entity: Small<BTreeMap<Box<str>, Vec<u64>>>,
-    next: u64,
+    queue: Queue,
+    places: Table<u64>,
+    by_entity: Small<Table<Vec<u64>>>,
     bytes: u64,
+}
+
+/// Operations by place. Places only ascend, so that a place less the first is an index; who has left
+/// from the middle leaves a gap behind.
+#[derive(Debug, Default)]
+struct Queue {
+    first: u64,
+    slots: VecDeque<Option<Box<Queued>>>,
+}
+
+impl Queue {
+    fn index(&self, place: u64) -> Option<usize> {
+        usize::try_from(place.checked_sub(self.first)?).ok()
+    }
+
+    fn get(&self, place: u64) -> Option<&Queued> {
+        self.slots.get(self.index(place)?)?.as_deref()
+    }
+
+    fn get_mut(&mut self, place: u64) -> Option<&mut Queued> {
+        let index = self.index(place)?;
+        self.slots.get_mut(index)?.as_deref_mut()
+    }
+
+    /// The place after the last.
+    fn end(&self) -> u64 {
+        self.first.saturating_add(self.slots.len() as u64)
+    }
+
+    /// Puts an operation at a place that was once taken, or at the end.
+    fn put(&mut self, place: u64, queued: Queued) {
+        while place < self.first {
+            self.slots.push_front(None);
+            self.first = self.first.saturating_sub(1);
+        }
+        let index = self.index(place);
+        match index.and_then(|index| self.slots.get_mut(index)) {
+            Some(slot) => *slot = Some(Box::new(queued)),
+            None => self.slots.push_back(Some(Box::new(queued))),
+        }
+    }
+
+    /// Takes an operation out, and with it the gaps at the front.
+    fn take(&mut self, place: u64) -> Option<Queued> {
+        let index = self.index(place)?;
+        let taken = self.slots.get_mut(index)?.take();
+        while let Some(None) = self.slots.front() {
+            self.slots.pop_front();
+            self.first = self.first.saturating_add(1);
+        }
+        taken.map(|queued| *queued)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Queued> {
+        self.slots.iter().flatten().map(|queued| &**queued)
+    }
 }
 
 impl Outbox {
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.places.len()
     }
 
     /// Whether none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.places.is_empty()
     }
 
     /// Bytes of the bodies that wait.
@@ -54,7 +109,7 @@ impl Outbox {
 
     /// All, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Queued> {
-        self.queue.values()
+        self.queue.iter()
     }
 
     /// How many wait for one entity type.
@@ -66,23 +121,18 @@ impl Outbox {
     /// One operation by its id.
     #[must_use]
     pub fn get(&self, op_id: &str) -> Option<&Queued> {
-        self.queue.get(self.places.get(op_id)?)
+        self.queue.get(*self.places.get(op_id)?)
     }
 
     /// The operation that carries the effect of one that was coalesced away.
     #[must_use]
     pub fn heir_of(&self, op_id: &str) -> Option<&Queued> {
-        self.queue.values().find(|queued| queued.op.supersedes.iter().any(|old| old == op_id))
+        self.queue.iter().find(|queued| queued.op.supersedes.iter().any(|old| old == op_id))
     }
 
     /// The operations of one entity, oldest first.
     pub fn chain(&self, key: &Key) -> impl DoubleEndedIterator<Item = &Queued> {
-        self.by_entity
-            .get(&key.entity)
-            .and_then(|ids| ids.get(key.id.as_str()))
-            .into_iter()
-            .flatten()
-            .filter_map(|place| self.queue.get(place))
+        self.by_entity.get(&key.entity).and_then(|ids| ids.get(&key.id)).into_iter().flatten().filter_map(|place| self.queue.get(*place))
     }
 
     /// The last write of an entity: what a reader sees.
@@ -93,8 +143,7 @@ impl Outbox {
 
     /// Ids with pending operations, in order.
     pub fn ids<'a>(&'a self, entity: &str, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.by_entity.get(entity).into_iter().flat_map(move |ids| ids.range::<str, _>((from, Bound::Unbounded))).map(|(id, _)| id.as_ref())
+        self.by_entity.get(entity).into_iter().flat_map(move |ids| ids.after(after)).map(|(id, _)| id)
     }
 
     /// Adds an operation: at the place of the first that it replaces, or at the end.
@@ -107,18 +156,19 @@ impl Outbox {
                 blocked_by = blocked_by.or(queued.blocked_by);
             }
         }
-        let place = place.unwrap_or_else(|| {
-            let next = self.next;
-            self.next = next.saturating_add(1);
-            next
-        });
+        let place = place.unwrap_or_else(|| self.queue.end());
         self.bytes = self.bytes.saturating_add(op.bytes());
-        self.places.insert(op.op_id.as_str().into(), place);
-        let places = self.by_entity.entry(&op.entity).entry(op.id.as_str().into()).or_default();
-        if let Err(at) = places.binary_search(&place) {
-            places.insert(at, place);
+        self.places.insert(&op.op_id, place);
+        let ids = self.by_entity.entry(&op.entity);
+        match ids.get_mut(&op.id) {
+            Some(places) => {
+                if let Err(at) = places.binary_search(&place) {
+                    places.insert(at, place);
+                }
+            }
+            None => drop(ids.insert(&op.id, vec![place])),
         }
-        self.queue.insert(place, Queued { op, in_flight: false, maybe_sent, blocked_by, not_before: 0 });
+        self.queue.put(place, Queued { op, in_flight: false, maybe_sent, blocked_by, not_before: 0 });
     }
 
     /// Takes an operation out.
@@ -128,13 +178,13 @@ impl Outbox {
 
     fn take(&mut self, op_id: &str) -> Option<(u64, Queued)> {
         let place = self.places.remove(op_id)?;
-        let queued = self.queue.remove(&place)?;
+        let queued = self.queue.take(place)?;
         self.bytes = self.bytes.saturating_sub(queued.op.bytes());
         if let Some(ids) = self.by_entity.get_mut(&queued.op.entity) {
-            if let Some(places) = ids.get_mut(queued.op.id.as_str()) {
+            if let Some(places) = ids.get_mut(&queued.op.id) {
                 places.retain(|at| *at != place);
                 if places.is_empty() {
-                    ids.remove(queued.op.id.as_str());
+                    ids.remove(&queued.op.id);
                 }
             }
             if ids.is_empty() {
@@ -146,7 +196,7 @@ impl Outbox {
 
     /// Takes over what an older state of this instance knew of the operations' journeys.
     pub fn inherit(&mut self, older: &Self) {
-        for queued in self.queue.values_mut() {
+        for queued in self.queue.slots.iter_mut().flatten() {
             if let Some(old) = older.get(&queued.op.op_id) {
                 queued.in_flight = old.in_flight;
                 queued.maybe_sent = old.maybe_sent;
@@ -196,17 +246,16 @@ impl Outbox {
 
     /// Blocks or frees every operation of an entity.
     pub fn block(&mut self, key: &Key, by: Option<&str>) {
-        let places: Vec<u64> =
-            self.by_entity.get(&key.entity).and_then(|ids| ids.get(key.id.as_str())).into_iter().flatten().copied().collect();
+        let places: Vec<u64> = self.by_entity.get(&key.entity).and_then(|ids| ids.get(&key.id)).into_iter().flatten().copied().collect();
         for place in places {
-            if let Some(queued) = self.queue.get_mut(&place) {
+            if let Some(queued) = self.queue.get_mut(place) {
                 queued.blocked_by = by.map(str::to_owned);
             }
         }
     }
 
     fn with(&mut self, op_id: &str, change: impl FnOnce(&mut Queued)) {
-        if let Some(queued) = self.places.get(op_id).and_then(|place| self.queue.get_mut(place)) {
+        if let Some(queued) = self.places.get(op_id).copied().and_then(|place| self.queue.get_mut(place)) {
             change(queued);
         }
     }

@@ -2,12 +2,12 @@
 //! when first needed and go again, least recently used first, when the memory budget is exceeded.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use twox_hash::XxHash3_64;
 
 use crate::replica::ViewBody;
+use crate::small::ordered::Ordered;
 use crate::store::BodyId;
 
 /// A body up to this size lies in its record; a longer one in the store's bodies.
@@ -39,7 +39,7 @@ struct Segment {
 /// The segments that live rows point into.
 #[derive(Debug, Default)]
 pub struct Segments {
-    segments: BTreeMap<BodyId, Segment>,
+    segments: Ordered<Segment>,
     budget: u64,
     resident: u64,
     clock: Cell<u64>,
@@ -70,19 +70,19 @@ impl Segments {
 
     /// Counts bytes of a live row in.
     pub fn gain(&mut self, id: BodyId, len: u32) {
-        if let Some(segment) = self.segments.get_mut(&id) {
+        if let Some(segment) = self.segments.get_mut(id) {
             segment.live = segment.live.saturating_add(u64::from(len));
         }
     }
 
     /// Counts bytes of a dead row out; a segment in which nothing lives any more leaves memory.
     pub fn lose(&mut self, id: BodyId, len: u32) {
-        if let Some(segment) = self.segments.get_mut(&id) {
+        if let Some(segment) = self.segments.get_mut(id) {
             segment.live = segment.live.saturating_sub(u64::from(len));
             if segment.live == 0 {
                 self.drop_resident(id);
-                if self.segments.get(&id).is_some_and(|segment| !segment.external) {
-                    self.segments.remove(&id);
+                if self.segments.get(id).is_some_and(|segment| !segment.external) {
+                    self.segments.remove(id);
                 }
             }
         }
@@ -92,7 +92,7 @@ impl Segments {
     #[must_use]
     pub fn text(&self, id: BodyId, offset: u32, len: u32) -> ViewBody<'_> {
         let absent = ViewBody::Absent { segment: id, offset, len };
-        let Some(segment) = self.segments.get(&id) else { return absent };
+        let Some(segment) = self.segments.get(id) else { return absent };
         segment.used.set(self.tick());
         segment.resident.as_ref().and_then(|bytes| slice(bytes, offset, len)).map_or(absent, ViewBody::Text)
     }
@@ -113,7 +113,7 @@ impl Segments {
     ///
     /// Answers whether it is: a body that is missing or does not match its checksum is corrupt.
     pub fn supply(&mut self, id: BodyId, bytes: Option<Rc<[u8]>>) -> bool {
-        let Some(segment) = self.segments.get_mut(&id) else { return false };
+        let Some(segment) = self.segments.get_mut(id) else { return false };
         let Some(bytes) = bytes
             .filter(|bytes| bytes.len() == segment.len as usize && checksum(bytes) == segment.hash && std::str::from_utf8(bytes).is_ok())
         else {
@@ -129,7 +129,7 @@ impl Segments {
     /// Forgets a segment altogether, as after a compaction or a quarantine.
     pub fn remove(&mut self, id: BodyId) {
         self.drop_resident(id);
-        self.segments.remove(&id);
+        self.segments.remove(id);
     }
 
     /// External segments with their length and how much of it lives.
@@ -140,19 +140,19 @@ impl Segments {
     /// Length, checksum and place of a segment.
     #[must_use]
     pub fn describe(&self, id: BodyId) -> Option<(u32, u64, bool)> {
-        self.segments.get(&id).map(|segment| (segment.len, segment.hash, segment.external))
+        self.segments.get(id).map(|segment| (segment.len, segment.hash, segment.external))
     }
 
     /// The body of a segment where it is in memory.
     #[must_use]
     pub fn resident(&self, id: BodyId) -> Option<&Rc<[u8]>> {
-        self.segments.get(&id)?.resident.as_ref()
+        self.segments.get(id)?.resident.as_ref()
     }
 
     /// Bytes of rows that live.
     #[must_use]
     pub fn live_bytes(&self) -> u64 {
-        self.segments.values().fold(0, |sum, segment| sum.saturating_add(segment.live))
+        self.segments.iter().fold(0, |sum, (_, segment)| sum.saturating_add(segment.live))
     }
 
     /// Bytes of external bodies in memory now.
@@ -162,7 +162,7 @@ impl Segments {
     }
 
     fn drop_resident(&mut self, id: BodyId) {
-        if let Some(segment) = self.segments.get_mut(&id)
+        if let Some(segment) = self.segments.get_mut(id)
             && segment.external
             && segment.resident.take().is_some()
         {
@@ -177,7 +177,7 @@ impl Segments {
             let oldest = self
                 .segments
                 .iter()
-                .filter(|(id, segment)| **id != spare && !self.pinned.contains(id) && segment.external && segment.resident.is_some())
+                .filter(|(id, segment)| *id != spare && !self.pinned.contains(id) && segment.external && segment.resident.is_some())
                 .min_by_key(|(_, segment)| segment.used.get());
             let Some((id, _)) = oldest else { return };
             let id = *id;

@@ -1,8 +1,6 @@
 //! Planning what a push's verdicts do: rows become synced, conflicts go to their resolver, refused
 //! operations become dead letters. An operation leaves the outbox here or nowhere.
 
-use serde_json::value::RawValue;
-
 use crate::entity::Key;
 use crate::error::Result;
 use crate::operation::{Kind, Operation};
@@ -52,7 +50,7 @@ impl Replica {
                 }
                 Verdict::Conflict { version, row } => {
                     if self.outbox.get(&op.op_id).is_some() {
-                        let arrival = Arrival { entity: &op.entity, id: &op.id, version, body: row.map(RawValue::get) };
+                        let arrival = Arrival { entity: &op.entity, id: &op.id, version, body: row };
                         planner.arrive(&arrival, true, soft(&op.entity));
                     }
                 }
@@ -62,7 +60,7 @@ impl Replica {
                         settled.failed.count(&letter.op.entity);
                     }
                     if let (Some(row), Some(version)) = (row, verdict.version) {
-                        let arrival = Arrival { entity: &op.entity, id: &op.id, version, body: Some(row.get()) };
+                        let arrival = Arrival { entity: &op.entity, id: &op.id, version, body: Some(row) };
                         planner.write_row(&arrival, true, false);
                     }
                     if !letters.is_empty() {
@@ -79,7 +77,7 @@ impl Replica {
         })
     }
 
-    fn settle_applied(&self, planner: &mut Planner<'_>, op: &Operation, version: u64, row: Option<&RawValue>, soft: bool) {
+    fn settle_applied(&self, planner: &mut Planner<'_>, op: &Operation, version: u64, row: Option<&str>, soft: bool) {
         let key = Key::new(&op.entity, &op.id);
         let known = self.row(&key).map_or(0, |row| row.version);
         let op_id = op.op_id.clone();
@@ -88,7 +86,7 @@ impl Replica {
                 // A pull in another tab has brought the row meanwhile.
                 planner.push_event(Event::Applied { op_id, version: known, with_row: true });
             } else if let Some(row) = row {
-                planner.write_row(&Arrival { entity: &op.entity, id: &op.id, version, body: Some(row.get()) }, true, soft);
+                planner.write_row(&Arrival { entity: &op.entity, id: &op.id, version, body: Some(row) }, true, soft);
                 planner.push_event(Event::Applied { op_id, version, with_row: true });
             } else {
                 planner.push_event(Event::Applied { op_id, version, with_row: false });
@@ -96,7 +94,7 @@ impl Replica {
         } else if let Some(heir) = self.outbox.heir_of(&op_id) {
             // Another tab edited the entity while this was on its way: what it made is built on this.
             if known < version {
-                let body = row.map(RawValue::get).or(op.body.as_deref());
+                let body = row.or(op.body.as_deref());
                 planner.write_row(&Arrival { entity: &op.entity, id: &op.id, version, body }, true, soft);
                 let base = (op.kind != Kind::Delete).then_some(version);
                 planner.push_event(Event::Rebase { op_id: heir.op.op_id.clone(), version: base });

@@ -2,16 +2,16 @@
 //! where the browser gives no storage. Clones share one log, as tabs share one database.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::error::{Code, Error, Result};
+use crate::small::ordered::Ordered;
 use crate::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
 
 #[derive(Debug, Default)]
 struct Log {
-    records: BTreeMap<Seq, Rc<[u8]>>,
-    bodies: BTreeMap<BodyId, Rc<[u8]>>,
+    records: Ordered<Rc<[u8]>>,
+    bodies: Ordered<Rc<[u8]>>,
     checkpoint: Seq,
     /// How often it was wiped: a log that was wiped is another log.
     wiped: u64,
@@ -61,12 +61,12 @@ impl Store for MemoryStore {
     async fn load(&self) -> Result<Records> {
         let log = self.open()?.borrow();
         self.known.set(log.wiped);
-        Ok(log.records.range(log.checkpoint..).map(|(seq, record)| (*seq, Rc::clone(record))).collect())
+        Ok(log.records.from(log.checkpoint).to_vec())
     }
 
     async fn tail(&self, after: Seq) -> Result<Tail> {
         let log = self.known()?.borrow();
-        let records: Records = log.records.range(after.saturating_add(1)..).map(|(seq, record)| (*seq, Rc::clone(record))).collect();
+        let records: Records = log.records.from(after.saturating_add(1)).to_vec();
         if records.iter().any(|(_, record)| record.is_empty()) {
             return Ok(Tail::Compacted);
         }
@@ -75,16 +75,18 @@ impl Store for MemoryStore {
 
     async fn append(&self, append: Append, _: Durability) -> Result<(), AppendError> {
         let mut log = self.known()?.borrow_mut();
-        if log.records.contains_key(&append.seq) {
+        if log.records.get(append.seq).is_some() {
             return Err(AppendError::Stale);
         }
-        log.bodies.extend(append.bodies);
+        for (id, body) in append.bodies {
+            log.bodies.insert(id, body);
+        }
         if let Some(superseded) = append.checkpoint {
             for seq in superseded.records {
                 log.records.insert(seq, Rc::from([]));
             }
             for id in superseded.bodies {
-                log.bodies.remove(&id);
+                log.bodies.remove(id);
             }
             log.checkpoint = append.seq;
         }
@@ -94,7 +96,7 @@ impl Store for MemoryStore {
 
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
         let log = self.known()?.borrow();
-        Ok(ids.iter().map(|id| log.bodies.get(id).map(Rc::clone)).collect())
+        Ok(ids.iter().map(|id| log.bodies.get(*id).map(Rc::clone)).collect())
     }
 
     async fn wipe(&self) -> Result<()> {

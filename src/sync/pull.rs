@@ -37,12 +37,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Pulls everything that is new; progress moves from `from` to `to`.
     pub(crate) async fn pull(&self, from: f64, to: f64) -> Result<()> {
         let scope = self.settings.scope.as_ref().map(crate::config::Scope::cursor_name).unwrap_or_default();
-        let mut entities: Vec<String> = match self.settings.scope.as_ref().and_then(|scope| scope.entities.clone()) {
-            Some(entities) => entities,
-            None => self.config.entities.keys().cloned().collect(),
+        let entities: Small<()> = match self.settings.scope.as_ref().and_then(|scope| scope.entities.as_ref()) {
+            Some(entities) => entities.iter().map(|name| (name.as_str(), ())).collect(),
+            None => self.config.entities.keys().map(|name| (name, ())).collect(),
         };
-        entities.sort_unstable();
-        entities.dedup();
+        let entities: Vec<String> = entities.keys().map(str::to_owned).collect();
         let mut fresh = self.settings.force_full_sync || (scope.is_empty() && self.db.with(|replica| replica.damage().needs_full_pull));
         let mut restarts = 0_u32;
         loop {

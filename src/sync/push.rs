@@ -3,13 +3,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::entity::{Fields, Key};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::operation::{Kind, Operation};
-use crate::protocol::{PushReply, PushRequest, PushedOperation, parse_push_reply};
+use crate::protocol::{PushReply, PushRequest, PushedOperation, Raw, parse_push_reply};
 use crate::remote::{Pushed, Remote};
 use crate::replica::Replica;
 use crate::replica::incoming::Decisions;
@@ -106,7 +104,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 id: Cow::Borrowed(&op.id),
                 kind: op.kind,
                 base_version: op.base_version,
-                data: data.as_deref(),
+                data: data.as_deref().map(Raw),
             })
             .collect();
         let request = PushRequest { client_id: Cow::Borrowed(self.device_id), schema: self.config.schema, operations };
@@ -200,16 +198,15 @@ fn clash_name(entity: &str, id: &str) -> String {
 }
 
 /// What travels: the whole body, or a patch's changed fields.
-fn wire_data(op: &Operation) -> Result<Option<Box<RawValue>>> {
+fn wire_data(op: &Operation) -> Result<Option<Cow<'_, str>>> {
     let Some(body) = op.body.as_deref().filter(|_| op.kind != Kind::Delete) else { return Ok(None) };
-    let text = if op.kind == Kind::Patch {
-        let mut fields = Fields::parse(body)?;
-        fields.0.retain(|(name, _)| name == "modifiedAt" || op.fields.iter().any(|field| *field == **name));
-        fields.to_json()
-    } else {
-        body.to_owned()
-    };
-    RawValue::from_string(text).map(Some).map_err(|cause| {
+    // The server reads every operation by itself, but one that is not JSON would spoil the others' request.
+    let mut fields = Fields::parse(body).map_err(|cause| {
         Error::new(Code::Corrupt, "A queued operation's body is not JSON any more.").on(&op.entity, Some(&op.id)).caused_by(cause)
-    })
+    })?;
+    if op.kind != Kind::Patch {
+        return Ok(Some(Cow::Borrowed(body)));
+    }
+    fields.0.retain(|(name, _)| name == "modifiedAt" || op.fields.iter().any(|field| *field == **name));
+    Ok(Some(Cow::Owned(fields.to_json())))
 }

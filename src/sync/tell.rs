@@ -1,17 +1,17 @@
 //! Telling the remote of this device: written only when there is news, so that an idle cycle stays
 //! one request.
 
-use std::collections::BTreeMap;
-
 use crate::digest::Digest;
 use crate::error::{Code, Result};
 use crate::host::Host;
+use crate::members::scan;
 use crate::metadata::{EntityCount, SyncMetadata, SyncState};
 use crate::protocol::DeviceMetadata;
 use crate::remote::Remote;
 use crate::replica::Replica;
 use crate::replica::segment::checksum;
 use crate::replica::state::Facts;
+use crate::small::Small;
 use crate::store::Store;
 use crate::sync::Cycle;
 
@@ -20,12 +20,11 @@ const REMIND_MS: u64 = 15 * 60 * 1000;
 
 /// Counts, digests and pending operations, by entity type.
 #[must_use]
-pub fn entity_counts(replica: &Replica, entities: impl Iterator<Item = String>) -> BTreeMap<String, EntityCount> {
+pub fn entity_counts(replica: &Replica, entities: &mut dyn Iterator<Item = &str>) -> Small<EntityCount> {
     entities
         .map(|entity| {
-            let digest = replica.digest(&entity);
-            let count =
-                EntityCount { count: replica.count(&entity), hash: Some(digest.hex()), pending: replica.outbox().count_of(&entity) };
+            let digest = replica.digest(entity);
+            let count = EntityCount { count: replica.count(entity), hash: Some(digest.hex()), pending: replica.outbox().count_of(entity) };
             (entity, count)
         })
         .collect()
@@ -58,7 +57,7 @@ pub fn state(replica: &Replica, syncing: bool) -> SyncState {
 
 /// The local metadata, computed from the state: nothing in it can be stale.
 #[must_use]
-pub fn local_metadata(replica: &Replica, device_id: &str, entities: impl Iterator<Item = String>, syncing: bool) -> SyncMetadata {
+pub fn local_metadata(replica: &Replica, device_id: &str, entities: &mut dyn Iterator<Item = &str>, syncing: bool) -> SyncMetadata {
     let facts = replica.facts();
     let last_success = facts.last_success.map(crate::time::format);
     SyncMetadata {
@@ -67,7 +66,7 @@ pub fn local_metadata(replica: &Replica, device_id: &str, entities: impl Iterato
         is_never_synced: last_success.is_none(),
         data_hash: last_success.as_ref().map(|_| data_hash(replica)),
         device_id: Some(device_id.to_owned()),
-        devices: last_success.iter().map(|time| (device_id.to_owned(), time.clone())).collect(),
+        devices: last_success.iter().map(|time| (device_id, time.clone())).collect(),
         device_count: 1,
         last_successful_sync_time: last_success,
         custom_metadata: custom(facts),
@@ -112,7 +111,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         self.db.with(|replica| DeviceMetadata {
             device_id: self.device_id.to_owned(),
             data_hash: Some(data_hash(replica)),
-            entity_counts: entity_counts(replica, self.config.entities.keys().cloned()),
+            entity_counts: entity_counts(replica, &mut self.config.entities.keys()),
             sync_status: if !replica.conflicts().is_empty() {
                 SyncState::Conflict
             } else if replica.outbox().is_empty() {
@@ -129,7 +128,10 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
 /// The app's own fields.
 fn custom(facts: &Facts) -> Option<serde_json::Map<String, serde_json::Value>> {
-    serde_json::from_str(facts.custom.as_deref()?).ok()
+    match scan::tree(facts.custom.as_deref()?) {
+        Ok(serde_json::Value::Object(map)) => Some(map),
+        _ => None,
+    }
 }
 
 /// What the record says apart from times.

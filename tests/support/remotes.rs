@@ -6,11 +6,10 @@ use std::task::Poll;
 
 use datum_sync::error::Error;
 use datum_sync::operation::Kind;
-use datum_sync::protocol::{PullRequest, PushRequest, PushedOperation};
+use datum_sync::protocol::{PullRequest, PushRequest, PushedOperation, Raw};
 use datum_sync::remote::custom::CustomRemote;
 use datum_sync::remote::http::HttpRemote;
 use datum_sync::remote::{Pulled, Pushed, Remote};
-use serde_json::value::RawValue;
 use wasm_bindgen::JsValue;
 
 pub const PAGE: &str = r#"{"changes":[],"cursor":"c1","more":false}"#;
@@ -50,14 +49,13 @@ pub async fn pull(remote: &impl Remote) -> Result<Pulled, Error> {
 }
 
 pub async fn push(remote: &impl Remote, data: &str) -> Result<Pushed, Error> {
-    let data: &RawValue = serde_json::from_str(data).unwrap();
     let operation = PushedOperation {
         op_id: "o1".into(),
         entity: "tasks".into(),
         id: "t1".into(),
         kind: Kind::Create,
         base_version: None,
-        data: Some(data),
+        data: Some(Raw(data)),
     };
     remote.push("ada", &PushRequest { client_id: "device".into(), schema: 0, operations: vec![operation] }).await
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datum_sync::entity::Fields;
+use datum_sync::protocol::Raw;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 /// Fields that stand beside the data and never in it.
 const BESIDE: [&str; 4] = ["id", "userId", "version", "isDeleted"];
@@ -33,14 +33,13 @@ impl Refusal {
 ///
 /// # Errors
 /// `invalidData`, `tooLarge` or `userMismatch`.
-pub fn clean(user: &str, raw: Option<&RawValue>, max_bytes: usize) -> Result<Arc<str>, Refusal> {
-    let raw = raw.ok_or_else(|| Refusal::new("invalidData", "`data` is missing; create, update and patch need an object."))?;
-    let text = raw.get();
+pub fn clean(user: &str, raw: Option<Raw<'_>>, max_bytes: usize) -> Result<Arc<str>, Refusal> {
+    let Raw(text) = raw.ok_or_else(|| Refusal::new("invalidData", "`data` is missing; create, update and patch need an object."))?;
     check_size(text.len(), max_bytes)?;
     let fields = Fields::parse(text).map_err(|_| Refusal::new("invalidData", "`data` must be a JSON object."))?;
     if let Some(owner) = fields.get("userId")
-        && owner.get() != "null"
-        && serde_json::from_str::<Cow<'_, str>>(owner.get()).ok().as_deref() != Some(user)
+        && owner != "null"
+        && serde_json::from_str::<Cow<'_, str>>(owner).ok().as_deref() != Some(user)
     {
         return Err(Refusal::new("userMismatch", "`data.userId` names someone else than the token; leave it out."));
     }

@@ -18,6 +18,7 @@ pub async fn get<T: Transaction>(tx: &mut T, user: &str, now_ms: u64) -> Result<
     let devices = tx.devices(user).await?;
     let devices = devices.values().filter_map(|json| serde_json::from_str(json).ok()).collect();
     let digests = pull::digests(tx, user, None).await?;
+    let digests = digests.iter().map(|(entity, digest)| (entity.as_str(), digest.clone())).collect();
     Ok(MetadataReply { devices, digests: Some(digests), server_time: Some(datum_sync::time::format(now_ms)) })
 }
 

@@ -76,7 +76,7 @@ impl Scope {
         let Ok(fields) = Fields::parse(data) else { return false };
         wanted.iter().all(|(name, value)| match fields.get(name) {
             None => value.is_null(),
-            Some(raw) => serde_json::from_str::<Value>(raw.get()).is_ok_and(|have| same(&have, value)),
+            Some(raw) => serde_json::from_str::<Value>(raw).is_ok_and(|have| same(&have, value)),
         })
     }
 }

@@ -3,18 +3,19 @@
 //! A message carries one number and is a hint only: who misses it finds the same by a tail.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 use web_sys::{BroadcastChannel, MessageEvent};
 
+use crate::small::Small;
+
 /// The open channels of one host, by database. A channel is closed with its last holder.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     /// What this host announces on, kept so that its own listeners do not hear it.
-    open: RefCell<BTreeMap<String, Rc<Channel>>>,
+    open: RefCell<Small<Rc<Channel>>>,
 }
 
 impl Channels {
@@ -24,7 +25,7 @@ impl Channels {
             return Some(Rc::clone(channel));
         }
         let channel = Rc::new(Channel::new(database)?);
-        self.open.borrow_mut().insert(database.to_owned(), Rc::clone(&channel));
+        self.open.borrow_mut().insert(database, Rc::clone(&channel));
         Some(channel)
     }
 

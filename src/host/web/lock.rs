@@ -1,7 +1,6 @@
 //! Web Locks, asked for with `ifAvailable`: the answer is yes or no, at once, and never a queue.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise};
@@ -10,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use crate::error::{Code, Error, Result};
+use crate::small::Small;
 
 /// Holds a lock until it is dropped, or until the tab dies.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ thread_local! {
     ///
     /// A lock is freed some turns after its promise resolves, so who asks again at once would be told
     /// that it is taken, by a holder that is no more. Seen in Chromium.
-    static ENDING: RefCell<BTreeMap<String, Vec<Promise>>> = const { RefCell::new(BTreeMap::new()) };
+    static ENDING: RefCell<Small<Vec<Promise>>> = const { RefCell::new(Small::new()) };
 }
 
 fn first_ending(name: &str) -> Option<Promise> {
@@ -108,7 +108,7 @@ struct Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         let (name, request) = (std::mem::take(&mut self.name), self.request.clone());
-        ENDING.with_borrow_mut(|ending| ending.entry(name).or_default().push(request));
+        ENDING.with_borrow_mut(|ending| ending.entry(&name).push(request));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::protocol::DeviceMetadata;
 pub(super) fn devices(record: Kept) -> Vec<DeviceMetadata> {
     let Kept { mut writer, devices: times } = record;
     if writer.device_id.is_empty() {
-        writer.device_id = times.iter().max_by_key(|(_, time)| time.as_str()).map(|(id, _)| id.clone()).unwrap_or_default();
+        writer.device_id = times.iter().max_by_key(|(_, time)| time.as_str()).map(|(id, _)| id.to_owned()).unwrap_or_default();
     }
     if !times.is_empty() {
         writer.last_successful_sync_time = times.get(&writer.device_id).cloned();
@@ -26,7 +26,7 @@ pub(super) fn merge(user_id: &str, kept: Option<Kept>, own: &DeviceMetadata) -> 
     let kept = kept.unwrap_or_default();
     let mut devices = kept.devices;
     if let Some(time) = &own.last_successful_sync_time {
-        devices.insert(own.device_id.clone(), time.clone());
+        devices.insert(&own.device_id, time.clone());
     }
     let custom_metadata = match (kept.writer.custom_metadata, &own.custom_metadata) {
         (Some(mut kept), Some(own)) => {

@@ -1,0 +1,195 @@
+//! Reads the replies of a remote, and checks what their types cannot say. What a later protocol adds is
+//! passed over.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::{Change, MAX_VERSION, PullPage, PushReply, PushVerdict, WireDigest};
+use crate::error::{Code, Error, Result};
+use crate::members::scan::{self, Wrong};
+use crate::small::Small;
+
+/// Reads a pull reply and checks what the types cannot say.
+///
+/// # Errors
+/// [`Code::Protocol`], naming the place in the reply.
+pub fn parse_page(bytes: &[u8]) -> Result<PullPage<'_>> {
+    let page = read_page(bytes).map_err(|cause| unreadable(bytes, "pull", &cause))?;
+    for change in &page.changes {
+        let refuse = |what: &'static str| Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)));
+        if crate::entity::check_id(&change.id).is_err() || crate::entity::check_name(&change.entity).is_err() {
+            return refuse("The server sent a row whose `id` or `entity` is empty, too long or has control characters.");
+        }
+        if change.version == 0 || change.version > MAX_VERSION {
+            return refuse("The server sent a row whose `version` is not between 1 and 2^53-1.");
+        }
+        match change.data {
+            Some(data) if !data.starts_with('{') => {
+                return refuse("The server sent a row whose `data` is not a JSON object.");
+            }
+            None if !change.deleted => {
+                return refuse("The server sent a row that is not deleted and has no `data`.");
+            }
+            _ => {}
+        }
+    }
+    if page.cursor.is_empty() {
+        return Err(Error::new(Code::Protocol, "The server sent an empty `cursor`; it must name the end of the page."));
+    }
+    Ok(page)
+}
+
+/// Reads a push reply and checks that it answers exactly the operations that were sent.
+///
+/// # Errors
+/// [`Code::Protocol`] when a verdict is missing, unknown, or answers something else.
+pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<'a>> {
+    let reply = read_push_reply(bytes).map_err(|cause| unreadable(bytes, "push", &cause))?;
+    if reply.results.len() != sent.len() {
+        return Err(Error::new(
+            Code::Protocol,
+            format!("The server answered {} verdicts for {} operations; each needs exactly one.", reply.results.len(), sent.len()),
+        ));
+    }
+    for (verdict, op_id) in reply.results.iter().zip(sent) {
+        if verdict.op_id != *op_id {
+            return Err(Error::new(
+                Code::Protocol,
+                "The server answered an operation that was not sent, or in another order; verdicts follow the order of the operations.",
+            ));
+        }
+        verdict.verdict()?;
+        if verdict.row.is_some_and(|row| !row.starts_with('{')) {
+            return Err(Error::new(Code::Protocol, "The server sent a verdict whose `row` is not a JSON object or null."));
+        }
+    }
+    Ok(reply)
+}
+
+/// [`Code::Protocol`] for a reply that cannot be read, with the reader's words as the cause.
+pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &dyn fmt::Display) -> Error {
+    let start = bytes.iter().copied().find(|b| !b.is_ascii_whitespace());
+    let message = if start == Some(b'<') {
+        format!(
+            "The answer to `{what}` is a web page, not JSON; check the remote's url, and that no login page or proxy answers in its place."
+        )
+    } else {
+        format!("The answer to `{what}` is not what protocol 1 asks for; check the remote's url and its version.")
+    };
+    Error::new(Code::Protocol, message).caused_by(cause)
+}
+
+fn read_page(bytes: &[u8]) -> Result<PullPage<'_>, Cause> {
+    let page = Given::read(scan::utf8(bytes)?)?;
+    let mut changes = Vec::new();
+    for change in page.items("changes")? {
+        let change = Given::read(change)?;
+        changes.push(Change {
+            entity: change.needed("entity")?,
+            id: change.needed("id")?,
+            version: change.number("version")?.ok_or(Cause::Missing("version"))?,
+            deleted: change.flag("deleted")?.unwrap_or_default(),
+            data: change.value("data"),
+            reason: change.text("reason")?,
+        });
+    }
+    let mut digests = None;
+    if let Some(given) = page.value("digests") {
+        let mut read = Small::default();
+        for (entity, digest) in scan::object(given)? {
+            let digest = Given::read(digest)?;
+            let count = digest.number("count")?.ok_or(Cause::Missing("count"))?;
+            read.insert(&entity, WireDigest { count, hash: digest.needed("hash")?.into_owned() });
+        }
+        digests = Some(read);
+    }
+    Ok(PullPage {
+        changes,
+        cursor: page.needed("cursor")?,
+        more: page.flag("more")?.ok_or(Cause::Missing("more"))?,
+        remaining: page.number("remaining")?,
+        server_time: page.text("serverTime")?,
+        epoch: page.text("epoch")?,
+        digests,
+    })
+}
+
+fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
+    let reply = Given::read(scan::utf8(bytes)?)?;
+    let mut results = Vec::new();
+    for verdict in reply.items("results")? {
+        let verdict = Given::read(verdict)?;
+        results.push(PushVerdict {
+            op_id: verdict.needed("opId")?,
+            status: verdict.needed("status")?,
+            version: verdict.number("version")?,
+            replayed: verdict.flag("replayed")?.unwrap_or_default(),
+            row: verdict.value("row"),
+            code: verdict.text("code")?,
+            message: verdict.text("message")?,
+            retry_after_ms: verdict.number("retryAfterMs")?,
+        });
+    }
+    Ok(PushReply { results, server_time: reply.text("serverTime")?, epoch: reply.text("epoch")? })
+}
+
+/// Why a reply cannot be read.
+enum Cause {
+    Json(Wrong),
+    Missing(&'static str),
+    Type(&'static str, &'static str),
+}
+
+impl From<Wrong> for Cause {
+    fn from(wrong: Wrong) -> Self {
+        Self::Json(wrong)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(wrong) => wrong.fmt(f),
+            Self::Missing(name) => write!(f, "`{name}` is missing"),
+            Self::Type(name, wanted) => write!(f, "`{name}` must be {wanted}"),
+        }
+    }
+}
+
+/// An object of a reply. Null counts as absent.
+struct Given<'a>(Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Given<'a> {
+    fn read(json: &'a str) -> Result<Self, Cause> {
+        Ok(Self(scan::object(json)?))
+    }
+
+    fn value(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value).filter(|value| *value != "null")
+    }
+
+    fn text(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, Cause> {
+        self.value(name).map(|value| scan::text(value).ok_or(Cause::Type(name, "a string"))).transpose()
+    }
+
+    fn needed(&self, name: &'static str) -> Result<Cow<'a, str>, Cause> {
+        self.text(name)?.ok_or(Cause::Missing(name))
+    }
+
+    fn number(&self, name: &'static str) -> Result<Option<u64>, Cause> {
+        self.value(name).map(|value| value.parse().map_err(|_| Cause::Type(name, "a whole number from 0 on"))).transpose()
+    }
+
+    fn flag(&self, name: &'static str) -> Result<Option<bool>, Cause> {
+        match self.value(name) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(Cause::Type(name, "true or false")),
+        }
+    }
+
+    fn items(&self, name: &'static str) -> Result<Vec<&'a str>, Cause> {
+        Ok(scan::array(self.value(name).ok_or(Cause::Missing(name))?)?)
+    }
+}
