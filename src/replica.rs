@@ -167,10 +167,14 @@ impl Replica {
         self.entities.iter().map(|(name, rows)| (name, rows.digest))
     }
 
-    /// The bytes of bodies that the log's live rows hold, and of the outbox.
+    /// The bytes of every live row's body, and of the outbox.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
-        self.segments.live_bytes().saturating_add(self.outbox.bytes())
+        let own = self.entities.values().flat_map(Rows::iter).fold(0_u64, |sum, (_, row)| match &row.body {
+            Body::Own(text) => sum.saturating_add(text.len() as u64),
+            _ => sum,
+        });
+        self.segments.live_bytes().saturating_add(self.outbox.bytes()).saturating_add(own)
     }
 
     /// Whether a tombstone of the remote waits for a cycle that includes deletes.

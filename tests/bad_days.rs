@@ -109,7 +109,9 @@ fn an_apps_resolver_decides_with_base_and_both_sides_at_hand() {
     let world = World::new();
     let (phone, laptop) = (world.device("phone"), world.device("laptop"));
     let joined = Asked(|conflict: &datum_sync::conflict::Conflict| {
-        let title = |body: &Option<Rc<str>>| serde_json::from_str::<serde_json::Value>(body.as_deref().unwrap()).unwrap()["title"].as_str().unwrap().to_owned();
+        let title = |body: &Option<Rc<str>>| {
+            serde_json::from_str::<serde_json::Value>(body.as_deref().unwrap()).unwrap()["title"].as_str().unwrap().to_owned()
+        };
         assert_eq!(title(&conflict.base), "milk");
         assert_eq!(conflict.fields, ["title"]);
         Ok(Resolution::Merged(Rc::from(format!(r#"{{"title":"{} and {}"}}"#, title(&conflict.remote), title(&conflict.local)))))
@@ -198,7 +200,10 @@ fn a_drift_is_mended_by_one_full_pull() {
     b.sync();
     // A segment that cannot be read any more: its row goes, and the digests differ.
     let user = b.run(b.engine.user("ann")).unwrap();
-    b.run(user.db.record(datum_sync::store::Durability::Strict, &|_| vec![datum_sync::replica::record::Event::Sweep { before: u64::MAX, entities: None }])).unwrap();
+    b.run(user.db.record(datum_sync::store::Durability::Strict, &|_| {
+        vec![datum_sync::replica::record::Event::Sweep { before: u64::MAX, entities: None }]
+    }))
+    .unwrap();
     assert!(b.read(&id).is_none());
 
     let result = b.sync();
@@ -263,4 +268,3 @@ fn a_segment_that_is_damaged_is_set_aside_and_fetched_again() {
 
     assert_eq!(reopened.titles().len(), 51);
 }
-

@@ -4,7 +4,6 @@
 
 mod support;
 
-
 use datum_sync::error::Code;
 use datum_sync::replica::local::Write;
 use support::world::{Fault, Tab, World};

@@ -206,4 +206,3 @@ fn concurrent_creates_share_transactions() {
     assert!(phone.counts().transactions - before <= 3);
     assert_eq!(a.titles().len(), 1000);
 }
-

@@ -172,7 +172,12 @@ impl Backing for Disk {
     async fn open(&self, user_id: &str) -> Result<CountedStore> {
         let mut stores = self.stores.borrow_mut();
         let store = stores.entry(user_id.to_owned()).or_default();
-        Ok(CountedStore { inner: store.inner.reopen(), counts: Rc::clone(&store.counts), failing: Rc::clone(&store.failing), damaged: Rc::clone(&store.damaged) })
+        Ok(CountedStore {
+            inner: store.inner.reopen(),
+            counts: Rc::clone(&store.counts),
+            failing: Rc::clone(&store.failing),
+            damaged: Rc::clone(&store.damaged),
+        })
     }
 
     fn device_id(&self) -> String {
