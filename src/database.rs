@@ -331,7 +331,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// What the store says; a body that is damaged is set aside, and its rows count as absent until
     /// the next pull brings them again.
-    pub async fn read(&self, entity: &str, ids: &[String], include_deleted: bool, mut each: impl FnMut(&str)) -> Result<()> {
+    pub async fn read(&self, entity: &str, ids: &[String], include_deleted: bool, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.check_open()?;
         let absent = self.with(|replica| {
             let mut absent = Ordered::default();

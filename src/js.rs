@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::config::Options;
-use crate::datum::Engine;
+use crate::datum::{Engine, User};
 use crate::error::{Code, Error, Result};
 use crate::host::web::{Listening, NetworkWatch, WebHost};
 use crate::replica::Replica;
@@ -25,7 +25,7 @@ mod feed;
 mod manager;
 mod resolver;
 
-use backing::WebBacking;
+use backing::{WebBacking, WebStore};
 use carrier::WebRemote;
 use convert::{error_to_js, promise, read_options, read_string, to_js};
 use feed::StatusFeed;
@@ -33,6 +33,8 @@ use manager::Manager;
 
 /// The engine on the browser's ports.
 pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
+pub(crate) type WebUser = User<WebStore, WebHost>;
+type Answer = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
 
 /// What the handles of one instance share.
 pub(crate) struct Inner {
@@ -68,6 +70,61 @@ impl Inner {
                 let _ = inner.engine.tidy(&user).await;
             });
         }
+    }
+
+    /// Answers with what is at hand once a user's database is open.
+    fn ask(self: &Rc<Self>, user_id: Result<String>, answer: impl FnOnce(&WebEngine, &WebUser) -> Result<JsValue> + 'static) -> Promise {
+        self.ask_boxed(user_id, Box::new(answer))
+    }
+
+    // One future for all questions, not one for each.
+    fn ask_boxed(self: &Rc<Self>, user_id: Result<String>, answer: Answer) -> Promise {
+        let inner = Rc::clone(self);
+        promise(async move {
+            let user = inner.engine.user(&user_id?).await?;
+            answer(&inner.engine, &user)
+        })
+    }
+
+    /// Runs a cycle.
+    fn cycle(self: &Rc<Self>, user_id: &JsValue, options: &JsValue) -> Promise {
+        let (inner, user, options) = (Rc::clone(self), user(user_id), GivenOptions::read(options));
+        promise(async move { inner.synchronize(&user?, options).await })
+    }
+
+    /// The sync metadata of this device.
+    fn local_metadata(self: &Rc<Self>, user_id: &JsValue) -> Promise {
+        self.ask(user(user_id), |engine, user| nullable(engine.local_metadata_of(user).as_ref()))
+    }
+
+    /// The sync metadata of every device, as the remote has it.
+    fn remote_metadata(self: &Rc<Self>, user_id: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(self), user(user_id));
+        promise(async move { nullable(inner.engine.remote_metadata(&user?).await?.as_ref()) })
+    }
+
+    /// Forgets sync metadata, here and there.
+    fn clear_metadata(self: &Rc<Self>, user_id: &JsValue, sides: Result<(bool, bool)>) -> Promise {
+        let (inner, user) = (Rc::clone(self), user(user_id));
+        promise(async move {
+            let (local, remote) = sides?;
+            inner.engine.clear_metadata(&user?, local, remote).await?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Pauses sync, or lets it run again, for one user or for all.
+    fn pause(self: &Rc<Self>, user_id: &JsValue, paused: bool) -> Promise {
+        let (inner, user) = (Rc::clone(self), optional_user(user_id));
+        promise(async move {
+            let user = user?;
+            if paused {
+                inner.engine.pause(user.as_deref()).await?
+            } else {
+                inner.engine.resume(user.as_deref()).await?
+            }
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
     /// Runs a cycle with the options that the app gave.
@@ -139,8 +196,7 @@ impl Datum {
 
     /// Runs a cycle.
     pub fn synchronize(&self, user_id: &JsValue, options: &JsValue) -> Promise {
-        let (inner, user, options) = (Rc::clone(&self.inner), user(user_id), GivenOptions::read(options));
-        promise(async move { inner.synchronize(&user?, options).await })
+        self.inner.cycle(user_id, options)
     }
 
     /// The status feed of a user.
@@ -156,29 +212,25 @@ impl Datum {
     /// Pauses sync for one user, or for all.
     #[wasm_bindgen(js_name = pauseSync)]
     pub fn pause_sync(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), optional_user(user_id));
-        promise(async move { inner.engine.pause(user?.as_deref()).await.map(|()| JsValue::UNDEFINED) })
+        self.inner.pause(user_id, true)
     }
 
     /// Lets sync run again.
     #[wasm_bindgen(js_name = resumeSync)]
     pub fn resume_sync(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), optional_user(user_id));
-        promise(async move { inner.engine.resume(user?.as_deref()).await.map(|()| JsValue::UNDEFINED) })
+        self.inner.pause(user_id, false)
     }
 
     /// This device's sync metadata.
     #[wasm_bindgen(js_name = getSyncMetadata)]
     pub fn get_sync_metadata(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { nullable(inner.engine.local_metadata(&user?).await?.as_ref()) })
+        self.inner.local_metadata(user_id)
     }
 
     /// The sync metadata of every device, as the remote has it.
     #[wasm_bindgen(js_name = getRemoteSyncMetadata)]
     pub fn get_remote_sync_metadata(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { nullable(inner.engine.remote_metadata(&user?).await?.as_ref()) })
+        self.inner.remote_metadata(user_id)
     }
 
     /// How both stand to each other.
@@ -191,21 +243,14 @@ impl Datum {
     /// Forgets sync metadata: here, so that the next cycle pulls everything; there, for every device.
     #[wasm_bindgen(js_name = clearSyncMetadata)]
     pub fn clear_sync_metadata(&self, user_id: &JsValue, sides: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        let sides = read_sides(sides);
-        promise(async move {
-            let (local, remote) = sides?;
-            inner.engine.clear_metadata(&user?, local, remote).await?;
-            Ok(JsValue::UNDEFINED)
-        })
+        self.inner.clear_metadata(user_id, read_sides(sides))
     }
 
     /// What the last cycle did.
     #[wasm_bindgen(js_name = getLastSyncResult)]
     pub fn get_last_sync_result(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move {
-            let text = inner.engine.last_result(&user?).await?;
+        self.inner.ask(user(user_id), |_, user| {
+            let text = user.last_result();
             text.map_or(Ok(JsValue::NULL), |text| convert::decode(&text))
         })
     }
@@ -213,15 +258,13 @@ impl Datum {
     /// The operations that wait.
     #[wasm_bindgen(js_name = pendingOperations)]
     pub fn pending_operations(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { to_js(&inner.engine.pending_operations(&user?).await?) })
+        self.inner.ask(user(user_id), |_, user| to_js(&user.pending_operations()))
     }
 
     /// How many wait.
     #[wasm_bindgen(js_name = pendingCount)]
     pub fn pending_count(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { Ok(JsValue::from_f64(inner.engine.pending_count(&user?).await? as f64)) })
+        self.inner.ask(user(user_id), |_, user| Ok(JsValue::from_f64(user.pending_count() as f64)))
     }
 
     /// The bytes of a user's data, and what the browser allows.

@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
@@ -85,18 +85,27 @@ impl Cancel {
     /// # Errors
     /// As [`Self::check`], and the work's own.
     pub async fn run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut done = None;
+        let work = async { done = Some(work.await) };
+        self.race(pin!(work)).await?;
+        done.unwrap_or_else(|| Err(stopped()))
+    }
+
+    // The waiting itself, once for all kinds of work.
+    async fn race(&self, work: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
         let stopped = self.notify.notified();
         let mut stopped = pin!(stopped);
         stopped.as_mut().enable();
         self.check()?;
-        match select(pin!(work), stopped).await {
-            Either::Left((result, _)) => result,
-            Either::Right(_) => {
-                self.check()?;
-                Err(Error::new(Code::Cancelled, "The sync was stopped."))
-            }
+        match select(work, stopped).await {
+            Either::Left(_) => Ok(()),
+            Either::Right(_) => self.check(),
         }
     }
+}
+
+fn stopped() -> Error {
+    Error::new(Code::Cancelled, "The sync was stopped.")
 }
 
 /// The options of one cycle, with every default filled in.

@@ -32,7 +32,7 @@ fn every_field_of_a_config_is_read() {
     )
     .unwrap();
     assert_eq!((config.name.as_str(), config.sync_timeout, config.memory_budget, config.schema), ("notes", 5, 0, 3));
-    assert_eq!(config.entities["tasks"].delete_behavior, Some(DeleteBehavior::SoftDelete));
+    assert_eq!(config.entities.get("tasks").unwrap().delete_behavior, Some(DeleteBehavior::SoftDelete));
     assert_eq!((config.resolver_of("tasks"), config.resolver_of("lists")), (Builtin::Ask, Builtin::LocalPriority));
     assert_eq!((config.defaults.direction, config.defaults.batch_size), (Some(Direction::PullOnly), Some(7)));
     assert_eq!((config.retry.max_attempts, config.retry.initial, config.retry.jitter), (9, 500, Jitter::None));
@@ -150,9 +150,9 @@ fn metadata_of_a_remote_is_read_and_what_is_new_in_it_is_passed_over() {
     let phone = &reply.devices[0];
     assert_eq!((phone.device_id.as_str(), phone.last_sync_time.as_deref(), phone.sync_status), ("phone", Some("t2"), SyncState::Failed));
     assert_eq!(serde_json::from_value::<datum_sync::protocol::MetadataReply>(serde_json::to_value(&reply).unwrap()).unwrap(), reply);
-    assert_eq!((phone.entity_counts["tasks"].pending, phone.retry_count, phone.sync_duration), (2, 4, Some(5)));
+    assert_eq!((phone.entity_counts.get("tasks").unwrap().pending, phone.retry_count, phone.sync_duration), (2, 4, Some(5)));
     assert_eq!(phone.custom_metadata.as_ref().unwrap()["app"]["a"], 1);
-    assert_eq!((reply.devices[1].sync_status, reply.digests.unwrap()["tasks"].hash.as_str()), (SyncState::NeverSynced, "0d"));
+    assert_eq!((reply.devices[1].sync_status, reply.digests.unwrap().get("tasks").unwrap().hash.as_str()), (SyncState::NeverSynced, "0d"));
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Entities: writes and reads, for one user, one entity type at a time. Entities come and go as
 //! JSON text, so that each crosses the border to JavaScript once.
 
-use crate::datum::{Backing, Engine};
+use crate::datum::{Backing, Engine, User};
 use crate::entity::Key;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::replica::local::{Group, Write, Written, check_entity_id};
+use crate::store::Store;
 
 /// Entities of one page when nobody says how many.
 pub const DEFAULT_PAGE: usize = 100;
@@ -22,6 +23,18 @@ pub struct Page {
     pub has_more: bool,
     /// How many entities there are in all.
     pub total: u64,
+}
+
+impl<S: Store, H: Host> User<S, H> {
+    /// Whether an entity exists.
+    pub fn exists(&self, key: &Key) -> bool {
+        self.db.with(|replica| replica.view(key).is_some_and(|view| !view.deleted))
+    }
+
+    /// How many entities of a type there are.
+    pub fn count(&self, entity: &str) -> u64 {
+        self.db.with(|replica| replica.count(entity))
+    }
 }
 
 impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
@@ -54,7 +67,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         check_entity_id(entity, id)?;
         let user = self.user(user_id).await?;
         let mut found = None;
-        user.db.read(entity, &[id.to_owned()], include_deleted, |text| found = Some(text.to_owned())).await?;
+        user.db.read(entity, &[id.to_owned()], include_deleted, &mut |text| found = Some(text.to_owned())).await?;
         Ok(found)
     }
 
@@ -67,7 +80,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         let user = self.user(user_id).await?;
         let ids: Vec<String> = user.db.with(|replica| replica.ids(entity, None).map(str::to_owned).collect());
         let mut items = Items::new(ids.len());
-        user.db.read(entity, &ids, include_deleted, |text| items.push(text)).await?;
+        user.db.read(entity, &ids, include_deleted, &mut |text| items.push(text)).await?;
         Ok(items.close())
     }
 
@@ -89,7 +102,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         let has_more = ids.len() > size;
         ids.truncate(size);
         let mut items = Items::new(ids.len());
-        user.db.read(entity, &ids, false, |text| items.push(text)).await?;
+        user.db.read(entity, &ids, false, &mut |text| items.push(text)).await?;
         Ok(Page { items: items.close(), after: ids.pop().filter(|_| has_more), has_more, total })
     }
 
@@ -100,8 +113,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     pub async fn exists(&self, user_id: &str, entity: &str, id: &str) -> Result<bool> {
         self.check_entity(entity)?;
         check_entity_id(entity, id)?;
-        let user = self.user(user_id).await?;
-        Ok(user.db.with(|replica| replica.view(&Key::new(entity, id)).is_some_and(|view| !view.deleted)))
+        Ok(self.user(user_id).await?.exists(&Key::new(entity, id)))
     }
 
     /// How many entities of a type there are.
@@ -110,8 +122,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     /// What the storage says.
     pub async fn count(&self, user_id: &str, entity: &str) -> Result<u64> {
         self.check_entity(entity)?;
-        let user = self.user(user_id).await?;
-        Ok(user.db.with(|replica| replica.count(entity)))
+        Ok(self.user(user_id).await?.count(entity))
     }
 
     /// Refuses an entity type that the config does not name.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use crate::datum::{Backing, Engine};
+use crate::datum::{Backing, Engine, User};
 use crate::error::Result;
 use crate::host::Host;
 use crate::metadata::{MetadataComparison, SyncMetadata, merge_devices, read_reply};
@@ -14,7 +14,7 @@ use crate::remote::Remote;
 use crate::replica::record::Event;
 use crate::replica::state::Facts;
 use crate::status::State;
-use crate::store::Durability;
+use crate::store::{Durability, Store};
 use crate::sync::Stop;
 use crate::sync::tell::local_metadata;
 
@@ -31,20 +31,58 @@ pub struct StorageSize {
     pub persisted: bool,
 }
 
+impl<S: Store, H: Host> User<S, H> {
+    /// The operations that wait, in the order in which they will be pushed.
+    pub fn pending_operations(&self) -> Vec<PendingOperation> {
+        self.db.with(|replica| {
+            let pending = replica.outbox().iter().map(|queued| PendingOperation {
+                op_id: queued.op.op_id.clone(),
+                entity: queued.op.entity.clone(),
+                entity_id: queued.op.id.clone(),
+                kind: queued.op.kind,
+                state: match (&queued.blocked_by, queued.in_flight) {
+                    (Some(_), _) => PendingState::Blocked,
+                    (None, true) => PendingState::InFlight,
+                    (None, false) => PendingState::Pending,
+                },
+                queued_at: crate::time::format(queued.op.queued_at),
+                attempts: queued.op.attempts,
+                bytes: queued.op.bytes(),
+                blocked_by: queued.blocked_by.clone(),
+            });
+            pending.collect()
+        })
+    }
+
+    /// How many operations wait.
+    pub fn pending_count(&self) -> u64 {
+        self.db.with(|replica| replica.outbox().len() as u64)
+    }
+
+    /// What the last cycle did, as the JSON text of a `SyncResult`; none before the first.
+    pub fn last_result(&self) -> Option<Rc<str>> {
+        self.db.with(|replica| replica.facts().last_result.clone())
+    }
+}
+
 impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     /// This device's metadata; none before the first attempt to sync.
     ///
     /// # Errors
     /// What the storage says.
     pub async fn local_metadata(&self, user_id: &str) -> Result<Option<SyncMetadata>> {
-        let user = self.user(user_id).await?;
+        Ok(self.local_metadata_of(&*self.user(user_id).await?))
+    }
+
+    /// The same of a user whose database is open.
+    pub fn local_metadata_of(&self, user: &User<B::Store, H>) -> Option<SyncMetadata> {
         let syncing = user.hub.current().status == State::Syncing;
         let mut entities = self.config.entities.keys();
         let device_id = self.backing.device_id();
-        Ok(user.db.with(|replica| {
+        user.db.with(|replica| {
             let facts = replica.facts();
             (facts.last_sync.is_some() || syncing).then(|| local_metadata(replica, &device_id, &mut entities, syncing))
-        }))
+        })
     }
 
     /// The metadata of every device, as the remote has it; none where no device has told it anything.
@@ -64,7 +102,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     /// What the storage or the remote says.
     pub async fn compare_metadata(&self, user_id: &str) -> Result<MetadataComparison> {
         let user = self.user(user_id).await?;
-        let Some(local) = self.local_metadata(user_id).await?.filter(|metadata| !metadata.is_never_synced) else {
+        let Some(local) = self.local_metadata_of(&user).filter(|metadata| !metadata.is_never_synced) else {
             return Ok(MetadataComparison::NeverSynced);
         };
         let remote = self.remote_metadata(user_id).await?;
@@ -130,25 +168,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     /// # Errors
     /// What the storage says.
     pub async fn pending_operations(&self, user_id: &str) -> Result<Vec<PendingOperation>> {
-        let user = self.user(user_id).await?;
-        Ok(user.db.with(|replica| {
-            let pending = replica.outbox().iter().map(|queued| PendingOperation {
-                op_id: queued.op.op_id.clone(),
-                entity: queued.op.entity.clone(),
-                entity_id: queued.op.id.clone(),
-                kind: queued.op.kind,
-                state: match (&queued.blocked_by, queued.in_flight) {
-                    (Some(_), _) => PendingState::Blocked,
-                    (None, true) => PendingState::InFlight,
-                    (None, false) => PendingState::Pending,
-                },
-                queued_at: crate::time::format(queued.op.queued_at),
-                attempts: queued.op.attempts,
-                bytes: queued.op.bytes(),
-                blocked_by: queued.blocked_by.clone(),
-            });
-            pending.collect()
-        }))
+        Ok(self.user(user_id).await?.pending_operations())
     }
 
     /// How many operations wait.
@@ -156,8 +176,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     /// # Errors
     /// What the storage says.
     pub async fn pending_count(&self, user_id: &str) -> Result<u64> {
-        let user = self.user(user_id).await?;
-        Ok(user.db.with(|replica| replica.outbox().len() as u64))
+        Ok(self.user(user_id).await?.pending_count())
     }
 
     /// What the last cycle did, as the JSON text of a `SyncResult`; none before the first. Kept over
@@ -166,8 +185,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     /// # Errors
     /// What the storage says.
     pub async fn last_result(&self, user_id: &str) -> Result<Option<Rc<str>>> {
-        let user = self.user(user_id).await?;
-        Ok(user.db.with(|replica| replica.facts().last_result.clone()))
+        Ok(self.user(user_id).await?.last_result())
     }
 
     /// The bytes of a user's data, and what the browser allows.

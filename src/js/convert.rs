@@ -32,8 +32,6 @@ extern "C" {
     fn decode_text(text: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = decodeMany)]
     fn decode_array(text: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(catch, js_name = freeze)]
-    fn freeze_value(value: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = readOptions)]
     fn split_options(value: &JsValue, code: &str, what: &str, live: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = isWellFormed)]
@@ -78,14 +76,15 @@ pub fn decode_many(text: &str) -> Result<JsValue> {
 }
 
 /// A small value (status, result, metadata) as a frozen JavaScript object: what is missing is absent.
-/// Never for entities, and never for a type with raw JSON in it.
+/// Never for entities.
 ///
 /// # Errors
 /// [`Code::Corrupt`] where the value has no JavaScript form.
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue> {
-    let wrong = |cause: &dyn std::fmt::Display| Error::new(Code::Corrupt, "A value has no JavaScript form.").caused_by(cause);
-    let object = value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(|cause| wrong(&cause))?;
-    freeze_value(&object).map_err(|thrown| wrong(&failure::words(&thrown)))
+    // As text: a second serializer for the same types would cost more code than a parse costs time.
+    let text =
+        serde_json::to_string(value).map_err(|cause| Error::new(Code::Corrupt, "A value has no JavaScript form.").caused_by(cause))?;
+    decode(&text)
 }
 
 /// A failure as the `DatumError` that the app catches.

@@ -7,12 +7,12 @@ use wasm_bindgen::prelude::*;
 
 use crate::config::DeleteBehavior;
 use crate::datum::data::DEFAULT_PAGE;
-use crate::entity::Fields;
+use crate::entity::{Fields, Key};
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{decode, decode_many, encode, encode_many, promise, read_options, read_string, read_strings};
-use crate::js::{GivenOptions, Inner, not_yet, nullable};
+use crate::js::{GivenOptions, Inner, not_yet};
 use crate::members::scan;
-use crate::replica::local::{Write, Written};
+use crate::replica::local::{Write, Written, check_entity_id};
 
 /// The entities of one type: the class `Manager` of the package.
 #[wasm_bindgen]
@@ -51,14 +51,14 @@ impl Manager {
     }
 
     /// Writes all of these or none, and answers what they came to.
-    fn write(
-        &self,
-        user: Result<UserOption>,
-        writes: Result<Vec<Write>>,
-        answer: impl FnOnce(Vec<Written>) -> Result<JsValue> + 'static,
-    ) -> Promise {
+    fn write(&self, user: Result<UserOption>, writes: Result<Vec<Write>>, answer: fn(Vec<Written>) -> Result<JsValue>) -> Promise {
         let (inner, entity) = self.handles();
         promise(async move { answer(write(&inner, &entity, user?.user_id, writes?).await?) })
+    }
+
+    /// The user that a call is about.
+    fn user(&self, options: Result<UserOption>) -> Result<String> {
+        self.inner.engine.user_or_current(options?.user_id)
     }
 
     fn texts(&self, values: &JsValue, what: &str) -> Result<Vec<String>> {
@@ -198,35 +198,25 @@ impl Manager {
 
     /// Whether an entity exists.
     pub fn exists(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let (inner, entity) = self.handles();
-        let (id, options) = (read_string(id, "`id`"), user_option(options));
-        promise(async move {
-            let user = inner.engine.user_or_current(options?.user_id)?;
-            Ok(JsValue::from_bool(inner.engine.exists(&user, &entity, &id?).await?))
-        })
+        let key = read_string(id, "`id`").and_then(|id| check_entity_id(&self.entity, &id).map(|()| Key::new(&self.entity, &id)));
+        self.inner.ask(self.user(user_option(options)), move |_, user| Ok(JsValue::from_bool(user.exists(&key?))))
     }
 
     /// How many entities there are.
     pub fn count(&self, query: &JsValue, options: &JsValue) -> Promise {
-        let (inner, entity) = self.handles();
+        let entity = Rc::clone(&self.entity);
         let without_query = if query.is_undefined() || query.is_null() {
             Ok(())
         } else {
             Err(not_yet("`count` takes no query yet; pass undefined and count what `readAll` gives."))
         };
-        let options = user_option(options);
-        promise(async move {
-            without_query?;
-            let user = inner.engine.user_or_current(options?.user_id)?;
-            Ok(JsValue::from_f64(inner.engine.count(&user, &entity).await? as f64))
-        })
+        let user = without_query.and_then(|()| self.user(user_option(options)));
+        self.inner.ask(user, move |_, user| Ok(JsValue::from_f64(user.count(&entity) as f64)))
     }
 
     /// Runs a cycle.
     pub fn synchronize(&self, user_id: &JsValue, options: &JsValue) -> Promise {
-        let inner = Rc::clone(&self.inner);
-        let (user, options) = (read_string(user_id, "`userId`"), GivenOptions::read(options));
-        promise(async move { inner.synchronize(&user?, options).await })
+        self.inner.cycle(user_id, options)
     }
 
     /// Stores a new entity, then runs a cycle: answers both.
@@ -249,7 +239,7 @@ impl Manager {
     /// The sync metadata of every device, as the remote has it.
     #[wasm_bindgen(js_name = getRemoteSyncMetadata)]
     pub fn get_remote_sync_metadata(&self, user_id: &JsValue) -> Promise {
-        remote_metadata(&self.inner, user_id)
+        self.inner.remote_metadata(user_id)
     }
 
     /// The guide's way to the local metadata.
@@ -285,8 +275,7 @@ impl LocalAdapter {
     /// This device's sync metadata.
     #[wasm_bindgen(js_name = getSyncMetadata)]
     pub fn get_sync_metadata(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), read_string(user_id, "`userId`"));
-        promise(async move { nullable(inner.engine.local_metadata(&user?).await?.as_ref()) })
+        self.inner.local_metadata(user_id)
     }
 }
 
@@ -301,20 +290,14 @@ impl RemoteAdapter {
     /// The sync metadata of every device.
     #[wasm_bindgen(js_name = getSyncMetadata)]
     pub fn get_sync_metadata(&self, user_id: &JsValue) -> Promise {
-        remote_metadata(&self.inner, user_id)
+        self.inner.remote_metadata(user_id)
     }
 
     /// Forgets it, here as well, so that the next cycle brings fresh data.
     #[wasm_bindgen(js_name = clearSyncMetadata)]
     pub fn clear_sync_metadata(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), read_string(user_id, "`userId`"));
-        promise(async move { inner.engine.clear_metadata(&user?, true, true).await.map(|()| JsValue::UNDEFINED) })
+        self.inner.clear_metadata(user_id, Ok((true, true)))
     }
-}
-
-fn remote_metadata(inner: &Rc<Inner>, user_id: &JsValue) -> Promise {
-    let (inner, user) = (Rc::clone(inner), read_string(user_id, "`userId`"));
-    promise(async move { nullable(inner.engine.remote_metadata(&user?).await?.as_ref()) })
 }
 
 async fn write(inner: &Rc<Inner>, entity: &str, user: Option<String>, writes: Vec<Write>) -> Result<Vec<Written>> {

@@ -1,13 +1,16 @@
 //! Trying a request again: how long to wait is pure, and only what may succeed later is tried.
 
+use std::cell::RefCell;
 use std::future::Future;
+
+use futures_util::future::LocalBoxFuture;
 
 use crate::config::{Jitter, Retry};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::store::Store;
-use crate::sync::Cycle;
+use crate::sync::{Cycle, stopped};
 
 /// How long to wait before the next try, in milliseconds.
 ///
@@ -28,11 +31,25 @@ pub fn delay(retry: &Retry, attempt: u32, roll: u32, asked: Option<u64>) -> u64 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Asks the remote, and asks again where that may help, until the tries are used up or the
     /// cycle is stopped.
-    pub(crate) async fn attempt<T, F: Future<Output = Result<T>>>(&self, mut request: impl FnMut() -> F) -> Result<T> {
+    pub(crate) async fn attempt<T, F: Future<Output = Result<T>>>(&self, request: impl Fn() -> F) -> Result<T> {
+        let answer = RefCell::new(None);
+        let attempt = || -> LocalBoxFuture<'_, Result<()>> {
+            Box::pin(async {
+                let given = request().await?;
+                answer.replace(Some(given));
+                Ok(())
+            })
+        };
+        self.attempts(&attempt).await?;
+        answer.take().ok_or_else(stopped)
+    }
+
+    // The trying itself, once for all kinds of requests.
+    async fn attempts<'f>(&self, request: &dyn Fn() -> LocalBoxFuture<'f, Result<()>>) -> Result<()> {
         let mut attempt = 1;
         loop {
             let error = match self.cancel.run(request()).await {
-                Ok(answer) => return Ok(answer),
+                Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             self.cancel.check()?;

@@ -115,7 +115,7 @@ impl Remote for Wire {
     }
 
     async fn push(&self, user: &str, request: &PushRequest<'_>) -> Result<Pushed> {
-        let body = serde_json::to_vec(request).unwrap();
+        let body = request.to_json().into_bytes();
         let sent = body.len() as u64;
         match self.ask(user, "POST", "/push", body).await? {
             Answer::Body(bytes) => Ok(Pushed::Reply { bytes, sent }),
