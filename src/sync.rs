@@ -329,7 +329,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     Code::ServerError | Code::RateLimited | Code::Protocol => RemoteHealth::Unhealthy,
                     _ => status.health.remote,
                 };
-                status.errors.push(error.to_json(at));
+                status.errors.push(error.to_json(at.clone()));
             }
         });
     }
