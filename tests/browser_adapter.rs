@@ -124,7 +124,7 @@ async fn an_adapters_one_record_of_metadata_tells_of_every_device() {
     }
     let seen = merged().await;
     assert_eq!((seen.device_count, seen.conflict_count, seen.device_id.as_deref()), (2, 1, Some("laptop")));
-    assert_eq!(seen.devices["phone"], "2026-01-03T00:00:00.000Z");
+    assert_eq!(seen.devices.get("phone").unwrap(), "2026-01-03T00:00:00.000Z");
     assert_eq!(seen.last_successful_sync_time.as_deref(), Some("2026-01-03T12:00:00.000Z"));
     holds("record.userId === 'ada' && record.deviceCount === 2 && record.conflictCount === 1 && record.isNeverSynced === false");
     remote.clear_metadata("ada").await.unwrap();

@@ -182,7 +182,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let drifted = self.db.with(|replica| {
             entities.iter().find(|entity| {
                 let ours = replica.digest(entity).wire();
-                let theirs = digests.get(*entity).cloned().unwrap_or_else(|| crate::digest::Digest::default().wire());
+                let theirs = digests.get(entity).cloned().unwrap_or_else(|| crate::digest::Digest::default().wire());
                 ours != theirs
             })
         });
