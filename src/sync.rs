@@ -330,7 +330,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     Code::ServerError | Code::RateLimited | Code::Protocol => RemoteHealth::Unhealthy,
                     _ => status.health.remote,
                 };
-                status.errors.push(error.to_json(at));
+                status.errors.push(error.to_json(at.clone()));
             }
             status.online = self.host.is_online();
             status.reckon_health();

@@ -47,7 +47,12 @@ impl StatusHub {
     }
 
     /// Changes the snapshot; readers hear of it only if it is another one now.
-    pub fn update(&self, change: impl FnOnce(&mut SyncStatus)) {
+    pub fn update(&self, mut change: impl FnMut(&mut SyncStatus)) {
+        self.update_by(&mut change);
+    }
+
+    // Once for all changes, not once for each.
+    fn update_by(&self, change: &mut dyn FnMut(&mut SyncStatus)) {
         let mut next = (**self.current.borrow()).clone();
         change(&mut next);
         if **self.current.borrow() == next {

@@ -4,8 +4,11 @@ use serde_json::{Value, json};
 
 use crate::failure::{Because, Result};
 
-/// What an app may have to load, in brotli bytes: the module and its JavaScript.
-pub const BUDGET: u64 = 120 * 1024;
+/// What an app shall have to load at most, in brotli bytes: the module and its JavaScript.
+pub const GOAL: u64 = 120 * 1024;
+
+/// Where the package stands on its way there: more than this is a step back, and fails. Lower it with each step.
+pub const BUDGET: u64 = 198 * 1024;
 
 /// Bytes as they are, and as servers send them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +61,8 @@ impl Report {
             line(&format!("{name} (only without the .wasm)"), *size);
         }
         let verdict = if self.within_budget() { "within" } else { "OVER" };
-        table.push_str(&format!("{:.1} KiB brotli, {verdict} the budget of {} KiB", self.total().brotli as f64 / 1024.0, BUDGET / 1024));
+        let total = self.total().brotli as f64 / 1024.0;
+        table.push_str(&format!("{total:.1} KiB brotli, {verdict} the budget of {} KiB; the goal is {} KiB", BUDGET / 1024, GOAL / 1024));
         table
     }
 
@@ -66,7 +70,7 @@ impl Report {
     pub fn json(&self, version: &str) -> Value {
         let files: serde_json::Map<String, Value> =
             self.files.iter().chain(&self.fallback).map(|(name, size)| (name.clone(), object(*size))).collect();
-        json!({ "version": version, "files": files, "total": object(self.total()), "budget": { "brotli": BUDGET }, "withinBudget": self.within_budget() })
+        json!({ "version": version, "files": files, "total": object(self.total()), "budget": { "brotli": BUDGET }, "goal": { "brotli": GOAL }, "withinBudget": self.within_budget() })
     }
 }
 

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::mem;
 use std::rc::{Rc, Weak};
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, LocalBoxFuture, select};
 use indexed_db_futures::Build;
 use indexed_db_futures::database::Database;
 use indexed_db_futures::error::OpenDbError;
@@ -141,11 +141,26 @@ impl Connection {
     /// Does the work on an open database, and does it again on a fresh connection where the
     /// connection was lost. The work must bear being repeated; it is told how often it was tried.
     pub(super) async fn run<T>(self: &Rc<Self>, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
+        let done = RefCell::new(None);
+        let (work, place) = (&work, &done);
+        let work = move |database: Database, tried: u32| -> LocalBoxFuture<'_, Result<(), Fault>> {
+            Box::pin(async move {
+                let given = work(&database, tried).await?;
+                place.replace(Some(given));
+                Ok(())
+            })
+        };
+        self.repeat(&work).await?;
+        done.take().ok_or_else(closed)
+    }
+
+    // The trying itself, once for all kinds of work.
+    async fn repeat<'f>(self: &Rc<Self>, work: &dyn Fn(Database, u32) -> LocalBoxFuture<'f, Result<(), Fault>>) -> Result<()> {
         let mut tried = 0_u32;
         loop {
             let fault = match self.handle().await {
-                Ok(handle) => match work(&handle.database, tried).await {
-                    Ok(done) => return Ok(done),
+                Ok(handle) => match work(handle.database, tried).await {
+                    Ok(()) => return Ok(()),
                     Err(fault) => {
                         if fault.is_lost() {
                             self.discard(handle.ticket);
