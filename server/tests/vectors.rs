@@ -70,7 +70,7 @@ fn push_replies_are_taken_and_refused_as_the_protocol_says() {
 }
 
 fn read(verdict: &Verdict<'_>) -> Value {
-    let object = |row: &Option<&serde_json::value::RawValue>| row.map(|row| serde_json::from_str::<Value>(row.get()).unwrap());
+    let object = |row: &Option<&str>| row.map(|row| serde_json::from_str::<Value>(row).unwrap());
     let mut value = match verdict {
         Verdict::Applied { version, replayed, row } => {
             json!({ "status": "applied", "version": version, "replayed": replayed, "row": object(row) })
