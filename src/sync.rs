@@ -174,6 +174,8 @@ pub struct Cycle<'a, S, R, H> {
     pub told_now: Cell<Option<(u64, u64)>>,
     /// Failures that did not end the cycle.
     pub warnings: RefCell<Vec<ErrorJson>>,
+    /// Failures beside the work, such as a remote that keeps no metadata: shown, but the cycle did well.
+    pub asides: RefCell<Vec<ErrorJson>>,
 }
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
@@ -324,6 +326,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             status.conflicts_resolved = result.conflicts_resolved;
             (status.pending_operations, status.unresolved_conflicts, status.dead_letters) = counts;
             status.errors = self.warnings.borrow().clone();
+            status.errors.extend(self.asides.borrow().iter().cloned());
             if let (Err(error), false) = (ended, cancelled) {
                 status.health.remote = match error.code() {
                     Code::Network | Code::Offline | Code::Timeout => RemoteHealth::Unreachable,

@@ -268,3 +268,39 @@ fn a_segment_that_is_damaged_is_set_aside_and_fetched_again() {
 
     assert_eq!(reopened.titles().len(), 51);
 }
+
+#[test]
+fn a_partial_pull_takes_nothing_away_and_has_a_cursor_of_its_own() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    a.create(r#"{"title":"milk","shop":"corner"}"#);
+    a.create(r#"{"title":"nails","shop":"hardware"}"#);
+    a.sync();
+    let scope = r#"{"direction":"pullOnly","scope":{"query":{"where":{"shop":"corner"}}}}"#;
+
+    assert_eq!(b.sync_with(scope).unwrap().pulled_count, 1);
+    assert_eq!(b.titles(), ["milk"]);
+    assert!(b.sync().is_success);
+    assert_eq!(b.titles(), ["milk", "nails"], "the main cursor had not moved");
+    b.sync_with(&scope.replace(r#""scope""#, r#""forceFullSync":true,"scope""#)).unwrap();
+
+    assert_eq!(b.titles(), ["milk", "nails"], "what the scope does not bring is not gone");
+}
+
+#[test]
+fn a_remote_that_cannot_keep_metadata_does_not_spoil_a_cycle() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let a = phone.open();
+    a.create(r#"{"title":"milk"}"#);
+    phone.fault("/metadata", Fault::Status(500, None));
+
+    let result = a.sync();
+
+    assert!(result.is_success && result.error.is_none(), "{result:?}");
+    assert_eq!(a.engine.status_hub("ann").unwrap().current().errors.len(), 1, "it is shown all the same");
+    phone.requests();
+    a.sync();
+    assert!(phone.requests().contains(&"PUT /metadata".to_owned()), "and made up for");
+}

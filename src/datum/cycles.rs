@@ -148,6 +148,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             epoch: RefCell::new(None),
             told_now: Cell::new(None),
             warnings: RefCell::new(Vec::new()),
+            asides: RefCell::new(Vec::new()),
         };
         let result = self.within(settings.timeout, cancel, cycle.run()).await;
         drop(lock);

@@ -64,16 +64,22 @@ impl Replica {
             // A sweep goes by the records that rows were confirmed in; a checkpoint renews them all.
             return false;
         }
-        let rows = self.entities.values().fold(0_u64, |sum, rows| sum.saturating_add(rows.iter().count() as u64));
-        let directory = rows.saturating_mul(24);
+        // Asked after every write: the rows are counted only when there is much to save.
+        let (records, bytes) = (self.growth.records, self.growth.bytes);
+        if records >= MAX_RECORDS || (records >= MIN_RECORDS && bytes >= MIN_BYTES && bytes >= self.directory_bytes()) {
+            return true;
+        }
         let (len, live) = self
             .segments
             .external()
             .fold((0_u64, 0_u64), |(len, live), (_, l, v)| (len.saturating_add(u64::from(l)), live.saturating_add(v)));
         let dead = len.saturating_sub(live);
-        self.growth.records >= MAX_RECORDS
-            || (self.growth.records >= MIN_RECORDS && self.growth.bytes >= MIN_BYTES.max(directory))
-            || (dead >= MIN_DEAD_BYTES && dead > live)
+        dead >= MIN_DEAD_BYTES && dead > live
+    }
+
+    fn directory_bytes(&self) -> u64 {
+        let rows = self.entities.values().fold(0_u64, |sum, rows| sum.saturating_add(rows.iter().count() as u64));
+        rows.saturating_mul(24)
     }
 
     /// Plans a checkpoint against this head. `None` while a full pull is under way.

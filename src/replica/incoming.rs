@@ -44,6 +44,9 @@ pub struct PageRules<'a> {
     pub from: Option<&'a str>,
     /// The scope; empty for the main one.
     pub scope: &'a str,
+    /// The pages bring every row of these entity types: what a full pull does not bring is gone. Not so
+    /// where the remote selects among the rows.
+    pub whole: bool,
     /// The entity types of the scope.
     pub entities: Option<&'a [String]>,
     /// Tombstones become visible now; otherwise they are held.
@@ -74,11 +77,11 @@ impl Replica {
         // Without a cursor everything comes, and what does not come is gone.
         let full_since = match rules.from {
             Some(_) => state.and_then(|state| state.full_since),
-            None => Some(self.head),
+            None => rules.whole.then_some(self.head),
         };
         for change in &page.changes {
             if (rules.known)(&change.entity) {
-                plan.take(change, rules, full_since.is_some());
+                plan.take(change, rules, rules.from.is_none() || full_since.is_some());
             }
         }
         let mut incoming = match plan.finish() {

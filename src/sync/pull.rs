@@ -140,6 +140,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             let rules = PageRules {
                 from: cursor,
                 scope,
+                whole: self.settings.scope.as_ref().is_none_or(|scope| scope.query.is_none()),
                 entities: Some(entities),
                 include_deletes: self.settings.include_deletes,
                 known: &known,

@@ -39,6 +39,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             self.show(Phase::Pushing, from);
             let ids: Vec<String> = batch.iter().map(|op| op.op_id.clone()).collect();
             self.db.with_mut(|replica| replica.outbox_mut().mark_sending(&ids));
+            let asked_at = self.host.now_ms();
             let sent = self.send(&batch).await;
             self.db.with_mut(|replica| replica.outbox_mut().mark_returned(&ids));
             let bytes = match sent? {
@@ -54,7 +55,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             };
             let op_ids: Vec<&str> = ids.iter().map(String::as_str).collect();
             let reply = parse_push_reply(&bytes, &op_ids)?;
-            self.learn(reply.server_time.as_deref(), reply.epoch.as_deref(), self.host.now_ms());
+            self.learn(reply.server_time.as_deref(), reply.epoch.as_deref(), asked_at);
             let settled = self.settle(&batch, &reply).await?;
             for (conflict, _) in &settled.incoming.resolved {
                 clashes.count(&clash_name(&conflict.entity, &conflict.entity_id));

@@ -101,7 +101,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             }
             Err(error) if matches!(error.code(), Code::Cancelled | Code::Closed | Code::Timeout | Code::Unauthorized) => Err(error),
             Err(error) => {
-                self.warn(&error);
+                self.asides.borrow_mut().push(error.to_json(crate::time::format(now)));
                 Ok(())
             }
         }
