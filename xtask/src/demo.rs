@@ -92,8 +92,8 @@ pub fn build_server(context: &Context, profile: Profile) -> Result<PathBuf> {
     let folder = match profile {
         Profile::Debug => "debug",
         Profile::Release => {
-            command.arg("--release");
-            "release"
+            command.args(["--profile", "server"]);
+            "server"
         }
     };
     process::run(&context.console, "compiling the server", &mut command, LIMIT)?;
