@@ -3,7 +3,10 @@
 //! What a browser gets is minified; the types keep their comments. The package needs no build step
 //! of the app's beyond what every bundler does.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Map, Value};
 
@@ -105,11 +108,27 @@ fn compile(context: &Context, folder: &Path) -> Result<()> {
         "--crate-type",
         "cdylib",
     ]);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(context));
     process::run(&context.console, "compiling the module (release)", &mut cargo, LIMIT)?;
     let mut bindgen = context.command("wasm-bindgen");
     bindgen.args(["--target", "web", "--out-name", "datum_sync", "--out-dir"]).arg(folder);
     bindgen.arg(context.target.join("wasm32-unknown-unknown").join("release").join("datum_sync.wasm"));
     process::capture(&mut bindgen).map(|_| ())
+}
+
+/// Panic messages name source files: as lying in the project or in cargo's folder, not on this machine.
+/// Cargo's encoded form, since a path may have spaces.
+fn flags(context: &Context) -> OsString {
+    let inherited = std::env::var("RUSTFLAGS").unwrap_or_default();
+    let mut flags: Vec<OsString> = inherited.split_whitespace().map(OsString::from).collect();
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    for (folder, name) in home.iter().map(|home| (home, "cargo")).chain([(&context.root, "datum-sync")]) {
+        let mut flag = OsString::from("--remap-path-prefix=");
+        flag.push(folder);
+        flag.push(format!("={name}"));
+        flags.push(flag);
+    }
+    flags.join(std::ffi::OsStr::new("\u{1f}"))
 }
 
 fn optimise(context: &Context, wasm: &Path) -> Result<()> {
