@@ -146,21 +146,12 @@ pub struct Draft {
 /// Reads a draft or an entity that came from the app, checks the fields that the engine owns, and
 /// builds the body to store.
 ///
-/// `created_at` is kept from the draft where it has one; `modified_at` is set to `now`, unless the
-/// draft is new and brings one of its own.
+/// `createdAt` is the existing entity's, else the draft's, else `now`; `modifiedAt` is always `now`.
 ///
 /// # Errors
 /// [`Code::InvalidEntity`], naming the field and the fix.
 pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>) -> Result<Draft> {
-    if json.len() > MAX_ENTITY_BYTES {
-        return Err(Error::new(
-            Code::InvalidEntity,
-            format!(
-                "The entity is {} bytes of JSON; the most is {MAX_ENTITY_BYTES}. Keep large values elsewhere and store a reference.",
-                json.len()
-            ),
-        ));
-    }
+    check_size(json)?;
     let fields = Fields::parse(json)?;
     let mut draft = Draft { id: None, user_id: None, version: None, body: String::new(), fields: Vec::new() };
     let mut created_at = None;
