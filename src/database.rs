@@ -11,6 +11,7 @@ use crate::conflict::Conflict;
 use crate::entity::push_entity;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
+use crate::operation::Operation;
 use crate::replica::checkpoint::Checkpoint;
 use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Written};
@@ -71,6 +72,7 @@ pub struct Database<S, H> {
     budget: u64,
     turn: Mutex<()>,
     waiting: RefCell<Vec<Waiter>>,
+    unsaved: RefCell<Vec<Operation>>,
     counts: Cell<Counts>,
     closed: Cell<bool>,
 }
@@ -90,6 +92,7 @@ impl<S: Store, H: Host> Database<S, H> {
             budget,
             turn: Mutex::new(()),
             waiting: RefCell::default(),
+            unsaved: RefCell::default(),
             counts: Cell::default(),
             closed: Cell::new(false),
         })
@@ -140,6 +143,10 @@ impl<S: Store, H: Host> Database<S, H> {
 
     async fn commit_in_turn(&self, durability: Durability, plan: Planning<'_>) -> Result<Vec<Conflict>> {
         let mut stale = 0_u32;
+        if !self.unsaved.borrow().is_empty() {
+            self.check_open()?;
+            self.save_in_turn().await?;
+        }
         loop {
             self.check_open()?;
             let planned = plan(&self.replica.borrow());
@@ -168,7 +175,7 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             stale = stale.saturating_add(1);
             if stale > MAX_STALE {
-                return Err(Error::new(Code::StorageBlocked, "Other tabs write without pause; try again."));
+                return Err(overtaken());
             }
             self.catch_up_in_turn().await?;
         }
@@ -240,20 +247,32 @@ impl<S: Store, H: Host> Database<S, H> {
     /// The log was wiped or evicted under this instance: begins a new one, and saves into it the
     /// operations that this instance still knows. Rows come again with the next pull.
     async fn salvage_in_turn(&self) -> Result<()> {
-        let (user_id, operations) = self.with(|replica| {
-            let operations: Vec<_> = replica.outbox().iter().map(|queued| queued.op.clone()).collect();
-            (replica.user_id().to_owned(), operations)
-        });
-        let fresh = load(&self.store, &user_id, self.budget).await?;
-        *self.replica.borrow_mut() = fresh;
-        let mut commit = Commit::default();
-        for op in operations {
-            if self.with(|replica| replica.outbox().get(&op.op_id).is_none()) {
-                commit.queue(op, Vec::new());
+        let known: Vec<Operation> = self.with(|replica| replica.outbox().iter().map(|queued| queued.op.clone()).collect());
+        // Kept here until they are durable again: the state that held them is about to go.
+        self.unsaved.borrow_mut().extend(known);
+        self.save_in_turn().await
+    }
+
+    /// Saves the operations of a lost log. Another tab may be doing the same: whoever is second
+    /// loads what the first has saved, and adds what is missing.
+    async fn save_in_turn(&self) -> Result<()> {
+        let user_id = self.with(|replica| replica.user_id().to_owned());
+        for _ in 0..MAX_STALE {
+            let fresh = load(&self.store, &user_id, self.budget).await?;
+            *self.replica.borrow_mut() = fresh;
+            let mut commit = Commit::default();
+            for op in self.unsaved.borrow().iter() {
+                if self.with(|replica| replica.outbox().get(&op.op_id).is_none()) {
+                    commit.queue(op.clone(), Vec::new());
+                }
+            }
+            commit.events.push(Event::NeedFullPull);
+            if self.append(commit.into(), Durability::Strict).await? {
+                self.unsaved.take();
+                return Ok(());
             }
         }
-        commit.events.push(Event::NeedFullPull);
-        self.append(commit.into(), Durability::Strict).await.map(|_| ())
+        Err(overtaken())
     }
 
     /// Writes groups of local writes: those that are asked for while a commit is in flight share
@@ -429,6 +448,10 @@ impl<S: Store, H: Host> Database<S, H> {
     fn check_open(&self) -> Result<()> {
         if self.closed.get() { Err(closed()) } else { Ok(()) }
     }
+}
+
+fn overtaken() -> Error {
+    Error::new(Code::StorageBlocked, "Other tabs write without pause; try again.")
 }
 
 fn closed() -> Error {

@@ -304,3 +304,37 @@ fn a_remote_that_cannot_keep_metadata_does_not_spoil_a_cycle() {
     a.sync();
     assert!(phone.requests().contains(&"PUT /metadata".to_owned()), "and made up for");
 }
+
+#[test]
+fn two_tabs_that_lose_their_log_at_once_both_save_what_they_know() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    a.create(r#"{"title":"of both"}"#);
+    b.create(r#"{"title":"of b alone"}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+
+    let create = |title: &str| vec![Write::Create { draft: format!(r#"{{"title":"{title}"}}"#) }];
+    let both =
+        futures_util::future::join(a.engine.write("ann", "tasks", create("after a")), b.engine.write("ann", "tasks", create("after b")));
+    let (one, two) = a.run(both);
+
+    assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+    assert_eq!(phone.open().titles(), ["after a", "after b", "of b alone", "of both"]);
+}
+
+#[test]
+fn operations_of_a_lost_log_are_kept_until_they_can_be_saved() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"title":"waiting"}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.store().failing.borrow_mut().extend([Code::StorageLost, Code::StorageFull]);
+
+    assert_eq!(a.write("tasks", Write::Create { draft: r#"{"title":"x"}"#.to_owned() }).unwrap_err().code(), Code::StorageFull);
+    a.create(r#"{"title":"after"}"#);
+
+    assert_eq!(a.titles(), ["after", "waiting"]);
+    assert_eq!(phone.open().titles(), ["after", "waiting"]);
+}
