@@ -206,3 +206,16 @@ fn concurrent_creates_share_transactions() {
     assert!(phone.counts().transactions - before <= 3);
     assert_eq!(a.titles().len(), 1000);
 }
+
+#[test]
+fn every_read_that_waits_ends_with_its_feed() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let subscription = a.engine.status_hub("ann").unwrap().subscribe();
+    assert!(a.run(subscription.next()).is_some());
+    let close = async { subscription.end() };
+
+    let (one, two, ()) = a.run(futures_util::future::join3(subscription.next(), subscription.next(), close));
+
+    assert!(one.is_none() && two.is_none());
+}

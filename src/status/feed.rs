@@ -111,6 +111,8 @@ impl Subscription {
                 return next;
             }
             if self.waiting.ended.get() {
+                // One call woke; there may be others that wait beside it.
+                self.waiting.notify.notify_one();
                 return None;
             }
             self.waiting.notify.notified().await;
