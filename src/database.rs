@@ -20,6 +20,8 @@ use crate::replica::{Need, Plan, Replica, ViewBody, segment};
 use crate::small::ordered::Ordered;
 use crate::store::{Append, AppendError, BodyId, Durability, Store, Superseded, Tail};
 
+mod lost;
+
 /// A plan that keeps being overtaken is given up after this many tries.
 const MAX_STALE: u32 = 1000;
 
@@ -242,37 +244,6 @@ impl<S: Store, H: Host> Database<S, H> {
             }
         }
         Ok(())
-    }
-
-    /// The log was wiped or evicted under this instance: begins a new one, and saves into it the
-    /// operations that this instance still knows. Rows come again with the next pull.
-    async fn salvage_in_turn(&self) -> Result<()> {
-        let known: Vec<Operation> = self.with(|replica| replica.outbox().iter().map(|queued| queued.op.clone()).collect());
-        // Kept here until they are durable again: the state that held them is about to go.
-        self.unsaved.borrow_mut().extend(known);
-        self.save_in_turn().await
-    }
-
-    /// Saves the operations of a lost log. Another tab may be doing the same: whoever is second
-    /// loads what the first has saved, and adds what is missing.
-    async fn save_in_turn(&self) -> Result<()> {
-        let user_id = self.with(|replica| replica.user_id().to_owned());
-        for _ in 0..MAX_STALE {
-            let fresh = load(&self.store, &user_id, self.budget).await?;
-            *self.replica.borrow_mut() = fresh;
-            let mut commit = Commit::default();
-            for op in self.unsaved.borrow().iter() {
-                if self.with(|replica| replica.outbox().get(&op.op_id).is_none()) {
-                    commit.queue(op.clone(), Vec::new());
-                }
-            }
-            commit.events.push(Event::NeedFullPull);
-            if self.append(commit.into(), Durability::Strict).await? {
-                self.unsaved.take();
-                return Ok(());
-            }
-        }
-        Err(overtaken())
     }
 
     /// Writes groups of local writes: those that are asked for while a commit is in flight share

@@ -208,6 +208,33 @@ fn concurrent_creates_share_transactions() {
 }
 
 #[test]
+fn a_call_that_fails_takes_back_only_its_own_writes_from_a_shared_commit() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"id":"x","n":0}"#);
+    let patch = |n: u32| Write::Patch { id: "x".to_owned(), changes: format!(r#"{{"n":{n}}}"#) };
+    let create = |id: &str| Write::Create { draft: format!(r#"{{"id":"{id}","n":9}}"#) };
+    let write = |writes| a.engine.write("ann", "tasks", writes);
+    let before = phone.counts().transactions;
+
+    let (_, good, bad, last) = a.run(futures_util::future::join4(
+        write(vec![create("first")]),
+        write(vec![patch(1), create("y")]),
+        write(vec![patch(2), Write::Delete { id: "y".to_owned(), soft: false }, create("z"), create("first")]),
+        write(vec![create("z")]),
+    ));
+
+    assert!(good.is_ok() && last.is_ok(), "{good:?} {last:?}");
+    assert_eq!(bad.unwrap_err().code(), Code::AlreadyExists);
+    assert_eq!(phone.counts().transactions - before, 2, "they did share one");
+    assert_eq!(a.read("x").unwrap()["n"], 1);
+    assert!(a.read("y").is_some() && a.read("z").is_some());
+    assert!(a.sync().is_success);
+    assert_eq!(world.server.rows("ann").len(), 4);
+}
+
+#[test]
 fn every_read_that_waits_ends_with_its_feed() {
     let world = World::new();
     let a = world.device("phone").open();

@@ -104,47 +104,33 @@ impl Replica {
             let mut attempt = Attempt {
                 replica: self,
                 moment,
-                overlay: touched(overlays.get(&group.entity), group),
+                overlay: overlays.entry(&group.entity),
+                undo: Vec::new(),
                 events: Commit::default(),
                 missing: &mut missing,
                 made: &mut made,
             };
             match attempt.group(group) {
                 Ok(written) => {
-                    let Attempt { overlay: touched, events, .. } = attempt;
-                    copy(&touched, overlays.entry(&group.entity));
-                    local.commit.events.extend(events.events);
+                    local.commit.events.extend(attempt.events.events);
                     local.outcomes.push(Ok(written));
                 }
-                Err(error) => local.outcomes.push(Err(error)),
+                Err(error) => {
+                    attempt.revert();
+                    local.outcomes.push(Err(error));
+                }
             }
         }
         if missing.is_empty() { Plan::Ready(local) } else { Plan::Needs(Need::Bodies(missing.keys())) }
     }
 }
 
-/// What this commit has done to the group's entity type: the group works on a copy, which is
-/// thrown away if it fails.
-fn touched(overlay: Option<&Overlay>, group: &Group) -> Overlay {
-    let mut touched = Overlay::default();
-    // A group that only creates entities under new ids meets nothing of the others.
-    let apart = group.writes.iter().all(|write| matches!(write, Write::Create { draft } if !draft.contains("\"id\"")));
-    if let Some(overlay) = overlay.filter(|_| !apart) {
-        copy(overlay, &mut touched);
-    }
-    touched
-}
-
-fn copy(from: &Overlay, into: &mut Overlay) {
-    for (id, op) in from.iter() {
-        into.insert(id, op.clone());
-    }
-}
-
 struct Attempt<'a, 'm> {
     replica: &'a Replica,
     moment: &'a Moment,
-    overlay: Overlay,
+    overlay: &'m mut Overlay,
+    /// What stood in the overlay before each of the group's changes, to take them back if it fails.
+    undo: Vec<(String, Option<Option<Operation>>)>,
     events: Commit,
     missing: &'m mut Ordered<()>,
     made: &'m mut usize,
@@ -280,7 +266,7 @@ impl Attempt<'_, '_> {
             Some((first, true)) => match coalesce(first.kind, kind) {
                 Coalesced::Nothing => {
                     self.events.events.push(Event::Dequeue { ops: vec![first.op_id] });
-                    self.overlay.insert(&key.id, None);
+                    self.note(&key.id, None);
                     return;
                 }
                 Coalesced::Into(kind) => {
@@ -295,7 +281,21 @@ impl Attempt<'_, '_> {
             },
             _ => self.events.queue(op.clone(), Vec::new()),
         }
-        self.overlay.insert(&key.id, Some(op));
+        self.note(&key.id, Some(op));
+    }
+
+    fn note(&mut self, id: &str, op: Option<Operation>) {
+        let before = self.overlay.insert(id, op);
+        self.undo.push((id.to_owned(), before));
+    }
+
+    fn revert(self) {
+        for (id, before) in self.undo.into_iter().rev() {
+            match before {
+                Some(op) => drop(self.overlay.insert(&id, op)),
+                None => drop(self.overlay.remove(&id)),
+            }
+        }
     }
 
     fn current(&mut self, key: &Key) -> Current {

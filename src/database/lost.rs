@@ -1,0 +1,42 @@
+//! A log that was lost under an open instance: its outbox is saved into the new one, and kept in
+//! memory until that is done.
+
+use crate::database::{Database, MAX_STALE, load, overtaken};
+use crate::error::Result;
+use crate::host::Host;
+use crate::operation::Operation;
+use crate::replica::record::{Commit, Event};
+use crate::store::{Durability, Store};
+
+impl<S: Store, H: Host> Database<S, H> {
+    /// The log was wiped or evicted under this instance: begins a new one, and saves into it the
+    /// operations that this instance still knows. Rows come again with the next pull.
+    pub(super) async fn salvage_in_turn(&self) -> Result<()> {
+        let known: Vec<Operation> = self.with(|replica| replica.outbox().iter().map(|queued| queued.op.clone()).collect());
+        // Kept here until they are durable again: the state that held them is about to go.
+        self.unsaved.borrow_mut().extend(known);
+        self.save_in_turn().await
+    }
+
+    /// Saves the operations of a lost log. Another tab may be doing the same: whoever is second
+    /// loads what the first has saved, and adds what is missing.
+    pub(super) async fn save_in_turn(&self) -> Result<()> {
+        let user_id = self.with(|replica| replica.user_id().to_owned());
+        for _ in 0..MAX_STALE {
+            let fresh = load(&self.store, &user_id, self.budget).await?;
+            *self.replica.borrow_mut() = fresh;
+            let mut commit = Commit::default();
+            for op in self.unsaved.borrow().iter() {
+                if self.with(|replica| replica.outbox().get(&op.op_id).is_none()) {
+                    commit.queue(op.clone(), Vec::new());
+                }
+            }
+            commit.events.push(Event::NeedFullPull);
+            if self.append(commit.into(), Durability::Strict).await? {
+                self.unsaved.take();
+                return Ok(());
+            }
+        }
+        Err(overtaken())
+    }
+}
