@@ -242,6 +242,7 @@ impl World {
                 faults: Rc::default(),
                 seen: Rc::default(),
                 on_request: Rc::default(),
+                token_of: Rc::default(),
             },
             user: user.to_owned(),
             clock: Rc::clone(&self.clock),
