@@ -408,6 +408,24 @@ impl<S: Store, H: Host> Database<S, H> {
         result
     }
 
+    /// Refuses writes from now on, after those that were asked for before. What is kept in memory can still
+    /// be read, so that it can be decided whether to go on to [`Self::wipe`] or [`Self::close`].
+    ///
+    /// # Errors
+    /// [`Code::Closed`].
+    pub async fn seal(&self) -> Result<()> {
+        let turn = self.turn.lock().await;
+        let open = self.check_open();
+        self.closed.set(true);
+        drop(turn);
+        open
+    }
+
+    /// Takes a seal back.
+    pub fn unseal(&self) {
+        self.closed.set(false);
+    }
+
     /// Waits for a commit in flight, then lets go of the store.
     pub async fn close(&self) {
         let turn = self.turn.lock().await;
@@ -426,7 +444,10 @@ fn overtaken() -> Error {
 }
 
 fn closed() -> Error {
-    Error::new(Code::Closed, "This database has been closed; call `Datum.initialize` again.")
+    Error::new(
+        Code::Closed,
+        "This user's database has been closed, by a logout or by `close`; sign in with `switchUser`, or call `Datum.initialize` again.",
+    )
 }
 
 async fn load<S: Store>(store: &S, user_id: &str, budget: u64) -> Result<Replica> {

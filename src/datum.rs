@@ -11,6 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::small::Small;
+use crate::status::State;
 use crate::status::feed::StatusHub;
 use crate::store::Store;
 use crate::sync::resolve::Resolvers;
@@ -19,6 +20,8 @@ use crate::sync::{Cancel, Stop, first_status};
 pub mod cycles;
 pub mod data;
 pub mod facts;
+mod pauses;
+pub mod users;
 
 /// Where databases come from, and what one origin remembers over all users.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
@@ -59,7 +62,8 @@ pub struct User<S, H> {
     /// The status.
     pub hub: Rc<StatusHub>,
     id: String,
-    paused: Cell<bool>,
+    /// The user is signing out: no cycle begins any more but the last push.
+    leaving: Cell<bool>,
     cycle: RefCell<Option<Rc<Cancel>>>,
     turn: tokio::sync::Mutex<()>,
     joined: RefCell<Vec<cycles::Joined>>,
@@ -96,7 +100,8 @@ pub struct Engine<B: Backing, R, H> {
     hubs: RefCell<Small<Rc<StatusHub>>>,
     opening: tokio::sync::Mutex<()>,
     current: RefCell<Option<String>>,
-    paused: Cell<bool>,
+    switching: tokio::sync::Mutex<()>,
+    pauses: pauses::Pauses,
     closed: Cell<bool>,
 }
 
@@ -113,7 +118,8 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             hubs: RefCell::default(),
             opening: tokio::sync::Mutex::new(()),
             current: RefCell::default(),
-            paused: Cell::new(false),
+            switching: tokio::sync::Mutex::new(()),
+            pauses: pauses::Pauses::default(),
             closed: Cell::new(false),
         }
     }
@@ -152,7 +158,13 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     /// [`Code::InvalidArgument`] for a bad id; what the storage says.
     pub async fn sign_in(&self, user_id: &str) -> Result<()> {
         self.user(user_id).await?;
-        *self.current.borrow_mut() = Some(user_id.to_owned());
+        let before = self.current.replace(Some(user_id.to_owned()));
+        if before.as_deref() != Some(user_id) {
+            if let Some(before) = before {
+                self.signed_out(&before);
+            }
+            self.signed_in(user_id);
+        }
         Ok(())
     }
 
@@ -190,7 +202,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             db,
             hub,
             id: user_id.to_owned(),
-            paused: Cell::new(false),
+            leaving: Cell::new(false),
             cycle: RefCell::default(),
             turn: tokio::sync::Mutex::new(()),
             joined: RefCell::default(),
@@ -203,6 +215,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         user.hub.update(|status| status.last_completed_at = last_success.map(crate::time::format));
         user.refresh_status(&self.host, self.backing.is_durable());
         self.users.borrow_mut().insert(user_id, Rc::clone(&user));
+        self.show_pause(user_id)?;
         Ok(user)
     }
 
@@ -223,6 +236,9 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             Some(hub) => Rc::clone(hub),
             None => {
                 let hub = first_status(user_id);
+                if self.pauses.holds(user_id) {
+                    hub.update(|status| status.status = State::Paused);
+                }
                 hubs.insert(user_id, Rc::clone(&hub));
                 hub
             }

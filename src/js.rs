@@ -24,6 +24,7 @@ pub mod convert;
 mod feed;
 mod manager;
 mod resolver;
+mod users;
 
 use backing::{WebBacking, WebStore};
 use carrier::WebRemote;
@@ -329,7 +330,7 @@ async fn open(given: &JsValue) -> Result<Datum> {
         }
     });
     *inner.network.borrow_mut() = Some(watch);
-    if let Some(user) = initial_user.resolve().await? {
+    if let Some(user) = initial_user.resolve(inner.engine.host()).await? {
         inner.engine.sign_in(&user).await?;
     }
     Ok(Datum { inner })
