@@ -256,3 +256,22 @@ fn closing_ends_a_logout_that_is_under_way() {
     assert_eq!(logout(&a, "ann", NO_FLUSH).unwrap_err().code(), Code::Closed);
     assert_eq!(phone.open().titles_of("ann"), ["milk"], "what was not done before the close is not done after it");
 }
+
+#[test]
+fn whoever_watches_a_user_who_leaves_is_told_that_it_is_over() {
+    for options in [NO_FLUSH, LogoutOptions { force: true, ..WIPE }] {
+        let world = World::new();
+        let phone = world.device("phone").with_config(ONE_TRY);
+        let a = phone.open();
+        a.create_for("ann", "milk");
+        let watch = a.run(a.engine.watch("ann", "tasks", None, false)).unwrap();
+        assert!(a.run(watch.next()).unwrap().is_some());
+
+        let (next, left) = a.run(join(watch.next(), a.engine.logout("ann", options)));
+
+        assert!(left.is_ok() && next.unwrap().is_none());
+        sign_in(&a, "ann");
+        let again = a.run(a.engine.watch("ann", "tasks", None, false)).unwrap();
+        assert!(a.run(again.next()).unwrap().unwrap().whole);
+    }
+}

@@ -406,3 +406,29 @@ fn a_token_that_changes_within_a_cycle_stops_it_where_it_is() {
     assert_eq!((server_titles(&world, "ann"), a.pending()), (vec!["milk".to_owned()], 0));
     assert!(world.server.rows("bob").is_empty());
 }
+
+#[test]
+fn a_switch_is_told_with_what_was_left_behind() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let a = phone.open();
+    let filter = datum_sync::events::Filter { topics: vec![datum_sync::events::Topic::UserSwitched], ..Default::default() };
+    let reader = a.engine.events(filter);
+    a.create_for("ann", "milk");
+
+    switch(&a, "ann", KeepLocal);
+    switch(&a, "bob", PromptIfUnsyncedData);
+    switch(&a, "bob", KeepLocal);
+    a.run(a.engine.logout("bob", Default::default())).unwrap();
+    switch(&a, "ann", KeepLocal);
+    a.run(a.engine.close());
+
+    let mut told = Vec::new();
+    while let Some(event) = a.run(reader.next()) {
+        let event: serde_json::Value = serde_json::from_str(&event.text).unwrap();
+        told.push((event["userId"].clone(), event["previousUserId"].clone(), event["hadUnsyncedData"].clone()));
+    }
+    let expected = [("bob".into(), "ann".into(), true.into()), ("ann".into(), serde_json::Value::Null, false.into())];
+    assert_eq!(told, expected, "only what has happened");
+    assert_eq!(a.engine.metrics().user_switches, 2);
+}

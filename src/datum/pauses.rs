@@ -35,7 +35,7 @@ impl Pauses {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Makes the status of a user say whether sync is paused. A cycle that is still stopping says so
     /// itself, at its end.
     pub(super) fn show_pause(&self, user_id: &str) -> Result<()> {

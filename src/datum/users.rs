@@ -73,7 +73,7 @@ impl<S: Store, H: Host> User<S, H> {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Makes another user the current one. Until it has, calls that name no user are about the previous
     /// one. `old` is checked against the current user; without a strategy the config's is taken.
     ///
@@ -133,9 +133,10 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         }
         self.sign_in(new).await?;
         result.success = true;
+        let (operations, dead) = previous.as_ref().map(|previous| previous.unsynced()).unwrap_or_default();
+        self.tell_switched(current.as_deref(), new, (operations, dead) != (0, 0));
         if let Some(previous) = previous {
             previous.stop(Stop::Abort);
-            let (operations, dead) = previous.unsynced();
             result.unsynced_operations = operations;
             if operations > 0 && strategy == UserSwitch::SyncThenSwitch {
                 let why =
@@ -237,6 +238,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         }
         self.users.borrow_mut().remove(&user.id);
         drop(opening);
+        user.journal.close();
         user.hub.update(|status| {
             let before = std::mem::take(status);
             *status = SyncStatus {

@@ -2,6 +2,7 @@
 //! resolvers, the function that names the user) as they are.
 
 use std::pin::pin;
+use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Object, Promise, Reflect};
@@ -15,6 +16,7 @@ use crate::host::Host;
 use crate::host::web::WebHost;
 use crate::js::carrier::WebRemote;
 use crate::js::convert::{from_js, read_options, read_string};
+use crate::js::observe::Audience;
 use crate::js::resolver::{self, Given as GivenResolver};
 use crate::sync::resolve::Resolvers;
 
@@ -31,6 +33,8 @@ pub struct Given {
     pub resolvers: Resolvers,
     /// Who is signed in to begin with.
     pub initial_user: InitialUser,
+    /// Observers and logger.
+    pub audience: Rc<Audience>,
 }
 
 /// `initialUserId`.
@@ -81,7 +85,7 @@ impl InitialUser {
 /// # Errors
 /// [`Code::InvalidConfig`], naming the field and the fix.
 pub fn read(value: &JsValue) -> Result<Given> {
-    const LIVE: [&str; 4] = ["entities", "remote", "initialUserId", "defaultConflictResolver"];
+    const LIVE: [&str; 7] = ["entities", "remote", "initialUserId", "defaultConflictResolver", "observers", "logger", "logLevel"];
     if !value.is_object() {
         return Err(Error::new(Code::InvalidConfig, "The config must be an object with at least `entities` and `remote`."));
     }
@@ -110,8 +114,10 @@ pub fn read(value: &JsValue) -> Result<Given> {
             Err(given) => InitialUser::Known(read_name(&given, "`initialUserId`")?),
         },
     };
-    let remote = WebRemote::read(&given.handles.get("remote").unwrap_or_default())?;
-    Ok(Given { config, remote, resolvers, initial_user })
+    let audience = Rc::new(Audience::read(&given.handles)?);
+    let remote = given.handles.get("remote").unwrap_or_default();
+    let remote = WebRemote::read(&if remote.is_object() { audience.look_at(&remote) } else { remote })?;
+    Ok(Given { config, remote, resolvers, initial_user, audience })
 }
 
 /// The entity types as data, and apart from that their resolvers.

@@ -108,6 +108,11 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   await datum.logout("ada");
   console.log(left.unsynced[0]?.opId, left.deadLetters + left.flushed, (await datum.userIds()).includes("ada"));
   await datum.setCustomMetadata("ada", { theme: "dark", panes: [1, { wide: null }] });
+  for await (const all of tasks.watchAll({ includeDeleted: true })) isExactly<typeof all, Readonly<Task>[]>(true);
+  for await (const one of tasks.watchById("t1", { userId: "ada" })) isExactly<typeof one, Readonly<Task> | null>(true);
+  for await (const event of datum.events({ type: "dataChanged", entity: "tasks" })) console.log(event.created.length, event.source);
+  for await (const event of datum.events()) if (event.type === "syncFailed") console.log(event.error.code);
+  console.log((await datum.checkHealth()).remote, datum.metrics.staleCommits);
 
   const metadata: (SyncMetadata | null)[] = [
     await datum.getSyncMetadata("ada"),
