@@ -21,6 +21,7 @@ use crate::sync::{Cancel, Stop, first_status};
 pub mod cycles;
 pub mod data;
 pub mod facts;
+pub mod letters;
 mod pauses;
 pub mod users;
 pub mod watch;
