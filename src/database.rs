@@ -8,19 +8,17 @@ use std::rc::Rc;
 use tokio::sync::{Mutex, oneshot};
 
 use crate::conflict::Conflict;
-use crate::entity::push_entity;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
-use crate::operation::Operation;
 use crate::replica::checkpoint::Checkpoint;
 use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Written};
 use crate::replica::record::{Commit, Event};
-use crate::replica::{Need, Plan, Replica, ViewBody, segment};
-use crate::small::ordered::Ordered;
+use crate::replica::{Need, Plan, Replica};
 use crate::store::{Append, AppendError, BodyId, Durability, Store, Superseded, Tail};
 
 mod lost;
+mod reading;
 
 /// A plan that keeps being overtaken is given up after this many tries.
 const MAX_STALE: u32 = 1000;
@@ -74,7 +72,7 @@ pub struct Database<S, H> {
     budget: u64,
     turn: Mutex<()>,
     waiting: RefCell<Vec<Waiter>>,
-    unsaved: RefCell<Vec<Operation>>,
+    unsaved: RefCell<lost::Unsaved>,
     counts: Cell<Counts>,
     closed: Cell<bool>,
 }
@@ -313,55 +311,6 @@ impl<S: Store, H: Host> Database<S, H> {
             }))
         };
         self.commit(Durability::Strict, &mut plan).await?;
-        Ok(())
-    }
-
-    /// Writes the entities of these ids, one JSON text each, to `each`; absent ids are skipped.
-    ///
-    /// # Errors
-    /// What the store says; a body that is damaged is set aside, and its rows count as absent until
-    /// the next pull brings them again.
-    pub async fn read(&self, entity: &str, ids: &[String], include_deleted: bool, each: &mut dyn FnMut(&str)) -> Result<()> {
-        self.check_open()?;
-        let absent = self.with(|replica| {
-            let mut absent = Ordered::default();
-            for id in ids {
-                let view = replica.view(&crate::entity::Key::new(entity, id));
-                if let Some(ViewBody::Absent { segment, .. }) = view.and_then(|view| view.body) {
-                    absent.insert(segment, ());
-                }
-            }
-            absent.keys()
-        });
-        // The reader holds what it needs itself, so that a small memory budget cannot take it away
-        // between fetching and reading.
-        let (held, damaged) = self.fetch(&absent).await?;
-        if !damaged.is_empty() {
-            let turn = self.turn.lock().await;
-            self.quarantine_in_turn(damaged).await?;
-            drop(turn);
-        }
-        let mut text = String::new();
-        let replica = self.replica.borrow();
-        for id in ids {
-            let Some(view) = replica.view(&crate::entity::Key::new(entity, id)).filter(|view| include_deleted || !view.deleted) else {
-                continue;
-            };
-            let body = match view.body {
-                Some(ViewBody::Text(body)) => body,
-                Some(ViewBody::Absent { segment, offset, len }) => {
-                    let bytes = held.iter().find(|(id, _)| *id == segment).map(|(_, bytes)| bytes);
-                    match bytes.and_then(|bytes| segment::slice(bytes, offset, len)) {
-                        Some(body) => body,
-                        None => continue,
-                    }
-                }
-                None => "{}",
-            };
-            text.clear();
-            push_entity(&mut text, body, id, replica.user_id(), view.version, view.deleted);
-            each(&text);
-        }
         Ok(())
     }
 

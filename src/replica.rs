@@ -14,6 +14,7 @@ use crate::store::{BodyId, Seq};
 
 pub mod checkpoint;
 pub mod codec;
+pub mod device;
 pub mod fold;
 pub mod incoming;
 pub mod keydir;
@@ -36,6 +37,8 @@ pub struct Replica {
     user_id: String,
     head: Seq,
     entities: Small<Rows>,
+    device: Small<Rows>,
+    loose: Vec<Key>,
     outbox: Outbox,
     cursors: Small<CursorState>,
     conflicts: Small<Parked>,

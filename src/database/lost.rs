@@ -5,16 +5,36 @@ use crate::database::{Database, MAX_STALE, load, overtaken};
 use crate::error::Result;
 use crate::host::Host;
 use crate::operation::Operation;
-use crate::replica::record::{Commit, Event};
+use crate::replica::Replica;
+use crate::replica::record::{Commit, Event, SegmentWrite};
 use crate::store::{Durability, Store};
+
+/// What a lost log had and nobody else has.
+#[derive(Debug, Default)]
+pub(super) struct Unsaved {
+    ops: Vec<Operation>,
+    /// Fields that never leave the device.
+    fields: Vec<SegmentWrite>,
+}
+
+impl Unsaved {
+    /// Whether there is nothing to save.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.ops.is_empty() && self.fields.is_empty()
+    }
+}
 
 impl<S: Store, H: Host> Database<S, H> {
     /// The log was wiped or evicted under this instance: begins a new one, and saves into it the
-    /// operations that this instance still knows. Rows come again with the next pull.
+    /// operations that this instance still knows, and the fields that no server has. Rows come again with the next pull.
     pub(super) async fn salvage_in_turn(&self) -> Result<()> {
         let known: Vec<Operation> = self.with(|replica| replica.outbox().iter().map(|queued| queued.op.clone()).collect());
         // Kept here until they are durable again: the state that held them is about to go.
-        self.unsaved.borrow_mut().extend(known);
+        let fields = self.with(Replica::device_segments);
+        let mut unsaved = self.unsaved.borrow_mut();
+        unsaved.ops.extend(known);
+        unsaved.fields.extend(fields);
+        drop(unsaved);
         self.save_in_turn().await
     }
 
@@ -25,8 +45,8 @@ impl<S: Store, H: Host> Database<S, H> {
         for _ in 0..MAX_STALE {
             let fresh = load(&self.store, &user_id, self.budget).await?;
             *self.replica.borrow_mut() = fresh;
-            let mut commit = Commit::default();
-            for op in self.unsaved.borrow().iter() {
+            let mut commit = Commit { segments: self.unsaved.borrow().fields.clone(), events: Vec::new() };
+            for op in &self.unsaved.borrow().ops {
                 if self.with(|replica| replica.outbox().get(&op.op_id).is_none()) {
                     commit.queue(op.clone(), Vec::new());
                 }

@@ -95,7 +95,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     /// Sends a batch; none where it is too large for the remote.
     async fn send(&self, batch: &[Operation]) -> Result<Option<Vec<u8>>> {
-        let bodies = batch.iter().map(wire_data).collect::<Result<Vec<_>>>()?;
+        let bodies = batch.iter().map(|op| wire_data(op, &self.config.local_only(&op.entity))).collect::<Result<Vec<_>>>()?;
         let operations = batch
             .iter()
             .zip(&bodies)
@@ -198,15 +198,18 @@ fn clash_name(entity: &str, id: &str) -> String {
     [entity, "\0", id].concat()
 }
 
-/// What travels: the whole body, or a patch's changed fields.
-fn wire_data(op: &Operation) -> Result<Option<Cow<'_, str>>> {
+/// What travels: the whole body, or a patch's changed fields, and nothing that the config keeps here.
+fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<Cow<'a, str>>> {
     let Some(body) = op.body.as_deref().filter(|_| op.kind != Kind::Delete) else { return Ok(None) };
     // The server reads every operation by itself, but one that is not JSON would spoil the others' request.
     let mut fields = Fields::parse(body).map_err(|cause| {
         Error::new(Code::Corrupt, "A queued operation's body is not JSON any more.").on(&op.entity, Some(&op.id)).caused_by(cause)
     })?;
+    let all = fields.0.len();
+    // Not only fields of today's writes: an operation may have been queued before the config changed.
+    fields.0.retain(|(name, _)| !local_only.iter().any(|only| *only == **name));
     if op.kind != Kind::Patch {
-        return Ok(Some(Cow::Borrowed(body)));
+        return Ok(Some(if fields.0.len() == all { Cow::Borrowed(body) } else { Cow::Owned(fields.to_json()) }));
     }
     fields.0.retain(|(name, _)| name == "modifiedAt" || op.fields.iter().any(|field| *field == **name));
     Ok(Some(Cow::Owned(fields.to_json())))
