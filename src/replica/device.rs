@@ -12,8 +12,9 @@ use crate::conflict::same_content;
 use crate::entity::{Fields, Key};
 use crate::error::Result;
 use crate::replica::keydir::{Body, Row};
-use crate::replica::record::{Entry, SegmentBody, SegmentWrite};
-use crate::replica::{Replica, ViewBody};
+use crate::replica::record::{Commit, Entry, SegmentBody, SegmentWrite};
+use crate::replica::{Need, Plan, Replica, ViewBody};
+use crate::small::Small;
 use crate::small::table::Table;
 
 /// What the name of an entity type begins with in a segment of such fields. Names have no control characters.
@@ -118,9 +119,44 @@ impl Replica {
             Some(ViewBody::Text(text)) => Some(text),
             _ => None,
         };
-        let here = |rows: &'_ crate::replica::keydir::Rows| rows.iter().next().is_some();
-        let types = self.device.iter().filter(|(_, rows)| here(rows));
+        let types = self.device.iter().filter(|(_, rows)| rows.iter().next().is_some());
         types.map(|(entity, rows)| written(entity, rows.iter().filter_map(|(id, row)| Some((id, Some(text(row)?)))))).collect()
+    }
+
+    /// Plans to keep what operations from before a change of the config would have carried to the server:
+    /// once they are pushed without it, no side but this one has it.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::InvalidEntity`] where a queued body is not a JSON object.
+    pub fn plan_aside(&self, local_only: &dyn Fn(&str) -> Rc<[String]>) -> Result<Plan<Commit>> {
+        let mut found: Small<Table<String>> = Small::default();
+        let mut missing = Vec::new();
+        for queued in self.outbox.iter() {
+            let (op, names) = (&queued.op, local_only(&queued.op.entity));
+            let Some(body) = op.body.as_deref().filter(|_| !names.is_empty()) else { continue };
+            let Some(fields) = split(body, &names)?.1 else { continue };
+            let fields = match self.device_fields(&Key::new(&op.entity, &op.id)) {
+                None => fields,
+                Some(ViewBody::Absent { segment, .. }) => {
+                    missing.push(segment);
+                    continue;
+                }
+                Some(ViewBody::Text(have)) => {
+                    let known = Fields::parse(have)?;
+                    if Fields::parse(&fields)?.0.iter().all(|(name, _)| known.get(name).is_some()) {
+                        continue;
+                    }
+                    joined(&fields, have)
+                }
+            };
+            found.entry(&op.entity).insert(&op.id, fields);
+        }
+        if !missing.is_empty() {
+            return Ok(Plan::Needs(Need::Bodies(missing)));
+        }
+        let types = found.iter();
+        let segments = types.map(|(entity, fields)| written(entity, fields.iter().map(|(id, text)| (id, Some(text.as_str()))))).collect();
+        Ok(Plan::Ready(Commit { segments, events: Vec::new() }))
     }
 
     /// The entity has lost a row, an operation or a dead letter: at the end of the commit it is seen

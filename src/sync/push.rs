@@ -27,6 +27,7 @@ const DEFAULT_REST_MS: u64 = 1000;
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Pushes what waits; progress moves from `from` to `to`.
     pub(crate) async fn push(&self, from: f64, to: f64) -> Result<()> {
+        self.keep_local_only().await?;
         let mut limit = self.settings.batch_size;
         let mut resting: Small<()> = Small::default();
         let mut clashes: Small<u64> = Small::default();
@@ -67,6 +68,17 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             let total = pushed.saturating_add(waiting).max(1);
             self.show(Phase::Pushing, from + (to - from) * (pushed as f64 / total as f64));
         }
+    }
+
+    /// Keeps here what the config has come to keep here since an operation was queued.
+    async fn keep_local_only(&self) -> Result<()> {
+        if self.config.entities.values().all(|entity| entity.local_only.is_empty()) {
+            return Ok(());
+        }
+        let names = |entity: &str| self.config.local_only(entity);
+        let mut plan = |replica: &Replica| Ok(replica.plan_aside(&names)?.into_draft(Into::into));
+        self.db.commit(self.config.local, &mut plan).await?;
+        Ok(())
     }
 
     /// The next operations in outbox order: the first of each entity, unless it has to wait.
