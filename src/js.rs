@@ -23,6 +23,7 @@ mod config;
 pub mod convert;
 mod feed;
 mod manager;
+mod middleware;
 mod resolver;
 
 use backing::{WebBacking, WebStore};
@@ -30,6 +31,7 @@ use carrier::WebRemote;
 use convert::{error_to_js, promise, read_options, read_string, to_js};
 use feed::StatusFeed;
 use manager::Manager;
+use middleware::Middlewares;
 
 /// The engine on the browser's ports.
 pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
@@ -39,6 +41,7 @@ type Answer = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
 /// What the handles of one instance share.
 pub(crate) struct Inner {
     engine: WebEngine,
+    middleware: Middlewares,
     listening: RefCell<Small<Listening>>,
     network: RefCell<Option<NetworkWatch>>,
 }
@@ -131,6 +134,7 @@ impl Inner {
     async fn synchronize(self: &Rc<Self>, user_id: &str, options: Result<GivenOptions>) -> Result<JsValue> {
         let GivenOptions { options, resolver, signal } = options?;
         let cancel = Rc::new(Cancel::default());
+        let resolver = resolver.map(|resolver| resolver::custom(resolver, &self.middleware));
         let _watch = signal.map(|signal| feed::AbortWatch::new(signal, &cancel, Stop::Abort));
         let result = self.engine.synchronize(user_id, options, resolver, cancel).await;
         self.tidy_later(user_id);
@@ -141,7 +145,7 @@ impl Inner {
 /// `SyncOptions`, read.
 pub(crate) struct GivenOptions {
     options: Options,
-    resolver: Option<Rc<dyn crate::sync::resolve::Resolver>>,
+    resolver: Option<js_sys::Function>,
     signal: Option<web_sys::AbortSignal>,
 }
 
@@ -309,10 +313,10 @@ fn read_sides(value: &JsValue) -> Result<(bool, bool)> {
 }
 
 async fn open(given: &JsValue) -> Result<Datum> {
-    let config::Given { config, remote, resolvers, initial_user } = config::read(given)?;
+    let config::Given { config, remote, resolvers, middleware, initial_user } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
-    let inner = Rc::new(Inner { engine, listening: RefCell::default(), network: RefCell::default() });
+    let inner = Rc::new(Inner { engine, middleware, listening: RefCell::default(), network: RefCell::default() });
     let weak = Rc::downgrade(&inner);
     let upgrade = |weak: &Weak<Inner>| weak.upgrade();
     inner.engine.backing().on_open({

@@ -31,10 +31,8 @@ impl<S: Store, H: Host> Database<S, H> {
         let known: Vec<Operation> = self.with(|replica| replica.outbox().iter().map(|queued| queued.op.clone()).collect());
         // Kept here until they are durable again: the state that held them is about to go.
         let fields = self.with(Replica::device_segments);
-        let mut unsaved = self.unsaved.borrow_mut();
-        unsaved.ops.extend(known);
-        unsaved.fields.extend(fields);
-        drop(unsaved);
+        self.unsaved.borrow_mut().ops.extend(known);
+        self.unsaved.borrow_mut().fields.extend(fields);
         self.save_in_turn().await
     }
 

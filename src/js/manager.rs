@@ -9,7 +9,8 @@ use crate::config::DeleteBehavior;
 use crate::datum::data::DEFAULT_PAGE;
 use crate::entity::{Fields, Key};
 use crate::error::{Code, Error, Result};
-use crate::js::convert::{decode, decode_many, encode, encode_many, promise, read_options, read_string, read_strings};
+use crate::js::convert::{encode, encode_many, error_to_js, promise, promise_as_is, read_options, read_string, read_strings};
+use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::{GivenOptions, Inner, not_yet};
 use crate::members::scan;
 use crate::replica::local::{Write, Written, check_entity_id};
@@ -19,7 +20,14 @@ use crate::replica::local::{Write, Written, check_entity_id};
 pub struct Manager {
     inner: Rc<Inner>,
     entity: Rc<str>,
+    middleware: Option<Middleware>,
 }
+
+/// What an app passed in, or what its call rejects with: where the app's own function threw, with the
+/// very thing that was thrown.
+type Given<T> = Result<T, JsValue>;
+/// What a write answers.
+type Answer = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue>;
 
 /// The options of every call on entities.
 struct UserOption {
@@ -43,7 +51,8 @@ struct PageOptions {
 
 impl Manager {
     pub(crate) fn new(inner: Rc<Inner>, entity: String) -> Self {
-        Self { inner, entity: Rc::from(entity) }
+        let middleware = inner.middleware.get(&entity).cloned();
+        Self { inner, entity: Rc::from(entity), middleware }
     }
 
     fn handles(&self) -> (Rc<Inner>, Rc<str>) {
@@ -51,9 +60,14 @@ impl Manager {
     }
 
     /// Writes all of these or none, and answers what they came to.
-    fn write(&self, user: Result<UserOption>, writes: Result<Vec<Write>>, answer: fn(Vec<Written>) -> Result<JsValue>) -> Promise {
+    fn write(&self, user: Result<UserOption>, writes: Given<Vec<Write>>, answer: Answer) -> Promise {
+        let writes = match writes {
+            Ok(writes) => writes,
+            Err(refused) => return Promise::reject(&refused),
+        };
         let (inner, entity) = self.handles();
-        promise(async move { answer(write(&inner, &entity, user?.user_id, writes?).await?) })
+        let middleware = self.middleware.clone();
+        promise(async move { answer(write(&inner, &entity, user?.user_id, writes).await?, middleware.as_ref()) })
     }
 
     /// The user that a call is about.
@@ -61,11 +75,19 @@ impl Manager {
         self.inner.engine.user_or_current(options?.user_id)
     }
 
-    fn texts(&self, values: &JsValue, what: &str) -> Result<Vec<String>> {
-        let text = encode_many(values, Code::InvalidEntity, what)?;
-        let items =
-            scan::array(&text).map_err(|cause| Error::new(Code::InvalidEntity, "The entities could not be read.").caused_by(cause))?;
-        Ok(items.into_iter().map(str::to_owned).collect())
+    fn texts(&self, values: &JsValue, what: &str) -> Given<Vec<String>> {
+        let text = match &self.middleware {
+            Some(middleware) => middleware.save_many(values, what)?,
+            None => encode_many(values, Code::InvalidEntity, what).map_err(|e| error_to_js(&e))?,
+        };
+        slices(&text).map_err(|e| error_to_js(&e))
+    }
+
+    fn text(&self, value: &JsValue, what: &str) -> Given<String> {
+        match &self.middleware {
+            Some(middleware) => middleware.save(value, what),
+            None => self.encoded(value, what).map_err(|e| error_to_js(&e)),
+        }
     }
 
     fn is_soft(&self, behavior: Option<DeleteBehavior>) -> bool {
@@ -95,8 +117,17 @@ impl Manager {
 
     /// Replaces some of an entity's fields.
     pub fn patch(&self, id: &JsValue, changes: &JsValue, options: &JsValue) -> Promise {
-        let writes = read_string(id, "`id`").and_then(|id| Ok(vec![Write::Patch { id, changes: self.text(changes, "The changes")? }]));
-        self.write(user_option(options), writes, one)
+        let (id, user) = (read_string(id, "`id`"), user_option(options));
+        let Some(middleware) = self.middleware.clone() else {
+            let writes = id.and_then(|id| Ok(vec![Write::Patch { id, changes: self.encoded(changes, "The changes")? }]));
+            return self.write(user, writes.map_err(|e| error_to_js(&e)), one);
+        };
+        let changes = match middleware.take(changes, "The changes") {
+            Ok(changes) => changes,
+            Err(refused) => return Promise::reject(&refused),
+        };
+        let (inner, entity) = self.handles();
+        promise_as_is(Box::pin(async move { patch(&inner, &entity, &middleware, user, id, changes).await }))
     }
 
     /// Deletes an entity; false where there is none.
@@ -107,7 +138,9 @@ impl Manager {
             vec![Write::Delete { id, soft }]
         });
         let user = options.map(|options| UserOption { user_id: options.user_id });
-        self.write(user, writes, |written| Ok(JsValue::from_bool(matches!(written.first(), Some(Written::Deleted(_))))))
+        self.write(user, writes.map_err(|e| error_to_js(&e)), |written, _| {
+            Ok(JsValue::from_bool(matches!(written.first(), Some(Written::Deleted(_)))))
+        })
     }
 
     /// Stores new entities, all or none.
@@ -130,7 +163,7 @@ impl Manager {
     pub fn delete_many(&self, ids: &JsValue, options: &JsValue) -> Promise {
         let soft = self.is_soft(None);
         let writes = read_strings(ids, "The ids").map(|ids| ids.into_iter().map(|id| Write::Delete { id, soft }).collect());
-        self.write(user_option(options), writes, |written| {
+        self.write(user_option(options), writes.map_err(|e| error_to_js(&e)), |written, _| {
             let deleted = written.into_iter().filter_map(|written| match written {
                 Written::Deleted(id) => Some(JsValue::from_str(&id)),
                 _ => None,
@@ -141,13 +174,13 @@ impl Manager {
 
     /// One entity, or null.
     pub fn read(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let (inner, entity) = self.handles();
+        let ((inner, entity), middleware) = (self.handles(), self.middleware.clone());
         let (id, options) = (read_string(id, "`id`"), read_option(options));
         promise(async move {
             let options = options?;
             let user = inner.engine.user_or_current(options.user_id)?;
             match inner.engine.read(&user, &entity, &id?, options.include_deleted).await? {
-                Some(text) => decode(&text),
+                Some(text) => decoded(&text, middleware.as_ref()),
                 None => Ok(JsValue::NULL),
             }
         })
@@ -156,19 +189,19 @@ impl Manager {
     /// Every entity, in order of id.
     #[wasm_bindgen(js_name = readAll)]
     pub fn read_all(&self, options: &JsValue) -> Promise {
-        let (inner, entity) = self.handles();
+        let ((inner, entity), middleware) = (self.handles(), self.middleware.clone());
         let options = read_option(options);
         promise(async move {
             let options = options?;
             let user = inner.engine.user_or_current(options.user_id)?;
-            decode_many(&inner.engine.read_all(&user, &entity, options.include_deleted).await?)
+            decoded_many(&inner.engine.read_all(&user, &entity, options.include_deleted).await?, middleware.as_ref())
         })
     }
 
     /// One page of entities, in order of id.
     #[wasm_bindgen(js_name = readPage)]
     pub fn read_page(&self, page: &JsValue, options: &JsValue) -> Promise {
-        let (inner, entity) = self.handles();
+        let ((inner, entity), middleware) = (self.handles(), self.middleware.clone());
         let page = page_option(page);
         let options = user_option(options);
         promise(async move {
@@ -186,7 +219,7 @@ impl Manager {
                 // Setting a property of a fresh object cannot fail.
                 let _ = Reflect::set(&object, &JsValue::from_str(key), value);
             };
-            set("items", &decode_many(&page.items)?);
+            set("items", &decoded_many(&page.items, middleware.as_ref())?);
             if let Some(after) = &page.after {
                 set("after", &JsValue::from_str(after));
             }
@@ -222,15 +255,19 @@ impl Manager {
     /// Stores a new entity, then runs a cycle: answers both.
     #[wasm_bindgen(js_name = pushAndSync)]
     pub fn push_and_sync(&self, draft: &JsValue, options: &JsValue) -> Promise {
-        let (inner, entity) = self.handles();
-        let (draft, options) = (self.text(draft, "The draft"), user_option(options));
+        let ((inner, entity), middleware) = (self.handles(), self.middleware.clone());
+        let options = user_option(options);
+        let draft = match self.text(draft, "The draft") {
+            Ok(draft) => draft,
+            Err(refused) => return Promise::reject(&refused),
+        };
         promise(async move {
             let user = inner.engine.user_or_current(options?.user_id)?;
-            let written = write(&inner, &entity, Some(user.clone()), vec![Write::Create { draft: draft? }]).await?;
+            let written = write(&inner, &entity, Some(user.clone()), vec![Write::Create { draft }]).await?;
             let result = inner.synchronize(&user, GivenOptions::read(&JsValue::UNDEFINED)).await?;
             let both = js_sys::Object::new();
             // Setting a property of a fresh object cannot fail.
-            let _ = Reflect::set(&both, &JsValue::from_str("entity"), &one(written)?);
+            let _ = Reflect::set(&both, &JsValue::from_str("entity"), &one(written, middleware.as_ref())?);
             let _ = Reflect::set(&both, &JsValue::from_str("result"), &result);
             Ok(both.into())
         })
@@ -256,7 +293,7 @@ impl Manager {
 }
 
 impl Manager {
-    fn text(&self, value: &JsValue, what: &str) -> Result<String> {
+    fn encoded(&self, value: &JsValue, what: &str) -> Result<String> {
         let text = encode(value, Code::InvalidEntity, what).map_err(|e| e.on(&self.entity, None))?;
         // Said here, where the value still has a name.
         Fields::parse(&text).map_err(|_| Error::new(Code::InvalidEntity, format!("{what} must be an object.")).on(&self.entity, None))?;
@@ -339,15 +376,40 @@ fn page_option(value: &JsValue) -> Result<PageOptions> {
     Ok(options)
 }
 
-fn one(written: Vec<Written>) -> Result<JsValue> {
+/// A patch of a type with middleware: that sees the whole entity, which has to be read first.
+async fn patch(
+    inner: &Rc<Inner>,
+    entity: &str,
+    middleware: &Middleware,
+    user: Result<UserOption>,
+    id: Result<String>,
+    changes: JsValue,
+) -> Given<JsValue> {
+    let threw = |error: Error| error_to_js(&error);
+    let (user, id) = (inner.engine.user_or_current(user.map_err(threw)?.user_id).map_err(threw)?, id.map_err(threw)?);
+    let stored = inner.engine.read(&user, entity, &id, false).await.map_err(threw)?;
+    let planned = middleware.patch(stored.as_deref(), &changes)?;
+    let text = planned.text();
+    let write = if planned.is_whole() { Write::Update { entity: text } } else { Write::Patch { id, changes: text } };
+    let written = self::write(inner, entity, Some(user), vec![write]).await.map_err(threw)?;
+    one(written, Some(middleware)).map_err(threw)
+}
+
+/// The texts of a JSON array's entities.
+fn slices(text: &str) -> Result<Vec<String>> {
+    let items = scan::array(text).map_err(|cause| Error::new(Code::InvalidEntity, "The entities could not be read.").caused_by(cause))?;
+    Ok(items.into_iter().map(str::to_owned).collect())
+}
+
+fn one(written: Vec<Written>, middleware: Option<&Middleware>) -> Result<JsValue> {
     match written.into_iter().next() {
-        Some(Written::Entity(text)) => decode(&text),
+        Some(Written::Entity(text)) => decoded(&text, middleware),
         _ => Ok(JsValue::NULL),
     }
 }
 
 /// All entities in one text: one parse for the whole call.
-fn many(written: Vec<Written>) -> Result<JsValue> {
+fn many(written: Vec<Written>, middleware: Option<&Middleware>) -> Result<JsValue> {
     let mut text = String::from("[");
     for item in &written {
         if let Written::Entity(entity) = item {
@@ -358,5 +420,5 @@ fn many(written: Vec<Written>) -> Result<JsValue> {
         }
     }
     text.push(']');
-    decode_many(&text)
+    decoded_many(&text, middleware)
 }

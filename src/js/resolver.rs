@@ -12,6 +12,7 @@ use crate::conflict::{Builtin, Conflict, Kind, Resolution};
 use crate::entity::{push_entity, push_field};
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{decode, encode, from_js, read_string};
+use crate::js::middleware::{Middleware, Middlewares};
 use crate::sync::resolve::Resolver;
 
 /// A resolver that the app gave.
@@ -19,7 +20,7 @@ pub enum Given {
     /// By name.
     Builtin(Builtin),
     /// A function.
-    Custom(Rc<dyn Resolver>),
+    Custom(Function),
 }
 
 /// Reads a resolver.
@@ -28,7 +29,7 @@ pub enum Given {
 /// `code`, naming the field and listing the names that there are.
 pub fn read(value: &JsValue, code: Code, field: &str) -> Result<Given> {
     if let Some(function) = value.dyn_ref::<Function>() {
-        return Ok(Given::Custom(Rc::new(JsResolver(function.clone()))));
+        return Ok(Given::Custom(function.clone()));
     }
     let name = value.as_string();
     let builtin = Builtin::NAMES.iter().find(|(known, _)| name.as_deref() == Some(known));
@@ -38,7 +39,12 @@ pub fn read(value: &JsValue, code: Code, field: &str) -> Result<Given> {
     })
 }
 
-struct JsResolver(Function);
+/// The app's function as a resolver, which sees and answers entities as the app knows them.
+pub fn custom(function: Function, middleware: &Middlewares) -> Rc<dyn Resolver> {
+    Rc::new(JsResolver(function, Rc::clone(middleware)))
+}
+
+struct JsResolver(Function, Middlewares);
 
 impl Resolver for JsResolver {
     fn resolve<'a>(&'a self, conflict: &'a Conflict) -> LocalBoxFuture<'a, Result<Resolution>> {
@@ -47,22 +53,33 @@ impl Resolver for JsResolver {
                 Error::new(Code::Conflict, "The conflict resolver threw or rejected; the conflict is parked.")
                     .caused_by(from_js(&thrown, Code::Conflict))
             };
-            let asked = decode(&text(conflict)?)?;
+            let middleware = self.1.get(&conflict.entity);
+            let asked = match middleware {
+                Some(middleware) => middleware.conflict(&text(conflict)?).map_err(|thrown| from_js(&thrown, Code::InvalidEntity))?,
+                None => decode(&text(conflict)?)?,
+            };
             let answer = self.0.call1(&JsValue::UNDEFINED, &asked).map_err(threw)?;
             let answer = JsFuture::from(Promise::resolve(&answer)).await.map_err(threw)?;
-            resolution(&answer)
+            resolution(&answer, middleware)
         })
     }
 }
 
-fn resolution(answer: &JsValue) -> Result<Resolution> {
+fn resolution(answer: &JsValue, middleware: Option<&Middleware>) -> Result<Resolution> {
     let part = |key: &str| js_sys::Reflect::get(answer, &JsValue::from_str(key)).unwrap_or_default();
     let take = if answer.is_object() { read_string(&part("take"), "`take`").unwrap_or_default() } else { String::new() };
     match take.as_str() {
         "local" => Ok(Resolution::Local),
         "remote" => Ok(Resolution::Remote),
         "later" => Ok(Resolution::Later),
-        "merged" => Ok(Resolution::Merged(Rc::from(encode(&part("data"), Code::InvalidEntity, "The merged entity")?))),
+        "merged" => {
+            let (data, what) = (part("data"), "The merged entity");
+            let text = match middleware {
+                Some(middleware) => middleware.merged(&data, what).map_err(|thrown| from_js(&thrown, Code::InvalidEntity))?,
+                None => encode(&data, Code::InvalidEntity, what)?,
+            };
+            Ok(Resolution::Merged(Rc::from(text)))
+        }
         _ => Err(Error::new(
             Code::Conflict,
             "A conflict resolver must answer { take: \"local\" | \"remote\" | \"later\" } or { take: \"merged\", data }; the conflict is parked.",

@@ -353,9 +353,6 @@ impl Attempt<'_, '_> {
                 Coalesced::Nothing => {
                     self.events.events.push(Event::Dequeue { ops: vec![first.op_id] });
                     self.overlay.ops.note(&key.id, None);
-                    if self.device_of(key).is_some() {
-                        self.overlay.device.note(&key.id, None);
-                    }
                     return;
                 }
                 Coalesced::Into(kind) => {
