@@ -15,10 +15,13 @@ use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Written};
 use crate::replica::record::{Commit, Event};
 use crate::replica::{Need, Plan, Replica};
-use crate::store::{Append, AppendError, BodyId, Durability, Store, Superseded, Tail};
+use crate::store::{Append, AppendError, Durability, Store, Superseded, Tail};
 
+mod listen;
 mod lost;
-mod reading;
+mod read;
+
+pub use listen::{Listener, Source};
 
 /// A plan that keeps being overtaken is given up after this many tries.
 const MAX_STALE: u32 = 1000;
@@ -75,6 +78,7 @@ pub struct Database<S, H> {
     unsaved: RefCell<lost::Unsaved>,
     counts: Cell<Counts>,
     closed: Cell<bool>,
+    listener: RefCell<Option<Listener>>,
 }
 
 impl<S: Store, H: Host> Database<S, H> {
@@ -95,6 +99,7 @@ impl<S: Store, H: Host> Database<S, H> {
             unsaved: RefCell::default(),
             counts: Cell::default(),
             closed: Cell::new(false),
+            listener: RefCell::default(),
         })
     }
 
@@ -136,12 +141,12 @@ impl<S: Store, H: Host> Database<S, H> {
     /// What the plan or the store says; then nothing has been written.
     pub async fn commit(&self, durability: Durability, plan: Planning<'_>) -> Result<Vec<Conflict>> {
         let turn = self.turn.lock().await;
-        let undecided = self.commit_in_turn(durability, plan).await;
+        let undecided = self.commit_in_turn(durability, plan, Source::Remote).await;
         drop(turn);
         undecided
     }
 
-    async fn commit_in_turn(&self, durability: Durability, plan: Planning<'_>) -> Result<Vec<Conflict>> {
+    async fn commit_in_turn(&self, durability: Durability, plan: Planning<'_>, source: Source) -> Result<Vec<Conflict>> {
         let mut stale = 0_u32;
         if !self.unsaved.borrow().is_empty() {
             self.check_open()?;
@@ -164,7 +169,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 self.replica.borrow_mut().segments_mut().unpin();
                 return Ok(Vec::new());
             }
-            match self.append(draft, durability).await {
+            match self.append(draft, durability, source).await {
                 Ok(true) => return Ok(Vec::new()),
                 Ok(false) => {}
                 Err(error) if error.code() == Code::StorageLost => {
@@ -182,7 +187,7 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     /// Appends one commit at the head and applies it; false where another instance was first.
-    async fn append(&self, draft: Draft, durability: Durability) -> Result<bool> {
+    async fn append(&self, draft: Draft, durability: Durability, source: Source) -> Result<bool> {
         let Draft { commit, superseded } = draft;
         let seq = self.replica.borrow().head().saturating_add(1);
         let encoded = commit.encode(seq);
@@ -198,6 +203,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 replica.segments_mut().unpin();
                 drop(replica);
                 self.host.announce(&self.name, seq);
+                self.tell(source);
                 Ok(true)
             }
             Err(AppendError::Stale) => {
@@ -233,12 +239,13 @@ impl<S: Store, H: Host> Database<S, H> {
                 for (seq, record) in &records {
                     replica.apply_record(*seq, record)?;
                 }
+                drop(replica);
+                self.tell(Source::OtherTab);
             }
             Tail::Compacted => {
                 let mut fresh = load(&self.store, &user_id, self.budget).await?;
-                let mut replica = self.replica.borrow_mut();
-                fresh.outbox_mut().inherit(replica.outbox());
-                *replica = fresh;
+                self.with(|replica| fresh.outbox_mut().inherit(replica.outbox()));
+                self.replace(fresh);
             }
         }
         Ok(())
@@ -268,7 +275,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 local.commit.into()
             }))
         };
-        if let Err(error) = self.commit_in_turn(durability, &mut plan).await {
+        if let Err(error) = self.commit_in_turn(durability, &mut plan, Source::Local).await {
             outcomes = senders.iter().map(|_| Err(error.clone())).collect();
         }
         drop(turn);
@@ -311,37 +318,6 @@ impl<S: Store, H: Host> Database<S, H> {
             }))
         };
         self.commit(Durability::Strict, &mut plan).await?;
-        Ok(())
-    }
-
-    /// Brings bodies into memory, and says which are missing or damaged.
-    async fn fetch(&self, ids: &[BodyId]) -> Result<(Vec<(BodyId, Rc<[u8]>)>, Vec<BodyId>)> {
-        let (mut held, mut damaged) = (Vec::new(), Vec::new());
-        if ids.is_empty() {
-            return Ok((held, damaged));
-        }
-        let bodies = self.store.bodies(ids).await?;
-        let mut replica = self.replica.borrow_mut();
-        for (id, bytes) in ids.iter().zip(bodies) {
-            if replica.segments_mut().supply(*id, bytes.clone()) {
-                held.extend(bytes.map(|bytes| (*id, bytes)));
-            } else {
-                damaged.push(*id);
-            }
-        }
-        Ok((held, damaged))
-    }
-
-    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale append
-    /// needs no second try, since whoever misses the body next comes here again.
-    async fn quarantine_in_turn(&self, damaged: Vec<BodyId>) -> Result<()> {
-        if damaged.is_empty() {
-            return Ok(());
-        }
-        let commit = Commit { segments: Vec::new(), events: damaged.into_iter().map(|body| Event::Quarantine { body }).collect() };
-        if !self.append(commit.into(), Durability::Relaxed).await? {
-            self.catch_up_in_turn().await?;
-        }
         Ok(())
     }
 

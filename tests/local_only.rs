@@ -10,6 +10,7 @@ use std::rc::Rc;
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::replica::local::{Write, Written};
 use datum_sync::sync::resolve::Resolvers;
+use futures_util::FutureExt;
 use support::world::{Asked, Device, Fault, Tab, World};
 
 const KEEPS: &str = r#"{"entities":{"tasks":{"localOnly":["secret","draft"]},"notes":{"localOnly":["secret"],"deleteBehavior":"softDelete"}},"retry":{"maxAttempts":1}}"#;
@@ -443,4 +444,29 @@ fn a_lost_reply_and_a_lost_request_change_nothing_about_them() {
     let seen = a.read(&id).unwrap();
     assert_eq!((&seen["title"], &seen["secret"], a.pending()), (&"oat milk".into(), &"hush more".into(), 0));
     unsaid(&phone, "hush");
+}
+
+#[test]
+fn a_watch_hears_of_a_write_of_nothing_else() {
+    let world = World::new();
+    let phone = keeper(&world, "phone");
+    let (a, other) = (phone.open(), phone.open());
+    let id = id_of(&a.create(r#"{"title":"milk","secret":"one"}"#));
+    let watches = [&a, &other].map(|tab| tab.run(tab.engine.watch("ann", "tasks", None, false)).unwrap());
+    let now = |at: usize| watches[at].next().now_or_never().map(|delta| delta.unwrap().unwrap().items);
+    assert!(now(0).unwrap().contains("one"));
+    other.run(async { other.engine.user("ann").await.unwrap().db.catch_up().await }).unwrap();
+    assert!(now(1).unwrap().contains("one"));
+
+    a.patch(&id, r#"{"secret":"two"}"#);
+    other.run(async { other.engine.user("ann").await.unwrap().db.catch_up().await }).unwrap();
+
+    assert!(now(0).unwrap().contains("two"));
+    assert!(now(1).unwrap().contains("two"), "in another tab too");
+
+    // A tab that slept through a compaction compares what it knew with what there is now.
+    a.patch(&id, r#"{"secret":"three"}"#);
+    a.run(async { a.engine.user("ann").await.unwrap().db.checkpoint().await }).unwrap();
+    other.run(async { other.engine.user("ann").await.unwrap().db.catch_up().await }).unwrap();
+    assert!(now(1).unwrap().contains("three"));
 }

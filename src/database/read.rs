@@ -1,16 +1,17 @@
-//! Reading entities: bodies that are not in memory are fetched, and the fields that never leave the
-//! device are put beside those that the server has.
+//! Reading entities: bodies that are not in memory are fetched first, and damaged ones set
+//! aside; the fields that never leave the device are put beside those that the server has.
 
 use std::rc::Rc;
 
-use crate::database::Database;
+use crate::database::{Database, Source};
 use crate::entity::{Key, push_entity};
 use crate::error::Result;
 use crate::host::Host;
 use crate::replica::device::joined;
+use crate::replica::record::{Commit, Event};
 use crate::replica::{ViewBody, segment};
 use crate::small::ordered::Ordered;
-use crate::store::{BodyId, Store};
+use crate::store::{BodyId, Durability, Store};
 
 impl<S: Store, H: Host> Database<S, H> {
     /// Writes the entities of these ids, one JSON text each, to `each`; absent ids are skipped.
@@ -59,6 +60,37 @@ impl<S: Store, H: Host> Database<S, H> {
                 },
             }
             each(&text);
+        }
+        Ok(())
+    }
+
+    /// Brings bodies into memory, and says which are missing or damaged.
+    pub(super) async fn fetch(&self, ids: &[BodyId]) -> Result<(Vec<(BodyId, Rc<[u8]>)>, Vec<BodyId>)> {
+        let (mut held, mut damaged) = (Vec::new(), Vec::new());
+        if ids.is_empty() {
+            return Ok((held, damaged));
+        }
+        let bodies = self.store.bodies(ids).await?;
+        let mut replica = self.replica.borrow_mut();
+        for (id, bytes) in ids.iter().zip(bodies) {
+            if replica.segments_mut().supply(*id, bytes.clone()) {
+                held.extend(bytes.map(|bytes| (*id, bytes)));
+            } else {
+                damaged.push(*id);
+            }
+        }
+        Ok((held, damaged))
+    }
+
+    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale append
+    /// needs no second try, since whoever misses the body next comes here again.
+    pub(super) async fn quarantine_in_turn(&self, damaged: Vec<BodyId>) -> Result<()> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let commit = Commit { segments: Vec::new(), events: damaged.into_iter().map(|body| Event::Quarantine { body }).collect() };
+        if !self.append(commit.into(), Durability::Relaxed, Source::Remote).await? {
+            self.catch_up_in_turn().await?;
         }
         Ok(())
     }
