@@ -24,7 +24,10 @@ pub mod convert;
 mod feed;
 mod manager;
 mod middleware;
+mod observe;
 mod resolver;
+mod watch;
+mod writing;
 
 use backing::{WebBacking, WebStore};
 use carrier::WebRemote;
@@ -42,6 +45,7 @@ type Answer = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
 pub(crate) struct Inner {
     engine: WebEngine,
     middleware: Middlewares,
+    audience: Rc<observe::Audience>,
     listening: RefCell<Small<Listening>>,
     network: RefCell<Option<NetworkWatch>>,
 }
@@ -313,10 +317,11 @@ fn read_sides(value: &JsValue) -> Result<(bool, bool)> {
 }
 
 async fn open(given: &JsValue) -> Result<Datum> {
-    let config::Given { config, remote, resolvers, middleware, initial_user } = config::read(given)?;
+    let config::Given { config, remote, resolvers, middleware, initial_user, audience } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
-    let inner = Rc::new(Inner { engine, middleware, listening: RefCell::default(), network: RefCell::default() });
+    let inner = Rc::new(Inner { engine, middleware, audience, listening: RefCell::default(), network: RefCell::default() });
+    inner.audience.follow(&inner.engine);
     let weak = Rc::downgrade(&inner);
     let upgrade = |weak: &Weak<Inner>| weak.upgrade();
     inner.engine.backing().on_open({
@@ -327,9 +332,9 @@ async fn open(given: &JsValue) -> Result<Datum> {
             }
         }
     });
-    let watch = inner.engine.host().on_network(move |_| {
+    let watch = inner.engine.host().on_network(move |online| {
         if let Some(inner) = weak.upgrade() {
-            inner.engine.refresh_statuses();
+            inner.engine.network_changed(online);
         }
     });
     *inner.network.borrow_mut() = Some(watch);

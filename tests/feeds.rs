@@ -123,7 +123,7 @@ fn what_another_tab_writes_is_seen_and_said() {
     let (a, b) = (phone.open(), phone.open());
     let watching = watch(&b);
     now(&watching);
-    let reader = b.engine.events(Filter { topic: Some(Topic::DataChanged), ..Filter::default() });
+    let reader = b.engine.events(Filter { topics: vec![Topic::DataChanged], ..Filter::default() });
 
     let milk = a.create(r#"{"title":"milk"}"#);
     b.run(b.engine.heard("ann", 1)).unwrap();
@@ -259,7 +259,7 @@ fn failures_conflicts_and_dead_letters_are_events() {
 fn a_reader_hears_only_what_it_asked_for() {
     let world = World::new();
     let a = world.device("phone").open();
-    let ended = a.engine.events(Filter { topic: Some(Topic::SyncCompleted), ..Filter::default() });
+    let ended = a.engine.events(Filter { topics: vec![Topic::SyncCompleted], ..Filter::default() });
     let notes = a.engine.events(Filter { entity: Some("notes".to_owned()), ..Filter::default() });
     let bobs = a.engine.events(Filter { user_id: Some("bob".to_owned()), ..Filter::default() });
     a.create(r#"{"title":"milk"}"#);

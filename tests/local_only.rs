@@ -10,7 +10,6 @@ use std::rc::Rc;
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::replica::local::{Write, Written};
 use datum_sync::sync::resolve::Resolvers;
-use futures_util::FutureExt;
 use support::world::{Asked, Device, Fault, Tab, World};
 
 const KEEPS: &str = r#"{"entities":{"tasks":{"localOnly":["secret","draft"]},"notes":{"localOnly":["secret"],"deleteBehavior":"softDelete"}},"retry":{"maxAttempts":1}}"#;
@@ -348,88 +347,6 @@ fn a_resolvers_answer_cannot_send_them() {
 }
 
 #[test]
-fn a_field_that_is_kept_from_now_on_stays_at_the_server_as_it_was() {
-    let world = World::new();
-    let mut phone = world.device("phone").with_config(SHARES);
-    let a = phone.open();
-    let id = id_of(&a.create(r#"{"title":"milk","secret":"old"}"#));
-    a.sync();
-    // One operation of before the change is still waiting.
-    a.patch(&id, r#"{"secret":"waiting"}"#);
-    let other = id_of(&a.create(r#"{"title":"tea","secret":"waiting too"}"#));
-    phone = phone.with_config(KEEPS);
-    phone.requests();
-
-    let a = phone.open();
-    a.sync();
-    unsaid(&phone, "waiting");
-    for (id, word) in [(&id, "waiting"), (&other, "waiting too")] {
-        assert_eq!(a.read(id).unwrap()["secret"], word);
-    }
-    a.sync_with(r#"{"forceFullSync":true}"#).unwrap();
-    for (id, word) in [(&id, "waiting"), (&other, "waiting too")] {
-        assert_eq!(a.read(id).unwrap()["secret"], word, "what was never sent is not lost");
-    }
-    a.delete(&other);
-    a.sync();
-    world.server.purge_tombstones().unwrap();
-    assert_eq!(at_server(&world)["secret"], "old");
-
-    a.patch(&id, r#"{"title":"oat milk"}"#);
-    a.sync();
-    let mut whole = a.read(&id).unwrap();
-    (whole["title"], whole["secret"]) = ("soy milk".into(), "new".into());
-    update(&a, &whole.to_string());
-    a.sync();
-
-    let server = at_server(&world);
-    assert_eq!((&server["title"], &server["secret"]), (&"soy milk".into(), &"old".into()));
-    assert_eq!(a.read(&id).unwrap()["secret"], "new");
-    unsaid(&phone, "new");
-    let idle = a.sync();
-    assert!(idle.is_success && idle.pulled_count == 0, "{idle:?}");
-}
-
-#[test]
-fn a_field_that_is_shared_from_now_on_travels_with_the_next_write() {
-    let world = World::new();
-    let mut phone = keeper(&world, "phone");
-    let a = phone.open();
-    let (one, two) = (id_of(&a.create(r#"{"title":"milk","secret":"s1"}"#)), id_of(&a.create(r#"{"title":"tea","secret":"s2"}"#)));
-    a.sync();
-    phone = phone.with_config(SHARES);
-
-    let a = phone.open();
-    a.sync();
-    unsaid(&phone, "s1");
-    assert_eq!(a.read(&one).unwrap()["secret"], "s1", "it is still there to read");
-    a.patch(&one, r#"{"title":"oat milk"}"#);
-    let mut whole = a.read(&two).unwrap();
-    whole["title"] = "green tea".into();
-    update(&a, &whole.to_string());
-    a.sync();
-
-    let rows: Vec<String> = world.server.rows("ann").iter().map(|row| row.data.as_deref().unwrap().to_owned()).collect();
-    assert!(rows.iter().any(|row| row.contains("s1")) && rows.iter().any(|row| row.contains("s2")), "{rows:?}");
-    assert_eq!((&a.read(&one).unwrap()["secret"], &a.read(&two).unwrap()["secret"], kept(&a)), (&"s1".into(), &"s2".into(), 0));
-}
-
-#[test]
-fn a_log_lost_under_an_open_tab_keeps_them() {
-    let world = World::new();
-    let phone = keeper(&world, "phone");
-    let a = phone.open();
-    let id = id_of(&a.create(r#"{"title":"milk","secret":"hush"}"#));
-    a.sync();
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
-
-    assert!(a.sync().is_success);
-
-    assert_eq!(a.read(&id).unwrap()["secret"], "hush");
-    assert_eq!(phone.open().read(&id).unwrap()["secret"], "hush");
-}
-
-#[test]
 fn a_lost_reply_and_a_lost_request_change_nothing_about_them() {
     let world = World::new();
     let phone = keeper(&world, "phone");
@@ -444,29 +361,4 @@ fn a_lost_reply_and_a_lost_request_change_nothing_about_them() {
     let seen = a.read(&id).unwrap();
     assert_eq!((&seen["title"], &seen["secret"], a.pending()), (&"oat milk".into(), &"hush more".into(), 0));
     unsaid(&phone, "hush");
-}
-
-#[test]
-fn a_watch_hears_of_a_write_of_nothing_else() {
-    let world = World::new();
-    let phone = keeper(&world, "phone");
-    let (a, other) = (phone.open(), phone.open());
-    let id = id_of(&a.create(r#"{"title":"milk","secret":"one"}"#));
-    let watches = [&a, &other].map(|tab| tab.run(tab.engine.watch("ann", "tasks", None, false)).unwrap());
-    let now = |at: usize| watches[at].next().now_or_never().map(|delta| delta.unwrap().unwrap().items);
-    assert!(now(0).unwrap().contains("one"));
-    other.run(async { other.engine.user("ann").await.unwrap().db.catch_up().await }).unwrap();
-    assert!(now(1).unwrap().contains("one"));
-
-    a.patch(&id, r#"{"secret":"two"}"#);
-    other.run(async { other.engine.user("ann").await.unwrap().db.catch_up().await }).unwrap();
-
-    assert!(now(0).unwrap().contains("two"));
-    assert!(now(1).unwrap().contains("two"), "in another tab too");
-
-    // A tab that slept through a compaction compares what it knew with what there is now.
-    a.patch(&id, r#"{"secret":"three"}"#);
-    a.run(async { a.engine.user("ann").await.unwrap().db.checkpoint().await }).unwrap();
-    other.run(async { other.engine.user("ann").await.unwrap().db.catch_up().await }).unwrap();
-    assert!(now(1).unwrap().contains("three"));
 }

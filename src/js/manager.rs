@@ -11,8 +11,9 @@ use crate::entity::{Fields, Key};
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{encode, encode_many, error_to_js, promise, promise_as_is, read_options, read_string, read_strings};
 use crate::js::middleware::{Middleware, decoded, decoded_many};
+use crate::js::watch::{Target, WatchFeed};
+use crate::js::writing::{Answer, Given, many, one, patch, slices, write};
 use crate::js::{GivenOptions, Inner, not_yet};
-use crate::members::scan;
 use crate::replica::local::{Write, Written, check_entity_id};
 
 /// The entities of one type: the class `Manager` of the package.
@@ -22,12 +23,6 @@ pub struct Manager {
     entity: Rc<str>,
     middleware: Option<Middleware>,
 }
-
-/// What an app passed in, or what its call rejects with: where the app's own function threw, with the
-/// very thing that was thrown.
-type Given<T> = Result<T, JsValue>;
-/// What a write answers.
-type Answer = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue>;
 
 /// The options of every call on entities.
 struct UserOption {
@@ -73,6 +68,10 @@ impl Manager {
     /// The user that a call is about.
     fn user(&self, options: Result<UserOption>) -> Result<String> {
         self.inner.engine.user_or_current(options?.user_id)
+    }
+
+    fn target(&self, user_id: Option<String>, only: Option<String>, include_deleted: bool) -> Result<Target> {
+        Ok(Target { user_id: self.inner.engine.user_or_current(user_id)?, entity: Rc::clone(&self.entity), only, include_deleted })
     }
 
     fn texts(&self, values: &JsValue, what: &str) -> Given<Vec<String>> {
@@ -127,7 +126,7 @@ impl Manager {
             Err(refused) => return Promise::reject(&refused),
         };
         let (inner, entity) = self.handles();
-        promise_as_is(Box::pin(async move { patch(&inner, &entity, &middleware, user, id, changes).await }))
+        promise_as_is(Box::pin(async move { patch(&inner, &entity, &middleware, user.map(|user| user.user_id), id, changes).await }))
     }
 
     /// Deletes an entity; false where there is none.
@@ -227,6 +226,20 @@ impl Manager {
             set("total", &JsValue::from_f64(page.total as f64));
             Ok(js_sys::Object::freeze(&object).into())
         })
+    }
+
+    /// Every entity, now and after each change.
+    #[wasm_bindgen(js_name = watchAll)]
+    pub fn watch_all(&self, options: &JsValue) -> WatchFeed {
+        let target = read_option(options).and_then(|options| self.target(options.user_id, None, options.include_deleted));
+        WatchFeed::new(Rc::clone(&self.inner), target)
+    }
+
+    /// One entity, or null, now and after each change.
+    #[wasm_bindgen(js_name = watchById)]
+    pub fn watch_by_id(&self, id: &JsValue, options: &JsValue) -> WatchFeed {
+        let target = read_string(id, "`id`").and_then(|id| self.target(user_option(options)?.user_id, Some(id), false));
+        WatchFeed::new(Rc::clone(&self.inner), target)
     }
 
     /// Whether an entity exists.
@@ -337,13 +350,6 @@ impl RemoteAdapter {
     }
 }
 
-async fn write(inner: &Rc<Inner>, entity: &str, user: Option<String>, writes: Vec<Write>) -> Result<Vec<Written>> {
-    let user = inner.engine.user_or_current(user)?;
-    let written = inner.engine.write(&user, entity, writes).await?;
-    inner.tidy_later(&user);
-    Ok(written)
-}
-
 fn user_option(value: &JsValue) -> Result<UserOption> {
     let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
     let mut given = given.members()?;
@@ -374,51 +380,4 @@ fn page_option(value: &JsValue) -> Result<PageOptions> {
     let options = PageOptions { size: given.number("size")?, after: given.text("after")? };
     given.finish()?;
     Ok(options)
-}
-
-/// A patch of a type with middleware: that sees the whole entity, which has to be read first.
-async fn patch(
-    inner: &Rc<Inner>,
-    entity: &str,
-    middleware: &Middleware,
-    user: Result<UserOption>,
-    id: Result<String>,
-    changes: JsValue,
-) -> Given<JsValue> {
-    let threw = |error: Error| error_to_js(&error);
-    let (user, id) = (inner.engine.user_or_current(user.map_err(threw)?.user_id).map_err(threw)?, id.map_err(threw)?);
-    let stored = inner.engine.read(&user, entity, &id, false).await.map_err(threw)?;
-    let planned = middleware.patch(stored.as_deref(), &changes)?;
-    let text = planned.text();
-    let write = if planned.is_whole() { Write::Update { entity: text } } else { Write::Patch { id, changes: text } };
-    let written = self::write(inner, entity, Some(user), vec![write]).await.map_err(threw)?;
-    one(written, Some(middleware)).map_err(threw)
-}
-
-/// The texts of a JSON array's entities.
-fn slices(text: &str) -> Result<Vec<String>> {
-    let items = scan::array(text).map_err(|cause| Error::new(Code::InvalidEntity, "The entities could not be read.").caused_by(cause))?;
-    Ok(items.into_iter().map(str::to_owned).collect())
-}
-
-fn one(written: Vec<Written>, middleware: Option<&Middleware>) -> Result<JsValue> {
-    match written.into_iter().next() {
-        Some(Written::Entity(text)) => decoded(&text, middleware),
-        _ => Ok(JsValue::NULL),
-    }
-}
-
-/// All entities in one text: one parse for the whole call.
-fn many(written: Vec<Written>, middleware: Option<&Middleware>) -> Result<JsValue> {
-    let mut text = String::from("[");
-    for item in &written {
-        if let Written::Entity(entity) = item {
-            if text.len() > 1 {
-                text.push(',');
-            }
-            text.push_str(entity);
-        }
-    }
-    text.push(']');
-    decoded_many(&text, middleware)
 }

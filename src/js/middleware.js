@@ -112,7 +112,7 @@ class Middleware {
 
   read(text) {
     const entity = JSON.parse(text);
-    if (this.#steps.afterRead.length === 0) return freeze(entity);
+    if (this.#steps.afterRead.length === 0 || entity === null) return freeze(entity);
     return this.#readAll([entity], () => [JSON.parse(text)])[0];
   }
 
