@@ -1,7 +1,7 @@
 // What an app writes: all of it must compile under `strict`.
 import { Datum, DatumError, Manager } from "datum-sync";
 import type {
-  AnyEntity, ConflictResolver, DatumConfig, DatumErrorCode, Entity, HeaderSource, Page, PendingOperation, PullPage, PushReply,
+  AnyEntity, ConflictResolver, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, Middleware, Page, PendingOperation, PullPage, PushReply,
   RemoteAdapter, SyncMetadata, SyncResult, SyncStatus,
 } from "datum-sync";
 
@@ -41,6 +41,17 @@ const config: DatumConfig = {
   durability: { local: "relaxed" },
   memoryBudget: 1 << 20,
 };
+
+const seal: Middleware<Task> = { beforeSave: ({ title, ...rest }) => ({ ...rest, box: title }), afterRead: (task) => task };
+export const around: EntityConfig<Task> = {
+  validate: ({ title }) => {
+    if (title === "") throw new Error("no title");
+  },
+  beforeSave: (task) => ({ ...task, title: task.title.trim() }),
+  middleware: [seal, { validate() {} }, new (class implements Middleware<Task> { afterRead(task: Task): Task { return task; } })()],
+  localOnly: ["draft"],
+};
+void Datum.initialize({ entities: { tasks: around, notes: { localOnly: ["draft"], afterRead: (note) => note } }, remote: { url: "/" } });
 
 const fixed: HeaderSource = { Authorization: "Bearer x", "X-Absent": undefined };
 
