@@ -231,6 +231,24 @@ async fn a_resolver_sees_and_answers_what_the_app_knows() -> Result<(), JsValue>
 }
 
 #[wasm_bindgen_test]
+async fn a_parked_conflict_is_seen_and_decided_as_the_app_knows_it() -> Result<(), JsValue> {
+    tale(
+        "const a = await open('a', tasks(cipher)); const b = await open('b', tasks({ ...cipher, localOnly: ['draft'], conflictResolver: 'ask' }));
+         const one = await a.manager('tasks').create({ title: 'milk', n: 1 });
+         await a.synchronize(user); await b.synchronize(user);
+         await a.manager('tasks').patch(one.id, { title: 'theirs' }); await a.synchronize(user);
+         await b.manager('tasks').patch(one.id, { title: 'mine', draft: 'kept' }); await b.synchronize(user);
+         const [conflict] = await b.conflicts(user);
+         equal([conflict.base.title, conflict.local.title, conflict.remote.title, 'box' in conflict.local, Object.isFrozen(conflict.remote)], ['milk', 'mine', 'theirs', false, true]);
+         await b.resolveConflict(conflict.id, { take: 'merged', data: { ...conflict.remote, title: 'both', draft: 'sent' } });
+         await b.synchronize(user); await a.synchronize(user);
+         equal([(await a.manager('tasks').read(one.id)).title, 'draft' in await a.manager('tasks').read(one.id), (await b.manager('tasks').read(one.id)).draft], ['both', false, 'kept']);
+         await a.close(); await b.close();",
+    )
+    .await
+}
+
+#[wasm_bindgen_test]
 async fn a_watch_gives_what_a_read_gives() -> Result<(), JsValue> {
     tale(
         "const a = await open('a', tasks(cipher)); const t = a.manager('tasks');

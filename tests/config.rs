@@ -66,7 +66,11 @@ fn a_wrong_config_is_refused_and_the_message_names_the_field_and_the_fix() {
             "conflictResolver, deleteBehavior, localOnly",
         ),
         (r#"{ "entities": { "tasks": { "localOnly": ["a", ""] } } }"#, "`entities.tasks.localOnly`", "empty name"),
-        (r#"{ "entities": { "tasks": { "localOnly": ["a", "version"] } } }"#, "`entities.tasks.localOnly`", "`version`, which the engine owns"),
+        (
+            r#"{ "entities": { "tasks": { "localOnly": ["a", "version"] } } }"#,
+            "`entities.tasks.localOnly`",
+            "`version`, which the engine owns",
+        ),
         (r#"{ "entities": { "tasks": { "localOnly": [1] } } }"#, "`entities.tasks.localOnly[0]`", "must be a string"),
         (
             r#"{ "entities": { "tasks": { "deleteBehavior": "soft" } } }"#,

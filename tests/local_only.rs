@@ -240,6 +240,44 @@ fn a_rejected_write_leaves_them_with_what_is_left_of_the_entity() {
 }
 
 #[test]
+fn a_refused_write_that_is_said_again_has_them_again() {
+    let world = World::new();
+    let phone = keeper(&world, "phone");
+    let a = phone.open();
+    let id = id_of(&a.create(r#"{"title":"milk","secret":"hush"}"#));
+    let long = "y".repeat(200);
+    world.server.configure(|config| config.max_entity_bytes = 120);
+    let new = id_of(&a.create(&format!(r#"{{"title":"{long}","secret":"hush new"}}"#)));
+    a.sync();
+    update(&a, &format!(r#"{{"id":"{id}","title":"{long}","secret":"hush more"}}"#));
+    a.sync();
+    assert_eq!(a.read(&new), None);
+    let letters: Vec<String> =
+        a.run(a.engine.user("ann")).unwrap().db.with(|replica| replica.dead_letters().keys().map(str::to_owned).collect());
+    assert_eq!(letters.len(), 2);
+    world.server.configure(|config| config.max_entity_bytes = 1 << 20);
+
+    for letter in &letters {
+        a.run(a.engine.retry_dead_letter(letter, None)).unwrap();
+    }
+    a.sync();
+
+    assert_eq!((&a.read(&id).unwrap()["secret"], &a.read(&new).unwrap()["secret"]), (&"hush more".into(), &"hush new".into()));
+    assert_eq!(a.read(&id).unwrap()["title"], long.as_str());
+    a.create(&format!(r#"{{"title":"z","secret":"{long}"}}"#));
+    unsaid(&phone, "hush");
+
+    // Given up, a refused create takes its own along.
+    world.server.configure(|config| config.max_entity_bytes = 120);
+    a.create(&format!(r#"{{"title":"{long}","secret":"gone"}}"#));
+    a.sync();
+    assert_eq!(kept(&a), 4);
+    let letter = a.run(a.engine.user("ann")).unwrap().db.with(|replica| replica.dead_letters().keys().map(str::to_owned).next()).unwrap();
+    a.run(a.engine.discard_dead_letter(&letter)).unwrap();
+    assert_eq!(kept(&a), 3);
+}
+
+#[test]
 fn they_end_with_their_entity() {
     let world = World::new();
     let (phone, laptop) = (keeper(&world, "phone"), world.device("laptop"));

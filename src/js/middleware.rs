@@ -5,13 +5,20 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
+use crate::entity::Fields;
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{Handles, decode, decode_many, from_js};
+use crate::members::scan;
 use crate::remote::http::failure::words;
 use crate::small::Small;
 
 /// By entity type; those without any are not in it.
 pub type Middlewares = Rc<Small<Middleware>>;
+
+#[wasm_bindgen(module = "/src/js/support.js")]
+extern "C" {
+    fn report(fault: &JsValue);
+}
 
 #[wasm_bindgen(module = "/src/js/middleware.js")]
 extern "C" {
@@ -77,6 +84,26 @@ pub fn decoded(text: &str, middleware: Option<&Middleware>) -> Result<JsValue> {
 /// As for [`decode_many`].
 pub fn decoded_many(text: &str, middleware: Option<&Middleware>) -> Result<JsValue> {
     middleware.map_or_else(|| decode_many(text), |middleware| middleware.read_many(text).map_err(damaged))
+}
+
+/// Parked conflicts as the app sees them, from the text of a JSON array.
+///
+/// # Errors
+/// As for [`decode`].
+pub fn conflicts(text: &str, middlewares: &Middlewares) -> Result<JsValue> {
+    if middlewares.is_empty() {
+        return decode(text);
+    }
+    let unreadable = |cause| Error::new(Code::Corrupt, "A stored conflict is not JSON.").caused_by(cause);
+    let all = js_sys::Array::new();
+    for conflict in scan::array(text).map_err(unreadable)? {
+        let entity = Fields::parse(conflict)?.get("entity").and_then(scan::text);
+        let middleware = entity.and_then(|entity| middlewares.get(&entity));
+        // As for a read: one that cannot be shown as the app knows it hides no other.
+        let seen = middleware.and_then(|middleware| middleware.conflict(conflict).map_err(|fault| report(&fault)).ok());
+        all.push(&seen.map_or_else(|| decode(conflict), Ok)?);
+    }
+    Ok(js_sys::Object::freeze(&all).into())
 }
 
 fn damaged(thrown: JsValue) -> Error {
