@@ -35,10 +35,10 @@ async fn saving_goes_down_the_chain_and_reading_comes_back_up() -> Result<(), Js
          const one = await t.create({ title: 'milk' });
          equal(one.title, 'milk');
          equal([(await t.update({ ...one, title: 'tea' })).title, (await t.patch(one.id, { title: 'salt' })).title], ['tea', 'salt']);
-         const many = await t.createMany([{ title: 'x' }, { title: 'y' }]);
+         const many = await t.createMany([{ id: 'x', title: 'x' }, { id: 'y', title: 'y' }]);
          equal([many.map((e) => e.title), (await t.updateMany(many)).map((e) => e.title)], [['x', 'y'], ['x', 'y']]);
          equal([(await t.read(one.id)).title, (await t.readAll()).map((e) => e.title), (await t.readPage({})).items.map((e) => e.title)], ['salt', ['salt', 'x', 'y'], ['salt', 'x', 'y']]);
-         const both = await t.pushAndSync({ title: 'z' });
+         const both = await t.pushAndSync({ id: 'z', title: 'z' });
          equal([both.entity.title, both.result.isSuccess], ['z', true]);
          if (![one, many[0], await t.read(one.id)].every(Object.isFrozen)) throw new Error('not frozen');
          await a.close();
