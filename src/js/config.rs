@@ -110,8 +110,11 @@ pub fn read(value: &JsValue) -> Result<Given> {
     Ok(Given { config, remote, resolvers, middleware, initial_user, audience })
 }
 
+/// The resolvers of entity types, by name.
+type GivenResolvers = Vec<(String, GivenResolver)>;
+
 /// The entity types as data, and apart from that their resolvers and their middleware.
-fn read_entities(given: &JsValue) -> Result<(Value, Vec<(String, GivenResolver)>, Small<Middleware>)> {
+fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, Small<Middleware>)> {
     const LIVE: [&str; 5] = ["conflictResolver", "validate", "beforeSave", "afterRead", "middleware"];
     let (mut resolvers, mut middlewares) = (Vec::new(), Small::default());
     let Some(entities) = given.dyn_ref::<Object>().filter(|entities| !Array::is_array(entities)) else {
