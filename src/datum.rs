@@ -19,6 +19,7 @@ use crate::sync::{Cancel, Stop, first_status};
 pub mod cycles;
 pub mod data;
 pub mod facts;
+pub mod leaving;
 pub mod realtime;
 
 /// Where databases come from, and what one origin remembers over all users.

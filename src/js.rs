@@ -12,7 +12,7 @@ use wasm_bindgen_futures::spawn_local;
 use crate::config::Options;
 use crate::datum::{Engine, User};
 use crate::error::{Code, Error, Result};
-use crate::host::web::{Listening, NetworkWatch, WebHost};
+use crate::host::web::{LeavingWatch, Listening, NetworkWatch, WebHost};
 use crate::replica::Replica;
 use crate::small::Small;
 use crate::sync::{Cancel, Stop};
@@ -22,6 +22,7 @@ mod carrier;
 mod config;
 pub mod convert;
 mod feed;
+mod leaving;
 mod manager;
 mod resolver;
 
@@ -41,6 +42,9 @@ pub(crate) struct Inner {
     engine: WebEngine,
     listening: RefCell<Small<Listening>>,
     network: RefCell<Option<NetworkWatch>>,
+    leaving: RefCell<Option<LeavingWatch>>,
+    /// The last push that was left behind.
+    left: RefCell<String>,
 }
 
 impl Inner {
@@ -293,7 +297,8 @@ impl Datum {
             inner.engine.close().await;
             let listening = std::mem::take(&mut *inner.listening.borrow_mut());
             let network = inner.network.borrow_mut().take();
-            drop((listening, network));
+            let leaving = inner.leaving.borrow_mut().take();
+            drop((listening, network, leaving));
             Ok(JsValue::UNDEFINED)
         })
     }
@@ -312,7 +317,14 @@ async fn open(given: &JsValue) -> Result<Datum> {
     let config::Given { config, remote, resolvers, initial_user } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
-    let inner = Rc::new(Inner { engine, listening: RefCell::default(), network: RefCell::default() });
+    let inner = Rc::new(Inner {
+        engine,
+        listening: RefCell::default(),
+        network: RefCell::default(),
+        leaving: RefCell::default(),
+        left: RefCell::default(),
+    });
+    leaving::watch(&inner);
     let weak = Rc::downgrade(&inner);
     let upgrade = |weak: &Weak<Inner>| weak.upgrade();
     inner.engine.backing().on_open({
@@ -323,9 +335,12 @@ async fn open(given: &JsValue) -> Result<Datum> {
             }
         }
     });
-    let watch = inner.engine.host().on_network(move |_| {
+    let watch = inner.engine.host().on_network(move |online| {
         if let Some(inner) = weak.upgrade() {
             inner.engine.refresh_statuses();
+            if !online {
+                inner.ask_for_background_sync();
+            }
         }
     });
     *inner.network.borrow_mut() = Some(watch);

@@ -70,7 +70,8 @@ fn a_stream_that_is_no_stream_does_not_fill_the_memory() {
 
 #[test]
 fn wherever_the_chunks_break_the_events_are_the_same() {
-    let text = "\u{feff}: open\r\n\r\nevent: change\rdata: {\"ü\":\"🐢\"}\n\n\r\nevent: bye\ndata: a\r\ndata\ndata: b\r\n\r\n: end\n\ndata: c\r\r";
+    let text =
+        "\u{feff}: open\r\n\r\nevent: change\rdata: {\"ü\":\"🐢\"}\n\n\r\nevent: bye\ndata: a\r\ndata\ndata: b\r\n\r\n: end\n\ndata: c\r\r";
     let bytes = text.as_bytes();
     let whole = heard(&[bytes]);
     assert_eq!(whole.len(), 3);

@@ -97,7 +97,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         result.map_err(|error| error.for_user(user_id))
     }
 
-    fn reason_to_skip(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {
+    pub(super) fn reason_to_skip(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {
         if self.config.excluded.contains(&user.id) {
             Some(SkipReason::ExcludedUser)
         } else if self.paused.get() || user.paused.get() {

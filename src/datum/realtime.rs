@@ -98,7 +98,9 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             match realtime.wanted() {
                 None => changed.await,
                 // Whatever changes, the stream of before is not the one that is wanted then.
-                Some(user) => drop(select(pin!(self.listen(&user, realtime, hint)), changed).await),
+                Some(user) => {
+                    let _ = select(pin!(self.listen(&user, realtime, hint)), changed).await;
+                }
             }
         }
     }
