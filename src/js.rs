@@ -24,7 +24,9 @@ pub mod convert;
 mod feed;
 mod leaving;
 mod manager;
+mod observe;
 mod resolver;
+mod watch;
 
 use backing::{WebBacking, WebStore};
 use carrier::WebRemote;
@@ -40,6 +42,7 @@ type Answer = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
 /// What the handles of one instance share.
 pub(crate) struct Inner {
     engine: WebEngine,
+    audience: Rc<observe::Audience>,
     listening: RefCell<Small<Listening>>,
     network: RefCell<Option<NetworkWatch>>,
     leaving: RefCell<Option<LeavingWatch>>,
@@ -314,16 +317,18 @@ fn read_sides(value: &JsValue) -> Result<(bool, bool)> {
 }
 
 async fn open(given: &JsValue) -> Result<Datum> {
-    let config::Given { config, remote, resolvers, initial_user } = config::read(given)?;
+    let config::Given { config, remote, resolvers, initial_user, audience } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
     let inner = Rc::new(Inner {
         engine,
+        audience,
         listening: RefCell::default(),
         network: RefCell::default(),
         leaving: RefCell::default(),
         left: RefCell::default(),
     });
+    inner.audience.follow(&inner.engine);
     leaving::watch(&inner);
     let weak = Rc::downgrade(&inner);
     let upgrade = |weak: &Weak<Inner>| weak.upgrade();
@@ -337,7 +342,7 @@ async fn open(given: &JsValue) -> Result<Datum> {
     });
     let watch = inner.engine.host().on_network(move |online| {
         if let Some(inner) = weak.upgrade() {
-            inner.engine.refresh_statuses();
+            inner.engine.network_changed(online);
             if !online {
                 inner.ask_for_background_sync();
             }

@@ -10,7 +10,7 @@ use crate::sync::batch::{bounded, ready};
 /// The largest request that is sent on the way out, in bytes.
 const MOST_BYTES: usize = 60 << 10;
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// The body of a push of what waits, for a page that goes away and will not see the answer; none
     /// where nothing waits, or nothing may be sent now. Without an await, so that it may be called as
     /// the page is being hidden.

@@ -85,7 +85,7 @@ impl Realtime {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Listens as `realtime` says, until that is closed; `hint` is called with the user who has
     /// something to pull. One at a time for each `realtime`.
     pub async fn run_realtime(&self, realtime: &Realtime, hint: &dyn Fn(&str)) {
@@ -99,14 +99,14 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
                 None => changed.await,
                 // Whatever changes, the stream of before is not the one that is wanted then.
                 Some(user) => {
-                    let _ = select(pin!(self.listen(&user, realtime, hint)), changed).await;
+                    let _ = select(pin!(self.keep_listening(&user, realtime, hint)), changed).await;
                 }
             }
         }
     }
 
     /// Listens for one user, over and over, until it is of no use any more.
-    async fn listen(&self, user_id: &str, realtime: &Realtime, hint: &dyn Fn(&str)) {
+    async fn keep_listening(&self, user_id: &str, realtime: &Realtime, hint: &dyn Fn(&str)) {
         let mut attempt = 0_u32;
         loop {
             let began = self.host.elapsed_ms();

@@ -1,7 +1,9 @@
 //! Push: batches in outbox order, never two operations of one entity at once. A conflict goes to its
 //! resolver, and the winner is pushed again in the same cycle.
 
+use crate::entity::push_field;
 use crate::error::{Code, Error, Result};
+use crate::events::Topic;
 use crate::host::Host;
 use crate::operation::{Kind, Operation};
 use crate::protocol::{PushReply, parse_push_reply};
@@ -141,6 +143,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
         drop(tally);
         for letter in &settled.letters {
+            self.tell(Topic::DeadLetter, Some(&letter.op.entity), &mut |out| push_field(out, "deadLetter", &letter.to_json()));
             self.warn(
                 &Error::new(Code::Rejected, format!("The remote rejected an operation ({}): {}", letter.code, letter.message))
                     .on(&letter.op.entity, Some(&letter.op.id)),
