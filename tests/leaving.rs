@@ -115,7 +115,7 @@ fn one_request_holds_what_fits_in_order_and_at_most_one_an_entity() {
     assert!(tab.sync().is_success);
 
     // Ids that JSON writes longer than they are.
-    for at in 0..40 {
+    for at in 0..100 {
         tab.create(&format!(r#"{{"id":"{}{at}","title":"x"}}"#, r#"\""#.repeat(480)));
     }
     let body = tab.engine.leaving("ann").unwrap();

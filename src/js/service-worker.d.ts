@@ -1,4 +1,4 @@
-import type { DatumConfig } from "./index.js";
+import type { DatumConfig } from "datum-sync";
 
 /**
  * Sends in the background what a page has left: answers the browser's `sync` events (and `periodicsync`,

@@ -1,5 +1,6 @@
 // What an app writes: all of it must compile under `strict`.
 import { Datum, DatumError, Manager } from "datum-sync";
+import { handleBackgroundSync } from "datum-sync/service-worker";
 import type {
   AnyEntity, ConflictResolver, DatumConfig, DatumErrorCode, Entity, HeaderSource, Page, PendingOperation, PullPage, PushReply,
   RemoteAdapter, SyncMetadata, SyncResult, SyncStatus,
@@ -40,7 +41,14 @@ const config: DatumConfig = {
   defaultConflictResolver: "merge",
   durability: { local: "relaxed" },
   memoryBudget: 1 << 20,
+  realtime: true,
+  flushOnLeave: false,
+  backgroundSync: true,
 };
+
+handleBackgroundSync(config);
+handleBackgroundSync(() => config);
+handleBackgroundSync(async () => config);
 
 const fixed: HeaderSource = { Authorization: "Bearer x", "X-Absent": undefined };
 
@@ -52,6 +60,10 @@ export class Adapter implements RemoteAdapter {
   }
   async push(request: { operations: { opId: string }[] }): Promise<PushReply> {
     return { results: request.operations.map(({ opId }) => ({ opId, status: "applied", version: 1 })) };
+  }
+  subscribe(userId: string, hint: () => void): () => void {
+    const timer = setInterval(hint, userId.length * 1000);
+    return () => clearInterval(timer);
   }
 }
 

@@ -84,6 +84,10 @@ datum.statusForUser("ada").current = undefined;
 // @ts-expect-error: there may be no metadata.
 void datum.getSyncMetadata("ada").then((metadata: SyncMetadata) => metadata);
 
+// @ts-expect-error: on or off.
+export const badRealtime: DatumConfig = { entities: {}, remote: { url: "/" }, realtime: "yes" };
+// @ts-expect-error: an adapter's subscription gives what ends it.
+export const endless: Pick<RemoteAdapter, "subscribe"> = { subscribe: () => 7 };
 // @ts-expect-error: an adapter needs `push`.
 export const half: RemoteAdapter = { pull: async () => ({ changes: [], cursor: "1", more: false }) };
 export const wrong: RemoteAdapter = {
