@@ -21,6 +21,7 @@ pub mod cycles;
 pub mod data;
 pub mod facts;
 pub mod leaving;
+pub mod letters;
 pub mod realtime;
 pub mod watch;
 

@@ -23,6 +23,7 @@ mod config;
 pub mod convert;
 mod feed;
 mod leaving;
+mod letters;
 mod manager;
 mod observe;
 mod resolver;
