@@ -8,6 +8,10 @@ use crate::protocol::{MAX_BATCH, MAX_VERSION};
 use crate::small::Small;
 use crate::store::Durability;
 
+pub mod timing;
+
+use timing::Timing;
+
 /// In which order a cycle pushes and pulls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
@@ -97,7 +101,7 @@ pub enum Jitter {
     None,
 }
 
-/// How a request that may succeed later is tried again within a cycle.
+/// How a request that may succeed later is tried again within a cycle, and an automatic cycle after it failed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {
     /// Tries, the first one included.
@@ -145,6 +149,8 @@ pub struct Config {
     pub schema: u32,
     /// Users that never sync.
     pub excluded: Vec<String>,
+    /// When cycles begin by themselves.
+    pub timing: Timing,
 }
 
 const DEFAULT_TIMEOUT_MS: u64 = 120_000;
@@ -188,6 +194,7 @@ impl Config {
             memory_budget: given.whole("memoryBudget", 0, MAX_VERSION)?.unwrap_or(DEFAULT_MEMORY_BUDGET),
             schema: given.whole("schemaVersion", 0, u64::from(u32::MAX))?.map_or(0, |version| version as u32),
             excluded: given.texts("excludedSyncUserIds")?.unwrap_or_default(),
+            timing: Timing::read(&mut given)?,
         };
         given.finish()?;
         Ok(config)

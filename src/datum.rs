@@ -16,6 +16,7 @@ use crate::store::Store;
 use crate::sync::resolve::Resolvers;
 use crate::sync::{Cancel, Stop, first_status};
 
+pub mod auto;
 pub mod cycles;
 pub mod data;
 pub mod facts;
@@ -98,6 +99,7 @@ pub struct Engine<B: Backing, R, H> {
     current: RefCell<Option<String>>,
     paused: Cell<bool>,
     closed: Cell<bool>,
+    auto: auto::Auto,
 }
 
 impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
@@ -115,6 +117,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             current: RefCell::default(),
             paused: Cell::new(false),
             closed: Cell::new(false),
+            auto: auto::Auto::default(),
         }
     }
 
@@ -153,6 +156,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     pub async fn sign_in(&self, user_id: &str) -> Result<()> {
         self.user(user_id).await?;
         *self.current.borrow_mut() = Some(user_id.to_owned());
+        self.auto_signed_in(user_id);
         Ok(())
     }
 
@@ -223,6 +227,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             Some(hub) => Rc::clone(hub),
             None => {
                 let hub = first_status(user_id);
+                hub.update(|status| status.is_leader = self.leads());
                 hubs.insert(user_id, Rc::clone(&hub));
                 hub
             }
@@ -254,7 +259,9 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
     pub async fn heard(&self, user_id: &str, head: u64) -> Result<()> {
         let Some(user) = self.opened(user_id) else { return Ok(()) };
         if user.db.with(|replica| replica.head()) < head {
+            let before = auto::Seen::of(&user);
             user.db.catch_up().await?;
+            self.auto_heard(&user, before);
             user.refresh_status(&self.host, self.backing.is_durable());
         }
         Ok(())
@@ -280,6 +287,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         for user in &users {
             user.stop(Stop::Close);
         }
+        self.auto_closed();
         for user in &users {
             // The cycle that was stopped writes down how it ended before it gives up its turn.
             let turn = user.turn.lock().await;

@@ -86,8 +86,10 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             return Ok(skipped(&user, reason));
         }
         *user.cycle.borrow_mut() = Some(Rc::clone(&cancel));
+        self.auto_began(&user, &settings);
         let result = self.in_turn(&user, &options, &settings, custom, &cancel).await;
         *user.cycle.borrow_mut() = None;
+        self.auto_ended(&user, &result);
         for joined in user.joined.take() {
             // Whoever does not wait any more needs no answer.
             let _ = joined.send(result.clone());
@@ -200,6 +202,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         }
         for user in users {
             user.paused.set(user.paused.get() || user_id.is_some());
+            self.auto_paused(&user);
             user.stop(Stop::Pause);
             let turn = user.turn.lock().await;
             user.hub.update(|status| status.status = State::Paused);
@@ -219,6 +222,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         }
         for user in users {
             user.paused.set(false);
+            self.auto_paused(&user);
             let ran = user.db.with(|replica| replica.facts().last_state);
             user.hub.update(|status| {
                 if status.status == State::Paused {

@@ -1,6 +1,7 @@
 //! Entities: writes and reads, for one user, one entity type at a time. Entities come and go as
 //! JSON text, so that each crosses the border to JavaScript once.
 
+use crate::datum::auto::Signal;
 use crate::datum::{Backing, Engine, User};
 use crate::entity::Key;
 use crate::error::{Code, Error, Result};
@@ -55,6 +56,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         let user = self.user(user_id).await?;
         let written = user.db.write(Group { entity: entity.to_owned(), writes }, self.config.local).await?;
         user.refresh_status(&self.host, self.backing.is_durable());
+        self.signal(Signal::Wrote(user_id));
         Ok(written)
     }
 
