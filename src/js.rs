@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::config::Options;
+use crate::datum::auto::Signal;
 use crate::datum::{Engine, User};
 use crate::error::{Code, Error, Result};
 use crate::host::web::{Listening, NetworkWatch, WebHost};
@@ -24,6 +25,7 @@ pub mod convert;
 mod feed;
 mod manager;
 mod resolver;
+mod schedule;
 
 use backing::{WebBacking, WebStore};
 use carrier::WebRemote;
@@ -41,6 +43,7 @@ pub(crate) struct Inner {
     engine: WebEngine,
     listening: RefCell<Small<Listening>>,
     network: RefCell<Option<NetworkWatch>>,
+    attendance: RefCell<Option<schedule::Attendance>>,
 }
 
 impl Inner {
@@ -293,7 +296,8 @@ impl Datum {
             inner.engine.close().await;
             let listening = std::mem::take(&mut *inner.listening.borrow_mut());
             let network = inner.network.borrow_mut().take();
-            drop((listening, network));
+            let attendance = inner.attendance.borrow_mut().take();
+            drop((listening, network, attendance));
             Ok(JsValue::UNDEFINED)
         })
     }
@@ -312,7 +316,7 @@ async fn open(given: &JsValue) -> Result<Datum> {
     let config::Given { config, remote, resolvers, initial_user } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
-    let inner = Rc::new(Inner { engine, listening: RefCell::default(), network: RefCell::default() });
+    let inner = Rc::new(Inner { engine, listening: RefCell::default(), network: RefCell::default(), attendance: RefCell::default() });
     let weak = Rc::downgrade(&inner);
     let upgrade = |weak: &Weak<Inner>| weak.upgrade();
     inner.engine.backing().on_open({
@@ -323,15 +327,19 @@ async fn open(given: &JsValue) -> Result<Datum> {
             }
         }
     });
-    let watch = inner.engine.host().on_network(move |_| {
+    let watch = inner.engine.host().on_network(move |online| {
         if let Some(inner) = weak.upgrade() {
             inner.engine.refresh_statuses();
+            if online {
+                inner.engine.signal(Signal::Online);
+            }
         }
     });
     *inner.network.borrow_mut() = Some(watch);
     if let Some(user) = initial_user.resolve().await? {
         inner.engine.sign_in(&user).await?;
     }
+    schedule::attend(&inner);
     Ok(Datum { inner })
 }
 

@@ -212,7 +212,8 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         self.backing.forget(user_id).await?;
         self.users.borrow_mut().remove(user_id);
         user.hub.update(|status| {
-            *status = crate::status::SyncStatus { user_id: user_id.to_owned(), online: status.online, ..Default::default() }
+            let (user_id, online, is_leader) = (user_id.to_owned(), status.online, status.is_leader);
+            *status = crate::status::SyncStatus { user_id, online, is_leader, ..Default::default() };
         });
         drop(turn);
         Ok(())

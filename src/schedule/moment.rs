@@ -49,6 +49,6 @@ impl Moment {
 #[must_use]
 pub fn spread(interval: u64, roll: u32) -> u64 {
     let tenth = interval / 10;
-    let above = tenth.saturating_mul(2).saturating_mul(u64::from(roll)) / u64::from(u32::MAX);
+    let above = tenth.saturating_mul(2).saturating_mul(u64::from(roll)).checked_div(u64::from(u32::MAX)).unwrap_or(0);
     interval.saturating_sub(tenth).saturating_add(above)
 }

@@ -40,7 +40,22 @@ const config: DatumConfig = {
   defaultConflictResolver: "merge",
   durability: { local: "relaxed" },
   memoryBudget: 1 << 20,
+  autoStartSync: true,
+  autoSyncInterval: 60_000,
+  syncAfterWrite: false,
+  syncOnReconnect: false,
+  syncOnVisible: true,
+  coldStart: { strategy: "adaptive", threshold: 1, delay: 0, maxDuration: 5_000 },
 };
+
+export function automatic(datum: Datum, status: SyncStatus): string {
+  datum.startAutoSync("ada", { interval: 30_000 });
+  datum.startAutoSync("ada");
+  datum.stopAutoSync("ada");
+  datum.stopAutoSync();
+  isExactly<ReturnType<Datum["nextSyncTime"]>, string | null>(true);
+  return datum.nextSyncTime("ada") ?? status.nextSyncAt ?? status.nextRetryAt ?? String(status.isLeader);
+}
 
 const fixed: HeaderSource = { Authorization: "Bearer x", "X-Absent": undefined };
 
