@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::database::Database;
-use crate::entity::check_id;
+use crate::entity::{check_id, put};
 use crate::error::{Code, Error, Result};
+use crate::events::{Events, Filter, Reader, Topic};
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::small::Small;
@@ -20,6 +21,8 @@ pub mod auto;
 pub mod cycles;
 pub mod data;
 pub mod facts;
+pub mod letters;
+pub mod watch;
 
 /// Where databases come from, and what one origin remembers over all users.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
@@ -59,6 +62,8 @@ pub struct User<S, H> {
     pub db: Database<S, H>,
     /// The status.
     pub hub: Rc<StatusHub>,
+    /// What changed, for those who watch.
+    pub journal: Rc<watch::Journal>,
     id: String,
     paused: Cell<bool>,
     cycle: RefCell<Option<Rc<Cancel>>>,
@@ -100,9 +105,12 @@ pub struct Engine<B: Backing, R, H> {
     paused: Cell<bool>,
     closed: Cell<bool>,
     auto: auto::Auto,
+    events: Rc<Events>,
+    counters: Cell<facts::Counters>,
+    requests: Cell<u64>,
 }
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// An engine with no database open yet.
     pub fn new(backing: B, remote: R, host: Rc<H>, config: Config, resolvers: Resolvers) -> Self {
         Self {
@@ -118,6 +126,9 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             paused: Cell::new(false),
             closed: Cell::new(false),
             auto: auto::Auto::default(),
+            events: Rc::default(),
+            counters: Cell::default(),
+            requests: Cell::new(0),
         }
     }
 
@@ -193,12 +204,21 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         let user = Rc::new(User {
             db,
             hub,
+            journal: Rc::default(),
             id: user_id.to_owned(),
             paused: Cell::new(false),
             cycle: RefCell::default(),
             turn: tokio::sync::Mutex::new(()),
             joined: RefCell::default(),
         });
+        let (events, host, whose) = (Rc::clone(&self.events), Rc::clone(&self.host), user_id.to_owned());
+        user.db.on_lost(Rc::new(move |saved| {
+            events.tell(Topic::StorageLost, &whose, None, host.now_ms(), &mut |out| {
+                // What other tabs knew, nobody here can tell.
+                put(out, "lostOperations", "unknown");
+                put(out, "savedOperations", &saved);
+            });
+        }));
         if self.closed.get() {
             user.db.close().await;
             return Err(closed());
@@ -206,6 +226,9 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         let last_success = user.db.with(|replica| replica.facts().last_success);
         user.hub.update(|status| status.last_completed_at = last_success.map(crate::time::format));
         user.refresh_status(&self.host, self.backing.is_durable());
+        if self.events.wants(Topic::DataChanged) {
+            self.listen(&user);
+        }
         self.users.borrow_mut().insert(user_id, Rc::clone(&user));
         Ok(user)
     }
@@ -238,14 +261,33 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         Ok(hub)
     }
 
+    /// Tells a reader of what happens from now on.
+    #[must_use]
+    pub fn events(&self, filter: Filter) -> Rc<Reader> {
+        let reader = self.events.subscribe(filter);
+        if self.events.wants(Topic::DataChanged) {
+            for user in self.users.borrow().values() {
+                self.listen(user);
+            }
+        }
+        reader
+    }
+
     /// Whether the engine has been closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.closed.get()
     }
 
-    /// Brings every user's status up to date, as when the network comes or goes.
-    pub fn refresh_statuses(&self) {
+    /// The network has come or gone.
+    pub fn network_changed(&self, online: bool) {
+        self.refresh_statuses();
+        let user_id = self.current_user().unwrap_or_default();
+        self.events.tell(Topic::ConnectivityChanged, &user_id, None, self.host.now_ms(), &mut |out| put(out, "online", &online));
+    }
+
+    /// Brings every user's status up to date.
+    fn refresh_statuses(&self) {
         let users: Vec<UserOf<B, H>> = self.users.borrow().values().map(Rc::clone).collect();
         for user in users {
             user.refresh_status(&self.host, self.backing.is_durable());
@@ -289,6 +331,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         }
         self.auto_closed();
         for user in &users {
+            user.journal.close();
             // The cycle that was stopped writes down how it ended before it gives up its turn.
             let turn = user.turn.lock().await;
             user.db.close().await;
@@ -298,6 +341,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         for hub in self.hubs.borrow().values() {
             hub.close();
         }
+        self.events.close();
     }
 
     fn check_open(&self) -> Result<()> {

@@ -12,8 +12,10 @@ use crate::error::{Code, Error, Result};
 use crate::small::Small;
 use crate::store::{BodyId, Seq};
 
+pub mod changes;
 pub mod checkpoint;
 pub mod codec;
+pub mod decide;
 pub mod fold;
 pub mod incoming;
 pub mod keydir;
@@ -44,6 +46,7 @@ pub struct Replica {
     damage: record::Damage,
     segments: Segments,
     growth: checkpoint::Growth,
+    touched: changes::Touched,
 }
 
 /// What planning needs before it can go on; the caller fetches it and plans again.

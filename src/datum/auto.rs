@@ -68,7 +68,7 @@ impl Seen {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Starts a user's automatic cycles, the first after one interval; `interval` is in milliseconds,
     /// by default the config's.
     ///

@@ -37,7 +37,7 @@ impl<S: Store, H: Host> User<S, H> {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Runs a cycle for a user, or says why not.
     ///
     /// `cancel` stops it; `custom` is the app's own resolver for this call.
@@ -90,6 +90,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         let result = self.in_turn(&user, &options, &settings, custom, &cancel).await;
         *user.cycle.borrow_mut() = None;
         self.auto_ended(&user, &result);
+        self.count_cycle(&result);
         for joined in user.joined.take() {
             // Whoever does not wait any more needs no answer.
             let _ = joined.send(result.clone());
@@ -144,6 +145,8 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             resolvers: &resolvers,
             cancel,
             hub: &user.hub,
+            events: &self.events,
+            requests: &self.requests,
             device_id: &device_id,
             tally: RefCell::new(SyncResult { user_id: user.id.clone(), ..SyncResult::default() }),
             clock_offset: Cell::new(None),

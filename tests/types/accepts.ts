@@ -115,6 +115,12 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   await datum.pauseSync();
   await datum.resumeSync("ada");
 
+  for await (const all of tasks.watchAll({ includeDeleted: true })) isExactly<typeof all, Readonly<Task>[]>(true);
+  for await (const one of tasks.watchById("t1", { userId: "ada" })) isExactly<typeof one, Readonly<Task> | null>(true);
+  for await (const event of datum.events({ type: "dataChanged", entity: "tasks" })) console.log(event.created.length, event.source);
+  for await (const event of datum.events()) if (event.type === "syncFailed") console.log(event.error.code);
+  console.log((await datum.checkHealth()).remote, datum.metrics.staleCommits);
+
   const metadata: (SyncMetadata | null)[] = [
     await datum.getSyncMetadata("ada"),
     await datum.getRemoteSyncMetadata("ada"),
@@ -128,6 +134,11 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   const pending: PendingOperation[] = await datum.pendingOperations("ada");
   console.log(pending.length === (await datum.pendingCount("ada")), (await datum.storageSize("ada")).quota);
   const last: SyncResult | null = await datum.getLastSyncResult("ada");
+  for (const letter of await datum.deadLetters("ada")) {
+    if (letter.code === "tooLarge") await datum.retryDeadLetter(letter.id, { title: "shorter" });
+    else await datum.discardDeadLetter(letter.id);
+  }
+  for (const conflict of await datum.conflicts("ada")) await datum.resolveConflict(conflict.id, { take: "local" });
   await datum.clearUserData("ada");
   await datum.close();
   console.log(last?.error?.code);
