@@ -8,7 +8,9 @@ use std::pin::pin;
 
 use datum_sync::datum::auto::Signal;
 use datum_sync::error::Code;
+use datum_sync::events::Filter;
 use datum_sync::status::State;
+use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use support::live::{AUTO, DAY, HOUR, MINUTE, create, leading, live, pulls, wait};
 use support::world::{Fault, World};
@@ -62,6 +64,36 @@ fn the_leader_pushes_what_another_tab_wrote() {
             Either::Left(_) => {}
             Either::Right(_) => panic!("the loop ended"),
         }
+    });
+}
+
+#[test]
+fn a_change_of_the_leader_is_an_event() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let reader = a.engine.events(Filter::default());
+    for leads in [true, true, false] {
+        a.engine.signal(Signal::Leader(leads));
+    }
+    let told: Vec<serde_json::Value> =
+        std::iter::from_fn(|| reader.next().now_or_never().flatten()).map(|event| serde_json::from_str(&event.text).unwrap()).collect();
+    let told: Vec<_> = told.iter().map(|event| (event["type"].as_str().unwrap(), event["isLeader"].as_bool().unwrap())).collect();
+    assert_eq!(told, [("leaderChanged", true), ("leaderChanged", false)]);
+}
+
+#[test]
+fn an_operation_that_is_offered_again_is_pushed_by_itself() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(AUTO);
+    let a = leading(&phone);
+    world.server.configure(|config| config.max_entity_bytes = 300);
+    live(&a, async {
+        create(&a.engine, "ann", &"x".repeat(400)).await;
+        wait(&a, 2_000).await;
+        let letters: Vec<serde_json::Value> = serde_json::from_str(&a.engine.dead_letters("ann").await.unwrap()).unwrap();
+        a.engine.retry_dead_letter(letters[0]["id"].as_str().unwrap(), Some(r#"{"title":"short"}"#.to_owned())).await.unwrap();
+        wait(&a, 2_000).await;
+        assert_eq!((world.server.rows("ann").len(), a.engine.pending_count("ann").await.unwrap()), (1, 0));
     });
 }
 

@@ -14,7 +14,9 @@ use tokio::sync::Notify;
 use crate::config::Options;
 use crate::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
 use crate::datum::{Backing, Engine, User, check_user_id};
+use crate::entity::put;
 use crate::error::{Code, Error, Result};
+use crate::events::Topic;
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::schedule::{Left, Moment, Outcome, Reach, Schedule};
@@ -153,9 +155,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             Signal::Wrote(user_id) => users.get_mut(user_id).is_some_and(|schedule| schedule.wrote(now, config)),
         };
         drop(users);
-        if let Signal::Leader(leads) = signal {
+        if let (Signal::Leader(leads), true) = (signal, wake) {
             let hubs: Vec<_> = self.hubs.borrow().values().cloned().collect();
             hubs.iter().for_each(|hub| hub.update(|status| status.is_leader = leads));
+            let user_id = self.current_user().unwrap_or_default();
+            self.events.tell(Topic::LeaderChanged, &user_id, None, now.wall, &mut |out| put(out, "isLeader", &leads));
         }
         if wake {
             self.auto.wake.notify_one();
