@@ -233,6 +233,26 @@ fn unauthorized_rests_until_a_resume_and_a_new_sign_in() {
 }
 
 #[test]
+fn a_new_sign_in_syncs_at_once_what_was_refused_before_it_and_leaving_stops_everything() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(AUTO);
+    let a = leading(&phone);
+    live(&a, async {
+        a.engine.signal(Signal::Hint("ann"));
+        phone.fault("/pull", Fault::Status(401, None));
+        wait(&a, HOUR).await;
+        assert_eq!(pulls(&phone), 1);
+        a.engine.auto_signed_in("ann");
+        wait(&a, 1).await;
+        assert_eq!(pulls(&phone), 1);
+        a.engine.clear_user_data("ann").await.unwrap();
+        wait(&a, DAY).await;
+        assert!(phone.requests().is_empty());
+        assert_eq!(a.engine.next_sync_time("ann"), None);
+    });
+}
+
+#[test]
 fn offline_costs_nothing_and_the_network_that_is_back_is_a_reason() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);

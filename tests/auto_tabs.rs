@@ -118,7 +118,8 @@ fn tabs_that_all_lead_give_each_other_nothing_to_do() {
         select(pin!(story), pin!(b.engine.run_schedule())).await;
     });
     assert_eq!(a.pending(), 1);
-    assert!(phone.requests().len() <= 8, "{:?}", phone.requests());
+    let (requests, transactions) = (phone.requests(), phone.counts().transactions);
+    assert!(requests.len() <= 8 && transactions <= 12, "{transactions} transactions, {requests:?}");
 }
 
 #[test]
@@ -135,6 +136,9 @@ fn a_close_ends_the_loop_and_the_cycle_in_flight() {
     };
     a.run(join(a.engine.run_schedule(), story));
     assert!(world.clock.now.get() < MINUTE);
+    let told = phone.open();
+    let result: serde_json::Value = serde_json::from_str(&told.run(told.engine.last_result("ann")).unwrap().unwrap()).unwrap();
+    assert_eq!(result["error"]["code"], "closed", "the cycle has written down how it ended");
     assert_eq!(a.engine.start_auto_sync("ann", None).unwrap_err().code(), Code::Closed);
     // One that is closed before its loop begins has none.
     a.run(a.engine.run_schedule());
