@@ -238,7 +238,6 @@ fn a_new_sign_in_syncs_at_once_what_was_refused_before_it_and_leaving_stops_ever
     let phone = world.device("phone").with_config(AUTO);
     let a = leading(&phone);
     live(&a, async {
-        a.engine.signal(Signal::Hint("ann"));
         phone.fault("/pull", Fault::Status(401, None));
         wait(&a, HOUR).await;
         assert_eq!(pulls(&phone), 1);

@@ -47,6 +47,7 @@ fn the_leader_pushes_what_another_tab_wrote() {
     let (a, b) = (leading(&phone), phone.open());
     live(&a, async {
         let story = async {
+            wait(&a, 10 * MINUTE).await;
             create(&b.engine, "ann", "milk").await;
             a.engine.heard("ann", u64::MAX).await.unwrap();
             wait(&a, 2_000).await;
@@ -57,8 +58,9 @@ fn the_leader_pushes_what_another_tab_wrote() {
             phone.requests();
             a.engine.signal(Signal::Leader(false));
             b.engine.signal(Signal::Leader(true));
-            wait(&a, MINUTE).await;
+            wait(&a, 10 * MINUTE).await;
             assert!(phone.requests().is_empty());
+            assert!(b.engine.next_sync_time("ann").is_some(), "an interval after the other tab's cycle");
         };
         match select(pin!(story), pin!(b.engine.run_schedule())).await {
             Either::Left(_) => {}
