@@ -28,6 +28,7 @@ mod manager;
 mod observe;
 mod resolver;
 mod schedule;
+mod users;
 mod watch;
 
 use backing::{WebBacking, WebStore};
@@ -342,7 +343,7 @@ async fn open(given: &JsValue) -> Result<Datum> {
         }
     });
     *inner.network.borrow_mut() = Some(watch);
-    if let Some(user) = initial_user.resolve().await? {
+    if let Some(user) = initial_user.resolve(inner.engine.host()).await? {
         inner.engine.sign_in(&user).await?;
     }
     schedule::attend(&inner);

@@ -78,7 +78,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id or interval.
     pub fn start_auto_sync(&self, user_id: &str, interval: Option<u64>) -> Result<()> {
         self.check_open()?;
-        check_user_id(user_id)?;
+        self.status_hub(user_id)?;
         let interval = interval.unwrap_or(self.config.timing.interval);
         if !(MIN_INTERVAL_MS..=MAX_INTERVAL_MS).contains(&interval) {
             let fix = format!("`interval` must be a whole number of milliseconds from {MIN_INTERVAL_MS} to {MAX_INTERVAL_MS}.");
@@ -86,11 +86,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         if !self.config.excluded.iter().any(|excluded| excluded == user_id) {
             let (now, roll) = (self.moment(), self.roll());
-            let paused = self.paused.get() || self.opened(user_id).is_some_and(|user| user.paused.get());
             let mut users = self.auto.users.borrow_mut();
             let schedule = users.entry(user_id);
             schedule.start(now, interval, roll, None);
-            if paused {
+            if self.pauses.holds(user_id) {
                 schedule.set_paused(true, now, &self.config);
             }
         }
@@ -191,7 +190,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         if let Some(cold) = &timing.cold {
             schedule.cold_start(now, cold, last_success);
         }
-        schedule.set_paused(self.paused.get() || user.paused.get(), now, &self.config);
+        schedule.set_paused(self.pauses.holds(user_id), now, &self.config);
         drop(users);
         self.auto.wake.notify_one();
     }
@@ -208,9 +207,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     /// A user was paused, or may sync again.
-    pub(super) fn auto_paused(&self, user: &User<B::Store, H>) {
-        let paused = self.paused.get() || user.paused.get();
-        self.of_schedule(&user.id, |schedule, now| schedule.set_paused(paused, now, &self.config));
+    pub(super) fn auto_paused(&self, user_id: &str) {
+        let paused = self.pauses.holds(user_id);
+        self.of_schedule(user_id, |schedule, now| schedule.set_paused(paused, now, &self.config));
     }
 
     /// A cycle has begun, whoever asked for it.

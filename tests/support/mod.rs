@@ -17,6 +17,8 @@ pub mod indexeddb;
 pub mod live;
 #[cfg(target_arch = "wasm32")]
 pub mod remotes;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod simulation;
 pub mod store_suite;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod wire;
