@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result};
+use crate::json;
 use crate::members::scan;
 
 /// What clashed.
@@ -137,9 +138,7 @@ fn merge(conflict: &Conflict) -> Result<Rc<str>> {
     if let Some(time) = times {
         merged.insert("modifiedAt".to_owned(), Value::from(time));
     }
-    serde_json::to_string(&Value::Object(merged))
-        .map(Rc::from)
-        .map_err(|cause| Error::new(Code::Conflict, "A merged entity could not be written.").caused_by(cause))
+    Ok(Rc::from(json::to_string(&merged)))
 }
 
 /// Unchanged here: theirs. Unchanged there: ours. Objects merge by key; anything else that changed

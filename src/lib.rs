@@ -9,6 +9,7 @@ pub mod config;
 pub mod digest;
 pub mod entity;
 pub mod error;
+pub mod json;
 pub mod members;
 pub mod metadata;
 pub mod operation;

@@ -299,7 +299,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             (false, true) => State::Cancelled,
             (false, false) => State::Failed,
         };
-        facts.last_result = serde_json::to_string(result).ok().map(Rc::from);
+        facts.last_result = Some(Rc::from(crate::json::to_string(result)));
         facts
     }
 

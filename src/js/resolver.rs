@@ -47,7 +47,7 @@ impl Resolver for JsResolver {
                 Error::new(Code::Conflict, "The conflict resolver threw or rejected; the conflict is parked.")
                     .caused_by(from_js(&thrown, Code::Conflict))
             };
-            let asked = decode(&text(conflict)?)?;
+            let asked = decode(&text(conflict))?;
             let answer = self.0.call1(&JsValue::UNDEFINED, &asked).map_err(threw)?;
             let answer = JsFuture::from(Promise::resolve(&answer)).await.map_err(threw)?;
             resolution(&answer)
@@ -71,7 +71,7 @@ fn resolution(answer: &JsValue) -> Result<Resolution> {
 }
 
 /// `Conflict` of the public surface, as JSON text.
-fn text(conflict: &Conflict) -> Result<String> {
+fn text(conflict: &Conflict) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Asked<'a> {
@@ -92,8 +92,7 @@ fn text(conflict: &Conflict) -> Result<String> {
         fields: &conflict.fields,
         detected_at: crate::time::format(conflict.detected_at),
     };
-    let mut text =
-        serde_json::to_string(&asked).map_err(|cause| Error::new(Code::Conflict, "A conflict could not be written.").caused_by(cause))?;
+    let mut text = crate::json::to_string(&asked);
     text.pop();
     let mut put = |key: &str, body: Option<&str>, version: u64| {
         let mut entity = String::new();
@@ -107,5 +106,5 @@ fn text(conflict: &Conflict) -> Result<String> {
     put("local", conflict.local.as_deref(), conflict.base_version);
     put("remote", conflict.remote.as_deref(), conflict.remote_version);
     text.push('}');
-    Ok(text)
+    text
 }

@@ -29,7 +29,10 @@ impl Fault {
         // A DOMException inherits from Error in every engine.
         match thrown.dyn_ref::<js_sys::Error>() {
             Some(error) => Self::Browser { name: error.name().into(), message: error.message().into() },
-            None => Self::named("UnknownError", &format!("{thrown:?}")),
+            None => Self::named(
+                "UnknownError",
+                &thrown.as_string().unwrap_or_else(|| "The browser threw something that is no Error.".to_owned()),
+            ),
         }
     }
 
