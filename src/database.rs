@@ -5,8 +5,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use tokio::sync::{Mutex, oneshot};
-
 use crate::conflict::Conflict;
 use crate::entity::push_entity;
 use crate::error::{Code, Error, Result};
@@ -19,6 +17,7 @@ use crate::replica::record::{Commit, Event};
 use crate::replica::{Need, Plan, Replica, ViewBody, segment};
 use crate::small::ordered::Ordered;
 use crate::store::{Append, AppendError, BodyId, Durability, Store, Superseded, Tail};
+use crate::wait::{Turn, oneshot};
 
 mod lost;
 
@@ -72,7 +71,7 @@ pub struct Database<S, H> {
     name: String,
     replica: RefCell<Replica>,
     budget: u64,
-    turn: Mutex<()>,
+    turn: Turn,
     waiting: RefCell<Vec<Waiter>>,
     unsaved: RefCell<Vec<Operation>>,
     counts: Cell<Counts>,
@@ -92,7 +91,7 @@ impl<S: Store, H: Host> Database<S, H> {
             name,
             replica: RefCell::new(replica),
             budget,
-            turn: Mutex::new(()),
+            turn: Turn::default(),
             waiting: RefCell::default(),
             unsaved: RefCell::default(),
             counts: Cell::default(),

@@ -15,6 +15,7 @@ use crate::status::feed::StatusHub;
 use crate::store::Store;
 use crate::sync::resolve::Resolvers;
 use crate::sync::{Cancel, Stop, first_status};
+use crate::wait::Turn;
 
 pub mod cycles;
 pub mod data;
@@ -61,7 +62,7 @@ pub struct User<S, H> {
     id: String,
     paused: Cell<bool>,
     cycle: RefCell<Option<Rc<Cancel>>>,
-    turn: tokio::sync::Mutex<()>,
+    turn: Turn,
     joined: RefCell<Vec<cycles::Joined>>,
 }
 
@@ -94,7 +95,7 @@ pub struct Engine<B: Backing, R, H> {
     resolvers: Resolvers,
     users: RefCell<Small<UserOf<B, H>>>,
     hubs: RefCell<Small<Rc<StatusHub>>>,
-    opening: tokio::sync::Mutex<()>,
+    opening: Turn,
     current: RefCell<Option<String>>,
     paused: Cell<bool>,
     closed: Cell<bool>,
@@ -111,7 +112,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             resolvers,
             users: RefCell::default(),
             hubs: RefCell::default(),
-            opening: tokio::sync::Mutex::new(()),
+            opening: Turn::default(),
             current: RefCell::default(),
             paused: Cell::new(false),
             closed: Cell::new(false),
@@ -192,7 +193,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             id: user_id.to_owned(),
             paused: Cell::new(false),
             cycle: RefCell::default(),
-            turn: tokio::sync::Mutex::new(()),
+            turn: Turn::default(),
             joined: RefCell::default(),
         });
         if self.closed.get() {

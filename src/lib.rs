@@ -17,6 +17,7 @@ pub mod protocol;
 pub mod small;
 pub mod status;
 pub mod time;
+pub mod wait;
 
 pub mod conflict;
 pub mod replica;

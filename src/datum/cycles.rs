@@ -7,7 +7,6 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use tokio::sync::oneshot;
 
 use crate::config::{Direction, Options, RequestStrategy};
 use crate::datum::{Backing, Engine, User};
@@ -18,6 +17,7 @@ use crate::status::{SkipReason, State, SyncResult};
 use crate::store::Store;
 use crate::sync::resolve::{Choice, Resolver};
 use crate::sync::{Cancel, Cycle, Settings, Stop};
+use crate::wait::oneshot;
 
 /// A caller that waits for the result of a cycle that is running already.
 pub type Joined = oneshot::Sender<Result<SyncResult>>;
@@ -72,12 +72,12 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
                 Err(error) => return Err(error.for_user(user_id)),
             },
             RequestStrategy::SkipConcurrent => match user.turn.try_lock() {
-                Ok(turn) => turn,
-                Err(_) => return Ok(skipped(&user, SkipReason::InProgress)),
+                Some(turn) => turn,
+                None => return Ok(skipped(&user, SkipReason::InProgress)),
             },
             RequestStrategy::JoinInFlight => match user.turn.try_lock() {
-                Ok(turn) => turn,
-                Err(_) => return join(&user).await,
+                Some(turn) => turn,
+                None => return join(&user).await,
             },
         };
         self.check_open()?;

@@ -5,9 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use tokio::sync::Notify;
-
 use crate::status::SyncStatus;
+use crate::wait::Notify;
 
 /// A reader that never comes back keeps at most this many terminal snapshots waiting.
 const MAX_WAITING: usize = 256;
