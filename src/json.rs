@@ -50,7 +50,7 @@ fn fraction(text: &str) -> Option<f64> {
 
 #[cfg(not(target_arch = "wasm32"))]
 fn fraction(text: &str) -> Option<f64> {
-    text.parse().ok()
+    serde_json::from_str(text).ok()
 }
 
 /// Appends a number that may have a fraction; `null` where JSON has no word for it.

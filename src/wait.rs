@@ -134,7 +134,7 @@ impl Turn {
 
     /// The turn, where nobody has it or waits for it.
     pub fn try_lock(&self) -> Option<Held<'_>> {
-        self.0.kept.take().then_some(Held(&self.0))
+        self.0.kept.take().then(|| Held(&self.0))
     }
 }
 
