@@ -16,10 +16,7 @@ pub fn format(ms: u64) -> String {
     let (year, month, day) = date(ms.wrapping_div(DAY_MS));
     let mut out = String::with_capacity(24);
     let mut put = |number: u64, digits: u32, after: char| {
-        for place in (0..digits).rev() {
-            let digit = number.wrapping_div(10_u64.wrapping_pow(place)).wrapping_rem(10);
-            out.push(char::from(b'0'.wrapping_add(digit as u8)));
-        }
+        push_digits(&mut out, number, digits);
         out.push(after);
     };
     put(year, 4, '-');
@@ -30,6 +27,13 @@ pub fn format(ms: u64) -> String {
     put(ms.wrapping_div(1000).wrapping_rem(60), 2, '.');
     put(ms.wrapping_rem(1000), 3, 'Z');
     out
+}
+
+fn push_digits(out: &mut String, number: u64, digits: u32) {
+    if let Some(before) = digits.checked_sub(1) {
+        push_digits(out, number.wrapping_div(10), before);
+        out.extend(char::from_digit(number.wrapping_rem(10) as u32, 10));
+    }
 }
 
 /// Text as milliseconds since 1970; none where it is no such time, or before 1970.

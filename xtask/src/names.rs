@@ -39,10 +39,10 @@ pub fn shorten(glue: &str, map: &str) -> Result<String> {
             }
             continue;
         }
-        let key = text.find(|c: char| !is_of_name(c)).map_or(text, |end| &text[..end]);
-        match own.get(key).filter(|_| text[key.len()..].starts_with(": ")) {
+        let (key, value) = name(text);
+        match own.get(key).filter(|_| value.starts_with(": ")) {
             Some(short) => {
-                lines.push(format!("{short}{}", short_exports(&text[key.len()..], &exports)));
+                lines.push(format!("{short}{}", short_exports(value, &exports)));
                 own.remove(key);
             }
             None => lines.push(short_exports(line, &exports)),
@@ -70,14 +70,20 @@ fn short_exports(line: &str, exports: &BTreeMap<&str, &str>) -> String {
     let mut out = String::new();
     let mut rest = line;
     while let Some(at) = rest.find(MODULE) {
-        let (before, after) = rest.split_at(at + MODULE.len());
-        let name = after.find(|c: char| !is_of_name(c)).map_or(after, |end| &after[..end]);
-        let whole = !rest[..at].ends_with(|c: char| is_of_name(c) || c == '.');
+        let (before, module) = rest.split_at(at);
+        let (was, after) = name(module.strip_prefix(MODULE).unwrap_or_default());
+        let whole = !before.ends_with(|c: char| is_of_name(c) || c == '.');
         out.push_str(before);
-        out.push_str(exports.get(name).filter(|_| whole).unwrap_or(&name));
-        rest = &after[name.len()..];
+        out.push_str(MODULE);
+        out.push_str(exports.get(was).filter(|_| whole).unwrap_or(&was));
+        rest = after;
     }
     out + rest
+}
+
+/// The name that a text begins with, and the rest.
+fn name(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !is_of_name(c)).unwrap_or(text.len()))
 }
 
 fn is_of_name(c: char) -> bool {
