@@ -281,8 +281,8 @@ impl Scope {
     #[must_use]
     pub fn cursor_name(&self) -> String {
         self.name.clone().unwrap_or_else(|| {
-            let query = self.query.as_ref().map(ToString::to_string).unwrap_or_default();
-            format!("{}?{query}", self.entities.as_deref().unwrap_or_default().join(","))
+            let query = self.query.as_ref().map(crate::json::to_string).unwrap_or_default();
+            [&self.entities.as_deref().unwrap_or_default().join(","), "?", &query].concat()
         })
     }
 }

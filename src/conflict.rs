@@ -10,6 +10,7 @@ use twox_hash::XxHash3_64;
 
 use crate::entity::{push_entity, push_field, put, put_text, put_texts};
 use crate::error::{Code, Error, Result};
+use crate::json;
 use crate::members::scan;
 
 /// What clashed.
@@ -170,9 +171,7 @@ fn merge(conflict: &Conflict) -> Result<Rc<str>> {
     if let Some(time) = times {
         merged.insert("modifiedAt".to_owned(), Value::from(time));
     }
-    serde_json::to_string(&Value::Object(merged))
-        .map(Rc::from)
-        .map_err(|cause| Error::new(Code::Conflict, "A merged entity could not be written.").caused_by(cause))
+    Ok(Rc::from(json::to_string(&merged)))
 }
 
 /// Unchanged here: theirs. Unchanged there: ours. Objects merge by key; anything else that changed
@@ -233,7 +232,7 @@ pub fn marks(body: &str, only: &[String]) -> Vec<u64> {
 }
 
 fn mark(key: &str, value: &Value) -> u64 {
-    XxHash3_64::oneshot([key, "\0", &value.to_string()].concat().as_bytes())
+    XxHash3_64::oneshot([key, "\0", &crate::json::to_string(value)].concat().as_bytes())
 }
 
 /// Whether what the remote has is this device's own doing: every field stands there as it does here, as it did

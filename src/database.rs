@@ -5,8 +5,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use tokio::sync::{Mutex, oneshot};
-
 use crate::conflict::Conflict;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
@@ -16,6 +14,7 @@ use crate::replica::local::{Group, Written};
 use crate::replica::record::{Commit, Event};
 use crate::replica::{Need, Plan, Replica};
 use crate::store::{Append, AppendError, Durability, Store, Superseded, Tail};
+use crate::wait::{Turn, oneshot};
 
 mod end;
 mod listen;
@@ -74,7 +73,7 @@ pub struct Database<S, H> {
     name: String,
     replica: RefCell<Replica>,
     budget: u64,
-    turn: Mutex<()>,
+    turn: Turn,
     waiting: RefCell<Vec<Waiter>>,
     unsaved: RefCell<lost::Unsaved>,
     counts: Cell<Counts>,
@@ -96,7 +95,7 @@ impl<S: Store, H: Host> Database<S, H> {
             name,
             replica: RefCell::new(replica),
             budget,
-            turn: Mutex::new(()),
+            turn: Turn::default(),
             waiting: RefCell::default(),
             unsaved: RefCell::default(),
             counts: Cell::default(),

@@ -17,6 +17,7 @@ use crate::status::feed::StatusHub;
 use crate::store::Store;
 use crate::sync::resolve::Resolvers;
 use crate::sync::{Cancel, Stop, first_status};
+use crate::wait::Turn;
 
 pub mod auto;
 pub mod cycles;
@@ -73,7 +74,7 @@ pub struct User<S, H> {
     /// The user is signing out: no cycle begins any more but the last push.
     leaving: Cell<bool>,
     cycle: RefCell<Option<Rc<Cancel>>>,
-    turn: tokio::sync::Mutex<()>,
+    turn: Turn,
     joined: RefCell<Vec<cycles::Joined>>,
 }
 
@@ -106,9 +107,9 @@ pub struct Engine<B: Backing, R, H> {
     resolvers: Resolvers,
     users: RefCell<Small<UserOf<B, H>>>,
     hubs: RefCell<Small<Rc<StatusHub>>>,
-    opening: tokio::sync::Mutex<()>,
+    opening: Turn,
     current: RefCell<Option<String>>,
-    switching: tokio::sync::Mutex<()>,
+    switching: crate::wait::Turn,
     pauses: pauses::Pauses,
     closed: Cell<bool>,
     auto: auto::Auto,
@@ -129,9 +130,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             resolvers,
             users: RefCell::default(),
             hubs: RefCell::default(),
-            opening: tokio::sync::Mutex::new(()),
+            opening: Turn::default(),
             current: RefCell::default(),
-            switching: tokio::sync::Mutex::new(()),
+            switching: crate::wait::Turn::default(),
             pauses: pauses::Pauses::default(),
             closed: Cell::new(false),
             auto: auto::Auto::default(),
@@ -223,7 +224,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             id: user_id.to_owned(),
             leaving: Cell::new(false),
             cycle: RefCell::default(),
-            turn: tokio::sync::Mutex::new(()),
+            turn: Turn::default(),
             joined: RefCell::default(),
         });
         let (events, host, whose) = (Rc::clone(&self.events), Rc::clone(&self.host), user_id.to_owned());

@@ -159,9 +159,7 @@ pub fn put_texts(out: &mut String, key: &str, values: &mut dyn Iterator<Item = &
 
 /// Appends a member that has a form of its own.
 pub fn put<T: serde::Serialize + ?Sized>(out: &mut String, key: &str, value: &T) {
-    if let Ok(text) = serde_json::to_string(value) {
-        push_field(out, key, &text);
-    }
+    push_field(out, key, &crate::json::to_string(value));
 }
 
 /// What a draft said of the fields that the engine owns.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use tokio::sync::Notify;
+use crate::wait::Notify;
 
 /// The items that one reader has not taken yet.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Queue<T> {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { items: RefCell::default(), notify: Notify::new(), ended: Cell::new(false) }
+        Self { items: RefCell::default(), notify: Notify::default(), ended: Cell::new(false) }
     }
 }
 

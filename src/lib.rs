@@ -11,6 +11,7 @@ pub mod entity;
 pub mod error;
 pub mod events;
 pub mod feed;
+pub mod json;
 pub mod members;
 pub mod metadata;
 pub mod operation;
@@ -19,6 +20,7 @@ pub mod small;
 pub mod sse;
 pub mod status;
 pub mod time;
+pub mod wait;
 
 pub mod conflict;
 pub mod replica;

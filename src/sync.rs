@@ -8,7 +8,6 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use tokio::sync::Notify;
 
 use crate::config::{Config, Direction, Options, Scope};
 use crate::database::Database;
@@ -22,6 +21,7 @@ use crate::replica::state::Facts;
 use crate::status::feed::StatusHub;
 use crate::status::{Phase, RemoteHealth, State, SyncResult};
 use crate::store::{Durability, Store};
+use crate::wait::Notify;
 
 pub mod batch;
 pub mod pull;
@@ -97,8 +97,7 @@ impl Cancel {
     // The waiting itself, once for all kinds of work.
     async fn race(&self, work: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
         let stopped = self.notify.notified();
-        let mut stopped = pin!(stopped);
-        stopped.as_mut().enable();
+        let stopped = pin!(stopped);
         self.check()?;
         match select(work, stopped).await {
             Either::Left(_) => Ok(()),
@@ -308,7 +307,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             (false, true) => State::Cancelled,
             (false, false) => State::Failed,
         };
-        facts.last_result = serde_json::to_string(result).ok().map(Rc::from);
+        facts.last_result = Some(Rc::from(crate::json::to_string(result)));
         facts
     }
 

@@ -8,8 +8,8 @@ use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
+use crate::wait::Notify;
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use tokio::sync::Notify;
 
 use crate::config::Options;
 use crate::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};

@@ -7,7 +7,6 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use tokio::sync::oneshot;
 
 use crate::config::{Direction, Options, RequestStrategy};
 use crate::datum::{Backing, Engine, User};
@@ -18,6 +17,7 @@ use crate::status::{SkipReason, SyncResult};
 use crate::store::Store;
 use crate::sync::resolve::{Choice, Resolver};
 use crate::sync::{Cancel, Cycle, Settings, Stop};
+use crate::wait::oneshot;
 
 /// A caller that waits for the result of a cycle that is running already.
 pub type Joined = oneshot::Sender<Result<SyncResult>>;
@@ -69,10 +69,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         // What holds the turn may be no cycle, but work that takes a moment: then this call waits.
         let turn = match (user.turn.try_lock(), self.config.strategy) {
-            (Ok(turn), _) => turn,
-            (Err(_), RequestStrategy::SkipConcurrent) if user.is_cycling() => return Ok(skipped(&user, SkipReason::InProgress)),
-            (Err(_), RequestStrategy::JoinInFlight) if user.is_cycling() => return join(&user).await.unwrap_or_else(|_| Err(left_alone())),
-            (Err(_), _) => match cancel.run(async { Ok(user.turn.lock().await) }).await {
+            (Some(turn), _) => turn,
+            (None, RequestStrategy::SkipConcurrent) if user.is_cycling() => return Ok(skipped(&user, SkipReason::InProgress)),
+            (None, RequestStrategy::JoinInFlight) if user.is_cycling() => return join(&user).await.unwrap_or_else(|_| Err(left_alone())),
+            (None, _) => match cancel.run(async { Ok(user.turn.lock().await) }).await {
                 Ok(turn) => turn,
                 Err(_) if was_stopped(&cancel) => return Ok(cancelled(&user)),
                 Err(error) => return Err(error.for_user(user_id)),

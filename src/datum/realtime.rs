@@ -5,8 +5,8 @@
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
 
+use crate::wait::Notify;
 use futures_util::future::select;
-use tokio::sync::Notify;
 
 use crate::config::{Jitter, Retry};
 use crate::datum::auto::Signal;
@@ -98,9 +98,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// something to pull. One at a time for each `realtime`.
     pub async fn run_realtime(&self, realtime: &Realtime, hint: &dyn Fn(&str)) {
         while !realtime.closed.get() {
-            let mut changed = pin!(realtime.changed.notified());
+            let changed = pin!(realtime.changed.notified());
             // What changed before this turn is what this turn looks at.
-            if changed.as_mut().enable() {
+            if changed.has_come() {
                 continue;
             }
             match realtime.wanted() {

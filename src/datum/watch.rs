@@ -4,10 +4,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::pin::pin;
 use std::rc::Rc;
 
-use tokio::sync::Notify;
+use crate::wait::Notify;
 
 use crate::database::{Listener, Source};
 use crate::datum::data::Items;
@@ -102,8 +101,6 @@ impl<S: Store, H: Host> Watch<S, H> {
         let journal = &self.user.journal;
         loop {
             let changed = journal.notify.notified();
-            let mut changed = pin!(changed);
-            changed.as_mut().enable();
             if self.ended.get() || journal.closed.get() {
                 return Ok(None);
             }

@@ -185,7 +185,7 @@ impl fmt::Debug for NetworkWatch {
 fn describe(thrown: &JsValue) -> String {
     match thrown.dyn_ref::<js_sys::Error>() {
         Some(error) => format!("{}: {}", String::from(error.name()), String::from(error.message())),
-        None => format!("{thrown:?}"),
+        None => thrown.as_string().unwrap_or_else(|| "something that is no Error".to_owned()),
     }
 }
 

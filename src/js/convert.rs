@@ -13,6 +13,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use crate::error::{Code, Error, Result};
+use crate::json;
 use crate::members::{Members, parse};
 use crate::remote::http::failure;
 
@@ -82,9 +83,7 @@ pub fn decode_many(text: &str) -> Result<JsValue> {
 /// [`Code::Corrupt`] where the value has no JavaScript form.
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue> {
     // As text: a second serializer for the same types would cost more code than a parse costs time.
-    let text =
-        serde_json::to_string(value).map_err(|cause| Error::new(Code::Corrupt, "A value has no JavaScript form.").caused_by(cause))?;
-    decode(&text)
+    decode(&json::to_string(value))
 }
 
 /// A failure as the `DatumError` that the app catches.
@@ -119,7 +118,7 @@ pub fn error_to_js(error: &Error) -> JsValue {
         retry_after_ms: error.retry_after_ms(),
         cause: error.cause(),
     };
-    serde_json::to_string(&detail).map_or_else(|_| JsValue::from_str(error.message()), |json| make_error(&json))
+    make_error(&json::to_string(&detail))
 }
 
 /// What JavaScript threw, as a failure: its own code where that is one of ours, else `otherwise`.

@@ -242,9 +242,9 @@ impl<'a> Scan<'a> {
                 Value::Array(items)
             }
             b'"' => Value::String(self.string()?.into_owned()),
-            b'-' | b'0'..=b'9' => match self.number()?.parse() {
-                Ok(number) => Value::Number(number),
-                Err(_) => return self.wrong("a number is too large"),
+            b'-' | b'0'..=b'9' => match crate::json::number(self.number()?) {
+                Some(number) => Value::Number(number),
+                None => return self.wrong("a number is too large"),
             },
             _ => {
                 self.scalar(first)?;

@@ -4,7 +4,6 @@
 //! throws keeps its code where that is one of ours, or goes by its HTTP status.
 
 use js_sys::{Array, Function, JSON, Reflect};
-use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::AbortSignal;
 
@@ -12,6 +11,7 @@ use super::http::deadline::{AbortGuard, settle};
 use super::http::failure::{coded, member, of_status, status, wait, words};
 use super::{Hints, Pulled, Pushed, Remote};
 use crate::error::{Code, Error, Result};
+use crate::json;
 use crate::metadata::{Kept, read_kept};
 use crate::protocol::{DeviceMetadata, MetadataReply, PullRequest, PushRequest};
 
@@ -70,8 +70,8 @@ impl CustomRemote {
     }
 
     /// Calls `pull` or `push` with a request and a signal that ends with the future.
-    async fn request(&self, name: &str, user_id: &str, json: &str) -> Result<Result<Vec<u8>, JsValue>> {
-        let request = parse(json)?;
+    async fn request(&self, name: &str, user_id: &str, text: &str) -> Result<Result<Vec<u8>, JsValue>> {
+        let request = parse(text)?;
         // Setting a member of an object of our own cannot fail.
         let _ = Reflect::set(&request, &"userId".into(), &user_id.into());
         let guard = AbortGuard::new()?;
@@ -101,7 +101,7 @@ impl CustomRemote {
 
 impl Remote for CustomRemote {
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
-        match self.request("pull", user_id, &to_text(request)?).await? {
+        match self.request("pull", user_id, &json::to_string(request)).await? {
             Ok(bytes) => Ok(Pulled::Page(bytes)),
             Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(410) => Ok(Pulled::CursorGone),
             Err(thrown) => Err(failed(&thrown, "pull")),
@@ -109,9 +109,9 @@ impl Remote for CustomRemote {
     }
 
     async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed> {
-        let json = request.to_json();
-        match self.request("push", user_id, &json).await? {
-            Ok(bytes) => Ok(Pushed::Reply { bytes, sent: json.len() as u64 }),
+        let text = request.to_json();
+        match self.request("push", user_id, &text).await? {
+            Ok(bytes) => Ok(Pushed::Reply { bytes, sent: text.len() as u64 }),
             Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(413) => Ok(Pushed::TooLarge),
             Err(thrown) => Err(failed(&thrown, "push")),
         }
@@ -120,7 +120,7 @@ impl Remote for CustomRemote {
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
         let Some(record) = self.record(user_id).await? else { return Ok(None) };
         let reply = MetadataReply { devices: metadata::devices(record), ..MetadataReply::default() };
-        to_text(&reply).map(|text| Some(text.into_bytes()))
+        Ok(Some(json::to_string(&reply).into_bytes()))
     }
 
     async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
@@ -130,7 +130,7 @@ impl Remote for CustomRemote {
         }
         // The app keeps one record, not one a device: the other devices' times are carried over.
         let merged = metadata::merge(user_id, self.record(user_id).await?, metadata);
-        match self.call(NAME, &[&parse(&to_text(&merged)?)?]).await {
+        match self.call(NAME, &[&parse(&json::to_string(&merged))?]).await {
             Called::Threw(thrown) => Err(failed(&thrown, NAME)),
             Called::Value(_) | Called::Missing => Ok(()),
         }
@@ -193,8 +193,4 @@ fn stringify(value: &JsValue, name: &str) -> Result<String> {
     }
     let text = JSON::stringify(value).map_err(|thrown| wrong("something that JSON can hold").caused_by(words(&thrown)))?;
     text.as_string().ok_or_else(|| wrong("something that JSON can hold"))
-}
-
-fn to_text<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|cause| Error::new(Code::Corrupt, "A request has no JSON form.").caused_by(cause))
 }

@@ -7,7 +7,6 @@ use std::cell::{Cell, RefCell};
 
 use gloo_net::http::Method;
 use js_sys::{Function, Reflect};
-use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{RequestCredentials, Url};
 
@@ -17,6 +16,7 @@ use self::headers::{HeaderSource, List};
 pub use self::stream::Patience;
 use super::{Hints, Pulled, Pushed, Remote};
 use crate::error::{Code, Error, Result};
+use crate::json;
 use crate::protocol::{DeviceMetadata, PREFIX, PullRequest, PushRequest};
 
 pub(crate) mod deadline;
@@ -212,7 +212,7 @@ impl Remote for HttpRemote {
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
         let url = self.url("/pull");
         let wait_ms = request.wait_ms.map_or(0, |ms| u32::try_from(ms).unwrap_or(u32::MAX));
-        let (answer, _) = self.post(user_id, &url, to_text(request)?, wait_ms).await?;
+        let (answer, _) = self.post(user_id, &url, json::to_string(request), wait_ms).await?;
         if answer.status == 410 {
             return Ok(Pulled::CursorGone);
         }
@@ -239,7 +239,7 @@ impl Remote for HttpRemote {
 
     async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
         let url = self.url("/metadata");
-        let body = Body::Json(to_text(metadata)?);
+        let body = Body::Json(json::to_string(metadata));
         let answer = self.call(user_id, Method::PUT, &url, Some(&body), 0).await?;
         if answer.is_absent() {
             return Ok(());
@@ -310,8 +310,4 @@ fn base_url(url: &JsValue) -> Result<String> {
         return Err(wrong("must not have a user name or a password; send them as `remote.headers`."));
     }
     Ok(parsed.href().trim_end_matches('/').to_owned())
-}
-
-fn to_text<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|cause| Error::new(Code::Corrupt, "A request has no JSON form.").caused_by(cause))
 }

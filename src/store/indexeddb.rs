@@ -7,18 +7,16 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use indexed_db_futures::KeyRange;
 use indexed_db_futures::database::Database;
-use indexed_db_futures::prelude::*;
-use indexed_db_futures::transaction::Transaction;
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
+use web_sys::IdbTransaction;
 
 use crate::error::{Code, Error, Result};
 use crate::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
 use connection::{Connection, Schema};
 use fault::Fault;
-use read::{read, records, values, wrong_type};
+use read::{answer, begin, records, values, wrong_type};
 use write::{Batch, Change, Written, write};
 
 mod connection;
@@ -130,7 +128,7 @@ impl IndexedDbStore {
     /// Whether the record under that key is this one.
     async fn holds(&self, database: &Database, seq: Seq, record: &[u8]) -> Result<bool, Fault> {
         self.count(1, 0, 0);
-        let found = read(database, &[LOG], async |transaction| values(&transaction.object_store(LOG)?, &[seq]).await).await?;
+        let found = values(&begin(database, &[LOG])?.object_store(LOG)?, &[seq]).await?;
         Ok(found.into_iter().flatten().any(|found| *found == *record))
     }
 
@@ -143,12 +141,12 @@ impl IndexedDbStore {
     }
 
     /// One readonly transaction over the stores named, repeated where the connection is lost.
-    async fn read<T>(&self, stores: &[&str], work: impl AsyncFn(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
+    async fn read<T>(&self, stores: &[&str], work: impl AsyncFn(IdbTransaction) -> Result<T, Fault>) -> Result<T> {
         self.connection
             .run(async |database, _| {
                 self.check()?;
                 self.count(1, 0, 0);
-                read(database, stores, &work).await
+                work(begin(database, stores)?).await
             })
             .await
     }
@@ -160,15 +158,10 @@ impl Store for IndexedDbStore {
             .run(async |database, _| {
                 self.connection.accept();
                 self.count(1, 0, 0);
-                read(database, STORES, async |transaction| {
-                    let checkpoint: Option<JsValue> = transaction.object_store(BODIES)?.get(CHECKPOINT).primitive()?.await?;
-                    let from = match checkpoint {
-                        None => CHECKPOINT,
-                        Some(place) => place.as_f64().ok_or_else(wrong_type)?,
-                    };
-                    records(&transaction.object_store(LOG)?, KeyRange::LowerBound(from, false)).await
-                })
-                .await
+                let transaction = begin(database, STORES)?;
+                let place = answer(&transaction.object_store(BODIES)?.get(&JsValue::from_f64(CHECKPOINT))?).await?;
+                let from = if place.is_undefined() { CHECKPOINT } else { place.as_f64().ok_or_else(wrong_type)? };
+                records(&transaction, LOG, from, false).await
             })
             .await
     }
@@ -177,9 +170,7 @@ impl Store for IndexedDbStore {
         if after > LARGEST_KEY {
             return Ok(Tail::Records(Records::new()));
         }
-        let found = self
-            .read(&[LOG], async |transaction| records(&transaction.object_store(LOG)?, KeyRange::LowerBound(after as f64, true)).await)
-            .await?;
+        let found = self.read(&[LOG], async |transaction| records(&transaction, LOG, after as f64, true).await).await?;
         if found.iter().any(|(_, record)| record.is_empty()) {
             return Ok(Tail::Compacted);
         }

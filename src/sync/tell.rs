@@ -4,6 +4,7 @@
 use crate::digest::Digest;
 use crate::error::{Code, Result};
 use crate::host::Host;
+use crate::json;
 use crate::members::scan;
 use crate::metadata::{EntityCount, SyncMetadata, SyncState};
 use crate::protocol::DeviceMetadata;
@@ -143,5 +144,5 @@ fn custom(facts: &Facts) -> Option<serde_json::Map<String, serde_json::Value>> {
 
 /// What the record says apart from times.
 fn fingerprint(record: &DeviceMetadata) -> u64 {
-    serde_json::to_vec(record).map_or(0, |bytes| checksum(&bytes))
+    checksum(json::to_string(record).as_bytes())
 }

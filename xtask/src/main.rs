@@ -13,6 +13,7 @@ mod context;
 mod demo;
 mod engines;
 mod failure;
+mod names;
 mod node;
 mod pack;
 mod process;

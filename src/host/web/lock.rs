@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise};
-use tokio::sync::oneshot;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use crate::error::{Code, Error, Result};
 use crate::small::Small;
+use crate::wait::oneshot;
 
 /// Holds a lock until it is dropped, or until the tab dies.
 #[derive(Debug)]

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
 use wasm_bindgen::prelude::*;
+
+use crate::wait::oneshot;
 
 /// The longest delay that a browser takes; a longer one would fire at once.
 const LONGEST_MS: u64 = i32::MAX as u64;

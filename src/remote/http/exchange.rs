@@ -3,11 +3,11 @@
 //! gloo-net builds the request. It does not send it: it panics where a fetch rejects with something
 //! that is no Error, or resolves to something that is no Response, and an app's own fetch may.
 
-use gloo_net::http::{Headers as RequestHeaders, Method, RequestBuilder};
+use gloo_net::http::Method;
 use js_sys::{Array, Function, JSON, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{AbortSignal, Headers, ReadableWritablePair, Request, RequestCache, RequestCredentials, Response};
+use web_sys::{AbortSignal, Headers, ReadableWritablePair, Request, RequestCache, RequestCredentials, RequestInit, Response};
 
 use super::deadline::{AbortGuard, settle, within};
 use super::failure::{member, network, words};
@@ -185,21 +185,20 @@ fn request(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Result<Request> {
     for (name, value) in all_headers(outgoing) {
         headers.set(name, value).map_err(|thrown| wrong(words(&thrown)))?;
     }
-    let mut builder = RequestBuilder::new(outgoing.url)
-        .method(outgoing.method.clone())
-        .headers(RequestHeaders::from_raw(headers))
-        .cache(RequestCache::NoStore)
-        .abort_signal(Some(signal));
+    let init = RequestInit::new();
+    init.set_method(outgoing.method.as_str());
+    init.set_headers(&headers);
+    init.set_cache(RequestCache::NoStore);
+    init.set_signal(Some(signal));
     if let Some(credentials) = outgoing.credentials {
-        builder = builder.credentials(credentials);
+        init.set_credentials(credentials);
     }
     match outgoing.body {
-        None => builder.build(),
-        Some(Body::Json(text)) => builder.body(Uint8Array::from(text.as_bytes())),
-        Some(Body::Gzip(bytes)) => builder.body(bytes.clone()),
+        None => {}
+        Some(Body::Json(text)) => init.set_body(&Uint8Array::from(text.as_bytes())),
+        Some(Body::Gzip(bytes)) => init.set_body(bytes),
     }
-    .map(Request::from)
-    .map_err(|error| wrong(error.to_string()))
+    Request::new_with_str_and_init(outgoing.url, &init).map_err(|thrown| wrong(words(&thrown)))
 }
 
 /// The second argument of the app's fetch: plain members, so that `{...init}` and `JSON.parse(init.body)` work.

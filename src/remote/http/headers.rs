@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use js_sys::{Array, Function, Reflect};
-use tokio::sync::Mutex;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Headers;
 
 use super::deadline::{settle, within};
 use super::failure::words;
 use crate::error::{Code, Error, Result};
+use crate::wait::Turn;
 
 /// Names and values, checked.
 pub(crate) type List = Rc<[(String, String)]>;
@@ -34,7 +34,7 @@ pub(crate) struct Refreshing {
     /// What the last refresh gave, for those that waited for it.
     outcome: RefCell<Result<List>>,
     /// Held while the app's function is asked for fresh headers.
-    turn: Mutex<()>,
+    turn: Turn,
 }
 
 /// Headers to send, and the refresh that they came after.
@@ -55,7 +55,7 @@ impl HeaderSource {
                 function: function.clone(),
                 generation: Cell::new(0),
                 outcome: RefCell::new(Ok(Rc::from([]))),
-                turn: Mutex::new(()),
+                turn: Turn::default(),
             })));
         }
         let wrong = |what: String| Error::new(Code::InvalidConfig, format!("`remote.headers`: {what}"));

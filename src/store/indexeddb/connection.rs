@@ -13,22 +13,20 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, LocalBoxFuture, select};
 use indexed_db_futures::Build;
 use indexed_db_futures::database::Database;
-use indexed_db_futures::error::OpenDbError;
 use indexed_db_futures::factory::DBFactory;
 use indexed_db_futures::future::OpenDbRequest;
 use indexed_db_futures::internals::SystemRepr;
-use indexed_db_futures::prelude::*;
-use tokio::sync::oneshot;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::IdbOpenDbRequest;
+use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
 
-use super::event::until;
+use super::event::{Callback, until};
 use super::fault::Fault;
-use super::read::read;
+use super::read::{answer, begin};
 use crate::error::{Code, Error, Result};
 use crate::host::web::sleep;
+use crate::wait::oneshot;
 
 /// How long an open or a delete may keep its caller waiting, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
@@ -257,11 +255,16 @@ impl Connection {
         let this = Rc::downgrade(self);
         spawn_local(async move {
             let opened = match request {
-                Ok(request) => match request.await {
-                    Ok(database) => identified(database, schema).await,
-                    Err(error) => Err(error.into()),
-                },
-                Err(error) => Err(error.into()),
+                Ok((request, on_event)) => {
+                    let opened = request.await;
+                    // It has heard all that there is to hear.
+                    drop(on_event);
+                    match opened {
+                        Ok(database) => identified(database, schema).await,
+                        Err(error) => Err(error.into()),
+                    }
+                }
+                Err(fault) => Err(fault),
             };
             match (this.upgrade(), opened) {
                 (Some(this), opened) => this.settle(ticket, opened),
@@ -380,23 +383,37 @@ fn release(state: State) {
     mem::drop(state);
 }
 
-fn request(name: &str, schema: Schema, blocked: Rc<Cell<bool>>) -> Result<OpenDbRequest, OpenDbError> {
-    Database::open(name)
-        .with_version(VERSION)
-        .with_on_blocked(move |_| {
+fn request(name: &str, schema: Schema, blocked: Rc<Cell<bool>>) -> Result<(OpenDbRequest, Callback), Fault> {
+    let request = Database::open(name).with_version(VERSION).build()?;
+    let on_event = Callback::new(move |event: Event| {
+        if event.type_() == "blocked" {
             blocked.set(true);
-            Ok(())
-        })
-        .with_on_upgrade_needed(move |_, transaction| {
-            for name in schema.stores {
-                let store = transaction.db().create_object_store(name).build()?;
-                if let Some((_, key)) = schema.identity.filter(|(identity, _)| identity == name) {
-                    store.put(js_sys::Math::random()).with_key(key).build()?;
-                }
-            }
-            Ok(())
-        })
-        .build()
+            return;
+        }
+        let request = event.target().and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
+        if let Some(request) = request
+            && make(&request, schema).is_err()
+            && let Some(transaction) = request.transaction()
+        {
+            // The open then fails, and the next one makes it all again.
+            let _ = transaction.abort();
+        }
+    });
+    request.as_sys().set_onblocked(Some(on_event.as_js_value().unchecked_ref()));
+    request.as_sys().set_onupgradeneeded(Some(on_event.as_js_value().unchecked_ref()));
+    Ok((request, on_event))
+}
+
+/// Makes what a new database is made of.
+fn make(request: &IdbOpenDbRequest, schema: Schema) -> Result<(), JsValue> {
+    let database: IdbDatabase = request.result()?.unchecked_into();
+    for name in schema.stores {
+        let store = database.create_object_store(name)?;
+        if let Some((_, key)) = schema.identity.filter(|(identity, _)| identity == name) {
+            store.put_with_key(&JsValue::from_f64(js_sys::Math::random()), &JsValue::from_f64(key))?;
+        }
+    }
+    Ok(())
 }
 
 /// The database, and the number drawn when it was made.
@@ -404,18 +421,18 @@ async fn identified(database: Database, schema: Schema) -> Result<(Database, f64
     let Some((name, key)) = schema.identity else {
         return Ok((database, 0.0));
     };
-    let found = read(&database, &[name], async |transaction| {
-        let found: Option<JsValue> = transaction.object_store(name)?.get(key).primitive()?.await?;
-        Ok(found.and_then(|found| found.as_f64()).unwrap_or_default())
-    })
-    .await;
-    match found {
+    match identity(&database, name, key).await {
         Ok(identity) => Ok((database, identity)),
         Err(fault) => {
             database.close();
             Err(fault)
         }
     }
+}
+
+async fn identity(database: &Database, store: &str, key: f64) -> Result<f64, Fault> {
+    let found = answer(&begin(database, &[store])?.object_store(store)?.get(&JsValue::from_f64(key))?).await?;
+    Ok(found.as_f64().unwrap_or_default())
 }
 
 fn closed() -> Error {

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::Function;
-use tokio::sync::oneshot;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::Event;
 
-type Callback = Closure<dyn FnMut(Event)>;
+use crate::wait::oneshot;
+
+pub(super) type Callback = Closure<dyn FnMut(Event)>;
 
 /// A handler for the events of a request or transaction, and the answer that it finds: the first
 /// event for which `answer` says something. The handler frees itself then, and not before, so a

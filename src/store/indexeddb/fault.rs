@@ -29,7 +29,10 @@ impl Fault {
         // A DOMException inherits from Error in every engine.
         match thrown.dyn_ref::<js_sys::Error>() {
             Some(error) => Self::Browser { name: error.name().into(), message: error.message().into() },
-            None => Self::named("UnknownError", &format!("{thrown:?}")),
+            None => Self::named(
+                "UnknownError",
+                &thrown.as_string().unwrap_or_else(|| "The browser threw something that is no Error.".to_owned()),
+            ),
         }
     }
 
@@ -64,6 +67,12 @@ impl Fault {
     }
 }
 
+impl From<JsValue> for Fault {
+    fn from(thrown: JsValue) -> Self {
+        Self::thrown(&thrown)
+    }
+}
+
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Ours(error)
@@ -78,7 +87,7 @@ impl From<IdbError> for Fault {
             IdbError::Unknown(JSError::Unknown(thrown)) => Self::thrown(&thrown),
             IdbError::Serialisation(_) => Error::new(Code::Corrupt, "A stored value has the wrong type.").into(),
             // The wrapper lost the reason; the transaction is gone in any case.
-            IdbError::MissingData(missing) => Self::named("AbortError", &missing.to_string()),
+            IdbError::MissingData(_) => Self::named("AbortError", "The request's answer was lost."),
         }
     }
 }

@@ -3,60 +3,80 @@
 use std::rc::Rc;
 
 use indexed_db_futures::database::Database;
-use indexed_db_futures::object_store::ObjectStore;
-use indexed_db_futures::prelude::*;
-use indexed_db_futures::transaction::{OnTransactionDrop, Transaction, TransactionMode};
-use indexed_db_futures::{Build, KeyRange};
-use js_sys::Uint8Array;
+use indexed_db_futures::internals::SystemRepr;
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
 
+use super::event::until;
 use super::fault::Fault;
 use crate::error::{Code, Error};
 use crate::store::{Records, Seq};
 
-/// Reads. The work may await requests of this transaction and nothing else, or the browser ends it.
-pub(super) async fn read<T>(
-    database: &Database,
-    stores: &[&str],
-    work: impl AsyncFn(&Transaction<'_>) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    let mut transaction = database.transaction(stores).with_mode(TransactionMode::Readonly).build()?;
-    let found = work(&transaction).await?;
-    // It has nothing left to do, and ends by itself; by default the wrapper would abort it.
-    transaction.on_drop(OnTransactionDrop::Commit);
-    Ok(found)
+/// A readonly transaction, which ends by itself when it has nothing left to do.
+///
+/// Begun by the browser's own call: what the wrapper makes of a transaction, a request and a query is a tenth of
+/// the module. Between its requests, nothing but these may be awaited, or the browser ends it.
+pub(super) fn begin(database: &Database, stores: &[&str]) -> Result<IdbTransaction, Fault> {
+    let names: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
+    Ok(database.as_sys().transaction_with_str_sequence(&names)?)
 }
 
-/// The records of a range, in order. The range is always explicit: the wrapper swaps the ends of `..x`.
-pub(super) async fn records(log: &ObjectStore<'_>, range: KeyRange<f64>) -> Result<Records, Fault> {
-    let keys = log.get_all_keys::<JsValue>().with_query::<f64, _>(range.clone()).primitive()?;
-    let values = log.get_all::<JsValue>().with_query::<f64, _>(range).primitive()?;
-    let (values, keys) = (values.await?, keys.await?);
-    let mut records = Records::with_capacity(values.len());
-    for (key, value) in keys.zip(values) {
-        let key = key?.as_f64().filter(|key| *key >= 0.0).ok_or_else(wrong_type)?;
-        records.push((key as Seq, bytes(&value?)?));
+/// Waits for a request: its result, or why it failed.
+pub(super) async fn answer(request: &IdbRequest) -> Result<JsValue, Fault> {
+    let asked = request.clone();
+    let (on_event, answered) = until(move |_| Some(outcome(&asked)));
+    request.set_onsuccess(Some(&on_event));
+    request.set_onerror(Some(&on_event));
+    answered.await.unwrap_or_else(|_| Err(Fault::named("AbortError", "The request's answer was lost.")))
+}
+
+/// What became of a request that has ended.
+fn outcome(request: &IdbRequest) -> Result<JsValue, Fault> {
+    match request.error() {
+        Ok(Some(error)) => Err(Fault::Browser { name: error.name(), message: error.message() }),
+        Ok(None) | Err(_) => Ok(request.result()?),
+    }
+}
+
+/// The keys and the values of all that is in a store, or in a range of it, in order.
+pub(super) async fn all(store: &IdbObjectStore, range: &JsValue) -> Result<impl Iterator<Item = (JsValue, JsValue)> + use<>, Fault> {
+    // Requests end in order: waiting for the last takes one handler for both.
+    let keys = store.get_all_keys_with_key(range)?;
+    let values = answer(&store.get_all_with_key(range)?).await?;
+    let keys: Array = outcome(&keys)?.unchecked_into();
+    let values: Array = values.unchecked_into();
+    Ok((0..keys.length()).map(move |index| (keys.get(index), values.get(index))))
+}
+
+/// The records from a place on, or from after it, in order.
+pub(super) async fn records(transaction: &IdbTransaction, log: &str, from: f64, after: bool) -> Result<Records, Fault> {
+    let range = IdbKeyRange::lower_bound_with_open(&JsValue::from_f64(from), after)?;
+    let mut records = Records::new();
+    for (key, value) in all(&transaction.object_store(log)?, &range).await? {
+        let key = key.as_f64().filter(|key| *key >= 0.0).ok_or_else(wrong_type)?;
+        records.push((key as Seq, bytes(&value)?));
     }
     Ok(records)
 }
 
 /// The values under those keys, in the order asked for.
-pub(super) async fn values(store: &ObjectStore<'_>, keys: &[u64]) -> Result<Vec<Option<Rc<[u8]>>>, Fault> {
+pub(super) async fn values(store: &IdbObjectStore, keys: &[u64]) -> Result<Vec<Option<Rc<[u8]>>>, Fault> {
     let mut requests = Vec::with_capacity(keys.len());
     for key in keys {
-        requests.push(store.get::<JsValue, _, _>(*key as f64).primitive()?);
+        requests.push(store.get(&JsValue::from_f64(*key as f64))?);
     }
     // Requests end in order: waiting for the last one first takes one handler for all of them.
     let last = match requests.pop() {
-        Some(request) => request.await,
+        Some(request) => answer(&request).await,
         None => return Ok(Vec::new()),
     };
     let mut found = Vec::with_capacity(keys.len());
     for request in requests {
         // Where one of these failed, the last says only that the transaction was aborted.
-        found.push(value(request.await?)?);
+        found.push(value(&outcome(&request)?)?);
     }
-    found.push(value(last?)?);
+    found.push(value(&last?)?);
     Ok(found)
 }
 
@@ -65,8 +85,8 @@ pub(super) fn wrong_type() -> Fault {
     Error::new(Code::Corrupt, "A stored value is not of the kind that this engine writes.").into()
 }
 
-fn value(found: Option<JsValue>) -> Result<Option<Rc<[u8]>>, Fault> {
-    found.as_ref().map(bytes).transpose()
+fn value(found: &JsValue) -> Result<Option<Rc<[u8]>>, Fault> {
+    if found.is_undefined() { Ok(None) } else { bytes(found).map(Some) }
 }
 
 fn bytes(value: &JsValue) -> Result<Rc<[u8]>, Fault> {

@@ -5,13 +5,12 @@
 use std::rc::Rc;
 
 use indexed_db_futures::database::Database;
-use indexed_db_futures::prelude::*;
 use wasm_bindgen::JsValue;
 
 use super::check_name;
 use super::connection::{Connection, Schema};
 use super::fault::Fault;
-use super::read::read;
+use super::read::{all, answer, begin, wrong_type};
 use super::write::{Batch, Change, Written, write};
 use crate::error::Result;
 use crate::store::Durability;
@@ -55,18 +54,12 @@ impl RootDatabase {
     pub async fn list(&self, prefix: &str) -> Result<Vec<(String, String)>> {
         self.connection
             .run(async |database, _| {
-                let (keys, values) = read(database, STORES, async |transaction| {
-                    let store = transaction.object_store(META)?;
-                    let keys = store.get_all_keys::<String>().primitive()?;
-                    let values = store.get_all::<String>().primitive()?;
-                    Ok((keys.await?, values.await?))
-                })
-                .await?;
+                let transaction = begin(database, STORES)?;
                 let mut found = Vec::new();
-                for (key, value) in keys.zip(values) {
-                    let key = key?;
+                for (key, value) in all(&transaction.object_store(META)?, &JsValue::UNDEFINED).await? {
+                    let key = key.as_string().ok_or_else(wrong_type)?;
                     if key.starts_with(prefix) {
-                        found.push((key, value?));
+                        found.push((key, value.as_string().ok_or_else(wrong_type)?));
                     }
                 }
                 Ok(found)
@@ -158,9 +151,9 @@ impl RootDatabase {
 }
 
 async fn text(database: &Database, key: &str) -> Result<Option<String>, Fault> {
-    read(database, STORES, async |transaction| {
-        let found: Option<String> = transaction.object_store(META)?.get(JsValue::from_str(key)).primitive()?.await?;
-        Ok(found)
-    })
-    .await
+    let found = answer(&begin(database, STORES)?.object_store(META)?.get(&JsValue::from_str(key))?).await?;
+    if found.is_undefined() {
+        return Ok(None);
+    }
+    found.as_string().map(Some).ok_or_else(wrong_type)
 }

@@ -6,16 +6,16 @@
 use std::cell::Cell;
 use std::future::Future;
 
-use indexed_db_futures::Build;
 use indexed_db_futures::database::Database;
 use indexed_db_futures::internals::SystemRepr;
-use indexed_db_futures::transaction::{OnTransactionDrop, TransactionDurability, TransactionMode, TransactionOptions};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::{Array, Object, Reflect};
+use wasm_bindgen::prelude::*;
 use web_sys::{Event, IdbRequest, IdbTransaction};
 
 use super::event::until;
 use super::fault::Fault;
 use crate::store::Durability;
+use crate::wait::oneshot;
 
 /// Everything that one transaction writes. Issuing it twice is harmless.
 #[derive(Debug)]
@@ -59,21 +59,19 @@ pub(super) fn write(database: &Database, batch: &Batch) -> impl Future<Output = 
     }
 }
 
-type Outcome = tokio::sync::oneshot::Receiver<Result<Written, Fault>>;
+type Outcome = oneshot::Receiver<Result<Written, Fault>>;
 
 fn issue(database: &Database, batch: &Batch) -> Result<Outcome, Fault> {
     let durability = match batch.durability {
-        Durability::Strict => TransactionDurability::Strict,
-        Durability::Relaxed => TransactionDurability::Relaxed,
+        Durability::Strict => "strict",
+        Durability::Relaxed => "relaxed",
     };
-    let mut wrapped = database
-        .transaction(batch.stores)
-        .with_mode(TransactionMode::Readwrite)
-        .with_options(TransactionOptions::new().with_durability(durability))
-        .build()?;
-    // From here on the transaction is ours: the wrapper loses abort reasons and commits late.
-    wrapped.on_drop(OnTransactionDrop::Commit);
-    let transaction: IdbTransaction = wrapped.into_sys().unchecked_into();
+    // The transaction is ours: the wrapper loses abort reasons and commits late.
+    let names: Array = batch.stores.iter().map(|name| JsValue::from_str(name)).collect();
+    let options = Object::new();
+    // Setting a member of an object of our own cannot fail.
+    let _ = Reflect::set(&options, &"durability".into(), &durability.into());
+    let transaction = database.as_sys().unchecked_ref::<Durable>().transaction(&names, "readwrite", &options)?;
 
     match request_all(&transaction, batch) {
         Ok(outcome) => Ok(outcome),
@@ -134,4 +132,14 @@ fn verdict(transaction: IdbTransaction) -> impl FnMut(&Event) -> Option<Result<W
 #[expect(deprecated)]
 fn commit(transaction: &IdbTransaction) -> Result<(), JsValue> {
     transaction.commit()
+}
+
+#[wasm_bindgen]
+extern "C" {
+    // web-sys has the options of a transaction behind an unstable flag only.
+    #[wasm_bindgen(js_name = IDBDatabase)]
+    type Durable;
+
+    #[wasm_bindgen(method, catch)]
+    fn transaction(this: &Durable, stores: &Array, mode: &str, options: &Object) -> Result<IdbTransaction, JsValue>;
 }
