@@ -366,3 +366,73 @@ fn a_refused_token_leaves_the_queue_intact_and_the_next_sign_in_sends_it() {
     assert_eq!(hub.current().health.status, HealthState::Healthy);
     assert_eq!(world.server.rows("ann").len(), 1);
 }
+
+#[test]
+fn a_delete_is_not_lost_with_the_log_while_its_create_is_on_its_way() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    phone.fault("/push", Fault::Slow(1_000));
+    let engine = Rc::clone(&a.engine);
+
+    let (synced, deleted) = a.run(async {
+        let cycle = engine.synchronize("ann", datum_sync::config::Options::default(), None, Rc::default());
+        let meanwhile = async {
+            datum_sync::host::Host::sleep(engine.host(), 500).await;
+            datum_sync::store::Store::wipe(&phone.store().inner.reopen()).await.unwrap();
+            engine.write("ann", "tasks", vec![Write::Delete { id: id.clone(), soft: false }]).await
+        };
+        futures_util::future::join(cycle, meanwhile).await
+    });
+
+    assert!(synced.is_ok() && matches!(deleted.unwrap()[0], datum_sync::replica::local::Written::Deleted(_)));
+    a.sync();
+    assert_eq!((a.titles().len(), a.pending()), (0, 0));
+    assert!(world.server.rows("ann").iter().all(|row| row.data.is_none()), "the server has the delete too");
+}
+
+#[test]
+fn an_edit_that_carries_a_lost_operation_along_is_not_undone_by_another_tab() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    b.run(b.engine.heard("ann", 1)).unwrap();
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+
+    a.patch(&id, r#"{"title":"oat milk"}"#);
+    b.create(r#"{"title":"tea"}"#);
+
+    assert_eq!(phone.open().titles(), ["oat milk", "tea"]);
+    a.sync();
+    let laptop = world.device("laptop").open();
+    laptop.sync();
+    b.sync();
+    laptop.sync();
+    assert_eq!(laptop.titles(), ["oat milk", "tea"]);
+}
+
+#[test]
+fn a_device_does_not_lose_its_later_write_to_its_own_earlier_one() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    // The clock is far ahead when the first write is stamped, and right when the second is.
+    a.engine.host().skew.set(13_000_000);
+    let id = id_of(&a.create(r#"{"title":"first","n":1}"#));
+    b.run(b.engine.heard("ann", 1)).unwrap();
+    // The other tab sends it; the answer is lost for good.
+    phone.fault("/push", Fault::ReplyLost);
+    b.sync_with(r#"{"direction":"pushOnly","timeout":1}"#).unwrap_err();
+    a.engine.host().skew.set(0);
+
+    a.patch(&id, r#"{"title":"second"}"#);
+    let result = a.sync();
+
+    assert!(result.is_success && result.conflicts_detected == 0, "{result:?}");
+    assert_eq!((a.titles(), a.pending()), (vec!["second".to_owned()], 0));
+    let laptop = world.device("laptop").open();
+    laptop.sync();
+    assert_eq!(laptop.titles(), ["second"]);
+}

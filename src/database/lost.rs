@@ -70,7 +70,10 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             commit.events.push(Event::NeedFullPull);
             if self.append(commit.into(), Durability::Strict, Source::OtherTab).await? {
-                let saved = self.unsaved.take().ops.len();
+                let ops: Vec<String> = self.unsaved.take().ops.iter().map(|op| op.op_id.clone()).collect();
+                // They may be on their way since before the log was lost: nothing is coalesced into them.
+                self.with_mut(|replica| replica.outbox_mut().mark_left(&ops));
+                let saved = ops.len();
                 let lost = self.lost.borrow().clone();
                 if let Some(Lost(lost)) = lost {
                     lost(saved);

@@ -39,6 +39,8 @@ pub struct Shared {
     pub locks: RefCell<BTreeSet<String>>,
     pub stores: RefCell<BTreeMap<String, MemoryStore>>,
     pub device_id: String,
+    /// Everything that happens, in order.
+    pub trace: Rc<RefCell<Vec<String>>>,
     /// Heads that were announced and not heard yet, with who said them.
     pub announced: RefCell<Vec<(u64, u64)>>,
 }
@@ -230,11 +232,25 @@ impl SimRemote {
             return lost();
         }
         let (status, mut bytes) = answer;
+        if path == "/push" {
+            let line = format!(
+                "{:>9} ms      {} pushed {} and gets {status} {}",
+                self.shared.clock.now.get(),
+                self.shared.device_id,
+                short(&body),
+                short(&bytes)
+            );
+            self.shared.trace.borrow_mut().push(line);
+        }
         if bad && dice.chance(30) && !bytes.is_empty() {
             bytes.truncate(dice.below(bytes.len() as u64) as usize);
         }
         classify(status, None, bytes)
     }
+}
+
+fn short(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().take(700).collect()
 }
 
 fn classify(status: u16, after: Option<u64>, body: Vec<u8>) -> Result<Answer> {

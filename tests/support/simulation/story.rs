@@ -43,7 +43,7 @@ pub(super) struct Device {
 
 /// A history under way.
 pub struct Story {
-    pub trace: RefCell<Vec<String>>,
+    pub trace: Rc<RefCell<Vec<String>>>,
     clock: Rc<Clock>,
     dice: Rc<Dice>,
     pub(super) tasks: Rc<Tasks>,
@@ -62,6 +62,7 @@ pub struct Story {
 impl Story {
     pub fn new(seed: u64) -> Self {
         let (clock, dice) = (Rc::<Clock>::default(), Rc::new(Dice::new(seed)));
+        let trace = Rc::<RefCell<Vec<String>>>::default();
         let server = MemoryServer::new("epoch-0");
         server.configure(|config| config.max_entity_bytes = MOST_BYTES);
         let weather = Rc::<Weather>::default();
@@ -79,6 +80,7 @@ impl Story {
                     locks: RefCell::default(),
                     stores: RefCell::default(),
                     device_id: format!("{user}-{n}"),
+                    trace: Rc::clone(&trace),
                     announced: RefCell::default(),
                 });
                 devices.push(Device { user, shared, tabs: (0..=dice.below(3)).map(|_| None).collect() });
@@ -86,7 +88,7 @@ impl Story {
         }
         let tasks = Rc::new(Tasks::new(Rc::clone(&clock), Rc::clone(&dice)));
         Self {
-            trace: RefCell::default(),
+            trace,
             clock,
             dice,
             tasks,
