@@ -36,6 +36,12 @@ impl Direction {
         !matches!(self, Self::PullOnly)
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        DIRECTIONS.iter().find(|(_, direction)| *direction == self).map_or("", |(name, _)| name)
+    }
+
     /// Whether it pulls.
     #[must_use]
     pub const fn pulls(self) -> bool {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::entity::{push_entity, push_field, put, put_text, put_texts};
 use crate::error::{Code, Error, Result};
 use crate::members::scan;
 
@@ -51,6 +52,34 @@ pub struct Conflict {
     pub fields: Vec<String>,
     /// When it was found, in milliseconds since 1970.
     pub detected_at: u64,
+}
+
+impl Conflict {
+    /// `Conflict` of the public surface, as JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = String::from("{");
+        put_text(&mut text, "id", &self.id);
+        put_text(&mut text, "entity", &self.entity);
+        put_text(&mut text, "entityId", &self.entity_id);
+        put_text(&mut text, "userId", &self.user_id);
+        put(&mut text, "kind", &self.kind);
+        put_texts(&mut text, "fields", &mut self.fields.iter().map(String::as_str));
+        put_text(&mut text, "detectedAt", &crate::time::format(self.detected_at));
+        let mut side = |key: &str, body: &Option<Rc<str>>, version: u64| {
+            let mut entity = String::new();
+            match body {
+                Some(body) => push_entity(&mut entity, body, &self.entity_id, &self.user_id, version, false),
+                None => entity.push_str("null"),
+            }
+            push_field(&mut text, key, &entity);
+        };
+        side("base", &self.base, self.base_version);
+        side("local", &self.local, self.base_version);
+        side("remote", &self.remote, self.remote_version);
+        text.push('}');
+        text
+    }
 }
 
 /// How a clash ends.

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use tokio::sync::{Mutex, oneshot};
 
 use crate::conflict::Conflict;
-use crate::entity::push_entity;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::operation::Operation;
@@ -16,11 +15,14 @@ use crate::replica::checkpoint::Checkpoint;
 use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Written};
 use crate::replica::record::{Commit, Event};
-use crate::replica::{Need, Plan, Replica, ViewBody, segment};
-use crate::small::ordered::Ordered;
-use crate::store::{Append, AppendError, BodyId, Durability, Store, Superseded, Tail};
+use crate::replica::{Need, Plan, Replica};
+use crate::store::{Append, AppendError, Durability, Store, Superseded, Tail};
 
+mod listen;
 mod lost;
+mod read;
+
+pub use listen::{Listener, Source};
 
 /// A plan that keeps being overtaken is given up after this many tries.
 const MAX_STALE: u32 = 1000;
@@ -77,6 +79,7 @@ pub struct Database<S, H> {
     unsaved: RefCell<Vec<Operation>>,
     counts: Cell<Counts>,
     closed: Cell<bool>,
+    listener: RefCell<Option<Listener>>,
 }
 
 impl<S: Store, H: Host> Database<S, H> {
@@ -97,6 +100,7 @@ impl<S: Store, H: Host> Database<S, H> {
             unsaved: RefCell::default(),
             counts: Cell::default(),
             closed: Cell::new(false),
+            listener: RefCell::default(),
         })
     }
 
@@ -138,12 +142,12 @@ impl<S: Store, H: Host> Database<S, H> {
     /// What the plan or the store says; then nothing has been written.
     pub async fn commit(&self, durability: Durability, plan: Planning<'_>) -> Result<Vec<Conflict>> {
         let turn = self.turn.lock().await;
-        let undecided = self.commit_in_turn(durability, plan).await;
+        let undecided = self.commit_in_turn(durability, plan, Source::Remote).await;
         drop(turn);
         undecided
     }
 
-    async fn commit_in_turn(&self, durability: Durability, plan: Planning<'_>) -> Result<Vec<Conflict>> {
+    async fn commit_in_turn(&self, durability: Durability, plan: Planning<'_>, source: Source) -> Result<Vec<Conflict>> {
         let mut stale = 0_u32;
         if !self.unsaved.borrow().is_empty() {
             self.check_open()?;
@@ -166,7 +170,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 self.replica.borrow_mut().segments_mut().unpin();
                 return Ok(Vec::new());
             }
-            match self.append(draft, durability).await {
+            match self.append(draft, durability, source).await {
                 Ok(true) => return Ok(Vec::new()),
                 Ok(false) => {}
                 Err(error) if error.code() == Code::StorageLost => {
@@ -184,7 +188,7 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     /// Appends one commit at the head and applies it; false where another instance was first.
-    async fn append(&self, draft: Draft, durability: Durability) -> Result<bool> {
+    async fn append(&self, draft: Draft, durability: Durability, source: Source) -> Result<bool> {
         let Draft { commit, superseded } = draft;
         let seq = self.replica.borrow().head().saturating_add(1);
         let encoded = commit.encode(seq);
@@ -200,6 +204,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 replica.segments_mut().unpin();
                 drop(replica);
                 self.host.announce(&self.name, seq);
+                self.tell(source);
                 Ok(true)
             }
             Err(AppendError::Stale) => {
@@ -235,12 +240,13 @@ impl<S: Store, H: Host> Database<S, H> {
                 for (seq, record) in &records {
                     replica.apply_record(*seq, record)?;
                 }
+                drop(replica);
+                self.tell(Source::OtherTab);
             }
             Tail::Compacted => {
                 let mut fresh = load(&self.store, &user_id, self.budget).await?;
-                let mut replica = self.replica.borrow_mut();
-                fresh.outbox_mut().inherit(replica.outbox());
-                *replica = fresh;
+                self.with(|replica| fresh.outbox_mut().inherit(replica.outbox()));
+                self.replace(fresh);
             }
         }
         Ok(())
@@ -270,7 +276,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 local.commit.into()
             }))
         };
-        if let Err(error) = self.commit_in_turn(durability, &mut plan).await {
+        if let Err(error) = self.commit_in_turn(durability, &mut plan, Source::Local).await {
             outcomes = senders.iter().map(|_| Err(error.clone())).collect();
         }
         drop(turn);
@@ -313,86 +319,6 @@ impl<S: Store, H: Host> Database<S, H> {
             }))
         };
         self.commit(Durability::Strict, &mut plan).await?;
-        Ok(())
-    }
-
-    /// Writes the entities of these ids, one JSON text each, to `each`; absent ids are skipped.
-    ///
-    /// # Errors
-    /// What the store says; a body that is damaged is set aside, and its rows count as absent until
-    /// the next pull brings them again.
-    pub async fn read(&self, entity: &str, ids: &[String], include_deleted: bool, each: &mut dyn FnMut(&str)) -> Result<()> {
-        self.check_open()?;
-        let absent = self.with(|replica| {
-            let mut absent = Ordered::default();
-            for id in ids {
-                let view = replica.view(&crate::entity::Key::new(entity, id));
-                if let Some(ViewBody::Absent { segment, .. }) = view.and_then(|view| view.body) {
-                    absent.insert(segment, ());
-                }
-            }
-            absent.keys()
-        });
-        // The reader holds what it needs itself, so that a small memory budget cannot take it away
-        // between fetching and reading.
-        let (held, damaged) = self.fetch(&absent).await?;
-        if !damaged.is_empty() {
-            let turn = self.turn.lock().await;
-            self.quarantine_in_turn(damaged).await?;
-            drop(turn);
-        }
-        let mut text = String::new();
-        let replica = self.replica.borrow();
-        for id in ids {
-            let Some(view) = replica.view(&crate::entity::Key::new(entity, id)).filter(|view| include_deleted || !view.deleted) else {
-                continue;
-            };
-            let body = match view.body {
-                Some(ViewBody::Text(body)) => body,
-                Some(ViewBody::Absent { segment, offset, len }) => {
-                    let bytes = held.iter().find(|(id, _)| *id == segment).map(|(_, bytes)| bytes);
-                    match bytes.and_then(|bytes| segment::slice(bytes, offset, len)) {
-                        Some(body) => body,
-                        None => continue,
-                    }
-                }
-                None => "{}",
-            };
-            text.clear();
-            push_entity(&mut text, body, id, replica.user_id(), view.version, view.deleted);
-            each(&text);
-        }
-        Ok(())
-    }
-
-    /// Brings bodies into memory, and says which are missing or damaged.
-    async fn fetch(&self, ids: &[BodyId]) -> Result<(Vec<(BodyId, Rc<[u8]>)>, Vec<BodyId>)> {
-        let (mut held, mut damaged) = (Vec::new(), Vec::new());
-        if ids.is_empty() {
-            return Ok((held, damaged));
-        }
-        let bodies = self.store.bodies(ids).await?;
-        let mut replica = self.replica.borrow_mut();
-        for (id, bytes) in ids.iter().zip(bodies) {
-            if replica.segments_mut().supply(*id, bytes.clone()) {
-                held.extend(bytes.map(|bytes| (*id, bytes)));
-            } else {
-                damaged.push(*id);
-            }
-        }
-        Ok((held, damaged))
-    }
-
-    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale append
-    /// needs no second try, since whoever misses the body next comes here again.
-    async fn quarantine_in_turn(&self, damaged: Vec<BodyId>) -> Result<()> {
-        if damaged.is_empty() {
-            return Ok(());
-        }
-        let commit = Commit { segments: Vec::new(), events: damaged.into_iter().map(|body| Event::Quarantine { body }).collect() };
-        if !self.append(commit.into(), Durability::Relaxed).await? {
-            self.catch_up_in_turn().await?;
-        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::entity::check_id;
 use crate::error::{Code, Error, Result};
+use crate::events::{Events, Filter, Reader, Topic};
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::small::Small;
@@ -19,6 +20,7 @@ use crate::sync::{Cancel, Stop, first_status};
 pub mod cycles;
 pub mod data;
 pub mod facts;
+pub mod watch;
 
 /// Where databases come from, and what one origin remembers over all users.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
@@ -58,6 +60,8 @@ pub struct User<S, H> {
     pub db: Database<S, H>,
     /// The status.
     pub hub: Rc<StatusHub>,
+    /// What changed, for those who watch.
+    pub journal: Rc<watch::Journal>,
     id: String,
     paused: Cell<bool>,
     cycle: RefCell<Option<Rc<Cancel>>>,
@@ -98,9 +102,12 @@ pub struct Engine<B: Backing, R, H> {
     current: RefCell<Option<String>>,
     paused: Cell<bool>,
     closed: Cell<bool>,
+    events: Rc<Events>,
+    counters: Cell<facts::Counters>,
+    requests: Cell<u64>,
 }
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// An engine with no database open yet.
     pub fn new(backing: B, remote: R, host: Rc<H>, config: Config, resolvers: Resolvers) -> Self {
         Self {
@@ -115,6 +122,9 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             current: RefCell::default(),
             paused: Cell::new(false),
             closed: Cell::new(false),
+            events: Rc::default(),
+            counters: Cell::default(),
+            requests: Cell::new(0),
         }
     }
 
@@ -189,6 +199,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         let user = Rc::new(User {
             db,
             hub,
+            journal: Rc::default(),
             id: user_id.to_owned(),
             paused: Cell::new(false),
             cycle: RefCell::default(),
@@ -202,6 +213,9 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         let last_success = user.db.with(|replica| replica.facts().last_success);
         user.hub.update(|status| status.last_completed_at = last_success.map(crate::time::format));
         user.refresh_status(&self.host, self.backing.is_durable());
+        if self.events.wants(Topic::DataChanged) {
+            self.listen(&user);
+        }
         self.users.borrow_mut().insert(user_id, Rc::clone(&user));
         Ok(user)
     }
@@ -231,6 +245,18 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             hub.close();
         }
         Ok(hub)
+    }
+
+    /// Tells a reader of what happens from now on.
+    #[must_use]
+    pub fn events(&self, filter: Filter) -> Rc<Reader> {
+        let reader = self.events.subscribe(filter);
+        if self.events.wants(Topic::DataChanged) {
+            for user in self.users.borrow().values() {
+                self.listen(user);
+            }
+        }
+        reader
     }
 
     /// Whether the engine has been closed.
@@ -281,6 +307,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             user.stop(Stop::Close);
         }
         for user in &users {
+            user.journal.close();
             // The cycle that was stopped writes down how it ended before it gives up its turn.
             let turn = user.turn.lock().await;
             user.db.close().await;
@@ -290,6 +317,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         for hub in self.hubs.borrow().values() {
             hub.close();
         }
+        self.events.close();
     }
 
     fn check_open(&self) -> Result<()> {

@@ -128,6 +128,33 @@ pub fn push_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// Appends a member whose value is text.
+pub fn put_text(out: &mut String, key: &str, value: &str) {
+    let mut text = String::with_capacity(value.len().saturating_add(2));
+    push_string(&mut text, value);
+    push_field(out, key, &text);
+}
+
+/// Appends a member whose value is a list of texts.
+pub fn put_texts(out: &mut String, key: &str, values: &mut dyn Iterator<Item = &str>) {
+    let mut text = String::from("[");
+    for value in values {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        push_string(&mut text, value);
+    }
+    text.push(']');
+    push_field(out, key, &text);
+}
+
+/// Appends a member that has a form of its own.
+pub fn put<T: serde::Serialize + ?Sized>(out: &mut String, key: &str, value: &T) {
+    if let Ok(text) = serde_json::to_string(value) {
+        push_field(out, key, &text);
+    }
+}
+
 /// What a draft said of the fields that the engine owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {

@@ -9,6 +9,8 @@ pub mod config;
 pub mod digest;
 pub mod entity;
 pub mod error;
+pub mod events;
+pub mod feed;
 pub mod members;
 pub mod metadata;
 pub mod operation;

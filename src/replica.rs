@@ -12,6 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::small::Small;
 use crate::store::{BodyId, Seq};
 
+pub mod changes;
 pub mod checkpoint;
 pub mod codec;
 pub mod fold;
@@ -44,6 +45,7 @@ pub struct Replica {
     damage: record::Damage,
     segments: Segments,
     growth: checkpoint::Growth,
+    touched: changes::Touched,
 }
 
 /// What planning needs before it can go on; the caller fetches it and plans again.

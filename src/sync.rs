@@ -12,7 +12,9 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, Direction, Options, Scope};
 use crate::database::Database;
+use crate::entity::put;
 use crate::error::{Code, Error, ErrorJson, Result};
+use crate::events::{Events, Topic};
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::replica::record::Event;
@@ -162,6 +164,10 @@ pub struct Cycle<'a, S, R, H> {
     pub cancel: &'a Cancel,
     /// Where it tells how it goes.
     pub hub: &'a StatusHub,
+    /// Where it tells what happens.
+    pub events: &'a Events,
+    /// Counts requests.
+    pub requests: &'a Cell<u64>,
     /// This device.
     pub device_id: &'a str,
     /// What it has done so far.
@@ -199,6 +205,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             status.last_started_at = Some(crate::time::format(started_at));
             status.reckon_health();
         });
+        self.tell_started();
         let ended = self.phases().await;
         let ended = match ended {
             Ok(()) => self.tell_remote().await,
@@ -254,6 +261,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         // A cycle whose end could not be written down has not ended well.
         let ended = ended.and(recorded);
         self.publish_end(&ended, cancelled, &written, now);
+        self.tell_ended(&ended, cancelled, &written);
         match ended {
             Ok(()) => Ok(written),
             Err(_) if cancelled => Ok(written),
@@ -356,6 +364,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             status.conflicts_resolved = resolved;
             status.pending_operations = pending;
         });
+        self.tell(Topic::SyncProgress, None, &mut |out| put(out, "status", &*self.hub.current()));
     }
 
     /// Takes note of what every answer says besides its content.
@@ -369,6 +378,28 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             *self.epoch.borrow_mut() = Some(epoch.to_owned());
         }
         self.tally.borrow_mut().remote_fetched = true;
+    }
+
+    /// Tells what happens, where anybody wants to know.
+    pub(crate) fn tell(&self, topic: Topic, entity: Option<&str>, fill: &mut dyn FnMut(&mut String)) {
+        let user_id = self.hub.current().user_id.clone();
+        self.events.tell(topic, &user_id, entity, self.host.now_ms(), fill);
+    }
+
+    fn tell_started(&self) {
+        self.tell(Topic::SyncStarted, None, &mut |out| {
+            put(out, "direction", self.settings.direction.name());
+            put(out, "pendingOperations", &self.db.with(|replica| replica.outbox().len()));
+        });
+    }
+
+    fn tell_ended(&self, ended: &Result<()>, cancelled: bool, result: &SyncResult) {
+        match ended {
+            Err(error) if !cancelled => self.tell(Topic::SyncFailed, None, &mut |out| {
+                put(out, "error", &error.to_json(crate::time::format(self.host.now_ms())));
+            }),
+            _ => self.tell(Topic::SyncCompleted, None, &mut |out| put(out, "result", result)),
+        }
     }
 
     /// A failure that does not end the cycle.

@@ -9,7 +9,8 @@ use std::{
 };
 
 /// The types: they may import each other, and everything may import them.
-const TYPES: &[&str] = &["digest", "entity", "error", "members", "metadata", "operation", "protocol", "small", "status", "time"];
+const TYPES: &[&str] =
+    &["digest", "entity", "error", "events", "feed", "members", "metadata", "operation", "protocol", "small", "status", "time"];
 
 /// What each other part may import besides the types. A part that is not here is not in the drawing.
 const LAYERS: &[(&str, &[&str])] = &[

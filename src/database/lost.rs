@@ -1,7 +1,7 @@
 //! A log that was lost under an open instance: its outbox is saved into the new one, and kept in
 //! memory until that is done.
 
-use crate::database::{Database, MAX_STALE, load, overtaken};
+use crate::database::{Database, MAX_STALE, Source, load, overtaken};
 use crate::error::Result;
 use crate::host::Host;
 use crate::operation::Operation;
@@ -24,7 +24,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let user_id = self.with(|replica| replica.user_id().to_owned());
         for _ in 0..MAX_STALE {
             let fresh = load(&self.store, &user_id, self.budget).await?;
-            *self.replica.borrow_mut() = fresh;
+            self.replace(fresh);
             let mut commit = Commit::default();
             for op in self.unsaved.borrow().iter() {
                 if self.with(|replica| replica.outbox().get(&op.op_id).is_none()) {
@@ -32,7 +32,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 }
             }
             commit.events.push(Event::NeedFullPull);
-            if self.append(commit.into(), Durability::Strict).await? {
+            if self.append(commit.into(), Durability::Strict, Source::OtherTab).await? {
                 self.unsaved.take();
                 return Ok(());
             }

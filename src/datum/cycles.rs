@@ -37,7 +37,7 @@ impl<S: Store, H: Host> User<S, H> {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Runs a cycle for a user, or says why not.
     ///
     /// `cancel` stops it; `custom` is the app's own resolver for this call.
@@ -88,6 +88,7 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
         *user.cycle.borrow_mut() = Some(Rc::clone(&cancel));
         let result = self.in_turn(&user, &options, &settings, custom, &cancel).await;
         *user.cycle.borrow_mut() = None;
+        self.count_cycle(&result);
         for joined in user.joined.take() {
             // Whoever does not wait any more needs no answer.
             let _ = joined.send(result.clone());
@@ -142,6 +143,8 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
             resolvers: &resolvers,
             cancel,
             hub: &user.hub,
+            events: &self.events,
+            requests: &self.requests,
             device_id: &device_id,
             tally: RefCell::new(SyncResult { user_id: user.id.clone(), ..SyncResult::default() }),
             clock_offset: Cell::new(None),

@@ -37,7 +37,7 @@ impl<S: Store, H: Host> User<S, H> {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Writes all of these, or none; answers when they are durable.
     ///
     /// # Errors
@@ -142,23 +142,23 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
 }
 
 /// A JSON array under construction.
-struct Items(String);
+pub(super) struct Items(String);
 
 impl Items {
-    fn new(count: usize) -> Self {
+    pub(super) fn new(count: usize) -> Self {
         let mut text = String::with_capacity(count.saturating_mul(400));
         text.push('[');
         Self(text)
     }
 
-    fn push(&mut self, item: &str) {
+    pub(super) fn push(&mut self, item: &str) {
         if self.0.len() > 1 {
             self.0.push(',');
         }
         self.0.push_str(item);
     }
 
-    fn close(mut self) -> String {
+    pub(super) fn close(mut self) -> String {
         self.0.push(']');
         self.0
     }

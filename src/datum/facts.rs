@@ -6,14 +6,16 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use crate::datum::{Backing, Engine, User};
-use crate::error::Result;
+use crate::entity::put;
+use crate::error::{Code, Result};
+use crate::events::Topic;
 use crate::host::Host;
 use crate::metadata::{MetadataComparison, SyncMetadata, merge_devices, read_reply};
 use crate::operation::{PendingOperation, PendingState};
 use crate::remote::Remote;
 use crate::replica::record::Event;
 use crate::replica::state::Facts;
-use crate::status::State;
+use crate::status::{Health, LocalHealth, RemoteHealth, State, SyncResult, SyncStatus};
 use crate::store::{Durability, Store};
 use crate::sync::Stop;
 use crate::sync::tell::local_metadata;
@@ -29,6 +31,51 @@ pub struct StorageSize {
     pub quota: Option<u64>,
     /// Whether the browser promised not to evict them.
     pub persisted: bool,
+}
+
+/// What cycles have done since the instance was opened.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    cycles: u64,
+    successful: u64,
+    failed: u64,
+    conflicts_detected: u64,
+    conflicts_resolved: u64,
+    user_switches: u64,
+    bytes_pushed: u64,
+    bytes_pulled: u64,
+}
+
+/// `Metrics` of the public surface: counted since the instance was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metrics {
+    /// Cycles that ran.
+    pub cycles: u64,
+    /// Those in which nothing failed.
+    pub successful_cycles: u64,
+    /// Those that failed, in part or as a whole; a cancelled one is neither.
+    pub failed_cycles: u64,
+    /// Conflicts met.
+    pub conflicts_detected: u64,
+    /// Conflicts decided.
+    pub conflicts_resolved: u64,
+    /// How often another user became the current one.
+    pub user_switches: u64,
+    /// Users whose database is open.
+    pub active_users: Vec<String>,
+    /// Bytes of requests' bodies.
+    pub bytes_pushed: u64,
+    /// Bytes of answers' bodies.
+    pub bytes_pulled: u64,
+    /// Requests of cycles and health checks, each try counted.
+    pub requests: u64,
+    /// Records appended to the logs of the users whose database is open.
+    pub commits: u64,
+    /// Appends to those that another tab had overtaken.
+    pub stale_commits: u64,
+    /// Events that readers were too slow for.
+    pub dropped_events: u64,
 }
 
 impl<S: Store, H: Host> User<S, H> {
@@ -65,7 +112,7 @@ impl<S: Store, H: Host> User<S, H> {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// This device's metadata; none before the first attempt to sync.
     ///
     /// # Errors
@@ -161,6 +208,102 @@ impl<B: Backing, R: Remote, H: Host> Engine<B, R, H> {
                 .await?;
         }
         Ok(())
+    }
+
+    /// What has been done since the instance was opened.
+    pub fn metrics(&self) -> Metrics {
+        let counters = self.counters.get();
+        let (mut commits, mut stale_commits, mut active_users) = (0_u64, 0_u64, Vec::new());
+        for (id, user) in self.users.borrow().iter() {
+            let counts = user.db.counts();
+            commits = commits.saturating_add(counts.commits);
+            stale_commits = stale_commits.saturating_add(counts.stale);
+            active_users.push(id.to_owned());
+        }
+        Metrics {
+            cycles: counters.cycles,
+            successful_cycles: counters.successful,
+            failed_cycles: counters.failed,
+            conflicts_detected: counters.conflicts_detected,
+            conflicts_resolved: counters.conflicts_resolved,
+            user_switches: counters.user_switches,
+            active_users,
+            bytes_pushed: counters.bytes_pushed,
+            bytes_pulled: counters.bytes_pulled,
+            requests: self.requests.get(),
+            commits,
+            stale_commits,
+            dropped_events: self.events.dropped(),
+        }
+    }
+
+    /// Counts a cycle that has ended.
+    pub(super) fn count_cycle(&self, ended: &Result<SyncResult>) {
+        let mut counters = self.counters.get();
+        let add = |count: &mut u64, more: u64| *count = count.saturating_add(more);
+        match ended {
+            Ok(result) if result.was_skipped => return,
+            Ok(result) => {
+                add(&mut counters.successful, u64::from(result.is_success));
+                add(&mut counters.failed, u64::from(!result.is_success && !result.was_cancelled));
+                add(&mut counters.conflicts_detected, result.conflicts_detected);
+                add(&mut counters.conflicts_resolved, result.conflicts_resolved);
+                add(&mut counters.bytes_pushed, result.bytes_pushed);
+                add(&mut counters.bytes_pulled, result.bytes_pulled);
+            }
+            Err(_) => add(&mut counters.failed, 1),
+        }
+        add(&mut counters.cycles, 1);
+        self.counters.set(counters);
+    }
+
+    /// Tells that another user is the current one.
+    pub fn tell_switched(&self, previous: Option<&str>, now: &str, had_unsynced: bool) {
+        let mut counters = self.counters.get();
+        counters.user_switches = counters.user_switches.saturating_add(1);
+        self.counters.set(counters);
+        self.events.tell(Topic::UserSwitched, now, None, self.host.now_ms(), &mut |out| {
+            put(out, "previousUserId", &previous);
+            put(out, "hadUnsyncedData", &had_unsynced);
+        });
+    }
+
+    /// Asks the remote how it does, and answers how everything does. Where a user is named, or one is
+    /// current, the status says the same.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::Closed`]; [`crate::error::Code::InvalidArgument`] for a bad id. A remote that
+    /// cannot be reached is an answer, not an error.
+    pub async fn check_health(&self, user_id: Option<String>) -> Result<Health> {
+        self.check_open()?;
+        let hub = match user_id.or_else(|| self.current_user()) {
+            Some(user_id) => Some(self.status_hub(&user_id)?),
+            None => None,
+        };
+        self.requests.set(self.requests.get().saturating_add(1));
+        let remote = match self.remote.health().await {
+            Ok(true) => RemoteHealth::Healthy,
+            Ok(false) => RemoteHealth::Unhealthy,
+            Err(error) => match error.code() {
+                Code::Network | Code::Offline | Code::Timeout => RemoteHealth::Unreachable,
+                _ => RemoteHealth::Unhealthy,
+            },
+        };
+        let online = self.host.is_online();
+        let local = if self.backing.is_durable() { LocalHealth::Healthy } else { LocalHealth::MemoryOnly };
+        let check = |status: &mut SyncStatus| {
+            status.online = online;
+            status.health.remote = remote;
+            status.health.local = local;
+            status.reckon_health();
+        };
+        if let Some(hub) = hub {
+            hub.update(check);
+            return Ok(hub.current().health);
+        }
+        let mut status = SyncStatus::default();
+        check(&mut status);
+        Ok(status.health)
     }
 
     /// The operations that wait, in the order in which they will be pushed.

@@ -4,12 +4,10 @@ use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 use js_sys::{Function, Promise};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::conflict::{Builtin, Conflict, Kind, Resolution};
-use crate::entity::{push_entity, push_field};
+use crate::conflict::{Builtin, Conflict, Resolution};
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{decode, encode, from_js, read_string};
 use crate::sync::resolve::Resolver;
@@ -47,7 +45,7 @@ impl Resolver for JsResolver {
                 Error::new(Code::Conflict, "The conflict resolver threw or rejected; the conflict is parked.")
                     .caused_by(from_js(&thrown, Code::Conflict))
             };
-            let asked = decode(&text(conflict)?)?;
+            let asked = decode(&conflict.to_json())?;
             let answer = self.0.call1(&JsValue::UNDEFINED, &asked).map_err(threw)?;
             let answer = JsFuture::from(Promise::resolve(&answer)).await.map_err(threw)?;
             resolution(&answer)
@@ -68,44 +66,4 @@ fn resolution(answer: &JsValue) -> Result<Resolution> {
             "A conflict resolver must answer { take: \"local\" | \"remote\" | \"later\" } or { take: \"merged\", data }; the conflict is parked.",
         )),
     }
-}
-
-/// `Conflict` of the public surface, as JSON text.
-fn text(conflict: &Conflict) -> Result<String> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Asked<'a> {
-        id: &'a str,
-        entity: &'a str,
-        entity_id: &'a str,
-        user_id: &'a str,
-        kind: Kind,
-        fields: &'a [String],
-        detected_at: String,
-    }
-    let asked = Asked {
-        id: &conflict.id,
-        entity: &conflict.entity,
-        entity_id: &conflict.entity_id,
-        user_id: &conflict.user_id,
-        kind: conflict.kind,
-        fields: &conflict.fields,
-        detected_at: crate::time::format(conflict.detected_at),
-    };
-    let mut text =
-        serde_json::to_string(&asked).map_err(|cause| Error::new(Code::Conflict, "A conflict could not be written.").caused_by(cause))?;
-    text.pop();
-    let mut put = |key: &str, body: Option<&str>, version: u64| {
-        let mut entity = String::new();
-        match body {
-            Some(body) => push_entity(&mut entity, body, &conflict.entity_id, &conflict.user_id, version, false),
-            None => entity.push_str("null"),
-        }
-        push_field(&mut text, key, &entity);
-    };
-    put("base", conflict.base.as_deref(), conflict.base_version);
-    put("local", conflict.local.as_deref(), conflict.base_version);
-    put("remote", conflict.remote.as_deref(), conflict.remote_version);
-    text.push('}');
-    Ok(text)
 }

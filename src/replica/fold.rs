@@ -53,6 +53,7 @@ impl Replica {
         }
         if let Some(before) = before {
             self.outbox.inherit(&before.outbox);
+            self.touched = before.touched;
         }
         self.head = seq;
     }
@@ -66,6 +67,7 @@ impl Replica {
     }
 
     fn fold_segment(&mut self, seq: Seq, index: usize, segment: SegmentWrite) {
+        self.touch_segment(&segment);
         let id = match segment.body {
             SegmentBody::New(bytes) => {
                 let id = body_id(seq, index);
@@ -112,9 +114,13 @@ impl Replica {
 
     fn fold_event(&mut self, seq: Seq, event: Event, origin: Origin) {
         match event {
-            Event::Queue { op, replaces } => self.outbox.queue(op, &replaces, origin == Origin::Log),
+            Event::Queue { op, replaces } => {
+                self.touch(&op.entity, &op.id);
+                self.outbox.queue(op, &replaces, origin == Origin::Log);
+            }
             Event::Dequeue { ops } => {
                 for op in &ops {
+                    self.touch_operation(op);
                     self.outbox.remove(op);
                 }
             }
@@ -144,6 +150,7 @@ impl Replica {
             }
             Event::Bury { letters } => {
                 for letter in letters {
+                    self.touch_operation(&letter.op.op_id);
                     self.outbox.remove(&letter.op.op_id);
                     let id = letter.op.op_id.clone();
                     self.dead_letters.insert(&id, letter);
@@ -159,6 +166,7 @@ impl Replica {
     }
 
     fn fold_applied(&mut self, seq: Seq, op_id: &str, version: u64, with_row: bool) {
+        self.touch_operation(op_id);
         let Some(op) = self.outbox.remove(op_id) else { return };
         let key = Key::new(&op.entity, &op.id);
         if !with_row {
@@ -202,8 +210,10 @@ impl Replica {
     }
 
     fn fold_sweep(&mut self, before: Seq, entities: Option<&[String]>) {
+        let swept = |entity: &str| entities.is_none_or(|only| only.iter().any(|name| name == entity));
+        self.touch_rows(&|entity, row| swept(entity) && row.stamp <= before);
         for (entity, rows) in self.entities.iter_mut() {
-            if entities.is_some_and(|only| !only.iter().any(|name| name == entity)) {
+            if !swept(entity) {
                 continue;
             }
             let gone: Vec<String> = rows.iter().filter(|(_, row)| row.stamp <= before).map(|(id, _)| id.to_owned()).collect();
@@ -216,6 +226,7 @@ impl Replica {
     }
 
     fn fold_release(&mut self) {
+        self.touch_rows(&|_, row| row.held);
         for (entity, rows) in self.entities.iter_mut() {
             let held: Vec<(String, Row)> = rows.iter().filter(|(_, row)| row.held).map(|(id, row)| (id.to_owned(), row.clone())).collect();
             for (id, row) in held {
@@ -225,6 +236,7 @@ impl Replica {
     }
 
     fn fold_quarantine(&mut self, body: BodyId) {
+        self.touch_rows(&|_, row| matches!(row.body, Body::At { segment, .. } if segment == body));
         for (entity, rows) in self.entities.iter_mut() {
             let lost: Vec<String> = rows
                 .iter()

@@ -95,6 +95,11 @@ impl Outbox {
         self.places.len()
     }
 
+    /// The entity types that have operations.
+    pub fn entities(&self) -> impl Iterator<Item = &str> {
+        self.by_entity.keys()
+    }
+
     /// Whether none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::conflict::Kind;
+use crate::entity::{push_field, put, put_text};
 use crate::operation::Operation;
 use crate::status::State;
 use crate::store::Seq;
@@ -70,6 +71,28 @@ pub struct Parked {
     pub fields: Vec<String>,
     /// When it was found, in milliseconds since 1970.
     pub detected_at: u64,
+}
+
+impl DeadLetter {
+    /// `DeadLetter` of the public surface, as JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = String::from("{");
+        put_text(&mut text, "id", &self.op.op_id);
+        put_text(&mut text, "opId", &self.op.op_id);
+        put_text(&mut text, "entity", &self.op.entity);
+        put_text(&mut text, "entityId", &self.op.id);
+        put(&mut text, "kind", &self.op.kind);
+        put_text(&mut text, "queuedAt", &crate::time::format(self.op.queued_at));
+        put(&mut text, "attempts", &self.op.attempts);
+        put(&mut text, "bytes", &self.op.bytes());
+        put_text(&mut text, "code", &self.code);
+        put_text(&mut text, "message", &self.message);
+        put_text(&mut text, "diedAt", &crate::time::format(self.died_at));
+        push_field(&mut text, "data", self.op.body.as_deref().unwrap_or("null"));
+        text.push('}');
+        text
+    }
 }
 
 /// An operation that the remote will never accept, kept until the app has dealt with it.

@@ -2,15 +2,15 @@
 //! of those in between a slow reader sees the latest.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use tokio::sync::Notify;
-
+use crate::feed::Queue;
 use crate::status::SyncStatus;
 
 /// A reader that never comes back keeps at most this many terminal snapshots waiting.
 const MAX_WAITING: usize = 256;
+
+type Waiting = Queue<Rc<SyncStatus>>;
 
 /// One user's status, and who reads it.
 #[derive(Debug, Default)]
@@ -18,13 +18,6 @@ pub struct StatusHub {
     current: RefCell<Rc<SyncStatus>>,
     subscribers: RefCell<Vec<Weak<Waiting>>>,
     closed: Cell<bool>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    queue: RefCell<VecDeque<Rc<SyncStatus>>>,
-    notify: Notify,
-    ended: Cell<bool>,
 }
 
 /// One reader's place in the feed.
@@ -62,7 +55,7 @@ impl StatusHub {
         self.current.replace(Rc::clone(&next));
         self.subscribers.borrow_mut().retain(|weak| {
             let Some(waiting) = weak.upgrade() else { return false };
-            waiting.offer(&next);
+            offer(&waiting, &next);
             true
         });
     }
@@ -71,8 +64,10 @@ impl StatusHub {
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         let waiting = Rc::new(Waiting::default());
-        waiting.offer(&self.current());
-        waiting.ended.set(self.closed.get());
+        offer(&waiting, &self.current());
+        if self.closed.get() {
+            waiting.end();
+        }
         self.subscribers.borrow_mut().push(Rc::downgrade(&waiting));
         Subscription { waiting }
     }
@@ -81,15 +76,14 @@ impl StatusHub {
     pub fn close(&self) {
         self.closed.set(true);
         for waiting in self.subscribers.borrow().iter().filter_map(Weak::upgrade) {
-            waiting.ended.set(true);
-            waiting.notify.notify_one();
+            waiting.end();
         }
     }
 }
 
-impl Waiting {
-    fn offer(&self, next: &Rc<SyncStatus>) {
-        let mut queue = self.queue.borrow_mut();
+/// Of those that a slow reader has not seen, only the terminal ones and the latest wait.
+fn offer(waiting: &Waiting, next: &Rc<SyncStatus>) {
+    waiting.offer(|queue| {
         if queue.back().is_some_and(|last| !last.is_terminal()) {
             queue.pop_back();
         }
@@ -97,32 +91,17 @@ impl Waiting {
             queue.pop_front();
         }
         queue.push_back(Rc::clone(next));
-        drop(queue);
-        self.notify.notify_one();
-    }
+    });
 }
 
 impl Subscription {
     /// The next snapshot; none once the feed has ended.
     pub async fn next(&self) -> Option<Rc<SyncStatus>> {
-        loop {
-            let next = self.waiting.queue.borrow_mut().pop_front();
-            if next.is_some() {
-                return next;
-            }
-            if self.waiting.ended.get() {
-                // One call woke; there may be others that wait beside it.
-                self.waiting.notify.notify_one();
-                return None;
-            }
-            self.waiting.notify.notified().await;
-        }
+        self.waiting.next().await
     }
 
     /// Ends this reader's part: a `next` that waits answers none.
     pub fn end(&self) {
-        self.waiting.ended.set(true);
-        self.waiting.queue.borrow_mut().clear();
-        self.waiting.notify.notify_one();
+        self.waiting.cut();
     }
 }

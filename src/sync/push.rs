@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
-use crate::entity::{Fields, Key};
+use crate::entity::{Fields, Key, push_field};
 use crate::error::{Code, Error, Result};
+use crate::events::Topic;
 use crate::host::Host;
 use crate::operation::{Kind, Operation};
 use crate::protocol::{PushReply, PushRequest, PushedOperation, Raw, parse_push_reply};
@@ -168,6 +169,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
         drop(tally);
         for letter in &settled.letters {
+            self.tell(Topic::DeadLetter, Some(&letter.op.entity), &mut |out| push_field(out, "deadLetter", &letter.to_json()));
             self.warn(
                 &Error::new(Code::Rejected, format!("The remote rejected an operation ({}): {}", letter.code, letter.message))
                     .on(&letter.op.entity, Some(&letter.op.id)),

@@ -6,8 +6,9 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::config::Config;
 use crate::conflict::{Builtin, Conflict, Resolution, decide};
-use crate::entity::parse_draft;
+use crate::entity::{parse_draft, push_field, put_text};
 use crate::error::Result;
+use crate::events::Topic;
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::replica::incoming::Decisions;
@@ -94,10 +95,26 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    /// Counts what became of conflicts.
+    fn tell_conflict(&self, conflict: &Conflict, resolution: &Resolution) {
+        let entity = Some(conflict.entity.as_str());
+        self.tell(Topic::ConflictDetected, entity, &mut |out| push_field(out, "conflict", &conflict.to_json()));
+        let taken = match resolution {
+            Resolution::Local => "local",
+            Resolution::Remote => "remote",
+            Resolution::Merged(_) => "merged",
+            Resolution::Later => return,
+        };
+        self.tell(Topic::ConflictResolved, entity, &mut |out| {
+            push_field(out, "conflict", &conflict.to_json());
+            put_text(out, "taken", taken);
+        });
+    }
+
+    /// Counts what became of conflicts, and tells of it.
     pub(crate) fn count_conflicts(&self, resolved: &[(Conflict, Resolution)]) {
         let mut tally = self.tally.borrow_mut();
         for (conflict, resolution) in resolved {
+            self.tell_conflict(conflict, resolution);
             tally.conflicts_detected = tally.conflicts_detected.saturating_add(1);
             if *resolution != Resolution::Later {
                 tally.conflicts_resolved = tally.conflicts_resolved.saturating_add(1);

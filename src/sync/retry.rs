@@ -48,6 +48,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     async fn attempts<'f>(&self, request: &dyn Fn() -> LocalBoxFuture<'f, Result<()>>) -> Result<()> {
         let mut attempt = 1;
         loop {
+            self.requests.set(self.requests.get().saturating_add(1));
             let error = match self.cancel.run(request()).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,

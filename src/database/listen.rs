@@ -1,0 +1,74 @@
+//! Who hears of what a commit has changed. Called with nothing borrowed, after the state has moved.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::database::Database;
+use crate::host::Host;
+use crate::replica::Replica;
+use crate::replica::changes::Changed;
+use crate::store::Store;
+
+/// Where a change comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A write of this tab.
+    Local,
+    /// The remote, by this tab's cycle.
+    Remote,
+    /// Another tab.
+    OtherTab,
+}
+
+/// Hears what each commit has changed in what readers see, and answers whether it wants to hear more.
+#[derive(Clone)]
+pub struct Listener(pub Rc<dyn Fn(Source, Vec<Changed>) -> bool>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+impl<S: Store, H: Host> Database<S, H> {
+    /// Has every change of what readers see told, or none any more.
+    pub fn listen(&self, listener: Option<Listener>) {
+        self.replica.borrow_mut().listen(listener.is_some());
+        *self.listener.borrow_mut() = listener;
+    }
+
+    /// Whether somebody hears of changes.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.listener.borrow().is_some()
+    }
+
+    pub(super) fn tell(&self, source: Source) {
+        let listener = self.listener.borrow().clone();
+        if let Some(listener) = listener {
+            let changes = self.replica.borrow_mut().take_changes();
+            if !changes.is_empty() {
+                self.heard((listener.0)(source, changes));
+            }
+        }
+    }
+
+    fn heard(&self, go_on: bool) {
+        if !go_on {
+            self.listen(None);
+        }
+    }
+
+    /// Puts a state that was read anew in place of this one.
+    pub(super) fn replace(&self, mut fresh: Replica) {
+        let listener = self.listener.borrow().clone();
+        fresh.listen(listener.is_some());
+        let old = std::mem::replace(&mut *self.replica.borrow_mut(), fresh);
+        if let Some(listener) = listener {
+            let changes = self.replica.borrow().changes_since(&old);
+            if !changes.is_empty() {
+                self.heard((listener.0)(Source::OtherTab, changes));
+            }
+        }
+    }
+}

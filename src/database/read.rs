@@ -1,0 +1,94 @@
+//! Reading entities: bodies that are not in memory are fetched first, and damaged ones set aside.
+
+use std::rc::Rc;
+
+use crate::database::{Database, Source};
+use crate::entity::push_entity;
+use crate::error::Result;
+use crate::host::Host;
+use crate::replica::record::{Commit, Event};
+use crate::replica::{ViewBody, segment};
+use crate::small::ordered::Ordered;
+use crate::store::{BodyId, Durability, Store};
+
+impl<S: Store, H: Host> Database<S, H> {
+    /// Writes the entities of these ids, one JSON text each, to `each`; absent ids are skipped.
+    ///
+    /// # Errors
+    /// What the store says; a body that is damaged is set aside, and its rows count as absent until
+    /// the next pull brings them again.
+    pub async fn read(&self, entity: &str, ids: &[String], include_deleted: bool, each: &mut dyn FnMut(&str)) -> Result<()> {
+        self.check_open()?;
+        let absent = self.with(|replica| {
+            let mut absent = Ordered::default();
+            for id in ids {
+                let view = replica.view(&crate::entity::Key::new(entity, id));
+                if let Some(ViewBody::Absent { segment, .. }) = view.and_then(|view| view.body) {
+                    absent.insert(segment, ());
+                }
+            }
+            absent.keys()
+        });
+        // The reader holds what it needs itself, so that a small memory budget cannot take it away
+        // between fetching and reading.
+        let (held, damaged) = self.fetch(&absent).await?;
+        if !damaged.is_empty() {
+            let turn = self.turn.lock().await;
+            self.quarantine_in_turn(damaged).await?;
+            drop(turn);
+        }
+        let mut text = String::new();
+        let replica = self.replica.borrow();
+        for id in ids {
+            let Some(view) = replica.view(&crate::entity::Key::new(entity, id)).filter(|view| include_deleted || !view.deleted) else {
+                continue;
+            };
+            let body = match view.body {
+                Some(ViewBody::Text(body)) => body,
+                Some(ViewBody::Absent { segment, offset, len }) => {
+                    let bytes = held.iter().find(|(id, _)| *id == segment).map(|(_, bytes)| bytes);
+                    match bytes.and_then(|bytes| segment::slice(bytes, offset, len)) {
+                        Some(body) => body,
+                        None => continue,
+                    }
+                }
+                None => "{}",
+            };
+            text.clear();
+            push_entity(&mut text, body, id, replica.user_id(), view.version, view.deleted);
+            each(&text);
+        }
+        Ok(())
+    }
+
+    /// Brings bodies into memory, and says which are missing or damaged.
+    pub(super) async fn fetch(&self, ids: &[BodyId]) -> Result<(Vec<(BodyId, Rc<[u8]>)>, Vec<BodyId>)> {
+        let (mut held, mut damaged) = (Vec::new(), Vec::new());
+        if ids.is_empty() {
+            return Ok((held, damaged));
+        }
+        let bodies = self.store.bodies(ids).await?;
+        let mut replica = self.replica.borrow_mut();
+        for (id, bytes) in ids.iter().zip(bodies) {
+            if replica.segments_mut().supply(*id, bytes.clone()) {
+                held.extend(bytes.map(|bytes| (*id, bytes)));
+            } else {
+                damaged.push(*id);
+            }
+        }
+        Ok((held, damaged))
+    }
+
+    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale append
+    /// needs no second try, since whoever misses the body next comes here again.
+    pub(super) async fn quarantine_in_turn(&self, damaged: Vec<BodyId>) -> Result<()> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let commit = Commit { segments: Vec::new(), events: damaged.into_iter().map(|body| Event::Quarantine { body }).collect() };
+        if !self.append(commit.into(), Durability::Relaxed, Source::Remote).await? {
+            self.catch_up_in_turn().await?;
+        }
+        Ok(())
+    }
+}
