@@ -34,7 +34,7 @@ function record(what: string, result: SyncResult, verified: boolean): void {
 const run = (what: string, sync: typeof freshData) => async (): Promise<void> => {
   const result = await sync(datum, userId);
   record(what, result, await isVerified(datum, userId));
-  stage.say(result.isSuccess ? `${what}: ${result.pulledCount} rows received` : `${what}: ${result.error?.message ?? "not done"}`, result.isSuccess ? "good" : "warn");
+  stage.say(result.isSuccess ? `${what}: ${number(result.pulledCount)} rows were new here, ${size(result.bytesPulled)} fetched` : `${what}: ${result.error?.message ?? "not done"}`, result.isSuccess ? "good" : "warn");
   await show();
 };
 

@@ -20,6 +20,8 @@ let stop = new AbortController();
 
 const datum = await Datum.initialize({ name: stage.name, entities: { tasks: {} }, remote: stage.remote, initialUserId: userId });
 
+const tones = { idle: "info", syncing: "info", completed: "good", failed: "bad", paused: "warn", cancelled: "warn" } as const;
+
 function show(line: StatusLine, status: SyncStatus): void {
   pill.dataset["state"] = status.status;
   setText(pill, status.status);
@@ -40,8 +42,7 @@ function show(line: StatusLine, status: SyncStatus): void {
   ];
   find(document, "[data-testid=facts]").replaceChildren(...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   const shown = line.progress === undefined ? "" : line.progress === null ? ", no figure yet" : `, ${Math.round(line.progress * 100)} %`;
-  const tone = ({ completed: "good", failed: "bad", paused: "warn", cancelled: "warn" } as const)[status.status as "completed"] ?? "info";
-  stage.say(`${status.status}${shown}${status.phase ? `, ${status.phase}` : ""}`, tone);
+  stage.say(`${status.status}${shown}${status.phase ? `, ${status.phase}` : ""}`, tones[status.status]);
 }
 
 void stage.attempt(() => followStatus(datum, userId, show));

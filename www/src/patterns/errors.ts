@@ -15,12 +15,14 @@ export async function syncAndSay(
 ): Promise<Notice> {
   try {
     const result = await datum.synchronize(userId, options);
-    if (result.isSuccess) return good(`Sync completed: ${result.syncedCount} items`);
+    if (result.isSuccess) {
+      return good(`Sync completed: ${result.syncedCount} items`);
+    }
     if (result.wasSkipped) return note(`Not now: ${result.skipReason}`);
     if (result.wasCancelled) return note("Sync stopped");
     return bad(`Sync failed: ${result.failedCount} errors`);
   } catch (error) {
-    if (!(error instanceof DatumError)) throw error; // a bug of the app's own
+    if (!(error instanceof DatumError)) throw error; // the app's own bug
     if (error.code === "unauthorized") return bad("Please sign in again");
     const again = error.retryable ? " It can be tried again." : "";
     return bad(`Sync error (${error.code}): ${error.message}${again}`);
@@ -32,7 +34,7 @@ const good = (text: string): Notice => ({ tone: "good", text });
 const note = (text: string): Notice => ({ tone: "note", text });
 const bad = (text: string): Notice => ({ tone: "bad", text });
 
-/** A loading state that always ends: `synchronize` settles, whatever happens. */
+/** A loading state that always ends: `synchronize` always settles. */
 export async function whileLoading<T>(
   setLoading: (on: boolean) => void,
   work: () => Promise<T>,

@@ -19,7 +19,7 @@ export async function isVerified(datum: Datum, userId: string) {
 }
 // #endregion
 
-/** The everyday one: only what is new. Cheap, so use it everywhere else. */
+/** The everyday one: only what is new. Cheap: use it everywhere else. */
 export function newData(datum: Datum, userId: string) {
   return datum.synchronize(userId);
 }

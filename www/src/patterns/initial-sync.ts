@@ -18,13 +18,13 @@ export function openApp(
 export type Log = Pick<Console, "info" | "warn">;
 
 // #region initial
-/** At least one fetch when the app starts. If it fails, the app goes on. */
+/** At least one fetch when the app starts; it goes on without. */
 export async function initialSync(
   datum: Datum,
   userId: string | null,
   log: Log,
 ) {
-  if (userId === null) return; // nobody is signed in: nothing is asked for
+  if (userId === null) return; // nobody signed in: no request
   log.info("Initial sync started");
   try {
     const result = await datum.synchronize(userId, {

@@ -37,6 +37,7 @@ export async function onSignedIn(
     screens.tasks(userId);
   }
 }
+// #endregion
 
 async function showProgress(
   datum: Datum,
@@ -52,4 +53,3 @@ async function showProgress(
     }
   }
 }
-// #endregion

@@ -8,21 +8,18 @@ export async function welcome(datum: Datum, userId: string) {
   return `Welcome back! Your devices: ${remote.deviceCount}`;
 }
 
-/** By digest: no clock has a say in it. */
+/** How this device and the server stand. No clock has a say in it. */
 export async function compare(datum: Datum, userId: string) {
-  switch (await datum.compareSyncMetadata(userId)) {
-    case "inSync":
-      return "Data is in sync";
-    case "remoteNewer":
-      return "Remote has newer data: sync needed";
-    case "localNewer":
-      return "Local has newer data: push needed";
-    case "diverged":
-      return "Both have newer data: sync needed";
-    case "neverSynced":
-      return "This device has never synced";
-  }
+  return standings[await datum.compareSyncMetadata(userId)];
 }
+
+const standings = {
+  inSync: "Data is in sync",
+  remoteNewer: "Remote has newer data: sync needed",
+  localNewer: "Local has newer data: push needed",
+  diverged: "Both have newer data: sync needed",
+  neverSynced: "This device has never synced",
+};
 // #endregion
 
 /** The alert, while conflicts wait for the user's decision. */
@@ -52,11 +49,11 @@ export async function syncIfOlderThan(
 ) {
   const local = await datum.getSyncMetadata(userId);
   const last = local?.lastSuccessfulSyncTime;
-  if (last !== undefined && Date.now() - Date.parse(last) < age) return null;
+  if (last && Date.now() - Date.parse(last) < age) return null;
   return datum.synchronize(userId);
 }
 
-/** Leaves what both sides changed undecided: the app asks its user first. */
+/** Leaves what both sides changed undecided: the app asks its user. */
 export function syncAndAsk(datum: Datum, userId: string) {
   return datum.synchronize(userId, { resolveConflicts: false });
 }
@@ -68,6 +65,7 @@ export function decide(
   keep: "mine" | "theirs",
 ) {
   return datum.synchronize(userId, {
-    conflictResolver: keep === "mine" ? "localPriority" : "remotePriority",
+    conflictResolver:
+      keep === "mine" ? "localPriority" : "remotePriority",
   });
 }

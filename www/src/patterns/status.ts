@@ -3,12 +3,12 @@ import type { Datum, SyncStatus } from "datum-sync";
 /** What the app's status line shows. */
 export interface StatusLine {
   text: string;
-  /** 0 to 1; null while there is no real figure yet; undefined: no cycle runs. */
+  /** 0 to 1; null: no real figure yet; undefined: no cycle runs. */
   progress?: number | null;
 }
 
 // #region follow
-/** Shows the latest status at once, then every change; ends with the engine. */
+/** The latest status at once, then every change. */
 export async function followStatus(
   datum: Datum,
   userId: string,
@@ -20,22 +20,17 @@ export async function followStatus(
 }
 
 export function statusLine(status: SyncStatus): StatusLine {
-  switch (status.status) {
-    case "idle":
-      return { text: "Not synced yet" };
-    case "syncing":
-      return {
-        text: "Syncing…",
-        progress: status.progress > 0 ? status.progress : null,
-      };
-    case "completed":
-      return { text: "Everything is synced" };
-    case "failed":
-      return { text: `Sync failed: ${status.errors.at(-1)?.message}` };
-    case "paused":
-      return { text: "Paused. Writing goes on." };
-    case "cancelled":
-      return { text: "Stopped. What was done is kept." };
-  }
+  if (status.status !== "syncing") return { text: texts[status.status] };
+  // 0 is no figure yet: shown as indeterminate.
+  const progress = status.progress > 0 ? status.progress : null;
+  return { text: "Syncing…", progress };
 }
 // #endregion
+
+const texts = {
+  idle: "Not synced yet",
+  completed: "Everything is synced",
+  failed: "Sync failed. What was written is safe here.",
+  paused: "Paused. Writing goes on.",
+  cancelled: "Stopped. What was done is kept.",
+};
