@@ -80,6 +80,7 @@ pub struct Database<S, H> {
     counts: Cell<Counts>,
     closed: Cell<bool>,
     listener: RefCell<Option<Listener>>,
+    lost: RefCell<Option<lost::Lost>>,
 }
 
 impl<S: Store, H: Host> Database<S, H> {
@@ -101,6 +102,7 @@ impl<S: Store, H: Host> Database<S, H> {
             counts: Cell::default(),
             closed: Cell::new(false),
             listener: RefCell::default(),
+            lost: RefCell::default(),
         })
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::database::Database;
-use crate::entity::check_id;
+use crate::entity::{check_id, put};
 use crate::error::{Code, Error, Result};
 use crate::events::{Events, Filter, Reader, Topic};
 use crate::host::Host;
@@ -206,6 +206,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             turn: tokio::sync::Mutex::new(()),
             joined: RefCell::default(),
         });
+        let (events, host, whose) = (Rc::clone(&self.events), Rc::clone(&self.host), user_id.to_owned());
+        user.db.on_lost(Rc::new(move |saved| {
+            events.tell(Topic::StorageLost, &whose, None, host.now_ms(), &mut |out| {
+                // What other tabs knew, nobody here can tell.
+                put(out, "lostOperations", "unknown");
+                put(out, "savedOperations", &saved);
+            });
+        }));
         if self.closed.get() {
             user.db.close().await;
             return Err(closed());
@@ -265,8 +273,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.closed.get()
     }
 
-    /// Brings every user's status up to date, as when the network comes or goes.
-    pub fn refresh_statuses(&self) {
+    /// The network has come or gone.
+    pub fn network_changed(&self, online: bool) {
+        self.refresh_statuses();
+        let user_id = self.current_user().unwrap_or_default();
+        self.events.tell(Topic::ConnectivityChanged, &user_id, None, self.host.now_ms(), &mut |out| put(out, "online", &online));
+    }
+
+    /// Brings every user's status up to date.
+    fn refresh_statuses(&self) {
         let users: Vec<UserOf<B, H>> = self.users.borrow().values().map(Rc::clone).collect();
         for user in users {
             user.refresh_status(&self.host, self.backing.is_durable());

@@ -76,20 +76,24 @@ pub struct Event {
     pub text: String,
 }
 
-/// Which events a reader wants; what is absent selects nothing out.
+/// Which events a reader wants; what is absent or empty selects nothing out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only this user's.
     pub user_id: Option<String>,
     /// Only this entity type's.
     pub entity: Option<String>,
-    /// Only of this type.
-    pub topic: Option<Topic>,
+    /// Only of these types.
+    pub topics: Vec<Topic>,
 }
 
 impl Filter {
+    fn takes(&self, topic: Topic) -> bool {
+        self.topics.is_empty() || self.topics.contains(&topic)
+    }
+
     fn wants(&self, topic: Topic, user_id: &str, entity: Option<&str>) -> bool {
-        self.topic.is_none_or(|only| only == topic)
+        self.takes(topic)
             && self.user_id.as_deref().is_none_or(|only| only == user_id)
             && self.entity.as_deref().is_none_or(|only| entity == Some(only))
     }
@@ -129,10 +133,7 @@ impl Events {
     /// Whether anybody wants events of a type.
     #[must_use]
     pub fn wants(&self, topic: Topic) -> bool {
-        self.readers
-            .borrow()
-            .iter()
-            .any(|reader| reader.upgrade().is_some_and(|reader| reader.filter.topic.is_none_or(|only| only == topic)))
+        self.readers.borrow().iter().any(|reader| reader.upgrade().is_some_and(|reader| reader.filter.takes(topic)))
     }
 
     /// Tells those who want to know. `fill` writes the members besides `type`, `userId` and `at`.

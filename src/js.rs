@@ -23,7 +23,9 @@ mod config;
 pub mod convert;
 mod feed;
 mod manager;
+mod observe;
 mod resolver;
+mod watch;
 
 use backing::{WebBacking, WebStore};
 use carrier::WebRemote;
@@ -39,6 +41,7 @@ type Answer = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
 /// What the handles of one instance share.
 pub(crate) struct Inner {
     engine: WebEngine,
+    audience: Rc<observe::Audience>,
     listening: RefCell<Small<Listening>>,
     network: RefCell<Option<NetworkWatch>>,
 }
@@ -309,10 +312,11 @@ fn read_sides(value: &JsValue) -> Result<(bool, bool)> {
 }
 
 async fn open(given: &JsValue) -> Result<Datum> {
-    let config::Given { config, remote, resolvers, initial_user } = config::read(given)?;
+    let config::Given { config, remote, resolvers, initial_user, audience } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
-    let inner = Rc::new(Inner { engine, listening: RefCell::default(), network: RefCell::default() });
+    let inner = Rc::new(Inner { engine, audience, listening: RefCell::default(), network: RefCell::default() });
+    inner.audience.follow(&inner.engine);
     let weak = Rc::downgrade(&inner);
     let upgrade = |weak: &Weak<Inner>| weak.upgrade();
     inner.engine.backing().on_open({
@@ -323,9 +327,9 @@ async fn open(given: &JsValue) -> Result<Datum> {
             }
         }
     });
-    let watch = inner.engine.host().on_network(move |_| {
+    let watch = inner.engine.host().on_network(move |online| {
         if let Some(inner) = weak.upgrade() {
-            inner.engine.refresh_statuses();
+            inner.engine.network_changed(online);
         }
     });
     *inner.network.borrow_mut() = Some(watch);

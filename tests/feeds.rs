@@ -106,7 +106,8 @@ fn a_reader_that_fell_behind_the_journal_is_given_everything_anew() {
     let a = world.device("phone").open();
     let watching = watch(&a);
     now(&watching);
-    let drafts = |from: u32| (from..from + 10_001).map(|n| datum_sync::replica::local::Write::Create { draft: format!(r#"{{"title":"{n}"}}"#) });
+    let drafts =
+        |from: u32| (from..from + 10_001).map(|n| datum_sync::replica::local::Write::Create { draft: format!(r#"{{"title":"{n}"}}"#) });
     for from in [0, 20_000] {
         a.run(a.engine.write("ann", "tasks", drafts(from).collect())).unwrap();
     }
@@ -122,7 +123,7 @@ fn what_another_tab_writes_is_seen_and_said() {
     let (a, b) = (phone.open(), phone.open());
     let watching = watch(&b);
     now(&watching);
-    let reader = b.engine.events(Filter { topic: Some(Topic::DataChanged), ..Filter::default() });
+    let reader = b.engine.events(Filter { topics: vec![Topic::DataChanged], ..Filter::default() });
 
     let milk = a.create(r#"{"title":"milk"}"#);
     b.run(b.engine.heard("ann", 1)).unwrap();
@@ -258,7 +259,7 @@ fn failures_conflicts_and_dead_letters_are_events() {
 fn a_reader_hears_only_what_it_asked_for() {
     let world = World::new();
     let a = world.device("phone").open();
-    let ended = a.engine.events(Filter { topic: Some(Topic::SyncCompleted), ..Filter::default() });
+    let ended = a.engine.events(Filter { topics: vec![Topic::SyncCompleted], ..Filter::default() });
     let notes = a.engine.events(Filter { entity: Some("notes".to_owned()), ..Filter::default() });
     let bobs = a.engine.events(Filter { user_id: Some("bob".to_owned()), ..Filter::default() });
     a.create(r#"{"title":"milk"}"#);

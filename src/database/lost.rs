@@ -1,6 +1,9 @@
 //! A log that was lost under an open instance: its outbox is saved into the new one, and kept in
 //! memory until that is done.
 
+use std::fmt;
+use std::rc::Rc;
+
 use crate::database::{Database, MAX_STALE, Source, load, overtaken};
 use crate::error::Result;
 use crate::host::Host;
@@ -8,7 +11,22 @@ use crate::operation::Operation;
 use crate::replica::record::{Commit, Event};
 use crate::store::{Durability, Store};
 
+/// Hears that the log was lost, and how many operations were saved into the new one.
+#[derive(Clone)]
+pub struct Lost(Rc<dyn Fn(usize)>);
+
+impl fmt::Debug for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lost")
+    }
+}
+
 impl<S: Store, H: Host> Database<S, H> {
+    /// Has it told when the log was lost.
+    pub fn on_lost(&self, heard: Rc<dyn Fn(usize)>) {
+        *self.lost.borrow_mut() = Some(Lost(heard));
+    }
+
     /// The log was wiped or evicted under this instance: begins a new one, and saves into it the
     /// operations that this instance still knows. Rows come again with the next pull.
     pub(super) async fn salvage_in_turn(&self) -> Result<()> {
@@ -33,7 +51,11 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             commit.events.push(Event::NeedFullPull);
             if self.append(commit.into(), Durability::Strict, Source::OtherTab).await? {
-                self.unsaved.take();
+                let saved = self.unsaved.take().len();
+                let lost = self.lost.borrow().clone();
+                if let Some(Lost(lost)) = lost {
+                    lost(saved);
+                }
                 return Ok(());
             }
         }

@@ -1,6 +1,8 @@
 //! Reading `DatumConfig`: its data through the checks of `config`, and its live objects (remote,
 //! resolvers, the function that names the user) as they are.
 
+use std::rc::Rc;
+
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use serde_json::{Map, Value};
 use wasm_bindgen::prelude::*;
@@ -10,6 +12,7 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::js::carrier::WebRemote;
 use crate::js::convert::{from_js, read_options, read_string};
+use crate::js::observe::Audience;
 use crate::js::resolver::{self, Given as GivenResolver};
 use crate::sync::resolve::Resolvers;
 
@@ -23,6 +26,8 @@ pub struct Given {
     pub resolvers: Resolvers,
     /// Who is signed in to begin with.
     pub initial_user: InitialUser,
+    /// Observers and logger.
+    pub audience: Rc<Audience>,
 }
 
 /// `initialUserId`.
@@ -64,7 +69,7 @@ impl InitialUser {
 /// # Errors
 /// [`Code::InvalidConfig`], naming the field and the fix.
 pub fn read(value: &JsValue) -> Result<Given> {
-    const LIVE: [&str; 4] = ["entities", "remote", "initialUserId", "defaultConflictResolver"];
+    const LIVE: [&str; 7] = ["entities", "remote", "initialUserId", "defaultConflictResolver", "observers", "logger", "logLevel"];
     if !value.is_object() {
         return Err(Error::new(Code::InvalidConfig, "The config must be an object with at least `entities` and `remote`."));
     }
@@ -93,8 +98,10 @@ pub fn read(value: &JsValue) -> Result<Given> {
             Err(given) => InitialUser::Known(read_name(&given, "`initialUserId`")?),
         },
     };
-    let remote = WebRemote::read(&given.handles.get("remote").unwrap_or_default())?;
-    Ok(Given { config, remote, resolvers, initial_user })
+    let audience = Rc::new(Audience::read(&given.handles)?);
+    let remote = given.handles.get("remote").unwrap_or_default();
+    let remote = WebRemote::read(&if remote.is_object() { audience.look_at(&remote) } else { remote })?;
+    Ok(Given { config, remote, resolvers, initial_user, audience })
 }
 
 /// The entity types as data, and apart from that their resolvers.

@@ -73,7 +73,7 @@ impl StatusIterator {
     }
 }
 
-fn step(value: &JsValue, done: bool) -> JsValue {
+pub(crate) fn step(value: &JsValue, done: bool) -> JsValue {
     let step = Object::new();
     // Setting a property of a fresh object cannot fail.
     let _ = Reflect::set(&step, &JsValue::from_str("value"), value);

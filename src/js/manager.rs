@@ -10,6 +10,7 @@ use crate::datum::data::DEFAULT_PAGE;
 use crate::entity::{Fields, Key};
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{decode, decode_many, encode, encode_many, promise, read_options, read_string, read_strings};
+use crate::js::watch::{Target, WatchFeed};
 use crate::js::{GivenOptions, Inner, not_yet};
 use crate::members::scan;
 use crate::replica::local::{Write, Written, check_entity_id};
@@ -59,6 +60,10 @@ impl Manager {
     /// The user that a call is about.
     fn user(&self, options: Result<UserOption>) -> Result<String> {
         self.inner.engine.user_or_current(options?.user_id)
+    }
+
+    fn target(&self, user_id: Option<String>, only: Option<String>, include_deleted: bool) -> Result<Target> {
+        Ok(Target { user_id: self.inner.engine.user_or_current(user_id)?, entity: Rc::clone(&self.entity), only, include_deleted })
     }
 
     fn texts(&self, values: &JsValue, what: &str) -> Result<Vec<String>> {
@@ -194,6 +199,20 @@ impl Manager {
             set("total", &JsValue::from_f64(page.total as f64));
             Ok(js_sys::Object::freeze(&object).into())
         })
+    }
+
+    /// Every entity, now and after each change.
+    #[wasm_bindgen(js_name = watchAll)]
+    pub fn watch_all(&self, options: &JsValue) -> WatchFeed {
+        let target = read_option(options).and_then(|options| self.target(options.user_id, None, options.include_deleted));
+        WatchFeed::new(Rc::clone(&self.inner), target)
+    }
+
+    /// One entity, or null, now and after each change.
+    #[wasm_bindgen(js_name = watchById)]
+    pub fn watch_by_id(&self, id: &JsValue, options: &JsValue) -> WatchFeed {
+        let target = read_string(id, "`id`").and_then(|id| self.target(user_option(options)?.user_id, Some(id), false));
+        WatchFeed::new(Rc::clone(&self.inner), target)
     }
 
     /// Whether an entity exists.

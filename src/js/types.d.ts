@@ -89,6 +89,12 @@ export interface DatumConfig {
   schemaVersion?: number;
   /** Users whose `synchronize` is always skipped. */
   excludedSyncUserIds?: string[];
+  /** Told of every event and every write. What one throws goes to the console and nowhere else. */
+  observers?: Observer[];
+  /** Takes the log. Default: silence, or the console where `logLevel` is given. */
+  logger?: Logger;
+  /** What is logged: this level and those above it. Ids of users and entities only from `"debug"` on. Default `"info"`. */
+  logLevel?: LogLevel;
 }
 
 /** How one entity type is kept. */
@@ -502,6 +508,15 @@ export class Datum implements AsyncDisposable {
    */
   statusForUser(userId: string): StatusFeed;
 
+  /**
+   * What happens, as it happens, from the call's loop on. A reader that does not keep up loses what is passing first;
+   * `metrics.droppedEvents` counts that.
+   *
+   * @example
+   * for await (const event of datum.events({ type: "dataChanged" })) console.log(event.entity, event.created);
+   */
+  events<K extends DatumEvent["type"] = DatumEvent["type"]>(filter?: EventFilter<K>): AsyncIterable<Extract<DatumEvent, { type: K }>>;
+
   /** Lets no cycle begin and stops the one in flight at its next safe point; for one user, or for all. */
   pauseSync(userId?: string): Promise<void>;
   /** Lets cycles begin again. */
@@ -513,7 +528,10 @@ export class Datum implements AsyncDisposable {
   getRemoteSyncMetadata(userId: string): Promise<SyncMetadata | null>;
   /** Compares the two. Rejects as `synchronize` does. */
   compareSyncMetadata(userId: string): Promise<MetadataComparison>;
-  /** Forgets what is known, here (default true) and on the remote (default false). No entity is touched. */
+  /**
+   * Forgets what is known of past cycles, here (`local`, default true: the next cycle pulls everything afresh) and on
+   * the remote for every device (`remote`, default true). Entities and pending operations stay.
+   */
   clearSyncMetadata(userId: string, options?: { local?: boolean; remote?: boolean }): Promise<void>;
   /** The result of the last cycle; null where there was none. */
   getLastSyncResult(userId: string): Promise<SyncResult | null>;
@@ -530,6 +548,14 @@ export class Datum implements AsyncDisposable {
   storageSize(userId: string): Promise<{ bytes: number; quota?: number; persisted: boolean }>;
   /** Removes everything that this device has of a user, unsynced operations too. */
   clearUserData(userId: string): Promise<void>;
+
+  /**
+   * Asks the remote how it does. Says the same in the status of that user, or of the current one. A remote that cannot be
+   * reached is an answer; it rejects only with `invalidArgument` and `closed`.
+   */
+  checkHealth(userId?: string): Promise<Health>;
+  /** What was done since this instance was opened. */
+  readonly metrics: Metrics;
 
   /** Stops what runs, closes the storage and ends every feed. Later calls reject with `closed`. */
   close(): Promise<void>;
@@ -579,6 +605,18 @@ export class Manager<T extends Entity = AnyEntity> {
   /** How many there are. The first argument is kept for queries. */
   count(query?: undefined, options?: UserOption): Promise<number>;
 
+  /**
+   * All of them, by id: at once, then after every change of this tab, another tab or a cycle. A pulled page is one update;
+   * a slow reader gets the latest; an entity that did not change is the same object as before. Each array is the reader's
+   * own. The loop ends when the instance is closed or the user logged out.
+   *
+   * @example
+   * for await (const tasks of datum.manager<Task>("tasks").watchAll()) render(tasks);
+   */
+  watchAll(options?: ReadOptions): AsyncIterable<Readonly<T>[]>;
+  /** One of them, or null: at once, then whenever it is another one. */
+  watchById(id: string, options?: UserOption): AsyncIterable<Readonly<T> | null>;
+
   /** {@link Datum.synchronize}, with a resolver that knows the type. Other entity types sync too. */
   synchronize(userId: string, options?: SyncOptions<T>): Promise<SyncResult>;
   /** {@link Datum.getRemoteSyncMetadata}. */
@@ -592,7 +630,7 @@ export class Manager<T extends Entity = AnyEntity> {
   readonly remoteAdapter: {
     /** {@link Datum.getRemoteSyncMetadata}. */
     getSyncMetadata(userId: string): Promise<SyncMetadata | null>;
-    /** {@link Datum.clearSyncMetadata}, on the remote only. */
+    /** {@link Datum.clearSyncMetadata} on both sides, so that the next cycle brings fresh data. */
     clearSyncMetadata(userId: string): Promise<void>;
   };
 }
@@ -628,6 +666,106 @@ export interface Page<T> {
   /** To ask for the next page with; absent on the last. */
   after?: string;
   hasMore: boolean;
+}
+
+/** Which events to hear of. */
+export interface EventFilter<K extends DatumEvent["type"] = DatumEvent["type"]> {
+  userId?: string;
+  /** Only what is about one entity type. */
+  entity?: string;
+  type?: K;
+}
+
+/** What happened, whose data it concerns (empty for nobody's) and when. */
+export type DatumEvent = { readonly userId: string; readonly at: string } & (
+  | { readonly type: "syncStarted"; readonly direction: SyncDirection; readonly pendingOperations: number }
+  | { readonly type: "syncProgress"; readonly status: SyncStatus }
+  /** The cycle has ended; see `result.isSuccess` and `result.wasCancelled`. */
+  | { readonly type: "syncCompleted"; readonly result: SyncResult }
+  | { readonly type: "syncFailed"; readonly error: DatumErrorJson }
+  /** One commit: a write, or a pulled page. Ids of one entity type. */
+  | {
+      readonly type: "dataChanged";
+      readonly entity: string;
+      readonly source: "local" | "remote" | "otherTab";
+      readonly created: readonly string[];
+      readonly updated: readonly string[];
+      readonly deleted: readonly string[];
+    }
+  | { readonly type: "conflictDetected"; readonly conflict: Conflict }
+  | { readonly type: "conflictResolved"; readonly conflict: Conflict; readonly taken: "local" | "remote" | "merged" }
+  | { readonly type: "deadLetter"; readonly deadLetter: DeadLetter }
+  | { readonly type: "userSwitched"; readonly previousUserId: string | null; readonly hadUnsyncedData: boolean }
+  | { readonly type: "leaderChanged"; readonly isLeader: boolean }
+  | { readonly type: "connectivityChanged"; readonly online: boolean }
+  /** The browser removed the storage under the open instance; what this tab knew was saved again. */
+  | { readonly type: "storageLost"; readonly lostOperations: number | "unknown"; readonly savedOperations: number }
+);
+
+/** An operation that the remote will never accept. */
+export interface DeadLetter {
+  id: string;
+  opId: string;
+  entity: string;
+  entityId: string;
+  kind: OperationKind;
+  queuedAt: string;
+  attempts: number;
+  bytes: number;
+  /** The remote's stable word for why, and its message for people. */
+  code: string;
+  message: string;
+  diedAt: string;
+  /** What it would have sent. */
+  data: Json;
+}
+
+/** Who is told of everything. */
+export interface Observer {
+  /** After it happened. */
+  onEvent?(event: DatumEvent): void;
+  /** Before a write is checked and stored; `draft` is what the app passed in (ids for a delete). */
+  beforeWrite?(entity: string, kind: OperationKind, draft: Json): void;
+}
+
+/** From the finest to none. */
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "off";
+
+/** Takes log entries. */
+export interface Logger {
+  log(entry: LogEntry): void;
+}
+
+/** One line of the log, as data. */
+export interface LogEntry {
+  readonly level: Exclude<LogLevel, "off">;
+  readonly at: string;
+  /** `"sync"` or `"remote"`. */
+  readonly scope: string;
+  readonly message: string;
+  readonly fields: { readonly [field: string]: Json };
+}
+
+/** What was done since the instance was opened. */
+export interface Metrics {
+  readonly cycles: number;
+  readonly successfulCycles: number;
+  readonly failedCycles: number;
+  readonly conflictsDetected: number;
+  readonly conflictsResolved: number;
+  readonly userSwitches: number;
+  /** Users whose database is open. */
+  readonly activeUsers: readonly string[];
+  readonly bytesPushed: number;
+  readonly bytesPulled: number;
+  /** Requests of cycles and health checks, each try counted. */
+  readonly requests: number;
+  /** Records written to the open databases' logs. */
+  readonly commits: number;
+  /** Writes that another tab had overtaken, and that were planned again. */
+  readonly staleCommits: number;
+  /** Events that readers were too slow for. */
+  readonly droppedEvents: number;
 }
 
 /** The stable name of a failure. Branch on this, never on the message. */

@@ -5,6 +5,8 @@
 
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
+#[cfg(target_arch = "wasm32")]
+pub mod client;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod clock;
 #[cfg(target_arch = "wasm32")]

@@ -100,6 +100,12 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   await datum.pauseSync();
   await datum.resumeSync("ada");
 
+  for await (const all of tasks.watchAll({ includeDeleted: true })) isExactly<typeof all, Readonly<Task>[]>(true);
+  for await (const one of tasks.watchById("t1", { userId: "ada" })) isExactly<typeof one, Readonly<Task> | null>(true);
+  for await (const event of datum.events({ type: "dataChanged", entity: "tasks" })) console.log(event.created.length, event.source);
+  for await (const event of datum.events()) if (event.type === "syncFailed") console.log(event.error.code);
+  console.log((await datum.checkHealth()).remote, datum.metrics.staleCommits);
+
   const metadata: (SyncMetadata | null)[] = [
     await datum.getSyncMetadata("ada"),
     await datum.getRemoteSyncMetadata("ada"),

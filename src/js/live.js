@@ -1,0 +1,58 @@
+// What a watch holds between two answers: entities that did not change stay the same objects, so that
+// a user interface can tell by `===` what to draw again.
+
+import { freeze } from "./support.js";
+
+/** The entities of one watch, in the engine's order. */
+export class Live {
+  #items = [];
+
+  /** Takes in what has changed and gives a new array: the caller's own, of frozen entities. */
+  apply(whole, text, gone) {
+    const changed = JSON.parse(text);
+    const old = this.#items;
+    if (whole) {
+      const before = new Map(old.map((entity) => [entity.id, entity]));
+      this.#items = changed.map((entity) => {
+        const known = before.get(entity.id);
+        return known !== undefined && isSame(known, entity) ? known : freeze(entity);
+      });
+      return this.#items.slice();
+    }
+    for (const entity of changed) freeze(entity);
+    const removed = new Set(gone);
+    const items = [];
+    // Both are in order of id: one pass merges them.
+    let at = 0;
+    for (const entity of old) {
+      while (at < changed.length && order(changed[at].id, entity.id) < 0) items.push(changed[at++]);
+      if (at < changed.length && changed[at].id === entity.id) items.push(changed[at++]);
+      else if (!removed.has(entity.id)) items.push(entity);
+    }
+    while (at < changed.length) items.push(changed[at++]);
+    this.#items = items;
+    return items.slice();
+  }
+}
+
+/** By code points, as the engine sorts; JavaScript's own order puts surrogates before U+E000. */
+function order(a, b) {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) {
+      const high = (unit) => (unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit);
+      return high(x) - high(y);
+    }
+  }
+  return a.length - b.length;
+}
+
+/** Whether two JSON values say the same. */
+function isSame(a, b) {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null || Array.isArray(a) !== Array.isArray(b)) return false;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isSame(a[key], b[key]));
+}

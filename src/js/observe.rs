@@ -1,0 +1,90 @@
+//! Who looks on: the app's observers and its logger, fed from the events apart from the work.
+
+use std::rc::Rc;
+
+use js_sys::{Array, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::error::{Code, Error, Result};
+use crate::events::{Filter, Topic};
+use crate::js::WebEngine;
+use crate::js::convert::Handles;
+
+#[wasm_bindgen(module = "/src/js/observe.js")]
+extern "C" {
+    /// Those who look on.
+    pub type Audience;
+    #[wasm_bindgen(constructor)]
+    fn new(observers: &JsValue, logger: &JsValue, level: Option<&str>) -> Audience;
+    #[wasm_bindgen(method)]
+    fn wanted(this: &Audience) -> Vec<String>;
+    #[wasm_bindgen(method)]
+    fn tell(this: &Audience, text: &str);
+    /// A write is about to be made.
+    #[wasm_bindgen(method, js_name = beforeWrite)]
+    pub fn before_write(this: &Audience, entity: &str, kind: &str, draft: &JsValue);
+    /// Whether anybody hears of writes.
+    #[wasm_bindgen(method, js_name = hearsWrites)]
+    pub fn hears_writes(this: &Audience) -> bool;
+    #[wasm_bindgen(method)]
+    fn fetch(this: &Audience, given: &JsValue) -> JsValue;
+}
+
+const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
+
+impl Audience {
+    /// Reads `observers`, `logger` and `logLevel`.
+    ///
+    /// # Errors
+    /// [`Code::InvalidConfig`], naming the field.
+    pub fn read(handles: &Handles) -> Result<Self> {
+        let wrong = |what: &str| Error::new(Code::InvalidConfig, what.to_owned());
+        let observers = handles.get("observers").unwrap_or_default();
+        if !observers.is_undefined() && !Array::is_array(&observers) {
+            return Err(wrong("`observers` must be an array of objects with `onEvent` or `beforeWrite`."));
+        }
+        let logger = handles.get("logger").unwrap_or_default();
+        if !logger.is_undefined() && !Reflect::get(&logger, &JsValue::from_str("log")).is_ok_and(|log| log.is_function()) {
+            return Err(wrong("`logger` must be an object with a function `log(entry)`."));
+        }
+        let level = handles.get("logLevel");
+        let name = level.as_ref().and_then(JsValue::as_string);
+        if level.is_some() && !name.as_deref().is_some_and(|name| LEVELS.contains(&name)) {
+            return Err(wrong("`logLevel` must be \"trace\", \"debug\", \"info\", \"warn\", \"error\" or \"off\"."));
+        }
+        Ok(Self::new(&observers, &logger, name.as_deref()))
+    }
+
+    /// Has the requests of a remote logged, where the level asks for it.
+    pub fn look_at(&self, remote: &JsValue) -> JsValue {
+        let key = JsValue::from_str("fetch");
+        let has = |name: &str| Reflect::get(remote, &JsValue::from_str(name)).is_ok_and(|member| member.is_function());
+        // An adapter sends by itself, and may be an instance of a class, which no copy is.
+        let (false, false, Ok(given)) = (has("pull"), has("push"), Reflect::get(remote, &key)) else { return remote.clone() };
+        let wrapped = self.fetch(&given);
+        if js_sys::Object::is(&wrapped, &given) {
+            return remote.clone();
+        }
+        let copy = js_sys::Object::assign(&js_sys::Object::new(), remote.unchecked_ref());
+        // Setting a property of a fresh object cannot fail.
+        let _ = Reflect::set(&copy, &key, &wrapped);
+        copy.into()
+    }
+
+    /// Passes events on until the instance is closed.
+    pub fn follow(self: &Rc<Self>, engine: &WebEngine) {
+        let wanted = self.wanted();
+        if wanted.is_empty() {
+            return;
+        }
+        let topics = Topic::NAMES.iter().filter(|(name, _)| wanted.iter().any(|wanted| wanted == name)).map(|(_, topic)| *topic).collect();
+        let reader = engine.events(Filter { topics, ..Filter::default() });
+        let audience = Rc::clone(self);
+        spawn_local(async move {
+            while let Some(event) = reader.next().await {
+                audience.tell(&event.text);
+            }
+        });
+    }
+}
