@@ -302,11 +302,11 @@ impl Datum {
     }
 }
 
-/// The options of `clearSyncMetadata`, here and there; both sides where nobody says otherwise.
+/// The options of `clearSyncMetadata`. Only this device forgets unless told otherwise: the remote's record is about all devices.
 fn read_sides(value: &JsValue) -> Result<(bool, bool)> {
     let given = read_options(value, Code::InvalidArgument, "The options of `clearSyncMetadata`", &[])?;
     let mut given = given.members()?;
-    let sides = (given.flag("local")?.unwrap_or(true), given.flag("remote")?.unwrap_or(true));
+    let sides = (given.flag("local")?.unwrap_or(true), given.flag("remote")?.unwrap_or(false));
     given.finish()?;
     Ok(sides)
 }

@@ -176,14 +176,19 @@ test("metadata: first time or back again, who is ahead, and which conflicts wait
     await i.sees("compare", "Local has newer data");
     assert.equal(await i.at("devices").locator("li").count(), 2);
 
-    await i.presses("disagree");
+    await i.begins("disagree");
+    await i.sees("question", "changed the title");
+    await i.presses("mine");
+    await i.logs("1 conflict decided: “Named on this device”");
+    await i.begins("disagree");
+    await i.sees("question", "changed the title");
+    await i.presses("theirs");
+    await i.logs("1 conflict decided: “Named on the other device”");
+    await i.sees("compare", "Data is in sync");
+    await i.presses("undecided");
     await i.sees("conflict", "1 conflict to resolve");
-    await i.begins("mine");
-    await i.logs("Decided: “Named on this device”");
+    await i.presses("start-over");
     await i.at("conflict").waitFor({ state: "hidden" });
-    await i.presses("disagree");
-    await i.begins("theirs");
-    await i.logs("Decided: “Named on the other device”");
     await i.sees("compare", "Data is in sync");
 
     await i.presses("new-user");

@@ -23,9 +23,9 @@ export async function onSignedIn(
 ) {
   screens.waiting("Syncing latest data…", null);
   await datum.resumeSync();
-  await datum.clearSyncMetadata(userId);
   void showProgress(datum, userId, screens);
   try {
+    await datum.clearSyncMetadata(userId);
     await datum.synchronize(userId, {
       direction: "pullThenPush",
       forceFullSync: true,

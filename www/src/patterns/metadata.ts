@@ -1,4 +1,4 @@
-import type { Datum, SyncMetadata } from "datum-sync";
+import type { Conflict, Datum, SyncMetadata } from "datum-sync";
 
 // #region welcome
 /** What the first screen says: the server knows who was here before. */
@@ -53,19 +53,18 @@ export async function syncIfOlderThan(
   return datum.synchronize(userId);
 }
 
-/** Leaves what both sides changed undecided: the app asks its user. */
-export function syncAndAsk(datum: Datum, userId: string) {
-  return datum.synchronize(userId, { resolveConflicts: false });
-}
-
-/** The user has decided. */
-export function decide(
+/** The user decides each conflict, while the cycle waits. */
+export function syncAndAsk(
   datum: Datum,
   userId: string,
-  keep: "mine" | "theirs",
+  ask: (conflict: Conflict) => Promise<"local" | "remote">,
 ) {
   return datum.synchronize(userId, {
-    conflictResolver:
-      keep === "mine" ? "localPriority" : "remotePriority",
+    conflictResolver: async (conflict) => ({ take: await ask(conflict) }),
   });
+}
+
+/** Nobody is asked now: conflicts wait, and are counted. */
+export function syncUndecided(datum: Datum, userId: string) {
+  return datum.synchronize(userId, { resolveConflicts: false });
 }
