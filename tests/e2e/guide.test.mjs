@@ -196,14 +196,18 @@ test("metadata: first time or back again, who is ahead, and which conflicts wait
   }));
 
 test("fresh data: everything is fetched again, nothing that waits is lost, and the result is verified", () =>
-  visit("fresh-data", async (i) => {
+  visit("fresh-data", async (i, { page }) => {
+    const asked = [];
+    page.on("request", (request) => /\/sync\/v1\/p/.test(request.url()) && asked.push(request.url().split("/").at(-1)));
     const last = async () => (await i.at("results").locator("tr").first().innerText()).split(/\s*\t\s*/);
     await i.logs("Sync: 40 rows were new here");
     const first = await last();
     await i.presses("sync");
     assert.notEqual((await last())[3], first[3], "an everyday sync fetches next to nothing");
     await i.presses("write");
+    asked.length = 0;
     await i.presses("fresh");
+    assert.deepEqual(asked.filter((what, n) => what !== asked[n - 1]).slice(0, 2), ["pull", "push"], "pull first, then push");
     const [what, , sent, fetched, verified] = await last();
     assert.deepEqual([what, sent, verified], ["Fresh data", "1", "yes"]);
     assert.equal(fetched, first[3], "all of it again");
@@ -258,9 +262,10 @@ test("options: only one way, and as much at a time as was asked for", () =>
     await i.presses("write");
     await i.presses("batches");
     await i.logs("In batches of 50: 120 sent");
-    const batches = (await i.logged()).filter((line) => line.startsWith("→ push")).slice(1);
-    assert.deepEqual(batches, ["→ push, 50 operations", "→ push, 50 operations", "→ push, 20 operations"]);
-    await i.logs("→ pull, at most 50 rows");
+    const requests = (await i.logged()).filter((line) => line.startsWith("→"));
+    const batches = requests.slice(requests.indexOf("→ push, 120 operations") + 1);
+    assert.deepEqual(batches.slice(0, 4), ["→ push, 50 operations", "→ push, 50 operations", "→ push, 20 operations", "→ pull, at most 50 rows"]);
+    assert.deepEqual(new Set(batches.slice(4)), new Set(["→ pull, at most 50 rows"]), "by default push first, then pull");
   }));
 
 test("errors: each way that a sync can end is told, and none breaks the next", () =>
