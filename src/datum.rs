@@ -20,6 +20,7 @@ use crate::sync::{Cancel, Stop, first_status};
 pub mod cycles;
 pub mod data;
 pub mod facts;
+pub mod letters;
 pub mod watch;
 
 /// Where databases come from, and what one origin remembers over all users.

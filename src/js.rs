@@ -22,6 +22,7 @@ mod carrier;
 mod config;
 pub mod convert;
 mod feed;
+mod letters;
 mod manager;
 mod observe;
 mod resolver;

@@ -15,6 +15,7 @@ use crate::store::{BodyId, Seq};
 pub mod changes;
 pub mod checkpoint;
 pub mod codec;
+pub mod decide;
 pub mod fold;
 pub mod incoming;
 pub mod keydir;

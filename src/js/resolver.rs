@@ -53,7 +53,11 @@ impl Resolver for JsResolver {
     }
 }
 
-fn resolution(answer: &JsValue) -> Result<Resolution> {
+/// Reads what a resolver, or the app itself, decides.
+///
+/// # Errors
+/// [`Code::Conflict`] where it is no resolution; [`Code::InvalidEntity`] for a merged entity that JSON cannot hold.
+pub fn resolution(answer: &JsValue) -> Result<Resolution> {
     let part = |key: &str| js_sys::Reflect::get(answer, &JsValue::from_str(key)).unwrap_or_default();
     let take = if answer.is_object() { read_string(&part("take"), "`take`").unwrap_or_default() } else { String::new() };
     match take.as_str() {

@@ -262,7 +262,7 @@ export interface SyncOptions<T extends Entity = AnyEntity> {
   overrideBatchSize?: number;
   /** Whether deletes are pushed and pulled tombstones applied. Default true; false leaves both waiting. */
   includeDeletes?: boolean;
-  /** Whether conflicts are resolved. Default true; false leaves each waiting for a cycle that does. */
+  /** Whether conflicts are resolved. Default true; false parks each for {@link Datum.resolveConflict}. */
   resolveConflicts?: boolean;
   /** What decides conflicts in this cycle. */
   conflictResolver?: ConflictResolver<T>;
@@ -416,7 +416,12 @@ export interface Conflict<T extends Entity = AnyEntity> {
 }
 
 /** What a resolver decides. */
-export type Resolution<T extends Entity = AnyEntity> = { take: "local" } | { take: "remote" } | { take: "merged"; data: T };
+export type Resolution<T extends Entity = AnyEntity> =
+  | { take: "local" }
+  | { take: "remote" }
+  | { take: "merged"; data: T }
+  /** The conflict waits: see {@link Datum.conflicts}. */
+  | { take: "later" };
 
 /**
  * What decides conflicts.
@@ -424,6 +429,7 @@ export type Resolution<T extends Entity = AnyEntity> = { take: "local" } | { tak
  * - `"merge"`: by field against the base. A field changed on both sides goes to the later write.
  * - `"lastWriteWins"`: the whole entity of the later write.
  * - `"localPriority"`, `"remotePriority"`: always the same side.
+ * - `"ask"`: none of them: the conflict waits for {@link Datum.resolveConflict}, over reloads too; meanwhile the app sees its own side.
  * - a function: asked for each; it may be asked again for a conflict whose entity changed meanwhile.
  */
 export type ConflictResolver<T extends Entity = AnyEntity> =
@@ -431,7 +437,7 @@ export type ConflictResolver<T extends Entity = AnyEntity> =
   | ((conflict: Conflict<T>) => Resolution<T> | Promise<Resolution<T>>);
 
 /** The resolvers that go by a name. */
-export type BuiltinResolver = "merge" | "lastWriteWins" | "localPriority" | "remotePriority";
+export type BuiltinResolver = "merge" | "lastWriteWins" | "localPriority" | "remotePriority" | "ask";
 
 /** What an operation does. */
 export type OperationKind = "create" | "update" | "patch" | "delete";
@@ -540,6 +546,21 @@ export class Datum implements AsyncDisposable {
   pendingOperations(userId: string): Promise<PendingOperation[]>;
   /** How many those are. */
   pendingCount(userId: string): Promise<number>;
+
+  /** What the remote will never accept, as it said why. */
+  deadLetters(userId: string): Promise<readonly DeadLetter[]>;
+  /**
+   * Queues a dead letter once more, as a new write on what is there now; `edited` replaces its fields. A refused patch says
+   * again only what it had changed. Rejects with `notFound`, and with `invalidEntity` for a bad edit: then it stays.
+   */
+  retryDeadLetter(id: string, edited?: { [field: string]: Json }): Promise<void>;
+  /** Gives a dead letter up, for good. Rejects with `notFound`. */
+  discardDeadLetter(id: string): Promise<void>;
+
+  /** The conflicts that wait for the app, with all three sides as they are now. */
+  conflicts(userId: string): Promise<readonly Conflict[]>;
+  /** Decides one of them; the next cycle pushes what stands of this side's. Rejects with `notFound` and `invalidEntity`. */
+  resolveConflict(id: string, resolution: Resolution<any>): Promise<void>;
 
   /**
    * What the user's data takes up, in bytes; `quota` is what the browser allows this origin in all, where it

@@ -119,6 +119,11 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   const pending: PendingOperation[] = await datum.pendingOperations("ada");
   console.log(pending.length === (await datum.pendingCount("ada")), (await datum.storageSize("ada")).quota);
   const last: SyncResult | null = await datum.getLastSyncResult("ada");
+  for (const letter of await datum.deadLetters("ada")) {
+    if (letter.code === "tooLarge") await datum.retryDeadLetter(letter.id, { title: "shorter" });
+    else await datum.discardDeadLetter(letter.id);
+  }
+  for (const conflict of await datum.conflicts("ada")) await datum.resolveConflict(conflict.id, { take: "local" });
   await datum.clearUserData("ada");
   await datum.close();
   console.log(last?.error?.code);

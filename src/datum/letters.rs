@@ -1,0 +1,155 @@
+//! What waits for the app: conflicts that were parked, and operations that the remote refused.
+
+use std::rc::Rc;
+
+use crate::conflict::Resolution;
+use crate::database::Draft;
+use crate::datum::{Backing, Engine, User};
+use crate::entity::{parse_draft, push_field, put_text};
+use crate::error::{Code, Error, Result};
+use crate::events::Topic;
+use crate::host::Host;
+use crate::remote::Remote;
+use crate::replica::Replica;
+use crate::replica::record::{Commit, Event};
+use crate::store::Durability;
+
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
+    /// The operations that the remote refused, as the text of a JSON array.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn dead_letters(&self, user_id: &str) -> Result<String> {
+        let user = self.user(user_id).await?;
+        let letters: Vec<String> = user.db.with(|replica| replica.dead_letters().values().map(|letter| letter.to_json()).collect());
+        Ok(["[", &letters.join(","), "]"].concat())
+    }
+
+    /// Queues a refused operation once more, as a new one on top of what is there now; `edited` replaces its
+    /// body. The dead letter goes in the same commit.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] where there is no such dead letter; what is wrong with the edited body; what the
+    /// storage says.
+    pub async fn retry_dead_letter(&self, id: &str, edited: Option<String>) -> Result<()> {
+        let user = self.user_with(|replica| replica.dead_letters().contains(id))?;
+        let moment = user.db.moment();
+        let mut refused = None;
+        let mut plan = |replica: &Replica| {
+            let group = replica.retried(id, edited.as_deref())?;
+            Ok(replica.plan_local(&[group], &moment).into_draft(|local| {
+                let mut commit = local.commit;
+                refused = local.outcomes.into_iter().find_map(Result::err);
+                if refused.is_some() {
+                    return Draft::default();
+                }
+                commit.events.push(Event::Unbury { id: id.to_owned() });
+                commit.into()
+            }))
+        };
+        user.db.commit(self.config.local, &mut plan).await?;
+        self.after(&user);
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Gives a refused operation up, for good.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] where there is no such dead letter; what the storage says.
+    pub async fn discard_dead_letter(&self, id: &str) -> Result<()> {
+        let user = self.user_with(|replica| replica.dead_letters().contains(id))?;
+        user.db.record(Durability::Strict, &|_| vec![Event::Unbury { id: id.to_owned() }]).await?;
+        self.after(&user);
+        Ok(())
+    }
+
+    /// The conflicts that wait for a decision, as the text of a JSON array.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn conflicts(&self, user_id: &str) -> Result<String> {
+        let user = self.user(user_id).await?;
+        let ids: Vec<String> = user.db.with(|replica| replica.conflicts().keys().map(str::to_owned).collect());
+        let mut text = String::from("[");
+        for id in ids {
+            let mut found = None;
+            // Nothing is written: the commit loop fetches the bodies that are not in memory.
+            let mut plan = |replica: &Replica| {
+                Ok(replica.parked(&id)?.into_draft(|conflict| {
+                    found = Some(conflict.to_json());
+                    Draft::default()
+                }))
+            };
+            match user.db.commit(Durability::Relaxed, &mut plan).await {
+                // Decided in another tab meanwhile.
+                Err(error) if error.code() == Code::NotFound => continue,
+                answer => drop(answer?),
+            }
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&found.unwrap_or_default());
+        }
+        text.push(']');
+        Ok(text)
+    }
+
+    /// Decides a conflict that waits. What stands of this side's is pushed by the next cycle.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] where no such conflict waits; what is wrong with a merged entity; what the storage
+    /// says.
+    pub async fn resolve_conflict(&self, id: &str, resolution: Resolution) -> Result<()> {
+        let user = self.user_with(|replica| replica.conflicts().contains(id))?;
+        let moment = user.db.moment();
+        let resolution = match resolution {
+            Resolution::Merged(entity) => {
+                let now = moment.now.saturating_add_signed(user.db.with(|replica| replica.facts().clock_offset));
+                Resolution::Merged(Rc::from(parse_draft(&entity, &crate::time::format(now), None)?.body))
+            }
+            other => other,
+        };
+        let mut decided = None;
+        let mut plan = |replica: &Replica| {
+            Ok(replica.plan_decision(id, &resolution, &moment)?.into_draft(|(conflict, commit): (_, Commit)| {
+                decided = Some(conflict);
+                commit.into()
+            }))
+        };
+        user.db.commit(self.config.local, &mut plan).await?;
+        self.after(&user);
+        let taken = match resolution {
+            Resolution::Local => "local",
+            Resolution::Remote => "remote",
+            Resolution::Merged(_) => "merged",
+            Resolution::Later => return Ok(()),
+        };
+        if let Some(conflict) = decided {
+            self.events.tell(Topic::ConflictResolved, &user.id, Some(&conflict.entity), self.host.now_ms(), &mut |out| {
+                push_field(out, "conflict", &conflict.to_json());
+                put_text(out, "taken", taken);
+            });
+        }
+        Ok(())
+    }
+
+    fn after(&self, user: &User<B::Store, H>) {
+        user.refresh_status(&self.host, self.backing.is_durable());
+    }
+
+    /// The user whose log holds what an id names: the current one before others that are open.
+    fn user_with(&self, holds: impl Fn(&Replica) -> bool) -> Result<Rc<User<B::Store, H>>> {
+        self.check_open()?;
+        let current = self.current_user().and_then(|user_id| self.opened(&user_id));
+        let found = current.filter(|user| user.db.with(&holds)).or_else(|| {
+            let users = self.users.borrow();
+            users.values().find(|user| user.db.with(&holds)).map(Rc::clone)
+        });
+        found.ok_or_else(|| {
+            Error::new(
+                Code::NotFound,
+                "No open database holds this id; it may have been dealt with in another tab, or belong to a user who is not signed in.",
+            )
+        })
+    }
+}

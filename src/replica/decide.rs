@@ -1,0 +1,138 @@
+//! What the app decides: conflicts that were parked for it, and operations that the remote refused.
+
+use std::rc::Rc;
+
+use crate::conflict::{Conflict, Resolution, same_content};
+use crate::entity::Key;
+use crate::error::{Code, Error, Result};
+use crate::operation::{Kind, Operation};
+use crate::replica::incoming::Moment;
+use crate::replica::local::{Group, Write};
+use crate::replica::record::{Commit, Event};
+use crate::replica::state::{DeadLetter, Parked};
+use crate::replica::{Need, Plan, Replica};
+
+impl Replica {
+    /// A parked conflict with all three sides as they are now: the remote's is the synced row, which moves
+    /// on while the conflict waits.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] where no such conflict waits.
+    pub fn parked(&self, id: &str) -> Result<Plan<Conflict>> {
+        let Some(parked) = self.conflicts.get(id) else { return Err(no_conflict()) };
+        let key = Key::new(&parked.entity, &parked.entity_id);
+        let remote = match self.base_of(&key) {
+            Ok(body) => body.map(Rc::from),
+            Err(segment) => return Ok(Plan::Needs(Need::Bodies(vec![segment]))),
+        };
+        let Parked { id, entity, entity_id, kind, base, base_version, fields, detected_at } = parked.clone();
+        let last = self.outbox.last(&key);
+        Ok(Plan::Ready(Conflict {
+            id,
+            entity,
+            entity_id,
+            user_id: self.user_id.clone(),
+            kind,
+            base,
+            base_version,
+            local: last.filter(|op| op.kind != Kind::Delete).and_then(|op| op.body.clone()),
+            remote,
+            remote_version: self.row(&key).map_or(0, |row| row.version),
+            local_time: last.map_or(0, |op| op.queued_at).saturating_add_signed(self.facts.clock_offset),
+            fields,
+            detected_at,
+        }))
+    }
+
+    /// Plans what the app has decided of a parked conflict. Answers the conflict too, for those who are told.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] where no such conflict waits.
+    pub fn plan_decision(&self, id: &str, resolution: &Resolution, moment: &Moment) -> Result<Plan<(Conflict, Commit)>> {
+        let conflict = match self.parked(id)? {
+            Plan::Ready(conflict) => conflict,
+            Plan::Needs(need) => return Ok(Plan::Needs(need)),
+        };
+        let key = Key::new(&conflict.entity, &conflict.entity_id);
+        let chain: Vec<String> = self.outbox.chain(&key).map(|queued| queued.op.op_id.clone()).collect();
+        let mut commit = Commit::default();
+        let body = match resolution {
+            Resolution::Later => return Ok(Plan::Ready((conflict, commit))),
+            Resolution::Remote => None,
+            Resolution::Local => Some(conflict.local.clone()),
+            Resolution::Merged(body) if conflict.remote.as_deref().is_some_and(|remote| same_content(remote, body)) => None,
+            Resolution::Merged(body) => Some(Some(Rc::clone(body))),
+        };
+        commit.events.push(Event::Unpark { id: id.to_owned() });
+        match (body, self.outbox.last(&key)) {
+            (Some(body), Some(last)) => {
+                let kind = match (&body, &conflict.remote) {
+                    (None, _) => Kind::Delete,
+                    (Some(_), None) => Kind::Create,
+                    (Some(_), Some(_)) => Kind::Update,
+                };
+                let op = Operation {
+                    op_id: moment.op_id(0),
+                    entity: conflict.entity.clone(),
+                    id: conflict.entity_id.clone(),
+                    kind,
+                    base_version: conflict.remote.as_ref().map(|_| conflict.remote_version),
+                    body,
+                    fields: Vec::new(),
+                    queued_at: last.queued_at,
+                    attempts: 0,
+                    soft: last.soft,
+                    supersedes: Vec::new(),
+                };
+                commit.queue(op, chain);
+            }
+            _ => commit.events.push(Event::Dequeue { ops: chain }),
+        }
+        Ok(Plan::Ready((conflict, commit)))
+    }
+
+    /// The local write that says again what a refused operation said, on top of what is there now.
+    ///
+    /// `edited` replaces its body. A patch says again only what it had changed.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] where there is no such dead letter; [`Code::InvalidArgument`] for an edit of a delete.
+    pub fn retried(&self, id: &str, edited: Option<&str>) -> Result<Group> {
+        let DeadLetter { op, .. } = self.dead_letters.get(id).ok_or_else(no_letter)?;
+        let live = self.view(&Key::new(&op.entity, &op.id)).is_some_and(|view| !view.deleted);
+        let write = match (op.kind, op.body.as_deref()) {
+            (Kind::Delete, _) | (_, None) if edited.is_some() => {
+                return Err(Error::new(Code::InvalidArgument, "`edited`: a refused delete has nothing to edit; leave it out.")
+                    .on(&op.entity, Some(&op.id)));
+            }
+            (Kind::Delete, _) | (_, None) => Write::Delete { id: op.id.clone(), soft: op.soft },
+            (kind, Some(body)) => {
+                let mut fields = crate::entity::Fields::parse(edited.unwrap_or(body))?;
+                fields.0.retain(|(name, _)| !matches!(name.as_ref(), "id" | "userId" | "version" | "isDeleted" | "modifiedAt"));
+                if live && kind == Kind::Patch && edited.is_none() {
+                    fields.0.retain(|(name, _)| op.fields.iter().any(|field| *field == **name));
+                }
+                let text = fields.to_json();
+                if live && kind == Kind::Patch {
+                    Write::Patch { id: op.id.clone(), changes: text }
+                } else {
+                    let mut quoted = String::new();
+                    crate::entity::push_string(&mut quoted, &op.id);
+                    let mut whole = text.trim_end().strip_suffix('}').unwrap_or("{").to_owned();
+                    crate::entity::push_field(&mut whole, "id", &quoted);
+                    whole.push('}');
+                    if live { Write::Update { entity: whole } } else { Write::Create { draft: whole } }
+                }
+            }
+        };
+        Ok(Group { entity: op.entity.clone(), writes: vec![write] })
+    }
+}
+
+fn no_conflict() -> Error {
+    Error::new(Code::NotFound, "No such conflict waits for a decision; it may have been decided in another tab.")
+}
+
+fn no_letter() -> Error {
+    Error::new(Code::NotFound, "There is no such dead letter; it may have been dealt with in another tab.")
+}
