@@ -176,18 +176,15 @@ test("metadata: first time or back again, who is ahead, and which conflicts wait
     await i.sees("compare", "Local has newer data");
     assert.equal(await i.at("devices").locator("li").count(), 2);
 
-    await i.begins("disagree");
-    await i.sees("question", "changed the title");
-    await i.presses("mine");
-    await i.logs("1 conflict decided: “Named on this device”");
-    await i.begins("disagree");
-    await i.sees("question", "changed the title");
-    await i.presses("theirs");
-    await i.logs("1 conflict decided: “Named on the other device”");
-    await i.sees("compare", "Data is in sync");
-    await i.presses("undecided");
+    await i.presses("disagree");
     await i.sees("conflict", "1 conflict to resolve");
-    await i.presses("start-over");
+    await i.begins("mine");
+    await i.logs("Decided: “Named on this device”");
+    await i.at("conflict").waitFor({ state: "hidden" });
+    await i.presses("disagree");
+    await i.sees("conflict", "1 conflict to resolve");
+    await i.begins("theirs");
+    await i.logs("Decided: “Named on the other device”");
     await i.at("conflict").waitFor({ state: "hidden" });
     await i.sees("compare", "Data is in sync");
 
@@ -290,6 +287,7 @@ test("errors: each way that a sync can end is told, and none breaks the next", (
       assert.equal(await i.at("notice").innerText(), said);
       assert.equal(await i.at("loading").isVisible(), false, "the loading state has ended");
     }
+    await i.logs("Refused for good: There is a task with this title.");
     await context.setOffline(true);
     await i.presses("well");
     assert.equal(await i.at("said-well").innerText(), "Not now: offline");

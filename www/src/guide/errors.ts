@@ -3,7 +3,7 @@
 import { Datum } from "datum-sync";
 
 import { find, make, setText } from "../dom.ts";
-import { syncAndSay, whileLoading, type Notice } from "../patterns/errors.ts";
+import { refusals, syncAndSay, whileLoading, type Notice } from "../patterns/errors.ts";
 import source from "../patterns/errors.ts?raw";
 import { Stage } from "./stage.ts";
 
@@ -116,6 +116,10 @@ async function mend(): Promise<void> {
   line.answer = undefined;
   line.delay = 0;
   session.renewable = true;
+  for (const { id, message } of await refusals(datum, userId)) {
+    stage.say(`Refused for good: ${message}`, "warn");
+    await datum.discardDeadLetter(id); // An app lets its user edit and retry it, or give it up.
+  }
   if (datum.statusForUser(userId).current.status === "paused") await datum.resumeSync(userId);
 }
 

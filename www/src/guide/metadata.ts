@@ -1,12 +1,12 @@
 // The page of sync metadata: what this device and the server know, and what an app makes of it.
 
-import { Datum, type Conflict, type SyncMetadata } from "datum-sync";
+import { Datum, type SyncMetadata } from "datum-sync";
 
 import type { Task } from "../device.ts";
 import { coalesce, find, make, setText } from "../dom.ts";
-import { compare, conflictAlert, deviceList, syncAndAsk, syncIfOlderThan, syncUndecided, welcome } from "../patterns/metadata.ts";
+import { compare, conflictAlert, decide, deviceList, syncAndAsk, syncIfOlderThan, welcome } from "../patterns/metadata.ts";
 import source from "../patterns/metadata.ts?raw";
-import { aboutResult, count, time } from "../words.ts";
+import { aboutResult, time } from "../words.ts";
 import { Stage } from "./stage.ts";
 
 const stage = new Stage("metadata", source);
@@ -86,8 +86,7 @@ stage.press("write", async () => {
   await datum.manager<Task>("tasks").create({ title: "Written here", done: false });
   await show();
 });
-/** One task, renamed here and on the other device: a conflict on the next sync. */
-async function disagree(): Promise<void> {
+stage.press("disagree", async () => {
   const tasks = datum.manager<Task>("tasks");
   const second = await stage.secondOf(userId);
   await second.seed(1);
@@ -96,41 +95,17 @@ async function disagree(): Promise<void> {
   if (!task) return;
   await second.rename(task.id, "Named on the other device");
   await tasks.patch(task.id, { title: "Named on this device" });
-}
-
-/** The question, and the answer of whoever presses a button. */
-function ask({ fields }: Conflict): Promise<"local" | "remote"> {
-  setText(find(at("question"), "span"), `Both devices changed the ${fields.join(", ")} of a task`);
-  at("question").hidden = false;
-  return new Promise((resolve) => {
-    for (const [button, side] of [["mine", "local"], ["theirs", "remote"]] as const) {
-      at(button).onclick = () => {
-        at("disagree").focus(); // The question goes, and its buttons with it.
-        at("question").hidden = true;
-        resolve(side);
-      };
-    }
+  await syncAndAsk(datum, userId);
+  stage.say("Both devices renamed one task; nothing decides until you do", "warn");
+  await show();
+});
+for (const [button, side] of [["mine", "local"], ["theirs", "remote"]] as const) {
+  stage.press(button, async () => {
+    await decide(datum, userId, side);
+    const titles = (await datum.manager<Task>("tasks").readAll()).map(({ title }) => title);
+    stage.say(`Decided: “${titles.find((title) => title.startsWith("Named")) ?? ""}”`, "good");
+    at("disagree").focus(); // The alert goes, and its buttons with it.
+    await show();
   });
 }
-
-stage.press("disagree", async () => {
-  await disagree();
-  const result = await syncAndAsk(datum, userId, ask);
-  const titles = (await datum.manager<Task>("tasks").readAll()).map(({ title }) => title);
-  stage.say(`${count(result.conflictsResolved, "conflict")} decided: “${titles.find((title) => title.startsWith("Named")) ?? ""}”`, "good");
-  await show();
-});
-stage.press("undecided", async () => {
-  await disagree();
-  await syncUndecided(datum, userId);
-  stage.say("Both devices renamed one task, and nobody decides", "warn");
-  await show();
-});
-stage.press("start-over", async () => {
-  await datum.clearUserData(userId);
-  await datum.synchronize(userId);
-  stage.say("This device has started over with what the server has");
-  await show();
-  at("disagree").focus();
-});
 void stage.attempt(open);

@@ -34,6 +34,12 @@ const good = (text: string): Notice => ({ tone: "good", text });
 const note = (text: string): Notice => ({ tone: "note", text });
 const bad = (text: string): Notice => ({ tone: "bad", text });
 
+/** Why, for each write that the server will never accept. */
+export async function refusals(datum: Datum, userId: string) {
+  const letters = await datum.deadLetters(userId);
+  return letters.map(({ id, message }) => ({ id, message }));
+}
+
 /** A loading state that always ends: `synchronize` always settles. */
 export async function whileLoading<T>(
   setLoading: (on: boolean) => void,

@@ -1,4 +1,4 @@
-import type { Conflict, Datum, SyncMetadata } from "datum-sync";
+import type { Datum, SyncMetadata } from "datum-sync";
 
 // #region welcome
 /** What the first screen says: the server knows who was here before. */
@@ -53,18 +53,19 @@ export async function syncIfOlderThan(
   return datum.synchronize(userId);
 }
 
-/** The user decides each conflict, while the cycle waits. */
-export function syncAndAsk(
-  datum: Datum,
-  userId: string,
-  ask: (conflict: Conflict) => Promise<"local" | "remote">,
-) {
-  return datum.synchronize(userId, {
-    conflictResolver: async (conflict) => ({ take: await ask(conflict) }),
-  });
+/** Leaves what both sides changed to the user; until then it waits. */
+export function syncAndAsk(datum: Datum, userId: string) {
+  return datum.synchronize(userId, { conflictResolver: "ask" });
 }
 
-/** Nobody is asked now: conflicts wait, and are counted. */
-export function syncUndecided(datum: Datum, userId: string) {
-  return datum.synchronize(userId, { resolveConflicts: false });
+/** The user has decided. */
+export async function decide(
+  datum: Datum,
+  userId: string,
+  take: "local" | "remote",
+) {
+  for (const conflict of await datum.conflicts(userId)) {
+    await datum.resolveConflict(conflict.id, { take });
+  }
+  return datum.synchronize(userId);
 }
