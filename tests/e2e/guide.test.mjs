@@ -123,6 +123,7 @@ test("initial sync: one fetch at the start, and an app that goes on without it",
     await i.sees("app", "nobody is signed in");
     await i.presses("start");
     assert.deepEqual(asked.filter((url) => url.includes("/sync/")), [], "nobody signed in, nothing asked");
+    assert.match((await i.logged()).at(-1), /^Initial sync completed: 4 items$/, "and nothing tried");
   }));
 
 test("relogin: 'Syncing latest data…' first, and then what was written meanwhile", () =>
@@ -153,6 +154,16 @@ test("relogin: 'Syncing latest data…' first, and then what was written meanwhi
     await i.presses("sign-in-ada");
     await i.sees("note", "from last time");
     assert.deepEqual(await i.tasks(), adas, "the waiting ends without a network, too");
+
+    await i.presses("write");
+    await i.sees("tasks", "waiting");
+    await i.presses("sign-out");
+    await i.sees("unsent", "1 change on this device will be sent at the next sign-in");
+    await i.ticks("network");
+    await i.presses("sign-in-ada");
+    await i.sees("whose", "Ada's tasks");
+    assert.equal((await i.tasks())[0], "Written on the tablet");
+    await i.at("tasks").getByText("waiting").waitFor({ state: "hidden" });
   }));
 
 test("metadata: first time or back again, who is ahead, and which conflicts wait", () =>
@@ -187,6 +198,10 @@ test("metadata: first time or back again, who is ahead, and which conflicts wait
     await i.logs("Decided: “Named on the other device”");
     await i.at("conflict").waitFor({ state: "hidden" });
     await i.sees("compare", "Data is in sync");
+
+    await i.presses("custom");
+    await i.presses("sync");
+    await i.at("fields").locator("tr", { hasText: "customMetadata" }).getByRole("cell", { name: "1.4.0" }).nth(1).waitFor();
 
     await i.presses("new-user");
     await i.sees("welcome", "First time setup");
@@ -241,6 +256,23 @@ test("status: indeterminate until the progress is real, never backwards, and its
     await i.ticks("pause");
     await i.begins("sync");
     await i.sees("status", "completed");
+  }));
+
+test("background sync: what another device writes arrives, and what is written here is sent, by itself", () =>
+  visit("background", async (i) => {
+    await i.sees("tasks", "Water the plants");
+    await i.presses("second");
+    await i.sees("tasks", "Return the book");
+    await i.presses("write");
+    await i.at("tasks").locator("li[data-waiting=false]").filter({ hasText: "Written here" }).waitFor();
+
+    await i.ticks("auto");
+    await i.sees("next", "not by itself");
+    await i.presses("write");
+    await i.sees("tasks", "waiting");
+    await i.ticks("auto");
+    await i.sees("next", "in ");
+    await i.at("tasks").getByText("waiting").waitFor({ state: "hidden" });
   }));
 
 test("options: only one way, and as much at a time as was asked for", () =>

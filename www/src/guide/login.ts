@@ -6,6 +6,7 @@ import type { Task } from "../device.ts";
 import { find, make, setText } from "../dom.ts";
 import { onSignedIn, onSignedOut, type Screens } from "../patterns/login.ts";
 import source from "../patterns/login.ts?raw";
+import { count } from "../words.ts";
 import { showTasks, Stage } from "./stage.ts";
 
 const stage = new Stage("login", source);
@@ -33,7 +34,10 @@ const datum = await Datum.initialize({ name: stage.name, entities: { tasks: {} }
 const tasks = datum.manager<Task>("tasks");
 
 const app: Screens = {
-  login: () => turnTo("login"),
+  login(unsent) {
+    setText(find(document, "[data-testid=unsent]"), unsent === 0 ? "" : `${count(unsent, "change")} on this device will be sent at the next sign-in.`);
+    turnTo("login");
+  },
   waiting(text, progress) {
     turnTo("waiting");
     setText(find(screens.waiting, "[data-testid=waiting]"), text);
@@ -45,7 +49,7 @@ const app: Screens = {
     void stage.attempt(async () => {
       setText(find(screens.tasks, "[data-testid=whose]"), `${nameOf(userId)}'s tasks`);
       setText(find(screens.tasks, "[data-testid=note]"), status === "completed" ? "" : "Not current: this is from last time.");
-      showTasks(list, await tasks.readAll({ userId }));
+      showTasks(list, await tasks.readAll());
       turnTo("tasks");
     });
   },
@@ -59,7 +63,13 @@ for (const name of people) {
   });
   find(document, `[data-testid=sign-in-${name.toLowerCase()}]`).prepend(make("span", { class: "face", "aria-hidden": "true" }, name.charAt(0)));
 }
-stage.press("sign-out", () => onSignedOut(datum, app));
+stage.press("write", async () => {
+  await tasks.create({ title: "Written on the tablet", done: false });
+  showTasks(list, await tasks.readAll());
+});
+stage.press("sign-out", async () => {
+  if (datum.currentUserId !== null) await onSignedOut(datum, datum.currentUserId, app);
+});
 stage.press("second", async () => {
   const second = await stage.secondOf(stage.session.userId);
   stage.say(`${nameOf(second.userId)}'s other device added “${await second.write()}”`);

@@ -4,7 +4,7 @@ import { Datum, type SyncMetadata } from "datum-sync";
 
 import type { Task } from "../device.ts";
 import { coalesce, find, make, setText } from "../dom.ts";
-import { compare, conflictAlert, decide, deviceList, syncAndAsk, syncIfOlderThan, welcome } from "../patterns/metadata.ts";
+import { compare, conflictAlert, decide, deviceList, syncAndAsk, syncIfOlderThan, tellVersion, welcome } from "../patterns/metadata.ts";
 import source from "../patterns/metadata.ts?raw";
 import { aboutResult, time } from "../words.ts";
 import { Stage } from "./stage.ts";
@@ -76,6 +76,11 @@ stage.press("sync", async () => {
 stage.press("recent", async () => {
   const result = await syncIfOlderThan(datum, userId, 60_000);
   stage.say(result === null ? "Synced less than a minute ago: skipped" : aboutResult(result), "good");
+  await show();
+});
+stage.press("custom", async () => {
+  await tellVersion(datum, userId, "1.4.0");
+  stage.say("The app's own fields are kept; the next sync tells the server");
   await show();
 });
 stage.press("second", async () => {

@@ -2,17 +2,23 @@ import type { Datum } from "datum-sync";
 
 /** What the app's window can show. */
 export interface Screens {
-  login(): void;
+  /** `unsent`: what waits on this device for the next sign-in. */
+  login(unsent: number): void;
   /** `progress` is null until it is real. */
   waiting(text: string, progress: number | null): void;
   tasks(userId: string): void;
 }
 
 // #region login
-/** Signed out: nothing syncs any more, not even what was under way. */
-export async function onSignedOut(datum: Datum, screens: Screens) {
+/** Signed out: what waits is sent if it can be, then nothing syncs. */
+export async function onSignedOut(
+  datum: Datum,
+  userId: string,
+  screens: Screens,
+) {
+  const { unsynced } = await datum.logout(userId, { flush: 5_000 });
   await datum.pauseSync();
-  screens.login();
+  screens.login(unsynced.length);
 }
 
 /** Signed in, again or for the first time: the latest data first. */
@@ -22,6 +28,7 @@ export async function onSignedIn(
   screens: Screens,
 ) {
   screens.waiting("Syncing latest data…", null);
+  await datum.switchUser({ newUserId: userId, strategy: "keepLocal" });
   await datum.resumeSync();
   void showProgress(datum, userId, screens);
   try {

@@ -53,6 +53,11 @@ export async function syncIfOlderThan(
   return datum.synchronize(userId);
 }
 
+/** The app's own fields: the other devices see them, too. */
+export function tellVersion(datum: Datum, userId: string, version: string) {
+  return datum.setCustomMetadata(userId, { appVersion: version });
+}
+
 /** Leaves what both sides changed to the user; until then it waits. */
 export function syncAndAsk(datum: Datum, userId: string) {
   return datum.synchronize(userId, { conflictResolver: "ask" });
