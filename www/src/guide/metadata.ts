@@ -31,7 +31,7 @@ const show = coalesce(async () => {
   at("conflict").hidden = alert === null;
   at("devices").replaceChildren(
     ...deviceList(remote, local).map((device) =>
-      make("li", {}, make("code", { title: device.id }, device.id.slice(-12)), make("span", {}, device.isThis ? "this device" : "another device"), make("time", { datetime: device.lastSync }, time(device.lastSync))),
+      make("li", {}, make("code", { title: device.id }, device.id.slice(-8)), make("span", {}, device.isThis ? "this device" : "another device"), make("time", { datetime: device.lastSync }, time(device.lastSync))),
     ),
   );
   at("fields").replaceChildren(...fields.map(([name, read]) => row(name, local && read(local), remote && read(remote))));
@@ -42,8 +42,8 @@ const fields: [string, (metadata: SyncMetadata) => unknown][] = [
   ["syncStatus", (m) => m.syncStatus],
   ["lastSyncTime", (m) => m.lastSyncTime && time(m.lastSyncTime)],
   ["lastSuccessfulSyncTime", (m) => m.lastSuccessfulSyncTime && time(m.lastSuccessfulSyncTime)],
-  ["dataHash", (m) => m.dataHash?.slice(0, 10)],
-  ["deviceId", (m) => m.deviceId?.slice(-12)],
+  ["dataHash", (m) => m.dataHash?.slice(0, 8)],
+  ["deviceId", (m) => m.deviceId?.slice(-8)],
   ["deviceCount", (m) => m.deviceCount],
   ["entityCounts", (m) => Object.entries(m.entityCounts).map(([entity, { count }]) => `${entity}: ${count}`).join(", ")],
   ["conflictCount", (m) => m.conflictCount],
