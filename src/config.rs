@@ -69,6 +69,30 @@ const STRATEGIES: [(&str, RequestStrategy); 3] = [
 
 const DURABILITIES: [(&str, Durability); 2] = [("strict", Durability::Strict), ("relaxed", Durability::Relaxed)];
 
+/// What becomes of the previous user's operations, or of the new user's data, when the user changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserSwitch {
+    /// Pushes the previous user's operations first; the switch follows in any case.
+    #[default]
+    SyncThenSwitch,
+    /// Clears the new user's data on this device and pulls it afresh.
+    ClearAndFetch,
+    /// Refuses while the previous user has unsynced operations.
+    PromptIfUnsyncedData,
+    /// Just switches.
+    KeepLocal,
+}
+
+impl UserSwitch {
+    /// Each with its name.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("syncThenSwitch", Self::SyncThenSwitch),
+        ("clearAndFetch", Self::ClearAndFetch),
+        ("promptIfUnsyncedData", Self::PromptIfUnsyncedData),
+        ("keepLocal", Self::KeepLocal),
+    ];
+}
+
 /// What a delete leaves on this device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeleteBehavior {
@@ -141,6 +165,8 @@ pub struct Config {
     pub retry: Retry,
     /// What a second call of `synchronize` does.
     pub strategy: RequestStrategy,
+    /// What a switch of users does where the call names no strategy.
+    pub user_switch: UserSwitch,
     /// Durability of local writes.
     pub local: Durability,
     /// Durability of pulled rows.
@@ -189,6 +215,7 @@ impl Config {
             conflict_resolver: given.choice("defaultConflictResolver", &Builtin::NAMES)?.unwrap_or_default(),
             retry: read_retry(&mut given)?,
             strategy: given.choice("syncRequestStrategy", &STRATEGIES)?.unwrap_or_default(),
+            user_switch: given.choice("defaultUserSwitchStrategy", &UserSwitch::NAMES)?.unwrap_or_default(),
             local: local.unwrap_or(Durability::Strict),
             pulled: pulled.unwrap_or(Durability::Relaxed),
             memory_budget: given.whole("memoryBudget", 0, MAX_VERSION)?.unwrap_or(DEFAULT_MEMORY_BUDGET),

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use twox_hash::XxHash3_64;
 
 use crate::entity::{push_entity, push_field, put, put_text, put_texts};
 use crate::error::{Code, Error, Result};
@@ -50,6 +51,8 @@ pub struct Conflict {
     pub local_time: u64,
     /// Top-level fields that changed on both sides, to different values.
     pub fields: Vec<String>,
+    /// Marks of what this device itself had written before: a field that stands so there has not been changed by others.
+    pub earlier: Vec<u64>,
     /// When it was found, in milliseconds since 1970.
     pub detected_at: u64,
 }
@@ -161,7 +164,8 @@ fn merge(conflict: &Conflict) -> Result<Rc<str>> {
     let local = object(conflict.local.as_deref().unwrap_or("{}"))?;
     let remote = object(conflict.remote.as_deref().unwrap_or("{}"))?;
     let local_later = local_is_later(conflict);
-    let mut merged = merge_objects(&base, &local, &remote, local_later);
+    let own = |key: &str, theirs: &Value| conflict.earlier.contains(&mark(key, theirs));
+    let mut merged = merge_objects(&base, &local, &remote, local_later, &own);
     let times = [local.get("modifiedAt"), remote.get("modifiedAt")].into_iter().flatten().filter_map(Value::as_str).max();
     if let Some(time) = times {
         merged.insert("modifiedAt".to_owned(), Value::from(time));
@@ -178,6 +182,7 @@ fn merge_objects(
     local: &Map<String, Value>,
     remote: &Map<String, Value>,
     local_later: bool,
+    own: &dyn Fn(&str, &Value) -> bool,
 ) -> Map<String, Value> {
     let mut merged = Map::new();
     let keys = remote.keys().chain(local.keys().filter(|key| !remote.contains_key(*key)));
@@ -185,12 +190,12 @@ fn merge_objects(
         let (was, ours, theirs) = (base.get(key), local.get(key), remote.get(key));
         let taken = if ours == was {
             theirs.cloned()
-        } else if theirs == was || ours == theirs {
+        } else if theirs == was || ours == theirs || theirs.is_some_and(|theirs| own(key, theirs)) {
             ours.cloned()
         } else if let (Some(Value::Object(ours)), Some(Value::Object(theirs))) = (ours, theirs) {
             let empty = Map::new();
             let was = was.and_then(Value::as_object).unwrap_or(&empty);
-            Some(Value::Object(merge_objects(was, ours, theirs, local_later)))
+            Some(Value::Object(merge_objects(was, ours, theirs, local_later, &|_, _| false)))
         } else if local_later {
             ours.cloned()
         } else {
@@ -205,17 +210,41 @@ fn merge_objects(
 
 /// Top-level fields that changed on both sides, to different values.
 #[must_use]
-pub fn clashing_fields(base: Option<&str>, local: Option<&str>, remote: Option<&str>) -> Vec<String> {
+pub fn clashing_fields(base: Option<&str>, local: Option<&str>, remote: Option<&str>, earlier: &[u64]) -> Vec<String> {
     let read = |body: Option<&str>| body.and_then(|body| object(body).ok()).unwrap_or_default();
     let (base, local, remote) = (read(base), read(local), read(remote));
     let keys = remote.keys().chain(local.keys().filter(|key| !remote.contains_key(*key)));
     keys.filter(|key| !TIMES.contains(&key.as_str()))
         .filter(|key| {
             let (was, ours, theirs) = (base.get(*key), local.get(*key), remote.get(*key));
-            ours != was && theirs != was && ours != theirs
+            ours != was && theirs != was && ours != theirs && !theirs.is_some_and(|theirs| earlier.contains(&mark(key, theirs)))
         })
         .cloned()
         .collect()
+}
+
+/// One mark for each field of a body, or of those that a patch changed: by it the same value of the same
+/// field is known again.
+#[must_use]
+pub fn marks(body: &str, only: &[String]) -> Vec<u64> {
+    let fields = object(body).unwrap_or_default();
+    let concerned = |key: &String| !TIMES.contains(&key.as_str()) && (only.is_empty() || only.contains(key));
+    fields.iter().filter(|(key, _)| concerned(key)).map(|(key, value)| mark(key, value)).collect()
+}
+
+fn mark(key: &str, value: &Value) -> u64 {
+    XxHash3_64::oneshot([key, "\0", &value.to_string()].concat().as_bytes())
+}
+
+/// Whether what the remote has is this device's own doing: every field stands there as it does here, as it did
+/// in the base, or as an earlier write of this device had put it.
+#[must_use]
+pub fn is_own(base: Option<&str>, local: Option<&str>, remote: &str, earlier: &[u64]) -> bool {
+    let read = |body: Option<&str>| body.and_then(|body| object(body).ok()).unwrap_or_default();
+    let (base, local) = (read(base), read(local));
+    let Ok(remote) = object(remote) else { return false };
+    let mut fields = remote.iter().filter(|(key, _)| !TIMES.contains(&key.as_str()));
+    fields.all(|(key, theirs)| local.get(key) == Some(theirs) || base.get(key) == Some(theirs) || earlier.contains(&mark(key, theirs)))
 }
 
 /// Whether two bodies say the same, whatever the order of their keys and the time of the write.

@@ -18,6 +18,7 @@ use crate::replica::record::{Commit, Event};
 use crate::replica::{Need, Plan, Replica};
 use crate::store::{Append, AppendError, Durability, Store, Superseded, Tail};
 
+mod end;
 mod listen;
 mod lost;
 mod read;
@@ -324,26 +325,6 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(())
     }
 
-    /// Removes everything of this user, for good.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn wipe(&self) -> Result<()> {
-        let turn = self.turn.lock().await;
-        self.closed.set(true);
-        let result = self.store.wipe().await;
-        drop(turn);
-        result
-    }
-
-    /// Waits for a commit in flight, then lets go of the store.
-    pub async fn close(&self) {
-        let turn = self.turn.lock().await;
-        self.closed.set(true);
-        self.store.close();
-        drop(turn);
-    }
-
     fn check_open(&self) -> Result<()> {
         if self.closed.get() { Err(closed()) } else { Ok(()) }
     }
@@ -354,7 +335,10 @@ fn overtaken() -> Error {
 }
 
 fn closed() -> Error {
-    Error::new(Code::Closed, "This database has been closed; call `Datum.initialize` again.")
+    Error::new(
+        Code::Closed,
+        "This user's database has been closed, by a logout or by `close`; sign in with `switchUser`, or call `Datum.initialize` again.",
+    )
 }
 
 async fn load<S: Store>(store: &S, user_id: &str, budget: u64) -> Result<Replica> {

@@ -12,6 +12,7 @@ use crate::events::{Events, Filter, Reader, Topic};
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::small::Small;
+use crate::status::State;
 use crate::status::feed::StatusHub;
 use crate::store::Store;
 use crate::sync::resolve::Resolvers;
@@ -21,6 +22,8 @@ pub mod cycles;
 pub mod data;
 pub mod facts;
 pub mod letters;
+mod pauses;
+pub mod users;
 pub mod watch;
 
 /// Where databases come from, and what one origin remembers over all users.
@@ -64,7 +67,8 @@ pub struct User<S, H> {
     /// What changed, for those who watch.
     pub journal: Rc<watch::Journal>,
     id: String,
-    paused: Cell<bool>,
+    /// The user is signing out: no cycle begins any more but the last push.
+    leaving: Cell<bool>,
     cycle: RefCell<Option<Rc<Cancel>>>,
     turn: tokio::sync::Mutex<()>,
     joined: RefCell<Vec<cycles::Joined>>,
@@ -101,7 +105,8 @@ pub struct Engine<B: Backing, R, H> {
     hubs: RefCell<Small<Rc<StatusHub>>>,
     opening: tokio::sync::Mutex<()>,
     current: RefCell<Option<String>>,
-    paused: Cell<bool>,
+    switching: tokio::sync::Mutex<()>,
+    pauses: pauses::Pauses,
     closed: Cell<bool>,
     events: Rc<Events>,
     counters: Cell<facts::Counters>,
@@ -121,7 +126,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             hubs: RefCell::default(),
             opening: tokio::sync::Mutex::new(()),
             current: RefCell::default(),
-            paused: Cell::new(false),
+            switching: tokio::sync::Mutex::new(()),
+            pauses: pauses::Pauses::default(),
             closed: Cell::new(false),
             events: Rc::default(),
             counters: Cell::default(),
@@ -163,7 +169,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// [`Code::InvalidArgument`] for a bad id; what the storage says.
     pub async fn sign_in(&self, user_id: &str) -> Result<()> {
         self.user(user_id).await?;
-        *self.current.borrow_mut() = Some(user_id.to_owned());
+        let before = self.current.replace(Some(user_id.to_owned()));
+        if before.as_deref() != Some(user_id) {
+            if let Some(before) = before {
+                self.signed_out(&before);
+            }
+            self.signed_in(user_id);
+        }
         Ok(())
     }
 
@@ -202,7 +214,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             hub,
             journal: Rc::default(),
             id: user_id.to_owned(),
-            paused: Cell::new(false),
+            leaving: Cell::new(false),
             cycle: RefCell::default(),
             turn: tokio::sync::Mutex::new(()),
             joined: RefCell::default(),
@@ -226,6 +238,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             self.listen(&user);
         }
         self.users.borrow_mut().insert(user_id, Rc::clone(&user));
+        self.show_pause(user_id)?;
         Ok(user)
     }
 
@@ -246,6 +259,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             Some(hub) => Rc::clone(hub),
             None => {
                 let hub = first_status(user_id);
+                if self.pauses.holds(user_id) {
+                    hub.update(|status| status.status = State::Paused);
+                }
                 hubs.insert(user_id, Rc::clone(&hub));
                 hub
             }

@@ -26,6 +26,7 @@ mod letters;
 mod manager;
 mod observe;
 mod resolver;
+mod users;
 mod watch;
 
 use backing::{WebBacking, WebStore};
@@ -334,7 +335,7 @@ async fn open(given: &JsValue) -> Result<Datum> {
         }
     });
     *inner.network.borrow_mut() = Some(watch);
-    if let Some(user) = initial_user.resolve().await? {
+    if let Some(user) = initial_user.resolve(inner.engine.host()).await? {
         inner.engine.sign_in(&user).await?;
     }
     Ok(Datum { inner })

@@ -115,10 +115,12 @@ pub enum MetadataComparison {
 }
 
 /// Merges the devices' records into one view: times are the latest of any device, conflicts and
-/// failures are summed, and what describes one device alone is taken from the most recent one.
+/// failures are summed, of custom fields the later device's win, and what describes one device alone is taken from the most recent one.
 #[must_use]
 pub fn merge_devices(user_id: &str, reply: &MetadataReply) -> Option<SyncMetadata> {
-    let latest = reply.devices.iter().max_by(|a, b| a.last_sync_time.cmp(&b.last_sync_time).then_with(|| a.device_id.cmp(&b.device_id)))?;
+    let mut oldest_first: Vec<&DeviceMetadata> = reply.devices.iter().collect();
+    oldest_first.sort_by(|a, b| a.last_sync_time.cmp(&b.last_sync_time).then_with(|| a.device_id.cmp(&b.device_id)));
+    let latest = *oldest_first.last()?;
     let newest = |time: fn(&DeviceMetadata) -> Option<&String>| reply.devices.iter().filter_map(time).max().cloned();
     let last_successful = newest(|d| d.last_successful_sync_time.as_ref());
     let conflict_count = reply.devices.iter().fold(0_u64, |n, d| n.saturating_add(d.conflict_count));
@@ -134,7 +136,7 @@ pub fn merge_devices(user_id: &str, reply: &MetadataReply) -> Option<SyncMetadat
         }
         data_hash = Some(format!("{sum:016x}"));
     }
-    let custom = reply.devices.iter().filter_map(|d| d.custom_metadata.as_ref()).fold(None, |all: Option<serde_json::Map<_, _>>, map| {
+    let custom = oldest_first.iter().filter_map(|d| d.custom_metadata.as_ref()).fold(None, |all: Option<serde_json::Map<_, _>>, map| {
         let mut all = all.unwrap_or_default();
         all.extend(map.iter().map(|(k, v)| (k.clone(), v.clone())));
         Some(all)

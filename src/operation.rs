@@ -57,6 +57,9 @@ pub struct Operation {
     /// Operations that this one carries the effect of: an answer to one of them, still on its way
     /// in another tab, settles the base of this one.
     pub supersedes: Vec<String>,
+    /// Marks of the fields that those had written: what the remote may already have of this device's
+    /// own doing, where another tab sent them and the answer was lost.
+    pub earlier: Vec<u64>,
 }
 
 impl Operation {

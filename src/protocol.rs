@@ -38,6 +38,9 @@ pub const MAX_VERSION: u64 = (1 << 53) - 1;
 pub struct PullRequest {
     /// This device's id.
     pub client_id: String,
+    /// Whose data this is about: the server refuses the request where the token is another user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// The app's schema version.
     #[serde(default)]
     pub schema: u32,
@@ -106,6 +109,8 @@ pub struct Change<'a> {
 pub struct PushRequest<'a> {
     /// This device's id.
     pub client_id: Cow<'a, str>,
+    /// Whose operations these are: the server refuses them all where the token is another user's.
+    pub user_id: Option<Cow<'a, str>>,
     /// The app's schema version.
     pub schema: u32,
     /// The operations.
@@ -118,6 +123,9 @@ impl PushRequest<'_> {
     pub fn to_json(&self) -> String {
         let mut out = String::from("{");
         push_text(&mut out, "clientId", &self.client_id);
+        if let Some(user_id) = &self.user_id {
+            push_text(&mut out, "userId", user_id);
+        }
         push_field(&mut out, "schema", &self.schema.to_string());
         out.push_str(",\"operations\":[");
         for (index, op) in self.operations.iter().enumerate() {
@@ -299,6 +307,10 @@ pub struct ErrorBody {
 pub struct DeviceMetadata {
     /// The device.
     pub device_id: String,
+    /// Whose device it is, on the way to the server: it refuses the record where the token is another
+    /// user's, and does not keep the field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// Its last attempt, ISO 8601 UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sync_time: Option<String>,

@@ -11,8 +11,8 @@ pub mod custom;
 #[cfg(target_arch = "wasm32")]
 pub mod http;
 
-/// A backend. The user is the token's, or the app's adapter's; `user_id` tells an adapter for whom
-/// it is asked, and is never put into a request's body.
+/// A backend. The user is the token's, or the app's adapter's; `user_id` says for whom it is asked, so
+/// that it can refuse a request which carries another user's token.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Remote {
     /// One page of changes, as the bytes of a [`crate::protocol::PullPage`].

@@ -208,7 +208,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         self.tell_started();
         let ended = self.phases().await;
         let ended = match ended {
-            Ok(()) => self.tell_remote().await,
+            Ok(()) => self.tell_remote(self.host.elapsed_ms().saturating_sub(started)).await,
             Err(error) => Err(error),
         };
         self.conclude(ended, started_at, self.host.elapsed_ms().saturating_sub(started)).await

@@ -32,6 +32,7 @@ fn operation(kind: Kind) -> Operation {
         attempts: u32::MAX,
         soft: true,
         supersedes: vec!["op-0".to_owned()],
+        earlier: vec![1, u64::MAX],
     }
 }
 
@@ -48,6 +49,7 @@ fn bare(kind: Kind) -> Operation {
         attempts: 0,
         soft: false,
         supersedes: Vec::new(),
+        earlier: Vec::new(),
     }
 }
 

@@ -34,7 +34,7 @@ impl MemoryServer {
     }
 
     /// Answers a request as the HTTP server would: status and JSON body. `user` is the proved user,
-    /// `path` the URL's path with its prefix, such as `/sync/v1/pull`.
+    /// `path` the URL's path with its prefix, such as `/sync/v1/pull`, and its query.
     #[must_use]
     pub fn handle(&self, user: &str, method: &str, path: &str, body: &[u8], now_ms: u64) -> (u16, Vec<u8>) {
         match self.answer(user, method, path, body, now_ms) {

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
@@ -119,7 +120,7 @@ async fn protocol(State(app): State<App>, request: Request) -> Result<Response, 
         return Ok(app.listen(&claims)?);
     }
     let body = body::read(body, app.service.config.max_body_bytes).await?;
-    let work = async move { app.answer(&claims.sub, &parts.method, parts.uri.path(), &body).await };
+    let work = async move { app.answer(&claims.sub, &parts.method, &parts.uri, &body).await };
     // A client that goes away must not stop a transaction half way: the work is a task of its own.
     let reply = tokio::spawn(work).await.map_err(ServerError::internal)??;
     Ok(reply.into_response())
@@ -132,14 +133,15 @@ impl App {
         Ok(stream::stream(self.hub.listen(&claims.sub)?, self.stopping.clone(), until))
     }
 
-    async fn answer(mut self, user: &str, method: &Method, path: &str, body: &[u8]) -> Result<Reply, ServerError> {
-        let waits = method == Method::POST && path.strip_prefix(PREFIX) == Some("/pull");
+    async fn answer(mut self, user: &str, method: &Method, uri: &Uri, body: &[u8]) -> Result<Reply, ServerError> {
+        let waits = method == Method::POST && uri.path().strip_prefix(PREFIX) == Some("/pull");
+        let target = uri.path_and_query().map_or(uri.path(), PathAndQuery::as_str);
         let wait = Duration::from_millis(if waits { self.service.wait_ms(body) } else { 0 });
         let until = later(wait);
         // Listening begins before the first look, so that no change falls between.
         let mut changes = (!wait.is_zero()).then(|| self.hub.listen(user)).transpose()?;
         loop {
-            let reply = self.service.handle(user, method.as_str(), path, body, now_ms()).await?;
+            let reply = self.service.handle(user, method.as_str(), target, body, now_ms()).await?;
             if reply.changed {
                 self.hub.hint(user);
             }

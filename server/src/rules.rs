@@ -82,6 +82,17 @@ impl Config {
     }
 }
 
+/// Compares the user whom a client means with the proved one; nothing said is nothing to check.
+///
+/// # Errors
+/// 409 where they differ: the client's token is not that of the data which it holds.
+pub fn check_user(user: &str, meant: Option<&str>) -> Result<(), ServerError> {
+    match meant {
+        Some(meant) if meant != user => Err(ServerError::user_mismatch()),
+        _ => Ok(()),
+    }
+}
+
 /// Forgets tombstones and operations whose time is over. Cursors that would have needed one of those
 /// tombstones are refused from then on.
 ///

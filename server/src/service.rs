@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::rules::store::{Store, Swept, Transaction};
-use crate::rules::{Config, DAY_MS, ServerError, metadata, pull, push, sweep};
+use crate::rules::{Config, DAY_MS, ServerError, check_user, metadata, pull, push, sweep};
 
 /// An answer with status 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,20 +40,25 @@ pub struct Service<S> {
 }
 
 impl<S: Store> Service<S> {
-    /// Answers one request of a proved user. `path` is the path of the URL, with its prefix.
+    /// Answers one request of a proved user. `target` is the path of the URL with its prefix, and its
+    /// query where it has one.
     ///
     /// # Errors
     /// Whatever is not a 200.
-    pub async fn handle(&self, user: &str, method: &str, path: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
+    pub async fn handle(&self, user: &str, method: &str, target: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
         check_id(user).map_err(|e| ServerError::new(401, "tokenInvalid", format!("The token's `sub`: {}", e.message())))?;
         if body.len() > self.config.max_body_bytes {
             let what = format!("The body has {} bytes", body.len());
             return Err(ServerError::too_large("bodyTooLarge", &what, self.config.max_body_bytes));
         }
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         match (method, path.strip_prefix(PREFIX)) {
             ("POST", Some("/pull")) => self.pull(user, body, now_ms).await,
             ("POST", Some("/push")) => self.push(user, body, now_ms).await,
-            ("GET" | "PUT" | "DELETE", Some("/metadata")) => self.metadata(user, method, body, now_ms).await,
+            ("GET" | "PUT" | "DELETE", Some("/metadata")) => {
+                check_user(user, query_value(query, "userId").as_deref())?;
+                self.metadata(user, method, body, now_ms).await
+            }
             ("GET", Some("/health")) => self.health(now_ms).await,
             ("GET", Some("/info")) => self.info(now_ms).await,
             (_, Some("/pull" | "/push" | "/metadata" | "/health" | "/info" | "/stream")) => {
@@ -155,4 +160,22 @@ impl<S: Store> Service<S> {
             },
         }))
     }
+}
+
+/// A member of a URL's query, unescaped; none where it is not there. What cannot be unescaped stays as it
+/// is, and so is nobody's id.
+fn query_value(query: &str, name: &str) -> Option<String> {
+    let (_, escaped) = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?;
+    let mut parts = escaped.split('%');
+    let mut bytes = parts.next().unwrap_or_default().replace('+', " ").into_bytes();
+    for part in parts {
+        match part.split_at_checked(2).and_then(|(digits, rest)| Some((u8::from_str_radix(digits, 16).ok()?, rest))) {
+            Some((byte, rest)) => {
+                bytes.push(byte);
+                bytes.extend(rest.replace('+', " ").bytes());
+            }
+            None => bytes.extend(format!("%{part}").bytes()),
+        }
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

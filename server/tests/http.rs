@@ -31,13 +31,44 @@ fn the_user_is_the_tokens_whatever_the_body_says() {
         let api = Api::new().await;
         let mut op = create("1", "a");
         op["data"]["userId"] = json!("bob");
-        let body = json!({ "clientId": "d", "userId": "bob", "operations": [op, create("2", "b")] });
+        let body = json!({ "clientId": "d", "operations": [op, create("2", "b")] });
         let reply = api.post("ann", "push", body).await.json();
         assert_eq!((&reply["results"][0]["code"], &reply["results"][1]["status"]), (&json!("userMismatch"), &json!("applied")));
         assert_eq!(api.pull("bob", &Value::Null).await["changes"], json!([]));
         let cursor = &api.pull("ann", &Value::Null).await["cursor"];
         let answer = api.post("bob", "pull", json!({ "clientId": "d", "cursor": cursor, "limit": 1 })).await;
         assert_eq!(answer.refusal(), (410, "cursorExpired".to_owned()));
+    });
+}
+
+#[test]
+fn a_request_that_means_another_user_than_the_token_is_refused_and_does_nothing() {
+    run(async {
+        let api = Api::new().await;
+        // As escaped in a query: what only looks like the user is not the user.
+        let user = "ann & bob+1 100%";
+        let escaped = "ann%20%26%20bob%2B1%20100%25";
+        let push = |meant: &str| json!({ "clientId": "d", "userId": meant, "operations": [create("1", "a")] });
+        let pull = |meant: &str| json!({ "clientId": "d", "userId": meant, "cursor": null, "limit": 10, "waitMs": 20_000 });
+        let mismatch = (409, "userMismatch".to_owned());
+        for meant in ["ann", "", "ANN & bob+1 100%"] {
+            assert_eq!(api.post(user, "push", push(meant)).await.refusal(), mismatch);
+            assert_eq!(api.post(user, "pull", pull(meant)).await.refusal(), mismatch, "and at once");
+            let put = request(user, "PUT", "metadata").body(Body::from(json!({ "deviceId": "d", "userId": meant }).to_string())).unwrap();
+            assert_eq!(api.send(put).await.refusal(), mismatch);
+        }
+        assert_eq!(api.pull(user, &Value::Null).await["changes"], json!([]), "nothing was done");
+        for method in ["GET", "DELETE"] {
+            for (query, status) in
+                [(escaped, 200), ("ann+%26+bob%2B1+100%25", 200), ("ann", 409), ("", 409), ("%zz", 409), ("%", 409), ("%c3%28", 409)]
+            {
+                let path = format!("metadata?x=1&userId={query}");
+                assert_eq!(api.send(request(user, method, &path).body(Body::empty()).unwrap()).await.status, status, "{path}");
+            }
+            assert_eq!(api.send(request(user, method, "metadata").body(Body::empty()).unwrap()).await.status, 200, "nothing said");
+        }
+        assert_eq!(api.post(user, "push", push(user)).await.json()["results"][0]["status"], "applied");
+        assert_eq!(api.post(user, "pull", pull(user)).await.json()["changes"][0]["id"], "a");
     });
 }
 

@@ -45,7 +45,8 @@ impl<S: Store, H: Host> Database<S, H> {
             self.replace(fresh);
             let mut commit = Commit::default();
             for op in self.unsaved.borrow().iter() {
-                if self.with(|replica| replica.outbox().get(&op.op_id).is_none()) {
+                // One that a later edit in another tab carries along already would undo that edit.
+                if self.with(|replica| !replica.outbox().knows(&op.op_id)) {
                     commit.queue(op.clone(), Vec::new());
                 }
             }

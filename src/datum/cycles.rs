@@ -14,7 +14,7 @@ use crate::datum::{Backing, Engine, User};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::remote::Remote;
-use crate::status::{SkipReason, State, SyncResult};
+use crate::status::{SkipReason, SyncResult};
 use crate::store::Store;
 use crate::sync::resolve::{Choice, Resolver};
 use crate::sync::{Cancel, Cycle, Settings, Stop};
@@ -34,6 +34,10 @@ impl<S: Store, H: Host> User<S, H> {
         if let Some(cancel) = &*self.cycle.borrow() {
             cancel.stop(reason);
         }
+    }
+
+    fn is_cycling(&self) -> bool {
+        self.cycle.borrow().is_some()
     }
 }
 
@@ -60,48 +64,93 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 self.check_entity(entity)?;
             }
         }
-        if let Some(reason) = self.reason_to_skip(&user, &settings) {
+        if let Some(reason) = self.refusal(&user, &settings) {
             return Ok(skipped(&user, reason));
         }
-        let turn = match self.config.strategy {
-            RequestStrategy::Sequential => match cancel.run(async { Ok(user.turn.lock().await) }).await {
+        // What holds the turn may be no cycle, but work that takes a moment: then this call waits.
+        let turn = match (user.turn.try_lock(), self.config.strategy) {
+            (Ok(turn), _) => turn,
+            (Err(_), RequestStrategy::SkipConcurrent) if user.is_cycling() => return Ok(skipped(&user, SkipReason::InProgress)),
+            (Err(_), RequestStrategy::JoinInFlight) if user.is_cycling() => return join(&user).await.unwrap_or_else(|_| Err(left_alone())),
+            (Err(_), _) => match cancel.run(async { Ok(user.turn.lock().await) }).await {
                 Ok(turn) => turn,
-                Err(_) if matches!(cancel.reason(), Some(Stop::Abort | Stop::Pause)) => {
-                    return Ok(SyncResult { user_id: user_id.to_owned(), was_cancelled: true, ..SyncResult::default() });
-                }
+                Err(_) if was_stopped(&cancel) => return Ok(cancelled(&user)),
                 Err(error) => return Err(error.for_user(user_id)),
-            },
-            RequestStrategy::SkipConcurrent => match user.turn.try_lock() {
-                Ok(turn) => turn,
-                Err(_) => return Ok(skipped(&user, SkipReason::InProgress)),
-            },
-            RequestStrategy::JoinInFlight => match user.turn.try_lock() {
-                Ok(turn) => turn,
-                Err(_) => return join(&user).await,
             },
         };
         self.check_open()?;
+        if !self.is_open(&user) {
+            // The user has signed out, or was cleared, while this call waited.
+            return Ok(cancelled(&user));
+        }
         // What was true before this call had to wait may not be any more.
-        if let Some(reason) = self.reason_to_skip(&user, &settings) {
+        if let Some(reason) = self.refusal(&user, &settings) {
             return Ok(skipped(&user, reason));
         }
-        *user.cycle.borrow_mut() = Some(Rc::clone(&cancel));
-        let result = self.in_turn(&user, &options, &settings, custom, &cancel).await;
+        let result = self.run(&user, &options, &settings, custom, &cancel).await;
+        drop(turn);
+        result
+    }
+
+    /// Runs a cycle whose turn it is, and tells everybody who has joined it.
+    pub(super) async fn run(
+        &self,
+        user: &User<B::Store, H>,
+        options: &Options,
+        settings: &Settings,
+        custom: Option<Rc<dyn Resolver>>,
+        cancel: &Rc<Cancel>,
+    ) -> Result<SyncResult> {
+        *user.cycle.borrow_mut() = Some(Rc::clone(cancel));
+        let result = match self.within(settings.timeout, cancel, self.in_turn(user, options, settings, custom, cancel)).await {
+            // It was stopped before it had begun.
+            Err(_) if was_stopped(cancel) => Ok(cancelled(user)),
+            result => result,
+        };
         *user.cycle.borrow_mut() = None;
         self.count_cycle(&result);
         for joined in user.joined.take() {
             // Whoever does not wait any more needs no answer.
             let _ = joined.send(result.clone());
         }
-        drop(turn);
         user.refresh_status(&self.host, self.backing.is_durable());
-        result.map_err(|error| error.for_user(user_id))
+        self.show_pause(&user.id)?;
+        result.map_err(|error| error.for_user(&user.id))
     }
 
-    fn reason_to_skip(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {
+    /// Pushes what waits and does nothing else, after the cycle that is running.
+    ///
+    /// # Errors
+    /// As [`Self::synchronize`]; [`Code::Timeout`] also where its turn does not come in time.
+    pub(super) async fn flush(&self, user: &User<B::Store, H>, timeout: u64) -> Result<SyncResult> {
+        let options = Options { direction: Some(Direction::PushOnly), timeout: Some(timeout), ..Options::default() };
+        let options = options.or(&self.config.defaults);
+        let mut settings = Settings::of(&options, &self.config);
+        if let Some(reason) = self.reason_to_skip(user, &settings) {
+            return Ok(skipped(user, reason));
+        }
+        let cancel = Rc::new(Cancel::default());
+        let began = self.host.elapsed_ms();
+        let turn = self.within(timeout, &cancel, cancel.run(async { Ok(user.turn.lock().await) })).await?;
+        self.check_open()?;
+        if let Some(reason) = self.reason_to_skip(user, &settings) {
+            return Ok(skipped(user, reason));
+        }
+        settings.timeout = timeout.saturating_sub(self.host.elapsed_ms().saturating_sub(began));
+        let result = self.run(user, &options, &settings, None, &cancel).await;
+        drop(turn);
+        result
+    }
+
+    fn refusal(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {
+        if user.leaving.get() { Some(SkipReason::Paused) } else { self.reason_to_skip(user, settings) }
+    }
+
+    /// Why no cycle can run for a user now.
+    pub(super) fn reason_to_skip(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {
         if self.config.excluded.contains(&user.id) {
             Some(SkipReason::ExcludedUser)
-        } else if self.paused.get() || user.paused.get() {
+        } else if self.pauses.holds(&user.id) {
             Some(SkipReason::Paused)
         } else if !settings.force && !self.host.is_online() {
             Some(SkipReason::Offline)
@@ -153,7 +202,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             warnings: RefCell::new(Vec::new()),
             asides: RefCell::new(Vec::new()),
         };
-        let result = self.within(settings.timeout, cancel, cycle.run()).await;
+        let result = cycle.run().await;
         drop(lock);
         result
     }
@@ -191,61 +240,70 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    /// Pauses one user's sync, or everybody's: the cycle in flight stops at its next safe point,
-    /// and none begins until [`Self::resume`].
+    /// Pauses one user's sync, or everybody's, those included who sign in later: the cycle in flight
+    /// stops at its next safe point, and none begins until [`Self::resume`].
     ///
     /// # Errors
     /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
     pub async fn pause(&self, user_id: Option<&str>) -> Result<()> {
-        let users = self.concerned(user_id).await?;
-        if user_id.is_none() {
-            self.paused.set(true);
-        }
-        for user in users {
-            user.paused.set(user.paused.get() || user_id.is_some());
-            user.stop(Stop::Pause);
-            let turn = user.turn.lock().await;
-            user.hub.update(|status| status.status = State::Paused);
-            drop(turn);
+        let concerned = self.set_pause(user_id, true)?;
+        let running = concerned.iter().filter_map(|id| self.opened(id)).filter(|user| user.is_cycling());
+        let ends: Vec<_> = running
+            .map(|user| {
+                user.stop(Stop::Pause);
+                join(&user)
+            })
+            .collect();
+        for end in ends {
+            // How it ended is for whoever began it.
+            let _ = end.await;
         }
         Ok(())
     }
 
-    /// Lets sync run again.
+    /// Lets sync run again: everybody's, or that of one user while the others stay paused.
     ///
     /// # Errors
     /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
     pub async fn resume(&self, user_id: Option<&str>) -> Result<()> {
-        let users = self.concerned(user_id).await?;
-        if user_id.is_none() {
-            self.paused.set(false);
-        }
-        for user in users {
-            user.paused.set(false);
-            let ran = user.db.with(|replica| replica.facts().last_state);
-            user.hub.update(|status| {
-                if status.status == State::Paused {
-                    status.status = ran;
-                }
-            });
+        for user in self.set_pause(user_id, false)?.iter().filter_map(|id| self.opened(id)) {
             user.refresh_status(&self.host, self.backing.is_durable());
         }
         Ok(())
     }
 
-    async fn concerned(&self, user_id: Option<&str>) -> Result<Vec<Rc<User<B::Store, H>>>> {
+    /// Notes a pause or its end, and shows it; answers whom it is about.
+    fn set_pause(&self, user_id: Option<&str>, paused: bool) -> Result<Vec<String>> {
         self.check_open()?;
-        match user_id {
-            Some(user_id) => Ok(vec![self.user(user_id).await?]),
-            None => Ok(self.users.borrow().values().map(Rc::clone).collect()),
+        let concerned = match user_id {
+            Some(user_id) => {
+                self.status_hub(user_id)?;
+                vec![user_id.to_owned()]
+            }
+            None => self.hubs.borrow().keys().map(str::to_owned).collect(),
+        };
+        self.pauses.set(user_id, paused);
+        for user_id in &concerned {
+            self.show_pause(user_id)?;
         }
+        Ok(concerned)
+    }
+
+    /// Whether this is the open database of its user still.
+    pub(super) fn is_open(&self, user: &User<B::Store, H>) -> bool {
+        self.opened(&user.id).is_some_and(|open| std::ptr::eq(&raw const *open, user))
     }
 }
 
-async fn join<S: Store, H: Host>(user: &User<S, H>) -> Result<SyncResult> {
+/// The end of the cycle that is running.
+fn join<S, H>(user: &User<S, H>) -> oneshot::Receiver<Result<SyncResult>> {
     let (sender, receiver) = oneshot::channel();
     user.joined.borrow_mut().push(sender);
-    receiver.await.unwrap_or_else(|_| Err(Error::new(Code::Cancelled, "The cycle that this call had joined was stopped.")))
+    receiver
+}
+
+fn left_alone() -> Error {
+    Error::new(Code::Cancelled, "The cycle that this call had joined was stopped.")
 }
 
 fn skipped<S: Store, H: Host>(user: &User<S, H>, reason: SkipReason) -> SyncResult {
@@ -256,4 +314,17 @@ fn skipped<S: Store, H: Host>(user: &User<S, H>, reason: SkipReason) -> SyncResu
         pending_operations: user.db.with(|replica| replica.outbox().len() as u64),
         ..SyncResult::default()
     }
+}
+
+fn cancelled<S: Store, H: Host>(user: &User<S, H>) -> SyncResult {
+    SyncResult {
+        user_id: user.id.clone(),
+        was_cancelled: true,
+        pending_operations: user.db.with(|replica| replica.outbox().len() as u64),
+        ..SyncResult::default()
+    }
+}
+
+fn was_stopped(cancel: &Cancel) -> bool {
+    matches!(cancel.reason(), Some(Stop::Abort | Stop::Pause))
 }

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use crate::datum::{Backing, Engine, User};
 use crate::entity::put;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::events::Topic;
 use crate::host::Host;
+use crate::members::scan;
 use crate::metadata::{MetadataComparison, SyncMetadata, merge_devices, read_reply};
 use crate::operation::{PendingOperation, PendingState};
 use crate::remote::Remote;
@@ -19,6 +20,9 @@ use crate::status::{Health, LocalHealth, RemoteHealth, State, SyncResult, SyncSt
 use crate::store::{Durability, Store};
 use crate::sync::Stop;
 use crate::sync::tell::local_metadata;
+
+/// The app's own metadata, in bytes of its JSON: a quarter of what the server keeps for a device.
+pub const MAX_CUSTOM_BYTES: usize = 16 << 10;
 
 /// `storageSize` of the public surface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -113,7 +117,7 @@ impl<S: Store, H: Host> User<S, H> {
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// This device's metadata; none before the first attempt to sync.
+    /// This device's metadata; none before the first attempt to sync, unless the app has put something in.
     ///
     /// # Errors
     /// What the storage says.
@@ -128,7 +132,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let device_id = self.backing.device_id();
         user.db.with(|replica| {
             let facts = replica.facts();
-            (facts.last_sync.is_some() || syncing).then(|| local_metadata(replica, &device_id, &mut entities, syncing))
+            (facts.last_sync.is_some() || facts.custom.is_some() || syncing)
+                .then(|| local_metadata(replica, &device_id, &mut entities, syncing))
         })
     }
 
@@ -171,6 +176,28 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             (false, true) => MetadataComparison::LocalNewer,
             (true, true) => MetadataComparison::Diverged,
         })
+    }
+
+    /// Replaces the app's own fields in this device's metadata: a JSON object, at most
+    /// [`MAX_CUSTOM_BYTES`]. The remote hears of them in the next cycle.
+    ///
+    /// # Errors
+    /// [`Code::InvalidArgument`] for a bad id, or for something else than such an object; what the storage says.
+    pub async fn set_custom_metadata(&self, user_id: &str, json: &str) -> Result<()> {
+        let wrong = |problem: String| Error::new(Code::InvalidArgument, format!("The custom metadata {problem}")).for_user(user_id);
+        if json.len() > MAX_CUSTOM_BYTES {
+            return Err(wrong(format!("has {} bytes as JSON; the most is {MAX_CUSTOM_BYTES}.", json.len())));
+        }
+        let custom: Option<Rc<str>> = match scan::tree(json) {
+            Ok(serde_json::Value::Object(fields)) => (!fields.is_empty()).then(|| Rc::from(json)),
+            _ => return Err(wrong("must be an object, such as { theme: \"dark\" }.".to_owned())),
+        };
+        let user = self.user(user_id).await?;
+        user.db
+            .record(Durability::Strict, &|replica| {
+                vec![Event::Facts { facts: Box::new(Facts { custom: custom.clone(), ..replica.facts().clone() }) }]
+            })
+            .await
     }
 
     /// Forgets sync metadata: here, so that the next cycle pulls everything afresh; there, for
@@ -350,12 +377,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let user = self.user(user_id).await?;
         user.stop(Stop::Abort);
         let turn = user.turn.lock().await;
-        user.db.wipe().await?;
-        self.backing.forget(user_id).await?;
-        self.users.borrow_mut().remove(user_id);
-        user.hub.update(|status| {
-            *status = crate::status::SyncStatus { user_id: user_id.to_owned(), online: status.online, ..Default::default() }
-        });
+        self.check_open()?;
+        self.shut(&user, true, true).await?;
         drop(turn);
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Reading `DatumConfig`: its data through the checks of `config`, and its live objects (remote,
 //! resolvers, the function that names the user) as they are.
 
+use std::pin::pin;
 use std::rc::Rc;
 
+use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use serde_json::{Map, Value};
 use wasm_bindgen::prelude::*;
@@ -10,11 +12,16 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::host::Host;
+use crate::host::web::WebHost;
 use crate::js::carrier::WebRemote;
 use crate::js::convert::{from_js, read_options, read_string};
 use crate::js::observe::Audience;
 use crate::js::resolver::{self, Given as GivenResolver};
 use crate::sync::resolve::Resolvers;
+
+/// How long the function that names the first user may take, in milliseconds.
+const INITIAL_USER_MS: u64 = 10_000;
 
 /// A config, read.
 pub struct Given {
@@ -45,8 +52,8 @@ impl InitialUser {
     ///
     /// # Errors
     /// [`Code::InvalidConfig`] where the function throws or answers something else than a string,
-    /// null or undefined.
-    pub async fn resolve(self) -> Result<Option<String>> {
+    /// null or undefined; [`Code::Timeout`] where it does not answer.
+    pub async fn resolve(self, host: &WebHost) -> Result<Option<String>> {
         let wrong = |thrown: JsValue| {
             Error::new(Code::InvalidConfig, "`initialUserId` threw or rejected; let it answer a user id, null or undefined.")
                 .caused_by(from_js(&thrown, Code::InvalidConfig))
@@ -56,7 +63,16 @@ impl InitialUser {
             Self::Known(user) => return Ok(Some(user)),
             Self::Asked(ask) => ask.call0(&JsValue::UNDEFINED).map_err(wrong)?,
         };
-        let answer = JsFuture::from(Promise::resolve(&answer)).await.map_err(wrong)?;
+        let answer = pin!(JsFuture::from(Promise::resolve(&answer)));
+        let answer = match select(answer, pin!(host.sleep(INITIAL_USER_MS))).await {
+            Either::Left((answer, _)) => answer.map_err(wrong)?,
+            Either::Right(_) => {
+                // To go on without a user would hide it.
+                let problem =
+                    "`initialUserId` has not answered for 10 seconds; let it answer a user id, or null and call `switchUser` later.";
+                return Err(Error::new(Code::Timeout, problem));
+            }
+        };
         if answer.is_undefined() || answer.is_null() {
             return Ok(None);
         }

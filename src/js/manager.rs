@@ -27,11 +27,6 @@ struct UserOption {
     user_id: Option<String>,
 }
 
-struct ReadOptions {
-    user_id: Option<String>,
-    include_deleted: bool,
-}
-
 struct DeleteOptions {
     user_id: Option<String>,
     behavior: Option<DeleteBehavior>,
@@ -54,12 +49,23 @@ impl Manager {
     /// Writes all of these or none, and answers what they came to.
     fn write(&self, user: Result<UserOption>, writes: Result<Vec<Write>>, answer: fn(Vec<Written>) -> Result<JsValue>) -> Promise {
         let (inner, entity) = self.handles();
-        promise(async move { answer(write(&inner, &entity, user?.user_id, writes?).await?) })
+        let user = self.user(user);
+        promise(async move { answer(write(&inner, &entity, &user?, writes?).await?) })
     }
 
-    /// The user that a call is about.
+    /// The user that a call is about: whoever is current at the call, even if another signs in before
+    /// the promise is settled.
     fn user(&self, options: Result<UserOption>) -> Result<String> {
         self.inner.engine.user_or_current(options?.user_id)
+    }
+
+    /// The options of a read: whose entities, and whether deleted ones too.
+    fn read_options(&self, value: &JsValue) -> Result<(String, bool)> {
+        let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
+        let mut given = given.members()?;
+        let options = (given.text("userId")?, given.flag("includeDeleted")?.unwrap_or_default());
+        given.finish()?;
+        Ok((self.inner.engine.user_or_current(options.0)?, options.1))
     }
 
     fn target(&self, user_id: Option<String>, only: Option<String>, include_deleted: bool) -> Result<Target> {
@@ -147,11 +153,10 @@ impl Manager {
     /// One entity, or null.
     pub fn read(&self, id: &JsValue, options: &JsValue) -> Promise {
         let (inner, entity) = self.handles();
-        let (id, options) = (read_string(id, "`id`"), read_option(options));
+        let (id, options) = (read_string(id, "`id`"), self.read_options(options));
         promise(async move {
-            let options = options?;
-            let user = inner.engine.user_or_current(options.user_id)?;
-            match inner.engine.read(&user, &entity, &id?, options.include_deleted).await? {
+            let (user, include_deleted) = options?;
+            match inner.engine.read(&user, &entity, &id?, include_deleted).await? {
                 Some(text) => decode(&text),
                 None => Ok(JsValue::NULL),
             }
@@ -162,11 +167,10 @@ impl Manager {
     #[wasm_bindgen(js_name = readAll)]
     pub fn read_all(&self, options: &JsValue) -> Promise {
         let (inner, entity) = self.handles();
-        let options = read_option(options);
+        let options = self.read_options(options);
         promise(async move {
-            let options = options?;
-            let user = inner.engine.user_or_current(options.user_id)?;
-            decode_many(&inner.engine.read_all(&user, &entity, options.include_deleted).await?)
+            let (user, include_deleted) = options?;
+            decode_many(&inner.engine.read_all(&user, &entity, include_deleted).await?)
         })
     }
 
@@ -175,7 +179,7 @@ impl Manager {
     pub fn read_page(&self, page: &JsValue, options: &JsValue) -> Promise {
         let (inner, entity) = self.handles();
         let page = page_option(page);
-        let options = user_option(options);
+        let user = self.user(user_option(options));
         promise(async move {
             let page = page?;
             let size = match page.size {
@@ -184,8 +188,7 @@ impl Manager {
                 Some(size) if size.fract() == 0.0 && (1.0..=1e6).contains(&size) => size as usize,
                 Some(_) => 0,
             };
-            let user = inner.engine.user_or_current(options?.user_id)?;
-            let page = inner.engine.read_page(&user, &entity, size, page.after.as_deref()).await?;
+            let page = inner.engine.read_page(&user?, &entity, size, page.after.as_deref()).await?;
             let object = js_sys::Object::new();
             let set = |key: &str, value: &JsValue| {
                 // Setting a property of a fresh object cannot fail.
@@ -204,7 +207,7 @@ impl Manager {
     /// Every entity, now and after each change.
     #[wasm_bindgen(js_name = watchAll)]
     pub fn watch_all(&self, options: &JsValue) -> WatchFeed {
-        let target = read_option(options).and_then(|options| self.target(options.user_id, None, options.include_deleted));
+        let target = self.read_options(options).and_then(|(user, include_deleted)| self.target(Some(user), None, include_deleted));
         WatchFeed::new(Rc::clone(&self.inner), target)
     }
 
@@ -242,10 +245,10 @@ impl Manager {
     #[wasm_bindgen(js_name = pushAndSync)]
     pub fn push_and_sync(&self, draft: &JsValue, options: &JsValue) -> Promise {
         let (inner, entity) = self.handles();
-        let (draft, options) = (self.text(draft, "The draft"), user_option(options));
+        let (draft, user) = (self.text(draft, "The draft"), self.user(user_option(options)));
         promise(async move {
-            let user = inner.engine.user_or_current(options?.user_id)?;
-            let written = write(&inner, &entity, Some(user.clone()), vec![Write::Create { draft: draft? }]).await?;
+            let user = user?;
+            let written = write(&inner, &entity, &user, vec![Write::Create { draft: draft? }]).await?;
             let result = inner.synchronize(&user, GivenOptions::read(&JsValue::UNDEFINED)).await?;
             let both = js_sys::Object::new();
             // Setting a property of a fresh object cannot fail.
@@ -319,10 +322,9 @@ impl RemoteAdapter {
     }
 }
 
-async fn write(inner: &Rc<Inner>, entity: &str, user: Option<String>, writes: Vec<Write>) -> Result<Vec<Written>> {
-    let user = inner.engine.user_or_current(user)?;
-    let written = inner.engine.write(&user, entity, writes).await?;
-    inner.tidy_later(&user);
+async fn write(inner: &Rc<Inner>, entity: &str, user: &str, writes: Vec<Write>) -> Result<Vec<Written>> {
+    let written = inner.engine.write(user, entity, writes).await?;
+    inner.tidy_later(user);
     Ok(written)
 }
 
@@ -330,14 +332,6 @@ fn user_option(value: &JsValue) -> Result<UserOption> {
     let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
     let mut given = given.members()?;
     let options = UserOption { user_id: given.text("userId")? };
-    given.finish()?;
-    Ok(options)
-}
-
-fn read_option(value: &JsValue) -> Result<ReadOptions> {
-    let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
-    let mut given = given.members()?;
-    let options = ReadOptions { user_id: given.text("userId")?, include_deleted: given.flag("includeDeleted")?.unwrap_or_default() };
     given.finish()?;
     Ok(options)
 }

@@ -57,7 +57,11 @@ export interface DatumConfig {
   entities: Record<string, EntityConfig<any>>;
   /** The app's backend: the sync protocol over HTTP, or the app's own adapter. */
   remote: HttpRemote | RemoteAdapter;
-  /** Whose data `manager` calls work on, where they name no user. A function is called once, by `initialize`. */
+  /**
+   * Whose data `manager` calls work on, where they name no user. A function is called once, by `initialize`,
+   * which rejects with `invalidConfig` where it throws, and with `timeout` where it has not answered after 10
+   * seconds. Null or undefined is nobody: the calls reject with `noUser` until {@link Datum.switchUser}.
+   */
   initialUserId?: string | (() => string | null | undefined | Promise<string | null | undefined>);
   /** How long a cycle may take before it is stopped, in milliseconds. Default 120,000. */
   syncTimeout?: number;
@@ -85,6 +89,8 @@ export interface DatumConfig {
    * `"skipConcurrent"` resolves with `wasSkipped`, `"joinInFlight"` gets its result.
    */
   syncRequestStrategy?: "sequential" | "skipConcurrent" | "joinInFlight";
+  /** What {@link Datum.switchUser} does where it names no strategy. Default `"syncThenSwitch"`. */
+  defaultUserSwitchStrategy?: UserSwitchStrategy;
   /** The app's schema version, which goes with every request. Default 0. */
   schemaVersion?: number;
   /** Users whose `synchronize` is always skipped. */
@@ -166,7 +172,7 @@ export interface RemoteAdapter {
 export interface PullRequest {
   /** This device. */
   clientId: string;
-  /** Whose data. */
+  /** Whose data. A backend must refuse it (409, `userMismatch`) where its own session is another user's. */
   userId: string;
   /** Where the last page ended; null for everything. */
   cursor: string | null;
@@ -209,7 +215,7 @@ export interface Change {
 export interface PushRequest {
   /** This device. */
   clientId: string;
-  /** Whose data. */
+  /** Whose data: see {@link PullRequest}. */
   userId: string;
   /** At most one an entity. */
   operations: PushedOperation[];
@@ -378,7 +384,7 @@ export interface SyncMetadata {
   /** Every device that synced, with its last success. */
   devices: Record<string, string>;
   deviceCount: number;
-  /** The app's own. */
+  /** The app's own: {@link Datum.setCustomMetadata}. From the remote, those of all devices; of one field, the latest device's. */
   customMetadata?: Record<string, Json>;
   entityCounts: Record<string, { count: number; hash?: string; pending: number }>;
   syncStatus: "neverSynced" | "syncing" | "synced" | "failed" | "pending" | "conflict";
@@ -392,6 +398,62 @@ export interface SyncMetadata {
   syncDuration?: number;
   isNeverSynced: boolean;
   hasConflicts: boolean;
+}
+
+/**
+ * What becomes of the previous user's operations, or of the new user's data, when the user changes.
+ *
+ * - `"syncThenSwitch"`: pushes what waits of the previous user, if anything does, for at most `syncTimeout`, unless offline
+ *   or paused. Then it switches, whatever came of it: what still waits is kept.
+ * - `"promptIfUnsyncedData"`: does not switch while the previous user has pending operations or dead letters, so
+ *   that the app can ask.
+ * - `"keepLocal"`: just switches.
+ * - `"clearAndFetch"`: removes what this device has of the **new** user and pulls everything afresh. What waits of
+ *   that user is pushed before; where some of it cannot be, or nothing could be fetched (offline, paused), it does not switch.
+ */
+export type UserSwitchStrategy = "syncThenSwitch" | "clearAndFetch" | "promptIfUnsyncedData" | "keepLocal";
+
+/** What {@link Datum.switchUser} takes. */
+export interface UserSwitch {
+  /** Must be the current user where it is given: a check against two parts of an app that switch at once. */
+  oldUserId?: string;
+  newUserId: string;
+  /** Default: `defaultUserSwitchStrategy` of the config. */
+  strategy?: UserSwitchStrategy;
+}
+
+/** What came of a switch. */
+export interface UserSwitchResult {
+  /** Whether `newUserId` is the current user now. */
+  success: boolean;
+  previousUserId: string | null;
+  newUserId: string;
+  /** Operations that still wait: the previous user's, or the new one's where those kept `"clearAndFetch"` from clearing. */
+  unsyncedOperations: number;
+  /** Why nothing was switched (`unsyncedData`, `offline`); after a switch, why operations still wait or the fetch failed. */
+  error?: DatumErrorJson;
+}
+
+/** How to sign out. */
+export interface LogoutOptions {
+  /** How long to try to push what waits, in milliseconds; 0 not to try. Default 5,000. */
+  flush?: number;
+  /** Removes everything that this device has of the user. Default false. */
+  wipe?: boolean;
+  /** Wipes what is unsynced too, for good. Default false. */
+  force?: boolean;
+}
+
+/** What is left behind by a logout. */
+export interface LogoutResult {
+  /** Operations that were pushed on the way out. */
+  flushed: number;
+  /** Operations that were not. They wait for the next sign-in, unless they were wiped. */
+  unsynced: PendingOperation[];
+  /** Operations that the server will never accept. */
+  deadLetters: number;
+  /** Whether nothing of the user is left on this device. */
+  wiped: boolean;
 }
 
 /** How this device and the remote stand to each other, by digest and never by clocks. */
@@ -523,12 +585,65 @@ export class Datum implements AsyncDisposable {
    */
   events<K extends DatumEvent["type"] = DatumEvent["type"]>(filter?: EventFilter<K>): AsyncIterable<Extract<DatumEvent, { type: K }>>;
 
-  /** Lets no cycle begin and stops the one in flight at its next safe point; for one user, or for all. */
+  /**
+   * Lets no cycle begin and stops the one in flight at its next safe point, which resolves with `wasCancelled`; for one user,
+   * or for all, those included who sign in later. Pausing twice is pausing once. Resolves when nothing runs any more.
+   */
   pauseSync(userId?: string): Promise<void>;
-  /** Lets cycles begin again. */
+  /**
+   * Lets cycles begin again, for all users, or for one while the others stay paused. The status goes back to how the last cycle
+   * ended. No cycle begins by it.
+   */
   resumeSync(userId?: string): Promise<void>;
 
-  /** What this device knows; null where it has never synced. */
+  /**
+   * Makes another user the current one. Calls that name no user and were made before it resolves are about the previous
+   * one, whose running cycle is stopped. Nothing is read, sent or counted under another user: each has a database of their
+   * own, and the server refuses requests under another user's token (`userMismatch`).
+   *
+   * What keeps it from switching is in the result. Rejects with `invalidArgument` where `oldUserId` is not the
+   * current user, and with what the storage says.
+   *
+   * @example
+   * const { success } = await datum.switchUser({ newUserId: "bob", strategy: "promptIfUnsyncedData" });
+   * if (!success && confirm("Some changes are not synced yet. Switch anyway?")) {
+   *   await datum.switchUser({ newUserId: "bob", strategy: "keepLocal" });
+   * }
+   */
+  switchUser(request: UserSwitch): Promise<UserSwitchResult>;
+
+  /**
+   * Signs a user out: stops what runs, tries to push what waits, and closes the user's database. If this was the current user,
+   * nobody is current then. A push that fails does not reject: what was not pushed is in the result, and is there again when
+   * the user signs in with {@link Datum.switchUser}.
+   *
+   * Rejects with `unsyncedData` where `wipe` would lose something: then the user stays signed in.
+   *
+   * @example
+   * try {
+   *   await datum.logout("ada", { wipe: true });
+   * } catch (error) {
+   *   if (!(error instanceof DatumError && error.code === "unsyncedData")) throw error;
+   *   if (confirm(`${error.message} Sign out anyway?`)) await datum.logout("ada", { wipe: true, force: true });
+   * }
+   */
+  logout(userId: string, options?: LogoutOptions): Promise<LogoutResult>;
+
+  /** The users that have a database on this device, in order. */
+  userIds(): Promise<string[]>;
+
+  /**
+   * Replaces the app's own fields in the sync metadata of this device. The remote hears of them in the next cycle that
+   * succeeds. They outlive reloads and `clearSyncMetadata`; `{}` removes them.
+   *
+   * Rejects with `invalidArgument` for what JSON cannot hold, and for more than 16 KiB of JSON.
+   *
+   * @example
+   * await datum.setCustomMetadata("ada", { deviceName: "Ada's phone" });
+   */
+  setCustomMetadata(userId: string, metadata: Record<string, Json>): Promise<void>;
+
+  /** What this device knows; null where it has never synced and the app has put nothing in. */
   getSyncMetadata(userId: string): Promise<SyncMetadata | null>;
   /** What the remote knows of all devices; null where it keeps nothing. Rejects as `synchronize` does. */
   getRemoteSyncMetadata(userId: string): Promise<SyncMetadata | null>;
@@ -827,7 +942,7 @@ export type DatumErrorCode =
   | "protocol"
   /** The remote needs a newer version of the app. */
   | "clientOutdated"
-  /** The data belongs to another user. */
+  /** The data, or the token, belongs to another user. */
   | "userMismatch"
   /** Unsynced operations stand in the way. */
   | "unsyncedData"

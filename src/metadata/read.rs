@@ -61,6 +61,7 @@ fn read_device(mut given: Members<'_>) -> Result<DeviceMetadata> {
     }
     Ok(DeviceMetadata {
         device_id: given.text("deviceId")?.unwrap_or_default(),
+        user_id: None,
         last_sync_time: given.text("lastSyncTime")?,
         last_successful_sync_time: given.text("lastSuccessfulSyncTime")?,
         data_hash: given.text("dataHash")?,

@@ -149,6 +149,11 @@ impl HttpRemote {
     fn url(&self, path: &str) -> String {
         format!("{}{PREFIX}{path}", self.base)
     }
+
+    /// Where the metadata of a user is asked for and forgotten: without a body, whose it must be stands here.
+    fn metadata_of(&self, user_id: &str) -> String {
+        self.url(&format!("/metadata?userId={}", String::from(js_sys::encode_uri_component(user_id))))
+    }
 }
 
 impl Remote for HttpRemote {
@@ -171,8 +176,8 @@ impl Remote for HttpRemote {
         answer.success(&url).map(|answer| Pushed::Reply { bytes: answer.bytes, sent })
     }
 
-    async fn metadata(&self, _user_id: &str) -> Result<Option<Vec<u8>>> {
-        let url = self.url("/metadata");
+    async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
+        let url = self.metadata_of(user_id);
         let answer = self.call(Method::GET, &url, None, 0).await?;
         if answer.is_absent() {
             return Ok(None);
@@ -190,8 +195,8 @@ impl Remote for HttpRemote {
         answer.success(&url).map(drop)
     }
 
-    async fn clear_metadata(&self, _user_id: &str) -> Result<()> {
-        let url = self.url("/metadata");
+    async fn clear_metadata(&self, user_id: &str) -> Result<()> {
+        let url = self.metadata_of(user_id);
         let answer = self.call(Method::DELETE, &url, None, 0).await?;
         if answer.is_absent() {
             return Ok(());

@@ -40,6 +40,7 @@ impl Replica {
             remote_version: self.row(&key).map_or(0, |row| row.version),
             local_time: last.map_or(0, |op| op.queued_at).saturating_add_signed(self.facts.clock_offset),
             fields,
+            earlier: Vec::new(),
             detected_at,
         }))
     }
@@ -83,6 +84,7 @@ impl Replica {
                     attempts: 0,
                     soft: last.soft,
                     supersedes: Vec::new(),
+                    earlier: Vec::new(),
                 };
                 commit.queue(op, chain);
             }

@@ -201,17 +201,36 @@ impl<'a> Planner<'a> {
             Err(segment) => return self.missing.insert(segment, ()),
         };
         let base_version = self.replica.row(&key).map_or(0, |row| row.version);
+        let earlier = earlier(&chain);
+        if let Some(remote) = arrival.body
+            && !earlier.is_empty()
+            && conflict::is_own(base, last.body.as_deref(), remote, &earlier)
+        {
+            // Another tab had sent what this device wrote before, and its answer was lost.
+            self.write_row(arrival, true, soft);
+            let first = chain.first().map(|op| op.op_id.clone()).unwrap_or_default();
+            self.out.commit.events.push(Event::Rebase { op_id: first, version: Some(arrival.version) });
+            return;
+        }
         let id = format!("{}:{}", last.op_id, arrival.version);
         if let Some(decision) = self.decisions.get(&id) {
-            let conflict = self.conflict(id, arrival, last, base, base_version);
+            let conflict = self.conflict(id, arrival, last, base, base_version, earlier);
             self.resolve(conflict, decision.clone(), &chain, arrival, soft);
         } else {
-            let conflict = self.conflict(id, arrival, last, base, base_version);
+            let conflict = self.conflict(id, arrival, last, base, base_version, earlier);
             self.undecided.push(conflict);
         }
     }
 
-    fn conflict(&self, id: String, arrival: &Arrival<'_>, last: &Operation, base: Option<&str>, base_version: u64) -> Conflict {
+    fn conflict(
+        &self,
+        id: String,
+        arrival: &Arrival<'_>,
+        last: &Operation,
+        base: Option<&str>,
+        base_version: u64,
+        earlier: Vec<u64>,
+    ) -> Conflict {
         let local = if last.kind == Kind::Delete { None } else { last.body.clone() };
         let kind = match (local.is_some(), arrival.body.is_some()) {
             (true, false) => conflict::Kind::DeletedRemotely,
@@ -226,7 +245,8 @@ impl<'a> Planner<'a> {
             kind,
             base: base.map(Rc::from),
             base_version,
-            fields: conflict::clashing_fields(base, local.as_deref(), arrival.body),
+            fields: conflict::clashing_fields(base, local.as_deref(), arrival.body, &earlier),
+            earlier,
             local,
             remote: arrival.body.map(Rc::from),
             remote_version: arrival.version,
@@ -303,6 +323,7 @@ impl<'a> Planner<'a> {
             attempts: 0,
             soft: last.soft,
             supersedes: Vec::new(),
+            earlier: Vec::new(),
         }
     }
 
@@ -346,6 +367,18 @@ impl<'a> Planner<'a> {
         }
         Plan::Ready(self.out)
     }
+}
+
+/// Marks of everything that this device wrote before the last of these operations.
+fn earlier(chain: &[&Operation]) -> Vec<u64> {
+    let mut marks = Vec::new();
+    for (place, op) in chain.iter().enumerate() {
+        marks.extend_from_slice(&op.earlier);
+        if let (true, Some(body)) = (place.saturating_add(1) < chain.len(), op.body.as_deref()) {
+            marks.extend(conflict::marks(body, &op.fields));
+        }
+    }
+    marks
 }
 
 /// Whether a row is what the operation would have made of it: then there is nothing to resolve.

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use crate::conflict::marks;
 use crate::entity::{Draft, Fields, Key, check_id, parse_draft, push_entity};
 use crate::error::{Code, Error, Result};
 use crate::members::scan;
@@ -17,6 +18,9 @@ use crate::small::table::Table;
 
 /// The most coalesced operations that one remembers: those that another tab may still be sending.
 const MAX_SUPERSEDED: usize = 16;
+
+/// The most fields of those that it remembers.
+const MAX_EARLIER: usize = 64;
 
 /// One write that the app asked for. Bodies are the JSON text that the app gave.
 #[derive(Debug, Clone)]
@@ -261,6 +265,7 @@ impl Attempt<'_, '_> {
             attempts: 0,
             soft,
             supersedes: Vec::new(),
+            earlier: Vec::new(),
         };
         match previous {
             Some((first, true)) => match coalesce(first.kind, kind) {
@@ -272,6 +277,10 @@ impl Attempt<'_, '_> {
                 Coalesced::Into(kind) => {
                     op.kind = kind;
                     op.fields = if kind == Kind::Patch { union(&first.fields, &op.fields) } else { Vec::new() };
+                    op.earlier = first.earlier;
+                    op.earlier.extend(first.body.as_deref().map(|body| marks(body, &first.fields)).unwrap_or_default());
+                    let excess = op.earlier.len().saturating_sub(MAX_EARLIER);
+                    op.earlier.drain(..excess);
                     op.supersedes = first.supersedes;
                     op.supersedes.push(first.op_id.clone());
                     let excess = op.supersedes.len().saturating_sub(MAX_SUPERSEDED);

@@ -71,8 +71,10 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     fn fetch<'a>(&'a self, cursor: Option<String>, entities: &'a [String]) -> LocalBoxFuture<'a, Result<Option<Answer>>> {
         Box::pin(async move {
+            let user_id = self.db.with(|replica| replica.user_id().to_owned());
             let request = PullRequest {
                 client_id: self.device_id.to_owned(),
+                user_id: Some(user_id.clone()),
                 schema: self.config.schema,
                 cursor,
                 entities: Some(entities.to_vec()),
@@ -80,7 +82,6 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 limit: self.settings.batch_size,
                 wait_ms: None,
             };
-            let user_id = self.hub.current().user_id.clone();
             let asked_at = self.host.now_ms();
             match self.attempt(|| self.remote.pull(&user_id, &request)).await? {
                 Pulled::Page(bytes) => Ok(Some(Answer { bytes, asked_at })),

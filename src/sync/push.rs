@@ -109,8 +109,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 data: data.as_deref().map(Raw),
             })
             .collect();
-        let request = PushRequest { client_id: Cow::Borrowed(self.device_id), schema: self.config.schema, operations };
-        let user_id = self.hub.current().user_id.clone();
+        let user_id = self.db.with(|replica| replica.user_id().to_owned());
+        let request = PushRequest {
+            client_id: Cow::Borrowed(self.device_id),
+            user_id: Some(Cow::Borrowed(&user_id)),
+            schema: self.config.schema,
+            operations,
+        };
         match self.attempt(|| self.remote.push(&user_id, &request)).await? {
             Pushed::Reply { bytes, sent } => {
                 let mut tally = self.tally.borrow_mut();

@@ -82,8 +82,9 @@ pub fn local_metadata(replica: &Replica, device_id: &str, entities: &mut dyn Ite
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Puts this device's metadata on the remote where it says something new. A remote that cannot
-    /// keep it does not spoil a cycle that has done its work.
-    pub(crate) async fn tell_remote(&self) -> Result<()> {
+    /// keep it does not spoil a cycle that has done its work. `duration` is what the cycle has taken so far, in
+    /// milliseconds.
+    pub(crate) async fn tell_remote(&self, duration: u64) -> Result<()> {
         let now = self.host.now_ms();
         let mut record = self.device_metadata();
         let news = fingerprint(&record);
@@ -93,13 +94,19 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
         record.last_sync_time = Some(crate::time::format(now));
         record.last_successful_sync_time.clone_from(&record.last_sync_time);
-        let user_id = self.hub.current().user_id.clone();
+        record.sync_duration = Some(duration);
+        let user_id = self.db.with(|replica| replica.user_id().to_owned());
+        record.user_id = Some(user_id.clone());
         match self.attempt(|| self.remote.put_metadata(&user_id, &record)).await {
             Ok(()) => {
                 self.told_now.set(Some((now, news)));
                 Ok(())
             }
-            Err(error) if matches!(error.code(), Code::Cancelled | Code::Closed | Code::Timeout | Code::Unauthorized) => Err(error),
+            Err(error)
+                if matches!(error.code(), Code::Cancelled | Code::Closed | Code::Timeout | Code::Unauthorized | Code::UserMismatch) =>
+            {
+                Err(error)
+            }
             Err(error) => {
                 self.asides.borrow_mut().push(error.to_json(crate::time::format(now)));
                 Ok(())

@@ -46,12 +46,23 @@ impl Clock {
                     return value;
                 }
             }
-            let first = self.timers.borrow().keys().next().copied();
-            let (at, id) = first.expect("nothing can go on, and no timer runs: a deadlock");
-            self.now.set(self.now.get().max(at));
-            let waker = self.timers.borrow_mut().remove(&(at, id));
-            waker.unwrap().wake();
+            assert!(self.fire_next(), "nothing can go on, and no timer runs: a deadlock");
         }
+    }
+
+    /// When the next timer runs out.
+    pub fn next_timer(&self) -> Option<u64> {
+        self.timers.borrow().keys().next().map(|(at, _)| *at)
+    }
+
+    /// Lets time pass to the next timer; false where there is none.
+    pub fn fire_next(&self) -> bool {
+        let first = self.timers.borrow().keys().next().copied();
+        let Some((at, id)) = first else { return false };
+        self.now.set(self.now.get().max(at));
+        let waker = self.timers.borrow_mut().remove(&(at, id));
+        waker.unwrap().wake();
+        true
     }
 
     pub fn sleep(self: &Rc<Self>, ms: u64) -> Sleep {

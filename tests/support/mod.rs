@@ -15,6 +15,8 @@ pub mod host_stories;
 pub mod indexeddb;
 #[cfg(target_arch = "wasm32")]
 pub mod remotes;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod simulation;
 pub mod store_suite;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod wire;

@@ -57,7 +57,7 @@ pub async fn push(remote: &impl Remote, data: &str) -> Result<Pushed, Error> {
         base_version: None,
         data: Some(Raw(data)),
     };
-    remote.push("ada", &PushRequest { client_id: "device".into(), schema: 0, operations: vec![operation] }).await
+    remote.push("ada", &PushRequest { client_id: "device".into(), user_id: None, schema: 0, operations: vec![operation] }).await
 }
 
 #[track_caller]

@@ -242,6 +242,7 @@ impl World {
                 faults: Rc::default(),
                 seen: Rc::default(),
                 on_request: Rc::default(),
+                token_of: Rc::default(),
             },
             user: user.to_owned(),
             clock: Rc::clone(&self.clock),
@@ -336,8 +337,18 @@ impl Tab {
         text.map(|text| serde_json::from_str(&text).unwrap())
     }
 
+    /// A task of any user of this device.
+    pub fn create_for(&self, user: &str, title: &str) {
+        let draft = serde_json::json!({ "title": title }).to_string();
+        self.run(self.engine.write(user, "tasks", vec![Write::Create { draft }])).unwrap();
+    }
+
     pub fn titles(&self) -> Vec<String> {
-        let text = self.run(self.engine.read_all(&self.user, "tasks", false)).unwrap();
+        self.titles_of(&self.user)
+    }
+
+    pub fn titles_of(&self, user: &str) -> Vec<String> {
+        let text = self.run(self.engine.read_all(user, "tasks", false)).unwrap();
         let all: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
         let mut titles: Vec<String> = all.iter().map(|task| task["title"].as_str().unwrap_or("").to_owned()).collect();
         titles.sort();

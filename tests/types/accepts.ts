@@ -1,8 +1,8 @@
 // What an app writes: all of it must compile under `strict`.
 import { Datum, DatumError, Manager } from "datum-sync";
 import type {
-  AnyEntity, ConflictResolver, DatumConfig, DatumErrorCode, Entity, HeaderSource, Page, PendingOperation, PullPage, PushReply,
-  RemoteAdapter, SyncMetadata, SyncResult, SyncStatus,
+  AnyEntity, ConflictResolver, DatumConfig, DatumErrorCode, Entity, HeaderSource, LogoutResult, Page, PendingOperation, PullPage, PushReply,
+  RemoteAdapter, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy,
 } from "datum-sync";
 
 interface Task extends Entity {
@@ -39,6 +39,7 @@ const config: DatumConfig = {
   defaultSyncOptions: { overrideBatchSize: 100 },
   defaultConflictResolver: "merge",
   durability: { local: "relaxed" },
+  defaultUserSwitchStrategy: "promptIfUnsyncedData",
   memoryBudget: 1 << 20,
 };
 
@@ -100,6 +101,13 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   await datum.pauseSync();
   await datum.resumeSync("ada");
 
+  const strategy: UserSwitchStrategy = "clearAndFetch";
+  const switched: UserSwitchResult = await datum.switchUser({ oldUserId: "ada", newUserId: "bob", strategy });
+  if (!switched.success && switched.error?.code === "unsyncedData") await datum.switchUser({ newUserId: "bob" });
+  const left: LogoutResult = await datum.logout("bob", { flush: 0, wipe: true, force: true });
+  await datum.logout("ada");
+  console.log(left.unsynced[0]?.opId, left.deadLetters + left.flushed, (await datum.userIds()).includes("ada"));
+  await datum.setCustomMetadata("ada", { theme: "dark", panes: [1, { wide: null }] });
   for await (const all of tasks.watchAll({ includeDeleted: true })) isExactly<typeof all, Readonly<Task>[]>(true);
   for await (const one of tasks.watchById("t1", { userId: "ada" })) isExactly<typeof one, Readonly<Task> | null>(true);
   for await (const event of datum.events({ type: "dataChanged", entity: "tasks" })) console.log(event.created.length, event.source);

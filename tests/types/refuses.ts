@@ -84,6 +84,21 @@ datum.statusForUser("ada").current = undefined;
 // @ts-expect-error: there may be no metadata.
 void datum.getSyncMetadata("ada").then((metadata: SyncMetadata) => metadata);
 
+// @ts-expect-error: a new user is named.
+void datum.switchUser({ oldUserId: "ada" });
+// @ts-expect-error: an object, not two names.
+void datum.switchUser("ada", "bob");
+// @ts-expect-error: no such strategy.
+void datum.switchUser({ newUserId: "bob", strategy: "ask" });
+// @ts-expect-error: milliseconds.
+void datum.logout("ada", { flush: true });
+// @ts-expect-error: what is signed out is named.
+void datum.logout();
+// @ts-expect-error: metadata is JSON.
+void datum.setCustomMetadata("ada", { seen: new Date() });
+// @ts-expect-error: no such strategy.
+export const badSwitch: DatumConfig = { entities: {}, remote: { url: "/" }, defaultUserSwitchStrategy: "never" };
+
 // @ts-expect-error: an adapter needs `push`.
 export const half: RemoteAdapter = { pull: async () => ({ changes: [], cursor: "1", more: false }) };
 export const wrong: RemoteAdapter = {

@@ -31,6 +31,12 @@ impl ServerError {
         Self::new(400, "badRequest", message)
     }
 
+    /// 409: the request means another user than the one whose token it carries. It names neither.
+    #[must_use]
+    pub fn user_mismatch() -> Self {
+        Self::new(409, "userMismatch", "`userId` is not the user of the token. Send the token of the user whose data this is.")
+    }
+
     /// 410: the cursor leads nowhere any more; the client pulls afresh.
     #[must_use]
     pub fn cursor(code: &'static str, why: &str) -> Self {

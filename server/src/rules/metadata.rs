@@ -5,7 +5,7 @@ use datum_sync::entity::check_id;
 use datum_sync::protocol::{DeviceMetadata, MetadataReply};
 
 use super::store::Transaction;
-use super::{Config, ServerError, pull};
+use super::{Config, ServerError, check_user, pull};
 
 /// The largest record, in bytes.
 const MAX_RECORD_BYTES: usize = 64 << 10;
@@ -25,14 +25,16 @@ pub async fn get<T: Transaction>(tx: &mut T, user: &str, now_ms: u64) -> Result<
 /// Replaces one device's record.
 ///
 /// # Errors
-/// 400 for a record that cannot be read, 413 for one that is too large; those of the store.
+/// 400 for a record that cannot be read, 409 for one that means another user, 413 for one that is too large; those of the store.
 pub async fn put<T: Transaction>(tx: &mut T, config: &Config, user: &str, body: &[u8], now_ms: u64) -> Result<(), ServerError> {
     if body.len() > MAX_RECORD_BYTES {
         return Err(ServerError::too_large("metadataTooLarge", &format!("The record is {} bytes", body.len()), MAX_RECORD_BYTES));
     }
-    let record: DeviceMetadata =
+    let mut record: DeviceMetadata =
         serde_json::from_slice(body).map_err(|e| ServerError::bad_request(format!("The body is not a device's metadata: {e}")))?;
     check_id(&record.device_id).map_err(|e| ServerError::bad_request(format!("`deviceId`: {}", e.message())))?;
+    check_user(user, record.user_id.as_deref())?;
+    record.user_id = None;
     let json = serde_json::to_string(&record).map_err(ServerError::internal)?;
     tx.put_device(user, &record.device_id, &json, now_ms, config.max_devices).await
 }

@@ -14,7 +14,7 @@ use super::cursor::{Binding, Position};
 use super::page::{Page, PageRow};
 use super::scope::Scope;
 use super::store::{Head, Range, Transaction};
-use super::{Config, ServerError};
+use super::{Config, ServerError, check_user};
 
 /// How many rows are looked at for one page under a scope, before the page is sent as it is.
 const MAX_EXAMINED: usize = 20_000;
@@ -22,10 +22,11 @@ const MAX_EXAMINED: usize = 20_000;
 /// Answers a pull from one moment of the store.
 ///
 /// # Errors
-/// 400 for a request that breaks the protocol, 410 for a cursor that leads nowhere, 426 for an app
+/// 400 for a request that breaks the protocol, 409 for one that means another user, 410 for a cursor that leads nowhere, 426 for an app
 /// that is too old; those of the store.
 pub async fn pull<T: Transaction>(tx: &mut T, config: &Config, user: &str, request: &PullRequest) -> Result<Page, ServerError> {
     check_id(&request.client_id).map_err(|e| ServerError::bad_request(format!("`clientId`: {}", e.message())))?;
+    check_user(user, request.user_id.as_deref())?;
     config.check_schema(request.schema)?;
     if request.limit == 0 || request.limit > config.max_page_rows {
         return Err(ServerError::bad_request(format!("`limit` is {}; it must be 1 to {}.", request.limit, config.max_page_rows)));

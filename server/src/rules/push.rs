@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use super::data::{self, Refusal};
 use super::store::{Batch, Head, Remembered, Row, Stamp, Transaction};
-use super::{Config, ServerError};
+use super::{Config, ServerError, check_user};
 
 /// Writes are handed to the store in portions of about this many bytes.
 const FLUSH_BYTES: usize = 4 << 20;
@@ -76,6 +76,8 @@ pub struct Pushed {
 struct Envelope<'a> {
     #[serde(borrow)]
     client_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    user_id: Option<Cow<'a, str>>,
     #[serde(default)]
     schema: u32,
     #[serde(borrow)]
@@ -98,12 +100,13 @@ struct Item<'a> {
 /// Answers a push. The transaction must exclude other writers; the caller commits it.
 ///
 /// # Errors
-/// 400 for a request that breaks the protocol as a whole, 413 for too many operations, 426 for an app
+/// 400 for a request that breaks the protocol as a whole, 409 for one that means another user, 413 for too many operations, 426 for an app
 /// that is too old; those of the store.
 pub async fn push<T: Transaction>(tx: &mut T, config: &Config, user: &str, body: &[u8], now_ms: u64) -> Result<Pushed, ServerError> {
     let envelope: Envelope<'_> =
         serde_json::from_slice(body).map_err(|e| ServerError::bad_request(format!("The body is not a push: {e}")))?;
     check_id(&envelope.client_id).map_err(|e| ServerError::bad_request(format!("`clientId`: {}", e.message())))?;
+    check_user(user, envelope.user_id.as_deref())?;
     config.check_schema(envelope.schema)?;
     if envelope.operations.len() > config.max_operations {
         let what = format!("The push has {} operations", envelope.operations.len());

@@ -137,6 +137,10 @@ fn put_operation(out: &mut Output, op: &Operation) {
     out.number(u64::from(op.attempts));
     out.flag(op.soft);
     out.texts(&op.supersedes);
+    out.number(op.earlier.len() as u64);
+    for mark in &op.earlier {
+        out.number(*mark);
+    }
 }
 
 fn get_operation(input: &mut Input<'_>) -> Option<Operation> {
@@ -152,7 +156,17 @@ fn get_operation(input: &mut Input<'_>) -> Option<Operation> {
         attempts: input.small()?,
         soft: input.flag()?,
         supersedes: input.texts()?,
+        earlier: get_marks(input)?,
     })
+}
+
+fn get_marks(input: &mut Input<'_>) -> Option<Vec<u64>> {
+    let count = input.number()?;
+    let mut marks = Vec::new();
+    for _ in 0..count {
+        marks.push(input.number()?);
+    }
+    Some(marks)
 }
 
 fn get_cursor(input: &mut Input<'_>) -> Option<CursorState> {

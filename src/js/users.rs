@@ -1,0 +1,90 @@
+//! Who is signed in, as the class `Datum` has it.
+
+use std::rc::Rc;
+
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+
+use crate::config::UserSwitch;
+use crate::datum::users::LogoutOptions;
+use crate::error::{Code, Result};
+use crate::js::convert::{encode, promise, read_options, to_js};
+use crate::js::{Datum, user};
+use crate::protocol::MAX_VERSION;
+
+#[wasm_bindgen]
+impl Datum {
+    /// Makes another user the current one.
+    #[wasm_bindgen(js_name = switchUser)]
+    pub fn switch_user(&self, request: &JsValue) -> Promise {
+        let (inner, request) = (Rc::clone(&self.inner), Switch::read(request));
+        promise(async move {
+            let Switch { old, new, strategy } = request?;
+            let result = inner.engine.switch_user(old.as_deref(), &new, strategy).await;
+            inner.tidy_later(&new);
+            to_js(&result?)
+        })
+    }
+
+    /// Signs a user out.
+    pub fn logout(&self, user_id: &JsValue, options: &JsValue) -> Promise {
+        let (inner, user, options) = (Rc::clone(&self.inner), user(user_id), read_logout(options));
+        promise(async move {
+            let user = user?;
+            let result = inner.engine.logout(&user, options?).await?;
+            if inner.engine.opened(&user).is_none() {
+                let deaf = inner.listening.borrow_mut().remove(&user);
+                drop(deaf);
+            }
+            to_js(&result)
+        })
+    }
+
+    /// The users that have a database on this device.
+    #[wasm_bindgen(js_name = userIds)]
+    pub fn user_ids(&self) -> Promise {
+        let inner = Rc::clone(&self.inner);
+        promise(async move { to_js(&inner.engine.user_ids().await?) })
+    }
+
+    /// Replaces the app's own fields in the sync metadata.
+    #[wasm_bindgen(js_name = setCustomMetadata)]
+    pub fn set_custom_metadata(&self, user_id: &JsValue, metadata: &JsValue) -> Promise {
+        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        let json = encode(metadata, Code::InvalidArgument, "The custom metadata");
+        promise(async move {
+            inner.engine.set_custom_metadata(&user?, &json?).await?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+/// What `switchUser` is given.
+struct Switch {
+    old: Option<String>,
+    new: String,
+    strategy: Option<UserSwitch>,
+}
+
+impl Switch {
+    fn read(value: &JsValue) -> Result<Self> {
+        let given = read_options(value, Code::InvalidArgument, "The argument of `switchUser`", &[])?;
+        let mut given = given.members()?;
+        let (old, new) = (given.text("oldUserId")?, given.text("newUserId")?);
+        let new = new.ok_or_else(|| given.wrong("newUserId", "must be a string; to sign out, call `logout`."))?;
+        let strategy = given.choice("strategy", &UserSwitch::NAMES)?;
+        given.finish()?;
+        Ok(Self { old, new, strategy })
+    }
+}
+
+fn read_logout(value: &JsValue) -> Result<LogoutOptions> {
+    let given = read_options(value, Code::InvalidArgument, "The options of `logout`", &[])?;
+    let mut given = given.members()?;
+    let mut options = LogoutOptions::default();
+    options.flush = given.whole("flush", 0, MAX_VERSION)?.unwrap_or(options.flush);
+    options.wipe = given.flag("wipe")?.unwrap_or(options.wipe);
+    options.force = given.flag("force")?.unwrap_or(options.force);
+    given.finish()?;
+    Ok(options)
+}

@@ -1,0 +1,495 @@
+//! One history: what users do and what befalls them, as the dice say, and the judgement at its end.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use datum_server::MemoryServer;
+use datum_sync::config::{Config, Options};
+use datum_sync::datum::Engine;
+use datum_sync::error::Code;
+use datum_sync::members::Members;
+use datum_sync::replica::local::{Write, Written};
+use datum_sync::status::State;
+use datum_sync::sync::resolve::Resolvers;
+use datum_sync::sync::{Cancel, Stop};
+use serde_json::Value;
+
+use super::Dice;
+use super::model::Model;
+use super::ports::{Shared, SimBacking, SimHost, SimRemote, Weather};
+use super::tasks::{Owner, Tasks};
+use crate::support::clock::Clock;
+
+type App = Engine<SimBacking, SimRemote, SimHost>;
+type Busy = Rc<RefCell<BTreeMap<(usize, String, String), Owner>>>;
+
+const CONFIG: &str =
+    r#"{"entities":{"tasks":{}},"syncTimeout":60000,"retry":{"maxAttempts":3,"initial":200,"max":5000},"durability":{"pulled":"strict"}}"#;
+/// Bodies above this are refused.
+const MOST_BYTES: usize = 1_500;
+
+struct Tab {
+    owner: Owner,
+    engine: Rc<App>,
+}
+
+struct Device {
+    user: &'static str,
+    shared: Rc<Shared>,
+    /// A slot is a tab's place: its writer goes on when the tab is opened anew.
+    tabs: Vec<Option<Tab>>,
+}
+
+/// A history under way.
+pub struct Story {
+    pub trace: RefCell<Vec<String>>,
+    clock: Rc<Clock>,
+    dice: Rc<Dice>,
+    tasks: Rc<Tasks>,
+    weather: Rc<Weather>,
+    server: MemoryServer,
+    model: Rc<Model>,
+    devices: Vec<Device>,
+    /// Writers that wait for their last write: (device, entity, field).
+    busy: Busy,
+    next_owner: Cell<Owner>,
+    counter: Cell<u64>,
+    epochs: Cell<u32>,
+    broken: Rc<RefCell<Vec<String>>>,
+}
+
+impl Story {
+    pub fn new(seed: u64) -> Self {
+        let (clock, dice) = (Rc::<Clock>::default(), Rc::new(Dice::new(seed)));
+        let server = MemoryServer::new("epoch-0");
+        server.configure(|config| config.max_entity_bytes = MOST_BYTES);
+        let weather = Rc::<Weather>::default();
+        weather.broken_lock.set(dice.chance(250));
+        weather.silence.set(dice.chance(250));
+        let mut devices = Vec::new();
+        for user in ["ann", "bob"] {
+            for n in 0..=dice.below(3) {
+                let shared = Rc::new(Shared {
+                    clock: Rc::clone(&clock),
+                    dice: Rc::clone(&dice),
+                    weather: Rc::clone(&weather),
+                    online: Cell::new(true),
+                    skew: Cell::new(if dice.chance(300) { dice.below(172_800_000) as i64 - 86_400_000 } else { 0 }),
+                    locks: RefCell::default(),
+                    stores: RefCell::default(),
+                    device_id: format!("{user}-{n}"),
+                    announced: RefCell::default(),
+                });
+                devices.push(Device { user, shared, tabs: (0..=dice.below(3)).map(|_| None).collect() });
+            }
+        }
+        let tasks = Rc::new(Tasks::new(Rc::clone(&clock), Rc::clone(&dice)));
+        Self {
+            trace: RefCell::default(),
+            clock,
+            dice,
+            tasks,
+            weather,
+            server,
+            model: Rc::default(),
+            devices,
+            busy: Busy::default(),
+            next_owner: Cell::new(1),
+            counter: Cell::new(0),
+            epochs: Cell::new(0),
+            broken: Rc::default(),
+        }
+    }
+
+    fn say(&self, words: String) {
+        self.trace.borrow_mut().push(format!("{:>9} ms  {words}", self.clock.now.get()));
+    }
+
+    /// Lets the dice act so often, then heals everything and judges.
+    pub fn run(&mut self, steps: u64) -> Result<(), String> {
+        for device in 0..self.devices.len() {
+            self.open(device, 0);
+        }
+        self.tasks.run_for(1_000);
+        self.weather.network.set(true);
+        self.weather.storage.set(true);
+        for _ in 0..steps {
+            self.act();
+            self.hear();
+            self.tasks.run_for(self.dice.below(if self.dice.chance(100) { 20_000 } else { 400 }));
+            self.check()?;
+        }
+        self.heal();
+        self.judge()
+    }
+
+    fn act(&mut self) {
+        let device = self.dice.below(self.devices.len() as u64) as usize;
+        let slot = self.dice.below(self.devices[device].tabs.len() as u64) as usize;
+        match self.dice.below(1000) {
+            0..=519 => self.write(device, slot),
+            520..=739 => self.sync(device, slot),
+            740..=799 => self.open(device, slot),
+            800..=849 => self.crash(device, slot),
+            850..=879 => self.freeze(device, slot),
+            880..=919 => {
+                let online = &self.devices[device].shared.online;
+                online.set(!online.get());
+                self.say(format!("{} is online: {}", self.devices[device].shared.device_id, online.get()));
+            }
+            920..=939 => self.close(device, slot),
+            940..=954 => self.tidy(device, slot),
+            955..=969 => {
+                self.say("the server forgets its tombstones".to_owned());
+                self.server.purge_tombstones().unwrap();
+            }
+            970..=979 => {
+                let skew = self.dice.below(172_800_000) as i64 - 86_400_000;
+                self.say(format!("{}'s clock is off by {skew} ms", self.devices[device].shared.device_id));
+                self.devices[device].shared.skew.set(skew);
+            }
+            980..=987 => self.evict(device),
+            988..=993 => self.restore(),
+            _ => self.pause(device, slot),
+        }
+    }
+
+    fn tab(&self, device: usize, slot: usize) -> Option<(Owner, Rc<App>)> {
+        self.devices[device].tabs[slot].as_ref().map(|tab| (tab.owner, Rc::clone(&tab.engine)))
+    }
+
+    fn name(&self, device: usize, slot: usize) -> String {
+        format!("{}/{slot}", self.devices[device].shared.device_id)
+    }
+
+    fn open(&mut self, device: usize, slot: usize) {
+        if self.devices[device].tabs[slot].is_some() {
+            return;
+        }
+        let owner = self.next_owner.get();
+        self.next_owner.set(owner + 1);
+        self.say(format!("{} opens", self.name(device, slot)));
+        let config: Value = serde_json::from_str(CONFIG).unwrap();
+        let config = Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap()).unwrap();
+        let shared = Rc::clone(&self.devices[device].shared);
+        let remote = SimRemote { server: self.server.clone(), token: self.devices[device].user.to_owned(), shared: Rc::clone(&shared) };
+        let host = SimHost { shared: Rc::clone(&shared), owner };
+        let engine = Rc::new(Engine::new(SimBacking(shared), remote, Rc::new(host), config, Resolvers::default()));
+        let user = self.devices[device].user;
+        let (opening, broken, name) = (Rc::clone(&engine), Rc::clone(&self.broken), self.name(device, slot));
+        self.tasks.spawn(owner, async move {
+            match opening.sign_in(user).await {
+                Err(error) if error.code() == Code::Closed => return,
+                Err(error) => return broken.borrow_mut().push(format!("{name} does not open: {error:?}")),
+                Ok(()) => {}
+            }
+            // Whoever watches sees progress that never runs backwards, and a terminal status for each cycle.
+            let feed = opening.status_hub(user).unwrap().subscribe();
+            let (mut last, mut syncing) = (0.0, false);
+            while let Some(status) = feed.next().await {
+                let runs = status.status == State::Syncing;
+                if syncing && runs && status.progress < last {
+                    broken.borrow_mut().push(format!("{name}: progress went from {last} to {}", status.progress));
+                }
+                (last, syncing) = (if runs { status.progress } else { 0.0 }, runs);
+            }
+        });
+        self.devices[device].tabs[slot] = Some(Tab { owner, engine });
+    }
+
+    fn crash(&mut self, device: usize, slot: usize) {
+        let Some(tab) = self.devices[device].tabs[slot].take() else { return };
+        self.say(format!("{} crashes", self.name(device, slot)));
+        self.tasks.kill(tab.owner);
+        self.busy.borrow_mut().retain(|_, owner| *owner != tab.owner);
+    }
+
+    fn close(&mut self, device: usize, slot: usize) {
+        let Some(tab) = self.devices[device].tabs[slot].take() else { return };
+        self.say(format!("{} closes", self.name(device, slot)));
+        self.tasks.spawn(tab.owner, async move { tab.engine.close().await });
+    }
+
+    fn freeze(&self, device: usize, slot: usize) {
+        if let Some((owner, _)) = self.tab(device, slot) {
+            let ms = self.dice.below(600_000);
+            self.say(format!("{} freezes for {ms} ms", self.name(device, slot)));
+            self.tasks.freeze(owner, ms);
+        }
+    }
+
+    fn tidy(&self, device: usize, slot: usize) {
+        let Some((owner, engine)) = self.tab(device, slot) else { return };
+        self.say(format!("{} compacts", self.name(device, slot)));
+        let user = self.devices[device].user;
+        self.tasks.spawn(owner, async move {
+            if let Some(user) = engine.opened(user) {
+                let _ = user.db.checkpoint().await;
+            }
+        });
+    }
+
+    fn pause(&self, device: usize, slot: usize) {
+        let Some((owner, engine)) = self.tab(device, slot) else { return };
+        let user = self.devices[device].user;
+        let pausing = self.dice.chance(500);
+        self.say(format!("{} {}", self.name(device, slot), if pausing { "pauses" } else { "resumes" }));
+        self.tasks.spawn(owner, async move {
+            let _ = if pausing { engine.pause(Some(user)).await } else { engine.resume(Some(user)).await };
+        });
+    }
+
+    fn evict(&self, device: usize) {
+        let device = &self.devices[device];
+        if !self.dice.chance(400) {
+            return;
+        }
+        self.say(format!("{}'s storage is evicted", device.shared.device_id));
+        let store = device.shared.stores.borrow().get(device.user).map(datum_sync::store::memory::MemoryStore::reopen);
+        if let Some(store) = store {
+            self.clock.run(datum_sync::store::Store::wipe(&store)).unwrap();
+            self.model.forgive(device.user);
+        }
+    }
+
+    fn restore(&self) {
+        if !self.dice.chance(300) {
+            return;
+        }
+        // The backup is of now: what is lost is what comes until it is put back.
+        let backup = self.server.backup();
+        self.say("a backup is taken; it will be put back".to_owned());
+        self.tasks.run_for(self.dice.below(30_000));
+        self.server.restore(&backup);
+        self.epochs.set(self.epochs.get() + 1);
+        self.server.set_epoch(&format!("epoch-{}", self.epochs.get())).unwrap();
+        self.say("the server is restored".to_owned());
+        for user in ["ann", "bob"] {
+            self.model.forgive(user);
+        }
+    }
+
+    fn write(&self, device: usize, slot: usize) {
+        let Some((owner, engine)) = self.tab(device, slot) else { return };
+        let user = self.devices[device].user;
+        let writer = format!("{}-{slot}", self.devices[device].shared.device_id);
+        let value = self.counter.get() + 1;
+        self.counter.set(value);
+        let (id, field, deletes) = match self.dice.below(10) {
+            0..=4 => (format!("shared-{}", self.dice.below(4)), writer.clone(), false),
+            5..=7 => (format!("own-{writer}-{}", self.dice.below(3)), "n".to_owned(), self.dice.chance(300)),
+            8 => (format!("hot-{}", self.dice.below(2)), String::new(), self.dice.chance(300)),
+            _ => (format!("big-{writer}-{value}"), "big".to_owned(), false),
+        };
+        let place = (device, id.clone(), field.clone());
+        if !field.is_empty() && self.busy.borrow().contains_key(&place) {
+            return;
+        }
+        self.busy.borrow_mut().insert(place.clone(), owner);
+        let big = field == "big";
+        let watched = !field.is_empty() && !big;
+        let ticket = watched.then(|| self.model.ask(user, &id, &field, (!deletes).then_some(value)));
+        self.say(format!(
+            "{} writes {id} {field} = {}",
+            self.name(device, slot),
+            if deletes { "gone".to_owned() } else { value.to_string() }
+        ));
+        let (model, busy, broken, device_id) =
+            (Rc::clone(&self.model), Rc::clone(&self.busy), Rc::clone(&self.broken), self.devices[device].shared.device_id.clone());
+        self.tasks.spawn(owner, async move {
+            let field_name = if watched { field.clone() } else { "x".to_owned() };
+            let exists = engine.exists(user, "tasks", &id).await.unwrap_or(false);
+            let text = if big { format!("\"{}\"", "b".repeat(MOST_BYTES)) } else { value.to_string() };
+            let write = match (deletes, exists) {
+                (true, _) => Write::Delete { id: id.clone(), soft: false },
+                (false, true) => Write::Patch { id: id.clone(), changes: format!(r#"{{"{field_name}":{text}}}"#) },
+                (false, false) => Write::Create { draft: format!(r#"{{"id":"{id}","owner":"{user}","{field_name}":{text}}}"#) },
+            };
+            match engine.write(user, "tasks", vec![write]).await {
+                // A delete that finds nothing promises nothing.
+                Ok(written) if written.contains(&Written::Absent) => {}
+                Ok(_) => {
+                    if let Some(ticket) = ticket {
+                        model.acknowledge(user, &id, &field, ticket);
+                    }
+                    if big {
+                        model.refuse(&device_id, &id);
+                    }
+                }
+                // Another tab was first, storage failed, or the tab was closing: nothing was promised.
+                Err(error) => {
+                    let expected = matches!(
+                        error.code(),
+                        Code::AlreadyExists
+                            | Code::NotFound
+                            | Code::StorageFull
+                            | Code::StorageUnavailable
+                            | Code::StorageBlocked
+                            | Code::Closed
+                    );
+                    if !expected {
+                        broken.borrow_mut().push(format!("a write of {id} failed: {error:?}"));
+                    }
+                }
+            }
+            busy.borrow_mut().retain(|at, who| *at != place || *who != owner);
+        });
+    }
+
+    fn sync(&self, device: usize, slot: usize) {
+        let Some((owner, engine)) = self.tab(device, slot) else { return };
+        let user = self.devices[device].user;
+        let options = match self.dice.below(12) {
+            0 => r#"{"direction":"pullThenPush","forceFullSync":true}"#,
+            1 => r#"{"direction":"pushOnly"}"#,
+            2 => r#"{"direction":"pullOnly"}"#,
+            3 => r#"{"overrideBatchSize":2}"#,
+            4 => r#"{"includeDeletes":false}"#,
+            5 => r#"{"timeout":300}"#,
+            6 => r#"{"scope":{"entities":["tasks"],"name":"other"}}"#,
+            7 => r#"{"direction":"pullThenPush"}"#,
+            _ => "{}",
+        };
+        self.say(format!("{} syncs {options}", self.name(device, slot)));
+        let value: Value = serde_json::from_str(options).unwrap();
+        let options = Options::read(Members::new(&value, Code::InvalidArgument, "The sync options").unwrap()).unwrap();
+        let cancel = Rc::new(Cancel::default());
+        if self.dice.chance(80) {
+            let (cancel, clock, ms) = (Rc::clone(&cancel), Rc::clone(&self.clock), self.dice.below(2_000));
+            self.tasks.spawn(owner, async move {
+                clock.sleep(ms).await;
+                cancel.stop(Stop::Abort);
+            });
+        }
+        let broken = Rc::clone(&self.broken);
+        self.tasks.spawn(owner, async move {
+            if let Err(error) = engine.synchronize(user, options, None, cancel).await
+                && matches!(error.code(), Code::Corrupt | Code::InvalidArgument | Code::InvalidEntity | Code::UserMismatch)
+            {
+                broken.borrow_mut().push(format!("a cycle of {user} failed: {error:?}"));
+            }
+        });
+    }
+
+    /// Passes on what tabs have announced.
+    fn hear(&self) {
+        for device in &self.devices {
+            for (from, head) in device.shared.announced.take() {
+                for tab in device.tabs.iter().flatten().filter(|tab| tab.owner != from) {
+                    let (engine, user) = (Rc::clone(&tab.engine), device.user);
+                    self.tasks.spawn(tab.owner, async move {
+                        let _ = engine.heard(user, head).await;
+                    });
+                }
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let broken = self.broken.borrow();
+        if let Some(first) = broken.first() { Err(first.clone()) } else { Ok(()) }
+    }
+
+    /// The weather clears, everybody wakes, and syncs until all is quiet.
+    fn heal(&mut self) {
+        self.say("everything heals".to_owned());
+        self.weather.network.set(false);
+        self.weather.storage.set(false);
+        self.weather.silence.set(false);
+        self.tasks.thaw_all();
+        for device in 0..self.devices.len() {
+            self.devices[device].shared.online.set(true);
+            self.open(device, 0);
+        }
+        self.tasks.run_for(200_000);
+        for device in 0..self.devices.len() {
+            for slot in 0..self.devices[device].tabs.len() {
+                if let Some((owner, engine)) = self.tab(device, slot) {
+                    let user = self.devices[device].user;
+                    self.tasks.spawn(owner, async move {
+                        let _ = engine.resume(Some(user)).await;
+                    });
+                }
+            }
+        }
+        self.tasks.run_for(200_000);
+        for _ in 0..4 {
+            for device in 0..self.devices.len() {
+                for slot in 0..self.devices[device].tabs.len() {
+                    if let Some((owner, engine)) = self.tab(device, slot) {
+                        let (user, broken) = (self.devices[device].user, Rc::clone(&self.broken));
+                        self.tasks.spawn(owner, async move {
+                            if let Err(error) = engine.synchronize(user, Options::default(), None, Rc::default()).await {
+                                broken.borrow_mut().push(format!("a cycle of {user} failed in good weather: {error:?}"));
+                            }
+                        });
+                    }
+                }
+                self.tasks.run_for(150_000);
+                self.hear();
+                self.tasks.run_for(1_000);
+            }
+        }
+    }
+
+    fn judge(&mut self) -> Result<(), String> {
+        self.check()?;
+        for device in 0..self.devices.len() {
+            let (user, device_id) = (self.devices[device].user, self.devices[device].shared.device_id.clone());
+            let truth = self.server.digests(user).map_err(|error| format!("{error:?}"))?;
+            let truth = truth.get("tasks").cloned().unwrap_or_else(|| datum_sync::digest::Digest::default().wire());
+            for slot in 0..self.devices[device].tabs.len() {
+                let Some((_, engine)) = self.tab(device, slot) else { continue };
+                let name = self.name(device, slot);
+                let opened = engine.opened(user).ok_or_else(|| format!("{name} is not open"))?;
+                let (digest, pending, parked) = opened.db.with(|replica| {
+                    (
+                        replica.digest("tasks").wire(),
+                        replica.outbox().iter().map(|queued| format!("{:?}", queued.op)).collect::<Vec<_>>(),
+                        replica.conflicts().len(),
+                    )
+                });
+                if !pending.is_empty() {
+                    return Err(format!("{name}: {} operations wait for ever: {}", pending.len(), pending.join("; ")));
+                }
+                if digest != truth {
+                    return Err(format!("{name}: digest {digest:?}, the server's is {truth:?}"));
+                }
+                if parked > 0 {
+                    return Err(format!("{name}: {parked} conflicts are parked, though the resolver decides all"));
+                }
+                let letters =
+                    opened.db.with(|replica| replica.dead_letters().values().map(|letter| letter.op.id.clone()).collect::<Vec<_>>());
+                for id in self.model.refused_of(&device_id) {
+                    if !letters.contains(&id) {
+                        return Err(format!("{name}: the refused {id} is no dead letter"));
+                    }
+                }
+                if let Some(odd) = letters.iter().find(|id| !id.starts_with("big-")) {
+                    return Err(format!("{name}: {odd} is a dead letter"));
+                }
+            }
+        }
+        for user in ["ann", "bob"] {
+            let mut rows = BTreeMap::new();
+            for row in self.server.rows(user) {
+                let Some(data) = row.data else { continue };
+                let data: Value = serde_json::from_str(&data).map_err(|error| error.to_string())?;
+                if data["owner"] != user {
+                    return Err(format!("{user} has a row of {}", data["owner"]));
+                }
+                rows.insert(row.id.clone(), data);
+            }
+            self.model.judge(user, &rows)?;
+        }
+        // Nothing may be left that waits for ever.
+        for device in 0..self.devices.len() {
+            for slot in 0..self.devices[device].tabs.len() {
+                self.close(device, slot);
+            }
+        }
+        self.tasks.run_out("after everything was closed");
+        self.check()
+    }
+}
