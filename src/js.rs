@@ -183,10 +183,10 @@ impl Datum {
         promise(async move { Ok(JsValue::from(open(&config).await?)) })
     }
 
-    /// The user whose database a manager works on.
+    /// The user whose database a manager works on; null where nobody is signed in.
     #[wasm_bindgen(getter, js_name = currentUserId)]
-    pub fn current_user_id(&self) -> Option<String> {
-        self.inner.engine.current_user()
+    pub fn current_user_id(&self) -> JsValue {
+        self.inner.engine.current_user().map_or(JsValue::NULL, JsValue::from)
     }
 
     /// The manager of one entity type.
