@@ -1,7 +1,9 @@
 //! Configuration and options, checked once at the border: afterwards every value is in range.
 
+use std::rc::Rc;
+
 use crate::conflict::Builtin;
-use crate::entity::check_name;
+use crate::entity::{OWN_FIELDS, check_name};
 use crate::error::Result;
 use crate::members::Members;
 use crate::protocol::{MAX_BATCH, MAX_VERSION};
@@ -109,12 +111,14 @@ impl DeleteBehavior {
 }
 
 /// The config of one entity type, without its functions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntityConfig {
     /// Who decides conflicts of this type, where it is a built-in resolver.
     pub conflict_resolver: Option<Builtin>,
     /// What a delete leaves here.
     pub delete_behavior: Option<DeleteBehavior>,
+    /// Top-level fields that never leave the device.
+    pub local_only: Rc<[String]>,
 }
 
 /// How delays are spread.
@@ -232,6 +236,12 @@ impl Config {
         self.entities.get(entity).and_then(|config| config.conflict_resolver).unwrap_or(self.conflict_resolver)
     }
 
+    /// The fields of a type that never leave the device.
+    #[must_use]
+    pub fn local_only(&self, entity: &str) -> Rc<[String]> {
+        self.entities.get(entity).map(|config| Rc::clone(&config.local_only)).unwrap_or_default()
+    }
+
     /// Whether deleted entities of a type keep their body here.
     #[must_use]
     pub fn is_soft(&self, entity: &str) -> bool {
@@ -335,6 +345,7 @@ fn read_entities(given: &mut Members<'_>) -> Result<Small<EntityConfig>> {
             if let Some(mut entity) = types.object(name)? {
                 config.conflict_resolver = entity.choice("conflictResolver", &Builtin::NAMES)?;
                 config.delete_behavior = entity.choice("deleteBehavior", &DeleteBehavior::NAMES)?;
+                config.local_only = read_local_only(&mut entity)?;
                 entity.finish()?;
             }
             entities.insert(name, config);
@@ -344,6 +355,19 @@ fn read_entities(given: &mut Members<'_>) -> Result<Small<EntityConfig>> {
         return Err(given.wrong("entities", "must name at least one entity type, such as { tasks: {} }."));
     }
     Ok(entities)
+}
+
+fn read_local_only(entity: &mut Members<'_>) -> Result<Rc<[String]>> {
+    let names = entity.texts("localOnly")?.unwrap_or_default();
+    for name in &names {
+        if name.is_empty() {
+            return Err(entity.wrong("localOnly", "has an empty name; give the names of top-level fields."));
+        }
+        if OWN_FIELDS.contains(&name.as_str()) {
+            return Err(entity.wrong("localOnly", &format!("names `{name}`, which the engine owns and the server needs; leave it out.")));
+        }
+    }
+    Ok(Rc::from(names))
 }
 
 fn read_retry(given: &mut Members<'_>) -> Result<Retry> {

@@ -10,7 +10,6 @@ use tokio::sync::{Mutex, oneshot};
 use crate::conflict::Conflict;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
-use crate::operation::Operation;
 use crate::replica::checkpoint::Checkpoint;
 use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Written};
@@ -77,7 +76,7 @@ pub struct Database<S, H> {
     budget: u64,
     turn: Mutex<()>,
     waiting: RefCell<Vec<Waiter>>,
-    unsaved: RefCell<Vec<Operation>>,
+    unsaved: RefCell<lost::Unsaved>,
     counts: Cell<Counts>,
     closed: Cell<bool>,
     listener: RefCell<Option<Listener>>,

@@ -60,6 +60,15 @@ pub fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The fields that the engine owns: an app can neither set them freely nor keep them to itself.
+pub const OWN_FIELDS: [&str; 6] = ["id", "userId", "createdAt", "modifiedAt", "version", "isDeleted"];
+
+/// Whether a field of a body is one of the times that the engine sets.
+#[must_use]
+pub fn is_time(field: &str) -> bool {
+    matches!(field, "createdAt" | "modifiedAt")
+}
+
 /// A JSON object as its keys and the raw text of their values, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Fields<'a>(pub Vec<(Cow<'a, str>, &'a str)>);

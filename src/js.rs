@@ -24,16 +24,19 @@ pub mod convert;
 mod feed;
 mod letters;
 mod manager;
+mod middleware;
 mod observe;
 mod resolver;
 mod users;
 mod watch;
+mod writing;
 
 use backing::{WebBacking, WebStore};
 use carrier::WebRemote;
 use convert::{error_to_js, promise, read_options, read_string, to_js};
 use feed::StatusFeed;
 use manager::Manager;
+use middleware::Middlewares;
 
 /// The engine on the browser's ports.
 pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
@@ -43,6 +46,7 @@ type Answer = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
 /// What the handles of one instance share.
 pub(crate) struct Inner {
     engine: WebEngine,
+    middleware: Middlewares,
     audience: Rc<observe::Audience>,
     listening: RefCell<Small<Listening>>,
     network: RefCell<Option<NetworkWatch>>,
@@ -136,6 +140,7 @@ impl Inner {
     async fn synchronize(self: &Rc<Self>, user_id: &str, options: Result<GivenOptions>) -> Result<JsValue> {
         let GivenOptions { options, resolver, signal } = options?;
         let cancel = Rc::new(Cancel::default());
+        let resolver = resolver.map(|resolver| resolver::custom(resolver, &self.middleware));
         let _watch = signal.map(|signal| feed::AbortWatch::new(signal, &cancel, Stop::Abort));
         let result = self.engine.synchronize(user_id, options, resolver, cancel).await;
         self.tidy_later(user_id);
@@ -146,7 +151,7 @@ impl Inner {
 /// `SyncOptions`, read.
 pub(crate) struct GivenOptions {
     options: Options,
-    resolver: Option<Rc<dyn crate::sync::resolve::Resolver>>,
+    resolver: Option<js_sys::Function>,
     signal: Option<web_sys::AbortSignal>,
 }
 
@@ -314,10 +319,10 @@ fn read_sides(value: &JsValue) -> Result<(bool, bool)> {
 }
 
 async fn open(given: &JsValue) -> Result<Datum> {
-    let config::Given { config, remote, resolvers, initial_user, audience } = config::read(given)?;
+    let config::Given { config, remote, resolvers, middleware, initial_user, audience } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
-    let inner = Rc::new(Inner { engine, audience, listening: RefCell::default(), network: RefCell::default() });
+    let inner = Rc::new(Inner { engine, middleware, audience, listening: RefCell::default(), network: RefCell::default() });
     inner.audience.follow(&inner.engine);
     let weak = Rc::downgrade(&inner);
     let upgrade = |weak: &Weak<Inner>| weak.upgrade();

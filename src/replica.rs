@@ -16,6 +16,7 @@ pub mod changes;
 pub mod checkpoint;
 pub mod codec;
 pub mod decide;
+pub mod device;
 pub mod fold;
 pub mod incoming;
 pub mod keydir;
@@ -38,6 +39,8 @@ pub struct Replica {
     user_id: String,
     head: Seq,
     entities: Small<Rows>,
+    device: Small<Rows>,
+    loose: Vec<Key>,
     outbox: Outbox,
     cursors: Small<CursorState>,
     conflicts: Small<Parked>,

@@ -23,7 +23,7 @@ fn options(json: &str) -> Result<Options> {
 fn every_field_of_a_config_is_read() {
     let config = config(
         r#"{
-            "name": "notes", "entities": { "tasks": { "deleteBehavior": "softDelete", "conflictResolver": "ask" }, "lists": {} },
+            "name": "notes", "entities": { "tasks": { "deleteBehavior": "softDelete", "conflictResolver": "ask", "localOnly": ["draft", "local notes"] }, "lists": {} },
             "syncTimeout": 5, "defaultSyncDirection": "pullOnly", "defaultSyncOptions": { "overrideBatchSize": 7 },
             "defaultConflictResolver": "localPriority", "retry": { "maxAttempts": 9, "factor": 1.5, "jitter": "none" },
             "durability": { "local": "relaxed", "pulled": "strict" }, "memoryBudget": 0, "schemaVersion": 3,
@@ -33,6 +33,7 @@ fn every_field_of_a_config_is_read() {
     .unwrap();
     assert_eq!((config.name.as_str(), config.sync_timeout, config.memory_budget, config.schema), ("notes", 5, 0, 3));
     assert_eq!(config.entities.get("tasks").unwrap().delete_behavior, Some(DeleteBehavior::SoftDelete));
+    assert_eq!((config.local_only("tasks").join(","), config.local_only("lists").len()), ("draft,local notes".to_owned(), 0));
     assert_eq!((config.resolver_of("tasks"), config.resolver_of("lists")), (Builtin::Ask, Builtin::LocalPriority));
     assert_eq!((config.defaults.direction, config.defaults.batch_size), (Some(Direction::PullOnly), Some(7)));
     assert_eq!((config.retry.max_attempts, config.retry.initial, config.retry.jitter), (9, 500, Jitter::None));
@@ -62,8 +63,15 @@ fn a_wrong_config_is_refused_and_the_message_names_the_field_and_the_fix() {
         (
             r#"{ "entities": { "tasks": { "deleteBehaviour": 1 } } }"#,
             "`entities.tasks.deleteBehaviour`",
-            "conflictResolver, deleteBehavior",
+            "conflictResolver, deleteBehavior, localOnly",
         ),
+        (r#"{ "entities": { "tasks": { "localOnly": ["a", ""] } } }"#, "`entities.tasks.localOnly`", "empty name"),
+        (
+            r#"{ "entities": { "tasks": { "localOnly": ["a", "version"] } } }"#,
+            "`entities.tasks.localOnly`",
+            "`version`, which the engine owns",
+        ),
+        (r#"{ "entities": { "tasks": { "localOnly": [1] } } }"#, "`entities.tasks.localOnly[0]`", "must be a string"),
         (
             r#"{ "entities": { "tasks": { "deleteBehavior": "soft" } } }"#,
             "`entities.tasks.deleteBehavior`",

@@ -1,11 +1,13 @@
-//! Reading entities: bodies that are not in memory are fetched first, and damaged ones set aside.
+//! Reading entities: bodies that are not in memory are fetched first, and damaged ones set
+//! aside; the fields that never leave the device are put beside those that the server has.
 
 use std::rc::Rc;
 
 use crate::database::{Database, Source};
-use crate::entity::push_entity;
+use crate::entity::{Key, push_entity};
 use crate::error::Result;
 use crate::host::Host;
+use crate::replica::device::joined;
 use crate::replica::record::{Commit, Event};
 use crate::replica::{ViewBody, segment};
 use crate::small::ordered::Ordered;
@@ -22,9 +24,12 @@ impl<S: Store, H: Host> Database<S, H> {
         let absent = self.with(|replica| {
             let mut absent = Ordered::default();
             for id in ids {
-                let view = replica.view(&crate::entity::Key::new(entity, id));
-                if let Some(ViewBody::Absent { segment, .. }) = view.and_then(|view| view.body) {
-                    absent.insert(segment, ());
+                let key = Key::new(entity, id);
+                let body = replica.view(&key).and_then(|view| view.body);
+                for part in [body, replica.device_fields(&key)] {
+                    if let Some(ViewBody::Absent { segment, .. }) = part {
+                        absent.insert(segment, ());
+                    }
                 }
             }
             absent.keys()
@@ -40,22 +45,20 @@ impl<S: Store, H: Host> Database<S, H> {
         let mut text = String::new();
         let replica = self.replica.borrow();
         for id in ids {
-            let Some(view) = replica.view(&crate::entity::Key::new(entity, id)).filter(|view| include_deleted || !view.deleted) else {
+            let key = Key::new(entity, id);
+            let Some(view) = replica.view(&key).filter(|view| include_deleted || !view.deleted) else {
                 continue;
             };
-            let body = match view.body {
-                Some(ViewBody::Text(body)) => body,
-                Some(ViewBody::Absent { segment, offset, len }) => {
-                    let bytes = held.iter().find(|(id, _)| *id == segment).map(|(_, bytes)| bytes);
-                    match bytes.and_then(|bytes| segment::slice(bytes, offset, len)) {
-                        Some(body) => body,
-                        None => continue,
-                    }
-                }
-                None => "{}",
-            };
             text.clear();
-            push_entity(&mut text, body, id, replica.user_id(), view.version, view.deleted);
+            let mut put = |body: &str| push_entity(&mut text, body, id, replica.user_id(), view.version, view.deleted);
+            match view.body.as_ref().map(|body| at_hand(body, &held)) {
+                None => put("{}"),
+                Some(None) => continue,
+                Some(Some(body)) => match replica.device_fields(&key).as_ref().and_then(|fields| at_hand(fields, &held)) {
+                    Some(fields) => put(&joined(body, fields)),
+                    None => put(body),
+                },
+            }
             each(&text);
         }
         Ok(())
@@ -90,5 +93,15 @@ impl<S: Store, H: Host> Database<S, H> {
             self.catch_up_in_turn().await?;
         }
         Ok(())
+    }
+}
+
+/// The text of a body that is in memory, or among those that were fetched.
+fn at_hand<'a>(body: &ViewBody<'a>, held: &'a [(BodyId, Rc<[u8]>)]) -> Option<&'a str> {
+    match *body {
+        ViewBody::Text(text) => Some(text),
+        ViewBody::Absent { segment, offset, len } => {
+            held.iter().find(|(id, _)| *id == segment).and_then(|(_, bytes)| segment::slice(bytes, offset, len))
+        }
     }
 }

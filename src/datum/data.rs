@@ -53,7 +53,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return Ok(Vec::new());
         }
         let user = self.user(user_id).await?;
-        let written = user.db.write(Group { entity: entity.to_owned(), writes }, self.config.local).await?;
+        let written = user
+            .db
+            .write(Group { entity: entity.to_owned(), writes, local_only: self.config.local_only(entity) }, self.config.local)
+            .await?;
         user.refresh_status(&self.host, self.backing.is_durable());
         Ok(written)
     }

@@ -10,8 +10,9 @@ use crate::error::{Code, Error, Result};
 use crate::events::Topic;
 use crate::host::Host;
 use crate::remote::Remote;
-use crate::replica::Replica;
+use crate::replica::device::split;
 use crate::replica::record::{Commit, Event};
+use crate::replica::{Plan, Replica};
 use crate::store::Durability;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
@@ -36,7 +37,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let moment = user.db.moment();
         let mut refused = None;
         let mut plan = |replica: &Replica| {
-            let group = replica.retried(id, edited.as_deref())?;
+            let group = match replica.retried(id, edited.as_deref(), &|entity| self.config.local_only(entity))? {
+                Plan::Ready(group) => group,
+                Plan::Needs(need) => return Ok(Plan::Needs(need)),
+            };
             Ok(replica.plan_local(&[group], &moment).into_draft(|local| {
                 let mut commit = local.commit;
                 refused = local.outcomes.into_iter().find_map(Result::err);
@@ -105,7 +109,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let resolution = match resolution {
             Resolution::Merged(entity) => {
                 let now = moment.now.saturating_add_signed(user.db.with(|replica| replica.facts().clock_offset));
-                Resolution::Merged(Rc::from(parse_draft(&entity, &crate::time::format(now), None)?.body))
+                let draft = parse_draft(&entity, &crate::time::format(now), None)?;
+                let local_only = self.conflict_entity(id).map(|entity| self.config.local_only(&entity)).unwrap_or_default();
+                Resolution::Merged(Rc::from(split(&draft.body, &local_only)?.0))
             }
             other => other,
         };
@@ -131,6 +137,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             });
         }
         Ok(())
+    }
+
+    /// The entity type of a conflict that waits.
+    #[must_use]
+    pub fn conflict_entity(&self, id: &str) -> Option<String> {
+        let user = self.user_with(|replica| replica.conflicts().contains(id)).ok()?;
+        user.db.with(|replica| replica.conflicts().get(id).map(|parked| parked.entity.clone()))
     }
 
     fn after(&self, user: &User<B::Store, H>) {

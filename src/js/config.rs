@@ -16,8 +16,10 @@ use crate::host::Host;
 use crate::host::web::WebHost;
 use crate::js::carrier::WebRemote;
 use crate::js::convert::{from_js, read_options, read_string};
+use crate::js::middleware::{self, Middleware, Middlewares};
 use crate::js::observe::Audience;
 use crate::js::resolver::{self, Given as GivenResolver};
+use crate::small::Small;
 use crate::sync::resolve::Resolvers;
 
 /// How long the function that names the first user may take, in milliseconds.
@@ -31,6 +33,8 @@ pub struct Given {
     pub remote: WebRemote,
     /// The app's own resolvers.
     pub resolvers: Resolvers,
+    /// The app's functions around its entities.
+    pub middleware: Middlewares,
     /// Who is signed in to begin with.
     pub initial_user: InitialUser,
     /// Observers and logger.
@@ -90,21 +94,23 @@ pub fn read(value: &JsValue) -> Result<Given> {
         return Err(Error::new(Code::InvalidConfig, "The config must be an object with at least `entities` and `remote`."));
     }
     let mut given = read_options(value, Code::InvalidConfig, "The config", &LIVE)?;
-    let (types, by_entity) = read_entities(&given.handles.get("entities").unwrap_or_default())?;
+    let (types, by_entity, middleware) = read_entities(&given.handles.get("entities").unwrap_or_default())?;
     if let Value::Object(data) = &mut given.data {
         data.insert("entities".to_owned(), types);
     }
     let mut config = Config::read(given.members()?)?;
+    let middleware = Rc::new(middleware);
+    let custom = |function| resolver::custom(function, &middleware);
     let mut resolvers = Resolvers::default();
     for (entity, resolver) in by_entity {
         match resolver {
             GivenResolver::Builtin(builtin) => config.entities.entry(&entity).conflict_resolver = Some(builtin),
-            GivenResolver::Custom(custom) => drop(resolvers.by_entity.insert(&entity, custom)),
+            GivenResolver::Custom(function) => drop(resolvers.by_entity.insert(&entity, custom(function))),
         }
     }
     match given.handles.get("defaultConflictResolver").map(|given| read_resolver(&given, "defaultConflictResolver")).transpose()? {
         Some(GivenResolver::Builtin(builtin)) => config.conflict_resolver = builtin,
-        Some(GivenResolver::Custom(custom)) => resolvers.fallback = Some(custom),
+        Some(GivenResolver::Custom(function)) => resolvers.fallback = Some(custom(function)),
         None => {}
     }
     let initial_user = match given.handles.get("initialUserId") {
@@ -117,28 +123,35 @@ pub fn read(value: &JsValue) -> Result<Given> {
     let audience = Rc::new(Audience::read(&given.handles)?);
     let remote = given.handles.get("remote").unwrap_or_default();
     let remote = WebRemote::read(&if remote.is_object() { audience.look_at(&remote) } else { remote })?;
-    Ok(Given { config, remote, resolvers, initial_user, audience })
+    Ok(Given { config, remote, resolvers, middleware, initial_user, audience })
 }
 
-/// The entity types as data, and apart from that their resolvers.
-fn read_entities(given: &JsValue) -> Result<(Value, Vec<(String, GivenResolver)>)> {
-    let mut resolvers = Vec::new();
+/// The resolvers of entity types, by name.
+type GivenResolvers = Vec<(String, GivenResolver)>;
+
+/// The entity types as data, and apart from that their resolvers and their middleware.
+fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, Small<Middleware>)> {
+    const LIVE: [&str; 5] = ["conflictResolver", "validate", "beforeSave", "afterRead", "middleware"];
+    let (mut resolvers, mut middlewares) = (Vec::new(), Small::default());
     let Some(entities) = given.dyn_ref::<Object>().filter(|entities| !Array::is_array(entities)) else {
         // Absent or wrong: both are the config's to refuse.
-        return Ok((if given.is_undefined() { Value::Null } else { Value::Bool(true) }, resolvers));
+        return Ok((if given.is_undefined() { Value::Null } else { Value::Bool(true) }, resolvers, middlewares));
     };
     let mut types = Map::new();
     for name in Object::keys(entities) {
         let entity = read_name(&name, "`entities`: a name")?;
         let what = format!("`entities.{entity}`");
         let given = Reflect::get(entities, &name).map_err(|thrown| from_js(&thrown, Code::InvalidConfig))?;
-        let given = read_options(&given, Code::InvalidConfig, &what, &["conflictResolver"])?;
+        let given = read_options(&given, Code::InvalidConfig, &what, &LIVE)?;
         if let Some(resolver) = given.handles.get("conflictResolver") {
             resolvers.push((entity.clone(), read_resolver(&resolver, &format!("entities.{entity}.conflictResolver"))?));
         }
+        if let Some(middleware) = middleware::read(&entity, &given.handles)? {
+            middlewares.insert(&entity, middleware);
+        }
         types.insert(entity, given.data);
     }
-    Ok((Value::Object(types), resolvers))
+    Ok((Value::Object(types), resolvers, middlewares))
 }
 
 fn read_resolver(value: &JsValue, field: &str) -> Result<GivenResolver> {

@@ -162,7 +162,7 @@ pub fn read_strings(value: &JsValue, what: &str) -> Result<Vec<String>> {
 
 /// What of an options object lives only in JavaScript: functions, signals, adapters.
 #[derive(Debug, Clone)]
-pub struct Handles(JsValue);
+pub struct Handles(pub JsValue);
 
 impl Handles {
     /// The value of a key; none where it is absent, undefined or null.
@@ -231,6 +231,11 @@ pub fn read_options<'a>(value: &JsValue, code: Code, what: &'a str, live: &'a [&
 /// A promise of JavaScript's for a future, which rejects with a `DatumError`, also when the engine dies.
 pub fn promise(future: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
     boxed_promise(Box::pin(future))
+}
+
+/// As [`promise`], where the failure is a JavaScript value already.
+pub fn promise_as_is(future: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Promise {
+    guard(&wasm_bindgen_futures::future_to_promise(future))
 }
 
 /// From here on, a panic rejects every call that waits, and every later one, with `engineDead`.

@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::error::{Code, Error};
 use crate::js::convert::{decode, encode, promise, read_string};
-use crate::js::{Datum, resolver, user};
+use crate::js::{Datum, middleware, resolver, user};
 
 #[wasm_bindgen]
 impl Datum {
@@ -42,14 +42,16 @@ impl Datum {
     /// The conflicts that wait for a decision.
     pub fn conflicts(&self, user_id: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { decode(&inner.engine.conflicts(&user?).await?) })
+        promise(async move { middleware::conflicts(&inner.engine.conflicts(&user?).await?, &inner.middleware) })
     }
 
     /// Decides one of them.
     #[wasm_bindgen(js_name = resolveConflict)]
     pub fn resolve_conflict(&self, id: &JsValue, resolution: &JsValue) -> Promise {
         let (inner, id) = (Rc::clone(&self.inner), read_string(id, "`id`"));
-        let resolution = resolver::resolution(resolution).map_err(|error| match error.code() {
+        let entity = id.as_ref().ok().and_then(|id| inner.engine.conflict_entity(id));
+        let middleware = entity.and_then(|entity| inner.middleware.get(&entity));
+        let resolution = resolver::resolution(resolution, middleware).map_err(|error| match error.code() {
             Code::Conflict => Error::new(
                 Code::InvalidArgument,
                 "`resolution` must be { take: \"local\" | \"remote\" | \"later\" } or { take: \"merged\", data }.",

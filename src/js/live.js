@@ -6,20 +6,29 @@ import { freeze } from "./support.js";
 /** The entities of one watch, in the engine's order. */
 export class Live {
   #items = [];
+  #middleware;
+  // What is stored for an entity that middleware has made another one of.
+  #stored = new WeakMap();
+
+  constructor(middleware) {
+    this.#middleware = middleware;
+  }
 
   /** Takes in what has changed and gives a new array: the caller's own, of frozen entities. */
   apply(whole, text, gone) {
-    const changed = JSON.parse(text);
+    const stored = JSON.parse(text);
+    const changed = this.#middleware === undefined ? stored : this.#middleware.readMany(text);
+    if (changed !== stored) for (let i = 0; i < changed.length; i++) this.#stored.set(changed[i], stored[i]);
     const old = this.#items;
     if (whole) {
       const before = new Map(old.map((entity) => [entity.id, entity]));
-      this.#items = changed.map((entity) => {
+      this.#items = changed.map((entity, index) => {
         const known = before.get(entity.id);
-        return known !== undefined && isSame(known, entity) ? known : freeze(entity);
+        return known !== undefined && isSame(this.#stored.get(known) ?? known, stored[index]) ? known : this.#own(entity);
       });
       return this.#items.slice();
     }
-    for (const entity of changed) freeze(entity);
+    for (const entity of changed) this.#own(entity);
     const removed = new Set(gone);
     const items = [];
     // Both are in order of id: one pass merges them.
@@ -32,6 +41,11 @@ export class Live {
     while (at < changed.length) items.push(changed[at++]);
     this.#items = items;
     return items.slice();
+  }
+
+  #own(entity) {
+    // Middleware has frozen what it made; that may be of any class.
+    return this.#middleware === undefined ? freeze(entity) : entity;
   }
 }
 

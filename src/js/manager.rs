@@ -9,10 +9,11 @@ use crate::config::DeleteBehavior;
 use crate::datum::data::DEFAULT_PAGE;
 use crate::entity::{Fields, Key};
 use crate::error::{Code, Error, Result};
-use crate::js::convert::{decode, decode_many, encode, encode_many, promise, read_options, read_string, read_strings};
+use crate::js::convert::{encode, encode_many, error_to_js, promise, promise_as_is, read_options, read_string, read_strings};
+use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::watch::{Target, WatchFeed};
+use crate::js::writing::{Answer, Given, many, one, patch, slices, write};
 use crate::js::{GivenOptions, Inner, not_yet};
-use crate::members::scan;
 use crate::replica::local::{Write, Written, check_entity_id};
 
 /// The entities of one type: the class `Manager` of the package.
@@ -20,6 +21,7 @@ use crate::replica::local::{Write, Written, check_entity_id};
 pub struct Manager {
     inner: Rc<Inner>,
     entity: Rc<str>,
+    middleware: Option<Middleware>,
 }
 
 /// The options of every call on entities.
@@ -39,7 +41,8 @@ struct PageOptions {
 
 impl Manager {
     pub(crate) fn new(inner: Rc<Inner>, entity: String) -> Self {
-        Self { inner, entity: Rc::from(entity) }
+        let middleware = inner.middleware.get(&entity).cloned();
+        Self { inner, entity: Rc::from(entity), middleware }
     }
 
     fn handles(&self) -> (Rc<Inner>, Rc<str>) {
@@ -47,10 +50,14 @@ impl Manager {
     }
 
     /// Writes all of these or none, and answers what they came to.
-    fn write(&self, user: Result<UserOption>, writes: Result<Vec<Write>>, answer: fn(Vec<Written>) -> Result<JsValue>) -> Promise {
+    fn write(&self, user: Result<UserOption>, writes: Given<Vec<Write>>, answer: Answer) -> Promise {
+        let writes = match writes {
+            Ok(writes) => writes,
+            Err(refused) => return Promise::reject(&refused),
+        };
         let (inner, entity) = self.handles();
-        let user = self.user(user);
-        promise(async move { answer(write(&inner, &entity, &user?, writes?).await?) })
+        let (user, middleware) = (self.user(user), self.middleware.clone());
+        promise(async move { answer(write(&inner, &entity, &user?, writes).await?, middleware.as_ref()) })
     }
 
     /// The user that a call is about: whoever is current at the call, even if another signs in before
@@ -72,11 +79,19 @@ impl Manager {
         Ok(Target { user_id: self.inner.engine.user_or_current(user_id)?, entity: Rc::clone(&self.entity), only, include_deleted })
     }
 
-    fn texts(&self, values: &JsValue, what: &str) -> Result<Vec<String>> {
-        let text = encode_many(values, Code::InvalidEntity, what)?;
-        let items =
-            scan::array(&text).map_err(|cause| Error::new(Code::InvalidEntity, "The entities could not be read.").caused_by(cause))?;
-        Ok(items.into_iter().map(str::to_owned).collect())
+    fn texts(&self, values: &JsValue, what: &str) -> Given<Vec<String>> {
+        let text = match &self.middleware {
+            Some(middleware) => middleware.save_many(values, what)?,
+            None => encode_many(values, Code::InvalidEntity, what).map_err(|e| error_to_js(&e))?,
+        };
+        slices(&text).map_err(|e| error_to_js(&e))
+    }
+
+    fn text(&self, value: &JsValue, what: &str) -> Given<String> {
+        match &self.middleware {
+            Some(middleware) => middleware.save(value, what),
+            None => self.encoded(value, what).map_err(|e| error_to_js(&e)),
+        }
     }
 
     fn is_soft(&self, behavior: Option<DeleteBehavior>) -> bool {
@@ -106,8 +121,17 @@ impl Manager {
 
     /// Replaces some of an entity's fields.
     pub fn patch(&self, id: &JsValue, changes: &JsValue, options: &JsValue) -> Promise {
-        let writes = read_string(id, "`id`").and_then(|id| Ok(vec![Write::Patch { id, changes: self.text(changes, "The changes")? }]));
-        self.write(user_option(options), writes, one)
+        let (id, user) = (read_string(id, "`id`"), user_option(options));
+        let Some(middleware) = self.middleware.clone() else {
+            let writes = id.and_then(|id| Ok(vec![Write::Patch { id, changes: self.encoded(changes, "The changes")? }]));
+            return self.write(user, writes.map_err(|e| error_to_js(&e)), one);
+        };
+        let changes = match middleware.take(changes, "The changes") {
+            Ok(changes) => changes,
+            Err(refused) => return Promise::reject(&refused),
+        };
+        let ((inner, entity), user) = (self.handles(), self.user(user));
+        promise_as_is(Box::pin(async move { patch(&inner, &entity, &middleware, user, id, changes).await }))
     }
 
     /// Deletes an entity; false where there is none.
@@ -118,7 +142,9 @@ impl Manager {
             vec![Write::Delete { id, soft }]
         });
         let user = options.map(|options| UserOption { user_id: options.user_id });
-        self.write(user, writes, |written| Ok(JsValue::from_bool(matches!(written.first(), Some(Written::Deleted(_))))))
+        self.write(user, writes.map_err(|e| error_to_js(&e)), |written, _| {
+            Ok(JsValue::from_bool(matches!(written.first(), Some(Written::Deleted(_)))))
+        })
     }
 
     /// Stores new entities, all or none.
@@ -141,7 +167,7 @@ impl Manager {
     pub fn delete_many(&self, ids: &JsValue, options: &JsValue) -> Promise {
         let soft = self.is_soft(None);
         let writes = read_strings(ids, "The ids").map(|ids| ids.into_iter().map(|id| Write::Delete { id, soft }).collect());
-        self.write(user_option(options), writes, |written| {
+        self.write(user_option(options), writes.map_err(|e| error_to_js(&e)), |written, _| {
             let deleted = written.into_iter().filter_map(|written| match written {
                 Written::Deleted(id) => Some(JsValue::from_str(&id)),
                 _ => None,
@@ -152,12 +178,12 @@ impl Manager {
 
     /// One entity, or null.
     pub fn read(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let (inner, entity) = self.handles();
+        let ((inner, entity), middleware) = (self.handles(), self.middleware.clone());
         let (id, options) = (read_string(id, "`id`"), self.read_options(options));
         promise(async move {
             let (user, include_deleted) = options?;
             match inner.engine.read(&user, &entity, &id?, include_deleted).await? {
-                Some(text) => decode(&text),
+                Some(text) => decoded(&text, middleware.as_ref()),
                 None => Ok(JsValue::NULL),
             }
         })
@@ -166,18 +192,18 @@ impl Manager {
     /// Every entity, in order of id.
     #[wasm_bindgen(js_name = readAll)]
     pub fn read_all(&self, options: &JsValue) -> Promise {
-        let (inner, entity) = self.handles();
+        let ((inner, entity), middleware) = (self.handles(), self.middleware.clone());
         let options = self.read_options(options);
         promise(async move {
             let (user, include_deleted) = options?;
-            decode_many(&inner.engine.read_all(&user, &entity, include_deleted).await?)
+            decoded_many(&inner.engine.read_all(&user, &entity, include_deleted).await?, middleware.as_ref())
         })
     }
 
     /// One page of entities, in order of id.
     #[wasm_bindgen(js_name = readPage)]
     pub fn read_page(&self, page: &JsValue, options: &JsValue) -> Promise {
-        let (inner, entity) = self.handles();
+        let ((inner, entity), middleware) = (self.handles(), self.middleware.clone());
         let page = page_option(page);
         let user = self.user(user_option(options));
         promise(async move {
@@ -194,7 +220,7 @@ impl Manager {
                 // Setting a property of a fresh object cannot fail.
                 let _ = Reflect::set(&object, &JsValue::from_str(key), value);
             };
-            set("items", &decode_many(&page.items)?);
+            set("items", &decoded_many(&page.items, middleware.as_ref())?);
             if let Some(after) = &page.after {
                 set("after", &JsValue::from_str(after));
             }
@@ -244,15 +270,19 @@ impl Manager {
     /// Stores a new entity, then runs a cycle: answers both.
     #[wasm_bindgen(js_name = pushAndSync)]
     pub fn push_and_sync(&self, draft: &JsValue, options: &JsValue) -> Promise {
-        let (inner, entity) = self.handles();
-        let (draft, user) = (self.text(draft, "The draft"), self.user(user_option(options)));
+        let ((inner, entity), middleware) = (self.handles(), self.middleware.clone());
+        let user = self.user(user_option(options));
+        let draft = match self.text(draft, "The draft") {
+            Ok(draft) => draft,
+            Err(refused) => return Promise::reject(&refused),
+        };
         promise(async move {
             let user = user?;
-            let written = write(&inner, &entity, &user, vec![Write::Create { draft: draft? }]).await?;
+            let written = write(&inner, &entity, &user, vec![Write::Create { draft }]).await?;
             let result = inner.synchronize(&user, GivenOptions::read(&JsValue::UNDEFINED)).await?;
             let both = js_sys::Object::new();
             // Setting a property of a fresh object cannot fail.
-            let _ = Reflect::set(&both, &JsValue::from_str("entity"), &one(written)?);
+            let _ = Reflect::set(&both, &JsValue::from_str("entity"), &one(written, middleware.as_ref())?);
             let _ = Reflect::set(&both, &JsValue::from_str("result"), &result);
             Ok(both.into())
         })
@@ -278,7 +308,7 @@ impl Manager {
 }
 
 impl Manager {
-    fn text(&self, value: &JsValue, what: &str) -> Result<String> {
+    fn encoded(&self, value: &JsValue, what: &str) -> Result<String> {
         let text = encode(value, Code::InvalidEntity, what).map_err(|e| e.on(&self.entity, None))?;
         // Said here, where the value still has a name.
         Fields::parse(&text).map_err(|_| Error::new(Code::InvalidEntity, format!("{what} must be an object.")).on(&self.entity, None))?;
@@ -322,12 +352,6 @@ impl RemoteAdapter {
     }
 }
 
-async fn write(inner: &Rc<Inner>, entity: &str, user: &str, writes: Vec<Write>) -> Result<Vec<Written>> {
-    let written = inner.engine.write(user, entity, writes).await?;
-    inner.tidy_later(user);
-    Ok(written)
-}
-
 fn user_option(value: &JsValue) -> Result<UserOption> {
     let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
     let mut given = given.members()?;
@@ -350,26 +374,4 @@ fn page_option(value: &JsValue) -> Result<PageOptions> {
     let options = PageOptions { size: given.number("size")?, after: given.text("after")? };
     given.finish()?;
     Ok(options)
-}
-
-fn one(written: Vec<Written>) -> Result<JsValue> {
-    match written.into_iter().next() {
-        Some(Written::Entity(text)) => decode(&text),
-        _ => Ok(JsValue::NULL),
-    }
-}
-
-/// All entities in one text: one parse for the whole call.
-fn many(written: Vec<Written>) -> Result<JsValue> {
-    let mut text = String::from("[");
-    for item in &written {
-        if let Written::Entity(entity) = item {
-            if text.len() > 1 {
-                text.push(',');
-            }
-            text.push_str(entity);
-        }
-    }
-    text.push(']');
-    decode_many(&text)
 }

@@ -10,6 +10,7 @@ use wasm_bindgen_futures::JsFuture;
 use crate::conflict::{Builtin, Conflict, Resolution};
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{decode, encode, from_js, read_string};
+use crate::js::middleware::{Middleware, Middlewares};
 use crate::sync::resolve::Resolver;
 
 /// A resolver that the app gave.
@@ -17,7 +18,7 @@ pub enum Given {
     /// By name.
     Builtin(Builtin),
     /// A function.
-    Custom(Rc<dyn Resolver>),
+    Custom(Function),
 }
 
 /// Reads a resolver.
@@ -26,7 +27,7 @@ pub enum Given {
 /// `code`, naming the field and listing the names that there are.
 pub fn read(value: &JsValue, code: Code, field: &str) -> Result<Given> {
     if let Some(function) = value.dyn_ref::<Function>() {
-        return Ok(Given::Custom(Rc::new(JsResolver(function.clone()))));
+        return Ok(Given::Custom(function.clone()));
     }
     let name = value.as_string();
     let builtin = Builtin::NAMES.iter().find(|(known, _)| name.as_deref() == Some(known));
@@ -36,7 +37,12 @@ pub fn read(value: &JsValue, code: Code, field: &str) -> Result<Given> {
     })
 }
 
-struct JsResolver(Function);
+/// The app's function as a resolver, which sees and answers entities as the app knows them.
+pub fn custom(function: Function, middleware: &Middlewares) -> Rc<dyn Resolver> {
+    Rc::new(JsResolver(function, Rc::clone(middleware)))
+}
+
+struct JsResolver(Function, Middlewares);
 
 impl Resolver for JsResolver {
     fn resolve<'a>(&'a self, conflict: &'a Conflict) -> LocalBoxFuture<'a, Result<Resolution>> {
@@ -45,10 +51,14 @@ impl Resolver for JsResolver {
                 Error::new(Code::Conflict, "The conflict resolver threw or rejected; the conflict is parked.")
                     .caused_by(from_js(&thrown, Code::Conflict))
             };
-            let asked = decode(&conflict.to_json())?;
+            let middleware = self.1.get(&conflict.entity);
+            let asked = match middleware {
+                Some(middleware) => middleware.conflict(&conflict.to_json()).map_err(|thrown| from_js(&thrown, Code::InvalidEntity))?,
+                None => decode(&conflict.to_json())?,
+            };
             let answer = self.0.call1(&JsValue::UNDEFINED, &asked).map_err(threw)?;
             let answer = JsFuture::from(Promise::resolve(&answer)).await.map_err(threw)?;
-            resolution(&answer)
+            resolution(&answer, middleware)
         })
     }
 }
@@ -56,15 +66,22 @@ impl Resolver for JsResolver {
 /// Reads what a resolver, or the app itself, decides.
 ///
 /// # Errors
-/// [`Code::Conflict`] where it is no resolution; [`Code::InvalidEntity`] for a merged entity that JSON cannot hold.
-pub fn resolution(answer: &JsValue) -> Result<Resolution> {
+/// [`Code::Conflict`] where it is no resolution; [`Code::InvalidEntity`] for a merged entity that JSON cannot hold or middleware refuses.
+pub fn resolution(answer: &JsValue, middleware: Option<&Middleware>) -> Result<Resolution> {
     let part = |key: &str| js_sys::Reflect::get(answer, &JsValue::from_str(key)).unwrap_or_default();
     let take = if answer.is_object() { read_string(&part("take"), "`take`").unwrap_or_default() } else { String::new() };
     match take.as_str() {
         "local" => Ok(Resolution::Local),
         "remote" => Ok(Resolution::Remote),
         "later" => Ok(Resolution::Later),
-        "merged" => Ok(Resolution::Merged(Rc::from(encode(&part("data"), Code::InvalidEntity, "The merged entity")?))),
+        "merged" => {
+            let (data, what) = (part("data"), "The merged entity");
+            let text = match middleware {
+                Some(middleware) => middleware.merged(&data, what).map_err(|thrown| from_js(&thrown, Code::InvalidEntity))?,
+                None => encode(&data, Code::InvalidEntity, what)?,
+            };
+            Ok(Resolution::Merged(Rc::from(text)))
+        }
         _ => Err(Error::new(
             Code::Conflict,
             "A conflict resolver must answer { take: \"local\" | \"remote\" | \"later\" } or { take: \"merged\", data }; the conflict is parked.",

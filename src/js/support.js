@@ -163,7 +163,8 @@ function tagOf(value) {
   return Object.prototype.toString.call(value).slice(8, -1);
 }
 
-function say(cause) {
+/** What was thrown, in words. */
+export function say(cause) {
   try {
     return String(cause?.message ?? cause);
   } catch {
@@ -221,6 +222,11 @@ export function readOptions(value, code, what, live) {
     throw new DatumError(code, `${what} could not be read: ${say(cause)}`, { cause });
   }
   return { text: encode(plain, code, what), handles };
+}
+
+/** Tells whoever develops the app of a fault that no call can reject with. */
+export function report(fault) {
+  console.error("datum-sync:", fault);
 }
 
 const waiting = new Set();

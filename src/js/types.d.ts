@@ -109,6 +109,58 @@ export interface EntityConfig<T extends Entity = AnyEntity> {
   conflictResolver?: ConflictResolver<T>;
   /** What `delete` leaves here. Default `"hardDelete"`: only the tombstone. `"softDelete"`: the body stays readable with `includeDeleted`. */
   deleteBehavior?: "softDelete" | "hardDelete";
+  /**
+   * Throws to refuse a write. It sees the whole entity as it will be, frozen: the draft of a `create`, the
+   * entity of an `update`, the current one with the changes of a `patch`. The write rejects with
+   * `invalidEntity`, whose `cause` is what was thrown, and nothing is written; of a `createMany`, none.
+   */
+  validate?: Middleware<T>["validate"];
+  /** Makes of an entity what is stored and synced, after `validate`. See {@link Middleware}. */
+  beforeSave?: Middleware<T>["beforeSave"];
+  /** Makes of what is stored what the app reads. See {@link Middleware}. */
+  afterRead?: Middleware<T>["afterRead"];
+  /** More of the same: writes go through the functions above and then down this list, reads come back up. */
+  middleware?: Middleware<T>[];
+  /**
+   * Top-level fields that never leave the device: they are in no request, and nothing that is pulled,
+   * merged or refused takes them away. They go with the entity, and with `clearUserData`. A write that
+   * changes nothing else queues no operation and leaves `modifiedAt` alone. Where another client has given
+   * the server a field of that name, a value of this device's own is what is read. Resolvers do not see
+   * them and cannot set them.
+   *
+   * The list may change: a field that is new in it stays on the server as it is and is sent no more (an
+   * `update` that takes another field away removes it there); one that has left it is sent with the
+   * entity's next write.
+   */
+  localOnly?: string[];
+}
+
+/**
+ * Functions around the entities of a type: what `beforeSave` makes, `afterRead` undoes. Both are
+ * synchronous, get an entity that they may change, and return it or another one; the fields of
+ * {@link Entity} stay as they are whatever is returned. `beforeSave` gets what the app has passed, and what
+ * it returns must be JSON.
+ *
+ * What the server holds is what some device's `beforeSave` made: rows that are pulled go through
+ * `afterRead` when they are read, and never through `beforeSave`. A {@link ConflictResolver} function sees
+ * and answers entities as the app knows them; the built-in ones compare what is stored. Events and dead
+ * letters show what is stored.
+ *
+ * A `beforeSave` that throws refuses the write with `invalidEntity`. An `afterRead` that throws hides no
+ * other entity: that one is given as it is stored, and the fault is told once on the console. A `patch` of
+ * such an entity is refused. A `patch` writes the fields whose stored value differs then, and the whole
+ * entity where `beforeSave` has taken one away.
+ *
+ * @example
+ * const cipher: Middleware<Note> = {
+ *   beforeSave: (note) => ({ ...note, text: encrypt(note.text) }),
+ *   afterRead: (note) => ({ ...note, text: decrypt(note.text) }),
+ * };
+ */
+export interface Middleware<T extends Entity = AnyEntity> {
+  validate?(draft: Readonly<T>): void;
+  beforeSave?(entity: T): object;
+  afterRead?(entity: T): T;
 }
 
 /** A backend that speaks sync protocol 1 over HTTP, such as `datum-server`. */

@@ -13,6 +13,7 @@ use crate::host::web::WebHost;
 use crate::js::backing::WebStore;
 use crate::js::convert::{decode, error_to_js, promise, read_options, to_js};
 use crate::js::feed::step;
+use crate::js::middleware::{Middleware, decoded};
 use crate::js::{Datum, Inner, optional_user};
 
 #[wasm_bindgen(module = "/src/js/live.js")]
@@ -20,7 +21,7 @@ extern "C" {
     /// The entities of one watch.
     type Live;
     #[wasm_bindgen(constructor)]
-    fn new() -> Live;
+    fn new(middleware: Option<Middleware>) -> Live;
     #[wasm_bindgen(method, catch)]
     fn apply(this: &Live, whole: bool, text: &str, gone: &Array) -> Result<JsValue, JsValue>;
 }
@@ -52,7 +53,10 @@ impl WatchFeed {
     /// A reader of its own for each loop.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> WatchIterator {
-        let place = Place { inner: Rc::clone(&self.inner), target: self.target.clone(), live: Live::new(), state: RefCell::default() };
+        let entity = self.target.as_ref().ok().map(|target| &target.entity);
+        let middleware = entity.and_then(|entity| self.inner.middleware.get(entity)).cloned();
+        let place =
+            Place { inner: Rc::clone(&self.inner), target: self.target.clone(), live: Live::new(middleware), state: RefCell::default() };
         WatchIterator { place: Rc::new(place) }
     }
 }
@@ -108,7 +112,8 @@ impl Place {
             if self.state.borrow().last.as_ref() == Some(&text) {
                 continue;
             }
-            let value = decode(&text)?;
+            let middleware = self.target.as_ref().ok().and_then(|target| self.inner.middleware.get(&target.entity));
+            let value = decoded(&text, middleware)?;
             self.state.borrow_mut().last = Some(text);
             return Ok(step(&value, false));
         }

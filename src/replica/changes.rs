@@ -2,8 +2,9 @@
 //! nothing more when nobody does.
 
 use crate::entity::Key;
-use crate::replica::Replica;
+use crate::replica::device::MARK;
 use crate::replica::record::SegmentWrite;
+use crate::replica::{Replica, ViewBody};
 use crate::small::Small;
 use crate::small::table::Table;
 
@@ -94,9 +95,13 @@ impl Replica {
     }
 
     /// What tells two states of an entity apart.
-    fn look(&self, key: &Key) -> Option<(u64, bool, Option<&str>)> {
+    fn look(&self, key: &Key) -> Option<(u64, bool, Option<&str>, Option<&str>)> {
         let view = self.view(key)?;
-        Some((view.version, view.deleted, self.outbox.last(key).map(|op| op.op_id.as_str())))
+        let beside = match self.device_fields(key) {
+            Some(ViewBody::Text(text)) => Some(text),
+            _ => None,
+        };
+        Some((view.version, view.deleted, self.outbox.last(key).map(|op| op.op_id.as_str()), beside))
     }
 
     /// An entity is about to change.
@@ -111,6 +116,8 @@ impl Replica {
     /// The rows of a segment are about to change.
     pub(super) fn touch_segment(&mut self, segment: &SegmentWrite) {
         if self.touched.on {
+            // Fields that never leave the device are the entity's all the same.
+            let entity = segment.entity.strip_prefix(MARK).unwrap_or(&segment.entity);
             for entry in &segment.entries {
                 // A full pull that finds a row as it was changes nothing for a reader.
                 let same = entry.retain
@@ -121,7 +128,7 @@ impl Replica {
                         .and_then(|rows| rows.get(&entry.id))
                         .is_some_and(|row| row.version == entry.version && !row.deleted);
                 if !same {
-                    self.touch(&segment.entity, &entry.id);
+                    self.touch(entity, &entry.id);
                 }
             }
         }

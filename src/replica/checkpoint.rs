@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use crate::replica::device::MARK;
 use crate::replica::keydir::{Body, Row};
 use crate::replica::record::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use crate::replica::segment::slice;
@@ -111,6 +112,9 @@ impl Replica {
         commit.events.push(Event::Checkpoint { kept: kept.clone(), damage: self.damage });
         for (entity, rows) in self.entities.iter() {
             self.write_directory(&mut commit, entity, rows.iter(), &kept);
+        }
+        for (entity, rows) in self.device.iter() {
+            self.write_directory(&mut commit, &format!("{MARK}{entity}"), rows.iter(), &kept);
         }
         self.write_rest(&mut commit);
         let first = self.growth.since.max(1);

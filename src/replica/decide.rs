@@ -6,11 +6,12 @@ use crate::conflict::{Conflict, Resolution, same_content};
 use crate::entity::Key;
 use crate::error::{Code, Error, Result};
 use crate::operation::{Kind, Operation};
+use crate::replica::device::joined;
 use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Write};
 use crate::replica::record::{Commit, Event};
 use crate::replica::state::{DeadLetter, Parked};
-use crate::replica::{Need, Plan, Replica};
+use crate::replica::{Need, Plan, Replica, ViewBody};
 
 impl Replica {
     /// A parked conflict with all three sides as they are now: the remote's is the synced row, which moves
@@ -99,9 +100,10 @@ impl Replica {
     ///
     /// # Errors
     /// [`Code::NotFound`] where there is no such dead letter; [`Code::InvalidArgument`] for an edit of a delete.
-    pub fn retried(&self, id: &str, edited: Option<&str>) -> Result<Group> {
+    pub fn retried(&self, id: &str, edited: Option<&str>, local_only: &dyn Fn(&str) -> Rc<[String]>) -> Result<Plan<Group>> {
         let DeadLetter { op, .. } = self.dead_letters.get(id).ok_or_else(no_letter)?;
-        let live = self.view(&Key::new(&op.entity, &op.id)).is_some_and(|view| !view.deleted);
+        let key = Key::new(&op.entity, &op.id);
+        let live = self.view(&key).is_some_and(|view| !view.deleted);
         let write = match (op.kind, op.body.as_deref()) {
             (Kind::Delete, _) | (_, None) if edited.is_some() => {
                 return Err(Error::new(Code::InvalidArgument, "`edited`: a refused delete has nothing to edit; leave it out.")
@@ -120,6 +122,12 @@ impl Replica {
                 } else {
                     let mut quoted = String::new();
                     crate::entity::push_string(&mut quoted, &op.id);
+                    // The fields that never leave the device were no part of the operation, and stay.
+                    let text = match self.device_fields(&key) {
+                        None => text,
+                        Some(ViewBody::Text(beside)) => joined(beside, &text),
+                        Some(ViewBody::Absent { segment, .. }) => return Ok(Plan::Needs(Need::Bodies(vec![segment]))),
+                    };
                     let mut whole = text.trim_end().strip_suffix('}').unwrap_or("{").to_owned();
                     crate::entity::push_field(&mut whole, "id", &quoted);
                     whole.push('}');
@@ -127,7 +135,7 @@ impl Replica {
                 }
             }
         };
-        Ok(Group { entity: op.entity.clone(), writes: vec![write] })
+        Ok(Plan::Ready(Group { entity: op.entity.clone(), writes: vec![write], local_only: local_only(&op.entity) }))
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::entity::Key;
 use crate::operation::{Kind, Operation};
+use crate::replica::device;
 use crate::replica::keydir::{Body, Row};
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite, body_id};
 use crate::replica::segment::{INLINE_BYTES, checksum};
@@ -55,6 +56,7 @@ impl Replica {
             self.outbox.inherit(&before.outbox);
             self.touched = before.touched;
         }
+        self.drop_loose();
         self.head = seq;
     }
 
@@ -85,9 +87,21 @@ impl Replica {
             }
             SegmentBody::Kept(id) => id,
         };
-        let mut rows = self.entities.remove(&segment.entity).unwrap_or_default();
+        let device = segment.entity.strip_prefix(device::MARK);
+        let entity = device.unwrap_or(&segment.entity);
+        let all = if device.is_some() { &mut self.device } else { &mut self.entities };
+        let mut rows = all.remove(entity).unwrap_or_default();
         for entry in segment.entries {
             let Entry { id: key, version, deleted, held, retain, offset, len } = entry;
+            if deleted {
+                if device.is_some() {
+                    if let Some(Row { body: Body::At { segment, len, .. }, .. }) = rows.remove(entity, &key) {
+                        self.segments.lose(segment, len);
+                    }
+                    continue;
+                }
+                self.loosen(entity, &key);
+            }
             if retain && !deleted && rows.get(&key).is_some_and(|row| row.version == version && row.deleted == deleted) {
                 rows.confirm(&key, seq);
                 continue;
@@ -104,12 +118,13 @@ impl Replica {
             } else {
                 Body::None
             };
-            let old = rows.put(&segment.entity, &key, Row { version, deleted, held, body, stamp: seq });
+            let old = rows.put(entity, &key, Row { version, deleted, held, body, stamp: seq });
             if let Some(Row { body: Body::At { segment, len, .. }, .. }) = old {
                 self.segments.lose(segment, len);
             }
         }
-        self.entities.insert(&segment.entity, rows);
+        let all = if device.is_some() { &mut self.device } else { &mut self.entities };
+        all.insert(entity, rows);
     }
 
     fn fold_event(&mut self, seq: Seq, event: Event, origin: Origin) {
@@ -121,7 +136,9 @@ impl Replica {
             Event::Dequeue { ops } => {
                 for op in &ops {
                     self.touch_operation(op);
-                    self.outbox.remove(op);
+                    if let Some(op) = self.outbox.remove(op) {
+                        self.loosen(&op.entity, &op.id);
+                    }
                 }
             }
             Event::Applied { op_id, version, with_row } => self.fold_applied(seq, &op_id, version, with_row),
@@ -157,7 +174,9 @@ impl Replica {
                 }
             }
             Event::Unbury { id } => {
-                self.dead_letters.remove(&id);
+                if let Some(letter) = self.dead_letters.remove(&id) {
+                    self.loosen(&letter.op.entity, &letter.op.id);
+                }
             }
             Event::Facts { facts } => self.facts = *facts,
             Event::Quarantine { body } => self.fold_quarantine(body),
@@ -168,6 +187,7 @@ impl Replica {
     fn fold_applied(&mut self, seq: Seq, op_id: &str, version: u64, with_row: bool) {
         self.touch_operation(op_id);
         let Some(op) = self.outbox.remove(op_id) else { return };
+        self.loosen(&op.entity, &op.id);
         let key = Key::new(&op.entity, &op.id);
         if !with_row {
             self.put_own_row(seq, &op, version);
@@ -223,6 +243,7 @@ impl Replica {
                 }
             }
         }
+        self.loosen_all(entities);
     }
 
     fn fold_release(&mut self) {
@@ -237,7 +258,7 @@ impl Replica {
 
     fn fold_quarantine(&mut self, body: BodyId) {
         self.touch_rows(&|_, row| matches!(row.body, Body::At { segment, .. } if segment == body));
-        for (entity, rows) in self.entities.iter_mut() {
+        for (entity, rows) in self.entities.iter_mut().chain(self.device.iter_mut()) {
             let lost: Vec<String> = rows
                 .iter()
                 .filter(|(_, row)| matches!(row.body, Body::At { segment, .. } if segment == body))

@@ -4,17 +4,17 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::conflict::marks;
-use crate::entity::{Draft, Fields, Key, check_id, parse_draft, push_entity};
+use crate::conflict::{marks, same_content};
+use crate::entity::{Draft, Fields, Key, check_id, is_time, parse_draft, push_entity, push_field};
 use crate::error::{Code, Error, Result};
 use crate::members::scan;
 use crate::operation::{Coalesced, Kind, Operation, coalesce};
+use crate::replica::device::{self, Layer};
 use crate::replica::incoming::Moment;
 use crate::replica::record::{Commit, Event};
 use crate::replica::{Need, Plan, Replica, ViewBody};
 use crate::small::Small;
 use crate::small::ordered::Ordered;
-use crate::small::table::Table;
 
 /// The most coalesced operations that one remembers: those that another tab may still be sending.
 const MAX_SUPERSEDED: usize = 16;
@@ -58,6 +58,8 @@ pub struct Group {
     pub entity: String,
     /// The writes, in order.
     pub writes: Vec<Write>,
+    /// The fields of this type that never leave the device.
+    pub local_only: Rc<[String]>,
 }
 
 /// What one write came to.
@@ -80,14 +82,29 @@ pub struct Local {
     pub outcomes: Vec<Result<Vec<Written>>>,
 }
 
-/// What this commit has done to the entities of one type so far: their pending operations, or none
-/// after a cancel.
-type Overlay = Table<Option<Operation>>;
+/// What this commit has done to the entities of one type so far.
+#[derive(Default)]
+struct Overlay {
+    /// Pending operations, or none after a cancel.
+    ops: Layer<Operation>,
+    /// Fields that never leave the device.
+    device: Layer<Rc<str>>,
+}
+
+/// What a write leaves to do once the fields are taken out that never leave the device.
+enum Aside {
+    /// Nothing: it changed no other. The entity as the app sees it now.
+    Alone(String),
+    /// The rest, beside these fields.
+    Beside(Option<Rc<str>>),
+}
 
 struct Current {
     exists: bool,
     version: u64,
     body: Option<Rc<str>>,
+    /// The fields that never leave the device; also those that a deleted entity has left behind.
+    device: Option<Rc<str>>,
 }
 
 impl Current {
@@ -109,7 +126,7 @@ impl Replica {
                 replica: self,
                 moment,
                 overlay: overlays.entry(&group.entity),
-                undo: Vec::new(),
+                local_only: &group.local_only,
                 events: Commit::default(),
                 missing: &mut missing,
                 made: &mut made,
@@ -117,13 +134,20 @@ impl Replica {
             match attempt.group(group) {
                 Ok(written) => {
                     local.commit.events.extend(attempt.events.events);
+                    attempt.overlay.ops.keep();
+                    attempt.overlay.device.keep();
                     local.outcomes.push(Ok(written));
                 }
                 Err(error) => {
-                    attempt.revert();
+                    attempt.overlay.ops.revert();
+                    attempt.overlay.device.revert();
                     local.outcomes.push(Err(error));
                 }
             }
+        }
+        for (entity, overlay) in overlays.iter().filter(|(_, overlay)| !overlay.device.now.is_empty()) {
+            let fields = overlay.device.now.iter().map(|(id, text)| (id, text.as_deref()));
+            local.commit.segments.push(device::written(entity, fields));
         }
         if missing.is_empty() { Plan::Ready(local) } else { Plan::Needs(Need::Bodies(missing.keys())) }
     }
@@ -133,8 +157,7 @@ struct Attempt<'a, 'm> {
     replica: &'a Replica,
     moment: &'a Moment,
     overlay: &'m mut Overlay,
-    /// What stood in the overlay before each of the group's changes, to take them back if it fails.
-    undo: Vec<(String, Option<Option<Operation>>)>,
+    local_only: &'a [String],
     events: Commit,
     missing: &'m mut Ordered<()>,
     made: &'m mut usize,
@@ -169,7 +192,7 @@ impl Attempt<'_, '_> {
             return Err(Error::new(Code::AlreadyExists, "An entity with this id exists already; call `update` or leave the id out.")
                 .on(entity, Some(&id)));
         }
-        Ok(self.put(&key, Kind::Create, draft, &current))
+        self.put(&key, Kind::Create, draft, &current)
     }
 
     fn update(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
@@ -185,7 +208,7 @@ impl Attempt<'_, '_> {
         if !current.exists {
             return Err(not_found(&key));
         }
-        Ok(self.put(&key, Kind::Update, draft, &current))
+        self.put(&key, Kind::Update, draft, &current)
     }
 
     fn patch(&mut self, entity: &str, id: &str, changes: &str, now: &str) -> Result<Written> {
@@ -203,8 +226,9 @@ impl Attempt<'_, '_> {
         let Some(body) = &current.body else { return Ok(Written::Absent) };
         let changed = Fields::parse(changes)?;
         let mut merged = Fields::parse(body)?;
-        for (name, value) in changed.0 {
-            if matches!(name.as_ref(), "createdAt" | "modifiedAt") {
+        let beside = current.device.as_deref().map_or_else(|| Ok(Fields::default()), Fields::parse)?;
+        for (name, value) in beside.0.into_iter().chain(changed.0) {
+            if is_time(&name) {
                 continue;
             }
             match merged.0.iter_mut().find(|(have, _)| *have == name) {
@@ -215,7 +239,7 @@ impl Attempt<'_, '_> {
         let created_at = current.created_at();
         let mut draft = parse_draft(&merged.to_json(), now, created_at.as_deref()).map_err(|e| e.on(entity, Some(id)))?;
         draft.fields = given.fields;
-        Ok(self.put(&key, Kind::Patch, draft, &current))
+        self.put(&key, Kind::Patch, draft, &current)
     }
 
     fn delete(&mut self, entity: &str, id: &str, soft: bool) -> Written {
@@ -228,16 +252,77 @@ impl Attempt<'_, '_> {
         Written::Deleted(id.to_owned())
     }
 
-    fn put(&mut self, key: &Key, kind: Kind, draft: Draft, current: &Current) -> Written {
+    fn put(&mut self, key: &Key, mut kind: Kind, mut draft: Draft, current: &Current) -> Result<Written> {
+        let mut beside = None;
+        if !self.local_only.is_empty() || current.device.is_some() {
+            beside = match self.set_aside(key, &mut kind, &mut draft, current)? {
+                Aside::Alone(entity) => return Ok(Written::Entity(entity)),
+                Aside::Beside(fields) => fields,
+            };
+        }
         let body: Rc<str> = Rc::from(draft.body);
-        let mut entity = String::with_capacity(body.len().saturating_add(160));
-        push_entity(&mut entity, &body, &key.id, self.replica.user_id(), current.version, false);
+        let entity = self.seen(key, &body, beside.as_deref(), current.version);
         self.enqueue(key, kind, Some(body), draft.fields, false, current.version);
-        Written::Entity(entity)
+        Ok(Written::Entity(entity))
+    }
+
+    /// The entity as the app sees it.
+    fn seen(&self, key: &Key, body: &str, beside: Option<&str>, version: u64) -> String {
+        let whole = beside.map(|beside| device::joined(body, beside));
+        let body = whole.as_deref().unwrap_or(body);
+        let mut entity = String::with_capacity(body.len().saturating_add(160));
+        push_entity(&mut entity, body, &key.id, self.replica.user_id(), version, false);
+        entity
+    }
+
+    /// Takes the fields that never leave the device out of a draft, and notes what is new among them.
+    fn set_aside(&mut self, key: &Key, kind: &mut Kind, draft: &mut Draft, current: &Current) -> Result<Aside> {
+        let names = self.local_only;
+        let stays = |name: &str| names.iter().any(|only| only == name);
+        let (mut body, beside) = device::split(&draft.body, names)?;
+        let given = draft.fields.len();
+        draft.fields.retain(|name| !stays(name));
+        // A patch of nothing but such fields leaves nothing to send.
+        let mut alone = *kind == Kind::Patch && given > 0 && draft.fields.is_empty();
+        if *kind == Kind::Patch {
+            // What was kept here before the config changed travels from now on.
+            let before = current.device.as_deref().map_or_else(|| Ok(Fields::default()), Fields::parse)?;
+            for (name, _) in before.0.iter().filter(|(name, _)| !stays(name)) {
+                alone = false;
+                if !draft.fields.iter().any(|field| *field == **name) {
+                    draft.fields.push(name.to_string());
+                }
+            }
+        }
+        if let Some(had) = current.body.as_deref().filter(|_| *kind != Kind::Create) {
+            // The server has a value from before the config changed: it keeps that, and so does the
+            // body here, which says what the server has. Only a patch leaves it alone; but a patch
+            // takes no field away.
+            let had = Fields::parse(had)?;
+            let complete = had.0.iter().all(|(name, _)| stays(name) || is_time(name) || draft.fields.contains(&name.to_string()));
+            if *kind == Kind::Patch || complete {
+                for (name, value) in had.0.iter().filter(|(name, _)| stays(name)) {
+                    *kind = Kind::Patch;
+                    body.pop();
+                    push_field(&mut body, name, value);
+                    body.push('}');
+                }
+            }
+        }
+        let changed = !device::same(current.device.as_deref(), beside.as_deref());
+        let fields: Option<Rc<str>> = beside.map(Rc::from);
+        if changed {
+            self.overlay.device.note(&key.id, fields.clone());
+        }
+        if let Some(had) = current.body.as_deref().filter(|had| (changed || alone) && current.exists && same_content(had, &body)) {
+            return Ok(Aside::Alone(self.seen(key, had, fields.as_deref(), current.version)));
+        }
+        draft.body = body;
+        Ok(Aside::Beside(fields))
     }
 
     fn enqueue(&mut self, key: &Key, kind: Kind, body: Option<Rc<str>>, fields: Vec<String>, soft: bool, version: u64) {
-        let previous = match self.overlay.get(&key.id) {
+        let previous = match self.overlay.ops.now.get(&key.id) {
             Some(op) => op.clone().map(|op| (op, true)),
             None => self.replica.outbox.chain(key).next_back().map(|queued| {
                 // Nothing is coalesced into what may have reached the remote; a parked operation
@@ -271,7 +356,7 @@ impl Attempt<'_, '_> {
             Some((first, true)) => match coalesce(first.kind, kind) {
                 Coalesced::Nothing => {
                     self.events.events.push(Event::Dequeue { ops: vec![first.op_id] });
-                    self.note(&key.id, None);
+                    self.overlay.ops.note(&key.id, None);
                     return;
                 }
                 Coalesced::Into(kind) => {
@@ -290,43 +375,42 @@ impl Attempt<'_, '_> {
             },
             _ => self.events.queue(op.clone(), Vec::new()),
         }
-        self.note(&key.id, Some(op));
-    }
-
-    fn note(&mut self, id: &str, op: Option<Operation>) {
-        let before = self.overlay.insert(id, op);
-        self.undo.push((id.to_owned(), before));
-    }
-
-    fn revert(self) {
-        for (id, before) in self.undo.into_iter().rev() {
-            match before {
-                Some(op) => drop(self.overlay.insert(&id, op)),
-                None => drop(self.overlay.remove(&id)),
-            }
-        }
+        self.overlay.ops.note(&key.id, Some(op));
     }
 
     fn current(&mut self, key: &Key) -> Current {
         let version = self.replica.row(key).map_or(0, |row| row.version);
-        match self.overlay.get(&key.id) {
-            Some(Some(op)) => return Current { exists: op.kind != Kind::Delete, version, body: op.body.clone() },
-            Some(None) => return Current { exists: false, version, body: None },
+        let device = self.device_of(key);
+        match self.overlay.ops.now.get(&key.id) {
+            Some(Some(op)) => return Current { exists: op.kind != Kind::Delete, version, body: op.body.clone(), device },
+            Some(None) => return Current { exists: false, version, body: None, device },
             None => {}
         }
         match self.replica.view(key) {
             Some(view) if !view.deleted => {
-                let body = match view.body {
-                    Some(ViewBody::Text(text)) => Some(Rc::from(text)),
-                    Some(ViewBody::Absent { segment, .. }) => {
-                        self.missing.insert(segment, ());
-                        None
-                    }
-                    None => None,
-                };
-                Current { exists: true, version, body }
+                let body = view.body.and_then(|body| self.text_of(&body));
+                Current { exists: true, version, body, device }
             }
-            _ => Current { exists: false, version, body: None },
+            _ => Current { exists: false, version, body: None, device },
+        }
+    }
+
+    /// The fields of an entity that never leave the device, as of this commit.
+    fn device_of(&mut self, key: &Key) -> Option<Rc<str>> {
+        match self.overlay.device.now.get(&key.id) {
+            Some(fields) => fields.clone(),
+            None => self.replica.device_fields(key).and_then(|fields| self.text_of(&fields)),
+        }
+    }
+
+    /// A body's text; none, and a note of what is missing, where it must be fetched first.
+    fn text_of(&mut self, body: &ViewBody<'_>) -> Option<Rc<str>> {
+        match body {
+            ViewBody::Text(text) => Some(Rc::from(*text)),
+            ViewBody::Absent { segment, .. } => {
+                self.missing.insert(*segment, ());
+                None
+            }
         }
     }
 

@@ -28,6 +28,7 @@ const DEFAULT_REST_MS: u64 = 1000;
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Pushes what waits; progress moves from `from` to `to`.
     pub(crate) async fn push(&self, from: f64, to: f64) -> Result<()> {
+        self.keep_local_only().await?;
         let mut limit = self.settings.batch_size;
         let mut resting: Small<()> = Small::default();
         let mut clashes: Small<u64> = Small::default();
@@ -70,6 +71,17 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
+    /// Keeps here what the config has come to keep here since an operation was queued.
+    async fn keep_local_only(&self) -> Result<()> {
+        if self.config.entities.values().all(|entity| entity.local_only.is_empty()) {
+            return Ok(());
+        }
+        let names = |entity: &str| self.config.local_only(entity);
+        let mut plan = |replica: &Replica| Ok(replica.plan_aside(&names)?.into_draft(Into::into));
+        self.db.commit(self.config.local, &mut plan).await?;
+        Ok(())
+    }
+
     /// The next operations in outbox order: the first of each entity, unless it has to wait.
     fn next_batch(&self, limit: usize, resting: &Small<()>, clashes: &Small<u64>) -> Vec<Operation> {
         let now = self.host.now_ms();
@@ -96,7 +108,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     /// Sends a batch; none where it is too large for the remote.
     async fn send(&self, batch: &[Operation]) -> Result<Option<Vec<u8>>> {
-        let bodies = batch.iter().map(wire_data).collect::<Result<Vec<_>>>()?;
+        let bodies = batch.iter().map(|op| wire_data(op, &self.config.local_only(&op.entity))).collect::<Result<Vec<_>>>()?;
         let operations = batch
             .iter()
             .zip(&bodies)
@@ -205,15 +217,18 @@ fn clash_name(entity: &str, id: &str) -> String {
     [entity, "\0", id].concat()
 }
 
-/// What travels: the whole body, or a patch's changed fields.
-fn wire_data(op: &Operation) -> Result<Option<Cow<'_, str>>> {
+/// What travels: the whole body, or a patch's changed fields, and nothing that the config keeps here.
+fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<Cow<'a, str>>> {
     let Some(body) = op.body.as_deref().filter(|_| op.kind != Kind::Delete) else { return Ok(None) };
     // The server reads every operation by itself, but one that is not JSON would spoil the others' request.
     let mut fields = Fields::parse(body).map_err(|cause| {
         Error::new(Code::Corrupt, "A queued operation's body is not JSON any more.").on(&op.entity, Some(&op.id)).caused_by(cause)
     })?;
+    let all = fields.0.len();
+    // Not only fields of today's writes: an operation may have been queued before the config changed.
+    fields.0.retain(|(name, _)| !local_only.iter().any(|only| *only == **name));
     if op.kind != Kind::Patch {
-        return Ok(Some(Cow::Borrowed(body)));
+        return Ok(Some(if fields.0.len() == all { Cow::Borrowed(body) } else { Cow::Owned(fields.to_json()) }));
     }
     fields.0.retain(|(name, _)| name == "modifiedAt" || op.fields.iter().any(|field| *field == **name));
     Ok(Some(Cow::Owned(fields.to_json())))

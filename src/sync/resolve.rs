@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::events::Topic;
 use crate::host::Host;
 use crate::remote::Remote;
+use crate::replica::device::split;
 use crate::replica::incoming::Decisions;
 use crate::small::Small;
 use crate::store::Store;
@@ -72,7 +73,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         for conflict in conflicts {
             let answer = match self.resolvers.choice(self.config, &conflict.entity) {
                 Choice::Builtin(builtin) => decide(builtin, &conflict),
-                Choice::Custom(custom) => self.cancel.run(custom.resolve(&conflict)).await.and_then(|resolution| self.checked(resolution)),
+                Choice::Custom(custom) => {
+                    self.cancel.run(custom.resolve(&conflict)).await.and_then(|resolution| self.checked(&conflict.entity, resolution))
+                }
             };
             self.cancel.check()?;
             let resolution = answer.unwrap_or_else(|error| {
@@ -84,12 +87,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         Ok(())
     }
 
-    fn checked(&self, resolution: Resolution) -> Result<Resolution> {
+    fn checked(&self, entity_type: &str, resolution: Resolution) -> Result<Resolution> {
         match resolution {
             Resolution::Merged(entity) => {
                 let now = self.host.now_ms().saturating_add_signed(self.db.with(|replica| replica.facts().clock_offset));
                 let draft = parse_draft(&entity, &crate::time::format(now), None)?;
-                Ok(Resolution::Merged(Rc::from(draft.body)))
+                let (body, _) = split(&draft.body, &self.config.local_only(entity_type))?;
+                Ok(Resolution::Merged(Rc::from(body)))
             }
             other => Ok(other),
         }

@@ -1,8 +1,8 @@
 // What an app writes: all of it must compile under `strict`.
 import { Datum, DatumError, Manager } from "datum-sync";
 import type {
-  AnyEntity, ConflictResolver, DatumConfig, DatumErrorCode, Entity, HeaderSource, LogoutResult, Page, PendingOperation, PullPage, PushReply,
-  RemoteAdapter, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy,
+  AnyEntity, ConflictResolver, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, LogoutResult, Middleware, Page, PendingOperation,
+  PullPage, PushReply, RemoteAdapter, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy,
 } from "datum-sync";
 
 interface Task extends Entity {
@@ -42,6 +42,17 @@ const config: DatumConfig = {
   defaultUserSwitchStrategy: "promptIfUnsyncedData",
   memoryBudget: 1 << 20,
 };
+
+const seal: Middleware<Task> = { beforeSave: ({ title, ...rest }) => ({ ...rest, box: title }), afterRead: (task) => task };
+export const around: EntityConfig<Task> = {
+  validate: ({ title }) => {
+    if (title === "") throw new Error("no title");
+  },
+  beforeSave: (task) => ({ ...task, title: task.title.trim() }),
+  middleware: [seal, { validate() {} }, new (class implements Middleware<Task> { afterRead(task: Task): Task { return task; } })()],
+  localOnly: ["draft"],
+};
+void Datum.initialize({ entities: { tasks: around, notes: { localOnly: ["draft"], afterRead: (note) => note } }, remote: { url: "/" } });
 
 const fixed: HeaderSource = { Authorization: "Bearer x", "X-Absent": undefined };
 

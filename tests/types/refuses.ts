@@ -1,6 +1,6 @@
 // What must not compile: each line is a mistake that the types are there to catch.
 import { Datum, DatumError, Manager } from "datum-sync";
-import type { DatumConfig, Entity, RemoteAdapter, SyncMetadata } from "datum-sync";
+import type { DatumConfig, Entity, EntityConfig, RemoteAdapter, SyncMetadata } from "datum-sync";
 
 interface Task extends Entity {
   title: string;
@@ -28,6 +28,14 @@ export const noUrl: DatumConfig = { entities: {}, remote: { headers: {} } };
 export const badHeader: DatumConfig = { entities: {}, remote: { url: "/", headers: { "X-Count": 1 } } };
 // @ts-expect-error: `include`, not true.
 export const badCredentials: DatumConfig = { entities: {}, remote: { url: "/", credentials: true } };
+// @ts-expect-error: a reader returns the entity.
+export const noEntity: EntityConfig<Task> = { afterRead: () => undefined };
+// @ts-expect-error: middleware is synchronous.
+export const tooLate: EntityConfig<Task> = { afterRead: async (task) => task };
+// @ts-expect-error: a chain is an array.
+export const noChain: EntityConfig<Task> = { middleware: { afterRead: (task) => task } };
+// @ts-expect-error: names, not a name.
+export const oneName: EntityConfig<Task> = { localOnly: "draft" };
 // @ts-expect-error: no such durability.
 export const badDurability: DatumConfig = { entities: {}, remote: { url: "/" }, durability: { local: "sometimes" } };
 

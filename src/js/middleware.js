@@ -1,0 +1,278 @@
+// The app's functions around its entities: `validate` and `beforeSave` on the way in, `afterRead` on the
+// way out, and the chain of them in reverse. Whatever they throw or answer, the engine must come to no
+// harm: it gets JSON text that has been checked, and an app's read gets something for every entity.
+
+import { DatumError, encode, freeze, report, say } from "./support.js";
+
+const CODE = "invalidEntity";
+// What the engine owns: whatever middleware makes of these, they stay.
+const OWN = ["id", "userId", "createdAt", "modifiedAt", "version", "isDeleted"];
+const KINDS = ["validate", "beforeSave", "afterRead"];
+// So many entities that could not be read are remembered as told of.
+const MOST_TOLD = 1000;
+
+/** The middleware of an entity type, from the live part of its config; undefined where it has none. */
+export function makeMiddleware(entity, given) {
+  const steps = { validate: [], beforeSave: [], afterRead: [] };
+  const place = `entities.${entity}`;
+  const take = (from, at) => {
+    let found = 0;
+    for (const kind of KINDS) {
+      const run = from[kind];
+      if (run === undefined || run === null) continue;
+      if (typeof run !== "function") refuse(`${at}.${kind}`, "must be a function.");
+      found += 1;
+      const step = { run, from, name: `${at}.${kind}` };
+      if (kind === "afterRead") steps[kind].unshift(step);
+      else steps[kind].push(step);
+    }
+    return found;
+  };
+  let found = take(given, place);
+  const chain = given.middleware ?? [];
+  if (!Array.isArray(chain)) refuse(`${place}.middleware`, "must be an array of objects such as { beforeSave, afterRead }.");
+  for (const [index, item] of chain.entries()) {
+    const at = `${place}.middleware[${index}]`;
+    let own = 0;
+    try {
+      own = typeof item === "object" && item !== null ? take(item, at) : 0;
+    } catch (cause) {
+      if (cause instanceof DatumError) throw cause;
+      refuse(at, `could not be read: ${say(cause)}`, cause);
+    }
+    if (own === 0) refuse(at, "must be an object with a function `validate`, `beforeSave` or `afterRead`.");
+    found += own;
+  }
+  return found === 0 ? undefined : new Middleware(entity, steps);
+}
+
+class Middleware {
+  #entity;
+  #steps;
+  #told = new Set();
+
+  constructor(entity, steps) {
+    this.#entity = entity;
+    this.#steps = steps;
+  }
+
+  save(value, what) {
+    return this.#saved(this.take(value, what), what);
+  }
+
+  saveMany(values, what) {
+    if (!Array.isArray(values)) throw this.#error(`${what} must be an array.`);
+    const texts = [];
+    for (let i = 0; i < values.length; i++) texts.push(this.save(values[i], `${what}: \`[${i}]\``));
+    return `[${texts.join(",")}]`;
+  }
+
+  merged(value, what) {
+    return this.#before(this.take(value, what), what);
+  }
+
+  /** A copy, in which dates and the like are what they were: `beforeSave` may be what makes JSON of them. */
+  take(value, what) {
+    let taken = value;
+    try {
+      if (typeof value === "object" && value !== null) taken = isPlain(value) ? copy(value, 0) : JSON.parse(encode(value, CODE, what));
+    } catch (cause) {
+      throw cause instanceof DatumError ? this.#about(cause) : this.#error(`${what} could not be read: ${say(cause)}`, cause);
+    }
+    if (!isObject(taken)) throw this.#error(`${what} must be an object.`);
+    return taken;
+  }
+
+  patch(stored, changes) {
+    const what = "The changes";
+    const asGiven = () => ({ text: this.#text(changes, what), isWhole: false });
+    if (stored === undefined) return asGiven();
+    const kept = JSON.parse(stored);
+    // The engine says what is wrong with that.
+    if (changes.id !== undefined && changes.id !== kept.id) return asGiven();
+    const own = pick(kept);
+    const opened = this.#opened(JSON.parse(stored));
+    const entity = isPlain(opened) || Object.isFrozen(opened) ? { ...opened, ...changes, ...own } : Object.assign(opened, changes, own);
+    if (this.#steps.beforeSave.length === 0) {
+      this.#validate(entity);
+      return asGiven();
+    }
+    const made = JSON.parse(this.#saved(entity, what));
+    const asked = pick(changes);
+    for (const key in kept) {
+      // A patch leaves out what it does not change, so that it cannot take a field away.
+      if (!(key in made)) return { text: JSON.stringify({ ...made, ...asked }), isWhole: true };
+    }
+    const fields = asked;
+    for (const key in made) {
+      if (!(key in own) && JSON.stringify(made[key]) !== JSON.stringify(kept[key])) fields[key] = made[key];
+    }
+    return { text: JSON.stringify(fields), isWhole: false };
+  }
+
+  read(text) {
+    const entity = JSON.parse(text);
+    if (this.#steps.afterRead.length === 0 || entity === null) return freeze(entity);
+    return this.#readAll([entity], () => [JSON.parse(text)])[0];
+  }
+
+  readMany(text) {
+    return this.#readAll(JSON.parse(text), () => JSON.parse(text));
+  }
+
+  conflict(text) {
+    const conflict = JSON.parse(text);
+    for (const side of ["base", "local", "remote"]) {
+      if (conflict[side] !== null) conflict[side] = this.#opened(conflict[side]);
+    }
+    return freezeAll(conflict);
+  }
+
+  /** One bad entity must not hide the others: it is given as it is stored, and told of once. */
+  #readAll(entities, again) {
+    let stored;
+    let first;
+    let failed = 0;
+    for (let i = 0; i < entities.length; i++) {
+      const { id } = entities[i];
+      try {
+        entities[i] = freezeAll(this.#opened(entities[i]));
+      } catch (error) {
+        // It may have been changed before that.
+        stored ??= again();
+        entities[i] = freeze(stored[i]);
+        failed += 1;
+        if (this.#told.has(id)) continue;
+        if (this.#told.size < MOST_TOLD) this.#told.add(id);
+        first ??= error;
+      }
+    }
+    if (first !== undefined) {
+      first.message += failed === 1 ? " The entity is given as it is stored." : ` ${failed} entities are given as they are stored.`;
+      report(first);
+    }
+    return entities;
+  }
+
+  #opened(entity) {
+    const own = pick(entity);
+    let value = entity;
+    for (const step of this.#steps.afterRead) value = this.#ask(step, value, own.id);
+    for (const key in own) {
+      if (value[key] !== own[key]) return Object.isFrozen(value) ? { ...value, ...own } : Object.assign(value, own);
+    }
+    return value;
+  }
+
+  /** The text of what is stored for an entity. */
+  #saved(entity, what) {
+    this.#validate(entity);
+    return this.#before(entity, what);
+  }
+
+  #validate(entity) {
+    const steps = this.#steps.validate;
+    if (steps.length === 0) return;
+    const seen = freezeAll(copy(entity, 0));
+    for (const step of steps) this.#call(step, seen, entity.id, "refused the entity");
+  }
+
+  #before(entity, what) {
+    const own = pick(entity);
+    let value = entity;
+    let maker = what;
+    for (const step of this.#steps.beforeSave) {
+      value = this.#ask(step, value, own.id);
+      maker = `What \`${step.name}\` returned`;
+    }
+    if (maker !== what) {
+      value = isPlain(value) ? { ...value } : JSON.parse(this.#text(value, maker));
+      for (const key of OWN) delete value[key];
+      Object.assign(value, own);
+    }
+    return this.#text(value, maker);
+  }
+
+  /** What a function makes of an entity. */
+  #ask(step, entity, id) {
+    const answer = this.#call(step, entity, id, "threw");
+    if (isObject(answer)) return answer;
+    const got = Array.isArray(answer) ? "an array" : answer === null || answer === undefined ? String(answer) : `a ${typeof answer}`;
+    throw this.#error(`\`${step.name}\` returned ${got}; it must return the entity.`, undefined, id);
+  }
+
+  #call(step, entity, id, did) {
+    let answer;
+    try {
+      answer = step.run.call(step.from, entity);
+      if (typeof answer?.then !== "function") return answer;
+      // Nobody will wait for it: if it rejects, that is no news.
+      answer.then(undefined, () => {});
+    } catch (cause) {
+      throw this.#error(`\`${step.name}\` ${did}: ${say(cause)}`, cause, id);
+    }
+    throw this.#error(`\`${step.name}\` returned a promise; it must be synchronous. Do what takes time before the call.`, undefined, id);
+  }
+
+  #text(value, what) {
+    try {
+      return encode(value, CODE, what);
+    } catch (error) {
+      throw this.#about(error);
+    }
+  }
+
+  #error(message, cause, id) {
+    return new DatumError(CODE, message, { cause, entity: this.#entity, entityId: typeof id === "string" ? id : undefined });
+  }
+
+  #about(error) {
+    error.entity ??= this.#entity;
+    return error;
+  }
+}
+
+function refuse(field, problem, cause) {
+  throw new DatumError("invalidConfig", `\`${field}\` ${problem}`, { cause });
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isPlain(value) {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** The fields of an entity that the engine owns, as far as it has them. */
+function pick(entity) {
+  const own = {};
+  for (const key of OWN) if (entity[key] !== undefined) own[key] = entity[key];
+  return own;
+}
+
+/** Plain objects and arrays anew, down to a depth that JSON text is refused at; the rest is shared. */
+function copy(value, depth) {
+  if (typeof value !== "object" || value === null || depth > 100) return value;
+  if (Array.isArray(value)) return value.map((item) => copy(item, depth + 1));
+  if (!isPlain(value)) return value;
+  const entries = Object.keys(value).map((key) => [key, value[key]]);
+  // Absent and undefined mean the same in an entity. `fromEntries` takes a key `__proto__` for what it is.
+  return Object.fromEntries(entries.filter(([, item]) => item !== undefined).map(([key, item]) => [key, copy(item, depth + 1)]));
+}
+
+/** Freezes what an app's function made: an entity of any class, and in it arrays and plain objects. */
+function freezeAll(value) {
+  const stack = [value];
+  for (let object = stack.pop(); object !== undefined; object = stack.pop()) {
+    // What is frozen already may go round in circles.
+    if (Object.isFrozen(object)) continue;
+    Object.freeze(object);
+    for (const key of Object.keys(object)) {
+      const item = object[key];
+      if (typeof item === "object" && item !== null && (Array.isArray(item) || isPlain(item))) stack.push(item);
+    }
+  }
+  return value;
+}

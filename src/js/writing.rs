@@ -1,0 +1,73 @@
+//! Writes between the border and the engine: what an app gave on its way in, and what it gets for it.
+
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::*;
+
+use crate::error::{Code, Error, Result};
+use crate::js::Inner;
+use crate::js::convert::error_to_js;
+use crate::js::middleware::{Middleware, decoded, decoded_many};
+use crate::members::scan;
+use crate::replica::local::{Write, Written};
+
+/// What an app passed in, or what its call rejects with: where the app's own function threw, with the
+/// very thing that was thrown.
+pub(crate) type Given<T> = Result<T, JsValue>;
+/// What a write answers.
+pub(crate) type Answer = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue>;
+
+/// Writes all of these, or none.
+pub(crate) async fn write(inner: &Rc<Inner>, entity: &str, user: &str, writes: Vec<Write>) -> Result<Vec<Written>> {
+    let written = inner.engine.write(user, entity, writes).await?;
+    inner.tidy_later(user);
+    Ok(written)
+}
+
+/// A patch of a type with middleware: that sees the whole entity, which has to be read first.
+pub(crate) async fn patch(
+    inner: &Rc<Inner>,
+    entity: &str,
+    middleware: &Middleware,
+    user: Result<String>,
+    id: Result<String>,
+    changes: JsValue,
+) -> Given<JsValue> {
+    let threw = |error: Error| error_to_js(&error);
+    let (user, id) = (user.map_err(threw)?, id.map_err(threw)?);
+    let stored = inner.engine.read(&user, entity, &id, false).await.map_err(threw)?;
+    let planned = middleware.patch(stored.as_deref(), &changes)?;
+    let text = planned.text();
+    let write = if planned.is_whole() { Write::Update { entity: text } } else { Write::Patch { id, changes: text } };
+    let written = self::write(inner, entity, &user, vec![write]).await.map_err(threw)?;
+    one(written, Some(middleware)).map_err(threw)
+}
+
+/// The texts of a JSON array's entities.
+pub(crate) fn slices(text: &str) -> Result<Vec<String>> {
+    let items = scan::array(text).map_err(|cause| Error::new(Code::InvalidEntity, "The entities could not be read.").caused_by(cause))?;
+    Ok(items.into_iter().map(str::to_owned).collect())
+}
+
+/// The entity that was written.
+pub(crate) fn one(written: Vec<Written>, middleware: Option<&Middleware>) -> Result<JsValue> {
+    match written.into_iter().next() {
+        Some(Written::Entity(text)) => decoded(&text, middleware),
+        _ => Ok(JsValue::NULL),
+    }
+}
+
+/// All entities in one text: one parse for the whole call.
+pub(crate) fn many(written: Vec<Written>, middleware: Option<&Middleware>) -> Result<JsValue> {
+    let mut text = String::from("[");
+    for item in &written {
+        if let Written::Entity(entity) = item {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(entity);
+        }
+    }
+    text.push(']');
+    decoded_many(&text, middleware)
+}
