@@ -181,6 +181,12 @@ pub struct Config {
     pub schema: u32,
     /// Users that never sync.
     pub excluded: Vec<String>,
+    /// Listen for hints.
+    pub realtime: bool,
+    /// Send what waits when the page is hidden or left.
+    pub flush_on_leave: bool,
+    /// Ask the service worker to send what a hidden page leaves.
+    pub background_sync: bool,
 }
 
 const DEFAULT_TIMEOUT_MS: u64 = 120_000;
@@ -225,6 +231,9 @@ impl Config {
             memory_budget: given.whole("memoryBudget", 0, MAX_VERSION)?.unwrap_or(DEFAULT_MEMORY_BUDGET),
             schema: given.whole("schemaVersion", 0, u64::from(u32::MAX))?.map_or(0, |version| version as u32),
             excluded: given.texts("excludedSyncUserIds")?.unwrap_or_default(),
+            realtime: given.flag("realtime")?.unwrap_or(false),
+            flush_on_leave: given.flag("flushOnLeave")?.unwrap_or(true),
+            background_sync: given.flag("backgroundSync")?.unwrap_or(false),
         };
         given.finish()?;
         Ok(config)

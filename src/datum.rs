@@ -21,8 +21,10 @@ use crate::sync::{Cancel, Stop, first_status};
 pub mod cycles;
 pub mod data;
 pub mod facts;
+pub mod leaving;
 pub mod letters;
 mod pauses;
+pub mod realtime;
 pub mod users;
 pub mod watch;
 

@@ -12,7 +12,7 @@ use wasm_bindgen_futures::spawn_local;
 use crate::config::Options;
 use crate::datum::{Engine, User};
 use crate::error::{Code, Error, Result};
-use crate::host::web::{Listening, NetworkWatch, WebHost};
+use crate::host::web::{LeavingWatch, Listening, NetworkWatch, WebHost};
 use crate::replica::Replica;
 use crate::small::Small;
 use crate::sync::{Cancel, Stop};
@@ -22,6 +22,7 @@ mod carrier;
 mod config;
 pub mod convert;
 mod feed;
+mod leaving;
 mod letters;
 mod manager;
 mod middleware;
@@ -50,6 +51,9 @@ pub(crate) struct Inner {
     audience: Rc<observe::Audience>,
     listening: RefCell<Small<Listening>>,
     network: RefCell<Option<NetworkWatch>>,
+    leaving: RefCell<Option<LeavingWatch>>,
+    /// The last push that was left behind.
+    left: RefCell<String>,
 }
 
 impl Inner {
@@ -303,7 +307,8 @@ impl Datum {
             inner.engine.close().await;
             let listening = std::mem::take(&mut *inner.listening.borrow_mut());
             let network = inner.network.borrow_mut().take();
-            drop((listening, network));
+            let leaving = inner.leaving.borrow_mut().take();
+            drop((listening, network, leaving));
             Ok(JsValue::UNDEFINED)
         })
     }
@@ -322,8 +327,17 @@ async fn open(given: &JsValue) -> Result<Datum> {
     let config::Given { config, remote, resolvers, middleware, initial_user, audience } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
-    let inner = Rc::new(Inner { engine, middleware, audience, listening: RefCell::default(), network: RefCell::default() });
+    let inner = Rc::new(Inner {
+        engine,
+        middleware,
+        audience,
+        listening: RefCell::default(),
+        network: RefCell::default(),
+        leaving: RefCell::default(),
+        left: RefCell::default(),
+    });
     inner.audience.follow(&inner.engine);
+    leaving::watch(&inner);
     let weak = Rc::downgrade(&inner);
     let upgrade = |weak: &Weak<Inner>| weak.upgrade();
     inner.engine.backing().on_open({
@@ -337,6 +351,9 @@ async fn open(given: &JsValue) -> Result<Datum> {
     let watch = inner.engine.host().on_network(move |online| {
         if let Some(inner) = weak.upgrade() {
             inner.engine.network_changed(online);
+            if !online {
+                inner.ask_for_background_sync();
+            }
         }
     });
     *inner.network.borrow_mut() = Some(watch);

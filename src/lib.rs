@@ -16,6 +16,7 @@ pub mod metadata;
 pub mod operation;
 pub mod protocol;
 pub mod small;
+pub mod sse;
 pub mod status;
 pub mod time;
 

@@ -53,6 +53,25 @@ pub trait Remote {
     /// # Errors
     /// As for `pull`.
     async fn health(&self) -> Result<bool>;
+
+    /// Listens for word that there is something to pull, until the stream ends or fails; dropping the
+    /// future closes it. Calls `hint` once as soon as it listens, since something may have been
+    /// missed before, and then for each word; several changes may be one.
+    ///
+    /// # Errors
+    /// As for `pull`; a stream that has fallen silent is `network`.
+    async fn hints(&self, user_id: &str, hint: &mut dyn FnMut()) -> Result<Hints>;
+}
+
+/// How listening for hints came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hints {
+    /// The stream ended in good order: listen again.
+    Ended,
+    /// There is no stream, or something on the way holds it back: a pull that waits may do instead.
+    NoStream,
+    /// This remote has no hints to give, nor pulls that wait.
+    Never,
 }
 
 /// An answer to a pull.

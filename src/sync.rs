@@ -23,6 +23,7 @@ use crate::status::feed::StatusHub;
 use crate::status::{Phase, RemoteHealth, State, SyncResult};
 use crate::store::{Durability, Store};
 
+pub mod batch;
 pub mod pull;
 pub mod push;
 pub mod resolve;

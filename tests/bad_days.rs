@@ -10,6 +10,7 @@ use std::rc::Rc;
 use datum_sync::conflict::Resolution;
 use datum_sync::error::{Code, Error};
 use datum_sync::replica::local::Write;
+use datum_sync::status::HealthState;
 use datum_sync::sync::resolve::Resolvers;
 use support::world::{Asked, Fault, World};
 
@@ -337,4 +338,31 @@ fn operations_of_a_lost_log_are_kept_until_they_can_be_saved() {
 
     assert_eq!(a.titles(), ["after", "waiting"]);
     assert_eq!(phone.open().titles(), ["after", "waiting"]);
+}
+
+#[test]
+fn a_refused_token_leaves_the_queue_intact_and_the_next_sign_in_sends_it() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    let hub = a.engine.status_hub("ann").unwrap();
+    for path in ["/push", "/pull"] {
+        phone.requests();
+        phone.fault(path, Fault::Status(401, None));
+        let options = if path == "/pull" { r#"{"direction":"pullThenPush"}"# } else { "{}" };
+        let error = a.sync_with(options).unwrap_err();
+
+        assert_eq!((error.code(), error.is_retryable()), (Code::Unauthorized, false));
+        assert_eq!(phone.requests().len(), 1, "a token that was refused is not tried again");
+        assert_eq!((a.pending(), a.titles()), (1, vec!["milk".to_owned()]));
+        assert_eq!(hub.current().health.status, HealthState::Unauthorized);
+    }
+    a.patch(&id, r#"{"title":"oat milk"}"#);
+
+    let result = a.sync();
+
+    assert!(result.is_success && a.pending() == 0, "{result:?}");
+    assert_eq!(hub.current().health.status, HealthState::Healthy);
+    assert_eq!(world.server.rows("ann").len(), 1);
 }

@@ -10,7 +10,7 @@ use std::{
 
 /// The types: they may import each other, and everything may import them.
 const TYPES: &[&str] =
-    &["digest", "entity", "error", "events", "feed", "members", "metadata", "operation", "protocol", "small", "status", "time"];
+    &["digest", "entity", "error", "events", "feed", "members", "metadata", "operation", "protocol", "small", "sse", "status", "time"];
 
 /// What each other part may import besides the types. A part that is not here is not in the drawing.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -46,6 +46,7 @@ const PURE: &[&str] = &[
     "query",
     "replica",
     "small",
+    "sse",
     "time",
 ];
 const IMPURE: &[&str] = &[

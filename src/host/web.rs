@@ -14,10 +14,12 @@ use crate::error::Result;
 use crate::host::{Host, StorageEstimate};
 
 mod channel;
+mod leaving;
 mod lock;
 mod timer;
 
 pub use channel::Listening;
+pub use leaving::LeavingWatch;
 pub use lock::LockGuard;
 pub use timer::sleep;
 
@@ -51,6 +53,11 @@ impl WebHost {
     /// Calls back with whether the browser believes that there is a network, on each change.
     pub fn on_network(&self, changed: impl FnMut(bool) + Clone + 'static) -> NetworkWatch {
         NetworkWatch::new(changed)
+    }
+
+    /// Calls back when the page is hidden or left; without a page, never.
+    pub fn on_leaving(&self, left: impl Fn() + Clone + 'static) -> LeavingWatch {
+        LeavingWatch::new(left)
     }
 
     /// Asks the browser never to evict this origin's storage, and answers whether it will not.

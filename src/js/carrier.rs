@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Result};
 use crate::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use crate::remote::custom::CustomRemote;
 use crate::remote::http::HttpRemote;
-use crate::remote::{Pulled, Pushed, Remote};
+use crate::remote::{Hints, Pulled, Pushed, Remote};
 
 /// Whatever carries the protocol.
 pub enum WebRemote {
@@ -31,6 +31,20 @@ impl WebRemote {
         }
         let has = |name: &str| Reflect::get(value, &JsValue::from_str(name)).is_ok_and(|member| member.is_function());
         if has("pull") || has("push") { CustomRemote::new(value).map(Self::Custom) } else { HttpRemote::new(value).map(Self::Http) }
+    }
+
+    /// Whether [`Self::flush_on_leave`] would send for this user.
+    #[must_use]
+    pub fn can_flush(&self, user_id: &str) -> bool {
+        matches!(self, Self::Http(remote) if remote.can_flush(user_id))
+    }
+
+    /// [`HttpRemote::flush_on_leave`]; an adapter has no request that outlives its page.
+    pub fn flush_on_leave(&self, user_id: &str, body: String) -> bool {
+        match self {
+            Self::Http(remote) => remote.flush_on_leave(user_id, body),
+            Self::Custom(_) => false,
+        }
     }
 }
 
@@ -74,6 +88,13 @@ impl Remote for WebRemote {
         match self {
             Self::Http(remote) => remote.health().await,
             Self::Custom(remote) => remote.health().await,
+        }
+    }
+
+    async fn hints(&self, user_id: &str, hint: &mut dyn FnMut()) -> Result<Hints> {
+        match self {
+            Self::Http(remote) => remote.hints(user_id, hint).await,
+            Self::Custom(remote) => remote.hints(user_id, hint).await,
         }
     }
 }

@@ -229,6 +229,17 @@ export function report(fault) {
   console.error("datum-sync:", fault);
 }
 
+/** Asks the browser to wake the service worker once there is a network. Nothing where it has no such thing. */
+export async function requestBackgroundSync(tag) {
+  try {
+    // Without a service worker, `ready` never settles.
+    const registration = await navigator.serviceWorker?.ready;
+    await registration?.sync?.register(tag);
+  } catch {
+    // A page that may have no service worker, or one that may not sync: the next visit syncs.
+  }
+}
+
 const waiting = new Set();
 let death;
 

@@ -95,6 +95,26 @@ export interface DatumConfig {
   schemaVersion?: number;
   /** Users whose `synchronize` is always skipped. */
   excludedSyncUserIds?: string[];
+  /**
+   * Listens for the remote's word that there is something to pull, and then syncs at once rather than at the next interval.
+   * For the current user, while auto sync runs, in one visible tab. Default false.
+   *
+   * Over HTTP it is the protocol's `/stream`. Where a proxy holds that back, or the server has none, pulls that wait
+   * take its place; a server that knows neither is left alone. An adapter hints by its `subscribe`.
+   */
+  realtime?: boolean;
+  /**
+   * When the page is hidden or left, sends what waits for the current user without waiting for the answer: at most 60 KiB, with the headers
+   * of the last request, unless sync is paused or the user excluded. The operations stay queued and are sent again; the
+   * server applies them once. Default true. Only over HTTP: an adapter's requests end with its page.
+   */
+  flushOnLeave?: boolean;
+  /**
+   * When the page is hidden or the network goes while operations wait, asks the browser to wake the service worker once
+   * there is a network (Background Sync, tag `datum-sync:` and `name`). Needs a service worker that calls `handleBackgroundSync` of
+   * `datum-sync/service-worker`; does nothing in browsers without it, which are all but those made of Chromium. Default false.
+   */
+  backgroundSync?: boolean;
   /** Told of every event and every write. What one throws goes to the console and nowhere else. */
   observers?: Observer[];
   /** Takes the log. Default: silence, or the console where `logLevel` is given. */
@@ -190,7 +210,9 @@ export interface HttpRemote {
  *
  * The function is called with `"request"` for each request, and with `"unauthorized"` after the remote
  * answered 401: then is the time to renew the token. Requests that were refused at once share that
- * second call. Each is sent once more; another 401 is a {@link DatumError} `unauthorized`.
+ * second call. Each is sent once more; another 401 is a {@link DatumError} `unauthorized`. So is a function that
+ * throws, that gives what is no headers, or that has not answered within `timeout`: its message names `headers`. What is queued
+ * stays queued, the health is `unauthorized`, and the next sync asks the function again.
  */
 export type HeaderSource = HeaderRecord | ((reason: "request" | "unauthorized") => HeaderRecord | Promise<HeaderRecord>);
 
@@ -216,6 +238,11 @@ export interface RemoteAdapter {
   putSyncMetadata?(metadata: SyncMetadata): Promise<void>;
   /** Forgets that record. */
   clearSyncMetadata?(userId: string): Promise<void>;
+  /**
+   * Calls `hint` whenever there may be something to pull for that user, as often as it likes: many at once count as one, and those after
+   * the end as none. Returns what ends it. What it throws goes by its code, and is tried again later where that may help.
+   */
+  subscribe?(userId: string, hint: () => void): () => void;
   /** Whether the backend is well. */
   health?(): Promise<boolean>;
 }

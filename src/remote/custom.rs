@@ -10,12 +10,13 @@ use web_sys::AbortSignal;
 
 use super::http::deadline::{AbortGuard, settle};
 use super::http::failure::{coded, member, of_status, status, wait, words};
-use super::{Pulled, Pushed, Remote};
+use super::{Hints, Pulled, Pushed, Remote};
 use crate::error::{Code, Error, Result};
 use crate::metadata::{Kept, read_kept};
 use crate::protocol::{DeviceMetadata, MetadataReply, PullRequest, PushRequest};
 
 mod metadata;
+mod subscription;
 
 /// `RemoteAdapter` of the public surface.
 #[derive(Debug)]
@@ -148,6 +149,14 @@ impl Remote for CustomRemote {
             Called::Missing => Ok(true),
             Called::Value(value) => Ok(value.is_truthy()),
             Called::Threw(thrown) => Err(failed(&thrown, "health")),
+        }
+    }
+
+    async fn hints(&self, user_id: &str, hint: &mut dyn FnMut()) -> Result<Hints> {
+        let method = member(&self.0, subscription::NAME);
+        match method.dyn_ref::<Function>() {
+            Some(method) => subscription::listen(&self.0, method, user_id, hint).await,
+            None => Ok(Hints::Never),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! It turns requests into bytes and statuses into codes; it never reads what a reply says. A request
 //! ends with the future that waits for it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use gloo_net::http::Method;
 use js_sys::{Function, Reflect};
@@ -11,10 +11,11 @@ use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{RequestCredentials, Url};
 
-use self::exchange::{Answer, Body, Outgoing, exchange, gzip};
+use self::exchange::{Answer, Body, Outgoing, exchange, gzip, send_and_leave};
 use self::failure::{member, of_status, refused, words};
-use self::headers::HeaderSource;
-use super::{Pulled, Pushed, Remote};
+use self::headers::{HeaderSource, List};
+pub use self::stream::Patience;
+use super::{Hints, Pulled, Pushed, Remote};
 use crate::error::{Code, Error, Result};
 use crate::protocol::{DeviceMetadata, PREFIX, PullRequest, PushRequest};
 
@@ -22,11 +23,16 @@ pub(crate) mod deadline;
 mod exchange;
 pub(crate) mod failure;
 mod headers;
+mod stream;
 
 /// How long a request may take until its answer begins, and the answer until it ends, in milliseconds.
 const TIMEOUT_MS: u32 = 30_000;
 /// The smallest body that is worth compressing, in bytes.
 const COMPRESS_FROM: usize = 8 << 10;
+/// The largest body of a request that outlives its page, in bytes. Browsers refuse all such requests
+/// together beyond 64 KiB, headers included.
+pub const MOST_LEFT_BEHIND: usize = 60 << 10;
+const JSON: &str = "application/json";
 
 /// `HttpRemote` of the public surface.
 #[derive(Debug)]
@@ -39,6 +45,10 @@ pub struct HttpRemote {
     /// Set back when the remote says that it cannot read compressed bodies.
     compress: Cell<bool>,
     timeout_ms: u32,
+    patience: Patience,
+    /// The user whose request was answered last, and its headers: what is left to a page that goes away,
+    /// which has no time to ask for any, and must not send one user's operations with another's token.
+    last: RefCell<Option<(String, List)>>,
     stats: Cell<Stats>,
 }
 
@@ -92,6 +102,8 @@ impl HttpRemote {
             credentials,
             compress: Cell::new(compress),
             timeout_ms,
+            patience: Patience::default(),
+            last: RefCell::default(),
             stats: Cell::new(Stats::default()),
         })
     }
@@ -102,25 +114,65 @@ impl HttpRemote {
         self.stats.get()
     }
 
+    /// Whether headers are at hand that the remote has just accepted for this user.
+    #[must_use]
+    pub fn can_flush(&self, user_id: &str) -> bool {
+        self.last.borrow().as_ref().is_some_and(|(user, _)| user == user_id)
+    }
+
+    /// Sends operations that are about to be left behind by a page that goes away, as the body of a push.
+    /// Nobody waits for the answer: the operations stay queued, and their verdict comes when they are sent again.
+    ///
+    /// False where nothing was sent: the body is above [`MOST_LEFT_BEHIND`], no request of this user has
+    /// been answered yet, or `fetch` is not to be had.
+    pub fn flush_on_leave(&self, user_id: &str, body: String) -> bool {
+        let last = self.last.borrow().clone().filter(|(user, _)| user == user_id);
+        let Some((_, headers)) = last.filter(|_| body.len() <= MOST_LEFT_BEHIND) else { return false };
+        let (url, body) = (self.url("/push"), Body::Json(body));
+        self.count(body.len());
+        let outgoing = self.outgoing(&Method::POST, &url, Some(&body), &headers, JSON);
+        send_and_leave(&outgoing, self.fetch.as_ref()).is_ok()
+    }
+
     /// Sends a request, and once more with fresh headers where the remote refuses the token.
-    async fn call(&self, method: Method, url: &str, body: Option<&Body>, wait_ms: u32) -> Result<Answer> {
-        let sent = self.headers.current(self.timeout_ms).await?;
-        let answer = self.send(&method, url, body, &sent.list, wait_ms).await?;
-        if answer.status != 401 {
-            return Ok(answer);
+    async fn call(&self, user_id: &str, method: Method, url: &str, body: Option<&Body>, wait_ms: u32) -> Result<Answer> {
+        let mut sent = self.headers.current(self.timeout_ms).await?;
+        let mut answer = self.send(&method, url, body, &sent.list, wait_ms).await?;
+        if answer.status == 401
+            && let Some(fresh) = self.headers.refreshed(&sent, self.timeout_ms).await?
+        {
+            answer = self.send(&method, url, body, &fresh.list, wait_ms).await?;
+            sent = fresh;
         }
-        match self.headers.refreshed(&sent, self.timeout_ms).await? {
-            Some(list) => self.send(&method, url, body, &list, wait_ms).await,
-            None => Ok(answer),
+        match answer.status {
+            200..=299 if !user_id.is_empty() => *self.last.borrow_mut() = Some((user_id.to_owned(), sent.list)),
+            401 | 403 | 409 => *self.last.borrow_mut() = None,
+            _ => {}
         }
+        Ok(answer)
+    }
+
+    fn count(&self, sent: u64) {
+        let mut stats = self.stats.get();
+        stats.requests = stats.requests.saturating_add(1);
+        stats.sent = stats.sent.saturating_add(sent);
+        self.stats.set(stats);
+    }
+
+    fn outgoing<'a>(
+        &self,
+        method: &Method,
+        url: &'a str,
+        body: Option<&'a Body>,
+        headers: &'a [(String, String)],
+        accept: &'static str,
+    ) -> Outgoing<'a> {
+        Outgoing { method: method.clone(), url, headers, accept, body, credentials: self.credentials }
     }
 
     async fn send(&self, method: &Method, url: &str, body: Option<&Body>, headers: &[(String, String)], wait_ms: u32) -> Result<Answer> {
-        let mut stats = self.stats.get();
-        stats.requests = stats.requests.saturating_add(1);
-        stats.sent = stats.sent.saturating_add(body.map_or(0, Body::len));
-        self.stats.set(stats);
-        let outgoing = Outgoing { method: method.clone(), url, headers, body, credentials: self.credentials };
+        self.count(body.map_or(0, Body::len));
+        let outgoing = self.outgoing(method, url, body, headers, JSON);
         let answer = exchange(&outgoing, self.fetch.as_ref(), self.timeout_ms, wait_ms).await?;
         // Others may have counted meanwhile.
         let mut stats = self.stats.get();
@@ -130,20 +182,20 @@ impl HttpRemote {
     }
 
     /// Posts JSON; the answer, and how many bytes the request had.
-    async fn post(&self, url: &str, text: String, wait_ms: u32) -> Result<(Answer, u64)> {
+    async fn post(&self, user_id: &str, url: &str, text: String, wait_ms: u32) -> Result<(Answer, u64)> {
         if self.compress.get()
             && text.len() >= COMPRESS_FROM
             && let Some(packed) = gzip(&text).await
         {
             let body = Body::Gzip(packed);
-            let answer = self.call(Method::POST, url, Some(&body), wait_ms).await?;
+            let answer = self.call(user_id, Method::POST, url, Some(&body), wait_ms).await?;
             if answer.status != 415 {
                 return Ok((answer, body.len()));
             }
             self.compress.set(false);
         }
         let body = Body::Json(text);
-        Ok((self.call(Method::POST, url, Some(&body), wait_ms).await?, body.len()))
+        Ok((self.call(user_id, Method::POST, url, Some(&body), wait_ms).await?, body.len()))
     }
 
     fn url(&self, path: &str) -> String {
@@ -157,19 +209,19 @@ impl HttpRemote {
 }
 
 impl Remote for HttpRemote {
-    async fn pull(&self, _user_id: &str, request: &PullRequest) -> Result<Pulled> {
+    async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
         let url = self.url("/pull");
         let wait_ms = request.wait_ms.map_or(0, |ms| u32::try_from(ms).unwrap_or(u32::MAX));
-        let (answer, _) = self.post(&url, to_text(request)?, wait_ms).await?;
+        let (answer, _) = self.post(user_id, &url, to_text(request)?, wait_ms).await?;
         if answer.status == 410 {
             return Ok(Pulled::CursorGone);
         }
         answer.success(&url).map(|answer| Pulled::Page(answer.bytes))
     }
 
-    async fn push(&self, _user_id: &str, request: &PushRequest<'_>) -> Result<Pushed> {
+    async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed> {
         let url = self.url("/push");
-        let (answer, sent) = self.post(&url, request.to_json(), 0).await?;
+        let (answer, sent) = self.post(user_id, &url, request.to_json(), 0).await?;
         if answer.status == 413 {
             return Ok(Pushed::TooLarge);
         }
@@ -178,17 +230,17 @@ impl Remote for HttpRemote {
 
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
         let url = self.metadata_of(user_id);
-        let answer = self.call(Method::GET, &url, None, 0).await?;
+        let answer = self.call(user_id, Method::GET, &url, None, 0).await?;
         if answer.is_absent() {
             return Ok(None);
         }
         answer.success(&url).map(|answer| Some(answer.bytes))
     }
 
-    async fn put_metadata(&self, _user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
+    async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
         let url = self.url("/metadata");
         let body = Body::Json(to_text(metadata)?);
-        let answer = self.call(Method::PUT, &url, Some(&body), 0).await?;
+        let answer = self.call(user_id, Method::PUT, &url, Some(&body), 0).await?;
         if answer.is_absent() {
             return Ok(());
         }
@@ -197,7 +249,7 @@ impl Remote for HttpRemote {
 
     async fn clear_metadata(&self, user_id: &str) -> Result<()> {
         let url = self.metadata_of(user_id);
-        let answer = self.call(Method::DELETE, &url, None, 0).await?;
+        let answer = self.call(user_id, Method::DELETE, &url, None, 0).await?;
         if answer.is_absent() {
             return Ok(());
         }
@@ -206,7 +258,7 @@ impl Remote for HttpRemote {
 
     async fn health(&self) -> Result<bool> {
         let url = self.url("/health");
-        let answer = self.call(Method::GET, &url, None, 0).await?;
+        let answer = self.call("", Method::GET, &url, None, 0).await?;
         if answer.status >= 500 {
             return Ok(false);
         }
@@ -215,6 +267,10 @@ impl Remote for HttpRemote {
             return Err(of_status(404, &url).caused_by("a web page answered"));
         }
         Ok(true)
+    }
+
+    async fn hints(&self, _user_id: &str, hint: &mut dyn FnMut()) -> Result<Hints> {
+        self.listen(hint).await
     }
 }
 

@@ -234,6 +234,13 @@ impl Outbox {
         }
     }
 
+    /// Marks operations as sent by somebody who does not wait for the answer.
+    pub fn mark_left(&mut self, op_ids: &[String]) {
+        for op_id in op_ids {
+            self.with(op_id, |queued| queued.maybe_sent = true);
+        }
+    }
+
     /// Marks operations as not being sent any more.
     pub fn mark_returned(&mut self, op_ids: &[String]) {
         for op_id in op_ids {

@@ -1,14 +1,12 @@
 //! Push: batches in outbox order, never two operations of one entity at once. A conflict goes to its
 //! resolver, and the winner is pushed again in the same cycle.
 
-use std::borrow::Cow;
-
-use crate::entity::{Fields, Key, push_field};
+use crate::entity::push_field;
 use crate::error::{Code, Error, Result};
 use crate::events::Topic;
 use crate::host::Host;
 use crate::operation::{Kind, Operation};
-use crate::protocol::{PushReply, PushRequest, PushedOperation, Raw, parse_push_reply};
+use crate::protocol::{PushReply, parse_push_reply};
 use crate::remote::{Pushed, Remote};
 use crate::replica::Replica;
 use crate::replica::incoming::Decisions;
@@ -19,6 +17,7 @@ use crate::small::Small;
 use crate::status::Phase;
 use crate::store::{Durability, Store};
 use crate::sync::Cycle;
+use crate::sync::batch::{on_the_wire, ready, request, wire_data};
 
 /// How often one entity may clash in one cycle before its winner waits for the next.
 const MAX_CLASHES: u64 = 5;
@@ -84,50 +83,20 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     /// The next operations in outbox order: the first of each entity, unless it has to wait.
     fn next_batch(&self, limit: usize, resting: &Small<()>, clashes: &Small<u64>) -> Vec<Operation> {
-        let now = self.host.now_ms();
-        self.db.with(|replica| {
-            let mut batch = Vec::new();
-            for queued in replica.outbox().iter() {
-                if batch.len() >= limit {
-                    break;
-                }
-                let op = &queued.op;
-                let first = replica.outbox().chain(&Key::new(&op.entity, &op.id)).next().is_some_and(|first| first.op.op_id == op.op_id);
-                let waits = queued.blocked_by.is_some()
-                    || queued.not_before > now
-                    || resting.contains(&op.op_id)
-                    || (op.kind == Kind::Delete && !self.settings.include_deletes)
-                    || (!clashes.is_empty() && clashes.get(&clash_name(&op.entity, &op.id)).is_some_and(|times| *times >= MAX_CLASHES));
-                if first && !waits {
-                    batch.push(op.clone());
-                }
-            }
-            batch
-        })
+        let waits = |op: &Operation| {
+            resting.contains(&op.op_id)
+                || (op.kind == Kind::Delete && !self.settings.include_deletes)
+                || (!clashes.is_empty() && clashes.get(&clash_name(&op.entity, &op.id)).is_some_and(|times| *times >= MAX_CLASHES))
+        };
+        self.db.with(|replica| ready(replica, self.host.now_ms(), &waits).take(limit).map(|queued| queued.op.clone()).collect())
     }
 
     /// Sends a batch; none where it is too large for the remote.
     async fn send(&self, batch: &[Operation]) -> Result<Option<Vec<u8>>> {
         let bodies = batch.iter().map(|op| wire_data(op, &self.config.local_only(&op.entity))).collect::<Result<Vec<_>>>()?;
-        let operations = batch
-            .iter()
-            .zip(&bodies)
-            .map(|(op, data)| PushedOperation {
-                op_id: Cow::Borrowed(&op.op_id),
-                entity: Cow::Borrowed(&op.entity),
-                id: Cow::Borrowed(&op.id),
-                kind: op.kind,
-                base_version: op.base_version,
-                data: data.as_deref().map(Raw),
-            })
-            .collect();
+        let operations = batch.iter().zip(&bodies).map(|(op, data)| on_the_wire(op, data)).collect();
         let user_id = self.db.with(|replica| replica.user_id().to_owned());
-        let request = PushRequest {
-            client_id: Cow::Borrowed(self.device_id),
-            user_id: Some(Cow::Borrowed(&user_id)),
-            schema: self.config.schema,
-            operations,
-        };
+        let request = request(self.device_id, &user_id, self.config.schema, operations);
         match self.attempt(|| self.remote.push(&user_id, &request)).await? {
             Pushed::Reply { bytes, sent } => {
                 let mut tally = self.tally.borrow_mut();
@@ -215,21 +184,4 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 /// One name for an entity among those that clashed; ids have no control characters.
 fn clash_name(entity: &str, id: &str) -> String {
     [entity, "\0", id].concat()
-}
-
-/// What travels: the whole body, or a patch's changed fields, and nothing that the config keeps here.
-fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<Cow<'a, str>>> {
-    let Some(body) = op.body.as_deref().filter(|_| op.kind != Kind::Delete) else { return Ok(None) };
-    // The server reads every operation by itself, but one that is not JSON would spoil the others' request.
-    let mut fields = Fields::parse(body).map_err(|cause| {
-        Error::new(Code::Corrupt, "A queued operation's body is not JSON any more.").on(&op.entity, Some(&op.id)).caused_by(cause)
-    })?;
-    let all = fields.0.len();
-    // Not only fields of today's writes: an operation may have been queued before the config changed.
-    fields.0.retain(|(name, _)| !local_only.iter().any(|only| *only == **name));
-    if op.kind != Kind::Patch {
-        return Ok(Some(if fields.0.len() == all { Cow::Borrowed(body) } else { Cow::Owned(fields.to_json()) }));
-    }
-    fields.0.retain(|(name, _)| name == "modifiedAt" || op.fields.iter().any(|field| *field == **name));
-    Ok(Some(Cow::Owned(fields.to_json())))
 }

@@ -1,13 +1,13 @@
 //! A device's way to the server, which loses, delays and garbles what the test asks for.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use datum_server::MemoryServer;
 use datum_sync::error::{Code, Error, Result};
 use datum_sync::protocol::{DeviceMetadata, PullRequest, PushRequest};
-use datum_sync::remote::{Pulled, Pushed, Remote};
+use datum_sync::remote::{Hints, Pulled, Pushed, Remote};
 
 use super::clock::Clock;
 
@@ -37,9 +37,26 @@ pub struct Request {
 /// What a test does when a request arrives.
 pub type Hook = Box<dyn Fn(&Request)>;
 
+/// What one connection of the stream does: says a word after each of these waits, in milliseconds, and
+/// ends so.
+pub type Script = (Vec<u64>, Result<Hints>);
+
+/// A device's stream, and pulls that wait.
+#[derive(Default)]
+pub struct Streams {
+    /// One a connection. Where none is left, there is no stream.
+    pub scripts: RefCell<VecDeque<Script>>,
+    /// How many were opened, and how many are open.
+    pub opened: Cell<u64>,
+    pub open: Cell<u64>,
+    /// The server holds an empty page back, as it is asked to.
+    pub waits: Cell<bool>,
+}
+
 /// A device's way to the server.
 #[derive(Clone)]
 pub struct Wire {
+    pub streams: Rc<Streams>,
     pub server: MemoryServer,
     pub clock: Rc<Clock>,
     pub faults: Rc<RefCell<VecDeque<(&'static str, Fault)>>>,
@@ -112,6 +129,16 @@ impl Wire {
 
 impl Remote for Wire {
     async fn pull(&self, user: &str, request: &PullRequest) -> Result<Pulled> {
+        let until = self.clock.now() + request.wait_ms.filter(|_| self.streams.waits.get()).unwrap_or(0);
+        let asked = serde_json::to_vec(&PullRequest { wait_ms: None, ..request.clone() }).unwrap();
+        while self.clock.now() < until {
+            let (_, page) = self.server.handle(user, "POST", "/sync/v1/pull", &asked, self.clock.now());
+            let page: serde_json::Value = serde_json::from_slice(&page).unwrap();
+            if page["changes"] != serde_json::json!([]) {
+                break;
+            }
+            self.clock.sleep(500).await;
+        }
         match self.ask(user, "POST", "/pull", serde_json::to_vec(request).unwrap()).await? {
             Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
             Answer::Gone => Ok(Pulled::CursorGone),
@@ -146,5 +173,23 @@ impl Remote for Wire {
 
     async fn health(&self) -> Result<bool> {
         Ok(true)
+    }
+
+    async fn hints(&self, _: &str, hint: &mut dyn FnMut()) -> Result<Hints> {
+        struct Open<'a>(&'a Cell<u64>);
+        impl Drop for Open<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() - 1);
+            }
+        }
+        self.streams.opened.set(self.streams.opened.get() + 1);
+        self.streams.open.set(self.streams.open.get() + 1);
+        let _open = Open(&self.streams.open);
+        let Some((words, end)) = self.streams.scripts.borrow_mut().pop_front() else { return Ok(Hints::NoStream) };
+        for wait in words {
+            self.clock.sleep(wait).await;
+            hint();
+        }
+        end
     }
 }

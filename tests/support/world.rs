@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 pub use super::clock::Clock;
-pub use super::wire::{Fault, Request, Wire};
+pub use super::wire::{Fault, Request, Script, Streams, Wire};
 use datum_server::MemoryServer;
 use datum_sync::config::{Config, Options};
 use datum_sync::conflict::{Conflict, Resolution};
@@ -241,6 +241,7 @@ impl World {
                 clock: Rc::clone(&self.clock),
                 faults: Rc::default(),
                 seen: Rc::default(),
+                streams: Rc::default(),
                 on_request: Rc::default(),
                 token_of: Rc::default(),
             },

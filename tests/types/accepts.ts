@@ -1,5 +1,6 @@
 // What an app writes: all of it must compile under `strict`.
 import { Datum, DatumError, Manager } from "datum-sync";
+import { handleBackgroundSync } from "datum-sync/service-worker";
 import type {
   AnyEntity, ConflictResolver, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, LogoutResult, Middleware, Page, PendingOperation,
   PullPage, PushReply, RemoteAdapter, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy,
@@ -41,6 +42,9 @@ const config: DatumConfig = {
   durability: { local: "relaxed" },
   defaultUserSwitchStrategy: "promptIfUnsyncedData",
   memoryBudget: 1 << 20,
+  realtime: true,
+  flushOnLeave: false,
+  backgroundSync: true,
 };
 
 const seal: Middleware<Task> = { beforeSave: ({ title, ...rest }) => ({ ...rest, box: title }), afterRead: (task) => task };
@@ -53,6 +57,9 @@ export const around: EntityConfig<Task> = {
   localOnly: ["draft"],
 };
 void Datum.initialize({ entities: { tasks: around, notes: { localOnly: ["draft"], afterRead: (note) => note } }, remote: { url: "/" } });
+handleBackgroundSync(config);
+handleBackgroundSync(() => config);
+handleBackgroundSync(async () => config);
 
 const fixed: HeaderSource = { Authorization: "Bearer x", "X-Absent": undefined };
 
@@ -64,6 +71,10 @@ export class Adapter implements RemoteAdapter {
   }
   async push(request: { operations: { opId: string }[] }): Promise<PushReply> {
     return { results: request.operations.map(({ opId }) => ({ opId, status: "applied", version: 1 })) };
+  }
+  subscribe(userId: string, hint: () => void): () => void {
+    const timer = setInterval(hint, userId.length * 1000);
+    return () => clearInterval(timer);
   }
 }
 

@@ -107,6 +107,10 @@ void datum.setCustomMetadata("ada", { seen: new Date() });
 // @ts-expect-error: no such strategy.
 export const badSwitch: DatumConfig = { entities: {}, remote: { url: "/" }, defaultUserSwitchStrategy: "never" };
 
+// @ts-expect-error: on or off.
+export const badRealtime: DatumConfig = { entities: {}, remote: { url: "/" }, realtime: "yes" };
+// @ts-expect-error: an adapter's subscription gives what ends it.
+export const endless: Pick<RemoteAdapter, "subscribe"> = { subscribe: () => 7 };
 // @ts-expect-error: an adapter needs `push`.
 export const half: RemoteAdapter = { pull: async () => ({ changes: [], cursor: "1", more: false }) };
 export const wrong: RemoteAdapter = {

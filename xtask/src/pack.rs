@@ -20,6 +20,9 @@ const WASM: &str = "datum_sync_bg.wasm";
 const GLUE: &str = "datum_sync.js";
 const ENTRY: &str = "index.js";
 const TYPES: &str = "index.d.ts";
+/// For apps with a service worker; pages do not load it.
+const WORKER: &str = "service-worker.js";
+const WORKER_TYPES: &str = "service-worker.d.ts";
 const INLINE: &str = "inline.js";
 
 /// What rustc lets the module use by default; the tool is told, since the module's own list is stripped.
@@ -57,6 +60,8 @@ pub fn report(context: &Context, json: Option<&Path>) -> Result<bool> {
 pub fn build(context: &Context) -> Result<Packed> {
     let entry = source(context, "entry.js")?;
     let types = source(context, "types.d.ts")?;
+    let worker = source(context, WORKER)?;
+    let worker_types = source(context, WORKER_TYPES)?;
     tools::wasm_target(context)?;
     tools::wasm_tools(context)?;
     node::install(context, &context.e2e())?;
@@ -69,7 +74,9 @@ pub fn build(context: &Context) -> Result<Packed> {
     for glue in javascript(&folder)? {
         minify(context, &glue, &glue)?;
     }
+    minify(context, &worker, &folder.join(WORKER))?;
     copy(&types, &folder.join(TYPES))?;
+    copy(&worker_types, &folder.join(WORKER_TYPES))?;
     for file in ["README.md", "LICENSE", "CHANGELOG.md"] {
         if context.root.join(file).is_file() {
             copy(&context.root.join(file), &folder.join(file))?;

@@ -6,6 +6,7 @@
 use gloo_net::http::{Headers as RequestHeaders, Method, RequestBuilder};
 use js_sys::{Array, Function, JSON, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{AbortSignal, Headers, ReadableWritablePair, Request, RequestCache, RequestCredentials, Response};
 
 use super::deadline::{AbortGuard, settle, within};
@@ -17,6 +18,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a str,
     pub(crate) headers: &'a [(String, String)],
+    pub(crate) accept: &'static str,
     pub(crate) body: Option<&'a Body>,
     pub(crate) credentials: Option<RequestCredentials>,
 }
@@ -55,31 +57,114 @@ pub(crate) async fn gzip(text: &str) -> Option<Uint8Array> {
     Some(Uint8Array::new(&settle(&buffer).await.ok()?))
 }
 
+/// The head of an answer. Dropping it aborts what is still to come.
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    response: JsValue,
+    guard: AbortGuard,
+}
+
 /// Sends a request and reads the answer. Dropping the future aborts both.
 ///
 /// # Errors
-/// [`Code::Network`], [`Code::Offline`], [`Code::Timeout`] after `ms` milliseconds (and `wait_ms`, which
-/// the remote was asked to wait) without the answer's head, or `ms` more without its end;
-/// [`Code::Protocol`] where `fetch` answers with something else than a response.
+/// As [`open`] and [`Head::read`].
 pub(crate) async fn exchange(outgoing: &Outgoing<'_>, fetch: Option<&Function>, ms: u32, wait_ms: u32) -> Result<Answer> {
+    open(outgoing, fetch, ms.saturating_add(wait_ms)).await?.read(outgoing.url, ms).await
+}
+
+/// Sends a request, and waits until its answer begins.
+///
+/// # Errors
+/// [`Code::Network`], [`Code::Offline`], [`Code::Timeout`] after `ms` milliseconds without the answer's
+/// head; [`Code::Protocol`] where `fetch` answers with something else than a response.
+pub(crate) async fn open(outgoing: &Outgoing<'_>, fetch: Option<&Function>, ms: u32) -> Result<Head> {
     let url = outgoing.url;
     let guard = AbortGuard::new()?;
-    let late = |what: &str| Error::new(Code::Timeout, format!("{what} of {url} did not come within {ms} ms."));
     let promise = send(outgoing, fetch, &guard.signal())?;
-    let response = within(ms.saturating_add(wait_ms), settle(&promise))
-        .await
-        .ok_or_else(|| late("The answer"))?
-        .map_err(|thrown| network(&thrown, url))?;
+    let response =
+        within(ms, settle(&promise)).await.ok_or_else(|| late("The answer", url, ms))?.map_err(|thrown| network(&thrown, url))?;
     // A page's mock, a polyfill and another realm's Response are no `Response` of this realm's: ask for
     // what is needed, not for the class.
     let Some(status) = member(&response, "status").as_f64() else {
         return Err(Error::new(Code::Protocol, "The `remote.fetch` function did not resolve to a Response.").caused_by(words(&response)));
     };
-    let status = status as u16;
-    let retry_after = if (200..300).contains(&status) { None } else { header(&response, "Retry-After") };
-    let bytes = within(ms, read(&response, url)).await.ok_or_else(|| late("The end of the answer"))??;
-    guard.disarm();
-    Ok(Answer { status, bytes, retry_after })
+    Ok(Head { status: status as u16, response, guard })
+}
+
+fn late(what: &str, url: &str, ms: u32) -> Error {
+    Error::new(Code::Timeout, format!("{what} of {url} did not come within {ms} ms."))
+}
+
+impl Head {
+    /// Reads the answer to its end.
+    ///
+    /// # Errors
+    /// [`Code::Network`] where it breaks off, [`Code::Timeout`] where its end does not come within `ms` milliseconds.
+    pub(crate) async fn read(self, url: &str, ms: u32) -> Result<Answer> {
+        let retry_after = if (200..300).contains(&self.status) { None } else { self.header("Retry-After") };
+        let bytes = within(ms, read(&self.response, url)).await.ok_or_else(|| late("The end of the answer", url, ms))??;
+        self.guard.disarm();
+        Ok(Answer { status: self.status, bytes, retry_after })
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let headers = member(&self.response, "headers");
+        let get = member(&headers, "get");
+        get.dyn_ref::<Function>()?.call1(&headers, &JsValue::from_str(name)).ok()?.as_string()
+    }
+
+    /// The body, piece by piece; none where the response has no stream.
+    pub(crate) fn pieces(&self) -> Option<Pieces> {
+        let body = member(&self.response, "body");
+        let reader = member(&body, "getReader").dyn_ref::<Function>()?.call0(&body).ok()?;
+        let next = member(&reader, "read").dyn_into().ok()?;
+        Some(Pieces { reader, next })
+    }
+}
+
+/// A body that is read as it arrives.
+pub(crate) struct Pieces {
+    reader: JsValue,
+    next: Function,
+}
+
+impl Pieces {
+    /// The next piece; none at the end.
+    ///
+    /// # Errors
+    /// What the stream broke off with.
+    pub(crate) async fn next(&self) -> Result<Option<Vec<u8>>, JsValue> {
+        let read = settle(&self.next.call0(&self.reader)?).await?;
+        if member(&read, "done").is_truthy() {
+            return Ok(None);
+        }
+        Ok(Some(bytes_of(&member(&read, "value")).unwrap_or_default()))
+    }
+}
+
+/// Sends a request that outlives the page. Nobody waits for its answer, and nothing stops it.
+///
+/// # Errors
+/// What `fetch` threw at once; where it rejects later, nobody hears of it.
+pub(crate) fn send_and_leave(outgoing: &Outgoing<'_>, fetch: Option<&Function>) -> Result<()> {
+    let init = init(outgoing, None);
+    // gloo-net and web-sys know no `keepalive`.
+    let _ = Reflect::set(&init, &"keepalive".into(), &JsValue::TRUE);
+    let global = js_sys::global();
+    let own = member(&global, "fetch");
+    let (fetch, this) = match (fetch, own.dyn_ref::<Function>()) {
+        (Some(fetch), _) => (fetch, &JsValue::UNDEFINED),
+        (None, Some(fetch)) => (fetch, global.as_ref()),
+        (None, None) => return Err(no_fetch()),
+    };
+    let answer = fetch.call2(this, &JsValue::from_str(outgoing.url), &init).map_err(|thrown| network(&thrown, outgoing.url))?;
+    // A rejection that nobody takes would be reported to the page.
+    spawn_local(async move { drop(settle(&answer).await) });
+    Ok(())
+}
+
+fn no_fetch() -> Error {
+    Error::new(Code::InvalidConfig, "There is no `fetch` here; pass one as `remote.fetch`.")
 }
 
 /// Hands the request to `fetch`: a Request to the browser's, a url and an init to the app's, which may
@@ -87,9 +172,9 @@ pub(crate) async fn exchange(outgoing: &Outgoing<'_>, fetch: Option<&Function>, 
 fn send(outgoing: &Outgoing<'_>, fetch: Option<&Function>, signal: &AbortSignal) -> Result<JsValue> {
     let global = js_sys::global();
     let answer = match (fetch, member(&global, "fetch").dyn_ref::<Function>()) {
-        (Some(fetch), _) => fetch.call2(&JsValue::UNDEFINED, &JsValue::from_str(outgoing.url), &init(outgoing, signal)),
+        (Some(fetch), _) => fetch.call2(&JsValue::UNDEFINED, &JsValue::from_str(outgoing.url), &init(outgoing, Some(signal))),
         (None, Some(fetch)) => fetch.call1(&global, &JsValue::from(request(outgoing, signal)?)),
-        (None, None) => return Err(Error::new(Code::InvalidConfig, "There is no `fetch` here; pass one as `remote.fetch`.")),
+        (None, None) => return Err(no_fetch()),
     };
     answer.map_err(|thrown| network(&thrown, outgoing.url))
 }
@@ -118,7 +203,7 @@ fn request(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Result<Request> {
 }
 
 /// The second argument of the app's fetch: plain members, so that `{...init}` and `JSON.parse(init.body)` work.
-fn init(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Object {
+fn init(outgoing: &Outgoing<'_>, signal: Option<&AbortSignal>) -> Object {
     let init = Object::new();
     // Setting a member of an object of our own cannot fail.
     let set = |object: &Object, key: &str, value: &JsValue| drop(Reflect::set(object, &JsValue::from_str(key), value));
@@ -129,7 +214,9 @@ fn init(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Object {
     set(&init, "method", &JsValue::from_str(outgoing.method.as_str()));
     set(&init, "headers", &headers);
     set(&init, "cache", &JsValue::from_str("no-store"));
-    set(&init, "signal", signal);
+    if let Some(signal) = signal {
+        set(&init, "signal", signal);
+    }
     if let Some(credentials) = outgoing.credentials {
         set(&init, "credentials", &JsValue::from(credentials));
     }
@@ -145,7 +232,7 @@ fn init(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Object {
 fn all_headers<'a>(outgoing: &Outgoing<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
     let described = outgoing.body.map(|_| ("Content-Type", "application/json"));
     let packed = matches!(outgoing.body, Some(Body::Gzip(_))).then_some(("Content-Encoding", "gzip"));
-    let ours = [Some(("Accept", "application/json")), described, packed].into_iter().flatten();
+    let ours = [Some(("Accept", outgoing.accept)), described, packed].into_iter().flatten();
     let theirs = outgoing.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     theirs.filter(|(name, _)| !["accept", "content-type", "content-encoding"].iter().any(|own| name.eq_ignore_ascii_case(own))).chain(ours)
 }
@@ -179,10 +266,4 @@ fn bytes_of(value: &JsValue) -> Option<Vec<u8>> {
     // Anything else with a `length` would be read as a list of numbers.
     let is_buffer = js_sys::ArrayBuffer::is_view(value) || member(value, "length").is_undefined();
     is_buffer.then(|| Uint8Array::new(value).to_vec())
-}
-
-fn header(response: &JsValue, name: &str) -> Option<String> {
-    let headers = member(response, "headers");
-    let get = member(&headers, "get");
-    get.dyn_ref::<Function>()?.call1(&headers, &JsValue::from_str(name)).ok()?.as_string()
 }

@@ -38,6 +38,7 @@ pub(crate) struct Refreshing {
 }
 
 /// Headers to send, and the refresh that they came after.
+#[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) list: List,
     generation: u64,
@@ -81,7 +82,7 @@ impl HeaderSource {
     ///
     /// # Errors
     /// As for [`Self::current`].
-    pub(crate) async fn refreshed(&self, sent: &Sent, ms: u32) -> Result<Option<List>> {
+    pub(crate) async fn refreshed(&self, sent: &Sent, ms: u32) -> Result<Option<Sent>> {
         let Self::Function(source) = self else { return Ok(None) };
         // Should the holder be dropped in the middle, the next in turn asks again.
         let _turn = source.turn.lock().await;
@@ -90,7 +91,8 @@ impl HeaderSource {
             source.generation.set(sent.generation.wrapping_add(1));
             *source.outcome.borrow_mut() = outcome;
         }
-        source.outcome.borrow().clone().map(Some)
+        let list = source.outcome.borrow().clone()?;
+        Ok(Some(Sent { list, generation: source.generation.get() }))
     }
 }
 

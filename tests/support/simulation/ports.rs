@@ -9,7 +9,7 @@ use datum_sync::datum::Backing;
 use datum_sync::error::{Code, Error, Result};
 use datum_sync::host::{Host, StorageEstimate};
 use datum_sync::protocol::{DeviceMetadata, PullRequest, PushRequest};
-use datum_sync::remote::{Pulled, Pushed, Remote};
+use datum_sync::remote::{Hints, Pulled, Pushed, Remote};
 use datum_sync::store::memory::MemoryStore;
 use datum_sync::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
 
@@ -285,6 +285,10 @@ impl Remote for SimRemote {
 
     async fn clear_metadata(&self, _: &str) -> Result<()> {
         self.ask("DELETE", "/metadata", Vec::new()).await.map(|_| ())
+    }
+
+    async fn hints(&self, _: &str, _: &mut dyn FnMut()) -> Result<Hints> {
+        Ok(Hints::Never)
     }
 
     async fn health(&self) -> Result<bool> {

@@ -1,0 +1,99 @@
+//! What a push is made of: the operations whose turn it is, and the request that carries them. Shared
+//! by the cycle and by a page that goes away.
+
+use std::borrow::Cow;
+
+use crate::config::Config;
+use crate::entity::{Fields, Key};
+use crate::error::{Code, Error, Result};
+use crate::operation::{Kind, Operation};
+use crate::protocol::{PushRequest, PushedOperation, Raw};
+use crate::replica::Replica;
+use crate::replica::outbox::Queued;
+
+/// What an operation adds to a request besides its own texts: names of members, quotes, a version.
+const AROUND: usize = 128;
+
+/// The operations that may be sent now, in outbox order: the first of each entity, unless it is blocked,
+/// rests, or has another reason to wait.
+pub fn ready<'a>(replica: &'a Replica, now: u64, waits: &'a dyn Fn(&Operation) -> bool) -> impl Iterator<Item = &'a Queued> {
+    replica.outbox().iter().filter(move |queued| {
+        let op = &queued.op;
+        let first = replica.outbox().chain(&Key::new(&op.entity, &op.id)).next().is_some_and(|first| first.op.op_id == op.op_id);
+        first && queued.blocked_by.is_none() && queued.not_before <= now && !waits(op)
+    })
+}
+
+/// A push of these operations.
+#[must_use]
+pub fn request<'a>(device_id: &'a str, user_id: &'a str, schema: u32, operations: Vec<PushedOperation<'a>>) -> PushRequest<'a> {
+    PushRequest { client_id: Cow::Borrowed(device_id), user_id: Some(Cow::Borrowed(user_id)), schema, operations }
+}
+
+/// An operation as it travels, with its [`wire_data`].
+#[must_use]
+pub fn on_the_wire<'a>(op: &'a Operation, data: &'a Option<Cow<'a, str>>) -> PushedOperation<'a> {
+    PushedOperation {
+        op_id: Cow::Borrowed(&op.op_id),
+        entity: Cow::Borrowed(&op.entity),
+        id: Cow::Borrowed(&op.id),
+        kind: op.kind,
+        base_version: op.base_version,
+        data: data.as_deref().map(Raw),
+    }
+}
+
+/// What travels: the whole body, or a patch's changed fields, and nothing that the config keeps here.
+///
+/// # Errors
+/// [`Code::Corrupt`] for a body that is not JSON.
+pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<Cow<'a, str>>> {
+    let Some(body) = op.body.as_deref().filter(|_| op.kind != Kind::Delete) else { return Ok(None) };
+    // The server reads every operation by itself, but one that is not JSON would spoil the others' request.
+    let mut fields = Fields::parse(body).map_err(|cause| {
+        Error::new(Code::Corrupt, "A queued operation's body is not JSON any more.").on(&op.entity, Some(&op.id)).caused_by(cause)
+    })?;
+    let all = fields.0.len();
+    // Not only fields of today's writes: an operation may have been queued before the config changed.
+    fields.0.retain(|(name, _)| !local_only.iter().any(|only| *only == **name));
+    if op.kind != Kind::Patch {
+        return Ok(Some(if fields.0.len() == all { Cow::Borrowed(body) } else { Cow::Owned(fields.to_json()) }));
+    }
+    fields.0.retain(|(name, _)| name == "modifiedAt" || op.fields.iter().any(|field| *field == **name));
+    Ok(Some(Cow::Owned(fields.to_json())))
+}
+
+/// The body of a push of as many operations as fit into so many bytes, and their ids; none where not
+/// even the first fits. One that cannot travel is left to the cycle, which reports it.
+#[must_use]
+pub fn bounded<'a>(
+    device_id: &str,
+    user_id: &str,
+    config: &Config,
+    ready: impl Iterator<Item = &'a Queued>,
+    most: usize,
+) -> Option<(String, Vec<String>)> {
+    let mut taken: Vec<(&Operation, Option<Cow<'_, str>>)> = Vec::new();
+    let mut bytes = 0_usize;
+    for queued in ready {
+        let op = &queued.op;
+        let Ok(data) = wire_data(op, &config.local_only(&op.entity)) else { continue };
+        let texts = [op.op_id.len(), op.entity.len(), op.id.len(), data.as_deref().map_or(0, str::len), AROUND];
+        bytes = texts.iter().fold(bytes, |sum, more| sum.saturating_add(*more));
+        // Not past one that does not fit: the remote gets them in their order.
+        if bytes > most {
+            break;
+        }
+        taken.push((op, data));
+    }
+    while !taken.is_empty() {
+        let operations = taken.iter().map(|(op, data)| on_the_wire(op, data)).collect();
+        let body = request(device_id, user_id, config.schema, operations).to_json();
+        // Ids may take more room in JSON than they have bytes.
+        if body.len() <= most {
+            return Some((body, taken.iter().map(|(op, _)| op.op_id.clone()).collect()));
+        }
+        taken.pop();
+    }
+    None
+}
