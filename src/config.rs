@@ -10,6 +10,10 @@ use crate::protocol::{MAX_BATCH, MAX_VERSION};
 use crate::small::Small;
 use crate::store::Durability;
 
+pub mod timing;
+
+use timing::Timing;
+
 /// In which order a cycle pushes and pulls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
@@ -131,7 +135,7 @@ pub enum Jitter {
     None,
 }
 
-/// How a request that may succeed later is tried again within a cycle.
+/// How a request that may succeed later is tried again within a cycle, and an automatic cycle after it failed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {
     /// Tries, the first one included.
@@ -187,6 +191,8 @@ pub struct Config {
     pub flush_on_leave: bool,
     /// Ask the service worker to send what a hidden page leaves.
     pub background_sync: bool,
+    /// When cycles begin by themselves.
+    pub timing: Timing,
 }
 
 const DEFAULT_TIMEOUT_MS: u64 = 120_000;
@@ -234,6 +240,7 @@ impl Config {
             realtime: given.flag("realtime")?.unwrap_or(false),
             flush_on_leave: given.flag("flushOnLeave")?.unwrap_or(true),
             background_sync: given.flag("backgroundSync")?.unwrap_or(false),
+            timing: Timing::read(&mut given)?,
         };
         given.finish()?;
         Ok(config)

@@ -18,6 +18,7 @@ use crate::store::Store;
 use crate::sync::resolve::Resolvers;
 use crate::sync::{Cancel, Stop, first_status};
 
+pub mod auto;
 pub mod cycles;
 pub mod data;
 pub mod facts;
@@ -110,7 +111,9 @@ pub struct Engine<B: Backing, R, H> {
     switching: tokio::sync::Mutex<()>,
     pauses: pauses::Pauses,
     closed: Cell<bool>,
+    auto: auto::Auto,
     events: Rc<Events>,
+    realtime: realtime::Realtime,
     counters: Cell<facts::Counters>,
     requests: Cell<u64>,
 }
@@ -131,7 +134,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             switching: tokio::sync::Mutex::new(()),
             pauses: pauses::Pauses::default(),
             closed: Cell::new(false),
+            auto: auto::Auto::default(),
             events: Rc::default(),
+            realtime: realtime::Realtime::default(),
             counters: Cell::default(),
             requests: Cell::new(0),
         }
@@ -261,6 +266,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             Some(hub) => Rc::clone(hub),
             None => {
                 let hub = first_status(user_id);
+                hub.update(|status| status.is_leader = self.leads());
                 if self.pauses.holds(user_id) {
                     hub.update(|status| status.status = State::Paused);
                 }
@@ -314,7 +320,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub async fn heard(&self, user_id: &str, head: u64) -> Result<()> {
         let Some(user) = self.opened(user_id) else { return Ok(()) };
         if user.db.with(|replica| replica.head()) < head {
+            let before = auto::Seen::of(&user);
             user.db.catch_up().await?;
+            self.auto_heard(&user, before);
             user.refresh_status(&self.host, self.backing.is_durable());
         }
         Ok(())
@@ -340,6 +348,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         for user in &users {
             user.stop(Stop::Close);
         }
+        self.auto_closed();
+        self.realtime.close();
         for user in &users {
             user.journal.close();
             // The cycle that was stopped writes down how it ended before it gives up its turn.

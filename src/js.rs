@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::config::Options;
+use crate::datum::auto::Signal;
 use crate::datum::{Engine, User};
 use crate::error::{Code, Error, Result};
 use crate::host::web::{LeavingWatch, Listening, NetworkWatch, WebHost};
@@ -28,6 +29,7 @@ mod manager;
 mod middleware;
 mod observe;
 mod resolver;
+mod schedule;
 mod users;
 mod watch;
 mod writing;
@@ -54,6 +56,7 @@ pub(crate) struct Inner {
     leaving: RefCell<Option<LeavingWatch>>,
     /// The last push that was left behind.
     left: RefCell<String>,
+    attendance: RefCell<Option<schedule::Attendance>>,
 }
 
 impl Inner {
@@ -307,8 +310,8 @@ impl Datum {
             inner.engine.close().await;
             let listening = std::mem::take(&mut *inner.listening.borrow_mut());
             let network = inner.network.borrow_mut().take();
-            let leaving = inner.leaving.borrow_mut().take();
-            drop((listening, network, leaving));
+            let (leaving, attendance) = (inner.leaving.borrow_mut().take(), inner.attendance.borrow_mut().take());
+            drop((listening, network, leaving, attendance));
             Ok(JsValue::UNDEFINED)
         })
     }
@@ -333,6 +336,7 @@ async fn open(given: &JsValue) -> Result<Datum> {
         audience,
         listening: RefCell::default(),
         network: RefCell::default(),
+        attendance: RefCell::default(),
         leaving: RefCell::default(),
         left: RefCell::default(),
     });
@@ -351,7 +355,9 @@ async fn open(given: &JsValue) -> Result<Datum> {
     let watch = inner.engine.host().on_network(move |online| {
         if let Some(inner) = weak.upgrade() {
             inner.engine.network_changed(online);
-            if !online {
+            if online {
+                inner.engine.signal(Signal::Online);
+            } else {
                 inner.ask_for_background_sync();
             }
         }
@@ -360,6 +366,7 @@ async fn open(given: &JsValue) -> Result<Datum> {
     if let Some(user) = initial_user.resolve(inner.engine.host()).await? {
         inner.engine.sign_in(&user).await?;
     }
+    schedule::attend(&inner);
     Ok(Datum { inner })
 }
 

@@ -1,7 +1,7 @@
 //! datum-sync: offline-first sync for web apps.
 //!
 //! Reading order: the types ([`entity`], [`operation`], [`protocol`], [`metadata`], [`status`],
-//! [`config`], [`error`]), the pure rules ([`replica`], [`conflict`]), the ports ([`store`],
+//! [`config`], [`error`]), the pure rules ([`replica`], [`conflict`], [`schedule`]), the ports ([`store`],
 //! [`remote`], [`host`]), one cycle ([`sync`]), the facade ([`datum`]), and, in browsers, the
 //! JavaScript classes (`js`). `ARCHITECTURE.md` draws it.
 
@@ -22,6 +22,7 @@ pub mod time;
 
 pub mod conflict;
 pub mod replica;
+pub mod schedule;
 
 pub mod host;
 pub mod remote;

@@ -132,11 +132,17 @@ pub struct SyncStatus {
     /// When a cycle last succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_completed_at: Option<String>,
+    /// When the next automatic cycle of this tab begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_sync_at: Option<String>,
+    /// The same, where it tries again what has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_retry_at: Option<String>,
     /// What went wrong in this cycle.
     pub errors: Vec<ErrorJson>,
     /// How well sync does.
     pub health: Health,
-    /// This tab runs the cycles.
+    /// This tab runs the automatic cycles of all tabs.
     pub is_leader: bool,
     /// The browser believes that there is a network.
     pub online: bool,

@@ -190,3 +190,28 @@ async fn two_instances_on_one_database_hear_of_each_other() -> Result<(), JsValu
     )
     .await
 }
+
+#[wasm_bindgen_test]
+async fn what_is_written_is_pushed_by_itself_and_the_status_says_what_comes_next() -> Result<(), JsValue> {
+    story(
+        "const a = await open('a', { autoStartSync: true, syncAfterWrite: 0, coldStart: { strategy: 'disabled' } });
+         if (document.visibilityState === 'hidden') dispatchEvent(new Event('pageshow'));
+         await a.manager('tasks').create({ title: 'milk' });
+         for await (const status of a.statusForUser(user)) if (status.status === 'completed' && status.pendingOperations === 0 && status.nextSyncAt && status.nextSyncAt === a.nextSyncTime(user)) {
+           equal(status.isLeader, true); break;
+         }
+         for (const wrong of [0, -1, 1.5, 86_400_001, '15m']) await refused((async () => a.startAutoSync(user, { interval: wrong }))(), 'invalidArgument', '`interval`');
+         await refused((async () => a.startAutoSync(''))(), 'invalidArgument', 'userId');
+         await refused((async () => a.startAutoSync(user, { interval_: 1 }))(), 'invalidArgument', 'interval');
+         await refused(open('b', { autoSyncInterval: 0 }), 'invalidConfig', '`autoSyncInterval`');
+         a.startAutoSync(user, { interval: 3_600_000 });
+         const left = Date.parse(a.nextSyncTime(user)) - Date.now();
+         if (left < 3_200_000 || left > 3_960_000) throw new Error(`${left} ms`);
+         a.stopAutoSync(user); a.stopAutoSync();
+         equal(a.nextSyncTime(user), null);
+         await a.close();
+         await refused((async () => a.startAutoSync(user))(), 'closed');
+         equal(a.nextSyncTime(user), null);",
+    )
+    .await
+}

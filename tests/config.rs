@@ -2,6 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use datum_sync::config::timing::{ColdStart, ColdStrategy, Timing};
 use datum_sync::config::{Config, DeleteBehavior, Direction, Jitter, Options};
 use datum_sync::conflict::Builtin;
 use datum_sync::error::{Code, Result};
@@ -27,7 +28,9 @@ fn every_field_of_a_config_is_read() {
             "syncTimeout": 5, "defaultSyncDirection": "pullOnly", "defaultSyncOptions": { "overrideBatchSize": 7 },
             "defaultConflictResolver": "localPriority", "retry": { "maxAttempts": 9, "factor": 1.5, "jitter": "none" },
             "durability": { "local": "relaxed", "pulled": "strict" }, "memoryBudget": 0, "schemaVersion": 3,
-            "excludedSyncUserIds": ["guest"]
+            "excludedSyncUserIds": ["guest"], "autoStartSync": true, "autoSyncInterval": 1000, "syncAfterWrite": 7,
+            "syncOnReconnect": false, "syncOnVisible": false,
+            "coldStart": { "strategy": "fullSync", "threshold": 1, "delay": 2, "maxDuration": 3 }
         }"#,
     )
     .unwrap();
@@ -40,6 +43,10 @@ fn every_field_of_a_config_is_read() {
     assert!((config.retry.factor - 1.5).abs() < f64::EPSILON);
     assert_eq!((config.local, config.pulled), (Durability::Relaxed, Durability::Strict));
     assert_eq!(config.excluded, ["guest"]);
+    let cold = ColdStart { strategy: ColdStrategy::FullSync, threshold: 1, delay: 2, max_duration: 3 };
+    let timing =
+        Timing { auto_start: true, interval: 1_000, after_write: Some(7), on_reconnect: false, on_visible: false, cold: Some(cold) };
+    assert_eq!(config.timing, timing);
 }
 
 #[test]
@@ -49,6 +56,19 @@ fn what_a_config_leaves_out_has_a_default() {
     assert_eq!((config.retry.max_attempts, config.retry.initial, config.retry.max), (3, 500, 60_000));
     assert_eq!((config.local, config.pulled), (Durability::Strict, Durability::Relaxed));
     assert_eq!((config.resolver_of("tasks"), config.is_soft("tasks")), (Builtin::Merge, false));
+    let timing =
+        Timing { auto_start: false, interval: 900_000, after_write: Some(1_000), on_reconnect: true, on_visible: true, cold: None };
+    assert_eq!(config.timing, timing);
+}
+
+#[test]
+fn a_cold_start_comes_with_automatic_cycles_or_by_its_own_name() {
+    let cold = |more: &str| self::config(&format!(r#"{{ "entities": {{ "tasks": {{}} }}, {more} }}"#)).unwrap().timing.cold;
+    let usual = ColdStart { strategy: ColdStrategy::Adaptive, threshold: 3_600_000, delay: 500, max_duration: 15_000 };
+    assert_eq!(cold(r#""autoStartSync": true"#), Some(usual));
+    assert_eq!(cold(r#""coldStart": {}"#), Some(usual));
+    assert_eq!(cold(r#""autoStartSync": true, "coldStart": { "strategy": "disabled" }"#), None);
+    assert_eq!(config(r#"{ "entities": { "tasks": {} }, "syncAfterWrite": false }"#).unwrap().timing.after_write, None);
 }
 
 #[test]
@@ -86,6 +106,12 @@ fn a_wrong_config_is_refused_and_the_message_names_the_field_and_the_fix() {
     for (wrong, field, fix) in [
         (r#""nmae": "x""#, "`nmae`", "known are name, entities,"),
         (r#""name": 7"#, "`name`", "must be a string"),
+        (r#""autoSyncInterval": 0"#, "`autoSyncInterval`", "from 1000 to 86400000"),
+        (r#""autoSyncInterval": -1"#, "`autoSyncInterval`", "from 1000 to 86400000"),
+        (r#""syncAfterWrite": true"#, "`syncAfterWrite`", "from 0 to 3600000, or false"),
+        (r#""coldStart": { "strategy": "priorityBased" }"#, "`coldStart.strategy`", "adaptive"),
+        (r#""coldStart": { "maxDuration": 0 }"#, "`coldStart.maxDuration`", "from 1"),
+        (r#""coldStart": true"#, "`coldStart`", "must be an object"),
         (r#""name": "a/b""#, "`name`", "must not contain `/`"),
         (r#""name": """#, "`name`", "is no name"),
         (r#""syncTimeout": 0"#, "`syncTimeout`", "a whole number from 1 to 86400000"),

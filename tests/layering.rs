@@ -21,11 +21,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &[]),
     // Options name a resolver and a durability.
     ("config", &["conflict", "store"]),
+    // A schedule goes by the config's times, and hands out a cycle's options.
+    ("schedule", &["config"]),
     // Records name segments and sequence numbers by the store's types.
     ("replica", &["conflict", "query", "store"]),
     ("database", &["conflict", "query", "replica", "store", "host"]),
     ("sync", &["config", "conflict", "query", "replica", "database", "store", "remote", "host"]),
-    ("datum", &["config", "conflict", "query", "replica", "database", "sync", "store", "remote", "host"]),
+    ("datum", &["config", "conflict", "query", "replica", "database", "schedule", "sync", "store", "remote", "host"]),
     ("js", &["config", "conflict", "query", "replica", "database", "sync", "datum", "store", "remote", "host"]),
 ];
 
@@ -45,6 +47,7 @@ const PURE: &[&str] = &[
     "protocol",
     "query",
     "replica",
+    "schedule",
     "small",
     "sse",
     "time",

@@ -102,12 +102,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         cancel: &Rc<Cancel>,
     ) -> Result<SyncResult> {
         *user.cycle.borrow_mut() = Some(Rc::clone(cancel));
+        self.auto_began(user, settings);
         let result = match self.within(settings.timeout, cancel, self.in_turn(user, options, settings, custom, cancel)).await {
             // It was stopped before it had begun.
             Err(_) if was_stopped(cancel) => Ok(cancelled(user)),
             result => result,
         };
         *user.cycle.borrow_mut() = None;
+        self.auto_ended(user, &result);
         self.count_cycle(&result);
         for joined in user.joined.take() {
             // Whoever does not wait any more needs no answer.
@@ -285,6 +287,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.pauses.set(user_id, paused);
         for user_id in &concerned {
             self.show_pause(user_id)?;
+            self.auto_paused(user_id);
         }
         Ok(concerned)
     }

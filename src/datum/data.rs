@@ -1,6 +1,7 @@
 //! Entities: writes and reads, for one user, one entity type at a time. Entities come and go as
 //! JSON text, so that each crosses the border to JavaScript once.
 
+use crate::datum::auto::Signal;
 use crate::datum::{Backing, Engine, User};
 use crate::entity::Key;
 use crate::error::{Code, Error, Result};
@@ -58,6 +59,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             .write(Group { entity: entity.to_owned(), writes, local_only: self.config.local_only(entity) }, self.config.local)
             .await?;
         user.refresh_status(&self.host, self.backing.is_durable());
+        self.signal(Signal::Wrote(user_id));
         Ok(written)
     }
 

@@ -375,6 +375,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// What the storage says.
     pub async fn clear_user_data(&self, user_id: &str) -> Result<()> {
         let user = self.user(user_id).await?;
+        self.auto_signed_out(user_id);
         user.stop(Stop::Abort);
         let turn = user.turn.lock().await;
         self.check_open()?;

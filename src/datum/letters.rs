@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::conflict::Resolution;
 use crate::database::Draft;
+use crate::datum::auto::Signal;
 use crate::datum::{Backing, Engine, User};
 use crate::entity::{parse_draft, push_field, put_text};
 use crate::error::{Code, Error, Result};
@@ -148,6 +149,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     fn after(&self, user: &User<B::Store, H>) {
         user.refresh_status(&self.host, self.backing.is_durable());
+        if user.pending_count() > 0 {
+            self.signal(Signal::Wrote(&user.id));
+        }
     }
 
     /// The user whose log holds what an id names: the current one before others that are open.

@@ -9,12 +9,12 @@ use futures_util::future::select;
 use tokio::sync::Notify;
 
 use crate::config::{Jitter, Retry};
+use crate::datum::auto::Signal;
 use crate::datum::{Backing, Engine};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::protocol::{PullRequest, parse_page};
 use crate::remote::{Hints, Pulled, Remote};
-use crate::sync::retry::delay;
 
 /// How long a pull waits at the remote, in milliseconds.
 const WAIT_MS: u64 = 25_000;
@@ -86,6 +86,14 @@ impl Realtime {
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
+    /// Listens for the current user while their automatic cycles run in this tab, until the instance is
+    /// closed. Ends at once where the config does not ask for hints.
+    pub async fn run_hints(&self) {
+        if self.config.realtime {
+            self.run_realtime(&self.realtime, &|user_id| self.signal(Signal::Hint(user_id))).await;
+        }
+    }
+
     /// Listens as `realtime` says, until that is closed; `hint` is called with the user who has
     /// something to pull. One at a time for each `realtime`.
     pub async fn run_realtime(&self, realtime: &Realtime, hint: &dyn Fn(&str)) {
@@ -159,6 +167,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             }
             let request = PullRequest {
                 client_id: self.backing.device_id(),
+                user_id: Some(user_id.to_owned()),
                 schema: self.config.schema,
                 cursor: cursor.clone(),
                 entities: Some(entities.unwrap_or_else(|| self.config.entities.keys().map(str::to_owned).collect())),
@@ -203,7 +212,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     async fn rest(&self, attempt: u32, asked: Option<u64>) {
         let mut roll = [0; 4];
         self.host.random(&mut roll);
-        self.host.sleep(delay(&DELAYS, attempt, u32::from_le_bytes(roll), asked)).await;
+        self.host.sleep(DELAYS.delay(attempt, u32::from_le_bytes(roll), asked)).await;
     }
 }
 

@@ -244,6 +244,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             *status = SyncStatus {
                 user_id: before.user_id,
                 online: before.online,
+                is_leader: before.is_leader,
                 last_completed_at: before.last_completed_at.filter(|_| !wipe),
                 health: Health { local: before.health.local, ..Health::default() },
                 ..SyncStatus::default()
@@ -319,12 +320,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// A user has become the current one. What runs by itself for a user begins here, and for this user
     /// alone: nothing of the previous one comes back.
-    #[allow(clippy::unused_self)]
-    pub(super) fn signed_in(&self, _user_id: &str) {}
+    pub(super) fn signed_in(&self, user_id: &str) {
+        self.auto_signed_in(user_id);
+        self.realtime.set_user(Some(user_id));
+    }
 
     /// A user is not the current one any more, or has signed out. What runs by itself for them ends here.
-    #[allow(clippy::unused_self)]
-    pub(super) fn signed_out(&self, _user_id: &str) {}
+    pub(super) fn signed_out(&self, user_id: &str) {
+        self.auto_signed_out(user_id);
+        if self.current.borrow().is_none() {
+            self.realtime.set_user(None);
+        }
+    }
 }
 
 /// Everything afresh: what a sign-in without local data does.

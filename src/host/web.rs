@@ -14,13 +14,17 @@ use crate::error::Result;
 use crate::host::{Host, StorageEstimate};
 
 mod channel;
+mod lead;
 mod leaving;
 mod lock;
+mod page;
 mod timer;
 
 pub use channel::Listening;
+pub use lead::Lead;
 pub use leaving::LeavingWatch;
 pub use lock::LockGuard;
+pub use page::{PageWatch, Presence};
 pub use timer::sleep;
 
 /// What one `getRandomValues` gives at most, in bytes.
@@ -58,6 +62,23 @@ impl WebHost {
     /// Calls back when the page is hidden or left; without a page, never.
     pub fn on_leaving(&self, left: impl Fn() + Clone + 'static) -> LeavingWatch {
         LeavingWatch::new(left)
+    }
+
+    /// Whether somebody can see this page now.
+    #[must_use]
+    pub fn presence(&self) -> Presence {
+        page::presence()
+    }
+
+    /// Calls back on each change of it.
+    pub fn on_presence(&self, changed: impl FnMut(Presence) + 'static) -> PageWatch {
+        PageWatch::new(changed)
+    }
+
+    /// Strives for the lead of that app among all tabs of this origin. Calls back with whether this
+    /// tab leads, on each change; every tab does where the browser has no locks, or refuses them.
+    pub fn lead(&self, app: &str, changed: impl FnMut(bool) + 'static) -> Lead {
+        Lead::new(navigator().and_then(|navigator| navigator.locks()), app, page::presence(), changed)
     }
 
     /// Asks the browser never to evict this origin's storage, and answers whether it will not.

@@ -63,6 +63,27 @@ export interface DatumConfig {
    * seconds. Null or undefined is nobody: the calls reject with `noUser` until {@link Datum.switchUser}.
    */
   initialUserId?: string | (() => string | null | undefined | Promise<string | null | undefined>);
+  /**
+   * Whether a sign-in starts automatic cycles, as {@link Datum.startAutoSync} does. Default false. Of all tabs of an app,
+   * one runs them, and only while somebody can see it: hidden tabs send nothing.
+   */
+  autoStartSync?: boolean;
+  /** How far automatic cycles are apart, in milliseconds, 1,000 to 86,400,000; each is spread by up to a tenth. Default 900,000. */
+  autoSyncInterval?: number;
+  /**
+   * While automatic cycles are started: how long after a write it is pushed, in milliseconds, up to 3,600,000. Writes in
+   * quick succession are pushed together, at most five times as late. Default 1,000; false: at the next interval.
+   */
+  syncAfterWrite?: number | false;
+  /** While automatic cycles are started: sync when the network comes back. Default true. */
+  syncOnReconnect?: boolean;
+  /** While automatic cycles are started: sync when the page becomes visible and the last attempt is older than 30 s, or writes wait. Default true. */
+  syncOnVisible?: boolean;
+  /**
+   * The first cycle after a sign-in, which pulls, then pushes. It runs where `autoStartSync` is on, or where this is given.
+   * No read waits for it. A failure that may mend itself is tried again.
+   */
+  coldStart?: ColdStart;
   /** How long a cycle may take before it is stopped, in milliseconds. Default 120,000. */
   syncTimeout?: number;
   /** Default `"pushThenPull"`. */
@@ -79,7 +100,8 @@ export interface DatumConfig {
   /** How many bytes of entities are kept in memory. Default 67,108,864 (64 MiB). */
   memoryBudget?: number;
   /**
-   * How a request that may succeed later is tried again within a cycle. `maxAttempts` counts the first try
+   * How a request that may succeed later is tried again within a cycle, and an automatic cycle after it failed (for as long
+   * as it fails, at least 1,000 ms later each time). `maxAttempts` counts the first try
    * (default 3); `initial` and `max` are delays in milliseconds (500 and 60,000), each `factor` (2) times the last, and
    * spread by `jitter` (`"full"`). What the remote asks for (`Retry-After`) is never undercut.
    */
@@ -121,6 +143,23 @@ export interface DatumConfig {
   logger?: Logger;
   /** What is logged: this level and those above it. Ids of users and entities only from `"debug"` on. Default `"info"`. */
   logLevel?: LogLevel;
+}
+
+/** The first cycle after a sign-in. */
+export interface ColdStart {
+  /**
+   * - `"adaptive"` (default): none if the last success, which is remembered over reloads, is younger than `threshold`.
+   * - `"incremental"`: always one, from the cursor on.
+   * - `"fullSync"`: always one, which ignores the cursor.
+   * - `"disabled"`: none.
+   */
+  strategy?: "adaptive" | "incremental" | "fullSync" | "disabled";
+  /** Milliseconds. Default 3,600,000. */
+  threshold?: number;
+  /** How long after the sign-in it begins, in milliseconds. Default 500. */
+  delay?: number;
+  /** How long it may take, in milliseconds; where it is tried again, `syncTimeout` counts. Default 15,000. */
+  maxDuration?: number;
 }
 
 /** How one entity type is kept. */
@@ -430,9 +469,15 @@ export interface SyncStatus {
   deadLetters: number;
   lastStartedAt?: string;
   lastCompletedAt?: string;
+  /** When the next automatic cycle begins in this tab; absent where none is planned, or another tab leads. */
+  nextSyncAt?: string;
+  /** The same, where it tries again what has failed. */
+  nextRetryAt?: string;
   /** What went wrong in the current or last cycle. */
   errors: readonly DatumErrorJson[];
   health: Health;
+  /** Whether this tab is the one that runs the automatic cycles. */
+  isLeader: boolean;
   /** Whether the browser believes that there is a network. */
   online: boolean;
 }
@@ -671,9 +716,23 @@ export class Datum implements AsyncDisposable {
   pauseSync(userId?: string): Promise<void>;
   /**
    * Lets cycles begin again, for all users, or for one while the others stay paused. The status goes back to how the last cycle
-   * ended. No cycle begins by it.
+   * ended. No cycle begins by it, but automatic ones go on as they were, and those that rested after a refusal are tried again.
    */
   resumeSync(userId?: string): Promise<void>;
+
+  /**
+   * Starts automatic cycles for a user, the first after one interval; starting again sets another interval. A cycle
+   * that fails is tried again with `retry`'s delays; one that was refused (`unauthorized`, `forbidden`, `clientOutdated`,
+   * `userMismatch`) rests until `resumeSync`, a sign-in, or a `synchronize` that succeeds.
+   *
+   * Throws `invalidArgument` where `interval` is not a whole number from 1,000 to 86,400,000 (milliseconds; default
+   * `autoSyncInterval`), and `closed`.
+   */
+  startAutoSync(userId: string, options?: { interval?: number }): void;
+  /** Stops them for a user, or for all. A cycle that is running goes on. Throws `invalidArgument` and `closed`. */
+  stopAutoSync(userId?: string): void;
+  /** When the next automatic cycle begins in this tab; null where none is planned, or another tab leads. Throws `invalidArgument`. */
+  nextSyncTime(userId: string): string | null;
 
   /**
    * Makes another user the current one. Calls that name no user and were made before it resolves are about the previous

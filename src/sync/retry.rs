@@ -1,32 +1,15 @@
-//! Trying a request again: how long to wait is pure, and only what may succeed later is tried.
+//! Trying a request again: how long to wait is the config's to say, and only what may succeed later is tried.
 
 use std::cell::RefCell;
 use std::future::Future;
 
 use futures_util::future::LocalBoxFuture;
 
-use crate::config::{Jitter, Retry};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::store::Store;
 use crate::sync::{Cycle, stopped};
-
-/// How long to wait before the next try, in milliseconds.
-///
-/// `attempt` counts from 1, `roll` is uniform over its whole range, and `asked` is what the remote
-/// asked for: never less than that, whatever the dice say.
-#[must_use]
-pub fn delay(retry: &Retry, attempt: u32, roll: u32, asked: Option<u64>) -> u64 {
-    let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
-    let grown = retry.initial as f64 * retry.factor.powi(exponent);
-    let ceiling = grown.min(retry.max as f64);
-    let waited = match retry.jitter {
-        Jitter::None => ceiling,
-        Jitter::Full => ceiling * f64::from(roll) / f64::from(u32::MAX),
-    };
-    (waited as u64).max(asked.unwrap_or(0))
-}
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Asks the remote, and asks again where that may help, until the tries are used up or the
@@ -62,7 +45,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             }
             let mut roll = [0; 4];
             self.host.random(&mut roll);
-            let wait = delay(&self.config.retry, attempt, u32::from_le_bytes(roll), error.retry_after_ms());
+            let wait = self.config.retry.delay(attempt, u32::from_le_bytes(roll), error.retry_after_ms());
             if wait > self.settings.timeout {
                 return Err(error);
             }

@@ -28,6 +28,11 @@ impl Clock {
         self.now.set(self.now.get() + ms);
     }
 
+    /// How many timers run.
+    pub fn timers(&self) -> usize {
+        self.timers.borrow().len()
+    }
+
     /// Runs a future to its end; when nothing else can go on, time goes to the next timer.
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
         struct Flag(AtomicBool);

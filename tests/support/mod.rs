@@ -13,6 +13,8 @@ pub mod clock;
 pub mod host_stories;
 #[cfg(target_arch = "wasm32")]
 pub mod indexeddb;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod live;
 #[cfg(target_arch = "wasm32")]
 pub mod remotes;
 #[cfg(not(target_arch = "wasm32"))]

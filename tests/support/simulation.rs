@@ -2,6 +2,7 @@
 //! wrong. The engine, its stores' contract and the server's rules are the real ones; time, chance,
 //! network, storage and scheduling are the simulation's. One seed is one history, always the same.
 
+mod ending;
 pub mod model;
 pub mod ports;
 pub mod story;

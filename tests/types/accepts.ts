@@ -45,6 +45,12 @@ const config: DatumConfig = {
   realtime: true,
   flushOnLeave: false,
   backgroundSync: true,
+  autoStartSync: true,
+  autoSyncInterval: 60_000,
+  syncAfterWrite: false,
+  syncOnReconnect: false,
+  syncOnVisible: true,
+  coldStart: { strategy: "adaptive", threshold: 1, delay: 0, maxDuration: 5_000 },
 };
 
 const seal: Middleware<Task> = { beforeSave: ({ title, ...rest }) => ({ ...rest, box: title }), afterRead: (task) => task };
@@ -60,6 +66,15 @@ void Datum.initialize({ entities: { tasks: around, notes: { localOnly: ["draft"]
 handleBackgroundSync(config);
 handleBackgroundSync(() => config);
 handleBackgroundSync(async () => config);
+
+export function automatic(datum: Datum, status: SyncStatus): string {
+  datum.startAutoSync("ada", { interval: 30_000 });
+  datum.startAutoSync("ada");
+  datum.stopAutoSync("ada");
+  datum.stopAutoSync();
+  isExactly<ReturnType<Datum["nextSyncTime"]>, string | null>(true);
+  return datum.nextSyncTime("ada") ?? status.nextSyncAt ?? status.nextRetryAt ?? String(status.isLeader);
+}
 
 const fixed: HeaderSource = { Authorization: "Bearer x", "X-Absent": undefined };
 

@@ -39,6 +39,13 @@ export const oneName: EntityConfig<Task> = { localOnly: "draft" };
 // @ts-expect-error: no such durability.
 export const badDurability: DatumConfig = { entities: {}, remote: { url: "/" }, durability: { local: "sometimes" } };
 
+// @ts-expect-error: no such strategy.
+export const badColdStart: DatumConfig = { entities: {}, remote: { url: "/" }, coldStart: { strategy: "priorityBased" } };
+// @ts-expect-error: false, or milliseconds.
+export const badAfterWrite: DatumConfig = { entities: {}, remote: { url: "/" }, syncAfterWrite: true };
+// @ts-expect-error: the interval is a number of milliseconds.
+datum.startAutoSync("ada", { interval: "15m" });
+
 // @ts-expect-error: the engine's statics cannot be set.
 Datum.instance = datum;
 // @ts-expect-error: an entity type extends Entity.

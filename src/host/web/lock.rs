@@ -1,4 +1,4 @@
-//! Web Locks, asked for with `ifAvailable`: the answer is yes or no, at once, and never a queue.
+//! Web Locks for cycles, asked for with `ifAvailable`: the answer is yes or no, at once, and never a queue.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -134,5 +134,5 @@ extern "C" {
     pub(super) type LockManager;
 
     #[wasm_bindgen(method, catch)]
-    fn request(this: &LockManager, name: &str, options: &js_sys::Object, callback: &Function) -> Result<Promise, JsValue>;
+    pub(super) fn request(this: &LockManager, name: &str, options: &js_sys::Object, callback: &Function) -> Result<Promise, JsValue>;
 }

@@ -21,7 +21,7 @@ use super::ports::{Shared, SimBacking, SimHost, SimRemote, Weather};
 use super::tasks::{Owner, Tasks};
 use crate::support::clock::Clock;
 
-type App = Engine<SimBacking, SimRemote, SimHost>;
+pub(super) type App = Engine<SimBacking, SimRemote, SimHost>;
 type Busy = Rc<RefCell<BTreeMap<(usize, String, String), Owner>>>;
 
 const CONFIG: &str =
@@ -29,16 +29,16 @@ const CONFIG: &str =
 /// Bodies above this are refused.
 const MOST_BYTES: usize = 1_500;
 
-struct Tab {
+pub(super) struct Tab {
     owner: Owner,
     engine: Rc<App>,
 }
 
-struct Device {
-    user: &'static str,
-    shared: Rc<Shared>,
+pub(super) struct Device {
+    pub(super) user: &'static str,
+    pub(super) shared: Rc<Shared>,
     /// A slot is a tab's place: its writer goes on when the tab is opened anew.
-    tabs: Vec<Option<Tab>>,
+    pub(super) tabs: Vec<Option<Tab>>,
 }
 
 /// A history under way.
@@ -46,17 +46,17 @@ pub struct Story {
     pub trace: RefCell<Vec<String>>,
     clock: Rc<Clock>,
     dice: Rc<Dice>,
-    tasks: Rc<Tasks>,
-    weather: Rc<Weather>,
-    server: MemoryServer,
-    model: Rc<Model>,
-    devices: Vec<Device>,
+    pub(super) tasks: Rc<Tasks>,
+    pub(super) weather: Rc<Weather>,
+    pub(super) server: MemoryServer,
+    pub(super) model: Rc<Model>,
+    pub(super) devices: Vec<Device>,
     /// Writers that wait for their last write: (device, entity, field).
     busy: Busy,
     next_owner: Cell<Owner>,
     counter: Cell<u64>,
     epochs: Cell<u32>,
-    broken: Rc<RefCell<Vec<String>>>,
+    pub(super) broken: Rc<RefCell<Vec<String>>>,
 }
 
 impl Story {
@@ -102,7 +102,7 @@ impl Story {
         }
     }
 
-    fn say(&self, words: String) {
+    pub(super) fn say(&self, words: String) {
         self.trace.borrow_mut().push(format!("{:>9} ms  {words}", self.clock.now.get()));
     }
 
@@ -155,15 +155,15 @@ impl Story {
         }
     }
 
-    fn tab(&self, device: usize, slot: usize) -> Option<(Owner, Rc<App>)> {
+    pub(super) fn tab(&self, device: usize, slot: usize) -> Option<(Owner, Rc<App>)> {
         self.devices[device].tabs[slot].as_ref().map(|tab| (tab.owner, Rc::clone(&tab.engine)))
     }
 
-    fn name(&self, device: usize, slot: usize) -> String {
+    pub(super) fn name(&self, device: usize, slot: usize) -> String {
         format!("{}/{slot}", self.devices[device].shared.device_id)
     }
 
-    fn open(&mut self, device: usize, slot: usize) {
+    pub(super) fn open(&mut self, device: usize, slot: usize) {
         if self.devices[device].tabs[slot].is_some() {
             return;
         }
@@ -205,7 +205,7 @@ impl Story {
         self.busy.borrow_mut().retain(|_, owner| *owner != tab.owner);
     }
 
-    fn close(&mut self, device: usize, slot: usize) {
+    pub(super) fn close(&mut self, device: usize, slot: usize) {
         let Some(tab) = self.devices[device].tabs[slot].take() else { return };
         self.say(format!("{} closes", self.name(device, slot)));
         self.tasks.spawn(tab.owner, async move { tab.engine.close().await });
@@ -373,7 +373,7 @@ impl Story {
     }
 
     /// Passes on what tabs have announced.
-    fn hear(&self) {
+    pub(super) fn hear(&self) {
         for device in &self.devices {
             for (from, head) in device.shared.announced.take() {
                 for tab in device.tabs.iter().flatten().filter(|tab| tab.owner != from) {
@@ -386,110 +386,8 @@ impl Story {
         }
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let broken = self.broken.borrow();
         if let Some(first) = broken.first() { Err(first.clone()) } else { Ok(()) }
-    }
-
-    /// The weather clears, everybody wakes, and syncs until all is quiet.
-    fn heal(&mut self) {
-        self.say("everything heals".to_owned());
-        self.weather.network.set(false);
-        self.weather.storage.set(false);
-        self.weather.silence.set(false);
-        self.tasks.thaw_all();
-        for device in 0..self.devices.len() {
-            self.devices[device].shared.online.set(true);
-            self.open(device, 0);
-        }
-        self.tasks.run_for(200_000);
-        for device in 0..self.devices.len() {
-            for slot in 0..self.devices[device].tabs.len() {
-                if let Some((owner, engine)) = self.tab(device, slot) {
-                    let user = self.devices[device].user;
-                    self.tasks.spawn(owner, async move {
-                        let _ = engine.resume(Some(user)).await;
-                    });
-                }
-            }
-        }
-        self.tasks.run_for(200_000);
-        for _ in 0..4 {
-            for device in 0..self.devices.len() {
-                for slot in 0..self.devices[device].tabs.len() {
-                    if let Some((owner, engine)) = self.tab(device, slot) {
-                        let (user, broken) = (self.devices[device].user, Rc::clone(&self.broken));
-                        self.tasks.spawn(owner, async move {
-                            if let Err(error) = engine.synchronize(user, Options::default(), None, Rc::default()).await {
-                                broken.borrow_mut().push(format!("a cycle of {user} failed in good weather: {error:?}"));
-                            }
-                        });
-                    }
-                }
-                self.tasks.run_for(150_000);
-                self.hear();
-                self.tasks.run_for(1_000);
-            }
-        }
-    }
-
-    fn judge(&mut self) -> Result<(), String> {
-        self.check()?;
-        for device in 0..self.devices.len() {
-            let (user, device_id) = (self.devices[device].user, self.devices[device].shared.device_id.clone());
-            let truth = self.server.digests(user).map_err(|error| format!("{error:?}"))?;
-            let truth = truth.get("tasks").cloned().unwrap_or_else(|| datum_sync::digest::Digest::default().wire());
-            for slot in 0..self.devices[device].tabs.len() {
-                let Some((_, engine)) = self.tab(device, slot) else { continue };
-                let name = self.name(device, slot);
-                let opened = engine.opened(user).ok_or_else(|| format!("{name} is not open"))?;
-                let (digest, pending, parked) = opened.db.with(|replica| {
-                    (
-                        replica.digest("tasks").wire(),
-                        replica.outbox().iter().map(|queued| format!("{:?}", queued.op)).collect::<Vec<_>>(),
-                        replica.conflicts().len(),
-                    )
-                });
-                if !pending.is_empty() {
-                    return Err(format!("{name}: {} operations wait for ever: {}", pending.len(), pending.join("; ")));
-                }
-                if digest != truth {
-                    return Err(format!("{name}: digest {digest:?}, the server's is {truth:?}"));
-                }
-                if parked > 0 {
-                    return Err(format!("{name}: {parked} conflicts are parked, though the resolver decides all"));
-                }
-                let letters =
-                    opened.db.with(|replica| replica.dead_letters().values().map(|letter| letter.op.id.clone()).collect::<Vec<_>>());
-                for id in self.model.refused_of(&device_id) {
-                    if !letters.contains(&id) {
-                        return Err(format!("{name}: the refused {id} is no dead letter"));
-                    }
-                }
-                if let Some(odd) = letters.iter().find(|id| !id.starts_with("big-")) {
-                    return Err(format!("{name}: {odd} is a dead letter"));
-                }
-            }
-        }
-        for user in ["ann", "bob"] {
-            let mut rows = BTreeMap::new();
-            for row in self.server.rows(user) {
-                let Some(data) = row.data else { continue };
-                let data: Value = serde_json::from_str(&data).map_err(|error| error.to_string())?;
-                if data["owner"] != user {
-                    return Err(format!("{user} has a row of {}", data["owner"]));
-                }
-                rows.insert(row.id.clone(), data);
-            }
-            self.model.judge(user, &rows)?;
-        }
-        // Nothing may be left that waits for ever.
-        for device in 0..self.devices.len() {
-            for slot in 0..self.devices[device].tabs.len() {
-                self.close(device, slot);
-            }
-        }
-        self.tasks.run_out("after everything was closed");
-        self.check()
     }
 }

@@ -1,0 +1,126 @@
+//! When cycles begin by themselves, and how long a failure makes them wait.
+
+use serde_json::Value;
+
+use crate::config::{DAY_MS, Jitter, Retry};
+use crate::error::Result;
+use crate::members::Members;
+
+/// The shortest interval between automatic cycles, in milliseconds.
+pub const MIN_INTERVAL_MS: u64 = 1_000;
+/// The longest interval between automatic cycles, in milliseconds.
+pub const MAX_INTERVAL_MS: u64 = DAY_MS;
+
+const HOUR_MS: u64 = 3_600_000;
+const DEFAULT_INTERVAL_MS: u64 = 900_000;
+const DEFAULT_AFTER_WRITE_MS: u64 = 1_000;
+
+/// What the first cycle after a sign-in is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColdStrategy {
+    /// None.
+    Disabled,
+    /// One that ignores the cursor.
+    FullSync,
+    /// One, unless the last success is young enough.
+    #[default]
+    Adaptive,
+    /// One, always.
+    Incremental,
+}
+
+const STRATEGIES: [(&str, ColdStrategy); 4] = [
+    ("disabled", ColdStrategy::Disabled),
+    ("fullSync", ColdStrategy::FullSync),
+    ("adaptive", ColdStrategy::Adaptive),
+    ("incremental", ColdStrategy::Incremental),
+];
+
+/// The first cycle after a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColdStart {
+    /// What it is.
+    pub strategy: ColdStrategy,
+    /// How old the last success may be for [`ColdStrategy::Adaptive`] to leave it out, in milliseconds.
+    pub threshold: u64,
+    /// How long after the sign-in it begins, in milliseconds.
+    pub delay: u64,
+    /// How long it may take, in milliseconds.
+    pub max_duration: u64,
+}
+
+/// When cycles begin by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A sign-in starts automatic cycles.
+    pub auto_start: bool,
+    /// Milliseconds between automatic cycles, where a start names no others.
+    pub interval: u64,
+    /// How long after a local write it is pushed, in milliseconds; none where it waits for the interval.
+    pub after_write: Option<u64>,
+    /// A network that comes back is a reason to sync.
+    pub on_reconnect: bool,
+    /// A page that becomes visible is a reason to sync.
+    pub on_visible: bool,
+    /// What a sign-in runs; none where it runs nothing.
+    pub cold: Option<ColdStart>,
+}
+
+impl Timing {
+    /// Reads its part of `DatumConfig`.
+    ///
+    /// # Errors
+    /// The reader's code, naming the field and the fix.
+    pub fn read(given: &mut Members<'_>) -> Result<Self> {
+        let auto_start = given.flag("autoStartSync")?.unwrap_or(false);
+        let after_write = match given.value("syncAfterWrite") {
+            None => Some(DEFAULT_AFTER_WRITE_MS),
+            Some(Value::Bool(false)) => None,
+            Some(value) => match value.as_u64().filter(|ms| *ms <= HOUR_MS) {
+                Some(ms) => Some(ms),
+                None => {
+                    let fix = format!("must be a whole number of milliseconds from 0 to {HOUR_MS}, or false.");
+                    return Err(given.wrong("syncAfterWrite", &fix));
+                }
+            },
+        };
+        Ok(Self {
+            auto_start,
+            interval: given.whole("autoSyncInterval", MIN_INTERVAL_MS, MAX_INTERVAL_MS)?.unwrap_or(DEFAULT_INTERVAL_MS),
+            after_write,
+            on_reconnect: given.flag("syncOnReconnect")?.unwrap_or(true),
+            on_visible: given.flag("syncOnVisible")?.unwrap_or(true),
+            cold: read_cold(given, auto_start)?,
+        })
+    }
+}
+
+fn read_cold(given: &mut Members<'_>, auto_start: bool) -> Result<Option<ColdStart>> {
+    let mut cold = ColdStart { strategy: ColdStrategy::default(), threshold: HOUR_MS, delay: 500, max_duration: 15_000 };
+    let Some(mut given) = given.object("coldStart")? else { return Ok(auto_start.then_some(cold)) };
+    cold.strategy = given.choice("strategy", &STRATEGIES)?.unwrap_or_default();
+    cold.threshold = given.whole("threshold", 0, DAY_MS.saturating_mul(365))?.unwrap_or(cold.threshold);
+    cold.delay = given.whole("delay", 0, HOUR_MS)?.unwrap_or(cold.delay);
+    cold.max_duration = given.whole("maxDuration", 1, DAY_MS)?.unwrap_or(cold.max_duration);
+    given.finish()?;
+    Ok((cold.strategy != ColdStrategy::Disabled).then_some(cold))
+}
+
+impl Retry {
+    /// How long to wait before the next try, in milliseconds.
+    ///
+    /// `attempt` counts from 1, `roll` is uniform over its whole range, and `asked` is what the remote
+    /// asked for: never less than that, whatever the dice say.
+    #[must_use]
+    pub fn delay(&self, attempt: u32, roll: u32, asked: Option<u64>) -> u64 {
+        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+        let grown = self.initial as f64 * self.factor.powi(exponent);
+        // Nothing, however often it is multiplied, stays nothing: 0 times infinity is no number.
+        let ceiling = if grown.is_nan() { 0.0 } else { grown.min(self.max as f64) };
+        let waited = match self.jitter {
+            Jitter::None => ceiling,
+            Jitter::Full => ceiling * f64::from(roll) / f64::from(u32::MAX),
+        };
+        (waited as u64).max(asked.unwrap_or(0))
+    }
+}

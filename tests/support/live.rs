@@ -1,0 +1,48 @@
+//! A tab's loop in virtual time, and a story told beside it.
+
+use std::future::Future;
+use std::pin::pin;
+
+use datum_sync::datum::auto::Signal;
+use datum_sync::replica::local::{Write, Written};
+use futures_util::future::{Either, select};
+
+use super::world::{App, Device, Tab};
+
+pub const MINUTE: u64 = 60_000;
+pub const HOUR: u64 = 60 * MINUTE;
+pub const DAY: u64 = 24 * HOUR;
+
+/// A config that starts automatic cycles at the sign-in, and nothing else.
+pub const AUTO: &str = r#"{"entities":{"tasks":{}},"autoStartSync":true,"coldStart":{"strategy":"disabled"},"retry":{"maxAttempts":1,"jitter":"none","initial":2000}}"#;
+
+/// Opens a tab that leads and is visible.
+pub fn leading(device: &Device) -> Tab {
+    let tab = device.open();
+    tab.engine.signal(Signal::Leader(true));
+    device.requests();
+    tab
+}
+
+/// Tells a story while the tab's loop runs.
+pub fn live<T>(tab: &Tab, story: impl Future<Output = T>) -> T {
+    let (story, schedule) = (pin!(story), pin!(tab.engine.run_schedule()));
+    let told = tab.run(select(story, schedule));
+    match told {
+        Either::Left((told, _)) => told,
+        Either::Right(_) => panic!("the loop ended before the story"),
+    }
+}
+
+pub async fn wait(tab: &Tab, ms: u64) {
+    tab.engine.host().clock.sleep(ms).await;
+}
+
+pub async fn create(app: &App, user: &str, title: &str) {
+    let draft = format!(r#"{{"title":"{title}"}}"#);
+    assert!(matches!(app.write(user, "tasks", vec![Write::Create { draft }]).await.unwrap()[0], Written::Entity(_)));
+}
+
+pub fn pulls(device: &Device) -> usize {
+    device.requests().iter().filter(|request| *request == "POST /pull").count()
+}
