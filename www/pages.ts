@@ -18,6 +18,7 @@ export const pages: Page[] = [
   { name: "metadata", short: "Metadata", title: "Sync metadata", about: "Welcome back or first time, conflicts that wait, the user's devices, who is ahead." },
   { name: "fresh-data", short: "Fresh data", title: "Force fresh data", about: "Forget what was synced, pull everything, and check that it is everything." },
   { name: "status", short: "Status", title: "Status monitoring", about: "A feed of snapshots; progress is shown once it is real." },
+  { name: "background", short: "Background", title: "Background sync", about: "The engine syncs by itself, at an interval and when something happens." },
   { name: "options", short: "Options", title: "Manual sync with options", about: "Only pull, only push, and how much at a time." },
   { name: "errors", short: "Errors", title: "Loading state and errors", about: "Success, failure, exceptions; offline, signed out, too slow. Each ends, and each says something." },
 ];

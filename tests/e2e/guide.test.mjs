@@ -258,6 +258,23 @@ test("status: indeterminate until the progress is real, never backwards, and its
     await i.sees("status", "completed");
   }));
 
+test("background sync: what another device writes arrives, and what is written here is sent, by itself", () =>
+  visit("background", async (i) => {
+    await i.sees("tasks", "Water the plants");
+    await i.presses("second");
+    await i.sees("tasks", "Return the book");
+    await i.presses("write");
+    await i.at("tasks").locator("li[data-waiting=false]").filter({ hasText: "Written here" }).waitFor();
+
+    await i.ticks("auto");
+    await i.sees("next", "not by itself");
+    await i.presses("write");
+    await i.sees("tasks", "waiting");
+    await i.ticks("auto");
+    await i.sees("next", "in ");
+    await i.at("tasks").getByText("waiting").waitFor({ state: "hidden" });
+  }));
+
 test("options: only one way, and as much at a time as was asked for", () =>
   visit("options", async (i) => {
     await i.presses("write");

@@ -1,0 +1,42 @@
+// The page of background sync: nothing is pressed, and the list is current.
+
+import { find, setText } from "../dom.ts";
+import { followTasks, nextSync, openApp, setAutoSync } from "../patterns/background.ts";
+import source from "../patterns/background.ts?raw";
+import { showTasks, Stage } from "./stage.ts";
+
+/** An app's is a quarter of an hour; nobody waits that long to see it. */
+const INTERVAL = 4_000;
+
+const stage = new Stage("background", source);
+const { userId } = stage;
+const list = find(document, "[data-testid=tasks]");
+const auto = find<HTMLInputElement>(document, "[data-testid=auto]");
+
+const datum = await openApp(stage.remote, userId, INTERVAL);
+const tasks = datum.manager("tasks");
+
+void stage.attempt(() => followTasks(datum, (all) => showTasks(list, all)));
+void stage.attempt(async () => {
+  let cycles = 0;
+  for await (const { status } of datum.statusForUser(userId)) {
+    if (status === "syncing") continue;
+    if (status === "completed") setText(find(document, "[data-testid=cycles]"), String((cycles += 1)));
+    else stage.say(status, status === "failed" ? "warn" : "info");
+  }
+});
+setInterval(() => {
+  const next = nextSync(datum, userId);
+  const seconds = next === null ? null : Math.max(0, Math.ceil((Date.parse(next) - Date.now()) / 1000));
+  setText(find(document, "[data-testid=next]"), seconds === null ? "not by itself" : `in ${seconds} s`);
+}, 250);
+
+auto.addEventListener("change", () => {
+  setAutoSync(datum, userId, auto.checked, INTERVAL);
+  stage.say(auto.checked ? "Syncs by itself" : "Syncs only when asked");
+});
+stage.press("write", () => tasks.create({ title: "Written here", done: false }));
+stage.press("second", async () => {
+  stage.say(`Another device added “${await stage.second.write()}”`);
+});
+void stage.attempt(() => stage.second.seed());
