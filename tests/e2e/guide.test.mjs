@@ -263,6 +263,7 @@ test("background sync: what another device writes arrives, and what is written h
     await i.sees("tasks", "Water the plants");
     await i.presses("second");
     await i.sees("tasks", "Return the book");
+    await i.logs("Synced by itself: 1 item");
     await i.presses("write");
     await i.at("tasks").locator("li[data-waiting=false]").filter({ hasText: "Written here" }).waitFor();
 

@@ -3,6 +3,7 @@
 import { find, setText } from "../dom.ts";
 import { followTasks, nextSync, openApp, setAutoSync } from "../patterns/background.ts";
 import source from "../patterns/background.ts?raw";
+import { count } from "../words.ts";
 import { showTasks, Stage } from "./stage.ts";
 
 /** An app's is a quarter of an hour; nobody waits that long to see it. */
@@ -18,11 +19,14 @@ const tasks = datum.manager("tasks");
 
 void stage.attempt(() => followTasks(datum, (all) => showTasks(list, all)));
 void stage.attempt(async () => {
-  let cycles = 0;
-  for await (const { status } of datum.statusForUser(userId)) {
-    if (status === "syncing") continue;
-    if (status === "completed") setText(find(document, "[data-testid=cycles]"), String((cycles += 1)));
-    else stage.say(status, status === "failed" ? "warn" : "info");
+  // A snapshot comes with each change, not only with the end of a cycle.
+  const ended = new Set<string>();
+  for await (const { status, lastCompletedAt, syncedCount, errors } of datum.statusForUser(userId)) {
+    if (lastCompletedAt === undefined || ended.has(lastCompletedAt) || status === "syncing") continue;
+    ended.add(lastCompletedAt);
+    setText(find(document, "[data-testid=cycles]"), String(ended.size));
+    if (status === "failed") stage.say(`Failed (${errors.at(-1)?.code ?? "unknown"}): it is tried again`, "warn");
+    else if (syncedCount > 0) stage.say(`Synced by itself: ${count(syncedCount, "item")}`, "good");
   }
 });
 setInterval(() => {
