@@ -195,10 +195,10 @@ impl Datum {
         promise(async move { Ok(JsValue::from(open(&config).await?)) })
     }
 
-    /// The user whose database a manager works on.
+    /// The user whose database a manager works on; null where nobody is signed in.
     #[wasm_bindgen(getter, js_name = currentUserId)]
-    pub fn current_user_id(&self) -> Option<String> {
-        self.inner.engine.current_user()
+    pub fn current_user_id(&self) -> JsValue {
+        self.inner.engine.current_user().map_or(JsValue::NULL, JsValue::from)
     }
 
     /// The manager of one entity type.
@@ -317,11 +317,11 @@ impl Datum {
     }
 }
 
-/// The options of `clearSyncMetadata`, here and there; both sides where nobody says otherwise.
+/// The options of `clearSyncMetadata`. Only this device forgets unless told otherwise: the remote's record is about all devices.
 fn read_sides(value: &JsValue) -> Result<(bool, bool)> {
     let given = read_options(value, Code::InvalidArgument, "The options of `clearSyncMetadata`", &[])?;
     let mut given = given.members()?;
-    let sides = (given.flag("local")?.unwrap_or(true), given.flag("remote")?.unwrap_or(true));
+    let sides = (given.flag("local")?.unwrap_or(true), given.flag("remote")?.unwrap_or(false));
     given.finish()?;
     Ok(sides)
 }

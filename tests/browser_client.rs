@@ -148,6 +148,8 @@ async fn metadata_is_read_compared_and_cleared_on_both_sides() -> Result<(), JsV
          equal(await a.getRemoteSyncMetadata(user), null);
          const fresh = await a.synchronize(user, { direction: 'pullThenPush' });
          equal([fresh.isSuccess, fresh.pushedCount, await a.compareSyncMetadata(user)], [true, 1, 'inSync']);
+         await a.clearSyncMetadata(user);
+         equal([await a.getSyncMetadata(user), (await a.getRemoteSyncMetadata(user)).deviceCount], [null, 1]);
          await a.close();",
     )
     .await

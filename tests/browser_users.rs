@@ -88,7 +88,7 @@ async fn a_logout_flushes_keeps_what_it_could_not_and_wipes_only_what_is_synced(
     signed_in(
         "await tasks.create({ title: 'milk' });
          equal(await a.logout(user), { flushed: 1, unsynced: [], deadLetters: 0, wiped: false });
-         equal([a.currentUserId ?? null, a.statusForUser(user).current.status], [null, 'idle']);
+         equal([a.currentUserId, a.statusForUser(user).current.status], [null, 'idle']);
          await refused(tasks.readAll(), 'noUser');
          await a.switchUser({ newUserId: user });
          equal(await titles(user), ['milk']);

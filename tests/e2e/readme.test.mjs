@@ -1,6 +1,8 @@
 // The extraction itself: a block that is not found would be a test that is not run.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { blocksOf, patternSources, readme, refreshed, regionsOf, shown } from "./lib/patterns.mjs";
 import { asModule, pagesOf } from "./lib/readme.mjs";
 
 test("blocks of one name are joined, and other blocks are left alone", () => {
@@ -11,4 +13,39 @@ test("blocks of one name are joined, and other blocks are left alone", () => {
 test("the example's address becomes the running server's, however it is quoted", () => {
   const code = `f("https://sync.example.com", 'https://sync.example.com/'); g("https://other.example.com");`;
   assert.equal(asModule(code), `f(session.url, session.url); g("https://other.example.com");\nexport {};\n`);
+});
+
+test("a pattern's region is its lines, without the marks; a page shows the whole module", () => {
+  const source = `import x;\r\n\r\n// #region one\r\na();\r\n// #endregion\r\n\r\nb();\r\n`;
+  assert.deepEqual([...regionsOf(source)], [["one", "a();\n"]]);
+  assert.equal(shown(source), "import x;\n\na();\n\nb();");
+  assert.equal(refreshed("x\n```ts pattern=p#one\nold\n```\ny\n", new Map([["p", source]])), "x\n```ts pattern=p#one\na();\n```\ny\n");
+  assert.throws(() => refreshed("```ts pattern=p#two\n```\n", new Map([["p", source]])), /p#two/);
+});
+
+test("README's guide has one block of each pattern, and it is the code that the page runs", async () => {
+  const [text, sources] = [await readme(), await patternSources()];
+  const blocks = blocksOf(text);
+  assert.deepEqual(blocks.map(([name]) => name).sort(), [...sources.keys()]);
+  for (const [name, region, code] of blocks) {
+    assert.equal(code, regionsOf(sources.get(name)).get(region), `${name}#${region}: run node tests/e2e/lib/patterns.mjs --write`);
+  }
+});
+
+test("every demand of the guide has a row in tests/README.md, and every test named there exists", async () => {
+  const tests = new URL("../", import.meta.url);
+  const rows = [...(await readFile(new URL("README.md", tests), "utf8")).matchAll(/^\| (S\d\d) \| .* \| (.*) \|$/gm)];
+  const wanted = Array.from({ length: 62 }, (_, i) => `S${String(i + 1).padStart(2, "0")}`);
+  assert.deepEqual(rows.map(([, demand]) => demand), wanted);
+  for (const [, demand, cell] of rows) {
+    if (cell.startsWith("– ")) continue;
+    const names = [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name);
+    assert.ok(names.length > 0, `${demand} names a test, or says why not`);
+    for (const name of names) {
+      const [, file, title] = /^(\w+)(?:::|: )(.+)$/.exec(name) ?? assert.fail(`${demand}: ${name} is no test's name`);
+      const [path, start] = name.includes("::") ? [`${file}.rs`, `fn ${title}(`] : [`e2e/${file}.test.mjs`, `test("${title}`];
+      const source = await readFile(new URL(path, tests), "utf8").catch(() => assert.fail(`${demand}: there is no tests/${path}`));
+      assert.ok(source.includes(start), `${demand}: tests/${path} has no ${title}`);
+    }
+  }
 });

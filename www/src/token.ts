@@ -23,11 +23,12 @@ export function tokenSource(userId: string, network: Network): (reason: Reason) 
   };
 }
 
-async function mint(userId: string, network: Network): Promise<string> {
+/** A new token. One whose life is negative is over already. */
+export async function mint(userId: string, network: Pick<Network, "fetch">, expiresInSeconds?: number): Promise<string> {
   const response = await network.fetch(new URL("/dev/token", location.origin), {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ userId }),
+    body: JSON.stringify({ userId, expiresInSeconds }),
   });
   if (!response.ok) {
     throw new Error(`POST /dev/token answered ${response.status}: start datum-server with --dev to run the demo`);

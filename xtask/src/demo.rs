@@ -37,7 +37,7 @@ pub fn demo(context: &Context, port: u16) -> Result<bool> {
     let (program, page) = build(context, &pack::build(context)?.tarball)?;
     let folder = TempFolder::new()?;
     let server = Server::start(context, &program, &arguments(port, &page, &folder.0.join("demo.db")), true)?;
-    context.console.say(&format!("\n    The demo is at {}\n    Ctrl-C ends it.\n", server.url));
+    context.console.say(&format!("\n    The demo is at {0}\n    The guide is at {0}/guide/\n    Ctrl-C ends it.\n", server.url));
     stay(server)
 }
 

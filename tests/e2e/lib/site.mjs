@@ -1,0 +1,21 @@
+// The demo and the guide as they are published: built in a folder of their own, with the packed package.
+import { cp } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { tarball } from "./environment.mjs";
+import { npm, run, temporaryFolder } from "./files.mjs";
+
+const SOURCE = fileURLToPath(new URL("../../../www/", import.meta.url));
+const MADE = new Set(["node_modules", "dist", ".vite"]);
+
+/** Builds the site, types checked; `dist` is the result. */
+export async function buildSite() {
+  const folder = await temporaryFolder();
+  const root = join(folder.path, "www");
+  const isSource = (path) => !MADE.has(relative(SOURCE, path).split(sep)[0]);
+  await cp(SOURCE, root, { recursive: true, filter: isSource });
+  await npm(["ci"], root);
+  await npm(["install", "--no-save", tarball()], root);
+  await run("npm", ["run", "build", "--silent"], { cwd: root });
+  return { dist: join(root, "dist"), remove: folder.remove };
+}

@@ -1,0 +1,68 @@
+// The page of the status feed: a progress ring that is honest, or a button.
+
+import { Datum, type SyncStatus } from "datum-sync";
+
+import { find, make, setText } from "../dom.ts";
+import { followStatus, type StatusLine } from "../patterns/status.ts";
+import source from "../patterns/status.ts?raw";
+import { number } from "../words.ts";
+import { Stage } from "./stage.ts";
+
+const stage = new Stage("status", source);
+const { userId } = stage;
+const pill = find(document, "[data-testid=status]");
+const text = find(document, "[data-testid=message]");
+const bar = find(document, "[data-testid=progress]");
+const sync = find<HTMLButtonElement>(document, "[data-testid=sync]");
+const slow = find<HTMLInputElement>(document, "[data-testid=slow]");
+const pause = find<HTMLButtonElement>(document, "[data-testid=pause]");
+let stop = new AbortController();
+
+const datum = await Datum.initialize({ name: stage.name, entities: { tasks: {} }, remote: stage.remote, initialUserId: userId });
+
+const tones = { idle: "info", syncing: "info", completed: "good", failed: "bad", paused: "warn", cancelled: "warn" } as const;
+
+function show(line: StatusLine, status: SyncStatus): void {
+  pill.dataset["state"] = status.status;
+  setText(pill, status.status);
+  setText(text, line.text);
+  const running = line.progress !== undefined;
+  bar.classList.toggle("is-unknown", line.progress === null);
+  bar.hidden = !running;
+  if (line.progress == null) bar.removeAttribute("aria-valuenow");
+  else bar.setAttribute("aria-valuenow", String(Math.round(line.progress * 100)));
+  find<HTMLElement>(bar, ".bar").style.transform = `scaleX(${line.progress ?? 0})`;
+  setText(find(sync, "span"), running ? "Stop" : "Sync");
+  pause.setAttribute("aria-pressed", String(status.status === "paused"));
+  const facts: [string, string][] = [
+    ["waiting", number(status.pendingOperations)],
+    ["synced in this cycle", number(status.syncedCount)],
+    ["conflicts", number(status.unresolvedConflicts)],
+    ["health", status.health.status],
+  ];
+  find(document, "[data-testid=facts]").replaceChildren(...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+  const shown = line.progress === undefined ? "" : line.progress === null ? ", no figure yet" : `, ${Math.round(line.progress * 100)} %`;
+  stage.say(`${status.status}${shown}${status.phase ? `, ${status.phase}` : ""}`, tones[status.status]);
+}
+
+void stage.attempt(() => followStatus(datum, userId, show));
+
+sync.addEventListener("click", () => {
+  if (datum.statusForUser(userId).current.status === "syncing") {
+    stop.abort();
+    return;
+  }
+  stop = new AbortController();
+  stage.line.delay = slow.checked ? 500 : 0;
+  // What came of it is in the status: there is nothing to add here.
+  datum.synchronize(userId, { signal: stop.signal, overrideBatchSize: 100 }).catch(() => undefined);
+});
+pause.addEventListener("click", () => {
+  const paused = datum.statusForUser(userId).current.status === "paused";
+  void stage.attempt(() => (paused ? datum.resumeSync(userId) : datum.pauseSync(userId)));
+});
+stage.press("second", async () => {
+  await stage.second.write(400);
+  stage.say("Another device added 400 tasks");
+});
+stage.press("write", () => datum.manager("tasks").create({ title: "Written here", done: false }));
