@@ -102,11 +102,13 @@ async fn one_entity_is_watched_by_its_id_and_null_where_there_is_none() -> Resul
 async fn observers_and_the_log_hear_of_everything_and_can_break_nothing() -> Result<(), JsValue> {
     story(
         "const heard = []; const log = []; const complaints = []; const report = console.error; console.error = (...words) => complaints.push(words.join(' '));
+         const written = [];
          try {
-           const observers = [{ onEvent() { throw new Error('an observer of mine'); } }, { onEvent: async () => { throw new Error('later'); } }, { onEvent: (event) => heard.push(event) }];
+           const observers = [{ onEvent() { throw new Error('an observer of mine'); } }, { onEvent: async () => { throw new Error('later'); } }, { onEvent: (event) => heard.push(event), beforeWrite: (entity, kind, draft) => { written.push([entity, kind, draft.title]); throw new Error('before'); } }];
            const logger = { log(entry) { log.push(entry); if (log.length % 2) throw new Error('a logger of mine'); } };
            const a = await open('a', { observers, logger, logLevel: 'debug' });
            await a.manager('tasks').create({ title: 'secret' });
+           equal(written, [['tasks', 'create', 'secret']]);
            equal((await a.synchronize(user)).isSuccess, true);
            for (let n = 0; n < 300 && !heard.some((event) => event.type === 'syncCompleted'); n++) await new Promise((go) => setTimeout(go, 10));
            equal(heard.map((event) => event.type).filter((type) => type !== 'syncProgress').slice(0, 2), ['dataChanged', 'syncStarted']);

@@ -56,7 +56,8 @@ export class Audience {
   }
 
   /** A write is about to be made. */
-  beforeWrite(entity, kind, draft) {
+  beforeWrite(entity, kind, text) {
+    const draft = freeze(JSON.parse(text));
     for (const observer of this.#observers) {
       if (typeof observer?.beforeWrite === "function") attempt(() => observer.beforeWrite(entity, kind, draft), "An observer's `beforeWrite` threw:");
     }

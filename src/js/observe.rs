@@ -23,7 +23,7 @@ extern "C" {
     fn tell(this: &Audience, text: &str);
     /// A write is about to be made.
     #[wasm_bindgen(method, js_name = beforeWrite)]
-    pub fn before_write(this: &Audience, entity: &str, kind: &str, draft: &JsValue);
+    pub fn before_write(this: &Audience, entity: &str, kind: &str, draft: &str);
     /// Whether anybody hears of writes.
     #[wasm_bindgen(method, js_name = hearsWrites)]
     pub fn hears_writes(this: &Audience) -> bool;

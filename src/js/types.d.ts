@@ -789,7 +789,7 @@ export class Datum implements AsyncDisposable {
   compareSyncMetadata(userId: string): Promise<MetadataComparison>;
   /**
    * Forgets what is known of past cycles, here (`local`, default true: the next cycle pulls everything afresh) and on
-   * the remote for every device (`remote`, default true). Entities and pending operations stay.
+   * the remote for every device (`remote`, default false). Entities and pending operations stay.
    */
   clearSyncMetadata(userId: string, options?: { local?: boolean; remote?: boolean }): Promise<void>;
   /** The result of the last cycle; null where there was none. */
@@ -998,7 +998,7 @@ export interface DeadLetter {
 export interface Observer {
   /** After it happened. */
   onEvent?(event: DatumEvent): void;
-  /** Before a write is checked and stored; `draft` is what the app passed in (ids for a delete). */
+  /** Before a write is checked and stored. `draft` is what middleware has made of it; with its id for a patch, only that for a delete. */
   beforeWrite?(entity: string, kind: OperationKind, draft: Json): void;
 }
 

@@ -1,9 +1,11 @@
 //! Writes between the border and the engine: what an app gave on its way in, and what it gets for it.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
+use crate::entity::put_text;
 use crate::error::{Code, Error, Result};
 use crate::js::Inner;
 use crate::js::convert::error_to_js;
@@ -19,9 +21,28 @@ pub(crate) type Answer = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue
 
 /// Writes all of these, or none.
 pub(crate) async fn write(inner: &Rc<Inner>, entity: &str, user: &str, writes: Vec<Write>) -> Result<Vec<Written>> {
+    if inner.audience.hears_writes() {
+        for write in &writes {
+            let (kind, draft) = match write {
+                Write::Create { draft } => ("create", Cow::Borrowed(draft.as_str())),
+                Write::Update { entity } => ("update", Cow::Borrowed(entity.as_str())),
+                Write::Patch { id, changes } => ("patch", Cow::Owned(named(changes, id))),
+                Write::Delete { id, .. } => ("delete", Cow::Owned(named("{}", id))),
+            };
+            inner.audience.before_write(entity, kind, &draft);
+        }
+    }
     let written = inner.engine.write(user, entity, writes).await?;
     inner.tidy_later(user);
     Ok(written)
+}
+
+/// An object with its entity's id, as JSON text.
+fn named(object: &str, id: &str) -> String {
+    let mut text = object.trim_end().strip_suffix('}').unwrap_or("{").to_owned();
+    put_text(&mut text, "id", id);
+    text.push('}');
+    text
 }
 
 /// A patch of a type with middleware: that sees the whole entity, which has to be read first.
