@@ -436,3 +436,22 @@ fn a_device_does_not_lose_its_later_write_to_its_own_earlier_one() {
     laptop.sync();
     assert_eq!(laptop.titles(), ["second"]);
 }
+
+#[test]
+fn an_operation_saved_late_from_a_lost_log_takes_nothing_away() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    b.create(r#"{"id":"t","of b":1}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    // The other tab has not heard of the entity; it makes it too, and syncs before the first tab wakes.
+    a.create(r#"{"id":"t","of a":2}"#);
+    a.sync();
+    b.create(r#"{"title":"b wakes"}"#);
+    assert!(b.sync().is_success);
+
+    let laptop = world.device("laptop").open();
+    laptop.sync();
+    let seen = laptop.read("t").unwrap();
+    assert_eq!((&seen["of a"], &seen["of b"]), (&2.into(), &1.into()));
+}

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::conflict::{self, Conflict, Resolution};
-use crate::entity::Key;
+use crate::entity::{Fields, Key};
 use crate::operation::{Kind, Operation};
 use crate::protocol::{Change, PullPage};
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
@@ -196,11 +196,19 @@ impl<'a> Planner<'a> {
         if let Some(sent) = chain.iter().find(|op| effect_stands(op, arrival)) {
             return self.settle_by_row(&chain, &sent.op_id, arrival, soft);
         }
-        let base = match self.replica.base_of(&key) {
-            Ok(base) => base,
-            Err(segment) => return self.missing.insert(segment, ()),
+        let row = self.replica.row(&key);
+        let base_version = row.map_or(0, |row| row.version);
+        let assumed;
+        // An operation that was saved from a lost log stands on a row that it was not made against.
+        let base = if chain.first().is_some_and(|op| op.base_version == row.filter(|row| !row.deleted).map(|row| row.version)) {
+            match self.replica.base_of(&key) {
+                Ok(base) => base,
+                Err(segment) => return self.missing.insert(segment, ()),
+            }
+        } else {
+            assumed = untouched(last);
+            assumed.as_deref()
         };
-        let base_version = self.replica.row(&key).map_or(0, |row| row.version);
         let earlier = earlier(&chain);
         if let Some(remote) = arrival.body
             && !earlier.is_empty()
@@ -367,6 +375,13 @@ impl<'a> Planner<'a> {
         }
         Plan::Ready(self.out)
     }
+}
+
+/// The base of an operation whose base is gone, as far as it is known: the fields that a patch left alone.
+fn untouched(op: &Operation) -> Option<String> {
+    let mut fields = Fields::parse(op.body.as_deref()?).ok()?;
+    fields.0.retain(|(name, _)| op.kind == Kind::Patch && !op.fields.iter().any(|field| *field == **name));
+    (!fields.0.is_empty()).then(|| fields.to_json())
 }
 
 /// Marks of everything that this device wrote before the last of these operations.
