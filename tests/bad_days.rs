@@ -455,3 +455,25 @@ fn an_operation_saved_late_from_a_lost_log_takes_nothing_away() {
     let seen = laptop.read("t").unwrap();
     assert_eq!((&seen["of a"], &seen["of b"]), (&2.into(), &1.into()));
 }
+
+#[test]
+fn two_tabs_that_made_the_same_entity_in_a_lost_log_keep_what_both_wrote() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    world.device("laptop").open().sync();
+    b.create(r#"{"id":"t","of b":1}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    a.create(r#"{"id":"t","of a":2}"#);
+    b.create(r#"{"title":"b wakes"}"#);
+    assert_eq!(b.read("t").unwrap()["of a"], 2, "one on top of the other");
+
+    let other = world.device("laptop").open();
+    other.create(r#"{"id":"t","of c":3}"#);
+    other.sync();
+    assert!(a.sync().is_success);
+    other.sync();
+
+    let seen = other.read("t").unwrap();
+    assert_eq!((&seen["of a"], &seen["of b"], &seen["of c"]), (&2.into(), &1.into(), &3.into()));
+}

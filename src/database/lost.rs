@@ -4,10 +4,12 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::conflict::marks;
 use crate::database::{Database, MAX_STALE, Source, load, overtaken};
+use crate::entity::{Fields, Key};
 use crate::error::Result;
 use crate::host::Host;
-use crate::operation::Operation;
+use crate::operation::{Kind, Operation};
 use crate::replica::Replica;
 use crate::replica::record::{Commit, Event, SegmentWrite};
 use crate::store::{Durability, Store};
@@ -57,15 +59,29 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Saves the operations of a lost log. Another tab may be doing the same: whoever is second
     /// loads what the first has saved, and adds what is missing.
     pub(super) async fn save_in_turn(&self) -> Result<()> {
-        let user_id = self.with(|replica| replica.user_id().to_owned());
+        let (user_id, moment) = (self.with(|replica| replica.user_id().to_owned()), self.moment());
         for _ in 0..MAX_STALE {
             let fresh = load(&self.store, &user_id, self.budget).await?;
             self.replace(fresh);
             let mut commit = Commit { segments: self.unsaved.borrow().fields.clone(), events: Vec::new() };
-            for op in &self.unsaved.borrow().ops {
+            // What the new log has to say of an entity was not made on top of what this instance knew.
+            let mut late: Vec<Operation> = Vec::new();
+            for (place, op) in self.unsaved.borrow().ops.iter().enumerate() {
                 // One that a later edit in another tab carries along already would undo that edit.
-                if self.with(|replica| !replica.outbox().knows(&op.op_id)) {
-                    commit.queue(op.clone(), Vec::new());
+                if self.with(|replica| replica.outbox().knows(&op.op_id)) {
+                    continue;
+                }
+                let same = |other: &&Operation| other.entity == op.entity && other.id == op.id;
+                let last = late.iter().rev().find(same).cloned();
+                let last = last.or_else(|| self.with(|replica| replica.outbox().last(&Key::new(&op.entity, &op.id)).cloned()));
+                match last {
+                    None => commit.queue(op.clone(), Vec::new()),
+                    Some(last) => {
+                        if let Some(op) = behind(op, &last, moment.op_id(place)) {
+                            commit.queue(op.clone(), Vec::new());
+                            late.push(op);
+                        }
+                    }
                 }
             }
             commit.events.push(Event::NeedFullPull);
@@ -83,4 +99,44 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         Err(overtaken())
     }
+}
+
+/// An operation of a lost log behind another that knows nothing of it: what it changed, where the other
+/// has not changed the same later. None where nothing of it is left.
+fn behind(op: &Operation, last: &Operation, op_id: String) -> Option<Operation> {
+    let body = match (op.body.as_deref(), last.body.as_deref()) {
+        // An edit says more than a delete.
+        (None, Some(_)) => return None,
+        (_, None) => return Some(op.clone()),
+        (Some(body), Some(_)) => body,
+    };
+    let mut fields = Fields::parse(last.body.as_deref()?).ok()?;
+    let mut changed = Vec::new();
+    for (name, value) in Fields::parse(body).ok()?.0 {
+        let concerned = op.kind != Kind::Patch || op.fields.iter().any(|field| *field == *name);
+        if !concerned || matches!(name.as_ref(), "createdAt" | "modifiedAt") {
+            continue;
+        }
+        match fields.0.iter_mut().find(|(have, _)| *have == name) {
+            Some((_, have)) if *have == value || op.queued_at <= last.queued_at => continue,
+            Some(place) => place.1 = value,
+            None => fields.0.push((name.clone(), value)),
+        }
+        changed.push(name.into_owned());
+    }
+    let mut earlier = op.earlier.clone();
+    earlier.extend(marks(body, &op.fields));
+    let mut supersedes = op.supersedes.clone();
+    supersedes.push(op.op_id.clone());
+    (!changed.is_empty()).then(|| Operation {
+        op_id,
+        kind: Kind::Patch,
+        base_version: last.base_version,
+        body: Some(Rc::from(fields.to_json())),
+        fields: changed,
+        supersedes,
+        earlier,
+        attempts: 0,
+        ..op.clone()
+    })
 }
