@@ -219,6 +219,23 @@ impl Replica {
         }
     }
 
+    /// The version of the synced row; none where there is none.
+    #[must_use]
+    pub fn row_version(&self, key: &Key) -> Option<u64> {
+        self.row(key).map(|row| row.version)
+    }
+
+    /// The bases of what waits, with their versions, as far as they are in memory.
+    #[must_use]
+    pub fn bases(&self) -> Vec<(Key, u64, Rc<str>)> {
+        let keys = self.outbox.iter().map(|queued| Key::new(&queued.op.entity, &queued.op.id));
+        keys.filter_map(|key| {
+            let (version, body) = (self.row_version(&key)?, self.base_of(&key).ok()??.into());
+            Some((key, version, body))
+        })
+        .collect()
+    }
+
     /// The body of the synced row: the base of a pending write.
     ///
     /// # Errors

@@ -11,13 +11,15 @@ use crate::error::Result;
 use crate::host::Host;
 use crate::operation::{Kind, Operation};
 use crate::replica::Replica;
-use crate::replica::record::{Commit, Event, SegmentWrite};
+use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use crate::store::{Durability, Store};
 
 /// What a lost log had and nobody else has.
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
     ops: Vec<Operation>,
+    /// The rows that those were made against: without them a merge could only guess.
+    bases: Vec<(Key, u64, Rc<str>)>,
     /// Fields that never leave the device.
     fields: Vec<SegmentWrite>,
 }
@@ -51,7 +53,9 @@ impl<S: Store, H: Host> Database<S, H> {
         let known: Vec<Operation> = self.with(|replica| replica.outbox().iter().map(|queued| queued.op.clone()).collect());
         // Kept here until they are durable again: the state that held them is about to go.
         let fields = self.with(Replica::device_segments);
+        let bases = self.with(Replica::bases);
         self.unsaved.borrow_mut().ops.extend(known);
+        self.unsaved.borrow_mut().bases.extend(bases);
         self.unsaved.borrow_mut().fields.extend(fields);
         self.save_in_turn().await
     }
@@ -64,6 +68,15 @@ impl<S: Store, H: Host> Database<S, H> {
             let fresh = load(&self.store, &user_id, self.budget).await?;
             self.replace(fresh);
             let mut commit = Commit { segments: self.unsaved.borrow().fields.clone(), events: Vec::new() };
+            for (key, version, body) in &self.unsaved.borrow().bases {
+                // A row that another tab has pulled meanwhile is newer.
+                if self.with(|replica| replica.row_version(key).is_none()) {
+                    let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+                    let entry = Entry { id: key.id.clone(), version: *version, len, ..Entry::default() };
+                    let body = SegmentBody::New(Rc::from(body.as_bytes()));
+                    commit.segments.push(SegmentWrite { entity: key.entity.clone(), entries: vec![entry], body });
+                }
+            }
             // What the new log has to say of an entity was not made on top of what this instance knew.
             let mut late: Vec<Operation> = Vec::new();
             for (place, op) in self.unsaved.borrow().ops.iter().enumerate() {

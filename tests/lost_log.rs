@@ -1,0 +1,175 @@
+//! A log that is lost under open tabs: what they know is kept, and nothing that others made is undone.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+
+mod support;
+
+use std::rc::Rc;
+
+use datum_sync::error::Code;
+use datum_sync::replica::local::Write;
+use support::world::{Fault, World};
+
+fn id_of(task: &serde_json::Value) -> String {
+    task["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_log_lost_under_an_open_tab_keeps_its_outbox() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"title":"synced"}"#);
+    a.sync();
+    a.create(r#"{"title":"waiting"}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+
+    a.create(r#"{"title":"after"}"#);
+    assert!(a.sync().is_success);
+
+    assert_eq!(a.titles(), ["after", "synced", "waiting"]);
+    assert_eq!(world.server.rows("ann").len(), 3);
+}
+
+#[test]
+fn two_tabs_that_lose_their_log_at_once_both_save_what_they_know() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    a.create(r#"{"title":"of both"}"#);
+    b.create(r#"{"title":"of b alone"}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+
+    let create = |title: &str| vec![Write::Create { draft: format!(r#"{{"title":"{title}"}}"#) }];
+    let both =
+        futures_util::future::join(a.engine.write("ann", "tasks", create("after a")), b.engine.write("ann", "tasks", create("after b")));
+    let (one, two) = a.run(both);
+
+    assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+    assert_eq!(phone.open().titles(), ["after a", "after b", "of b alone", "of both"]);
+}
+
+#[test]
+fn operations_of_a_lost_log_are_kept_until_they_can_be_saved() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"title":"waiting"}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.store().failing.borrow_mut().extend([Code::StorageLost, Code::StorageFull]);
+
+    assert_eq!(a.write("tasks", Write::Create { draft: r#"{"title":"x"}"#.to_owned() }).unwrap_err().code(), Code::StorageFull);
+    a.create(r#"{"title":"after"}"#);
+
+    assert_eq!(a.titles(), ["after", "waiting"]);
+    assert_eq!(phone.open().titles(), ["after", "waiting"]);
+}
+
+#[test]
+fn a_delete_is_not_lost_with_the_log_while_its_create_is_on_its_way() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    phone.fault("/push", Fault::Slow(1_000));
+    let engine = Rc::clone(&a.engine);
+
+    let (synced, deleted) = a.run(async {
+        let cycle = engine.synchronize("ann", datum_sync::config::Options::default(), None, Rc::default());
+        let meanwhile = async {
+            datum_sync::host::Host::sleep(engine.host(), 500).await;
+            datum_sync::store::Store::wipe(&phone.store().inner.reopen()).await.unwrap();
+            engine.write("ann", "tasks", vec![Write::Delete { id: id.clone(), soft: false }]).await
+        };
+        futures_util::future::join(cycle, meanwhile).await
+    });
+
+    assert!(synced.is_ok() && matches!(deleted.unwrap()[0], datum_sync::replica::local::Written::Deleted(_)));
+    a.sync();
+    assert_eq!((a.titles().len(), a.pending()), (0, 0));
+    assert!(world.server.rows("ann").iter().all(|row| row.data.is_none()), "the server has the delete too");
+}
+
+#[test]
+fn an_edit_that_carries_a_lost_operation_along_is_not_undone_by_another_tab() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    b.run(b.engine.heard("ann", 1)).unwrap();
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+
+    a.patch(&id, r#"{"title":"oat milk"}"#);
+    b.create(r#"{"title":"tea"}"#);
+
+    assert_eq!(phone.open().titles(), ["oat milk", "tea"]);
+    a.sync();
+    let laptop = world.device("laptop").open();
+    laptop.sync();
+    b.sync();
+    laptop.sync();
+    assert_eq!(laptop.titles(), ["oat milk", "tea"]);
+}
+
+#[test]
+fn an_operation_saved_late_from_a_lost_log_takes_nothing_away() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    b.create(r#"{"id":"t","of b":1}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    // The other tab has not heard of the entity; it makes it too, and syncs before the first tab wakes.
+    a.create(r#"{"id":"t","of a":2}"#);
+    a.sync();
+    b.create(r#"{"title":"b wakes"}"#);
+    assert!(b.sync().is_success);
+
+    let laptop = world.device("laptop").open();
+    laptop.sync();
+    let seen = laptop.read("t").unwrap();
+    assert_eq!((&seen["of a"], &seen["of b"]), (&2.into(), &1.into()));
+}
+
+#[test]
+fn two_tabs_that_made_the_same_entity_in_a_lost_log_keep_what_both_wrote() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    world.device("laptop").open().sync();
+    b.create(r#"{"id":"t","of b":1}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    a.create(r#"{"id":"t","of a":2}"#);
+    b.create(r#"{"title":"b wakes"}"#);
+    assert_eq!(b.read("t").unwrap()["of a"], 2, "one on top of the other");
+
+    let other = world.device("laptop").open();
+    other.create(r#"{"id":"t","of c":3}"#);
+    other.sync();
+    assert!(a.sync().is_success);
+    other.sync();
+
+    let seen = other.read("t").unwrap();
+    assert_eq!((&seen["of a"], &seen["of b"], &seen["of c"]), (&2.into(), &1.into(), &3.into()));
+}
+
+#[test]
+fn the_base_of_a_pending_edit_survives_the_loss_of_its_log() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    a.create(r#"{"id":"t","mine":1,"theirs":1}"#);
+    a.sync();
+    b.sync();
+    a.patch("t", r#"{"mine":2}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    a.patch("t", r#"{"mine":3}"#);
+    world.clock.advance(60_000);
+    b.patch("t", r#"{"theirs":2}"#);
+    b.sync();
+
+    assert!(a.sync().is_success);
+
+    b.sync();
+    let seen = b.read("t").unwrap();
+    assert_eq!((&seen["mine"], &seen["theirs"]), (&3.into(), &2.into()), "merged by the base, not by the clock");
+}
