@@ -317,6 +317,26 @@ fn a_refused_token_leaves_the_queue_intact_and_the_next_sign_in_sends_it() {
 }
 
 #[test]
+fn a_delete_is_not_cancelled_with_a_create_that_another_tab_has_sent() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    b.run(b.engine.heard("ann", 1)).unwrap();
+    phone.fault("/push", Fault::ReplyLost);
+    b.sync_with(r#"{"direction":"pushOnly","timeout":1}"#).unwrap_err();
+
+    assert!(a.delete(&id));
+    let result = a.sync();
+
+    assert!(result.is_success && result.conflicts_detected == 0, "{result:?}");
+    assert_eq!((a.titles().len(), a.pending()), (0, 0));
+    let laptop = world.device("laptop").open();
+    laptop.sync();
+    assert!(laptop.titles().is_empty());
+}
+
+#[test]
 fn a_device_does_not_lose_its_later_write_to_its_own_earlier_one() {
     let world = World::new();
     let phone = world.device("phone");

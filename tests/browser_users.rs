@@ -69,7 +69,7 @@ async fn nothing_goes_under_another_users_token() -> Result<(), JsValue> {
          equal([error.status, error.retryable, await a.pendingCount(user)], [409, false, 1]);
          await refused(a.synchronize(user, { direction: 'pullOnly', forceFullSync: true }), 'userMismatch');
          await refused(a.getRemoteSyncMetadata(user), 'userMismatch');
-         await refused(a.clearSyncMetadata(user), 'userMismatch');
+         await refused(a.clearSyncMetadata(user, { remote: true }), 'userMismatch');
          equal(await titles('ann'), ['synced', 'waiting']);
          const away = await a.switchUser({ newUserId: 'bob & co' });
          equal([away.success, away.unsyncedOperations, away.error.code], [true, 1, 'userMismatch']);

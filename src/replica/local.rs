@@ -322,6 +322,7 @@ impl Attempt<'_, '_> {
     }
 
     fn enqueue(&mut self, key: &Key, kind: Kind, body: Option<Rc<str>>, fields: Vec<String>, soft: bool, version: u64) {
+        let is_new = self.overlay.ops.now.get(&key.id).is_some();
         let previous = match self.overlay.ops.now.get(&key.id) {
             Some(op) => op.clone().map(|op| (op, true)),
             None => self.replica.outbox.chain(key).next_back().map(|queued| {
@@ -354,13 +355,15 @@ impl Attempt<'_, '_> {
         };
         match previous {
             Some((first, true)) => match coalesce(first.kind, kind) {
-                Coalesced::Nothing => {
+                Coalesced::Nothing if is_new && first.supersedes.is_empty() => {
                     self.events.events.push(Event::Dequeue { ops: vec![first.op_id] });
                     self.overlay.ops.note(&key.id, None);
                     return;
                 }
-                Coalesced::Into(kind) => {
-                    op.kind = kind;
+                // Another tab may have sent what is in the log: the remote is told that it is gone again.
+                coalesced => {
+                    op.kind = if let Coalesced::Into(kind) = coalesced { kind } else { Kind::Delete };
+                    let kind = op.kind;
                     op.fields = if kind == Kind::Patch { union(&first.fields, &op.fields) } else { Vec::new() };
                     op.earlier = first.earlier;
                     op.earlier.extend(first.body.as_deref().map(|body| marks(body, &first.fields)).unwrap_or_default());

@@ -39,6 +39,8 @@ pub struct Shared {
     pub locks: RefCell<BTreeSet<String>>,
     pub stores: RefCell<BTreeMap<String, MemoryStore>>,
     pub device_id: String,
+    /// The storage was lost at least once.
+    pub evicted: Rc<Cell<bool>>,
     /// Everything that happens, in order.
     pub trace: Rc<RefCell<Vec<String>>>,
     /// Heads that were announced and not heard yet, with who said them.

@@ -53,7 +53,7 @@ pub struct Story {
     pub(super) devices: Vec<Device>,
     /// Writers that wait for their last write: (device, entity, field).
     busy: Busy,
-    evicts: bool,
+    loses: bool,
     next_owner: Cell<Owner>,
     counter: Cell<u64>,
     epochs: Cell<u32>,
@@ -69,9 +69,9 @@ impl Story {
         let weather = Rc::<Weather>::default();
         weather.broken_lock.set(dice.chance(250));
         weather.silence.set(dice.chance(250));
-        // A device that has lost a row and makes it anew clashes with itself, and without a base only the clock
-        // decides: a history has wrong clocks or evictions, so that its promises stay checkable.
-        let evicts = dice.chance(500);
+        // Where a device has lost its storage, or the server its last writes, no base is left and only the clock
+        // decides: a history has wrong clocks or losses, so that its promises stay checkable.
+        let loses = dice.chance(500);
         let mut devices = Vec::new();
         for user in ["ann", "bob"] {
             for n in 0..=dice.below(3) {
@@ -80,11 +80,12 @@ impl Story {
                     dice: Rc::clone(&dice),
                     weather: Rc::clone(&weather),
                     online: Cell::new(true),
-                    skew: Cell::new(if !evicts && dice.chance(300) { dice.below(172_800_000) as i64 - 86_400_000 } else { 0 }),
+                    skew: Cell::new(if !loses && dice.chance(300) { dice.below(172_800_000) as i64 - 86_400_000 } else { 0 }),
                     locks: RefCell::default(),
                     stores: RefCell::default(),
                     device_id: format!("{user}-{n}"),
                     trace: Rc::clone(&trace),
+                    evicted: Rc::default(),
                     announced: RefCell::default(),
                 });
                 devices.push(Device { user, shared, tabs: (0..=dice.below(3)).map(|_| None).collect() });
@@ -101,7 +102,7 @@ impl Story {
             model: Rc::default(),
             devices,
             busy: Busy::default(),
-            evicts,
+            loses,
             next_owner: Cell::new(1),
             counter: Cell::new(0),
             epochs: Cell::new(0),
@@ -151,7 +152,7 @@ impl Story {
                 self.say("the server forgets its tombstones".to_owned());
                 self.server.purge_tombstones().unwrap();
             }
-            970..=979 if !self.evicts => {
+            970..=979 if !self.loses => {
                 let skew = self.dice.below(172_800_000) as i64 - 86_400_000;
                 self.say(format!("{}'s clock is off by {skew} ms", self.devices[device].shared.device_id));
                 self.devices[device].shared.skew.set(skew);
@@ -249,19 +250,20 @@ impl Story {
 
     fn evict(&self, device: usize) {
         let device = &self.devices[device];
-        if !self.evicts || !self.dice.chance(400) {
+        if !self.loses || !self.dice.chance(400) {
             return;
         }
         self.say(format!("{}'s storage is evicted", device.shared.device_id));
         let store = device.shared.stores.borrow().get(device.user).map(datum_sync::store::memory::MemoryStore::reopen);
         if let Some(store) = store {
             self.clock.run(datum_sync::store::Store::wipe(&store)).unwrap();
+            device.shared.evicted.set(true);
             self.model.forgive(device.user);
         }
     }
 
     fn restore(&self) {
-        if !self.dice.chance(300) {
+        if !self.loses || !self.dice.chance(300) {
             return;
         }
         // The backup is of now: what is lost is what comes until it is put back.
@@ -302,6 +304,7 @@ impl Story {
             self.name(device, slot),
             if deletes { "gone".to_owned() } else { value.to_string() }
         ));
+        let evicted = Rc::clone(&self.devices[device].shared.evicted);
         let (model, busy, broken, device_id) =
             (Rc::clone(&self.model), Rc::clone(&self.busy), Rc::clone(&self.broken), self.devices[device].shared.device_id.clone());
         self.tasks.spawn(owner, async move {
@@ -317,7 +320,12 @@ impl Story {
                 // A delete that finds nothing promises nothing.
                 Ok(written) if written.contains(&Written::Absent) => {}
                 Ok(_) => {
-                    if let Some(ticket) = ticket {
+                    // Whoever makes a row anew that the storage has lost clashes with it, and only the clock decides.
+                    let blind = evicted.get()
+                        && engine
+                            .opened(user)
+                            .is_none_or(|user| user.db.with(|replica| !replica.cursor("").is_some_and(|state| state.reached_end)));
+                    if let Some(ticket) = ticket.filter(|_| !blind) {
                         model.acknowledge(user, &id, &field, ticket);
                     }
                     if big {
