@@ -162,7 +162,13 @@ impl<S: Store, H: Host> Database<S, H> {
                 Plan::Needs(Need::Decisions(conflicts)) => return Ok(conflicts),
                 Plan::Needs(Need::Bodies(ids)) => {
                     self.replica.borrow_mut().segments_mut().pin(&ids);
-                    let (_, damaged) = self.fetch(&ids).await?;
+                    let (_, damaged) = match self.fetch(&ids).await {
+                        Err(error) if error.code() == Code::StorageLost => {
+                            self.salvage_in_turn().await?;
+                            continue;
+                        }
+                        fetched => fetched?,
+                    };
                     self.quarantine_in_turn(damaged).await?;
                     continue;
                 }

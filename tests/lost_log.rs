@@ -173,3 +173,24 @@ fn the_base_of_a_pending_edit_survives_the_loss_of_its_log() {
     let seen = b.read("t").unwrap();
     assert_eq!((&seen["mine"], &seen["theirs"]), (&3.into(), &2.into()), "merged by the base, not by the clock");
 }
+
+#[test]
+fn a_write_that_needs_a_body_of_the_lost_log_finds_what_there_is() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(r#"{"entities":{"tasks":{}},"memoryBudget":0}"#);
+    let a = phone.open();
+    let long = "x".repeat(5_000);
+    let id = id_of(&a.create(&format!(r#"{{"title":"{long}"}}"#)));
+    let laptop = world.device("laptop").with_config(r#"{"entities":{"tasks":{}},"memoryBudget":0}"#);
+    a.sync();
+    let b = laptop.open();
+    b.sync();
+    b.run(datum_sync::store::Store::wipe(&laptop.store().inner.reopen())).unwrap();
+
+    assert!(b.titles().is_empty(), "what is left is read");
+    let refused = b.write("tasks", Write::Patch { id: id.clone(), changes: r#"{"title":"y"}"#.to_owned() }).unwrap_err();
+
+    assert_eq!(refused.code(), Code::NotFound, "it comes again with the next pull");
+    b.sync();
+    assert_eq!(b.titles(), [long]);
+}

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::conflict::marks;
 use crate::database::{Database, MAX_STALE, Source, load, overtaken};
 use crate::entity::{Fields, Key};
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::host::Host;
 use crate::operation::{Kind, Operation};
 use crate::replica::Replica;
@@ -98,7 +98,12 @@ impl<S: Store, H: Host> Database<S, H> {
                 }
             }
             commit.events.push(Event::NeedFullPull);
-            if self.append(commit.into(), Durability::Strict, Source::OtherTab).await? {
+            let saved = match self.append(commit.into(), Durability::Strict, Source::OtherTab).await {
+                // Lost once more, just now.
+                Err(error) if error.code() == Code::StorageLost => continue,
+                saved => saved?,
+            };
+            if saved {
                 let ops: Vec<String> = self.unsaved.take().ops.iter().map(|op| op.op_id.clone()).collect();
                 // They may be on their way since before the log was lost: nothing is coalesced into them.
                 self.with_mut(|replica| replica.outbox_mut().mark_left(&ops));

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::database::{Database, Source};
 use crate::entity::{Key, push_entity};
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::host::Host;
 use crate::replica::device::joined;
 use crate::replica::record::{Commit, Event};
@@ -36,7 +36,14 @@ impl<S: Store, H: Host> Database<S, H> {
         });
         // The reader holds what it needs itself, so that a small memory budget cannot take it away
         // between fetching and reading.
-        let (held, damaged) = self.fetch(&absent).await?;
+        let (held, damaged) = match self.fetch(&absent).await {
+            // What is known without the log is read; the rows come again with the next pull.
+            Err(error) if error.code() == Code::StorageLost => {
+                self.catch_up().await?;
+                (Vec::new(), Vec::new())
+            }
+            fetched => fetched?,
+        };
         if !damaged.is_empty() {
             let turn = self.turn.lock().await;
             self.quarantine_in_turn(damaged).await?;

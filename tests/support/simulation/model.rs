@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub struct History {
     asked: Vec<Option<u64>>,
     acknowledged: usize,
+    /// What was asked for up to here is not promised any more.
+    forgiven: usize,
 }
 
 impl History {
@@ -42,7 +44,10 @@ impl Model {
     pub fn acknowledge(&self, user: &str, id: &str, field: &str, ticket: usize) {
         let mut states = self.states.borrow_mut();
         let history = states.get_mut(&(user.to_owned(), id.to_owned(), field.to_owned())).unwrap();
-        history.acknowledged = history.acknowledged.max(ticket);
+        // A tab may have been frozen between the commit and its promise, and the storage lost meanwhile.
+        if ticket > history.forgiven {
+            history.acknowledged = history.acknowledged.max(ticket);
+        }
     }
 
     /// The device's storage went, or the server went back in time: nothing acknowledged so far is promised any more.
@@ -50,6 +55,7 @@ impl Model {
         for (_, history) in self.states.borrow_mut().iter_mut().filter(|((whose, ..), _)| whose == user) {
             history.acknowledged = 0;
             history.asked.push(None);
+            history.forgiven = history.asked.len();
         }
         self.refused.borrow_mut().clear();
     }
