@@ -279,7 +279,9 @@ test("background sync: what another device writes arrives, and what is written h
 test("options: only one way, and as much at a time as was asked for", () =>
   visit("options", async (i) => {
     await i.presses("write");
+    await i.sees("pending", "120");
     await i.presses("second");
+    await i.logs("Another device added 80 tasks");
     await i.presses("pull");
     await i.logs("Pull only: 0 sent, 80 received");
     await i.sees("pending", "120");
@@ -290,6 +292,7 @@ test("options: only one way, and as much at a time as was asked for", () =>
     await i.logs("Push only: skipped, nothingToPush");
 
     await i.presses("write");
+    await i.sees("pending", "120");
     await i.presses("batches");
     await i.logs("In batches of 50: 120 sent");
     const requests = (await i.logged()).filter((line) => line.startsWith("→"));

@@ -11,6 +11,8 @@ const datum = await Datum.initialize({
   entities: { task: {} },
   remote: { url: session.url, headers: async () => ({ Authorization: `Bearer ${await session.token()}` }) },
   initialUserId: session.userId,
+  // What leaves is leaving.test's subject; here a reload takes nothing along.
+  flushOnLeave: false,
 });
 const tasks = datum.manager<Task>("task");
 const statuses: SyncStatus[] = [];
