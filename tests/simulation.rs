@@ -54,7 +54,16 @@ fn no_history_breaks_a_promise() {
     };
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let failed = (from..from + count).find(|seed| run(*seed, steps).is_some());
+    let began = std::time::Instant::now();
+    let failed = (from..from + count).find(|seed| {
+        let done = seed - from;
+        if setting("SIM_PROGRESS").is_some() && done % 100 == 0 {
+            let tenths = (done * 20 / count) as usize;
+            let pace = done as f64 / began.elapsed().as_secs_f64().max(0.001);
+            eprintln!("[{}{}] {done} of {count}, {pace:.0} a second", "#".repeat(tenths), "-".repeat(20 - tenths));
+        }
+        run(*seed, steps).is_some()
+    });
     let report = failed.map(|seed| (seed, shortest(seed, steps)));
     std::panic::set_hook(quiet);
     if let Some((seed, (steps, wrong, trace))) = report {

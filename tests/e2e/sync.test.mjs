@@ -124,6 +124,87 @@ test("another user on the same device sees nothing of it", async () => {
   assert.deepEqual(it.errors, []);
 });
 
+/** Runs in a page that opens no instance by itself. */
+async function withInstances(user, act) {
+  const it = await device(browser);
+  await it.page.goto(address("instances", user));
+  await ready(it.page);
+  const answer = await it.page.evaluate(act);
+  assert.deepEqual(it.errors, []);
+  await it.context.close();
+  return answer;
+}
+
+test("initialized twice, an instance is one; another config needs another name", async () => {
+  const seen = await withInstances("twice", async () => {
+    const { Datum, config } = window.instances;
+    const before = Datum.isInitialized;
+    const [a, b] = await Promise.all([Datum.initialize(config()), Datum.initialize(config())]);
+    const refused = await Datum.initialize(config({ syncTimeout: 1 })).catch((error) => [error.code, error.message]);
+    const first = Datum.instance === a;
+    await a.close();
+    const closed = await a.pendingCount("twice").catch((error) => error.code);
+    const again = await Datum.initialize(config({ syncTimeout: 1 }));
+    return { before, same: a === b, first, refused, closed, anew: again !== a && Datum.instance === again };
+  });
+  assert.equal(seen.refused[0], "invalidConfig");
+  assert.match(seen.refused[1], /another `name`/);
+  assert.deepEqual({ ...seen, refused: null }, { before: false, same: true, first: true, refused: null, closed: "closed", anew: true });
+});
+
+test("two apps of different names on one origin keep apart, and so do their users", async () => {
+  const seen = await withInstances("apart", async () => {
+    const { Datum, config } = window.instances;
+    const [a, b] = [await Datum.initialize(config()), await Datum.initialize(config({ name: "two" }))];
+    await a.manager("task").create({ id: "t", title: "of a" });
+    await b.manager("task").create({ id: "t", title: "of b" });
+    await b.manager("task").create({ id: "u" }, { userId: "somebody" });
+    const titles = async (datum) => (await datum.manager("task").readAll()).map((task) => task.title);
+    await b.clearUserData("apart");
+    return [await titles(a), await titles(b), await a.userIds(), await b.userIds()];
+  });
+  assert.deepEqual(seen, [["of a"], [], ["apart"], ["apart", "somebody"]]);
+});
+
+test("everything that is under way settles when the instance is closed", async () => {
+  const seen = await withInstances("closing", async () => {
+    const { Datum, config } = window.instances;
+    const datum = await Datum.initialize(config({ realtime: true, autoStartSync: true }));
+    const tasks = datum.manager("task");
+    const loop = async (feed) => {
+      let count = 0;
+      for await (const _ of feed) count += 1;
+      return count;
+    };
+    const calls = [
+      tasks.createMany(Array.from({ length: 500 }, (_, n) => ({ n }))),
+      ...Array.from({ length: 20 }, (_, n) => tasks.create({ n })),
+      tasks.readAll(),
+      tasks.patch("nothing", {}),
+      datum.synchronize("closing"),
+      datum.synchronize("closing", { direction: "pullThenPush", forceFullSync: true }),
+      datum.getRemoteSyncMetadata("closing"),
+      datum.checkHealth(),
+      datum.storageSize("closing"),
+      datum.switchUser({ newUserId: "other" }),
+      datum.logout("closing"),
+      datum.pauseSync(),
+      datum.resumeSync(),
+      loop(datum.statusForUser("closing")),
+      loop(datum.events()),
+      loop(tasks.watchAll()),
+      loop(tasks.watchById("x")),
+    ];
+    const all = Promise.allSettled(calls);
+    await Promise.resolve();
+    await Promise.all([datum.close(), datum.close()]);
+    const settled = await all;
+    return settled.filter(({ reason }) => reason !== undefined).map(({ reason }) => reason.code ?? String(reason));
+  });
+  const known = ["closed", "notFound", "cancelled", "noUser", "network"];
+  assert.deepEqual(seen.filter((code) => !known.includes(code)), []);
+});
+
 test("README has the first page as code that runs", () => {
   assert.ok(readme.has("first-page"), "README.md needs a block that begins with ```ts test=first-page (see lib/readme.mjs)");
 });

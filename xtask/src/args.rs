@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::{
     engines::Engine,
     failure::{Because, Failure, Result},
+    simulate::Histories,
 };
 
 /// What `cargo xtask` prints without a command.
@@ -26,6 +27,11 @@ cargo xtask COMMAND [OPTIONS]
       --port PORT        default 24180
       -- ARGS            more arguments for datum-server
   ci                     everything, in three engines
+  simulate               seeded histories of users, devices and tabs with everything going wrong
+      --seeds N          how many, default 10000
+      --seed S           only that one, with all that happened in it if it goes wrong
+      --from S           the first seed, default 0
+      --steps N          how often the dice act in each
   figures                first pull against bare fetch, requests of an idle cycle, transactions of a create
       --rounds N         default 7
   setup                  install what is missing, and nothing else
@@ -64,6 +70,8 @@ pub enum Command {
     Serve { port: u16, server_args: Vec<String> },
     /// Server and page, data thrown away; or the page driven by itself.
     Demo { port: u16, headless: bool, screenshot: Option<PathBuf> },
+    /// Run seeded histories.
+    Simulate(Histories),
     /// Measure.
     Figures { rounds: u32 },
 }
@@ -97,6 +105,7 @@ impl Args {
                 "ci" => words.end().map(|()| Command::Ci)?,
                 "serve" => serve(&mut words)?,
                 "demo" => demo(&mut words)?,
+                "simulate" => simulate(&mut words)?,
                 "figures" => figures(&mut words)?,
                 other => return Err(Failure::new(format!("there is no command `{other}`\n\n{HELP}"))),
             },
@@ -210,6 +219,20 @@ fn demo(words: &mut Words) -> Result<Command> {
     Ok(Command::Demo { port, headless, screenshot })
 }
 
+fn simulate(words: &mut Words) -> Result<Command> {
+    let mut histories = Histories { seeds: 10_000, from: 0, steps: None };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--seeds" => histories.seeds = number(&words.value("--seeds")?, "--seeds")?,
+            "--from" => histories.from = number(&words.value("--from")?, "--from")?,
+            "--seed" => (histories.seeds, histories.from) = (1, number(&words.value("--seed")?, "--seed")?),
+            "--steps" => histories.steps = Some(number(&words.value("--steps")?, "--steps")?),
+            _ => return Err(unknown(&word)),
+        }
+    }
+    Ok(Command::Simulate(histories))
+}
+
 fn figures(words: &mut Words) -> Result<Command> {
     let mut rounds = 7;
     while let Some(word) = words.next() {
@@ -231,6 +254,18 @@ mod tests {
 
     fn parsed(line: &str) -> Result<Args> {
         Args::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn histories_are_counted_or_one_is_picked() {
+        let histories = |line: &str| match parsed(line).unwrap().command {
+            Command::Simulate(histories) => (histories.seeds, histories.from, histories.steps),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(histories("simulate"), (10_000, 0, None));
+        assert_eq!(histories("simulate --seeds 5 --from 7 --steps 90"), (5, 7, Some(90)));
+        assert_eq!(histories("simulate --seed 42"), (1, 42, None));
+        assert!(parsed("simulate --seeds many").is_err());
     }
 
     fn plan(line: &str) -> Plan {

@@ -1,4 +1,4 @@
-//! The developer commands: `cargo xtask test | pack | demo | serve | ci | figures | setup`.
+//! The developer commands: `cargo xtask test | pack | demo | serve | ci | simulate | figures | setup`.
 //!
 //! Reads the arguments and picks the command; each command is a module. Nothing here is part of
 //! the shipped package, and nothing here may be needed at run time by an app.
@@ -18,6 +18,7 @@ mod node;
 mod pack;
 mod process;
 mod server;
+mod simulate;
 mod sizes;
 mod suites;
 mod tally;
@@ -60,6 +61,7 @@ fn run() -> Result<bool> {
         Command::Demo { headless: true, screenshot, .. } => {
             demo::headless(&context, &pack::build(&context)?.tarball, screenshot.as_deref())
         }
+        Command::Simulate(histories) => simulate::run(&context, &histories),
         Command::Figures { rounds } => demo::figures(&context, rounds),
     }
 }

@@ -1,0 +1,13 @@
+// Instances beside each other: opens none by itself, the test does.
+import { Datum, type DatumConfig } from "datum-sync";
+
+const remote = { url: session.url, headers: async () => ({ Authorization: `Bearer ${await session.token()}` }) };
+const config = (more: Partial<DatumConfig> = {}): DatumConfig => ({ name: "one", entities: { task: {} }, remote, initialUserId: session.userId, ...more });
+
+const instances = { Datum, config };
+declare global {
+  interface Window {
+    instances: typeof instances;
+  }
+}
+window.instances = instances;
