@@ -198,3 +198,25 @@ impl Reader {
         self.queue.cut();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn what_only_passes_makes_room_for_what_has_ended() {
+        let events = Events::default();
+        let reader = events.subscribe(Filter::default());
+        for n in 0..200 {
+            events.tell(Topic::SyncCompleted, "ann", None, n, &mut |_| {});
+            events.tell(Topic::SyncProgress, if n % 2 == 0 { "ann" } else { "bob" }, None, n, &mut |_| {});
+        }
+        let mut ended = 0;
+        while let Some(event) = reader.next().now_or_never().flatten() {
+            ended += u32::from(event.topic == Topic::SyncCompleted);
+        }
+        assert_eq!((ended, events.dropped()), (200, 144));
+    }
+}

@@ -162,6 +162,10 @@ fn a_checkpoint_changes_nothing_for_a_reader() {
     now(&watching);
     a.run(a.engine.opened("ann").unwrap().db.checkpoint()).unwrap();
     assert_eq!(now(&watching), None);
+    a.create(r#"{"title":"tea"}"#);
+    assert_eq!(titles(&now(&watching).unwrap()), ["tea"], "it goes on after a checkpoint");
+    a.sync();
+    now(&watching);
     a.sync_with(r#"{"forceFullSync":true}"#).unwrap();
     assert_eq!(now(&watching), None, "a full pull that finds everything as it was");
 }

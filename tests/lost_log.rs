@@ -100,6 +100,7 @@ fn an_edit_that_carries_a_lost_operation_along_is_not_undone_by_another_tab() {
     a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
 
     a.patch(&id, r#"{"title":"oat milk"}"#);
+    assert_eq!(a.pending(), 2, "what was saved may be on its way: nothing is coalesced into it");
     b.create(r#"{"title":"tea"}"#);
 
     assert_eq!(phone.open().titles(), ["oat milk", "tea"]);
@@ -193,4 +194,24 @@ fn a_write_that_needs_a_body_of_the_lost_log_finds_what_there_is() {
     assert_eq!(refused.code(), Code::NotFound, "it comes again with the next pull");
     b.sync();
     assert_eq!(b.titles(), [long]);
+}
+
+#[test]
+fn what_was_deleted_before_the_loss_is_not_made_again_by_a_tab_that_had_not_heard() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    b.run(b.engine.heard("ann", 1)).unwrap();
+    a.delete(&id);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+
+    a.create(r#"{"title":"of a"}"#);
+    b.create(r#"{"title":"of b"}"#);
+
+    assert_eq!(phone.open().titles(), ["of a", "of b"]);
+    assert!(a.sync().is_success);
+    let laptop = world.device("laptop").open();
+    laptop.sync();
+    assert_eq!(laptop.titles(), ["of a", "of b"]);
 }
