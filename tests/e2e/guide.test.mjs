@@ -42,6 +42,8 @@ function reader(page) {
       await page.keyboard.press("Tab");
     }
   };
+  // The engine opens while the page is seen already; before that, a press would be lost.
+  const hears = (testid) => at(testid).and(page.locator("[data-ready]")).waitFor({ state: "attached" });
   const sees = (testid, text) => at(testid).filter({ hasText: text, visible: true }).first().waitFor();
   return {
     at,
@@ -50,11 +52,13 @@ function reader(page) {
     logs: (text) => at("log").locator("p").filter({ hasText: text }).last().waitFor(),
     logged: () => at("log").locator("p span").allInnerTexts(),
     begins: async (testid) => {
+      await hears(testid);
       await reach(testid);
       await page.keyboard.press("Enter");
     },
     /** Presses a button, and waits until it has done its work. */
     presses: async (testid) => {
+      await hears(testid);
       await at(testid).and(page.locator(":not([aria-busy])")).waitFor();
       await reach(testid);
       await page.keyboard.press("Enter");

@@ -55,6 +55,8 @@ export class Stage {
   /** Runs `work` at each press; the button is busy meanwhile, and what goes wrong is said in the log. */
   press(testid: string, work: () => Promise<unknown>): void {
     const button = find<HTMLButtonElement>(document, `[data-testid=${testid}]`);
+    // Before the engine is open nobody hears a press.
+    button.dataset["ready"] = "";
     button.addEventListener("click", () => {
       // A button that is disabled would lose the focus: this one stays where the keyboard left it.
       if (button.getAttribute("aria-disabled") === "true") return;

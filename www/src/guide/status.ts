@@ -47,6 +47,7 @@ function show(line: StatusLine, status: SyncStatus): void {
 
 void stage.attempt(() => followStatus(datum, userId, show));
 
+sync.dataset["ready"] = "";
 sync.addEventListener("click", () => {
   if (datum.statusForUser(userId).current.status === "syncing") {
     stop.abort();
