@@ -99,6 +99,19 @@ pub enum Resolution {
     Later,
 }
 
+impl Resolution {
+    /// Whose side stands, in the word of the public surface; none while it waits.
+    #[must_use]
+    pub const fn taken(&self) -> Option<&'static str> {
+        match self {
+            Self::Local => Some("local"),
+            Self::Remote => Some("remote"),
+            Self::Merged(_) => Some("merged"),
+            Self::Later => None,
+        }
+    }
+}
+
 /// The resolvers that need nobody's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Builtin {

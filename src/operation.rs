@@ -75,7 +75,8 @@ impl Operation {
 pub enum Coalesced {
     /// One operation of this kind, with the base of the first and the body of the second.
     Into(Kind),
-    /// Nothing is left to send: the remote never knew the entity.
+    /// Nothing is left to send, where the remote cannot know the entity: both were in one call. Otherwise
+    /// another tab may have sent the first, and the second is sent.
     Nothing,
 }
 

@@ -128,9 +128,10 @@ fn behind(op: &Operation, last: &Operation, op_id: String) -> Option<Operation> 
         (_, None) => return Some(op.clone()),
         (Some(body), Some(_)) => body,
     };
-    let mut fields = Fields::parse(last.body.as_deref()?).ok()?;
+    // What cannot be read is saved as it is: the push says what is wrong with it.
+    let (Ok(mut fields), Ok(written)) = (Fields::parse(last.body.as_deref()?), Fields::parse(body)) else { return Some(op.clone()) };
     let mut changed = Vec::new();
-    for (name, value) in Fields::parse(body).ok()?.0 {
+    for (name, value) in written.0 {
         let concerned = op.kind != Kind::Patch || op.fields.iter().any(|field| *field == *name);
         if !concerned || matches!(name.as_ref(), "createdAt" | "modifiedAt") {
             continue;

@@ -125,13 +125,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         };
         user.db.commit(self.config.local, &mut plan).await?;
         self.after(&user);
-        let taken = match resolution {
-            Resolution::Local => "local",
-            Resolution::Remote => "remote",
-            Resolution::Merged(_) => "merged",
-            Resolution::Later => return Ok(()),
-        };
-        if let Some(conflict) = decided {
+        if let (Some(conflict), Some(taken)) = (decided, resolution.taken()) {
             self.events.tell(Topic::ConflictResolved, &user.id, Some(&conflict.entity), self.host.now_ms(), &mut |out| {
                 push_field(out, "conflict", &conflict.to_json());
                 put_text(out, "taken", taken);

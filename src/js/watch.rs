@@ -15,6 +15,7 @@ use crate::js::convert::{decode, error_to_js, promise, read_options, to_js};
 use crate::js::feed::step;
 use crate::js::middleware::{Middleware, decoded};
 use crate::js::{Datum, Inner, optional_user};
+use crate::remote::http::failure::words;
 
 #[wasm_bindgen(module = "/src/js/live.js")]
 extern "C" {
@@ -100,10 +101,14 @@ impl Place {
                 return end();
             }
             let watch = self.watch().await?;
+            if self.state.borrow().ended {
+                // The loop was left while the database opened.
+                watch.end();
+            }
             let Some(delta) = watch.next().await? else { return end() };
             if !self.target.as_ref().is_ok_and(|target| target.only.is_some()) {
                 let gone: Array = delta.gone.iter().map(|id| JsValue::from_str(id)).collect();
-                let value = self.live.apply(delta.whole, &delta.items, &gone).map_err(|_| unreadable())?;
+                let value = self.live.apply(delta.whole, &delta.items, &gone).map_err(|thrown| unreadable().caused_by(words(&thrown)))?;
                 return Ok(step(&value, false));
             }
             // One entity: told only where it is another one than before.

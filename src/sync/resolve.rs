@@ -102,12 +102,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     fn tell_conflict(&self, conflict: &Conflict, resolution: &Resolution) {
         let entity = Some(conflict.entity.as_str());
         self.tell(Topic::ConflictDetected, entity, &mut |out| push_field(out, "conflict", &conflict.to_json()));
-        let taken = match resolution {
-            Resolution::Local => "local",
-            Resolution::Remote => "remote",
-            Resolution::Merged(_) => "merged",
-            Resolution::Later => return,
-        };
+        let Some(taken) = resolution.taken() else { return };
         self.tell(Topic::ConflictResolved, entity, &mut |out| {
             push_field(out, "conflict", &conflict.to_json());
             put_text(out, "taken", taken);

@@ -1,6 +1,6 @@
 //! One request and its answer, over the browser's `fetch` or the app's.
 //!
-//! gloo-net builds the request. It does not send it: it panics where a fetch rejects with something
+//! gloo-net names the methods. It does not send the request: it panics where a fetch rejects with something
 //! that is no Error, or resolves to something that is no Response, and an app's own fetch may.
 
 use gloo_net::http::Method;
