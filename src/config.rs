@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::conflict::Builtin;
+use crate::conflict::policy::{Policies, sums};
 use crate::entity::{OWN_FIELDS, check_name};
 use crate::error::Result;
 use crate::members::Members;
@@ -10,6 +11,7 @@ use crate::protocol::{MAX_BATCH, MAX_VERSION};
 use crate::small::Small;
 use crate::store::Durability;
 
+mod merging;
 pub mod timing;
 
 use timing::Timing;
@@ -123,6 +125,8 @@ pub struct EntityConfig {
     pub delete_behavior: Option<DeleteBehavior>,
     /// Top-level fields that never leave the device.
     pub local_only: Rc<[String]>,
+    /// How fields are merged that both sides changed, by path.
+    pub merge_fields: Rc<Policies>,
 }
 
 /// How delays are spread.
@@ -169,6 +173,8 @@ pub struct Config {
     pub defaults: Options,
     /// The built-in resolver where the type names none.
     pub conflict_resolver: Builtin,
+    /// How long an app's own resolver may take for one conflict, in milliseconds.
+    pub resolver_timeout: u64,
     /// How a request that may succeed later is tried again.
     pub retry: Retry,
     /// What a second call of `synchronize` does.
@@ -196,6 +202,7 @@ pub struct Config {
 }
 
 const DEFAULT_TIMEOUT_MS: u64 = 120_000;
+const DEFAULT_RESOLVER_MS: u64 = 30_000;
 const DEFAULT_MEMORY_BUDGET: u64 = 67_108_864;
 const DAY_MS: u64 = 86_400_000;
 
@@ -229,6 +236,7 @@ impl Config {
             sync_timeout: given.whole("syncTimeout", 1, DAY_MS)?.unwrap_or(DEFAULT_TIMEOUT_MS),
             defaults,
             conflict_resolver: given.choice("defaultConflictResolver", &Builtin::NAMES)?.unwrap_or_default(),
+            resolver_timeout: given.whole("resolverTimeout", 1, DAY_MS)?.unwrap_or(DEFAULT_RESOLVER_MS),
             retry: read_retry(&mut given)?,
             strategy: given.choice("syncRequestStrategy", &STRATEGIES)?.unwrap_or_default(),
             user_switch: given.choice("defaultUserSwitchStrategy", &UserSwitch::NAMES)?.unwrap_or_default(),
@@ -256,6 +264,18 @@ impl Config {
     #[must_use]
     pub fn local_only(&self, entity: &str) -> Rc<[String]> {
         self.entities.get(entity).map(|config| Rc::clone(&config.local_only)).unwrap_or_default()
+    }
+
+    /// How the fields of a type are merged.
+    #[must_use]
+    pub fn policies(&self, entity: &str) -> Rc<Policies> {
+        self.entities.get(entity).map(|config| Rc::clone(&config.merge_fields)).unwrap_or_default()
+    }
+
+    /// Whether a field of a type is summed.
+    #[must_use]
+    pub fn sums(&self, entity: &str) -> bool {
+        self.entities.get(entity).is_some_and(|config| sums(&config.merge_fields))
     }
 
     /// Whether deleted entities of a type keep their body here.
@@ -362,6 +382,7 @@ fn read_entities(given: &mut Members<'_>) -> Result<Small<EntityConfig>> {
                 config.conflict_resolver = entity.choice("conflictResolver", &Builtin::NAMES)?;
                 config.delete_behavior = entity.choice("deleteBehavior", &DeleteBehavior::NAMES)?;
                 config.local_only = read_local_only(&mut entity)?;
+                config.merge_fields = merging::read(&mut entity, &config.local_only)?;
                 entity.finish()?;
             }
             entities.insert(name, config);

@@ -1,6 +1,8 @@
-//! Conflicts: what they are, the three-way merge by field, and what the built-in resolvers decide.
-//! Pure: a resolver that asks the app is called by `sync`, and its answer comes back as a
-//! [`Resolution`].
+//! Conflicts: what they are, and what the built-in resolvers decide. Pure: a resolver that asks the app is
+//! called by `sync`, and its answer comes back as a [`Resolution`].
+//!
+//! `merge` is the three-way merge by field, `policy` what a field's policy makes of it, `text` that of texts;
+//! `explain` says why a field is what it is.
 
 use std::rc::Rc;
 
@@ -10,10 +12,18 @@ use twox_hash::XxHash3_64;
 
 use crate::entity::{push_entity, push_field, put, put_text, put_texts};
 use crate::error::{Code, Error, Result};
-use crate::json;
 use crate::members::scan;
 
-/// What clashed.
+pub mod explain;
+mod merge;
+pub mod policy;
+pub mod text;
+
+use explain::Notes;
+use policy::Policies;
+
+/// What clashed. That the two sides belong to different users cannot be: each user has a database of their own, and
+/// a row that is pulled names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
@@ -42,6 +52,8 @@ pub struct Conflict {
     pub base: Option<Rc<str>>,
     /// The version of the base.
     pub base_version: u64,
+    /// The base is not the one that the write here was made on, which is lost: it has at most the fields that were left alone.
+    pub assumed: bool,
     /// The body here; none where deleted.
     pub local: Option<Rc<str>>,
     /// The body there; none where deleted.
@@ -54,6 +66,9 @@ pub struct Conflict {
     pub fields: Vec<String>,
     /// Marks of what this device itself had written before: a field that stands so there has not been changed by others.
     pub earlier: Vec<u64>,
+    /// A field that is summed has changed here, and only the remote knows whether what is there counts that already:
+    /// it has to be asked first, by a push.
+    pub unsettled: bool,
     /// When it was found, in milliseconds since 1970.
     pub detected_at: u64,
 }
@@ -139,27 +154,62 @@ impl Builtin {
     ];
 }
 
-/// Decides with a built-in resolver.
+/// A clash decided, and why.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// How it ends.
+    pub resolution: Resolution,
+    /// The explanation, as JSON text; empty while the conflict waits.
+    pub explanation: Rc<str>,
+    /// A resolver was to decide and failed.
+    pub failed: bool,
+}
+
+impl Decision {
+    /// A decision of the whole, and that for one reason. `at` is in milliseconds since 1970.
+    #[must_use]
+    pub fn new(conflict: &Conflict, resolution: Resolution, resolver: &str, because: &str, at: u64) -> Self {
+        let explanation = match resolution {
+            Resolution::Later => Rc::default(),
+            _ => Notes::of(conflict, &resolution, because).text(conflict, resolver, at),
+        };
+        Self { resolution, explanation, failed: false }
+    }
+
+    /// None, since the resolver failed.
+    #[must_use]
+    pub fn failed() -> Self {
+        Self { resolution: Resolution::Later, explanation: Rc::default(), failed: true }
+    }
+}
+
+/// Decides with a built-in resolver, by a type's `mergeFields`. `at` is in milliseconds since 1970.
 ///
 /// # Errors
 /// [`Code::Conflict`] where a body cannot be read as an object.
-pub fn decide(builtin: Builtin, conflict: &Conflict) -> Result<Resolution> {
-    Ok(match (builtin, conflict.kind) {
-        (Builtin::LocalPriority, _) => Resolution::Local,
-        (Builtin::RemotePriority, _) => Resolution::Remote,
-        (Builtin::Ask, _) => Resolution::Later,
+pub fn decide(builtin: Builtin, conflict: &Conflict, policies: &Policies, at: u64) -> Result<Decision> {
+    let name = Builtin::NAMES.iter().find(|(_, other)| *other == builtin).map_or("", |(name, _)| name);
+    let (resolution, because) = match (builtin, conflict.kind) {
+        (Builtin::LocalPriority, _) => (Resolution::Local, "What is here has priority."),
+        (Builtin::RemotePriority, _) => (Resolution::Remote, "What is there has priority."),
+        (Builtin::Ask, _) => (Resolution::Later, ""),
         // An edit says more than a delete: it survives, whichever side it was made on.
-        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedRemotely) => Resolution::Local,
-        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedLocally) => Resolution::Remote,
-        (Builtin::LastWriteWins, Kind::BothModified) => {
-            if local_is_later(conflict) {
-                Resolution::Local
-            } else {
-                Resolution::Remote
-            }
+        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedRemotely) => (Resolution::Local, "An edit, here, survives a delete."),
+        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedLocally) => (Resolution::Remote, "An edit, there, survives a delete."),
+        (Builtin::LastWriteWins, Kind::BothModified) if local_is_later(conflict) => {
+            (Resolution::Local, "The later write, here, was taken.")
         }
-        (Builtin::Merge, Kind::BothModified) => Resolution::Merged(merge(conflict)?),
-    })
+        (Builtin::LastWriteWins, Kind::BothModified) => (Resolution::Remote, "The later write, there, was taken."),
+        (Builtin::Merge, Kind::BothModified) => {
+            let (body, notes) = merge::merge(conflict, policies)?;
+            return Ok(Decision {
+                resolution: Resolution::Merged(Rc::from(body)),
+                explanation: notes.text(conflict, name, at),
+                failed: false,
+            });
+        }
+    };
+    Ok(Decision::new(conflict, resolution, name, because, at))
 }
 
 /// Whether the write here is later than the one there. On a tie, or where the row there tells no
@@ -172,53 +222,6 @@ fn local_is_later(conflict: &Conflict) -> bool {
 
 /// The fields that a body owns itself: times that every write sets never clash.
 const TIMES: [&str; 2] = ["createdAt", "modifiedAt"];
-
-fn merge(conflict: &Conflict) -> Result<Rc<str>> {
-    let base = conflict.base.as_deref().map(object).transpose()?.unwrap_or_default();
-    let local = object(conflict.local.as_deref().unwrap_or("{}"))?;
-    let remote = object(conflict.remote.as_deref().unwrap_or("{}"))?;
-    let local_later = local_is_later(conflict);
-    let own = |key: &str, theirs: &Value| conflict.earlier.contains(&mark(key, theirs));
-    let mut merged = merge_objects(&base, &local, &remote, local_later, &own);
-    let times = [local.get("modifiedAt"), remote.get("modifiedAt")].into_iter().flatten().filter_map(Value::as_str).max();
-    if let Some(time) = times {
-        merged.insert("modifiedAt".to_owned(), Value::from(time));
-    }
-    Ok(Rc::from(json::to_string(&merged)))
-}
-
-/// Unchanged here: theirs. Unchanged there: ours. Objects merge by key; anything else that changed
-/// on both sides goes to the later write. Arrays are values.
-fn merge_objects(
-    base: &Map<String, Value>,
-    local: &Map<String, Value>,
-    remote: &Map<String, Value>,
-    local_later: bool,
-    own: &dyn Fn(&str, &Value) -> bool,
-) -> Map<String, Value> {
-    let mut merged = Map::new();
-    let keys = remote.keys().chain(local.keys().filter(|key| !remote.contains_key(*key)));
-    for key in keys {
-        let (was, ours, theirs) = (base.get(key), local.get(key), remote.get(key));
-        let taken = if ours == was {
-            theirs.cloned()
-        } else if theirs == was || ours == theirs || theirs.is_some_and(|theirs| own(key, theirs)) {
-            ours.cloned()
-        } else if let (Some(Value::Object(ours)), Some(Value::Object(theirs))) = (ours, theirs) {
-            let empty = Map::new();
-            let was = was.and_then(Value::as_object).unwrap_or(&empty);
-            Some(Value::Object(merge_objects(was, ours, theirs, local_later, &|_, _| false)))
-        } else if local_later {
-            ours.cloned()
-        } else {
-            theirs.cloned()
-        };
-        if let Some(value) = taken {
-            merged.insert(key.clone(), value);
-        }
-    }
-    merged
-}
 
 /// Top-level fields that changed on both sides, to different values.
 #[must_use]

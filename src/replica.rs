@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use crate::conflict::explain::History;
 use crate::digest::Digest;
 use crate::entity::Key;
 use crate::error::{Code, Error, Result};
@@ -45,6 +46,7 @@ pub struct Replica {
     cursors: Small<CursorState>,
     conflicts: Small<Parked>,
     dead_letters: Small<DeadLetter>,
+    history: History,
     facts: Facts,
     damage: record::Damage,
     segments: Segments,
@@ -155,6 +157,12 @@ impl Replica {
     #[must_use]
     pub const fn dead_letters(&self) -> &Small<DeadLetter> {
         &self.dead_letters
+    }
+
+    /// How the latest conflicts were decided.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
     }
 
     /// The segments' bodies, to put in what was fetched.

@@ -182,6 +182,8 @@ pub struct Cycle<'a, S, R, H> {
     pub warnings: RefCell<Vec<ErrorJson>>,
     /// Failures beside the work, such as a remote that keeps no metadata: shown, but the cycle did well.
     pub asides: RefCell<Vec<ErrorJson>>,
+    /// Resolvers of the app's that have left a conflict without an answer.
+    pub hung: RefCell<Vec<*const ()>>,
 }
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
@@ -218,6 +220,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         if self.settings.include_deletes && self.db.with(crate::replica::Replica::has_held_deletes) {
             self.db.record(Durability::Relaxed, &|_| vec![Event::ReleaseDeletes]).await?;
         }
+        self.ask_again().await?;
         match self.settings.direction {
             Direction::PushThenPull => {
                 self.push(0.0, 0.5).await?;

@@ -5,6 +5,7 @@
 use std::rc::Rc;
 
 use datum_sync::conflict;
+use datum_sync::conflict::explain::Explained;
 use datum_sync::error::Code;
 use datum_sync::operation::{Kind, Operation};
 use datum_sync::replica::record::{Commit, Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite, body_id};
@@ -62,8 +63,10 @@ fn parked(kind: conflict::Kind, base: Option<&str>) -> Event {
             kind,
             base: base.map(Rc::from),
             base_version: 127,
+            assumed: base.is_none(),
             fields: vec!["done".to_owned()],
             detected_at: 128,
+            failed: base.map_or(u32::MAX, |base| base.len() as u32),
         },
     }
 }
@@ -131,6 +134,8 @@ fn events() -> Vec<Event> {
         Event::Facts { facts: Box::new(Facts { clock_offset: i64::MAX, ..facts(State::Failed) }) },
         Event::Facts { facts: Box::default() },
         Event::Quarantine { body: u64::MAX },
+        Event::Explained { what: Explained { entity: "todo".to_owned(), id: long(), text: Rc::from(r#"{"fields":[]}"#) } },
+        Event::Explained { what: Explained { entity: String::new(), id: String::new(), text: Rc::from("") } },
     ]
 }
 
@@ -226,7 +231,7 @@ fn the_format_does_not_change_unnoticed() {
     };
     let payload = b"\x01\x00\x01o\x01t\x00\x02\x01\xac\x02\x00\x00\x00\x00\x00\x00\x00\x01\x01p\x00";
     assert_eq!(*queue.encode(1).record, sealed(payload));
-    assert_eq!((record.len(), checksum(&record)), (1901, 18_198_102_433_126_431_235));
+    assert_eq!((record.len(), checksum(&record)), (2067, 1_114_162_876_910_474_651));
 }
 
 #[test]
@@ -264,7 +269,7 @@ fn one_wrong_byte_is_corrupt() {
 fn what_no_version_writes_is_corrupt() {
     let cases: [(&str, &[u8], &[u8]); 12] = [
         ("nothing", b"\x00\x00", b""),
-        ("an unknown event", b"\x01\x08\x00", b"\x01\x10\x00"),
+        ("an unknown event", b"\x01\x08\x00", b"\x01\x11\x00"),
         ("more events than there are", b"\x01\x07\x00", b"\x02\x07\x00"),
         ("as many events as can be counted", b"\x80\x00\x00", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"),
         ("a number without an end", b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00\x00", b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00\x00"),
@@ -306,7 +311,7 @@ fn any_bytes_under_a_right_checksum_are_read_or_refused() {
     for round in 0..10_000 {
         let payload: Vec<u8> = if round % 2 == 0 {
             // Small bytes: tags, flags and short lengths.
-            (0..random() % 40).map(|_| if random() % 4 == 0 { random() as u8 } else { (random() % 17) as u8 }).collect()
+            (0..random() % 40).map(|_| if random() % 4 == 0 { random() as u8 } else { (random() % 18) as u8 }).collect()
         } else {
             let mut payload = record[HEADER..].to_vec();
             for _ in 0..=random() % 3 {

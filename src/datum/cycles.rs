@@ -203,6 +203,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             told_now: Cell::new(None),
             warnings: RefCell::new(Vec::new()),
             asides: RefCell::new(Vec::new()),
+            hung: RefCell::default(),
         };
         let result = cycle.run().await;
         drop(lock);

@@ -56,7 +56,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let user = self.user(user_id).await?;
         let written = user
             .db
-            .write(Group { entity: entity.to_owned(), writes, local_only: self.config.local_only(entity) }, self.config.local)
+            .write(
+                Group { entity: entity.to_owned(), writes, local_only: self.config.local_only(entity), sums: self.config.sums(entity) },
+                self.config.local,
+            )
             .await?;
         user.refresh_status(&self.host, self.backing.is_durable());
         self.signal(Signal::Wrote(user_id));

@@ -2,19 +2,20 @@
 
 use std::rc::Rc;
 
-use crate::conflict::Resolution;
+use crate::conflict::{Conflict, Decision, Resolution};
 use crate::database::Draft;
 use crate::datum::auto::Signal;
 use crate::datum::{Backing, Engine, User};
-use crate::entity::{parse_draft, push_field, put_text};
 use crate::error::{Code, Error, Result};
 use crate::events::Topic;
 use crate::host::Host;
 use crate::remote::Remote;
-use crate::replica::device::split;
+use crate::replica::decide::merged;
+use crate::replica::local::check_entity_id;
 use crate::replica::record::{Commit, Event};
 use crate::replica::{Plan, Replica};
 use crate::store::Durability;
+use crate::sync::resolve::tell_resolved;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// The operations that the remote refused, as the text of a JSON array.
@@ -38,7 +39,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let moment = user.db.moment();
         let mut refused = None;
         let mut plan = |replica: &Replica| {
-            let group = match replica.retried(id, edited.as_deref(), &|entity| self.config.local_only(entity))? {
+            let group = match replica
+                .retried(id, edited.as_deref(), &|entity| self.config.local_only(entity), &|entity| self.config.sums(entity))?
+            {
                 Plan::Ready(group) => group,
                 Plan::Needs(need) => return Ok(Plan::Needs(need)),
             };
@@ -107,31 +110,42 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub async fn resolve_conflict(&self, id: &str, resolution: Resolution) -> Result<()> {
         let user = self.user_with(|replica| replica.conflicts().contains(id))?;
         let moment = user.db.moment();
-        let resolution = match resolution {
-            Resolution::Merged(entity) => {
-                let now = moment.now.saturating_add_signed(user.db.with(|replica| replica.facts().clock_offset));
-                let draft = parse_draft(&entity, &crate::time::format(now), None)?;
-                let local_only = self.conflict_entity(id).map(|entity| self.config.local_only(&entity)).unwrap_or_default();
-                Resolution::Merged(Rc::from(split(&draft.body, &local_only)?.0))
-            }
-            other => other,
-        };
-        let mut decided = None;
+        let mut resolution = resolution;
+        let about = user.db.with(|replica| replica.conflicts().get(id).map(|parked| (parked.entity.clone(), parked.entity_id.clone())));
+        if let (Resolution::Merged(given), Some((entity, id))) = (&resolution, &about) {
+            let now = moment.now.saturating_add_signed(user.db.with(|replica| replica.facts().clock_offset));
+            resolution = merged((entity, id), given, now, &self.config.local_only(entity))?;
+        }
+        let (mut decided, mut decision) = (None, None);
         let mut plan = |replica: &Replica| {
-            Ok(replica.plan_decision(id, &resolution, &moment)?.into_draft(|(conflict, commit): (_, Commit)| {
+            let mut decide = |conflict: &Conflict| {
+                decision = Some(Decision::new(conflict, resolution.clone(), "resolveConflict", "The app decided so.", moment.now));
+                decision.clone()
+            };
+            Ok(replica.plan_decision(id, &mut decide, &moment)?.into_draft(|(conflict, commit): (_, Commit)| {
                 decided = Some(conflict);
                 commit.into()
             }))
         };
         user.db.commit(self.config.local, &mut plan).await?;
         self.after(&user);
-        if let (Some(conflict), Some(taken)) = (decided, resolution.taken()) {
-            self.events.tell(Topic::ConflictResolved, &user.id, Some(&conflict.entity), self.host.now_ms(), &mut |out| {
-                push_field(out, "conflict", &conflict.to_json());
-                put_text(out, "taken", taken);
+        if let (Some(conflict), Some(decision)) = (decided, decision) {
+            tell_resolved(&conflict, &decision, &mut |fill| {
+                self.events.tell(Topic::ConflictResolved, &user.id, Some(&conflict.entity), self.host.now_ms(), fill);
             });
         }
         Ok(())
+    }
+
+    /// How the latest conflicts of an entity were decided, the oldest first, as the text of a JSON array.
+    ///
+    /// # Errors
+    /// [`Code::InvalidArgument`] for an entity type or id that cannot be; what the storage says.
+    pub async fn explain_merge(&self, user_id: &str, entity: &str, id: &str) -> Result<String> {
+        self.check_entity(entity)?;
+        check_entity_id(entity, id)?;
+        let user = self.user(user_id).await?;
+        Ok(user.db.with(|replica| replica.history().of(entity, id)))
     }
 
     /// The entity type of a conflict that waits.

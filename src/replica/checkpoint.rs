@@ -185,6 +185,7 @@ impl Replica {
         if !self.dead_letters.is_empty() {
             commit.events.push(Event::Bury { letters: self.dead_letters.values().cloned().collect() });
         }
+        commit.events.extend(self.history.iter().map(|what| Event::Explained { what: what.clone() }));
         if self.damage.needs_full_pull {
             // The main cursor's own event may have cleared it above.
             commit.events.push(Event::NeedFullPull);

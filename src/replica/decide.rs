@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use crate::conflict::{Conflict, Resolution, same_content};
-use crate::entity::Key;
+use crate::conflict::explain::Explained;
+use crate::conflict::{Conflict, Decision, Resolution, same_content};
+use crate::entity::{Key, parse_draft};
 use crate::error::{Code, Error, Result};
 use crate::operation::{Kind, Operation};
-use crate::replica::device::joined;
+use crate::replica::device::{joined, split};
 use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Write};
 use crate::replica::record::{Commit, Event};
@@ -26,7 +27,7 @@ impl Replica {
             Ok(body) => body.map(Rc::from),
             Err(segment) => return Ok(Plan::Needs(Need::Bodies(vec![segment]))),
         };
-        let Parked { id, entity, entity_id, kind, base, base_version, fields, detected_at } = parked.clone();
+        let Parked { id, entity, entity_id, kind, base, base_version, assumed, fields, detected_at, failed: _ } = parked.clone();
         let last = self.outbox.last(&key);
         Ok(Plan::Ready(Conflict {
             id,
@@ -36,21 +37,29 @@ impl Replica {
             kind,
             base,
             base_version,
+            assumed,
             local: last.filter(|op| op.kind != Kind::Delete).and_then(|op| op.body.clone()),
             remote,
             remote_version: self.row(&key).map_or(0, |row| row.version),
             local_time: last.map_or(0, |op| op.queued_at).saturating_add_signed(self.facts.clock_offset),
             fields,
             earlier: Vec::new(),
+            unsettled: false,
             detected_at,
         }))
     }
 
-    /// Plans what the app has decided of a parked conflict. Answers the conflict too, for those who are told.
+    /// Plans what is decided of a parked conflict as it stands; nothing, where that is none. Answers the
+    /// conflict too, for those who are told.
     ///
     /// # Errors
     /// [`Code::NotFound`] where no such conflict waits.
-    pub fn plan_decision(&self, id: &str, resolution: &Resolution, moment: &Moment) -> Result<Plan<(Conflict, Commit)>> {
+    pub fn plan_decision(
+        &self,
+        id: &str,
+        decide: &mut dyn FnMut(&Conflict) -> Option<Decision>,
+        moment: &Moment,
+    ) -> Result<Plan<(Conflict, Commit)>> {
         let conflict = match self.parked(id)? {
             Plan::Ready(conflict) => conflict,
             Plan::Needs(need) => return Ok(Plan::Needs(need)),
@@ -58,14 +67,22 @@ impl Replica {
         let key = Key::new(&conflict.entity, &conflict.entity_id);
         let chain: Vec<String> = self.outbox.chain(&key).map(|queued| queued.op.op_id.clone()).collect();
         let mut commit = Commit::default();
-        let body = match resolution {
-            Resolution::Later => return Ok(Plan::Ready((conflict, commit))),
+        let Some(decision) = decide(&conflict) else { return Ok(Plan::Ready((conflict, commit))) };
+        let body = match &decision.resolution {
+            Resolution::Later => {
+                let parked = self.conflicts.get(id).filter(|_| decision.failed).cloned();
+                commit
+                    .events
+                    .extend(parked.map(|parked| Event::Park { conflict: Parked { failed: parked.failed.saturating_add(1), ..parked } }));
+                return Ok(Plan::Ready((conflict, commit)));
+            }
             Resolution::Remote => None,
             Resolution::Local => Some(conflict.local.clone()),
             Resolution::Merged(body) if conflict.remote.as_deref().is_some_and(|remote| same_content(remote, body)) => None,
             Resolution::Merged(body) => Some(Some(Rc::clone(body))),
         };
         commit.events.push(Event::Unpark { id: id.to_owned() });
+        commit.explain(&conflict, &decision);
         match (body, self.outbox.last(&key)) {
             (Some(body), Some(last)) => {
                 let kind = match (&body, &conflict.remote) {
@@ -100,7 +117,13 @@ impl Replica {
     ///
     /// # Errors
     /// [`Code::NotFound`] where there is no such dead letter; [`Code::InvalidArgument`] for an edit of a delete.
-    pub fn retried(&self, id: &str, edited: Option<&str>, local_only: &dyn Fn(&str) -> Rc<[String]>) -> Result<Plan<Group>> {
+    pub fn retried(
+        &self,
+        id: &str,
+        edited: Option<&str>,
+        local_only: &dyn Fn(&str) -> Rc<[String]>,
+        sums: &dyn Fn(&str) -> bool,
+    ) -> Result<Plan<Group>> {
         let DeadLetter { op, .. } = self.dead_letters.get(id).ok_or_else(no_letter)?;
         let key = Key::new(&op.entity, &op.id);
         let live = self.view(&key).is_some_and(|view| !view.deleted);
@@ -135,7 +158,37 @@ impl Replica {
                 }
             }
         };
-        Ok(Plan::Ready(Group { entity: op.entity.clone(), writes: vec![write], local_only: local_only(&op.entity) }))
+        Ok(Plan::Ready(Group {
+            entity: op.entity.clone(),
+            writes: vec![write],
+            local_only: local_only(&op.entity),
+            sums: sums(&op.entity),
+        }))
+    }
+}
+
+/// A merged entity that the app has given, as it is stored.
+///
+/// # Errors
+/// What is wrong with it: [`Code::InvalidEntity`].
+pub fn merged(conflict: (&str, &str), given: &str, now: u64, local_only: &[String]) -> Result<Resolution> {
+    let (entity, id) = conflict;
+    let draft = parse_draft(given, &crate::time::format(now), None).map_err(|error| error.on(entity, Some(id)))?;
+    if draft.id.as_deref().is_some_and(|other| other != id) {
+        return Err(Error::new(Code::InvalidEntity, "The merged entity has another `id` than those that clash; leave it as it is.")
+            .on(entity, Some(id)));
+    }
+    Ok(Resolution::Merged(Rc::from(split(&draft.body, local_only)?.0)))
+}
+
+impl Commit {
+    /// Says why a conflict ended as it did, where it has ended.
+    pub(super) fn explain(&mut self, conflict: &Conflict, decision: &Decision) {
+        if !decision.explanation.is_empty() {
+            let text = Rc::clone(&decision.explanation);
+            self.events
+                .push(Event::Explained { what: Explained { entity: conflict.entity.clone(), id: conflict.entity_id.clone(), text } });
+        }
     }
 }
 

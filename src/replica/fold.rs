@@ -180,6 +180,7 @@ impl Replica {
             }
             Event::Facts { facts } => self.facts = *facts,
             Event::Quarantine { body } => self.fold_quarantine(body),
+            Event::Explained { what } => self.history.add(what),
             Event::Checkpoint { .. } => {}
         }
     }

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::conflict::{self, Conflict, Resolution};
+use crate::conflict::policy::{Policies, changes_a_sum, sums};
+use crate::conflict::{self, Conflict, Decision, Resolution};
 use crate::entity::{Fields, Key};
 use crate::operation::{Kind, Operation};
 use crate::protocol::{Change, PullPage};
@@ -12,8 +13,20 @@ use crate::replica::{Need, Plan, Replica, ViewBody};
 use crate::small::Small;
 use crate::small::ordered::Ordered;
 
-/// What the resolvers have said so far, by conflict id.
-pub type Decisions = Small<Resolution>;
+/// What is known so far that planning had asked for.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    /// What the resolvers have said, by conflict id.
+    pub made: Small<Decision>,
+    /// Entities of which the remote has said, by [`name`], that it has none of the operations that wait.
+    pub told: Small<()>,
+}
+
+/// One name for an entity of any type; ids have no control characters.
+#[must_use]
+pub fn name(entity: &str, id: &str) -> String {
+    [entity, "\0", id].concat()
+}
 
 /// Time and ids for a plan: the same arguments give the same plan.
 #[derive(Debug, Clone)]
@@ -55,6 +68,8 @@ pub struct PageRules<'a> {
     pub known: &'a dyn Fn(&str) -> bool,
     /// The types whose tombstones keep their body.
     pub soft: &'a dyn Fn(&str) -> bool,
+    /// How the fields of a type are merged.
+    pub policies: &'a dyn Fn(&str) -> Rc<Policies>,
 }
 
 /// A planned page, and what it did.
@@ -65,14 +80,14 @@ pub struct Incoming {
     /// Rows taken, by entity type.
     pub pulled: Small<u64>,
     /// Conflicts met, with how each ended.
-    pub resolved: Vec<(Conflict, Resolution)>,
+    pub resolved: Vec<(Conflict, Decision)>,
 }
 
 impl Replica {
     /// Plans a page against this head.
     #[must_use]
     pub fn plan_page(&self, page: &PullPage<'_>, rules: &PageRules<'_>, decisions: &Decisions, moment: &Moment) -> Plan<Incoming> {
-        let mut plan = Planner::new(self, decisions, moment);
+        let mut plan = Planner::new(self, rules.policies, decisions, moment);
         let state = self.cursors.get(rules.scope);
         // Without a cursor everything comes, and what does not come is gone.
         let full_since = match rules.from {
@@ -108,6 +123,7 @@ impl Replica {
 /// Collects what a page or a set of verdicts does; shared by pull and push.
 pub(super) struct Planner<'a> {
     replica: &'a Replica,
+    policies: &'a dyn Fn(&str) -> Rc<Policies>,
     decisions: &'a Decisions,
     moment: &'a Moment,
     segments: Small<(Vec<Entry>, Vec<u8>)>,
@@ -127,9 +143,15 @@ pub(super) struct Arrival<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(replica: &'a Replica, decisions: &'a Decisions, moment: &'a Moment) -> Self {
+    pub(super) fn new(
+        replica: &'a Replica,
+        policies: &'a dyn Fn(&str) -> Rc<Policies>,
+        decisions: &'a Decisions,
+        moment: &'a Moment,
+    ) -> Self {
         Self {
             replica,
+            policies,
             decisions,
             moment,
             segments: Small::default(),
@@ -157,7 +179,8 @@ impl<'a> Planner<'a> {
             return;
         }
         self.out.pulled.count(&change.entity);
-        self.arrive(&arrival, rules.include_deletes, (rules.soft)(&change.entity));
+        let told = self.decisions.told.contains(&name(&change.entity, &change.id));
+        self.arrive(&arrival, rules.include_deletes, (rules.soft)(&change.entity), told);
     }
 
     /// The same version again: the row is confirmed, and written only where the bytes differ.
@@ -181,8 +204,9 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Takes a row in, with whatever its pending operations make of it.
-    pub(super) fn arrive(&mut self, arrival: &Arrival<'_>, include_deletes: bool, soft: bool) {
+    /// Takes a row in, with whatever its pending operations make of it. `told`: the remote has just said that
+    /// it has none of them.
+    pub(super) fn arrive(&mut self, arrival: &Arrival<'_>, include_deletes: bool, soft: bool, told: bool) {
         let key = Key::new(arrival.entity, arrival.id);
         let chain: Vec<&Operation> = self.replica.outbox.chain(&key).map(|queued| &queued.op).collect();
         let Some(last) = chain.last().copied() else {
@@ -193,25 +217,35 @@ impl<'a> Planner<'a> {
             // The conflict is parked already, with its base; only the remote's side moves on.
             return self.write_row(arrival, true, soft);
         }
-        if let Some(sent) = chain.iter().find(|op| effect_stands(op, arrival)) {
+        let policies = (self.policies)(arrival.entity);
+        let summed = sums(&policies) && arrival.body.is_some() && last.body.is_some();
+        if let Some(sent) = chain.iter().find(|op| !summed && effect_stands(op, arrival)) {
             return self.settle_by_row(&chain, &sent.op_id, arrival, soft);
         }
         let row = self.replica.row(&key);
         let base_version = row.map_or(0, |row| row.version);
-        let assumed;
+        let left_alone;
         // An operation that was saved from a lost log stands on a row that it was not made against.
-        let base = if chain.first().is_some_and(|op| op.base_version == row.filter(|row| !row.deleted).map(|row| row.version)) {
+        let assumed = chain.first().is_none_or(|op| op.base_version != row.filter(|row| !row.deleted).map(|row| row.version));
+        let base = if assumed {
+            left_alone = untouched(last);
+            left_alone.as_deref()
+        } else {
             match self.replica.base_of(&key) {
                 Ok(base) => base,
                 Err(segment) => return self.missing.insert(segment, ()),
             }
-        } else {
-            assumed = untouched(last);
-            assumed.as_deref()
         };
+        // Two devices that add the same to the same number write the same row: that it stands there says nothing.
+        let counted =
+            summed && !assumed && chain.iter().filter_map(|op| op.body.as_deref()).any(|body| changes_a_sum(&policies, base, body));
+        if let Some(sent) = chain.iter().find(|op| summed && !counted && effect_stands(op, arrival)) {
+            return self.settle_by_row(&chain, &sent.op_id, arrival, soft);
+        }
         let earlier = earlier(&chain);
         if let Some(remote) = arrival.body
             && !earlier.is_empty()
+            && !counted
             && conflict::is_own(base, last.body.as_deref(), remote, &earlier)
         {
             // Another tab had sent what this device wrote before, and its answer was lost.
@@ -220,46 +254,33 @@ impl<'a> Planner<'a> {
             self.out.commit.events.push(Event::Rebase { op_id: first, version: Some(arrival.version) });
             return;
         }
-        let id = format!("{}:{}", last.op_id, arrival.version);
-        if let Some(decision) = self.decisions.get(&id) {
-            let conflict = self.conflict(id, arrival, last, base, base_version, earlier);
-            self.resolve(conflict, decision.clone(), &chain, arrival, soft);
-        } else {
-            let conflict = self.conflict(id, arrival, last, base, base_version, earlier);
-            self.undecided.push(conflict);
-        }
-    }
-
-    fn conflict(
-        &self,
-        id: String,
-        arrival: &Arrival<'_>,
-        last: &Operation,
-        base: Option<&str>,
-        base_version: u64,
-        earlier: Vec<u64>,
-    ) -> Conflict {
         let local = if last.kind == Kind::Delete { None } else { last.body.clone() };
         let kind = match (local.is_some(), arrival.body.is_some()) {
             (true, false) => conflict::Kind::DeletedRemotely,
             (false, _) => conflict::Kind::DeletedLocally,
             (true, true) => conflict::Kind::BothModified,
         };
-        Conflict {
-            id,
+        let conflict = Conflict {
+            id: format!("{}:{base_version}:{}", last.op_id, arrival.version),
             entity: arrival.entity.to_owned(),
             entity_id: arrival.id.to_owned(),
             user_id: self.replica.user_id.clone(),
             kind,
             base: base.map(Rc::from),
             base_version,
+            assumed,
             fields: conflict::clashing_fields(base, local.as_deref(), arrival.body, &earlier),
             earlier,
+            unsettled: counted && !told,
             local,
             remote: arrival.body.map(Rc::from),
             remote_version: arrival.version,
             local_time: last.queued_at.saturating_add_signed(self.replica.facts.clock_offset),
             detected_at: self.moment.now,
+        };
+        match self.decisions.made.get(&conflict.id).filter(|_| !conflict.unsettled) {
+            Some(decision) => self.resolve(conflict, decision.clone(), &chain, arrival, soft),
+            None => self.undecided.push(conflict),
         }
     }
 
@@ -276,11 +297,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn resolve(&mut self, conflict: Conflict, decision: Resolution, chain: &[&Operation], arrival: &Arrival<'_>, soft: bool) {
+    fn resolve(&mut self, conflict: Conflict, decision: Decision, chain: &[&Operation], arrival: &Arrival<'_>, soft: bool) {
         let Some(last) = chain.last() else { return };
         let replaced: Vec<String> = chain.iter().map(|op| op.op_id.clone()).collect();
         self.write_row(arrival, true, soft);
-        match &decision {
+        self.out.commit.explain(&conflict, &decision);
+        match &decision.resolution {
             Resolution::Remote => self.out.commit.events.push(Event::Dequeue { ops: replaced }),
             Resolution::Local => {
                 let op = self.winner(last, arrival, last.body.clone());
@@ -302,8 +324,10 @@ impl<'a> Planner<'a> {
                     kind: conflict.kind,
                     base: conflict.base.clone(),
                     base_version: conflict.base_version,
+                    assumed: conflict.assumed,
                     fields: conflict.fields.clone(),
                     detected_at: conflict.detected_at,
+                    failed: u32::from(decision.failed),
                 },
             }),
         }

@@ -60,6 +60,8 @@ pub struct Group {
     pub writes: Vec<Write>,
     /// The fields of this type that never leave the device.
     pub local_only: Rc<[String]>,
+    /// A field of this type is summed: nothing is coalesced into what may have been sent, by any tab.
+    pub sums: bool,
 }
 
 /// What one write came to.
@@ -127,6 +129,7 @@ impl Replica {
                 moment,
                 overlay: overlays.entry(&group.entity),
                 local_only: &group.local_only,
+                sums: group.sums,
                 events: Commit::default(),
                 missing: &mut missing,
                 made: &mut made,
@@ -158,6 +161,7 @@ struct Attempt<'a, 'm> {
     moment: &'a Moment,
     overlay: &'m mut Overlay,
     local_only: &'a [String],
+    sums: bool,
     events: Commit,
     missing: &'m mut Ordered<()>,
     made: &'m mut usize,
@@ -325,12 +329,7 @@ impl Attempt<'_, '_> {
         let is_new = self.overlay.ops.now.get(&key.id).is_some();
         let previous = match self.overlay.ops.now.get(&key.id) {
             Some(op) => op.clone().map(|op| (op, true)),
-            None => self.replica.outbox.chain(key).next_back().map(|queued| {
-                // Nothing is coalesced into what may have reached the remote; a parked operation
-                // was answered with a conflict, so it has not.
-                let free = (!queued.in_flight && !queued.maybe_sent) || queued.blocked_by.is_some();
-                (queued.op.clone(), free)
-            }),
+            None => self.replica.outbox.before(key, self.sums),
         };
         let live = self.replica.row(key).is_some_and(|row| !row.deleted);
         let base_version = match &previous {

@@ -146,6 +146,18 @@ impl Outbox {
         self.chain(key).next_back().map(|queued| &queued.op)
     }
 
+    /// The last operation of an entity, and whether the next write may be coalesced into it: not where it may have
+    /// reached the remote. A parked one was answered with a conflict, so it has not.
+    ///
+    /// Another tab may be sending the first of an entity, and no other. `exactly`: what is summed must know what was in it.
+    #[must_use]
+    pub fn before(&self, key: &Key, exactly: bool) -> Option<(Operation, bool)> {
+        let mut chain = self.chain(key);
+        let last = chain.next_back()?;
+        let unsent = if exactly { chain.next().is_some() } else { !last.in_flight && !last.maybe_sent };
+        Some((last.op.clone(), unsent || last.blocked_by.is_some()))
+    }
+
     /// Ids with pending operations, in order.
     pub fn ids<'a>(&'a self, entity: &str, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
         self.by_entity.get(entity).into_iter().flat_map(move |ids| ids.after(after)).map(|(id, _)| id)

@@ -17,6 +17,7 @@
 
 use std::rc::Rc;
 
+use crate::conflict::explain::Explained;
 use crate::error::{Code, Error, Result};
 use crate::operation::Operation;
 use crate::replica::codec::{Input, Output};
@@ -128,6 +129,11 @@ pub enum Event {
         kept: Vec<KeptSegment>,
         /// What was lost to damage, and whether it has come again.
         damage: Damage,
+    },
+    /// A conflict was decided.
+    Explained {
+        /// Why the entity is what it is.
+        what: Explained,
     },
 }
 

@@ -1,6 +1,9 @@
 //! Planning what a push's verdicts do: rows become synced, conflicts go to their resolver, refused
 //! operations become dead letters. An operation leaves the outbox here or nowhere.
 
+use std::rc::Rc;
+
+use crate::conflict::policy::Policies;
 use crate::entity::Key;
 use crate::error::Result;
 use crate::operation::{Kind, Operation};
@@ -37,10 +40,11 @@ impl Replica {
         sent: &[Operation],
         reply: &PushReply<'_>,
         soft: &dyn Fn(&str) -> bool,
+        policies: &dyn Fn(&str) -> Rc<Policies>,
         decisions: &Decisions,
         moment: &Moment,
     ) -> Result<Plan<Settled>> {
-        let mut planner = Planner::new(self, decisions, moment);
+        let mut planner = Planner::new(self, policies, decisions, moment);
         let mut settled = Settled::default();
         for (op, verdict) in sent.iter().zip(&reply.results) {
             match verdict.verdict()? {
@@ -51,7 +55,7 @@ impl Replica {
                 Verdict::Conflict { version, row } => {
                     if self.outbox.get(&op.op_id).is_some() {
                         let arrival = Arrival { entity: &op.entity, id: &op.id, version, body: row };
-                        planner.arrive(&arrival, true, soft(&op.entity));
+                        planner.arrive(&arrival, true, soft(&op.entity), true);
                     }
                 }
                 Verdict::Rejected { code, message, row } => {

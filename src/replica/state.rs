@@ -67,10 +67,14 @@ pub struct Parked {
     pub base: Option<Rc<str>>,
     /// Its version.
     pub base_version: u64,
+    /// See [`crate::conflict::Conflict::assumed`].
+    pub assumed: bool,
     /// Fields that changed on both sides, to different values.
     pub fields: Vec<String>,
     /// When it was found, in milliseconds since 1970.
     pub detected_at: u64,
+    /// How many cycles a resolver has failed in to decide it; 0 where it waits for the app alone.
+    pub failed: u32,
 }
 
 impl DeadLetter {

@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::protocol::{PullPage, PullRequest, parse_page};
 use crate::remote::{Pulled, Remote};
-use crate::replica::incoming::{Decisions, Incoming, PageRules};
+use crate::replica::incoming::{Decisions, Incoming, PageRules, name};
 use crate::replica::record::Event;
 use crate::replica::{Plan, Replica};
 use crate::small::Small;
@@ -135,7 +135,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     async fn apply_page(&self, page: &PullPage<'_>, scope: &str, entities: &[String], cursor: Option<&str>) -> Result<Option<Incoming>> {
         let mut decisions = Decisions::default();
         let moment = self.db.moment();
-        let soft = self.soft();
+        let (soft, policies) = (self.soft(), |entity: &str| self.config.policies(entity));
         let known = |entity: &str| entities.iter().any(|name| name == entity);
         loop {
             let rules = PageRules {
@@ -146,6 +146,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 include_deletes: self.settings.include_deletes,
                 known: &known,
                 soft: &soft,
+                policies: &policies,
             };
             let mut taken = None;
             let mut plan = |replica: &Replica| {
@@ -163,7 +164,18 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             if conflicts.is_empty() {
                 return Ok(taken);
             }
-            self.ask(conflicts, &mut decisions).await?;
+            let mut unsettled: Small<()> = Small::default();
+            for one in conflicts.iter().filter(|one| one.unsettled) {
+                unsettled.insert(&name(&one.entity, &one.entity_id), ());
+            }
+            if unsettled.is_empty() {
+                self.ask(conflicts, &mut decisions).await?;
+            } else {
+                self.push_of(Some(&unsettled), 0.0, 0.0).await?;
+                for (entity, ()) in unsettled {
+                    decisions.told.insert(&entity, ());
+                }
+            }
         }
     }
 

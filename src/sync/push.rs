@@ -9,7 +9,7 @@ use crate::operation::{Kind, Operation};
 use crate::protocol::{PushReply, parse_push_reply};
 use crate::remote::{Pushed, Remote};
 use crate::replica::Replica;
-use crate::replica::incoming::Decisions;
+use crate::replica::incoming::{Decisions, name};
 use crate::replica::record::Event;
 use crate::replica::settle::Settled;
 use crate::replica::state::DeadLetter;
@@ -27,13 +27,18 @@ const DEFAULT_REST_MS: u64 = 1000;
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Pushes what waits; progress moves from `from` to `to`.
     pub(crate) async fn push(&self, from: f64, to: f64) -> Result<()> {
+        self.push_of(None, from, to).await
+    }
+
+    /// As [`Self::push`], of these entities only, by [`name`].
+    pub(crate) async fn push_of(&self, only: Option<&Small<()>>, from: f64, to: f64) -> Result<()> {
         self.keep_local_only().await?;
         let mut limit = self.settings.batch_size;
         let mut resting: Small<()> = Small::default();
         let mut clashes: Small<u64> = Small::default();
         let mut pushed = 0_u64;
         loop {
-            let batch = self.next_batch(limit, &resting, &clashes);
+            let batch = self.next_batch(limit, only, &resting, &clashes);
             if batch.is_empty() {
                 return Ok(());
             }
@@ -59,7 +64,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             self.learn(reply.server_time.as_deref(), reply.epoch.as_deref(), asked_at);
             let settled = self.settle(&batch, &reply).await?;
             for (conflict, _) in &settled.incoming.resolved {
-                clashes.count(&clash_name(&conflict.entity, &conflict.entity_id));
+                clashes.count(&name(&conflict.entity, &conflict.entity_id));
             }
             self.postpone(&settled, &mut resting);
             self.count_push(&settled);
@@ -82,11 +87,12 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     /// The next operations in outbox order: the first of each entity, unless it has to wait.
-    fn next_batch(&self, limit: usize, resting: &Small<()>, clashes: &Small<u64>) -> Vec<Operation> {
+    fn next_batch(&self, limit: usize, only: Option<&Small<()>>, resting: &Small<()>, clashes: &Small<u64>) -> Vec<Operation> {
         let waits = |op: &Operation| {
             resting.contains(&op.op_id)
                 || (op.kind == Kind::Delete && !self.settings.include_deletes)
-                || (!clashes.is_empty() && clashes.get(&clash_name(&op.entity, &op.id)).is_some_and(|times| *times >= MAX_CLASHES))
+                || (!clashes.is_empty() && clashes.get(&name(&op.entity, &op.id)).is_some_and(|times| *times >= MAX_CLASHES))
+                || only.is_some_and(|only| !only.contains(&name(&op.entity, &op.id)))
         };
         self.db.with(|replica| ready(replica, self.host.now_ms(), &waits).take(limit).map(|queued| queued.op.clone()).collect())
     }
@@ -110,11 +116,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     async fn settle(&self, batch: &[Operation], reply: &PushReply<'_>) -> Result<Settled> {
         let mut decisions = Decisions::default();
         let moment = self.db.moment();
-        let soft = self.soft();
+        let (soft, policies) = (self.soft(), |entity: &str| self.config.policies(entity));
         loop {
             let mut done = Settled::default();
             let mut plan = |replica: &Replica| {
-                Ok(replica.plan_settle(batch, reply, &soft, &decisions, &moment)?.into_draft(|mut settled| {
+                Ok(replica.plan_settle(batch, reply, &soft, &policies, &decisions, &moment)?.into_draft(|mut settled| {
                     let commit = std::mem::take(&mut settled.incoming.commit);
                     done = settled;
                     commit.into()
@@ -179,9 +185,4 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         self.count_push(&settled);
         Ok(())
     }
-}
-
-/// One name for an entity among those that clashed; ids have no control characters.
-fn clash_name(entity: &str, id: &str) -> String {
-    [entity, "\0", id].concat()
 }

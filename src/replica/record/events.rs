@@ -5,6 +5,7 @@
 //! given up leaves a gap.
 
 use crate::conflict;
+use crate::conflict::explain::Explained;
 use crate::operation::{self, Operation};
 use crate::replica::codec::{Input, Output};
 use crate::replica::record::{Damage, Event, KeptSegment};
@@ -99,6 +100,12 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.number(damage.quarantined);
             out.flag(damage.needs_full_pull);
         }
+        Event::Explained { what } => {
+            out.byte(16);
+            out.text(&what.entity);
+            out.text(&what.id);
+            out.text(&what.text);
+        }
     }
 }
 
@@ -121,6 +128,7 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
         13 => Event::Facts { facts: Box::new(get_facts(input)?) },
         14 => Event::Quarantine { body: input.number()? },
         15 => Event::Checkpoint { kept: get_kept(input)?, damage: get_damage(input)? },
+        16 => Event::Explained { what: Explained { entity: input.text()?, id: input.text()?, text: input.text()?.into() } },
         _ => return None,
     })
 }
@@ -185,8 +193,10 @@ fn put_conflict(out: &mut Output, conflict: &Parked) {
     out.byte(place(&CONFLICTS, &conflict.kind));
     out.maybe_text(conflict.base.as_deref());
     out.number(conflict.base_version);
+    out.flag(conflict.assumed);
     out.texts(&conflict.fields);
     out.number(conflict.detected_at);
+    out.number(u64::from(conflict.failed));
 }
 
 fn get_conflict(input: &mut Input<'_>) -> Option<Parked> {
@@ -197,8 +207,10 @@ fn get_conflict(input: &mut Input<'_>) -> Option<Parked> {
         kind: *CONFLICTS.get(usize::from(input.byte()?))?,
         base: input.maybe_shared()?,
         base_version: input.number()?,
+        assumed: input.flag()?,
         fields: input.texts()?,
         detected_at: input.number()?,
+        failed: input.small()?,
     })
 }
 

@@ -1,0 +1,156 @@
+//! Why an entity is what it is after a conflict: for people who ask, bounded, and kept in the log.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::conflict::{Conflict, Kind, Resolution, TIMES, object};
+use crate::entity::{push_field, put_text};
+use crate::json;
+
+/// A value of more bytes of JSON than this is told of by its beginning.
+const VALUE_BYTES: usize = 256;
+/// Fields are listed until there are so many bytes of them.
+const FIELDS_BYTES: usize = 4096;
+/// Explanations of one entity.
+const MOST_OF_ONE: usize = 10;
+/// Bytes of all explanations.
+const ALL_BYTES: usize = 128 * 1024;
+
+/// Fields, each with whose side was taken and why: the items of a JSON array.
+#[derive(Debug, Default)]
+pub struct Notes(String);
+
+impl Notes {
+    /// Adds a field with its value in the base, here and there.
+    pub(super) fn add(&mut self, field: &str, sides: [Option<&Value>; 3], taken: &str, because: &str) {
+        if self.0.len() >= FIELDS_BYTES {
+            return;
+        }
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        let mut text = String::from("{");
+        put_text(&mut text, "field", field);
+        for (name, value) in ["base", "local", "remote"].into_iter().zip(sides) {
+            push_field(&mut text, name, &shown(value));
+        }
+        put_text(&mut text, "taken", taken);
+        put_text(&mut text, "because", because);
+        text.push('}');
+        self.0.push_str(&text);
+    }
+
+    /// The fields of a conflict that was decided as a whole, and that all for one reason.
+    #[must_use]
+    pub fn of(conflict: &Conflict, resolution: &Resolution, because: &str) -> Self {
+        let mut notes = Self::default();
+        let taken = resolution.taken().unwrap_or_default();
+        if conflict.kind != Kind::BothModified {
+            let deleted = |body: &Option<Rc<str>>| Value::Bool(body.is_none());
+            let base = conflict.base.as_ref().map(|_| Value::Bool(false));
+            notes.add("isDeleted", [base.as_ref(), Some(&deleted(&conflict.local)), Some(&deleted(&conflict.remote))], taken, because);
+            return notes;
+        }
+        let read = |body: Option<&str>| body.and_then(|body| object(body).ok()).unwrap_or_default();
+        let merged = if let Resolution::Merged(body) = resolution { Some(read(Some(body))) } else { None };
+        let (base, local, remote) = (read(conflict.base.as_deref()), read(conflict.local.as_deref()), read(conflict.remote.as_deref()));
+        let keys = remote.keys().chain(local.keys().filter(|key| !remote.contains_key(*key)));
+        for key in keys.filter(|key| !TIMES.contains(&key.as_str())) {
+            let (ours, theirs) = (local.get(key), remote.get(key));
+            let taken = match merged.as_ref().map(|merged| merged.get(key)) {
+                None => taken,
+                Some(value) if value == ours => "local",
+                Some(value) if value == theirs => "remote",
+                Some(_) => "merged",
+            };
+            if ours != theirs || taken == "merged" {
+                notes.add(key, [base.get(key), ours, theirs], taken, because);
+            }
+        }
+        notes
+    }
+
+    /// `MergeExplanation` of the public surface, as JSON text. `at` is in milliseconds since 1970.
+    #[must_use]
+    pub fn text(&self, conflict: &Conflict, resolver: &str, at: u64) -> Rc<str> {
+        let mut text = String::from("{");
+        put_text(&mut text, "at", &crate::time::format(at));
+        put_text(&mut text, "entity", &conflict.entity);
+        put_text(&mut text, "entityId", &conflict.entity_id);
+        put_text(&mut text, "resolver", resolver);
+        push_field(&mut text, "fields", &["[", &self.0, "]"].concat());
+        text.push('}');
+        Rc::from(text)
+    }
+}
+
+fn shown(value: Option<&Value>) -> String {
+    let text = value.map_or_else(|| "null".to_owned(), json::to_string);
+    if text.len() <= VALUE_BYTES {
+        return text;
+    }
+    let all = value.and_then(Value::as_str).unwrap_or(&text);
+    let end = all.char_indices().map(|(at, _)| at).take_while(|at| *at <= VALUE_BYTES / 2).last().unwrap_or_default();
+    let mut short = String::new();
+    crate::entity::push_string(&mut short, &[all.get(..end).unwrap_or_default(), "…"].concat());
+    short
+}
+
+/// One conflict that was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// The entity type.
+    pub entity: String,
+    /// The entity's id.
+    pub id: String,
+    /// The explanation, as JSON text.
+    pub text: Rc<str>,
+}
+
+/// The latest explanations, the oldest first.
+#[derive(Debug, Default)]
+pub struct History {
+    all: VecDeque<Explained>,
+    bytes: usize,
+}
+
+impl History {
+    /// Adds one, for which the oldest may have to go.
+    pub fn add(&mut self, explained: Explained) {
+        let same = |other: &Explained| other.entity == explained.entity && other.id == explained.id;
+        if self.all.iter().filter(|other| same(other)).count() >= MOST_OF_ONE
+            && let Some(oldest) = self.all.iter().position(same)
+        {
+            self.forget(oldest);
+        }
+        self.bytes = self.bytes.saturating_add(size(&explained));
+        self.all.push_back(explained);
+        while self.bytes > ALL_BYTES && self.all.len() > 1 {
+            self.forget(0);
+        }
+    }
+
+    fn forget(&mut self, place: usize) {
+        let gone = self.all.remove(place);
+        self.bytes = self.bytes.saturating_sub(gone.as_ref().map_or(0, size));
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Explained> {
+        self.all.iter()
+    }
+
+    /// Those of one entity, as the text of a JSON array.
+    #[must_use]
+    pub fn of(&self, entity: &str, id: &str) -> String {
+        let texts: Vec<&str> = self.iter().filter(|one| one.entity == entity && one.id == id).map(|one| &*one.text).collect();
+        ["[", &texts.join(","), "]"].concat()
+    }
+}
+
+fn size(explained: &Explained) -> usize {
+    // The last is for what a list and a record have around each.
+    [explained.entity.len(), explained.id.len(), explained.text.len(), 64].into_iter().fold(0, usize::saturating_add)
+}
