@@ -54,8 +54,7 @@ impl Merge {
         let (our_edits, their_edits) = (edits(&base, &ours), edits(&base, &theirs));
         let (mut mine, mut others) = (Side::of(&our_edits), Side::of(&their_edits));
         let mut at = 0;
-        loop {
-            let Some(from) = [mine.next(), others.next()].into_iter().flatten().min() else { break };
+        while let Some(from) = [mine.next(), others.next()].into_iter().flatten().min() {
             self.copy(&base, at, from);
             // What touches each other is one region, however many edits that are.
             let mut to = from;

@@ -15,7 +15,7 @@ use crate::replica::local::check_entity_id;
 use crate::replica::record::{Commit, Event};
 use crate::replica::{Plan, Replica};
 use crate::store::Durability;
-use crate::sync::resolve::tell_resolved;
+use crate::sync::resolve::put_resolved;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// The operations that the remote refused, as the text of a JSON array.
@@ -129,10 +129,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         };
         user.db.commit(self.config.local, &mut plan).await?;
         self.after(&user);
-        if let (Some(conflict), Some(decision)) = (decided, decision) {
-            tell_resolved(&conflict, &decision, &mut |fill| {
-                self.events.tell(Topic::ConflictResolved, &user.id, Some(&conflict.entity), self.host.now_ms(), fill);
-            });
+        if let (Some(conflict), Some(decision), Some(taken)) = (decided, decision, resolution.taken()) {
+            let fill = &mut |out: &mut String| put_resolved(out, &conflict, &decision, taken);
+            self.events.tell(Topic::ConflictResolved, &user.id, Some(&conflict.entity), self.host.now_ms(), fill);
         }
         Ok(())
     }

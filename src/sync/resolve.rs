@@ -179,7 +179,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     fn tell_resolved(&self, conflict: &Conflict, decision: &Decision) {
-        tell_resolved(conflict, decision, &mut |fill| self.tell(Topic::ConflictResolved, Some(&conflict.entity), fill));
+        if let Some(taken) = decision.resolution.taken() {
+            self.tell(Topic::ConflictResolved, Some(&conflict.entity), &mut |out| put_resolved(out, conflict, decision, taken));
+        }
     }
 
     /// Counts what became of conflicts, and tells of it.
@@ -198,14 +200,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 }
 
-/// Tells of a conflict that has ended; `tell` gets what writes the event's members.
-pub fn tell_resolved(conflict: &Conflict, decision: &Decision, tell: &mut dyn FnMut(&mut dyn FnMut(&mut String))) {
-    let Some(taken) = decision.resolution.taken() else { return };
-    tell(&mut |out| {
-        push_field(out, "conflict", &conflict.to_json());
-        put_text(out, "taken", taken);
-        push_field(out, "explanation", &decision.explanation);
-    });
+/// The members of the event that tells of a conflict that has ended.
+pub fn put_resolved(out: &mut String, conflict: &Conflict, decision: &Decision, taken: &str) {
+    push_field(out, "conflict", &conflict.to_json());
+    put_text(out, "taken", taken);
+    push_field(out, "explanation", &decision.explanation);
 }
 
 /// By what a resolver is known again.
