@@ -1,0 +1,64 @@
+// The contestants as an app would ship them: one minified bundle each; and the sizes of the packages alone.
+import { cp, mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+const HERE = fileURLToPath(new URL("..", import.meta.url));
+const OURS = join(HERE, "node_modules", "datum-sync");
+const WASM = "datum_sync_bg.wasm";
+const settings = { absWorkingDir: HERE, bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", legalComments: "none", logLevel: "error", define: { "process.env.NODE_ENV": '"production"', global: "globalThis" } };
+
+/** `pouchdbready` is PouchDB again, against a server that has each answer ready. */
+export const contestants = ["datum", "bare", "raw", "dexie", "rxdb", "pouchdb", "pouchdbready", "watermelondb", "replicache", "tinybase"];
+
+/** Builds the pages into `dist`. Those that are not asked for are left out. */
+export async function buildPages(dist, wanted) {
+  await mkdir(dist, { recursive: true });
+  await cp(join(HERE, "pages", "index.html"), join(dist, "index.html"));
+  await build({ ...settings, entryPoints: ["pages/page.js"], outdir: dist });
+  if (wanted.has("pouchdbready")) wanted.add("pouchdb");
+  for (const who of contestants.filter((who) => wanted.has(who) && who !== "pouchdbready")) {
+    // Splitting, for the engine's stand-in that is loaded only where the wasm file is missing.
+    await build({ ...settings, entryPoints: [`pages/${who}.js`], outdir: dist, splitting: true, chunkNames: `${who}-[hash]` });
+  }
+  if (wanted.has("datum")) await cp(join(OURS, WASM), join(dist, WASM));
+}
+
+/** What an app of each kind imports; the same sets that the contestants use. */
+const imports = {
+  datum: 'export { Datum, DatumError } from "datum-sync";',
+  dexie: 'export { Dexie, liveQuery } from "dexie";',
+  rxdb: 'export { createRxDatabase, addRxPlugin } from "rxdb/plugins/core"; export { getRxStorageDexie } from "rxdb/plugins/storage-dexie"; export { replicateRxCollection } from "rxdb/plugins/replication"; export { RxDBLeaderElectionPlugin } from "rxdb/plugins/leader-election";',
+  pouchdb: 'export { default } from "pouchdb-browser";',
+  watermelondb: 'export { appSchema, Database, Model, Q, tableSchema } from "@nozbe/watermelondb"; export { default as LokiJSAdapter } from "@nozbe/watermelondb/adapters/lokijs"; export { synchronize } from "@nozbe/watermelondb/sync";',
+  replicache: 'export { Replicache } from "replicache";',
+  tinybase: 'export { createStore } from "tinybase/store"; export { createIndexedDbPersister } from "tinybase/persisters/persister-indexed-db"; export { createRemotePersister } from "tinybase/persisters/persister-remote";',
+};
+
+/** Bytes by contestant: minified, gzip 9 and brotli 11, each file by itself, as a server sends them. */
+export async function sizes() {
+  const found = {};
+  for (const [who, contents] of Object.entries(imports)) {
+    const result = await build({ ...settings, stdin: { contents, resolveDir: HERE }, outdir: "/nowhere", splitting: true, write: false });
+    // Not the stand-in for the wasm file: no page loads both.
+    const texts = result.outputFiles.filter((file) => !/inline/.test(file.path)).map((file) => Buffer.from(file.contents));
+    if (who === "datum") texts.push(await readFile(join(OURS, WASM)));
+    found[who] = texts.map(compressed).reduce((sum, one) => ({ minified: sum.minified + one.minified, gzip: sum.gzip + one.gzip, brotli: sum.brotli + one.brotli }));
+  }
+  return found;
+}
+
+function compressed(bytes) {
+  const params = { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
+  return { minified: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length, brotli: brotliCompressSync(bytes, { params }).length };
+}
+
+/** The version of each package that is installed. */
+export async function versions() {
+  const packages = { datum: "datum-sync", dexie: "dexie", rxdb: "rxdb", pouchdb: "pouchdb-browser", watermelondb: "@nozbe/watermelondb", replicache: "replicache", tinybase: "tinybase" };
+  const found = {};
+  for (const [who, name] of Object.entries(packages)) found[who] = JSON.parse(await readFile(join(HERE, "node_modules", name, "package.json"), "utf8")).version;
+  return found;
+}

@@ -1,0 +1,46 @@
+// datum-server on SQLite with a database of its own, and a bare client of it.
+import { join } from "node:path";
+import { start } from "./child.mjs";
+import { tasks } from "./data.mjs";
+
+/** Starts the server that `DATUM_SERVER` names; with `page`, it serves that folder too. */
+export async function startRemote(folder, { page, name = "datum.db" } = {}) {
+  const args = ["--dev", "--quiet", "--listen", "127.0.0.1:0", "--rate", "0", "--database", join(folder, name)];
+  if (page) args.push("--static", page);
+  const server = await start(process.env.DATUM_SERVER, args.filter((word) => word !== "--quiet"));
+  const tokens = new Map();
+  const token = async (user) => {
+    if (!tokens.has(user)) tokens.set(user, `Bearer ${(await post(`${server.url}/dev/token`, { userId: user, expiresInSeconds: 86_400 })).token}`);
+    return tokens.get(user);
+  };
+  const push = async (user, operations, post_ = post) => post_(`${server.url}/sync/v1/push`, { clientId: "seed", userId: user, schema: 0, operations }, { authorization: await token(user) });
+  return {
+    ...server,
+    token,
+    /** A user with so many tasks; what is there already stays. */
+    async seed(user, count, from = 0) {
+      for (let first = from; first < count; first += 5_000) {
+        const operations = tasks(Math.min(5_000, count - first), first).map(({ id, ...data }) => ({ opId: `seed-${id}`, entity: "tasks", id, kind: "create", baseVersion: null, data }));
+        const { results } = await push(user, operations);
+        const bad = results.find((verdict) => verdict.status !== "applied");
+        if (bad) throw new Error(`the server did not take the seed: ${JSON.stringify(bad)}`);
+      }
+    },
+    /** All rows of a user. */
+    async rows(user) {
+      const rows = [];
+      for (let cursor = null; ; ) {
+        const page = await post(`${server.url}/sync/v1/pull`, { clientId: "check", userId: user, schema: 0, cursor, limit: 10_000 }, { authorization: await token(user) });
+        rows.push(...page.changes.filter((change) => !change.deleted).map(({ id, data }) => ({ id, ...data })));
+        if (!page.more) return rows;
+        cursor = page.cursor;
+      }
+    },
+  };
+}
+
+async function post(url, body, headers = {}) {
+  const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
+  return response.json();
+}

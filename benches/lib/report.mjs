@@ -1,0 +1,64 @@
+// What was measured: rows, checks, progress and the table.
+import { median, round } from "./stats.mjs";
+
+export const names = { datum: "datum-sync", bare: "bare fetch", raw: "raw IndexedDB", dexie: "Dexie", rxdb: "RxDB", pouchdb: "PouchDB", pouchdbready: "PouchDB, static", watermelondb: "WatermelonDB", replicache: "Replicache", tinybase: "TinyBase", server: "datum-server" };
+
+export class Report {
+  rows = [];
+  checks = [];
+  wrong = [];
+
+  /** One measurement is done. */
+  progress(id, round_, rounds, who, text) {
+    console.log(`  ${id} ${String(round_).padStart(2)}/${rounds} ${(names[who] ?? who).padEnd(16)}${text}`);
+  }
+
+  /** All measurements of one thing. `durable`: true, false, or null where nothing is written. */
+  row(id, who, metric, unit, runs, durable = null) {
+    if (runs.length === 0) return;
+    this.rows.push({ id, who, metric, unit, median: round(median(runs)), runs: runs.map(round), durable });
+  }
+
+  find = (id, who, metric) => this.rows.find((row) => row.id === id && row.who === who && (metric === undefined || row.metric === metric))?.median;
+
+  /** A bar of the issue; left out where its figures were not measured. */
+  check(id, name, value, bar, direction) {
+    if (value === undefined || value === null || Number.isNaN(value)) return;
+    const rounded = round(value);
+    this.checks.push({ id, name, value: rounded, bar, direction, met: direction === "max" ? rounded <= bar : rounded >= bar });
+  }
+
+  /** How many times as long `who` took as `other`. */
+  ratio(id, who, other, metric, otherMetric = metric) {
+    const [a, b] = [this.find(id, who, metric), this.find(id, other, otherMetric)];
+    return a === undefined || b === undefined ? undefined : a / b;
+  }
+
+  /** A result that is not what it must be: no time of it counts, and the run fails. */
+  mistake(text) {
+    this.wrong.push(text);
+    console.log(`  WRONG ${text}`);
+  }
+
+  /** The rows of one id, the checks of it below. */
+  table(id, title) {
+    const rows = this.rows.filter((row) => row.id === id);
+    if (rows.length === 0) return;
+    console.log(`\n${id}  ${title}`);
+    for (const metric of new Set(rows.map((row) => row.metric))) {
+      const of = rows.filter((row) => row.metric === metric);
+      const ours = of.find((row) => row.who === "datum")?.median;
+      console.log(`  ${metric}`);
+      for (const row of of) {
+        const times = ours && row.who !== "datum" ? `${round(row.median / ours)} ×` : "";
+        const durable = row.durable === null ? "" : row.durable ? "durable" : "NOT durable";
+        const spread = row.runs.length > 1 ? `${round(Math.min(...row.runs))} to ${round(Math.max(...row.runs))}` : "";
+        console.log(`    ${(names[row.who] ?? row.who).padEnd(16)}${String(row.median).padStart(10)} ${row.unit.padEnd(7)}${times.padStart(10)}  ${durable.padEnd(12)}${spread}`);
+      }
+    }
+    for (const check of this.checks.filter((check) => check.id === id)) {
+      console.log(`  ${check.met ? "met   " : "MISSED"} ${check.name}: ${check.value} (${check.direction === "max" ? "at most" : "at least"} ${check.bar})`);
+    }
+    console.log("");
+  }
+}

@@ -1,0 +1,34 @@
+// No database: the same requests one after another, parsed and let go. What the network and JSON cost by themselves.
+
+export async function open(_, { count, authorization, user = `n${count}`, bodies, url = `/d/${count}` }) {
+  const headers = { authorization, "content-type": "application/json" };
+  const post = async (path, body) => {
+    const response = await fetch(`${url}${path}`, { method: "POST", headers, body });
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+    return JSON.parse(await response.text());
+  };
+  let rows = [];
+  return {
+    async pull() {
+      for (let cursor = null; ; ) {
+        const page = await post("/sync/v1/pull", JSON.stringify({ clientId: "bench", userId: user, schema: 0, cursor, limit: 1000 }));
+        rows.push(page.changes);
+        if (!page.more) return;
+        cursor = page.cursor;
+      }
+    },
+    /** Bodies that the engine has sent, once more, for another user: the server has as much to do. */
+    async push() {
+      for (const body of bodies.shift()) {
+        const { results } = await post("/sync/v1/push", body);
+        if (results.some((verdict) => verdict.status !== "applied")) throw new Error(JSON.stringify(results[0]));
+      }
+    },
+    createMany() {},
+    idle: () => post("/sync/v1/pull", bodies[0]),
+    readAll: () => rows.flat().map(({ id, data }) => ({ id, ...data })),
+    close() {
+      rows = [];
+    },
+  };
+}

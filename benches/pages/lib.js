@@ -1,0 +1,27 @@
+// What contestants share that bring no sync of their own.
+
+/** The pages of the protocol, one after another; the next is asked for while the last one is dealt with. */
+export async function* pages({ count, authorization, user = `n${count}` }) {
+  let next = page(null);
+  for (;;) {
+    const { changes, cursor, more } = await next;
+    if (more) next = page(cursor);
+    yield { rows: changes, cursor };
+    if (!more) return;
+  }
+  async function page(cursor) {
+    const body = JSON.stringify({ clientId: "bench", userId: user, schema: 0, cursor, limit: 1000 });
+    const response = await fetch(`/d/${count}/sync/v1/pull`, { method: "POST", headers: { authorization, "content-type": "application/json" }, body });
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+    return response.json();
+  }
+}
+
+/** A row as the app knows it. */
+export const entity = ({ id, version, data }) => ({ id, version, ...data });
+
+export async function json(url, body) {
+  const response = await fetch(url, body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  return response.json();
+}
