@@ -16,6 +16,8 @@ const ARGS = [
   // The pages clear up the warm-up's garbage before the clock starts.
   "--js-flags=--expose-gc",
 ];
+/** LokiJS says so whenever it makes a new database, and goes on. */
+const HARMLESS = ["Failed to load resource", "Deleting database failed because it's blocked"];
 /** The slowest of all is PouchDB with 100,000 documents. */
 const LIMIT = 15 * 60_000;
 
@@ -42,7 +44,7 @@ export async function launch(profile) {
       const errors = [];
       page.on("pageerror", (error) => errors.push(`uncaught: ${error.stack ?? error}`));
       page.on("console", (message) => {
-        if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) errors.push(`console: ${message.text()}`);
+        if (message.type() === "error" && !HARMLESS.some((text) => message.text().startsWith(text))) errors.push(`console: ${message.text()}`);
       });
       await page.goto(`${origin}/`);
       await page.waitForFunction(() => window.bench);

@@ -80,6 +80,8 @@ async function data(request, response, url, count, protocol, path) {
       const bytes = await once(`${key} ${JSON.stringify([cursor, limit, entities ?? null])}`, () => forward(request, "/sync/v1/pull", body, userId));
       return send(response, bytes);
     }
+    case "sync/v1/metadata":
+      return send(response, Buffer.from(JSON.stringify({ devices: body ? [JSON.parse(body)] : [], digests: {}, serverTime: new Date().toISOString() })));
     case "rxdb/pull":
       return send(response, await once(key, () => rxdbPage(count, Number(asked.get("after")), Number(asked.get("limit")))));
     case "rxdb/push": {
@@ -113,7 +115,7 @@ async function data(request, response, url, count, protocol, path) {
       }
       return send(response, Buffer.from("{}"));
     }
-    case "couch": // CouchDB's replication, as far as a first pull asks for it
+    case "couch/": // CouchDB's replication, as far as a first pull asks for it
       return send(response, Buffer.from(JSON.stringify({ db_name: String(count), update_seq: count, instance_start_time: "0" })));
     case "couch/_changes":
       return send(response, await once(key, () => couchChanges(count, Number(asked.get("since") || 0), Number(asked.get("limit")))));

@@ -7,7 +7,7 @@ const asDocument = ({ id, ...fields }) => ({ _id: id, ...fields });
 const asTask = ({ _id, ...fields }) => ({ id: _id, ...fields });
 
 export async function open(name, { count = 0, session, ready }) {
-  const database = new PouchDB(name, { revs_limit: 1 });
+  const database = new PouchDB(name, {  });
   await database.info();
   const write = async (list) => {
     const answers = await database.bulkDocs(list.map(asDocument));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
+    bench::Bench,
     engines::Engine,
     failure::{Because, Failure, Result},
     simulate::Histories,
@@ -34,6 +35,14 @@ cargo xtask COMMAND [OPTIONS]
       --steps N          how often the dice act in each
   figures                first pull against bare fetch, requests of an idle cycle, transactions of a create
       --rounds N         default 7
+  bench                  everything that is compared with peers, in one headless Chromium; best on a quiet machine
+      --only B1,B3       only these rows: B1 B2 first pull, B3 B4 writes, B5 push, B6 cold open, B9 idle, B10 size, B11 server
+      --who datum,dexie  only these contestants
+      --rounds N         default 7
+      --quick            few rows and one round: shows that it works, its times mean nothing
+      --json FILE        the figures for a machine
+      --charts           bar charts of them in benches/charts
+      --from FILE        charts of an earlier run's figures; measures nothing
   setup                  install what is missing, and nothing else
       --all-browsers     for three engines
 
@@ -74,6 +83,8 @@ pub enum Command {
     Simulate(Histories),
     /// Measure.
     Figures { rounds: u32 },
+    /// Measure beside the peers.
+    Bench(Bench),
 }
 
 /// Which tests to run.
@@ -107,6 +118,7 @@ impl Args {
                 "demo" => demo(&mut words)?,
                 "simulate" => simulate(&mut words)?,
                 "figures" => figures(&mut words)?,
+                "bench" => bench(&mut words)?,
                 other => return Err(Failure::new(format!("there is no command `{other}`\n\n{HELP}"))),
             },
         };
@@ -244,6 +256,23 @@ fn figures(words: &mut Words) -> Result<Command> {
     Ok(Command::Figures { rounds })
 }
 
+fn bench(words: &mut Words) -> Result<Command> {
+    let mut bench = Bench::default();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--only" => bench.only = Some(words.value("--only")?),
+            "--who" => bench.who = Some(words.value("--who")?),
+            "--rounds" => bench.rounds = Some(number(&words.value("--rounds")?, "--rounds")?),
+            "--json" => bench.json = Some(words.value("--json")?),
+            "--from" => bench.from = Some(words.value("--from")?),
+            "--quick" => bench.quick = true,
+            "--charts" => bench.charts = true,
+            _ => return Err(unknown(&word)),
+        }
+    }
+    Ok(Command::Bench(bench))
+}
+
 fn number<N: std::str::FromStr<Err: std::fmt::Display>>(word: &str, option: &str) -> Result<N> {
     word.parse().because(format!("{option} {word}"))
 }
@@ -309,6 +338,8 @@ mod tests {
             "test a b",
             "ci now",
             "demo --screenshot x.png",
+            "bench --rounds often",
+            "bench B1",
             "test --native --all-browsers",
         ] {
             assert!(parsed(line).is_err(), "{line}");

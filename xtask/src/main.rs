@@ -1,4 +1,4 @@
-//! The developer commands: `cargo xtask test | pack | demo | serve | ci | simulate | figures | setup`.
+//! The developer commands: `cargo xtask test | pack | demo | serve | ci | simulate | figures | bench | setup`.
 //!
 //! Reads the arguments and picks the command; each command is a module. Nothing here is part of
 //! the shipped package, and nothing here may be needed at run time by an app.
@@ -8,6 +8,7 @@
 )]
 
 mod args;
+mod bench;
 mod console;
 mod context;
 mod demo;
@@ -63,5 +64,6 @@ fn run() -> Result<bool> {
         }
         Command::Simulate(histories) => simulate::run(&context, &histories),
         Command::Figures { rounds } => demo::figures(&context, rounds),
+        Command::Bench(bench) => bench::run(&context, &bench),
     }
 }
