@@ -53,13 +53,15 @@ export async function launch(profile) {
         errors,
         run: (what, options) => page.evaluate(([what, options]) => window.bench[what](options), [what, options]),
         session: () => context.newCDPSession(page),
-        /** Ends the page's process on the spot: what had not been written is not written any more. */
-        async crash() {
+        /** What ends the page's process on the spot: what had not been written is not written any more. */
+        async crasher() {
           const session = await context.newCDPSession(page);
-          const crashed = page.waitForEvent("crash");
-          session.send("Page.crash").catch(() => {});
-          await crashed;
-          await page.close();
+          return async () => {
+            const crashed = page.waitForEvent("crash");
+            session.send("Page.crash").catch(() => {});
+            await crashed;
+            await page.close();
+          };
         },
         close: () => page.close(),
       };

@@ -102,8 +102,11 @@ async function data(request, response, url, count, protocol, path) {
     }
     case "replicache/pull": {
       const { cookie, clientGroupID } = JSON.parse(body);
-      if (cookie === null) return send(response, await once(key, () => ({ cookie: 1, lastMutationIDChanges: {}, patch: tasks(count).map((task) => ({ op: "put", key: `task/${task.id}`, value: task })) })));
-      return send(response, Buffer.from(JSON.stringify({ cookie, lastMutationIDChanges: Object.fromEntries(mutations.get(clientGroupID) ?? []), patch: [] })));
+      const done = Object.fromEntries(mutations.get(clientGroupID) ?? []);
+      if (cookie === null && Object.keys(done).length === 0) return send(response, await once(key, () => ({ cookie: 1, lastMutationIDChanges: {}, patch: tasks(count).map((task) => ({ op: "put", key: `task/${task.id}`, value: task })) })));
+      // What was pushed stays in the client: it comes back as what the server has.
+      const rows = [...inbox(asked.get("session")).values()].map((task) => ({ op: "put", key: `task/${task.id}`, value: task }));
+      return send(response, Buffer.from(JSON.stringify({ cookie: (cookie ?? 0) + 1, lastMutationIDChanges: done, patch: rows })));
     }
     case "replicache/push": {
       const rows = inbox(asked.get("session"));

@@ -48,12 +48,14 @@ export class Report {
     for (const metric of new Set(rows.map((row) => row.metric))) {
       const of = rows.filter((row) => row.metric === metric);
       const ours = of.find((row) => row.who === "datum")?.median;
-      console.log(`  ${metric}`);
+      const alone = of.length === 1;
+      if (!alone) console.log(`  ${metric}`);
       for (const row of of) {
         const times = ours && row.who !== "datum" ? `${round(row.median / ours)} ×` : "";
         const durable = row.durable === null ? "" : row.durable ? "durable" : "NOT durable";
         const spread = row.runs.length > 1 ? `${round(Math.min(...row.runs))} to ${round(Math.max(...row.runs))}` : "";
-        console.log(`    ${(names[row.who] ?? row.who).padEnd(16)}${String(row.median).padStart(10)} ${row.unit.padEnd(7)}${times.padStart(10)}  ${durable.padEnd(12)}${spread}`);
+        const label = alone ? `  ${`${metric}, ${names[row.who] ?? row.who}`.padEnd(60)}` : `    ${(names[row.who] ?? row.who).padEnd(18)}`;
+        console.log(`${label}${String(row.median).padStart(10)} ${row.unit.padEnd(7)}${times.padStart(10)}  ${durable.padEnd(12)}${spread}`.trimEnd());
       }
     }
     for (const check of this.checks.filter((check) => check.id === id)) {

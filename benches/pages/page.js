@@ -57,6 +57,16 @@ window.bench = {
     return withLongTasks(() => database.pull());
   },
 
+  /** A first pull, after whose end the page's own code does nothing more for two seconds: enough to kill it. */
+  async pullThenHang({ who, options }) {
+    const { open } = await load(who);
+    database = await open("bench", options);
+    await database.pull();
+    setTimeout(() => {
+      for (const until = performance.now() + 2_000; performance.now() < until; );
+    });
+  },
+
   /** `count` local creates, each awaited before the next. Milliseconds of each. */
   async creates({ who, warm, count, options }) {
     const { open } = await load(who);

@@ -1,5 +1,5 @@
-// PouchDB over its default adapter (idb), replicating with its own server, in large batches and with short histories.
-// https://pouchdb.com/api.html#replication (batch_size), https://pouchdb.com/api.html#create_database (revs_limit), https://pouchdb.com/api.html#batch_create
+// PouchDB over its default adapter (idb), replicating in large batches, and writing many with bulkDocs.
+// https://pouchdb.com/api.html#replication (batch_size), https://pouchdb.com/api.html#batch_create
 import PouchDB from "pouchdb-browser";
 import { tasks } from "../lib/data.mjs";
 
@@ -7,7 +7,7 @@ const asDocument = ({ id, ...fields }) => ({ _id: id, ...fields });
 const asTask = ({ _id, ...fields }) => ({ id: _id, ...fields });
 
 export async function open(name, { count = 0, session, ready }) {
-  const database = new PouchDB(name, {  });
+  const database = new PouchDB(name);
   await database.info();
   const write = async (list) => {
     const answers = await database.bulkDocs(list.map(asDocument));

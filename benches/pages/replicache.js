@@ -25,10 +25,10 @@ export async function open(name, { count = 0, session }) {
       await replicache.pull({ now: true });
     },
     async push() {
-      replicache.pullURL = `/d/0/replicache/pull`;
-      replicache.pushURL = `/d/${count}/replicache/push?session=${session}`;
+      replicache.pullURL = `/d/0/replicache/pull?session=${session}`;
+      replicache.pushURL = `/d/0/replicache/push?session=${session}`;
       await replicache.push({ now: true });
-      // What was pushed is acknowledged by a pull.
+      // What was pushed is acknowledged by a pull, which brings it back.
       await replicache.pull({ now: true });
     },
     create: (task) => replicache.mutate.create(task),

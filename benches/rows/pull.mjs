@@ -29,14 +29,28 @@ async function measure(bench, who, count, warm) {
   });
 }
 
-/** Whether all is there when the page dies as soon as the pull has resolved. */
+/** Whether all is there when the page dies as soon as the pull has resolved. Found out once in a run. */
+async function isDurable(bench, who) {
+  bench.durable ??= new Map();
+  if (!bench.durable.has(who)) {
+    const count = bench.quick ? 2_000 : 10_000;
+    const answer = await guarded(bench.report, `${who} durable`, async () => {
+      await prepare(bench, count, [who]);
+      return survives(bench, who, count);
+    });
+    bench.durable.set(who, answer ?? false);
+  }
+  return bench.durable.get(who);
+}
+
 async function survives({ browser, url, remote }, who, count) {
   const origin = browser.origin(url, `${who}-durable`);
   try {
     const options = await optionsFor({ remote }, count, who);
     const first = await browser.visit(origin);
-    await first.run("pull", { who: moduleOf(who), warm: 0, options });
-    await first.crash();
+    const crash = await first.crasher();
+    await first.run("pullThenHang", { who: moduleOf(who), options });
+    await crash();
     const second = await browser.visit(origin);
     await second.run("open", { who: moduleOf(who), options });
     const facts = await second.run("facts");
@@ -77,7 +91,7 @@ async function pulls(bench, id, { count, warm, who, rounds, atMost, metric }) {
   const bytes = await fillCaches(bench, count);
   const found = await inTurns({ report, id, rounds, who, atMost, say: ms }, (one) => measure(bench, one, count, warm));
   for (const one of who) {
-    const durable = one === "bare" ? null : ((await guarded(report, `${id} ${one} durable`, () => survives(bench, one, Math.min(count, 10_000)))) ?? false);
+    const durable = one === "bare" ? null : await isDurable(bench, one);
     report.row(id, one, metric, "ms", found[one].map((result) => result.ms), durable);
   }
   return bytes;
@@ -96,8 +110,8 @@ export const b1 = {
     report.check("B1", "raw IndexedDB takes so many times as long", times("raw"), 4.5, "min");
     report.check("B1", "RxDB takes so many times as long", times("rxdb"), 30, "min");
     report.check("B1", "PouchDB takes so many times as long", times("pouchdb"), 35, "min");
-    report.check("B1", "WatermelonDB (not durable) takes so many times as long", times("watermelondb"), 1, "min");
-    report.check("B1", "Replicache (not durable) takes so many times as long", times("replicache"), 1, "min");
+    report.check("B1", "WatermelonDB takes so many times as long", times("watermelondb"), 1, "min");
+    report.check("B1", "Replicache takes so many times as long", times("replicache"), 1, "min");
   },
 };
 
@@ -108,8 +122,9 @@ export const b2 = {
     const { report, quick } = bench;
     const count = quick ? 5_000 : 100_000;
     const per = count / 1_000;
-    const who = bench.who(WHO);
-    const bodies = await pulls(bench, "B2", { count, warm: quick ? 200 : 1_000, who, rounds: Math.min(bench.rounds, 5), atMost: { rxdb: 1, pouchdb: 1, pouchdbready: 1, dexie: 2, raw: 3 }, metric: "first pull" });
+    // pouchdb-server looks through everything for each batch: with so many it takes the better part of an hour.
+    const who = bench.who(WHO.filter((one) => one !== "pouchdb"));
+    const bodies = await pulls(bench, "B2", { count, warm: quick ? 200 : 1_000, who, rounds: Math.min(bench.rounds, 5), atMost: { rxdb: 1, pouchdbready: 1, dexie: 2, raw: 3 }, metric: "first pull" });
     for (const one of who) {
       const row = report.rows.find((row) => row.id === "B2" && row.who === one && row.metric === "first pull");
       if (row) report.row("B2", one, "per 1,000 tasks", "ms", row.runs.map((run) => run / per), row.durable);
