@@ -3,8 +3,8 @@
 //   node bench.mjs [--only B1,B3] [--who datum,dexie] [--rounds N] [--quick] [--json FILE] [--charts FOLDER]
 //   node bench.mjs --from FILE --charts FOLDER       charts of an earlier run, nothing measured
 //
-// DATUM_SERVER and CHROMIUM name the two programs; the package under test is installed beside the peers. A bar that is
-// missed is printed; a result that is wrong makes the exit code 1.
+// DATUM_SERVER and CHROMIUM name the two programs, DATUM_TARBALL the packed package under test. A bar that is missed is
+// printed; a result that is wrong makes the exit code 1.
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { cpus, release, tmpdir, totalmem, type } from "node:os";
 import { join, resolve } from "node:path";

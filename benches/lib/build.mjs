@@ -1,14 +1,15 @@
 // The contestants as an app would ship them: one minified bundle each; and the sizes of the packages alone.
 import { cp, mkdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
-const OURS = join(HERE, "node_modules", "datum-sync");
+/** The folder of the packed package: what is in the tarball lies beside it. */
+const OURS = dirname(process.env.DATUM_TARBALL ?? "");
 const WASM = "datum_sync_bg.wasm";
-const settings = { absWorkingDir: HERE, bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", legalComments: "none", logLevel: "error", define: { "process.env.NODE_ENV": '"production"', global: "globalThis" } };
+const settings = { absWorkingDir: HERE, bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", legalComments: "none", alias: { "datum-sync": join(OURS, "index.js") }, logLevel: "error", define: { "process.env.NODE_ENV": '"production"', global: "globalThis" } };
 
 /** `pouchdbready` is PouchDB again, against a server that has each answer ready. */
 export const contestants = ["datum", "bare", "raw", "dexie", "rxdb", "pouchdb", "pouchdbready", "watermelondb", "replicache", "tinybase"];
@@ -57,8 +58,9 @@ function compressed(bytes) {
 
 /** The version of each package that is installed. */
 export async function versions() {
-  const packages = { datum: "datum-sync", dexie: "dexie", rxdb: "rxdb", pouchdb: "pouchdb-browser", watermelondb: "@nozbe/watermelondb", replicache: "replicache", tinybase: "tinybase" };
-  const found = {};
-  for (const [who, name] of Object.entries(packages)) found[who] = JSON.parse(await readFile(join(HERE, "node_modules", name, "package.json"), "utf8")).version;
+  const packages = { dexie: "dexie", rxdb: "rxdb", pouchdb: "pouchdb-browser", watermelondb: "@nozbe/watermelondb", replicache: "replicache", tinybase: "tinybase" };
+  const read = async (folder) => JSON.parse(await readFile(join(folder, "package.json"), "utf8")).version;
+  const found = { datum: await read(OURS) };
+  for (const [who, name] of Object.entries(packages)) found[who] = await read(join(HERE, "node_modules", name));
   return found;
 }

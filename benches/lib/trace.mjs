@@ -1,19 +1,59 @@
 // A Chromium trace of one piece of work: the highest JavaScript heap and the longest task of the main thread.
 //
 // The heap is read before each garbage collection, where its peaks are, and whenever the browser counts it.
+import { readFile, writeFile } from "node:fs/promises";
+import { platform } from "node:os";
 
 const CATEGORIES = ["disabled-by-default-v8.gc", "devtools.timeline", "disabled-by-default-devtools.timeline", "v8", "toplevel", "blink.user_timing", "__metadata"];
+
+/** Which process the page is; null where the system does not tell what a process takes. */
+async function processOf(visit) {
+  const session = await visit.session();
+  const events = await record(session, ["blink.user_timing"], () => visit.page.evaluate(() => void performance.mark("bench-here")));
+  await session.detach();
+  return events.find((event) => event.name === "bench-here")?.pid;
+}
+
+/**
+ * How much more memory the page's process held at its peak than before `work`, in bytes: heaps, wasm, buffers, code. From
+ * Linux; null elsewhere.
+ */
+export async function residentPeak(visit, work) {
+  const pid = platform() === "linux" ? await processOf(visit) : undefined;
+  const read = async (field) => {
+    const text = await readFile(`/proc/${pid}/status`, "utf8");
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1]) * 1024;
+  };
+  if (pid === undefined) {
+    await work();
+    return null;
+  }
+  await visit.page.evaluate(() => globalThis.gc?.());
+  // Sets the high-water mark back to what is held now.
+  await writeFile(`/proc/${pid}/clear_refs`, "5");
+  const before = await read("VmRSS");
+  await work();
+  return (await read("VmHWM")) - before;
+}
+
+async function record(session, includedCategories, work) {
+  const events = [];
+  session.on("Tracing.dataCollected", ({ value }) => events.push(...value));
+  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories } });
+  await work();
+  const complete = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
+  await session.send("Tracing.end");
+  await complete;
+  return events;
+}
 
 /** Runs `work`, whose page marks where the timed part begins and ends. Bytes and milliseconds. */
 export async function traced(visit, work) {
   const session = await visit.session();
-  const events = [];
-  session.on("Tracing.dataCollected", ({ value }) => events.push(...value));
-  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: CATEGORIES } });
-  const result = await work();
-  const complete = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
-  await session.send("Tracing.end");
-  await complete;
+  let result;
+  const events = await record(session, CATEGORIES, async () => {
+    result = await work();
+  });
   await session.detach();
 
   const mark = (name) => events.find((event) => event.cat?.includes("blink.user_timing") && event.name === name);

@@ -147,9 +147,6 @@ window.bench = {
   pending: () => database.pending?.() ?? null,
   close: () => database.close(),
   wasmBytes: () => [...memories].reduce((sum, memory) => sum + memory.buffer.byteLength, 0),
-  async memoryAtTheEnd() {
-    return performance.measureUserAgentSpecificMemory ? (await performance.measureUserAgentSpecificMemory()).bytes : null;
-  },
   /** Counts the transactions of whoever opens some, from now on. */
   countTransactions() {
     IDBDatabase.prototype.transaction = function (names, mode = "readonly", options) {

@@ -1,6 +1,6 @@
 // B1 and B2: the first pull into an empty database, until everything is there (and, where it is meant to be, durable).
 import { expected, same } from "../lib/data.mjs";
-import { traced } from "../lib/trace.mjs";
+import { residentPeak, traced } from "../lib/trace.mjs";
 import { guarded, inTurns, ms, onFreshOrigin, verify } from "./common.mjs";
 
 const WHO = ["datum", "bare", "raw", "dexie", "rxdb", "pouchdb", "pouchdbready", "watermelondb", "replicache", "tinybase"];
@@ -131,17 +131,22 @@ export const b2 = {
     }
 
     // Memory and the longest task in rounds of their own: a trace costs time.
-    const traces = await inTurns({ report, id: "B2", rounds: Math.min(bench.rounds, 3), who: who.filter((one) => ["datum", "bare"].includes(one)), say: (one) => `${(one.peak / 1e6).toFixed(1)} MB, longest task ${one.longest.toFixed(1)} ms` }, (one) =>
-      onFreshOrigin(bench, `${one}-trace`, async (visit) => {
+    const two = who.filter((one) => ["datum", "bare", "raw"].includes(one));
+    const say = (one) => `${(one.peak / 1e6).toFixed(1)} MB in heaps, ${one.resident === null ? "?" : (one.resident / 1e6).toFixed(1)} MB more in the process, longest task ${one.longest.toFixed(1)} ms`;
+    const traces = await inTurns({ report, id: "B2", rounds: Math.min(bench.rounds, 3), who: two, atMost: { raw: 1 }, say }, async (one) => {
+      const options = await optionsFor(bench, count, one);
+      const found = await onFreshOrigin(bench, `${one}-trace`, async (visit) => {
         await visit.run("watchMemory");
-        const options = await optionsFor(bench, count);
         const { heap, longest, result } = await traced(visit, () => visit.run("pull", { who: one, warm: 0, options }));
         verify(await visit.run("facts"), count, 0, one);
         return { peak: heap + (await visit.run("wasmBytes")), longest: Math.max(longest, result.longest) };
-      }),
-    );
+      });
+      const resident = await onFreshOrigin(bench, `${one}-resident`, (visit) => residentPeak(visit, () => visit.run("pull", { who: one, warm: 0, options })));
+      return { ...found, resident };
+    });
     for (const [one, list] of Object.entries(traces)) {
       report.row("B2", one, "peak of JS heap and wasm", "MB", list.map((found) => found.peak / 1e6));
+      report.row("B2", one, "peak of the process over its start", "MB", list.filter((found) => found.resident !== null).map((found) => found.resident / 1e6));
       report.row("B2", one, "longest main-thread task", "ms", list.map((found) => found.longest));
     }
     report.row("B2", "server", "bytes of the bodies", "MB", [bodies / 1e6]);

@@ -40,7 +40,6 @@ pub fn run(context: &Context, bench: &Bench) -> Result<bool> {
         tools::browsers(context, &[Engine::Chromium])?;
         let tarball = pack::build(context)?.tarball;
         let server = demo::build_server(context, Profile::Release)?;
-        node::add_tarball(context, &folder, &tarball)?;
         demo::node_script(context, &server, &tarball)?
     };
     command.arg(folder.join("bench.mjs")).args(arguments(bench, &folder)?);
