@@ -27,6 +27,7 @@ pub mod leaving;
 pub mod letters;
 mod pauses;
 pub mod realtime;
+pub mod tabs;
 pub mod users;
 pub mod watch;
 
@@ -34,7 +35,7 @@ pub mod watch;
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Backing {
     /// The store of one user.
-    type Store: Store;
+    type Store: Store + 'static;
 
     /// Opens a user's store, and remembers the user.
     ///
@@ -76,6 +77,7 @@ pub struct User<S, H> {
     cycle: RefCell<Option<Rc<Cancel>>>,
     turn: Turn,
     joined: RefCell<Vec<cycles::Joined>>,
+    seat: tabs::Seat,
 }
 
 impl<S: Store, H: Host> User<S, H> {
@@ -226,6 +228,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             cycle: RefCell::default(),
             turn: Turn::default(),
             joined: RefCell::default(),
+            seat: tabs::Seat::new(self.roll().into()),
         });
         let (events, host, whose) = (Rc::clone(&self.events), Rc::clone(&self.host), user_id.to_owned());
         user.db.on_lost(Rc::new(move |saved| {
@@ -239,14 +242,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             user.db.close().await;
             return Err(closed());
         }
-        let last_success = user.db.with(|replica| replica.facts().last_success);
-        user.hub.update(|status| status.last_completed_at = last_success.map(crate::time::format));
+        let (last_sync, last_success) = user.db.with(|replica| (replica.facts().last_sync, replica.facts().last_success));
+        user.hub.update(|status| {
+            status.last_started_at = last_sync.map(crate::time::format);
+            status.last_completed_at = last_success.map(crate::time::format);
+        });
         user.refresh_status(&self.host, self.backing.is_durable());
         if self.events.wants(Topic::DataChanged) {
             self.listen(&user);
         }
         self.users.borrow_mut().insert(user_id, Rc::clone(&user));
         self.show_pause(user_id)?;
+        self.take_seat(&user);
         Ok(user)
     }
 
@@ -353,6 +360,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.realtime.close();
         for user in &users {
             user.journal.close();
+            self.leave_seat(user);
             // The cycle that was stopped writes down how it ended before it gives up its turn.
             let turn = user.turn.lock().await;
             user.db.close().await;

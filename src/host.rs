@@ -1,5 +1,7 @@
 //! The host port: what the engine asks of the place it runs in, apart from storage and network.
 
+use std::rc::Rc;
+
 use crate::error::Result;
 
 #[cfg(target_arch = "wasm32")]
@@ -26,17 +28,40 @@ pub trait Host {
     /// Whether the browser believes that there is a network.
     fn is_online(&self) -> bool;
 
-    /// Takes the lock of that name if it is free now, over all tabs.
+    /// Takes the lock of that name if it is free now, over all tabs; with `steal`, from whoever has it.
     ///
     /// # Errors
     /// What the browser says; where it has no locks, the lock counts as taken.
-    async fn try_lock(&self, name: &str) -> Result<Option<Self::Guard>>;
+    async fn lock(&self, name: &str, steal: bool) -> Result<Option<Self::Guard>>;
+
+    /// Takes the lock of that name if it is free now.
+    ///
+    /// # Errors
+    /// As [`Self::lock`].
+    async fn try_lock(&self, name: &str) -> Result<Option<Self::Guard>> {
+        self.lock(name, false).await
+    }
+
+    /// Calls back once where another instance steals the lock from this guard.
+    fn on_stolen(&self, guard: &Self::Guard, stolen: Rc<dyn Fn()>);
 
     /// Tells every other instance of this user's database, in this and other tabs, where its head is.
     fn announce(&self, database: &str, head: u64);
 
+    /// Says a word to the same instances: a hint, which whoever misses it can do without.
+    fn say(&self, database: &str, word: &str);
+
     /// Bytes used and allowed by the browser, where it tells.
     async fn storage(&self) -> StorageEstimate;
+}
+
+/// What one instance of a database hears from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Where the head of the log is.
+    Head(u64),
+    /// A word on the status.
+    Word(String),
 }
 
 /// What the browser says of this origin's storage.

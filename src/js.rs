@@ -13,6 +13,7 @@ use crate::config::Options;
 use crate::datum::auto::Signal;
 use crate::datum::{Engine, User};
 use crate::error::{Code, Error, Result};
+use crate::host::Heard;
 use crate::host::web::{LeavingWatch, Listening, NetworkWatch, WebHost};
 use crate::replica::Replica;
 use crate::small::Small;
@@ -64,12 +65,14 @@ impl Inner {
     fn listen(self: &Rc<Self>, user_id: &str) {
         let database = format!("{}/{user_id}", self.engine.config().name);
         let (weak, user) = (Rc::downgrade(self), user_id.to_owned());
-        let listening = self.engine.host().listen(&database, move |head| {
+        let listening = self.engine.host().listen(&database, move |heard| {
             let (weak, user) = (weak.clone(), user.clone());
             spawn_local(async move {
-                if let Some(inner) = weak.upgrade() {
+                let Some(inner) = weak.upgrade() else { return };
+                match heard {
                     // A tail that fails now is made up for by the next commit or cycle.
-                    let _ = inner.engine.heard(&user, head).await;
+                    Heard::Head(head) => drop(inner.engine.heard(&user, head).await),
+                    Heard::Word(word) => inner.engine.heard_word(&user, &word).await,
                 }
             });
         });

@@ -6,6 +6,7 @@ use crate::error::{Code, ErrorJson};
 use crate::small::Small;
 
 pub mod feed;
+pub mod read;
 
 /// `SyncState` of the public surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -46,6 +46,8 @@ pub enum Stop {
     Pause,
     /// The instance was closed.
     Close,
+    /// Another tab took the lock: this one had been silent for too long.
+    Overtaken,
 }
 
 /// Stops a cycle: requests at once, commits after they have completed.
@@ -80,6 +82,10 @@ impl Cancel {
             Some(Stop::Timeout) => Err(Error::new(Code::Timeout, "The sync took longer than its timeout; what was done so far is kept.")),
             Some(Stop::Close) => Err(Error::new(Code::Closed, "The instance was closed while it synced; what was done so far is kept.")),
             Some(Stop::Abort | Stop::Pause) => Err(Error::new(Code::Cancelled, "The sync was stopped; what was done so far is kept.")),
+            Some(Stop::Overtaken) => Err(Error::new(
+                Code::Cancelled,
+                "Another tab has taken the sync over, since this one was asleep; what was done so far is kept.",
+            )),
         }
     }
 
@@ -240,7 +246,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Writes down how it ended, in one commit.
     async fn conclude(&self, ended: Result<()>, started_at: u64, duration: u64) -> Result<SyncResult> {
         let now = self.host.now_ms();
-        let cancelled = matches!(self.cancel.reason(), Some(Stop::Abort | Stop::Pause)) && ended.is_err();
+        let cancelled = matches!(self.cancel.reason(), Some(Stop::Abort | Stop::Pause | Stop::Overtaken)) && ended.is_err();
         let mut result = self.tally.borrow().clone();
         result.duration = duration;
         result.was_cancelled = cancelled;

@@ -31,6 +31,12 @@ impl<S: Store, H: Host> Database<S, H> {
         open
     }
 
+    /// Lets go at once, of a log that another tab removes: nothing of it is saved into a new one.
+    pub fn abandon(&self) {
+        self.closed.set(true);
+        self.store.close();
+    }
+
     /// Takes a seal back.
     pub fn unseal(&self) {
         self.closed.set(false);

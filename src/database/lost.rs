@@ -65,6 +65,8 @@ impl<S: Store, H: Host> Database<S, H> {
     pub(super) async fn save_in_turn(&self) -> Result<()> {
         let (user_id, moment) = (self.with(|replica| replica.user_id().to_owned()), self.moment());
         for _ in 0..MAX_STALE {
+            // Another tab may have wiped it on purpose, and said so.
+            self.check_open()?;
             let fresh = load(&self.store, &user_id, self.budget).await?;
             self.replace(fresh);
             let mut commit = Commit { segments: self.unsaved.borrow().fields.clone(), events: Vec::new() };

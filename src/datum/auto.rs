@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use crate::wait::Notify;
@@ -113,10 +114,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(())
     }
 
-    /// When the user's next automatic cycle begins in this tab, in milliseconds since 1970; none where
-    /// none is planned: not started, paused, waiting for somebody to act, hidden, or led by another tab.
+    /// When the user's next automatic cycle begins, in milliseconds since 1970, as the tab that leads plans or
+    /// tells it; none where none is planned: not started, paused, waiting for somebody to act, or hidden.
     #[must_use]
     pub fn next_sync_time(&self, user_id: &str) -> Option<u64> {
+        if !self.leads() {
+            let (at, _) = self.opened(user_id)?.seat.plan()?;
+            return crate::time::parse(&at?);
+        }
         let attends = self.attends();
         self.auto.users.borrow().get(user_id).filter(|_| attends)?.next_at(self.moment())
     }
@@ -259,6 +264,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             if self.closed.get() && running.is_empty() {
                 return;
             }
+            self.doubt();
             for (user_id, options) in self.due() {
                 running.push(self.automatic(user_id, options).boxed_local());
             }
@@ -321,6 +327,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// How long nothing is to be done; none where only a signal changes that.
     fn idle_for(&self) -> Option<u64> {
+        self.planned_in().into_iter().chain(self.believes_for()).min()
+    }
+
+    fn planned_in(&self) -> Option<u64> {
         if !self.attends() {
             return None;
         }
@@ -330,17 +340,22 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Some(if self.reaches() { first.clamp(1, STEP_MS) } else { STEP_MS })
     }
 
-    fn show_times(&self) {
-        let (now, attends) = (self.moment(), self.attends());
+    /// Shows what is planned: here where this tab leads, else as the one that does tells it.
+    pub(super) fn show_times(&self) {
+        let (now, attends, leads) = (self.moment(), self.attends(), self.leads());
         let told = |at: Option<u64>| at.filter(|_| attends).map(crate::time::format);
-        let planned = |(id, schedule): (&str, &Schedule)| (id.to_owned(), schedule.next_at(now), schedule.next_retry_at(now));
-        let times: Vec<_> = self.auto.users.borrow().iter().map(planned).collect();
-        for (user_id, sync, retry) in times {
-            if let Ok(hub) = self.status_hub(&user_id) {
-                let (sync, retry) = (told(sync), told(retry));
-                hub.update(|status| (status.next_sync_at, status.next_retry_at) = (sync.clone(), retry.clone()));
-            }
+        let users: Vec<_> = self.users.borrow().values().map(Rc::clone).collect();
+        for user in users {
+            let planned = self.auto.users.borrow().get(&user.id).map(|schedule| (schedule.next_at(now), schedule.next_retry_at(now)));
+            let here = planned.map(|(sync, retry)| (told(sync), told(retry)));
+            let plan = if leads { here } else { user.seat.plan() }.unwrap_or_default();
+            user.hub.update(|status| (status.next_sync_at, status.next_retry_at) = plan.clone());
         }
+    }
+
+    /// What the loop waits for may have changed.
+    pub(super) fn auto_woken(&self) {
+        self.auto.wake.notify_one();
     }
 
     fn attends(&self) -> bool {
@@ -377,7 +392,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Moment { elapsed: self.host.elapsed_ms(), wall: self.host.now_ms() }
     }
 
-    fn roll(&self) -> u32 {
+    /// Throws the dice.
+    pub(super) fn roll(&self) -> u32 {
         let mut roll = [0; 4];
         self.host.random(&mut roll);
         u32::from_le_bytes(roll)

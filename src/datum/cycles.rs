@@ -13,7 +13,7 @@ use crate::datum::{Backing, Engine, User};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::remote::Remote;
-use crate::status::{SkipReason, SyncResult};
+use crate::status::{SkipReason, SyncResult, read};
 use crate::store::Store;
 use crate::sync::resolve::{Choice, Resolver};
 use crate::sync::{Cancel, Cycle, Settings, Stop};
@@ -22,9 +22,11 @@ use crate::wait::oneshot;
 /// A caller that waits for the result of a cycle that is running already.
 pub type Joined = oneshot::Sender<Result<SyncResult>>;
 
-/// How long a cycle waits for one in another tab before it goes on beside it, in milliseconds. The
-/// lock is an economy: a tab that was frozen while it held the lock must not stop everybody.
+/// How long a cycle waits for a word of the tab that has the lock before it takes it away, in milliseconds:
+/// a tab that was frozen while it held the lock must not stop everybody.
 const LOCK_PATIENCE_MS: u64 = 15_000;
+/// How often a tab that syncs says so, in milliseconds.
+const BEAT_MS: u64 = 1_000;
 /// How often it looks, in milliseconds.
 const LOCK_POLL_MS: u64 = 100;
 
@@ -103,7 +105,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     ) -> Result<SyncResult> {
         *user.cycle.borrow_mut() = Some(Rc::clone(cancel));
         self.auto_began(user, settings);
-        let result = match self.within(settings.timeout, cancel, self.in_turn(user, options, settings, custom, cancel)).await {
+        let result = match self.within(user, settings.timeout, cancel, self.in_turn(user, options, settings, custom, cancel)).await {
             // It was stopped before it had begun.
             Err(_) if was_stopped(cancel) => Ok(cancelled(user)),
             result => result,
@@ -133,7 +135,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         let cancel = Rc::new(Cancel::default());
         let began = self.host.elapsed_ms();
-        let turn = self.within(timeout, &cancel, cancel.run(async { Ok(user.turn.lock().await) })).await?;
+        let turn = self.within(user, timeout, &cancel, cancel.run(async { Ok(user.turn.lock().await) })).await?;
         self.check_open()?;
         if let Some(reason) = self.reason_to_skip(user, &settings) {
             return Ok(skipped(user, reason));
@@ -171,12 +173,19 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         custom: Option<Rc<dyn Resolver>>,
         cancel: &Rc<Cancel>,
     ) -> Result<SyncResult> {
-        let lock = self.lock(user, cancel).await?;
-        if lock.is_none() && self.config.strategy == RequestStrategy::SkipConcurrent {
-            return Ok(skipped(user, SkipReason::InProgress));
-        }
+        let (lock, met) = self.lock(user, cancel).await?;
+        let Some(lock) = lock else { return Ok(skipped(user, SkipReason::InProgress)) };
         // Another tab may have appended while this one was not listening.
         user.db.catch_up().await?;
+        if let Some(met) = met.filter(|_| self.config.strategy == RequestStrategy::JoinInFlight) {
+            let facts = user.db.with(|replica| replica.facts().clone());
+            // The cycle that was met in another tab has come to its end, and this is what it wrote down.
+            if let Some(result) = facts.last_result.filter(|_| facts.last_sync != met) {
+                return read::result(&result, facts.error.is_some());
+            }
+        }
+        let stopped = Rc::clone(cancel);
+        self.host.on_stolen(&lock, Rc::new(move || stopped.stop(Stop::Overtaken)));
         let mut resolvers = self.resolvers.clone();
         resolvers.call = match (options.resolve_conflicts, custom, options.conflict_resolver) {
             (Some(false), _, _) => Some(Choice::Builtin(crate::conflict::Builtin::Ask)),
@@ -205,35 +214,52 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             asides: RefCell::new(Vec::new()),
             hung: RefCell::default(),
         };
+        user.seat.begin(self.host.now_ms());
         let result = cycle.run().await;
         drop(lock);
+        self.follow_after(user);
         result
     }
 
     /// Runs work, and stops the cycle when its time is up. The work itself is never dropped: it
-    /// ends by itself once the commit in flight is through.
-    async fn within<T>(&self, timeout: u64, cancel: &Cancel, work: impl Future<Output = T>) -> T {
-        let work = pin!(work);
-        match select(work, pin!(self.host.sleep(timeout))).await {
-            Either::Left((result, _)) => result,
-            Either::Right(((), work)) => {
-                cancel.stop(Stop::Timeout);
-                work.await
+    /// ends by itself once the commit in flight is through. Meanwhile other tabs hear that it goes on.
+    async fn within<T>(&self, user: &User<B::Store, H>, timeout: u64, cancel: &Cancel, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let began = self.host.elapsed_ms();
+        loop {
+            let left = timeout.saturating_sub(self.host.elapsed_ms().saturating_sub(began));
+            // Past its time, it only has to end.
+            let sleep = if left == 0 { BEAT_MS } else { left.min(BEAT_MS) };
+            match select(work, pin!(self.host.sleep(sleep))).await {
+                Either::Left((result, _)) => return result,
+                Either::Right(((), goes_on)) => work = goes_on,
             }
+            if self.host.elapsed_ms().saturating_sub(began) >= timeout {
+                cancel.stop(Stop::Timeout);
+            }
+            user.beat(&*self.host);
         }
     }
 
-    /// Takes the lock over all tabs; none where another tab holds on to it for too long, or where
-    /// it is not waited for.
-    async fn lock(&self, user: &User<B::Store, H>, cancel: &Cancel) -> Result<Option<H::Guard>> {
+    /// Takes the lock over all tabs, from another one that has been silent for too long if need be; none
+    /// where it is not waited for. Answers too when the last cycle had begun, where another tab had the lock.
+    async fn lock(&self, user: &User<B::Store, H>, cancel: &Cancel) -> Result<(Option<H::Guard>, Option<Option<u64>>)> {
         let name = format!("datum-sync:{}", user.db.name());
-        let began = self.host.elapsed_ms();
+        let mut met = None;
         loop {
-            if let Some(guard) = self.host.try_lock(&name).await? {
-                return Ok(Some(guard));
+            let now = self.host.elapsed_ms();
+            let silent = user.seat.silent_for(now);
+            if let Some(guard) = self.host.lock(&name, silent.is_some_and(|silent| silent >= LOCK_PATIENCE_MS)).await? {
+                user.seat.unblocked();
+                return Ok((Some(guard), met));
             }
-            if self.config.strategy == RequestStrategy::SkipConcurrent || self.host.elapsed_ms().saturating_sub(began) >= LOCK_PATIENCE_MS {
-                return Ok(None);
+            user.seat.blocked(now);
+            if self.config.strategy == RequestStrategy::SkipConcurrent {
+                return Ok((None, None));
+            }
+            if met.is_none() {
+                user.db.catch_up().await?;
+                met = Some(user.db.with(|replica| replica.facts().last_sync));
             }
             let poll = async {
                 self.host.sleep(LOCK_POLL_MS).await;
@@ -289,6 +315,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         for user_id in &concerned {
             self.show_pause(user_id)?;
             self.auto_paused(user_id);
+            self.say_pause(user_id, paused);
         }
         Ok(concerned)
     }
@@ -330,5 +357,5 @@ fn cancelled<S: Store, H: Host>(user: &User<S, H>) -> SyncResult {
 }
 
 fn was_stopped(cancel: &Cancel) -> bool {
-    matches!(cancel.reason(), Some(Stop::Abort | Stop::Pause))
+    matches!(cancel.reason(), Some(Stop::Abort | Stop::Pause | Stop::Overtaken))
 }

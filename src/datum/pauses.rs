@@ -41,12 +41,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub(super) fn show_pause(&self, user_id: &str) -> Result<()> {
         let hub = self.status_hub(user_id)?;
         let paused = self.pauses.holds(user_id);
-        let ended = self.opened(user_id).map(|user| user.db.with(|replica| replica.facts().last_state)).unwrap_or_default();
+        // Before the first cycle of this instance there is nothing that ended.
+        let user = self.opened(user_id).filter(|user| user.seat.has_shown());
+        let ended = user.map(|user| user.db.with(|replica| replica.facts().last_state)).unwrap_or_default();
         hub.update(|status| match status.status {
             State::Syncing => {}
             State::Paused if !paused => {
-                // Before the first cycle of this instance there is nothing that ended.
-                status.status = if status.last_started_at.is_some() { ended } else { State::Idle };
+                status.status = ended;
                 status.reckon_health();
             }
             _ if paused => {

@@ -224,7 +224,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         // Whoever opens the database again waits until it is gone.
         let opening = self.opening.lock().await;
+        self.leave_seat(user);
         if wipe {
+            self.say_wiped(user);
             let wiped = match user.db.wipe().await {
                 Ok(()) => self.backing.forget(&user.id).await,
                 Err(error) => Err(error),
@@ -239,24 +241,30 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.users.borrow_mut().remove(&user.id);
         drop(opening);
         user.journal.close();
+        self.show_closed(user, (!wipe).then_some((operations, dead)));
+        Ok((unsynced, dead))
+    }
+
+    /// Makes the status say that nothing runs any more, and what is left in the database, if there is one.
+    pub(super) fn show_closed(&self, user: &User<B::Store, H>, left: Option<(u64, u64)>) {
         user.hub.update(|status| {
             let before = std::mem::take(status);
             *status = SyncStatus {
                 user_id: before.user_id,
                 online: before.online,
                 is_leader: before.is_leader,
-                last_completed_at: before.last_completed_at.filter(|_| !wipe),
+                last_completed_at: before.last_completed_at.filter(|_| left.is_some()),
                 health: Health { local: before.health.local, ..Health::default() },
                 ..SyncStatus::default()
             };
-            if !wipe {
+            if let Some((operations, dead)) = left {
                 (status.pending_operations, status.dead_letters) = (operations, dead);
                 status.unresolved_conflicts = before.unresolved_conflicts;
             }
             status.reckon_health();
         });
-        self.show_pause(&user.id)?;
-        Ok((unsynced, dead))
+        // The id is a user's: this cannot fail.
+        let _ = self.show_pause(&user.id);
     }
 
     /// Removes what this device has of a user whose data is about to be fetched. Answers why not, and how

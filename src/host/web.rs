@@ -4,6 +4,7 @@
 //! a missing feature degrades as the port says.
 
 use std::fmt;
+use std::rc::Rc;
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
@@ -11,7 +12,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::EventTarget;
 
 use crate::error::Result;
-use crate::host::{Host, StorageEstimate};
+use crate::host::{Heard, Host, StorageEstimate};
 
 mod channel;
 mod lead;
@@ -43,8 +44,8 @@ impl WebHost {
         Self::default()
     }
 
-    /// Calls back with every head that another instance announces for that database.
-    pub fn listen(&self, database: &str, heard: impl FnMut(u64) + 'static) -> Listening {
+    /// Calls back with everything that another instance announces or says for that database.
+    pub fn listen(&self, database: &str, heard: impl FnMut(Heard) + 'static) -> Listening {
         self.channels.listen(database, heard)
     }
 
@@ -119,12 +120,21 @@ impl Host for WebHost {
         navigator().and_then(|navigator| navigator.on_line()).unwrap_or(true)
     }
 
-    async fn try_lock(&self, name: &str) -> Result<Option<LockGuard>> {
-        lock::try_lock(navigator().and_then(|navigator| navigator.locks()), name).await
+    async fn lock(&self, name: &str, steal: bool) -> Result<Option<LockGuard>> {
+        lock::lock(navigator().and_then(|navigator| navigator.locks()), name, steal).await
+    }
+
+    fn on_stolen(&self, guard: &LockGuard, stolen: Rc<dyn Fn()>) {
+        guard.on_stolen(stolen);
     }
 
     fn announce(&self, database: &str, head: u64) {
-        self.channels.announce(database, head);
+        // A number of the log: far below 2^53.
+        self.channels.post(database, &JsValue::from_f64(head as f64));
+    }
+
+    fn say(&self, database: &str, word: &str) {
+        self.channels.post(database, &JsValue::from_str(word));
     }
 
     async fn storage(&self) -> StorageEstimate {

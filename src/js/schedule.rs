@@ -34,6 +34,9 @@ pub(crate) fn attend(inner: &Rc<Inner>) {
     let page = host.on_presence(move |presence| {
         if let Some(inner) = weak.upgrade() {
             inner.engine.signal(if presence == Presence::Visible { Signal::Visible } else { Signal::Hidden });
+            if presence == Presence::Away {
+                inner.engine.put_away();
+            }
         }
         of_page.presence(presence);
     });

@@ -2,6 +2,7 @@
 //! of those in between a slow reader sees the latest.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::{Rc, Weak};
 
 use crate::feed::Queue;
@@ -12,9 +13,20 @@ const MAX_WAITING: usize = 256;
 
 type Waiting = Queue<Rc<SyncStatus>>;
 
+/// Hears of every other snapshot at once, before anybody reads it.
+#[derive(Clone)]
+struct Watcher(Rc<dyn Fn(&SyncStatus)>);
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watcher")
+    }
+}
+
 /// One user's status, and who reads it.
 #[derive(Debug, Default)]
 pub struct StatusHub {
+    watcher: RefCell<Option<Watcher>>,
     current: RefCell<Rc<SyncStatus>>,
     subscribers: RefCell<Vec<Weak<Waiting>>>,
     closed: Cell<bool>,
@@ -39,6 +51,11 @@ impl StatusHub {
         Rc::clone(&self.current.borrow())
     }
 
+    /// Has every other snapshot told at once to whom passes it on; only the last such is told.
+    pub fn watch(&self, told: Rc<dyn Fn(&SyncStatus)>) {
+        self.watcher.replace(Some(Watcher(told)));
+    }
+
     /// Changes the snapshot; readers hear of it only if it is another one now.
     pub fn update(&self, mut change: impl FnMut(&mut SyncStatus)) {
         self.update_by(&mut change);
@@ -58,6 +75,10 @@ impl StatusHub {
             offer(&waiting, &next);
             true
         });
+        let watcher = self.watcher.borrow().clone();
+        if let Some(Watcher(told)) = watcher {
+            told(&next);
+        }
     }
 
     /// A new reader, who begins with the latest snapshot.

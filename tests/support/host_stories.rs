@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use datum_sync::host::Host;
 use datum_sync::host::web::WebHost;
+use datum_sync::host::{Heard, Host};
 use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
@@ -20,6 +20,7 @@ macro_rules! host_stories {
             a_lock_that_was_let_go_is_free_for_the_next_who_asks,
             a_lock_asked_for_by_a_future_that_is_dropped_is_not_held,
             two_who_ask_at_once_are_not_both_answered_yes,
+            a_stolen_lock_has_one_holder_and_the_other_hears_of_it,
             without_web_locks_the_lock_counts_as_taken,
             a_sleep_ends_and_a_shorter_one_ends_first,
             a_sleep_that_is_dropped_clears_its_timer,
@@ -70,6 +71,23 @@ pub async fn two_who_ask_at_once_are_not_both_answered_yes() {
         let (a, b) = join(here.try_lock(&name), there.try_lock(&name)).await;
         assert_eq!([a.unwrap().is_some(), b.unwrap().is_some()].iter().filter(|taken| **taken).count(), 1);
     }
+}
+
+pub async fn a_stolen_lock_has_one_holder_and_the_other_hears_of_it() {
+    let (here, there) = (WebHost::new(), WebHost::new());
+    let name = unique();
+    let robbed = here.try_lock(&name).await.unwrap().unwrap();
+    let (tx, mut heard) = mpsc::unbounded_channel();
+    here.on_stolen(&robbed, Rc::new(move || tx.send(()).unwrap()));
+    let held = there.lock(&name, true).await.unwrap().unwrap();
+    heard.recv().await.unwrap();
+    drop(robbed);
+    assert!(here.try_lock(&name).await.unwrap().is_none(), "what was stolen is not given back by whom it was stolen from");
+    drop(held);
+    let again = here.try_lock(&name).await.unwrap().unwrap();
+    here.on_stolen(&again, Rc::new(|| panic!("nobody stole it")));
+    drop(again);
+    assert!(there.lock(&name, true).await.unwrap().is_some(), "a theft of what is free");
 }
 
 pub async fn without_web_locks_the_lock_counts_as_taken() {
@@ -140,10 +158,12 @@ pub async fn what_one_host_announces_another_hears_and_it_does_not() {
     let (kept, elsewhere) = (Rc::clone(&own), tx.clone());
     let _own = here.listen(&name, move |head| kept.borrow_mut().push(head));
     let _heard = there.listen(&name, move |head| tx.send(head).unwrap());
-    let _elsewhere = there.listen(&other, move |head| elsewhere.send(head + 1_000).unwrap());
+    let _elsewhere = there.listen(&other, move |heard| elsewhere.send(Heard::Word(format!("elsewhere: {heard:?}"))).unwrap());
     here.announce(&name, 7);
+    here.say(&name, "{\"tab\":1}");
     here.announce(&name, 8);
-    assert_eq!((heard.recv().await, heard.recv().await), (Some(7), Some(8)));
+    assert_eq!((heard.recv().await, heard.recv().await), (Some(Heard::Head(7)), Some(Heard::Word("{\"tab\":1}".to_owned()))));
+    assert_eq!(heard.recv().await, Some(Heard::Head(8)));
     assert!(own.borrow().is_empty());
 }
 
@@ -157,13 +177,13 @@ pub async fn who_has_stopped_listening_hears_nothing() {
     let _still = there.listen(&name, move |head| tx.send(head).unwrap());
     drop(stopped);
     here.announce(&name, 1);
-    assert_eq!(heard.recv().await, Some(1));
+    assert_eq!(heard.recv().await, Some(Heard::Head(1)));
     assert!(gone.borrow().is_empty());
     // Released while somebody listens: the listener keeps its channel.
     there.release(&name);
     here.release(&name);
     here.announce(&name, 2);
-    assert_eq!(heard.recv().await, Some(2));
+    assert_eq!(heard.recv().await, Some(Heard::Head(2)));
 }
 
 pub async fn a_change_of_the_network_is_told() {

@@ -15,6 +15,8 @@ pub mod host_stories;
 pub mod indexeddb;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod live;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod lives;
 #[cfg(target_arch = "wasm32")]
 pub mod remotes;
 #[cfg(not(target_arch = "wasm32"))]

@@ -2,7 +2,7 @@
 //! memory stores against the very rules that the server runs. No test waits for anything.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use datum_sync::config::{Config, Options};
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::datum::{Backing, Engine};
 use datum_sync::error::{Code, Error, Result};
-use datum_sync::host::{Host, StorageEstimate};
+use datum_sync::host::{Heard, Host, StorageEstimate};
 use datum_sync::members::Members;
 use datum_sync::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use datum_sync::remote::{Pulled, Pushed, Remote};
@@ -27,9 +27,27 @@ use datum_sync::store::memory::MemoryStore;
 use datum_sync::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
 use datum_sync::sync::Cancel;
 use datum_sync::sync::resolve::{Resolver, Resolvers};
+use datum_sync::wait::Notify;
 
-/// Locks that all tabs of a device share.
-pub type Locks = Rc<RefCell<BTreeSet<String>>>;
+/// Locks that all tabs of a device share, with who hears that one is stolen.
+pub type Locks = Rc<RefCell<BTreeMap<String, Holder>>>;
+pub type Holder = Rc<RefCell<Option<Rc<dyn Fn()>>>>;
+
+/// What the tabs of a device say to each other: what each has not heard yet, with the database that it is about.
+#[derive(Clone, Default)]
+pub struct Air {
+    pub mail: Rc<RefCell<BTreeMap<u64, VecDeque<(String, Heard)>>>>,
+    pub come: Rc<Notify>,
+}
+
+impl Air {
+    fn post(&self, from: u64, database: &str, message: &Heard) {
+        for (_, mail) in self.mail.borrow_mut().iter_mut().filter(|(tab, _)| **tab != from) {
+            mail.push_back((database.to_owned(), message.clone()));
+        }
+        self.come.notify_waiters();
+    }
+}
 
 pub struct FakeHost {
     pub clock: Rc<Clock>,
@@ -37,14 +55,20 @@ pub struct FakeHost {
     /// How far this device's clock is off, in milliseconds.
     pub skew: Cell<i64>,
     pub locks: Locks,
+    pub air: Air,
+    /// Which tab of the device this is.
+    pub tab: u64,
     dice: Cell<u64>,
 }
 
-pub struct Guard(Locks, String);
+pub struct Guard(Locks, String, Holder);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.borrow_mut().remove(&self.1);
+        let mut locks = self.0.borrow_mut();
+        if locks.get(&self.1).is_some_and(|holder| Rc::ptr_eq(holder, &self.2)) {
+            locks.remove(&self.1);
+        }
     }
 }
 
@@ -78,12 +102,30 @@ impl Host for FakeHost {
         self.online.get()
     }
 
-    async fn try_lock(&self, name: &str) -> Result<Option<Guard>> {
-        let free = self.locks.borrow_mut().insert(name.to_owned());
-        Ok(free.then(|| Guard(Rc::clone(&self.locks), name.to_owned())))
+    async fn lock(&self, name: &str, steal: bool) -> Result<Option<Guard>> {
+        let robbed = match self.locks.borrow().get(name) {
+            Some(_) if !steal => return Ok(None),
+            robbed => robbed.cloned(),
+        };
+        let holder = Holder::default();
+        self.locks.borrow_mut().insert(name.to_owned(), Rc::clone(&holder));
+        if let Some(stolen) = robbed.and_then(|robbed| robbed.borrow().clone()) {
+            stolen();
+        }
+        Ok(Some(Guard(Rc::clone(&self.locks), name.to_owned(), holder)))
     }
 
-    fn announce(&self, _: &str, _: u64) {}
+    fn on_stolen(&self, guard: &Guard, stolen: Rc<dyn Fn()>) {
+        guard.2.replace(Some(stolen));
+    }
+
+    fn announce(&self, database: &str, head: u64) {
+        self.air.post(self.tab, database, &Heard::Head(head));
+    }
+
+    fn say(&self, database: &str, word: &str) {
+        self.air.post(self.tab, database, &Heard::Word(word.to_owned()));
+    }
 
     async fn storage(&self) -> StorageEstimate {
         StorageEstimate::default()
@@ -213,7 +255,8 @@ pub struct Device {
     pub wire: Wire,
     pub user: String,
     clock: Rc<Clock>,
-    locks: Locks,
+    pub locks: Locks,
+    pub air: Air,
     seed: Cell<u64>,
     config: String,
 }
@@ -248,6 +291,7 @@ impl World {
             user: user.to_owned(),
             clock: Rc::clone(&self.clock),
             locks: Rc::default(),
+            air: Air::default(),
             seed: Cell::new(name.bytes().fold(7, |n: u64, b| n.wrapping_mul(31).wrapping_add(u64::from(b)))),
             config: r#"{"entities":{"tasks":{},"notes":{"deleteBehavior":"softDelete"}}}"#.to_owned(),
         }
@@ -275,8 +319,11 @@ impl Device {
             online: Cell::new(true),
             skew: Cell::new(0),
             locks: Rc::clone(&self.locks),
+            air: self.air.clone(),
+            tab: self.seed.get(),
             dice: Cell::new(self.seed.get()),
         };
+        self.air.mail.borrow_mut().insert(self.seed.get(), VecDeque::new());
         let engine = Rc::new(Engine::new(self.disk.clone(), self.wire.clone(), Rc::new(host), config, resolvers));
         self.clock.run(engine.sign_in(&self.user)).unwrap();
         Tab { engine, user: self.user.clone(), clock: Rc::clone(&self.clock) }

@@ -1,6 +1,6 @@
-//! Word between the instances of one user's database: where the head of its log is.
+//! Word between the instances of one user's database: where the head of its log is, and how sync goes.
 //!
-//! A message carries one number and is a hint only: who misses it finds the same by a tail.
+//! A message is a number or a text and a hint only: who misses it finds the same by a tail or a time limit.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -9,6 +9,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{BroadcastChannel, MessageEvent};
 
+use crate::host::Heard;
 use crate::small::Small;
 
 /// The open channels of one host, by database. A channel is closed with its last holder.
@@ -29,21 +30,23 @@ impl Channels {
         Some(channel)
     }
 
-    pub(super) fn announce(&self, database: &str, head: u64) {
+    pub(super) fn post(&self, database: &str, message: &JsValue) {
         if let Some(channel) = self.of(database) {
-            // A number of the log: far below 2^53.
-            let _ = channel.port.post_message(&JsValue::from_f64(head as f64));
+            let _ = channel.port.post_message(message);
         }
     }
 
-    pub(super) fn listen(&self, database: &str, mut heard: impl FnMut(u64) + 'static) -> Listening {
+    pub(super) fn listen(&self, database: &str, mut heard: impl FnMut(Heard) + 'static) -> Listening {
         let Some(channel) = self.of(database) else {
             return Listening { channel: None };
         };
         let callback = Callback::new(move |event: MessageEvent| {
-            // Another version of this page may send anything: what is no head is not for us.
-            if let Some(head) = event.data().as_f64().filter(|head| head.is_finite() && *head >= 0.0) {
-                heard(head as u64);
+            // Another version of this page may send anything: what is neither is not for us.
+            let data = event.data();
+            if let Some(head) = data.as_f64().filter(|head| head.is_finite() && *head >= 0.0) {
+                heard(Heard::Head(head as u64));
+            } else if let Some(word) = data.as_string() {
+                heard(Heard::Word(word));
             }
         });
         let _ = channel.port.add_event_listener_with_callback("message", callback.as_js_value().unchecked_ref());

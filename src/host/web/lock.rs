@@ -1,6 +1,8 @@
 //! Web Locks for cycles, asked for with `ifAvailable`: the answer is yes or no, at once, and never a queue.
+//! A lock whose holder says nothing any more is stolen, and the holder, if it wakes up, hears of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise};
@@ -17,21 +19,59 @@ pub struct LockGuard {
     // Let go in this order. None where the browser has no locks.
     _held: Option<Held>,
     _asked: Option<Asked>,
+    stolen: Stolen,
 }
 
-/// Takes the lock of that name if it is free now. A guard without a lock where the browser has none.
-pub(super) async fn try_lock(locks: Option<LockManager>, name: &str) -> Result<Option<LockGuard>> {
+/// Who hears that the lock was stolen.
+type Stolen = Rc<OnStolen>;
+
+#[derive(Default)]
+struct OnStolen {
+    gone: Cell<bool>,
+    tell: RefCell<Option<Rc<dyn Fn()>>>,
+}
+
+impl fmt::Debug for OnStolen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnStolen").field("gone", &self.gone).finish_non_exhaustive()
+    }
+}
+
+impl OnStolen {
+    fn tell(&self) {
+        self.gone.set(true);
+        let tell = self.tell.borrow().clone();
+        if let Some(tell) = tell {
+            tell();
+        }
+    }
+}
+
+impl LockGuard {
+    /// Calls back where the lock is stolen, or was meanwhile.
+    pub(super) fn on_stolen(&self, tell: Rc<dyn Fn()>) {
+        self.stolen.tell.replace(Some(tell));
+        if self.stolen.gone.get() {
+            self.stolen.tell();
+        }
+    }
+}
+
+/// Takes the lock of that name if it is free now, or from whoever has it. A guard without a lock where the
+/// browser has none.
+pub(super) async fn lock(locks: Option<LockManager>, name: &str, steal: bool) -> Result<Option<LockGuard>> {
+    let stolen = Stolen::default();
     let Some(locks) = locks else {
-        return Ok(Some(LockGuard { _held: None, _asked: None }));
+        return Ok(Some(LockGuard { _held: None, _asked: None, stolen }));
     };
     while let Some(ending) = first_ending(name) {
         let _ = JsFuture::from(ending.clone()).await;
         // Only now, so that it is waited for again where this future was dropped meanwhile.
         ended(name, &ending);
     }
-    let (asked, answered) = ask(&locks, name)?;
+    let (asked, answered) = ask(&locks, name, steal, Rc::clone(&stolen))?;
     match answered.await {
-        Ok(Ok(Some(held))) => Ok(Some(LockGuard { _held: Some(held), _asked: Some(asked) })),
+        Ok(Ok(Some(held))) => Ok(Some(LockGuard { _held: Some(held), _asked: Some(asked), stolen })),
         Ok(Ok(None)) | Err(_) => Ok(None),
         Ok(Err(error)) => Err(error),
     }
@@ -39,7 +79,7 @@ pub(super) async fn try_lock(locks: Option<LockManager>, name: &str) -> Result<O
 
 type Answer = Result<Option<Held>>;
 
-fn ask(locks: &LockManager, name: &str) -> Result<(Asked, oneshot::Receiver<Answer>)> {
+fn ask(locks: &LockManager, name: &str, steal: bool, stolen: Stolen) -> Result<(Asked, oneshot::Receiver<Answer>)> {
     let (answer, answered) = oneshot::channel();
     // Answered once: by the browser's callback, or by the promise where the request is refused.
     let answer: Rc<RefCell<Option<oneshot::Sender<Answer>>>> = Rc::new(RefCell::new(Some(answer)));
@@ -60,7 +100,7 @@ fn ask(locks: &LockManager, name: &str) -> Result<(Asked, oneshot::Receiver<Answ
         held.into()
     });
     let options = js_sys::Object::new();
-    let _ = js_sys::Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE);
+    let _ = js_sys::Reflect::set(&options, &(if steal { "steal" } else { "ifAvailable" }).into(), &JsValue::TRUE);
     let request = locks.request(name, &options, callback.as_js_value().unchecked_ref()).map_err(|thrown| refused(&thrown))?;
     let asked = Asked { name: name.to_owned(), request: request.clone() };
 
@@ -68,8 +108,12 @@ fn ask(locks: &LockManager, name: &str) -> Result<(Asked, oneshot::Receiver<Answ
     spawn_local(async move {
         let ended = JsFuture::from(request).await;
         drop(callback);
-        if let (Err(reason), Some(answer)) = (ended, answer.take()) {
-            let _ = answer.send(Err(refused(&reason)));
+        if let Err(reason) = ended {
+            match answer.take() {
+                Some(answer) => drop(answer.send(Err(refused(&reason)))),
+                // It was granted: only a theft ends it so.
+                None => stolen.tell(),
+            }
         }
     });
     Ok((asked, answered))

@@ -1,7 +1,7 @@
 //! The three ports, and all that goes wrong in them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use datum_server::MemoryServer;
@@ -36,7 +36,7 @@ pub struct Shared {
     pub weather: Rc<Weather>,
     pub online: Cell<bool>,
     pub skew: Cell<i64>,
-    pub locks: RefCell<BTreeSet<String>>,
+    pub locks: RefCell<BTreeMap<String, Holder>>,
     pub stores: RefCell<BTreeMap<String, MemoryStore>>,
     pub device_id: String,
     /// The storage was lost at least once.
@@ -53,12 +53,18 @@ pub struct SimHost {
     pub owner: u64,
 }
 
-pub struct Guard(Option<(Rc<Shared>, String)>);
+pub struct Guard(Option<(Rc<Shared>, String, Holder)>);
+
+/// Who hears that a lock is stolen.
+pub type Holder = Rc<RefCell<Option<Rc<dyn Fn()>>>>;
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some((shared, name)) = &self.0 {
-            shared.locks.borrow_mut().remove(name);
+        if let Some((shared, name, holder)) = &self.0 {
+            let mut locks = shared.locks.borrow_mut();
+            if locks.get(name).is_some_and(|now| Rc::ptr_eq(now, holder)) {
+                locks.remove(name);
+            }
         }
     }
 }
@@ -88,13 +94,30 @@ impl Host for SimHost {
         self.shared.online.get()
     }
 
-    async fn try_lock(&self, name: &str) -> Result<Option<Guard>> {
+    async fn lock(&self, name: &str, steal: bool) -> Result<Option<Guard>> {
         if self.shared.weather.broken_lock.get() {
             return Ok(Some(Guard(None)));
         }
-        let free = self.shared.locks.borrow_mut().insert(name.to_owned());
-        Ok(free.then(|| Guard(Some((Rc::clone(&self.shared), name.to_owned())))))
+        let robbed = match self.shared.locks.borrow().get(name) {
+            Some(_) if !steal => return Ok(None),
+            robbed => robbed.cloned(),
+        };
+        let holder = Holder::default();
+        self.shared.locks.borrow_mut().insert(name.to_owned(), Rc::clone(&holder));
+        if let Some(stolen) = robbed.and_then(|robbed| robbed.borrow().clone()) {
+            stolen();
+        }
+        Ok(Some(Guard(Some((Rc::clone(&self.shared), name.to_owned(), holder)))))
     }
+
+    fn on_stolen(&self, guard: &Guard, stolen: Rc<dyn Fn()>) {
+        if let Some((_, _, holder)) = &guard.0 {
+            holder.replace(Some(stolen));
+        }
+    }
+
+    // The status is no subject of these histories.
+    fn say(&self, _: &str, _: &str) {}
 
     fn announce(&self, _: &str, head: u64) {
         if !self.shared.weather.silence.get() {
