@@ -108,7 +108,8 @@ export interface DatumConfig {
   retry?: { maxAttempts?: number; initial?: number; factor?: number; max?: number; jitter?: "full" | "none" };
   /**
    * What `synchronize` does while a cycle of that user runs: `"sequential"` (default) runs after it,
-   * `"skipConcurrent"` resolves with `wasSkipped`, `"joinInFlight"` gets its result.
+   * `"skipConcurrent"` resolves with `wasSkipped`, `"joinInFlight"` gets its result. Cycles in other tabs count; one whose
+   * tab has not said a word for 15 seconds is not waited for any more, and ends with `wasCancelled` if its tab wakes up.
    */
   syncRequestStrategy?: "sequential" | "skipConcurrent" | "joinInFlight";
   /** What {@link Datum.switchUser} does where it names no strategy. Default `"syncThenSwitch"`. */
@@ -446,7 +447,7 @@ export interface SyncResult {
 /** What a user's sync is doing: `idle` until the first cycle, then the last one's end until the next begins. */
 export type SyncState = "idle" | "syncing" | "paused" | "cancelled" | "failed" | "completed";
 
-/** One snapshot of a user's sync. */
+/** One snapshot of a user's sync: the same in every tab of theirs but for `isLeader`, whichever of them syncs. */
 export interface SyncStatus {
   userId: string;
   status: SyncState;
@@ -469,7 +470,7 @@ export interface SyncStatus {
   deadLetters: number;
   lastStartedAt?: string;
   lastCompletedAt?: string;
-  /** When the next automatic cycle begins in this tab; absent where none is planned, or another tab leads. */
+  /** When the next automatic cycle begins, in whichever tab leads; absent where none is planned. */
   nextSyncAt?: string;
   /** The same, where it tries again what has failed. */
   nextRetryAt?: string;
@@ -711,7 +712,8 @@ export class Datum implements AsyncDisposable {
 
   /**
    * Lets no cycle begin and stops the one in flight at its next safe point, which resolves with `wasCancelled`; for one user,
-   * or for all, those included who sign in later. Pausing twice is pausing once. Resolves when nothing runs any more.
+   * or for all, those included who sign in later. Pausing twice is pausing once. Resolves when nothing runs any more in this
+   * tab. It holds in every open tab that has the user's database open, also in one that is opened later, and ends with the last of them.
    */
   pauseSync(userId?: string): Promise<void>;
   /**
@@ -731,7 +733,7 @@ export class Datum implements AsyncDisposable {
   startAutoSync(userId: string, options?: { interval?: number }): void;
   /** Stops them for a user, or for all. A cycle that is running goes on. Throws `invalidArgument` and `closed`. */
   stopAutoSync(userId?: string): void;
-  /** When the next automatic cycle begins in this tab; null where none is planned, or another tab leads. Throws `invalidArgument`. */
+  /** When the next automatic cycle begins, in whichever tab leads; null where none is planned. Throws `invalidArgument`. */
   nextSyncTime(userId: string): string | null;
 
   /**
@@ -755,6 +757,7 @@ export class Datum implements AsyncDisposable {
    * nobody is current then. A push that fails does not reject: what was not pushed is in the result, and is there again when
    * the user signs in with {@link Datum.switchUser}.
    *
+   * Other tabs stay signed in, unless `wipe` is given: then they close the user's database and sign the user out as well.
    * Rejects with `unsyncedData` where `wipe` would lose something: then the user stays signed in.
    *
    * @example

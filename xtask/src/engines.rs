@@ -53,6 +53,15 @@ impl Engine {
         }
     }
 
+    /// The environment's name for its program, as the end-to-end tests ask for it.
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::Chromium => "CHROMIUM",
+            Self::Firefox => "FIREFOX",
+            Self::Webkit => "MINIBROWSER",
+        }
+    }
+
     /// The programs that must be there. geckodriver is built by cargo, since Debian has none.
     pub fn programs(self) -> &'static [Program] {
         match self {

@@ -102,7 +102,7 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     if !plan.engines.is_empty() {
         browsers(report, &plan.engines, filter);
     }
-    if plan.end_to_end { end_to_end(report) } else { None }
+    if plan.end_to_end { end_to_end(report, &plan.engines) } else { None }
 }
 
 fn native(report: &mut Report<'_>, filter: Option<&str>) {
@@ -148,7 +148,7 @@ fn browsers(report: &mut Report<'_>, engines: &[Engine], filter: Option<&str>) {
     }
 }
 
-fn end_to_end(report: &mut Report<'_>) -> Option<PathBuf> {
+fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     let context = report.context;
     let mut packed = None;
     report.step("package", || {
@@ -162,6 +162,12 @@ fn end_to_end(report: &mut Report<'_>) -> Option<PathBuf> {
     report.step("end to end", || {
         let server = demo::build_server(context, demo::Profile::Debug)?;
         let mut command = demo::node_script(context, &server, &tarball)?;
+        // The stories of tabs run in every engine that the suites run in; all else in Chromium.
+        let engines = if engines.is_empty() { &[Engine::Chromium] } else { engines };
+        command.env("DATUM_ENGINES", engines.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(","));
+        for engine in engines {
+            command.env(engine.variable(), engine.browser(context).because(format!("no browser for {}", engine.name()))?);
+        }
         command.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(test_files(context)?);
         let finished = process::attempt_shown(&context.console, "end to end", &mut command, LIMIT)?;
         Ok((finished.success, tally::node(&finished.text).unwrap_or_default()))

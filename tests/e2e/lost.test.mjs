@@ -1,0 +1,133 @@
+// Storage that is full, removed under an open tab, deleted or upgraded from elsewhere, in Chromium.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { device, launch } from "./lib/browser.mjs";
+import { plainSite } from "./lib/plain.mjs";
+import { client } from "./lib/server.mjs";
+
+let browser, site;
+before(async () => ([site, browser] = await Promise.all([plainSite(), launch()])));
+after(async () => {
+  await browser?.close();
+  await site?.stop();
+});
+
+const ready = (page) => page.waitForFunction(() => document.title === "ready");
+const rows = async (user) => (await (await client(site.server.url, user)).pullAll()).map((change) => change.data.title).sort();
+
+async function open(user, count = 1) {
+  const { context, page, errors } = await device(browser);
+  const pages = [page];
+  while (pages.length < count) pages.push(await context.newPage());
+  for (const page of pages) {
+    await page.goto(site.address(user));
+    await ready(page);
+  }
+  return { context, pages, page, errors, protocol: await context.newCDPSession(page) };
+}
+
+const create = (page, title) => page.evaluate((title) => window.app.tasks.create({ title }).then(() => "written", (error) => error.code), title);
+const sync = async (page) => {
+  await page.evaluate(() => void (window.app.ended.length = 0));
+  await page.evaluate(() => window.app.sync());
+  await page.waitForFunction(() => window.app.ended.length === 1);
+  return page.evaluate(() => JSON.parse(JSON.stringify(window.app.ended[0])));
+};
+
+test("storage that is full is a coded error, loses nothing, and is used again when there is room", { timeout: 120_000 }, async () => {
+  const user = "full";
+  const { context, page, protocol, errors } = await open(user);
+  assert.equal(await create(page, "before"), "written");
+  await protocol.send("Storage.overrideQuotaForOrigin", { origin: site.origin, quotaSize: 3_000_000 });
+  const outcome = await page.evaluate(async () => {
+    // What cannot be made smaller: the browser compresses what it stores.
+    const noise = () => Array.from(crypto.getRandomValues(new Uint8Array(60_000)), (byte) => byte.toString(16)).join("");
+    let written = 0;
+    for (let n = 0; n < 400; n++) {
+      try {
+        await window.app.tasks.create({ title: `big ${n}`, noise: noise() });
+        written++;
+      } catch (error) {
+        return { written, code: error.code, retryable: error.retryable, message: error.message };
+      }
+    }
+    return { written };
+  });
+  assert.equal(outcome.code, "storageFull", JSON.stringify(outcome));
+  const titles = await page.evaluate(() => window.app.titles());
+  assert.equal(titles.length, 1 + outcome.written, "what was refused is not there, and all else is");
+  assert.equal(await page.evaluate(() => window.app.datum.pendingCount(window.app.user)), 1 + outcome.written);
+  await page.reload();
+  await ready(page);
+  assert.deepEqual(await page.evaluate(() => window.app.titles()), titles, "after a reload too");
+
+  await protocol.send("Storage.overrideQuotaForOrigin", { origin: site.origin });
+  assert.equal(await create(page, "there is room"), "written");
+  const result = await sync(page);
+  assert.deepEqual([result.isSuccess, result.pendingOperations], [true, 0]);
+  assert.deepEqual(await rows(user), [...titles, "there is room"].sort());
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("storage that the browser removes under open tabs is made again, with every write that waits", async () => {
+  const user = "evicted";
+  const { context, pages, page, protocol, errors } = await open(user, 2);
+  assert.equal(await create(page, "synced"), "written");
+  assert.equal((await sync(page)).isSuccess, true);
+  assert.equal(await create(page, "waiting"), "written");
+  await pages[1].waitForFunction(() => window.app.status().pendingOperations === 1);
+  await protocol.send("Storage.clearDataForOrigin", { origin: site.origin, storageTypes: "indexeddb" });
+  assert.equal(await create(page, "afterwards"), "written");
+  await page.waitForFunction(() => window.app.events.some((event) => event.type === "storageLost"));
+  assert.equal((await sync(page)).isSuccess, true);
+  for (const page of pages) await page.waitForFunction(async () => (await window.app.titles()).join() === "afterwards,synced,waiting");
+  assert.deepEqual(await rows(user), ["afterwards", "synced", "waiting"], "each once");
+  await page.reload();
+  await ready(page);
+  assert.deepEqual(await page.evaluate(() => window.app.titles()), ["afterwards", "synced", "waiting"]);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a database that is deleted by hand from another tab is let go of, and what waits is saved again", async () => {
+  const user = "deleted";
+  const { context, pages, page, errors } = await open(user, 2);
+  assert.equal(await create(page, "waiting"), "written");
+  const deleted = await pages[1].evaluate(async () => {
+    const names = (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.includes("deleted"));
+    // As the browser's own tools do it: every connection must let go, or this waits for ever.
+    await Promise.all(names.map((name) => new Promise((resolve, reject) => {
+      const request = indexedDB.deleteDatabase(name);
+      [request.onsuccess, request.onerror] = [resolve, () => reject(request.error)];
+    })));
+    return names.length;
+  });
+  assert.equal(deleted, 1);
+  assert.equal(await create(page, "afterwards"), "written");
+  assert.equal((await sync(page)).isSuccess, true);
+  assert.deepEqual(await rows(user), ["afterwards", "waiting"]);
+  for (const page of pages) await page.waitForFunction(async () => (await window.app.titles()).join() === "afterwards,waiting");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a newer version of the database, from a newer page, is let through, and the older page says what it needs", async () => {
+  const user = "upgraded";
+  const { context, pages, page } = await open(user, 2);
+  assert.equal(await create(page, "waiting"), "written");
+  const upgraded = await pages[1].evaluate(async () => {
+    const found = (await indexedDB.databases()).find(({ name }) => name.includes("upgraded"));
+    const database = await new Promise((resolve, reject) => {
+      const request = indexedDB.open(found.name, found.version + 1);
+      [request.onsuccess, request.onerror] = [() => resolve(request.result), () => reject(request.error)];
+    });
+    const records = await new Promise((resolve) => (database.transaction("log").objectStore("log").count().onsuccess = ({ target }) => resolve(target.result)));
+    database.close();
+    return records;
+  });
+  assert.ok(upgraded > 0, "what was written is there");
+  const refused = await create(page, "by the older page");
+  assert.ok(["storageBlocked", "clientOutdated", "storageUnavailable", "migration"].includes(refused), refused);
+  await context.close();
+});

@@ -1,0 +1,159 @@
+// What Chromium does to tabs, and only its debugging protocol can ask for: freezing one that leads and syncs,
+// a page's last moment, and the back/forward cache.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { device, launch } from "./lib/browser.mjs";
+import { plainSite } from "./lib/plain.mjs";
+import { client } from "./lib/server.mjs";
+
+let browser, site;
+before(async () => ([site, browser] = await Promise.all([plainSite(), launch()])));
+after(async () => {
+  await browser?.close();
+  await site?.stop();
+});
+
+const ready = (page) => page.waitForFunction(() => document.title === "ready");
+const rows = async (user) => (await (await client(site.server.url, user)).pullAll()).map((change) => change.data.title).sort();
+
+/** Tabs of one device. */
+async function open(user, count, config) {
+  const { context, page, errors } = await device(browser);
+  const pages = [page];
+  while (pages.length < count) pages.push(await context.newPage());
+  for (const page of pages) {
+    await page.goto(site.address(user, config));
+    await ready(page);
+  }
+  return { context, pages, errors };
+}
+
+const freeze = async (context, page) => {
+  const session = await context.newCDPSession(page);
+  const set = (state) => session.send("Page.setWebLifecycleState", { state });
+  await set("frozen");
+  return () => set("active");
+};
+
+test("a frozen tab that leads and has the lock stops nobody, and is up to date when it wakes up", { timeout: 120_000 }, async () => {
+  const user = "frozen";
+  const { context, pages, errors } = await open(user, 3);
+  const [a, b, c] = pages;
+  await a.bringToFront();
+  await a.waitForFunction(() => window.app.feed.current.isLeader);
+  await a.evaluate(() => window.app.tasks.create({ title: "of a" }).then(() => undefined));
+  const { waits } = site.gate.shut("/push");
+  await a.evaluate(() => window.app.sync({ timeout: 600_000 }));
+  await waits;
+  for (const page of [b, c]) await page.waitForFunction(() => window.app.status().phase === "pushing");
+  const thaw = await freeze(context, a);
+  await b.waitForFunction(() => window.app.status().status !== "syncing", null, { timeout: 40_000 });
+  await b.evaluate(() => window.app.tasks.create({ title: "of b" }).then(() => undefined));
+  site.gate.open();
+  await b.evaluate(() => window.app.sync());
+  // The lock is with the frozen tab until it has been silent for long.
+  await b.waitForFunction(() => window.app.ended.length === 1, null, { timeout: 60_000 });
+  assert.deepEqual(await b.evaluate(() => [window.app.ended[0].isSuccess, window.app.status().pendingOperations]), [true, 0]);
+  assert.deepEqual(await rows(user), ["of a", "of b"]);
+  await c.waitForFunction(() => window.app.status().status === "completed");
+  await b.waitForFunction(() => window.app.feed.current.isLeader || document.visibilityState === "hidden");
+
+  await thaw();
+  await a.waitForFunction(() => window.app.ended.length === 1);
+  assert.equal(await a.evaluate(() => window.app.ended[0].wasCancelled || window.app.ended[0].isSuccess), true, "it ended, one way or the other");
+  await a.waitForFunction(() => window.app.status().status !== "syncing" && window.app.status().pendingOperations === 0);
+  await a.waitForFunction(async () => (await window.app.titles()).join() === "of a,of b");
+  await a.evaluate(() => window.app.sync());
+  await a.waitForFunction(() => window.app.ended.length === 2);
+  assert.equal(await a.evaluate(() => window.app.ended[1].isSuccess), true, "and syncs again");
+  assert.deepEqual(await rows(user), ["of a", "of b"], "each once");
+  const statuses = await Promise.all(pages.map((page) => page.waitForFunction(() => window.app.status().status === "completed" && JSON.stringify(window.app.status())).then((handle) => handle.jsonValue())));
+  assert.equal(new Set(statuses).size, 1, statuses.join("\n"));
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a change is seen in another tab by the message alone, within a frame of it", async () => {
+  const { context, pages } = await open("watching", 2);
+  const [a, b] = pages;
+  await b.bringToFront();
+  // A hidden tab's clock and the other's are the same: both count from 1970.
+  await b.evaluate(async () => {
+    window.seen = [];
+    window.timers = 0;
+    const set = window.setTimeout;
+    window.setTimeout = (...given) => (window.timers++, set(...given));
+    window.setInterval = () => void window.timers++;
+    const channel = new BroadcastChannel("datum-sync:tabs/watching");
+    channel.onmessage = ({ data }) => typeof data === "number" && (window.told = performance.timeOrigin + performance.now());
+    (async () => {
+      for await (const tasks of window.app.tasks.watchAll()) window.seen.push([tasks.length, performance.timeOrigin + performance.now() - (window.told ?? 0)]);
+    })();
+  });
+  await b.waitForFunction(() => window.seen.length === 1);
+  const late = [];
+  for (let n = 1; n <= 10; n++) {
+    await a.evaluate(() => window.app.tasks.create({ title: "x" }).then(() => undefined));
+    await b.waitForFunction((n) => window.seen.at(-1)[0] === n, n);
+    late.push(await b.evaluate(() => window.seen.at(-1)[1]));
+  }
+  assert.equal(await b.evaluate(() => window.timers), 0, "no timer has run: nothing was polled");
+  // One transaction lies between; most take a millisecond or two, and a busy machine may delay one.
+  late.sort((x, y) => x - y);
+  assert.ok(late[4] < 17, `milliseconds from the message to the watcher: ${late.map((ms) => ms.toFixed(1)).join(", ")}`);
+  await context.close();
+});
+
+test("what is written in `pagehide`, when nothing can be awaited any more, is kept", async () => {
+  const user = "leaving-writer";
+  const { context, pages, errors } = await open(user, 1);
+  const [page] = pages;
+  for (let round = 0; round < 5; round++) {
+    await page.evaluate((round) => addEventListener("pagehide", () => void window.app.tasks.create({ title: `at the end of ${round}` })), round);
+    await page.goto(`${site.origin}/empty.html`);
+    await page.goto(site.address(user));
+    await ready(page);
+    assert.equal(await page.evaluate(() => window.app.datum.pendingCount(window.app.user)), round + 1);
+  }
+  await page.evaluate(() => window.app.sync());
+  await page.waitForFunction(() => window.app.ended.length === 1);
+  assert.deepEqual(await rows(user), Array.from({ length: 5 }, (_, n) => `at the end of ${n}`));
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a page that comes back from the back/forward cache, or is loaded anew, has what another tab wrote", async (t) => {
+  const { context, pages } = await open("back", 2);
+  const [a, b] = pages;
+  await a.evaluate(() => {
+    window.same = true;
+    addEventListener("pageshow", (event) => (window.cached = event.persisted));
+  });
+  await a.goto(`${site.origin}/empty.html`);
+  await b.evaluate(() => window.app.tasks.create({ title: "meanwhile" }).then(() => undefined));
+  await a.goBack();
+  await ready(a);
+  t.diagnostic(`kept in the cache: ${await a.evaluate(() => window.same === true)}`);
+  await a.waitForFunction(async () => (await window.app.titles()).join() === "meanwhile");
+  await a.evaluate(() => window.app.tasks.create({ title: "and back" }).then(() => undefined));
+  await b.waitForFunction(async () => (await window.app.titles()).join() === "and back,meanwhile");
+  await context.close();
+});
+
+test("a pause in one tab holds in the others, and a wipe leaves nothing in any", async () => {
+  const user = "everywhere";
+  const { context, pages, errors } = await open(user, 2);
+  const [a, b] = pages;
+  await a.evaluate(() => window.app.datum.pauseSync(window.app.user));
+  await b.waitForFunction(() => window.app.status().status === "paused");
+  await b.evaluate(() => window.app.datum.resumeSync());
+  await a.waitForFunction(() => window.app.status().status === "idle");
+  await b.evaluate(() => window.app.tasks.create({ title: "private" }).then(() => undefined));
+  const wiped = await a.evaluate(() => window.app.datum.logout(window.app.user, { flush: 0, wipe: true, force: true }).then((result) => result.wiped, (error) => error.message));
+  assert.equal(wiped, true);
+  await b.waitForFunction(() => window.app.datum.currentUserId === null);
+  const left = await b.evaluate(async () => [(await indexedDB.databases()).map(({ name }) => name).filter((name) => name.includes("everywhere")), await window.app.datum.userIds()]);
+  assert.deepEqual(left, [[], []]);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
