@@ -360,9 +360,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.realtime.close();
         for user in &users {
             user.journal.close();
-            self.leave_seat(user);
             // The cycle that was stopped writes down how it ended before it gives up its turn.
             let turn = user.turn.lock().await;
+            self.leave_seat(user);
             user.db.close().await;
             drop(turn);
         }

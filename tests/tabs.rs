@@ -384,3 +384,40 @@ fn words_that_make_no_sense_change_nothing() {
     assert_eq!(a.engine.status_hub("ann").unwrap().current(), before);
     assert!(a.sync().is_success);
 }
+
+#[test]
+fn an_instance_that_is_closed_while_it_syncs_tells_the_others_how_it_ended() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let (a, b) = (phone.open(), phone.open());
+    let (a, b) = (Life::of(a), Life::of(b));
+    together(&[&a, &b], async {
+        phone.fault("/pull", Fault::Slow(30_000));
+        a.sync("{}");
+        until(&b, || b.status().phase == Some(Phase::Pulling)).await;
+        a.tab.engine.close().await;
+        turn().await;
+    });
+    assert_eq!((b.status().status, b.status().errors[0].code), (State::Failed, Code::Closed));
+    assert_eq!(b.shown.borrow().iter().filter(|status| status.is_terminal()).count(), 1);
+}
+
+#[test]
+fn a_clock_that_is_set_back_hides_no_cycle() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let (a, b) = (phone.open(), phone.open());
+    let (a, b) = (Life::of(a), Life::of(b));
+    together(&[&a, &b], async {
+        b.sync("{}");
+        until(&a, || a.status().status == State::Completed).await;
+        for life in [&a, &b] {
+            life.tab.engine.host().skew.set(-3_600_000);
+        }
+        phone.fault("/pull", Fault::Status(503, None));
+        a.sync("{}");
+        until(&a, || a.status().status == State::Failed).await;
+        turn().await;
+    });
+    assert_eq!(b.common(), a.common());
+}

@@ -189,6 +189,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// A user's database is closed here, or the page is put away: nobody waits for this tab.
     pub(super) fn leave_seat(&self, user: &User<B::Store, H>) {
+        user.seat.planned.take();
         user.say(&self.host, &mut |out| put(out, "gone", &true));
     }
 
@@ -285,8 +286,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             }
             return;
         }
-        // Clocks are set back: what runs counts, where nothing else does.
-        let is_next = rank >= seat.shown.get() || (runs && seat.until.get().is_none());
+        // Clocks are set back: a cycle that begins in the future is none.
+        let is_next = rank >= seat.shown.get() || (runs && seat.shown.get().0 > self.host.now_ms());
         if !is_next {
             return;
         }
