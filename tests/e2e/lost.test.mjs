@@ -15,15 +15,18 @@ after(async () => {
 const ready = (page) => page.waitForFunction(() => document.title === "ready");
 const rows = async (user) => (await (await client(site.server.url, user)).pullAll()).map((change) => change.data.title).sort();
 
-async function open(user, count = 1) {
+async function open(user, count = 1, quotaSize) {
   const { context, page, errors } = await device(browser);
   const pages = [page];
+  const protocol = await context.newCDPSession(page);
+  // Before anything is stored: of what is there already, Chromium counts on with the old quota.
+  if (quotaSize) await protocol.send("Storage.overrideQuotaForOrigin", { origin: site.origin, quotaSize });
   while (pages.length < count) pages.push(await context.newPage());
   for (const page of pages) {
     await page.goto(site.address(user));
     await ready(page);
   }
-  return { context, pages, page, errors, protocol: await context.newCDPSession(page) };
+  return { context, pages, page, errors, protocol };
 }
 
 const create = (page, title) => page.evaluate((title) => window.app.tasks.create({ title }).then(() => "written", (error) => error.code), title);
@@ -36,9 +39,8 @@ const sync = async (page) => {
 
 test("storage that is full is a coded error, loses nothing, and is used again when there is room", { timeout: 120_000 }, async () => {
   const user = "full";
-  const { context, page, protocol, errors } = await open(user);
+  const { context, page, protocol, errors } = await open(user, 1, 3_000_000);
   assert.equal(await create(page, "before"), "written");
-  await protocol.send("Storage.overrideQuotaForOrigin", { origin: site.origin, quotaSize: 3_000_000 });
   const outcome = await page.evaluate(async () => {
     // What cannot be made smaller: the browser compresses what it stores.
     const noise = () => Array.from(crypto.getRandomValues(new Uint8Array(60_000)), (byte) => byte.toString(16)).join("");

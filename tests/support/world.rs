@@ -36,9 +36,11 @@ pub type Holder = Rc<RefCell<Option<Rc<dyn Fn()>>>>;
 /// What the tabs of a device say to each other: what each has not heard yet, with the database that it is about.
 #[derive(Clone, Default)]
 pub struct Air {
-    pub mail: Rc<RefCell<BTreeMap<u64, VecDeque<(String, Heard)>>>>,
+    pub mail: Rc<RefCell<BTreeMap<u64, Mail>>>,
     pub come: Rc<Notify>,
 }
+
+pub type Mail = VecDeque<(String, Heard)>;
 
 impl Air {
     fn post(&self, from: u64, database: &str, message: &Heard) {

@@ -60,6 +60,7 @@ export async function drive(name, { profile } = {}) {
   }
   const session = await call("POST", "/session", { capabilities: { alwaysMatch: capabilities(place) } });
   const at = `/session/${session.sessionId}`;
+  const home = await call("GET", `${at}/window`);
   await call("POST", `${at}/timeouts`, { script: 30_000, pageLoad: 30_000 });
 
   // One command at a time: which window it goes to is said before it.
@@ -109,7 +110,10 @@ export async function drive(name, { profile } = {}) {
     pid: processOf?.(session.capabilities),
     /** A new tab. The one that the browser has come up with stays empty, and keeps it open. */
     async open(url) {
-      const { handle } = await inTurn(() => call("POST", `${at}/window/new`, { type: "tab" }));
+      const { handle } = await inTurn(async () => {
+        await call("POST", `${at}/window`, { handle: home });
+        return call("POST", `${at}/window/new`, { type: "tab" });
+      });
       const it = tab(handle);
       await it.go(url);
       return it;
