@@ -14,10 +14,12 @@ const MOST_PAIRS: usize = 1 << 20;
 /// the flag in the answer, whether they did.
 #[must_use]
 pub fn merge(base: &str, ours: &str, theirs: &str, ours_later: bool) -> (String, bool) {
+    if base.is_empty() && ours != theirs && !ours.is_empty() && !theirs.is_empty() {
+        // Two texts that have nothing in common cannot be joined.
+        return (if ours_later { ours } else { theirs }.to_owned(), true);
+    }
     let mut merge = Merge { out: String::new(), ours_later, overlaps: false };
-    // Two texts that have nothing in common cannot be joined.
-    let splits: &[Split] = if base.is_empty() { &[] } else { &[lines, words] };
-    merge.passage(base, ours, theirs, splits);
+    merge.passage(base, ours, theirs, &[lines, words]);
     (merge.out, merge.overlaps)
 }
 
@@ -36,7 +38,7 @@ impl Merge {
             return self.out.push_str(ours);
         }
         let (later, earlier) = if self.ours_later { (ours, theirs) } else { (theirs, ours) };
-        if base.is_empty() && !splits.is_empty() {
+        if base.is_empty() {
             // One that has grown out of the other holds it already.
             if let Some(longer) = grown(ours, theirs) {
                 return self.out.push_str(longer);

@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::error::{Code, Error};
 use crate::js::convert::{decode, encode, promise, read_string};
+use crate::js::manager::user_option;
 use crate::js::{Datum, middleware, resolver, user};
 
 #[wasm_bindgen]
@@ -43,6 +44,14 @@ impl Datum {
     pub fn conflicts(&self, user_id: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
         promise(async move { middleware::conflicts(&inner.engine.conflicts(&user?).await?, &inner.middleware) })
+    }
+
+    /// How the latest conflicts of an entity were decided.
+    #[wasm_bindgen(js_name = explainMerge)]
+    pub fn explain_merge(&self, entity: &JsValue, id: &JsValue, options: &JsValue) -> Promise {
+        let (inner, entity, id) = (Rc::clone(&self.inner), read_string(entity, "`entity`"), read_string(id, "`id`"));
+        let user = user_option(options).and_then(|options| inner.engine.user_or_current(options.user_id));
+        promise(async move { decode(&inner.engine.explain_merge(&user?, &entity?, &id?).await?) })
     }
 
     /// Decides one of them.

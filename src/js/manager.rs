@@ -25,8 +25,8 @@ pub struct Manager {
 }
 
 /// The options of every call on entities.
-struct UserOption {
-    user_id: Option<String>,
+pub(super) struct UserOption {
+    pub(super) user_id: Option<String>,
 }
 
 struct DeleteOptions {
@@ -352,7 +352,7 @@ impl RemoteAdapter {
     }
 }
 
-fn user_option(value: &JsValue) -> Result<UserOption> {
+pub(super) fn user_option(value: &JsValue) -> Result<UserOption> {
     let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
     let mut given = given.members()?;
     let options = UserOption { user_id: given.text("userId")? };

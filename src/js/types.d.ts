@@ -86,6 +86,11 @@ export interface DatumConfig {
   coldStart?: ColdStart;
   /** How long a cycle may take before it is stopped, in milliseconds. Default 120,000. */
   syncTimeout?: number;
+  /**
+   * How long a {@link ConflictResolver} function may take for one conflict, in milliseconds, 1 to 86,400,000; never more than half
+   * of the cycle's timeout. Default 30,000. One that has to ask somebody answers `{ take: "later" }`.
+   */
+  resolverTimeout?: number;
   /** Default `"pushThenPull"`. */
   defaultSyncDirection?: SyncDirection;
   /** What `synchronize` uses where its own options say nothing. */
@@ -167,6 +172,14 @@ export interface ColdStart {
 export interface EntityConfig<T extends Entity = AnyEntity> {
   /** What decides conflicts of this type. */
   conflictResolver?: ConflictResolver<T>;
+  /**
+   * For the resolver `"merge"`: what becomes of a field that both sides changed, where that is not the later write's. A path
+   * of names with dots means a field within, such as `"address.city"`. The fields of {@link Entity} and those of `localOnly` are refused.
+   *
+   * @example
+   * const tasks: EntityConfig<Task> = { mergeFields: { votes: "sum", tags: "union", due: "min", notes: "text" } };
+   */
+  mergeFields?: { [F in OwnField<T> | `${OwnField<T>}.${string}`]?: FieldPolicy };
   /** What `delete` leaves here. Default `"hardDelete"`: only the tombstone. `"softDelete"`: the body stays readable with `includeDeleted`. */
   deleteBehavior?: "softDelete" | "hardDelete";
   /**
@@ -194,6 +207,27 @@ export interface EntityConfig<T extends Entity = AnyEntity> {
    */
   localOnly?: string[];
 }
+
+/** The names of the fields that are the app's own. */
+export type OwnField<T extends Entity> = Exclude<keyof T & string, keyof Entity>;
+
+/**
+ * What becomes of a field that both sides changed. One that only one side changed is that side's, whatever the policy.
+ *
+ * - `"local"`, `"remote"`: this device's, or what the server has.
+ * - `"lastWrite"`: the later write's, as without a policy; an object as a whole, where it would else be merged by field.
+ * - `"min"`, `"max"`: of two numbers, or of two strings: the earlier or later time, where they are times such as `createdAt`.
+ * - `"sum"`: for counters and amounts: what either side has added to the base, or taken from it, is added. Exact for whole
+ *   numbers and for up to nine decimal places, and each change counts once, whatever answers are lost. For that, an entity
+ *   with a change is pushed, in any direction, before a pulled row of it is taken, and a second change waits for the first.
+ * - `"union"`: for arrays as sets: what either side has added, without what either has taken away. Objects with an `id` are known
+ *   again by it, and merged by field; taken away here and changed there, one stays. The base's order, then what is new.
+ * - `"text"`: for strings: the edits of both, by line and by word. Where they overlap, the later write's; lines that both
+ *   have added at one place are both kept.
+ *
+ * Values that do not fit the policy, such as text for `"sum"`, go to the later write; {@link Datum.explainMerge} says so.
+ */
+export type FieldPolicy = "local" | "remote" | "lastWrite" | "min" | "max" | "sum" | "union" | "text";
 
 /**
  * Functions around the entities of a type: what `beforeSave` makes, `afterRead` undoes. Both are
@@ -590,7 +624,7 @@ export interface Conflict<T extends Entity = AnyEntity> {
   entity: string;
   entityId: string;
   userId: string;
-  kind: "bothModified" | "deletedRemotely" | "deletedLocally" | "userMismatch";
+  kind: "bothModified" | "deletedRemotely" | "deletedLocally";
   /** The last state that both sides agreed on; null where there was none. */
   base: Readonly<T> | null;
   /** Null where it was deleted here. */
@@ -610,14 +644,44 @@ export type Resolution<T extends Entity = AnyEntity> =
   /** The conflict waits: see {@link Datum.conflicts}. */
   | { take: "later" };
 
+/** How one conflict was decided. */
+export interface MergeExplanation {
+  readonly at: string;
+  readonly entity: string;
+  readonly entityId: string;
+  /** The built-in resolver's name, `"function"` for the app's own, `"resolveConflict"` where the app decided it later. */
+  readonly resolver: string;
+  /** The fields in which the sides differed; of very many, the first. For a deletion, `isDeleted` alone. */
+  readonly fields: readonly FieldExplanation[];
+}
+
+/** Why a field is what it is. A value that is absent is null; one of more than 256 bytes of JSON is a string: its beginning and `…`. */
+export interface FieldExplanation {
+  /** Its name; with dots for a field within. */
+  readonly field: string;
+  readonly base: Json;
+  readonly local: Json;
+  readonly remote: Json;
+  readonly taken: "local" | "remote" | "merged";
+  /** A short sentence for people. */
+  readonly because: string;
+}
+
 /**
  * What decides conflicts.
  *
- * - `"merge"`: by field against the base. A field changed on both sides goes to the later write.
- * - `"lastWriteWins"`: the whole entity of the later write.
+ * - `"merge"`: by field against the base. A field changed on both sides goes by its {@link FieldPolicy}, objects are merged by field,
+ *   and anything else goes to the later write. An edit survives a delete.
+ * - `"lastWriteWins"`: the whole entity of the later write. An edit survives a delete.
  * - `"localPriority"`, `"remotePriority"`: always the same side.
  * - `"ask"`: none of them: the conflict waits for {@link Datum.resolveConflict}, over reloads too; meanwhile the app sees its own side.
- * - a function: asked for each; it may be asked again for a conflict whose entity changed meanwhile.
+ * - a function: asked for each; it may be asked again for a conflict whose entity changed meanwhile. On a deletion too it may take any
+ *   side: what is merged or edited makes the entity anew.
+ *
+ * A function that throws, answers anything else or does not answer within `resolverTimeout` decides nothing: the conflict waits, the
+ * failure (`conflict`, `invalidEntity`, `timeout`) is in the result and the status, and the cycle goes on with everything else. It is asked
+ * again in each of the next two cycles; after that, only {@link Datum.resolveConflict} decides. After a `timeout` it is
+ * asked nothing more in that cycle.
  */
 export type ConflictResolver<T extends Entity = AnyEntity> =
   | BuiltinResolver
@@ -817,6 +881,18 @@ export class Datum implements AsyncDisposable {
   conflicts(userId: string): Promise<readonly Conflict[]>;
   /** Decides one of them; the next cycle pushes what stands of this side's. Rejects with `notFound` and `invalidEntity`. */
   resolveConflict(id: string, resolution: Resolution<any>): Promise<void>;
+  /**
+   * How the latest conflicts of an entity were decided on this device, the oldest first: which field was taken from whom, and why.
+   * Of the current user, unless the options name another. Kept over reloads: the last ten of an entity, as long as all
+   * together are within 128 KiB. Values are shown as they are stored.
+   *
+   * Rejects with `invalidArgument` and `noUser`.
+   *
+   * @example
+   * const [last] = (await datum.explainMerge("tasks", id)).slice(-1);
+   * for (const { field, taken, because } of last?.fields ?? []) console.log(`${field}: ${taken}. ${because}`);
+   */
+  explainMerge(entity: string, id: string, options?: UserOption): Promise<readonly MergeExplanation[]>;
 
   /**
    * What the user's data takes up, in bytes; `quota` is what the browser allows this origin in all, where it
@@ -970,7 +1046,12 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
       readonly deleted: readonly string[];
     }
   | { readonly type: "conflictDetected"; readonly conflict: Conflict }
-  | { readonly type: "conflictResolved"; readonly conflict: Conflict; readonly taken: "local" | "remote" | "merged" }
+  | {
+      readonly type: "conflictResolved";
+      readonly conflict: Conflict;
+      readonly taken: "local" | "remote" | "merged";
+      readonly explanation: MergeExplanation;
+    }
   | { readonly type: "deadLetter"; readonly deadLetter: DeadLetter }
   | { readonly type: "userSwitched"; readonly previousUserId: string | null; readonly hadUnsyncedData: boolean }
   | { readonly type: "leaderChanged"; readonly isLeader: boolean }

@@ -25,7 +25,10 @@ const resolver: ConflictResolver<Task> = async ({ base, local, remote, fields })
 
 const config: DatumConfig = {
   name: "todo",
-  entities: { tasks: { conflictResolver: resolver, deleteBehavior: "hardDelete" }, notes: {} },
+  entities: {
+    tasks: { conflictResolver: resolver, deleteBehavior: "hardDelete", mergeFields: { tags: "union", "place.street": "text" } },
+    notes: {},
+  },
   remote: {
     url: "https://api.example.com",
     headers: async (reason) => ({ Authorization: reason === "unauthorized" ? "Bearer fresh" : "Bearer kept" }),
@@ -36,6 +39,7 @@ const config: DatumConfig = {
   },
   initialUserId: async () => null,
   syncTimeout: 60_000,
+  resolverTimeout: 5_000,
   defaultSyncDirection: "pullThenPush",
   defaultSyncOptions: { overrideBatchSize: 100 },
   defaultConflictResolver: "merge",
@@ -54,6 +58,7 @@ const config: DatumConfig = {
 };
 
 const seal: Middleware<Task> = { beforeSave: ({ title, ...rest }) => ({ ...rest, box: title }), afterRead: (task) => task };
+export const counted: EntityConfig<Task & { votes: number }> = { mergeFields: { votes: "sum", due: "min", "place.floor": "remote" } };
 export const around: EntityConfig<Task> = {
   validate: ({ title }) => {
     if (title === "") throw new Error("no title");
@@ -169,6 +174,11 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
     else await datum.discardDeadLetter(letter.id);
   }
   for (const conflict of await datum.conflicts("ada")) await datum.resolveConflict(conflict.id, { take: "local" });
+  for (const { resolver, fields } of await datum.explainMerge("tasks", "a", { userId: "ada" })) {
+    const told: string[] = fields.map(({ field, base, local, remote, taken, because }) => [field, base, local, remote, taken, because].join());
+    console.log(resolver, told);
+  }
+  for await (const { taken, explanation } of datum.events({ type: "conflictResolved" })) console.log(taken, explanation.fields.length);
   await datum.clearUserData("ada");
   await datum.close();
   console.log(last?.error?.code);

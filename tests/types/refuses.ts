@@ -90,6 +90,14 @@ void datum.synchronize("ada", { timeout: "1s" });
 void tasks.synchronize("ada", { conflictResolver: () => undefined });
 // @ts-expect-error: what is merged is a whole entity.
 void tasks.synchronize("ada", { conflictResolver: () => ({ take: "merged", data: { title: "x" } }) });
+// @ts-expect-error: no such policy.
+export const badPolicy: EntityConfig<Task> = { mergeFields: { title: "newest" } };
+// @ts-expect-error: the engine merges its own fields.
+export const badField: EntityConfig<Task> = { mergeFields: { version: "max" } };
+// @ts-expect-error: no such field.
+export const noField: EntityConfig<Task> = { mergeFields: { votes: "sum" } };
+// @ts-expect-error: what was explained is read only.
+void datum.explainMerge("tasks", "a").then((all) => (all[0]!.fields[0]!.because = ""));
 // @ts-expect-error: no such resolver.
 void tasks.synchronize("ada", { conflictResolver: "newest" });
 // @ts-expect-error: a default signal would stop every cycle.
