@@ -58,9 +58,11 @@ impl Merge {
         let mut at = 0;
         while let Some(from) = [mine.next(), others.next()].into_iter().flatten().min() {
             self.copy(&base, at, from);
-            // What touches each other is one region, however many edits that are.
+            // What only puts something in comes before what changes the text behind that place.
+            let inserts = mine.inserts_at(from) || others.inserts_at(from);
+            // Edits that overlap are one region, however many they are.
             let mut to = from;
-            while mine.join(from, &mut to) || others.join(from, &mut to) {}
+            while mine.join(from, &mut to, inserts) || others.join(from, &mut to, inserts) {}
             let of = |tokens: &[&str], range: (usize, usize)| tokens.get(range.0..range.1).unwrap_or_default().concat();
             self.passage(&of(&base, (from, to)), &of(&ours, mine.take(from, to)), &of(&theirs, others.take(from, to)), finer);
             at = to;
@@ -108,16 +110,18 @@ impl<'a> Side<'a> {
         self.edits.get(self.taken).map(|edit| edit.from)
     }
 
-    /// Takes the next edit into the region, where it touches it.
-    fn join(&mut self, from: usize, to: &mut usize) -> bool {
-        let Some(edit) = self.edits.get(self.taken) else { return false };
-        // Stretches side by side do not touch, but where something is put between them, nobody can say which is first.
-        let touches = edit.from < *to || edit.from == *to && (edit.from == edit.to || from == *to);
-        if touches {
+    fn inserts_at(&self, from: usize) -> bool {
+        self.edits.get(self.taken).is_some_and(|edit| edit.from == from && edit.to == from)
+    }
+
+    /// Takes the next edit into the region, where it belongs there.
+    fn join(&mut self, from: usize, to: &mut usize, inserts: bool) -> bool {
+        let belongs = if inserts { self.inserts_at(from) } else { self.next().is_some_and(|at| at == from || at < *to) };
+        if let (true, Some(edit)) = (belongs, self.edits.get(self.taken)) {
             *to = edit.to.max(*to);
             self.taken = self.taken.saturating_add(1);
         }
-        touches
+        belongs
     }
 
     /// Where the side's own tokens of a region are; the next region begins after it.
