@@ -311,8 +311,12 @@ fn all_policies() -> Policies {
 }
 
 fn triple(dice: &mut Dice) -> [Value; 3] {
-    let base: Map<String, Value> =
-        FIELDS.iter().filter_map(|field| (dice.throw(8) > 0).then(|| ((*field).to_owned(), dice.value(field)))).collect();
+    let mut base = Map::new();
+    for field in FIELDS {
+        if dice.throw(8) > 0 {
+            base.insert(field.to_owned(), dice.value(field));
+        }
+    }
     let mut side = || {
         let mut side = base.clone();
         for field in &FIELDS {
