@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use datum_sync::conflict::Resolution;
@@ -358,4 +359,36 @@ fn a_device_does_not_lose_its_later_write_to_its_own_earlier_one() {
     let laptop = world.device("laptop").open();
     laptop.sync();
     assert_eq!(laptop.titles(), ["second"]);
+}
+
+#[test]
+fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    // Asked for before the write, and answered after it was pushed: longer than a tab waits for the lock.
+    phone.fault("/pull", Fault::Late(20_000));
+    let store = phone.store().inner;
+    let there = Rc::new(RefCell::new(Vec::new()));
+    let (seen, key) = (Rc::clone(&there), datum_sync::entity::Key::new("tasks", "t"));
+    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |_| {
+        let mut replica = datum_sync::replica::Replica::new("ann", u64::MAX);
+        for (seq, record) in &pollster::block_on(datum_sync::store::Store::load(&store.reopen())).unwrap() {
+            replica.apply_record(*seq, record).unwrap();
+        }
+        seen.borrow_mut().push(replica.view(&key).is_some());
+    }));
+
+    let meanwhile = async {
+        datum_sync::host::Host::sleep(b.engine.host(), 100).await;
+        b.engine.write("ann", "tasks", vec![Write::Create { draft: r#"{"id":"t","title":"milk"}"#.to_owned() }]).await.unwrap();
+        b.engine.synchronize("ann", datum_sync::config::Options::default(), None, Rc::default()).await
+    };
+    let cycle = a.engine.synchronize("ann", datum_sync::config::Options::default(), None, Rc::default());
+    let (one, two) = a.run(futures_util::future::join(cycle, meanwhile));
+
+    assert!(one.unwrap().is_success && two.unwrap().is_success);
+    assert_eq!(there.borrow().iter().position(|there| *there), Some(1), "it is there from the push on");
+    assert!(there.borrow().iter().skip(1).all(|there| *there), "{there:?}");
+    assert_eq!(a.titles(), ["milk"]);
 }

@@ -215,3 +215,19 @@ fn what_was_deleted_before_the_loss_is_not_made_again_by_a_tab_that_had_not_hear
     laptop.sync();
     assert_eq!(laptop.titles(), ["of a", "of b"]);
 }
+
+#[test]
+fn a_log_that_cannot_be_begun_anew_at_once_keeps_each_operation_once() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"title":"waiting"}"#);
+    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.store().failing_loads.borrow_mut().push_back(Code::StorageUnavailable);
+
+    assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::StorageUnavailable);
+    // Nothing was saved yet, so that the loss is noticed a second time.
+    assert!(a.sync().is_success);
+
+    assert_eq!((a.pending(), world.server.rows("ann").len()), (0, 1));
+}

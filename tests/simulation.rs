@@ -1,48 +1,60 @@
-//! Many seeded histories of users, devices and tabs with everything going wrong, judged by a model that
-//! knows every promise that was made. `SIM_SEEDS` sets how many, `SIM_SEED` replays one, `SIM_STEPS` how long.
+//! Many seeded histories of users, devices and tabs with everything going wrong, judged after every step
+//! and at the end by a model that knows every promise that was made. `SIM_SEEDS` sets how many, `SIM_FROM`
+//! where they begin, `SIM_SEED` replays one, `SIM_STEPS` says how long they are, `SIM_THREADS` on how many
+//! threads; with `SIM_SHRINK=0` a failure is reported as it was found.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
 
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
+use support::simulation::dice::Script;
+use support::simulation::shrink::{Ended, reduce, smallest};
 use support::simulation::story::Story;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
 }
 
-/// What went wrong in a history, and all that happened in it.
-fn run(seed: u64, steps: u64) -> Option<(String, Vec<String>)> {
-    let mut story = Story::new(seed);
-    let ended = catch_unwind(AssertUnwindSafe(|| story.run(steps)));
-    let wrong = match ended {
-        Ok(Ok(())) => return None,
-        Ok(Err(wrong)) => wrong,
+/// Plays one history.
+fn play(script: &Script) -> Ended {
+    let mut story = Story::new(script.clone());
+    let wrong = match catch_unwind(AssertUnwindSafe(|| story.run())) {
+        Ok(ended) => ended.err(),
         Err(panic) => {
             let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            format!("panic: {}", words.unwrap_or_default())
+            Some(format!("panic: {}", words.unwrap_or_default()))
         }
     };
-    let trace = story.trace.take();
-    // A broken history is dropped as it stands: its tasks may hold each other.
-    std::mem::forget(story);
-    Some((wrong, trace))
+    let ended = Ended { trace: story.trace.take(), struck: story.dice.struck.take(), played: story.played, wrong };
+    if ended.wrong.is_some() {
+        // A broken history is left as it stands: its tasks may hold each other.
+        std::mem::forget(story);
+    }
+    ended
 }
 
-/// The shortest prefix of the history that goes wrong.
-fn shortest(seed: u64, steps: u64) -> (u64, String, Vec<String>) {
-    let (mut good, mut bad) = (0, steps);
-    let mut found = run(seed, steps).expect("it has just failed");
-    while bad - good > 1 {
-        let middle = good + (bad - good) / 2;
-        match run(seed, middle) {
-            Some(wrong) => (bad, found) = (middle, wrong),
-            None => good = middle,
-        }
+/// What a person needs to see of a failure: which history, what went wrong, and all that led there.
+fn report(script: Script, first: &Ended) -> String {
+    let (seed, whole) = (script.seed, script.steps.len());
+    let found = format!("seed {seed} breaks a promise after {} steps", first.played);
+    if setting("SIM_SHRINK") == Some(0) {
+        return format!("{found}: {}", first.wrong.as_deref().unwrap_or_default());
     }
-    (bad, found.0, found.1)
+    let (script, ended) = smallest(script, &play);
+    let (steps, faults) = (script.steps.len(), ended.struck.len());
+    let wrong = ended.wrong.unwrap_or_default();
+    format!("{found}.\nThe smallest history that does: {steps} of {whole} steps, {faults} faults.\n\n{wrong}\n\n{}", ended.trace.join("\n"))
+}
+
+fn show_progress(done: u64, count: u64, steps: u64, began: Instant) {
+    let tenths = (done * 20 / count.max(1)) as usize;
+    let pace = done as f64 / began.elapsed().as_secs_f64().max(0.001);
+    eprintln!("[{}{}] {done} of {count} histories, {steps} steps, {pace:.0} a second", "#".repeat(tenths), "-".repeat(20 - tenths));
 }
 
 #[test]
@@ -50,23 +62,72 @@ fn no_history_breaks_a_promise() {
     let steps = setting("SIM_STEPS").unwrap_or(60);
     let (from, count) = match setting("SIM_SEED") {
         Some(seed) => (seed, 1),
-        None => (setting("SIM_FROM").unwrap_or(0), setting("SIM_SEEDS").unwrap_or(300)),
+        None => (setting("SIM_FROM").unwrap_or(0), setting("SIM_SEEDS").unwrap_or(600)),
     };
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let began = std::time::Instant::now();
-    let failed = (from..from + count).find(|seed| {
-        let done = seed - from;
-        if setting("SIM_PROGRESS").is_some() && done % 100 == 0 {
-            let tenths = (done * 20 / count) as usize;
-            let pace = done as f64 / began.elapsed().as_secs_f64().max(0.001);
-            eprintln!("[{}{}] {done} of {count}, {pace:.0} a second", "#".repeat(tenths), "-".repeat(20 - tenths));
+    let (next, done, played, over) = (AtomicU64::new(from), AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let (failed, began) = (Mutex::new(Vec::new()), Instant::now());
+    std::thread::scope(|scope| {
+        for _ in 0..setting("SIM_THREADS").unwrap_or(1) {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    if seed >= from + count {
+                        return;
+                    }
+                    let ended = play(&Script::whole(seed, steps));
+                    let all = played.fetch_add(ended.played, Ordering::SeqCst) + ended.played;
+                    if ended.wrong.is_some() {
+                        over.store(true, Ordering::SeqCst);
+                        failed.lock().unwrap().push((seed, ended));
+                        return;
+                    }
+                    let done = done.fetch_add(1, Ordering::SeqCst) + 1;
+                    if setting("SIM_PROGRESS").is_some_and(|every| done % every.max(1) == 0 || done == count) {
+                        show_progress(done, count, all, began);
+                    }
+                }
+            });
         }
-        run(*seed, steps).is_some()
     });
-    let report = failed.map(|seed| (seed, shortest(seed, steps)));
+    let first = failed.into_inner().unwrap().into_iter().min_by_key(|(seed, _)| *seed);
+    let report = first.map(|(seed, ended)| report(Script::whole(seed, steps), &ended));
     std::panic::set_hook(quiet);
-    if let Some((seed, (steps, wrong, trace))) = report {
-        panic!("seed {seed}, {steps} steps: {wrong}\n{}", trace.join("\n"));
+    if let Some(report) = report {
+        panic!("{report}");
     }
+}
+
+#[test]
+fn a_history_is_always_the_same() {
+    for seed in [3, 1_000_003] {
+        let (one, two) = (play(&Script::whole(seed, 40)), play(&Script::whole(seed, 40)));
+        assert_eq!(one.trace, two.trace);
+        assert_eq!(one.struck, two.struck);
+        assert!(!one.struck.is_empty(), "nothing goes wrong in {seed}");
+    }
+}
+
+#[test]
+fn what_is_left_out_leaves_the_rest_as_it_was() {
+    let whole = Script::whole(7, 40);
+    let struck = play(&whole).struck;
+    let spared = *struck.last().unwrap();
+    let without = Script { spared: [spared].into(), ..whole.clone() };
+    assert!(!play(&without).struck.contains(&spared));
+    let shorter = Script { steps: whole.steps[..20].to_vec(), ..whole.clone() };
+    let before = |faults: &[(u64, u64)]| faults.iter().filter(|(step, _)| *step < 20).copied().collect::<Vec<_>>();
+    assert_eq!(before(&play(&shorter).struck), before(&struck));
+}
+
+#[test]
+fn shrinking_keeps_what_the_failure_needs_and_nothing_else() {
+    let mut tries = 0;
+    let left = reduce((0..100).collect(), &mut |items: &[u64]| {
+        tries += 1;
+        items.contains(&17) && items.contains(&80)
+    });
+    assert_eq!(left, [17, 80]);
+    assert!(tries < 100, "{tries}");
 }

@@ -54,9 +54,16 @@ impl<S: Store, H: Host> Database<S, H> {
         // Kept here until they are durable again: the state that held them is about to go.
         let fields = self.with(Replica::device_segments);
         let bases = self.with(Replica::bases);
-        self.unsaved.borrow_mut().ops.extend(known);
-        self.unsaved.borrow_mut().bases.extend(bases);
-        self.unsaved.borrow_mut().fields.extend(fields);
+        // Where saving was tried before and failed, what is kept already is still known as well: once is enough.
+        let mut unsaved = self.unsaved.borrow_mut();
+        for op in known {
+            if unsaved.ops.iter().all(|kept| kept.op_id != op.op_id) {
+                unsaved.ops.push(op);
+            }
+        }
+        unsaved.bases.extend(bases);
+        unsaved.fields.extend(fields);
+        drop(unsaved);
         self.save_in_turn().await
     }
 

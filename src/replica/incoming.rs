@@ -12,6 +12,7 @@ use crate::replica::state::{CursorState, Parked};
 use crate::replica::{Need, Plan, Replica, ViewBody};
 use crate::small::Small;
 use crate::small::ordered::Ordered;
+use crate::store::Seq;
 
 /// What is known so far that planning had asked for.
 #[derive(Debug, Default)]
@@ -55,6 +56,8 @@ impl Moment {
 pub struct PageRules<'a> {
     /// The cursor that the page was pulled from; none for the first page of a full pull.
     pub from: Option<&'a str>,
+    /// The head when the first page was asked for: what was written since, the pages may not know yet.
+    pub since: Seq,
     /// The scope; empty for the main one.
     pub scope: &'a str,
     /// The pages bring every row of these entity types: what a full pull does not bring is gone. Not so
@@ -92,11 +95,13 @@ impl Replica {
         // Without a cursor everything comes, and what does not come is gone.
         let full_since = match rules.from {
             Some(_) => state.and_then(|state| state.full_since),
-            None => rules.whole.then_some(self.head),
+            // A log that was begun anew meanwhile is shorter.
+            None => rules.whole.then_some(rules.since.min(self.head)),
         };
         for change in &page.changes {
             if (rules.known)(&change.entity) {
-                plan.take(change, rules, rules.from.is_none() || full_since.is_some());
+                let full = (rules.from.is_none() || full_since.is_some()).then(|| full_since.unwrap_or(rules.since));
+                plan.take(change, rules, full);
             }
         }
         let mut incoming = match plan.finish() {
@@ -162,20 +167,21 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn take(&mut self, change: &Change<'_>, rules: &PageRules<'_>, full: bool) {
+    fn take(&mut self, change: &Change<'_>, rules: &PageRules<'_>, full_since: Option<Seq>) {
         let body = if change.deleted { None } else { change.data };
         let arrival = Arrival { entity: &change.entity, id: &change.id, version: change.version, body };
         let row = self.replica.entities.get(&change.entity).and_then(|rows| rows.get(&change.id));
         let known_version = row.map_or(0, |row| row.version);
         if known_version == change.version && row.is_some_and(|row| row.deleted == change.deleted) {
-            if full {
+            if full_since.is_some() {
                 self.confirm_or_rewrite(&arrival, rules);
             }
             return;
         }
         // Nothing that is older than what is known may undo it; after a restore of the server,
-        // everything comes again from an empty cursor, and there it may.
-        if known_version > change.version && !full {
+        // everything comes again from an empty cursor, and there it may: unless the row was written
+        // since that was asked for.
+        if known_version > change.version && full_since.is_none_or(|since| row.is_some_and(|row| row.stamp > since)) {
             return;
         }
         self.out.pulled.count(&change.entity);

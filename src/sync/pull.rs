@@ -12,7 +12,7 @@ use crate::replica::record::Event;
 use crate::replica::{Plan, Replica};
 use crate::small::Small;
 use crate::status::Phase;
-use crate::store::{Durability, Store};
+use crate::store::{Durability, Seq, Store};
 use crate::sync::Cycle;
 
 /// A cycle starts a pull afresh this often at most: for a lost cursor, a new epoch, a drift.
@@ -46,7 +46,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let mut restarts = 0_u32;
         loop {
             let cursor = if fresh { None } else { self.usable_cursor(&scope, &entities) };
-            match self.pages(&scope, &entities, cursor, (from, to)).await? {
+            match self.pages(&scope, &entities, cursor, (from, to), restarts > 0).await? {
                 Ended::Reached => return Ok(()),
                 Ended::Afresh => {
                     fresh = true;
@@ -90,10 +90,18 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         })
     }
 
-    async fn pages(&self, scope: &str, entities: &[String], mut cursor: Option<String>, (from, to): (f64, f64)) -> Result<Ended> {
+    async fn pages(
+        &self,
+        scope: &str,
+        entities: &[String],
+        mut cursor: Option<String>,
+        (from, to): (f64, f64),
+        again: bool,
+    ) -> Result<Ended> {
         self.show(Phase::Pulling, from);
         let known_epoch = self.db.with(|replica| replica.facts().epoch.clone());
         let began_afresh = cursor.is_none();
+        let since = self.db.with(Replica::head);
         let mut seen = Small::default();
         let mut pulled = 0_u64;
         let mut next = self.fetch(cursor.clone(), entities).await?;
@@ -117,14 +125,15 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             }
             self.show(Phase::Applying, 0.0);
             let ahead = async { if page.more { self.fetch(Some(page.cursor.to_string()), entities).await } else { Ok(None) } };
-            let (applied, fetched) = join(self.apply_page(&page, scope, entities, cursor.as_deref()), ahead).await;
+            let (applied, fetched) = join(self.apply_page(&page, scope, entities, cursor.as_deref(), since), ahead).await;
             let Some(incoming) = applied? else { return Ok(Ended::Overtaken) };
             pulled = pulled.saturating_add(page.changes.len() as u64);
             self.count_page(&incoming);
             let total = pulled.saturating_add(page.remaining.unwrap_or(0)).max(1);
             self.show(Phase::Pulling, from + (to - from) * (pulled as f64 / total as f64));
             if !page.more {
-                return self.compare_digests(&page, scope, entities, began_afresh);
+                // Another tab may have pushed since the pages were asked for: a first full pull is repeated once.
+                return self.compare_digests(&page, scope, entities, began_afresh && again);
             }
             cursor = Some(page.cursor.to_string());
             next = fetched?;
@@ -132,7 +141,14 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     /// Commits one page; none where the cursor is not where the page was pulled from any more.
-    async fn apply_page(&self, page: &PullPage<'_>, scope: &str, entities: &[String], cursor: Option<&str>) -> Result<Option<Incoming>> {
+    async fn apply_page(
+        &self,
+        page: &PullPage<'_>,
+        scope: &str,
+        entities: &[String],
+        cursor: Option<&str>,
+        since: Seq,
+    ) -> Result<Option<Incoming>> {
         let mut decisions = Decisions::default();
         let moment = self.db.moment();
         let (soft, policies) = (self.soft(), |entity: &str| self.config.policies(entity));
@@ -140,6 +156,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         loop {
             let rules = PageRules {
                 from: cursor,
+                since,
                 scope,
                 whole: self.settings.scope.as_ref().is_none_or(|scope| scope.query.is_none()),
                 entities: Some(entities),

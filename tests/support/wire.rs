@@ -24,6 +24,8 @@ pub enum Fault {
     Garbled(Vec<u8>),
     /// The answer comes after that many milliseconds.
     Slow(u64),
+    /// The server answers at once, and the answer comes after that many milliseconds.
+    Late(u64),
 }
 
 /// One request as the server saw it.
@@ -104,6 +106,11 @@ impl Wire {
             Some(Fault::Slow(ms)) => {
                 self.clock.sleep(ms).await;
                 serve()
+            }
+            Some(Fault::Late(ms)) => {
+                let answer = serve();
+                self.clock.sleep(ms).await;
+                answer
             }
         };
         self.classify(status, None, body)

@@ -148,12 +148,17 @@ pub struct CountedStore {
     pub counts: Rc<Cell<Records1>>,
     /// The next appends fail with this code, writing nothing.
     pub failing: Rc<RefCell<VecDeque<Code>>>,
+    /// The next loads fail with this code.
+    pub failing_loads: Rc<RefCell<VecDeque<Code>>>,
     /// Bodies come back with a byte flipped.
     pub damaged: Rc<Cell<bool>>,
 }
 
 impl Store for CountedStore {
     async fn load(&self) -> Result<Records> {
+        if let Some(code) = self.failing_loads.borrow_mut().pop_front() {
+            return Err(Error::new(code, "The storage failed, as the test asked."));
+        }
         self.inner.load().await
     }
 
@@ -220,6 +225,7 @@ impl Backing for Disk {
             inner: store.inner.reopen(),
             counts: Rc::clone(&store.counts),
             failing: Rc::clone(&store.failing),
+            failing_loads: Rc::clone(&store.failing_loads),
             damaged: Rc::clone(&store.damaged),
         })
     }

@@ -3,11 +3,15 @@
 //! next, so nothing but a lost write can bring it to an older state.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 /// The states that one writer has asked for, and which was the last that was acknowledged.
 #[derive(Debug, Default, Clone)]
 pub struct History {
+    /// The device that writes it.
+    device: usize,
     asked: Vec<Option<u64>>,
     acknowledged: usize,
     /// What was asked for up to here is not promised any more.
@@ -20,22 +24,33 @@ impl History {
         (self.acknowledged == 0 && seen.is_none())
             || self.asked.iter().skip(self.acknowledged.saturating_sub(1)).any(|state| *state == seen)
     }
+
+    fn check(&self, whose: &str, id: &str, field: &str, seen: Option<u64>) -> Result<(), String> {
+        if self.allows(seen) {
+            return Ok(());
+        }
+        let (asked, acknowledged) = (&self.asked, self.acknowledged);
+        Err(format!("{whose}: {id}.{field} is {seen:?}; asked for {asked:?}, of which {acknowledged} were acknowledged"))
+    }
 }
 
-/// All histories of one user, by entity, field and writer.
+type Place = (String, String, String);
+
+/// All histories of all users, by entity, field and writer.
 #[derive(Default)]
 pub struct Model {
     /// (user, entity id, field).
-    states: RefCell<BTreeMap<(String, String, String), History>>,
-    /// Entities that the server must refuse, by device: (device, entity id).
-    refused: RefCell<BTreeMap<(String, String), bool>>,
+    states: RefCell<BTreeMap<Place, History>>,
+    /// Entities that the server must refuse: (user, device, entity id).
+    refused: RefCell<BTreeSet<(String, usize, String)>>,
 }
 
 impl Model {
     /// A write is asked for. Answers its ticket.
-    pub fn ask(&self, user: &str, id: &str, field: &str, state: Option<u64>) -> usize {
+    pub fn ask(&self, device: usize, user: &str, id: &str, field: &str, state: Option<u64>) -> usize {
         let mut states = self.states.borrow_mut();
         let history = states.entry((user.to_owned(), id.to_owned(), field.to_owned())).or_default();
+        history.device = device;
         history.asked.push(state);
         history.asked.len()
     }
@@ -50,38 +65,53 @@ impl Model {
         }
     }
 
-    /// The device's storage went, or the server went back in time: nothing acknowledged so far is promised any more.
+    /// A device's storage went, or the server went back in time: nothing acknowledged so far is promised any more.
     pub fn forgive(&self, user: &str) {
         for (_, history) in self.states.borrow_mut().iter_mut().filter(|((whose, ..), _)| whose == user) {
             history.acknowledged = 0;
             history.asked.push(None);
             history.forgiven = history.asked.len();
         }
-        self.refused.borrow_mut().clear();
+        self.refused.borrow_mut().retain(|(whose, ..)| whose != user);
     }
 
     /// A write that the server will refuse was acknowledged.
-    pub fn refuse(&self, device: &str, id: &str) {
-        self.refused.borrow_mut().insert((device.to_owned(), id.to_owned()), true);
+    pub fn refuse(&self, user: &str, device: usize, id: &str) {
+        self.refused.borrow_mut().insert((user.to_owned(), device, id.to_owned()));
     }
 
     /// What the server must have refused of a device.
-    pub fn refused_of(&self, device: &str) -> Vec<String> {
-        self.refused.borrow().keys().filter(|(of, _)| of == device).map(|(_, id)| id.clone()).collect()
+    pub fn refused_of(&self, user: &str, device: usize) -> Vec<String> {
+        self.refused.borrow().iter().filter(|(whose, of, _)| whose == user && *of == device).map(|(.., id)| id.clone()).collect()
     }
 
-    /// Compares with what is there at the end: entity id to its fields.
-    pub fn judge(&self, user: &str, rows: &BTreeMap<String, serde_json::Value>) -> Result<(), String> {
+    /// A device reads its own writes, whatever is under way.
+    pub fn judge_device(&self, user: &str, device: usize, read: &mut dyn FnMut(&str, &str) -> Option<Option<u64>>) -> Result<(), String> {
         for ((whose, id, field), history) in self.states.borrow().iter() {
-            if whose != user {
+            if whose != user || history.device != device {
                 continue;
             }
-            let seen = rows.get(id).and_then(|row| row.get(field)).and_then(serde_json::Value::as_u64);
-            if !history.allows(seen) {
-                return Err(format!(
-                    "{user}: {id}.{field} is {seen:?}; asked for {:?}, of which {} were acknowledged",
-                    history.asked, history.acknowledged
-                ));
+            if let Some(seen) = read(id, field) {
+                history.check(&format!("on the device that wrote it, for {user}"), id, field, seen)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares with what is there at the end: entity id to its fields. All that was promised is there, and
+    /// nothing that nobody has asked for.
+    pub fn judge(&self, user: &str, rows: &BTreeMap<String, Value>) -> Result<(), String> {
+        let states = self.states.borrow();
+        for ((whose, id, field), history) in states.iter().filter(|((whose, ..), _)| whose == user) {
+            let seen = rows.get(id).and_then(|row| row.get(field)).and_then(Value::as_u64);
+            history.check(whose, id, field, seen)?;
+        }
+        for (id, row) in rows.iter().filter(|(id, _)| !id.starts_with("hot-")) {
+            let known = ["id", "owner", "pad", "createdAt", "modifiedAt"];
+            for field in row.as_object().into_iter().flat_map(serde_json::Map::keys).filter(|field| !known.contains(&field.as_str())) {
+                if !states.contains_key(&(user.to_owned(), id.clone(), field.clone())) {
+                    return Err(format!("{user}: {id} has a field {field} that nobody wrote"));
+                }
             }
         }
         Ok(())

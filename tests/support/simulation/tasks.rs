@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::Dice;
+use super::dice::Dice;
 use crate::support::clock::Clock;
 
 /// A tab, once opened; a tab opened anew is another.

@@ -1,0 +1,113 @@
+//! Chance, and the script that it follows. Every step throws dice of its own, and what goes wrong is
+//! thrown apart from what is done, so that a step or a fault can be left out of a history and the rest
+//! stays what it was.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+/// One thing that goes wrong: the step that it falls into, and how many throws came before it there.
+pub type Fault = (u64, u64);
+
+/// The step in which everything heals; none comes after it.
+pub const HEALING: u64 = u64::MAX;
+
+/// A history before it is played.
+#[derive(Debug, Clone)]
+pub struct Script {
+    pub seed: u64,
+    /// The steps that are played, in order.
+    pub steps: Vec<u64>,
+    /// Faults that do not happen.
+    pub spared: BTreeSet<Fault>,
+}
+
+impl Script {
+    /// A whole history of so many steps.
+    pub fn whole(seed: u64, steps: u64) -> Self {
+        Self { seed, steps: (0..steps).collect(), spared: BTreeSet::new() }
+    }
+}
+
+/// The dice of one history.
+#[derive(Debug)]
+pub struct Dice {
+    seed: u64,
+    step: Cell<u64>,
+    deeds: Cell<u64>,
+    faults: Cell<u64>,
+    harms: Cell<u64>,
+    thrown: Cell<u64>,
+    spared: BTreeSet<Fault>,
+    /// Faults that happened.
+    pub struck: RefCell<Vec<Fault>>,
+}
+
+impl Dice {
+    pub fn new(script: &Script) -> Self {
+        let dice = Self {
+            seed: script.seed.wrapping_mul(0x2545_f491_4f6c_dd1d),
+            step: Cell::default(),
+            deeds: Cell::default(),
+            faults: Cell::default(),
+            harms: Cell::default(),
+            thrown: Cell::default(),
+            spared: script.spared.clone(),
+            struck: RefCell::default(),
+        };
+        dice.begin(HEALING - 1);
+        dice
+    }
+
+    /// A step begins, with fresh dice.
+    pub fn begin(&self, step: u64) {
+        self.step.set(step);
+        self.thrown.set(0);
+        let start = Cell::new(self.seed ^ step.wrapping_mul(0xd6e8_feb8_6659_fd93));
+        self.deeds.set(split_mix(&start));
+        self.faults.set(split_mix(&start));
+    }
+
+    pub fn next(&self) -> u64 {
+        split_mix(&self.deeds)
+    }
+
+    pub fn below(&self, n: u64) -> u64 {
+        self.next() % n.max(1)
+    }
+
+    /// True so often in a thousand.
+    pub fn chance(&self, per_mille: u64) -> bool {
+        self.below(1000) < per_mille
+    }
+
+    pub fn pick<'a, T>(&self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len() as u64) as usize]
+    }
+
+    /// Whether something goes wrong now, so often in a thousand. How badly is [`Self::harm`]'s to say.
+    pub fn strikes(&self, per_mille: u64) -> bool {
+        let fault = (self.step.get(), self.thrown.get());
+        self.thrown.set(fault.1 + 1);
+        let thrown = split_mix(&self.faults);
+        if thrown % 1000 >= per_mille || self.spared.contains(&fault) {
+            return false;
+        }
+        self.harms.set(thrown);
+        self.struck.borrow_mut().push(fault);
+        true
+    }
+
+    /// How badly, after a fault has struck.
+    pub fn harm(&self, n: u64) -> u64 {
+        split_mix(&self.harms) % n.max(1)
+    }
+}
+
+/// SplitMix64.
+fn split_mix(state: &Cell<u64>) -> u64 {
+    let mut z = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    state.set(z);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,123 @@
+//! Who stands beside the server and sees every push: an operation is one thing under one id, it is
+//! applied once, and no value that was replaced ever comes back.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+use datum_server::MemoryServer;
+use serde_json::Value;
+
+/// Fields that are not the app's, or that no single write owns.
+const SHARED_FIELDS: [&str; 6] = ["id", "owner", "pad", "createdAt", "modifiedAt", "userId"];
+
+#[derive(Default)]
+struct Seen {
+    kind: Value,
+    data: Value,
+    applied: bool,
+}
+
+/// What was seen so far.
+#[derive(Default)]
+pub struct Witness {
+    operations: RefCell<BTreeMap<String, Seen>>,
+    /// The id of each content: device, user, and all that an operation says.
+    contents: RefCell<BTreeMap<String, String>>,
+    /// The value of each (user, entity, field), and those that it had before.
+    values: RefCell<BTreeMap<(String, String, String), (Value, BTreeSet<String>)>>,
+    /// Storage was lost somewhere, and with it the bases of what waits: only the clock decides then.
+    lossy: Cell<bool>,
+    broken: RefCell<Option<String>>,
+}
+
+impl Witness {
+    /// The first thing that should not have been.
+    pub fn broken(&self) -> Option<String> {
+        self.broken.borrow().clone()
+    }
+
+    fn object(&self, words: String) {
+        self.broken.borrow_mut().get_or_insert(words);
+    }
+
+    /// From now on values may come back.
+    pub fn lost_storage(&self) {
+        self.lossy.set(true);
+    }
+
+    /// The server has forgotten what came after its backup.
+    pub fn restored(&self) {
+        self.operations.borrow_mut().clear();
+        self.values.borrow_mut().clear();
+        self.lossy.set(true);
+    }
+
+    /// A push and what the server says to it.
+    pub fn hears(&self, server: &MemoryServer, device: &str, user: &str, request: &[u8], status: u16, reply: &[u8]) {
+        if status != 200 {
+            return;
+        }
+        let request: Value = serde_json::from_slice(request).unwrap();
+        let reply: Value = serde_json::from_slice(reply).unwrap();
+        if request["clientId"] != device {
+            self.object(format!("{device} pushes as {}", request["clientId"]));
+        }
+        let (operations, results) = (request["operations"].as_array().unwrap(), reply["results"].as_array().unwrap());
+        for (op, verdict) in operations.iter().zip(results) {
+            self.judge(device, user, op, verdict);
+        }
+        self.compare(server, user, operations);
+    }
+
+    fn judge(&self, device: &str, user: &str, op: &Value, verdict: &Value) {
+        let id = op["opId"].as_str().unwrap();
+        if op["data"]["owner"].is_string() && op["data"]["owner"] != user {
+            self.object(format!("{user} is sent a row of {}", op["data"]["owner"]));
+        }
+        let mut operations = self.operations.borrow_mut();
+        let seen = operations.entry(id.to_owned()).or_default();
+        if seen.kind == op["kind"] && seen.data != op["data"] {
+            self.object(format!("operation {id} says two things: {} and {}", seen.data, op["data"]));
+        }
+        (seen.kind, seen.data) = (op["kind"].clone(), op["data"].clone());
+        let applied = verdict["status"] == "applied";
+        if seen.applied && !applied {
+            self.object(format!("operation {id} was applied, and is judged anew: {verdict}"));
+        }
+        seen.applied |= applied;
+        if !op["data"].is_null() && !self.lossy.get() {
+            let mut content = op.clone();
+            content["opId"] = Value::Null;
+            let content = format!("{device} {user} {content}");
+            let known = self.contents.borrow_mut().entry(content).or_insert_with(|| id.to_owned()).clone();
+            if known != id {
+                self.object(format!("{device} sends one operation under two ids: {known} and {id}"));
+            }
+        }
+    }
+
+    /// Each value is written once: what was replaced by another does not come back.
+    fn compare(&self, server: &MemoryServer, user: &str, operations: &[Value]) {
+        let rows = server.rows(user);
+        let mut values = self.values.borrow_mut();
+        for op in operations {
+            let Some(row) = rows.iter().find(|row| row.entity == op["entity"] && row.id == op["id"]) else { continue };
+            let Some(data) = &row.data else {
+                // An edit that survives a deletion brings back all that it was made on.
+                values.retain(|(whose, id, _), _| whose != user || *id != row.id);
+                continue;
+            };
+            let data: Value = serde_json::from_str(data).unwrap();
+            for (field, value) in data.as_object().unwrap().iter().filter(|(field, _)| !SHARED_FIELDS.contains(&field.as_str())) {
+                let (last, before) = values.entry((user.to_owned(), row.id.clone(), field.clone())).or_default();
+                if last == value {
+                    continue;
+                }
+                if before.contains(&value.to_string()) && !self.lossy.get() {
+                    self.object(format!("{user}: {}.{field} goes back from {last} to {value}", row.id));
+                }
+                before.insert(std::mem::replace(last, value.clone()).to_string());
+            }
+        }
+    }
+}
