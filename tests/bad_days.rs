@@ -392,3 +392,29 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
     assert!(there.borrow().iter().skip(1).all(|there| *there), "{there:?}");
     assert_eq!(a.titles(), ["milk"]);
 }
+
+#[test]
+fn a_clock_that_is_wrong_by_a_day_decides_nothing() {
+    for skew in [-86_400_000, 86_400_000] {
+        let world = World::new();
+        let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+        let (a, b) = (phone.open(), laptop.open());
+        a.engine.host().skew.set(skew);
+        let id = id_of(&a.create(r#"{"title":"milk"}"#));
+        a.sync();
+        b.sync();
+        b.patch(&id, r#"{"title":"first"}"#);
+        world.clock.advance(60_000);
+        a.patch(&id, r#"{"title":"second"}"#);
+        b.sync();
+        a.sync();
+        assert_eq!(a.read(&id).unwrap()["title"], "second", "off by {skew}: the later write wins");
+        a.patch(&id, r#"{"title":"third"}"#);
+        world.clock.advance(60_000);
+        b.sync();
+        b.patch(&id, r#"{"title":"fourth"}"#);
+        b.sync();
+        a.sync();
+        assert_eq!(a.read(&id).unwrap()["title"], "fourth", "off by {skew}: the earlier write loses");
+    }
+}

@@ -6,6 +6,7 @@ use crate::{
     bench::Bench,
     engines::Engine,
     failure::{Because, Failure, Result},
+    planted::Bugs,
     simulate::Histories,
 };
 
@@ -33,6 +34,9 @@ cargo xtask COMMAND [OPTIONS]
       --seed S           only that one, with all that happened in it if it goes wrong
       --from S           the first seed, default 0
       --steps N          how often the dice act in each
+  planted                classic bugs, planted into a copy of the sources one by one: each must be found
+      --only NAME        only tests/planted/NAME.plant
+      --seeds N          within how many histories, default 2000
   figures                first pull against bare fetch, requests of an idle cycle, transactions of a create
       --rounds N         default 7
   bench                  everything that is compared with peers, in one headless Chromium; best on a quiet machine
@@ -81,6 +85,8 @@ pub enum Command {
     Demo { port: u16, headless: bool, screenshot: Option<PathBuf> },
     /// Run seeded histories.
     Simulate(Histories),
+    /// Plant bugs and look for them.
+    Planted(Bugs),
     /// Measure.
     Figures { rounds: u32 },
     /// Measure beside the peers.
@@ -117,6 +123,7 @@ impl Args {
                 "serve" => serve(&mut words)?,
                 "demo" => demo(&mut words)?,
                 "simulate" => simulate(&mut words)?,
+                "planted" => planted(&mut words)?,
                 "figures" => figures(&mut words)?,
                 "bench" => bench(&mut words)?,
                 other => return Err(Failure::new(format!("there is no command `{other}`\n\n{HELP}"))),
@@ -245,6 +252,18 @@ fn simulate(words: &mut Words) -> Result<Command> {
     Ok(Command::Simulate(histories))
 }
 
+fn planted(words: &mut Words) -> Result<Command> {
+    let mut bugs = Bugs { only: None, seeds: 2_000 };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--only" => bugs.only = Some(words.value("--only")?),
+            "--seeds" => bugs.seeds = number(&words.value("--seeds")?, "--seeds")?,
+            _ => return Err(unknown(&word)),
+        }
+    }
+    Ok(Command::Planted(bugs))
+}
+
 fn figures(words: &mut Words) -> Result<Command> {
     let mut rounds = 7;
     while let Some(word) = words.next() {
@@ -295,6 +314,17 @@ mod tests {
         assert_eq!(histories("simulate --seeds 5 --from 7 --steps 90"), (5, 7, Some(90)));
         assert_eq!(histories("simulate --seed 42"), (1, 42, None));
         assert!(parsed("simulate --seeds many").is_err());
+    }
+
+    #[test]
+    fn all_bugs_are_planted_or_one_is_picked() {
+        let bugs = |line: &str| match parsed(line).unwrap().command {
+            Command::Planted(bugs) => (bugs.only, bugs.seeds),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(bugs("planted"), (None, 2_000));
+        assert_eq!(bugs("planted --only stale-ignored --seeds 9"), (Some("stale-ignored".to_owned()), 9));
+        assert!(parsed("planted stale-ignored").is_err());
     }
 
     fn plan(line: &str) -> Plan {

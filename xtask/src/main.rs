@@ -1,4 +1,4 @@
-//! The developer commands: `cargo xtask test | pack | demo | serve | ci | simulate | figures | bench | setup`.
+//! The developer commands: `cargo xtask test | pack | demo | serve | ci | simulate | planted | figures | bench | setup`.
 //!
 //! Reads the arguments and picks the command; each command is a module. Nothing here is part of
 //! the shipped package, and nothing here may be needed at run time by an app.
@@ -17,6 +17,8 @@ mod failure;
 mod names;
 mod node;
 mod pack;
+mod plant;
+mod planted;
 mod process;
 mod server;
 mod simulate;
@@ -62,6 +64,7 @@ fn run() -> Result<bool> {
         Command::Demo { headless: true, screenshot, .. } => {
             demo::headless(&context, &pack::build(&context)?.tarball, screenshot.as_deref())
         }
+        Command::Planted(bugs) => planted::run(&context, &bugs),
         Command::Simulate(histories) => simulate::run(&context, &histories),
         Command::Figures { rounds } => demo::figures(&context, rounds),
         Command::Bench(bench) => bench::run(&context, &bench),

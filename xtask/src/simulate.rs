@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{context::Context, failure::Result, process};
 
-/// A hundred thousand take about ten minutes on two cores.
+/// A hundred thousand take about half an hour on two cores.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which histories to run.
@@ -23,7 +23,9 @@ pub struct Histories {
 pub fn run(context: &Context, histories: &Histories) -> Result<bool> {
     let mut cargo =
         context.cargo(&["test", "--package", "datum-sync", "--profile", "simulation", "--test", "simulation", "--", "--nocapture"]);
-    cargo.env("SIM_PROGRESS", "1").env("SIM_SEEDS", histories.seeds.to_string()).env("SIM_FROM", histories.from.to_string());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    cargo.env("SIM_PROGRESS", "100").env("SIM_THREADS", threads.to_string());
+    cargo.env("SIM_SEEDS", histories.seeds.to_string()).env("SIM_FROM", histories.from.to_string());
     if let Some(steps) = histories.steps {
         cargo.env("SIM_STEPS", steps.to_string());
     }

@@ -119,7 +119,7 @@ impl Story {
             3 => r#"{"overrideBatchSize":2}"#,
             4 => r#"{"includeDeletes":false}"#,
             5 => r#"{"timeout":300}"#,
-            6 => r#"{"scope":{"entities":["tasks"],"name":"other"}}"#,
+            6 => r#"{"scope":{"name":"red","query":{"where":{"colour":"red"}}}}"#,
             7 => r#"{"direction":"pullThenPush"}"#,
             8 => r#"{"forceFullSync":true,"overrideBatchSize":1}"#,
             _ => "{}",

@@ -131,6 +131,15 @@ impl Story {
         if read.len() as u64 != live || read.iter().any(|row| row["owner"] != user) {
             return Err(format!("reads {} rows of {live}: {read:?}", read.len()));
         }
+        let rows = self.server.rows(user);
+        for seen in read {
+            let row = rows.iter().find(|row| seen["id"] == row.id).and_then(|row| row.data.as_deref()).unwrap_or("null");
+            let row: Value = serde_json::from_str(row).map_err(|error| error.to_string())?;
+            let same = |(field, value): (&String, &Value)| seen.get(field) == Some(value) || field.ends_with("At");
+            if !row.as_object().is_some_and(|row| row.iter().all(same)) {
+                return Err(format!("reads {seen}, but the server has {row}"));
+            }
+        }
         Ok(())
     }
 

@@ -51,6 +51,9 @@ impl Letter {
             self.shared.witness.hears(&self.server, &self.shared.device_id, &self.user, &self.body, status, &bytes);
         } else {
             self.say(&format!("gets {status}"));
+            if self.path == "/pull" {
+                self.shared.witness.gives_page(&self.body, status, &bytes);
+            }
         }
         (status, bytes)
     }

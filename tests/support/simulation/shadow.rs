@@ -138,8 +138,11 @@ impl Story {
     /// Every live row of the server up to the cursor's place is here, or a later version of it.
     fn check_cursor(&self, user: &str, replica: &Replica) -> Result<(), String> {
         let Some(cursor) = replica.cursor("").and_then(|state| state.cursor.as_deref()) else { return Ok(()) };
+        if !self.witness.knows_cursor(cursor) {
+            return Err(format!("the main cursor of {user} is that of a scope: {cursor}"));
+        }
         if replica.damage().needs_full_pull {
-            return Ok(());
+            return if self.loses { Ok(()) } else { Err(format!("the log of {user} is damaged, and nothing has damaged it")) };
         }
         let mut parts = cursor.split('.').skip(1).map(|part| u64::from_str_radix(part, 16).unwrap());
         let (epoch, after) = (parts.next().unwrap(), parts.nth(1).unwrap());

@@ -16,6 +16,9 @@ use crate::support::clock::Clock;
 /// A tab, once opened; a tab opened anew is another.
 pub type Owner = u64;
 
+/// A history takes some ten thousand.
+const MOST_POLLS: u64 = 2_000_000;
+
 struct Flag(AtomicBool);
 
 impl Wake for Flag {
@@ -107,6 +110,7 @@ impl Tasks {
         };
         flag.0.store(false, Ordering::SeqCst);
         self.polls.set(self.polls.get() + 1);
+        assert!(self.polls.get() < MOST_POLLS, "it never comes to rest");
         let waker = Waker::from(flag);
         if future.as_mut().poll(&mut Context::from_waker(&waker)) == Poll::Pending {
             self.tasks.borrow_mut()[at].future = Some(future);

@@ -25,6 +25,8 @@ pub struct Witness {
     contents: RefCell<BTreeMap<String, String>>,
     /// The value of each (user, entity, field), and those that it had before.
     values: RefCell<BTreeMap<(String, String, String), (Value, BTreeSet<String>)>>,
+    /// Every cursor that was given to a pull without a scope.
+    cursors: RefCell<BTreeSet<String>>,
     /// Storage was lost somewhere, and with it the bases of what waits: only the clock decides then.
     lossy: Cell<bool>,
     broken: RefCell<Option<String>>,
@@ -50,6 +52,20 @@ impl Witness {
         self.operations.borrow_mut().clear();
         self.values.borrow_mut().clear();
         self.lossy.set(true);
+    }
+
+    /// A pull and its page.
+    pub fn gives_page(&self, request: &[u8], status: u16, reply: &[u8]) {
+        let request: Value = serde_json::from_slice(request).unwrap();
+        if status == 200 && request["scope"].is_null() {
+            let reply: Value = serde_json::from_slice(reply).unwrap();
+            self.cursors.borrow_mut().insert(reply["cursor"].as_str().unwrap().to_owned());
+        }
+    }
+
+    /// Whether a cursor belongs to the whole, and not to a part of it.
+    pub fn knows_cursor(&self, cursor: &str) -> bool {
+        self.cursors.borrow().contains(cursor)
     }
 
     /// A push and what the server says to it.
