@@ -418,3 +418,23 @@ fn a_clock_that_is_wrong_by_a_day_decides_nothing() {
         assert_eq!(a.read(&id).unwrap()["title"], "fourth", "off by {skew}: the earlier write loses");
     }
 }
+
+#[test]
+fn a_row_that_leaves_a_scope_is_not_deleted() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let corner = r#"{"direction":"pullOnly","scope":{"query":{"where":{"shop":"corner"}}}}"#;
+    a.create(r#"{"id":"t","title":"milk","shop":"corner"}"#);
+    a.sync();
+    b.sync_with(corner).unwrap();
+    b.sync();
+    a.patch("t", r#"{"shop":"mall"}"#);
+    a.sync();
+    b.sync();
+
+    b.sync_with(corner).unwrap();
+
+    assert_eq!(b.read("t").unwrap()["shop"], "mall");
+    assert_eq!(b.sync().pulled_count, 0, "nothing has to come again");
+}

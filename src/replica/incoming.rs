@@ -172,6 +172,10 @@ impl<'a> Planner<'a> {
         let arrival = Arrival { entity: &change.entity, id: &change.id, version: change.version, body };
         let row = self.replica.entities.get(&change.entity).and_then(|rows| rows.get(&change.id));
         let known_version = row.map_or(0, |row| row.version);
+        // It lives, and only this scope is over for it: the main pull brings what there is of it, where there is one.
+        if change.reason.as_deref() == Some("scope") && (known_version >= change.version || self.replica.cursors.get("").is_some()) {
+            return;
+        }
         if known_version == change.version && row.is_some_and(|row| row.deleted == change.deleted) {
             if full_since.is_some() {
                 self.confirm_or_rewrite(&arrival, rules);

@@ -133,8 +133,7 @@ impl Garden<'_> {
     fn test(&self, label: &str, args: &[&str]) -> Result<Finished> {
         let mut cargo = self.context.cargo(&["test", "--package", "datum-sync", "--profile", "planted", "--target-dir"]);
         cargo.arg(&self.target).args(args).current_dir(&self.copy).env_remove("CARGO_TARGET_DIR");
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        cargo.env("SIM_SEEDS", self.seeds.to_string()).env("SIM_SHRINK", "0").env("SIM_THREADS", threads.to_string());
+        cargo.env("SIM_SEEDS", self.seeds.to_string()).env("SIM_SHRINK", "0");
         process::attempt(&self.context.console, label, &mut cargo, LIMIT, |finished| {
             let words = if finished.success { "finds nothing" } else { "finds something" };
             (finished.success == (label == "nothing planted"), words.to_owned())

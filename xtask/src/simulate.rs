@@ -23,9 +23,7 @@ pub struct Histories {
 pub fn run(context: &Context, histories: &Histories) -> Result<bool> {
     let mut cargo =
         context.cargo(&["test", "--package", "datum-sync", "--profile", "simulation", "--test", "simulation", "--", "--nocapture"]);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    cargo.env("SIM_PROGRESS", "100").env("SIM_THREADS", threads.to_string());
-    cargo.env("SIM_SEEDS", histories.seeds.to_string()).env("SIM_FROM", histories.from.to_string());
+    cargo.env("SIM_PROGRESS", "100").env("SIM_SEEDS", histories.seeds.to_string()).env("SIM_FROM", histories.from.to_string());
     if let Some(steps) = histories.steps {
         cargo.env("SIM_STEPS", steps.to_string());
     }

@@ -138,13 +138,14 @@ impl Story {
             let ended = engine.synchronize(user, read_options(options), None, cancel).await;
             let object = |words: String| broken.borrow_mut().push(format!("{name}: a cycle of {user} {words}"));
             let state = engine.status_hub(user).unwrap().current().status;
+            // A call that is stopped while it waits for its turn leaves a cycle running.
             match &ended {
+                Err(error) if matches!(error.code(), Code::Closed | Code::Cancelled) => return,
                 Err(error) => {
                     if matches!(error.code(), Code::Corrupt | Code::InvalidArgument | Code::InvalidEntity | Code::UserMismatch) {
                         object(format!("failed: {error:?}"));
                     }
                 }
-                // A call that is stopped while it waits for its turn leaves a cycle running.
                 Ok(result) if result.was_skipped || result.was_cancelled => return,
                 Ok(result) if result.is_success && !matches!(state, State::Completed | State::Paused) => {
                     object(format!("succeeded, but its status is {state:?}"));

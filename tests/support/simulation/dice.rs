@@ -19,12 +19,14 @@ pub struct Script {
     pub steps: Vec<u64>,
     /// Faults that do not happen.
     pub spared: BTreeSet<Fault>,
+    /// All that happens is written down.
+    pub told: bool,
 }
 
 impl Script {
     /// A whole history of so many steps.
     pub fn whole(seed: u64, steps: u64) -> Self {
-        Self { seed, steps: (0..steps).collect(), spared: BTreeSet::new() }
+        Self { seed, steps: (0..steps).collect(), spared: BTreeSet::new(), told: false }
     }
 }
 

@@ -47,7 +47,9 @@ impl Letter {
         let path = format!("/sync/v1{}", self.path);
         let (status, bytes) = self.server.handle(&self.user, self.method, &path, &self.body, self.shared.clock.now());
         if self.path == "/push" {
-            self.say(&format!("{} gets {status} {}", short(&self.body), short(&bytes)));
+            if self.shared.told {
+                self.say(&format!("{} gets {status} {}", short(&self.body), short(&bytes)));
+            }
             self.shared.witness.hears(&self.server, &self.shared.device_id, &self.user, &self.body, status, &bytes);
         } else {
             self.say(&format!("gets {status}"));

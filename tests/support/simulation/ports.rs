@@ -48,6 +48,8 @@ pub struct Shared {
     pub full_until: Cell<u64>,
     /// The app's token is refused from this moment on, until it is refreshed.
     pub token_until: Cell<u64>,
+    /// All that happens is written down.
+    pub told: bool,
     /// Everything that happens, in order.
     pub trace: Rc<RefCell<Vec<String>>>,
     /// Heads that were announced and not heard yet: who said them, of which database.
@@ -57,6 +59,9 @@ pub struct Shared {
 impl Shared {
     /// Something happens on this device.
     pub fn say(&self, words: &str) {
+        if !self.told {
+            return;
+        }
         self.trace.borrow_mut().push(format!("{:>9} ms      {}: {words}", self.clock.now.get(), self.device_id));
     }
 }

@@ -109,7 +109,9 @@ impl Story {
                 if moved {
                     self.check_cursor(&user, &shadow.replica).map_err(|error| format!("{name}: {error}"))?;
                 }
-                if moved && !shadow.replica.damage().needs_full_pull {
+                // Before anything was pulled as a whole, a scope takes away what it does not hold.
+                let whole = shadow.replica.cursor("").is_some();
+                if moved && whole && !shadow.replica.damage().needs_full_pull {
                     self.model
                         .judge_device(&user, at, &mut |id, field| shadow.field(id, field))
                         .map_err(|error| format!("{name}: {error}"))?;

@@ -23,6 +23,7 @@ const MOST_TRIES: u32 = 3_000;
 /// Shrinks a script that fails.
 pub fn smallest(script: Script, play: &dyn Fn(&Script) -> Ended) -> (Script, Ended) {
     let mut tries = 0;
+    let script = Script { told: true, ..script };
     let mut best = (script.clone(), play(&script));
     loop {
         let size = (best.0.steps.len(), best.1.struck.len());

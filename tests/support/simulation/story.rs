@@ -139,6 +139,7 @@ impl Story {
             damages: Cell::new(self.loses),
             full_until: Cell::default(),
             token_until: Cell::new(dice.below(120_000)),
+            told: self.script.told,
             trace: Rc::clone(&self.trace),
             announced: RefCell::default(),
         });
@@ -146,6 +147,9 @@ impl Story {
     }
 
     pub(super) fn say(&self, words: String) {
+        if !self.script.told {
+            return;
+        }
         self.trace.borrow_mut().push(format!("{:>9} ms  {words}", self.clock.now.get()));
     }
 
