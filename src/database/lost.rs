@@ -52,9 +52,12 @@ impl<S: Store, H: Host> Database<S, H> {
     pub(super) async fn salvage_in_turn(&self) -> Result<()> {
         let known: Vec<Operation> = self.with(|replica| replica.outbox().iter().map(|queued| queued.op.clone()).collect());
         // Kept here until they are durable again: the state that held them is about to go.
-        let fields = self.with(Replica::device_segments);
-        let bases = self.with(Replica::bases);
-        // Where saving was tried before and failed, what is kept already is still known as well: once is enough.
+        self.keep(known, self.with(Replica::bases), self.with(Replica::device_segments));
+        self.save_in_turn().await
+    }
+
+    /// Where saving was tried before and failed, what is kept already is still known as well: once is enough.
+    fn keep(&self, known: Vec<Operation>, bases: Vec<(Key, u64, Rc<str>)>, fields: Vec<SegmentWrite>) {
         let mut unsaved = self.unsaved.borrow_mut();
         for op in known {
             if unsaved.ops.iter().all(|kept| kept.op_id != op.op_id) {
@@ -63,8 +66,6 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         unsaved.bases.extend(bases);
         unsaved.fields.extend(fields);
-        drop(unsaved);
-        self.save_in_turn().await
     }
 
     /// Saves the operations of a lost log. Another tab may be doing the same: whoever is second

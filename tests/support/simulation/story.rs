@@ -49,7 +49,7 @@ pub(super) struct Device {
 impl Device {
     /// One of its users.
     pub(super) fn pick(&self, dice: &Dice) -> &'static str {
-        *dice.pick::<&'static str>(&self.users)
+        dice.pick::<&'static str>(&self.users)
     }
 }
 

@@ -17,6 +17,9 @@ struct Seen {
     applied: bool,
 }
 
+type Place = (String, String, String);
+type Past = (Value, BTreeSet<String>);
+
 /// What was seen so far.
 #[derive(Default)]
 pub struct Witness {
@@ -24,7 +27,7 @@ pub struct Witness {
     /// The id of each content: device, user, and all that an operation says.
     contents: RefCell<BTreeMap<String, String>>,
     /// The value of each (user, entity, field), and those that it had before.
-    values: RefCell<BTreeMap<(String, String, String), (Value, BTreeSet<String>)>>,
+    values: RefCell<BTreeMap<Place, Past>>,
     /// Every cursor that was given to a pull without a scope.
     cursors: RefCell<BTreeSet<String>>,
     /// Storage was lost somewhere, and with it the bases of what waits: only the clock decides then.
