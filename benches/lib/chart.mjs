@@ -41,9 +41,8 @@ export function svg({ title, unit }, rows, footnote) {
   const bars = [...rows].sort((a, b) => a.median - b.median);
   const space = WIDTH - LEFT - RIGHT;
   const longest = bars.at(-1).median;
-  // A bar that leaves nothing of the others to see is cut at three times the one before the middle.
-  const middle = bars[Math.floor((bars.length - 1) / 2)].median;
-  const scale = Math.min(longest, Math.max(middle * 6, bars[0].median * 6));
+  // A bar that would leave nothing of the others to see is cut.
+  const scale = Math.min(longest, bars[Math.floor(bars.length / 2)].median * 6);
   const foot = lines(footnote, 110);
   const height = TOP + bars.length * (BAR + GAP) + 14 + foot.length * 14;
   const described = bars.map((bar) => `${names[bar.who] ?? bar.who} ${amount(bar, unit)}`).join(", ");
