@@ -5,6 +5,7 @@
 //
 // DATUM_SERVER and CHROMIUM name the two programs, DATUM_TARBALL the packed package under test. A bar that is missed is
 // printed; a result that is wrong makes the exit code 1.
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { cpus, release, tmpdir, totalmem, type } from "node:os";
 import { join, resolve } from "node:path";
@@ -23,6 +24,9 @@ import { b6 } from "./rows/open.mjs";
 import { b10 } from "./rows/size.mjs";
 import { b11 } from "./rows/server.mjs";
 
+// By way of "exit", where everything that was started is ended.
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) process.on(signal, () => process.exit(code));
+
 const ROWS = [b1, b2, b3, b4, b5, b6, b9, b10, b11];
 const text = { type: "string" };
 const { values } = parseArgs({ options: { only: text, who: text, rounds: text, quick: { type: "boolean", default: false }, json: text, charts: text, from: text } });
@@ -38,6 +42,7 @@ async function measure() {
   if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error("--rounds takes a whole number from 1");
 
   const folder = await realpath(await mkdtemp(join(tmpdir(), "datum-bench-")));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const report = new Report();
   const ends = [];
   const began = Date.now();

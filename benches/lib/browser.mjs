@@ -22,7 +22,7 @@ const HARMLESS = ["Failed to load resource", "Deleting database failed because i
 const LIMIT = 15 * 60_000;
 
 export async function launch(profile) {
-  const context = await chromium.launchPersistentContext(profile, { executablePath: process.env.CHROMIUM, headless: true, args: ARGS });
+  const context = await chromium.launchPersistentContext(profile, { executablePath: process.env.CHROMIUM, headless: true, args: ARGS, handleSIGINT: false, handleSIGTERM: false });
   const control = context.pages()[0] ?? (await context.newPage());
   const cdp = await context.newCDPSession(control);
   const { product } = await cdp.send("Browser.getVersion");

@@ -9,6 +9,10 @@ export function start(program, args) {
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
     let text = "";
     const closed = new Promise((done) => child.on("close", done));
+    // Whatever ends this process: nothing is left running.
+    const end = () => child.kill("SIGKILL");
+    process.once("exit", end);
+    closed.then(() => process.off("exit", end));
     const stop = async () => {
       child.kill("SIGTERM");
       const stubborn = setTimeout(() => child.kill("SIGKILL"), 5_000);
