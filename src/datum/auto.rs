@@ -264,7 +264,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             if self.closed.get() && running.is_empty() {
                 return;
             }
-            self.doubt();
+            for user in self.doubt() {
+                running.push(self.ask_after(user).boxed_local());
+            }
             for (user_id, options) in self.due() {
                 running.push(self.automatic(user_id, options).boxed_local());
             }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 
 use crate::config::{Direction, Options, RequestStrategy};
+use crate::datum::tabs::lock_name;
 use crate::datum::{Backing, Engine, User};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
@@ -244,7 +245,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Takes the lock over all tabs, from another one that has been silent for too long if need be; none
     /// where it is not waited for. Answers too when the last cycle had begun, where another tab had the lock.
     async fn lock(&self, user: &User<B::Store, H>, cancel: &Cancel) -> Result<(Option<H::Guard>, Option<Option<u64>>)> {
-        let name = format!("datum-sync:{}", user.db.name());
+        let name = lock_name(user);
         let mut met = None;
         loop {
             let now = self.host.elapsed_ms();

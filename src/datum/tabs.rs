@@ -24,6 +24,10 @@ const PACE_MS: u64 = 100;
 /// How long a cycle of another tab counts as running without a word of it, in milliseconds. A hidden tab's
 /// timers may stand still for a minute, but its requests speak for it.
 const BELIEF_MS: u64 = 15_000;
+/// After how long a silence it is asked whether the lock is free, as that of a tab that has died is, in milliseconds.
+const SILENCE_MS: u64 = 3_000;
+/// How often it is asked from then on, in milliseconds.
+const PROBE_MS: u64 = 1_000;
 
 /// When the next cycle begins: the interval's, and the next try.
 type Plan = (Option<String>, Option<String>);
@@ -38,26 +42,25 @@ pub struct Seat {
     words: Cell<u64>,
     /// The cycle that the status is about.
     shown: Cell<Rank>,
+    /// The number of the last word on it: a word that had to wait for the log may be late.
+    last: Cell<u64>,
     /// It is this tab's own, and goes on.
     runs: Cell<bool>,
     /// What was said last of it, and when.
     said: Cell<(Option<State>, Option<Phase>, u64)>,
     /// Until when another tab's counts as running.
     until: Cell<Option<u64>>,
+    /// When to ask for its lock.
+    probe: Cell<u64>,
     /// Since when the lock has been with a tab that says nothing.
     silent: Cell<Option<u64>>,
     /// A later cycle of another tab, told of while this tab's own went on.
     later: RefCell<Option<Value>>,
-    /// The number of the last word of each tab.
-    heard: RefCell<Vec<(u64, u64)>>,
     /// What was said of this tab's own plan.
     planned: RefCell<Option<Plan>>,
-    /// What another tab plans, and which.
-    plan: RefCell<Option<(u64, Plan)>>,
+    /// What another tab plans, which, and by which of its words.
+    plan: RefCell<Option<(Rank, Plan)>>,
 }
-
-/// Tabs whose last word is remembered.
-const TABS: usize = 64;
 
 impl Seat {
     pub(super) fn new(id: u64) -> Self {
@@ -88,9 +91,9 @@ impl Seat {
         self.silent.set(None);
     }
 
-    /// When to stop believing, in milliseconds from now.
+    /// When to doubt, in milliseconds from now.
     pub(super) fn left(&self, now: u64) -> Option<u64> {
-        self.until.get().map(|until| until.saturating_sub(now))
+        self.until.get().map(|until| until.min(self.probe.get()).saturating_sub(now))
     }
 
     /// Whether a cycle has been shown, of whichever tab.
@@ -103,25 +106,14 @@ impl Seat {
         self.plan.borrow().as_ref().map(|(_, plan)| plan.clone())
     }
 
-    /// Whether a word of a tab is newer than its last.
-    fn is_news(&self, tab: u64, number: u64) -> bool {
-        let mut heard = self.heard.borrow_mut();
-        match heard.iter_mut().find(|(known, _)| *known == tab) {
-            Some((_, last)) if *last >= number => return false,
-            Some((_, last)) => *last = number,
-            None => {
-                if heard.len() >= TABS {
-                    heard.remove(0);
-                }
-                heard.push((tab, number));
-            }
+    /// Takes note of what a tab plans, or that it plans no more.
+    fn replan(&self, tab: u64, word: u64, plan: Option<Plan>) {
+        let mut known = self.plan.borrow_mut();
+        match &*known {
+            Some(((whose, last), _)) if *whose == tab && *last > word => {}
+            Some(((whose, _), _)) if *whose != tab && plan.is_none() => {}
+            _ => *known = plan.map(|plan| ((tab, word), plan)),
         }
-        true
-    }
-
-    fn forget_plan(&self, tab: u64) -> bool {
-        let theirs = self.plan.borrow().as_ref().is_some_and(|(whose, _)| *whose == tab);
-        theirs && self.plan.take().is_some()
     }
 }
 
@@ -238,7 +230,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             let _ = self.heard(user_id, whole(&word, "head")).await;
         }
         let (tab, number) = (whole(&word, "tab"), whole(&word, "word"));
-        if !self.is_open(&user) || !user.seat.is_news(tab, number) {
+        if !self.is_open(&user) {
             return;
         }
         if flag(&word, "asks") {
@@ -250,10 +242,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 self.say_pause(user_id, true);
             }
         } else if flag(&word, "gone") {
-            if user.seat.forget_plan(tab) {
-                self.show_times();
-            }
+            user.seat.replan(tab, number, None);
+            self.show_times();
             if user.seat.shown.get().1 == tab {
+                user.seat.last.set(number);
                 self.give_up(&user);
             }
         } else if let Some(signed_out) = word.get("wiped").and_then(Value::as_bool) {
@@ -261,11 +253,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         } else if let Some(paused) = word.get("paused").and_then(Value::as_bool) {
             self.pause_heard(&user, paused);
         } else if let Some(status) = word.get("status") {
-            if flag(&word, "leads") {
-                user.seat.plan.replace(Some((tab, (text(status, "nextSyncAt"), text(status, "nextRetryAt")))));
-            } else {
-                user.seat.forget_plan(tab);
-            }
+            let plan = flag(&word, "leads").then(|| (text(status, "nextSyncAt"), text(status, "nextRetryAt")));
+            user.seat.replan(tab, number, plan);
             if word.get("began").is_some() {
                 user.seat.silent.set(None);
                 self.follow(&user, &word);
@@ -277,7 +266,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// Shows a cycle of another tab, unless a later one is shown.
     fn follow(&self, user: &User<B::Store, H>, word: &Value) {
-        let (seat, rank) = (&user.seat, (whole(word, "began"), whole(word, "tab")));
+        let (seat, number, rank) = (&user.seat, whole(word, "word"), (whole(word, "began"), whole(word, "tab")));
         let Some(status) = word.get("status") else { return };
         let runs = state(status) == Some(State::Syncing);
         if seat.runs.get() {
@@ -287,12 +276,16 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return;
         }
         // Clocks are set back: a cycle that begins in the future is none.
+        let is_late = rank == seat.shown.get() && number <= seat.last.get();
         let is_next = rank >= seat.shown.get() || (runs && seat.shown.get().0 > self.host.now_ms());
-        if !is_next {
+        if is_late || !is_next {
             return;
         }
         seat.shown.set(rank);
-        seat.until.set(runs.then(|| self.host.elapsed_ms().saturating_add(BELIEF_MS)));
+        seat.last.set(number);
+        let now = self.host.elapsed_ms();
+        seat.until.set(runs.then(|| now.saturating_add(BELIEF_MS)));
+        seat.probe.set(now.saturating_add(SILENCE_MS));
         user.hub.update(|told| told.follow(status));
         if !runs {
             // What waits is in the log, and a pause is each tab's to know.
@@ -310,18 +303,36 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    /// Stops believing in cycles that nobody has said a word of for too long.
-    pub(super) fn doubt(&self) {
+    /// Stops believing in cycles that nobody has said a word of for too long. Answers those to be asked after.
+    pub(super) fn doubt(&self) -> Vec<UserOf<B, H>> {
         let now = self.host.elapsed_ms();
-        let users: Vec<UserOf<B, H>> = self.users.borrow().values().map(Rc::clone).collect();
-        for user in users {
-            if user.seat.left(now) == Some(0) {
+        let mut users: Vec<UserOf<B, H>> = self.users.borrow().values().map(Rc::clone).collect();
+        users.retain(|user| {
+            let doubted = user.seat.left(now) == Some(0);
+            if doubted && user.seat.until.get().is_some_and(|until| until <= now) {
+                self.give_up(user);
+                return false;
+            }
+            if doubted {
+                user.seat.probe.set(now.saturating_add(PROBE_MS));
+            }
+            doubted
+        });
+        users
+    }
+
+    /// Asks whether the tab whose cycle is shown has died: then its lock is free.
+    pub(super) async fn ask_after(&self, user: UserOf<B, H>) {
+        let shown = user.seat.shown.get();
+        if let Ok(Some(free)) = self.host.lock(&lock_name(&user), false).await {
+            drop(free);
+            if user.seat.shown.get() == shown {
                 self.give_up(&user);
             }
         }
     }
 
-    /// How long the cycles of other tabs are believed in, at the least, in milliseconds.
+    /// How long the cycles of other tabs are not doubted, in milliseconds.
     pub(super) fn believes_for(&self) -> Option<u64> {
         let now = self.host.elapsed_ms();
         self.users.borrow().values().filter_map(|user| user.seat.left(now)).min()
@@ -347,4 +358,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let _ = self.show_pause(&user.id);
         self.auto_paused(&user.id);
     }
+}
+
+/// The name of the lock that a user's cycles take over all tabs.
+pub(super) fn lock_name<S: Store, H: Host>(user: &User<S, H>) -> String {
+    format!("datum-sync:{}", user.db.name())
 }

@@ -9,6 +9,8 @@ let site;
 before(async () => (site = await plainSite()));
 after(async () => site?.stop());
 
+// A machine that does much else at once is slow; none of it takes seconds by itself.
+const PATIENT = { timeout: 150_000 };
 const rows = async (user) => (await (await client(site.server.url, user)).pullAll()).map((change) => change.data.title).sort();
 const open = async (browser, user, config) => (await browser.open(site.address(user, config))).ready();
 const status = (tab) => tab.run(() => window.app.status());
@@ -16,9 +18,9 @@ const status = (tab) => tab.run(() => window.app.status());
 for (const engine of engines()) {
   const user = (name) => `${engine}-${name}`;
   let browser;
-  test(`${engine} starts`, async () => (browser = await drive(engine)));
+  test(`${engine} starts`, PATIENT, async () => (browser = await drive(engine)));
 
-  test(`${engine}: five tabs write at once, two are closed meanwhile, and nothing is lost or doubled`, async () => {
+  test(`${engine}: five tabs write at once, two are closed meanwhile, and nothing is lost or doubled`, PATIENT, async () => {
     const tabs = [];
     for (let n = 0; n < 5; n++) tabs.push(await open(browser, user("many")));
     for (const [n, tab] of tabs.entries()) await tab.run((prefix) => void window.app.write(prefix, 40), `${n}-`);
@@ -41,7 +43,7 @@ for (const engine of engines()) {
     }
   });
 
-  test(`${engine}: a cycle is the same in every tab, also in one that is opened while it runs`, async () => {
+  test(`${engine}: a cycle is the same in every tab, also in one that is opened while it runs`, PATIENT, async () => {
     const [a, b] = [await open(browser, user("same")), await open(browser, user("same"))];
     await a.run(async () => void (await window.app.tasks.create({ title: "milk" })));
     const { waits } = site.gate.shut("/pull");
@@ -60,9 +62,7 @@ for (const engine of engines()) {
     for (const tab of tabs) assert.deepEqual(await status(tab), ended);
     const results = await Promise.all(tabs.map((tab) => tab.run(async () => JSON.stringify(await window.app.datum.getLastSyncResult(window.app.user)))));
     assert.deepEqual(new Set(results).size, 1);
-    let leaders = [];
-    do leaders = await Promise.all(tabs.map((tab) => tab.run(() => window.app.feed.current.isLeader)));
-    while (leaders.filter(Boolean).length !== 1);
+    await a.until(async () => (await window.app.leaders(3)) === 1);
     for (const tab of tabs) {
       const progress = await tab.run(() => window.app.statuses.filter((status) => status.status === "syncing").map((status) => status.progress));
       assert.deepEqual(progress, [...progress].sort((x, y) => x - y), "never backwards");
@@ -71,7 +71,7 @@ for (const engine of engines()) {
     for (const tab of tabs) await tab.close();
   });
 
-  test(`${engine}: a tab that is closed while it syncs leaves the others neither waiting nor stuck`, async () => {
+  test(`${engine}: a tab that is closed while it syncs leaves the others neither waiting nor stuck`, PATIENT, async () => {
     const [b, a] = [await open(browser, user("closed")), await open(browser, user("closed"))];
     await a.run(async () => void (await window.app.tasks.create({ title: "milk" })));
     const { waits } = site.gate.shut("/pull");
@@ -89,7 +89,7 @@ for (const engine of engines()) {
     await b.close();
   });
 
-  test(`${engine}: a page that is reloaded in the middle of a push has pushed once`, async () => {
+  test(`${engine}: a page that is reloaded in the middle of a push has pushed once`, PATIENT, async () => {
     const a = await open(browser, user("reloaded"));
     await a.run(async () => void (await window.app.tasks.create({ title: "milk" })));
     const { waits } = site.gate.shut("/push", "reply");
@@ -106,7 +106,7 @@ for (const engine of engines()) {
     await a.close();
   });
 
-  test(`${engine}: a write that was promised outlives the browser's process, killed right then`, async (t) => {
+  test(`${engine}: a write that was promised outlives the browser's process, killed right then`, PATIENT, async (t) => {
     if (!browser.pid) return t.skip("the driver does not tell which process is the browser; Chromium's story is in crash.test");
     let killed = await drive(engine);
     try {
@@ -126,5 +126,5 @@ for (const engine of engines()) {
     }
   });
 
-  test(`${engine} ends`, async () => browser?.stop());
+  test(`${engine} ends`, PATIENT, async () => browser?.stop());
 }

@@ -35,7 +35,7 @@ const freeze = async (context, page) => {
   return () => set("active");
 };
 
-test("a frozen tab that leads and has the lock stops nobody, and is up to date when it wakes up", { timeout: 120_000 }, async () => {
+test("a frozen tab that leads and has the lock stops nobody, and is up to date when it wakes up", { timeout: 200_000 }, async (t) => {
   const user = "frozen";
   const { context, pages, errors } = await open(user, 3);
   // A page here counts as visible, and the one that came last took the lead.
@@ -56,13 +56,14 @@ test("a frozen tab that leads and has the lock stops nobody, and is up to date w
   assert.deepEqual(await b.evaluate(() => [window.app.ended[0].isSuccess, window.app.status().pendingOperations]), [true, 0]);
   assert.deepEqual(await rows(user), ["of a", "of b"]);
   await c.waitForFunction(() => window.app.status().status === "completed");
-  let leaders = [];
-  do leaders = await Promise.all([b, c].map((page) => page.evaluate(() => window.app.feed.current.isLeader)));
-  while (leaders.filter(Boolean).length !== 1);
+  await b.waitForFunction(async () => (await window.app.leaders(2)) === 1);
 
   await thaw();
   await a.waitForFunction(() => window.app.ended.length === 1);
-  assert.equal(await a.evaluate(() => window.app.ended[0].wasCancelled || window.app.ended[0].isSuccess), true, "it ended, one way or the other");
+  const ended = await a.evaluate(() => window.app.ended[0].code ?? (window.app.ended[0].wasCancelled ? "cancelled" : window.app.ended[0].isSuccess));
+  // When a page wakes up, a request's time may be over, or the request be broken off, before it hears of the lock.
+  assert.ok([true, "cancelled", "network", "timeout"].includes(ended), String(ended));
+  t.diagnostic(`the cycle of the frozen tab came to: ${ended}`);
   await a.waitForFunction(() => window.app.status().status !== "syncing" && window.app.status().pendingOperations === 0);
   await a.waitForFunction(async () => (await window.app.titles()).join() === "of a,of b");
   await a.evaluate(() => window.app.sync());

@@ -40,6 +40,20 @@ app.write = async (prefix, count) => {
   app.wrote = true;
 };
 app.promised = () => Object.keys(localStorage).filter((key) => key.startsWith("promised/")).map((key) => key.slice(9)).sort();
+// Each tab is asked who leads by another, not by the driver: whoever a driver looks at comes to the front, and leads.
+const who = new BroadcastChannel("who");
+who.addEventListener("message", ({ data }) => data === "?" && who.postMessage(app.feed.current.isLeader));
+app.leaders = (tabs) =>
+  new Promise((resolve) => {
+    const answers = [app.feed.current.isLeader];
+    const hear = ({ data }) => {
+      if (typeof data !== "boolean" || answers.push(data) < tabs) return;
+      who.removeEventListener("message", hear);
+      resolve(answers.filter(Boolean).length);
+    };
+    who.addEventListener("message", hear);
+    who.postMessage("?");
+  });
 document.title = "ready";
 </script>`;
 
