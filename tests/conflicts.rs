@@ -426,7 +426,8 @@ fn a_cycle_is_stopped_while_its_resolver_hangs() {
 
 #[test]
 fn a_resolver_that_fails_once_is_asked_again_and_decides() {
-    let answers: [fn() -> Result<Resolution>; 3] = [
+    type Answer = fn() -> Result<Resolution>;
+    let answers: [Answer; 3] = [
         || Err(Error::new(Code::Conflict, "no idea")),
         || Ok(Resolution::Merged(Rc::from(r#"{"id":"another","title":"x"}"#))),
         || Ok(Resolution::Merged(Rc::from("nonsense"))),
@@ -435,7 +436,7 @@ fn a_resolver_that_fails_once_is_asked_again_and_decides() {
         let world = World::new();
         let laptop = world.device("laptop");
         let (asked, answer) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(failing)));
-        let resolver = |asked: Rc<Cell<u32>>, answer: Rc<RefCell<fn() -> Result<Resolution>>>| {
+        let resolver = |asked: Rc<Cell<u32>>, answer: Rc<RefCell<Answer>>| {
             resolvers(Asked(move |_: &Conflict| {
                 asked.set(asked.get() + 1);
                 (answer.borrow())()
