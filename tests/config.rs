@@ -5,6 +5,7 @@
 use datum_sync::config::timing::{ColdStart, ColdStrategy, Timing};
 use datum_sync::config::{Config, DeleteBehavior, Direction, Jitter, Options};
 use datum_sync::conflict::Builtin;
+use datum_sync::conflict::policy::Policy;
 use datum_sync::error::{Code, Result};
 use datum_sync::members::{Members, parse};
 use datum_sync::metadata::{SyncState, read_reply};
@@ -24,8 +25,8 @@ fn options(json: &str) -> Result<Options> {
 fn every_field_of_a_config_is_read() {
     let config = config(
         r#"{
-            "name": "notes", "entities": { "tasks": { "deleteBehavior": "softDelete", "conflictResolver": "ask", "localOnly": ["draft", "local notes"] }, "lists": {} },
-            "syncTimeout": 5, "defaultSyncDirection": "pullOnly", "defaultSyncOptions": { "overrideBatchSize": 7 },
+            "name": "notes", "entities": { "tasks": { "deleteBehavior": "softDelete", "conflictResolver": "ask", "localOnly": ["draft", "local notes"], "mergeFields": { "votes": "sum", "address.city": "remote" } }, "lists": {} },
+            "syncTimeout": 5, "resolverTimeout": 6, "defaultSyncDirection": "pullOnly", "defaultSyncOptions": { "overrideBatchSize": 7 },
             "defaultConflictResolver": "localPriority", "retry": { "maxAttempts": 9, "factor": 1.5, "jitter": "none" },
             "durability": { "local": "relaxed", "pulled": "strict" }, "memoryBudget": 0, "schemaVersion": 3,
             "excludedSyncUserIds": ["guest"], "autoStartSync": true, "autoSyncInterval": 1000, "syncAfterWrite": 7,
@@ -38,6 +39,9 @@ fn every_field_of_a_config_is_read() {
     assert_eq!(config.entities.get("tasks").unwrap().delete_behavior, Some(DeleteBehavior::SoftDelete));
     assert_eq!((config.local_only("tasks").join(","), config.local_only("lists").len()), ("draft,local notes".to_owned(), 0));
     assert_eq!((config.resolver_of("tasks"), config.resolver_of("lists")), (Builtin::Ask, Builtin::LocalPriority));
+    let fields: Vec<_> = config.policies("tasks").iter().map(|(path, policy)| (path.to_owned(), *policy)).collect();
+    assert_eq!(fields, [("address.city".to_owned(), Policy::Remote), ("votes".to_owned(), Policy::Sum)]);
+    assert_eq!((config.sums("tasks"), config.sums("lists"), config.resolver_timeout), (true, false, 6));
     assert_eq!((config.defaults.direction, config.defaults.batch_size), (Some(Direction::PullOnly), Some(7)));
     assert_eq!((config.retry.max_attempts, config.retry.initial, config.retry.jitter), (9, 500, Jitter::None));
     assert!((config.retry.factor - 1.5).abs() < f64::EPSILON);
@@ -96,6 +100,31 @@ fn a_wrong_config_is_refused_and_the_message_names_the_field_and_the_fix() {
             r#"{ "entities": { "tasks": { "deleteBehavior": "soft" } } }"#,
             "`entities.tasks.deleteBehavior`",
             r#""softDelete", "hardDelete""#,
+        ),
+        (
+            r#"{ "entities": { "tasks": { "localOnly": ["draft"], "mergeFields": { "votes": "add" } } } }"#,
+            "`entities.tasks.mergeFields.votes`",
+            r#""sum", "union", "text""#,
+        ),
+        (
+            r#"{ "entities": { "tasks": { "localOnly": ["draft"], "mergeFields": { "version": "max" } } } }"#,
+            "`entities.tasks.mergeFields.version`",
+            "the engine owns",
+        ),
+        (
+            r#"{ "entities": { "tasks": { "localOnly": ["draft"], "mergeFields": { "userId.x": "max" } } } }"#,
+            "`entities.tasks.mergeFields.userId.x`",
+            "the engine owns",
+        ),
+        (
+            r#"{ "entities": { "tasks": { "localOnly": ["draft"], "mergeFields": { "a..b": "max" } } } }"#,
+            "`entities.tasks.mergeFields.a..b`",
+            "such as `address.city`",
+        ),
+        (
+            r#"{ "entities": { "tasks": { "localOnly": ["draft"], "mergeFields": { "draft": "text" } } } }"#,
+            "`entities.tasks.mergeFields.draft`",
+            "`localOnly`",
         ),
         (r#"{ "entities": { "tasks": { "conflictResolver": 1 } } }"#, "`entities.tasks.conflictResolver`", r#""merge", "lastWriteWins""#),
     ] {
