@@ -7,11 +7,13 @@ use crate::conflict::policy::{Policies, sums};
 use crate::entity::{OWN_FIELDS, check_name};
 use crate::error::Result;
 use crate::members::Members;
+use crate::operation::Parent;
 use crate::protocol::{MAX_BATCH, MAX_VERSION};
 use crate::small::Small;
 use crate::store::Durability;
 
 mod merging;
+pub mod relations;
 pub mod timing;
 
 use timing::Timing;
@@ -127,6 +129,10 @@ pub struct EntityConfig {
     pub local_only: Rc<[String]>,
     /// How fields are merged that both sides changed, by path.
     pub merge_fields: Rc<Policies>,
+    /// The types that its foreign keys name.
+    pub parents: Rc<[Parent]>,
+    /// What was refused stays visible here until the app has dealt with it.
+    pub keeps_rejected: bool,
 }
 
 /// How delays are spread.
@@ -278,6 +284,18 @@ impl Config {
         self.entities.get(entity).is_some_and(|config| sums(&config.merge_fields))
     }
 
+    /// The types that a type's foreign keys name.
+    #[must_use]
+    pub fn parents(&self, entity: &str) -> Rc<[Parent]> {
+        self.entities.get(entity).map(|config| Rc::clone(&config.parents)).unwrap_or_default()
+    }
+
+    /// Whether refused writes of a type stay visible.
+    #[must_use]
+    pub fn keeps(&self, entity: &str) -> bool {
+        self.entities.get(entity).is_some_and(|config| config.keeps_rejected)
+    }
+
     /// Whether deleted entities of a type keep their body here.
     #[must_use]
     pub fn is_soft(&self, entity: &str) -> bool {
@@ -383,6 +401,8 @@ fn read_entities(given: &mut Members<'_>) -> Result<Small<EntityConfig>> {
                 config.delete_behavior = entity.choice("deleteBehavior", &DeleteBehavior::NAMES)?;
                 config.local_only = read_local_only(&mut entity)?;
                 config.merge_fields = merging::read(&mut entity, &config.local_only)?;
+                config.parents = relations::read_parents(&mut entity)?;
+                config.keeps_rejected = entity.choice("onRejected", &[("revert", false), ("keepLocal", true)])?.unwrap_or_default();
                 entity.finish()?;
             }
             entities.insert(name, config);
@@ -390,6 +410,12 @@ fn read_entities(given: &mut Members<'_>) -> Result<Small<EntityConfig>> {
     }
     if entities.is_empty() {
         return Err(given.wrong("entities", "must name at least one entity type, such as { tasks: {} }."));
+    }
+    for (name, config) in entities.iter() {
+        if let Some(parent) = config.parents.iter().find(|parent| !entities.contains(&parent.entity)) {
+            let problem = format!("of `{name}` has a relation to `{}`, which is no entity type of this config.", parent.entity);
+            return Err(given.wrong("entities", &problem));
+        }
     }
     Ok(entities)
 }

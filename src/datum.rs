@@ -15,6 +15,7 @@ use crate::small::Small;
 use crate::status::State;
 use crate::status::feed::StatusHub;
 use crate::store::Store;
+use crate::sync::pace::Pace;
 use crate::sync::resolve::Resolvers;
 use crate::sync::{Cancel, Stop, first_status};
 use crate::wait::Turn;
@@ -26,6 +27,7 @@ pub mod facts;
 pub mod leaving;
 pub mod letters;
 mod pauses;
+mod pending;
 pub mod realtime;
 pub mod tabs;
 pub mod users;
@@ -76,6 +78,7 @@ pub struct User<S, H> {
     leaving: Cell<bool>,
     cycle: RefCell<Option<Rc<Cancel>>>,
     turn: Turn,
+    pace: Pace,
     joined: RefCell<Vec<cycles::Joined>>,
     seat: tabs::Seat,
 }
@@ -227,6 +230,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             leaving: Cell::new(false),
             cycle: RefCell::default(),
             turn: Turn::default(),
+            pace: Pace::default(),
             joined: RefCell::default(),
             seat: tabs::Seat::new(self.roll().into()),
         });

@@ -278,7 +278,7 @@ impl Datum {
     /// The operations that wait.
     #[wasm_bindgen(js_name = pendingOperations)]
     pub fn pending_operations(&self, user_id: &JsValue) -> Promise {
-        self.inner.ask(user(user_id), |_, user| to_js(&user.pending_operations()))
+        self.inner.ask(user(user_id), |engine, user| to_js(&engine.pending_of(user)))
     }
 
     /// How many wait.

@@ -4,6 +4,9 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::entity::Key;
+use crate::error::ErrorJson;
+
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,6 +30,43 @@ impl Kind {
             Self::Update => "update",
             Self::Patch => "patch",
             Self::Delete => "delete",
+        }
+    }
+}
+
+/// A parent type, and the field that names the parent: `belongsTo` of the config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// The parent's entity type.
+    pub entity: String,
+    /// The top-level field of the child that holds the parent's id.
+    pub foreign_key: String,
+}
+
+/// Another entity that an operation has to do with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Which.
+    pub key: Key,
+    /// The app asked that the operation goes after that entity's. Otherwise a foreign key names it: the
+    /// operation goes after its create, and its delete goes after the operation.
+    pub asked: bool,
+}
+
+/// Takes links along that are not there yet.
+pub fn join_links(links: &mut Vec<Link>, more: &[Link]) {
+    for link in more {
+        if !links.contains(link) {
+            links.push(link.clone());
+        }
+    }
+}
+
+/// Takes names of fields along that are not there yet.
+pub fn join_fields(fields: &mut Vec<String>, more: &[String]) {
+    for name in more {
+        if !fields.contains(name) {
+            fields.push(name.clone());
         }
     }
 }
@@ -60,6 +100,8 @@ pub struct Operation {
     /// Marks of the fields that those had written: what the remote may already have of this device's
     /// own doing, where another tab sent them and the answer was lost.
     pub earlier: Vec<u64>,
+    /// The entities that it has to do with.
+    pub links: Vec<Link>,
 }
 
 impl Operation {
@@ -67,6 +109,22 @@ impl Operation {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.body.as_ref().map_or(0, |body| body.len() as u64)
+    }
+
+    fn links_to<'a>(&'a self, other: &Self) -> impl Iterator<Item = &'a Link> {
+        self.links.iter().filter(move |link| link.key.id == other.id && link.key.entity == other.entity)
+    }
+
+    /// Whether this cannot stand where the other is refused.
+    #[must_use]
+    pub fn needs(&self, other: &Self) -> bool {
+        self.links_to(other).any(|link| link.asked || (other.kind == Kind::Create && self.kind != Kind::Delete))
+    }
+
+    /// Whether this goes out behind the other: it needs it, or deletes what the other still names.
+    #[must_use]
+    pub fn goes_after(&self, other: &Self) -> bool {
+        self.needs(other) || (self.kind == Kind::Delete && other.links_to(self).any(|link| !link.asked))
     }
 }
 
@@ -114,9 +172,15 @@ pub struct PendingOperation {
     pub attempts: u32,
     /// The bytes that it would send.
     pub bytes: u64,
-    /// The conflict or operation that it waits for.
+    /// The conflict, dead letter or operation that it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<String>,
+    /// When it is sent again, where that is known, ISO 8601 UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<String>,
+    /// What the last attempt to send it said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<ErrorJson>,
 }
 
 /// Where a pending operation stands.
@@ -127,6 +191,6 @@ pub enum PendingState {
     Pending,
     /// Sent, and not answered yet.
     InFlight,
-    /// Waiting for a conflict to be decided.
+    /// Waiting for something else to be decided or settled first.
     Blocked,
 }

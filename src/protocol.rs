@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::entity::{push_field, push_string};
+use crate::entity::{push_field, push_string, put_texts};
 use crate::error::{Code, Error, Result};
 use crate::operation::Kind;
 use crate::small::Small;
@@ -141,6 +141,9 @@ impl PushRequest<'_> {
             if let Some(Raw(data)) = op.data {
                 push_field(&mut out, "data", data);
             }
+            if !op.after.is_empty() {
+                put_texts(&mut out, "after", &mut op.after.iter().map(Cow::as_ref));
+            }
             out.push('}');
         }
         out.push_str("]}");
@@ -184,6 +187,9 @@ pub struct PushedOperation<'a> {
     /// The whole object for create and update, the changed fields for patch, absent for delete.
     #[serde(borrow, default)]
     pub data: Option<Raw<'a>>,
+    /// Operations earlier in the same push without which this one is not to be applied.
+    #[serde(borrow, default)]
+    pub after: Vec<Cow<'a, str>>,
 }
 
 /// The server's verdicts, one an operation, in order.

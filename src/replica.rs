@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::entity::Key;
 use crate::error::{Code, Error, Result};
 use crate::small::Small;
+use crate::small::table::Table;
 use crate::store::{BodyId, Seq};
 
 pub mod changes;
@@ -20,6 +21,7 @@ pub mod decide;
 pub mod device;
 pub mod fold;
 pub mod incoming;
+pub mod kept;
 pub mod keydir;
 pub mod local;
 pub mod outbox;
@@ -47,6 +49,7 @@ pub struct Replica {
     conflicts: Small<Parked>,
     dead_letters: Small<DeadLetter>,
     history: History,
+    kept: Small<Table<kept::Kept>>,
     facts: Facts,
     damage: record::Damage,
     segments: Segments,
@@ -81,6 +84,8 @@ pub struct View<'a> {
     pub version: u64,
     /// A tombstone.
     pub deleted: bool,
+    /// Fields of a refused patch that lie over the body: the text of a JSON object.
+    pub over: Option<&'a str>,
 }
 
 /// Where a view's body lies.
@@ -213,10 +218,23 @@ impl Replica {
                 None if deleted && op.soft => row.and_then(|row| self.body_of(row)),
                 None => None,
             };
-            return Some(View { body, version, deleted });
+            return Some(View { body, version, deleted, over: None });
         }
-        let row = row?;
-        Some(View { body: self.body_of(row), version, deleted: row.is_deleted() })
+        if let Some(kept) = self.kept(key) {
+            return self.view_kept(kept, row);
+        }
+        self.view_row(row?)
+    }
+
+    /// The same without what refused operations still show.
+    #[must_use]
+    pub fn beneath(&self, key: &Key) -> Option<View<'_>> {
+        if self.outbox.last(key).is_some() { self.view(key) } else { self.view_row(self.row(key)?) }
+    }
+
+    #[allow(clippy::unnecessary_wraps)] // As both of its callers answer.
+    fn view_row<'a>(&'a self, row: &'a Row) -> Option<View<'a>> {
+        Some(View { body: self.body_of(row), version: row.version, deleted: row.is_deleted(), over: None })
     }
 
     fn body_of<'a>(&'a self, row: &'a Row) -> Option<ViewBody<'a>> {
@@ -256,16 +274,15 @@ impl Replica {
         }
     }
 
-    /// Ids of one entity type in order, from `after` on: synced rows and pending creates together.
+    /// Ids of one entity type in order, from `after` on: synced rows, and what lies over them.
     pub fn ids<'a>(&'a self, entity: &'a str, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
-        let mut rows = self.entities.get(entity).map(|rows| rows.after(after)).into_iter().flatten().peekable();
-        let mut created =
-            self.outbox.ids(entity, after).filter(move |id| self.entities.get(entity).is_none_or(|rows| rows.get(id).is_none())).peekable();
-        std::iter::from_fn(move || match (rows.peek(), created.peek()) {
-            (Some(a), Some(b)) if b < a => created.next(),
-            (Some(_), _) => rows.next(),
-            (None, _) => created.next(),
-        })
+        let rows = self.entities.get(entity).map(|rows| rows.after(after)).into_iter().flatten();
+        merged(rows, self.ids_over(entity, after))
+    }
+
+    /// Ids of entities of which a reader sees something else than the synced row.
+    fn ids_over<'a>(&'a self, entity: &'a str, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+        merged(self.outbox.ids(entity, after), self.kept_ids(entity, after))
     }
 
     /// Counts the live entities of a type, pending writes included, without touching a body.
@@ -273,7 +290,7 @@ impl Replica {
     pub fn count(&self, entity: &str) -> u64 {
         let live = self.entities.get(entity).map_or(0, |rows| rows.live());
         let mut count = live;
-        for id in self.outbox.ids(entity, None) {
+        for id in self.ids_over(entity, None) {
             let key = Key::new(entity, id);
             let was = self.row(&key).is_some_and(|row| !row.is_deleted());
             let is = self.view(&key).is_some_and(|view| !view.deleted);
@@ -306,4 +323,18 @@ impl Replica {
         }
         Ok(())
     }
+}
+
+/// What is in two sequences, each in order, in order and once.
+fn merged<'a>(a: impl Iterator<Item = &'a str>, b: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+    let (mut a, mut b) = (a.peekable(), b.peekable());
+    std::iter::from_fn(move || match (a.peek(), b.peek()) {
+        (Some(first), Some(second)) if second < first => b.next(),
+        (Some(first), Some(second)) if second == first => {
+            b.next();
+            a.next()
+        }
+        (Some(_), _) => a.next(),
+        (None, _) => b.next(),
+    })
 }

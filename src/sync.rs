@@ -24,12 +24,14 @@ use crate::store::{Durability, Store};
 use crate::wait::Notify;
 
 pub mod batch;
+pub mod pace;
 pub mod pull;
 pub mod push;
 pub mod resolve;
 pub mod retry;
 pub mod tell;
 
+use pace::Pace;
 use resolve::Resolvers;
 
 /// Rows of a page and operations of a push, where nobody says otherwise.
@@ -172,6 +174,8 @@ pub struct Cycle<'a, S, R, H> {
     pub hub: &'a StatusHub,
     /// Where it tells what happens.
     pub events: &'a Events,
+    /// How much goes into one push.
+    pub pace: &'a Pace,
     /// Counts requests.
     pub requests: &'a Cell<u64>,
     /// This device.
@@ -229,18 +233,31 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         self.ask_again().await?;
         match self.settings.direction {
             Direction::PushThenPull => {
-                self.push(0.0, 0.5).await?;
-                self.pull(0.5, 1.0).await?;
+                let pushed = self.push(0.0, 0.5).await;
+                if pushed.as_ref().is_err_and(|error| !self.is_uploads_own(error)) {
+                    return pushed;
+                }
+                let pulled = self.pull(0.5, 1.0).await;
+                if pulled.is_ok() {
+                    self.pace.is_well();
+                }
+                pushed.and(pulled)?;
                 // A conflict that the pull has met leaves a winner to push in this cycle.
                 self.push(1.0, 1.0).await
             }
             Direction::PullThenPush => {
                 self.pull(0.0, 0.7).await?;
+                self.pace.is_well();
                 self.push(0.7, 1.0).await
             }
             Direction::PushOnly => self.push(0.0, 1.0).await,
             Direction::PullOnly => self.pull(0.0, 1.0).await,
         }
+    }
+
+    /// Whether a failed push says nothing of a pull: what cannot be sent must not freeze what can be fetched.
+    fn is_uploads_own(&self, error: &Error) -> bool {
+        self.cancel.reason().is_none() && matches!(error.code(), Code::ServerError | Code::Timeout | Code::Protocol | Code::Rejected)
     }
 
     /// Writes down how it ended, in one commit.

@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use datum_sync::conflict;
 use datum_sync::conflict::explain::Explained;
+use datum_sync::entity::Key;
 use datum_sync::error::Code;
-use datum_sync::operation::{Kind, Operation};
+use datum_sync::operation::{Kind, Link, Operation};
 use datum_sync::replica::record::{Commit, Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite, body_id};
 use datum_sync::replica::segment::{INLINE_BYTES, checksum};
 use datum_sync::replica::state::{CursorState, DeadLetter, Facts, Parked};
@@ -34,6 +35,7 @@ fn operation(kind: Kind) -> Operation {
         soft: true,
         supersedes: vec!["op-0".to_owned()],
         earlier: vec![1, u64::MAX],
+        links: vec![Link { key: Key::new("project", "p"), asked: true }, Link { key: Key::new("", &long()), asked: false }],
     }
 }
 
@@ -51,6 +53,7 @@ fn bare(kind: Kind) -> Operation {
         soft: false,
         supersedes: Vec::new(),
         earlier: Vec::new(),
+        links: Vec::new(),
     }
 }
 
@@ -123,8 +126,24 @@ fn events() -> Vec<Event> {
         Event::Unpark { id: "c".to_owned() },
         Event::Bury {
             letters: vec![
-                DeadLetter { op: operation(Kind::Patch), code: "tooLarge".to_owned(), message: long(), died_at: u64::MAX },
-                DeadLetter { op: bare(Kind::Delete), code: String::new(), message: String::new(), died_at: 0 },
+                DeadLetter {
+                    op: operation(Kind::Patch),
+                    code: "tooLarge".to_owned(),
+                    message: long(),
+                    died_at: u64::MAX,
+                    base: Some(Rc::from("{}")),
+                    kept: true,
+                    blocked_by: Some("op-0".to_owned()),
+                },
+                DeadLetter {
+                    op: bare(Kind::Delete),
+                    code: String::new(),
+                    message: String::new(),
+                    died_at: 0,
+                    base: None,
+                    kept: false,
+                    blocked_by: None,
+                },
             ],
         },
         Event::Bury { letters: Vec::new() },
@@ -229,9 +248,9 @@ fn the_format_does_not_change_unnoticed() {
             replaces: vec!["p".to_owned()],
         }],
     };
-    let payload = b"\x01\x00\x01o\x01t\x00\x02\x01\xac\x02\x00\x00\x00\x00\x00\x00\x00\x01\x01p\x00";
+    let payload = b"\x01\x00\x01o\x01t\x00\x02\x01\xac\x02\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01p\x00";
     assert_eq!(*queue.encode(1).record, sealed(payload));
-    assert_eq!((record.len(), checksum(&record)), (2067, 1_114_162_876_910_474_651));
+    assert_eq!((record.len(), checksum(&record)), (2357, 6_477_956_212_137_592_884));
 }
 
 #[test]
@@ -278,8 +297,8 @@ fn what_no_version_writes_is_corrupt() {
         ("a flag of two", b"\x01\x02\x01o\x01\x01\x00", b"\x01\x02\x01o\x01\x02\x00"),
         (
             "an unknown kind of operation",
-            b"\x01\x00\x01o\x01t\x01i\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
-            b"\x01\x00\x01o\x01t\x01i\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+            b"\x01\x00\x01o\x01t\x01i\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+            b"\x01\x00\x01o\x01t\x01i\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
         ),
         ("an unknown kind of body", b"\x00\x01\x01t\x02\x00\x00", b"\x00\x01\x01t\x03\x00\x00"),
         ("an unknown flag of a row", b"\x00\x01\x01t\x00\x00\x01\x01i\x01\x07\x00", b"\x00\x01\x01t\x00\x00\x01\x01i\x01\x08\x00"),

@@ -61,10 +61,18 @@ impl<S: Store, H: Host> Database<S, H> {
             match view.body.as_ref().map(|body| at_hand(body, &held)) {
                 None => put("{}"),
                 Some(None) => continue,
-                Some(Some(body)) => match replica.device_fields(&key).as_ref().and_then(|fields| at_hand(fields, &held)) {
-                    Some(fields) => put(&joined(body, fields)),
-                    None => put(body),
-                },
+                Some(Some(body)) => {
+                    let joint;
+                    let mut body = body;
+                    if let Some(over) = view.over {
+                        joint = joined(body, over);
+                        body = &joint;
+                    }
+                    match replica.device_fields(&key).as_ref().and_then(|fields| at_hand(fields, &held)) {
+                        Some(fields) => put(&joined(body, fields)),
+                        None => put(body),
+                    }
+                }
             }
             each(&text);
         }

@@ -205,6 +205,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             cancel,
             hub: &user.hub,
             events: &self.events,
+            pace: &user.pace,
             requests: &self.requests,
             device_id: &device_id,
             tally: RefCell::new(SyncResult { user_id: user.id.clone(), ..SyncResult::default() }),

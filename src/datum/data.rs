@@ -1,6 +1,8 @@
 //! Entities: writes and reads, for one user, one entity type at a time. Entities come and go as
 //! JSON text, so that each crosses the border to JavaScript once.
 
+use std::rc::Rc;
+
 use crate::datum::auto::Signal;
 use crate::datum::{Backing, Engine, User};
 use crate::entity::Key;
@@ -44,7 +46,16 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// # Errors
     /// What is wrong with one of them; what the storage says.
     pub async fn write(&self, user_id: &str, entity: &str, writes: Vec<Write>) -> Result<Vec<Written>> {
+        self.write_after(user_id, entity, writes, Rc::default()).await
+    }
+
+    /// The same, where other entities' operations go first.
+    ///
+    /// # Errors
+    /// As [`Self::write`]; [`Code::InvalidArgument`] where the config has no such type.
+    pub async fn write_after(&self, user_id: &str, entity: &str, writes: Vec<Write>, after: Rc<[Key]>) -> Result<Vec<Written>> {
         self.check_entity(entity)?;
+        after.iter().try_for_each(|key| self.check_entity(&key.entity))?;
         for write in &writes {
             if let Write::Patch { id, .. } | Write::Delete { id, .. } = write {
                 check_entity_id(entity, id)?;
@@ -54,16 +65,25 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return Ok(Vec::new());
         }
         let user = self.user(user_id).await?;
-        let written = user
-            .db
-            .write(
-                Group { entity: entity.to_owned(), writes, local_only: self.config.local_only(entity), sums: self.config.sums(entity) },
-                self.config.local,
-            )
-            .await?;
+        let group = Group { after, ..self.group(entity, writes) };
+        let written = user.db.write(group, self.config.local).await?;
         user.refresh_status(&self.host, self.backing.is_durable());
         self.signal(Signal::Wrote(user_id));
         Ok(written)
+    }
+
+    /// Writes with what the config says of their type.
+    pub(super) fn group(&self, entity: &str, writes: Vec<Write>) -> Group {
+        let config = self.config.entities.get(entity).cloned().unwrap_or_default();
+        Group {
+            entity: entity.to_owned(),
+            writes,
+            local_only: config.local_only,
+            sums: self.config.sums(entity),
+            parents: config.parents,
+            after: Rc::default(),
+            afresh: false,
+        }
     }
 
     /// One entity as JSON text.

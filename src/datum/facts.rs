@@ -12,7 +12,6 @@ use crate::events::Topic;
 use crate::host::Host;
 use crate::members::scan;
 use crate::metadata::{MetadataComparison, SyncMetadata, merge_devices, read_reply};
-use crate::operation::{PendingOperation, PendingState};
 use crate::remote::Remote;
 use crate::replica::record::Event;
 use crate::replica::state::Facts;
@@ -83,28 +82,6 @@ pub struct Metrics {
 }
 
 impl<S: Store, H: Host> User<S, H> {
-    /// The operations that wait, in the order in which they will be pushed.
-    pub fn pending_operations(&self) -> Vec<PendingOperation> {
-        self.db.with(|replica| {
-            let pending = replica.outbox().iter().map(|queued| PendingOperation {
-                op_id: queued.op.op_id.clone(),
-                entity: queued.op.entity.clone(),
-                entity_id: queued.op.id.clone(),
-                kind: queued.op.kind,
-                state: match (&queued.blocked_by, queued.in_flight) {
-                    (Some(_), _) => PendingState::Blocked,
-                    (None, true) => PendingState::InFlight,
-                    (None, false) => PendingState::Pending,
-                },
-                queued_at: crate::time::format(queued.op.queued_at),
-                attempts: queued.op.attempts,
-                bytes: queued.op.bytes(),
-                blocked_by: queued.blocked_by.clone(),
-            });
-            pending.collect()
-        })
-    }
-
     /// How many operations wait.
     pub fn pending_count(&self) -> u64 {
         self.db.with(|replica| replica.outbox().len() as u64)
@@ -331,14 +308,6 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let mut status = SyncStatus::default();
         check(&mut status);
         Ok(status.health)
-    }
-
-    /// The operations that wait, in the order in which they will be pushed.
-    ///
-    /// # Errors
-    /// What the storage says.
-    pub async fn pending_operations(&self, user_id: &str) -> Result<Vec<PendingOperation>> {
-        Ok(self.user(user_id).await?.pending_operations())
     }
 
     /// How many operations wait.

@@ -3,7 +3,9 @@
 use crate::config::Options;
 use crate::datum::{Backing, Engine};
 use crate::host::Host;
+use crate::operation::Kind;
 use crate::remote::Remote;
+use crate::replica::outbox::Queued;
 use crate::sync::Settings;
 use crate::sync::batch::{bounded, ready};
 
@@ -28,11 +30,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         let device_id = self.backing.device_id();
         let now = self.host.now_ms();
-        let waits = |op: &crate::operation::Operation| op.kind == crate::operation::Kind::Delete && !settings.include_deletes;
+        // What is on its way already needs no second one.
+        let waits = |queued: &Queued| queued.in_flight || (queued.op.kind == Kind::Delete && !settings.include_deletes);
         let (body, op_ids) = user.db.with(|replica| {
-            // What is on its way already needs no second one.
-            let ready = ready(replica, now, &waits).filter(|queued| !queued.in_flight);
-            bounded(&device_id, user_id, &self.config, ready, MOST_BYTES)
+            let ready = ready(replica, now, settings.batch_size, &waits);
+            bounded(&device_id, user_id, &self.config, replica.outbox(), &ready, MOST_BYTES)
         })?;
         user.db.with_mut(|replica| replica.outbox_mut().mark_left(&op_ids));
         Some(body)

@@ -11,7 +11,7 @@ use crate::events::Topic;
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::replica::decide::merged;
-use crate::replica::local::check_entity_id;
+use crate::replica::local::{Group, check_entity_id};
 use crate::replica::record::{Commit, Event};
 use crate::replica::{Plan, Replica};
 use crate::store::Durability;
@@ -29,7 +29,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     /// Queues a refused operation once more, as a new one on top of what is there now; `edited` replaces its
-    /// body. The dead letter goes in the same commit.
+    /// body. What was buried with it, since it depends on it, is queued again behind it. The dead letters go in the same
+    /// commit; a dependent that cannot be written as things are now stays one.
     ///
     /// # Errors
     /// [`Code::NotFound`] where there is no such dead letter; what is wrong with the edited body; what the
@@ -39,19 +40,24 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let moment = user.db.moment();
         let mut refused = None;
         let mut plan = |replica: &Replica| {
-            let group = match replica
-                .retried(id, edited.as_deref(), &|entity| self.config.local_only(entity), &|entity| self.config.sums(entity))?
-            {
-                Plan::Ready(group) => group,
-                Plan::Needs(need) => return Ok(Plan::Needs(need)),
-            };
-            Ok(replica.plan_local(&[group], &moment).into_draft(|local| {
+            let (letters, mut groups) = (replica.with_dependents(id), Vec::new());
+            for letter in &letters {
+                let (op, write) = match replica.retried(letter, edited.as_deref().filter(|_| letter == id))? {
+                    Plan::Ready(retried) => retried,
+                    Plan::Needs(need) => return Ok(Plan::Needs(need)),
+                };
+                let after = op.links.iter().filter(|link| link.asked).map(|link| link.key.clone()).collect();
+                groups.push(Group { after, afresh: true, ..self.group(&op.entity, vec![write]) });
+            }
+            Ok(replica.plan_local(&groups, &moment).into_draft(|local| {
                 let mut commit = local.commit;
-                refused = local.outcomes.into_iter().find_map(Result::err);
+                let mut outcomes = letters.iter().zip(local.outcomes);
+                refused = outcomes.next().and_then(|(_, outcome)| outcome.err());
                 if refused.is_some() {
                     return Draft::default();
                 }
-                commit.events.push(Event::Unbury { id: id.to_owned() });
+                let back = outcomes.filter(|(_, outcome)| outcome.is_ok()).map(|(letter, _)| letter.clone());
+                commit.events.extend(std::iter::once(id.to_owned()).chain(back).map(|id| Event::Unbury { id }));
                 commit.into()
             }))
         };

@@ -216,7 +216,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             _ => {}
         }
         user.db.seal().await?;
-        let unsynced = user.pending_operations();
+        let unsynced = self.pending_of(user);
         let (operations, dead) = user.unsynced();
         if asks && (operations, dead) != (0, 0) {
             user.db.unseal();

@@ -60,7 +60,7 @@ impl Replica {
     pub fn changes_since(&self, old: &Self) -> Vec<Changed> {
         let mut before: Small<Table<bool>> = Small::default();
         for (one, other) in [(old, self), (self, old)] {
-            for entity in one.entities.keys().chain(one.outbox.entities()) {
+            for entity in one.entities.keys().chain(one.outbox.entities()).chain(one.kept.keys()) {
                 let touched = before.entry(entity);
                 for id in one.ids(entity, None) {
                     let key = Key::new(entity, id);
@@ -101,7 +101,8 @@ impl Replica {
             Some(ViewBody::Text(text)) => Some(text),
             _ => None,
         };
-        Some((view.version, view.deleted, self.outbox.last(key).map(|op| op.op_id.as_str()), beside))
+        let over = self.outbox.last(key).map(|op| op.op_id.as_str()).or_else(|| Some(self.kept(key)?.letter.as_str()));
+        Some((view.version, view.deleted, over, beside))
     }
 
     /// An entity is about to change.
@@ -141,6 +142,14 @@ impl Replica {
             if let Some((entity, id)) = key {
                 self.touch(&entity, &id);
             }
+        }
+    }
+
+    /// A dead letter is about to go.
+    pub(super) fn touch_letter(&mut self, id: &str) {
+        if let Some(letter) = self.dead_letters.get(id).filter(|letter| self.touched.on && letter.kept) {
+            let key = Key::new(&letter.op.entity, &letter.op.id);
+            self.touch(&key.entity, &key.id);
         }
     }
 

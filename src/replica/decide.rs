@@ -8,8 +8,8 @@ use crate::entity::{Key, parse_draft};
 use crate::error::{Code, Error, Result};
 use crate::operation::{Kind, Operation};
 use crate::replica::device::{joined, split};
-use crate::replica::incoming::Moment;
-use crate::replica::local::{Group, Write};
+use crate::replica::incoming::{Moment, all_links};
+use crate::replica::local::Write;
 use crate::replica::record::{Commit, Event};
 use crate::replica::state::{DeadLetter, Parked};
 use crate::replica::{Need, Plan, Replica, ViewBody};
@@ -65,7 +65,8 @@ impl Replica {
             Plan::Needs(need) => return Ok(Plan::Needs(need)),
         };
         let key = Key::new(&conflict.entity, &conflict.entity_id);
-        let chain: Vec<String> = self.outbox.chain(&key).map(|queued| queued.op.op_id.clone()).collect();
+        let ops: Vec<&Operation> = self.outbox.chain(&key).map(|queued| &queued.op).collect();
+        let chain: Vec<String> = ops.iter().map(|op| op.op_id.clone()).collect();
         let mut commit = Commit::default();
         let Some(decision) = decide(&conflict) else { return Ok(Plan::Ready((conflict, commit))) };
         let body = match &decision.resolution {
@@ -103,6 +104,7 @@ impl Replica {
                     soft: last.soft,
                     supersedes: Vec::new(),
                     earlier: Vec::new(),
+                    links: all_links(&ops),
                 };
                 commit.queue(op, chain);
             }
@@ -117,16 +119,10 @@ impl Replica {
     ///
     /// # Errors
     /// [`Code::NotFound`] where there is no such dead letter; [`Code::InvalidArgument`] for an edit of a delete.
-    pub fn retried(
-        &self,
-        id: &str,
-        edited: Option<&str>,
-        local_only: &dyn Fn(&str) -> Rc<[String]>,
-        sums: &dyn Fn(&str) -> bool,
-    ) -> Result<Plan<Group>> {
+    pub fn retried(&self, id: &str, edited: Option<&str>) -> Result<Plan<(&Operation, Write)>> {
         let DeadLetter { op, .. } = self.dead_letters.get(id).ok_or_else(no_letter)?;
         let key = Key::new(&op.entity, &op.id);
-        let live = self.view(&key).is_some_and(|view| !view.deleted);
+        let live = self.beneath(&key).is_some_and(|view| !view.deleted);
         let write = match (op.kind, op.body.as_deref()) {
             (Kind::Delete, _) | (_, None) if edited.is_some() => {
                 return Err(Error::new(Code::InvalidArgument, "`edited`: a refused delete has nothing to edit; leave it out.")
@@ -158,12 +154,15 @@ impl Replica {
                 }
             }
         };
-        Ok(Plan::Ready(Group {
-            entity: op.entity.clone(),
-            writes: vec![write],
-            local_only: local_only(&op.entity),
-            sums: sums(&op.entity),
-        }))
+        Ok(Plan::Ready((op, write)))
+    }
+
+    /// A dead letter and those that were buried with it, in the order in which they were queued.
+    #[must_use]
+    pub fn with_dependents(&self, id: &str) -> Vec<String> {
+        let mut all = vec![id.to_owned()];
+        all.extend(self.dead_letters.iter().filter(|(_, letter)| letter.blocked_by.as_deref() == Some(id)).map(|(id, _)| id.to_owned()));
+        all
     }
 }
 

@@ -170,11 +170,14 @@ impl Replica {
                     self.touch_operation(&letter.op.op_id);
                     self.outbox.remove(&letter.op.op_id);
                     let id = letter.op.op_id.clone();
+                    self.keep(&letter);
                     self.dead_letters.insert(&id, letter);
                 }
             }
             Event::Unbury { id } => {
+                self.touch_letter(&id);
                 if let Some(letter) = self.dead_letters.remove(&id) {
+                    self.unkeep(&letter);
                     self.loosen(&letter.op.entity, &letter.op.id);
                 }
             }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::conflict::policy::{Policies, changes_a_sum, sums};
 use crate::conflict::{self, Conflict, Decision, Resolution};
 use crate::entity::{Fields, Key};
-use crate::operation::{Kind, Operation};
+use crate::operation::{Kind, Link, Operation, join_links};
 use crate::protocol::{Change, PullPage};
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use crate::replica::state::{CursorState, Parked};
@@ -315,14 +315,14 @@ impl<'a> Planner<'a> {
         match &decision.resolution {
             Resolution::Remote => self.out.commit.events.push(Event::Dequeue { ops: replaced }),
             Resolution::Local => {
-                let op = self.winner(last, arrival, last.body.clone());
+                let op = self.winner(last, chain, arrival, last.body.clone());
                 self.out.commit.queue(op, replaced);
             }
             Resolution::Merged(body) => {
                 if arrival.body.is_some_and(|remote| conflict::same_content(remote, body)) {
                     self.out.commit.events.push(Event::Dequeue { ops: replaced });
                 } else {
-                    let op = self.winner(last, arrival, Some(Rc::clone(body)));
+                    let op = self.winner(last, chain, arrival, Some(Rc::clone(body)));
                     self.out.commit.queue(op, replaced);
                 }
             }
@@ -345,7 +345,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The operation that carries a resolved conflict's outcome to the remote.
-    fn winner(&mut self, last: &Operation, arrival: &Arrival<'_>, body: Option<Rc<str>>) -> Operation {
+    fn winner(&mut self, last: &Operation, chain: &[&Operation], arrival: &Arrival<'_>, body: Option<Rc<str>>) -> Operation {
         let op_id = self.moment.op_id(self.made);
         self.made = self.made.saturating_add(1);
         let kind = match (&body, arrival.body) {
@@ -366,6 +366,7 @@ impl<'a> Planner<'a> {
             soft: last.soft,
             supersedes: Vec::new(),
             earlier: Vec::new(),
+            links: all_links(chain),
         }
     }
 
@@ -409,6 +410,15 @@ impl<'a> Planner<'a> {
         }
         Plan::Ready(self.out)
     }
+}
+
+/// What any of these operations has to do with.
+pub(super) fn all_links(chain: &[&Operation]) -> Vec<Link> {
+    let mut links = Vec::new();
+    for op in chain {
+        join_links(&mut links, &op.links);
+    }
+    links
 }
 
 /// The base of an operation whose base is gone, as far as it is known: the fields that a patch left alone.

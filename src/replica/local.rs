@@ -4,23 +4,19 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::conflict::{marks, same_content};
+use crate::conflict::same_content;
 use crate::entity::{Draft, Fields, Key, check_id, is_time, parse_draft, push_entity, push_field};
 use crate::error::{Code, Error, Result};
 use crate::members::scan;
-use crate::operation::{Coalesced, Kind, Operation, coalesce};
+use crate::operation::{Kind, Operation, Parent};
 use crate::replica::device::{self, Layer};
 use crate::replica::incoming::Moment;
-use crate::replica::record::{Commit, Event};
+use crate::replica::record::Commit;
 use crate::replica::{Need, Plan, Replica, ViewBody};
 use crate::small::Small;
 use crate::small::ordered::Ordered;
 
-/// The most coalesced operations that one remembers: those that another tab may still be sending.
-const MAX_SUPERSEDED: usize = 16;
-
-/// The most fields of those that it remembers.
-const MAX_EARLIER: usize = 64;
+mod queue;
 
 /// One write that the app asked for. Bodies are the JSON text that the app gave.
 #[derive(Debug, Clone)]
@@ -62,6 +58,12 @@ pub struct Group {
     pub local_only: Rc<[String]>,
     /// A field of this type is summed: nothing is coalesced into what may have been sent, by any tab.
     pub sums: bool,
+    /// The types that its foreign keys name.
+    pub parents: Rc<[Parent]>,
+    /// Entities whose operations go first.
+    pub after: Rc<[Key]>,
+    /// What a refused operation still shows is not what this is written on top of: it takes its place.
+    pub afresh: bool,
 }
 
 /// What one write came to.
@@ -128,8 +130,7 @@ impl Replica {
                 replica: self,
                 moment,
                 overlay: overlays.entry(&group.entity),
-                local_only: &group.local_only,
-                sums: group.sums,
+                group,
                 events: Commit::default(),
                 missing: &mut missing,
                 made: &mut made,
@@ -160,8 +161,7 @@ struct Attempt<'a, 'm> {
     replica: &'a Replica,
     moment: &'a Moment,
     overlay: &'m mut Overlay,
-    local_only: &'a [String],
-    sums: bool,
+    group: &'a Group,
     events: Commit,
     missing: &'m mut Ordered<()>,
     made: &'m mut usize,
@@ -252,13 +252,13 @@ impl Attempt<'_, '_> {
         if !current.exists {
             return Written::Absent;
         }
-        self.enqueue(&key, Kind::Delete, None, Vec::new(), soft, current.version);
+        self.enqueue(&key, Kind::Delete, None, Vec::new(), soft, &current);
         Written::Deleted(id.to_owned())
     }
 
     fn put(&mut self, key: &Key, mut kind: Kind, mut draft: Draft, current: &Current) -> Result<Written> {
         let mut beside = None;
-        if !self.local_only.is_empty() || current.device.is_some() {
+        if !self.group.local_only.is_empty() || current.device.is_some() {
             beside = match self.set_aside(key, &mut kind, &mut draft, current)? {
                 Aside::Alone(entity) => return Ok(Written::Entity(entity)),
                 Aside::Beside(fields) => fields,
@@ -266,7 +266,7 @@ impl Attempt<'_, '_> {
         }
         let body: Rc<str> = Rc::from(draft.body);
         let entity = self.seen(key, &body, beside.as_deref(), current.version);
-        self.enqueue(key, kind, Some(body), draft.fields, false, current.version);
+        self.enqueue(key, kind, Some(body), draft.fields, false, current);
         Ok(Written::Entity(entity))
     }
 
@@ -281,7 +281,7 @@ impl Attempt<'_, '_> {
 
     /// Takes the fields that never leave the device out of a draft, and notes what is new among them.
     fn set_aside(&mut self, key: &Key, kind: &mut Kind, draft: &mut Draft, current: &Current) -> Result<Aside> {
-        let names = self.local_only;
+        let names = &self.group.local_only;
         let stays = |name: &str| names.iter().any(|only| only == name);
         let (mut body, beside) = device::split(&draft.body, names)?;
         let given = draft.fields.len();
@@ -325,78 +325,6 @@ impl Attempt<'_, '_> {
         Ok(Aside::Beside(fields))
     }
 
-    fn enqueue(&mut self, key: &Key, kind: Kind, body: Option<Rc<str>>, fields: Vec<String>, soft: bool, version: u64) {
-        let is_new = self.overlay.ops.now.get(&key.id).is_some();
-        let previous = match self.overlay.ops.now.get(&key.id) {
-            Some(op) => op.clone().map(|op| (op, true)),
-            None => self.replica.outbox.before(key, self.sums),
-        };
-        let live = self.replica.row(key).is_some_and(|row| !row.deleted);
-        let base_version = match &previous {
-            Some((op, _)) => op.base_version,
-            None => (live && version > 0).then_some(version),
-        };
-        let op_id = self.moment.op_id(*self.made);
-        *self.made = self.made.saturating_add(1);
-        let mut op = Operation {
-            op_id,
-            entity: key.entity.clone(),
-            id: key.id.clone(),
-            kind,
-            base_version,
-            body,
-            fields: if kind == Kind::Patch { fields } else { Vec::new() },
-            queued_at: self.moment.now,
-            attempts: 0,
-            soft,
-            supersedes: Vec::new(),
-            earlier: Vec::new(),
-        };
-        match previous {
-            Some((first, true)) => match coalesce(first.kind, kind) {
-                Coalesced::Nothing if is_new && first.supersedes.is_empty() => {
-                    self.events.events.push(Event::Dequeue { ops: vec![first.op_id] });
-                    self.overlay.ops.note(&key.id, None);
-                    return;
-                }
-                // Another tab may have sent what is in the log: the remote is told that it is gone again.
-                coalesced => {
-                    op.kind = if let Coalesced::Into(kind) = coalesced { kind } else { Kind::Delete };
-                    let kind = op.kind;
-                    op.fields = if kind == Kind::Patch { union(&first.fields, &op.fields) } else { Vec::new() };
-                    op.earlier = first.earlier;
-                    op.earlier.extend(first.body.as_deref().map(|body| marks(body, &first.fields)).unwrap_or_default());
-                    let excess = op.earlier.len().saturating_sub(MAX_EARLIER);
-                    op.earlier.drain(..excess);
-                    op.supersedes = first.supersedes;
-                    op.supersedes.push(first.op_id.clone());
-                    let excess = op.supersedes.len().saturating_sub(MAX_SUPERSEDED);
-                    op.supersedes.drain(..excess);
-                    self.events.queue(op.clone(), vec![first.op_id]);
-                }
-            },
-            _ => self.events.queue(op.clone(), Vec::new()),
-        }
-        self.overlay.ops.note(&key.id, Some(op));
-    }
-
-    fn current(&mut self, key: &Key) -> Current {
-        let version = self.replica.row(key).map_or(0, |row| row.version);
-        let device = self.device_of(key);
-        match self.overlay.ops.now.get(&key.id) {
-            Some(Some(op)) => return Current { exists: op.kind != Kind::Delete, version, body: op.body.clone(), device },
-            Some(None) => return Current { exists: false, version, body: None, device },
-            None => {}
-        }
-        match self.replica.view(key) {
-            Some(view) if !view.deleted => {
-                let body = view.body.and_then(|body| self.text_of(&body));
-                Current { exists: true, version, body, device }
-            }
-            _ => Current { exists: false, version, body: None, device },
-        }
-    }
-
     /// The fields of an entity that never leave the device, as of this commit.
     fn device_of(&mut self, key: &Key) -> Option<Rc<str>> {
         match self.overlay.device.now.get(&key.id) {
@@ -425,12 +353,6 @@ impl Attempt<'_, '_> {
             _ => Ok(()),
         }
     }
-}
-
-fn union(a: &[String], b: &[String]) -> Vec<String> {
-    let mut all = a.to_vec();
-    all.extend(b.iter().filter(|name| !a.contains(name)).cloned());
-    all
 }
 
 fn not_found(key: &Key) -> Error {

@@ -1,11 +1,15 @@
 //! The outbox: operations that the remote has not settled, in the order in which they were queued.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::entity::Key;
+use crate::error::ErrorJson;
 use crate::operation::{Kind, Operation};
 use crate::small::Small;
 use crate::small::table::Table;
+
+mod order;
 
 /// One operation's place and what this instance knows of its journey.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub struct Queued {
     pub blocked_by: Option<String>,
     /// Not before this time, in milliseconds since 1970: the remote said "retry".
     pub not_before: u64,
+    /// What the last attempt to send it said, as far as this instance made it.
+    pub last_error: Option<Rc<ErrorJson>>,
 }
 
 /// The operations that wait.
@@ -28,8 +34,45 @@ pub struct Queued {
 pub struct Outbox {
     queue: Queue,
     places: Table<u64>,
-    by_entity: Small<Table<Vec<u64>>>,
+    by_entity: Places,
+    /// By the entities that operations have to do with.
+    linked: Places,
     bytes: u64,
+}
+
+/// Places of operations by entity type and id, ascending.
+#[derive(Debug, Default)]
+struct Places(Small<Table<Vec<u64>>>);
+
+impl Places {
+    fn of(&self, entity: &str, id: &str) -> &[u64] {
+        self.0.get(entity).and_then(|ids| ids.get(id)).map_or(&[], Vec::as_slice)
+    }
+
+    fn insert(&mut self, entity: &str, id: &str, place: u64) {
+        let ids = self.0.entry(entity);
+        match ids.get_mut(id) {
+            Some(places) => {
+                if let Err(at) = places.binary_search(&place) {
+                    places.insert(at, place);
+                }
+            }
+            None => drop(ids.insert(id, vec![place])),
+        }
+    }
+
+    fn remove(&mut self, entity: &str, id: &str, place: u64) {
+        let Some(ids) = self.0.get_mut(entity) else { return };
+        if let Some(places) = ids.get_mut(id) {
+            places.retain(|at| *at != place);
+            if places.is_empty() {
+                ids.remove(id);
+            }
+        }
+        if ids.is_empty() {
+            self.0.remove(entity);
+        }
+    }
 }
 
 /// Operations by place. Places only ascend, so that a place less the first is an index; who has left
@@ -97,7 +140,7 @@ impl Outbox {
 
     /// The entity types that have operations.
     pub fn entities(&self) -> impl Iterator<Item = &str> {
-        self.by_entity.keys()
+        self.by_entity.0.keys()
     }
 
     /// Whether none waits.
@@ -120,7 +163,7 @@ impl Outbox {
     /// How many wait for one entity type.
     #[must_use]
     pub fn count_of(&self, entity: &str) -> u64 {
-        self.by_entity.get(entity).map_or(0, |ids| ids.values().fold(0, |n, places| n.saturating_add(places.len() as u64)))
+        self.by_entity.0.get(entity).map_or(0, |ids| ids.values().fold(0, |n, places| n.saturating_add(places.len() as u64)))
     }
 
     /// One operation by its id.
@@ -137,7 +180,7 @@ impl Outbox {
 
     /// The operations of one entity, oldest first.
     pub fn chain(&self, key: &Key) -> impl DoubleEndedIterator<Item = &Queued> {
-        self.by_entity.get(&key.entity).and_then(|ids| ids.get(&key.id)).into_iter().flatten().filter_map(|place| self.queue.get(*place))
+        self.by_entity.of(&key.entity, &key.id).iter().filter_map(|place| self.queue.get(*place))
     }
 
     /// The last write of an entity: what a reader sees.
@@ -160,7 +203,7 @@ impl Outbox {
 
     /// Ids with pending operations, in order.
     pub fn ids<'a>(&'a self, entity: &str, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
-        self.by_entity.get(entity).into_iter().flat_map(move |ids| ids.after(after)).map(|(id, _)| id)
+        self.by_entity.0.get(entity).into_iter().flat_map(move |ids| ids.after(after)).map(|(id, _)| id)
     }
 
     /// Adds an operation: at the place of the first that it replaces, or at the end.
@@ -176,16 +219,11 @@ impl Outbox {
         let place = place.unwrap_or_else(|| self.queue.end());
         self.bytes = self.bytes.saturating_add(op.bytes());
         self.places.insert(&op.op_id, place);
-        let ids = self.by_entity.entry(&op.entity);
-        match ids.get_mut(&op.id) {
-            Some(places) => {
-                if let Err(at) = places.binary_search(&place) {
-                    places.insert(at, place);
-                }
-            }
-            None => drop(ids.insert(&op.id, vec![place])),
+        self.by_entity.insert(&op.entity, &op.id, place);
+        for link in &op.links {
+            self.linked.insert(&link.key.entity, &link.key.id, place);
         }
-        self.queue.put(place, Queued { op, in_flight: false, maybe_sent, blocked_by, not_before: 0 });
+        self.queue.put(place, Queued { op, in_flight: false, maybe_sent, blocked_by, not_before: 0, last_error: None });
     }
 
     /// Takes an operation out.
@@ -197,16 +235,9 @@ impl Outbox {
         let place = self.places.remove(op_id)?;
         let queued = self.queue.take(place)?;
         self.bytes = self.bytes.saturating_sub(queued.op.bytes());
-        if let Some(ids) = self.by_entity.get_mut(&queued.op.entity) {
-            if let Some(places) = ids.get_mut(&queued.op.id) {
-                places.retain(|at| *at != place);
-                if places.is_empty() {
-                    ids.remove(&queued.op.id);
-                }
-            }
-            if ids.is_empty() {
-                self.by_entity.remove(&queued.op.entity);
-            }
+        self.by_entity.remove(&queued.op.entity, &queued.op.id, place);
+        for link in &queued.op.links {
+            self.linked.remove(&link.key.entity, &link.key.id, place);
         }
         Some((place, queued))
     }
@@ -218,6 +249,8 @@ impl Outbox {
                 queued.in_flight = old.in_flight;
                 queued.maybe_sent = old.maybe_sent;
                 queued.not_before = old.not_before;
+                queued.last_error.clone_from(&old.last_error);
+                queued.op.attempts = queued.op.attempts.max(old.op.attempts);
             }
         }
     }
@@ -260,19 +293,30 @@ impl Outbox {
         }
     }
 
-    /// The remote asked to leave an operation alone until then; it has no effect there.
-    pub fn postpone(&mut self, op_id: &str, not_before: u64) {
+    /// An operation is left alone until then.
+    pub fn rest(&mut self, op_id: &str, not_before: u64, said: Rc<ErrorJson>) {
         self.with(op_id, |queued| {
             queued.not_before = not_before;
-            queued.maybe_sent = false;
+            queued.last_error = Some(said);
         });
+    }
+
+    /// The remote says that an operation has had no effect there.
+    pub fn mark_unsent(&mut self, op_id: &str) {
+        self.with(op_id, |queued| queued.maybe_sent = false);
+    }
+
+    /// An attempt to send operations has failed as a whole.
+    pub fn mark_failed(&mut self, op_ids: &[String], said: &Rc<ErrorJson>) {
+        for op_id in op_ids {
+            self.with(op_id, |queued| queued.last_error = Some(Rc::clone(said)));
+        }
     }
 
     /// Blocks or frees every operation of an entity.
     pub fn block(&mut self, key: &Key, by: Option<&str>) {
-        let places: Vec<u64> = self.by_entity.get(&key.entity).and_then(|ids| ids.get(&key.id)).into_iter().flatten().copied().collect();
-        for place in places {
-            if let Some(queued) = self.queue.get_mut(place) {
+        for place in self.by_entity.of(&key.entity, &key.id) {
+            if let Some(queued) = self.queue.get_mut(*place) {
                 queued.blocked_by = by.map(str::to_owned);
             }
         }

@@ -90,10 +90,15 @@ impl DeadLetter {
         put_text(&mut text, "queuedAt", &crate::time::format(self.op.queued_at));
         put(&mut text, "attempts", &self.op.attempts);
         put(&mut text, "bytes", &self.op.bytes());
+        if let Some(blocked_by) = &self.blocked_by {
+            put_text(&mut text, "blockedBy", blocked_by);
+        }
         put_text(&mut text, "code", &self.code);
         put_text(&mut text, "message", &self.message);
         put_text(&mut text, "diedAt", &crate::time::format(self.died_at));
         push_field(&mut text, "data", self.op.body.as_deref().unwrap_or("null"));
+        push_field(&mut text, "base", self.base.as_deref().unwrap_or("null"));
+        put(&mut text, "kept", &self.kept);
         text.push('}');
         text
     }
@@ -110,4 +115,10 @@ pub struct DeadLetter {
     pub message: String,
     /// When, in milliseconds since 1970.
     pub died_at: u64,
+    /// The body that both sides agreed on last, as it was then.
+    pub base: Option<Rc<str>>,
+    /// What it says is still what a reader sees.
+    pub kept: bool,
+    /// The refused operation without which this one cannot stand.
+    pub blocked_by: Option<String>,
 }

@@ -4,24 +4,31 @@
 use std::borrow::Cow;
 
 use crate::config::Config;
-use crate::entity::{Fields, Key};
+use crate::entity::Fields;
 use crate::error::{Code, Error, Result};
 use crate::operation::{Kind, Operation};
 use crate::protocol::{PushRequest, PushedOperation, Raw};
 use crate::replica::Replica;
-use crate::replica::outbox::Queued;
+use crate::replica::outbox::{Outbox, Queued};
 
 /// What an operation adds to a request besides its own texts: names of members, quotes, a version.
-const AROUND: usize = 128;
+pub const AROUND: usize = 128;
 
-/// The operations that may be sent now, in outbox order: the first of each entity, unless it is blocked,
-/// rests, or has another reason to wait.
-pub fn ready<'a>(replica: &'a Replica, now: u64, waits: &'a dyn Fn(&Operation) -> bool) -> impl Iterator<Item = &'a Queued> {
-    replica.outbox().iter().filter(move |queued| {
-        let op = &queued.op;
-        let first = replica.outbox().chain(&Key::new(&op.entity, &op.id)).next().is_some_and(|first| first.op.op_id == op.op_id);
-        first && queued.blocked_by.is_none() && queued.not_before <= now && !waits(op)
-    })
+/// The operations that may be sent now, at most so many, in outbox order: unless one is blocked, rests,
+/// or has another reason to wait, and unless what it depends on does.
+pub fn ready<'a>(replica: &'a Replica, now: u64, limit: usize, waits: &dyn Fn(&Queued) -> bool) -> Vec<&'a Queued> {
+    let ready = |queued: &Queued| {
+        queued.blocked_by.is_none() && queued.not_before <= now && !waits(queued) && replica.blocking_letter(&queued.op).is_none()
+    };
+    replica.outbox().batch(limit, &ready)
+}
+
+/// Which of these operations, all of one push, must have been applied before one of them is.
+#[must_use]
+pub fn after(outbox: &Outbox, op_id: &str, among: &[&str]) -> Vec<String> {
+    let Some(queued) = outbox.get(op_id) else { return Vec::new() };
+    let ahead = outbox.dependencies(queued).map(|(_, other)| &other.op.op_id);
+    ahead.filter(|op_id| among.contains(&op_id.as_str())).cloned().collect()
 }
 
 /// A push of these operations.
@@ -32,7 +39,7 @@ pub fn request<'a>(device_id: &'a str, user_id: &'a str, schema: u32, operations
 
 /// An operation as it travels, with its [`wire_data`].
 #[must_use]
-pub fn on_the_wire<'a>(op: &'a Operation, data: &'a Option<Cow<'a, str>>) -> PushedOperation<'a> {
+pub fn on_the_wire<'a>(op: &'a Operation, data: &'a Option<Cow<'a, str>>, after: &'a [String]) -> PushedOperation<'a> {
     PushedOperation {
         op_id: Cow::Borrowed(&op.op_id),
         entity: Cow::Borrowed(&op.entity),
@@ -40,6 +47,7 @@ pub fn on_the_wire<'a>(op: &'a Operation, data: &'a Option<Cow<'a, str>>) -> Pus
         kind: op.kind,
         base_version: op.base_version,
         data: data.as_deref().map(Raw),
+        after: after.iter().map(|op_id| Cow::Borrowed(op_id.as_str())).collect(),
     }
 }
 
@@ -64,34 +72,38 @@ pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<
 }
 
 /// The body of a push of as many operations as fit into so many bytes, and their ids; none where not
-/// even the first fits. One that cannot travel is left to the cycle, which reports it.
+/// even the first fits. One that cannot travel, and what comes after it, is left to the cycle, which reports it.
 #[must_use]
-pub fn bounded<'a>(
+pub fn bounded(
     device_id: &str,
     user_id: &str,
     config: &Config,
-    ready: impl Iterator<Item = &'a Queued>,
+    outbox: &Outbox,
+    ready: &[&Queued],
     most: usize,
 ) -> Option<(String, Vec<String>)> {
-    let mut taken: Vec<(&Operation, Option<Cow<'_, str>>)> = Vec::new();
+    let mut taken: Vec<(&Operation, Option<Cow<'_, str>>, Vec<String>)> = Vec::new();
+    let mut ids: Vec<&str> = Vec::new();
     let mut bytes = 0_usize;
     for queued in ready {
         let op = &queued.op;
-        let Ok(data) = wire_data(op, &config.local_only(&op.entity)) else { continue };
+        let Ok(data) = wire_data(op, &config.local_only(&op.entity)) else { break };
+        let after = after(outbox, &op.op_id, &ids);
         let texts = [op.op_id.len(), op.entity.len(), op.id.len(), data.as_deref().map_or(0, str::len), AROUND];
         bytes = texts.iter().fold(bytes, |sum, more| sum.saturating_add(*more));
         // Not past one that does not fit: the remote gets them in their order.
         if bytes > most {
             break;
         }
-        taken.push((op, data));
+        ids.push(&op.op_id);
+        taken.push((op, data, after));
     }
     while !taken.is_empty() {
-        let operations = taken.iter().map(|(op, data)| on_the_wire(op, data)).collect();
+        let operations = taken.iter().map(|(op, data, after)| on_the_wire(op, data, after)).collect();
         let body = request(device_id, user_id, config.schema, operations).to_json();
         // Ids may take more room in JSON than they have bytes.
         if body.len() <= most {
-            return Some((body, taken.iter().map(|(op, _)| op.op_id.clone()).collect()));
+            return Some((body, taken.iter().map(|(op, ..)| op.op_id.clone()).collect()));
         }
         taken.pop();
     }

@@ -14,6 +14,7 @@ use crate::small::Small;
 use crate::status::Phase;
 use crate::store::{Durability, Seq, Store};
 use crate::sync::Cycle;
+use crate::sync::retry::worth_another_try;
 
 /// A cycle starts a pull afresh this often at most: for a lost cursor, a new epoch, a drift.
 const MAX_RESTARTS: u32 = 3;
@@ -83,7 +84,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 wait_ms: None,
             };
             let asked_at = self.host.now_ms();
-            match self.attempt(|| self.remote.pull(&user_id, &request)).await? {
+            match self.attempt(worth_another_try, || self.remote.pull(&user_id, &request)).await? {
                 Pulled::Page(bytes) => Ok(Some(Answer { bytes, asked_at })),
                 Pulled::CursorGone => Ok(None),
             }

@@ -12,9 +12,9 @@ use crate::store::Store;
 use crate::sync::{Cycle, stopped};
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
-    /// Asks the remote, and asks again where that may help, until the tries are used up or the
+    /// Asks the remote, and asks again where `worth` says that it may help, until the tries are used up or the
     /// cycle is stopped.
-    pub(crate) async fn attempt<T, F: Future<Output = Result<T>>>(&self, request: impl Fn() -> F) -> Result<T> {
+    pub(crate) async fn attempt<T, F: Future<Output = Result<T>>>(&self, worth: fn(&Error) -> bool, request: impl Fn() -> F) -> Result<T> {
         let answer = RefCell::new(None);
         let attempt = || -> LocalBoxFuture<'_, Result<()>> {
             Box::pin(async {
@@ -23,12 +23,12 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Ok(())
             })
         };
-        self.attempts(&attempt).await?;
+        self.attempts(worth, &attempt).await?;
         answer.take().ok_or_else(stopped)
     }
 
     // The trying itself, once for all kinds of requests.
-    async fn attempts<'f>(&self, request: &dyn Fn() -> LocalBoxFuture<'f, Result<()>>) -> Result<()> {
+    async fn attempts<'f>(&self, worth: fn(&Error) -> bool, request: &dyn Fn() -> LocalBoxFuture<'f, Result<()>>) -> Result<()> {
         let mut attempt = 1;
         loop {
             self.requests.set(self.requests.get().saturating_add(1));
@@ -37,10 +37,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Err(error) => error,
             };
             self.cancel.check()?;
-            if !worth_another_try(&error)
-                || attempt >= self.config.retry.max_attempts
-                || (error.code() == Code::Network && !self.host.is_online())
-            {
+            if !worth(&error) || attempt >= self.config.retry.max_attempts || (error.code() == Code::Network && !self.host.is_online()) {
                 return Err(error);
             }
             let mut roll = [0; 4];
@@ -59,6 +56,12 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 }
 
-fn worth_another_try(error: &Error) -> bool {
+/// Whether the same request may succeed later.
+pub(crate) fn worth_another_try(error: &Error) -> bool {
     matches!(error.code(), Code::Network | Code::ServerError | Code::RateLimited | Code::Timeout)
+}
+
+/// Whether a smaller request might have been answered in time. A gateway says so by 504.
+pub(crate) fn is_slow(error: &Error) -> bool {
+    error.code() == Code::Timeout || error.status() == Some(504)
 }

@@ -15,6 +15,7 @@ use crate::replica::state::Facts;
 use crate::small::Small;
 use crate::store::Store;
 use crate::sync::Cycle;
+use crate::sync::retry::worth_another_try;
 
 /// Without news, the remote hears of this device once in so many milliseconds.
 const REMIND_MS: u64 = 15 * 60 * 1000;
@@ -98,7 +99,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         record.sync_duration = Some(duration);
         let user_id = self.db.with(|replica| replica.user_id().to_owned());
         record.user_id = Some(user_id.clone());
-        match self.attempt(|| self.remote.put_metadata(&user_id, &record)).await {
+        match self.attempt(worth_another_try, || self.remote.put_metadata(&user_id, &record)).await {
             Ok(()) => {
                 self.told_now.set(Some((now, news)));
                 Ok(())

@@ -56,6 +56,7 @@ pub async fn push(remote: &impl Remote, data: &str) -> Result<Pushed, Error> {
         kind: Kind::Create,
         base_version: None,
         data: Some(Raw(data)),
+        after: Vec::new(),
     };
     remote.push("ada", &PushRequest { client_id: "device".into(), user_id: None, schema: 0, operations: vec![operation] }).await
 }

@@ -22,6 +22,8 @@ pub enum Fault {
     Status(u16, Option<u64>),
     /// The server does the work, and these bytes arrive instead of its answer.
     Garbled(Vec<u8>),
+    /// The server does nothing, and these bytes arrive as its answer.
+    Answered(String),
     /// The answer comes after that many milliseconds.
     Slow(u64),
     /// The server answers at once, and the answer comes after that many milliseconds.
@@ -103,6 +105,7 @@ impl Wire {
                 let _ = serve();
                 (200, bytes)
             }
+            Some(Fault::Answered(text)) => (200, text.into_bytes()),
             Some(Fault::Slow(ms)) => {
                 self.clock.sleep(ms).await;
                 serve()

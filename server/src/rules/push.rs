@@ -5,7 +5,7 @@
 //! remembered: the other verdicts had no effect, so deciding again is right.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use datum_sync::digest::Digest;
@@ -43,6 +43,8 @@ pub enum Decision {
     },
     /// It will never be accepted.
     Rejected(Refusal),
+    /// Not now: an operation that goes before it was not applied.
+    Waits,
     /// Not now.
     Retry {
         /// How long to wait, in milliseconds.
@@ -123,6 +125,9 @@ pub async fn push<T: Transaction>(tx: &mut T, config: &Config, user: &str, body:
             Ok(operation) => desk.decide(operation).await?,
             Err(refusal) => Decision::Rejected(refusal.clone()),
         };
+        if !matches!(decision, Decision::Applied { .. }) {
+            desk.unmet.insert(item.op_id.to_string());
+        }
         answers.push(Answer { op_id: item.op_id.to_string(), decision });
     }
     let changed = desk.close().await?;
@@ -167,6 +172,8 @@ struct Desk<'t, T: Transaction> {
     head: Head,
     stamps: HashMap<RowKey, Stamp>,
     remembered: HashMap<String, Remembered>,
+    /// Operations of this push that were not applied.
+    unmet: HashSet<String>,
     digests: BTreeMap<String, Digest>,
     pending: Batch,
     places: HashMap<RowKey, usize>,
@@ -194,6 +201,7 @@ impl<'t, T: Transaction> Desk<'t, T> {
             head,
             stamps,
             remembered,
+            unmet: HashSet::new(),
             digests,
             pending: Batch::default(),
             places: HashMap::new(),
@@ -210,6 +218,9 @@ impl<'t, T: Transaction> Desk<'t, T> {
             } else {
                 Decision::Rejected(Refusal::new("opIdReused", "`opId` was used for another entity; every operation needs its own."))
             });
+        }
+        if operation.after.iter().any(|op_id| self.unmet.contains(op_id.as_ref())) {
+            return Ok(Decision::Waits);
         }
         let key = (operation.entity.to_string(), operation.id.to_string());
         let stamp = self.stamps.get(&key).copied();
@@ -359,6 +370,10 @@ impl Pushed {
                     push_field(&mut out, "status", "\"rejected\"");
                     push_field(&mut out, "code", &quoted(refusal.code));
                     push_field(&mut out, "message", &quoted(&refusal.message));
+                }
+                Decision::Waits => {
+                    push_field(&mut out, "status", "\"retry\"");
+                    push_field(&mut out, "code", "\"blocked\"");
                 }
                 Decision::Retry { after_ms } => {
                     push_field(&mut out, "status", "\"retry\"");

@@ -6,7 +6,8 @@
 
 use crate::conflict;
 use crate::conflict::explain::Explained;
-use crate::operation::{self, Operation};
+use crate::entity::Key;
+use crate::operation::{self, Link, Operation};
 use crate::replica::codec::{Input, Output};
 use crate::replica::record::{Damage, Event, KeptSegment};
 use crate::replica::state::{CursorState, DeadLetter, Facts, Parked};
@@ -75,6 +76,9 @@ pub(super) fn put(out: &mut Output, event: &Event) {
                 out.text(&letter.code);
                 out.text(&letter.message);
                 out.number(letter.died_at);
+                out.maybe_text(letter.base.as_deref());
+                out.flag(letter.kept);
+                out.maybe_text(letter.blocked_by.as_deref());
             }
         }
         Event::Unbury { id } => {
@@ -149,6 +153,12 @@ fn put_operation(out: &mut Output, op: &Operation) {
     for mark in &op.earlier {
         out.number(*mark);
     }
+    out.number(op.links.len() as u64);
+    for link in &op.links {
+        out.text(&link.key.entity);
+        out.text(&link.key.id);
+        out.flag(link.asked);
+    }
 }
 
 fn get_operation(input: &mut Input<'_>) -> Option<Operation> {
@@ -165,7 +175,16 @@ fn get_operation(input: &mut Input<'_>) -> Option<Operation> {
         soft: input.flag()?,
         supersedes: input.texts()?,
         earlier: get_marks(input)?,
+        links: get_links(input)?,
     })
+}
+
+fn get_links(input: &mut Input<'_>) -> Option<Vec<Link>> {
+    let mut links = Vec::new();
+    for _ in 0..input.number()? {
+        links.push(Link { key: Key { entity: input.text()?, id: input.text()? }, asked: input.flag()? });
+    }
+    Some(links)
 }
 
 fn get_marks(input: &mut Input<'_>) -> Option<Vec<u64>> {
@@ -218,7 +237,15 @@ fn get_letters(input: &mut Input<'_>) -> Option<Vec<DeadLetter>> {
     let mut letters = Vec::new();
     for _ in 0..input.number()? {
         let op = get_operation(input)?;
-        letters.push(DeadLetter { op, code: input.text()?, message: input.text()?, died_at: input.number()? });
+        letters.push(DeadLetter {
+            op,
+            code: input.text()?,
+            message: input.text()?,
+            died_at: input.number()?,
+            base: input.maybe_shared()?,
+            kept: input.flag()?,
+            blocked_by: input.maybe_text()?,
+        });
     }
     Some(letters)
 }
