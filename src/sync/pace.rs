@@ -12,6 +12,8 @@ const FORGET: u32 = 64;
 #[derive(Debug)]
 pub struct Pace {
     most: Cell<usize>,
+    /// So many went last.
+    good: Cell<usize>,
     /// The remote has refused so many as too large.
     refused: Cell<usize>,
     quick: Cell<u32>,
@@ -21,7 +23,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { most: Cell::new(usize::MAX), refused: Cell::new(usize::MAX), quick: Cell::new(0), suspect: Cell::new(0) }
+        Self { most: Cell::new(usize::MAX), good: Cell::new(0), refused: Cell::new(usize::MAX), quick: Cell::new(0), suspect: Cell::new(0) }
     }
 }
 
@@ -35,6 +37,8 @@ impl Pace {
     pub fn too_large(&self, sent: usize) {
         self.too_slow(sent);
         self.refused.set(sent);
+        // What has gone before will do again.
+        self.most.set(self.most.get().max(if self.good.get() < sent { self.good.get() } else { 0 }));
     }
 
     /// It did not answer a push of so many in time.
@@ -59,6 +63,7 @@ impl Pace {
     /// It has answered a push of so many, in so many milliseconds.
     pub fn went(&self, sent: usize, ms: u64) {
         self.suspect.set(0);
+        self.good.set(sent);
         let (most, quick) = (self.most.get(), self.quick.get().saturating_add(1));
         if ms > QUICK_MS || most == usize::MAX {
             return;
@@ -93,7 +98,7 @@ mod tests {
                 pace.went(sent, 10);
             }
         }
-        assert!(refused <= 3, "{refused}");
+        assert!(refused <= 4, "{refused}");
         assert!(pace.limit(1000) > 560 && pace.limit(1000) <= 700, "{}", pace.limit(1000));
     }
 

@@ -380,6 +380,7 @@ impl Tab {
 
     /// Writes behind other entities' operations.
     pub fn write_after(&self, entity: &str, write: Write, after: &[(&str, &str)]) -> Result<Written> {
+        self.clock.advance(10);
         let after: Rc<[Key]> = after.iter().map(|(entity, id)| Key::new(entity, id)).collect();
         self.run(self.engine.write_after(&self.user, entity, vec![write], after)).map(|mut written| written.remove(0))
     }
