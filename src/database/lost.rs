@@ -12,6 +12,7 @@ use crate::host::Host;
 use crate::operation::{Kind, Operation};
 use crate::replica::Replica;
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
+use crate::replica::state::DeadLetter;
 use crate::store::{Durability, Store};
 
 /// What a lost log had and nobody else has.
@@ -22,12 +23,13 @@ pub(super) struct Unsaved {
     bases: Vec<(Key, u64, Rc<str>)>,
     /// Fields that never leave the device.
     fields: Vec<SegmentWrite>,
+    letters: Vec<DeadLetter>,
 }
 
 impl Unsaved {
     /// Whether there is nothing to save.
     pub(super) const fn is_empty(&self) -> bool {
-        self.ops.is_empty() && self.fields.is_empty()
+        self.ops.is_empty() && self.fields.is_empty() && self.letters.is_empty()
     }
 }
 
@@ -52,6 +54,8 @@ impl<S: Store, H: Host> Database<S, H> {
     pub(super) async fn salvage_in_turn(&self) -> Result<()> {
         let known: Vec<Operation> = self.with(|replica| replica.outbox().iter().map(|queued| queued.op.clone()).collect());
         // Kept here until they are durable again: the state that held them is about to go.
+        let letters: Vec<DeadLetter> = self.with(|replica| replica.dead_letters().values().cloned().collect());
+        self.unsaved.borrow_mut().letters.extend(letters);
         self.keep(known, self.with(Replica::bases), self.with(Replica::device_segments));
         self.save_in_turn().await
     }
@@ -106,6 +110,11 @@ impl<S: Store, H: Host> Database<S, H> {
                         }
                     }
                 }
+            }
+            let mut letters = self.unsaved.borrow().letters.clone();
+            letters.retain(|letter| self.with(|replica| !replica.dead_letters().contains(&letter.op.op_id)));
+            if !letters.is_empty() {
+                commit.events.push(Event::Bury { letters });
             }
             commit.events.push(Event::NeedFullPull);
             let saved = match self.append(commit.into(), Durability::Strict, Source::OtherTab).await {
