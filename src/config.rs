@@ -16,7 +16,8 @@ mod merging;
 pub mod relations;
 pub mod timing;
 
-use timing::Timing;
+pub use timing::{Jitter, Retry};
+use timing::{Timing, read_retry};
 
 /// In which order a cycle pushes and pulls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,37 +136,6 @@ pub struct EntityConfig {
     pub keeps_rejected: bool,
 }
 
-/// How delays are spread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Jitter {
-    /// Anywhere between nothing and the delay: clients that failed together do not come back together.
-    #[default]
-    Full,
-    /// The delay itself.
-    None,
-}
-
-/// How a request that may succeed later is tried again within a cycle, and an automatic cycle after it failed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Retry {
-    /// Tries, the first one included.
-    pub max_attempts: u32,
-    /// The first delay, in milliseconds.
-    pub initial: u64,
-    /// By how much each delay is longer.
-    pub factor: f64,
-    /// The longest delay, in milliseconds.
-    pub max: u64,
-    /// How delays are spread.
-    pub jitter: Jitter,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { max_attempts: 3, initial: 500, factor: 2.0, max: 60_000, jitter: Jitter::Full }
-    }
-}
-
 /// A checked config.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -282,12 +252,6 @@ impl Config {
     #[must_use]
     pub fn sums(&self, entity: &str) -> bool {
         self.entities.get(entity).is_some_and(|config| sums(&config.merge_fields))
-    }
-
-    /// The types that a type's foreign keys name.
-    #[must_use]
-    pub fn parents(&self, entity: &str) -> Rc<[Parent]> {
-        self.entities.get(entity).map(|config| Rc::clone(&config.parents)).unwrap_or_default()
     }
 
     /// Whether refused writes of a type stay visible.
@@ -431,25 +395,6 @@ fn read_local_only(entity: &mut Members<'_>) -> Result<Rc<[String]>> {
         }
     }
     Ok(Rc::from(names))
-}
-
-fn read_retry(given: &mut Members<'_>) -> Result<Retry> {
-    let mut retry = Retry::default();
-    let Some(mut given) = given.object("retry")? else { return Ok(retry) };
-    if let Some(attempts) = given.whole("maxAttempts", 1, 100)? {
-        retry.max_attempts = attempts as u32;
-    }
-    if let Some(factor) = given.number("factor")? {
-        if !(1.0..=100.0).contains(&factor) {
-            return Err(given.wrong("factor", "must be a number from 1 to 100."));
-        }
-        retry.factor = factor;
-    }
-    retry.initial = given.whole("initial", 0, 3_600_000)?.unwrap_or(retry.initial);
-    retry.max = given.whole("max", 0, DAY_MS)?.unwrap_or(retry.max);
-    retry.jitter = given.choice("jitter", &[("full", Jitter::Full), ("none", Jitter::None)])?.unwrap_or_default();
-    given.finish()?;
-    Ok(retry)
 }
 
 fn read_scope(mut given: Members<'_>) -> Result<Scope> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::config::{DAY_MS, Jitter, Retry};
+use crate::config::DAY_MS;
 use crate::error::Result;
 use crate::members::Members;
 
@@ -106,6 +106,37 @@ fn read_cold(given: &mut Members<'_>, auto_start: bool) -> Result<Option<ColdSta
     Ok((cold.strategy != ColdStrategy::Disabled).then_some(cold))
 }
 
+/// How delays are spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Jitter {
+    /// Anywhere between nothing and the delay: clients that failed together do not come back together.
+    #[default]
+    Full,
+    /// The delay itself.
+    None,
+}
+
+/// How a request that may succeed later is tried again within a cycle, and an automatic cycle after it failed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// Tries, the first one included.
+    pub max_attempts: u32,
+    /// The first delay, in milliseconds.
+    pub initial: u64,
+    /// By how much each delay is longer.
+    pub factor: f64,
+    /// The longest delay, in milliseconds.
+    pub max: u64,
+    /// How delays are spread.
+    pub jitter: Jitter,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { max_attempts: 3, initial: 500, factor: 2.0, max: 60_000, jitter: Jitter::Full }
+    }
+}
+
 impl Retry {
     /// How long to wait before the next try, in milliseconds.
     ///
@@ -123,4 +154,23 @@ impl Retry {
         };
         (waited as u64).max(asked.unwrap_or(0))
     }
+}
+
+pub(super) fn read_retry(given: &mut Members<'_>) -> Result<Retry> {
+    let mut retry = Retry::default();
+    let Some(mut given) = given.object("retry")? else { return Ok(retry) };
+    if let Some(attempts) = given.whole("maxAttempts", 1, 100)? {
+        retry.max_attempts = attempts as u32;
+    }
+    if let Some(factor) = given.number("factor")? {
+        if !(1.0..=100.0).contains(&factor) {
+            return Err(given.wrong("factor", "must be a number from 1 to 100."));
+        }
+        retry.factor = factor;
+    }
+    retry.initial = given.whole("initial", 0, 3_600_000)?.unwrap_or(retry.initial);
+    retry.max = given.whole("max", 0, DAY_MS)?.unwrap_or(retry.max);
+    retry.jitter = given.choice("jitter", &[("full", Jitter::Full), ("none", Jitter::None)])?.unwrap_or_default();
+    given.finish()?;
+    Ok(retry)
 }

@@ -6,13 +6,14 @@ use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 
 use crate::config::DeleteBehavior;
+use crate::config::relations::read_depends_on;
 use crate::datum::data::DEFAULT_PAGE;
 use crate::entity::{Fields, Key};
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{encode, encode_many, error_to_js, promise, promise_as_is, read_options, read_string, read_strings};
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::watch::{Target, WatchFeed};
-use crate::js::writing::{Answer, Given, many, one, patch, slices, write};
+use crate::js::writing::{Answer, Call, Given, many, one, patch, slices, write};
 use crate::js::{GivenOptions, Inner, not_yet};
 use crate::replica::local::{Write, Written, check_entity_id};
 
@@ -29,8 +30,11 @@ pub(super) struct UserOption {
     pub(super) user_id: Option<String>,
 }
 
-struct DeleteOptions {
+/// The options of every call that writes.
+#[derive(Default)]
+struct WriteOptions {
     user_id: Option<String>,
+    after: Rc<[Key]>,
     behavior: Option<DeleteBehavior>,
 }
 
@@ -50,14 +54,20 @@ impl Manager {
     }
 
     /// Writes all of these or none, and answers what they came to.
-    fn write(&self, user: Result<UserOption>, writes: Given<Vec<Write>>, answer: Answer) -> Promise {
+    fn write(&self, options: Result<WriteOptions>, writes: Given<Vec<Write>>, answer: Answer) -> Promise {
         let writes = match writes {
             Ok(writes) => writes,
             Err(refused) => return Promise::reject(&refused),
         };
         let (inner, entity) = self.handles();
-        let (user, middleware) = (self.user(user), self.middleware.clone());
-        promise(async move { answer(write(&inner, &entity, &user?, writes).await?, middleware.as_ref()) })
+        let (target, middleware) = (self.written(options), self.middleware.clone());
+        promise(async move { answer(write(&inner, &entity, target?, writes).await?, middleware.as_ref()) })
+    }
+
+    /// Whose entities a write is about, as [`Self::user`], and behind what it goes.
+    fn written(&self, options: Result<WriteOptions>) -> Result<Call> {
+        let options = options?;
+        Ok(Call { user: self.inner.engine.user_or_current(options.user_id)?, after: options.after })
     }
 
     /// The user that a call is about: whoever is current at the call, even if another signs in before
@@ -110,28 +120,28 @@ impl Manager {
     /// Stores a new entity.
     pub fn create(&self, draft: &JsValue, options: &JsValue) -> Promise {
         let writes = self.text(draft, "The draft").map(|draft| vec![Write::Create { draft }]);
-        self.write(user_option(options), writes, one)
+        self.write(write_options(options), writes, one)
     }
 
     /// Replaces an entity's fields.
     pub fn update(&self, entity: &JsValue, options: &JsValue) -> Promise {
         let writes = self.text(entity, "The entity").map(|entity| vec![Write::Update { entity }]);
-        self.write(user_option(options), writes, one)
+        self.write(write_options(options), writes, one)
     }
 
     /// Replaces some of an entity's fields.
     pub fn patch(&self, id: &JsValue, changes: &JsValue, options: &JsValue) -> Promise {
-        let (id, user) = (read_string(id, "`id`"), user_option(options));
+        let (id, options) = (read_string(id, "`id`"), write_options(options));
         let Some(middleware) = self.middleware.clone() else {
             let writes = id.and_then(|id| Ok(vec![Write::Patch { id, changes: self.encoded(changes, "The changes")? }]));
-            return self.write(user, writes.map_err(|e| error_to_js(&e)), one);
+            return self.write(options, writes.map_err(|e| error_to_js(&e)), one);
         };
         let changes = match middleware.take(changes, "The changes") {
             Ok(changes) => changes,
             Err(refused) => return Promise::reject(&refused),
         };
-        let ((inner, entity), user) = (self.handles(), self.user(user));
-        promise_as_is(Box::pin(async move { patch(&inner, &entity, &middleware, user, id, changes).await }))
+        let ((inner, entity), target) = (self.handles(), self.written(options));
+        promise_as_is(Box::pin(async move { patch(&inner, &entity, &middleware, target, id, changes).await }))
     }
 
     /// Deletes an entity; false where there is none.
@@ -141,8 +151,7 @@ impl Manager {
             let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
             vec![Write::Delete { id, soft }]
         });
-        let user = options.map(|options| UserOption { user_id: options.user_id });
-        self.write(user, writes.map_err(|e| error_to_js(&e)), |written, _| {
+        self.write(options, writes.map_err(|e| error_to_js(&e)), |written, _| {
             Ok(JsValue::from_bool(matches!(written.first(), Some(Written::Deleted(_)))))
         })
     }
@@ -151,7 +160,7 @@ impl Manager {
     #[wasm_bindgen(js_name = createMany)]
     pub fn create_many(&self, drafts: &JsValue, options: &JsValue) -> Promise {
         let writes = self.texts(drafts, "The drafts").map(|drafts| drafts.into_iter().map(|draft| Write::Create { draft }).collect());
-        self.write(user_option(options), writes, many)
+        self.write(write_options(options), writes, many)
     }
 
     /// Replaces the fields of entities, all or none.
@@ -159,15 +168,16 @@ impl Manager {
     pub fn update_many(&self, entities: &JsValue, options: &JsValue) -> Promise {
         let writes =
             self.texts(entities, "The entities").map(|entities| entities.into_iter().map(|entity| Write::Update { entity }).collect());
-        self.write(user_option(options), writes, many)
+        self.write(write_options(options), writes, many)
     }
 
     /// Deletes entities; answers the ids of those that were there.
     #[wasm_bindgen(js_name = deleteMany)]
     pub fn delete_many(&self, ids: &JsValue, options: &JsValue) -> Promise {
-        let soft = self.is_soft(None);
+        let options = delete_option(options);
+        let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
         let writes = read_strings(ids, "The ids").map(|ids| ids.into_iter().map(|id| Write::Delete { id, soft }).collect());
-        self.write(user_option(options), writes.map_err(|e| error_to_js(&e)), |written, _| {
+        self.write(options, writes.map_err(|e| error_to_js(&e)), |written, _| {
             let deleted = written.into_iter().filter_map(|written| match written {
                 Written::Deleted(id) => Some(JsValue::from_str(&id)),
                 _ => None,
@@ -271,14 +281,15 @@ impl Manager {
     #[wasm_bindgen(js_name = pushAndSync)]
     pub fn push_and_sync(&self, draft: &JsValue, options: &JsValue) -> Promise {
         let ((inner, entity), middleware) = (self.handles(), self.middleware.clone());
-        let user = self.user(user_option(options));
+        let target = self.written(write_options(options));
         let draft = match self.text(draft, "The draft") {
             Ok(draft) => draft,
             Err(refused) => return Promise::reject(&refused),
         };
         promise(async move {
-            let user = user?;
-            let written = write(&inner, &entity, &user, vec![Write::Create { draft }]).await?;
+            let target = target?;
+            let user = target.user.clone();
+            let written = write(&inner, &entity, target, vec![Write::Create { draft }]).await?;
             let result = inner.synchronize(&user, GivenOptions::read(&JsValue::UNDEFINED)).await?;
             let both = js_sys::Object::new();
             // Setting a property of a fresh object cannot fail.
@@ -360,10 +371,21 @@ pub(super) fn user_option(value: &JsValue) -> Result<UserOption> {
     Ok(options)
 }
 
-fn delete_option(value: &JsValue) -> Result<DeleteOptions> {
-    let given = read_options(value, Code::InvalidArgument, "The options of `delete`", &[])?;
+fn write_options(value: &JsValue) -> Result<WriteOptions> {
+    read_write_options(value, false)
+}
+
+fn delete_option(value: &JsValue) -> Result<WriteOptions> {
+    read_write_options(value, true)
+}
+
+fn read_write_options(value: &JsValue, deletes: bool) -> Result<WriteOptions> {
+    let given = read_options(value, Code::InvalidArgument, if deletes { "The options of `delete`" } else { "The options" }, &[])?;
     let mut given = given.members()?;
-    let options = DeleteOptions { user_id: given.text("userId")?, behavior: given.choice("behavior", &DeleteBehavior::NAMES)? };
+    let mut options = WriteOptions { user_id: given.text("userId")?, after: read_depends_on(&mut given)?, behavior: None };
+    if deletes {
+        options.behavior = given.choice("behavior", &DeleteBehavior::NAMES)?;
+    }
     given.finish()?;
     Ok(options)
 }

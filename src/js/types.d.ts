@@ -206,6 +206,25 @@ export interface EntityConfig<T extends Entity = AnyEntity> {
    * entity's next write.
    */
   localOnly?: string[];
+  /**
+   * How entities of this type hang on others. A child whose foreign key names an entity that waits to be created is sent behind it,
+   * whatever was written first, and the delete of a parent behind what is still to be sent of its children. This version
+   * knows `belongsTo` and refuses other kinds with `invalidConfig`.
+   */
+  relations?: Record<string, Relation>;
+  /**
+   * What the entity shows once the server has refused a write of it for good. Default `"revert"`: the server's row again, or nothing where it has none; what was
+   * refused is in {@link Datum.deadLetters}. `"keepLocal"`: the local write stays visible, over reloads and newer rows, until
+   * its dead letter (`kept`) is retried or discarded: a refused patch with the fields that it changed, anything else whole. The next write of the
+   * entity takes it along and the dead letter's place.
+   */
+  onRejected?: "revert" | "keepLocal";
+}
+
+/** The parent of an entity: `foreignKey` is the top-level field that holds its id, a string. */
+export interface Relation {
+  belongsTo: string;
+  foreignKey: string;
 }
 
 /** The names of the fields that are the app's own. */
@@ -385,6 +404,11 @@ export interface PushedOperation {
   baseVersion: number | null;
   /** All fields for create and update, the changed ones for patch, absent for delete. */
   data?: { [field: string]: Json };
+  /**
+   * Operations earlier in the same request. Where one of them is not applied, this one must not be either: answer
+   * `{ status: "retry", code: "blocked" }`.
+   */
+  after?: string[];
 }
 
 /** One verdict an operation, in their order. */
@@ -693,20 +717,25 @@ export type BuiltinResolver = "merge" | "lastWriteWins" | "localPriority" | "rem
 /** What an operation does. */
 export type OperationKind = "create" | "update" | "patch" | "delete";
 
-/** A local write that the server has not settled. */
+/** A local write that the server has not settled. What was tried, and when it is tried again, is as far as this tab knows. */
 export interface PendingOperation {
   opId: string;
   entity: string;
   entityId: string;
   kind: OperationKind;
-  /** `blocked`: waits for a conflict to be decided. */
+  /** `inFlight`: sent, not answered yet. `blocked`: waits for what `blockedBy` names. `pending`: goes with the next push. */
   state: "pending" | "inFlight" | "blocked";
   queuedAt: string;
   /** How often it was sent without being settled. */
   attempts: number;
   /** What it would send. */
   bytes: number;
+  /** The `id` of a {@link Conflict} or a {@link DeadLetter}, or the `opId` of the operation whose answer it waits for. */
   blockedBy?: string;
+  /** When it is sent again: the server asked for it, or the next automatic cycle begins. */
+  nextAttemptAt?: string;
+  /** What the last attempt to send it said. */
+  lastError?: DatumErrorJson;
 }
 
 /**
@@ -871,7 +900,8 @@ export class Datum implements AsyncDisposable {
   deadLetters(userId: string): Promise<readonly DeadLetter[]>;
   /**
    * Queues a dead letter once more, as a new write on what is there now; `edited` replaces its fields. A refused patch says
-   * again only what it had changed. Rejects with `notFound`, and with `invalidEntity` for a bad edit: then it stays.
+   * again only what it had changed. Those that became dead letters because they depend on it (`blockedBy`) are queued again
+   * behind it, in the same commit. Rejects with `notFound`, and with `invalidEntity` for a bad edit: then it stays.
    */
   retryDeadLetter(id: string, edited?: { [field: string]: Json }): Promise<void>;
   /** Gives a dead letter up, for good. Rejects with `notFound`. */
@@ -933,17 +963,17 @@ export class Manager<T extends Entity = AnyEntity> {
    * Makes an entity. Rejects with `alreadyExists`, and with `invalidEntity`, naming the field, for what JSON
    * cannot hold and for more than 1 MiB.
    */
-  create(draft: Draft<T>, options?: UserOption): Promise<Readonly<T>>;
+  create(draft: Draft<T>, options?: WriteOptions): Promise<Readonly<T>>;
   /** Replaces the app's fields. Rejects with `notFound` and `invalidEntity`. */
-  update(entity: Readonly<T>, options?: UserOption): Promise<Readonly<T>>;
+  update(entity: Readonly<T>, options?: WriteOptions): Promise<Readonly<T>>;
   /** Changes some of the app's fields. Rejects with `notFound` and `invalidEntity`. */
-  patch(id: string, changes: Changes<T>, options?: UserOption): Promise<Readonly<T>>;
+  patch(id: string, changes: Changes<T>, options?: WriteOptions): Promise<Readonly<T>>;
   /** Removes an entity; false where there was none. */
   delete(id: string, options?: DeleteOptions): Promise<boolean>;
   /** Makes many in one atomic commit: all or none. */
-  createMany(drafts: readonly Draft<T>[], options?: UserOption): Promise<Readonly<T>[]>;
+  createMany(drafts: readonly Draft<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
   /** Replaces many in one atomic commit. */
-  updateMany(entities: readonly Readonly<T>[], options?: UserOption): Promise<Readonly<T>[]>;
+  updateMany(entities: readonly Readonly<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
   /** Removes many in one atomic commit; the ids that were there. */
   deleteMany(ids: readonly string[], options?: DeleteOptions): Promise<string[]>;
 
@@ -993,8 +1023,18 @@ export interface UserOption {
   userId?: string;
 }
 
+/** How to write. */
+export interface WriteOptions extends UserOption {
+  /**
+   * Entities whose waiting operations are sent first. Where one of those is refused for good, this write becomes a dead
+   * letter with it (`blocked`); where its conflict waits for a decision, this waits too. What a foreign key of `relations` names
+   * need not be said. Writes that depend on each other in a circle are sent in their order.
+   */
+  dependsOn?: { entity: string; id: string }[];
+}
+
 /** How to remove. */
-export interface DeleteOptions extends UserOption {
+export interface DeleteOptions extends WriteOptions {
   /** Default: `deleteBehavior` of the entity type. */
   behavior?: "softDelete" | "hardDelete";
 }
@@ -1070,12 +1110,18 @@ export interface DeadLetter {
   queuedAt: string;
   attempts: number;
   bytes: number;
-  /** The remote's stable word for why, and its message for people. */
+  /** The dead letter without which this one cannot stand. */
+  blockedBy?: string;
+  /** The remote's stable word for why, and its message for people. `blocked`: what it depends on was refused, see `blockedBy`. */
   code: string;
   message: string;
   diedAt: string;
-  /** What it would have sent. */
+  /** What it would have made of the entity. */
   data: Json;
+  /** The state that both sides had agreed on, as it was then. */
+  base: Json;
+  /** Whether the entity still shows it: `onRejected`. */
+  kept: boolean;
 }
 
 /** Who is told of everything. */

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
-use crate::entity::put_text;
+use crate::entity::{Key, put_text};
 use crate::error::{Code, Error, Result};
 use crate::js::Inner;
 use crate::js::convert::error_to_js;
@@ -19,8 +19,14 @@ pub(crate) type Given<T> = Result<T, JsValue>;
 /// What a write answers.
 pub(crate) type Answer = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue>;
 
+/// Whose entities are written, and behind what.
+pub(crate) struct Call {
+    pub(crate) user: String,
+    pub(crate) after: Rc<[Key]>,
+}
+
 /// Writes all of these, or none.
-pub(crate) async fn write(inner: &Rc<Inner>, entity: &str, user: &str, writes: Vec<Write>) -> Result<Vec<Written>> {
+pub(crate) async fn write(inner: &Rc<Inner>, entity: &str, call: Call, writes: Vec<Write>) -> Result<Vec<Written>> {
     if inner.audience.hears_writes() {
         for write in &writes {
             let (kind, draft) = match write {
@@ -32,8 +38,8 @@ pub(crate) async fn write(inner: &Rc<Inner>, entity: &str, user: &str, writes: V
             inner.audience.before_write(entity, kind, &draft);
         }
     }
-    let written = inner.engine.write(user, entity, writes).await?;
-    inner.tidy_later(user);
+    let written = inner.engine.write_after(&call.user, entity, writes, call.after).await?;
+    inner.tidy_later(&call.user);
     Ok(written)
 }
 
@@ -50,17 +56,17 @@ pub(crate) async fn patch(
     inner: &Rc<Inner>,
     entity: &str,
     middleware: &Middleware,
-    user: Result<String>,
+    call: Result<Call>,
     id: Result<String>,
     changes: JsValue,
 ) -> Given<JsValue> {
     let threw = |error: Error| error_to_js(&error);
-    let (user, id) = (user.map_err(threw)?, id.map_err(threw)?);
-    let stored = inner.engine.read(&user, entity, &id, false).await.map_err(threw)?;
+    let (call, id) = (call.map_err(threw)?, id.map_err(threw)?);
+    let stored = inner.engine.read(&call.user, entity, &id, false).await.map_err(threw)?;
     let planned = middleware.patch(stored.as_deref(), &changes)?;
     let text = planned.text();
     let write = if planned.is_whole() { Write::Update { entity: text } } else { Write::Patch { id, changes: text } };
-    let written = self::write(inner, entity, &user, vec![write]).await.map_err(threw)?;
+    let written = self::write(inner, entity, call, vec![write]).await.map_err(threw)?;
     one(written, Some(middleware)).map_err(threw)
 }
 

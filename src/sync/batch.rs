@@ -71,6 +71,9 @@ pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<
     Ok(Some(Cow::Owned(fields.to_json())))
 }
 
+/// An operation with its data, and what goes before it.
+type Taken<'a> = (&'a Operation, Option<Cow<'a, str>>, Vec<String>);
+
 /// The body of a push of as many operations as fit into so many bytes, and their ids; none where not
 /// even the first fits. One that cannot travel, and what comes after it, is left to the cycle, which reports it.
 #[must_use]
@@ -82,7 +85,7 @@ pub fn bounded(
     ready: &[&Queued],
     most: usize,
 ) -> Option<(String, Vec<String>)> {
-    let mut taken: Vec<(&Operation, Option<Cow<'_, str>>, Vec<String>)> = Vec::new();
+    let mut taken: Vec<Taken<'_>> = Vec::new();
     let mut ids: Vec<&str> = Vec::new();
     let mut bytes = 0_usize;
     for queued in ready {
