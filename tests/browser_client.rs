@@ -215,3 +215,32 @@ async fn what_is_written_is_pushed_by_itself_and_the_status_says_what_comes_next
     )
     .await
 }
+
+#[wasm_bindgen_test]
+async fn a_write_waits_for_what_it_depends_on_and_a_refused_one_stays_visible() -> Result<(), JsValue> {
+    story(
+        "const entities = { projects: {}, tasks: { onRejected: 'keepLocal', relations: { project: { belongsTo: 'projects', foreignKey: 'project' } } } };
+         const a = await open('a', { entities }); const [tasks, projects] = [a.manager('tasks'), a.manager('projects')];
+         await tasks.create({ id: 'child', project: 'p' });
+         await tasks.create({ id: 'asks' }, { dependsOn: [{ entity: 'tasks', id: 'child' }] });
+         await projects.create({ id: 'p' });
+         equal((await a.pendingOperations(user)).map((op) => op.state), ['pending', 'pending', 'pending']);
+         await refused(tasks.create({}, { dependsOn: 'p' }), 'invalidArgument', 'dependsOn');
+         await refused(tasks.create({}, { dependsOn: [{ entity: 'cars', id: 'x' }] }), 'invalidArgument', 'cars');
+         equal((await a.synchronize(user)).pushedCount, 3);
+         const versions = await Promise.all([projects.read('p'), tasks.read('child'), tasks.read('asks')]);
+         equal(versions.map((e) => e.version), [1, 2, 3]);
+         equal(await tasks.deleteMany(['asks'], { behavior: 'softDelete', dependsOn: [{ entity: 'projects', id: 'p' }] }), ['asks']);
+         await tasks.patch('child', { title: 'x'.repeat(1048000), more: 'y'.repeat(500) });
+         await a.synchronize(user);
+         const [letter] = await a.deadLetters(user);
+         equal([letter.code, letter.kept, letter.base.project, (await tasks.read('child')).more.length], ['tooLarge', true, 'p', 500]);
+         await a.close();
+         const again = await open('a', { entities });
+         equal((await again.manager('tasks').read('child')).more.length, 500);
+         await again.discardDeadLetter(letter.id);
+         equal((await again.manager('tasks').read('child')).more, undefined);
+         await again.close();",
+    )
+    .await
+}

@@ -95,6 +95,27 @@ fn a_wrong_config_is_refused_and_the_message_names_the_field_and_the_fix() {
             "`entities.tasks.localOnly`",
             "`version`, which the engine owns",
         ),
+        (
+            r#"{ "entities": { "tasks": { "relations": { "project": { "belongsTo": "projects", "foreignKey": "p" } } } } }"#,
+            "`entities`",
+            "a relation to `projects`, which is no entity type",
+        ),
+        (
+            r#"{ "entities": { "tasks": { "relations": { "subtasks": { "hasMany": "tasks", "foreignKey": "p" } } } } }"#,
+            "`entities.tasks.relations.subtasks`",
+            "only `belongsTo` is",
+        ),
+        (
+            r#"{ "entities": { "tasks": { "relations": { "parent": { "belongsTo": "tasks" } } } } }"#,
+            "`entities.tasks.relations.parent`",
+            "foreignKey: \"projectId\"",
+        ),
+        (
+            r#"{ "entities": { "tasks": { "relations": { "parent": { "belongsTo": "tasks", "foreignKey": "id" } } } } }"#,
+            "`entities.tasks.relations.parent.foreignKey`",
+            "of the app's own",
+        ),
+        (r#"{ "entities": { "tasks": { "onRejected": "keep" } } }"#, "`entities.tasks.onRejected`", r#""revert", "keepLocal""#),
         (r#"{ "entities": { "tasks": { "localOnly": [1] } } }"#, "`entities.tasks.localOnly[0]`", "must be a string"),
         (
             r#"{ "entities": { "tasks": { "deleteBehavior": "soft" } } }"#,

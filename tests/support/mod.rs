@@ -23,6 +23,7 @@ pub mod remotes;
 pub mod simulation;
 pub mod store_suite;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod wire;
+pub mod waiting;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod wire;
 pub mod world;

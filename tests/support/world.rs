@@ -16,7 +16,6 @@ use datum_server::MemoryServer;
 use datum_sync::config::{Config, Options};
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::datum::{Backing, Engine};
-use datum_sync::entity::Key;
 use datum_sync::error::{Code, Error, Result};
 use datum_sync::host::{Heard, Host, StorageEstimate};
 use datum_sync::members::Members;
@@ -255,7 +254,7 @@ pub type App = Engine<Disk, Wire, FakeHost>;
 pub struct Tab {
     pub engine: Rc<App>,
     pub user: String,
-    clock: Rc<Clock>,
+    pub clock: Rc<Clock>,
 }
 
 /// One device.
@@ -343,17 +342,6 @@ impl Device {
         self.wire.faults.borrow_mut().push_back((path, fault));
     }
 
-    /// The ids of the entities in each push since the last call.
-    pub fn pushed(&self) -> Vec<Vec<String>> {
-        let requests = self.wire.seen.take();
-        let pushes = requests.iter().filter(|request| request.path.ends_with("/push"));
-        let ids = |request: &Request| {
-            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
-            body["operations"].as_array().unwrap().iter().map(|op| op["id"].as_str().unwrap().to_owned()).collect()
-        };
-        pushes.map(ids).collect()
-    }
-
     /// Requests since the last call, as `METHOD /path`.
     pub fn requests(&self) -> Vec<String> {
         self.wire.seen.take().iter().map(|request| format!("{} {}", request.method, request.path)).collect()
@@ -376,29 +364,6 @@ impl Tab {
     pub fn write(&self, entity: &str, write: Write) -> Result<Written> {
         self.clock.advance(10);
         self.run(self.engine.write(&self.user, entity, vec![write])).map(|mut written| written.remove(0))
-    }
-
-    /// Writes behind other entities' operations.
-    pub fn write_after(&self, entity: &str, write: Write, after: &[(&str, &str)]) -> Result<Written> {
-        self.clock.advance(10);
-        let after: Rc<[Key]> = after.iter().map(|(entity, id)| Key::new(entity, id)).collect();
-        self.run(self.engine.write_after(&self.user, entity, vec![write], after)).map(|mut written| written.remove(0))
-    }
-
-    /// A new entity of any type.
-    pub fn create_in(&self, entity: &str, json: &str) {
-        self.write(entity, Write::Create { draft: json.to_owned() }).unwrap();
-    }
-
-    /// What waits, in the words of the public surface.
-    pub fn waiting(&self) -> Vec<serde_json::Value> {
-        let pending = self.run(self.engine.pending_operations(&self.user)).unwrap();
-        pending.iter().map(|op| serde_json::to_value(op).unwrap()).collect()
-    }
-
-    /// The dead letters, in the words of the public surface.
-    pub fn letters(&self) -> Vec<serde_json::Value> {
-        serde_json::from_str(&self.run(self.engine.dead_letters(&self.user)).unwrap()).unwrap()
     }
 
     pub fn create(&self, json: &str) -> serde_json::Value {

@@ -27,7 +27,7 @@ const config: DatumConfig = {
   name: "todo",
   entities: {
     tasks: { conflictResolver: resolver, deleteBehavior: "hardDelete", mergeFields: { tags: "union", "place.street": "text" } },
-    notes: {},
+    notes: { onRejected: "keepLocal", relations: { task: { belongsTo: "tasks", foreignKey: "task" } } },
   },
   remote: {
     url: "https://api.example.com",
@@ -169,7 +169,10 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   const pending: PendingOperation[] = await datum.pendingOperations("ada");
   console.log(pending.length === (await datum.pendingCount("ada")), (await datum.storageSize("ada")).quota);
   const last: SyncResult | null = await datum.getLastSyncResult("ada");
+  console.log(pending.map((op) => `${op.state} ${op.blockedBy} ${op.nextAttemptAt} ${op.lastError?.message}`));
+  await datum.manager("tasks").patch("t", { n: 1 }, { dependsOn: [{ entity: "notes", id: "n" }] });
   for (const letter of await datum.deadLetters("ada")) {
+    if (letter.kept && letter.base !== null && letter.blockedBy === undefined) console.log(letter.data);
     if (letter.code === "tooLarge") await datum.retryDeadLetter(letter.id, { title: "shorter" });
     else await datum.discardDeadLetter(letter.id);
   }

@@ -126,6 +126,9 @@ export const badSwitch: DatumConfig = { entities: {}, remote: { url: "/" }, defa
 export const badRealtime: DatumConfig = { entities: {}, remote: { url: "/" }, realtime: "yes" };
 // @ts-expect-error: an adapter's subscription gives what ends it.
 export const endless: Pick<RemoteAdapter, "subscribe"> = { subscribe: () => 7 };
+// @ts-expect-error: only `belongsTo` is known.
+export const relations: EntityConfig = { relations: { tasks: { hasMany: "tasks", foreignKey: "project" } } };
+
 // @ts-expect-error: an adapter needs `push`.
 export const half: RemoteAdapter = { pull: async () => ({ changes: [], cursor: "1", more: false }) };
 export const wrong: RemoteAdapter = {

@@ -130,6 +130,7 @@ macro_rules! mount {
             creating_what_stands_is_applied_and_creating_over_it_a_conflict,
             a_patch_lays_its_fields_over_the_stored_object,
             a_patch_needs_a_live_row,
+            what_comes_after_an_operation_that_was_not_applied_waits,
             deleting_what_is_gone_is_applied,
             an_edit_of_a_deleted_row_conflicts_and_may_then_revive_it,
             an_edit_of_a_row_that_left_no_trace_conflicts_and_may_then_revive_it,

@@ -57,6 +57,29 @@ pub async fn a_patch_lays_its_fields_over_the_stored_object<S: Store>(w: World<S
     assert_eq!(page["changes"][0]["data"], json!({ "a": 1, "b": { "c": 9 }, "e": 3, "f": null }));
 }
 
+pub async fn what_comes_after_an_operation_that_was_not_applied_waits<S: Store>(w: World<S>) {
+    let behind = |after: &[&str], mut op: Value| {
+        op["after"] = json!(after);
+        op
+    };
+    let push = |base| {
+        json!([
+            op("1", "task", "a", "update", base, json!({})),
+            behind(&["1"], op("2", "task", "b", "create", None, json!({}))),
+            behind(&["2"], op("3", "task", "c", "create", None, json!({}))),
+            behind(&["unknown", "4"], op("5", "task", "d", "create", None, json!({}))),
+        ])
+    };
+    let verdicts = w.push("ann", push(Some(9))).await;
+    assert_eq!(statuses(&verdicts), ["conflict", "retry", "retry", "applied"]);
+    assert_eq!(verdicts[1], json!({ "opId": "2", "status": "retry", "code": "blocked" }));
+    let verdicts = w.push("ann", push(None)).await;
+    assert_eq!(statuses(&verdicts), ["applied"; 4], "nothing was remembered of those that waited");
+    // What was applied before stands, whatever it is said to come after now.
+    let verdicts = w.push("ann", push(Some(9))).await;
+    assert_eq!(statuses(&verdicts), ["applied"; 4]);
+}
+
 pub async fn a_patch_needs_a_live_row<S: Store>(w: World<S>) {
     w.create("ann", "task", "a").await;
     w.push("ann", json!([op("1", "task", "a", "delete", Some(1), Value::Null)])).await;

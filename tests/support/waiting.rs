@@ -1,0 +1,47 @@
+//! What waits and what was refused, in the words of the public surface.
+
+use std::rc::Rc;
+
+use datum_sync::entity::Key;
+use datum_sync::error::Result;
+use datum_sync::replica::local::{Write, Written};
+
+use super::world::{Device, Request, Tab};
+
+impl Tab {
+    /// Writes behind other entities' operations.
+    pub fn write_after(&self, entity: &str, write: Write, after: &[(&str, &str)]) -> Result<Written> {
+        self.clock.advance(10);
+        let after: Rc<[Key]> = after.iter().map(|(entity, id)| Key::new(entity, id)).collect();
+        self.run(self.engine.write_after(&self.user, entity, vec![write], after)).map(|mut written| written.remove(0))
+    }
+
+    /// A new entity of any type.
+    pub fn create_in(&self, entity: &str, json: &str) {
+        self.write(entity, Write::Create { draft: json.to_owned() }).unwrap();
+    }
+
+    /// What waits, in the words of the public surface.
+    pub fn waiting(&self) -> Vec<serde_json::Value> {
+        let pending = self.run(self.engine.pending_operations(&self.user)).unwrap();
+        pending.iter().map(|op| serde_json::to_value(op).unwrap()).collect()
+    }
+
+    /// The dead letters, in the words of the public surface.
+    pub fn letters(&self) -> Vec<serde_json::Value> {
+        serde_json::from_str(&self.run(self.engine.dead_letters(&self.user)).unwrap()).unwrap()
+    }
+}
+
+impl Device {
+    /// The ids of the entities in each push since the last call.
+    pub fn pushed(&self) -> Vec<Vec<String>> {
+        let requests = self.wire.seen.take();
+        let pushes = requests.iter().filter(|request| request.path.ends_with("/push"));
+        let ids = |request: &Request| {
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            body["operations"].as_array().unwrap().iter().map(|op| op["id"].as_str().unwrap().to_owned()).collect()
+        };
+        pushes.map(ids).collect()
+    }
+}
