@@ -26,4 +26,5 @@ pub mod store_suite;
 pub mod waiting;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod wire;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod world;
