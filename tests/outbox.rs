@@ -286,3 +286,24 @@ fn a_merged_winner_still_waits_for_what_it_depended_on() {
     assert!(a.sync().is_success);
     assert_eq!(phone.pushed(), [["p", "child"]]);
 }
+
+#[test]
+fn what_waits_for_a_conflict_that_is_merged_goes_in_the_same_cycle() {
+    let world = World::new();
+    let (phone, a) = family(&world);
+    let b = world.device("laptop").with_config(FAMILY).open();
+    a.create_in("projects", r#"{"id":"p","title":"old","n":1}"#);
+    a.sync();
+    b.sync();
+    b.write("projects", patch("p", r#"{"n":2}"#)).unwrap();
+    b.sync();
+    phone.pushed();
+    a.write("projects", patch("p", r#"{"title":"new"}"#)).unwrap();
+    a.write_after("tasks", Write::Create { draft: r#"{"id":"child"}"#.to_owned() }, &[("projects", "p")]).unwrap();
+
+    let result = a.sync();
+
+    assert_eq!(phone.pushed(), [["p", "child"], ["p", "child"]]);
+    assert!(result.is_success && result.pending_operations == 0, "{result:?}");
+    assert_eq!(on_server(&world), ["child", "p"]);
+}

@@ -227,7 +227,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 },
             );
             self.db.with_mut(|replica| replica.outbox_mut().mark_unsent(op_id));
-            self.rest(op_id, *after_ms, &error.with_retry_after(*after_ms));
+            // It goes again as soon as what it waits for does, in this very cycle.
+            let after_ms = if *held { Some(0) } else { *after_ms };
+            self.rest(op_id, after_ms, &error.with_retry_after(after_ms));
             if !held {
                 resting.insert(op_id, ());
             }
