@@ -138,6 +138,9 @@ impl PushRequest<'_> {
                 Some(version) => push_field(&mut out, "baseVersion", &version.to_string()),
                 None => push_field(&mut out, "baseVersion", "null"),
             }
+            if !op.supersedes.is_empty() {
+                put_texts(&mut out, "supersedes", &mut op.supersedes.iter().map(AsRef::as_ref));
+            }
             if let Some(Raw(data)) = op.data {
                 push_field(&mut out, "data", data);
             }
@@ -184,6 +187,10 @@ pub struct PushedOperation<'a> {
     pub kind: Kind,
     /// The version that this was made against; none means that the entity must not exist.
     pub base_version: Option<u64>,
+    /// Operations that this one carries the effect of, and that may still be on their way: one that arrives
+    /// after this was applied changes nothing any more.
+    #[serde(borrow, default)]
+    pub supersedes: Vec<Cow<'a, str>>,
     /// The whole object for create and update, the changed fields for patch, absent for delete.
     #[serde(borrow, default)]
     pub data: Option<Raw<'a>>,

@@ -365,8 +365,11 @@ fn a_device_does_not_lose_its_later_write_to_its_own_earlier_one() {
 fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
     let world = World::new();
     let phone = world.device("phone");
-    let (a, b) = (phone.open(), phone.open());
-    // Asked for before the write, and answered after it was pushed: longer than a tab waits for the lock.
+    // A browser without locks: both tabs sync at once.
+    let mut beside = world.device("phone");
+    (beside.disk, beside.wire) = (phone.disk.clone(), phone.wire.clone());
+    let (a, b) = (phone.open(), beside.open());
+    // Asked for before the write, and answered after it was pushed.
     phone.fault("/pull", Fault::Late(20_000));
     let store = phone.store().inner;
     let there = Rc::new(RefCell::new(Vec::new()));
@@ -437,4 +440,30 @@ fn a_row_that_leaves_a_scope_is_not_deleted() {
 
     assert_eq!(b.read("t").unwrap()["shop"], "mall");
     assert_eq!(b.sync().pulled_count, 0, "nothing has to come again");
+}
+
+#[test]
+fn a_create_that_arrives_after_its_delete_makes_nothing() {
+    for edited in [false, true] {
+        let world = World::new();
+        let phone = world.device("phone");
+        let (a, b) = (phone.open(), phone.open());
+        let id = id_of(&a.create(r#"{"title":"milk"}"#));
+        b.run(b.engine.heard("ann", 1)).unwrap();
+        // The other tab sends it, and the request takes its time.
+        let late = b.engine.leaving("ann").unwrap();
+        if edited {
+            a.patch(&id, r#"{"title":"tea"}"#);
+            a.sync();
+        }
+        a.delete(&id);
+        assert!(a.sync().is_success);
+
+        let (status, _) = world.server.handle("ann", "POST", "/sync/v1/push", late.as_bytes(), world.clock.now());
+
+        assert_eq!(status, 200);
+        assert!(world.server.rows("ann").iter().all(|row| row.data.is_none()), "it is deleted, edited before: {edited}");
+        assert!(a.sync().is_success && b.sync().is_success);
+        assert_eq!((a.titles().len(), b.titles().len(), a.pending()), (0, 0, 0));
+    }
 }

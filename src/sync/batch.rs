@@ -46,6 +46,8 @@ pub fn on_the_wire<'a>(op: &'a Operation, data: &'a Option<Cow<'a, str>>, after:
         id: Cow::Borrowed(&op.id),
         kind: op.kind,
         base_version: op.base_version,
+        // One with a base cannot be applied behind this one. A create could: on a row that is deleted meanwhile.
+        supersedes: op.supersedes.iter().filter(|_| op.base_version.is_none()).map(|id| Cow::Borrowed(id.as_str())).collect(),
         data: data.as_deref().map(Raw),
         after: after.iter().map(|op_id| Cow::Borrowed(op_id.as_str())).collect(),
     }

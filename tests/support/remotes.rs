@@ -55,6 +55,7 @@ pub async fn push(remote: &impl Remote, data: &str) -> Result<Pushed, Error> {
         id: "t1".into(),
         kind: Kind::Create,
         base_version: None,
+        supersedes: Vec::new(),
         data: Some(Raw(data)),
         after: Vec::new(),
     };

@@ -19,8 +19,7 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// What of the workspace is copied.
-const SOURCES: [&str; 9] =
-    ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src", "tests", "server/Cargo.toml", "server/src", "xtask/Cargo.toml", "xtask/src"];
+const SOURCES: [&str; 7] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src", "tests", "server", "xtask"];
 
 /// Which bugs to plant.
 #[derive(Debug, PartialEq, Eq)]

@@ -24,6 +24,11 @@ const FLUSH_BYTES: usize = 4 << 20;
 /// How long a client waits with an operation whose answer did not fit the reply, in milliseconds.
 const NEXT_REPLY_MS: u64 = 0;
 
+/// The version that is remembered of an operation that was superseded before it came.
+const SUPERSEDED: u64 = 0;
+/// The most operations that one supersedes; the others are not remembered.
+const MOST_SUPERSEDED: usize = 64;
+
 /// The server's decision on one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -186,7 +191,8 @@ impl<'t, T: Transaction> Desk<'t, T> {
     async fn open(tx: &'t mut T, config: &'t Config, user: &'t str, items: &[Item<'_>], now_ms: u64) -> Result<Self, ServerError> {
         let operations = || items.iter().filter_map(|item| item.read.as_ref().ok());
         let keys: Vec<(&str, &str)> = operations().map(|op| (op.entity.as_ref(), op.id.as_ref())).collect();
-        let op_ids: Vec<&str> = operations().map(|op| op.op_id.as_ref()).collect();
+        let op_ids = operations().flat_map(|op| std::iter::once(&op.op_id).chain(&op.supersedes).map(AsRef::as_ref));
+        let op_ids: Vec<&str> = op_ids.collect();
         let head = tx.head(user).await?;
         let stamps = tx.stamps(user, &keys).await?;
         let stamps = keys.iter().zip(stamps).filter_map(|((entity, id), stamp)| Some((((*entity).to_owned(), (*id).to_owned()), stamp?)));
@@ -212,7 +218,9 @@ impl<'t, T: Transaction> Desk<'t, T> {
     }
 
     async fn decide(&mut self, operation: &PushedOperation<'_>) -> Result<Decision, ServerError> {
-        if let Some(known) = self.remembered.get(operation.op_id.as_ref()) {
+        let known = self.remembered.get(operation.op_id.as_ref());
+        let superseded = known.is_some_and(|known| known.version == SUPERSEDED);
+        if let Some(known) = known.filter(|_| !superseded) {
             return Ok(if known.entity == operation.entity && known.id == operation.id {
                 Decision::Applied { version: known.version, replayed: true }
             } else {
@@ -228,7 +236,7 @@ impl<'t, T: Transaction> Desk<'t, T> {
         // A row that left no trace counts as deleted at the floor, so that a client that is told so can
         // build on it, and that no version it may still hold from the row's former life fits.
         let current = stamp.map_or(self.head.floor.max(1), |stamp| stamp.version);
-        let based = operation.base_version.map_or(!live, |base| base == current);
+        let based = operation.base_version.map_or(!live, |base| base == current) && !superseded;
         if operation.kind == Kind::Delete {
             return match (live, based) {
                 (false, _) => Ok(self.keep(operation, key, current)),
@@ -267,8 +275,14 @@ impl<'t, T: Transaction> Desk<'t, T> {
 
     fn remember(&mut self, operation: &PushedOperation<'_>, (entity, id): RowKey, version: u64) {
         let known = Remembered { op_id: operation.op_id.to_string(), entity, id, version };
-        self.remembered.insert(known.op_id.clone(), known.clone());
-        self.pending.operations.push(known);
+        // What this one carries the effect of may still arrive: it is decided like one with an old base.
+        let late = operation.supersedes.iter().map(|old| Remembered { op_id: old.to_string(), version: SUPERSEDED, ..known.clone() });
+        let unknown = late.filter(|old| !self.remembered.contains_key(&old.op_id) && check_id(&old.op_id).is_ok());
+        let late: Vec<Remembered> = unknown.take(MOST_SUPERSEDED).collect();
+        for known in late.into_iter().chain([known]) {
+            self.remembered.insert(known.op_id.clone(), known.clone());
+            self.pending.operations.push(known);
+        }
     }
 
     async fn write(&mut self, operation: &PushedOperation<'_>, key: RowKey, data: Option<Arc<str>>) -> Result<Decision, ServerError> {
