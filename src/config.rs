@@ -279,12 +279,13 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The name under which its cursor is kept; never empty, which is the main cursor's name.
+    /// The name under which its cursor is kept; never empty, which is the main cursor's name. Between the types
+    /// stands what no name can have, so that different scopes have different cursors.
     #[must_use]
     pub fn cursor_name(&self) -> String {
         self.name.clone().unwrap_or_else(|| {
             let query = self.query.as_ref().map(crate::json::to_string).unwrap_or_default();
-            [&self.entities.as_deref().unwrap_or_default().join(","), "?", &query].concat()
+            [&self.entities.as_deref().unwrap_or_default().join("\n"), "?", &query].concat()
         })
     }
 }
@@ -401,6 +402,9 @@ fn read_scope(mut given: Members<'_>) -> Result<Scope> {
     let scope = Scope { entities: given.texts("entities")?, query: given.value("query").cloned(), name: given.text("name")? };
     if scope.name.as_deref() == Some("") {
         return Err(given.wrong("name", "must not be empty."));
+    }
+    if scope.entities.as_ref().is_some_and(Vec::is_empty) {
+        return Err(given.wrong("entities", "must name at least one entity type; leave it out for all."));
     }
     for entity in scope.entities.iter().flatten() {
         check_name(entity).map_err(|e| given.wrong("entities", &format!("has no name of an entity type: {}", e.message())))?;

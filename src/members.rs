@@ -61,9 +61,8 @@ impl<'a> Members<'a> {
 
     /// A member as it is.
     pub fn value(&mut self, name: &'a str) -> Option<&'a Value> {
-        if !self.asked.contains(&name) {
-            self.asked.push(name);
-        }
+        // Not looked for among those: a reply's maps are read by the names that they have, and may be large.
+        self.asked.push(name);
         self.map.get(name).filter(|value| !value.is_null())
     }
 

@@ -155,15 +155,22 @@ impl<'a> Scan<'a> {
 
     /// The name of a member, and the colon after it.
     fn key(&mut self) -> Result<Cow<'a, str>> {
-        if self.peek() != Some(b'"') {
-            return self.wrong("the name of a member is expected");
-        }
+        self.quote()?;
         let key = self.string()?;
+        self.colon()?;
+        Ok(key)
+    }
+
+    fn quote(&mut self) -> Result<()> {
+        if self.peek() == Some(b'"') { Ok(()) } else { self.wrong("the name of a member is expected") }
+    }
+
+    fn colon(&mut self) -> Result<()> {
         if self.peek() != Some(b':') {
             return self.wrong("a colon is expected");
         }
         self.step();
-        Ok(key)
+        Ok(())
     }
 
     /// Passes over a value and gives its text.
@@ -197,7 +204,9 @@ impl<'a> Scan<'a> {
 
     fn pass_key(&mut self, last: u8) -> Result<()> {
         if last == b'}' {
-            self.key()?;
+            self.quote()?;
+            self.pass_string()?;
+            self.colon()?;
         }
         self.peek();
         Ok(())

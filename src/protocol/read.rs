@@ -4,8 +4,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Change, MAX_VERSION, PullPage, PushReply, PushVerdict, WireDigest};
+use serde_json::Value;
+
+use super::{Change, ErrorBody, MAX_VERSION, PullPage, PushReply, PushVerdict, WireDigest};
 use crate::error::{Code, Error, Result};
+use crate::members::parse;
 use crate::members::scan::{self, Wrong};
 use crate::small::Small;
 
@@ -64,6 +67,19 @@ pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<
         }
     }
     Ok(reply)
+}
+
+/// What the body of an error says, where it is JSON; a member that is not what the protocol asks for counts as absent.
+#[must_use]
+pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
+    let body = parse(bytes).ok()?;
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(ErrorBody {
+        code: text("code").unwrap_or_default(),
+        message: text("message").unwrap_or_default(),
+        retry_after_ms: body.get("retryAfterMs").and_then(Value::as_u64),
+        request_id: text("requestId"),
+    })
 }
 
 /// [`Code::Protocol`] for a reply that cannot be read, with the reader's words as the cause.

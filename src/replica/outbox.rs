@@ -210,7 +210,8 @@ impl Outbox {
     pub fn queue(&mut self, op: Operation, replaces: &[String], maybe_sent: bool) {
         let mut place = None;
         let mut blocked_by = None;
-        for old in replaces {
+        // An id that is here already names the same write: it is queued once, whatever a log says.
+        for old in replaces.iter().chain([&op.op_id]) {
             if let Some((at, queued)) = self.take(old) {
                 place = Some(place.map_or(at, |first: u64| first.min(at)));
                 blocked_by = blocked_by.or(queued.blocked_by);

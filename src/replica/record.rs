@@ -342,7 +342,8 @@ fn get_entries(input: &mut Input<'_>) -> Option<Vec<Entry>> {
     let mut end = 0_u32;
     for _ in 0..input.number()? {
         let (id, version, flags, len) = (input.text()?, input.number()?, input.byte()?, input.small()?);
-        if flags > 7 {
+        // Only a tombstone can be held: another row that was would be counted twice.
+        if flags > 7 || flags & 3 == 2 {
             return None;
         }
         let mut offset = 0;

@@ -6,6 +6,7 @@ use crate::{
     bench::Bench,
     engines::Engine,
     failure::{Because, Failure, Result},
+    fuzz::Runs,
     planted::Bugs,
     simulate::Histories,
 };
@@ -37,6 +38,10 @@ cargo xtask COMMAND [OPTIONS]
   planted                classic bugs, planted into a copy of the sources one by one: each must be found
       --only NAME        only tests/planted/NAME.plant
       --seeds N          within how many histories, default 2000
+  fuzz                   the parsers against inputs that libFuzzer thinks up
+      --seconds N        how long each target runs, default 10
+      --target T         only that one, of those in fuzz/targets
+      --input FILE       only that input, once: what a run has found
   figures                first pull against bare fetch, requests of an idle cycle, transactions of a create
       --rounds N         default 7
   bench                  everything that is compared with peers, in one headless Chromium; best on a quiet machine
@@ -87,6 +92,8 @@ pub enum Command {
     Simulate(Histories),
     /// Plant bugs and look for them.
     Planted(Bugs),
+    /// Fuzz the parsers.
+    Fuzz(Runs),
     /// Measure.
     Figures { rounds: u32 },
     /// Measure beside the peers.
@@ -124,6 +131,7 @@ impl Args {
                 "demo" => demo(&mut words)?,
                 "simulate" => simulate(&mut words)?,
                 "planted" => planted(&mut words)?,
+                "fuzz" => fuzz(&mut words)?,
                 "figures" => figures(&mut words)?,
                 "bench" => bench(&mut words)?,
                 other => return Err(Failure::new(format!("there is no command `{other}`\n\n{HELP}"))),
@@ -264,6 +272,19 @@ fn planted(words: &mut Words) -> Result<Command> {
     Ok(Command::Planted(bugs))
 }
 
+fn fuzz(words: &mut Words) -> Result<Command> {
+    let mut runs = Runs { target: None, seconds: 10, input: None };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--seconds" => runs.seconds = number(&words.value("--seconds")?, "--seconds")?,
+            "--target" => runs.target = Some(words.value("--target")?),
+            "--input" => runs.input = Some(PathBuf::from(words.value("--input")?)),
+            _ => return Err(unknown(&word)),
+        }
+    }
+    Ok(Command::Fuzz(runs))
+}
+
 fn figures(words: &mut Words) -> Result<Command> {
     let mut rounds = 7;
     while let Some(word) = words.next() {
@@ -325,6 +346,18 @@ mod tests {
         assert_eq!(bugs("planted"), (None, 2_000));
         assert_eq!(bugs("planted --only stale-ignored --seeds 9"), (Some("stale-ignored".to_owned()), 9));
         assert!(parsed("planted stale-ignored").is_err());
+    }
+
+    #[test]
+    fn fuzzing_is_short_unless_it_is_told_otherwise() {
+        let runs = |line: &str| match parsed(line).unwrap().command {
+            Command::Fuzz(runs) => runs,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(runs("fuzz"), Runs { target: None, seconds: 10, input: None });
+        let one = Runs { target: Some("scan".into()), seconds: 600, input: Some("x".into()) };
+        assert_eq!(runs("fuzz --target scan --seconds 600 --input x"), one);
+        assert!(parsed("fuzz --seconds soon").is_err());
     }
 
     fn plan(line: &str) -> Plan {

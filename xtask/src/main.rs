@@ -1,4 +1,4 @@
-//! The developer commands: `cargo xtask test | pack | demo | serve | ci | simulate | planted | figures | bench | setup`.
+//! The developer commands: `cargo xtask test | pack | demo | serve | ci | simulate | planted | fuzz | figures | bench | setup`.
 //!
 //! Reads the arguments and picks the command; each command is a module. Nothing here is part of
 //! the shipped package, and nothing here may be needed at run time by an app.
@@ -14,6 +14,7 @@ mod context;
 mod demo;
 mod engines;
 mod failure;
+mod fuzz;
 mod names;
 mod node;
 mod pack;
@@ -66,6 +67,7 @@ fn run() -> Result<bool> {
         }
         Command::Planted(bugs) => planted::run(&context, &bugs),
         Command::Simulate(histories) => simulate::run(&context, &histories),
+        Command::Fuzz(runs) => fuzz::run(&context, &runs),
         Command::Figures { rounds } => demo::figures(&context, rounds),
         Command::Bench(bench) => bench::run(&context, &bench),
     }

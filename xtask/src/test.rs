@@ -11,10 +11,13 @@ use crate::{
     demo,
     engines::Engine,
     failure::{Because, Result},
-    node, pack, process, suites,
+    fuzz, node, pack, process, suites,
     tally::{self, Tally},
     tools,
 };
+
+/// How long a run of everything fuzzes each target, in seconds: enough to see that all of them still run.
+const FUZZ_SECONDS: u64 = 3;
 
 /// What came of one step.
 struct Row {
@@ -48,7 +51,12 @@ pub fn ci(context: &Context) -> Result<bool> {
     let plan = Plan { checks: true, native: true, engines: Engine::ALL.to_vec(), end_to_end: true, filter: None };
     let mut report = Report { context, rows: Vec::new(), started: Instant::now() };
     install(context, &plan)?;
-    if let Some(tarball) = steps(&mut report, &plan) {
+    let tarball = steps(&mut report, &plan);
+    report.step("fuzzing", || {
+        let runs = fuzz::Runs { target: None, seconds: FUZZ_SECONDS, input: None };
+        fuzz::run(context, &runs).map(|good| (good, Tally::default()))
+    });
+    if let Some(tarball) = tarball {
         report.step("demo, driven by itself", || demo::headless(context, &tarball, None).map(|good| (good, Tally::default())));
     }
     Ok(report.close())
@@ -80,6 +88,7 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     let filter = plan.filter.as_deref();
     if plan.checks {
         report.check("format", &["fmt", "--all", "--check"]);
+        report.check("format, fuzzing", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]);
         report.check("lints, native", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
         let wasm = ["clippy", "--package", "datum-sync", "--all-targets", "--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];
         report.check("lints, wasm", &wasm);

@@ -83,6 +83,14 @@ pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
     }
 }
 
+/// What libFuzzer is built with.
+pub fn cpp_compiler(context: &Context) -> Result<()> {
+    if std::env::var_os("CXX").is_some() || ["c++", "g++", "clang++"].iter().any(|name| context.which(name).is_some()) {
+        return Ok(());
+    }
+    debian(context, &["g++"], &["a C++ compiler"])
+}
+
 struct Tool<'a> {
     name: &'a str,
     program: &'a str,

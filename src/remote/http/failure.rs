@@ -6,12 +6,10 @@
 use std::fmt::Write as _;
 
 use js_sys::Reflect;
-use serde_json::Value;
 use wasm_bindgen::JsValue;
 
 use crate::error::{Code, Error};
-use crate::members::parse;
-use crate::protocol::ErrorBody;
+use crate::protocol::{ErrorBody, parse_error};
 
 /// The longest wait that a remote can ask for, in milliseconds: a day.
 const LONGEST_WAIT_MS: f64 = 86_400_000.0;
@@ -88,7 +86,7 @@ pub(crate) fn network(thrown: &JsValue, url: &str) -> Error {
 
 /// An answer whose status is not a success. `target` is the url, or the adapter's method.
 pub(crate) fn refused(status: u16, target: &str, body: &[u8], retry_after: Option<&str>) -> Error {
-    let reply = parse(body).ok().map(|body| error_body(&body));
+    let reply = parse_error(body);
     let asked = reply.as_ref().and_then(|reply| reply.retry_after_ms).map(|ms| ms.min(LONGEST_WAIT_MS as u64));
     let error = of_status(status, target).with_status(status).with_retry_after(asked.or_else(|| retry_after.and_then(parse_retry_after)));
     match quote(reply, body) {
@@ -123,17 +121,6 @@ fn parse_retry_after(header: &str) -> Option<u64> {
     };
     // A date that cannot be read is NaN; one that has passed means now.
     (!ms.is_nan()).then(|| ms.clamp(0.0, LONGEST_WAIT_MS) as u64)
-}
-
-/// What an error says; a member that is not what the protocol asks for counts as absent.
-fn error_body(body: &Value) -> ErrorBody {
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    ErrorBody {
-        code: text("code").unwrap_or_default(),
-        message: text("message").unwrap_or_default(),
-        retry_after_ms: body.get("retryAfterMs").and_then(Value::as_u64),
-        request_id: text("requestId"),
-    }
 }
 
 /// The server's own words, for the cause.

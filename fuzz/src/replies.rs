@@ -1,0 +1,192 @@
+//! What a remote answers: taken with everything in range, or refused with a code; and what the engine sends
+//! the server reads as it was meant.
+
+use datum_sync::entity::{Fields, check_id, check_name, push_field, push_string};
+use datum_sync::error::{Code, Error};
+use datum_sync::metadata::{read_kept, read_reply};
+use datum_sync::operation::Kind;
+use datum_sync::protocol::{
+    MAX_VERSION, PullPage, PushReply, PushRequest, PushVerdict, PushedOperation, Raw, Verdict, parse_error, parse_page, parse_push_reply,
+};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The body of any answer.
+pub fn holds(bytes: &[u8]) {
+    page(bytes);
+    verdicts(bytes);
+    metadata(bytes);
+    let _ = parse_error(bytes);
+    requests(bytes);
+}
+
+fn is_protocol(error: &Error) {
+    assert_eq!(error.code(), Code::Protocol);
+    assert!(!error.message().is_empty());
+}
+
+fn page(bytes: &[u8]) {
+    let page = match parse_page(bytes) {
+        Ok(page) => page,
+        Err(error) => return is_protocol(&error),
+    };
+    assert!(!page.cursor.is_empty());
+    for change in &page.changes {
+        assert!(check_id(&change.id).is_ok() && check_name(&change.entity).is_ok());
+        assert!((1..=MAX_VERSION).contains(&change.version));
+        assert!(change.deleted || change.data.is_some());
+        if let Some(data) = change.data {
+            assert!(data.starts_with('{') && serde_json::from_str::<&RawValue>(data).is_ok(), "{data}");
+            assert!(Fields::parse(data).is_ok(), "what is stored can be read: {data}");
+        }
+    }
+    let written = write_page(&page);
+    let again = parse_page(written.as_bytes()).expect("what was taken is taken again");
+    assert_eq!(format!("{again:?}"), format!("{page:?}"));
+}
+
+fn write_page(page: &PullPage<'_>) -> String {
+    let mut out = String::from("{\"changes\":[");
+    for (index, change) in page.changes.iter().enumerate() {
+        out.push_str(if index == 0 { "{" } else { ",{" });
+        put(&mut out, "entity", Some(&change.entity));
+        put(&mut out, "id", Some(&change.id));
+        push_field(&mut out, "version", &change.version.to_string());
+        push_field(&mut out, "deleted", &change.deleted.to_string());
+        push_field(&mut out, "data", change.data.unwrap_or("null"));
+        put(&mut out, "reason", change.reason.as_deref());
+        out.push('}');
+    }
+    out.push(']');
+    put(&mut out, "cursor", Some(&page.cursor));
+    push_field(&mut out, "more", &page.more.to_string());
+    push_field(&mut out, "remaining", &page.remaining.map_or("null".to_owned(), |left| left.to_string()));
+    put(&mut out, "serverTime", page.server_time.as_deref());
+    put(&mut out, "epoch", page.epoch.as_deref());
+    if let Some(digests) = &page.digests {
+        push_field(&mut out, "digests", &datum_sync::json::to_string(digests));
+    }
+    out.push('}');
+    out
+}
+
+fn put(out: &mut String, key: &str, text: Option<&str>) {
+    let mut quoted = String::new();
+    match text {
+        Some(text) => push_string(&mut quoted, text),
+        None => quoted.push_str("null"),
+    }
+    push_field(out, key, &quoted);
+}
+
+fn verdicts(bytes: &[u8]) {
+    if let Err(error) = parse_push_reply(bytes, &["o1"]) {
+        is_protocol(&error);
+    }
+    // The operations that the reply itself speaks of: as if just they had been sent.
+    let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let sent: Vec<&str> =
+        value["results"].as_array().into_iter().flatten().map(|verdict| verdict["opId"].as_str().unwrap_or_default()).collect();
+    let reply = match parse_push_reply(bytes, &sent) {
+        Ok(reply) => reply,
+        Err(error) => return is_protocol(&error),
+    };
+    assert_eq!(reply.results.iter().map(|verdict| &*verdict.op_id).collect::<Vec<_>>(), sent);
+    for verdict in &reply.results {
+        match verdict.verdict().expect("each has been checked") {
+            Verdict::Applied { version, row, .. } | Verdict::Conflict { version, row } => {
+                assert!((1..=MAX_VERSION).contains(&version));
+                assert!(row.is_none_or(|row| Fields::parse(row).is_ok()));
+            }
+            Verdict::Rejected { code, row, .. } => {
+                assert!(verdict.code.is_none() || verdict.code.as_deref() == Some(code));
+                assert!(row.is_none_or(|row| Fields::parse(row).is_ok()));
+            }
+            Verdict::Retry { after_ms } => assert_eq!(after_ms, verdict.retry_after_ms),
+        }
+    }
+    let written = write_reply(&reply);
+    let again = parse_push_reply(written.as_bytes(), &sent).expect("what was taken is taken again");
+    assert_eq!(format!("{again:?}"), format!("{reply:?}"));
+    if !sent.is_empty() {
+        assert!(parse_push_reply(bytes, &sent[1..]).is_err(), "a verdict too many");
+        assert!(parse_push_reply(bytes, &[&sent[..], &["another"]].concat()).is_err(), "a verdict too few");
+    }
+}
+
+fn write_reply(reply: &PushReply<'_>) -> String {
+    let mut out = String::from("{\"results\":[");
+    for (index, verdict) in reply.results.iter().enumerate() {
+        out.push_str(if index == 0 { "{" } else { ",{" });
+        let PushVerdict { op_id, status, version, replayed, row, code, message, retry_after_ms, .. } = verdict;
+        put(&mut out, "opId", Some(op_id));
+        put(&mut out, "status", Some(status));
+        push_field(&mut out, "version", &version.map_or("null".to_owned(), |version| version.to_string()));
+        push_field(&mut out, "replayed", &replayed.to_string());
+        push_field(&mut out, "row", row.unwrap_or("null"));
+        put(&mut out, "code", code.as_deref());
+        put(&mut out, "message", message.as_deref());
+        push_field(&mut out, "retryAfterMs", &retry_after_ms.map_or("null".to_owned(), |ms| ms.to_string()));
+        out.push('}');
+    }
+    out.push(']');
+    put(&mut out, "serverTime", reply.server_time.as_deref());
+    put(&mut out, "epoch", reply.epoch.as_deref());
+    out.push('}');
+    out
+}
+
+fn metadata(bytes: &[u8]) {
+    match read_reply(bytes) {
+        Ok(reply) => {
+            let written = datum_sync::json::to_string(&reply);
+            let again = read_reply(written.as_bytes()).unwrap_or_else(|error| panic!("{error}: {written}"));
+            assert_eq!(datum_sync::json::to_string(&again), written);
+        }
+        Err(error) => is_protocol(&error),
+    }
+    match read_kept(bytes, "The metadata") {
+        Ok(kept) => {
+            let written = datum_sync::json::to_string(&kept.writer);
+            let again = read_kept(written.as_bytes(), "The metadata").unwrap_or_else(|error| panic!("{error}: {written}"));
+            assert_eq!(datum_sync::json::to_string(&again.writer), written);
+        }
+        Err(error) => is_protocol(&error),
+    }
+}
+
+/// The bytes as the names, ids and the body of one operation.
+fn requests(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let data = serde_json::from_str::<&RawValue>(&text).ok().map(RawValue::get);
+    let (head, tail) = text.split_at(text.char_indices().nth(3).map_or(text.len(), |(at, _)| at));
+    let operation = PushedOperation {
+        op_id: head.into(),
+        entity: tail.into(),
+        id: text.as_ref().into(),
+        kind: [Kind::Create, Kind::Update, Kind::Patch, Kind::Delete][bytes.len() % 4],
+        base_version: (bytes.len() % 3 > 0).then_some(bytes.len() as u64),
+        data: data.map(Raw),
+    };
+    let request =
+        PushRequest { client_id: tail.into(), user_id: Some(head.into()), schema: 7, operations: vec![operation.clone(), operation] };
+    let written = request.to_json();
+    let read: Value = match serde_json::from_str(&written) {
+        Ok(read) => read,
+        // What the server passes over, it need not understand: a lone surrogate, or a number beyond all bounds.
+        Err(_) => {
+            assert!(serde_json::from_str::<&RawValue>(&written).is_ok() && data.is_some(), "{written}");
+            return;
+        }
+    };
+    assert_eq!((read["clientId"].as_str(), read["userId"].as_str(), read["schema"].as_u64()), (Some(tail), Some(head), Some(7)));
+    for (index, sent) in request.operations.iter().enumerate() {
+        let read = &read["operations"][index];
+        let texts = [("opId", &sent.op_id), ("entity", &sent.entity), ("id", &sent.id)];
+        texts.into_iter().for_each(|(key, text)| assert_eq!(read[key].as_str(), Some(&**text)));
+        assert_eq!((read["kind"].as_str(), read["baseVersion"].as_u64()), (Some(sent.kind.as_str()), sent.base_version));
+        assert_eq!(read.get("data").is_some(), sent.data.is_some());
+    }
+    let operations = serde_json::from_str::<Value>(&written).map(|value| value["operations"].to_string()).unwrap_or_default();
+    assert!(serde_json::from_str::<Vec<PushedOperation<'_>>>(&operations).is_ok(), "the server's own reader takes it: {operations}");
+}
