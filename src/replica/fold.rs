@@ -131,7 +131,12 @@ impl Replica {
         match event {
             Event::Queue { op, replaces } => {
                 self.touch(&op.entity, &op.id);
+                let key = Key::new(&op.entity, &op.id);
                 self.outbox.queue(op, &replaces, origin == Origin::Log);
+                // Whatever is written of an entity waits for the decision of its conflict, as it will after a checkpoint.
+                if let Some(parked) = self.conflicts.values().find(|parked| parked.entity == key.entity && parked.entity_id == key.id) {
+                    self.outbox.block(&key, Some(&parked.id));
+                }
             }
             Event::Dequeue { ops } => {
                 for op in &ops {
