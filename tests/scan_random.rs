@@ -1,6 +1,6 @@
 //! The scanner of JSON against serde_json: what one takes the other takes, and reads alike.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects, missing_docs)]
 
 #[path = "../fuzz/src/scan.rs"]
 #[allow(dead_code)]

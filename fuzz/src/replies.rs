@@ -165,7 +165,7 @@ fn requests(bytes: &[u8]) {
         entity: tail.into(),
         id: text.as_ref().into(),
         kind: [Kind::Create, Kind::Update, Kind::Patch, Kind::Delete][bytes.len() % 4],
-        base_version: (bytes.len() % 3 > 0).then_some(bytes.len() as u64),
+        base_version: (!bytes.len().is_multiple_of(3)).then_some(bytes.len() as u64),
         data: data.map(Raw),
     };
     let request =
