@@ -155,6 +155,7 @@ fn an_operation_that_a_log_queues_twice_waits_once() {
         soft: false,
         supersedes: Vec::new(),
         earlier: Vec::new(),
+        links: Vec::new(),
     };
     let queue = || Event::Queue { op: op.clone(), replaces: Vec::new() };
     let mut replica = Replica::new("ann", 0);

@@ -166,7 +166,9 @@ fn requests(bytes: &[u8]) {
         id: text.as_ref().into(),
         kind: [Kind::Create, Kind::Update, Kind::Patch, Kind::Delete][bytes.len() % 4],
         base_version: (!bytes.len().is_multiple_of(3)).then_some(bytes.len() as u64),
+        supersedes: vec![head.into(); bytes.len() % 2],
         data: data.map(Raw),
+        after: vec![tail.into(); bytes.len() % 3],
     };
     let request =
         PushRequest { client_id: tail.into(), user_id: Some(head.into()), schema: 7, operations: vec![operation.clone(), operation] };
@@ -186,6 +188,10 @@ fn requests(bytes: &[u8]) {
         texts.into_iter().for_each(|(key, text)| assert_eq!(read[key].as_str(), Some(&**text)));
         assert_eq!((read["kind"].as_str(), read["baseVersion"].as_u64()), (Some(sent.kind.as_str()), sent.base_version));
         assert_eq!(read.get("data").is_some(), sent.data.is_some());
+        for (key, names) in [("supersedes", &sent.supersedes), ("after", &sent.after)] {
+            let read = read[key].as_array().into_iter().flatten().map(|name| name.as_str().unwrap_or_default());
+            assert!(read.eq(names.iter().map(|name| &**name)), "{key}: {written}");
+        }
     }
     let operations = serde_json::from_str::<Value>(&written).map(|value| value["operations"].to_string()).unwrap_or_default();
     assert!(serde_json::from_str::<Vec<PushedOperation<'_>>>(&operations).is_ok(), "the server's own reader takes it: {operations}");
