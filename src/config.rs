@@ -13,9 +13,11 @@ use crate::small::Small;
 use crate::store::Durability;
 
 mod merging;
+mod persist;
 pub mod relations;
 pub mod timing;
 
+pub use persist::Persist;
 pub use timing::{Jitter, Retry};
 use timing::{Timing, read_retry};
 
@@ -163,6 +165,8 @@ pub struct Config {
     pub pulled: Durability,
     /// Bytes of bodies to keep in memory.
     pub memory_budget: u64,
+    /// Who asks the browser never to evict what is stored.
+    pub persist: Persist,
     /// The app's schema version.
     pub schema: u32,
     /// Users that never sync.
@@ -219,6 +223,7 @@ impl Config {
             local: local.unwrap_or(Durability::Strict),
             pulled: pulled.unwrap_or(Durability::Relaxed),
             memory_budget: given.whole("memoryBudget", 0, MAX_VERSION)?.unwrap_or(DEFAULT_MEMORY_BUDGET),
+            persist: Persist::read(&mut given)?.unwrap_or_default(),
             schema: given.whole("schemaVersion", 0, u64::from(u32::MAX))?.map_or(0, |version| version as u32),
             excluded: given.texts("excludedSyncUserIds")?.unwrap_or_default(),
             realtime: given.flag("realtime")?.unwrap_or(false),

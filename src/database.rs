@@ -13,14 +13,16 @@ use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Written};
 use crate::replica::record::{Commit, Event};
 use crate::replica::{Need, Plan, Replica};
-use crate::store::{Append, AppendError, Durability, Store, Superseded, Tail};
+use crate::store::{Append, AppendError, Durability, Seq, Store, Superseded, Tail};
 use crate::wait::{Turn, oneshot};
 
 mod end;
+mod fence;
 mod listen;
 mod lost;
 mod read;
 
+pub use fence::Gone;
 pub use listen::{Listener, Source};
 
 /// A plan that keeps being overtaken is given up after this many tries.
@@ -79,7 +81,13 @@ pub struct Database<S, H> {
     counts: Cell<Counts>,
     closed: Cell<bool>,
     listener: RefCell<Option<Listener>>,
-    lost: RefCell<Option<lost::Lost>>,
+    gone: RefCell<lost::OnGone>,
+    /// Its place among the instances that have the database open.
+    place: RefCell<Option<fence::Place>>,
+    /// Whether it had none since it last looked at the log.
+    look: Cell<bool>,
+    /// The head at which room was made last, or could not be.
+    crammed: Cell<Option<Seq>>,
 }
 
 impl<S: Store, H: Host> Database<S, H> {
@@ -88,6 +96,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// What the store says.
     pub async fn open(store: S, host: Rc<H>, name: String, user_id: &str, budget: u64) -> Result<Self> {
+        let place = fence::enter(&*host, &name).await;
         let replica = load(&store, user_id, budget).await?;
         Ok(Self {
             store,
@@ -101,7 +110,10 @@ impl<S: Store, H: Host> Database<S, H> {
             counts: Cell::default(),
             closed: Cell::new(false),
             listener: RefCell::default(),
-            lost: RefCell::default(),
+            gone: RefCell::default(),
+            place: RefCell::new(place),
+            look: Cell::new(false),
+            crammed: Cell::default(),
         })
     }
 
@@ -162,13 +174,8 @@ impl<S: Store, H: Host> Database<S, H> {
                 Plan::Needs(Need::Decisions(conflicts)) => return Ok(conflicts),
                 Plan::Needs(Need::Bodies(ids)) => {
                     self.replica.borrow_mut().segments_mut().pin(&ids);
-                    let (_, damaged) = match self.fetch(&ids).await {
-                        Err(error) if error.code() == Code::StorageLost => {
-                            self.salvage_in_turn().await?;
-                            continue;
-                        }
-                        fetched => fetched?,
-                    };
+                    let fetched = self.fetch(&ids).await;
+                    let Some((_, damaged)) = self.salvaged(fetched).await? else { continue };
                     self.quarantine_in_turn(damaged).await?;
                     continue;
                 }
@@ -177,14 +184,14 @@ impl<S: Store, H: Host> Database<S, H> {
                 self.replica.borrow_mut().segments_mut().unpin();
                 return Ok(Vec::new());
             }
-            match self.append(draft, durability, source).await {
-                Ok(true) => return Ok(Vec::new()),
-                Ok(false) => {}
-                Err(error) if error.code() == Code::StorageLost => {
-                    self.salvage_in_turn().await?;
-                    continue;
-                }
-                Err(error) => return Err(error),
+            let appended = match self.append(draft, durability, source).await {
+                Err(error) if error.code() == Code::StorageFull && self.make_room().await => continue,
+                appended => appended,
+            };
+            match self.salvaged(appended).await? {
+                Some(true) => return Ok(Vec::new()),
+                Some(false) => {}
+                None => continue,
             }
             stale = stale.saturating_add(1);
             if stale > MAX_STALE {
@@ -196,6 +203,9 @@ impl<S: Store, H: Host> Database<S, H> {
 
     /// Appends one commit at the head and applies it; false where another instance was first.
     async fn append(&self, draft: Draft, durability: Durability, source: Source) -> Result<bool> {
+        if !self.is_back().await {
+            return Ok(false);
+        }
         let Draft { commit, superseded } = draft;
         let seq = self.replica.borrow().head().saturating_add(1);
         let encoded = commit.encode(seq);
@@ -237,10 +247,8 @@ impl<S: Store, H: Host> Database<S, H> {
     async fn catch_up_in_turn(&self) -> Result<()> {
         self.check_open()?;
         let (head, user_id) = self.with(|replica| (replica.head(), replica.user_id().to_owned()));
-        let tail = match self.store.tail(head).await {
-            Err(error) if error.code() == Code::StorageLost => return self.salvage_in_turn().await,
-            tail => tail?,
-        };
+        let tail = self.store.tail(head).await;
+        let Some(tail) = self.salvaged(tail).await? else { return Ok(()) };
         match tail {
             Tail::Records(records) => {
                 let mut replica = self.replica.borrow_mut();
@@ -312,7 +320,9 @@ impl<S: Store, H: Host> Database<S, H> {
         if self.closed.get() || !self.with(Replica::wants_checkpoint) {
             return Ok(());
         }
-        self.checkpoint().await
+        self.checkpoint().await?;
+        self.free().await;
+        Ok(())
     }
 
     /// Writes a checkpoint and compacts.
@@ -320,18 +330,30 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// What the store says.
     pub async fn checkpoint(&self) -> Result<()> {
-        let mut plan = |replica: &Replica| {
-            Ok(replica.plan_checkpoint().into_draft(|checkpoint| {
-                checkpoint.map_or_else(Draft::default, |Checkpoint { commit, superseded }| Draft { commit, superseded: Some(superseded) })
-            }))
-        };
-        self.commit(Durability::Strict, &mut plan).await?;
+        self.commit(Durability::Strict, &mut plan_checkpoint).await?;
         Ok(())
+    }
+
+    /// Compacts where the storage is full and that may help; false where it does not. Once at each head.
+    async fn make_room(&self) -> bool {
+        let (head, grown) = self.with(|replica| (replica.head(), replica.has_grown()));
+        if self.crammed.replace(Some(head)) == Some(head) || !grown {
+            return false;
+        }
+        // Boxed, as a commit that is full comes here again: once, and no further.
+        Box::pin(self.commit_in_turn(Durability::Strict, &mut plan_checkpoint, Source::Remote)).await.is_ok()
+            && self.with(Replica::head) > head
     }
 
     fn check_open(&self) -> Result<()> {
         if self.closed.get() { Err(closed()) } else { Ok(()) }
     }
+}
+
+fn plan_checkpoint(replica: &Replica) -> Result<Plan<Draft>> {
+    Ok(replica.plan_checkpoint().into_draft(|checkpoint| {
+        checkpoint.map_or_else(Draft::default, |Checkpoint { commit, superseded }| Draft { commit, superseded: Some(superseded) })
+    }))
 }
 
 fn overtaken() -> Error {

@@ -7,23 +7,26 @@ use std::rc::Rc;
 use crate::config::Config;
 use crate::database::Database;
 use crate::entity::{check_id, put};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, ErrorJson, Result};
 use crate::events::{Events, Filter, Reader, Topic};
 use crate::host::Host;
 use crate::remote::Remote;
 use crate::small::Small;
 use crate::status::State;
 use crate::status::feed::StatusHub;
-use crate::store::Store;
+use crate::store::{Seq, Store};
 use crate::sync::pace::Pace;
 use crate::sync::resolve::Resolvers;
 use crate::sync::{Cancel, Stop, first_status};
-use crate::wait::Turn;
+use crate::wait::{Notify, Turn};
 
 pub mod auto;
+mod backing;
+pub mod canary;
 pub mod cycles;
 pub mod data;
 pub mod facts;
+mod gone;
 pub mod leaving;
 pub mod letters;
 mod pauses;
@@ -33,36 +36,8 @@ pub mod tabs;
 pub mod users;
 pub mod watch;
 
-/// Where databases come from, and what one origin remembers over all users.
-#[allow(async_fn_in_trait)] // One thread: futures need not be Send.
-pub trait Backing {
-    /// The store of one user.
-    type Store: Store + 'static;
-
-    /// Opens a user's store, and remembers the user.
-    ///
-    /// # Errors
-    /// What the storage says.
-    async fn open(&self, user_id: &str) -> Result<Self::Store>;
-
-    /// This device's id: made once, and anew when the storage was lost.
-    fn device_id(&self) -> String;
-
-    /// Whether what is stored outlives the page.
-    fn is_durable(&self) -> bool;
-
-    /// Users that have a database here.
-    ///
-    /// # Errors
-    /// What the storage says.
-    async fn users(&self) -> Result<Vec<String>>;
-
-    /// Forgets a user whose database is gone.
-    ///
-    /// # Errors
-    /// What the storage says.
-    async fn forget(&self, user_id: &str) -> Result<()>;
-}
+pub use backing::Backing;
+use canary::Occasion;
 
 /// One user: the database, the status, and the cycle that is running.
 #[derive(Debug)]
@@ -81,9 +56,16 @@ pub struct User<S, H> {
     pace: Pace,
     joined: RefCell<Vec<cycles::Joined>>,
     seat: tabs::Seat,
+    /// What happened to the storage, for the next cycle's end to show.
+    news: Rc<RefCell<Vec<ErrorJson>>>,
 }
 
 impl<S: Store, H: Host> User<S, H> {
+    /// The head of the log, and how many operations wait.
+    fn standing(&self) -> (Seq, u64) {
+        self.db.with(|replica| (replica.head(), replica.outbox().len() as u64))
+    }
+
     /// Brings what the status says of the state up to date.
     pub fn refresh_status(&self, host: &H, durable: bool) {
         let (pending, conflicts, dead) =
@@ -97,6 +79,20 @@ impl<S: Store, H: Host> User<S, H> {
             status.health.local = if durable { crate::status::LocalHealth::Healthy } else { crate::status::LocalHealth::MemoryOnly };
             status.reckon_health();
         });
+    }
+}
+
+/// The moment from which on what is stored is worth keeping.
+#[derive(Debug, Default)]
+pub struct Worth {
+    asked: Cell<bool>,
+    reached: Notify,
+}
+
+impl Worth {
+    /// Waits for it; for one caller.
+    pub async fn reached(&self) {
+        self.reached.notified().await;
     }
 }
 
@@ -122,6 +118,9 @@ pub struct Engine<B: Backing, R, H> {
     realtime: realtime::Realtime,
     counters: Cell<facts::Counters>,
     requests: Cell<u64>,
+    /// Users whose log was wiped in another tab, and who are not signed out here yet.
+    wiped: Rc<RefCell<Vec<String>>>,
+    worth: Rc<Worth>,
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
@@ -145,6 +144,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             realtime: realtime::Realtime::default(),
             counters: Cell::default(),
             requests: Cell::new(0),
+            wiped: Rc::default(),
+            worth: Rc::default(),
         }
     }
 
@@ -173,6 +174,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// The current user.
     #[must_use]
     pub fn current_user(&self) -> Option<String> {
+        self.sweep("");
         self.current.borrow().clone()
     }
 
@@ -181,6 +183,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// # Errors
     /// [`Code::InvalidArgument`] for a bad id; what the storage says.
     pub async fn sign_in(&self, user_id: &str) -> Result<()> {
+        self.sweep(user_id);
         self.user(user_id).await?;
         let before = self.current.replace(Some(user_id.to_owned()));
         if before.as_deref() != Some(user_id) {
@@ -209,6 +212,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub async fn user(&self, user_id: &str) -> Result<UserOf<B, H>> {
         self.check_open()?;
         check_user_id(user_id)?;
+        self.check_swept(user_id)?;
         if let Some(user) = self.opened(user_id) {
             return Ok(user);
         }
@@ -233,15 +237,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             pace: Pace::default(),
             joined: RefCell::default(),
             seat: tabs::Seat::new(self.roll().into()),
+            news: Rc::default(),
         });
-        let (events, host, whose) = (Rc::clone(&self.events), Rc::clone(&self.host), user_id.to_owned());
-        user.db.on_lost(Rc::new(move |saved| {
-            events.tell(Topic::StorageLost, &whose, None, host.now_ms(), &mut |out| {
-                // What other tabs knew, nobody here can tell.
-                put(out, "lostOperations", "unknown");
-                put(out, "savedOperations", &saved);
-            });
-        }));
+        let wiped = Rc::clone(&self.wiped);
+        user.mind(&self.events, &self.host, move |whose| wiped.borrow_mut().push(whose.to_owned()));
         if self.closed.get() {
             user.db.close().await;
             return Err(closed());
@@ -256,6 +255,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             self.listen(&user);
         }
         self.users.borrow_mut().insert(user_id, Rc::clone(&user));
+        let (head, pending) = user.standing();
+        if let Some(lost) = self.backing.loss(user_id, head, pending) {
+            self.tell_loss(&user, lost);
+        }
+        self.tell_damage(&user).await;
+        self.backing.note(user_id, head, pending, Occasion::Rests);
         self.show_pause(user_id)?;
         self.take_seat(&user);
         Ok(user)
@@ -317,6 +322,23 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.events.tell(Topic::ConnectivityChanged, &user_id, None, self.host.now_ms(), &mut |out| put(out, "online", &online));
     }
 
+    /// Brings a user's status up to date after a commit, and notes outside the log how that stands.
+    pub(super) fn settle(&self, user: &User<B::Store, H>, occasion: Occasion) {
+        user.refresh_status(&self.host, self.backing.is_durable());
+        let (head, pending) = user.standing();
+        self.backing.note(&user.id, head, pending, occasion);
+        let stores = pending > 0 || user.db.with(|replica| replica.digests().next().is_some());
+        if stores && occasion != Occasion::Heard && !self.worth.asked.replace(true) {
+            self.worth.reached.notify_one();
+        }
+    }
+
+    /// Where it is told when there is something to lose for the first time: a local write, or rows that a cycle brought.
+    #[must_use]
+    pub fn worth(&self) -> Rc<Worth> {
+        Rc::clone(&self.worth)
+    }
+
     /// Brings every user's status up to date.
     fn refresh_statuses(&self) {
         let users: Vec<UserOf<B, H>> = self.users.borrow().values().map(Rc::clone).collect();
@@ -333,9 +355,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let Some(user) = self.opened(user_id) else { return Ok(()) };
         if user.db.with(|replica| replica.head()) < head {
             let before = auto::Seen::of(&user);
-            user.db.catch_up().await?;
+            let caught_up = user.db.catch_up().await;
+            self.sweep(user_id);
+            caught_up?;
             self.auto_heard(&user, before);
-            user.refresh_status(&self.host, self.backing.is_durable());
+            self.settle(&user, Occasion::Heard);
         }
         Ok(())
     }
@@ -348,6 +372,22 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         match self.opened(user_id) {
             Some(user) => user.db.tidy().await,
             None => Ok(()),
+        }
+    }
+
+    /// The page is put into the browser's back/forward cache: lets go of what would keep it out.
+    pub fn let_go(&self) {
+        for user in self.users.borrow().values() {
+            user.db.rest();
+        }
+    }
+
+    /// The page is back: takes in what happened meanwhile.
+    pub async fn brought_back(&self) {
+        let users: Vec<String> = self.users.borrow().keys().map(str::to_owned).collect();
+        for user in users {
+            // What fails now is made up for by the next commit or cycle.
+            let _ = self.heard(&user, u64::MAX).await;
         }
     }
 

@@ -85,6 +85,8 @@ pub struct Filter {
     pub entity: Option<String>,
     /// Only of these types.
     pub topics: Vec<Topic>,
+    /// The reader is there from the start, for logs: what it hears is still news to the app.
+    pub looks_on: bool,
 }
 
 impl Filter {
@@ -106,6 +108,8 @@ const MAX_WAITING: usize = 256;
 #[derive(Debug, Default)]
 pub struct Events {
     readers: RefCell<Vec<Weak<Reader>>>,
+    /// What the app must not miss and nobody has heard yet, as nobody could before the instance was open.
+    kept: RefCell<Vec<Rc<Event>>>,
     dropped: Rc<Cell<u64>>,
     closed: Cell<bool>,
 }
@@ -123,6 +127,13 @@ impl Events {
     #[must_use]
     pub fn subscribe(&self, filter: Filter) -> Rc<Reader> {
         let reader = Rc::new(Reader { filter, queue: Queue::default(), dropped: Rc::clone(&self.dropped) });
+        self.kept.borrow_mut().retain(|event| {
+            let wanted = reader.filter.wants(event.topic, &event.user_id, event.entity.as_deref());
+            if wanted {
+                reader.offer(event);
+            }
+            reader.filter.looks_on || !wanted
+        });
         if self.closed.get() {
             reader.queue.end();
         }
@@ -143,7 +154,8 @@ impl Events {
         let wanting: Vec<Rc<Reader>> =
             readers.iter().filter_map(Weak::upgrade).filter(|reader| reader.filter.wants(topic, user_id, entity)).collect();
         drop(readers);
-        if wanting.is_empty() {
+        let keeps = topic == Topic::StorageLost && wanting.iter().all(|reader| reader.filter.looks_on);
+        if wanting.is_empty() && !keeps {
             return;
         }
         let mut text = String::from("{");
@@ -155,6 +167,9 @@ impl Events {
         let event = Rc::new(Event { topic, user_id: user_id.to_owned(), entity: entity.map(str::to_owned), text });
         for reader in wanting {
             reader.offer(&event);
+        }
+        if keeps {
+            self.kept.borrow_mut().push(event);
         }
     }
 

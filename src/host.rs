@@ -13,6 +13,9 @@ pub trait Host {
     /// Holds a lock until it is dropped.
     type Guard;
 
+    /// Holds a place among those that share a lock until it is dropped.
+    type Share: 'static;
+
     /// Milliseconds since 1970, by a clock that may be wrong.
     fn now_ms(&self) -> u64;
 
@@ -44,6 +47,11 @@ pub trait Host {
 
     /// Calls back once where another instance steals the lock from this guard.
     fn on_stolen(&self, guard: &Self::Guard, stolen: Rc<dyn Fn()>);
+
+    /// Asks for the lock of that name in the form that many hold at once, and waits for it, but no longer than
+    /// `patience_ms` milliseconds. Whether it was granted or still waits its turn: while what this answers lives, nobody
+    /// who asks later gets [`Self::try_lock`] of that name. None where there are no locks, or they are refused.
+    async fn share(&self, name: &str, patience_ms: u64) -> Option<Self::Share>;
 
     /// Tells every other instance of this user's database, in this and other tabs, where its head is.
     fn announce(&self, database: &str, head: u64);

@@ -29,6 +29,7 @@ mod letters;
 mod manager;
 mod middleware;
 mod observe;
+mod persist;
 mod resolver;
 mod schedule;
 mod users;
@@ -345,6 +346,7 @@ async fn open(given: &JsValue) -> Result<Datum> {
     });
     inner.audience.follow(&inner.engine);
     leaving::watch(&inner);
+    persist::watch(&inner);
     let weak = Rc::downgrade(&inner);
     let upgrade = |weak: &Weak<Inner>| weak.upgrade();
     inner.engine.backing().on_open({

@@ -32,7 +32,7 @@ pub mod state;
 
 use keydir::{Body, Row, Rows};
 use outbox::Outbox;
-use record::Commit;
+use record::{Commit, Event};
 use segment::Segments;
 use state::{CursorState, DeadLetter, Facts, Parked};
 
@@ -52,6 +52,7 @@ pub struct Replica {
     kept: Small<Table<kept::Kept>>,
     facts: Facts,
     damage: record::Damage,
+    unreadable: u64,
     segments: Segments,
     growth: checkpoint::Growth,
     touched: changes::Touched,
@@ -303,23 +304,41 @@ impl Replica {
         count
     }
 
+    /// Records that could not be read since the last checkpoint, or are missing: what they held is gone.
+    #[must_use]
+    pub const fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
     /// Applies one record of the log.
     ///
     /// # Errors
-    /// [`Code::Corrupt`] where the record is not the next one; a record whose bytes are damaged is
-    /// quarantined instead: it is skipped, and the next cycle pulls everything afresh.
+    /// [`Code::Corrupt`] where the record comes before one that was applied; [`Code::ClientOutdated`] where a later
+    /// version of the engine wrote it. One whose bytes are damaged, or that is missing, is set aside instead: what
+    /// else there is is kept, and the next cycle pulls everything afresh.
     pub fn apply_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
-        let checkpointed = self.head == 0 && seq > 1;
-        if seq != self.head.saturating_add(1) && !checkpointed {
-            return Err(Error::new(Code::Corrupt, format!("The log has a gap: record {seq} follows {}.", self.head)));
+        if seq <= self.head {
+            return Err(Error::new(Code::Corrupt, format!("The log is out of order: record {seq} follows {}.", self.head)));
+        }
+        let commit = match Commit::decode(record) {
+            Err(error) if error.code() == Code::ClientOutdated => return Err(error),
+            decoded => decoded.ok(),
+        };
+        let starts = commit.as_ref().is_some_and(|commit| matches!(commit.events.first(), Some(Event::Checkpoint { .. })));
+        let is_next = seq == self.head.saturating_add(1);
+        if self.head == 0 && !is_next {
+            // Nothing before it is left, whatever it is.
+            self.growth.checkpointed(seq);
         }
         self.growth.record(record.len());
-        match Commit::decode(record) {
-            Ok(commit) => self.apply(seq, commit),
-            Err(_) => {
-                self.head = seq;
-                self.damage.quarantine();
-            }
+        // A checkpoint says all that came before it, whether that was there or not.
+        if commit.is_none() || (!is_next && !starts) {
+            self.damage.quarantine();
+            self.unreadable = self.unreadable.saturating_add(1);
+        }
+        match commit {
+            Some(commit) => self.apply(seq, commit),
+            None => self.head = seq,
         }
         Ok(())
     }

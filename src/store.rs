@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 #[cfg(target_arch = "wasm32")]
 pub mod indexeddb;
@@ -78,15 +78,39 @@ pub type Records = Vec<(Seq, Rc<[u8]>)>;
 pub enum Tail {
     /// The records after the given place; empty where it is the head.
     Records(Records),
-    /// A compaction emptied a record that was asked for: load again.
+    /// A compaction emptied or freed a record that was asked for: load again.
     Compacted,
+}
+
+impl Tail {
+    /// What the records found after a place say.
+    #[must_use]
+    pub fn of(after: Seq, found: Records) -> Self {
+        // Freed keys leave a gap; what follows it is no continuation of what the caller knows.
+        let gap = found.first().is_some_and(|(seq, _)| *seq != after.saturating_add(1));
+        if gap || found.iter().any(|(_, record)| record.is_empty()) { Self::Compacted } else { Self::Records(found) }
+    }
+}
+
+/// The log is another one than the caller loaded: the browser, or the disk, has lost that.
+pub(crate) fn lost() -> Error {
+    Error::new(Code::StorageLost, "The stored data is gone: the browser has removed it; load again.")
+}
+
+/// Somebody asked for the log to be removed.
+pub(crate) fn wiped() -> Error {
+    Error::new(
+        Code::Closed,
+        "This user's data was removed from this device in another tab; `switchUser` signs the user in again, and the next sync fetches it.",
+    )
 }
 
 /// One user's log. Implementations are handles: dropping one never loses what an append promised.
 ///
-/// Where the log was removed under an open handle, by a wipe in another instance or by the browser,
-/// `tail`, `append` and `bodies` answer `storageLost` until `load` is called, which gives the log that
-/// there is. So nothing is ever appended to a fresh log as if it were the old one.
+/// Where the log was lost under an open handle, evicted or damaged by the browser, `tail`, `append`, `free`
+/// and `bodies` answer `storageLost` until `load` is called, which gives the log that there is. So nothing is
+/// ever appended to a fresh log as if it were the old one. Where another instance wiped it, because somebody
+/// asked for that, every call answers `closed`, for good: what this handle's owner knows must not come back.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Store {
     /// Everything from the last checkpoint on, or from the start; no bodies.
@@ -114,11 +138,22 @@ pub trait Store {
     /// What the storage says.
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>>;
 
-    /// Removes everything of this user, for good; the handle is closed.
+    /// Removes the keys below a checkpoint, which is in the log. The caller must know that no instance is
+    /// open that has loaded what came before it: such a one would append there, as nothing fences it any more.
+    ///
+    /// # Errors
+    /// What the storage says; what is left is harmless.
+    async fn free(&self, below: Seq) -> Result<()>;
+
+    /// Removes everything of this user, for good; the handle is closed, and so is every other one.
     ///
     /// # Errors
     /// What the storage says.
     async fn wipe(&self) -> Result<()>;
+
+    /// Lets go of the storage for now; the next call comes back to it. An append answers [`AppendError::Stale`]
+    /// until a `load` or `tail` was begun after this: who was away must look first.
+    fn rest(&self);
 
     /// Lets go of the storage. Later calls answer `closed`.
     fn close(&self);

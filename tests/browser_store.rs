@@ -137,8 +137,8 @@ async fn a_wipe_that_another_tab_blocks_says_so_and_comes_true_later() {
     let stubborn = open_raw(store.database(), 1).await;
     assert_eq!(store.wipe().await.unwrap_err().code(), Code::StorageBlocked);
     stubborn.close();
-    let store = store.with_patience(10_000);
-    assert!(store.load().await.unwrap().is_empty());
+    assert_eq!(store.load().await.unwrap_err().code(), Code::Closed, "it was asked for, and comes true");
+    assert!(Browser.another(&store).await.load().await.unwrap().is_empty());
 }
 
 #[wasm_bindgen_test]
@@ -147,8 +147,8 @@ async fn an_open_that_is_held_up_says_so_and_is_adopted_when_it_comes() {
     let stubborn = open_raw(&format!("{name}/ann"), 1).await;
     let deleted = start_delete_raw(&format!("{name}/ann"));
     let store = IndexedDbStore::unopened(&name, "ann").unwrap().with_patience(100);
-    assert_eq!(store.load().await.unwrap_err().code(), Code::Timeout);
-    assert_eq!(store.load().await.unwrap_err().code(), Code::Timeout);
+    assert_eq!(store.load().await.unwrap_err().code(), Code::StorageBlocked);
+    assert_eq!(store.load().await.unwrap_err().code(), Code::StorageBlocked);
     stubborn.close();
     JsFuture::from(deleted).await.unwrap();
     let store = store.with_patience(10_000);
@@ -372,12 +372,19 @@ async fn two_tabs_that_ask_for_a_device_id_at_once_get_the_same() {
 async fn users_registered_by_two_tabs_at_once_are_all_known() {
     let name = unique();
     let (here, there) = (RootDatabase::open(&name).await.unwrap(), RootDatabase::open(&name).await.unwrap());
-    let (a, b) = join(here.register_user("ann"), there.register_user("bo/user:x")).await;
+    let (a, b) = join(here.note("ann", "0 a"), there.note("bo/user:x", "0 b")).await;
     a.and(b).unwrap();
-    here.register_user("ann").await.unwrap();
+    here.note("ann", "0 c").await.unwrap();
     assert_eq!(there.users().await.unwrap(), ["ann", "bo/user:x"]);
-    here.forget_user("ann").await.unwrap();
+    let (store, note, wipes) = there.open_store("ann").await.unwrap();
+    assert_eq!((note.as_deref(), wipes), (Some("0 c"), 0));
+    store.wipe().await.unwrap();
     assert_eq!(there.users().await.unwrap(), ["bo/user:x"]);
+    // A tab that has not heard.
+    here.note("ann", "0 d").await.unwrap();
+    assert_eq!(there.users().await.unwrap(), ["bo/user:x"]);
+    here.note("ann", "1 e").await.unwrap();
+    assert_eq!(there.users().await.unwrap(), ["ann", "bo/user:x"]);
 }
 
 #[wasm_bindgen_test]

@@ -169,6 +169,7 @@ fn a_wrong_config_is_refused_and_the_message_names_the_field_and_the_fix() {
         (r#""syncTimeout": -1"#, "`syncTimeout`", "a whole number"),
         (r#""syncTimeout": "5""#, "`syncTimeout`", "a whole number"),
         (r#""memoryBudget": 1e21"#, "`memoryBudget`", "a whole number"),
+        (r#""persist": "yes""#, "`persist`", "true, false"),
         (r#""schemaVersion": 4294967296"#, "`schemaVersion`", "to 4294967295"),
         (r#""retry": 3"#, "`retry`", "must be an object"),
         (r#""retry": { "attempts": 3 }"#, "`retry.attempts`", "known are maxAttempts, factor, initial, max, jitter"),

@@ -123,7 +123,7 @@ fn a_log_lost_under_an_open_tab_keeps_them() {
     let a = phone.open();
     let id = id_of(&a.create(r#"{"title":"milk","secret":"hush"}"#));
     a.sync();
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
 
     assert!(a.sync().is_success);
 

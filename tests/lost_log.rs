@@ -22,7 +22,7 @@ fn a_log_lost_under_an_open_tab_keeps_its_outbox() {
     a.create(r#"{"title":"synced"}"#);
     a.sync();
     a.create(r#"{"title":"waiting"}"#);
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
 
     a.create(r#"{"title":"after"}"#);
     assert!(a.sync().is_success);
@@ -38,7 +38,7 @@ fn two_tabs_that_lose_their_log_at_once_both_save_what_they_know() {
     let (a, b) = (phone.open(), phone.open());
     a.create(r#"{"title":"of both"}"#);
     b.create(r#"{"title":"of b alone"}"#);
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
 
     let create = |title: &str| vec![Write::Create { draft: format!(r#"{{"title":"{title}"}}"#) }];
     let both =
@@ -55,7 +55,7 @@ fn operations_of_a_lost_log_are_kept_until_they_can_be_saved() {
     let phone = world.device("phone");
     let a = phone.open();
     a.create(r#"{"title":"waiting"}"#);
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
     phone.store().failing.borrow_mut().extend([Code::StorageLost, Code::StorageFull]);
 
     assert_eq!(a.write("tasks", Write::Create { draft: r#"{"title":"x"}"#.to_owned() }).unwrap_err().code(), Code::StorageFull);
@@ -78,7 +78,7 @@ fn a_delete_is_not_lost_with_the_log_while_its_create_is_on_its_way() {
         let cycle = engine.synchronize("ann", datum_sync::config::Options::default(), None, Rc::default());
         let meanwhile = async {
             datum_sync::host::Host::sleep(engine.host(), 500).await;
-            datum_sync::store::Store::wipe(&phone.store().inner.reopen()).await.unwrap();
+            phone.evict();
             engine.write("ann", "tasks", vec![Write::Delete { id: id.clone(), soft: false }]).await
         };
         futures_util::future::join(cycle, meanwhile).await
@@ -97,7 +97,7 @@ fn an_edit_that_carries_a_lost_operation_along_is_not_undone_by_another_tab() {
     let (a, b) = (phone.open(), phone.open());
     let id = id_of(&a.create(r#"{"title":"milk"}"#));
     b.run(b.engine.heard("ann", 1)).unwrap();
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
 
     a.patch(&id, r#"{"title":"oat milk"}"#);
     assert_eq!(a.pending(), 2, "what was saved may be on its way: nothing is coalesced into it");
@@ -118,7 +118,7 @@ fn an_operation_saved_late_from_a_lost_log_takes_nothing_away() {
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
     b.create(r#"{"id":"t","of b":1}"#);
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
     // The other tab has not heard of the entity; it makes it too, and syncs before the first tab wakes.
     a.create(r#"{"id":"t","of a":2}"#);
     a.sync();
@@ -138,7 +138,7 @@ fn two_tabs_that_made_the_same_entity_in_a_lost_log_keep_what_both_wrote() {
     let (a, b) = (phone.open(), phone.open());
     world.device("laptop").open().sync();
     b.create(r#"{"id":"t","of b":1}"#);
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
     a.create(r#"{"id":"t","of a":2}"#);
     b.create(r#"{"title":"b wakes"}"#);
     assert_eq!(b.read("t").unwrap()["of a"], 2, "one on top of the other");
@@ -162,7 +162,7 @@ fn the_base_of_a_pending_edit_survives_the_loss_of_its_log() {
     a.sync();
     b.sync();
     a.patch("t", r#"{"mine":2}"#);
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
     a.patch("t", r#"{"mine":3}"#);
     world.clock.advance(60_000);
     b.patch("t", r#"{"theirs":2}"#);
@@ -186,7 +186,7 @@ fn a_write_that_needs_a_body_of_the_lost_log_finds_what_there_is() {
     a.sync();
     let b = laptop.open();
     b.sync();
-    b.run(datum_sync::store::Store::wipe(&laptop.store().inner.reopen())).unwrap();
+    laptop.evict();
 
     assert!(b.titles().is_empty(), "what is left is read");
     let refused = b.write("tasks", Write::Patch { id: id.clone(), changes: r#"{"title":"y"}"#.to_owned() }).unwrap_err();
@@ -204,7 +204,7 @@ fn what_was_deleted_before_the_loss_is_not_made_again_by_a_tab_that_had_not_hear
     let id = id_of(&a.create(r#"{"title":"milk"}"#));
     b.run(b.engine.heard("ann", 1)).unwrap();
     a.delete(&id);
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
 
     a.create(r#"{"title":"of a"}"#);
     b.create(r#"{"title":"of b"}"#);
@@ -222,7 +222,7 @@ fn a_log_that_cannot_be_begun_anew_at_once_keeps_each_operation_once() {
     let phone = world.device("phone");
     let a = phone.open();
     a.create(r#"{"title":"waiting"}"#);
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
     phone.store().failing_loads.borrow_mut().push_back(Code::StorageUnavailable);
 
     assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::StorageUnavailable);

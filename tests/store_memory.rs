@@ -19,6 +19,10 @@ impl Stores for Memory {
     async fn another(&self, of: &MemoryStore) -> MemoryStore {
         of.reopen()
     }
+
+    async fn evict(&self, of: &MemoryStore) {
+        of.evict();
+    }
 }
 
 macro_rules! mount {

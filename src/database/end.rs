@@ -14,6 +14,9 @@ impl<S: Store, H: Host> Database<S, H> {
         let turn = self.turn.lock().await;
         self.closed.set(true);
         let result = self.store.wipe().await;
+        if result.is_ok() {
+            self.place.borrow_mut().take();
+        }
         drop(turn);
         result
     }
@@ -34,6 +37,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Lets go at once, of a log that another tab removes: nothing of it is saved into a new one.
     pub fn abandon(&self) {
         self.closed.set(true);
+        self.place.borrow_mut().take();
         self.store.close();
     }
 
@@ -47,6 +51,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let turn = self.turn.lock().await;
         self.closed.set(true);
         self.store.close();
+        self.place.borrow_mut().take();
         drop(turn);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::conflict::marks;
-use crate::database::{Database, MAX_STALE, Source, load, overtaken};
+use crate::database::{Database, Gone, MAX_STALE, Source, load, overtaken};
 use crate::entity::{Fields, Key};
 use crate::error::{Code, Result};
 use crate::host::Host;
@@ -33,23 +33,30 @@ impl Unsaved {
     }
 }
 
-/// Hears that the log was lost, and how many operations were saved into the new one.
-#[derive(Clone)]
-pub struct Lost(Rc<dyn Fn(usize)>);
+/// Hears that the log is gone.
+#[derive(Clone, Default)]
+pub(super) struct OnGone(Option<Rc<dyn Fn(Gone)>>);
 
-impl fmt::Debug for Lost {
+impl fmt::Debug for OnGone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lost")
+        f.write_str("OnGone")
     }
 }
 
 impl<S: Store, H: Host> Database<S, H> {
-    /// Has it told when the log was lost.
-    pub fn on_lost(&self, heard: Rc<dyn Fn(usize)>) {
-        *self.lost.borrow_mut() = Some(Lost(heard));
+    /// Has it told when the log is gone.
+    pub fn on_gone(&self, heard: Rc<dyn Fn(Gone)>) {
+        *self.gone.borrow_mut() = OnGone(Some(heard));
     }
 
-    /// The log was wiped or evicted under this instance: begins a new one, and saves into it the
+    pub(super) fn tell_gone(&self, gone: Gone) {
+        let heard = self.gone.borrow().clone();
+        if let OnGone(Some(heard)) = heard {
+            heard(gone);
+        }
+    }
+
+    /// The log was lost under this instance: begins a new one, and saves into it the
     /// operations that this instance still knows, and the fields that no server has. Rows come again with the next pull.
     pub(super) async fn salvage_in_turn(&self) -> Result<()> {
         let known: Vec<Operation> = self.with(|replica| replica.outbox().iter().map(|queued| queued.op.clone()).collect());
@@ -79,7 +86,7 @@ impl<S: Store, H: Host> Database<S, H> {
         for _ in 0..MAX_STALE {
             // Another tab may have wiped it on purpose, and said so.
             self.check_open()?;
-            let fresh = load(&self.store, &user_id, self.budget).await?;
+            let fresh = load(&self.store, &user_id, self.budget).await.map_err(|error| self.heed(error))?;
             self.replace(fresh);
             let mut commit = Commit { segments: self.unsaved.borrow().fields.clone(), events: Vec::new() };
             for (key, version, body) in &self.unsaved.borrow().bases {
@@ -120,17 +127,14 @@ impl<S: Store, H: Host> Database<S, H> {
             let saved = match self.append(commit.into(), Durability::Strict, Source::OtherTab).await {
                 // Lost once more, just now.
                 Err(error) if error.code() == Code::StorageLost => continue,
-                saved => saved?,
+                saved => saved.map_err(|error| self.heed(error))?,
             };
             if saved {
                 let ops: Vec<String> = self.unsaved.take().ops.iter().map(|op| op.op_id.clone()).collect();
                 // They may be on their way since before the log was lost: nothing is coalesced into them.
                 self.with_mut(|replica| replica.outbox_mut().mark_left(&ops));
                 let saved = ops.len();
-                let lost = self.lost.borrow().clone();
-                if let Some(Lost(lost)) = lost {
-                    lost(saved);
-                }
+                self.tell_gone(Gone::Lost(saved));
                 return Ok(());
             }
         }

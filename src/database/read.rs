@@ -42,7 +42,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 self.catch_up().await?;
                 (Vec::new(), Vec::new())
             }
-            fetched => fetched?,
+            fetched => fetched.map_err(|error| self.heed(error))?,
         };
         if !damaged.is_empty() {
             let turn = self.turn.lock().await;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 
 use crate::config::{Direction, Options, RequestStrategy};
+use crate::datum::canary::Occasion;
 use crate::datum::tabs::lock_name;
 use crate::datum::{Backing, Engine, User};
 use crate::error::{Code, Error, Result};
@@ -118,7 +119,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             // Whoever does not wait any more needs no answer.
             let _ = joined.send(result.clone());
         }
-        user.refresh_status(&self.host, self.backing.is_durable());
+        self.settle(user, Occasion::Rests);
         self.show_pause(&user.id)?;
         result.map_err(|error| error.for_user(&user.id))
     }
@@ -194,7 +195,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             (_, None, Some(builtin)) => Some(Choice::Builtin(builtin)),
             (_, None, None) => None,
         };
-        let device_id = self.backing.device_id();
+        let device_id = self.backing.device_id(&user.id);
         let cycle = Cycle {
             db: &user.db,
             remote: &self.remote,
@@ -213,7 +214,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             epoch: RefCell::new(None),
             told_now: Cell::new(None),
             warnings: RefCell::new(Vec::new()),
-            asides: RefCell::new(Vec::new()),
+            asides: RefCell::new(user.news.take()),
             hung: RefCell::default(),
         };
         user.seat.begin(self.host.now_ms());

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::datum::auto::Signal;
+use crate::datum::canary::Occasion;
 use crate::datum::{Backing, Engine, User};
 use crate::entity::Key;
 use crate::error::{Code, Error, Result};
@@ -67,7 +68,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let user = self.user(user_id).await?;
         let group = Group { after, ..self.group(entity, writes) };
         let written = user.db.write(group, self.config.local).await?;
-        user.refresh_status(&self.host, self.backing.is_durable());
+        self.settle(&user, Occasion::Wrote);
         self.signal(Signal::Wrote(user_id));
         Ok(written)
     }

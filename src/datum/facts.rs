@@ -106,7 +106,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub fn local_metadata_of(&self, user: &User<B::Store, H>) -> Option<SyncMetadata> {
         let syncing = user.hub.current().status == State::Syncing;
         let mut entities = self.config.entities.keys();
-        let device_id = self.backing.device_id();
+        let device_id = self.backing.device_id(&user.id);
         user.db.with(|replica| {
             let facts = replica.facts();
             (facts.last_sync.is_some() || facts.custom.is_some() || syncing)

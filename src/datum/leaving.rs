@@ -28,7 +28,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         if !settings.direction.pushes() || self.reason_to_skip(&user, &settings).is_some() {
             return None;
         }
-        let device_id = self.backing.device_id();
+        let device_id = self.backing.device_id(user_id);
         let now = self.host.now_ms();
         // What is on its way already needs no second one.
         let waits = |queued: &Queued| queued.in_flight || (queued.op.kind == Kind::Delete && !settings.include_deletes);

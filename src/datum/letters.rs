@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::conflict::{Conflict, Decision, Resolution};
 use crate::database::Draft;
 use crate::datum::auto::Signal;
+use crate::datum::canary::Occasion;
 use crate::datum::{Backing, Engine, User};
 use crate::error::{Code, Error, Result};
 use crate::events::Topic;
@@ -161,7 +162,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     fn after(&self, user: &User<B::Store, H>) {
-        user.refresh_status(&self.host, self.backing.is_durable());
+        self.settle(user, Occasion::Wrote);
         if user.pending_count() > 0 {
             self.signal(Signal::Wrote(&user.id));
         }

@@ -166,7 +166,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 unheeded = 0;
             }
             let request = PullRequest {
-                client_id: self.backing.device_id(),
+                client_id: self.backing.device_id(user_id),
                 user_id: Some(user_id.to_owned()),
                 schema: self.config.schema,
                 cursor: cursor.clone(),

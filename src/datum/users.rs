@@ -11,7 +11,7 @@ use crate::error::{Code, Error, ErrorJson, Result};
 use crate::host::Host;
 use crate::operation::PendingOperation;
 use crate::remote::Remote;
-use crate::status::{Health, SkipReason, SyncResult, SyncStatus};
+use crate::status::{SkipReason, SyncResult};
 use crate::store::Store;
 use crate::sync::{Settings, Stop};
 
@@ -83,6 +83,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub async fn switch_user(&self, old: Option<&str>, new: &str, strategy: Option<UserSwitch>) -> Result<UserSwitchResult> {
         self.check_open()?;
         check_user_id(new)?;
+        self.sweep(new);
         let strategy = strategy.unwrap_or(self.config.user_switch);
         let turn = self.switching.lock().await;
         let mut result = self.switch_in_turn(old, new, strategy).await?;
@@ -155,6 +156,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub async fn logout(&self, user_id: &str, options: LogoutOptions) -> Result<LogoutResult> {
         self.check_open()?;
         check_user_id(user_id)?;
+        self.sweep(user_id);
         let turn = self.switching.lock().await;
         self.check_open()?;
         let mut result = LogoutResult { wiped: options.wipe, ..LogoutResult::default() };
@@ -248,18 +250,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Makes the status say that nothing runs any more, and what is left in the database, if there is one.
     pub(super) fn show_closed(&self, user: &User<B::Store, H>, left: Option<(u64, u64)>) {
         user.hub.update(|status| {
-            let before = std::mem::take(status);
-            *status = SyncStatus {
-                user_id: before.user_id,
-                online: before.online,
-                is_leader: before.is_leader,
-                last_completed_at: before.last_completed_at.filter(|_| left.is_some()),
-                health: Health { local: before.health.local, ..Health::default() },
-                ..SyncStatus::default()
-            };
+            let (last, conflicts) = (status.last_completed_at.take(), status.unresolved_conflicts);
+            status.clear();
             if let Some((operations, dead)) = left {
-                (status.pending_operations, status.dead_letters) = (operations, dead);
-                status.unresolved_conflicts = before.unresolved_conflicts;
+                status.last_completed_at.clone_from(&last);
+                (status.pending_operations, status.dead_letters, status.unresolved_conflicts) = (operations, dead, conflicts);
             }
             status.reckon_health();
         });

@@ -18,14 +18,18 @@ mod channel;
 mod lead;
 mod leaving;
 mod lock;
+mod marks;
 mod page;
+mod share;
 mod timer;
 
 pub use channel::Listening;
 pub use lead::Lead;
 pub use leaving::LeavingWatch;
 pub use lock::LockGuard;
+pub use marks::{mark, set_mark};
 pub use page::{PageWatch, Presence};
+pub use share::Share;
 pub use timer::sleep;
 
 /// What one `getRandomValues` gives at most, in bytes.
@@ -94,6 +98,7 @@ impl WebHost {
 
 impl Host for WebHost {
     type Guard = LockGuard;
+    type Share = Share;
 
     fn now_ms(&self) -> u64 {
         js_sys::Date::now().max(0.0) as u64
@@ -126,6 +131,10 @@ impl Host for WebHost {
 
     fn on_stolen(&self, guard: &LockGuard, stolen: Rc<dyn Fn()>) {
         guard.on_stolen(stolen);
+    }
+
+    async fn share(&self, name: &str, patience_ms: u64) -> Option<Share> {
+        share::share(navigator()?.locks()?, name, patience_ms).await
     }
 
     fn announce(&self, database: &str, head: u64) {

@@ -3,10 +3,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use wasm_bindgen_futures::spawn_local;
+
 use crate::datum::Backing;
-use crate::error::{Code, Result};
+use crate::datum::canary::{Canary, Occasion};
+use crate::entity::check_id;
+use crate::error::{Code, Error, Result};
 use crate::host::Host;
-use crate::host::web::WebHost;
+use crate::host::web::{WebHost, mark, set_mark};
 use crate::small::Small;
 use crate::store::indexeddb::IndexedDbStore;
 use crate::store::indexeddb::RootDatabase;
@@ -21,7 +25,11 @@ type OnOpen = Box<dyn Fn(&str)>;
 pub struct WebBacking {
     name: String,
     root: Option<RootDatabase>,
+    /// Why there is none.
+    refused: Option<Error>,
     device_id: String,
+    canary: Canary,
+    opened: RefCell<Small<IndexedDbStore>>,
     in_memory: RefCell<Small<MemoryStore>>,
     on_open: RefCell<Option<Rc<OnOpen>>>,
 }
@@ -29,23 +37,45 @@ pub struct WebBacking {
 impl WebBacking {
     /// Opens the app's root database; where the browser gives no storage, everything stays in memory.
     pub async fn open(name: &str) -> Result<Self> {
-        let (root, device_id) = match open_root(name).await {
-            Ok((root, device_id)) => (Some(root), device_id),
-            Err(error) if error.code() == Code::StorageUnavailable => (None, new_id()),
+        let (root, refused, device_id) = match open_root(name).await {
+            Ok((root, device_id)) => (Some(root), None, device_id),
+            Err(error) if error.code() == Code::StorageUnavailable => (None, Some(error), new_id()),
             Err(error) => return Err(error),
         };
-        Ok(Self { name: name.to_owned(), root, device_id, in_memory: RefCell::default(), on_open: RefCell::default() })
+        Ok(Self {
+            name: name.to_owned(),
+            root,
+            refused,
+            device_id,
+            canary: Canary::default(),
+            opened: RefCell::default(),
+            in_memory: RefCell::default(),
+            on_open: RefCell::default(),
+        })
+    }
+
+    /// Why everything stays in memory; none where it does not.
+    pub const fn refused(&self) -> Option<&Error> {
+        self.refused.as_ref()
     }
 
     /// Calls back with each user whose database opens.
     pub fn on_open(&self, callback: impl Fn(&str) + 'static) {
         *self.on_open.borrow_mut() = Some(Rc::new(Box::new(callback)));
     }
+
+    /// Where a user's note is kept outside IndexedDB.
+    fn mark_of(&self, user_id: &str) -> String {
+        ["datum-sync:", &self.name, "/", user_id].concat()
+    }
 }
 
 async fn open_root(name: &str) -> Result<(RootDatabase, String)> {
     let root = RootDatabase::open(name).await?;
-    let device_id = root.get_or_put(DEVICE, &new_id()).await?;
+    let key = ["datum-sync:", name].concat();
+    // The root may be lost without the users' databases: they go on as the device that they were.
+    let device_id = root.get_or_put(DEVICE, &mark(&key).filter(|id| check_id(id).is_ok()).unwrap_or_else(new_id)).await?;
+    set_mark(&key, Some(&device_id));
     Ok((root, device_id))
 }
 
@@ -62,8 +92,9 @@ impl Backing for WebBacking {
     async fn open(&self, user_id: &str) -> Result<WebStore> {
         let store = match &self.root {
             Some(root) => {
-                let store = IndexedDbStore::open(&self.name, user_id).await?;
-                root.register_user(user_id).await?;
+                let (store, note, wipes) = root.open_store(user_id).await?;
+                self.canary.opened(user_id, &store.identity(), wipes, [note, mark(&self.mark_of(user_id))]);
+                self.opened.borrow_mut().insert(user_id, store.clone());
                 WebStore::Durable(store)
             }
             None => WebStore::Memory(self.in_memory.borrow_mut().entry(user_id).reopen()),
@@ -75,8 +106,23 @@ impl Backing for WebBacking {
         Ok(store)
     }
 
-    fn device_id(&self) -> String {
-        self.device_id.clone()
+    fn device_id(&self, user_id: &str) -> String {
+        self.canary.device_id(user_id, &self.device_id)
+    }
+
+    fn loss(&self, user_id: &str, head: Seq, pending: u64) -> Option<Option<u64>> {
+        self.canary.loss(user_id, head, pending)
+    }
+
+    fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: Occasion) {
+        let identity = self.opened.borrow().get(user_id).map(IndexedDbStore::identity);
+        let (Some(root), Some(identity)) = (&self.root, identity) else { return };
+        if let Some(note) = self.canary.seen(user_id, &identity, head, pending, occasion) {
+            set_mark(&self.mark_of(user_id), Some(&note));
+            let (root, user) = (root.clone(), user_id.to_owned());
+            // A note that fails is made up for by the next.
+            spawn_local(async move { drop(root.note(&user, &note).await) });
+        }
     }
 
     fn is_durable(&self) -> bool {
@@ -91,11 +137,12 @@ impl Backing for WebBacking {
     }
 
     async fn forget(&self, user_id: &str) -> Result<()> {
+        // What there was to forget elsewhere went before the database did.
         self.in_memory.borrow_mut().remove(user_id);
-        match &self.root {
-            Some(root) => root.forget_user(user_id).await,
-            None => Ok(()),
-        }
+        self.opened.borrow_mut().remove(user_id);
+        self.canary.forget(user_id);
+        set_mark(&self.mark_of(user_id), None);
+        Ok(())
     }
 }
 
@@ -136,10 +183,24 @@ impl Store for WebStore {
         }
     }
 
+    async fn free(&self, below: Seq) -> Result<()> {
+        match self {
+            Self::Durable(store) => store.free(below).await,
+            Self::Memory(store) => store.free(below).await,
+        }
+    }
+
     async fn wipe(&self) -> Result<()> {
         match self {
             Self::Durable(store) => store.wipe().await,
             Self::Memory(store) => store.wipe().await,
+        }
+    }
+
+    fn rest(&self) {
+        match self {
+            Self::Durable(store) => store.rest(),
+            Self::Memory(store) => store.rest(),
         }
     }
 

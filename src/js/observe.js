@@ -68,6 +68,13 @@ export class Audience {
     return this.#observers.some((observer) => typeof observer?.beforeWrite === "function");
   }
 
+  /** What is no event. A warning reaches the console where there is no logger: nobody would look for it. */
+  say(level, message, reason) {
+    const fields = reason ? { reason } : {};
+    if (this.#logger) this.#log(level, "storage", message, () => fields);
+    else if (level === "warn") consoleLogger.log({ level, scope: "storage", message, fields });
+  }
+
   /** The app's `fetch`, with each request logged where the level asks for it. */
   fetch(given) {
     if (!this.#logs("debug")) return given;

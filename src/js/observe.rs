@@ -27,6 +27,9 @@ extern "C" {
     /// Whether anybody hears of writes.
     #[wasm_bindgen(method, js_name = hearsWrites)]
     pub fn hears_writes(this: &Audience) -> bool;
+    /// Tells the logger something that is no event; the console where it is a warning and there is no logger.
+    #[wasm_bindgen(method)]
+    pub fn say(this: &Audience, level: &str, message: &str, reason: &str);
     #[wasm_bindgen(method)]
     fn fetch(this: &Audience, given: &JsValue) -> JsValue;
 }
@@ -79,7 +82,7 @@ impl Audience {
             return;
         }
         let topics = Topic::NAMES.iter().filter(|(name, _)| wanted.iter().any(|wanted| wanted == name)).map(|(_, topic)| *topic).collect();
-        let reader = engine.events(Filter { topics, ..Filter::default() });
+        let reader = engine.events(Filter { topics, looks_on: true, ..Filter::default() });
         let audience = Rc::clone(self);
         spawn_local(async move {
             while let Some(event) = reader.next().await {

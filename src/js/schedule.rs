@@ -31,11 +31,18 @@ pub(crate) fn attend(inner: &Rc<Inner>) {
         }
     }));
     let (weak, of_page) = (Rc::downgrade(inner), Rc::clone(&lead));
+    let mut cached = false;
     let page = host.on_presence(move |presence| {
         if let Some(inner) = weak.upgrade() {
             inner.engine.signal(if presence == Presence::Visible { Signal::Visible } else { Signal::Hidden });
-            if presence == Presence::Away {
+            if matches!(presence, Presence::Away | Presence::Cached) {
                 inner.engine.put_away();
+            }
+            if presence == Presence::Cached {
+                inner.engine.let_go();
+                cached = true;
+            } else if std::mem::take(&mut cached) {
+                spawn_local(async move { inner.engine.brought_back().await });
             }
         }
         of_page.presence(presence);

@@ -102,6 +102,12 @@ export interface DatumConfig {
    * resolved promise survives a power cut), `pulled` for what came from the server (default `"relaxed"`).
    */
   durability?: { local?: "strict" | "relaxed"; pulled?: "strict" | "relaxed" };
+  /**
+   * Who asks the browser never to evict what is stored (`navigator.storage.persist()`; Firefox asks the user): with `true` the
+   * engine, after the first write or the first sync that brings data, never at page load; with `"ask"`, the default, the app, by
+   * {@link Datum.requestPersistence}; with `false` nobody.
+   */
+  persist?: boolean | "ask";
   /** How many bytes of entities are kept in memory. Default 67,108,864 (64 MiB). */
   memoryBudget?: number;
   /**
@@ -929,7 +935,15 @@ export class Datum implements AsyncDisposable {
    * tells; `persisted` is whether it has promised not to evict it.
    */
   storageSize(userId: string): Promise<{ bytes: number; quota?: number; persisted: boolean }>;
-  /** Removes everything that this device has of a user, unsynced operations too. */
+  /**
+   * Asks the browser never to evict what is stored, and answers whether it promises that. To be called when the user will
+   * understand the question. With `persist: false` it only answers.
+   */
+  requestPersistence(): Promise<boolean>;
+  /**
+   * Removes everything that this device has of a user, unsynced operations too. Other tabs let go of it as well: their watches of
+   * that user end, and nothing that they knew comes back. A tab that slept through it signs the user out when it wakes.
+   */
   clearUserData(userId: string): Promise<void>;
 
   /**
@@ -1096,7 +1110,10 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
   | { readonly type: "userSwitched"; readonly previousUserId: string | null; readonly hadUnsyncedData: boolean }
   | { readonly type: "leaderChanged"; readonly isLeader: boolean }
   | { readonly type: "connectivityChanged"; readonly online: boolean }
-  /** The browser removed the storage under the open instance; what this tab knew was saved again. */
+  /**
+   * The browser removed what was stored, or it cannot be read. Between two visits, nothing is saved; under an open instance, what
+   * this tab knew was saved again. Told to the first who listens, also where it was found before that.
+   */
   | { readonly type: "storageLost"; readonly lostOperations: number | "unknown"; readonly savedOperations: number }
 );
 

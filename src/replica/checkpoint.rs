@@ -1,7 +1,7 @@
 //! Checkpoints: a record that holds the whole state, so that opening reads from there; and
 //! compaction, which moves what still lives out of segments that are mostly dead.
 //!
-//! Record keys are never freed here: they are the fence against a tab that slept meanwhile.
+//! Record keys are not freed here: they are the fence against a tab that slept meanwhile.
 
 use std::rc::Rc;
 
@@ -76,6 +76,18 @@ impl Replica {
             .fold((0_u64, 0_u64), |(len, live), (_, l, v)| (len.saturating_add(u64::from(l)), live.saturating_add(v)));
         let dead = len.saturating_sub(live);
         dead >= MIN_DEAD_BYTES && dead > live
+    }
+
+    /// The place of the checkpoint that the state was folded from; 0 where there is none.
+    #[must_use]
+    pub const fn checkpointed_at(&self) -> Seq {
+        self.growth.since
+    }
+
+    /// Whether anything was written since the last checkpoint that another one could do without.
+    #[must_use]
+    pub const fn has_grown(&self) -> bool {
+        self.growth.records > 1
     }
 
     fn directory_bytes(&self) -> u64 {

@@ -286,9 +286,16 @@ impl Commit {
     /// Reads a record.
     ///
     /// # Errors
-    /// [`Code::Corrupt`] where the bytes are not what was written.
+    /// [`Code::Corrupt`] where the bytes are not what was written; [`Code::ClientOutdated`] where a later version
+    /// of this engine wrote them.
     pub fn decode(record: &[u8]) -> Result<Self> {
-        decode(record).ok_or_else(|| Error::new(Code::Corrupt, "A record of the log does not match its checksum or its format."))
+        decode(record).ok_or_else(|| {
+            if is_newer(record) {
+                let fix = "This user's data was stored by a newer version of this app; reload the page to get that version.";
+                return Error::new(Code::ClientOutdated, fix);
+            }
+            Error::new(Code::Corrupt, "A record of the log does not match its checksum or its format.")
+        })
     }
 }
 
@@ -335,6 +342,14 @@ fn decode(record: &[u8]) -> Option<Commit> {
         commit.segments.push(SegmentWrite { entity, entries: get_entries(&mut input)?, body });
     }
     input.0.is_empty().then_some(commit)
+}
+
+/// Whether a record is whole, and of a format that comes after this one. Each format adds its number, less one, to its
+/// checksum, so that a flipped bit in the number makes damage, and no newer record.
+fn is_newer(record: &[u8]) -> bool {
+    let Some(([b'D', b'S', version, 0, sum @ ..], payload)) = record.split_at_checked(HEADER) else { return false };
+    let later = u64::from(version.saturating_sub(MAGIC[2]));
+    later > 0 && *sum == checksum(payload).wrapping_add(later).to_le_bytes()
 }
 
 fn get_entries(input: &mut Input<'_>) -> Option<Vec<Entry>> {

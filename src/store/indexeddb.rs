@@ -13,15 +13,16 @@ use wasm_bindgen::JsValue;
 use web_sys::IdbTransaction;
 
 use crate::error::{Code, Error, Result};
-use crate::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
+use crate::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail, lost, wiped};
 use connection::{Connection, Schema};
 use fault::Fault;
-use read::{answer, begin, records, values, wrong_type};
+use read::{answer, begin, places, records, unreadable, values};
 use write::{Batch, Change, Written, write};
 
 mod connection;
 mod event;
 mod fault;
+mod open;
 mod read;
 mod root;
 mod write;
@@ -54,6 +55,17 @@ const LARGEST_KEY: u64 = (1 << 53) - 1;
 pub struct IndexedDbStore {
     connection: Rc<Connection>,
     stats: Rc<Cell<Stats>>,
+    /// It has rested, and not looked at the log since.
+    resting: Rc<Cell<bool>>,
+    wipes: Option<Rc<Wipes>>,
+}
+
+/// Where wipes of a user are noted, and how many there had been when a handle was made.
+#[derive(Debug)]
+struct Wipes {
+    root: RootDatabase,
+    user: String,
+    known: u64,
 }
 
 /// What a store has asked of IndexedDB so far.
@@ -93,7 +105,19 @@ impl IndexedDbStore {
         if user.is_empty() {
             return Err(Error::new(Code::InvalidArgument, "The user id is empty; give the id of the user whose data this is."));
         }
-        Ok(Self { connection: Connection::new(format!("{name}/{user}"), SCHEMA), stats: Rc::default() })
+        let connection = Connection::new(format!("{name}/{user}"), SCHEMA);
+        Ok(Self { connection, stats: Rc::default(), resting: Rc::default(), wipes: None })
+    }
+
+    /// Tells a wipe from a loss by what the root database says: it knew of so many wipes before this was opened.
+    fn under(self, root: &RootDatabase, user: &str, known: u64) -> Self {
+        Self { wipes: Some(Rc::new(Wipes { root: root.clone(), user: user.to_owned(), known })), ..self }
+    }
+
+    /// Tells this log from an earlier or later one of the same user; empty before it was opened.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        self.connection.identity().map(|identity| identity.to_string()).unwrap_or_default()
     }
 
     /// The name of the database: also that of its lock and its channel.
@@ -134,47 +158,101 @@ impl IndexedDbStore {
 
     /// A fresh database under this name is not the log that the caller knows, and its keys fence nothing.
     fn check(&self) -> Result<(), Fault> {
-        if self.connection.is_replaced() {
-            return Err(Error::new(Code::StorageLost, "The stored data was removed, by the browser or in another tab; load again.").into());
+        if self.connection.is_replaced() { Err(lost().into()) } else { Ok(()) }
+    }
+
+    /// Closes where the user was wiped by another handle. To be asked before the database is opened again, which
+    /// would make one anew.
+    async fn check_wiped(&self) -> Result<()> {
+        if let Some(wipes) = &self.wipes
+            && wipes.root.noted(&wipes.user).await?.1 > wipes.known
+        {
+            self.connection.close();
+            return Err(wiped());
         }
         Ok(())
     }
 
+    /// Does the work on an open database.
+    async fn run<T>(&self, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
+        if self.connection.has_let_go() {
+            self.check_wiped().await?;
+        }
+        let done = self.connection.run(work).await;
+        if done.as_ref().is_err_and(|error| error.code() == Code::StorageLost) {
+            // It may have gone, and come anew, while the work was tried again.
+            self.check_wiped().await?;
+        }
+        done
+    }
+
+    async fn values(&self, store: &'static str, keys: &[u64]) -> Result<Vec<Option<Rc<[u8]>>>> {
+        self.read(&[store], async |transaction| values(&transaction.object_store(store)?, keys).await).await
+    }
+
+    /// One value by itself; none where it is missing or the browser cannot read it.
+    async fn value(&self, store: &'static str, key: u64) -> Result<Option<Rc<[u8]>>> {
+        match self.values(store, &[key]).await {
+            Err(error) if error.code() == Code::Corrupt => Ok(None),
+            found => Ok(found?.pop().flatten()),
+        }
+    }
+
+    /// A load by single records, for a browser that gives none of them because it cannot read one.
+    async fn load_what_is_left(&self, from: f64) -> Result<Records> {
+        let places = self.read(&[LOG], async |transaction| places(&transaction, LOG, from).await).await?;
+        let mut records = Records::new();
+        for place in places {
+            records.push((place, self.value(LOG, place).await?.unwrap_or_else(unreadable)));
+        }
+        Ok(records)
+    }
+
     /// One readonly transaction over the stores named, repeated where the connection is lost.
     async fn read<T>(&self, stores: &[&str], work: impl AsyncFn(IdbTransaction) -> Result<T, Fault>) -> Result<T> {
-        self.connection
-            .run(async |database, _| {
-                self.check()?;
-                self.count(1, 0, 0);
-                work(begin(database, stores)?).await
-            })
-            .await
+        self.run(async |database, _| {
+            self.check()?;
+            self.count(1, 0, 0);
+            work(begin(database, stores)?).await
+        })
+        .await
     }
 }
 
 impl Store for IndexedDbStore {
     async fn load(&self) -> Result<Records> {
-        self.connection
+        let from = Cell::new(CHECKPOINT);
+        let loaded = self
             .run(async |database, _| {
+                if self.connection.is_replaced() {
+                    self.check_wiped().await?;
+                }
+                self.resting.set(false);
                 self.connection.accept();
                 self.count(1, 0, 0);
                 let transaction = begin(database, STORES)?;
-                let place = answer(&transaction.object_store(BODIES)?.get(&JsValue::from_f64(CHECKPOINT))?).await?;
-                let from = if place.is_undefined() { CHECKPOINT } else { place.as_f64().ok_or_else(wrong_type)? };
-                records(&transaction, LOG, from, false).await
+                // Where that cannot be read, the log is read from its start, and the checkpoint found on the way.
+                from.set(answer(&transaction.object_store(BODIES)?.get(&CHECKPOINT.into())?).await?.as_f64().unwrap_or(CHECKPOINT));
+                records(&transaction, LOG, from.get(), false).await
             })
-            .await
+            .await;
+        match loaded {
+            Err(error) if error.code() == Code::Corrupt => self.load_what_is_left(from.get()).await,
+            loaded => loaded,
+        }
     }
 
     async fn tail(&self, after: Seq) -> Result<Tail> {
         if after > LARGEST_KEY {
             return Ok(Tail::Records(Records::new()));
         }
-        let found = self.read(&[LOG], async |transaction| records(&transaction, LOG, after as f64, true).await).await?;
-        if found.iter().any(|(_, record)| record.is_empty()) {
-            return Ok(Tail::Compacted);
-        }
-        Ok(Tail::Records(found))
+        let found = self
+            .read(&[LOG], async |transaction| {
+                self.resting.set(false);
+                records(&transaction, LOG, after as f64, true).await
+            })
+            .await?;
+        Ok(Tail::of(after, found))
     }
 
     async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError> {
@@ -197,9 +275,11 @@ impl Store for IndexedDbStore {
         let batch = Batch { stores, durability, changes, add: Some((LOG, key, value_of(&record))) };
 
         let written = self
-            .connection
             .run(async |database, tried| {
                 self.check()?;
+                if self.resting.get() {
+                    return Ok(Written::Nothing);
+                }
                 self.count(0, 1, batch.changes.len().saturating_add(1));
                 match write(database, &batch).await? {
                     // The connection was lost before: this may be our own record, written after all.
@@ -221,11 +301,40 @@ impl Store for IndexedDbStore {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.read(&[BODIES], async |transaction| values(&transaction.object_store(BODIES)?, ids).await).await
+        match self.values(BODIES, ids).await {
+            Err(error) if error.code() == Code::Corrupt => {
+                let mut found = Vec::with_capacity(ids.len());
+                for id in ids {
+                    found.push(self.value(BODIES, *id).await?);
+                }
+                Ok(found)
+            }
+            found => found,
+        }
+    }
+
+    async fn free(&self, below: Seq) -> Result<()> {
+        let batch =
+            Batch { stores: &[LOG], durability: Durability::Relaxed, changes: vec![Change::DeleteBelow(LOG, key_of(below)?)], add: None };
+        self.run(async |database, _| {
+            self.check()?;
+            self.count(0, 1, 1);
+            write(database, &batch).await.map(drop)
+        })
+        .await
     }
 
     async fn wipe(&self) -> Result<()> {
+        if let Some(wipes) = &self.wipes {
+            // Before it is gone: whoever misses it must find why.
+            wipes.root.note_wipe(&wipes.user).await?;
+        }
         self.connection.delete().await
+    }
+
+    fn rest(&self) {
+        self.resting.set(true);
+        self.connection.rest();
     }
 
     fn close(&self) {

@@ -1,8 +1,9 @@
 //! Where stores in IndexedDB come from: a database of its own for each.
 #![allow(clippy::unwrap_used)]
 
-use datum_sync::store::indexeddb::IndexedDbStore;
+use datum_sync::store::indexeddb::{IndexedDbStore, RootDatabase};
 
+use super::browser::delete_raw;
 use super::store_suite::Stores;
 
 pub struct Browser;
@@ -11,12 +12,16 @@ impl Stores for Browser {
     type Store = IndexedDbStore;
 
     async fn fresh(&self) -> IndexedDbStore {
-        IndexedDbStore::open(&unique(), "ann").await.unwrap()
+        RootDatabase::open(&unique()).await.unwrap().open_store("ann").await.unwrap().0
     }
 
     async fn another(&self, of: &IndexedDbStore) -> IndexedDbStore {
         let (name, user) = of.database().split_once('/').unwrap();
-        IndexedDbStore::open(name, user).await.unwrap()
+        RootDatabase::open(name).await.unwrap().open_store(user).await.unwrap().0
+    }
+
+    async fn evict(&self, of: &IndexedDbStore) {
+        delete_raw(of.database()).await;
     }
 }
 

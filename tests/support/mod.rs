@@ -9,6 +9,8 @@ pub mod browser;
 pub mod client;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod clock;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod disk;
 #[cfg(target_arch = "wasm32")]
 pub mod host_stories;
 #[cfg(target_arch = "wasm32")]

@@ -18,6 +18,9 @@ pub trait Stores {
 
     /// A second instance on the same log, as another tab would open it.
     async fn another(&self, of: &Self::Store) -> Self::Store;
+
+    /// The browser removes the log that this is an instance of.
+    async fn evict(&self, of: &Self::Store);
 }
 
 /// Hands every story to the macro that mounts them, so that none is forgotten anywhere.
@@ -43,7 +46,11 @@ macro_rules! store_stories {
             any_bytes_come_back_as_they_were,
             a_body_of_eight_megabytes_comes_back,
             a_wipe_leaves_nothing_and_closes,
-            a_wipe_is_noticed_by_every_other_instance,
+            a_wipe_closes_every_other_instance,
+            a_loss_is_noticed_by_every_instance,
+            freed_keys_are_gone_and_the_rest_is_there,
+            a_tail_from_below_freed_keys_says_compacted,
+            who_rested_must_look_before_appending,
             a_closed_store_answers_closed,
             closing_one_instance_leaves_the_other_open,
             both_durabilities_are_kept,
@@ -245,17 +252,39 @@ pub async fn a_wipe_leaves_nothing_and_closes(stores: &impl Stores) {
     assert_eq!(text(&again.load().await.unwrap()), ["record 1"]);
 }
 
-pub async fn a_wipe_is_noticed_by_every_other_instance(stores: &impl Stores) {
+pub async fn a_wipe_closes_every_other_instance(stores: &impl Stores) {
     let store = stores.fresh().await;
     let others = [stores.another(&store).await, stores.another(&store).await];
     compacted(&others[0]).await;
     store.wipe().await.unwrap();
+    let later = stores.another(&others[0]).await;
+    add(&later, record(1)).await.unwrap();
+    for other in &others {
+        for _ in 0..2 {
+            assert!(matches!(add(other, record(2)).await, Err(AppendError::Failed(error)) if error.code() == Code::Closed));
+            assert_eq!(other.tail(0).await.unwrap_err().code(), Code::Closed);
+            assert_eq!(other.bodies(&[body(4, 0)]).await.unwrap_err().code(), Code::Closed);
+            assert_eq!(other.load().await.unwrap_err().code(), Code::Closed);
+        }
+    }
+    assert_eq!(text(&later.load().await.unwrap()), ["record 1"]);
+    // What is lost afterwards is lost, not wiped once more.
+    stores.evict(&later).await;
+    assert_eq!(later.tail(0).await.unwrap_err().code(), Code::StorageLost);
+}
+
+pub async fn a_loss_is_noticed_by_every_instance(stores: &impl Stores) {
+    let store = stores.fresh().await;
+    let others = [stores.another(&store).await, stores.another(&store).await];
+    compacted(&others[0]).await;
+    stores.evict(&store).await;
     // The second finds a log that the first has made again, and must not take it for the old one.
     for (index, other) in others.iter().enumerate() {
         for _ in 0..2 {
             assert!(matches!(add(other, record(5)).await, Err(AppendError::Failed(error)) if error.code() == Code::StorageLost));
             assert_eq!(other.tail(4).await.unwrap_err().code(), Code::StorageLost);
             assert_eq!(other.bodies(&[body(4, 0)]).await.unwrap_err().code(), Code::StorageLost);
+            assert_eq!(other.free(4).await.unwrap_err().code(), Code::StorageLost);
         }
         let left = other.load().await.unwrap();
         assert_eq!(left.len(), index);
@@ -263,6 +292,49 @@ pub async fn a_wipe_is_noticed_by_every_other_instance(stores: &impl Stores) {
         let next = index as Seq + 1;
         add(other, record(next)).await.unwrap();
         assert_eq!(tailed(other, 0).await.unwrap().len(), index + 1);
+    }
+}
+
+pub async fn freed_keys_are_gone_and_the_rest_is_there(stores: &impl Stores) {
+    let store = stores.fresh().await;
+    compacted(&store).await;
+    add(&store, record(5)).await.unwrap();
+    store.free(4).await.unwrap();
+    store.free(4).await.unwrap();
+    assert_eq!(text(&store.load().await.unwrap()), ["record 4", "record 5"]);
+    assert_eq!(store.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(), [Some(bytes(b"kept")), Some(bytes(b"merged"))]);
+    // The keys are taken no more, which is why nobody may be there who would take them.
+    add(&store, record(2)).await.unwrap();
+    for seq in [4, 5] {
+        assert!(matches!(add(&store, record(seq)).await, Err(AppendError::Stale)));
+    }
+}
+
+pub async fn a_tail_from_below_freed_keys_says_compacted(stores: &impl Stores) {
+    let store = stores.fresh().await;
+    let slept = stores.another(&store).await;
+    compacted(&store).await;
+    store.free(4).await.unwrap();
+    for after in 0..3 {
+        assert!(matches!(slept.tail(after).await.unwrap(), Tail::Compacted), "after {after}");
+    }
+    assert_eq!(text(&tailed(&slept, 3).await.unwrap()), ["record 4"]);
+    assert!(tailed(&slept, 4).await.unwrap().is_empty());
+}
+
+pub async fn who_rested_must_look_before_appending(stores: &impl Stores) {
+    let store = stores.fresh().await;
+    add(&store, record(1)).await.unwrap();
+    for look in [true, false] {
+        store.rest();
+        store.rest();
+        assert!(matches!(add(&store, record(2)).await, Err(AppendError::Stale)));
+        if look {
+            assert!(tailed(&store, 1).await.unwrap().is_empty());
+        } else {
+            assert_eq!(text(&store.load().await.unwrap()), ["record 1", "record 2"]);
+        }
+        add(&store, record(if look { 2 } else { 3 })).await.unwrap();
     }
 }
 

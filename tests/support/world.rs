@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 pub use super::clock::Clock;
+pub use super::disk::{CountedStore, Disk, Records1};
 pub use super::wire::{Fault, Request, Script, Streams, Wire};
 use datum_server::MemoryServer;
 use datum_sync::config::{Config, Options};
 use datum_sync::conflict::{Conflict, Resolution};
-use datum_sync::datum::{Backing, Engine};
+use datum_sync::datum::Engine;
 use datum_sync::error::{Code, Error, Result};
 use datum_sync::host::{Heard, Host, StorageEstimate};
 use datum_sync::members::Members;
@@ -23,8 +24,6 @@ use datum_sync::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use datum_sync::remote::{Pulled, Pushed, Remote};
 use datum_sync::replica::local::{Write, Written};
 use datum_sync::status::SyncResult;
-use datum_sync::store::memory::MemoryStore;
-use datum_sync::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
 use datum_sync::sync::Cancel;
 use datum_sync::sync::resolve::{Resolver, Resolvers};
 use datum_sync::wait::Notify;
@@ -60,6 +59,8 @@ pub struct FakeHost {
     pub air: Air,
     /// Which tab of the device this is.
     pub tab: u64,
+    /// Whether the browser knows of locks.
+    pub has_locks: Rc<Cell<bool>>,
     dice: Cell<u64>,
 }
 
@@ -74,8 +75,16 @@ impl Drop for Guard {
     }
 }
 
+/// The shared form of a lock: an entry of its own beside the lock's name.
+impl FakeHost {
+    fn is_shared(&self, name: &str) -> bool {
+        self.locks.borrow().keys().any(|held| held.strip_prefix(name).is_some_and(|rest| rest.starts_with('#')))
+    }
+}
+
 impl Host for FakeHost {
     type Guard = Guard;
+    type Share = Guard;
 
     fn now_ms(&self) -> u64 {
         self.clock.now().saturating_add_signed(self.skew.get())
@@ -105,6 +114,9 @@ impl Host for FakeHost {
     }
 
     async fn lock(&self, name: &str, steal: bool) -> Result<Option<Guard>> {
+        if self.is_shared(name) {
+            return Ok(None);
+        }
         let robbed = match self.locks.borrow().get(name) {
             Some(_) if !steal => return Ok(None),
             robbed => robbed.cloned(),
@@ -129,122 +141,23 @@ impl Host for FakeHost {
         self.air.post(self.tab, database, &Heard::Word(word.to_owned()));
     }
 
+    async fn share(&self, name: &str, patience_ms: u64) -> Option<Guard> {
+        if !self.has_locks.get() {
+            return None;
+        }
+        let own = (0..).map(|n| format!("{name}#{n}")).find(|own| !self.locks.borrow().contains_key(own))?;
+        let holder = Holder::default();
+        self.locks.borrow_mut().insert(own.clone(), Rc::clone(&holder));
+        let share = Guard(Rc::clone(&self.locks), own, holder);
+        let began = self.elapsed_ms();
+        while self.locks.borrow().contains_key(name) && self.elapsed_ms() - began < patience_ms {
+            self.sleep(10).await;
+        }
+        Some(share)
+    }
+
     async fn storage(&self) -> StorageEstimate {
         StorageEstimate::default()
-    }
-}
-
-/// What storage counted.
-#[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Records1 {
-    pub transactions: u64,
-    pub records: u64,
-}
-
-/// A memory store that counts, and fails on request.
-#[derive(Clone, Default)]
-pub struct CountedStore {
-    pub inner: MemoryStore,
-    pub counts: Rc<Cell<Records1>>,
-    /// The next appends fail with this code, writing nothing.
-    pub failing: Rc<RefCell<VecDeque<Code>>>,
-    /// The next loads fail with this code.
-    pub failing_loads: Rc<RefCell<VecDeque<Code>>>,
-    /// Bodies come back with a byte flipped.
-    pub damaged: Rc<Cell<bool>>,
-}
-
-impl Store for CountedStore {
-    async fn load(&self) -> Result<Records> {
-        if let Some(code) = self.failing_loads.borrow_mut().pop_front() {
-            return Err(Error::new(code, "The storage failed, as the test asked."));
-        }
-        self.inner.load().await
-    }
-
-    async fn tail(&self, after: Seq) -> Result<Tail> {
-        self.inner.tail(after).await
-    }
-
-    async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError> {
-        if let Some(code) = self.failing.borrow_mut().pop_front() {
-            return Err(AppendError::Failed(Error::new(code, "The storage failed, as the test asked.")));
-        }
-        // As a browser's: never at once, so that what is asked for meanwhile can join the next one.
-        let mut turns = 1;
-        std::future::poll_fn(|context| {
-            if turns == 0 {
-                return Poll::Ready(());
-            }
-            turns -= 1;
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
-        let mut counts = self.counts.get();
-        counts.transactions += 1;
-        counts.records += 1 + append.bodies.len() as u64;
-        self.counts.set(counts);
-        self.inner.append(append, durability).await
-    }
-
-    async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
-        let mut bodies = self.inner.bodies(ids).await?;
-        for body in bodies.iter_mut().flatten().filter(|_| self.damaged.get()) {
-            let mut bytes = body.to_vec();
-            bytes[0] ^= 1;
-            *body = Rc::from(bytes);
-        }
-        Ok(bodies)
-    }
-
-    async fn wipe(&self) -> Result<()> {
-        self.inner.wipe().await
-    }
-
-    fn close(&self) {
-        self.inner.close();
-    }
-}
-
-/// One browser profile: its databases outlive tabs.
-#[derive(Clone)]
-pub struct Disk {
-    pub stores: Rc<RefCell<BTreeMap<String, CountedStore>>>,
-    pub device_id: String,
-    pub durable: Rc<Cell<bool>>,
-}
-
-impl Backing for Disk {
-    type Store = CountedStore;
-
-    async fn open(&self, user_id: &str) -> Result<CountedStore> {
-        let mut stores = self.stores.borrow_mut();
-        let store = stores.entry(user_id.to_owned()).or_default();
-        Ok(CountedStore {
-            inner: store.inner.reopen(),
-            counts: Rc::clone(&store.counts),
-            failing: Rc::clone(&store.failing),
-            failing_loads: Rc::clone(&store.failing_loads),
-            damaged: Rc::clone(&store.damaged),
-        })
-    }
-
-    fn device_id(&self) -> String {
-        self.device_id.clone()
-    }
-
-    fn is_durable(&self) -> bool {
-        self.durable.get()
-    }
-
-    async fn users(&self) -> Result<Vec<String>> {
-        Ok(self.stores.borrow().keys().cloned().collect())
-    }
-
-    async fn forget(&self, user_id: &str) -> Result<()> {
-        self.stores.borrow_mut().remove(user_id);
-        Ok(())
     }
 }
 
@@ -265,6 +178,7 @@ pub struct Device {
     clock: Rc<Clock>,
     pub locks: Locks,
     pub air: Air,
+    pub has_locks: Rc<Cell<bool>>,
     seed: Cell<u64>,
     config: String,
 }
@@ -286,7 +200,7 @@ impl World {
 
     pub fn device_of(&self, user: &str, name: &str) -> Device {
         Device {
-            disk: Disk { stores: Rc::default(), device_id: name.to_owned(), durable: Rc::new(Cell::new(true)) },
+            disk: Disk::new(name),
             wire: Wire {
                 server: self.server.clone(),
                 clock: Rc::clone(&self.clock),
@@ -300,6 +214,7 @@ impl World {
             clock: Rc::clone(&self.clock),
             locks: Rc::default(),
             air: Air::default(),
+            has_locks: Rc::new(Cell::new(true)),
             seed: Cell::new(name.bytes().fold(7, |n: u64, b| n.wrapping_mul(31).wrapping_add(u64::from(b)))),
             config: r#"{"entities":{"tasks":{},"notes":{"deleteBehavior":"softDelete"}}}"#.to_owned(),
         }
@@ -319,6 +234,10 @@ impl Device {
     }
 
     pub fn open_with(&self, resolvers: Resolvers) -> Tab {
+        self.try_open(resolvers).unwrap()
+    }
+
+    pub fn try_open(&self, resolvers: Resolvers) -> Result<Tab> {
         let config: serde_json::Value = serde_json::from_str(&self.config).unwrap();
         let config = Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap()).unwrap();
         self.seed.set(self.seed.get().wrapping_add(1));
@@ -329,12 +248,13 @@ impl Device {
             locks: Rc::clone(&self.locks),
             air: self.air.clone(),
             tab: self.seed.get(),
+            has_locks: Rc::clone(&self.has_locks),
             dice: Cell::new(self.seed.get()),
         };
         self.air.mail.borrow_mut().insert(self.seed.get(), VecDeque::new());
-        let engine = Rc::new(Engine::new(self.disk.clone(), self.wire.clone(), Rc::new(host), config, resolvers));
-        self.clock.run(engine.sign_in(&self.user)).unwrap();
-        Tab { engine, user: self.user.clone(), clock: Rc::clone(&self.clock) }
+        let engine = Rc::new(Engine::new(self.disk.tab(), self.wire.clone(), Rc::new(host), config, resolvers));
+        self.clock.run(engine.sign_in(&self.user))?;
+        Ok(Tab { engine, user: self.user.clone(), clock: Rc::clone(&self.clock) })
     }
 
     /// The next request whose path ends so meets this.
@@ -349,6 +269,11 @@ impl Device {
 
     pub fn counts(&self) -> Records1 {
         self.disk.stores.borrow().get(&self.user).map(|store| store.counts.get()).unwrap_or_default()
+    }
+
+    /// The browser removes the user's database.
+    pub fn evict(&self) {
+        self.store().inner.evict();
     }
 
     pub fn store(&self) -> CountedStore {

@@ -46,6 +46,7 @@ const config: DatumConfig = {
   durability: { local: "relaxed" },
   defaultUserSwitchStrategy: "promptIfUnsyncedData",
   memoryBudget: 1 << 20,
+  persist: "ask",
   realtime: true,
   flushOnLeave: false,
   backgroundSync: true,
@@ -167,7 +168,7 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   await datum.clearSyncMetadata("ada", { local: true, remote: true });
   await tasks.remoteAdapter.clearSyncMetadata("ada");
   const pending: PendingOperation[] = await datum.pendingOperations("ada");
-  console.log(pending.length === (await datum.pendingCount("ada")), (await datum.storageSize("ada")).quota);
+  console.log(pending.length === (await datum.pendingCount("ada")), (await datum.storageSize("ada")).quota, (await datum.requestPersistence()) === true);
   const last: SyncResult | null = await datum.getLastSyncResult("ada");
   console.log(pending.map((op) => `${op.state} ${op.blockedBy} ${op.nextAttemptAt} ${op.lastError?.message}`));
   await datum.manager("tasks").patch("t", { n: 1 }, { dependsOn: [{ entity: "notes", id: "n" }] });

@@ -78,7 +78,7 @@ impl Inner {
     /// Gives up whatever it has or waits for, and asks anew.
     fn strive(self: &Rc<Self>, steal: bool, presence: Presence) {
         self.withdraw();
-        if presence == Presence::Away {
+        if matches!(presence, Presence::Away | Presence::Cached) {
             // Neither a lock nor a place in the queue: either would keep the page out of the cache.
             self.tell_later();
             return;

@@ -64,16 +64,21 @@ pub(super) async fn lock(locks: Option<LockManager>, name: &str, steal: bool) ->
     let Some(locks) = locks else {
         return Ok(Some(LockGuard { _held: None, _asked: None, stolen }));
     };
-    while let Some(ending) = first_ending(name) {
-        let _ = JsFuture::from(ending.clone()).await;
-        // Only now, so that it is waited for again where this future was dropped meanwhile.
-        ended(name, &ending);
-    }
+    settle(name).await;
     let (asked, answered) = ask(&locks, name, steal, Rc::clone(&stolen))?;
     match answered.await {
         Ok(Ok(Some(held))) => Ok(Some(LockGuard { _held: Some(held), _asked: Some(asked), stolen })),
         Ok(Ok(None)) | Err(_) => Ok(None),
         Ok(Err(error)) => Err(error),
+    }
+}
+
+/// Waits until the requests of that name that are over for us are over for the browser too.
+pub(super) async fn settle(name: &str) {
+    while let Some(ending) = first_ending(name) {
+        let _ = JsFuture::from(ending.clone()).await;
+        // Only now, so that it is waited for again where this future was dropped meanwhile.
+        ended(name, &ending);
     }
 }
 
@@ -102,7 +107,7 @@ fn ask(locks: &LockManager, name: &str, steal: bool, stolen: Stolen) -> Result<(
     let options = js_sys::Object::new();
     let _ = js_sys::Reflect::set(&options, &(if steal { "steal" } else { "ifAvailable" }).into(), &JsValue::TRUE);
     let request = locks.request(name, &options, callback.as_js_value().unchecked_ref()).map_err(|thrown| refused(&thrown))?;
-    let asked = Asked { name: name.to_owned(), request: request.clone() };
+    let asked = Asked::new(name, &request);
 
     // The request lives until the lock is released, whether or not anyone still waits for the answer.
     spawn_local(async move {
@@ -144,9 +149,15 @@ fn ended(name: &str, request: &Promise) {
 
 /// A request; its promise settles when the browser has freed the lock.
 #[derive(Debug)]
-struct Asked {
+pub(super) struct Asked {
     name: String,
     request: Promise,
+}
+
+impl Asked {
+    pub(super) fn new(name: &str, request: &Promise) -> Self {
+        Self { name: name.to_owned(), request: request.clone() }
+    }
 }
 
 impl Drop for Asked {

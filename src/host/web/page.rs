@@ -14,8 +14,10 @@ pub enum Presence {
     Visible,
     /// It is not, and its scripts run now and then.
     Hidden,
-    /// It is frozen, or in the back/forward cache: no script runs until it comes back.
+    /// It is frozen or left: no script runs until it comes back.
     Away,
+    /// It lies in the back/forward cache, which takes no page that holds on to anything.
+    Cached,
 }
 
 /// As it is now, for a page that is not away.
@@ -43,9 +45,14 @@ impl PageWatch {
         let last = Rc::new(Cell::new(presence()));
         let callback = Callback::new(move |event: Event| {
             let now = match event.type_().as_str() {
+                "pagehide" if event.unchecked_ref::<PageTransition>().persisted() => Presence::Cached,
+                // A page in the cache is frozen as well.
+                "freeze" if last.get() == Presence::Cached => Presence::Cached,
                 "freeze" | "pagehide" => Presence::Away,
                 // A page that is put away is hidden as well, before or after that.
-                "visibilitychange" if last.get() == Presence::Away && presence() == Presence::Hidden => Presence::Away,
+                "visibilitychange" if matches!(last.get(), Presence::Away | Presence::Cached) && presence() == Presence::Hidden => {
+                    last.get()
+                }
                 _ => presence(),
             };
             if last.replace(now) != now {
@@ -91,6 +98,11 @@ fn global() -> Global {
 
 #[wasm_bindgen]
 extern "C" {
+    type PageTransition;
+
+    #[wasm_bindgen(method, getter)]
+    fn persisted(this: &PageTransition) -> bool;
+
     type Global;
 
     #[wasm_bindgen(method, getter)]

@@ -11,19 +11,14 @@ use std::mem;
 use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, LocalBoxFuture, select};
-use indexed_db_futures::Build;
 use indexed_db_futures::database::Database;
-use indexed_db_futures::factory::DBFactory;
-use indexed_db_futures::future::OpenDbRequest;
 use indexed_db_futures::internals::SystemRepr;
+use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
-use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
 
-use super::event::{Callback, until};
 use super::fault::Fault;
-use super::read::{answer, begin};
+use super::open::{delete, identified, request, unanswered};
 use crate::error::{Code, Error, Result};
 use crate::host::web::sleep;
 use crate::wait::oneshot;
@@ -36,10 +31,6 @@ const ATTEMPTS: u32 = 3;
 
 /// The pause before each further attempt, in milliseconds: a network process that crashed needs a moment.
 const PAUSES_MS: [u64; 2] = [20, 200];
-
-/// The version of every database of ours. Migrations go by a record, as another version needs
-/// every other tab to let go first.
-const VERSION: u8 = 1;
 
 /// A handle on one database.
 #[derive(Debug)]
@@ -177,6 +168,24 @@ impl Connection {
         }
     }
 
+    /// Lets go for now: the next call opens again.
+    pub(super) fn rest(&self) {
+        let open = matches!(*self.state.borrow(), State::Open(_));
+        if open {
+            release(self.state.replace(State::Idle));
+        }
+    }
+
+    /// Whether somebody or something has made it let go since it was open, so that the database may be gone.
+    pub(super) fn has_let_go(&self) -> bool {
+        self.known.get().is_some() && !matches!(*self.state.borrow(), State::Open(_))
+    }
+
+    /// What tells this database from an earlier or later one of the same name; none before it was opened.
+    pub(super) fn identity(&self) -> Option<f64> {
+        self.known.get()
+    }
+
     /// Lets go for good. What was issued still runs to its end.
     pub(super) fn close(&self) {
         release(self.state.replace(State::Closed));
@@ -191,7 +200,7 @@ impl Connection {
         release(self.state.replace(State::Deleting));
         let mut tried = 0_u32;
         let outcome = loop {
-            let fault = match self.delete_once().await {
+            let fault = match delete(&self.name, self.patience_ms.get()).await {
                 Ok(()) => break Ok(()),
                 Err(fault) => fault,
             };
@@ -307,37 +316,6 @@ impl Connection {
             release(self.state.replace(State::Idle));
         }
     }
-
-    async fn delete_once(&self) -> Result<(), Fault> {
-        let factory = DBFactory::new()?;
-        let request = factory.as_sys().delete_database(&self.name).map_err(|thrown| Fault::thrown(&thrown))?;
-        let blocked = Rc::new(Cell::new(false));
-        let told = Rc::clone(&blocked);
-        let (on_event, deleted) = until(move |event| match event.type_().as_str() {
-            "success" => Some(Ok(())),
-            "error" => {
-                let request = event.target().and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
-                let error = request.and_then(|request| request.error().ok().flatten());
-                Some(Err(match error {
-                    Some(error) => Fault::Browser { name: error.name(), message: error.message() },
-                    None => Fault::named("UnknownError", "The database was not deleted."),
-                }))
-            }
-            _ => {
-                told.set(true);
-                None
-            }
-        });
-        request.set_onsuccess(Some(&on_event));
-        request.set_onerror(Some(&on_event));
-        request.set_onblocked(Some(&on_event));
-        let patience = Box::pin(sleep(self.patience_ms.get()));
-        match select(deleted, patience).await {
-            Either::Left((Ok(answer), _)) => answer,
-            Either::Left((Err(_), _)) => Err(Fault::named("UnknownError", "The answer was lost.")),
-            Either::Right(_) => Err(unanswered(blocked.get()).into()),
-        }
-    }
 }
 
 impl Drop for Connection {
@@ -383,66 +361,6 @@ fn release(state: State) {
     mem::drop(state);
 }
 
-fn request(name: &str, schema: Schema, blocked: Rc<Cell<bool>>) -> Result<(OpenDbRequest, Callback), Fault> {
-    let request = Database::open(name).with_version(VERSION).build()?;
-    let on_event = Callback::new(move |event: Event| {
-        if event.type_() == "blocked" {
-            blocked.set(true);
-            return;
-        }
-        let request = event.target().and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
-        if let Some(request) = request
-            && make(&request, schema).is_err()
-            && let Some(transaction) = request.transaction()
-        {
-            // The open then fails, and the next one makes it all again.
-            let _ = transaction.abort();
-        }
-    });
-    request.as_sys().set_onblocked(Some(on_event.as_js_value().unchecked_ref()));
-    request.as_sys().set_onupgradeneeded(Some(on_event.as_js_value().unchecked_ref()));
-    Ok((request, on_event))
-}
-
-/// Makes what a new database is made of.
-fn make(request: &IdbOpenDbRequest, schema: Schema) -> Result<(), JsValue> {
-    let database: IdbDatabase = request.result()?.unchecked_into();
-    for name in schema.stores {
-        let store = database.create_object_store(name)?;
-        if let Some((_, key)) = schema.identity.filter(|(identity, _)| identity == name) {
-            store.put_with_key(&JsValue::from_f64(js_sys::Math::random()), &JsValue::from_f64(key))?;
-        }
-    }
-    Ok(())
-}
-
-/// The database, and the number drawn when it was made.
-async fn identified(database: Database, schema: Schema) -> Result<(Database, f64), Fault> {
-    let Some((name, key)) = schema.identity else {
-        return Ok((database, 0.0));
-    };
-    match identity(&database, name, key).await {
-        Ok(identity) => Ok((database, identity)),
-        Err(fault) => {
-            database.close();
-            Err(fault)
-        }
-    }
-}
-
-async fn identity(database: &Database, store: &str, key: f64) -> Result<f64, Fault> {
-    let found = answer(&begin(database, &[store])?.object_store(store)?.get(&JsValue::from_f64(key))?).await?;
-    Ok(found.as_f64().unwrap_or_default())
-}
-
 fn closed() -> Error {
     Error::new(Code::Closed, "The store has been closed.")
-}
-
-fn unanswered(blocked: bool) -> Error {
-    if blocked {
-        Error::new(Code::StorageBlocked, "Another tab holds the database and does not let go; close the app's other tabs.")
-    } else {
-        Error::new(Code::Timeout, "The browser did not answer for the database in time; try again.")
-    }
 }

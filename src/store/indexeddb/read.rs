@@ -54,13 +54,15 @@ pub(super) async fn records(transaction: &IdbTransaction, log: &str, from: f64, 
     let range = IdbKeyRange::lower_bound_with_open(&JsValue::from_f64(from), after)?;
     let mut records = Records::new();
     for (key, value) in all(&transaction.object_store(log)?, &range).await? {
-        let key = key.as_f64().filter(|key| *key >= 0.0).ok_or_else(wrong_type)?;
-        records.push((key as Seq, bytes(&value)?));
+        // A key that is no place holds nothing of this log.
+        if let Some(key) = key.as_f64().filter(|key| *key >= 1.0) {
+            records.push((key as Seq, bytes(&value).unwrap_or_else(unreadable)));
+        }
     }
     Ok(records)
 }
 
-/// The values under those keys, in the order asked for.
+/// The values under those keys, in the order asked for; none where one is missing or of another kind.
 pub(super) async fn values(store: &IdbObjectStore, keys: &[u64]) -> Result<Vec<Option<Rc<[u8]>>>, Fault> {
     let mut requests = Vec::with_capacity(keys.len());
     for key in keys {
@@ -74,10 +76,22 @@ pub(super) async fn values(store: &IdbObjectStore, keys: &[u64]) -> Result<Vec<O
     let mut found = Vec::with_capacity(keys.len());
     for request in requests {
         // Where one of these failed, the last says only that the transaction was aborted.
-        found.push(value(&outcome(&request)?)?);
+        found.push(bytes(&outcome(&request)?));
     }
-    found.push(value(&last?)?);
+    found.push(bytes(&last?));
     Ok(found)
+}
+
+/// What is given for a record that is there and cannot be read: no reader takes it, and it is not empty.
+pub(super) fn unreadable() -> Rc<[u8]> {
+    Rc::from([0])
+}
+
+/// The places of the records from one on.
+pub(super) async fn places(transaction: &IdbTransaction, log: &str, from: f64) -> Result<Vec<Seq>, Fault> {
+    let range = IdbKeyRange::lower_bound(&JsValue::from_f64(from))?;
+    let keys: Array = answer(&transaction.object_store(log)?.get_all_keys_with_key(&range)?).await?.unchecked_into();
+    Ok(keys.iter().filter_map(|key| key.as_f64()).filter(|key| *key >= 1.0).map(|key| key as Seq).collect())
 }
 
 /// A stored value that is not what this engine writes.
@@ -85,11 +99,7 @@ pub(super) fn wrong_type() -> Fault {
     Error::new(Code::Corrupt, "A stored value is not of the kind that this engine writes.").into()
 }
 
-fn value(found: &JsValue) -> Result<Option<Rc<[u8]>>, Fault> {
-    if found.is_undefined() { Ok(None) } else { bytes(found).map(Some) }
-}
-
-fn bytes(value: &JsValue) -> Result<Rc<[u8]>, Fault> {
-    let array = value.dyn_ref::<Uint8Array>().ok_or_else(wrong_type)?;
-    Ok(array.to_vec().into())
+/// The bytes of a value; none where there is none, or one of another kind.
+fn bytes(value: &JsValue) -> Option<Rc<[u8]>> {
+    Some(value.dyn_ref::<Uint8Array>()?.to_vec().into())
 }

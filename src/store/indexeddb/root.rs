@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use indexed_db_futures::database::Database;
 use wasm_bindgen::JsValue;
+use web_sys::IdbObjectStore;
 
+use super::IndexedDbStore;
 use super::check_name;
 use super::connection::{Connection, Schema};
 use super::fault::Fault;
@@ -20,6 +22,9 @@ const STORES: &[&str] = &[META];
 
 /// Before the id of each known user: a key each, so that two tabs cannot overwrite one another's list.
 const USER: &str = "user:";
+
+/// Before the id of each user that was ever wiped here; the value says how often.
+const WIPED: &str = "wiped:";
 
 /// The database `<name>`: device id, schema version, storage canary, known users.
 #[derive(Clone, Debug)]
@@ -72,7 +77,7 @@ impl RootDatabase {
     /// # Errors
     /// What the storage says; nothing was written then.
     pub async fn put(&self, key: &str, value: &str) -> Result<()> {
-        self.change(Change::Put(META, key.into(), value.into())).await
+        self.change(vec![Change::Put(META, key.into(), value.into())], Durability::Strict).await
     }
 
     /// Writes a value where there is none, and answers what is there: the same in every tab,
@@ -102,24 +107,49 @@ impl RootDatabase {
     /// # Errors
     /// What the storage says.
     pub async fn remove(&self, key: &str) -> Result<()> {
-        self.change(Change::Delete(META, key.into())).await
+        self.change(vec![Change::Delete(META, key.into())], Durability::Strict).await
     }
 
-    /// Notes that this user has, or is about to have, a database here.
+    /// Opens the store of one user, and answers what was noted of that user, and how many wipes.
+    ///
+    /// # Errors
+    /// As [`IndexedDbStore::open`].
+    pub async fn open_store(&self, user: &str) -> Result<(IndexedDbStore, Option<String>, u64)> {
+        let store = IndexedDbStore::unopened(self.connection.name(), user)?;
+        // Read first: a wipe that comes in between counts as one that closes this handle.
+        let (note, wipes) = self.noted(user).await?;
+        store.connection.run(async |_, _| Ok(())).await?;
+        Ok((store.under(self, user, wipes), note, wipes))
+    }
+
+    /// What was noted of a user, and how often the user was wiped.
+    pub(super) async fn noted(&self, user: &str) -> Result<(Option<String>, u64)> {
+        self.connection
+            .run(async |database, _| {
+                let store = begin(database, STORES)?.object_store(META)?;
+                let note = text_in(&store, &format!("{USER}{user}")).await?;
+                let wipes = text_in(&store, &format!("{WIPED}{user}")).await?;
+                Ok((note, wipes.and_then(|count| count.parse().ok()).unwrap_or_default()))
+            })
+            .await
+    }
+
+    /// Notes of a user what may be lost in a power cut. A note begins with how often the user had been wiped when
+    /// it was made, and a space; so one that comes late from a tab that did not know does not bring the user back.
     ///
     /// # Errors
     /// What the storage says.
-    pub async fn register_user(&self, user: &str) -> Result<()> {
-        let key = format!("{USER}{user}");
-        self.get_or_put(&key, "").await.map(drop)
+    pub async fn note(&self, user: &str, note: &str) -> Result<()> {
+        self.change(vec![Change::Put(META, format!("{USER}{user}").into(), note.into())], Durability::Relaxed).await
     }
 
-    /// Forgets a user whose database has been wiped.
-    ///
-    /// # Errors
-    /// What the storage says.
-    pub async fn forget_user(&self, user: &str) -> Result<()> {
-        self.remove(&format!("{USER}{user}")).await
+    /// Notes that a user is about to be wiped.
+    pub(super) async fn note_wipe(&self, user: &str) -> Result<()> {
+        let (_, wipes) = self.noted(user).await?;
+        let count = wipes.saturating_add(1).to_string();
+        let changes =
+            vec![Change::Put(META, format!("{WIPED}{user}").into(), count.into()), Change::Delete(META, format!("{USER}{user}").into())];
+        self.change(changes, Durability::Strict).await
     }
 
     /// Every user that has a database here.
@@ -127,8 +157,15 @@ impl RootDatabase {
     /// # Errors
     /// What the storage says.
     pub async fn users(&self) -> Result<Vec<String>> {
+        let wiped = self.list(WIPED).await?;
         let found = self.list(USER).await?;
-        Ok(found.into_iter().filter_map(|(key, _)| key.strip_prefix(USER).map(str::to_owned)).collect())
+        let is_late = |user: &str, note: &str| {
+            let wipes =
+                wiped.iter().find(|(key, _)| key.strip_prefix(WIPED) == Some(user)).and_then(|(_, count)| count.parse::<u64>().ok());
+            wipes.is_some_and(|wipes| note.split(' ').next().and_then(|known| known.parse::<u64>().ok()).is_none_or(|known| known < wipes))
+        };
+        let users = found.iter().filter_map(|(key, note)| key.strip_prefix(USER).filter(|user| !is_late(user, note)));
+        Ok(users.map(str::to_owned).collect())
     }
 
     /// Removes the database for good; the handle is closed.
@@ -144,14 +181,18 @@ impl RootDatabase {
         self.connection.close();
     }
 
-    async fn change(&self, change: Change) -> Result<()> {
-        let batch = Batch { stores: STORES, durability: Durability::Strict, changes: vec![change], add: None };
+    async fn change(&self, changes: Vec<Change>, durability: Durability) -> Result<()> {
+        let batch = Batch { stores: STORES, durability, changes, add: None };
         self.connection.run(async |database, _| write(database, &batch).await.map(drop)).await
     }
 }
 
 async fn text(database: &Database, key: &str) -> Result<Option<String>, Fault> {
-    let found = answer(&begin(database, STORES)?.object_store(META)?.get(&JsValue::from_str(key))?).await?;
+    text_in(&begin(database, STORES)?.object_store(META)?, key).await
+}
+
+async fn text_in(store: &IdbObjectStore, key: &str) -> Result<Option<String>, Fault> {
+    let found = answer(&store.get(&JsValue::from_str(key))?).await?;
     if found.is_undefined() {
         return Ok(None);
     }

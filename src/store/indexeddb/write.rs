@@ -3,14 +3,13 @@
 //! Nothing is awaited between its first request and `commit()`, so it holds in `pagehide` too, and
 //! no browser can close it early. `complete` is the only sign of success.
 
-use std::cell::Cell;
 use std::future::Future;
 
 use indexed_db_futures::database::Database;
 use indexed_db_futures::internals::SystemRepr;
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
-use web_sys::{Event, IdbRequest, IdbTransaction};
+use web_sys::{Event, IdbKeyRange, IdbRequest, IdbTransaction};
 
 use super::event::until;
 use super::fault::Fault;
@@ -37,6 +36,8 @@ pub(super) enum Change {
     Put(&'static str, JsValue, JsValue),
     /// Store, key.
     Delete(&'static str, JsValue),
+    /// Store, the first key that stays.
+    DeleteBelow(&'static str, JsValue),
 }
 
 /// How a transaction ended, where nothing failed.
@@ -88,42 +89,49 @@ fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<Outcome, J
         match change {
             Change::Put(store, key, value) => transaction.object_store(store)?.put_with_key(value, key)?,
             Change::Delete(store, key) => transaction.object_store(store)?.delete(key)?,
+            Change::DeleteBelow(store, key) => {
+                transaction.object_store(store)?.delete(&IdbKeyRange::upper_bound_with_open(key, true)?.into())?
+            }
         };
     }
     // Always the last request. In Firefox 153 a failing request that others follow, in a transaction
     // with an explicit commit(), does not abort: the others are stored.
-    let add = match &batch.add {
-        Some((store, key, value)) => Some(transaction.object_store(store)?.add_with_key(value, key)?),
-        None => None,
-    };
+    if let Some((store, key, value)) = &batch.add {
+        transaction.object_store(store)?.add_with_key(value, key)?;
+    }
 
     let (on_event, outcome) = until(verdict(transaction.clone()));
     transaction.set_oncomplete(Some(&on_event));
     transaction.set_onabort(Some(&on_event));
-    if let Some(add) = &add {
-        add.set_onerror(Some(&on_event));
-    }
+    // Of any request: an error rises from it to its transaction.
+    transaction.set_onerror(Some(&on_event));
     commit(transaction)?;
     Ok(outcome)
 }
 
-/// Reads the outcome off the events: an error of the `add` first, then one end.
+/// Reads the outcome off the events: the error of a request first, where there is one, then one end.
 fn verdict(transaction: IdbTransaction) -> impl FnMut(&Event) -> Option<Result<Written, Fault>> {
-    let taken = Cell::new(false);
-    move |event| match event.type_().as_str() {
-        "complete" => Some(Ok(if taken.get() { Written::Nothing } else { Written::All })),
-        "abort" if taken.get() => Some(Ok(Written::Nothing)),
-        "abort" => Some(Err(match transaction.error() {
-            Some(reason) => Fault::Browser { name: reason.name(), message: reason.message() },
-            // Nobody here aborts a transaction that was committed: the connection was lost.
-            None => Fault::named("AbortError", "The transaction was aborted."),
-        })),
-        _ => {
-            // Safari's engine aborts with a null `tx.error`, so the verdict is the request's.
-            let request = event.target().and_then(|target| target.dyn_into::<IdbRequest>().ok());
-            let error = request.and_then(|request| request.error().ok().flatten());
-            taken.set(error.is_some_and(|error| error.name() == "ConstraintError"));
-            None
+    let mut failed: Option<Fault> = None;
+    move |event| {
+        // Only the `add` can meet a key that is taken.
+        let taken = matches!(&failed, Some(Fault::Browser { name, .. }) if name == "ConstraintError");
+        match event.type_().as_str() {
+            "complete" => Some(Ok(if taken { Written::Nothing } else { Written::All })),
+            "abort" if taken => Some(Ok(Written::Nothing)),
+            "abort" => Some(Err(match (transaction.error(), failed.take()) {
+                (Some(reason), _) => Fault::Browser { name: reason.name(), message: reason.message() },
+                // Safari's engine aborts with a null `tx.error`, so the verdict is the request's.
+                (None, Some(failed)) => failed,
+                // Nobody here aborts a transaction that was committed: the connection was lost.
+                (None, None) => Fault::named("AbortError", "The transaction was aborted."),
+            })),
+            _ => {
+                let request = event.target().and_then(|target| target.dyn_into::<IdbRequest>().ok());
+                let error = request.and_then(|request| request.error().ok().flatten());
+                // The first counts: those after it only say that the transaction is being aborted.
+                failed = failed.take().or_else(|| error.map(|error| Fault::Browser { name: error.name(), message: error.message() }));
+                None
+            }
         }
     }
 }

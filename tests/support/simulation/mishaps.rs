@@ -86,7 +86,7 @@ impl Story {
         self.say(format!("{}'s storage of {user} is evicted", device.shared.device_id));
         let store = device.shared.stores.borrow().get(user).map(MemoryStore::reopen);
         if let Some(store) = store {
-            self.clock.run(store.wipe()).unwrap();
+            store.evict();
             device.shared.evicted.set(true);
             self.witness.lost_storage();
             self.model.forgive(user);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use datum_sync::datum::Backing;
+use datum_sync::datum::canary::Occasion;
 use datum_sync::error::Result;
 use datum_sync::host::{Host, StorageEstimate};
 use datum_sync::store::memory::MemoryStore;
@@ -90,6 +91,7 @@ impl Drop for Guard {
 
 impl Host for SimHost {
     type Guard = Guard;
+    type Share = Guard;
 
     fn now_ms(&self) -> u64 {
         self.shared.clock.now().saturating_add_signed(self.shared.skew.get())
@@ -114,8 +116,13 @@ impl Host for SimHost {
     }
 
     async fn lock(&self, name: &str, steal: bool) -> Result<Option<Guard>> {
-        if self.shared.weather.broken_lock.get() {
+        // Of a cycle's, which is an economy; what keeps the log's keys must hold.
+        if self.shared.weather.broken_lock.get() && !name.starts_with("datum-sync-open:") {
             return Ok(Some(Guard(None)));
+        }
+        let is_share = |held: &String| held.strip_prefix(name).is_some_and(|rest| rest.starts_with('#'));
+        if self.shared.locks.borrow().keys().any(is_share) {
+            return Ok(None);
         }
         let robbed = match self.shared.locks.borrow().get(name) {
             Some(_) if !steal => return Ok(None),
@@ -137,6 +144,18 @@ impl Host for SimHost {
 
     // The status is no subject of these histories.
     fn say(&self, _: &str, _: &str) {}
+
+    async fn share(&self, name: &str, patience_ms: u64) -> Option<Guard> {
+        let own = (0..).map(|n| format!("{name}#{n}")).find(|own| !self.shared.locks.borrow().contains_key(own))?;
+        let holder = Holder::default();
+        self.shared.locks.borrow_mut().insert(own.clone(), Rc::clone(&holder));
+        let share = Guard(Some((Rc::clone(&self.shared), own, holder)));
+        let began = self.elapsed_ms();
+        while self.shared.locks.borrow().contains_key(name) && self.elapsed_ms() - began < patience_ms {
+            self.sleep(10).await;
+        }
+        Some(share)
+    }
 
     fn announce(&self, name: &str, head: u64) {
         if !self.shared.weather.silence.get() {
@@ -160,9 +179,15 @@ impl Backing for SimBacking {
         Ok(SimStore { inner, shared: Rc::clone(&self.0) })
     }
 
-    fn device_id(&self) -> String {
+    fn device_id(&self, _: &str) -> String {
         self.0.device_id.clone()
     }
+
+    fn loss(&self, _: &str, _: u64, _: u64) -> Option<Option<u64>> {
+        None
+    }
+
+    fn note(&self, _: &str, _: u64, _: u64, _: Occasion) {}
 
     fn is_durable(&self) -> bool {
         true

@@ -80,9 +80,19 @@ impl Store for SimStore {
         Ok(bodies)
     }
 
+    async fn free(&self, below: Seq) -> Result<()> {
+        self.pause().await;
+        self.failure("freeing keys")?;
+        self.inner.free(below).await
+    }
+
     async fn wipe(&self) -> Result<()> {
         self.pause().await;
         self.inner.wipe().await
+    }
+
+    fn rest(&self) {
+        self.inner.rest();
     }
 
     fn close(&self) {

@@ -1,0 +1,182 @@
+//! What a device's tabs share: memory stores that count and fail on request, and what is noted beside them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::task::Poll;
+
+use datum_sync::datum::Backing;
+use datum_sync::datum::canary::{Canary, Occasion};
+use datum_sync::error::{Code, Error, Result};
+use datum_sync::store::memory::MemoryStore;
+use datum_sync::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
+
+/// What storage counted.
+#[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Records1 {
+    pub transactions: u64,
+    pub records: u64,
+}
+
+/// A memory store that counts, and fails on request.
+#[derive(Clone, Default)]
+pub struct CountedStore {
+    pub inner: MemoryStore,
+    pub counts: Rc<Cell<Records1>>,
+    /// The next appends fail with this code, writing nothing.
+    pub failing: Rc<RefCell<VecDeque<Code>>>,
+    /// The next loads fail with this code.
+    pub failing_loads: Rc<RefCell<VecDeque<Code>>>,
+    /// Bodies come back with a byte flipped.
+    pub damaged: Rc<Cell<bool>>,
+}
+
+impl Store for CountedStore {
+    async fn load(&self) -> Result<Records> {
+        if let Some(code) = self.failing_loads.borrow_mut().pop_front() {
+            return Err(Error::new(code, "The storage failed, as the test asked."));
+        }
+        self.inner.load().await
+    }
+
+    async fn tail(&self, after: Seq) -> Result<Tail> {
+        self.inner.tail(after).await
+    }
+
+    async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError> {
+        if let Some(code) = self.failing.borrow_mut().pop_front() {
+            return Err(AppendError::Failed(Error::new(code, "The storage failed, as the test asked.")));
+        }
+        // As a browser's: never at once, so that what is asked for meanwhile can join the next one.
+        let mut turns = 1;
+        std::future::poll_fn(|context| {
+            if turns == 0 {
+                return Poll::Ready(());
+            }
+            turns -= 1;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        let mut counts = self.counts.get();
+        counts.transactions += 1;
+        counts.records += 1 + append.bodies.len() as u64;
+        self.counts.set(counts);
+        self.inner.append(append, durability).await
+    }
+
+    async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
+        let mut bodies = self.inner.bodies(ids).await?;
+        for body in bodies.iter_mut().flatten().filter(|_| self.damaged.get()) {
+            let mut bytes = body.to_vec();
+            bytes[0] ^= 1;
+            *body = Rc::from(bytes);
+        }
+        Ok(bodies)
+    }
+
+    async fn free(&self, below: Seq) -> Result<()> {
+        self.inner.free(below).await
+    }
+
+    async fn wipe(&self) -> Result<()> {
+        self.inner.wipe().await
+    }
+
+    fn rest(&self) {
+        self.inner.rest();
+    }
+
+    fn close(&self) {
+        self.inner.close();
+    }
+}
+
+/// One browser profile: its databases outlive tabs.
+#[derive(Clone)]
+pub struct Disk {
+    pub stores: Rc<RefCell<BTreeMap<String, CountedStore>>>,
+    pub device_id: String,
+    pub durable: Rc<Cell<bool>>,
+    /// What is noted beside the stores.
+    pub notes: Rc<RefCell<BTreeMap<String, String>>>,
+    /// What is noted in a place of its own.
+    pub marks: Rc<RefCell<BTreeMap<String, String>>>,
+    /// Notes that were written.
+    pub noted: Rc<Cell<u64>>,
+    wipes: Rc<RefCell<BTreeMap<String, u64>>>,
+    canary: Rc<Canary>,
+}
+
+impl Disk {
+    pub fn new(device_id: &str) -> Self {
+        Self {
+            stores: Rc::default(),
+            device_id: device_id.to_owned(),
+            durable: Rc::new(Cell::new(true)),
+            notes: Rc::default(),
+            marks: Rc::default(),
+            noted: Rc::default(),
+            wipes: Rc::default(),
+            canary: Rc::default(),
+        }
+    }
+
+    /// The same profile in another tab.
+    pub fn tab(&self) -> Self {
+        Self { canary: Rc::default(), ..self.clone() }
+    }
+}
+
+impl Backing for Disk {
+    type Store = CountedStore;
+
+    async fn open(&self, user_id: &str) -> Result<CountedStore> {
+        let mut stores = self.stores.borrow_mut();
+        let store = stores.entry(user_id.to_owned()).or_default();
+        let wipes = self.wipes.borrow().get(user_id).copied().unwrap_or_default();
+        let notes = [&self.notes, &self.marks].map(|place| place.borrow().get(user_id).cloned());
+        self.canary.opened(user_id, &store.inner.identity(), wipes, notes);
+        Ok(CountedStore {
+            inner: store.inner.reopen(),
+            counts: Rc::clone(&store.counts),
+            failing: Rc::clone(&store.failing),
+            failing_loads: Rc::clone(&store.failing_loads),
+            damaged: Rc::clone(&store.damaged),
+        })
+    }
+
+    fn device_id(&self, user_id: &str) -> String {
+        self.canary.device_id(user_id, &self.device_id)
+    }
+
+    fn loss(&self, user_id: &str, head: Seq, pending: u64) -> Option<Option<u64>> {
+        self.canary.loss(user_id, head, pending)
+    }
+
+    fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: Occasion) {
+        let Some(identity) = self.stores.borrow().get(user_id).map(|store| store.inner.identity()) else { return };
+        if let Some(note) = self.canary.seen(user_id, &identity, head, pending, occasion) {
+            self.noted.set(self.noted.get() + 1);
+            self.notes.borrow_mut().insert(user_id.to_owned(), note.clone());
+            self.marks.borrow_mut().insert(user_id.to_owned(), note);
+        }
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durable.get()
+    }
+
+    async fn users(&self) -> Result<Vec<String>> {
+        Ok(self.stores.borrow().keys().cloned().collect())
+    }
+
+    async fn forget(&self, user_id: &str) -> Result<()> {
+        self.stores.borrow_mut().remove(user_id);
+        self.notes.borrow_mut().remove(user_id);
+        self.marks.borrow_mut().remove(user_id);
+        *self.wipes.borrow_mut().entry(user_id.to_owned()).or_default() += 1;
+        self.canary.forget(user_id);
+        Ok(())
+    }
+}
