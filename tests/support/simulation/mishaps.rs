@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use datum_sync::store::Store;
 use datum_sync::store::memory::MemoryStore;
 
 use super::network::Letter;
