@@ -247,6 +247,29 @@ pub fn marks(body: &str, only: &[String]) -> Vec<u64> {
     fields.iter().filter(|(key, _)| concerned(key)).map(|(key, value)| mark(key, value)).collect()
 }
 
+/// Marks of the values that a write has put and replaced, on top of what stood there; of all that it has put
+/// where that is not known.
+#[must_use]
+pub fn changed_marks(base: Option<&str>, body: &str, only: &[String]) -> Vec<u64> {
+    let (Some(was), Ok(now)) = (base.and_then(|base| object(base).ok()), object(body)) else { return marks(body, only) };
+    let mut marks = Vec::new();
+    for key in now.keys().chain(was.keys().filter(|key| !now.contains_key(*key))) {
+        let (was, now) = (was.get(key), now.get(key));
+        if was != now && !TIMES.contains(&key.as_str()) {
+            marks.extend([was, now].into_iter().flatten().map(|value| mark(key, value)));
+        }
+    }
+    marks
+}
+
+/// What is left of a body without the fields that stand as these marks say.
+#[must_use]
+pub fn without(body: &str, own: &[u64]) -> Option<String> {
+    let mut fields = object(body).ok()?;
+    fields.retain(|key, value| !own.contains(&mark(key, value)));
+    Some(crate::json::to_string(&fields))
+}
+
 fn mark(key: &str, value: &Value) -> u64 {
     XxHash3_64::oneshot([key, "\0", &crate::json::to_string(value)].concat().as_bytes())
 }

@@ -14,7 +14,7 @@ use crate::replica::local::{Group, Written};
 use crate::replica::record::{Commit, Event};
 use crate::replica::{Need, Plan, Replica};
 use crate::store::{Append, AppendError, Durability, Seq, Store, Superseded, Tail};
-use crate::wait::{Turn, oneshot};
+use crate::wait::{Notify, Turn, oneshot};
 
 mod end;
 mod fence;
@@ -80,6 +80,9 @@ pub struct Database<S, H> {
     unsaved: RefCell<lost::Unsaved>,
     counts: Cell<Counts>,
     closed: Cell<bool>,
+    /// Closed for good: nothing comes any more.
+    ended: Cell<bool>,
+    moved: Notify,
     listener: RefCell<Option<Listener>>,
     gone: RefCell<lost::OnGone>,
     /// Its place among the instances that have the database open.
@@ -109,6 +112,8 @@ impl<S: Store, H: Host> Database<S, H> {
             unsaved: RefCell::default(),
             counts: Cell::default(),
             closed: Cell::new(false),
+            ended: Cell::new(false),
+            moved: Notify::default(),
             listener: RefCell::default(),
             gone: RefCell::default(),
             place: RefCell::new(place),

@@ -32,6 +32,7 @@ pub mod letters;
 mod pauses;
 mod pending;
 pub mod realtime;
+pub mod receipts;
 pub mod tabs;
 pub mod users;
 pub mod watch;

@@ -34,11 +34,13 @@ pub enum Topic {
     ConnectivityChanged,
     /// The storage was lost under an open instance.
     StorageLost,
+    /// The server was restored from an older state, and everything has been pulled afresh.
+    ServerRestored,
 }
 
 impl Topic {
     /// Each with its name.
-    pub const NAMES: [(&'static str, Self); 12] = [
+    pub const NAMES: [(&'static str, Self); 13] = [
         ("syncStarted", Self::SyncStarted),
         ("syncProgress", Self::SyncProgress),
         ("syncCompleted", Self::SyncCompleted),
@@ -51,6 +53,7 @@ impl Topic {
         ("leaderChanged", Self::LeaderChanged),
         ("connectivityChanged", Self::ConnectivityChanged),
         ("storageLost", Self::StorageLost),
+        ("serverRestored", Self::ServerRestored),
     ];
 
     fn name(self) -> &'static str {

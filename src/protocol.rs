@@ -52,6 +52,10 @@ pub struct PullRequest {
     /// A partial pull, in the app's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<serde_json::Value>,
+    /// The epoch that this client knew last, where it pulls from the beginning: the page then says how much
+    /// of that history is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
     /// The most rows that the page may hold.
     pub limit: usize,
     /// How long the server may wait for a change before it answers, in milliseconds.
@@ -74,6 +78,9 @@ pub struct PullPage<'a> {
     pub server_time: Option<Cow<'a, str>>,
     /// Changes when the server was restored from an older state.
     pub epoch: Option<Cow<'a, str>>,
+    /// The greatest version that this history shares with that of the epoch that the request names: what
+    /// was written later there has been forgotten. Absent where the server cannot tell.
+    pub kept: Option<u64>,
     /// Count and hash of each entity type as of `cursor`; only when `more` is false.
     pub digests: Option<Small<WireDigest>>,
 }

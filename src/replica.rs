@@ -25,6 +25,7 @@ pub mod kept;
 pub mod keydir;
 pub mod local;
 pub mod outbox;
+pub mod receipts;
 pub mod record;
 pub mod segment;
 pub mod settle;
@@ -56,6 +57,7 @@ pub struct Replica {
     segments: Segments,
     growth: checkpoint::Growth,
     touched: changes::Touched,
+    receipts: receipts::Receipts,
 }
 
 /// What planning needs before it can go on; the caller fetches it and plans again.

@@ -184,8 +184,6 @@ pub struct Cycle<'a, S, R, H> {
     pub tally: RefCell<SyncResult>,
     /// What it learnt of the remote's clock: offset in milliseconds.
     pub clock_offset: Cell<Option<i64>>,
-    /// The remote's epoch, as it says now.
-    pub epoch: RefCell<Option<String>>,
     /// What the remote was told of this device in this cycle, and when.
     pub told_now: Cell<Option<(u64, u64)>>,
     /// Failures that did not end the cycle.
@@ -310,9 +308,6 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         facts.bytes_pushed = facts.bytes_pushed.saturating_add(result.bytes_pushed);
         facts.bytes_pulled = facts.bytes_pulled.saturating_add(result.bytes_pulled);
         facts.clock_offset = self.clock_offset.get().unwrap_or(facts.clock_offset);
-        if let Some(epoch) = &*self.epoch.borrow() {
-            facts.epoch = Some(epoch.clone());
-        }
         match ended {
             Ok(()) => {
                 facts.last_success = Some(now);
@@ -394,14 +389,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     /// Takes note of what every answer says besides its content.
-    pub(crate) fn learn(&self, server_time: Option<&str>, epoch: Option<&str>, asked_at: u64) {
+    pub(crate) fn learn(&self, server_time: Option<&str>, asked_at: u64) {
         if let Some(time) = server_time.and_then(crate::time::parse) {
             let now = self.host.now_ms();
             let middle = asked_at.saturating_add(now.saturating_sub(asked_at) / 2);
             self.clock_offset.set(Some(i64::try_from(i128::from(time).saturating_sub(i128::from(middle))).unwrap_or_default()));
-        }
-        if let Some(epoch) = epoch {
-            *self.epoch.borrow_mut() = Some(epoch.to_owned());
         }
         self.tally.borrow_mut().remote_fetched = true;
     }

@@ -9,6 +9,7 @@ use datum_sync::conflict::explain::Explained;
 use datum_sync::entity::Key;
 use datum_sync::error::Code;
 use datum_sync::operation::{Kind, Link, Operation};
+use datum_sync::replica::receipts::{Outcome, Receipt, Restored};
 use datum_sync::replica::record::{Commit, Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite, body_id};
 use datum_sync::replica::segment::{INLINE_BYTES, checksum};
 use datum_sync::replica::state::{CursorState, DeadLetter, Facts, Parked};
@@ -108,10 +109,30 @@ fn events() -> Vec<Event> {
         Event::Queue { op: Operation { body: Some(Rc::from("")), ..bare(Kind::Create) }, replaces: Vec::new() },
         Event::Dequeue { ops: vec!["op-1".to_owned(), "op-2".to_owned()] },
         Event::Dequeue { ops: Vec::new() },
-        Event::Applied { op_id: "op-1".to_owned(), version: u64::MAX, with_row: true },
-        Event::Applied { op_id: String::new(), version: 0, with_row: false },
+        Event::Applied { op_id: "op-1".to_owned(), version: u64::MAX, with_row: true, at: 1_700_000_000_000, marks: vec![1, u64::MAX] },
+        Event::Applied { op_id: String::new(), version: 0, with_row: false, at: 0, marks: Vec::new() },
         Event::Rebase { op_id: "op-1".to_owned(), version: Some(0) },
         Event::Rebase { op_id: "op-1".to_owned(), version: None },
+        Event::Receipt {
+            entity: "todo".to_owned(),
+            id: long(),
+            receipt: Receipt {
+                outcome: Outcome::Rejected,
+                at: u64::MAX,
+                version: 7,
+                deleted: true,
+                whole: true,
+                suspect: true,
+                merging: true,
+                marks: Box::new([0, u64::MAX]),
+            },
+        },
+        Event::Receipt { entity: String::new(), id: String::new(), receipt: Receipt::default() },
+        Event::Epoch { epoch: "e2".to_owned(), restored: Some(Restored { kept: Some(0), since: u64::MAX }) },
+        Event::Epoch { epoch: long(), restored: Some(Restored { kept: None, since: 0 }) },
+        Event::Epoch { epoch: String::new(), restored: None },
+        Event::Offered { count: u64::MAX, done: true },
+        Event::Offered { count: 0, done: false },
         Event::Cursor { scope: "work".to_owned(), state: full },
         Event::Cursor { scope: String::new(), state: CursorState::default() },
         Event::Cursor { scope: String::new(), state: CursorState { entities: Some(Vec::new()), ..CursorState::default() } },
@@ -294,7 +315,7 @@ fn what_no_version_writes_is_corrupt() {
         ("a number without an end", b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00\x00", b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00\x00"),
         ("a text that is not UTF-8", b"\x01\x0a\x01a\x00", b"\x01\x0a\x01\xff\x00"),
         ("a text of more bytes than there are", b"\x01\x0a\x01a\x00", b"\x01\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01a\x00"),
-        ("a flag of two", b"\x01\x02\x01o\x01\x01\x00", b"\x01\x02\x01o\x01\x02\x00"),
+        ("a flag of two", b"\x01\x02\x01o\x01\x01\x00\x00\x00", b"\x01\x02\x01o\x01\x02\x00\x00\x00"),
         (
             "an unknown kind of operation",
             b"\x01\x00\x01o\x01t\x01i\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",

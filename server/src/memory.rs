@@ -40,6 +40,8 @@ impl Account {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct State {
     epoch: String,
+    /// The epochs that have ended, and where each user's history stood then.
+    ended: BTreeMap<String, BTreeMap<String, u64>>,
     accounts: BTreeMap<String, Arc<Account>>,
 }
 
@@ -54,7 +56,7 @@ impl MemoryStore {
     /// An empty store of this epoch.
     #[must_use]
     pub fn new(epoch: &str) -> Self {
-        Self(Arc::new(Mutex::new(State { epoch: epoch.to_owned(), accounts: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(State { epoch: epoch.to_owned(), ..State::default() })))
     }
 
     /// A copy that goes its own way: a backup.
@@ -122,8 +124,14 @@ impl Transaction for MemoryTx {
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
-        epoch.clone_into(&mut self.draft.epoch);
+        let stood = self.draft.accounts.iter().map(|(user, account)| (user.clone(), account.head.seq)).collect();
+        let old = std::mem::replace(&mut self.draft.epoch, epoch.to_owned());
+        self.draft.ended.entry(old).or_insert(stood);
         Ok(())
+    }
+
+    async fn kept(&mut self, user: &str, epoch: &str) -> Result<Option<u64>> {
+        Ok(self.draft.ended.get(epoch).map(|stood| stood.get(user).copied().unwrap_or_default()))
     }
 
     async fn head(&mut self, user: &str) -> Result<Head> {

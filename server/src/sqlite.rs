@@ -18,7 +18,7 @@ use crate::rules::store::{Result, Store};
 pub use transaction::SqliteTx;
 
 /// The steps from an empty file to the current schema; SQLite's `user_version` counts those done.
-const MIGRATIONS: [&str; 1] = [include_str!("../sql/0001_rows.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../sql/0001_rows.sql"), include_str!("../sql/0002_ended.sql")];
 /// How many connections read.
 const READERS: u32 = 4;
 /// How long a request waits for a connection before it is told to come back.
@@ -83,7 +83,7 @@ async fn migrate(writer: &SqlitePool, epoch: &str) -> Result<()> {
         sqlx::raw_sql(*script).execute(&mut *tx).await.map_err(failed)?;
     }
     if done < MIGRATIONS.len() {
-        tx.execute("PRAGMA user_version = 1").await.map_err(failed)?;
+        tx.execute("PRAGMA user_version = 2").await.map_err(failed)?;
     }
     sqlx::query("INSERT INTO setting (name, value) VALUES ('epoch', ?1) ON CONFLICT (name) DO NOTHING")
         .bind(epoch)

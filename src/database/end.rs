@@ -16,6 +16,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let result = self.store.wipe().await;
         if result.is_ok() {
             self.place.borrow_mut().take();
+            self.end();
         }
         drop(turn);
         result
@@ -49,7 +50,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Waits for a commit in flight, then lets go of the store.
     pub async fn close(&self) {
         let turn = self.turn.lock().await;
-        self.closed.set(true);
+        self.end();
         self.store.close();
         self.place.borrow_mut().take();
         drop(turn);

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::database::Database;
+use crate::database::{Database, closed};
+use crate::error::Result;
 use crate::host::Host;
 use crate::replica::Replica;
 use crate::replica::changes::Changed;
@@ -43,7 +44,33 @@ impl<S: Store, H: Host> Database<S, H> {
         self.listener.borrow().is_some()
     }
 
+    /// Waits until `seen` has an answer, which is looked for at once and whenever the state has moved.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::Closed`] once the database is closed or wiped.
+    pub async fn until<T>(&self, seen: &mut dyn FnMut(&Replica) -> Option<T>) -> Result<T> {
+        loop {
+            let moved = self.moved.notified();
+            if self.ended.get() {
+                return Err(closed());
+            }
+            let answer = seen(&self.replica.borrow());
+            if let Some(answer) = answer {
+                return Ok(answer);
+            }
+            moved.await;
+        }
+    }
+
+    /// Nothing comes any more: whoever waits for it hears so.
+    pub(super) fn end(&self) {
+        self.closed.set(true);
+        self.ended.set(true);
+        self.moved.notify_waiters();
+    }
+
     pub(super) fn tell(&self, source: Source) {
+        self.moved.notify_waiters();
         let listener = self.listener.borrow().clone();
         if let Some(listener) = listener {
             let changes = self.replica.borrow_mut().take_changes();
@@ -64,6 +91,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let listener = self.listener.borrow().clone();
         fresh.listen(listener.is_some());
         let old = std::mem::replace(&mut *self.replica.borrow_mut(), fresh);
+        self.moved.notify_waiters();
         if let Some(listener) = listener {
             let changes = self.replica.borrow().changes_since(&old);
             if !changes.is_empty() {

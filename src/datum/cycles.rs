@@ -211,7 +211,6 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             device_id: &device_id,
             tally: RefCell::new(SyncResult { user_id: user.id.clone(), ..SyncResult::default() }),
             clock_offset: Cell::new(None),
-            epoch: RefCell::new(None),
             told_now: Cell::new(None),
             warnings: RefCell::new(Vec::new()),
             asides: RefCell::new(user.news.take()),

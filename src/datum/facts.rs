@@ -194,6 +194,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                     let before = replica.facts();
                     let facts = Facts {
                         clock_offset: before.clock_offset,
+                        // Whether the server was restored must be seen all the same.
+                        epoch: before.epoch.clone(),
                         custom: before.custom.clone(),
                         bytes_pushed: before.bytes_pushed,
                         bytes_pulled: before.bytes_pulled,

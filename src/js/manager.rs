@@ -299,6 +299,14 @@ impl Manager {
         })
     }
 
+    /// How the writes of an entity end that wait now.
+    #[wasm_bindgen(js_name = whenSynced)]
+    pub fn when_synced(&self, id: &JsValue, options: &JsValue) -> Promise {
+        let (inner, entity) = self.handles();
+        let (id, user) = (read_string(id, "`id`"), self.user(user_option(options)));
+        promise(async move { Ok(JsValue::from_str(inner.engine.when_synced(&user?, &entity, &id?).await?.name())) })
+    }
+
     /// The sync metadata of every device, as the remote has it.
     #[wasm_bindgen(js_name = getRemoteSyncMetadata)]
     pub fn get_remote_sync_metadata(&self, user_id: &JsValue) -> Promise {

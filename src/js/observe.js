@@ -19,6 +19,7 @@ const ENTRIES = {
   leaderChanged: ["debug", "The leading tab is another one.", ({ isLeader }) => ({ isLeader })],
   connectivityChanged: ["info", "The network has come or gone.", ({ online }) => ({ online })],
   storageLost: ["error", "The storage was lost.", ({ lostOperations }) => ({ lostOperations })],
+  serverRestored: ["warn", "The server was restored from an older state.", ({ offeredAgain }) => ({ offeredAgain })],
 };
 
 function outcome(result) {

@@ -354,6 +354,8 @@ export interface PullRequest {
   userId: string;
   /** Where the last page ended; null for everything. */
   cursor: string | null;
+  /** With `cursor: null`: the epoch that this device knew last. See {@link PullPage.kept}. */
+  epoch?: string;
   /** The most rows that the page may hold. */
   limit: number;
   /** Only these entity types. */
@@ -371,6 +373,11 @@ export interface PullPage {
   remaining?: number;
   /** Changes when the backend was restored from an older state. */
   epoch?: string;
+  /**
+   * Where the request names another epoch: the greatest version that was not forgotten when that one ended. What was acknowledged
+   * later is offered again. Without it a device goes by what differs, and by the times of the writes.
+   */
+  kept?: number;
   /** The backend's clock. */
   serverTime?: string;
   /** Count and hash of each entity type as of `cursor`, when `more` is false. */
@@ -1018,6 +1025,15 @@ export class Manager<T extends Entity = AnyEntity> {
   synchronize(userId: string, options?: SyncOptions<T>): Promise<SyncResult>;
   /** {@link Datum.getRemoteSyncMetadata}. */
   getRemoteSyncMetadata(userId: string): Promise<SyncMetadata | null>;
+  /**
+   * Resolves once the server has answered the writes of an entity that wait at the call, in this tab or another, now or after a
+   * reload: `applied` where it has the last of them as it was written; `merged` where that met a conflict and something else than
+   * it alone stands, be it a merge or the server's own row; `rejected` where it became a dead letter. Later writes do not prolong
+   * it, unless they were joined with one of those before it was sent. Where nothing waits it says how the last write of this device
+   * ended, for 30 days; `applied` for everything else that is here. Rejects with `notFound` where there is no such entity, and
+   * with `closed` where the instance or the user's database is closed or removed first.
+   */
+  whenSynced(id: string, options?: UserOption): Promise<"applied" | "merged" | "rejected">;
   /** What this device knows. */
   readonly localAdapter: {
     /** {@link Datum.getSyncMetadata}. */
@@ -1115,6 +1131,11 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
    * this tab knew was saved again. Told to the first who listens, also where it was found before that.
    */
   | { readonly type: "storageLost"; readonly lostOperations: number | "unknown"; readonly savedOperations: number }
+  /**
+   * The server was put back to an older state, and everything has been pulled afresh: `offeredAgain` writes of this device that it
+   * had acknowledged in the last 30 days, and forgotten, wait to be pushed again.
+   */
+  | { readonly type: "serverRestored"; readonly offeredAgain: number }
 );
 
 /** An operation that the remote will never accept. */

@@ -126,6 +126,7 @@ fn read_page(bytes: &[u8]) -> Result<PullPage<'_>, Cause> {
         remaining: page.number("remaining")?,
         server_time: page.text("serverTime")?,
         epoch: page.text("epoch")?,
+        kept: page.number("kept")?,
         digests,
     })
 }

@@ -187,6 +187,7 @@ impl Replica {
         for queued in self.outbox.iter() {
             commit.queue(queued.op.clone(), Vec::new());
         }
+        self.receipts.write(&self.facts, commit);
         for (scope, state) in self.cursors.iter() {
             commit.events.push(Event::Cursor { scope: scope.to_owned(), state: state.clone() });
         }

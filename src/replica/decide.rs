@@ -84,6 +84,14 @@ impl Replica {
         };
         commit.events.push(Event::Unpark { id: id.to_owned() });
         commit.explain(&conflict, &decision);
+        // Something else stands than what was written here.
+        let ours = conflict.local.as_deref();
+        let merging = matches!(&body, Some(Some(body)) if !ours.is_some_and(|ours| same_content(ours, body)));
+        if body.is_none() || merging {
+            let receipt = self.receipts.get(&key).cloned().unwrap_or_default();
+            let receipt = receipt.after_conflict(moment.now, merging, conflict.remote_version);
+            commit.events.push(Event::Receipt { entity: key.entity.clone(), id: key.id.clone(), receipt });
+        }
         match (body, self.outbox.last(&key)) {
             (Some(body), Some(last)) => {
                 let kind = match (&body, &conflict.remote) {

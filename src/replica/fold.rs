@@ -10,6 +10,7 @@ use crate::replica::keydir::{Body, Row};
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite, body_id};
 use crate::replica::segment::{INLINE_BYTES, checksum};
 use crate::replica::{Replica, outbox::Outbox};
+use crate::small::Small;
 use crate::store::{BodyId, Seq};
 
 /// Where a commit comes from.
@@ -93,6 +94,9 @@ impl Replica {
         let mut rows = all.remove(entity).unwrap_or_default();
         for entry in segment.entries {
             let Entry { id: key, version, deleted, held, retain, offset, len } = entry;
+            if device.is_none() {
+                self.receipts.compared(entity, &key, version);
+            }
             if deleted {
                 if device.is_some() {
                     if let Some(Row { body: Body::At { segment, len, .. }, .. }) = rows.remove(entity, &key) {
@@ -146,7 +150,7 @@ impl Replica {
                     }
                 }
             }
-            Event::Applied { op_id, version, with_row } => self.fold_applied(seq, &op_id, version, with_row),
+            Event::Applied { op_id, version, with_row, at, marks } => self.fold_applied(seq, &op_id, version, with_row, (at, &marks)),
             Event::Rebase { op_id, version } => self.outbox.rebase(&op_id, version),
             Event::Cursor { scope, state } => {
                 if scope.is_empty() && state.reached_end && state.full_since.is_none() {
@@ -173,7 +177,10 @@ impl Replica {
             Event::Bury { letters } => {
                 for letter in letters {
                     self.touch_operation(&letter.op.op_id);
-                    self.outbox.remove(&letter.op.op_id);
+                    // A checkpoint's dead letters are none of today's.
+                    if self.outbox.remove(&letter.op.op_id).is_some() {
+                        self.receipts.reject(&letter.op, letter.died_at);
+                    }
                     let id = letter.op.op_id.clone();
                     self.keep(&letter);
                     self.dead_letters.insert(&id, letter);
@@ -186,18 +193,30 @@ impl Replica {
                     self.loosen(&letter.op.entity, &letter.op.id);
                 }
             }
+            // The epoch has events of its own: whoever writes down how a cycle ended says nothing of it.
             Event::Facts { facts } => self.facts = *facts,
+            Event::Receipt { entity, id, receipt } => self.receipts.put(&entity, &id, receipt),
+            Event::Epoch { epoch, restored } => {
+                self.facts.epoch = Some(epoch);
+                if let Some(restored) = restored {
+                    // They lead into another history.
+                    self.cursors = Small::default();
+                    self.receipts.doubt(restored);
+                }
+            }
+            Event::Offered { count, done } => self.receipts.count_offers(count, done),
             Event::Quarantine { body } => self.fold_quarantine(body),
             Event::Explained { what } => self.history.add(what),
             Event::Checkpoint { .. } => {}
         }
     }
 
-    fn fold_applied(&mut self, seq: Seq, op_id: &str, version: u64, with_row: bool) {
+    fn fold_applied(&mut self, seq: Seq, op_id: &str, version: u64, with_row: bool, (at, marks): (u64, &[u64])) {
         self.touch_operation(op_id);
         let Some(op) = self.outbox.remove(op_id) else { return };
         self.loosen(&op.entity, &op.id);
         let key = Key::new(&op.entity, &op.id);
+        self.receipts.acknowledge(&op, version, at, marks);
         if !with_row {
             self.put_own_row(seq, &op, version);
         }
@@ -252,6 +271,7 @@ impl Replica {
                 }
             }
         }
+        self.receipts.swept(entities);
         self.loosen_all(entities);
     }
 

@@ -14,6 +14,9 @@ use crate::small::Small;
 use crate::small::ordered::Ordered;
 use crate::store::Seq;
 
+mod noted;
+mod restored;
+
 /// What is known so far that planning had asked for.
 #[derive(Debug, Default)]
 pub struct Decisions {
@@ -84,6 +87,10 @@ pub struct Incoming {
     pub pulled: Small<u64>,
     /// Conflicts met, with how each ended.
     pub resolved: Vec<(Conflict, Decision)>,
+    /// Operations that a restored server is offered again.
+    pub offered: u64,
+    /// All of a restored server has been pulled: so many were, in all.
+    pub restored: Option<u64>,
 }
 
 impl Replica {
@@ -104,11 +111,14 @@ impl Replica {
                 plan.take(change, rules, full);
             }
         }
+        let ended = !page.more;
+        if ended && full_since.is_some() {
+            plan.offer_the_missing(page, rules);
+        }
         let mut incoming = match plan.finish() {
             Plan::Ready(incoming) => incoming,
             Plan::Needs(need) => return Plan::Needs(need),
         };
-        let ended = !page.more;
         if let (true, Some(before)) = (ended, full_since) {
             incoming.commit.events.push(Event::Sweep { before, entities: rules.entities.map(<[String]>::to_vec) });
         }
@@ -118,6 +128,11 @@ impl Replica {
             reached_end: ended || state.is_some_and(|state| state.reached_end),
             entities: rules.entities.map(<[String]>::to_vec),
         };
+        let done = ended && rules.scope.is_empty();
+        if self.receipts.restored().is_some() && (done || incoming.offered > 0) {
+            incoming.commit.events.push(Event::Offered { count: incoming.offered, done });
+            incoming.restored = done.then(|| self.receipts.offered().saturating_add(incoming.offered));
+        }
         if self.cursors.get(rules.scope) != Some(&state) || !incoming.commit.is_empty() {
             incoming.commit.events.push(Event::Cursor { scope: rules.scope.to_owned(), state });
         }
@@ -176,7 +191,9 @@ impl<'a> Planner<'a> {
         if change.reason.as_deref() == Some("scope") && (known_version >= change.version || self.replica.cursors.get("").is_some()) {
             return;
         }
-        if known_version == change.version && row.is_some_and(|row| row.deleted == change.deleted) {
+        // Versions of before and after a restore cannot be compared.
+        let doubted = self.replica.receipts.has_suspects() && self.replica.receipts.suspect(&arrival.key()).is_some();
+        if !doubted && known_version == change.version && row.is_some_and(|row| row.deleted == change.deleted) {
             if full_since.is_some() {
                 self.confirm_or_rewrite(&arrival, rules);
             }
@@ -185,7 +202,7 @@ impl<'a> Planner<'a> {
         // Nothing that is older than what is known may undo it; after a restore of the server,
         // everything comes again from an empty cursor, and there it may: unless the row was written
         // since that was asked for.
-        if known_version > change.version && full_since.is_none_or(|since| row.is_some_and(|row| row.stamp > since)) {
+        if !doubted && known_version > change.version && full_since.is_none_or(|since| row.is_some_and(|row| row.stamp > since)) {
             return;
         }
         self.out.pulled.count(&change.entity);
@@ -219,19 +236,22 @@ impl<'a> Planner<'a> {
     pub(super) fn arrive(&mut self, arrival: &Arrival<'_>, include_deletes: bool, soft: bool, told: bool) {
         let key = Key::new(arrival.entity, arrival.id);
         let chain: Vec<&Operation> = self.replica.outbox.chain(&key).map(|queued| &queued.op).collect();
-        let Some(last) = chain.last().copied() else {
-            return self.write_row(arrival, include_deletes, soft);
-        };
         let blocked = self.replica.outbox.chain(&key).any(|queued| queued.blocked_by.is_some());
         if blocked {
             // The conflict is parked already, with its base; only the remote's side moves on.
             return self.write_row(arrival, true, soft);
         }
         let policies = (self.policies)(arrival.entity);
-        let summed = sums(&policies) && arrival.body.is_some() && last.body.is_some();
+        let summed = sums(&policies) && arrival.body.is_some() && chain.last().is_some_and(|last| last.body.is_some());
         if let Some(sent) = chain.iter().find(|op| !summed && effect_stands(op, arrival)) {
             return self.settle_by_row(&chain, &sent.op_id, arrival, soft);
         }
+        if let Some(receipt) = self.replica.receipts.suspect(&key) {
+            return self.arrive_restored(&key, receipt, &chain, arrival, include_deletes, soft);
+        }
+        let Some(last) = chain.last().copied() else {
+            return self.write_row(arrival, include_deletes, soft);
+        };
         let row = self.replica.row(&key);
         let base_version = row.map_or(0, |row| row.version);
         let left_alone;
@@ -294,26 +314,16 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The row shows that the remote has an operation already; its answer was lost.
-    fn settle_by_row(&mut self, chain: &[&Operation], sent: &str, arrival: &Arrival<'_>, soft: bool) {
-        self.write_row(arrival, true, soft);
-        for op in chain {
-            let op_id = op.op_id.clone();
-            if op.op_id == sent {
-                self.out.commit.events.push(Event::Applied { op_id, version: arrival.version, with_row: true });
-                return;
-            }
-            self.out.commit.events.push(Event::Dequeue { ops: vec![op_id] });
-        }
-    }
-
     fn resolve(&mut self, conflict: Conflict, decision: Decision, chain: &[&Operation], arrival: &Arrival<'_>, soft: bool) {
         let Some(last) = chain.last() else { return };
         let replaced: Vec<String> = chain.iter().map(|op| op.op_id.clone()).collect();
         self.write_row(arrival, true, soft);
         self.out.commit.explain(&conflict, &decision);
         match &decision.resolution {
-            Resolution::Remote => self.out.commit.events.push(Event::Dequeue { ops: replaced }),
+            Resolution::Remote => {
+                self.out.commit.events.push(Event::Dequeue { ops: replaced });
+                self.note_merge(arrival, false);
+            }
             Resolution::Local => {
                 let op = self.winner(last, chain, arrival, last.body.clone());
                 self.out.commit.queue(op, replaced);
@@ -321,9 +331,13 @@ impl<'a> Planner<'a> {
             Resolution::Merged(body) => {
                 if arrival.body.is_some_and(|remote| conflict::same_content(remote, body)) {
                     self.out.commit.events.push(Event::Dequeue { ops: replaced });
+                    self.note_merge(arrival, false);
                 } else {
                     let op = self.winner(last, chain, arrival, Some(Rc::clone(body)));
                     self.out.commit.queue(op, replaced);
+                    if !last.body.as_deref().is_some_and(|local| conflict::same_content(local, body)) {
+                        self.note_merge(arrival, true);
+                    }
                 }
             }
             Resolution::Later => self.out.commit.events.push(Event::Park {
@@ -370,32 +384,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn write_row(&mut self, arrival: &Arrival<'_>, include_deletes: bool, soft: bool) {
-        let deleted = arrival.body.is_none();
-        let held = deleted && !include_deletes;
-        let mut entry = Entry {
-            id: arrival.id.to_owned(),
-            version: arrival.version,
-            deleted,
-            held,
-            retain: deleted && (soft || held),
-            ..Entry::default()
-        };
-        let (entries, bytes) = self.entry(arrival.entity);
-        if let Some(body) = arrival.body {
-            entry.offset = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            entry.len = u32::try_from(body.len()).unwrap_or(u32::MAX);
-            bytes.extend_from_slice(body.as_bytes());
-        }
-        entries.push(entry);
-    }
-
     fn entry(&mut self, entity: &str) -> &mut (Vec<Entry>, Vec<u8>) {
         self.segments.entry(entity)
-    }
-
-    pub(super) fn push_event(&mut self, event: Event) {
-        self.out.commit.events.push(event);
     }
 
     pub(super) fn finish(mut self) -> Plan<Incoming> {

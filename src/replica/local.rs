@@ -355,7 +355,7 @@ impl Attempt<'_, '_> {
     }
 }
 
-fn not_found(key: &Key) -> Error {
+pub(super) fn not_found(key: &Key) -> Error {
     Error::new(Code::NotFound, "There is no such entity; it may have been deleted. Call `create` for a new one.")
         .on(&key.entity, Some(&key.id))
 }

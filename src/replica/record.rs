@@ -21,6 +21,7 @@ use crate::conflict::explain::Explained;
 use crate::error::{Code, Error, Result};
 use crate::operation::Operation;
 use crate::replica::codec::{Input, Output};
+use crate::replica::receipts::{Receipt, Restored};
 use crate::replica::segment::{INLINE_BYTES, checksum};
 use crate::replica::state::{CursorState, DeadLetter, Facts, Parked};
 use crate::store::{BODIES_PER_RECORD, BodyId, Seq};
@@ -62,6 +63,10 @@ pub enum Event {
         version: u64,
         /// The row came with the verdict and stands in a segment of this commit.
         with_row: bool,
+        /// When this device heard of it, in milliseconds since 1970.
+        at: u64,
+        /// Marks of the values that it put and replaced, for its receipt.
+        marks: Vec<u64>,
     },
     /// An operation is now made against another version of the row.
     Rebase {
@@ -122,6 +127,29 @@ pub enum Event {
     Quarantine {
         /// Which.
         body: BodyId,
+    },
+    /// How the last operation of an entity ended, where no other event of the commit says it.
+    Receipt {
+        /// The entity type.
+        entity: String,
+        /// The entity's id.
+        id: String,
+        /// All of it.
+        receipt: Receipt,
+    },
+    /// The remote's epoch, heard for the first time; or another one, since it was restored.
+    Epoch {
+        /// The epoch.
+        epoch: String,
+        /// What was forgotten; none for the first epoch.
+        restored: Option<Restored>,
+    },
+    /// What a restored remote has forgotten was queued again.
+    Offered {
+        /// So many operations of this commit.
+        count: u64,
+        /// Everything has been pulled afresh.
+        done: bool,
     },
     /// The state starts here; what came before is superseded.
     Checkpoint {

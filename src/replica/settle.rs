@@ -123,18 +123,17 @@ impl Replica {
     fn settle_applied(&self, planner: &mut Planner<'_>, op: &Operation, version: u64, row: Option<&str>, soft: bool) {
         let key = Key::new(&op.entity, &op.id);
         let known = self.row(&key).map_or(0, |row| row.version);
-        let op_id = op.op_id.clone();
-        if self.outbox.get(&op_id).is_some() {
+        if self.outbox.get(&op.op_id).is_some() {
             if known >= version {
                 // A pull in another tab has brought the row meanwhile.
-                planner.push_event(Event::Applied { op_id, version: known, with_row: true });
+                planner.applied(op, known, true);
             } else if let Some(row) = row {
                 planner.write_row(&Arrival { entity: &op.entity, id: &op.id, version, body: Some(row) }, true, soft);
-                planner.push_event(Event::Applied { op_id, version, with_row: true });
+                planner.applied(op, version, true);
             } else {
-                planner.push_event(Event::Applied { op_id, version, with_row: false });
+                planner.applied(op, version, false);
             }
-        } else if let Some(heir) = self.outbox.heir_of(&op_id) {
+        } else if let Some(heir) = self.outbox.heir_of(&op.op_id) {
             // Another tab edited the entity while this was on its way: what it made is built on this.
             if known < version {
                 let body = row.or(op.body.as_deref());

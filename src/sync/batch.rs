@@ -15,8 +15,12 @@ use crate::replica::outbox::{Outbox, Queued};
 pub const AROUND: usize = 128;
 
 /// The operations that may be sent now, at most so many, in outbox order: unless one is blocked, rests,
-/// or has another reason to wait, and unless what it depends on does.
+/// or has another reason to wait, and unless what it depends on does. None while a restored server has to be pulled
+/// from first.
 pub fn ready<'a>(replica: &'a Replica, now: u64, limit: usize, waits: &dyn Fn(&Queued) -> bool) -> Vec<&'a Queued> {
+    if replica.awaits_pull() {
+        return Vec::new();
+    }
     let ready = |queued: &Queued| {
         queued.blocked_by.is_none() && queued.not_before <= now && !waits(queued) && replica.blocking_letter(&queued.op).is_none()
     };

@@ -3,7 +3,9 @@
 use futures_util::future::{LocalBoxFuture, join};
 
 use crate::database::Draft;
+use crate::entity::put;
 use crate::error::{Code, Error, Result};
+use crate::events::Topic;
 use crate::host::Host;
 use crate::protocol::{PullPage, PullRequest, parse_page};
 use crate::remote::{Pulled, Remote};
@@ -77,9 +79,10 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 client_id: self.device_id.to_owned(),
                 user_id: Some(user_id.clone()),
                 schema: self.config.schema,
-                cursor,
                 entities: Some(entities.to_vec()),
                 scope: self.settings.scope.as_ref().and_then(|scope| scope.query.clone()),
+                epoch: self.db.with(|replica| replica.facts().epoch.clone()).filter(|_| cursor.is_none()),
+                cursor,
                 limit: self.settings.batch_size,
                 wait_ms: None,
             };
@@ -100,7 +103,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         again: bool,
     ) -> Result<Ended> {
         self.show(Phase::Pulling, from);
-        let known_epoch = self.db.with(|replica| replica.facts().epoch.clone());
+        let known = self.db.with(|replica| replica.facts().epoch.clone());
         let began_afresh = cursor.is_none();
         let since = self.db.with(Replica::head);
         let mut seen = Small::default();
@@ -113,10 +116,15 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 let mut tally = self.tally.borrow_mut();
                 tally.bytes_pulled = tally.bytes_pulled.saturating_add(answer.bytes.len() as u64);
             }
-            self.learn(page.server_time.as_deref(), page.epoch.as_deref(), answer.asked_at);
-            if !began_afresh && known_epoch.is_some() && page.epoch.is_some() && known_epoch.as_deref() != page.epoch.as_deref() {
+            self.learn(page.server_time.as_deref(), answer.asked_at);
+            if let (Some(left), Some(epoch)) = (known.as_deref(), page.epoch.as_deref())
+                && left != epoch
+            {
                 // The server was restored: versions and cursors of before mean nothing now.
-                return Ok(Ended::Afresh);
+                if cursor.is_some() {
+                    return Ok(Ended::Afresh);
+                }
+                self.enter(left, epoch, page.kept).await?;
             }
             if page.more && seen.insert(&page.cursor, ()).is_some() {
                 return Err(Error::new(
@@ -130,6 +138,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             let Some(incoming) = applied? else { return Ok(Ended::Overtaken) };
             pulled = pulled.saturating_add(page.changes.len() as u64);
             self.count_page(&incoming);
+            if let Some(offered) = incoming.restored {
+                self.tell(Topic::ServerRestored, None, &mut |out| put(out, "offeredAgain", &offered));
+            }
             let total = pulled.saturating_add(page.remaining.unwrap_or(0)).max(1);
             self.show(Phase::Pulling, from + (to - from) * (pulled as f64 / total as f64));
             if !page.more {
@@ -139,6 +150,14 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             cursor = Some(page.cursor.to_string());
             next = fetched?;
         }
+    }
+
+    /// Begins the history of a restored server, unless another tab has.
+    async fn enter(&self, left: &str, epoch: &str, kept: Option<u64>) -> Result<()> {
+        let now = self.host.now_ms();
+        let mut plan = |replica: &Replica| Ok(Plan::Ready(replica.plan_epoch(Some(left), epoch, kept, now).into()));
+        self.db.commit(Durability::Strict, &mut plan).await?;
+        Ok(())
     }
 
     /// Commits one page; none where the cursor is not where the page was pulled from any more.
@@ -169,11 +188,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             let mut taken = None;
             let mut plan = |replica: &Replica| {
                 taken = None;
-                if cursor.is_some() && replica.cursor(scope).and_then(|state| state.cursor.as_deref()) != cursor {
+                let moved = cursor.is_some() && replica.cursor(scope).and_then(|state| state.cursor.as_deref()) != cursor;
+                if moved || !replica.is_of(page.epoch.as_deref()) {
                     return Ok(Plan::Ready(Draft::default()));
                 }
                 Ok(replica.plan_page(page, &rules, &decisions, &moment).into_draft(|mut incoming| {
-                    let commit = std::mem::take(&mut incoming.commit);
+                    let mut commit = std::mem::take(&mut incoming.commit);
+                    replica.note_first_epoch(page.epoch.as_deref(), &mut commit);
                     taken = Some(incoming);
                     commit.into()
                 }))

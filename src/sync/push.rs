@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use crate::database::Draft;
 use crate::entity::push_field;
 use crate::error::{Code, Error, Result};
 use crate::events::Topic;
@@ -11,11 +12,11 @@ use crate::host::Host;
 use crate::operation::{Kind, Operation};
 use crate::protocol::{PushReply, parse_push_reply};
 use crate::remote::{Pushed, Remote};
-use crate::replica::Replica;
 use crate::replica::incoming::{Decisions, name};
 use crate::replica::outbox::Queued;
 use crate::replica::record::Commit;
 use crate::replica::settle::{PutOff, Rules, Settled};
+use crate::replica::{Plan, Replica};
 use crate::small::Small;
 use crate::status::Phase;
 use crate::store::{Durability, Store};
@@ -94,7 +95,12 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             let op_ids: Vec<&str> = ids.iter().map(String::as_str).collect();
             let reply = parse_push_reply(&bytes, &op_ids).inspect_err(|error| self.say(&ids, error))?;
             self.pace.went(batch.len(), self.host.elapsed_ms().saturating_sub(began));
-            self.learn(reply.server_time.as_deref(), reply.epoch.as_deref(), asked_at);
+            self.learn(reply.server_time.as_deref(), asked_at);
+            if !self.db.with(|replica| replica.is_of(reply.epoch.as_deref())) {
+                // The server was restored, or another tab knows that it was since this was sent: what the verdicts
+                // say is of another history. The operations stay, and are sent again once all is pulled afresh.
+                return Ok(());
+            }
             let settled = self.settle(&batch, &reply).await?;
             for (conflict, _) in &settled.incoming.resolved {
                 clashes.count(&name(&conflict.entity, &conflict.entity_id));
@@ -201,8 +207,12 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         loop {
             let mut done = Settled::default();
             let mut plan = |replica: &Replica| {
+                if !replica.is_of(reply.epoch.as_deref()) {
+                    return Ok(Plan::Ready(Draft::default()));
+                }
                 Ok(replica.plan_settle(batch, reply, &rules, &decisions, &moment)?.into_draft(|mut settled| {
-                    let commit = std::mem::take(&mut settled.incoming.commit);
+                    let mut commit = std::mem::take(&mut settled.incoming.commit);
+                    replica.note_first_epoch(reply.epoch.as_deref(), &mut commit);
                     done = settled;
                     commit.into()
                 }))

@@ -29,6 +29,8 @@ pub struct Page {
     pub remaining: Option<u64>,
     /// The server's epoch.
     pub epoch: String,
+    /// The greatest version that is shared with the epoch that was asked about; none where that is not known.
+    pub kept: Option<u64>,
     /// Digests as of `cursor`; only in a last page without a scope.
     pub digests: Option<BTreeMap<String, WireDigest>>,
 }
@@ -57,6 +59,10 @@ impl Page {
         push_string(&mut out, &datum_sync::time::format(now_ms));
         out.push_str(",\"epoch\":");
         push_string(&mut out, &self.epoch);
+        if let Some(kept) = self.kept {
+            out.push_str(",\"kept\":");
+            out.push_str(&kept.to_string());
+        }
         if let Some(digests) = &self.digests {
             out.push_str(",\"digests\":{");
             for (i, (entity, digest)) in digests.iter().enumerate() {

@@ -47,7 +47,11 @@ pub async fn pull<T: Transaction>(tx: &mut T, config: &Config, user: &str, reque
     let more = step.next.is_some();
     let cursor = binding.issue(step.next.unwrap_or(Position { after: head.seq, ..Position::default() }));
     let digests = if more || scope.fields.is_some() { None } else { Some(digests(tx, user, scope.entities.as_deref()).await?) };
-    Ok(Page { changes: step.changes, cursor, more, remaining: step.remaining, epoch, digests })
+    let kept = match request.epoch.as_deref().filter(|asked| *asked != epoch) {
+        Some(asked) => tx.kept(user, asked).await?,
+        None => None,
+    };
+    Ok(Page { changes: step.changes, cursor, more, remaining: step.remaining, epoch, kept, digests })
 }
 
 /// The rows of one page, and where the next one starts if there is more.

@@ -114,8 +114,11 @@ pub struct Swept {
 pub trait Transaction: Send {
     /// The epoch: changes when the store was restored from an older state.
     fn epoch(&mut self) -> impl Future<Output = Result<String>> + Send;
-    /// Replaces the epoch.
+    /// Replaces the epoch, and keeps in mind where every user's history stood at the end of the old one.
     fn set_epoch(&mut self, epoch: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Where a user's history stood when an earlier epoch ended: up to there the two are one. None for an
+    /// epoch that this store has never had.
+    fn kept(&mut self, user: &str, epoch: &str) -> impl Future<Output = Result<Option<u64>>> + Send;
     /// Where a user stands; the default for one who never wrote.
     fn head(&mut self, user: &str) -> impl Future<Output = Result<Head>> + Send;
     /// The stamps of rows, in the order of the keys (entity type, id).

@@ -86,8 +86,19 @@ impl Transaction for SqliteTx {
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
+        // Account 0 is nobody's: its line says that the epoch was here, for users who came later.
+        let ended = "INSERT OR IGNORE INTO ended (account, epoch, seq)
+             SELECT a.no, s.value, a.seq FROM (SELECT no, seq FROM account UNION ALL SELECT 0, 0) AS a, setting AS s WHERE s.name = 'epoch'";
+        sqlx::query(ended).execute(&mut *self.tx).await.map_err(failed)?;
         sqlx::query("UPDATE setting SET value = ?1 WHERE name = 'epoch'").bind(epoch).execute(&mut *self.tx).await.map_err(failed)?;
         Ok(())
+    }
+
+    async fn kept(&mut self, user: &str, epoch: &str) -> Result<Option<u64>> {
+        let account = self.account(user).await?;
+        let query = sqlx::query("SELECT seq FROM ended WHERE epoch = ?2 AND account IN (0, ?1) ORDER BY account DESC LIMIT 1");
+        let row = query.bind(account).bind(epoch).fetch_optional(&mut *self.tx).await.map_err(failed)?;
+        row.map(|row| number(&row, 0)).transpose()
     }
 
     async fn head(&mut self, user: &str) -> Result<Head> {

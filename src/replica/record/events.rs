@@ -9,6 +9,7 @@ use crate::conflict::explain::Explained;
 use crate::entity::Key;
 use crate::operation::{self, Link, Operation};
 use crate::replica::codec::{Input, Output};
+use crate::replica::receipts::{Outcome, Receipt, Restored};
 use crate::replica::record::{Damage, Event, KeptSegment};
 use crate::replica::state::{CursorState, DeadLetter, Facts, Parked};
 use crate::status::State;
@@ -16,6 +17,7 @@ use crate::status::State;
 const OPERATIONS: [operation::Kind; 4] =
     [operation::Kind::Create, operation::Kind::Update, operation::Kind::Patch, operation::Kind::Delete];
 const CONFLICTS: [conflict::Kind; 3] = [conflict::Kind::BothModified, conflict::Kind::DeletedRemotely, conflict::Kind::DeletedLocally];
+const OUTCOMES: [Outcome; 3] = [Outcome::Applied, Outcome::Merged, Outcome::Rejected];
 const STATES: [State; 4] = [State::Idle, State::Completed, State::Cancelled, State::Failed];
 
 /// Writes an event.
@@ -30,11 +32,13 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.byte(1);
             out.texts(ops);
         }
-        Event::Applied { op_id, version, with_row } => {
+        Event::Applied { op_id, version, with_row, at, marks } => {
             out.byte(2);
             out.text(op_id);
             out.number(*version);
             out.flag(*with_row);
+            out.number(*at);
+            put_marks(out, marks);
         }
         Event::Rebase { op_id, version } => {
             out.byte(3);
@@ -110,6 +114,23 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.text(&what.id);
             out.text(&what.text);
         }
+        Event::Receipt { entity, id, receipt } => {
+            out.byte(17);
+            out.text(entity);
+            out.text(id);
+            put_receipt(out, receipt);
+        }
+        Event::Epoch { epoch, restored } => {
+            out.byte(18);
+            out.text(epoch);
+            out.maybe_number(restored.map(|restored| restored.since));
+            out.maybe_number(restored.and_then(|restored| restored.kept));
+        }
+        Event::Offered { count, done } => {
+            out.byte(19);
+            out.number(*count);
+            out.flag(*done);
+        }
     }
 }
 
@@ -118,7 +139,13 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
     Some(match input.byte()? {
         0 => Event::Queue { op: get_operation(input)?, replaces: input.texts()? },
         1 => Event::Dequeue { ops: input.texts()? },
-        2 => Event::Applied { op_id: input.text()?, version: input.number()?, with_row: input.flag()? },
+        2 => Event::Applied {
+            op_id: input.text()?,
+            version: input.number()?,
+            with_row: input.flag()?,
+            at: input.number()?,
+            marks: get_marks(input)?,
+        },
         3 => Event::Rebase { op_id: input.text()?, version: input.maybe_number()? },
         4 => Event::Cursor { scope: input.text()?, state: get_cursor(input)? },
         5 => Event::ResetCursor { scope: input.text()? },
@@ -133,6 +160,9 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
         14 => Event::Quarantine { body: input.number()? },
         15 => Event::Checkpoint { kept: get_kept(input)?, damage: get_damage(input)? },
         16 => Event::Explained { what: Explained { entity: input.text()?, id: input.text()?, text: input.text()?.into() } },
+        17 => Event::Receipt { entity: input.text()?, id: input.text()?, receipt: get_receipt(input)? },
+        18 => Event::Epoch { epoch: input.text()?, restored: get_restored(input)? },
+        19 => Event::Offered { count: input.number()?, done: input.flag()? },
         _ => return None,
     })
 }
@@ -149,15 +179,19 @@ fn put_operation(out: &mut Output, op: &Operation) {
     out.number(u64::from(op.attempts));
     out.flag(op.soft);
     out.texts(&op.supersedes);
-    out.number(op.earlier.len() as u64);
-    for mark in &op.earlier {
-        out.number(*mark);
-    }
+    put_marks(out, &op.earlier);
     out.number(op.links.len() as u64);
     for link in &op.links {
         out.text(&link.key.entity);
         out.text(&link.key.id);
         out.flag(link.asked);
+    }
+}
+
+fn put_marks(out: &mut Output, marks: &[u64]) {
+    out.number(marks.len() as u64);
+    for mark in marks {
+        out.number(*mark);
     }
 }
 
@@ -286,6 +320,34 @@ fn get_facts(input: &mut Input<'_>) -> Option<Facts> {
         last_state: *STATES.get(usize::from(input.byte()?))?,
         last_result: input.maybe_shared()?,
     })
+}
+
+fn put_receipt(out: &mut Output, receipt: &Receipt) {
+    out.byte(place(&OUTCOMES, &receipt.outcome));
+    out.number(receipt.at);
+    out.number(receipt.version);
+    for flag in [receipt.deleted, receipt.whole, receipt.suspect, receipt.merging] {
+        out.flag(flag);
+    }
+    put_marks(out, &receipt.marks);
+}
+
+fn get_receipt(input: &mut Input<'_>) -> Option<Receipt> {
+    Some(Receipt {
+        outcome: *OUTCOMES.get(usize::from(input.byte()?))?,
+        at: input.number()?,
+        version: input.number()?,
+        deleted: input.flag()?,
+        whole: input.flag()?,
+        suspect: input.flag()?,
+        merging: input.flag()?,
+        marks: get_marks(input)?.into(),
+    })
+}
+
+fn get_restored(input: &mut Input<'_>) -> Option<Option<Restored>> {
+    let (since, kept) = (input.maybe_number()?, input.maybe_number()?);
+    Some(since.map(|since| Restored { kept, since }))
 }
 
 fn get_kept(input: &mut Input<'_>) -> Option<Vec<KeptSegment>> {
