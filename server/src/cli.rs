@@ -13,7 +13,12 @@ datum-server: the reference remote of datum-sync (sync protocol 1).
 
 Usage: datum-server [OPTIONS]             serve
        datum-server new-epoch [--database PATH]
-                                          say that a backup was restored: every device pulls afresh
+                                          say that a backup was restored: every device pulls afresh, and
+                                          offers again what it had sent since the backup was taken
+       datum-server backup FILE [--database PATH]
+                                          copy the database into a new file, also while it is served
+       datum-server restore FILE [--database PATH]
+                                          put a copy back, with a new epoch; stop the server first
 
   --listen ADDR          address and port [127.0.0.1:8787]; port 0 takes a free one and prints it
   --database PATH        the SQLite file, made if missing [datum.sqlite]
@@ -42,6 +47,20 @@ pub enum Command {
     Print(String),
     /// Give the database another epoch.
     NewEpoch(PathBuf),
+    /// Copy the database into a new file.
+    Backup {
+        /// The database.
+        database: PathBuf,
+        /// The new file.
+        copy: PathBuf,
+    },
+    /// Put a copy in the place of the database.
+    Restore {
+        /// The database.
+        database: PathBuf,
+        /// The copy.
+        copy: PathBuf,
+    },
     /// Serve.
     Serve(Box<Serve>),
 }
@@ -81,6 +100,7 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
     let mut entities = Vec::new();
     let mut rate = Rate::default();
     let mut new_epoch = false;
+    let (mut backup, mut restore) = (None, None);
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(say)? {
         match argument {
@@ -109,11 +129,19 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
             Long("no-compression") => serve.options.no_compression = true,
             Long("quiet") => serve.quiet = true,
             Value(word) if word == "new-epoch" => new_epoch = true,
+            Value(word) if word == "backup" => backup = Some(parser.value().map_err(say)?.into()),
+            Value(word) if word == "restore" => restore = Some(parser.value().map_err(say)?.into()),
             other => return Err(format!("{}; see --help.", other.unexpected())),
         }
     }
     if new_epoch {
         return Ok(Command::NewEpoch(serve.database));
+    }
+    if let Some(copy) = backup {
+        return Ok(Command::Backup { database: serve.database, copy });
+    }
+    if let Some(copy) = restore {
+        return Ok(Command::Restore { database: serve.database, copy });
     }
     serve.config.entities = (!entities.is_empty()).then_some(entities);
     serve.options.rate = rate;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use datum_server::cli::{self, Command, Serve};
 use datum_server::http::{self, serve};
 use datum_server::service::Service;
-use datum_server::sqlite::SqliteStore;
+use datum_server::sqlite::{SqliteStore, backup};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -29,17 +29,32 @@ async fn run(command: Command) -> Result<(), String> {
     match command {
         Command::Print(text) => say(text.trim_end()),
         Command::NewEpoch(database) => {
-            if !database.is_file() {
-                return Err(format!("There is no database at {}.", database.display()));
-            }
+            expect(&database)?;
             let service = Service { store: open(&database).await?, config: datum_server::Config::default() };
             let epoch = serve::random_hex::<16>()?;
             service.set_epoch(&epoch).await.map_err(|error| error.to_string())?;
             service.store.close().await;
             say(&format!("epoch {epoch}"))
         }
+        Command::Backup { database, copy } => {
+            expect(&database)?;
+            let done = backup::back_up(&database, &copy).await;
+            done.map_err(|error| format!("Cannot copy {} into {}: {error}", database.display(), copy.display()))?;
+            say(&format!("copied into {}", copy.display()))
+        }
+        Command::Restore { database, copy } => {
+            expect(&copy)?;
+            let epoch = serve::random_hex::<16>()?;
+            let done = backup::restore(&copy, &database, &epoch).await;
+            done.map_err(|error| format!("Cannot put {} in the place of {}: {error}", copy.display(), database.display()))?;
+            say(&format!("epoch {epoch}"))
+        }
         Command::Serve(serve) => run_server(*serve).await,
     }
+}
+
+fn expect(database: &Path) -> Result<(), String> {
+    if database.is_file() { Ok(()) } else { Err(format!("There is no database at {}.", database.display())) }
 }
 
 async fn run_server(mut asked: Serve) -> Result<(), String> {

@@ -3,6 +3,7 @@
 //!
 //! It must do what [`crate::memory`] does; one suite of tests runs on both.
 
+pub mod backup;
 mod transaction;
 
 use std::fmt::Display;

@@ -159,6 +159,39 @@ fn a_new_epoch_needs_a_database() {
 }
 
 #[test]
+fn a_backup_taken_while_it_serves_is_put_back_with_a_new_epoch() {
+    let folder = Folder::new();
+    let (database, copy) = (folder.database(), folder.0.join("copy.sqlite"));
+    let command = |word: &str, file: &std::path::Path| {
+        binary(&[word, file.to_str().unwrap(), "--database", database.to_str().unwrap()]).output().unwrap()
+    };
+    let running = Running::start(&folder);
+    let push = |running: &Running, id: &str| {
+        let operations = [create(id, id)];
+        running.call("POST", "/sync/v1/push", &running.token("ann"), json!({ "clientId": "d", "operations": operations })).1
+    };
+    let first = push(&running, "a");
+    assert!(command("backup", &copy).status.success());
+    push(&running, "b");
+    assert!(refused(&command("backup", &copy)).contains("copy.sqlite"), "nothing is overwritten");
+    assert!(refused(&command("restore", &copy)).contains("stop the server"), "not under a server that runs");
+    assert_eq!(running.pull()["changes"].as_array().unwrap().len(), 2);
+    drop(running);
+
+    let said = command("restore", &copy);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+
+    let restored = Running::start(&folder);
+    let token = restored.token("ann");
+    let asked = json!({ "clientId": "d", "cursor": null, "limit": 10, "epoch": first["epoch"] });
+    let page = restored.call("POST", "/sync/v1/pull", &token, asked).1;
+    assert_eq!((page["changes"].as_array().unwrap().len(), &page["changes"][0]["id"], &page["kept"]), (1, &json!("a"), &json!(1)));
+    assert_ne!(page["epoch"], first["epoch"]);
+    assert_eq!(push(&restored, "a")["results"][0]["replayed"], true, "it remembers what it had done then");
+    refused(&command("restore", &folder.0.join("nothing.sqlite")));
+}
+
+#[test]
 fn told_to_stop_it_ends_streams_and_leaves_in_peace() {
     let folder = Folder::new();
     let mut running = Running::start(&folder);

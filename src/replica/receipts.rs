@@ -160,9 +160,9 @@ impl Receipts {
     /// The server has acknowledged an operation.
     pub(super) fn acknowledge(&mut self, op: &Operation, version: u64, at: u64, marks: &[u64]) {
         let key = Key::new(&op.entity, &op.id);
-        let old = self.get(&key).filter(|old| !is_old(old, at));
+        let old = self.get(&key);
         let deleted = op.kind == Kind::Delete;
-        let lives_on = old.filter(|old| !old.deleted && !deleted);
+        let lives_on = old.filter(|old| !old.deleted && !deleted && !is_old(old, at));
         let mut all: Vec<u64> = Vec::new();
         for mark in lives_on.iter().flat_map(|old| &*old.marks).chain(&op.earlier).chain(marks) {
             if !deleted && !all.contains(mark) {
@@ -293,7 +293,8 @@ impl Replica {
     }
 
     fn settled(&self, key: &Key) -> Option<(u64, Outcome)> {
-        self.receipts.get(key).map(|receipt| (receipt.at, receipt.outcome))
+        // One that only notes a conflict under way says of no end.
+        self.receipts.get(key).filter(|receipt| receipt.at > 0).map(|receipt| (receipt.at, receipt.outcome))
     }
 
     /// How the operation ended that is waited for; none while it waits.

@@ -69,6 +69,8 @@ pub struct Wire {
     pub on_request: Rc<RefCell<Option<Hook>>>,
     /// Whose token the requests carry, where it is not that of the user who is meant.
     pub token_of: Rc<RefCell<Option<String>>>,
+    /// A server that was restored cannot tell what it has kept.
+    pub vague: Rc<Cell<bool>>,
 }
 
 enum Answer {
@@ -149,7 +151,8 @@ impl Remote for Wire {
             }
             self.clock.sleep(500).await;
         }
-        match self.ask(user, "POST", "/pull", serde_json::to_vec(request).unwrap()).await? {
+        let epoch = request.epoch.clone().filter(|_| !self.vague.get());
+        match self.ask(user, "POST", "/pull", serde_json::to_vec(&PullRequest { epoch, ..request.clone() }).unwrap()).await? {
             Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
             Answer::Gone => Ok(Pulled::CursorGone),
             Answer::TooLarge => unreachable!(),

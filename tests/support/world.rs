@@ -209,6 +209,7 @@ impl World {
                 streams: Rc::default(),
                 on_request: Rc::default(),
                 token_of: Rc::default(),
+                vague: Rc::default(),
             },
             user: user.to_owned(),
             clock: Rc::clone(&self.clock),

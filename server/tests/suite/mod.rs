@@ -152,7 +152,8 @@ macro_rules! mount {
             metadata_is_kept_one_record_a_device,
             the_longest_silent_device_makes_room,
             metadata_that_cannot_be_read_is_refused,
-            a_new_epoch_ends_all_cursors);
+            a_new_epoch_ends_all_cursors,
+            a_new_epoch_says_how_much_of_an_earlier_one_is_left);
         $crate::mount!(@ $run, $store, conversations, every_conversation_of_the_protocol_holds);
     };
     (@ $run:path, $store:expr, $module:ident, $($story:ident),* $(,)?) => {

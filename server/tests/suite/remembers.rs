@@ -116,3 +116,21 @@ pub async fn a_new_epoch_ends_all_cursors<S: Store>(w: World<S>) {
     assert_eq!(w.pull("ann", json!({})).await["epoch"], "restored");
     assert_eq!(w.call("ann", "GET", "health", "").await.1["epoch"], "restored");
 }
+
+pub async fn a_new_epoch_says_how_much_of_an_earlier_one_is_left<S: Store>(w: World<S>) {
+    let first = w.pull("ann", json!({})).await["epoch"].clone();
+    let kept = async |user: &str, epoch: &Value| w.pull(user, json!({ "epoch": epoch })).await["kept"].clone();
+    assert_eq!(kept("ann", &first).await, Value::Null, "it is the same still");
+    for id in ["a", "b"] {
+        w.create("ann", "task", id).await;
+    }
+    w.service.set_epoch("second").await.unwrap();
+    w.create("ann", "task", "c").await;
+    w.create("bob", "task", "a").await;
+    w.service.set_epoch("third").await.unwrap();
+    w.create("ann", "task", "d").await;
+    assert_eq!((kept("ann", &first).await, kept("ann", &json!("second")).await), (json!(2), json!(3)));
+    assert_eq!((kept("bob", &first).await, kept("bob", &json!("second")).await), (json!(0), json!(1)));
+    assert_eq!(kept("eve", &first).await, 0, "who came later had nothing then");
+    assert_eq!(kept("ann", &json!("of another file")).await, Value::Null);
+}

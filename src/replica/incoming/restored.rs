@@ -29,6 +29,12 @@ impl Planner<'_> {
         soft: bool,
     ) {
         let Some(held) = self.held(key) else { return };
+        if held.as_deref().is_some_and(|held| arrival.body.is_some_and(|theirs| same_content(held, theirs))) {
+            // Not forgotten, or offered by another device: what waits was made on top of it.
+            self.write_row(arrival, true, soft);
+            let rebased = chain.first().map(|op| Event::Rebase { op_id: op.op_id.clone(), version: Some(arrival.version) });
+            return self.out.commit.events.extend(rebased);
+        }
         let offer;
         let last = match chain.last() {
             Some(last) => *last,
