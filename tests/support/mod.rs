@@ -22,6 +22,8 @@ pub mod lives;
 #[cfg(target_arch = "wasm32")]
 pub mod remotes;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod restored;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod simulation;
 pub mod store_suite;
 #[cfg(not(target_arch = "wasm32"))]

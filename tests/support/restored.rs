@@ -1,0 +1,61 @@
+//! A server that is restored, and what a story looks at afterwards.
+
+use std::rc::Rc;
+
+use datum_server::memory::MemoryStore;
+use datum_sync::events::{Filter, Reader, Topic};
+use datum_sync::status::SyncResult;
+use futures_util::FutureExt;
+use serde_json::Value;
+
+use super::world::{Device, Tab, World};
+
+/// Puts a backup back, as an operator does who gives it a new epoch.
+pub fn restore(world: &World, backup: &MemoryStore, epoch: &str) {
+    world.server.restore(backup);
+    world.server.set_epoch(epoch).unwrap();
+}
+
+pub fn offers(tab: &Tab) -> Rc<Reader> {
+    tab.engine.events(Filter { topics: vec![Topic::ServerRestored], ..Filter::default() })
+}
+
+pub fn heard(reader: &Reader) -> Vec<u64> {
+    let mut told = Vec::new();
+    while let Some(event) = reader.next().now_or_never().flatten() {
+        let event: Value = serde_json::from_str(&event.text).unwrap();
+        assert_eq!((&event["type"], &event["userId"]), (&"serverRestored".into(), &"ann".into()));
+        told.push(event["offeredAgain"].as_u64().unwrap());
+    }
+    told
+}
+
+/// Two cycles: one that hears of it and one more, which must find nothing to do.
+pub fn settle(tab: &Tab) -> SyncResult {
+    let first = tab.sync();
+    assert!(first.is_success, "{first:?}");
+    let second = tab.sync();
+    assert!(second.is_success, "{second:?}");
+    assert_eq!((second.pushed_count, second.pulled_count, second.conflicts_detected), (0, 0, 0));
+    assert_eq!(tab.pending(), 0);
+    first
+}
+
+pub fn server(world: &World) -> Vec<(String, Value)> {
+    let rows = world.server.rows("ann").into_iter();
+    let mut rows: Vec<(String, Value)> = rows.filter_map(|row| Some((row.id.clone(), serde_json::from_str(&row.data?).unwrap()))).collect();
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows
+}
+
+pub fn titles(world: &World) -> Vec<(String, String)> {
+    server(world).into_iter().map(|(id, data)| (id, data["title"].as_str().unwrap_or_default().to_owned())).collect()
+}
+
+pub fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
+    all.iter().map(|(id, title)| ((*id).to_owned(), (*title).to_owned())).collect()
+}
+
+pub fn device(world: &World, name: &str) -> Device {
+    world.device(name).with_config(r#"{"entities":{"tasks":{"localOnly":["draft"]},"notes":{}},"retry":{"maxAttempts":1}}"#)
+}
