@@ -262,11 +262,13 @@ pub fn changed_marks(base: Option<&str>, body: &str, only: &[String]) -> Vec<u64
     marks
 }
 
-/// What is left of a body without the fields that stand as these marks say.
+/// What others have made of a body: it without the fields that stand as these marks say (every field, where there are
+/// none), but for those that the remote has just so.
 #[must_use]
-pub fn without(body: &str, own: &[u64]) -> Option<String> {
+pub fn of_others(body: &str, own: Option<&[u64]>, remote: Option<&str>) -> Option<String> {
     let mut fields = object(body).ok()?;
-    fields.retain(|key, value| !own.contains(&mark(key, value)));
+    let remote = remote.and_then(|remote| object(remote).ok()).unwrap_or_default();
+    fields.retain(|key, value| remote.get(key) == Some(value) || own.is_some_and(|own| !own.contains(&mark(key, value))));
     Some(crate::json::to_string(&fields))
 }
 

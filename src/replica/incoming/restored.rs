@@ -61,10 +61,8 @@ impl Planner<'_> {
             return self.out.commit.queue(op, replaced);
         }
         // Somebody has written since: of what is here, only what this device has put is set against it.
-        let base = match held.as_deref() {
-            Some(held) if !receipt.whole => conflict::without(held, &receipt.marks),
-            _ => None,
-        };
+        let own = (!receipt.whole).then_some(&*receipt.marks);
+        let base = held.as_deref().and_then(|held| conflict::of_others(held, own, arrival.body));
         let mut known = earlier(chain);
         known.extend_from_slice(&receipt.marks);
         if let (Some(ours), Some(theirs)) = (last.body.as_deref(), arrival.body)
