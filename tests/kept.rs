@@ -201,7 +201,7 @@ fn a_refused_edit_and_what_was_made_on_top_of_it_are_one_letter() {
 fn dead_letters_outlive_a_lost_log() {
     let Story { phone, a, .. } = refused_patch();
     let before = a.letters();
-    a.run(datum_sync::store::Store::wipe(&phone.store().inner.reopen())).unwrap();
+    phone.evict();
     a.create(r#"{"id":"new","title":"new"}"#);
     assert_eq!(a.letters(), before);
     assert_eq!(phone.open().letters(), before);
