@@ -171,6 +171,8 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   console.log(pending.length === (await datum.pendingCount("ada")), (await datum.storageSize("ada")).quota, (await datum.requestPersistence()) === true);
   const last: SyncResult | null = await datum.getLastSyncResult("ada");
   console.log(pending.map((op) => `${op.state} ${op.blockedBy} ${op.nextAttemptAt} ${op.lastError?.message}`));
+  const receipt: "applied" | "merged" | "rejected" = await datum.manager("tasks").whenSynced("t", { userId: "ada" });
+  console.log(receipt);
   await datum.manager("tasks").patch("t", { n: 1 }, { dependsOn: [{ entity: "notes", id: "n" }] });
   for (const letter of await datum.deadLetters("ada")) {
     if (letter.kept && letter.base !== null && letter.blockedBy === undefined) console.log(letter.data);
