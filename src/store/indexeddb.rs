@@ -117,7 +117,8 @@ impl IndexedDbStore {
     /// Tells this log from an earlier or later one of the same user; empty before it was opened.
     #[must_use]
     pub fn identity(&self) -> String {
-        self.connection.identity().map(|identity| identity.to_string()).unwrap_or_default()
+        // By its bits: writing a fraction would bring a hundredth of the module.
+        self.connection.identity().map(|identity| identity.to_bits().to_string()).unwrap_or_default()
     }
 
     /// The name of the database: also that of its lock and its channel.
