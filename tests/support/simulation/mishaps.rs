@@ -99,20 +99,26 @@ impl Story {
 
     /// A backup of the server is taken, or the one that there is put back.
     pub(super) fn restore(&mut self) {
-        if !self.loses || !self.dice.chance(500) {
+        if !self.loses {
             return;
         }
-        let Some(backup) = self.backup.take() else {
+        let Some(backup) = self.backup.clone() else {
             self.say("a backup of the server is taken".to_owned());
             self.backup = Some(self.server.backup());
             return;
         };
+        if self.dice.chance(500) {
+            self.backup = None;
+        }
         self.server.restore(&backup);
         self.epochs.set(self.epochs.get() + 1);
         self.server.set_epoch(&self.epoch()).unwrap();
         self.say("the server is restored".to_owned());
         self.witness.restored();
-        USERS.iter().for_each(|user| self.model.forgive(user));
+        // What was acknowledged is offered again by whoever wrote it; not where its bytes have been damaged meanwhile.
+        for user in USERS.iter().filter(|_| self.damages) {
+            self.model.forgive(user);
+        }
     }
 
     /// Passes on what tabs have announced.

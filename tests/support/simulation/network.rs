@@ -17,6 +17,8 @@ use super::ports::Shared;
 pub struct SimRemote {
     pub server: MemoryServer,
     pub shared: Rc<Shared>,
+    /// The server cannot tell how much of an earlier epoch is left.
+    pub forgets_epochs: bool,
 }
 
 /// A request under way.
@@ -188,7 +190,9 @@ fn classify(status: u16, after: Option<u64>, body: Vec<u8>) -> Result<Answer> {
 
 impl Remote for SimRemote {
     async fn pull(&self, user: &str, request: &PullRequest) -> Result<Pulled> {
-        match self.ask(user, "POST", "/pull", serde_json::to_vec(request).unwrap()).await? {
+        let epoch = request.epoch.clone().filter(|_| !self.forgets_epochs);
+        let request = PullRequest { epoch, ..request.clone() };
+        match self.ask(user, "POST", "/pull", serde_json::to_vec(&request).unwrap()).await? {
             Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
             Answer::Gone => Ok(Pulled::CursorGone),
             Answer::TooLarge => Err(Error::new(Code::ServerError, "413 to a pull.")),

@@ -72,6 +72,10 @@ pub struct Story {
     pub(super) busy: Busy,
     /// Storage and servers may lose what they had.
     pub(super) loses: bool,
+    /// Stored bodies may come back damaged.
+    pub(super) damages: bool,
+    /// The server cannot tell how much of an earlier epoch is left.
+    forgets_epochs: bool,
     next_owner: Cell<Owner>,
     pub(super) counter: Cell<u64>,
     pub(super) epochs: Cell<u32>,
@@ -87,6 +91,7 @@ impl Story {
         let weather = Rc::<Weather>::default();
         weather.broken_lock.set(dice.chance(250));
         weather.silence.set(dice.chance(250));
+        let loses = dice.chance(500);
         let mut story = Self {
             trace: Rc::default(),
             played: 0,
@@ -103,7 +108,9 @@ impl Story {
             busy: Busy::default(),
             // Where a device has lost its storage, or the server its last writes, no base is left and only the clock
             // decides: a history has wrong clocks or losses, so that its promises stay checkable.
-            loses: dice.chance(500),
+            loses,
+            damages: loses && dice.chance(300),
+            forgets_epochs: dice.chance(300),
             dice,
             next_owner: Cell::new(1),
             counter: Cell::new(0),
@@ -136,7 +143,7 @@ impl Story {
             stores: RefCell::default(),
             device_id,
             evicted: Cell::default(),
-            damages: Cell::new(self.loses),
+            damages: Cell::new(self.damages),
             full_until: Cell::default(),
             token_until: Cell::new(dice.below(120_000)),
             told: self.script.told,
@@ -220,7 +227,7 @@ impl Story {
         let config: Value = serde_json::from_str(CONFIG).unwrap();
         let config = Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap()).unwrap();
         let shared = Rc::clone(&self.devices[device].shared);
-        let remote = SimRemote { server: self.server.clone(), shared: Rc::clone(&shared) };
+        let remote = SimRemote { server: self.server.clone(), shared: Rc::clone(&shared), forgets_epochs: self.forgets_epochs };
         let host = SimHost { shared: Rc::clone(&shared), owner };
         let engine = Rc::new(Engine::new(SimBacking(shared), remote, Rc::new(host), config, Resolvers::default()));
         let user = self.devices[device].users[0];
