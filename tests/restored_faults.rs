@@ -170,6 +170,33 @@ fn a_server_that_cannot_tell_what_it_kept_is_compared_with() {
     assert_eq!(server(&world)[3].1["n"], 2);
 }
 
+/// The row is as old as one that the server had forgotten, by version and by time: only who has put what tells them apart.
+#[test]
+fn a_row_that_another_device_made_meanwhile_is_not_taken_for_a_state_of_before() {
+    let world = World::new();
+    let (phone, laptop) = (device(&world, "phone"), device(&world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let backup = world.server.backup();
+    b.create(r#"{"id":"t","done":true}"#);
+    world.clock.now.set(world.clock.now.get() + 1_000);
+    a.create(r#"{"id":"other"}"#);
+    a.create(r#"{"id":"t","title":"milk"}"#);
+    a.sync();
+    restore(&world, &backup, "epoch-2");
+    for device in [&phone, &laptop] {
+        device.wire.vague.set(true);
+    }
+    b.sync();
+
+    settle(&a);
+
+    b.sync();
+    for tab in [&a, &b] {
+        let task = tab.read("t").unwrap();
+        assert_eq!((task["title"].as_str(), task["done"].as_bool()), (Some("milk"), Some(true)));
+    }
+}
+
 #[test]
 fn a_server_that_is_restored_twice_is_offered_it_twice() {
     let world = World::new();

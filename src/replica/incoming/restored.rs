@@ -191,10 +191,11 @@ impl Planner<'_> {
         match held {
             // Offered again by a device that did not know of the delete, or of before all.
             None => theirs.is_some_and(|theirs| theirs < receipt.at.saturating_add_signed(self.offset())),
-            // Where the server cannot tell, the times must.
+            // Where the server cannot tell, the times must, and that nobody else's value is there which is not here.
             Some(held) => {
                 let unknown = restored.is_some_and(|restored| restored.kept.is_none());
-                unknown && arrival.version < receipt.version && theirs < modified_at(held)
+                let known = || arrival.body.is_some_and(|theirs| conflict::is_own(None, Some(held), theirs, &receipt.marks));
+                unknown && arrival.version < receipt.version && theirs < modified_at(held) && known()
             }
         }
     }
