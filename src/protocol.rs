@@ -120,6 +120,9 @@ pub struct PushRequest<'a> {
     pub user_id: Option<Cow<'a, str>>,
     /// The app's schema version.
     pub schema: u32,
+    /// The history that the versions of these operations are of, where it is known: the server does nothing
+    /// where its own is another.
+    pub epoch: Option<Cow<'a, str>>,
     /// The operations.
     pub operations: Vec<PushedOperation<'a>>,
 }
@@ -134,6 +137,9 @@ impl PushRequest<'_> {
             push_text(&mut out, "userId", user_id);
         }
         push_field(&mut out, "schema", &self.schema.to_string());
+        if let Some(epoch) = &self.epoch {
+            push_text(&mut out, "epoch", epoch);
+        }
         out.push_str(",\"operations\":[");
         for (index, op) in self.operations.iter().enumerate() {
             out.push_str(if index == 0 { "{" } else { ",{" });

@@ -170,6 +170,57 @@ fn a_server_that_cannot_tell_what_it_kept_is_compared_with() {
     assert_eq!(server(&world)[3].1["n"], 2);
 }
 
+/// A restored server counts anew: the version that an edit was made against is that of another row of now.
+#[test]
+fn an_old_base_that_fits_by_chance_overwrites_nothing() {
+    let world = World::new();
+    let (phone, laptop) = (device(&world, "phone"), device(&world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let backup = world.server.backup();
+    a.create(r#"{"id":"t","title":"milk","n":1}"#);
+    a.sync();
+    b.sync();
+    a.patch("t", r#"{"n":2}"#);
+    a.sync();
+    b.delete("t");
+    restore(&world, &backup, "epoch-2");
+    // Offered anew, it has the version that it had at first.
+    a.sync();
+    let before = world.server.rows("ann");
+    assert_eq!(before.iter().map(|row| row.version).collect::<Vec<u64>>(), [1]);
+
+    assert!(b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap().is_success);
+
+    assert_eq!(world.server.rows("ann"), before, "a push of the old epoch does nothing");
+    assert_eq!(settle(&b).conflicts_detected, 1);
+    a.sync();
+    for tab in [&a, &b] {
+        assert_eq!(tab.read("t").unwrap()["n"], 2, "an edit survives a delete that did not know of it");
+    }
+}
+
+#[test]
+fn a_request_of_before_the_restore_that_comes_late_does_nothing() {
+    let world = World::new();
+    let phone = device(&world, "phone");
+    let a = phone.open();
+    a.create(r#"{"id":"first"}"#);
+    a.sync();
+    let backup = world.server.backup();
+    a.create(r#"{"id":"t","title":"milk"}"#);
+    phone.requests();
+    a.sync();
+    let late = phone.wire.seen.borrow().iter().find(|request| request.path == "/push").unwrap().body.clone();
+    a.delete("t");
+    a.sync();
+    restore(&world, &backup, "epoch-2");
+    settle(&a);
+
+    let _ = world.server.handle("ann", "POST", "/sync/v1/push", &late, world.clock.now());
+
+    assert_eq!(titles(&world), pairs(&[("first", "")]), "what was deleted stays so");
+}
+
 /// The row is as old as one that the server had forgotten, by version and by time: only who has put what tells them apart.
 #[test]
 fn a_row_that_another_device_made_meanwhile_is_not_taken_for_a_state_of_before() {

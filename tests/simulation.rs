@@ -102,7 +102,7 @@ fn no_history_breaks_a_promise() {
 
 #[test]
 fn a_history_is_always_the_same() {
-    for seed in [3, 1_000_003] {
+    for seed in [7, 1_000_003] {
         let script = Script { told: true, ..Script::whole(seed, 40) };
         let (one, two) = (play(&script), play(&script));
         assert!(one.trace.len() > 40);

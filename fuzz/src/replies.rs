@@ -170,8 +170,13 @@ fn requests(bytes: &[u8]) {
         data: data.map(Raw),
         after: vec![tail.into(); bytes.len() % 3],
     };
-    let request =
-        PushRequest { client_id: tail.into(), user_id: Some(head.into()), schema: 7, operations: vec![operation.clone(), operation] };
+    let request = PushRequest {
+        client_id: tail.into(),
+        user_id: Some(head.into()),
+        schema: 7,
+        epoch: Some(head.into()),
+        operations: vec![operation.clone(), operation],
+    };
     let written = request.to_json();
     let read: Value = match serde_json::from_str(&written) {
         Ok(read) => read,

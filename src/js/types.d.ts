@@ -402,6 +402,11 @@ export interface PushRequest {
   clientId: string;
   /** Whose data: see {@link PullRequest}. */
   userId: string;
+  /**
+   * The history that the versions are of, where this device knows one. Where it is another than the backend's, nothing must be
+   * done: answer each operation `{ status: "retry", code: "epochChanged" }`, with the backend's `epoch`.
+   */
+  epoch?: string;
   /** At most one an entity. */
   operations: PushedOperation[];
 }

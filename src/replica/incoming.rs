@@ -112,8 +112,8 @@ impl Replica {
             }
         }
         let ended = !page.more;
-        if ended && full_since.is_some() {
-            plan.offer_the_missing(page, rules);
+        if let (true, Some(before)) = (ended, full_since) {
+            plan.offer_the_missing(page, rules, before);
         }
         let mut incoming = match plan.finish() {
             Plan::Ready(incoming) => incoming,
@@ -192,7 +192,7 @@ impl<'a> Planner<'a> {
             return;
         }
         // Versions of before and after a restore cannot be compared.
-        let doubted = self.replica.receipts.has_suspects() && self.replica.receipts.suspect(&arrival.key()).is_some();
+        let doubted = self.replica.receipts.suspect(&arrival.key()).is_some() || self.is_another_of_that_version(&arrival, known_version);
         if !doubted && known_version == change.version && row.is_some_and(|row| row.deleted == change.deleted) {
             if full_since.is_some() {
                 self.confirm_or_rewrite(&arrival, rules);

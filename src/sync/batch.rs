@@ -37,8 +37,15 @@ pub fn after(outbox: &Outbox, op_id: &str, among: &[&str]) -> Vec<String> {
 
 /// A push of these operations.
 #[must_use]
-pub fn request<'a>(device_id: &'a str, user_id: &'a str, schema: u32, operations: Vec<PushedOperation<'a>>) -> PushRequest<'a> {
-    PushRequest { client_id: Cow::Borrowed(device_id), user_id: Some(Cow::Borrowed(user_id)), schema, operations }
+pub fn request<'a>(
+    device_id: &'a str,
+    user_id: &'a str,
+    schema: u32,
+    epoch: Option<&'a str>,
+    operations: Vec<PushedOperation<'a>>,
+) -> PushRequest<'a> {
+    let epoch = epoch.map(Cow::Borrowed);
+    PushRequest { client_id: Cow::Borrowed(device_id), user_id: Some(Cow::Borrowed(user_id)), schema, epoch, operations }
 }
 
 /// An operation as it travels, with its [`wire_data`].
@@ -87,7 +94,7 @@ pub fn bounded(
     device_id: &str,
     user_id: &str,
     config: &Config,
-    outbox: &Outbox,
+    replica: &Replica,
     ready: &[&Queued],
     most: usize,
 ) -> Option<(String, Vec<String>)> {
@@ -97,7 +104,7 @@ pub fn bounded(
     for queued in ready {
         let op = &queued.op;
         let Ok(data) = wire_data(op, &config.local_only(&op.entity)) else { break };
-        let after = after(outbox, &op.op_id, &ids);
+        let after = after(replica.outbox(), &op.op_id, &ids);
         let texts = [op.op_id.len(), op.entity.len(), op.id.len(), data.as_deref().map_or(0, str::len), AROUND];
         bytes = texts.iter().fold(bytes, |sum, more| sum.saturating_add(*more));
         // Not past one that does not fit: the remote gets them in their order.
@@ -109,7 +116,7 @@ pub fn bounded(
     }
     while !taken.is_empty() {
         let operations = taken.iter().map(|(op, data, after)| on_the_wire(op, data, after)).collect();
-        let body = request(device_id, user_id, config.schema, operations).to_json();
+        let body = request(device_id, user_id, config.schema, replica.facts().epoch.as_deref(), operations).to_json();
         // Ids may take more room in JSON than they have bytes.
         if body.len() <= most {
             return Some((body, taken.iter().map(|(op, ..)| op.op_id.clone()).collect()));

@@ -186,8 +186,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let ids: Vec<&str> = batch.iter().map(|op| op.op_id.as_str()).collect();
         let after: Vec<Vec<String>> = self.db.with(|replica| ids.iter().map(|op_id| after(replica.outbox(), op_id, &ids)).collect());
         let operations = batch.iter().zip(&bodies).zip(&after).map(|((op, data), after)| on_the_wire(op, data, after)).collect();
-        let user_id = self.db.with(|replica| replica.user_id().to_owned());
-        let request = request(self.device_id, &user_id, self.config.schema, operations);
+        let (user_id, epoch) = self.db.with(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
+        let request = request(self.device_id, &user_id, self.config.schema, epoch.as_deref(), operations);
         let worth = if batch.len() > 1 { |error: &Error| worth_another_try(error) && !is_slow(error) } else { worth_another_try };
         match self.attempt(worth, || self.remote.push(&user_id, &request)).await? {
             Pushed::Reply { bytes, sent } => {

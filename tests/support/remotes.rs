@@ -59,7 +59,9 @@ pub async fn push(remote: &impl Remote, data: &str) -> Result<Pushed, Error> {
         data: Some(Raw(data)),
         after: Vec::new(),
     };
-    remote.push("ada", &PushRequest { client_id: "device".into(), user_id: None, schema: 0, operations: vec![operation] }).await
+    remote
+        .push("ada", &PushRequest { client_id: "device".into(), user_id: None, schema: 0, epoch: None, operations: vec![operation] })
+        .await
 }
 
 #[track_caller]

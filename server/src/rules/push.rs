@@ -48,6 +48,8 @@ pub enum Decision {
     },
     /// It will never be accepted.
     Rejected(Refusal),
+    /// Not yet: it was made against versions of another history, so that its base says nothing here.
+    EpochChanged,
     /// Not now: an operation that goes before it was not applied.
     Waits,
     /// Not now.
@@ -87,6 +89,8 @@ struct Envelope<'a> {
     user_id: Option<Cow<'a, str>>,
     #[serde(default)]
     schema: u32,
+    #[serde(borrow, default)]
+    epoch: Option<Cow<'a, str>>,
     #[serde(borrow)]
     operations: Vec<&'a RawValue>,
 }
@@ -123,6 +127,11 @@ pub async fn push<T: Transaction>(tx: &mut T, config: &Config, user: &str, body:
     for (place, raw) in envelope.operations.iter().enumerate() {
         items.push(read(config, raw, place)?);
     }
+    let epoch = tx.epoch().await?;
+    if envelope.epoch.is_some_and(|known| known != epoch) {
+        let answer = |item: Item<'_>| Answer { op_id: item.op_id.into_owned(), decision: Decision::EpochChanged };
+        return Ok(Pushed { answers: items.into_iter().map(answer).collect(), epoch, changed: false });
+    }
     let mut desk = Desk::open(tx, config, user, &items, now_ms).await?;
     let mut answers = Vec::with_capacity(items.len());
     for item in &items {
@@ -136,7 +145,6 @@ pub async fn push<T: Transaction>(tx: &mut T, config: &Config, user: &str, body:
         answers.push(Answer { op_id: item.op_id.to_string(), decision });
     }
     let changed = desk.close().await?;
-    let epoch = tx.epoch().await?;
     Ok(Pushed { answers, epoch, changed })
 }
 
@@ -388,6 +396,11 @@ impl Pushed {
                 Decision::Waits => {
                     push_field(&mut out, "status", "\"retry\"");
                     push_field(&mut out, "code", "\"blocked\"");
+                }
+                Decision::EpochChanged => {
+                    push_field(&mut out, "status", "\"retry\"");
+                    push_field(&mut out, "code", "\"epochChanged\"");
+                    push_field(&mut out, "retryAfterMs", &NEXT_REPLY_MS.to_string());
                 }
                 Decision::Retry { after_ms } => {
                     push_field(&mut out, "status", "\"retry\"");

@@ -16,6 +16,7 @@ use crate::protocol::PullPage;
 use crate::replica::ViewBody;
 use crate::replica::receipts::Receipt;
 use crate::replica::record::Event;
+use crate::store::Seq;
 
 impl Planner<'_> {
     /// Takes in a row that the server may have forgotten writes of this device of.
@@ -112,14 +113,17 @@ impl Planner<'_> {
     }
 
     /// At the end of a full pull: what has not come is not there.
-    pub(super) fn offer_the_missing(&mut self, page: &PullPage<'_>, rules: &PageRules<'_>) {
+    pub(super) fn offer_the_missing(&mut self, page: &PullPage<'_>, rules: &PageRules<'_>, before: Seq) {
         let replica = self.replica;
+        if replica.receipts.restored().is_none() {
+            return;
+        }
+        let concerned = |entity: &str| rules.entities.is_none_or(|only| only.iter().any(|name| name == entity));
+        let came = |entity: &str, id: &str| page.changes.iter().any(|change| change.entity == entity && change.id == id);
         for (entity, id, receipt) in replica.receipts.suspects() {
-            let concerned = rules.entities.is_none_or(|only| only.iter().any(|name| name == entity));
-            let came = || page.changes.iter().any(|change| change.entity == entity && change.id == id);
             let key = Key::new(entity, id);
             let blocked = || replica.outbox.chain(&key).any(|queued| queued.blocked_by.is_some());
-            if !concerned || came() || blocked() {
+            if !concerned(entity) || came(entity, id) || blocked() {
                 continue;
             }
             let arrival = Arrival { entity, id, version: 0, body: None };
@@ -143,6 +147,29 @@ impl Planner<'_> {
                 self.out.commit.queue(op, chain.iter().map(|op| op.op_id.clone()).collect());
             }
         }
+        // What waits on top of a row that is not there has no base; its version may be another's before it is sent.
+        for queued in replica.outbox.iter().filter(|queued| queued.op.base_version.is_some() && queued.blocked_by.is_none()) {
+            let (op, key) = (&queued.op, Key::new(&queued.op.entity, &queued.op.id));
+            let is_first = replica.outbox.chain(&key).next().is_some_and(|first| first.op.op_id == op.op_id);
+            let unseen = is_first && !came(&op.entity, &op.id) && replica.row(&key).is_none_or(|row| row.stamp <= before);
+            if concerned(&op.entity) && unseen && (op.body.is_none() || replica.receipts.suspect(&key).is_none()) {
+                self.out.commit.events.push(Event::Rebase { op_id: op.op_id.clone(), version: None });
+            }
+        }
+    }
+
+    /// Whether what waits was made on top of another row than this one, which has its version by chance: a restored
+    /// server counts anew.
+    pub(super) fn is_another_of_that_version(&mut self, arrival: &Arrival<'_>, known: u64) -> bool {
+        let (replica, key) = (self.replica, arrival.key());
+        if replica.receipts.restored().is_none() || known != arrival.version || replica.outbox.last(&key).is_none() {
+            return false;
+        }
+        let same = |held: &Option<Rc<str>>| match (held.as_deref(), arrival.body) {
+            (Some(ours), Some(theirs)) => same_content(ours, theirs),
+            (ours, theirs) => ours.is_none() == theirs.is_none(),
+        };
+        self.held(&key).is_some_and(|held| !same(&held))
     }
 
     /// The body of the synced row, an empty option where it does not live; nothing where it must be fetched first.

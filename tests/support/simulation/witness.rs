@@ -20,6 +20,10 @@ struct Seen {
 type Place = (String, String, String);
 type Past = (Value, BTreeSet<String>);
 
+fn results(reply: &Value) -> impl Iterator<Item = &Value> {
+    reply["results"].as_array().unwrap().iter()
+}
+
 /// What was seen so far.
 #[derive(Default)]
 pub struct Witness {
@@ -81,8 +85,15 @@ impl Witness {
         if request["clientId"] != device {
             self.object(format!("{device} pushes as {}", request["clientId"]));
         }
-        let (operations, results) = (request["operations"].as_array().unwrap(), reply["results"].as_array().unwrap());
-        for (op, verdict) in operations.iter().zip(results) {
+        if request["epoch"].is_string() && request["epoch"] != reply["epoch"] {
+            // Of another history: nothing is judged, and nothing may be done.
+            if results(&reply).any(|verdict| verdict["code"] != "epochChanged") {
+                self.object(format!("a push of {} is judged in {}", request["epoch"], reply["epoch"]));
+            }
+            return;
+        }
+        let operations = request["operations"].as_array().unwrap();
+        for (op, verdict) in operations.iter().zip(results(&reply)) {
             self.judge(device, user, op, verdict);
         }
         self.compare(server, user, operations);
