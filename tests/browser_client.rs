@@ -231,7 +231,7 @@ async fn a_write_waits_for_what_it_depends_on_and_a_refused_one_stays_visible() 
          const versions = await Promise.all([projects.read('p'), tasks.read('child'), tasks.read('asks')]);
          equal(versions.map((e) => e.version), [1, 2, 3]);
          equal(await tasks.deleteMany(['asks'], { behavior: 'softDelete', dependsOn: [{ entity: 'projects', id: 'p' }] }), ['asks']);
-         await tasks.patch('child', { title: 'x'.repeat(1048000), more: 'y'.repeat(500) });
+         await tasks.patch('child', { title: 'x'.repeat(1000000), more: 'y'.repeat(500) });
          await a.synchronize(user);
          const [letter] = await a.deadLetters(user);
          equal([letter.code, letter.kept, letter.base.project, (await tasks.read('child')).more.length], ['tooLarge', true, 'p', 500]);

@@ -163,6 +163,9 @@ fn a_page_tells_when_it_is_seen_and_when_it_is_put_away() {
         run(&format!("Object.defineProperty(document, 'visibilityState', {{ value: {state:?}, configurable: true }});"));
     };
     let fire = |target: &str, event: &str| drop(run(&format!("{target}.dispatchEvent(new Event({event:?}));")));
+    let turn = |event: &str, persisted: bool| {
+        drop(run(&format!("dispatchEvent(new PageTransitionEvent({event:?}, {{ persisted: {persisted} }}));")));
+    };
     shown("visible");
     let host = WebHost::new();
     let heard = Rc::new(RefCell::new(Vec::new()));
@@ -177,16 +180,19 @@ fn a_page_tells_when_it_is_seen_and_when_it_is_put_away() {
     shown("visible");
     fire("document", "visibilitychange");
     fire("document", "visibilitychange");
-    fire("window", "pagehide");
+    turn("pagehide", false);
     shown("hidden");
     fire("document", "visibilitychange");
     shown("visible");
-    fire("window", "pageshow");
+    turn("pageshow", false);
+    turn("pagehide", true);
+    fire("document", "freeze");
+    turn("pageshow", true);
     drop(watch);
-    fire("window", "pagehide");
+    turn("pagehide", false);
     run("delete document.visibilityState;");
-    use Presence::{Away, Hidden, Visible};
-    assert_eq!(*heard.borrow(), [Hidden, Away, Hidden, Visible, Away, Visible]);
+    use Presence::{Away, Cached, Hidden, Visible};
+    assert_eq!(*heard.borrow(), [Hidden, Away, Hidden, Visible, Away, Visible, Cached, Visible]);
 }
 
 fn unique() -> String {

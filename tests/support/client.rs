@@ -32,6 +32,8 @@ pub fn fetch(server: &MemoryServer) -> JsValue {
 /// What a story needs: `open(name, more)` opens a device of the user, `user` is one of its own.
 pub async fn story(body: &str) -> Result<(), JsValue> {
     let server = MemoryServer::new("epoch-1");
+    // Less than an entity may have here: what is larger is refused by the server alone.
+    server.configure(|config| config.max_entity_bytes = 1_000_000);
     let open = Closure::<dyn Fn(JsValue) -> Promise>::new(Datum::open).into_js_value();
     let run = Function::new_with_args(
         "openEngine, fetch, name",
