@@ -7,6 +7,7 @@ mod support;
 use datum_sync::datum::users::LogoutOptions;
 use datum_sync::error::Code;
 use datum_sync::replica::local::Write;
+use futures_util::FutureExt;
 use support::world::World;
 
 fn create(title: &str) -> Write {
@@ -79,4 +80,25 @@ fn a_user_who_signs_in_again_after_the_wipe_begins_anew() {
     assert!(b.titles().is_empty());
     b.sync();
     assert_eq!(b.titles(), ["synced"]);
+}
+
+#[test]
+fn who_waits_for_a_receipt_hears_of_the_wipe() {
+    for told in [false, true] {
+        let world = World::new();
+        let phone = world.device("phone");
+        let (a, b) = (phone.open(), phone.open());
+        let id = b.create(r#"{"title":"of b"}"#)["id"].as_str().unwrap().to_owned();
+        let mut waiting = Box::pin(b.engine.when_synced("ann", "tasks", &id));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        a.run(a.engine.clear_user_data("ann")).unwrap();
+
+        if told {
+            b.run(b.engine.heard_word("ann", r#"{"tab":1,"word":1,"wiped":true}"#));
+        } else {
+            assert_eq!(b.run(b.engine.heard("ann", u64::MAX)).unwrap_err().code(), Code::Closed);
+        }
+
+        assert_eq!(waiting.now_or_never().unwrap().unwrap_err().code(), Code::Closed, "told by a word: {told}");
+    }
 }

@@ -37,7 +37,7 @@ impl<S: Store, H: Host> Database<S, H> {
 
     /// Lets go at once, of a log that another tab removes: nothing of it is saved into a new one.
     pub fn abandon(&self) {
-        self.closed.set(true);
+        self.end();
         self.place.borrow_mut().take();
         self.store.close();
     }

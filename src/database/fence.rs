@@ -81,7 +81,8 @@ impl<S: Store, H: Host> Database<S, H> {
 
     /// Takes note of what an error of the store says of the log as a whole.
     pub(super) fn heed(&self, error: Error) -> Error {
-        if error.code() == Code::Closed && !self.closed.replace(true) {
+        if error.code() == Code::Closed && !self.closed.get() {
+            self.end();
             self.place.borrow_mut().take();
             self.tell_gone(Gone::Wiped(error.clone()));
         }

@@ -94,13 +94,13 @@ mod tests {
             who: Some("datum".into()),
             rounds: Some(3),
             quick: true,
-            json: Some("/tmp/figures.json".into()),
+            json: Some("figures.json".into()),
             charts: true,
             from: None,
         };
-        let expected = "--only B1,B3 --who datum --rounds 3 --json /tmp/figures.json --charts /benches/charts --quick";
+        let expected = "--only B1,B3 --who datum --rounds 3 --json figures.json --charts /benches/charts --quick";
         assert_eq!(words(&bench).join(" "), expected);
-        let again = Bench { from: Some("/tmp/figures.json".into()), ..Bench::default() };
-        assert_eq!(words(&again).join(" "), "--from /tmp/figures.json --charts /benches/charts");
+        let again = Bench { from: Some("figures.json".into()), ..Bench::default() };
+        assert_eq!(words(&again).join(" "), "--from figures.json --charts /benches/charts");
     }
 }
