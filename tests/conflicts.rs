@@ -30,10 +30,6 @@ fn add(tab: &Tab, more: i64) {
     tab.patch("t", &json!({ "n": n(tab) + more }).to_string());
 }
 
-fn explained(tab: &Tab, id: &str) -> Vec<Value> {
-    serde_json::from_str(&tab.run(tab.engine.explain_merge("ann", "tasks", id)).unwrap()).unwrap()
-}
-
 fn resolvers(resolver: impl Resolver + 'static) -> Resolvers {
     Resolvers { fallback: Some(Rc::new(resolver)), ..Resolvers::default() }
 }
@@ -63,7 +59,7 @@ fn two_devices_that_add_the_same_to_the_same_are_both_counted() {
         b.sync();
         a.sync();
         assert_eq!((n(&a), n(&b), b.pending()), (3, 3, 0), "{direction}");
-        let told = explained(&b, "t");
+        let told = b.explained("t");
         assert_eq!((told.len(), &told[0]["fields"][0]["because"]), (1, &"`sum`: both changes were added.".into()));
     }
 }
@@ -201,7 +197,7 @@ fn a_delete_against_an_edit_ends_as_the_resolver_says_in_every_order() {
                     (expected.iter().map(|s| (*s).to_owned()).collect(), expected.iter().map(|s| (*s).to_owned()).collect(), 0),
                     "{told}"
                 );
-                let why = &explained(&b, "t")[0];
+                let why = &b.explained("t")[0];
                 assert_eq!((&why["resolver"], &why["fields"][0]["field"]), (&resolver.into(), &"isDeleted".into()), "{told}");
                 // Edited here, deleted there.
                 let world = World::new();
@@ -300,7 +296,7 @@ fn an_apps_resolver_takes_any_side_of_a_deletion() {
                 (left.iter().map(|s| (*s).to_owned()).collect(), left.iter().map(|s| (*s).to_owned()).collect(), 0),
                 "{name} {kind}"
             );
-            let why = &explained(&b, "t")[0];
+            let why = &b.explained("t")[0];
             assert_eq!((&why["resolver"], &why["fields"][0]["taken"]), (&"function".into(), &name.into()));
         }
     }
@@ -320,7 +316,7 @@ fn what_was_decided_is_explained_in_the_commit_that_decides_it_and_outlives_a_re
 
     // The push that clashes and is merged, the push of what it was merged to, the pulled page, the end.
     assert_eq!(laptop.counts().transactions - before, 4);
-    let told = explained(&b, "t");
+    let told = b.explained("t");
     assert_eq!(told.len(), 1);
     assert_eq!((&told[0]["entity"], &told[0]["entityId"], &told[0]["resolver"]), (&"tasks".into(), &"t".into(), &"merge".into()));
     let fields: Vec<(&str, &str, &str)> = told[0]["fields"]
@@ -337,16 +333,16 @@ fn what_was_decided_is_explained_in_the_commit_that_decides_it_and_outlives_a_re
     let event: Value = serde_json::from_str(&reader.next().now_or_never().flatten().unwrap().text).unwrap();
     assert_eq!((&event["explanation"], &event["taken"]), (&told[0], &"merged".into()));
 
-    assert!(explained(&other_tab, "t").is_empty(), "the other tab has not heard of it yet");
+    assert!(other_tab.explained("t").is_empty(), "the other tab has not heard of it yet");
     other_tab.run(other_tab.engine.heard("ann", u64::MAX)).unwrap();
-    assert_eq!((explained(&other_tab, "t"), explained(&other_tab, "u").len()), (told.clone(), 0));
-    assert_eq!(explained(&laptop.open(), "t"), told);
+    assert_eq!((other_tab.explained("t"), other_tab.explained("u").len()), (told.clone(), 0));
+    assert_eq!(laptop.open().explained("t"), told);
     let user = b.run(b.engine.user("ann")).unwrap();
     b.run(user.db.checkpoint()).unwrap();
-    assert_eq!(explained(&laptop.open(), "t"), told, "over a checkpoint");
-    assert!(explained(&a, "t").is_empty(), "on the device that had nothing to decide");
+    assert_eq!(laptop.open().explained("t"), told, "over a checkpoint");
+    assert!(a.explained("t").is_empty(), "on the device that had nothing to decide");
     assert_eq!(b.run(b.engine.explain_merge("ann", "nothing", "t")).unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(b.run(b.engine.explain_merge("ann", "tasks", "")).unwrap_err().code(), Code::InvalidArgument);
     b.run(b.engine.clear_user_data("ann")).unwrap();
-    assert!(explained(&b, "t").is_empty());
+    assert!(b.explained("t").is_empty());
 }

@@ -13,20 +13,12 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use support::world::{Device, Tab, World};
 
-fn letters(tab: &Tab) -> Vec<Value> {
-    serde_json::from_str(&tab.run(tab.engine.dead_letters("ann")).unwrap()).unwrap()
-}
-
-fn conflicts(tab: &Tab) -> Vec<Value> {
-    serde_json::from_str(&tab.run(tab.engine.conflicts("ann")).unwrap()).unwrap()
-}
-
 fn refused(world: &World, phone: &Device) -> (Tab, Value) {
     world.server.configure(|config| config.max_entity_bytes = 95);
     let a = phone.open();
     a.create(&format!(r#"{{"id":"t","title":"{}"}}"#, "x".repeat(200)));
     a.sync();
-    let letter = letters(&a).remove(0);
+    let letter = a.letters().remove(0);
     (a, letter)
 }
 
@@ -40,7 +32,7 @@ fn a_refused_operation_can_be_edited_and_sent_again() {
 
     a.run(a.engine.retry_dead_letter(letter["id"].as_str().unwrap(), Some(r#"{"title":"good"}"#.to_owned()))).unwrap();
 
-    assert_eq!((letters(&a).len(), a.pending()), (0, 1));
+    assert_eq!((a.letters().len(), a.pending()), (0, 1));
     assert_eq!(a.read("t").unwrap()["title"], "good");
     assert!(a.sync().is_success);
     let b = world.device("laptop").open();
@@ -77,7 +69,7 @@ fn a_refused_patch_says_again_only_what_it_had_changed() {
     a.sync();
     world.server.configure(|config| config.max_entity_bytes = 10_000);
 
-    a.run(a.engine.retry_dead_letter(letters(&a)[0]["id"].as_str().unwrap(), None)).unwrap();
+    a.run(a.engine.retry_dead_letter(a.letters()[0]["id"].as_str().unwrap(), None)).unwrap();
     assert!(a.sync().is_success);
 
     b.sync();
@@ -92,7 +84,7 @@ fn a_bad_edit_leaves_the_dead_letter_where_it_is() {
     let id = letter["id"].as_str().unwrap();
     let error = a.run(a.engine.retry_dead_letter(id, Some(r#"{"createdAt":5}"#.to_owned()))).unwrap_err();
     assert_eq!(error.code(), Code::InvalidEntity, "{error:?}");
-    assert_eq!((letters(&a).len(), a.pending()), (1, 0));
+    assert_eq!((a.letters().len(), a.pending()), (1, 0));
     assert_eq!(a.run(a.engine.retry_dead_letter("nothing", None)).unwrap_err().code(), Code::NotFound);
 }
 
@@ -102,7 +94,7 @@ fn a_discarded_dead_letter_is_gone_over_a_reload() {
     let phone = world.device("phone");
     let (a, letter) = refused(&world, &phone);
     a.run(a.engine.discard_dead_letter(letter["id"].as_str().unwrap())).unwrap();
-    assert!(letters(&a).is_empty() && letters(&phone.open()).is_empty());
+    assert!(a.letters().is_empty() && phone.open().letters().is_empty());
     assert_eq!(a.run(a.engine.discard_dead_letter(letter["id"].as_str().unwrap())).unwrap_err().code(), Code::NotFound);
 }
 
@@ -129,7 +121,7 @@ fn a_parked_conflict_shows_all_three_sides_and_waits_over_a_reload() {
     a.sync();
     again.sync();
 
-    let waiting = conflicts(&again);
+    let waiting = again.conflicts();
 
     assert_eq!(waiting.len(), 1);
     let conflict = &waiting[0];
@@ -146,11 +138,11 @@ fn what_the_app_decides_is_what_every_device_sees() {
         let world = World::new();
         let (laptop, a, b) = clash(&world);
         let reader = b.engine.events(Filter { topics: vec![Topic::ConflictResolved], ..Filter::default() });
-        let id = conflicts(&b)[0]["id"].as_str().unwrap().to_owned();
+        let id = b.conflicts()[0]["id"].as_str().unwrap().to_owned();
 
         b.run(b.engine.resolve_conflict(&id, resolution.clone())).unwrap();
 
-        assert!(conflicts(&b).is_empty());
+        assert!(b.conflicts().is_empty());
         assert_eq!(b.engine.status_hub("ann").unwrap().current().unresolved_conflicts, 0);
         assert!(reader.next().now_or_never().flatten().is_some(), "{resolution:?}");
         assert_eq!(b.read("t").unwrap()["title"], expected);
@@ -175,7 +167,7 @@ fn a_delete_against_an_edit_can_be_decided_either_way() {
         a.sync();
         b.delete("t");
         b.sync_with(r#"{"resolveConflicts":false}"#).unwrap();
-        let conflict = conflicts(&b).remove(0);
+        let conflict = b.conflicts().remove(0);
         assert_eq!((&conflict["kind"], &conflict["local"]), (&"deletedLocally".into(), &Value::Null));
         b.run(b.engine.resolve_conflict(conflict["id"].as_str().unwrap(), resolution)).unwrap();
         assert!(b.sync().is_success);

@@ -16,16 +16,7 @@ use datum_sync::sync::resolve::{Resolver, Resolvers};
 use datum_sync::sync::{Cancel, Stop};
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, join};
-use serde_json::Value;
 use support::world::{Asked, Tab, World};
-
-fn explained(tab: &Tab, id: &str) -> Vec<Value> {
-    serde_json::from_str(&tab.run(tab.engine.explain_merge("ann", "tasks", id)).unwrap()).unwrap()
-}
-
-fn conflicts(tab: &Tab) -> Vec<Value> {
-    serde_json::from_str(&tab.run(tab.engine.conflicts("ann")).unwrap()).unwrap()
-}
 
 fn resolvers(resolver: impl Resolver + 'static) -> Resolvers {
     Resolvers { fallback: Some(Rc::new(resolver)), ..Resolvers::default() }
@@ -85,10 +76,10 @@ fn a_resolver_that_never_answers_parks_the_conflict_and_the_cycle_goes_on() {
     }
     let again = laptop.open_with(resolvers(Hanging(Rc::clone(&asked), "mine")));
     assert!(again.sync().is_success);
-    assert_eq!((asked.get(), conflicts(&again).len(), again.pending()), (3, 1, 1));
-    again.run(again.engine.resolve_conflict(conflicts(&again)[0]["id"].as_str().unwrap(), Resolution::Local)).unwrap();
+    assert_eq!((asked.get(), again.conflicts().len(), again.pending()), (3, 1, 1));
+    again.run(again.engine.resolve_conflict(again.conflicts()[0]["id"].as_str().unwrap(), Resolution::Local)).unwrap();
     assert!(again.sync().is_success && again.pending() == 0);
-    assert_eq!(explained(&again, "t")[0]["resolver"], "resolveConflict");
+    assert_eq!(again.explained("t")[0]["resolver"], "resolveConflict");
 }
 
 #[test]
@@ -114,7 +105,7 @@ fn one_conflict_that_hangs_does_not_keep_the_others_from_being_decided() {
     for _ in 0..3 {
         b.sync();
     }
-    let waiting = conflicts(&b);
+    let waiting = b.conflicts();
     assert_eq!((waiting.len(), &waiting[0]["entityId"]), (1, &"a".into()));
     a.sync();
     assert_eq!(a.titles(), ["b", "c", "theirs"]);
@@ -145,7 +136,7 @@ fn a_cycle_is_stopped_while_its_resolver_hangs() {
         b.run(join(b.engine.synchronize("ann", Options::default(), None, Rc::clone(&cancel)), stop));
     assert!(result.unwrap().was_cancelled);
     assert_eq!(world.clock.now.get() - began, 10);
-    assert_eq!((conflicts(&b).len(), b.pending()), (0, 1), "nobody has decided anything");
+    assert_eq!((b.conflicts().len(), b.pending()), (0, 1), "nobody has decided anything");
     assert!(b.sync_with(r#"{"conflictResolver":"remotePriority"}"#).unwrap().is_success, "and the next cycle runs");
 }
 
@@ -178,13 +169,13 @@ fn a_resolver_that_fails_once_is_asked_again_and_decides() {
         a.patch("t", r#"{"title":"later there"}"#);
         a.sync();
         assert!(b.sync_with(r#"{"resolveConflicts":false}"#).unwrap().is_success, "where nothing is resolved, nobody is asked");
-        assert_eq!((asked.get(), conflicts(&b).len()), (1, 1));
+        assert_eq!((asked.get(), b.conflicts().len()), (1, 1));
         *answer.borrow_mut() = || Ok(Resolution::Merged(Rc::from(r#"{"id":"t","title":"both"}"#)));
         let reader = b.engine.events(Filter { topics: vec![Topic::ConflictResolved], ..Filter::default() });
         let result = b.sync();
         assert_eq!((result.is_success, result.conflicts_detected, result.conflicts_resolved, asked.get()), (true, 0, 1, 2));
         assert!(reader.next().now_or_never().flatten().is_some());
         a.sync();
-        assert_eq!((a.titles(), conflicts(&b).len(), b.pending()), (vec!["both".to_owned()], 0, 0));
+        assert_eq!((a.titles(), b.conflicts().len(), b.pending()), (vec!["both".to_owned()], 0, 0));
     }
 }

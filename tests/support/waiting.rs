@@ -27,7 +27,17 @@ impl Tab {
         pending.iter().map(|op| serde_json::to_value(op).unwrap()).collect()
     }
 
-    /// The dead letters, in the words of the public surface.
+    /// The conflicts that wait.
+    pub fn conflicts(&self) -> Vec<serde_json::Value> {
+        serde_json::from_str(&self.run(self.engine.conflicts(&self.user)).unwrap()).unwrap()
+    }
+
+    /// How an entity's conflicts were decided.
+    pub fn explained(&self, id: &str) -> Vec<serde_json::Value> {
+        serde_json::from_str(&self.run(self.engine.explain_merge(&self.user, "tasks", id)).unwrap()).unwrap()
+    }
+
+    /// The dead letters.
     pub fn letters(&self) -> Vec<serde_json::Value> {
         serde_json::from_str(&self.run(self.engine.dead_letters(&self.user)).unwrap()).unwrap()
     }
