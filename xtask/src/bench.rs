@@ -98,9 +98,10 @@ mod tests {
             charts: true,
             from: None,
         };
-        let expected = "--only B1,B3 --who datum --rounds 3 --json figures.json --charts /benches/charts --quick";
+        let here = std::path::absolute("figures.json").unwrap().into_os_string().into_string().unwrap();
+        let expected = format!("--only B1,B3 --who datum --rounds 3 --json {here} --charts /benches/charts --quick");
         assert_eq!(words(&bench).join(" "), expected);
         let again = Bench { from: Some("figures.json".into()), ..Bench::default() };
-        assert_eq!(words(&again).join(" "), "--from figures.json --charts /benches/charts");
+        assert_eq!(words(&again).join(" "), format!("--from {here} --charts /benches/charts"));
     }
 }
