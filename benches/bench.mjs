@@ -3,8 +3,9 @@
 //   node bench.mjs [--only B1,B3] [--who datum,dexie] [--rounds N] [--quick] [--json FILE] [--charts FOLDER]
 //   node bench.mjs --from FILE --charts FOLDER       charts of an earlier run, nothing measured
 //
-// DATUM_SERVER and CHROMIUM name the two programs, DATUM_TARBALL the packed package under test. A bar that is missed is
-// printed; a result that is wrong makes the exit code 1.
+// DATUM_SERVER and CHROMIUM name the two programs, DATUM_TARBALL the packed package under test; DATUM_ENGINES the engines
+// that the first pull is measured in (chromium,firefox,webkit), FIREFOX and MINIBROWSER their programs. A bar that is
+// missed is printed; a result that is wrong makes the exit code 1.
 import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { cpus, release, tmpdir, totalmem, type } from "node:os";
@@ -50,7 +51,8 @@ async function measure() {
     const dist = join(folder, "dist");
     const profile = join(folder, "profile");
     await mkdir(profile);
-    const bench = { folder, quick, report, rounds, who: (able) => able.filter((one) => who.includes(one)) };
+    const engines = (process.env.DATUM_ENGINES ?? "").split(",").filter((engine) => engine !== "" && engine !== "chromium");
+    const bench = { engines, folder, quick, report, rounds, who: (able) => able.filter((one) => who.includes(one)) };
     await buildPages(dist, new Set(who));
     // The last row needs no browser, and the one before it nothing at all; the browser says its version in any case.
     bench.remote = await startRemote(folder, { page: dist });

@@ -1,6 +1,8 @@
 // B1 and B2: the first pull into an empty database, until everything is there (and, where it is meant to be, durable).
 import { expected, same } from "../lib/data.mjs";
 import { residentPeak, traced } from "../lib/trace.mjs";
+import { visitIn } from "../lib/engines.mjs";
+import { names } from "../lib/report.mjs";
 import { guarded, inTurns, ms, onFreshOrigin, verify } from "./common.mjs";
 
 const WHO = ["datum", "bare", "raw", "dexie", "rxdb", "pouchdb", "pouchdbready", "watermelondb", "replicache", "tinybase"];
@@ -97,6 +99,24 @@ async function pulls(bench, id, { count, warm, who, rounds, atMost, metric }) {
   return bytes;
 }
 
+/** The same pull in the other engines, beside the two it is held against. A browser of its own, and so a profile, for each. */
+async function inOtherEngines(bench, { count, warm }) {
+  const { report } = bench;
+  const who = bench.who(["datum", "bare", "raw"]);
+  for (const engine of bench.engines) {
+    const metric = `first pull in ${names[engine]}`;
+    const found = await inTurns({ report, id: "B1", rounds: Math.min(bench.rounds, 5), who, say: (result) => `${ms(result)} in ${names[engine]}` }, (one) =>
+      visitIn(engine, bench.url, async (visit) => {
+        const result = await visit.run("pull", { who: one, warm, options: await optionsFor(bench, count, one) });
+        verify(await visit.run("facts"), count, 0, `${one} in ${engine}`);
+        return result;
+      }),
+    );
+    for (const one of who) report.row("B1", one, metric, "ms", found[one].map((result) => result.ms));
+    report.check("B1", `${metric} against bare fetch and JSON.parse`, report.ratio("B1", "datum", "bare", metric), 1.5, "max");
+  }
+}
+
 export const b1 = {
   id: "B1",
   title: "first pull of 10,000 tasks into an empty database",
@@ -104,7 +124,8 @@ export const b1 = {
     const { report, quick } = bench;
     const metric = "first pull";
     const count = quick ? 2_000 : 10_000;
-    await pulls(bench, "B1", { count, warm: quick ? 200 : 1_000, who: bench.who(WHO), rounds: bench.rounds, atMost: {}, metric });
+    const warm = quick ? 200 : 1_000;
+    await pulls(bench, "B1", { count, warm, who: bench.who(WHO), rounds: bench.rounds, atMost: {}, metric });
     const times = (other) => report.ratio("B1", other, "datum", metric);
     report.check("B1", "first pull against bare fetch and JSON.parse", report.ratio("B1", "datum", "bare", metric), 1.5, "max");
     report.check("B1", "raw IndexedDB takes so many times as long", times("raw"), 4.5, "min");
@@ -112,6 +133,7 @@ export const b1 = {
     report.check("B1", "PouchDB takes so many times as long", times("pouchdb"), 35, "min");
     report.check("B1", "WatermelonDB takes so many times as long", times("watermelondb"), 1, "min");
     report.check("B1", "Replicache takes so many times as long", times("replicache"), 1, "min");
+    await inOtherEngines(bench, { count, warm });
   },
 };
 

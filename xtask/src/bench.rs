@@ -4,12 +4,16 @@
 use std::{ffi::OsString, path::Path};
 
 use crate::{
-    context::Context,
+    context::{Context, LIMIT},
     demo::{self, Profile},
     engines::Engine,
     failure::{Because, Result},
     node, pack, process, tools,
 };
+
+/// One row of each kind: a pull, a push, cycles, reading, writing, sizes.
+const SMOKE_ROWS: &str = "B1,B4,B5,B6,B9,B10";
+const SMOKE_CONTESTANTS: &str = "datum,bare,raw";
 
 /// What to measure, and where to put it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,13 +41,33 @@ pub fn run(context: &Context, bench: &Bench) -> Result<bool> {
     let mut command = if bench.from.is_some() {
         context.command("node")
     } else {
-        tools::browsers(context, &[Engine::Chromium])?;
+        let engines = bench.engines();
+        tools::browsers(context, engines)?;
         let tarball = pack::build(context)?.tarball;
         let server = demo::build_server(context, Profile::Release)?;
-        demo::node_script(context, &server, &tarball)?
+        demo::node_script(context, &server, &tarball, engines)?
     };
     command.arg(folder.join("bench.mjs")).args(arguments(bench, &folder)?);
     process::watch(&mut command)
+}
+
+/// A run of few rows with the server and the package of the tests: that everything still works, and every result is
+/// right. Its times mean nothing, and its bars are not asked about.
+pub fn smoke(context: &Context, server: &Path, tarball: &Path) -> Result<bool> {
+    let folder = context.root.join("benches");
+    node::install(context, &folder)?;
+    let asked = Bench { only: Some(SMOKE_ROWS.into()), who: Some(SMOKE_CONTESTANTS.into()), quick: true, ..Bench::default() };
+    let mut command = demo::node_script(context, server, tarball, &[Engine::Chromium])?;
+    command.arg(folder.join("bench.mjs")).args(arguments(&asked, &folder)?);
+    Ok(process::attempt_shown(&context.console, "benchmark, quick", &mut command, LIMIT)?.success)
+}
+
+impl Bench {
+    /// The first pull is measured in all engines; all else, and what is only tried out, in Chromium.
+    fn engines(&self) -> &'static [Engine] {
+        let pulls = self.only.as_deref().is_none_or(|rows| rows.split(',').any(|row| row.trim() == "B1"));
+        if pulls && !self.quick { &Engine::ALL } else { &[Engine::Chromium] }
+    }
 }
 
 /// The words for the script. Files are meant from where the command was given.
@@ -84,6 +108,15 @@ mod tests {
     #[test]
     fn nothing_asked_is_everything_measured() {
         assert_eq!(words(&Bench::default()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_first_pull_is_measured_in_every_engine_unless_it_is_only_tried_out() {
+        let asked = |only: Option<&str>, quick| Bench { only: only.map(str::to_owned), quick, ..Bench::default() }.engines();
+        assert_eq!(asked(None, false), Engine::ALL);
+        assert_eq!(asked(Some("B10, B1"), false), Engine::ALL);
+        assert_eq!(asked(Some("B10,B11"), false), [Engine::Chromium]);
+        assert_eq!(asked(None, true), [Engine::Chromium]);
     }
 
     #[cfg(unix)]

@@ -81,7 +81,7 @@ pub fn figures(context: &Context, rounds: u32) -> Result<bool> {
     tools::browsers(context, &[Engine::Chromium])?;
     let tarball = pack::build(context)?.tarball;
     let server = build_server(context, Profile::Release)?;
-    let mut command = node_script(context, &server, &tarball)?;
+    let mut command = node_script(context, &server, &tarball, &[Engine::Chromium])?;
     command.arg(context.e2e().join("figures").join("figures.mjs")).arg("--rounds").arg(rounds.to_string());
     process::watch(&mut command)
 }
@@ -100,10 +100,14 @@ pub fn build_server(context: &Context, profile: Profile) -> Result<PathBuf> {
     Ok(context.target.join(folder).join(format!("datum-server{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Node, told where the server, the tarball and Chromium are.
-pub fn node_script(context: &Context, server: &Path, tarball: &Path) -> Result<Command> {
+/// Node, told where the server, the tarball and Chromium are, and which engines it may drive by their own drivers.
+pub fn node_script(context: &Context, server: &Path, tarball: &Path, engines: &[Engine]) -> Result<Command> {
     let mut command = context.command("node");
     command.env("DATUM_SERVER", server).env("DATUM_TARBALL", tarball).env("CHROMIUM", chromium(context)?);
+    command.env("DATUM_ENGINES", engines.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(","));
+    for engine in engines {
+        command.env(engine.variable(), engine.browser(context).because(format!("no browser for {}", engine.name()))?);
+    }
     Ok(command)
 }
 

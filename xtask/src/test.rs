@@ -6,6 +6,7 @@ use std::{path::PathBuf, time::Instant};
 
 use crate::{
     args::Plan,
+    bench,
     console::time,
     context::{Context, LIMIT},
     demo,
@@ -57,6 +58,10 @@ pub fn ci(context: &Context) -> Result<bool> {
         fuzz::run(context, &runs).map(|good| (good, Tally::default()))
     });
     if let Some(tarball) = tarball {
+        report.step("benchmark, quick", || {
+            let server = demo::build_server(context, demo::Profile::Debug)?;
+            bench::smoke(context, &server, &tarball).map(|good| (good, Tally::default()))
+        });
         report.step("demo, driven by itself", || demo::headless(context, &tarball, None).map(|good| (good, Tally::default())));
     }
     Ok(report.close())
@@ -170,13 +175,9 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     let tarball = packed?;
     report.step("end to end", || {
         let server = demo::build_server(context, demo::Profile::Debug)?;
-        let mut command = demo::node_script(context, &server, &tarball)?;
         // The stories of tabs run in every engine that the suites run in; all else in Chromium.
         let engines = if engines.is_empty() { &[Engine::Chromium] } else { engines };
-        command.env("DATUM_ENGINES", engines.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(","));
-        for engine in engines {
-            command.env(engine.variable(), engine.browser(context).because(format!("no browser for {}", engine.name()))?);
-        }
+        let mut command = demo::node_script(context, &server, &tarball, engines)?;
         command.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(test_files(context)?);
         let finished = process::attempt_shown(&context.console, "end to end", &mut command, LIMIT)?;
         Ok((finished.success, tally::node(&finished.text).unwrap_or_default()))
