@@ -71,6 +71,9 @@ pub fn join_fields(fields: &mut Vec<String>, more: &[String]) {
     }
 }
 
+/// The version of what is known from a history that is over: the server was restored, and has not sent it since.
+pub const UNKNOWN: u64 = 0;
+
 /// What the outbox keeps of one write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
@@ -82,7 +85,8 @@ pub struct Operation {
     pub id: String,
     /// What it does.
     pub kind: Kind,
-    /// The server's version that it was made against; none where the server has no such entity.
+    /// The server's version that it was made against; none where the server has no such entity,
+    /// [`UNKNOWN`] where it was made against one of another history.
     pub base_version: Option<u64>,
     /// The whole body after the write; none for a delete.
     pub body: Option<Rc<str>>,
@@ -109,6 +113,11 @@ impl Operation {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.body.as_ref().map_or(0, |body| body.len() as u64)
+    }
+
+    /// A base beyond this version is of a history that is over.
+    pub fn forget_base(&mut self, kept: u64) {
+        self.base_version = self.base_version.map(|base| if base > kept { UNKNOWN } else { base });
     }
 
     fn links_to<'a>(&'a self, other: &Self) -> impl Iterator<Item = &'a Link> {

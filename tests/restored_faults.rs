@@ -9,7 +9,7 @@ use std::rc::Rc;
 use datum_sync::error::Code;
 use datum_sync::replica::local::Write;
 use support::restored::*;
-use support::world::{Fault, Tab, World};
+use support::world::{Device, Fault, Tab, World};
 
 #[test]
 fn wherever_the_tab_dies_nothing_is_lost_and_nothing_offered_twice() {
@@ -196,6 +196,72 @@ fn an_old_base_that_fits_by_chance_overwrites_nothing() {
     a.sync();
     for tab in [&a, &b] {
         assert_eq!(tab.read("t").unwrap()["n"], 2, "an edit survives a delete that did not know of it");
+    }
+}
+
+/// A laptop holds a row of before under a version that is another row's now, and has written over it.
+fn with_an_old_base(world: &World) -> (Device, Tab, Tab) {
+    let (phone, laptop) = (device(world, "phone"), device(world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let backup = world.server.backup();
+    a.create(r#"{"id":"t","title":"milk","n":1}"#);
+    a.sync();
+    b.sync();
+    a.patch("t", r#"{"n":2}"#);
+    a.sync();
+    b.write("tasks", Write::Update { entity: r#"{"id":"t","title":"oat milk","n":1}"#.to_owned() }).unwrap();
+    restore(world, &backup, "epoch-2");
+    // Offered anew, it has the version that it had at first.
+    a.sync();
+    assert_eq!(world.server.rows("ann").iter().map(|row| row.version).collect::<Vec<u64>>(), [1]);
+    (laptop, a, b)
+}
+
+/// Both edits are there, on the server and on both devices.
+fn both_edits_stand(world: &World, tabs: [&Tab; 2]) {
+    let all = std::iter::once(server(world)[0].1.clone()).chain(tabs.map(|tab| tab.read("t").unwrap()));
+    for task in all {
+        assert_eq!((&task["title"], &task["n"]), (&"oat milk".into(), &2.into()));
+    }
+}
+
+#[test]
+fn what_a_scope_alone_was_pulled_of_trusts_no_base_of_the_rest() {
+    let world = World::new();
+    let (_, a, b) = with_an_old_base(&world);
+    b.sync_with(r#"{"direction":"pullOnly","scope":{"name":"notes","entities":["notes"]}}"#).unwrap();
+    assert_eq!(b.pending(), 1);
+
+    // Written on top of a row that nobody has compared yet.
+    b.patch("t", r#"{"done":true}"#);
+    assert!(b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap().is_success);
+
+    assert_eq!(b.pending(), 0, "what is outside of every scope is sent all the same");
+    settle(&b);
+    a.sync();
+    both_edits_stand(&world, [&a, &b]);
+    assert_eq!(server(&world)[0].1["done"], true);
+}
+
+#[test]
+fn what_was_saved_from_a_lost_log_keeps_the_epoch_of_its_bases() {
+    for pulled_by_another in [false, true] {
+        let world = World::new();
+        let (laptop, a, b) = with_an_old_base(&world);
+        laptop.evict();
+        if pulled_by_another {
+            laptop.open().sync_with(r#"{"direction":"pullOnly","scope":{"name":"notes","entities":["notes"]}}"#).unwrap();
+        }
+        let before = world.server.rows("ann");
+
+        b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+        if !pulled_by_another {
+            assert_eq!(world.server.rows("ann"), before, "a push of the old epoch does nothing");
+        }
+
+        settle(&b);
+        a.sync();
+        both_edits_stand(&world, [&a, &b]);
     }
 }
 

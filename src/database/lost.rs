@@ -9,8 +9,7 @@ use crate::database::{Database, Gone, MAX_STALE, Source, load, overtaken};
 use crate::entity::{Fields, Key};
 use crate::error::{Code, Result};
 use crate::host::Host;
-use crate::operation::{Kind, Operation};
-use crate::replica::Replica;
+use crate::operation::{Kind, Operation, UNKNOWN};
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use crate::replica::state::DeadLetter;
 use crate::store::{Durability, Store};
@@ -18,6 +17,8 @@ use crate::store::{Durability, Store};
 /// What a lost log had and nobody else has.
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
+    /// Which history the bases are of.
+    epoch: Option<String>,
     ops: Vec<Operation>,
     /// The rows that those were made against: without them a merge could only guess.
     bases: Vec<(Key, u64, Rc<str>)>,
@@ -27,6 +28,15 @@ pub(super) struct Unsaved {
 }
 
 impl Unsaved {
+    /// Where they are of another history than this, they have no versions that mean anything in it.
+    fn enter(&mut self, epoch: Option<&str>) {
+        let Some(epoch) = epoch.filter(|epoch| self.epoch.as_deref() != Some(*epoch)) else { return };
+        if self.epoch.replace(epoch.to_owned()).is_some() {
+            self.ops.iter_mut().for_each(|op| op.forget_base(UNKNOWN));
+            self.bases.iter_mut().for_each(|(_, version, _)| *version = UNKNOWN);
+        }
+    }
+
     /// Whether there is nothing to save.
     pub(super) const fn is_empty(&self) -> bool {
         self.ops.is_empty() && self.fields.is_empty() && self.letters.is_empty()
@@ -60,23 +70,18 @@ impl<S: Store, H: Host> Database<S, H> {
     /// operations that this instance still knows, and the fields that no server has. Rows come again with the next pull.
     pub(super) async fn salvage_in_turn(&self) -> Result<()> {
         let known: Vec<Operation> = self.with(|replica| replica.outbox().iter().map(|queued| queued.op.clone()).collect());
-        // Kept here until they are durable again: the state that held them is about to go.
-        let letters: Vec<DeadLetter> = self.with(|replica| replica.dead_letters().values().cloned().collect());
-        self.unsaved.borrow_mut().letters.extend(letters);
-        self.keep(known, self.with(Replica::bases), self.with(Replica::device_segments));
+        // Kept here until they are durable again: the state that held them is about to go. Where saving was tried
+        // before and failed, what is kept already is still known as well: once is enough.
+        self.with(|replica| {
+            let mut unsaved = self.unsaved.borrow_mut();
+            unsaved.enter(replica.facts().epoch.as_deref());
+            let Unsaved { epoch: _, ops, bases, fields, letters } = &mut *unsaved;
+            add(letters, replica.dead_letters().values().cloned(), |letter| &letter.op.op_id);
+            add(ops, known.into_iter(), |op| &op.op_id);
+            add(bases, replica.bases().into_iter(), |(key, ..)| key);
+            add(fields, replica.device_segments().into_iter(), |segment| segment);
+        });
         self.save_in_turn().await
-    }
-
-    /// Where saving was tried before and failed, what is kept already is still known as well: once is enough.
-    fn keep(&self, known: Vec<Operation>, bases: Vec<(Key, u64, Rc<str>)>, fields: Vec<SegmentWrite>) {
-        let mut unsaved = self.unsaved.borrow_mut();
-        for op in known {
-            if unsaved.ops.iter().all(|kept| kept.op_id != op.op_id) {
-                unsaved.ops.push(op);
-            }
-        }
-        unsaved.bases.extend(bases);
-        unsaved.fields.extend(fields);
     }
 
     /// Saves the operations of a lost log. Another tab may be doing the same: whoever is second
@@ -88,6 +93,8 @@ impl<S: Store, H: Host> Database<S, H> {
             self.check_open()?;
             let fresh = load(&self.store, &user_id, self.budget).await.map_err(|error| self.heed(error))?;
             self.replace(fresh);
+            let epoch = self.with(|replica| replica.facts().epoch.clone());
+            self.unsaved.borrow_mut().enter(epoch.as_deref());
             let mut commit = Commit { segments: self.unsaved.borrow().fields.clone(), events: Vec::new() };
             for (key, version, body) in &self.unsaved.borrow().bases {
                 // A row that another tab has pulled meanwhile is newer.
@@ -124,6 +131,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 commit.events.push(Event::Bury { letters });
             }
             commit.events.push(Event::NeedFullPull);
+            self.with(|replica| replica.note_first_epoch(self.unsaved.borrow().epoch.as_deref(), &mut commit));
             let saved = match self.append(commit.into(), Durability::Strict, Source::OtherTab).await {
                 // Lost once more, just now.
                 Err(error) if error.code() == Code::StorageLost => continue,
@@ -139,6 +147,16 @@ impl<S: Store, H: Host> Database<S, H> {
             }
         }
         Err(overtaken())
+    }
+}
+
+/// Adds what is not kept already, by what names it.
+fn add<T, K: PartialEq>(kept: &mut Vec<T>, more: impl Iterator<Item = T>, name: impl Fn(&T) -> &K) {
+    let before = kept.len();
+    for one in more {
+        if !kept.iter().take(before).any(|kept| name(kept) == name(&one)) {
+            kept.push(one);
+        }
     }
 }
 

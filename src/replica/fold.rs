@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::entity::Key;
-use crate::operation::{Kind, Operation};
+use crate::operation::{Kind, Operation, UNKNOWN};
 use crate::replica::device;
 use crate::replica::keydir::{Body, Row};
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite, body_id};
@@ -197,11 +197,15 @@ impl Replica {
             Event::Facts { facts } => self.facts = *facts,
             Event::Receipt { entity, id, receipt } => self.receipts.put(&entity, &id, receipt),
             Event::Epoch { epoch, restored } => {
-                self.facts.epoch = Some(epoch);
+                let known = self.facts.epoch.replace(epoch);
                 if let Some(restored) = restored {
                     // They lead into another history.
                     self.cursors = Small::default();
                     self.receipts.doubt(restored);
+                    // A checkpoint says so before it has an epoch: its rows are as they were.
+                    if known.is_some() {
+                        self.forget_versions(restored.kept.unwrap_or_default());
+                    }
                 }
             }
             Event::Offered { count, done } => self.receipts.count_offers(count, done),
@@ -273,6 +277,19 @@ impl Replica {
         }
         self.receipts.swept(entities);
         self.loosen_all(entities);
+    }
+
+    /// What has a version of a history that is over has none that means anything now: until it is compared, it is
+    /// older than all that comes, and no base.
+    fn forget_versions(&mut self, kept: u64) {
+        for (entity, rows) in self.entities.iter_mut() {
+            let over: Vec<(String, Row)> =
+                rows.iter().filter(|(_, row)| row.version > kept).map(|(id, row)| (id.to_owned(), row.clone())).collect();
+            for (id, row) in over {
+                rows.put(entity, &id, Row { version: UNKNOWN, ..row });
+            }
+        }
+        self.outbox.forget_bases(kept);
     }
 
     fn fold_release(&mut self) {

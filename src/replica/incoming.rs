@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use crate::conflict::policy::{Policies, changes_a_sum, sums};
-use crate::conflict::{self, Conflict, Decision, Resolution};
+use crate::conflict::{self, Conflict, Decision, Resolution, same_content};
 use crate::entity::{Fields, Key};
-use crate::operation::{Kind, Link, Operation, join_links};
+use crate::operation::{Kind, Link, Operation, UNKNOWN, join_links};
 use crate::protocol::{Change, PullPage};
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use crate::replica::state::{CursorState, Parked};
@@ -191,8 +191,7 @@ impl<'a> Planner<'a> {
         if change.reason.as_deref() == Some("scope") && (known_version >= change.version || self.replica.cursors.get("").is_some()) {
             return;
         }
-        // Versions of before and after a restore cannot be compared.
-        let doubted = self.replica.receipts.suspect(&arrival.key()).is_some() || self.is_another_of_that_version(&arrival, known_version);
+        let doubted = self.replica.receipts.suspect(&arrival.key()).is_some();
         if !doubted && known_version == change.version && row.is_some_and(|row| row.deleted == change.deleted) {
             if full_since.is_some() {
                 self.confirm_or_rewrite(&arrival, rules);
@@ -246,13 +245,22 @@ impl<'a> Planner<'a> {
         if let Some(sent) = chain.iter().find(|op| !summed && effect_stands(op, arrival)) {
             return self.settle_by_row(&chain, &sent.op_id, arrival, soft);
         }
-        if let Some(receipt) = self.replica.receipts.suspect(&key) {
-            return self.arrive_restored(&key, receipt, &chain, arrival, include_deletes, soft);
+        let (row, suspect) = (self.replica.row(&key), self.replica.receipts.suspect(&key));
+        if suspect.is_some() || row.is_some_and(|row| row.version == UNKNOWN && !chain.is_empty()) {
+            let Some(held) = self.held(&key) else { return };
+            if held.as_deref().is_some_and(|held| arrival.body.is_some_and(|theirs| same_content(held, theirs))) {
+                // Not forgotten, or offered by another device: what waits was made on top of it.
+                self.write_row(arrival, true, soft);
+                let rebased = chain.first().map(|op| Event::Rebase { op_id: op.op_id.clone(), version: Some(arrival.version) });
+                return self.out.commit.events.extend(rebased);
+            }
+            if let Some(receipt) = suspect {
+                return self.arrive_restored(receipt, held, &chain, arrival, include_deletes, soft);
+            }
         }
         let Some(last) = chain.last().copied() else {
             return self.write_row(arrival, include_deletes, soft);
         };
-        let row = self.replica.row(&key);
         let base_version = row.map_or(0, |row| row.version);
         let left_alone;
         // An operation that was saved from a lost log stands on a row that it was not made against.

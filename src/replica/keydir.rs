@@ -28,7 +28,7 @@ pub enum Body {
 /// The state that both sides agreed on last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Row {
-    /// The server's version.
+    /// The server's version, or [`crate::operation::UNKNOWN`].
     pub version: u64,
     /// The server has a tombstone.
     pub deleted: bool,

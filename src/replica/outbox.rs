@@ -256,6 +256,13 @@ impl Outbox {
         }
     }
 
+    /// Bases beyond this version are of a history that is over.
+    pub fn forget_bases(&mut self, kept: u64) {
+        for queued in self.queue.slots.iter_mut().flatten() {
+            queued.op.forget_base(kept);
+        }
+    }
+
     /// Moves an operation onto another version of its row.
     pub fn rebase(&mut self, op_id: &str, version: Option<u64>) {
         self.with(op_id, |queued| {

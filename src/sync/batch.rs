@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::config::Config;
 use crate::entity::Fields;
 use crate::error::{Code, Error, Result};
-use crate::operation::{Kind, Operation};
+use crate::operation::{Kind, Operation, UNKNOWN};
 use crate::protocol::{PushRequest, PushedOperation, Raw};
 use crate::replica::Replica;
 use crate::replica::outbox::{Outbox, Queued};
@@ -51,14 +51,16 @@ pub fn request<'a>(
 /// An operation as it travels, with its [`wire_data`].
 #[must_use]
 pub fn on_the_wire<'a>(op: &'a Operation, data: &'a Option<Cow<'a, str>>, after: &'a [String]) -> PushedOperation<'a> {
+    // A base of another history fits nothing: the remote answers with the row, if there is one.
+    let base_version = op.base_version.filter(|base| *base != UNKNOWN);
     PushedOperation {
         op_id: Cow::Borrowed(&op.op_id),
         entity: Cow::Borrowed(&op.entity),
         id: Cow::Borrowed(&op.id),
         kind: op.kind,
-        base_version: op.base_version,
+        base_version,
         // One with a base cannot be applied behind this one. A create could: on a row that is deleted meanwhile.
-        supersedes: op.supersedes.iter().filter(|_| op.base_version.is_none()).map(|id| Cow::Borrowed(id.as_str())).collect(),
+        supersedes: op.supersedes.iter().filter(|_| base_version.is_none()).map(|id| Cow::Borrowed(id.as_str())).collect(),
         data: data.as_deref().map(Raw),
         after: after.iter().map(|op_id| Cow::Borrowed(op_id.as_str())).collect(),
     }

@@ -22,20 +22,13 @@ impl Planner<'_> {
     /// Takes in a row that the server may have forgotten writes of this device of.
     pub(super) fn arrive_restored(
         &mut self,
-        key: &Key,
         receipt: &Receipt,
+        held: Option<Rc<str>>,
         chain: &[&Operation],
         arrival: &Arrival<'_>,
         include_deletes: bool,
         soft: bool,
     ) {
-        let Some(held) = self.held(key) else { return };
-        if held.as_deref().is_some_and(|held| arrival.body.is_some_and(|theirs| same_content(held, theirs))) {
-            // Not forgotten, or offered by another device: what waits was made on top of it.
-            self.write_row(arrival, true, soft);
-            let rebased = chain.first().map(|op| Event::Rebase { op_id: op.op_id.clone(), version: Some(arrival.version) });
-            return self.out.commit.events.extend(rebased);
-        }
         let offer;
         let last = match chain.last() {
             Some(last) => *last,
@@ -158,22 +151,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether what waits was made on top of another row than this one, which has its version by chance: a restored
-    /// server counts anew.
-    pub(super) fn is_another_of_that_version(&mut self, arrival: &Arrival<'_>, known: u64) -> bool {
-        let (replica, key) = (self.replica, arrival.key());
-        if replica.receipts.restored().is_none() || known != arrival.version || replica.outbox.last(&key).is_none() {
-            return false;
-        }
-        let same = |held: &Option<Rc<str>>| match (held.as_deref(), arrival.body) {
-            (Some(ours), Some(theirs)) => same_content(ours, theirs),
-            (ours, theirs) => ours.is_none() == theirs.is_none(),
-        };
-        self.held(&key).is_some_and(|held| !same(&held))
-    }
-
     /// The body of the synced row, an empty option where it does not live; nothing where it must be fetched first.
-    fn held(&mut self, key: &Key) -> Option<Option<Rc<str>>> {
+    pub(super) fn held(&mut self, key: &Key) -> Option<Option<Rc<str>>> {
         match self.replica.row(key).filter(|row| !row.deleted).and_then(|row| self.replica.body_of(row)) {
             None => Some(None),
             Some(ViewBody::Text(text)) => Some(Some(Rc::from(text))),

@@ -27,7 +27,7 @@ impl Attempt<'_, '_> {
         let live = self.replica.row(key).is_some_and(|row| !row.deleted);
         let base_version = match &previous {
             Some((op, _)) => op.base_version,
-            None => (live && current.version > 0).then_some(current.version),
+            None => live.then_some(current.version),
         };
         let links = self.links(key, [body.as_deref(), current.body.as_deref()]);
         let op_id = self.moment.op_id(*self.made);
