@@ -11,10 +11,12 @@ mod properties;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use datum_sync::conflict;
 use datum_sync::entity::Key;
 use datum_sync::operation::{Kind, Operation};
 use datum_sync::replica::Replica;
 use datum_sync::replica::record::{Commit, Entry, Event, SegmentWrite};
+use datum_sync::replica::state::Parked;
 use datum_sync::store::Store;
 use properties::TARGETS;
 use support::world::{Fault, World};
@@ -139,13 +141,12 @@ fn a_row_that_is_held_and_no_tombstone_is_corrupt() {
     assert!(Commit::decode(&directory(false).encode(1).record).is_err());
 }
 
-/// Found by the fuzzer of logs: the first of the two could never be taken out again.
-#[test]
-fn an_operation_that_a_log_queues_twice_waits_once() {
-    let op = Operation {
-        op_id: "o".to_owned(),
+/// An operation that creates an entity.
+fn create(op_id: &str, id: &str) -> Operation {
+    Operation {
+        op_id: op_id.to_owned(),
         entity: "tasks".to_owned(),
-        id: "a".to_owned(),
+        id: id.to_owned(),
         kind: Kind::Create,
         base_version: None,
         body: Some(Rc::from("{}")),
@@ -156,7 +157,13 @@ fn an_operation_that_a_log_queues_twice_waits_once() {
         supersedes: Vec::new(),
         earlier: Vec::new(),
         links: Vec::new(),
-    };
+    }
+}
+
+/// Found by the fuzzer of logs: the first of the two could never be taken out again.
+#[test]
+fn an_operation_that_a_log_queues_twice_waits_once() {
+    let op = create("o", "a");
     let queue = || Event::Queue { op: op.clone(), replaces: Vec::new() };
     let mut replica = Replica::new("ann", 0);
     replica.apply_record(1, &Commit { events: vec![queue(), queue()], segments: vec![] }.encode(1).record).unwrap();
@@ -164,4 +171,36 @@ fn an_operation_that_a_log_queues_twice_waits_once() {
     let gone = Commit { events: vec![Event::Dequeue { ops: vec!["o".to_owned()] }], segments: vec![] };
     replica.apply_record(2, &gone.encode(2).record).unwrap();
     assert_eq!((replica.outbox().iter().count(), replica.view(&Key::new("tasks", "a")).is_none()), (0, true));
+}
+
+/// Found by the fuzzer of logs: an operation waited for the decision of a conflict that was not its own, or was none any more.
+#[test]
+fn what_waits_for_a_decision_waits_for_one_of_its_own() {
+    let queue = |op: Operation, replaces: &[&str]| Event::Queue { op, replaces: replaces.iter().map(|id| (*id).to_owned()).collect() };
+    let park = |id: &str, entity_id: &str| Event::Park {
+        conflict: Parked {
+            id: id.to_owned(),
+            entity: "tasks".to_owned(),
+            entity_id: entity_id.to_owned(),
+            kind: conflict::Kind::BothModified,
+            base: None,
+            base_version: 1,
+            assumed: false,
+            fields: Vec::new(),
+            detected_at: 0,
+            failed: 0,
+        },
+    };
+    let blocked = |events: Vec<Event>| {
+        let mut replica = Replica::new("ann", 0);
+        let made = vec![queue(create("o", "a"), &[]), queue(create("p", "b"), &[])];
+        replica.apply_record(1, &Commit { events: made, segments: vec![] }.encode(1).record).unwrap();
+        replica.apply_record(2, &Commit { events, segments: vec![] }.encode(2).record).unwrap();
+        let blocked = replica.outbox().iter().filter_map(|queued| Some((queued.op.id.clone(), queued.blocked_by.clone()?)));
+        (blocked.collect::<Vec<_>>(), replica.conflicts().len())
+    };
+    let only = |id: &str, by: &str| (vec![(id.to_owned(), by.to_owned())], 1);
+    assert_eq!(blocked(vec![park("c", "a"), park("c", "b")]), only("b", "c"), "one conflict, of another entity");
+    assert_eq!(blocked(vec![park("d", "a"), park("c", "a")]), only("a", "c"), "another conflict, of one entity");
+    assert_eq!(blocked(vec![park("c", "a"), queue(create("q", "z"), &["o"])]), (vec![], 1), "an entity in the place of another");
 }

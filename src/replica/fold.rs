@@ -9,6 +9,7 @@ use crate::replica::device;
 use crate::replica::keydir::{Body, Row};
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite, body_id};
 use crate::replica::segment::{INLINE_BYTES, checksum};
+use crate::replica::state::Parked;
 use crate::replica::{Replica, outbox::Outbox};
 use crate::small::Small;
 use crate::store::{BodyId, Seq};
@@ -165,15 +166,17 @@ impl Replica {
             Event::NeedFullPull => self.damage.needs_full_pull = true,
             Event::ReleaseDeletes => self.fold_release(),
             Event::Park { conflict } => {
+                // An entity waits for one, and one is of one entity, whatever a log says.
+                let same = |other: &Parked| other.entity == conflict.entity && other.entity_id == conflict.entity_id;
+                let before = self.conflicts.values().filter(|other| other.id == conflict.id || same(other));
+                for id in before.map(|other| other.id.clone()).collect::<Vec<_>>() {
+                    self.unpark(&id);
+                }
                 self.outbox.block(&Key::new(&conflict.entity, &conflict.entity_id), Some(&conflict.id));
                 let id = conflict.id.clone();
                 self.conflicts.insert(&id, conflict);
             }
-            Event::Unpark { id } => {
-                if let Some(conflict) = self.conflicts.remove(&id) {
-                    self.outbox.block(&Key::new(&conflict.entity, &conflict.entity_id), None);
-                }
-            }
+            Event::Unpark { id } => self.unpark(&id),
             Event::Bury { letters } => {
                 for letter in letters {
                     self.touch_operation(&letter.op.op_id);
@@ -277,6 +280,12 @@ impl Replica {
         }
         self.receipts.swept(entities);
         self.loosen_all(entities);
+    }
+
+    fn unpark(&mut self, id: &str) {
+        if let Some(conflict) = self.conflicts.remove(id) {
+            self.outbox.block(&Key::new(&conflict.entity, &conflict.entity_id), None);
+        }
     }
 
     /// What has a version of a history that is over has none that means anything now: until it is compared, it is

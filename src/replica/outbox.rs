@@ -206,15 +206,14 @@ impl Outbox {
         self.by_entity.0.get(entity).into_iter().flat_map(move |ids| ids.after(after)).map(|(id, _)| id)
     }
 
-    /// Adds an operation: at the place of the first that it replaces, or at the end.
+    /// Adds an operation: at the place of the first that it replaces, or at the end. Whoever knows of a conflict of its
+    /// entity blocks it.
     pub fn queue(&mut self, op: Operation, replaces: &[String], maybe_sent: bool) {
         let mut place = None;
-        let mut blocked_by = None;
         // An id that is here already names the same write: it is queued once, whatever a log says.
         for old in replaces.iter().chain([&op.op_id]) {
-            if let Some((at, queued)) = self.take(old) {
+            if let Some((at, _)) = self.take(old) {
                 place = Some(place.map_or(at, |first: u64| first.min(at)));
-                blocked_by = blocked_by.or(queued.blocked_by);
             }
         }
         let place = place.unwrap_or_else(|| self.queue.end());
@@ -224,7 +223,7 @@ impl Outbox {
         for link in &op.links {
             self.linked.insert(&link.key.entity, &link.key.id, place);
         }
-        self.queue.put(place, Queued { op, in_flight: false, maybe_sent, blocked_by, not_before: 0, last_error: None });
+        self.queue.put(place, Queued { op, in_flight: false, maybe_sent, blocked_by: None, not_before: 0, last_error: None });
     }
 
     /// Takes an operation out.
