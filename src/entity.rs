@@ -14,20 +14,44 @@ use crate::protocol::MAX_ENTITY_BYTES;
 /// The longest id, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 512;
 
-/// An entity type and an id: what a row is known by.
+/// An entity type and an id: what a row is known by. Borrowed, since a row is asked for far more often than its
+/// name is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key<'a> {
+    /// The entity type, as the config names it.
+    pub entity: &'a str,
+    /// The id.
+    pub id: &'a str,
+}
+
+impl<'a> Key<'a> {
+    /// Names a row.
+    #[must_use]
+    pub const fn new(entity: &'a str, id: &'a str) -> Self {
+        Self { entity, id }
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn to_owned(self) -> OwnedKey {
+        OwnedKey { entity: self.entity.into(), id: self.id.into() }
+    }
+}
+
+/// A [`Key`] that is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
+pub struct OwnedKey {
     /// The entity type, as the config names it.
     pub entity: String,
     /// The id.
     pub id: String,
 }
 
-impl Key {
-    /// Names a row.
+impl OwnedKey {
+    /// The row that it names.
     #[must_use]
-    pub fn new(entity: &str, id: &str) -> Self {
-        Self { entity: entity.to_owned(), id: id.to_owned() }
+    pub fn as_key(&self) -> Key<'_> {
+        Key::new(&self.entity, &self.id)
     }
 }
 

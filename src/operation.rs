@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::entity::Key;
+use crate::entity::OwnedKey;
 use crate::error::ErrorJson;
 
 /// What an operation does.
@@ -47,7 +47,7 @@ pub struct Parent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Which.
-    pub key: Key,
+    pub key: OwnedKey,
     /// The app asked that the operation goes after that entity's. Otherwise a foreign key names it: the
     /// operation goes after its create, and its delete goes after the operation.
     pub asked: bool,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::conflict::explain::History;
 use crate::digest::Digest;
-use crate::entity::Key;
+use crate::entity::{Key, OwnedKey};
 use crate::error::{Code, Error, Result};
 use crate::small::Small;
 use crate::small::table::Table;
@@ -44,7 +44,7 @@ pub struct Replica {
     head: Seq,
     entities: Small<Rows>,
     device: Small<Rows>,
-    loose: Vec<Key>,
+    loose: Vec<OwnedKey>,
     outbox: Outbox,
     cursors: Small<CursorState>,
     conflicts: Small<Parked>,
@@ -206,7 +206,7 @@ impl Replica {
     }
 
     fn row(&self, key: &Key) -> Option<&Row> {
-        self.entities.get(&key.entity)?.get(&key.id)
+        self.entities.get(key.entity)?.get(key.id)
     }
 
     /// The entity as a reader sees it; none where neither side knows it.
@@ -256,11 +256,11 @@ impl Replica {
 
     /// The bases of what waits, with their versions, as far as they are in memory.
     #[must_use]
-    pub fn bases(&self) -> Vec<(Key, u64, Rc<str>)> {
+    pub fn bases(&self) -> Vec<(OwnedKey, u64, Rc<str>)> {
         let keys = self.outbox.iter().map(|queued| Key::new(&queued.op.entity, &queued.op.id));
         keys.filter_map(|key| {
             let (version, body) = (self.row_version(&key)?, self.base_of(&key).ok()??.into());
-            Some((key, version, body))
+            Some((key.to_owned(), version, body))
         })
         .collect()
     }

@@ -36,7 +36,10 @@ fn operation(kind: Kind) -> Operation {
         soft: true,
         supersedes: vec!["op-0".to_owned()],
         earlier: vec![1, u64::MAX],
-        links: vec![Link { key: Key::new("project", "p"), asked: true }, Link { key: Key::new("", &long()), asked: false }],
+        links: vec![
+            Link { key: Key::new("project", "p").to_owned(), asked: true },
+            Link { key: Key::new("", &long()).to_owned(), asked: false },
+        ],
     }
 }
 

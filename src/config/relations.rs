@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::entity::{Key, OWN_FIELDS, check_id, check_name};
+use crate::entity::{Key, OWN_FIELDS, OwnedKey, check_id, check_name};
 use crate::error::Result;
 use crate::members::Members;
 use crate::operation::Parent;
@@ -42,13 +42,13 @@ pub fn read_parents(entity: &mut Members<'_>) -> Result<Rc<[Parent]>> {
 ///
 /// # Errors
 /// The reader's code, naming the fix.
-pub fn read_depends_on(options: &mut Members<'_>) -> Result<Rc<[Key]>> {
+pub fn read_depends_on(options: &mut Members<'_>) -> Result<Rc<[OwnedKey]>> {
     let key = |value: &Value| {
         let text = |name| value.get(name).and_then(Value::as_str);
         let (entity, id) = (text("entity")?, text("id")?);
-        (check_name(entity).is_ok() && check_id(id).is_ok()).then(|| Key::new(entity, id))
+        (check_name(entity).is_ok() && check_id(id).is_ok()).then(|| Key::new(entity, id).to_owned())
     };
-    let read: Option<Vec<Key>> = match options.value("dependsOn") {
+    let read: Option<Vec<OwnedKey>> = match options.value("dependsOn") {
         None => return Ok(Rc::default()),
         Some(Value::Array(items)) => items.iter().map(key).collect(),
         Some(_) => None,

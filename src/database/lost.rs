@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::conflict::marks;
 use crate::database::{Database, Gone, MAX_STALE, Source, load, overtaken};
-use crate::entity::{Fields, Key};
+use crate::entity::{Fields, Key, OwnedKey};
 use crate::error::{Code, Result};
 use crate::host::Host;
 use crate::operation::{Kind, Operation, UNKNOWN};
@@ -21,7 +21,7 @@ pub(super) struct Unsaved {
     epoch: Option<String>,
     ops: Vec<Operation>,
     /// The rows that those were made against: without them a merge could only guess.
-    bases: Vec<(Key, u64, Rc<str>)>,
+    bases: Vec<(OwnedKey, u64, Rc<str>)>,
     /// Fields that never leave the device.
     fields: Vec<SegmentWrite>,
     letters: Vec<DeadLetter>,
@@ -98,7 +98,7 @@ impl<S: Store, H: Host> Database<S, H> {
             let mut commit = Commit { segments: self.unsaved.borrow().fields.clone(), events: Vec::new() };
             for (key, version, body) in &self.unsaved.borrow().bases {
                 // A row that another tab has pulled meanwhile is newer.
-                if self.with(|replica| replica.row_version(key).is_none()) {
+                if self.with(|replica| replica.row_version(&key.as_key()).is_none()) {
                     let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
                     let entry = Entry { id: key.id.clone(), version: *version, len, ..Entry::default() };
                     let body = SegmentBody::New(Rc::from(body.as_bytes()));

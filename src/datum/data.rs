@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::datum::auto::Signal;
 use crate::datum::canary::Occasion;
 use crate::datum::{Backing, Engine, User};
-use crate::entity::Key;
+use crate::entity::{Key, OwnedKey};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::remote::Remote;
@@ -54,7 +54,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     ///
     /// # Errors
     /// As [`Self::write`]; [`Code::InvalidArgument`] where the config has no such type.
-    pub async fn write_after(&self, user_id: &str, entity: &str, writes: Vec<Write>, after: Rc<[Key]>) -> Result<Vec<Written>> {
+    pub async fn write_after(&self, user_id: &str, entity: &str, writes: Vec<Write>, after: Rc<[OwnedKey]>) -> Result<Vec<Written>> {
         self.check_entity(entity)?;
         after.iter().try_for_each(|key| self.check_entity(&key.entity))?;
         for write in &writes {

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use crate::config::DeleteBehavior;
 use crate::config::relations::read_depends_on;
 use crate::datum::data::DEFAULT_PAGE;
-use crate::entity::{Fields, Key};
+use crate::entity::{Fields, Key, OwnedKey};
 use crate::error::{Code, Error, Result};
 use crate::js::convert::{encode, encode_many, error_to_js, promise, promise_as_is, read_options, read_string, read_strings};
 use crate::js::middleware::{Middleware, decoded, decoded_many};
@@ -34,7 +34,7 @@ pub(super) struct UserOption {
 #[derive(Default)]
 struct WriteOptions {
     user_id: Option<String>,
-    after: Rc<[Key]>,
+    after: Rc<[OwnedKey]>,
     behavior: Option<DeleteBehavior>,
 }
 
@@ -256,8 +256,9 @@ impl Manager {
 
     /// Whether an entity exists.
     pub fn exists(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let key = read_string(id, "`id`").and_then(|id| check_entity_id(&self.entity, &id).map(|()| Key::new(&self.entity, &id)));
-        self.inner.ask(self.user(user_option(options)), move |_, user| Ok(JsValue::from_bool(user.exists(&key?))))
+        let key =
+            read_string(id, "`id`").and_then(|id| check_entity_id(&self.entity, &id).map(|()| Key::new(&self.entity, &id).to_owned()));
+        self.inner.ask(self.user(user_option(options)), move |_, user| Ok(JsValue::from_bool(user.exists(&key?.as_key()))))
     }
 
     /// How many entities there are.

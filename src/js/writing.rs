@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
-use crate::entity::{Key, put_text};
+use crate::entity::{OwnedKey, put_text};
 use crate::error::{Code, Error, Result};
 use crate::js::Inner;
 use crate::js::convert::error_to_js;
@@ -22,7 +22,7 @@ pub(crate) type Answer = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue
 /// Whose entities are written, and behind what.
 pub(crate) struct Call {
     pub(crate) user: String,
-    pub(crate) after: Rc<[Key]>,
+    pub(crate) after: Rc<[OwnedKey]>,
 }
 
 /// Writes all of these, or none.

@@ -147,9 +147,9 @@ impl Replica {
 
     /// A dead letter is about to go.
     pub(super) fn touch_letter(&mut self, id: &str) {
-        if let Some(letter) = self.dead_letters.get(id).filter(|letter| self.touched.on && letter.kept) {
-            let key = Key::new(&letter.op.entity, &letter.op.id);
-            self.touch(&key.entity, &key.id);
+        let letter = self.dead_letters.get(id).filter(|letter| self.touched.on && letter.kept);
+        if let Some((entity, id)) = letter.map(|letter| (letter.op.entity.clone(), letter.op.id.clone())) {
+            self.touch(&entity, &id);
         }
     }
 

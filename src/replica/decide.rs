@@ -90,7 +90,7 @@ impl Replica {
         if body.is_none() || merging {
             let receipt = self.receipts.get(&key).cloned().unwrap_or_default();
             let receipt = receipt.after_conflict(moment.now, merging, conflict.remote_version);
-            commit.events.push(Event::Receipt { entity: key.entity.clone(), id: key.id.clone(), receipt });
+            commit.events.push(Event::Receipt { entity: key.entity.to_owned(), id: key.id.to_owned(), receipt });
         }
         match (body, self.outbox.last(&key)) {
             (Some(body), Some(last)) => {

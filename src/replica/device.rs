@@ -109,7 +109,7 @@ impl Replica {
     /// The fields of an entity that never leave the device, as the text of a JSON object.
     #[must_use]
     pub fn device_fields(&self, key: &Key) -> Option<ViewBody<'_>> {
-        self.body_of(self.device.get(&key.entity)?.get(&key.id)?)
+        self.body_of(self.device.get(key.entity)?.get(key.id)?)
     }
 
     /// All of them, as far as they are in memory: what a lost log has to be given again.
@@ -163,7 +163,7 @@ impl Replica {
     /// whether anything is left that such fields could belong to.
     pub(super) fn loosen(&mut self, entity: &str, id: &str) {
         if self.device.get(entity).is_some_and(|rows| rows.get(id).is_some()) {
-            self.loose.push(Key::new(entity, id));
+            self.loose.push(Key::new(entity, id).to_owned());
         }
     }
 
@@ -171,7 +171,7 @@ impl Replica {
     pub(super) fn loosen_all(&mut self, entities: Option<&[String]>) {
         for (entity, rows) in self.device.iter() {
             if entities.is_none_or(|only| only.iter().any(|name| name == entity)) {
-                self.loose.extend(rows.iter().map(|(id, _)| Key::new(entity, id)));
+                self.loose.extend(rows.iter().map(|(id, _)| Key::new(entity, id).to_owned()));
             }
         }
     }
@@ -179,6 +179,7 @@ impl Replica {
     /// Takes away the fields of entities that are gone.
     pub(super) fn drop_loose(&mut self) {
         for key in std::mem::take(&mut self.loose) {
+            let key = key.as_key();
             let row = self.row(&key).is_some_and(|row| !row.is_deleted() || row.body != Body::None);
             let alive = row
                 || self.outbox.chain(&key).any(|queued| queued.op.body.is_some())
@@ -186,7 +187,7 @@ impl Replica {
             if alive {
                 continue;
             }
-            let gone = self.device.get_mut(&key.entity).and_then(|rows| rows.remove(&key.entity, &key.id));
+            let gone = self.device.get_mut(key.entity).and_then(|rows| rows.remove(key.entity, key.id));
             if let Some(Row { body: Body::At { segment, len, .. }, .. }) = gone {
                 self.segments.lose(segment, len);
             }

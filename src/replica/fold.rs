@@ -136,11 +136,11 @@ impl Replica {
         match event {
             Event::Queue { op, replaces } => {
                 self.touch(&op.entity, &op.id);
-                let key = Key::new(&op.entity, &op.id);
+                let parked = self.conflicts.values().find(|parked| parked.entity == op.entity && parked.entity_id == op.id);
                 self.outbox.queue(op, &replaces, origin == Origin::Log);
                 // Whatever is written of an entity waits for the decision of its conflict, as it will after a checkpoint.
-                if let Some(parked) = self.conflicts.values().find(|parked| parked.entity == key.entity && parked.entity_id == key.id) {
-                    self.outbox.block(&key, Some(&parked.id));
+                if let Some(parked) = parked {
+                    self.outbox.block(&Key::new(&parked.entity, &parked.entity_id), Some(&parked.id));
                 }
             }
             Event::Dequeue { ops } => {

@@ -205,7 +205,7 @@ impl<'a> Planner<'a> {
             return;
         }
         self.out.pulled.count(&change.entity);
-        let told = self.decisions.told.contains(&name(&change.entity, &change.id));
+        let told = !self.decisions.told.is_empty() && self.decisions.told.contains(&name(&change.entity, &change.id));
         self.arrive(&arrival, rules.include_deletes, (rules.soft)(&change.entity), told);
     }
 

@@ -40,11 +40,11 @@ impl Replica {
     /// The refused operation, still shown, that one depends on.
     #[must_use]
     pub fn blocking_letter(&self, op: &Operation) -> Option<&DeadLetter> {
-        op.links.iter().find_map(|link| self.kept_letter(&link.key).filter(|letter| op.needs(&letter.op)))
+        op.links.iter().find_map(|link| self.kept_letter(&link.key.as_key()).filter(|letter| op.needs(&letter.op)))
     }
 
     pub(super) fn kept(&self, key: &Key) -> Option<&Kept> {
-        self.kept.get(&key.entity)?.get(&key.id)
+        self.kept.get(key.entity)?.get(key.id)
     }
 
     /// Ids of entities that show a refused operation, in order.
@@ -69,7 +69,7 @@ impl Replica {
     pub(super) fn unkeep(&mut self, letter: &DeadLetter) {
         let key = Key::new(&letter.op.entity, &letter.op.id);
         if self.kept(&key).is_some_and(|kept| kept.letter == letter.op.op_id) {
-            self.kept.entry(&key.entity).remove(&key.id);
+            self.kept.entry(key.entity).remove(key.id);
             let earlier = self.dead_letters.values().filter(|other| other.op.entity == key.entity && other.op.id == key.id);
             if let Some(earlier) = earlier.filter(|other| other.kept).last().cloned() {
                 self.keep(&earlier);

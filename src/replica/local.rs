@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::conflict::same_content;
-use crate::entity::{Draft, Fields, Key, check_id, is_time, parse_draft, push_entity, push_field};
+use crate::entity::{Draft, Fields, Key, OwnedKey, check_id, is_time, parse_draft, push_entity, push_field};
 use crate::error::{Code, Error, Result};
 use crate::members::scan;
 use crate::operation::{Kind, Operation, Parent};
@@ -61,7 +61,7 @@ pub struct Group {
     /// The types that its foreign keys name.
     pub parents: Rc<[Parent]>,
     /// Entities whose operations go first.
-    pub after: Rc<[Key]>,
+    pub after: Rc<[OwnedKey]>,
     /// What a refused operation still shows is not what this is written on top of: it takes its place.
     pub afresh: bool,
 }
@@ -275,7 +275,7 @@ impl Attempt<'_, '_> {
         let whole = beside.map(|beside| device::joined(body, beside));
         let body = whole.as_deref().unwrap_or(body);
         let mut entity = String::with_capacity(body.len().saturating_add(160));
-        push_entity(&mut entity, body, &key.id, self.replica.user_id(), version, false);
+        push_entity(&mut entity, body, key.id, self.replica.user_id(), version, false);
         entity
     }
 
@@ -316,7 +316,7 @@ impl Attempt<'_, '_> {
         let changed = !device::same(current.device.as_deref(), beside.as_deref());
         let fields: Option<Rc<str>> = beside.map(Rc::from);
         if changed {
-            self.overlay.device.note(&key.id, fields.clone());
+            self.overlay.device.note(key.id, fields.clone());
         }
         if let Some(had) = current.body.as_deref().filter(|had| (changed || alone) && current.exists && same_content(had, &body)) {
             return Ok(Aside::Alone(self.seen(key, had, fields.as_deref(), current.version)));
@@ -327,7 +327,7 @@ impl Attempt<'_, '_> {
 
     /// The fields of an entity that never leave the device, as of this commit.
     fn device_of(&mut self, key: &Key) -> Option<Rc<str>> {
-        match self.overlay.device.now.get(&key.id) {
+        match self.overlay.device.now.get(key.id) {
             Some(fields) => fields.clone(),
             None => self.replica.device_fields(key).and_then(|fields| self.text_of(&fields)),
         }
@@ -357,7 +357,7 @@ impl Attempt<'_, '_> {
 
 pub(super) fn not_found(key: &Key) -> Error {
     Error::new(Code::NotFound, "There is no such entity; it may have been deleted. Call `create` for a new one.")
-        .on(&key.entity, Some(&key.id))
+        .on(key.entity, Some(key.id))
 }
 
 /// Checks the id of a read or a delete.

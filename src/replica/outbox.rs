@@ -180,7 +180,7 @@ impl Outbox {
 
     /// The operations of one entity, oldest first.
     pub fn chain(&self, key: &Key) -> impl DoubleEndedIterator<Item = &Queued> {
-        self.by_entity.of(&key.entity, &key.id).iter().filter_map(|place| self.queue.get(*place))
+        self.by_entity.of(key.entity, key.id).iter().filter_map(|place| self.queue.get(*place))
     }
 
     /// The last write of an entity: what a reader sees.
@@ -322,7 +322,7 @@ impl Outbox {
 
     /// Blocks or frees every operation of an entity.
     pub fn block(&mut self, key: &Key, by: Option<&str>) {
-        for place in self.by_entity.of(&key.entity, &key.id) {
+        for place in self.by_entity.of(key.entity, key.id) {
             if let Some(queued) = self.queue.get_mut(*place) {
                 queued.blocked_by = by.map(str::to_owned);
             }

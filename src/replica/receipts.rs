@@ -4,7 +4,7 @@
 //! No bodies: the row has that. What tells this device's own fields from others' is a mark for each value that
 //! it has put, and for each that it has replaced.
 
-use crate::entity::Key;
+use crate::entity::{Key, OwnedKey};
 use crate::error::Result;
 use crate::operation::{Kind, Operation};
 use crate::replica::Replica;
@@ -98,7 +98,7 @@ impl Receipts {
     /// One entity's.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Receipt> {
-        self.all.get(&key.entity)?.get(&key.id)
+        self.all.get(key.entity)?.get(key.id)
     }
 
     /// Where the server may have forgotten what it had acknowledged of an entity.
@@ -224,10 +224,10 @@ impl Receipts {
 
     /// What a full pull has not brought, the server does not have.
     pub(super) fn swept(&mut self, entities: Option<&[String]>) {
-        let gone: Vec<Key> = self
+        let gone: Vec<OwnedKey> = self
             .suspects()
             .filter(|(entity, ..)| entities.is_none_or(|only| only.iter().any(|name| name == entity)))
-            .map(|(entity, id, _)| Key::new(entity, id))
+            .map(|(entity, id, _)| Key::new(entity, id).to_owned())
             .collect();
         for key in gone {
             self.compared(&key.entity, &key.id, 0);

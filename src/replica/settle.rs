@@ -204,7 +204,7 @@ impl<'a> Graves<'a> {
             None
         });
         let mut op = first.op.clone();
-        let mut kept = (self.rules.keeps)(&key.entity);
+        let mut kept = (self.rules.keeps)(key.entity);
         for later in chain.iter().map(|queued| &queued.op).skip(1) {
             let Coalesced::Into(kind) = coalesce(op.kind, later.kind) else {
                 // It was taken back before the remote had refused it.

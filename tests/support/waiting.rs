@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use datum_sync::entity::Key;
+use datum_sync::entity::{Key, OwnedKey};
 use datum_sync::error::Result;
 use datum_sync::replica::local::{Write, Written};
 
@@ -12,7 +12,7 @@ impl Tab {
     /// Writes behind other entities' operations.
     pub fn write_after(&self, entity: &str, write: Write, after: &[(&str, &str)]) -> Result<Written> {
         self.clock.advance(10);
-        let after: Rc<[Key]> = after.iter().map(|(entity, id)| Key::new(entity, id)).collect();
+        let after: Rc<[OwnedKey]> = after.iter().map(|(entity, id)| Key::new(entity, id).to_owned()).collect();
         self.run(self.engine.write_after(&self.user, entity, vec![write], after)).map(|mut written| written.remove(0))
     }
 

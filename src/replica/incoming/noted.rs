@@ -6,8 +6,8 @@ use crate::entity::Key;
 use crate::operation::{Kind, Operation};
 use crate::replica::record::{Entry, Event};
 
-impl Arrival<'_> {
-    pub(super) fn key(&self) -> Key {
+impl<'a> Arrival<'a> {
+    pub(super) fn key(&self) -> Key<'a> {
         Key::new(self.entity, self.id)
     }
 }

@@ -19,8 +19,8 @@ const MAX_EARLIER: usize = 64;
 
 impl Attempt<'_, '_> {
     pub(super) fn enqueue(&mut self, key: &Key, kind: Kind, body: Option<Rc<str>>, fields: Vec<String>, soft: bool, current: &Current) {
-        let is_new = self.overlay.ops.now.get(&key.id).is_some();
-        let previous = match self.overlay.ops.now.get(&key.id) {
+        let is_new = self.overlay.ops.now.get(key.id).is_some();
+        let previous = match self.overlay.ops.now.get(key.id) {
             Some(op) => op.clone().map(|op| (op, true)),
             None => self.replica.outbox.before(key, self.group.sums),
         };
@@ -34,8 +34,8 @@ impl Attempt<'_, '_> {
         *self.made = self.made.saturating_add(1);
         let mut op = Operation {
             op_id,
-            entity: key.entity.clone(),
-            id: key.id.clone(),
+            entity: key.entity.to_owned(),
+            id: key.id.to_owned(),
             kind,
             base_version,
             body,
@@ -47,15 +47,15 @@ impl Attempt<'_, '_> {
             earlier: Vec::new(),
             links,
         };
-        if self.overlay.ops.now.get(&key.id).is_none() && previous.is_none() && !self.take_along(&mut op) {
-            self.overlay.ops.note(&key.id, None);
+        if self.overlay.ops.now.get(key.id).is_none() && previous.is_none() && !self.take_along(&mut op) {
+            self.overlay.ops.note(key.id, None);
             return;
         }
         match previous {
             Some((first, true)) => match coalesce(first.kind, kind) {
                 Coalesced::Nothing if is_new && first.supersedes.is_empty() => {
                     self.events.events.push(Event::Dequeue { ops: vec![first.op_id] });
-                    self.overlay.ops.note(&key.id, None);
+                    self.overlay.ops.note(key.id, None);
                     return;
                 }
                 // Another tab may have sent what is in the log: the remote is told that it is gone again.
@@ -78,7 +78,7 @@ impl Attempt<'_, '_> {
             },
             _ => self.events.queue(op.clone(), Vec::new()),
         }
-        self.overlay.ops.note(&key.id, Some(op));
+        self.overlay.ops.note(key.id, Some(op));
     }
 
     /// Where the entity still shows what the remote has refused, a new write takes that along: it is made on
@@ -107,18 +107,18 @@ impl Attempt<'_, '_> {
             let fields = Fields::parse(body).unwrap_or_default();
             for parent in self.group.parents.iter() {
                 if let Some(id) = fields.get(&parent.foreign_key).and_then(scan::text) {
-                    join_links(&mut links, &[Link { key: Key::new(&parent.entity, &id), asked: false }]);
+                    join_links(&mut links, &[Link { key: Key::new(&parent.entity, &id).to_owned(), asked: false }]);
                 }
             }
         }
-        links.retain(|link| link.key != *key);
+        links.retain(|link| link.key.as_key() != *key);
         links
     }
 
     pub(super) fn current(&mut self, key: &Key) -> Current {
         let version = self.replica.row(key).map_or(0, |row| row.version);
         let device = self.device_of(key);
-        match self.overlay.ops.now.get(&key.id) {
+        match self.overlay.ops.now.get(key.id) {
             Some(Some(op)) => return Current { exists: op.kind != Kind::Delete, version, body: op.body.clone(), device },
             Some(None) => return Current { exists: false, version, body: None, device },
             None => {}

@@ -6,7 +6,7 @@
 
 use crate::conflict;
 use crate::conflict::explain::Explained;
-use crate::entity::Key;
+use crate::entity::OwnedKey;
 use crate::operation::{self, Link, Operation};
 use crate::replica::codec::{Input, Output};
 use crate::replica::receipts::{Outcome, Receipt, Restored};
@@ -216,7 +216,7 @@ fn get_operation(input: &mut Input<'_>) -> Option<Operation> {
 fn get_links(input: &mut Input<'_>) -> Option<Vec<Link>> {
     let mut links = Vec::new();
     for _ in 0..input.number()? {
-        links.push(Link { key: Key { entity: input.text()?, id: input.text()? }, asked: input.flag()? });
+        links.push(Link { key: OwnedKey { entity: input.text()?, id: input.text()? }, asked: input.flag()? });
     }
     Some(links)
 }
