@@ -216,12 +216,18 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             status.reckon_health();
         });
         self.tell_started();
-        let ended = self.phases().await;
-        let ended = match ended {
-            Ok(()) => self.tell_remote(self.host.elapsed_ms().saturating_sub(started)).await,
-            Err(error) => Err(error),
-        };
-        self.conclude(ended, started_at, self.host.elapsed_ms().saturating_sub(started)).await
+        // What other tabs have written is not looked up before: the last commit finds out whether there was anything.
+        let mut looks_again = true;
+        loop {
+            let mut ended = self.phases().await;
+            let duration = || self.host.elapsed_ms().saturating_sub(started);
+            if ended.is_ok() {
+                ended = self.tell_remote(duration()).await;
+            }
+            if let Some(result) = self.conclude(ended, started_at, duration(), std::mem::take(&mut looks_again)).await {
+                return result;
+            }
+        }
     }
 
     async fn phases(&self) -> Result<()> {
@@ -258,8 +264,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         self.cancel.reason().is_none() && matches!(error.code(), Code::ServerError | Code::Timeout | Code::Protocol | Code::Rejected)
     }
 
-    /// Writes down how it ended, in one commit.
-    async fn conclude(&self, ended: Result<()>, started_at: u64, duration: u64) -> Result<SyncResult> {
+    /// Writes down how it ended, in one commit. None where the log was not as this tab knew it, so that there may be
+    /// more to do, and `looks_again` allows for that: then nothing was written, and what the log has is known now.
+    async fn conclude(&self, ended: Result<()>, started_at: u64, duration: u64, looks_again: bool) -> Option<Result<SyncResult>> {
         let now = self.host.now_ms();
         let cancelled = matches!(self.cancel.reason(), Some(Stop::Abort | Stop::Pause | Stop::Overtaken)) && ended.is_err();
         let mut result = self.tally.borrow().clone();
@@ -271,13 +278,18 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             ended.as_ref().err().map(|error| error.to_json(crate::time::format(now))).or_else(|| self.warnings.borrow().first().cloned());
         result.is_success = ended.is_ok() && !cancelled && result.failed_count == 0 && result.error.is_none();
         let mut written = result.clone();
+        let (planned, again) = (Cell::new(false), Cell::new(false));
         let recorded = self
             .db
             .record(Durability::Relaxed, &|replica| {
-                let facts = self.facts_after(replica.facts(), &ended, cancelled, started_at, now, &mut written.clone());
-                vec![Event::Facts { facts: Box::new(facts) }]
+                again.set(planned.replace(true) && looks_again && ended.is_ok());
+                let facts = || self.facts_after(replica.facts(), &ended, cancelled, started_at, now, &mut written.clone());
+                if again.get() { Vec::new() } else { vec![Event::Facts { facts: Box::new(facts()) }] }
             })
             .await;
+        if again.get() && recorded.is_ok() {
+            return None;
+        }
         self.db.with(|replica| {
             written.total_bytes_pushed = replica.facts().bytes_pushed;
             written.total_bytes_pulled = replica.facts().bytes_pulled;
@@ -286,11 +298,10 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let ended = ended.and(recorded);
         self.publish_end(&ended, cancelled, &written, now);
         self.tell_ended(&ended, cancelled, &written);
-        match ended {
-            Ok(()) => Ok(written),
-            Err(_) if cancelled => Ok(written),
-            Err(error) => Err(error),
-        }
+        Some(match ended {
+            Err(error) if !cancelled => Err(error),
+            _ => Ok(written),
+        })
     }
 
     fn facts_after(

@@ -42,7 +42,26 @@ fn an_idle_cycle_is_one_request_and_one_transaction() {
 
     assert!(result.is_success && result.remote_fetched);
     assert_eq!(phone.requests(), ["POST /pull"]);
-    assert_eq!(phone.counts().transactions - before.transactions, 1);
+    let after = phone.counts();
+    assert_eq!((after.transactions - before.transactions, after.reads - before.reads), (1, 0));
+}
+
+#[test]
+fn a_cycle_pushes_what_another_tab_has_written_without_a_word() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (one, two) = (phone.open(), phone.open());
+    one.sync();
+    phone.requests();
+    two.create(r#"{"title":"milk"}"#);
+    assert_eq!(one.pending(), 0, "it has not heard of it");
+
+    let result = one.sync();
+
+    // What it knew was nothing to do; the log says otherwise when the end is to be written.
+    assert_eq!((result.is_success, result.pushed_count, result.pending_operations), (true, 1, 0));
+    assert_eq!((one.pending(), world.server.rows("ann").len()), (0, 1));
+    assert_eq!(phone.requests().iter().filter(|request| *request == "POST /push").count(), 1);
 }
 
 #[test]

@@ -177,9 +177,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     ) -> Result<SyncResult> {
         let (lock, met) = self.lock(user, cancel).await?;
         let Some(lock) = lock else { return Ok(skipped(user, SkipReason::InProgress)) };
-        // Another tab may have appended while this one was not listening.
-        user.db.catch_up().await?;
         if let Some(met) = met.filter(|_| self.config.strategy == RequestStrategy::JoinInFlight) {
+            user.db.catch_up().await?;
             let facts = user.db.with(|replica| replica.facts().clone());
             // The cycle that was met in another tab has come to its end, and this is what it wrote down.
             if let Some(result) = facts.last_result.filter(|_| facts.last_sync != met) {

@@ -14,8 +14,11 @@ use datum_sync::store::{Append, AppendError, BodyId, Durability, Records, Seq, S
 /// What storage counted.
 #[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Records1 {
+    /// Those that write.
     pub transactions: u64,
     pub records: u64,
+    /// Those that only read.
+    pub reads: u64,
 }
 
 /// A memory store that counts, and fails on request.
@@ -31,15 +34,24 @@ pub struct CountedStore {
     pub damaged: Rc<Cell<bool>>,
 }
 
+impl CountedStore {
+    fn count_read(&self) {
+        let counts = self.counts.get();
+        self.counts.set(Records1 { reads: counts.reads + 1, ..counts });
+    }
+}
+
 impl Store for CountedStore {
     async fn load(&self) -> Result<Records> {
         if let Some(code) = self.failing_loads.borrow_mut().pop_front() {
             return Err(Error::new(code, "The storage failed, as the test asked."));
         }
+        self.count_read();
         self.inner.load().await
     }
 
     async fn tail(&self, after: Seq) -> Result<Tail> {
+        self.count_read();
         self.inner.tail(after).await
     }
 
@@ -66,6 +78,7 @@ impl Store for CountedStore {
     }
 
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
+        self.count_read();
         let mut bodies = self.inner.bodies(ids).await?;
         for body in bodies.iter_mut().flatten().filter(|_| self.damaged.get()) {
             let mut bytes = body.to_vec();
