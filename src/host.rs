@@ -28,6 +28,11 @@ pub trait Host {
     /// Resolves after that many milliseconds.
     async fn sleep(&self, ms: u64);
 
+    /// Lets everything else that is ready run first: input, painting, timers.
+    async fn breathe(&self) {
+        self.sleep(0).await;
+    }
+
     /// Whether the browser believes that there is a network.
     fn is_online(&self) -> bool;
 

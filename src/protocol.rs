@@ -21,7 +21,7 @@ use crate::small::Small;
 mod read;
 
 pub(crate) use read::unreadable;
-pub use read::{parse_error, parse_page, parse_push_reply};
+pub use read::{PageReader, parse_error, parse_page, parse_push_reply};
 
 /// The path prefix of protocol version 1.
 pub const PREFIX: &str = "/sync/v1";

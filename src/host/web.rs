@@ -30,7 +30,7 @@ pub use lock::LockGuard;
 pub use marks::{mark, set_mark};
 pub use page::{PageWatch, Presence};
 pub use share::Share;
-pub use timer::sleep;
+pub use timer::{breathe, sleep};
 
 /// What one `getRandomValues` gives at most, in bytes.
 const RANDOM_AT_ONCE: usize = 65_536;
@@ -119,6 +119,10 @@ impl Host for WebHost {
 
     async fn sleep(&self, ms: u64) {
         sleep(ms).await;
+    }
+
+    async fn breathe(&self) {
+        breathe().await;
     }
 
     fn is_online(&self) -> bool {

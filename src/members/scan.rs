@@ -40,17 +40,9 @@ pub fn utf8(bytes: &[u8]) -> Result<&str> {
 /// # Errors
 /// Where the text is not an object.
 pub fn object(json: &str) -> Result<Vec<(Cow<'_, str>, &str)>> {
-    let mut scan = Scan { text: json, at: 0 };
+    let mut scan = Scan::new(json);
     let mut members = Vec::new();
-    if scan.open(b'{', b'}')? {
-        loop {
-            let key = scan.key()?;
-            members.push((key, scan.value()?));
-            if !scan.more(b'}')? {
-                break;
-            }
-        }
-    }
+    scan.members(&mut members)?;
     scan.end()?;
     Ok(members)
 }
@@ -60,7 +52,7 @@ pub fn object(json: &str) -> Result<Vec<(Cow<'_, str>, &str)>> {
 /// # Errors
 /// Where the text is not an array.
 pub fn array(json: &str) -> Result<Vec<&str>> {
-    let mut scan = Scan { text: json, at: 0 };
+    let mut scan = Scan::new(json);
     let mut items = Vec::new();
     if scan.open(b'[', b']')? {
         loop {
@@ -79,7 +71,7 @@ pub fn array(json: &str) -> Result<Vec<&str>> {
 /// # Errors
 /// Where the text is not JSON, or deeper than 128 levels.
 pub fn tree(json: &str) -> Result<Value> {
-    let mut scan = Scan { text: json, at: 0 };
+    let mut scan = Scan::new(json);
     let value = scan.tree(MAX_DEPTH)?;
     scan.end()?;
     Ok(value)
@@ -88,19 +80,42 @@ pub fn tree(json: &str) -> Result<Value> {
 /// What the text of a JSON string says; none where it is no string.
 #[must_use]
 pub fn text(json: &str) -> Option<Cow<'_, str>> {
-    let mut scan = Scan { text: json, at: 0 };
+    let mut scan = Scan::new(json);
     scan.peek().filter(|byte| *byte == b'"')?;
     let text = scan.string().ok()?;
     scan.end().ok().map(|()| text)
 }
 
 /// A place in a text. All that is looked at is ASCII, so that every slice ends between characters.
-struct Scan<'a> {
+#[derive(Debug)]
+pub struct Scan<'a> {
     text: &'a str,
     at: usize,
+    /// What is open in a value that is passed over, by the byte that closes it.
+    closers: Vec<u8>,
 }
 
 impl<'a> Scan<'a> {
+    /// The start of a text.
+    #[must_use]
+    pub const fn new(text: &'a str) -> Self {
+        Self { text, at: 0, closers: Vec::new() }
+    }
+
+    /// Reads an object: its members, with the text of their values, in order.
+    ///
+    /// # Errors
+    /// Where there is no object here.
+    pub fn members(&mut self, members: &mut Vec<(Cow<'a, str>, &'a str)>) -> Result<()> {
+        let mut more = self.open(b'{', b'}')?;
+        while more {
+            let key = self.key()?;
+            members.push((key, self.value()?));
+            more = self.more(b'}')?;
+        }
+        Ok(())
+    }
+
     const fn wrong<T>(&self, what: &'static str) -> Result<T> {
         Err(Wrong { what, at: self.at })
     }
@@ -115,7 +130,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The next byte that is not white space.
-    fn peek(&mut self) -> Option<u8> {
+    pub fn peek(&mut self) -> Option<u8> {
         while matches!(self.here(), b' ' | b'\n' | b'\r' | b'\t') {
             self.step();
         }
@@ -125,13 +140,19 @@ impl<'a> Scan<'a> {
     fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.at).unwrap_or_default()
     }
-
-    fn end(&mut self) -> Result<()> {
+    /// Refuses what follows.
+    ///
+    /// # Errors
+    /// Where anything but white space does.
+    pub fn end(&mut self) -> Result<()> {
         if self.peek().is_some() { self.wrong("something follows the value") } else { Ok(()) }
     }
 
-    /// Begins an object or array; false where it is empty.
-    fn open(&mut self, first: u8, last: u8) -> Result<bool> {
+    /// Begins an object or array by its first and last byte; false where it is empty.
+    ///
+    /// # Errors
+    /// Where it does not begin here.
+    pub fn open(&mut self, first: u8, last: u8) -> Result<bool> {
         if self.peek() != Some(first) {
             return self.wrong(if first == b'{' { "an object is expected" } else { "an array is expected" });
         }
@@ -144,7 +165,10 @@ impl<'a> Scan<'a> {
     }
 
     /// Goes on in an object or array; false where it ends.
-    fn more(&mut self, last: u8) -> Result<bool> {
+    ///
+    /// # Errors
+    /// Where it does neither.
+    pub fn more(&mut self, last: u8) -> Result<bool> {
         let next = self.peek();
         if next != Some(b',') && next != Some(last) {
             return self.wrong("a comma or the end of the object or array is expected");
@@ -154,7 +178,10 @@ impl<'a> Scan<'a> {
     }
 
     /// The name of a member, and the colon after it.
-    fn key(&mut self) -> Result<Cow<'a, str>> {
+    ///
+    /// # Errors
+    /// Where they are not here.
+    pub fn key(&mut self) -> Result<Cow<'a, str>> {
         self.quote()?;
         let key = self.string()?;
         self.colon()?;
@@ -174,17 +201,19 @@ impl<'a> Scan<'a> {
     }
 
     /// Passes over a value and gives its text.
-    fn value(&mut self) -> Result<&'a str> {
+    ///
+    /// # Errors
+    /// Where it is not JSON.
+    pub fn value(&mut self) -> Result<&'a str> {
         self.peek();
         let start = self.at;
-        // What is open, by the byte that closes it.
-        let mut open: Vec<u8> = Vec::new();
+        self.closers.clear();
         loop {
             let first = self.here();
             if first == b'{' || first == b'[' {
                 let last = if first == b'{' { b'}' } else { b']' };
                 if self.open(first, last)? {
-                    open.push(last);
+                    self.closers.push(last);
                     self.pass_key(last)?;
                     continue;
                 }
@@ -192,12 +221,12 @@ impl<'a> Scan<'a> {
                 self.scalar(first)?;
             }
             loop {
-                let Some(last) = open.last().copied() else { return Ok(self.since(start)) };
+                let Some(last) = self.closers.last().copied() else { return Ok(self.since(start)) };
                 if self.more(last)? {
                     self.pass_key(last)?;
                     break;
                 }
-                open.pop();
+                self.closers.pop();
             }
         }
     }
@@ -300,11 +329,29 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
+    /// Passes over eight bytes of a string at once, for as long as none of them is a quote, a backslash or a control
+    /// character. In the sums below a byte's high bit is set where it is one, or where it follows one.
+    fn pass_plain(&mut self) {
+        const ONES: u64 = u64::MAX / 255;
+        let any = |word: u64, least: u64| word.wrapping_sub(ONES.wrapping_mul(least)) & !word;
+        while let Some(eight) = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk) {
+            let word = u64::from_le_bytes(*eight);
+            let quote = any(word ^ ONES.wrapping_mul(0x22), 1);
+            let backslash = any(word ^ ONES.wrapping_mul(0x5c), 1);
+            let found = (quote | backslash | any(word, 0x20)) & ONES.wrapping_mul(0x80);
+            self.at = self.at.saturating_add((found.trailing_zeros() / 8) as usize);
+            if found != 0 {
+                break;
+            }
+        }
+    }
+
     /// Passes over a string; true where it has escapes.
     fn pass_string(&mut self) -> Result<bool> {
         self.step();
         let mut escapes = false;
         loop {
+            self.pass_plain();
             match self.here() {
                 b'"' => {
                     self.step();

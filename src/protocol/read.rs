@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Change, ErrorBody, MAX_VERSION, PullPage, PushReply, PushVerdict, WireDigest};
 use crate::error::{Code, Error, Result};
 use crate::members::parse;
-use crate::members::scan::{self, Wrong};
+use crate::members::scan::{self, Scan, Wrong};
 use crate::small::Small;
 
 /// Reads a pull reply and checks what the types cannot say.
@@ -17,29 +17,160 @@ use crate::small::Small;
 /// # Errors
 /// [`Code::Protocol`], naming the place in the reply.
 pub fn parse_page(bytes: &[u8]) -> Result<PullPage<'_>> {
-    let page = read_page(bytes).map_err(|cause| unreadable(bytes, "pull", &cause))?;
-    for change in &page.changes {
-        let refuse = |what: &'static str| Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)));
-        if crate::entity::check_id(&change.id).is_err() || crate::entity::check_name(&change.entity).is_err() {
-            return refuse("The server sent a row whose `id` or `entity` is empty, too long or has control characters.");
-        }
-        if change.version == 0 || change.version > MAX_VERSION {
-            return refuse("The server sent a row whose `version` is not between 1 and 2^53-1.");
-        }
-        match change.data {
-            Some(data) if !data.starts_with('{') => {
-                return refuse("The server sent a row whose `data` is not a JSON object.");
-            }
-            None if !change.deleted => {
-                return refuse("The server sent a row that is not deleted and has no `data`.");
-            }
-            _ => {}
+    let mut reader = PageReader::new(bytes)?;
+    while reader.read(usize::MAX)? {}
+    reader.finish()
+}
+
+/// Reads a pull reply in one pass, a few rows at a time: a large one takes longer than a page may stand still.
+#[derive(Debug)]
+pub struct PageReader<'a> {
+    bytes: &'a [u8],
+    scan: Scan<'a>,
+    at: At,
+    members: Given<'a>,
+    changes: Option<Vec<Change<'a>>>,
+    /// One row's members; kept, so that it grows once.
+    row: Given<'a>,
+}
+
+/// Where a reader stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Start,
+    Member,
+    Row,
+    End,
+}
+
+impl<'a> PageReader<'a> {
+    /// At the start of a reply.
+    ///
+    /// # Errors
+    /// [`Code::Protocol`] where it is no text.
+    pub fn new(bytes: &'a [u8]) -> Result<Self> {
+        let text = scan::utf8(bytes).map_err(|wrong| unreadable(bytes, "pull", &wrong))?;
+        Ok(Self { bytes, scan: Scan::new(text), at: At::Start, members: Given::default(), changes: None, row: Given::default() })
+    }
+
+    /// Reads on, but no more than so many rows; false at the end of the reply.
+    ///
+    /// # Errors
+    /// [`Code::Protocol`], naming the place in the reply.
+    pub fn read(&mut self, rows: usize) -> Result<bool> {
+        match self.advance(rows) {
+            Ok(()) => Ok(self.at != At::End),
+            Err(cause) => Err(unreadable(self.bytes, "pull", &cause)),
         }
     }
-    if page.cursor.is_empty() {
-        return Err(Error::new(Code::Protocol, "The server sent an empty `cursor`; it must name the end of the page."));
+
+    fn advance(&mut self, rows: usize) -> Result<(), Cause> {
+        let mut left = rows;
+        loop {
+            let closed;
+            match self.at {
+                At::Start => closed = !self.scan.open(b'{', b'}')?,
+                At::Member => {
+                    let key = self.scan.key()?;
+                    if key == "changes" && self.scan.peek() == Some(b'[') {
+                        // Of two members of one name, the last counts.
+                        self.changes = Some(Vec::new());
+                        self.members.0.retain(|(name, _)| name != "changes");
+                        if self.scan.open(b'[', b']')? {
+                            self.at = At::Row;
+                            continue;
+                        }
+                    } else {
+                        if key == "changes" {
+                            self.changes = None;
+                        }
+                        let value = self.scan.value()?;
+                        self.members.0.push((key, value));
+                    }
+                    closed = !self.scan.more(b'}')?;
+                }
+                At::Row => {
+                    if left == 0 {
+                        return Ok(());
+                    }
+                    left = left.saturating_sub(1);
+                    self.row.0.clear();
+                    self.scan.members(&mut self.row.0)?;
+                    let change = self.row.change()?;
+                    self.changes.get_or_insert_default().push(change);
+                    if self.scan.more(b']')? {
+                        continue;
+                    }
+                    closed = !self.scan.more(b'}')?;
+                }
+                At::End => return Ok(()),
+            }
+            self.at = if closed { At::End } else { At::Member };
+            if closed {
+                return Ok(self.scan.end()?);
+            }
+        }
     }
-    Ok(page)
+
+    /// The page that was read to its end.
+    ///
+    /// # Errors
+    /// [`Code::Protocol`], naming the place in the reply.
+    pub fn finish(self) -> Result<PullPage<'a>> {
+        let bytes = self.bytes;
+        let page = self.page().map_err(|cause| unreadable(bytes, "pull", &cause))?;
+        for change in &page.changes {
+            check(change)?;
+        }
+        if page.cursor.is_empty() {
+            return Err(Error::new(Code::Protocol, "The server sent an empty `cursor`; it must name the end of the page."));
+        }
+        Ok(page)
+    }
+
+    fn page(self) -> Result<PullPage<'a>, Cause> {
+        let page = self.members;
+        let changes = match self.changes {
+            Some(changes) => changes,
+            // There is none, or it is no array.
+            None => return Err(page.items("changes").err().unwrap_or(Cause::Missing("changes"))),
+        };
+        let mut digests = None;
+        if let Some(given) = page.value("digests") {
+            let mut read = Small::default();
+            for (entity, digest) in scan::object(given)? {
+                let digest = Given::read(digest)?;
+                let count = digest.number("count")?.ok_or(Cause::Missing("count"))?;
+                read.insert(&entity, WireDigest { count, hash: digest.needed("hash")?.into_owned() });
+            }
+            digests = Some(read);
+        }
+        Ok(PullPage {
+            changes,
+            cursor: page.needed("cursor")?,
+            more: page.flag("more")?.ok_or(Cause::Missing("more"))?,
+            remaining: page.number("remaining")?,
+            server_time: page.text("serverTime")?,
+            epoch: page.text("epoch")?,
+            kept: page.number("kept")?,
+            digests,
+        })
+    }
+}
+
+fn check(change: &Change<'_>) -> Result<()> {
+    let refuse = |what: &'static str| Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)));
+    if crate::entity::check_id(&change.id).is_err() || crate::entity::check_name(&change.entity).is_err() {
+        return refuse("The server sent a row whose `id` or `entity` is empty, too long or has control characters.");
+    }
+    if change.version == 0 || change.version > MAX_VERSION {
+        return refuse("The server sent a row whose `version` is not between 1 and 2^53-1.");
+    }
+    match change.data {
+        Some(data) if !data.starts_with('{') => refuse("The server sent a row whose `data` is not a JSON object."),
+        None if !change.deleted => refuse("The server sent a row that is not deleted and has no `data`."),
+        _ => Ok(()),
+    }
 }
 
 /// Reads a push reply and checks that it answers exactly the operations that were sent.
@@ -95,42 +226,6 @@ pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &dyn fmt::Display) -> 
     Error::new(Code::Protocol, message).caused_by(cause)
 }
 
-fn read_page(bytes: &[u8]) -> Result<PullPage<'_>, Cause> {
-    let page = Given::read(scan::utf8(bytes)?)?;
-    let mut changes = Vec::new();
-    for change in page.items("changes")? {
-        let change = Given::read(change)?;
-        changes.push(Change {
-            entity: change.needed("entity")?,
-            id: change.needed("id")?,
-            version: change.number("version")?.ok_or(Cause::Missing("version"))?,
-            deleted: change.flag("deleted")?.unwrap_or_default(),
-            data: change.value("data"),
-            reason: change.text("reason")?,
-        });
-    }
-    let mut digests = None;
-    if let Some(given) = page.value("digests") {
-        let mut read = Small::default();
-        for (entity, digest) in scan::object(given)? {
-            let digest = Given::read(digest)?;
-            let count = digest.number("count")?.ok_or(Cause::Missing("count"))?;
-            read.insert(&entity, WireDigest { count, hash: digest.needed("hash")?.into_owned() });
-        }
-        digests = Some(read);
-    }
-    Ok(PullPage {
-        changes,
-        cursor: page.needed("cursor")?,
-        more: page.flag("more")?.ok_or(Cause::Missing("more"))?,
-        remaining: page.number("remaining")?,
-        server_time: page.text("serverTime")?,
-        epoch: page.text("epoch")?,
-        kept: page.number("kept")?,
-        digests,
-    })
-}
-
 fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
     let reply = Given::read(scan::utf8(bytes)?)?;
     let mut results = Vec::new();
@@ -174,11 +269,23 @@ impl fmt::Display for Cause {
 }
 
 /// An object of a reply. Null counts as absent.
+#[derive(Debug, Default)]
 struct Given<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Given<'a> {
     fn read(json: &'a str) -> Result<Self, Cause> {
         Ok(Self(scan::object(json)?))
+    }
+
+    fn change(&self) -> Result<Change<'a>, Cause> {
+        Ok(Change {
+            entity: self.needed("entity")?,
+            id: self.needed("id")?,
+            version: self.number("version")?.ok_or(Cause::Missing("version"))?,
+            deleted: self.flag("deleted")?.unwrap_or_default(),
+            data: self.value("data"),
+            reason: self.text("reason")?,
+        })
     }
 
     fn value(&self, name: &str) -> Option<&'a str> {

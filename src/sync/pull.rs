@@ -7,7 +7,7 @@ use crate::entity::put;
 use crate::error::{Code, Error, Result};
 use crate::events::Topic;
 use crate::host::Host;
-use crate::protocol::{PullPage, PullRequest, parse_page};
+use crate::protocol::{PageReader, PullPage, PullRequest};
 use crate::remote::{Pulled, Remote};
 use crate::replica::incoming::{Decisions, Incoming, PageRules, name};
 use crate::replica::record::Event;
@@ -30,6 +30,11 @@ enum Ended {
     /// Another tab has moved the cursor: from where it stands now.
     Overtaken,
 }
+
+/// So many rows are read at least before the browser gets its turn.
+const ROWS_AT_ONCE: usize = 128;
+/// The browser gets its turn when reading has gone on for so long, in milliseconds: half of the time of one frame.
+const AT_ONCE_MS: u64 = 8;
 
 struct Answer {
     bytes: Vec<u8>,
@@ -111,7 +116,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let mut next = self.fetch(cursor.clone(), entities).await?;
         loop {
             let Some(answer) = next else { return Ok(Ended::Afresh) };
-            let page = parse_page(&answer.bytes)?;
+            let page = self.read(&answer.bytes).await?;
             {
                 let mut tally = self.tally.borrow_mut();
                 tally.bytes_pulled = tally.bytes_pulled.saturating_add(answer.bytes.len() as u64);
@@ -133,8 +138,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 ));
             }
             self.show(Phase::Applying, 0.0);
+            // Polled first: the request is on its way while the page is planned.
             let ahead = async { if page.more { self.fetch(Some(page.cursor.to_string()), entities).await } else { Ok(None) } };
-            let (applied, fetched) = join(self.apply_page(&page, scope, entities, cursor.as_deref(), since), ahead).await;
+            let (fetched, applied) = join(ahead, self.apply_page(&page, scope, entities, cursor.as_deref(), since)).await;
             let Some(incoming) = applied? else { return Ok(Ended::Overtaken) };
             pulled = pulled.saturating_add(page.changes.len() as u64);
             self.count_page(&incoming);
@@ -149,6 +155,23 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             }
             cursor = Some(page.cursor.to_string());
             next = fetched?;
+        }
+    }
+
+    /// Reads a page, and lets the browser do its part in between: a large page, or one that cold code reads, takes
+    /// longer than a page of the app's may stand still.
+    async fn read<'p>(&self, bytes: &'p [u8]) -> Result<PullPage<'p>> {
+        let mut reader = PageReader::new(bytes)?;
+        let mut began = self.host.elapsed_ms();
+        loop {
+            let more = reader.read(ROWS_AT_ONCE)?;
+            if self.host.elapsed_ms().saturating_sub(began) >= AT_ONCE_MS {
+                self.host.breathe().await;
+                began = self.host.elapsed_ms();
+            }
+            if !more {
+                return reader.finish();
+            }
         }
     }
 
