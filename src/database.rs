@@ -11,7 +11,7 @@ use crate::host::Host;
 use crate::replica::checkpoint::Checkpoint;
 use crate::replica::incoming::Moment;
 use crate::replica::local::{Group, Written};
-use crate::replica::record::{Commit, Event};
+use crate::replica::record::{Commit, Encoded, Event};
 use crate::replica::{Need, Plan, Replica};
 use crate::store::{Append, AppendError, Durability, Seq, Store, Superseded, Tail};
 use crate::wait::{Notify, Turn, oneshot};
@@ -213,16 +213,16 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         let Draft { commit, superseded } = draft;
         let seq = self.replica.borrow().head().saturating_add(1);
-        let encoded = commit.encode(seq);
-        let bytes = encoded.record.len();
-        let append = Append { seq, record: encoded.record, bodies: encoded.bodies, checkpoint: superseded };
+        let Encoded { record, bodies, sums } = commit.encode(seq);
+        let bytes = record.len();
+        let append = Append { seq, record, bodies, checkpoint: superseded };
         let mut counts = self.counts.get();
         match self.store.append(append, durability).await {
             Ok(()) => {
                 counts.commits = counts.commits.saturating_add(1);
                 self.counts.set(counts);
                 let mut replica = self.replica.borrow_mut();
-                replica.apply_own(seq, commit, bytes);
+                replica.apply_own(seq, commit, bytes, &sums);
                 replica.segments_mut().unpin();
                 drop(replica);
                 self.host.announce(&self.name, seq);

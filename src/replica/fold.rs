@@ -24,17 +24,17 @@ pub enum Origin {
 }
 
 impl Replica {
-    /// Takes in a commit of this instance that has been appended.
-    pub fn apply_own(&mut self, seq: Seq, commit: Commit, record_bytes: usize) {
+    /// Takes in a commit of this instance that has been appended, with the checksums of its long bodies.
+    pub fn apply_own(&mut self, seq: Seq, commit: Commit, record_bytes: usize, sums: &[u64]) {
         self.growth.record(record_bytes);
-        self.fold(seq, commit, Origin::Own);
+        self.fold(seq, commit, Origin::Own, sums);
     }
 
     pub(super) fn apply(&mut self, seq: Seq, commit: Commit) {
-        self.fold(seq, commit, Origin::Log);
+        self.fold(seq, commit, Origin::Log, &[]);
     }
 
-    fn fold(&mut self, seq: Seq, commit: Commit, origin: Origin) {
+    fn fold(&mut self, seq: Seq, commit: Commit, origin: Origin, sums: &[u64]) {
         // Segments that a checkpoint keeps must be known before its directories point into them.
         let before = match commit.events.first() {
             Some(Event::Checkpoint { kept, damage }) => {
@@ -48,8 +48,9 @@ impl Replica {
             }
             _ => None,
         };
+        let mut sums = sums.iter().copied();
         for (index, segment) in commit.segments.into_iter().enumerate() {
-            self.fold_segment(seq, index, segment);
+            self.fold_segment(seq, index, segment, &mut sums);
         }
         for event in commit.events {
             self.fold_event(seq, event, origin);
@@ -70,7 +71,7 @@ impl Replica {
         std::mem::replace(self, fresh)
     }
 
-    fn fold_segment(&mut self, seq: Seq, index: usize, segment: SegmentWrite) {
+    fn fold_segment(&mut self, seq: Seq, index: usize, segment: SegmentWrite, sums: &mut std::iter::Copied<std::slice::Iter<'_, u64>>) {
         self.touch_segment(&segment);
         let id = match segment.body {
             SegmentBody::New(bytes) => {
@@ -78,7 +79,8 @@ impl Replica {
                 let external = bytes.len() > INLINE_BYTES;
                 let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
                 if len > 0 {
-                    self.segments.register(id, len, checksum(&bytes), external, Some(bytes));
+                    let sum = if external { sums.next() } else { None };
+                    self.segments.register(id, len, sum.unwrap_or_else(|| checksum(&bytes)), external, Some(bytes));
                 }
                 id
             }

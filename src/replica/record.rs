@@ -252,6 +252,8 @@ pub struct Encoded {
     pub record: Rc<[u8]>,
     /// Long bodies, for the store's own keys.
     pub bodies: Vec<(BodyId, Rc<[u8]>)>,
+    /// Their checksums.
+    pub sums: Vec<u64>,
 }
 
 /// The key of a commit's segment.
@@ -282,13 +284,15 @@ impl Commit {
         for event in &self.events {
             events::put(&mut out, event);
         }
-        let mut bodies = Vec::new();
+        let (mut bodies, mut sums) = (Vec::new(), Vec::new());
         out.number(self.segments.len() as u64);
         for (index, segment) in self.segments.iter().enumerate() {
             out.text(&segment.entity);
             match &segment.body {
                 SegmentBody::New(bytes) if bytes.len() > INLINE_BYTES => {
-                    put_stored(&mut out, bytes.len() as u64, checksum(bytes));
+                    let sum = checksum(bytes);
+                    put_stored(&mut out, bytes.len() as u64, sum);
+                    sums.push(sum);
                     bodies.push((body_id(seq, index), Rc::clone(bytes)));
                 }
                 SegmentBody::New(bytes) => {
@@ -308,7 +312,7 @@ impl Commit {
         if let Some(place) = record.get_mut(MAGIC.len()..HEADER) {
             place.copy_from_slice(&sum);
         }
-        Encoded { record: Rc::from(record), bodies }
+        Encoded { record: Rc::from(record), bodies, sums }
     }
 
     /// Reads a record.
