@@ -159,7 +159,10 @@ impl<S: Store, H: Host> User<S, H> {
     /// Passes a snapshot on, where it is this tab's to say and news.
     fn pass_on(&self, host: &H, status: &SyncStatus) {
         let (state, phase, at) = self.seat.said.get();
-        let is_news = state != Some(status.status) || phase != status.phase || host.elapsed_ms().saturating_sub(at) >= PACE_MS;
+        // A pull goes to and fro between its two phases, twice for each page.
+        let pulls = |phase: Option<Phase>| matches!(phase, Some(Phase::Pulling | Phase::Applying));
+        let same_phase = phase == status.phase || (pulls(phase) && pulls(status.phase));
+        let is_news = state != Some(status.status) || !same_phase || host.elapsed_ms().saturating_sub(at) >= PACE_MS;
         let plan = status.is_leader.then(|| (status.next_sync_at.clone(), status.next_retry_at.clone()));
         if (self.speaks() && is_news) || *self.seat.planned.borrow() != plan {
             self.say_status(host, status);
