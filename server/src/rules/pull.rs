@@ -73,12 +73,16 @@ async fn whole<T: Transaction>(
     let range = Range { entities: scope.entities.as_deref(), after: from.after, live_until: from.live_until };
     let found = tx.scan(user, range, limit, config.max_page_bytes).await?;
     let last = found.rows.last().map_or(from.after, |row| row.version);
-    // Counting costs as much as what is left, so a pull of many pages counts once: the cursor carries
-    // the count for as long as nobody writes.
+    // Counting costs as much as what is left. A snapshot is of the live rows, which the digests have counted; the cursor
+    // carries the count on, and each write that comes in between puts one row at the end at most.
     let passed = u64::try_from(found.rows.len()).unwrap_or(u64::MAX);
-    let left = match from.left.checked_sub(passed) {
+    let (counted, written) = match from.counted_at {
+        0 if from.after == 0 && found.more => (live(tx, user, scope.entities.as_deref()).await?, 0),
+        counted_at => (from.left, head.seq.saturating_sub(counted_at)),
+    };
+    let left = match counted.saturating_add(written).checked_sub(passed) {
         _ if !found.more => 0,
-        Some(left) if from.counted_at == head.seq && left > 0 => left,
+        Some(left) if counted > 0 && left > 0 => left,
         _ => tx.count(user, Range { after: last, ..range }).await?,
     };
     let next = found.more.then_some(Position {
@@ -89,6 +93,13 @@ async fn whole<T: Transaction>(
     });
     let changes = found.rows.into_iter().map(|row| PageRow { row, left_scope: false }).collect();
     Ok(Step { changes, next, remaining: Some(left) })
+}
+
+/// How many live rows a user has of these entity types, or of all.
+async fn live<T: Transaction>(tx: &mut T, user: &str, entities: Option<&[String]>) -> Result<u64, ServerError> {
+    let asked = |entity: &String| entities.is_none_or(|some| some.contains(entity));
+    let all = tx.digests(user).await?;
+    Ok(all.iter().filter(|(entity, _)| asked(entity)).fold(0, |sum, (_, digest)| sum.saturating_add(digest.count)))
 }
 
 async fn scoped<T: Transaction>(
