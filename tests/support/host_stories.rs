@@ -24,6 +24,7 @@ macro_rules! host_stories {
             without_web_locks_the_lock_counts_as_taken,
             a_sleep_ends_and_a_shorter_one_ends_first,
             a_sleep_that_is_dropped_clears_its_timer,
+            a_timer_runs_out_while_somebody_only_breathes,
             random_bytes_fill_any_buffer_and_differ,
             the_clocks_agree_with_the_browser,
             what_one_host_announces_another_hears_and_it_does_not,
@@ -125,6 +126,25 @@ pub async fn a_sleep_that_is_dropped_clears_its_timer() {
     assert!(host.sleep(5).now_or_never().is_none());
     let cleared = run("globalThis.clearTimeout = __clear; return __cleared.length;");
     assert_eq!(cleared.as_f64(), Some(1.0));
+}
+
+pub async fn a_timer_runs_out_while_somebody_only_breathes() {
+    let host = WebHost::new();
+    let fired = std::cell::Cell::new(false);
+    let timer = async {
+        host.sleep(1).await;
+        fired.set(true);
+    };
+    let breathing = async {
+        let mut breaths = 0_u32;
+        while !fired.get() {
+            // What breathes as a microtask keeps every timer waiting, and never comes to an end.
+            assert!(breaths < 1_000_000, "no timer ran");
+            host.breathe().await;
+            breaths += 1;
+        }
+    };
+    join(timer, breathing).await;
 }
 
 pub async fn random_bytes_fill_any_buffer_and_differ() {
