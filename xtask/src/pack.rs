@@ -141,11 +141,12 @@ fn flags(context: &Context) -> OsString {
 }
 
 /// Twice, as each pass leaves the next something to do; functions of one kind side by side, which compresses better;
-/// and short names for what the module and its glue call each other.
+/// and short names for what the module and its glue call each other. Memory below 1 KiB is the last of the stack, which
+/// is laid out first: an access there that traps is an overflow seen early.
 fn optimise(context: &Context, folder: &Path) -> Result<()> {
     let wasm = folder.join(WASM);
     let mut command = node::tool(context, "wasm-opt");
-    command.args(["-Oz", "-Oz"]).args(FEATURES);
+    command.args(["-Oz", "-Oz", "--low-memory-unused"]).args(FEATURES);
     command.args(["--reorder-functions-by-name", "--minify-imports-and-exports-and-modules", "--strip-debug", "--strip-producers"]);
     command.arg(&wasm).arg("-o").arg(&wasm);
     let names = process::run(&context.console, "wasm-opt", &mut command, LIMIT)?.text;
