@@ -117,9 +117,13 @@ pub enum MetadataComparison {
 /// Merges the devices' records into one view: times are the latest of any device, conflicts and
 /// failures are summed, of custom fields the later device's win, and what describes one device alone is taken from the most recent one.
 #[must_use]
-pub fn merge_devices(user_id: &str, reply: &MetadataReply) -> Option<SyncMetadata> {
-    let mut oldest_first: Vec<&DeviceMetadata> = reply.devices.iter().collect();
-    oldest_first.sort_by(|a, b| a.last_sync_time.cmp(&b.last_sync_time).then_with(|| a.device_id.cmp(&b.device_id)));
+pub fn merge_devices<'a>(user_id: &str, reply: &'a MetadataReply) -> Option<SyncMetadata> {
+    let age = |device: &'a DeviceMetadata| (device.last_sync_time.as_deref(), &device.device_id);
+    let mut oldest_first: Vec<&'a DeviceMetadata> = Vec::with_capacity(reply.devices.len());
+    for device in &reply.devices {
+        let at = oldest_first.partition_point(|other| age(other) <= age(device));
+        oldest_first.insert(at, device);
+    }
     let latest = *oldest_first.last()?;
     let newest = |time: fn(&DeviceMetadata) -> Option<&String>| reply.devices.iter().filter_map(time).max().cloned();
     let last_successful = newest(|d| d.last_successful_sync_time.as_ref());

@@ -5,6 +5,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub mod ordered;
+mod places;
+pub mod sort;
 pub mod table;
 
 /// A map whose keys are text, in order of key.

@@ -11,6 +11,7 @@ use crate::error::{Code, Error, ErrorJson, Result};
 use crate::host::Host;
 use crate::operation::PendingOperation;
 use crate::remote::Remote;
+use crate::small::sort::sort;
 use crate::status::{SkipReason, SyncResult};
 use crate::store::Store;
 use crate::sync::{Settings, Stop};
@@ -204,7 +205,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub async fn user_ids(&self) -> Result<Vec<String>> {
         self.check_open()?;
         let mut users = self.backing.users().await?;
-        users.sort_unstable();
+        sort(&mut users);
         Ok(users)
     }
 

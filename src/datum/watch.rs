@@ -18,6 +18,7 @@ use crate::host::Host;
 use crate::remote::Remote;
 use crate::replica::changes::{Change, Changed};
 use crate::replica::local::check_entity_id;
+use crate::small::sort::sort;
 use crate::store::Store;
 
 /// How many changed entities are remembered for slow readers.
@@ -58,7 +59,7 @@ impl Journal {
         let skip = items.len().checked_sub(missed)?;
         let concerned = items.iter().skip(skip).filter(|(of, id)| &**of == entity && only.is_none_or(|only| only == &**id));
         let mut ids: Vec<String> = concerned.map(|(_, id)| id.to_string()).collect();
-        ids.sort_unstable();
+        sort(&mut ids);
         ids.dedup();
         Some(ids)
     }

@@ -1,20 +1,19 @@
-//! A map from text for the many: rows, operations. One tree over all types of value, since a tree's
+//! A map from text for the many: rows, operations. One order of keys for all types of value, since such
 //! code is made anew for each type that it holds; the values lie in a vector beside it.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use super::places::Places;
 
 /// A map whose keys are text, in order of key.
 #[derive(Debug)]
 pub struct Table<V> {
-    places: BTreeMap<Box<str>, usize>,
+    places: Places,
     values: Vec<Option<V>>,
     free: Vec<usize>,
 }
 
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        Self { places: BTreeMap::new(), values: Vec::new(), free: Vec::new() }
+        Self { places: Places::default(), values: Vec::new(), free: Vec::new() }
     }
 }
 
@@ -22,18 +21,18 @@ impl<V> Table<V> {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.values.get(*self.places.get(key)?)?.as_ref()
+        self.values.get(self.places.get(key)?)?.as_ref()
     }
 
     /// The value of a key, to change.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
-        self.values.get_mut(*self.places.get(key)?)?.as_mut()
+        self.values.get_mut(self.places.get(key)?)?.as_mut()
     }
 
     /// Sets a value, and gives back the one that it replaces.
     pub fn insert(&mut self, key: &str, value: V) -> Option<V> {
         // Most keys that come are in order of time, and so behind all others.
-        let is_last = self.places.last_key_value().is_none_or(|(last, _)| **last < *key);
+        let is_last = self.places.last().is_none_or(|last| *last < *key);
         if !is_last && let Some(old) = self.get_mut(key) {
             return Some(std::mem::replace(old, value));
         }
@@ -43,7 +42,7 @@ impl<V> Table<V> {
             Some(place) => *place = Some(value),
             None => self.values.push(Some(value)),
         }
-        self.places.insert(key.into(), at);
+        self.places.insert(key, at);
         None
     }
 
@@ -56,9 +55,7 @@ impl<V> Table<V> {
 
     /// Keys and values, in order, from `after` on.
     pub fn after<'a>(&'a self, after: Option<&str>) -> impl Iterator<Item = (&'a str, &'a V)> + use<'a, V> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let places = self.places.range::<str, _>((from, Bound::Unbounded));
-        places.filter_map(|(key, at)| Some((key.as_ref(), self.values.get(*at)?.as_ref()?)))
+        self.places.after(after).filter_map(|(key, at)| Some((key, self.values.get(at)?.as_ref()?)))
     }
 
     /// Keys and values, in order.
@@ -80,6 +77,6 @@ impl<V> Table<V> {
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.places.len() == 0
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::replica::outbox::{Outbox, Queued};
 use crate::small::ordered::Ordered;
+use crate::small::sort::sort;
 
 /// Whether an operation may be sent now, apart from what others it waits for.
 pub type Ready<'a> = &'a dyn Fn(&Queued) -> bool;
@@ -41,7 +42,7 @@ impl Outbox {
         }
         if let (true, Some(_)) = (batch.is_empty(), circle) {
             let mut waiting: Vec<u64> = later.into_iter().flat_map(|(_, places)| places).collect();
-            waiting.sort_unstable();
+            sort(&mut waiting);
             let first = waiting.into_iter().filter_map(|place| self.queue.get(place));
             batch.extend(first.filter(|queued| self.held(queued, &|other| (!ready(other)).then(String::new)).is_none()).take(1));
         }
