@@ -193,43 +193,43 @@ impl Config {
     /// # Errors
     /// The reader's code ([`crate::error::Code::InvalidConfig`]), naming the field and the fix.
     pub fn read(mut given: Members<'_>) -> Result<Self> {
-        let name = given.text("name")?.unwrap_or_else(|| "datum".to_owned());
-        check_name(&name).map_err(|e| given.wrong("name", &format!("is no name: {}", e.message())))?;
-        if name.contains('/') {
-            return Err(given.wrong("name", "must not contain `/`, which separates the name from the user in the databases' names."));
+        let name = given.text("name").unwrap_or_else(|| "datum".to_owned());
+        is_name(&given, "name", "is no name: ", &name);
+        if name.as_bytes().contains(&b'/') {
+            given.note::<()>("name", "must not contain `/`, which separates the name from the user in the databases' names.");
         }
-        let entities = read_entities(&mut given)?;
-        let mut defaults = match given.object("defaultSyncOptions")? {
-            Some(options) => Options::read(options)?,
+        let entities = read_entities(&mut given);
+        let mut defaults = match given.object("defaultSyncOptions") {
+            Some(mut options) => Options::read_part(&mut options),
             None => Options::default(),
         };
-        defaults.direction = defaults.direction.or(given.choice("defaultSyncDirection", &DIRECTIONS)?);
+        defaults.direction = defaults.direction.or(given.choice("defaultSyncDirection", &DIRECTIONS));
         let (mut local, mut pulled) = (None, None);
-        if let Some(mut durability) = given.object("durability")? {
-            local = durability.choice("local", &DURABILITIES)?;
-            pulled = durability.choice("pulled", &DURABILITIES)?;
-            durability.finish()?;
+        if let Some(mut durability) = given.object("durability") {
+            local = durability.choice("local", &DURABILITIES);
+            pulled = durability.choice("pulled", &DURABILITIES);
+            durability.end();
         }
         let config = Self {
             name,
             entities,
-            sync_timeout: given.whole("syncTimeout", 1, DAY_MS)?.unwrap_or(DEFAULT_TIMEOUT_MS),
+            sync_timeout: given.whole_or("syncTimeout", 1, DAY_MS, DEFAULT_TIMEOUT_MS),
             defaults,
-            conflict_resolver: given.choice("defaultConflictResolver", &Builtin::NAMES)?.unwrap_or_default(),
-            resolver_timeout: given.whole("resolverTimeout", 1, DAY_MS)?.unwrap_or(DEFAULT_RESOLVER_MS),
-            retry: read_retry(&mut given)?,
-            strategy: given.choice("syncRequestStrategy", &STRATEGIES)?.unwrap_or_default(),
-            user_switch: given.choice("defaultUserSwitchStrategy", &UserSwitch::NAMES)?.unwrap_or_default(),
+            conflict_resolver: given.choice("defaultConflictResolver", &Builtin::NAMES).unwrap_or_default(),
+            resolver_timeout: given.whole_or("resolverTimeout", 1, DAY_MS, DEFAULT_RESOLVER_MS),
+            retry: read_retry(&mut given),
+            strategy: given.choice("syncRequestStrategy", &STRATEGIES).unwrap_or_default(),
+            user_switch: given.choice("defaultUserSwitchStrategy", &UserSwitch::NAMES).unwrap_or_default(),
             local: local.unwrap_or(Durability::Strict),
             pulled: pulled.unwrap_or(Durability::Relaxed),
-            memory_budget: given.whole("memoryBudget", 0, MAX_VERSION)?.unwrap_or(DEFAULT_MEMORY_BUDGET),
-            persist: Persist::read(&mut given)?.unwrap_or_default(),
-            schema: given.whole("schemaVersion", 0, u64::from(u32::MAX))?.map_or(0, |version| version as u32),
-            excluded: given.texts("excludedSyncUserIds")?.unwrap_or_default(),
-            realtime: given.flag("realtime")?.unwrap_or(false),
-            flush_on_leave: given.flag("flushOnLeave")?.unwrap_or(true),
-            background_sync: given.flag("backgroundSync")?.unwrap_or(false),
-            timing: Timing::read(&mut given)?,
+            memory_budget: given.whole_or("memoryBudget", 0, MAX_VERSION, DEFAULT_MEMORY_BUDGET),
+            persist: Persist::read(&mut given).unwrap_or_default(),
+            schema: given.whole("schemaVersion", 0, u64::from(u32::MAX)).map_or(0, |version| version as u32),
+            excluded: given.texts("excludedSyncUserIds").unwrap_or_default(),
+            realtime: given.flag("realtime").unwrap_or(false),
+            flush_on_leave: given.flag("flushOnLeave").unwrap_or(true),
+            background_sync: given.flag("backgroundSync").unwrap_or(false),
+            timing: Timing::read(&mut given),
         };
         given.finish()?;
         Ok(config)
@@ -324,23 +324,30 @@ impl Options {
     /// # Errors
     /// The reader's code, naming the field and the fix.
     pub fn read(mut given: Members<'_>) -> Result<Self> {
-        let timeout = given.number("timeout")?;
+        let options = Self::read_part(&mut given);
+        given.check()?;
+        Ok(options)
+    }
+
+    /// The same, where the whole that these are a part of says what was wrong.
+    fn read_part(given: &mut Members<'_>) -> Self {
+        let timeout = given.number("timeout");
         if timeout.is_some_and(|ms| ms <= 0.0) {
-            return Err(given.wrong("timeout", "must be a number of milliseconds greater than 0."));
+            given.note::<()>("timeout", "must be a number of milliseconds greater than 0.");
         }
         let options = Self {
-            direction: given.choice("direction", &DIRECTIONS)?,
-            force_full_sync: given.flag("forceFullSync")?,
-            batch_size: given.whole("overrideBatchSize", 1, MAX_BATCH as u64)?.map(|size| size as usize),
-            include_deletes: given.flag("includeDeletes")?,
-            resolve_conflicts: given.flag("resolveConflicts")?,
-            conflict_resolver: given.choice("conflictResolver", &Builtin::NAMES)?,
+            direction: given.choice("direction", &DIRECTIONS),
+            force_full_sync: given.flag("forceFullSync"),
+            batch_size: given.whole("overrideBatchSize", 1, MAX_BATCH as u64).map(|size| size as usize),
+            include_deletes: given.flag("includeDeletes"),
+            resolve_conflicts: given.flag("resolveConflicts"),
+            conflict_resolver: given.choice("conflictResolver", &Builtin::NAMES),
             timeout: timeout.map(|ms| ms.ceil() as u64),
-            scope: given.object("scope")?.map(read_scope).transpose()?,
-            force: given.flag("force")?,
+            scope: given.object("scope").map(read_scope),
+            force: given.flag("force"),
         };
-        given.finish()?;
-        Ok(options)
+        given.end();
+        options
     }
 
     /// These options, with what is absent taken from others.
@@ -360,60 +367,66 @@ impl Options {
     }
 }
 
-fn read_entities(given: &mut Members<'_>) -> Result<Small<EntityConfig>> {
+fn read_entities(given: &mut Members<'_>) -> Small<EntityConfig> {
     let mut entities = Small::default();
-    if let Some(mut types) = given.object("entities")? {
+    if let Some(mut types) = given.object("entities") {
         for name in types.names() {
-            check_name(name).map_err(|e| types.wrong(name, &format!("is no name for an entity type: {}", e.message())))?;
+            is_name(&types, name, "is no name for an entity type: ", name);
             let mut config = EntityConfig::default();
-            if let Some(mut entity) = types.object(name)? {
-                config.conflict_resolver = entity.choice("conflictResolver", &Builtin::NAMES)?;
-                config.delete_behavior = entity.choice("deleteBehavior", &DeleteBehavior::NAMES)?;
-                config.local_only = read_local_only(&mut entity)?;
-                config.merge_fields = merging::read(&mut entity, &config.local_only)?;
-                config.parents = relations::read_parents(&mut entity)?;
-                config.keeps_rejected = entity.choice("onRejected", &[("revert", false), ("keepLocal", true)])?.unwrap_or_default();
-                entity.finish()?;
+            if let Some(mut entity) = types.object(name) {
+                config.conflict_resolver = entity.choice("conflictResolver", &Builtin::NAMES);
+                config.delete_behavior = entity.choice("deleteBehavior", &DeleteBehavior::NAMES);
+                config.local_only = read_local_only(&mut entity);
+                config.merge_fields = merging::read(&mut entity, &config.local_only);
+                config.parents = relations::read_parents(&mut entity);
+                config.keeps_rejected = entity.choice("onRejected", &[("revert", false), ("keepLocal", true)]).unwrap_or_default();
+                entity.end();
             }
             entities.insert(name, config);
         }
     }
     if entities.is_empty() {
-        return Err(given.wrong("entities", "must name at least one entity type, such as { tasks: {} }."));
+        given.note::<()>("entities", "must name at least one entity type, such as { tasks: {} }.");
     }
     for (name, config) in entities.iter() {
         if let Some(parent) = config.parents.iter().find(|parent| !entities.contains(&parent.entity)) {
             let problem = format!("of `{name}` has a relation to `{}`, which is no entity type of this config.", parent.entity);
-            return Err(given.wrong("entities", &problem));
+            given.note::<()>("entities", &problem);
         }
     }
-    Ok(entities)
+    entities
 }
 
-fn read_local_only(entity: &mut Members<'_>) -> Result<Rc<[String]>> {
-    let names = entity.texts("localOnly")?.unwrap_or_default();
+fn read_local_only(entity: &mut Members<'_>) -> Rc<[String]> {
+    let names = entity.texts("localOnly").unwrap_or_default();
     for name in &names {
         if name.is_empty() {
-            return Err(entity.wrong("localOnly", "has an empty name; give the names of top-level fields."));
+            entity.note::<()>("localOnly", "has an empty name; give the names of top-level fields.");
         }
         if OWN_FIELDS.contains(&name.as_str()) {
-            return Err(entity.wrong("localOnly", &format!("names `{name}`, which the engine owns and the server needs; leave it out.")));
+            entity.note::<()>("localOnly", &format!("names `{name}`, which the engine owns and the server needs; leave it out."));
         }
     }
-    Ok(Rc::from(names))
+    Rc::from(names)
 }
 
-fn read_scope(mut given: Members<'_>) -> Result<Scope> {
-    let scope = Scope { entities: given.texts("entities")?, query: given.value("query").cloned(), name: given.text("name")? };
+fn read_scope(mut given: Members<'_>) -> Scope {
+    let scope = Scope { entities: given.texts("entities"), query: given.value("query").cloned(), name: given.text("name") };
     if scope.name.as_deref() == Some("") {
-        return Err(given.wrong("name", "must not be empty."));
+        given.note::<()>("name", "must not be empty.");
     }
     if scope.entities.as_ref().is_some_and(Vec::is_empty) {
-        return Err(given.wrong("entities", "must name at least one entity type; leave it out for all."));
+        given.note::<()>("entities", "must name at least one entity type; leave it out for all.");
     }
     for entity in scope.entities.iter().flatten() {
-        check_name(entity).map_err(|e| given.wrong("entities", &format!("has no name of an entity type: {}", e.message())))?;
+        is_name(&given, "entities", "has no name of an entity type: ", entity);
     }
-    given.finish()?;
-    Ok(scope)
+    given.end();
+    scope
+}
+
+fn is_name(given: &Members<'_>, member: &str, problem: &str, name: &str) {
+    if let Err(error) = check_name(name) {
+        given.note::<()>(member, &[problem, error.message()].concat());
+    }
 }

@@ -325,7 +325,7 @@ impl Datum {
 fn read_sides(value: &JsValue) -> Result<(bool, bool)> {
     let given = read_options(value, Code::InvalidArgument, "The options of `clearSyncMetadata`", &[])?;
     let mut given = given.members()?;
-    let sides = (given.flag("local")?.unwrap_or(true), given.flag("remote")?.unwrap_or(false));
+    let sides = (given.flag("local").unwrap_or(true), given.flag("remote").unwrap_or(false));
     given.finish()?;
     Ok(sides)
 }

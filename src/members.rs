@@ -3,6 +3,12 @@
 //! Config, options and metadata come in through here. One reader for all of them is a fraction of the
 //! code that a derived one for each struct would be, and its messages name the whole path. It must never
 //! know what any of the objects means.
+//!
+//! A member that is wrong reads as absent, and what is wrong with the first of them is said at the end: to ask
+//! after each one would be a third of the code of whoever reads twenty.
+
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -10,7 +16,8 @@ use crate::error::{Code, Error, Result};
 
 pub mod scan;
 
-/// An object whose members are asked for by name. Null counts as absent.
+/// An object whose members are asked for by name. Null counts as absent, and so does what is wrong: whoever has read
+/// all that they need calls [`Self::finish`] or [`Self::check`].
 #[derive(Debug)]
 pub struct Members<'a> {
     map: &'a Map<String, Value>,
@@ -19,6 +26,8 @@ pub struct Members<'a> {
     /// Where the object is in the whole, such as `entities.tasks`; empty for the whole itself.
     path: String,
     asked: Vec<&'a str>,
+    /// What was wrong first, here or in any other object of the same whole.
+    fault: Rc<RefCell<Option<Error>>>,
 }
 
 /// The value of a JSON text.
@@ -36,7 +45,7 @@ impl<'a> Members<'a> {
     /// `code` where the value is not an object.
     pub fn new(value: &'a Value, code: Code, what: &'a str) -> Result<Self> {
         match value {
-            Value::Object(map) => Ok(Self { map, code, what, path: String::new(), asked: Vec::new() }),
+            Value::Object(map) => Ok(Self { map, code, what, path: String::new(), asked: Vec::new(), fault: Rc::default() }),
             _ => Err(Error::new(code, format!("{what} must be an object."))),
         }
     }
@@ -67,151 +76,142 @@ impl<'a> Members<'a> {
     }
 
     /// A string.
-    ///
-    /// # Errors
-    /// Where the member is something else.
-    pub fn text(&mut self, name: &'a str) -> Result<Option<String>> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(self.wrong(name, "must be a string.")),
+    pub fn text(&mut self, name: &'a str) -> Option<String> {
+        match self.value(name)? {
+            Value::String(text) => Some(text.clone()),
+            _ => self.note(name, "must be a string."),
         }
     }
 
     /// A boolean.
-    ///
-    /// # Errors
-    /// Where the member is something else.
-    pub fn flag(&mut self, name: &'a str) -> Result<Option<bool>> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(*flag)),
-            Some(_) => Err(self.wrong(name, "must be true or false.")),
+    pub fn flag(&mut self, name: &'a str) -> Option<bool> {
+        match self.value(name)? {
+            Value::Bool(flag) => Some(*flag),
+            _ => self.note(name, "must be true or false."),
         }
     }
 
     /// A number.
-    ///
-    /// # Errors
-    /// Where the member is something else.
-    pub fn number(&mut self, name: &'a str) -> Result<Option<f64>> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(value) => value.as_f64().map(Some).ok_or_else(|| self.wrong(name, "must be a number.")),
-        }
+    pub fn number(&mut self, name: &'a str) -> Option<f64> {
+        self.value(name)?.as_f64().or_else(|| self.note(name, "must be a number."))
     }
 
     /// A whole number within bounds, both included.
-    ///
-    /// # Errors
-    /// Where the member is something else.
-    pub fn whole(&mut self, name: &'a str, least: u64, most: u64) -> Result<Option<u64>> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(value) => match value.as_u64() {
-                Some(number) if (least..=most).contains(&number) => Ok(Some(number)),
-                _ => Err(self.wrong(name, &format!("must be a whole number from {least} to {most}."))),
-            },
+    pub fn whole(&mut self, name: &'a str, least: u64, most: u64) -> Option<u64> {
+        match self.value(name)?.as_u64() {
+            Some(number) if (least..=most).contains(&number) => Some(number),
+            _ => self.note(name, &format!("must be a whole number from {least} to {most}.")),
         }
     }
 
+    /// The same, or what stands for it where it is absent.
+    pub fn whole_or(&mut self, name: &'a str, least: u64, most: u64, default: u64) -> u64 {
+        self.whole(name, least, most).unwrap_or(default)
+    }
+
     /// An array of strings.
-    ///
-    /// # Errors
-    /// Where the member, or one of the array's, is something else.
-    pub fn texts(&mut self, name: &'a str) -> Result<Option<Vec<String>>> {
-        let Some(items) = self.array(name)? else { return Ok(None) };
+    pub fn texts(&mut self, name: &'a str) -> Option<Vec<String>> {
+        let items = self.array(name)?;
         let mut texts = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             match item {
                 Value::String(text) => texts.push(text.clone()),
-                _ => return Err(self.wrong(&format!("{name}[{index}]"), "must be a string.")),
+                _ => return self.note(&format!("{name}[{index}]"), "must be a string."),
             }
         }
-        Ok(Some(texts))
+        Some(texts)
     }
 
     /// What a string stands for.
-    ///
-    /// # Errors
-    /// Where the member is none of the names.
-    pub fn choice<T: Copy>(&mut self, name: &'a str, among: &[(&str, T)]) -> Result<Option<T>> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        match among.iter().find(|(known, _)| value.as_str() == Some(known)) {
-            Some((_, chosen)) => Ok(Some(*chosen)),
-            None => Err(self.no_choice(name, &mut among.iter().map(|(known, _)| *known))),
-        }
+    pub fn choice<T: Copy>(&mut self, name: &'a str, among: &[(&'static str, T)]) -> Option<T> {
+        let chosen = self.chosen(name, &|at| among.get(at).map(|(known, _)| *known))?;
+        among.get(chosen).map(|(_, chosen)| *chosen)
     }
 
     /// An object within.
-    ///
-    /// # Errors
-    /// Where the member is something else.
-    pub fn object(&mut self, name: &'a str) -> Result<Option<Self>> {
-        self.value(name).map(|value| self.within(value, self.path_of(name))).transpose()
+    pub fn object(&mut self, name: &'a str) -> Option<Self> {
+        let value = self.value(name)?;
+        self.within(value, name)
     }
 
     /// An array of objects.
-    ///
-    /// # Errors
-    /// Where the member, or one of the array's, is something else.
-    pub fn objects(&mut self, name: &'a str) -> Result<Vec<Self>> {
-        let Some(items) = self.array(name)? else { return Ok(Vec::new()) };
+    pub fn objects(&mut self, name: &'a str) -> Vec<Self> {
+        let items = self.array(name).unwrap_or_default();
         let mut objects = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            objects.push(self.within(item, self.path_of(&format!("{name}[{index}]")))?);
+            objects.extend(self.within(item, &format!("{name}[{index}]")));
         }
-        Ok(objects)
+        objects
     }
 
-    /// The error for a member with this problem, such as `must not be empty.`
-    #[must_use]
-    pub fn wrong(&self, name: &str, problem: &str) -> Error {
-        refuse(self.code, self.what, &self.path_of(name), problem)
-    }
-
-    /// Refuses members that nobody asked for. Without it, they are ignored.
+    /// Refuses what was wrong.
     ///
     /// # Errors
-    /// The code, naming the first such member and those that there are.
+    /// The code, naming the first member that was.
+    pub fn check(&self) -> Result<()> {
+        self.fault.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    /// Notes what is wrong with a member, such as `must not be empty.`, unless something was before. None, as which the
+    /// member then reads.
+    pub fn note<T>(&self, name: &str, problem: &str) -> Option<T> {
+        self.refuse(name, problem);
+        None
+    }
+
+    /// Notes members that nobody asked for. Without it, they are ignored.
+    pub fn end(&self) {
+        if let Some(unknown) = self.names().find(|name| !self.asked.contains(name)) {
+            self.refuse(unknown, &["is not known; known are ", &self.asked.join(", "), "."].concat());
+        }
+    }
+
+    /// Refuses what was wrong, and members that nobody asked for.
+    ///
+    /// # Errors
+    /// The code, naming the first such member; those that there are, where it is not known.
     pub fn finish(self) -> Result<()> {
-        match self.names().find(|name| !self.asked.contains(name)) {
-            None => Ok(()),
-            Some(unknown) => Err(self.wrong(unknown, &format!("is not known; known are {}.", self.asked.join(", ")))),
+        self.end();
+        self.check()
+    }
+
+    #[inline(never)]
+    fn refuse(&self, name: &str, problem: &str) {
+        let mut fault = self.fault.borrow_mut();
+        if fault.is_none() {
+            let dot = if self.path.is_empty() { "" } else { "." };
+            *fault = Some(Error::new(self.code, [self.what, ": `", &self.path, dot, name, "` ", problem].concat()));
         }
     }
 
-    fn within(&self, value: &'a Value, path: String) -> Result<Self> {
-        match value {
-            Value::Object(map) => Ok(Self { map, code: self.code, what: self.what, path, asked: Vec::new() }),
-            _ => Err(refuse(self.code, self.what, &path, "must be an object.")),
+    fn within(&self, value: &'a Value, name: &str) -> Option<Self> {
+        let Value::Object(map) = value else { return self.note(name, "must be an object.") };
+        let path = if self.path.is_empty() { name.to_owned() } else { [&self.path, ".", name].concat() };
+        Some(Self { map, code: self.code, what: self.what, path, asked: Vec::new(), fault: Rc::clone(&self.fault) })
+    }
+
+    fn array(&mut self, name: &'a str) -> Option<&'a [Value]> {
+        match self.value(name)? {
+            Value::Array(items) => Some(items),
+            _ => self.note(name, "must be an array."),
         }
     }
 
-    fn array(&mut self, name: &'a str) -> Result<Option<&'a [Value]>> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(Value::Array(items)) => Ok(Some(items)),
-            Some(_) => Err(self.wrong(name, "must be an array.")),
-        }
-    }
-
-    fn no_choice(&self, name: &str, known: &mut dyn Iterator<Item = &str>) -> Error {
+    // Once for all that names can stand for.
+    fn chosen(&mut self, name: &'a str, known: &dyn Fn(usize) -> Option<&'static str>) -> Option<usize> {
+        let value = self.value(name)?;
         let mut problem = String::from("must be one of");
-        for (index, known) in known.enumerate() {
-            problem.push_str(if index == 0 { " \"" } else { ", \"" });
+        let mut at = 0_usize;
+        while let Some(known) = known(at) {
+            if value.as_str() == Some(known) {
+                return Some(at);
+            }
+            problem.push_str(if at == 0 { " \"" } else { ", \"" });
             problem.push_str(known);
             problem.push('"');
+            at = at.saturating_add(1);
         }
         problem.push('.');
-        self.wrong(name, &problem)
+        self.note(name, &problem)
     }
-
-    fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
-    }
-}
-
-fn refuse(code: Code, what: &str, path: &str, problem: &str) -> Error {
-    Error::new(code, format!("{what}: `{path}` {problem}"))
 }

@@ -4,32 +4,26 @@ use std::rc::Rc;
 
 use crate::conflict::policy::{Policies, Policy};
 use crate::entity::OWN_FIELDS;
-use crate::error::Result;
 use crate::members::Members;
 
 /// Reads the policies of a type.
-///
-/// # Errors
-/// The reader's code, naming the field and the fix.
-pub(super) fn read(entity: &mut Members<'_>, local_only: &[String]) -> Result<Rc<Policies>> {
+pub(super) fn read(entity: &mut Members<'_>, local_only: &[String]) -> Rc<Policies> {
     let mut policies = Policies::default();
-    let Some(mut fields) = entity.object("mergeFields")? else { return Ok(Rc::default()) };
+    let Some(mut fields) = entity.object("mergeFields") else { return Rc::default() };
     for path in fields.names() {
         let top = path.split('.').next().unwrap_or_default();
         if path.split('.').any(str::is_empty) {
-            return Err(fields.wrong(path, "is no field; give a field's name, or names with dots between them, such as `address.city`."));
+            fields.note::<()>(path, "is no field; give a field's name, or names with dots between them, such as `address.city`.");
         }
         if OWN_FIELDS.contains(&top) {
-            return Err(fields.wrong(path, "is a field that the engine owns and merges itself; leave it out."));
+            fields.note::<()>(path, "is a field that the engine owns and merges itself; leave it out.");
         }
         if local_only.iter().any(|name| name == top) {
-            return Err(
-                fields.wrong(path, "never leaves the device, by `localOnly`, so that there is nothing to merge; leave it out of one.")
-            );
+            fields.note::<()>(path, "never leaves the device, by `localOnly`, so that there is nothing to merge; leave it out of one.");
         }
-        if let Some(policy) = fields.choice(path, &Policy::NAMES)? {
+        if let Some(policy) = fields.choice(path, &Policy::NAMES) {
             policies.insert(path, policy);
         }
     }
-    Ok(Rc::new(policies))
+    Rc::new(policies)
 }

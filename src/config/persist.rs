@@ -1,6 +1,5 @@
 //! Who asks the browser to keep what is stored.
 
-use crate::error::Result;
 use crate::members::Members;
 
 /// Who asks the browser never to evict what is stored.
@@ -16,13 +15,12 @@ pub enum Persist {
 }
 
 impl Persist {
-    pub(super) fn read(given: &mut Members<'_>) -> Result<Option<Self>> {
-        match given.value("persist") {
-            None => Ok(None),
-            Some(serde_json::Value::Bool(true)) => Ok(Some(Self::Always)),
-            Some(serde_json::Value::Bool(false)) => Ok(Some(Self::Never)),
-            Some(serde_json::Value::String(ask)) if ask == "ask" => Ok(Some(Self::Ask)),
-            Some(_) => Err(given.wrong("persist", "must be true, false or \"ask\".")),
+    pub(super) fn read(given: &mut Members<'_>) -> Option<Self> {
+        match given.value("persist")? {
+            serde_json::Value::Bool(true) => Some(Self::Always),
+            serde_json::Value::Bool(false) => Some(Self::Never),
+            serde_json::Value::String(ask) if ask == "ask" => Some(Self::Ask),
+            _ => given.note("persist", "must be true, false or \"ask\"."),
         }
     }
 }

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::config::DAY_MS;
-use crate::error::Result;
 use crate::members::Members;
 
 /// The shortest interval between automatic cycles, in milliseconds.
@@ -68,42 +67,35 @@ pub struct Timing {
 
 impl Timing {
     /// Reads its part of `DatumConfig`.
-    ///
-    /// # Errors
-    /// The reader's code, naming the field and the fix.
-    pub fn read(given: &mut Members<'_>) -> Result<Self> {
-        let auto_start = given.flag("autoStartSync")?.unwrap_or(false);
+    pub fn read(given: &mut Members<'_>) -> Self {
+        let auto_start = given.flag("autoStartSync").unwrap_or(false);
         let after_write = match given.value("syncAfterWrite") {
             None => Some(DEFAULT_AFTER_WRITE_MS),
             Some(Value::Bool(false)) => None,
-            Some(value) => match value.as_u64().filter(|ms| *ms <= HOUR_MS) {
-                Some(ms) => Some(ms),
-                None => {
-                    let fix = format!("must be a whole number of milliseconds from 0 to {HOUR_MS}, or false.");
-                    return Err(given.wrong("syncAfterWrite", &fix));
-                }
-            },
+            Some(value) => value.as_u64().filter(|ms| *ms <= HOUR_MS).or_else(|| {
+                given.note("syncAfterWrite", &format!("must be a whole number of milliseconds from 0 to {HOUR_MS}, or false."))
+            }),
         };
-        Ok(Self {
+        Self {
             auto_start,
-            interval: given.whole("autoSyncInterval", MIN_INTERVAL_MS, MAX_INTERVAL_MS)?.unwrap_or(DEFAULT_INTERVAL_MS),
+            interval: given.whole_or("autoSyncInterval", MIN_INTERVAL_MS, MAX_INTERVAL_MS, DEFAULT_INTERVAL_MS),
             after_write,
-            on_reconnect: given.flag("syncOnReconnect")?.unwrap_or(true),
-            on_visible: given.flag("syncOnVisible")?.unwrap_or(true),
-            cold: read_cold(given, auto_start)?,
-        })
+            on_reconnect: given.flag("syncOnReconnect").unwrap_or(true),
+            on_visible: given.flag("syncOnVisible").unwrap_or(true),
+            cold: read_cold(given, auto_start),
+        }
     }
 }
 
-fn read_cold(given: &mut Members<'_>, auto_start: bool) -> Result<Option<ColdStart>> {
+fn read_cold(given: &mut Members<'_>, auto_start: bool) -> Option<ColdStart> {
     let mut cold = ColdStart { strategy: ColdStrategy::default(), threshold: HOUR_MS, delay: 500, max_duration: 15_000 };
-    let Some(mut given) = given.object("coldStart")? else { return Ok(auto_start.then_some(cold)) };
-    cold.strategy = given.choice("strategy", &STRATEGIES)?.unwrap_or_default();
-    cold.threshold = given.whole("threshold", 0, DAY_MS.saturating_mul(365))?.unwrap_or(cold.threshold);
-    cold.delay = given.whole("delay", 0, HOUR_MS)?.unwrap_or(cold.delay);
-    cold.max_duration = given.whole("maxDuration", 1, DAY_MS)?.unwrap_or(cold.max_duration);
-    given.finish()?;
-    Ok((cold.strategy != ColdStrategy::Disabled).then_some(cold))
+    let Some(mut given) = given.object("coldStart") else { return auto_start.then_some(cold) };
+    cold.strategy = given.choice("strategy", &STRATEGIES).unwrap_or_default();
+    cold.threshold = given.whole_or("threshold", 0, DAY_MS.saturating_mul(365), cold.threshold);
+    cold.delay = given.whole_or("delay", 0, HOUR_MS, cold.delay);
+    cold.max_duration = given.whole_or("maxDuration", 1, DAY_MS, cold.max_duration);
+    given.end();
+    (cold.strategy != ColdStrategy::Disabled).then_some(cold)
 }
 
 /// How delays are spread.
@@ -156,21 +148,21 @@ impl Retry {
     }
 }
 
-pub(super) fn read_retry(given: &mut Members<'_>) -> Result<Retry> {
+pub(super) fn read_retry(given: &mut Members<'_>) -> Retry {
     let mut retry = Retry::default();
-    let Some(mut given) = given.object("retry")? else { return Ok(retry) };
-    if let Some(attempts) = given.whole("maxAttempts", 1, 100)? {
+    let Some(mut given) = given.object("retry") else { return retry };
+    if let Some(attempts) = given.whole("maxAttempts", 1, 100) {
         retry.max_attempts = attempts as u32;
     }
-    if let Some(factor) = given.number("factor")? {
+    if let Some(factor) = given.number("factor") {
         if !(1.0..=100.0).contains(&factor) {
-            return Err(given.wrong("factor", "must be a number from 1 to 100."));
+            given.note::<()>("factor", "must be a number from 1 to 100.");
         }
         retry.factor = factor;
     }
-    retry.initial = given.whole("initial", 0, 3_600_000)?.unwrap_or(retry.initial);
-    retry.max = given.whole("max", 0, DAY_MS)?.unwrap_or(retry.max);
-    retry.jitter = given.choice("jitter", &[("full", Jitter::Full), ("none", Jitter::None)])?.unwrap_or_default();
-    given.finish()?;
-    Ok(retry)
+    retry.initial = given.whole_or("initial", 0, 3_600_000, retry.initial);
+    retry.max = given.whole_or("max", 0, DAY_MS, retry.max);
+    retry.jitter = given.choice("jitter", &[("full", Jitter::Full), ("none", Jitter::None)]).unwrap_or_default();
+    given.end();
+    retry
 }

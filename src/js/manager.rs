@@ -80,7 +80,7 @@ impl Manager {
     fn read_options(&self, value: &JsValue) -> Result<(String, bool)> {
         let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
         let mut given = given.members()?;
-        let options = (given.text("userId")?, given.flag("includeDeleted")?.unwrap_or_default());
+        let options = (given.text("userId"), given.flag("includeDeleted").unwrap_or_default());
         given.finish()?;
         Ok((self.inner.engine.user_or_current(options.0)?, options.1))
     }
@@ -375,7 +375,7 @@ impl RemoteAdapter {
 pub(super) fn user_option(value: &JsValue) -> Result<UserOption> {
     let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
     let mut given = given.members()?;
-    let options = UserOption { user_id: given.text("userId")? };
+    let options = UserOption { user_id: given.text("userId") };
     given.finish()?;
     Ok(options)
 }
@@ -391,9 +391,9 @@ fn delete_option(value: &JsValue) -> Result<WriteOptions> {
 fn read_write_options(value: &JsValue, deletes: bool) -> Result<WriteOptions> {
     let given = read_options(value, Code::InvalidArgument, if deletes { "The options of `delete`" } else { "The options" }, &[])?;
     let mut given = given.members()?;
-    let mut options = WriteOptions { user_id: given.text("userId")?, after: read_depends_on(&mut given)?, behavior: None };
+    let mut options = WriteOptions { user_id: given.text("userId"), after: read_depends_on(&mut given), behavior: None };
     if deletes {
-        options.behavior = given.choice("behavior", &DeleteBehavior::NAMES)?;
+        options.behavior = given.choice("behavior", &DeleteBehavior::NAMES);
     }
     given.finish()?;
     Ok(options)
@@ -402,7 +402,7 @@ fn read_write_options(value: &JsValue, deletes: bool) -> Result<WriteOptions> {
 fn page_option(value: &JsValue) -> Result<PageOptions> {
     let given = read_options(value, Code::InvalidArgument, "The page", &[])?;
     let mut given = given.members()?;
-    let options = PageOptions { size: given.number("size")?, after: given.text("after")? };
+    let options = PageOptions { size: given.number("size"), after: given.text("after") };
     given.finish()?;
     Ok(options)
 }

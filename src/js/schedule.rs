@@ -65,7 +65,7 @@ impl Datum {
             let user = user(user_id)?;
             let given = read_options(options, Code::InvalidArgument, "The options of `startAutoSync`", &[])?;
             let mut given = given.members()?;
-            let interval = given.whole("interval", MIN_INTERVAL_MS, MAX_INTERVAL_MS)?;
+            let interval = given.whole("interval", MIN_INTERVAL_MS, MAX_INTERVAL_MS);
             given.finish()?;
             self.inner.engine.start_auto_sync(&user, interval)
         };

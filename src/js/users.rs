@@ -70,9 +70,9 @@ impl Switch {
     fn read(value: &JsValue) -> Result<Self> {
         let given = read_options(value, Code::InvalidArgument, "The argument of `switchUser`", &[])?;
         let mut given = given.members()?;
-        let (old, new) = (given.text("oldUserId")?, given.text("newUserId")?);
-        let new = new.ok_or_else(|| given.wrong("newUserId", "must be a string; to sign out, call `logout`."))?;
-        let strategy = given.choice("strategy", &UserSwitch::NAMES)?;
+        let (old, new) = (given.text("oldUserId"), given.text("newUserId"));
+        let new = new.or_else(|| given.note("newUserId", "must be a string; to sign out, call `logout`.")).unwrap_or_default();
+        let strategy = given.choice("strategy", &UserSwitch::NAMES);
         given.finish()?;
         Ok(Self { old, new, strategy })
     }
@@ -82,9 +82,9 @@ fn read_logout(value: &JsValue) -> Result<LogoutOptions> {
     let given = read_options(value, Code::InvalidArgument, "The options of `logout`", &[])?;
     let mut given = given.members()?;
     let mut options = LogoutOptions::default();
-    options.flush = given.whole("flush", 0, MAX_VERSION)?.unwrap_or(options.flush);
-    options.wipe = given.flag("wipe")?.unwrap_or(options.wipe);
-    options.force = given.flag("force")?.unwrap_or(options.force);
+    options.flush = given.whole_or("flush", 0, MAX_VERSION, options.flush);
+    options.wipe = given.flag("wipe").unwrap_or(options.wipe);
+    options.force = given.flag("force").unwrap_or(options.force);
     given.finish()?;
     Ok(options)
 }

@@ -237,8 +237,8 @@ impl Datum {
 fn read_filter(value: &JsValue) -> Result<Filter> {
     let given = read_options(value, Code::InvalidArgument, "The filter of `events`", &[])?;
     let mut given = given.members()?;
-    let topics = given.choice("type", &Topic::NAMES)?.into_iter().collect();
-    let filter = Filter { user_id: given.text("userId")?, entity: given.text("entity")?, topics, looks_on: false };
+    let topics = given.choice("type", &Topic::NAMES).into_iter().collect();
+    let filter = Filter { user_id: given.text("userId"), entity: given.text("entity"), topics, looks_on: false };
     given.finish()?;
     Ok(filter)
 }

@@ -16,9 +16,10 @@ use crate::small::Small;
 pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
     let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
     let mut given = Members::new(&value, Code::Protocol, "The answer to `metadata`")?;
-    let devices = given.objects("devices")?.into_iter().map(read_device).collect::<Result<_>>()?;
-    let digests = given.object("digests")?.map(read_digests).transpose()?;
-    Ok(MetadataReply { devices, digests, server_time: given.text("serverTime")? })
+    let devices = given.objects("devices").iter_mut().map(read_device).collect();
+    let reply = MetadataReply { devices, digests: given.object("digests").map(read_digests), server_time: given.text("serverTime") };
+    given.check()?;
+    Ok(reply)
 }
 
 /// What an adapter keeps: the last writer's metadata, and the last success of every device.
@@ -38,54 +39,54 @@ pub fn read_kept(bytes: &[u8], what: &str) -> Result<Kept> {
     let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
     let mut given = Members::new(&value, Code::Protocol, what)?;
     let mut devices = Small::default();
-    if let Some(mut times) = given.object("devices")? {
+    if let Some(mut times) = given.object("devices") {
         for id in times.names() {
-            if let Some(time) = times.text(id)? {
+            if let Some(time) = times.text(id) {
                 devices.insert(id, time);
             }
         }
     }
-    Ok(Kept { writer: read_device(given)?, devices })
+    let writer = read_device(&mut given);
+    given.check()?;
+    Ok(Kept { writer, devices })
 }
 
-fn read_device(mut given: Members<'_>) -> Result<DeviceMetadata> {
+fn read_device(given: &mut Members<'_>) -> DeviceMetadata {
     let mut entity_counts = Small::default();
-    if let Some(mut counts) = given.object("entityCounts")? {
+    if let Some(mut counts) = given.object("entityCounts") {
         for entity in counts.names() {
-            if let Some(mut count) = counts.object(entity)? {
-                let pending = number(&mut count, "pending")?.unwrap_or_default();
-                let read = EntityCount { count: number(&mut count, "count")?.unwrap_or_default(), hash: count.text("hash")?, pending };
+            if let Some(mut count) = counts.object(entity) {
+                let pending = count.whole_or("pending", 0, MAX_VERSION, 0);
+                let read = EntityCount { count: count.whole_or("count", 0, MAX_VERSION, 0), hash: count.text("hash"), pending };
                 entity_counts.insert(entity, read);
             }
         }
     }
-    Ok(DeviceMetadata {
-        device_id: given.text("deviceId")?.unwrap_or_default(),
+    DeviceMetadata {
+        device_id: given.text("deviceId").unwrap_or_default(),
         user_id: None,
-        last_sync_time: given.text("lastSyncTime")?,
-        last_successful_sync_time: given.text("lastSuccessfulSyncTime")?,
-        data_hash: given.text("dataHash")?,
+        last_sync_time: given.text("lastSyncTime"),
+        last_successful_sync_time: given.text("lastSuccessfulSyncTime"),
+        data_hash: given.text("dataHash"),
         entity_counts,
-        sync_status: given.choice("syncStatus", &SyncState::NAMES)?.unwrap_or_default(),
-        conflict_count: number(&mut given, "conflictCount")?.unwrap_or_default(),
-        error_message: given.text("errorMessage")?,
-        retry_count: number(&mut given, "retryCount")?.unwrap_or_default(),
-        sync_duration: number(&mut given, "syncDuration")?,
-        custom_metadata: given.object("customMetadata")?.map(|custom| custom.map().clone()),
-    })
+        sync_status: given.choice("syncStatus", &SyncState::NAMES).unwrap_or_default(),
+        conflict_count: given.whole_or("conflictCount", 0, MAX_VERSION, 0),
+        error_message: given.text("errorMessage"),
+        retry_count: given.whole_or("retryCount", 0, MAX_VERSION, 0),
+        sync_duration: given.whole("syncDuration", 0, MAX_VERSION),
+        custom_metadata: given.object("customMetadata").map(|custom| custom.map().clone()),
+    }
 }
 
-fn read_digests(mut given: Members<'_>) -> Result<Small<WireDigest>> {
+fn read_digests(mut given: Members<'_>) -> Small<WireDigest> {
     let mut digests = Small::default();
     for entity in given.names() {
-        let Some(mut digest) = given.object(entity)? else { continue };
-        let count = number(&mut digest, "count")?.ok_or_else(|| digest.wrong("count", "is missing."))?;
-        let hash = digest.text("hash")?.ok_or_else(|| digest.wrong("hash", "is missing."))?;
-        digests.insert(entity, WireDigest { count, hash });
+        let Some(mut digest) = given.object(entity) else { continue };
+        let count = digest.whole("count", 0, MAX_VERSION).or_else(|| digest.note("count", "is missing."));
+        let hash = digest.text("hash").or_else(|| digest.note("hash", "is missing."));
+        if let (Some(count), Some(hash)) = (count, hash) {
+            digests.insert(entity, WireDigest { count, hash });
+        }
     }
-    Ok(digests)
-}
-
-fn number<'a>(given: &mut Members<'a>, name: &'a str) -> Result<Option<u64>> {
-    given.whole(name, 0, MAX_VERSION)
+    digests
 }
