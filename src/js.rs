@@ -7,14 +7,13 @@ use std::rc::{Rc, Weak};
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 
 use crate::config::Options;
 use crate::datum::auto::Signal;
 use crate::datum::{Engine, User};
 use crate::error::{Code, Error, Result};
 use crate::host::Heard;
-use crate::host::web::{LeavingWatch, Listening, NetworkWatch, WebHost};
+use crate::host::web::{LeavingWatch, Listening, NetworkWatch, WebHost, spawn};
 use crate::replica::Replica;
 use crate::small::Small;
 use crate::sync::{Cancel, Stop};
@@ -68,7 +67,7 @@ impl Inner {
         let (weak, user) = (Rc::downgrade(self), user_id.to_owned());
         let listening = self.engine.host().listen(&database, move |heard| {
             let (weak, user) = (weak.clone(), user.clone());
-            spawn_local(async move {
+            spawn(async move {
                 let Some(inner) = weak.upgrade() else { return };
                 match heard {
                     // A tail that fails now is made up for by the next commit or cycle.
@@ -85,7 +84,7 @@ impl Inner {
         let wanted = self.engine.opened(user_id).is_some_and(|user| user.db.with(Replica::wants_checkpoint));
         if wanted {
             let (inner, user) = (Rc::clone(self), user_id.to_owned());
-            spawn_local(async move {
+            spawn(async move {
                 // An instance that cannot compact works on; the next write tries again.
                 let _ = inner.engine.tidy(&user).await;
             });

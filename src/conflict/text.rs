@@ -43,7 +43,7 @@ impl Merge {
             if let Some(longer) = grown(ours, theirs) {
                 return self.out.push_str(longer);
             }
-            if ours.contains('\n') && theirs.contains('\n') {
+            if [ours, theirs].iter().all(|text| text.as_bytes().contains(&b'\n')) {
                 self.out.push_str(earlier);
                 return self.out.push_str(later);
             }

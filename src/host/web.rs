@@ -4,11 +4,12 @@
 //! a missing feature degrades as the port says.
 
 use std::fmt;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::EventTarget;
 
 use crate::error::Result;
@@ -31,6 +32,17 @@ pub use marks::{mark, set_mark};
 pub use page::{PageWatch, Presence};
 pub use share::Share;
 pub use timer::{breathe, sleep};
+
+/// Begins work that nobody waits for.
+pub fn spawn(work: impl Future<Output = ()> + 'static) {
+    // What it takes to begin is paid once, not at each place that does.
+    spawn_boxed(Box::pin(work));
+}
+
+#[inline(never)]
+fn spawn_boxed(work: Pin<Box<dyn Future<Output = ()>>>) {
+    spawn_local(work);
+}
 
 /// What one `getRandomValues` gives at most, in bytes.
 const RANDOM_AT_ONCE: usize = 65_536;

@@ -3,14 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use wasm_bindgen_futures::spawn_local;
-
 use crate::datum::Backing;
 use crate::datum::canary::{Canary, Occasion};
 use crate::entity::check_id;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
-use crate::host::web::{WebHost, mark, set_mark};
+use crate::host::web::{WebHost, mark, set_mark, spawn};
 use crate::small::Small;
 use crate::store::indexeddb::IndexedDbStore;
 use crate::store::indexeddb::RootDatabase;
@@ -121,7 +119,7 @@ impl Backing for WebBacking {
             set_mark(&self.mark_of(user_id), Some(&note));
             let (root, user) = (root.clone(), user_id.to_owned());
             // A note that fails is made up for by the next.
-            spawn_local(async move { drop(root.note(&user, &note).await) });
+            spawn(async move { drop(root.note(&user, &note).await) });
         }
     }
 

@@ -136,7 +136,7 @@ pub fn read_string(value: &JsValue, what: &str) -> Result<String> {
         return Err(Error::new(Code::InvalidArgument, format!("{what} must be a string.")));
     };
     // The conversion puts U+FFFD for a lone surrogate: only then is there something to ask.
-    if text.contains('\u{fffd}') && !is_well_formed(value) {
+    if text.chars().any(|c| c == char::REPLACEMENT_CHARACTER) && !is_well_formed(value) {
         return Err(Error::new(Code::InvalidArgument, format!("{what} has a lone surrogate; strings must be well-formed Unicode.")));
     }
     Ok(text)

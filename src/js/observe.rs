@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use js_sys::{Array, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 
 use crate::error::{Code, Error, Result};
 use crate::events::{Filter, Topic};
+use crate::host::web::spawn;
 use crate::js::WebEngine;
 use crate::js::convert::Handles;
 
@@ -84,7 +84,7 @@ impl Audience {
         let topics = Topic::NAMES.iter().filter(|(name, _)| wanted.iter().any(|wanted| wanted == name)).map(|(_, topic)| *topic).collect();
         let reader = engine.events(Filter { topics, looks_on: true, ..Filter::default() });
         let audience = Rc::clone(self);
-        spawn_local(async move {
+        spawn(async move {
             while let Some(event) = reader.next().await {
                 audience.tell(&event.text);
             }

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 
 use crate::config::Persist;
 use crate::host::Host;
+use crate::host::web::spawn;
 use crate::js::convert::promise;
 use crate::js::{Datum, Inner};
 
@@ -22,7 +22,7 @@ pub(super) fn watch(inner: &Rc<Inner>) {
         return;
     }
     let (worth, weak) = (engine.worth(), Rc::downgrade(inner));
-    spawn_local(async move {
+    spawn(async move {
         worth.reached().await;
         if let Some(inner) = weak.upgrade() {
             inner.request_persistence().await;

@@ -3,12 +3,11 @@
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 
 use crate::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
 use crate::datum::auto::Signal;
 use crate::error::{Code, Result};
-use crate::host::web::{Lead, PageWatch, Presence};
+use crate::host::web::{Lead, PageWatch, Presence, spawn};
 use crate::js::convert::{error_to_js, read_options};
 use crate::js::{Datum, Inner, optional_user, user};
 
@@ -42,15 +41,15 @@ pub(crate) fn attend(inner: &Rc<Inner>) {
                 inner.engine.let_go();
                 cached = true;
             } else if std::mem::take(&mut cached) {
-                spawn_local(async move { inner.engine.brought_back().await });
+                spawn(async move { inner.engine.brought_back().await });
             }
         }
         of_page.presence(presence);
     });
     inner.attendance.borrow_mut().replace(Attendance { _page: page, _lead: lead });
     let (inner, listening) = (Rc::clone(inner), Rc::clone(inner));
-    spawn_local(async move { inner.engine.run_schedule().await });
-    spawn_local(async move { listening.engine.run_hints().await });
+    spawn(async move { inner.engine.run_schedule().await });
+    spawn(async move { listening.engine.run_hints().await });
 }
 
 #[wasm_bindgen]

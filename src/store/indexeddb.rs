@@ -356,7 +356,7 @@ fn key_of(number: u64) -> Result<JsValue> {
 }
 
 fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.contains('/') {
+    if name.is_empty() || name.as_bytes().contains(&b'/') {
         return Err(Error::new(Code::InvalidConfig, "The app's name must not be empty and must not contain `/`."));
     }
     Ok(())

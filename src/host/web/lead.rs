@@ -4,13 +4,14 @@
 //! stand in its way; one that is hidden lets go and queues again. It is an economy and no more:
 //! two tabs that both lead waste requests, and where the browser gives no locks, every tab leads.
 
+use crate::host::web::spawn;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
 use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
 
 use super::lock::LockManager;
@@ -106,7 +107,7 @@ impl Inner {
         });
         let request = locks.request(&self.name, &options, callback.as_js_value().unchecked_ref());
         let weak = Rc::downgrade(self);
-        spawn_local(async move {
+        spawn(async move {
             let ended = match request {
                 Ok(request) => JsFuture::from(request).await,
                 Err(thrown) => Err(thrown),
@@ -159,7 +160,7 @@ impl Inner {
     // within one turn was never gone.
     fn tell_later(self: &Rc<Self>) {
         let weak = Rc::downgrade(self);
-        spawn_local(async move {
+        spawn(async move {
             let Some(inner) = weak.upgrade() else { return };
             let leads = inner.leads.get();
             if inner.told.replace(leads) != leads

@@ -7,9 +7,10 @@ use std::rc::Rc;
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 
 use crate::error::{Code, Error, Result};
+use crate::host::web::spawn;
 use crate::small::Small;
 use crate::wait::oneshot;
 
@@ -110,7 +111,7 @@ fn ask(locks: &LockManager, name: &str, steal: bool, stolen: Stolen) -> Result<(
     let asked = Asked::new(name, &request);
 
     // The request lives until the lock is released, whether or not anyone still waits for the answer.
-    spawn_local(async move {
+    spawn(async move {
         let ended = JsFuture::from(request).await;
         drop(callback);
         if let Err(reason) = ended {

@@ -6,11 +6,12 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
 
 use super::lock::{Asked, LockManager, settle};
 use super::sleep;
+use crate::host::web::spawn;
 use crate::wait::oneshot;
 
 /// A request for the shared form of a lock, granted or waiting, until it is dropped.
@@ -55,7 +56,7 @@ pub(super) async fn share(locks: LockManager, name: &str, patience_ms: u64) -> O
     });
     let request = locks.request(name, &options, callback.as_js_value().unchecked_ref()).ok()?;
     let share = Share { place, _asked: Asked::new(name, &request) };
-    spawn_local(async move {
+    spawn(async move {
         // Where it is refused, dropping the callback tells whoever waits.
         let _ = JsFuture::from(request).await;
         drop(callback);

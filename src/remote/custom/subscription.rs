@@ -3,10 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use crate::host::web::spawn;
 use crate::wait::Notify;
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 
 use super::failed;
 use crate::error::{Error, Result};
@@ -63,7 +63,7 @@ pub(super) async fn listen(adapter: &JsValue, method: &Function, user_id: &str, 
     let returned = method.call2(adapter, &JsValue::from_str(user_id), &callback.into_js_value()).map_err(|thrown| failed(&thrown, NAME))?;
     let settled = Rc::clone(shared);
     // Apart from the waiting below: a promise may bring the end of a subscription after it is over.
-    spawn_local(async move {
+    spawn(async move {
         match settle(&returned).await {
             Ok(value) => {
                 *settled.unsubscribe.borrow_mut() = value.dyn_into().ok();

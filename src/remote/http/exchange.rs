@@ -6,12 +6,12 @@
 use gloo_net::http::Method;
 use js_sys::{Array, Function, JSON, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::spawn_local;
 use web_sys::{AbortSignal, Headers, ReadableWritablePair, Request, RequestCache, RequestCredentials, RequestInit, Response};
 
 use super::deadline::{AbortGuard, settle, within};
 use super::failure::{member, network, words};
 use crate::error::{Code, Error, Result};
+use crate::host::web::spawn;
 
 /// A request, apart from who sends it.
 pub(crate) struct Outgoing<'a> {
@@ -159,7 +159,7 @@ pub(crate) fn send_and_leave(outgoing: &Outgoing<'_>, fetch: Option<&Function>) 
     };
     let answer = fetch.call2(this, &JsValue::from_str(outgoing.url), &init).map_err(|thrown| network(&thrown, outgoing.url))?;
     // A rejection that nobody takes would be reported to the page.
-    spawn_local(async move { drop(settle(&answer).await) });
+    spawn(async move { drop(settle(&answer).await) });
     Ok(())
 }
 

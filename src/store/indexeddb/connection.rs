@@ -15,12 +15,11 @@ use indexed_db_futures::database::Database;
 use indexed_db_futures::internals::SystemRepr;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
-use wasm_bindgen_futures::spawn_local;
 
 use super::fault::Fault;
 use super::open::{delete, identified, request, unanswered};
 use crate::error::{Code, Error, Result};
-use crate::host::web::sleep;
+use crate::host::web::{sleep, spawn};
 use crate::wait::oneshot;
 
 /// How long an open or a delete may keep its caller waiting, in milliseconds.
@@ -262,7 +261,7 @@ impl Connection {
         let request = request(&self.name, schema, Rc::clone(&blocked));
         self.state.replace(State::Opening(Opening { ticket, blocked, waiting: Vec::new() }));
         let this = Rc::downgrade(self);
-        spawn_local(async move {
+        spawn(async move {
             let opened = match request {
                 Ok((request, on_event)) => {
                     let opened = request.await;
