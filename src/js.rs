@@ -42,6 +42,11 @@ use feed::StatusFeed;
 use manager::Manager;
 use middleware::Middlewares;
 
+/// Smaller and faster than the default one.
+#[cfg(not(target_feature = "atomics"))]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 /// The engine on the browser's ports.
 pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
 pub(crate) type WebUser = User<WebStore, WebHost>;
