@@ -116,8 +116,6 @@ fn compile(context: &Context, folder: &Path) -> Result<()> {
         "cdylib",
     ]);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(context));
-    // wasm-opt orders functions by their names, and strips these itself.
-    cargo.env("CARGO_PROFILE_RELEASE_STRIP", "none");
     process::run(&context.console, "compiling the module (release)", &mut cargo, LIMIT)?;
     let mut bindgen = context.command("wasm-bindgen");
     bindgen.args(["--target", "web", "--out-name", "datum_sync", "--out-dir"]).arg(folder);
@@ -140,16 +138,22 @@ fn flags(context: &Context) -> OsString {
     flags.join(std::ffi::OsStr::new("\u{1f}"))
 }
 
-/// Twice, as each pass leaves the next something to do; functions of one kind side by side, which compresses better;
+/// Twice, as each pass leaves the next something to do; functions that are alike side by side, which compresses better;
 /// and short names for what the module and its glue call each other. Memory below 1 KiB is the last of the stack, which
 /// is laid out first: an access there that traps is an overflow seen early.
 fn optimise(context: &Context, folder: &Path) -> Result<()> {
     let wasm = folder.join(WASM);
     let mut command = node::tool(context, "wasm-opt");
     command.args(["-Oz", "-Oz", "--low-memory-unused"]).args(FEATURES);
-    command.args(["--reorder-functions-by-name", "--minify-imports-and-exports-and-modules", "--strip-debug", "--strip-producers"]);
+    command.args(["--strip-debug", "--strip-producers"]).arg(&wasm).arg("-o").arg(&wasm);
+    process::run(&context.console, "wasm-opt", &mut command, LIMIT)?;
+    let mut command = context.command("node");
+    command.arg(context.root.join("xtask").join("js").join("order.mjs")).arg(&wasm);
+    process::capture(&mut command)?;
+    let mut command = node::tool(context, "wasm-opt");
+    command.args(FEATURES).args(["--reorder-functions-by-name", "--minify-imports-and-exports-and-modules", "--strip-debug"]);
     command.arg(&wasm).arg("-o").arg(&wasm);
-    let names = process::run(&context.console, "wasm-opt", &mut command, LIMIT)?.text;
+    let names = process::run(&context.console, "wasm-opt, ordering functions", &mut command, LIMIT)?.text;
     let glue = folder.join(GLUE);
     let text = std::fs::read_to_string(&glue).because(format!("reading {}", glue.display()))?;
     std::fs::write(&glue, names::shorten(&text, &names)?).because(format!("writing {}", glue.display()))
