@@ -104,6 +104,7 @@ impl<'a> Iterator for After<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use std::collections::BTreeMap;
     use std::ops::Bound;

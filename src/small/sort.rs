@@ -53,6 +53,7 @@ fn sink(mut root: usize, end: usize, items: &mut dyn Places) {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::sort;
 
