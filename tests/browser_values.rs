@@ -202,11 +202,11 @@ fn a_string_argument_is_a_whole_string() {
 fn options(code: &str) -> Result<(Option<u64>, Option<bool>, Handles)> {
     let given = read_options(&js(code), Code::InvalidArgument, "The options", &["signal", "resolver"])?;
     let mut members = given.members()?;
-    let read = (members.whole("batchSize", 1, 100)?, members.flag("force")?);
-    if let Some(mut nested) = members.object("nested")? {
+    let read = (members.whole("batchSize", 1, 100), members.flag("force"));
+    if let Some(mut nested) = members.object("nested") {
         for name in nested.names() {
-            for mut item in nested.objects(name)? {
-                item.whole("size", 0, 255)?;
+            for mut item in nested.objects(name) {
+                item.whole("size", 0, 255);
                 item.finish()?;
             }
         }
