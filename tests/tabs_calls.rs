@@ -6,6 +6,7 @@ mod support;
 
 use datum_sync::datum::auto::Signal;
 use datum_sync::error::Code;
+use datum_sync::replica::local::Write;
 use datum_sync::status::{SkipReason, State};
 use support::live::{AUTO, MINUTE, create};
 use support::lives::{Life, together, turn, until};
@@ -191,4 +192,74 @@ fn a_sign_out_and_a_switch_concern_one_tab() {
         assert!(b.ended.borrow()[0].as_ref().unwrap().is_success);
     });
     assert_eq!(a.tab.run(a.tab.engine.status_hub("bob").map(|hub| std::future::ready(hub.current().status)).unwrap()), State::Idle);
+}
+
+/// A write through one tab while it lives.
+async fn write(life: &Life, write: Write) {
+    life.tab.engine.write("ann", "tasks", vec![write]).await.unwrap();
+}
+
+/// Begins a cycle whose request is under way when this returns, and lets the lock over tabs hold nobody back.
+async fn begins(phone: &Device, life: &Life, options: &str) {
+    phone.requests();
+    life.sync(options);
+    until(life, || !phone.wire.seen.borrow().is_empty()).await;
+    phone.locks.borrow_mut().clear();
+}
+
+#[test]
+fn what_is_deleted_while_another_tab_sends_it_does_not_come_back() {
+    for made_here in [true, false] {
+        let world = World::new();
+        let phone = world.device("phone").with_config(ONE_TRY);
+        let (a, b) = (Life::of(phone.open()), Life::of(phone.open()));
+        let (sends, deletes) = if made_here { (&b, &a) } else { (&a, &b) };
+        together(&[&a, &b], async {
+            write(&a, Write::Create { draft: r#"{"id":"t","title":"milk"}"#.to_owned() }).await;
+            turn().await;
+            phone.fault("/push", Fault::Slow(2_000));
+            begins(&phone, sends, r#"{"direction":"pushOnly"}"#).await;
+            write(deletes, Write::Delete { id: "t".to_owned(), soft: false }).await;
+            deletes.sync("{}");
+            until(&a, || !deletes.ended.borrow().is_empty()).await;
+            assert!(sends.ended.borrow().is_empty(), "the create arrives after the delete");
+            until(&a, || !sends.ended.borrow().is_empty()).await;
+            for life in [&a, &b] {
+                let before = life.ended.borrow().len();
+                life.sync("{}");
+                until(&a, || life.ended.borrow().len() > before).await;
+            }
+        });
+        assert!(world.server.rows("ann").iter().all(|row| row.data.is_none()), "made here: {made_here}");
+        assert_eq!((a.tab.titles(), b.tab.titles(), a.tab.pending()), (vec![], vec![], 0));
+    }
+}
+
+#[test]
+fn a_page_that_comes_late_undoes_nothing_that_was_pushed_since() {
+    for options in [r#"{"direction":"pullOnly"}"#, r#"{"direction":"pullOnly","forceFullSync":true}"#] {
+        let world = World::new();
+        let (phone, laptop) = (world.device("phone").with_config(ONE_TRY), world.device("laptop").open());
+        let (a, b) = (Life::of(phone.open()), Life::of(phone.open()));
+        a.tab.create(r#"{"id":"t","title":"milk"}"#);
+        a.tab.sync();
+        laptop.sync();
+        laptop.patch("t", r#"{"n":1}"#);
+        laptop.sync();
+        together(&[&a, &b], async {
+            turn().await;
+            phone.fault("/pull", Fault::Late(2_000));
+            begins(&phone, &a, options).await;
+            write(&b, Write::Patch { id: "t".to_owned(), changes: r#"{"title":"oat milk"}"#.to_owned() }).await;
+            b.sync(r#"{"direction":"pushOnly"}"#);
+            until(&b, || !b.ended.borrow().is_empty()).await;
+            assert!(a.ended.borrow().is_empty(), "the page comes after the push");
+            until(&b, || !a.ended.borrow().is_empty()).await;
+            turn().await;
+        });
+        for tab in [&a.tab, &b.tab] {
+            let task = tab.read("t").unwrap();
+            assert_eq!((&task["title"], &task["n"]), (&"oat milk".into(), &1.into()), "{options}");
+        }
+    }
 }

@@ -38,9 +38,28 @@ impl Shadow {
             Err(error) => return Err(format!("{error:?}")),
         };
         for (seq, record) in &records {
+            let before = self.versions();
             self.replica.apply_record(*seq, record).map_err(|error| format!("the log of {user}: {error:?}"))?;
+            self.compare_versions(&before).map_err(|words| format!("the log of {user}, record {seq}: {words}"))?;
         }
         Ok(!records.is_empty())
+    }
+
+    /// The epoch, and the version of each row.
+    fn versions(&self) -> Versions {
+        let rows =
+            self.replica.ids("tasks", None).filter_map(|id| Some((id.to_owned(), self.replica.row_version(&Key::new("tasks", id))?)));
+        (self.replica.facts().epoch.clone(), rows.collect())
+    }
+
+    /// Within one epoch nothing that is older takes the place of what is newer.
+    fn compare_versions(&self, (epoch, rows): &Versions) -> Result<(), String> {
+        for (id, before) in rows.iter().filter(|_| self.replica.facts().epoch == *epoch) {
+            if let Some(now) = self.replica.row_version(&Key::new("tasks", id)).filter(|now| now < before) {
+                return Err(format!("{id} goes back from version {before} to {now}"));
+            }
+        }
+        Ok(())
     }
 
     async fn reload(&mut self, user: &str) -> Result<datum_sync::store::Records, String> {
@@ -62,6 +81,8 @@ impl Shadow {
         Some(entity.get(field).and_then(|value| value.get().parse().ok()))
     }
 }
+
+type Versions = (Option<String>, BTreeMap<String, u64>);
 
 /// By device and user.
 pub type Shadows = BTreeMap<(usize, String), Shadow>;
