@@ -92,6 +92,94 @@ test("storage that the browser removes under open tabs is made again, with every
   await context.close();
 });
 
+const byHand = (page, part) =>
+  page.evaluate(async (part) => {
+    const names = (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.endsWith(part));
+    await Promise.all(names.map((name) => new Promise((resolve, reject) => {
+      const request = indexedDB.deleteDatabase(name);
+      [request.onsuccess, request.onerror, request.onblocked] = [resolve, () => reject(request.error), () => reject(new Error("blocked"))];
+    })));
+    return names.length;
+  }, part);
+
+for (const whole of [true, false]) {
+  test(`storage that is removed between two visits, ${whole ? "all of it" : "one user's alone"}, is told with what was lost`, async () => {
+    const user = whole ? "gone" : "gone-in-part";
+    const { context, page, protocol, errors } = await open(user);
+    const pulls = [];
+    page.on("request", (request) => request.method() === "POST" && request.url().endsWith("/pull") && pulls.push(request.postDataJSON()));
+    assert.equal(await create(page, "synced"), "written");
+    assert.equal((await sync(page)).isSuccess, true);
+    assert.equal(await create(page, "waiting"), "written");
+    const [before] = pulls.splice(0);
+    await page.goto(`${site.origin}/empty.html`);
+    if (whole) await protocol.send("Storage.clearDataForOrigin", { origin: site.origin, storageTypes: "indexeddb" });
+    else assert.equal(await byHand(page, user), 1);
+
+    await page.goto(site.address(user));
+    await ready(page);
+    const lost = () => page.evaluate(() => window.app.events.filter((event) => event.type === "storageLost"));
+    await page.waitForFunction(() => window.app.events.some((event) => event.type === "storageLost"));
+    const [told, ...more] = await lost();
+    assert.deepEqual([told.userId, told.lostOperations, told.savedOperations, more.length], [user, 1, 0, 0]);
+    assert.deepEqual(await page.evaluate(() => window.app.status().errors.map((error) => error.code)), ["storageLost"]);
+    assert.deepEqual(await page.evaluate(() => window.app.titles()), []);
+
+    assert.equal(await create(page, "afterwards"), "written");
+    assert.equal((await sync(page)).pendingOperations, 0);
+    assert.deepEqual(await page.evaluate(() => window.app.titles()), ["afterwards", "synced"]);
+    assert.deepEqual(await rows(user), ["afterwards", "synced"]);
+    assert.equal(pulls[0].cursor ?? null, null, "everything is pulled afresh");
+    assert.notEqual(pulls[0].clientId, before.clientId, "what the server knows of the device of before is not this one's");
+
+    const renewed = pulls[0].clientId;
+    await page.reload();
+    await ready(page);
+    assert.equal((await sync(page)).isSuccess, true);
+    assert.deepEqual(await lost(), [], "it is told once");
+    assert.equal(pulls.at(-1).clientId, renewed, "and stays the device that it became");
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+}
+
+test("the browser is asked to keep the data once there is some, when the app says so, or never", async () => {
+  for (const [persist, setting, before, after, answer] of [
+    [true, "granted", 0, 1, true],
+    ["ask", "granted", 0, 0, true],
+    ["ask", "denied", 0, 0, false],
+    [false, "granted", 0, 0, true],
+    [false, "denied", 0, 0, false],
+  ]) {
+    const name = `${persist} ${setting}`;
+    const { context, page, errors } = await device(browser);
+    const protocol = await browser.newBrowserCDPSession();
+    const { browserContextId } = (await (await context.newCDPSession(page)).send("Target.getTargetInfo")).targetInfo;
+    await protocol.send("Browser.setPermission", { permission: { name: "persistent-storage" }, setting, origin: site.origin, browserContextId });
+    await page.addInitScript(() => {
+      window.asked = 0;
+      const persist = StorageManager.prototype.persist;
+      StorageManager.prototype.persist = function () {
+        window.asked++;
+        return persist.call(this);
+      };
+    });
+    await page.goto(site.address("kept", { persist }));
+    await ready(page);
+    assert.equal(await page.evaluate(() => window.asked), before, `${name}: nothing is stored yet`);
+    assert.equal(await create(page, "worth keeping"), "written");
+    assert.equal((await sync(page)).isSuccess, true);
+    await page.waitForFunction((after) => window.asked === after, after);
+    assert.equal(await page.evaluate(() => window.app.datum.requestPersistence()), answer, name);
+    const size = await page.evaluate(() => window.app.datum.storageSize(window.app.user));
+    assert.deepEqual([size.persisted, size.bytes > 0], [answer, true], name);
+    assert.equal(await page.evaluate(() => window.asked), persist === false ? 0 : after + 1, name);
+    assert.equal(await create(page, "goes on"), "written", `${name}: whatever the answer is`);
+    assert.deepEqual(errors, []);
+    await context.close();
+  }
+});
+
 test("a database that is deleted by hand from another tab is let go of, and what waits is saved again", async () => {
   const user = "deleted";
   const { context, pages, page, errors } = await open(user, 2);

@@ -3,8 +3,9 @@ import { chromium } from "playwright-core";
 import { chromiumProgram } from "./environment.mjs";
 
 /** Starts Chromium. Without a sandbox: root and containers have none, and the pages are our own. */
-export const launch = () =>
+export const launch = (options = {}) =>
   chromium.launch({
+    ...options,
     executablePath: chromiumProgram(),
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
