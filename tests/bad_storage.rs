@@ -72,8 +72,8 @@ fn a_page_that_does_not_fit_stops_the_pull_where_it_was_and_says_so() {
     let (failing, asked) = (phone.store().failing, Cell::new(0));
     *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
         asked.set(asked.get() + u32::from(request.path.ends_with("/pull")));
-        if asked.get() == 2 {
-            // From the second page on.
+        if asked.get() == 3 {
+            // From the second page on: the third is asked for before the second is planned.
             failing.borrow_mut().resize(5, Code::StorageFull);
         }
     }));
