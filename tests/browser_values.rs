@@ -4,11 +4,10 @@
 
 use datum_sync::error::{Code, Error, Result};
 use datum_sync::js::convert::{
-    Handles, decode, decode_many, encode, encode_many, error_to_js, from_js, promise, read_options, read_string, read_strings, to_js,
+    Handles, decode, decode_many, encode, encode_many, error_to_js, from_js, lines, promise, read_options, read_string, read_strings, to_js,
 };
 use datum_sync::metadata::SyncMetadata;
 use js_sys::{JSON, Reflect};
-use serde_json::value::RawValue;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -93,8 +92,13 @@ fn what_json_can_hold_is_taken_as_json_writes_it() {
     assert!(encode(&js(&deep(100)), Code::InvalidEntity, "x").is_ok());
     assert!(encode(&js(&deep(101)), Code::InvalidEntity, "x").unwrap_err().message().contains("deeper than 100"));
     let text = encode_many(&js("[{ a: 1 }, { b: [2, '],['] }]"), Code::InvalidEntity, "x").unwrap();
-    let parts: Vec<&RawValue> = serde_json::from_str(&text).unwrap();
-    assert_eq!(parts.iter().map(|part| part.get()).collect::<Vec<_>>(), [r#"{"a":1}"#, r#"{"b":[2,"],["]}"#]);
+    assert_eq!(lines(&text).collect::<Vec<_>>(), [r#"{"a":1}"#, r#"{"b":[2,"],["]}"#]);
+    // A line break of the app's own is none of the text.
+    let text = encode_many(&js("[{ a: '1\\n2' }]"), Code::InvalidEntity, "x").unwrap();
+    assert_eq!(lines(&text).collect::<Vec<_>>(), [r#"{"a":"1\n2"}"#]);
+    assert_eq!(lines(&encode_many(&js("[]"), Code::InvalidEntity, "x").unwrap()).count(), 0);
+    let error = encode_many(&js("[{ a: 1 }, { a: ['\\ud800'] }]"), Code::InvalidEntity, "x").unwrap_err();
+    assert!(error.message().contains("`[1].a[0]` has a lone surrogate"), "{error}");
 }
 
 #[wasm_bindgen_test]
@@ -266,16 +270,16 @@ async fn when_the_engine_dies_every_call_that_waits_rejects() {
     let told = js("(async () => {
         const url = performance.getEntriesByType('resource').map((entry) => entry.name).find((name) => name.endsWith('/support.js'));
         const support = await import(url + '?dead');
-        let settle;
-        const calls = [support.guard(new Promise(() => {})), support.guard(new Promise((resolve) => { settle = resolve }))];
-        settle('before');
+        const calls = [support.pledge(), support.pledge()];
+        support.settle(calls[1], true, 'before');
         await calls[1];
         const error = console.error;
         console.error = () => {};
         support.died('panicked at replica.rs');
         support.died('again');
         console.error = error;
-        calls.push(support.guard(Promise.resolve('later')));
+        calls.push(support.pledge());
+        support.settle(calls[2], true, 'later');
         const ends = await Promise.allSettled(calls);
         return ends.map(({ value, reason }) => value ?? `${reason.name} ${reason.code} ${reason.cause}`);
     })()");

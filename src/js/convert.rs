@@ -3,6 +3,7 @@
 //! Entities cross as JSON text, once per call. What an app passes in is read here, at once and with
 //! every exception caught: a getter or a proxy of the app's must never unwind through the engine.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -10,11 +11,12 @@ use js_sys::{Function, Promise, Reflect};
 use serde::Serialize;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortSignal;
 
 use crate::error::{Code, Error, Result};
 use crate::json;
-use crate::members::{Members, parse};
+use crate::members::{Members, parse, scan};
 use crate::remote::http::failure;
 
 #[wasm_bindgen(module = "/src/js/support.js")]
@@ -25,10 +27,11 @@ extern "C" {
 
     #[wasm_bindgen(js_name = makeError)]
     fn make_error(json: &str) -> JsValue;
-    #[wasm_bindgen(catch, js_name = encode)]
-    fn encode_value(value: &JsValue, code: &str, what: &str) -> Result<String, JsValue>;
-    #[wasm_bindgen(catch, js_name = encodeMany)]
-    fn encode_array(values: &JsValue, code: &str, what: &str) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_name = textOf)]
+    fn text_of(value: &JsValue) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_name = linesOf)]
+    fn lines_of(values: &JsValue) -> Result<String, JsValue>;
+    fn blame(fault: &JsValue, code: &str, what: &str) -> JsValue;
     #[wasm_bindgen(catch, js_name = decode)]
     fn decode_text(text: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = decodeMany)]
@@ -37,7 +40,8 @@ extern "C" {
     fn split_options(value: &JsValue, code: &str, what: &str, live: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = isWellFormed)]
     fn is_well_formed(text: &JsValue) -> bool;
-    fn guard(promise: &Promise) -> Promise;
+    fn pledge() -> Promise;
+    fn settle(promise: &Promise, fulfilled: bool, value: &JsValue);
     fn died(message: &str);
 }
 
@@ -47,16 +51,15 @@ extern "C" {
 /// `code`, naming the place in the value, for what JSON would lose or change: BigInt, functions,
 /// NaN, `undefined` in arrays, cycles, maps, typed arrays, lone surrogates.
 pub fn encode(value: &JsValue, code: Code, what: &str) -> Result<String> {
-    encode_value(value, code.as_str(), what).map_err(|thrown| from_js(&thrown, code))
+    text_of(value).map_err(|fault| from_js(&blame(&fault, code.as_str(), what), code))
 }
 
-/// The JSON text of an array that the app passed in, in one call. Its entities can be told apart with
-/// [`crate::members::scan::array`].
+/// The JSON texts of an array that the app passed in, in one call: one line for each item.
 ///
 /// # Errors
 /// As for [`encode`]; also where the value is not an array.
 pub fn encode_many(values: &JsValue, code: Code, what: &str) -> Result<String> {
-    encode_array(values, code.as_str(), what).map_err(|thrown| from_js(&thrown, code))
+    lines_of(values).map_err(|fault| from_js(&blame(&fault, code.as_str(), what), code))
 }
 
 /// The value of a JSON text, frozen to its depth.
@@ -148,15 +151,13 @@ pub fn read_string(value: &JsValue, what: &str) -> Result<String> {
 /// [`Code::InvalidArgument`], naming the place.
 pub fn read_strings(value: &JsValue, what: &str) -> Result<Vec<String>> {
     let text = encode_many(value, Code::InvalidArgument, what)?;
-    let Value::Array(items) = read_json(&text, Code::InvalidArgument, what)? else { return Ok(Vec::new()) };
-    let mut texts = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        match item {
-            Value::String(text) => texts.push(text),
-            _ => return Err(Error::new(Code::InvalidArgument, format!("{what}: `[{index}]` must be a string."))),
-        }
-    }
-    Ok(texts)
+    let wrong = |index| Error::new(Code::InvalidArgument, format!("{what}: `[{index}]` must be a string."));
+    lines(&text).enumerate().map(|(index, line)| scan::text(line).map(Cow::into_owned).ok_or_else(|| wrong(index))).collect()
+}
+
+/// The texts that [`encode_many`] gave in one.
+pub fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').filter(|line| !line.is_empty())
 }
 
 /// What of an options object lives only in JavaScript: functions, signals, adapters.
@@ -220,6 +221,16 @@ impl Options<'_> {
 /// # Errors
 /// `code`, naming the field.
 pub fn read_options<'a>(value: &JsValue, code: Code, what: &'a str, live: &'a [&'a str]) -> Result<Options<'a>> {
+    if value.is_undefined() || value.is_null() {
+        // Most calls have none, and pay nothing for that.
+        return Ok(Options {
+            data: Value::Object(serde_json::Map::new()),
+            handles: Handles(js_sys::Object::new().into()),
+            code,
+            what,
+            live,
+        });
+    }
     let names: js_sys::Array = live.iter().map(|name| JsValue::from_str(name)).collect();
     let split = split_options(value, code.as_str(), what, &names).map_err(|thrown| from_js(&thrown, code))?;
     let part = |key: &str| Reflect::get(&split, &JsValue::from_str(key)).unwrap_or_default();
@@ -232,9 +243,19 @@ pub fn promise(future: impl Future<Output = Result<JsValue>> + 'static) -> Promi
     boxed_promise(Box::pin(future))
 }
 
-/// As [`promise`], where the failure is a JavaScript value already.
+/// As [`promise`], where the failure is a JavaScript value already. Its two crossings are all that a call's promise
+/// costs: no function of JavaScript's is held here.
 pub fn promise_as_is(future: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Promise {
-    guard(&wasm_bindgen_futures::future_to_promise(future))
+    let given = pledge();
+    let promise = given.clone();
+    spawn_local(async move {
+        let (fulfilled, value) = match future.await {
+            Ok(value) => (true, value),
+            Err(thrown) => (false, thrown),
+        };
+        settle(&promise, fulfilled, &value);
+    });
+    given
 }
 
 /// From here on, a panic rejects every call that waits, and every later one, with `engineDead`.
@@ -245,7 +266,7 @@ pub fn watch_panics() {
 
 /// What a promise costs in code is paid once here, not once for each exported method.
 fn boxed_promise(future: Pin<Box<dyn Future<Output = Result<JsValue>>>>) -> Promise {
-    guard(&wasm_bindgen_futures::future_to_promise(async move { future.await.map_err(|error| error_to_js(&error)) }))
+    promise_as_is(Box::pin(async move { future.await.map_err(|error| error_to_js(&error)) }))
 }
 
 fn read_json(text: &str, code: Code, what: &str) -> Result<Value> {

@@ -8,12 +8,12 @@ use wasm_bindgen::prelude::*;
 use crate::config::DeleteBehavior;
 use crate::config::relations::read_depends_on;
 use crate::datum::data::DEFAULT_PAGE;
-use crate::entity::{Fields, Key, OwnedKey};
+use crate::entity::{Key, OwnedKey};
 use crate::error::{Code, Error, Result};
-use crate::js::convert::{encode, encode_many, error_to_js, promise, promise_as_is, read_options, read_string, read_strings};
+use crate::js::convert::{encode, encode_many, error_to_js, lines, promise, promise_as_is, read_options, read_string, read_strings};
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::watch::{Target, WatchFeed};
-use crate::js::writing::{Answer, Call, Given, many, one, patch, slices, write};
+use crate::js::writing::{Answer, Call, Given, many, one, patch, write};
 use crate::js::{GivenOptions, Inner, not_yet};
 use crate::replica::local::{Write, Written, check_entity_id};
 
@@ -94,7 +94,7 @@ impl Manager {
             Some(middleware) => middleware.save_many(values, what)?,
             None => encode_many(values, Code::InvalidEntity, what).map_err(|e| error_to_js(&e))?,
         };
-        slices(&text).map_err(|e| error_to_js(&e))
+        Ok(lines(&text).map(str::to_owned).collect())
     }
 
     fn text(&self, value: &JsValue, what: &str) -> Given<String> {
@@ -330,9 +330,11 @@ impl Manager {
 impl Manager {
     fn encoded(&self, value: &JsValue, what: &str) -> Result<String> {
         let text = encode(value, Code::InvalidEntity, what).map_err(|e| e.on(&self.entity, None))?;
-        // Said here, where the value still has a name.
-        Fields::parse(&text).map_err(|_| Error::new(Code::InvalidEntity, format!("{what} must be an object.")).on(&self.entity, None))?;
-        Ok(text)
+        // Said here, where the value still has a name. What JSON has written is whole.
+        if text.starts_with('{') {
+            return Ok(text);
+        }
+        Err(Error::new(Code::InvalidEntity, format!("{what} must be an object.")).on(&self.entity, None))
     }
 }
 

@@ -64,7 +64,7 @@ class Middleware {
     if (!Array.isArray(values)) throw this.#error(`${what} must be an array.`);
     const texts = [];
     for (let i = 0; i < values.length; i++) texts.push(this.save(values[i], `${what}: \`[${i}]\``));
-    return `[${texts.join(",")}]`;
+    return texts.join("\n");
   }
 
   merged(value, what) {

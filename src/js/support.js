@@ -32,34 +32,59 @@ export function makeError(json) {
 // serde_json gives up at 128 levels; what is stored must stay readable for every server.
 const MAX_DEPTH = 100;
 
-/**
- * The JSON text of a value. Refuses what JSON would lose or change without a word, and names its place.
- * `code` is that of the error; `what` is how its message calls the value.
- */
-export function encode(value, code, what) {
-  let fault;
-  try {
-    fault = check(value, 0);
-    if (fault === undefined) {
-      const text = JSON.stringify(value);
-      // JSON writes a lone surrogate as an escape and never writes a paired one so: one scan of the
-      // text costs less than asking each string. A backslash before `ud` in a string is found too.
-      if (!text.includes("\\ud")) return text;
-      fault = malformed(JSON.parse(text));
-      if (fault === undefined) return text;
-    }
-  } catch (cause) {
-    // A getter, a proxy or a `toJSON` of the app's threw.
-    throw new DatumError(code, `${what} could not be read: ${say(cause)}`, { cause });
+/** What is wrong with a value, and where; never an app's own. */
+class Fault {
+  path = [];
+
+  constructor(why) {
+    this.why = why;
   }
-  const place = fault.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${key}`)).join("");
-  throw new DatumError(code, place ? `${what}: \`${place.replace(/^\./, "")}\` ${fault.why}` : `${what} ${fault.why}`);
 }
 
-/** As `encode`, for an array: the text of the whole array, in one call. */
-export function encodeMany(values, code, what) {
-  if (!Array.isArray(values)) throw new DatumError(code, `${what} must be an array.`);
-  return encode(values, code, what);
+/**
+ * The JSON text of a value. Refuses what JSON would lose or change without a word, and names its place:
+ * what it throws is for `blame` to make an error of, so that only who fails pays for the words.
+ */
+export function textOf(value) {
+  return sound(check(value, 0), () => JSON.stringify(value), (text) => text);
+}
+
+/** As `textOf`, for an array: one line for each item. JSON has no line break of its own. */
+export function linesOf(values) {
+  const fault = Array.isArray(values) ? check(values, 0) : wrong("must be an array.");
+  const write = () => values.map((value) => JSON.stringify(value)).join("\n");
+  return sound(fault, write, (text) => `[${text.replaceAll("\n", ",")}]`);
+}
+
+/** The text that `write` gives, where nothing is wrong with it; `json` makes JSON of that. */
+function sound(found, write, json) {
+  let fault = found;
+  if (fault === undefined) {
+    const text = write();
+    // JSON writes a lone surrogate as an escape and never writes a paired one so: one scan of the
+    // text costs less than asking each string. A backslash before `ud` in a string is found too.
+    if (!text.includes("\\ud")) return text;
+    fault = malformed(JSON.parse(json(text)));
+    if (fault === undefined) return text;
+  }
+  throw fault;
+}
+
+/** The error of what `textOf` threw. `code` is that of the error; `what` is how its message calls the value. */
+export function blame(fault, code, what) {
+  // A getter, a proxy or a `toJSON` of the app's threw.
+  if (!(fault instanceof Fault)) return new DatumError(code, `${what} could not be read: ${say(fault)}`, { cause: fault });
+  const place = fault.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${key}`)).join("");
+  return new DatumError(code, place ? `${what}: \`${place.replace(/^\./, "")}\` ${fault.why}` : `${what} ${fault.why}`);
+}
+
+/** As `textOf`, but throws an error. */
+export function encode(value, code, what) {
+  try {
+    return textOf(value);
+  } catch (fault) {
+    throw blame(fault, code, what);
+  }
 }
 
 /** Whether a string has no lone surrogate. */
@@ -149,7 +174,7 @@ function malformed(value) {
 }
 
 function wrong(why) {
-  return { path: [], why };
+  return new Fault(why);
 }
 
 function at(fault, key) {
@@ -240,34 +265,36 @@ export async function requestBackgroundSync(tag) {
   }
 }
 
-const waiting = new Set();
+/** The calls that wait: how the promise of each is settled. */
+const waiting = new Map();
 let death;
 
 /**
- * The promise of a call, which also rejects when the engine dies. A panic stops the task that would
- * have settled it, and without this an `await` of the app's would never return.
+ * The promise of a call, for `settle` to settle; it also rejects when the engine dies. A panic stops the
+ * task that would have settled it, and without this an `await` of the app's would never return.
  */
-export function guard(promise) {
-  return new Promise((resolve, reject) => {
-    if (death !== undefined) return reject(death);
-    waiting.add(reject);
-    promise.then(
-      (value) => {
-        waiting.delete(reject);
-        resolve(value);
-      },
-      (error) => {
-        waiting.delete(reject);
-        reject(error);
-      },
-    );
+export function pledge() {
+  let how;
+  const promise = new Promise((resolve, reject) => {
+    how = { resolve, reject };
   });
+  if (death === undefined) waiting.set(promise, how);
+  else how.reject(death);
+  return promise;
+}
+
+/** Resolves or rejects a call. One that was rejected already, since the engine died, stays so. */
+export function settle(promise, fulfilled, value) {
+  const how = waiting.get(promise);
+  waiting.delete(promise);
+  if (fulfilled) how?.resolve(value);
+  else how?.reject(value);
 }
 
 /** Called by the panic hook: every pending call, and every later one, rejects. */
 export function died(message) {
   console.error("datum-sync:", message);
   death ??= new DatumError("engineDead", "The engine stopped on a fault of its own; what was stored is safe. Reload the page.", { cause: message });
-  for (const reject of waiting) reject(death);
+  for (const { reject } of waiting.values()) reject(death);
   waiting.clear();
 }

@@ -6,11 +6,10 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 use crate::entity::{OwnedKey, put_text};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::js::Inner;
 use crate::js::convert::error_to_js;
 use crate::js::middleware::{Middleware, decoded, decoded_many};
-use crate::members::scan;
 use crate::replica::local::{Write, Written};
 
 /// What an app passed in, or what its call rejects with: where the app's own function threw, with the
@@ -68,12 +67,6 @@ pub(crate) async fn patch(
     let write = if planned.is_whole() { Write::Update { entity: text } } else { Write::Patch { id, changes: text } };
     let written = self::write(inner, entity, call, vec![write]).await.map_err(threw)?;
     one(written, Some(middleware)).map_err(threw)
-}
-
-/// The texts of a JSON array's entities.
-pub(crate) fn slices(text: &str) -> Result<Vec<String>> {
-    let items = scan::array(text).map_err(|cause| Error::new(Code::InvalidEntity, "The entities could not be read.").caused_by(cause))?;
-    Ok(items.into_iter().map(str::to_owned).collect())
 }
 
 /// The entity that was written.
