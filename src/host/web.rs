@@ -154,12 +154,11 @@ impl Host for WebHost {
     }
 
     fn announce(&self, database: &str, head: u64) {
-        // A number of the log: far below 2^53.
-        self.channels.post(database, &JsValue::from_f64(head as f64));
+        self.channels.announce(database, head);
     }
 
     fn say(&self, database: &str, word: &str) {
-        self.channels.post(database, &JsValue::from_str(word));
+        self.channels.say(database, word);
     }
 
     async fn storage(&self) -> StorageEstimate {

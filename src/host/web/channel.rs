@@ -2,15 +2,21 @@
 //!
 //! A message is a number or a text and a hint only: who misses it finds the same by a tail or a time limit.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{BroadcastChannel, MessageEvent};
 
+use super::page::{Presence, presence};
+use super::timer::sleep;
 use crate::host::Heard;
 use crate::small::Small;
+
+/// Heads are announced at most this often, in milliseconds.
+const PACE_MS: u64 = 4;
 
 /// The open channels of one host, by database. A channel is closed with its last holder.
 #[derive(Debug, Default)]
@@ -30,10 +36,32 @@ impl Channels {
         Some(channel)
     }
 
-    pub(super) fn post(&self, database: &str, message: &JsValue) {
+    /// Says something, behind what there was to announce.
+    pub(super) fn say(&self, database: &str, word: &str) {
         if let Some(channel) = self.of(database) {
-            let _ = channel.port.post_message(message);
+            channel.flush();
+            let _ = channel.port.post_message(&JsValue::from_str(word));
         }
+    }
+
+    /// Announces a head, soon: posting costs a quarter of a durable write, which waits for nobody to hear of it. Commits
+    /// in a row are announced as one. A hidden page says it at once, since its timers may stand still.
+    pub(super) fn announce(&self, database: &str, head: u64) {
+        let Some(channel) = self.of(database) else { return };
+        if channel.due.replace(Some(head)).is_some() {
+            return;
+        }
+        if presence() != Presence::Visible {
+            channel.flush();
+            return;
+        }
+        let channel = Rc::downgrade(&channel);
+        spawn_local(async move {
+            sleep(PACE_MS).await;
+            if let Some(channel) = channel.upgrade() {
+                channel.flush();
+            }
+        });
     }
 
     pub(super) fn listen(&self, database: &str, mut heard: impl FnMut(Heard) + 'static) -> Listening {
@@ -56,20 +84,31 @@ impl Channels {
     /// Closes the channel of that database as soon as nobody listens on it.
     pub(super) fn release(&self, database: &str) {
         let released = self.open.borrow_mut().remove(database);
-        drop(released);
+        if let Some(channel) = released {
+            channel.flush();
+        }
     }
 }
 
 #[derive(Debug)]
 struct Channel {
     port: BroadcastChannel,
+    /// The head that is still to be announced.
+    due: Cell<Option<u64>>,
 }
 
 impl Channel {
     fn new(database: &str) -> Option<Self> {
         // Throws where the global is missing, and in contexts without an origin.
         let port = BroadcastChannel::new(&format!("datum-sync:{database}")).ok()?;
-        Some(Self { port })
+        Some(Self { port, due: Cell::default() })
+    }
+
+    fn flush(&self) {
+        if let Some(head) = self.due.take() {
+            // A number of the log: far below 2^53.
+            let _ = self.port.post_message(&JsValue::from_f64(head as f64));
+        }
     }
 }
 
