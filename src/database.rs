@@ -14,10 +14,12 @@ use crate::replica::local::{Group, Written};
 use crate::replica::record::{Commit, Encoded, Event};
 use crate::replica::{Need, Plan, Replica};
 use crate::store::{Append, AppendError, Durability, Seq, Store, Superseded, Tail};
-use crate::wait::{Notify, Turn, oneshot};
+use crate::wait::{Notify, Turn, oneshot, pass};
+use group::{Lead, Told, Waiting};
 
 mod end;
 mod fence;
+mod group;
 mod listen;
 mod lost;
 mod read;
@@ -65,8 +67,6 @@ pub struct Counts {
     pub stale: u64,
 }
 
-type Waiter = (Group, oneshot::Sender<Result<Vec<Written>>>);
-
 /// The store and its replica.
 #[derive(Debug)]
 pub struct Database<S, H> {
@@ -76,7 +76,7 @@ pub struct Database<S, H> {
     replica: RefCell<Replica>,
     budget: u64,
     turn: Turn,
-    waiting: RefCell<Vec<Waiter>>,
+    waiting: RefCell<Waiting>,
     unsaved: RefCell<lost::Unsaved>,
     counts: Cell<Counts>,
     closed: Cell<bool>,
@@ -272,22 +272,31 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(())
     }
 
-    /// Writes groups of local writes: those that are asked for while a commit is in flight share
-    /// the next one. Answers only when the write is durable.
+    /// Writes groups of local writes: those that are asked for at the same time, or while a commit is in flight,
+    /// share one. Answers only when the write is durable.
     ///
     /// # Errors
     /// What is wrong with a write of the group, or what the store says; then none of it is written.
     pub async fn write(&self, group: Group, durability: Durability) -> Result<Vec<Written>> {
         self.check_open()?;
-        let (sender, mut receiver) = oneshot::channel();
-        self.waiting.borrow_mut().push((group, sender));
-        let turn = self.turn.lock().await;
-        if let Ok(outcome) = receiver.try_recv() {
-            // An earlier caller's commit has carried this group along.
-            return outcome;
+        let mut group = group;
+        if self.waiting.borrow().led {
+            let (sender, receiver) = oneshot::channel();
+            self.waiting.borrow_mut().groups.push((group, sender));
+            group = match receiver.await {
+                Ok(Told::Outcome(outcome)) => return outcome,
+                Ok(Told::Lead(group)) => group,
+                Err(_) => return Err(closed()),
+            };
         }
-        let waiters = std::mem::take(&mut *self.waiting.borrow_mut());
-        let (groups, senders): (Vec<Group>, Vec<_>) = waiters.into_iter().unzip();
+        let lead = Lead::new(&self.waiting);
+        let turn = self.turn.lock().await;
+        pass().await;
+        let (mut groups, mut senders) = (vec![group], Vec::new());
+        for (group, sender) in lead.take() {
+            groups.push(group);
+            senders.push(sender);
+        }
         let moment = self.moment();
         let mut outcomes = Vec::new();
         let mut plan = |replica: &Replica| {
@@ -296,15 +305,16 @@ impl<S: Store, H: Host> Database<S, H> {
                 local.commit.into()
             }))
         };
-        if let Err(error) = self.commit_in_turn(durability, &mut plan, Source::Local).await {
-            outcomes = senders.iter().map(|_| Err(error.clone())).collect();
-        }
+        let failed = self.commit_in_turn(durability, &mut plan, Source::Local).await.err();
         drop(turn);
-        for (sender, outcome) in senders.into_iter().zip(outcomes) {
+        let mut outcomes = outcomes.into_iter();
+        let mut next = || failed.clone().map_or_else(|| outcomes.next().unwrap_or_else(|| Err(closed())), Err);
+        let own = next();
+        for sender in senders {
             // A caller that does not wait any more has its write all the same.
-            let _ = sender.send(outcome);
+            let _ = sender.send(Told::Outcome(next()));
         }
-        receiver.await.unwrap_or_else(|_| Err(closed()))
+        own
     }
 
     /// Appends events that need nothing but the head, as many as there are.

@@ -59,6 +59,8 @@ pub struct User<S, H> {
     seat: tabs::Seat,
     /// What happened to the storage, for the next cycle's end to show.
     news: Rc<RefCell<Vec<ErrorJson>>>,
+    /// The head of the log after the last local write that was made known.
+    known: Cell<Seq>,
 }
 
 impl<S: Store, H: Host> User<S, H> {
@@ -239,6 +241,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             joined: RefCell::default(),
             seat: tabs::Seat::new(self.roll().into()),
             news: Rc::default(),
+            known: Cell::default(),
         });
         let wiped = Rc::clone(&self.wiped);
         user.mind(&self.events, &self.host, move |whose| wiped.borrow_mut().push(whose.to_owned()));

@@ -228,11 +228,44 @@ fn a_call_that_fails_takes_back_only_its_own_writes_from_a_shared_commit() {
 
     assert!(good.is_ok() && last.is_ok(), "{good:?} {last:?}");
     assert_eq!(bad.unwrap_err().code(), Code::AlreadyExists);
-    assert_eq!(phone.counts().transactions - before, 2, "they did share one");
+    assert_eq!(phone.counts().transactions - before, 1, "they did share one");
     assert_eq!(a.read("x").unwrap()["n"], 1);
     assert!(a.read("y").is_some() && a.read("z").is_some());
     assert!(a.sync().is_success);
     assert_eq!(world.server.rows("ann").len(), 4);
+}
+
+#[test]
+fn a_thousand_calls_at_once_are_one_commit_and_are_made_known_once() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    let before = phone.counts().transactions;
+
+    let create = |n: u32| a.engine.write("ann", "tasks", vec![Write::Create { draft: format!(r#"{{"id":"{n:03}"}}"#) }]);
+    let written = a.run(futures_util::future::join_all((0..1000).map(create)));
+
+    assert!(written.iter().all(Result::is_ok));
+    assert_eq!(phone.counts().transactions - before, 1);
+    assert_eq!(a.pending(), 1000);
+}
+
+#[test]
+fn a_call_that_is_given_up_while_it_leads_takes_no_other_along() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let write = |id: &str| Box::pin(a.engine.write("ann", "tasks", vec![Write::Create { draft: format!(r#"{{"id":"{id}"}}"#) }]));
+    let (mut first, mut given_up, mut last) = (write("first"), write("given up"), write("last"));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    for call in [&mut first, &mut given_up, &mut last] {
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+    }
+
+    drop(given_up);
+    drop(first);
+
+    assert!(a.run(last).is_ok());
+    assert!(a.read("last").is_some() && a.read("first").is_none());
 }
 
 #[test]

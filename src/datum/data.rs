@@ -68,8 +68,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let user = self.user(user_id).await?;
         let group = Group { after, ..self.group(entity, writes) };
         let written = user.db.write(group, self.config.local).await?;
-        self.settle(&user, Occasion::Wrote);
-        self.signal(Signal::Wrote(user_id));
+        let (head, _) = user.standing();
+        // Once for all that were written in one commit.
+        if user.known.replace(head) != head {
+            self.settle(&user, Occasion::Wrote);
+            self.signal(Signal::Wrote(user_id));
+        }
         Ok(written)
     }
 

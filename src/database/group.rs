@@ -1,0 +1,62 @@
+//! Group commit: whoever asks first to write leads, and takes along all that ask until its commit begins.
+
+use std::cell::RefCell;
+
+use crate::error::Result;
+use crate::replica::local::{Group, Written};
+use crate::wait::oneshot;
+
+/// The writes that wait for a commit that has not begun.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Somebody is about to take them along.
+    pub(super) led: bool,
+    /// Without the leader's own.
+    pub(super) groups: Vec<Waiter>,
+}
+
+type Waiter = (Group, oneshot::Sender<Told>);
+
+/// What who waits is told.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// The write was taken along.
+    Outcome(Result<Vec<Written>>),
+    /// Whoever led has given up: the write back, to lead with it.
+    Lead(Group),
+}
+
+/// Who leads, until it takes the others along.
+#[derive(Debug)]
+pub(super) struct Lead<'a>(Option<&'a RefCell<Waiting>>);
+
+impl<'a> Lead<'a> {
+    pub(super) fn new(waiting: &'a RefCell<Waiting>) -> Self {
+        waiting.borrow_mut().led = true;
+        Self(Some(waiting))
+    }
+
+    /// Those to take along. Who asks from now on is led by another.
+    pub(super) fn take(mut self) -> Vec<Waiter> {
+        self.0.take().map(RefCell::take).unwrap_or_default().groups
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let Some(waiting) = self.0.take() else { return };
+        loop {
+            let mut all = waiting.borrow_mut();
+            all.led = !all.groups.is_empty();
+            if !all.led {
+                return;
+            }
+            let (group, sender) = all.groups.remove(0);
+            drop(all);
+            // A caller that does not wait any more has never been told that it is written.
+            if sender.send(Told::Lead(group)).is_ok() {
+                return;
+            }
+        }
+    }
+}
