@@ -141,6 +141,12 @@ pub fn push_field(out: &mut String, key: &str, raw: &str) {
 /// Appends a JSON string.
 pub fn push_string(out: &mut String, text: &str) {
     out.push('"');
+    if !text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        // Nearly all: copied as a whole.
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -197,18 +203,19 @@ pub struct Draft {
     pub version: Option<u64>,
     /// The body to store: the app's fields, `createdAt` and `modifiedAt`.
     pub body: String,
-    /// The names of the app's own fields, in order.
+    /// The names of the app's own fields, in order, where they were asked for.
     pub fields: Vec<String>,
 }
 
 /// Reads a draft or an entity that came from the app, checks the fields that the engine owns, and
 /// builds the body to store.
 ///
-/// `createdAt` is the existing entity's, else the draft's, else `now`; `modifiedAt` is always `now`.
+/// `createdAt` is the existing entity's, else the draft's, else `now`; `modifiedAt` is always `now`. The names of its
+/// fields are only collected where somebody wants them.
 ///
 /// # Errors
 /// [`Code::InvalidEntity`], naming the field and the fix.
-pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>) -> Result<Draft> {
+pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>, names: bool) -> Result<Draft> {
     check_size(json)?;
     let fields = Fields::parse(json)?;
     let mut draft = Draft { id: None, user_id: None, version: None, body: String::new(), fields: Vec::new() };
@@ -217,8 +224,8 @@ pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>) -> 
     body.push('{');
     for (key, raw) in &fields.0 {
         match key.as_ref() {
-            "id" => draft.id = Some(text(raw, "id")?),
-            "userId" => draft.user_id = Some(text(raw, "userId")?),
+            "id" => draft.id = Some(text(raw, "id")?.into_owned()),
+            "userId" => draft.user_id = Some(text(raw, "userId")?.into_owned()),
             "createdAt" => created_at = Some(time(raw, "createdAt")?),
             "modifiedAt" => {
                 time(raw, "modifiedAt")?;
@@ -238,7 +245,9 @@ pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>) -> 
             },
             _ => {
                 push_field(&mut body, key, raw);
-                draft.fields.push(key.to_string());
+                if names {
+                    draft.fields.push(key.to_string());
+                }
             }
         }
     }
@@ -270,11 +279,11 @@ fn check_size(json: &str) -> Result<()> {
     Ok(())
 }
 
-fn text(raw: &str, field: &str) -> Result<String> {
-    scan::text(raw).map(Cow::into_owned).ok_or_else(|| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
+fn text<'a>(raw: &'a str, field: &str) -> Result<Cow<'a, str>> {
+    scan::text(raw).ok_or_else(|| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
 }
 
-fn time(raw: &str, field: &str) -> Result<String> {
+fn time<'a>(raw: &'a str, field: &str) -> Result<Cow<'a, str>> {
     let value = text(raw, field)?;
     if crate::time::parse(&value).is_none() {
         return Err(Error::new(Code::InvalidEntity, format!("`{field}` must be an ISO 8601 UTC time such as 2026-01-31T12:00:00.000Z.")));

@@ -107,16 +107,16 @@ pub fn uuid_v7(now_ms: u64, random: [u8; 10]) -> String {
     let [_, _, t0, t1, t2, t3, t4, t5] = now_ms.to_be_bytes();
     let [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9] = random;
     let bytes = [t0, t1, t2, t3, t4, t5, (r0 & 0x0f) | 0x70, r1, (r2 & 0x3f) | 0x80, r3, r4, r5, r6, r7, r8, r9];
-    let mut out = String::with_capacity(36);
+    let mut out = Vec::with_capacity(36);
     for (i, byte) in bytes.iter().enumerate() {
         if matches!(i, 4 | 6 | 8 | 10) {
-            out.push('-');
+            out.push(b'-');
         }
         for half in [byte >> 4, byte & 15] {
-            out.extend(char::from_digit(u32::from(half), 16));
+            out.push(if half < 10 { half | b'0' } else { half.wrapping_add(b'a'.wrapping_sub(10)) });
         }
     }
-    out
+    String::from_utf8(out).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub fn holds(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(fields) = Fields::parse(text) else {
         assert_eq!(times(text), times("{}"));
-        assert_eq!(parse_draft(text, NOW, None).map_err(|error| error.code()), Err(Code::InvalidEntity));
+        assert_eq!(parse_draft(text, NOW, None, true).map_err(|error| error.code()), Err(Code::InvalidEntity));
         return;
     };
     let written = fields.to_json();
@@ -28,7 +28,7 @@ pub fn holds(bytes: &[u8]) {
     for (key, _) in fields.0.iter().take(FEW) {
         assert_eq!(fields.get(key), fields.0.iter().rev().find(|(other, _)| other == key).map(|(_, raw)| *raw));
     }
-    match parse_draft(text, NOW, None) {
+    match parse_draft(text, NOW, None, true) {
         Ok(draft) => {
             assert!(draft.id.as_ref().is_none_or(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES));
             let own: Vec<&str> = fields.0.iter().map(|(key, _)| &**key).filter(|key| !OWN_FIELDS.contains(key)).collect();
@@ -50,9 +50,9 @@ pub fn holds(bytes: &[u8]) {
 /// A body that is written again as it was read keeps its fields, and the time at which it was made.
 fn stored_is_stable(body: &str) {
     let made = times(body).created_at.expect("a body says when it was made");
-    let again = parse_draft(body, NOW, None).expect("a body is a draft");
+    let again = parse_draft(body, NOW, None, true).expect("a body is a draft");
     assert_eq!(again.body, body);
-    let kept = parse_draft(body, NOW, Some(BEFORE)).expect("a body is a draft");
+    let kept = parse_draft(body, NOW, Some(BEFORE), true).expect("a body is a draft");
     assert_eq!(times(&kept.body).created_at.as_deref(), Some(BEFORE));
     assert!(datum_sync::time::parse(&made).is_some());
 }

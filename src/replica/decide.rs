@@ -180,7 +180,7 @@ impl Replica {
 /// What is wrong with it: [`Code::InvalidEntity`].
 pub fn merged(conflict: (&str, &str), given: &str, now: u64, local_only: &[String]) -> Result<Resolution> {
     let (entity, id) = conflict;
-    let draft = parse_draft(given, &crate::time::format(now), None).map_err(|error| error.on(entity, Some(id)))?;
+    let draft = parse_draft(given, &crate::time::format(now), None, false).map_err(|error| error.on(entity, Some(id)))?;
     if draft.id.as_deref().is_some_and(|other| other != id) {
         return Err(Error::new(Code::InvalidEntity, "The merged entity has another `id` than those that clash; leave it as it is.")
             .on(entity, Some(id)));

@@ -8,7 +8,7 @@ use crate::conflict::same_content;
 use crate::entity::{Draft, Fields, Key, OwnedKey, check_id, is_time, parse_draft, push_entity, push_field};
 use crate::error::{Code, Error, Result};
 use crate::members::scan;
-use crate::operation::{Kind, Operation, Parent};
+use crate::operation::{Kind, Parent};
 use crate::replica::device::{self, Layer};
 use crate::replica::incoming::Moment;
 use crate::replica::record::Commit;
@@ -89,8 +89,8 @@ pub struct Local {
 /// What this commit has done to the entities of one type so far.
 #[derive(Default)]
 struct Overlay {
-    /// Pending operations, or none after a cancel.
-    ops: Layer<Operation>,
+    /// Pending operations, as places among the commit's events, or none after a cancel.
+    ops: Layer<usize>,
     /// Fields that never leave the device.
     device: Layer<Rc<str>>,
 }
@@ -125,19 +125,20 @@ impl Replica {
         let mut overlays: Small<Overlay> = Small::default();
         let mut missing = Ordered::default();
         let mut made = 0;
+        let now = crate::time::format(moment.now.saturating_add_signed(self.facts().clock_offset));
         for group in groups {
+            let before = local.commit.events.len();
             let mut attempt = Attempt {
                 replica: self,
                 moment,
                 overlay: overlays.entry(&group.entity),
                 group,
-                events: Commit::default(),
+                events: &mut local.commit,
                 missing: &mut missing,
                 made: &mut made,
             };
-            match attempt.group(group) {
+            match group.writes.iter().map(|write| attempt.write(&group.entity, write, &now)).collect() {
                 Ok(written) => {
-                    local.commit.events.extend(attempt.events.events);
                     attempt.overlay.ops.keep();
                     attempt.overlay.device.keep();
                     local.outcomes.push(Ok(written));
@@ -145,6 +146,7 @@ impl Replica {
                 Err(error) => {
                     attempt.overlay.ops.revert();
                     attempt.overlay.device.revert();
+                    local.commit.events.truncate(before);
                     local.outcomes.push(Err(error));
                 }
             }
@@ -162,17 +164,12 @@ struct Attempt<'a, 'm> {
     moment: &'a Moment,
     overlay: &'m mut Overlay,
     group: &'a Group,
-    events: Commit,
+    events: &'m mut Commit,
     missing: &'m mut Ordered<()>,
     made: &'m mut usize,
 }
 
 impl Attempt<'_, '_> {
-    fn group(&mut self, group: &Group) -> Result<Vec<Written>> {
-        let now = crate::time::format(self.moment.now.saturating_add_signed(self.replica.facts().clock_offset));
-        group.writes.iter().map(|write| self.write(&group.entity, write, &now)).collect()
-    }
-
     fn write(&mut self, entity: &str, write: &Write, now: &str) -> Result<Written> {
         match write {
             Write::Create { draft } => self.create(entity, draft, now),
@@ -183,9 +180,9 @@ impl Attempt<'_, '_> {
     }
 
     fn create(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
-        let draft = parse_draft(json, now, None).map_err(|e| e.on(entity, None))?;
+        let mut draft = parse_draft(json, now, None, self.named()).map_err(|e| e.on(entity, None))?;
         self.check_user(entity, &draft)?;
-        let id = draft.id.clone().unwrap_or_else(|| {
+        let id = draft.id.take().unwrap_or_else(|| {
             let id = self.moment.op_id(*self.made);
             *self.made = self.made.saturating_add(1);
             id
@@ -207,7 +204,7 @@ impl Attempt<'_, '_> {
         let key = Key::new(entity, &id);
         let current = self.current(&key);
         let created_at = current.created_at();
-        let draft = parse_draft(json, now, created_at.as_deref()).map_err(|e| e.on(entity, Some(&id)))?;
+        let draft = parse_draft(json, now, created_at.as_deref(), self.named()).map_err(|e| e.on(entity, Some(&id)))?;
         self.check_user(entity, &draft)?;
         if !current.exists {
             return Err(not_found(&key));
@@ -219,7 +216,7 @@ impl Attempt<'_, '_> {
         let key = Key::new(entity, id);
         let current = self.current(&key);
         // Checked on its own first, so that an error names what the app has given.
-        let given = parse_draft(changes, now, None).map_err(|e| e.on(entity, Some(id)))?;
+        let given = parse_draft(changes, now, None, true).map_err(|e| e.on(entity, Some(id)))?;
         self.check_user(entity, &given)?;
         if given.id.as_deref().is_some_and(|other| other != id) {
             return Err(Error::new(Code::InvalidEntity, "`id` cannot be changed by a patch; leave it out.").on(entity, Some(id)));
@@ -241,7 +238,7 @@ impl Attempt<'_, '_> {
             }
         }
         let created_at = current.created_at();
-        let mut draft = parse_draft(&merged.to_json(), now, created_at.as_deref()).map_err(|e| e.on(entity, Some(id)))?;
+        let mut draft = parse_draft(&merged.to_json(), now, created_at.as_deref(), false).map_err(|e| e.on(entity, Some(id)))?;
         draft.fields = given.fields;
         self.put(&key, Kind::Patch, draft, &current)
     }
@@ -268,6 +265,11 @@ impl Attempt<'_, '_> {
         let entity = self.seen(key, &body, beside.as_deref(), current.version);
         self.enqueue(key, kind, Some(body), draft.fields, false, current);
         Ok(Written::Entity(entity))
+    }
+
+    /// Whether the names of a whole entity's fields matter: some of them never leave the device.
+    fn named(&self) -> bool {
+        !self.group.local_only.is_empty()
     }
 
     /// The entity as the app sees it.

@@ -19,9 +19,10 @@ const MAX_EARLIER: usize = 64;
 
 impl Attempt<'_, '_> {
     pub(super) fn enqueue(&mut self, key: &Key, kind: Kind, body: Option<Rc<str>>, fields: Vec<String>, soft: bool, current: &Current) {
-        let is_new = self.overlay.ops.now.get(key.id).is_some();
-        let previous = match self.overlay.ops.now.get(key.id) {
-            Some(op) => op.clone().map(|op| (op, true)),
+        let noted = self.overlay.ops.now.get(key.id).copied();
+        let is_new = noted.is_some();
+        let previous = match noted {
+            Some(place) => place.and_then(|place| self.queued(place)).map(|op| (op.clone(), true)),
             None => self.replica.outbox.before(key, self.group.sums),
         };
         let live = self.replica.row(key).is_some_and(|row| !row.deleted);
@@ -47,12 +48,13 @@ impl Attempt<'_, '_> {
             earlier: Vec::new(),
             links,
         };
-        if self.overlay.ops.now.get(key.id).is_none() && previous.is_none() && !self.take_along(&mut op) {
+        if !is_new && previous.is_none() && !self.take_along(&mut op) {
             self.overlay.ops.note(key.id, None);
             return;
         }
-        match previous {
-            Some((first, true)) => match coalesce(first.kind, kind) {
+        let mut replaces = Vec::new();
+        if let Some((first, true)) = previous {
+            match coalesce(first.kind, kind) {
                 Coalesced::Nothing if is_new && first.supersedes.is_empty() => {
                     self.events.events.push(Event::Dequeue { ops: vec![first.op_id] });
                     self.overlay.ops.note(key.id, None);
@@ -73,12 +75,20 @@ impl Attempt<'_, '_> {
                     let mut links = first.links;
                     join_links(&mut links, &op.links);
                     op.links = links;
-                    self.events.queue(op.clone(), vec![first.op_id]);
+                    replaces.push(first.op_id);
                 }
-            },
-            _ => self.events.queue(op.clone(), Vec::new()),
+            }
         }
-        self.overlay.ops.note(key.id, Some(op));
+        self.overlay.ops.note(key.id, Some(self.events.events.len()));
+        self.events.queue(op, replaces);
+    }
+
+    /// The operation that the commit queues at that place of its events.
+    fn queued(&self, place: usize) -> Option<&Operation> {
+        match self.events.events.get(place) {
+            Some(Event::Queue { op, .. }) => Some(op),
+            _ => None,
+        }
     }
 
     /// Where the entity still shows what the remote has refused, a new write takes that along: it is made on
@@ -119,7 +129,11 @@ impl Attempt<'_, '_> {
         let version = self.replica.row(key).map_or(0, |row| row.version);
         let device = self.device_of(key);
         match self.overlay.ops.now.get(key.id) {
-            Some(Some(op)) => return Current { exists: op.kind != Kind::Delete, version, body: op.body.clone(), device },
+            Some(Some(place)) => {
+                let op = self.queued(*place);
+                let exists = op.is_some_and(|op| op.kind != Kind::Delete);
+                return Current { exists, version, body: op.and_then(|op| op.body.clone()), device };
+            }
             Some(None) => return Current { exists: false, version, body: None, device },
             None => {}
         }
