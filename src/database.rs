@@ -14,8 +14,8 @@ use crate::replica::local::{Group, Written};
 use crate::replica::record::{Commit, Encoded, Event};
 use crate::replica::{Need, Plan, Replica};
 use crate::store::{Append, AppendError, Durability, Seq, Store, Superseded, Tail};
-use crate::wait::{Notify, Turn, oneshot, pass};
-use group::{Lead, Told, Waiting};
+use crate::wait::{Notify, Turn, pass};
+use group::{Lead, Place, Told, Waiting};
 
 mod end;
 mod fence;
@@ -281,12 +281,9 @@ impl<S: Store, H: Host> Database<S, H> {
         self.check_open()?;
         let mut group = group;
         if self.waiting.borrow().led {
-            let (sender, receiver) = oneshot::channel();
-            self.waiting.borrow_mut().groups.push((group, sender));
-            group = match receiver.await {
-                Ok(Told::Outcome(outcome)) => return outcome,
-                Ok(Told::Lead(group)) => group,
-                Err(_) => return Err(closed()),
+            group = match Place::behind(&self.waiting, group).told().await? {
+                Told::Outcome(outcome) => return outcome,
+                Told::Lead(group) => group,
             };
         }
         let lead = Lead::new(&self.waiting);

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::closed;
 use crate::error::Result;
 use crate::replica::local::{Group, Written};
 use crate::wait::oneshot;
@@ -24,6 +25,34 @@ pub(super) enum Told {
     Outcome(Result<Vec<Written>>),
     /// Whoever led has given up: the write back, to lead with it.
     Lead(Group),
+}
+
+/// The place of one that waits.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    waiting: &'a RefCell<Waiting>,
+    told: oneshot::Receiver<Told>,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn behind(waiting: &'a RefCell<Waiting>, group: Group) -> Self {
+        let (sender, told) = oneshot::channel();
+        waiting.borrow_mut().groups.push((group, sender));
+        Self { waiting, told }
+    }
+
+    pub(super) async fn told(mut self) -> Result<Told> {
+        (&mut self.told).await.map_err(|oneshot::Missing| closed())
+    }
+}
+
+impl Drop for Place<'_> {
+    /// Who gives up just as the lead has come to it hands it on.
+    fn drop(&mut self) {
+        if let Ok(Told::Lead(_)) = self.told.try_recv() {
+            drop(Lead::new(self.waiting));
+        }
+    }
 }
 
 /// Who leads, until it takes the others along.
