@@ -2,7 +2,7 @@
 //! transaction, appended against a known head, and applied once they are durable; a plan that
 //! another tab has overtaken is made again.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 
 use crate::conflict::Conflict;
@@ -124,7 +124,21 @@ impl<S: Store, H: Host> Database<S, H> {
 
     /// Reads the state. The borrow must end before anything is awaited.
     pub fn with<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
+        read(&self.folded())
+    }
+
+    /// Reads what is no row, nor counts any: the outbox, cursors, facts, the head. Rows may not be folded yet.
+    pub fn glance<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
         read(&self.replica.borrow())
+    }
+
+    /// The state with all its rows.
+    fn folded(&self) -> Ref<'_, Replica> {
+        let late = self.replica.borrow().is_late();
+        if late {
+            self.replica.borrow_mut().fold_late();
+        }
+        self.replica.borrow()
     }
 
     /// Changes what is kept in memory only: the journeys of operations.
@@ -173,7 +187,7 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         loop {
             self.check_open()?;
-            let planned = plan(&self.replica.borrow());
+            let planned = plan(&self.folded());
             let draft = match planned? {
                 Plan::Ready(draft) => draft,
                 Plan::Needs(Need::Decisions(conflicts)) => return Ok(conflicts),
@@ -251,7 +265,7 @@ impl<S: Store, H: Host> Database<S, H> {
 
     async fn catch_up_in_turn(&self) -> Result<()> {
         self.check_open()?;
-        let (head, user_id) = self.with(|replica| (replica.head(), replica.user_id().to_owned()));
+        let (head, user_id) = self.glance(|replica| (replica.head(), replica.user_id().to_owned()));
         let tail = self.store.tail(head).await;
         let Some(tail) = self.salvaged(tail).await? else { return Ok(()) };
         match tail {
@@ -382,7 +396,7 @@ fn closed() -> Error {
 async fn load<S: Store>(store: &S, user_id: &str, budget: u64) -> Result<Replica> {
     let mut replica = Replica::new(user_id, budget);
     for (seq, record) in &store.load().await? {
-        replica.apply_record(*seq, record)?;
+        replica.load_record(*seq, record)?;
     }
     Ok(replica)
 }

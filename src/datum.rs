@@ -66,13 +66,14 @@ pub struct User<S, H> {
 impl<S: Store, H: Host> User<S, H> {
     /// The head of the log, and how many operations wait.
     fn standing(&self) -> (Seq, u64) {
-        self.db.with(|replica| (replica.head(), replica.outbox().len() as u64))
+        self.db.glance(|replica| (replica.head(), replica.outbox().len() as u64))
     }
 
     /// Brings what the status says of the state up to date.
     pub fn refresh_status(&self, host: &H, durable: bool) {
-        let (pending, conflicts, dead) =
-            self.db.with(|replica| (replica.outbox().len() as u64, replica.conflicts().len() as u64, replica.dead_letters().len() as u64));
+        let (pending, conflicts, dead) = self
+            .db
+            .glance(|replica| (replica.outbox().len() as u64, replica.conflicts().len() as u64, replica.dead_letters().len() as u64));
         let online = host.is_online();
         self.hub.update(|status| {
             status.pending_operations = pending;
@@ -249,7 +250,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             user.db.close().await;
             return Err(closed());
         }
-        let (last_sync, last_success) = user.db.with(|replica| (replica.facts().last_sync, replica.facts().last_success));
+        let (last_sync, last_success) = user.db.glance(|replica| (replica.facts().last_sync, replica.facts().last_success));
         user.hub.update(|status| {
             status.last_started_at = last_sync.map(crate::time::format);
             status.last_completed_at = last_success.map(crate::time::format);
@@ -331,7 +332,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         user.refresh_status(&self.host, self.backing.is_durable());
         let (head, pending) = user.standing();
         self.backing.note(&user.id, head, pending, occasion);
-        let stores = pending > 0 || user.db.with(|replica| replica.digests().next().is_some());
+        let stores = pending > 0 || user.db.glance(|replica| replica.has_rows());
         if stores && occasion != Occasion::Heard && !self.worth.asked.replace(true) {
             self.worth.reached.notify_one();
         }
@@ -357,7 +358,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// What the storage says.
     pub async fn heard(&self, user_id: &str, head: u64) -> Result<()> {
         let Some(user) = self.opened(user_id) else { return Ok(()) };
-        if user.db.with(|replica| replica.head()) < head {
+        if user.db.glance(|replica| replica.head()) < head {
             let before = auto::Seen::of(&user);
             let caught_up = user.db.catch_up().await;
             self.sweep(user_id);

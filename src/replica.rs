@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::entity::{Key, OwnedKey};
 use crate::error::{Code, Error, Result};
 use crate::small::Small;
+use crate::small::ordered::Ordered;
 use crate::small::table::Table;
 use crate::store::{BodyId, Seq};
 
@@ -23,6 +24,7 @@ pub mod fold;
 pub mod incoming;
 pub mod kept;
 pub mod keydir;
+pub mod late;
 pub mod local;
 pub mod outbox;
 pub mod receipts;
@@ -33,6 +35,7 @@ pub mod state;
 
 use keydir::{Body, Row, Rows};
 use outbox::Outbox;
+use record::directory::Directory;
 use record::{Commit, Event};
 use segment::Segments;
 use state::{CursorState, DeadLetter, Facts, Parked};
@@ -58,6 +61,7 @@ pub struct Replica {
     growth: checkpoint::Growth,
     touched: changes::Touched,
     receipts: receipts::Receipts,
+    late: late::Late,
 }
 
 /// What planning needs before it can go on; the caller fetches it and plans again.
@@ -173,6 +177,12 @@ impl Replica {
         &self.history
     }
 
+    /// The segments' bodies.
+    #[must_use]
+    pub const fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
     /// The segments' bodies, to put in what was fetched.
     pub const fn segments_mut(&mut self) -> &mut Segments {
         &mut self.segments
@@ -205,11 +215,18 @@ impl Replica {
         self.entities.values().any(|rows| rows.held > 0)
     }
 
+    /// Whether there is, or was, a row of any type.
+    #[must_use]
+    pub fn has_rows(&self) -> bool {
+        self.is_late() || !self.entities.is_empty()
+    }
+
     fn row(&self, key: &Key) -> Option<&Row> {
         self.entities.get(key.entity)?.get(key.id)
     }
 
-    /// The entity as a reader sees it; none where neither side knows it.
+    /// The entity as a reader sees it; none where neither side knows it. Where rows are [late](Self::is_late), only
+    /// after [`Self::can_glance`].
     #[must_use]
     pub fn view(&self, key: &Key) -> Option<View<'_>> {
         let row = self.row(key);
@@ -226,7 +243,7 @@ impl Replica {
         if let Some(kept) = self.kept(key) {
             return self.view_kept(kept, row);
         }
-        self.view_row(row?)
+        self.view_late(key).or_else(|| self.view_row(row?))
     }
 
     /// The same without what refused operations still show.
@@ -319,14 +336,29 @@ impl Replica {
     /// version of the engine wrote it. One whose bytes are damaged, or that is missing, is set aside instead: what
     /// else there is is kept, and the next cycle pulls everything afresh.
     pub fn apply_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
+        self.fold_late();
+        self.take_record(seq, record, Commit::skim(record, &|_| false))
+    }
+
+    /// The same, but rows may stay in the record until [`Self::fold_late`].
+    ///
+    /// # Errors
+    /// As [`Self::apply_record`].
+    pub fn load_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
+        let waits = |entity: &str| !entity.starts_with(device::MARK) && self.may_be_late(entity);
+        let read = Commit::skim(record, &waits);
+        self.take_record(seq, record, read)
+    }
+
+    fn take_record(&mut self, seq: Seq, record: &Rc<[u8]>, read: Result<(Commit, Ordered<Directory>)>) -> Result<()> {
         if seq <= self.head {
             return Err(Error::new(Code::Corrupt, format!("The log is out of order: record {seq} follows {}.", self.head)));
         }
-        let commit = match Commit::decode(record) {
+        let read = match read {
             Err(error) if error.code() == Code::ClientOutdated => return Err(error),
-            decoded => decoded.ok(),
+            read => read.ok(),
         };
-        let starts = commit.as_ref().is_some_and(|commit| matches!(commit.events.first(), Some(Event::Checkpoint { .. })));
+        let starts = read.as_ref().is_some_and(|(commit, _)| matches!(commit.events.first(), Some(Event::Checkpoint { .. })));
         let is_next = seq == self.head.saturating_add(1);
         if self.head == 0 && !is_next {
             // Nothing before it is left, whatever it is.
@@ -334,12 +366,12 @@ impl Replica {
         }
         self.growth.record(record.len());
         // A checkpoint says all that came before it, whether that was there or not.
-        if commit.is_none() || (!is_next && !starts) {
+        if read.is_none() || (!is_next && !starts) {
             self.damage.quarantine();
             self.unreadable = self.unreadable.saturating_add(1);
         }
-        match commit {
-            Some(commit) => self.apply(seq, commit),
+        match read {
+            Some((commit, late)) => self.apply(seq, commit, late),
             None => self.head = seq,
         }
         Ok(())

@@ -34,7 +34,10 @@ impl fmt::Debug for Listener {
 impl<S: Store, H: Host> Database<S, H> {
     /// Has every change of what readers see told, or none any more.
     pub fn listen(&self, listener: Option<Listener>) {
-        self.replica.borrow_mut().listen(listener.is_some());
+        let mut replica = self.replica.borrow_mut();
+        replica.fold_late();
+        replica.listen(listener.is_some());
+        drop(replica);
         *self.listener.borrow_mut() = listener;
     }
 
@@ -54,7 +57,7 @@ impl<S: Store, H: Host> Database<S, H> {
             if self.ended.get() {
                 return Err(closed());
             }
-            let answer = seen(&self.replica.borrow());
+            let answer = seen(&self.folded());
             if let Some(answer) = answer {
                 return Ok(answer);
             }
@@ -89,6 +92,10 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Puts a state that was read anew in place of this one.
     pub(super) fn replace(&self, mut fresh: Replica) {
         let listener = self.listener.borrow().clone();
+        if listener.is_some() {
+            fresh.fold_late();
+            self.replica.borrow_mut().fold_late();
+        }
         fresh.listen(listener.is_some());
         let old = std::mem::replace(&mut *self.replica.borrow_mut(), fresh);
         self.moved.notify_waiters();

@@ -4,12 +4,13 @@
 use std::rc::Rc;
 
 use crate::database::{Database, Source};
-use crate::entity::{Key, push_entity};
+use crate::entity::{Items, Key, push_entity};
 use crate::error::{Code, Result};
 use crate::host::Host;
 use crate::replica::device::joined;
+use crate::replica::record::directory::Directory;
 use crate::replica::record::{Commit, Event};
-use crate::replica::{ViewBody, segment};
+use crate::replica::{Replica, ViewBody, segment};
 use crate::small::ordered::Ordered;
 use crate::store::{BodyId, Durability, Store};
 
@@ -21,7 +22,12 @@ impl<S: Store, H: Host> Database<S, H> {
     /// the next pull brings them again.
     pub async fn read(&self, entity: &str, ids: &[String], include_deleted: bool, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.check_open()?;
-        let absent = self.with(|replica| {
+        // One entity may be looked up where it stands; what is more needs the fold of all.
+        let glances = |replica: &Replica| matches!(ids, [id] if replica.can_glance(&Key::new(entity, id)));
+        if !self.glance(glances) {
+            drop(self.folded());
+        }
+        let absent = self.glance(|replica| {
             let mut absent = Ordered::default();
             for id in ids {
                 let key = Key::new(entity, id);
@@ -50,7 +56,8 @@ impl<S: Store, H: Host> Database<S, H> {
             drop(turn);
         }
         let mut text = String::new();
-        let replica = self.replica.borrow();
+        // Another tab may have been heard meanwhile.
+        let replica = if self.glance(glances) { self.replica.borrow() } else { self.folded() };
         for id in ids {
             let key = Key::new(entity, id);
             let Some(view) = replica.view(&key).filter(|view| include_deleted || !view.deleted) else {
@@ -77,6 +84,52 @@ impl<S: Store, H: Host> Database<S, H> {
             each(&text);
         }
         Ok(())
+    }
+
+    /// Every entity of a type as the text of a JSON array, in order of id.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_all(&self, entity: &str, include_deleted: bool) -> Result<String> {
+        self.check_open()?;
+        let late = self.glance(|replica| replica.late_in_order(entity));
+        if let Some(late) = late
+            && let Some(text) = self.read_late(late).await?
+        {
+            return Ok(text);
+        }
+        let ids: Vec<String> = self.with(|replica| replica.ids(entity, None).map(str::to_owned).collect());
+        let mut items = Items::new(ids.len().saturating_mul(400));
+        self.read(entity, &ids, include_deleted, &mut |text| items.open().push_str(text)).await?;
+        Ok(items.close())
+    }
+
+    /// The same of rows that are not folded, straight from their segments; none where a segment is not to be had.
+    async fn read_late(&self, late: Vec<(Directory, BodyId)>) -> Result<Option<String>> {
+        let (mut absent, mut room) = (Ordered::default(), 0_usize);
+        let mut held: Vec<(BodyId, Rc<[u8]>)> = Vec::new();
+        self.glance(|replica| {
+            for (directory, id) in &late {
+                match replica.segments().resident(*id) {
+                    Some(bytes) => held.push((*id, Rc::clone(bytes))),
+                    None => absent.insert(*id, ()),
+                }
+                room = room.saturating_add((directory.count as usize).saturating_mul(120));
+            }
+        });
+        let Ok((fetched, _)) = self.fetch(&absent.keys()).await else { return Ok(None) };
+        held.extend(fetched);
+        let replica = self.replica.borrow();
+        let user_id = replica.user_id();
+        let mut items = Items::new(held.iter().fold(room, |sum, (_, bytes)| sum.saturating_add(bytes.len())));
+        for (directory, id) in &late {
+            let Some((_, bytes)) = held.iter().find(|(have, _)| have == id) else { return Ok(None) };
+            for line in directory.lines() {
+                let Some(body) = segment::slice(bytes, line.offset, line.len) else { continue };
+                push_entity(items.open(), body, line.id, user_id, line.version, false);
+            }
+        }
+        Ok(Some(items.close()))
     }
 
     /// Brings bodies into memory, and says which are missing or damaged.

@@ -67,7 +67,7 @@ impl Seen {
     /// As it is now.
     #[must_use]
     pub fn of<S: Store, H: Host>(user: &User<S, H>) -> Self {
-        user.db.with(|replica| Self { last_success: replica.facts().last_success, waiting: replica.outbox().len() })
+        user.db.glance(|replica| Self { last_success: replica.facts().last_success, waiting: replica.outbox().len() })
     }
 }
 
@@ -178,7 +178,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         let Some(user) = self.opened(user_id) else { return };
         let (now, roll, timing) = (self.moment(), self.roll(), &self.config.timing);
-        let (last_sync, last_success) = user.db.with(|replica| (replica.facts().last_sync, replica.facts().last_success));
+        let (last_sync, last_success) = user.db.glance(|replica| (replica.facts().last_sync, replica.facts().last_success));
         let mut users = self.auto.users.borrow_mut();
         let schedule = users.entry(user_id);
         if let Some(at) = last_sync {
@@ -378,7 +378,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     fn left_of(&self, user: &User<B::Store, H>) -> Left {
         let now = self.host.now_ms();
-        user.db.with(|replica| Left {
+        user.db.glance(|replica| Left {
             waiting: !replica.outbox().is_empty(),
             postponed: replica
                 .outbox()

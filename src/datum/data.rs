@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::datum::auto::Signal;
 use crate::datum::canary::Occasion;
 use crate::datum::{Backing, Engine, User};
-use crate::entity::{Key, OwnedKey};
+use crate::entity::{Items, Key, OwnedKey};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::remote::Remote;
@@ -111,10 +111,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub async fn read_all(&self, user_id: &str, entity: &str, include_deleted: bool) -> Result<String> {
         self.check_entity(entity)?;
         let user = self.user(user_id).await?;
-        let ids: Vec<String> = user.db.with(|replica| replica.ids(entity, None).map(str::to_owned).collect());
-        let mut items = Items::new(ids.len());
-        user.db.read(entity, &ids, include_deleted, &mut |text| items.push(text)).await?;
-        Ok(items.close())
+        user.db.read_all(entity, include_deleted).await
     }
 
     /// One page of entities, in order of id.
@@ -134,8 +131,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         });
         let has_more = ids.len() > size;
         ids.truncate(size);
-        let mut items = Items::new(ids.len());
-        user.db.read(entity, &ids, false, &mut |text| items.push(text)).await?;
+        let mut items = Items::new(ids.len().saturating_mul(400));
+        user.db.read(entity, &ids, false, &mut |text| items.open().push_str(text)).await?;
         Ok(Page { items: items.close(), after: ids.pop().filter(|_| has_more), has_more, total })
     }
 
@@ -171,28 +168,5 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             Code::InvalidArgument,
             format!("The config names no entity type `{entity}`; it has {}. Add it to `entities`.", known.join(", ")),
         ))
-    }
-}
-
-/// A JSON array under construction.
-pub(super) struct Items(String);
-
-impl Items {
-    pub(super) fn new(count: usize) -> Self {
-        let mut text = String::with_capacity(count.saturating_mul(400));
-        text.push('[');
-        Self(text)
-    }
-
-    pub(super) fn push(&mut self, item: &str) {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        self.0.push_str(item);
-    }
-
-    pub(super) fn close(mut self) -> String {
-        self.0.push(']');
-        self.0
     }
 }

@@ -84,12 +84,12 @@ pub struct Metrics {
 impl<S: Store, H: Host> User<S, H> {
     /// How many operations wait.
     pub fn pending_count(&self) -> u64 {
-        self.db.with(|replica| replica.outbox().len() as u64)
+        self.db.glance(|replica| replica.outbox().len() as u64)
     }
 
     /// What the last cycle did, as the JSON text of a `SyncResult`; none before the first.
     pub fn last_result(&self) -> Option<Rc<str>> {
-        self.db.with(|replica| replica.facts().last_result.clone())
+        self.db.glance(|replica| replica.facts().last_result.clone())
     }
 }
 

@@ -80,7 +80,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Tells of records that could not be read when the user's database was opened: what they held is lost, and what
     /// else there is was kept.
     pub(super) async fn tell_damage(&self, user: &UserOf<B, H>) {
-        let (unreadable, pending) = user.db.with(|replica| (replica.unreadable(), replica.outbox().len()));
+        let (unreadable, pending) = user.db.glance(|replica| (replica.unreadable(), replica.outbox().len()));
         if unreadable == 0 {
             return;
         }

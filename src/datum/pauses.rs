@@ -43,7 +43,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let paused = self.pauses.holds(user_id);
         // Before the first cycle of this instance there is nothing that ended.
         let user = self.opened(user_id).filter(|user| user.seat.has_shown());
-        let ended = user.map(|user| user.db.with(|replica| replica.facts().last_state)).unwrap_or_default();
+        let ended = user.map(|user| user.db.glance(|replica| replica.facts().last_state)).unwrap_or_default();
         hub.update(|status| match status.status {
             State::Syncing => {}
             State::Paused if !paused => {

@@ -160,8 +160,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let (mut at_once, mut unheeded, mut last) = (0_u32, 0_u32, None);
         loop {
             // A cursor is good only together with the entity types that it was made for.
-            let (cursor, entities) =
-                user.db.with(|replica| replica.cursor("").map(|state| (state.cursor.clone(), state.entities.clone()))).unwrap_or_default();
+            let (cursor, entities) = user
+                .db
+                .glance(|replica| replica.cursor("").map(|state| (state.cursor.clone(), state.entities.clone())))
+                .unwrap_or_default();
             if last.as_ref() != Some(&cursor) {
                 unheeded = 0;
             }

@@ -124,7 +124,7 @@ impl<S: Store, H: Host> User<S, H> {
         let mut word = String::from("{");
         put(&mut word, "tab", &self.seat.id);
         put(&mut word, "word", &number);
-        put(&mut word, "head", &self.db.with(|replica| replica.head()));
+        put(&mut word, "head", &self.db.glance(|replica| replica.head()));
         fill(&mut word);
         word.push('}');
         host.say(self.db.name(), &word);

@@ -70,7 +70,7 @@ pub struct LogoutResult {
 impl<S: Store, H: Host> User<S, H> {
     /// How many operations wait, and how many the remote will never accept.
     fn unsynced(&self) -> (u64, u64) {
-        self.db.with(|replica| (replica.outbox().len() as u64, replica.dead_letters().len() as u64))
+        self.db.glance(|replica| (replica.outbox().len() as u64, replica.dead_letters().len() as u64))
     }
 }
 

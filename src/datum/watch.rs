@@ -9,9 +9,9 @@ use std::rc::Rc;
 use crate::wait::Notify;
 
 use crate::database::{Listener, Source};
-use crate::datum::data::Items;
+
 use crate::datum::{Backing, Engine, User};
-use crate::entity::{Key, put_text, put_texts};
+use crate::entity::{Items, Key, put_text, put_texts};
 use crate::error::Result;
 use crate::events::{Events, Topic};
 use crate::host::Host;
@@ -128,8 +128,8 @@ impl<S: Store, H: Host> Watch<S, H> {
             (None, Some(id)) => vec![id.clone()],
             (None, None) => db.with(|replica| replica.ids(&self.entity, None).map(str::to_owned).collect()),
         };
-        let mut items = Items::new(ids.len());
-        db.read(&self.entity, &ids, self.include_deleted, &mut |text| items.push(text)).await?;
+        let mut items = Items::new(ids.len().saturating_mul(400));
+        db.read(&self.entity, &ids, self.include_deleted, &mut |text| items.open().push_str(text)).await?;
         let is_gone = |id: &String| {
             let view = db.with(|replica| replica.view(&Key::new(&self.entity, id)).map(|view| view.deleted));
             view.is_none_or(|deleted| deleted && !self.include_deleted)

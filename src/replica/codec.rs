@@ -101,7 +101,9 @@ impl<'a> Input<'a> {
 
     /// One byte.
     pub fn byte(&mut self) -> Option<u8> {
-        self.raw(1)?.first().copied()
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
     }
 
     /// Yes or no.
@@ -115,6 +117,13 @@ impl<'a> Input<'a> {
 
     /// A number.
     pub fn number(&mut self) -> Option<u64> {
+        if let Some((first, rest)) = self.0.split_first()
+            && *first < 0x80
+        {
+            // Most are: rows are many, and are read before the browser has made this code fast.
+            self.0 = rest;
+            return Some(u64::from(*first));
+        }
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

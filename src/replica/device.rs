@@ -178,6 +178,10 @@ impl Replica {
 
     /// Takes away the fields of entities that are gone.
     pub(super) fn drop_loose(&mut self) {
+        if self.loose.is_empty() {
+            return;
+        }
+        self.fold_late();
         for key in std::mem::take(&mut self.loose) {
             let key = key.as_key();
             let row = self.row(&key).is_some_and(|row| !row.is_deleted() || row.body != Body::None);

@@ -7,11 +7,13 @@ use crate::entity::Key;
 use crate::operation::{Kind, Operation, UNKNOWN};
 use crate::replica::device;
 use crate::replica::keydir::{Body, Row};
+use crate::replica::record::directory::{Directory, Line};
 use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite, body_id};
 use crate::replica::segment::{INLINE_BYTES, checksum};
 use crate::replica::state::Parked;
 use crate::replica::{Replica, outbox::Outbox};
 use crate::small::Small;
+use crate::small::ordered::Ordered;
 use crate::store::{BodyId, Seq};
 
 /// Where a commit comes from.
@@ -27,14 +29,15 @@ impl Replica {
     /// Takes in a commit of this instance that has been appended, with the checksums of its long bodies.
     pub fn apply_own(&mut self, seq: Seq, commit: Commit, record_bytes: usize, sums: &[u64]) {
         self.growth.record(record_bytes);
-        self.fold(seq, commit, Origin::Own, sums);
+        self.fold_late();
+        self.fold(seq, commit, Ordered::default(), Origin::Own, sums);
     }
 
-    pub(super) fn apply(&mut self, seq: Seq, commit: Commit) {
-        self.fold(seq, commit, Origin::Log, &[]);
+    pub(super) fn apply(&mut self, seq: Seq, commit: Commit, late: Ordered<Directory>) {
+        self.fold(seq, commit, late, Origin::Log, &[]);
     }
 
-    fn fold(&mut self, seq: Seq, commit: Commit, origin: Origin, sums: &[u64]) {
+    fn fold(&mut self, seq: Seq, commit: Commit, mut late: Ordered<Directory>, origin: Origin, sums: &[u64]) {
         // Segments that a checkpoint keeps must be known before its directories point into them.
         let before = match commit.events.first() {
             Some(Event::Checkpoint { kept, damage }) => {
@@ -50,7 +53,7 @@ impl Replica {
         };
         let mut sums = sums.iter().copied();
         for (index, segment) in commit.segments.into_iter().enumerate() {
-            self.fold_segment(seq, index, segment, &mut sums);
+            self.fold_segment(seq, index, segment, &mut sums, late.remove(index as u64));
         }
         for event in commit.events {
             self.fold_event(seq, event, origin);
@@ -71,7 +74,14 @@ impl Replica {
         std::mem::replace(self, fresh)
     }
 
-    fn fold_segment(&mut self, seq: Seq, index: usize, segment: SegmentWrite, sums: &mut std::iter::Copied<std::slice::Iter<'_, u64>>) {
+    fn fold_segment(
+        &mut self,
+        seq: Seq,
+        index: usize,
+        segment: SegmentWrite,
+        sums: &mut std::iter::Copied<std::slice::Iter<'_, u64>>,
+        late: Option<Directory>,
+    ) {
         self.touch_segment(&segment);
         let id = match segment.body {
             SegmentBody::New(bytes) => {
@@ -91,33 +101,46 @@ impl Replica {
             }
             SegmentBody::Kept(id) => id,
         };
-        let device = segment.entity.strip_prefix(device::MARK);
-        let entity = device.unwrap_or(&segment.entity);
+        if let Some(directory) = late {
+            self.put_off_rows(seq, segment.entity, id, directory);
+            return;
+        }
+        if !segment.entity.starts_with(device::MARK) {
+            self.fold_late();
+            for entry in &segment.entries {
+                self.receipts.compared(&segment.entity, &entry.id, entry.version);
+            }
+        }
+        self.fold_rows(seq, &segment.entity, id, &mut segment.entries.iter().map(Entry::line));
+    }
+
+    /// Folds the rows of a segment whose body is known by this id.
+    pub(super) fn fold_rows<'a>(&mut self, seq: Seq, entity: &str, id: BodyId, lines: &mut dyn Iterator<Item = Line<'a>>) {
+        let device = entity.strip_prefix(device::MARK);
+        let entity = device.unwrap_or(entity);
         let all = if device.is_some() { &mut self.device } else { &mut self.entities };
         let mut rows = all.remove(entity).unwrap_or_default();
-        for entry in segment.entries {
-            let Entry { id: key, version, deleted, held, retain, offset, len } = entry;
-            if device.is_none() {
-                self.receipts.compared(entity, &key, version);
-            }
+        for line in lines {
+            let Line { id: key, version, offset, len, .. } = line;
+            let (deleted, held, retain) = (line.deleted(), line.held(), line.retain());
             if deleted {
                 if device.is_some() {
-                    if let Some(Row { body: Body::At { segment, len, .. }, .. }) = rows.remove(entity, &key) {
+                    if let Some(Row { body: Body::At { segment, len, .. }, .. }) = rows.remove(entity, key) {
                         self.segments.lose(segment, len);
                     }
                     continue;
                 }
-                self.loosen(entity, &key);
+                self.loosen(entity, key);
             }
-            if retain && !deleted && rows.get(&key).is_some_and(|row| row.version == version && row.deleted == deleted) {
-                rows.confirm(&key, seq);
+            if retain && !deleted && rows.get(key).is_some_and(|row| row.version == version && row.deleted == deleted) {
+                rows.confirm(key, seq);
                 continue;
             }
             let body = if len > 0 {
                 self.segments.gain(id, len);
                 Body::At { segment: id, offset, len }
             } else if retain {
-                let kept = rows.get(&key).map(|row| row.body.clone()).unwrap_or_default();
+                let kept = rows.get(key).map(|row| row.body.clone()).unwrap_or_default();
                 if let Body::At { segment, len, .. } = &kept {
                     self.segments.gain(*segment, *len);
                 }
@@ -125,7 +148,7 @@ impl Replica {
             } else {
                 Body::None
             };
-            let old = rows.put(entity, &key, Row { version, deleted, held, body, stamp: seq });
+            let old = rows.put(entity, key, Row { version, deleted, held, body, stamp: seq });
             if let Some(Row { body: Body::At { segment, len, .. }, .. }) = old {
                 self.segments.lose(segment, len);
             }
@@ -226,12 +249,14 @@ impl Replica {
         self.loosen(&op.entity, &op.id);
         let key = Key::new(&op.entity, &op.id);
         self.receipts.acknowledge(&op, version, at, marks);
-        if !with_row {
-            self.put_own_row(seq, &op, version);
-        }
         let next: Option<String> = self.outbox.chain(&key).next().map(|queued| queued.op.op_id.clone());
         if let Some(next) = next {
             self.rebase_after(&next, &op, version);
+        }
+        match (with_row, self.is_late()) {
+            (true, _) => {}
+            (false, true) => self.put_off_own(seq, op, version),
+            (false, false) => self.put_own_row(seq, &op, version),
         }
     }
 
@@ -241,7 +266,7 @@ impl Replica {
     }
 
     /// The remote has exactly what the operation said: its body becomes the synced row's.
-    fn put_own_row(&mut self, seq: Seq, op: &Operation, version: u64) {
+    pub(super) fn put_own_row(&mut self, seq: Seq, op: &Operation, version: u64) {
         let rows = self.entities.entry(&op.entity);
         let deleted = op.kind == Kind::Delete;
         let mut lost = None;
@@ -267,6 +292,9 @@ impl Replica {
     }
 
     fn fold_sweep(&mut self, before: Seq, entities: Option<&[String]>) {
+        if !self.is_late_after(before) {
+            self.fold_late();
+        }
         let swept = |entity: &str| entities.is_none_or(|only| only.iter().any(|name| name == entity));
         self.touch_rows(&|entity, row| swept(entity) && row.stamp <= before);
         for (entity, rows) in self.entities.iter_mut() {
@@ -304,6 +332,7 @@ impl Replica {
     }
 
     fn fold_release(&mut self) {
+        self.fold_late();
         self.touch_rows(&|_, row| row.held);
         for (entity, rows) in self.entities.iter_mut() {
             let held: Vec<(String, Row)> = rows.iter().filter(|(_, row)| row.held).map(|(id, row)| (id.to_owned(), row.clone())).collect();
@@ -314,6 +343,7 @@ impl Replica {
     }
 
     fn fold_quarantine(&mut self, body: BodyId) {
+        self.fold_late();
         self.touch_rows(&|_, row| matches!(row.body, Body::At { segment, .. } if segment == body));
         for (entity, rows) in self.entities.iter_mut().chain(self.device.iter_mut()) {
             let lost: Vec<String> = rows

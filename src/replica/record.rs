@@ -24,9 +24,13 @@ use crate::replica::codec::{Input, Output};
 use crate::replica::receipts::{Receipt, Restored};
 use crate::replica::segment::{INLINE_BYTES, checksum};
 use crate::replica::state::{CursorState, DeadLetter, Facts, Parked};
+use crate::small::ordered::Ordered;
 use crate::store::{BODIES_PER_RECORD, BodyId, Seq};
 
+pub mod directory;
 mod events;
+
+use directory::Directory;
 
 const MAGIC: [u8; 4] = [b'D', b'S', 1, 0];
 const HEADER: usize = 12;
@@ -305,7 +309,7 @@ impl Commit {
                     out.number(*id);
                 }
             }
-            put_entries(&mut out, &segment.entries);
+            directory::put(&mut out, &segment.entries);
         }
         let mut record = out.0;
         let sum = checksum(record.get(HEADER..).unwrap_or_default()).to_le_bytes();
@@ -321,13 +325,16 @@ impl Commit {
     /// [`Code::Corrupt`] where the bytes are not what was written; [`Code::ClientOutdated`] where a later version
     /// of this engine wrote them.
     pub fn decode(record: &[u8]) -> Result<Self> {
-        decode(record).ok_or_else(|| {
-            if is_newer(record) {
-                let fix = "This user's data was stored by a newer version of this app; reload the page to get that version.";
-                return Error::new(Code::ClientOutdated, fix);
-            }
-            Error::new(Code::Corrupt, "A record of the log does not match its checksum or its format.")
-        })
+        decode(record, &|_| None).map(|(commit, _)| commit).ok_or_else(|| refused(record))
+    }
+
+    /// The same, with the rows of segments left where they are, as far as `may_wait` says so of their type: these
+    /// segments have no entries, but a directory under their index.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn skim(record: &Rc<[u8]>, may_wait: &dyn Fn(&str) -> bool) -> Result<(Self, Ordered<Directory>)> {
+        decode(record, &|entity| may_wait(entity).then_some(record)).ok_or_else(|| refused(record))
     }
 }
 
@@ -337,29 +344,23 @@ fn put_stored(out: &mut Output, len: u64, hash: u64) {
     out.raw(&hash.to_le_bytes());
 }
 
-fn put_entries(out: &mut Output, entries: &[Entry]) {
-    out.number(entries.len() as u64);
-    let mut end = 0_u32;
-    for entry in entries {
-        out.text(&entry.id);
-        out.number(entry.version);
-        out.byte(u8::from(entry.deleted) | (u8::from(entry.held) << 1) | (u8::from(entry.retain) << 2));
-        out.number(u64::from(entry.len));
-        if entry.len > 0 {
-            out.number(u64::from(entry.offset.wrapping_sub(end)));
-            end = entry.offset.wrapping_add(entry.len);
-        }
+fn refused(record: &[u8]) -> Error {
+    if is_newer(record) {
+        let fix = "This user's data was stored by a newer version of this app; reload the page to get that version.";
+        return Error::new(Code::ClientOutdated, fix);
     }
+    Error::new(Code::Corrupt, "A record of the log does not match its checksum or its format.")
 }
 
-fn decode(record: &[u8]) -> Option<Commit> {
+/// `waits` gives the record again where the rows of a type stay in it.
+fn decode<'r>(record: &[u8], waits: &dyn Fn(&str) -> Option<&'r Rc<[u8]>>) -> Option<(Commit, Ordered<Directory>)> {
     let (header, payload) = record.split_at_checked(HEADER)?;
     let (magic, sum) = header.split_at_checked(MAGIC.len())?;
     if magic != MAGIC || sum != checksum(payload).to_le_bytes() {
         return None;
     }
     let mut input = Input(payload);
-    let mut commit = Commit::default();
+    let (mut commit, mut late) = (Commit::default(), Ordered::default());
     for _ in 0..input.number()? {
         commit.events.push(events::get(&mut input)?);
     }
@@ -371,9 +372,14 @@ fn decode(record: &[u8]) -> Option<Commit> {
             2 => SegmentBody::Kept(input.number()?),
             _ => return None,
         };
-        commit.segments.push(SegmentWrite { entity, entries: get_entries(&mut input)?, body });
+        let mut entries = Vec::new();
+        match waits(&entity) {
+            Some(record) => late.insert(commit.segments.len() as u64, directory::skip(&mut input, record)?),
+            None => entries = directory::entries(&mut input)?,
+        }
+        commit.segments.push(SegmentWrite { entity, entries, body });
     }
-    input.0.is_empty().then_some(commit)
+    input.0.is_empty().then_some((commit, late))
 }
 
 /// Whether a record is whole, and of a format that comes after this one. Each format adds its number, less one, to its
@@ -382,23 +388,4 @@ fn is_newer(record: &[u8]) -> bool {
     let Some(([b'D', b'S', version, 0, sum @ ..], payload)) = record.split_at_checked(HEADER) else { return false };
     let later = u64::from(version.saturating_sub(MAGIC[2]));
     later > 0 && *sum == checksum(payload).wrapping_add(later).to_le_bytes()
-}
-
-fn get_entries(input: &mut Input<'_>) -> Option<Vec<Entry>> {
-    let mut entries = Vec::new();
-    let mut end = 0_u32;
-    for _ in 0..input.number()? {
-        let (id, version, flags, len) = (input.text()?, input.number()?, input.byte()?, input.small()?);
-        // Only a tombstone can be held: another row that was would be counted twice.
-        if flags > 7 || flags & 3 == 2 {
-            return None;
-        }
-        let mut offset = 0;
-        if len > 0 {
-            offset = end.wrapping_add(input.small()?);
-            end = offset.wrapping_add(len);
-        }
-        entries.push(Entry { id, version, deleted: flags & 1 != 0, held: flags & 2 != 0, retain: flags & 4 != 0, offset, len });
-    }
-    Some(entries)
 }

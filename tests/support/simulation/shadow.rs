@@ -67,6 +67,26 @@ impl Shadow {
         self.store.load().await.map_err(|error| format!("{error:?}"))
     }
 
+    /// A tab that opens now has what its log says, as soon as it wants rows.
+    async fn check_opening(&self) -> Result<(), String> {
+        let mut fresh = Replica::new(self.replica.user_id(), u64::MAX);
+        for (seq, record) in &self.store.reopen().load().await.map_err(|error| format!("{error:?}"))? {
+            fresh.load_record(*seq, record).map_err(|error| format!("{error:?}"))?;
+        }
+        let of = |replica: &Replica, key: &Key| replica.view(key).map(|view| (view.version, view.deleted, view.body.is_some()));
+        for id in self.replica.ids("tasks", None) {
+            let key = Key::new("tasks", id);
+            if fresh.can_glance(&key) && of(&fresh, &key) != of(&self.replica, &key) {
+                return Err(format!("a glance at {id} shows {:?}, its log says {:?}", of(&fresh, &key), of(&self.replica, &key)));
+            }
+        }
+        fresh.fold_late();
+        if fresh.stored_bytes() != self.replica.stored_bytes() {
+            return Err(format!("an opened tab counts {} bytes, its log says {}", fresh.stored_bytes(), self.replica.stored_bytes()));
+        }
+        compare(&fresh, &self.replica).map_err(|differs| format!("a tab that opens has in memory {differs}"))
+    }
+
     /// What a reader sees of one field; none where its bytes are not in memory.
     fn field(&self, id: &str, field: &str) -> Option<Option<u64>> {
         let text = match self.replica.view(&Key::new("tasks", id)) {
@@ -127,6 +147,9 @@ impl Story {
                 let shadow = shadows.entry((at, user.clone())).or_insert_with(|| Shadow::new(&store, &user));
                 let name = &device.shared.device_id;
                 let moved = self.clock.run(shadow.follow()).map_err(|error| format!("{name}: {error}"))?;
+                if moved && shadow.replica.damage() == datum_sync::replica::record::Damage::default() {
+                    self.clock.run(shadow.check_opening()).map_err(|error| format!("{name}: {error}"))?;
+                }
                 if moved {
                     self.check_cursor(&user, &shadow.replica).map_err(|error| format!("{name}: {error}"))?;
                 }
