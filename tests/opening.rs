@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use datum_sync::entity::Key;
 use datum_sync::replica::Replica;
+use datum_sync::replica::receipts::Restored;
 use datum_sync::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use support::world::{Tab, World};
 
@@ -111,12 +112,15 @@ fn rows(ids: &[&str], version: u64) -> SegmentWrite {
 fn rows_that_are_read_late_are_the_same_rows() {
     let gone = SegmentWrite { entries: vec![Entry { id: "b".to_owned(), version: 4, deleted: true, ..Entry::default() }], ..rows(&[], 0) };
     let sweep = |before| Commit { segments: vec![], events: vec![Event::Sweep { before, entities: None }] };
+    let epoch = |epoch: &str, restored| Event::Epoch { epoch: epoch.to_owned(), restored };
+    let restored = Restored { kept: Some(2), since: 0 };
     let commits = [
-        Commit { segments: vec![rows(&["a", "b", "c"], 1), rows(&["d", "a"], 2)], events: vec![] },
+        Commit { segments: vec![rows(&["a", "b", "c"], 1), rows(&["d", "a"], 2)], events: vec![epoch("one", None)] },
         Commit { segments: vec![rows(&["c", "e"], 3), gone], events: vec![] },
         sweep(0),
         sweep(1),
         Commit { segments: vec![rows(&["f"], 9)], events: vec![] },
+        Commit { segments: vec![], events: vec![epoch("two", Some(restored))] },
     ];
     let folded = |many: usize, late: bool| {
         let mut replica = Replica::new("ann", u64::MAX);
@@ -130,7 +134,7 @@ fn rows_that_are_read_late_are_the_same_rows() {
         let eager = folded(many, false);
         for id in ["a", "b", "c", "d", "e", "f", "0", "z"] {
             let (key, late) = (Key::new("tasks", id), folded(many, true));
-            assert_eq!(late.is_late(), many != 4, "a sweep that finds rows goes by all of them");
+            assert_eq!(late.is_late(), !matches!(many, 4 | 6), "a sweep that finds rows, and a new history, go by all of them");
             let version = |replica: &Replica| replica.view(&key).map(|view| (view.version, view.deleted));
             if late.can_glance(&key) {
                 assert_eq!(version(&late), version(&eager), "{id} after {many}");

@@ -321,6 +321,7 @@ impl Replica {
     /// What has a version of a history that is over has none that means anything now: until it is compared, it is
     /// older than all that comes, and no base.
     fn forget_versions(&mut self, kept: u64) {
+        self.fold_late();
         for (entity, rows) in self.entities.iter_mut() {
             let over: Vec<(String, Row)> =
                 rows.iter().filter(|(_, row)| row.version > kept).map(|(id, row)| (id.to_owned(), row.clone())).collect();
