@@ -326,8 +326,16 @@ pub fn push_entity(out: &mut String, body: &str, id: &str, user_id: &str, versio
     out.push_str(",\"userId\":");
     push_string(out, user_id);
     out.push_str(",\"version\":");
-    out.push_str(&version.to_string());
+    push_number(out, version);
     out.push_str(if deleted { ",\"isDeleted\":true}" } else { ",\"isDeleted\":false}" });
+}
+
+/// Digit by digit into the text: a string in between would be one allocation for each entity that is read.
+fn push_number(out: &mut String, number: u64) {
+    if number > 9 {
+        push_number(out, number / 10);
+    }
+    out.push(char::from_digit((number % 10) as u32, 10).unwrap_or('0'));
 }
 
 /// A JSON array under construction.

@@ -1,0 +1,142 @@
+// What each operation costs, counted: transactions and requests of IndexedDB, requests to the remote, and calls
+// between JavaScript and the engine. Counts are the same on every machine; times are the benchmark's.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { device, launch } from "./lib/browser.mjs";
+import { plainSite } from "./lib/plain.mjs";
+import { client } from "./lib/server.mjs";
+
+const ROWS = 2_000;
+let browser, site;
+before(async () => ([site, browser] = await Promise.all([plainSite(), launch()])));
+after(async () => {
+  await browser?.close();
+  await site?.stop();
+});
+
+/** Runs in the page before anything else: counts whatever the engine asks of the browser. */
+function count() {
+  const counts = { writing: 0, reading: 0, asked: 0, out: 0, in: 0, requests: [] };
+  window.sinceTheStart = () => structuredClone(counts);
+  window.counted = async (work) => {
+    Object.assign(counts, { writing: 0, reading: 0, asked: 0, out: 0, in: 0, requests: [] });
+    await work();
+    return structuredClone(counts);
+  };
+  const transaction = IDBDatabase.prototype.transaction;
+  IDBDatabase.prototype.transaction = function (names, mode = "readonly", options) {
+    counts[mode === "readwrite" ? "writing" : "reading"] += 1;
+    return transaction.call(this, names, mode, options);
+  };
+  for (const name of ["add", "put", "delete", "clear", "get", "getAll", "getAllKeys", "getKey", "count", "openCursor", "openKeyCursor"]) {
+    const ask = IDBObjectStore.prototype[name];
+    IDBObjectStore.prototype[name] = function (...given) {
+      counts.asked += 1;
+      return ask.apply(this, given);
+    };
+  }
+  const fetch = window.fetch;
+  window.fetch = (input, init) => {
+    counts.requests.push(new URL(input.url ?? input).pathname.split("/").at(-1));
+    return fetch(input, init);
+  };
+  const counting = (functions, way) =>
+    Object.fromEntries(
+      Object.entries(functions).map(([name, value]) => [
+        name,
+        typeof value !== "function"
+          ? value
+          : (...given) => {
+              counts[way] += 1;
+              return value(...given);
+            },
+      ]),
+    );
+  const { instantiate, Instance } = WebAssembly;
+  WebAssembly.instantiate = async (module, imports) => {
+    const outward = Object.fromEntries(Object.entries(imports).map(([name, functions]) => [name, counting(functions, "out")]));
+    const { exports } = await instantiate(module, outward);
+    return Object.create(Instance.prototype, { exports: { value: counting(exports, "in") } });
+  };
+}
+
+async function visit(user, config, { context, page, errors } = {}) {
+  const it = context ? { context, page, errors } : await device(browser);
+  if (!context) await it.page.addInitScript(count);
+  await it.page.goto(site.address(user, config));
+  await it.page.waitForFunction(() => document.title === "ready").catch(() => assert.fail(`the page did not open: ${it.errors.join("; ")}`));
+  return it;
+}
+
+const task = (n) => ({ id: `task-${String(n).padStart(5, "0")}`, title: `task ${n}`, done: false, note: "call the supplier about the order".repeat(4) });
+
+async function seeded(user) {
+  const remote = await client(site.server.url, user);
+  for (let first = 0; first < ROWS; first += 500) {
+    const operations = Array.from({ length: 500 }, (_, at) => ({ opId: `seed-${first + at}`, entity: "tasks", id: task(first + at).id, kind: "create", baseVersion: null, data: task(first + at) }));
+    const { results } = await remote.push(operations);
+    assert.ok(results.every((verdict) => verdict.status === "applied"), JSON.stringify(results[0]));
+  }
+}
+
+/** A visit whose costs are `of(work)`; `work` runs in the page. */
+async function counting(user) {
+  const it = await visit(user);
+  return { ...it, of: (work) => it.page.evaluate(`window.counted(${work})`) };
+}
+
+const crossings = (counts) => counts.out + counts.in;
+const PATIENT = { timeout: 60_000 };
+
+test("a first pull crosses the border for each page, not for each entity, and writes each page once", PATIENT, async () => {
+  await seeded("pulls");
+  const { of, page, errors } = await counting("pulls");
+  const first = await of(() => window.app.datum.synchronize(window.app.user, { direction: "pullOnly" }));
+  const pages = first.requests.filter((name) => name === "pull").length;
+  assert.equal(await page.evaluate(() => window.app.tasks.count()), ROWS);
+  assert.ok(pages <= 2, `${pages} pages`);
+  assert.deepEqual(first.requests.filter((name) => name !== "pull"), ["token", "metadata"]);
+  assert.ok(first.writing <= pages + 1 && first.reading === 0, JSON.stringify(first));
+  assert.ok(first.asked <= 2 * pages + 2, "a record and a body for each page");
+  assert.ok(crossings(first) < 1_300, JSON.stringify(first));
+  assert.deepEqual(errors, []);
+});
+
+test("a cycle with nothing to do is one request and one transaction", PATIENT, async () => {
+  const { of, errors } = await counting("idle");
+  for (let n = 0; n < 2; n++) await of(() => window.app.datum.synchronize(window.app.user));
+  const idle = await of(() => window.app.datum.synchronize(window.app.user));
+  assert.deepEqual(idle.requests, ["pull"]);
+  assert.deepEqual([idle.writing, idle.reading, idle.asked], [1, 0, 1]);
+  assert.ok(crossings(idle) < 600, JSON.stringify(idle));
+  assert.deepEqual(errors, []);
+});
+
+test("a write is one transaction, however many entities it has, and calls at once share one", PATIENT, async () => {
+  const { of, errors } = await counting("writes");
+  // The first two leave a note beside the log that something waits.
+  for (let n = 0; n < 3; n++) await of(() => window.app.tasks.create({ title: "before" }));
+  const one = await of(() => window.app.tasks.create({ title: "one" }));
+  const many = await of(() => window.app.tasks.createMany(Array.from({ length: 1_000 }, (_, n) => ({ title: `${n}` }))));
+  const atOnce = await of(() => Promise.all(Array.from({ length: 100 }, (_, n) => window.app.tasks.create({ title: `at once ${n}` }))));
+  for (const counts of [one, many, atOnce]) assert.deepEqual([counts.writing, counts.reading, counts.asked, counts.requests], [1, 0, 1, []], JSON.stringify(counts));
+  assert.ok(crossings(one) < 130, JSON.stringify(one));
+  assert.ok(crossings(many) < 130, JSON.stringify(many));
+  assert.ok(crossings(atOnce) < 1_300, JSON.stringify(atOnce));
+  assert.deepEqual(errors, []);
+});
+
+test("a page that opens reads each part of the log once, and hands all entities over in one piece", PATIENT, async () => {
+  await seeded("opens");
+  const it = await counting("opens");
+  await it.of(() => window.app.datum.synchronize(window.app.user, { direction: "pullOnly" }));
+  await visit("opens", {}, it);
+  const opened = await it.page.evaluate(() => window.sinceTheStart());
+  assert.ok(opened.writing === 0 && opened.reading <= 4 && opened.asked <= 7, JSON.stringify(opened));
+  assert.ok(crossings(opened) < 900, JSON.stringify(opened));
+  const one = await it.of(() => window.app.tasks.read("task-00007"));
+  const all = await it.of(() => window.app.tasks.readAll());
+  assert.ok(one.reading <= 1 && crossings(one) < 80, JSON.stringify(one));
+  assert.ok(all.reading <= 1 && crossings(all) < 80, JSON.stringify(all));
+  assert.deepEqual(it.errors, []);
+});
