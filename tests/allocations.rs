@@ -13,7 +13,7 @@ fn task(n: u64) -> String {
     let note = "call the supplier about the order ".repeat(5);
     format!(
         r#"{{"id":"task-{n:06}","title":"task {n}","done":{},"priority":{},"note":"{note}","tags":["work","list-{}"]}}"#,
-        n % 3 == 0,
+        n.is_multiple_of(3),
         n % 5,
         n % 20
     )
