@@ -81,6 +81,8 @@ impl Replica {
                     if graves.gone.contains(&op.op_id) {
                         let arrival = Arrival { entity: &op.entity, id: &op.id, version, body: row };
                         planner.write_row(&arrival, true, soft(&op.entity));
+                    } else if self.is_behind(op, version) {
+                        settled.retry.push(PutOff { op_id: op.op_id.clone(), after_ms: Some(0), code: None, held });
                     } else if self.outbox.get(&op.op_id).is_some() {
                         let arrival = Arrival { entity: &op.entity, id: &op.id, version, body: row };
                         planner.arrive(&arrival, true, soft(&op.entity), true);
@@ -118,6 +120,14 @@ impl Replica {
             Plan::Ready(incoming) => Plan::Ready(Settled { incoming, ..settled }),
             Plan::Needs(need) => Plan::Needs(need),
         })
+    }
+
+    /// Whether a verdict is of before the row that is known: another tab that sent the same has gone on meanwhile. Where
+    /// versions of two histories cannot be compared, none is.
+    fn is_behind(&self, op: &Operation, version: u64) -> bool {
+        let key = Key::new(&op.entity, &op.id);
+        let known = self.row(&key).map_or(0, |row| row.version);
+        known > version && self.receipts.restored().is_none() && self.outbox.get(&op.op_id).is_some()
     }
 
     fn settle_applied(&self, planner: &mut Planner<'_>, op: &Operation, version: u64, row: Option<&str>, soft: bool) {
