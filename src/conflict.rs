@@ -238,6 +238,23 @@ pub fn clashing_fields(base: Option<&str>, local: Option<&str>, remote: Option<&
         .collect()
 }
 
+/// What a write made of `base`, made of `theirs` instead, and whether both have changed the same field, where the write's
+/// own value stays. None where a body cannot be read.
+#[must_use]
+pub fn onto(base: Option<&str>, ours: &str, theirs: &str) -> Option<(String, bool)> {
+    let base = base.map_or_else(|| Ok(Map::new()), object).ok()?;
+    let (ours, theirs) = (object(ours).ok()?, object(theirs).ok()?);
+    let (mut made, mut clash) = (Map::new(), false);
+    for key in theirs.keys().chain(ours.keys().filter(|key| !theirs.contains_key(*key))) {
+        let (was, mine, other) = (base.get(key), ours.get(key), theirs.get(key));
+        clash |= mine != was && other != was && mine != other && !TIMES.contains(&key.as_str());
+        if let Some(value) = if mine == was { other } else { mine } {
+            made.insert(key.clone(), value.clone());
+        }
+    }
+    Some((crate::json::to_string(&made), clash))
+}
+
 /// One mark for each field of a body, or of those that a patch changed: by it the same value of the same
 /// field is known again.
 #[must_use]

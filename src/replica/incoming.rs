@@ -368,8 +368,7 @@ impl<'a> Planner<'a> {
 
     /// The operation that carries a resolved conflict's outcome to the remote.
     fn winner(&mut self, last: &Operation, chain: &[&Operation], arrival: &Arrival<'_>, body: Option<Rc<str>>) -> Operation {
-        let op_id = self.moment.op_id(self.made);
-        self.made = self.made.saturating_add(1);
+        let op_id = self.op_id();
         let kind = match (&body, arrival.body) {
             (None, _) => Kind::Delete,
             (Some(_), None) => Kind::Create,

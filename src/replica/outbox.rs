@@ -209,11 +209,12 @@ impl Outbox {
     /// Adds an operation: at the place of the first that it replaces, or at the end. Whoever knows of a conflict of its
     /// entity blocks it.
     pub fn queue(&mut self, op: Operation, replaces: &[String], maybe_sent: bool) {
-        let mut place = None;
+        let (mut place, mut before) = (None, None);
         // An id that is here already names the same write: it is queued once, whatever a log says.
         for old in replaces.iter().chain([&op.op_id]) {
-            if let Some((at, _)) = self.take(old) {
+            if let Some((at, queued)) = self.take(old) {
                 place = Some(place.map_or(at, |first: u64| first.min(at)));
+                before = Some(queued).filter(|queued| queued.op.op_id == op.op_id);
             }
         }
         let place = place.unwrap_or_else(|| self.queue.end());
@@ -223,7 +224,12 @@ impl Outbox {
         for link in &op.links {
             self.linked.insert(&link.key.entity, &link.key.id, place);
         }
-        self.queue.put(place, Queued { op, in_flight: false, maybe_sent, blocked_by: None, not_before: 0, last_error: None });
+        // Its journey goes on.
+        let queued = match before {
+            Some(before) => Queued { op, maybe_sent: maybe_sent || before.maybe_sent, ..before },
+            None => Queued { op, in_flight: false, maybe_sent, blocked_by: None, not_before: 0, last_error: None },
+        };
+        self.queue.put(place, queued);
     }
 
     /// Takes an operation out.

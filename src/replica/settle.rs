@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::conflict::policy::Policies;
+use crate::conflict::{marks, onto};
 use crate::entity::Key;
 use crate::error::Result;
 use crate::operation::{Coalesced, Kind, Operation, coalesce, join_fields, join_links};
@@ -137,6 +138,7 @@ impl Replica {
             if known >= version {
                 // A pull in another tab has brought the row meanwhile.
                 planner.applied(op, known, true);
+                self.meet(planner, op, (version, row), known);
             } else if let Some(row) = row {
                 planner.write_row(&Arrival { entity: &op.entity, id: &op.id, version, body: Some(row) }, true, soft);
                 planner.applied(op, version, true);
@@ -152,6 +154,45 @@ impl Replica {
                 planner.push_event(Event::Rebase { op_id: heir.op.op_id.clone(), version: base });
             }
         }
+    }
+
+    /// What waits behind an operation that was applied was made on what that left, and the row that is known is newer: both
+    /// were saved from a lost log into one in which another tab had gone on. It is made anew on the row; where
+    /// that clashes, it keeps its base, and the remote answers with a conflict.
+    fn meet(&self, planner: &mut Planner<'_>, op: &Operation, (version, row): (u64, Option<&str>), known: u64) {
+        let key = Key::new(&op.entity, &op.id);
+        let mut chain = self.outbox.chain(&key).skip_while(|queued| queued.op.op_id != op.op_id);
+        let Some(own) = chain.next().filter(|own| own.blocked_by.is_none() && own.op.base_version != Some(known)) else { return };
+        let later: Vec<&Operation> = chain.map(|queued| &queued.op).collect();
+        let Some(mut next) = later.first().map(|next| next.op_id.clone()) else { return };
+        if known <= version || self.receipts.restored().is_some() {
+            return;
+        }
+        let Some(theirs) = planner.held(&key) else { return };
+        let base = row.or(own.op.body.as_deref());
+        let mut stays = false;
+        for op in later {
+            let (Some(ours), Some(theirs)) = (op.body.as_deref(), theirs.as_deref()) else {
+                stays = true;
+                continue;
+            };
+            let Some((body, clash)) = onto(base, ours, theirs) else { continue };
+            stays |= clash;
+            let (mut made, mut replaces) = (Operation { body: Some(body.into()), ..op.clone() }, Vec::new());
+            if op.kind != Kind::Patch {
+                // What may have been sent with the whole body never says another under the same name.
+                made.op_id = planner.op_id();
+                made.supersedes.push(op.op_id.clone());
+                made.earlier.extend(marks(ours, &[]));
+                replaces.push(op.op_id.clone());
+            }
+            if next == op.op_id {
+                next.clone_from(&made.op_id);
+            }
+            planner.push_event(Event::Queue { op: made, replaces });
+        }
+        let version = if stays { (op.kind != Kind::Delete).then_some(version) } else { Some(known) };
+        planner.push_event(Event::Rebase { op_id: next, version });
     }
 
     /// Plans that an operation will never be accepted, for a reason that is not in a verdict.

@@ -13,6 +13,13 @@ impl<'a> Arrival<'a> {
 }
 
 impl Planner<'_> {
+    /// An id for a new operation.
+    pub(in crate::replica) fn op_id(&mut self) -> String {
+        let op_id = self.moment.op_id(self.made);
+        self.made = self.made.saturating_add(1);
+        op_id
+    }
+
     pub(in crate::replica) fn push_event(&mut self, event: Event) {
         self.out.commit.events.push(event);
     }

@@ -152,7 +152,7 @@ impl Planner<'_> {
     }
 
     /// The body of the synced row, an empty option where it does not live; nothing where it must be fetched first.
-    pub(super) fn held(&mut self, key: &Key) -> Option<Option<Rc<str>>> {
+    pub(in crate::replica) fn held(&mut self, key: &Key) -> Option<Option<Rc<str>>> {
         match self.replica.row(key).filter(|row| !row.deleted).and_then(|row| self.replica.body_of(row)) {
             None => Some(None),
             Some(ViewBody::Text(text)) => Some(Some(Rc::from(text))),
@@ -166,8 +166,7 @@ impl Planner<'_> {
     /// What is here, as an operation: as old as it is, so that later writes count as later.
     fn offer(&mut self, arrival: &Arrival<'_>, receipt: &Receipt, body: Option<Rc<str>>, soft: bool) -> Operation {
         let written = body.as_deref().and_then(modified_at).map(|at| at.saturating_add_signed(self.offset().saturating_neg()));
-        let op_id = self.moment.op_id(self.made);
-        self.made = self.made.saturating_add(1);
+        let op_id = self.op_id();
         Operation {
             op_id,
             entity: arrival.entity.to_owned(),
