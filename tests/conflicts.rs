@@ -7,6 +7,7 @@ mod support;
 
 use std::rc::Rc;
 
+use datum_sync::config::{Direction, Options};
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::error::Code;
 use datum_sync::events::{Filter, Topic};
@@ -345,4 +346,39 @@ fn what_was_decided_is_explained_in_the_commit_that_decides_it_and_outlives_a_re
     assert_eq!(b.run(b.engine.explain_merge("ann", "tasks", "")).unwrap_err().code(), Code::InvalidArgument);
     b.run(b.engine.clear_user_data("ann")).unwrap();
     assert!(b.explained("t").is_empty());
+}
+
+#[test]
+fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(r#"{"entities":{"tasks":{"conflictResolver":"ask"}}}"#);
+    let (a, b, laptop) = (phone.open(), phone.open(), world.device("laptop").open());
+    a.create(r#"{"id":"t","title":"milk"}"#);
+    a.sync();
+    laptop.sync();
+    laptop.patch("t", r#"{"title":"oat milk"}"#);
+    laptop.sync();
+    a.patch("t", r#"{"title":"soy milk"}"#);
+    phone.fault("/push", Fault::Late(1_000));
+
+    a.run(async {
+        let sync = |tab: &Tab, direction| {
+            let (engine, options) = (Rc::clone(&tab.engine), Options { direction: Some(direction), ..Options::default() });
+            async move { engine.synchronize("ann", options, None, Rc::default()).await.unwrap() }
+        };
+        let meanwhile = async {
+            datum_sync::host::Host::sleep(b.engine.host(), 500).await;
+            // The tab that sends was frozen, and its lock is taken from it.
+            phone.locks.borrow_mut().clear();
+            sync(&b, Direction::PullOnly).await;
+            let title = |title: &str| vec![Write::Patch { id: "t".to_owned(), changes: format!(r#"{{"title":"{title}"}}"#) }];
+            laptop.engine.write("ann", "tasks", title("rice milk")).await.unwrap();
+            sync(&laptop, Direction::PushOnly).await;
+            sync(&b, Direction::PullOnly).await;
+        };
+        futures_util::future::join(sync(&a, Direction::PushOnly), meanwhile).await
+    });
+
+    let waiting: Value = serde_json::from_str(&a.run(a.engine.conflicts("ann")).unwrap()).unwrap();
+    assert_eq!((waiting.as_array().unwrap().len(), &waiting[0]["remote"]["title"]), (1, &"rice milk".into()));
 }
