@@ -59,8 +59,8 @@ pub struct User<S, H> {
     seat: tabs::Seat,
     /// What happened to the storage, for the next cycle's end to show.
     news: Rc<RefCell<Vec<ErrorJson>>>,
-    /// The head of the log after the last local write that was made known.
-    known: Cell<Seq>,
+    /// How many commits this instance had appended after the last local write that was made known.
+    known: Cell<u64>,
 }
 
 impl<S: Store, H: Host> User<S, H> {

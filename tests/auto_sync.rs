@@ -321,3 +321,21 @@ fn an_explicit_cycle_puts_off_the_next_one() {
     });
     assert_eq!(pulls(&phone), 6);
 }
+
+#[test]
+fn a_write_into_a_log_begun_anew_is_sent_as_soon_as_any_other() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(AUTO);
+    let a = leading(&phone);
+    live(&a, async {
+        // As many records as the new log will have after the next write.
+        create(&a.engine, "ann", "milk").await;
+        create(&a.engine, "ann", "tea").await;
+        wait(&a, MINUTE).await;
+        assert_eq!(world.server.rows("ann").len(), 2);
+        phone.evict();
+        create(&a.engine, "ann", "coffee").await;
+        wait(&a, MINUTE).await;
+    });
+    assert_eq!(world.server.rows("ann").len(), 3);
+}

@@ -68,9 +68,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let user = self.user(user_id).await?;
         let group = Group { after, ..self.group(entity, writes) };
         let written = user.db.write(group, self.config.local).await?;
-        let (head, _) = user.standing();
-        // Once for all that were written in one commit.
-        if user.known.replace(head) != head {
+        // Once for all that were written in one commit. Not by the log's head: a log begun anew has the same ones again.
+        let commits = user.db.counts().commits;
+        if user.known.replace(commits) != commits {
             self.settle(&user, Occasion::Wrote);
             self.signal(Signal::Wrote(user_id));
         }
