@@ -285,3 +285,22 @@ fn every_read_that_waits_ends_with_its_feed() {
 
     assert!(one.is_none() && two.is_none());
 }
+
+#[test]
+fn a_long_page_is_read_in_slices_where_reading_takes_its_time() {
+    let world = World::new();
+    let laptop = world.device("laptop").open();
+    let drafts = (0..1_000).map(|n| Write::Create { draft: format!(r#"{{"n":{n}}}"#) });
+    laptop.run(laptop.engine.write("ann", "tasks", drafts.collect())).unwrap();
+    laptop.sync();
+    for (toil, at_least) in [(0, 0), (8, 7)] {
+        let a = world.device(&format!("phone {toil}")).open();
+        a.engine.host().toil.set(toil);
+
+        assert!(a.sync_with(r#"{"direction":"pullOnly"}"#).unwrap().is_success);
+
+        let breaths = a.engine.host().breaths.get();
+        assert!(breaths >= at_least && (toil > 0 || breaths == 0), "{breaths} of {at_least}");
+        assert_eq!(a.titles().len(), 1_000, "nothing of it is left out");
+    }
+}

@@ -61,6 +61,10 @@ pub struct FakeHost {
     pub tab: u64,
     /// Whether the browser knows of locks.
     pub has_locks: Rc<Cell<bool>>,
+    /// How much later it is each time that somebody looks at the clock: the work in between takes its time.
+    pub toil: Cell<u64>,
+    /// How often everything else was let run first.
+    pub breaths: Cell<u64>,
     dice: Cell<u64>,
 }
 
@@ -91,6 +95,7 @@ impl Host for FakeHost {
     }
 
     fn elapsed_ms(&self) -> u64 {
+        self.clock.now.set(self.clock.now.get() + self.toil.get());
         self.clock.now.get()
     }
 
@@ -107,6 +112,11 @@ impl Host for FakeHost {
 
     async fn sleep(&self, ms: u64) {
         self.clock.sleep(ms).await;
+    }
+
+    async fn breathe(&self) {
+        self.breaths.set(self.breaths.get() + 1);
+        self.sleep(0).await;
     }
 
     fn is_online(&self) -> bool {
@@ -250,6 +260,8 @@ impl Device {
             air: self.air.clone(),
             tab: self.seed.get(),
             has_locks: Rc::clone(&self.has_locks),
+            toil: Cell::new(0),
+            breaths: Cell::new(0),
             dice: Cell::new(self.seed.get()),
         };
         self.air.mail.borrow_mut().insert(self.seed.get(), VecDeque::new());
