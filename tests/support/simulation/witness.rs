@@ -15,6 +15,8 @@ struct Seen {
     kind: Value,
     data: Value,
     applied: bool,
+    /// The server has answered with a conflict.
+    decided: bool,
 }
 
 type Place = (String, String, String);
@@ -115,14 +117,18 @@ impl Witness {
             self.object(format!("operation {id} was applied, and is judged anew: {verdict}"));
         }
         seen.applied |= applied;
+        seen.decided |= verdict["status"] == "conflict";
         if !op["data"].is_null() && !self.lossy.get() {
             let mut content = op.clone();
             content["opId"] = Value::Null;
-            let content = format!("{device} {user} {content}");
-            let known = self.contents.borrow_mut().entry(content).or_insert_with(|| id.to_owned()).clone();
-            if known != id {
+            let mut contents = self.contents.borrow_mut();
+            let known = contents.entry(format!("{device} {user} {content}")).or_insert_with(|| id.to_owned());
+            // What a conflict is decided to is another operation, even where it comes to say what the first had said.
+            let is_over = operations.get(known).is_some_and(|first| first.decided && !first.applied);
+            if known != id && !is_over {
                 self.object(format!("{device} sends one operation under two ids: {known} and {id}"));
             }
+            id.clone_into(known);
         }
     }
 
