@@ -169,22 +169,20 @@ pub fn push_string(out: &mut String, text: &str) {
 
 /// Appends a member whose value is text.
 pub fn put_text(out: &mut String, key: &str, value: &str) {
-    let mut text = String::with_capacity(value.len().saturating_add(2));
-    push_string(&mut text, value);
-    push_field(out, key, &text);
+    push_field(out, key, "");
+    push_string(out, value);
 }
 
 /// Appends a member whose value is a list of texts.
 pub fn put_texts(out: &mut String, key: &str, values: &mut dyn Iterator<Item = &str>) {
-    let mut text = String::from("[");
+    push_field(out, key, "[");
     for value in values {
-        if text.len() > 1 {
-            text.push(',');
+        if !out.ends_with('[') {
+            out.push(',');
         }
-        push_string(&mut text, value);
+        push_string(out, value);
     }
-    text.push(']');
-    push_field(out, key, &text);
+    out.push(']');
 }
 
 /// Appends a member that has a form of its own.
@@ -254,12 +252,9 @@ pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>, nam
     if let Some(id) = &draft.id {
         check_id(id).map_err(|e| Error::new(Code::InvalidEntity, format!("`id`: {}", e.message())))?;
     }
-    let mut quoted = String::new();
-    push_string(&mut quoted, existing_created_at.or(created_at.as_deref()).unwrap_or(now));
-    push_field(&mut body, "createdAt", &quoted);
-    quoted.clear();
-    push_string(&mut quoted, now);
-    push_field(&mut body, "modifiedAt", &quoted);
+    for (key, time) in [("createdAt", existing_created_at.or(created_at.as_deref()).unwrap_or(now)), ("modifiedAt", now)] {
+        put_text(&mut body, key, time);
+    }
     body.push('}');
     check_size(&body)?;
     draft.body = body;

@@ -65,7 +65,7 @@ fn a_write_allocates_for_its_entity_and_little_else() {
     let many = allocations(|| create_many(&tab, TASKS, TASKS));
     let one = allocations(|| create_many(&tab, 2 * TASKS, 1));
 
-    assert!(many < 27 * TASKS, "{many}");
+    assert!(many < 20 * TASKS, "{many}");
     assert!(one < 90, "{one}");
 }
 

@@ -7,6 +7,7 @@ mod support;
 use datum_sync::conflict::Resolution;
 use datum_sync::error::Code;
 use datum_sync::events::{Filter, Topic};
+use datum_sync::replica::incoming::Moment;
 use datum_sync::replica::local::Write;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
@@ -42,6 +43,13 @@ fn on_server(world: &World) -> Vec<String> {
     let mut ids: Vec<String> = world.server.rows("ann").iter().filter(|row| row.data.is_some()).map(|row| row.id.clone()).collect();
     ids.sort();
     ids
+}
+
+#[test]
+fn the_ids_of_one_commit_ascend_in_the_order_of_its_writes() {
+    let moment = Moment { now: 1_790_000_000_000, seed: [0x5a; 10] };
+    let ids: Vec<String> = (0..2_000).map(|index| moment.op_id(index)).collect();
+    assert!(ids.is_sorted_by(|one, next| one < next));
 }
 
 #[test]

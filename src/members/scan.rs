@@ -41,7 +41,8 @@ pub fn utf8(bytes: &[u8]) -> Result<&str> {
 /// Where the text is not an object.
 pub fn object(json: &str) -> Result<Vec<(Cow<'_, str>, &str)>> {
     let mut scan = Scan::new(json);
-    let mut members = Vec::new();
+    // As many as most have: a list that grows is copied.
+    let mut members = Vec::with_capacity(16);
     scan.members(&mut members)?;
     scan.end()?;
     Ok(members)

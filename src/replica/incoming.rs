@@ -42,12 +42,12 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The id of the `index`th new operation of this plan.
+    /// The id of the `index`th new operation of this plan; ids ascend, as keys that are looked up should.
     #[must_use]
     pub fn op_id(&self, index: usize) -> String {
         let mut random = self.seed;
-        for (byte, extra) in random.iter_mut().rev().zip((index as u64).to_le_bytes()) {
-            *byte ^= extra;
+        if let Some(tail) = random.last_chunk_mut() {
+            *tail = u64::from_be_bytes(*tail).wrapping_add(index as u64).to_be_bytes();
         }
         crate::time::uuid_v7(self.now, random)
     }

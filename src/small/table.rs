@@ -31,9 +31,7 @@ impl<V> Table<V> {
 
     /// Sets a value, and gives back the one that it replaces.
     pub fn insert(&mut self, key: &str, value: V) -> Option<V> {
-        // Most keys that come are in order of time, and so behind all others.
-        let is_last = self.places.last().is_none_or(|last| *last < *key);
-        if !is_last && let Some(old) = self.get_mut(key) {
+        if let Some(old) = self.get_mut(key) {
             return Some(std::mem::replace(old, value));
         }
         let free = self.free.pop();
