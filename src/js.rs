@@ -47,6 +47,10 @@ use middleware::Middlewares;
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
+/// So much memory the module asks for when an instance opens, in bytes: the allocator alone asks for single pages, and each
+/// of them costs the browser as much as a hundred allocations. What is never used stays an address.
+const ROOM: usize = 4 << 20;
+
 /// The engine on the browser's ports.
 pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
 pub(crate) type WebUser = User<WebStore, WebHost>;
@@ -200,6 +204,7 @@ impl Datum {
     #[wasm_bindgen(unchecked_return_type = "Promise<Datum>")]
     pub fn open(config: JsValue) -> Promise {
         convert::watch_panics();
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(ROOM)));
         promise(async move { Ok(JsValue::from(open(&config).await?)) })
     }
 
