@@ -70,11 +70,8 @@ pub fn build(context: &Context) -> Result<Packed> {
     compile(context, &folder)?;
     optimise(context, &folder)?;
     script(context, "inline", &[&folder.join(WASM), &folder.join(INLINE)])?;
-    minify(context, &entry, &folder.join(ENTRY))?;
-    for glue in javascript(&folder)? {
-        minify(context, &glue, &glue)?;
-    }
-    minify(context, &worker, &folder.join(WORKER))?;
+    bundle(context, &entry, &folder)?;
+    esbuild(context, &worker, &folder.join(WORKER), &[])?;
     copy(&types, &folder.join(TYPES))?;
     copy(&worker_types, &folder.join(WORKER_TYPES))?;
     for file in ["README.md", "LICENSE", "CHANGELOG.md"] {
@@ -159,9 +156,18 @@ fn optimise(context: &Context, folder: &Path) -> Result<()> {
     std::fs::write(&glue, names::shorten(&text, &names)?).because(format!("writing {}", glue.display()))
 }
 
-fn minify(context: &Context, from: &Path, to: &Path) -> Result<()> {
+/// One file of the entry, the glue and its snippets: a page asks for it once, and what is alike in them compresses together.
+fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
+    let file = folder.join(ENTRY);
+    copy(entry, &file)?;
+    esbuild(context, &file, &file, &["--bundle", &format!("--external:./{INLINE}")])?;
+    std::fs::remove_file(folder.join(GLUE)).because("removing the glue")?;
+    clear(&folder.join("snippets"))
+}
+
+fn esbuild(context: &Context, from: &Path, to: &Path, more: &[&str]) -> Result<()> {
     let mut command = node::tool(context, "esbuild");
-    command.arg(from).args([
+    command.arg(from).args(more).args([
         "--minify",
         "--format=esm",
         "--target=es2022",
@@ -173,33 +179,15 @@ fn minify(context: &Context, from: &Path, to: &Path) -> Result<()> {
     process::capture(&mut command).map(|_| ())
 }
 
-/// What the bindings generator wrote: the glue and, if the module has any, its snippets.
-fn javascript(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = vec![folder.join(GLUE)];
-    let mut folders = vec![folder.join("snippets")];
-    while let Some(snippets) = folders.pop().filter(|snippets| snippets.is_dir()) {
-        for entry in std::fs::read_dir(&snippets).because(format!("reading {}", snippets.display()))? {
-            let path = entry.because("reading a folder entry")?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "js") {
-                files.push(path);
-            }
-        }
-    }
-    Ok(files)
-}
-
-/// Checks `pkg.json`, and writes it as the package's manifest.
+/// Checks `pkg.json`, which is the package's manifest. As it stands: conditions of an export are tried in their order.
 fn manifest(context: &Context, folder: &Path) -> Result<()> {
-    let file = folder.join("package.json");
-    let ours = object(&context.root.join("pkg.json"))?;
+    let file = context.root.join("pkg.json");
+    let ours = object(&file)?;
     let version = ours.get("version").and_then(Value::as_str).unwrap_or_default();
     if version != context.version {
         return Err(Failure::new(format!("pkg.json says version {version:?} and Cargo.toml says {:?}: make them equal", context.version)));
     }
-    let text = serde_json::to_string_pretty(&ours).because("writing package.json")?;
-    std::fs::write(&file, text).because(format!("writing {}", file.display()))
+    copy(&file, &folder.join("package.json"))
 }
 
 fn object(file: &Path) -> Result<Map<String, Value>> {
@@ -208,13 +196,10 @@ fn object(file: &Path) -> Result<Map<String, Value>> {
 }
 
 fn measure(context: &Context, folder: &Path) -> Result<sizes::Report> {
-    let mut files = vec![folder.join(WASM), folder.join(ENTRY)];
-    files.extend(javascript(folder)?);
-    files.push(folder.join(INLINE));
-    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let text = script(context, "measure", &paths)?;
-    let names = files.iter().map(|file| file.strip_prefix(folder).unwrap_or(file).display().to_string());
-    sizes::Report::new(names.collect(), &text, INLINE)
+    let names = [WASM, ENTRY, INLINE];
+    let files = names.map(|name| folder.join(name));
+    let text = script(context, "measure", &files.each_ref().map(PathBuf::as_path))?;
+    sizes::Report::new(names.map(str::to_owned).to_vec(), &text, INLINE)
 }
 
 fn script(context: &Context, task: &str, files: &[&Path]) -> Result<String> {

@@ -4,9 +4,8 @@
 
 use std::rc::Rc;
 
-use indexed_db_futures::database::Database;
 use wasm_bindgen::JsValue;
-use web_sys::IdbObjectStore;
+use web_sys::{IdbDatabase, IdbObjectStore};
 
 use super::IndexedDbStore;
 use super::check_name;
@@ -187,7 +186,7 @@ impl RootDatabase {
     }
 }
 
-async fn text(database: &Database, key: &str) -> Result<Option<String>, Fault> {
+async fn text(database: &IdbDatabase, key: &str) -> Result<Option<String>, Fault> {
     text_in(&begin(database, STORES)?.object_store(META)?, key).await
 }
 
