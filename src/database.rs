@@ -2,9 +2,10 @@
 //! transaction, appended against a known head, and applied once they are durable; a plan that
 //! another tab has overtaken is made again.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, Ref};
 use std::rc::Rc;
 
+use crate::cell::RefCell;
 use crate::conflict::Conflict;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;

@@ -1,9 +1,10 @@
 //! The facade: users, their databases, and everything that an app can ask for, generic over the
 //! ports. The JavaScript classes are a thin skin on it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::cell::RefCell;
 use crate::config::Config;
 use crate::database::Database;
 use crate::entity::{check_id, put};

@@ -1,9 +1,10 @@
 //! What happens, as it happens: for apps that listen, for observers and for logs. An event is made
 //! only where somebody wants it, and carries what it says as the JSON text that an app receives.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
+use crate::cell::RefCell;
 use crate::entity::put_text;
 use crate::feed::Queue;
 

@@ -1,8 +1,9 @@
 //! What waits for one reader of a feed: a queue that ends.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 
+use crate::cell::RefCell;
 use crate::wait::Notify;
 
 /// The items that one reader has not taken yet.

@@ -2,12 +2,12 @@
 //! reads its arguments at once, and returns a promise; no borrow is held across an await or a call
 //! into JavaScript.
 
-use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
+use crate::cell::RefCell;
 use crate::config::Options;
 use crate::datum::auto::Signal;
 use crate::datum::{Engine, User};

@@ -5,6 +5,7 @@
 //! [`remote`], [`host`]), one cycle ([`sync`]), the facade ([`datum`]), and, in browsers, the
 //! JavaScript classes (`js`). `ARCHITECTURE.md` draws it.
 
+pub mod cell;
 pub mod config;
 pub mod digest;
 pub mod entity;

@@ -7,11 +7,11 @@
 //! A member that is wrong reads as absent, and what is wrong with the first of them is said at the end: to ask
 //! after each one would be a third of the code of whoever reads twenty.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use crate::cell::RefCell;
 use crate::error::{Code, Error, Result};
 
 pub mod scan;

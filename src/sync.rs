@@ -2,13 +2,14 @@
 //! digests compared, the metadata written. Generic over the three ports, so that the loop that the
 //! tests run is the loop that ships.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
+use crate::cell::RefCell;
 use crate::config::{Config, Direction, Options, Scope};
 use crate::database::Database;
 use crate::entity::put;

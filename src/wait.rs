@@ -3,7 +3,8 @@
 //! All in order of asking, and a future that is dropped gives on what it had been given. Locks and channels for
 //! threads are atomics, lists and fallbacks that a browser's module has no use for.
 
-use std::cell::{Cell, RefCell};
+use crate::cell::RefCell;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};

@@ -10,6 +10,7 @@ use std::{
 
 /// The types: they may import each other, and everything may import them.
 const TYPES: &[&str] = &[
+    "cell",
     "digest",
     "entity",
     "error",
@@ -51,6 +52,7 @@ const ADAPTERS: &[&str] = &["store::memory", "store::indexeddb", "remote::http",
 
 /// No IO, no clock, no chance: time and random bytes are arguments. (`status` holds the feed, which waits.)
 const PURE: &[&str] = &[
+    "cell",
     "config",
     "conflict",
     "digest",

@@ -1,8 +1,7 @@
 //! Group commit: whoever asks first to write leads, and takes along all that ask until its commit begins.
 
-use std::cell::RefCell;
-
 use super::closed;
+use crate::cell::RefCell;
 use crate::error::Result;
 use crate::replica::local::{Group, Written};
 use crate::wait::oneshot;

@@ -3,12 +3,13 @@
 //! Only the tab that leads runs them, and only while somebody can see it: a hidden tab has no timer
 //! and sends nothing. Both are economies. Nothing rests on there being one leader.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use crate::cell::RefCell;
 use crate::wait::Notify;
 use futures_util::future::{FutureExt, LocalBoxFuture};
 

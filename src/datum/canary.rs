@@ -6,8 +6,7 @@
 //! for each write: the number of operations that wait is noted as they begin to wait, as they end to, and at the
 //! end of a cycle; in between it is "some".
 
-use std::cell::RefCell;
-
+use crate::cell::RefCell;
 use crate::small::Small;
 use crate::store::Seq;
 

@@ -1,13 +1,14 @@
 //! Starting cycles: the guards in their order, the request strategies, the lock over all tabs, the
 //! timeout, pause and resume.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
+use crate::cell::RefCell;
 use crate::config::{Direction, Options, RequestStrategy};
 use crate::datum::canary::Occasion;
 use crate::datum::tabs::lock_name;

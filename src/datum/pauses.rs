@@ -1,7 +1,8 @@
 //! Whose sync is paused: everybody's, or that of single users, whether their database is open or not.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
+use crate::cell::RefCell;
 use crate::datum::{Backing, Engine};
 use crate::error::Result;
 use crate::host::Host;

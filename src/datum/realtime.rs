@@ -2,9 +2,10 @@
 //! wanted. Where there is no stream, or a proxy holds it back, pulls that wait take its place; what
 //! they bring is never applied, only a reason to run a cycle.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::pin::pin;
 
+use crate::cell::RefCell;
 use crate::wait::Notify;
 use futures_util::future::select;
 

@@ -4,11 +4,12 @@
 //! A word is a hint. A tab that falls silent is believed for a while and no longer, one that is closed or
 //! frozen says so with its last breath, and what the words are about is in the log.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use serde_json::Value;
 
+use crate::cell::RefCell;
 use crate::datum::{Backing, Engine, User, UserOf};
 use crate::entity::put;
 use crate::host::Host;

@@ -2,10 +2,11 @@
 //! here, in another tab or by a pull. Readers share one bounded journal, so one that never reads
 //! costs a number; one that has fallen behind it is given everything anew.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use crate::cell::RefCell;
 use crate::wait::Notify;
 
 use crate::database::{Listener, Source};

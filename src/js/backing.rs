@@ -1,8 +1,8 @@
 //! Where a browser keeps databases: IndexedDB, or memory where it gives none, which is said.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::cell::RefCell;
 use crate::datum::Backing;
 use crate::datum::canary::{Canary, Occasion};
 use crate::entity::check_id;

@@ -1,11 +1,11 @@
 //! Watches and events as async iterables.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 
+use crate::cell::RefCell;
 use crate::datum::watch::Watch;
 use crate::error::{Code, Error, Result};
 use crate::events::{Filter, Reader, Topic};

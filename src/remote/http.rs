@@ -3,7 +3,7 @@
 //! It turns requests into bytes and statuses into codes; it never reads what a reply says. A request
 //! ends with the future that waits for it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use gloo_net::http::Method;
 use js_sys::{Function, Reflect};
@@ -15,6 +15,7 @@ use self::failure::{member, of_status, refused, words};
 use self::headers::{HeaderSource, List};
 pub use self::stream::Patience;
 use super::{Hints, Pulled, Pushed, Remote};
+use crate::cell::RefCell;
 use crate::error::{Code, Error, Result};
 use crate::json;
 use crate::protocol::{DeviceMetadata, PREFIX, PullRequest, PushRequest};

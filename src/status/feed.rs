@@ -1,10 +1,11 @@
 //! The status feed: every subscriber sees the current snapshot at once and every terminal one;
 //! of those in between a slow reader sees the latest.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
+use crate::cell::RefCell;
 use crate::feed::Queue;
 use crate::status::SyncStatus;
 

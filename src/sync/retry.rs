@@ -1,10 +1,10 @@
 //! Trying a request again: how long to wait is the config's to say, and only what may succeed later is tried.
 
-use std::cell::RefCell;
 use std::future::Future;
 
 use futures_util::future::LocalBoxFuture;
 
+use crate::cell::RefCell;
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::remote::Remote;

@@ -2,7 +2,7 @@
 //!
 //! A message is a number or a text and a hint only: who misses it finds the same by a tail or a time limit.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
@@ -12,6 +12,7 @@ use web_sys::{BroadcastChannel, MessageEvent};
 
 use super::page::{Presence, presence};
 use super::timer::sleep;
+use crate::cell::RefCell;
 use crate::host::Heard;
 use crate::small::Small;
 

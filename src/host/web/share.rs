@@ -1,6 +1,6 @@
 //! Web Locks in their shared form: a place among those that have a database open.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
@@ -11,6 +11,7 @@ use web_sys::AbortController;
 
 use super::lock::{Asked, LockManager, settle};
 use super::sleep;
+use crate::cell::RefCell;
 use crate::host::web::spawn;
 use crate::wait::oneshot;
 

@@ -1,8 +1,9 @@
 //! Hints from the app's own adapter: `subscribe(userId, hint)`, which answers with what ends it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::cell::RefCell;
 use crate::host::web::spawn;
 use crate::wait::Notify;
 use js_sys::Function;

@@ -1,7 +1,7 @@
 //! The app's own headers: a record, or a function that is asked for each request and once more when
 //! the remote refuses the token.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::{Array, Function, Reflect};
@@ -10,6 +10,7 @@ use web_sys::Headers;
 
 use super::deadline::{settle, within};
 use super::failure::words;
+use crate::cell::RefCell;
 use crate::error::{Code, Error, Result};
 use crate::wait::Turn;
 

@@ -5,7 +5,7 @@
 //! its connection is then adopted, or closed. Callers wait for it, all for the same one, and only
 //! as long as their patience lasts.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::mem;
 use std::rc::{Rc, Weak};
@@ -17,6 +17,7 @@ use web_sys::IdbDatabase;
 
 use super::fault::Fault;
 use super::open::{delete, given, identified, open, unanswered};
+use crate::cell::RefCell;
 use crate::error::{Code, Error, Result};
 use crate::host::web::{sleep, spawn};
 use crate::wait::oneshot;

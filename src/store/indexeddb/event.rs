@@ -1,6 +1,5 @@
 //! A callback that lives until it has its answer, whatever becomes of whoever asked.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::Function;
@@ -8,6 +7,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::Event;
 
+use crate::cell::RefCell;
 use crate::wait::oneshot;
 
 pub(super) type Callback = Closure<dyn FnMut(Event)>;
