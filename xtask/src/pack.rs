@@ -112,7 +112,7 @@ fn compile(context: &Context, folder: &Path) -> Result<()> {
         "--crate-type",
         "cdylib",
     ]);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(context));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(context)?);
     process::run(&context.console, "compiling the module (release)", &mut cargo, LIMIT)?;
     let mut bindgen = context.command("wasm-bindgen");
     bindgen.args(["--target", "web", "--out-name", "datum_sync", "--out-dir"]).arg(folder);
@@ -120,28 +120,33 @@ fn compile(context: &Context, folder: &Path) -> Result<()> {
     process::capture(&mut bindgen).map(|_| ())
 }
 
-/// Panic messages name source files: as lying in the project or in cargo's folder, not on this machine.
+/// Panic messages name source files: as lying in the project, in cargo's folder or in the standard library, not on this machine.
 /// Cargo's encoded form, since a path may have spaces.
-fn flags(context: &Context) -> OsString {
+fn flags(context: &Context) -> Result<OsString> {
     let inherited = std::env::var("RUSTFLAGS").unwrap_or_default();
     let mut flags: Vec<OsString> = inherited.split_whitespace().map(OsString::from).collect();
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-    for (folder, name) in home.iter().map(|home| (home, "cargo")).chain([(&context.root, "datum-sync")]) {
+    let mut rustc = context.command("rustc");
+    let library = PathBuf::from(process::capture(rustc.args(["--print", "sysroot"]))?.trim()).join("lib/rustlib/src/rust/library");
+    for (folder, name) in home.iter().map(|home| (home, "cargo")).chain([(&context.root, "datum-sync"), (&library, "rust")]) {
         let mut flag = OsString::from("--remap-path-prefix=");
         flag.push(folder);
         flag.push(format!("={name}"));
         flags.push(flag);
     }
-    flags.join(std::ffi::OsStr::new("\u{1f}"))
+    Ok(flags.join(std::ffi::OsStr::new("\u{1f}")))
 }
 
-/// Twice, as each pass leaves the next something to do; functions that are alike side by side, which compresses better;
-/// and short names for what the module and its glue call each other. Memory below 1 KiB is the last of the stack, which
-/// is laid out first: an access there that traps is an overflow seen early.
+/// Several times, as each pass leaves the next something to do. In between, control flow is taken apart and put together
+/// anew, which comes out smaller than what the compiler made. Only what is hardly more than a call is inlined: the compiler
+/// has decided on the rest. Then functions that are alike side by side, which compresses better, and short names for what
+/// the module and its glue call each other. Memory below 1 KiB is the last of the stack, which is laid out first: an access
+/// there that traps is an overflow seen early.
 fn optimise(context: &Context, folder: &Path) -> Result<()> {
     let wasm = folder.join(WASM);
     let mut command = node::tool(context, "wasm-opt");
-    command.args(["-Oz", "-Oz", "--low-memory-unused"]).args(FEATURES);
+    command.args(["-aimfs=2", "-fimfs=4", "-ocimfs=4", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz", "--low-memory-unused"]);
+    command.args(FEATURES);
     command.args(["--strip-debug", "--strip-producers"]).arg(&wasm).arg("-o").arg(&wasm);
     process::run(&context.console, "wasm-opt", &mut command, LIMIT)?;
     let mut command = context.command("node");
