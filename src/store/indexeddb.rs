@@ -7,9 +7,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use indexed_db_futures::database::Database;
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
-use web_sys::{IdbDatabase, IdbTransaction};
+use web_sys::IdbTransaction;
 
 use crate::error::{Code, Error, Result};
 use crate::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail, lost, wiped};
@@ -150,7 +151,7 @@ impl IndexedDbStore {
     }
 
     /// Whether the record under that key is this one.
-    async fn holds(&self, database: &IdbDatabase, seq: Seq, record: &[u8]) -> Result<bool, Fault> {
+    async fn holds(&self, database: &Database, seq: Seq, record: &[u8]) -> Result<bool, Fault> {
         self.count(1, 0, 0);
         let found = values(&begin(database, &[LOG])?.object_store(LOG)?, &[seq]).await?;
         Ok(found.into_iter().flatten().any(|found| *found == *record))
@@ -174,7 +175,7 @@ impl IndexedDbStore {
     }
 
     /// Does the work on an open database.
-    async fn run<T>(&self, work: impl AsyncFn(&IdbDatabase, u32) -> Result<T, Fault>) -> Result<T> {
+    async fn run<T>(&self, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
         if self.connection.has_let_go() {
             self.check_wiped().await?;
         }

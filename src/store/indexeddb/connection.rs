@@ -11,12 +11,13 @@ use std::mem;
 use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, LocalBoxFuture, select};
+use indexed_db_futures::database::Database;
+use indexed_db_futures::internals::SystemRepr;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
-use web_sys::IdbDatabase;
 
 use super::fault::Fault;
-use super::open::{delete, given, identified, open, unanswered};
+use super::open::{delete, identified, request, unanswered};
 use crate::cell::RefCell;
 use crate::error::{Code, Error, Result};
 use crate::host::web::{sleep, spawn};
@@ -83,7 +84,7 @@ struct Live {
 /// An open database, and which open it came from.
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
-    pub(super) database: IdbDatabase,
+    pub(super) database: Database,
     ticket: u64,
 }
 
@@ -128,10 +129,10 @@ impl Connection {
 
     /// Does the work on an open database, and does it again on a fresh connection where the
     /// connection was lost. The work must bear being repeated; it is told how often it was tried.
-    pub(super) async fn run<T>(self: &Rc<Self>, work: impl AsyncFn(&IdbDatabase, u32) -> Result<T, Fault>) -> Result<T> {
+    pub(super) async fn run<T>(self: &Rc<Self>, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
         let done = RefCell::new(None);
         let (work, place) = (&work, &done);
-        let work = move |database: IdbDatabase, tried: u32| -> LocalBoxFuture<'_, Result<(), Fault>> {
+        let work = move |database: Database, tried: u32| -> LocalBoxFuture<'_, Result<(), Fault>> {
             Box::pin(async move {
                 let given = work(&database, tried).await?;
                 place.replace(Some(given));
@@ -143,7 +144,7 @@ impl Connection {
     }
 
     // The trying itself, once for all kinds of work.
-    async fn repeat<'f>(self: &Rc<Self>, work: &dyn Fn(IdbDatabase, u32) -> LocalBoxFuture<'f, Result<(), Fault>>) -> Result<()> {
+    async fn repeat<'f>(self: &Rc<Self>, work: &dyn Fn(Database, u32) -> LocalBoxFuture<'f, Result<(), Fault>>) -> Result<()> {
         let mut tried = 0_u32;
         loop {
             let fault = match self.handle().await {
@@ -258,15 +259,20 @@ impl Connection {
         self.opens.set(ticket);
         let blocked = Rc::new(Cell::new(false));
         let schema = self.schema;
-        let asked = open(&self.name, schema, Rc::clone(&blocked));
+        let request = request(&self.name, schema, Rc::clone(&blocked));
         self.state.replace(State::Opening(Opening { ticket, blocked, waiting: Vec::new() }));
         let this = Rc::downgrade(self);
         spawn(async move {
-            let opened = match asked {
-                Ok(asked) => match given(asked.await) {
-                    Ok(database) => identified(database.unchecked_into(), schema).await,
-                    Err(fault) => Err(fault),
-                },
+            let opened = match request {
+                Ok((request, on_event)) => {
+                    let opened = request.await;
+                    // It has heard all that there is to hear.
+                    drop(on_event);
+                    match opened {
+                        Ok(database) => identified(database, schema).await,
+                        Err(error) => Err(error.into()),
+                    }
+                }
                 Err(fault) => Err(fault),
             };
             match (this.upgrade(), opened) {
@@ -278,7 +284,7 @@ impl Connection {
         });
     }
 
-    fn settle(self: &Rc<Self>, ticket: u64, opened: Result<(IdbDatabase, f64), Fault>) {
+    fn settle(self: &Rc<Self>, ticket: u64, opened: Result<(Database, f64), Fault>) {
         let awaited = matches!(&*self.state.borrow(), State::Opening(opening) if opening.ticket == ticket);
         if !awaited {
             if let Ok((database, _)) = opened {
@@ -334,7 +340,7 @@ impl Live {
                 owner.discard(ticket);
             }
         });
-        let database = &handle.database;
+        let database = handle.database.as_sys();
         database.set_onversionchange(Some(on_lost.as_js_value().unchecked_ref()));
         database.set_onclose(Some(on_lost.as_js_value().unchecked_ref()));
         Self { handle, _on_lost: on_lost }
@@ -343,7 +349,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let database = &self.handle.database;
+        let database = self.handle.database.as_sys();
         database.set_onversionchange(None);
         database.set_onclose(None);
         database.close();

@@ -4,70 +4,45 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use js_sys::Reflect;
+use indexed_db_futures::Build;
+use indexed_db_futures::database::Database;
+use indexed_db_futures::factory::DBFactory;
+use indexed_db_futures::future::OpenDbRequest;
+use indexed_db_futures::internals::SystemRepr;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbDatabase, IdbFactory, IdbOpenDbRequest};
+use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
 
 use super::connection::Schema;
-use super::event::until;
+use super::event::{Callback, until};
 use super::fault::Fault;
-use super::read::{answer, begin, outcome};
+use super::read::{answer, begin};
 use crate::error::{Code, Error};
 use crate::host::web::sleep;
-use crate::wait::oneshot;
 
 /// The version of every database of ours. Migrations go by a record, as another version needs
 /// every other tab to let go first.
-const VERSION: u32 = 1;
-
-/// What a request is going to answer.
-type Answer = oneshot::Receiver<Result<JsValue, Fault>>;
-
-/// The browser's databases. Asked for each time: reading the member may throw, where a page may store nothing.
-fn factory() -> Result<IdbFactory, Fault> {
-    let found = Reflect::get(&js_sys::global(), &"indexedDB".into())?;
-    if found.is_undefined() || found.is_null() {
-        return Err(Fault::named("NotSupportedError", "There is no indexedDB."));
-    }
-    Ok(found.unchecked_into())
-}
+const VERSION: u8 = 1;
 
 /// Asks for a database to be opened, and made where there is none.
-pub(super) fn open(name: &str, schema: Schema, blocked: Rc<Cell<bool>>) -> Result<Answer, Fault> {
-    Ok(hear(factory()?.open_with_u32(name, VERSION)?, blocked, schema))
-}
-
-/// Listens to a request until it has its end.
-fn hear(request: IdbOpenDbRequest, blocked: Rc<Cell<bool>>, schema: Schema) -> Answer {
-    let asked = request.clone();
-    let (on_event, answered) = until(move |event| match event.type_().as_str() {
-        "success" => Some(outcome(&asked)),
-        // With a reason, in all engines but WebKit's.
-        "error" => Some(outcome(&asked).and_then(|_| Err(Fault::named("UnknownError", "The request failed.")))),
-        "upgradeneeded" => {
-            if make(&asked, schema).is_err()
-                && let Some(transaction) = asked.transaction()
-            {
-                // The open then fails, and the next one makes it all again.
-                let _ = transaction.abort();
-            }
-            None
-        }
-        _ => {
+pub(super) fn request(name: &str, schema: Schema, blocked: Rc<Cell<bool>>) -> Result<(OpenDbRequest, Callback), Fault> {
+    let request = Database::open(name).with_version(VERSION).build()?;
+    let on_event = Callback::new(move |event: Event| {
+        if event.type_() == "blocked" {
             blocked.set(true);
-            None
+            return;
+        }
+        let request = event.target().and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
+        if let Some(request) = request
+            && make(&request, schema).is_err()
+            && let Some(transaction) = request.transaction()
+        {
+            // The open then fails, and the next one makes it all again.
+            let _ = transaction.abort();
         }
     });
-    request.set_onsuccess(Some(&on_event));
-    request.set_onerror(Some(&on_event));
-    request.set_onblocked(Some(&on_event));
-    request.set_onupgradeneeded(Some(&on_event));
-    answered
-}
-
-/// The answer, where there was one.
-pub(super) fn given(answer: Result<Result<JsValue, Fault>, oneshot::Missing>) -> Result<JsValue, Fault> {
-    answer.unwrap_or_else(|_| Err(Fault::named("UnknownError", "The answer was lost.")))
+    request.as_sys().set_onblocked(Some(on_event.as_js_value().unchecked_ref()));
+    request.as_sys().set_onupgradeneeded(Some(on_event.as_js_value().unchecked_ref()));
+    Ok((request, on_event))
 }
 
 /// Makes what a new database is made of.
@@ -83,7 +58,7 @@ fn make(request: &IdbOpenDbRequest, schema: Schema) -> Result<(), JsValue> {
 }
 
 /// The database, and the number drawn when it was made.
-pub(super) async fn identified(database: IdbDatabase, schema: Schema) -> Result<(IdbDatabase, f64), Fault> {
+pub(super) async fn identified(database: Database, schema: Schema) -> Result<(Database, f64), Fault> {
     let Some((name, key)) = schema.identity else {
         return Ok((database, 0.0));
     };
@@ -96,18 +71,39 @@ pub(super) async fn identified(database: IdbDatabase, schema: Schema) -> Result<
     }
 }
 
-async fn identity(database: &IdbDatabase, store: &str, key: f64) -> Result<f64, Fault> {
+async fn identity(database: &Database, store: &str, key: f64) -> Result<f64, Fault> {
     let found = answer(&begin(database, &[store])?.object_store(store)?.get(&JsValue::from_f64(key))?).await?;
     Ok(found.as_f64().unwrap_or_default())
 }
 
 /// Asks for a database to be deleted, and waits as long as `patience_ms` for that.
 pub(super) async fn delete(name: &str, patience_ms: u64) -> Result<(), Fault> {
+    let factory = DBFactory::new()?;
+    let request = factory.as_sys().delete_database(name).map_err(|thrown| Fault::thrown(&thrown))?;
     let blocked = Rc::new(Cell::new(false));
-    let nothing = Schema { stores: &[], identity: None };
-    let deleted = hear(factory()?.delete_database(name)?, Rc::clone(&blocked), nothing);
-    match select(deleted, Box::pin(sleep(patience_ms))).await {
-        Either::Left((answer, _)) => given(answer).map(drop),
+    let told = Rc::clone(&blocked);
+    let (on_event, deleted) = until(move |event| match event.type_().as_str() {
+        "success" => Some(Ok(())),
+        "error" => {
+            let request = event.target().and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
+            let error = request.and_then(|request| request.error().ok().flatten());
+            Some(Err(match error {
+                Some(error) => Fault::Browser { name: error.name(), message: error.message() },
+                None => Fault::named("UnknownError", "The database was not deleted."),
+            }))
+        }
+        _ => {
+            told.set(true);
+            None
+        }
+    });
+    request.set_onsuccess(Some(&on_event));
+    request.set_onerror(Some(&on_event));
+    request.set_onblocked(Some(&on_event));
+    let patience = Box::pin(sleep(patience_ms));
+    match select(deleted, patience).await {
+        Either::Left((Ok(answer), _)) => answer,
+        Either::Left((Err(_), _)) => Err(Fault::named("UnknownError", "The answer was lost.")),
         Either::Right(_) => Err(unanswered(blocked.get()).into()),
     }
 }

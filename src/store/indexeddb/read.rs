@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
+use indexed_db_futures::database::Database;
+use indexed_db_futures::internals::SystemRepr;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
+use web_sys::{IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
 
 use super::event::until;
 use super::fault::Fault;
@@ -13,10 +15,11 @@ use crate::store::{Records, Seq};
 
 /// A readonly transaction, which ends by itself when it has nothing left to do.
 ///
-/// Between its requests, nothing but these may be awaited, or the browser ends it.
-pub(super) fn begin(database: &IdbDatabase, stores: &[&str]) -> Result<IdbTransaction, Fault> {
+/// Begun by the browser's own call: what the wrapper makes of a transaction, a request and a query is a tenth of
+/// the module. Between its requests, nothing but these may be awaited, or the browser ends it.
+pub(super) fn begin(database: &Database, stores: &[&str]) -> Result<IdbTransaction, Fault> {
     let names: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
-    Ok(database.transaction_with_str_sequence(&names)?)
+    Ok(database.as_sys().transaction_with_str_sequence(&names)?)
 }
 
 /// Waits for a request: its result, or why it failed.
@@ -29,7 +32,7 @@ pub(super) async fn answer(request: &IdbRequest) -> Result<JsValue, Fault> {
 }
 
 /// What became of a request that has ended.
-pub(super) fn outcome(request: &IdbRequest) -> Result<JsValue, Fault> {
+fn outcome(request: &IdbRequest) -> Result<JsValue, Fault> {
     match request.error() {
         Ok(Some(error)) => Err(Fault::Browser { name: error.name(), message: error.message() }),
         Ok(None) | Err(_) => Ok(request.result()?),

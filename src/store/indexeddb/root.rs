@@ -4,8 +4,9 @@
 
 use std::rc::Rc;
 
+use indexed_db_futures::database::Database;
 use wasm_bindgen::JsValue;
-use web_sys::{IdbDatabase, IdbObjectStore};
+use web_sys::IdbObjectStore;
 
 use super::IndexedDbStore;
 use super::check_name;
@@ -186,7 +187,7 @@ impl RootDatabase {
     }
 }
 
-async fn text(database: &IdbDatabase, key: &str) -> Result<Option<String>, Fault> {
+async fn text(database: &Database, key: &str) -> Result<Option<String>, Fault> {
     text_in(&begin(database, STORES)?.object_store(META)?, key).await
 }
 

@@ -5,9 +5,11 @@
 
 use std::future::Future;
 
+use indexed_db_futures::database::Database;
+use indexed_db_futures::internals::SystemRepr;
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
-use web_sys::{Event, IdbDatabase, IdbKeyRange, IdbRequest, IdbTransaction};
+use web_sys::{Event, IdbKeyRange, IdbRequest, IdbTransaction};
 
 use super::event::until;
 use super::fault::Fault;
@@ -48,7 +50,7 @@ pub(super) enum Written {
 }
 
 /// Writes the batch, or nothing. The requests are issued by the call; the future only waits.
-pub(super) fn write(database: &IdbDatabase, batch: &Batch) -> impl Future<Output = Result<Written, Fault>> + use<> {
+pub(super) fn write(database: &Database, batch: &Batch) -> impl Future<Output = Result<Written, Fault>> + use<> {
     let issued = issue(database, batch);
     async move {
         match issued?.await {
@@ -60,16 +62,17 @@ pub(super) fn write(database: &IdbDatabase, batch: &Batch) -> impl Future<Output
 
 type Outcome = oneshot::Receiver<Result<Written, Fault>>;
 
-fn issue(database: &IdbDatabase, batch: &Batch) -> Result<Outcome, Fault> {
+fn issue(database: &Database, batch: &Batch) -> Result<Outcome, Fault> {
     let durability = match batch.durability {
         Durability::Strict => "strict",
         Durability::Relaxed => "relaxed",
     };
+    // The transaction is ours: the wrapper loses abort reasons and commits late.
     let names: Array = batch.stores.iter().map(|name| JsValue::from_str(name)).collect();
     let options = Object::new();
     // Setting a member of an object of our own cannot fail.
     let _ = Reflect::set(&options, &"durability".into(), &durability.into());
-    let transaction = database.unchecked_ref::<Durable>().transaction(&names, "readwrite", &options)?;
+    let transaction = database.as_sys().unchecked_ref::<Durable>().transaction(&names, "readwrite", &options)?;
 
     match request_all(&transaction, batch) {
         Ok(outcome) => Ok(outcome),
