@@ -23,6 +23,12 @@ pub trait Remote {
     /// not know any more is [`Pulled::CursorGone`], not an error.
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled>;
 
+    /// Whether a page may be asked for with more rows than the one before. Not so where an app's own code asks a
+    /// backend that may give fewer than that, and take them for the last.
+    fn takes_any_limit(&self) -> bool {
+        false
+    }
+
     /// Verdicts on operations, as the bytes of a [`crate::protocol::PushReply`].
     ///
     /// # Errors

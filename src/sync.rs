@@ -128,6 +128,8 @@ pub struct Settings {
     pub force_full_sync: bool,
     /// Operations per push and rows per page.
     pub batch_size: usize,
+    /// Nobody has said how many: pages may grow.
+    pub grows: bool,
     /// Push deletes, and show the remote's.
     pub include_deletes: bool,
     /// A partial pull.
@@ -146,6 +148,7 @@ impl Settings {
             direction: options.direction.unwrap_or_default(),
             force_full_sync: options.force_full_sync.unwrap_or(false),
             batch_size: options.batch_size.unwrap_or(DEFAULT_BATCH),
+            grows: options.batch_size.is_none(),
             include_deletes: options.include_deletes.unwrap_or(true),
             scope: options.scope.clone(),
             timeout: options.timeout.unwrap_or(config.sync_timeout),

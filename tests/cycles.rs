@@ -304,3 +304,32 @@ fn a_long_page_is_read_in_slices_where_reading_takes_its_time() {
         assert_eq!(a.titles().len(), 1_000, "nothing of it is left out");
     }
 }
+
+#[test]
+fn pages_grow_where_they_come_quickly_and_nobody_has_said_how_long_they_are() {
+    let world = World::new();
+    let laptop = world.device("laptop").open();
+    let drafts = (0..7_500).map(|n| Write::Create { draft: format!(r#"{{"n":{n}}}"#) });
+    laptop.run(laptop.engine.write("ann", "tasks", drafts.collect())).unwrap();
+    laptop.sync();
+    let limits_of = |name: &str, prepare: &dyn Fn(&support::world::Device), options: &str| {
+        let device = world.device(name);
+        prepare(&device);
+        let limits: Rc<std::cell::RefCell<Vec<u64>>> = Rc::default();
+        let seen = Rc::clone(&limits);
+        *device.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+            if request.path == "/pull" {
+                let asked: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+                seen.borrow_mut().push(asked["limit"].as_u64().unwrap());
+            }
+        }));
+        let tab = device.open();
+        assert!(tab.sync_with(options).unwrap().is_success);
+        assert_eq!(tab.titles().len(), 7_500);
+        limits.take()
+    };
+    assert_eq!(limits_of("quick", &|_| {}, "{}"), [1_000, 2_000, 4_000, 4_000]);
+    assert_eq!(limits_of("slow at first", &|device| device.fault("/pull", Fault::Slow(1_000)), "{}"), [1_000, 1_000, 2_000, 4_000]);
+    assert_eq!(limits_of("asked", &|_| {}, r#"{"overrideBatchSize":2500}"#), [2_500, 2_500, 2_500]);
+    assert_eq!(limits_of("an adapter", &|device| device.wire.takes_any_limit.set(false), "{}"), [1_000; 8]);
+}

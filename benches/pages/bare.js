@@ -10,8 +10,9 @@ export async function open(_, { count, authorization, user = `n${count}`, bodies
   let rows = [];
   return {
     async pull() {
-      for (let cursor = null; ; ) {
-        const page = await post("/sync/v1/pull", JSON.stringify({ clientId: "bench", userId: user, schema: 0, cursor, limit: 1000 }));
+      // As many requests as the engine makes, for the same pages.
+      for (let cursor = null, limit = 1000; ; limit = Math.min(2 * limit, 4000)) {
+        const page = await post("/sync/v1/pull", JSON.stringify({ clientId: "bench", userId: user, schema: 0, cursor, limit }));
         rows.push(page.changes);
         if (!page.more) return;
         cursor = page.cursor;

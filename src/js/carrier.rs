@@ -49,6 +49,10 @@ impl WebRemote {
 }
 
 impl Remote for WebRemote {
+    fn takes_any_limit(&self) -> bool {
+        matches!(self, Self::Http(_))
+    }
+
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
         match self {
             Self::Http(remote) => remote.pull(user_id, request).await,

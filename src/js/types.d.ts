@@ -459,7 +459,10 @@ export interface SyncOptions<T extends Entity = AnyEntity> {
   direction?: SyncDirection;
   /** Ignores the cursor: pulls everything, then drops what the server no longer has. Default false. */
   forceFullSync?: boolean;
-  /** Operations per push and rows per page, 1 to 10,000. */
+  /**
+   * Operations per push and rows per page, 1 to 10,000. Default: 1,000 operations, fewer where the server finds that too
+   * much; 1,000 rows, and up to 4,000 where pages come quickly from a server of the sync protocol.
+   */
   overrideBatchSize?: number;
   /** Whether deletes are pushed and pulled tombstones applied. Default true; false leaves both waiting. */
   includeDeletes?: boolean;

@@ -210,6 +210,10 @@ impl HttpRemote {
 }
 
 impl Remote for HttpRemote {
+    fn takes_any_limit(&self) -> bool {
+        true
+    }
+
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
         let url = self.url("/pull");
         let wait_ms = request.wait_ms.map_or(0, |ms| u32::try_from(ms).unwrap_or(u32::MAX));

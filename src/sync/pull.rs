@@ -36,9 +36,18 @@ const ROWS_AT_ONCE: usize = 128;
 /// The browser gets its turn when reading has gone on for so long, in milliseconds: half of the time of one frame.
 const AT_ONCE_MS: u64 = 8;
 
+/// A page that came quicker, in milliseconds, and with fewer bytes than this is followed by one of twice as many rows:
+/// what a long pull waits for is the way there and back.
+const QUICK_MS: u64 = 1_000;
+const SMALL_PAGE: usize = 1024 * 1024;
+/// The most rows of a page that nobody has asked for. Planning one goes on without a break.
+const MAX_ROWS: usize = 4_000;
+
 struct Answer {
     bytes: Vec<u8>,
     asked_at: u64,
+    /// How long it took, in milliseconds.
+    took: u64,
 }
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
@@ -77,7 +86,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         })
     }
 
-    fn fetch<'a>(&'a self, cursor: Option<String>, entities: &'a [String]) -> LocalBoxFuture<'a, Result<Option<Answer>>> {
+    fn fetch<'a>(&'a self, cursor: Option<String>, entities: &'a [String], limit: usize) -> LocalBoxFuture<'a, Result<Option<Answer>>> {
         Box::pin(async move {
             let user_id = self.db.with(|replica| replica.user_id().to_owned());
             let request = PullRequest {
@@ -88,12 +97,12 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 scope: self.settings.scope.as_ref().and_then(|scope| scope.query.clone()),
                 epoch: self.db.with(|replica| replica.facts().epoch.clone()).filter(|_| cursor.is_none()),
                 cursor,
-                limit: self.settings.batch_size,
+                limit,
                 wait_ms: None,
             };
-            let asked_at = self.host.now_ms();
+            let (asked_at, began) = (self.host.now_ms(), self.host.elapsed_ms());
             match self.attempt(worth_another_try, || self.remote.pull(&user_id, &request)).await? {
-                Pulled::Page(bytes) => Ok(Some(Answer { bytes, asked_at })),
+                Pulled::Page(bytes) => Ok(Some(Answer { bytes, asked_at, took: self.host.elapsed_ms().saturating_sub(began) })),
                 Pulled::CursorGone => Ok(None),
             }
         })
@@ -113,7 +122,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let since = self.db.with(Replica::head);
         let mut seen = Small::default();
         let mut pulled = 0_u64;
-        let mut next = self.fetch(cursor.clone(), entities).await?;
+        let mut limit = self.settings.batch_size;
+        let mut next = self.fetch(cursor.clone(), entities, limit).await?;
         loop {
             let Some(answer) = next else { return Ok(Ended::Afresh) };
             let page = self.read(&answer.bytes).await?;
@@ -138,8 +148,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 ));
             }
             self.show(Phase::Applying, 0.0);
+            if self.settings.grows && self.remote.takes_any_limit() && answer.took < QUICK_MS && answer.bytes.len() < SMALL_PAGE {
+                limit = limit.saturating_mul(2).min(MAX_ROWS);
+            }
             // Polled first: the request is on its way while the page is planned.
-            let ahead = async { if page.more { self.fetch(Some(page.cursor.to_string()), entities).await } else { Ok(None) } };
+            let ahead = async { if page.more { self.fetch(Some(page.cursor.to_string()), entities, limit).await } else { Ok(None) } };
             let (fetched, applied) = join(ahead, self.apply_page(&page, scope, entities, cursor.as_deref(), since)).await;
             let Some(incoming) = applied? else { return Ok(Ended::Overtaken) };
             pulled = pulled.saturating_add(page.changes.len() as u64);

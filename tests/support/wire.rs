@@ -71,6 +71,8 @@ pub struct Wire {
     pub token_of: Rc<RefCell<Option<String>>>,
     /// A server that was restored cannot tell what it has kept.
     pub vague: Rc<Cell<bool>>,
+    /// Whether pages may grow: not so with an adapter of the app's.
+    pub takes_any_limit: Rc<Cell<bool>>,
 }
 
 enum Answer {
@@ -140,6 +142,10 @@ impl Wire {
 }
 
 impl Remote for Wire {
+    fn takes_any_limit(&self) -> bool {
+        self.takes_any_limit.get()
+    }
+
     async fn pull(&self, user: &str, request: &PullRequest) -> Result<Pulled> {
         let until = self.clock.now() + request.wait_ms.filter(|_| self.streams.waits.get()).unwrap_or(0);
         let asked = serde_json::to_vec(&PullRequest { wait_ms: None, ..request.clone() }).unwrap();

@@ -220,6 +220,7 @@ impl World {
                 on_request: Rc::default(),
                 token_of: Rc::default(),
                 vague: Rc::default(),
+                takes_any_limit: Rc::new(Cell::new(true)),
             },
             user: user.to_owned(),
             clock: Rc::clone(&self.clock),

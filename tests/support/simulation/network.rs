@@ -189,6 +189,10 @@ fn classify(status: u16, after: Option<u64>, body: Vec<u8>) -> Result<Answer> {
 }
 
 impl Remote for SimRemote {
+    fn takes_any_limit(&self) -> bool {
+        true
+    }
+
     async fn pull(&self, user: &str, request: &PullRequest) -> Result<Pulled> {
         let epoch = request.epoch.clone().filter(|_| !self.forgets_epochs);
         let request = PullRequest { epoch, ..request.clone() };
