@@ -26,6 +26,10 @@ export function taskOf(number) {
 
 export const tasks = (count, from = 0) => Array.from({ length: count }, (_, offset) => taskOf(from + offset));
 
+/** Rows of the protocol's pages as the engine asks for them, so that everybody who speaks it makes as many requests. */
+export const FIRST_ROWS = 1_000;
+export const nextRows = (rows) => Math.min(2 * rows, 4_000);
+
 /**
  * How many there are, and a sum over the fields of each, in any order. `modifiedAt` is left out: it is
  * the engine's to set on a local write.

@@ -1,5 +1,7 @@
 // No database: the same requests one after another, parsed and let go. What the network and JSON cost by themselves.
 
+import { FIRST_ROWS, nextRows } from "../lib/data.mjs";
+
 export async function open(_, { count, authorization, user = `n${count}`, bodies, url = `/d/${count}` }) {
   const headers = { authorization, "content-type": "application/json" };
   const post = async (path, body) => {
@@ -11,7 +13,7 @@ export async function open(_, { count, authorization, user = `n${count}`, bodies
   return {
     async pull() {
       // As many requests as the engine makes, for the same pages.
-      for (let cursor = null, limit = 1000; ; limit = Math.min(2 * limit, 4000)) {
+      for (let cursor = null, limit = FIRST_ROWS; ; limit = nextRows(limit)) {
         const page = await post("/sync/v1/pull", JSON.stringify({ clientId: "bench", userId: user, schema: 0, cursor, limit }));
         rows.push(page.changes);
         if (!page.more) return;

@@ -1,16 +1,20 @@
 // What contestants share that bring no sync of their own.
 
+import { FIRST_ROWS, nextRows } from "../lib/data.mjs";
+
 /** The pages of the protocol, one after another; the next is asked for while the last one is dealt with. */
 export async function* pages({ count, authorization, user = `n${count}` }) {
+  let limit = FIRST_ROWS;
   let next = page(null);
   for (;;) {
     const { changes, cursor, more } = await next;
+    limit = nextRows(limit);
     if (more) next = page(cursor);
     yield { rows: changes, cursor };
     if (!more) return;
   }
   async function page(cursor) {
-    const body = JSON.stringify({ clientId: "bench", userId: user, schema: 0, cursor, limit: 1000 });
+    const body = JSON.stringify({ clientId: "bench", userId: user, schema: 0, cursor, limit });
     const response = await fetch(`/d/${count}/sync/v1/pull`, { method: "POST", headers: { authorization, "content-type": "application/json" }, body });
     if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
     return response.json();

@@ -1,5 +1,5 @@
 // B1 and B2: the first pull into an empty database, until everything is there (and, where it is meant to be, durable).
-import { expected, same } from "../lib/data.mjs";
+import { FIRST_ROWS, expected, nextRows, same } from "../lib/data.mjs";
 import { residentPeak, traced } from "../lib/trace.mjs";
 import { visitIn } from "../lib/engines.mjs";
 import { names } from "../lib/report.mjs";
@@ -73,8 +73,8 @@ async function fillCaches(bench, count) {
     return reply.text();
   };
   let bytes = 0;
-  for (let cursor = null, more = true; more; ) {
-    const text = await ask("/sync/v1/pull", { clientId: "bench", userId: `n${count}`, schema: 0, cursor, limit: 1000 });
+  for (let cursor = null, more = true, limit = FIRST_ROWS; more; limit = nextRows(limit)) {
+    const text = await ask("/sync/v1/pull", { clientId: "bench", userId: `n${count}`, schema: 0, cursor, limit });
     bytes += Buffer.byteLength(text);
     ({ cursor, more } = JSON.parse(text));
   }
