@@ -146,6 +146,28 @@ fn what_the_remote_puts_off_again_and_again_is_asked_for_less_and_less_often() {
 }
 
 #[test]
+fn what_the_remote_has_put_off_goes_though_the_clock_is_set_back_meanwhile() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let a = phone.open();
+    let id = a.create(r#"{"title":"milk"}"#)["id"].clone();
+    let op_id = a.waiting()[0]["opId"].clone();
+    let verdict = json!({ "results": [{ "opId": op_id, "status": "retry", "retryAfterMs": 3_600_000 }] });
+    phone.fault("/push", Fault::Answered(verdict.to_string()));
+    let _ = a.sync_with("{}");
+    let _ = a.sync_with("{}");
+    assert_eq!(a.waiting()[0]["entityId"], id, "not before its time");
+
+    a.engine.host().skew.set(-30_000);
+    let _ = a.sync_with("{}");
+    assert_eq!(a.pending(), 1, "a clock that is put right changes nothing");
+    a.engine.host().skew.set(-10 * 3_600_000);
+    let _ = a.sync_with("{}");
+
+    assert_eq!(a.pending(), 0, "by a clock that was set, nobody knows how long it was to wait");
+}
+
+#[test]
 fn an_operation_that_the_remote_fails_over_does_not_block_the_queue() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);

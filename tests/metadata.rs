@@ -145,6 +145,22 @@ fn a_remote_that_cannot_be_reached_rejects_and_one_that_knows_nothing_is_null() 
 }
 
 #[test]
+fn the_remote_is_reminded_though_the_clock_was_set_back() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.sync();
+    a.sync();
+    phone.requests();
+    a.engine.host().skew.set(-86_400_000);
+
+    a.sync();
+    a.sync();
+
+    assert_eq!(phone.requests(), ["POST /pull", "PUT /metadata", "POST /pull"], "once, and not a day later");
+}
+
+#[test]
 fn the_apps_own_fields_are_news_and_reach_the_remote_with_the_next_cycle() {
     let world = World::new();
     let (phone, laptop) = (world.device("phone").with_config(ONE_TRY), world.device("laptop"));

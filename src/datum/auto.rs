@@ -385,8 +385,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 .outbox()
                 .iter()
                 .filter(|queued| queued.blocked_by.is_none())
-                .map(|queued| queued.not_before)
-                .filter(|at| *at > now)
+                .filter_map(|queued| queued.rests_until(now))
                 .min(),
         })
     }

@@ -31,15 +31,15 @@ fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> P
         let letter = || replica.blocking_letter(&queued.op).map(|letter| letter.op.op_id.clone());
         queued.blocked_by.clone().or_else(letter)
     };
-    let rests = |queued: &Queued| queued.not_before > now;
+    let rests = |queued: &Queued| queued.rests_until(now).is_some();
     let busy = |queued: &Queued| (queued.in_flight || rests(queued)).then(|| queued.op.op_id.clone());
     // A decision that is due says more than an answer that is on its way.
     let blocked_by = decision(queued).or_else(|| {
         let outbox = replica.outbox();
         outbox.held(queued, &decision).or_else(|| outbox.held(queued, &busy))
     });
-    let behind = blocked_by.as_deref().and_then(|op_id| replica.outbox().get(op_id)).map_or(0, |other| other.not_before);
-    let resumes = Some(queued.not_before.max(behind)).filter(|at| *at > now);
+    let behind = blocked_by.as_deref().and_then(|op_id| replica.outbox().get(op_id)?.rests_until(now));
+    let resumes = queued.rests_until(now).max(behind);
     // The next cycle takes along what nothing holds back, and nothing before its time.
     let next = match (&blocked_by, resumes) {
         (Some(_), resumes) => resumes,

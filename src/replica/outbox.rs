@@ -23,10 +23,22 @@ pub struct Queued {
     pub maybe_sent: bool,
     /// Waits for the decision of this conflict.
     pub blocked_by: Option<String>,
-    /// Not before this time, in milliseconds since 1970: the remote said "retry".
-    pub not_before: u64,
+    /// From when until when it is left alone, in milliseconds since 1970: the remote said "retry".
+    pub rest: (u64, u64),
     /// What the last attempt to send it said, as far as this instance made it.
     pub last_error: Option<Rc<ErrorJson>>,
+}
+
+/// A clock is put right by less than this, in milliseconds; set back by more, it says nothing of what it said before.
+const CORRECTION_MS: u64 = 60_000;
+
+impl Queued {
+    /// Until when it is left alone, where it is.
+    #[must_use]
+    pub fn rests_until(&self, now: u64) -> Option<u64> {
+        let (from, until) = self.rest;
+        (now < until && now.saturating_add(CORRECTION_MS) >= from).then_some(until)
+    }
 }
 
 /// The operations that wait.
@@ -227,7 +239,7 @@ impl Outbox {
         // Its journey goes on.
         let queued = match before {
             Some(before) => Queued { op, maybe_sent: maybe_sent || before.maybe_sent, ..before },
-            None => Queued { op, in_flight: false, maybe_sent, blocked_by: None, not_before: 0, last_error: None },
+            None => Queued { op, in_flight: false, maybe_sent, blocked_by: None, rest: (0, 0), last_error: None },
         };
         self.queue.put(place, queued);
     }
@@ -254,7 +266,7 @@ impl Outbox {
             if let Some(old) = older.get(&queued.op.op_id) {
                 queued.in_flight = old.in_flight;
                 queued.maybe_sent = old.maybe_sent;
-                queued.not_before = old.not_before;
+                queued.rest = old.rest;
                 queued.last_error.clone_from(&old.last_error);
                 queued.op.attempts = queued.op.attempts.max(old.op.attempts);
             }
@@ -306,10 +318,10 @@ impl Outbox {
         }
     }
 
-    /// An operation is left alone until then.
-    pub fn rest(&mut self, op_id: &str, not_before: u64, said: Rc<ErrorJson>) {
+    /// An operation is left alone from one time to another.
+    pub fn rest(&mut self, op_id: &str, times: (u64, u64), said: Rc<ErrorJson>) {
         self.with(op_id, |queued| {
-            queued.not_before = not_before;
+            queued.rest = times;
             queued.last_error = Some(said);
         });
     }

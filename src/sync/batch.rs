@@ -22,7 +22,7 @@ pub fn ready<'a>(replica: &'a Replica, now: u64, limit: usize, waits: &dyn Fn(&Q
         return Vec::new();
     }
     let ready = |queued: &Queued| {
-        queued.blocked_by.is_none() && queued.not_before <= now && !waits(queued) && replica.blocking_letter(&queued.op).is_none()
+        queued.blocked_by.is_none() && queued.rests_until(now).is_none() && !waits(queued) && replica.blocking_letter(&queued.op).is_none()
     };
     replica.outbox().batch(limit, &ready)
 }

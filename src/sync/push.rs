@@ -258,7 +258,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         self.db.with_mut(|replica| {
             let attempts = replica.outbox().get(op_id).map_or(0, |queued| queued.op.attempts);
             let patience = || self.config.retry.delay(attempts, u32::from_le_bytes(roll), None).max(DEFAULT_REST_MS);
-            replica.outbox_mut().rest(op_id, now.saturating_add(after_ms.unwrap_or_else(patience).min(LONGEST_REST_MS)), said);
+            let until = now.saturating_add(after_ms.unwrap_or_else(patience).min(LONGEST_REST_MS));
+            replica.outbox_mut().rest(op_id, (now, until), said);
         });
     }
 

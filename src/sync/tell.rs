@@ -91,7 +91,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let mut record = self.device_metadata();
         let news = fingerprint(&record);
         let told = self.db.with(|replica| replica.facts().told);
-        if told.is_some_and(|(at, what)| what == news && now.saturating_sub(at) < REMIND_MS) {
+        if told.is_some_and(|(at, what)| what == news && now.abs_diff(at) < REMIND_MS) {
             return Ok(());
         }
         record.last_sync_time = Some(crate::time::format(now));
