@@ -82,6 +82,7 @@ impl Story {
         }
         self.busy.borrow_mut().insert(place.clone(), owner);
         let ticket = deed.watched().then(|| self.model.ask(device, user, &deed.id, &deed.field, (!deed.deletes).then_some(deed.value)));
+        let losses = self.model.losses(user);
         let what = if deed.deletes { "gone".to_owned() } else { deed.value.to_string() };
         self.say(format!("{} writes {} {} = {what} for {user}", self.name(device, slot), deed.id, deed.field));
         let shared = Rc::clone(&self.devices[device].shared);
@@ -98,7 +99,7 @@ impl Story {
                         model.acknowledge(user, &deed.id, &deed.field, ticket);
                     }
                     if deed.big {
-                        model.refuse(user, device, &deed.id);
+                        model.refuse(user, device, &deed.id, losses);
                     }
                 }
                 // Another tab was first, storage failed, or the tab was closing: nothing was promised.

@@ -43,6 +43,8 @@ pub struct Model {
     states: RefCell<BTreeMap<Place, History>>,
     /// Entities that the server must refuse: (user, device, entity id).
     refused: RefCell<BTreeSet<(String, usize, String)>>,
+    /// How often all that was promised to a user was forgiven.
+    losses: RefCell<BTreeMap<String, usize>>,
 }
 
 impl Model {
@@ -73,10 +75,20 @@ impl Model {
             history.forgiven = history.asked.len();
         }
         self.refused.borrow_mut().retain(|(whose, ..)| whose != user);
+        *self.losses.borrow_mut().entry(user.to_owned()).or_default() += 1;
     }
 
-    /// A write that the server will refuse was acknowledged.
-    pub fn refuse(&self, user: &str, device: usize, id: &str) {
+    /// How often so far.
+    pub fn losses(&self, user: &str) -> usize {
+        self.losses.borrow().get(user).copied().unwrap_or_default()
+    }
+
+    /// A write that the server will refuse was acknowledged, and had been asked for after so many losses.
+    pub fn refuse(&self, user: &str, device: usize, id: &str, losses: usize) {
+        // Written before the last of them, it went with that, though its promise came after.
+        if losses < self.losses(user) {
+            return;
+        }
         self.refused.borrow_mut().insert((user.to_owned(), device, id.to_owned()));
     }
 
