@@ -10,7 +10,7 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 
 use crate::cell::RefCell;
-use crate::config::{Config, Direction, Options, Scope};
+use crate::config::{Config, Direction};
 use crate::database::Database;
 use crate::entity::put;
 use crate::error::{Code, Error, ErrorJson, Result};
@@ -30,13 +30,12 @@ pub mod pull;
 pub mod push;
 pub mod resolve;
 pub mod retry;
+pub mod settings;
 pub mod tell;
 
 use pace::Pace;
 use resolve::Resolvers;
-
-/// Rows of a page and operations of a push, where nobody says otherwise.
-pub const DEFAULT_BATCH: usize = 1000;
+use settings::Settings;
 
 /// Why a cycle is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,44 +116,6 @@ impl Cancel {
 
 fn stopped() -> Error {
     Error::new(Code::Cancelled, "The sync was stopped.")
-}
-
-/// The options of one cycle, with every default filled in.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The direction.
-    pub direction: Direction,
-    /// Ignore the cursor.
-    pub force_full_sync: bool,
-    /// Operations per push and rows per page.
-    pub batch_size: usize,
-    /// Nobody has said how many: pages may grow.
-    pub grows: bool,
-    /// Push deletes, and show the remote's.
-    pub include_deletes: bool,
-    /// A partial pull.
-    pub scope: Option<Scope>,
-    /// Milliseconds.
-    pub timeout: u64,
-    /// Try even when the browser says offline.
-    pub force: bool,
-}
-
-impl Settings {
-    /// Fills in the config's defaults.
-    #[must_use]
-    pub fn of(options: &Options, config: &Config) -> Self {
-        Self {
-            direction: options.direction.unwrap_or_default(),
-            force_full_sync: options.force_full_sync.unwrap_or(false),
-            batch_size: options.batch_size.unwrap_or(DEFAULT_BATCH),
-            grows: options.batch_size.is_none(),
-            include_deletes: options.include_deletes.unwrap_or(true),
-            scope: options.scope.clone(),
-            timeout: options.timeout.unwrap_or(config.sync_timeout),
-            force: options.force.unwrap_or(false),
-        }
-    }
 }
 
 /// What the parts of one cycle share.

@@ -25,7 +25,7 @@ use crate::schedule::{Left, Moment, Outcome, Reach, Schedule};
 use crate::small::Small;
 use crate::status::{State, SyncResult};
 use crate::store::Store;
-use crate::sync::Settings;
+use crate::sync::settings::Settings;
 
 /// The longest sleep, in milliseconds: a timer may stand still while the machine sleeps, so the loop
 /// looks at both clocks soon after it wakes.

@@ -19,7 +19,8 @@ use crate::remote::Remote;
 use crate::status::{SkipReason, SyncResult, read};
 use crate::store::Store;
 use crate::sync::resolve::{Choice, Resolver};
-use crate::sync::{Cancel, Cycle, Settings, Stop};
+use crate::sync::settings::Settings;
+use crate::sync::{Cancel, Cycle, Stop};
 use crate::wait::oneshot;
 
 /// A caller that waits for the result of a cycle that is running already.

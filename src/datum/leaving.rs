@@ -6,8 +6,8 @@ use crate::host::Host;
 use crate::operation::Kind;
 use crate::remote::Remote;
 use crate::replica::outbox::Queued;
-use crate::sync::Settings;
 use crate::sync::batch::{bounded, ready};
+use crate::sync::settings::Settings;
 
 /// The largest request that is sent on the way out, in bytes.
 const MOST_BYTES: usize = 60 << 10;

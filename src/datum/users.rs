@@ -14,7 +14,8 @@ use crate::remote::Remote;
 use crate::small::sort::sort;
 use crate::status::{SkipReason, SyncResult};
 use crate::store::Store;
-use crate::sync::{Settings, Stop};
+use crate::sync::Stop;
+use crate::sync::settings::Settings;
 
 /// How long signing out tries to push what waits, in milliseconds.
 const FLUSH_MS: u64 = 5_000;

@@ -238,7 +238,7 @@ impl Outbox {
         }
         // Its journey goes on.
         let queued = match before {
-            Some(before) => Queued { op, maybe_sent: maybe_sent || before.maybe_sent, ..before },
+            Some(before) => Queued { op, maybe_sent: maybe_sent || before.maybe_sent, blocked_by: None, ..before },
             None => Queued { op, in_flight: false, maybe_sent, blocked_by: None, rest: (0, 0), last_error: None },
         };
         self.queue.put(place, queued);
