@@ -172,11 +172,12 @@ impl Replica {
         let base = row.or(own.op.body.as_deref());
         let mut stays = false;
         for op in later {
-            let (Some(ours), Some(theirs)) = (op.body.as_deref(), theirs.as_deref()) else {
+            let made = op.body.as_deref().zip(theirs.as_deref()).and_then(|(ours, theirs)| Some((ours, onto(base, ours, theirs)?)));
+            // A delete, or what cannot be read, is for the remote to judge.
+            let Some((ours, (body, clash))) = made else {
                 stays = true;
                 continue;
             };
-            let Some((body, clash)) = onto(base, ours, theirs) else { continue };
             stays |= clash;
             let (mut made, mut replaces) = (Operation { body: Some(body.into()), ..op.clone() }, Vec::new());
             if op.kind != Kind::Patch {
