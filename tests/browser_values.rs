@@ -275,7 +275,9 @@ async fn when_the_engine_dies_every_call_that_waits_rejects() {
         await calls[1];
         const error = console.error;
         console.error = () => {};
+        support.dying('replica.rs');
         support.died('panicked at replica.rs');
+        support.dying('store.rs');
         support.died('again');
         console.error = error;
         calls.push(support.pledge());
@@ -286,4 +288,20 @@ async fn when_the_engine_dies_every_call_that_waits_rejects() {
     let told = JsFuture::from(js_sys::Promise::from(told)).await.unwrap();
     let died = "DatumError engineDead panicked at replica.rs";
     assert_eq!(JSON::stringify(&told).unwrap().as_string().unwrap(), format!(r#"["{died}","before","{died}"]"#));
+}
+
+#[wasm_bindgen_test]
+async fn an_engine_that_dies_without_words_still_rejects_the_calls_that_wait() {
+    let told = js("(async () => {
+        const url = performance.getEntriesByType('resource').map((entry) => entry.name).find((name) => name.endsWith('/support.js'));
+        const support = await import(url + '?dying');
+        const calls = [support.pledge()];
+        support.dying('allocator.rs');
+        calls.push(support.pledge());
+        const ends = await Promise.allSettled(calls);
+        return ends.map(({ reason }) => `${reason.code} ${reason.cause}`);
+    })()");
+    let told = JsFuture::from(js_sys::Promise::from(told)).await.unwrap();
+    let dying = "engineDead allocator.rs";
+    assert_eq!(JSON::stringify(&told).unwrap().as_string().unwrap(), format!(r#"["{dying}","{dying}"]"#));
 }

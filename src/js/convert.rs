@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 
 use js_sys::{Function, Promise, Reflect};
@@ -42,6 +43,7 @@ extern "C" {
     fn is_well_formed(text: &JsValue) -> bool;
     fn pledge() -> Promise;
     fn settle(promise: &Promise, fulfilled: bool, value: &JsValue);
+    fn dying(place: &str);
     fn died(message: &str);
 }
 
@@ -261,7 +263,13 @@ pub fn promise_as_is(future: Pin<Box<dyn Future<Output = Result<JsValue, JsValue
 /// From here on, a panic rejects every call that waits, and every later one, with `engineDead`.
 pub fn watch_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|info| died(&info.to_string()))));
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|info| {
+            // The place is at hand. The words have to be allocated, and the allocator may be what failed: that would end here.
+            dying(info.location().map_or("", Location::file));
+            died(&info.to_string());
+        }));
+    });
 }
 
 /// What a promise costs in code is paid once here, not once for each exported method.

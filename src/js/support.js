@@ -268,6 +268,7 @@ export async function requestBackgroundSync(tag) {
 /** The calls that wait: how the promise of each is settled. */
 const waiting = new Map();
 let death;
+let words;
 
 /**
  * The promise of a call, for `settle` to settle; it also rejects when the engine dies. A panic stops the
@@ -291,10 +292,18 @@ export function settle(promise, fulfilled, value) {
   else how?.reject(value);
 }
 
-/** Called by the panic hook: every pending call, and every later one, rejects. */
-export function died(message) {
-  console.error("datum-sync:", message);
-  death ??= new DatumError("engineDead", "The engine stopped on a fault of its own; what was stored is safe. Reload the page.", { cause: message });
+/**
+ * Called by the panic hook: every pending call, and every later one, rejects. The words of the panic may never follow:
+ * they need memory, and the fault may be the allocator's own.
+ */
+export function dying(place) {
+  death ??= new DatumError("engineDead", "The engine stopped on a fault of its own; what was stored is safe. Reload the page.", { cause: place });
   for (const { reject } of waiting.values()) reject(death);
   waiting.clear();
+}
+
+/** Called by the panic hook thereafter, with the words: those of the first panic are the cause. */
+export function died(message) {
+  console.error("datum-sync:", message);
+  death.cause = words ??= message;
 }
