@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use twox_hash::XxHash3_64;
 
-use crate::entity::{push_entity, push_field, put, put_text, put_texts};
+use crate::entity::{Owner, push_entity, push_field, put, put_text, put_texts};
 use crate::error::{Code, Error, Result};
 use crate::members::scan;
 
@@ -85,10 +85,11 @@ impl Conflict {
         put(&mut text, "kind", &self.kind);
         put_texts(&mut text, "fields", &mut self.fields.iter().map(String::as_str));
         put_text(&mut text, "detectedAt", &crate::time::format(self.detected_at));
+        let owner = Owner::new(&self.user_id);
         let mut side = |key: &str, body: &Option<Rc<str>>, version: u64| {
             let mut entity = String::new();
             match body {
-                Some(body) => push_entity(&mut entity, body, &self.entity_id, &self.user_id, version, false),
+                Some(body) => push_entity(&mut entity, body, &self.entity_id, &owner, version, false),
                 None => entity.push_str("null"),
             }
             push_field(&mut text, key, &entity);

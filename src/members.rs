@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::cell::RefCell;
 use crate::error::{Code, Error, Result};
 
+pub mod plain;
 pub mod scan;
 
 /// An object whose members are asked for by name. Null counts as absent, and so does what is wrong: whoever has read

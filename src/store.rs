@@ -19,7 +19,7 @@ pub type Seq = u64;
 pub type BodyId = u64;
 
 /// How many bodies a record may have.
-pub const BODIES_PER_RECORD: u64 = 1024;
+pub const BODIES_PER_RECORD: u64 = 1 << 16;
 
 /// How long an answer may be taken for durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -11,6 +11,7 @@ use datum_sync::entity::Key;
 use datum_sync::replica::Replica;
 use datum_sync::replica::receipts::Restored;
 use datum_sync::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
+use datum_sync::replica::segment::checksum;
 use support::world::{Tab, World};
 
 fn is_late(tab: &Tab) -> bool {
@@ -146,5 +147,27 @@ fn rows_that_are_read_late_are_the_same_rows() {
         late.fold_late();
         assert_eq!(late.digest("tasks").wire(), eager.digest("tasks").wire());
         assert_eq!((late.stored_bytes(), late.count("tasks")), (eager.stored_bytes(), eager.count("tasks")));
+    }
+}
+
+/// What is said before the rows is believed until they are read: then a record that contradicts itself is noticed.
+#[test]
+fn rows_that_are_not_what_is_said_of_them_are_damage_once_they_are_read() {
+    let commit = Commit { segments: vec![rows(&["a", "b", "c"], 1)], events: vec![] };
+    let whole = commit.encode(1).record;
+    for (what, from, to) in
+        [("fewer rows", &b"\x03\x01\x01\x01c"[..], &b"\x02\x01\x01\x01c"[..]), ("a row that is none", b"\x01b\x01\x00", b"\x01b\x01\x08")]
+    {
+        let at = whole.windows(from.len()).position(|bytes| bytes == from).expect(what);
+        let mut payload = whole[12..].to_vec();
+        payload[at - 12..][..from.len()].copy_from_slice(to);
+        let record: Rc<[u8]> = Rc::from([&whole[..4], &checksum(&payload).to_le_bytes(), &payload].concat());
+        assert!(Commit::decode(&record).is_err(), "{what}: who reads them at once refuses them all");
+
+        let mut replica = Replica::new("ann", u64::MAX);
+        replica.load_record(1, &record).unwrap();
+        assert_eq!((replica.is_late(), replica.damage().quarantined), (true, 0), "{what}");
+        replica.fold_late();
+        assert_eq!((replica.damage().quarantined, replica.damage().needs_full_pull), (1, true), "{what}");
     }
 }

@@ -10,6 +10,7 @@ use datum_sync::entity::Key;
 use datum_sync::error::Code;
 use datum_sync::operation::{Kind, Link, Operation};
 use datum_sync::replica::receipts::{Outcome, Receipt, Restored};
+use datum_sync::replica::record::packing::{Packing, SEGMENT_BYTES};
 use datum_sync::replica::record::{Commit, Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite, body_id};
 use datum_sync::replica::segment::{INLINE_BYTES, checksum};
 use datum_sync::replica::state::{CursorState, DeadLetter, Facts, Parked};
@@ -261,6 +262,28 @@ fn a_long_body_lies_beside_its_record() {
     assert_eq!(read.encode(9).record, encoded.record, "what was read is written in the same bytes");
 }
 
+#[test]
+fn bodies_lie_one_behind_another_in_segments_that_browsers_move_quickly() {
+    let row = |id: &str| Entry { id: id.to_owned(), version: 1, ..Entry::default() };
+    let half = "x".repeat(SEGMENT_BYTES / 2);
+    let long = "y".repeat(SEGMENT_BYTES + 1);
+    let (mut packing, mut commit) = (Packing::default(), Commit::default());
+    for (id, body) in [("a", Some(&half)), ("b", Some(&half)), ("c", None), ("d", Some(&long)), ("e", Some(&half)), ("f", Some(&half))] {
+        packing.push("tasks", row(id), body.map(String::as_str), &mut commit);
+    }
+    packing.close("tasks", &mut commit);
+    packing.close("tasks", &mut commit);
+
+    let told: Vec<Vec<(&str, u32, u32)>> =
+        commit.segments.iter().map(|segment| segment.entries.iter().map(|entry| (&*entry.id, entry.offset, entry.len)).collect()).collect();
+    let (half, long) = (half.len() as u32, long.len() as u32);
+    assert_eq!(
+        told,
+        [vec![("a", 0, half), ("b", half, half), ("c", 0, 0)], vec![("d", 0, long)], vec![("e", 0, half), ("f", half, half)]],
+        "one that is longer than a segment has one for itself"
+    );
+}
+
 /// Logs outlive versions: a change of these bytes needs a new version in the header, and a reader for both.
 #[test]
 fn the_format_does_not_change_unnoticed() {
@@ -274,7 +297,7 @@ fn the_format_does_not_change_unnoticed() {
     };
     let payload = b"\x01\x00\x01o\x01t\x00\x02\x01\xac\x02\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01p\x00";
     assert_eq!(*queue.encode(1).record, sealed(payload));
-    assert_eq!((record.len(), checksum(&record)), (2892, 9_755_575_801_219_653_844));
+    assert_eq!((record.len(), checksum(&record)), (2903, 13_599_972_582_635_118_836));
 }
 
 #[test]
@@ -310,7 +333,7 @@ fn one_wrong_byte_is_corrupt() {
 
 #[test]
 fn what_no_version_writes_is_corrupt() {
-    let cases: [(&str, &[u8], &[u8]); 12] = [
+    let cases: [(&str, &[u8], &[u8]); 17] = [
         ("nothing", b"\x00\x00", b""),
         ("an unknown event", b"\x01\x08\x00", b"\x01\x11\x00"),
         ("more events than there are", b"\x01\x07\x00", b"\x02\x07\x00"),
@@ -325,11 +348,40 @@ fn what_no_version_writes_is_corrupt() {
             b"\x01\x00\x01o\x01t\x01i\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
         ),
         ("an unknown kind of body", b"\x00\x01\x01t\x02\x00\x00", b"\x00\x01\x01t\x03\x00\x00"),
-        ("an unknown flag of a row", b"\x00\x01\x01t\x00\x00\x01\x01i\x01\x07\x00", b"\x00\x01\x01t\x00\x00\x01\x01i\x01\x08\x00"),
+        (
+            "an unknown flag of a row",
+            b"\x00\x01\x01t\x00\x00\x01\x00\x01\x01i\x05\x01i\x01\x07\x00",
+            b"\x00\x01\x01t\x00\x00\x01\x00\x01\x01i\x05\x01i\x01\x08\x00",
+        ),
         (
             "a row of more than four gigabytes",
-            b"\x00\x01\x01t\x00\x00\x01\x01i\x01\x00\xff\xff\xff\xff\x0f\x00",
-            b"\x00\x01\x01t\x00\x00\x01\x01i\x01\x00\xff\xff\xff\xff\x1f\x00",
+            b"\x00\x01\x01t\x00\x00\x01\x01\x01\x01i\x0a\x01i\x01\x00\xff\xff\xff\xff\x0f\x00",
+            b"\x00\x01\x01t\x00\x00\x01\x01\x01\x01i\x0a\x01i\x01\x00\xff\xff\xff\xff\x1f\x00",
+        ),
+        (
+            "rows that are plain, it is said, and a tombstone",
+            b"\x00\x01\x01t\x00\x00\x01\x00\x01\x01i\x05\x01i\x01\x01\x00",
+            b"\x00\x01\x01t\x00\x00\x01\x01\x01\x01i\x05\x01i\x01\x01\x00",
+        ),
+        (
+            "another last id than the last row's",
+            b"\x00\x01\x01t\x00\x00\x01\x01\x01\x01i\x05\x01i\x01\x00\x00",
+            b"\x00\x01\x01t\x00\x00\x01\x01\x01\x01j\x05\x01i\x01\x00\x00",
+        ),
+        (
+            "ids that ascend, and are not said to",
+            b"\x00\x01\x01t\x00\x00\x02\x01\x01\x01j\x0a\x01i\x01\x00\x00\x01j\x01\x00\x00",
+            b"\x00\x01\x01t\x00\x00\x02\x01\x00\x0a\x01i\x01\x00\x00\x01j\x01\x00\x00",
+        ),
+        (
+            "ids that do not ascend, and are said to",
+            b"\x00\x01\x01t\x00\x00\x02\x01\x00\x0a\x01j\x01\x00\x00\x01i\x01\x00\x00",
+            b"\x00\x01\x01t\x00\x00\x02\x01\x01\x01i\x0a\x01j\x01\x00\x00\x01i\x01\x00\x00",
+        ),
+        (
+            "more bytes than the rows have",
+            b"\x00\x01\x01t\x00\x00\x01\x01\x01\x01i\x05\x01i\x01\x00\x00",
+            b"\x00\x01\x01t\x00\x00\x01\x01\x01\x01i\x06\x01i\x01\x00\x00\x00",
         ),
     ];
     for (what, right, wrong) in cases {

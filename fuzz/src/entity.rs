@@ -2,7 +2,7 @@
 //! is stored is read again as it was.
 
 use datum_sync::conflict::{clashing_fields, is_own, marks, same_content};
-use datum_sync::entity::{Fields, MAX_ID_BYTES, OWN_FIELDS, is_time, parse_draft, push_entity, times};
+use datum_sync::entity::{Fields, MAX_ID_BYTES, OWN_FIELDS, Owner, is_time, parse_draft, push_entity, times};
 use datum_sync::error::Code;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -60,7 +60,7 @@ fn stored_is_stable(body: &str) {
 /// What an app reads: JSON, the app's own fields as they were, and the engine's whatever the body says.
 fn envelope_wins(body: &str) {
     let mut entity = String::new();
-    push_entity(&mut entity, body, "i\"d", "ü\n", 7, true);
+    push_entity(&mut entity, body, "i\"d", &Owner::new("ü\n"), 7, true);
     assert!(serde_json::from_str::<&RawValue>(&entity).is_ok(), "{entity}");
     let (read, was) = (Fields::parse(&entity).expect("an entity is an object"), Fields::parse(body).expect("as was its body"));
     for (key, expected) in [("id", "\"i\\\"d\""), ("userId", "\"ü\\n\""), ("version", "7"), ("isDeleted", "true")] {

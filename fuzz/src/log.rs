@@ -16,12 +16,13 @@ const ELSEWHERE: &str = "in a body that is not here";
 pub fn holds(bytes: &[u8]) {
     let mut rest = bytes;
     let mut replica = Replica::new("ann", 1 << 16);
-    let mut seq = 0;
+    let (mut seq, mut records) = (0, Vec::new());
     while let Some(([low, high], tail)) = rest.split_first_chunk() {
         let (payload, after) = tail.split_at(usize::from(u16::from_le_bytes([*low, *high])).min(tail.len()));
         rest = after;
         seq += 1;
         let record: Rc<[u8]> = Rc::from(sealed(payload));
+        records.push(Rc::clone(&record));
         replica.apply_record(seq, &record).expect("the next record");
         assert_eq!(replica.head(), seq);
         assert!(replica.apply_record(seq, &record).is_err(), "no record is folded twice");
@@ -31,6 +32,12 @@ pub fn holds(bytes: &[u8]) {
     }
     tells_one_story(&replica);
     let before = told(&replica);
+    let mut opened = opened(&records);
+    opened.fold_late();
+    tells_one_story(&opened);
+    if replica.damage().quarantined == 0 {
+        assert_eq!(told(&opened), before, "rows that are folded late are the same rows");
+    }
     let _ = replica.wants_checkpoint();
     match replica.plan_checkpoint() {
         // What points outside every body is none that a writer of ours made: it is noticed when it is read.
@@ -53,6 +60,15 @@ pub fn holds(bytes: &[u8]) {
         }
         Plan::Needs(Need::Decisions(_)) => panic!("a checkpoint decides nothing"),
     }
+}
+
+/// The state of whoever opens the log: rows stay in their records for as long as nobody asks.
+fn opened(records: &[Rc<[u8]>]) -> Replica {
+    let mut replica = Replica::new("ann", 1 << 16);
+    for (seq, record) in (1..).zip(records) {
+        replica.load_record(seq, record).expect("the next record");
+    }
+    replica
 }
 
 fn tells_one_story(replica: &Replica) {

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::database::{Database, Source};
-use crate::entity::{Items, Key, push_entity};
+use crate::entity::{Items, Key, Owner, push_entity};
 use crate::error::{Code, Result};
 use crate::host::Host;
 use crate::replica::device::joined;
@@ -58,13 +58,14 @@ impl<S: Store, H: Host> Database<S, H> {
         let mut text = String::new();
         // Another tab may have been heard meanwhile.
         let replica = if self.glance(glances) { self.replica.borrow() } else { self.folded() };
+        let owner = Owner::new(replica.user_id());
         for id in ids {
             let key = Key::new(entity, id);
             let Some(view) = replica.view(&key).filter(|view| include_deleted || !view.deleted) else {
                 continue;
             };
             text.clear();
-            let mut put = |body: &str| push_entity(&mut text, body, id, replica.user_id(), view.version, view.deleted);
+            let mut put = |body: &str| push_entity(&mut text, body, id, &owner, view.version, view.deleted);
             match view.body.as_ref().map(|body| at_hand(body, &held)) {
                 None => put("{}"),
                 Some(None) => continue,
@@ -119,14 +120,17 @@ impl<S: Store, H: Host> Database<S, H> {
         });
         let Ok((fetched, _)) = self.fetch(&absent.keys()).await else { return Ok(None) };
         held.extend(fetched);
-        let replica = self.replica.borrow();
-        let user_id = replica.user_id();
+        let owner = Owner::new(self.replica.borrow().user_id());
         let mut items = Items::new(held.iter().fold(room, |sum, (_, bytes)| sum.saturating_add(bytes.len())));
         for (directory, id) in &late {
             let Some((_, bytes)) = held.iter().find(|(have, _)| have == id) else { return Ok(None) };
-            for line in directory.lines() {
-                let Some(body) = segment::slice(bytes, line.offset, line.len) else { continue };
-                push_entity(items.open(), body, line.id, user_id, line.version, false);
+            let mut lines = directory.lines();
+            for line in &mut lines {
+                let Some(body) = segment::slice(bytes, line.offset, line.len).filter(|_| line.is_plain()) else { return Ok(None) };
+                push_entity(items.open(), body, line.id, &owner, line.version, false);
+            }
+            if !lines.were_all() {
+                return Ok(None);
             }
         }
         Ok(Some(items.close()))

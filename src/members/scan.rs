@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::plain::plain;
+
 /// How deep a tree may be that is built in memory.
 const MAX_DEPTH: u32 = 128;
 
@@ -330,21 +332,8 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Passes over eight bytes of a string at once, for as long as none of them is a quote, a backslash or a control
-    /// character. In the sums below a byte's high bit is set where it is one, or where it follows one.
     fn pass_plain(&mut self) {
-        const ONES: u64 = u64::MAX / 255;
-        let any = |word: u64, least: u64| word.wrapping_sub(ONES.wrapping_mul(least)) & !word;
-        while let Some(eight) = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk) {
-            let word = u64::from_le_bytes(*eight);
-            let quote = any(word ^ ONES.wrapping_mul(0x22), 1);
-            let backslash = any(word ^ ONES.wrapping_mul(0x5c), 1);
-            let found = (quote | backslash | any(word, 0x20)) & ONES.wrapping_mul(0x80);
-            self.at = self.at.saturating_add((found.trailing_zeros() / 8) as usize);
-            if found != 0 {
-                break;
-            }
-        }
+        self.at = self.at.saturating_add(plain(self.text.as_bytes().get(self.at..).unwrap_or_default()));
     }
 
     /// Passes over a string; true where it has escapes.

@@ -3,18 +3,15 @@
 //!
 //! Record keys are not freed here: they are the fence against a tab that slept meanwhile.
 
-use std::rc::Rc;
-
 use crate::replica::device::MARK;
 use crate::replica::keydir::{Body, Row};
+use crate::replica::record::packing::Packing;
 use crate::replica::record::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use crate::replica::segment::slice;
 use crate::replica::{Need, Plan, Replica};
 use crate::small::ordered::Ordered;
 use crate::store::{Seq, Superseded};
 
-/// A new segment is closed at this size.
-const SEGMENT_BYTES: usize = 512 * 1024;
 /// External segments smaller than this are merged.
 const SMALL_BYTES: u32 = 32 * 1024;
 /// Fewer records than this are not worth a checkpoint.
@@ -142,17 +139,12 @@ impl Replica {
         kept: &[KeptSegment],
     ) {
         let mut by_kept: Ordered<Vec<Entry>> = Ordered::default();
-        let mut entries = Vec::new();
-        let mut bytes: Vec<u8> = Vec::new();
-        let close = |entries: &mut Vec<Entry>, bytes: &mut Vec<u8>, commit: &mut Commit| {
-            let body = SegmentBody::New(Rc::from(std::mem::take(bytes)));
-            commit.segments.push(SegmentWrite { entity: entity.to_owned(), entries: std::mem::take(entries), body });
-        };
+        let mut packing = Packing::default();
         for (id, row) in rows {
             let mut entry = Entry { id: id.to_owned(), version: row.version, deleted: row.deleted, held: row.held, ..Entry::default() };
             let text = match &row.body {
                 Body::None => None,
-                Body::Own(text) => Some(text.as_bytes()),
+                Body::Own(text) => Some(&**text),
                 Body::At { segment, offset, len } => {
                     if kept.iter().any(|kept| kept.id == *segment) {
                         (entry.offset, entry.len) = (*offset, *len);
@@ -162,22 +154,12 @@ impl Replica {
                         }
                         continue;
                     }
-                    self.segments.resident(*segment).and_then(|bytes| slice(bytes, *offset, *len)).map(str::as_bytes)
+                    self.segments.resident(*segment).and_then(|bytes| slice(bytes, *offset, *len))
                 }
             };
-            if let Some(text) = text {
-                if !bytes.is_empty() && bytes.len().saturating_add(text.len()) > SEGMENT_BYTES {
-                    close(&mut entries, &mut bytes, commit);
-                }
-                entry.offset = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                entry.len = u32::try_from(text.len()).unwrap_or(u32::MAX);
-                bytes.extend_from_slice(text);
-            }
-            entries.push(entry);
+            packing.push(entity, entry, text, commit);
         }
-        if !entries.is_empty() {
-            close(&mut entries, &mut bytes, commit);
-        }
+        packing.close(entity, commit);
         for (id, entries) in by_kept {
             commit.segments.push(SegmentWrite { entity: entity.to_owned(), entries, body: SegmentBody::Kept(id) });
         }

@@ -7,7 +7,9 @@ use crate::conflict::{self, Conflict, Decision, Resolution, same_content};
 use crate::entity::{Fields, Key};
 use crate::operation::{Kind, Link, Operation, UNKNOWN, join_links};
 use crate::protocol::{Change, PullPage};
-use crate::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
+use crate::replica::outbox::Queued;
+use crate::replica::record::packing::Packing;
+use crate::replica::record::{Commit, Entry, Event};
 use crate::replica::state::{CursorState, Parked};
 use crate::replica::{Need, Plan, Replica, ViewBody};
 use crate::small::Small;
@@ -146,7 +148,7 @@ pub(super) struct Planner<'a> {
     policies: &'a dyn Fn(&str) -> Rc<Policies>,
     decisions: &'a Decisions,
     moment: &'a Moment,
-    segments: Small<(Vec<Entry>, Vec<u8>)>,
+    segments: Small<Packing>,
     out: Incoming,
     missing: Ordered<()>,
     undecided: Vec<Conflict>,
@@ -219,12 +221,11 @@ impl<'a> Planner<'a> {
             _ => false,
         };
         if same && arrival.body.is_some() {
-            self.entry(arrival.entity).0.push(Entry {
-                id: arrival.id.to_owned(),
-                version: arrival.version,
-                retain: true,
-                ..Entry::default()
-            });
+            self.put_row(
+                arrival.entity,
+                Entry { id: arrival.id.to_owned(), version: arrival.version, retain: true, ..Entry::default() },
+                None,
+            );
         } else {
             self.write_row(arrival, true, (rules.soft)(arrival.entity));
         }
@@ -234,18 +235,23 @@ impl<'a> Planner<'a> {
     /// it has none of them.
     pub(super) fn arrive(&mut self, arrival: &Arrival<'_>, include_deletes: bool, soft: bool, told: bool) {
         let key = Key::new(arrival.entity, arrival.id);
-        let chain: Vec<&Operation> = self.replica.outbox.chain(&key).map(|queued| &queued.op).collect();
-        let blocked = self.replica.outbox.chain(&key).any(|queued| queued.blocked_by.is_some());
-        if blocked {
+        let queued: Vec<&Queued> = self.replica.outbox.chain(&key).collect();
+        let suspect = self.replica.receipts.suspect(&key);
+        if queued.is_empty() && suspect.is_none() {
+            // Nearly all.
+            return self.write_row(arrival, include_deletes, soft);
+        }
+        if queued.iter().any(|queued| queued.blocked_by.is_some()) {
             // The conflict is parked already, with its base; only the remote's side moves on.
             return self.write_row(arrival, true, soft);
         }
+        let chain: Vec<&Operation> = queued.iter().map(|queued| &queued.op).collect();
         let policies = (self.policies)(arrival.entity);
         let summed = sums(&policies) && arrival.body.is_some() && chain.last().is_some_and(|last| last.body.is_some());
         if let Some(sent) = chain.iter().find(|op| !summed && effect_stands(op, arrival)) {
             return self.settle_by_row(&chain, &sent.op_id, arrival, soft);
         }
-        let (row, suspect) = (self.replica.row(&key), self.replica.receipts.suspect(&key));
+        let row = self.replica.row(&key);
         if suspect.is_some() || row.is_some_and(|row| row.version == UNKNOWN && !chain.is_empty()) {
             let Some(held) = self.held(&key) else { return };
             if held.as_deref().is_some_and(|held| arrival.body.is_some_and(|theirs| same_content(held, theirs))) {
@@ -258,9 +264,7 @@ impl<'a> Planner<'a> {
                 return self.arrive_restored(receipt, held, &chain, arrival, include_deletes, soft);
             }
         }
-        let Some(last) = chain.last().copied() else {
-            return self.write_row(arrival, include_deletes, soft);
-        };
+        let Some(last) = chain.last().copied() else { return };
         let base_version = row.map_or(0, |row| row.version);
         let left_alone;
         // An operation that was saved from a lost log stands on a row that it was not made against.
@@ -391,10 +395,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn entry(&mut self, entity: &str) -> &mut (Vec<Entry>, Vec<u8>) {
-        self.segments.entry(entity)
-    }
-
     pub(super) fn finish(mut self) -> Plan<Incoming> {
         if !self.missing.is_empty() {
             return Plan::Needs(Need::Bodies(self.missing.keys()));
@@ -402,8 +402,8 @@ impl<'a> Planner<'a> {
         if !self.undecided.is_empty() {
             return Plan::Needs(Need::Decisions(self.undecided));
         }
-        for (entity, (entries, body)) in self.segments {
-            self.out.commit.segments.push(SegmentWrite { entity: entity.into_string(), entries, body: SegmentBody::New(Rc::from(body)) });
+        for (entity, mut packing) in self.segments {
+            packing.close(&entity, &mut self.out.commit);
         }
         Plan::Ready(self.out)
     }

@@ -70,7 +70,13 @@ impl Replica {
     pub fn fold_late(&mut self) {
         for item in std::mem::take(&mut self.late).items {
             match item {
-                Item::Rows { seq, entity, segment, directory } => self.fold_rows(seq, &entity, segment, &mut directory.lines()),
+                Item::Rows { seq, entity, segment, directory } => {
+                    let mut lines = directory.lines();
+                    self.fold_rows(seq, &entity, segment, &mut lines);
+                    if !lines.were_all() {
+                        self.damage.quarantine();
+                    }
+                }
                 Item::Own { seq, op, version } => self.put_own_row(seq, &op, version),
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::conflict::same_content;
-use crate::entity::{Draft, Fields, Key, OwnedKey, check_id, is_time, parse_draft, push_entity, push_field};
+use crate::entity::{Draft, Fields, Key, OwnedKey, Owner, check_id, is_time, parse_draft, push_entity, push_field};
 use crate::error::{Code, Error, Result};
 use crate::members::scan;
 use crate::operation::{Kind, Parent};
@@ -125,11 +125,13 @@ impl Replica {
         let mut overlays: Small<Overlay> = Small::default();
         let mut missing = Ordered::default();
         let mut made = 0;
+        let owner = Owner::new(&self.user_id);
         let now = crate::time::format(moment.now.saturating_add_signed(self.facts().clock_offset));
         for group in groups {
             let before = local.commit.events.len();
             let mut attempt = Attempt {
                 replica: self,
+                owner: &owner,
                 moment,
                 overlay: overlays.entry(&group.entity),
                 group,
@@ -161,6 +163,7 @@ impl Replica {
 
 struct Attempt<'a, 'm> {
     replica: &'a Replica,
+    owner: &'a Owner,
     moment: &'a Moment,
     overlay: &'m mut Overlay,
     group: &'a Group,
@@ -277,7 +280,7 @@ impl Attempt<'_, '_> {
         let whole = beside.map(|beside| device::joined(body, beside));
         let body = whole.as_deref().unwrap_or(body);
         let mut entity = String::with_capacity(body.len().saturating_add(160));
-        push_entity(&mut entity, body, key.id, self.replica.user_id(), version, false);
+        push_entity(&mut entity, body, key.id, self.owner, version, false);
         entity
     }
 

@@ -3,11 +3,13 @@
 //! ```text
 //! "DS" version:u8 0 checksum:u64    XXH3 over everything after it, the lowest byte first
 //! list of events                    tag:u8, then the fields in the order of their declaration
-//! list of segments                  entity type, body, list of rows
+//! list of segments                  entity type, body, rows
 //!
 //! body    0, number of bytes, bytes           short: it lies here
 //!         1, number of bytes, checksum:u64    long: it lies in the store, under the commit's key
 //!         2, key                              an older segment
+//! rows    how many; where there are any: a flag, whether none of them has flags; maybe the last id, where each id
+//!         is greater than the one before; number of bytes; the rows
 //! row     id, version, flags:u8, length, and where that is not 0 the distance from the end of the
 //!         row before; flags are 1 deleted, 2 held, 4 the body stays as it is
 //! ```
@@ -29,6 +31,7 @@ use crate::store::{BODIES_PER_RECORD, BodyId, Seq};
 
 pub mod directory;
 mod events;
+pub mod packing;
 
 use directory::Directory;
 

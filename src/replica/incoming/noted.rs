@@ -57,7 +57,7 @@ impl Planner<'_> {
     pub(in crate::replica) fn write_row(&mut self, arrival: &Arrival<'_>, include_deletes: bool, soft: bool) {
         let deleted = arrival.body.is_none();
         let held = deleted && !include_deletes;
-        let mut entry = Entry {
+        let entry = Entry {
             id: arrival.id.to_owned(),
             version: arrival.version,
             deleted,
@@ -65,12 +65,10 @@ impl Planner<'_> {
             retain: deleted && (soft || held),
             ..Entry::default()
         };
-        let (entries, bytes) = self.entry(arrival.entity);
-        if let Some(body) = arrival.body {
-            entry.offset = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            entry.len = u32::try_from(body.len()).unwrap_or(u32::MAX);
-            bytes.extend_from_slice(body.as_bytes());
-        }
-        entries.push(entry);
+        self.put_row(arrival.entity, entry, arrival.body);
+    }
+
+    pub(super) fn put_row(&mut self, entity: &str, entry: Entry, body: Option<&str>) {
+        self.segments.entry(entity).push(entity, entry, body, &mut self.out.commit);
     }
 }

@@ -58,11 +58,13 @@ impl Entry {
     }
 }
 
-/// The rows of a segment, whole and unread.
+/// The rows of a segment, whole and unread: what is said before them is believed, as the record's checksum says that
+/// it is what was written.
 #[derive(Debug, Clone)]
 pub struct Directory {
     record: Rc<[u8]>,
     from: usize,
+    to: usize,
     /// How many rows.
     pub count: u64,
     /// All of them are plain.
@@ -75,7 +77,7 @@ impl Directory {
     /// The rows, in the order of the record.
     #[must_use]
     pub fn lines(&self) -> Lines<'_> {
-        Lines { input: Input(self.record.get(self.from..).unwrap_or_default()), left: self.count, end: 0 }
+        Lines { input: Input(self.record.get(self.from..self.to).unwrap_or_default()), left: self.count, end: 0 }
     }
 
     /// The last row with this id.
@@ -97,29 +99,45 @@ pub struct Lines<'a> {
     end: u32,
 }
 
+impl Lines<'_> {
+    /// Whether these were all, and each could be read. To be asked at the end.
+    #[must_use]
+    pub const fn were_all(&self) -> bool {
+        self.left == 0 && self.input.0.is_empty()
+    }
+}
+
 impl<'a> Iterator for Lines<'a> {
     type Item = Line<'a>;
 
     fn next(&mut self) -> Option<Line<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        get(&mut self.input, &mut self.end)
+        let left = self.left.checked_sub(1)?;
+        let line = get(&mut self.input, &mut self.end)?;
+        self.left = left;
+        Some(line)
     }
 }
 
 pub(super) fn put(out: &mut Output, entries: &[Entry]) {
     out.number(entries.len() as u64);
+    let Some(last) = entries.last() else { return };
+    let ascend = entries.is_sorted_by(|a, b| a.id < b.id);
+    out.flag(entries.iter().all(|entry| entry.line().is_plain()));
+    out.maybe_text(ascend.then_some(&last.id));
+    let mut rows = Output::default();
     let mut end = 0_u32;
     for entry in entries {
         let line = entry.line();
-        out.text(line.id);
-        out.number(line.version);
-        out.byte(line.flags);
-        out.number(u64::from(line.len));
+        rows.text(line.id);
+        rows.number(line.version);
+        rows.byte(line.flags);
+        rows.number(u64::from(line.len));
         if line.len > 0 {
-            out.number(u64::from(line.offset.wrapping_sub(end)));
+            rows.number(u64::from(line.offset.wrapping_sub(end)));
             end = line.offset.wrapping_add(line.len);
         }
     }
+    out.bytes(&rows.0);
 }
 
 fn get<'a>(input: &mut Input<'a>, end: &mut u32) -> Option<Line<'a>> {
@@ -137,12 +155,25 @@ fn get<'a>(input: &mut Input<'a>, end: &mut u32) -> Option<Line<'a>> {
     Some(Line { id, version, offset, len, flags })
 }
 
-/// Reads all rows.
+/// What is said before the rows (how many, whether all are plain, the last id where they ascend), and the rows.
+fn head<'a>(input: &mut Input<'a>) -> Option<(u64, bool, Option<&'a str>, &'a [u8])> {
+    let count = input.number()?;
+    if count == 0 {
+        return Some((0, true, None, &[]));
+    }
+    let plain = input.flag()?;
+    let last = if input.flag()? { Some(std::str::from_utf8(input.bytes()?).ok()?) } else { None };
+    Some((count, plain, last, input.bytes()?))
+}
+
+/// Reads all rows, and checks what is said before them.
 pub(super) fn entries(input: &mut Input<'_>) -> Option<Vec<Entry>> {
-    let mut entries = Vec::new();
-    let mut end = 0;
-    for _ in 0..input.number()? {
-        let line = get(input, &mut end)?;
+    let (count, plain, last, rows) = head(input)?;
+    let mut lines = Lines { input: Input(rows), left: count, end: 0 };
+    let (mut entries, mut all_plain, mut ascend) = (Vec::<Entry>::new(), true, true);
+    for line in &mut lines {
+        all_plain &= line.is_plain();
+        ascend &= entries.last().is_none_or(|before| *before.id < *line.id);
         entries.push(Entry {
             id: line.id.to_owned(),
             version: line.version,
@@ -153,25 +184,18 @@ pub(super) fn entries(input: &mut Input<'_>) -> Option<Vec<Entry>> {
             len: line.len,
         });
     }
-    Some(entries)
+    let end = entries.last().filter(|_| ascend).map(|entry| &*entry.id);
+    (lines.were_all() && all_plain == plain && end == last).then_some(entries)
 }
 
-/// Checks all rows, and leaves them where they stand: at the end of what `input` has still to read of this record.
+/// Leaves all rows where they stand: at the end of what `input` has still to read of this record.
 pub(super) fn skip(input: &mut Input<'_>, record: &Rc<[u8]>) -> Option<Directory> {
-    let count = input.number()?;
-    let from = record.len().checked_sub(input.0.len())?;
-    let (mut plain, mut ascend, mut end) = (true, true, 0);
-    let (mut first, mut last) = ("", "");
-    for at in 0..count {
-        let line = get(input, &mut end)?;
-        plain &= line.is_plain();
-        if at == 0 {
-            first = line.id;
-        } else {
-            ascend &= last < line.id;
-        }
-        last = line.id;
+    let (count, plain, last, rows) = head(input)?;
+    let to = record.len().checked_sub(input.0.len())?;
+    let mut directory = Directory { record: Rc::clone(record), from: to.checked_sub(rows.len())?, to, count, plain, bounds: None };
+    if let Some(last) = last {
+        let first = directory.lines().next()?.id.into();
+        directory.bounds = Some((first, last.into()));
     }
-    let bounds = ascend.then(|| (first.into(), last.into()));
-    Some(Directory { record: Rc::clone(record), from, count, plain, bounds })
+    Some(directory)
 }
