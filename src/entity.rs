@@ -141,11 +141,15 @@ pub fn push_field(out: &mut String, key: &str, raw: &str) {
 /// Appends a JSON string.
 pub fn push_string(out: &mut String, text: &str) {
     out.push('"');
+    push_escaped(out, text);
+    out.push('"');
+}
+
+/// Appends what stands between the quotes of a JSON string.
+fn push_escaped(out: &mut String, text: &str) {
     if plain::is_plain(text) {
         // Nearly all: copied as a whole.
-        out.push_str(text);
-        out.push('"');
-        return;
+        return out.push_str(text);
     }
     for c in text.chars() {
         match c {
@@ -164,7 +168,6 @@ pub fn push_string(out: &mut String, text: &str) {
             c => out.push(c),
         }
     }
-    out.push('"');
 }
 
 /// Appends a member whose value is text.
@@ -307,7 +310,7 @@ pub fn times(body: &str) -> Times {
     )
 }
 
-/// What every entity of one user has at its end, between its id and its version. Made once for as many as are written.
+/// What every entity of one user has at its end, from its id's last quote to its version. Made once for as many as are written.
 #[derive(Debug)]
 pub struct Owner(String);
 
@@ -315,7 +318,7 @@ impl Owner {
     /// The user's.
     #[must_use]
     pub fn new(user_id: &str) -> Self {
-        let mut text = String::from(",\"userId\":");
+        let mut text = String::from("\",\"userId\":");
         push_string(&mut text, user_id);
         text.push_str(",\"version\":");
         Self(text)
@@ -329,19 +332,26 @@ pub fn push_entity(out: &mut String, body: &str, id: &str, owner: &Owner, versio
     out.push_str(open);
     let is_value = open.as_bytes().last().is_some_and(|last| matches!(last, b'"' | b'}' | b']' | b'a'..=b'z' | b'0'..=b'9'));
     let is_empty = !is_value && open.trim_end().ends_with('{');
-    out.push_str(if is_empty { "\"id\":" } else { ",\"id\":" });
-    push_string(out, id);
+    out.push_str(if is_empty { "\"id\":\"" } else { ",\"id\":\"" });
+    push_escaped(out, id);
     out.push_str(&owner.0);
     push_number(out, version);
     out.push_str(if deleted { ",\"isDeleted\":true}" } else { ",\"isDeleted\":false}" });
 }
 
-/// Digit by digit into the text: a string in between would be one allocation for each entity that is read.
-fn push_number(out: &mut String, number: u64) {
-    if number > 9 {
-        push_number(out, number / 10);
+/// Appends a number, without a string in between: that would be one allocation for each entity that is read.
+fn push_number(out: &mut String, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut from = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' | (number % 10) as u8;
+        number /= 10;
+        from = from.saturating_sub(1);
+        if number == 0 {
+            break;
+        }
     }
-    out.push(char::from_digit((number % 10) as u32, 10).unwrap_or('0'));
+    out.push_str(digits.get(from..).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default());
 }
 
 /// A JSON array under construction.
