@@ -150,6 +150,18 @@ fn rows_that_are_read_late_are_the_same_rows() {
     }
 }
 
+#[test]
+fn more_rows_than_there_are_bytes_for_are_refused_unread() {
+    let whole = Commit { segments: vec![rows(&["a", "b", "c"], 1)], events: vec![] }.encode(1).record;
+    let at = whole.windows(5).position(|bytes| bytes == b"\x03\x01\x01\x01c").unwrap();
+    let mut payload = whole[12..].to_vec();
+    payload[at - 12] = 0x7f;
+    let record: Rc<[u8]> = Rc::from([&whole[..4], &checksum(&payload).to_le_bytes(), &payload].concat());
+    let mut replica = Replica::new("ann", u64::MAX);
+    replica.load_record(1, &record).unwrap();
+    assert_eq!((replica.is_late(), replica.damage().quarantined), (false, 1), "nothing is reserved by a number that was read");
+}
+
 /// What is said before the rows is believed until they are read: then a record that contradicts itself is noticed.
 #[test]
 fn rows_that_are_not_what_is_said_of_them_are_damage_once_they_are_read() {

@@ -163,7 +163,9 @@ fn head<'a>(input: &mut Input<'a>) -> Option<(u64, bool, Option<&'a str>, &'a [u
     }
     let plain = input.flag()?;
     let last = if input.flag()? { Some(std::str::from_utf8(input.bytes()?).ok()?) } else { None };
-    Some((count, plain, last, input.bytes()?))
+    let rows = input.bytes()?;
+    // Room is made for as many as are said to be here before any is read: each has four bytes at least.
+    (count <= rows.len() as u64 / 4).then_some((count, plain, last, rows))
 }
 
 /// Reads all rows, and checks what is said before them.
