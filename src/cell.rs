@@ -1,7 +1,7 @@
 //! The standard `RefCell`, where a borrow that clashes is told of in one place.
 //!
-//! The standard one hands the place of its caller along, at each of hundreds: a hundredth of the module.
-//! Builds with debug assertions still name that place.
+//! The standard one hands the place of its caller along, at each of hundreds: a hundredth of the
+//! module. Builds with debug assertions still name that place.
 
 use std::cell::{Ref, RefMut};
 

@@ -52,7 +52,10 @@ impl Direction {
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        DIRECTIONS.iter().find(|(_, direction)| *direction == self).map_or("", |(name, _)| name)
+        DIRECTIONS
+            .iter()
+            .find(|(_, direction)| *direction == self)
+            .map_or("", |(name, _)| name)
     }
 
     /// Whether it pulls.
@@ -80,9 +83,13 @@ const STRATEGIES: [(&str, RequestStrategy); 3] = [
     ("joinInFlight", RequestStrategy::JoinInFlight),
 ];
 
-const DURABILITIES: [(&str, Durability); 2] = [("strict", Durability::Strict), ("relaxed", Durability::Relaxed)];
+const DURABILITIES: [(&str, Durability); 2] = [
+    ("strict", Durability::Strict),
+    ("relaxed", Durability::Relaxed),
+];
 
-/// What becomes of the previous user's operations, or of the new user's data, when the user changes.
+/// What becomes of the previous user's operations, or of the new user's data, when the user
+/// changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UserSwitch {
     /// Pushes the previous user's operations first; the switch follows in any case.
@@ -118,7 +125,10 @@ pub enum DeleteBehavior {
 
 impl DeleteBehavior {
     /// Each with its name.
-    pub const NAMES: [(&'static str, Self); 2] = [("softDelete", Self::SoftDelete), ("hardDelete", Self::HardDelete)];
+    pub const NAMES: [(&'static str, Self); 2] = [
+        ("softDelete", Self::SoftDelete),
+        ("hardDelete", Self::HardDelete),
+    ];
 }
 
 /// The config of one entity type, without its functions.
@@ -203,7 +213,9 @@ impl Config {
             Some(mut options) => Options::read_part(&mut options),
             None => Options::default(),
         };
-        defaults.direction = defaults.direction.or(given.choice("defaultSyncDirection", &DIRECTIONS));
+        defaults.direction = defaults
+            .direction
+            .or(given.choice("defaultSyncDirection", &DIRECTIONS));
         let (mut local, mut pulled) = (None, None);
         if let Some(mut durability) = given.object("durability") {
             local = durability.choice("local", &DURABILITIES);
@@ -215,16 +227,24 @@ impl Config {
             entities,
             sync_timeout: given.whole_or("syncTimeout", 1, DAY_MS, DEFAULT_TIMEOUT_MS),
             defaults,
-            conflict_resolver: given.choice("defaultConflictResolver", &Builtin::NAMES).unwrap_or_default(),
+            conflict_resolver: given
+                .choice("defaultConflictResolver", &Builtin::NAMES)
+                .unwrap_or_default(),
             resolver_timeout: given.whole_or("resolverTimeout", 1, DAY_MS, DEFAULT_RESOLVER_MS),
             retry: read_retry(&mut given),
-            strategy: given.choice("syncRequestStrategy", &STRATEGIES).unwrap_or_default(),
-            user_switch: given.choice("defaultUserSwitchStrategy", &UserSwitch::NAMES).unwrap_or_default(),
+            strategy: given
+                .choice("syncRequestStrategy", &STRATEGIES)
+                .unwrap_or_default(),
+            user_switch: given
+                .choice("defaultUserSwitchStrategy", &UserSwitch::NAMES)
+                .unwrap_or_default(),
             local: local.unwrap_or(Durability::Strict),
             pulled: pulled.unwrap_or(Durability::Relaxed),
             memory_budget: given.whole_or("memoryBudget", 0, MAX_VERSION, DEFAULT_MEMORY_BUDGET),
             persist: Persist::read(&mut given).unwrap_or_default(),
-            schema: given.whole("schemaVersion", 0, u64::from(u32::MAX)).map_or(0, |version| version as u32),
+            schema: given
+                .whole("schemaVersion", 0, u64::from(u32::MAX))
+                .map_or(0, |version| version as u32),
             excluded: given.texts("excludedSyncUserIds").unwrap_or_default(),
             realtime: given.flag("realtime").unwrap_or(false),
             flush_on_leave: given.flag("flushOnLeave").unwrap_or(true),
@@ -238,37 +258,53 @@ impl Config {
     /// The resolver of an entity type, where the call names none.
     #[must_use]
     pub fn resolver_of(&self, entity: &str) -> Builtin {
-        self.entities.get(entity).and_then(|config| config.conflict_resolver).unwrap_or(self.conflict_resolver)
+        self.entities
+            .get(entity)
+            .and_then(|config| config.conflict_resolver)
+            .unwrap_or(self.conflict_resolver)
     }
 
     /// The fields of a type that never leave the device.
     #[must_use]
     pub fn local_only(&self, entity: &str) -> Rc<[String]> {
-        self.entities.get(entity).map(|config| Rc::clone(&config.local_only)).unwrap_or_default()
+        self.entities
+            .get(entity)
+            .map(|config| Rc::clone(&config.local_only))
+            .unwrap_or_default()
     }
 
     /// How the fields of a type are merged.
     #[must_use]
     pub fn policies(&self, entity: &str) -> Rc<Policies> {
-        self.entities.get(entity).map(|config| Rc::clone(&config.merge_fields)).unwrap_or_default()
+        self.entities
+            .get(entity)
+            .map(|config| Rc::clone(&config.merge_fields))
+            .unwrap_or_default()
     }
 
     /// Whether a field of a type is summed.
     #[must_use]
     pub fn sums(&self, entity: &str) -> bool {
-        self.entities.get(entity).is_some_and(|config| sums(&config.merge_fields))
+        self.entities
+            .get(entity)
+            .is_some_and(|config| sums(&config.merge_fields))
     }
 
     /// Whether refused writes of a type stay visible.
     #[must_use]
     pub fn keeps(&self, entity: &str) -> bool {
-        self.entities.get(entity).is_some_and(|config| config.keeps_rejected)
+        self.entities
+            .get(entity)
+            .is_some_and(|config| config.keeps_rejected)
     }
 
     /// Whether deleted entities of a type keep their body here.
     #[must_use]
     pub fn is_soft(&self, entity: &str) -> bool {
-        self.entities.get(entity).and_then(|config| config.delete_behavior) == Some(DeleteBehavior::SoftDelete)
+        self.entities
+            .get(entity)
+            .and_then(|config| config.delete_behavior)
+            == Some(DeleteBehavior::SoftDelete)
     }
 }
 
@@ -284,13 +320,23 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The name under which its cursor is kept; never empty, which is the main cursor's name. Between the types
-    /// stands what no name can have, so that different scopes have different cursors.
+    /// The name under which its cursor is kept; never empty, which is the main cursor's name.
+    /// Between the types stands what no name can have, so that different scopes have different
+    /// cursors.
     #[must_use]
     pub fn cursor_name(&self) -> String {
         self.name.clone().unwrap_or_else(|| {
-            let query = self.query.as_ref().map(crate::json::to_string).unwrap_or_default();
-            [&self.entities.as_deref().unwrap_or_default().join("\n"), "?", &query].concat()
+            let query = self
+                .query
+                .as_ref()
+                .map(crate::json::to_string)
+                .unwrap_or_default();
+            [
+                &self.entities.as_deref().unwrap_or_default().join("\n"),
+                "?",
+                &query,
+            ]
+            .concat()
         })
     }
 }
@@ -333,12 +379,17 @@ impl Options {
     fn read_part(given: &mut Members<'_>) -> Self {
         let timeout = given.number("timeout");
         if timeout.is_some_and(|ms| ms <= 0.0) {
-            given.note::<()>("timeout", "must be a number of milliseconds greater than 0.");
+            given.note::<()>(
+                "timeout",
+                "must be a number of milliseconds greater than 0.",
+            );
         }
         let options = Self {
             direction: given.choice("direction", &DIRECTIONS),
             force_full_sync: given.flag("forceFullSync"),
-            batch_size: given.whole("overrideBatchSize", 1, MAX_BATCH as u64).map(|size| size as usize),
+            batch_size: given
+                .whole("overrideBatchSize", 1, MAX_BATCH as u64)
+                .map(|size| size as usize),
             include_deletes: given.flag("includeDeletes"),
             resolve_conflicts: given.flag("resolveConflicts"),
             conflict_resolver: given.choice("conflictResolver", &Builtin::NAMES),
@@ -379,18 +430,30 @@ fn read_entities(given: &mut Members<'_>) -> Small<EntityConfig> {
                 config.local_only = read_local_only(&mut entity);
                 config.merge_fields = merging::read(&mut entity, &config.local_only);
                 config.parents = relations::read_parents(&mut entity);
-                config.keeps_rejected = entity.choice("onRejected", &[("revert", false), ("keepLocal", true)]).unwrap_or_default();
+                config.keeps_rejected = entity
+                    .choice("onRejected", &[("revert", false), ("keepLocal", true)])
+                    .unwrap_or_default();
                 entity.end();
             }
             entities.insert(name, config);
         }
     }
     if entities.is_empty() {
-        given.note::<()>("entities", "must name at least one entity type, such as { tasks: {} }.");
+        given.note::<()>(
+            "entities",
+            "must name at least one entity type, such as { tasks: {} }.",
+        );
     }
     for (name, config) in entities.iter() {
-        if let Some(parent) = config.parents.iter().find(|parent| !entities.contains(&parent.entity)) {
-            let problem = format!("of `{name}` has a relation to `{}`, which is no entity type of this config.", parent.entity);
+        if let Some(parent) = config
+            .parents
+            .iter()
+            .find(|parent| !entities.contains(&parent.entity))
+        {
+            let problem = format!(
+                "of `{name}` has a relation to `{}`, which is no entity type of this config.",
+                parent.entity
+            );
             given.note::<()>("entities", &problem);
         }
     }
@@ -401,25 +464,45 @@ fn read_local_only(entity: &mut Members<'_>) -> Rc<[String]> {
     let names = entity.texts("localOnly").unwrap_or_default();
     for name in &names {
         if name.is_empty() {
-            entity.note::<()>("localOnly", "has an empty name; give the names of top-level fields.");
+            entity.note::<()>(
+                "localOnly",
+                "has an empty name; give the names of top-level fields.",
+            );
         }
         if OWN_FIELDS.contains(&name.as_str()) {
-            entity.note::<()>("localOnly", &format!("names `{name}`, which the engine owns and the server needs; leave it out."));
+            entity.note::<()>(
+                "localOnly",
+                &format!(
+                    "names `{name}`, which the engine owns and the server needs; leave it out."
+                ),
+            );
         }
     }
     Rc::from(names)
 }
 
 fn read_scope(mut given: Members<'_>) -> Scope {
-    let scope = Scope { entities: given.texts("entities"), query: given.value("query").cloned(), name: given.text("name") };
+    let scope = Scope {
+        entities: given.texts("entities"),
+        query: given.value("query").cloned(),
+        name: given.text("name"),
+    };
     if scope.name.as_deref() == Some("") {
         given.note::<()>("name", "must not be empty.");
     }
     if scope.entities.as_ref().is_some_and(Vec::is_empty) {
-        given.note::<()>("entities", "must name at least one entity type; leave it out for all.");
+        given.note::<()>(
+            "entities",
+            "must name at least one entity type; leave it out for all.",
+        );
     }
     for entity in scope.entities.iter().flatten() {
-        is_name(&given, "entities", "has no name of an entity type: ", entity);
+        is_name(
+            &given,
+            "entities",
+            "has no name of an entity type: ",
+            entity,
+        );
     }
     given.end();
     scope

@@ -1,8 +1,8 @@
-//! Conflicts: what they are, and what the built-in resolvers decide. Pure: a resolver that asks the app is
-//! called by `sync`, and its answer comes back as a [`Resolution`].
+//! Conflicts: what they are, and what the built-in resolvers decide. Pure: a resolver that asks the
+//! app is called by `sync`, and its answer comes back as a [`Resolution`].
 //!
-//! `merge` is the three-way merge by field, `policy` what a field's policy makes of it, `text` that of texts;
-//! `explain` says why a field is what it is.
+//! `merge` is the three-way merge by field, `policy` what a field's policy makes of it, `text` that
+//! of texts; `explain` says why a field is what it is.
 
 use std::rc::Rc;
 
@@ -22,8 +22,8 @@ pub mod text;
 use explain::Notes;
 use policy::Policies;
 
-/// What clashed. That the two sides belong to different users cannot be: each user has a database of their own, and
-/// a row that is pulled names none.
+/// What clashed. That the two sides belong to different users cannot be: each user has a database
+/// of their own, and a row that is pulled names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
@@ -52,7 +52,8 @@ pub struct Conflict {
     pub base: Option<Rc<str>>,
     /// The version of the base.
     pub base_version: u64,
-    /// The base is not the one that the write here was made on, which is lost: it has at most the fields that were left alone.
+    /// The base is not the one that the write here was made on, which is lost: it has at most the
+    /// fields that were left alone.
     pub assumed: bool,
     /// The body here; none where deleted.
     pub local: Option<Rc<str>>,
@@ -64,10 +65,11 @@ pub struct Conflict {
     pub local_time: u64,
     /// Top-level fields that changed on both sides, to different values.
     pub fields: Vec<String>,
-    /// Marks of what this device itself had written before: a field that stands so there has not been changed by others.
+    /// Marks of what this device itself had written before: a field that stands so there has not
+    /// been changed by others.
     pub earlier: Vec<u64>,
-    /// A field that is summed has changed here, and only the remote knows whether what is there counts that already:
-    /// it has to be asked first, by a push.
+    /// A field that is summed has changed here, and only the remote knows whether what is there
+    /// counts that already: it has to be asked first, by a push.
     pub unsettled: bool,
     /// When it was found, in milliseconds since 1970.
     pub detected_at: u64,
@@ -83,13 +85,23 @@ impl Conflict {
         put_text(&mut text, "entityId", &self.entity_id);
         put_text(&mut text, "userId", &self.user_id);
         put(&mut text, "kind", &self.kind);
-        put_texts(&mut text, "fields", &mut self.fields.iter().map(String::as_str));
-        put_text(&mut text, "detectedAt", &crate::time::format(self.detected_at));
+        put_texts(
+            &mut text,
+            "fields",
+            &mut self.fields.iter().map(String::as_str),
+        );
+        put_text(
+            &mut text,
+            "detectedAt",
+            &crate::time::format(self.detected_at),
+        );
         let owner = Owner::new(&self.user_id);
         let mut side = |key: &str, body: &Option<Rc<str>>, version: u64| {
             let mut entity = String::new();
             match body {
-                Some(body) => push_entity(&mut entity, body, &self.entity_id, &owner, version, false),
+                Some(body) => {
+                    push_entity(&mut entity, body, &self.entity_id, &owner, version, false)
+                }
                 None => entity.push_str("null"),
             }
             push_field(&mut text, key, &entity);
@@ -169,18 +181,32 @@ pub struct Decision {
 impl Decision {
     /// A decision of the whole, and that for one reason. `at` is in milliseconds since 1970.
     #[must_use]
-    pub fn new(conflict: &Conflict, resolution: Resolution, resolver: &str, because: &str, at: u64) -> Self {
+    pub fn new(
+        conflict: &Conflict,
+        resolution: Resolution,
+        resolver: &str,
+        because: &str,
+        at: u64,
+    ) -> Self {
         let explanation = match resolution {
             Resolution::Later => Rc::default(),
             _ => Notes::of(conflict, &resolution, because).text(conflict, resolver, at),
         };
-        Self { resolution, explanation, failed: false }
+        Self {
+            resolution,
+            explanation,
+            failed: false,
+        }
     }
 
     /// None, since the resolver failed.
     #[must_use]
     pub fn failed() -> Self {
-        Self { resolution: Resolution::Later, explanation: Rc::default(), failed: true }
+        Self {
+            resolution: Resolution::Later,
+            explanation: Rc::default(),
+            failed: true,
+        }
     }
 }
 
@@ -188,19 +214,33 @@ impl Decision {
 ///
 /// # Errors
 /// [`Code::Conflict`] where a body cannot be read as an object.
-pub fn decide(builtin: Builtin, conflict: &Conflict, policies: &Policies, at: u64) -> Result<Decision> {
-    let name = Builtin::NAMES.iter().find(|(_, other)| *other == builtin).map_or("", |(name, _)| name);
+pub fn decide(
+    builtin: Builtin,
+    conflict: &Conflict,
+    policies: &Policies,
+    at: u64,
+) -> Result<Decision> {
+    let name = Builtin::NAMES
+        .iter()
+        .find(|(_, other)| *other == builtin)
+        .map_or("", |(name, _)| name);
     let (resolution, because) = match (builtin, conflict.kind) {
         (Builtin::LocalPriority, _) => (Resolution::Local, "What is here has priority."),
         (Builtin::RemotePriority, _) => (Resolution::Remote, "What is there has priority."),
         (Builtin::Ask, _) => (Resolution::Later, ""),
         // An edit says more than a delete: it survives, whichever side it was made on.
-        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedRemotely) => (Resolution::Local, "An edit, here, survives a delete."),
-        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedLocally) => (Resolution::Remote, "An edit, there, survives a delete."),
+        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedRemotely) => {
+            (Resolution::Local, "An edit, here, survives a delete.")
+        }
+        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedLocally) => {
+            (Resolution::Remote, "An edit, there, survives a delete.")
+        }
         (Builtin::LastWriteWins, Kind::BothModified) if local_is_later(conflict) => {
             (Resolution::Local, "The later write, here, was taken.")
         }
-        (Builtin::LastWriteWins, Kind::BothModified) => (Resolution::Remote, "The later write, there, was taken."),
+        (Builtin::LastWriteWins, Kind::BothModified) => {
+            (Resolution::Remote, "The later write, there, was taken.")
+        }
         (Builtin::Merge, Kind::BothModified) => {
             let (body, notes) = merge::merge(conflict, policies)?;
             return Ok(Decision {
@@ -216,8 +256,11 @@ pub fn decide(builtin: Builtin, conflict: &Conflict, policies: &Policies, at: u6
 /// Whether the write here is later than the one there. On a tie, or where the row there tells no
 /// time, the row that the remote has stands: every device then decides alike.
 fn local_is_later(conflict: &Conflict) -> bool {
-    let remote =
-        conflict.remote.as_deref().and_then(|body| crate::entity::times(body).modified_at).and_then(|time| crate::time::parse(&time));
+    let remote = conflict
+        .remote
+        .as_deref()
+        .and_then(|body| crate::entity::times(body).modified_at)
+        .and_then(|time| crate::time::parse(&time));
     remote.is_some_and(|remote| conflict.local_time > remote)
 }
 
@@ -226,27 +269,40 @@ const TIMES: [&str; 2] = ["createdAt", "modifiedAt"];
 
 /// Top-level fields that changed on both sides, to different values.
 #[must_use]
-pub fn clashing_fields(base: Option<&str>, local: Option<&str>, remote: Option<&str>, earlier: &[u64]) -> Vec<String> {
+pub fn clashing_fields(
+    base: Option<&str>,
+    local: Option<&str>,
+    remote: Option<&str>,
+    earlier: &[u64],
+) -> Vec<String> {
     let read = |body: Option<&str>| body.and_then(|body| object(body).ok()).unwrap_or_default();
     let (base, local, remote) = (read(base), read(local), read(remote));
-    let keys = remote.keys().chain(local.keys().filter(|key| !remote.contains_key(*key)));
+    let keys = remote
+        .keys()
+        .chain(local.keys().filter(|key| !remote.contains_key(*key)));
     keys.filter(|key| !TIMES.contains(&key.as_str()))
         .filter(|key| {
             let (was, ours, theirs) = (base.get(*key), local.get(*key), remote.get(*key));
-            ours != was && theirs != was && ours != theirs && !theirs.is_some_and(|theirs| earlier.contains(&mark(key, theirs)))
+            ours != was
+                && theirs != was
+                && ours != theirs
+                && !theirs.is_some_and(|theirs| earlier.contains(&mark(key, theirs)))
         })
         .cloned()
         .collect()
 }
 
-/// What a write made of `base`, made of `theirs` instead, and whether both have changed the same field, where the write's
-/// own value stays. None where a body cannot be read.
+/// What a write made of `base`, made of `theirs` instead, and whether both have changed the same
+/// field, where the write's own value stays. None where a body cannot be read.
 #[must_use]
 pub fn onto(base: Option<&str>, ours: &str, theirs: &str) -> Option<(String, bool)> {
     let base = base.map_or_else(|| Ok(Map::new()), object).ok()?;
     let (ours, theirs) = (object(ours).ok()?, object(theirs).ok()?);
     let (mut made, mut clash) = (Map::new(), false);
-    for key in theirs.keys().chain(ours.keys().filter(|key| !theirs.contains_key(*key))) {
+    for key in theirs
+        .keys()
+        .chain(ours.keys().filter(|key| !theirs.contains_key(*key)))
+    {
         let (was, mine, other) = (base.get(key), ours.get(key), theirs.get(key));
         clash |= mine != was && other != was && mine != other && !TIMES.contains(&key.as_str());
         if let Some(value) = if mine == was { other } else { mine } {
@@ -256,39 +312,58 @@ pub fn onto(base: Option<&str>, ours: &str, theirs: &str) -> Option<(String, boo
     Some((crate::json::to_string(&made), clash))
 }
 
-/// One mark for each field of a body, or of those that a patch changed: by it the same value of the same
-/// field is known again.
+/// One mark for each field of a body, or of those that a patch changed: by it the same value of the
+/// same field is known again.
 #[must_use]
 pub fn marks(body: &str, only: &[String]) -> Vec<u64> {
     let fields = object(body).unwrap_or_default();
-    let concerned = |key: &String| !TIMES.contains(&key.as_str()) && (only.is_empty() || only.contains(key));
-    fields.iter().filter(|(key, _)| concerned(key)).map(|(key, value)| mark(key, value)).collect()
+    let concerned =
+        |key: &String| !TIMES.contains(&key.as_str()) && (only.is_empty() || only.contains(key));
+    fields
+        .iter()
+        .filter(|(key, _)| concerned(key))
+        .map(|(key, value)| mark(key, value))
+        .collect()
 }
 
-/// Marks of the values that a write has put and replaced, on top of what stood there; of all that it has put
-/// where that is not known.
+/// Marks of the values that a write has put and replaced, on top of what stood there; of all that
+/// it has put where that is not known.
 #[must_use]
 pub fn changed_marks(base: Option<&str>, body: &str, only: &[String]) -> Vec<u64> {
-    let (Some(was), Ok(now)) = (base.and_then(|base| object(base).ok()), object(body)) else { return marks(body, only) };
+    let (Some(was), Ok(now)) = (base.and_then(|base| object(base).ok()), object(body)) else {
+        return marks(body, only);
+    };
     let mut marks = Vec::new();
-    for key in now.keys().chain(was.keys().filter(|key| !now.contains_key(*key))) {
+    for key in now
+        .keys()
+        .chain(was.keys().filter(|key| !now.contains_key(*key)))
+    {
         let (was, now) = (was.get(key), now.get(key));
         if was != now && !TIMES.contains(&key.as_str()) {
-            marks.extend([was, now].into_iter().flatten().map(|value| mark(key, value)));
+            marks.extend(
+                [was, now]
+                    .into_iter()
+                    .flatten()
+                    .map(|value| mark(key, value)),
+            );
         }
     }
     marks
 }
 
-/// What others have made of a body: it without the fields that stand as these marks say (every field, where there are
-/// none), but for those that the remote has just so.
+/// What others have made of a body: it without the fields that stand as these marks say (every
+/// field, where there are none), but for those that the remote has just so.
 #[must_use]
 pub fn of_others(body: &str, own: Option<&[u64]>, remote: Option<&str>) -> Option<String> {
-    let remote = remote.and_then(|remote| object(remote).ok()).unwrap_or_default();
+    let remote = remote
+        .and_then(|remote| object(remote).ok())
+        .unwrap_or_default();
     let mut fields = Map::new();
     // A map of its own: taking fields out of a tree is code that nothing else needs.
     for (key, value) in object(body).ok()? {
-        if remote.get(&key) == Some(&value) || own.is_some_and(|own| !own.contains(&mark(&key, &value))) {
+        if remote.get(&key) == Some(&value)
+            || own.is_some_and(|own| !own.contains(&mark(&key, &value)))
+        {
             fields.insert(key, value);
         }
     }
@@ -296,18 +371,30 @@ pub fn of_others(body: &str, own: Option<&[u64]>, remote: Option<&str>) -> Optio
 }
 
 fn mark(key: &str, value: &Value) -> u64 {
-    XxHash3_64::oneshot([key, "\0", &crate::json::to_string(value)].concat().as_bytes())
+    XxHash3_64::oneshot(
+        [key, "\0", &crate::json::to_string(value)]
+            .concat()
+            .as_bytes(),
+    )
 }
 
-/// Whether what the remote has is this device's own doing: every field stands there as it does here, as it did
-/// in the base, or as an earlier write of this device had put it.
+/// Whether what the remote has is this device's own doing: every field stands there as it does
+/// here, as it did in the base, or as an earlier write of this device had put it.
 #[must_use]
 pub fn is_own(base: Option<&str>, local: Option<&str>, remote: &str, earlier: &[u64]) -> bool {
     let read = |body: Option<&str>| body.and_then(|body| object(body).ok()).unwrap_or_default();
     let (base, local) = (read(base), read(local));
-    let Ok(remote) = object(remote) else { return false };
-    let mut fields = remote.iter().filter(|(key, _)| !TIMES.contains(&key.as_str()));
-    fields.all(|(key, theirs)| local.get(key) == Some(theirs) || base.get(key) == Some(theirs) || earlier.contains(&mark(key, theirs)))
+    let Ok(remote) = object(remote) else {
+        return false;
+    };
+    let mut fields = remote
+        .iter()
+        .filter(|(key, _)| !TIMES.contains(&key.as_str()));
+    fields.all(|(key, theirs)| {
+        local.get(key) == Some(theirs)
+            || base.get(key) == Some(theirs)
+            || earlier.contains(&mark(key, theirs))
+    })
 }
 
 /// Whether two bodies say the same, whatever the order of their keys and the time of the write.
@@ -316,7 +403,9 @@ pub fn same_content(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
-    let (Ok(a), Ok(b)) = (object(a), object(b)) else { return false };
+    let (Ok(a), Ok(b)) = (object(a), object(b)) else {
+        return false;
+    };
     let is_content = |(key, _): &(&String, &Value)| !TIMES.contains(&key.as_str());
     a.iter().filter(is_content).eq(b.iter().filter(is_content))
 }

@@ -42,7 +42,10 @@ pub struct Draft {
 
 impl From<Commit> for Draft {
     fn from(commit: Commit) -> Self {
-        Self { commit, superseded: None }
+        Self {
+            commit,
+            superseded: None,
+        }
     }
 }
 
@@ -99,7 +102,13 @@ impl<S: Store, H: Host> Database<S, H> {
     ///
     /// # Errors
     /// What the store says.
-    pub async fn open(store: S, host: Rc<H>, name: String, user_id: &str, budget: u64) -> Result<Self> {
+    pub async fn open(
+        store: S,
+        host: Rc<H>,
+        name: String,
+        user_id: &str,
+        budget: u64,
+    ) -> Result<Self> {
         let place = fence::enter(&*host, &name).await;
         let replica = load(&store, user_id, budget).await?;
         Ok(Self {
@@ -128,7 +137,8 @@ impl<S: Store, H: Host> Database<S, H> {
         read(&self.folded())
     }
 
-    /// Reads what is no row, nor counts any: the outbox, cursors, facts, the head. Rows may not be folded yet.
+    /// Reads what is no row, nor counts any: the outbox, cursors, facts, the head. Rows may not be
+    /// folded yet.
     pub fn glance<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
         read(&self.replica.borrow())
     }
@@ -164,7 +174,10 @@ impl<S: Store, H: Host> Database<S, H> {
     pub fn moment(&self) -> Moment {
         let mut seed = [0; 10];
         self.host.random(&mut seed);
-        Moment { now: self.host.now_ms(), seed }
+        Moment {
+            now: self.host.now_ms(),
+            seed,
+        }
     }
 
     /// Plans, appends and applies, again and again until nobody has overtaken it. A plan that comes
@@ -173,14 +186,23 @@ impl<S: Store, H: Host> Database<S, H> {
     ///
     /// # Errors
     /// What the plan or the store says; then nothing has been written.
-    pub async fn commit(&self, durability: Durability, plan: Planning<'_>) -> Result<Vec<Conflict>> {
+    pub async fn commit(
+        &self,
+        durability: Durability,
+        plan: Planning<'_>,
+    ) -> Result<Vec<Conflict>> {
         let turn = self.turn.lock().await;
         let undecided = self.commit_in_turn(durability, plan, Source::Remote).await;
         drop(turn);
         undecided
     }
 
-    async fn commit_in_turn(&self, durability: Durability, plan: Planning<'_>, source: Source) -> Result<Vec<Conflict>> {
+    async fn commit_in_turn(
+        &self,
+        durability: Durability,
+        plan: Planning<'_>,
+        source: Source,
+    ) -> Result<Vec<Conflict>> {
         let mut stale = 0_u32;
         if !self.unsaved.borrow().is_empty() {
             self.check_open()?;
@@ -195,7 +217,9 @@ impl<S: Store, H: Host> Database<S, H> {
                 Plan::Needs(Need::Bodies(ids)) => {
                     self.replica.borrow_mut().segments_mut().pin(&ids);
                     let fetched = self.fetch(&ids).await;
-                    let Some((_, damaged)) = self.salvaged(fetched).await? else { continue };
+                    let Some((_, damaged)) = self.salvaged(fetched).await? else {
+                        continue;
+                    };
                     self.quarantine_in_turn(damaged).await?;
                     continue;
                 }
@@ -205,7 +229,9 @@ impl<S: Store, H: Host> Database<S, H> {
                 return Ok(Vec::new());
             }
             let appended = match self.append(draft, durability, source).await {
-                Err(error) if error.code() == Code::StorageFull && self.make_room().await => continue,
+                Err(error) if error.code() == Code::StorageFull && self.make_room().await => {
+                    continue;
+                }
                 appended => appended,
             };
             match self.salvaged(appended).await? {
@@ -228,9 +254,18 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         let Draft { commit, superseded } = draft;
         let seq = self.replica.borrow().head().saturating_add(1);
-        let Encoded { record, bodies, sums } = commit.encode(seq);
+        let Encoded {
+            record,
+            bodies,
+            sums,
+        } = commit.encode(seq);
         let bytes = record.len();
-        let append = Append { seq, record, bodies, checkpoint: superseded };
+        let append = Append {
+            seq,
+            record,
+            bodies,
+            checkpoint: superseded,
+        };
         let mut counts = self.counts.get();
         match self.store.append(append, durability).await {
             Ok(()) => {
@@ -268,7 +303,9 @@ impl<S: Store, H: Host> Database<S, H> {
         self.check_open()?;
         let (head, user_id) = self.glance(|replica| (replica.head(), replica.user_id().to_owned()));
         let tail = self.store.tail(head).await;
-        let Some(tail) = self.salvaged(tail).await? else { return Ok(()) };
+        let Some(tail) = self.salvaged(tail).await? else {
+            return Ok(());
+        };
         match tail {
             Tail::Records(records) => {
                 let mut replica = self.replica.borrow_mut();
@@ -287,8 +324,8 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(())
     }
 
-    /// Writes groups of local writes: those that are asked for at the same time, or while a commit is in flight,
-    /// share one. Answers only when the write is durable.
+    /// Writes groups of local writes: those that are asked for at the same time, or while a commit
+    /// is in flight, share one. Answers only when the write is durable.
     ///
     /// # Errors
     /// What is wrong with a write of the group, or what the store says; then none of it is written.
@@ -317,10 +354,17 @@ impl<S: Store, H: Host> Database<S, H> {
                 local.commit.into()
             }))
         };
-        let failed = self.commit_in_turn(durability, &mut plan, Source::Local).await.err();
+        let failed = self
+            .commit_in_turn(durability, &mut plan, Source::Local)
+            .await
+            .err();
         drop(turn);
         let mut outcomes = outcomes.into_iter();
-        let mut next = || failed.clone().map_or_else(|| outcomes.next().unwrap_or_else(|| Err(closed())), Err);
+        let mut next = || {
+            failed
+                .clone()
+                .map_or_else(|| outcomes.next().unwrap_or_else(|| Err(closed())), Err)
+        };
         let own = next();
         for sender in senders {
             // A caller that does not wait any more has its write all the same.
@@ -333,8 +377,20 @@ impl<S: Store, H: Host> Database<S, H> {
     ///
     /// # Errors
     /// What the store says.
-    pub async fn record(&self, durability: Durability, events: &dyn Fn(&Replica) -> Vec<Event>) -> Result<()> {
-        let mut plan = |replica: &Replica| Ok(Plan::Ready(Commit { segments: Vec::new(), events: events(replica) }.into()));
+    pub async fn record(
+        &self,
+        durability: Durability,
+        events: &dyn Fn(&Replica) -> Vec<Event>,
+    ) -> Result<()> {
+        let mut plan = |replica: &Replica| {
+            Ok(Plan::Ready(
+                Commit {
+                    segments: Vec::new(),
+                    events: events(replica),
+                }
+                .into(),
+            ))
+        };
         self.commit(durability, &mut plan).await?;
         Ok(())
     }
@@ -357,34 +413,48 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// What the store says.
     pub async fn checkpoint(&self) -> Result<()> {
-        self.commit(Durability::Strict, &mut plan_checkpoint).await?;
+        self.commit(Durability::Strict, &mut plan_checkpoint)
+            .await?;
         Ok(())
     }
 
-    /// Compacts where the storage is full and that may help; false where it does not. Once at each head.
+    /// Compacts where the storage is full and that may help; false where it does not. Once at each
+    /// head.
     async fn make_room(&self) -> bool {
         let (head, grown) = self.with(|replica| (replica.head(), replica.has_grown()));
         if self.crammed.replace(Some(head)) == Some(head) || !grown {
             return false;
         }
         // Boxed, as a commit that is full comes here again: once, and no further.
-        Box::pin(self.commit_in_turn(Durability::Strict, &mut plan_checkpoint, Source::Remote)).await.is_ok()
+        Box::pin(self.commit_in_turn(Durability::Strict, &mut plan_checkpoint, Source::Remote))
+            .await
+            .is_ok()
             && self.with(Replica::head) > head
     }
 
     fn check_open(&self) -> Result<()> {
-        if self.closed.get() { Err(closed()) } else { Ok(()) }
+        if self.closed.get() {
+            Err(closed())
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn plan_checkpoint(replica: &Replica) -> Result<Plan<Draft>> {
     Ok(replica.plan_checkpoint().into_draft(|checkpoint| {
-        checkpoint.map_or_else(Draft::default, |Checkpoint { commit, superseded }| Draft { commit, superseded: Some(superseded) })
+        checkpoint.map_or_else(Draft::default, |Checkpoint { commit, superseded }| Draft {
+            commit,
+            superseded: Some(superseded),
+        })
     }))
 }
 
 fn overtaken() -> Error {
-    Error::new(Code::StorageBlocked, "Other tabs write without pause; try again.")
+    Error::new(
+        Code::StorageBlocked,
+        "Other tabs write without pause; try again.",
+    )
 }
 
 fn closed() -> Error {

@@ -67,21 +67,30 @@ pub struct User<S, H> {
 impl<S: Store, H: Host> User<S, H> {
     /// The head of the log, and how many operations wait.
     fn standing(&self) -> (Seq, u64) {
-        self.db.glance(|replica| (replica.head(), replica.outbox().len() as u64))
+        self.db
+            .glance(|replica| (replica.head(), replica.outbox().len() as u64))
     }
 
     /// Brings what the status says of the state up to date.
     pub fn refresh_status(&self, host: &H, durable: bool) {
-        let (pending, conflicts, dead) = self
-            .db
-            .glance(|replica| (replica.outbox().len() as u64, replica.conflicts().len() as u64, replica.dead_letters().len() as u64));
+        let (pending, conflicts, dead) = self.db.glance(|replica| {
+            (
+                replica.outbox().len() as u64,
+                replica.conflicts().len() as u64,
+                replica.dead_letters().len() as u64,
+            )
+        });
         let online = host.is_online();
         self.hub.update(|status| {
             status.pending_operations = pending;
             status.unresolved_conflicts = conflicts;
             status.dead_letters = dead;
             status.online = online;
-            status.health.local = if durable { crate::status::LocalHealth::Healthy } else { crate::status::LocalHealth::MemoryOnly };
+            status.health.local = if durable {
+                crate::status::LocalHealth::Healthy
+            } else {
+                crate::status::LocalHealth::MemoryOnly
+            };
             status.reckon_health();
         });
     }
@@ -225,11 +234,21 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         if let Some(user) = self.opened(user_id) {
             return Ok(user);
         }
-        let store = self.backing.open(user_id).await.map_err(|e| e.for_user(user_id))?;
-        let name = format!("{}/{user_id}", self.config.name);
-        let db = Database::open(store, Rc::clone(&self.host), name, user_id, self.config.memory_budget)
+        let store = self
+            .backing
+            .open(user_id)
             .await
             .map_err(|e| e.for_user(user_id))?;
+        let name = format!("{}/{user_id}", self.config.name);
+        let db = Database::open(
+            store,
+            Rc::clone(&self.host),
+            name,
+            user_id,
+            self.config.memory_budget,
+        )
+        .await
+        .map_err(|e| e.for_user(user_id))?;
         let hub = self.status_hub(user_id)?;
         let user = Rc::new(User {
             db,
@@ -246,12 +265,16 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             known: Cell::default(),
         });
         let wiped = Rc::clone(&self.wiped);
-        user.mind(&self.events, &self.host, move |whose| wiped.borrow_mut().push(whose.to_owned()));
+        user.mind(&self.events, &self.host, move |whose| {
+            wiped.borrow_mut().push(whose.to_owned())
+        });
         if self.closed.get() {
             user.db.close().await;
             return Err(closed());
         }
-        let (last_sync, last_success) = user.db.glance(|replica| (replica.facts().last_sync, replica.facts().last_success));
+        let (last_sync, last_success) = user
+            .db
+            .glance(|replica| (replica.facts().last_sync, replica.facts().last_success));
         user.hub.update(|status| {
             status.last_started_at = last_sync.map(crate::time::format);
             status.last_completed_at = last_success.map(crate::time::format);
@@ -325,7 +348,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub fn network_changed(&self, online: bool) {
         self.refresh_statuses();
         let user_id = self.current_user().unwrap_or_default();
-        self.events.tell(Topic::ConnectivityChanged, &user_id, None, self.host.now_ms(), &mut |out| put(out, "online", &online));
+        self.events.tell(
+            Topic::ConnectivityChanged,
+            &user_id,
+            None,
+            self.host.now_ms(),
+            &mut |out| put(out, "online", &online),
+        );
     }
 
     /// Brings a user's status up to date after a commit, and notes outside the log how that stands.
@@ -339,7 +368,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    /// Where it is told when there is something to lose for the first time: a local write, or rows that a cycle brought.
+    /// Where it is told when there is something to lose for the first time: a local write, or rows
+    /// that a cycle brought.
     #[must_use]
     pub fn worth(&self) -> Rc<Worth> {
         Rc::clone(&self.worth)
@@ -358,7 +388,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// # Errors
     /// What the storage says.
     pub async fn heard(&self, user_id: &str, head: u64) -> Result<()> {
-        let Some(user) = self.opened(user_id) else { return Ok(()) };
+        let Some(user) = self.opened(user_id) else {
+            return Ok(());
+        };
         if user.db.glance(|replica| replica.head()) < head {
             let before = auto::Seen::of(&user);
             let caught_up = user.db.catch_up().await;
@@ -424,14 +456,22 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     fn check_open(&self) -> Result<()> {
-        if self.closed.get() { Err(closed()) } else { Ok(()) }
+        if self.closed.get() {
+            Err(closed())
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn check_user_id(user_id: &str) -> Result<()> {
-    check_id(user_id).map_err(|e| Error::new(Code::InvalidArgument, format!("`userId`: {}", e.message())))
+    check_id(user_id)
+        .map_err(|e| Error::new(Code::InvalidArgument, format!("`userId`: {}", e.message())))
 }
 
 fn closed() -> Error {
-    Error::new(Code::Closed, "This instance has been closed; call `Datum.initialize` again.")
+    Error::new(
+        Code::Closed,
+        "This instance has been closed; call `Datum.initialize` again.",
+    )
 }

@@ -32,7 +32,10 @@ impl Digest {
     /// The set of both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
-        Self { count: self.count.saturating_add(other.count), sum: self.sum.wrapping_add(other.sum) }
+        Self {
+            count: self.count.saturating_add(other.count),
+            sum: self.sum.wrapping_add(other.sum),
+        }
     }
 
     /// The hash as 16 lower-case hexadecimal digits.
@@ -44,7 +47,10 @@ impl Digest {
     /// As it travels.
     #[must_use]
     pub fn wire(self) -> WireDigest {
-        WireDigest { count: self.count, hash: self.hex() }
+        WireDigest {
+            count: self.count,
+            hash: self.hex(),
+        }
     }
 }
 

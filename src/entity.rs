@@ -14,8 +14,8 @@ use crate::protocol::MAX_ENTITY_BYTES;
 /// The longest id, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 512;
 
-/// An entity type and an id: what a row is known by. Borrowed, since a row is asked for far more often than its
-/// name is kept.
+/// An entity type and an id: what a row is known by. Borrowed, since a row is asked for far more
+/// often than its name is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key<'a> {
     /// The entity type, as the config names it.
@@ -34,7 +34,10 @@ impl<'a> Key<'a> {
     /// The same, to keep.
     #[must_use]
     pub fn to_owned(self) -> OwnedKey {
-        OwnedKey { entity: self.entity.into(), id: self.id.into() }
+        OwnedKey {
+            entity: self.entity.into(),
+            id: self.id.into(),
+        }
     }
 }
 
@@ -64,7 +67,9 @@ pub fn check_id(id: &str) -> Result<()> {
         "An id must not be empty."
     } else if id.len() > MAX_ID_BYTES {
         "An id must not be longer than 512 bytes."
-    } else if !id.bytes().all(|byte| matches!(byte, b' '..=b'~')) && id.chars().any(char::is_control) {
+    } else if !id.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && id.chars().any(char::is_control)
+    {
         "An id must not have control characters."
     } else {
         return Ok(());
@@ -79,13 +84,23 @@ pub fn check_id(id: &str) -> Result<()> {
 pub fn check_name(name: &str) -> Result<()> {
     check_id(name)?;
     if name.len() > 128 {
-        return Err(Error::new(Code::InvalidArgument, "The name of an entity type must not be longer than 128 bytes."));
+        return Err(Error::new(
+            Code::InvalidArgument,
+            "The name of an entity type must not be longer than 128 bytes.",
+        ));
     }
     Ok(())
 }
 
 /// The fields that the engine owns: an app can neither set them freely nor keep them to itself.
-pub const OWN_FIELDS: [&str; 6] = ["id", "userId", "createdAt", "modifiedAt", "version", "isDeleted"];
+pub const OWN_FIELDS: [&str; 6] = [
+    "id",
+    "userId",
+    "createdAt",
+    "modifiedAt",
+    "version",
+    "isDeleted",
+];
 
 /// Whether a field of a body is one of the times that the engine sets.
 #[must_use]
@@ -103,7 +118,9 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// [`Code::InvalidEntity`] where the text is not a JSON object.
     pub fn parse(json: &'a str) -> Result<Self> {
-        let wrong = |cause| Error::new(Code::InvalidEntity, "An entity must be a JSON object.").caused_by(cause);
+        let wrong = |cause| {
+            Error::new(Code::InvalidEntity, "An entity must be a JSON object.").caused_by(cause)
+        };
         scan::object(json).map(Self).map_err(wrong)
     }
 
@@ -116,9 +133,11 @@ impl<'a> Fields<'a> {
     /// Writes the object, without white space around the values.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut out = String::with_capacity(
-            self.0.iter().fold(2_usize, |n, (k, v)| n.saturating_add(k.len()).saturating_add(v.len()).saturating_add(4)),
-        );
+        let mut out = String::with_capacity(self.0.iter().fold(2_usize, |n, (k, v)| {
+            n.saturating_add(k.len())
+                .saturating_add(v.len())
+                .saturating_add(4)
+        }));
         out.push('{');
         for (key, value) in &self.0 {
             push_field(&mut out, key, value);
@@ -159,7 +178,9 @@ fn push_escaped(out: &mut String, text: &str) {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             c if c < ' ' => {
-                const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+                const HEX: [char; 16] = [
+                    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+                ];
                 let code = c as usize;
                 out.push_str("\\u00");
                 out.extend(HEX.get(code >> 4));
@@ -211,15 +232,26 @@ pub struct Draft {
 /// Reads a draft or an entity that came from the app, checks the fields that the engine owns, and
 /// builds the body to store.
 ///
-/// `createdAt` is the existing entity's, else the draft's, else `now`; `modifiedAt` is always `now`. The names of its
-/// fields are only collected where somebody wants them.
+/// `createdAt` is the existing entity's, else the draft's, else `now`; `modifiedAt` is always
+/// `now`. The names of its fields are only collected where somebody wants them.
 ///
 /// # Errors
 /// [`Code::InvalidEntity`], naming the field and the fix.
-pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>, names: bool) -> Result<Draft> {
+pub fn parse_draft(
+    json: &str,
+    now: &str,
+    existing_created_at: Option<&str>,
+    names: bool,
+) -> Result<Draft> {
     check_size(json)?;
     let fields = Fields::parse(json)?;
-    let mut draft = Draft { id: None, user_id: None, version: None, body: String::new(), fields: Vec::new() };
+    let mut draft = Draft {
+        id: None,
+        user_id: None,
+        version: None,
+        body: String::new(),
+        fields: Vec::new(),
+    };
     let mut created_at = None;
     let mut body = String::with_capacity(json.len().saturating_add(80));
     body.push('{');
@@ -241,8 +273,18 @@ pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>, nam
             }
             "isDeleted" => match *raw {
                 "false" => {}
-                "true" => return Err(Error::new(Code::InvalidEntity, "`isDeleted` cannot be set by a write; call `delete(id)` instead.")),
-                _ => return Err(Error::new(Code::InvalidEntity, "`isDeleted` must be true or false; leave it out of a draft.")),
+                "true" => {
+                    return Err(Error::new(
+                        Code::InvalidEntity,
+                        "`isDeleted` cannot be set by a write; call `delete(id)` instead.",
+                    ));
+                }
+                _ => {
+                    return Err(Error::new(
+                        Code::InvalidEntity,
+                        "`isDeleted` must be true or false; leave it out of a draft.",
+                    ));
+                }
             },
             _ => {
                 push_field(&mut body, key, raw);
@@ -253,9 +295,16 @@ pub fn parse_draft(json: &str, now: &str, existing_created_at: Option<&str>, nam
         }
     }
     if let Some(id) = &draft.id {
-        check_id(id).map_err(|e| Error::new(Code::InvalidEntity, format!("`id`: {}", e.message())))?;
+        check_id(id)
+            .map_err(|e| Error::new(Code::InvalidEntity, format!("`id`: {}", e.message())))?;
     }
-    for (key, time) in [("createdAt", existing_created_at.or(created_at.as_deref()).unwrap_or(now)), ("modifiedAt", now)] {
+    for (key, time) in [
+        (
+            "createdAt",
+            existing_created_at.or(created_at.as_deref()).unwrap_or(now),
+        ),
+        ("modifiedAt", now),
+    ] {
         put_text(&mut body, key, time);
     }
     body.push('}');
@@ -278,13 +327,17 @@ fn check_size(json: &str) -> Result<()> {
 }
 
 fn text<'a>(raw: &'a str, field: &str) -> Result<Cow<'a, str>> {
-    scan::text(raw).ok_or_else(|| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
+    scan::text(raw)
+        .ok_or_else(|| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
 }
 
 fn time<'a>(raw: &'a str, field: &str) -> Result<Cow<'a, str>> {
     let value = text(raw, field)?;
     if crate::time::parse(&value).is_none() {
-        return Err(Error::new(Code::InvalidEntity, format!("`{field}` must be an ISO 8601 UTC time such as 2026-01-31T12:00:00.000Z.")));
+        return Err(Error::new(
+            Code::InvalidEntity,
+            format!("`{field}` must be an ISO 8601 UTC time such as 2026-01-31T12:00:00.000Z."),
+        ));
     }
     Ok(value)
 }
@@ -305,12 +358,16 @@ pub fn times(body: &str) -> Times {
         |_| Times::default(),
         |fields| {
             let get = |key| fields.get(key).and_then(scan::text).map(Cow::into_owned);
-            Times { created_at: get("createdAt"), modified_at: get("modifiedAt") }
+            Times {
+                created_at: get("createdAt"),
+                modified_at: get("modifiedAt"),
+            }
         },
     )
 }
 
-/// What every entity of one user has at its end, from its id's last quote to its version. Made once for as many as are written.
+/// What every entity of one user has at its end, from its id's last quote to its version. Made once
+/// for as many as are written.
 #[derive(Debug)]
 pub struct Owner(String);
 
@@ -326,20 +383,39 @@ impl Owner {
 }
 
 /// Appends the entity as the app sees it: the body with its envelope at the end.
-pub fn push_entity(out: &mut String, body: &str, id: &str, owner: &Owner, version: u64, deleted: bool) {
-    // Bodies that the engine wrote end with their last byte; looking for white space costs more than all the rest.
-    let open = body.strip_suffix('}').or_else(|| body.trim_end().strip_suffix('}')).unwrap_or("{");
+pub fn push_entity(
+    out: &mut String,
+    body: &str,
+    id: &str,
+    owner: &Owner,
+    version: u64,
+    deleted: bool,
+) {
+    // Bodies that the engine wrote end with their last byte; looking for white space costs more
+    // than all the rest.
+    let open = body
+        .strip_suffix('}')
+        .or_else(|| body.trim_end().strip_suffix('}'))
+        .unwrap_or("{");
     out.push_str(open);
-    let is_value = open.as_bytes().last().is_some_and(|last| matches!(last, b'"' | b'}' | b']' | b'a'..=b'z' | b'0'..=b'9'));
+    let is_value = open
+        .as_bytes()
+        .last()
+        .is_some_and(|last| matches!(last, b'"' | b'}' | b']' | b'a'..=b'z' | b'0'..=b'9'));
     let is_empty = !is_value && open.trim_end().ends_with('{');
     out.push_str(if is_empty { "\"id\":\"" } else { ",\"id\":\"" });
     push_escaped(out, id);
     out.push_str(&owner.0);
     push_number(out, version);
-    out.push_str(if deleted { ",\"isDeleted\":true}" } else { ",\"isDeleted\":false}" });
+    out.push_str(if deleted {
+        ",\"isDeleted\":true}"
+    } else {
+        ",\"isDeleted\":false}"
+    });
 }
 
-/// Appends a number, without a string in between: that would be one allocation for each entity that is read.
+/// Appends a number, without a string in between: that would be one allocation for each entity that
+/// is read.
 fn push_number(out: &mut String, mut number: u64) {
     let mut digits = [b'0'; 20];
     let mut from = digits.len();
@@ -351,7 +427,12 @@ fn push_number(out: &mut String, mut number: u64) {
             break;
         }
     }
-    out.push_str(digits.get(from..).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default());
+    out.push_str(
+        digits
+            .get(from..)
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .unwrap_or_default(),
+    );
 }
 
 /// A JSON array under construction.

@@ -217,7 +217,8 @@ impl Error {
         Self::bare(code, message.into())
     }
 
-    // Not inlined: hundreds of places make an error, and this many fields would be filled in at each.
+    // Not inlined: hundreds of places make an error, and this many fields would be filled in at
+    // each.
     #[inline(never)]
     fn bare(code: Code, message: Cow<'static, str>) -> Self {
         Self(Box::new(Detail {
@@ -383,8 +384,15 @@ mod tests {
     #[test]
     fn every_code_of_the_public_surface_is_known_by_its_name() {
         let types = include_str!("js/types.d.ts");
-        let union = types.split("export type DatumErrorCode =").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
-        let names: Vec<&str> = union.lines().filter_map(|line| line.trim().strip_prefix("| \"")?.split('"').next()).collect();
+        let union = types
+            .split("export type DatumErrorCode =")
+            .nth(1)
+            .and_then(|rest| rest.split("\n\n").next())
+            .unwrap_or_default();
+        let names: Vec<&str> = union
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("| \"")?.split('"').next())
+            .collect();
         assert_eq!(names.len(), Code::ALL.len());
         for name in names {
             assert_eq!(Code::named(name).map(Code::as_str), Some(name));

@@ -58,7 +58,10 @@ impl Topic {
     ];
 
     fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, topic)| *topic == self).map_or("", |(name, _)| name)
+        Self::NAMES
+            .iter()
+            .find(|(_, topic)| *topic == self)
+            .map_or("", |(name, _)| name)
     }
 
     /// Only the latest of these is worth reading.
@@ -101,7 +104,10 @@ impl Filter {
     fn wants(&self, topic: Topic, user_id: &str, entity: Option<&str>) -> bool {
         self.takes(topic)
             && self.user_id.as_deref().is_none_or(|only| only == user_id)
-            && self.entity.as_deref().is_none_or(|only| entity == Some(only))
+            && self
+                .entity
+                .as_deref()
+                .is_none_or(|only| entity == Some(only))
     }
 }
 
@@ -112,7 +118,8 @@ const MAX_WAITING: usize = 256;
 #[derive(Debug, Default)]
 pub struct Events {
     readers: RefCell<Vec<Weak<Reader>>>,
-    /// What the app must not miss and nobody has heard yet, as nobody could before the instance was open.
+    /// What the app must not miss and nobody has heard yet, as nobody could before the instance was
+    /// open.
     kept: RefCell<Vec<Rc<Event>>>,
     dropped: Rc<Cell<u64>>,
     closed: Cell<bool>,
@@ -130,9 +137,15 @@ impl Events {
     /// A new reader, who hears of what happens from now on.
     #[must_use]
     pub fn subscribe(&self, filter: Filter) -> Rc<Reader> {
-        let reader = Rc::new(Reader { filter, queue: Queue::default(), dropped: Rc::clone(&self.dropped) });
+        let reader = Rc::new(Reader {
+            filter,
+            queue: Queue::default(),
+            dropped: Rc::clone(&self.dropped),
+        });
         self.kept.borrow_mut().retain(|event| {
-            let wanted = reader.filter.wants(event.topic, &event.user_id, event.entity.as_deref());
+            let wanted = reader
+                .filter
+                .wants(event.topic, &event.user_id, event.entity.as_deref());
             if wanted {
                 reader.offer(event);
             }
@@ -148,17 +161,32 @@ impl Events {
     /// Whether anybody wants events of a type.
     #[must_use]
     pub fn wants(&self, topic: Topic) -> bool {
-        self.readers.borrow().iter().any(|reader| reader.upgrade().is_some_and(|reader| reader.filter.takes(topic)))
+        self.readers.borrow().iter().any(|reader| {
+            reader
+                .upgrade()
+                .is_some_and(|reader| reader.filter.takes(topic))
+        })
     }
 
     /// Tells those who want to know. `fill` writes the members besides `type`, `userId` and `at`.
-    pub fn tell(&self, topic: Topic, user_id: &str, entity: Option<&str>, now: u64, fill: &mut dyn FnMut(&mut String)) {
+    pub fn tell(
+        &self,
+        topic: Topic,
+        user_id: &str,
+        entity: Option<&str>,
+        now: u64,
+        fill: &mut dyn FnMut(&mut String),
+    ) {
         let mut readers = self.readers.borrow_mut();
         readers.retain(|reader| reader.strong_count() > 0);
-        let wanting: Vec<Rc<Reader>> =
-            readers.iter().filter_map(Weak::upgrade).filter(|reader| reader.filter.wants(topic, user_id, entity)).collect();
+        let wanting: Vec<Rc<Reader>> = readers
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|reader| reader.filter.wants(topic, user_id, entity))
+            .collect();
         drop(readers);
-        let keeps = topic == Topic::StorageLost && wanting.iter().all(|reader| reader.filter.looks_on);
+        let keeps =
+            topic == Topic::StorageLost && wanting.iter().all(|reader| reader.filter.looks_on);
         if wanting.is_empty() && !keeps {
             return;
         }
@@ -168,7 +196,12 @@ impl Events {
         put_text(&mut text, "at", &crate::time::format(now));
         fill(&mut text);
         text.push('}');
-        let event = Rc::new(Event { topic, user_id: user_id.to_owned(), entity: entity.map(str::to_owned), text });
+        let event = Rc::new(Event {
+            topic,
+            user_id: user_id.to_owned(),
+            entity: entity.map(str::to_owned),
+            text,
+        });
         for reader in wanting {
             reader.offer(&event);
         }
@@ -195,7 +228,11 @@ impl Events {
 impl Reader {
     fn offer(&self, event: &Rc<Event>) {
         self.queue.offer(|queue| {
-            if event.topic.is_passing() && queue.back().is_some_and(|last| last.topic == event.topic && last.user_id == event.user_id) {
+            if event.topic.is_passing()
+                && queue
+                    .back()
+                    .is_some_and(|last| last.topic == event.topic && last.user_id == event.user_id)
+            {
                 queue.pop_back();
             } else if queue.len() >= MAX_WAITING {
                 // What only says that something goes on makes room first.
@@ -230,7 +267,13 @@ mod tests {
         let reader = events.subscribe(Filter::default());
         for n in 0..200 {
             events.tell(Topic::SyncCompleted, "ann", None, n, &mut |_| {});
-            events.tell(Topic::SyncProgress, if n % 2 == 0 { "ann" } else { "bob" }, None, n, &mut |_| {});
+            events.tell(
+                Topic::SyncProgress,
+                if n % 2 == 0 { "ann" } else { "bob" },
+                None,
+                n,
+                &mut |_| {},
+            );
         }
         let mut ended = 0;
         while let Some(event) = reader.next().now_or_never().flatten() {

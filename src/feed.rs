@@ -16,7 +16,11 @@ pub struct Queue<T> {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { items: RefCell::default(), notify: Notify::default(), ended: Cell::new(false) }
+        Self {
+            items: RefCell::default(),
+            notify: Notify::default(),
+            ended: Cell::new(false),
+        }
     }
 }
 

@@ -36,7 +36,8 @@ pub trait Host {
     /// Whether the browser believes that there is a network.
     fn is_online(&self) -> bool;
 
-    /// Takes the lock of that name if it is free now, over all tabs; with `steal`, from whoever has it.
+    /// Takes the lock of that name if it is free now, over all tabs; with `steal`, from whoever has
+    /// it.
     ///
     /// # Errors
     /// What the browser says; where it has no locks, the lock counts as taken.
@@ -53,12 +54,14 @@ pub trait Host {
     /// Calls back once where another instance steals the lock from this guard.
     fn on_stolen(&self, guard: &Self::Guard, stolen: Rc<dyn Fn()>);
 
-    /// Asks for the lock of that name in the form that many hold at once, and waits for it, but no longer than
-    /// `patience_ms` milliseconds. Whether it was granted or still waits its turn: while what this answers lives, nobody
-    /// who asks later gets [`Self::try_lock`] of that name. None where there are no locks, or they are refused.
+    /// Asks for the lock of that name in the form that many hold at once, and waits for it, but no
+    /// longer than `patience_ms` milliseconds. Whether it was granted or still waits its turn:
+    /// while what this answers lives, nobody who asks later gets [`Self::try_lock`] of that name.
+    /// None where there are no locks, or they are refused.
     async fn share(&self, name: &str, patience_ms: u64) -> Option<Self::Share>;
 
-    /// Tells every other instance of this user's database, in this and other tabs, where its head is.
+    /// Tells every other instance of this user's database, in this and other tabs, where its head
+    /// is.
     fn announce(&self, database: &str, head: u64);
 
     /// Says a word to the same instances: a hint, which whoever misses it can do without.

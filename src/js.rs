@@ -47,8 +47,9 @@ use middleware::Middlewares;
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
-/// So much memory the module asks for when an instance opens, in bytes: the allocator alone asks for single pages, and each
-/// of them costs the browser as much as a hundred allocations. What is never used stays an address.
+/// So much memory the module asks for when an instance opens, in bytes: the allocator alone asks
+/// for single pages, and each of them costs the browser as much as a hundred allocations. What is
+/// never used stays an address.
 const ROOM: usize = 4 << 20;
 
 /// The engine on the browser's ports.
@@ -90,7 +91,10 @@ impl Inner {
 
     /// Compacts after a write or a cycle has answered its caller.
     fn tidy_later(self: &Rc<Self>, user_id: &str) {
-        let wanted = self.engine.opened(user_id).is_some_and(|user| user.db.with(Replica::wants_checkpoint));
+        let wanted = self
+            .engine
+            .opened(user_id)
+            .is_some_and(|user| user.db.with(Replica::wants_checkpoint));
         if wanted {
             let (inner, user) = (Rc::clone(self), user_id.to_owned());
             spawn(async move {
@@ -101,7 +105,11 @@ impl Inner {
     }
 
     /// Answers with what is at hand once a user's database is open.
-    fn ask(self: &Rc<Self>, user_id: Result<String>, answer: impl FnOnce(&WebEngine, &WebUser) -> Result<JsValue> + 'static) -> Promise {
+    fn ask(
+        self: &Rc<Self>,
+        user_id: Result<String>,
+        answer: impl FnOnce(&WebEngine, &WebUser) -> Result<JsValue> + 'static,
+    ) -> Promise {
         self.ask_boxed(user_id, Box::new(answer))
     }
 
@@ -122,7 +130,9 @@ impl Inner {
 
     /// The sync metadata of this device.
     fn local_metadata(self: &Rc<Self>, user_id: &JsValue) -> Promise {
-        self.ask(user(user_id), |engine, user| nullable(engine.local_metadata_of(user).as_ref()))
+        self.ask(user(user_id), |engine, user| {
+            nullable(engine.local_metadata_of(user).as_ref())
+        })
     }
 
     /// The sync metadata of every device, as the remote has it.
@@ -156,12 +166,23 @@ impl Inner {
     }
 
     /// Runs a cycle with the options that the app gave.
-    async fn synchronize(self: &Rc<Self>, user_id: &str, options: Result<GivenOptions>) -> Result<JsValue> {
-        let GivenOptions { options, resolver, signal } = options?;
+    async fn synchronize(
+        self: &Rc<Self>,
+        user_id: &str,
+        options: Result<GivenOptions>,
+    ) -> Result<JsValue> {
+        let GivenOptions {
+            options,
+            resolver,
+            signal,
+        } = options?;
         let cancel = Rc::new(Cancel::default());
         let resolver = resolver.map(|resolver| resolver::custom(resolver, &self.middleware));
         let _watch = signal.map(|signal| feed::AbortWatch::new(signal, &cancel, Stop::Abort));
-        let result = self.engine.synchronize(user_id, options, resolver, cancel).await;
+        let result = self
+            .engine
+            .synchronize(user_id, options, resolver, cancel)
+            .await;
         self.tidy_later(user_id);
         to_js(&result?)
     }
@@ -176,10 +197,16 @@ pub(crate) struct GivenOptions {
 
 impl GivenOptions {
     fn read(value: &JsValue) -> Result<Self> {
-        let given = read_options(value, Code::InvalidArgument, "The sync options", &["conflictResolver", "signal"])?;
+        let given = read_options(
+            value,
+            Code::InvalidArgument,
+            "The sync options",
+            &["conflictResolver", "signal"],
+        )?;
         let mut options = Options::read(given.members()?)?;
         let resolver = match given.handles.get("conflictResolver") {
-            Some(given) => match resolver::read(&given, Code::InvalidArgument, "conflictResolver")? {
+            Some(given) => match resolver::read(&given, Code::InvalidArgument, "conflictResolver")?
+            {
                 resolver::Given::Builtin(builtin) => {
                     options.conflict_resolver = Some(builtin);
                     None
@@ -188,7 +215,11 @@ impl GivenOptions {
             },
             None => None,
         };
-        Ok(Self { options, resolver, signal: given.handles.signal("signal")? })
+        Ok(Self {
+            options,
+            resolver,
+            signal: given.handles.signal("signal")?,
+        })
     }
 }
 
@@ -211,7 +242,10 @@ impl Datum {
     /// The user whose database a manager works on; null where nobody is signed in.
     #[wasm_bindgen(getter, js_name = currentUserId)]
     pub fn current_user_id(&self) -> JsValue {
-        self.inner.engine.current_user().map_or(JsValue::NULL, JsValue::from)
+        self.inner
+            .engine
+            .current_user()
+            .map_or(JsValue::NULL, JsValue::from)
     }
 
     /// The manager of one entity type.
@@ -219,8 +253,12 @@ impl Datum {
     /// # Errors
     /// `invalidArgument` where the config names no such type.
     pub fn manager(&self, entity: &JsValue) -> Result<Manager, JsValue> {
-        let entity = read_string(entity, "The name of the entity type").map_err(|e| error_to_js(&e))?;
-        self.inner.engine.check_entity(&entity).map_err(|e| error_to_js(&e))?;
+        let entity =
+            read_string(entity, "The name of the entity type").map_err(|e| error_to_js(&e))?;
+        self.inner
+            .engine
+            .check_entity(&entity)
+            .map_err(|e| error_to_js(&e))?;
         Ok(Manager::new(Rc::clone(&self.inner), entity))
     }
 
@@ -235,7 +273,9 @@ impl Datum {
     /// `invalidArgument` for a bad id.
     #[wasm_bindgen(js_name = statusForUser)]
     pub fn status_for_user(&self, user_id: &JsValue) -> Result<StatusFeed, JsValue> {
-        let hub = user(user_id).and_then(|user| self.inner.engine.status_hub(&user)).map_err(|e| error_to_js(&e))?;
+        let hub = user(user_id)
+            .and_then(|user| self.inner.engine.status_hub(&user))
+            .map_err(|e| error_to_js(&e))?;
         Ok(StatusFeed::new(hub))
     }
 
@@ -270,7 +310,8 @@ impl Datum {
         promise(async move { to_js(&inner.engine.compare_metadata(&user?).await?) })
     }
 
-    /// Forgets sync metadata: here, so that the next cycle pulls everything; there, for every device.
+    /// Forgets sync metadata: here, so that the next cycle pulls everything; there, for every
+    /// device.
     #[wasm_bindgen(js_name = clearSyncMetadata)]
     pub fn clear_sync_metadata(&self, user_id: &JsValue, sides: &JsValue) -> Promise {
         self.inner.clear_metadata(user_id, read_sides(sides))
@@ -288,13 +329,17 @@ impl Datum {
     /// The operations that wait.
     #[wasm_bindgen(js_name = pendingOperations)]
     pub fn pending_operations(&self, user_id: &JsValue) -> Promise {
-        self.inner.ask(user(user_id), |engine, user| to_js(&engine.pending_of(user)))
+        self.inner.ask(user(user_id), |engine, user| {
+            to_js(&engine.pending_of(user))
+        })
     }
 
     /// How many wait.
     #[wasm_bindgen(js_name = pendingCount)]
     pub fn pending_count(&self, user_id: &JsValue) -> Promise {
-        self.inner.ask(user(user_id), |_, user| Ok(JsValue::from_f64(user.pending_count() as f64)))
+        self.inner.ask(user(user_id), |_, user| {
+            Ok(JsValue::from_f64(user.pending_count() as f64))
+        })
     }
 
     /// The bytes of a user's data, and what the browser allows.
@@ -323,24 +368,43 @@ impl Datum {
             inner.engine.close().await;
             let listening = std::mem::take(&mut *inner.listening.borrow_mut());
             let network = inner.network.borrow_mut().take();
-            let (leaving, attendance) = (inner.leaving.borrow_mut().take(), inner.attendance.borrow_mut().take());
+            let (leaving, attendance) = (
+                inner.leaving.borrow_mut().take(),
+                inner.attendance.borrow_mut().take(),
+            );
             drop((listening, network, leaving, attendance));
             Ok(JsValue::UNDEFINED)
         })
     }
 }
 
-/// The options of `clearSyncMetadata`. Only this device forgets unless told otherwise: the remote's record is about all devices.
+/// The options of `clearSyncMetadata`. Only this device forgets unless told otherwise: the remote's
+/// record is about all devices.
 fn read_sides(value: &JsValue) -> Result<(bool, bool)> {
-    let given = read_options(value, Code::InvalidArgument, "The options of `clearSyncMetadata`", &[])?;
+    let given = read_options(
+        value,
+        Code::InvalidArgument,
+        "The options of `clearSyncMetadata`",
+        &[],
+    )?;
     let mut given = given.members()?;
-    let sides = (given.flag("local").unwrap_or(true), given.flag("remote").unwrap_or(false));
+    let sides = (
+        given.flag("local").unwrap_or(true),
+        given.flag("remote").unwrap_or(false),
+    );
     given.finish()?;
     Ok(sides)
 }
 
 async fn open(given: &JsValue) -> Result<Datum> {
-    let config::Given { config, remote, resolvers, middleware, initial_user, audience } = config::read(given)?;
+    let config::Given {
+        config,
+        remote,
+        resolvers,
+        middleware,
+        initial_user,
+        audience,
+    } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
     let inner = Rc::new(Inner {
@@ -389,7 +453,11 @@ fn user(value: &JsValue) -> Result<String> {
 }
 
 fn optional_user(value: &JsValue) -> Result<Option<String>> {
-    if value.is_undefined() || value.is_null() { Ok(None) } else { user(value).map(Some) }
+    if value.is_undefined() || value.is_null() {
+        Ok(None)
+    } else {
+        user(value).map(Some)
+    }
 }
 
 fn nullable<T: serde::Serialize>(value: Option<&T>) -> Result<JsValue> {

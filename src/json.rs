@@ -1,13 +1,14 @@
 //! Writes values as JSON text, and reads and writes its numbers.
 //!
-//! One small writer for the types that derive `Serialize`: serde_json's is generic over formatter, sink and
-//! error, and knows fractions by tables that are larger than the text that apps exchange with this engine.
+//! One small writer for the types that derive `Serialize`: serde_json's is generic over formatter,
+//! sink and error, and knows fractions by tables that are larger than the text that apps exchange
+//! with this engine.
 
 use std::fmt::Write as _;
 
 use serde::ser::{
-    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
-    SerializeTupleVariant, Serializer,
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 use serde_json::Number;
 
@@ -42,7 +43,8 @@ pub fn number(text: &str) -> Option<Number> {
     fraction(text).and_then(Number::from_f64)
 }
 
-// A browser has reading and writing of fractions built in; the tables for them are 10 KB of the module.
+// A browser has reading and writing of fractions built in; the tables for them are 10 KB of the
+// module.
 #[cfg(target_arch = "wasm32")]
 fn fraction(text: &str) -> Option<f64> {
     js_sys::JSON::parse(text).ok()?.as_f64()
@@ -56,7 +58,9 @@ fn fraction(text: &str) -> Option<f64> {
 /// Appends a number that may have a fraction; `null` where JSON has no word for it.
 #[cfg(target_arch = "wasm32")]
 fn push_fraction(out: &mut String, number: f64) {
-    let text = js_sys::JSON::stringify(&wasm_bindgen::JsValue::from_f64(number)).ok().and_then(|text| text.as_string());
+    let text = js_sys::JSON::stringify(&wasm_bindgen::JsValue::from_f64(number))
+        .ok()
+        .and_then(|text| text.as_string());
     let text = text.unwrap_or_default();
     // JSON.stringify loses that sign.
     if number == 0.0 && number.is_sign_negative() {
@@ -240,11 +244,20 @@ impl<'a> Serializer for &'a mut Writer {
         self.serialize_unit()
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Never> {
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), Never> {
         self.serialize_str(variant)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Never> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Never> {
         value.serialize(self)
     }
 
@@ -272,7 +285,13 @@ impl<'a> Serializer for &'a mut Writer {
         Ok(self.open("[", "]"))
     }
 
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<Open<'a>, Never> {
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Open<'a>, Never> {
         Ok(self.variant(variant, "[", "]}"))
     }
 
@@ -284,7 +303,13 @@ impl<'a> Serializer for &'a mut Writer {
         Ok(self.open("{", "}"))
     }
 
-    fn serialize_struct_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<Open<'a>, Never> {
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Open<'a>, Never> {
         Ok(self.variant(variant, "{", "}}"))
     }
 }
@@ -374,7 +399,12 @@ mod tests {
             nan: f64,
         }
         let all = All {
-            kinds: vec![Kind::Unit, Kind::New(1), Kind::Pair(2, -3), Kind::Named { a: true }],
+            kinds: vec![
+                Kind::Unit,
+                Kind::New(1),
+                Kind::Pair(2, -3),
+                Kind::Named { a: true },
+            ],
             tree: json!({"a": [1, -1, 0.5, -0.0, null, true, {}], "\"": "ü\n\t\u{1}\u{7f}\\", "": [[], [[]], "[", "{"]}),
             pair: (Some(7), None),
             letter: 'ß',
@@ -388,7 +418,18 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_serde_json_reads_them() {
-        for text in ["0", "-0", "7", "-7", "18446744073709551615", "18446744073709551616", "-9223372036854775808", "1.0", "1e2", "-0.5"] {
+        for text in [
+            "0",
+            "-0",
+            "7",
+            "-7",
+            "18446744073709551615",
+            "18446744073709551616",
+            "-9223372036854775808",
+            "1.0",
+            "1e2",
+            "-0.5",
+        ] {
             assert_eq!(number(text), serde_json::from_str(text).ok(), "{text}");
         }
         assert_eq!(number("1e999"), None);

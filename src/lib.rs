@@ -1,9 +1,9 @@
 //! datum-sync: offline-first sync for web apps.
 //!
 //! Reading order: the types ([`entity`], [`operation`], [`protocol`], [`metadata`], [`status`],
-//! [`config`], [`error`]), the pure rules ([`replica`], [`conflict`], [`schedule`]), the ports ([`store`],
-//! [`remote`], [`host`]), one cycle ([`sync`]), the facade ([`datum`]), and, in browsers, the
-//! JavaScript classes (`js`). `ARCHITECTURE.md` draws it.
+//! [`config`], [`error`]), the pure rules ([`replica`], [`conflict`], [`schedule`]), the ports
+//! ([`store`], [`remote`], [`host`]), one cycle ([`sync`]), the facade ([`datum`]), and, in
+//! browsers, the JavaScript classes (`js`). `ARCHITECTURE.md` draws it.
 
 pub mod cell;
 pub mod config;

@@ -1,11 +1,11 @@
 //! Reads the members of a JSON object by name, and says which one is wrong and what it must be.
 //!
-//! Config, options and metadata come in through here. One reader for all of them is a fraction of the
-//! code that a derived one for each struct would be, and its messages name the whole path. It must never
-//! know what any of the objects means.
+//! Config, options and metadata come in through here. One reader for all of them is a fraction of
+//! the code that a derived one for each struct would be, and its messages name the whole path. It
+//! must never know what any of the objects means.
 //!
-//! A member that is wrong reads as absent, and what is wrong with the first of them is said at the end: to ask
-//! after each one would be a third of the code of whoever reads twenty.
+//! A member that is wrong reads as absent, and what is wrong with the first of them is said at the
+//! end: to ask after each one would be a third of the code of whoever reads twenty.
 
 use std::rc::Rc;
 
@@ -17,8 +17,8 @@ use crate::error::{Code, Error, Result};
 pub mod plain;
 pub mod scan;
 
-/// An object whose members are asked for by name. Null counts as absent, and so does what is wrong: whoever has read
-/// all that they need calls [`Self::finish`] or [`Self::check`].
+/// An object whose members are asked for by name. Null counts as absent, and so does what is wrong:
+/// whoever has read all that they need calls [`Self::finish`] or [`Self::check`].
 #[derive(Debug)]
 pub struct Members<'a> {
     map: &'a Map<String, Value>,
@@ -46,7 +46,14 @@ impl<'a> Members<'a> {
     /// `code` where the value is not an object.
     pub fn new(value: &'a Value, code: Code, what: &'a str) -> Result<Self> {
         match value {
-            Value::Object(map) => Ok(Self { map, code, what, path: String::new(), asked: Vec::new(), fault: Rc::default() }),
+            Value::Object(map) => Ok(Self {
+                map,
+                code,
+                what,
+                path: String::new(),
+                asked: Vec::new(),
+                fault: Rc::default(),
+            }),
             _ => Err(Error::new(code, format!("{what} must be an object."))),
         }
     }
@@ -71,7 +78,8 @@ impl<'a> Members<'a> {
 
     /// A member as it is.
     pub fn value(&mut self, name: &'a str) -> Option<&'a Value> {
-        // Not looked for among those: a reply's maps are read by the names that they have, and may be large.
+        // Not looked for among those: a reply's maps are read by the names that they have, and may
+        // be large.
         self.asked.push(name);
         self.map.get(name).filter(|value| !value.is_null())
     }
@@ -94,14 +102,19 @@ impl<'a> Members<'a> {
 
     /// A number.
     pub fn number(&mut self, name: &'a str) -> Option<f64> {
-        self.value(name)?.as_f64().or_else(|| self.note(name, "must be a number."))
+        self.value(name)?
+            .as_f64()
+            .or_else(|| self.note(name, "must be a number."))
     }
 
     /// A whole number within bounds, both included.
     pub fn whole(&mut self, name: &'a str, least: u64, most: u64) -> Option<u64> {
         match self.value(name)?.as_u64() {
             Some(number) if (least..=most).contains(&number) => Some(number),
-            _ => self.note(name, &format!("must be a whole number from {least} to {most}.")),
+            _ => self.note(
+                name,
+                &format!("must be a whole number from {least} to {most}."),
+            ),
         }
     }
 
@@ -153,8 +166,8 @@ impl<'a> Members<'a> {
         self.fault.borrow().clone().map_or(Ok(()), Err)
     }
 
-    /// Notes what is wrong with a member, such as `must not be empty.`, unless something was before. None, as which the
-    /// member then reads.
+    /// Notes what is wrong with a member, such as `must not be empty.`, unless something was
+    /// before. None, as which the member then reads.
     pub fn note<T>(&self, name: &str, problem: &str) -> Option<T> {
         self.refuse(name, problem);
         None
@@ -163,7 +176,10 @@ impl<'a> Members<'a> {
     /// Notes members that nobody asked for. Without it, they are ignored.
     pub fn end(&self) {
         if let Some(unknown) = self.names().find(|name| !self.asked.contains(name)) {
-            self.refuse(unknown, &["is not known; known are ", &self.asked.join(", "), "."].concat());
+            self.refuse(
+                unknown,
+                &["is not known; known are ", &self.asked.join(", "), "."].concat(),
+            );
         }
     }
 
@@ -181,14 +197,30 @@ impl<'a> Members<'a> {
         let mut fault = self.fault.borrow_mut();
         if fault.is_none() {
             let dot = if self.path.is_empty() { "" } else { "." };
-            *fault = Some(Error::new(self.code, [self.what, ": `", &self.path, dot, name, "` ", problem].concat()));
+            *fault = Some(Error::new(
+                self.code,
+                [self.what, ": `", &self.path, dot, name, "` ", problem].concat(),
+            ));
         }
     }
 
     fn within(&self, value: &'a Value, name: &str) -> Option<Self> {
-        let Value::Object(map) = value else { return self.note(name, "must be an object.") };
-        let path = if self.path.is_empty() { name.to_owned() } else { [&self.path, ".", name].concat() };
-        Some(Self { map, code: self.code, what: self.what, path, asked: Vec::new(), fault: Rc::clone(&self.fault) })
+        let Value::Object(map) = value else {
+            return self.note(name, "must be an object.");
+        };
+        let path = if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            [&self.path, ".", name].concat()
+        };
+        Some(Self {
+            map,
+            code: self.code,
+            what: self.what,
+            path,
+            asked: Vec::new(),
+            fault: Rc::clone(&self.fault),
+        })
     }
 
     fn array(&mut self, name: &'a str) -> Option<&'a [Value]> {
@@ -199,7 +231,11 @@ impl<'a> Members<'a> {
     }
 
     // Once for all that names can stand for.
-    fn chosen(&mut self, name: &'a str, known: &dyn Fn(usize) -> Option<&'static str>) -> Option<usize> {
+    fn chosen(
+        &mut self,
+        name: &'a str,
+        known: &dyn Fn(usize) -> Option<&'static str>,
+    ) -> Option<usize> {
         let value = self.value(name)?;
         let mut problem = String::from("must be one of");
         let mut at = 0_usize;

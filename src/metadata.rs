@@ -115,7 +115,8 @@ pub enum MetadataComparison {
 }
 
 /// Merges the devices' records into one view: times are the latest of any device, conflicts and
-/// failures are summed, of custom fields the later device's win, and what describes one device alone is taken from the most recent one.
+/// failures are summed, of custom fields the later device's win, and what describes one device
+/// alone is taken from the most recent one.
 #[must_use]
 pub fn merge_devices<'a>(user_id: &str, reply: &'a MetadataReply) -> Option<SyncMetadata> {
     let age = |device: &'a DeviceMetadata| (device.last_sync_time.as_deref(), &device.device_id);
@@ -125,9 +126,14 @@ pub fn merge_devices<'a>(user_id: &str, reply: &'a MetadataReply) -> Option<Sync
         oldest_first.insert(at, device);
     }
     let latest = *oldest_first.last()?;
-    let newest = |time: fn(&DeviceMetadata) -> Option<&String>| reply.devices.iter().filter_map(time).max().cloned();
+    let newest = |time: fn(&DeviceMetadata) -> Option<&String>| {
+        reply.devices.iter().filter_map(time).max().cloned()
+    };
     let last_successful = newest(|d| d.last_successful_sync_time.as_ref());
-    let conflict_count = reply.devices.iter().fold(0_u64, |n, d| n.saturating_add(d.conflict_count));
+    let conflict_count = reply
+        .devices
+        .iter()
+        .fold(0_u64, |n, d| n.saturating_add(d.conflict_count));
     let mut entity_counts = latest.entity_counts.clone();
     let mut data_hash = latest.data_hash.clone();
     if let Some(digests) = &reply.digests {
@@ -140,11 +146,14 @@ pub fn merge_devices<'a>(user_id: &str, reply: &'a MetadataReply) -> Option<Sync
         }
         data_hash = Some(format!("{sum:016x}"));
     }
-    let custom = oldest_first.iter().filter_map(|d| d.custom_metadata.as_ref()).fold(None, |all: Option<serde_json::Map<_, _>>, map| {
-        let mut all = all.unwrap_or_default();
-        all.extend(map.iter().map(|(k, v)| (k.clone(), v.clone())));
-        Some(all)
-    });
+    let custom = oldest_first
+        .iter()
+        .filter_map(|d| d.custom_metadata.as_ref())
+        .fold(None, |all: Option<serde_json::Map<_, _>>, map| {
+            let mut all = all.unwrap_or_default();
+            all.extend(map.iter().map(|(k, v)| (k.clone(), v.clone())));
+            Some(all)
+        });
     Some(SyncMetadata {
         user_id: user_id.to_owned(),
         last_sync_time: newest(|d| d.last_sync_time.as_ref()),
@@ -155,7 +164,11 @@ pub fn merge_devices<'a>(user_id: &str, reply: &'a MetadataReply) -> Option<Sync
         devices: reply
             .devices
             .iter()
-            .filter_map(|d| d.last_successful_sync_time.clone().map(|time| (d.device_id.as_str(), time)))
+            .filter_map(|d| {
+                d.last_successful_sync_time
+                    .clone()
+                    .map(|time| (d.device_id.as_str(), time))
+            })
             .collect(),
         device_count: reply.devices.len() as u64,
         custom_metadata: custom,

@@ -48,8 +48,8 @@ pub struct Parent {
 pub struct Link {
     /// Which.
     pub key: OwnedKey,
-    /// The app asked that the operation goes after that entity's. Otherwise a foreign key names it: the
-    /// operation goes after its create, and its delete goes after the operation.
+    /// The app asked that the operation goes after that entity's. Otherwise a foreign key names it:
+    /// the operation goes after its create, and its delete goes after the operation.
     pub asked: bool,
 }
 
@@ -71,7 +71,8 @@ pub fn join_fields(fields: &mut Vec<String>, more: &[String]) {
     }
 }
 
-/// The version of what is known from a history that is over: the server was restored, and has not sent it since.
+/// The version of what is known from a history that is over: the server was restored, and has not
+/// sent it since.
 pub const UNKNOWN: u64 = 0;
 
 /// What the outbox keeps of one write.
@@ -101,8 +102,8 @@ pub struct Operation {
     /// Operations that this one carries the effect of: an answer to one of them, still on its way
     /// in another tab, settles the base of this one.
     pub supersedes: Vec<String>,
-    /// Marks of the fields that those had written: what the remote may already have of this device's
-    /// own doing, where another tab sent them and the answer was lost.
+    /// Marks of the fields that those had written: what the remote may already have of this
+    /// device's own doing, where another tab sent them and the answer was lost.
     pub earlier: Vec<u64>,
     /// The entities that it has to do with.
     pub links: Vec<Link>,
@@ -117,23 +118,29 @@ impl Operation {
 
     /// A base beyond this version is of a history that is over.
     pub fn forget_base(&mut self, kept: u64) {
-        self.base_version = self.base_version.map(|base| if base > kept { UNKNOWN } else { base });
+        self.base_version = self
+            .base_version
+            .map(|base| if base > kept { UNKNOWN } else { base });
     }
 
     fn links_to<'a>(&'a self, other: &Self) -> impl Iterator<Item = &'a Link> {
-        self.links.iter().filter(move |link| link.key.id == other.id && link.key.entity == other.entity)
+        self.links
+            .iter()
+            .filter(move |link| link.key.id == other.id && link.key.entity == other.entity)
     }
 
     /// Whether this cannot stand where the other is refused.
     #[must_use]
     pub fn needs(&self, other: &Self) -> bool {
-        self.links_to(other).any(|link| link.asked || (other.kind == Kind::Create && self.kind != Kind::Delete))
+        self.links_to(other)
+            .any(|link| link.asked || (other.kind == Kind::Create && self.kind != Kind::Delete))
     }
 
     /// Whether this goes out behind the other: it needs it, or deletes what the other still names.
     #[must_use]
     pub fn goes_after(&self, other: &Self) -> bool {
-        self.needs(other) || (self.kind == Kind::Delete && other.links_to(self).any(|link| !link.asked))
+        self.needs(other)
+            || (self.kind == Kind::Delete && other.links_to(self).any(|link| !link.asked))
     }
 }
 
@@ -142,8 +149,8 @@ impl Operation {
 pub enum Coalesced {
     /// One operation of this kind, with the base of the first and the body of the second.
     Into(Kind),
-    /// Nothing is left to send, where the remote cannot know the entity: both were in one call. Otherwise
-    /// another tab may have sent the first, and the second is sent.
+    /// Nothing is left to send, where the remote cannot know the entity: both were in one call.
+    /// Otherwise another tab may have sent the first, and the second is sent.
     Nothing,
 }
 
@@ -157,7 +164,9 @@ pub const fn coalesce(first: Kind, second: Kind) -> Coalesced {
         (Kind::Update | Kind::Patch | Kind::Delete, Kind::Delete) => Coalesced::Into(Kind::Delete),
         (Kind::Update, Kind::Create | Kind::Update | Kind::Patch)
         | (Kind::Patch, Kind::Create | Kind::Update)
-        | (Kind::Delete, Kind::Create | Kind::Update | Kind::Patch) => Coalesced::Into(Kind::Update),
+        | (Kind::Delete, Kind::Create | Kind::Update | Kind::Patch) => {
+            Coalesced::Into(Kind::Update)
+        }
     }
 }
 

@@ -52,8 +52,8 @@ pub struct PullRequest {
     /// A partial pull, in the app's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<serde_json::Value>,
-    /// The epoch that this client knew last, where it pulls from the beginning: the page then says how much
-    /// of that history is left.
+    /// The epoch that this client knew last, where it pulls from the beginning: the page then says
+    /// how much of that history is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
     /// The most rows that the page may hold.
@@ -78,8 +78,8 @@ pub struct PullPage<'a> {
     pub server_time: Option<Cow<'a, str>>,
     /// Changes when the server was restored from an older state.
     pub epoch: Option<Cow<'a, str>>,
-    /// The greatest version that this history shares with that of the epoch that the request names: what
-    /// was written later there has been forgotten. Absent where the server cannot tell.
+    /// The greatest version that this history shares with that of the epoch that the request names:
+    /// what was written later there has been forgotten. Absent where the server cannot tell.
     pub kept: Option<u64>,
     /// Count and hash of each entity type as of `cursor`; only when `more` is false.
     pub digests: Option<Small<WireDigest>>,
@@ -120,8 +120,8 @@ pub struct PushRequest<'a> {
     pub user_id: Option<Cow<'a, str>>,
     /// The app's schema version.
     pub schema: u32,
-    /// The history that the versions of these operations are of, where it is known: the server does nothing
-    /// where its own is another.
+    /// The history that the versions of these operations are of, where it is known: the server does
+    /// nothing where its own is another.
     pub epoch: Option<Cow<'a, str>>,
     /// The operations.
     pub operations: Vec<PushedOperation<'a>>,
@@ -152,7 +152,11 @@ impl PushRequest<'_> {
                 None => push_field(&mut out, "baseVersion", "null"),
             }
             if !op.supersedes.is_empty() {
-                put_texts(&mut out, "supersedes", &mut op.supersedes.iter().map(AsRef::as_ref));
+                put_texts(
+                    &mut out,
+                    "supersedes",
+                    &mut op.supersedes.iter().map(AsRef::as_ref),
+                );
             }
             if let Some(Raw(data)) = op.data {
                 push_field(&mut out, "data", data);
@@ -200,8 +204,8 @@ pub struct PushedOperation<'a> {
     pub kind: Kind,
     /// The version that this was made against; none means that the entity must not exist.
     pub base_version: Option<u64>,
-    /// Operations that this one carries the effect of, and that may still be on their way: one that arrives
-    /// after this was applied changes nothing any more.
+    /// Operations that this one carries the effect of, and that may still be on their way: one that
+    /// arrives after this was applied changes nothing any more.
     #[serde(borrow, default)]
     pub supersedes: Vec<Cow<'a, str>>,
     /// The whole object for create and update, the changed fields for patch, absent for delete.
@@ -285,27 +289,41 @@ impl<'a> PushVerdict<'a> {
     /// # Errors
     /// [`Code::Protocol`] for an unknown status or a missing version.
     pub fn verdict(&'a self) -> Result<Verdict<'a>> {
-        let version =
-            |what: &'static str| self.version.filter(|v| *v > 0 && *v <= MAX_VERSION).ok_or_else(|| Error::new(Code::Protocol, what));
+        let version = |what: &'static str| {
+            self.version
+                .filter(|v| *v > 0 && *v <= MAX_VERSION)
+                .ok_or_else(|| Error::new(Code::Protocol, what))
+        };
         match self.status.as_ref() {
             "applied" => Ok(Verdict::Applied {
-                version: version("The server applied an operation but its verdict has no `version`.")?,
+                version: version(
+                    "The server applied an operation but its verdict has no `version`.",
+                )?,
                 replayed: self.replayed,
                 row: self.row,
             }),
             "conflict" => Ok(Verdict::Conflict {
-                version: version("The server reported a conflict but its verdict has no `version`.")?,
+                version: version(
+                    "The server reported a conflict but its verdict has no `version`.",
+                )?,
                 row: self.row,
             }),
             "rejected" => Ok(Verdict::Rejected {
                 code: self.code.as_deref().unwrap_or("rejected"),
-                message: self.message.as_deref().unwrap_or("The server rejected the operation."),
+                message: self
+                    .message
+                    .as_deref()
+                    .unwrap_or("The server rejected the operation."),
                 row: self.row,
             }),
-            "retry" => Ok(Verdict::Retry { after_ms: self.retry_after_ms }),
+            "retry" => Ok(Verdict::Retry {
+                after_ms: self.retry_after_ms,
+            }),
             other => Err(Error::new(
                 Code::Protocol,
-                format!("The server answered with the unknown verdict `{other}`; known are applied, conflict, rejected and retry."),
+                format!(
+                    "The server answered with the unknown verdict `{other}`; known are applied, conflict, rejected and retry."
+                ),
             )),
         }
     }
@@ -333,8 +351,8 @@ pub struct ErrorBody {
 pub struct DeviceMetadata {
     /// The device.
     pub device_id: String,
-    /// Whose device it is, on the way to the server: it refuses the record where the token is another
-    /// user's, and does not keep the field.
+    /// Whose device it is, on the way to the server: it refuses the record where the token is
+    /// another user's, and does not keep the field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
     /// Its last attempt, ISO 8601 UTC.

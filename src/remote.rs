@@ -11,8 +11,8 @@ pub mod custom;
 #[cfg(target_arch = "wasm32")]
 pub mod http;
 
-/// A backend. The user is the token's, or the app's adapter's; `user_id` says for whom it is asked, so
-/// that it can refuse a request which carries another user's token.
+/// A backend. The user is the token's, or the app's adapter's; `user_id` says for whom it is asked,
+/// so that it can refuse a request which carries another user's token.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Remote {
     /// One page of changes, as the bytes of a [`crate::protocol::PullPage`].
@@ -23,8 +23,8 @@ pub trait Remote {
     /// not know any more is [`Pulled::CursorGone`], not an error.
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled>;
 
-    /// Whether a page may be asked for with more rows than the one before. Not so where an app's own code asks a
-    /// backend that may give fewer than that, and take them for the last.
+    /// Whether a page may be asked for with more rows than the one before. Not so where an app's
+    /// own code asks a backend that may give fewer than that, and take them for the last.
     fn takes_any_limit(&self) -> bool {
         false
     }
@@ -35,8 +35,8 @@ pub trait Remote {
     /// As for `pull`; a batch that is too large is [`Pushed::TooLarge`], not an error.
     async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed>;
 
-    /// Every device's metadata, as the bytes of a [`crate::protocol::MetadataReply`]; none where the
-    /// remote keeps none.
+    /// Every device's metadata, as the bytes of a [`crate::protocol::MetadataReply`]; none where
+    /// the remote keeps none.
     ///
     /// # Errors
     /// As for `pull`.
@@ -60,8 +60,8 @@ pub trait Remote {
     /// As for `pull`.
     async fn health(&self) -> Result<bool>;
 
-    /// Listens for word that there is something to pull, until the stream ends or fails; dropping the
-    /// future closes it. Calls `hint` once as soon as it listens, since something may have been
+    /// Listens for word that there is something to pull, until the stream ends or fails; dropping
+    /// the future closes it. Calls `hint` once as soon as it listens, since something may have been
     /// missed before, and then for each word; several changes may be one.
     ///
     /// # Errors

@@ -115,7 +115,11 @@ impl Replica {
     /// An empty replica, as of an empty log.
     #[must_use]
     pub fn new(user_id: &str, memory_budget: u64) -> Self {
-        Self { user_id: user_id.to_owned(), segments: Segments::new(memory_budget), ..Self::default() }
+        Self {
+            user_id: user_id.to_owned(),
+            segments: Segments::new(memory_budget),
+            ..Self::default()
+        }
     }
 
     /// Whose it is.
@@ -191,7 +195,9 @@ impl Replica {
     /// The digest over the synced rows of one entity type.
     #[must_use]
     pub fn digest(&self, entity: &str) -> Digest {
-        self.entities.get(entity).map_or_else(Digest::default, |rows| rows.digest)
+        self.entities
+            .get(entity)
+            .map_or_else(Digest::default, |rows| rows.digest)
     }
 
     /// The names of the entity types that have rows, with their digests.
@@ -202,11 +208,18 @@ impl Replica {
     /// The bytes of every live row's body, and of the outbox.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
-        let own = self.entities.values().flat_map(Rows::iter).fold(0_u64, |sum, (_, row)| match &row.body {
-            Body::Own(text) => sum.saturating_add(text.len() as u64),
-            _ => sum,
-        });
-        self.segments.live_bytes().saturating_add(self.outbox.bytes()).saturating_add(own)
+        let own =
+            self.entities
+                .values()
+                .flat_map(Rows::iter)
+                .fold(0_u64, |sum, (_, row)| match &row.body {
+                    Body::Own(text) => sum.saturating_add(text.len() as u64),
+                    _ => sum,
+                });
+        self.segments
+            .live_bytes()
+            .saturating_add(self.outbox.bytes())
+            .saturating_add(own)
     }
 
     /// Whether a tombstone of the remote waits for a cycle that includes deletes.
@@ -225,8 +238,8 @@ impl Replica {
         self.entities.get(key.entity)?.get(key.id)
     }
 
-    /// The entity as a reader sees it; none where neither side knows it. Where rows are [late](Self::is_late), only
-    /// after [`Self::can_glance`].
+    /// The entity as a reader sees it; none where neither side knows it. Where rows are
+    /// [late](Self::is_late), only after [`Self::can_glance`].
     #[must_use]
     pub fn view(&self, key: &Key) -> Option<View<'_>> {
         let row = self.row(key);
@@ -238,7 +251,12 @@ impl Replica {
                 None if deleted && op.soft => row.and_then(|row| self.body_of(row)),
                 None => None,
             };
-            return Some(View { body, version, deleted, over: None });
+            return Some(View {
+                body,
+                version,
+                deleted,
+                over: None,
+            });
         }
         if let Some(kept) = self.kept(key) {
             return self.view_kept(kept, row);
@@ -249,19 +267,32 @@ impl Replica {
     /// The same without what refused operations still show.
     #[must_use]
     pub fn beneath(&self, key: &Key) -> Option<View<'_>> {
-        if self.outbox.last(key).is_some() { self.view(key) } else { self.view_row(self.row(key)?) }
+        if self.outbox.last(key).is_some() {
+            self.view(key)
+        } else {
+            self.view_row(self.row(key)?)
+        }
     }
 
     #[allow(clippy::unnecessary_wraps)] // As both of its callers answer.
     fn view_row<'a>(&'a self, row: &'a Row) -> Option<View<'a>> {
-        Some(View { body: self.body_of(row), version: row.version, deleted: row.is_deleted(), over: None })
+        Some(View {
+            body: self.body_of(row),
+            version: row.version,
+            deleted: row.is_deleted(),
+            over: None,
+        })
     }
 
     fn body_of<'a>(&'a self, row: &'a Row) -> Option<ViewBody<'a>> {
         match &row.body {
             Body::None => None,
             Body::Own(text) => Some(ViewBody::Text(text)),
-            Body::At { segment, offset, len } => Some(self.segments.text(*segment, *offset, *len)),
+            Body::At {
+                segment,
+                offset,
+                len,
+            } => Some(self.segments.text(*segment, *offset, *len)),
         }
     }
 
@@ -274,7 +305,10 @@ impl Replica {
     /// The bases of what waits, with their versions, as far as they are in memory.
     #[must_use]
     pub fn bases(&self) -> Vec<(OwnedKey, u64, Rc<str>)> {
-        let keys = self.outbox.iter().map(|queued| Key::new(&queued.op.entity, &queued.op.id));
+        let keys = self
+            .outbox
+            .iter()
+            .map(|queued| Key::new(&queued.op.entity, &queued.op.id));
         keys.filter_map(|key| {
             let (version, body) = (self.row_version(&key)?, self.base_of(&key).ok()??.into());
             Some((key.to_owned(), version, body))
@@ -287,7 +321,11 @@ impl Replica {
     /// # Errors
     /// The segment to fetch first.
     fn base_of(&self, key: &Key) -> Result<Option<&str>, BodyId> {
-        match self.row(key).filter(|row| !row.is_deleted()).and_then(|row| self.body_of(row)) {
+        match self
+            .row(key)
+            .filter(|row| !row.is_deleted())
+            .and_then(|row| self.body_of(row))
+        {
             None => Ok(None),
             Some(ViewBody::Text(text)) => Ok(Some(text)),
             Some(ViewBody::Absent { segment, .. }) => Err(segment),
@@ -295,13 +333,26 @@ impl Replica {
     }
 
     /// Ids of one entity type in order, from `after` on: synced rows, and what lies over them.
-    pub fn ids<'a>(&'a self, entity: &'a str, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
-        let rows = self.entities.get(entity).map(|rows| rows.after(after)).into_iter().flatten();
+    pub fn ids<'a>(
+        &'a self,
+        entity: &'a str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a str> {
+        let rows = self
+            .entities
+            .get(entity)
+            .map(|rows| rows.after(after))
+            .into_iter()
+            .flatten();
         merged(rows, self.ids_over(entity, after))
     }
 
     /// Ids of entities of which a reader sees something else than the synced row.
-    fn ids_over<'a>(&'a self, entity: &'a str, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+    fn ids_over<'a>(
+        &'a self,
+        entity: &'a str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a str> {
         merged(self.outbox.ids(entity, after), self.kept_ids(entity, after))
     }
 
@@ -323,7 +374,8 @@ impl Replica {
         count
     }
 
-    /// Records that could not be read since the last checkpoint, or are missing: what they held is gone.
+    /// Records that could not be read since the last checkpoint, or are missing: what they held is
+    /// gone.
     #[must_use]
     pub const fn unreadable(&self) -> u64 {
         self.unreadable
@@ -332,9 +384,10 @@ impl Replica {
     /// Applies one record of the log.
     ///
     /// # Errors
-    /// [`Code::Corrupt`] where the record comes before one that was applied; [`Code::ClientOutdated`] where a later
-    /// version of the engine wrote it. One whose bytes are damaged, or that is missing, is set aside instead: what
-    /// else there is is kept, and the next cycle pulls everything afresh.
+    /// [`Code::Corrupt`] where the record comes before one that was applied;
+    /// [`Code::ClientOutdated`] where a later version of the engine wrote it. One whose bytes are
+    /// damaged, or that is missing, is set aside instead: what else there is is kept, and the next
+    /// cycle pulls everything afresh.
     pub fn apply_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
         self.fold_late();
         self.take_record(seq, record, Commit::skim(record, &|_| false))
@@ -350,15 +403,28 @@ impl Replica {
         self.take_record(seq, record, read)
     }
 
-    fn take_record(&mut self, seq: Seq, record: &Rc<[u8]>, read: Result<(Commit, Ordered<Directory>)>) -> Result<()> {
+    fn take_record(
+        &mut self,
+        seq: Seq,
+        record: &Rc<[u8]>,
+        read: Result<(Commit, Ordered<Directory>)>,
+    ) -> Result<()> {
         if seq <= self.head {
-            return Err(Error::new(Code::Corrupt, format!("The log is out of order: record {seq} follows {}.", self.head)));
+            return Err(Error::new(
+                Code::Corrupt,
+                format!(
+                    "The log is out of order: record {seq} follows {}.",
+                    self.head
+                ),
+            ));
         }
         let read = match read {
             Err(error) if error.code() == Code::ClientOutdated => return Err(error),
             read => read.ok(),
         };
-        let starts = read.as_ref().is_some_and(|(commit, _)| matches!(commit.events.first(), Some(Event::Checkpoint { .. })));
+        let starts = read.as_ref().is_some_and(|(commit, _)| {
+            matches!(commit.events.first(), Some(Event::Checkpoint { .. }))
+        });
         let is_next = seq == self.head.saturating_add(1);
         if self.head == 0 && !is_next {
             // Nothing before it is left, whatever it is.
@@ -379,7 +445,10 @@ impl Replica {
 }
 
 /// What is in two sequences, each in order, in order and once.
-fn merged<'a>(a: impl Iterator<Item = &'a str>, b: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+fn merged<'a>(
+    a: impl Iterator<Item = &'a str>,
+    b: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = &'a str> {
     let (mut a, mut b) = (a.peekable(), b.peekable());
     std::iter::from_fn(move || match (a.peek(), b.peek()) {
         (Some(first), Some(second)) if second < first => b.next(),

@@ -1,8 +1,10 @@
-//! When the next automatic cycle of one user begins, and what it does. Times and dice are arguments.
+//! When the next automatic cycle of one user begins, and what it does. Times and dice are
+//! arguments.
 //!
-//! A deadline is kept on two clocks and is due when either has passed it: a machine that slept is on
-//! time when it wakes, a clock that is set back delays nothing, one that is set forward costs one
-//! early cycle. Nothing here is a timer, so a pause has nothing to stop and a resume nothing to restore.
+//! A deadline is kept on two clocks and is due when either has passed it: a machine that slept is
+//! on time when it wakes, a clock that is set back delays nothing, one that is set forward costs
+//! one early cycle. Nothing here is a timer, so a pause has nothing to stop and a resume nothing to
+//! restore.
 
 use crate::config::timing::{ColdStart, ColdStrategy};
 use crate::config::{Config, Direction, Options};
@@ -79,11 +81,17 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Starts automatic cycles, the first after one interval. `since` is the age of the last success
-    /// where that counts, in milliseconds: reloading a page again and again must not put off a cycle for ever.
+    /// Starts automatic cycles, the first after one interval. `since` is the age of the last
+    /// success where that counts, in milliseconds: reloading a page again and again must not put
+    /// off a cycle for ever.
     pub fn start(&mut self, now: Moment, interval: u64, roll: u32, since: Option<u64>) {
-        let first = spread(interval, roll).saturating_sub(since.unwrap_or(0)).max(LEAST_WAIT_MS.min(interval));
-        self.auto = Some(Auto { interval, next: now.after(first) });
+        let first = spread(interval, roll)
+            .saturating_sub(since.unwrap_or(0))
+            .max(LEAST_WAIT_MS.min(interval));
+        self.auto = Some(Auto {
+            interval,
+            next: now.after(first),
+        });
         self.failures = 0;
         self.patience = None;
         self.resting = false;
@@ -122,7 +130,11 @@ impl Schedule {
             ColdStrategy::Adaptive => age.is_none_or(|age| age >= cold.threshold),
         };
         let full = cold.strategy == ColdStrategy::FullSync;
-        self.cold = wanted.then(|| Cold { due: now.after(cold.delay), full, timeout: Some(cold.max_duration) });
+        self.cold = wanted.then(|| Cold {
+            due: now.after(cold.delay),
+            full,
+            timeout: Some(cold.max_duration),
+        });
     }
 
     /// Sync was paused, or may run again. A resume gives what rested another chance.
@@ -144,8 +156,17 @@ impl Schedule {
 
     /// A local write waits. Answers whether the schedule is due earlier than it was.
     pub fn wrote(&mut self, now: Moment, config: &Config) -> bool {
-        let (Some(debounce), true, true) = (config.timing.after_write, self.auto.is_some(), pushes(config)) else { return false };
-        let (due, latest) = (now.after(debounce), now.after(debounce.saturating_mul(MOST_DEBOUNCES)));
+        let (Some(debounce), true, true) = (
+            config.timing.after_write,
+            self.auto.is_some(),
+            pushes(config),
+        ) else {
+            return false;
+        };
+        let (due, latest) = (
+            now.after(debounce),
+            now.after(debounce.saturating_mul(MOST_DEBOUNCES)),
+        );
         match &mut self.push {
             Some(push) => {
                 let before = push.due.left(now);
@@ -183,7 +204,10 @@ impl Schedule {
         if self.auto.is_none() || !config.timing.on_visible {
             return;
         }
-        if self.attempted.is_none_or(|attempted| attempted.age(now) >= FRESH_MS) {
+        if self
+            .attempted
+            .is_none_or(|attempted| attempted.age(now) >= FRESH_MS)
+        {
             self.patience = None;
             self.want(now, config);
         } else if self.push.is_some() {
@@ -203,7 +227,10 @@ impl Schedule {
     /// When an earlier instance last attempted a cycle, in milliseconds since 1970.
     pub fn attempted_at(&mut self, now: Moment, wall: u64) {
         let age = now.wall.saturating_sub(wall);
-        self.attempted = Some(Moment { elapsed: now.elapsed.saturating_sub(age), wall });
+        self.attempted = Some(Moment {
+            elapsed: now.elapsed.saturating_sub(age),
+            wall,
+        });
     }
 
     /// The cycle that is due, if one is. It is handed out once, until [`Self::released`].
@@ -221,7 +248,11 @@ impl Schedule {
             Some(cold) => {
                 options.force_full_sync = cold.full.then_some(true);
                 options.timeout = cold.timeout;
-                options.direction = Some(if usual.pushes() && usual.pulls() { Direction::PullThenPush } else { usual });
+                options.direction = Some(if usual.pushes() && usual.pulls() {
+                    Direction::PullThenPush
+                } else {
+                    usual
+                });
             }
             None => {
                 options.direction = Some(match (interval, self.push.is_some(), self.pull) {
@@ -235,7 +266,14 @@ impl Schedule {
     }
 
     /// The cycle that was handed out is over. Where it never began, this is how it ended.
-    pub fn released(&mut self, now: Moment, outcome: Outcome, left: Left, config: &Config, roll: u32) {
+    pub fn released(
+        &mut self,
+        now: Moment,
+        outcome: Outcome,
+        left: Left,
+        config: &Config,
+        roll: u32,
+    ) {
         self.claimed = false;
         if !self.ran {
             self.apply(now, outcome, left, config, roll);
@@ -258,7 +296,11 @@ impl Schedule {
     }
 
     fn apply(&mut self, now: Moment, outcome: Outcome, left: Left, config: &Config, roll: u32) {
-        let Running { reach, push, pull } = self.running.take().unwrap_or(Running { reach: Reach::default(), push: None, pull: false });
+        let Running { reach, push, pull } = self.running.take().unwrap_or(Running {
+            reach: Reach::default(),
+            push: None,
+            pull: false,
+        });
         if outcome != Outcome::Success && outcome != Outcome::Later {
             // What this cycle was to do is still to be done.
             self.push = push.or(self.push);
@@ -271,7 +313,10 @@ impl Schedule {
             Outcome::Success => self.succeeded(now, reach, left, config, roll),
             Outcome::Stopped => {}
             Outcome::Skipped => {
-                if self.patience.is_none_or(|patience| patience.left(now) < LEAST_WAIT_MS) {
+                if self
+                    .patience
+                    .is_none_or(|patience| patience.left(now) < LEAST_WAIT_MS)
+                {
                     self.patience = Some(now.after(LEAST_WAIT_MS));
                 }
             }
@@ -283,7 +328,14 @@ impl Schedule {
                 if self.auto.is_some() {
                     self.want(now, config);
                 }
-                self.patience = Some(now.after(config.retry.delay(self.failures, roll, None).max(LEAST_WAIT_MS)));
+                self.patience = Some(
+                    now.after(
+                        config
+                            .retry
+                            .delay(self.failures, roll, None)
+                            .max(LEAST_WAIT_MS),
+                    ),
+                );
                 self.asked = asked.map(|ms| now.after(ms)).or(self.asked);
                 self.rearm(now, roll);
             }
@@ -303,11 +355,15 @@ impl Schedule {
         // Where the config never pulls, a push is all that there is to do.
         if reach.pulls || !pulls(config) {
             self.pulled = true;
-            self.cold = self.cold.filter(|cold| cold.full && !reach.full && reach.pulls);
+            self.cold = self
+                .cold
+                .filter(|cold| cold.full && !reach.full && reach.pulls);
             self.rearm(now, roll);
         }
         if let (Some(until), Some(_), None) = (left.postponed, self.auto, self.push) {
-            self.push = Some(Push::at(now.after(until.saturating_sub(now.wall).max(LEAST_WAIT_MS))));
+            self.push = Some(Push::at(
+                now.after(until.saturating_sub(now.wall).max(LEAST_WAIT_MS)),
+            ));
         }
     }
 
@@ -323,13 +379,19 @@ impl Schedule {
     /// When the next cycle begins, in milliseconds since 1970, as long as it lies ahead.
     #[must_use]
     pub fn next_at(&self, now: Moment) -> Option<u64> {
-        self.next(now).filter(|next| next.left(now) > 0).map(|next| next.on_wall(now))
+        self.next(now)
+            .filter(|next| next.left(now) > 0)
+            .map(|next| next.on_wall(now))
     }
 
     /// When a cycle that failed is tried again, in milliseconds since 1970.
     #[must_use]
     pub fn next_retry_at(&self, now: Moment) -> Option<u64> {
-        if self.failures == 0 { None } else { self.next_at(now) }
+        if self.failures == 0 {
+            None
+        } else {
+            self.next_at(now)
+        }
     }
 
     fn next(&self, now: Moment) -> Option<Moment> {
@@ -337,11 +399,23 @@ impl Schedule {
             return None;
         }
         let at_once = self.pull.then_some(now);
-        let reasons = [at_once, self.auto.map(|auto| auto.next), self.push.map(|push| push.due), self.cold.map(|cold| cold.due)];
-        let first = reasons.into_iter().flatten().min_by_key(|at| at.left(now))?;
+        let reasons = [
+            at_once,
+            self.auto.map(|auto| auto.next),
+            self.push.map(|push| push.due),
+            self.cold.map(|cold| cold.due),
+        ];
+        let first = reasons
+            .into_iter()
+            .flatten()
+            .min_by_key(|at| at.left(now))?;
         // Whichever comes last: nothing automatic runs before both gates are open.
         let gates = [self.patience, self.asked];
-        gates.into_iter().flatten().chain([first]).max_by_key(|at| at.left(now))
+        gates
+            .into_iter()
+            .flatten()
+            .chain([first])
+            .max_by_key(|at| at.left(now))
     }
 
     // Now, and everything that an ordinary cycle does.

@@ -33,12 +33,18 @@ impl<V> Small<V> {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.place(key).ok().and_then(|at| self.0.get(at)).map(|(_, value)| value)
+        self.place(key)
+            .ok()
+            .and_then(|at| self.0.get(at))
+            .map(|(_, value)| value)
     }
 
     /// The value of a key, to change.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
-        self.place(key).ok().and_then(|at| self.0.get_mut(at)).map(|(_, value)| value)
+        self.place(key)
+            .ok()
+            .and_then(|at| self.0.get_mut(at))
+            .map(|(_, value)| value)
     }
 
     /// Whether a key has a value.
@@ -50,7 +56,10 @@ impl<V> Small<V> {
     /// Sets a value, and gives back the one that it replaces.
     pub fn insert(&mut self, key: &str, value: V) -> Option<V> {
         match self.place(key) {
-            Ok(at) => self.0.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
+            Ok(at) => self
+                .0
+                .get_mut(at)
+                .map(|(_, old)| std::mem::replace(old, value)),
             Err(at) => {
                 self.0.insert(at, (key.into(), value));
                 None

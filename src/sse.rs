@@ -5,8 +5,8 @@
 
 use crate::error::{Code, Error, Result};
 
-/// The longest line, and the most data of one event, in bytes: hints are short, and a stream that is
-/// none must not fill the memory.
+/// The longest line, and the most data of one event, in bytes: hints are short, and a stream that
+/// is none must not fill the memory.
 pub const MAX_BYTES: usize = 64 << 10;
 
 const BOM: &[u8] = "\u{feff}".as_bytes();
@@ -25,7 +25,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// Takes the next bytes, and calls back with the name and the data of each event that they complete.
+    /// Takes the next bytes, and calls back with the name and the data of each event that they
+    /// complete.
     ///
     /// # Errors
     /// [`Code::Protocol`] for a line or an event of more than [`MAX_BYTES`].
@@ -87,5 +88,8 @@ impl Events {
 }
 
 fn too_long() -> Error {
-    Error::new(Code::Protocol, "The remote's stream has a line or an event that is far too long for a hint.")
+    Error::new(
+        Code::Protocol,
+        "The remote's stream has a line or an event that is far too long for a hint.",
+    )
 }

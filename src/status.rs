@@ -150,10 +150,16 @@ pub struct SyncStatus {
 }
 
 impl SyncStatus {
-    /// Says in one word what the rest of the snapshot says, so that a cycle's end needs no second one.
+    /// Says in one word what the rest of the snapshot says, so that a cycle's end needs no second
+    /// one.
     pub fn reckon_health(&mut self) {
-        let unauthorized = self.errors.iter().any(|error| error.code == Code::Unauthorized);
-        let troubled = self.unresolved_conflicts > 0 || self.dead_letters > 0 || self.health.local != LocalHealth::Healthy;
+        let unauthorized = self
+            .errors
+            .iter()
+            .any(|error| error.code == Code::Unauthorized);
+        let troubled = self.unresolved_conflicts > 0
+            || self.dead_letters > 0
+            || self.health.local != LocalHealth::Healthy;
         self.health.status = match self.status {
             State::Syncing => HealthState::Syncing,
             State::Failed if unauthorized => HealthState::Unauthorized,
@@ -168,7 +174,10 @@ impl SyncStatus {
     /// Whether a cycle has ended with this snapshot.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
-        matches!(self.status, State::Completed | State::Failed | State::Cancelled)
+        matches!(
+            self.status,
+            State::Completed | State::Failed | State::Cancelled
+        )
     }
 }
 

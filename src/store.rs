@@ -14,8 +14,8 @@ pub mod memory;
 /// The place of a record in the log; the first record has 1, and 0 is the head of an empty log.
 pub type Seq = u64;
 
-/// The key of a segment body: its record's place times [`BODIES_PER_RECORD`], plus its index, so never
-/// below [`BODIES_PER_RECORD`]. A store may keep what is its own under 0.
+/// The key of a segment body: its record's place times [`BODIES_PER_RECORD`], plus its index, so
+/// never below [`BODIES_PER_RECORD`]. A store may keep what is its own under 0.
 pub type BodyId = u64;
 
 /// How many bodies a record may have.
@@ -58,9 +58,9 @@ pub struct Superseded {
 pub enum AppendError {
     /// Another instance appended first. Nothing was written: tail, apply, plan again.
     Stale,
-    /// Nothing was written, for this reason. One exception: where a connection was lost for good while it
-    /// committed, nobody can tell. The next append of that place is then [`AppendError::Stale`], and its
-    /// tail brings the record.
+    /// Nothing was written, for this reason. One exception: where a connection was lost for good
+    /// while it committed, nobody can tell. The next append of that place is then
+    /// [`AppendError::Stale`], and its tail brings the record.
     Failed(Error),
 }
 
@@ -87,14 +87,23 @@ impl Tail {
     #[must_use]
     pub fn of(after: Seq, found: Records) -> Self {
         // Freed keys leave a gap; what follows it is no continuation of what the caller knows.
-        let gap = found.first().is_some_and(|(seq, _)| *seq != after.saturating_add(1));
-        if gap || found.iter().any(|(_, record)| record.is_empty()) { Self::Compacted } else { Self::Records(found) }
+        let gap = found
+            .first()
+            .is_some_and(|(seq, _)| *seq != after.saturating_add(1));
+        if gap || found.iter().any(|(_, record)| record.is_empty()) {
+            Self::Compacted
+        } else {
+            Self::Records(found)
+        }
     }
 }
 
 /// The log is another one than the caller loaded: the browser, or the disk, has lost that.
 pub(crate) fn lost() -> Error {
-    Error::new(Code::StorageLost, "The stored data is gone: the browser has removed it; load again.")
+    Error::new(
+        Code::StorageLost,
+        "The stored data is gone: the browser has removed it; load again.",
+    )
 }
 
 /// Somebody asked for the log to be removed.
@@ -107,10 +116,11 @@ pub(crate) fn wiped() -> Error {
 
 /// One user's log. Implementations are handles: dropping one never loses what an append promised.
 ///
-/// Where the log was lost under an open handle, evicted or damaged by the browser, `tail`, `append`, `free`
-/// and `bodies` answer `storageLost` until `load` is called, which gives the log that there is. So nothing is
-/// ever appended to a fresh log as if it were the old one. Where another instance wiped it, because somebody
-/// asked for that, every call answers `closed`, for good: what this handle's owner knows must not come back.
+/// Where the log was lost under an open handle, evicted or damaged by the browser, `tail`,
+/// `append`, `free` and `bodies` answer `storageLost` until `load` is called, which gives the log
+/// that there is. So nothing is ever appended to a fresh log as if it were the old one. Where
+/// another instance wiped it, because somebody asked for that, every call answers `closed`, for
+/// good: what this handle's owner knows must not come back.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Store {
     /// Everything from the last checkpoint on, or from the start; no bodies.
@@ -138,8 +148,9 @@ pub trait Store {
     /// What the storage says.
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>>;
 
-    /// Removes the keys below a checkpoint, which is in the log. The caller must know that no instance is
-    /// open that has loaded what came before it: such a one would append there, as nothing fences it any more.
+    /// Removes the keys below a checkpoint, which is in the log. The caller must know that no
+    /// instance is open that has loaded what came before it: such a one would append there, as
+    /// nothing fences it any more.
     ///
     /// # Errors
     /// What the storage says; what is left is harmless.
@@ -151,8 +162,9 @@ pub trait Store {
     /// What the storage says.
     async fn wipe(&self) -> Result<()>;
 
-    /// Lets go of the storage for now; the next call comes back to it. An append answers [`AppendError::Stale`]
-    /// until a `load` or `tail` was begun after this: who was away must look first.
+    /// Lets go of the storage for now; the next call comes back to it. An append answers
+    /// [`AppendError::Stale`] until a `load` or `tail` was begun after this: who was away must look
+    /// first.
     fn rest(&self);
 
     /// Lets go of the storage. Later calls answer `closed`.

@@ -81,9 +81,18 @@ impl Cancel {
     pub fn check(&self) -> Result<()> {
         match self.reason.get() {
             None => Ok(()),
-            Some(Stop::Timeout) => Err(Error::new(Code::Timeout, "The sync took longer than its timeout; what was done so far is kept.")),
-            Some(Stop::Close) => Err(Error::new(Code::Closed, "The instance was closed while it synced; what was done so far is kept.")),
-            Some(Stop::Abort | Stop::Pause) => Err(Error::new(Code::Cancelled, "The sync was stopped; what was done so far is kept.")),
+            Some(Stop::Timeout) => Err(Error::new(
+                Code::Timeout,
+                "The sync took longer than its timeout; what was done so far is kept.",
+            )),
+            Some(Stop::Close) => Err(Error::new(
+                Code::Closed,
+                "The instance was closed while it synced; what was done so far is kept.",
+            )),
+            Some(Stop::Abort | Stop::Pause) => Err(Error::new(
+                Code::Cancelled,
+                "The sync was stopped; what was done so far is kept.",
+            )),
             Some(Stop::Overtaken) => Err(Error::new(
                 Code::Cancelled,
                 "Another tab has taken the sync over, since this one was asleep; what was done so far is kept.",
@@ -153,7 +162,8 @@ pub struct Cycle<'a, S, R, H> {
     pub told_now: Cell<Option<(u64, u64)>>,
     /// Failures that did not end the cycle.
     pub warnings: RefCell<Vec<ErrorJson>>,
-    /// Failures beside the work, such as a remote that keeps no metadata: shown, but the cycle did well.
+    /// Failures beside the work, such as a remote that keeps no metadata: shown, but the cycle did
+    /// well.
     pub asides: RefCell<Vec<ErrorJson>>,
     /// Resolvers of the app's that have left a conflict without an answer.
     pub hung: RefCell<Vec<*const ()>>,
@@ -181,7 +191,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             status.reckon_health();
         });
         self.tell_started();
-        // What other tabs have written is not looked up before: the last commit finds out whether there was anything.
+        // What other tabs have written is not looked up before: the last commit finds out whether
+        // there was anything.
         let mut looks_again = true;
         loop {
             let mut ended = self.phases().await;
@@ -189,21 +200,35 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             if ended.is_ok() {
                 ended = self.tell_remote(duration()).await;
             }
-            if let Some(result) = self.conclude(ended, started_at, duration(), std::mem::take(&mut looks_again)).await {
+            if let Some(result) = self
+                .conclude(
+                    ended,
+                    started_at,
+                    duration(),
+                    std::mem::take(&mut looks_again),
+                )
+                .await
+            {
                 return result;
             }
         }
     }
 
     async fn phases(&self) -> Result<()> {
-        if self.settings.include_deletes && self.db.with(crate::replica::Replica::has_held_deletes) {
-            self.db.record(Durability::Relaxed, &|_| vec![Event::ReleaseDeletes]).await?;
+        if self.settings.include_deletes && self.db.with(crate::replica::Replica::has_held_deletes)
+        {
+            self.db
+                .record(Durability::Relaxed, &|_| vec![Event::ReleaseDeletes])
+                .await?;
         }
         self.ask_again().await?;
         match self.settings.direction {
             Direction::PushThenPull => {
                 let pushed = self.push(0.0, 0.5).await;
-                if pushed.as_ref().is_err_and(|error| !self.is_uploads_own(error)) {
+                if pushed
+                    .as_ref()
+                    .is_err_and(|error| !self.is_uploads_own(error))
+                {
                     return pushed;
                 }
                 let pulled = self.pull(0.5, 1.0).await;
@@ -224,32 +249,66 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    /// Whether a failed push says nothing of a pull: what cannot be sent must not freeze what can be fetched.
+    /// Whether a failed push says nothing of a pull: what cannot be sent must not freeze what can
+    /// be fetched.
     fn is_uploads_own(&self, error: &Error) -> bool {
-        self.cancel.reason().is_none() && matches!(error.code(), Code::ServerError | Code::Timeout | Code::Protocol | Code::Rejected)
+        self.cancel.reason().is_none()
+            && matches!(
+                error.code(),
+                Code::ServerError | Code::Timeout | Code::Protocol | Code::Rejected
+            )
     }
 
-    /// Writes down how it ended, in one commit. None where the log was not as this tab knew it, so that there may be
-    /// more to do, and `looks_again` allows for that: then nothing was written, and what the log has is known now.
-    async fn conclude(&self, ended: Result<()>, started_at: u64, duration: u64, looks_again: bool) -> Option<Result<SyncResult>> {
+    /// Writes down how it ended, in one commit. None where the log was not as this tab knew it, so
+    /// that there may be more to do, and `looks_again` allows for that: then nothing was written,
+    /// and what the log has is known now.
+    async fn conclude(
+        &self,
+        ended: Result<()>,
+        started_at: u64,
+        duration: u64,
+        looks_again: bool,
+    ) -> Option<Result<SyncResult>> {
         let now = self.host.now_ms();
-        let cancelled = matches!(self.cancel.reason(), Some(Stop::Abort | Stop::Pause | Stop::Overtaken)) && ended.is_err();
+        let cancelled = matches!(
+            self.cancel.reason(),
+            Some(Stop::Abort | Stop::Pause | Stop::Overtaken)
+        ) && ended.is_err();
         let mut result = self.tally.borrow().clone();
         result.duration = duration;
         result.was_cancelled = cancelled;
         result.synced_count = result.pushed_count.saturating_add(result.pulled_count);
         result.pending_operations = self.db.with(|replica| replica.outbox().len() as u64);
-        result.error =
-            ended.as_ref().err().map(|error| error.to_json(crate::time::format(now))).or_else(|| self.warnings.borrow().first().cloned());
-        result.is_success = ended.is_ok() && !cancelled && result.failed_count == 0 && result.error.is_none();
+        result.error = ended
+            .as_ref()
+            .err()
+            .map(|error| error.to_json(crate::time::format(now)))
+            .or_else(|| self.warnings.borrow().first().cloned());
+        result.is_success =
+            ended.is_ok() && !cancelled && result.failed_count == 0 && result.error.is_none();
         let mut written = result.clone();
         let (planned, again) = (Cell::new(false), Cell::new(false));
         let recorded = self
             .db
             .record(Durability::Relaxed, &|replica| {
                 again.set(planned.replace(true) && looks_again && ended.is_ok());
-                let facts = || self.facts_after(replica.facts(), &ended, cancelled, started_at, now, &mut written.clone());
-                if again.get() { Vec::new() } else { vec![Event::Facts { facts: Box::new(facts()) }] }
+                let facts = || {
+                    self.facts_after(
+                        replica.facts(),
+                        &ended,
+                        cancelled,
+                        started_at,
+                        now,
+                        &mut written.clone(),
+                    )
+                };
+                if again.get() {
+                    Vec::new()
+                } else {
+                    vec![Event::Facts {
+                        facts: Box::new(facts()),
+                    }]
+                }
             })
             .await;
         if again.get() && recorded.is_ok() {
@@ -310,8 +369,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     fn publish_end(&self, ended: &Result<()>, cancelled: bool, result: &SyncResult, now: u64) {
         let at = crate::time::format(now);
-        let counts =
-            self.db.with(|replica| (replica.outbox().len() as u64, replica.conflicts().len() as u64, replica.dead_letters().len() as u64));
+        let counts = self.db.with(|replica| {
+            (
+                replica.outbox().len() as u64,
+                replica.conflicts().len() as u64,
+                replica.dead_letters().len() as u64,
+            )
+        });
         self.hub.update(|status| {
             status.status = match ended {
                 Ok(()) => State::Completed,
@@ -329,13 +393,19 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             status.completed_operations = result.synced_count;
             status.failed_operations = result.failed_count;
             status.conflicts_resolved = result.conflicts_resolved;
-            (status.pending_operations, status.unresolved_conflicts, status.dead_letters) = counts;
+            (
+                status.pending_operations,
+                status.unresolved_conflicts,
+                status.dead_letters,
+            ) = counts;
             status.errors = self.warnings.borrow().clone();
             status.errors.extend(self.asides.borrow().iter().cloned());
             if let (Err(error), false) = (ended, cancelled) {
                 status.health.remote = match error.code() {
                     Code::Network | Code::Offline | Code::Timeout => RemoteHealth::Unreachable,
-                    Code::ServerError | Code::RateLimited | Code::Protocol => RemoteHealth::Unhealthy,
+                    Code::ServerError | Code::RateLimited | Code::Protocol => {
+                        RemoteHealth::Unhealthy
+                    }
                     _ => status.health.remote,
                 };
                 status.errors.push(error.to_json(at.clone()));
@@ -361,7 +431,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             status.conflicts_resolved = resolved;
             status.pending_operations = pending;
         });
-        self.tell(Topic::SyncProgress, None, &mut |out| put(out, "status", &*self.hub.current()));
+        self.tell(Topic::SyncProgress, None, &mut |out| {
+            put(out, "status", &*self.hub.current())
+        });
     }
 
     /// Takes note of what every answer says besides its content.
@@ -369,36 +441,57 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         if let Some(time) = server_time.and_then(crate::time::parse) {
             let now = self.host.now_ms();
             let middle = asked_at.saturating_add(now.saturating_sub(asked_at) / 2);
-            self.clock_offset.set(Some(i64::try_from(i128::from(time).saturating_sub(i128::from(middle))).unwrap_or_default()));
+            self.clock_offset.set(Some(
+                i64::try_from(i128::from(time).saturating_sub(i128::from(middle)))
+                    .unwrap_or_default(),
+            ));
         }
         self.tally.borrow_mut().remote_fetched = true;
     }
 
     /// Tells what happens, where anybody wants to know.
-    pub(crate) fn tell(&self, topic: Topic, entity: Option<&str>, fill: &mut dyn FnMut(&mut String)) {
+    pub(crate) fn tell(
+        &self,
+        topic: Topic,
+        entity: Option<&str>,
+        fill: &mut dyn FnMut(&mut String),
+    ) {
         let user_id = self.hub.current().user_id.clone();
-        self.events.tell(topic, &user_id, entity, self.host.now_ms(), fill);
+        self.events
+            .tell(topic, &user_id, entity, self.host.now_ms(), fill);
     }
 
     fn tell_started(&self) {
         self.tell(Topic::SyncStarted, None, &mut |out| {
             put(out, "direction", self.settings.direction.name());
-            put(out, "pendingOperations", &self.db.with(|replica| replica.outbox().len()));
+            put(
+                out,
+                "pendingOperations",
+                &self.db.with(|replica| replica.outbox().len()),
+            );
         });
     }
 
     fn tell_ended(&self, ended: &Result<()>, cancelled: bool, result: &SyncResult) {
         match ended {
             Err(error) if !cancelled => self.tell(Topic::SyncFailed, None, &mut |out| {
-                put(out, "error", &error.to_json(crate::time::format(self.host.now_ms())));
+                put(
+                    out,
+                    "error",
+                    &error.to_json(crate::time::format(self.host.now_ms())),
+                );
             }),
-            _ => self.tell(Topic::SyncCompleted, None, &mut |out| put(out, "result", result)),
+            _ => self.tell(Topic::SyncCompleted, None, &mut |out| {
+                put(out, "result", result)
+            }),
         }
     }
 
     /// A failure that does not end the cycle.
     pub(crate) fn warn(&self, error: &Error) {
-        self.warnings.borrow_mut().push(error.to_json(crate::time::format(self.host.now_ms())));
+        self.warnings
+            .borrow_mut()
+            .push(error.to_json(crate::time::format(self.host.now_ms())));
     }
 
     pub(crate) fn soft(&self) -> impl Fn(&str) -> bool + use<'_, S, R, H> {
@@ -409,5 +502,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 /// Makes a hub for a user, before any cycle has run.
 #[must_use]
 pub fn first_status(user_id: &str) -> Rc<StatusHub> {
-    Rc::new(StatusHub::new(crate::status::SyncStatus { user_id: user_id.to_owned(), ..Default::default() }))
+    Rc::new(StatusHub::new(crate::status::SyncStatus {
+        user_id: user_id.to_owned(),
+        ..Default::default()
+    }))
 }

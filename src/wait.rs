@@ -1,7 +1,7 @@
 //! Waiting for one another on one thread: an answer, a turn, a nudge.
 //!
-//! All in order of asking, and a future that is dropped gives on what it had been given. Locks and channels for
-//! threads are atomics, lists and fallbacks that a browser's module has no use for.
+//! All in order of asking, and a future that is dropped gives on what it had been given. Locks and
+//! channels for threads are atomics, lists and fallbacks that a browser's module has no use for.
 
 use crate::cell::RefCell;
 use std::cell::Cell;
@@ -121,7 +121,11 @@ impl Future for Notified<'_> {
 impl Drop for Notified<'_> {
     fn drop(&mut self) {
         match self.place.told.get() {
-            Told::Nothing => self.of.queue.borrow_mut().retain(|place| !Rc::ptr_eq(place, &self.place)),
+            Told::Nothing => self
+                .of
+                .queue
+                .borrow_mut()
+                .retain(|place| !Rc::ptr_eq(place, &self.place)),
             Told::Alone => self.of.notify_one(),
             Told::WithAll => {}
         }
@@ -147,7 +151,10 @@ pub struct Turn(Notify);
 
 impl Default for Turn {
     fn default() -> Self {
-        Self(Notify { kept: Cell::new(true), queue: RefCell::default() })
+        Self(Notify {
+            kept: Cell::new(true),
+            queue: RefCell::default(),
+        })
     }
 }
 
@@ -184,7 +191,9 @@ mod tests {
     use super::*;
 
     fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
-        future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
@@ -197,7 +206,9 @@ mod tests {
         drop(held);
         assert!(turn.try_lock().is_none(), "it is the first one's already");
         assert!(poll(&mut second).is_pending());
-        let Poll::Ready(held) = poll(&mut first) else { panic!("the first has its turn") };
+        let Poll::Ready(held) = poll(&mut first) else {
+            panic!("the first has its turn")
+        };
         drop(held);
         assert!(poll(&mut second).is_ready());
         assert!(turn.try_lock().is_some());
@@ -207,8 +218,16 @@ mod tests {
     fn who_gives_up_waiting_passes_the_turn_on() {
         let turn = Turn::default();
         let held = turn.try_lock().unwrap();
-        let (mut first, mut second, mut third) = (Box::pin(turn.lock()), Box::pin(turn.lock()), Box::pin(turn.lock()));
-        assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending() && poll(&mut third).is_pending());
+        let (mut first, mut second, mut third) = (
+            Box::pin(turn.lock()),
+            Box::pin(turn.lock()),
+            Box::pin(turn.lock()),
+        );
+        assert!(
+            poll(&mut first).is_pending()
+                && poll(&mut second).is_pending()
+                && poll(&mut third).is_pending()
+        );
         drop(second);
         drop(held);
         // Given, but not taken.
@@ -223,11 +242,17 @@ mod tests {
         notify.notify_one();
         notify.notify_one();
         assert!(notify.notified().now_or_never().is_some());
-        assert!(notify.notified().now_or_never().is_none(), "only one is kept");
+        assert!(
+            notify.notified().now_or_never().is_none(),
+            "only one is kept"
+        );
         let (first, second) = (notify.notified(), notify.notified());
         notify.notify_waiters();
         assert!(first.now_or_never().is_some());
         drop(second);
-        assert!(notify.notified().now_or_never().is_none(), "a call to all is not given on");
+        assert!(
+            notify.notified().now_or_never().is_none(),
+            "a call to all is not given on"
+        );
     }
 }

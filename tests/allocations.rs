@@ -1,6 +1,13 @@
 //! What work costs in allocations, counted natively: the same on every machine, as a time is not.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -20,8 +27,11 @@ fn task(n: u64) -> String {
 }
 
 fn create_many(tab: &Tab, from: u64, count: u64) {
-    let writes = (from..from + count).map(|n| Write::Create { draft: task(n) }).collect();
-    tab.run(tab.engine.write(&tab.user, "tasks", writes)).unwrap();
+    let writes = (from..from + count)
+        .map(|n| Write::Create { draft: task(n) })
+        .collect();
+    tab.run(tab.engine.write(&tab.user, "tasks", writes))
+        .unwrap();
 }
 
 fn allocations(work: impl FnOnce()) -> u64 {
@@ -45,16 +55,32 @@ fn a_first_pull_makes_a_dozen_allocations_for_each_entity() {
     let tab = laptop.open();
     let both = allocations(|| drop(tab.sync_with(r#"{"direction":"pullOnly"}"#).unwrap()));
     // The server runs in the same thread: the same requests once more tell its share.
-    let pulls: Vec<_> = laptop.wire.seen.borrow().iter().filter(|request| request.path == "/pull").cloned().collect();
+    let pulls: Vec<_> = laptop
+        .wire
+        .seen
+        .borrow()
+        .iter()
+        .filter(|request| request.path == "/pull")
+        .cloned()
+        .collect();
     let served = allocations(|| {
         for pull in &pulls {
-            let (status, _) = world.server.handle("ann", pull.method, "/sync/v1/pull", &pull.body, world.clock.now());
+            let (status, _) = world.server.handle(
+                "ann",
+                pull.method,
+                "/sync/v1/pull",
+                &pull.body,
+                world.clock.now(),
+            );
             assert_eq!(status, 200);
         }
     });
 
     assert_eq!(tab.titles().len() as u64, TASKS);
-    assert!(both - served < 12 * TASKS, "{both} with {served} of the server's");
+    assert!(
+        both - served < 12 * TASKS,
+        "{both} with {served} of the server's"
+    );
 }
 
 #[test]
@@ -88,7 +114,12 @@ fn reading_allocates_what_it_hands_over() {
     laptop.open().sync();
     let tab = laptop.open();
 
-    let one = allocations(|| drop(tab.run(tab.engine.read("ann", "tasks", "task-000077", false)).unwrap()));
+    let one = allocations(|| {
+        drop(
+            tab.run(tab.engine.read("ann", "tasks", "task-000077", false))
+                .unwrap(),
+        )
+    });
     let all = allocations(|| drop(tab.run(tab.engine.read_all("ann", "tasks", false)).unwrap()));
     let opened = allocations(|| drop(laptop.open()));
 

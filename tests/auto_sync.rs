@@ -1,6 +1,13 @@
 //! Cycles that begin by themselves: the engine and its loop, in virtual time.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -30,14 +37,27 @@ fn cycles_run_at_each_interval_spread_by_a_tenth() {
     live(&a, async {
         wait(&a, 1).await;
         let first = a.engine.next_sync_time("ann").unwrap();
-        assert_eq!(a.engine.status_hub("ann").unwrap().current().next_sync_at, Some(datum_sync::time::format(first)));
+        assert_eq!(
+            a.engine.status_hub("ann").unwrap().current().next_sync_at,
+            Some(datum_sync::time::format(first))
+        );
         assert!(a.engine.status_hub("ann").unwrap().current().is_leader);
         wait(&a, DAY).await;
     });
-    let gaps: Vec<u64> = times.borrow().windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let gaps: Vec<u64> = times
+        .borrow()
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .collect();
     assert!((85..=107).contains(&gaps.len()), "{}", gaps.len());
-    assert!(gaps.iter().all(|gap| (810_000..=990_000).contains(gap)), "{gaps:?}");
-    assert!(gaps.iter().any(|gap| *gap < 880_000) && gaps.iter().any(|gap| *gap > 920_000), "{gaps:?}");
+    assert!(
+        gaps.iter().all(|gap| (810_000..=990_000).contains(gap)),
+        "{gaps:?}"
+    );
+    assert!(
+        gaps.iter().any(|gap| *gap < 880_000) && gaps.iter().any(|gap| *gap > 920_000),
+        "{gaps:?}"
+    );
 }
 
 #[test]
@@ -62,9 +82,16 @@ fn started_by_a_call_with_its_own_interval_and_stopped_by_another() {
     for wrong in [0, 999, 86_400_001] {
         let error = a.engine.start_auto_sync("ann", Some(wrong)).unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
-        assert!(error.message().contains("`interval`") && error.message().contains("from 1000 to 86400000"), "{error}");
+        assert!(
+            error.message().contains("`interval`")
+                && error.message().contains("from 1000 to 86400000"),
+            "{error}"
+        );
     }
-    assert_eq!(a.engine.start_auto_sync("", None).unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(
+        a.engine.start_auto_sync("", None).unwrap_err().code(),
+        Code::InvalidArgument
+    );
     live(&a, async {
         a.engine.start_auto_sync("ann", Some(MINUTE)).unwrap();
         wait(&a, 10 * MINUTE).await;
@@ -72,7 +99,10 @@ fn started_by_a_call_with_its_own_interval_and_stopped_by_another() {
         assert!((9..=11).contains(&ran), "{ran}");
         a.engine.stop_auto_sync(None).unwrap();
         wait(&a, DAY).await;
-        assert_eq!(a.engine.status_hub("ann").unwrap().current().next_sync_at, None);
+        assert_eq!(
+            a.engine.status_hub("ann").unwrap().current().next_sync_at,
+            None
+        );
     });
     assert_eq!(pulls(&phone), 0);
 }
@@ -83,11 +113,21 @@ fn a_burst_of_a_thousand_writes_is_one_cycle() {
     let phone = world.device("phone").with_config(AUTO);
     let a = leading(&phone);
     live(&a, async {
-        join_all((0..1_000).map(|n| create(&a.engine, "ann", if n % 2 == 0 { "milk" } else { "tea" }))).await;
+        join_all(
+            (0..1_000).map(|n| create(&a.engine, "ann", if n % 2 == 0 { "milk" } else { "tea" })),
+        )
+        .await;
         wait(&a, 5_000).await;
     });
     let requests = phone.requests();
-    assert_eq!(requests.iter().filter(|request| *request == "POST /pull").count(), 1, "{requests:?}");
+    assert_eq!(
+        requests
+            .iter()
+            .filter(|request| *request == "POST /pull")
+            .count(),
+        1,
+        "{requests:?}"
+    );
     assert_eq!(world.server.rows("ann").len(), 1_000);
     assert_eq!(a.pending(), 0);
 }
@@ -109,7 +149,14 @@ fn a_failure_is_tried_again_with_backoff_and_not_before_the_server_allows() {
         assert!(status.next_retry_at.is_some() && status.next_retry_at == status.next_sync_at);
         // 1 s after the write, then 2, 4 and 8 s; the fourth answer asks for ten minutes.
         wait(&a, 20_000).await;
-        assert_eq!(phone.requests().iter().filter(|request| *request == "POST /push").count(), 4);
+        assert_eq!(
+            phone
+                .requests()
+                .iter()
+                .filter(|request| *request == "POST /push")
+                .count(),
+            4
+        );
         create(&a.engine, "ann", "tea").await;
         a.engine.signal(Signal::Hint("ann"));
         a.engine.signal(Signal::Online);
@@ -117,7 +164,10 @@ fn a_failure_is_tried_again_with_backoff_and_not_before_the_server_allows() {
         assert!(phone.requests().is_empty());
         wait(&a, MINUTE).await;
         assert_eq!(a.engine.pending_count("ann").await.unwrap(), 0);
-        assert_eq!(a.engine.status_hub("ann").unwrap().current().next_retry_at, None);
+        assert_eq!(
+            a.engine.status_hub("ann").unwrap().current().next_retry_at,
+            None
+        );
     });
 }
 
@@ -199,7 +249,11 @@ fn a_resume_restores_the_timers_of_the_users_that_it_concerns() {
         wait(&a, 1).await;
         assert_eq!(a.engine.pending_count("ann").await.unwrap(), 0);
         wait(&a, 10 * MINUTE).await;
-        assert_eq!(a.engine.next_sync_time("bob"), None, "a resume starts nobody who has left");
+        assert_eq!(
+            a.engine.next_sync_time("bob"),
+            None,
+            "a resume starts nobody who has left"
+        );
         assert!((9..=12).contains(&pulls(&phone)), "ann's alone");
     });
 }
@@ -220,7 +274,10 @@ fn unauthorized_rests_until_a_resume_and_a_new_sign_in() {
             wait(&a, DAY).await;
             assert!(phone.requests().is_empty());
             assert_eq!(a.engine.next_sync_time("ann"), None);
-            assert_eq!(a.engine.status_hub("ann").unwrap().current().status, State::Failed);
+            assert_eq!(
+                a.engine.status_hub("ann").unwrap().current().status,
+                State::Failed
+            );
             if again == 0 {
                 a.engine.resume(Some("ann")).await.unwrap();
             } else {
@@ -261,7 +318,11 @@ fn offline_costs_nothing_and_the_network_that_is_back_is_a_reason() {
         create(&a.engine, "ann", "milk").await;
         wait(&a, DAY).await;
         assert!(phone.requests().is_empty());
-        assert_eq!(a.engine.status_hub("ann").unwrap().current().status, State::Idle, "offline is no failure");
+        assert_eq!(
+            a.engine.status_hub("ann").unwrap().current().status,
+            State::Idle,
+            "offline is no failure"
+        );
         a.engine.host().online.set(true);
         a.engine.signal(Signal::Online);
         wait(&a, 1).await;
@@ -289,14 +350,23 @@ fn one_users_cycle_does_not_hold_up_another() {
         wait(&a, 2_000).await;
         create(&a.engine, "bob", "tea").await;
         wait(&a, 2_000).await;
-        assert_eq!((world.server.rows("ann").len(), world.server.rows("bob").len()), (0, 1));
+        assert_eq!(
+            (
+                world.server.rows("ann").len(),
+                world.server.rows("bob").len()
+            ),
+            (0, 1)
+        );
     });
 }
 
 #[test]
 fn excluded_users_never_run() {
     let world = World::new();
-    let phone = world.device("phone").with_config(&AUTO.replace(r#""autoStart"#, r#""excludedSyncUserIds":["ann"],"autoStart"#));
+    let phone = world.device("phone").with_config(&AUTO.replace(
+        r#""autoStart"#,
+        r#""excludedSyncUserIds":["ann"],"autoStart"#,
+    ));
     let a = leading(&phone);
     live(&a, async {
         a.engine.start_auto_sync("ann", Some(1_000)).unwrap();
@@ -316,7 +386,10 @@ fn an_explicit_cycle_puts_off_the_next_one() {
     live(&a, async {
         for _ in 0..6 {
             wait(&a, 10 * MINUTE).await;
-            a.engine.synchronize("ann", Options::default(), None, Rc::default()).await.unwrap();
+            a.engine
+                .synchronize("ann", Options::default(), None, Rc::default())
+                .await
+                .unwrap();
         }
     });
     assert_eq!(pulls(&phone), 6);

@@ -59,11 +59,22 @@ fn replies_that_are_no_protocol_are_coded_errors() {
         let phone = world.device("phone");
         let a = phone.open();
         a.create(r#"{"title":"milk"}"#);
-        let op = a.run(a.engine.pending_operations("ann")).unwrap().remove(0).op_id;
-        phone.fault("/push", Fault::Garbled(body.replace("OP", &op).into_bytes()));
+        let op = a
+            .run(a.engine.pending_operations("ann"))
+            .unwrap()
+            .remove(0)
+            .op_id;
+        phone.fault(
+            "/push",
+            Fault::Garbled(body.replace("OP", &op).into_bytes()),
+        );
         let error = a.sync_with("{}").unwrap_err();
         assert_eq!(error.code(), Code::Protocol, "{body}: {error}");
-        assert_eq!(a.pending(), 0, "{body}: the pull has shown that the server has it");
+        assert_eq!(
+            a.pending(),
+            0,
+            "{body}: the pull has shown that the server has it"
+        );
         assert!(a.sync().is_success, "{body}");
     }
 }
@@ -74,7 +85,10 @@ fn a_cursor_that_is_repeated_for_ever_ends_the_cycle() {
     let phone = world.device("phone");
     let a = phone.open();
     for _ in 0..4 {
-        phone.fault("/pull", Fault::Garbled(br#"{"changes":[],"cursor":"same","more":true}"#.to_vec()));
+        phone.fault(
+            "/pull",
+            Fault::Garbled(br#"{"changes":[],"cursor":"same","more":true}"#.to_vec()),
+        );
     }
     assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::Protocol);
 }
@@ -84,7 +98,8 @@ fn wrong_entities_are_refused_by_field() {
     let world = World::new();
     let phone = world.device("phone");
     let a = phone.open();
-    let create = |tab: &Tab, draft: String| tab.write("tasks", Write::Create { draft }).unwrap_err();
+    let create =
+        |tab: &Tab, draft: String| tab.write("tasks", Write::Create { draft }).unwrap_err();
     for (draft, field) in [
         (r#"{"id":7}"#.to_owned(), "`id`"),
         (r#"{"id":""}"#.to_owned(), "`id`"),
@@ -98,14 +113,43 @@ fn wrong_entities_are_refused_by_field() {
         ("[1]".to_owned(), "object"),
     ] {
         let error = create(&a, draft.clone());
-        assert_eq!(error.code(), Code::InvalidEntity, "{}", &draft[..draft.len().min(40)]);
+        assert_eq!(
+            error.code(),
+            Code::InvalidEntity,
+            "{}",
+            &draft[..draft.len().min(40)]
+        );
         assert!(error.message().contains(field), "{error}");
     }
     let id = id_of(&a.create(r#"{"id":"quote \" and 🦀","title":"x"}"#));
-    assert_eq!(create(&a, format!(r#"{{"id":{}}}"#, serde_json::json!(id))).code(), Code::AlreadyExists);
-    assert_eq!(a.write("tasks", Write::Update { entity: r#"{"id":"nobody"}"#.to_owned() }).unwrap_err().code(), Code::NotFound);
+    assert_eq!(
+        create(&a, format!(r#"{{"id":{}}}"#, serde_json::json!(id))).code(),
+        Code::AlreadyExists
+    );
+    assert_eq!(
+        a.write(
+            "tasks",
+            Write::Update {
+                entity: r#"{"id":"nobody"}"#.to_owned()
+            }
+        )
+        .unwrap_err()
+        .code(),
+        Code::NotFound
+    );
     assert!(!a.delete("nobody"));
-    assert_eq!(a.write("nothing", Write::Delete { id: id.clone(), soft: false }).unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(
+        a.write(
+            "nothing",
+            Write::Delete {
+                id: id.clone(),
+                soft: false
+            }
+        )
+        .unwrap_err()
+        .code(),
+        Code::InvalidArgument
+    );
     assert!(a.sync().is_success);
     assert_eq!(a.read(&id).unwrap()["id"], id);
     assert_eq!(a.pending(), 0);

@@ -1,6 +1,14 @@
-//! Storage that is full, or gives back what nobody wrote: nothing that can be read is lost, and what is lost is told.
+//! Storage that is full, or gives back what nobody wrote: nothing that can be read is lost, and
+//! what is lost is told.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -17,7 +25,9 @@ use futures_util::FutureExt;
 use support::world::{Device, Tab, World};
 
 fn create(title: &str) -> Write {
-    Write::Create { draft: format!(r#"{{"title":"{title}"}}"#) }
+    Write::Create {
+        draft: format!(r#"{{"title":"{title}"}}"#),
+    }
 }
 
 fn with<T>(tab: &Tab, read: impl FnOnce(&Replica) -> T) -> T {
@@ -36,11 +46,19 @@ fn a_full_storage_is_compacted_once_and_the_write_made_after_all() {
     let phone = world.device("phone");
     let a = phone.open();
     (0..5).for_each(|n| drop(a.create(&format!(r#"{{"title":"{n}"}}"#))));
-    phone.store().failing.borrow_mut().push_back(Code::StorageFull);
+    phone
+        .store()
+        .failing
+        .borrow_mut()
+        .push_back(Code::StorageFull);
 
     a.create(r#"{"title":"fits"}"#);
 
-    assert_eq!(with(&a, Replica::checkpointed_at), 6, "what there was came to one record");
+    assert_eq!(
+        with(&a, Replica::checkpointed_at),
+        6,
+        "what there was came to one record"
+    );
     assert_eq!((a.titles().len(), phone.open().titles().len()), (6, 6));
 }
 
@@ -50,13 +68,27 @@ fn a_storage_that_stays_full_refuses_the_write_and_takes_the_next_when_there_is_
     let phone = world.device("phone");
     let a = phone.open();
     (0..5).for_each(|n| drop(a.create(&format!(r#"{{"title":"{n}"}}"#))));
-    phone.store().failing.borrow_mut().extend([Code::StorageFull; 3]);
+    phone
+        .store()
+        .failing
+        .borrow_mut()
+        .extend([Code::StorageFull; 3]);
 
     for _ in 0..2 {
-        assert_eq!(a.write("tasks", create("too much")).unwrap_err().code(), Code::StorageFull);
-        assert_eq!((a.titles().len(), a.pending()), (5, 5), "nothing of it is seen");
+        assert_eq!(
+            a.write("tasks", create("too much")).unwrap_err().code(),
+            Code::StorageFull
+        );
+        assert_eq!(
+            (a.titles().len(), a.pending()),
+            (5, 5),
+            "nothing of it is seen"
+        );
     }
-    assert!(phone.store().failing.borrow().is_empty(), "room is not looked for again where there was none");
+    assert!(
+        phone.store().failing.borrow().is_empty(),
+        "room is not looked for again where there was none"
+    );
     a.create(r#"{"title":"fits"}"#);
     assert_eq!(phone.open().titles(), a.titles());
 }
@@ -67,7 +99,9 @@ fn a_page_that_does_not_fit_stops_the_pull_where_it_was_and_says_so() {
     let laptop = world.device("laptop").open();
     (0..25).for_each(|n| drop(laptop.create(&format!(r#"{{"title":"{n}"}}"#))));
     laptop.sync();
-    let phone = world.device("phone").with_config(r#"{"entities":{"tasks":{}},"defaultSyncOptions":{"overrideBatchSize":10}}"#);
+    let phone = world
+        .device("phone")
+        .with_config(r#"{"entities":{"tasks":{}},"defaultSyncOptions":{"overrideBatchSize":10}}"#);
     let a = phone.open();
     let (failing, asked) = (phone.store().failing, Cell::new(0));
     *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
@@ -81,17 +115,29 @@ fn a_page_that_does_not_fit_stops_the_pull_where_it_was_and_says_so() {
     assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::StorageFull);
 
     let status = a.engine.status_hub("ann").unwrap().current();
-    assert_eq!((status.status, status.errors.last().unwrap().code), (State::Failed, Code::StorageFull));
+    assert_eq!(
+        (status.status, status.errors.last().unwrap().code),
+        (State::Failed, Code::StorageFull)
+    );
     assert_eq!(a.titles().len(), 10, "the first page");
     phone.wire.on_request.take();
     phone.store().failing.take();
     phone.requests();
     assert!(a.sync().is_success);
     assert_eq!(a.titles().len(), 25);
-    assert_eq!(phone.requests().iter().filter(|line| line.ends_with("/pull")).count(), 2, "on from where it stopped");
+    assert_eq!(
+        phone
+            .requests()
+            .iter()
+            .filter(|line| line.ends_with("/pull"))
+            .count(),
+        2,
+        "on from where it stopped"
+    );
 }
 
-/// A device with a synced entity in record 1 to `synced`, and three operations in the records after; its tab closed.
+/// A device with a synced entity in record 1 to `synced`, and three operations in the records
+/// after; its tab closed.
 fn device(world: &World) -> (Device, u64) {
     let phone = world.device("phone");
     let a = phone.open();
@@ -105,7 +151,11 @@ fn device(world: &World) -> (Device, u64) {
 
 #[test]
 fn a_record_that_cannot_be_read_takes_nothing_else_along() {
-    for bytes in [Some(&b"rubbish"[..]), Some(&b"DS\x01\x00rubbish and more of it"[..]), None] {
+    for bytes in [
+        Some(&b"rubbish"[..]),
+        Some(&b"DS\x01\x00rubbish and more of it"[..]),
+        None,
+    ] {
         let world = World::new();
         let (phone, synced) = device(&world);
         phone.store().inner.damage(synced + 2, bytes);
@@ -114,14 +164,39 @@ fn a_record_that_cannot_be_read_takes_nothing_else_along() {
 
         assert_eq!(b.titles(), ["synced", "waiting 0", "waiting 2"]);
         assert_eq!(b.pending(), 2);
-        let told = b.engine.events(Filter { topics: vec![Topic::StorageLost], ..Filter::default() });
-        assert!(told.next().now_or_never().flatten().unwrap().text.contains(r#""lostOperations":"unknown","savedOperations":2"#));
+        let told = b.engine.events(Filter {
+            topics: vec![Topic::StorageLost],
+            ..Filter::default()
+        });
+        assert!(
+            told.next()
+                .now_or_never()
+                .flatten()
+                .unwrap()
+                .text
+                .contains(r#""lostOperations":"unknown","savedOperations":2"#)
+        );
         let errors = b.engine.status_hub("ann").unwrap().current().errors.clone();
-        assert!(errors[0].code == Code::Corrupt && errors[0].message.contains("1 of"), "{errors:?}");
+        assert!(
+            errors[0].code == Code::Corrupt && errors[0].message.contains("1 of"),
+            "{errors:?}"
+        );
         b.sync();
-        assert_eq!((b.pending(), world.server.rows("ann").len()), (0, 3), "and everything was pulled afresh");
+        assert_eq!(
+            (b.pending(), world.server.rows("ann").len()),
+            (0, 3),
+            "and everything was pulled afresh"
+        );
         let b = reopen(&phone, b);
-        assert!(b.engine.status_hub("ann").unwrap().current().errors.is_empty(), "once");
+        assert!(
+            b.engine
+                .status_hub("ann")
+                .unwrap()
+                .current()
+                .errors
+                .is_empty(),
+            "once"
+        );
         assert_eq!(b.titles(), ["synced", "waiting 0", "waiting 2"]);
     }
 }
@@ -132,7 +207,8 @@ fn a_checkpoint_that_cannot_be_read_leaves_what_came_after_it() {
         let world = World::new();
         let (phone, synced) = device(&world);
         let a = phone.open();
-        a.run(a.engine.opened("ann").unwrap().db.checkpoint()).unwrap();
+        a.run(a.engine.opened("ann").unwrap().db.checkpoint())
+            .unwrap();
         a.create(r#"{"title":"later"}"#);
         a.run(a.engine.close());
         phone.store().inner.damage(synced + 4, bytes);
@@ -140,11 +216,21 @@ fn a_checkpoint_that_cannot_be_read_leaves_what_came_after_it() {
         let b = phone.open();
 
         assert_eq!((b.titles(), b.pending()), (vec!["later".to_owned()], 1));
-        assert_eq!(b.engine.status_hub("ann").unwrap().current().errors[0].code, Code::Corrupt);
+        assert_eq!(
+            b.engine.status_hub("ann").unwrap().current().errors[0].code,
+            Code::Corrupt
+        );
         b.sync();
         assert_eq!(b.titles(), ["later", "synced"]);
         let b = reopen(&phone, b);
-        assert!(b.engine.status_hub("ann").unwrap().current().errors.is_empty());
+        assert!(
+            b.engine
+                .status_hub("ann")
+                .unwrap()
+                .current()
+                .errors
+                .is_empty()
+        );
         assert!(b.sync().is_success);
     }
 }
@@ -156,7 +242,9 @@ fn a_damaged_body_below_a_pending_edit_takes_the_edit_nowhere() {
     let long = "x".repeat(5_000);
     laptop.create(&format!(r#"{{"id":"t","title":"{long}","theirs":1}}"#));
     laptop.sync();
-    let phone = world.device("phone").with_config(r#"{"entities":{"tasks":{}},"memoryBudget":0}"#);
+    let phone = world
+        .device("phone")
+        .with_config(r#"{"entities":{"tasks":{}},"memoryBudget":0}"#);
     let a = phone.open();
     a.sync();
     a.patch("t", r#"{"mine":2}"#);
@@ -185,17 +273,33 @@ fn what_a_newer_version_has_written_is_left_alone() {
     let last = *keys.last().unwrap();
     // As the next format's checksum is made: one more than this one's.
     let payload = b"what only a newer version understands";
-    let sum = datum_sync::replica::segment::checksum(payload).wrapping_add(1).to_le_bytes();
+    let sum = datum_sync::replica::segment::checksum(payload)
+        .wrapping_add(1)
+        .to_le_bytes();
     let newer = [&b"DS\x02\x00"[..], &sum, payload].concat();
     let open = phone.open();
     world
         .clock
-        .run(store.reopen().append(Append { seq: last + 1, record: newer.into(), ..Append::default() }, Durability::Strict))
+        .run(store.reopen().append(
+            Append {
+                seq: last + 1,
+                record: newer.into(),
+                ..Append::default()
+            },
+            Durability::Strict,
+        ))
         .unwrap();
 
     let refused = open.write("tasks", create("x")).unwrap_err();
-    assert!(refused.code() == Code::ClientOutdated && refused.message().contains("reload"), "{refused}");
-    assert!(phone.try_open(Resolvers::default()).is_err_and(|error| error.code() == Code::ClientOutdated));
+    assert!(
+        refused.code() == Code::ClientOutdated && refused.message().contains("reload"),
+        "{refused}"
+    );
+    assert!(
+        phone
+            .try_open(Resolvers::default())
+            .is_err_and(|error| error.code() == Code::ClientOutdated)
+    );
 
     assert_eq!(store.keys().len(), keys.len() + 1, "nothing was written");
 }

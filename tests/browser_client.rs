@@ -1,5 +1,5 @@
-//! The public classes in a real browser: IndexedDB beneath, and beside them a `fetch` that is answered
-//! by the server's own rules. Each story is JavaScript, as an app would write it.
+//! The public classes in a real browser: IndexedDB beneath, and beside them a `fetch` that is
+//! answered by the server's own rules. Each story is JavaScript, as an app would write it.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -192,7 +192,8 @@ async fn two_instances_on_one_database_hear_of_each_other() -> Result<(), JsValu
 }
 
 #[wasm_bindgen_test]
-async fn what_is_written_is_pushed_by_itself_and_the_status_says_what_comes_next() -> Result<(), JsValue> {
+async fn what_is_written_is_pushed_by_itself_and_the_status_says_what_comes_next()
+-> Result<(), JsValue> {
     story(
         "const a = await open('a', { autoStartSync: true, syncAfterWrite: 0, coldStart: { strategy: 'disabled' } });
          if (document.visibilityState === 'hidden') dispatchEvent(new Event('pageshow'));
@@ -217,7 +218,8 @@ async fn what_is_written_is_pushed_by_itself_and_the_status_says_what_comes_next
 }
 
 #[wasm_bindgen_test]
-async fn a_write_waits_for_what_it_depends_on_and_a_refused_one_stays_visible() -> Result<(), JsValue> {
+async fn a_write_waits_for_what_it_depends_on_and_a_refused_one_stays_visible()
+-> Result<(), JsValue> {
     story(
         "const entities = { projects: {}, tasks: { onRejected: 'keepLocal', relations: { project: { belongsTo: 'projects', foreignKey: 'project' } } } };
          const a = await open('a', { entities }); const [tasks, projects] = [a.manager('tasks'), a.manager('projects')];

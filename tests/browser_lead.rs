@@ -23,7 +23,9 @@ struct Tab {
 impl Tab {
     /// Opens in the background: it queues.
     fn hidden(app: &str) -> Self {
-        run("Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });");
+        run(
+            "Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });",
+        );
         let tab = Self::open(app);
         run("delete document.visibilityState;");
         tab
@@ -31,7 +33,9 @@ impl Tab {
 
     /// Opens in front.
     fn visible(app: &str) -> Self {
-        run("Object.defineProperty(document, 'visibilityState', { value: 'visible', configurable: true });");
+        run(
+            "Object.defineProperty(document, 'visibilityState', { value: 'visible', configurable: true });",
+        );
         let tab = Self::open(app);
         run("delete document.visibilityState;");
         tab
@@ -57,7 +61,11 @@ async fn locks(app: &str) -> String {
     let query = format!(
         "return navigator.locks.query().then(({{ held, pending }}) => [held, pending].map((all) => all.filter((lock) => lock.name.endsWith({app:?})).length).join());"
     );
-    JsFuture::from(run(&query).unchecked_into::<js_sys::Promise>()).await.unwrap().as_string().unwrap()
+    JsFuture::from(run(&query).unchecked_into::<js_sys::Promise>())
+        .await
+        .unwrap()
+        .as_string()
+        .unwrap()
 }
 
 #[wasm_bindgen_test]
@@ -146,7 +154,9 @@ async fn without_locks_or_where_they_are_refused_every_tab_leads() {
         "{ request: () => Promise.reject(new DOMException('no', 'SecurityError')) }",
         "{ request() { throw new TypeError('no'); } }",
     ] {
-        run(&format!("Object.defineProperty(navigator, 'locks', {{ value: {locks}, configurable: true }});"));
+        run(&format!(
+            "Object.defineProperty(navigator, 'locks', {{ value: {locks}, configurable: true }});"
+        ));
         let app = unique();
         let (mut first, mut second) = (Tab::visible(&app), Tab::hidden(&app));
         run("delete navigator.locks;");
@@ -160,11 +170,19 @@ async fn without_locks_or_where_they_are_refused_every_tab_leads() {
 #[wasm_bindgen_test]
 fn a_page_tells_when_it_is_seen_and_when_it_is_put_away() {
     let shown = |state: &str| {
-        run(&format!("Object.defineProperty(document, 'visibilityState', {{ value: {state:?}, configurable: true }});"));
+        run(&format!(
+            "Object.defineProperty(document, 'visibilityState', {{ value: {state:?}, configurable: true }});"
+        ));
     };
-    let fire = |target: &str, event: &str| drop(run(&format!("{target}.dispatchEvent(new Event({event:?}));")));
+    let fire = |target: &str, event: &str| {
+        drop(run(&format!(
+            "{target}.dispatchEvent(new Event({event:?}));"
+        )))
+    };
     let turn = |event: &str, persisted: bool| {
-        drop(run(&format!("dispatchEvent(new PageTransitionEvent({event:?}, {{ persisted: {persisted} }}));")));
+        drop(run(&format!(
+            "dispatchEvent(new PageTransitionEvent({event:?}, {{ persisted: {persisted} }}));"
+        )));
     };
     shown("visible");
     let host = WebHost::new();
@@ -192,7 +210,12 @@ fn a_page_tells_when_it_is_seen_and_when_it_is_put_away() {
     turn("pagehide", false);
     run("delete document.visibilityState;");
     use Presence::{Away, Cached, Hidden, Visible};
-    assert_eq!(*heard.borrow(), [Hidden, Away, Hidden, Visible, Away, Visible, Cached, Visible]);
+    assert_eq!(
+        *heard.borrow(),
+        [
+            Hidden, Away, Hidden, Visible, Away, Visible, Cached, Visible
+        ]
+    );
 }
 
 fn unique() -> String {
@@ -200,5 +223,7 @@ fn unique() -> String {
 }
 
 fn run(script: &str) -> JsValue {
-    js_sys::Function::new_no_args(script).call0(&JsValue::UNDEFINED).unwrap()
+    js_sys::Function::new_no_args(script)
+        .call0(&JsValue::UNDEFINED)
+        .unwrap()
 }

@@ -1,5 +1,5 @@
-//! Conflicts as an app sees them, in a real browser: fields merged by policy, explanations, and resolvers that
-//! fail. Each story is JavaScript, as an app would write it.
+//! Conflicts as an app sees them, in a real browser: fields merged by policy, explanations, and
+//! resolvers that fail. Each story is JavaScript, as an app would write it.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -11,7 +11,8 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
 
-/// What these stories share: `clash(a, b, base, theirs, mine)` makes a task that both devices have changed.
+/// What these stories share: `clash(a, b, base, theirs, mine)` makes a task that both devices have
+/// changed.
 const TOOLS: &str = "
     const tasks = (more) => ({ entities: { tasks: more } });
     const clash = async (a, b, base, theirs, mine) => {

@@ -1,5 +1,5 @@
-//! The app's own functions around its entities, in a real browser: each story is JavaScript, as an app
-//! would write it.
+//! The app's own functions around its entities, in a real browser: each story is JavaScript, as an
+//! app would write it.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -11,8 +11,9 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
 
-/// What these stories share: `told(run)` gives what was said on the console meanwhile, `mark(letter)` is
-/// middleware that leaves its mark on a title, and a cipher that any two devices share.
+/// What these stories share: `told(run)` gives what was said on the console meanwhile,
+/// `mark(letter)` is middleware that leaves its mark on a title, and a cipher that any two devices
+/// share.
 const TOOLS: &str = "
     const told = async (run) => { const said = []; const error = console.error; console.error = (...words) => said.push(words); try { await run(); } finally { console.error = error; } return said; };
     const mark = (x) => ({ beforeSave: (e) => ({ ...e, title: e.title + x }), afterRead: (e) => { if (!e.title.endsWith(x)) throw new Error(`${e.title} does not end with ${x}`); e.title = e.title.slice(0, -1); return e; } });

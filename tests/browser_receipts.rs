@@ -1,4 +1,5 @@
-//! How a write ended, as an app waits for it: in the tab that wrote, in another, and after a reload.
+//! How a write ended, as an app waits for it: in the tab that wrote, in another, and after a
+//! reload.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -11,7 +12,8 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 wasm_bindgen_test_configure!(run_in_browser);
 
 #[wasm_bindgen_test]
-async fn a_write_is_waited_for_here_in_another_instance_and_after_a_reload() -> Result<(), JsValue> {
+async fn a_write_is_waited_for_here_in_another_instance_and_after_a_reload() -> Result<(), JsValue>
+{
     story(
         "const a = await open('a'); const twin = await open('a');
          const [here, there] = [a.manager('tasks'), twin.manager('tasks')];

@@ -1,6 +1,12 @@
 //! IndexedDB in a real browser: the store suite, and what only a browser can do to a database.
 #![cfg(target_arch = "wasm32")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 use datum_sync::error::Code;
 use datum_sync::store::indexeddb::{IndexedDbStore, RootDatabase};
@@ -38,11 +44,22 @@ async fn an_append_is_one_transaction_and_a_load_another() {
     let opened = store.stats();
     assert_eq!((opened.opens, opened.reads, opened.writes), (1, 0, 0));
     let bodies = vec![(body(1, 0), bytes(b"a")), (body(1, 1), bytes(b"b"))];
-    add(&store, Append { bodies, ..record(1) }).await.unwrap();
+    add(
+        &store,
+        Append {
+            bodies,
+            ..record(1)
+        },
+    )
+    .await
+    .unwrap();
     store.load().await.unwrap();
     store.bodies(&[body(1, 0), body(1, 1)]).await.unwrap();
     let stats = store.stats();
-    assert_eq!((stats.opens, stats.reads, stats.writes, stats.records), (1, 2, 1, 3));
+    assert_eq!(
+        (stats.opens, stats.reads, stats.writes, stats.records),
+        (1, 2, 1, 3)
+    );
 }
 
 #[wasm_bindgen_test]
@@ -125,7 +142,10 @@ async fn an_append_that_a_versionchange_meets_is_stored_or_refused_whole() {
 async fn a_newer_database_is_a_coded_error() {
     let name = unique();
     open_raw(&format!("{name}/ann"), 7).await.close();
-    assert_eq!(IndexedDbStore::open(&name, "ann").await.unwrap_err().code(), Code::Migration);
+    assert_eq!(
+        IndexedDbStore::open(&name, "ann").await.unwrap_err().code(),
+        Code::Migration
+    );
 }
 
 #[wasm_bindgen_test]
@@ -137,8 +157,20 @@ async fn a_wipe_that_another_tab_blocks_says_so_and_comes_true_later() {
     let stubborn = open_raw(store.database(), 1).await;
     assert_eq!(store.wipe().await.unwrap_err().code(), Code::StorageBlocked);
     stubborn.close();
-    assert_eq!(store.load().await.unwrap_err().code(), Code::Closed, "it was asked for, and comes true");
-    assert!(Browser.another(&store).await.load().await.unwrap().is_empty());
+    assert_eq!(
+        store.load().await.unwrap_err().code(),
+        Code::Closed,
+        "it was asked for, and comes true"
+    );
+    assert!(
+        Browser
+            .another(&store)
+            .await
+            .load()
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[wasm_bindgen_test]
@@ -146,14 +178,20 @@ async fn an_open_that_is_held_up_says_so_and_is_adopted_when_it_comes() {
     let name = unique();
     let stubborn = open_raw(&format!("{name}/ann"), 1).await;
     let deleted = start_delete_raw(&format!("{name}/ann"));
-    let store = IndexedDbStore::unopened(&name, "ann").unwrap().with_patience(100);
+    let store = IndexedDbStore::unopened(&name, "ann")
+        .unwrap()
+        .with_patience(100);
     assert_eq!(store.load().await.unwrap_err().code(), Code::StorageBlocked);
     assert_eq!(store.load().await.unwrap_err().code(), Code::StorageBlocked);
     stubborn.close();
     JsFuture::from(deleted).await.unwrap();
     let store = store.with_patience(10_000);
     assert!(store.load().await.unwrap().is_empty());
-    assert_eq!(store.stats().opens, 1, "the request that was late is the one that counts");
+    assert_eq!(
+        store.stats().opens,
+        1,
+        "the request that was late is the one that counts"
+    );
 }
 
 #[wasm_bindgen_test]
@@ -169,7 +207,11 @@ async fn an_open_that_comes_after_its_store_has_gone_holds_nothing() {
         }
         // Blocked for ever if the connection were still there and deaf.
         let mut stubborn = open_raw(&format!("{name}/ann"), 1).await;
-        assert_eq!(stubborn.stores(), 2, "the dropped call must not have left a database without object stores");
+        assert_eq!(
+            stubborn.stores(),
+            2,
+            "the dropped call must not have left a database without object stores"
+        );
         stubborn.close();
         stubborn = open_raw(&format!("{name}/ann"), 2).await;
         stubborn.close();
@@ -181,10 +223,21 @@ async fn an_open_that_comes_after_its_store_has_gone_holds_nothing() {
 #[wasm_bindgen_test]
 async fn an_append_that_is_dropped_once_issued_is_stored() {
     let store = Browser.fresh().await;
-    let dropped = Append { bodies: vec![(body(1, 0), bytes(b"body"))], ..record(1) };
-    assert!(store.append(dropped, Durability::Strict).now_or_never().is_none());
+    let dropped = Append {
+        bodies: vec![(body(1, 0), bytes(b"body"))],
+        ..record(1)
+    };
+    assert!(
+        store
+            .append(dropped, Durability::Strict)
+            .now_or_never()
+            .is_none()
+    );
     assert_eq!(text(&store.load().await.unwrap()), ["record 1"]);
-    assert_eq!(store.bodies(&[body(1, 0)]).await.unwrap(), [Some(bytes(b"body"))]);
+    assert_eq!(
+        store.bodies(&[body(1, 0)]).await.unwrap(),
+        [Some(bytes(b"body"))]
+    );
 }
 
 #[wasm_bindgen_test]
@@ -200,11 +253,24 @@ async fn an_append_that_is_dropped_on_close_is_stored() {
 #[wasm_bindgen_test]
 async fn reads_that_are_dropped_leave_the_store_usable() {
     let store = Browser.fresh().await;
-    add(&store, Append { bodies: vec![(body(1, 0), bytes(b"body"))], ..record(1) }).await.unwrap();
+    add(
+        &store,
+        Append {
+            bodies: vec![(body(1, 0), bytes(b"body"))],
+            ..record(1)
+        },
+    )
+    .await
+    .unwrap();
     for _ in 0..20 {
         assert!(store.load().now_or_never().is_none());
         assert!(store.tail(0).now_or_never().is_none());
-        assert!(store.bodies(&[body(1, 0), body(1, 1)]).now_or_never().is_none());
+        assert!(
+            store
+                .bodies(&[body(1, 0), body(1, 1)])
+                .now_or_never()
+                .is_none()
+        );
     }
     assert_eq!(text(&store.load().await.unwrap()), ["record 1"]);
 }
@@ -222,15 +288,26 @@ async fn a_connection_that_died_unnoticed_is_opened_again() {
          return original.apply(this, args);",
     );
     assert_eq!(text(&store.load().await.unwrap()), ["record 1"]);
-    assert_eq!(patch.count(), 3, "refused, then the fresh database is identified, then read");
+    assert_eq!(
+        patch.count(),
+        3,
+        "refused, then the fresh database is identified, then read"
+    );
     assert_eq!(store.stats().opens, 2);
 }
 
 #[wasm_bindgen_test]
 async fn a_connection_that_stays_dead_is_an_error_after_three_attempts() {
     let store = Browser.fresh().await;
-    let patch = Patch::new("IDBDatabase", "transaction", "count++; throw new DOMException('Connection lost', 'UnknownError');");
-    assert_eq!(store.load().await.unwrap_err().code(), Code::StorageUnavailable);
+    let patch = Patch::new(
+        "IDBDatabase",
+        "transaction",
+        "count++; throw new DOMException('Connection lost', 'UnknownError');",
+    );
+    assert_eq!(
+        store.load().await.unwrap_err().code(),
+        Code::StorageUnavailable
+    );
     assert_eq!(patch.count(), 3);
     drop(patch);
     assert!(store.load().await.unwrap().is_empty());
@@ -244,8 +321,20 @@ const COMMITTED_BUT_LOST: &str = "original.apply(this, args);
 async fn an_append_whose_answer_was_lost_finds_its_own_record() {
     let store = Browser.fresh().await;
     let patch = Patch::new("IDBTransaction", "commit", COMMITTED_BUT_LOST);
-    add(&store, Append { bodies: vec![(body(1, 0), bytes(b"body"))], ..record(1) }).await.unwrap();
-    assert_eq!(patch.count(), 2, "it was tried again, and refused by its own key");
+    add(
+        &store,
+        Append {
+            bodies: vec![(body(1, 0), bytes(b"body"))],
+            ..record(1)
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        patch.count(),
+        2,
+        "it was tried again, and refused by its own key"
+    );
     drop(patch);
     assert_eq!(text(&store.load().await.unwrap()), ["record 1"]);
     assert_eq!(store.stats().opens, 2);
@@ -254,9 +343,20 @@ async fn an_append_whose_answer_was_lost_finds_its_own_record() {
 #[wasm_bindgen_test]
 async fn an_append_whose_answer_was_lost_does_not_take_anothers_record_for_its_own() {
     let store = Browser.fresh().await;
-    add(&Browser.another(&store).await, Append { record: bytes(b"another"), ..record(1) }).await.unwrap();
+    add(
+        &Browser.another(&store).await,
+        Append {
+            record: bytes(b"another"),
+            ..record(1)
+        },
+    )
+    .await
+    .unwrap();
     let patch = Patch::new("IDBTransaction", "commit", COMMITTED_BUT_LOST);
-    assert!(matches!(add(&store, record(1)).await, Err(AppendError::Stale)));
+    assert!(matches!(
+        add(&store, record(1)).await,
+        Err(AppendError::Stale)
+    ));
     assert_eq!(patch.count(), 2);
     drop(patch);
     assert_eq!(text(&tailed(&store, 0).await.unwrap()), ["another"]);
@@ -270,7 +370,14 @@ async fn a_full_disk_is_a_coded_error_and_nothing_is_written() {
         "commit",
         "count++; Object.defineProperty(this, 'error', { value: new DOMException('full', 'QuotaExceededError') }); this.abort();",
     );
-    let full = add(&store, Append { bodies: vec![(body(1, 0), bytes(b"body"))], ..record(1) }).await;
+    let full = add(
+        &store,
+        Append {
+            bodies: vec![(body(1, 0), bytes(b"body"))],
+            ..record(1)
+        },
+    )
+    .await;
     assert!(matches!(full, Err(AppendError::Failed(error)) if error.code() == Code::StorageFull));
     assert_eq!(patch.count(), 1, "a full disk is not tried again");
     drop(patch);
@@ -281,9 +388,22 @@ async fn a_full_disk_is_a_coded_error_and_nothing_is_written() {
 #[wasm_bindgen_test]
 async fn a_request_that_throws_aborts_what_came_before_it() {
     let store = Browser.fresh().await;
-    let patch = Patch::new("IDBObjectStore", "add", "count++; throw new DOMException('no', 'DataCloneError');");
-    let thrown = add(&store, Append { bodies: vec![(body(1, 0), bytes(b"body"))], ..record(1) }).await;
-    assert!(matches!(thrown, Err(AppendError::Failed(error)) if error.code() == Code::StorageUnavailable));
+    let patch = Patch::new(
+        "IDBObjectStore",
+        "add",
+        "count++; throw new DOMException('no', 'DataCloneError');",
+    );
+    let thrown = add(
+        &store,
+        Append {
+            bodies: vec![(body(1, 0), bytes(b"body"))],
+            ..record(1)
+        },
+    )
+    .await;
+    assert!(
+        matches!(thrown, Err(AppendError::Failed(error)) if error.code() == Code::StorageUnavailable)
+    );
     assert_eq!(patch.count(), 1);
     drop(patch);
     assert_eq!(store.bodies(&[body(1, 0)]).await.unwrap(), [None]);
@@ -291,21 +411,49 @@ async fn a_request_that_throws_aborts_what_came_before_it() {
 
 #[wasm_bindgen_test]
 async fn a_browser_that_refuses_storage_is_a_coded_error() {
-    let patch = Patch::new("IDBFactory", "open", "count++; throw new DOMException('denied', 'SecurityError');");
-    assert_eq!(IndexedDbStore::open(&unique(), "ann").await.unwrap_err().code(), Code::StorageUnavailable);
-    assert_eq!(RootDatabase::open(&unique()).await.unwrap_err().code(), Code::StorageUnavailable);
+    let patch = Patch::new(
+        "IDBFactory",
+        "open",
+        "count++; throw new DOMException('denied', 'SecurityError');",
+    );
+    assert_eq!(
+        IndexedDbStore::open(&unique(), "ann")
+            .await
+            .unwrap_err()
+            .code(),
+        Code::StorageUnavailable
+    );
+    assert_eq!(
+        RootDatabase::open(&unique()).await.unwrap_err().code(),
+        Code::StorageUnavailable
+    );
     assert_eq!(patch.count(), 2);
 }
 
 #[wasm_bindgen_test]
 async fn a_durability_is_passed_on_to_the_browser() {
     let store = Browser.fresh().await;
-    let patch =
-        Patch::new("IDBDatabase", "transaction", "globalThis.__durability = args[2].durability; return original.apply(this, args);");
+    let patch = Patch::new(
+        "IDBDatabase",
+        "transaction",
+        "globalThis.__durability = args[2].durability; return original.apply(this, args);",
+    );
     store.append(record(1), Durability::Strict).await.unwrap();
-    assert_eq!(js("", "return globalThis.__durability").now("").as_string().unwrap(), "strict");
+    assert_eq!(
+        js("", "return globalThis.__durability")
+            .now("")
+            .as_string()
+            .unwrap(),
+        "strict"
+    );
     store.append(record(2), Durability::Relaxed).await.unwrap();
-    assert_eq!(js("", "return globalThis.__durability").now("").as_string().unwrap(), "relaxed");
+    assert_eq!(
+        js("", "return globalThis.__durability")
+            .now("")
+            .as_string()
+            .unwrap(),
+        "relaxed"
+    );
     drop(patch);
 }
 
@@ -313,35 +461,78 @@ async fn a_durability_is_passed_on_to_the_browser() {
 async fn a_value_of_a_foreign_kind_is_set_aside_not_a_panic() {
     let store = Browser.fresh().await;
     for seq in 1..=2 {
-        add(&store, Append { bodies: vec![(body(seq, 0), bytes(b"body"))], ..record(seq) }).await.unwrap();
+        add(
+            &store,
+            Append {
+                bodies: vec![(body(seq, 0), bytes(b"body"))],
+                ..record(seq)
+            },
+        )
+        .await
+        .unwrap();
     }
-    overwrite(store.database(), &format!("tx.objectStore('bodies').put('text', {})", body(1, 0))).await;
-    assert_eq!(store.bodies(&[body(1, 0), body(2, 0)]).await.unwrap(), [None, Some(bytes(b"body"))]);
+    overwrite(
+        store.database(),
+        &format!("tx.objectStore('bodies').put('text', {})", body(1, 0)),
+    )
+    .await;
+    assert_eq!(
+        store.bodies(&[body(1, 0), body(2, 0)]).await.unwrap(),
+        [None, Some(bytes(b"body"))]
+    );
     let whole = store.load().await.unwrap();
     overwrite(store.database(), "tx.objectStore('log').put({ a: 1 }, 1)").await;
     let records = store.load().await.unwrap();
-    assert_eq!((records.len(), &records[1]), (2, &whole[1]), "the others are what they were");
-    assert!(datum_sync::replica::record::Commit::decode(&records[0].1).is_err(), "no reader takes it");
+    assert_eq!(
+        (records.len(), &records[1]),
+        (2, &whole[1]),
+        "the others are what they were"
+    );
+    assert!(
+        datum_sync::replica::record::Commit::decode(&records[0].1).is_err(),
+        "no reader takes it"
+    );
     overwrite(store.database(), "tx.objectStore('bodies').put('text', 0)").await;
-    assert_eq!(store.load().await.unwrap(), records, "without the place of the checkpoint, all is read");
+    assert_eq!(
+        store.load().await.unwrap(),
+        records,
+        "without the place of the checkpoint, all is read"
+    );
 }
 
 #[wasm_bindgen_test]
 async fn numbers_that_are_no_keys_are_refused() {
     let store = Browser.fresh().await;
     for seq in [0, 1 << 53, u64::MAX] {
-        assert!(matches!(add(&store, record(seq)).await, Err(AppendError::Failed(error)) if error.code() == Code::InvalidArgument));
-        assert_eq!(store.bodies(&[seq]).await.unwrap_err().code(), Code::InvalidArgument);
+        assert!(
+            matches!(add(&store, record(seq)).await, Err(AppendError::Failed(error)) if error.code() == Code::InvalidArgument)
+        );
+        assert_eq!(
+            store.bodies(&[seq]).await.unwrap_err().code(),
+            Code::InvalidArgument
+        );
     }
     assert_eq!(store.stats().writes, 0);
 }
 
 #[wasm_bindgen_test]
 fn unfit_names_are_refused() {
-    assert_eq!(IndexedDbStore::unopened("", "ann").unwrap_err().code(), Code::InvalidConfig);
-    assert_eq!(IndexedDbStore::unopened("a/b", "ann").unwrap_err().code(), Code::InvalidConfig);
-    assert_eq!(IndexedDbStore::unopened("app", "").unwrap_err().code(), Code::InvalidArgument);
-    assert_eq!(IndexedDbStore::unopened("app", "a/b").unwrap().database(), "app/a/b");
+    assert_eq!(
+        IndexedDbStore::unopened("", "ann").unwrap_err().code(),
+        Code::InvalidConfig
+    );
+    assert_eq!(
+        IndexedDbStore::unopened("a/b", "ann").unwrap_err().code(),
+        Code::InvalidConfig
+    );
+    assert_eq!(
+        IndexedDbStore::unopened("app", "").unwrap_err().code(),
+        Code::InvalidArgument
+    );
+    assert_eq!(
+        IndexedDbStore::unopened("app", "a/b").unwrap().database(),
+        "app/a/b"
+    );
 }
 
 // The app's own database.
@@ -355,8 +546,14 @@ async fn the_root_database_keeps_values_and_lists_them_by_prefix() {
     root.put("deviceId", "two \u{1f980}").await.unwrap();
     root.put("schema", "{\"version\":1}").await.unwrap();
     let again = RootDatabase::open(&name).await.unwrap();
-    assert_eq!(again.get("deviceId").await.unwrap().as_deref(), Some("two \u{1f980}"));
-    assert_eq!(again.list("s").await.unwrap(), [("schema".to_owned(), "{\"version\":1}".to_owned())]);
+    assert_eq!(
+        again.get("deviceId").await.unwrap().as_deref(),
+        Some("two \u{1f980}")
+    );
+    assert_eq!(
+        again.list("s").await.unwrap(),
+        [("schema".to_owned(), "{\"version\":1}".to_owned())]
+    );
     assert_eq!(again.list("").await.unwrap().len(), 2);
     again.remove("schema").await.unwrap();
     assert_eq!(root.get("schema").await.unwrap(), None);
@@ -365,8 +562,15 @@ async fn the_root_database_keeps_values_and_lists_them_by_prefix() {
 #[wasm_bindgen_test]
 async fn two_tabs_that_ask_for_a_device_id_at_once_get_the_same() {
     let name = unique();
-    let (here, there) = (RootDatabase::open(&name).await.unwrap(), RootDatabase::open(&name).await.unwrap());
-    let (a, b) = join(here.get_or_put("deviceId", "a"), there.get_or_put("deviceId", "b")).await;
+    let (here, there) = (
+        RootDatabase::open(&name).await.unwrap(),
+        RootDatabase::open(&name).await.unwrap(),
+    );
+    let (a, b) = join(
+        here.get_or_put("deviceId", "a"),
+        there.get_or_put("deviceId", "b"),
+    )
+    .await;
     let (a, b) = (a.unwrap(), b.unwrap());
     assert_eq!(a, b);
     assert_eq!(here.get("deviceId").await.unwrap(), Some(a.clone()));
@@ -376,7 +580,10 @@ async fn two_tabs_that_ask_for_a_device_id_at_once_get_the_same() {
 #[wasm_bindgen_test]
 async fn users_registered_by_two_tabs_at_once_are_all_known() {
     let name = unique();
-    let (here, there) = (RootDatabase::open(&name).await.unwrap(), RootDatabase::open(&name).await.unwrap());
+    let (here, there) = (
+        RootDatabase::open(&name).await.unwrap(),
+        RootDatabase::open(&name).await.unwrap(),
+    );
     let (a, b) = join(here.note("ann", "0 a"), there.note("bo/user:x", "0 b")).await;
     a.and(b).unwrap();
     here.note("ann", "0 c").await.unwrap();

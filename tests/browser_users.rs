@@ -23,7 +23,8 @@ async fn signed_in(body: &str) -> Result<(), JsValue> {
 }
 
 #[wasm_bindgen_test]
-async fn each_user_has_a_database_and_calls_go_to_whoever_is_current_when_they_are_made() -> Result<(), JsValue> {
+async fn each_user_has_a_database_and_calls_go_to_whoever_is_current_when_they_are_made()
+-> Result<(), JsValue> {
     signed_in(
         "await tasks.create({ title: 'milk' });
          const late = tasks.create({ title: 'tea' }); const read = tasks.readAll(); const page = tasks.readPage({});
@@ -45,7 +46,8 @@ async fn each_user_has_a_database_and_calls_go_to_whoever_is_current_when_they_a
 }
 
 #[wasm_bindgen_test]
-async fn the_default_strategy_is_the_configs_and_pushes_under_the_previous_users_name() -> Result<(), JsValue> {
+async fn the_default_strategy_is_the_configs_and_pushes_under_the_previous_users_name()
+-> Result<(), JsValue> {
     signed_in(
         "await tasks.create({ title: 'milk' });
          equal((await a.switchUser({ newUserId: 'bob' })).unsyncedOperations, 0);
@@ -84,7 +86,8 @@ async fn nothing_goes_under_another_users_token() -> Result<(), JsValue> {
 }
 
 #[wasm_bindgen_test]
-async fn a_logout_flushes_keeps_what_it_could_not_and_wipes_only_what_is_synced() -> Result<(), JsValue> {
+async fn a_logout_flushes_keeps_what_it_could_not_and_wipes_only_what_is_synced()
+-> Result<(), JsValue> {
     signed_in(
         "await tasks.create({ title: 'milk' });
          equal(await a.logout(user), { flushed: 1, unsynced: [], deadLetters: 0, wiped: false });

@@ -1,7 +1,15 @@
-//! What users of other sync engines met and reported, as stories of this one: several tabs, storage, clocks and
-//! sign-ins. The table in `tests/README.md` says which complaint is answered where.
+//! What users of other sync engines met and reported, as stories of this one: several tabs,
+//! storage, clocks and sign-ins. The table in `tests/README.md` says which complaint is answered
+//! where.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -31,11 +39,14 @@ fn shared(world: &World) -> Vec<String> {
 }
 
 async fn synchronize(tab: &Tab) {
-    let _ = tab.engine.synchronize(&tab.user, Default::default(), None, Rc::default()).await;
+    let _ = tab
+        .engine
+        .synchronize(&tab.user, Default::default(), None, Rc::default())
+        .await;
 }
 
-/// Users of LiveStore met this: after another tab had taken the lead, the count of what waits never came to zero.
-/// livestorejs/livestore#954
+/// Users of LiveStore met this: after another tab had taken the lead, the count of what waits never
+/// came to zero. livestorejs/livestore#954
 #[test]
 fn what_a_closed_tab_was_sending_is_settled_by_the_next_and_waits_nowhere() {
     let world = World::new();
@@ -50,9 +61,25 @@ fn what_a_closed_tab_was_sending_is_settled_by_the_next_and_waits_nowhere() {
 
     let result = b.sync();
 
-    assert!(result.is_success && result.conflicts_detected == 0, "{result:?}");
-    assert_eq!((b.pending(), b.engine.status_hub("ann").unwrap().current().pending_operations), (0, 0));
-    assert_eq!((phone.open().pending(), shared(&world)), (0, vec!["milk".to_owned()]));
+    assert!(
+        result.is_success && result.conflicts_detected == 0,
+        "{result:?}"
+    );
+    assert_eq!(
+        (
+            b.pending(),
+            b.engine
+                .status_hub("ann")
+                .unwrap()
+                .current()
+                .pending_operations
+        ),
+        (0, 0)
+    );
+    assert_eq!(
+        (phone.open().pending(), shared(&world)),
+        (0, vec!["milk".to_owned()])
+    );
 }
 
 /// Users of Legend-State met this: what happened while nobody was listening was never fetched.
@@ -60,7 +87,10 @@ fn what_a_closed_tab_was_sending_is_settled_by_the_next_and_waits_nowhere() {
 #[test]
 fn what_happened_while_a_device_was_away_is_there_after_one_cycle() {
     let world = World::new();
-    let (phone, laptop) = (world.device("phone").with_config(AUTO), world.device("laptop"));
+    let (phone, laptop) = (
+        world.device("phone").with_config(AUTO),
+        world.device("laptop"),
+    );
     let (a, b) = (leading(&phone), laptop.open());
     let kept = id_of(&b.create(r#"{"title":"kept"}"#));
     let gone = id_of(&b.create(r#"{"title":"gone"}"#));
@@ -71,9 +101,17 @@ fn what_happened_while_a_device_was_away_is_there_after_one_cycle() {
         a.engine.network_changed(false);
         wait(&a, 3 * HOUR).await;
         for write in [
-            Write::Patch { id: kept.clone(), changes: r#"{"title":"edited"}"#.to_owned() },
-            Write::Delete { id: gone.clone(), soft: false },
-            Write::Create { draft: r#"{"title":"new"}"#.to_owned() },
+            Write::Patch {
+                id: kept.clone(),
+                changes: r#"{"title":"edited"}"#.to_owned(),
+            },
+            Write::Delete {
+                id: gone.clone(),
+                soft: false,
+            },
+            Write::Create {
+                draft: r#"{"title":"new"}"#.to_owned(),
+            },
         ] {
             b.engine.write("ann", "tasks", vec![write]).await.unwrap();
             synchronize(&b).await;
@@ -86,8 +124,8 @@ fn what_happened_while_a_device_was_away_is_there_after_one_cycle() {
     assert_eq!(a.titles(), ["edited", "new"]);
 }
 
-/// Users of TanStack DB met this: the fetch at a reconnect overtook the writes that were queued, and what was shown
-/// jumped back. TanStack/db#1323
+/// Users of TanStack DB met this: the fetch at a reconnect overtook the writes that were queued,
+/// and what was shown jumped back. TanStack/db#1323
 #[test]
 fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
     let world = World::new();
@@ -108,44 +146,71 @@ fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
     let options = serde_json::json!({ "direction": "pullThenPush" }).to_string();
     let cycle = async {
         let options = datum_sync::members::parse(options.as_bytes()).unwrap();
-        let members = datum_sync::members::Members::new(&options, Code::InvalidArgument, "The options").unwrap();
+        let members =
+            datum_sync::members::Members::new(&options, Code::InvalidArgument, "The options")
+                .unwrap();
         let options = datum_sync::config::Options::read(members).unwrap();
-        a.engine.synchronize("ann", options, None, Rc::default()).await.unwrap()
+        a.engine
+            .synchronize("ann", options, None, Rc::default())
+            .await
+            .unwrap()
     };
     a.run(join(cycle, async {
         for _ in 0..30 {
             wait(&a, 10).await;
-            let read: Value = serde_json::from_str(&a.engine.read("ann", "tasks", &id, false).await.unwrap().unwrap()).unwrap();
-            shown.borrow_mut().push(read["title"].as_str().unwrap().to_owned());
+            let read: Value = serde_json::from_str(
+                &a.engine
+                    .read("ann", "tasks", &id, false)
+                    .await
+                    .unwrap()
+                    .unwrap(),
+            )
+            .unwrap();
+            shown
+                .borrow_mut()
+                .push(read["title"].as_str().unwrap().to_owned());
             while let Some(Ok(Some(delta))) = watching.next().now_or_never() {
                 assert!(!delta.items.contains("\"old\""), "{}", delta.items);
             }
         }
     }));
 
-    assert!(shown.borrow().iter().all(|title| title == "new"), "{shown:?}");
+    assert!(
+        shown.borrow().iter().all(|title| title == "new"),
+        "{shown:?}"
+    );
     let read = a.read(&id).unwrap();
-    assert_eq!((&read["title"], &read["note"], a.pending()), (&"new".into(), &"theirs".into(), 0));
+    assert_eq!(
+        (&read["title"], &read["note"], a.pending()),
+        (&"new".into(), &"theirs".into(), 0)
+    );
 }
 
-/// Users of LiveStore and TanStack DB met this: two tabs that started together stalled, and a tab that did not lead
-/// had no queue. livestorejs/livestore#763, TanStack/db#1486, TanStack/db#865
+/// Users of LiveStore and TanStack DB met this: two tabs that started together stalled, and a tab
+/// that did not lead had no queue. livestorejs/livestore#763, TanStack/db#1486, TanStack/db#865
 #[test]
 fn two_tabs_that_start_together_both_write_and_both_sync() {
     let world = World::new();
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
-    a.run(join(create(&a.engine, "ann", "left"), create(&b.engine, "ann", "right")));
+    a.run(join(
+        create(&a.engine, "ann", "left"),
+        create(&b.engine, "ann", "right"),
+    ));
     a.run(join(synchronize(&a), synchronize(&b)));
     a.run(join(synchronize(&a), synchronize(&b)));
 
-    assert_eq!((a.titles(), a.pending()), (vec!["left".to_owned(), "right".to_owned()], 0));
+    assert_eq!(
+        (a.titles(), a.pending()),
+        (vec!["left".to_owned(), "right".to_owned()], 0)
+    );
     assert_eq!((b.titles(), b.pending()), (a.titles(), 0));
     assert_eq!(shared(&world), a.titles());
 }
 
-/// Users of Dexie, PouchDB and others met this: a full disk was a nameless failure, after which the sync had stopped in
-/// silence. dexie/Dexie.js#776, #840, apache/pouchdb#4531, vrtmrz/obsidian-livesync#254
+/// Users of Dexie, PouchDB and others met this: a full disk was a nameless failure, after which the
+/// sync had stopped in silence. dexie/Dexie.js#776, #840, apache/pouchdb#4531,
+/// vrtmrz/obsidian-livesync#254
 #[test]
 fn a_full_disk_is_named_and_the_sync_goes_on_when_there_is_room() {
     let world = World::new();
@@ -153,19 +218,32 @@ fn a_full_disk_is_named_and_the_sync_goes_on_when_there_is_room() {
     let (a, b) = (phone.open(), world.device("laptop").open());
     b.create(r#"{"title":"theirs"}"#);
     b.sync();
-    phone.store().failing.borrow_mut().extend([Code::StorageFull; 8]);
+    phone
+        .store()
+        .failing
+        .borrow_mut()
+        .extend([Code::StorageFull; 8]);
 
     assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::StorageFull);
     let status = a.engine.status_hub("ann").unwrap().current();
-    assert_eq!((status.status, status.errors.last().unwrap().code), (State::Failed, Code::StorageFull), "and whoever watches is told");
+    assert_eq!(
+        (status.status, status.errors.last().unwrap().code),
+        (State::Failed, Code::StorageFull),
+        "and whoever watches is told"
+    );
 
     phone.store().failing.borrow_mut().clear();
     assert!(a.sync().is_success);
-    assert_eq!(a.titles(), ["theirs"], "the cursor had not gone on without its rows");
+    assert_eq!(
+        a.titles(),
+        ["theirs"],
+        "the cursor had not gone on without its rows"
+    );
 }
 
-/// Users of PouchDB met this: a refused token was invisible to an app whose sync runs by itself, so that it could not
-/// show its login. apache/pouchdb#5172, #4276, pouchdb-community/pouchdb-authentication#156
+/// Users of PouchDB met this: a refused token was invisible to an app whose sync runs by itself, so
+/// that it could not show its login. apache/pouchdb#5172, #4276,
+/// pouchdb-community/pouchdb-authentication#156
 #[test]
 fn an_app_whose_sync_runs_by_itself_hears_of_a_refused_token() {
     let world = World::new();
@@ -178,12 +256,15 @@ fn an_app_whose_sync_runs_by_itself_hears_of_a_refused_token() {
     });
     let status = a.engine.status_hub("ann").unwrap().current();
     let error = status.errors.last().unwrap();
-    assert_eq!((status.status, error.code, error.status, error.retryable), (State::Failed, Code::Unauthorized, Some(401), false));
+    assert_eq!(
+        (status.status, error.code, error.status, error.retryable),
+        (State::Failed, Code::Unauthorized, Some(401), false)
+    );
     assert_eq!(status.pending_operations, 1);
 }
 
-/// Users of RxDB met this: removing a database left its checkpoints behind; those of Dexie, that a logout did not push
-/// first. pubkey/rxdb#3319, dexie/Dexie.js#2019
+/// Users of RxDB met this: removing a database left its checkpoints behind; those of Dexie, that a
+/// logout did not push first. pubkey/rxdb#3319, dexie/Dexie.js#2019
 #[test]
 fn a_user_who_was_wiped_has_pushed_before_and_pulls_everything_at_the_next_sign_in() {
     let world = World::new();
@@ -192,15 +273,27 @@ fn a_user_who_was_wiped_has_pushed_before_and_pulls_everything_at_the_next_sign_
     a.create(r#"{"title":"milk"}"#);
     a.sync();
     a.create(r#"{"title":"tea"}"#);
-    let left = a.run(a.engine.logout("ann", LogoutOptions { wipe: true, ..LogoutOptions::default() })).unwrap();
+    let left = a
+        .run(a.engine.logout(
+            "ann",
+            LogoutOptions {
+                wipe: true,
+                ..LogoutOptions::default()
+            },
+        ))
+        .unwrap();
     assert_eq!((left.flushed, phone.disk.stores.borrow().len()), (1, 0));
 
     let again = phone.open();
 
-    assert_eq!((again.sync().pulled_count, again.titles()), (2, vec!["milk".to_owned(), "tea".to_owned()]));
+    assert_eq!(
+        (again.sync().pulled_count, again.titles()),
+        (2, vec!["milk".to_owned(), "tea".to_owned()])
+    );
 }
 
-/// Users of dynos-sync met this: a cursor made of a device's clock passed over rows for ever. dynos-fit/dynos-sync PR #93
+/// Users of dynos-sync met this: a cursor made of a device's clock passed over rows for ever.
+/// dynos-fit/dynos-sync PR #93
 #[test]
 fn a_clock_that_is_wrong_by_a_year_passes_over_no_row() {
     for skew in [YEAR, -YEAR] {
@@ -227,7 +320,8 @@ fn a_write_from_the_far_future_does_not_win_for_ever() {
     let world = World::new();
     let (a, b) = (world.device("phone").open(), world.device("laptop").open());
     a.engine.host().skew.set(50 * YEAR);
-    // Before it has heard of the server for the first time, nothing tells the phone what time it is.
+    // Before it has heard of the server for the first time, nothing tells the phone what time it
+    // is.
     let id = id_of(&a.create(r#"{"title":"from the future"}"#));
     a.sync();
     b.sync();
@@ -236,7 +330,11 @@ fn a_write_from_the_far_future_does_not_win_for_ever() {
         world.clock.advance(1_000);
         b.patch(&id, &format!(r#"{{"title":"laptop {round}"}}"#));
         [&a, &b, &a].iter().for_each(|tab| drop(tab.sync()));
-        assert_eq!(a.read(&id).unwrap()["title"], format!("laptop {round}").as_str(), "the later write stands");
+        assert_eq!(
+            a.read(&id).unwrap()["title"],
+            format!("laptop {round}").as_str(),
+            "the later write stands"
+        );
         assert_eq!(b.read(&id).unwrap()["title"], a.read(&id).unwrap()["title"]);
     }
 }

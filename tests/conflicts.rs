@@ -1,7 +1,14 @@
-//! Conflicts between real devices: counters that lose no change and count none twice, deletes against edits,
-//! and the explanation of what was decided.
+//! Conflicts between real devices: counters that lose no change and count none twice, deletes
+//! against edits, and the explanation of what was decided.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -32,7 +39,10 @@ fn add(tab: &Tab, more: i64) {
 }
 
 fn resolvers(resolver: impl Resolver + 'static) -> Resolvers {
-    Resolvers { fallback: Some(Rc::new(resolver)), ..Resolvers::default() }
+    Resolvers {
+        fallback: Some(Rc::new(resolver)),
+        ..Resolvers::default()
+    }
 }
 
 /// Both devices have `t`; the first has pushed an edit of it, and the second has one that waits.
@@ -49,19 +59,26 @@ fn clash(a: &Tab, b: &Tab) {
 fn two_devices_that_add_the_same_to_the_same_are_both_counted() {
     for direction in ["pushThenPull", "pullThenPush", "pullOnly"] {
         let world = World::new();
-        let (a, b) = (summing(&world, "phone").open(), summing(&world, "laptop").open());
+        let (a, b) = (
+            summing(&world, "phone").open(),
+            summing(&world, "laptop").open(),
+        );
         a.create(r#"{"id":"t","n":1}"#);
         a.sync();
         b.sync();
         add(&a, 1);
         add(&b, 1);
         a.sync();
-        b.sync_with(&format!(r#"{{"direction":"{direction}"}}"#)).unwrap();
+        b.sync_with(&format!(r#"{{"direction":"{direction}"}}"#))
+            .unwrap();
         b.sync();
         a.sync();
         assert_eq!((n(&a), n(&b), b.pending()), (3, 3, 0), "{direction}");
         let told = b.explained("t");
-        assert_eq!((told.len(), &told[0]["fields"][0]["because"]), (1, &"`sum`: both changes were added.".into()));
+        assert_eq!(
+            (told.len(), &told[0]["fields"][0]["because"]),
+            (1, &"`sum`: both changes were added.".into())
+        );
     }
 }
 
@@ -82,7 +99,8 @@ fn a_change_whose_answer_was_lost_is_not_counted_twice() {
         add(&a, 100);
         a.sync();
         add(&b, 1000);
-        b.sync_with(&format!(r#"{{"direction":"{direction}"}}"#)).unwrap();
+        b.sync_with(&format!(r#"{{"direction":"{direction}"}}"#))
+            .unwrap();
         b.sync();
         a.sync();
         assert_eq!((n(&a), n(&b)), (1111, 1111), "{direction}");
@@ -114,7 +132,8 @@ fn a_change_that_another_tab_was_sending_is_not_counted_twice() {
     assert_eq!((n(&a), n(&one), one.pending()), (2111, 2111, 0));
 }
 
-/// Devices of two tabs each add to one counter, in any direction, over a network that loses requests and answers.
+/// Devices of two tabs each add to one counter, in any direction, over a network that loses
+/// requests and answers.
 #[test]
 fn no_order_of_events_loses_a_change_or_counts_one_twice() {
     for seed in 1..=25_u64 {
@@ -127,7 +146,10 @@ fn no_order_of_events_loses_a_change_or_counts_one_twice() {
         };
         let world = World::new();
         let devices = [summing(&world, "phone"), summing(&world, "laptop")];
-        let mut tabs: Vec<Tab> = devices.iter().flat_map(|device| [device.open(), device.open()]).collect();
+        let mut tabs: Vec<Tab> = devices
+            .iter()
+            .flat_map(|device| [device.open(), device.open()])
+            .collect();
         tabs[0].create(r#"{"id":"t","n":0,"tags":[]}"#);
         tabs[0].sync();
         for tab in &tabs {
@@ -154,7 +176,8 @@ fn no_order_of_events_loses_a_change_or_counts_one_twice() {
                         2 => device.fault("/pull", Fault::ReplyLost),
                         _ => {}
                     }
-                    let direction = ["pushThenPull", "pullThenPush", "pullOnly", "pushOnly"][throw(4) as usize];
+                    let direction =
+                        ["pushThenPull", "pullThenPush", "pullOnly", "pushOnly"][throw(4) as usize];
                     // What fails now is made up for later.
                     let _ = tabs[at].sync_with(&format!(r#"{{"direction":"{direction}"}}"#));
                 }
@@ -169,7 +192,11 @@ fn no_order_of_events_loses_a_change_or_counts_one_twice() {
             }
         }
         for (place, tab) in tabs.iter().enumerate() {
-            assert_eq!((n(tab), tab.pending()), (total, 0), "seed {seed}, tab {place}");
+            assert_eq!(
+                (n(tab), tab.pending()),
+                (total, 0),
+                "seed {seed}, tab {place}"
+            );
         }
     }
 }
@@ -177,41 +204,85 @@ fn no_order_of_events_loses_a_change_or_counts_one_twice() {
 #[test]
 fn a_delete_against_an_edit_ends_as_the_resolver_says_in_every_order() {
     // What is left of the edit, on both devices: by resolver.
-    let cases = [("merge", true), ("lastWriteWins", true), ("localPriority", false), ("remotePriority", true)];
+    let cases = [
+        ("merge", true),
+        ("lastWriteWins", true),
+        ("localPriority", false),
+        ("remotePriority", true),
+    ];
     for (resolver, edit_stays) in cases {
         for order in ["pushThenPull", "pullThenPush"] {
             for soft in [false, true] {
-                let options = format!(r#"{{"conflictResolver":"{resolver}","direction":"{order}"}}"#);
+                let options =
+                    format!(r#"{{"conflictResolver":"{resolver}","direction":"{order}"}}"#);
                 let told = format!("{resolver} {order} soft: {soft}");
                 // Deleted here, edited there.
                 let world = World::new();
                 let (a, b) = (world.device("phone").open(), world.device("laptop").open());
                 clash(&a, &b);
-                b.write("tasks", Write::Delete { id: "t".to_owned(), soft }).unwrap();
+                b.write(
+                    "tasks",
+                    Write::Delete {
+                        id: "t".to_owned(),
+                        soft,
+                    },
+                )
+                .unwrap();
                 let result = b.sync_with(&options).unwrap();
-                assert_eq!((result.is_success, result.conflicts_detected, result.conflicts_resolved), (true, 1, 1), "{told}");
+                assert_eq!(
+                    (
+                        result.is_success,
+                        result.conflicts_detected,
+                        result.conflicts_resolved
+                    ),
+                    (true, 1, 1),
+                    "{told}"
+                );
                 a.sync();
                 b.sync();
                 let expected: Vec<&str> = if edit_stays { vec!["theirs"] } else { vec![] };
                 assert_eq!(
                     (a.titles(), b.titles(), b.pending()),
-                    (expected.iter().map(|s| (*s).to_owned()).collect(), expected.iter().map(|s| (*s).to_owned()).collect(), 0),
+                    (
+                        expected.iter().map(|s| (*s).to_owned()).collect(),
+                        expected.iter().map(|s| (*s).to_owned()).collect(),
+                        0
+                    ),
                     "{told}"
                 );
                 let why = &b.explained("t")[0];
-                assert_eq!((&why["resolver"], &why["fields"][0]["field"]), (&resolver.into(), &"isDeleted".into()), "{told}");
+                assert_eq!(
+                    (&why["resolver"], &why["fields"][0]["field"]),
+                    (&resolver.into(), &"isDeleted".into()),
+                    "{told}"
+                );
                 // Edited here, deleted there.
                 let world = World::new();
                 let (a, b) = (world.device("phone").open(), world.device("laptop").open());
                 clash(&a, &b);
-                a.write("tasks", Write::Delete { id: "t".to_owned(), soft }).unwrap();
+                a.write(
+                    "tasks",
+                    Write::Delete {
+                        id: "t".to_owned(),
+                        soft,
+                    },
+                )
+                .unwrap();
                 a.sync();
                 let result = b.sync_with(&options).unwrap();
-                assert_eq!((result.is_success, result.conflicts_resolved), (true, 1), "{told}");
+                assert_eq!(
+                    (result.is_success, result.conflicts_resolved),
+                    (true, 1),
+                    "{told}"
+                );
                 a.sync();
                 b.sync();
                 let left = usize::from(resolver != "remotePriority");
-                assert_eq!((a.titles().len(), b.titles().len(), b.pending()), (left, left, 0), "{told}");
+                assert_eq!(
+                    (a.titles().len(), b.titles().len(), b.pending()),
+                    (left, left, 0),
+                    "{told}"
+                );
                 assert_eq!(a.read("t"), b.read("t"), "{told}");
             }
         }
@@ -231,7 +302,11 @@ fn deleted_and_made_anew_is_an_edit_and_deleted_on_both_sides_is_no_conflict() {
     assert!(b.sync().is_success);
     a.sync();
     assert_eq!(a.read("t"), b.read("t"));
-    assert_eq!(b.read("t").unwrap()["n"], 2, "what only this side has changed stays");
+    assert_eq!(
+        b.read("t").unwrap()["n"],
+        2,
+        "what only this side has changed stays"
+    );
     // Made anew here, and deleted there meanwhile.
     a.delete("t");
     b.delete("t");
@@ -239,13 +314,24 @@ fn deleted_and_made_anew_is_an_edit_and_deleted_on_both_sides_is_no_conflict() {
     a.sync();
     assert!(b.sync().is_success);
     a.sync();
-    assert_eq!((a.titles(), a.read("t")), (vec!["mine anew".to_owned()], b.read("t")));
+    assert_eq!(
+        (a.titles(), a.read("t")),
+        (vec!["mine anew".to_owned()], b.read("t"))
+    );
     // Deleted on both sides.
     a.delete("t");
     b.delete("t");
     a.sync();
     let result = b.sync();
-    assert_eq!((result.is_success, result.conflicts_detected, b.pending(), b.titles().len()), (true, 0, 0, 0));
+    assert_eq!(
+        (
+            result.is_success,
+            result.conflicts_detected,
+            b.pending(),
+            b.titles().len()
+        ),
+        (true, 0, 0, 0)
+    );
     // Edited here, where the delete there was held back.
     a.create(r#"{"id":"u","title":"milk"}"#);
     a.sync();
@@ -256,7 +342,10 @@ fn deleted_and_made_anew_is_an_edit_and_deleted_on_both_sides_is_no_conflict() {
     b.patch("u", r#"{"title":"still here"}"#);
     assert!(b.sync().is_success);
     a.sync();
-    assert_eq!((a.titles(), b.titles()), (vec!["still here".to_owned()], vec!["still here".to_owned()]));
+    assert_eq!(
+        (a.titles(), b.titles()),
+        (vec!["still here".to_owned()], vec!["still here".to_owned()])
+    );
 }
 
 #[test]
@@ -264,18 +353,31 @@ fn an_apps_resolver_takes_any_side_of_a_deletion() {
     let answers = [
         ("local", Resolution::Local),
         ("remote", Resolution::Remote),
-        ("merged", Resolution::Merged(Rc::from(r#"{"id":"t","title":"both"}"#))),
+        (
+            "merged",
+            Resolution::Merged(Rc::from(r#"{"id":"t","title":"both"}"#)),
+        ),
     ];
     for (name, answer) in answers {
         for here in [false, true] {
             let world = World::new();
             let given = answer.clone();
-            let kind = if here { "deletedLocally" } else { "deletedRemotely" };
+            let kind = if here {
+                "deletedLocally"
+            } else {
+                "deletedRemotely"
+            };
             let resolver = Asked(move |conflict: &Conflict| {
-                assert!(conflict.to_json().contains(kind) && (conflict.local.is_none(), conflict.remote.is_none()) == (here, !here));
+                assert!(
+                    conflict.to_json().contains(kind)
+                        && (conflict.local.is_none(), conflict.remote.is_none()) == (here, !here)
+                );
                 Ok(given.clone())
             });
-            let (a, b) = (world.device("phone").open(), world.device("laptop").open_with(resolvers(resolver)));
+            let (a, b) = (
+                world.device("phone").open(),
+                world.device("laptop").open_with(resolvers(resolver)),
+            );
             clash(&a, &b);
             if here {
                 b.delete("t");
@@ -284,7 +386,10 @@ fn an_apps_resolver_takes_any_side_of_a_deletion() {
                 a.sync();
             }
             let result = b.sync();
-            assert!(result.is_success && result.conflicts_resolved == 1, "{result:?}");
+            assert!(
+                result.is_success && result.conflicts_resolved == 1,
+                "{result:?}"
+            );
             a.sync();
             let left = match (name, here) {
                 ("merged", _) => vec!["both"],
@@ -294,11 +399,18 @@ fn an_apps_resolver_takes_any_side_of_a_deletion() {
             };
             assert_eq!(
                 (a.titles(), b.titles(), b.pending()),
-                (left.iter().map(|s| (*s).to_owned()).collect(), left.iter().map(|s| (*s).to_owned()).collect(), 0),
+                (
+                    left.iter().map(|s| (*s).to_owned()).collect(),
+                    left.iter().map(|s| (*s).to_owned()).collect(),
+                    0
+                ),
                 "{name} {kind}"
             );
             let why = &b.explained("t")[0];
-            assert_eq!((&why["resolver"], &why["fields"][0]["taken"]), (&"function".into(), &name.into()));
+            assert_eq!(
+                (&why["resolver"], &why["fields"][0]["taken"]),
+                (&"function".into(), &name.into())
+            );
         }
     }
 }
@@ -310,40 +422,95 @@ fn what_was_decided_is_explained_in_the_commit_that_decides_it_and_outlives_a_re
     let (a, b) = (summing(&world, "phone").open(), laptop.open());
     let other_tab = laptop.open();
     clash(&a, &b);
-    let reader = b.engine.events(Filter { topics: vec![Topic::ConflictResolved], ..Filter::default() });
+    let reader = b.engine.events(Filter {
+        topics: vec![Topic::ConflictResolved],
+        ..Filter::default()
+    });
     let before = laptop.counts().transactions;
 
     b.sync();
 
-    // The push that clashes and is merged, the push of what it was merged to, the pulled page, the end.
+    // The push that clashes and is merged, the push of what it was merged to, the pulled page, the
+    // end.
     assert_eq!(laptop.counts().transactions - before, 4);
     let told = b.explained("t");
     assert_eq!(told.len(), 1);
-    assert_eq!((&told[0]["entity"], &told[0]["entityId"], &told[0]["resolver"]), (&"tasks".into(), &"t".into(), &"merge".into()));
+    assert_eq!(
+        (
+            &told[0]["entity"],
+            &told[0]["entityId"],
+            &told[0]["resolver"]
+        ),
+        (&"tasks".into(), &"t".into(), &"merge".into())
+    );
     let fields: Vec<(&str, &str, &str)> = told[0]["fields"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|field| (field["field"].as_str().unwrap(), field["taken"].as_str().unwrap(), field["because"].as_str().unwrap()))
+        .map(|field| {
+            (
+                field["field"].as_str().unwrap(),
+                field["taken"].as_str().unwrap(),
+                field["because"].as_str().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(
         fields,
-        [("n", "local", "Only this device changed it."), ("title", "local", "Both sides changed it: the later write, here, was taken.")]
+        [
+            ("n", "local", "Only this device changed it."),
+            (
+                "title",
+                "local",
+                "Both sides changed it: the later write, here, was taken."
+            )
+        ]
     );
-    assert_eq!((&told[0]["fields"][1]["base"], &told[0]["fields"][1]["remote"]), (&"milk".into(), &"theirs".into()));
-    let event: Value = serde_json::from_str(&reader.next().now_or_never().flatten().unwrap().text).unwrap();
-    assert_eq!((&event["explanation"], &event["taken"]), (&told[0], &"merged".into()));
+    assert_eq!(
+        (
+            &told[0]["fields"][1]["base"],
+            &told[0]["fields"][1]["remote"]
+        ),
+        (&"milk".into(), &"theirs".into())
+    );
+    let event: Value =
+        serde_json::from_str(&reader.next().now_or_never().flatten().unwrap().text).unwrap();
+    assert_eq!(
+        (&event["explanation"], &event["taken"]),
+        (&told[0], &"merged".into())
+    );
 
-    assert!(other_tab.explained("t").is_empty(), "the other tab has not heard of it yet");
-    other_tab.run(other_tab.engine.heard("ann", u64::MAX)).unwrap();
-    assert_eq!((other_tab.explained("t"), other_tab.explained("u").len()), (told.clone(), 0));
+    assert!(
+        other_tab.explained("t").is_empty(),
+        "the other tab has not heard of it yet"
+    );
+    other_tab
+        .run(other_tab.engine.heard("ann", u64::MAX))
+        .unwrap();
+    assert_eq!(
+        (other_tab.explained("t"), other_tab.explained("u").len()),
+        (told.clone(), 0)
+    );
     assert_eq!(laptop.open().explained("t"), told);
     let user = b.run(b.engine.user("ann")).unwrap();
     b.run(user.db.checkpoint()).unwrap();
     assert_eq!(laptop.open().explained("t"), told, "over a checkpoint");
-    assert!(a.explained("t").is_empty(), "on the device that had nothing to decide");
-    assert_eq!(b.run(b.engine.explain_merge("ann", "nothing", "t")).unwrap_err().code(), Code::InvalidArgument);
-    assert_eq!(b.run(b.engine.explain_merge("ann", "tasks", "")).unwrap_err().code(), Code::InvalidArgument);
+    assert!(
+        a.explained("t").is_empty(),
+        "on the device that had nothing to decide"
+    );
+    assert_eq!(
+        b.run(b.engine.explain_merge("ann", "nothing", "t"))
+            .unwrap_err()
+            .code(),
+        Code::InvalidArgument
+    );
+    assert_eq!(
+        b.run(b.engine.explain_merge("ann", "tasks", ""))
+            .unwrap_err()
+            .code(),
+        Code::InvalidArgument
+    );
     b.run(b.engine.clear_user_data("ann")).unwrap();
     assert!(b.explained("t").is_empty());
 }
@@ -351,7 +518,9 @@ fn what_was_decided_is_explained_in_the_commit_that_decides_it_and_outlives_a_re
 #[test]
 fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
     let world = World::new();
-    let phone = world.device("phone").with_config(r#"{"entities":{"tasks":{"conflictResolver":"ask"}}}"#);
+    let phone = world
+        .device("phone")
+        .with_config(r#"{"entities":{"tasks":{"conflictResolver":"ask"}}}"#);
     let (a, b, laptop) = (phone.open(), phone.open(), world.device("laptop").open());
     a.create(r#"{"id":"t","title":"milk"}"#);
     a.sync();
@@ -363,16 +532,36 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
 
     a.run(async {
         let sync = |tab: &Tab, direction| {
-            let (engine, options) = (Rc::clone(&tab.engine), Options { direction: Some(direction), ..Options::default() });
-            async move { engine.synchronize("ann", options, None, Rc::default()).await.unwrap() }
+            let (engine, options) = (
+                Rc::clone(&tab.engine),
+                Options {
+                    direction: Some(direction),
+                    ..Options::default()
+                },
+            );
+            async move {
+                engine
+                    .synchronize("ann", options, None, Rc::default())
+                    .await
+                    .unwrap()
+            }
         };
         let meanwhile = async {
             datum_sync::host::Host::sleep(b.engine.host(), 500).await;
             // The tab that sends was frozen, and its lock is taken from it.
             phone.locks.borrow_mut().clear();
             sync(&b, Direction::PullOnly).await;
-            let title = |title: &str| vec![Write::Patch { id: "t".to_owned(), changes: format!(r#"{{"title":"{title}"}}"#) }];
-            laptop.engine.write("ann", "tasks", title("rice milk")).await.unwrap();
+            let title = |title: &str| {
+                vec![Write::Patch {
+                    id: "t".to_owned(),
+                    changes: format!(r#"{{"title":"{title}"}}"#),
+                }]
+            };
+            laptop
+                .engine
+                .write("ann", "tasks", title("rice milk"))
+                .await
+                .unwrap();
             sync(&laptop, Direction::PushOnly).await;
             sync(&b, Direction::PullOnly).await;
         };
@@ -380,5 +569,11 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
     });
 
     let waiting: Value = serde_json::from_str(&a.run(a.engine.conflicts("ann")).unwrap()).unwrap();
-    assert_eq!((waiting.as_array().unwrap().len(), &waiting[0]["remote"]["title"]), (1, &"rice milk".into()));
+    assert_eq!(
+        (
+            waiting.as_array().unwrap().len(),
+            &waiting[0]["remote"]["title"]
+        ),
+        (1, &"rice milk".into())
+    );
 }

@@ -1,6 +1,13 @@
 //! Keys of emptied records: the fence against tabs that slept, freed where there is none.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -8,12 +15,31 @@ use support::world::{Device, Tab, World};
 
 /// Writes until a checkpoint is due, and has it written.
 fn grow(tab: &Tab) {
-    let before = tab.engine.opened("ann").unwrap().db.with(|replica| replica.checkpointed_at());
-    while !tab.engine.opened("ann").unwrap().db.with(|replica| replica.wants_checkpoint()) {
+    let before = tab
+        .engine
+        .opened("ann")
+        .unwrap()
+        .db
+        .with(|replica| replica.checkpointed_at());
+    while !tab
+        .engine
+        .opened("ann")
+        .unwrap()
+        .db
+        .with(|replica| replica.wants_checkpoint())
+    {
         tab.create(&format!(r#"{{"title":"{}"}}"#, "x".repeat(2_000)));
     }
     tab.run(tab.engine.tidy("ann")).unwrap();
-    assert!(before < tab.engine.opened("ann").unwrap().db.with(|replica| replica.checkpointed_at()));
+    assert!(
+        before
+            < tab
+                .engine
+                .opened("ann")
+                .unwrap()
+                .db
+                .with(|replica| replica.checkpointed_at())
+    );
 }
 
 fn first_key(device: &Device) -> u64 {
@@ -27,7 +53,12 @@ fn keys_below_the_checkpoint_are_freed_where_nobody_else_is_there() {
     let a = phone.open();
     grow(&a);
 
-    let checkpoint = a.engine.opened("ann").unwrap().db.with(|replica| replica.checkpointed_at());
+    let checkpoint = a
+        .engine
+        .opened("ann")
+        .unwrap()
+        .db
+        .with(|replica| replica.checkpointed_at());
     assert_eq!(phone.store().inner.keys(), [checkpoint]);
     a.create(r#"{"title":"after"}"#);
     assert_eq!(phone.open().titles(), a.titles());
@@ -45,7 +76,10 @@ fn keys_stay_while_another_tab_sleeps_and_fence_it_off() {
 
     assert!(a.engine.opened("ann").is_some());
     let fresh = phone.open();
-    assert!(fresh.titles().contains(&"woken".to_owned()), "it was written after the checkpoint, not below it");
+    assert!(
+        fresh.titles().contains(&"woken".to_owned()),
+        "it was written after the checkpoint, not below it"
+    );
     assert_eq!(fresh.titles(), sleeper.titles());
 }
 
@@ -75,10 +109,23 @@ fn a_tab_that_rested_looks_before_it_writes_below_the_checkpoint() {
     cached.create(r#"{"title":"back"}"#);
 
     let fresh = phone.open();
-    assert!(["before", "back"].iter().all(|title| fresh.titles().contains(&(*title).to_owned())));
+    assert!(
+        ["before", "back"]
+            .iter()
+            .all(|title| fresh.titles().contains(&(*title).to_owned()))
+    );
     assert_eq!(fresh.titles(), cached.titles());
     grow(&a);
-    assert!(first_key(&phone) < cached.engine.opened("ann").unwrap().db.with(|replica| replica.head()), "it has its place again");
+    assert!(
+        first_key(&phone)
+            < cached
+                .engine
+                .opened("ann")
+                .unwrap()
+                .db
+                .with(|replica| replica.head()),
+        "it has its place again"
+    );
 }
 
 #[test]

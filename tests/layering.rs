@@ -1,7 +1,14 @@
 //! Guards the drawing in ARCHITECTURE.md: who may import whom in `src`, what stays pure, where the
-//! border to JavaScript is, and that no file outgrows its subject. Reads the source as words; runs none of it.
+//! border to JavaScript is, and that no file outgrows its subject. Reads the source as words; runs
+//! none of it.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::string_slice)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::string_slice
+)]
 
 use std::{
     collections::BTreeSet,
@@ -28,7 +35,8 @@ const TYPES: &[&str] = &[
     "wait",
 ];
 
-/// What each other part may import besides the types. A part that is not here is not in the drawing.
+/// What each other part may import besides the types. A part that is not here is not in the
+/// drawing.
 const LAYERS: &[(&str, &[&str])] = &[
     ("conflict", &[]),
     ("query", &[]),
@@ -41,16 +49,44 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("schedule", &["config"]),
     // Records name segments and sequence numbers by the store's types.
     ("replica", &["conflict", "query", "store"]),
-    ("database", &["conflict", "query", "replica", "store", "host"]),
-    ("sync", &["config", "conflict", "query", "replica", "database", "store", "remote", "host"]),
-    ("datum", &["config", "conflict", "query", "replica", "database", "schedule", "sync", "store", "remote", "host"]),
-    ("js", &["config", "conflict", "query", "replica", "database", "sync", "datum", "store", "remote", "host"]),
+    (
+        "database",
+        &["conflict", "query", "replica", "store", "host"],
+    ),
+    (
+        "sync",
+        &[
+            "config", "conflict", "query", "replica", "database", "store", "remote", "host",
+        ],
+    ),
+    (
+        "datum",
+        &[
+            "config", "conflict", "query", "replica", "database", "schedule", "sync", "store",
+            "remote", "host",
+        ],
+    ),
+    (
+        "js",
+        &[
+            "config", "conflict", "query", "replica", "database", "sync", "datum", "store",
+            "remote", "host",
+        ],
+    ),
 ];
 
 /// What implements a port. Only `js`, which puts the house together, and its likes may name one.
-const ADAPTERS: &[&str] = &["store::memory", "store::indexeddb", "remote::http", "remote::postgrest", "remote::custom", "host::web"];
+const ADAPTERS: &[&str] = &[
+    "store::memory",
+    "store::indexeddb",
+    "remote::http",
+    "remote::postgrest",
+    "remote::custom",
+    "host::web",
+];
 
-/// No IO, no clock, no chance: time and random bytes are arguments. (`status` holds the feed, which waits.)
+/// No IO, no clock, no chance: time and random bytes are arguments. (`status` holds the feed, which
+/// waits.)
 const PURE: &[&str] = &[
     "cell",
     "config",
@@ -92,26 +128,49 @@ const MOST_LINES: usize = 450;
 fn nothing_imports_upwards() {
     let mut wrong = Vec::new();
     for file in sources() {
-        wrong.extend(upward(&file.module, &file.words).into_iter().map(|import| format!("{} imports {import}", file.name)));
+        wrong.extend(
+            upward(&file.module, &file.words)
+                .into_iter()
+                .map(|import| format!("{} imports {import}", file.name)),
+        );
     }
-    assert!(wrong.is_empty(), "not in the drawing:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "not in the drawing:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn pure_parts_have_no_io_no_clock_and_no_chance() {
     let mut wrong = Vec::new();
     for file in sources().iter().filter(|file| PURE.contains(&file.part())) {
-        let found: BTreeSet<&String> = file.words.iter().filter(|word| IMPURE.contains(&word.as_str())).collect();
-        wrong.extend(found.into_iter().map(|word| format!("{} says `{word}`", file.name)));
+        let found: BTreeSet<&String> = file
+            .words
+            .iter()
+            .filter(|word| IMPURE.contains(&word.as_str()))
+            .collect();
+        wrong.extend(
+            found
+                .into_iter()
+                .map(|word| format!("{} says `{word}`", file.name)),
+        );
     }
     assert!(wrong.is_empty(), "impure:\n{}", wrong.join("\n"));
 }
 
 #[test]
 fn only_js_exports_to_javascript() {
-    let wrong: Vec<String> =
-        sources().iter().filter(|file| file.part() != "js" && exports(&file.words)).map(|file| file.name.clone()).collect();
-    assert!(wrong.is_empty(), "#[wasm_bindgen] on something else than an extern block:\n{}", wrong.join("\n"));
+    let wrong: Vec<String> = sources()
+        .iter()
+        .filter(|file| file.part() != "js" && exports(&file.words))
+        .map(|file| file.name.clone())
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "#[wasm_bindgen] on something else than an extern block:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -126,13 +185,22 @@ fn no_file_is_longer_than_its_subject_deserves() {
             }
         }
     }
-    assert!(wrong.is_empty(), "more than {MOST_LINES} lines; split by subject:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "more than {MOST_LINES} lines; split by subject:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn the_npm_package_has_the_version_of_the_crate() {
-    let manifest: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(root().join("pkg.json")).unwrap()).unwrap();
-    assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"), "pkg.json and Cargo.toml");
+    let manifest: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(root().join("pkg.json")).unwrap()).unwrap();
+    assert_eq!(
+        manifest["version"],
+        env!("CARGO_PKG_VERSION"),
+        "pkg.json and Cargo.toml"
+    );
 }
 
 #[test]
@@ -141,13 +209,34 @@ fn the_guard_sees_what_it_must() {
     let from = |module: &str| -> Vec<String> { module.split("::").map(str::to_owned).collect() };
     let refused = |module: &str, text: &str| upward(&from(module), &words(text));
 
-    assert_eq!(refused("sync", "use crate::js::manager::Manager;"), ["js::manager::Manager"]);
-    assert_eq!(refused("replica::fold", "use crate::{entity::Key, sync};"), ["sync"]);
-    assert_eq!(refused("sync::push", "use crate::store::{Store, indexeddb::IndexedDb};"), ["store::indexeddb::IndexedDb"]);
-    assert_eq!(refused("datum", "fn f() { crate::host::web::Web::new() }"), ["host::web::Web::new"]);
-    assert_eq!(refused("conflict::merge", "use super::super::replica::Replica;"), ["replica::Replica"]);
+    assert_eq!(
+        refused("sync", "use crate::js::manager::Manager;"),
+        ["js::manager::Manager"]
+    );
+    assert_eq!(
+        refused("replica::fold", "use crate::{entity::Key, sync};"),
+        ["sync"]
+    );
+    assert_eq!(
+        refused(
+            "sync::push",
+            "use crate::store::{Store, indexeddb::IndexedDb};"
+        ),
+        ["store::indexeddb::IndexedDb"]
+    );
+    assert_eq!(
+        refused("datum", "fn f() { crate::host::web::Web::new() }"),
+        ["host::web::Web::new"]
+    );
+    assert_eq!(
+        refused("conflict::merge", "use super::super::replica::Replica;"),
+        ["replica::Replica"]
+    );
     assert_eq!(refused("entity", "use crate::store::Seq;"), ["store::Seq"]);
-    assert_eq!(refused("novelty", "use crate::error::Code;"), ["anything: `novelty` is not in LAYERS"]);
+    assert_eq!(
+        refused("novelty", "use crate::error::Code;"),
+        ["anything: `novelty` is not in LAYERS"]
+    );
     assert!(
         refused(
             "sync",
@@ -155,15 +244,41 @@ fn the_guard_sees_what_it_must() {
         )
         .is_empty()
     );
-    assert!(refused("store::indexeddb::write", "use crate::host::web::sleep; use super::event::until; use crate::store::Seq;").is_empty());
-    assert!(refused("sync", "#[cfg(test)] mod tests { use crate::store::memory::Memory; } pub(crate) fn f() {}").is_empty());
-    assert_eq!(refused("sync", "#[cfg(test)] mod tests { fn a() {} } use crate::js::A;"), ["js::A"]);
+    assert!(
+        refused(
+            "store::indexeddb::write",
+            "use crate::host::web::sleep; use super::event::until; use crate::store::Seq;"
+        )
+        .is_empty()
+    );
+    assert!(
+        refused(
+            "sync",
+            "#[cfg(test)] mod tests { use crate::store::memory::Memory; } pub(crate) fn f() {}"
+        )
+        .is_empty()
+    );
+    assert_eq!(
+        refused(
+            "sync",
+            "#[cfg(test)] mod tests { fn a() {} } use crate::js::A;"
+        ),
+        ["js::A"]
+    );
 
     assert!(exports(&words("#[wasm_bindgen] pub fn f() {}")));
     assert!(exports(&words("#[wasm_bindgen(js_name = a)] impl A {}")));
-    assert!(!exports(&words("#[wasm_bindgen] extern \"C\" { #[wasm_bindgen(js_name = \"fetch\")] fn f(); }")));
-    assert!(!exports(&words("use wasm_bindgen::prelude::*; fn f<'a>(c: char) -> bool { c == '\"' }")));
-    assert!(words("let a = 'x'; let b = r#\"async \"#; fn f<'async_>() {}").iter().all(|word| word != "async"));
+    assert!(!exports(&words(
+        "#[wasm_bindgen] extern \"C\" { #[wasm_bindgen(js_name = \"fetch\")] fn f(); }"
+    )));
+    assert!(!exports(&words(
+        "use wasm_bindgen::prelude::*; fn f<'a>(c: char) -> bool { c == '\"' }"
+    )));
+    assert!(
+        words("let a = 'x'; let b = r#\"async \"#; fn f<'async_>() {}")
+            .iter()
+            .all(|word| word != "async")
+    );
 }
 
 /// A file of `src`, without its comments, strings and tests.
@@ -182,11 +297,23 @@ impl Source {
 fn sources() -> Vec<Source> {
     let src = root().join("src");
     let mut sources = Vec::new();
-    for path in files(&src).into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "rs")) {
-        let module: Vec<String> =
-            path.strip_prefix(&src).unwrap().with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    for path in files(&src)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
+    {
+        let module: Vec<String> = path
+            .strip_prefix(&src)
+            .unwrap()
+            .with_extension("")
+            .iter()
+            .map(|part| part.to_str().unwrap().to_owned())
+            .collect();
         if module[0] != "lib" && module.last().is_none_or(|last| last != "tests") {
-            sources.push(Source { name: relative(&path), module, words: words(&std::fs::read_to_string(&path).unwrap()) });
+            sources.push(Source {
+                name: relative(&path),
+                module,
+                words: words(&std::fs::read_to_string(&path).unwrap()),
+            });
         }
     }
     assert!(sources.len() > 10, "the sources were not found");
@@ -211,25 +338,43 @@ fn upward(module: &[String], words: &[String]) -> Vec<String> {
         let port = ["store", "remote", "host"].contains(&top);
         top == part || TYPES.contains(&top) || allowed.contains(&top) || adapter && port
     };
-    imports(module, words).into_iter().filter(|import| !may(import)).map(|import| import.join("::")).collect()
+    imports(module, words)
+        .into_iter()
+        .filter(|import| !may(import))
+        .map(|import| import.join("::"))
+        .collect()
 }
 
 fn is_adapter(path: &str) -> bool {
-    ADAPTERS.iter().any(|adapter| path == *adapter || path.strip_prefix(adapter).is_some_and(|rest| rest.starts_with("::")))
+    ADAPTERS.iter().any(|adapter| {
+        path == *adapter
+            || path
+                .strip_prefix(adapter)
+                .is_some_and(|rest| rest.starts_with("::"))
+    })
 }
 
-/// Every path from the crate's root, whether it begins with `crate`, `super` or `self`; groups are unfolded.
+/// Every path from the crate's root, whether it begins with `crate`, `super` or `self`; groups are
+/// unfolded.
 fn imports(module: &[String], words: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at + 1 < words.len() {
-        let root = ["crate", "super", "self"].contains(&words[at].as_str()) && words[at + 1] == "::";
+        let root =
+            ["crate", "super", "self"].contains(&words[at].as_str()) && words[at + 1] == "::";
         if !root || at > 0 && words[at - 1] == "::" {
             at += 1;
             continue;
         }
-        let mut base = if words[at] == "crate" { Vec::new() } else { module.to_vec() };
-        while at + 1 < words.len() && words[at + 1] == "::" && ["crate", "super", "self"].contains(&words[at].as_str()) {
+        let mut base = if words[at] == "crate" {
+            Vec::new()
+        } else {
+            module.to_vec()
+        };
+        while at + 1 < words.len()
+            && words[at + 1] == "::"
+            && ["crate", "super", "self"].contains(&words[at].as_str())
+        {
             if words[at] == "super" {
                 base.pop();
             }
@@ -323,10 +468,22 @@ fn words(text: &str) -> Vec<String> {
     let mut kept = Vec::new();
     let mut at = 0;
     while at < all.len() {
-        if all[at..].iter().map(String::as_str).take(7).eq(["#", "[", "cfg", "(", "test", ")", "]"]) {
+        if all[at..]
+            .iter()
+            .map(String::as_str)
+            .take(7)
+            .eq(["#", "[", "cfg", "(", "test", ")", "]"])
+        {
             at += 7;
-            let end = all[at..].iter().position(|word| word == ";" || word == "{").map_or(all.len(), |offset| at + offset);
-            at = if all.get(end).is_some_and(|word| word == "{") { past(&all, end, "{", "}") } else { end + 1 };
+            let end = all[at..]
+                .iter()
+                .position(|word| word == ";" || word == "{")
+                .map_or(all.len(), |offset| at + offset);
+            at = if all.get(end).is_some_and(|word| word == "{") {
+                past(&all, end, "{", "}")
+            } else {
+                end + 1
+            };
         } else {
             kept.push(all[at].clone());
             at += 1;
@@ -339,7 +496,11 @@ fn tokens(text: &str) -> Vec<String> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let word: usize = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum();
+        let word: usize = rest
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .map(char::len_utf8)
+            .sum();
         let length = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
@@ -371,9 +532,14 @@ fn string(text: &str) -> Option<usize> {
         let hashes = raw.len() - raw.trim_start_matches('#').len();
         let end = format!("\"{}", "#".repeat(hashes));
         let body = raw[hashes..].strip_prefix('"')?;
-        return Some(prefix + 1 + hashes + 1 + body.find(&end).map_or(body.len(), |at| at + end.len()));
+        return Some(
+            prefix + 1 + hashes + 1 + body.find(&end).map_or(body.len(), |at| at + end.len()),
+        );
     }
-    let quote = bare.chars().next().filter(|quote| ['"', '\''].contains(quote))?;
+    let quote = bare
+        .chars()
+        .next()
+        .filter(|quote| ['"', '\''].contains(quote))?;
     let mut escaped = false;
     for (at, letter) in bare.char_indices().skip(1) {
         match letter {
@@ -382,7 +548,11 @@ fn string(text: &str) -> Option<usize> {
             _ if letter == quote && (quote == '"' || at > 1) => return Some(prefix + at + 1),
             // No character ends here: it is a lifetime.
             _ if quote == '\'' && at > 1 && !bare[1..].starts_with('\\') => {
-                let name: usize = bare[1..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum();
+                let name: usize = bare[1..]
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .map(char::len_utf8)
+                    .sum();
                 return Some(prefix + 1 + name);
             }
             _ => {}
@@ -409,7 +579,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
             if !["node_modules", "dist", "target", "pkg"].contains(&name.as_str()) {
                 found.extend(files(&path));
             }
-        } else if [".rs", ".js", ".mjs", ".ts"].iter().any(|ending| name.ends_with(ending)) && !name.ends_with(".d.ts") {
+        } else if [".rs", ".js", ".mjs", ".ts"]
+            .iter()
+            .any(|ending| name.ends_with(ending))
+            && !name.ends_with(".d.ts")
+        {
             found.push(path);
         }
     }

@@ -1,6 +1,13 @@
 //! Signing out: what is pushed, what is kept, what is wiped, and what is left behind.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -13,16 +20,32 @@ use datum_sync::status::{SkipReason, State};
 use futures_util::future::{join, join3};
 use support::world::{Fault, Tab, World};
 
-const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1},"excludedSyncUserIds":["guest"]}"#;
-const NO_FLUSH: LogoutOptions = LogoutOptions { flush: 0, wipe: false, force: false };
-const WIPE: LogoutOptions = LogoutOptions { flush: 0, wipe: true, force: false };
+const ONE_TRY: &str =
+    r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1},"excludedSyncUserIds":["guest"]}"#;
+const NO_FLUSH: LogoutOptions = LogoutOptions {
+    flush: 0,
+    wipe: false,
+    force: false,
+};
+const WIPE: LogoutOptions = LogoutOptions {
+    flush: 0,
+    wipe: true,
+    force: false,
+};
 
 fn logout(a: &Tab, user: &str, options: LogoutOptions) -> Result<LogoutResult> {
     a.run(a.engine.logout(user, options))
 }
 
 fn sign_in(a: &Tab, user: &str) {
-    assert!(a.run(a.engine.switch_user(None, user, Some(UserSwitch::KeepLocal))).unwrap().success);
+    assert!(
+        a.run(
+            a.engine
+                .switch_user(None, user, Some(UserSwitch::KeepLocal))
+        )
+        .unwrap()
+        .success
+    );
 }
 
 #[test]
@@ -35,18 +58,39 @@ fn what_waits_is_pushed_on_the_way_out() {
 
     let result = logout(&a, "ann", LogoutOptions::default()).unwrap();
 
-    assert_eq!(result, LogoutResult { flushed: 2, ..LogoutResult::default() });
-    assert_eq!((world.server.rows("ann").len(), a.engine.current_user()), (2, None));
+    assert_eq!(
+        result,
+        LogoutResult {
+            flushed: 2,
+            ..LogoutResult::default()
+        }
+    );
+    assert_eq!(
+        (world.server.rows("ann").len(), a.engine.current_user()),
+        (2, None)
+    );
     assert!(a.engine.opened("ann").is_none(), "the database is closed");
     let status = a.engine.status_hub("ann").unwrap().current();
     assert_eq!((status.status, status.pending_operations), (State::Idle, 0));
-    assert_eq!(a.engine.user_or_current(None).unwrap_err().code(), Code::NoUser);
-    assert_eq!(phone.requests(), ["POST /push", "PUT /metadata"], "pushed only");
+    assert_eq!(
+        a.engine.user_or_current(None).unwrap_err().code(),
+        Code::NoUser
+    );
+    assert_eq!(
+        phone.requests(),
+        ["POST /push", "PUT /metadata"],
+        "pushed only"
+    );
 }
 
 #[test]
 fn what_cannot_be_pushed_is_told_and_there_at_the_next_sign_in() {
-    let cases = [Some(Fault::Lost), Some(Fault::Status(401, None)), Some(Fault::Slow(1_000_000)), None];
+    let cases = [
+        Some(Fault::Lost),
+        Some(Fault::Status(401, None)),
+        Some(Fault::Slow(1_000_000)),
+        None,
+    ];
     for fault in cases {
         let world = World::new();
         let phone = world.device("phone").with_config(ONE_TRY);
@@ -60,7 +104,10 @@ fn what_cannot_be_pushed_is_told_and_there_at_the_next_sign_in() {
 
         let result = logout(&a, "ann", LogoutOptions::default()).unwrap();
 
-        assert_eq!((result.flushed, result.unsynced.len(), result.wiped), (0, 1, false));
+        assert_eq!(
+            (result.flushed, result.unsynced.len(), result.wiped),
+            (0, 1, false)
+        );
         assert_eq!(result.unsynced[0].entity, "tasks");
         assert!(world.clock.now() - before <= 5_000);
         assert_eq!(a.engine.current_user(), None);
@@ -68,7 +115,10 @@ fn what_cannot_be_pushed_is_told_and_there_at_the_next_sign_in() {
         assert_eq!((status.status, status.pending_operations), (State::Idle, 1));
         a.engine.host().online.set(true);
         sign_in(&a, "ann");
-        assert_eq!((a.titles_of("ann"), a.pending()), (vec!["milk".to_owned()], 1));
+        assert_eq!(
+            (a.titles_of("ann"), a.pending()),
+            (vec!["milk".to_owned()], 1)
+        );
         assert!(a.sync().is_success);
         assert_eq!(world.server.rows("ann").len(), 1);
     }
@@ -101,15 +151,40 @@ fn a_wipe_that_would_lose_something_is_refused_and_leaves_the_user_as_before() {
     a.create_for("ann", "tea");
     phone.fault("/push", Fault::Lost);
 
-    let error = logout(&a, "ann", LogoutOptions { wipe: true, ..LogoutOptions::default() }).unwrap_err();
+    let error = logout(
+        &a,
+        "ann",
+        LogoutOptions {
+            wipe: true,
+            ..LogoutOptions::default()
+        },
+    )
+    .unwrap_err();
 
-    assert_eq!((error.code(), error.user_id()), (Code::UnsyncedData, Some("ann")));
-    assert!(error.message().contains("2 pending operations and 0 dead letters") && error.message().contains("`force: true`"));
-    assert_eq!((a.engine.current_user().as_deref(), a.pending()), (Some("ann"), 2));
+    assert_eq!(
+        (error.code(), error.user_id()),
+        (Code::UnsyncedData, Some("ann"))
+    );
+    assert!(
+        error
+            .message()
+            .contains("2 pending operations and 0 dead letters")
+            && error.message().contains("`force: true`")
+    );
+    assert_eq!(
+        (a.engine.current_user().as_deref(), a.pending()),
+        (Some("ann"), 2)
+    );
     a.create_for("ann", "and writes go on");
     assert!(a.sync().is_success, "not paused either");
     let wiped = logout(&a, "ann", WIPE).unwrap();
-    assert_eq!(wiped, LogoutResult { wiped: true, ..LogoutResult::default() });
+    assert_eq!(
+        wiped,
+        LogoutResult {
+            wiped: true,
+            ..LogoutResult::default()
+        }
+    );
     assert!(a.run(a.engine.user_ids()).unwrap().is_empty());
     sign_in(&a, "ann");
     assert!(a.titles_of("ann").is_empty());
@@ -122,15 +197,32 @@ fn a_wipe_by_force_says_what_it_took() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    world.server.configure(|config| config.max_entity_bytes = 95);
+    world
+        .server
+        .configure(|config| config.max_entity_bytes = 95);
     a.create_for("ann", &"x".repeat(300));
     a.sync();
-    assert_eq!(logout(&a, "ann", WIPE).unwrap_err().code(), Code::UnsyncedData, "for a dead letter too");
+    assert_eq!(
+        logout(&a, "ann", WIPE).unwrap_err().code(),
+        Code::UnsyncedData,
+        "for a dead letter too"
+    );
     a.create_for("ann", "milk");
 
-    let result = logout(&a, "ann", LogoutOptions { force: true, ..WIPE }).unwrap();
+    let result = logout(
+        &a,
+        "ann",
+        LogoutOptions {
+            force: true,
+            ..WIPE
+        },
+    )
+    .unwrap();
 
-    assert_eq!((result.unsynced.len(), result.dead_letters, result.wiped), (1, 1, true));
+    assert_eq!(
+        (result.unsynced.len(), result.dead_letters, result.wiped),
+        (1, 1, true)
+    );
     let status = a.engine.status_hub("ann").unwrap().current();
     assert_eq!((status.pending_operations, status.dead_letters), (0, 0));
     assert!(phone.open().titles_of("ann").is_empty());
@@ -143,7 +235,10 @@ fn a_wipe_knows_of_what_another_tab_has_written() {
     let (a, b) = (phone.open(), phone.open());
     b.create_for("ann", "milk");
 
-    assert_eq!(logout(&a, "ann", WIPE).unwrap_err().code(), Code::UnsyncedData);
+    assert_eq!(
+        logout(&a, "ann", WIPE).unwrap_err().code(),
+        Code::UnsyncedData
+    );
     assert_eq!(a.titles_of("ann"), ["milk"]);
 }
 
@@ -154,7 +249,11 @@ fn a_write_asked_for_before_the_logout_is_counted() {
     let a = phone.open();
     let write = |title: &str| {
         let draft = serde_json::json!({ "title": title }).to_string();
-        a.engine.write("ann", "tasks", vec![datum_sync::replica::local::Write::Create { draft }])
+        a.engine.write(
+            "ann",
+            "tasks",
+            vec![datum_sync::replica::local::Write::Create { draft }],
+        )
     };
 
     let (written, left) = a.run(join(write("before"), a.engine.logout("ann", WIPE)));
@@ -171,20 +270,39 @@ fn a_write_asked_for_before_the_logout_is_counted() {
 fn what_runs_is_stopped_and_what_waits_for_its_turn_does_not_begin() {
     for strategy in ["sequential", "skipConcurrent", "joinInFlight"] {
         let world = World::new();
-        let phone = world.device("phone").with_config(&format!(r#"{{"entities":{{"tasks":{{}}}},"syncRequestStrategy":"{strategy}"}}"#));
+        let phone = world.device("phone").with_config(&format!(
+            r#"{{"entities":{{"tasks":{{}}}},"syncRequestStrategy":"{strategy}"}}"#
+        ));
         let a = phone.open();
         a.create_for("ann", "milk");
         phone.fault("/push", Fault::Slow(1_000));
-        let cycle = || a.engine.synchronize("ann", Default::default(), None, Rc::default());
+        let cycle = || {
+            a.engine
+                .synchronize("ann", Default::default(), None, Rc::default())
+        };
 
-        let (first, second, left) = a.run(join3(cycle(), cycle(), a.engine.logout("ann", LogoutOptions::default())));
+        let (first, second, left) = a.run(join3(
+            cycle(),
+            cycle(),
+            a.engine.logout("ann", LogoutOptions::default()),
+        ));
 
         let (first, second, left) = (first.unwrap(), second.unwrap(), left.unwrap());
         assert!(first.was_cancelled);
-        assert!(second.was_cancelled || second.was_skipped, "{strategy}: {second:?}");
+        assert!(
+            second.was_cancelled || second.was_skipped,
+            "{strategy}: {second:?}"
+        );
         assert_eq!((left.flushed, left.unsynced.len()), (1, 0), "{strategy}");
-        assert_eq!(phone.requests(), ["POST /push", "POST /push", "PUT /metadata"], "{strategy}: nothing was pulled");
-        assert!(a.sync().is_success, "whoever names the user is served: {strategy}");
+        assert_eq!(
+            phone.requests(),
+            ["POST /push", "POST /push", "PUT /metadata"],
+            "{strategy}: nothing was pulled"
+        );
+        assert!(
+            a.sync().is_success,
+            "whoever names the user is served: {strategy}"
+        );
     }
 }
 
@@ -198,11 +316,22 @@ fn a_user_who_is_paused_or_excluded_leaves_without_a_request() {
     a.run(a.engine.pause(Some("ann"))).unwrap();
 
     for user in ["guest", "ann"] {
-        assert_eq!(logout(&a, user, LogoutOptions::default()).unwrap().unsynced.len(), 1, "{user}");
+        assert_eq!(
+            logout(&a, user, LogoutOptions::default())
+                .unwrap()
+                .unsynced
+                .len(),
+            1,
+            "{user}"
+        );
     }
 
     assert_eq!(phone.requests().len(), 0);
-    assert_eq!(a.engine.status_hub("ann").unwrap().current().status, State::Paused, "the app's own pause goes on until it ends it");
+    assert_eq!(
+        a.engine.status_hub("ann").unwrap().current().status,
+        State::Paused,
+        "the app's own pause goes on until it ends it"
+    );
     sign_in(&a, "ann");
     assert_eq!(a.sync().skip_reason, Some(SkipReason::Paused));
     a.run(a.engine.resume(None)).unwrap();
@@ -214,10 +343,24 @@ fn a_user_who_was_never_here_leaves_nothing() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    assert_eq!(logout(&a, "nobody", LogoutOptions::default()).unwrap(), LogoutResult::default());
-    assert_eq!(a.run(a.engine.user_ids()).unwrap(), ["ann"], "no database was made");
-    assert_eq!(logout(&a, "", LogoutOptions::default()).unwrap_err().code(), Code::InvalidArgument);
-    assert_eq!(a.engine.current_user().as_deref(), Some("ann"), "another user's logout leaves the current one");
+    assert_eq!(
+        logout(&a, "nobody", LogoutOptions::default()).unwrap(),
+        LogoutResult::default()
+    );
+    assert_eq!(
+        a.run(a.engine.user_ids()).unwrap(),
+        ["ann"],
+        "no database was made"
+    );
+    assert_eq!(
+        logout(&a, "", LogoutOptions::default()).unwrap_err().code(),
+        Code::InvalidArgument
+    );
+    assert_eq!(
+        a.engine.current_user().as_deref(),
+        Some("ann"),
+        "another user's logout leaves the current one"
+    );
     logout(&a, "ann", NO_FLUSH).unwrap();
     logout(&a, "ann", NO_FLUSH).unwrap();
     let result = a.run(a.engine.switch_user(None, "bob", None)).unwrap();
@@ -231,7 +374,10 @@ fn signing_out_and_in_at_once_ends_with_somebody_signed_in() {
     let a = phone.open();
     a.create_for("ann", "milk");
 
-    let (left, switched) = a.run(join(a.engine.logout("ann", LogoutOptions::default()), a.engine.switch_user(None, "bob", None)));
+    let (left, switched) = a.run(join(
+        a.engine.logout("ann", LogoutOptions::default()),
+        a.engine.switch_user(None, "bob", None),
+    ));
 
     assert_eq!(left.unwrap().flushed, 1);
     assert!(switched.unwrap().success);
@@ -250,16 +396,39 @@ fn closing_ends_a_logout_that_is_under_way() {
         a.engine.close().await;
     };
 
-    let (left, ()) = a.run(join(a.engine.logout("ann", LogoutOptions { wipe: true, force: true, ..LogoutOptions::default() }), close));
+    let (left, ()) = a.run(join(
+        a.engine.logout(
+            "ann",
+            LogoutOptions {
+                wipe: true,
+                force: true,
+                ..LogoutOptions::default()
+            },
+        ),
+        close,
+    ));
 
     assert_eq!(left.unwrap_err().code(), Code::Closed);
-    assert_eq!(logout(&a, "ann", NO_FLUSH).unwrap_err().code(), Code::Closed);
-    assert_eq!(phone.open().titles_of("ann"), ["milk"], "what was not done before the close is not done after it");
+    assert_eq!(
+        logout(&a, "ann", NO_FLUSH).unwrap_err().code(),
+        Code::Closed
+    );
+    assert_eq!(
+        phone.open().titles_of("ann"),
+        ["milk"],
+        "what was not done before the close is not done after it"
+    );
 }
 
 #[test]
 fn whoever_watches_a_user_who_leaves_is_told_that_it_is_over() {
-    for options in [NO_FLUSH, LogoutOptions { force: true, ..WIPE }] {
+    for options in [
+        NO_FLUSH,
+        LogoutOptions {
+            force: true,
+            ..WIPE
+        },
+    ] {
         let world = World::new();
         let phone = world.device("phone").with_config(ONE_TRY);
         let a = phone.open();

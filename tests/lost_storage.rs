@@ -1,6 +1,13 @@
 //! Storage that is lost between two visits: told apart from a first visit, and from a wipe.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -13,11 +20,16 @@ use support::world::{Device, Tab, World};
 
 /// What a reader of losses has to read.
 fn read(reader: &Rc<Reader>) -> Vec<serde_json::Value> {
-    std::iter::from_fn(|| reader.next().now_or_never().flatten()).map(|event| serde_json::from_str(&event.text).unwrap()).collect()
+    std::iter::from_fn(|| reader.next().now_or_never().flatten())
+        .map(|event| serde_json::from_str(&event.text).unwrap())
+        .collect()
 }
 
 fn losses(tab: &Tab) -> Vec<serde_json::Value> {
-    read(&tab.engine.events(Filter { topics: vec![Topic::StorageLost], ..Filter::default() }))
+    read(&tab.engine.events(Filter {
+        topics: vec![Topic::StorageLost],
+        ..Filter::default()
+    }))
 }
 
 /// The only tab closes; what the storage does then, no instance sees.
@@ -40,7 +52,11 @@ fn device(world: &World, waiting: usize) -> Device {
 
 #[test]
 fn a_loss_between_two_visits_is_told_with_what_was_lost() {
-    for (waiting, lost) in [(0, serde_json::json!(0)), (1, serde_json::json!(1)), (3, serde_json::json!("unknown"))] {
+    for (waiting, lost) in [
+        (0, serde_json::json!(0)),
+        (1, serde_json::json!(1)),
+        (3, serde_json::json!("unknown")),
+    ] {
         let world = World::new();
         let phone = device(&world, waiting);
         phone.evict();
@@ -48,14 +64,31 @@ fn a_loss_between_two_visits_is_told_with_what_was_lost() {
         let b = phone.open();
 
         let told = losses(&b);
-        assert_eq!((&told[0]["type"], &told[0]["lostOperations"], told.len()), (&"storageLost".into(), &lost, 1));
-        assert_eq!(b.engine.status_hub("ann").unwrap().current().errors[0].code, Code::StorageLost);
+        assert_eq!(
+            (&told[0]["type"], &told[0]["lostOperations"], told.len()),
+            (&"storageLost".into(), &lost, 1)
+        );
+        assert_eq!(
+            b.engine.status_hub("ann").unwrap().current().errors[0].code,
+            Code::StorageLost
+        );
         b.sync();
         assert_eq!(b.titles(), ["synced"], "everything is pulled afresh");
         let status = b.engine.status_hub("ann").unwrap().current();
-        assert_eq!((status.errors.len(), status.errors[0].code), (1, Code::StorageLost), "the first cycle's end still shows it");
+        assert_eq!(
+            (status.errors.len(), status.errors[0].code),
+            (1, Code::StorageLost),
+            "the first cycle's end still shows it"
+        );
         assert!(b.sync().is_success);
-        assert!(b.engine.status_hub("ann").unwrap().current().errors.is_empty());
+        assert!(
+            b.engine
+                .status_hub("ann")
+                .unwrap()
+                .current()
+                .errors
+                .is_empty()
+        );
         leave(b);
         assert!(losses(&phone.open()).is_empty(), "once");
     }
@@ -84,7 +117,9 @@ fn a_first_visit_a_reload_and_a_wipe_are_no_loss() {
     leave(first);
     let reloaded = phone.open();
     assert!(losses(&reloaded).is_empty());
-    reloaded.run(reloaded.engine.clear_user_data("ann")).unwrap();
+    reloaded
+        .run(reloaded.engine.clear_user_data("ann"))
+        .unwrap();
     leave(reloaded);
     assert!(losses(&phone.open()).is_empty());
 }
@@ -101,7 +136,10 @@ fn a_loss_of_everything_is_noticed_where_the_marks_outlive_it() {
     other.evict();
     other.disk.notes.take();
     other.disk.marks.take();
-    assert!(losses(&other.open()).is_empty(), "nothing is left that could tell it from a first visit");
+    assert!(
+        losses(&other.open()).is_empty(),
+        "nothing is left that could tell it from a first visit"
+    );
 }
 
 #[test]
@@ -122,15 +160,30 @@ fn a_log_whose_notes_are_lost_is_adopted_as_it_is() {
         assert_eq!(device_ids(&b), ["phone"]);
         leave(b);
         phone.evict();
-        assert_eq!(losses(&phone.open())[0]["lostOperations"], 0, "and watched from then on");
+        assert_eq!(
+            losses(&phone.open())[0]["lostOperations"],
+            0,
+            "and watched from then on"
+        );
     }
 }
 
 /// Every device that the server has heard of.
 fn device_ids(tab: &Tab) -> Vec<String> {
-    let bytes = tab.run(datum_sync::remote::Remote::metadata(tab.engine.remote(), "ann")).unwrap().unwrap();
+    let bytes = tab
+        .run(datum_sync::remote::Remote::metadata(
+            tab.engine.remote(),
+            "ann",
+        ))
+        .unwrap()
+        .unwrap();
     let reply: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-    reply["devices"].as_array().unwrap().iter().map(|device| device["deviceId"].as_str().unwrap().to_owned()).collect()
+    reply["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|device| device["deviceId"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -147,7 +200,11 @@ fn a_log_that_was_lost_makes_the_device_another_one_for_that_user() {
     let again = phone.open();
     again.create(r#"{"title":"later"}"#);
     again.sync();
-    assert_eq!(device_ids(&again), ids, "one for each log, not for each visit");
+    assert_eq!(
+        device_ids(&again),
+        ids,
+        "one for each log, not for each visit"
+    );
 }
 
 #[test]
@@ -170,10 +227,19 @@ fn whoever_looks_on_leaves_the_news_for_the_app() {
     let phone = device(&world, 1);
     phone.evict();
     let b = phone.open();
-    let reader = |looks_on| b.engine.events(Filter { looks_on, ..Filter::default() });
+    let reader = |looks_on| {
+        b.engine.events(Filter {
+            looks_on,
+            ..Filter::default()
+        })
+    };
     assert_eq!(read(&reader(true)).len(), 1, "a log");
     assert_eq!(read(&reader(false)).len(), 1, "the app");
-    assert_eq!(read(&reader(false)).len(), 0, "who comes later has nothing to ask");
+    assert_eq!(
+        read(&reader(false)).len(),
+        0,
+        "who comes later has nothing to ask"
+    );
 }
 
 #[test]
@@ -195,7 +261,13 @@ fn two_tabs_that_write_by_turns_note_what_is_true() {
     let world = World::new();
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
-    let heads = |tab: &Tab| tab.engine.opened("ann").unwrap().db.with(datum_sync::replica::Replica::head);
+    let heads = |tab: &Tab| {
+        tab.engine
+            .opened("ann")
+            .unwrap()
+            .db
+            .with(datum_sync::replica::Replica::head)
+    };
     let hear = |from: &Tab, to: &Tab| to.run(to.engine.heard("ann", heads(from))).unwrap();
     a.create(r#"{"title":"1"}"#);
     hear(&a, &b);

@@ -1,7 +1,14 @@
-//! Sync metadata, field by field: what each says after attempts, failures, successes and conflicts, here and on the
-//! remote, and the app's own fields in it.
+//! Sync metadata, field by field: what each says after attempts, failures, successes and conflicts,
+//! here and on the remote, and the app's own fields in it.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -37,18 +44,42 @@ fn a_first_attempt_that_fails_is_an_attempt_and_no_success() {
         a.sync_with("{}").unwrap_err();
 
         let failed = local(&a);
-        assert_eq!(failed.last_sync_time.as_deref(), Some(datum_sync::time::format(began).as_str()), "the attempt's beginning");
-        assert_eq!((failed.last_successful_sync_time, failed.is_never_synced, failed.retry_count), (None, true, attempt));
+        assert_eq!(
+            failed.last_sync_time.as_deref(),
+            Some(datum_sync::time::format(began).as_str()),
+            "the attempt's beginning"
+        );
+        assert_eq!(
+            (
+                failed.last_successful_sync_time,
+                failed.is_never_synced,
+                failed.retry_count
+            ),
+            (None, true, attempt)
+        );
         assert!(failed.error_message.is_some() && failed.data_hash.is_none());
-        assert_eq!((failed.sync_status, failed.device_count, failed.devices.len()), (SyncState::Failed, 1, 0));
+        assert_eq!(
+            (
+                failed.sync_status,
+                failed.device_count,
+                failed.devices.len()
+            ),
+            (SyncState::Failed, 1, 0)
+        );
         world.clock.advance(1_000);
     }
-    assert!(a.run(a.engine.remote_metadata("ann")).unwrap().is_none(), "the remote was told nothing");
+    assert!(
+        a.run(a.engine.remote_metadata("ann")).unwrap().is_none(),
+        "the remote was told nothing"
+    );
 
     a.sync();
 
     let mended = local(&a);
-    assert_eq!((mended.retry_count, mended.error_message, mended.sync_status), (0, None, SyncState::Synced));
+    assert_eq!(
+        (mended.retry_count, mended.error_message, mended.sync_status),
+        (0, None, SyncState::Synced)
+    );
     assert!(!mended.is_never_synced && mended.data_hash.is_some());
     assert_eq!(mended.devices.keys().collect::<Vec<_>>(), ["phone"]);
 }
@@ -65,12 +96,22 @@ fn a_later_failure_keeps_the_last_success_and_a_stopped_cycle_is_no_failure() {
     a.sync_with("{}").unwrap_err();
 
     let failed = local(&a);
-    assert_eq!((&failed.last_successful_sync_time, failed.is_never_synced), (&success, false));
+    assert_eq!(
+        (&failed.last_successful_sync_time, failed.is_never_synced),
+        (&success, false)
+    );
     assert!(failed.last_sync_time > success);
     assert_eq!(remote(&a).last_successful_sync_time, success);
     let cancel = std::rc::Rc::new(datum_sync::sync::Cancel::default());
     cancel.stop(datum_sync::sync::Stop::Abort);
-    assert!(a.run(a.engine.synchronize("ann", Default::default(), None, cancel)).unwrap().was_cancelled);
+    assert!(
+        a.run(
+            a.engine
+                .synchronize("ann", Default::default(), None, cancel)
+        )
+        .unwrap()
+        .was_cancelled
+    );
     assert_eq!(local(&a).retry_count, 1);
 }
 
@@ -83,7 +124,14 @@ fn durations_are_real_on_both_sides() {
 
     let result = a.sync();
 
-    assert_eq!((result.duration, local(&a).sync_duration, remote(&a).sync_duration), (1_234, Some(1_234), Some(1_234)));
+    assert_eq!(
+        (
+            result.duration,
+            local(&a).sync_duration,
+            remote(&a).sync_duration
+        ),
+        (1_234, Some(1_234), Some(1_234))
+    );
 }
 
 #[test]
@@ -92,32 +140,64 @@ fn counts_hashes_and_what_waits_are_those_of_the_moment() {
     let (phone, laptop) = (world.device("phone"), world.device("laptop"));
     let (a, b) = (phone.open(), laptop.open());
     a.create(r#"{"title":"milk"}"#);
-    let id = a.create(r#"{"title":"tea"}"#)["id"].as_str().unwrap().to_owned();
+    let id = a.create(r#"{"title":"tea"}"#)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     a.sync();
     world.clock.advance(1_000);
     b.sync();
     a.patch(&id, r#"{"title":"coffee"}"#);
     let waiting = local(&a);
-    assert_eq!((waiting.sync_status, waiting.entity_counts.get("tasks").unwrap().pending), (SyncState::Pending, 1));
+    assert_eq!(
+        (
+            waiting.sync_status,
+            waiting.entity_counts.get("tasks").unwrap().pending
+        ),
+        (SyncState::Pending, 1)
+    );
     assert_eq!(waiting.entity_counts.get("tasks").unwrap().count, 2);
 
     let (here, there) = (local(&b), remote(&a));
 
-    assert_eq!((&here.data_hash, here.entity_counts.get("tasks").unwrap().count), (&there.data_hash, 2));
-    assert_eq!((there.device_count, there.device_id.as_deref()), (2, Some("laptop")), "the latest");
-    assert_eq!(there.devices.keys().collect::<Vec<_>>(), ["laptop", "phone"]);
+    assert_eq!(
+        (
+            &here.data_hash,
+            here.entity_counts.get("tasks").unwrap().count
+        ),
+        (&there.data_hash, 2)
+    );
+    assert_eq!(
+        (there.device_count, there.device_id.as_deref()),
+        (2, Some("laptop")),
+        "the latest"
+    );
+    assert_eq!(
+        there.devices.keys().collect::<Vec<_>>(),
+        ["laptop", "phone"]
+    );
     assert!(there.devices.get("laptop") > there.devices.get("phone"));
-    assert_eq!(there.last_successful_sync_time.as_ref(), there.devices.get("laptop"));
+    assert_eq!(
+        there.last_successful_sync_time.as_ref(),
+        there.devices.get("laptop")
+    );
 }
 
 #[test]
 fn an_undecided_conflict_is_counted_here_and_there_until_it_is_decided() {
     let world = World::new();
     let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let failing =
-        Resolvers { fallback: Some(std::rc::Rc::new(Asked(|_: &_| Err(Error::new(Code::Conflict, "no idea"))))), ..Resolvers::default() };
+    let failing = Resolvers {
+        fallback: Some(std::rc::Rc::new(Asked(|_: &_| {
+            Err(Error::new(Code::Conflict, "no idea"))
+        }))),
+        ..Resolvers::default()
+    };
     let (a, b) = (phone.open(), laptop.open_with(failing));
-    let id = a.create(r#"{"title":"milk"}"#)["id"].as_str().unwrap().to_owned();
+    let id = a.create(r#"{"title":"milk"}"#)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     a.sync();
     b.sync();
     a.patch(&id, r#"{"title":"theirs"}"#);
@@ -127,9 +207,19 @@ fn an_undecided_conflict_is_counted_here_and_there_until_it_is_decided() {
     b.sync();
 
     for metadata in [local(&b), remote(&a)] {
-        assert_eq!((metadata.conflict_count, metadata.has_conflicts, metadata.sync_status), (1, true, SyncState::Conflict));
+        assert_eq!(
+            (
+                metadata.conflict_count,
+                metadata.has_conflicts,
+                metadata.sync_status
+            ),
+            (1, true, SyncState::Conflict)
+        );
     }
-    assert_eq!((local(&a).conflict_count, local(&a).has_conflicts), (0, false));
+    assert_eq!(
+        (local(&a).conflict_count, local(&a).has_conflicts),
+        (0, false)
+    );
 }
 
 #[test]
@@ -139,9 +229,15 @@ fn a_remote_that_cannot_be_reached_rejects_and_one_that_knows_nothing_is_null() 
     let a = phone.open();
     assert!(a.run(a.engine.remote_metadata("ann")).unwrap().is_none());
     phone.fault("/metadata", Fault::Lost);
-    assert_eq!(a.run(a.engine.remote_metadata("ann")).unwrap_err().code(), Code::Network);
+    assert_eq!(
+        a.run(a.engine.remote_metadata("ann")).unwrap_err().code(),
+        Code::Network
+    );
     phone.fault("/metadata", Fault::Status(401, None));
-    assert_eq!(a.run(a.engine.remote_metadata("ann")).unwrap_err().code(), Code::Unauthorized);
+    assert_eq!(
+        a.run(a.engine.remote_metadata("ann")).unwrap_err().code(),
+        Code::Unauthorized
+    );
 }
 
 #[test]
@@ -157,13 +253,20 @@ fn the_remote_is_reminded_though_the_clock_was_set_back() {
     a.sync();
     a.sync();
 
-    assert_eq!(phone.requests(), ["POST /pull", "PUT /metadata", "POST /pull"], "once, and not a day later");
+    assert_eq!(
+        phone.requests(),
+        ["POST /pull", "PUT /metadata", "POST /pull"],
+        "once, and not a day later"
+    );
 }
 
 #[test]
 fn the_apps_own_fields_are_news_and_reach_the_remote_with_the_next_cycle() {
     let world = World::new();
-    let (phone, laptop) = (world.device("phone").with_config(ONE_TRY), world.device("laptop"));
+    let (phone, laptop) = (
+        world.device("phone").with_config(ONE_TRY),
+        world.device("laptop"),
+    );
     let (a, b) = (phone.open(), laptop.open());
     a.sync();
     phone.requests();
@@ -178,7 +281,10 @@ fn the_apps_own_fields_are_news_and_reach_the_remote_with_the_next_cycle() {
     a.sync();
     assert!(custom(&remote(&a)).is_null());
     a.sync();
-    assert_eq!(custom(&remote(&a))["panes"][1]["wide"], serde_json::Value::Null);
+    assert_eq!(
+        custom(&remote(&a))["panes"][1]["wide"],
+        serde_json::Value::Null
+    );
     assert_eq!(custom(&remote(&a))["name"], "Ann's phone", "made up for");
     phone.requests();
     a.sync();
@@ -188,7 +294,11 @@ fn the_apps_own_fields_are_news_and_reach_the_remote_with_the_next_cycle() {
     set(&b, r#"{"name":"laptop","theme":"dark"}"#).unwrap();
     b.sync();
     let both = custom(&remote(&a));
-    assert_eq!((&both["name"], &both["theme"], both["panes"].is_array()), (&"laptop".into(), &"dark".into(), true), "the later device's");
+    assert_eq!(
+        (&both["name"], &both["theme"], both["panes"].is_array()),
+        (&"laptop".into(), &"dark".into(), true),
+        "the later device's"
+    );
 }
 
 #[test]
@@ -196,9 +306,13 @@ fn the_apps_own_fields_outlive_a_clear_and_a_reload_and_go_when_they_are_emptied
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    a.run(a.engine.set_custom_metadata("ann", r#"{"n":1}"#)).unwrap();
+    a.run(a.engine.set_custom_metadata("ann", r#"{"n":1}"#))
+        .unwrap();
     let before = local(&a);
-    assert!(before.is_never_synced && before.last_sync_time.is_none(), "set before the first cycle");
+    assert!(
+        before.is_never_synced && before.last_sync_time.is_none(),
+        "set before the first cycle"
+    );
     a.sync();
     a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
     assert_eq!(custom(&local(&a)), serde_json::json!({ "n": 1 }));
@@ -218,13 +332,32 @@ fn what_is_no_object_or_too_large_is_refused_and_changes_nothing() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    a.run(a.engine.set_custom_metadata("ann", r#"{"n":1}"#)).unwrap();
+    a.run(a.engine.set_custom_metadata("ann", r#"{"n":1}"#))
+        .unwrap();
     let sized = |bytes: usize| format!(r#"{{"x":"{}"}}"#, "é".repeat((bytes - 8) / 2));
-    for bad in ["", "null", "[]", "1", r#""text""#, "{", r#"{"a":1}x"#, sized(MAX_CUSTOM_BYTES + 2).as_str()] {
+    for bad in [
+        "",
+        "null",
+        "[]",
+        "1",
+        r#""text""#,
+        "{",
+        r#"{"a":1}x"#,
+        sized(MAX_CUSTOM_BYTES + 2).as_str(),
+    ] {
         let error = a.run(a.engine.set_custom_metadata("ann", bad)).unwrap_err();
-        assert_eq!((error.code(), error.user_id()), (Code::InvalidArgument, Some("ann")), "{bad:.20}");
+        assert_eq!(
+            (error.code(), error.user_id()),
+            (Code::InvalidArgument, Some("ann")),
+            "{bad:.20}"
+        );
     }
-    assert_eq!(a.run(a.engine.set_custom_metadata("", "{}")).unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(
+        a.run(a.engine.set_custom_metadata("", "{}"))
+            .unwrap_err()
+            .code(),
+        Code::InvalidArgument
+    );
     assert_eq!(custom(&local(&a)), serde_json::json!({ "n": 1 }));
     let most = sized(MAX_CUSTOM_BYTES);
     assert_eq!(most.len(), MAX_CUSTOM_BYTES);
@@ -244,9 +377,16 @@ fn a_full_custom_record_and_a_running_cycle_do_not_overwrite_each_other() {
         a.engine.set_custom_metadata("ann", r#"{"n":2}"#).await
     };
 
-    let (cycle, set) = a.run(futures_util::future::join(a.engine.synchronize("ann", Default::default(), None, Default::default()), set));
+    let (cycle, set) = a.run(futures_util::future::join(
+        a.engine
+            .synchronize("ann", Default::default(), None, Default::default()),
+        set,
+    ));
 
     assert!(cycle.unwrap().is_success && set.is_ok());
     let after = local(&a);
-    assert_eq!((custom(&after), after.is_never_synced), (serde_json::json!({ "n": 2 }), false));
+    assert_eq!(
+        (custom(&after), after.is_never_synced),
+        (serde_json::json!({ "n": 2 }), false)
+    );
 }

@@ -1,6 +1,13 @@
 //! Pausing and resuming: for one user and for all, in any order, with databases open and not.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -12,7 +19,11 @@ use futures_util::future::{LocalBoxFuture, join, join_all};
 use support::world::{Fault, Tab, World};
 
 fn sync(a: &Tab, user: &str) -> SyncResult {
-    a.run(a.engine.synchronize(user, Default::default(), None, Rc::default())).unwrap()
+    a.run(
+        a.engine
+            .synchronize(user, Default::default(), None, Rc::default()),
+    )
+    .unwrap()
 }
 
 fn state(a: &Tab, user: &str) -> State {
@@ -26,9 +37,16 @@ fn a_pause_of_everybody_holds_for_those_who_come_later() {
     let a = phone.open();
     a.run(a.engine.pause(None)).unwrap();
     for user in ["ann", "bob"] {
-        assert_eq!((sync(&a, user).skip_reason, state(&a, user)), (Some(SkipReason::Paused), State::Paused));
+        assert_eq!(
+            (sync(&a, user).skip_reason, state(&a, user)),
+            (Some(SkipReason::Paused), State::Paused)
+        );
     }
-    assert_eq!(state(&a, "carl"), State::Paused, "whose database has never been open");
+    assert_eq!(
+        state(&a, "carl"),
+        State::Paused,
+        "whose database has never been open"
+    );
 
     a.run(a.engine.resume(Some("bob"))).unwrap();
 
@@ -50,7 +68,10 @@ fn one_user_is_paused_and_resumed_without_their_database() {
 
     assert!(a.engine.opened("bob").is_none());
     assert_eq!(a.run(a.engine.user_ids()).unwrap(), ["ann"]);
-    assert_eq!((state(&a, "bob"), state(&a, "ann")), (State::Paused, State::Idle));
+    assert_eq!(
+        (state(&a, "bob"), state(&a, "ann")),
+        (State::Paused, State::Idle)
+    );
     assert!(sync(&a, "ann").is_success);
     assert!(sync(&a, "bob").was_skipped);
     a.run(a.engine.pause(Some("bob"))).unwrap();
@@ -58,14 +79,18 @@ fn one_user_is_paused_and_resumed_without_their_database() {
     assert_eq!(state(&a, "bob"), State::Idle);
     assert!(sync(&a, "bob").is_success);
     for bad in ["", "a\u{7}"] {
-        assert!(a.run(a.engine.pause(Some(bad))).is_err() && a.run(a.engine.resume(Some(bad))).is_err());
+        assert!(
+            a.run(a.engine.pause(Some(bad))).is_err() && a.run(a.engine.resume(Some(bad))).is_err()
+        );
     }
 }
 
 #[test]
 fn after_a_pause_the_status_says_again_how_the_last_cycle_ended() {
     let world = World::new();
-    let phone = world.device("phone").with_config(r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#);
+    let phone = world
+        .device("phone")
+        .with_config(r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#);
     let a = phone.open();
     let pause = || {
         a.run(a.engine.pause(None)).unwrap();
@@ -81,8 +106,19 @@ fn after_a_pause_the_status_says_again_how_the_last_cycle_ended() {
     a.sync_with("{}").unwrap_err();
     assert_eq!(pause(), State::Failed);
     let b = phone.open();
-    assert_eq!((state(&b, "ann"), b.run(b.engine.pause(None)).is_ok(), b.run(b.engine.resume(None)).is_ok()), (State::Idle, true, true));
-    assert_eq!(state(&b, "ann"), State::Idle, "no cycle has run since the page was opened");
+    assert_eq!(
+        (
+            state(&b, "ann"),
+            b.run(b.engine.pause(None)).is_ok(),
+            b.run(b.engine.resume(None)).is_ok()
+        ),
+        (State::Idle, true, true)
+    );
+    assert_eq!(
+        state(&b, "ann"),
+        State::Idle,
+        "no cycle has run since the page was opened"
+    );
 }
 
 #[test]
@@ -90,8 +126,9 @@ fn a_pause_stops_the_cycle_in_flight_and_its_promise_says_so() {
     for resumed_at_once in [false, true] {
         for strategy in ["sequential", "skipConcurrent", "joinInFlight"] {
             let world = World::new();
-            let phone =
-                world.device("phone").with_config(&format!(r#"{{"entities":{{"tasks":{{}}}},"syncRequestStrategy":"{strategy}"}}"#));
+            let phone = world.device("phone").with_config(&format!(
+                r#"{{"entities":{{"tasks":{{}}}},"syncRequestStrategy":"{strategy}"}}"#
+            ));
             let a = phone.open();
             a.create_for("ann", "milk");
             phone.fault("/push", Fault::Slow(1_000_000));
@@ -106,16 +143,29 @@ fn a_pause_stops_the_cycle_in_flight_and_its_promise_says_so() {
                 join(a.engine.pause(None), resume).await.0.unwrap();
             };
 
-            let (cycle, ()) = a.run(join(a.engine.synchronize("ann", Default::default(), None, Rc::default()), meanwhile));
+            let (cycle, ()) = a.run(join(
+                a.engine
+                    .synchronize("ann", Default::default(), None, Rc::default()),
+                meanwhile,
+            ));
 
             let cycle = cycle.unwrap();
             assert!(
                 cycle.was_cancelled
                     && !cycle.is_success
-                    && cycle.error.is_none_or(|error| error.code == datum_sync::error::Code::Cancelled)
+                    && cycle
+                        .error
+                        .is_none_or(|error| error.code == datum_sync::error::Code::Cancelled)
             );
             assert!(world.clock.now() - before < 1_000, "at once");
-            assert_eq!(state(&a, "ann"), if resumed_at_once { State::Cancelled } else { State::Paused });
+            assert_eq!(
+                state(&a, "ann"),
+                if resumed_at_once {
+                    State::Cancelled
+                } else {
+                    State::Paused
+                }
+            );
             a.run(a.engine.resume(None)).unwrap();
             assert_eq!(state(&a, "ann"), State::Cancelled, "never stuck");
             assert!(sync(&a, "ann").is_success);
@@ -128,19 +178,34 @@ fn a_cycle_that_waits_for_the_lock_of_another_tab_can_be_paused_and_times_out() 
     let world = World::new();
     let phone = world.device("phone");
     let a = phone.open();
-    let held = a.run(datum_sync::host::Host::try_lock(a.engine.host(), "datum-sync:datum/ann")).unwrap();
+    let held = a
+        .run(datum_sync::host::Host::try_lock(
+            a.engine.host(),
+            "datum-sync:datum/ann",
+        ))
+        .unwrap();
     let pause = async {
         a.engine.host().clock.sleep(10).await;
         a.engine.pause(Some("ann")).await
     };
 
-    let (cycle, paused) = a.run(join(a.engine.synchronize("ann", Default::default(), None, Rc::default()), pause));
+    let (cycle, paused) = a.run(join(
+        a.engine
+            .synchronize("ann", Default::default(), None, Rc::default()),
+        pause,
+    ));
 
     assert!(paused.is_ok() && cycle.unwrap().was_cancelled);
     a.run(a.engine.resume(None)).unwrap();
     let before = world.clock.now();
-    assert_eq!(a.sync_with(r#"{"timeout":500}"#).unwrap_err().code(), datum_sync::error::Code::Timeout);
-    assert!(world.clock.now() - before <= 600, "the timeout counts from the call's turn on");
+    assert_eq!(
+        a.sync_with(r#"{"timeout":500}"#).unwrap_err().code(),
+        datum_sync::error::Code::Timeout
+    );
+    assert!(
+        world.clock.now() - before <= 600,
+        "the timeout counts from the call's turn on"
+    );
     drop(held);
     assert!(sync(&a, "ann").is_success);
 }
@@ -149,11 +214,17 @@ fn a_cycle_that_waits_for_the_lock_of_another_tab_can_be_paused_and_times_out() 
 fn a_call_that_meets_work_which_is_no_cycle_waits_and_runs() {
     for strategy in ["skipConcurrent", "joinInFlight"] {
         let world = World::new();
-        let phone = world.device("phone").with_config(&format!(r#"{{"entities":{{"tasks":{{}}}},"syncRequestStrategy":"{strategy}"}}"#));
+        let phone = world.device("phone").with_config(&format!(
+            r#"{{"entities":{{"tasks":{{}}}},"syncRequestStrategy":"{strategy}"}}"#
+        ));
         let a = phone.open();
         let clear = a.engine.clear_metadata("ann", true, false);
 
-        let (cleared, cycle) = a.run(join(clear, a.engine.synchronize("ann", Default::default(), None, Rc::default())));
+        let (cleared, cycle) = a.run(join(
+            clear,
+            a.engine
+                .synchronize("ann", Default::default(), None, Rc::default()),
+        ));
 
         assert!(cleared.is_ok() && cycle.unwrap().is_success, "{strategy}");
     }
@@ -172,7 +243,9 @@ fn no_sequence_of_pauses_resumes_and_closes_leaves_a_promise_pending() {
     for round in 0..300 {
         let world = World::new();
         let strategy = ["sequential", "skipConcurrent", "joinInFlight"][round % 3];
-        let phone = world.device("phone").with_config(&format!(r#"{{"entities":{{"tasks":{{}}}},"syncRequestStrategy":"{strategy}"}}"#));
+        let phone = world.device("phone").with_config(&format!(
+            r#"{{"entities":{{"tasks":{{}}}},"syncRequestStrategy":"{strategy}"}}"#
+        ));
         let a = phone.open();
         let log = RefCell::new(Vec::new());
         let mut acts: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
@@ -187,7 +260,8 @@ fn no_sequence_of_pauses_resumes_and_closes_leaves_a_promise_pending() {
             acts.push(Box::pin(async move {
                 a.engine.host().clock.sleep(wait).await;
                 log.borrow_mut().push((wait, what, whose));
-                // Whatever these answer: that they do is what counts, else the clock finds a deadlock.
+                // Whatever these answer: that they do is what counts, else the clock finds a
+                // deadlock.
                 match what {
                     0..3 => drop(a.engine.pause(whose).await),
                     3..6 => drop(a.engine.resume(whose).await),
@@ -197,9 +271,21 @@ fn no_sequence_of_pauses_resumes_and_closes_leaves_a_promise_pending() {
                     9 => drop(a.engine.switch_user(None, user, None).await),
                     10 => {
                         let draft = r#"{"title":"x"}"#.to_owned();
-                        drop(a.engine.write(user, "tasks", vec![datum_sync::replica::local::Write::Create { draft }]).await);
+                        drop(
+                            a.engine
+                                .write(
+                                    user,
+                                    "tasks",
+                                    vec![datum_sync::replica::local::Write::Create { draft }],
+                                )
+                                .await,
+                        );
                     }
-                    _ => drop(a.engine.synchronize(user, Default::default(), None, Rc::default()).await),
+                    _ => drop(
+                        a.engine
+                            .synchronize(user, Default::default(), None, Rc::default())
+                            .await,
+                    ),
                 }
             }));
         }
@@ -211,7 +297,10 @@ fn no_sequence_of_pauses_resumes_and_closes_leaves_a_promise_pending() {
         let log = log.borrow();
         a.run(a.engine.resume(None)).unwrap();
         for user in ["ann", "bob"] {
-            assert!(!matches!(state(&a, user), State::Paused | State::Syncing), "{user}: {log:?}");
+            assert!(
+                !matches!(state(&a, user), State::Paused | State::Syncing),
+                "{user}: {log:?}"
+            );
             assert!(sync(&a, user).is_success, "{user}: {log:?}");
             assert_eq!(state(&a, user), State::Completed, "{user}: {log:?}");
         }

@@ -1,6 +1,14 @@
-//! Hints: when a stream is opened, how it is opened again, and what takes its place. In virtual time.
+//! Hints: when a stream is opened, how it is opened again, and what takes its place. In virtual
+//! time.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -33,7 +41,13 @@ impl Listening {
         let realtime = Rc::new(Realtime::default());
         realtime.set_user(Some("ann"));
         realtime.set_active(true);
-        Self { world, phone, tab, realtime, hints: Rc::default() }
+        Self {
+            world,
+            phone,
+            tab,
+            realtime,
+            hints: Rc::default(),
+        }
     }
 
     /// Listens for so long while something else happens.
@@ -91,10 +105,18 @@ fn each_word_of_the_stream_is_a_hint_for_its_user() {
 
 #[test]
 fn nothing_is_listened_to_unless_it_is_wanted() {
-    let it = Listening::new(vec![(vec![0, LONG], Ok(Hints::Ended)), (vec![0, LONG], Ok(Hints::Ended)), (vec![0, LONG], Ok(Hints::Ended))]);
+    let it = Listening::new(vec![
+        (vec![0, LONG], Ok(Hints::Ended)),
+        (vec![0, LONG], Ok(Hints::Ended)),
+        (vec![0, LONG], Ok(Hints::Ended)),
+    ]);
     it.realtime.set_active(false);
     it.listen(60_000);
-    assert_eq!((it.opened(), it.open()), (0, 0), "a hidden tab has no stream");
+    assert_eq!(
+        (it.opened(), it.open()),
+        (0, 0),
+        "a hidden tab has no stream"
+    );
 
     it.realtime.set_active(true);
     let sleep = |ms| it.world.clock.sleep(ms);
@@ -117,17 +139,25 @@ fn nothing_is_listened_to_unless_it_is_wanted() {
         it.realtime.close();
     })
     .unwrap();
-    assert_eq!((it.open(), it.hints.borrow().len()), (0, 3), "each connection begins with a hint");
+    assert_eq!(
+        (it.open(), it.hints.borrow().len()),
+        (0, 3),
+        "each connection begins with a hint"
+    );
 }
 
 #[test]
 fn a_stream_that_fails_is_opened_again_less_and_less_often() {
     let it = Listening::new((0..200).map(|_| (vec![], failed(Code::Network))).collect());
     it.listen(3_600_000);
-    // The delays double from one second to five minutes, and half of each is thrown: some 30 in an hour.
+    // The delays double from one second to five minutes, and half of each is thrown: some 30 in an
+    // hour.
     assert!((15..60).contains(&it.opened()), "{}", it.opened());
     assert_eq!(it.problem(), Some(Code::Network));
-    assert!(it.hints.borrow().is_empty(), "what was not heard is no hint");
+    assert!(
+        it.hints.borrow().is_empty(),
+        "what was not heard is no hint"
+    );
 }
 
 #[test]
@@ -160,8 +190,16 @@ fn the_wait_that_the_remote_asks_for_is_kept() {
 
 #[test]
 fn a_refused_token_ends_it_until_somebody_signs_in() {
-    for code in [Code::Unauthorized, Code::Forbidden, Code::UserMismatch, Code::ClientOutdated] {
-        let it = Listening::new(vec![(vec![0], failed(code)), (vec![0, LONG], Ok(Hints::Ended))]);
+    for code in [
+        Code::Unauthorized,
+        Code::Forbidden,
+        Code::UserMismatch,
+        Code::ClientOutdated,
+    ] {
+        let it = Listening::new(vec![
+            (vec![0], failed(code)),
+            (vec![0, LONG], Ok(Hints::Ended)),
+        ]);
         it.listen(3_600_000);
         assert_eq!((it.opened(), it.problem()), (1, Some(code)));
         it.realtime.set_active(false);
@@ -171,7 +209,10 @@ fn a_refused_token_ends_it_until_somebody_signs_in() {
 
         it.realtime.set_user(Some("ann"));
         it.listen(1000);
-        assert_eq!((it.opened(), it.hints.borrow().len(), it.problem()), (2, 2, None));
+        assert_eq!(
+            (it.opened(), it.hints.borrow().len(), it.problem()),
+            (2, 2, None)
+        );
     }
 }
 
@@ -193,22 +234,38 @@ fn without_a_stream_a_pull_that_waits_takes_its_place() {
     let other = laptop.open();
     it.listen(600_000);
     let quiet = it.phone.requests();
-    assert!((22..=26).contains(&quiet.len()) && quiet.iter().all(|request| request == "POST /pull"), "{quiet:?}");
+    assert!(
+        (22..=26).contains(&quiet.len()) && quiet.iter().all(|request| request == "POST /pull"),
+        "{quiet:?}"
+    );
     assert_eq!(it.hints.borrow().len(), 1, "once, since it listens");
 
     // It is remembered: a stream that was held back once is not tried again.
-    it.phone.wire.streams.scripts.borrow_mut().push_back((vec![0, LONG], Ok(Hints::Ended)));
+    it.phone
+        .wire
+        .streams
+        .scripts
+        .borrow_mut()
+        .push_back((vec![0, LONG], Ok(Hints::Ended)));
     other.create(r#"{"title":"milk"}"#);
     other.sync();
     it.listen(5000);
     assert_eq!(it.opened(), 1);
     assert!(it.hints.borrow().len() >= 2);
-    assert_eq!(it.tab.titles(), Vec::<String>::new(), "what it brought is not applied");
+    assert_eq!(
+        it.tab.titles(),
+        Vec::<String>::new(),
+        "what it brought is not applied"
+    );
     it.tab.sync();
     assert_eq!(it.tab.titles(), ["milk"]);
     let hints = it.hints.borrow().len();
     it.listen(60_000);
-    assert_eq!(it.hints.borrow().len(), hints, "the cycle has moved the cursor");
+    assert_eq!(
+        it.hints.borrow().len(),
+        hints,
+        "the cycle has moved the cursor"
+    );
 }
 
 #[test]
@@ -237,10 +294,20 @@ fn a_remote_that_knows_no_waiting_is_given_up() {
 
 #[test]
 fn what_stood_in_the_way_of_the_pull_too_is_not_remembered() {
-    let it = Listening::new(vec![(vec![], Ok(Hints::NoStream)), (vec![0, LONG], Ok(Hints::Ended))]);
-    it.phone.fault("/pull", Fault::Garbled(b"<html>sign in to the hotel</html>".to_vec()));
+    let it = Listening::new(vec![
+        (vec![], Ok(Hints::NoStream)),
+        (vec![0, LONG], Ok(Hints::Ended)),
+    ]);
+    it.phone.fault(
+        "/pull",
+        Fault::Garbled(b"<html>sign in to the hotel</html>".to_vec()),
+    );
     it.listen(60_000);
-    assert_eq!((it.opened(), it.hints.borrow().len(), it.problem()), (2, 1, None), "the stream is tried again");
+    assert_eq!(
+        (it.opened(), it.hints.borrow().len(), it.problem()),
+        (2, 1, None),
+        "the stream is tried again"
+    );
 }
 
 #[test]

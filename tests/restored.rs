@@ -1,7 +1,14 @@
-//! A server that is restored from an older state: what it has forgotten of a device's acknowledged writes is
-//! offered again, and nothing else.
+//! A server that is restored from an older state: what it has forgotten of a device's acknowledged
+//! writes is offered again, and nothing else.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -15,8 +22,8 @@ use support::world::{Asked, World};
 
 const DAY: u64 = 24 * 3_600_000;
 
-/// medic/cht-core#8093: the server is restored from a backup, the device's own checkpoint says that all is sent, and
-/// what was sent since the backup is gone for good.
+/// medic/cht-core#8093: the server is restored from a backup, the device's own checkpoint says that
+/// all is sent, and what was sent since the backup is gone for good.
 #[test]
 fn a_checkpoint_kept_only_on_the_client_does_not_keep_it_from_uploading_again() {
     let world = World::new();
@@ -37,16 +44,30 @@ fn a_checkpoint_kept_only_on_the_client_does_not_keep_it_from_uploading_again() 
 
     let result = settle(&a);
 
-    assert_eq!(titles(&world), pairs(&[("edited", "edited"), ("kept", "before"), ("new", "created")]));
+    assert_eq!(
+        titles(&world),
+        pairs(&[("edited", "edited"), ("kept", "before"), ("new", "created")])
+    );
     assert_eq!(a.titles(), ["before", "created", "edited"]);
-    assert_eq!(a.read("edited").unwrap()["draft"], "mine", "what never leaves the device has stayed");
+    assert_eq!(
+        a.read("edited").unwrap()["draft"],
+        "mine",
+        "what never leaves the device has stayed"
+    );
     assert_eq!((result.pushed_count, result.conflicts_detected), (3, 0));
     assert_eq!(heard(&told), [3]);
     let requests = phone.requests();
     assert_eq!(
         requests,
-        // The cursor is refused; everything comes afresh; what was forgotten goes; a cycle that finds nothing.
-        ["POST /pull", "POST /pull", "POST /push", "PUT /metadata", "POST /pull"]
+        // The cursor is refused; everything comes afresh; what was forgotten goes; a cycle that
+        // finds nothing.
+        [
+            "POST /pull",
+            "POST /pull",
+            "POST /push",
+            "PUT /metadata",
+            "POST /pull"
+        ]
     );
     // A third device sees all of it.
     let b = world.device("laptop").open();
@@ -68,7 +89,12 @@ fn a_new_epoch_without_a_loss_offers_nothing() {
     b.delete("deleted");
     b.sync();
     // The phone has not pulled these yet.
-    let versions: Vec<u64> = world.server.rows("ann").iter().map(|row| row.version).collect();
+    let versions: Vec<u64> = world
+        .server
+        .rows("ann")
+        .iter()
+        .map(|row| row.version)
+        .collect();
     world.server.set_epoch("epoch-2").unwrap();
     let (told, told_too) = (offers(&a), offers(&b));
     phone.requests();
@@ -80,10 +106,20 @@ fn a_new_epoch_without_a_loss_offers_nothing() {
     }
 
     assert_eq!((heard(&told), heard(&told_too)), (vec![0], vec![0]));
-    assert_eq!(world.server.rows("ann").iter().map(|row| row.version).collect::<Vec<u64>>(), versions);
+    assert_eq!(
+        world
+            .server
+            .rows("ann")
+            .iter()
+            .map(|row| row.version)
+            .collect::<Vec<u64>>(),
+        versions
+    );
     assert!(!phone.requests().contains(&"POST /push".to_owned()));
     let user = a.engine.opened("ann").unwrap();
-    assert!(user.db.with(|replica| replica.receipts().restored().is_none() && !replica.receipts().has_suspects()));
+    assert!(user.db.with(
+        |replica| replica.receipts().restored().is_none() && !replica.receipts().has_suspects()
+    ));
 }
 
 #[test]
@@ -109,9 +145,17 @@ fn each_device_offers_what_it_has_written_and_what_it_has_seen_on_top() {
     // The phone has seen all, but `u` is the laptop's alone.
     assert_eq!(settle(&a).pushed_count, 2);
     assert_eq!(titles(&world), pairs(&[("t", "milk"), ("v", "phone's")]));
-    assert_eq!((&server(&world)[0].1["a"], &server(&world)[0].1["b"]), (&2.into(), &2.into()), "the row that it holds contains both");
+    assert_eq!(
+        (&server(&world)[0].1["a"], &server(&world)[0].1["b"]),
+        (&2.into(), &2.into()),
+        "the row that it holds contains both"
+    );
     let result = settle(&b);
-    assert_eq!((result.pushed_count, result.conflicts_detected), (1, 0), "only what nobody has offered yet");
+    assert_eq!(
+        (result.pushed_count, result.conflicts_detected),
+        (1, 0),
+        "only what nobody has offered yet"
+    );
     a.sync();
     for tab in [&a, &b] {
         assert_eq!(tab.titles(), ["laptop's", "milk", "phone's"]);
@@ -137,11 +181,17 @@ fn an_edit_made_since_the_restore_is_a_conflict_that_keeps_both() {
 
     let result = settle(&a);
 
-    assert_eq!((result.conflicts_detected, result.conflicts_resolved), (1, 1));
+    assert_eq!(
+        (result.conflicts_detected, result.conflicts_resolved),
+        (1, 1)
+    );
     b.sync();
     for tab in [&a, &b] {
         let task = tab.read("t").unwrap();
-        assert_eq!((task["title"].as_str(), task["done"].as_bool()), (Some("oat milk"), Some(true)));
+        assert_eq!(
+            (task["title"].as_str(), task["done"].as_bool()),
+            (Some("oat milk"), Some(true))
+        );
     }
     assert_eq!(heard(&told), [1]);
 }
@@ -167,23 +217,45 @@ fn the_resolver_sees_the_forgotten_write_as_local_and_knows_what_is_others() {
         noted.borrow_mut().push(conflict.clone());
         Ok(Resolution::Later)
     });
-    let again = laptop.open_with(Resolvers { fallback: Some(Rc::new(asked)), ..Resolvers::default() });
+    let again = laptop.open_with(Resolvers {
+        fallback: Some(Rc::new(asked)),
+        ..Resolvers::default()
+    });
 
     again.sync();
 
     let conflict = seen.borrow()[0].clone();
-    let field = |body: &Option<Rc<str>>, name: &str| serde_json::from_str::<Value>(body.as_deref().unwrap()).unwrap()[name].clone();
-    assert_eq!((field(&conflict.local, "title"), field(&conflict.remote, "title")), ("oat milk".into(), "soy milk".into()));
+    let field = |body: &Option<Rc<str>>, name: &str| {
+        serde_json::from_str::<Value>(body.as_deref().unwrap()).unwrap()[name].clone()
+    };
+    assert_eq!(
+        (
+            field(&conflict.local, "title"),
+            field(&conflict.remote, "title")
+        ),
+        ("oat milk".into(), "soy milk".into())
+    );
     assert_eq!(
         (field(&conflict.base, "n"), field(&conflict.base, "title")),
         (1.into(), Value::Null),
         "the base is what others have written"
     );
     assert_eq!(conflict.fields, ["title"]);
-    let parked: Vec<Value> = serde_json::from_str(&again.run(again.engine.conflicts("ann")).unwrap()).unwrap();
-    assert_eq!((parked.len(), again.pending()), (1, 1), "it waits, and nothing is lost meanwhile");
+    let parked: Vec<Value> =
+        serde_json::from_str(&again.run(again.engine.conflicts("ann")).unwrap()).unwrap();
+    assert_eq!(
+        (parked.len(), again.pending()),
+        (1, 1),
+        "it waits, and nothing is lost meanwhile"
+    );
     assert_eq!(laptop.open().read("t").unwrap()["title"], "oat milk");
-    again.run(again.engine.resolve_conflict(parked[0]["id"].as_str().unwrap(), Resolution::Local)).unwrap();
+    again
+        .run(
+            again
+                .engine
+                .resolve_conflict(parked[0]["id"].as_str().unwrap(), Resolution::Local),
+        )
+        .unwrap();
     again.sync();
     assert_eq!(titles(&world), pairs(&[("t", "oat milk")]));
 }
@@ -211,7 +283,10 @@ fn what_waits_goes_on_top_of_what_was_forgotten() {
     assert_eq!(result.conflicts_detected, 0);
     let rows = server(&world);
     assert_eq!(titles(&world), pairs(&[("n", "new"), ("t", "milk")]));
-    assert_eq!((&rows[1].1["a"], &rows[1].1["b"], &rows[0].1["b"]), (&2.into(), &2.into(), &2.into()));
+    assert_eq!(
+        (&rows[1].1["a"], &rows[1].1["b"], &rows[0].1["b"]),
+        (&2.into(), &2.into(), &2.into())
+    );
 }
 
 #[test]
@@ -239,15 +314,20 @@ fn dead_letters_parked_conflicts_and_held_tombstones_stay_as_they_are() {
     }
     a.sync();
     b.sync();
-    world.server.configure(|config| config.max_entity_bytes = 150);
+    world
+        .server
+        .configure(|config| config.max_entity_bytes = 150);
     a.create(&format!(r#"{{"id":"big","title":"{}"}}"#, "x".repeat(300)));
     a.sync();
-    world.server.configure(|config| config.max_entity_bytes = 10_000);
+    world
+        .server
+        .configure(|config| config.max_entity_bytes = 10_000);
     b.patch("p", r#"{"title":"theirs"}"#);
     b.delete("h");
     b.sync();
     a.patch("p", r#"{"title":"mine"}"#);
-    a.sync_with(r#"{"includeDeletes":false,"resolveConflicts":false}"#).unwrap();
+    a.sync_with(r#"{"includeDeletes":false,"resolveConflicts":false}"#)
+        .unwrap();
     let backup = world.server.backup();
     a.create(r#"{"id":"n","title":"new"}"#);
     a.sync_with(r#"{"includeDeletes":false}"#).unwrap();
@@ -259,8 +339,13 @@ fn dead_letters_parked_conflicts_and_held_tombstones_stay_as_they_are() {
     assert_eq!((status.dead_letters, status.unresolved_conflicts), (1, 1));
     assert_eq!(a.read("p").unwrap()["title"], "mine");
     assert_eq!(titles(&world), pairs(&[("n", "new"), ("p", "theirs")]));
-    let parked: Vec<Value> = serde_json::from_str(&a.run(a.engine.conflicts("ann")).unwrap()).unwrap();
-    a.run(a.engine.resolve_conflict(parked[0]["id"].as_str().unwrap(), Resolution::Local)).unwrap();
+    let parked: Vec<Value> =
+        serde_json::from_str(&a.run(a.engine.conflicts("ann")).unwrap()).unwrap();
+    a.run(
+        a.engine
+            .resolve_conflict(parked[0]["id"].as_str().unwrap(), Resolution::Local),
+    )
+    .unwrap();
     settle(&a);
     assert_eq!(titles(&world), pairs(&[("n", "new"), ("p", "mine")]));
 }

@@ -1,6 +1,14 @@
-//! A restored server, and what goes wrong meanwhile: crashes, several tabs, late verdicts, another restore.
+//! A restored server, and what goes wrong meanwhile: crashes, several tabs, late verdicts, another
+//! restore.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -28,7 +36,8 @@ fn wherever_the_tab_dies_nothing_is_lost_and_nothing_offered_twice() {
         }
         a.sync();
         restore(&world, &backup, "epoch-2");
-        // The storage refuses everything from this commit on: as good as a crash between two of them.
+        // The storage refuses everything from this commit on: as good as a crash between two of
+        // them.
         let store = phone.store();
         *store.failing.borrow_mut() = std::collections::VecDeque::new();
         let (options, engine) = (r#"{"overrideBatchSize":2}"#, phone.open());
@@ -51,9 +60,19 @@ fn wherever_the_tab_dies_nothing_is_lost_and_nothing_offered_twice() {
         settle(&again);
         let rows = world.server.rows("ann");
         assert_eq!(rows.len(), 8, "step {step}");
-        assert_eq!(again.titles(), ["edited", "edited", "edited", "edited", "new", "new", "new", "new"], "step {step}");
+        assert_eq!(
+            again.titles(),
+            [
+                "edited", "edited", "edited", "edited", "new", "new", "new", "new"
+            ],
+            "step {step}"
+        );
         // Four rows of the backup, and eight writes on top: each was made once.
-        assert_eq!(rows.iter().map(|row| row.version).max(), Some(12), "step {step}");
+        assert_eq!(
+            rows.iter().map(|row| row.version).max(),
+            Some(12),
+            "step {step}"
+        );
     }
 }
 
@@ -72,14 +91,22 @@ fn two_tabs_at_once_offer_it_once() {
     // The lock over tabs holds nobody back.
     let cycle = |tab: &Tab| {
         let engine = Rc::clone(&tab.engine);
-        async move { engine.synchronize("ann", Default::default(), None, Rc::default()).await }
+        async move {
+            engine
+                .synchronize("ann", Default::default(), None, Rc::default())
+                .await
+        }
     };
     let (one, other) = a.run(async { futures_util::future::join(cycle(&a), cycle(&b)).await });
     assert!(one.unwrap().is_success && other.unwrap().is_success);
     settle(&a);
     settle(&b);
     assert_eq!(titles(&world), pairs(&[("t", "oat milk"), ("u", "new")]));
-    assert_eq!(world.server.rows("ann").iter().map(|row| row.version).max(), Some(3), "one edit and one create");
+    assert_eq!(
+        world.server.rows("ann").iter().map(|row| row.version).max(),
+        Some(3),
+        "one edit and one create"
+    );
 }
 
 #[test]
@@ -106,7 +133,8 @@ fn a_verdict_of_the_old_epoch_that_comes_late_settles_nothing() {
     settle(&a);
     assert_eq!(titles(&world), pairs(&[("t", "oat milk")]));
 
-    // Restored before the push: its verdicts are of another history, and its operation is sent again.
+    // Restored before the push: its verdicts are of another history, and its operation is sent
+    // again.
     *phone.wire.on_request.borrow_mut() = None;
     let backup = world.server.backup();
     a.patch("t", r#"{"title":"soy milk"}"#);
@@ -166,11 +194,20 @@ fn a_server_that_cannot_tell_what_it_kept_is_compared_with() {
     let result = settle(&a);
 
     assert_eq!((result.pushed_count, result.conflicts_detected), (3, 1));
-    assert_eq!(titles(&world), pairs(&[("edited", "oat milk"), ("new", "new"), ("same", "milk"), ("twice", "oat milk")]));
+    assert_eq!(
+        titles(&world),
+        pairs(&[
+            ("edited", "oat milk"),
+            ("new", "new"),
+            ("same", "milk"),
+            ("twice", "oat milk")
+        ])
+    );
     assert_eq!(server(&world)[3].1["n"], 2);
 }
 
-/// A restored server counts anew: the version that an edit was made against is that of another row of now.
+/// A restored server counts anew: the version that an edit was made against is that of another row
+/// of now.
 #[test]
 fn an_old_base_that_fits_by_chance_overwrites_nothing() {
     let world = World::new();
@@ -187,19 +224,35 @@ fn an_old_base_that_fits_by_chance_overwrites_nothing() {
     // Offered anew, it has the version that it had at first.
     a.sync();
     let before = world.server.rows("ann");
-    assert_eq!(before.iter().map(|row| row.version).collect::<Vec<u64>>(), [1]);
+    assert_eq!(
+        before.iter().map(|row| row.version).collect::<Vec<u64>>(),
+        [1]
+    );
 
-    assert!(b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap().is_success);
+    assert!(
+        b.sync_with(r#"{"direction":"pushOnly"}"#)
+            .unwrap()
+            .is_success
+    );
 
-    assert_eq!(world.server.rows("ann"), before, "a push of the old epoch does nothing");
+    assert_eq!(
+        world.server.rows("ann"),
+        before,
+        "a push of the old epoch does nothing"
+    );
     assert_eq!(settle(&b).conflicts_detected, 1);
     a.sync();
     for tab in [&a, &b] {
-        assert_eq!(tab.read("t").unwrap()["n"], 2, "an edit survives a delete that did not know of it");
+        assert_eq!(
+            tab.read("t").unwrap()["n"],
+            2,
+            "an edit survives a delete that did not know of it"
+        );
     }
 }
 
-/// A laptop holds a row of before under a version that is another row's now, and has written over it.
+/// A laptop holds a row of before under a version that is another row's now, and has written over
+/// it.
 fn with_an_old_base(world: &World) -> (Device, Tab, Tab) {
     let (phone, laptop) = (device(world, "phone"), device(world, "laptop"));
     let (a, b) = (phone.open(), laptop.open());
@@ -209,19 +262,37 @@ fn with_an_old_base(world: &World) -> (Device, Tab, Tab) {
     b.sync();
     a.patch("t", r#"{"n":2}"#);
     a.sync();
-    b.write("tasks", Write::Update { entity: r#"{"id":"t","title":"oat milk","n":1}"#.to_owned() }).unwrap();
+    b.write(
+        "tasks",
+        Write::Update {
+            entity: r#"{"id":"t","title":"oat milk","n":1}"#.to_owned(),
+        },
+    )
+    .unwrap();
     restore(world, &backup, "epoch-2");
     // Offered anew, it has the version that it had at first.
     a.sync();
-    assert_eq!(world.server.rows("ann").iter().map(|row| row.version).collect::<Vec<u64>>(), [1]);
+    assert_eq!(
+        world
+            .server
+            .rows("ann")
+            .iter()
+            .map(|row| row.version)
+            .collect::<Vec<u64>>(),
+        [1]
+    );
     (laptop, a, b)
 }
 
 /// Both edits are there, on the server and on both devices.
 fn both_edits_stand(world: &World, tabs: [&Tab; 2]) {
-    let all = std::iter::once(server(world)[0].1.clone()).chain(tabs.map(|tab| tab.read("t").unwrap()));
+    let all =
+        std::iter::once(server(world)[0].1.clone()).chain(tabs.map(|tab| tab.read("t").unwrap()));
     for task in all {
-        assert_eq!((&task["title"], &task["n"]), (&"oat milk".into(), &2.into()));
+        assert_eq!(
+            (&task["title"], &task["n"]),
+            (&"oat milk".into(), &2.into())
+        );
     }
 }
 
@@ -229,14 +300,23 @@ fn both_edits_stand(world: &World, tabs: [&Tab; 2]) {
 fn what_a_scope_alone_was_pulled_of_trusts_no_base_of_the_rest() {
     let world = World::new();
     let (_, a, b) = with_an_old_base(&world);
-    b.sync_with(r#"{"direction":"pullOnly","scope":{"name":"notes","entities":["notes"]}}"#).unwrap();
+    b.sync_with(r#"{"direction":"pullOnly","scope":{"name":"notes","entities":["notes"]}}"#)
+        .unwrap();
     assert_eq!(b.pending(), 1);
 
     // Written on top of a row that nobody has compared yet.
     b.patch("t", r#"{"done":true}"#);
-    assert!(b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap().is_success);
+    assert!(
+        b.sync_with(r#"{"direction":"pushOnly"}"#)
+            .unwrap()
+            .is_success
+    );
 
-    assert_eq!(b.pending(), 0, "what is outside of every scope is sent all the same");
+    assert_eq!(
+        b.pending(),
+        0,
+        "what is outside of every scope is sent all the same"
+    );
     settle(&b);
     a.sync();
     both_edits_stand(&world, [&a, &b]);
@@ -250,13 +330,22 @@ fn what_was_saved_from_a_lost_log_keeps_the_epoch_of_its_bases() {
         let (laptop, a, b) = with_an_old_base(&world);
         laptop.evict();
         if pulled_by_another {
-            laptop.open().sync_with(r#"{"direction":"pullOnly","scope":{"name":"notes","entities":["notes"]}}"#).unwrap();
+            laptop
+                .open()
+                .sync_with(
+                    r#"{"direction":"pullOnly","scope":{"name":"notes","entities":["notes"]}}"#,
+                )
+                .unwrap();
         }
         let before = world.server.rows("ann");
 
         b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
         if !pulled_by_another {
-            assert_eq!(world.server.rows("ann"), before, "a push of the old epoch does nothing");
+            assert_eq!(
+                world.server.rows("ann"),
+                before,
+                "a push of the old epoch does nothing"
+            );
         }
 
         settle(&b);
@@ -276,18 +365,33 @@ fn a_request_of_before_the_restore_that_comes_late_does_nothing() {
     a.create(r#"{"id":"t","title":"milk"}"#);
     phone.requests();
     a.sync();
-    let late = phone.wire.seen.borrow().iter().find(|request| request.path == "/push").unwrap().body.clone();
+    let late = phone
+        .wire
+        .seen
+        .borrow()
+        .iter()
+        .find(|request| request.path == "/push")
+        .unwrap()
+        .body
+        .clone();
     a.delete("t");
     a.sync();
     restore(&world, &backup, "epoch-2");
     settle(&a);
 
-    let _ = world.server.handle("ann", "POST", "/sync/v1/push", &late, world.clock.now());
+    let _ = world
+        .server
+        .handle("ann", "POST", "/sync/v1/push", &late, world.clock.now());
 
-    assert_eq!(titles(&world), pairs(&[("first", "")]), "what was deleted stays so");
+    assert_eq!(
+        titles(&world),
+        pairs(&[("first", "")]),
+        "what was deleted stays so"
+    );
 }
 
-/// The row is as old as one that the server had forgotten, by version and by time: only who has put what tells them apart.
+/// The row is as old as one that the server had forgotten, by version and by time: only who has put
+/// what tells them apart.
 #[test]
 fn a_row_that_another_device_made_meanwhile_is_not_taken_for_a_state_of_before() {
     let world = World::new();
@@ -310,7 +414,10 @@ fn a_row_that_another_device_made_meanwhile_is_not_taken_for_a_state_of_before()
     b.sync();
     for tab in [&a, &b] {
         let task = tab.read("t").unwrap();
-        assert_eq!((task["title"].as_str(), task["done"].as_bool()), (Some("milk"), Some(true)));
+        assert_eq!(
+            (task["title"].as_str(), task["done"].as_bool()),
+            (Some("milk"), Some(true))
+        );
     }
 }
 
@@ -341,7 +448,13 @@ fn clearing_sync_metadata_forgets_no_receipt_and_clearing_the_user_does() {
     let phone = device(&world, "phone");
     let a = phone.open();
     let backup = world.server.backup();
-    a.write("notes", Write::Create { draft: r#"{"id":"n","title":"note"}"#.to_owned() }).unwrap();
+    a.write(
+        "notes",
+        Write::Create {
+            draft: r#"{"id":"n","title":"note"}"#.to_owned(),
+        },
+    )
+    .unwrap();
     a.create(r#"{"id":"t","title":"milk"}"#);
     a.sync();
     a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
@@ -353,5 +466,9 @@ fn clearing_sync_metadata_forgets_no_receipt_and_clearing_the_user_does() {
     restore(&world, &backup, "epoch-3");
     let b = phone.open();
     b.sync();
-    assert_eq!(titles(&world), pairs(&[]), "whoever gives up the data gives up what it was good for");
+    assert_eq!(
+        titles(&world),
+        pairs(&[]),
+        "whoever gives up the data gives up what it was good for"
+    );
 }

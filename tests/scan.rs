@@ -1,4 +1,5 @@
-//! The reader of JSON text, against another one: what it takes, what it refuses, what it makes of it.
+//! The reader of JSON text, against another one: what it takes, what it refuses, what it makes of
+//! it.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
@@ -79,7 +80,11 @@ const BAD: &[&str] = &[
 #[test]
 fn a_tree_is_what_another_parser_makes_of_the_text() {
     for json in GOOD {
-        assert_eq!(tree(json).unwrap(), serde_json::from_str::<Value>(json).unwrap(), "{json}");
+        assert_eq!(
+            tree(json).unwrap(),
+            serde_json::from_str::<Value>(json).unwrap(),
+            "{json}"
+        );
     }
 }
 
@@ -99,7 +104,10 @@ fn parts_are_checked_and_keep_their_text() {
         assert_eq!(object(&map).unwrap(), [("k".into(), json.trim())], "{map}");
     }
     // A number that is too large and a lone surrogate are only refused where they are read.
-    for json in BAD.iter().filter(|json| !json.contains("\\ud83d") && !json.contains("\\ude00") && **json != "1e999") {
+    for json in BAD
+        .iter()
+        .filter(|json| !json.contains("\\ud83d") && !json.contains("\\ude00") && **json != "1e999")
+    {
         let (list, map) = (format!("[{json} ,2]"), format!("{{\"k\":{json}}}"));
         assert!(array(&list).is_err() && object(&map).is_err(), "{json}");
     }

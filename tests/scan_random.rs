@@ -1,6 +1,13 @@
 //! The scanner of JSON against serde_json: what one takes the other takes, and reads alike.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 #[path = "../fuzz/src/scan.rs"]
 #[allow(dead_code)]
@@ -28,19 +35,46 @@ impl Dice {
     fn json(&mut self, depth: u64) -> String {
         let space = self.pick(&["", "", " ", "\n\t"]);
         match self.roll(if depth == 0 { 4 } else { 6 }) {
-            0 => self.pick(&["0", "-0", "7", "-12.5e+3", "1E9", "0.25", "18446744073709551616"]).to_owned(),
+            0 => self
+                .pick(&[
+                    "0",
+                    "-0",
+                    "7",
+                    "-12.5e+3",
+                    "1E9",
+                    "0.25",
+                    "18446744073709551616",
+                ])
+                .to_owned(),
             1 => self.pick(&["true", "false", "null"]).to_owned(),
-            2 | 3 => {
-                self.pick(&[r#""""#, r#""a""#, r#""\"\\\/\b\f\n\r\t""#, r#""é🦀""#, r#""\ud83e\udd80""#, r#""\u00e9 \u0000""#]).to_owned()
-            }
+            2 | 3 => self
+                .pick(&[
+                    r#""""#,
+                    r#""a""#,
+                    r#""\"\\\/\b\f\n\r\t""#,
+                    r#""é🦀""#,
+                    r#""\ud83e\udd80""#,
+                    r#""\u00e9 \u0000""#,
+                ])
+                .to_owned(),
             4 => {
                 let items: Vec<String> = (0..self.roll(4)).map(|_| self.json(depth - 1)).collect();
-                format!("[{space}{}{space}]", items.join(&format!("{space},{space}")))
+                format!(
+                    "[{space}{}{space}]",
+                    items.join(&format!("{space},{space}"))
+                )
             }
             _ => {
                 let names = ["\"a\"", "\"b\"", "\"\\u0061\"", "\"id\"", "\"\""];
-                let items: Vec<String> =
-                    (0..self.roll(4)).map(|_| format!("{}{space}:{space}{}", self.pick(&names), self.json(depth - 1))).collect();
+                let items: Vec<String> = (0..self.roll(4))
+                    .map(|_| {
+                        format!(
+                            "{}{space}:{space}{}",
+                            self.pick(&names),
+                            self.json(depth - 1)
+                        )
+                    })
+                    .collect();
                 format!("{{{space}{}{space}}}", items.join(","))
             }
         }

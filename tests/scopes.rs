@@ -1,6 +1,14 @@
-//! Partial pulls: a scope has a cursor of its own, and takes nothing away that the main pull has brought.
+//! Partial pulls: a scope has a cursor of its own, and takes nothing away that the main pull has
+//! brought.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -19,10 +27,19 @@ fn a_partial_pull_takes_nothing_away_and_has_a_cursor_of_its_own() {
     assert_eq!(b.sync_with(scope).unwrap().pulled_count, 1);
     assert_eq!(b.titles(), ["milk"]);
     assert!(b.sync().is_success);
-    assert_eq!(b.titles(), ["milk", "nails"], "the main cursor had not moved");
-    b.sync_with(&scope.replace(r#""scope""#, r#""forceFullSync":true,"scope""#)).unwrap();
+    assert_eq!(
+        b.titles(),
+        ["milk", "nails"],
+        "the main cursor had not moved"
+    );
+    b.sync_with(&scope.replace(r#""scope""#, r#""forceFullSync":true,"scope""#))
+        .unwrap();
 
-    assert_eq!(b.titles(), ["milk", "nails"], "what the scope does not bring is not gone");
+    assert_eq!(
+        b.titles(),
+        ["milk", "nails"],
+        "what the scope does not bring is not gone"
+    );
 }
 
 #[test]

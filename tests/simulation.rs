@@ -1,9 +1,16 @@
-//! Many seeded histories of users, devices and tabs with everything going wrong, judged after every step
-//! and at the end by a model that knows every promise that was made. `SIM_SEEDS` sets how many, `SIM_FROM`
-//! where they begin, `SIM_SEED` replays one, `SIM_STEPS` says how long they are, `SIM_THREADS` on how many
-//! threads; with `SIM_SHRINK=0` a failure is reported as it was found.
+//! Many seeded histories of users, devices and tabs with everything going wrong, judged after every
+//! step and at the end by a model that knows every promise that was made. `SIM_SEEDS` sets how
+//! many, `SIM_FROM` where they begin, `SIM_SEED` replays one, `SIM_STEPS` says how long they are,
+//! `SIM_THREADS` on how many threads; with `SIM_SHRINK=0` a failure is reported as it was found.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -17,7 +24,11 @@ use support::simulation::shrink::{Ended, reduce, smallest};
 use support::simulation::story::Story;
 
 fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
+    std::env::var(name).ok().map(|value| {
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} must be a number"))
+    })
 }
 
 /// Plays one history.
@@ -26,11 +37,19 @@ fn play(script: &Script) -> Ended {
     let wrong = match catch_unwind(AssertUnwindSafe(|| story.run())) {
         Ok(ended) => ended.err(),
         Err(panic) => {
-            let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let words = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             Some(format!("panic: {}", words.unwrap_or_default()))
         }
     };
-    let ended = Ended { trace: story.trace.take(), struck: story.dice.struck.take(), played: story.played, wrong };
+    let ended = Ended {
+        trace: story.trace.take(),
+        struck: story.dice.struck.take(),
+        played: story.played,
+        wrong,
+    };
     if ended.wrong.is_some() {
         // A broken history is left as it stands: its tasks may hold each other.
         std::mem::forget(story);
@@ -48,13 +67,20 @@ fn report(script: Script, first: &Ended) -> String {
     let (script, ended) = smallest(script, &play);
     let (steps, faults) = (script.steps.len(), ended.struck.len());
     let wrong = ended.wrong.unwrap_or_default();
-    format!("{found}.\nThe smallest history that does: {steps} of {whole} steps, {faults} faults.\n\n{wrong}\n\n{}", ended.trace.join("\n"))
+    format!(
+        "{found}.\nThe smallest history that does: {steps} of {whole} steps, {faults} faults.\n\n{wrong}\n\n{}",
+        ended.trace.join("\n")
+    )
 }
 
 fn show_progress(done: u64, count: u64, steps: u64, began: Instant) {
     let tenths = (done * 20 / count.max(1)) as usize;
     let pace = done as f64 / began.elapsed().as_secs_f64().max(0.001);
-    eprintln!("[{}{}] {done} of {count} histories, {steps} steps, {pace:.0} a second", "#".repeat(tenths), "-".repeat(20 - tenths));
+    eprintln!(
+        "[{}{}] {done} of {count} histories, {steps} steps, {pace:.0} a second",
+        "#".repeat(tenths),
+        "-".repeat(20 - tenths)
+    );
 }
 
 #[test]
@@ -62,12 +88,21 @@ fn no_history_breaks_a_promise() {
     let steps = setting("SIM_STEPS").unwrap_or(60);
     let (from, count) = match setting("SIM_SEED") {
         Some(seed) => (seed, 1),
-        None => (setting("SIM_FROM").unwrap_or(0), setting("SIM_SEEDS").unwrap_or(500)),
+        None => (
+            setting("SIM_FROM").unwrap_or(0),
+            setting("SIM_SEEDS").unwrap_or(500),
+        ),
     };
-    let threads = setting("SIM_THREADS").unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |all| all.get() as u64));
+    let threads = setting("SIM_THREADS")
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |all| all.get() as u64));
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let (next, done, played, over) = (AtomicU64::new(from), AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let (next, done, played, over) = (
+        AtomicU64::new(from),
+        AtomicU64::new(0),
+        AtomicU64::new(0),
+        AtomicBool::new(false),
+    );
     let (failed, began) = (Mutex::new(Vec::new()), Instant::now());
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -85,14 +120,20 @@ fn no_history_breaks_a_promise() {
                         return;
                     }
                     let done = done.fetch_add(1, Ordering::SeqCst) + 1;
-                    if setting("SIM_PROGRESS").is_some_and(|every| done % every.max(1) == 0 || done == count) {
+                    if setting("SIM_PROGRESS")
+                        .is_some_and(|every| done % every.max(1) == 0 || done == count)
+                    {
                         show_progress(done, count, all, began);
                     }
                 }
             });
         }
     });
-    let first = failed.into_inner().unwrap().into_iter().min_by_key(|(seed, _)| *seed);
+    let first = failed
+        .into_inner()
+        .unwrap()
+        .into_iter()
+        .min_by_key(|(seed, _)| *seed);
     let report = first.map(|(seed, ended)| report(Script::whole(seed, steps), &ended));
     std::panic::set_hook(quiet);
     if let Some(report) = report {
@@ -103,7 +144,10 @@ fn no_history_breaks_a_promise() {
 #[test]
 fn a_history_is_always_the_same() {
     for seed in [7, 1_000_003] {
-        let script = Script { told: true, ..Script::whole(seed, 40) };
+        let script = Script {
+            told: true,
+            ..Script::whole(seed, 40)
+        };
         let (one, two) = (play(&script), play(&script));
         assert!(one.trace.len() > 40);
         assert_eq!(one.trace, two.trace);
@@ -117,10 +161,22 @@ fn what_is_left_out_leaves_the_rest_as_it_was() {
     let whole = Script::whole(7, 40);
     let struck = play(&whole).struck;
     let spared = *struck.last().unwrap();
-    let without = Script { spared: [spared].into(), ..whole.clone() };
+    let without = Script {
+        spared: [spared].into(),
+        ..whole.clone()
+    };
     assert!(!play(&without).struck.contains(&spared));
-    let shorter = Script { steps: whole.steps[..20].to_vec(), ..whole.clone() };
-    let before = |faults: &[(u64, u64)]| faults.iter().filter(|(step, _)| *step < 20).copied().collect::<Vec<_>>();
+    let shorter = Script {
+        steps: whole.steps[..20].to_vec(),
+        ..whole.clone()
+    };
+    let before = |faults: &[(u64, u64)]| {
+        faults
+            .iter()
+            .filter(|(step, _)| *step < 20)
+            .copied()
+            .collect::<Vec<_>>()
+    };
     assert_eq!(before(&play(&shorter).struck), before(&struck));
 }
 

@@ -1,6 +1,13 @@
 //! Tabs of one user beside each other: one status in all of them, whichever syncs, dies or sleeps.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
@@ -15,11 +22,21 @@ const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
 
 /// Snapshots from the beginning of the first cycle on: their progress grows, and they end once.
 fn assert_one_cycle(shown: &[SyncStatus]) {
-    let first = shown.iter().position(|status| status.status == State::Syncing).expect("the cycle was seen");
+    let first = shown
+        .iter()
+        .position(|status| status.status == State::Syncing)
+        .expect("the cycle was seen");
     let (mut progress, mut ends) = (0.0, 0);
     for status in &shown[first..] {
-        assert!(ends == 0 || status.is_terminal(), "after its end: {status:?}");
-        assert!(status.progress >= progress, "{} after {progress}", status.progress);
+        assert!(
+            ends == 0 || status.is_terminal(),
+            "after its end: {status:?}"
+        );
+        assert!(
+            status.progress >= progress,
+            "{} after {progress}",
+            status.progress
+        );
         progress = status.progress;
         ends += u32::from(status.is_terminal() && ends == 0);
     }
@@ -28,7 +45,10 @@ fn assert_one_cycle(shown: &[SyncStatus]) {
 
 #[test]
 fn a_cycle_is_shown_the_same_in_every_tab_while_it_runs_and_after_it() {
-    for (fault, expected) in [(None, State::Completed), (Some(Fault::Status(503, None)), State::Failed)] {
+    for (fault, expected) in [
+        (None, State::Completed),
+        (Some(Fault::Status(503, None)), State::Failed),
+    ] {
         let world = World::new();
         let laptop = world.device("laptop").open();
         for n in 0..3 {
@@ -57,9 +77,18 @@ fn a_cycle_is_shown_the_same_in_every_tab_while_it_runs_and_after_it() {
             turn().await;
         });
         assert_eq!((a.status().status, b.common()), (expected, a.common()));
-        assert_eq!(b.status().errors.len(), usize::from(expected == State::Failed));
-        assert_eq!(b.status().last_completed_at.is_some(), expected == State::Completed);
-        assert_eq!(b.tab.run(b.tab.engine.last_result("ann")).unwrap(), a.tab.run(a.tab.engine.last_result("ann")).unwrap());
+        assert_eq!(
+            b.status().errors.len(),
+            usize::from(expected == State::Failed)
+        );
+        assert_eq!(
+            b.status().last_completed_at.is_some(),
+            expected == State::Completed
+        );
+        assert_eq!(
+            b.tab.run(b.tab.engine.last_result("ann")).unwrap(),
+            a.tab.run(a.tab.engine.last_result("ann")).unwrap()
+        );
         assert_one_cycle(&a.shown.borrow());
         assert_one_cycle(&b.shown.borrow());
     }
@@ -79,10 +108,16 @@ fn a_tab_that_is_opened_during_a_cycle_elsewhere_sees_it() {
         assert_eq!(b.status().status, State::Idle);
         b.tab.engine.sign_in("ann").await.unwrap();
         turn().await;
-        assert_eq!((b.status().phase, b.common()), (Some(Phase::Pulling), a.common()));
+        assert_eq!(
+            (b.status().phase, b.common()),
+            (Some(Phase::Pulling), a.common())
+        );
         until(&a, || a.status().is_terminal()).await;
         turn().await;
-        assert_eq!((b.status().status, b.common()), (State::Completed, a.common()));
+        assert_eq!(
+            (b.status().status, b.common()),
+            (State::Completed, a.common())
+        );
     });
 }
 
@@ -119,16 +154,25 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
                     (_, true) => 16_000,
                 })
                 .await;
-            assert_eq!((b.status().status, b.status().phase), (State::Cancelled, None));
+            assert_eq!(
+                (b.status().status, b.status().phase),
+                (State::Cancelled, None)
+            );
             if frozen {
                 a.frozen.set(false);
                 until(&b, || a.status().is_terminal()).await;
                 turn().await;
-                assert_eq!((b.status().status, b.common()), (State::Completed, a.common()), "it came back and ended well");
+                assert_eq!(
+                    (b.status().status, b.common()),
+                    (State::Completed, a.common()),
+                    "it came back and ended well"
+                );
             }
         });
         let shown = b.shown.borrow();
-        let backwards = shown.windows(2).find(|pair| pair[0].status == State::Syncing && pair[1].progress < pair[0].progress);
+        let backwards = shown
+            .windows(2)
+            .find(|pair| pair[0].status == State::Syncing && pair[1].progress < pair[0].progress);
         assert_eq!(backwards, None);
     }
 }
@@ -154,12 +198,26 @@ fn two_cycles_at_once_where_no_lock_holds_are_never_mixed() {
     });
     assert_eq!((a.common(), c.common()), (b.common(), b.common()));
     let shown = c.shown.borrow();
-    let cycles: Vec<_> = shown.iter().filter(|status| status.status == State::Syncing).collect();
+    let cycles: Vec<_> = shown
+        .iter()
+        .filter(|status| status.status == State::Syncing)
+        .collect();
     for pair in cycles.windows(2) {
-        assert!(pair[0].last_started_at <= pair[1].last_started_at, "back to the earlier one");
-        assert!(pair[0].last_started_at < pair[1].last_started_at || pair[0].progress <= pair[1].progress, "backwards");
+        assert!(
+            pair[0].last_started_at <= pair[1].last_started_at,
+            "back to the earlier one"
+        );
+        assert!(
+            pair[0].last_started_at < pair[1].last_started_at
+                || pair[0].progress <= pair[1].progress,
+            "backwards"
+        );
     }
-    assert_eq!(shown.iter().filter(|status| status.is_terminal()).count(), 1, "of the later one: {shown:?}");
+    assert_eq!(
+        shown.iter().filter(|status| status.is_terminal()).count(),
+        1,
+        "of the later one: {shown:?}"
+    );
 }
 
 #[test]
@@ -174,10 +232,17 @@ fn the_next_cycle_is_told_to_every_tab_by_the_one_that_leads() {
         turn().await;
         assert_eq!(b.common(), a.common());
         assert_eq!((a.status().is_leader, b.status().is_leader), (true, false));
-        assert_eq!(b.tab.engine.next_sync_time("ann"), a.tab.engine.next_sync_time("ann"));
+        assert_eq!(
+            b.tab.engine.next_sync_time("ann"),
+            a.tab.engine.next_sync_time("ann")
+        );
         a.tab.engine.host().clock.sleep(16 * MINUTE).await;
         turn().await;
-        assert_eq!((a.status().status, b.common()), (State::Completed, a.common()), "after an automatic cycle too");
+        assert_eq!(
+            (a.status().status, b.common()),
+            (State::Completed, a.common()),
+            "after an automatic cycle too"
+        );
         let planned = b.status().next_sync_at;
         assert!(planned.is_some());
         a.tab.engine.put_away();
@@ -227,8 +292,18 @@ fn an_instance_that_is_closed_while_it_syncs_tells_the_others_how_it_ended() {
         a.tab.engine.close().await;
         turn().await;
     });
-    assert_eq!((b.status().status, b.status().errors[0].code), (State::Failed, Code::Closed));
-    assert_eq!(b.shown.borrow().iter().filter(|status| status.is_terminal()).count(), 1);
+    assert_eq!(
+        (b.status().status, b.status().errors[0].code),
+        (State::Failed, Code::Closed)
+    );
+    assert_eq!(
+        b.shown
+            .borrow()
+            .iter()
+            .filter(|status| status.is_terminal())
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -255,13 +330,29 @@ fn a_clock_that_is_set_back_hides_no_cycle() {
 fn a_word_that_waits_for_the_log_is_neither_lost_nor_shown_too_late() {
     let world = World::new();
     let a = world.device("phone").open();
-    let word =
-        |number: u32, rest: &str| format!(r#"{{"tab":7,"word":{number},"head":{},{rest}}}"#, if rest.contains("began") { 99 } else { 0 });
-    let at_first = word(1, r#""began":5,"status":{"status":"syncing","progress":0.5}"#);
-    let ended = word(2, r#""began":5,"status":{"status":"completed","progress":1}"#);
-    let plans = word(3, r#""leads":true,"status":{"status":"completed","nextSyncAt":"2027-01-01T00:00:00.000Z"}"#);
+    let word = |number: u32, rest: &str| {
+        format!(
+            r#"{{"tab":7,"word":{number},"head":{},{rest}}}"#,
+            if rest.contains("began") { 99 } else { 0 }
+        )
+    };
+    let at_first = word(
+        1,
+        r#""began":5,"status":{"status":"syncing","progress":0.5}"#,
+    );
+    let ended = word(
+        2,
+        r#""began":5,"status":{"status":"completed","progress":1}"#,
+    );
+    let plans = word(
+        3,
+        r#""leads":true,"status":{"status":"completed","nextSyncAt":"2027-01-01T00:00:00.000Z"}"#,
+    );
     a.run(a.engine.heard_word("ann", &at_first));
-    assert_eq!(a.engine.status_hub("ann").unwrap().current().status, State::Syncing);
+    assert_eq!(
+        a.engine.status_hub("ann").unwrap().current().status,
+        State::Syncing
+    );
     // A write holds the log; what needs none of it is heard before what does.
     let all = futures_util::future::join4(
         create(&a.engine, "ann", "milk"),

@@ -13,13 +13,18 @@ const DAY_MS: u64 = 86_400_000;
 
 /// The text of a config, of options, or of a list of options.
 pub fn holds(bytes: &[u8]) {
-    let Ok(Ok(tree)) = std::str::from_utf8(bytes).map(scan::tree) else { return };
+    let Ok(Ok(tree)) = std::str::from_utf8(bytes).map(scan::tree) else {
+        return;
+    };
     match Members::new(&tree, Code::InvalidConfig, "The config").and_then(Config::read) {
         Ok(config) => config_is_in_range(&config),
         Err(error) => names_the_field(&error, Code::InvalidConfig, "The config"),
     }
     let mut scopes = BTreeMap::new();
-    for given in tree.as_array().map_or(std::slice::from_ref(&tree), Vec::as_slice) {
+    for given in tree
+        .as_array()
+        .map_or(std::slice::from_ref(&tree), Vec::as_slice)
+    {
         match Members::new(given, Code::InvalidArgument, "The options").and_then(Options::read) {
             Ok(options) => {
                 options_are_in_range(&options);
@@ -35,7 +40,10 @@ pub fn holds(bytes: &[u8]) {
 
 fn names_the_field(error: &Error, code: Code, what: &str) {
     assert_eq!(error.code(), code);
-    assert!(error.message().starts_with(what) && error.message().ends_with('.'), "{error}");
+    assert!(
+        error.message().starts_with(what) && error.message().ends_with('.'),
+        "{error}"
+    );
 }
 
 fn config_is_in_range(config: &Config) {
@@ -43,7 +51,12 @@ fn config_is_in_range(config: &Config) {
     assert!(!config.entities.is_empty());
     for (name, entity) in config.entities.iter() {
         assert!(check_name(name).is_ok());
-        assert!(entity.local_only.iter().all(|field| !field.is_empty() && !OWN_FIELDS.contains(&field.as_str())));
+        assert!(
+            entity
+                .local_only
+                .iter()
+                .all(|field| !field.is_empty() && !OWN_FIELDS.contains(&field.as_str()))
+        );
     }
     assert!((1..=DAY_MS).contains(&config.sync_timeout));
     assert!((1_000..=DAY_MS).contains(&config.timing.interval));
@@ -52,17 +65,34 @@ fn config_is_in_range(config: &Config) {
     for attempt in [0, 1, 2, 10, 1_000, u32::MAX] {
         for roll in [0, 1, u32::MAX] {
             assert!(config.retry.delay(attempt, roll, None) <= config.retry.max);
-            assert_eq!(config.retry.delay(attempt, roll, Some(DAY_MS)), DAY_MS, "never less than the remote asked for");
+            assert_eq!(
+                config.retry.delay(attempt, roll, Some(DAY_MS)),
+                DAY_MS,
+                "never less than the remote asked for"
+            );
         }
     }
 }
 
 fn options_are_in_range(options: &Options) {
-    assert!(options.batch_size.is_none_or(|size| (1..=MAX_BATCH).contains(&size)));
+    assert!(
+        options
+            .batch_size
+            .is_none_or(|size| (1..=MAX_BATCH).contains(&size))
+    );
     assert!(options.timeout.is_none_or(|ms| ms > 0));
     if let Some(scope) = &options.scope {
-        assert!(scope.entities.iter().flatten().all(|entity| check_name(entity).is_ok()));
-        assert!(!scope.cursor_name().is_empty(), "the empty name is the main cursor's");
+        assert!(
+            scope
+                .entities
+                .iter()
+                .flatten()
+                .all(|entity| check_name(entity).is_ok())
+        );
+        assert!(
+            !scope.cursor_name().is_empty(),
+            "the empty name is the main cursor's"
+        );
     }
 }
 
@@ -72,7 +102,8 @@ fn filled_in_twice_is_filled_in_once(options: &Options, given: &Value) {
     assert_eq!(&options.clone().or(&Options::default()), options, "{given}");
 }
 
-/// Two scopes that ask for different things never share a cursor: one would pass over what the other has not seen.
+/// Two scopes that ask for different things never share a cursor: one would pass over what the
+/// other has not seen.
 fn own_cursor(scopes: &mut BTreeMap<String, Scope>, scope: Scope) {
     if scope.name.is_some() {
         return;

@@ -1,8 +1,9 @@
-//! What must hold of everything that the engine reads, whoever wrote it: one function for each kind of
-//! text or bytes, which panics where it does not hold.
+//! What must hold of everything that the engine reads, whoever wrote it: one function for each kind
+//! of text or bytes, which panics where it does not hold.
 //!
-//! The programs in `targets/` hand them what libFuzzer thinks up; `tests/fuzzed.rs` hands them the seeds and
-//! what was found before, so that every test run has them. Nothing here may depend on who calls.
+//! The programs in `targets/` hand them what libFuzzer thinks up; `tests/fuzzed.rs` hands them the
+//! seeds and what was found before, so that every test run has them. Nothing here may depend on who
+//! calls.
 
 pub mod config;
 pub mod entity;

@@ -6,12 +6,15 @@ use datum_sync::replica::segment::{INLINE_BYTES, checksum};
 
 const HEADER: usize = 12;
 
-/// A record's payload. The checksum is put before it: it tells only that somebody wrote the bytes, not who.
+/// A record's payload. The checksum is put before it: it tells only that somebody wrote the bytes,
+/// not who.
 pub fn holds(payload: &[u8]) {
     refused_or_the_same(payload);
     let record = sealed(payload);
     refused_or_the_same(&record);
-    let Ok(commit) = Commit::decode(&record) else { return };
+    let Ok(commit) = Commit::decode(&record) else {
+        return;
+    };
     let encoded = commit.encode(7);
     let again = Commit::decode(&encoded.record).expect("what was written is read");
     assert_eq!(again.events, commit.events);
@@ -23,13 +26,20 @@ pub fn holds(payload: &[u8]) {
             (SegmentBody::New(bytes), SegmentBody::Stored { len, hash }) => {
                 let (_, beside) = bodies.next().expect("a long body lies beside its record");
                 assert!(bytes.len() > INLINE_BYTES);
-                assert_eq!((beside, *len as usize, *hash), (bytes, bytes.len(), checksum(bytes)));
+                assert_eq!(
+                    (beside, *len as usize, *hash),
+                    (bytes, bytes.len(), checksum(bytes))
+                );
             }
             (was, now) => assert_eq!(was, now),
         }
     }
     assert!(bodies.next().is_none());
-    assert_eq!(again.encode(7).record, encoded.record, "a second writing is the same");
+    assert_eq!(
+        again.encode(7).record,
+        encoded.record,
+        "a second writing is the same"
+    );
     damaged(&encoded.record, payload);
 }
 
@@ -48,7 +58,10 @@ fn damaged(record: &[u8], dice: &[u8]) {
     changed[at] ^= 1 << (sum % 8);
     assert!(Commit::decode(&changed).is_err(), "byte {at} changed");
     assert!(Commit::decode(&record[..at]).is_err(), "cut after {at}");
-    assert!(Commit::decode(&[record, &[0]].concat()).is_err(), "a byte too many");
+    assert!(
+        Commit::decode(&[record, &[0]].concat()).is_err(),
+        "a byte too many"
+    );
 }
 
 /// A record over any payload, with the checksum that it should have.

@@ -1,12 +1,13 @@
-//! What a remote answers: taken with everything in range, or refused with a code; and what the engine sends
-//! the server reads as it was meant.
+//! What a remote answers: taken with everything in range, or refused with a code; and what the
+//! engine sends the server reads as it was meant.
 
 use datum_sync::entity::{Fields, check_id, check_name, push_field, push_string};
 use datum_sync::error::{Code, Error};
 use datum_sync::metadata::{read_kept, read_reply};
 use datum_sync::operation::Kind;
 use datum_sync::protocol::{
-    MAX_VERSION, PullPage, PushReply, PushRequest, PushVerdict, PushedOperation, Raw, Verdict, parse_error, parse_page, parse_push_reply,
+    MAX_VERSION, PullPage, PushReply, PushRequest, PushVerdict, PushedOperation, Raw, Verdict,
+    parse_error, parse_page, parse_push_reply,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -36,8 +37,14 @@ fn page(bytes: &[u8]) {
         assert!((1..=MAX_VERSION).contains(&change.version));
         assert!(change.deleted || change.data.is_some());
         if let Some(data) = change.data {
-            assert!(data.starts_with('{') && serde_json::from_str::<&RawValue>(data).is_ok(), "{data}");
-            assert!(Fields::parse(data).is_ok(), "what is stored can be read: {data}");
+            assert!(
+                data.starts_with('{') && serde_json::from_str::<&RawValue>(data).is_ok(),
+                "{data}"
+            );
+            assert!(
+                Fields::parse(data).is_ok(),
+                "what is stored can be read: {data}"
+            );
         }
     }
     let written = write_page(&page);
@@ -60,7 +67,13 @@ fn write_page(page: &PullPage<'_>) -> String {
     out.push(']');
     put(&mut out, "cursor", Some(&page.cursor));
     push_field(&mut out, "more", &page.more.to_string());
-    push_field(&mut out, "remaining", &page.remaining.map_or("null".to_owned(), |left| left.to_string()));
+    push_field(
+        &mut out,
+        "remaining",
+        &page
+            .remaining
+            .map_or("null".to_owned(), |left| left.to_string()),
+    );
     put(&mut out, "serverTime", page.server_time.as_deref());
     put(&mut out, "epoch", page.epoch.as_deref());
     if let Some(digests) = &page.digests {
@@ -85,13 +98,24 @@ fn verdicts(bytes: &[u8]) {
     }
     // The operations that the reply itself speaks of: as if just they had been sent.
     let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
-    let sent: Vec<&str> =
-        value["results"].as_array().into_iter().flatten().map(|verdict| verdict["opId"].as_str().unwrap_or_default()).collect();
+    let sent: Vec<&str> = value["results"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|verdict| verdict["opId"].as_str().unwrap_or_default())
+        .collect();
     let reply = match parse_push_reply(bytes, &sent) {
         Ok(reply) => reply,
         Err(error) => return is_protocol(&error),
     };
-    assert_eq!(reply.results.iter().map(|verdict| &*verdict.op_id).collect::<Vec<_>>(), sent);
+    assert_eq!(
+        reply
+            .results
+            .iter()
+            .map(|verdict| &*verdict.op_id)
+            .collect::<Vec<_>>(),
+        sent
+    );
     for verdict in &reply.results {
         match verdict.verdict().expect("each has been checked") {
             Verdict::Applied { version, row, .. } | Verdict::Conflict { version, row } => {
@@ -109,8 +133,14 @@ fn verdicts(bytes: &[u8]) {
     let again = parse_push_reply(written.as_bytes(), &sent).expect("what was taken is taken again");
     assert_eq!(format!("{again:?}"), format!("{reply:?}"));
     if !sent.is_empty() {
-        assert!(parse_push_reply(bytes, &sent[1..]).is_err(), "a verdict too many");
-        assert!(parse_push_reply(bytes, &[&sent[..], &["another"]].concat()).is_err(), "a verdict too few");
+        assert!(
+            parse_push_reply(bytes, &sent[1..]).is_err(),
+            "a verdict too many"
+        );
+        assert!(
+            parse_push_reply(bytes, &[&sent[..], &["another"]].concat()).is_err(),
+            "a verdict too few"
+        );
     }
 }
 
@@ -118,15 +148,33 @@ fn write_reply(reply: &PushReply<'_>) -> String {
     let mut out = String::from("{\"results\":[");
     for (index, verdict) in reply.results.iter().enumerate() {
         out.push_str(if index == 0 { "{" } else { ",{" });
-        let PushVerdict { op_id, status, version, replayed, row, code, message, retry_after_ms, .. } = verdict;
+        let PushVerdict {
+            op_id,
+            status,
+            version,
+            replayed,
+            row,
+            code,
+            message,
+            retry_after_ms,
+            ..
+        } = verdict;
         put(&mut out, "opId", Some(op_id));
         put(&mut out, "status", Some(status));
-        push_field(&mut out, "version", &version.map_or("null".to_owned(), |version| version.to_string()));
+        push_field(
+            &mut out,
+            "version",
+            &version.map_or("null".to_owned(), |version| version.to_string()),
+        );
         push_field(&mut out, "replayed", &replayed.to_string());
         push_field(&mut out, "row", row.unwrap_or("null"));
         put(&mut out, "code", code.as_deref());
         put(&mut out, "message", message.as_deref());
-        push_field(&mut out, "retryAfterMs", &retry_after_ms.map_or("null".to_owned(), |ms| ms.to_string()));
+        push_field(
+            &mut out,
+            "retryAfterMs",
+            &retry_after_ms.map_or("null".to_owned(), |ms| ms.to_string()),
+        );
         out.push('}');
     }
     out.push(']');
@@ -140,7 +188,8 @@ fn metadata(bytes: &[u8]) {
     match read_reply(bytes) {
         Ok(reply) => {
             let written = datum_sync::json::to_string(&reply);
-            let again = read_reply(written.as_bytes()).unwrap_or_else(|error| panic!("{error}: {written}"));
+            let again =
+                read_reply(written.as_bytes()).unwrap_or_else(|error| panic!("{error}: {written}"));
             assert_eq!(datum_sync::json::to_string(&again), written);
         }
         Err(error) => is_protocol(&error),
@@ -148,7 +197,8 @@ fn metadata(bytes: &[u8]) {
     match read_kept(bytes, "The metadata") {
         Ok(kept) => {
             let written = datum_sync::json::to_string(&kept.writer);
-            let again = read_kept(written.as_bytes(), "The metadata").unwrap_or_else(|error| panic!("{error}: {written}"));
+            let again = read_kept(written.as_bytes(), "The metadata")
+                .unwrap_or_else(|error| panic!("{error}: {written}"));
             assert_eq!(datum_sync::json::to_string(&again.writer), written);
         }
         Err(error) => is_protocol(&error),
@@ -158,7 +208,9 @@ fn metadata(bytes: &[u8]) {
 /// The bytes as the names, ids and the body of one operation.
 fn requests(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let data = serde_json::from_str::<&RawValue>(&text).ok().map(RawValue::get);
+    let data = serde_json::from_str::<&RawValue>(&text)
+        .ok()
+        .map(RawValue::get);
     let (head, tail) = text.split_at(text.char_indices().nth(3).map_or(text.len(), |(at, _)| at));
     let operation = PushedOperation {
         op_id: head.into(),
@@ -180,24 +232,56 @@ fn requests(bytes: &[u8]) {
     let written = request.to_json();
     let read: Value = match serde_json::from_str(&written) {
         Ok(read) => read,
-        // What the server passes over, it need not understand: a lone surrogate, or a number beyond all bounds.
+        // What the server passes over, it need not understand: a lone surrogate, or a number beyond
+        // all bounds.
         Err(_) => {
-            assert!(serde_json::from_str::<&RawValue>(&written).is_ok() && data.is_some(), "{written}");
+            assert!(
+                serde_json::from_str::<&RawValue>(&written).is_ok() && data.is_some(),
+                "{written}"
+            );
             return;
         }
     };
-    assert_eq!((read["clientId"].as_str(), read["userId"].as_str(), read["schema"].as_u64()), (Some(tail), Some(head), Some(7)));
+    assert_eq!(
+        (
+            read["clientId"].as_str(),
+            read["userId"].as_str(),
+            read["schema"].as_u64()
+        ),
+        (Some(tail), Some(head), Some(7))
+    );
     for (index, sent) in request.operations.iter().enumerate() {
         let read = &read["operations"][index];
-        let texts = [("opId", &sent.op_id), ("entity", &sent.entity), ("id", &sent.id)];
-        texts.into_iter().for_each(|(key, text)| assert_eq!(read[key].as_str(), Some(&**text)));
-        assert_eq!((read["kind"].as_str(), read["baseVersion"].as_u64()), (Some(sent.kind.as_str()), sent.base_version));
+        let texts = [
+            ("opId", &sent.op_id),
+            ("entity", &sent.entity),
+            ("id", &sent.id),
+        ];
+        texts
+            .into_iter()
+            .for_each(|(key, text)| assert_eq!(read[key].as_str(), Some(&**text)));
+        assert_eq!(
+            (read["kind"].as_str(), read["baseVersion"].as_u64()),
+            (Some(sent.kind.as_str()), sent.base_version)
+        );
         assert_eq!(read.get("data").is_some(), sent.data.is_some());
         for (key, names) in [("supersedes", &sent.supersedes), ("after", &sent.after)] {
-            let read = read[key].as_array().into_iter().flatten().map(|name| name.as_str().unwrap_or_default());
-            assert!(read.eq(names.iter().map(|name| &**name)), "{key}: {written}");
+            let read = read[key]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|name| name.as_str().unwrap_or_default());
+            assert!(
+                read.eq(names.iter().map(|name| &**name)),
+                "{key}: {written}"
+            );
         }
     }
-    let operations = serde_json::from_str::<Value>(&written).map(|value| value["operations"].to_string()).unwrap_or_default();
-    assert!(serde_json::from_str::<Vec<PushedOperation<'_>>>(&operations).is_ok(), "the server's own reader takes it: {operations}");
+    let operations = serde_json::from_str::<Value>(&written)
+        .map(|value| value["operations"].to_string())
+        .unwrap_or_default();
+    assert!(
+        serde_json::from_str::<Vec<PushedOperation<'_>>>(&operations).is_ok(),
+        "the server's own reader takes it: {operations}"
+    );
 }

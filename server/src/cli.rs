@@ -106,25 +106,44 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
         match argument {
             Short('h') | Long("help") => return Ok(Command::Print(HELP.to_owned())),
             Short('V') | Long("version") => {
-                return Ok(Command::Print(concat!("datum-server ", env!("CARGO_PKG_VERSION"), "\n").to_owned()));
+                return Ok(Command::Print(
+                    concat!("datum-server ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
+                ));
             }
             Long("listen") => listen = text(&mut parser)?,
             Long("database") => serve.database = parser.value().map_err(say)?.into(),
-            Long("jwt-secret-file") => serve.secret_file = Some(parser.value().map_err(say)?.into()),
-            Long("allow-origin") => serve.options.allow_origins.push(origin(text(&mut parser)?)?),
+            Long("jwt-secret-file") => {
+                serve.secret_file = Some(parser.value().map_err(say)?.into())
+            }
+            Long("allow-origin") => serve
+                .options
+                .allow_origins
+                .push(origin(text(&mut parser)?)?),
             Long("dev") => serve.options.dev = true,
-            Long("static") => serve.options.static_dir = Some(folder(parser.value().map_err(say)?.into())?),
+            Long("static") => {
+                serve.options.static_dir = Some(folder(parser.value().map_err(say)?.into())?)
+            }
             Long("entity") => entities.push(text(&mut parser)?),
-            Long("min-schema") => serve.config.min_schema = number(&mut parser, "min-schema", 0, u32::MAX)?,
+            Long("min-schema") => {
+                serve.config.min_schema = number(&mut parser, "min-schema", 0, u32::MAX)?
+            }
             Long("rate") => rate.per_second = f64::from(number(&mut parser, "rate", 0, u32::MAX)?),
             Long("burst") => rate.burst = f64::from(number(&mut parser, "burst", 1, u32::MAX)?),
-            Long("max-body") => serve.config.max_body_bytes = number(&mut parser, "max-body", 1 << 10, 1_usize << 30)?,
-            Long("max-page") => serve.config.max_page_bytes = number(&mut parser, "max-page", 1 << 10, 1_usize << 30)?,
+            Long("max-body") => {
+                serve.config.max_body_bytes =
+                    number(&mut parser, "max-body", 1 << 10, 1_usize << 30)?
+            }
+            Long("max-page") => {
+                serve.config.max_page_bytes =
+                    number(&mut parser, "max-page", 1 << 10, 1_usize << 30)?
+            }
             Long("tombstone-days") => {
-                serve.config.tombstone_retention_ms = number(&mut parser, "tombstone-days", 1, 36_500_u64)?.saturating_mul(DAY_MS);
+                serve.config.tombstone_retention_ms =
+                    number(&mut parser, "tombstone-days", 1, 36_500_u64)?.saturating_mul(DAY_MS);
             }
             Long("operation-days") => {
-                serve.config.operation_memory_ms = number(&mut parser, "operation-days", 1, 36_500_u64)?.saturating_mul(DAY_MS);
+                serve.config.operation_memory_ms =
+                    number(&mut parser, "operation-days", 1, 36_500_u64)?.saturating_mul(DAY_MS);
             }
             Long("no-compression") => serve.options.no_compression = true,
             Long("quiet") => serve.quiet = true,
@@ -138,14 +157,22 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
         return Ok(Command::NewEpoch(serve.database));
     }
     if let Some(copy) = backup {
-        return Ok(Command::Backup { database: serve.database, copy });
+        return Ok(Command::Backup {
+            database: serve.database,
+            copy,
+        });
     }
     if let Some(copy) = restore {
-        return Ok(Command::Restore { database: serve.database, copy });
+        return Ok(Command::Restore {
+            database: serve.database,
+            copy,
+        });
     }
     serve.config.entities = (!entities.is_empty()).then_some(entities);
     serve.options.rate = rate;
-    serve.listen = listen.parse().map_err(|_| format!("--listen {listen}: give an address and a port, such as 127.0.0.1:8787."))?;
+    serve.listen = listen.parse().map_err(|_| {
+        format!("--listen {listen}: give an address and a port, such as 127.0.0.1:8787.")
+    })?;
     if serve.options.dev && !serve.listen.ip().is_loopback() {
         return Err(format!(
             "--dev gives anyone a token for any user, so it refuses to listen on {}. Use 127.0.0.1, or leave --dev out.",
@@ -156,7 +183,11 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
 }
 
 fn text(parser: &mut lexopt::Parser) -> Result<String, String> {
-    parser.value().map_err(say)?.into_string().map_err(|value| format!("{} is not text.", value.display()))
+    parser
+        .value()
+        .map_err(say)?
+        .into_string()
+        .map_err(|value| format!("{} is not text.", value.display()))
 }
 
 fn number<N: std::str::FromStr + PartialOrd + std::fmt::Display>(
@@ -166,18 +197,37 @@ fn number<N: std::str::FromStr + PartialOrd + std::fmt::Display>(
     most: N,
 ) -> Result<N, String> {
     let value = text(parser)?;
-    let number = value.parse().ok().filter(|number| *number >= least && *number <= most);
+    let number = value
+        .parse()
+        .ok()
+        .filter(|number| *number >= least && *number <= most);
     number.ok_or_else(|| format!("--{name} {value}: give a whole number from {least} to {most}."))
 }
 
 fn origin(value: String) -> Result<String, String> {
-    let bare = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
-    let fits = value == "*" || bare.is_some_and(|host| !host.is_empty() && !host.trim_end_matches('/').contains('/'));
-    if fits { Ok(value) } else { Err(format!("--allow-origin {value}: give scheme, host and port only, such as https://app.example.")) }
+    let bare = value
+        .strip_prefix("https://")
+        .or_else(|| value.strip_prefix("http://"));
+    let fits = value == "*"
+        || bare.is_some_and(|host| !host.is_empty() && !host.trim_end_matches('/').contains('/'));
+    if fits {
+        Ok(value)
+    } else {
+        Err(format!(
+            "--allow-origin {value}: give scheme, host and port only, such as https://app.example."
+        ))
+    }
 }
 
 fn folder(path: PathBuf) -> Result<PathBuf, String> {
-    if path.is_dir() { Ok(path) } else { Err(format!("--static {}: there is no such folder.", path.display())) }
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err(format!(
+            "--static {}: there is no such folder.",
+            path.display()
+        ))
+    }
 }
 
 fn say(error: lexopt::Error) -> String {

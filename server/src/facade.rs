@@ -1,6 +1,6 @@
 //! The whole remote as one synchronous call, for the tests of clients: native stories, a seeded
-//! simulation, a `fetch` that a browser test makes up. The rules are those of the real server; what is
-//! missing is HTTP's own part: tokens, headers, compression, streams and waiting.
+//! simulation, a `fetch` that a browser test makes up. The rules are those of the real server; what
+//! is missing is HTTP's own part: tokens, headers, compression, streams and waiting.
 
 use std::future::Future;
 use std::pin::pin;
@@ -30,16 +30,31 @@ impl MemoryServer {
     /// An empty remote with limits of your own.
     #[must_use]
     pub fn with_config(epoch: &str, config: Config) -> Self {
-        Self { service: Arc::new(Mutex::new(Service { store: MemoryStore::new(epoch), config })) }
+        Self {
+            service: Arc::new(Mutex::new(Service {
+                store: MemoryStore::new(epoch),
+                config,
+            })),
+        }
     }
 
     /// Answers a request as the HTTP server would: status and JSON body. `user` is the proved user,
     /// `path` the URL's path with its prefix, such as `/sync/v1/pull`, and its query.
     #[must_use]
-    pub fn handle(&self, user: &str, method: &str, path: &str, body: &[u8], now_ms: u64) -> (u16, Vec<u8>) {
+    pub fn handle(
+        &self,
+        user: &str,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        now_ms: u64,
+    ) -> (u16, Vec<u8>) {
         match self.answer(user, method, path, body, now_ms) {
             Ok(reply) => (200, reply.body),
-            Err(error) => (error.status, serde_json::to_vec(&error.body(None)).unwrap_or_default()),
+            Err(error) => (
+                error.status,
+                serde_json::to_vec(&error.body(None)).unwrap_or_default(),
+            ),
         }
     }
 
@@ -47,7 +62,14 @@ impl MemoryServer {
     ///
     /// # Errors
     /// Whatever is not a 200.
-    pub fn answer(&self, user: &str, method: &str, path: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
+    pub fn answer(
+        &self,
+        user: &str,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        now_ms: u64,
+    ) -> Result<Reply, ServerError> {
         self.with(|service| ready(service.handle(user, method, path, body, now_ms)))
     }
 
@@ -65,8 +87,8 @@ impl MemoryServer {
         self.with(|service| service.store.fork())
     }
 
-    /// Puts a backup back, with the epoch that it had: call [`Self::set_epoch`] as well, unless the test
-    /// is about an operator who forgot to.
+    /// Puts a backup back, with the epoch that it had: call [`Self::set_epoch`] as well, unless the
+    /// test is about an operator who forgot to.
     pub fn restore(&self, backup: &MemoryStore) {
         self.with(|service| service.store.restore(backup));
     }
@@ -118,8 +140,13 @@ impl MemoryServer {
     ///
     /// # Errors
     /// None in memory.
-    pub fn digests(&self, user: &str) -> Result<std::collections::BTreeMap<String, WireDigest>, ServerError> {
-        self.with(|service| ready(async { pull::digests(&mut service.store.read().await?, user, None).await }))
+    pub fn digests(
+        &self,
+        user: &str,
+    ) -> Result<std::collections::BTreeMap<String, WireDigest>, ServerError> {
+        self.with(|service| {
+            ready(async { pull::digests(&mut service.store.read().await?, user, None).await })
+        })
     }
 
     fn purge(&self, tombstones_before: u64, operations_before: u64) -> Result<Swept, ServerError> {

@@ -76,7 +76,11 @@ struct App {
 ///
 /// # Errors
 /// A sentence for the operator about an option that cannot be.
-pub fn router(service: Service<SqliteStore>, options: &Options, stopping: watch::Receiver<bool>) -> Result<Router, String> {
+pub fn router(
+    service: Service<SqliteStore>,
+    options: &Options,
+    stopping: watch::Receiver<bool>,
+) -> Result<Router, String> {
     let app = App {
         service: Arc::new(service),
         keys: Keys::new(&options.secret)?,
@@ -100,12 +104,21 @@ pub fn router(service: Service<SqliteStore>, options: &Options, stopping: watch:
         .layer(CatchPanicLayer::new())
         .layer(from_fn_with_state(ids, reply::finish));
     // Pages are large and made once: the fastest level is most of the gain.
-    let router = if options.no_compression { router } else { router.layer(CompressionLayer::new().quality(CompressionLevel::Fastest)) };
+    let router = if options.no_compression {
+        router
+    } else {
+        router.layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+    };
     Ok(router.layer(cors(options)))
 }
 
 async fn nothing() -> Refused {
-    ServerError::new(404, "notFound", format!("There is nothing at this path; the protocol lives under {PREFIX}.")).into()
+    ServerError::new(
+        404,
+        "notFound",
+        format!("There is nothing at this path; the protocol lives under {PREFIX}."),
+    )
+    .into()
 }
 
 async fn protocol(State(app): State<App>, request: Request) -> Result<Response, Refused> {
@@ -120,7 +133,10 @@ async fn protocol(State(app): State<App>, request: Request) -> Result<Response, 
         return Ok(app.listen(&claims)?);
     }
     let body = body::read(body, app.service.config.max_body_bytes).await?;
-    let work = async move { app.answer(&claims.sub, &parts.method, &parts.uri, &body).await };
+    let work = async move {
+        app.answer(&claims.sub, &parts.method, &parts.uri, &body)
+            .await
+    };
     // A client that goes away must not stop a transaction half way: the work is a task of its own.
     let reply = tokio::spawn(work).await.map_err(ServerError::internal)??;
     Ok(reply.into_response())
@@ -128,24 +144,44 @@ async fn protocol(State(app): State<App>, request: Request) -> Result<Response, 
 
 impl App {
     fn listen(&self, claims: &Claims) -> Result<Response, ServerError> {
-        let left = Duration::try_from_secs_f64(claims.exp - serve::seconds(now_ms())).unwrap_or_default();
+        let left =
+            Duration::try_from_secs_f64(claims.exp - serve::seconds(now_ms())).unwrap_or_default();
         let until = later(left.min(LONGEST_STREAM));
-        Ok(stream::stream(self.hub.listen(&claims.sub)?, self.stopping.clone(), until))
+        Ok(stream::stream(
+            self.hub.listen(&claims.sub)?,
+            self.stopping.clone(),
+            until,
+        ))
     }
 
-    async fn answer(mut self, user: &str, method: &Method, uri: &Uri, body: &[u8]) -> Result<Reply, ServerError> {
+    async fn answer(
+        mut self,
+        user: &str,
+        method: &Method,
+        uri: &Uri,
+        body: &[u8],
+    ) -> Result<Reply, ServerError> {
         let waits = method == Method::POST && uri.path().strip_prefix(PREFIX) == Some("/pull");
-        let target = uri.path_and_query().map_or(uri.path(), PathAndQuery::as_str);
+        let target = uri
+            .path_and_query()
+            .map_or(uri.path(), PathAndQuery::as_str);
         let wait = Duration::from_millis(if waits { self.service.wait_ms(body) } else { 0 });
         let until = later(wait);
         // Listening begins before the first look, so that no change falls between.
-        let mut changes = (!wait.is_zero()).then(|| self.hub.listen(user)).transpose()?;
+        let mut changes = (!wait.is_zero())
+            .then(|| self.hub.listen(user))
+            .transpose()?;
         loop {
-            let reply = self.service.handle(user, method.as_str(), target, body, now_ms()).await?;
+            let reply = self
+                .service
+                .handle(user, method.as_str(), target, body, now_ms())
+                .await?;
             if reply.changed {
                 self.hub.hint(user);
             }
-            let Some(changes) = changes.as_mut().filter(|_| reply.idle) else { return Ok(reply) };
+            let Some(changes) = changes.as_mut().filter(|_| reply.idle) else {
+                return Ok(reply);
+            };
             tokio::select! {
                 biased;
                 _ = self.stopping.wait_for(|stop| *stop) => return Ok(reply),
@@ -157,11 +193,18 @@ impl App {
 }
 
 fn cors(options: &Options) -> CorsLayer {
-    let allowed: Vec<String> = options.allow_origins.iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect();
+    let allowed: Vec<String> = options
+        .allow_origins
+        .iter()
+        .map(|origin| origin.trim_end_matches('/').to_owned())
+        .collect();
     let dev = options.dev;
     let origins = AllowOrigin::predicate(move |origin: &HeaderValue, _| {
-        let Ok(origin) = origin.to_str() else { return false };
-        allowed.iter().any(|one| one == "*" || one == origin) || dev && dev::is_loopback_origin(origin)
+        let Ok(origin) = origin.to_str() else {
+            return false;
+        };
+        allowed.iter().any(|one| one == "*" || one == origin)
+            || dev && dev::is_loopback_origin(origin)
     });
     CorsLayer::new()
         .allow_origin(origins)
@@ -173,13 +216,19 @@ fn cors(options: &Options) -> CorsLayer {
             header::ACCEPT,
             HeaderName::from_static("last-event-id"),
         ])
-        .expose_headers([header::RETRY_AFTER, header::DATE, HeaderName::from_static(reply::REQUEST_ID)])
+        .expose_headers([
+            header::RETRY_AFTER,
+            header::DATE,
+            HeaderName::from_static(reply::REQUEST_ID),
+        ])
         .max_age(PREFLIGHT)
 }
 
 /// The clock, in milliseconds since 1970.
 fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -13,8 +13,12 @@ use tokio::sync::watch;
 
 fn main() -> ExitCode {
     let done = cli::parse(std::env::args_os().skip(1)).and_then(|command| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        runtime.map_err(|error| format!("The runtime does not start: {error}"))?.block_on(run(command))
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build();
+        runtime
+            .map_err(|error| format!("The runtime does not start: {error}"))?
+            .block_on(run(command))
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,23 +34,41 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Print(text) => say(text.trim_end()),
         Command::NewEpoch(database) => {
             expect(&database)?;
-            let service = Service { store: open(&database).await?, config: datum_server::Config::default() };
+            let service = Service {
+                store: open(&database).await?,
+                config: datum_server::Config::default(),
+            };
             let epoch = serve::random_hex::<16>()?;
-            service.set_epoch(&epoch).await.map_err(|error| error.to_string())?;
+            service
+                .set_epoch(&epoch)
+                .await
+                .map_err(|error| error.to_string())?;
             service.store.close().await;
             say(&format!("epoch {epoch}"))
         }
         Command::Backup { database, copy } => {
             expect(&database)?;
             let done = backup::back_up(&database, &copy).await;
-            done.map_err(|error| format!("Cannot copy {} into {}: {error}", database.display(), copy.display()))?;
+            done.map_err(|error| {
+                format!(
+                    "Cannot copy {} into {}: {error}",
+                    database.display(),
+                    copy.display()
+                )
+            })?;
             say(&format!("copied into {}", copy.display()))
         }
         Command::Restore { database, copy } => {
             expect(&copy)?;
             let epoch = serve::random_hex::<16>()?;
             let done = backup::restore(&copy, &database, &epoch).await;
-            done.map_err(|error| format!("Cannot put {} in the place of {}: {error}", copy.display(), database.display()))?;
+            done.map_err(|error| {
+                format!(
+                    "Cannot put {} in the place of {}: {error}",
+                    copy.display(),
+                    database.display()
+                )
+            })?;
             say(&format!("epoch {epoch}"))
         }
         Command::Serve(serve) => run_server(*serve).await,
@@ -54,23 +76,45 @@ async fn run(command: Command) -> Result<(), String> {
 }
 
 fn expect(database: &Path) -> Result<(), String> {
-    if database.is_file() { Ok(()) } else { Err(format!("There is no database at {}.", database.display())) }
+    if database.is_file() {
+        Ok(())
+    } else {
+        Err(format!("There is no database at {}.", database.display()))
+    }
 }
 
 async fn run_server(mut asked: Serve) -> Result<(), String> {
-    let level = if asked.quiet { tracing::Level::WARN } else { tracing::Level::INFO };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    let level = if asked.quiet {
+        tracing::Level::WARN
+    } else {
+        tracing::Level::INFO
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .init();
     asked.options.secret = secret(&asked)?;
     let store = open(&asked.database).await?;
-    let service = Service { store: store.clone(), config: asked.config };
+    let service = Service {
+        store: store.clone(),
+        config: asked.config,
+    };
     let (stopping, stopped) = watch::channel(false);
     let router = http::router(service.clone(), &asked.options, stopped)?;
-    let listener = TcpListener::bind(asked.listen).await.map_err(|error| format!("Cannot listen on {}: {error}", asked.listen))?;
-    let address = listener.local_addr().map_err(|error| format!("Cannot listen on {}: {error}", asked.listen))?;
+    let listener = TcpListener::bind(asked.listen)
+        .await
+        .map_err(|error| format!("Cannot listen on {}: {error}", asked.listen))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| format!("Cannot listen on {}: {error}", asked.listen))?;
     let end = end()?;
     let sweeping = tokio::spawn(serve::sweep_for_ever(service));
     if asked.options.dev {
-        eprintln!("*** DEVELOPMENT MODE: http://{address}/dev/token gives anyone on this machine a token for any user. ***");
+        eprintln!(
+            "*** DEVELOPMENT MODE: http://{address}/dev/token gives anyone on this machine a token for any user. ***"
+        );
     }
     say(&format!("listening on http://{address}"))?;
     let served = serve::serve(listener, router, stopping, end).await;
@@ -86,21 +130,27 @@ async fn open(database: &Path) -> Result<SqliteStore, String> {
 
 fn secret(asked: &Serve) -> Result<Vec<u8>, String> {
     if let Some(path) = &asked.secret_file {
-        let text = std::fs::read(path).map_err(|error| format!("Cannot read {}: {error}", path.display()))?;
+        let text = std::fs::read(path)
+            .map_err(|error| format!("Cannot read {}: {error}", path.display()))?;
         return Ok(text.trim_ascii_end().to_vec());
     }
     match std::env::var("DATUM_JWT_SECRET") {
         Ok(secret) if !secret.is_empty() => Ok(secret.into_bytes()),
         // Nobody else needs to know it: tokens are minted here.
         _ if asked.options.dev => serve::random_hex::<32>().map(String::into_bytes),
-        _ => Err("No secret: set DATUM_JWT_SECRET or --jwt-secret-file, or try it out with --dev.".to_owned()),
+        _ => Err(
+            "No secret: set DATUM_JWT_SECRET or --jwt-secret-file, or try it out with --dev."
+                .to_owned(),
+        ),
     }
 }
 
 /// One line on standard output, at once: whoever started the server waits for it.
 fn say(line: &str) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| format!("Cannot write to standard output: {error}"))
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("Cannot write to standard output: {error}"))
 }
 
 /// The order to stop: Ctrl-C or SIGTERM.

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datum_sync::digest::Digest;
 
-use crate::rules::store::{Batch, Head, Range, Remembered, Result, Row, Scanned, Stamp, Store, Swept, Transaction};
+use crate::rules::store::{
+    Batch, Head, Range, Remembered, Result, Row, Scanned, Stamp, Store, Swept, Transaction,
+};
 
 /// Everything that is kept of one user.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,7 +35,9 @@ impl Account {
         let asked = move |row: &Row| range.entities.is_none_or(|some| some.contains(&row.entity));
         let needed = move |row: &Row| row.data.is_some() || row.version > range.live_until;
         let after = self.rows.range(range.after.saturating_add(1)..);
-        after.map(|(_, (row, _))| row).filter(move |row| asked(row) && needed(row))
+        after
+            .map(|(_, (row, _))| row)
+            .filter(move |row| asked(row) && needed(row))
     }
 }
 
@@ -56,7 +60,10 @@ impl MemoryStore {
     /// An empty store of this epoch.
     #[must_use]
     pub fn new(epoch: &str) -> Self {
-        Self(Arc::new(Mutex::new(State { epoch: epoch.to_owned(), ..State::default() })))
+        Self(Arc::new(Mutex::new(State {
+            epoch: epoch.to_owned(),
+            ..State::default()
+        })))
     }
 
     /// A copy that goes its own way: a backup.
@@ -75,17 +82,25 @@ impl MemoryStore {
     #[must_use]
     pub fn rows(&self, user: &str) -> Vec<Row> {
         let state = self.state();
-        let rows = state.accounts.get(user).into_iter().flat_map(|account| account.rows.values());
+        let rows = state
+            .accounts
+            .get(user)
+            .into_iter()
+            .flat_map(|account| account.rows.values());
         rows.map(|(row, _)| Row::clone(row)).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked with the lock held left a whole state: it is only ever replaced in one go.
+        // Whoever panicked with the lock held left a whole state: it is only ever replaced in one
+        // go.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(&self) -> MemoryTx {
-        MemoryTx { store: self.clone(), draft: self.state().clone() }
+        MemoryTx {
+            store: self.clone(),
+            draft: self.state().clone(),
+        }
     }
 }
 
@@ -124,43 +139,84 @@ impl Transaction for MemoryTx {
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
-        let stood = self.draft.accounts.iter().map(|(user, account)| (user.clone(), account.head.seq)).collect();
+        let stood = self
+            .draft
+            .accounts
+            .iter()
+            .map(|(user, account)| (user.clone(), account.head.seq))
+            .collect();
         let old = std::mem::replace(&mut self.draft.epoch, epoch.to_owned());
         self.draft.ended.entry(old).or_insert(stood);
         Ok(())
     }
 
     async fn kept(&mut self, user: &str, epoch: &str) -> Result<Option<u64>> {
-        Ok(self.draft.ended.get(epoch).map(|stood| stood.get(user).copied().unwrap_or_default()))
+        Ok(self
+            .draft
+            .ended
+            .get(epoch)
+            .map(|stood| stood.get(user).copied().unwrap_or_default()))
     }
 
     async fn head(&mut self, user: &str) -> Result<Head> {
-        Ok(self.account(user).map(|account| account.head).unwrap_or_default())
+        Ok(self
+            .account(user)
+            .map(|account| account.head)
+            .unwrap_or_default())
     }
 
     async fn stamps(&mut self, user: &str, keys: &[(&str, &str)]) -> Result<Vec<Option<Stamp>>> {
         let account = self.account(user);
-        let stamp = |row: &Arc<Row>| Stamp { version: row.version, deleted: row.data.is_none() };
-        Ok(keys.iter().map(|(entity, id)| account?.row(entity, id).map(stamp)).collect())
+        let stamp = |row: &Arc<Row>| Stamp {
+            version: row.version,
+            deleted: row.data.is_none(),
+        };
+        Ok(keys
+            .iter()
+            .map(|(entity, id)| account?.row(entity, id).map(stamp))
+            .collect())
     }
 
     async fn data(&mut self, user: &str, entity: &str, id: &str) -> Result<Option<Arc<str>>> {
-        Ok(self.account(user).and_then(|account| account.row(entity, id)?.data.clone()))
+        Ok(self
+            .account(user)
+            .and_then(|account| account.row(entity, id)?.data.clone()))
     }
 
     async fn remembered(&mut self, user: &str, op_ids: &[&str]) -> Result<Vec<Option<Remembered>>> {
         let account = self.account(user);
-        Ok(op_ids.iter().map(|op_id| account?.operations.get(*op_id).map(|(known, _)| known.clone())).collect())
+        Ok(op_ids
+            .iter()
+            .map(|op_id| {
+                account?
+                    .operations
+                    .get(*op_id)
+                    .map(|(known, _)| known.clone())
+            })
+            .collect())
     }
 
     async fn digests(&mut self, user: &str) -> Result<BTreeMap<String, Digest>> {
-        Ok(self.account(user).map(|account| account.digests.clone()).unwrap_or_default())
+        Ok(self
+            .account(user)
+            .map(|account| account.digests.clone())
+            .unwrap_or_default())
     }
 
-    async fn scan(&mut self, user: &str, range: Range<'_>, limit: usize, max_bytes: usize) -> Result<Scanned> {
+    async fn scan(
+        &mut self,
+        user: &str,
+        range: Range<'_>,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Scanned> {
         let mut scanned = Scanned::default();
         let mut bytes = 0_usize;
-        for row in self.account(user).into_iter().flat_map(|account| account.range(range)) {
+        for row in self
+            .account(user)
+            .into_iter()
+            .flat_map(|account| account.range(range))
+        {
             bytes = bytes.saturating_add(row.bytes());
             if !scanned.rows.is_empty() && (scanned.rows.len() >= limit || bytes > max_bytes) {
                 scanned.more = true;
@@ -172,7 +228,9 @@ impl Transaction for MemoryTx {
     }
 
     async fn count(&mut self, user: &str, range: Range<'_>) -> Result<u64> {
-        let count = self.account(user).map_or(0, |account| account.range(range).count());
+        let count = self
+            .account(user)
+            .map_or(0, |account| account.range(range).count());
         Ok(u64::try_from(count).unwrap_or(u64::MAX))
     }
 
@@ -180,29 +238,51 @@ impl Transaction for MemoryTx {
         let account = self.account_mut(user);
         account.head.seq = batch.seq;
         for row in batch.rows {
-            if let Some(before) = account.versions.insert((row.entity.clone(), row.id.clone()), row.version) {
+            if let Some(before) = account
+                .versions
+                .insert((row.entity.clone(), row.id.clone()), row.version)
+            {
                 account.rows.remove(&before);
             }
             account.rows.insert(row.version, (Arc::new(row), now_ms));
         }
         for known in batch.operations {
-            account.operations.insert(known.op_id.clone(), (known, now_ms));
+            account
+                .operations
+                .insert(known.op_id.clone(), (known, now_ms));
         }
         account.digests.extend(batch.digests);
         Ok(())
     }
 
     async fn devices(&mut self, user: &str) -> Result<BTreeMap<String, String>> {
-        let devices = self.account(user).into_iter().flat_map(|account| &account.devices);
-        Ok(devices.map(|(device, (json, _))| (device.clone(), json.clone())).collect())
+        let devices = self
+            .account(user)
+            .into_iter()
+            .flat_map(|account| &account.devices);
+        Ok(devices
+            .map(|(device, (json, _))| (device.clone(), json.clone()))
+            .collect())
     }
 
-    async fn put_device(&mut self, user: &str, device: &str, json: &str, now_ms: u64, keep: usize) -> Result<()> {
+    async fn put_device(
+        &mut self,
+        user: &str,
+        device: &str,
+        json: &str,
+        now_ms: u64,
+        keep: usize,
+    ) -> Result<()> {
         let devices = &mut self.account_mut(user).devices;
         devices.insert(device.to_owned(), (json.to_owned(), now_ms));
         while devices.len() > keep {
             let others = devices.iter().filter(|(id, _)| *id != device);
-            let Some(silent) = others.min_by_key(|(id, (_, at))| (*at, *id)).map(|(id, _)| id.clone()) else { break };
+            let Some(silent) = others
+                .min_by_key(|(id, (_, at))| (*at, *id))
+                .map(|(id, _)| id.clone())
+            else {
+                break;
+            };
             devices.remove(&silent);
         }
         Ok(())
@@ -218,17 +298,28 @@ impl Transaction for MemoryTx {
         for account in self.draft.accounts.values_mut() {
             let account = Arc::make_mut(account);
             let over = |row: &Row, at: u64| row.data.is_none() && at < tombstones_before;
-            let gone: Vec<Arc<Row>> = account.rows.values().filter(|(row, at)| over(row, *at)).map(|(row, _)| row.clone()).collect();
+            let gone: Vec<Arc<Row>> = account
+                .rows
+                .values()
+                .filter(|(row, at)| over(row, *at))
+                .map(|(row, _)| row.clone())
+                .collect();
             for row in gone {
                 account.rows.remove(&row.version);
-                account.versions.remove(&(row.entity.clone(), row.id.clone()));
+                account
+                    .versions
+                    .remove(&(row.entity.clone(), row.id.clone()));
                 account.head.floor = account.head.floor.max(row.version);
                 swept.tombstones = swept.tombstones.saturating_add(1);
             }
             let before = account.operations.len();
-            account.operations.retain(|_, (_, at)| *at >= operations_before);
+            account
+                .operations
+                .retain(|_, (_, at)| *at >= operations_before);
             let forgotten = before.saturating_sub(account.operations.len());
-            swept.operations = swept.operations.saturating_add(u64::try_from(forgotten).unwrap_or(u64::MAX));
+            swept.operations = swept
+                .operations
+                .saturating_add(u64::try_from(forgotten).unwrap_or(u64::MAX));
         }
         Ok(swept)
     }

@@ -71,7 +71,9 @@ impl Config {
     /// Whether an entity type may be written.
     #[must_use]
     pub fn knows(&self, entity: &str) -> bool {
-        self.entities.as_ref().is_none_or(|all| all.iter().any(|one| one == entity))
+        self.entities
+            .as_ref()
+            .is_none_or(|all| all.iter().any(|one| one == entity))
     }
 
     fn check_schema(&self, schema: u32) -> Result<(), ServerError> {
@@ -93,11 +95,19 @@ pub fn check_user(user: &str, meant: Option<&str>) -> Result<(), ServerError> {
     }
 }
 
-/// Forgets tombstones and operations whose time is over. Cursors that would have needed one of those
-/// tombstones are refused from then on.
+/// Forgets tombstones and operations whose time is over. Cursors that would have needed one of
+/// those tombstones are refused from then on.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn sweep<T: Transaction>(tx: &mut T, config: &Config, now_ms: u64) -> Result<Swept, ServerError> {
-    tx.sweep(now_ms.saturating_sub(config.tombstone_retention_ms), now_ms.saturating_sub(config.operation_memory_ms)).await
+pub async fn sweep<T: Transaction>(
+    tx: &mut T,
+    config: &Config,
+    now_ms: u64,
+) -> Result<Swept, ServerError> {
+    tx.sweep(
+        now_ms.saturating_sub(config.tombstone_retention_ms),
+        now_ms.saturating_sub(config.operation_memory_ms),
+    )
+    .await
 }

@@ -22,11 +22,17 @@ pub struct Reply {
 
 impl Reply {
     const fn new(body: Vec<u8>) -> Self {
-        Self { body, changed: false, idle: false }
+        Self {
+            body,
+            changed: false,
+            idle: false,
+        }
     }
 
     fn of(value: &impl Serialize) -> Result<Self, ServerError> {
-        serde_json::to_vec(value).map(Self::new).map_err(ServerError::internal)
+        serde_json::to_vec(value)
+            .map(Self::new)
+            .map_err(ServerError::internal)
     }
 }
 
@@ -40,16 +46,33 @@ pub struct Service<S> {
 }
 
 impl<S: Store> Service<S> {
-    /// Answers one request of a proved user. `target` is the path of the URL with its prefix, and its
-    /// query where it has one.
+    /// Answers one request of a proved user. `target` is the path of the URL with its prefix, and
+    /// its query where it has one.
     ///
     /// # Errors
     /// Whatever is not a 200.
-    pub async fn handle(&self, user: &str, method: &str, target: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
-        check_id(user).map_err(|e| ServerError::new(401, "tokenInvalid", format!("The token's `sub`: {}", e.message())))?;
+    pub async fn handle(
+        &self,
+        user: &str,
+        method: &str,
+        target: &str,
+        body: &[u8],
+        now_ms: u64,
+    ) -> Result<Reply, ServerError> {
+        check_id(user).map_err(|e| {
+            ServerError::new(
+                401,
+                "tokenInvalid",
+                format!("The token's `sub`: {}", e.message()),
+            )
+        })?;
         if body.len() > self.config.max_body_bytes {
             let what = format!("The body has {} bytes", body.len());
-            return Err(ServerError::too_large("bodyTooLarge", &what, self.config.max_body_bytes));
+            return Err(ServerError::too_large(
+                "bodyTooLarge",
+                &what,
+                self.config.max_body_bytes,
+            ));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         match (method, path.strip_prefix(PREFIX)) {
@@ -62,9 +85,17 @@ impl<S: Store> Service<S> {
             ("GET", Some("/health")) => self.health(now_ms).await,
             ("GET", Some("/info")) => self.info(now_ms).await,
             (_, Some("/pull" | "/push" | "/metadata" | "/health" | "/info" | "/stream")) => {
-                Err(ServerError::new(405, "methodNotAllowed", format!("{path} does not answer {method}.")))
+                Err(ServerError::new(
+                    405,
+                    "methodNotAllowed",
+                    format!("{path} does not answer {method}."),
+                ))
             }
-            _ => Err(ServerError::new(404, "notFound", format!("There is nothing at {path}; the protocol lives under {PREFIX}."))),
+            _ => Err(ServerError::new(
+                404,
+                "notFound",
+                format!("There is nothing at {path}; the protocol lives under {PREFIX}."),
+            )),
         }
     }
 
@@ -72,7 +103,10 @@ impl<S: Store> Service<S> {
     #[must_use]
     pub fn wait_ms(&self, body: &[u8]) -> u64 {
         let request: Option<PullRequest> = serde_json::from_slice(body).ok();
-        request.and_then(|request| request.wait_ms).unwrap_or(0).min(self.config.max_wait_ms)
+        request
+            .and_then(|request| request.wait_ms)
+            .unwrap_or(0)
+            .min(self.config.max_wait_ms)
     }
 
     /// Forgets what need not be remembered any more.
@@ -102,25 +136,40 @@ impl<S: Store> Service<S> {
     /// Those of the store.
     pub async fn health(&self, now_ms: u64) -> Result<Reply, ServerError> {
         let epoch = self.store.read().await?.epoch().await?;
-        Reply::of(&json!({ "status": "ok", "protocol": [1], "serverTime": datum_sync::time::format(now_ms), "epoch": epoch }))
+        Reply::of(
+            &json!({ "status": "ok", "protocol": [1], "serverTime": datum_sync::time::format(now_ms), "epoch": epoch }),
+        )
     }
 
     async fn pull(&self, user: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
-        let request: PullRequest =
-            serde_json::from_slice(body).map_err(|e| ServerError::bad_request(format!("The body is not a pull: {e}")))?;
+        let request: PullRequest = serde_json::from_slice(body)
+            .map_err(|e| ServerError::bad_request(format!("The body is not a pull: {e}")))?;
         let mut tx = self.store.read().await?;
         let page = pull::pull(&mut tx, &self.config, user, &request).await?;
-        Ok(Reply { body: page.to_json(now_ms), changed: false, idle: page.changes.is_empty() && !page.more })
+        Ok(Reply {
+            body: page.to_json(now_ms),
+            changed: false,
+            idle: page.changes.is_empty() && !page.more,
+        })
     }
 
     async fn push(&self, user: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
         let mut tx = self.store.write().await?;
         let pushed = push::push(&mut tx, &self.config, user, body, now_ms).await?;
         tx.commit().await?;
-        Ok(Reply { changed: pushed.changed, ..Reply::new(pushed.to_json(now_ms)) })
+        Ok(Reply {
+            changed: pushed.changed,
+            ..Reply::new(pushed.to_json(now_ms))
+        })
     }
 
-    async fn metadata(&self, user: &str, method: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
+    async fn metadata(
+        &self,
+        user: &str,
+        method: &str,
+        body: &[u8],
+        now_ms: u64,
+    ) -> Result<Reply, ServerError> {
         if method == "GET" {
             let mut tx = self.store.read().await?;
             return Reply::of(&metadata::get(&mut tx, user, now_ms).await?);
@@ -162,14 +211,24 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// A member of a URL's query, unescaped; none where it is not there. What cannot be unescaped stays as it
-/// is, and so is nobody's id.
+/// A member of a URL's query, unescaped; none where it is not there. What cannot be unescaped stays
+/// as it is, and so is nobody's id.
 fn query_value(query: &str, name: &str) -> Option<String> {
-    let (_, escaped) = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?;
+    let (_, escaped) = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)?;
     let mut parts = escaped.split('%');
-    let mut bytes = parts.next().unwrap_or_default().replace('+', " ").into_bytes();
+    let mut bytes = parts
+        .next()
+        .unwrap_or_default()
+        .replace('+', " ")
+        .into_bytes();
     for part in parts {
-        match part.split_at_checked(2).and_then(|(digits, rest)| Some((u8::from_str_radix(digits, 16).ok()?, rest))) {
+        match part
+            .split_at_checked(2)
+            .and_then(|(digits, rest)| Some((u8::from_str_radix(digits, 16).ok()?, rest)))
+        {
             Some((byte, rest)) => {
                 bytes.push(byte);
                 bytes.extend(rest.replace('+', " ").bytes());

@@ -1,5 +1,5 @@
-//! The store on disk. SQLite has one writer at a time, so a counter bumped inside BEGIN IMMEDIATE is
-//! in commit order; readers see one moment of the write-ahead log and never wait for it.
+//! The store on disk. SQLite has one writer at a time, so a counter bumped inside BEGIN IMMEDIATE
+//! is in commit order; readers see one moment of the write-ahead log and never wait for it.
 //!
 //! It must do what [`crate::memory`] does; one suite of tests runs on both.
 
@@ -10,7 +10,9 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Executor, Row as _};
 
 use crate::rules::ServerError;
@@ -19,7 +21,10 @@ use crate::rules::store::{Result, Store};
 pub use transaction::SqliteTx;
 
 /// The steps from an empty file to the current schema; SQLite's `user_version` counts those done.
-const MIGRATIONS: [&str; 2] = [include_str!("../sql/0001_rows.sql"), include_str!("../sql/0002_ended.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../sql/0001_rows.sql"),
+    include_str!("../sql/0002_ended.sql"),
+];
 /// How many connections read.
 const READERS: u32 = 4;
 /// How long a request waits for a connection before it is told to come back.
@@ -33,8 +38,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, makes it where there is none, and brings its schema up to date. `epoch` names
-    /// the history of a file that is new.
+    /// Opens the file, makes it where there is none, and brings its schema up to date. `epoch`
+    /// names the history of a file that is new.
     ///
     /// # Errors
     /// Whatever SQLite says; a file of a later version of the schema.
@@ -43,13 +48,24 @@ impl SqliteStore {
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // An acknowledged push must survive a power failure; in WAL mode only FULL syncs each commit.
+            // An acknowledged push must survive a power failure; in WAL mode only FULL syncs each
+            // commit.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5));
-        let pool = |size: u32| SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE);
-        let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        let pool = |size: u32| {
+            SqlitePoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(ACQUIRE)
+        };
+        let writer = pool(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(failed)?;
         migrate(&writer, epoch).await?;
-        let readers = pool(READERS).connect_with(options.pragma("query_only", "1")).await.map_err(failed)?;
+        let readers = pool(READERS)
+            .connect_with(options.pragma("query_only", "1"))
+            .await
+            .map_err(failed)?;
         Ok(Self { writer, readers })
     }
 
@@ -68,29 +84,49 @@ impl Store for SqliteStore {
     }
 
     async fn write(&self) -> Result<SqliteTx> {
-        // Never deferred: a transaction that reads first and then writes is refused when another wrote meanwhile.
-        Ok(SqliteTx::new(self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?))
+        // Never deferred: a transaction that reads first and then writes is refused when another
+        // wrote meanwhile.
+        Ok(SqliteTx::new(
+            self.writer
+                .begin_with("BEGIN IMMEDIATE")
+                .await
+                .map_err(failed)?,
+        ))
     }
 }
 
 async fn migrate(writer: &SqlitePool, epoch: &str) -> Result<()> {
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let done: i64 = tx.fetch_one("PRAGMA user_version").await.map_err(failed)?.try_get(0).map_err(failed)?;
+    let done: i64 = tx
+        .fetch_one("PRAGMA user_version")
+        .await
+        .map_err(failed)?
+        .try_get(0)
+        .map_err(failed)?;
     let done = usize::try_from(done).unwrap_or(usize::MAX);
     if done > MIGRATIONS.len() {
-        return Err(ServerError::internal("the database was made by a later version of this server; use that one"));
+        return Err(ServerError::internal(
+            "the database was made by a later version of this server; use that one",
+        ));
     }
     for script in MIGRATIONS.iter().skip(done) {
-        sqlx::raw_sql(*script).execute(&mut *tx).await.map_err(failed)?;
+        sqlx::raw_sql(*script)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
     }
     if done < MIGRATIONS.len() {
-        tx.execute("PRAGMA user_version = 2").await.map_err(failed)?;
+        tx.execute("PRAGMA user_version = 2")
+            .await
+            .map_err(failed)?;
     }
-    sqlx::query("INSERT INTO setting (name, value) VALUES ('epoch', ?1) ON CONFLICT (name) DO NOTHING")
-        .bind(epoch)
-        .execute(&mut *tx)
-        .await
-        .map_err(failed)?;
+    sqlx::query(
+        "INSERT INTO setting (name, value) VALUES ('epoch', ?1) ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(epoch)
+    .execute(&mut *tx)
+    .await
+    .map_err(failed)?;
     tx.commit().await.map_err(failed)
 }
 
@@ -99,12 +135,17 @@ fn failed(error: sqlx::Error) -> ServerError {
     let busy = match &error {
         sqlx::Error::PoolTimedOut => true,
         // SQLITE_BUSY and SQLITE_LOCKED, the low byte of the extended codes.
-        sqlx::Error::Database(cause) => {
-            cause.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6))
-        }
+        sqlx::Error::Database(cause) => cause
+            .code()
+            .and_then(|code| code.parse::<u32>().ok())
+            .is_some_and(|code| matches!(code & 0xff, 5 | 6)),
         _ => false,
     };
-    if busy { ServerError::busy(error) } else { ServerError::internal(error) }
+    if busy {
+        ServerError::busy(error)
+    } else {
+        ServerError::internal(error)
+    }
 }
 
 fn corrupt(what: impl Display) -> ServerError {

@@ -1,5 +1,12 @@
 //! Sizes, compression and speed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod common;
 
@@ -25,17 +32,42 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn a_body_over_the_limit_is_413_in_json() {
     run(async {
-        let api = Api::with(options(), Config { max_body_bytes: 100_000, ..Config::default() }).await;
-        let body = |bytes: usize| Body::from(format!(r#"{{"clientId":"{}","operations":[]}}"#, "d".repeat(bytes)));
-        assert_eq!(api.send(request("ann", "POST", "push").body(body(400)).unwrap()).await.status, 200);
+        let api = Api::with(
+            options(),
+            Config {
+                max_body_bytes: 100_000,
+                ..Config::default()
+            },
+        )
+        .await;
+        let body = |bytes: usize| {
+            Body::from(format!(
+                r#"{{"clientId":"{}","operations":[]}}"#,
+                "d".repeat(bytes)
+            ))
+        };
+        assert_eq!(
+            api.send(request("ann", "POST", "push").body(body(400)).unwrap())
+                .await
+                .status,
+            200
+        );
         for bytes in [100_001, 5_000_000] {
-            let answer = api.send(request("ann", "POST", "push").body(body(bytes)).unwrap()).await;
+            let answer = api
+                .send(request("ann", "POST", "push").body(body(bytes)).unwrap())
+                .await;
             assert_eq!(answer.refusal(), (413, "bodyTooLarge".to_owned()));
         }
         let bomb = gzip(&vec![b' '; 50_000_000]);
         assert!(bomb.len() < 300_000, "small on the wire");
-        let bomb = request("ann", "POST", "push").header("content-encoding", "gzip").body(Body::from(bomb)).unwrap();
-        assert_eq!(api.send(bomb).await.refusal(), (413, "bodyTooLarge".to_owned()));
+        let bomb = request("ann", "POST", "push")
+            .header("content-encoding", "gzip")
+            .body(Body::from(bomb))
+            .unwrap();
+        assert_eq!(
+            api.send(bomb).await.refusal(),
+            (413, "bodyTooLarge".to_owned())
+        );
     });
 }
 
@@ -43,9 +75,22 @@ fn a_body_over_the_limit_is_413_in_json() {
 fn a_hundred_thousand_operations_are_413_in_json() {
     run(async {
         let api = Api::new().await;
-        let one = |i| format!(r#"{{"opId":"o{i}","entity":"task","id":"{i}","kind":"delete","baseVersion":1}}"#);
-        let body = format!(r#"{{"clientId":"d","operations":[{}]}}"#, (0..100_000).map(one).collect::<Vec<_>>().join(","));
-        let answer = api.send(request("ann", "POST", "push").body(Body::from(body)).unwrap()).await;
+        let one = |i| {
+            format!(
+                r#"{{"opId":"o{i}","entity":"task","id":"{i}","kind":"delete","baseVersion":1}}"#
+            )
+        };
+        let body = format!(
+            r#"{{"clientId":"d","operations":[{}]}}"#,
+            (0..100_000).map(one).collect::<Vec<_>>().join(",")
+        );
+        let answer = api
+            .send(
+                request("ann", "POST", "push")
+                    .body(Body::from(body))
+                    .unwrap(),
+            )
+            .await;
         assert_eq!(answer.refusal(), (413, "tooManyOperations".to_owned()));
     });
 }
@@ -54,13 +99,32 @@ fn a_hundred_thousand_operations_are_413_in_json() {
 fn requests_may_be_gzip_and_answers_are_compressed_as_asked() {
     run(async {
         let api = Api::new().await;
-        let operations: Vec<_> = (0..50).map(|i| create(&format!("o{i}"), &format!("a rather long identifier {i}"))).collect();
-        let body = gzip(json!({ "clientId": "d", "operations": operations }).to_string().as_bytes());
-        let push = request("ann", "POST", "push").header("content-encoding", "gzip").body(Body::from(body)).unwrap();
-        assert_eq!(api.send(push).await.json()["results"].as_array().unwrap().len(), 50);
+        let operations: Vec<_> = (0..50)
+            .map(|i| create(&format!("o{i}"), &format!("a rather long identifier {i}")))
+            .collect();
+        let body = gzip(
+            json!({ "clientId": "d", "operations": operations })
+                .to_string()
+                .as_bytes(),
+        );
+        let push = request("ann", "POST", "push")
+            .header("content-encoding", "gzip")
+            .body(Body::from(body))
+            .unwrap();
+        assert_eq!(
+            api.send(push).await.json()["results"]
+                .as_array()
+                .unwrap()
+                .len(),
+            50
+        );
         let pull = |encoding: &str| {
-            let body = Body::from(json!({ "clientId": "d", "cursor": null, "limit": 100 }).to_string());
-            request("ann", "POST", "pull").header("accept-encoding", encoding).body(body).unwrap()
+            let body =
+                Body::from(json!({ "clientId": "d", "cursor": null, "limit": 100 }).to_string());
+            request("ann", "POST", "pull")
+                .header("accept-encoding", encoding)
+                .body(body)
+                .unwrap()
         };
         let plain = api.send(pull("identity")).await;
         assert_eq!(plain.header("content-encoding"), "");
@@ -68,12 +132,32 @@ fn requests_may_be_gzip_and_answers_are_compressed_as_asked() {
         assert_eq!(gzipped.header("content-encoding"), "gzip");
         assert!(gzipped.bytes.len() < plain.bytes.len() / 2);
         let mut text = String::new();
-        GzDecoder::new(gzipped.bytes.as_slice()).read_to_string(&mut text).unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["changes"], plain.json()["changes"]);
-        assert_eq!(api.send(pull("gzip, deflate, br")).await.header("content-encoding"), "br");
-        let stream = api.open(request("ann", "GET", "stream").header("accept-encoding", "gzip").body(Body::empty()).unwrap()).await;
+        GzDecoder::new(gzipped.bytes.as_slice())
+            .read_to_string(&mut text)
+            .unwrap();
         assert_eq!(
-            (stream.headers()["content-type"].as_bytes(), stream.headers().get("content-encoding")),
+            serde_json::from_str::<Value>(&text).unwrap()["changes"],
+            plain.json()["changes"]
+        );
+        assert_eq!(
+            api.send(pull("gzip, deflate, br"))
+                .await
+                .header("content-encoding"),
+            "br"
+        );
+        let stream = api
+            .open(
+                request("ann", "GET", "stream")
+                    .header("accept-encoding", "gzip")
+                    .body(Body::empty())
+                    .unwrap(),
+            )
+            .await;
+        assert_eq!(
+            (
+                stream.headers()["content-type"].as_bytes(),
+                stream.headers().get("content-encoding")
+            ),
             (&b"text/event-stream"[..], None)
         );
     });
@@ -84,19 +168,45 @@ fn a_body_that_is_not_what_it_says_is_refused() {
     run(async {
         let api = Api::new().await;
         let send = async |encoding: &str, body: Vec<u8>| {
-            api.send(request("ann", "POST", "push").header("content-encoding", encoding).body(Body::from(body)).unwrap()).await.refusal()
+            api.send(
+                request("ann", "POST", "push")
+                    .header("content-encoding", encoding)
+                    .body(Body::from(body))
+                    .unwrap(),
+            )
+            .await
+            .refusal()
         };
-        assert_eq!(send("gzip", b"{}".to_vec()).await, (400, "badRequest".to_owned()));
+        assert_eq!(
+            send("gzip", b"{}".to_vec()).await,
+            (400, "badRequest".to_owned())
+        );
         let cut = gzip(&[b' '; 10_000]);
-        assert_eq!(send("gzip", cut[..cut.len() / 2].to_vec()).await, (400, "badRequest".to_owned()));
-        assert_eq!(send("zstd", b"{}".to_vec()).await, (415, "unsupportedEncoding".to_owned()));
+        assert_eq!(
+            send("gzip", cut[..cut.len() / 2].to_vec()).await,
+            (400, "badRequest".to_owned())
+        );
+        assert_eq!(
+            send("zstd", b"{}".to_vec()).await,
+            (415, "unsupportedEncoding".to_owned())
+        );
     });
 }
 
 #[test]
 fn a_user_who_asks_too_often_is_told_how_long_to_wait_and_others_are_not() {
     run(async {
-        let api = Api::with(Options { rate: Rate { per_second: 0.01, burst: 2.0 }, ..options() }, Config::default()).await;
+        let api = Api::with(
+            Options {
+                rate: Rate {
+                    per_second: 0.01,
+                    burst: 2.0,
+                },
+                ..options()
+            },
+            Config::default(),
+        )
+        .await;
         let pull = json!({ "clientId": "d", "cursor": null, "limit": 1 });
         for status in [200, 200, 429] {
             assert_eq!(api.post("ann", "pull", pull.clone()).await.status, status);
@@ -105,7 +215,10 @@ fn a_user_who_asks_too_often_is_told_how_long_to_wait_and_others_are_not() {
         assert_eq!(refused.refusal(), (429, "rateLimited".to_owned()));
         let wait_ms = refused.json()["retryAfterMs"].as_u64().unwrap();
         assert!((1..=100_000).contains(&wait_ms));
-        assert_eq!(refused.header("retry-after"), wait_ms.div_ceil(1_000).to_string());
+        assert_eq!(
+            refused.header("retry-after"),
+            wait_ms.div_ceil(1_000).to_string()
+        );
         assert_eq!(api.post("bob", "pull", pull).await.status, 200);
     });
 }

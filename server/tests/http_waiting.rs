@@ -1,5 +1,12 @@
 //! Long pulls and streams.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod common;
 
@@ -16,21 +23,31 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn waiting_pull(api: &Api, user: &str, cursor: &Value, wait_ms: u64) -> Value {
     let body = json!({ "clientId": "d", "cursor": cursor, "limit": 10, "waitMs": wait_ms });
-    let answer = tokio::time::timeout(PATIENCE, api.post(user, "pull", body)).await.expect("the pull never answered");
+    let answer = tokio::time::timeout(PATIENCE, api.post(user, "pull", body))
+        .await
+        .expect("the pull never answered");
     assert_eq!(answer.status, 200);
     answer.json()
 }
 
 async fn open(api: &Api, token: &str) -> BodyDataStream {
-    let response = api.open(bearer(token, "GET", "stream").body(Body::empty()).unwrap()).await;
+    let response = api
+        .open(bearer(token, "GET", "stream").body(Body::empty()).unwrap())
+        .await;
     assert_eq!(response.status(), 200);
     let mut stream = response.into_body().into_data_stream();
-    assert_eq!(next(&mut stream).await, ": open\n\n", "the headers travel at once");
+    assert_eq!(
+        next(&mut stream).await,
+        ": open\n\n",
+        "the headers travel at once"
+    );
     stream
 }
 
 async fn next(stream: &mut BodyDataStream) -> String {
-    let chunk = tokio::time::timeout(PATIENCE, stream.next()).await.expect("the stream was silent");
+    let chunk = tokio::time::timeout(PATIENCE, stream.next())
+        .await
+        .expect("the stream was silent");
     String::from_utf8(chunk.expect("the stream ended").unwrap().to_vec()).unwrap()
 }
 
@@ -55,9 +72,16 @@ fn a_long_pull_with_nothing_to_say_ends_by_itself() {
     run(async {
         let api = Api::new().await;
         let cursor = api.pull("ann", &Value::Null).await["cursor"].clone();
-        assert_eq!(waiting_pull(&api, "ann", &cursor, 20).await["changes"], json!([]));
+        assert_eq!(
+            waiting_pull(&api, "ann", &cursor, 20).await["changes"],
+            json!([])
+        );
         api.push("ann", json!([create("1", "a")])).await;
-        assert_eq!(waiting_pull(&api, "ann", &cursor, 25_000).await["changes"][0]["id"], "a", "what is there is not waited for");
+        assert_eq!(
+            waiting_pull(&api, "ann", &cursor, 25_000).await["changes"][0]["id"],
+            "a",
+            "what is there is not waited for"
+        );
     });
 }
 
@@ -72,9 +96,13 @@ fn a_stream_hints_at_the_users_own_changes() {
         api.push("ann", json!([create("1", "a")])).await;
         api.push("ann", json!([create("2", "c")])).await;
         assert_eq!(next(&mut stream).await, "event: change\ndata: {}\n\n");
-        // A replay changed nothing: bob's write and it together would have made the stream say more.
+        // A replay changed nothing: bob's write and it together would have made the stream say
+        // more.
         api.stopping.send_replace(true);
-        assert_eq!(next(&mut stream).await, "event: bye\ndata: {\"reason\":\"shutdown\"}\n\n");
+        assert_eq!(
+            next(&mut stream).await,
+            "event: bye\ndata: {\"reason\":\"shutdown\"}\n\n"
+        );
     });
 }
 
@@ -83,8 +111,14 @@ fn a_stream_ends_with_its_token() {
     run(async {
         let api = Api::new().await;
         let stream = open(&api, &token("ann", -10.0)).await;
-        let rest: Vec<_> = tokio::time::timeout(PATIENCE, stream.try_collect()).await.expect("the stream did not end").unwrap();
-        assert_eq!(rest.concat(), b"event: bye\ndata: {\"reason\":\"tokenExpired\"}\n\n");
+        let rest: Vec<_> = tokio::time::timeout(PATIENCE, stream.try_collect())
+            .await
+            .expect("the stream did not end")
+            .unwrap();
+        assert_eq!(
+            rest.concat(),
+            b"event: bye\ndata: {\"reason\":\"tokenExpired\"}\n\n"
+        );
     });
 }
 
@@ -101,9 +135,20 @@ fn stopping_ends_what_waits() {
         api.stopping.send_replace(true);
         assert_eq!(waiting.await.unwrap()["changes"], json!([]));
         assert!(next(&mut stream).await.contains("shutdown"));
-        assert!(tokio::time::timeout(PATIENCE, stream.next()).await.unwrap().is_none());
-        let late = api.send(request("ann", "GET", "stream").body(Body::empty()).unwrap()).await;
-        assert!(String::from_utf8(late.bytes).unwrap().ends_with("shutdown\"}\n\n"));
+        assert!(
+            tokio::time::timeout(PATIENCE, stream.next())
+                .await
+                .unwrap()
+                .is_none()
+        );
+        let late = api
+            .send(request("ann", "GET", "stream").body(Body::empty()).unwrap())
+            .await;
+        assert!(
+            String::from_utf8(late.bytes)
+                .unwrap()
+                .ends_with("shutdown\"}\n\n")
+        );
     });
 }
 
@@ -115,7 +160,9 @@ fn one_user_cannot_hold_streams_without_end() {
         for _ in 0..256 {
             streams.push(open(&api, &token("ann", 600.0)).await);
         }
-        let refused = api.send(request("ann", "GET", "stream").body(Body::empty()).unwrap()).await;
+        let refused = api
+            .send(request("ann", "GET", "stream").body(Body::empty()).unwrap())
+            .await;
         assert_eq!(refused.refusal(), (429, "rateLimited".to_owned()));
         drop(open(&api, &token("bob", 600.0)).await);
         streams.pop();

@@ -13,7 +13,9 @@ mod suite;
 
 use datum_server::MemoryStore;
 
-mount!(pollster::block_on, async { datum_server::MemoryStore::new("e1") });
+mount!(pollster::block_on, async {
+    datum_server::MemoryStore::new("e1")
+});
 
 #[test]
 fn a_fork_goes_its_own_way() {
@@ -21,6 +23,12 @@ fn a_fork_goes_its_own_way() {
         let world = suite::World::new(MemoryStore::new("e1"));
         let fork = world.service.store.fork();
         world.create("ann", "task", "a").await;
-        assert_eq!((world.service.store.rows("ann").len(), fork.rows("ann").len()), (1, 0));
+        assert_eq!(
+            (
+                world.service.store.rows("ann").len(),
+                fork.rows("ann").len()
+            ),
+            (1, 0)
+        );
     });
 }

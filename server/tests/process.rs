@@ -1,5 +1,12 @@
 //! The binary as an operator has it: its command line, its one line of output, and its end.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 #![cfg(unix)]
 
 mod common;
@@ -14,7 +21,10 @@ use serde_json::{Value, json};
 
 fn binary(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_datum-server"));
-    command.args(arguments).env_remove("DATUM_JWT_SECRET").stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env_remove("DATUM_JWT_SECRET")
+        .stdin(Stdio::null());
     command
 }
 
@@ -38,14 +48,26 @@ impl Running {
 
     fn logging(folder: &Folder, log: Stdio) -> Self {
         let database = folder.database();
-        let mut child = binary(&["--dev", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()])
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut child = binary(&[
+            "--dev",
+            "--listen",
+            "127.0.0.1:0",
+            "--database",
+            database.to_str().unwrap(),
+        ])
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}")).to_owned();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim()
+            .strip_prefix("listening on http://")
+            .unwrap_or_else(|| panic!("{line}"))
+            .to_owned();
         assert!(!address.ends_with(":0"));
         Self { child, address }
     }
@@ -53,9 +75,15 @@ impl Running {
     fn connect(&self, method: &str, path: &str, token: &str, body: &str) -> TcpStream {
         let mut socket = TcpStream::connect(&self.address).unwrap();
         // Far more than any answer takes: a test that waits this long has failed.
-        socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+        socket
+            .set_read_timeout(Some(std::time::Duration::from_secs(30)))
+            .unwrap();
         let (address, length) = (&self.address, body.len());
-        let authorization = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+        let authorization = if token.is_empty() {
+            String::new()
+        } else {
+            format!("Authorization: Bearer {token}\r\n")
+        };
         write!(
             socket,
             "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -65,12 +93,21 @@ impl Running {
     }
 
     fn call(&self, method: &str, path: &str, token: &str, body: Value) -> (u16, Value) {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let mut answer = String::new();
-        self.connect(method, path, token, &body).read_to_string(&mut answer).unwrap();
+        self.connect(method, path, token, &body)
+            .read_to_string(&mut answer)
+            .unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}")))
+        (
+            status,
+            serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}")),
+        )
     }
 
     fn token(&self, user: &str) -> String {
@@ -80,13 +117,22 @@ impl Running {
     }
 
     fn pull(&self) -> Value {
-        self.call("POST", "/sync/v1/pull", &self.token("ann"), json!({ "clientId": "d", "cursor": null, "limit": 10 })).1
+        self.call(
+            "POST",
+            "/sync/v1/pull",
+            &self.token("ann"),
+            json!({ "clientId": "d", "cursor": null, "limit": 10 }),
+        )
+        .1
     }
 }
 
 fn refused(output: &Output) -> String {
     assert!(!output.status.success());
-    assert!(output.stdout.is_empty(), "nobody must take a refusal for a running server");
+    assert!(
+        output.stdout.is_empty(),
+        "nobody must take a refusal for a running server"
+    );
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -94,7 +140,17 @@ fn refused(output: &Output) -> String {
 fn development_mode_refuses_to_listen_for_others() {
     for address in ["0.0.0.0:0", "192.0.2.1:80", "[::]:0"] {
         // Were it to start after all, the missing folder would end it.
-        let message = refused(&binary(&["--dev", "--listen", address, "--database", "/no/such/folder/db"]).output().unwrap());
+        let message = refused(
+            &binary(&[
+                "--dev",
+                "--listen",
+                address,
+                "--database",
+                "/no/such/folder/db",
+            ])
+            .output()
+            .unwrap(),
+        );
         assert!(message.contains("--dev"), "{message}");
     }
 }
@@ -103,10 +159,23 @@ fn development_mode_refuses_to_listen_for_others() {
 fn it_does_not_start_without_a_proper_secret() {
     let folder = Folder::new();
     let database = folder.database();
-    let arguments = ["--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()];
+    let arguments = [
+        "--listen",
+        "127.0.0.1:0",
+        "--database",
+        database.to_str().unwrap(),
+    ];
     assert!(refused(&binary(&arguments).output().unwrap()).contains("DATUM_JWT_SECRET"));
-    let message = refused(&binary(&arguments).env("DATUM_JWT_SECRET", "too short").output().unwrap());
-    assert!(message.contains("32") && !message.contains("too short"), "{message}");
+    let message = refused(
+        &binary(&arguments)
+            .env("DATUM_JWT_SECRET", "too short")
+            .output()
+            .unwrap(),
+    );
+    assert!(
+        message.contains("32") && !message.contains("too short"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -132,20 +201,41 @@ fn an_argument_that_cannot_be_is_named() {
 fn a_push_survives_a_kill_and_a_new_epoch_is_seen() {
     let folder = Folder::new();
     let mut running = Running::start(&folder);
-    let (status, reply) =
-        running.call("POST", "/sync/v1/push", &running.token("ann"), json!({ "clientId": "d", "operations": [create("1", "a")] }));
-    assert_eq!((status, &reply["results"][0]["status"]), (200, &json!("applied")));
+    let (status, reply) = running.call(
+        "POST",
+        "/sync/v1/push",
+        &running.token("ann"),
+        json!({ "clientId": "d", "operations": [create("1", "a")] }),
+    );
+    assert_eq!(
+        (status, &reply["results"][0]["status"]),
+        (200, &json!("applied"))
+    );
     running.child.kill().unwrap();
     running.child.wait().unwrap();
 
     let again = Running::start(&folder);
     let page = again.pull();
-    assert_eq!((&page["changes"][0]["id"], &page["epoch"]), (&json!("a"), &reply["epoch"]));
+    assert_eq!(
+        (&page["changes"][0]["id"], &page["epoch"]),
+        (&json!("a"), &reply["epoch"])
+    );
     drop(again);
 
-    let said = binary(&["new-epoch", "--database", folder.database().to_str().unwrap()]).output().unwrap();
+    let said = binary(&[
+        "new-epoch",
+        "--database",
+        folder.database().to_str().unwrap(),
+    ])
+    .output()
+    .unwrap();
     assert!(said.status.success());
-    let epoch = String::from_utf8(said.stdout).unwrap().trim().strip_prefix("epoch ").unwrap().to_owned();
+    let epoch = String::from_utf8(said.stdout)
+        .unwrap()
+        .trim()
+        .strip_prefix("epoch ")
+        .unwrap()
+        .to_owned();
     let restored = Running::start(&folder);
     assert_ne!(reply["epoch"], json!(epoch));
     assert_eq!(restored.pull()["epoch"], json!(epoch));
@@ -154,7 +244,15 @@ fn a_push_survives_a_kill_and_a_new_epoch_is_seen() {
 #[test]
 fn a_new_epoch_needs_a_database() {
     let folder = Folder::new();
-    refused(&binary(&["new-epoch", "--database", folder.database().to_str().unwrap()]).output().unwrap());
+    refused(
+        &binary(&[
+            "new-epoch",
+            "--database",
+            folder.database().to_str().unwrap(),
+        ])
+        .output()
+        .unwrap(),
+    );
     assert!(!folder.database().exists());
 }
 
@@ -163,31 +261,66 @@ fn a_backup_taken_while_it_serves_is_put_back_with_a_new_epoch() {
     let folder = Folder::new();
     let (database, copy) = (folder.database(), folder.0.join("copy.sqlite"));
     let command = |word: &str, file: &std::path::Path| {
-        binary(&[word, file.to_str().unwrap(), "--database", database.to_str().unwrap()]).output().unwrap()
+        binary(&[
+            word,
+            file.to_str().unwrap(),
+            "--database",
+            database.to_str().unwrap(),
+        ])
+        .output()
+        .unwrap()
     };
     let running = Running::start(&folder);
     let push = |running: &Running, id: &str| {
         let operations = [create(id, id)];
-        running.call("POST", "/sync/v1/push", &running.token("ann"), json!({ "clientId": "d", "operations": operations })).1
+        running
+            .call(
+                "POST",
+                "/sync/v1/push",
+                &running.token("ann"),
+                json!({ "clientId": "d", "operations": operations }),
+            )
+            .1
     };
     let first = push(&running, "a");
     assert!(command("backup", &copy).status.success());
     push(&running, "b");
-    assert!(refused(&command("backup", &copy)).contains("copy.sqlite"), "nothing is overwritten");
-    assert!(refused(&command("restore", &copy)).contains("stop the server"), "not under a server that runs");
+    assert!(
+        refused(&command("backup", &copy)).contains("copy.sqlite"),
+        "nothing is overwritten"
+    );
+    assert!(
+        refused(&command("restore", &copy)).contains("stop the server"),
+        "not under a server that runs"
+    );
     assert_eq!(running.pull()["changes"].as_array().unwrap().len(), 2);
     drop(running);
 
     let said = command("restore", &copy);
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
 
     let restored = Running::start(&folder);
     let token = restored.token("ann");
     let asked = json!({ "clientId": "d", "cursor": null, "limit": 10, "epoch": first["epoch"] });
     let page = restored.call("POST", "/sync/v1/pull", &token, asked).1;
-    assert_eq!((page["changes"].as_array().unwrap().len(), &page["changes"][0]["id"], &page["kept"]), (1, &json!("a"), &json!(1)));
+    assert_eq!(
+        (
+            page["changes"].as_array().unwrap().len(),
+            &page["changes"][0]["id"],
+            &page["kept"]
+        ),
+        (1, &json!("a"), &json!(1))
+    );
     assert_ne!(page["epoch"], first["epoch"]);
-    assert_eq!(push(&restored, "a")["results"][0]["replayed"], true, "it remembers what it had done then");
+    assert_eq!(
+        push(&restored, "a")["results"][0]["replayed"],
+        true,
+        "it remembers what it had done then"
+    );
     refused(&command("restore", &folder.0.join("nothing.sqlite")));
 }
 
@@ -199,7 +332,10 @@ fn told_to_stop_it_ends_streams_and_leaves_in_peace() {
     let mut head = [0_u8; 15];
     stream.read_exact(&mut head).unwrap();
     assert_eq!(&head, b"HTTP/1.1 200 OK");
-    let told = Command::new("kill").arg(running.child.id().to_string()).status().unwrap();
+    let told = Command::new("kill")
+        .arg(running.child.id().to_string())
+        .status()
+        .unwrap();
     assert!(told.success());
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
@@ -215,14 +351,27 @@ fn the_log_names_requests_but_has_no_tokens_and_no_data() {
     let token = running.token("ann");
     let mut op = create("1", "a");
     op["data"]["title"] = json!("PRIVATE");
-    running.call("POST", "/sync/v1/push", &token, json!({ "clientId": "d", "operations": [op] }));
+    running.call(
+        "POST",
+        "/sync/v1/push",
+        &token,
+        json!({ "clientId": "d", "operations": [op] }),
+    );
     running.call("POST", "/sync/v1/push", &token, json!("PRIVATE"));
-    running.call("POST", "/sync/v1/pull?access_token=SECRETTOKEN", "SECRETTOKEN", json!({}));
+    running.call(
+        "POST",
+        "/sync/v1/pull?access_token=SECRETTOKEN",
+        "SECRETTOKEN",
+        json!({}),
+    );
     drop(running);
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("DEVELOPMENT MODE"), "{log}");
     assert!(
-        log.contains("/sync/v1/push") && log.contains("status=200") && log.contains("status=400") && log.contains("status=401"),
+        log.contains("/sync/v1/push")
+            && log.contains("status=200")
+            && log.contains("status=400")
+            && log.contains("status=401"),
         "{log}"
     );
     for secret in ["PRIVATE", "SECRETTOKEN", &token] {

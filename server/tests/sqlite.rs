@@ -26,17 +26,34 @@ fn a_batch_sent_twice_at_once_is_done_once() {
     run(async {
         let api = Api::new().await;
         for round in 0..10 {
-            let batch: Vec<_> = (0..20).map(|i| create(&format!("o{round}-{i}"), &format!("{round}-{i}"))).collect();
-            let sending = |api: Api, batch: Value| tokio::spawn(async move { api.push("ann", batch).await });
-            let both = [sending(api.clone(), json!(batch)), sending(api.clone(), json!(batch))];
+            let batch: Vec<_> = (0..20)
+                .map(|i| create(&format!("o{round}-{i}"), &format!("{round}-{i}")))
+                .collect();
+            let sending =
+                |api: Api, batch: Value| tokio::spawn(async move { api.push("ann", batch).await });
+            let both = [
+                sending(api.clone(), json!(batch)),
+                sending(api.clone(), json!(batch)),
+            ];
             let mut answers = Vec::new();
             for one in both {
                 answers.push(one.await.unwrap());
             }
-            for (one, other) in answers[0].as_array().unwrap().iter().zip(answers[1].as_array().unwrap()) {
-                assert_eq!((&one["status"], &other["status"]), (&json!("applied"), &json!("applied")));
+            for (one, other) in answers[0]
+                .as_array()
+                .unwrap()
+                .iter()
+                .zip(answers[1].as_array().unwrap())
+            {
+                assert_eq!(
+                    (&one["status"], &other["status"]),
+                    (&json!("applied"), &json!("applied"))
+                );
                 assert_eq!(one["version"], other["version"]);
-                assert_ne!(one["replayed"], other["replayed"], "done by one of them, remembered by the other");
+                assert_ne!(
+                    one["replayed"], other["replayed"],
+                    "done by one of them, remembered by the other"
+                );
             }
         }
     });
@@ -69,8 +86,14 @@ fn a_reader_who_polls_while_many_write_misses_nothing() {
             let page = api.pull("ann", &cursor).await;
             for change in page["changes"].as_array().unwrap() {
                 let version = change["version"].as_u64().unwrap();
-                let before = seen.insert(change["id"].as_str().unwrap().to_owned(), (version, change["data"].clone()));
-                assert!(before.is_none_or(|(before, _)| before < version), "a row never goes back");
+                let before = seen.insert(
+                    change["id"].as_str().unwrap().to_owned(),
+                    (version, change["data"].clone()),
+                );
+                assert!(
+                    before.is_none_or(|(before, _)| before < version),
+                    "a row never goes back"
+                );
             }
             cursor = page["cursor"].clone();
             if over && page["more"] == false {
@@ -82,7 +105,10 @@ fn a_reader_who_polls_while_many_write_misses_nothing() {
         }
         assert_eq!(seen.len(), WRITERS * WRITES + WRITERS);
         for writer in 0..WRITERS {
-            assert_eq!(seen[&format!("shared{writer}")].1, json!({ "n": WRITES - 1 }));
+            assert_eq!(
+                seen[&format!("shared{writer}")].1,
+                json!({ "n": WRITES - 1 })
+            );
         }
     });
 }
@@ -92,18 +118,29 @@ fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
     let folder = Folder::new();
     let mut cursor = Value::Null;
     run(async {
-        let store = SqliteStore::open(&folder.database(), "first").await.unwrap();
+        let store = SqliteStore::open(&folder.database(), "first")
+            .await
+            .unwrap();
         let api = Api::over(store, options(), Config::default());
         api.push("ann", json!([create("1", "a")])).await;
         cursor = api.pull("ann", &Value::Null).await["cursor"].clone();
         // No farewell: the runtime and its connections are dropped as they are.
     });
     run(async {
-        let store = SqliteStore::open(&folder.database(), "second").await.unwrap();
+        let store = SqliteStore::open(&folder.database(), "second")
+            .await
+            .unwrap();
         let api = Api::over(store, options(), Config::default());
-        assert_eq!(api.push("ann", json!([create("1", "a")])).await[0]["replayed"], true);
+        assert_eq!(
+            api.push("ann", json!([create("1", "a")])).await[0]["replayed"],
+            true
+        );
         let page = api.pull("ann", &cursor).await;
-        assert_eq!((&page["changes"], &page["epoch"]), (&json!([]), &json!("first")), "the epoch is the file's");
+        assert_eq!(
+            (&page["changes"], &page["epoch"]),
+            (&json!([]), &json!("first")),
+            "the epoch is the file's"
+        );
     });
 }
 
@@ -111,11 +148,22 @@ fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
 fn a_file_of_a_later_version_is_left_alone() {
     let folder = Folder::new();
     run(async {
-        SqliteStore::open(&folder.database(), "e").await.unwrap().close().await;
-        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", folder.database().display())).await.unwrap();
-        sqlx::query("PRAGMA user_version = 99").execute(&pool).await.unwrap();
+        SqliteStore::open(&folder.database(), "e")
+            .await
+            .unwrap()
+            .close()
+            .await;
+        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", folder.database().display()))
+            .await
+            .unwrap();
+        sqlx::query("PRAGMA user_version = 99")
+            .execute(&pool)
+            .await
+            .unwrap();
         pool.close().await;
-        let refused = SqliteStore::open(&folder.database(), "e").await.unwrap_err();
+        let refused = SqliteStore::open(&folder.database(), "e")
+            .await
+            .unwrap_err();
         assert!(refused.to_string().contains("later version"), "{refused}");
     });
 }
@@ -123,8 +171,18 @@ fn a_file_of_a_later_version_is_left_alone() {
 #[test]
 fn a_file_that_is_no_database_is_refused() {
     let folder = Folder::new();
-    std::fs::write(folder.database(), "not a database, but long enough to look like one".repeat(100)).unwrap();
+    std::fs::write(
+        folder.database(),
+        "not a database, but long enough to look like one".repeat(100),
+    )
+    .unwrap();
     run(async {
-        assert_eq!(SqliteStore::open(&folder.database(), "e").await.unwrap_err().status, 500);
+        assert_eq!(
+            SqliteStore::open(&folder.database(), "e")
+                .await
+                .unwrap_err()
+                .status,
+            500
+        );
     });
 }

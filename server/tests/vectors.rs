@@ -1,6 +1,13 @@
-//! The vectors of the protocol against the types that the client reads with. The conversations run in
-//! the suite, on every store.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, missing_docs)]
+//! The vectors of the protocol against the types that the client reads with. The conversations run
+//! in the suite, on every store.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 use datum_sync::digest::{Digest, row_hash};
 use datum_sync::protocol::{Verdict, parse_page, parse_push_reply};
@@ -17,11 +24,19 @@ fn digests_are_those_of_the_protocol() {
     let file: Value = serde_json::from_str(include_str!("../vectors/digests.json")).unwrap();
     let rows = list(&file, "rows");
     let parts = |row: &Value| {
-        (row["entity"].as_str().unwrap().to_owned(), row["id"].as_str().unwrap().to_owned(), row["version"].as_u64().unwrap())
+        (
+            row["entity"].as_str().unwrap().to_owned(),
+            row["id"].as_str().unwrap().to_owned(),
+            row["version"].as_u64().unwrap(),
+        )
     };
     for row in rows {
         let (entity, id, version) = parts(row);
-        assert_eq!(format!("{:016x}", row_hash(&entity, &id, version)), row["hash"], "{row}");
+        assert_eq!(
+            format!("{:016x}", row_hash(&entity, &id, version)),
+            row["hash"],
+            "{row}"
+        );
     }
     for set in list(&file, "sets") {
         let mut digest = Digest::default();
@@ -29,7 +44,12 @@ fn digests_are_those_of_the_protocol() {
             let (entity, id, version) = parts(&rows[place.as_u64().unwrap() as usize]);
             digest.add(&entity, &id, version);
         }
-        assert_eq!(serde_json::to_value(digest.wire()).unwrap(), set["digest"], "{}", set["name"]);
+        assert_eq!(
+            serde_json::to_value(digest.wire()).unwrap(),
+            set["digest"],
+            "{}",
+            set["name"]
+        );
     }
 }
 
@@ -37,48 +57,81 @@ fn digests_are_those_of_the_protocol() {
 fn pull_replies_are_taken_and_refused_as_the_protocol_says() {
     let file: Value = serde_json::from_str(include_str!("../vectors/pull-replies.json")).unwrap();
     for case in list(&file, "good") {
-        let page = parse_page(case["text"].as_str().unwrap().as_bytes()).unwrap_or_else(|e| panic!("{}: {e}", case["name"]));
+        let page = parse_page(case["text"].as_str().unwrap().as_bytes())
+            .unwrap_or_else(|e| panic!("{}: {e}", case["name"]));
         let mut read = json!({
             "rows": page.changes.len(), "tombstones": page.changes.iter().filter(|change| change.deleted).count(),
             "cursor": page.cursor, "more": page.more, "remaining": page.remaining, "epoch": page.epoch,
         });
-        read.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        read.as_object_mut()
+            .unwrap()
+            .retain(|_, value| !value.is_null());
         assert_eq!(read, case["expect"], "{}", case["name"]);
     }
     for case in list(&file, "bad") {
-        assert!(parse_page(case["text"].as_str().unwrap().as_bytes()).is_err(), "{}: {}", case["name"], case["why"]);
+        assert!(
+            parse_page(case["text"].as_str().unwrap().as_bytes()).is_err(),
+            "{}: {}",
+            case["name"],
+            case["why"]
+        );
     }
 }
 
 #[test]
 fn push_replies_are_taken_and_refused_as_the_protocol_says() {
     let file: Value = serde_json::from_str(include_str!("../vectors/push-replies.json")).unwrap();
-    let sent =
-        |case: &Value| -> Vec<String> { case["sent"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect() };
+    let sent = |case: &Value| -> Vec<String> {
+        case["sent"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect()
+    };
     for case in list(&file, "good") {
         let ids = sent(case);
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let reply = parse_push_reply(case["text"].as_str().unwrap().as_bytes(), &ids).unwrap_or_else(|e| panic!("{}: {e}", case["name"]));
-        let verdicts: Vec<Value> = reply.results.iter().map(|verdict| read(&verdict.verdict().unwrap())).collect();
+        let reply = parse_push_reply(case["text"].as_str().unwrap().as_bytes(), &ids)
+            .unwrap_or_else(|e| panic!("{}: {e}", case["name"]));
+        let verdicts: Vec<Value> = reply
+            .results
+            .iter()
+            .map(|verdict| read(&verdict.verdict().unwrap()))
+            .collect();
         assert_eq!(json!(verdicts), case["verdicts"], "{}", case["name"]);
     }
     for case in list(&file, "bad") {
         let ids = sent(case);
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        assert!(parse_push_reply(case["text"].as_str().unwrap().as_bytes(), &ids).is_err(), "{}: {}", case["name"], case["why"]);
+        assert!(
+            parse_push_reply(case["text"].as_str().unwrap().as_bytes(), &ids).is_err(),
+            "{}: {}",
+            case["name"],
+            case["why"]
+        );
     }
 }
 
 fn read(verdict: &Verdict<'_>) -> Value {
     let object = |row: &Option<&str>| row.map(|row| serde_json::from_str::<Value>(row).unwrap());
     let mut value = match verdict {
-        Verdict::Applied { version, replayed, row } => {
+        Verdict::Applied {
+            version,
+            replayed,
+            row,
+        } => {
             json!({ "status": "applied", "version": version, "replayed": replayed, "row": object(row) })
         }
-        Verdict::Conflict { version, row } => json!({ "status": "conflict", "version": version, "row": object(row) }),
+        Verdict::Conflict { version, row } => {
+            json!({ "status": "conflict", "version": version, "row": object(row) })
+        }
         Verdict::Rejected { code, .. } => json!({ "status": "rejected", "code": code }),
         Verdict::Retry { after_ms } => json!({ "status": "retry", "afterMs": after_ms }),
     };
-    value.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    value
+        .as_object_mut()
+        .unwrap()
+        .retain(|_, value| !value.is_null());
     value
 }

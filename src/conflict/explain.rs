@@ -24,7 +24,13 @@ pub struct Notes(String);
 
 impl Notes {
     /// Adds a field with its value in the base, here and there.
-    pub(super) fn add(&mut self, field: &str, sides: [Option<&Value>; 3], taken: &str, because: &str) {
+    pub(super) fn add(
+        &mut self,
+        field: &str,
+        sides: [Option<&Value>; 3],
+        taken: &str,
+        because: &str,
+    ) {
         if self.0.len() >= FIELDS_BYTES {
             return;
         }
@@ -50,13 +56,32 @@ impl Notes {
         if conflict.kind != Kind::BothModified {
             let deleted = |body: &Option<Rc<str>>| Value::Bool(body.is_none());
             let base = conflict.base.as_ref().map(|_| Value::Bool(false));
-            notes.add("isDeleted", [base.as_ref(), Some(&deleted(&conflict.local)), Some(&deleted(&conflict.remote))], taken, because);
+            notes.add(
+                "isDeleted",
+                [
+                    base.as_ref(),
+                    Some(&deleted(&conflict.local)),
+                    Some(&deleted(&conflict.remote)),
+                ],
+                taken,
+                because,
+            );
             return notes;
         }
         let read = |body: Option<&str>| body.and_then(|body| object(body).ok()).unwrap_or_default();
-        let merged = if let Resolution::Merged(body) = resolution { Some(read(Some(body))) } else { None };
-        let (base, local, remote) = (read(conflict.base.as_deref()), read(conflict.local.as_deref()), read(conflict.remote.as_deref()));
-        let keys = remote.keys().chain(local.keys().filter(|key| !remote.contains_key(*key)));
+        let merged = if let Resolution::Merged(body) = resolution {
+            Some(read(Some(body)))
+        } else {
+            None
+        };
+        let (base, local, remote) = (
+            read(conflict.base.as_deref()),
+            read(conflict.local.as_deref()),
+            read(conflict.remote.as_deref()),
+        );
+        let keys = remote
+            .keys()
+            .chain(local.keys().filter(|key| !remote.contains_key(*key)));
         for key in keys.filter(|key| !TIMES.contains(&key.as_str())) {
             let (ours, theirs) = (local.get(key), remote.get(key));
             let taken = match merged.as_ref().map(|merged| merged.get(key)) {
@@ -92,9 +117,17 @@ fn shown(value: Option<&Value>) -> String {
         return text;
     }
     let all = value.and_then(Value::as_str).unwrap_or(&text);
-    let end = all.char_indices().map(|(at, _)| at).take_while(|at| *at <= VALUE_BYTES / 2).last().unwrap_or_default();
+    let end = all
+        .char_indices()
+        .map(|(at, _)| at)
+        .take_while(|at| *at <= VALUE_BYTES / 2)
+        .last()
+        .unwrap_or_default();
     let mut short = String::new();
-    crate::entity::push_string(&mut short, &[all.get(..end).unwrap_or_default(), "…"].concat());
+    crate::entity::push_string(
+        &mut short,
+        &[all.get(..end).unwrap_or_default(), "…"].concat(),
+    );
     short
 }
 
@@ -145,12 +178,23 @@ impl History {
     /// Those of one entity, as the text of a JSON array.
     #[must_use]
     pub fn of(&self, entity: &str, id: &str) -> String {
-        let texts: Vec<&str> = self.iter().filter(|one| one.entity == entity && one.id == id).map(|one| &*one.text).collect();
+        let texts: Vec<&str> = self
+            .iter()
+            .filter(|one| one.entity == entity && one.id == id)
+            .map(|one| &*one.text)
+            .collect();
         ["[", &texts.join(","), "]"].concat()
     }
 }
 
 fn size(explained: &Explained) -> usize {
     // The last is for what a list and a record have around each.
-    [explained.entity.len(), explained.id.len(), explained.text.len(), 64].into_iter().fold(0, usize::saturating_add)
+    [
+        explained.entity.len(),
+        explained.id.len(),
+        explained.text.len(),
+        64,
+    ]
+    .into_iter()
+    .fold(0, usize::saturating_add)
 }

@@ -17,12 +17,26 @@ type Sides<'a> = [Option<&'a Value>; 3];
 /// # Errors
 /// [`crate::error::Code::Conflict`] where a body cannot be read as an object.
 pub(super) fn merge(conflict: &Conflict, policies: &Policies) -> Result<(String, Notes)> {
-    let base = conflict.base.as_deref().map(object).transpose()?.unwrap_or_default();
+    let base = conflict
+        .base
+        .as_deref()
+        .map(object)
+        .transpose()?
+        .unwrap_or_default();
     let local = object(conflict.local.as_deref().unwrap_or("{}"))?;
     let remote = object(conflict.remote.as_deref().unwrap_or("{}"))?;
-    let mut merge = Merge { conflict, policies, local_later: local_is_later(conflict), notes: Some(Notes::default()) };
+    let mut merge = Merge {
+        conflict,
+        policies,
+        local_later: local_is_later(conflict),
+        notes: Some(Notes::default()),
+    };
     let mut merged = merge.objects("", &base, &local, &remote);
-    let times = [local.get("modifiedAt"), remote.get("modifiedAt")].into_iter().flatten().filter_map(Value::as_str).max();
+    let times = [local.get("modifiedAt"), remote.get("modifiedAt")]
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .max();
     if let Some(time) = times {
         merged.insert("modifiedAt".to_owned(), Value::from(time));
     }
@@ -46,9 +60,15 @@ impl Merge<'_> {
         remote: &Map<String, Value>,
     ) -> Map<String, Value> {
         let mut merged = Map::new();
-        let keys = remote.keys().chain(local.keys().filter(|key| !remote.contains_key(*key)));
+        let keys = remote
+            .keys()
+            .chain(local.keys().filter(|key| !remote.contains_key(*key)));
         for key in keys {
-            let at = if path.is_empty() { key.clone() } else { [path, ".", key].concat() };
+            let at = if path.is_empty() {
+                key.clone()
+            } else {
+                [path, ".", key].concat()
+            };
             let sides = [base.get(key), local.get(key), remote.get(key)];
             if let Some(value) = self.field(&at, path.is_empty(), sides) {
                 merged.insert(key.clone(), value);
@@ -64,13 +84,20 @@ impl Merge<'_> {
         if ours == theirs && (ours == was || policy != Some(Policy::Sum)) {
             return ours.cloned();
         }
-        let own = |theirs| top && policy != Some(Policy::Sum) && self.conflict.earlier.contains(&mark(at, theirs));
+        let own = |theirs| {
+            top && policy != Some(Policy::Sum) && self.conflict.earlier.contains(&mark(at, theirs))
+        };
         if ours == was {
             self.take(at, sides, false, "Only the other side changed it.")
         } else if theirs == was {
             self.take(at, sides, true, "Only this device changed it.")
         } else if theirs.is_some_and(own) {
-            self.take(at, sides, true, "The other side has what this device wrote before.")
+            self.take(
+                at,
+                sides,
+                true,
+                "The other side has what this device wrote before.",
+            )
         } else {
             self.both(at, policy, sides)
         }
@@ -83,18 +110,36 @@ impl Merge<'_> {
             let (Some(Value::Object(ours)), Some(Value::Object(theirs))) = (ours, theirs) else {
                 return self.later(at, sides, "Both sides changed it");
             };
-            return Some(Value::Object(self.objects(at, map_or(was, &Map::new()), ours, theirs)));
+            return Some(Value::Object(self.objects(
+                at,
+                map_or(was, &Map::new()),
+                ours,
+                theirs,
+            )));
         };
         let made = match policy {
             Policy::Local => return self.take(at, sides, true, "`local`: what is here was taken."),
-            Policy::Remote => return self.take(at, sides, false, "`remote`: what is there was taken."),
+            Policy::Remote => {
+                return self.take(at, sides, false, "`remote`: what is there was taken.");
+            }
             Policy::LastWrite => return self.later(at, sides, "`lastWrite`"),
             Policy::Min | Policy::Max => {
-                let Some(order) = ours.zip(theirs).and_then(|(ours, theirs)| order(ours, theirs)) else {
+                let Some(order) = ours
+                    .zip(theirs)
+                    .and_then(|(ours, theirs)| order(ours, theirs))
+                else {
                     return self.unfit(at, sides, policy, "two numbers or two strings");
                 };
-                let local = if policy == Policy::Min { order.is_le() } else { order.is_ge() };
-                let because = if policy == Policy::Min { "`min`: the smaller of both." } else { "`max`: the larger of both." };
+                let local = if policy == Policy::Min {
+                    order.is_le()
+                } else {
+                    order.is_ge()
+                };
+                let because = if policy == Policy::Min {
+                    "`min`: the smaller of both."
+                } else {
+                    "`max`: the larger of both."
+                };
                 return self.take(at, sides, local, because);
             }
             // Without the base, nobody can say what was added.
@@ -107,19 +152,33 @@ impl Merge<'_> {
             },
             Policy::Union => match (ours, theirs) {
                 (Some(Value::Array(ours)), Some(Value::Array(theirs))) => {
-                    let was = was.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-                    (Value::Array(self.union(at, was, ours, theirs)), "`union`: what either side added, without what either took away.")
+                    let was = was
+                        .and_then(Value::as_array)
+                        .map(Vec::as_slice)
+                        .unwrap_or_default();
+                    (
+                        Value::Array(self.union(at, was, ours, theirs)),
+                        "`union`: what either side added, without what either took away.",
+                    )
                 }
                 _ => return self.unfit(at, sides, policy, "two arrays"),
             },
             Policy::Text => match (was, ours, theirs) {
-                (None | Some(Value::Null | Value::String(_)), Some(Value::String(ours)), Some(Value::String(theirs))) => {
+                (
+                    None | Some(Value::Null | Value::String(_)),
+                    Some(Value::String(ours)),
+                    Some(Value::String(theirs)),
+                ) => {
                     let was = was.and_then(Value::as_str).unwrap_or_default();
                     let (text, overlaps) = text::merge(was, ours, theirs, self.local_later);
                     let because = match (overlaps, self.local_later) {
                         (false, _) => "`text`: the edits of both sides were joined.",
-                        (true, true) => "`text`: the edits were joined; where they overlap, the later write, here, was taken.",
-                        (true, false) => "`text`: the edits were joined; where they overlap, the later write, there, was taken.",
+                        (true, true) => {
+                            "`text`: the edits were joined; where they overlap, the later write, here, was taken."
+                        }
+                        (true, false) => {
+                            "`text`: the edits were joined; where they overlap, the later write, there, was taken."
+                        }
                     };
                     (Value::String(text), because)
                 }
@@ -130,7 +189,8 @@ impl Merge<'_> {
         Some(made.0)
     }
 
-    /// What the base had and neither side took away, in its order, then what was added, the earlier write's first.
+    /// What the base had and neither side took away, in its order, then what was added, the earlier
+    /// write's first.
     fn union(&mut self, at: &str, was: &[Value], ours: &[Value], theirs: &[Value]) -> Vec<Value> {
         let index = |items: &[Value]| {
             let mut places: Table<u64> = Table::default();
@@ -139,8 +199,16 @@ impl Merge<'_> {
             }
             places
         };
-        let all = [(was, index(was)), (ours, index(ours)), (theirs, index(theirs))];
-        let (first, second) = if self.local_later { (theirs, ours) } else { (ours, theirs) };
+        let all = [
+            (was, index(was)),
+            (ours, index(ours)),
+            (theirs, index(theirs)),
+        ];
+        let (first, second) = if self.local_later {
+            (theirs, ours)
+        } else {
+            (ours, theirs)
+        };
         let mut done: Table<u64> = Table::default();
         let mut union = Vec::new();
         let notes = self.notes.take();
@@ -155,12 +223,16 @@ impl Merge<'_> {
             });
             let kept = match (was, ours, theirs) {
                 // Only objects with an id can differ under one name.
-                (_, Some(Value::Object(ours)), Some(Value::Object(theirs))) => {
-                    Some(Value::Object(self.objects(at, map_or(was, &Map::new()), ours, theirs)))
+                (_, Some(Value::Object(ours)), Some(Value::Object(theirs))) => Some(Value::Object(
+                    self.objects(at, map_or(was, &Map::new()), ours, theirs),
+                )),
+                (_, Some(one), Some(_)) | (None, Some(one), None) | (None, None, Some(one)) => {
+                    Some(one.clone())
                 }
-                (_, Some(one), Some(_)) | (None, Some(one), None) | (None, None, Some(one)) => Some(one.clone()),
                 // Taken away by one side: it goes, unless the other has changed it.
-                (Some(was), Some(one), None) | (Some(was), None, Some(one)) => (one != was).then(|| one.clone()),
+                (Some(was), Some(one), None) | (Some(was), None, Some(one)) => {
+                    (one != was).then(|| one.clone())
+                }
                 (_, None, None) => None,
             };
             union.extend(kept);
@@ -171,7 +243,12 @@ impl Merge<'_> {
 
     fn later(&mut self, at: &str, sides: Sides<'_>, why: &str) -> Option<Value> {
         let who = if self.local_later { "here" } else { "there" };
-        self.take(at, sides, self.local_later, &[why, ": the later write, ", who, ", was taken."].concat())
+        self.take(
+            at,
+            sides,
+            self.local_later,
+            &[why, ": the later write, ", who, ", was taken."].concat(),
+        )
     }
 
     fn unfit(&mut self, at: &str, sides: Sides<'_>, policy: Policy, needs: &str) -> Option<Value> {
@@ -181,7 +258,11 @@ impl Merge<'_> {
     fn take(&mut self, at: &str, sides: Sides<'_>, local: bool, because: &str) -> Option<Value> {
         self.note(at, sides, if local { "local" } else { "remote" }, because);
         let [_, ours, theirs] = sides;
-        if local { ours.cloned() } else { theirs.cloned() }
+        if local {
+            ours.cloned()
+        } else {
+            theirs.cloned()
+        }
     }
 
     fn note(&mut self, at: &str, sides: Sides<'_>, taken: &str, because: &str) {

@@ -1,24 +1,29 @@
-//! Three-way merge of text: by lines, and where both sides changed the same lines, by words. Where they
-//! changed the same words, the later write stands.
+//! Three-way merge of text: by lines, and where both sides changed the same lines, by words. Where
+//! they changed the same words, the later write stands.
 //!
-//! Lines that both sides added at one place are kept, those of the earlier write first: two people who each
-//! add a line to a list have not contradicted each other.
+//! Lines that both sides added at one place are kept, those of the earlier write first: two people
+//! who each add a line to a list have not contradicted each other.
 
 /// Lines or words of a text; put together again they are the text.
 type Split = fn(&str) -> Vec<&str>;
 
-/// Comparing costs the product of both lengths: beyond so many pairs, a passage counts as changed as a whole.
+/// Comparing costs the product of both lengths: beyond so many pairs, a passage counts as changed
+/// as a whole.
 const MOST_PAIRS: usize = 1 << 20;
 
-/// Merges two texts that were made of one. `ours_later` says whose words stand where both changed the same;
-/// the flag in the answer, whether they did.
+/// Merges two texts that were made of one. `ours_later` says whose words stand where both changed
+/// the same; the flag in the answer, whether they did.
 #[must_use]
 pub fn merge(base: &str, ours: &str, theirs: &str, ours_later: bool) -> (String, bool) {
     if base.is_empty() && ours != theirs && !ours.is_empty() && !theirs.is_empty() {
         // Two texts that have nothing in common cannot be joined.
         return (if ours_later { ours } else { theirs }.to_owned(), true);
     }
-    let mut merge = Merge { out: String::new(), ours_later, overlaps: false };
+    let mut merge = Merge {
+        out: String::new(),
+        ours_later,
+        overlaps: false,
+    };
     merge.passage(base, ours, theirs, &[lines, words]);
     (merge.out, merge.overlaps)
 }
@@ -37,13 +42,20 @@ impl Merge {
         if theirs == base {
             return self.out.push_str(ours);
         }
-        let (later, earlier) = if self.ours_later { (ours, theirs) } else { (theirs, ours) };
+        let (later, earlier) = if self.ours_later {
+            (ours, theirs)
+        } else {
+            (theirs, ours)
+        };
         if base.is_empty() {
             // One that has grown out of the other holds it already.
             if let Some(longer) = grown(ours, theirs) {
                 return self.out.push_str(longer);
             }
-            if [ours, theirs].iter().all(|text| text.as_bytes().contains(&b'\n')) {
+            if [ours, theirs]
+                .iter()
+                .all(|text| text.as_bytes().contains(&b'\n'))
+            {
                 self.out.push_str(earlier);
                 return self.out.push_str(later);
             }
@@ -63,8 +75,15 @@ impl Merge {
             // Edits that overlap are one region, however many they are.
             let mut to = from;
             while mine.join(from, &mut to, inserts) || others.join(from, &mut to, inserts) {}
-            let of = |tokens: &[&str], range: (usize, usize)| tokens.get(range.0..range.1).unwrap_or_default().concat();
-            self.passage(&of(&base, (from, to)), &of(&ours, mine.take(from, to)), &of(&theirs, others.take(from, to)), finer);
+            let of = |tokens: &[&str], range: (usize, usize)| {
+                tokens.get(range.0..range.1).unwrap_or_default().concat()
+            };
+            self.passage(
+                &of(&base, (from, to)),
+                &of(&ours, mine.take(from, to)),
+                &of(&theirs, others.take(from, to)),
+                finer,
+            );
             at = to;
         }
         self.copy(&base, at, base.len());
@@ -103,7 +122,12 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     const fn of(edits: &'a [Edit]) -> Self {
-        Self { edits, taken: 0, grown: 0, shrunk: 0 }
+        Self {
+            edits,
+            taken: 0,
+            grown: 0,
+            shrunk: 0,
+        }
     }
 
     fn next(&self) -> Option<usize> {
@@ -111,12 +135,18 @@ impl<'a> Side<'a> {
     }
 
     fn inserts_at(&self, from: usize) -> bool {
-        self.edits.get(self.taken).is_some_and(|edit| edit.from == from && edit.to == from)
+        self.edits
+            .get(self.taken)
+            .is_some_and(|edit| edit.from == from && edit.to == from)
     }
 
     /// Takes the next edit into the region, where it belongs there.
     fn join(&mut self, from: usize, to: &mut usize, inserts: bool) -> bool {
-        let belongs = if inserts { self.inserts_at(from) } else { self.next().is_some_and(|at| at == from || at < *to) };
+        let belongs = if inserts {
+            self.inserts_at(from)
+        } else {
+            self.next().is_some_and(|at| at == from || at < *to)
+        };
         if let (true, Some(edit)) = (belongs, self.edits.get(self.taken)) {
             *to = edit.to.max(*to);
             self.taken = self.taken.saturating_add(1);
@@ -126,12 +156,15 @@ impl<'a> Side<'a> {
 
     /// Where the side's own tokens of a region are; the next region begins after it.
     fn take(&mut self, from: usize, to: usize) -> (usize, usize) {
-        let place = |at: usize, side: &Self| at.saturating_add(side.grown).saturating_sub(side.shrunk);
+        let place =
+            |at: usize, side: &Self| at.saturating_add(side.grown).saturating_sub(side.shrunk);
         let start = place(from, self);
         let (done, rest) = self.edits.split_at_checked(self.taken).unwrap_or_default();
         for edit in done {
             self.grown = self.grown.saturating_add(edit.new);
-            self.shrunk = self.shrunk.saturating_add(edit.to.saturating_sub(edit.from));
+            self.shrunk = self
+                .shrunk
+                .saturating_add(edit.to.saturating_sub(edit.from));
         }
         (self.edits, self.taken) = (rest, 0);
         (start, place(to, self))
@@ -141,15 +174,31 @@ impl<'a> Side<'a> {
 /// What makes one list of tokens of another, by their longest common part.
 fn edits(base: &[&str], side: &[&str]) -> Vec<Edit> {
     let head = base.iter().zip(side).take_while(|(a, b)| a == b).count();
-    let (base, side) = (base.get(head..).unwrap_or_default(), side.get(head..).unwrap_or_default());
-    let tail = base.iter().rev().zip(side.iter().rev()).take_while(|(a, b)| a == b).count();
-    let base = base.get(..base.len().saturating_sub(tail)).unwrap_or_default();
-    let side = side.get(..side.len().saturating_sub(tail)).unwrap_or_default();
+    let (base, side) = (
+        base.get(head..).unwrap_or_default(),
+        side.get(head..).unwrap_or_default(),
+    );
+    let tail = base
+        .iter()
+        .rev()
+        .zip(side.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let base = base
+        .get(..base.len().saturating_sub(tail))
+        .unwrap_or_default();
+    let side = side
+        .get(..side.len().saturating_sub(tail))
+        .unwrap_or_default();
     let mut edits: Vec<Edit> = Vec::new();
     let width = side.len().saturating_add(1);
     if base.is_empty() || side.is_empty() || base.len().saturating_mul(width) > MOST_PAIRS {
         if !(base.is_empty() && side.is_empty()) {
-            edits.push(Edit { from: head, to: head.saturating_add(base.len()), new: side.len() });
+            edits.push(Edit {
+                from: head,
+                to: head.saturating_add(base.len()),
+                new: side.len(),
+            });
         }
         return edits;
     }
@@ -160,7 +209,11 @@ fn edits(base: &[&str], side: &[&str]) -> Vec<Edit> {
         for (j, other) in side.iter().enumerate().rev() {
             let at = |i: usize, j: usize| common.get(cell(i, j)).copied().unwrap_or_default();
             let (down, right) = (i.saturating_add(1), j.saturating_add(1));
-            let longest = if token == other { at(down, right).saturating_add(1) } else { at(down, j).max(at(i, right)) };
+            let longest = if token == other {
+                at(down, right).saturating_add(1)
+            } else {
+                at(down, j).max(at(i, right))
+            };
             if let Some(place) = common.get_mut(cell(i, j)) {
                 *place = longest;
             }
@@ -177,11 +230,17 @@ fn edits(base: &[&str], side: &[&str]) -> Vec<Edit> {
         }
         let place = head.saturating_add(i);
         if fresh {
-            edits.push(Edit { from: place, to: place, new: 0 });
+            edits.push(Edit {
+                from: place,
+                to: place,
+                new: 0,
+            });
             fresh = false;
         }
         let Some(edit) = edits.last_mut() else { break };
-        if i < base.len() && (j >= side.len() || at(i.saturating_add(1), j) >= at(i, j.saturating_add(1))) {
+        if i < base.len()
+            && (j >= side.len() || at(i.saturating_add(1), j) >= at(i, j.saturating_add(1)))
+        {
             edit.to = place.saturating_add(1);
             i = i.saturating_add(1);
         } else {
@@ -196,7 +255,8 @@ fn lines(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
-/// Words, the spaces between them, and every other sign alone. Scripts without spaces are taken by the sign.
+/// Words, the spaces between them, and every other sign alone. Scripts without spaces are taken by
+/// the sign.
 fn words(text: &str) -> Vec<&str> {
     let kind = |c: char| match c {
         ' ' | '\t' => 1,

@@ -22,8 +22,9 @@ impl<S: Store, H: Host> Database<S, H> {
         result
     }
 
-    /// Refuses writes from now on, after those that were asked for before. What is kept in memory can still
-    /// be read, so that it can be decided whether to go on to [`Self::wipe`] or [`Self::close`].
+    /// Refuses writes from now on, after those that were asked for before. What is kept in memory
+    /// can still be read, so that it can be decided whether to go on to [`Self::wipe`] or
+    /// [`Self::close`].
     ///
     /// # Errors
     /// [`Code::Closed`].

@@ -1,9 +1,10 @@
 //! Who has this database open: what keeps the keys of emptied records, and when they may go.
 //!
-//! A record's key is the fence: an instance that slept while others wrote and compacted is refused by it. So a
-//! key may be freed only where no instance is open that loaded what came before the checkpoint. Every open
-//! instance has a place among those who share a lock; who gets it for himself alone knows that he is. Whoever
-//! opens meanwhile loads the checkpoint, which is durable by then, and needs no key below it.
+//! A record's key is the fence: an instance that slept while others wrote and compacted is refused
+//! by it. So a key may be freed only where no instance is open that loaded what came before the
+//! checkpoint. Every open instance has a place among those who share a lock; who gets it for
+//! himself alone knows that he is. Whoever opens meanwhile loads the checkpoint, which is durable
+//! by then, and needs no key below it.
 
 use std::any::Any;
 
@@ -12,8 +13,9 @@ use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::store::Store;
 
-/// How long an instance waits for its place, in milliseconds. Then it goes on: its request stays in the queue, so
-/// nobody who comes later is alone, and who is alone now has written the checkpoint already.
+/// How long an instance waits for its place, in milliseconds. Then it goes on: its request stays in
+/// the queue, so nobody who comes later is alone, and who is alone now has written the checkpoint
+/// already.
 const PATIENCE_MS: u64 = 5_000;
 
 /// What became of a log under an open instance.
@@ -34,7 +36,9 @@ pub(super) type Place = Box<dyn Any>;
 
 /// Takes an instance's place; none where there are no locks.
 pub(super) async fn enter<H: Host>(host: &H, database: &str) -> Option<Place> {
-    Some(Box::new(host.share(&lock_name(database), PATIENCE_MS).await?))
+    Some(Box::new(
+        host.share(&lock_name(database), PATIENCE_MS).await?,
+    ))
 }
 
 impl<S: Store, H: Host> Database<S, H> {
@@ -50,7 +54,10 @@ impl<S: Store, H: Host> Database<S, H> {
             self.look.set(true);
             if let Ok(Some(alone)) = self.host.try_lock(&lock_name(&self.name)).await {
                 // A log that fails here fails at the next commit as well, which says so.
-                let _ = self.store.free(self.with(|replica| replica.checkpointed_at())).await;
+                let _ = self
+                    .store
+                    .free(self.with(|replica| replica.checkpointed_at()))
+                    .await;
                 drop(alone);
             }
             *self.place.borrow_mut() = enter(&*self.host, &self.name).await;
@@ -58,7 +65,8 @@ impl<S: Store, H: Host> Database<S, H> {
         drop(turn);
     }
 
-    /// Lets go of everything that keeps a page out of the browser's back/forward cache. The next call comes back.
+    /// Lets go of everything that keeps a page out of the browser's back/forward cache. The next
+    /// call comes back.
     pub fn rest(&self) {
         let place = self.place.borrow_mut().take();
         drop(place);
@@ -92,7 +100,9 @@ impl<S: Store, H: Host> Database<S, H> {
     /// An error of the store that is one of the log's loss is none: what is known was saved.
     pub(super) async fn salvaged<T>(&self, found: Result<T>) -> Result<Option<T>> {
         match found {
-            Err(error) if error.code() == Code::StorageLost => self.salvage_in_turn().await.map(|()| None),
+            Err(error) if error.code() == Code::StorageLost => {
+                self.salvage_in_turn().await.map(|()| None)
+            }
             found => found.map(Some).map_err(|error| self.heed(error)),
         }
     }

@@ -1,4 +1,5 @@
-//! Group commit: whoever asks first to write leads, and takes along all that ask until its commit begins.
+//! Group commit: whoever asks first to write leads, and takes along all that ask until its commit
+//! begins.
 
 use super::closed;
 use crate::cell::RefCell;

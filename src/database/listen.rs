@@ -21,7 +21,8 @@ pub enum Source {
     OtherTab,
 }
 
-/// Hears what each commit has changed in what readers see, and answers whether it wants to hear more.
+/// Hears what each commit has changed in what readers see, and answers whether it wants to hear
+/// more.
 #[derive(Clone)]
 pub struct Listener(pub Rc<dyn Fn(Source, Vec<Changed>) -> bool>);
 
@@ -47,7 +48,8 @@ impl<S: Store, H: Host> Database<S, H> {
         self.listener.borrow().is_some()
     }
 
-    /// Waits until `seen` has an answer, which is looked for at once and whenever the state has moved.
+    /// Waits until `seen` has an answer, which is looked for at once and whenever the state has
+    /// moved.
     ///
     /// # Errors
     /// [`crate::error::Code::Closed`] once the database is closed or wiped.

@@ -20,10 +20,17 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// What the store says; a body that is damaged is set aside, and its rows count as absent until
     /// the next pull brings them again.
-    pub async fn read(&self, entity: &str, ids: &[String], include_deleted: bool, each: &mut dyn FnMut(&str)) -> Result<()> {
+    pub async fn read(
+        &self,
+        entity: &str,
+        ids: &[String],
+        include_deleted: bool,
+        each: &mut dyn FnMut(&str),
+    ) -> Result<()> {
         self.check_open()?;
         // One entity may be looked up where it stands; what is more needs the fold of all.
-        let glances = |replica: &Replica| matches!(ids, [id] if replica.can_glance(&Key::new(entity, id)));
+        let glances =
+            |replica: &Replica| matches!(ids, [id] if replica.can_glance(&Key::new(entity, id)));
         if !self.glance(glances) {
             drop(self.folded());
         }
@@ -57,15 +64,23 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         let mut text = String::new();
         // Another tab may have been heard meanwhile.
-        let replica = if self.glance(glances) { self.replica.borrow() } else { self.folded() };
+        let replica = if self.glance(glances) {
+            self.replica.borrow()
+        } else {
+            self.folded()
+        };
         let owner = Owner::new(replica.user_id());
         for id in ids {
             let key = Key::new(entity, id);
-            let Some(view) = replica.view(&key).filter(|view| include_deleted || !view.deleted) else {
+            let Some(view) = replica
+                .view(&key)
+                .filter(|view| include_deleted || !view.deleted)
+            else {
                 continue;
             };
             text.clear();
-            let mut put = |body: &str| push_entity(&mut text, body, id, &owner, view.version, view.deleted);
+            let mut put =
+                |body: &str| push_entity(&mut text, body, id, &owner, view.version, view.deleted);
             match view.body.as_ref().map(|body| at_hand(body, &held)) {
                 None => put("{}"),
                 Some(None) => continue,
@@ -76,7 +91,11 @@ impl<S: Store, H: Host> Database<S, H> {
                         joint = joined(body, over);
                         body = &joint;
                     }
-                    match replica.device_fields(&key).as_ref().and_then(|fields| at_hand(fields, &held)) {
+                    match replica
+                        .device_fields(&key)
+                        .as_ref()
+                        .and_then(|fields| at_hand(fields, &held))
+                    {
                         Some(fields) => put(&joined(body, fields)),
                         None => put(body),
                     }
@@ -99,13 +118,18 @@ impl<S: Store, H: Host> Database<S, H> {
         {
             return Ok(text);
         }
-        let ids: Vec<String> = self.with(|replica| replica.ids(entity, None).map(str::to_owned).collect());
+        let ids: Vec<String> =
+            self.with(|replica| replica.ids(entity, None).map(str::to_owned).collect());
         let mut items = Items::new(ids.len().saturating_mul(400));
-        self.read(entity, &ids, include_deleted, &mut |text| items.open().push_str(text)).await?;
+        self.read(entity, &ids, include_deleted, &mut |text| {
+            items.open().push_str(text)
+        })
+        .await?;
         Ok(items.close())
     }
 
-    /// The same of rows that are not folded, straight from their segments; none where a segment is not to be had.
+    /// The same of rows that are not folded, straight from their segments; none where a segment is
+    /// not to be had.
     async fn read_late(&self, late: Vec<(Directory, BodyId)>) -> Result<Option<String>> {
         let (mut absent, mut room) = (Ordered::default(), 0_usize);
         let mut held: Vec<(BodyId, Rc<[u8]>)> = Vec::new();
@@ -118,15 +142,26 @@ impl<S: Store, H: Host> Database<S, H> {
                 room = room.saturating_add((directory.count as usize).saturating_mul(120));
             }
         });
-        let Ok((fetched, _)) = self.fetch(&absent.keys()).await else { return Ok(None) };
+        let Ok((fetched, _)) = self.fetch(&absent.keys()).await else {
+            return Ok(None);
+        };
         held.extend(fetched);
         let owner = Owner::new(self.replica.borrow().user_id());
-        let mut items = Items::new(held.iter().fold(room, |sum, (_, bytes)| sum.saturating_add(bytes.len())));
+        let mut items = Items::new(
+            held.iter()
+                .fold(room, |sum, (_, bytes)| sum.saturating_add(bytes.len())),
+        );
         for (directory, id) in &late {
-            let Some((_, bytes)) = held.iter().find(|(have, _)| have == id) else { return Ok(None) };
+            let Some((_, bytes)) = held.iter().find(|(have, _)| have == id) else {
+                return Ok(None);
+            };
             let mut lines = directory.lines();
             for line in &mut lines {
-                let Some(body) = segment::slice(bytes, line.offset, line.len).filter(|_| line.is_plain()) else { return Ok(None) };
+                let Some(body) =
+                    segment::slice(bytes, line.offset, line.len).filter(|_| line.is_plain())
+                else {
+                    return Ok(None);
+                };
                 push_entity(items.open(), body, line.id, &owner, line.version, false);
             }
             if !lines.were_all() {
@@ -137,7 +172,10 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     /// Brings bodies into memory, and says which are missing or damaged.
-    pub(super) async fn fetch(&self, ids: &[BodyId]) -> Result<(Vec<(BodyId, Rc<[u8]>)>, Vec<BodyId>)> {
+    pub(super) async fn fetch(
+        &self,
+        ids: &[BodyId],
+    ) -> Result<(Vec<(BodyId, Rc<[u8]>)>, Vec<BodyId>)> {
         let (mut held, mut damaged) = (Vec::new(), Vec::new());
         if ids.is_empty() {
             return Ok((held, damaged));
@@ -154,14 +192,23 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok((held, damaged))
     }
 
-    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale append
-    /// needs no second try, since whoever misses the body next comes here again.
+    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale
+    /// append needs no second try, since whoever misses the body next comes here again.
     pub(super) async fn quarantine_in_turn(&self, damaged: Vec<BodyId>) -> Result<()> {
         if damaged.is_empty() {
             return Ok(());
         }
-        let commit = Commit { segments: Vec::new(), events: damaged.into_iter().map(|body| Event::Quarantine { body }).collect() };
-        if !self.append(commit.into(), Durability::Relaxed, Source::Remote).await? {
+        let commit = Commit {
+            segments: Vec::new(),
+            events: damaged
+                .into_iter()
+                .map(|body| Event::Quarantine { body })
+                .collect(),
+        };
+        if !self
+            .append(commit.into(), Durability::Relaxed, Source::Remote)
+            .await?
+        {
             self.catch_up_in_turn().await?;
         }
         Ok(())
@@ -172,8 +219,13 @@ impl<S: Store, H: Host> Database<S, H> {
 fn at_hand<'a>(body: &ViewBody<'a>, held: &'a [(BodyId, Rc<[u8]>)]) -> Option<&'a str> {
     match *body {
         ViewBody::Text(text) => Some(text),
-        ViewBody::Absent { segment, offset, len } => {
-            held.iter().find(|(id, _)| *id == segment).and_then(|(_, bytes)| segment::slice(bytes, offset, len))
-        }
+        ViewBody::Absent {
+            segment,
+            offset,
+            len,
+        } => held
+            .iter()
+            .find(|(id, _)| *id == segment)
+            .and_then(|(_, bytes)| segment::slice(bytes, offset, len)),
     }
 }

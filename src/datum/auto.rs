@@ -27,8 +27,8 @@ use crate::status::{State, SyncResult};
 use crate::store::Store;
 use crate::sync::settings::Settings;
 
-/// The longest sleep, in milliseconds: a timer may stand still while the machine sleeps, so the loop
-/// looks at both clocks soon after it wakes.
+/// The longest sleep, in milliseconds: a timer may stand still while the machine sleeps, so the
+/// loop looks at both clocks soon after it wakes.
 const STEP_MS: u64 = 60_000;
 
 /// What may change when the next cycle begins.
@@ -68,13 +68,16 @@ impl Seen {
     /// As it is now.
     #[must_use]
     pub fn of<S: Store, H: Host>(user: &User<S, H>) -> Self {
-        user.db.glance(|replica| Self { last_success: replica.facts().last_success, waiting: replica.outbox().len() })
+        user.db.glance(|replica| Self {
+            last_success: replica.facts().last_success,
+            waiting: replica.outbox().len(),
+        })
     }
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// Starts a user's automatic cycles, the first after one interval; `interval` is in milliseconds,
-    /// by default the config's.
+    /// Starts a user's automatic cycles, the first after one interval; `interval` is in
+    /// milliseconds, by default the config's.
     ///
     /// # Errors
     /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id or interval.
@@ -83,10 +86,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.status_hub(user_id)?;
         let interval = interval.unwrap_or(self.config.timing.interval);
         if !(MIN_INTERVAL_MS..=MAX_INTERVAL_MS).contains(&interval) {
-            let fix = format!("`interval` must be a whole number of milliseconds from {MIN_INTERVAL_MS} to {MAX_INTERVAL_MS}.");
+            let fix = format!(
+                "`interval` must be a whole number of milliseconds from {MIN_INTERVAL_MS} to {MAX_INTERVAL_MS}."
+            );
             return Err(Error::new(Code::InvalidArgument, fix));
         }
-        if !self.config.excluded.iter().any(|excluded| excluded == user_id) {
+        if !self
+            .config
+            .excluded
+            .iter()
+            .any(|excluded| excluded == user_id)
+        {
             let (now, roll) = (self.moment(), self.roll());
             let mut users = self.auto.users.borrow_mut();
             let schedule = users.entry(user_id);
@@ -99,7 +109,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(())
     }
 
-    /// Stops one user's automatic cycles, or everybody's. A cycle that is running goes on to its end.
+    /// Stops one user's automatic cycles, or everybody's. A cycle that is running goes on to its
+    /// end.
     ///
     /// # Errors
     /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
@@ -115,8 +126,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(())
     }
 
-    /// When the user's next automatic cycle begins, in milliseconds since 1970, as the tab that leads plans or
-    /// tells it; none where none is planned: not started, paused, waiting for somebody to act, or hidden.
+    /// When the user's next automatic cycle begins, in milliseconds since 1970, as the tab that
+    /// leads plans or tells it; none where none is planned: not started, paused, waiting for
+    /// somebody to act, or hidden.
     #[must_use]
     pub fn next_sync_time(&self, user_id: &str) -> Option<u64> {
         if !self.leads() {
@@ -124,7 +136,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return crate::time::parse(&at?);
         }
         let attends = self.attends();
-        self.auto.users.borrow().get(user_id).filter(|_| attends)?.next_at(self.moment())
+        self.auto
+            .users
+            .borrow()
+            .get(user_id)
+            .filter(|_| attends)?
+            .next_at(self.moment())
     }
 
     /// Whether this tab runs the automatic cycles of all tabs.
@@ -139,14 +156,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let mut users = self.auto.users.borrow_mut();
         let wake = match signal {
             Signal::Online => {
-                users.iter_mut().for_each(|(_, schedule)| schedule.online(now, config));
+                users
+                    .iter_mut()
+                    .for_each(|(_, schedule)| schedule.online(now, config));
                 true
             }
             Signal::Visible => {
                 // A worker or a test may say so again and again: only the change is a reason.
                 let was_hidden = self.auto.hidden.replace(false);
                 if was_hidden {
-                    users.iter_mut().for_each(|(_, schedule)| schedule.visible(now, config));
+                    users
+                        .iter_mut()
+                        .for_each(|(_, schedule)| schedule.visible(now, config));
                 }
                 was_hidden
             }
@@ -157,29 +178,44 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 true
             }),
             // A burst of writes wakes the loop once.
-            Signal::Wrote(user_id) => users.get_mut(user_id).is_some_and(|schedule| schedule.wrote(now, config)),
+            Signal::Wrote(user_id) => users
+                .get_mut(user_id)
+                .is_some_and(|schedule| schedule.wrote(now, config)),
         };
         drop(users);
         if let (Signal::Leader(leads), true) = (signal, wake) {
             let hubs: Vec<_> = self.hubs.borrow().values().cloned().collect();
-            hubs.iter().for_each(|hub| hub.update(|status| status.is_leader = leads));
+            hubs.iter()
+                .for_each(|hub| hub.update(|status| status.is_leader = leads));
             let user_id = self.current_user().unwrap_or_default();
-            self.events.tell(Topic::LeaderChanged, &user_id, None, now.wall, &mut |out| put(out, "isLeader", &leads));
+            self.events
+                .tell(Topic::LeaderChanged, &user_id, None, now.wall, &mut |out| {
+                    put(out, "isLeader", &leads)
+                });
         }
         if wake {
             self.auto.wake.notify_one();
         }
     }
 
-    /// A user has signed in: their cycles start where the config says so, and the first one is planned.
-    /// Their database is open.
+    /// A user has signed in: their cycles start where the config says so, and the first one is
+    /// planned. Their database is open.
     pub fn auto_signed_in(&self, user_id: &str) {
-        if self.config.excluded.iter().any(|excluded| excluded == user_id) {
+        if self
+            .config
+            .excluded
+            .iter()
+            .any(|excluded| excluded == user_id)
+        {
             return;
         }
-        let Some(user) = self.opened(user_id) else { return };
+        let Some(user) = self.opened(user_id) else {
+            return;
+        };
         let (now, roll, timing) = (self.moment(), self.roll(), &self.config.timing);
-        let (last_sync, last_success) = user.db.glance(|replica| (replica.facts().last_sync, replica.facts().last_success));
+        let (last_sync, last_success) = user
+            .db
+            .glance(|replica| (replica.facts().last_sync, replica.facts().last_success));
         let mut users = self.auto.users.borrow_mut();
         let schedule = users.entry(user_id);
         if let Some(at) = last_sync {
@@ -188,7 +224,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         // A new sign-in mends what a refused one has stopped.
         schedule.wake(now, &self.config);
         if timing.auto_start {
-            schedule.start(now, timing.interval, roll, last_success.and_then(|at| now.wall.checked_sub(at)));
+            schedule.start(
+                now,
+                timing.interval,
+                roll,
+                last_success.and_then(|at| now.wall.checked_sub(at)),
+            );
             if Seen::of(&user).waiting > 0 {
                 schedule.wrote(now, &self.config);
             }
@@ -215,7 +256,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// A user was paused, or may sync again.
     pub(super) fn auto_paused(&self, user_id: &str) {
         let paused = self.pauses.holds(user_id);
-        self.of_schedule(user_id, |schedule, now| schedule.set_paused(paused, now, &self.config));
+        self.of_schedule(user_id, |schedule, now| {
+            schedule.set_paused(paused, now, &self.config)
+        });
     }
 
     /// A cycle has begun, whoever asked for it.
@@ -231,7 +274,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// That cycle has ended.
     pub(super) fn auto_ended(&self, user: &User<B::Store, H>, result: &Result<SyncResult>) {
         let (outcome, left, roll) = (Outcome::of(result), self.left_of(user), self.roll());
-        self.of_schedule(&user.id, |schedule, now| schedule.ended(now, outcome, left, &self.config, roll));
+        self.of_schedule(&user.id, |schedule, now| {
+            schedule.ended(now, outcome, left, &self.config, roll)
+        });
     }
 
     /// Another tab has appended.
@@ -241,8 +286,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             if after.last_success > before.last_success {
                 schedule.synced_elsewhere(now, roll);
             }
-            // Only what was added: an operation that stays is no reason, and two tabs that both lead
-            // would otherwise give each other one for ever.
+            // Only what was added: an operation that stays is no reason, and two tabs that both
+            // lead would otherwise give each other one for ever.
             if after.waiting > before.waiting {
                 schedule.wrote(now, &self.config);
             } else if after.waiting == 0 {
@@ -286,7 +331,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 let goes_on = running.len() < before
                     || woken.as_mut().poll_unpin(context).is_ready()
                     || sleep.as_mut().poll_unpin(context).is_ready();
-                if goes_on { Poll::Ready(()) } else { Poll::Pending }
+                if goes_on {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
             })
             .await;
         }
@@ -295,28 +344,44 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Hints are worth a connection only where this tab would act on them.
     fn attend_hints(&self) {
         let current = self.current_user();
-        let runs = current.as_deref().is_some_and(|user_id| self.auto.users.borrow().get(user_id).is_some_and(Schedule::runs));
-        self.realtime.set_active(runs && self.attends() && self.host.is_online() && !self.closed.get());
+        let runs = current.as_deref().is_some_and(|user_id| {
+            self.auto
+                .users
+                .borrow()
+                .get(user_id)
+                .is_some_and(Schedule::runs)
+        });
+        self.realtime
+            .set_active(runs && self.attends() && self.host.is_online() && !self.closed.get());
     }
 
     fn due(&self) -> Vec<(String, Options)> {
         let (now, can_run) = (self.moment(), self.attends() && self.reaches());
         let mut users = self.auto.users.borrow_mut();
         let due = users.iter_mut().filter(|_| can_run);
-        due.filter_map(|(id, schedule)| Some((id.to_owned(), schedule.due(now, &self.config)?))).collect()
+        due.filter_map(|(id, schedule)| Some((id.to_owned(), schedule.due(now, &self.config)?)))
+            .collect()
     }
 
     async fn automatic(&self, user_id: String, options: Options) {
-        let result = self.synchronize(&user_id, options, None, Default::default()).await;
+        let result = self
+            .synchronize(&user_id, options, None, Default::default())
+            .await;
         let user = self.opened(&user_id);
-        let left = user.as_ref().map(|user| self.left_of(user)).unwrap_or_default();
+        let left = user
+            .as_ref()
+            .map(|user| self.left_of(user))
+            .unwrap_or_default();
         let roll = self.roll();
-        self.of_schedule(&user_id, |schedule, now| schedule.released(now, Outcome::of(&result), left, &self.config, roll));
+        self.of_schedule(&user_id, |schedule, now| {
+            schedule.released(now, Outcome::of(&result), left, &self.config, roll)
+        });
         if let (Err(error), Ok(hub)) = (&result, self.status_hub(&user_id)) {
             let at = crate::time::format(self.host.now_ms());
             hub.update(|status| {
                 // A cycle tells of its own end; what kept it from beginning is told here.
-                let is_told = status.status == State::Failed && status.errors.iter().any(|told| told.code == error.code());
+                let is_told = status.status == State::Failed
+                    && status.errors.iter().any(|told| told.code == error.code());
                 if !is_told && status.status != State::Syncing && error.code() != Code::Closed {
                     status.status = State::Failed;
                     status.errors = vec![error.to_json(at.clone())];
@@ -330,7 +395,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// How long nothing is to be done; none where only a signal changes that.
     fn idle_for(&self) -> Option<u64> {
-        self.planned_in().into_iter().chain(self.believes_for()).min()
+        self.planned_in()
+            .into_iter()
+            .chain(self.believes_for())
+            .min()
     }
 
     fn planned_in(&self) -> Option<u64> {
@@ -338,9 +406,19 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return None;
         }
         let now = self.moment();
-        let first = self.auto.users.borrow().values().filter_map(|schedule| schedule.left(now)).min()?;
+        let first = self
+            .auto
+            .users
+            .borrow()
+            .values()
+            .filter_map(|schedule| schedule.left(now))
+            .min()?;
         // Some browsers never say that the network is back: it is looked at now and then.
-        Some(if self.reaches() { first.clamp(1, STEP_MS) } else { STEP_MS })
+        Some(if self.reaches() {
+            first.clamp(1, STEP_MS)
+        } else {
+            STEP_MS
+        })
     }
 
     /// Shows what is planned: here where this tab leads, else as the one that does tells it.
@@ -349,10 +427,16 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let told = |at: Option<u64>| at.filter(|_| attends).map(crate::time::format);
         let users: Vec<_> = self.users.borrow().values().map(Rc::clone).collect();
         for user in users {
-            let planned = self.auto.users.borrow().get(&user.id).map(|schedule| (schedule.next_at(now), schedule.next_retry_at(now)));
+            let planned = self
+                .auto
+                .users
+                .borrow()
+                .get(&user.id)
+                .map(|schedule| (schedule.next_at(now), schedule.next_retry_at(now)));
             let here = planned.map(|(sync, retry)| (told(sync), told(retry)));
             let plan = if leads { here } else { user.seat.plan() }.unwrap_or_default();
-            user.hub.update(|status| (status.next_sync_at, status.next_retry_at) = plan.clone());
+            user.hub
+                .update(|status| (status.next_sync_at, status.next_retry_at) = plan.clone());
         }
     }
 
@@ -391,7 +475,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     fn moment(&self) -> Moment {
-        Moment { elapsed: self.host.elapsed_ms(), wall: self.host.now_ms() }
+        Moment {
+            elapsed: self.host.elapsed_ms(),
+            wall: self.host.now_ms(),
+        }
     }
 
     /// Throws the dice.

@@ -16,12 +16,14 @@ pub trait Backing {
     /// What the storage says.
     async fn open(&self, user_id: &str) -> Result<Self::Store>;
 
-    /// This device's id as far as an open user is concerned: made once, and another one since that user's log was
-    /// lost, so that nothing that the remote knows of the one is taken for the other's.
+    /// This device's id as far as an open user is concerned: made once, and another one since that
+    /// user's log was lost, so that nothing that the remote knows of the one is taken for the
+    /// other's.
     fn device_id(&self, user_id: &str) -> String;
 
-    /// Whether the log that was just opened, with this head and so many operations that wait, takes the place of one
-    /// that was lost; and how many operations were lost with that, where it is known. Answers once.
+    /// Whether the log that was just opened, with this head and so many operations that wait, takes
+    /// the place of one that was lost; and how many operations were lost with that, where it is
+    /// known. Answers once.
     fn loss(&self, user_id: &str, head: Seq, pending: u64) -> Option<Option<u64>>;
 
     /// Shows how a user's log stands, so that its loss can be noticed later. Waits for nothing.

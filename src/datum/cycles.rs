@@ -26,8 +26,8 @@ use crate::wait::oneshot;
 /// A caller that waits for the result of a cycle that is running already.
 pub type Joined = oneshot::Sender<Result<SyncResult>>;
 
-/// How long a cycle waits for a word of the tab that has the lock before it takes it away, in milliseconds:
-/// a tab that was frozen while it held the lock must not stop everybody.
+/// How long a cycle waits for a word of the tab that has the lock before it takes it away, in
+/// milliseconds: a tab that was frozen while it held the lock must not stop everybody.
 const LOCK_PATIENCE_MS: u64 = 15_000;
 /// How often a tab that syncs says so, in milliseconds.
 const BEAT_MS: u64 = 1_000;
@@ -76,8 +76,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         // What holds the turn may be no cycle, but work that takes a moment: then this call waits.
         let turn = match (user.turn.try_lock(), self.config.strategy) {
             (Some(turn), _) => turn,
-            (None, RequestStrategy::SkipConcurrent) if user.is_cycling() => return Ok(skipped(&user, SkipReason::InProgress)),
-            (None, RequestStrategy::JoinInFlight) if user.is_cycling() => return join(&user).await.unwrap_or_else(|_| Err(left_alone())),
+            (None, RequestStrategy::SkipConcurrent) if user.is_cycling() => {
+                return Ok(skipped(&user, SkipReason::InProgress));
+            }
+            (None, RequestStrategy::JoinInFlight) if user.is_cycling() => {
+                return join(&user).await.unwrap_or_else(|_| Err(left_alone()));
+            }
             (None, _) => match cancel.run(async { Ok(user.turn.lock().await) }).await {
                 Ok(turn) => turn,
                 Err(_) if was_stopped(&cancel) => return Ok(cancelled(&user)),
@@ -109,7 +113,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     ) -> Result<SyncResult> {
         *user.cycle.borrow_mut() = Some(Rc::clone(cancel));
         self.auto_began(user, settings);
-        let result = match self.within(user, settings.timeout, cancel, self.in_turn(user, options, settings, custom, cancel)).await {
+        let result = match self
+            .within(
+                user,
+                settings.timeout,
+                cancel,
+                self.in_turn(user, options, settings, custom, cancel),
+            )
+            .await
+        {
             // It was stopped before it had begun.
             Err(_) if was_stopped(cancel) => Ok(cancelled(user)),
             result => result,
@@ -131,7 +143,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// # Errors
     /// As [`Self::synchronize`]; [`Code::Timeout`] also where its turn does not come in time.
     pub(super) async fn flush(&self, user: &User<B::Store, H>, timeout: u64) -> Result<SyncResult> {
-        let options = Options { direction: Some(Direction::PushOnly), timeout: Some(timeout), ..Options::default() };
+        let options = Options {
+            direction: Some(Direction::PushOnly),
+            timeout: Some(timeout),
+            ..Options::default()
+        };
         let options = options.or(&self.config.defaults);
         let mut settings = Settings::of(&options, &self.config);
         if let Some(reason) = self.reason_to_skip(user, &settings) {
@@ -139,7 +155,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         let cancel = Rc::new(Cancel::default());
         let began = self.host.elapsed_ms();
-        let turn = self.within(user, timeout, &cancel, cancel.run(async { Ok(user.turn.lock().await) })).await?;
+        let turn = self
+            .within(
+                user,
+                timeout,
+                &cancel,
+                cancel.run(async { Ok(user.turn.lock().await) }),
+            )
+            .await?;
         self.check_open()?;
         if let Some(reason) = self.reason_to_skip(user, &settings) {
             return Ok(skipped(user, reason));
@@ -151,18 +174,28 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     fn refusal(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {
-        if user.leaving.get() { Some(SkipReason::Paused) } else { self.reason_to_skip(user, settings) }
+        if user.leaving.get() {
+            Some(SkipReason::Paused)
+        } else {
+            self.reason_to_skip(user, settings)
+        }
     }
 
     /// Why no cycle can run for a user now.
-    pub(super) fn reason_to_skip(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {
+    pub(super) fn reason_to_skip(
+        &self,
+        user: &User<B::Store, H>,
+        settings: &Settings,
+    ) -> Option<SkipReason> {
         if self.config.excluded.contains(&user.id) {
             Some(SkipReason::ExcludedUser)
         } else if self.pauses.holds(&user.id) {
             Some(SkipReason::Paused)
         } else if !settings.force && !self.host.is_online() {
             Some(SkipReason::Offline)
-        } else if settings.direction == Direction::PushOnly && user.db.with(|replica| replica.outbox().is_empty()) {
+        } else if settings.direction == Direction::PushOnly
+            && user.db.with(|replica| replica.outbox().is_empty())
+        {
             Some(SkipReason::NothingToPush)
         } else {
             None
@@ -178,17 +211,21 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         cancel: &Rc<Cancel>,
     ) -> Result<SyncResult> {
         let (lock, met) = self.lock(user, cancel).await?;
-        let Some(lock) = lock else { return Ok(skipped(user, SkipReason::InProgress)) };
+        let Some(lock) = lock else {
+            return Ok(skipped(user, SkipReason::InProgress));
+        };
         if let Some(met) = met.filter(|_| self.config.strategy == RequestStrategy::JoinInFlight) {
             user.db.catch_up().await?;
             let facts = user.db.with(|replica| replica.facts().clone());
-            // The cycle that was met in another tab has come to its end, and this is what it wrote down.
+            // The cycle that was met in another tab has come to its end, and this is what it wrote
+            // down.
             if let Some(result) = facts.last_result.filter(|_| facts.last_sync != met) {
                 return read::result(&result, facts.error.is_some());
             }
         }
         let stopped = Rc::clone(cancel);
-        self.host.on_stolen(&lock, Rc::new(move || stopped.stop(Stop::Overtaken)));
+        self.host
+            .on_stolen(&lock, Rc::new(move || stopped.stop(Stop::Overtaken)));
         let mut resolvers = self.resolvers.clone();
         resolvers.call = match (options.resolve_conflicts, custom, options.conflict_resolver) {
             (Some(false), _, _) => Some(Choice::Builtin(crate::conflict::Builtin::Ask)),
@@ -210,7 +247,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             pace: &user.pace,
             requests: &self.requests,
             device_id: &device_id,
-            tally: RefCell::new(SyncResult { user_id: user.id.clone(), ..SyncResult::default() }),
+            tally: RefCell::new(SyncResult {
+                user_id: user.id.clone(),
+                ..SyncResult::default()
+            }),
             clock_offset: Cell::new(None),
             told_now: Cell::new(None),
             warnings: RefCell::new(Vec::new()),
@@ -225,14 +265,25 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     /// Runs work, and stops the cycle when its time is up. The work itself is never dropped: it
-    /// ends by itself once the commit in flight is through. Meanwhile other tabs hear that it goes on.
-    async fn within<T>(&self, user: &User<B::Store, H>, timeout: u64, cancel: &Cancel, work: impl Future<Output = T>) -> T {
+    /// ends by itself once the commit in flight is through. Meanwhile other tabs hear that it goes
+    /// on.
+    async fn within<T>(
+        &self,
+        user: &User<B::Store, H>,
+        timeout: u64,
+        cancel: &Cancel,
+        work: impl Future<Output = T>,
+    ) -> T {
         let mut work = pin!(work);
         let began = self.host.elapsed_ms();
         loop {
             let left = timeout.saturating_sub(self.host.elapsed_ms().saturating_sub(began));
             // Past its time, it only has to end.
-            let sleep = if left == 0 { BEAT_MS } else { left.min(BEAT_MS) };
+            let sleep = if left == 0 {
+                BEAT_MS
+            } else {
+                left.min(BEAT_MS)
+            };
             match select(work, pin!(self.host.sleep(sleep))).await {
                 Either::Left((result, _)) => return result,
                 Either::Right(((), goes_on)) => work = goes_on,
@@ -244,15 +295,27 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    /// Takes the lock over all tabs, from another one that has been silent for too long if need be; none
-    /// where it is not waited for. Answers too when the last cycle had begun, where another tab had the lock.
-    async fn lock(&self, user: &User<B::Store, H>, cancel: &Cancel) -> Result<(Option<H::Guard>, Option<Option<u64>>)> {
+    /// Takes the lock over all tabs, from another one that has been silent for too long if need be;
+    /// none where it is not waited for. Answers too when the last cycle had begun, where another
+    /// tab had the lock.
+    async fn lock(
+        &self,
+        user: &User<B::Store, H>,
+        cancel: &Cancel,
+    ) -> Result<(Option<H::Guard>, Option<Option<u64>>)> {
         let name = lock_name(user);
         let mut met = None;
         loop {
             let now = self.host.elapsed_ms();
             let silent = user.seat.silent_for(now);
-            if let Some(guard) = self.host.lock(&name, silent.is_some_and(|silent| silent >= LOCK_PATIENCE_MS)).await? {
+            if let Some(guard) = self
+                .host
+                .lock(
+                    &name,
+                    silent.is_some_and(|silent| silent >= LOCK_PATIENCE_MS),
+                )
+                .await?
+            {
                 user.seat.unblocked();
                 return Ok((Some(guard), met));
             }
@@ -272,14 +335,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    /// Pauses one user's sync, or everybody's, those included who sign in later: the cycle in flight
-    /// stops at its next safe point, and none begins until [`Self::resume`].
+    /// Pauses one user's sync, or everybody's, those included who sign in later: the cycle in
+    /// flight stops at its next safe point, and none begins until [`Self::resume`].
     ///
     /// # Errors
     /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
     pub async fn pause(&self, user_id: Option<&str>) -> Result<()> {
         let concerned = self.set_pause(user_id, true)?;
-        let running = concerned.iter().filter_map(|id| self.opened(id)).filter(|user| user.is_cycling());
+        let running = concerned
+            .iter()
+            .filter_map(|id| self.opened(id))
+            .filter(|user| user.is_cycling());
         let ends: Vec<_> = running
             .map(|user| {
                 user.stop(Stop::Pause);
@@ -298,7 +364,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// # Errors
     /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
     pub async fn resume(&self, user_id: Option<&str>) -> Result<()> {
-        for user in self.set_pause(user_id, false)?.iter().filter_map(|id| self.opened(id)) {
+        for user in self
+            .set_pause(user_id, false)?
+            .iter()
+            .filter_map(|id| self.opened(id))
+        {
             user.refresh_status(&self.host, self.backing.is_durable());
         }
         Ok(())
@@ -325,7 +395,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// Whether this is the open database of its user still.
     pub(super) fn is_open(&self, user: &User<B::Store, H>) -> bool {
-        self.opened(&user.id).is_some_and(|open| std::ptr::eq(&raw const *open, user))
+        self.opened(&user.id)
+            .is_some_and(|open| std::ptr::eq(&raw const *open, user))
     }
 }
 
@@ -337,7 +408,10 @@ fn join<S, H>(user: &User<S, H>) -> oneshot::Receiver<Result<SyncResult>> {
 }
 
 fn left_alone() -> Error {
-    Error::new(Code::Cancelled, "The cycle that this call had joined was stopped.")
+    Error::new(
+        Code::Cancelled,
+        "The cycle that this call had joined was stopped.",
+    )
 }
 
 fn skipped<S: Store, H: Host>(user: &User<S, H>, reason: SkipReason) -> SyncResult {
@@ -360,5 +434,8 @@ fn cancelled<S: Store, H: Host>(user: &User<S, H>) -> SyncResult {
 }
 
 fn was_stopped(cancel: &Cancel) -> bool {
-    matches!(cancel.reason(), Some(Stop::Abort | Stop::Pause | Stop::Overtaken))
+    matches!(
+        cancel.reason(),
+        Some(Stop::Abort | Stop::Pause | Stop::Overtaken)
+    )
 }

@@ -32,7 +32,8 @@ pub struct Page {
 impl<S: Store, H: Host> User<S, H> {
     /// Whether an entity exists.
     pub fn exists(&self, key: &Key) -> bool {
-        self.db.with(|replica| replica.view(key).is_some_and(|view| !view.deleted))
+        self.db
+            .with(|replica| replica.view(key).is_some_and(|view| !view.deleted))
     }
 
     /// How many entities of a type there are.
@@ -46,17 +47,31 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     ///
     /// # Errors
     /// What is wrong with one of them; what the storage says.
-    pub async fn write(&self, user_id: &str, entity: &str, writes: Vec<Write>) -> Result<Vec<Written>> {
-        self.write_after(user_id, entity, writes, Rc::default()).await
+    pub async fn write(
+        &self,
+        user_id: &str,
+        entity: &str,
+        writes: Vec<Write>,
+    ) -> Result<Vec<Written>> {
+        self.write_after(user_id, entity, writes, Rc::default())
+            .await
     }
 
     /// The same, where other entities' operations go first.
     ///
     /// # Errors
     /// As [`Self::write`]; [`Code::InvalidArgument`] where the config has no such type.
-    pub async fn write_after(&self, user_id: &str, entity: &str, writes: Vec<Write>, after: Rc<[OwnedKey]>) -> Result<Vec<Written>> {
+    pub async fn write_after(
+        &self,
+        user_id: &str,
+        entity: &str,
+        writes: Vec<Write>,
+        after: Rc<[OwnedKey]>,
+    ) -> Result<Vec<Written>> {
         self.check_entity(entity)?;
-        after.iter().try_for_each(|key| self.check_entity(&key.entity))?;
+        after
+            .iter()
+            .try_for_each(|key| self.check_entity(&key.entity))?;
         for write in &writes {
             if let Write::Patch { id, .. } | Write::Delete { id, .. } = write {
                 check_entity_id(entity, id)?;
@@ -66,9 +81,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return Ok(Vec::new());
         }
         let user = self.user(user_id).await?;
-        let group = Group { after, ..self.group(entity, writes) };
+        let group = Group {
+            after,
+            ..self.group(entity, writes)
+        };
         let written = user.db.write(group, self.config.local).await?;
-        // Once for all that were written in one commit. Not by the log's head: a log begun anew has the same ones again.
+        // Once for all that were written in one commit. Not by the log's head: a log begun anew has
+        // the same ones again.
         let commits = user.db.counts().commits;
         if user.known.replace(commits) != commits {
             self.settle(&user, Occasion::Wrote);
@@ -79,7 +98,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// Writes with what the config says of their type.
     pub(super) fn group(&self, entity: &str, writes: Vec<Write>) -> Group {
-        let config = self.config.entities.get(entity).cloned().unwrap_or_default();
+        let config = self
+            .config
+            .entities
+            .get(entity)
+            .cloned()
+            .unwrap_or_default();
         Group {
             entity: entity.to_owned(),
             writes,
@@ -95,12 +119,22 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     ///
     /// # Errors
     /// What the storage says.
-    pub async fn read(&self, user_id: &str, entity: &str, id: &str, include_deleted: bool) -> Result<Option<String>> {
+    pub async fn read(
+        &self,
+        user_id: &str,
+        entity: &str,
+        id: &str,
+        include_deleted: bool,
+    ) -> Result<Option<String>> {
         self.check_entity(entity)?;
         check_entity_id(entity, id)?;
         let user = self.user(user_id).await?;
         let mut found = None;
-        user.db.read(entity, &[id.to_owned()], include_deleted, &mut |text| found = Some(text.to_owned())).await?;
+        user.db
+            .read(entity, &[id.to_owned()], include_deleted, &mut |text| {
+                found = Some(text.to_owned())
+            })
+            .await?;
         Ok(found)
     }
 
@@ -108,7 +142,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     ///
     /// # Errors
     /// What the storage says.
-    pub async fn read_all(&self, user_id: &str, entity: &str, include_deleted: bool) -> Result<String> {
+    pub async fn read_all(
+        &self,
+        user_id: &str,
+        entity: &str,
+        include_deleted: bool,
+    ) -> Result<String> {
         self.check_entity(entity)?;
         let user = self.user(user_id).await?;
         user.db.read_all(entity, include_deleted).await
@@ -118,22 +157,47 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     ///
     /// # Errors
     /// [`Code::InvalidArgument`] for a size of 0; what the storage says.
-    pub async fn read_page(&self, user_id: &str, entity: &str, size: usize, after: Option<&str>) -> Result<Page> {
+    pub async fn read_page(
+        &self,
+        user_id: &str,
+        entity: &str,
+        size: usize,
+        after: Option<&str>,
+    ) -> Result<Page> {
         self.check_entity(entity)?;
         if size == 0 || size > crate::protocol::MAX_BATCH {
-            return Err(Error::new(Code::InvalidArgument, "`size` must be a whole number from 1 to 10000."));
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "`size` must be a whole number from 1 to 10000.",
+            ));
         }
         let user = self.user(user_id).await?;
         let (mut ids, total) = user.db.with(|replica| {
-            let live = |id: &&str| replica.view(&Key::new(entity, id)).is_some_and(|view| !view.deleted);
-            let ids: Vec<String> = replica.ids(entity, after).filter(live).take(size.saturating_add(1)).map(str::to_owned).collect();
+            let live = |id: &&str| {
+                replica
+                    .view(&Key::new(entity, id))
+                    .is_some_and(|view| !view.deleted)
+            };
+            let ids: Vec<String> = replica
+                .ids(entity, after)
+                .filter(live)
+                .take(size.saturating_add(1))
+                .map(str::to_owned)
+                .collect();
             (ids, replica.count(entity))
         });
         let has_more = ids.len() > size;
         ids.truncate(size);
         let mut items = Items::new(ids.len().saturating_mul(400));
-        user.db.read(entity, &ids, false, &mut |text| items.open().push_str(text)).await?;
-        Ok(Page { items: items.close(), after: ids.pop().filter(|_| has_more), has_more, total })
+        user.db
+            .read(entity, &ids, false, &mut |text| items.open().push_str(text))
+            .await?;
+        Ok(Page {
+            items: items.close(),
+            after: ids.pop().filter(|_| has_more),
+            has_more,
+            total,
+        })
     }
 
     /// Whether an entity exists.
@@ -166,7 +230,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let known: Vec<&str> = self.config.entities.keys().collect();
         Err(Error::new(
             Code::InvalidArgument,
-            format!("The config names no entity type `{entity}`; it has {}. Add it to `entities`.", known.join(", ")),
+            format!(
+                "The config names no entity type `{entity}`; it has {}. Add it to `entities`.",
+                known.join(", ")
+            ),
         ))
     }
 }

@@ -89,12 +89,14 @@ impl<S: Store, H: Host> User<S, H> {
 
     /// What the last cycle did, as the JSON text of a `SyncResult`; none before the first.
     pub fn last_result(&self) -> Option<Rc<str>> {
-        self.db.glance(|replica| replica.facts().last_result.clone())
+        self.db
+            .glance(|replica| replica.facts().last_result.clone())
     }
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// This device's metadata; none before the first attempt to sync, unless the app has put something in.
+    /// This device's metadata; none before the first attempt to sync, unless the app has put
+    /// something in.
     ///
     /// # Errors
     /// What the storage says.
@@ -114,14 +116,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         })
     }
 
-    /// The metadata of every device, as the remote has it; none where no device has told it anything.
+    /// The metadata of every device, as the remote has it; none where no device has told it
+    /// anything.
     ///
     /// # Errors
     /// What the remote says.
     pub async fn remote_metadata(&self, user_id: &str) -> Result<Option<SyncMetadata>> {
         self.check_open()?;
         self.status_hub(user_id)?;
-        let Some(bytes) = self.remote.metadata(user_id).await? else { return Ok(None) };
+        let Some(bytes) = self.remote.metadata(user_id).await? else {
+            return Ok(None);
+        };
         Ok(merge_devices(user_id, &read_reply(&bytes)?))
     }
 
@@ -131,7 +136,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// What the storage or the remote says.
     pub async fn compare_metadata(&self, user_id: &str) -> Result<MetadataComparison> {
         let user = self.user(user_id).await?;
-        let Some(local) = self.local_metadata_of(&user).filter(|metadata| !metadata.is_never_synced) else {
+        let Some(local) = self
+            .local_metadata_of(&user)
+            .filter(|metadata| !metadata.is_never_synced)
+        else {
             return Ok(MetadataComparison::NeverSynced);
         };
         let remote = self.remote_metadata(user_id).await?;
@@ -159,20 +167,39 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// [`MAX_CUSTOM_BYTES`]. The remote hears of them in the next cycle.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] for a bad id, or for something else than such an object; what the storage says.
+    /// [`Code::InvalidArgument`] for a bad id, or for something else than such an object; what the
+    /// storage says.
     pub async fn set_custom_metadata(&self, user_id: &str, json: &str) -> Result<()> {
-        let wrong = |problem: String| Error::new(Code::InvalidArgument, format!("The custom metadata {problem}")).for_user(user_id);
+        let wrong = |problem: String| {
+            Error::new(
+                Code::InvalidArgument,
+                format!("The custom metadata {problem}"),
+            )
+            .for_user(user_id)
+        };
         if json.len() > MAX_CUSTOM_BYTES {
-            return Err(wrong(format!("has {} bytes as JSON; the most is {MAX_CUSTOM_BYTES}.", json.len())));
+            return Err(wrong(format!(
+                "has {} bytes as JSON; the most is {MAX_CUSTOM_BYTES}.",
+                json.len()
+            )));
         }
         let custom: Option<Rc<str>> = match scan::tree(json) {
             Ok(serde_json::Value::Object(fields)) => (!fields.is_empty()).then(|| Rc::from(json)),
-            _ => return Err(wrong("must be an object, such as { theme: \"dark\" }.".to_owned())),
+            _ => {
+                return Err(wrong(
+                    "must be an object, such as { theme: \"dark\" }.".to_owned(),
+                ));
+            }
         };
         let user = self.user(user_id).await?;
         user.db
             .record(Durability::Strict, &|replica| {
-                vec![Event::Facts { facts: Box::new(Facts { custom: custom.clone(), ..replica.facts().clone() }) }]
+                vec![Event::Facts {
+                    facts: Box::new(Facts {
+                        custom: custom.clone(),
+                        ..replica.facts().clone()
+                    }),
+                }]
             })
             .await
     }
@@ -201,7 +228,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                         bytes_pulled: before.bytes_pulled,
                         ..Facts::default()
                     };
-                    vec![Event::NeedFullPull, Event::Facts { facts: Box::new(facts) }]
+                    vec![
+                        Event::NeedFullPull,
+                        Event::Facts {
+                            facts: Box::new(facts),
+                        },
+                    ]
                 })
                 .await?;
             drop(turn);
@@ -209,7 +241,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             // What the remote was told is gone: the next cycle tells it again.
             user.db
                 .record(Durability::Relaxed, &|replica| {
-                    vec![Event::Facts { facts: Box::new(Facts { told: None, ..replica.facts().clone() }) }]
+                    vec![Event::Facts {
+                        facts: Box::new(Facts {
+                            told: None,
+                            ..replica.facts().clone()
+                        }),
+                    }]
                 })
                 .await?;
         }
@@ -251,7 +288,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             Ok(result) if result.was_skipped => return,
             Ok(result) => {
                 add(&mut counters.successful, u64::from(result.is_success));
-                add(&mut counters.failed, u64::from(!result.is_success && !result.was_cancelled));
+                add(
+                    &mut counters.failed,
+                    u64::from(!result.is_success && !result.was_cancelled),
+                );
                 add(&mut counters.conflicts_detected, result.conflicts_detected);
                 add(&mut counters.conflicts_resolved, result.conflicts_resolved);
                 add(&mut counters.bytes_pushed, result.bytes_pushed);
@@ -268,18 +308,24 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let mut counters = self.counters.get();
         counters.user_switches = counters.user_switches.saturating_add(1);
         self.counters.set(counters);
-        self.events.tell(Topic::UserSwitched, now, None, self.host.now_ms(), &mut |out| {
-            put(out, "previousUserId", &previous);
-            put(out, "hadUnsyncedData", &had_unsynced);
-        });
+        self.events.tell(
+            Topic::UserSwitched,
+            now,
+            None,
+            self.host.now_ms(),
+            &mut |out| {
+                put(out, "previousUserId", &previous);
+                put(out, "hadUnsyncedData", &had_unsynced);
+            },
+        );
     }
 
-    /// Asks the remote how it does, and answers how everything does. Where a user is named, or one is
-    /// current, the status says the same.
+    /// Asks the remote how it does, and answers how everything does. Where a user is named, or one
+    /// is current, the status says the same.
     ///
     /// # Errors
-    /// [`crate::error::Code::Closed`]; [`crate::error::Code::InvalidArgument`] for a bad id. A remote that
-    /// cannot be reached is an answer, not an error.
+    /// [`crate::error::Code::Closed`]; [`crate::error::Code::InvalidArgument`] for a bad id. A
+    /// remote that cannot be reached is an answer, not an error.
     pub async fn check_health(&self, user_id: Option<String>) -> Result<Health> {
         self.check_open()?;
         let hub = match user_id.or_else(|| self.current_user()) {
@@ -296,7 +342,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             },
         };
         let online = self.host.is_online();
-        let local = if self.backing.is_durable() { LocalHealth::Healthy } else { LocalHealth::MemoryOnly };
+        let local = if self.backing.is_durable() {
+            LocalHealth::Healthy
+        } else {
+            LocalHealth::MemoryOnly
+        };
         let check = |status: &mut SyncStatus| {
             status.online = online;
             status.health.remote = remote;
@@ -320,8 +370,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(self.user(user_id).await?.pending_count())
     }
 
-    /// What the last cycle did, as the JSON text of a `SyncResult`; none before the first. Kept over
-    /// reloads.
+    /// What the last cycle did, as the JSON text of a `SyncResult`; none before the first. Kept
+    /// over reloads.
     ///
     /// # Errors
     /// What the storage says.
@@ -336,7 +386,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub async fn storage_size(&self, user_id: &str) -> Result<StorageSize> {
         let user = self.user(user_id).await?;
         let estimate = self.host.storage().await;
-        Ok(StorageSize { bytes: user.db.with(crate::replica::Replica::stored_bytes), quota: estimate.quota, persisted: estimate.persisted })
+        Ok(StorageSize {
+            bytes: user.db.with(crate::replica::Replica::stored_bytes),
+            quota: estimate.quota,
+            persisted: estimate.persisted,
+        })
     }
 
     /// Removes everything of a user from this device, pending operations included, for good. The

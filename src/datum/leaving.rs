@@ -13,12 +13,12 @@ use crate::sync::settings::Settings;
 const MOST_BYTES: usize = 60 << 10;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// The body of a push of what waits, for a page that goes away and will not see the answer; none
-    /// where nothing waits, or nothing may be sent now. Without an await, so that it may be called as
-    /// the page is being hidden.
+    /// The body of a push of what waits, for a page that goes away and will not see the answer;
+    /// none where nothing waits, or nothing may be sent now. Without an await, so that it may be
+    /// called as the page is being hidden.
     ///
-    /// The operations stay queued. They count as sent, so that nothing is coalesced into them: should
-    /// the page live on, or be opened again, they are sent again and get their verdict then.
+    /// The operations stay queued. They count as sent, so that nothing is coalesced into them:
+    /// should the page live on, or be opened again, they are sent again and get their verdict then.
     pub fn leaving(&self, user_id: &str) -> Option<String> {
         if self.is_closed() {
             return None;
@@ -31,17 +31,28 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let device_id = self.backing.device_id(user_id);
         let now = self.host.now_ms();
         // What is on its way already needs no second one.
-        let waits = |queued: &Queued| queued.in_flight || (queued.op.kind == Kind::Delete && !settings.include_deletes);
+        let waits = |queued: &Queued| {
+            queued.in_flight || (queued.op.kind == Kind::Delete && !settings.include_deletes)
+        };
         let (body, op_ids) = user.db.with(|replica| {
             let ready = ready(replica, now, settings.batch_size, &waits);
-            bounded(&device_id, user_id, &self.config, replica, &ready, MOST_BYTES)
+            bounded(
+                &device_id,
+                user_id,
+                &self.config,
+                replica,
+                &ready,
+                MOST_BYTES,
+            )
         })?;
-        user.db.with_mut(|replica| replica.outbox_mut().mark_left(&op_ids));
+        user.db
+            .with_mut(|replica| replica.outbox_mut().mark_left(&op_ids));
         Some(body)
     }
 
     /// Whether operations of this user wait, as far as this instance knows.
     pub fn has_pending(&self, user_id: &str) -> bool {
-        self.opened(user_id).is_some_and(|user| user.pending_count() > 0)
+        self.opened(user_id)
+            .is_some_and(|user| user.pending_count() > 0)
     }
 }

@@ -25,17 +25,24 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// What the storage says.
     pub async fn dead_letters(&self, user_id: &str) -> Result<String> {
         let user = self.user(user_id).await?;
-        let letters: Vec<String> = user.db.with(|replica| replica.dead_letters().values().map(|letter| letter.to_json()).collect());
+        let letters: Vec<String> = user.db.with(|replica| {
+            replica
+                .dead_letters()
+                .values()
+                .map(|letter| letter.to_json())
+                .collect()
+        });
         Ok(["[", &letters.join(","), "]"].concat())
     }
 
-    /// Queues a refused operation once more, as a new one on top of what is there now; `edited` replaces its
-    /// body. What was buried with it, since it depends on it, is queued again behind it. The dead letters go in the same
-    /// commit; a dependent that cannot be written as things are now stays one.
+    /// Queues a refused operation once more, as a new one on top of what is there now; `edited`
+    /// replaces its body. What was buried with it, since it depends on it, is queued again behind
+    /// it. The dead letters go in the same commit; a dependent that cannot be written as things are
+    /// now stays one.
     ///
     /// # Errors
-    /// [`Code::NotFound`] where there is no such dead letter; what is wrong with the edited body; what the
-    /// storage says.
+    /// [`Code::NotFound`] where there is no such dead letter; what is wrong with the edited body;
+    /// what the storage says.
     pub async fn retry_dead_letter(&self, id: &str, edited: Option<String>) -> Result<()> {
         let user = self.user_with(|replica| replica.dead_letters().contains(id))?;
         let moment = user.db.moment();
@@ -43,12 +50,22 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let mut plan = |replica: &Replica| {
             let (letters, mut groups) = (replica.with_dependents(id), Vec::new());
             for letter in &letters {
-                let (op, write) = match replica.retried(letter, edited.as_deref().filter(|_| letter == id))? {
-                    Plan::Ready(retried) => retried,
-                    Plan::Needs(need) => return Ok(Plan::Needs(need)),
-                };
-                let after = op.links.iter().filter(|link| link.asked).map(|link| link.key.clone()).collect();
-                groups.push(Group { after, afresh: true, ..self.group(&op.entity, vec![write]) });
+                let (op, write) =
+                    match replica.retried(letter, edited.as_deref().filter(|_| letter == id))? {
+                        Plan::Ready(retried) => retried,
+                        Plan::Needs(need) => return Ok(Plan::Needs(need)),
+                    };
+                let after = op
+                    .links
+                    .iter()
+                    .filter(|link| link.asked)
+                    .map(|link| link.key.clone())
+                    .collect();
+                groups.push(Group {
+                    after,
+                    afresh: true,
+                    ..self.group(&op.entity, vec![write])
+                });
             }
             Ok(replica.plan_local(&groups, &moment).into_draft(|local| {
                 let mut commit = local.commit;
@@ -57,8 +74,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 if refused.is_some() {
                     return Draft::default();
                 }
-                let back = outcomes.filter(|(_, outcome)| outcome.is_ok()).map(|(letter, _)| letter.clone());
-                commit.events.extend(std::iter::once(id.to_owned()).chain(back).map(|id| Event::Unbury { id }));
+                let back = outcomes
+                    .filter(|(_, outcome)| outcome.is_ok())
+                    .map(|(letter, _)| letter.clone());
+                commit.events.extend(
+                    std::iter::once(id.to_owned())
+                        .chain(back)
+                        .map(|id| Event::Unbury { id }),
+                );
                 commit.into()
             }))
         };
@@ -73,7 +96,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// [`Code::NotFound`] where there is no such dead letter; what the storage says.
     pub async fn discard_dead_letter(&self, id: &str) -> Result<()> {
         let user = self.user_with(|replica| replica.dead_letters().contains(id))?;
-        user.db.record(Durability::Strict, &|_| vec![Event::Unbury { id: id.to_owned() }]).await?;
+        user.db
+            .record(Durability::Strict, &|_| {
+                vec![Event::Unbury { id: id.to_owned() }]
+            })
+            .await?;
         self.after(&user);
         Ok(())
     }
@@ -84,7 +111,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// What the storage says.
     pub async fn conflicts(&self, user_id: &str) -> Result<String> {
         let user = self.user(user_id).await?;
-        let ids: Vec<String> = user.db.with(|replica| replica.conflicts().keys().map(str::to_owned).collect());
+        let ids: Vec<String> = user
+            .db
+            .with(|replica| replica.conflicts().keys().map(str::to_owned).collect());
         let mut text = String::from("[");
         for id in ids {
             let mut found = None;
@@ -112,38 +141,62 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Decides a conflict that waits. What stands of this side's is pushed by the next cycle.
     ///
     /// # Errors
-    /// [`Code::NotFound`] where no such conflict waits; what is wrong with a merged entity; what the storage
-    /// says.
+    /// [`Code::NotFound`] where no such conflict waits; what is wrong with a merged entity; what
+    /// the storage says.
     pub async fn resolve_conflict(&self, id: &str, resolution: Resolution) -> Result<()> {
         let user = self.user_with(|replica| replica.conflicts().contains(id))?;
         let moment = user.db.moment();
         let mut resolution = resolution;
-        let about = user.db.with(|replica| replica.conflicts().get(id).map(|parked| (parked.entity.clone(), parked.entity_id.clone())));
+        let about = user.db.with(|replica| {
+            replica
+                .conflicts()
+                .get(id)
+                .map(|parked| (parked.entity.clone(), parked.entity_id.clone()))
+        });
         if let (Resolution::Merged(given), Some((entity, id))) = (&resolution, &about) {
-            let now = moment.now.saturating_add_signed(user.db.with(|replica| replica.facts().clock_offset));
+            let now = moment
+                .now
+                .saturating_add_signed(user.db.with(|replica| replica.facts().clock_offset));
             resolution = merged((entity, id), given, now, &self.config.local_only(entity))?;
         }
         let (mut decided, mut decision) = (None, None);
         let mut plan = |replica: &Replica| {
             let mut decide = |conflict: &Conflict| {
-                decision = Some(Decision::new(conflict, resolution.clone(), "resolveConflict", "The app decided so.", moment.now));
+                decision = Some(Decision::new(
+                    conflict,
+                    resolution.clone(),
+                    "resolveConflict",
+                    "The app decided so.",
+                    moment.now,
+                ));
                 decision.clone()
             };
-            Ok(replica.plan_decision(id, &mut decide, &moment)?.into_draft(|(conflict, commit): (_, Commit)| {
-                decided = Some(conflict);
-                commit.into()
-            }))
+            Ok(replica.plan_decision(id, &mut decide, &moment)?.into_draft(
+                |(conflict, commit): (_, Commit)| {
+                    decided = Some(conflict);
+                    commit.into()
+                },
+            ))
         };
         user.db.commit(self.config.local, &mut plan).await?;
         self.after(&user);
-        if let (Some(conflict), Some(decision), Some(taken)) = (decided, decision, resolution.taken()) {
+        if let (Some(conflict), Some(decision), Some(taken)) =
+            (decided, decision, resolution.taken())
+        {
             let fill = &mut |out: &mut String| put_resolved(out, &conflict, &decision, taken);
-            self.events.tell(Topic::ConflictResolved, &user.id, Some(&conflict.entity), self.host.now_ms(), fill);
+            self.events.tell(
+                Topic::ConflictResolved,
+                &user.id,
+                Some(&conflict.entity),
+                self.host.now_ms(),
+                fill,
+            );
         }
         Ok(())
     }
 
-    /// How the latest conflicts of an entity were decided, the oldest first, as the text of a JSON array.
+    /// How the latest conflicts of an entity were decided, the oldest first, as the text of a JSON
+    /// array.
     ///
     /// # Errors
     /// [`Code::InvalidArgument`] for an entity type or id that cannot be; what the storage says.
@@ -157,8 +210,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// The entity type of a conflict that waits.
     #[must_use]
     pub fn conflict_entity(&self, id: &str) -> Option<String> {
-        let user = self.user_with(|replica| replica.conflicts().contains(id)).ok()?;
-        user.db.with(|replica| replica.conflicts().get(id).map(|parked| parked.entity.clone()))
+        let user = self
+            .user_with(|replica| replica.conflicts().contains(id))
+            .ok()?;
+        user.db.with(|replica| {
+            replica
+                .conflicts()
+                .get(id)
+                .map(|parked| parked.entity.clone())
+        })
     }
 
     fn after(&self, user: &User<B::Store, H>) {
@@ -171,10 +231,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// The user whose log holds what an id names: the current one before others that are open.
     fn user_with(&self, holds: impl Fn(&Replica) -> bool) -> Result<Rc<User<B::Store, H>>> {
         self.check_open()?;
-        let current = self.current_user().and_then(|user_id| self.opened(&user_id));
+        let current = self
+            .current_user()
+            .and_then(|user_id| self.opened(&user_id));
         let found = current.filter(|user| user.db.with(&holds)).or_else(|| {
             let users = self.users.borrow();
-            users.values().find(|user| user.db.with(&holds)).map(Rc::clone)
+            users
+                .values()
+                .find(|user| user.db.with(&holds))
+                .map(Rc::clone)
         });
         found.ok_or_else(|| {
             Error::new(

@@ -1,4 +1,5 @@
-//! Whose sync is paused: everybody's, or that of single users, whether their database is open or not.
+//! Whose sync is paused: everybody's, or that of single users, whether their database is open or
+//! not.
 
 use std::cell::Cell;
 
@@ -32,19 +33,25 @@ impl Pauses {
 
     /// Whether a user's sync is paused.
     pub(super) fn holds(&self, user_id: &str) -> bool {
-        self.but.borrow().get(user_id).copied().unwrap_or(self.everybody.get())
+        self.but
+            .borrow()
+            .get(user_id)
+            .copied()
+            .unwrap_or(self.everybody.get())
     }
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// Makes the status of a user say whether sync is paused. A cycle that is still stopping says so
-    /// itself, at its end.
+    /// Makes the status of a user say whether sync is paused. A cycle that is still stopping says
+    /// so itself, at its end.
     pub(super) fn show_pause(&self, user_id: &str) -> Result<()> {
         let hub = self.status_hub(user_id)?;
         let paused = self.pauses.holds(user_id);
         // Before the first cycle of this instance there is nothing that ended.
         let user = self.opened(user_id).filter(|user| user.seat.has_shown());
-        let ended = user.map(|user| user.db.glance(|replica| replica.facts().last_state)).unwrap_or_default();
+        let ended = user
+            .map(|user| user.db.glance(|replica| replica.facts().last_state))
+            .unwrap_or_default();
         hub.update(|status| match status.status {
             State::Syncing => {}
             State::Paused if !paused => {

@@ -9,8 +9,8 @@ use crate::replica::Replica;
 use crate::replica::outbox::Queued;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// The operations that wait, in the order in which they were queued. What is on its way, what was tried and
-    /// when it is tried again is as far as this tab knows.
+    /// The operations that wait, in the order in which they were queued. What is on its way, what
+    /// was tried and when it is tried again is as far as this tab knows.
     ///
     /// # Errors
     /// What the storage says.
@@ -21,24 +21,39 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// The same of a user whose database is open.
     pub fn pending_of(&self, user: &User<B::Store, H>) -> Vec<PendingOperation> {
         let (now, next) = (self.host.now_ms(), self.next_sync_time(&user.id));
-        user.db.with(|replica| replica.outbox().iter().map(|queued| pending(replica, queued, now, next)).collect())
+        user.db.with(|replica| {
+            replica
+                .outbox()
+                .iter()
+                .map(|queued| pending(replica, queued, now, next))
+                .collect()
+        })
     }
 }
 
 fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> PendingOperation {
     let op = &queued.op;
     let decision = |queued: &Queued| {
-        let letter = || replica.blocking_letter(&queued.op).map(|letter| letter.op.op_id.clone());
+        let letter = || {
+            replica
+                .blocking_letter(&queued.op)
+                .map(|letter| letter.op.op_id.clone())
+        };
         queued.blocked_by.clone().or_else(letter)
     };
     let rests = |queued: &Queued| queued.rests_until(now).is_some();
-    let busy = |queued: &Queued| (queued.in_flight || rests(queued)).then(|| queued.op.op_id.clone());
+    let busy =
+        |queued: &Queued| (queued.in_flight || rests(queued)).then(|| queued.op.op_id.clone());
     // A decision that is due says more than an answer that is on its way.
     let blocked_by = decision(queued).or_else(|| {
         let outbox = replica.outbox();
-        outbox.held(queued, &decision).or_else(|| outbox.held(queued, &busy))
+        outbox
+            .held(queued, &decision)
+            .or_else(|| outbox.held(queued, &busy))
     });
-    let behind = blocked_by.as_deref().and_then(|op_id| replica.outbox().get(op_id)?.rests_until(now));
+    let behind = blocked_by
+        .as_deref()
+        .and_then(|op_id| replica.outbox().get(op_id)?.rests_until(now));
     let resumes = queued.rests_until(now).max(behind);
     // The next cycle takes along what nothing holds back, and nothing before its time.
     let next = match (&blocked_by, resumes) {

@@ -1,6 +1,6 @@
-//! Hints that there is something to pull: one stream for one user, opened again for as long as it is
-//! wanted. Where there is no stream, or a proxy holds it back, pulls that wait take its place; what
-//! they bring is never applied, only a reason to run a cycle.
+//! Hints that there is something to pull: one stream for one user, opened again for as long as it
+//! is wanted. Where there is no stream, or a proxy holds it back, pulls that wait take its place;
+//! what they bring is never applied, only a reason to run a cycle.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -26,10 +26,17 @@ const MOST_AT_ONCE: u32 = 3;
 /// A stream that lived so long was good: the next delay is short again. Milliseconds.
 const GOOD_MS: u64 = 60_000;
 /// Delays between connections: nobody waits for hints, and the interval goes on without them.
-const DELAYS: Retry = Retry { max_attempts: u32::MAX, initial: 1000, factor: 2.0, max: 300_000, jitter: Jitter::Full };
+const DELAYS: Retry = Retry {
+    max_attempts: u32::MAX,
+    initial: 1000,
+    factor: 2.0,
+    max: 300_000,
+    jitter: Jitter::Full,
+};
 
 /// Whether, and for whom, hints are listened for. It asks nothing of an engine: whoever knows the
-/// current user, the tab's visibility and the leader says so here, and [`Engine::run_realtime`] follows.
+/// current user, the tab's visibility and the leader says so here, and [`Engine::run_realtime`]
+/// follows.
 #[derive(Debug, Default)]
 pub struct Realtime {
     user: RefCell<Option<String>>,
@@ -46,8 +53,8 @@ pub struct Realtime {
 }
 
 impl Realtime {
-    /// Names the user to listen for; none after a sign-out. Also after a new sign-in of the same user:
-    /// a remote that refused the last token is tried again.
+    /// Names the user to listen for; none after a sign-out. Also after a new sign-in of the same
+    /// user: a remote that refused the last token is tried again.
     pub fn set_user(&self, user_id: Option<&str>) {
         *self.user.borrow_mut() = user_id.map(str::to_owned);
         self.given_up.set(false);
@@ -77,7 +84,11 @@ impl Realtime {
     /// The user to listen for now.
     fn wanted(&self) -> Option<String> {
         let wanted = self.active.get() && !self.given_up.get();
-        if wanted { self.user.borrow().clone() } else { None }
+        if wanted {
+            self.user.borrow().clone()
+        } else {
+            None
+        }
     }
 
     fn tell(&self, problem: Option<Error>) {
@@ -87,11 +98,14 @@ impl Realtime {
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// Listens for the current user while their automatic cycles run in this tab, until the instance is
-    /// closed. Ends at once where the config does not ask for hints.
+    /// Listens for the current user while their automatic cycles run in this tab, until the
+    /// instance is closed. Ends at once where the config does not ask for hints.
     pub async fn run_hints(&self) {
         if self.config.realtime {
-            self.run_realtime(&self.realtime, &|user_id| self.signal(Signal::Hint(user_id))).await;
+            self.run_realtime(&self.realtime, &|user_id| {
+                self.signal(Signal::Hint(user_id))
+            })
+            .await;
         }
     }
 
@@ -144,12 +158,22 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    async fn listen_once(&self, user_id: &str, realtime: &Realtime, hint: &mut dyn FnMut()) -> Result<()> {
+    async fn listen_once(
+        &self,
+        user_id: &str,
+        realtime: &Realtime,
+        hint: &mut dyn FnMut(),
+    ) -> Result<()> {
         if !realtime.polls.get() {
             match self.remote.hints(user_id, hint).await? {
                 Hints::Ended => return Ok(()),
                 Hints::NoStream => {}
-                Hints::Never => return Err(Error::new(Code::InvalidConfig, "The `remote` gives no hints: it has no `subscribe`.")),
+                Hints::Never => {
+                    return Err(Error::new(
+                        Code::InvalidConfig,
+                        "The `remote` gives no hints: it has no `subscribe`.",
+                    ));
+                }
             }
         }
         self.poll(user_id, realtime, hint).await
@@ -163,27 +187,36 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             // A cursor is good only together with the entity types that it was made for.
             let (cursor, entities) = user
                 .db
-                .glance(|replica| replica.cursor("").map(|state| (state.cursor.clone(), state.entities.clone())))
+                .glance(|replica| {
+                    replica
+                        .cursor("")
+                        .map(|state| (state.cursor.clone(), state.entities.clone()))
+                })
                 .unwrap_or_default();
             if last.as_ref() != Some(&cursor) {
                 unheeded = 0;
             }
-            let request = PullRequest {
-                client_id: self.backing.device_id(user_id),
-                user_id: Some(user_id.to_owned()),
-                schema: self.config.schema,
-                cursor: cursor.clone(),
-                entities: Some(entities.unwrap_or_else(|| self.config.entities.keys().map(str::to_owned).collect())),
-                limit: 1,
-                wait_ms: Some(WAIT_MS),
-                ..PullRequest::default()
-            };
+            let request =
+                PullRequest {
+                    client_id: self.backing.device_id(user_id),
+                    user_id: Some(user_id.to_owned()),
+                    schema: self.config.schema,
+                    cursor: cursor.clone(),
+                    entities: Some(entities.unwrap_or_else(|| {
+                        self.config.entities.keys().map(str::to_owned).collect()
+                    })),
+                    limit: 1,
+                    wait_ms: Some(WAIT_MS),
+                    ..PullRequest::default()
+                };
             let began = self.host.elapsed_ms();
             let news = match self.remote.pull(user_id, &request).await? {
                 Pulled::CursorGone => true,
                 Pulled::Page(bytes) => {
                     let page = parse_page(&bytes)?;
-                    !page.changes.is_empty() || page.more || cursor.as_deref() != Some(&*page.cursor)
+                    !page.changes.is_empty()
+                        || page.more
+                        || cursor.as_deref() != Some(&*page.cursor)
                 }
             };
             realtime.tell(None);
@@ -193,7 +226,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             }
             if news {
                 at_once = 0;
-                // A cycle that is not run, or fails, leaves the cursor where it is: ask less and less often.
+                // A cycle that is not run, or fails, leaves the cursor where it is: ask less and
+                // less often.
                 unheeded = unheeded.saturating_add(1);
                 last = Some(cursor);
                 hint();
@@ -215,7 +249,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     async fn rest(&self, attempt: u32, asked: Option<u64>) {
         let mut roll = [0; 4];
         self.host.random(&mut roll);
-        self.host.sleep(DELAYS.delay(attempt, u32::from_le_bytes(roll), asked)).await;
+        self.host
+            .sleep(DELAYS.delay(attempt, u32::from_le_bytes(roll), asked))
+            .await;
     }
 }
 
@@ -223,6 +259,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 fn is_lost(error: &Error) -> bool {
     matches!(
         error.code(),
-        Code::Unauthorized | Code::Forbidden | Code::UserMismatch | Code::ClientOutdated | Code::InvalidConfig | Code::Closed
+        Code::Unauthorized
+            | Code::Forbidden
+            | Code::UserMismatch
+            | Code::ClientOutdated
+            | Code::InvalidConfig
+            | Code::Closed
     )
 }

@@ -9,12 +9,13 @@ use crate::replica::local::check_entity_id;
 use crate::replica::receipts::Outcome;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// Waits until the operations of an entity that are pending now are settled, by this tab or another, and
-    /// answers how the last of them ended. Where none is, it answers at once.
+    /// Waits until the operations of an entity that are pending now are settled, by this tab or
+    /// another, and answers how the last of them ended. Where none is, it answers at once.
     ///
     /// # Errors
-    /// [`crate::error::Code::NotFound`] where nothing is known of the entity; [`crate::error::Code::Closed`] once
-    /// the instance or the user's database is closed or wiped; what the storage says.
+    /// [`crate::error::Code::NotFound`] where nothing is known of the entity;
+    /// [`crate::error::Code::Closed`] once the instance or the user's database is closed or wiped;
+    /// what the storage says.
     pub async fn when_synced(&self, user_id: &str, entity: &str, id: &str) -> Result<Outcome> {
         self.check_entity(entity)?;
         check_entity_id(entity, id)?;
@@ -26,6 +27,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             user.db.catch_up().await?;
             waiting = user.db.with(|replica| replica.wait_for(&key));
         }
-        user.db.until(&mut |replica| replica.ended(&key, &mut waiting, self.host.now_ms())).await?.map_err(|error| error.for_user(user_id))
+        user.db
+            .until(&mut |replica| replica.ended(&key, &mut waiting, self.host.now_ms()))
+            .await?
+            .map_err(|error| error.for_user(user_id))
     }
 }

@@ -1,8 +1,8 @@
-//! One status in all tabs of a user. The tab that syncs says how it goes, now and then and at its end;
-//! the others show the same. The tab that leads says when the next cycle begins.
+//! One status in all tabs of a user. The tab that syncs says how it goes, now and then and at its
+//! end; the others show the same. The tab that leads says when the next cycle begins.
 //!
-//! A word is a hint. A tab that falls silent is believed for a while and no longer, one that is closed or
-//! frozen says so with its last breath, and what the words are about is in the log.
+//! A word is a hint. A tab that falls silent is believed for a while and no longer, one that is
+//! closed or frozen says so with its last breath, and what the words are about is in the log.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,10 +22,11 @@ use crate::sync::Stop;
 
 /// Progress is said at most this often, in milliseconds.
 const PACE_MS: u64 = 100;
-/// How long a cycle of another tab counts as running without a word of it, in milliseconds. A hidden tab's
-/// timers may stand still for a minute, but its requests speak for it.
+/// How long a cycle of another tab counts as running without a word of it, in milliseconds. A
+/// hidden tab's timers may stand still for a minute, but its requests speak for it.
 const BELIEF_MS: u64 = 15_000;
-/// After how long a silence it is asked whether the lock is free, as that of a tab that has died is, in milliseconds.
+/// After how long a silence it is asked whether the lock is free, as that of a tab that has died
+/// is, in milliseconds.
 const SILENCE_MS: u64 = 3_000;
 /// How often it is asked from then on, in milliseconds.
 const PROBE_MS: u64 = 1_000;
@@ -65,7 +66,10 @@ pub struct Seat {
 
 impl Seat {
     pub(super) fn new(id: u64) -> Self {
-        Self { id, ..Self::default() }
+        Self {
+            id,
+            ..Self::default()
+        }
     }
 
     /// A cycle of this tab begins.
@@ -76,8 +80,8 @@ impl Seat {
         self.said.take();
     }
 
-    /// How long the lock has been with a tab that says nothing, in milliseconds; none where it is free, or
-    /// was when it was last asked for.
+    /// How long the lock has been with a tab that says nothing, in milliseconds; none where it is
+    /// free, or was when it was last asked for.
     pub(super) fn silent_for(&self, now: u64) -> Option<u64> {
         self.silent.get().map(|since| now.saturating_sub(since))
     }
@@ -94,7 +98,9 @@ impl Seat {
 
     /// When to doubt, in milliseconds from now.
     pub(super) fn left(&self, now: u64) -> Option<u64> {
-        self.until.get().map(|until| until.min(self.probe.get()).saturating_sub(now))
+        self.until
+            .get()
+            .map(|until| until.min(self.probe.get()).saturating_sub(now))
     }
 
     /// Whether a cycle has been shown, of whichever tab.
@@ -133,8 +139,11 @@ impl<S: Store, H: Host> User<S, H> {
 
     fn say_status(&self, host: &H, status: &SyncStatus) {
         let seat = &self.seat;
-        seat.said.set((Some(status.status), status.phase, host.elapsed_ms()));
-        let plan = status.is_leader.then(|| (status.next_sync_at.clone(), status.next_retry_at.clone()));
+        seat.said
+            .set((Some(status.status), status.phase, host.elapsed_ms()));
+        let plan = status
+            .is_leader
+            .then(|| (status.next_sync_at.clone(), status.next_retry_at.clone()));
         seat.planned.replace(plan);
         self.say(host, &mut |out| {
             put(out, "leads", &status.is_leader);
@@ -163,8 +172,12 @@ impl<S: Store, H: Host> User<S, H> {
         // A pull goes to and fro between its two phases, twice for each page.
         let pulls = |phase: Option<Phase>| matches!(phase, Some(Phase::Pulling | Phase::Applying));
         let same_phase = phase == status.phase || (pulls(phase) && pulls(status.phase));
-        let is_news = state != Some(status.status) || !same_phase || host.elapsed_ms().saturating_sub(at) >= PACE_MS;
-        let plan = status.is_leader.then(|| (status.next_sync_at.clone(), status.next_retry_at.clone()));
+        let is_news = state != Some(status.status)
+            || !same_phase
+            || host.elapsed_ms().saturating_sub(at) >= PACE_MS;
+        let plan = status
+            .is_leader
+            .then(|| (status.next_sync_at.clone(), status.next_retry_at.clone()));
         if (self.speaks() && is_news) || *self.seat.planned.borrow() != plan {
             self.say_status(host, status);
         }
@@ -202,8 +215,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         user.say(&self.host, &mut |out| put(out, "wiped", &signs_out));
     }
 
-    /// Another tab removes the user's database: nothing of it is saved into a new one, and where the user has
-    /// signed out, nothing fetches it again.
+    /// Another tab removes the user's database: nothing of it is saved into a new one, and where
+    /// the user has signed out, nothing fetches it again.
     fn wiped_elsewhere(&self, user: &UserOf<B, H>, signed_out: bool) {
         user.stop(Stop::Abort);
         user.db.abandon();
@@ -228,7 +241,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Takes in what another tab says of a user.
     pub async fn heard_word(&self, user_id: &str, word: &str) {
         // Another version of the page may say anything.
-        let (Ok(word), Some(user)) = (scan::tree(word), self.opened(user_id)) else { return };
+        let (Ok(word), Some(user)) = (scan::tree(word), self.opened(user_id)) else {
+            return;
+        };
         if word.get("began").is_some() {
             // A tail that fails now is made up for by the next commit or cycle.
             let _ = self.heard(user_id, whole(&word, "head")).await;
@@ -257,7 +272,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         } else if let Some(paused) = word.get("paused").and_then(Value::as_bool) {
             self.pause_heard(&user, paused);
         } else if let Some(status) = word.get("status") {
-            let plan = flag(&word, "leads").then(|| (text(status, "nextSyncAt"), text(status, "nextRetryAt")));
+            let plan = flag(&word, "leads")
+                .then(|| (text(status, "nextSyncAt"), text(status, "nextRetryAt")));
             user.seat.replan(tab, number, plan);
             if word.get("began").is_some() {
                 user.seat.silent.set(None);
@@ -270,8 +286,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// Shows a cycle of another tab, unless a later one is shown.
     fn follow(&self, user: &User<B::Store, H>, word: &Value) {
-        let (seat, number, rank) = (&user.seat, whole(word, "word"), (whole(word, "began"), whole(word, "tab")));
-        let Some(status) = word.get("status") else { return };
+        let (seat, number, rank) = (
+            &user.seat,
+            whole(word, "word"),
+            (whole(word, "began"), whole(word, "tab")),
+        );
+        let Some(status) = word.get("status") else {
+            return;
+        };
         let runs = state(status) == Some(State::Syncing);
         if seat.runs.get() {
             if rank > seat.shown.get() {
@@ -307,7 +329,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    /// Stops believing in cycles that nobody has said a word of for too long. Answers those to be asked after.
+    /// Stops believing in cycles that nobody has said a word of for too long. Answers those to be
+    /// asked after.
     pub(super) fn doubt(&self) -> Vec<UserOf<B, H>> {
         let now = self.host.elapsed_ms();
         let mut users: Vec<UserOf<B, H>> = self.users.borrow().values().map(Rc::clone).collect();
@@ -339,7 +362,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// How long the cycles of other tabs are not doubted, in milliseconds.
     pub(super) fn believes_for(&self) -> Option<u64> {
         let now = self.host.elapsed_ms();
-        self.users.borrow().values().filter_map(|user| user.seat.left(now)).min()
+        self.users
+            .borrow()
+            .values()
+            .filter_map(|user| user.seat.left(now))
+            .min()
     }
 
     /// The tab whose cycle is shown is gone, or asleep: the cycle has stopped.

@@ -1,5 +1,5 @@
-//! Who is signed in: switching to another user, and signing out. A user's operations are durable in a
-//! database of their own, so nothing here is lost but by a wipe, which asks first.
+//! Who is signed in: switching to another user, and signing out. A user's operations are durable in
+//! a database of their own, so nothing here is lost but by a wipe, which asks first.
 
 use std::rc::Rc;
 
@@ -30,7 +30,8 @@ pub struct UserSwitchResult {
     pub previous_user_id: Option<String>,
     /// Who was asked for.
     pub new_user_id: String,
-    /// Operations that still wait: of the previous user, or of the new one where those stand in the way of clearing.
+    /// Operations that still wait: of the previous user, or of the new one where those stand in the
+    /// way of clearing.
     pub unsynced_operations: u64,
     /// Why nothing was switched, or why operations still wait.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +51,11 @@ pub struct LogoutOptions {
 
 impl Default for LogoutOptions {
     fn default() -> Self {
-        Self { flush: FLUSH_MS, wipe: false, force: false }
+        Self {
+            flush: FLUSH_MS,
+            wipe: false,
+            force: false,
+        }
     }
 }
 
@@ -71,18 +76,29 @@ pub struct LogoutResult {
 impl<S: Store, H: Host> User<S, H> {
     /// How many operations wait, and how many the remote will never accept.
     fn unsynced(&self) -> (u64, u64) {
-        self.db.glance(|replica| (replica.outbox().len() as u64, replica.dead_letters().len() as u64))
+        self.db.glance(|replica| {
+            (
+                replica.outbox().len() as u64,
+                replica.dead_letters().len() as u64,
+            )
+        })
     }
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// Makes another user the current one. Until it has, calls that name no user are about the previous
-    /// one. `old` is checked against the current user; without a strategy the config's is taken.
+    /// Makes another user the current one. Until it has, calls that name no user are about the
+    /// previous one. `old` is checked against the current user; without a strategy the config's is
+    /// taken.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] for a bad id, or where `old` is not the current user; what the storage
-    /// says. Unsynced operations in the way are no error but a result without success.
-    pub async fn switch_user(&self, old: Option<&str>, new: &str, strategy: Option<UserSwitch>) -> Result<UserSwitchResult> {
+    /// [`Code::InvalidArgument`] for a bad id, or where `old` is not the current user; what the
+    /// storage says. Unsynced operations in the way are no error but a result without success.
+    pub async fn switch_user(
+        &self,
+        old: Option<&str>,
+        new: &str,
+        strategy: Option<UserSwitch>,
+    ) -> Result<UserSwitchResult> {
         self.check_open()?;
         check_user_id(new)?;
         self.sweep(new);
@@ -90,24 +106,45 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let turn = self.switching.lock().await;
         let mut result = self.switch_in_turn(old, new, strategy).await?;
         drop(turn);
-        if result.success && strategy == UserSwitch::ClearAndFetch && result.previous_user_id.as_deref() != Some(new) {
-            let fetched = self.synchronize(new, fetch_all(), None, Rc::default()).await;
+        if result.success
+            && strategy == UserSwitch::ClearAndFetch
+            && result.previous_user_id.as_deref() != Some(new)
+        {
+            let fetched = self
+                .synchronize(new, fetch_all(), None, Rc::default())
+                .await;
             result.error = self.trouble(fetched);
         }
         Ok(result)
     }
 
-    async fn switch_in_turn(&self, old: Option<&str>, new: &str, strategy: UserSwitch) -> Result<UserSwitchResult> {
+    async fn switch_in_turn(
+        &self,
+        old: Option<&str>,
+        new: &str,
+        strategy: UserSwitch,
+    ) -> Result<UserSwitchResult> {
         let current = self.current_user();
         if let Some(old) = old.filter(|old| current.as_deref() != Some(*old)) {
-            let current = current.map_or_else(|| "nobody".to_owned(), |current| format!("`{current}`"));
-            let problem = format!("`oldUserId` is `{old}`, but the current user is {current}; give that one, or leave it out.");
+            let current =
+                current.map_or_else(|| "nobody".to_owned(), |current| format!("`{current}`"));
+            let problem = format!(
+                "`oldUserId` is `{old}`, but the current user is {current}; give that one, or leave it out."
+            );
             return Err(Error::new(Code::InvalidArgument, problem));
         }
-        let mut result = UserSwitchResult { previous_user_id: current.clone(), new_user_id: new.to_owned(), ..UserSwitchResult::default() };
+        let mut result = UserSwitchResult {
+            previous_user_id: current.clone(),
+            new_user_id: new.to_owned(),
+            ..UserSwitchResult::default()
+        };
         let next = self.user(new).await?;
         if current.as_deref() == Some(new) {
-            return Ok(UserSwitchResult { success: true, unsynced_operations: next.pending_count(), ..result });
+            return Ok(UserSwitchResult {
+                success: true,
+                unsynced_operations: next.pending_count(),
+                ..result
+            });
         }
         let previous = match &current {
             Some(current) => Some(self.user(current).await?),
@@ -122,11 +159,24 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 // What other tabs have written counts, as far as it can be known.
                 let _ = previous.db.catch_up().await;
                 let unsynced = previous.unsynced();
-                (unsynced != (0, 0))
-                    .then(|| (unsynced.0, unsynced_data(previous, unsynced, "Let the user decide, then sync, or switch with `keepLocal`.")))
+                (unsynced != (0, 0)).then(|| {
+                    (
+                        unsynced.0,
+                        unsynced_data(
+                            previous,
+                            unsynced,
+                            "Let the user decide, then sync, or switch with `keepLocal`.",
+                        ),
+                    )
+                })
             }
             (UserSwitch::ClearAndFetch, _) => self.clear_for_fetch(&next).await?,
-            (UserSwitch::KeepLocal | UserSwitch::SyncThenSwitch | UserSwitch::PromptIfUnsyncedData, _) => None,
+            (
+                UserSwitch::KeepLocal
+                | UserSwitch::SyncThenSwitch
+                | UserSwitch::PromptIfUnsyncedData,
+                _,
+            ) => None,
         };
         // Whoever closes the instance meanwhile has signed nobody in.
         self.check_open()?;
@@ -136,14 +186,22 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         self.sign_in(new).await?;
         result.success = true;
-        let (operations, dead) = previous.as_ref().map(|previous| previous.unsynced()).unwrap_or_default();
+        let (operations, dead) = previous
+            .as_ref()
+            .map(|previous| previous.unsynced())
+            .unwrap_or_default();
         self.tell_switched(current.as_deref(), new, (operations, dead) != (0, 0));
         if let Some(previous) = previous {
             previous.stop(Stop::Abort);
             result.unsynced_operations = operations;
             if operations > 0 && strategy == UserSwitch::SyncThenSwitch {
-                let why =
-                    || self.told(&unsynced_data(&previous, (operations, dead), "They stay on this device until that user syncs again."));
+                let why = || {
+                    self.told(&unsynced_data(
+                        &previous,
+                        (operations, dead),
+                        "They stay on this device until that user syncs again.",
+                    ))
+                };
                 result.error = result.error.or_else(|| Some(why()));
             }
         }
@@ -153,17 +211,23 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Signs a user out: stops their sync, tries to push what waits, and closes their database.
     ///
     /// # Errors
-    /// [`Code::UnsyncedData`] where a wipe would lose something and `force` was not given: then the user
-    /// stays signed in, as before. [`Code::InvalidArgument`] for a bad id; what the storage says.
+    /// [`Code::UnsyncedData`] where a wipe would lose something and `force` was not given: then the
+    /// user stays signed in, as before. [`Code::InvalidArgument`] for a bad id; what the storage
+    /// says.
     pub async fn logout(&self, user_id: &str, options: LogoutOptions) -> Result<LogoutResult> {
         self.check_open()?;
         check_user_id(user_id)?;
         self.sweep(user_id);
         let turn = self.switching.lock().await;
         self.check_open()?;
-        let mut result = LogoutResult { wiped: options.wipe, ..LogoutResult::default() };
+        let mut result = LogoutResult {
+            wiped: options.wipe,
+            ..LogoutResult::default()
+        };
         // For a user who has never been here no database is made.
-        if self.opened(user_id).is_some() || self.user_ids().await?.iter().any(|known| known == user_id) {
+        if self.opened(user_id).is_some()
+            || self.user_ids().await?.iter().any(|known| known == user_id)
+        {
             let user = self.user(user_id).await?;
             user.leaving.set(true);
             let left = self.leave(&user, options, &mut result).await;
@@ -179,7 +243,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(result)
     }
 
-    async fn leave(&self, user: &UserOf<B, H>, options: LogoutOptions, result: &mut LogoutResult) -> Result<()> {
+    async fn leave(
+        &self,
+        user: &UserOf<B, H>,
+        options: LogoutOptions,
+        result: &mut LogoutResult,
+    ) -> Result<()> {
         user.stop(Stop::Abort);
         if options.flush > 0 {
             let (operations, dead) = user.unsynced();
@@ -188,13 +257,16 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 Ok(pushed) => pushed.pushed_count,
                 Err(_) => {
                     let after = user.unsynced();
-                    operations.saturating_sub(after.0).saturating_sub(after.1.saturating_sub(dead))
+                    operations
+                        .saturating_sub(after.0)
+                        .saturating_sub(after.1.saturating_sub(dead))
                 }
             };
         }
         let turn = user.turn.lock().await;
         self.check_open()?;
-        (result.unsynced, result.dead_letters) = self.shut(user, options.wipe, options.force).await?;
+        (result.unsynced, result.dead_letters) =
+            self.shut(user, options.wipe, options.force).await?;
         drop(turn);
         Ok(())
     }
@@ -210,12 +282,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(users)
     }
 
-    /// Closes a user's database, and wipes it where that is asked and loses nothing. The caller has the
-    /// user's turn. Answers what is unsynced.
-    pub(super) async fn shut(&self, user: &UserOf<B, H>, wipe: bool, force: bool) -> Result<(Vec<PendingOperation>, u64)> {
+    /// Closes a user's database, and wipes it where that is asked and loses nothing. The caller has
+    /// the user's turn. Answers what is unsynced.
+    pub(super) async fn shut(
+        &self,
+        user: &UserOf<B, H>,
+        wipe: bool,
+        force: bool,
+    ) -> Result<(Vec<PendingOperation>, u64)> {
         let asks = wipe && !force;
         match user.db.catch_up().await {
-            // What another tab has written must be known before it is wiped, and need not be otherwise.
+            // What another tab has written must be known before it is wiped, and need not be
+            // otherwise.
             Err(error) if asks => return Err(error.for_user(&user.id)),
             _ => {}
         }
@@ -224,7 +302,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let (operations, dead) = user.unsynced();
         if asks && (operations, dead) != (0, 0) {
             user.db.unseal();
-            return Err(unsynced_data(user, (operations, dead), "Sync first, or wipe with `force: true`, which loses them."));
+            return Err(unsynced_data(
+                user,
+                (operations, dead),
+                "Sync first, or wipe with `force: true`, which loses them.",
+            ));
         }
         // Whoever opens the database again waits until it is gone.
         let opening = self.opening.lock().await;
@@ -249,14 +331,19 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok((unsynced, dead))
     }
 
-    /// Makes the status say that nothing runs any more, and what is left in the database, if there is one.
+    /// Makes the status say that nothing runs any more, and what is left in the database, if there
+    /// is one.
     pub(super) fn show_closed(&self, user: &User<B::Store, H>, left: Option<(u64, u64)>) {
         user.hub.update(|status| {
             let (last, conflicts) = (status.last_completed_at.take(), status.unresolved_conflicts);
             status.clear();
             if let Some((operations, dead)) = left {
                 status.last_completed_at.clone_from(&last);
-                (status.pending_operations, status.dead_letters, status.unresolved_conflicts) = (operations, dead, conflicts);
+                (
+                    status.pending_operations,
+                    status.dead_letters,
+                    status.unresolved_conflicts,
+                ) = (operations, dead, conflicts);
             }
             status.reckon_health();
         });
@@ -264,20 +351,30 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let _ = self.show_pause(&user.id);
     }
 
-    /// Removes what this device has of a user whose data is about to be fetched. Answers why not, and how
-    /// many operations stand in the way, where something would be lost or nothing could be fetched.
+    /// Removes what this device has of a user whose data is about to be fetched. Answers why not,
+    /// and how many operations stand in the way, where something would be lost or nothing could be
+    /// fetched.
     async fn clear_for_fetch(&self, user: &UserOf<B, H>) -> Result<Option<(u64, Error)>> {
         let pushed = self.push_first(user).await;
         let unsynced = user.unsynced();
         if unsynced != (0, 0) {
-            let why = pushed.map(|error| format!(" The push failed: {}", error.message)).unwrap_or_default();
+            let why = pushed
+                .map(|error| format!(" The push failed: {}", error.message))
+                .unwrap_or_default();
             let fix = format!("They must be pushed before anything is cleared.{why}");
             return Ok(Some((unsynced.0, unsynced_data(user, unsynced, &fix))));
         }
         let settings = Settings::of(&fetch_all().or(&self.config.defaults), &self.config);
         if let Some(reason) = self.reason_to_skip(user, &settings) {
-            let code = if reason == SkipReason::Offline { Code::Offline } else { Code::Cancelled };
-            let problem = format!("Nothing was cleared, since nothing could be fetched now: {}.", words(reason));
+            let code = if reason == SkipReason::Offline {
+                Code::Offline
+            } else {
+                Code::Cancelled
+            };
+            let problem = format!(
+                "Nothing was cleared, since nothing could be fetched now: {}.",
+                words(reason)
+            );
             return Ok(Some((0, Error::new(code, problem).for_user(&user.id))));
         }
         user.stop(Stop::Abort);
@@ -287,7 +384,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         drop(turn);
         match shut {
             Ok(_) => Ok(None),
-            Err(error) if error.code() == Code::UnsyncedData => Ok(Some((user.pending_count(), error))),
+            Err(error) if error.code() == Code::UnsyncedData => {
+                Ok(Some((user.pending_count(), error)))
+            }
             Err(error) => Err(error),
         }
     }
@@ -310,9 +409,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             Err(error) => error,
             Ok(result) => match result.skip_reason {
                 Some(SkipReason::NothingToPush) => return None,
-                Some(SkipReason::Offline) => Error::new(Code::Offline, "The browser says that there is no network."),
-                Some(reason) => Error::new(Code::Cancelled, format!("No cycle ran: {}.", words(reason))),
-                None if result.was_cancelled => Error::new(Code::Cancelled, "The sync was stopped."),
+                Some(SkipReason::Offline) => {
+                    Error::new(Code::Offline, "The browser says that there is no network.")
+                }
+                Some(reason) => {
+                    Error::new(Code::Cancelled, format!("No cycle ran: {}.", words(reason)))
+                }
+                None if result.was_cancelled => {
+                    Error::new(Code::Cancelled, "The sync was stopped.")
+                }
                 None => return result.error,
             },
         };
@@ -323,14 +428,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         error.to_json(crate::time::format(self.host.now_ms()))
     }
 
-    /// A user has become the current one. What runs by itself for a user begins here, and for this user
-    /// alone: nothing of the previous one comes back.
+    /// A user has become the current one. What runs by itself for a user begins here, and for this
+    /// user alone: nothing of the previous one comes back.
     pub(super) fn signed_in(&self, user_id: &str) {
         self.auto_signed_in(user_id);
         self.realtime.set_user(Some(user_id));
     }
 
-    /// A user is not the current one any more, or has signed out. What runs by itself for them ends here.
+    /// A user is not the current one any more, or has signed out. What runs by itself for them ends
+    /// here.
     pub(super) fn signed_out(&self, user_id: &str) {
         self.auto_signed_out(user_id);
         if self.current.borrow().is_none() {
@@ -341,7 +447,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
 /// Everything afresh: what a sign-in without local data does.
 fn fetch_all() -> Options {
-    Options { direction: Some(Direction::PullThenPush), force_full_sync: Some(true), ..Options::default() }
+    Options {
+        direction: Some(Direction::PullThenPush),
+        force_full_sync: Some(true),
+        ..Options::default()
+    }
 }
 
 const fn words(reason: SkipReason) -> &'static str {
@@ -354,8 +464,18 @@ const fn words(reason: SkipReason) -> &'static str {
     }
 }
 
-fn unsynced_data<S: Store, H: Host>(user: &User<S, H>, (operations, dead): (u64, u64), fix: &str) -> Error {
-    let count = |n: u64, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+fn unsynced_data<S: Store, H: Host>(
+    user: &User<S, H>,
+    (operations, dead): (u64, u64),
+    fix: &str,
+) -> Error {
+    let count = |n: u64, one: &str| {
+        if n == 1 {
+            format!("1 {one}")
+        } else {
+            format!("{n} {one}s")
+        }
+    };
     let problem = format!(
         "{} and {} of `{}` have not reached the server. {fix}",
         count(operations, "pending operation"),

@@ -1,6 +1,6 @@
-//! Watching entities: the current ones at once, then what each commit has changed, whether it was made
-//! here, in another tab or by a pull. Readers share one bounded journal, so one that never reads
-//! costs a number; one that has fallen behind it is given everything anew.
+//! Watching entities: the current ones at once, then what each commit has changed, whether it was
+//! made here, in another tab or by a pull. Readers share one bounded journal, so one that never
+//! reads costs a number; one that has fallen behind it is given everything anew.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -58,7 +58,10 @@ impl Journal {
         let items = self.items.borrow();
         let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);
         let skip = items.len().checked_sub(missed)?;
-        let concerned = items.iter().skip(skip).filter(|(of, id)| &**of == entity && only.is_none_or(|only| only == &**id));
+        let concerned = items
+            .iter()
+            .skip(skip)
+            .filter(|(of, id)| &**of == entity && only.is_none_or(|only| only == &**id));
         let mut ids: Vec<String> = concerned.map(|(_, id)| id.to_string()).collect();
         sort(&mut ids);
         ids.dedup();
@@ -127,16 +130,33 @@ impl<S: Store, H: Host> Watch<S, H> {
         let ids = match (changed, &self.only) {
             (Some(ids), _) => ids,
             (None, Some(id)) => vec![id.clone()],
-            (None, None) => db.with(|replica| replica.ids(&self.entity, None).map(str::to_owned).collect()),
+            (None, None) => {
+                db.with(|replica| replica.ids(&self.entity, None).map(str::to_owned).collect())
+            }
         };
         let mut items = Items::new(ids.len().saturating_mul(400));
-        db.read(&self.entity, &ids, self.include_deleted, &mut |text| items.open().push_str(text)).await?;
+        db.read(&self.entity, &ids, self.include_deleted, &mut |text| {
+            items.open().push_str(text)
+        })
+        .await?;
         let is_gone = |id: &String| {
-            let view = db.with(|replica| replica.view(&Key::new(&self.entity, id)).map(|view| view.deleted));
+            let view = db.with(|replica| {
+                replica
+                    .view(&Key::new(&self.entity, id))
+                    .map(|view| view.deleted)
+            });
             view.is_none_or(|deleted| deleted && !self.include_deleted)
         };
-        let gone = if whole { Vec::new() } else { ids.into_iter().filter(is_gone).collect() };
-        Ok(Delta { whole, items: items.close(), gone })
+        let gone = if whole {
+            Vec::new()
+        } else {
+            ids.into_iter().filter(is_gone).collect()
+        };
+        Ok(Delta {
+            whole,
+            items: items.close(),
+            gone,
+        })
     }
 
     /// Ends the watch: a `next` that waits answers none.
@@ -158,15 +178,30 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     ///
     /// # Errors
     /// What the storage says.
-    pub async fn watch(&self, user_id: &str, entity: &str, only: Option<String>, include_deleted: bool) -> Result<Watch<B::Store, H>> {
+    pub async fn watch(
+        &self,
+        user_id: &str,
+        entity: &str,
+        only: Option<String>,
+        include_deleted: bool,
+    ) -> Result<Watch<B::Store, H>> {
         self.check_entity(entity)?;
         if let Some(id) = &only {
             check_entity_id(entity, id)?;
         }
         let user = self.user(user_id).await?;
-        user.journal.watching.set(user.journal.watching.get().saturating_add(1));
+        user.journal
+            .watching
+            .set(user.journal.watching.get().saturating_add(1));
         self.listen(&user);
-        Ok(Watch { user, entity: entity.to_owned(), only, include_deleted, seen: Cell::new(None), ended: Cell::new(false) })
+        Ok(Watch {
+            user,
+            entity: entity.to_owned(),
+            only,
+            include_deleted,
+            seen: Cell::new(None),
+            ended: Cell::new(false),
+        })
     }
 
     /// Hears of a user's changes as long as anybody wants to know.
@@ -176,24 +211,29 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         let (events, journal) = (Rc::clone(&self.events), Rc::clone(&user.journal));
         let (host, user_id) = (Rc::clone(&self.host), user.id.clone());
-        user.db.listen(Some(Listener(Rc::new(move |source, changes| {
-            let watched = journal.watching.get() > 0;
-            if watched {
-                journal.note(&changes);
-            }
-            let wanted = events.wants(Topic::DataChanged);
-            if wanted {
-                for changed in &changes {
-                    tell_change(&events, source, &user_id, host.now_ms(), changed);
+        user.db
+            .listen(Some(Listener(Rc::new(move |source, changes| {
+                let watched = journal.watching.get() > 0;
+                if watched {
+                    journal.note(&changes);
                 }
-            }
-            watched || wanted
-        }))));
+                let wanted = events.wants(Topic::DataChanged);
+                if wanted {
+                    for changed in &changes {
+                        tell_change(&events, source, &user_id, host.now_ms(), changed);
+                    }
+                }
+                watched || wanted
+            }))));
     }
 }
 
 fn tell_change(events: &Events, source: Source, user_id: &str, now: u64, changed: &Changed) {
-    if changed.ids.iter().all(|(_, change)| *change == Change::Unseen) {
+    if changed
+        .ids
+        .iter()
+        .all(|(_, change)| *change == Change::Unseen)
+    {
         return;
     }
     let source = match source {
@@ -201,12 +241,26 @@ fn tell_change(events: &Events, source: Source, user_id: &str, now: u64, changed
         Source::Remote => "remote",
         Source::OtherTab => "otherTab",
     };
-    events.tell(Topic::DataChanged, user_id, Some(&changed.entity), now, &mut |out| {
-        put_text(out, "entity", &changed.entity);
-        put_text(out, "source", source);
-        for (key, wanted) in [("created", Change::Created), ("updated", Change::Updated), ("deleted", Change::Deleted)] {
-            let mut ids = changed.ids.iter().filter(|(_, change)| *change == wanted).map(|(id, _)| id.as_str());
-            put_texts(out, key, &mut ids);
-        }
-    });
+    events.tell(
+        Topic::DataChanged,
+        user_id,
+        Some(&changed.entity),
+        now,
+        &mut |out| {
+            put_text(out, "entity", &changed.entity);
+            put_text(out, "source", source);
+            for (key, wanted) in [
+                ("created", Change::Created),
+                ("updated", Change::Updated),
+                ("deleted", Change::Deleted),
+            ] {
+                let mut ids = changed
+                    .ids
+                    .iter()
+                    .filter(|(_, change)| *change == wanted)
+                    .map(|(id, _)| id.as_str());
+                put_texts(out, key, &mut ids);
+            }
+        },
+    );
 }

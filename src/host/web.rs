@@ -95,14 +95,21 @@ impl WebHost {
     /// Strives for the lead of that app among all tabs of this origin. Calls back with whether this
     /// tab leads, on each change; every tab does where the browser has no locks, or refuses them.
     pub fn lead(&self, app: &str, changed: impl FnMut(bool) + 'static) -> Lead {
-        Lead::new(navigator().and_then(|navigator| navigator.locks()), app, page::presence(), changed)
+        Lead::new(
+            navigator().and_then(|navigator| navigator.locks()),
+            app,
+            page::presence(),
+            changed,
+        )
     }
 
     /// Asks the browser never to evict this origin's storage, and answers whether it will not.
     /// Some browsers ask the user. No where the browser has no such call.
     pub async fn request_persistence(&self) -> bool {
         match storage_manager().and_then(|storage| storage.persist().ok()) {
-            Some(promise) => settled(promise).await.is_some_and(|granted| granted.is_truthy()),
+            Some(promise) => settled(promise)
+                .await
+                .is_some_and(|granted| granted.is_truthy()),
             None => false,
         }
     }
@@ -117,7 +124,10 @@ impl Host for WebHost {
     }
 
     fn elapsed_ms(&self) -> u64 {
-        performance().map_or_else(|| self.now_ms(), |performance| performance.now().max(0.0) as u64)
+        performance().map_or_else(
+            || self.now_ms(),
+            |performance| performance.now().max(0.0) as u64,
+        )
     }
 
     fn random(&self, bytes: &mut [u8]) {
@@ -138,11 +148,18 @@ impl Host for WebHost {
     }
 
     fn is_online(&self) -> bool {
-        navigator().and_then(|navigator| navigator.on_line()).unwrap_or(true)
+        navigator()
+            .and_then(|navigator| navigator.on_line())
+            .unwrap_or(true)
     }
 
     async fn lock(&self, name: &str, steal: bool) -> Result<Option<LockGuard>> {
-        lock::lock(navigator().and_then(|navigator| navigator.locks()), name, steal).await
+        lock::lock(
+            navigator().and_then(|navigator| navigator.locks()),
+            name,
+            steal,
+        )
+        .await
     }
 
     fn on_stolen(&self, guard: &LockGuard, stolen: Rc<dyn Fn()>) {
@@ -174,7 +191,9 @@ impl Host for WebHost {
             estimate.quota = bytes_in(&told, "quota");
         }
         if let Ok(promise) = storage.persisted() {
-            estimate.persisted = settled(promise).await.is_some_and(|persisted| persisted.is_truthy());
+            estimate.persisted = settled(promise)
+                .await
+                .is_some_and(|persisted| persisted.is_truthy());
         }
         estimate
     }
@@ -191,10 +210,14 @@ pub struct NetworkWatch {
 impl NetworkWatch {
     fn new(changed: impl FnMut(bool) + Clone + 'static) -> Self {
         let (mut up, mut down) = (changed.clone(), changed);
-        let events = [("online", Callback::new(move || up(true))), ("offline", Callback::new(move || down(false)))];
+        let events = [
+            ("online", Callback::new(move || up(true))),
+            ("offline", Callback::new(move || down(false))),
+        ];
         let target: EventTarget = js_sys::global().unchecked_into();
         for (event, callback) in &events {
-            let _ = target.add_event_listener_with_callback(event, callback.as_js_value().unchecked_ref());
+            let _ = target
+                .add_event_listener_with_callback(event, callback.as_js_value().unchecked_ref());
         }
         Self { events }
     }
@@ -204,7 +227,8 @@ impl Drop for NetworkWatch {
     fn drop(&mut self) {
         let target: EventTarget = js_sys::global().unchecked_into();
         for (event, callback) in &self.events {
-            let _ = target.remove_event_listener_with_callback(event, callback.as_js_value().unchecked_ref());
+            let _ = target
+                .remove_event_listener_with_callback(event, callback.as_js_value().unchecked_ref());
         }
     }
 }
@@ -218,8 +242,14 @@ impl fmt::Debug for NetworkWatch {
 /// The browser's words for what it threw.
 fn describe(thrown: &JsValue) -> String {
     match thrown.dyn_ref::<js_sys::Error>() {
-        Some(error) => format!("{}: {}", String::from(error.name()), String::from(error.message())),
-        None => thrown.as_string().unwrap_or_else(|| "something that is no Error".to_owned()),
+        Some(error) => format!(
+            "{}: {}",
+            String::from(error.name()),
+            String::from(error.message())
+        ),
+        None => thrown
+            .as_string()
+            .unwrap_or_else(|| "something that is no Error".to_owned()),
     }
 }
 

@@ -33,7 +33,8 @@ pub struct WebBacking {
 }
 
 impl WebBacking {
-    /// Opens the app's root database; where the browser gives no storage, everything stays in memory.
+    /// Opens the app's root database; where the browser gives no storage, everything stays in
+    /// memory.
     pub async fn open(name: &str) -> Result<Self> {
         let (root, refused, device_id) = match open_root(name).await {
             Ok((root, device_id)) => (Some(root), None, device_id),
@@ -72,7 +73,14 @@ async fn open_root(name: &str) -> Result<(RootDatabase, String)> {
     let root = RootDatabase::open(name).await?;
     let key = ["datum-sync:", name].concat();
     // The root may be lost without the users' databases: they go on as the device that they were.
-    let device_id = root.get_or_put(DEVICE, &mark(&key).filter(|id| check_id(id).is_ok()).unwrap_or_else(new_id)).await?;
+    let device_id = root
+        .get_or_put(
+            DEVICE,
+            &mark(&key)
+                .filter(|id| check_id(id).is_ok())
+                .unwrap_or_else(new_id),
+        )
+        .await?;
     set_mark(&key, Some(&device_id));
     Ok((root, device_id))
 }
@@ -91,7 +99,12 @@ impl Backing for WebBacking {
         let store = match &self.root {
             Some(root) => {
                 let (store, note, wipes) = root.open_store(user_id).await?;
-                self.canary.opened(user_id, &store.identity(), wipes, [note, mark(&self.mark_of(user_id))]);
+                self.canary.opened(
+                    user_id,
+                    &store.identity(),
+                    wipes,
+                    [note, mark(&self.mark_of(user_id))],
+                );
                 self.opened.borrow_mut().insert(user_id, store.clone());
                 WebStore::Durable(store)
             }
@@ -113,9 +126,18 @@ impl Backing for WebBacking {
     }
 
     fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: Occasion) {
-        let identity = self.opened.borrow().get(user_id).map(IndexedDbStore::identity);
-        let (Some(root), Some(identity)) = (&self.root, identity) else { return };
-        if let Some(note) = self.canary.seen(user_id, &identity, head, pending, occasion) {
+        let identity = self
+            .opened
+            .borrow()
+            .get(user_id)
+            .map(IndexedDbStore::identity);
+        let (Some(root), Some(identity)) = (&self.root, identity) else {
+            return;
+        };
+        if let Some(note) = self
+            .canary
+            .seen(user_id, &identity, head, pending, occasion)
+        {
             set_mark(&self.mark_of(user_id), Some(&note));
             let (root, user) = (root.clone(), user_id.to_owned());
             // A note that fails is made up for by the next.
@@ -130,7 +152,12 @@ impl Backing for WebBacking {
     async fn users(&self) -> Result<Vec<String>> {
         match &self.root {
             Some(root) => root.users().await,
-            None => Ok(self.in_memory.borrow().iter().map(|(user, _)| user.to_owned()).collect()),
+            None => Ok(self
+                .in_memory
+                .borrow()
+                .iter()
+                .map(|(user, _)| user.to_owned())
+                .collect()),
         }
     }
 

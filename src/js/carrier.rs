@@ -29,8 +29,14 @@ impl WebRemote {
                 "`remote` must be an object: { url, headers } for the sync protocol, or an adapter with `pull` and `push`.",
             ));
         }
-        let has = |name: &str| Reflect::get(value, &JsValue::from_str(name)).is_ok_and(|member| member.is_function());
-        if has("pull") || has("push") { CustomRemote::new(value).map(Self::Custom) } else { HttpRemote::new(value).map(Self::Http) }
+        let has = |name: &str| {
+            Reflect::get(value, &JsValue::from_str(name)).is_ok_and(|member| member.is_function())
+        };
+        if has("pull") || has("push") {
+            CustomRemote::new(value).map(Self::Custom)
+        } else {
+            HttpRemote::new(value).map(Self::Http)
+        }
     }
 
     /// Whether [`Self::flush_on_leave`] would send for this user.

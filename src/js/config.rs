@@ -59,8 +59,11 @@ impl InitialUser {
     /// null or undefined; [`Code::Timeout`] where it does not answer.
     pub async fn resolve(self, host: &WebHost) -> Result<Option<String>> {
         let wrong = |thrown: JsValue| {
-            Error::new(Code::InvalidConfig, "`initialUserId` threw or rejected; let it answer a user id, null or undefined.")
-                .caused_by(from_js(&thrown, Code::InvalidConfig))
+            Error::new(
+                Code::InvalidConfig,
+                "`initialUserId` threw or rejected; let it answer a user id, null or undefined.",
+            )
+            .caused_by(from_js(&thrown, Code::InvalidConfig))
         };
         let answer = match self {
             Self::Nobody => return Ok(None),
@@ -72,8 +75,7 @@ impl InitialUser {
             Either::Left((answer, _)) => answer.map_err(wrong)?,
             Either::Right(_) => {
                 // To go on without a user would hide it.
-                let problem =
-                    "`initialUserId` has not answered for 10 seconds; let it answer a user id, or null and call `switchUser` later.";
+                let problem = "`initialUserId` has not answered for 10 seconds; let it answer a user id, or null and call `switchUser` later.";
                 return Err(Error::new(Code::Timeout, problem));
             }
         };
@@ -89,12 +91,24 @@ impl InitialUser {
 /// # Errors
 /// [`Code::InvalidConfig`], naming the field and the fix.
 pub fn read(value: &JsValue) -> Result<Given> {
-    const LIVE: [&str; 7] = ["entities", "remote", "initialUserId", "defaultConflictResolver", "observers", "logger", "logLevel"];
+    const LIVE: [&str; 7] = [
+        "entities",
+        "remote",
+        "initialUserId",
+        "defaultConflictResolver",
+        "observers",
+        "logger",
+        "logLevel",
+    ];
     if !value.is_object() {
-        return Err(Error::new(Code::InvalidConfig, "The config must be an object with at least `entities` and `remote`."));
+        return Err(Error::new(
+            Code::InvalidConfig,
+            "The config must be an object with at least `entities` and `remote`.",
+        ));
     }
     let mut given = read_options(value, Code::InvalidConfig, "The config", &LIVE)?;
-    let (types, by_entity, middleware) = read_entities(&given.handles.get("entities").unwrap_or_default())?;
+    let (types, by_entity, middleware) =
+        read_entities(&given.handles.get("entities").unwrap_or_default())?;
     if let Value::Object(data) = &mut given.data {
         data.insert("entities".to_owned(), types);
     }
@@ -104,11 +118,20 @@ pub fn read(value: &JsValue) -> Result<Given> {
     let mut resolvers = Resolvers::default();
     for (entity, resolver) in by_entity {
         match resolver {
-            GivenResolver::Builtin(builtin) => config.entities.entry(&entity).conflict_resolver = Some(builtin),
-            GivenResolver::Custom(function) => drop(resolvers.by_entity.insert(&entity, custom(function))),
+            GivenResolver::Builtin(builtin) => {
+                config.entities.entry(&entity).conflict_resolver = Some(builtin)
+            }
+            GivenResolver::Custom(function) => {
+                drop(resolvers.by_entity.insert(&entity, custom(function)))
+            }
         }
     }
-    match given.handles.get("defaultConflictResolver").map(|given| read_resolver(&given, "defaultConflictResolver")).transpose()? {
+    match given
+        .handles
+        .get("defaultConflictResolver")
+        .map(|given| read_resolver(&given, "defaultConflictResolver"))
+        .transpose()?
+    {
         Some(GivenResolver::Builtin(builtin)) => config.conflict_resolver = builtin,
         Some(GivenResolver::Custom(function)) => resolvers.fallback = Some(custom(function)),
         None => {}
@@ -122,8 +145,19 @@ pub fn read(value: &JsValue) -> Result<Given> {
     };
     let audience = Rc::new(Audience::read(&given.handles)?);
     let remote = given.handles.get("remote").unwrap_or_default();
-    let remote = WebRemote::read(&if remote.is_object() { audience.look_at(&remote) } else { remote })?;
-    Ok(Given { config, remote, resolvers, middleware, initial_user, audience })
+    let remote = WebRemote::read(&if remote.is_object() {
+        audience.look_at(&remote)
+    } else {
+        remote
+    })?;
+    Ok(Given {
+        config,
+        remote,
+        resolvers,
+        middleware,
+        initial_user,
+        audience,
+    })
 }
 
 /// The resolvers of entity types, by name.
@@ -131,20 +165,41 @@ type GivenResolvers = Vec<(String, GivenResolver)>;
 
 /// The entity types as data, and apart from that their resolvers and their middleware.
 fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, Small<Middleware>)> {
-    const LIVE: [&str; 5] = ["conflictResolver", "validate", "beforeSave", "afterRead", "middleware"];
+    const LIVE: [&str; 5] = [
+        "conflictResolver",
+        "validate",
+        "beforeSave",
+        "afterRead",
+        "middleware",
+    ];
     let (mut resolvers, mut middlewares) = (Vec::new(), Small::default());
-    let Some(entities) = given.dyn_ref::<Object>().filter(|entities| !Array::is_array(entities)) else {
+    let Some(entities) = given
+        .dyn_ref::<Object>()
+        .filter(|entities| !Array::is_array(entities))
+    else {
         // Absent or wrong: both are the config's to refuse.
-        return Ok((if given.is_undefined() { Value::Null } else { Value::Bool(true) }, resolvers, middlewares));
+        return Ok((
+            if given.is_undefined() {
+                Value::Null
+            } else {
+                Value::Bool(true)
+            },
+            resolvers,
+            middlewares,
+        ));
     };
     let mut types = Map::new();
     for name in Object::keys(entities) {
         let entity = read_name(&name, "`entities`: a name")?;
         let what = format!("`entities.{entity}`");
-        let given = Reflect::get(entities, &name).map_err(|thrown| from_js(&thrown, Code::InvalidConfig))?;
+        let given = Reflect::get(entities, &name)
+            .map_err(|thrown| from_js(&thrown, Code::InvalidConfig))?;
         let given = read_options(&given, Code::InvalidConfig, &what, &LIVE)?;
         if let Some(resolver) = given.handles.get("conflictResolver") {
-            resolvers.push((entity.clone(), read_resolver(&resolver, &format!("entities.{entity}.conflictResolver"))?));
+            resolvers.push((
+                entity.clone(),
+                read_resolver(&resolver, &format!("entities.{entity}.conflictResolver"))?,
+            ));
         }
         if let Some(middleware) = middleware::read(&entity, &given.handles)? {
             middlewares.insert(&entity, middleware);

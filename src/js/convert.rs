@@ -38,7 +38,12 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = decodeMany)]
     fn decode_array(text: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = readOptions)]
-    fn split_options(value: &JsValue, code: &str, what: &str, live: &JsValue) -> Result<JsValue, JsValue>;
+    fn split_options(
+        value: &JsValue,
+        code: &str,
+        what: &str,
+        live: &JsValue,
+    ) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = isWellFormed)]
     fn is_well_formed(text: &JsValue) -> bool;
     fn pledge() -> Promise;
@@ -69,20 +74,24 @@ pub fn encode_many(values: &JsValue, code: Code, what: &str) -> Result<String> {
 /// # Errors
 /// [`Code::Corrupt`] where the text is not JSON.
 pub fn decode(text: &str) -> Result<JsValue> {
-    decode_text(text).map_err(|thrown| Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(failure::words(&thrown)))
+    decode_text(text).map_err(|thrown| {
+        Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(failure::words(&thrown))
+    })
 }
 
-/// The entities of a JSON array, each frozen to its depth, in one call. The array itself is not frozen:
-/// it is made for this caller, who may sort it.
+/// The entities of a JSON array, each frozen to its depth, in one call. The array itself is not
+/// frozen: it is made for this caller, who may sort it.
 ///
 /// # Errors
 /// As for [`decode`].
 pub fn decode_many(text: &str) -> Result<JsValue> {
-    decode_array(text).map_err(|thrown| Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(failure::words(&thrown)))
+    decode_array(text).map_err(|thrown| {
+        Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(failure::words(&thrown))
+    })
 }
 
-/// A small value (status, result, metadata) as a frozen JavaScript object: what is missing is absent.
-/// Never for entities.
+/// A small value (status, result, metadata) as a frozen JavaScript object: what is missing is
+/// absent. Never for entities.
 ///
 /// # Errors
 /// [`Code::Corrupt`] where the value has no JavaScript form.
@@ -135,14 +144,21 @@ pub fn from_js(thrown: &JsValue, otherwise: Code) -> Error {
 /// A string argument.
 ///
 /// # Errors
-/// [`Code::InvalidArgument`] where it is not a string, or has a lone surrogate, which UTF-8 cannot hold.
+/// [`Code::InvalidArgument`] where it is not a string, or has a lone surrogate, which UTF-8 cannot
+/// hold.
 pub fn read_string(value: &JsValue, what: &str) -> Result<String> {
     let Some(text) = value.as_string() else {
-        return Err(Error::new(Code::InvalidArgument, format!("{what} must be a string.")));
+        return Err(Error::new(
+            Code::InvalidArgument,
+            format!("{what} must be a string."),
+        ));
     };
     // The conversion puts U+FFFD for a lone surrogate: only then is there something to ask.
     if text.chars().any(|c| c == char::REPLACEMENT_CHARACTER) && !is_well_formed(value) {
-        return Err(Error::new(Code::InvalidArgument, format!("{what} has a lone surrogate; strings must be well-formed Unicode.")));
+        return Err(Error::new(
+            Code::InvalidArgument,
+            format!("{what} has a lone surrogate; strings must be well-formed Unicode."),
+        ));
     }
     Ok(text)
 }
@@ -153,8 +169,20 @@ pub fn read_string(value: &JsValue, what: &str) -> Result<String> {
 /// [`Code::InvalidArgument`], naming the place.
 pub fn read_strings(value: &JsValue, what: &str) -> Result<Vec<String>> {
     let text = encode_many(value, Code::InvalidArgument, what)?;
-    let wrong = |index| Error::new(Code::InvalidArgument, format!("{what}: `[{index}]` must be a string."));
-    lines(&text).enumerate().map(|(index, line)| scan::text(line).map(Cow::into_owned).ok_or_else(|| wrong(index))).collect()
+    let wrong = |index| {
+        Error::new(
+            Code::InvalidArgument,
+            format!("{what}: `[{index}]` must be a string."),
+        )
+    };
+    lines(&text)
+        .enumerate()
+        .map(|(index, line)| {
+            scan::text(line)
+                .map(Cow::into_owned)
+                .ok_or_else(|| wrong(index))
+        })
+        .collect()
 }
 
 /// The texts that [`encode_many`] gave in one.
@@ -170,7 +198,9 @@ impl Handles {
     /// The value of a key; none where it is absent, undefined or null.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<JsValue> {
-        Reflect::get(&self.0, &JsValue::from_str(key)).ok().filter(|value| !value.is_undefined() && !value.is_null())
+        Reflect::get(&self.0, &JsValue::from_str(key))
+            .ok()
+            .filter(|value| !value.is_undefined() && !value.is_null())
     }
 
     /// A function.
@@ -178,7 +208,13 @@ impl Handles {
     /// # Errors
     /// `code` where it is something else.
     pub fn function(&self, key: &str, code: Code) -> Result<Option<Function>> {
-        self.get(key).map(|value| value.dyn_into().map_err(|_| Error::new(code, format!("`{key}` must be a function.")))).transpose()
+        self.get(key)
+            .map(|value| {
+                value
+                    .dyn_into()
+                    .map_err(|_| Error::new(code, format!("`{key}` must be a function.")))
+            })
+            .transpose()
     }
 
     /// An `AbortSignal`, of this realm or another.
@@ -186,12 +222,19 @@ impl Handles {
     /// # Errors
     /// [`Code::InvalidArgument`] where it is something else.
     pub fn signal(&self, key: &str) -> Result<Option<AbortSignal>> {
-        let Some(value) = self.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
         let has = |name: &str| Reflect::get(&value, &JsValue::from_str(name)).ok();
-        if has("aborted").is_some_and(|aborted| aborted.as_bool().is_some()) && has("addEventListener").is_some_and(|f| f.is_function()) {
+        if has("aborted").is_some_and(|aborted| aborted.as_bool().is_some())
+            && has("addEventListener").is_some_and(|f| f.is_function())
+        {
             return Ok(Some(value.unchecked_into()));
         }
-        Err(Error::new(Code::InvalidArgument, format!("`{key}` must be an AbortSignal.")))
+        Err(Error::new(
+            Code::InvalidArgument,
+            format!("`{key}` must be an AbortSignal."),
+        ))
     }
 }
 
@@ -217,12 +260,17 @@ impl Options<'_> {
     }
 }
 
-/// Reads an options object: its data, and the keys named in `live` as they are. Absent options read as
-/// an empty object.
+/// Reads an options object: its data, and the keys named in `live` as they are. Absent options read
+/// as an empty object.
 ///
 /// # Errors
 /// `code`, naming the field.
-pub fn read_options<'a>(value: &JsValue, code: Code, what: &'a str, live: &'a [&'a str]) -> Result<Options<'a>> {
+pub fn read_options<'a>(
+    value: &JsValue,
+    code: Code,
+    what: &'a str,
+    live: &'a [&'a str],
+) -> Result<Options<'a>> {
     if value.is_undefined() || value.is_null() {
         // Most calls have none, and pay nothing for that.
         return Ok(Options {
@@ -234,19 +282,27 @@ pub fn read_options<'a>(value: &JsValue, code: Code, what: &'a str, live: &'a [&
         });
     }
     let names: js_sys::Array = live.iter().map(|name| JsValue::from_str(name)).collect();
-    let split = split_options(value, code.as_str(), what, &names).map_err(|thrown| from_js(&thrown, code))?;
+    let split = split_options(value, code.as_str(), what, &names)
+        .map_err(|thrown| from_js(&thrown, code))?;
     let part = |key: &str| Reflect::get(&split, &JsValue::from_str(key)).unwrap_or_default();
     let data = read_json(&part("text").as_string().unwrap_or_default(), code, what)?;
-    Ok(Options { data, handles: Handles(part("handles")), code, what, live })
+    Ok(Options {
+        data,
+        handles: Handles(part("handles")),
+        code,
+        what,
+        live,
+    })
 }
 
-/// A promise of JavaScript's for a future, which rejects with a `DatumError`, also when the engine dies.
+/// A promise of JavaScript's for a future, which rejects with a `DatumError`, also when the engine
+/// dies.
 pub fn promise(future: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
     boxed_promise(Box::pin(future))
 }
 
-/// As [`promise`], where the failure is a JavaScript value already. Its two crossings are all that a call's promise
-/// costs: no function of JavaScript's is held here.
+/// As [`promise`], where the failure is a JavaScript value already. Its two crossings are all that
+/// a call's promise costs: no function of JavaScript's is held here.
 pub fn promise_as_is(future: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Promise {
     let given = pledge();
     let promise = given.clone();
@@ -265,7 +321,8 @@ pub fn watch_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
-            // The place is at hand. The words have to be allocated, and the allocator may be what failed: that would end here.
+            // The place is at hand. The words have to be allocated, and the allocator may be what
+            // failed: that would end here.
             dying(info.location().map_or("", Location::file));
             died(&info.to_string());
         }));
@@ -274,9 +331,12 @@ pub fn watch_panics() {
 
 /// What a promise costs in code is paid once here, not once for each exported method.
 fn boxed_promise(future: Pin<Box<dyn Future<Output = Result<JsValue>>>>) -> Promise {
-    promise_as_is(Box::pin(async move { future.await.map_err(|error| error_to_js(&error)) }))
+    promise_as_is(Box::pin(async move {
+        future.await.map_err(|error| error_to_js(&error))
+    }))
 }
 
 fn read_json(text: &str, code: Code, what: &str) -> Result<Value> {
-    parse(text.as_bytes()).map_err(|cause| Error::new(code, format!("{what} could not be read.")).caused_by(cause))
+    parse(text.as_bytes())
+        .map_err(|cause| Error::new(code, format!("{what} could not be read.")).caused_by(cause))
 }

@@ -36,7 +36,9 @@ impl StatusFeed {
     /// A reader of its own for each loop.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> StatusIterator {
-        StatusIterator { subscription: Rc::new(self.hub.subscribe()) }
+        StatusIterator {
+            subscription: Rc::new(self.hub.subscribe()),
+        }
     }
 }
 
@@ -69,7 +71,9 @@ impl StatusIterator {
     /// A loop over an iterator goes on where it stands.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> Self {
-        Self { subscription: Rc::clone(&self.subscription) }
+        Self {
+            subscription: Rc::clone(&self.subscription),
+        }
     }
 }
 
@@ -94,13 +98,17 @@ impl AbortWatch {
         }
         let cancel = Rc::clone(cancel);
         let callback = Closure::<dyn FnMut()>::new(move || cancel.stop(reason));
-        let _ = signal.add_event_listener_with_callback("abort", callback.as_js_value().unchecked_ref());
+        let _ = signal
+            .add_event_listener_with_callback("abort", callback.as_js_value().unchecked_ref());
         Self { signal, callback }
     }
 }
 
 impl Drop for AbortWatch {
     fn drop(&mut self) {
-        let _ = self.signal.remove_event_listener_with_callback("abort", self.callback.as_js_value().unchecked_ref());
+        let _ = self.signal.remove_event_listener_with_callback(
+            "abort",
+            self.callback.as_js_value().unchecked_ref(),
+        );
     }
 }

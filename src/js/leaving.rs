@@ -1,5 +1,5 @@
-//! What happens when the page is hidden or left, or the network goes: what waits is sent along, and the
-//! service worker is asked to send what is left.
+//! What happens when the page is hidden or left, or the network goes: what waits is sent along, and
+//! the service worker is asked to send what is left.
 
 use std::rc::{Rc, Weak};
 
@@ -30,7 +30,9 @@ pub(super) fn watch(inner: &Rc<Inner>) {
 
 impl Inner {
     fn leave(&self) {
-        let Some(user) = self.engine.current_user() else { return };
+        let Some(user) = self.engine.current_user() else {
+            return;
+        };
         let remote = self.engine.remote();
         if self.engine.config().flush_on_leave
             && remote.can_flush(&user)
@@ -46,7 +48,11 @@ impl Inner {
     /// Asks the service worker for a sync, where the app wants that and operations wait.
     pub(super) fn ask_for_background_sync(&self) {
         let config = self.engine.config();
-        let waits = config.background_sync && self.engine.current_user().is_some_and(|user| self.engine.has_pending(&user));
+        let waits = config.background_sync
+            && self
+                .engine
+                .current_user()
+                .is_some_and(|user| self.engine.has_pending(&user));
         if waits {
             request_background_sync(&format!("datum-sync:{}", config.name));
         }

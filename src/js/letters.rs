@@ -23,9 +23,13 @@ impl Datum {
     #[wasm_bindgen(js_name = retryDeadLetter)]
     pub fn retry_dead_letter(&self, id: &JsValue, edited: &JsValue) -> Promise {
         let (inner, id) = (Rc::clone(&self.inner), read_string(id, "`id`"));
-        let edited = (!edited.is_undefined() && !edited.is_null()).then(|| encode(edited, Code::InvalidEntity, "The edited entity"));
+        let edited = (!edited.is_undefined() && !edited.is_null())
+            .then(|| encode(edited, Code::InvalidEntity, "The edited entity"));
         promise(async move {
-            inner.engine.retry_dead_letter(&id?, edited.transpose()?).await?;
+            inner
+                .engine
+                .retry_dead_letter(&id?, edited.transpose()?)
+                .await?;
             Ok(JsValue::UNDEFINED)
         })
     }
@@ -43,14 +47,21 @@ impl Datum {
     /// The conflicts that wait for a decision.
     pub fn conflicts(&self, user_id: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { middleware::conflicts(&inner.engine.conflicts(&user?).await?, &inner.middleware) })
+        promise(async move {
+            middleware::conflicts(&inner.engine.conflicts(&user?).await?, &inner.middleware)
+        })
     }
 
     /// How the latest conflicts of an entity were decided.
     #[wasm_bindgen(js_name = explainMerge)]
     pub fn explain_merge(&self, entity: &JsValue, id: &JsValue, options: &JsValue) -> Promise {
-        let (inner, entity, id) = (Rc::clone(&self.inner), read_string(entity, "`entity`"), read_string(id, "`id`"));
-        let user = user_option(options).and_then(|options| inner.engine.user_or_current(options.user_id));
+        let (inner, entity, id) = (
+            Rc::clone(&self.inner),
+            read_string(entity, "`entity`"),
+            read_string(id, "`id`"),
+        );
+        let user =
+            user_option(options).and_then(|options| inner.engine.user_or_current(options.user_id));
         promise(async move { decode(&inner.engine.explain_merge(&user?, &entity?, &id?).await?) })
     }
 
@@ -58,7 +69,10 @@ impl Datum {
     #[wasm_bindgen(js_name = resolveConflict)]
     pub fn resolve_conflict(&self, id: &JsValue, resolution: &JsValue) -> Promise {
         let (inner, id) = (Rc::clone(&self.inner), read_string(id, "`id`"));
-        let entity = id.as_ref().ok().and_then(|id| inner.engine.conflict_entity(id));
+        let entity = id
+            .as_ref()
+            .ok()
+            .and_then(|id| inner.engine.conflict_entity(id));
         let middleware = entity.and_then(|entity| inner.middleware.get(&entity));
         let resolution = resolver::resolution(resolution, middleware).map_err(|error| match error.code() {
             Code::Conflict => Error::new(

@@ -10,7 +10,10 @@ use crate::config::relations::read_depends_on;
 use crate::datum::data::DEFAULT_PAGE;
 use crate::entity::{Key, OwnedKey};
 use crate::error::{Code, Error, Result};
-use crate::js::convert::{encode, encode_many, error_to_js, lines, promise, promise_as_is, read_options, read_string, read_strings};
+use crate::js::convert::{
+    encode, encode_many, error_to_js, lines, promise, promise_as_is, read_options, read_string,
+    read_strings,
+};
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::watch::{Target, WatchFeed};
 use crate::js::writing::{Answer, Call, Given, many, one, patch, write};
@@ -46,7 +49,11 @@ struct PageOptions {
 impl Manager {
     pub(crate) fn new(inner: Rc<Inner>, entity: String) -> Self {
         let middleware = inner.middleware.get(&entity).cloned();
-        Self { inner, entity: Rc::from(entity), middleware }
+        Self {
+            inner,
+            entity: Rc::from(entity),
+            middleware,
+        }
     }
 
     fn handles(&self) -> (Rc<Inner>, Rc<str>) {
@@ -54,24 +61,37 @@ impl Manager {
     }
 
     /// Writes all of these or none, and answers what they came to.
-    fn write(&self, options: Result<WriteOptions>, writes: Given<Vec<Write>>, answer: Answer) -> Promise {
+    fn write(
+        &self,
+        options: Result<WriteOptions>,
+        writes: Given<Vec<Write>>,
+        answer: Answer,
+    ) -> Promise {
         let writes = match writes {
             Ok(writes) => writes,
             Err(refused) => return Promise::reject(&refused),
         };
         let (inner, entity) = self.handles();
         let (target, middleware) = (self.written(options), self.middleware.clone());
-        promise(async move { answer(write(&inner, &entity, target?, writes).await?, middleware.as_ref()) })
+        promise(async move {
+            answer(
+                write(&inner, &entity, target?, writes).await?,
+                middleware.as_ref(),
+            )
+        })
     }
 
     /// Whose entities a write is about, as [`Self::user`], and behind what it goes.
     fn written(&self, options: Result<WriteOptions>) -> Result<Call> {
         let options = options?;
-        Ok(Call { user: self.inner.engine.user_or_current(options.user_id)?, after: options.after })
+        Ok(Call {
+            user: self.inner.engine.user_or_current(options.user_id)?,
+            after: options.after,
+        })
     }
 
-    /// The user that a call is about: whoever is current at the call, even if another signs in before
-    /// the promise is settled.
+    /// The user that a call is about: whoever is current at the call, even if another signs in
+    /// before the promise is settled.
     fn user(&self, options: Result<UserOption>) -> Result<String> {
         self.inner.engine.user_or_current(options?.user_id)
     }
@@ -80,13 +100,26 @@ impl Manager {
     fn read_options(&self, value: &JsValue) -> Result<(String, bool)> {
         let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
         let mut given = given.members()?;
-        let options = (given.text("userId"), given.flag("includeDeleted").unwrap_or_default());
+        let options = (
+            given.text("userId"),
+            given.flag("includeDeleted").unwrap_or_default(),
+        );
         given.finish()?;
         Ok((self.inner.engine.user_or_current(options.0)?, options.1))
     }
 
-    fn target(&self, user_id: Option<String>, only: Option<String>, include_deleted: bool) -> Result<Target> {
-        Ok(Target { user_id: self.inner.engine.user_or_current(user_id)?, entity: Rc::clone(&self.entity), only, include_deleted })
+    fn target(
+        &self,
+        user_id: Option<String>,
+        only: Option<String>,
+        include_deleted: bool,
+    ) -> Result<Target> {
+        Ok(Target {
+            user_id: self.inner.engine.user_or_current(user_id)?,
+            entity: Rc::clone(&self.entity),
+            only,
+            include_deleted,
+        })
     }
 
     fn texts(&self, values: &JsValue, what: &str) -> Given<Vec<String>> {
@@ -105,7 +138,10 @@ impl Manager {
     }
 
     fn is_soft(&self, behavior: Option<DeleteBehavior>) -> bool {
-        behavior.map_or_else(|| self.inner.engine.config().is_soft(&self.entity), |behavior| behavior == DeleteBehavior::SoftDelete)
+        behavior.map_or_else(
+            || self.inner.engine.config().is_soft(&self.entity),
+            |behavior| behavior == DeleteBehavior::SoftDelete,
+        )
     }
 }
 
@@ -119,13 +155,17 @@ impl Manager {
 
     /// Stores a new entity.
     pub fn create(&self, draft: &JsValue, options: &JsValue) -> Promise {
-        let writes = self.text(draft, "The draft").map(|draft| vec![Write::Create { draft }]);
+        let writes = self
+            .text(draft, "The draft")
+            .map(|draft| vec![Write::Create { draft }]);
         self.write(write_options(options), writes, one)
     }
 
     /// Replaces an entity's fields.
     pub fn update(&self, entity: &JsValue, options: &JsValue) -> Promise {
-        let writes = self.text(entity, "The entity").map(|entity| vec![Write::Update { entity }]);
+        let writes = self
+            .text(entity, "The entity")
+            .map(|entity| vec![Write::Update { entity }]);
         self.write(write_options(options), writes, one)
     }
 
@@ -133,7 +173,12 @@ impl Manager {
     pub fn patch(&self, id: &JsValue, changes: &JsValue, options: &JsValue) -> Promise {
         let (id, options) = (read_string(id, "`id`"), write_options(options));
         let Some(middleware) = self.middleware.clone() else {
-            let writes = id.and_then(|id| Ok(vec![Write::Patch { id, changes: self.encoded(changes, "The changes")? }]));
+            let writes = id.and_then(|id| {
+                Ok(vec![Write::Patch {
+                    id,
+                    changes: self.encoded(changes, "The changes")?,
+                }])
+            });
             return self.write(options, writes.map_err(|e| error_to_js(&e)), one);
         };
         let changes = match middleware.take(changes, "The changes") {
@@ -141,7 +186,9 @@ impl Manager {
             Err(refused) => return Promise::reject(&refused),
         };
         let ((inner, entity), target) = (self.handles(), self.written(options));
-        promise_as_is(Box::pin(async move { patch(&inner, &entity, &middleware, target, id, changes).await }))
+        promise_as_is(Box::pin(async move {
+            patch(&inner, &entity, &middleware, target, id, changes).await
+        }))
     }
 
     /// Deletes an entity; false where there is none.
@@ -151,23 +198,39 @@ impl Manager {
             let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
             vec![Write::Delete { id, soft }]
         });
-        self.write(options, writes.map_err(|e| error_to_js(&e)), |written, _| {
-            Ok(JsValue::from_bool(matches!(written.first(), Some(Written::Deleted(_)))))
-        })
+        self.write(
+            options,
+            writes.map_err(|e| error_to_js(&e)),
+            |written, _| {
+                Ok(JsValue::from_bool(matches!(
+                    written.first(),
+                    Some(Written::Deleted(_))
+                )))
+            },
+        )
     }
 
     /// Stores new entities, all or none.
     #[wasm_bindgen(js_name = createMany)]
     pub fn create_many(&self, drafts: &JsValue, options: &JsValue) -> Promise {
-        let writes = self.texts(drafts, "The drafts").map(|drafts| drafts.into_iter().map(|draft| Write::Create { draft }).collect());
+        let writes = self.texts(drafts, "The drafts").map(|drafts| {
+            drafts
+                .into_iter()
+                .map(|draft| Write::Create { draft })
+                .collect()
+        });
         self.write(write_options(options), writes, many)
     }
 
     /// Replaces the fields of entities, all or none.
     #[wasm_bindgen(js_name = updateMany)]
     pub fn update_many(&self, entities: &JsValue, options: &JsValue) -> Promise {
-        let writes =
-            self.texts(entities, "The entities").map(|entities| entities.into_iter().map(|entity| Write::Update { entity }).collect());
+        let writes = self.texts(entities, "The entities").map(|entities| {
+            entities
+                .into_iter()
+                .map(|entity| Write::Update { entity })
+                .collect()
+        });
         self.write(write_options(options), writes, many)
     }
 
@@ -176,14 +239,22 @@ impl Manager {
     pub fn delete_many(&self, ids: &JsValue, options: &JsValue) -> Promise {
         let options = delete_option(options);
         let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
-        let writes = read_strings(ids, "The ids").map(|ids| ids.into_iter().map(|id| Write::Delete { id, soft }).collect());
-        self.write(options, writes.map_err(|e| error_to_js(&e)), |written, _| {
-            let deleted = written.into_iter().filter_map(|written| match written {
-                Written::Deleted(id) => Some(JsValue::from_str(&id)),
-                _ => None,
-            });
-            Ok(deleted.collect::<Array>().into())
-        })
+        let writes = read_strings(ids, "The ids").map(|ids| {
+            ids.into_iter()
+                .map(|id| Write::Delete { id, soft })
+                .collect()
+        });
+        self.write(
+            options,
+            writes.map_err(|e| error_to_js(&e)),
+            |written, _| {
+                let deleted = written.into_iter().filter_map(|written| match written {
+                    Written::Deleted(id) => Some(JsValue::from_str(&id)),
+                    _ => None,
+                });
+                Ok(deleted.collect::<Array>().into())
+            },
+        )
     }
 
     /// One entity, or null.
@@ -192,7 +263,11 @@ impl Manager {
         let (id, options) = (read_string(id, "`id`"), self.read_options(options));
         promise(async move {
             let (user, include_deleted) = options?;
-            match inner.engine.read(&user, &entity, &id?, include_deleted).await? {
+            match inner
+                .engine
+                .read(&user, &entity, &id?, include_deleted)
+                .await?
+            {
                 Some(text) => decoded(&text, middleware.as_ref()),
                 None => Ok(JsValue::NULL),
             }
@@ -206,7 +281,13 @@ impl Manager {
         let options = self.read_options(options);
         promise(async move {
             let (user, include_deleted) = options?;
-            decoded_many(&inner.engine.read_all(&user, &entity, include_deleted).await?, middleware.as_ref())
+            decoded_many(
+                &inner
+                    .engine
+                    .read_all(&user, &entity, include_deleted)
+                    .await?,
+                middleware.as_ref(),
+            )
         })
     }
 
@@ -224,7 +305,10 @@ impl Manager {
                 Some(size) if size.fract() == 0.0 && (1.0..=1e6).contains(&size) => size as usize,
                 Some(_) => 0,
             };
-            let page = inner.engine.read_page(&user?, &entity, size, page.after.as_deref()).await?;
+            let page = inner
+                .engine
+                .read_page(&user?, &entity, size, page.after.as_deref())
+                .await?;
             let object = js_sys::Object::new();
             let set = |key: &str, value: &JsValue| {
                 // Setting a property of a fresh object cannot fail.
@@ -243,22 +327,29 @@ impl Manager {
     /// Every entity, now and after each change.
     #[wasm_bindgen(js_name = watchAll)]
     pub fn watch_all(&self, options: &JsValue) -> WatchFeed {
-        let target = self.read_options(options).and_then(|(user, include_deleted)| self.target(Some(user), None, include_deleted));
+        let target = self
+            .read_options(options)
+            .and_then(|(user, include_deleted)| self.target(Some(user), None, include_deleted));
         WatchFeed::new(Rc::clone(&self.inner), target)
     }
 
     /// One entity, or null, now and after each change.
     #[wasm_bindgen(js_name = watchById)]
     pub fn watch_by_id(&self, id: &JsValue, options: &JsValue) -> WatchFeed {
-        let target = read_string(id, "`id`").and_then(|id| self.target(user_option(options)?.user_id, Some(id), false));
+        let target = read_string(id, "`id`")
+            .and_then(|id| self.target(user_option(options)?.user_id, Some(id), false));
         WatchFeed::new(Rc::clone(&self.inner), target)
     }
 
     /// Whether an entity exists.
     pub fn exists(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let key =
-            read_string(id, "`id`").and_then(|id| check_entity_id(&self.entity, &id).map(|()| Key::new(&self.entity, &id).to_owned()));
-        self.inner.ask(self.user(user_option(options)), move |_, user| Ok(JsValue::from_bool(user.exists(&key?.as_key()))))
+        let key = read_string(id, "`id`").and_then(|id| {
+            check_entity_id(&self.entity, &id).map(|()| Key::new(&self.entity, &id).to_owned())
+        });
+        self.inner
+            .ask(self.user(user_option(options)), move |_, user| {
+                Ok(JsValue::from_bool(user.exists(&key?.as_key())))
+            })
     }
 
     /// How many entities there are.
@@ -267,10 +358,14 @@ impl Manager {
         let without_query = if query.is_undefined() || query.is_null() {
             Ok(())
         } else {
-            Err(not_yet("`count` takes no query yet; pass undefined and count what `readAll` gives."))
+            Err(not_yet(
+                "`count` takes no query yet; pass undefined and count what `readAll` gives.",
+            ))
         };
         let user = without_query.and_then(|()| self.user(user_option(options)));
-        self.inner.ask(user, move |_, user| Ok(JsValue::from_f64(user.count(&entity) as f64)))
+        self.inner.ask(user, move |_, user| {
+            Ok(JsValue::from_f64(user.count(&entity) as f64))
+        })
     }
 
     /// Runs a cycle.
@@ -291,10 +386,16 @@ impl Manager {
             let target = target?;
             let user = target.user.clone();
             let written = write(&inner, &entity, target, vec![Write::Create { draft }]).await?;
-            let result = inner.synchronize(&user, GivenOptions::read(&JsValue::UNDEFINED)).await?;
+            let result = inner
+                .synchronize(&user, GivenOptions::read(&JsValue::UNDEFINED))
+                .await?;
             let both = js_sys::Object::new();
             // Setting a property of a fresh object cannot fail.
-            let _ = Reflect::set(&both, &JsValue::from_str("entity"), &one(written, middleware.as_ref())?);
+            let _ = Reflect::set(
+                &both,
+                &JsValue::from_str("entity"),
+                &one(written, middleware.as_ref())?,
+            );
             let _ = Reflect::set(&both, &JsValue::from_str("result"), &result);
             Ok(both.into())
         })
@@ -305,7 +406,15 @@ impl Manager {
     pub fn when_synced(&self, id: &JsValue, options: &JsValue) -> Promise {
         let (inner, entity) = self.handles();
         let (id, user) = (read_string(id, "`id`"), self.user(user_option(options)));
-        promise(async move { Ok(JsValue::from_str(inner.engine.when_synced(&user?, &entity, &id?).await?.name())) })
+        promise(async move {
+            Ok(JsValue::from_str(
+                inner
+                    .engine
+                    .when_synced(&user?, &entity, &id?)
+                    .await?
+                    .name(),
+            ))
+        })
     }
 
     /// The sync metadata of every device, as the remote has it.
@@ -317,24 +426,32 @@ impl Manager {
     /// The guide's way to the local metadata.
     #[wasm_bindgen(getter, js_name = localAdapter)]
     pub fn local_adapter(&self) -> LocalAdapter {
-        LocalAdapter { inner: Rc::clone(&self.inner) }
+        LocalAdapter {
+            inner: Rc::clone(&self.inner),
+        }
     }
 
     /// The guide's way to the remote's.
     #[wasm_bindgen(getter, js_name = remoteAdapter)]
     pub fn remote_adapter(&self) -> RemoteAdapter {
-        RemoteAdapter { inner: Rc::clone(&self.inner) }
+        RemoteAdapter {
+            inner: Rc::clone(&self.inner),
+        }
     }
 }
 
 impl Manager {
     fn encoded(&self, value: &JsValue, what: &str) -> Result<String> {
-        let text = encode(value, Code::InvalidEntity, what).map_err(|e| e.on(&self.entity, None))?;
+        let text =
+            encode(value, Code::InvalidEntity, what).map_err(|e| e.on(&self.entity, None))?;
         // Said here, where the value still has a name. What JSON has written is whole.
         if text.starts_with('{') {
             return Ok(text);
         }
-        Err(Error::new(Code::InvalidEntity, format!("{what} must be an object.")).on(&self.entity, None))
+        Err(
+            Error::new(Code::InvalidEntity, format!("{what} must be an object."))
+                .on(&self.entity, None),
+        )
     }
 }
 
@@ -377,7 +494,9 @@ impl RemoteAdapter {
 pub(super) fn user_option(value: &JsValue) -> Result<UserOption> {
     let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
     let mut given = given.members()?;
-    let options = UserOption { user_id: given.text("userId") };
+    let options = UserOption {
+        user_id: given.text("userId"),
+    };
     given.finish()?;
     Ok(options)
 }
@@ -391,9 +510,22 @@ fn delete_option(value: &JsValue) -> Result<WriteOptions> {
 }
 
 fn read_write_options(value: &JsValue, deletes: bool) -> Result<WriteOptions> {
-    let given = read_options(value, Code::InvalidArgument, if deletes { "The options of `delete`" } else { "The options" }, &[])?;
+    let given = read_options(
+        value,
+        Code::InvalidArgument,
+        if deletes {
+            "The options of `delete`"
+        } else {
+            "The options"
+        },
+        &[],
+    )?;
     let mut given = given.members()?;
-    let mut options = WriteOptions { user_id: given.text("userId"), after: read_depends_on(&mut given), behavior: None };
+    let mut options = WriteOptions {
+        user_id: given.text("userId"),
+        after: read_depends_on(&mut given),
+        behavior: None,
+    };
     if deletes {
         options.behavior = given.choice("behavior", &DeleteBehavior::NAMES);
     }
@@ -404,7 +536,10 @@ fn read_write_options(value: &JsValue, deletes: bool) -> Result<WriteOptions> {
 fn page_option(value: &JsValue) -> Result<PageOptions> {
     let given = read_options(value, Code::InvalidArgument, "The page", &[])?;
     let mut given = given.members()?;
-    let options = PageOptions { size: given.number("size"), after: given.text("after") };
+    let options = PageOptions {
+        size: given.number("size"),
+        after: given.text("after"),
+    };
     given.finish()?;
     Ok(options)
 }

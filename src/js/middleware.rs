@@ -1,5 +1,5 @@
-//! The app's own functions around its entities: `validate`, `beforeSave` and `afterRead`. They are run in
-//! JavaScript, in one call for each call of the app's; a type without any never comes here.
+//! The app's own functions around its entities: `validate`, `beforeSave` and `afterRead`. They are
+//! run in JavaScript, in one call for each call of the app's; a type without any never comes here.
 
 use std::rc::Rc;
 
@@ -42,7 +42,11 @@ extern "C" {
     pub fn take(this: &Middleware, value: &JsValue, what: &str) -> Result<JsValue, JsValue>;
     /// The text of a patch, given the text of the entity.
     #[wasm_bindgen(method, catch)]
-    pub fn patch(this: &Middleware, stored: Option<&str>, changes: &JsValue) -> Result<Planned, JsValue>;
+    pub fn patch(
+        this: &Middleware,
+        stored: Option<&str>,
+        changes: &JsValue,
+    ) -> Result<Planned, JsValue>;
     /// A conflict as its resolver sees it.
     #[wasm_bindgen(method, catch)]
     pub fn conflict(this: &Middleware, text: &str) -> Result<JsValue, JsValue>;
@@ -75,7 +79,10 @@ pub fn read(entity: &str, given: &Handles) -> Result<Option<Middleware>> {
 /// # Errors
 /// As for [`decode`].
 pub fn decoded(text: &str, middleware: Option<&Middleware>) -> Result<JsValue> {
-    middleware.map_or_else(|| decode(text), |middleware| middleware.read(text).map_err(damaged))
+    middleware.map_or_else(
+        || decode(text),
+        |middleware| middleware.read(text).map_err(damaged),
+    )
 }
 
 /// As [`decode_many`], through the type's middleware.
@@ -83,7 +90,10 @@ pub fn decoded(text: &str, middleware: Option<&Middleware>) -> Result<JsValue> {
 /// # Errors
 /// As for [`decode_many`].
 pub fn decoded_many(text: &str, middleware: Option<&Middleware>) -> Result<JsValue> {
-    middleware.map_or_else(|| decode_many(text), |middleware| middleware.read_many(text).map_err(damaged))
+    middleware.map_or_else(
+        || decode_many(text),
+        |middleware| middleware.read_many(text).map_err(damaged),
+    )
 }
 
 /// Parked conflicts as the app sees them, from the text of a JSON array.
@@ -94,13 +104,19 @@ pub fn conflicts(text: &str, middlewares: &Middlewares) -> Result<JsValue> {
     if middlewares.is_empty() {
         return decode(text);
     }
-    let unreadable = |cause| Error::new(Code::Corrupt, "A stored conflict is not JSON.").caused_by(cause);
+    let unreadable =
+        |cause| Error::new(Code::Corrupt, "A stored conflict is not JSON.").caused_by(cause);
     let all = js_sys::Array::new();
     for conflict in scan::array(text).map_err(unreadable)? {
         let entity = Fields::parse(conflict)?.get("entity").and_then(scan::text);
         let middleware = entity.and_then(|entity| middlewares.get(&entity));
         // As for a read: one that cannot be shown as the app knows it hides no other.
-        let seen = middleware.and_then(|middleware| middleware.conflict(conflict).map_err(|fault| report(&fault)).ok());
+        let seen = middleware.and_then(|middleware| {
+            middleware
+                .conflict(conflict)
+                .map_err(|fault| report(&fault))
+                .ok()
+        });
         all.push(&seen.map_or_else(|| decode(conflict), Ok)?);
     }
     Ok(js_sys::Object::freeze(&all).into())

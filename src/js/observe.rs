@@ -27,7 +27,8 @@ extern "C" {
     /// Whether anybody hears of writes.
     #[wasm_bindgen(method, js_name = hearsWrites)]
     pub fn hears_writes(this: &Audience) -> bool;
-    /// Tells the logger something that is no event; the console where it is a warning and there is no logger.
+    /// Tells the logger something that is no event; the console where it is a warning and there is
+    /// no logger.
     #[wasm_bindgen(method)]
     pub fn say(this: &Audience, level: &str, message: &str, reason: &str);
     #[wasm_bindgen(method)]
@@ -45,16 +46,24 @@ impl Audience {
         let wrong = |what: &str| Error::new(Code::InvalidConfig, what.to_owned());
         let observers = handles.get("observers").unwrap_or_default();
         if !observers.is_undefined() && !Array::is_array(&observers) {
-            return Err(wrong("`observers` must be an array of objects with `onEvent` or `beforeWrite`."));
+            return Err(wrong(
+                "`observers` must be an array of objects with `onEvent` or `beforeWrite`.",
+            ));
         }
         let logger = handles.get("logger").unwrap_or_default();
-        if !logger.is_undefined() && !Reflect::get(&logger, &JsValue::from_str("log")).is_ok_and(|log| log.is_function()) {
-            return Err(wrong("`logger` must be an object with a function `log(entry)`."));
+        if !logger.is_undefined()
+            && !Reflect::get(&logger, &JsValue::from_str("log")).is_ok_and(|log| log.is_function())
+        {
+            return Err(wrong(
+                "`logger` must be an object with a function `log(entry)`.",
+            ));
         }
         let level = handles.get("logLevel");
         let name = level.as_ref().and_then(JsValue::as_string);
         if level.is_some() && !name.as_deref().is_some_and(|name| LEVELS.contains(&name)) {
-            return Err(wrong("`logLevel` must be \"trace\", \"debug\", \"info\", \"warn\", \"error\" or \"off\"."));
+            return Err(wrong(
+                "`logLevel` must be \"trace\", \"debug\", \"info\", \"warn\", \"error\" or \"off\".",
+            ));
         }
         Ok(Self::new(&observers, &logger, name.as_deref()))
     }
@@ -62,9 +71,14 @@ impl Audience {
     /// Has the requests of a remote logged, where the level asks for it.
     pub fn look_at(&self, remote: &JsValue) -> JsValue {
         let key = JsValue::from_str("fetch");
-        let has = |name: &str| Reflect::get(remote, &JsValue::from_str(name)).is_ok_and(|member| member.is_function());
+        let has = |name: &str| {
+            Reflect::get(remote, &JsValue::from_str(name)).is_ok_and(|member| member.is_function())
+        };
         // An adapter sends by itself, and may be an instance of a class, which no copy is.
-        let (false, false, Ok(given)) = (has("pull"), has("push"), Reflect::get(remote, &key)) else { return remote.clone() };
+        let (false, false, Ok(given)) = (has("pull"), has("push"), Reflect::get(remote, &key))
+        else {
+            return remote.clone();
+        };
         let wrapped = self.fetch(&given);
         if js_sys::Object::is(&wrapped, &given) {
             return remote.clone();
@@ -81,8 +95,16 @@ impl Audience {
         if wanted.is_empty() {
             return;
         }
-        let topics = Topic::NAMES.iter().filter(|(name, _)| wanted.iter().any(|wanted| wanted == name)).map(|(_, topic)| *topic).collect();
-        let reader = engine.events(Filter { topics, looks_on: true, ..Filter::default() });
+        let topics = Topic::NAMES
+            .iter()
+            .filter(|(name, _)| wanted.iter().any(|wanted| wanted == name))
+            .map(|(_, topic)| *topic)
+            .collect();
+        let reader = engine.events(Filter {
+            topics,
+            looks_on: true,
+            ..Filter::default()
+        });
         let audience = Rc::clone(self);
         spawn(async move {
             while let Some(event) = reader.next().await {

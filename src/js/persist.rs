@@ -11,12 +11,17 @@ use crate::host::web::spawn;
 use crate::js::convert::promise;
 use crate::js::{Datum, Inner};
 
-/// Says where nothing is kept, and asks the browser to keep what there will be, where the engine is to ask.
+/// Says where nothing is kept, and asks the browser to keep what there will be, where the engine is
+/// to ask.
 pub(super) fn watch(inner: &Rc<Inner>) {
     let engine = &inner.engine;
     if let Some(refused) = engine.backing().refused() {
         let why = refused.cause().unwrap_or_default();
-        inner.audience.say("warn", "The browser gives no storage: everything is kept in memory, and lost with the page.", why);
+        inner.audience.say(
+            "warn",
+            "The browser gives no storage: everything is kept in memory, and lost with the page.",
+            why,
+        );
     }
     if engine.config().persist != Persist::Always || engine.backing().refused().is_some() {
         return;

@@ -30,7 +30,9 @@ pub fn read(value: &JsValue, code: Code, field: &str) -> Result<Given> {
         return Ok(Given::Custom(function.clone()));
     }
     let name = value.as_string();
-    let builtin = Builtin::NAMES.iter().find(|(known, _)| name.as_deref() == Some(known));
+    let builtin = Builtin::NAMES
+        .iter()
+        .find(|(known, _)| name.as_deref() == Some(known));
     builtin.map(|(_, builtin)| Given::Builtin(*builtin)).ok_or_else(|| {
         let fix = "must be \"merge\", \"lastWriteWins\", \"localPriority\", \"remotePriority\", \"ask\" or a function.";
         Error::new(code, format!("`{field}` {fix}"))
@@ -48,16 +50,23 @@ impl Resolver for JsResolver {
     fn resolve<'a>(&'a self, conflict: &'a Conflict) -> LocalBoxFuture<'a, Result<Resolution>> {
         Box::pin(async move {
             let threw = |thrown: JsValue| {
-                Error::new(Code::Conflict, "The conflict resolver threw or rejected; the conflict is parked.")
-                    .caused_by(from_js(&thrown, Code::Conflict))
+                Error::new(
+                    Code::Conflict,
+                    "The conflict resolver threw or rejected; the conflict is parked.",
+                )
+                .caused_by(from_js(&thrown, Code::Conflict))
             };
             let middleware = self.1.get(&conflict.entity);
             let asked = match middleware {
-                Some(middleware) => middleware.conflict(&conflict.to_json()).map_err(|thrown| from_js(&thrown, Code::InvalidEntity))?,
+                Some(middleware) => middleware
+                    .conflict(&conflict.to_json())
+                    .map_err(|thrown| from_js(&thrown, Code::InvalidEntity))?,
                 None => decode(&conflict.to_json())?,
             };
             let answer = self.0.call1(&JsValue::UNDEFINED, &asked).map_err(threw)?;
-            let answer = JsFuture::from(Promise::resolve(&answer)).await.map_err(threw)?;
+            let answer = JsFuture::from(Promise::resolve(&answer))
+                .await
+                .map_err(threw)?;
             resolution(&answer, middleware)
         })
     }
@@ -66,10 +75,16 @@ impl Resolver for JsResolver {
 /// Reads what a resolver, or the app itself, decides.
 ///
 /// # Errors
-/// [`Code::Conflict`] where it is no resolution; [`Code::InvalidEntity`] for a merged entity that JSON cannot hold or middleware refuses.
+/// [`Code::Conflict`] where it is no resolution; [`Code::InvalidEntity`] for a merged entity that
+/// JSON cannot hold or middleware refuses.
 pub fn resolution(answer: &JsValue, middleware: Option<&Middleware>) -> Result<Resolution> {
-    let part = |key: &str| js_sys::Reflect::get(answer, &JsValue::from_str(key)).unwrap_or_default();
-    let take = if answer.is_object() { read_string(&part("take"), "`take`").unwrap_or_default() } else { String::new() };
+    let part =
+        |key: &str| js_sys::Reflect::get(answer, &JsValue::from_str(key)).unwrap_or_default();
+    let take = if answer.is_object() {
+        read_string(&part("take"), "`take`").unwrap_or_default()
+    } else {
+        String::new()
+    };
     match take.as_str() {
         "local" => Ok(Resolution::Local),
         "remote" => Ok(Resolution::Remote),
@@ -77,7 +92,9 @@ pub fn resolution(answer: &JsValue, middleware: Option<&Middleware>) -> Result<R
         "merged" => {
             let (data, what) = (part("data"), "The merged entity");
             let text = match middleware {
-                Some(middleware) => middleware.merged(&data, what).map_err(|thrown| from_js(&thrown, Code::InvalidEntity))?,
+                Some(middleware) => middleware
+                    .merged(&data, what)
+                    .map_err(|thrown| from_js(&thrown, Code::InvalidEntity))?,
                 None => encode(&data, Code::InvalidEntity, what)?,
             };
             Ok(Resolution::Merged(Rc::from(text)))

@@ -33,7 +33,11 @@ pub(crate) fn attend(inner: &Rc<Inner>) {
     let mut cached = false;
     let page = host.on_presence(move |presence| {
         if let Some(inner) = weak.upgrade() {
-            inner.engine.signal(if presence == Presence::Visible { Signal::Visible } else { Signal::Hidden });
+            inner.engine.signal(if presence == Presence::Visible {
+                Signal::Visible
+            } else {
+                Signal::Hidden
+            });
             if matches!(presence, Presence::Away | Presence::Cached) {
                 inner.engine.put_away();
             }
@@ -46,7 +50,10 @@ pub(crate) fn attend(inner: &Rc<Inner>) {
         }
         of_page.presence(presence);
     });
-    inner.attendance.borrow_mut().replace(Attendance { _page: page, _lead: lead });
+    inner.attendance.borrow_mut().replace(Attendance {
+        _page: page,
+        _lead: lead,
+    });
     let (inner, listening) = (Rc::clone(inner), Rc::clone(inner));
     spawn(async move { inner.engine.run_schedule().await });
     spawn(async move { listening.engine.run_hints().await });
@@ -62,7 +69,12 @@ impl Datum {
     pub fn start_auto_sync(&self, user_id: &JsValue, options: &JsValue) -> Result<(), JsValue> {
         let start = || -> Result<()> {
             let user = user(user_id)?;
-            let given = read_options(options, Code::InvalidArgument, "The options of `startAutoSync`", &[])?;
+            let given = read_options(
+                options,
+                Code::InvalidArgument,
+                "The options of `startAutoSync`",
+                &[],
+            )?;
             let mut given = given.members()?;
             let interval = given.whole("interval", MIN_INTERVAL_MS, MAX_INTERVAL_MS);
             given.finish()?;
@@ -77,7 +89,9 @@ impl Datum {
     /// `invalidArgument` for a bad id; `closed`.
     #[wasm_bindgen(js_name = stopAutoSync)]
     pub fn stop_auto_sync(&self, user_id: &JsValue) -> Result<(), JsValue> {
-        optional_user(user_id).and_then(|user| self.inner.engine.stop_auto_sync(user.as_deref())).map_err(|e| error_to_js(&e))
+        optional_user(user_id)
+            .and_then(|user| self.inner.engine.stop_auto_sync(user.as_deref()))
+            .map_err(|e| error_to_js(&e))
     }
 
     /// When the next automatic cycle begins.
@@ -86,7 +100,11 @@ impl Datum {
     /// `invalidArgument` for a bad id.
     #[wasm_bindgen(js_name = nextSyncTime)]
     pub fn next_sync_time(&self, user_id: &JsValue) -> Result<JsValue, JsValue> {
-        let at = user(user_id).map(|user| self.inner.engine.next_sync_time(&user)).map_err(|e| error_to_js(&e))?;
-        Ok(at.map_or(JsValue::NULL, |at| JsValue::from_str(&crate::time::format(at))))
+        let at = user(user_id)
+            .map(|user| self.inner.engine.next_sync_time(&user))
+            .map_err(|e| error_to_js(&e))?;
+        Ok(at.map_or(JsValue::NULL, |at| {
+            JsValue::from_str(&crate::time::format(at))
+        }))
     }
 }

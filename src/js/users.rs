@@ -20,7 +20,10 @@ impl Datum {
         let (inner, request) = (Rc::clone(&self.inner), Switch::read(request));
         promise(async move {
             let Switch { old, new, strategy } = request?;
-            let result = inner.engine.switch_user(old.as_deref(), &new, strategy).await;
+            let result = inner
+                .engine
+                .switch_user(old.as_deref(), &new, strategy)
+                .await;
             inner.tidy_later(&new);
             to_js(&result?)
         })
@@ -68,10 +71,17 @@ struct Switch {
 
 impl Switch {
     fn read(value: &JsValue) -> Result<Self> {
-        let given = read_options(value, Code::InvalidArgument, "The argument of `switchUser`", &[])?;
+        let given = read_options(
+            value,
+            Code::InvalidArgument,
+            "The argument of `switchUser`",
+            &[],
+        )?;
         let mut given = given.members()?;
         let (old, new) = (given.text("oldUserId"), given.text("newUserId"));
-        let new = new.or_else(|| given.note("newUserId", "must be a string; to sign out, call `logout`.")).unwrap_or_default();
+        let new = new
+            .or_else(|| given.note("newUserId", "must be a string; to sign out, call `logout`."))
+            .unwrap_or_default();
         let strategy = given.choice("strategy", &UserSwitch::NAMES);
         given.finish()?;
         Ok(Self { old, new, strategy })

@@ -55,10 +55,18 @@ impl WatchFeed {
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> WatchIterator {
         let entity = self.target.as_ref().ok().map(|target| &target.entity);
-        let middleware = entity.and_then(|entity| self.inner.middleware.get(entity)).cloned();
-        let place =
-            Place { inner: Rc::clone(&self.inner), target: self.target.clone(), live: Live::new(middleware), state: RefCell::default() };
-        WatchIterator { place: Rc::new(place) }
+        let middleware = entity
+            .and_then(|entity| self.inner.middleware.get(entity))
+            .cloned();
+        let place = Place {
+            inner: Rc::clone(&self.inner),
+            target: self.target.clone(),
+            live: Live::new(middleware),
+            state: RefCell::default(),
+        };
+        WatchIterator {
+            place: Rc::new(place),
+        }
     }
 }
 
@@ -89,7 +97,17 @@ impl Place {
             return Ok(watch);
         }
         let target = self.target.clone()?;
-        let watch = Rc::new(self.inner.engine.watch(&target.user_id, &target.entity, target.only, target.include_deleted).await?);
+        let watch = Rc::new(
+            self.inner
+                .engine
+                .watch(
+                    &target.user_id,
+                    &target.entity,
+                    target.only,
+                    target.include_deleted,
+                )
+                .await?,
+        );
         self.state.borrow_mut().watch = Some(Rc::clone(&watch));
         Ok(watch)
     }
@@ -105,19 +123,36 @@ impl Place {
                 // The loop was left while the database opened.
                 watch.end();
             }
-            let Some(delta) = watch.next().await? else { return end() };
-            if !self.target.as_ref().is_ok_and(|target| target.only.is_some()) {
+            let Some(delta) = watch.next().await? else {
+                return end();
+            };
+            if !self
+                .target
+                .as_ref()
+                .is_ok_and(|target| target.only.is_some())
+            {
                 let gone: Array = delta.gone.iter().map(|id| JsValue::from_str(id)).collect();
-                let value = self.live.apply(delta.whole, &delta.items, &gone).map_err(|thrown| unreadable().caused_by(words(&thrown)))?;
+                let value = self
+                    .live
+                    .apply(delta.whole, &delta.items, &gone)
+                    .map_err(|thrown| unreadable().caused_by(words(&thrown)))?;
                 return Ok(step(&value, false));
             }
             // One entity: told only where it is another one than before.
-            let text = delta.items.strip_prefix('[').and_then(|items| items.strip_suffix(']')).filter(|item| !item.is_empty());
+            let text = delta
+                .items
+                .strip_prefix('[')
+                .and_then(|items| items.strip_suffix(']'))
+                .filter(|item| !item.is_empty());
             let text = text.unwrap_or("null").to_owned();
             if self.state.borrow().last.as_ref() == Some(&text) {
                 continue;
             }
-            let middleware = self.target.as_ref().ok().and_then(|target| self.inner.middleware.get(&target.entity));
+            let middleware = self
+                .target
+                .as_ref()
+                .ok()
+                .and_then(|target| self.inner.middleware.get(&target.entity));
             let value = decoded(&text, middleware)?;
             self.state.borrow_mut().last = Some(text);
             return Ok(step(&value, false));
@@ -153,7 +188,9 @@ impl WatchIterator {
     /// A loop over an iterator goes on where it stands.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> Self {
-        Self { place: Rc::clone(&self.place) }
+        Self {
+            place: Rc::clone(&self.place),
+        }
     }
 }
 
@@ -169,7 +206,9 @@ impl EventFeed {
     /// A reader of its own for each loop, who hears of what happens from now on.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> EventIterator {
-        EventIterator { reader: self.inner.engine.events(self.filter.clone()) }
+        EventIterator {
+            reader: self.inner.engine.events(self.filter.clone()),
+        }
     }
 }
 
@@ -202,7 +241,9 @@ impl EventIterator {
     /// A loop over an iterator goes on where it stands.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> Self {
-        Self { reader: Rc::clone(&self.reader) }
+        Self {
+            reader: Rc::clone(&self.reader),
+        }
     }
 }
 
@@ -214,7 +255,10 @@ impl Datum {
     /// `invalidArgument`, naming the field of the filter.
     pub fn events(&self, filter: &JsValue) -> Result<EventFeed, JsValue> {
         let filter = read_filter(filter).map_err(|e| error_to_js(&e))?;
-        Ok(EventFeed { inner: Rc::clone(&self.inner), filter })
+        Ok(EventFeed {
+            inner: Rc::clone(&self.inner),
+            filter,
+        })
     }
 
     /// What was done since the instance was opened.
@@ -238,7 +282,12 @@ fn read_filter(value: &JsValue) -> Result<Filter> {
     let given = read_options(value, Code::InvalidArgument, "The filter of `events`", &[])?;
     let mut given = given.members()?;
     let topics = given.choice("type", &Topic::NAMES).into_iter().collect();
-    let filter = Filter { user_id: given.text("userId"), entity: given.text("entity"), topics, looks_on: false };
+    let filter = Filter {
+        user_id: given.text("userId"),
+        entity: given.text("entity"),
+        topics,
+        looks_on: false,
+    };
     given.finish()?;
     Ok(filter)
 }

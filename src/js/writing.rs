@@ -1,4 +1,5 @@
-//! Writes between the border and the engine: what an app gave on its way in, and what it gets for it.
+//! Writes between the border and the engine: what an app gave on its way in, and what it gets for
+//! it.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -12,8 +13,8 @@ use crate::js::convert::error_to_js;
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::replica::local::{Write, Written};
 
-/// What an app passed in, or what its call rejects with: where the app's own function threw, with the
-/// very thing that was thrown.
+/// What an app passed in, or what its call rejects with: where the app's own function threw, with
+/// the very thing that was thrown.
 pub(crate) type Given<T> = Result<T, JsValue>;
 /// What a write answers.
 pub(crate) type Answer = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue>;
@@ -25,7 +26,12 @@ pub(crate) struct Call {
 }
 
 /// Writes all of these, or none.
-pub(crate) async fn write(inner: &Rc<Inner>, entity: &str, call: Call, writes: Vec<Write>) -> Result<Vec<Written>> {
+pub(crate) async fn write(
+    inner: &Rc<Inner>,
+    entity: &str,
+    call: Call,
+    writes: Vec<Write>,
+) -> Result<Vec<Written>> {
     if inner.audience.hears_writes() {
         for write in &writes {
             let (kind, draft) = match write {
@@ -37,14 +43,21 @@ pub(crate) async fn write(inner: &Rc<Inner>, entity: &str, call: Call, writes: V
             inner.audience.before_write(entity, kind, &draft);
         }
     }
-    let written = inner.engine.write_after(&call.user, entity, writes, call.after).await?;
+    let written = inner
+        .engine
+        .write_after(&call.user, entity, writes, call.after)
+        .await?;
     inner.tidy_later(&call.user);
     Ok(written)
 }
 
 /// An object with its entity's id, as JSON text.
 fn named(object: &str, id: &str) -> String {
-    let mut text = object.trim_end().strip_suffix('}').unwrap_or("{").to_owned();
+    let mut text = object
+        .trim_end()
+        .strip_suffix('}')
+        .unwrap_or("{")
+        .to_owned();
     put_text(&mut text, "id", id);
     text.push('}');
     text
@@ -61,11 +74,21 @@ pub(crate) async fn patch(
 ) -> Given<JsValue> {
     let threw = |error: Error| error_to_js(&error);
     let (call, id) = (call.map_err(threw)?, id.map_err(threw)?);
-    let stored = inner.engine.read(&call.user, entity, &id, false).await.map_err(threw)?;
+    let stored = inner
+        .engine
+        .read(&call.user, entity, &id, false)
+        .await
+        .map_err(threw)?;
     let planned = middleware.patch(stored.as_deref(), &changes)?;
     let text = planned.text();
-    let write = if planned.is_whole() { Write::Update { entity: text } } else { Write::Patch { id, changes: text } };
-    let written = self::write(inner, entity, call, vec![write]).await.map_err(threw)?;
+    let write = if planned.is_whole() {
+        Write::Update { entity: text }
+    } else {
+        Write::Patch { id, changes: text }
+    };
+    let written = self::write(inner, entity, call, vec![write])
+        .await
+        .map_err(threw)?;
     one(written, Some(middleware)).map_err(threw)
 }
 

@@ -3,12 +3,18 @@
 /// Whether a text stands in JSON as it is: no quote, no backslash, no control character.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
-    let rest = text.as_bytes().get(plain(text.as_bytes())..).unwrap_or_default();
-    !rest.iter().any(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\'))
+    let rest = text
+        .as_bytes()
+        .get(plain(text.as_bytes())..)
+        .unwrap_or_default();
+    !rest
+        .iter()
+        .any(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\'))
 }
 
-/// How many bytes of a string can be passed over, eight at once, for as long as none of them is a quote, a backslash or a
-/// control character. In the sums below a byte's high bit is set where it is one, or where it follows one.
+/// How many bytes of a string can be passed over, eight at once, for as long as none of them is a
+/// quote, a backslash or a control character. In the sums below a byte's high bit is set where it
+/// is one, or where it follows one.
 pub(super) fn plain(mut bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     let any = |word: u64, least: u64| word.wrapping_sub(ONES.wrapping_mul(least)) & !word;

@@ -1,8 +1,9 @@
 //! JSON text, read where it stands: checked in one pass, and given back as slices of itself.
 //!
-//! Replies, bodies and options all come in through here. Derived readers for their types would be more
-//! code than everything else that reads. It follows RFC 8259 and takes nothing that `JSON.parse` refuses;
-//! depth costs no stack where a value is only passed over, and is bounded where a tree is built.
+//! Replies, bodies and options all come in through here. Derived readers for their types would be
+//! more code than everything else that reads. It follows RFC 8259 and takes nothing that
+//! `JSON.parse` refuses; depth costs no stack where a value is only passed over, and is bounded
+//! where a tree is built.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -34,7 +35,10 @@ type Result<T, E = Wrong> = std::result::Result<T, E>;
 /// # Errors
 /// Where they are not UTF-8.
 pub fn utf8(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|wrong| Wrong { what: "this is not UTF-8", at: wrong.valid_up_to() })
+    std::str::from_utf8(bytes).map_err(|wrong| Wrong {
+        what: "this is not UTF-8",
+        at: wrong.valid_up_to(),
+    })
 }
 
 /// The members of an object, with the text of their values, in order.
@@ -102,7 +106,11 @@ impl<'a> Scan<'a> {
     /// The start of a text.
     #[must_use]
     pub const fn new(text: &'a str) -> Self {
-        Self { text, at: 0, closers: Vec::new() }
+        Self {
+            text,
+            at: 0,
+            closers: Vec::new(),
+        }
     }
 
     /// Reads an object: its members, with the text of their values, in order.
@@ -125,7 +133,11 @@ impl<'a> Scan<'a> {
 
     /// The byte here; 0, which no JSON has, at the end.
     fn here(&self) -> u8 {
-        self.text.as_bytes().get(self.at).copied().unwrap_or_default()
+        self.text
+            .as_bytes()
+            .get(self.at)
+            .copied()
+            .unwrap_or_default()
     }
 
     const fn step(&mut self) {
@@ -148,7 +160,11 @@ impl<'a> Scan<'a> {
     /// # Errors
     /// Where anything but white space does.
     pub fn end(&mut self) -> Result<()> {
-        if self.peek().is_some() { self.wrong("something follows the value") } else { Ok(()) }
+        if self.peek().is_some() {
+            self.wrong("something follows the value")
+        } else {
+            Ok(())
+        }
     }
 
     /// Begins an object or array by its first and last byte; false where it is empty.
@@ -157,7 +173,11 @@ impl<'a> Scan<'a> {
     /// Where it does not begin here.
     pub fn open(&mut self, first: u8, last: u8) -> Result<bool> {
         if self.peek() != Some(first) {
-            return self.wrong(if first == b'{' { "an object is expected" } else { "an array is expected" });
+            return self.wrong(if first == b'{' {
+                "an object is expected"
+            } else {
+                "an array is expected"
+            });
         }
         self.step();
         let empty = self.peek() == Some(last);
@@ -192,7 +212,11 @@ impl<'a> Scan<'a> {
     }
 
     fn quote(&mut self) -> Result<()> {
-        if self.peek() == Some(b'"') { Ok(()) } else { self.wrong("the name of a member is expected") }
+        if self.peek() == Some(b'"') {
+            Ok(())
+        } else {
+            self.wrong("the name of a member is expected")
+        }
     }
 
     fn colon(&mut self) -> Result<()> {
@@ -224,7 +248,9 @@ impl<'a> Scan<'a> {
                 self.scalar(first)?;
             }
             loop {
-                let Some(last) = self.closers.last().copied() else { return Ok(self.since(start)) };
+                let Some(last) = self.closers.last().copied() else {
+                    return Ok(self.since(start));
+                };
                 if self.more(last)? {
                     self.pass_key(last)?;
                     break;
@@ -250,7 +276,10 @@ impl<'a> Scan<'a> {
             b'-' | b'0'..=b'9' => self.number().map(drop),
             _ => {
                 let rest = self.text.get(self.at..).unwrap_or_default();
-                let Some(word) = ["true", "false", "null"].into_iter().find(|word| rest.starts_with(word)) else {
+                let Some(word) = ["true", "false", "null"]
+                    .into_iter()
+                    .find(|word| rest.starts_with(word))
+                else {
                     return self.wrong("a value is expected");
                 };
                 self.at = self.at.saturating_add(word.len());
@@ -260,7 +289,9 @@ impl<'a> Scan<'a> {
     }
 
     fn tree(&mut self, depth: u32) -> Result<Value> {
-        let Some(deeper) = depth.checked_sub(1) else { return self.wrong("too many levels") };
+        let Some(deeper) = depth.checked_sub(1) else {
+            return self.wrong("too many levels");
+        };
         let first = self.peek().unwrap_or_default();
         Ok(match first {
             b'{' => {
@@ -333,7 +364,9 @@ impl<'a> Scan<'a> {
     }
 
     fn pass_plain(&mut self) {
-        self.at = self.at.saturating_add(plain(self.text.as_bytes().get(self.at..).unwrap_or_default()));
+        self.at = self.at.saturating_add(plain(
+            self.text.as_bytes().get(self.at..).unwrap_or_default(),
+        ));
     }
 
     /// Passes over a string; true where it has escapes.
@@ -369,7 +402,9 @@ impl<'a> Scan<'a> {
     fn unit(&mut self) -> Result<u32> {
         let mut unit = 0_u32;
         for _ in 0..4 {
-            let Some(digit) = char::from(self.here()).to_digit(16) else { return self.wrong("four hexadecimal digits are expected") };
+            let Some(digit) = char::from(self.here()).to_digit(16) else {
+                return self.wrong("four hexadecimal digits are expected");
+            };
             unit = (unit << 4) | digit;
             self.step();
         }
@@ -413,7 +448,12 @@ impl<'a> Scan<'a> {
     fn character(&mut self) -> Result<char> {
         let first = self.unit()?;
         let mut code = first;
-        if (0xd800..0xdc00).contains(&first) && self.text.get(self.at..).is_some_and(|rest| rest.starts_with("\\u")) {
+        if (0xd800..0xdc00).contains(&first)
+            && self
+                .text
+                .get(self.at..)
+                .is_some_and(|rest| rest.starts_with("\\u"))
+        {
             self.step();
             self.step();
             let second = self.unit()?;

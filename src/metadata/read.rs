@@ -1,7 +1,7 @@
 //! Reads metadata that a remote or an adapter gives. What a later protocol adds is passed over.
 //!
-//! By hand, through one reader: what serde derives for these types is for the server, and would be a tenth of the
-//! module that an app loads.
+//! By hand, through one reader: what serde derives for these types is for the server, and would be
+//! a tenth of the module that an app loads.
 
 use super::{EntityCount, SyncState};
 use crate::error::{Code, Result};
@@ -16,8 +16,16 @@ use crate::small::Small;
 pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
     let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
     let mut given = Members::new(&value, Code::Protocol, "The answer to `metadata`")?;
-    let devices = given.objects("devices").iter_mut().map(read_device).collect();
-    let reply = MetadataReply { devices, digests: given.object("digests").map(read_digests), server_time: given.text("serverTime") };
+    let devices = given
+        .objects("devices")
+        .iter_mut()
+        .map(read_device)
+        .collect();
+    let reply = MetadataReply {
+        devices,
+        digests: given.object("digests").map(read_digests),
+        server_time: given.text("serverTime"),
+    };
     given.check()?;
     Ok(reply)
 }
@@ -57,7 +65,11 @@ fn read_device(given: &mut Members<'_>) -> DeviceMetadata {
         for entity in counts.names() {
             if let Some(mut count) = counts.object(entity) {
                 let pending = count.whole_or("pending", 0, MAX_VERSION, 0);
-                let read = EntityCount { count: count.whole_or("count", 0, MAX_VERSION, 0), hash: count.text("hash"), pending };
+                let read = EntityCount {
+                    count: count.whole_or("count", 0, MAX_VERSION, 0),
+                    hash: count.text("hash"),
+                    pending,
+                };
                 entity_counts.insert(entity, read);
             }
         }
@@ -69,21 +81,31 @@ fn read_device(given: &mut Members<'_>) -> DeviceMetadata {
         last_successful_sync_time: given.text("lastSuccessfulSyncTime"),
         data_hash: given.text("dataHash"),
         entity_counts,
-        sync_status: given.choice("syncStatus", &SyncState::NAMES).unwrap_or_default(),
+        sync_status: given
+            .choice("syncStatus", &SyncState::NAMES)
+            .unwrap_or_default(),
         conflict_count: given.whole_or("conflictCount", 0, MAX_VERSION, 0),
         error_message: given.text("errorMessage"),
         retry_count: given.whole_or("retryCount", 0, MAX_VERSION, 0),
         sync_duration: given.whole("syncDuration", 0, MAX_VERSION),
-        custom_metadata: given.object("customMetadata").map(|custom| custom.map().clone()),
+        custom_metadata: given
+            .object("customMetadata")
+            .map(|custom| custom.map().clone()),
     }
 }
 
 fn read_digests(mut given: Members<'_>) -> Small<WireDigest> {
     let mut digests = Small::default();
     for entity in given.names() {
-        let Some(mut digest) = given.object(entity) else { continue };
-        let count = digest.whole("count", 0, MAX_VERSION).or_else(|| digest.note("count", "is missing."));
-        let hash = digest.text("hash").or_else(|| digest.note("hash", "is missing."));
+        let Some(mut digest) = given.object(entity) else {
+            continue;
+        };
+        let count = digest
+            .whole("count", 0, MAX_VERSION)
+            .or_else(|| digest.note("count", "is missing."));
+        let hash = digest
+            .text("hash")
+            .or_else(|| digest.note("hash", "is missing."));
         if let (Some(count), Some(hash)) = (count, hash) {
             digests.insert(entity, WireDigest { count, hash });
         }

@@ -1,5 +1,5 @@
-//! Reads the replies of a remote, and checks what their types cannot say. What a later protocol adds is
-//! passed over.
+//! Reads the replies of a remote, and checks what their types cannot say. What a later protocol
+//! adds is passed over.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,7 +22,8 @@ pub fn parse_page(bytes: &[u8]) -> Result<PullPage<'_>> {
     reader.finish()
 }
 
-/// Reads a pull reply in one pass, a few rows at a time: a large one takes longer than a page may stand still.
+/// Reads a pull reply in one pass, a few rows at a time: a large one takes longer than a page may
+/// stand still.
 #[derive(Debug)]
 pub struct PageReader<'a> {
     bytes: &'a [u8],
@@ -50,7 +51,14 @@ impl<'a> PageReader<'a> {
     /// [`Code::Protocol`] where it is no text.
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let text = scan::utf8(bytes).map_err(|wrong| unreadable(bytes, "pull", &wrong))?;
-        Ok(Self { bytes, scan: Scan::new(text), at: At::Start, members: Given::default(), changes: None, row: Given::default() })
+        Ok(Self {
+            bytes,
+            scan: Scan::new(text),
+            at: At::Start,
+            members: Given::default(),
+            changes: None,
+            row: Given::default(),
+        })
     }
 
     /// Reads on, but no more than so many rows; false at the end of the reply.
@@ -118,12 +126,17 @@ impl<'a> PageReader<'a> {
     /// [`Code::Protocol`], naming the place in the reply.
     pub fn finish(self) -> Result<PullPage<'a>> {
         let bytes = self.bytes;
-        let page = self.page().map_err(|cause| unreadable(bytes, "pull", &cause))?;
+        let page = self
+            .page()
+            .map_err(|cause| unreadable(bytes, "pull", &cause))?;
         for change in &page.changes {
             check(change)?;
         }
         if page.cursor.is_empty() {
-            return Err(Error::new(Code::Protocol, "The server sent an empty `cursor`; it must name the end of the page."));
+            return Err(Error::new(
+                Code::Protocol,
+                "The server sent an empty `cursor`; it must name the end of the page.",
+            ));
         }
         Ok(page)
     }
@@ -133,7 +146,12 @@ impl<'a> PageReader<'a> {
         let changes = match self.changes {
             Some(changes) => changes,
             // There is none, or it is no array.
-            None => return Err(page.items("changes").err().unwrap_or(Cause::Missing("changes"))),
+            None => {
+                return Err(page
+                    .items("changes")
+                    .err()
+                    .unwrap_or(Cause::Missing("changes")));
+            }
         };
         let mut digests = None;
         if let Some(given) = page.value("digests") {
@@ -141,7 +159,13 @@ impl<'a> PageReader<'a> {
             for (entity, digest) in scan::object(given)? {
                 let digest = Given::read(digest)?;
                 let count = digest.number("count")?.ok_or(Cause::Missing("count"))?;
-                read.insert(&entity, WireDigest { count, hash: digest.needed("hash")?.into_owned() });
+                read.insert(
+                    &entity,
+                    WireDigest {
+                        count,
+                        hash: digest.needed("hash")?.into_owned(),
+                    },
+                );
             }
             digests = Some(read);
         }
@@ -159,16 +183,26 @@ impl<'a> PageReader<'a> {
 }
 
 fn check(change: &Change<'_>) -> Result<()> {
-    let refuse = |what: &'static str| Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)));
-    if crate::entity::check_id(&change.id).is_err() || crate::entity::check_name(&change.entity).is_err() {
-        return refuse("The server sent a row whose `id` or `entity` is empty, too long or has control characters.");
+    let refuse = |what: &'static str| {
+        Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)))
+    };
+    if crate::entity::check_id(&change.id).is_err()
+        || crate::entity::check_name(&change.entity).is_err()
+    {
+        return refuse(
+            "The server sent a row whose `id` or `entity` is empty, too long or has control characters.",
+        );
     }
     if change.version == 0 || change.version > MAX_VERSION {
         return refuse("The server sent a row whose `version` is not between 1 and 2^53-1.");
     }
     match change.data {
-        Some(data) if !data.starts_with('{') => refuse("The server sent a row whose `data` is not a JSON object."),
-        None if !change.deleted => refuse("The server sent a row that is not deleted and has no `data`."),
+        Some(data) if !data.starts_with('{') => {
+            refuse("The server sent a row whose `data` is not a JSON object.")
+        }
+        None if !change.deleted => {
+            refuse("The server sent a row that is not deleted and has no `data`.")
+        }
         _ => Ok(()),
     }
 }
@@ -182,7 +216,11 @@ pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<
     if reply.results.len() != sent.len() {
         return Err(Error::new(
             Code::Protocol,
-            format!("The server answered {} verdicts for {} operations; each needs exactly one.", reply.results.len(), sent.len()),
+            format!(
+                "The server answered {} verdicts for {} operations; each needs exactly one.",
+                reply.results.len(),
+                sent.len()
+            ),
         ));
     }
     for (verdict, op_id) in reply.results.iter().zip(sent) {
@@ -194,13 +232,17 @@ pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<
         }
         verdict.verdict()?;
         if verdict.row.is_some_and(|row| !row.starts_with('{')) {
-            return Err(Error::new(Code::Protocol, "The server sent a verdict whose `row` is not a JSON object or null."));
+            return Err(Error::new(
+                Code::Protocol,
+                "The server sent a verdict whose `row` is not a JSON object or null.",
+            ));
         }
     }
     Ok(reply)
 }
 
-/// What the body of an error says, where it is JSON; a member that is not what the protocol asks for counts as absent.
+/// What the body of an error says, where it is JSON; a member that is not what the protocol asks
+/// for counts as absent.
 #[must_use]
 pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
     let body = parse(bytes).ok()?;
@@ -221,7 +263,9 @@ pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &dyn fmt::Display) -> 
             "The answer to `{what}` is a web page, not JSON; check the remote's url, and that no login page or proxy answers in its place."
         )
     } else {
-        format!("The answer to `{what}` is not what protocol 1 asks for; check the remote's url and its version.")
+        format!(
+            "The answer to `{what}` is not what protocol 1 asks for; check the remote's url and its version."
+        )
     };
     Error::new(Code::Protocol, message).caused_by(cause)
 }
@@ -242,7 +286,11 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
             retry_after_ms: verdict.number("retryAfterMs")?,
         });
     }
-    Ok(PushReply { results, server_time: reply.text("serverTime")?, epoch: reply.text("epoch")? })
+    Ok(PushReply {
+        results,
+        server_time: reply.text("serverTime")?,
+        epoch: reply.text("epoch")?,
+    })
 }
 
 /// Why a reply cannot be read.
@@ -289,11 +337,18 @@ impl<'a> Given<'a> {
     }
 
     fn value(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value).filter(|value| *value != "null")
+        self.0
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| *value)
+            .filter(|value| *value != "null")
     }
 
     fn text(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, Cause> {
-        self.value(name).map(|value| scan::text(value).ok_or(Cause::Type(name, "a string"))).transpose()
+        self.value(name)
+            .map(|value| scan::text(value).ok_or(Cause::Type(name, "a string")))
+            .transpose()
     }
 
     fn needed(&self, name: &'static str) -> Result<Cow<'a, str>, Cause> {
@@ -301,7 +356,13 @@ impl<'a> Given<'a> {
     }
 
     fn number(&self, name: &'static str) -> Result<Option<u64>, Cause> {
-        self.value(name).map(|value| value.parse().map_err(|_| Cause::Type(name, "a whole number from 0 on"))).transpose()
+        self.value(name)
+            .map(|value| {
+                value
+                    .parse()
+                    .map_err(|_| Cause::Type(name, "a whole number from 0 on"))
+            })
+            .transpose()
     }
 
     fn flag(&self, name: &'static str) -> Result<Option<bool>, Cause> {

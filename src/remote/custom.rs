@@ -36,21 +36,32 @@ impl CustomRemote {
     /// Takes `remote` of the config.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`] where `pull` or `push` is not a function, or an optional method is there
-    /// and is not one.
+    /// [`Code::InvalidConfig`] where `pull` or `push` is not a function, or an optional method is
+    /// there and is not one.
     pub fn new(adapter: &JsValue) -> Result<Self> {
         for name in ["pull", "push"] {
             if !member(adapter, name).is_function() {
                 return Err(Error::new(
                     Code::InvalidConfig,
-                    format!("`remote.{name}` must be a function; an adapter needs `pull` and `push`."),
+                    format!(
+                        "`remote.{name}` must be a function; an adapter needs `pull` and `push`."
+                    ),
                 ));
             }
         }
-        for name in ["getSyncMetadata", "putSyncMetadata", "clearSyncMetadata", "subscribe", "health"] {
+        for name in [
+            "getSyncMetadata",
+            "putSyncMetadata",
+            "clearSyncMetadata",
+            "subscribe",
+            "health",
+        ] {
             let method = member(adapter, name);
             if !method.is_function() && !method.is_undefined() && !method.is_null() {
-                return Err(Error::new(Code::InvalidConfig, format!("`remote.{name}` must be a function, or be left out.")));
+                return Err(Error::new(
+                    Code::InvalidConfig,
+                    format!("`remote.{name}` must be a function, or be left out."),
+                ));
             }
         }
         Ok(Self(adapter.clone()))
@@ -60,7 +71,9 @@ impl CustomRemote {
     async fn call(&self, name: &str, arguments: &[&JsValue]) -> Called {
         // Looked up at each call: an app may replace a method of its adapter.
         let method = member(&self.0, name);
-        let Some(method) = method.dyn_ref::<Function>() else { return Called::Missing };
+        let Some(method) = method.dyn_ref::<Function>() else {
+            return Called::Missing;
+        };
         let arguments: Array = arguments.iter().copied().collect();
         let settled = match method.apply(&self.0, &arguments) {
             Ok(returned) => settle(&returned).await,
@@ -70,7 +83,12 @@ impl CustomRemote {
     }
 
     /// Calls `pull` or `push` with a request and a signal that ends with the future.
-    async fn request(&self, name: &str, user_id: &str, text: &str) -> Result<Result<Vec<u8>, JsValue>> {
+    async fn request(
+        &self,
+        name: &str,
+        user_id: &str,
+        text: &str,
+    ) -> Result<Result<Vec<u8>, JsValue>> {
         let request = parse(text)?;
         // Setting a member of an object of our own cannot fail.
         let _ = Reflect::set(&request, &"userId".into(), &user_id.into());
@@ -81,7 +99,10 @@ impl CustomRemote {
         match called {
             Called::Value(value) => stringify(&value, name).map(|text| Ok(text.into_bytes())),
             Called::Threw(thrown) => Ok(Err(thrown)),
-            Called::Missing => Err(Error::new(Code::InvalidConfig, format!("`remote.{name}` is not a function any more."))),
+            Called::Missing => Err(Error::new(
+                Code::InvalidConfig,
+                format!("`remote.{name}` is not a function any more."),
+            )),
         }
     }
 
@@ -101,9 +122,14 @@ impl CustomRemote {
 
 impl Remote for CustomRemote {
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
-        match self.request("pull", user_id, &json::to_string(request)).await? {
+        match self
+            .request("pull", user_id, &json::to_string(request))
+            .await?
+        {
             Ok(bytes) => Ok(Pulled::Page(bytes)),
-            Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(410) => Ok(Pulled::CursorGone),
+            Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(410) => {
+                Ok(Pulled::CursorGone)
+            }
             Err(thrown) => Err(failed(&thrown, "pull")),
         }
     }
@@ -111,15 +137,25 @@ impl Remote for CustomRemote {
     async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed> {
         let text = request.to_json();
         match self.request("push", user_id, &text).await? {
-            Ok(bytes) => Ok(Pushed::Reply { bytes, sent: text.len() as u64 }),
-            Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(413) => Ok(Pushed::TooLarge),
+            Ok(bytes) => Ok(Pushed::Reply {
+                bytes,
+                sent: text.len() as u64,
+            }),
+            Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(413) => {
+                Ok(Pushed::TooLarge)
+            }
             Err(thrown) => Err(failed(&thrown, "push")),
         }
     }
 
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
-        let Some(record) = self.record(user_id).await? else { return Ok(None) };
-        let reply = MetadataReply { devices: metadata::devices(record), ..MetadataReply::default() };
+        let Some(record) = self.record(user_id).await? else {
+            return Ok(None);
+        };
+        let reply = MetadataReply {
+            devices: metadata::devices(record),
+            ..MetadataReply::default()
+        };
         Ok(Some(json::to_string(&reply).into_bytes()))
     }
 
@@ -170,27 +206,41 @@ fn failed(thrown: &JsValue, name: &str) -> Error {
     let cause = words(thrown);
     let asked = wait(&member(thrown, "retryAfterMs"));
     if let Some(status) = status(thrown) {
-        return of_status(status, &target).with_status(status).with_retry_after(asked).caused_by(cause);
+        return of_status(status, &target)
+            .with_status(status)
+            .with_retry_after(asked)
+            .caused_by(cause);
     }
     let (code, what) = match member(thrown, "name").as_string().as_deref() {
         Some("AbortError") => (Code::Cancelled, "was aborted"),
         Some("TimeoutError") => (Code::Timeout, "took too long"),
         _ => (Code::Network, "failed"),
     };
-    Error::new(code, format!("{target} {what}.")).with_retry_after(asked).caused_by(cause)
+    Error::new(code, format!("{target} {what}."))
+        .with_retry_after(asked)
+        .caused_by(cause)
 }
 
 /// A request as a plain object.
 fn parse(json: &str) -> Result<JsValue> {
-    JSON::parse(json).map_err(|thrown| Error::new(Code::Corrupt, "A request has no JavaScript form.").caused_by(words(&thrown)))
+    JSON::parse(json).map_err(|thrown| {
+        Error::new(Code::Corrupt, "A request has no JavaScript form.").caused_by(words(&thrown))
+    })
 }
 
 /// A reply as JSON.
 fn stringify(value: &JsValue, name: &str) -> Result<String> {
-    let wrong = |what: &str| Error::new(Code::Protocol, format!("`remote.{name}` did not resolve to {what}."));
+    let wrong = |what: &str| {
+        Error::new(
+            Code::Protocol,
+            format!("`remote.{name}` did not resolve to {what}."),
+        )
+    };
     if !value.is_object() {
         return Err(wrong("an object").caused_by(value.js_typeof().as_string().unwrap_or_default()));
     }
-    let text = JSON::stringify(value).map_err(|thrown| wrong("something that JSON can hold").caused_by(words(&thrown)))?;
-    text.as_string().ok_or_else(|| wrong("something that JSON can hold"))
+    let text = JSON::stringify(value)
+        .map_err(|thrown| wrong("something that JSON can hold").caused_by(words(&thrown)))?;
+    text.as_string()
+        .ok_or_else(|| wrong("something that JSON can hold"))
 }

@@ -40,7 +40,10 @@ pub struct Touched {
 impl Replica {
     /// Begins to note changes, or stops.
     pub fn listen(&mut self, on: bool) {
-        self.touched = Touched { on, before: Small::default() };
+        self.touched = Touched {
+            on,
+            before: Small::default(),
+        };
     }
 
     /// Whether changes are noted.
@@ -52,7 +55,10 @@ impl Replica {
     /// What has changed since the last call.
     pub fn take_changes(&mut self) -> Vec<Changed> {
         let touched = std::mem::take(&mut self.touched.before);
-        touched.iter().map(|(entity, ids)| self.changed(entity, &mut ids.iter().map(|(id, was)| (id, *was)))).collect()
+        touched
+            .iter()
+            .map(|(entity, ids)| self.changed(entity, &mut ids.iter().map(|(id, was)| (id, *was))))
+            .collect()
     }
 
     /// What differs from an older state that this one replaces, as after a log was read anew.
@@ -60,7 +66,12 @@ impl Replica {
     pub fn changes_since(&self, old: &Self) -> Vec<Changed> {
         let mut before: Small<Table<bool>> = Small::default();
         for (one, other) in [(old, self), (self, old)] {
-            for entity in one.entities.keys().chain(one.outbox.entities()).chain(one.kept.keys()) {
+            for entity in one
+                .entities
+                .keys()
+                .chain(one.outbox.entities())
+                .chain(one.kept.keys())
+            {
                 let touched = before.entry(entity);
                 for id in one.ids(entity, None) {
                     let key = Key::new(entity, id);
@@ -87,7 +98,10 @@ impl Replica {
             };
             (id.to_owned(), change)
         });
-        Changed { entity: entity.to_owned(), ids: ids.collect() }
+        Changed {
+            entity: entity.to_owned(),
+            ids: ids.collect(),
+        }
     }
 
     fn is_seen(&self, key: &Key) -> bool {
@@ -101,13 +115,23 @@ impl Replica {
             Some(ViewBody::Text(text)) => Some(text),
             _ => None,
         };
-        let over = self.outbox.last(key).map(|op| op.op_id.as_str()).or_else(|| Some(self.kept(key)?.letter.as_str()));
+        let over = self
+            .outbox
+            .last(key)
+            .map(|op| op.op_id.as_str())
+            .or_else(|| Some(self.kept(key)?.letter.as_str()));
         Some((view.version, view.deleted, over, beside))
     }
 
     /// An entity is about to change.
     pub(super) fn touch(&mut self, entity: &str, id: &str) {
-        if !self.touched.on || self.touched.before.get(entity).is_some_and(|ids| ids.get(id).is_some()) {
+        if !self.touched.on
+            || self
+                .touched
+                .before
+                .get(entity)
+                .is_some_and(|ids| ids.get(id).is_some())
+        {
             return;
         }
         let was = self.is_seen(&Key::new(entity, id));
@@ -138,7 +162,10 @@ impl Replica {
     /// The entity of a queued operation is about to change.
     pub(super) fn touch_operation(&mut self, op_id: &str) {
         if self.touched.on {
-            let key = self.outbox.get(op_id).map(|queued| (queued.op.entity.clone(), queued.op.id.clone()));
+            let key = self
+                .outbox
+                .get(op_id)
+                .map(|queued| (queued.op.entity.clone(), queued.op.id.clone()));
             if let Some((entity, id)) = key {
                 self.touch(&entity, &id);
             }
@@ -147,8 +174,13 @@ impl Replica {
 
     /// A dead letter is about to go.
     pub(super) fn touch_letter(&mut self, id: &str) {
-        let letter = self.dead_letters.get(id).filter(|letter| self.touched.on && letter.kept);
-        if let Some((entity, id)) = letter.map(|letter| (letter.op.entity.clone(), letter.op.id.clone())) {
+        let letter = self
+            .dead_letters
+            .get(id)
+            .filter(|letter| self.touched.on && letter.kept);
+        if let Some((entity, id)) =
+            letter.map(|letter| (letter.op.entity.clone(), letter.op.id.clone()))
+        {
             self.touch(&entity, &id);
         }
     }
@@ -158,7 +190,11 @@ impl Replica {
         if self.touched.on {
             let mut keys = Vec::new();
             for (entity, rows) in self.entities.iter() {
-                keys.extend(rows.iter().filter(|(_, row)| concerned(entity, row)).map(|(id, _)| (entity.to_owned(), id.to_owned())));
+                keys.extend(
+                    rows.iter()
+                        .filter(|(_, row)| concerned(entity, row))
+                        .map(|(id, _)| (entity.to_owned(), id.to_owned())),
+                );
             }
             for (entity, id) in keys {
                 self.touch(&entity, &id);

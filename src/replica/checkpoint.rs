@@ -40,7 +40,11 @@ impl Growth {
 
     /// A checkpoint was written.
     pub fn checkpointed(&mut self, at: Seq) {
-        *self = Self { since: at, records: 0, bytes: 0 };
+        *self = Self {
+            since: at,
+            records: 0,
+            bytes: 0,
+        };
     }
 }
 
@@ -58,19 +62,28 @@ impl Replica {
     /// spread over a proportional growth of the log.
     #[must_use]
     pub fn wants_checkpoint(&self) -> bool {
-        if self.cursors.values().any(|state| state.full_since.is_some()) {
-            // A sweep goes by the records that rows were confirmed in; a checkpoint renews them all.
+        if self
+            .cursors
+            .values()
+            .any(|state| state.full_since.is_some())
+        {
+            // A sweep goes by the records that rows were confirmed in; a checkpoint renews them
+            // all.
             return false;
         }
         // Asked after every write: the rows are counted only when there is much to save.
         let (records, bytes) = (self.growth.records, self.growth.bytes);
-        if records >= MAX_RECORDS || (records >= MIN_RECORDS && bytes >= MIN_BYTES && bytes >= self.directory_bytes()) {
+        if records >= MAX_RECORDS
+            || (records >= MIN_RECORDS && bytes >= MIN_BYTES && bytes >= self.directory_bytes())
+        {
             return true;
         }
         let (len, live) = self
             .segments
             .external()
-            .fold((0_u64, 0_u64), |(len, live), (_, l, v)| (len.saturating_add(u64::from(l)), live.saturating_add(v)));
+            .fold((0_u64, 0_u64), |(len, live), (_, l, v)| {
+                (len.saturating_add(u64::from(l)), live.saturating_add(v))
+            });
         let dead = len.saturating_sub(live);
         dead >= MIN_DEAD_BYTES && dead > live
     }
@@ -88,14 +101,20 @@ impl Replica {
     }
 
     fn directory_bytes(&self) -> u64 {
-        let rows = self.entities.values().fold(0_u64, |sum, rows| sum.saturating_add(rows.iter().count() as u64));
+        let rows = self.entities.values().fold(0_u64, |sum, rows| {
+            sum.saturating_add(rows.iter().count() as u64)
+        });
         rows.saturating_mul(24)
     }
 
     /// Plans a checkpoint against this head. `None` while a full pull is under way.
     #[must_use]
     pub fn plan_checkpoint(&self) -> Plan<Option<Checkpoint>> {
-        if self.cursors.values().any(|state| state.full_since.is_some()) {
+        if self
+            .cursors
+            .values()
+            .any(|state| state.full_since.is_some())
+        {
             return Plan::Ready(None);
         }
         let mut kept = Vec::new();
@@ -118,7 +137,10 @@ impl Replica {
             return Plan::Needs(Need::Bodies(missing));
         }
         let mut commit = Commit::default();
-        commit.events.push(Event::Checkpoint { kept: kept.clone(), damage: self.damage });
+        commit.events.push(Event::Checkpoint {
+            kept: kept.clone(),
+            damage: self.damage,
+        });
         for (entity, rows) in self.entities.iter() {
             self.write_directory(&mut commit, entity, rows.iter(), &kept);
         }
@@ -128,7 +150,13 @@ impl Replica {
         self.write_rest(&mut commit);
         let first = self.growth.since.max(1);
         let records = (first..=self.head).collect();
-        Plan::Ready(Some(Checkpoint { commit, superseded: Superseded { records, bodies: dropped } }))
+        Plan::Ready(Some(Checkpoint {
+            commit,
+            superseded: Superseded {
+                records,
+                bodies: dropped,
+            },
+        }))
     }
 
     fn write_directory<'a>(
@@ -141,11 +169,21 @@ impl Replica {
         let mut by_kept: Ordered<Vec<Entry>> = Ordered::default();
         let mut packing = Packing::default();
         for (id, row) in rows {
-            let mut entry = Entry { id: id.to_owned(), version: row.version, deleted: row.deleted, held: row.held, ..Entry::default() };
+            let mut entry = Entry {
+                id: id.to_owned(),
+                version: row.version,
+                deleted: row.deleted,
+                held: row.held,
+                ..Entry::default()
+            };
             let text = match &row.body {
                 Body::None => None,
                 Body::Own(text) => Some(&**text),
-                Body::At { segment, offset, len } => {
+                Body::At {
+                    segment,
+                    offset,
+                    len,
+                } => {
                     if kept.iter().any(|kept| kept.id == *segment) {
                         (entry.offset, entry.len) = (*offset, *len);
                         match by_kept.get_mut(*segment) {
@@ -154,14 +192,20 @@ impl Replica {
                         }
                         continue;
                     }
-                    self.segments.resident(*segment).and_then(|bytes| slice(bytes, *offset, *len))
+                    self.segments
+                        .resident(*segment)
+                        .and_then(|bytes| slice(bytes, *offset, *len))
                 }
             };
             packing.push(entity, entry, text, commit);
         }
         packing.close(entity, commit);
         for (id, entries) in by_kept {
-            commit.segments.push(SegmentWrite { entity: entity.to_owned(), entries, body: SegmentBody::Kept(id) });
+            commit.segments.push(SegmentWrite {
+                entity: entity.to_owned(),
+                entries,
+                body: SegmentBody::Kept(id),
+            });
         }
     }
 
@@ -171,16 +215,29 @@ impl Replica {
         }
         self.receipts.write(&self.facts, commit);
         for (scope, state) in self.cursors.iter() {
-            commit.events.push(Event::Cursor { scope: scope.to_owned(), state: state.clone() });
+            commit.events.push(Event::Cursor {
+                scope: scope.to_owned(),
+                state: state.clone(),
+            });
         }
-        commit.events.push(Event::Facts { facts: Box::new(self.facts.clone()) });
+        commit.events.push(Event::Facts {
+            facts: Box::new(self.facts.clone()),
+        });
         for conflict in self.conflicts.values() {
-            commit.events.push(Event::Park { conflict: conflict.clone() });
+            commit.events.push(Event::Park {
+                conflict: conflict.clone(),
+            });
         }
         if !self.dead_letters.is_empty() {
-            commit.events.push(Event::Bury { letters: self.dead_letters.values().cloned().collect() });
+            commit.events.push(Event::Bury {
+                letters: self.dead_letters.values().cloned().collect(),
+            });
         }
-        commit.events.extend(self.history.iter().map(|what| Event::Explained { what: what.clone() }));
+        commit.events.extend(
+            self.history
+                .iter()
+                .map(|what| Event::Explained { what: what.clone() }),
+        );
         if self.damage.needs_full_pull {
             // The main cursor's own event may have cleared it above.
             commit.events.push(Event::NeedFullPull);

@@ -142,7 +142,11 @@ impl<'a> Input<'a> {
 
     /// A number, or none.
     pub fn maybe_number(&mut self) -> Option<Option<u64>> {
-        if self.flag()? { self.number().map(Some) } else { Some(None) }
+        if self.flag()? {
+            self.number().map(Some)
+        } else {
+            Some(None)
+        }
     }
 
     /// Bytes behind their number.
@@ -158,12 +162,22 @@ impl<'a> Input<'a> {
 
     /// A text, or none.
     pub fn maybe_text(&mut self) -> Option<Option<String>> {
-        if self.flag()? { self.text().map(Some) } else { Some(None) }
+        if self.flag()? {
+            self.text().map(Some)
+        } else {
+            Some(None)
+        }
     }
 
     /// A text that is shared, or none.
     pub fn maybe_shared(&mut self) -> Option<Option<Rc<str>>> {
-        if self.flag()? { std::str::from_utf8(self.bytes()?).ok().map(|text| Some(Rc::from(text))) } else { Some(None) }
+        if self.flag()? {
+            std::str::from_utf8(self.bytes()?)
+                .ok()
+                .map(|text| Some(Rc::from(text)))
+        } else {
+            Some(None)
+        }
     }
 
     /// A list of texts.
@@ -177,6 +191,10 @@ impl<'a> Input<'a> {
 
     /// A list of texts, or none.
     pub fn maybe_texts(&mut self) -> Option<Option<Vec<String>>> {
-        if self.flag()? { self.texts().map(Some) } else { Some(None) }
+        if self.flag()? {
+            self.texts().map(Some)
+        } else {
+            Some(None)
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Fields that never leave the device: `localOnly` of an entity type.
 //!
-//! They are kept beside the rows and under the same ids, apart from everything that is pulled, pushed,
-//! counted or digested: a body never has them, so that none of those needs to know of them. They live as
-//! long as the entity has a body here, an operation that could give it one, or a dead letter.
+//! They are kept beside the rows and under the same ids, apart from everything that is pulled,
+//! pushed, counted or digested: a body never has them, so that none of those needs to know of them.
+//! They live as long as the entity has a body here, an operation that could give it one, or a dead
+//! letter.
 //!
 //! In the log they are rows of an entity type whose name begins with [`MARK`], which no app's can.
 
@@ -17,26 +18,36 @@ use crate::replica::{Need, Plan, Replica, ViewBody};
 use crate::small::Small;
 use crate::small::table::Table;
 
-/// What the name of an entity type begins with in a segment of such fields. Names have no control characters.
+/// What the name of an entity type begins with in a segment of such fields. Names have no control
+/// characters.
 pub const MARK: char = '\0';
 
-/// A body's fields in two: those that may travel, and those that may not; none where there are none.
+/// A body's fields in two: those that may travel, and those that may not; none where there are
+/// none.
 ///
 /// # Errors
 /// [`crate::error::Code::InvalidEntity`] where the body is not a JSON object.
 pub fn split(body: &str, names: &[String]) -> Result<(String, Option<String>)> {
-    let (stay, travel) = Fields::parse(body)?.0.into_iter().partition(|(name, _)| names.iter().any(|only| *only == **name));
+    let (stay, travel) = Fields::parse(body)?
+        .0
+        .into_iter()
+        .partition(|(name, _)| names.iter().any(|only| *only == **name));
     let (stay, travel): (Fields<'_>, Fields<'_>) = (Fields(stay), Fields(travel));
     let stay = (!stay.0.is_empty()).then(|| stay.to_json());
     Ok((travel.to_json(), stay))
 }
 
-/// A body with the fields that stay here at its end: where a name stands twice, the last one counts.
+/// A body with the fields that stay here at its end: where a name stands twice, the last one
+/// counts.
 #[must_use]
 pub fn joined(body: &str, device: &str) -> String {
     let open = body.trim_end().strip_suffix('}').unwrap_or("{");
     let more = device.strip_prefix('{').unwrap_or("}");
-    let comma = if open.trim_end().ends_with('{') || more == "}" { "" } else { "," };
+    let comma = if open.trim_end().ends_with('{') || more == "}" {
+        ""
+    } else {
+        ","
+    };
     [open, comma, more].concat()
 }
 
@@ -52,7 +63,10 @@ pub fn same(a: Option<&str>, b: Option<&str>) -> bool {
 
 /// The rows of a commit that set such fields, or take them away.
 #[must_use]
-pub fn written<'a>(entity: &str, fields: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> SegmentWrite {
+pub fn written<'a>(
+    entity: &str,
+    fields: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+) -> SegmentWrite {
     let (mut entries, mut bytes) = (Vec::new(), Vec::new());
     for (id, text) in fields {
         let text = text.unwrap_or_default();
@@ -65,10 +79,15 @@ pub fn written<'a>(entity: &str, fields: impl Iterator<Item = (&'a str, Option<&
         });
         bytes.extend_from_slice(text.as_bytes());
     }
-    SegmentWrite { entity: format!("{MARK}{entity}"), entries, body: SegmentBody::New(Rc::from(bytes)) }
+    SegmentWrite {
+        entity: format!("{MARK}{entity}"),
+        entries,
+        body: SegmentBody::New(Rc::from(bytes)),
+    }
 }
 
-/// Values of a commit under construction, by id; none for what it takes away. Changes can be taken back.
+/// Values of a commit under construction, by id; none for what it takes away. Changes can be taken
+/// back.
 #[derive(Debug)]
 pub struct Layer<T> {
     /// What the commit has done so far.
@@ -78,7 +97,10 @@ pub struct Layer<T> {
 
 impl<T> Default for Layer<T> {
     fn default() -> Self {
-        Self { now: Table::default(), undo: Vec::new() }
+        Self {
+            now: Table::default(),
+            undo: Vec::new(),
+        }
     }
 }
 
@@ -119,12 +141,23 @@ impl Replica {
             Some(ViewBody::Text(text)) => Some(text),
             _ => None,
         };
-        let types = self.device.iter().filter(|(_, rows)| rows.iter().next().is_some());
-        types.map(|(entity, rows)| written(entity, rows.iter().filter_map(|(id, row)| Some((id, Some(text(row)?)))))).collect()
+        let types = self
+            .device
+            .iter()
+            .filter(|(_, rows)| rows.iter().next().is_some());
+        types
+            .map(|(entity, rows)| {
+                written(
+                    entity,
+                    rows.iter()
+                        .filter_map(|(id, row)| Some((id, Some(text(row)?)))),
+                )
+            })
+            .collect()
     }
 
-    /// Plans to keep what operations from before a change of the config would have carried to the server:
-    /// once they are pushed without it, no side but this one has it.
+    /// Plans to keep what operations from before a change of the config would have carried to the
+    /// server: once they are pushed without it, no side but this one has it.
     ///
     /// # Errors
     /// [`crate::error::Code::InvalidEntity`] where a queued body is not a JSON object.
@@ -133,8 +166,12 @@ impl Replica {
         let mut missing = Vec::new();
         for queued in self.outbox.iter() {
             let (op, names) = (&queued.op, local_only(&queued.op.entity));
-            let Some(body) = op.body.as_deref().filter(|_| !names.is_empty()) else { continue };
-            let Some(fields) = split(body, &names)?.1 else { continue };
+            let Some(body) = op.body.as_deref().filter(|_| !names.is_empty()) else {
+                continue;
+            };
+            let Some(fields) = split(body, &names)?.1 else {
+                continue;
+            };
             let fields = match self.device_fields(&Key::new(&op.entity, &op.id)) {
                 None => fields,
                 Some(ViewBody::Absent { segment, .. }) => {
@@ -143,7 +180,11 @@ impl Replica {
                 }
                 Some(ViewBody::Text(have)) => {
                     let known = Fields::parse(have)?;
-                    if Fields::parse(&fields)?.0.iter().all(|(name, _)| known.get(name).is_some()) {
+                    if Fields::parse(&fields)?
+                        .0
+                        .iter()
+                        .all(|(name, _)| known.get(name).is_some())
+                    {
                         continue;
                     }
                     joined(&fields, have)
@@ -155,14 +196,28 @@ impl Replica {
             return Ok(Plan::Needs(Need::Bodies(missing)));
         }
         let types = found.iter();
-        let segments = types.map(|(entity, fields)| written(entity, fields.iter().map(|(id, text)| (id, Some(text.as_str()))))).collect();
-        Ok(Plan::Ready(Commit { segments, events: Vec::new() }))
+        let segments = types
+            .map(|(entity, fields)| {
+                written(
+                    entity,
+                    fields.iter().map(|(id, text)| (id, Some(text.as_str()))),
+                )
+            })
+            .collect();
+        Ok(Plan::Ready(Commit {
+            segments,
+            events: Vec::new(),
+        }))
     }
 
-    /// The entity has lost a row, an operation or a dead letter: at the end of the commit it is seen
-    /// whether anything is left that such fields could belong to.
+    /// The entity has lost a row, an operation or a dead letter: at the end of the commit it is
+    /// seen whether anything is left that such fields could belong to.
     pub(super) fn loosen(&mut self, entity: &str, id: &str) {
-        if self.device.get(entity).is_some_and(|rows| rows.get(id).is_some()) {
+        if self
+            .device
+            .get(entity)
+            .is_some_and(|rows| rows.get(id).is_some())
+        {
             self.loose.push(Key::new(entity, id).to_owned());
         }
     }
@@ -171,7 +226,8 @@ impl Replica {
     pub(super) fn loosen_all(&mut self, entities: Option<&[String]>) {
         for (entity, rows) in self.device.iter() {
             if entities.is_none_or(|only| only.iter().any(|name| name == entity)) {
-                self.loose.extend(rows.iter().map(|(id, _)| Key::new(entity, id).to_owned()));
+                self.loose
+                    .extend(rows.iter().map(|(id, _)| Key::new(entity, id).to_owned()));
             }
         }
     }
@@ -184,15 +240,30 @@ impl Replica {
         self.fold_late();
         for key in std::mem::take(&mut self.loose) {
             let key = key.as_key();
-            let row = self.row(&key).is_some_and(|row| !row.is_deleted() || row.body != Body::None);
+            let row = self
+                .row(&key)
+                .is_some_and(|row| !row.is_deleted() || row.body != Body::None);
             let alive = row
-                || self.outbox.chain(&key).any(|queued| queued.op.body.is_some())
-                || self.dead_letters.values().any(|letter| letter.op.entity == key.entity && letter.op.id == key.id);
+                || self
+                    .outbox
+                    .chain(&key)
+                    .any(|queued| queued.op.body.is_some())
+                || self
+                    .dead_letters
+                    .values()
+                    .any(|letter| letter.op.entity == key.entity && letter.op.id == key.id);
             if alive {
                 continue;
             }
-            let gone = self.device.get_mut(key.entity).and_then(|rows| rows.remove(key.entity, key.id));
-            if let Some(Row { body: Body::At { segment, len, .. }, .. }) = gone {
+            let gone = self
+                .device
+                .get_mut(key.entity)
+                .and_then(|rows| rows.remove(key.entity, key.id));
+            if let Some(Row {
+                body: Body::At { segment, len, .. },
+                ..
+            }) = gone
+            {
                 self.segments.lose(segment, len);
             }
         }

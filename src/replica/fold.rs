@@ -26,7 +26,8 @@ pub enum Origin {
 }
 
 impl Replica {
-    /// Takes in a commit of this instance that has been appended, with the checksums of its long bodies.
+    /// Takes in a commit of this instance that has been appended, with the checksums of its long
+    /// bodies.
     pub fn apply_own(&mut self, seq: Seq, commit: Commit, record_bytes: usize, sums: &[u64]) {
         self.growth.record(record_bytes);
         self.fold_late();
@@ -37,14 +38,22 @@ impl Replica {
         self.fold(seq, commit, late, Origin::Log, &[]);
     }
 
-    fn fold(&mut self, seq: Seq, commit: Commit, mut late: Ordered<Directory>, origin: Origin, sums: &[u64]) {
+    fn fold(
+        &mut self,
+        seq: Seq,
+        commit: Commit,
+        mut late: Ordered<Directory>,
+        origin: Origin,
+        sums: &[u64],
+    ) {
         // Segments that a checkpoint keeps must be known before its directories point into them.
         let before = match commit.events.first() {
             Some(Event::Checkpoint { kept, damage }) => {
                 let before = self.start_from_checkpoint(seq);
                 for segment in kept {
                     let resident = before.segments.resident(segment.id).map(Rc::clone);
-                    self.segments.register(segment.id, segment.len, segment.hash, true, resident);
+                    self.segments
+                        .register(segment.id, segment.len, segment.hash, true, resident);
                 }
                 self.damage = *damage;
                 Some(before)
@@ -69,7 +78,11 @@ impl Replica {
     /// Empties the state for a checkpoint to fill, and gives back what was there: the bodies in
     /// memory and the journeys of operations are this instance's own knowledge and go on.
     fn start_from_checkpoint(&mut self, seq: Seq) -> Self {
-        let mut fresh = Self { user_id: self.user_id.clone(), segments: self.segments.emptied(), ..Self::default() };
+        let mut fresh = Self {
+            user_id: self.user_id.clone(),
+            segments: self.segments.emptied(),
+            ..Self::default()
+        };
         fresh.growth.checkpointed(seq);
         std::mem::replace(self, fresh)
     }
@@ -90,7 +103,13 @@ impl Replica {
                 let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
                 if len > 0 {
                     let sum = if external { sums.next() } else { None };
-                    self.segments.register(id, len, sum.unwrap_or_else(|| checksum(&bytes)), external, Some(bytes));
+                    self.segments.register(
+                        id,
+                        len,
+                        sum.unwrap_or_else(|| checksum(&bytes)),
+                        external,
+                        Some(bytes),
+                    );
                 }
                 id
             }
@@ -108,39 +127,77 @@ impl Replica {
         if !segment.entity.starts_with(device::MARK) {
             self.fold_late();
             for entry in &segment.entries {
-                self.receipts.compared(&segment.entity, &entry.id, entry.version);
+                self.receipts
+                    .compared(&segment.entity, &entry.id, entry.version);
             }
         }
-        self.fold_rows(seq, &segment.entity, id, &mut segment.entries.iter().map(Entry::line));
+        self.fold_rows(
+            seq,
+            &segment.entity,
+            id,
+            &mut segment.entries.iter().map(Entry::line),
+        );
     }
 
     /// Folds the rows of a segment whose body is known by this id.
-    pub(super) fn fold_rows<'a>(&mut self, seq: Seq, entity: &str, id: BodyId, lines: &mut dyn Iterator<Item = Line<'a>>) {
+    pub(super) fn fold_rows<'a>(
+        &mut self,
+        seq: Seq,
+        entity: &str,
+        id: BodyId,
+        lines: &mut dyn Iterator<Item = Line<'a>>,
+    ) {
         let device = entity.strip_prefix(device::MARK);
         let entity = device.unwrap_or(entity);
-        let all = if device.is_some() { &mut self.device } else { &mut self.entities };
+        let all = if device.is_some() {
+            &mut self.device
+        } else {
+            &mut self.entities
+        };
         let mut rows = all.remove(entity).unwrap_or_default();
         for line in lines {
-            let Line { id: key, version, offset, len, .. } = line;
+            let Line {
+                id: key,
+                version,
+                offset,
+                len,
+                ..
+            } = line;
             let (deleted, held, retain) = (line.deleted(), line.held(), line.retain());
             if deleted {
                 if device.is_some() {
-                    if let Some(Row { body: Body::At { segment, len, .. }, .. }) = rows.remove(entity, key) {
+                    if let Some(Row {
+                        body: Body::At { segment, len, .. },
+                        ..
+                    }) = rows.remove(entity, key)
+                    {
                         self.segments.lose(segment, len);
                     }
                     continue;
                 }
                 self.loosen(entity, key);
             }
-            if retain && !deleted && rows.get(key).is_some_and(|row| row.version == version && row.deleted == deleted) {
+            if retain
+                && !deleted
+                && rows
+                    .get(key)
+                    .is_some_and(|row| row.version == version && row.deleted == deleted)
+            {
                 rows.confirm(key, seq);
                 continue;
             }
             let body = if len > 0 {
                 self.segments.gain(id, len);
-                Body::At { segment: id, offset, len }
+                Body::At {
+                    segment: id,
+                    offset,
+                    len,
+                }
             } else if retain {
-                let kept = rows.get(key).map(|row| row.body.clone()).unwrap_or_default();
+                let kept = rows
+                    .get(key)
+                    .map(|row| row.body.clone())
+                    .unwrap_or_default();
                 if let Body::At { segment, len, .. } = &kept {
                     self.segments.gain(*segment, *len);
                 }
@@ -148,12 +205,30 @@ impl Replica {
             } else {
                 Body::None
             };
-            let old = rows.put(entity, key, Row { version, deleted, held, body, stamp: seq });
-            if let Some(Row { body: Body::At { segment, len, .. }, .. }) = old {
+            let old = rows.put(
+                entity,
+                key,
+                Row {
+                    version,
+                    deleted,
+                    held,
+                    body,
+                    stamp: seq,
+                },
+            );
+            if let Some(Row {
+                body: Body::At { segment, len, .. },
+                ..
+            }) = old
+            {
                 self.segments.lose(segment, len);
             }
         }
-        let all = if device.is_some() { &mut self.device } else { &mut self.entities };
+        let all = if device.is_some() {
+            &mut self.device
+        } else {
+            &mut self.entities
+        };
         all.insert(entity, rows);
     }
 
@@ -161,11 +236,18 @@ impl Replica {
         match event {
             Event::Queue { op, replaces } => {
                 self.touch(&op.entity, &op.id);
-                let parked = self.conflicts.values().find(|parked| parked.entity == op.entity && parked.entity_id == op.id);
+                let parked = self
+                    .conflicts
+                    .values()
+                    .find(|parked| parked.entity == op.entity && parked.entity_id == op.id);
                 self.outbox.queue(op, &replaces, origin == Origin::Log);
-                // Whatever is written of an entity waits for the decision of its conflict, as it will after a checkpoint.
+                // Whatever is written of an entity waits for the decision of its conflict, as it
+                // will after a checkpoint.
                 if let Some(parked) = parked {
-                    self.outbox.block(&Key::new(&parked.entity, &parked.entity_id), Some(&parked.id));
+                    self.outbox.block(
+                        &Key::new(&parked.entity, &parked.entity_id),
+                        Some(&parked.id),
+                    );
                 }
             }
             Event::Dequeue { ops } => {
@@ -176,7 +258,13 @@ impl Replica {
                     }
                 }
             }
-            Event::Applied { op_id, version, with_row, at, marks } => self.fold_applied(seq, &op_id, version, with_row, (at, &marks)),
+            Event::Applied {
+                op_id,
+                version,
+                with_row,
+                at,
+                marks,
+            } => self.fold_applied(seq, &op_id, version, with_row, (at, &marks)),
             Event::Rebase { op_id, version } => self.outbox.rebase(&op_id, version),
             Event::Cursor { scope, state } => {
                 if scope.is_empty() && state.reached_end && state.full_since.is_none() {
@@ -192,12 +280,20 @@ impl Replica {
             Event::ReleaseDeletes => self.fold_release(),
             Event::Park { conflict } => {
                 // An entity waits for one, and one is of one entity, whatever a log says.
-                let same = |other: &Parked| other.entity == conflict.entity && other.entity_id == conflict.entity_id;
-                let before = self.conflicts.values().filter(|other| other.id == conflict.id || same(other));
+                let same = |other: &Parked| {
+                    other.entity == conflict.entity && other.entity_id == conflict.entity_id
+                };
+                let before = self
+                    .conflicts
+                    .values()
+                    .filter(|other| other.id == conflict.id || same(other));
                 for id in before.map(|other| other.id.clone()).collect::<Vec<_>>() {
                     self.unpark(&id);
                 }
-                self.outbox.block(&Key::new(&conflict.entity, &conflict.entity_id), Some(&conflict.id));
+                self.outbox.block(
+                    &Key::new(&conflict.entity, &conflict.entity_id),
+                    Some(&conflict.id),
+                );
                 let id = conflict.id.clone();
                 self.conflicts.insert(&id, conflict);
             }
@@ -221,9 +317,14 @@ impl Replica {
                     self.loosen(&letter.op.entity, &letter.op.id);
                 }
             }
-            // The epoch has events of its own: whoever writes down how a cycle ended says nothing of it.
+            // The epoch has events of its own: whoever writes down how a cycle ended says nothing
+            // of it.
             Event::Facts { facts } => self.facts = *facts,
-            Event::Receipt { entity, id, receipt } => self.receipts.put(&entity, &id, receipt),
+            Event::Receipt {
+                entity,
+                id,
+                receipt,
+            } => self.receipts.put(&entity, &id, receipt),
             Event::Epoch { epoch, restored } => {
                 let known = self.facts.epoch.replace(epoch);
                 if let Some(restored) = restored {
@@ -243,13 +344,26 @@ impl Replica {
         }
     }
 
-    fn fold_applied(&mut self, seq: Seq, op_id: &str, version: u64, with_row: bool, (at, marks): (u64, &[u64])) {
+    fn fold_applied(
+        &mut self,
+        seq: Seq,
+        op_id: &str,
+        version: u64,
+        with_row: bool,
+        (at, marks): (u64, &[u64]),
+    ) {
         self.touch_operation(op_id);
-        let Some(op) = self.outbox.remove(op_id) else { return };
+        let Some(op) = self.outbox.remove(op_id) else {
+            return;
+        };
         self.loosen(&op.entity, &op.id);
         let key = Key::new(&op.entity, &op.id);
         self.receipts.acknowledge(&op, version, at, marks);
-        let next: Option<String> = self.outbox.chain(&key).next().map(|queued| queued.op.op_id.clone());
+        let next: Option<String> = self
+            .outbox
+            .chain(&key)
+            .next()
+            .map(|queued| queued.op.op_id.clone());
         if let Some(next) = next {
             self.rebase_after(&next, &op, version);
         }
@@ -273,7 +387,10 @@ impl Replica {
         let body = match &op.body {
             Some(text) => Body::Own(Rc::clone(text)),
             None if op.soft => {
-                let kept = rows.get(&op.id).map(|row| row.body.clone()).unwrap_or_default();
+                let kept = rows
+                    .get(&op.id)
+                    .map(|row| row.body.clone())
+                    .unwrap_or_default();
                 if let Body::At { segment, len, .. } = &kept {
                     self.segments.gain(*segment, *len);
                 }
@@ -281,9 +398,20 @@ impl Replica {
             }
             None => Body::None,
         };
-        if let Some(Row { body: Body::At { segment, len, .. }, .. }) =
-            rows.put(&op.entity, &op.id, Row { version, deleted, held: false, body, stamp: seq })
-        {
+        if let Some(Row {
+            body: Body::At { segment, len, .. },
+            ..
+        }) = rows.put(
+            &op.entity,
+            &op.id,
+            Row {
+                version,
+                deleted,
+                held: false,
+                body,
+                stamp: seq,
+            },
+        ) {
             lost = Some((segment, len));
         }
         if let Some((segment, len)) = lost {
@@ -295,15 +423,24 @@ impl Replica {
         if !self.is_late_after(before) {
             self.fold_late();
         }
-        let swept = |entity: &str| entities.is_none_or(|only| only.iter().any(|name| name == entity));
+        let swept =
+            |entity: &str| entities.is_none_or(|only| only.iter().any(|name| name == entity));
         self.touch_rows(&|entity, row| swept(entity) && row.stamp <= before);
         for (entity, rows) in self.entities.iter_mut() {
             if !swept(entity) {
                 continue;
             }
-            let gone: Vec<String> = rows.iter().filter(|(_, row)| row.stamp <= before).map(|(id, _)| id.to_owned()).collect();
+            let gone: Vec<String> = rows
+                .iter()
+                .filter(|(_, row)| row.stamp <= before)
+                .map(|(id, _)| id.to_owned())
+                .collect();
             for id in gone {
-                if let Some(Row { body: Body::At { segment, len, .. }, .. }) = rows.remove(entity, &id) {
+                if let Some(Row {
+                    body: Body::At { segment, len, .. },
+                    ..
+                }) = rows.remove(entity, &id)
+                {
                     self.segments.lose(segment, len);
                 }
             }
@@ -314,19 +451,30 @@ impl Replica {
 
     fn unpark(&mut self, id: &str) {
         if let Some(conflict) = self.conflicts.remove(id) {
-            self.outbox.block(&Key::new(&conflict.entity, &conflict.entity_id), None);
+            self.outbox
+                .block(&Key::new(&conflict.entity, &conflict.entity_id), None);
         }
     }
 
-    /// What has a version of a history that is over has none that means anything now: until it is compared, it is
-    /// older than all that comes, and no base.
+    /// What has a version of a history that is over has none that means anything now: until it is
+    /// compared, it is older than all that comes, and no base.
     fn forget_versions(&mut self, kept: u64) {
         self.fold_late();
         for (entity, rows) in self.entities.iter_mut() {
-            let over: Vec<(String, Row)> =
-                rows.iter().filter(|(_, row)| row.version > kept).map(|(id, row)| (id.to_owned(), row.clone())).collect();
+            let over: Vec<(String, Row)> = rows
+                .iter()
+                .filter(|(_, row)| row.version > kept)
+                .map(|(id, row)| (id.to_owned(), row.clone()))
+                .collect();
             for (id, row) in over {
-                rows.put(entity, &id, Row { version: UNKNOWN, ..row });
+                rows.put(
+                    entity,
+                    &id,
+                    Row {
+                        version: UNKNOWN,
+                        ..row
+                    },
+                );
             }
         }
         self.outbox.forget_bases(kept);
@@ -336,7 +484,11 @@ impl Replica {
         self.fold_late();
         self.touch_rows(&|_, row| row.held);
         for (entity, rows) in self.entities.iter_mut() {
-            let held: Vec<(String, Row)> = rows.iter().filter(|(_, row)| row.held).map(|(id, row)| (id.to_owned(), row.clone())).collect();
+            let held: Vec<(String, Row)> = rows
+                .iter()
+                .filter(|(_, row)| row.held)
+                .map(|(id, row)| (id.to_owned(), row.clone()))
+                .collect();
             for (id, row) in held {
                 rows.put(entity, &id, Row { held: false, ..row });
             }

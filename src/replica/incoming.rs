@@ -24,7 +24,8 @@ mod restored;
 pub struct Decisions {
     /// What the resolvers have said, by conflict id.
     pub made: Small<Decision>,
-    /// Entities of which the remote has said, by [`name`], that it has none of the operations that wait.
+    /// Entities of which the remote has said, by [`name`], that it has none of the operations that
+    /// wait.
     pub told: Small<()>,
 }
 
@@ -44,12 +45,15 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The id of the `index`th new operation of this plan; ids ascend, as keys that are looked up should.
+    /// The id of the `index`th new operation of this plan; ids ascend, as keys that are looked up
+    /// should.
     #[must_use]
     pub fn op_id(&self, index: usize) -> String {
         let mut random = self.seed;
         if let Some(tail) = random.last_chunk_mut() {
-            *tail = u64::from_be_bytes(*tail).wrapping_add(index as u64).to_be_bytes();
+            *tail = u64::from_be_bytes(*tail)
+                .wrapping_add(index as u64)
+                .to_be_bytes();
         }
         crate::time::uuid_v7(self.now, random)
     }
@@ -61,12 +65,13 @@ impl Moment {
 pub struct PageRules<'a> {
     /// The cursor that the page was pulled from; none for the first page of a full pull.
     pub from: Option<&'a str>,
-    /// The head when the first page was asked for: what was written since, the pages may not know yet.
+    /// The head when the first page was asked for: what was written since, the pages may not know
+    /// yet.
     pub since: Seq,
     /// The scope; empty for the main one.
     pub scope: &'a str,
-    /// The pages bring every row of these entity types: what a full pull does not bring is gone. Not so
-    /// where the remote selects among the rows.
+    /// The pages bring every row of these entity types: what a full pull does not bring is gone.
+    /// Not so where the remote selects among the rows.
     pub whole: bool,
     /// The entity types of the scope.
     pub entities: Option<&'a [String]>,
@@ -98,7 +103,13 @@ pub struct Incoming {
 impl Replica {
     /// Plans a page against this head.
     #[must_use]
-    pub fn plan_page(&self, page: &PullPage<'_>, rules: &PageRules<'_>, decisions: &Decisions, moment: &Moment) -> Plan<Incoming> {
+    pub fn plan_page(
+        &self,
+        page: &PullPage<'_>,
+        rules: &PageRules<'_>,
+        decisions: &Decisions,
+        moment: &Moment,
+    ) -> Plan<Incoming> {
         let mut plan = Planner::new(self, rules.policies, decisions, moment);
         let state = self.cursors.get(rules.scope);
         // Without a cursor everything comes, and what does not come is gone.
@@ -109,7 +120,8 @@ impl Replica {
         };
         for change in &page.changes {
             if (rules.known)(&change.entity) {
-                let full = (rules.from.is_none() || full_since.is_some()).then(|| full_since.unwrap_or(rules.since));
+                let full = (rules.from.is_none() || full_since.is_some())
+                    .then(|| full_since.unwrap_or(rules.since));
                 plan.take(change, rules, full);
             }
         }
@@ -122,7 +134,10 @@ impl Replica {
             Plan::Needs(need) => return Plan::Needs(need),
         };
         if let (true, Some(before)) = (ended, full_since) {
-            incoming.commit.events.push(Event::Sweep { before, entities: rules.entities.map(<[String]>::to_vec) });
+            incoming.commit.events.push(Event::Sweep {
+                before,
+                entities: rules.entities.map(<[String]>::to_vec),
+            });
         }
         let state = CursorState {
             cursor: Some(page.cursor.to_string()),
@@ -132,11 +147,18 @@ impl Replica {
         };
         let done = ended && rules.scope.is_empty();
         if self.receipts.restored().is_some() && (done || incoming.offered > 0) {
-            incoming.commit.events.push(Event::Offered { count: incoming.offered, done });
-            incoming.restored = done.then(|| self.receipts.offered().saturating_add(incoming.offered));
+            incoming.commit.events.push(Event::Offered {
+                count: incoming.offered,
+                done,
+            });
+            incoming.restored =
+                done.then(|| self.receipts.offered().saturating_add(incoming.offered));
         }
         if self.cursors.get(rules.scope) != Some(&state) || !incoming.commit.is_empty() {
-            incoming.commit.events.push(Event::Cursor { scope: rules.scope.to_owned(), state });
+            incoming.commit.events.push(Event::Cursor {
+                scope: rules.scope.to_owned(),
+                state,
+            });
         }
         Plan::Ready(incoming)
     }
@@ -186,15 +208,30 @@ impl<'a> Planner<'a> {
 
     fn take(&mut self, change: &Change<'_>, rules: &PageRules<'_>, full_since: Option<Seq>) {
         let body = if change.deleted { None } else { change.data };
-        let arrival = Arrival { entity: &change.entity, id: &change.id, version: change.version, body };
-        let row = self.replica.entities.get(&change.entity).and_then(|rows| rows.get(&change.id));
+        let arrival = Arrival {
+            entity: &change.entity,
+            id: &change.id,
+            version: change.version,
+            body,
+        };
+        let row = self
+            .replica
+            .entities
+            .get(&change.entity)
+            .and_then(|rows| rows.get(&change.id));
         let known_version = row.map_or(0, |row| row.version);
-        // It lives, and only this scope is over for it: the main pull brings what there is of it, where there is one.
-        if change.reason.as_deref() == Some("scope") && (known_version >= change.version || self.replica.cursors.get("").is_some()) {
+        // It lives, and only this scope is over for it: the main pull brings what there is of it,
+        // where there is one.
+        if change.reason.as_deref() == Some("scope")
+            && (known_version >= change.version || self.replica.cursors.get("").is_some())
+        {
             return;
         }
         let doubted = self.replica.receipts.suspect(&arrival.key()).is_some();
-        if !doubted && known_version == change.version && row.is_some_and(|row| row.deleted == change.deleted) {
+        if !doubted
+            && known_version == change.version
+            && row.is_some_and(|row| row.deleted == change.deleted)
+        {
             if full_since.is_some() {
                 self.confirm_or_rewrite(&arrival, rules);
             }
@@ -203,12 +240,24 @@ impl<'a> Planner<'a> {
         // Nothing that is older than what is known may undo it; after a restore of the server,
         // everything comes again from an empty cursor, and there it may: unless the row was written
         // since that was asked for.
-        if !doubted && known_version > change.version && full_since.is_none_or(|since| row.is_some_and(|row| row.stamp > since)) {
+        if !doubted
+            && known_version > change.version
+            && full_since.is_none_or(|since| row.is_some_and(|row| row.stamp > since))
+        {
             return;
         }
         self.out.pulled.count(&change.entity);
-        let told = !self.decisions.told.is_empty() && self.decisions.told.contains(&name(&change.entity, &change.id));
-        self.arrive(&arrival, rules.include_deletes, (rules.soft)(&change.entity), told);
+        let told = !self.decisions.told.is_empty()
+            && self
+                .decisions
+                .told
+                .contains(&name(&change.entity, &change.id));
+        self.arrive(
+            &arrival,
+            rules.include_deletes,
+            (rules.soft)(&change.entity),
+            told,
+        );
     }
 
     /// The same version again: the row is confirmed, and written only where the bytes differ.
@@ -223,7 +272,12 @@ impl<'a> Planner<'a> {
         if same && arrival.body.is_some() {
             self.put_row(
                 arrival.entity,
-                Entry { id: arrival.id.to_owned(), version: arrival.version, retain: true, ..Entry::default() },
+                Entry {
+                    id: arrival.id.to_owned(),
+                    version: arrival.version,
+                    retain: true,
+                    ..Entry::default()
+                },
                 None,
             );
         } else {
@@ -231,9 +285,15 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Takes a row in, with whatever its pending operations make of it. `told`: the remote has just said that
-    /// it has none of them.
-    pub(super) fn arrive(&mut self, arrival: &Arrival<'_>, include_deletes: bool, soft: bool, told: bool) {
+    /// Takes a row in, with whatever its pending operations make of it. `told`: the remote has just
+    /// said that it has none of them.
+    pub(super) fn arrive(
+        &mut self,
+        arrival: &Arrival<'_>,
+        include_deletes: bool,
+        soft: bool,
+        told: bool,
+    ) {
         let key = Key::new(arrival.entity, arrival.id);
         let queued: Vec<&Queued> = self.replica.outbox.chain(&key).collect();
         let suspect = self.replica.receipts.suspect(&key);
@@ -247,28 +307,44 @@ impl<'a> Planner<'a> {
         }
         let chain: Vec<&Operation> = queued.iter().map(|queued| &queued.op).collect();
         let policies = (self.policies)(arrival.entity);
-        let summed = sums(&policies) && arrival.body.is_some() && chain.last().is_some_and(|last| last.body.is_some());
-        if let Some(sent) = chain.iter().find(|op| !summed && effect_stands(op, arrival)) {
+        let summed = sums(&policies)
+            && arrival.body.is_some()
+            && chain.last().is_some_and(|last| last.body.is_some());
+        if let Some(sent) = chain
+            .iter()
+            .find(|op| !summed && effect_stands(op, arrival))
+        {
             return self.settle_by_row(&chain, &sent.op_id, arrival, soft);
         }
         let row = self.replica.row(&key);
         if suspect.is_some() || row.is_some_and(|row| row.version == UNKNOWN && !chain.is_empty()) {
             let Some(held) = self.held(&key) else { return };
-            if held.as_deref().is_some_and(|held| arrival.body.is_some_and(|theirs| same_content(held, theirs))) {
+            if held.as_deref().is_some_and(|held| {
+                arrival
+                    .body
+                    .is_some_and(|theirs| same_content(held, theirs))
+            }) {
                 // Not forgotten, or offered by another device: what waits was made on top of it.
                 self.write_row(arrival, true, soft);
-                let rebased = chain.first().map(|op| Event::Rebase { op_id: op.op_id.clone(), version: Some(arrival.version) });
+                let rebased = chain.first().map(|op| Event::Rebase {
+                    op_id: op.op_id.clone(),
+                    version: Some(arrival.version),
+                });
                 return self.out.commit.events.extend(rebased);
             }
             if let Some(receipt) = suspect {
                 return self.arrive_restored(receipt, held, &chain, arrival, include_deletes, soft);
             }
         }
-        let Some(last) = chain.last().copied() else { return };
+        let Some(last) = chain.last().copied() else {
+            return;
+        };
         let base_version = row.map_or(0, |row| row.version);
         let left_alone;
         // An operation that was saved from a lost log stands on a row that it was not made against.
-        let assumed = chain.first().is_none_or(|op| op.base_version != row.filter(|row| !row.deleted).map(|row| row.version));
+        let assumed = chain.first().is_none_or(|op| {
+            op.base_version != row.filter(|row| !row.deleted).map(|row| row.version)
+        });
         let base = if assumed {
             left_alone = untouched(last);
             left_alone.as_deref()
@@ -278,10 +354,18 @@ impl<'a> Planner<'a> {
                 Err(segment) => return self.missing.insert(segment, ()),
             }
         };
-        // Two devices that add the same to the same number write the same row: that it stands there says nothing.
-        let counted =
-            summed && !assumed && chain.iter().filter_map(|op| op.body.as_deref()).any(|body| changes_a_sum(&policies, base, body));
-        if let Some(sent) = chain.iter().find(|op| summed && !counted && effect_stands(op, arrival)) {
+        // Two devices that add the same to the same number write the same row: that it stands there
+        // says nothing.
+        let counted = summed
+            && !assumed
+            && chain
+                .iter()
+                .filter_map(|op| op.body.as_deref())
+                .any(|body| changes_a_sum(&policies, base, body));
+        if let Some(sent) = chain
+            .iter()
+            .find(|op| summed && !counted && effect_stands(op, arrival))
+        {
             return self.settle_by_row(&chain, &sent.op_id, arrival, soft);
         }
         let earlier = earlier(&chain);
@@ -293,10 +377,17 @@ impl<'a> Planner<'a> {
             // Another tab had sent what this device wrote before, and its answer was lost.
             self.write_row(arrival, true, soft);
             let first = chain.first().map(|op| op.op_id.clone()).unwrap_or_default();
-            self.out.commit.events.push(Event::Rebase { op_id: first, version: Some(arrival.version) });
+            self.out.commit.events.push(Event::Rebase {
+                op_id: first,
+                version: Some(arrival.version),
+            });
             return;
         }
-        let local = if last.kind == Kind::Delete { None } else { last.body.clone() };
+        let local = if last.kind == Kind::Delete {
+            None
+        } else {
+            last.body.clone()
+        };
         let kind = match (local.is_some(), arrival.body.is_some()) {
             (true, false) => conflict::Kind::DeletedRemotely,
             (false, _) => conflict::Kind::DeletedLocally,
@@ -317,23 +408,40 @@ impl<'a> Planner<'a> {
             local,
             remote: arrival.body.map(Rc::from),
             remote_version: arrival.version,
-            local_time: last.queued_at.saturating_add_signed(self.replica.facts.clock_offset),
+            local_time: last
+                .queued_at
+                .saturating_add_signed(self.replica.facts.clock_offset),
             detected_at: self.moment.now,
         };
-        match self.decisions.made.get(&conflict.id).filter(|_| !conflict.unsettled) {
+        match self
+            .decisions
+            .made
+            .get(&conflict.id)
+            .filter(|_| !conflict.unsettled)
+        {
             Some(decision) => self.resolve(conflict, decision.clone(), &chain, arrival, soft),
             None => self.undecided.push(conflict),
         }
     }
 
-    fn resolve(&mut self, conflict: Conflict, decision: Decision, chain: &[&Operation], arrival: &Arrival<'_>, soft: bool) {
+    fn resolve(
+        &mut self,
+        conflict: Conflict,
+        decision: Decision,
+        chain: &[&Operation],
+        arrival: &Arrival<'_>,
+        soft: bool,
+    ) {
         let Some(last) = chain.last() else { return };
         let replaced: Vec<String> = chain.iter().map(|op| op.op_id.clone()).collect();
         self.write_row(arrival, true, soft);
         self.out.commit.explain(&conflict, &decision);
         match &decision.resolution {
             Resolution::Remote => {
-                self.out.commit.events.push(Event::Dequeue { ops: replaced });
+                self.out
+                    .commit
+                    .events
+                    .push(Event::Dequeue { ops: replaced });
                 self.note_merge(arrival, false);
             }
             Resolution::Local => {
@@ -341,13 +449,23 @@ impl<'a> Planner<'a> {
                 self.out.commit.queue(op, replaced);
             }
             Resolution::Merged(body) => {
-                if arrival.body.is_some_and(|remote| conflict::same_content(remote, body)) {
-                    self.out.commit.events.push(Event::Dequeue { ops: replaced });
+                if arrival
+                    .body
+                    .is_some_and(|remote| conflict::same_content(remote, body))
+                {
+                    self.out
+                        .commit
+                        .events
+                        .push(Event::Dequeue { ops: replaced });
                     self.note_merge(arrival, false);
                 } else {
                     let op = self.winner(last, chain, arrival, Some(Rc::clone(body)));
                     self.out.commit.queue(op, replaced);
-                    if !last.body.as_deref().is_some_and(|local| conflict::same_content(local, body)) {
+                    if !last
+                        .body
+                        .as_deref()
+                        .is_some_and(|local| conflict::same_content(local, body))
+                    {
                         self.note_merge(arrival, true);
                     }
                 }
@@ -371,7 +489,13 @@ impl<'a> Planner<'a> {
     }
 
     /// The operation that carries a resolved conflict's outcome to the remote.
-    fn winner(&mut self, last: &Operation, chain: &[&Operation], arrival: &Arrival<'_>, body: Option<Rc<str>>) -> Operation {
+    fn winner(
+        &mut self,
+        last: &Operation,
+        chain: &[&Operation],
+        arrival: &Arrival<'_>,
+        body: Option<Rc<str>>,
+    ) -> Operation {
         let op_id = self.op_id();
         let kind = match (&body, arrival.body) {
             (None, _) => Kind::Delete,
@@ -418,10 +542,13 @@ pub(super) fn all_links(chain: &[&Operation]) -> Vec<Link> {
     links
 }
 
-/// The base of an operation whose base is gone, as far as it is known: the fields that a patch left alone.
+/// The base of an operation whose base is gone, as far as it is known: the fields that a patch left
+/// alone.
 fn untouched(op: &Operation) -> Option<String> {
     let mut fields = Fields::parse(op.body.as_deref()?).ok()?;
-    fields.0.retain(|(name, _)| op.kind == Kind::Patch && !op.fields.iter().any(|field| *field == **name));
+    fields.0.retain(|(name, _)| {
+        op.kind == Kind::Patch && !op.fields.iter().any(|field| *field == **name)
+    });
     (!fields.0.is_empty()).then(|| fields.to_json())
 }
 
@@ -442,6 +569,9 @@ fn effect_stands(op: &Operation, arrival: &Arrival<'_>) -> bool {
     match (op.kind, arrival.body) {
         (Kind::Delete, None) => true,
         (Kind::Delete, Some(_)) | (_, None) => false,
-        (_, Some(remote)) => op.body.as_deref().is_some_and(|ours| conflict::same_content(ours, remote)),
+        (_, Some(remote)) => op
+            .body
+            .as_deref()
+            .is_some_and(|ours| conflict::same_content(ours, remote)),
     }
 }

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::conflict::same_content;
-use crate::entity::{Draft, Fields, Key, OwnedKey, Owner, check_id, is_time, parse_draft, push_entity, push_field};
+use crate::entity::{
+    Draft, Fields, Key, OwnedKey, Owner, check_id, is_time, parse_draft, push_entity, push_field,
+};
 use crate::error::{Code, Error, Result};
 use crate::members::scan;
 use crate::operation::{Kind, Parent};
@@ -56,13 +58,15 @@ pub struct Group {
     pub writes: Vec<Write>,
     /// The fields of this type that never leave the device.
     pub local_only: Rc<[String]>,
-    /// A field of this type is summed: nothing is coalesced into what may have been sent, by any tab.
+    /// A field of this type is summed: nothing is coalesced into what may have been sent, by any
+    /// tab.
     pub sums: bool,
     /// The types that its foreign keys name.
     pub parents: Rc<[Parent]>,
     /// Entities whose operations go first.
     pub after: Rc<[OwnedKey]>,
-    /// What a refused operation still shows is not what this is written on top of: it takes its place.
+    /// What a refused operation still shows is not what this is written on top of: it takes its
+    /// place.
     pub afresh: bool,
 }
 
@@ -113,7 +117,9 @@ struct Current {
 
 impl Current {
     fn created_at(&self) -> Option<String> {
-        self.body.as_deref().and_then(|body| crate::entity::times(body).created_at)
+        self.body
+            .as_deref()
+            .and_then(|body| crate::entity::times(body).created_at)
     }
 }
 
@@ -139,7 +145,12 @@ impl Replica {
                 missing: &mut missing,
                 made: &mut made,
             };
-            match group.writes.iter().map(|write| attempt.write(&group.entity, write, &now)).collect() {
+            match group
+                .writes
+                .iter()
+                .map(|write| attempt.write(&group.entity, write, &now))
+                .collect()
+            {
                 Ok(written) => {
                     attempt.overlay.ops.keep();
                     attempt.overlay.device.keep();
@@ -153,11 +164,22 @@ impl Replica {
                 }
             }
         }
-        for (entity, overlay) in overlays.iter().filter(|(_, overlay)| !overlay.device.now.is_empty()) {
-            let fields = overlay.device.now.iter().map(|(id, text)| (id, text.as_deref()));
+        for (entity, overlay) in overlays
+            .iter()
+            .filter(|(_, overlay)| !overlay.device.now.is_empty())
+        {
+            let fields = overlay
+                .device
+                .now
+                .iter()
+                .map(|(id, text)| (id, text.as_deref()));
             local.commit.segments.push(device::written(entity, fields));
         }
-        if missing.is_empty() { Plan::Ready(local) } else { Plan::Needs(Need::Bodies(missing.keys())) }
+        if missing.is_empty() {
+            Plan::Ready(local)
+        } else {
+            Plan::Needs(Need::Bodies(missing.keys()))
+        }
     }
 }
 
@@ -183,7 +205,8 @@ impl Attempt<'_, '_> {
     }
 
     fn create(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
-        let mut draft = parse_draft(json, now, None, self.named()).map_err(|e| e.on(entity, None))?;
+        let mut draft =
+            parse_draft(json, now, None, self.named()).map_err(|e| e.on(entity, None))?;
         self.check_user(entity, &draft)?;
         let id = draft.id.take().unwrap_or_else(|| {
             let id = self.moment.op_id(*self.made);
@@ -193,21 +216,32 @@ impl Attempt<'_, '_> {
         let key = Key::new(entity, &id);
         let current = self.current(&key);
         if current.exists {
-            return Err(Error::new(Code::AlreadyExists, "An entity with this id exists already; call `update` or leave the id out.")
-                .on(entity, Some(&id)));
+            return Err(Error::new(
+                Code::AlreadyExists,
+                "An entity with this id exists already; call `update` or leave the id out.",
+            )
+            .on(entity, Some(&id)));
         }
         self.put(&key, Kind::Create, draft, &current)
     }
 
     fn update(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
-        let id = Fields::parse(json)?.get("id").and_then(scan::text).map(Cow::into_owned);
+        let id = Fields::parse(json)?
+            .get("id")
+            .and_then(scan::text)
+            .map(Cow::into_owned);
         let id = id.ok_or_else(|| {
-            Error::new(Code::InvalidEntity, "`id` must be the string that `create` or `read` gave the entity.").on(entity, None)
+            Error::new(
+                Code::InvalidEntity,
+                "`id` must be the string that `create` or `read` gave the entity.",
+            )
+            .on(entity, None)
         })?;
         let key = Key::new(entity, &id);
         let current = self.current(&key);
         let created_at = current.created_at();
-        let draft = parse_draft(json, now, created_at.as_deref(), self.named()).map_err(|e| e.on(entity, Some(&id)))?;
+        let draft = parse_draft(json, now, created_at.as_deref(), self.named())
+            .map_err(|e| e.on(entity, Some(&id)))?;
         self.check_user(entity, &draft)?;
         if !current.exists {
             return Err(not_found(&key));
@@ -222,15 +256,24 @@ impl Attempt<'_, '_> {
         let given = parse_draft(changes, now, None, true).map_err(|e| e.on(entity, Some(id)))?;
         self.check_user(entity, &given)?;
         if given.id.as_deref().is_some_and(|other| other != id) {
-            return Err(Error::new(Code::InvalidEntity, "`id` cannot be changed by a patch; leave it out.").on(entity, Some(id)));
+            return Err(Error::new(
+                Code::InvalidEntity,
+                "`id` cannot be changed by a patch; leave it out.",
+            )
+            .on(entity, Some(id)));
         }
         if !current.exists {
             return Err(not_found(&key));
         }
-        let Some(body) = &current.body else { return Ok(Written::Absent) };
+        let Some(body) = &current.body else {
+            return Ok(Written::Absent);
+        };
         let changed = Fields::parse(changes)?;
         let mut merged = Fields::parse(body)?;
-        let beside = current.device.as_deref().map_or_else(|| Ok(Fields::default()), Fields::parse)?;
+        let beside = current
+            .device
+            .as_deref()
+            .map_or_else(|| Ok(Fields::default()), Fields::parse)?;
         for (name, value) in beside.0.into_iter().chain(changed.0) {
             if is_time(&name) {
                 continue;
@@ -241,7 +284,8 @@ impl Attempt<'_, '_> {
             }
         }
         let created_at = current.created_at();
-        let mut draft = parse_draft(&merged.to_json(), now, created_at.as_deref(), false).map_err(|e| e.on(entity, Some(id)))?;
+        let mut draft = parse_draft(&merged.to_json(), now, created_at.as_deref(), false)
+            .map_err(|e| e.on(entity, Some(id)))?;
         draft.fields = given.fields;
         self.put(&key, Kind::Patch, draft, &current)
     }
@@ -256,7 +300,13 @@ impl Attempt<'_, '_> {
         Written::Deleted(id.to_owned())
     }
 
-    fn put(&mut self, key: &Key, mut kind: Kind, mut draft: Draft, current: &Current) -> Result<Written> {
+    fn put(
+        &mut self,
+        key: &Key,
+        mut kind: Kind,
+        mut draft: Draft,
+        current: &Current,
+    ) -> Result<Written> {
         let mut beside = None;
         if !self.group.local_only.is_empty() || current.device.is_some() {
             beside = match self.set_aside(key, &mut kind, &mut draft, current)? {
@@ -284,8 +334,15 @@ impl Attempt<'_, '_> {
         entity
     }
 
-    /// Takes the fields that never leave the device out of a draft, and notes what is new among them.
-    fn set_aside(&mut self, key: &Key, kind: &mut Kind, draft: &mut Draft, current: &Current) -> Result<Aside> {
+    /// Takes the fields that never leave the device out of a draft, and notes what is new among
+    /// them.
+    fn set_aside(
+        &mut self,
+        key: &Key,
+        kind: &mut Kind,
+        draft: &mut Draft,
+        current: &Current,
+    ) -> Result<Aside> {
         let names = &self.group.local_only;
         let stays = |name: &str| names.iter().any(|only| only == name);
         let (mut body, beside) = device::split(&draft.body, names)?;
@@ -295,7 +352,10 @@ impl Attempt<'_, '_> {
         let mut alone = *kind == Kind::Patch && given > 0 && draft.fields.is_empty();
         if *kind == Kind::Patch {
             // What was kept here before the config changed travels from now on.
-            let before = current.device.as_deref().map_or_else(|| Ok(Fields::default()), Fields::parse)?;
+            let before = current
+                .device
+                .as_deref()
+                .map_or_else(|| Ok(Fields::default()), Fields::parse)?;
             for (name, _) in before.0.iter().filter(|(name, _)| !stays(name)) {
                 alone = false;
                 if !draft.fields.iter().any(|field| *field == **name) {
@@ -308,7 +368,9 @@ impl Attempt<'_, '_> {
             // body here, which says what the server has. Only a patch leaves it alone; but a patch
             // takes no field away.
             let had = Fields::parse(had)?;
-            let complete = had.0.iter().all(|(name, _)| stays(name) || is_time(name) || draft.fields.contains(&name.to_string()));
+            let complete = had.0.iter().all(|(name, _)| {
+                stays(name) || is_time(name) || draft.fields.contains(&name.to_string())
+            });
             if *kind == Kind::Patch || complete {
                 for (name, value) in had.0.iter().filter(|(name, _)| stays(name)) {
                     *kind = Kind::Patch;
@@ -323,8 +385,17 @@ impl Attempt<'_, '_> {
         if changed {
             self.overlay.device.note(key.id, fields.clone());
         }
-        if let Some(had) = current.body.as_deref().filter(|had| (changed || alone) && current.exists && same_content(had, &body)) {
-            return Ok(Aside::Alone(self.seen(key, had, fields.as_deref(), current.version)));
+        if let Some(had) = current
+            .body
+            .as_deref()
+            .filter(|had| (changed || alone) && current.exists && same_content(had, &body))
+        {
+            return Ok(Aside::Alone(self.seen(
+                key,
+                had,
+                fields.as_deref(),
+                current.version,
+            )));
         }
         draft.body = body;
         Ok(Aside::Beside(fields))
@@ -334,7 +405,10 @@ impl Attempt<'_, '_> {
     fn device_of(&mut self, key: &Key) -> Option<Rc<str>> {
         match self.overlay.device.now.get(key.id) {
             Some(fields) => fields.clone(),
-            None => self.replica.device_fields(key).and_then(|fields| self.text_of(&fields)),
+            None => self
+                .replica
+                .device_fields(key)
+                .and_then(|fields| self.text_of(&fields)),
         }
     }
 
@@ -351,18 +425,22 @@ impl Attempt<'_, '_> {
 
     fn check_user(&self, entity: &str, draft: &Draft) -> Result<()> {
         match &draft.user_id {
-            Some(user) if user != self.replica.user_id() => {
-                Err(Error::new(Code::UserMismatch, "`userId` names another user than the one whose database this is; leave it out.")
-                    .on(entity, draft.id.as_deref()))
-            }
+            Some(user) if user != self.replica.user_id() => Err(Error::new(
+                Code::UserMismatch,
+                "`userId` names another user than the one whose database this is; leave it out.",
+            )
+            .on(entity, draft.id.as_deref())),
             _ => Ok(()),
         }
     }
 }
 
 pub(super) fn not_found(key: &Key) -> Error {
-    Error::new(Code::NotFound, "There is no such entity; it may have been deleted. Call `create` for a new one.")
-        .on(key.entity, Some(key.id))
+    Error::new(
+        Code::NotFound,
+        "There is no such entity; it may have been deleted. Call `create` for a new one.",
+    )
+    .on(key.entity, Some(key.id))
 }
 
 /// Checks the id of a read or a delete.

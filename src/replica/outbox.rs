@@ -29,7 +29,8 @@ pub struct Queued {
     pub last_error: Option<Rc<ErrorJson>>,
 }
 
-/// A clock is put right by less than this, in milliseconds; set back by more, it says nothing of what it said before.
+/// A clock is put right by less than this, in milliseconds; set back by more, it says nothing of
+/// what it said before.
 const CORRECTION_MS: u64 = 60_000;
 
 impl Queued {
@@ -58,7 +59,10 @@ struct Places(Small<Table<Vec<u64>>>);
 
 impl Places {
     fn of(&self, entity: &str, id: &str) -> &[u64] {
-        self.0.get(entity).and_then(|ids| ids.get(id)).map_or(&[], Vec::as_slice)
+        self.0
+            .get(entity)
+            .and_then(|ids| ids.get(id))
+            .map_or(&[], Vec::as_slice)
     }
 
     fn insert(&mut self, entity: &str, id: &str, place: u64) {
@@ -74,7 +78,9 @@ impl Places {
     }
 
     fn remove(&mut self, entity: &str, id: &str, place: u64) {
-        let Some(ids) = self.0.get_mut(entity) else { return };
+        let Some(ids) = self.0.get_mut(entity) else {
+            return;
+        };
         if let Some(places) = ids.get_mut(id) {
             places.retain(|at| *at != place);
             if places.is_empty() {
@@ -87,8 +93,8 @@ impl Places {
     }
 }
 
-/// Operations by place. Places only ascend, so that a place less the first is an index; who has left
-/// from the middle leaves a gap behind.
+/// Operations by place. Places only ascend, so that a place less the first is an index; who has
+/// left from the middle leaves a gap behind.
 #[derive(Debug, Default)]
 struct Queue {
     first: u64,
@@ -175,7 +181,10 @@ impl Outbox {
     /// How many wait for one entity type.
     #[must_use]
     pub fn count_of(&self, entity: &str) -> u64 {
-        self.by_entity.0.get(entity).map_or(0, |ids| ids.values().fold(0, |n, places| n.saturating_add(places.len() as u64)))
+        self.by_entity.0.get(entity).map_or(0, |ids| {
+            ids.values()
+                .fold(0, |n, places| n.saturating_add(places.len() as u64))
+        })
     }
 
     /// One operation by its id.
@@ -187,12 +196,17 @@ impl Outbox {
     /// The operation that carries the effect of one that was coalesced away.
     #[must_use]
     pub fn heir_of(&self, op_id: &str) -> Option<&Queued> {
-        self.queue.iter().find(|queued| queued.op.supersedes.iter().any(|old| old == op_id))
+        self.queue
+            .iter()
+            .find(|queued| queued.op.supersedes.iter().any(|old| old == op_id))
     }
 
     /// The operations of one entity, oldest first.
     pub fn chain(&self, key: &Key) -> impl DoubleEndedIterator<Item = &Queued> {
-        self.by_entity.of(key.entity, key.id).iter().filter_map(|place| self.queue.get(*place))
+        self.by_entity
+            .of(key.entity, key.id)
+            .iter()
+            .filter_map(|place| self.queue.get(*place))
     }
 
     /// The last write of an entity: what a reader sees.
@@ -201,25 +215,40 @@ impl Outbox {
         self.chain(key).next_back().map(|queued| &queued.op)
     }
 
-    /// The last operation of an entity, and whether the next write may be coalesced into it: not where it may have
-    /// reached the remote. A parked one was answered with a conflict, so it has not.
+    /// The last operation of an entity, and whether the next write may be coalesced into it: not
+    /// where it may have reached the remote. A parked one was answered with a conflict, so it has
+    /// not.
     ///
-    /// Another tab may be sending the first of an entity, and no other. `exactly`: what is summed must know what was in it.
+    /// Another tab may be sending the first of an entity, and no other. `exactly`: what is summed
+    /// must know what was in it.
     #[must_use]
     pub fn before(&self, key: &Key, exactly: bool) -> Option<(Operation, bool)> {
         let mut chain = self.chain(key);
         let last = chain.next_back()?;
-        let unsent = if exactly { chain.next().is_some() } else { !last.in_flight && !last.maybe_sent };
+        let unsent = if exactly {
+            chain.next().is_some()
+        } else {
+            !last.in_flight && !last.maybe_sent
+        };
         Some((last.op.clone(), unsent || last.blocked_by.is_some()))
     }
 
     /// Ids with pending operations, in order.
-    pub fn ids<'a>(&'a self, entity: &str, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
-        self.by_entity.0.get(entity).into_iter().flat_map(move |ids| ids.after(after)).map(|(id, _)| id)
+    pub fn ids<'a>(
+        &'a self,
+        entity: &str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a str> {
+        self.by_entity
+            .0
+            .get(entity)
+            .into_iter()
+            .flat_map(move |ids| ids.after(after))
+            .map(|(id, _)| id)
     }
 
-    /// Adds an operation: at the place of the first that it replaces, or at the end. Whoever knows of a conflict of its
-    /// entity blocks it.
+    /// Adds an operation: at the place of the first that it replaces, or at the end. Whoever knows
+    /// of a conflict of its entity blocks it.
     pub fn queue(&mut self, op: Operation, replaces: &[String], maybe_sent: bool) {
         let (mut place, mut before) = (None, None);
         // An id that is here already names the same write: it is queued once, whatever a log says.
@@ -238,8 +267,20 @@ impl Outbox {
         }
         // Its journey goes on.
         let queued = match before {
-            Some(before) => Queued { op, maybe_sent: maybe_sent || before.maybe_sent, blocked_by: None, ..before },
-            None => Queued { op, in_flight: false, maybe_sent, blocked_by: None, rest: (0, 0), last_error: None },
+            Some(before) => Queued {
+                op,
+                maybe_sent: maybe_sent || before.maybe_sent,
+                blocked_by: None,
+                ..before
+            },
+            None => Queued {
+                op,
+                in_flight: false,
+                maybe_sent,
+                blocked_by: None,
+                rest: (0, 0),
+                last_error: None,
+            },
         };
         self.queue.put(place, queued);
     }
@@ -253,7 +294,8 @@ impl Outbox {
         let place = self.places.remove(op_id)?;
         let queued = self.queue.take(place)?;
         self.bytes = self.bytes.saturating_sub(queued.op.bytes());
-        self.by_entity.remove(&queued.op.entity, &queued.op.id, place);
+        self.by_entity
+            .remove(&queued.op.entity, &queued.op.id, place);
         for link in &queued.op.links {
             self.linked.remove(&link.key.entity, &link.key.id, place);
         }
@@ -348,7 +390,12 @@ impl Outbox {
     }
 
     fn with(&mut self, op_id: &str, change: impl FnOnce(&mut Queued)) {
-        if let Some(queued) = self.places.get(op_id).copied().and_then(|place| self.queue.get_mut(place)) {
+        if let Some(queued) = self
+            .places
+            .get(op_id)
+            .copied()
+            .and_then(|place| self.queue.get_mut(place))
+        {
             change(queued);
         }
     }

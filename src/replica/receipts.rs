@@ -1,8 +1,9 @@
-//! Receipts: for each entity that this device has pushed in the last 30 days, how its last operation ended,
-//! and what must be known to offer it again to a server that was restored from before.
+//! Receipts: for each entity that this device has pushed in the last 30 days, how its last
+//! operation ended, and what must be known to offer it again to a server that was restored from
+//! before.
 //!
-//! No bodies: the row has that. What tells this device's own fields from others' is a mark for each value that
-//! it has put, and for each that it has replaced.
+//! No bodies: the row has that. What tells this device's own fields from others' is a mark for each
+//! value that it has put, and for each that it has replaced.
 
 use crate::entity::{Key, OwnedKey};
 use crate::error::Result;
@@ -45,13 +46,24 @@ impl Outcome {
 }
 
 impl Receipt {
-    /// The same once a conflict with what the server has at this version was settled with more than this
-    /// device's own; `merging` where the outcome is still to be pushed.
+    /// The same once a conflict with what the server has at this version was settled with more than
+    /// this device's own; `merging` where the outcome is still to be pushed.
     #[must_use]
     pub(super) fn after_conflict(self, now: u64, merging: bool, version: u64) -> Self {
         let version = if self.suspect { version } else { self.version };
-        let settled = if merging { self.outcome } else { Outcome::Merged };
-        Self { outcome: settled, at: if merging { self.at } else { now }, version, suspect: false, merging, ..self }
+        let settled = if merging {
+            self.outcome
+        } else {
+            Outcome::Merged
+        };
+        Self {
+            outcome: settled,
+            at: if merging { self.at } else { now },
+            version,
+            suspect: false,
+            merging,
+            ..self
+        }
     }
 }
 
@@ -62,7 +74,8 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// When, by this device's clock, in milliseconds since 1970.
     pub at: u64,
-    /// The version of the last write that the server has acknowledged; 0 where it has acknowledged none.
+    /// The version of the last write that the server has acknowledged; 0 where it has acknowledged
+    /// none.
     pub version: u64,
     /// That was a delete.
     pub deleted: bool,
@@ -118,12 +131,20 @@ impl Receipts {
 
     /// All that the server may have forgotten.
     pub fn suspects(&self) -> impl Iterator<Item = (&str, &str, &Receipt)> {
-        let all = if self.suspects == 0 { None } else { Some(self.iter()) };
-        all.into_iter().flatten().filter(|(_, _, receipt)| receipt.suspect)
+        let all = if self.suspects == 0 {
+            None
+        } else {
+            Some(self.iter())
+        };
+        all.into_iter()
+            .flatten()
+            .filter(|(_, _, receipt)| receipt.suspect)
     }
 
     fn iter(&self) -> impl Iterator<Item = (&str, &str, &Receipt)> {
-        self.all.iter().flat_map(|(entity, ids)| ids.iter().map(move |(id, receipt)| (entity, id, receipt)))
+        self.all
+            .iter()
+            .flat_map(|(entity, ids)| ids.iter().map(move |(id, receipt)| (entity, id, receipt)))
     }
 
     /// The server was restored, and not all has been pulled afresh.
@@ -154,7 +175,10 @@ impl Receipts {
     pub(super) fn put(&mut self, entity: &str, id: &str, receipt: Receipt) {
         let gains = receipt.suspect;
         let old = self.all.entry(entity).insert(id, receipt);
-        self.suspects = self.suspects.saturating_add(u64::from(gains)).saturating_sub(u64::from(old.is_some_and(|old| old.suspect)));
+        self.suspects = self
+            .suspects
+            .saturating_add(u64::from(gains))
+            .saturating_sub(u64::from(old.is_some_and(|old| old.suspect)));
     }
 
     /// The server has acknowledged an operation.
@@ -164,14 +188,23 @@ impl Receipts {
         let deleted = op.kind == Kind::Delete;
         let lives_on = old.filter(|old| !old.deleted && !deleted && !is_old(old, at));
         let mut all: Vec<u64> = Vec::new();
-        for mark in lives_on.iter().flat_map(|old| &*old.marks).chain(&op.earlier).chain(marks) {
+        for mark in lives_on
+            .iter()
+            .flat_map(|old| &*old.marks)
+            .chain(&op.earlier)
+            .chain(marks)
+        {
             if !deleted && !all.contains(mark) {
                 all.push(*mark);
             }
         }
         let excess = all.len().saturating_sub(MAX_MARKS);
         let receipt = Receipt {
-            outcome: if old.is_some_and(|old| old.merging) { Outcome::Merged } else { Outcome::Applied },
+            outcome: if old.is_some_and(|old| old.merging) {
+                Outcome::Merged
+            } else {
+                Outcome::Applied
+            },
             at,
             version,
             deleted,
@@ -185,8 +218,20 @@ impl Receipts {
 
     /// An operation became a dead letter: what was acknowledged before stays so.
     pub(super) fn reject(&mut self, op: &Operation, at: u64) {
-        let old = self.get(&Key::new(&op.entity, &op.id)).cloned().unwrap_or_default();
-        self.put(&op.entity, &op.id, Receipt { outcome: Outcome::Rejected, at, merging: false, ..old });
+        let old = self
+            .get(&Key::new(&op.entity, &op.id))
+            .cloned()
+            .unwrap_or_default();
+        self.put(
+            &op.entity,
+            &op.id,
+            Receipt {
+                outcome: Outcome::Rejected,
+                at,
+                merging: false,
+                ..old
+            },
+        );
     }
 
     /// The server was restored: what it had acknowledged in the time that counts is in doubt.
@@ -195,10 +240,15 @@ impl Receipts {
         let kept = restored.kept.filter(|_| self.restored.is_none());
         for ids in self.all.iter_mut().map(|(_, ids)| ids) {
             let concerned = |receipt: &Receipt| {
-                receipt.version > 0 && receipt.at >= restored.since && restored.kept.is_none_or(|kept| receipt.version > kept)
+                receipt.version > 0
+                    && receipt.at >= restored.since
+                    && restored.kept.is_none_or(|kept| receipt.version > kept)
             };
-            let names: Vec<String> =
-                ids.iter().filter(|(_, receipt)| !receipt.suspect && concerned(receipt)).map(|(id, _)| id.to_owned()).collect();
+            let names: Vec<String> = ids
+                .iter()
+                .filter(|(_, receipt)| !receipt.suspect && concerned(receipt))
+                .map(|(id, _)| id.to_owned())
+                .collect();
             for id in names {
                 if let Some(receipt) = ids.get_mut(&id) {
                     receipt.suspect = true;
@@ -206,7 +256,10 @@ impl Receipts {
                 }
             }
         }
-        self.restored = Some(Restored { kept, since: restored.since });
+        self.restored = Some(Restored {
+            kept,
+            since: restored.since,
+        });
     }
 
     /// What the restored server has of an entity is known now.
@@ -226,7 +279,9 @@ impl Receipts {
     pub(super) fn swept(&mut self, entities: Option<&[String]>) {
         let gone: Vec<OwnedKey> = self
             .suspects()
-            .filter(|(entity, ..)| entities.is_none_or(|only| only.iter().any(|name| name == entity)))
+            .filter(|(entity, ..)| {
+                entities.is_none_or(|only| only.iter().any(|name| name == entity))
+            })
             .map(|(entity, id, _)| Key::new(entity, id).to_owned())
             .collect();
         for key in gone {
@@ -248,11 +303,21 @@ impl Receipts {
     pub(super) fn write(&self, facts: &Facts, commit: &mut Commit) {
         let now = facts.last_sync.unwrap_or_default();
         if let (Some(restored), Some(epoch)) = (self.restored, &facts.epoch) {
-            commit.events.push(Event::Epoch { epoch: epoch.clone(), restored: Some(restored) });
-            commit.events.push(Event::Offered { count: self.offered, done: false });
+            commit.events.push(Event::Epoch {
+                epoch: epoch.clone(),
+                restored: Some(restored),
+            });
+            commit.events.push(Event::Offered {
+                count: self.offered,
+                done: false,
+            });
         }
         for (entity, id, receipt) in self.iter().filter(|(_, _, receipt)| !is_old(receipt, now)) {
-            commit.events.push(Event::Receipt { entity: entity.to_owned(), id: id.to_owned(), receipt: receipt.clone() });
+            commit.events.push(Event::Receipt {
+                entity: entity.to_owned(),
+                id: id.to_owned(),
+                receipt: receipt.clone(),
+            });
         }
     }
 }
@@ -289,12 +354,18 @@ impl Replica {
     /// Begins to wait for what is pending of an entity.
     #[must_use]
     pub fn wait_for(&self, key: &Key) -> Waiting {
-        Waiting { op_id: self.outbox.last(key).map(|op| op.op_id.clone()), before: self.settled(key) }
+        Waiting {
+            op_id: self.outbox.last(key).map(|op| op.op_id.clone()),
+            before: self.settled(key),
+        }
     }
 
     fn settled(&self, key: &Key) -> Option<(u64, Outcome)> {
         // One that only notes a conflict under way says of no end.
-        self.receipts.get(key).filter(|receipt| receipt.at > 0).map(|receipt| (receipt.at, receipt.outcome))
+        self.receipts
+            .get(key)
+            .filter(|receipt| receipt.at > 0)
+            .map(|receipt| (receipt.at, receipt.outcome))
     }
 
     /// How the operation ended that is waited for; none while it waits.
@@ -304,15 +375,34 @@ impl Replica {
     pub fn ended(&self, key: &Key, waiting: &mut Waiting, now: u64) -> Option<Result<Outcome>> {
         if let Some(op_id) = &waiting.op_id {
             // Without a new receipt it was replaced, by the winner of a conflict.
-            let replaced = || if self.settled(key) == waiting.before { self.outbox.last(key) } else { None };
-            let carrier = self.outbox.get(op_id).or_else(|| self.outbox.heir_of(op_id)).map(|queued| &queued.op).or_else(replaced);
+            let replaced = || {
+                if self.settled(key) == waiting.before {
+                    self.outbox.last(key)
+                } else {
+                    None
+                }
+            };
+            let carrier = self
+                .outbox
+                .get(op_id)
+                .or_else(|| self.outbox.heir_of(op_id))
+                .map(|queued| &queued.op)
+                .or_else(replaced);
             if let Some(carrier) = carrier {
                 waiting.op_id = Some(carrier.op_id.clone());
                 return None;
             }
         }
-        let known = self.receipts.get(key).filter(|receipt| !is_old(receipt, now)).map(|receipt| receipt.outcome);
-        let dead = || self.dead_letters.values().any(|letter| letter.op.entity == key.entity && letter.op.id == key.id);
+        let known = self
+            .receipts
+            .get(key)
+            .filter(|receipt| !is_old(receipt, now))
+            .map(|receipt| receipt.outcome);
+        let dead = || {
+            self.dead_letters
+                .values()
+                .any(|letter| letter.op.entity == key.entity && letter.op.id == key.id)
+        };
         Some(match known {
             Some(outcome) => Ok(outcome),
             None if dead() => Ok(Outcome::Rejected),
@@ -331,23 +421,38 @@ impl Replica {
     /// Takes the epoch of a reply into its commit, where none is known yet.
     pub fn note_first_epoch(&self, epoch: Option<&str>, commit: &mut Commit) {
         if let (Some(epoch), None, false) = (epoch, &self.facts.epoch, commit.is_empty()) {
-            commit.events.push(Event::Epoch { epoch: epoch.to_owned(), restored: None });
+            commit.events.push(Event::Epoch {
+                epoch: epoch.to_owned(),
+                restored: None,
+            });
         }
     }
 
     /// Plans the beginning of a new epoch, where the one that is left is still this.
     #[must_use]
-    pub fn plan_epoch(&self, left: Option<&str>, epoch: &str, kept: Option<u64>, now: u64) -> Commit {
-        let restored = Restored { kept, since: now.saturating_sub(KEEP_MS) };
+    pub fn plan_epoch(
+        &self,
+        left: Option<&str>,
+        epoch: &str,
+        kept: Option<u64>,
+        now: u64,
+    ) -> Commit {
+        let restored = Restored {
+            kept,
+            since: now.saturating_sub(KEEP_MS),
+        };
         let mut commit = Commit::default();
         if self.facts.epoch.as_deref() == left {
-            commit.events.push(Event::Epoch { epoch: epoch.to_owned(), restored: Some(restored) });
+            commit.events.push(Event::Epoch {
+                epoch: epoch.to_owned(),
+                restored: Some(restored),
+            });
         }
         commit
     }
 
-    /// Nothing is to be pushed: the server was restored, and what is here was made against versions of
-    /// another history, until a pull has begun the new one.
+    /// Nothing is to be pushed: the server was restored, and what is here was made against versions
+    /// of another history, until a pull has begun the new one.
     #[must_use]
     pub fn awaits_pull(&self) -> bool {
         self.receipts.restored.is_some() && !self.cursors.values().any(|state| state.reached_end)

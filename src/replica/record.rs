@@ -266,7 +266,8 @@ pub struct Encoded {
 /// The key of a commit's segment.
 #[must_use]
 pub const fn body_id(seq: Seq, index: usize) -> BodyId {
-    seq.saturating_mul(BODIES_PER_RECORD).saturating_add(index as u64)
+    seq.saturating_mul(BODIES_PER_RECORD)
+        .saturating_add(index as u64)
 }
 
 impl Commit {
@@ -319,24 +320,33 @@ impl Commit {
         if let Some(place) = record.get_mut(MAGIC.len()..HEADER) {
             place.copy_from_slice(&sum);
         }
-        Encoded { record: Rc::from(record), bodies, sums }
+        Encoded {
+            record: Rc::from(record),
+            bodies,
+            sums,
+        }
     }
 
     /// Reads a record.
     ///
     /// # Errors
-    /// [`Code::Corrupt`] where the bytes are not what was written; [`Code::ClientOutdated`] where a later version
-    /// of this engine wrote them.
+    /// [`Code::Corrupt`] where the bytes are not what was written; [`Code::ClientOutdated`] where a
+    /// later version of this engine wrote them.
     pub fn decode(record: &[u8]) -> Result<Self> {
-        decode(record, &|_| None).map(|(commit, _)| commit).ok_or_else(|| refused(record))
+        decode(record, &|_| None)
+            .map(|(commit, _)| commit)
+            .ok_or_else(|| refused(record))
     }
 
-    /// The same, with the rows of segments left where they are, as far as `may_wait` says so of their type: these
-    /// segments have no entries, but a directory under their index.
+    /// The same, with the rows of segments left where they are, as far as `may_wait` says so of
+    /// their type: these segments have no entries, but a directory under their index.
     ///
     /// # Errors
     /// As [`Self::decode`].
-    pub fn skim(record: &Rc<[u8]>, may_wait: &dyn Fn(&str) -> bool) -> Result<(Self, Ordered<Directory>)> {
+    pub fn skim(
+        record: &Rc<[u8]>,
+        may_wait: &dyn Fn(&str) -> bool,
+    ) -> Result<(Self, Ordered<Directory>)> {
         decode(record, &|entity| may_wait(entity).then_some(record)).ok_or_else(|| refused(record))
     }
 }
@@ -352,11 +362,17 @@ fn refused(record: &[u8]) -> Error {
         let fix = "This user's data was stored by a newer version of this app; reload the page to get that version.";
         return Error::new(Code::ClientOutdated, fix);
     }
-    Error::new(Code::Corrupt, "A record of the log does not match its checksum or its format.")
+    Error::new(
+        Code::Corrupt,
+        "A record of the log does not match its checksum or its format.",
+    )
 }
 
 /// `waits` gives the record again where the rows of a type stay in it.
-fn decode<'r>(record: &[u8], waits: &dyn Fn(&str) -> Option<&'r Rc<[u8]>>) -> Option<(Commit, Ordered<Directory>)> {
+fn decode<'r>(
+    record: &[u8],
+    waits: &dyn Fn(&str) -> Option<&'r Rc<[u8]>>,
+) -> Option<(Commit, Ordered<Directory>)> {
     let (header, payload) = record.split_at_checked(HEADER)?;
     let (magic, sum) = header.split_at_checked(MAGIC.len())?;
     if magic != MAGIC || sum != checksum(payload).to_le_bytes() {
@@ -371,24 +387,38 @@ fn decode<'r>(record: &[u8], waits: &dyn Fn(&str) -> Option<&'r Rc<[u8]>>) -> Op
         let entity = input.text()?;
         let body = match input.byte()? {
             0 => SegmentBody::New(Rc::from(input.bytes()?)),
-            1 => SegmentBody::Stored { len: input.small()?, hash: u64::from_le_bytes(input.raw(8)?.try_into().ok()?) },
+            1 => SegmentBody::Stored {
+                len: input.small()?,
+                hash: u64::from_le_bytes(input.raw(8)?.try_into().ok()?),
+            },
             2 => SegmentBody::Kept(input.number()?),
             _ => return None,
         };
         let mut entries = Vec::new();
         match waits(&entity) {
-            Some(record) => late.insert(commit.segments.len() as u64, directory::skip(&mut input, record)?),
+            Some(record) => late.insert(
+                commit.segments.len() as u64,
+                directory::skip(&mut input, record)?,
+            ),
             None => entries = directory::entries(&mut input)?,
         }
-        commit.segments.push(SegmentWrite { entity, entries, body });
+        commit.segments.push(SegmentWrite {
+            entity,
+            entries,
+            body,
+        });
     }
     input.0.is_empty().then_some((commit, late))
 }
 
-/// Whether a record is whole, and of a format that comes after this one. Each format adds its number, less one, to its
-/// checksum, so that a flipped bit in the number makes damage, and no newer record.
+/// Whether a record is whole, and of a format that comes after this one. Each format adds its
+/// number, less one, to its checksum, so that a flipped bit in the number makes damage, and no
+/// newer record.
 fn is_newer(record: &[u8]) -> bool {
-    let Some(([b'D', b'S', version, 0, sum @ ..], payload)) = record.split_at_checked(HEADER) else { return false };
+    let Some(([b'D', b'S', version, 0, sum @ ..], payload)) = record.split_at_checked(HEADER)
+    else {
+        return false;
+    };
     let later = u64::from(version.saturating_sub(MAGIC[2]));
     later > 0 && *sum == checksum(payload).wrapping_add(later).to_le_bytes()
 }

@@ -50,7 +50,10 @@ impl Segments {
     /// No segments yet, and a budget in bytes for the bodies kept in memory.
     #[must_use]
     pub fn new(budget: u64) -> Self {
-        Self { budget, ..Self::default() }
+        Self {
+            budget,
+            ..Self::default()
+        }
     }
 
     /// An empty set with the same budget.
@@ -60,11 +63,28 @@ impl Segments {
     }
 
     /// Takes note of a segment. A body that lies in its record stays in memory for good.
-    pub fn register(&mut self, id: BodyId, len: u32, hash: u64, external: bool, resident: Option<Rc<[u8]>>) {
+    pub fn register(
+        &mut self,
+        id: BodyId,
+        len: u32,
+        hash: u64,
+        external: bool,
+        resident: Option<Rc<[u8]>>,
+    ) {
         if external && resident.is_some() {
             self.resident = self.resident.saturating_add(u64::from(len));
         }
-        self.segments.insert(id, Segment { len, live: 0, hash, external, resident, used: Cell::new(self.tick()) });
+        self.segments.insert(
+            id,
+            Segment {
+                len,
+                live: 0,
+                hash,
+                external,
+                resident,
+                used: Cell::new(self.tick()),
+            },
+        );
         self.trim(id);
     }
 
@@ -81,7 +101,11 @@ impl Segments {
             segment.live = segment.live.saturating_sub(u64::from(len));
             if segment.live == 0 {
                 self.drop_resident(id);
-                if self.segments.get(id).is_some_and(|segment| !segment.external) {
+                if self
+                    .segments
+                    .get(id)
+                    .is_some_and(|segment| !segment.external)
+                {
                     self.segments.remove(id);
                 }
             }
@@ -91,10 +115,20 @@ impl Segments {
     /// The text of a row, or the segment that must be fetched first.
     #[must_use]
     pub fn text(&self, id: BodyId, offset: u32, len: u32) -> ViewBody<'_> {
-        let absent = ViewBody::Absent { segment: id, offset, len };
-        let Some(segment) = self.segments.get(id) else { return absent };
+        let absent = ViewBody::Absent {
+            segment: id,
+            offset,
+            len,
+        };
+        let Some(segment) = self.segments.get(id) else {
+            return absent;
+        };
         segment.used.set(self.tick());
-        segment.resident.as_ref().and_then(|bytes| slice(bytes, offset, len)).map_or(absent, ViewBody::Text)
+        segment
+            .resident
+            .as_ref()
+            .and_then(|bytes| slice(bytes, offset, len))
+            .map_or(absent, ViewBody::Text)
     }
 
     /// Keeps these bodies in memory, whatever the budget, until [`Self::unpin`]: a plan that needs
@@ -113,10 +147,14 @@ impl Segments {
     ///
     /// Answers whether it is: a body that is missing or does not match its checksum is corrupt.
     pub fn supply(&mut self, id: BodyId, bytes: Option<Rc<[u8]>>) -> bool {
-        let Some(segment) = self.segments.get_mut(id) else { return false };
-        let Some(bytes) = bytes
-            .filter(|bytes| bytes.len() == segment.len as usize && checksum(bytes) == segment.hash && std::str::from_utf8(bytes).is_ok())
-        else {
+        let Some(segment) = self.segments.get_mut(id) else {
+            return false;
+        };
+        let Some(bytes) = bytes.filter(|bytes| {
+            bytes.len() == segment.len as usize
+                && checksum(bytes) == segment.hash
+                && std::str::from_utf8(bytes).is_ok()
+        }) else {
             return false;
         };
         if segment.resident.replace(bytes).is_none() {
@@ -134,13 +172,18 @@ impl Segments {
 
     /// External segments with their length and how much of it lives.
     pub fn external(&self) -> impl Iterator<Item = (BodyId, u32, u64)> {
-        self.segments.iter().filter(|(_, segment)| segment.external).map(|(id, segment)| (*id, segment.len, segment.live))
+        self.segments
+            .iter()
+            .filter(|(_, segment)| segment.external)
+            .map(|(id, segment)| (*id, segment.len, segment.live))
     }
 
     /// Length, checksum and place of a segment.
     #[must_use]
     pub fn describe(&self, id: BodyId) -> Option<(u32, u64, bool)> {
-        self.segments.get(id).map(|segment| (segment.len, segment.hash, segment.external))
+        self.segments
+            .get(id)
+            .map(|segment| (segment.len, segment.hash, segment.external))
     }
 
     /// The body of a segment where it is in memory.
@@ -152,7 +195,9 @@ impl Segments {
     /// Bytes of rows that live.
     #[must_use]
     pub fn live_bytes(&self) -> u64 {
-        self.segments.iter().fold(0, |sum, (_, segment)| sum.saturating_add(segment.live))
+        self.segments
+            .iter()
+            .fold(0, |sum, (_, segment)| sum.saturating_add(segment.live))
     }
 
     /// Bytes of external bodies in memory now.
@@ -177,7 +222,12 @@ impl Segments {
             let oldest = self
                 .segments
                 .iter()
-                .filter(|(id, segment)| *id != spare && !self.pinned.contains(id) && segment.external && segment.resident.is_some())
+                .filter(|(id, segment)| {
+                    *id != spare
+                        && !self.pinned.contains(id)
+                        && segment.external
+                        && segment.resident.is_some()
+                })
                 .min_by_key(|(_, segment)| segment.used.get());
             let Some((id, _)) = oldest else { return };
             let id = *id;

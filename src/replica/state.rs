@@ -13,7 +13,8 @@ use crate::store::Seq;
 pub struct CursorState {
     /// The remote's own words; none before the first page.
     pub cursor: Option<String>,
-    /// A full pull is under way, begun after this record: rows that it has not confirmed by its end go.
+    /// A full pull is under way, begun after this record: rows that it has not confirmed by its end
+    /// go.
     pub full_since: Option<Seq>,
     /// Whether a pull of this scope has ever reached its end.
     pub reached_end: bool,
@@ -87,7 +88,11 @@ impl DeadLetter {
         put_text(&mut text, "entity", &self.op.entity);
         put_text(&mut text, "entityId", &self.op.id);
         put(&mut text, "kind", &self.op.kind);
-        put_text(&mut text, "queuedAt", &crate::time::format(self.op.queued_at));
+        put_text(
+            &mut text,
+            "queuedAt",
+            &crate::time::format(self.op.queued_at),
+        );
         put(&mut text, "attempts", &self.op.attempts);
         put(&mut text, "bytes", &self.op.bytes());
         if let Some(blocked_by) = &self.blocked_by {

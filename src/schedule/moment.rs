@@ -16,32 +16,46 @@ impl Moment {
     /// So many milliseconds later.
     #[must_use]
     pub const fn after(self, ms: u64) -> Self {
-        Self { elapsed: self.elapsed.saturating_add(ms), wall: self.wall.saturating_add(ms) }
+        Self {
+            elapsed: self.elapsed.saturating_add(ms),
+            wall: self.wall.saturating_add(ms),
+        }
     }
 
     /// The earlier of two, on each clock.
     #[must_use]
     pub fn earlier(self, other: Self) -> Self {
-        Self { elapsed: self.elapsed.min(other.elapsed), wall: self.wall.min(other.wall) }
+        Self {
+            elapsed: self.elapsed.min(other.elapsed),
+            wall: self.wall.min(other.wall),
+        }
     }
 
     /// Milliseconds until this moment, by the clock that reaches it first.
     #[must_use]
     pub fn left(self, now: Self) -> u64 {
-        self.elapsed.saturating_sub(now.elapsed).min(self.wall.saturating_sub(now.wall))
+        self.elapsed
+            .saturating_sub(now.elapsed)
+            .min(self.wall.saturating_sub(now.wall))
     }
 
     /// Milliseconds since this moment, by the clock that went further.
     #[must_use]
     pub fn age(self, now: Self) -> u64 {
-        now.elapsed.saturating_sub(self.elapsed).max(now.wall.saturating_sub(self.wall))
+        now.elapsed
+            .saturating_sub(self.elapsed)
+            .max(now.wall.saturating_sub(self.wall))
     }
 
     /// This moment as the wall clock will show it, however that was set meanwhile.
     #[must_use]
     pub fn on_wall(self, now: Self) -> u64 {
         let reckoned = now.wall.saturating_add(self.left(now));
-        if reckoned.abs_diff(self.wall) < CLOCK_GRAIN_MS { self.wall } else { reckoned }
+        if reckoned.abs_diff(self.wall) < CLOCK_GRAIN_MS {
+            self.wall
+        } else {
+            reckoned
+        }
     }
 }
 
@@ -49,6 +63,10 @@ impl Moment {
 #[must_use]
 pub fn spread(interval: u64, roll: u32) -> u64 {
     let tenth = interval / 10;
-    let above = tenth.saturating_mul(2).saturating_mul(u64::from(roll)).checked_div(u64::from(u32::MAX)).unwrap_or(0);
+    let above = tenth
+        .saturating_mul(2)
+        .saturating_mul(u64::from(roll))
+        .checked_div(u64::from(u32::MAX))
+        .unwrap_or(0);
     interval.saturating_sub(tenth).saturating_add(above)
 }

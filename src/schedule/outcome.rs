@@ -19,7 +19,8 @@ pub struct Reach {
 pub struct Left {
     /// Anything at all.
     pub waiting: bool,
-    /// When the first operation that the remote put off may be sent again, in milliseconds since 1970.
+    /// When the first operation that the remote put off may be sent again, in milliseconds since
+    /// 1970.
     pub postponed: Option<u64>,
 }
 

@@ -19,12 +19,18 @@ impl<V> Ordered<V> {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: u64) -> Option<&V> {
-        self.place(key).ok().and_then(|at| self.0.get(at)).map(|(_, value)| value)
+        self.place(key)
+            .ok()
+            .and_then(|at| self.0.get(at))
+            .map(|(_, value)| value)
     }
 
     /// The value of a key, to change.
     pub fn get_mut(&mut self, key: u64) -> Option<&mut V> {
-        self.place(key).ok().and_then(|at| self.0.get_mut(at)).map(|(_, value)| value)
+        self.place(key)
+            .ok()
+            .and_then(|at| self.0.get_mut(at))
+            .map(|(_, value)| value)
     }
 
     /// Sets a value. The cost is that of a push where the key is greater than all others.

@@ -1,13 +1,14 @@
-//! Which place belongs to which text, for the many, in order of text: sorted runs of bounded length. The
-//! standard library's tree does the same in ten times the code, most of which keeps it in balance.
+//! Which place belongs to which text, for the many, in order of text: sorted runs of bounded
+//! length. The standard library's tree does the same in ten times the code, most of which keeps it
+//! in balance.
 
 use std::cmp::Ordering;
 
 /// As long as a run gets. What an insert or a removal moves is less than this.
 const RUN: usize = 128;
 
-/// The order of texts, by words: ids made of the time have most of their bytes in common, and the module's own
-/// comparison goes byte by byte.
+/// The order of texts, by words: ids made of the time have most of their bytes in common, and the
+/// module's own comparison goes byte by byte.
 fn compare(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while let (Some((x, more)), Some((y, other))) = (a.split_first_chunk(), b.split_first_chunk()) {
@@ -33,18 +34,32 @@ pub(super) struct Places {
 impl Places {
     /// The run that has a key, or would have it, and the place within.
     fn seek(&self, key: &str) -> (usize, Result<usize, usize>) {
-        // New keys mostly come in order of time: one look, where a search among a thousand takes ten.
-        if self.runs.last().and_then(|run| run.last()).is_none_or(|(last, _)| compare(last, key).is_lt()) {
+        // New keys mostly come in order of time: one look, where a search among a thousand takes
+        // ten.
+        if self
+            .runs
+            .last()
+            .and_then(|run| run.last())
+            .is_none_or(|(last, _)| compare(last, key).is_lt())
+        {
             return (self.runs.len(), Err(0));
         }
-        let run = self.runs.partition_point(|run| run.last().is_some_and(|(last, _)| compare(last, key).is_lt()));
-        let within = self.runs.get(run).map_or(Err(0), |run| run.binary_search_by(|(have, _)| compare(have, key)));
+        let run = self.runs.partition_point(|run| {
+            run.last()
+                .is_some_and(|(last, _)| compare(last, key).is_lt())
+        });
+        let within = self.runs.get(run).map_or(Err(0), |run| {
+            run.binary_search_by(|(have, _)| compare(have, key))
+        });
         (run, within)
     }
 
     pub(super) fn get(&self, key: &str) -> Option<usize> {
         let (run, within) = self.seek(key);
-        self.runs.get(run)?.get(within.ok()?).map(|(_, place)| *place)
+        self.runs
+            .get(run)?
+            .get(within.ok()?)
+            .map(|(_, place)| *place)
     }
 
     /// Sets the place of a key that has none.
@@ -61,7 +76,9 @@ impl Places {
                 None => self.runs.push(Run::new()),
             }
         }
-        let Some(run) = self.runs.get_mut(at) else { return };
+        let Some(run) = self.runs.get_mut(at) else {
+            return;
+        };
         run.insert(within, (key.into(), place));
         self.len = self.len.saturating_add(1);
         if run.len() > RUN {
@@ -88,7 +105,11 @@ impl Places {
             (run, Err(within)) => (run, within),
         });
         let mut runs = self.runs.get(run..).unwrap_or_default().iter();
-        let run = runs.next().and_then(|run| run.get(within..)).unwrap_or_default().iter();
+        let run = runs
+            .next()
+            .and_then(|run| run.get(within..))
+            .unwrap_or_default()
+            .iter();
         After { run, runs }
     }
 
@@ -136,7 +157,11 @@ mod tests {
             dice ^= dice << 17;
             // First in order, then anywhere; and towards the end mostly away.
             // As long as ids are, and alike for more than a word.
-            let number = if step < 1000 { step } else { (dice % 3000) as usize };
+            let number = if step < 1000 {
+                step
+            } else {
+                (dice % 3000) as usize
+            };
             let key = format!("task-of-ann-{number:05}");
             if (dice >> 32) % 10 < if step < 12_000 { 2 } else { 7 } {
                 assert_eq!(places.remove(&key), tree.remove(&key));
@@ -144,12 +169,28 @@ mod tests {
                 places.insert(&key, step);
                 tree.insert(key.clone(), step);
             }
-            assert_eq!((places.get(&key), places.len()), (tree.get(&key).copied(), tree.len()));
+            assert_eq!(
+                (places.get(&key), places.len()),
+                (tree.get(&key).copied(), tree.len())
+            );
             if step % 500 == 0 {
                 let rest = tree.range::<str, _>((Bound::Excluded(key.as_str()), Bound::Unbounded));
-                assert!(places.after(Some(&key)).eq(rest.map(|(key, place)| (key.as_str(), *place))));
-                assert!(places.after(None).eq(tree.iter().map(|(key, place)| (key.as_str(), *place))));
-                assert!(places.runs.iter().all(|run| !run.is_empty() && run.len() <= RUN));
+                assert!(
+                    places
+                        .after(Some(&key))
+                        .eq(rest.map(|(key, place)| (key.as_str(), *place)))
+                );
+                assert!(
+                    places
+                        .after(None)
+                        .eq(tree.iter().map(|(key, place)| (key.as_str(), *place)))
+                );
+                assert!(
+                    places
+                        .runs
+                        .iter()
+                        .all(|run| !run.is_empty() && run.len() <= RUN)
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
-//! A map from text for the many: rows, operations. One order of keys for all types of value, since such
-//! code is made anew for each type that it holds; the values lie in a vector beside it.
+//! A map from text for the many: rows, operations. One order of keys for all types of value, since
+//! such code is made anew for each type that it holds; the values lie in a vector beside it.
 
 use super::places::Places;
 
@@ -13,7 +13,11 @@ pub struct Table<V> {
 
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        Self { places: Places::default(), values: Vec::new(), free: Vec::new() }
+        Self {
+            places: Places::default(),
+            values: Vec::new(),
+            free: Vec::new(),
+        }
     }
 }
 
@@ -52,8 +56,13 @@ impl<V> Table<V> {
     }
 
     /// Keys and values, in order, from `after` on.
-    pub fn after<'a>(&'a self, after: Option<&str>) -> impl Iterator<Item = (&'a str, &'a V)> + use<'a, V> {
-        self.places.after(after).filter_map(|(key, at)| Some((key, self.values.get(at)?.as_ref()?)))
+    pub fn after<'a>(
+        &'a self,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'a str, &'a V)> + use<'a, V> {
+        self.places
+            .after(after)
+            .filter_map(|(key, at)| Some((key, self.values.get(at)?.as_ref()?)))
     }
 
     /// Keys and values, in order.

@@ -43,7 +43,10 @@ impl StatusHub {
     /// A feed that begins with this snapshot.
     #[must_use]
     pub fn new(first: SyncStatus) -> Self {
-        Self { current: RefCell::new(Rc::new(first)), ..Self::default() }
+        Self {
+            current: RefCell::new(Rc::new(first)),
+            ..Self::default()
+        }
     }
 
     /// The latest snapshot.
@@ -72,7 +75,9 @@ impl StatusHub {
         let next = Rc::new(next);
         self.current.replace(Rc::clone(&next));
         self.subscribers.borrow_mut().retain(|weak| {
-            let Some(waiting) = weak.upgrade() else { return false };
+            let Some(waiting) = weak.upgrade() else {
+                return false;
+            };
             offer(&waiting, &next);
             true
         });

@@ -1,5 +1,5 @@
-//! Reads what another tab says of a cycle: snapshots and results, as this engine writes them. What is
-//! missing or strange, as another version of the page may send it, is left as it was.
+//! Reads what another tab says of a cycle: snapshots and results, as this engine writes them. What
+//! is missing or strange, as another version of the page may send it, is left as it was.
 
 use serde_json::Value;
 
@@ -14,7 +14,11 @@ const STATES: [(&str, State); 6] = [
     ("failed", State::Failed),
     ("completed", State::Completed),
 ];
-const PHASES: [(&str, Phase); 3] = [("pushing", Phase::Pushing), ("pulling", Phase::Pulling), ("applying", Phase::Applying)];
+const PHASES: [(&str, Phase); 3] = [
+    ("pushing", Phase::Pushing),
+    ("pulling", Phase::Pulling),
+    ("applying", Phase::Applying),
+];
 const REMOTES: [(&str, RemoteHealth); 4] = [
     ("healthy", RemoteHealth::Healthy),
     ("unreachable", RemoteHealth::Unreachable),
@@ -42,7 +46,10 @@ pub fn flag(value: &Value, name: &str) -> bool {
 
 fn choice<T: Copy>(value: &Value, name: &str, among: &[(&str, T)]) -> Option<T> {
     let text = value.get(name)?.as_str()?;
-    among.iter().find(|(known, _)| *known == text).map(|(_, choice)| *choice)
+    among
+        .iter()
+        .find(|(known, _)| *known == text)
+        .map(|(_, choice)| *choice)
 }
 
 /// The state that a snapshot says.
@@ -52,20 +59,32 @@ pub fn state(value: &Value) -> Option<State> {
 }
 
 impl SyncStatus {
-    /// Takes over what another tab's snapshot says of its cycle. What each tab knows by itself, such as
-    /// what waits in the log, stays as it is.
+    /// Takes over what another tab's snapshot says of its cycle. What each tab knows by itself,
+    /// such as what waits in the log, stays as it is.
     pub fn follow(&mut self, said: &Value) {
         self.status = state(said).unwrap_or(self.status);
         self.phase = choice(said, "phase", &PHASES);
-        self.progress = said.get("progress").and_then(Value::as_f64).unwrap_or_default();
+        self.progress = said
+            .get("progress")
+            .and_then(Value::as_f64)
+            .unwrap_or_default();
         self.completed_operations = whole(said, "completedOperations");
         self.failed_operations = whole(said, "failedOperations");
         self.synced_count = whole(said, "syncedCount");
         self.conflicts_resolved = whole(said, "conflictsResolved");
         self.last_started_at = text(said, "lastStartedAt");
         self.last_completed_at = text(said, "lastCompletedAt");
-        self.errors = said.get("errors").and_then(Value::as_array).into_iter().flatten().filter_map(error).collect();
-        if let Some(remote) = said.get("health").and_then(|health| choice(health, "remote", &REMOTES)) {
+        self.errors = said
+            .get("errors")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(error)
+            .collect();
+        if let Some(remote) = said
+            .get("health")
+            .and_then(|health| choice(health, "remote", &REMOTES))
+        {
             self.health.remote = remote;
         }
         self.reckon_health();
@@ -80,7 +99,10 @@ fn error(said: &Value) -> Option<ErrorJson> {
         at: text(said, "at").unwrap_or_default(),
         entity: text(said, "entity"),
         entity_id: text(said, "entityId"),
-        status: said.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok()),
+        status: said
+            .get("status")
+            .and_then(Value::as_u64)
+            .and_then(|status| u16::try_from(status).ok()),
         retry_after_ms: said.get("retryAfterMs").and_then(Value::as_u64),
     })
 }
@@ -111,11 +133,21 @@ pub fn result(json: &str, failed: bool) -> crate::error::Result<SyncResult> {
         error: said.get("error").and_then(error),
         ..SyncResult::default()
     };
-    if let Some(error) = result.error.as_ref().filter(|_| failed && !result.was_cancelled) {
-        let told = Error::new(error.code, error.message.clone()).with_retry_after(error.retry_after_ms);
+    if let Some(error) = result
+        .error
+        .as_ref()
+        .filter(|_| failed && !result.was_cancelled)
+    {
+        let told =
+            Error::new(error.code, error.message.clone()).with_retry_after(error.retry_after_ms);
         return Err(error.status.into_iter().fold(told, Error::with_status));
     }
-    for (entity, counts) in said.get("entities").and_then(Value::as_object).into_iter().flatten() {
+    for (entity, counts) in said
+        .get("entities")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         let counts = super::EntityResult {
             pushed: whole(counts, "pushed"),
             pulled: whole(counts, "pulled"),

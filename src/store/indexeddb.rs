@@ -13,7 +13,9 @@ use wasm_bindgen::JsValue;
 use web_sys::IdbTransaction;
 
 use crate::error::{Code, Error, Result};
-use crate::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail, lost, wiped};
+use crate::store::{
+    Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail, lost, wiped,
+};
 use connection::{Connection, Schema};
 use fault::Fault;
 use read::{answer, begin, places, records, unreadable, values};
@@ -40,7 +42,10 @@ const CHECKPOINT: f64 = 0.0;
 /// The key in `bodies` of the number that tells this database from a later one of the same name.
 const IDENTITY: f64 = -1.0;
 
-const SCHEMA: Schema = Schema { stores: STORES, identity: Some((BODIES, IDENTITY)) };
+const SCHEMA: Schema = Schema {
+    stores: STORES,
+    identity: Some((BODIES, IDENTITY)),
+};
 
 /// The largest integer that a JavaScript number, and so a key, holds exactly.
 const LARGEST_KEY: u64 = (1 << 53) - 1;
@@ -88,8 +93,8 @@ impl IndexedDbStore {
     /// # Errors
     /// `invalidConfig` or `invalidArgument` where a name is unfit; `storageUnavailable` where the
     /// browser gives no storage; `storageBlocked` where another tab holds the database, and
-    /// `timeout` where the browser does not answer, both after ten seconds; `migration` where a newer
-    /// version of the app made the database.
+    /// `timeout` where the browser does not answer, both after ten seconds; `migration` where a
+    /// newer version of the app made the database.
     pub async fn open(name: &str, user: &str) -> Result<Self> {
         let store = Self::unopened(name, user)?;
         store.connection.run(async |_, _| Ok(())).await?;
@@ -103,22 +108,41 @@ impl IndexedDbStore {
     pub fn unopened(name: &str, user: &str) -> Result<Self> {
         check_name(name)?;
         if user.is_empty() {
-            return Err(Error::new(Code::InvalidArgument, "The user id is empty; give the id of the user whose data this is."));
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "The user id is empty; give the id of the user whose data this is.",
+            ));
         }
         let connection = Connection::new(format!("{name}/{user}"), SCHEMA);
-        Ok(Self { connection, stats: Rc::default(), resting: Rc::default(), wipes: None })
+        Ok(Self {
+            connection,
+            stats: Rc::default(),
+            resting: Rc::default(),
+            wipes: None,
+        })
     }
 
-    /// Tells a wipe from a loss by what the root database says: it knew of so many wipes before this was opened.
+    /// Tells a wipe from a loss by what the root database says: it knew of so many wipes before
+    /// this was opened.
     fn under(self, root: &RootDatabase, user: &str, known: u64) -> Self {
-        Self { wipes: Some(Rc::new(Wipes { root: root.clone(), user: user.to_owned(), known })), ..self }
+        Self {
+            wipes: Some(Rc::new(Wipes {
+                root: root.clone(),
+                user: user.to_owned(),
+                known,
+            })),
+            ..self
+        }
     }
 
     /// Tells this log from an earlier or later one of the same user; empty before it was opened.
     #[must_use]
     pub fn identity(&self) -> String {
         // By its bits: writing a fraction would bring a hundredth of the module.
-        self.connection.identity().map(|identity| identity.to_bits().to_string()).unwrap_or_default()
+        self.connection
+            .identity()
+            .map(|identity| identity.to_bits().to_string())
+            .unwrap_or_default()
     }
 
     /// The name of the database: also that of its lock and its channel.
@@ -137,7 +161,10 @@ impl IndexedDbStore {
     /// What has been asked of IndexedDB so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats { opens: self.connection.opens(), ..self.stats.get() }
+        Stats {
+            opens: self.connection.opens(),
+            ..self.stats.get()
+        }
     }
 
     fn count(&self, reads: u64, writes: u64, records: usize) {
@@ -157,13 +184,18 @@ impl IndexedDbStore {
         Ok(found.into_iter().flatten().any(|found| *found == *record))
     }
 
-    /// A fresh database under this name is not the log that the caller knows, and its keys fence nothing.
+    /// A fresh database under this name is not the log that the caller knows, and its keys fence
+    /// nothing.
     fn check(&self) -> Result<(), Fault> {
-        if self.connection.is_replaced() { Err(lost().into()) } else { Ok(()) }
+        if self.connection.is_replaced() {
+            Err(lost().into())
+        } else {
+            Ok(())
+        }
     }
 
-    /// Closes where the user was wiped by another handle. To be asked before the database is opened again, which
-    /// would make one anew.
+    /// Closes where the user was wiped by another handle. To be asked before the database is opened
+    /// again, which would make one anew.
     async fn check_wiped(&self) -> Result<()> {
         if let Some(wipes) = &self.wipes
             && wipes.root.noted(&wipes.user).await?.1 > wipes.known
@@ -180,7 +212,10 @@ impl IndexedDbStore {
             self.check_wiped().await?;
         }
         let done = self.connection.run(work).await;
-        if done.as_ref().is_err_and(|error| error.code() == Code::StorageLost) {
+        if done
+            .as_ref()
+            .is_err_and(|error| error.code() == Code::StorageLost)
+        {
             // It may have gone, and come anew, while the work was tried again.
             self.check_wiped().await?;
         }
@@ -188,7 +223,10 @@ impl IndexedDbStore {
     }
 
     async fn values(&self, store: &'static str, keys: &[u64]) -> Result<Vec<Option<Rc<[u8]>>>> {
-        self.read(&[store], async |transaction| values(&transaction.object_store(store)?, keys).await).await
+        self.read(&[store], async |transaction| {
+            values(&transaction.object_store(store)?, keys).await
+        })
+        .await
     }
 
     /// One value by itself; none where it is missing or the browser cannot read it.
@@ -201,16 +239,27 @@ impl IndexedDbStore {
 
     /// A load by single records, for a browser that gives none of them because it cannot read one.
     async fn load_what_is_left(&self, from: f64) -> Result<Records> {
-        let places = self.read(&[LOG], async |transaction| places(&transaction, LOG, from).await).await?;
+        let places = self
+            .read(&[LOG], async |transaction| {
+                places(&transaction, LOG, from).await
+            })
+            .await?;
         let mut records = Records::new();
         for place in places {
-            records.push((place, self.value(LOG, place).await?.unwrap_or_else(unreadable)));
+            records.push((
+                place,
+                self.value(LOG, place).await?.unwrap_or_else(unreadable),
+            ));
         }
         Ok(records)
     }
 
     /// One readonly transaction over the stores named, repeated where the connection is lost.
-    async fn read<T>(&self, stores: &[&str], work: impl AsyncFn(IdbTransaction) -> Result<T, Fault>) -> Result<T> {
+    async fn read<T>(
+        &self,
+        stores: &[&str],
+        work: impl AsyncFn(IdbTransaction) -> Result<T, Fault>,
+    ) -> Result<T> {
         self.run(async |database, _| {
             self.check()?;
             self.count(1, 0, 0);
@@ -232,8 +281,14 @@ impl Store for IndexedDbStore {
                 self.connection.accept();
                 self.count(1, 0, 0);
                 let transaction = begin(database, STORES)?;
-                // Where that cannot be read, the log is read from its start, and the checkpoint found on the way.
-                from.set(answer(&transaction.object_store(BODIES)?.get(&CHECKPOINT.into())?).await?.as_f64().unwrap_or(CHECKPOINT));
+                // Where that cannot be read, the log is read from its start, and the checkpoint
+                // found on the way.
+                from.set(
+                    answer(&transaction.object_store(BODIES)?.get(&CHECKPOINT.into())?)
+                        .await?
+                        .as_f64()
+                        .unwrap_or(CHECKPOINT),
+                );
                 records(&transaction, LOG, from.get(), false).await
             })
             .await;
@@ -257,7 +312,12 @@ impl Store for IndexedDbStore {
     }
 
     async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError> {
-        let Append { seq, record, bodies, checkpoint } = append;
+        let Append {
+            seq,
+            record,
+            bodies,
+            checkpoint,
+        } = append;
         let key = key_of(seq)?;
         let mut changes = Vec::with_capacity(bodies.len());
         for (id, body) in &bodies {
@@ -273,7 +333,12 @@ impl Store for IndexedDbStore {
             changes.push(Change::Put(BODIES, CHECKPOINT.into(), key.clone()));
         }
         let stores: &[&str] = if changes.is_empty() { &[LOG] } else { STORES };
-        let batch = Batch { stores, durability, changes, add: Some((LOG, key, value_of(&record))) };
+        let batch = Batch {
+            stores,
+            durability,
+            changes,
+            add: Some((LOG, key, value_of(&record))),
+        };
 
         let written = self
             .run(async |database, tried| {
@@ -283,8 +348,11 @@ impl Store for IndexedDbStore {
                 }
                 self.count(0, 1, batch.changes.len().saturating_add(1));
                 match write(database, &batch).await? {
-                    // The connection was lost before: this may be our own record, written after all.
-                    Written::Nothing if tried > 0 && self.holds(database, seq, &record).await? => Ok(Written::All),
+                    // The connection was lost before: this may be our own record, written after
+                    // all.
+                    Written::Nothing if tried > 0 && self.holds(database, seq, &record).await? => {
+                        Ok(Written::All)
+                    }
                     written => Ok(written),
                 }
             })
@@ -315,8 +383,12 @@ impl Store for IndexedDbStore {
     }
 
     async fn free(&self, below: Seq) -> Result<()> {
-        let batch =
-            Batch { stores: &[LOG], durability: Durability::Relaxed, changes: vec![Change::DeleteBelow(LOG, key_of(below)?)], add: None };
+        let batch = Batch {
+            stores: &[LOG],
+            durability: Durability::Relaxed,
+            changes: vec![Change::DeleteBelow(LOG, key_of(below)?)],
+            add: None,
+        };
         self.run(async |database, _| {
             self.check()?;
             self.count(0, 1, 1);
@@ -350,14 +422,21 @@ fn value_of(bytes: &[u8]) -> JsValue {
 
 fn key_of(number: u64) -> Result<JsValue> {
     if number == 0 || number > LARGEST_KEY {
-        return Err(Error::new(Code::InvalidArgument, "A record or body has a number outside 1..2^53.").caused_by(number));
+        return Err(Error::new(
+            Code::InvalidArgument,
+            "A record or body has a number outside 1..2^53.",
+        )
+        .caused_by(number));
     }
     Ok(JsValue::from_f64(number as f64))
 }
 
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.as_bytes().contains(&b'/') {
-        return Err(Error::new(Code::InvalidConfig, "The app's name must not be empty and must not contain `/`."));
+        return Err(Error::new(
+            Code::InvalidConfig,
+            "The app's name must not be empty and must not contain `/`.",
+        ));
     }
     Ok(())
 }

@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use crate::error::{Code, Error, Result};
 use crate::small::ordered::Ordered;
-use crate::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail, lost, wiped};
+use crate::store::{
+    Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail, lost, wiped,
+};
 
 #[derive(Debug, Default)]
 struct Log {
@@ -54,7 +56,11 @@ impl MemoryStore {
     /// Loses everything, as a browser that needs room does: no instance asked for it.
     pub fn evict(&self) {
         let mut log = self.log.borrow_mut();
-        *log = Log { wiped: log.wiped, lost: log.lost.saturating_add(1), ..Log::default() };
+        *log = Log {
+            wiped: log.wiped,
+            lost: log.lost.saturating_add(1),
+            ..Log::default()
+        };
     }
 
     /// Tells this log from an earlier or later one of the same user.
@@ -66,7 +72,12 @@ impl MemoryStore {
     /// The places whose keys are taken, emptied ones included.
     #[must_use]
     pub fn keys(&self) -> Vec<Seq> {
-        self.log.borrow().records.iter().map(|(seq, _)| *seq).collect()
+        self.log
+            .borrow()
+            .records
+            .iter()
+            .map(|(seq, _)| *seq)
+            .collect()
     }
 
     /// Puts other bytes in a record's place, or takes it away, as a disk that fails does.
@@ -109,7 +120,10 @@ impl Store for MemoryStore {
     async fn tail(&self, after: Seq) -> Result<Tail> {
         let log = self.known()?.borrow();
         self.resting.set(false);
-        Ok(Tail::of(after, log.records.from(after.saturating_add(1)).to_vec()))
+        Ok(Tail::of(
+            after,
+            log.records.from(after.saturating_add(1)).to_vec(),
+        ))
     }
 
     async fn append(&self, append: Append, _: Durability) -> Result<(), AppendError> {
@@ -135,7 +149,10 @@ impl Store for MemoryStore {
 
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
         let log = self.known()?.borrow();
-        Ok(ids.iter().map(|id| log.bodies.get(*id).map(Rc::clone)).collect())
+        Ok(ids
+            .iter()
+            .map(|id| log.bodies.get(*id).map(Rc::clone))
+            .collect())
     }
 
     async fn free(&self, below: Seq) -> Result<()> {
@@ -150,7 +167,11 @@ impl Store for MemoryStore {
 
     async fn wipe(&self) -> Result<()> {
         let mut log = self.open()?.borrow_mut();
-        *log = Log { wiped: log.wiped.saturating_add(1), lost: log.lost.saturating_add(1), ..Log::default() };
+        *log = Log {
+            wiped: log.wiped.saturating_add(1),
+            lost: log.lost.saturating_add(1),
+            ..Log::default()
+        };
         drop(log);
         self.close();
         Ok(())

@@ -1,5 +1,5 @@
-//! How much goes into one push: halved where the remote finds a request too large or answers too late, and
-//! doubled again where it is quick. Kept for as long as the instance lives.
+//! How much goes into one push: halved where the remote finds a request too large or answers too
+//! late, and doubled again where it is quick. Kept for as long as the instance lives.
 
 use std::cell::Cell;
 
@@ -23,7 +23,13 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { most: Cell::new(usize::MAX), good: Cell::new(0), refused: Cell::new(usize::MAX), quick: Cell::new(0), suspect: Cell::new(0) }
+        Self {
+            most: Cell::new(usize::MAX),
+            good: Cell::new(0),
+            refused: Cell::new(usize::MAX),
+            quick: Cell::new(0),
+            suspect: Cell::new(0),
+        }
     }
 }
 
@@ -38,7 +44,12 @@ impl Pace {
         self.too_slow(sent);
         self.refused.set(sent);
         // What has gone before will do again.
-        self.most.set(self.most.get().max(if self.good.get() < sent { self.good.get() } else { 0 }));
+        self.most
+            .set(self.most.get().max(if self.good.get() < sent {
+                self.good.get()
+            } else {
+                0
+            }));
     }
 
     /// It did not answer a push of so many in time.
@@ -76,7 +87,8 @@ impl Pace {
         if sent >= most {
             let gap = self.refused.get().saturating_sub(most) / 2;
             // Close to what was refused is close enough.
-            self.most.set(most.saturating_add(if gap <= most / 8 { 0 } else { gap.min(most) }));
+            self.most
+                .set(most.saturating_add(if gap <= most / 8 { 0 } else { gap.min(most) }));
         }
     }
 }
@@ -99,7 +111,11 @@ mod tests {
             }
         }
         assert!(refused <= 4, "{refused}");
-        assert!(pace.limit(1000) > 560 && pace.limit(1000) <= 700, "{}", pace.limit(1000));
+        assert!(
+            pace.limit(1000) > 560 && pace.limit(1000) <= 700,
+            "{}",
+            pace.limit(1000)
+        );
     }
 
     #[test]
@@ -111,7 +127,11 @@ mod tests {
         assert_eq!(pace.limit(1000), 250);
         pace.went(250, 5_000);
         pace.went(20, 10);
-        assert_eq!(pace.limit(1000), 250, "neither slow ones nor small ones say more");
+        assert_eq!(
+            pace.limit(1000),
+            250,
+            "neither slow ones nor small ones say more"
+        );
         pace.went(250, 10);
         assert_eq!(pace.limit(1000), 500);
         pace.went(500, 10);

@@ -33,11 +33,12 @@ enum Ended {
 
 /// So many rows are read at least before the browser gets its turn.
 const ROWS_AT_ONCE: usize = 128;
-/// The browser gets its turn when reading has gone on for so long, in milliseconds: half of the time of one frame.
+/// The browser gets its turn when reading has gone on for so long, in milliseconds: half of the
+/// time of one frame.
 const AT_ONCE_MS: u64 = 8;
 
-/// A page that came quicker, in milliseconds, and with fewer bytes than this is followed by one of twice as many rows:
-/// what a long pull waits for is the way there and back.
+/// A page that came quicker, in milliseconds, and with fewer bytes than this is followed by one of
+/// twice as many rows: what a long pull waits for is the way there and back.
 const QUICK_MS: u64 = 1_000;
 const SMALL_PAGE: usize = 1024 * 1024;
 /// The most rows of a page that nobody has asked for. Planning one goes on without a break.
@@ -53,27 +54,54 @@ struct Answer {
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Pulls everything that is new; progress moves from `from` to `to`.
     pub(crate) async fn pull(&self, from: f64, to: f64) -> Result<()> {
-        let scope = self.settings.scope.as_ref().map(crate::config::Scope::cursor_name).unwrap_or_default();
-        let entities: Small<()> = match self.settings.scope.as_ref().and_then(|scope| scope.entities.as_ref()) {
+        let scope = self
+            .settings
+            .scope
+            .as_ref()
+            .map(crate::config::Scope::cursor_name)
+            .unwrap_or_default();
+        let entities: Small<()> = match self
+            .settings
+            .scope
+            .as_ref()
+            .and_then(|scope| scope.entities.as_ref())
+        {
             Some(entities) => entities.iter().map(|name| (name.as_str(), ())).collect(),
             None => self.config.entities.keys().map(|name| (name, ())).collect(),
         };
         let entities: Vec<String> = entities.keys().map(str::to_owned).collect();
-        let mut fresh = self.settings.force_full_sync || (scope.is_empty() && self.db.with(|replica| replica.damage().needs_full_pull));
+        let mut fresh = self.settings.force_full_sync
+            || (scope.is_empty() && self.db.with(|replica| replica.damage().needs_full_pull));
         let mut restarts = 0_u32;
         loop {
-            let cursor = if fresh { None } else { self.usable_cursor(&scope, &entities) };
-            match self.pages(&scope, &entities, cursor, (from, to), restarts > 0).await? {
+            let cursor = if fresh {
+                None
+            } else {
+                self.usable_cursor(&scope, &entities)
+            };
+            match self
+                .pages(&scope, &entities, cursor, (from, to), restarts > 0)
+                .await?
+            {
                 Ended::Reached => return Ok(()),
                 Ended::Afresh => {
                     fresh = true;
-                    self.db.record(Durability::Relaxed, &|_| vec![Event::ResetCursor { scope: scope.clone() }]).await?;
+                    self.db
+                        .record(Durability::Relaxed, &|_| {
+                            vec![Event::ResetCursor {
+                                scope: scope.clone(),
+                            }]
+                        })
+                        .await?;
                 }
                 Ended::Overtaken => fresh = false,
             }
             restarts = restarts.saturating_add(1);
             if restarts > MAX_RESTARTS {
-                return Err(Error::new(Code::Protocol, "The remote gives no cursor that holds: every pull has to start afresh."));
+                return Err(Error::new(
+                    Code::Protocol,
+                    "The remote gives no cursor that holds: every pull has to start afresh.",
+                ));
             }
         }
     }
@@ -82,11 +110,19 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// would otherwise never get the rows that came before.
     fn usable_cursor(&self, scope: &str, entities: &[String]) -> Option<String> {
         self.db.with(|replica| {
-            replica.cursor(scope).filter(|state| state.entities.as_deref() == Some(entities)).and_then(|state| state.cursor.clone())
+            replica
+                .cursor(scope)
+                .filter(|state| state.entities.as_deref() == Some(entities))
+                .and_then(|state| state.cursor.clone())
         })
     }
 
-    fn fetch<'a>(&'a self, cursor: Option<String>, entities: &'a [String], limit: usize) -> LocalBoxFuture<'a, Result<Option<Answer>>> {
+    fn fetch<'a>(
+        &'a self,
+        cursor: Option<String>,
+        entities: &'a [String],
+        limit: usize,
+    ) -> LocalBoxFuture<'a, Result<Option<Answer>>> {
         Box::pin(async move {
             let user_id = self.db.with(|replica| replica.user_id().to_owned());
             let request = PullRequest {
@@ -94,15 +130,29 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 user_id: Some(user_id.clone()),
                 schema: self.config.schema,
                 entities: Some(entities.to_vec()),
-                scope: self.settings.scope.as_ref().and_then(|scope| scope.query.clone()),
-                epoch: self.db.with(|replica| replica.facts().epoch.clone()).filter(|_| cursor.is_none()),
+                scope: self
+                    .settings
+                    .scope
+                    .as_ref()
+                    .and_then(|scope| scope.query.clone()),
+                epoch: self
+                    .db
+                    .with(|replica| replica.facts().epoch.clone())
+                    .filter(|_| cursor.is_none()),
                 cursor,
                 limit,
                 wait_ms: None,
             };
             let (asked_at, began) = (self.host.now_ms(), self.host.elapsed_ms());
-            match self.attempt(worth_another_try, || self.remote.pull(&user_id, &request)).await? {
-                Pulled::Page(bytes) => Ok(Some(Answer { bytes, asked_at, took: self.host.elapsed_ms().saturating_sub(began) })),
+            match self
+                .attempt(worth_another_try, || self.remote.pull(&user_id, &request))
+                .await?
+            {
+                Pulled::Page(bytes) => Ok(Some(Answer {
+                    bytes,
+                    asked_at,
+                    took: self.host.elapsed_ms().saturating_sub(began),
+                })),
                 Pulled::CursorGone => Ok(None),
             }
         })
@@ -125,7 +175,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let mut limit = self.settings.batch_size;
         let mut next = self.fetch(cursor.clone(), entities, limit).await?;
         loop {
-            let Some(answer) = next else { return Ok(Ended::Afresh) };
+            let Some(answer) = next else {
+                return Ok(Ended::Afresh);
+            };
             let page = self.read(&answer.bytes).await?;
             {
                 let mut tally = self.tally.borrow_mut();
@@ -148,22 +200,45 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 ));
             }
             self.show(Phase::Applying, 0.0);
-            if self.settings.grows && self.remote.takes_any_limit() && answer.took < QUICK_MS && answer.bytes.len() < SMALL_PAGE {
+            if self.settings.grows
+                && self.remote.takes_any_limit()
+                && answer.took < QUICK_MS
+                && answer.bytes.len() < SMALL_PAGE
+            {
                 limit = limit.saturating_mul(2).min(MAX_ROWS);
             }
             // Polled first: the request is on its way while the page is planned.
-            let ahead = async { if page.more { self.fetch(Some(page.cursor.to_string()), entities, limit).await } else { Ok(None) } };
-            let (fetched, applied) = join(ahead, self.apply_page(&page, scope, entities, cursor.as_deref(), since)).await;
-            let Some(incoming) = applied? else { return Ok(Ended::Overtaken) };
+            let ahead = async {
+                if page.more {
+                    self.fetch(Some(page.cursor.to_string()), entities, limit)
+                        .await
+                } else {
+                    Ok(None)
+                }
+            };
+            let (fetched, applied) = join(
+                ahead,
+                self.apply_page(&page, scope, entities, cursor.as_deref(), since),
+            )
+            .await;
+            let Some(incoming) = applied? else {
+                return Ok(Ended::Overtaken);
+            };
             pulled = pulled.saturating_add(page.changes.len() as u64);
             self.count_page(&incoming);
             if let Some(offered) = incoming.restored {
-                self.tell(Topic::ServerRestored, None, &mut |out| put(out, "offeredAgain", &offered));
+                self.tell(Topic::ServerRestored, None, &mut |out| {
+                    put(out, "offeredAgain", &offered)
+                });
             }
             let total = pulled.saturating_add(page.remaining.unwrap_or(0)).max(1);
-            self.show(Phase::Pulling, from + (to - from) * (pulled as f64 / total as f64));
+            self.show(
+                Phase::Pulling,
+                from + (to - from) * (pulled as f64 / total as f64),
+            );
             if !page.more {
-                // Another tab may have pushed since the pages were asked for: a first full pull is repeated once.
+                // Another tab may have pushed since the pages were asked for: a first full pull is
+                // repeated once.
                 return self.compare_digests(&page, scope, entities, began_afresh && again);
             }
             cursor = Some(page.cursor.to_string());
@@ -171,8 +246,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    /// Reads a page, and lets the browser do its part in between: a large page, or one that cold code reads, takes
-    /// longer than a page of the app's may stand still.
+    /// Reads a page, and lets the browser do its part in between: a large page, or one that cold
+    /// code reads, takes longer than a page of the app's may stand still.
     async fn read<'p>(&self, bytes: &'p [u8]) -> Result<PullPage<'p>> {
         let mut reader = PageReader::new(bytes)?;
         let mut began = self.host.elapsed_ms();
@@ -191,7 +266,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Begins the history of a restored server, unless another tab has.
     async fn enter(&self, left: &str, epoch: &str, kept: Option<u64>) -> Result<()> {
         let now = self.host.now_ms();
-        let mut plan = |replica: &Replica| Ok(Plan::Ready(replica.plan_epoch(Some(left), epoch, kept, now).into()));
+        let mut plan = |replica: &Replica| {
+            Ok(Plan::Ready(
+                replica.plan_epoch(Some(left), epoch, kept, now).into(),
+            ))
+        };
         self.db.commit(Durability::Strict, &mut plan).await?;
         Ok(())
     }
@@ -214,7 +293,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 from: cursor,
                 since,
                 scope,
-                whole: self.settings.scope.as_ref().is_none_or(|scope| scope.query.is_none()),
+                whole: self
+                    .settings
+                    .scope
+                    .as_ref()
+                    .is_none_or(|scope| scope.query.is_none()),
                 entities: Some(entities),
                 include_deletes: self.settings.include_deletes,
                 known: &known,
@@ -224,16 +307,22 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             let mut taken = None;
             let mut plan = |replica: &Replica| {
                 taken = None;
-                let moved = cursor.is_some() && replica.cursor(scope).and_then(|state| state.cursor.as_deref()) != cursor;
+                let moved = cursor.is_some()
+                    && replica
+                        .cursor(scope)
+                        .and_then(|state| state.cursor.as_deref())
+                        != cursor;
                 if moved || !replica.is_of(page.epoch.as_deref()) {
                     return Ok(Plan::Ready(Draft::default()));
                 }
-                Ok(replica.plan_page(page, &rules, &decisions, &moment).into_draft(|mut incoming| {
-                    let mut commit = std::mem::take(&mut incoming.commit);
-                    replica.note_first_epoch(page.epoch.as_deref(), &mut commit);
-                    taken = Some(incoming);
-                    commit.into()
-                }))
+                Ok(replica
+                    .plan_page(page, &rules, &decisions, &moment)
+                    .into_draft(|mut incoming| {
+                        let mut commit = std::mem::take(&mut incoming.commit);
+                        replica.note_first_epoch(page.epoch.as_deref(), &mut commit);
+                        taken = Some(incoming);
+                        commit.into()
+                    }))
             };
             let conflicts = self.db.commit(self.config.pulled, &mut plan).await?;
             if conflicts.is_empty() {
@@ -266,16 +355,29 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     /// At the remote's end both sides must hold the same. A drift is mended by one full pull; one
     /// that survives it is shown, for then the remote contradicts itself.
-    fn compare_digests(&self, page: &PullPage<'_>, scope: &str, entities: &[String], full: bool) -> Result<Ended> {
-        let (Some(digests), true) = (&page.digests, scope.is_empty()) else { return Ok(Ended::Reached) };
+    fn compare_digests(
+        &self,
+        page: &PullPage<'_>,
+        scope: &str,
+        entities: &[String],
+        full: bool,
+    ) -> Result<Ended> {
+        let (Some(digests), true) = (&page.digests, scope.is_empty()) else {
+            return Ok(Ended::Reached);
+        };
         let drifted = self.db.with(|replica| {
             entities.iter().find(|entity| {
                 let ours = replica.digest(entity).wire();
-                let theirs = digests.get(entity).cloned().unwrap_or_else(|| crate::digest::Digest::default().wire());
+                let theirs = digests
+                    .get(entity)
+                    .cloned()
+                    .unwrap_or_else(|| crate::digest::Digest::default().wire());
                 ours != theirs
             })
         });
-        let Some(entity) = drifted else { return Ok(Ended::Reached) };
+        let Some(entity) = drifted else {
+            return Ok(Ended::Reached);
+        };
         if full {
             self.warn(
                 &Error::new(

@@ -1,6 +1,6 @@
-//! Push: batches in outbox order, never two operations of one entity at once. A conflict goes to its
-//! resolver, and the winner is pushed again in the same cycle. An operation that the remote refuses, puts off or
-//! fails over leaves the others their way.
+//! Push: batches in outbox order, never two operations of one entity at once. A conflict goes to
+//! its resolver, and the winner is pushed again in the same cycle. An operation that the remote
+//! refuses, puts off or fails over leaves the others their way.
 
 use std::rc::Rc;
 
@@ -30,7 +30,8 @@ const MAX_CLASHES: u64 = 5;
 const DEFAULT_REST_MS: u64 = 1000;
 /// And at most, whatever the remote asks for: a day.
 const LONGEST_REST_MS: u64 = 86_400_000;
-/// Bodies of one push, in bytes: what many a proxy takes without being told to take more. One operation may be larger.
+/// Bodies of one push, in bytes: what many a proxy takes without being told to take more. One
+/// operation may be larger.
 const MOST_BYTES: u64 = 900 << 10;
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
@@ -54,10 +55,12 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             }
             self.show(Phase::Pushing, from);
             let ids: Vec<String> = batch.iter().map(|op| op.op_id.clone()).collect();
-            self.db.with_mut(|replica| replica.outbox_mut().mark_sending(&ids));
+            self.db
+                .with_mut(|replica| replica.outbox_mut().mark_sending(&ids));
             let (asked_at, began) = (self.host.now_ms(), self.host.elapsed_ms());
             let sent = self.send(&batch).await;
-            self.db.with_mut(|replica| replica.outbox_mut().mark_returned(&ids));
+            self.db
+                .with_mut(|replica| replica.outbox_mut().mark_returned(&ids));
             let bytes = match sent {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) if batch.len() > 1 => {
@@ -73,7 +76,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     continue;
                 }
                 Err(error) => {
-                    let unreadable = |op: &&Operation| error.code() == Code::Corrupt && error.entity_id() == Some(&op.id);
+                    let unreadable = |op: &&Operation| {
+                        error.code() == Code::Corrupt && error.entity_id() == Some(&op.id)
+                    };
                     if let Some(op) = batch.iter().find(unreadable) {
                         // It would spoil the others' request for ever.
                         self.bury(op, "corrupt", error.message()).await?;
@@ -93,12 +98,18 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 }
             };
             let op_ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-            let reply = parse_push_reply(&bytes, &op_ids).inspect_err(|error| self.say(&ids, error))?;
-            self.pace.went(batch.len(), self.host.elapsed_ms().saturating_sub(began));
+            let reply =
+                parse_push_reply(&bytes, &op_ids).inspect_err(|error| self.say(&ids, error))?;
+            self.pace
+                .went(batch.len(), self.host.elapsed_ms().saturating_sub(began));
             self.learn(reply.server_time.as_deref(), asked_at);
-            if !self.db.with(|replica| replica.is_of(reply.epoch.as_deref())) {
-                // The server was restored, or another tab knows that it was since this was sent: what the verdicts
-                // say is of another history. The operations stay, and are sent again once all is pulled afresh.
+            if !self
+                .db
+                .with(|replica| replica.is_of(reply.epoch.as_deref()))
+            {
+                // The server was restored, or another tab knows that it was since this was sent:
+                // what the verdicts say is of another history. The operations stay, and are sent
+                // again once all is pulled afresh.
                 return Ok(());
             }
             let settled = self.settle(&batch, &reply).await?;
@@ -115,7 +126,10 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             pushed = pushed.saturating_add(batch.len() as u64);
             let waiting = self.db.with(|replica| replica.outbox().len() as u64);
             let total = pushed.saturating_add(waiting).max(1);
-            self.show(Phase::Pushing, from + (to - from) * (pushed as f64 / total as f64));
+            self.show(
+                Phase::Pushing,
+                from + (to - from) * (pushed as f64 / total as f64),
+            );
         }
     }
 
@@ -136,7 +150,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             AfterFailure::Halve
         } else if matches!(error.code(), Code::ServerError | Code::Protocol) {
             self.pace.failed(ids.len());
-            if several { AfterFailure::End } else { AfterFailure::TryOthers }
+            if several {
+                AfterFailure::End
+            } else {
+                AfterFailure::TryOthers
+            }
         } else {
             AfterFailure::End
         }
@@ -145,12 +163,18 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Notes with operations what the attempt to send them came to.
     fn say(&self, ids: &[String], error: &Error) {
         let said = Rc::new(error.to_json(crate::time::format(self.host.now_ms())));
-        self.db.with_mut(|replica| replica.outbox_mut().mark_failed(ids, &said));
+        self.db
+            .with_mut(|replica| replica.outbox_mut().mark_failed(ids, &said));
     }
 
     /// Keeps here what the config has come to keep here since an operation was queued.
     async fn keep_local_only(&self) -> Result<()> {
-        if self.config.entities.values().all(|entity| entity.local_only.is_empty()) {
+        if self
+            .config
+            .entities
+            .values()
+            .all(|entity| entity.local_only.is_empty())
+        {
             return Ok(());
         }
         let names = |entity: &str| self.config.local_only(entity);
@@ -160,12 +184,20 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     /// The next operations: as many as may go into one request.
-    fn next_batch(&self, only: Option<&Small<()>>, resting: &Small<()>, clashes: &Small<u64>) -> Vec<Operation> {
+    fn next_batch(
+        &self,
+        only: Option<&Small<()>>,
+        resting: &Small<()>,
+        clashes: &Small<u64>,
+    ) -> Vec<Operation> {
         let waits = |queued: &Queued| {
             let op = &queued.op;
             resting.contains(&op.op_id)
                 || (op.kind == Kind::Delete && !self.settings.include_deletes)
-                || (!clashes.is_empty() && clashes.get(&name(&op.entity, &op.id)).is_some_and(|times| *times >= MAX_CLASHES))
+                || (!clashes.is_empty()
+                    && clashes
+                        .get(&name(&op.entity, &op.id))
+                        .is_some_and(|times| *times >= MAX_CLASHES))
                 || only.is_some_and(|only| !only.contains(&name(&op.entity, &op.id)))
         };
         let limit = self.pace.limit(self.settings.batch_size);
@@ -173,23 +205,58 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             let mut bytes = 0;
             let fits = |op: &&Operation| {
                 let before = bytes;
-                bytes = op.bytes().saturating_add(AROUND as u64).saturating_add(bytes);
+                bytes = op
+                    .bytes()
+                    .saturating_add(AROUND as u64)
+                    .saturating_add(bytes);
                 before == 0 || bytes <= MOST_BYTES
             };
-            ready(replica, self.host.now_ms(), limit, &waits).into_iter().map(|queued| &queued.op).take_while(fits).cloned().collect()
+            ready(replica, self.host.now_ms(), limit, &waits)
+                .into_iter()
+                .map(|queued| &queued.op)
+                .take_while(fits)
+                .cloned()
+                .collect()
         })
     }
 
     /// Sends a batch; none where it is too large for the remote.
     async fn send(&self, batch: &[Operation]) -> Result<Option<Vec<u8>>> {
-        let bodies = batch.iter().map(|op| wire_data(op, &self.config.local_only(&op.entity))).collect::<Result<Vec<_>>>()?;
+        let bodies = batch
+            .iter()
+            .map(|op| wire_data(op, &self.config.local_only(&op.entity)))
+            .collect::<Result<Vec<_>>>()?;
         let ids: Vec<&str> = batch.iter().map(|op| op.op_id.as_str()).collect();
-        let after: Vec<Vec<String>> = self.db.with(|replica| ids.iter().map(|op_id| after(replica.outbox(), op_id, &ids)).collect());
-        let operations = batch.iter().zip(&bodies).zip(&after).map(|((op, data), after)| on_the_wire(op, data, after)).collect();
-        let (user_id, epoch) = self.db.with(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
-        let request = request(self.device_id, &user_id, self.config.schema, epoch.as_deref(), operations);
-        let worth = if batch.len() > 1 { |error: &Error| worth_another_try(error) && !is_slow(error) } else { worth_another_try };
-        match self.attempt(worth, || self.remote.push(&user_id, &request)).await? {
+        let after: Vec<Vec<String>> = self.db.with(|replica| {
+            ids.iter()
+                .map(|op_id| after(replica.outbox(), op_id, &ids))
+                .collect()
+        });
+        let operations = batch
+            .iter()
+            .zip(&bodies)
+            .zip(&after)
+            .map(|((op, data), after)| on_the_wire(op, data, after))
+            .collect();
+        let (user_id, epoch) = self
+            .db
+            .with(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
+        let request = request(
+            self.device_id,
+            &user_id,
+            self.config.schema,
+            epoch.as_deref(),
+            operations,
+        );
+        let worth = if batch.len() > 1 {
+            |error: &Error| worth_another_try(error) && !is_slow(error)
+        } else {
+            worth_another_try
+        };
+        match self
+            .attempt(worth, || self.remote.push(&user_id, &request))
+            .await?
+        {
             Pushed::Reply { bytes, sent } => {
                 let mut tally = self.tally.borrow_mut();
                 tally.bytes_pushed = tally.bytes_pushed.saturating_add(sent);
@@ -203,19 +270,25 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let mut decisions = Decisions::default();
         let moment = self.db.moment();
         let soft = self.soft();
-        let rules = Rules { soft: &soft, keeps: &|entity| self.config.keeps(entity), policies: &|entity| self.config.policies(entity) };
+        let rules = Rules {
+            soft: &soft,
+            keeps: &|entity| self.config.keeps(entity),
+            policies: &|entity| self.config.policies(entity),
+        };
         loop {
             let mut done = Settled::default();
             let mut plan = |replica: &Replica| {
                 if !replica.is_of(reply.epoch.as_deref()) {
                     return Ok(Plan::Ready(Draft::default()));
                 }
-                Ok(replica.plan_settle(batch, reply, &rules, &decisions, &moment)?.into_draft(|mut settled| {
-                    let mut commit = std::mem::take(&mut settled.incoming.commit);
-                    replica.note_first_epoch(reply.epoch.as_deref(), &mut commit);
-                    done = settled;
-                    commit.into()
-                }))
+                Ok(replica
+                    .plan_settle(batch, reply, &rules, &decisions, &moment)?
+                    .into_draft(|mut settled| {
+                        let mut commit = std::mem::take(&mut settled.incoming.commit);
+                        replica.note_first_epoch(reply.epoch.as_deref(), &mut commit);
+                        done = settled;
+                        commit.into()
+                    }))
             };
             let conflicts = self.db.commit(self.config.local, &mut plan).await?;
             if conflicts.is_empty() {
@@ -226,7 +299,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     fn postpone(&self, settled: &Settled, resting: &mut Small<()>) {
-        for PutOff { op_id, after_ms, code, held } in &settled.retry {
+        for PutOff {
+            op_id,
+            after_ms,
+            code,
+            held,
+        } in &settled.retry
+        {
             let word = code.as_deref().unwrap_or("retry");
             let error = Error::new(
                 Code::ServerError,
@@ -236,7 +315,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     format!("The remote wants this operation later ({word}).")
                 },
             );
-            self.db.with_mut(|replica| replica.outbox_mut().mark_unsent(op_id));
+            self.db
+                .with_mut(|replica| replica.outbox_mut().mark_unsent(op_id));
             // It goes again as soon as what it waits for does, in this very cycle.
             let after_ms = if *held { Some(0) } else { *after_ms };
             self.rest(op_id, after_ms, &error.with_retry_after(after_ms));
@@ -246,18 +326,33 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    /// Lets an operation rest: for as long as the remote asked, else the longer the oftener it was sent.
+    /// Lets an operation rest: for as long as the remote asked, else the longer the oftener it was
+    /// sent.
     fn rest(&self, op_id: &str, after_ms: Option<u64>, error: &Error) {
         let (now, mut roll) = (self.host.now_ms(), [0; 4]);
         self.host.random(&mut roll);
         let said = Rc::new(self.db.with(|replica| {
-            let key = replica.outbox().get(op_id).map(|queued| (queued.op.entity.clone(), queued.op.id.clone()));
-            let error = key.map_or_else(|| error.clone(), |(entity, id)| error.clone().on(&entity, Some(&id)));
+            let key = replica
+                .outbox()
+                .get(op_id)
+                .map(|queued| (queued.op.entity.clone(), queued.op.id.clone()));
+            let error = key.map_or_else(
+                || error.clone(),
+                |(entity, id)| error.clone().on(&entity, Some(&id)),
+            );
             error.to_json(crate::time::format(now))
         }));
         self.db.with_mut(|replica| {
-            let attempts = replica.outbox().get(op_id).map_or(0, |queued| queued.op.attempts);
-            let patience = || self.config.retry.delay(attempts, u32::from_le_bytes(roll), None).max(DEFAULT_REST_MS);
+            let attempts = replica
+                .outbox()
+                .get(op_id)
+                .map_or(0, |queued| queued.op.attempts);
+            let patience = || {
+                self.config
+                    .retry
+                    .delay(attempts, u32::from_le_bytes(roll), None)
+                    .max(DEFAULT_REST_MS)
+            };
             let until = now.saturating_add(after_ms.unwrap_or_else(patience).min(LONGEST_REST_MS));
             replica.outbox_mut().rest(op_id, (now, until), said);
         });
@@ -278,10 +373,18 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
         drop(tally);
         for letter in &settled.letters {
-            self.tell(Topic::DeadLetter, Some(&letter.op.entity), &mut |out| push_field(out, "deadLetter", &letter.to_json()));
+            self.tell(Topic::DeadLetter, Some(&letter.op.entity), &mut |out| {
+                push_field(out, "deadLetter", &letter.to_json())
+            });
             self.warn(
-                &Error::new(Code::Rejected, format!("The remote rejected an operation ({}): {}", letter.code, letter.message))
-                    .on(&letter.op.entity, Some(&letter.op.id)),
+                &Error::new(
+                    Code::Rejected,
+                    format!(
+                        "The remote rejected an operation ({}): {}",
+                        letter.code, letter.message
+                    ),
+                )
+                .on(&letter.op.entity, Some(&letter.op.id)),
             );
         }
     }
@@ -290,13 +393,19 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     async fn bury(&self, op: &Operation, code: &str, message: &str) -> Result<()> {
         let now = self.host.now_ms();
         let soft = self.soft();
-        let rules = Rules { soft: &soft, keeps: &|entity| self.config.keeps(entity), policies: &|entity| self.config.policies(entity) };
+        let rules = Rules {
+            soft: &soft,
+            keeps: &|entity| self.config.keeps(entity),
+            policies: &|entity| self.config.policies(entity),
+        };
         let mut settled = Settled::default();
         let mut plan = |replica: &Replica| {
-            Ok(replica.plan_burial(op, code, message, &rules, now).into_draft(|(commit, letters): (Commit, _)| {
-                settled.letters = letters;
-                commit.into()
-            }))
+            Ok(replica
+                .plan_burial(op, code, message, &rules, now)
+                .into_draft(|(commit, letters): (Commit, _)| {
+                    settled.letters = letters;
+                    commit.into()
+                }))
         };
         self.db.commit(Durability::Strict, &mut plan).await?;
         for letter in &settled.letters {

@@ -50,7 +50,9 @@ pub struct Resolvers {
 
 impl std::fmt::Debug for Resolvers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resolvers").field("by_entity", &self.by_entity.len()).finish_non_exhaustive()
+        f.debug_struct("Resolvers")
+            .field("by_entity", &self.by_entity.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,19 +64,30 @@ impl Resolvers {
         if let Some(custom) = self.by_entity.get(entity) {
             return Choice::Custom(Rc::clone(custom));
         }
-        match (config.entities.get(entity).and_then(|entity| entity.conflict_resolver), &self.fallback) {
+        match (
+            config
+                .entities
+                .get(entity)
+                .and_then(|entity| entity.conflict_resolver),
+            &self.fallback,
+        ) {
             (None, Some(custom)) => Choice::Custom(Rc::clone(custom)),
             _ => Choice::Builtin(config.resolver_of(entity)),
         }
     }
 }
 
-/// A conflict whose resolver fails is shown to it in so many cycles; then it waits for the app alone.
+/// A conflict whose resolver fails is shown to it in so many cycles; then it waits for the app
+/// alone.
 const MOST_TRIES: u32 = 3;
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Has conflicts decided, and adds the answers to `decisions`.
-    pub(crate) async fn ask(&self, conflicts: Vec<Conflict>, decisions: &mut Decisions) -> Result<()> {
+    pub(crate) async fn ask(
+        &self,
+        conflicts: Vec<Conflict>,
+        decisions: &mut Decisions,
+    ) -> Result<()> {
         for conflict in conflicts {
             let decision = self.decide(&conflict).await?;
             decisions.made.insert(&conflict.id, decision);
@@ -85,17 +98,25 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Asks once more about conflicts that wait because their resolver failed.
     pub(crate) async fn ask_again(&self) -> Result<()> {
         let waiting: Vec<String> = self.db.with(|replica| {
-            let failed = replica.conflicts().values().filter(|parked| (1..MOST_TRIES).contains(&parked.failed));
+            let failed = replica
+                .conflicts()
+                .values()
+                .filter(|parked| (1..MOST_TRIES).contains(&parked.failed));
             failed.map(|parked| parked.id.clone()).collect()
         });
         for id in waiting {
-            let Some(asked) = self.parked(&id, None).await? else { continue };
+            let Some(asked) = self.parked(&id, None).await? else {
+                continue;
+            };
             let choice = self.resolvers.choice(self.config, &asked.entity);
             if matches!(choice, Choice::Builtin(Builtin::Ask)) || self.is_hung(&choice) {
                 continue;
             }
             let decision = self.decide(&asked).await?;
-            if let Some(conflict) = self.parked(&id, Some((&asked, &decision))).await?.filter(|_| decision.resolution != Resolution::Later)
+            if let Some(conflict) = self
+                .parked(&id, Some((&asked, &decision)))
+                .await?
+                .filter(|_| decision.resolution != Resolution::Later)
             {
                 self.tell_resolved(&conflict, &decision);
                 let mut tally = self.tally.borrow_mut();
@@ -105,9 +126,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         Ok(())
     }
 
-    /// A conflict that waits, and what is decided of it; none where it does not wait any more, or not as it was
-    /// when it was asked about.
-    async fn parked(&self, id: &str, decided: Option<(&Conflict, &Decision)>) -> Result<Option<Conflict>> {
+    /// A conflict that waits, and what is decided of it; none where it does not wait any more, or
+    /// not as it was when it was asked about.
+    async fn parked(
+        &self,
+        id: &str,
+        decided: Option<(&Conflict, &Decision)>,
+    ) -> Result<Option<Conflict>> {
         let (moment, mut found) = (self.db.moment(), None);
         let mut plan = |replica: &Replica| {
             let mut same = true;
@@ -116,10 +141,12 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 same = now.local == asked.local && now.remote == asked.remote;
                 same.then(|| decision.clone())
             };
-            Ok(replica.plan_decision(id, &mut decide, &moment)?.into_draft(|(conflict, commit): (_, Commit)| {
-                found = same.then_some(conflict);
-                commit.into()
-            }))
+            Ok(replica.plan_decision(id, &mut decide, &moment)?.into_draft(
+                |(conflict, commit): (_, Commit)| {
+                    found = same.then_some(conflict);
+                    commit.into()
+                },
+            ))
         };
         match self.db.commit(self.config.local, &mut plan).await {
             // Decided in another tab meanwhile.
@@ -129,19 +156,35 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    /// Has one conflict decided. A resolver that fails decides nothing: the conflict is parked, so that nothing is
-    /// lost, and the failure is shown.
+    /// Has one conflict decided. A resolver that fails decides nothing: the conflict is parked, so
+    /// that nothing is lost, and the failure is shown.
     async fn decide(&self, conflict: &Conflict) -> Result<Decision> {
         let now = self.host.now_ms();
         let answer = match self.resolvers.choice(self.config, &conflict.entity) {
-            Choice::Builtin(builtin) => decide(builtin, conflict, &self.config.policies(&conflict.entity), now),
+            Choice::Builtin(builtin) => decide(
+                builtin,
+                conflict,
+                &self.config.policies(&conflict.entity),
+                now,
+            ),
             choice if self.is_hung(&choice) => Err(Error::new(
                 Code::Timeout,
                 "The conflict resolver has not answered for another conflict, and was not asked for this one; the next sync asks it.",
             )),
             Choice::Custom(custom) => {
-                let answer = self.asked(&custom, conflict).await.and_then(|resolution| self.checked(conflict, resolution));
-                answer.map(|resolution| Decision::new(conflict, resolution, "function", "The app's resolver decided so.", now))
+                let answer = self
+                    .asked(&custom, conflict)
+                    .await
+                    .and_then(|resolution| self.checked(conflict, resolution));
+                answer.map(|resolution| {
+                    Decision::new(
+                        conflict,
+                        resolution,
+                        "function",
+                        "The app's resolver decided so.",
+                        now,
+                    )
+                })
             }
         };
         self.cancel.check()?;
@@ -151,7 +194,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }))
     }
 
-    /// What an app's own resolver answers in time. One that hangs must leave the cycle time for everything else.
+    /// What an app's own resolver answers in time. One that hangs must leave the cycle time for
+    /// everything else.
     async fn asked(&self, custom: &Rc<dyn Resolver>, conflict: &Conflict) -> Result<Resolution> {
         let most = self.config.resolver_timeout.min(self.settings.timeout / 2);
         let answer = self.cancel.run(async {
@@ -173,14 +217,28 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     fn checked(&self, conflict: &Conflict, resolution: Resolution) -> Result<Resolution> {
-        let Resolution::Merged(given) = &resolution else { return Ok(resolution) };
-        let now = self.host.now_ms().saturating_add_signed(self.db.with(|replica| replica.facts().clock_offset));
-        merged((&conflict.entity, &conflict.entity_id), given, now, &self.config.local_only(&conflict.entity))
+        let Resolution::Merged(given) = &resolution else {
+            return Ok(resolution);
+        };
+        let now = self
+            .host
+            .now_ms()
+            .saturating_add_signed(self.db.with(|replica| replica.facts().clock_offset));
+        merged(
+            (&conflict.entity, &conflict.entity_id),
+            given,
+            now,
+            &self.config.local_only(&conflict.entity),
+        )
     }
 
     fn tell_resolved(&self, conflict: &Conflict, decision: &Decision) {
         if let Some(taken) = decision.resolution.taken() {
-            self.tell(Topic::ConflictResolved, Some(&conflict.entity), &mut |out| put_resolved(out, conflict, decision, taken));
+            self.tell(
+                Topic::ConflictResolved,
+                Some(&conflict.entity),
+                &mut |out| put_resolved(out, conflict, decision, taken),
+            );
         }
     }
 
@@ -188,7 +246,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     pub(crate) fn count_conflicts(&self, resolved: &[(Conflict, Decision)]) {
         let mut tally = self.tally.borrow_mut();
         for (conflict, decision) in resolved {
-            self.tell(Topic::ConflictDetected, Some(&conflict.entity), &mut |out| push_field(out, "conflict", &conflict.to_json()));
+            self.tell(
+                Topic::ConflictDetected,
+                Some(&conflict.entity),
+                &mut |out| push_field(out, "conflict", &conflict.to_json()),
+            );
             self.tell_resolved(conflict, decision);
             tally.conflicts_detected = tally.conflicts_detected.saturating_add(1);
             if decision.resolution != Resolution::Later {

@@ -1,4 +1,5 @@
-//! Trying a request again: how long to wait is the config's to say, and only what may succeed later is tried.
+//! Trying a request again: how long to wait is the config's to say, and only what may succeed later
+//! is tried.
 
 use std::future::Future;
 
@@ -12,9 +13,13 @@ use crate::store::Store;
 use crate::sync::{Cycle, stopped};
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
-    /// Asks the remote, and asks again where `worth` says that it may help, until the tries are used up or the
-    /// cycle is stopped.
-    pub(crate) async fn attempt<T, F: Future<Output = Result<T>>>(&self, worth: fn(&Error) -> bool, request: impl Fn() -> F) -> Result<T> {
+    /// Asks the remote, and asks again where `worth` says that it may help, until the tries are
+    /// used up or the cycle is stopped.
+    pub(crate) async fn attempt<T, F: Future<Output = Result<T>>>(
+        &self,
+        worth: fn(&Error) -> bool,
+        request: impl Fn() -> F,
+    ) -> Result<T> {
         let answer = RefCell::new(None);
         let attempt = || -> LocalBoxFuture<'_, Result<()>> {
             Box::pin(async {
@@ -28,7 +33,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     // The trying itself, once for all kinds of requests.
-    async fn attempts<'f>(&self, worth: fn(&Error) -> bool, request: &dyn Fn() -> LocalBoxFuture<'f, Result<()>>) -> Result<()> {
+    async fn attempts<'f>(
+        &self,
+        worth: fn(&Error) -> bool,
+        request: &dyn Fn() -> LocalBoxFuture<'f, Result<()>>,
+    ) -> Result<()> {
         let mut attempt = 1;
         loop {
             self.requests.set(self.requests.get().saturating_add(1));
@@ -37,12 +46,18 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Err(error) => error,
             };
             self.cancel.check()?;
-            if !worth(&error) || attempt >= self.config.retry.max_attempts || (error.code() == Code::Network && !self.host.is_online()) {
+            if !worth(&error)
+                || attempt >= self.config.retry.max_attempts
+                || (error.code() == Code::Network && !self.host.is_online())
+            {
                 return Err(error);
             }
             let mut roll = [0; 4];
             self.host.random(&mut roll);
-            let wait = self.config.retry.delay(attempt, u32::from_le_bytes(roll), error.retry_after_ms());
+            let wait =
+                self.config
+                    .retry
+                    .delay(attempt, u32::from_le_bytes(roll), error.retry_after_ms());
             if wait > self.settings.timeout {
                 return Err(error);
             }
@@ -58,7 +73,10 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
 /// Whether the same request may succeed later.
 pub(crate) fn worth_another_try(error: &Error) -> bool {
-    matches!(error.code(), Code::Network | Code::ServerError | Code::RateLimited | Code::Timeout)
+    matches!(
+        error.code(),
+        Code::Network | Code::ServerError | Code::RateLimited | Code::Timeout
+    )
 }
 
 /// Whether a smaller request might have been answered in time. A gateway says so by 504.

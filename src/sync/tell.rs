@@ -22,11 +22,18 @@ const REMIND_MS: u64 = 15 * 60 * 1000;
 
 /// Counts, digests and pending operations, by entity type.
 #[must_use]
-pub fn entity_counts(replica: &Replica, entities: &mut dyn Iterator<Item = &str>) -> Small<EntityCount> {
+pub fn entity_counts(
+    replica: &Replica,
+    entities: &mut dyn Iterator<Item = &str>,
+) -> Small<EntityCount> {
     entities
         .map(|entity| {
             let digest = replica.digest(entity);
-            let count = EntityCount { count: replica.count(entity), hash: Some(digest.hex()), pending: replica.outbox().count_of(entity) };
+            let count = EntityCount {
+                count: replica.count(entity),
+                hash: Some(digest.hex()),
+                pending: replica.outbox().count_of(entity),
+            };
             (entity, count)
         })
         .collect()
@@ -35,7 +42,10 @@ pub fn entity_counts(replica: &Replica, entities: &mut dyn Iterator<Item = &str>
 /// The digest over everything.
 #[must_use]
 pub fn data_hash(replica: &Replica) -> String {
-    replica.digests().fold(Digest::default(), |all, (_, digest)| all.and(digest)).hex()
+    replica
+        .digests()
+        .fold(Digest::default(), |all, (_, digest)| all.and(digest))
+        .hex()
 }
 
 /// What the last attempt left behind, in one word.
@@ -59,7 +69,12 @@ pub fn state(replica: &Replica, syncing: bool) -> SyncState {
 
 /// The local metadata, computed from the state: nothing in it can be stale.
 #[must_use]
-pub fn local_metadata(replica: &Replica, device_id: &str, entities: &mut dyn Iterator<Item = &str>, syncing: bool) -> SyncMetadata {
+pub fn local_metadata(
+    replica: &Replica,
+    device_id: &str,
+    entities: &mut dyn Iterator<Item = &str>,
+    syncing: bool,
+) -> SyncMetadata {
     let facts = replica.facts();
     let last_success = facts.last_success.map(crate::time::format);
     SyncMetadata {
@@ -68,7 +83,10 @@ pub fn local_metadata(replica: &Replica, device_id: &str, entities: &mut dyn Ite
         is_never_synced: last_success.is_none(),
         data_hash: last_success.as_ref().map(|_| data_hash(replica)),
         device_id: Some(device_id.to_owned()),
-        devices: last_success.iter().map(|time| (device_id, time.clone())).collect(),
+        devices: last_success
+            .iter()
+            .map(|time| (device_id, time.clone()))
+            .collect(),
         device_count: 1,
         last_successful_sync_time: last_success,
         custom_metadata: custom(facts),
@@ -84,8 +102,8 @@ pub fn local_metadata(replica: &Replica, device_id: &str, entities: &mut dyn Ite
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Puts this device's metadata on the remote where it says something new. A remote that cannot
-    /// keep it does not spoil a cycle that has done its work. `duration` is what the cycle has taken so far, in
-    /// milliseconds.
+    /// keep it does not spoil a cycle that has done its work. `duration` is what the cycle has
+    /// taken so far, in milliseconds.
     pub(crate) async fn tell_remote(&self, duration: u64) -> Result<()> {
         let now = self.host.now_ms();
         let mut record = self.device_metadata();
@@ -95,22 +113,38 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             return Ok(());
         }
         record.last_sync_time = Some(crate::time::format(now));
-        record.last_successful_sync_time.clone_from(&record.last_sync_time);
+        record
+            .last_successful_sync_time
+            .clone_from(&record.last_sync_time);
         record.sync_duration = Some(duration);
         let user_id = self.db.with(|replica| replica.user_id().to_owned());
         record.user_id = Some(user_id.clone());
-        match self.attempt(worth_another_try, || self.remote.put_metadata(&user_id, &record)).await {
+        match self
+            .attempt(worth_another_try, || {
+                self.remote.put_metadata(&user_id, &record)
+            })
+            .await
+        {
             Ok(()) => {
                 self.told_now.set(Some((now, news)));
                 Ok(())
             }
             Err(error)
-                if matches!(error.code(), Code::Cancelled | Code::Closed | Code::Timeout | Code::Unauthorized | Code::UserMismatch) =>
+                if matches!(
+                    error.code(),
+                    Code::Cancelled
+                        | Code::Closed
+                        | Code::Timeout
+                        | Code::Unauthorized
+                        | Code::UserMismatch
+                ) =>
             {
                 Err(error)
             }
             Err(error) => {
-                self.asides.borrow_mut().push(error.to_json(crate::time::format(now)));
+                self.asides
+                    .borrow_mut()
+                    .push(error.to_json(crate::time::format(now)));
                 Ok(())
             }
         }

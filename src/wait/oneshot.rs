@@ -26,7 +26,8 @@ pub struct Sender<T>(Shared<T>);
 #[must_use]
 pub struct Receiver<T>(Shared<T>);
 
-/// There is no value: its sender is gone, it has been taken, or, for [`Receiver::try_recv`], it is still to come.
+/// There is no value: its sender is gone, it has been taken, or, for [`Receiver::try_recv`], it is
+/// still to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing;
 

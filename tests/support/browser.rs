@@ -17,7 +17,9 @@ impl Script {
     }
 
     pub async fn of(&self, argument: &str) -> JsValue {
-        JsFuture::from(self.now(argument).unchecked_into::<Promise>()).await.unwrap()
+        JsFuture::from(self.now(argument).unchecked_into::<Promise>())
+            .await
+            .unwrap()
     }
 }
 
@@ -54,11 +56,14 @@ pub async fn open_raw(name: &str, version: u32) -> Raw {
 
 impl Raw {
     pub fn close(&self) {
-        Function::new_with_args("db", "db.close()").call1(&JsValue::UNDEFINED, &self.0).unwrap();
+        Function::new_with_args("db", "db.close()")
+            .call1(&JsValue::UNDEFINED, &self.0)
+            .unwrap();
     }
 
     pub fn stores(&self) -> u32 {
-        let count = Function::new_with_args("db", "return db.objectStoreNames.length").call1(&JsValue::UNDEFINED, &self.0);
+        let count = Function::new_with_args("db", "return db.objectStoreNames.length")
+            .call1(&JsValue::UNDEFINED, &self.0);
         count.unwrap().as_f64().unwrap() as u32
     }
 }
@@ -79,8 +84,8 @@ pub async fn overwrite(name: &str, statement: &str) {
     js("name", &script).of(name).await;
 }
 
-/// A method of the browser that behaves differently until this is dropped. The body sees `original`,
-/// `args` and `count`.
+/// A method of the browser that behaves differently until this is dropped. The body sees
+/// `original`, `args` and `count`.
 pub struct Patch {
     undo: Function,
     count: Function,
@@ -96,11 +101,18 @@ impl Patch {
              return [() => {{ prototype.{method} = original; }}, () => count];"
         );
         let both: js_sys::Array = js("", &script).now("").unchecked_into();
-        Self { undo: both.get(0).unchecked_into(), count: both.get(1).unchecked_into() }
+        Self {
+            undo: both.get(0).unchecked_into(),
+            count: both.get(1).unchecked_into(),
+        }
     }
 
     pub fn count(&self) -> u32 {
-        self.count.call0(&JsValue::UNDEFINED).unwrap().as_f64().unwrap() as u32
+        self.count
+            .call0(&JsValue::UNDEFINED)
+            .unwrap()
+            .as_f64()
+            .unwrap() as u32
     }
 }
 

@@ -1,5 +1,5 @@
-//! Stories of the public classes, in JavaScript as an app would write it, against a `fetch` that the
-//! server's own rules answer.
+//! Stories of the public classes, in JavaScript as an app would write it, against a `fetch` that
+//! the server's own rules answer.
 
 use datum_server::MemoryServer;
 use datum_sync::js::Datum;
@@ -10,18 +10,31 @@ use wasm_bindgen_futures::JsFuture;
 /// A `fetch` that the server's rules answer; the user is what the Authorization header says.
 pub fn fetch(server: &MemoryServer) -> JsValue {
     let server = server.clone();
-    let answer = Closure::<dyn Fn(String, JsValue) -> Array>::new(move |url: String, init: JsValue| {
-        let part = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).unwrap_or_default().as_string();
-        let headers = Reflect::get(&init, &"headers".into()).unwrap_or_default();
-        let user = part(&headers, "Authorization").or_else(|| part(&headers, "authorization")).unwrap_or_default();
-        let path = url.split_once("api.test").map_or("", |(_, path)| path).to_owned();
-        let method = part(&init, "method").unwrap_or_else(|| "GET".to_owned());
-        let body = part(&init, "body").unwrap_or_default();
-        let now = js_sys::Date::now() as u64;
-        let (status, bytes) = server.handle(&user, &method, &path, body.as_bytes(), now);
-        Array::of2(&f64::from(status).into(), &String::from_utf8(bytes).unwrap().into())
-    })
-    .into_js_value();
+    let answer =
+        Closure::<dyn Fn(String, JsValue) -> Array>::new(move |url: String, init: JsValue| {
+            let part = |of: &JsValue, name: &str| {
+                Reflect::get(of, &name.into())
+                    .unwrap_or_default()
+                    .as_string()
+            };
+            let headers = Reflect::get(&init, &"headers".into()).unwrap_or_default();
+            let user = part(&headers, "Authorization")
+                .or_else(|| part(&headers, "authorization"))
+                .unwrap_or_default();
+            let path = url
+                .split_once("api.test")
+                .map_or("", |(_, path)| path)
+                .to_owned();
+            let method = part(&init, "method").unwrap_or_else(|| "GET".to_owned());
+            let body = part(&init, "body").unwrap_or_default();
+            let now = js_sys::Date::now() as u64;
+            let (status, bytes) = server.handle(&user, &method, &path, body.as_bytes(), now);
+            Array::of2(
+                &f64::from(status).into(),
+                &String::from_utf8(bytes).unwrap().into(),
+            )
+        })
+        .into_js_value();
     let wrap = Function::new_with_args(
         "answer",
         "return async (url, init) => { init.signal?.throwIfAborted(); const [status, body] = answer(String(url), init); return new Response(body, { status, headers: { 'Content-Type': 'application/json' } }); };",
@@ -45,7 +58,10 @@ pub async fn story(body: &str) -> Result<(), JsValue> {
         ),
     );
     let name = format!("client-{}", (js_sys::Math::random() * 1e12) as u64);
-    let promise: Promise = run.call3(&JsValue::UNDEFINED, &open, &fetch(&server), &name.into()).unwrap().unchecked_into();
+    let promise: Promise = run
+        .call3(&JsValue::UNDEFINED, &open, &fetch(&server), &name.into())
+        .unwrap()
+        .unchecked_into();
     // No panic: it would end the engine for the stories that follow.
     JsFuture::from(promise).await.map(|_| ())
 }

@@ -51,7 +51,10 @@ impl Clock {
                     return value;
                 }
             }
-            assert!(self.fire_next(), "nothing can go on, and no timer runs: a deadlock");
+            assert!(
+                self.fire_next(),
+                "nothing can go on, and no timer runs: a deadlock"
+            );
         }
     }
 
@@ -73,7 +76,12 @@ impl Clock {
     pub fn sleep(self: &Rc<Self>, ms: u64) -> Sleep {
         let id = self.next.get();
         self.next.set(id + 1);
-        Sleep { clock: Rc::clone(self), at: self.now.get() + ms, id, armed: false }
+        Sleep {
+            clock: Rc::clone(self),
+            at: self.now.get() + ms,
+            id,
+            armed: false,
+        }
     }
 }
 
@@ -91,7 +99,10 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         self.armed = true;
-        self.clock.timers.borrow_mut().insert((self.at, self.id), context.waker().clone());
+        self.clock
+            .timers
+            .borrow_mut()
+            .insert((self.at, self.id), context.waker().clone());
         Poll::Pending
     }
 }

@@ -1,4 +1,5 @@
-//! What a device's tabs share: memory stores that count and fail on request, and what is noted beside them.
+//! What a device's tabs share: memory stores that count and fail on request, and what is noted
+//! beside them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -37,7 +38,10 @@ pub struct CountedStore {
 impl CountedStore {
     fn count_read(&self) {
         let counts = self.counts.get();
-        self.counts.set(Records1 { reads: counts.reads + 1, ..counts });
+        self.counts.set(Records1 {
+            reads: counts.reads + 1,
+            ..counts
+        });
     }
 }
 
@@ -57,7 +61,10 @@ impl Store for CountedStore {
 
     async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError> {
         if let Some(code) = self.failing.borrow_mut().pop_front() {
-            return Err(AppendError::Failed(Error::new(code, "The storage failed, as the test asked.")));
+            return Err(AppendError::Failed(Error::new(
+                code,
+                "The storage failed, as the test asked.",
+            )));
         }
         // As a browser's: never at once, so that what is asked for meanwhile can join the next one.
         let mut turns = 1;
@@ -137,7 +144,10 @@ impl Disk {
 
     /// The same profile in another tab.
     pub fn tab(&self) -> Self {
-        Self { canary: Rc::default(), ..self.clone() }
+        Self {
+            canary: Rc::default(),
+            ..self.clone()
+        }
     }
 }
 
@@ -147,9 +157,15 @@ impl Backing for Disk {
     async fn open(&self, user_id: &str) -> Result<CountedStore> {
         let mut stores = self.stores.borrow_mut();
         let store = stores.entry(user_id.to_owned()).or_default();
-        let wipes = self.wipes.borrow().get(user_id).copied().unwrap_or_default();
+        let wipes = self
+            .wipes
+            .borrow()
+            .get(user_id)
+            .copied()
+            .unwrap_or_default();
         let notes = [&self.notes, &self.marks].map(|place| place.borrow().get(user_id).cloned());
-        self.canary.opened(user_id, &store.inner.identity(), wipes, notes);
+        self.canary
+            .opened(user_id, &store.inner.identity(), wipes, notes);
         Ok(CountedStore {
             inner: store.inner.reopen(),
             counts: Rc::clone(&store.counts),
@@ -168,10 +184,22 @@ impl Backing for Disk {
     }
 
     fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: Occasion) {
-        let Some(identity) = self.stores.borrow().get(user_id).map(|store| store.inner.identity()) else { return };
-        if let Some(note) = self.canary.seen(user_id, &identity, head, pending, occasion) {
+        let Some(identity) = self
+            .stores
+            .borrow()
+            .get(user_id)
+            .map(|store| store.inner.identity())
+        else {
+            return;
+        };
+        if let Some(note) = self
+            .canary
+            .seen(user_id, &identity, head, pending, occasion)
+        {
             self.noted.set(self.noted.get() + 1);
-            self.notes.borrow_mut().insert(user_id.to_owned(), note.clone());
+            self.notes
+                .borrow_mut()
+                .insert(user_id.to_owned(), note.clone());
             self.marks.borrow_mut().insert(user_id.to_owned(), note);
         }
     }
@@ -188,7 +216,11 @@ impl Backing for Disk {
         self.stores.borrow_mut().remove(user_id);
         self.notes.borrow_mut().remove(user_id);
         self.marks.borrow_mut().remove(user_id);
-        *self.wipes.borrow_mut().entry(user_id.to_owned()).or_default() += 1;
+        *self
+            .wipes
+            .borrow_mut()
+            .entry(user_id.to_owned())
+            .or_default() += 1;
         self.canary.forget(user_id);
         Ok(())
     }

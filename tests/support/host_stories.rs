@@ -42,7 +42,10 @@ pub async fn a_lock_has_one_holder_at_a_time() {
     assert!(held.is_some());
     assert!(there.try_lock(&name).await.unwrap().is_none());
     assert!(here.try_lock(&name).await.unwrap().is_none());
-    assert!(there.try_lock(&unique()).await.unwrap().is_some(), "another name is another lock");
+    assert!(
+        there.try_lock(&unique()).await.unwrap().is_some(),
+        "another name is another lock"
+    );
     drop(held);
     assert!(there.try_lock(&name).await.unwrap().is_some());
 }
@@ -51,8 +54,12 @@ pub async fn a_lock_that_was_let_go_is_free_for_the_next_who_asks() {
     let host = WebHost::new();
     let name = unique();
     for round in 0..50 {
-        // At once, in the same turn: the next cycle must not be skipped for the one that just ended.
-        assert!(host.try_lock(&name).await.unwrap().is_some(), "round {round}");
+        // At once, in the same turn: the next cycle must not be skipped for the one that just
+        // ended.
+        assert!(
+            host.try_lock(&name).await.unwrap().is_some(),
+            "round {round}"
+        );
     }
 }
 
@@ -70,7 +77,13 @@ pub async fn two_who_ask_at_once_are_not_both_answered_yes() {
     for _ in 0..20 {
         let name = unique();
         let (a, b) = join(here.try_lock(&name), there.try_lock(&name)).await;
-        assert_eq!([a.unwrap().is_some(), b.unwrap().is_some()].iter().filter(|taken| **taken).count(), 1);
+        assert_eq!(
+            [a.unwrap().is_some(), b.unwrap().is_some()]
+                .iter()
+                .filter(|taken| **taken)
+                .count(),
+            1
+        );
     }
 }
 
@@ -83,24 +96,34 @@ pub async fn a_stolen_lock_has_one_holder_and_the_other_hears_of_it() {
     let held = there.lock(&name, true).await.unwrap().unwrap();
     heard.recv().await.unwrap();
     drop(robbed);
-    assert!(here.try_lock(&name).await.unwrap().is_none(), "what was stolen is not given back by whom it was stolen from");
+    assert!(
+        here.try_lock(&name).await.unwrap().is_none(),
+        "what was stolen is not given back by whom it was stolen from"
+    );
     drop(held);
     let again = here.try_lock(&name).await.unwrap().unwrap();
     here.on_stolen(&again, Rc::new(|| panic!("nobody stole it")));
     drop(again);
-    assert!(there.lock(&name, true).await.unwrap().is_some(), "a theft of what is free");
+    assert!(
+        there.lock(&name, true).await.unwrap().is_some(),
+        "a theft of what is free"
+    );
 }
 
 pub async fn without_web_locks_the_lock_counts_as_taken() {
     let host = WebHost::new();
     let name = unique();
     let held = host.try_lock(&name).await.unwrap();
-    let hidden = run("Object.defineProperty(navigator, 'locks', { value: undefined, configurable: true });");
+    let hidden =
+        run("Object.defineProperty(navigator, 'locks', { value: undefined, configurable: true });");
     assert!(hidden.is_undefined());
     let again = host.try_lock(&name).now_or_never();
     run("delete navigator.locks;");
     assert!(again.unwrap().unwrap().is_some());
-    assert!(host.try_lock(&name).await.unwrap().is_none(), "and with them back, the first holder still has it");
+    assert!(
+        host.try_lock(&name).await.unwrap().is_none(),
+        "and with them back, the first holder still has it"
+    );
     drop(held);
 }
 
@@ -121,8 +144,10 @@ pub async fn a_sleep_ends_and_a_shorter_one_ends_first() {
 
 pub async fn a_sleep_that_is_dropped_clears_its_timer() {
     let host = WebHost::new();
-    run("globalThis.__cleared = []; globalThis.__clear = clearTimeout;
-         globalThis.clearTimeout = (id) => { __cleared.push(id); __clear(id); };");
+    run(
+        "globalThis.__cleared = []; globalThis.__clear = clearTimeout;
+         globalThis.clearTimeout = (id) => { __cleared.push(id); __clear(id); };",
+    );
     assert!(host.sleep(5).now_or_never().is_none());
     let cleared = run("globalThis.clearTimeout = __clear; return __cleared.length;");
     assert_eq!(cleared.as_f64(), Some(1.0));
@@ -154,7 +179,10 @@ pub async fn random_bytes_fill_any_buffer_and_differ() {
     host.random(&mut b);
     assert!(a != b);
     for part in a.chunks(1_000) {
-        assert!(part.iter().any(|byte| *byte != 0), "a part was left unfilled");
+        assert!(
+            part.iter().any(|byte| *byte != 0),
+            "a part was left unfilled"
+        );
     }
     host.random(&mut []);
 }
@@ -178,11 +206,21 @@ pub async fn what_one_host_announces_another_hears_and_it_does_not() {
     let (kept, elsewhere) = (Rc::clone(&own), tx.clone());
     let _own = here.listen(&name, move |head| kept.borrow_mut().push(head));
     let _heard = there.listen(&name, move |head| tx.send(head).unwrap());
-    let _elsewhere = there.listen(&other, move |heard| elsewhere.send(Heard::Word(format!("elsewhere: {heard:?}"))).unwrap());
+    let _elsewhere = there.listen(&other, move |heard| {
+        elsewhere
+            .send(Heard::Word(format!("elsewhere: {heard:?}")))
+            .unwrap()
+    });
     here.announce(&name, 7);
     here.say(&name, "{\"tab\":1}");
     here.announce(&name, 8);
-    assert_eq!((heard.recv().await, heard.recv().await), (Some(Heard::Head(7)), Some(Heard::Word("{\"tab\":1}".to_owned()))));
+    assert_eq!(
+        (heard.recv().await, heard.recv().await),
+        (
+            Some(Heard::Head(7)),
+            Some(Heard::Word("{\"tab\":1}".to_owned()))
+        )
+    );
     assert_eq!(heard.recv().await, Some(Heard::Head(8)));
     assert!(own.borrow().is_empty());
 }
@@ -233,5 +271,7 @@ fn unique() -> String {
 }
 
 fn run(script: &str) -> JsValue {
-    js_sys::Function::new_no_args(script).call0(&JsValue::UNDEFINED).unwrap()
+    js_sys::Function::new_no_args(script)
+        .call0(&JsValue::UNDEFINED)
+        .unwrap()
 }

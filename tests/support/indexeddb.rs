@@ -12,12 +12,24 @@ impl Stores for Browser {
     type Store = IndexedDbStore;
 
     async fn fresh(&self) -> IndexedDbStore {
-        RootDatabase::open(&unique()).await.unwrap().open_store("ann").await.unwrap().0
+        RootDatabase::open(&unique())
+            .await
+            .unwrap()
+            .open_store("ann")
+            .await
+            .unwrap()
+            .0
     }
 
     async fn another(&self, of: &IndexedDbStore) -> IndexedDbStore {
         let (name, user) = of.database().split_once('/').unwrap();
-        RootDatabase::open(name).await.unwrap().open_store(user).await.unwrap().0
+        RootDatabase::open(name)
+            .await
+            .unwrap()
+            .open_store(user)
+            .await
+            .unwrap()
+            .0
     }
 
     async fn evict(&self, of: &IndexedDbStore) {

@@ -40,9 +40,18 @@ pub async fn wait(tab: &Tab, ms: u64) {
 
 pub async fn create(app: &App, user: &str, title: &str) {
     let draft = format!(r#"{{"title":"{title}"}}"#);
-    assert!(matches!(app.write(user, "tasks", vec![Write::Create { draft }]).await.unwrap()[0], Written::Entity(_)));
+    assert!(matches!(
+        app.write(user, "tasks", vec![Write::Create { draft }])
+            .await
+            .unwrap()[0],
+        Written::Entity(_)
+    ));
 }
 
 pub fn pulls(device: &Device) -> usize {
-    device.requests().iter().filter(|request| *request == "POST /pull").count()
+    device
+        .requests()
+        .iter()
+        .filter(|request| *request == "POST /pull")
+        .count()
 }

@@ -1,5 +1,5 @@
-//! Tabs that live beside each other in virtual time: each runs its schedule and hears what the others
-//! say, unless it is frozen or dead.
+//! Tabs that live beside each other in virtual time: each runs its schedule and hears what the
+//! others say, unless it is frozen or dead.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -43,7 +43,13 @@ impl Deref for Life {
 impl Life {
     pub fn of(tab: Tab) -> Self {
         let (frozen, tasks, shown, ended) = Default::default();
-        Self(Rc::new(Alive { tab, frozen, tasks, shown, ended }))
+        Self(Rc::new(Alive {
+            tab,
+            frozen,
+            tasks,
+            shown,
+            ended,
+        }))
     }
 
     /// Has something go on in this tab.
@@ -54,26 +60,48 @@ impl Life {
     /// The tab is gone, whatever it was doing.
     pub fn kill(&self) {
         self.tasks.take();
-        self.tab.engine.host().air.mail.borrow_mut().remove(&self.tab.engine.host().tab);
+        self.tab
+            .engine
+            .host()
+            .air
+            .mail
+            .borrow_mut()
+            .remove(&self.tab.engine.host().tab);
     }
 
     pub fn sync(&self, options: &str) {
         let life = self.clone();
         let options: serde_json::Value = serde_json::from_str(options).unwrap();
-        let options = Options::read(Members::new(&options, Code::InvalidArgument, "The sync options").unwrap()).unwrap();
+        let options = Options::read(
+            Members::new(&options, Code::InvalidArgument, "The sync options").unwrap(),
+        )
+        .unwrap();
         self.spawn(async move {
-            let result = life.tab.engine.synchronize(&life.tab.user, options, None, Default::default()).await;
+            let result = life
+                .tab
+                .engine
+                .synchronize(&life.tab.user, options, None, Default::default())
+                .await;
             life.ended.borrow_mut().push(result);
         });
     }
 
     pub fn status(&self) -> SyncStatus {
-        (*self.tab.engine.status_hub(&self.tab.user).unwrap().current()).clone()
+        (*self
+            .tab
+            .engine
+            .status_hub(&self.tab.user)
+            .unwrap()
+            .current())
+        .clone()
     }
 
     /// What differs between tabs by right is left out.
     pub fn common(&self) -> SyncStatus {
-        SyncStatus { is_leader: false, ..self.status() }
+        SyncStatus {
+            is_leader: false,
+            ..self.status()
+        }
     }
 
     fn begin(&self) {
@@ -84,7 +112,12 @@ impl Life {
             loop {
                 let come = host.air.come.notified();
                 loop {
-                    let next = host.air.mail.borrow_mut().get_mut(&host.tab).and_then(|mail| mail.pop_front());
+                    let next = host
+                        .air
+                        .mail
+                        .borrow_mut()
+                        .get_mut(&host.tab)
+                        .and_then(|mail| mail.pop_front());
                     let Some((database, heard)) = next else { break };
                     let user = database.rsplit('/').next().unwrap();
                     match heard {
@@ -95,7 +128,12 @@ impl Life {
                 come.await;
             }
         });
-        let seen = self.tab.engine.status_hub(&self.tab.user).unwrap().subscribe();
+        let seen = self
+            .tab
+            .engine
+            .status_hub(&self.tab.user)
+            .unwrap()
+            .subscribe();
         self.spawn(async move {
             while let Some(status) = seen.next().await {
                 sees.shown.borrow_mut().push((*status).clone());
@@ -112,7 +150,10 @@ pub fn together<T>(lives: &[&Life], story: impl Future<Output = T>) -> T {
         let told = story.as_mut().poll(context);
         for life in lives.iter().filter(|life| !life.frozen.get()) {
             let tasks = life.tasks.take();
-            let going: Vec<_> = tasks.into_iter().filter_map(|mut task| task.as_mut().poll(context).is_pending().then_some(task)).collect();
+            let going: Vec<_> = tasks
+                .into_iter()
+                .filter_map(|mut task| task.as_mut().poll(context).is_pending().then_some(task))
+                .collect();
             let mut tasks = life.tasks.borrow_mut();
             let spawned = std::mem::replace(&mut *tasks, going);
             if !spawned.is_empty() {
@@ -130,7 +171,11 @@ pub async fn until(life: &Life, holds: impl Fn() -> bool) {
     let before = life.tab.engine.host().clock.now.get();
     while !holds() {
         life.tab.engine.host().clock.sleep(50).await;
-        assert!(life.tab.engine.host().clock.now.get() < before + 600_000, "it never came: {:?}", life.status());
+        assert!(
+            life.tab.engine.host().clock.now.get() < before + 600_000,
+            "it never came: {:?}",
+            life.status()
+        );
     }
 }
 

@@ -1,6 +1,12 @@
 //! What several test files share.
 #![allow(dead_code, unused_macros, unused_imports, missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing
+)]
 #![allow(clippy::arithmetic_side_effects, clippy::string_slice)]
 
 #[cfg(target_arch = "wasm32")]

@@ -23,7 +23,11 @@ pub fn js(code: &str) -> JsValue {
 #[track_caller]
 pub fn holds(code: &str) {
     let value = js(code);
-    assert!(value.as_bool() == Some(true), "{code} is {value:?}; seen: {:?}", js("JSON.stringify(globalThis.seen)").as_string());
+    assert!(
+        value.as_bool() == Some(true),
+        "{code} is {value:?}; seen: {:?}",
+        js("JSON.stringify(globalThis.seen)").as_string()
+    );
 }
 
 /// A remote whose fetch is the body of `async (url, init) => { … }`; `seen` holds the calls.
@@ -37,11 +41,18 @@ pub fn http(fetch: &str, more: &str) -> HttpRemote {
 
 pub fn adapter(members: &str) -> CustomRemote {
     js("globalThis.seen = []");
-    CustomRemote::new(&js(&format!("{{ async pull() {{}}, async push() {{}}, {members} }}"))).unwrap()
+    CustomRemote::new(&js(&format!(
+        "{{ async pull() {{}}, async push() {{}}, {members} }}"
+    )))
+    .unwrap()
 }
 
 pub fn pull_request() -> PullRequest {
-    PullRequest { client_id: "device".into(), limit: 10, ..PullRequest::default() }
+    PullRequest {
+        client_id: "device".into(),
+        limit: 10,
+        ..PullRequest::default()
+    }
 }
 
 pub async fn pull(remote: &impl Remote) -> Result<Pulled, Error> {
@@ -60,7 +71,16 @@ pub async fn push(remote: &impl Remote, data: &str) -> Result<Pushed, Error> {
         after: Vec::new(),
     };
     remote
-        .push("ada", &PushRequest { client_id: "device".into(), user_id: None, schema: 0, epoch: None, operations: vec![operation] })
+        .push(
+            "ada",
+            &PushRequest {
+                client_id: "device".into(),
+                user_id: None,
+                schema: 0,
+                epoch: None,
+                operations: vec![operation],
+            },
+        )
         .await
 }
 
@@ -82,6 +102,8 @@ pub async fn begin_and_drop(future: impl Future) {
             Poll::Ready(())
         })
         .await;
-        wasm_bindgen_futures::JsFuture::from(js_sys::Promise::resolve(&JsValue::UNDEFINED)).await.unwrap();
+        wasm_bindgen_futures::JsFuture::from(js_sys::Promise::resolve(&JsValue::UNDEFINED))
+            .await
+            .unwrap();
     }
 }

@@ -17,14 +17,20 @@ pub fn restore(world: &World, backup: &MemoryStore, epoch: &str) {
 }
 
 pub fn offers(tab: &Tab) -> Rc<Reader> {
-    tab.engine.events(Filter { topics: vec![Topic::ServerRestored], ..Filter::default() })
+    tab.engine.events(Filter {
+        topics: vec![Topic::ServerRestored],
+        ..Filter::default()
+    })
 }
 
 pub fn heard(reader: &Reader) -> Vec<u64> {
     let mut told = Vec::new();
     while let Some(event) = reader.next().now_or_never().flatten() {
         let event: Value = serde_json::from_str(&event.text).unwrap();
-        assert_eq!((&event["type"], &event["userId"]), (&"serverRestored".into(), &"ann".into()));
+        assert_eq!(
+            (&event["type"], &event["userId"]),
+            (&"serverRestored".into(), &"ann".into())
+        );
         told.push(event["offeredAgain"].as_u64().unwrap());
     }
     told
@@ -36,26 +42,42 @@ pub fn settle(tab: &Tab) -> SyncResult {
     assert!(first.is_success, "{first:?}");
     let second = tab.sync();
     assert!(second.is_success, "{second:?}");
-    assert_eq!((second.pushed_count, second.pulled_count, second.conflicts_detected), (0, 0, 0));
+    assert_eq!(
+        (
+            second.pushed_count,
+            second.pulled_count,
+            second.conflicts_detected
+        ),
+        (0, 0, 0)
+    );
     assert_eq!(tab.pending(), 0);
     first
 }
 
 pub fn server(world: &World) -> Vec<(String, Value)> {
     let rows = world.server.rows("ann").into_iter();
-    let mut rows: Vec<(String, Value)> = rows.filter_map(|row| Some((row.id.clone(), serde_json::from_str(&row.data?).unwrap()))).collect();
+    let mut rows: Vec<(String, Value)> = rows
+        .filter_map(|row| Some((row.id.clone(), serde_json::from_str(&row.data?).unwrap())))
+        .collect();
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     rows
 }
 
 pub fn titles(world: &World) -> Vec<(String, String)> {
-    server(world).into_iter().map(|(id, data)| (id, data["title"].as_str().unwrap_or_default().to_owned())).collect()
+    server(world)
+        .into_iter()
+        .map(|(id, data)| (id, data["title"].as_str().unwrap_or_default().to_owned()))
+        .collect()
 }
 
 pub fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
-    all.iter().map(|(id, title)| ((*id).to_owned(), (*title).to_owned())).collect()
+    all.iter()
+        .map(|(id, title)| ((*id).to_owned(), (*title).to_owned()))
+        .collect()
 }
 
 pub fn device(world: &World, name: &str) -> Device {
-    world.device(name).with_config(r#"{"entities":{"tasks":{"localOnly":["draft"]},"notes":{}},"retry":{"maxAttempts":1}}"#)
+    world.device(name).with_config(
+        r#"{"entities":{"tasks":{"localOnly":["draft"]},"notes":{}},"retry":{"maxAttempts":1}}"#,
+    )
 }

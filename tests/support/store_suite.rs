@@ -1,11 +1,19 @@
 //! What every store keeps, as stories. One suite: the memory store natively, IndexedDB in browsers.
 //! A store that passes is one that the engine may be built on.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 use std::rc::Rc;
 
 use datum_sync::error::Code;
-use datum_sync::store::{Append, AppendError, BODIES_PER_RECORD, BodyId, Durability, Records, Seq, Store, Superseded, Tail};
+use datum_sync::store::{
+    Append, AppendError, BODIES_PER_RECORD, BodyId, Durability, Records, Seq, Store, Superseded,
+    Tail,
+};
 use futures_util::future::join;
 
 /// Where stores come from.
@@ -69,17 +77,27 @@ pub async fn what_is_appended_is_loaded_in_order(stores: &impl Stores) {
     for seq in 1..=12 {
         add(&store, record(seq)).await.unwrap();
     }
-    assert_eq!(seqs(&store.load().await.unwrap()), (1..=12).collect::<Vec<_>>());
+    assert_eq!(
+        seqs(&store.load().await.unwrap()),
+        (1..=12).collect::<Vec<_>>()
+    );
     assert_eq!(&*store.load().await.unwrap()[11].1, b"record 12");
 }
 
 pub async fn a_stale_append_writes_nothing_and_no_body(stores: &impl Stores) {
     let store = stores.fresh().await;
     add(&store, record(1)).await.unwrap();
-    let late = Append { record: bytes(b"other"), bodies: vec![(body(1, 0), bytes(b"body")), (body(1, 1), bytes(b"body"))], ..record(1) };
+    let late = Append {
+        record: bytes(b"other"),
+        bodies: vec![(body(1, 0), bytes(b"body")), (body(1, 1), bytes(b"body"))],
+        ..record(1)
+    };
     assert!(matches!(add(&store, late).await, Err(AppendError::Stale)));
     assert_eq!(text(&store.load().await.unwrap()), ["record 1"]);
-    assert_eq!(store.bodies(&[body(1, 0), body(1, 1)]).await.unwrap(), [None, None]);
+    assert_eq!(
+        store.bodies(&[body(1, 0), body(1, 1)]).await.unwrap(),
+        [None, None]
+    );
 }
 
 pub async fn of_two_racing_instances_exactly_one_wins_and_wins_whole(stores: &impl Stores) {
@@ -99,7 +117,11 @@ async fn race<S: Store>(here: &S, there: &S, rounds: u64) {
         let entry = |name: &'static [u8], own: u64| Append {
             seq,
             record: bytes(name),
-            bodies: vec![(body(seq, own), bytes(name)), (body(seq, own + 1), bytes(name)), (body(seq, 9), bytes(name))],
+            bodies: vec![
+                (body(seq, own), bytes(name)),
+                (body(seq, own + 1), bytes(name)),
+                (body(seq, 9), bytes(name)),
+            ],
             checkpoint: None,
         };
         // By turns, so that neither always asks first.
@@ -114,11 +136,34 @@ async fn race<S: Store>(here: &S, there: &S, rounds: u64) {
             (Err(AppendError::Stale), Ok(())) => "there",
             _ => panic!("round {seq}: {a:?}, {b:?}"),
         };
-        assert_eq!(text(&tailed(here, seq - 1).await.unwrap()), [winner], "round {seq}");
-        let stored = here.bodies(&[body(seq, 1), body(seq, 2), body(seq, 3), body(seq, 4), body(seq, 9)]).await.unwrap();
-        let stored: Vec<bool> = stored.iter().map(|found| found.as_deref() == Some(winner.as_bytes())).collect();
-        let expected = if winner == "here" { [true, true, false, false, true] } else { [false, false, true, true, true] };
-        assert_eq!(stored, expected, "round {seq}: the loser left a body behind");
+        assert_eq!(
+            text(&tailed(here, seq - 1).await.unwrap()),
+            [winner],
+            "round {seq}"
+        );
+        let stored = here
+            .bodies(&[
+                body(seq, 1),
+                body(seq, 2),
+                body(seq, 3),
+                body(seq, 4),
+                body(seq, 9),
+            ])
+            .await
+            .unwrap();
+        let stored: Vec<bool> = stored
+            .iter()
+            .map(|found| found.as_deref() == Some(winner.as_bytes()))
+            .collect();
+        let expected = if winner == "here" {
+            [true, true, false, false, true]
+        } else {
+            [false, false, true, true, true]
+        };
+        assert_eq!(
+            stored, expected,
+            "round {seq}: the loser left a body behind"
+        );
     }
 }
 
@@ -127,7 +172,10 @@ pub async fn a_tail_gives_what_came_after(stores: &impl Stores) {
     for seq in 1..=4 {
         add(&store, record(seq)).await.unwrap();
     }
-    assert_eq!(text(&tailed(&store, 2).await.unwrap()), ["record 3", "record 4"]);
+    assert_eq!(
+        text(&tailed(&store, 2).await.unwrap()),
+        ["record 3", "record 4"]
+    );
     assert!(tailed(&store, 4).await.unwrap().is_empty());
     assert!(tailed(&store, u64::MAX).await.unwrap().is_empty());
 }
@@ -137,10 +185,24 @@ pub async fn two_instances_see_each_other(stores: &impl Stores) {
     let there = stores.another(&here).await;
     add(&here, record(1)).await.unwrap();
     assert_eq!(text(&tailed(&there, 0).await.unwrap()), ["record 1"]);
-    add(&there, Append { bodies: vec![(body(2, 0), bytes(b"from there"))], ..record(2) }).await.unwrap();
-    assert!(matches!(add(&here, record(2)).await, Err(AppendError::Stale)));
+    add(
+        &there,
+        Append {
+            bodies: vec![(body(2, 0), bytes(b"from there"))],
+            ..record(2)
+        },
+    )
+    .await
+    .unwrap();
+    assert!(matches!(
+        add(&here, record(2)).await,
+        Err(AppendError::Stale)
+    ));
     assert_eq!(text(&tailed(&here, 1).await.unwrap()), ["record 2"]);
-    assert_eq!(here.bodies(&[body(2, 0)]).await.unwrap()[0].as_deref(), Some(&b"from there"[..]));
+    assert_eq!(
+        here.bodies(&[body(2, 0)]).await.unwrap()[0].as_deref(),
+        Some(&b"from there"[..])
+    );
 }
 
 pub async fn a_checkpoint_moves_the_start_of_the_load(stores: &impl Stores) {
@@ -155,18 +217,38 @@ pub async fn a_checkpoint_moves_the_start_of_the_load(stores: &impl Stores) {
 pub async fn a_checkpoint_removes_the_bodies_it_supersedes(stores: &impl Stores) {
     let store = stores.fresh().await;
     compacted(&store).await;
-    let found = store.bodies(&[body(1, 0), body(2, 0), body(4, 0)]).await.unwrap();
+    let found = store
+        .bodies(&[body(1, 0), body(2, 0), body(4, 0)])
+        .await
+        .unwrap();
     assert_eq!(found, [None, Some(bytes(b"kept")), Some(bytes(b"merged"))]);
 }
 
 pub async fn a_stale_checkpoint_supersedes_nothing(stores: &impl Stores) {
     let store = stores.fresh().await;
-    add(&store, Append { bodies: vec![(body(1, 0), bytes(b"body"))], ..record(1) }).await.unwrap();
+    add(
+        &store,
+        Append {
+            bodies: vec![(body(1, 0), bytes(b"body"))],
+            ..record(1)
+        },
+    )
+    .await
+    .unwrap();
     add(&store, record(2)).await.unwrap();
-    let late = Append { checkpoint: Some(Superseded { records: vec![1], bodies: vec![body(1, 0)] }), ..record(2) };
+    let late = Append {
+        checkpoint: Some(Superseded {
+            records: vec![1],
+            bodies: vec![body(1, 0)],
+        }),
+        ..record(2)
+    };
     assert!(matches!(add(&store, late).await, Err(AppendError::Stale)));
     assert_eq!(text(&store.load().await.unwrap()), ["record 1", "record 2"]);
-    assert_eq!(store.bodies(&[body(1, 0)]).await.unwrap(), [Some(bytes(b"body"))]);
+    assert_eq!(
+        store.bodies(&[body(1, 0)]).await.unwrap(),
+        [Some(bytes(b"body"))]
+    );
 }
 
 pub async fn a_tail_over_an_emptied_record_says_compacted(stores: &impl Stores) {
@@ -174,11 +256,16 @@ pub async fn a_tail_over_an_emptied_record_says_compacted(stores: &impl Stores) 
     let slept = stores.another(&store).await;
     compacted(&store).await;
     for after in 0..3 {
-        assert!(matches!(slept.tail(after).await.unwrap(), Tail::Compacted), "after {after}");
+        assert!(
+            matches!(slept.tail(after).await.unwrap(), Tail::Compacted),
+            "after {after}"
+        );
     }
 }
 
-pub async fn a_tail_from_before_the_checkpoint_gives_it_where_nothing_was_emptied_after(stores: &impl Stores) {
+pub async fn a_tail_from_before_the_checkpoint_gives_it_where_nothing_was_emptied_after(
+    stores: &impl Stores,
+) {
     let store = stores.fresh().await;
     compacted(&store).await;
     assert_eq!(text(&tailed(&store, 3).await.unwrap()), ["record 4"]);
@@ -189,8 +276,14 @@ pub async fn an_emptied_key_still_fences(stores: &impl Stores) {
     let slept = stores.another(&store).await;
     compacted(&store).await;
     for seq in 1..=4 {
-        let late = Append { bodies: vec![(body(seq, 7), bytes(b"late"))], ..record(seq) };
-        assert!(matches!(add(&slept, late).await, Err(AppendError::Stale)), "place {seq}");
+        let late = Append {
+            bodies: vec![(body(seq, 7), bytes(b"late"))],
+            ..record(seq)
+        };
+        assert!(
+            matches!(add(&slept, late).await, Err(AppendError::Stale)),
+            "place {seq}"
+        );
         assert_eq!(store.bodies(&[body(seq, 7)]).await.unwrap(), [None]);
     }
     assert_eq!(text(&store.load().await.unwrap()), ["record 4"]);
@@ -200,29 +293,85 @@ pub async fn the_last_of_two_checkpoints_counts(stores: &impl Stores) {
     let store = stores.fresh().await;
     compacted(&store).await;
     add(&store, record(5)).await.unwrap();
-    let checkpoint = Some(Superseded { records: vec![4, 5], bodies: vec![body(2, 0), body(4, 0)] });
-    add(&store, Append { checkpoint, ..record(6) }).await.unwrap();
+    let checkpoint = Some(Superseded {
+        records: vec![4, 5],
+        bodies: vec![body(2, 0), body(4, 0)],
+    });
+    add(
+        &store,
+        Append {
+            checkpoint,
+            ..record(6)
+        },
+    )
+    .await
+    .unwrap();
     assert_eq!(text(&store.load().await.unwrap()), ["record 6"]);
-    assert_eq!(store.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(), [None, None]);
+    assert_eq!(
+        store.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(),
+        [None, None]
+    );
 }
 
 pub async fn bodies_come_in_the_order_asked_for_and_none_where_missing(stores: &impl Stores) {
     let store = stores.fresh().await;
-    let bodies = vec![(body(1, 0), bytes(b"first")), (body(1, 1), bytes(b"second"))];
-    add(&store, Append { bodies, ..record(1) }).await.unwrap();
-    let found = store.bodies(&[body(1, 1), body(7, 0), body(1, 0), body(1, 1)]).await.unwrap();
-    assert_eq!(found, [Some(bytes(b"second")), None, Some(bytes(b"first")), Some(bytes(b"second"))]);
+    let bodies = vec![
+        (body(1, 0), bytes(b"first")),
+        (body(1, 1), bytes(b"second")),
+    ];
+    add(
+        &store,
+        Append {
+            bodies,
+            ..record(1)
+        },
+    )
+    .await
+    .unwrap();
+    let found = store
+        .bodies(&[body(1, 1), body(7, 0), body(1, 0), body(1, 1)])
+        .await
+        .unwrap();
+    assert_eq!(
+        found,
+        [
+            Some(bytes(b"second")),
+            None,
+            Some(bytes(b"first")),
+            Some(bytes(b"second"))
+        ]
+    );
     assert!(store.bodies(&[]).await.unwrap().is_empty());
 }
 
 pub async fn any_bytes_come_back_as_they_were(stores: &impl Stores) {
     let store = stores.fresh().await;
     let every: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
-    let bodies = vec![(body(1, 0), bytes(&every)), (body(1, 1), bytes(&[])), (body(1, 2), bytes(&[0]))];
-    add(&store, Append { seq: 1, record: bytes(&every), bodies, checkpoint: None }).await.unwrap();
+    let bodies = vec![
+        (body(1, 0), bytes(&every)),
+        (body(1, 1), bytes(&[])),
+        (body(1, 2), bytes(&[0])),
+    ];
+    add(
+        &store,
+        Append {
+            seq: 1,
+            record: bytes(&every),
+            bodies,
+            checkpoint: None,
+        },
+    )
+    .await
+    .unwrap();
     assert_eq!(*store.load().await.unwrap()[0].1, *every);
-    let found = store.bodies(&[body(1, 0), body(1, 1), body(1, 2)]).await.unwrap();
-    assert_eq!(found, [Some(bytes(&every)), Some(bytes(&[])), Some(bytes(&[0]))]);
+    let found = store
+        .bodies(&[body(1, 0), body(1, 1), body(1, 2)])
+        .await
+        .unwrap();
+    assert_eq!(
+        found,
+        [Some(bytes(&every)), Some(bytes(&[])), Some(bytes(&[0]))]
+    );
 }
 
 pub async fn a_body_of_eight_megabytes_comes_back(stores: &impl Stores) {
@@ -234,7 +383,15 @@ pub async fn a_body_of_eight_megabytes_comes_back(stores: &impl Stores) {
     })
     .take(8 << 20)
     .collect();
-    add(&store, Append { bodies: vec![(body(1, 0), bytes(&large))], ..record(1) }).await.unwrap();
+    add(
+        &store,
+        Append {
+            bodies: vec![(body(1, 0), bytes(&large))],
+            ..record(1)
+        },
+    )
+    .await
+    .unwrap();
     let found = store.bodies(&[body(1, 0)]).await.unwrap();
     // Not assert_eq: nobody wants to read eight megabytes.
     assert!(found[0].as_deref() == Some(&large[..]));
@@ -247,7 +404,10 @@ pub async fn a_wipe_leaves_nothing_and_closes(stores: &impl Stores) {
     assert_eq!(store.load().await.unwrap_err().code(), Code::Closed);
     let again = stores.another(&store).await;
     assert!(again.load().await.unwrap().is_empty());
-    assert_eq!(again.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(), [None, None]);
+    assert_eq!(
+        again.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(),
+        [None, None]
+    );
     add(&again, record(1)).await.unwrap();
     assert_eq!(text(&again.load().await.unwrap()), ["record 1"]);
 }
@@ -261,9 +421,14 @@ pub async fn a_wipe_closes_every_other_instance(stores: &impl Stores) {
     add(&later, record(1)).await.unwrap();
     for other in &others {
         for _ in 0..2 {
-            assert!(matches!(add(other, record(2)).await, Err(AppendError::Failed(error)) if error.code() == Code::Closed));
+            assert!(
+                matches!(add(other, record(2)).await, Err(AppendError::Failed(error)) if error.code() == Code::Closed)
+            );
             assert_eq!(other.tail(0).await.unwrap_err().code(), Code::Closed);
-            assert_eq!(other.bodies(&[body(4, 0)]).await.unwrap_err().code(), Code::Closed);
+            assert_eq!(
+                other.bodies(&[body(4, 0)]).await.unwrap_err().code(),
+                Code::Closed
+            );
             assert_eq!(other.load().await.unwrap_err().code(), Code::Closed);
         }
     }
@@ -281,9 +446,14 @@ pub async fn a_loss_is_noticed_by_every_instance(stores: &impl Stores) {
     // The second finds a log that the first has made again, and must not take it for the old one.
     for (index, other) in others.iter().enumerate() {
         for _ in 0..2 {
-            assert!(matches!(add(other, record(5)).await, Err(AppendError::Failed(error)) if error.code() == Code::StorageLost));
+            assert!(
+                matches!(add(other, record(5)).await, Err(AppendError::Failed(error)) if error.code() == Code::StorageLost)
+            );
             assert_eq!(other.tail(4).await.unwrap_err().code(), Code::StorageLost);
-            assert_eq!(other.bodies(&[body(4, 0)]).await.unwrap_err().code(), Code::StorageLost);
+            assert_eq!(
+                other.bodies(&[body(4, 0)]).await.unwrap_err().code(),
+                Code::StorageLost
+            );
             assert_eq!(other.free(4).await.unwrap_err().code(), Code::StorageLost);
         }
         let left = other.load().await.unwrap();
@@ -302,11 +472,17 @@ pub async fn freed_keys_are_gone_and_the_rest_is_there(stores: &impl Stores) {
     store.free(4).await.unwrap();
     store.free(4).await.unwrap();
     assert_eq!(text(&store.load().await.unwrap()), ["record 4", "record 5"]);
-    assert_eq!(store.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(), [Some(bytes(b"kept")), Some(bytes(b"merged"))]);
+    assert_eq!(
+        store.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(),
+        [Some(bytes(b"kept")), Some(bytes(b"merged"))]
+    );
     // The keys are taken no more, which is why nobody may be there who would take them.
     add(&store, record(2)).await.unwrap();
     for seq in [4, 5] {
-        assert!(matches!(add(&store, record(seq)).await, Err(AppendError::Stale)));
+        assert!(matches!(
+            add(&store, record(seq)).await,
+            Err(AppendError::Stale)
+        ));
     }
 }
 
@@ -316,7 +492,10 @@ pub async fn a_tail_from_below_freed_keys_says_compacted(stores: &impl Stores) {
     compacted(&store).await;
     store.free(4).await.unwrap();
     for after in 0..3 {
-        assert!(matches!(slept.tail(after).await.unwrap(), Tail::Compacted), "after {after}");
+        assert!(
+            matches!(slept.tail(after).await.unwrap(), Tail::Compacted),
+            "after {after}"
+        );
     }
     assert_eq!(text(&tailed(&slept, 3).await.unwrap()), ["record 4"]);
     assert!(tailed(&slept, 4).await.unwrap().is_empty());
@@ -328,7 +507,10 @@ pub async fn who_rested_must_look_before_appending(stores: &impl Stores) {
     for look in [true, false] {
         store.rest();
         store.rest();
-        assert!(matches!(add(&store, record(2)).await, Err(AppendError::Stale)));
+        assert!(matches!(
+            add(&store, record(2)).await,
+            Err(AppendError::Stale)
+        ));
         if look {
             assert!(tailed(&store, 1).await.unwrap().is_empty());
         } else {
@@ -345,9 +527,14 @@ pub async fn a_closed_store_answers_closed(stores: &impl Stores) {
     store.close();
     assert_eq!(store.load().await.unwrap_err().code(), Code::Closed);
     assert_eq!(store.tail(0).await.unwrap_err().code(), Code::Closed);
-    assert_eq!(store.bodies(&[body(1, 0)]).await.unwrap_err().code(), Code::Closed);
+    assert_eq!(
+        store.bodies(&[body(1, 0)]).await.unwrap_err().code(),
+        Code::Closed
+    );
     assert_eq!(store.wipe().await.unwrap_err().code(), Code::Closed);
-    assert!(matches!(add(&store, record(2)).await, Err(AppendError::Failed(error)) if error.code() == Code::Closed));
+    assert!(
+        matches!(add(&store, record(2)).await, Err(AppendError::Failed(error)) if error.code() == Code::Closed)
+    );
     let again = stores.another(&store).await;
     assert_eq!(text(&again.load().await.unwrap()), ["record 1"]);
 }
@@ -368,18 +555,43 @@ pub async fn both_durabilities_are_kept(stores: &impl Stores) {
     assert_eq!(text(&there.load().await.unwrap()), ["record 1", "record 2"]);
 }
 
-/// A log whose fourth record is a checkpoint over the three before; the second record's body lives on.
+/// A log whose fourth record is a checkpoint over the three before; the second record's body lives
+/// on.
 async fn compacted(store: &impl Store) {
     for (seq, content) in [(1, b"gone"), (2, b"kept"), (3, b"gone")] {
-        add(store, Append { bodies: vec![(body(seq, 0), bytes(content))], ..record(seq) }).await.unwrap();
+        add(
+            store,
+            Append {
+                bodies: vec![(body(seq, 0), bytes(content))],
+                ..record(seq)
+            },
+        )
+        .await
+        .unwrap();
     }
-    let superseded = Superseded { records: vec![1, 2, 3], bodies: vec![body(1, 0), body(3, 0)] };
-    add(store, Append { bodies: vec![(body(4, 0), bytes(b"merged"))], checkpoint: Some(superseded), ..record(4) }).await.unwrap();
+    let superseded = Superseded {
+        records: vec![1, 2, 3],
+        bodies: vec![body(1, 0), body(3, 0)],
+    };
+    add(
+        store,
+        Append {
+            bodies: vec![(body(4, 0), bytes(b"merged"))],
+            checkpoint: Some(superseded),
+            ..record(4)
+        },
+    )
+    .await
+    .unwrap();
 }
 
 /// A record that says its place.
 pub fn record(seq: Seq) -> Append {
-    Append { seq, record: bytes(format!("record {seq}").as_bytes()), ..Append::default() }
+    Append {
+        seq,
+        record: bytes(format!("record {seq}").as_bytes()),
+        ..Append::default()
+    }
 }
 
 pub async fn add(store: &impl Store, append: Append) -> Result<(), AppendError> {
@@ -402,7 +614,10 @@ pub fn bytes(content: &[u8]) -> Rc<[u8]> {
 }
 
 pub fn text(records: &Records) -> Vec<&str> {
-    records.iter().map(|(_, record)| std::str::from_utf8(record).unwrap()).collect()
+    records
+        .iter()
+        .map(|(_, record)| std::str::from_utf8(record).unwrap())
+        .collect()
 }
 
 fn seqs(records: &Records) -> Vec<Seq> {

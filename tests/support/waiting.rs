@@ -10,21 +10,44 @@ use super::world::{Device, Request, Tab};
 
 impl Tab {
     /// Writes behind other entities' operations.
-    pub fn write_after(&self, entity: &str, write: Write, after: &[(&str, &str)]) -> Result<Written> {
+    pub fn write_after(
+        &self,
+        entity: &str,
+        write: Write,
+        after: &[(&str, &str)],
+    ) -> Result<Written> {
         self.clock.advance(10);
-        let after: Rc<[OwnedKey]> = after.iter().map(|(entity, id)| Key::new(entity, id).to_owned()).collect();
-        self.run(self.engine.write_after(&self.user, entity, vec![write], after)).map(|mut written| written.remove(0))
+        let after: Rc<[OwnedKey]> = after
+            .iter()
+            .map(|(entity, id)| Key::new(entity, id).to_owned())
+            .collect();
+        self.run(
+            self.engine
+                .write_after(&self.user, entity, vec![write], after),
+        )
+        .map(|mut written| written.remove(0))
     }
 
     /// A new entity of any type.
     pub fn create_in(&self, entity: &str, json: &str) {
-        self.write(entity, Write::Create { draft: json.to_owned() }).unwrap();
+        self.write(
+            entity,
+            Write::Create {
+                draft: json.to_owned(),
+            },
+        )
+        .unwrap();
     }
 
     /// What waits, in the words of the public surface.
     pub fn waiting(&self) -> Vec<serde_json::Value> {
-        let pending = self.run(self.engine.pending_operations(&self.user)).unwrap();
-        pending.iter().map(|op| serde_json::to_value(op).unwrap()).collect()
+        let pending = self
+            .run(self.engine.pending_operations(&self.user))
+            .unwrap();
+        pending
+            .iter()
+            .map(|op| serde_json::to_value(op).unwrap())
+            .collect()
     }
 
     /// The conflicts that wait.
@@ -34,7 +57,12 @@ impl Tab {
 
     /// How an entity's conflicts were decided.
     pub fn explained(&self, id: &str) -> Vec<serde_json::Value> {
-        serde_json::from_str(&self.run(self.engine.explain_merge(&self.user, "tasks", id)).unwrap()).unwrap()
+        serde_json::from_str(
+            &self
+                .run(self.engine.explain_merge(&self.user, "tasks", id))
+                .unwrap(),
+        )
+        .unwrap()
     }
 
     /// The dead letters.
@@ -47,10 +75,17 @@ impl Device {
     /// The ids of the entities in each push since the last call.
     pub fn pushed(&self) -> Vec<Vec<String>> {
         let requests = self.wire.seen.take();
-        let pushes = requests.iter().filter(|request| request.path.ends_with("/push"));
+        let pushes = requests
+            .iter()
+            .filter(|request| request.path.ends_with("/push"));
         let ids = |request: &Request| {
             let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
-            body["operations"].as_array().unwrap().iter().map(|op| op["id"].as_str().unwrap().to_owned()).collect()
+            body["operations"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|op| op["id"].as_str().unwrap().to_owned())
+                .collect()
         };
         pushes.map(ids).collect()
     }

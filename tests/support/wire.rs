@@ -41,8 +41,8 @@ pub struct Request {
 /// What a test does when a request arrives.
 pub type Hook = Box<dyn Fn(&Request)>;
 
-/// What one connection of the stream does: says a word after each of these waits, in milliseconds, and
-/// ends so.
+/// What one connection of the stream does: says a word after each of these waits, in milliseconds,
+/// and ends so.
 pub type Script = (Vec<u64>, Result<Hints>);
 
 /// A device's stream, and pulls that wait.
@@ -82,8 +82,18 @@ enum Answer {
 }
 
 impl Wire {
-    async fn ask(&self, user: &str, method: &'static str, path: &str, body: Vec<u8>) -> Result<Answer> {
-        let request = Request { method, path: path.to_owned(), body };
+    async fn ask(
+        &self,
+        user: &str,
+        method: &'static str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Answer> {
+        let request = Request {
+            method,
+            path: path.to_owned(),
+            body,
+        };
         self.seen.borrow_mut().push(request.clone());
         if let Some(hook) = &*self.on_request.borrow() {
             hook(&request);
@@ -93,10 +103,26 @@ impl Wire {
             let at = faults.iter().position(|(only, _)| path.ends_with(only));
             at.and_then(|at| faults.remove(at)).map(|(_, fault)| fault)
         };
-        let proved = self.token_of.borrow().clone().unwrap_or_else(|| user.to_owned());
+        let proved = self
+            .token_of
+            .borrow()
+            .clone()
+            .unwrap_or_else(|| user.to_owned());
         // As a browser would escape the users of these tests.
-        let query = if request.body.is_empty() { format!("?userId={}", user.replace(' ', "%20")) } else { String::new() };
-        let serve = || self.server.handle(&proved, method, &format!("/sync/v1{path}{query}"), &request.body, self.clock.now());
+        let query = if request.body.is_empty() {
+            format!("?userId={}", user.replace(' ', "%20"))
+        } else {
+            String::new()
+        };
+        let serve = || {
+            self.server.handle(
+                &proved,
+                method,
+                &format!("/sync/v1{path}{query}"),
+                &request.body,
+                self.clock.now(),
+            )
+        };
         let (status, body) = match fault {
             None => serve(),
             Some(Fault::Lost) => return Err(Error::new(Code::Network, "The request was lost.")),
@@ -137,7 +163,10 @@ impl Wire {
             _ => Code::Protocol,
         };
         let text = String::from_utf8_lossy(&body).into_owned();
-        Err(Error::new(code, format!("status {status}")).with_status(status).with_retry_after(after).caused_by(text))
+        Err(Error::new(code, format!("status {status}"))
+            .with_status(status)
+            .with_retry_after(after)
+            .caused_by(text))
     }
 }
 
@@ -147,10 +176,20 @@ impl Remote for Wire {
     }
 
     async fn pull(&self, user: &str, request: &PullRequest) -> Result<Pulled> {
-        let until = self.clock.now() + request.wait_ms.filter(|_| self.streams.waits.get()).unwrap_or(0);
-        let asked = serde_json::to_vec(&PullRequest { wait_ms: None, ..request.clone() }).unwrap();
+        let until = self.clock.now()
+            + request
+                .wait_ms
+                .filter(|_| self.streams.waits.get())
+                .unwrap_or(0);
+        let asked = serde_json::to_vec(&PullRequest {
+            wait_ms: None,
+            ..request.clone()
+        })
+        .unwrap();
         while self.clock.now() < until {
-            let (_, page) = self.server.handle(user, "POST", "/sync/v1/pull", &asked, self.clock.now());
+            let (_, page) =
+                self.server
+                    .handle(user, "POST", "/sync/v1/pull", &asked, self.clock.now());
             let page: serde_json::Value = serde_json::from_slice(&page).unwrap();
             if page["changes"] != serde_json::json!([]) {
                 break;
@@ -158,7 +197,19 @@ impl Remote for Wire {
             self.clock.sleep(500).await;
         }
         let epoch = request.epoch.clone().filter(|_| !self.vague.get());
-        match self.ask(user, "POST", "/pull", serde_json::to_vec(&PullRequest { epoch, ..request.clone() }).unwrap()).await? {
+        match self
+            .ask(
+                user,
+                "POST",
+                "/pull",
+                serde_json::to_vec(&PullRequest {
+                    epoch,
+                    ..request.clone()
+                })
+                .unwrap(),
+            )
+            .await?
+        {
             Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
             Answer::Gone => Ok(Pulled::CursorGone),
             Answer::TooLarge => unreachable!(),
@@ -183,11 +234,20 @@ impl Remote for Wire {
     }
 
     async fn put_metadata(&self, user: &str, metadata: &DeviceMetadata) -> Result<()> {
-        self.ask(user, "PUT", "/metadata", serde_json::to_vec(metadata).unwrap()).await.map(|_| ())
+        self.ask(
+            user,
+            "PUT",
+            "/metadata",
+            serde_json::to_vec(metadata).unwrap(),
+        )
+        .await
+        .map(|_| ())
     }
 
     async fn clear_metadata(&self, user: &str) -> Result<()> {
-        self.ask(user, "DELETE", "/metadata", Vec::new()).await.map(|_| ())
+        self.ask(user, "DELETE", "/metadata", Vec::new())
+            .await
+            .map(|_| ())
     }
 
     async fn health(&self) -> Result<bool> {
@@ -204,7 +264,9 @@ impl Remote for Wire {
         self.streams.opened.set(self.streams.opened.get() + 1);
         self.streams.open.set(self.streams.open.get() + 1);
         let _open = Open(&self.streams.open);
-        let Some((words, end)) = self.streams.scripts.borrow_mut().pop_front() else { return Ok(Hints::NoStream) };
+        let Some((words, end)) = self.streams.scripts.borrow_mut().pop_front() else {
+            return Ok(Hints::NoStream);
+        };
         for wait in words {
             self.clock.sleep(wait).await;
             hint();

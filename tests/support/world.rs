@@ -32,7 +32,8 @@ use datum_sync::wait::Notify;
 pub type Locks = Rc<RefCell<BTreeMap<String, Holder>>>;
 pub type Holder = Rc<RefCell<Option<Rc<dyn Fn()>>>>;
 
-/// What the tabs of a device say to each other: what each has not heard yet, with the database that it is about.
+/// What the tabs of a device say to each other: what each has not heard yet, with the database that
+/// it is about.
 #[derive(Clone, Default)]
 pub struct Air {
     pub mail: Rc<RefCell<BTreeMap<u64, Mail>>>,
@@ -43,7 +44,12 @@ pub type Mail = VecDeque<(String, Heard)>;
 
 impl Air {
     fn post(&self, from: u64, database: &str, message: &Heard) {
-        for (_, mail) in self.mail.borrow_mut().iter_mut().filter(|(tab, _)| **tab != from) {
+        for (_, mail) in self
+            .mail
+            .borrow_mut()
+            .iter_mut()
+            .filter(|(tab, _)| **tab != from)
+        {
             mail.push_back((database.to_owned(), message.clone()));
         }
         self.come.notify_waiters();
@@ -61,7 +67,8 @@ pub struct FakeHost {
     pub tab: u64,
     /// Whether the browser knows of locks.
     pub has_locks: Rc<Cell<bool>>,
-    /// How much later it is each time that somebody looks at the clock: the work in between takes its time.
+    /// How much later it is each time that somebody looks at the clock: the work in between takes
+    /// its time.
     pub toil: Cell<u64>,
     /// How often everything else was let run first.
     pub breaths: Cell<u64>,
@@ -73,7 +80,10 @@ pub struct Guard(Locks, String, Holder);
 impl Drop for Guard {
     fn drop(&mut self) {
         let mut locks = self.0.borrow_mut();
-        if locks.get(&self.1).is_some_and(|holder| Rc::ptr_eq(holder, &self.2)) {
+        if locks
+            .get(&self.1)
+            .is_some_and(|holder| Rc::ptr_eq(holder, &self.2))
+        {
             locks.remove(&self.1);
         }
     }
@@ -82,7 +92,10 @@ impl Drop for Guard {
 /// The shared form of a lock: an entry of its own beside the lock's name.
 impl FakeHost {
     fn is_shared(&self, name: &str) -> bool {
-        self.locks.borrow().keys().any(|held| held.strip_prefix(name).is_some_and(|rest| rest.starts_with('#')))
+        self.locks.borrow().keys().any(|held| {
+            held.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('#'))
+        })
     }
 }
 
@@ -132,7 +145,9 @@ impl Host for FakeHost {
             robbed => robbed.cloned(),
         };
         let holder = Holder::default();
-        self.locks.borrow_mut().insert(name.to_owned(), Rc::clone(&holder));
+        self.locks
+            .borrow_mut()
+            .insert(name.to_owned(), Rc::clone(&holder));
         if let Some(stolen) = robbed.and_then(|robbed| robbed.borrow().clone()) {
             stolen();
         }
@@ -148,16 +163,21 @@ impl Host for FakeHost {
     }
 
     fn say(&self, database: &str, word: &str) {
-        self.air.post(self.tab, database, &Heard::Word(word.to_owned()));
+        self.air
+            .post(self.tab, database, &Heard::Word(word.to_owned()));
     }
 
     async fn share(&self, name: &str, patience_ms: u64) -> Option<Guard> {
         if !self.has_locks.get() {
             return None;
         }
-        let own = (0..).map(|n| format!("{name}#{n}")).find(|own| !self.locks.borrow().contains_key(own))?;
+        let own = (0..)
+            .map(|n| format!("{name}#{n}"))
+            .find(|own| !self.locks.borrow().contains_key(own))?;
         let holder = Holder::default();
-        self.locks.borrow_mut().insert(own.clone(), Rc::clone(&holder));
+        self.locks
+            .borrow_mut()
+            .insert(own.clone(), Rc::clone(&holder));
         let share = Guard(Rc::clone(&self.locks), own, holder);
         let began = self.elapsed_ms();
         while self.locks.borrow().contains_key(name) && self.elapsed_ms() - began < patience_ms {
@@ -201,7 +221,10 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        Self { clock: Rc::default(), server: MemoryServer::new("epoch-1") }
+        Self {
+            clock: Rc::default(),
+            server: MemoryServer::new("epoch-1"),
+        }
     }
 
     pub fn device(&self, name: &str) -> Device {
@@ -227,8 +250,12 @@ impl World {
             locks: Rc::default(),
             air: Air::default(),
             has_locks: Rc::new(Cell::new(true)),
-            seed: Cell::new(name.bytes().fold(7, |n: u64, b| n.wrapping_mul(31).wrapping_add(u64::from(b)))),
-            config: r#"{"entities":{"tasks":{},"notes":{"deleteBehavior":"softDelete"}}}"#.to_owned(),
+            seed: Cell::new(
+                name.bytes()
+                    .fold(7, |n: u64, b| n.wrapping_mul(31).wrapping_add(u64::from(b))),
+            ),
+            config: r#"{"entities":{"tasks":{},"notes":{"deleteBehavior":"softDelete"}}}"#
+                .to_owned(),
         }
     }
 }
@@ -251,7 +278,9 @@ impl Device {
 
     pub fn try_open(&self, resolvers: Resolvers) -> Result<Tab> {
         let config: serde_json::Value = serde_json::from_str(&self.config).unwrap();
-        let config = Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap()).unwrap();
+        let config =
+            Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap())
+                .unwrap();
         self.seed.set(self.seed.get().wrapping_add(1));
         let host = FakeHost {
             clock: Rc::clone(&self.clock),
@@ -265,10 +294,23 @@ impl Device {
             breaths: Cell::new(0),
             dice: Cell::new(self.seed.get()),
         };
-        self.air.mail.borrow_mut().insert(self.seed.get(), VecDeque::new());
-        let engine = Rc::new(Engine::new(self.disk.tab(), self.wire.clone(), Rc::new(host), config, resolvers));
+        self.air
+            .mail
+            .borrow_mut()
+            .insert(self.seed.get(), VecDeque::new());
+        let engine = Rc::new(Engine::new(
+            self.disk.tab(),
+            self.wire.clone(),
+            Rc::new(host),
+            config,
+            resolvers,
+        ));
         self.clock.run(engine.sign_in(&self.user))?;
-        Ok(Tab { engine, user: self.user.clone(), clock: Rc::clone(&self.clock) })
+        Ok(Tab {
+            engine,
+            user: self.user.clone(),
+            clock: Rc::clone(&self.clock),
+        })
     }
 
     /// The next request whose path ends so meets this.
@@ -278,11 +320,21 @@ impl Device {
 
     /// Requests since the last call, as `METHOD /path`.
     pub fn requests(&self) -> Vec<String> {
-        self.wire.seen.take().iter().map(|request| format!("{} {}", request.method, request.path)).collect()
+        self.wire
+            .seen
+            .take()
+            .iter()
+            .map(|request| format!("{} {}", request.method, request.path))
+            .collect()
     }
 
     pub fn counts(&self) -> Records1 {
-        self.disk.stores.borrow().get(&self.user).map(|store| store.counts.get()).unwrap_or_default()
+        self.disk
+            .stores
+            .borrow()
+            .get(&self.user)
+            .map(|store| store.counts.get())
+            .unwrap_or_default()
     }
 
     /// The browser removes the user's database.
@@ -302,40 +354,79 @@ impl Tab {
 
     pub fn write(&self, entity: &str, write: Write) -> Result<Written> {
         self.clock.advance(10);
-        self.run(self.engine.write(&self.user, entity, vec![write])).map(|mut written| written.remove(0))
+        self.run(self.engine.write(&self.user, entity, vec![write]))
+            .map(|mut written| written.remove(0))
     }
 
     pub fn create(&self, json: &str) -> serde_json::Value {
-        match self.write("tasks", Write::Create { draft: json.to_owned() }).unwrap() {
+        match self
+            .write(
+                "tasks",
+                Write::Create {
+                    draft: json.to_owned(),
+                },
+            )
+            .unwrap()
+        {
             Written::Entity(text) => serde_json::from_str(&text).unwrap(),
             other => panic!("{other:?}"),
         }
     }
 
     pub fn patch(&self, id: &str, changes: &str) -> serde_json::Value {
-        match self.write("tasks", Write::Patch { id: id.to_owned(), changes: changes.to_owned() }).unwrap() {
+        match self
+            .write(
+                "tasks",
+                Write::Patch {
+                    id: id.to_owned(),
+                    changes: changes.to_owned(),
+                },
+            )
+            .unwrap()
+        {
             Written::Entity(text) => serde_json::from_str(&text).unwrap(),
             other => panic!("{other:?}"),
         }
     }
 
     pub fn delete(&self, id: &str) -> bool {
-        matches!(self.write("tasks", Write::Delete { id: id.to_owned(), soft: false }).unwrap(), Written::Deleted(_))
+        matches!(
+            self.write(
+                "tasks",
+                Write::Delete {
+                    id: id.to_owned(),
+                    soft: false
+                }
+            )
+            .unwrap(),
+            Written::Deleted(_)
+        )
     }
 
     pub fn read(&self, id: &str) -> Option<serde_json::Value> {
         self.read_in("tasks", id, false)
     }
 
-    pub fn read_in(&self, entity: &str, id: &str, include_deleted: bool) -> Option<serde_json::Value> {
-        let text = self.run(self.engine.read(&self.user, entity, id, include_deleted)).unwrap();
+    pub fn read_in(
+        &self,
+        entity: &str,
+        id: &str,
+        include_deleted: bool,
+    ) -> Option<serde_json::Value> {
+        let text = self
+            .run(self.engine.read(&self.user, entity, id, include_deleted))
+            .unwrap();
         text.map(|text| serde_json::from_str(&text).unwrap())
     }
 
     /// A task of any user of this device.
     pub fn create_for(&self, user: &str, title: &str) {
         let draft = serde_json::json!({ "title": title }).to_string();
-        self.run(self.engine.write(user, "tasks", vec![Write::Create { draft }])).unwrap();
+        self.run(
+            self.engine
+                .write(user, "tasks", vec![Write::Create { draft }]),
+        )
+        .unwrap();
     }
 
     pub fn titles(&self) -> Vec<String> {
@@ -343,9 +434,14 @@ impl Tab {
     }
 
     pub fn titles_of(&self, user: &str) -> Vec<String> {
-        let text = self.run(self.engine.read_all(user, "tasks", false)).unwrap();
+        let text = self
+            .run(self.engine.read_all(user, "tasks", false))
+            .unwrap();
         let all: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-        let mut titles: Vec<String> = all.iter().map(|task| task["title"].as_str().unwrap_or("").to_owned()).collect();
+        let mut titles: Vec<String> = all
+            .iter()
+            .map(|task| task["title"].as_str().unwrap_or("").to_owned())
+            .collect();
         titles.sort();
         titles
     }
@@ -357,8 +453,15 @@ impl Tab {
     /// Syncs with options as JSON.
     pub fn sync_with(&self, options: &str) -> Result<SyncResult> {
         let options: serde_json::Value = serde_json::from_str(options).unwrap();
-        let options = Options::read(Members::new(&options, Code::InvalidArgument, "The sync options")?)?;
-        self.run(self.engine.synchronize(&self.user, options, None, Rc::default()))
+        let options = Options::read(Members::new(
+            &options,
+            Code::InvalidArgument,
+            "The sync options",
+        )?)?;
+        self.run(
+            self.engine
+                .synchronize(&self.user, options, None, Rc::default()),
+        )
     }
 
     pub fn sync(&self) -> SyncResult {
@@ -370,7 +473,10 @@ impl Tab {
 pub struct Asked<F>(pub F);
 
 impl<F: Fn(&Conflict) -> Result<Resolution>> Resolver for Asked<F> {
-    fn resolve<'a>(&'a self, conflict: &'a Conflict) -> futures_util::future::LocalBoxFuture<'a, Result<Resolution>> {
+    fn resolve<'a>(
+        &'a self,
+        conflict: &'a Conflict,
+    ) -> futures_util::future::LocalBoxFuture<'a, Result<Resolution>> {
         let answer = (self.0)(conflict);
         Box::pin(async move { answer })
     }

@@ -87,7 +87,11 @@ pub enum Command {
     /// Server and page, data kept.
     Serve { port: u16, server_args: Vec<String> },
     /// Server and page, data thrown away; or the page driven by itself.
-    Demo { port: u16, headless: bool, screenshot: Option<PathBuf> },
+    Demo {
+        port: u16,
+        headless: bool,
+        screenshot: Option<PathBuf>,
+    },
     /// Run seeded histories.
     Simulate(Histories),
     /// Plant bugs and look for them.
@@ -118,7 +122,10 @@ pub struct Plan {
 impl Args {
     /// Reads the words after `cargo xtask`.
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Self> {
-        let mut words = Words { rest: words.collect::<Vec<_>>().into_iter(), verbose: false };
+        let mut words = Words {
+            rest: words.collect::<Vec<_>>().into_iter(),
+            verbose: false,
+        };
         let command = match words.next() {
             None => Command::Help,
             Some(word) => match word.as_str() {
@@ -134,10 +141,17 @@ impl Args {
                 "fuzz" => fuzz(&mut words)?,
                 "figures" => figures(&mut words)?,
                 "bench" => bench(&mut words)?,
-                other => return Err(Failure::new(format!("there is no command `{other}`\n\n{HELP}"))),
+                other => {
+                    return Err(Failure::new(format!(
+                        "there is no command `{other}`\n\n{HELP}"
+                    )));
+                }
             },
         };
-        Ok(Self { command, verbose: words.verbose })
+        Ok(Self {
+            command,
+            verbose: words.verbose,
+        })
     }
 }
 
@@ -168,7 +182,9 @@ impl Words {
 }
 
 fn unknown(word: &str) -> Failure {
-    Failure::new(format!("`{word}` is not known here; `cargo xtask help` lists what is"))
+    Failure::new(format!(
+        "`{word}` is not known here; `cargo xtask help` lists what is"
+    ))
 }
 
 fn setup(words: &mut Words) -> Result<Command> {
@@ -205,7 +221,9 @@ fn test(words: &mut Words) -> Result<Plan> {
         }
     }
     if native && (all || !only.is_empty()) {
-        return Err(Failure::new("--native runs no browser: leave out --all-browsers and --browser"));
+        return Err(Failure::new(
+            "--native runs no browser: leave out --all-browsers and --browser",
+        ));
     }
     let whole = filter.is_none();
     let browsers_only = !only.is_empty();
@@ -215,7 +233,13 @@ fn test(words: &mut Words) -> Result<Plan> {
         _ if browsers_only => only,
         _ => vec![Engine::Chromium],
     };
-    Ok(Plan { checks: whole && !browsers_only, native: !browsers_only, engines, end_to_end: whole && !native && !browsers_only, filter })
+    Ok(Plan {
+        checks: whole && !browsers_only,
+        native: !browsers_only,
+        engines,
+        end_to_end: whole && !native && !browsers_only,
+        filter,
+    })
 }
 
 fn serve(words: &mut Words) -> Result<Command> {
@@ -223,11 +247,19 @@ fn serve(words: &mut Words) -> Result<Command> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--port" => port = number(&words.value("--port")?, "--port")?,
-            "--" => return Ok(Command::Serve { port, server_args: words.rest.by_ref().collect() }),
+            "--" => {
+                return Ok(Command::Serve {
+                    port,
+                    server_args: words.rest.by_ref().collect(),
+                });
+            }
             _ => return Err(unknown(&word)),
         }
     }
-    Ok(Command::Serve { port, server_args: Vec::new() })
+    Ok(Command::Serve {
+        port,
+        server_args: Vec::new(),
+    })
 }
 
 fn demo(words: &mut Words) -> Result<Command> {
@@ -241,18 +273,30 @@ fn demo(words: &mut Words) -> Result<Command> {
         }
     }
     if screenshot.is_some() && !headless {
-        return Err(Failure::new("--screenshot needs --headless: on a screen, the page is yours to see"));
+        return Err(Failure::new(
+            "--screenshot needs --headless: on a screen, the page is yours to see",
+        ));
     }
-    Ok(Command::Demo { port, headless, screenshot })
+    Ok(Command::Demo {
+        port,
+        headless,
+        screenshot,
+    })
 }
 
 fn simulate(words: &mut Words) -> Result<Command> {
-    let mut histories = Histories { seeds: 10_000, from: 0, steps: None };
+    let mut histories = Histories {
+        seeds: 10_000,
+        from: 0,
+        steps: None,
+    };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--seeds" => histories.seeds = number(&words.value("--seeds")?, "--seeds")?,
             "--from" => histories.from = number(&words.value("--from")?, "--from")?,
-            "--seed" => (histories.seeds, histories.from) = (1, number(&words.value("--seed")?, "--seed")?),
+            "--seed" => {
+                (histories.seeds, histories.from) = (1, number(&words.value("--seed")?, "--seed")?)
+            }
             "--steps" => histories.steps = Some(number(&words.value("--steps")?, "--steps")?),
             _ => return Err(unknown(&word)),
         }
@@ -261,7 +305,10 @@ fn simulate(words: &mut Words) -> Result<Command> {
 }
 
 fn planted(words: &mut Words) -> Result<Command> {
-    let mut bugs = Bugs { only: None, seeds: 2_000 };
+    let mut bugs = Bugs {
+        only: None,
+        seeds: 2_000,
+    };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--only" => bugs.only = Some(words.value("--only")?),
@@ -273,7 +320,11 @@ fn planted(words: &mut Words) -> Result<Command> {
 }
 
 fn fuzz(words: &mut Words) -> Result<Command> {
-    let mut runs = Runs { target: None, seconds: 10, input: None };
+    let mut runs = Runs {
+        target: None,
+        seconds: 10,
+        input: None,
+    };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--seconds" => runs.seconds = number(&words.value("--seconds")?, "--seconds")?,
@@ -332,7 +383,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(histories("simulate"), (10_000, 0, None));
-        assert_eq!(histories("simulate --seeds 5 --from 7 --steps 90"), (5, 7, Some(90)));
+        assert_eq!(
+            histories("simulate --seeds 5 --from 7 --steps 90"),
+            (5, 7, Some(90))
+        );
         assert_eq!(histories("simulate --seed 42"), (1, 42, None));
         assert!(parsed("simulate --seeds many").is_err());
     }
@@ -344,7 +398,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(bugs("planted"), (None, 2_000));
-        assert_eq!(bugs("planted --only stale-ignored --seeds 9"), (Some("stale-ignored".to_owned()), 9));
+        assert_eq!(
+            bugs("planted --only stale-ignored --seeds 9"),
+            (Some("stale-ignored".to_owned()), 9)
+        );
         assert!(parsed("planted stale-ignored").is_err());
     }
 
@@ -354,8 +411,19 @@ mod tests {
             Command::Fuzz(runs) => runs,
             other => panic!("{other:?}"),
         };
-        assert_eq!(runs("fuzz"), Runs { target: None, seconds: 10, input: None });
-        let one = Runs { target: Some("scan".into()), seconds: 600, input: Some("x".into()) };
+        assert_eq!(
+            runs("fuzz"),
+            Runs {
+                target: None,
+                seconds: 10,
+                input: None
+            }
+        );
+        let one = Runs {
+            target: Some("scan".into()),
+            seconds: 600,
+            input: Some("x".into()),
+        };
         assert_eq!(runs("fuzz --target scan --seconds 600 --input x"), one);
         assert!(parsed("fuzz --seconds soon").is_err());
     }
@@ -369,7 +437,13 @@ mod tests {
 
     #[test]
     fn a_plain_test_runs_everything_in_chromium() {
-        let expected = Plan { checks: true, native: true, engines: vec![Engine::Chromium], end_to_end: true, filter: None };
+        let expected = Plan {
+            checks: true,
+            native: true,
+            engines: vec![Engine::Chromium],
+            end_to_end: true,
+            filter: None,
+        };
         assert_eq!(plan("test"), expected);
     }
 
@@ -380,14 +454,25 @@ mod tests {
 
     #[test]
     fn a_named_browser_runs_nothing_but_its_suites() {
-        let expected =
-            Plan { checks: false, native: false, engines: vec![Engine::Webkit], end_to_end: false, filter: Some("fence".into()) };
+        let expected = Plan {
+            checks: false,
+            native: false,
+            engines: vec![Engine::Webkit],
+            end_to_end: false,
+            filter: Some("fence".into()),
+        };
         assert_eq!(plan("test --browser webkit fence"), expected);
     }
 
     #[test]
     fn native_needs_no_browser() {
-        let expected = Plan { checks: true, native: true, engines: vec![], end_to_end: false, filter: None };
+        let expected = Plan {
+            checks: true,
+            native: true,
+            engines: vec![],
+            end_to_end: false,
+            filter: None,
+        };
         assert_eq!(plan("test --native"), expected);
     }
 
@@ -407,7 +492,12 @@ mod tests {
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }
-        assert!(parsed("test --browser opera").unwrap_err().to_string().contains("opera"));
+        assert!(
+            parsed("test --browser opera")
+                .unwrap_err()
+                .to_string()
+                .contains("opera")
+        );
     }
 
     #[test]
@@ -416,7 +506,10 @@ mod tests {
         assert!(args.verbose);
         match args.command {
             Command::Serve { port, server_args } => {
-                assert_eq!((port, server_args), (25000, vec!["--rate-limit".to_owned(), "5".to_owned()]))
+                assert_eq!(
+                    (port, server_args),
+                    (25000, vec!["--rate-limit".to_owned(), "5".to_owned()])
+                )
             }
             other => panic!("{other:?}"),
         }

@@ -1,5 +1,5 @@
-//! The benchmark beside the peers: builds the package and the server in release mode, installs the peers, and
-//! hands over to `benches/bench.mjs`, which measures and prints.
+//! The benchmark beside the peers: builds the package and the server in release mode, installs the
+//! peers, and hands over to `benches/bench.mjs`, which measures and prints.
 
 use std::{ffi::OsString, path::Path};
 
@@ -47,26 +47,43 @@ pub fn run(context: &Context, bench: &Bench) -> Result<bool> {
         let server = demo::build_server(context, Profile::Release)?;
         demo::node_script(context, &server, &tarball, engines)?
     };
-    command.arg(folder.join("bench.mjs")).args(arguments(bench, &folder)?);
+    command
+        .arg(folder.join("bench.mjs"))
+        .args(arguments(bench, &folder)?);
     process::watch(&mut command)
 }
 
-/// A run of few rows with the server and the package of the tests: that everything still works, and every result is
-/// right. Its times mean nothing, and its bars are not asked about.
+/// A run of few rows with the server and the package of the tests: that everything still works, and
+/// every result is right. Its times mean nothing, and its bars are not asked about.
 pub fn smoke(context: &Context, server: &Path, tarball: &Path) -> Result<bool> {
     let folder = context.root.join("benches");
     node::install(context, &folder)?;
-    let asked = Bench { only: Some(SMOKE_ROWS.into()), who: Some(SMOKE_CONTESTANTS.into()), quick: true, ..Bench::default() };
+    let asked = Bench {
+        only: Some(SMOKE_ROWS.into()),
+        who: Some(SMOKE_CONTESTANTS.into()),
+        quick: true,
+        ..Bench::default()
+    };
     let mut command = demo::node_script(context, server, tarball, &[Engine::Chromium])?;
-    command.arg(folder.join("bench.mjs")).args(arguments(&asked, &folder)?);
+    command
+        .arg(folder.join("bench.mjs"))
+        .args(arguments(&asked, &folder)?);
     Ok(process::attempt_shown(&context.console, "benchmark, quick", &mut command, LIMIT)?.success)
 }
 
 impl Bench {
-    /// The first pull is measured in all engines; all else, and what is only tried out, in Chromium.
+    /// The first pull is measured in all engines; all else, and what is only tried out, in
+    /// Chromium.
     fn engines(&self) -> &'static [Engine] {
-        let pulls = self.only.as_deref().is_none_or(|rows| rows.split(',').any(|row| row.trim() == "B1"));
-        if pulls && !self.quick { &Engine::ALL } else { &[Engine::Chromium] }
+        let pulls = self
+            .only
+            .as_deref()
+            .is_none_or(|rows| rows.split(',').any(|row| row.trim() == "B1"));
+        if pulls && !self.quick {
+            &Engine::ALL
+        } else {
+            &[Engine::Chromium]
+        }
     }
 }
 
@@ -84,7 +101,12 @@ fn arguments(bench: &Bench, folder: &Path) -> Result<Vec<OsString>> {
     }
     for (option, file) in [("--json", &bench.json), ("--from", &bench.from)] {
         if let Some(file) = file {
-            add(option, std::path::absolute(file).because(format!("the place of {file}"))?.into());
+            add(
+                option,
+                std::path::absolute(file)
+                    .because(format!("the place of {file}"))?
+                    .into(),
+            );
         }
     }
     if bench.charts || bench.from.is_some() {
@@ -102,7 +124,10 @@ mod tests {
 
     fn words(bench: &Bench) -> Vec<String> {
         let words = arguments(bench, Path::new("/benches")).unwrap();
-        words.into_iter().map(|word| word.into_string().unwrap()).collect()
+        words
+            .into_iter()
+            .map(|word| word.into_string().unwrap())
+            .collect()
     }
 
     #[test]
@@ -112,7 +137,14 @@ mod tests {
 
     #[test]
     fn the_first_pull_is_measured_in_every_engine_unless_it_is_only_tried_out() {
-        let asked = |only: Option<&str>, quick| Bench { only: only.map(str::to_owned), quick, ..Bench::default() }.engines();
+        let asked = |only: Option<&str>, quick| {
+            Bench {
+                only: only.map(str::to_owned),
+                quick,
+                ..Bench::default()
+            }
+            .engines()
+        };
         assert_eq!(asked(None, false), Engine::ALL);
         assert_eq!(asked(Some("B10, B1"), false), Engine::ALL);
         assert_eq!(asked(Some("B10,B11"), false), [Engine::Chromium]);
@@ -131,10 +163,22 @@ mod tests {
             charts: true,
             from: None,
         };
-        let here = std::path::absolute("figures.json").unwrap().into_os_string().into_string().unwrap();
-        let expected = format!("--only B1,B3 --who datum --rounds 3 --json {here} --charts /benches/charts --quick");
+        let here = std::path::absolute("figures.json")
+            .unwrap()
+            .into_os_string()
+            .into_string()
+            .unwrap();
+        let expected = format!(
+            "--only B1,B3 --who datum --rounds 3 --json {here} --charts /benches/charts --quick"
+        );
         assert_eq!(words(&bench).join(" "), expected);
-        let again = Bench { from: Some("figures.json".into()), ..Bench::default() };
-        assert_eq!(words(&again).join(" "), format!("--from {here} --charts /benches/charts"));
+        let again = Bench {
+            from: Some("figures.json".into()),
+            ..Bench::default()
+        };
+        assert_eq!(
+            words(&again).join(" "),
+            format!("--from {here} --charts /benches/charts")
+        );
     }
 }

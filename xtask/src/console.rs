@@ -36,7 +36,13 @@ impl Console {
         if !self.live {
             println!("… {label}");
         }
-        Step { console: self, label: label.to_owned(), started: Instant::now(), next_beat: HEARTBEAT, frame: 0 }
+        Step {
+            console: self,
+            label: label.to_owned(),
+            started: Instant::now(),
+            next_beat: HEARTBEAT,
+            frame: 0,
+        }
     }
 }
 
@@ -61,7 +67,15 @@ impl Step<'_> {
         if self.console.live {
             self.frame = (self.frame + 1) % FRAMES.len();
             let frame = FRAMES.get(self.frame).copied().unwrap_or("·");
-            let line: String = format!("{frame} {}  {}  {}", self.label, time(elapsed), latest.trim()).chars().take(LINE_WIDTH).collect();
+            let line: String = format!(
+                "{frame} {}  {}  {}",
+                self.label,
+                time(elapsed),
+                latest.trim()
+            )
+            .chars()
+            .take(LINE_WIDTH)
+            .collect();
             print!("\r\x1b[2K{line}");
             flush();
         } else if elapsed >= self.next_beat && !self.console.verbose {
@@ -92,7 +106,11 @@ impl Step<'_> {
 /// Seconds with one digit, or minutes and seconds.
 pub fn time(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    if seconds < 60 { format!("{:.1} s", duration.as_secs_f64()) } else { format!("{} min {:02} s", seconds / 60, seconds % 60) }
+    if seconds < 60 {
+        format!("{:.1} s", duration.as_secs_f64())
+    } else {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    }
 }
 
 /// A stdout that is gone is no reason to stop a build.

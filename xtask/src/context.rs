@@ -38,17 +38,38 @@ pub struct Context {
 impl Context {
     /// Asks cargo where the workspace lies and what is in it.
     pub fn new(verbose: bool) -> Result<Self> {
-        let text = process::capture(Command::new(cargo()).args(["metadata", "--no-deps", "--format-version", "1"]))?;
-        let metadata: Value = serde_json::from_str(&text).because("reading what cargo metadata says")?;
-        let folder =
-            |key: &str| metadata.get(key).and_then(Value::as_str).map(PathBuf::from).because(format!("cargo metadata names no {key}"));
-        let packages = metadata.get("packages").and_then(Value::as_array).because("cargo metadata names no packages")?;
+        let text = process::capture(Command::new(cargo()).args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+        ]))?;
+        let metadata: Value =
+            serde_json::from_str(&text).because("reading what cargo metadata says")?;
+        let folder = |key: &str| {
+            metadata
+                .get(key)
+                .and_then(Value::as_str)
+                .map(PathBuf::from)
+                .because(format!("cargo metadata names no {key}"))
+        };
+        let packages = metadata
+            .get("packages")
+            .and_then(Value::as_array)
+            .because("cargo metadata names no packages")?;
         let module = packages
             .iter()
             .find(|package| package.get("name").is_some_and(|name| name == "datum-sync"))
             .because("no package datum-sync here")?;
-        let version = module.get("version").and_then(Value::as_str).because("datum-sync has no version")?.to_owned();
-        let targets = module.get("targets").and_then(Value::as_array).because("datum-sync has no targets")?;
+        let version = module
+            .get("version")
+            .and_then(Value::as_str)
+            .because("datum-sync has no version")?
+            .to_owned();
+        let targets = module
+            .get("targets")
+            .and_then(Value::as_array)
+            .because("datum-sync has no targets")?;
         let mut suites: Vec<String> = targets
             .iter()
             .filter_map(|target| target.get("name")?.as_str())
@@ -87,7 +108,9 @@ impl Context {
 
     /// The file that `program` names on the path that children get.
     pub fn which(&self, program: &str) -> Option<PathBuf> {
-        std::env::split_paths(&self.path()).map(|folder| folder.join(program)).find(|file| file.is_file())
+        std::env::split_paths(&self.path())
+            .map(|folder| folder.join(program))
+            .find(|file| file.is_file())
     }
 
     /// Where the packed package and its tarball lie.
@@ -102,7 +125,13 @@ impl Context {
 
     fn path(&self) -> OsString {
         let inherited = std::env::var_os("PATH").unwrap_or_default();
-        let folders: Vec<PathBuf> = self.found.borrow().iter().cloned().chain(std::env::split_paths(&inherited)).collect();
+        let folders: Vec<PathBuf> = self
+            .found
+            .borrow()
+            .iter()
+            .cloned()
+            .chain(std::env::split_paths(&inherited))
+            .collect();
         std::env::join_paths(folders).unwrap_or(inherited)
     }
 }

@@ -1,6 +1,7 @@
 //! The server with the demo page: for a person, for Chromium driving itself, and for measuring.
 //!
-//! The server listens on loopback only. A demo's database lies in a temporary folder and goes with it.
+//! The server listens on loopback only. A demo's database lies in a temporary folder and goes with
+//! it.
 
 use std::{
     ffi::OsStr,
@@ -36,8 +37,16 @@ pub enum Profile {
 pub fn demo(context: &Context, port: u16) -> Result<bool> {
     let (program, page) = build(context, &pack::build(context)?.tarball)?;
     let folder = TempFolder::new()?;
-    let server = Server::start(context, &program, &arguments(port, &page, &folder.0.join("demo.db")), true)?;
-    context.console.say(&format!("\n    The demo is at {0}\n    The guide is at {0}/guide/\n    Ctrl-C ends it.\n", server.url));
+    let server = Server::start(
+        context,
+        &program,
+        &arguments(port, &page, &folder.0.join("demo.db")),
+        true,
+    )?;
+    context.console.say(&format!(
+        "\n    The demo is at {0}\n    The guide is at {0}/guide/\n    Ctrl-C ends it.\n",
+        server.url
+    ));
     stay(server)
 }
 
@@ -57,21 +66,34 @@ pub fn serve(context: &Context, port: u16, more: &[String]) -> Result<bool> {
     stay(server)
 }
 
-/// Drives the page in Chromium: two devices, offline and online again. False if it did not do what it must.
+/// Drives the page in Chromium: two devices, offline and online again. False if it did not do what
+/// it must.
 pub fn headless(context: &Context, tarball: &Path, screenshot: Option<&Path>) -> Result<bool> {
     tools::browsers(context, &[Engine::Chromium])?;
     let (program, page) = build(context, tarball)?;
     let folder = TempFolder::new()?;
-    let mut server = Server::start(context, &program, &arguments(free_port()?, &page, &folder.0.join("demo.db")), false)?;
+    let mut server = Server::start(
+        context,
+        &program,
+        &arguments(free_port()?, &page, &folder.0.join("demo.db")),
+        false,
+    )?;
     let mut command = context.command("node");
-    command.arg(context.e2e().join("demo.mjs")).args(["--url", &server.url]).env("CHROMIUM", chromium(context)?);
+    command
+        .arg(context.e2e().join("demo.mjs"))
+        .args(["--url", &server.url])
+        .env("CHROMIUM", chromium(context)?);
     if let Some(file) = screenshot {
-        command.arg("--screenshot").arg(std::path::absolute(file).because("the screenshot's place")?);
+        command
+            .arg("--screenshot")
+            .arg(std::path::absolute(file).because("the screenshot's place")?);
     }
     let good = process::watch(&mut command)?;
     server.stop();
     if !good {
-        context.console.say(&format!("The server said:\n{}", server.said()));
+        context
+            .console
+            .say(&format!("The server said:\n{}", server.said()));
     }
     Ok(good)
 }
@@ -82,13 +104,22 @@ pub fn figures(context: &Context, rounds: u32) -> Result<bool> {
     let tarball = pack::build(context)?.tarball;
     let server = build_server(context, Profile::Release)?;
     let mut command = node_script(context, &server, &tarball, &[Engine::Chromium])?;
-    command.arg(context.e2e().join("figures").join("figures.mjs")).arg("--rounds").arg(rounds.to_string());
+    command
+        .arg(context.e2e().join("figures").join("figures.mjs"))
+        .arg("--rounds")
+        .arg(rounds.to_string());
     process::watch(&mut command)
 }
 
 /// Compiles the server and says where it is.
 pub fn build_server(context: &Context, profile: Profile) -> Result<PathBuf> {
-    let mut command = context.cargo(&["build", "--package", "datum-server", "--bin", "datum-server"]);
+    let mut command = context.cargo(&[
+        "build",
+        "--package",
+        "datum-server",
+        "--bin",
+        "datum-server",
+    ]);
     let folder = match profile {
         Profile::Debug => "debug",
         Profile::Release => {
@@ -96,17 +127,46 @@ pub fn build_server(context: &Context, profile: Profile) -> Result<PathBuf> {
             "server"
         }
     };
-    process::run(&context.console, "compiling the server", &mut command, LIMIT)?;
-    Ok(context.target.join(folder).join(format!("datum-server{}", std::env::consts::EXE_SUFFIX)))
+    process::run(
+        &context.console,
+        "compiling the server",
+        &mut command,
+        LIMIT,
+    )?;
+    Ok(context
+        .target
+        .join(folder)
+        .join(format!("datum-server{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Node, told where the server, the tarball and Chromium are, and which engines it may drive by their own drivers.
-pub fn node_script(context: &Context, server: &Path, tarball: &Path, engines: &[Engine]) -> Result<Command> {
+/// Node, told where the server, the tarball and Chromium are, and which engines it may drive by
+/// their own drivers.
+pub fn node_script(
+    context: &Context,
+    server: &Path,
+    tarball: &Path,
+    engines: &[Engine],
+) -> Result<Command> {
     let mut command = context.command("node");
-    command.env("DATUM_SERVER", server).env("DATUM_TARBALL", tarball).env("CHROMIUM", chromium(context)?);
-    command.env("DATUM_ENGINES", engines.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(","));
+    command
+        .env("DATUM_SERVER", server)
+        .env("DATUM_TARBALL", tarball)
+        .env("CHROMIUM", chromium(context)?);
+    command.env(
+        "DATUM_ENGINES",
+        engines
+            .iter()
+            .map(|engine| engine.name())
+            .collect::<Vec<_>>()
+            .join(","),
+    );
     for engine in engines {
-        command.env(engine.variable(), engine.browser(context).because(format!("no browser for {}", engine.name()))?);
+        command.env(
+            engine.variable(),
+            engine
+                .browser(context)
+                .because(format!("no browser for {}", engine.name()))?,
+        );
     }
     Ok(command)
 }
@@ -118,7 +178,12 @@ fn build(context: &Context, tarball: &Path) -> Result<(PathBuf, PathBuf)> {
     node::add_tarball(context, &page, tarball)?;
     let mut command = node::npm(context, &page);
     command.args(["run", "build", "--silent"]);
-    process::run(&context.console, "building the demo page", &mut command, LIMIT)?;
+    process::run(
+        &context.console,
+        "building the demo page",
+        &mut command,
+        LIMIT,
+    )?;
     Ok((build_server(context, Profile::Debug)?, page.join("dist")))
 }
 
@@ -138,14 +203,17 @@ fn arguments(port: u16, page: &Path, database: &Path) -> Vec<std::ffi::OsString>
 }
 
 fn chromium(context: &Context) -> Result<PathBuf> {
-    Engine::Chromium.browser(context).because("chromium is not on the path")
+    Engine::Chromium
+        .browser(context)
+        .because("chromium is not on the path")
 }
 
 /// Waits for Ctrl-C, or for the server to end by itself, which is a failure.
 fn stay(mut server: Server) -> Result<bool> {
     let asked = Arc::new(AtomicBool::new(false));
     let heard = Arc::clone(&asked);
-    ctrlc::set_handler(move || heard.store(true, Ordering::Relaxed)).because("listening for Ctrl-C")?;
+    ctrlc::set_handler(move || heard.store(true, Ordering::Relaxed))
+        .because("listening for Ctrl-C")?;
     loop {
         if asked.load(Ordering::Relaxed) {
             server.stop();
@@ -161,7 +229,9 @@ fn stay(mut server: Server) -> Result<bool> {
 /// Below the ports that the system hands out for connections, so that none of those is in the way.
 fn free_port() -> Result<u16> {
     let first = 21_000 + u16::try_from(std::process::id() % 5_000).unwrap_or(0);
-    (first..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).because("no free port between 21000 and 32000")
+    (first..32_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .because("no free port between 21000 and 32000")
 }
 
 /// A folder that goes when it is dropped.

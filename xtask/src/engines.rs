@@ -1,4 +1,5 @@
-//! The three browser engines: what each needs on the machine, and how its driver is told to start it.
+//! The three browser engines: what each needs on the machine, and how its driver is told to start
+//! it.
 
 use std::{
     path::{Path, PathBuf},
@@ -41,7 +42,9 @@ impl Engine {
         Self::ALL
             .into_iter()
             .find(|engine| engine.name() == name)
-            .because(format!("`{name}` is no engine that the suites run in: chromium, firefox or webkit"))
+            .because(format!(
+                "`{name}` is no engine that the suites run in: chromium, firefox or webkit"
+            ))
     }
 
     /// Its name in arguments and reports.
@@ -66,28 +69,52 @@ impl Engine {
     pub fn programs(self) -> &'static [Program] {
         match self {
             Self::Chromium => &[
-                Program { names: &["chromium", "chromium-browser", "google-chrome"], debian: &["chromium"] },
-                Program { names: &["chromedriver"], debian: &["chromium-driver"] },
+                Program {
+                    names: &["chromium", "chromium-browser", "google-chrome"],
+                    debian: &["chromium"],
+                },
+                Program {
+                    names: &["chromedriver"],
+                    debian: &["chromium-driver"],
+                },
             ],
-            Self::Firefox => &[Program { names: &["firefox-esr", "firefox"], debian: &["firefox-esr"] }],
+            Self::Firefox => &[Program {
+                names: &["firefox-esr", "firefox"],
+                debian: &["firefox-esr"],
+            }],
             Self::Webkit => &[
-                Program { names: &["WebKitWebDriver"], debian: &["webkit2gtk-driver"] },
+                Program {
+                    names: &["WebKitWebDriver"],
+                    debian: &["webkit2gtk-driver"],
+                },
                 // xvfb-run needs xauth, which the xvfb package only recommends.
-                Program { names: &["xvfb-run"], debian: &["xvfb", "xauth"] },
-                Program { names: &["xauth"], debian: &["xauth"] },
+                Program {
+                    names: &["xvfb-run"],
+                    debian: &["xvfb", "xauth"],
+                },
+                Program {
+                    names: &["xauth"],
+                    debian: &["xauth"],
+                },
             ],
         }
     }
 
     /// The `wasm-pack test` command of this engine, up to and with the crate's folder.
     pub fn command(self, context: &Context) -> Result<Command> {
-        let capabilities = context.target.join("webdriver").join(format!("{}.json", self.name()));
+        let capabilities = context
+            .target
+            .join("webdriver")
+            .join(format!("{}.json", self.name()));
         write_json(&capabilities, &self.capabilities(context)?)?;
         let mut command = match self {
             Self::Webkit => {
                 let mut command = context.command("xvfb-run");
-                // WebKit's sandbox cannot start for root, nor in most containers; the pages are our own.
-                command.args(["-a", "wasm-pack"]).env("WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS", "1");
+                // WebKit's sandbox cannot start for root, nor in most containers; the pages are our
+                // own.
+                command
+                    .args(["-a", "wasm-pack"])
+                    .env("WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS", "1");
                 command
             }
             Self::Chromium | Self::Firefox => context.command("wasm-pack"),
@@ -97,25 +124,45 @@ impl Engine {
             Self::Firefox => ("--firefox", "--geckodriver", "geckodriver"),
             Self::Webkit => ("--safari", "--safaridriver", "WebKitWebDriver"),
         };
-        let driver = context.which(driver).because(format!("{driver} is not on the path"))?;
-        command.args(["test", "--headless", "--mode", "no-install", flag, option]).arg(driver).arg(&context.root);
+        let driver = context
+            .which(driver)
+            .because(format!("{driver} is not on the path"))?;
+        command
+            .args(["test", "--headless", "--mode", "no-install", flag, option])
+            .arg(driver)
+            .arg(&context.root);
         command
             .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities)
             .env("WASM_BINDGEN_TEST_TIMEOUT", "180")
             .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "30");
         // One of these in the developer's environment would choose another browser.
-        for name in ["GECKODRIVER", "SAFARIDRIVER", "CHROMEDRIVER", "MSEDGEDRIVER"] {
-            command.env_remove(format!("{name}_REMOTE")).env_remove(name);
+        for name in [
+            "GECKODRIVER",
+            "SAFARIDRIVER",
+            "CHROMEDRIVER",
+            "MSEDGEDRIVER",
+        ] {
+            command
+                .env_remove(format!("{name}_REMOTE"))
+                .env_remove(name);
         }
         Ok(command)
     }
 
     fn capabilities(self, context: &Context) -> Result<Value> {
-        let binary = self.browser(context).because(format!("no browser for {}", self.name()))?;
+        let binary = self
+            .browser(context)
+            .because(format!("no browser for {}", self.name()))?;
         Ok(match self {
-            Self::Chromium => json!({ "goog:chromeOptions": { "binary": binary, "args": CHROMIUM_ARGS } }),
-            Self::Firefox => json!({ "moz:firefoxOptions": { "binary": binary, "args": ["-headless"] } }),
-            Self::Webkit => json!({ "webkitgtk:browserOptions": { "binary": binary, "args": ["--automation"] } }),
+            Self::Chromium => {
+                json!({ "goog:chromeOptions": { "binary": binary, "args": CHROMIUM_ARGS } })
+            }
+            Self::Firefox => {
+                json!({ "moz:firefoxOptions": { "binary": binary, "args": ["-headless"] } })
+            }
+            Self::Webkit => {
+                json!({ "webkitgtk:browserOptions": { "binary": binary, "args": ["--automation"] } })
+            }
         })
     }
 
@@ -123,7 +170,12 @@ impl Engine {
     pub fn browser(self, context: &Context) -> Option<PathBuf> {
         match self {
             Self::Webkit => mini_browser(context),
-            Self::Chromium | Self::Firefox => self.programs().first()?.names.iter().find_map(|name| context.which(name)),
+            Self::Chromium | Self::Firefox => self
+                .programs()
+                .first()?
+                .names
+                .iter()
+                .find_map(|name| context.which(name)),
         }
     }
 }
@@ -143,14 +195,25 @@ const CHROMIUM_ARGS: [&str; 9] = [
 
 /// WebKitGTK's small browser lies in a folder of the library's, which differs by machine type.
 fn mini_browser(context: &Context) -> Option<PathBuf> {
-    ["libwebkit2gtk-4.1-0", "libwebkit2gtk-4.0-37", "libwebkitgtk-6.0-4"].iter().find_map(|library| {
+    [
+        "libwebkit2gtk-4.1-0",
+        "libwebkit2gtk-4.0-37",
+        "libwebkitgtk-6.0-4",
+    ]
+    .iter()
+    .find_map(|library| {
         let files = process::capture(context.command("dpkg").args(["-L", library])).ok()?;
-        files.lines().find(|file| file.ends_with("/MiniBrowser")).map(PathBuf::from)
+        files
+            .lines()
+            .find(|file| file.ends_with("/MiniBrowser"))
+            .map(PathBuf::from)
     })
 }
 
 fn write_json(file: &Path, value: &Value) -> Result<()> {
-    let folder = file.parent().ok_or_else(|| Failure::new(format!("{} has no folder", file.display())))?;
+    let folder = file
+        .parent()
+        .ok_or_else(|| Failure::new(format!("{} has no folder", file.display())))?;
     std::fs::create_dir_all(folder).because(format!("making {}", folder.display()))?;
     std::fs::write(file, value.to_string()).because(format!("writing {}", file.display()))
 }

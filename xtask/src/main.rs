@@ -1,4 +1,5 @@
-//! The developer commands: `cargo xtask test | pack | demo | serve | ci | simulate | planted | fuzz | figures | bench | setup`.
+//! The developer commands: `cargo xtask test | pack | demo | serve | ci | simulate | planted | fuzz
+//! | figures | bench | setup`.
 //!
 //! Reads the arguments and picks the command; each command is a module. Nothing here is part of
 //! the shipped package, and nothing here may be needed at run time by an app.
@@ -61,10 +62,20 @@ fn run() -> Result<bool> {
         Command::Test(plan) => test::run(&context, &plan),
         Command::Ci => test::ci(&context),
         Command::Serve { port, server_args } => demo::serve(&context, port, &server_args),
-        Command::Demo { port, headless: false, .. } => demo::demo(&context, port),
-        Command::Demo { headless: true, screenshot, .. } => {
-            demo::headless(&context, &pack::build(&context)?.tarball, screenshot.as_deref())
-        }
+        Command::Demo {
+            port,
+            headless: false,
+            ..
+        } => demo::demo(&context, port),
+        Command::Demo {
+            headless: true,
+            screenshot,
+            ..
+        } => demo::headless(
+            &context,
+            &pack::build(&context)?.tarball,
+            screenshot.as_deref(),
+        ),
         Command::Planted(bugs) => planted::run(&context, &bugs),
         Command::Simulate(histories) => simulate::run(&context, &histories),
         Command::Fuzz(runs) => fuzz::run(&context, &runs),

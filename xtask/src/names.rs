@@ -1,8 +1,8 @@
 //! Short names between the module and its glue.
 //!
-//! The generated ones end in hashes, which no compression makes smaller, and stand in both files. wasm-opt renames
-//! the module's side and says how; this does the same to the glue. It knows the shape of the glue and nothing of
-//! JavaScript, so it refuses a glue of another shape.
+//! The generated ones end in hashes, which no compression makes smaller, and stand in both files.
+//! wasm-opt renames the module's side and says how; this does the same to the glue. It knows the
+//! shape of the glue and nothing of JavaScript, so it refuses a glue of another shape.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,14 @@ const OWN: &str = "./datum_sync_bg.js";
 
 /// The glue for a module whose imports and exports were renamed as `map` says, all modules to `a`.
 pub fn shorten(glue: &str, map: &str) -> Result<String> {
-    let wrong = |what: &str| Failure::new(format!("the glue has another shape than the one that names are shortened in: {what}"));
+    let wrong = |what: &str| {
+        Failure::new(format!(
+            "the glue has another shape than the one that names are shortened in: {what}"
+        ))
+    };
     // What wasm-opt says: where from, the name that was, the name that is.
-    let renamed: BTreeMap<String, Vec<Vec<String>>> = serde_json::from_str(map).because("reading the names that wasm-opt gave")?;
+    let renamed: BTreeMap<String, Vec<Vec<String>>> =
+        serde_json::from_str(map).because("reading the names that wasm-opt gave")?;
     let (mut own, mut foreign, mut exports) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
     for entry in renamed.values().flatten().map(Vec::as_slice) {
         match entry {
@@ -30,7 +35,10 @@ pub fn shorten(glue: &str, map: &str) -> Result<String> {
     let mut table = None;
     for line in glue.lines() {
         let text = line.trim_start();
-        if let Some((module, variable)) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix(',')?.split_once("\": ")) {
+        if let Some((module, variable)) = text
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix(',')?.split_once("\": "))
+        {
             // The table of modules at the end of the imports.
             modules.insert(module, variable);
             if module == OWN {
@@ -54,7 +62,9 @@ pub fn shorten(glue: &str, map: &str) -> Result<String> {
     let (at, variable) = table.ok_or_else(|| wrong("no table of modules"))?;
     let mut entry = format!("a: {{ ...{variable}");
     for (module, was, is) in foreign {
-        let variable = modules.get(module.as_str()).ok_or_else(|| wrong(&format!("no module {module}")))?;
+        let variable = modules
+            .get(module.as_str())
+            .ok_or_else(|| wrong(&format!("no module {module}")))?;
         entry.push_str(&format!(", {is}: {variable}.{was}"));
     }
     entry.push_str(" },");
@@ -113,15 +123,28 @@ function open() { return wasm.datum_open(mywasm.memory, wasm.memory.buffer, "a.w
     #[test]
     fn both_sides_get_the_names_that_the_module_has() {
         let short = shorten(GLUE, MAP).unwrap();
-        assert!(short.contains(r#"return wasm.d(mywasm.memory, wasm.c.buffer, "a.wasm.memory")"#), "{short}");
-        assert!(short.contains("$: function() {\n            return wasm.c;"), "{short}");
-        assert!(short.contains("a: { ...import0, b: import1.guard },\n    };"), "{short}");
+        assert!(
+            short.contains(r#"return wasm.d(mywasm.memory, wasm.c.buffer, "a.wasm.memory")"#),
+            "{short}"
+        );
+        assert!(
+            short.contains("$: function() {\n            return wasm.c;"),
+            "{short}"
+        );
+        assert!(
+            short.contains("a: { ...import0, b: import1.guard },\n    };"),
+            "{short}"
+        );
         assert!(!short.contains("datum_sync_bg.js"));
     }
 
     #[test]
     fn a_glue_of_another_shape_is_refused() {
-        for odd in [GLUE.replace("__wbg_now_a1", "now"), GLUE.replace("./datum_sync_bg.js", "x"), GLUE.replace(r#""./snippets"#, "'")] {
+        for odd in [
+            GLUE.replace("__wbg_now_a1", "now"),
+            GLUE.replace("./datum_sync_bg.js", "x"),
+            GLUE.replace(r#""./snippets"#, "'"),
+        ] {
             assert!(shorten(&odd, MAP).is_err());
         }
     }

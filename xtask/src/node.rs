@@ -22,19 +22,42 @@ pub fn install(context: &Context, folder: &Path) -> Result<()> {
     if std::fs::read(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
-    let name = folder.strip_prefix(&context.root).unwrap_or(folder).display().to_string();
+    let name = folder
+        .strip_prefix(&context.root)
+        .unwrap_or(folder)
+        .display()
+        .to_string();
     let mut command = npm(context, folder);
     command.args(["ci", "--no-audit", "--no-fund"]);
-    process::run(&context.console, &format!("npm ci in {name}"), &mut command, LIMIT)?;
+    process::run(
+        &context.console,
+        &format!("npm ci in {name}"),
+        &mut command,
+        LIMIT,
+    )?;
     std::fs::write(&stamp, lock).because(format!("writing {}", stamp.display()))
 }
 
-/// Puts the packed package into `folder`'s node_modules, as an app does, but leaves its lock file alone:
-/// the tarball differs with each build, and so would the checksum there.
+/// Puts the packed package into `folder`'s node_modules, as an app does, but leaves its lock file
+/// alone: the tarball differs with each build, and so would the checksum there.
 pub fn add_tarball(context: &Context, folder: &Path, tarball: &Path) -> Result<()> {
     let mut command = npm(context, folder);
-    command.args(["install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]).arg(tarball);
-    process::run(&context.console, "installing the tarball", &mut command, LIMIT).map(|_| ())
+    command
+        .args([
+            "install",
+            "--no-save",
+            "--no-package-lock",
+            "--no-audit",
+            "--no-fund",
+        ])
+        .arg(tarball);
+    process::run(
+        &context.console,
+        "installing the tarball",
+        &mut command,
+        LIMIT,
+    )
+    .map(|_| ())
 }
 
 /// npm, to be run in `folder`.
@@ -46,17 +69,29 @@ pub fn npm(context: &Context, folder: &Path) -> Command {
 
 /// A program that the end-to-end folder's packages bring, such as wasm-opt.
 pub fn tool(context: &Context, name: &str) -> Command {
-    context.command(&context.e2e().join("node_modules").join(".bin").join(name).to_string_lossy())
+    context.command(
+        &context
+            .e2e()
+            .join("node_modules")
+            .join(".bin")
+            .join(name)
+            .to_string_lossy(),
+    )
 }
 
 fn check(context: &Context) -> Result<()> {
     let (major, minor) = LEAST;
-    let advice = format!("Node.js {major}.{minor} or later with npm is needed: https://nodejs.org, or your system's package manager");
+    let advice = format!(
+        "Node.js {major}.{minor} or later with npm is needed: https://nodejs.org, or your system's package manager"
+    );
     let text = process::capture(context.command("node").arg("--version"))
         .map_err(|_| Failure::new(format!("node is not on the path. {advice}")))?;
     match version(&text) {
         Some(found) if found >= LEAST => Ok(()),
-        _ => Err(Failure::new(format!("this is Node.js {}. {advice}", text.trim()))),
+        _ => Err(Failure::new(format!(
+            "this is Node.js {}. {advice}",
+            text.trim()
+        ))),
     }
 }
 

@@ -16,7 +16,8 @@ use crate::{
 };
 
 const TICK: Duration = Duration::from_millis(100);
-/// A grandchild may keep the pipe open after the child has gone: its lines are waited for this long.
+/// A grandchild may keep the pipe open after the child has gone: its lines are waited for this
+/// long.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// What a child left behind.
@@ -28,13 +29,26 @@ pub struct Finished {
 }
 
 /// Runs `command` as the step `label`, and fails with its whole output when it fails.
-pub fn run(console: &Console, label: &str, command: &mut Command, limit: Duration) -> Result<Finished> {
+pub fn run(
+    console: &Console,
+    label: &str,
+    command: &mut Command,
+    limit: Duration,
+) -> Result<Finished> {
     let finished = attempt(console, label, command, limit, by_exit_code)?;
-    if finished.success { Ok(finished) } else { Err(Failure::new(format!("{label} failed: {}\n{}", display(command), finished.text))) }
+    if finished.success {
+        Ok(finished)
+    } else {
+        Err(Failure::new(format!(
+            "{label} failed: {}\n{}",
+            display(command),
+            finished.text
+        )))
+    }
 }
 
-/// Runs `command` as the step `label`; a failure of the child is an answer.
-/// `judge` reads the output and says whether it is good and what came of it, for the step's last line.
+/// Runs `command` as the step `label`; a failure of the child is an answer. `judge` reads the
+/// output and says whether it is good and what came of it, for the step's last line.
 pub fn attempt(
     console: &Console,
     label: &str,
@@ -43,20 +57,33 @@ pub fn attempt(
     judge: impl FnOnce(&Finished) -> (bool, String),
 ) -> Result<Finished> {
     let mut step = console.step(label);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().because(format!("starting {}", display(command)))?;
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .because(format!("starting {}", display(command)))?;
     let (lines, incoming) = mpsc::channel();
     forward(child.stdout.take(), lines.clone());
     forward(child.stderr.take(), lines);
     let (status, text) = follow(&mut child, &incoming, &mut step, limit)?;
-    let finished = Finished { success: status.success(), text };
+    let finished = Finished {
+        success: status.success(),
+        text,
+    };
     let (good, note) = judge(&finished);
     step.end(good, &note);
     Ok(finished)
 }
 
 /// Runs `command` as the step `label`; if it fails, its whole output is printed.
-pub fn attempt_shown(console: &Console, label: &str, command: &mut Command, limit: Duration) -> Result<Finished> {
+pub fn attempt_shown(
+    console: &Console,
+    label: &str,
+    command: &mut Command,
+    limit: Duration,
+) -> Result<Finished> {
     let finished = attempt(console, label, command, limit, by_exit_code)?;
     if !finished.success && !console.verbose {
         console.say(&finished.text);
@@ -64,25 +91,40 @@ pub fn attempt_shown(console: &Console, label: &str, command: &mut Command, limi
     Ok(finished)
 }
 
-/// Runs `command` with its output as it comes, for what prints its own progress. Whether it exited with 0.
+/// Runs `command` with its output as it comes, for what prints its own progress. Whether it exited
+/// with 0.
 pub fn watch(command: &mut Command) -> Result<bool> {
-    command.stdin(Stdio::null()).status().map(|status| status.success()).because(format!("starting {}", display(command)))
+    command
+        .stdin(Stdio::null())
+        .status()
+        .map(|status| status.success())
+        .because(format!("starting {}", display(command)))
 }
 
 /// What a short command prints, or a failure if it cannot be run or exits with another code than 0.
 pub fn capture(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().because(format!("starting {}", display(command)))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .because(format!("starting {}", display(command)))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Err(Failure::new(format!("{} failed:\n{}", display(command), String::from_utf8_lossy(&output.stderr))))
+        Err(Failure::new(format!(
+            "{} failed:\n{}",
+            display(command),
+            String::from_utf8_lossy(&output.stderr)
+        )))
     }
 }
 
 /// The command as a person would type it.
 pub fn display(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Judges a child by its exit code alone.
@@ -90,7 +132,12 @@ pub fn by_exit_code(finished: &Finished) -> (bool, String) {
     (finished.success, String::new())
 }
 
-fn follow(child: &mut Child, incoming: &mpsc::Receiver<String>, step: &mut Step<'_>, limit: Duration) -> Result<(ExitStatus, String)> {
+fn follow(
+    child: &mut Child,
+    incoming: &mpsc::Receiver<String>,
+    step: &mut Step<'_>,
+    limit: Duration,
+) -> Result<(ExitStatus, String)> {
     let mut text = String::new();
     let mut latest = String::new();
     let mut gone: Option<(ExitStatus, Instant)> = None;
@@ -118,7 +165,10 @@ fn follow(child: &mut Child, incoming: &mpsc::Receiver<String>, step: &mut Step<
             gone = Some((status, Instant::now()));
         } else if step.elapsed() >= limit && !killed {
             killed = true;
-            text.push_str(&format!("stopped after its limit of {} s\n", limit.as_secs()));
+            text.push_str(&format!(
+                "stopped after its limit of {} s\n",
+                limit.as_secs()
+            ));
             child.kill().because("ending a child at its limit")?;
         }
     }
@@ -130,8 +180,13 @@ fn forward(stream: Option<impl Read + Send + 'static>, lines: Sender<String>) {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
+        while reader
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|read| read > 0)
+        {
+            let text = String::from_utf8_lossy(&line)
+                .trim_end_matches(['\n', '\r'])
+                .to_owned();
             line.clear();
             if lines.send(text).is_err() {
                 return;
@@ -152,7 +207,14 @@ mod tests {
     fn both_streams_are_kept_and_the_exit_code_is_told() {
         let mut command = Command::new("rustc");
         command.arg("--no-such-flag");
-        let finished = attempt(&quiet(), "bad flag", &mut command, Duration::from_secs(60), by_exit_code).unwrap();
+        let finished = attempt(
+            &quiet(),
+            "bad flag",
+            &mut command,
+            Duration::from_secs(60),
+            by_exit_code,
+        )
+        .unwrap();
         assert!(!finished.success);
         assert!(finished.text.contains("no-such-flag"));
     }
@@ -162,7 +224,14 @@ mod tests {
     fn a_child_is_stopped_at_its_limit() {
         let mut command = Command::new("sleep");
         command.arg("600");
-        let finished = attempt(&quiet(), "sleeper", &mut command, Duration::from_millis(200), by_exit_code).unwrap();
+        let finished = attempt(
+            &quiet(),
+            "sleeper",
+            &mut command,
+            Duration::from_millis(200),
+            by_exit_code,
+        )
+        .unwrap();
         assert!(!finished.success);
         assert!(finished.text.contains("limit"));
     }

@@ -27,16 +27,27 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program` and waits until it says that it listens. With `loud`, its lines are printed as they come.
+    /// Starts `program` and waits until it says that it listens. With `loud`, its lines are printed
+    /// as they come.
     pub fn start(context: &Context, program: &Path, args: &[OsString], loud: bool) -> Result<Self> {
         let mut command = context.command(&program.to_string_lossy());
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().because(format!("starting {}", program.display()))?;
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .because(format!("starting {}", program.display()))?;
         let (ready, came) = mpsc::channel();
         let lines = Arc::new(Mutex::new(String::new()));
         listen(child.stdout.take(), &lines, ready.clone(), loud);
         listen(child.stderr.take(), &lines, ready, loud);
-        let mut server = Self { url: String::new(), child, lines };
+        let mut server = Self {
+            url: String::new(),
+            child,
+            lines,
+        };
         match came.recv_timeout(START) {
             Ok(url) => {
                 server.url = url;
@@ -44,25 +55,37 @@ impl Server {
             }
             Err(_) => {
                 server.stop();
-                Err(Failure::new(format!("the server did not start:\n{}", server.said())))
+                Err(Failure::new(format!(
+                    "the server did not start:\n{}",
+                    server.said()
+                )))
             }
         }
     }
 
     /// What it has printed.
     pub fn said(&self) -> String {
-        self.lines.lock().map(|lines| lines.clone()).unwrap_or_default()
+        self.lines
+            .lock()
+            .map(|lines| lines.clone())
+            .unwrap_or_default()
     }
 
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> Result<bool> {
-        self.child.try_wait().map(|status| status.is_some()).because("asking for the server")
+        self.child
+            .try_wait()
+            .map(|status| status.is_some())
+            .because("asking for the server")
     }
 
     /// Asks it to end, and ends it if it does not.
     pub fn stop(&mut self) {
         if cfg!(unix) && self.has_ended().is_ok_and(|ended| !ended) {
-            Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().ok();
+            Command::new("kill")
+                .args(["-TERM", &self.child.id().to_string()])
+                .status()
+                .ok();
             let asked = Instant::now();
             while asked.elapsed() < END && self.has_ended().is_ok_and(|ended| !ended) {
                 std::thread::sleep(Duration::from_millis(50));
@@ -80,7 +103,12 @@ impl Drop for Server {
 }
 
 /// Keeps the lines of a stream, and sends the address when one names it.
-fn listen(stream: Option<impl Read + Send + 'static>, lines: &Arc<Mutex<String>>, ready: mpsc::Sender<String>, loud: bool) {
+fn listen(
+    stream: Option<impl Read + Send + 'static>,
+    lines: &Arc<Mutex<String>>,
+    ready: mpsc::Sender<String>,
+    loud: bool,
+) {
     let Some(stream) = stream else { return };
     let lines = Arc::clone(lines);
     std::thread::spawn(move || {
@@ -103,7 +131,8 @@ fn listen(stream: Option<impl Read + Send + 'static>, lines: &Arc<Mutex<String>>
 /// The address in `… listening on http://127.0.0.1:24180`.
 fn address(line: &str) -> Option<String> {
     let url = line.split_once(READY)?.1.split_whitespace().next()?;
-    url.starts_with("http://").then(|| url.trim_end_matches('/').to_owned())
+    url.starts_with("http://")
+        .then(|| url.trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]
@@ -112,9 +141,13 @@ mod tests {
 
     #[test]
     fn the_address_is_read_from_the_line_that_names_it() {
-        assert_eq!(address("listening on http://127.0.0.1:24180").as_deref(), Some("http://127.0.0.1:24180"));
         assert_eq!(
-            address("2026-01-01 INFO datum_server: listening on http://127.0.0.1:1/ dev=true").as_deref(),
+            address("listening on http://127.0.0.1:24180").as_deref(),
+            Some("http://127.0.0.1:24180")
+        );
+        assert_eq!(
+            address("2026-01-01 INFO datum_server: listening on http://127.0.0.1:1/ dev=true")
+                .as_deref(),
             Some("http://127.0.0.1:1")
         );
         assert_eq!(address("opening the database"), None);

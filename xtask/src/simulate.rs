@@ -1,5 +1,5 @@
-//! Many seeded histories: how many, from which seed, and how they go on. The histories themselves are
-//! `tests/simulation.rs`; a failure prints the shortest one that goes wrong.
+//! Many seeded histories: how many, from which seed, and how they go on. The histories themselves
+//! are `tests/simulation.rs`; a failure prints the shortest one that goes wrong.
 
 use std::time::Duration;
 
@@ -21,9 +21,21 @@ pub struct Histories {
 
 /// Runs them. False where one breaks a promise.
 pub fn run(context: &Context, histories: &Histories) -> Result<bool> {
-    let mut cargo =
-        context.cargo(&["test", "--package", "datum-sync", "--profile", "simulation", "--test", "simulation", "--", "--nocapture"]);
-    cargo.env("SIM_PROGRESS", "100").env("SIM_SEEDS", histories.seeds.to_string()).env("SIM_FROM", histories.from.to_string());
+    let mut cargo = context.cargo(&[
+        "test",
+        "--package",
+        "datum-sync",
+        "--profile",
+        "simulation",
+        "--test",
+        "simulation",
+        "--",
+        "--nocapture",
+    ]);
+    cargo
+        .env("SIM_PROGRESS", "100")
+        .env("SIM_SEEDS", histories.seeds.to_string())
+        .env("SIM_FROM", histories.from.to_string());
     if let Some(steps) = histories.steps {
         cargo.env("SIM_STEPS", steps.to_string());
     }
@@ -31,5 +43,6 @@ pub fn run(context: &Context, histories: &Histories) -> Result<bool> {
         1 => format!("the history of seed {}", histories.from),
         seeds => format!("{seeds} histories from seed {}", histories.from),
     };
-    process::attempt_shown(&context.console, &label, &mut cargo, LIMIT).map(|finished| finished.success)
+    process::attempt_shown(&context.console, &label, &mut cargo, LIMIT)
+        .map(|finished| finished.success)
 }

@@ -7,7 +7,8 @@ use crate::failure::{Because, Result};
 /// What an app shall have to load at most, in brotli bytes: the module and its JavaScript.
 pub const GOAL: u64 = 120 * 1024;
 
-/// Where the package stands on its way there: more than this is a step back, and fails. Lower it with each step.
+/// Where the package stands on its way there: more than this is a step back, and fails. Lower it
+/// with each step.
 pub const BUDGET: u64 = 259 * 1024;
 
 /// Bytes as they are, and as servers send them.
@@ -28,21 +29,34 @@ pub struct Report {
 }
 
 impl Report {
-    /// `text` is a JSON list of sizes, one for each name; `fallback` is loaded instead of the module, so it is no part of the total.
+    /// `text` is a JSON list of sizes, one for each name; `fallback` is loaded instead of the
+    /// module, so it is no part of the total.
     pub fn new(names: Vec<String>, text: &str, fallback: &str) -> Result<Self> {
         let values: Vec<Value> = serde_json::from_str(text).because("reading the sizes")?;
-        let sizes = values.iter().map(size).collect::<Option<Vec<Size>>>().because("a size is missing")?;
-        let (stand_in, files) = names.into_iter().zip(sizes).partition::<Vec<_>, _>(|(name, _)| name == fallback);
-        Ok(Self { files, fallback: stand_in.into_iter().next() })
+        let sizes = values
+            .iter()
+            .map(size)
+            .collect::<Option<Vec<Size>>>()
+            .because("a size is missing")?;
+        let (stand_in, files) = names
+            .into_iter()
+            .zip(sizes)
+            .partition::<Vec<_>, _>(|(name, _)| name == fallback);
+        Ok(Self {
+            files,
+            fallback: stand_in.into_iter().next(),
+        })
     }
 
     /// What an app loads.
     pub fn total(&self) -> Size {
-        self.files.iter().fold(Size::default(), |sum, (_, size)| Size {
-            raw: sum.raw + size.raw,
-            gzip: sum.gzip + size.gzip,
-            brotli: sum.brotli + size.brotli,
-        })
+        self.files
+            .iter()
+            .fold(Size::default(), |sum, (_, size)| Size {
+                raw: sum.raw + size.raw,
+                gzip: sum.gzip + size.gzip,
+                brotli: sum.brotli + size.brotli,
+            })
     }
 
     /// Whether the total is under the budget.
@@ -53,30 +67,50 @@ impl Report {
     /// For people.
     pub fn table(&self) -> String {
         let mut table = format!("{:<34}{:>12}{:>12}{:>12}\n", "", "raw", "gzip", "brotli");
-        let mut line =
-            |name: &str, size: Size| table.push_str(&format!("{name:<34}{:>12}{:>12}{:>12}\n", size.raw, size.gzip, size.brotli));
+        let mut line = |name: &str, size: Size| {
+            table.push_str(&format!(
+                "{name:<34}{:>12}{:>12}{:>12}\n",
+                size.raw, size.gzip, size.brotli
+            ))
+        };
         self.files.iter().for_each(|(name, size)| line(name, *size));
         line("total", self.total());
         if let Some((name, size)) = &self.fallback {
             line(&format!("{name} (only without the .wasm)"), *size);
         }
-        let verdict = if self.within_budget() { "within" } else { "OVER" };
+        let verdict = if self.within_budget() {
+            "within"
+        } else {
+            "OVER"
+        };
         let total = self.total().brotli as f64 / 1024.0;
-        table.push_str(&format!("{total:.1} KiB brotli, {verdict} the budget of {} KiB; the goal is {} KiB", BUDGET / 1024, GOAL / 1024));
+        table.push_str(&format!(
+            "{total:.1} KiB brotli, {verdict} the budget of {} KiB; the goal is {} KiB",
+            BUDGET / 1024,
+            GOAL / 1024
+        ));
         table
     }
 
     /// For machines; bytes.
     pub fn json(&self, version: &str) -> Value {
-        let files: serde_json::Map<String, Value> =
-            self.files.iter().chain(&self.fallback).map(|(name, size)| (name.clone(), object(*size))).collect();
+        let files: serde_json::Map<String, Value> = self
+            .files
+            .iter()
+            .chain(&self.fallback)
+            .map(|(name, size)| (name.clone(), object(*size)))
+            .collect();
         json!({ "version": version, "files": files, "total": object(self.total()), "budget": { "brotli": BUDGET }, "goal": { "brotli": GOAL }, "withinBudget": self.within_budget() })
     }
 }
 
 fn size(value: &Value) -> Option<Size> {
     let bytes = |key: &str| value.get(key)?.as_u64();
-    Some(Size { raw: bytes("raw")?, gzip: bytes("gzip")?, brotli: bytes("brotli")? })
+    Some(Size {
+        raw: bytes("raw")?,
+        gzip: bytes("gzip")?,
+        brotli: bytes("brotli")?,
+    })
 }
 
 fn object(size: Size) -> Value {
@@ -88,14 +122,27 @@ mod tests {
     use super::*;
 
     fn report(brotli: u64) -> Report {
-        let text =
-            format!(r#"[{{"raw":9,"gzip":8,"brotli":{brotli}}},{{"raw":5,"gzip":4,"brotli":3}},{{"raw":70,"gzip":60,"brotli":50}}]"#);
-        Report::new(vec!["a.wasm".into(), "a.js".into(), "inline.js".into()], &text, "inline.js").unwrap()
+        let text = format!(
+            r#"[{{"raw":9,"gzip":8,"brotli":{brotli}}},{{"raw":5,"gzip":4,"brotli":3}},{{"raw":70,"gzip":60,"brotli":50}}]"#
+        );
+        Report::new(
+            vec!["a.wasm".into(), "a.js".into(), "inline.js".into()],
+            &text,
+            "inline.js",
+        )
+        .unwrap()
     }
 
     #[test]
     fn the_total_is_what_an_app_loads_without_the_stand_in() {
-        assert_eq!(report(7).total(), Size { raw: 14, gzip: 12, brotli: 10 });
+        assert_eq!(
+            report(7).total(),
+            Size {
+                raw: 14,
+                gzip: 12,
+                brotli: 10
+            }
+        );
         assert!(report(7).table().contains("inline.js"));
     }
 

@@ -36,30 +36,56 @@ pub struct Suite {
 /// Compiles the suites and counts their tests.
 pub fn compile(context: &Context, filter: Option<&str>) -> Result<Vec<Suite>> {
     if context.suites.is_empty() {
-        return Err(Failure::new("there is no tests/browser_*.rs: no browser test would run"));
+        return Err(Failure::new(
+            "there is no tests/browser_*.rs: no browser test would run",
+        ));
     }
-    let mut command = context.cargo(&["test", "--package", "datum-sync", "--target", "wasm32-unknown-unknown", "--no-run"]);
+    let mut command = context.cargo(&[
+        "test",
+        "--package",
+        "datum-sync",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--no-run",
+    ]);
     command.args(["--message-format", "json-render-diagnostics"]);
     context.suites.iter().for_each(|suite| {
         command.args(["--test", suite]);
     });
-    let finished = process::run(&context.console, "compiling the browser suites", &mut command, LIMIT)?;
-    context.suites.iter().map(|name| count(context, name, &finished.text, filter)).collect()
+    let finished = process::run(
+        &context.console,
+        "compiling the browser suites",
+        &mut command,
+        LIMIT,
+    )?;
+    context
+        .suites
+        .iter()
+        .map(|name| count(context, name, &finished.text, filter))
+        .collect()
 }
 
 fn count(context: &Context, name: &str, messages: &str, filter: Option<&str>) -> Result<Suite> {
-    let module = messages.lines().find_map(|line| module(line, name)).because(format!("cargo built no module for {name}"))?;
+    let module = messages
+        .lines()
+        .find_map(|line| module(line, name))
+        .because(format!("cargo built no module for {name}"))?;
     let mut command = context.command("wasm-bindgen-test-runner");
     command.arg(module).arg("--list");
     let all = tally::listed(&process::capture(&mut command)?);
     if all == 0 {
-        return Err(Failure::new(format!("tests/{name}.rs has no #[wasm_bindgen_test]: delete it, or give it a test")));
+        return Err(Failure::new(format!(
+            "tests/{name}.rs has no #[wasm_bindgen_test]: delete it, or give it a test"
+        )));
     }
     let expected = match filter {
         None => all,
         Some(filter) => tally::listed(&process::capture(command.arg(filter))?),
     };
-    Ok(Suite { name: name.to_owned(), expected })
+    Ok(Suite {
+        name: name.to_owned(),
+        expected,
+    })
 }
 
 /// The test module that a line of cargo's JSON names, if it is that of the suite.
@@ -70,8 +96,14 @@ fn module(line: &str, suite: &str) -> Option<PathBuf> {
     (name == suite).then(|| PathBuf::from(file))
 }
 
-/// Runs one suite in one engine. A driver that does not come up is tried once more; a test never is.
-pub fn run(context: &Context, suite: &Suite, engine: Engine, filter: Option<&str>) -> Result<Outcome> {
+/// Runs one suite in one engine. A driver that does not come up is tried once more; a test never
+/// is.
+pub fn run(
+    context: &Context,
+    suite: &Suite,
+    engine: Engine,
+    filter: Option<&str>,
+) -> Result<Outcome> {
     let once = |label: String| {
         let mut command = engine.command(context)?;
         command.args(["--test", &suite.name]);
@@ -86,11 +118,15 @@ pub fn run(context: &Context, suite: &Suite, engine: Engine, filter: Option<&str
     let label = format!("{} in {}", suite.name, engine.name());
     let mut finished = once(label.clone())?;
     if never_began(&finished) {
-        finished = once(format!("{label}, again, since the driver did not start the browser"))?;
+        finished = once(format!(
+            "{label}, again, since the driver did not start the browser"
+        ))?;
     }
     let outcome = judge(suite, &finished);
     if let Some(problem) = &outcome.problem {
-        context.console.say(&format!("{}\n{label}: {problem}", finished.text));
+        context
+            .console
+            .say(&format!("{}\n{label}: {problem}", finished.text));
     }
     Ok(outcome)
 }
@@ -98,21 +134,36 @@ pub fn run(context: &Context, suite: &Suite, engine: Engine, filter: Option<&str
 /// The runner reached for a driver, and no page was ever loaded.
 fn never_began(finished: &Finished) -> bool {
     let text = &finished.text;
-    !finished.success && text.contains("Running headless tests in") && !text.contains("running ") && !text.contains("Failed to detect test")
+    !finished.success
+        && text.contains("Running headless tests in")
+        && !text.contains("running ")
+        && !text.contains("Failed to detect test")
         || text.contains("driver failed to")
 }
 
 fn judge(suite: &Suite, finished: &Finished) -> Outcome {
     let tally = tally::harness(&finished.text).unwrap_or_default();
     let problem = if tally.met() != suite.expected {
-        let hint = if tally.met() == 0 { " Does the file say wasm_bindgen_test_configure!(run_in_browser)?" } else { "" };
-        Some(format!("{} of {} tests ran.{hint}", tally.met(), suite.expected))
+        let hint = if tally.met() == 0 {
+            " Does the file say wasm_bindgen_test_configure!(run_in_browser)?"
+        } else {
+            ""
+        };
+        Some(format!(
+            "{} of {} tests ran.{hint}",
+            tally.met(),
+            suite.expected
+        ))
     } else if !finished.success || tally.failed > 0 {
         Some(tally.words())
     } else {
         None
     };
-    Outcome { good: problem.is_none(), tally, problem }
+    Outcome {
+        good: problem.is_none(),
+        tally,
+        problem,
+    }
 }
 
 #[cfg(test)]
@@ -120,29 +171,64 @@ mod tests {
     use super::*;
 
     fn judged(expected: u64, success: bool, text: &str) -> Outcome {
-        judge(&Suite { name: "browser_store".into(), expected }, &Finished { success, text: text.into() })
+        judge(
+            &Suite {
+                name: "browser_store".into(),
+                expected,
+            },
+            &Finished {
+                success,
+                text: text.into(),
+            },
+        )
     }
 
     #[test]
     fn a_suite_that_was_skipped_in_silence_has_failed() {
-        let outcome =
-            judged(4, true, "This test suite is only configured to run in node.js, but we're only running\nbrowser tests so skipping.");
+        let outcome = judged(
+            4,
+            true,
+            "This test suite is only configured to run in node.js, but we're only running\nbrowser tests so skipping.",
+        );
         assert!(!outcome.good);
         assert!(outcome.problem.unwrap().contains("run_in_browser"));
     }
 
     #[test]
     fn fewer_tests_than_are_there_is_a_failure_though_all_passed() {
-        assert!(!judged(4, true, "test result: ok. 3 passed; 0 failed; 0 ignored; 0 filtered out").good);
-        assert!(judged(4, true, "test result: ok. 3 passed; 0 failed; 1 ignored; 0 filtered out").good);
+        assert!(
+            !judged(
+                4,
+                true,
+                "test result: ok. 3 passed; 0 failed; 0 ignored; 0 filtered out"
+            )
+            .good
+        );
+        assert!(
+            judged(
+                4,
+                true,
+                "test result: ok. 3 passed; 0 failed; 1 ignored; 0 filtered out"
+            )
+            .good
+        );
     }
 
     #[test]
     fn only_a_browser_that_never_came_is_tried_again() {
-        let finished = |text: &str| Finished { success: false, text: text.into() };
-        assert!(never_began(&finished("Running headless tests in Chrome on `http://127.0.0.1:1`\nError: session not created")));
-        assert!(never_began(&finished("Error: driver failed to bind port during startup")));
-        assert!(!never_began(&finished("Running headless tests in Chrome on `x`\nrunning 3 tests\ntest a ... FAIL")));
+        let finished = |text: &str| Finished {
+            success: false,
+            text: text.into(),
+        };
+        assert!(never_began(&finished(
+            "Running headless tests in Chrome on `http://127.0.0.1:1`\nError: session not created"
+        )));
+        assert!(never_began(&finished(
+            "Error: driver failed to bind port during startup"
+        )));
+        assert!(!never_began(&finished(
+            "Running headless tests in Chrome on `x`\nrunning 3 tests\ntest a ... FAIL"
+        )));
         assert!(!never_began(&finished(
             "Running headless tests in Chrome\nFailed to detect test as having been run. It might have timed out."
         )));
@@ -152,9 +238,18 @@ mod tests {
     #[test]
     fn the_module_of_a_suite_is_found_among_cargos_messages() {
         let line = r#"{"reason":"compiler-artifact","target":{"name":"browser_store"},"executable":"/t/browser_store-1.wasm"}"#;
-        assert_eq!(module(line, "browser_store"), Some(PathBuf::from("/t/browser_store-1.wasm")));
+        assert_eq!(
+            module(line, "browser_store"),
+            Some(PathBuf::from("/t/browser_store-1.wasm"))
+        );
         assert_eq!(module(line, "browser_api"), None);
-        assert_eq!(module(r#"{"reason":"compiler-artifact","target":{"name":"browser_store"},"executable":null}"#, "browser_store"), None);
+        assert_eq!(
+            module(
+                r#"{"reason":"compiler-artifact","target":{"name":"browser_store"},"executable":null}"#,
+                "browser_store"
+            ),
+            None
+        );
         assert_eq!(module("   Compiling x", "browser_store"), None);
     }
 }

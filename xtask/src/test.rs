@@ -17,7 +17,8 @@ use crate::{
     tools,
 };
 
-/// How long a run of everything fuzzes each target, in seconds: enough to see that all of them still run.
+/// How long a run of everything fuzzes each target, in seconds: enough to see that all of them
+/// still run.
 const FUZZ_SECONDS: u64 = 3;
 
 /// What came of one step.
@@ -41,7 +42,11 @@ type Verdict = Result<(bool, Tally)>;
 
 /// Runs the plan. False if anything failed.
 pub fn run(context: &Context, plan: &Plan) -> Result<bool> {
-    let mut report = Report { context, rows: Vec::new(), started: Instant::now() };
+    let mut report = Report {
+        context,
+        rows: Vec::new(),
+        started: Instant::now(),
+    };
     install(context, plan)?;
     steps(&mut report, plan);
     Ok(report.close())
@@ -49,12 +54,26 @@ pub fn run(context: &Context, plan: &Plan) -> Result<bool> {
 
 /// Everything: all tests in three engines, the package's budget and the demo.
 pub fn ci(context: &Context) -> Result<bool> {
-    let plan = Plan { checks: true, native: true, engines: Engine::ALL.to_vec(), end_to_end: true, filter: None };
-    let mut report = Report { context, rows: Vec::new(), started: Instant::now() };
+    let plan = Plan {
+        checks: true,
+        native: true,
+        engines: Engine::ALL.to_vec(),
+        end_to_end: true,
+        filter: None,
+    };
+    let mut report = Report {
+        context,
+        rows: Vec::new(),
+        started: Instant::now(),
+    };
     install(context, &plan)?;
     let tarball = steps(&mut report, &plan);
     report.step("fuzzing", || {
-        let runs = fuzz::Runs { target: None, seconds: FUZZ_SECONDS, input: None };
+        let runs = fuzz::Runs {
+            target: None,
+            seconds: FUZZ_SECONDS,
+            input: None,
+        };
         fuzz::run(context, &runs).map(|good| (good, Tally::default()))
     });
     if let Some(tarball) = tarball {
@@ -62,7 +81,9 @@ pub fn ci(context: &Context) -> Result<bool> {
             let server = demo::build_server(context, demo::Profile::Debug)?;
             bench::smoke(context, &server, &tarball).map(|good| (good, Tally::default()))
         });
-        report.step("demo, driven by itself", || demo::headless(context, &tarball, None).map(|good| (good, Tally::default())));
+        report.step("demo, driven by itself", || {
+            demo::headless(context, &tarball, None).map(|good| (good, Tally::default()))
+        });
     }
     Ok(report.close())
 }
@@ -93,9 +114,32 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     let filter = plan.filter.as_deref();
     if plan.checks {
         report.check("format", &["fmt", "--all", "--check"]);
-        report.check("format, fuzzing", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]);
-        report.check("lints, native", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-        let wasm = ["clippy", "--package", "datum-sync", "--all-targets", "--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];
+        report.check(
+            "format, fuzzing",
+            &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"],
+        );
+        report.check(
+            "lints, native",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        );
+        let wasm = [
+            "clippy",
+            "--package",
+            "datum-sync",
+            "--all-targets",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--",
+            "-D",
+            "warnings",
+        ];
         report.check("lints, wasm", &wasm);
     }
     if plan.native {
@@ -116,30 +160,50 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     if !plan.engines.is_empty() {
         browsers(report, &plan.engines, filter);
     }
-    if plan.end_to_end { end_to_end(report, &plan.engines) } else { None }
+    if plan.end_to_end {
+        end_to_end(report, &plan.engines)
+    } else {
+        None
+    }
 }
 
 fn native(report: &mut Report<'_>, filter: Option<&str>) {
     let context = report.context;
-    let words = |finished: &process::Finished, count: fn(&str) -> Option<Tally>| count(&finished.text).unwrap_or_default();
+    let words = |finished: &process::Finished, count: fn(&str) -> Option<Tally>| {
+        count(&finished.text).unwrap_or_default()
+    };
     if context.which("cargo-nextest").is_some() {
         report.step("native tests", || {
-            let mut command = context.cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests", "pass"]);
+            let mut command = context.cargo(&[
+                "nextest",
+                "run",
+                "--workspace",
+                "--no-fail-fast",
+                "--no-tests",
+                "pass",
+            ]);
             command.args(filter);
-            let finished = process::attempt_shown(&context.console, "native tests", &mut command, LIMIT)?;
+            let finished =
+                process::attempt_shown(&context.console, "native tests", &mut command, LIMIT)?;
             Ok((finished.success, words(&finished, tally::nextest)))
         });
         report.step("examples in the documentation", || {
             let mut command = context.cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]);
             command.args(filter);
-            let finished = process::attempt_shown(&context.console, "examples in the documentation", &mut command, LIMIT)?;
+            let finished = process::attempt_shown(
+                &context.console,
+                "examples in the documentation",
+                &mut command,
+                LIMIT,
+            )?;
             Ok((finished.success, words(&finished, tally::harness)))
         });
     } else {
         report.step("native tests", || {
             let mut command = context.cargo(&["test", "--workspace", "--no-fail-fast"]);
             command.args(filter);
-            let finished = process::attempt_shown(&context.console, "native tests", &mut command, LIMIT)?;
+            let finished =
+                process::attempt_shown(&context.console, "native tests", &mut command, LIMIT)?;
             Ok((finished.success, words(&finished, tally::harness)))
         });
     }
@@ -176,21 +240,33 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     report.step("end to end", || {
         let server = demo::build_server(context, demo::Profile::Debug)?;
         // The stories of tabs run in every engine that the suites run in; all else in Chromium.
-        let engines = if engines.is_empty() { &[Engine::Chromium] } else { engines };
+        let engines = if engines.is_empty() {
+            &[Engine::Chromium]
+        } else {
+            engines
+        };
         let mut command = demo::node_script(context, &server, &tarball, engines)?;
-        command.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(test_files(context)?);
+        command
+            .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+            .args(test_files(context)?);
         let finished = process::attempt_shown(&context.console, "end to end", &mut command, LIMIT)?;
-        Ok((finished.success, tally::node(&finished.text).unwrap_or_default()))
+        Ok((
+            finished.success,
+            tally::node(&finished.text).unwrap_or_default(),
+        ))
     });
     Some(tarball)
 }
 
-/// Named one by one: Node 20 takes no patterns, and a folder would bring in what lies below node_modules.
+/// Named one by one: Node 20 takes no patterns, and a folder would bring in what lies below
+/// node_modules.
 fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
     let folder = context.e2e();
     let entries = std::fs::read_dir(&folder).because(format!("reading {}", folder.display()))?;
-    let mut files: Vec<_> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .collect();
     files.sort();
     Ok(files)
 }
@@ -206,7 +282,13 @@ impl Report<'_> {
         if let Some(problem) = &problem {
             self.context.console.say(&format!("✗ {name}: {problem}"));
         }
-        self.rows.push(Row { name: name.to_owned(), good, tally, took: started.elapsed(), problem });
+        self.rows.push(Row {
+            name: name.to_owned(),
+            good,
+            tally,
+            took: started.elapsed(),
+            problem,
+        });
     }
 
     /// A cargo command that holds or does not, and counts nothing.
@@ -229,19 +311,35 @@ impl Report<'_> {
                 (0, None) => String::new(),
                 _ => row.tally.words(),
             };
-            console.say(&format!("{mark} {:<40}{:<28}{:>14}", row.name, count, time(row.took)));
+            console.say(&format!(
+                "{mark} {:<40}{:<28}{:>14}",
+                row.name,
+                count,
+                time(row.took)
+            ));
         }
         let (passed, failed) = totals(&self.rows);
-        console.say(&format!("  {:<68}{:>14}\n", "all", time(self.started.elapsed())));
+        console.say(&format!(
+            "  {:<68}{:>14}\n",
+            "all",
+            time(self.started.elapsed())
+        ));
         console.say(&format!("{passed} passed, {failed} failed"));
         failed == 0 && passed > 0
     }
 }
 
-/// Tests that passed; and tests that failed, with one more for each step that failed without naming a test.
+/// Tests that passed; and tests that failed, with one more for each step that failed without naming
+/// a test.
 fn totals(rows: &[Row]) -> (u64, u64) {
-    let sum = rows.iter().fold(Tally::default(), |sum, row| sum.plus(row.tally));
-    let silent: u64 = rows.iter().filter(|row| !row.good && row.tally.failed == 0).map(|_| 1).sum();
+    let sum = rows
+        .iter()
+        .fold(Tally::default(), |sum, row| sum.plus(row.tally));
+    let silent: u64 = rows
+        .iter()
+        .filter(|row| !row.good && row.tally.failed == 0)
+        .map(|_| 1)
+        .sum();
     (sum.passed, sum.failed + silent)
 }
 
@@ -250,11 +348,29 @@ mod tests {
     use super::*;
 
     fn row(good: bool, passed: u64, failed: u64) -> Row {
-        Row { name: String::new(), good, tally: Tally { passed, failed, ignored: 0 }, took: std::time::Duration::ZERO, problem: None }
+        Row {
+            name: String::new(),
+            good,
+            tally: Tally {
+                passed,
+                failed,
+                ignored: 0,
+            },
+            took: std::time::Duration::ZERO,
+            problem: None,
+        }
     }
 
     #[test]
     fn a_step_that_fails_without_naming_a_test_counts_as_one() {
-        assert_eq!(totals(&[row(true, 5, 0), row(false, 0, 0), row(false, 3, 2), row(false, 4, 0)]), (12, 4));
+        assert_eq!(
+            totals(&[
+                row(true, 5, 0),
+                row(false, 0, 0),
+                row(false, 3, 2),
+                row(false, 4, 0)
+            ]),
+            (12, 4)
+        );
     }
 }

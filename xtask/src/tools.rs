@@ -23,7 +23,9 @@ pub fn setup(context: &Context, engines: &[Engine]) -> Result<()> {
     wasm_tools(context)?;
     browsers(context, engines)?;
     node::install(context, &context.e2e())?;
-    context.console.say("everything that was asked for is installed");
+    context
+        .console
+        .say("everything that was asked for is installed");
     Ok(())
 }
 
@@ -31,13 +33,36 @@ pub fn setup(context: &Context, engines: &[Engine]) -> Result<()> {
 pub fn wasm_tools(context: &Context) -> Result<()> {
     let bindgen = locked(context, "wasm-bindgen")?;
     // The lock file of 0.2.130 names a package that is gone, so this one is installed without it.
-    cargo_tool(context, &Tool { name: "wasm-bindgen-cli", program: "wasm-bindgen", version: &bindgen, locked: false, minutes: 2 })?;
-    cargo_tool(context, &Tool { name: "wasm-pack", program: "wasm-pack", version: WASM_PACK, locked: true, minutes: 2 })
+    cargo_tool(
+        context,
+        &Tool {
+            name: "wasm-bindgen-cli",
+            program: "wasm-bindgen",
+            version: &bindgen,
+            locked: false,
+            minutes: 2,
+        },
+    )?;
+    cargo_tool(
+        context,
+        &Tool {
+            name: "wasm-pack",
+            program: "wasm-pack",
+            version: WASM_PACK,
+            locked: true,
+            minutes: 2,
+        },
+    )
 }
 
 /// Adds the WebAssembly target to the toolchain if it is not there.
 pub fn wasm_target(context: &Context) -> Result<()> {
-    let libraries = process::capture(context.command("rustc").args(["--print", "target-libdir", "--target", WASM]))?;
+    let libraries = process::capture(context.command("rustc").args([
+        "--print",
+        "target-libdir",
+        "--target",
+        WASM,
+    ]))?;
     if PathBuf::from(libraries.trim()).is_dir() {
         return Ok(());
     }
@@ -61,9 +86,19 @@ pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
     let mut programs: Vec<&str> = Vec::new();
     for engine in engines {
         for program in engine.programs() {
-            if !program.names.iter().any(|name| context.which(name).is_some()) {
+            if !program
+                .names
+                .iter()
+                .any(|name| context.which(name).is_some())
+            {
                 programs.extend(program.names.first());
-                packages.extend(program.debian.iter().filter(|package| !packages.contains(package)).collect::<Vec<_>>());
+                packages.extend(
+                    program
+                        .debian
+                        .iter()
+                        .filter(|package| !packages.contains(package))
+                        .collect::<Vec<_>>(),
+                );
             }
         }
     }
@@ -71,21 +106,41 @@ pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
         debian(context, &packages, &programs)?;
     }
     if engines.contains(&Engine::Firefox) {
-        cargo_tool(context, &Tool { name: "geckodriver", program: "geckodriver", version: GECKODRIVER, locked: true, minutes: 4 })?;
+        cargo_tool(
+            context,
+            &Tool {
+                name: "geckodriver",
+                program: "geckodriver",
+                version: GECKODRIVER,
+                locked: true,
+                minutes: 4,
+            },
+        )?;
     }
-    match engines.iter().find(|engine| engine.browser(context).is_none()) {
+    match engines
+        .iter()
+        .find(|engine| engine.browser(context).is_none())
+    {
         None => Ok(()),
         Some(engine) => Err(Failure::new(format!(
             "the driver of {} is here, but not its browser{}",
             engine.name(),
-            if *engine == Engine::Webkit { ": MiniBrowser of the Debian package libwebkit2gtk-4.1-0" } else { "" }
+            if *engine == Engine::Webkit {
+                ": MiniBrowser of the Debian package libwebkit2gtk-4.1-0"
+            } else {
+                ""
+            }
         ))),
     }
 }
 
 /// What libFuzzer is built with.
 pub fn cpp_compiler(context: &Context) -> Result<()> {
-    if std::env::var_os("CXX").is_some() || ["c++", "g++", "clang++"].iter().any(|name| context.which(name).is_some()) {
+    if std::env::var_os("CXX").is_some()
+        || ["c++", "g++", "clang++"]
+            .iter()
+            .any(|name| context.which(name).is_some())
+    {
         return Ok(());
     }
     debian(context, &["g++"], &["a C++ compiler"])
@@ -99,20 +154,34 @@ struct Tool<'a> {
     minutes: u32,
 }
 
-/// Uses the tool on the path if it has the version, else the one in the cache, which is built if it is not there.
+/// Uses the tool on the path if it has the version, else the one in the cache, which is built if it
+/// is not there.
 fn cargo_tool(context: &Context, tool: &Tool<'_>) -> Result<()> {
-    let has_version =
-        |program: &str| process::capture(context.command(program).arg("--version")).is_ok_and(|text| names_version(&text, tool.version));
+    let has_version = |program: &str| {
+        process::capture(context.command(program).arg("--version"))
+            .is_ok_and(|text| names_version(&text, tool.version))
+    };
     if has_version(tool.program) {
         return Ok(());
     }
     let home = cache(context).join(format!("{}-{}", tool.name, tool.version));
     let programs = home.join("bin");
     if !has_version(&programs.join(tool.program).to_string_lossy()) {
-        let label = format!("building {} {} (once on this machine, about {} minutes)", tool.name, tool.version, tool.minutes);
-        let mut install = context.cargo(&["install", tool.name, "--version", tool.version, "--force", "--root"]);
+        let label = format!(
+            "building {} {} (once on this machine, about {} minutes)",
+            tool.name, tool.version, tool.minutes
+        );
+        let mut install = context.cargo(&[
+            "install",
+            tool.name,
+            "--version",
+            tool.version,
+            "--force",
+            "--root",
+        ]);
         install.arg(&home);
-        // Built to be used for seconds: half the optimisation is the better bargain on a new machine.
+        // Built to be used for seconds: half the optimisation is the better bargain on a new
+        // machine.
         install
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
@@ -133,8 +202,18 @@ fn names_version(text: &str, version: &str) -> bool {
 
 /// Where built tools are kept between runs and between clones.
 fn cache(context: &Context) -> PathBuf {
-    let home = std::env::home_dir().map(|home| if cfg!(target_os = "macos") { home.join("Library/Caches") } else { home.join(".cache") });
-    std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).unwrap_or_else(|| context.target.clone()).join("datum-sync-tools")
+    let home = std::env::home_dir().map(|home| {
+        if cfg!(target_os = "macos") {
+            home.join("Library/Caches")
+        } else {
+            home.join(".cache")
+        }
+    });
+    std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or(home)
+        .unwrap_or_else(|| context.target.clone())
+        .join("datum-sync-tools")
 }
 
 /// The version of `package` that Cargo.lock names.
@@ -147,7 +226,11 @@ fn locked(context: &Context, package: &str) -> Result<String> {
 fn version_in(lock: &str, package: &str) -> Option<String> {
     let name = format!("name = \"{package}\"");
     let mut lines = lock.lines().skip_while(|line| *line != name).skip(1);
-    lines.next()?.strip_prefix("version = \"")?.strip_suffix('"').map(str::to_owned)
+    lines
+        .next()?
+        .strip_prefix("version = \"")?
+        .strip_suffix('"')
+        .map(str::to_owned)
 }
 
 /// Installs Debian packages, or says what a person must install.
@@ -177,10 +260,21 @@ fn debian(context: &Context, packages: &[&str], programs: &[&str]) -> Result<()>
         command.env("DEBIAN_FRONTEND", "noninteractive").args(args);
         command
     };
-    process::run(&context.console, "apt-get update", &mut apt(&["update"]), LIMIT)?;
+    process::run(
+        &context.console,
+        "apt-get update",
+        &mut apt(&["update"]),
+        LIMIT,
+    )?;
     let mut args = vec!["install", "--yes", "--no-install-recommends"];
     args.extend(packages);
-    process::run(&context.console, &format!("apt-get install {list}"), &mut apt(&args), LIMIT).map(|_| ())
+    process::run(
+        &context.console,
+        &format!("apt-get install {list}"),
+        &mut apt(&args),
+        LIMIT,
+    )
+    .map(|_| ())
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use http_body_util::BodyExt as _;
 
 use crate::rules::ServerError;
 
-/// How many times the limit is read and thrown away before the connection is given up. A browser that
-/// is still sending when the answer comes sees a network error instead of 413, and would send the
-/// same again.
+/// How many times the limit is read and thrown away before the connection is given up. A browser
+/// that is still sending when the answer comes sees a network error instead of 413, and would send
+/// the same again.
 const PATIENCE: usize = 4;
 
 /// The whole body.
@@ -19,7 +19,9 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Vec<u8>, ServerError> 
     let mut size = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| unreadable(&error))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         size = size.saturating_add(data.len());
         if size <= limit {
             bytes.extend_from_slice(&data);
@@ -31,7 +33,11 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Vec<u8>, ServerError> 
         }
     }
     if size > limit {
-        return Err(ServerError::too_large("bodyTooLarge", "The body is too large", limit));
+        return Err(ServerError::too_large(
+            "bodyTooLarge",
+            "The body is too large",
+            limit,
+        ));
     }
     Ok(bytes)
 }

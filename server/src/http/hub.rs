@@ -25,9 +25,16 @@ impl Hub {
     pub fn listen(&self, user: &str) -> Result<watch::Receiver<u64>, ServerError> {
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         users.retain(|_, sender| sender.receiver_count() > 0);
-        let sender = users.entry(user.to_owned()).or_insert_with(|| watch::Sender::new(0));
+        let sender = users
+            .entry(user.to_owned())
+            .or_insert_with(|| watch::Sender::new(0));
         if sender.receiver_count() >= MOST {
-            return Err(ServerError::new(429, "rateLimited", "Too many streams and waiting pulls at once; close some.").after(COME_BACK_MS));
+            return Err(ServerError::new(
+                429,
+                "rateLimited",
+                "Too many streams and waiting pulls at once; close some.",
+            )
+            .after(COME_BACK_MS));
         }
         Ok(sender.subscribe())
     }

@@ -1,4 +1,5 @@
-//! How fast one user may ask: a token bucket each, so that one eager device does not slow the others.
+//! How fast one user may ask: a token bucket each, so that one eager device does not slow the
+//! others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,10 @@ pub struct Rate {
 
 impl Default for Rate {
     fn default() -> Self {
-        Self { per_second: 50.0, burst: 200.0 }
+        Self {
+            per_second: 50.0,
+            burst: 200.0,
+        }
     }
 }
 
@@ -41,7 +45,10 @@ impl Limiter {
     /// Full buckets for all.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        Self { rate, buckets: Arc::default() }
+        Self {
+            rate,
+            buckets: Arc::default(),
+        }
     }
 
     /// Takes one request out of a user's bucket.
@@ -54,19 +61,35 @@ impl Limiter {
             return Ok(());
         }
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let filled = |bucket: &Bucket| per_second.mul_add(now.saturating_duration_since(bucket.at).as_secs_f64(), bucket.tokens).min(burst);
+        let filled = |bucket: &Bucket| {
+            per_second
+                .mul_add(
+                    now.saturating_duration_since(bucket.at).as_secs_f64(),
+                    bucket.tokens,
+                )
+                .min(burst)
+        };
         if buckets.len() >= MANY {
             buckets.retain(|_, bucket| filled(bucket) < burst);
         }
-        let bucket = buckets.entry(user.to_owned()).or_insert(Bucket { tokens: burst, at: now });
+        let bucket = buckets.entry(user.to_owned()).or_insert(Bucket {
+            tokens: burst,
+            at: now,
+        });
         let tokens = filled(bucket);
         bucket.at = now;
         if tokens < 1.0 {
             bucket.tokens = tokens;
             let wait_ms = ((1.0 - tokens) / per_second * 1_000.0).ceil();
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Positive, and the cast saturates.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            // Positive, and the cast saturates.
             let wait_ms = (wait_ms as u64).max(1);
-            return Err(ServerError::new(429, "rateLimited", "Too many requests; wait as long as `retryAfterMs` says.").after(wait_ms));
+            return Err(ServerError::new(
+                429,
+                "rateLimited",
+                "Too many requests; wait as long as `retryAfterMs` says.",
+            )
+            .after(wait_ms));
         }
         bucket.tokens = tokens - 1.0;
         Ok(())

@@ -1,4 +1,5 @@
-//! Answers: one JSON shape for every error, whoever raised it, and the headers that every answer has.
+//! Answers: one JSON shape for every error, whoever raised it, and the headers that every answer
+//! has.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,7 +22,9 @@ pub struct Refused(pub ServerError);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let mut response = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+        let mut response = StatusCode::from_u16(self.0.status)
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            .into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -50,16 +53,28 @@ impl RequestIds {
     /// Ids that begin with the run's own mark.
     #[must_use]
     pub fn new(run: String) -> Self {
-        Self { run, next: AtomicU64::new(1) }
+        Self {
+            run,
+            next: AtomicU64::new(1),
+        }
     }
 
     fn make(&self) -> String {
-        format!("{}-{:x}", self.run, self.next.fetch_add(1, Ordering::Relaxed))
+        format!(
+            "{}-{:x}",
+            self.run,
+            self.next.fetch_add(1, Ordering::Relaxed)
+        )
     }
 }
 
-/// The outermost step: names the request, writes the error's body, sets the headers, and logs one line.
-pub async fn finish(State(ids): State<std::sync::Arc<RequestIds>>, request: Request, next: Next) -> Response {
+/// The outermost step: names the request, writes the error's body, sets the headers, and logs one
+/// line.
+pub async fn finish(
+    State(ids): State<std::sync::Arc<RequestIds>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let id = ids.make();
     let started = std::time::Instant::now();
     let method = request.method().clone();
@@ -80,9 +95,16 @@ pub async fn finish(State(ids): State<std::sync::Arc<RequestIds>>, request: Requ
         headers.insert(REQUEST_ID, value);
     }
     // `no-transform` keeps proxies from collecting a stream in order to compress it.
-    let cache = if of_protocol { "no-store, no-transform" } else { "no-cache" };
+    let cache = if of_protocol {
+        "no-store, no-transform"
+    } else {
+        "no-cache"
+    };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     if of_protocol {
         headers.append(header::VARY, HeaderValue::from_static("authorization"));
     }
@@ -94,7 +116,10 @@ pub async fn finish(State(ids): State<std::sync::Arc<RequestIds>>, request: Requ
 /// What a layer below refused in its own words.
 fn foreign(status: StatusCode) -> ServerError {
     let (code, message) = match status.as_u16() {
-        404 => ("notFound", "There is nothing at this path; the protocol lives under /sync/v1."),
+        404 => (
+            "notFound",
+            "There is nothing at this path; the protocol lives under /sync/v1.",
+        ),
         405 => ("methodNotAllowed", "This path does not answer this method."),
         408 => ("timeout", "The request took too long to arrive."),
         413 => ("bodyTooLarge", "The body is too large; send less at once."),
@@ -108,16 +133,27 @@ fn foreign(status: StatusCode) -> ServerError {
 fn write(error: &ServerError, id: &str) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(&error.body(Some(id))).unwrap_or_default();
-    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], Body::from(body)).into_response();
+    let mut response = (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        Body::from(body),
+    )
+        .into_response();
     let headers = response.headers_mut();
     if let Some(ms) = error.retry_after_ms {
         // Whole seconds, rounded up; the body has the exact time.
         headers.insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
     }
     if status == StatusCode::UNAUTHORIZED {
-        let challenge =
-            if error.code == "tokenExpired" { "Bearer error=\"invalid_token\", error_description=\"expired\"" } else { "Bearer" };
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        let challenge = if error.code == "tokenExpired" {
+            "Bearer error=\"invalid_token\", error_description=\"expired\""
+        } else {
+            "Bearer"
+        };
+        headers.insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static(challenge),
+        );
     }
     response
 }

@@ -56,7 +56,11 @@ pub async fn sweep_for_ever(service: Service<SqliteStore>) {
     loop {
         hours.tick().await;
         match service.sweep(now_ms()).await {
-            Ok(swept) => tracing::info!(tombstones = swept.tombstones, operations = swept.operations, "swept"),
+            Ok(swept) => tracing::info!(
+                tombstones = swept.tombstones,
+                operations = swept.operations,
+                "swept"
+            ),
             Err(error) => tracing::error!(%error, "the sweep failed"),
         }
     }
@@ -68,7 +72,8 @@ pub async fn sweep_for_ever(service: Service<SqliteStore>) {
 /// A sentence where the system has no randomness.
 pub fn random_hex<const BYTES: usize>() -> Result<String, String> {
     let mut bytes = [0_u8; BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| format!("The system gives no random numbers: {error}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| format!("The system gives no random numbers: {error}"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

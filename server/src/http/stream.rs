@@ -22,8 +22,18 @@ struct Listening {
 }
 
 /// A stream of hints that ends with the token or with the server.
-pub fn stream(changes: watch::Receiver<u64>, stopping: watch::Receiver<bool>, until: Instant) -> Response {
-    let listening = Listening { changes, stopping, until, opened: false, ended: false };
+pub fn stream(
+    changes: watch::Receiver<u64>,
+    stopping: watch::Receiver<bool>,
+    until: Instant,
+) -> Response {
+    let listening = Listening {
+        changes,
+        stopping,
+        until,
+        opened: false,
+        ended: false,
+    };
     let events = stream::unfold(listening, |mut at| async move {
         if at.ended {
             return None;
@@ -42,12 +52,19 @@ pub fn stream(changes: watch::Receiver<u64>, stopping: watch::Receiver<bool>, un
         at.ended = ending.is_some();
         let event = match ending {
             None => Event::default().event("change").data("{}"),
-            Some(reason) => Event::default().event("bye").data(format!("{{\"reason\":\"{reason}\"}}")),
+            Some(reason) => Event::default()
+                .event("bye")
+                .data(format!("{{\"reason\":\"{reason}\"}}")),
         };
         Some((Ok(event), at))
     });
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    let mut response = Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response();
     // Some proxies hold back what they think they may collect.
-    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    response.headers_mut().insert(
+        "x-accel-buffering",
+        axum::http::HeaderValue::from_static("no"),
+    );
     response
 }

@@ -1,8 +1,8 @@
 //! Cursors: where a pull stands, as text that the client only keeps.
 //!
-//! A cursor is bound to the epoch, the user and the scope that it was issued for by a check sum. That
-//! is no secret: every query is keyed by the proved user, so a forged cursor shows a user nothing but
-//! other places in that user's own history. The check sum tells a mistake from a place.
+//! A cursor is bound to the epoch, the user and the scope that it was issued for by a check sum.
+//! That is no secret: every query is keyed by the proved user, so a forged cursor shows a user
+//! nothing but other places in that user's own history. The check sum tells a mistake from a place.
 
 use datum_sync::digest::row_hash;
 use datum_sync::protocol::MAX_VERSION;
@@ -15,7 +15,8 @@ use super::store::Head;
 pub struct Position {
     /// Everything up to this version has been delivered.
     pub after: u64,
-    /// The pull began as a snapshot at this version: tombstones up to it are not needed. 0 once past.
+    /// The pull began as a snapshot at this version: tombstones up to it are not needed. 0 once
+    /// past.
     pub live_until: u64,
     /// How many rows were left when the history stood at `counted_at`.
     pub left: u64,
@@ -48,8 +49,17 @@ impl Binding<'_> {
     /// Writes a cursor.
     #[must_use]
     pub fn issue(&self, at: Position) -> String {
-        let Position { after, live_until, left, counted_at } = at;
-        let text = format!("{FORMAT}.{:x}.{:x}.{after:x}.{live_until:x}.{left:x}.{counted_at:x}", self.epoch_mark(), self.scope);
+        let Position {
+            after,
+            live_until,
+            left,
+            counted_at,
+        } = at;
+        let text = format!(
+            "{FORMAT}.{:x}.{:x}.{after:x}.{live_until:x}.{left:x}.{counted_at:x}",
+            self.epoch_mark(),
+            self.scope
+        );
         format!("{text}.{:x}", self.seal(&text))
     }
 
@@ -66,27 +76,49 @@ impl Binding<'_> {
         if parts.next() != Some(FORMAT) {
             return Err(unknown());
         }
-        let mut number = || parts.next().and_then(|part| u64::from_str_radix(part, 16).ok()).ok_or_else(unknown);
+        let mut number = || {
+            parts
+                .next()
+                .and_then(|part| u64::from_str_radix(part, 16).ok())
+                .ok_or_else(unknown)
+        };
         let (epoch, scope) = (number()?, number()?);
-        let at = Position { after: number()?, live_until: number()?, left: number()?, counted_at: number()? };
+        let at = Position {
+            after: number()?,
+            live_until: number()?,
+            left: number()?,
+            counted_at: number()?,
+        };
         if parts.next().is_some() {
             return Err(unknown());
         }
         if epoch != self.epoch_mark() {
-            return Err(ServerError::cursor("epochChanged", "The server was restored since the cursor was issued."));
+            return Err(ServerError::cursor(
+                "epochChanged",
+                "The server was restored since the cursor was issued.",
+            ));
         }
         if u64::from_str_radix(seal, 16).ok() != Some(self.seal(text)) {
             return Err(unknown());
         }
         if scope != self.scope {
-            return Err(ServerError::cursor("scopeChanged", "The cursor was issued for other `entities` or another `scope`."));
+            return Err(ServerError::cursor(
+                "scopeChanged",
+                "The cursor was issued for other `entities` or another `scope`.",
+            ));
         }
-        // A place in a future that this history does not have: the store was put back without a new epoch.
+        // A place in a future that this history does not have: the store was put back without a new
+        // epoch.
         if at.after > head.seq || at.live_until > head.seq || at.after > MAX_VERSION {
-            return Err(ServerError::cursor("epochChanged", "The cursor is ahead of the server, which must have been restored."));
+            return Err(ServerError::cursor(
+                "epochChanged",
+                "The cursor is ahead of the server, which must have been restored.",
+            ));
         }
         if at.after.max(at.live_until) < head.floor {
-            return Err(expired("The cursor is older than the deletions that the server still knows."));
+            return Err(expired(
+                "The cursor is older than the deletions that the server still knows.",
+            ));
         }
         Ok(at)
     }

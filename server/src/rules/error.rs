@@ -1,5 +1,5 @@
-//! What goes wrong with a request as a whole: an HTTP status, a stable code and a message. What goes
-//! wrong with one operation is a verdict, never one of these.
+//! What goes wrong with a request as a whole: an HTTP status, a stable code and a message. What
+//! goes wrong with one operation is a verdict, never one of these.
 
 use std::fmt;
 
@@ -23,7 +23,13 @@ pub struct ServerError {
 impl ServerError {
     /// An error of this status, code and message.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after_ms: None, cause: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            retry_after_ms: None,
+            cause: None,
+        }
     }
 
     /// 400: the request breaks the protocol; sending it again changes nothing.
@@ -34,7 +40,11 @@ impl ServerError {
     /// 409: the request means another user than the one whose token it carries. It names neither.
     #[must_use]
     pub fn user_mismatch() -> Self {
-        Self::new(409, "userMismatch", "`userId` is not the user of the token. Send the token of the user whose data this is.")
+        Self::new(
+            409,
+            "userMismatch",
+            "`userId` is not the user of the token. Send the token of the user whose data this is.",
+        )
     }
 
     /// 410: the cursor leads nowhere any more; the client pulls afresh.
@@ -46,18 +56,33 @@ impl ServerError {
     /// 413: too much in one request; the client sends less at once.
     #[must_use]
     pub fn too_large(code: &'static str, what: &str, limit: usize) -> Self {
-        Self::new(413, code, format!("{what}; the most is {limit}. Send less at once."))
+        Self::new(
+            413,
+            code,
+            format!("{what}; the most is {limit}. Send less at once."),
+        )
     }
 
     /// 426: the app must be updated before it may sync again.
     #[must_use]
     pub fn client_outdated(schema: u32, least: u32) -> Self {
-        Self::new(426, "clientOutdated", format!("`schema` is {schema}; this server needs {least} or later. Update the app."))
+        Self::new(
+            426,
+            "clientOutdated",
+            format!("`schema` is {schema}; this server needs {least} or later. Update the app."),
+        )
     }
 
     /// 500: the server's own fault. The cause goes to the log, not to the client.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        Self { cause: Some(cause.to_string()), ..Self::new(500, "internal", "The server failed to answer; try again later.") }
+        Self {
+            cause: Some(cause.to_string()),
+            ..Self::new(
+                500,
+                "internal",
+                "The server failed to answer; try again later.",
+            )
+        }
     }
 
     /// 503: not now.

@@ -14,27 +14,55 @@ const MAX_RECORD_BYTES: usize = 64 << 10;
 ///
 /// # Errors
 /// Those of the store.
-pub async fn get<T: Transaction>(tx: &mut T, user: &str, now_ms: u64) -> Result<MetadataReply, ServerError> {
+pub async fn get<T: Transaction>(
+    tx: &mut T,
+    user: &str,
+    now_ms: u64,
+) -> Result<MetadataReply, ServerError> {
     let devices = tx.devices(user).await?;
-    let devices = devices.values().filter_map(|json| serde_json::from_str(json).ok()).collect();
+    let devices = devices
+        .values()
+        .filter_map(|json| serde_json::from_str(json).ok())
+        .collect();
     let digests = pull::digests(tx, user, None).await?;
-    let digests = digests.iter().map(|(entity, digest)| (entity.as_str(), digest.clone())).collect();
-    Ok(MetadataReply { devices, digests: Some(digests), server_time: Some(datum_sync::time::format(now_ms)) })
+    let digests = digests
+        .iter()
+        .map(|(entity, digest)| (entity.as_str(), digest.clone()))
+        .collect();
+    Ok(MetadataReply {
+        devices,
+        digests: Some(digests),
+        server_time: Some(datum_sync::time::format(now_ms)),
+    })
 }
 
 /// Replaces one device's record.
 ///
 /// # Errors
-/// 400 for a record that cannot be read, 409 for one that means another user, 413 for one that is too large; those of the store.
-pub async fn put<T: Transaction>(tx: &mut T, config: &Config, user: &str, body: &[u8], now_ms: u64) -> Result<(), ServerError> {
+/// 400 for a record that cannot be read, 409 for one that means another user, 413 for one that is
+/// too large; those of the store.
+pub async fn put<T: Transaction>(
+    tx: &mut T,
+    config: &Config,
+    user: &str,
+    body: &[u8],
+    now_ms: u64,
+) -> Result<(), ServerError> {
     if body.len() > MAX_RECORD_BYTES {
-        return Err(ServerError::too_large("metadataTooLarge", &format!("The record is {} bytes", body.len()), MAX_RECORD_BYTES));
+        return Err(ServerError::too_large(
+            "metadataTooLarge",
+            &format!("The record is {} bytes", body.len()),
+            MAX_RECORD_BYTES,
+        ));
     }
-    let mut record: DeviceMetadata =
-        serde_json::from_slice(body).map_err(|e| ServerError::bad_request(format!("The body is not a device's metadata: {e}")))?;
-    check_id(&record.device_id).map_err(|e| ServerError::bad_request(format!("`deviceId`: {}", e.message())))?;
+    let mut record: DeviceMetadata = serde_json::from_slice(body).map_err(|e| {
+        ServerError::bad_request(format!("The body is not a device's metadata: {e}"))
+    })?;
+    check_id(&record.device_id)
+        .map_err(|e| ServerError::bad_request(format!("`deviceId`: {}", e.message())))?;
     check_user(user, record.user_id.as_deref())?;
     record.user_id = None;
     let json = serde_json::to_string(&record).map_err(ServerError::internal)?;
-    tx.put_device(user, &record.device_id, &json, now_ms, config.max_devices).await
+    tx.put_device(user, &record.device_id, &json, now_ms, config.max_devices)
+        .await
 }

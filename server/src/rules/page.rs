@@ -29,7 +29,8 @@ pub struct Page {
     pub remaining: Option<u64>,
     /// The server's epoch.
     pub epoch: String,
-    /// The greatest version that is shared with the epoch that was asked about; none where that is not known.
+    /// The greatest version that is shared with the epoch that was asked about; none where that is
+    /// not known.
     pub kept: Option<u64>,
     /// Digests as of `cursor`; only in a last page without a scope.
     pub digests: Option<BTreeMap<String, WireDigest>>,
@@ -39,7 +40,10 @@ impl Page {
     /// The reply, with the server's time in milliseconds since 1970.
     #[must_use]
     pub fn to_json(&self, now_ms: u64) -> Vec<u8> {
-        let bytes = self.changes.iter().fold(512_usize, |n, change| n.saturating_add(change.row.bytes()));
+        let bytes = self
+            .changes
+            .iter()
+            .fold(512_usize, |n, change| n.saturating_add(change.row.bytes()));
         let mut out = String::with_capacity(bytes);
         out.push_str("{\"changes\":[");
         for (i, change) in self.changes.iter().enumerate() {
@@ -50,7 +54,11 @@ impl Page {
         }
         out.push_str("],\"cursor\":");
         push_string(&mut out, &self.cursor);
-        out.push_str(if self.more { ",\"more\":true" } else { ",\"more\":false" });
+        out.push_str(if self.more {
+            ",\"more\":true"
+        } else {
+            ",\"more\":false"
+        });
         if let Some(remaining) = self.remaining {
             out.push_str(",\"remaining\":");
             out.push_str(&remaining.to_string());

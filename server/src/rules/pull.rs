@@ -1,8 +1,9 @@
 //! A pull: the rows that changed after a cursor, in the order in which they were committed.
 //!
 //! A row's version is the user's counter at its last write, so ordering by version is ordering by
-//! commit, and a row that changes while a client pages moves to the end: it is delivered again, never
-//! lost. Every page either ends the pull or moves the cursor on, so no client can be kept in a loop.
+//! commit, and a row that changes while a client pages moves to the end: it is delivered again,
+//! never lost. Every page either ends the pull or moves the cursor on, so no client can be kept in
+//! a loop.
 
 use std::collections::BTreeMap;
 
@@ -22,21 +23,37 @@ const MAX_EXAMINED: usize = 20_000;
 /// Answers a pull from one moment of the store.
 ///
 /// # Errors
-/// 400 for a request that breaks the protocol, 409 for one that means another user, 410 for a cursor that leads nowhere, 426 for an app
-/// that is too old; those of the store.
-pub async fn pull<T: Transaction>(tx: &mut T, config: &Config, user: &str, request: &PullRequest) -> Result<Page, ServerError> {
-    check_id(&request.client_id).map_err(|e| ServerError::bad_request(format!("`clientId`: {}", e.message())))?;
+/// 400 for a request that breaks the protocol, 409 for one that means another user, 410 for a
+/// cursor that leads nowhere, 426 for an app that is too old; those of the store.
+pub async fn pull<T: Transaction>(
+    tx: &mut T,
+    config: &Config,
+    user: &str,
+    request: &PullRequest,
+) -> Result<Page, ServerError> {
+    check_id(&request.client_id)
+        .map_err(|e| ServerError::bad_request(format!("`clientId`: {}", e.message())))?;
     check_user(user, request.user_id.as_deref())?;
     config.check_schema(request.schema)?;
     if request.limit == 0 || request.limit > config.max_page_rows {
-        return Err(ServerError::bad_request(format!("`limit` is {}; it must be 1 to {}.", request.limit, config.max_page_rows)));
+        return Err(ServerError::bad_request(format!(
+            "`limit` is {}; it must be 1 to {}.",
+            request.limit, config.max_page_rows
+        )));
     }
     let scope = Scope::parse(config, request.entities.as_deref(), request.scope.as_ref())?;
     let epoch = tx.epoch().await?;
     let head = tx.head(user).await?;
-    let binding = Binding { epoch: &epoch, user, scope: scope.fingerprint() };
+    let binding = Binding {
+        epoch: &epoch,
+        user,
+        scope: scope.fingerprint(),
+    };
     let from = match &request.cursor {
-        None => Position { live_until: head.seq, ..Position::default() },
+        None => Position {
+            live_until: head.seq,
+            ..Position::default()
+        },
         Some(cursor) => binding.accept(cursor, head)?,
     };
     let step = if scope.fields.is_some() {
@@ -45,13 +62,28 @@ pub async fn pull<T: Transaction>(tx: &mut T, config: &Config, user: &str, reque
         whole(tx, config, user, request.limit, &scope, from, head).await?
     };
     let more = step.next.is_some();
-    let cursor = binding.issue(step.next.unwrap_or(Position { after: head.seq, ..Position::default() }));
-    let digests = if more || scope.fields.is_some() { None } else { Some(digests(tx, user, scope.entities.as_deref()).await?) };
+    let cursor = binding.issue(step.next.unwrap_or(Position {
+        after: head.seq,
+        ..Position::default()
+    }));
+    let digests = if more || scope.fields.is_some() {
+        None
+    } else {
+        Some(digests(tx, user, scope.entities.as_deref()).await?)
+    };
     let kept = match request.epoch.as_deref().filter(|asked| *asked != epoch) {
         Some(asked) => tx.kept(user, asked).await?,
         None => None,
     };
-    Ok(Page { changes: step.changes, cursor, more, remaining: step.remaining, epoch, kept, digests })
+    Ok(Page {
+        changes: step.changes,
+        cursor,
+        more,
+        remaining: step.remaining,
+        epoch,
+        kept,
+        digests,
+    })
 }
 
 /// The rows of one page, and where the next one starts if there is more.
@@ -70,11 +102,16 @@ async fn whole<T: Transaction>(
     from: Position,
     head: Head,
 ) -> Result<Step, ServerError> {
-    let range = Range { entities: scope.entities.as_deref(), after: from.after, live_until: from.live_until };
+    let range = Range {
+        entities: scope.entities.as_deref(),
+        after: from.after,
+        live_until: from.live_until,
+    };
     let found = tx.scan(user, range, limit, config.max_page_bytes).await?;
     let last = found.rows.last().map_or(from.after, |row| row.version);
-    // Counting costs as much as what is left. A snapshot is of the live rows, which the digests have counted; the cursor
-    // carries the count on, and each write that comes in between puts one row at the end at most.
+    // Counting costs as much as what is left. A snapshot is of the live rows, which the digests
+    // have counted; the cursor carries the count on, and each write that comes in between puts one
+    // row at the end at most.
     let passed = u64::try_from(found.rows.len()).unwrap_or(u64::MAX);
     let (counted, written) = match from.counted_at {
         0 if from.after == 0 && found.more => (live(tx, user, scope.entities.as_deref()).await?, 0),
@@ -83,23 +120,54 @@ async fn whole<T: Transaction>(
     let left = match counted.saturating_add(written).checked_sub(passed) {
         _ if !found.more => 0,
         Some(left) if counted > 0 && left > 0 => left,
-        _ => tx.count(user, Range { after: last, ..range }).await?,
+        _ => {
+            tx.count(
+                user,
+                Range {
+                    after: last,
+                    ..range
+                },
+            )
+            .await?
+        }
     };
     let next = found.more.then_some(Position {
         after: last,
-        live_until: if from.live_until > last { from.live_until } else { 0 },
+        live_until: if from.live_until > last {
+            from.live_until
+        } else {
+            0
+        },
         left,
         counted_at: head.seq,
     });
-    let changes = found.rows.into_iter().map(|row| PageRow { row, left_scope: false }).collect();
-    Ok(Step { changes, next, remaining: Some(left) })
+    let changes = found
+        .rows
+        .into_iter()
+        .map(|row| PageRow {
+            row,
+            left_scope: false,
+        })
+        .collect();
+    Ok(Step {
+        changes,
+        next,
+        remaining: Some(left),
+    })
 }
 
 /// How many live rows a user has of these entity types, or of all.
-async fn live<T: Transaction>(tx: &mut T, user: &str, entities: Option<&[String]>) -> Result<u64, ServerError> {
+async fn live<T: Transaction>(
+    tx: &mut T,
+    user: &str,
+    entities: Option<&[String]>,
+) -> Result<u64, ServerError> {
     let asked = |entity: &String| entities.is_none_or(|some| some.contains(entity));
     let all = tx.digests(user).await?;
-    Ok(all.iter().filter(|(entity, _)| asked(entity)).fold(0, |sum, (_, digest)| sum.saturating_add(digest.count)))
+    Ok(all
+        .iter()
+        .filter(|(entity, _)| asked(entity))
+        .fold(0, |sum, (_, digest)| sum.saturating_add(digest.count)))
 }
 
 async fn scoped<T: Transaction>(
@@ -114,7 +182,11 @@ async fn scoped<T: Transaction>(
     let mut at = from;
     let mut examined = 0_usize;
     loop {
-        let range = Range { entities: scope.entities.as_deref(), after: at.after, live_until: at.live_until };
+        let range = Range {
+            entities: scope.entities.as_deref(),
+            after: at.after,
+            live_until: at.live_until,
+        };
         let found = tx.scan(user, range, limit, config.max_page_bytes).await?;
         examined = examined.saturating_add(found.rows.len());
         for row in found.rows {
@@ -122,17 +194,32 @@ async fn scoped<T: Transaction>(
             let inside = row.data.as_ref().is_none_or(|data| scope.holds(data));
             // In a snapshot the client has nothing yet that could have left the scope.
             if inside || row.version > from.live_until {
-                changes.push(PageRow { row, left_scope: !inside });
+                changes.push(PageRow {
+                    row,
+                    left_scope: !inside,
+                });
             }
         }
         if at.live_until <= at.after {
             at.live_until = 0;
         }
         if !found.more {
-            return Ok(Step { changes, next: None, remaining: None });
+            return Ok(Step {
+                changes,
+                next: None,
+                remaining: None,
+            });
         }
         if !changes.is_empty() || examined >= MAX_EXAMINED {
-            return Ok(Step { changes, next: Some(Position { left: 0, counted_at: 0, ..at }), remaining: None });
+            return Ok(Step {
+                changes,
+                next: Some(Position {
+                    left: 0,
+                    counted_at: 0,
+                    ..at
+                }),
+                remaining: None,
+            });
         }
     }
 }
@@ -148,7 +235,21 @@ pub async fn digests<T: Transaction>(
 ) -> Result<BTreeMap<String, WireDigest>, ServerError> {
     let all = tx.digests(user).await?;
     Ok(match entities {
-        None => all.into_iter().map(|(entity, digest)| (entity, digest.wire())).collect(),
-        Some(some) => some.iter().map(|entity| (entity.clone(), all.get(entity).copied().unwrap_or_else(Digest::default).wire())).collect(),
+        None => all
+            .into_iter()
+            .map(|(entity, digest)| (entity, digest.wire()))
+            .collect(),
+        Some(some) => some
+            .iter()
+            .map(|entity| {
+                (
+                    entity.clone(),
+                    all.get(entity)
+                        .copied()
+                        .unwrap_or_else(Digest::default)
+                        .wire(),
+                )
+            })
+            .collect(),
     })
 }

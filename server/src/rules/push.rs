@@ -1,8 +1,8 @@
 //! A push: each operation is decided against the row as it stands, in order, in one transaction.
 //!
-//! Every write is conditional on its base version, and what was applied is remembered with the write
-//! itself, so that the same operation sent twice, at once or later, changes nothing. Only `applied` is
-//! remembered: the other verdicts had no effect, so deciding again is right.
+//! Every write is conditional on its base version, and what was applied is remembered with the
+//! write itself, so that the same operation sent twice, at once or later, changes nothing. Only
+//! `applied` is remembered: the other verdicts had no effect, so deciding again is right.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -48,7 +48,8 @@ pub enum Decision {
     },
     /// It will never be accepted.
     Rejected(Refusal),
-    /// Not yet: it was made against versions of another history, so that its base says nothing here.
+    /// Not yet: it was made against versions of another history, so that its base says nothing
+    /// here.
     EpochChanged,
     /// Not now: an operation that goes before it was not applied.
     Waits,
@@ -111,17 +112,28 @@ struct Item<'a> {
 /// Answers a push. The transaction must exclude other writers; the caller commits it.
 ///
 /// # Errors
-/// 400 for a request that breaks the protocol as a whole, 409 for one that means another user, 413 for too many operations, 426 for an app
-/// that is too old; those of the store.
-pub async fn push<T: Transaction>(tx: &mut T, config: &Config, user: &str, body: &[u8], now_ms: u64) -> Result<Pushed, ServerError> {
-    let envelope: Envelope<'_> =
-        serde_json::from_slice(body).map_err(|e| ServerError::bad_request(format!("The body is not a push: {e}")))?;
-    check_id(&envelope.client_id).map_err(|e| ServerError::bad_request(format!("`clientId`: {}", e.message())))?;
+/// 400 for a request that breaks the protocol as a whole, 409 for one that means another user, 413
+/// for too many operations, 426 for an app that is too old; those of the store.
+pub async fn push<T: Transaction>(
+    tx: &mut T,
+    config: &Config,
+    user: &str,
+    body: &[u8],
+    now_ms: u64,
+) -> Result<Pushed, ServerError> {
+    let envelope: Envelope<'_> = serde_json::from_slice(body)
+        .map_err(|e| ServerError::bad_request(format!("The body is not a push: {e}")))?;
+    check_id(&envelope.client_id)
+        .map_err(|e| ServerError::bad_request(format!("`clientId`: {}", e.message())))?;
     check_user(user, envelope.user_id.as_deref())?;
     config.check_schema(envelope.schema)?;
     if envelope.operations.len() > config.max_operations {
         let what = format!("The push has {} operations", envelope.operations.len());
-        return Err(ServerError::too_large("tooManyOperations", &what, config.max_operations));
+        return Err(ServerError::too_large(
+            "tooManyOperations",
+            &what,
+            config.max_operations,
+        ));
     }
     let mut items = Vec::with_capacity(envelope.operations.len());
     for (place, raw) in envelope.operations.iter().enumerate() {
@@ -129,8 +141,15 @@ pub async fn push<T: Transaction>(tx: &mut T, config: &Config, user: &str, body:
     }
     let epoch = tx.epoch().await?;
     if envelope.epoch.is_some_and(|known| known != epoch) {
-        let answer = |item: Item<'_>| Answer { op_id: item.op_id.into_owned(), decision: Decision::EpochChanged };
-        return Ok(Pushed { answers: items.into_iter().map(answer).collect(), epoch, changed: false });
+        let answer = |item: Item<'_>| Answer {
+            op_id: item.op_id.into_owned(),
+            decision: Decision::EpochChanged,
+        };
+        return Ok(Pushed {
+            answers: items.into_iter().map(answer).collect(),
+            epoch,
+            changed: false,
+        });
     }
     let mut desk = Desk::open(tx, config, user, &items, now_ms).await?;
     let mut answers = Vec::with_capacity(items.len());
@@ -142,36 +161,80 @@ pub async fn push<T: Transaction>(tx: &mut T, config: &Config, user: &str, body:
         if !matches!(decision, Decision::Applied { .. }) {
             desk.unmet.insert(item.op_id.to_string());
         }
-        answers.push(Answer { op_id: item.op_id.to_string(), decision });
+        answers.push(Answer {
+            op_id: item.op_id.to_string(),
+            decision,
+        });
     }
     let changed = desk.close().await?;
-    Ok(Pushed { answers, epoch, changed })
+    Ok(Pushed {
+        answers,
+        epoch,
+        changed,
+    })
 }
 
 fn read<'a>(config: &Config, raw: &'a RawValue, place: usize) -> Result<Item<'a>, ServerError> {
     let operation = match serde_json::from_str::<PushedOperation<'a>>(raw.get()) {
         Ok(operation) => operation,
         Err(cause) => {
-            let OnlyId { op_id } = serde_json::from_str(raw.get())
-                .map_err(|_| ServerError::bad_request(format!("`operations[{place}]` has no `opId` to answer to: {cause}")))?;
-            return Ok(Item { op_id, read: Err(Refusal::new("invalidOperation", format!("The operation cannot be read: {cause}"))) });
+            let OnlyId { op_id } = serde_json::from_str(raw.get()).map_err(|_| {
+                ServerError::bad_request(format!(
+                    "`operations[{place}]` has no `opId` to answer to: {cause}"
+                ))
+            })?;
+            return Ok(Item {
+                op_id,
+                read: Err(Refusal::new(
+                    "invalidOperation",
+                    format!("The operation cannot be read: {cause}"),
+                )),
+            });
         }
     };
-    let wrong = |what: &str, e: &datum_sync::error::Error| Some(Refusal::new("invalidId", format!("`{what}`: {}", e.message())));
+    let wrong = |what: &str, e: &datum_sync::error::Error| {
+        Some(Refusal::new(
+            "invalidId",
+            format!("`{what}`: {}", e.message()),
+        ))
+    };
     let refusal = None
-        .or_else(|| check_id(&operation.op_id).err().and_then(|e| wrong("opId", &e)))
-        .or_else(|| check_name(&operation.entity).err().and_then(|e| wrong("entity", &e)))
+        .or_else(|| {
+            check_id(&operation.op_id)
+                .err()
+                .and_then(|e| wrong("opId", &e))
+        })
+        .or_else(|| {
+            check_name(&operation.entity)
+                .err()
+                .and_then(|e| wrong("entity", &e))
+        })
         .or_else(|| check_id(&operation.id).err().and_then(|e| wrong("id", &e)))
         .or_else(|| {
             let known = config.knows(&operation.entity);
-            (!known).then(|| Refusal::new("unknownEntity", format!("This server does not keep `{}`.", operation.entity)))
+            (!known).then(|| {
+                Refusal::new(
+                    "unknownEntity",
+                    format!("This server does not keep `{}`.", operation.entity),
+                )
+            })
         })
         .or_else(|| {
-            let fits = operation.base_version.is_none_or(|base| base > 0 && base <= MAX_VERSION);
-            (!fits).then(|| Refusal::new("invalidVersion", "`baseVersion` must be null or a version that the server gave."))
+            let fits = operation
+                .base_version
+                .is_none_or(|base| base > 0 && base <= MAX_VERSION);
+            (!fits).then(|| {
+                Refusal::new(
+                    "invalidVersion",
+                    "`baseVersion` must be null or a version that the server gave.",
+                )
+            })
         });
     let op_id = operation.op_id.clone();
-    Ok(Item { op_id, read: refusal.map_or(Ok(operation), Err) })
+    Ok(Item {
+        op_id,
+        read: refusal.map_or(Ok(operation), Err),
+    })
 }
 
 type RowKey = (String, String);
@@ -196,16 +259,36 @@ struct Desk<'t, T: Transaction> {
 }
 
 impl<'t, T: Transaction> Desk<'t, T> {
-    async fn open(tx: &'t mut T, config: &'t Config, user: &'t str, items: &[Item<'_>], now_ms: u64) -> Result<Self, ServerError> {
+    async fn open(
+        tx: &'t mut T,
+        config: &'t Config,
+        user: &'t str,
+        items: &[Item<'_>],
+        now_ms: u64,
+    ) -> Result<Self, ServerError> {
         let operations = || items.iter().filter_map(|item| item.read.as_ref().ok());
-        let keys: Vec<(&str, &str)> = operations().map(|op| (op.entity.as_ref(), op.id.as_ref())).collect();
-        let op_ids = operations().flat_map(|op| std::iter::once(&op.op_id).chain(&op.supersedes).map(AsRef::as_ref));
+        let keys: Vec<(&str, &str)> = operations()
+            .map(|op| (op.entity.as_ref(), op.id.as_ref()))
+            .collect();
+        let op_ids = operations().flat_map(|op| {
+            std::iter::once(&op.op_id)
+                .chain(&op.supersedes)
+                .map(AsRef::as_ref)
+        });
         let op_ids: Vec<&str> = op_ids.collect();
         let head = tx.head(user).await?;
         let stamps = tx.stamps(user, &keys).await?;
-        let stamps = keys.iter().zip(stamps).filter_map(|((entity, id), stamp)| Some((((*entity).to_owned(), (*id).to_owned()), stamp?)));
+        let stamps = keys.iter().zip(stamps).filter_map(|((entity, id), stamp)| {
+            Some((((*entity).to_owned(), (*id).to_owned()), stamp?))
+        });
         let stamps = stamps.collect();
-        let remembered = tx.remembered(user, &op_ids).await?.into_iter().flatten().map(|known| (known.op_id.clone(), known)).collect();
+        let remembered = tx
+            .remembered(user, &op_ids)
+            .await?
+            .into_iter()
+            .flatten()
+            .map(|known| (known.op_id.clone(), known))
+            .collect();
         let digests = tx.digests(user).await?;
         Ok(Self {
             tx,
@@ -229,20 +312,32 @@ impl<'t, T: Transaction> Desk<'t, T> {
         let known = self.remembered.get(operation.op_id.as_ref());
         let superseded = known.is_some_and(|known| known.version == SUPERSEDED);
         if let Some(known) = known.filter(|_| !superseded) {
-            return Ok(if known.entity == operation.entity && known.id == operation.id {
-                Decision::Applied { version: known.version, replayed: true }
-            } else {
-                Decision::Rejected(Refusal::new("opIdReused", "`opId` was used for another entity; every operation needs its own."))
-            });
+            return Ok(
+                if known.entity == operation.entity && known.id == operation.id {
+                    Decision::Applied {
+                        version: known.version,
+                        replayed: true,
+                    }
+                } else {
+                    Decision::Rejected(Refusal::new(
+                        "opIdReused",
+                        "`opId` was used for another entity; every operation needs its own.",
+                    ))
+                },
+            );
         }
-        if operation.after.iter().any(|op_id| self.unmet.contains(op_id.as_ref())) {
+        if operation
+            .after
+            .iter()
+            .any(|op_id| self.unmet.contains(op_id.as_ref()))
+        {
             return Ok(Decision::Waits);
         }
         let key = (operation.entity.to_string(), operation.id.to_string());
         let stamp = self.stamps.get(&key).copied();
         let live = stamp.is_some_and(|stamp| !stamp.deleted);
-        // A row that left no trace counts as deleted at the floor, so that a client that is told so can
-        // build on it, and that no version it may still hold from the row's former life fits.
+        // A row that left no trace counts as deleted at the floor, so that a client that is told so
+        // can build on it, and that no version it may still hold from the row's former life fits.
         let current = stamp.map_or(self.head.floor.max(1), |stamp| stamp.version);
         let based = operation.base_version.map_or(!live, |base| base == current) && !superseded;
         if operation.kind == Kind::Delete {
@@ -269,7 +364,13 @@ impl<'t, T: Transaction> Desk<'t, T> {
         if based {
             return self.write(operation, key, Some(sent)).await;
         }
-        if live && operation.base_version.is_none() && self.data(&key).await?.is_some_and(|stored| data::same(&stored, &sent)) {
+        if live
+            && operation.base_version.is_none()
+            && self
+                .data(&key)
+                .await?
+                .is_some_and(|stored| data::same(&stored, &sent))
+        {
             return Ok(self.keep(operation, key, current));
         }
         self.conflict(&key, current, live).await
@@ -278,14 +379,29 @@ impl<'t, T: Transaction> Desk<'t, T> {
     /// Nothing needs writing: the row is already as the operation wants it.
     fn keep(&mut self, operation: &PushedOperation<'_>, key: RowKey, version: u64) -> Decision {
         self.remember(operation, key, version);
-        Decision::Applied { version, replayed: false }
+        Decision::Applied {
+            version,
+            replayed: false,
+        }
     }
 
     fn remember(&mut self, operation: &PushedOperation<'_>, (entity, id): RowKey, version: u64) {
-        let known = Remembered { op_id: operation.op_id.to_string(), entity, id, version };
-        // What this one carries the effect of may still arrive: it is decided like one with an old base.
-        let late = operation.supersedes.iter().map(|old| Remembered { op_id: old.to_string(), version: SUPERSEDED, ..known.clone() });
-        let unknown = late.filter(|old| !self.remembered.contains_key(&old.op_id) && check_id(&old.op_id).is_ok());
+        let known = Remembered {
+            op_id: operation.op_id.to_string(),
+            entity,
+            id,
+            version,
+        };
+        // What this one carries the effect of may still arrive: it is decided like one with an old
+        // base.
+        let late = operation.supersedes.iter().map(|old| Remembered {
+            op_id: old.to_string(),
+            version: SUPERSEDED,
+            ..known.clone()
+        });
+        let unknown = late.filter(|old| {
+            !self.remembered.contains_key(&old.op_id) && check_id(&old.op_id).is_ok()
+        });
         let late: Vec<Remembered> = unknown.take(MOST_SUPERSEDED).collect();
         for known in late.into_iter().chain([known]) {
             self.remembered.insert(known.op_id.clone(), known.clone());
@@ -293,9 +409,19 @@ impl<'t, T: Transaction> Desk<'t, T> {
         }
     }
 
-    async fn write(&mut self, operation: &PushedOperation<'_>, key: RowKey, data: Option<Arc<str>>) -> Result<Decision, ServerError> {
-        let version = self.head.seq.checked_add(1).filter(|next| *next <= MAX_VERSION);
-        let version = version.ok_or_else(|| ServerError::internal("the user's counter is at its end"))?;
+    async fn write(
+        &mut self,
+        operation: &PushedOperation<'_>,
+        key: RowKey,
+        data: Option<Arc<str>>,
+    ) -> Result<Decision, ServerError> {
+        let version = self
+            .head
+            .seq
+            .checked_add(1)
+            .filter(|next| *next <= MAX_VERSION);
+        let version =
+            version.ok_or_else(|| ServerError::internal("the user's counter is at its end"))?;
         self.head.seq = version;
         self.pending.seq = version;
         self.changed = true;
@@ -309,9 +435,18 @@ impl<'t, T: Transaction> Desk<'t, T> {
             digest.add(&key.0, &key.1, version);
         }
         self.pending.digests.insert(key.0.clone(), *digest);
-        let row = Row { entity: key.0.clone(), id: key.1.clone(), version, data };
+        let row = Row {
+            entity: key.0.clone(),
+            id: key.1.clone(),
+            version,
+            data,
+        };
         self.pending_bytes = self.pending_bytes.saturating_add(row.bytes());
-        match self.places.get(&key).and_then(|place| self.pending.rows.get_mut(*place)) {
+        match self
+            .places
+            .get(&key)
+            .and_then(|place| self.pending.rows.get_mut(*place))
+        {
             Some(earlier) => *earlier = row,
             None => {
                 self.places.insert(key.clone(), self.pending.rows.len());
@@ -322,24 +457,41 @@ impl<'t, T: Transaction> Desk<'t, T> {
         if self.pending_bytes > FLUSH_BYTES {
             self.flush().await?;
         }
-        Ok(Decision::Applied { version, replayed: false })
+        Ok(Decision::Applied {
+            version,
+            replayed: false,
+        })
     }
 
-    async fn conflict(&mut self, key: &RowKey, version: u64, live: bool) -> Result<Decision, ServerError> {
+    async fn conflict(
+        &mut self,
+        key: &RowKey,
+        version: u64,
+        live: bool,
+    ) -> Result<Decision, ServerError> {
         if !live {
             return Ok(Decision::Conflict { version, row: None });
         }
-        // Checked before the row is read, so that a small request cannot make the server carry much.
+        // Checked before the row is read, so that a small request cannot make the server carry
+        // much.
         if self.reply_bytes > self.config.max_reply_bytes {
-            return Ok(Decision::Retry { after_ms: NEXT_REPLY_MS });
+            return Ok(Decision::Retry {
+                after_ms: NEXT_REPLY_MS,
+            });
         }
         let row = self.data(key).await?;
-        self.reply_bytes = self.reply_bytes.saturating_add(row.as_ref().map_or(0, |row| row.len()));
+        self.reply_bytes = self
+            .reply_bytes
+            .saturating_add(row.as_ref().map_or(0, |row| row.len()));
         Ok(Decision::Conflict { version, row })
     }
 
     async fn data(&mut self, key: &RowKey) -> Result<Option<Arc<str>>, ServerError> {
-        if let Some(row) = self.places.get(key).and_then(|place| self.pending.rows.get(*place)) {
+        if let Some(row) = self
+            .places
+            .get(key)
+            .and_then(|place| self.pending.rows.get(*place))
+        {
             return Ok(row.data.clone());
         }
         self.tx.data(self.user, &key.0, &key.1).await

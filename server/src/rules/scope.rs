@@ -1,5 +1,5 @@
-//! What a pull is restricted to. The reference server knows one kind of scope, equality of top-level
-//! fields: `{"where": {"field": value}}`.
+//! What a pull is restricted to. The reference server knows one kind of scope, equality of
+//! top-level fields: `{"where": {"field": value}}`.
 
 use datum_sync::digest::row_hash;
 use datum_sync::entity::{Fields, check_name};
@@ -26,10 +26,18 @@ impl Scope {
     ///
     /// # Errors
     /// 400 `badRequest`, `unknownEntity` or `unsupportedScope`.
-    pub fn parse(config: &Config, entities: Option<&[String]>, scope: Option<&Value>) -> Result<Self, ServerError> {
+    pub fn parse(
+        config: &Config,
+        entities: Option<&[String]>,
+        scope: Option<&Value>,
+    ) -> Result<Self, ServerError> {
         let entities = match entities {
             None => None,
-            Some([]) => return Err(ServerError::bad_request("`entities` must name at least one entity type; leave it out for all.")),
+            Some([]) => {
+                return Err(ServerError::bad_request(
+                    "`entities` must name at least one entity type; leave it out for all.",
+                ));
+            }
             Some(all) if all.len() > MAX_ENTITIES => {
                 return Err(ServerError::bad_request(format!(
                     "`entities` names more than {MAX_ENTITIES} entity types; leave it out for all."
@@ -37,7 +45,9 @@ impl Scope {
             }
             Some(all) => {
                 for name in all {
-                    check_name(name).map_err(|e| ServerError::bad_request(format!("`entities`: {}", e.message())))?;
+                    check_name(name).map_err(|e| {
+                        ServerError::bad_request(format!("`entities`: {}", e.message()))
+                    })?;
                     if !config.knows(name) {
                         return Err(ServerError::new(
                             400,
@@ -52,7 +62,10 @@ impl Scope {
                 Some(all)
             }
         };
-        let fields = scope.filter(|scope| !scope.is_null()).map(parse_where).transpose()?;
+        let fields = scope
+            .filter(|scope| !scope.is_null())
+            .map(parse_where)
+            .transpose()?;
         Ok(Self { entities, fields })
     }
 
@@ -60,7 +73,11 @@ impl Scope {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let text = serde_json::json!([self.entities, self.fields]).to_string();
-        if self.is_everything() { 0 } else { row_hash("scope", &text, 1) }
+        if self.is_everything() {
+            0
+        } else {
+            row_hash("scope", &text, 1)
+        }
     }
 
     /// No restriction at all.
@@ -72,8 +89,12 @@ impl Scope {
     /// Whether a row's data is inside. A missing field equals null.
     #[must_use]
     pub fn holds(&self, data: &str) -> bool {
-        let Some(wanted) = &self.fields else { return true };
-        let Ok(fields) = Fields::parse(data) else { return false };
+        let Some(wanted) = &self.fields else {
+            return true;
+        };
+        let Ok(fields) = Fields::parse(data) else {
+            return false;
+        };
         wanted.iter().all(|(name, value)| match fields.get(name) {
             None => value.is_null(),
             Some(raw) => serde_json::from_str::<Value>(raw).is_ok_and(|have| same(&have, value)),
@@ -90,9 +111,16 @@ fn same(a: &Value, b: &Value) -> bool {
 }
 
 fn parse_where(scope: &Value) -> Result<Vec<(String, Value)>, ServerError> {
-    let unsupported =
-        |why: &str| ServerError::new(400, "unsupportedScope", format!("{why} This server knows {{\"where\": {{field: value}}}}."));
-    let object = scope.as_object().ok_or_else(|| unsupported("`scope` must be an object."))?;
+    let unsupported = |why: &str| {
+        ServerError::new(
+            400,
+            "unsupportedScope",
+            format!("{why} This server knows {{\"where\": {{field: value}}}}."),
+        )
+    };
+    let object = scope
+        .as_object()
+        .ok_or_else(|| unsupported("`scope` must be an object."))?;
     let fields = match (object.len(), object.get("where").and_then(Value::as_object)) {
         (1, Some(fields)) => fields,
         _ => return Err(unsupported("`scope` must have `where` and nothing else.")),
@@ -103,7 +131,9 @@ fn parse_where(scope: &Value) -> Result<Vec<(String, Value)>, ServerError> {
     let mut all = Vec::with_capacity(fields.len());
     for (name, value) in fields {
         if value.is_array() || value.is_object() {
-            return Err(unsupported("`scope.where` compares with strings, numbers, booleans and null."));
+            return Err(unsupported(
+                "`scope.where` compares with strings, numbers, booleans and null.",
+            ));
         }
         all.push((name.clone(), value.clone()));
     }

@@ -33,7 +33,9 @@ impl Row {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let data = self.data.as_ref().map_or(0, |data| data.len());
-        data.saturating_add(self.entity.len()).saturating_add(self.id.len()).saturating_add(64)
+        data.saturating_add(self.entity.len())
+            .saturating_add(self.id.len())
+            .saturating_add(64)
     }
 }
 
@@ -114,35 +116,78 @@ pub struct Swept {
 pub trait Transaction: Send {
     /// The epoch: changes when the store was restored from an older state.
     fn epoch(&mut self) -> impl Future<Output = Result<String>> + Send;
-    /// Replaces the epoch, and keeps in mind where every user's history stood at the end of the old one.
+    /// Replaces the epoch, and keeps in mind where every user's history stood at the end of the old
+    /// one.
     fn set_epoch(&mut self, epoch: &str) -> impl Future<Output = Result<()>> + Send;
-    /// Where a user's history stood when an earlier epoch ended: up to there the two are one. None for an
-    /// epoch that this store has never had.
-    fn kept(&mut self, user: &str, epoch: &str) -> impl Future<Output = Result<Option<u64>>> + Send;
+    /// Where a user's history stood when an earlier epoch ended: up to there the two are one. None
+    /// for an epoch that this store has never had.
+    fn kept(&mut self, user: &str, epoch: &str)
+    -> impl Future<Output = Result<Option<u64>>> + Send;
     /// Where a user stands; the default for one who never wrote.
     fn head(&mut self, user: &str) -> impl Future<Output = Result<Head>> + Send;
     /// The stamps of rows, in the order of the keys (entity type, id).
-    fn stamps(&mut self, user: &str, keys: &[(&str, &str)]) -> impl Future<Output = Result<Vec<Option<Stamp>>>> + Send;
+    fn stamps(
+        &mut self,
+        user: &str,
+        keys: &[(&str, &str)],
+    ) -> impl Future<Output = Result<Vec<Option<Stamp>>>> + Send;
     /// The data of one live row.
-    fn data(&mut self, user: &str, entity: &str, id: &str) -> impl Future<Output = Result<Option<Arc<str>>>> + Send;
+    fn data(
+        &mut self,
+        user: &str,
+        entity: &str,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<Arc<str>>>> + Send;
     /// What is remembered of operations, in the order of the ids.
-    fn remembered(&mut self, user: &str, op_ids: &[&str]) -> impl Future<Output = Result<Vec<Option<Remembered>>>> + Send;
+    fn remembered(
+        &mut self,
+        user: &str,
+        op_ids: &[&str],
+    ) -> impl Future<Output = Result<Vec<Option<Remembered>>>> + Send;
     /// The digest of every entity type that the user ever had.
-    fn digests(&mut self, user: &str) -> impl Future<Output = Result<BTreeMap<String, Digest>>> + Send;
+    fn digests(
+        &mut self,
+        user: &str,
+    ) -> impl Future<Output = Result<BTreeMap<String, Digest>>> + Send;
     /// Rows in order, at most `limit` of them and at most `max_bytes`, but at least one if any.
-    fn scan(&mut self, user: &str, range: Range<'_>, limit: usize, max_bytes: usize) -> impl Future<Output = Result<Scanned>> + Send;
+    fn scan(
+        &mut self,
+        user: &str,
+        range: Range<'_>,
+        limit: usize,
+        max_bytes: usize,
+    ) -> impl Future<Output = Result<Scanned>> + Send;
     /// How many rows a scan without limits would find.
     fn count(&mut self, user: &str, range: Range<'_>) -> impl Future<Output = Result<u64>> + Send;
     /// Writes what a push decided.
-    fn write(&mut self, user: &str, batch: Batch, now_ms: u64) -> impl Future<Output = Result<()>> + Send;
+    fn write(
+        &mut self,
+        user: &str,
+        batch: Batch,
+        now_ms: u64,
+    ) -> impl Future<Output = Result<()>> + Send;
     /// The metadata records of a user's devices, as JSON, by device id.
-    fn devices(&mut self, user: &str) -> impl Future<Output = Result<BTreeMap<String, String>>> + Send;
+    fn devices(
+        &mut self,
+        user: &str,
+    ) -> impl Future<Output = Result<BTreeMap<String, String>>> + Send;
     /// Replaces one device's record, and forgets the longest silent ones beyond `keep`.
-    fn put_device(&mut self, user: &str, device: &str, json: &str, now_ms: u64, keep: usize) -> impl Future<Output = Result<()>> + Send;
+    fn put_device(
+        &mut self,
+        user: &str,
+        device: &str,
+        json: &str,
+        now_ms: u64,
+        keep: usize,
+    ) -> impl Future<Output = Result<()>> + Send;
     /// Forgets the records of a user's devices.
     fn clear_devices(&mut self, user: &str) -> impl Future<Output = Result<()>> + Send;
     /// Forgets tombstones and operations written before these moments, in milliseconds since 1970.
-    fn sweep(&mut self, tombstones_before: u64, operations_before: u64) -> impl Future<Output = Result<Swept>> + Send;
+    fn sweep(
+        &mut self,
+        tombstones_before: u64,
+        operations_before: u64,
+    ) -> impl Future<Output = Result<Swept>> + Send;
     /// Makes it so. A transaction that is dropped instead has changed nothing.
     fn commit(self) -> impl Future<Output = Result<()>> + Send;
 }
@@ -153,6 +198,7 @@ pub trait Store: Send + Sync {
     type Tx: Transaction;
     /// A transaction that only reads.
     fn read(&self) -> impl Future<Output = Result<Self::Tx>> + Send;
-    /// A transaction that no other write can slip into: it excludes other writers from its beginning.
+    /// A transaction that no other write can slip into: it excludes other writers from its
+    /// beginning.
     fn write(&self) -> impl Future<Output = Result<Self::Tx>> + Send;
 }

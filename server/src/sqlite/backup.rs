@@ -9,7 +9,8 @@ use super::{SqliteStore, failed};
 use crate::rules::ServerError;
 use crate::rules::store::{Result, Store as _, Transaction as _};
 
-/// Writes a copy of a database as it is now into a file that must not exist; others may read and write meanwhile.
+/// Writes a copy of a database as it is now into a file that must not exist; others may read and
+/// write meanwhile.
 ///
 /// # Errors
 /// Whatever SQLite says.
@@ -20,8 +21,8 @@ pub async fn back_up(database: &Path, copy: &Path) -> Result<()> {
     copied
 }
 
-/// Puts a copy in the place of a database that nobody has open, with a new epoch, so that every device hears of it: the
-/// copy has it before it is put there. What stood there is gone.
+/// Puts a copy in the place of a database that nobody has open, with a new epoch, so that every
+/// device hears of it: the copy has it before it is put there. What stood there is gone.
 ///
 /// # Errors
 /// A database that is in use; a copy that is none; whatever SQLite or the file system says.
@@ -47,31 +48,54 @@ pub async fn restore(copy: &Path, database: &Path, epoch: &str) -> Result<()> {
 
 /// Refuses where a server has the database open. One that cannot be read is nobody's.
 async fn leave_alone(database: &Path) -> Result<()> {
-    let Ok(pool) = connect(database).await else { return Ok(()) };
+    let Ok(pool) = connect(database).await else {
+        return Ok(());
+    };
     // Only who is alone may give up the write-ahead log; that folds it into the file, too.
     let mode = pool.fetch_one("PRAGMA journal_mode = DELETE").await;
     pool.close().await;
     match mode {
-        Err(sqlx::Error::Database(cause)) if cause.code().is_some_and(|code| code == "5") => Err(in_use(database)),
-        Ok(row) if row.try_get::<String, _>(0).is_ok_and(|mode| mode == "wal") => Err(in_use(database)),
+        Err(sqlx::Error::Database(cause)) if cause.code().is_some_and(|code| code == "5") => {
+            Err(in_use(database))
+        }
+        Ok(row) if row.try_get::<String, _>(0).is_ok_and(|mode| mode == "wal") => {
+            Err(in_use(database))
+        }
         _ => Ok(()),
     }
 }
 
 fn in_use(database: &Path) -> ServerError {
-    ServerError::internal(format!("{} is in use; stop the server first", database.display()))
+    ServerError::internal(format!(
+        "{} is in use; stop the server first",
+        database.display()
+    ))
 }
 
 async fn connect(file: &Path) -> Result<SqlitePool> {
-    let options = SqliteConnectOptions::new().filename(file).busy_timeout(std::time::Duration::from_millis(500));
-    SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(failed)
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(std::time::Duration::from_millis(500));
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(options)
+        .await
+        .map_err(failed)
 }
 
 async fn copy_to(from: &SqlitePool, copy: &Path) -> Result<()> {
-    let name = copy.to_str().ok_or_else(|| ServerError::internal("the copy's path is not text"))?;
-    sqlx::query("VACUUM INTO ?1").bind(name).execute(from).await.map_err(failed)?;
+    let name = copy
+        .to_str()
+        .ok_or_else(|| ServerError::internal("the copy's path is not text"))?;
+    sqlx::query("VACUUM INTO ?1")
+        .bind(name)
+        .execute(from)
+        .await
+        .map_err(failed)?;
     // On disk before anybody relies on it.
-    std::fs::File::open(copy).and_then(|file| file.sync_all()).map_err(ServerError::internal)
+    std::fs::File::open(copy)
+        .and_then(|file| file.sync_all())
+        .map_err(ServerError::internal)
 }
 
 fn beside(file: &Path, ending: &str) -> PathBuf {
@@ -82,7 +106,9 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
 
 fn remove(file: &Path) -> Result<()> {
     match std::fs::remove_file(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ServerError::internal(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(ServerError::internal(error))
+        }
         _ => Ok(()),
     }
 }

@@ -36,11 +36,14 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("{e} in {:?}", String::from_utf8_lossy(&self.bytes)))
+        serde_json::from_slice(&self.bytes)
+            .unwrap_or_else(|e| panic!("{e} in {:?}", String::from_utf8_lossy(&self.bytes)))
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Status and code of a refusal, after checking that it has what every refusal has.
@@ -53,7 +56,14 @@ impl Answer {
 }
 
 pub fn options() -> Options {
-    Options { secret: SECRET.to_vec(), rate: Rate { per_second: 0.0, burst: 1.0 }, ..Options::default() }
+    Options {
+        secret: SECRET.to_vec(),
+        rate: Rate {
+            per_second: 0.0,
+            burst: 1.0,
+        },
+        ..Options::default()
+    }
 }
 
 impl Api {
@@ -67,8 +77,20 @@ impl Api {
 
     pub fn over(store: SqliteStore, options: Options, config: Config) -> Self {
         let (stopping, stopped) = watch::channel(false);
-        let router = router(Service { store: store.clone(), config }, &options, stopped).unwrap();
-        Self { router, store, stopping }
+        let router = router(
+            Service {
+                store: store.clone(),
+                config,
+            },
+            &options,
+            stopped,
+        )
+        .unwrap();
+        Self {
+            router,
+            store,
+            stopping,
+        }
     }
 
     /// The answer before its body has been read.
@@ -78,21 +100,42 @@ impl Api {
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let (parts, body) = self.open(request).await.into_parts();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, bytes: body.collect().await.unwrap().to_bytes().to_vec() }
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            bytes: body.collect().await.unwrap().to_bytes().to_vec(),
+        }
     }
 
     pub async fn post(&self, user: &str, path: &str, body: Value) -> Answer {
-        self.send(request(user, "POST", path).body(Body::from(body.to_string())).unwrap()).await
+        self.send(
+            request(user, "POST", path)
+                .body(Body::from(body.to_string()))
+                .unwrap(),
+        )
+        .await
     }
 
     pub async fn push(&self, user: &str, operations: Value) -> Value {
-        let answer = self.post(user, "push", json!({ "clientId": "d", "operations": operations })).await;
+        let answer = self
+            .post(
+                user,
+                "push",
+                json!({ "clientId": "d", "operations": operations }),
+            )
+            .await;
         assert_eq!(answer.status, 200, "{}", answer.json());
         answer.json()["results"].clone()
     }
 
     pub async fn pull(&self, user: &str, cursor: &Value) -> Value {
-        let answer = self.post(user, "pull", json!({ "clientId": "d", "cursor": cursor, "limit": 7 })).await;
+        let answer = self
+            .post(
+                user,
+                "pull",
+                json!({ "clientId": "d", "cursor": cursor, "limit": 7 }),
+            )
+            .await;
         assert_eq!(answer.status, 200, "{}", answer.json());
         answer.json()
     }
@@ -103,13 +146,25 @@ pub fn request(user: &str, method: &str, path: &str) -> axum::http::request::Bui
 }
 
 pub fn bearer(token: &str, method: &str, path: &str) -> axum::http::request::Builder {
-    Request::builder().method(method).uri(format!("/sync/v1/{path}")).header(header::AUTHORIZATION, format!("Bearer {token}"))
+    Request::builder()
+        .method(method)
+        .uri(format!("/sync/v1/{path}"))
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
 }
 
 /// A token that ends so many seconds from now.
 pub fn token(user: &str, life: f64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-    Keys::new(SECRET).unwrap().mint(&Claims { sub: user.to_owned(), exp: (now + life).floor() }).unwrap()
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64();
+    Keys::new(SECRET)
+        .unwrap()
+        .mint(&Claims {
+            sub: user.to_owned(),
+            exp: (now + life).floor(),
+        })
+        .unwrap()
 }
 
 pub fn create(op_id: &str, id: &str) -> Value {

@@ -1,5 +1,5 @@
-//! The conversations of `vectors/conversations.json`: the protocol as an outsider tests it, on every
-//! store. `PROTOCOL.md` says how to read the file.
+//! The conversations of `vectors/conversations.json`: the protocol as an outsider tests it, on
+//! every store. `PROTOCOL.md` says how to read the file.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,15 @@ use super::World;
 
 /// Runs all of them, each for users of its own, so that one store serves them all.
 pub async fn every_conversation_of_the_protocol_holds<S: Store>(w: World<S>) {
-    let file: Value = serde_json::from_str(include_str!("../../vectors/conversations.json")).unwrap();
+    let file: Value =
+        serde_json::from_str(include_str!("../../vectors/conversations.json")).unwrap();
     let conversations = file["conversations"].as_array().unwrap();
     assert!(conversations.len() > 40);
     for (number, conversation) in conversations.iter().enumerate() {
-        let mut talk = Talk { name: conversation["name"].as_str().unwrap().to_owned(), kept: BTreeMap::new() };
+        let mut talk = Talk {
+            name: conversation["name"].as_str().unwrap().to_owned(),
+            kept: BTreeMap::new(),
+        };
         for (place, step) in conversation["steps"].as_array().unwrap().iter().enumerate() {
             let at = format!("{} [{place}]", talk.name);
             if let Some(order) = step["operator"].as_str() {
@@ -23,8 +27,14 @@ pub async fn every_conversation_of_the_protocol_holds<S: Store>(w: World<S>) {
             }
             let user = format!("{}{number}", step["user"].as_str().unwrap());
             talk.kept.insert("user".to_owned(), user.clone().into());
-            let (method, path) = step["request"].as_str().unwrap().split_once(" /sync/v1/").unwrap();
-            let body = step["text"].as_str().map_or_else(|| talk.fill(&step["body"]).to_string(), str::to_owned);
+            let (method, path) = step["request"]
+                .as_str()
+                .unwrap()
+                .split_once(" /sync/v1/")
+                .unwrap();
+            let body = step["text"]
+                .as_str()
+                .map_or_else(|| talk.fill(&step["body"]).to_string(), str::to_owned);
             let (status, reply) = w.call(&user, method, path, &body).await;
             assert_eq!(status, step["status"], "{at}: {reply}");
             talk.check(&at, step, &reply);
@@ -52,29 +62,47 @@ impl Talk {
     /// Puts what was kept in the place of its name.
     fn fill(&self, value: &Value) -> Value {
         match value {
-            Value::String(text) => text.strip_prefix('$').map_or_else(|| value.clone(), |name| self.kept[name].clone()),
+            Value::String(text) => text
+                .strip_prefix('$')
+                .map_or_else(|| value.clone(), |name| self.kept[name].clone()),
             Value::Array(all) => all.iter().map(|one| self.fill(one)).collect(),
-            Value::Object(all) => all.iter().map(|(key, one)| (key.clone(), self.fill(one))).collect(),
+            Value::Object(all) => all
+                .iter()
+                .map(|(key, one)| (key.clone(), self.fill(one)))
+                .collect(),
             other => other.clone(),
         }
     }
 
     fn check(&mut self, at: &str, step: &Value, reply: &Value) {
         for (name, pointer) in step["keep"].as_object().into_iter().flatten() {
-            let value = reply.pointer(pointer.as_str().unwrap()).unwrap_or_else(|| panic!("{at}: no {pointer} in {reply}"));
+            let value = reply
+                .pointer(pointer.as_str().unwrap())
+                .unwrap_or_else(|| panic!("{at}: no {pointer} in {reply}"));
             self.kept.insert(name.clone(), value.clone());
         }
         contains(at, &self.fill(&step["reply"]), reply);
         for pointer in step["exactly"].as_array().into_iter().flatten() {
             let pointer = pointer.as_str().unwrap();
-            assert_eq!(reply.pointer(pointer), self.fill(&step["reply"]).pointer(pointer), "{at}: {pointer}");
+            assert_eq!(
+                reply.pointer(pointer),
+                self.fill(&step["reply"]).pointer(pointer),
+                "{at}: {pointer}"
+            );
         }
         let side = |side: &Value| {
             let text = side.as_str().unwrap();
-            if text.starts_with('$') { self.fill(side) } else { reply.pointer(text).unwrap().clone() }
+            if text.starts_with('$') {
+                self.fill(side)
+            } else {
+                reply.pointer(text).unwrap().clone()
+            }
         };
         for pair in step["greater"].as_array().into_iter().flatten() {
-            assert!(side(&pair[0]).as_u64().unwrap() > side(&pair[1]).as_u64().unwrap(), "{at}: {pair} in {reply}");
+            assert!(
+                side(&pair[0]).as_u64().unwrap() > side(&pair[1]).as_u64().unwrap(),
+                "{at}: {pair} in {reply}"
+            );
         }
         for pair in step["differs"].as_array().into_iter().flatten() {
             assert_ne!(side(&pair[0]), side(&pair[1]), "{at}: {pair}");

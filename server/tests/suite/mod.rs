@@ -21,13 +21,32 @@ pub struct World<S> {
 
 impl<S: Store> World<S> {
     pub fn new(store: S) -> Self {
-        Self { service: Service { store, config: Config::default() }, now: 1_000 * DAY }
+        Self {
+            service: Service {
+                store,
+                config: Config::default(),
+            },
+            now: 1_000 * DAY,
+        }
     }
 
     pub async fn call(&self, user: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
-        match self.service.handle(user, method, &format!("/sync/v1/{path}"), body.as_bytes(), self.now).await {
+        match self
+            .service
+            .handle(
+                user,
+                method,
+                &format!("/sync/v1/{path}"),
+                body.as_bytes(),
+                self.now,
+            )
+            .await
+        {
             Ok(reply) => (200, serde_json::from_slice(&reply.body).unwrap()),
-            Err(error) => (error.status, serde_json::to_value(error.body(None)).unwrap()),
+            Err(error) => (
+                error.status,
+                serde_json::to_value(error.body(None)).unwrap(),
+            ),
         }
     }
 
@@ -41,13 +60,27 @@ impl<S: Store> World<S> {
 
     /// Creates a row and returns its version.
     pub async fn create(&self, user: &str, entity: &str, id: &str) -> u64 {
-        let verdicts = self.push(user, json!([op(&format!("c-{entity}-{id}"), entity, id, "create", None, json!({ "title": id }))])).await;
+        let verdicts = self
+            .push(
+                user,
+                json!([op(
+                    &format!("c-{entity}-{id}"),
+                    entity,
+                    id,
+                    "create",
+                    None,
+                    json!({ "title": id })
+                )]),
+            )
+            .await;
         version(&verdicts[0])
     }
 
     pub async fn try_pull(&self, user: &str, request: Value) -> (u16, Value) {
         let mut body = json!({ "clientId": "d1", "schema": 1, "cursor": null, "limit": 100 });
-        body.as_object_mut().unwrap().extend(request.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(request.as_object().unwrap().clone());
         self.call(user, "POST", "pull", &body.to_string()).await
     }
 
@@ -65,7 +98,10 @@ impl<S: Store> World<S> {
         loop {
             let page = self.pull(user, request.clone()).await;
             changes.extend(page["changes"].as_array().unwrap().iter().cloned());
-            assert_ne!(page["cursor"], request["cursor"], "a page must move the cursor, or end");
+            assert_ne!(
+                page["cursor"], request["cursor"],
+                "a page must move the cursor, or end"
+            );
             request["cursor"] = page["cursor"].clone();
             if page["more"] == false {
                 return (changes, request["cursor"].clone());
@@ -81,8 +117,16 @@ impl<S: Store> World<S> {
 }
 
 /// An operation as it is sent.
-pub fn op(op_id: &str, entity: &str, id: &str, kind: &str, base: Option<u64>, data: Value) -> Value {
-    let mut op = json!({ "opId": op_id, "entity": entity, "id": id, "kind": kind, "baseVersion": base });
+pub fn op(
+    op_id: &str,
+    entity: &str,
+    id: &str,
+    kind: &str,
+    base: Option<u64>,
+    data: Value,
+) -> Value {
+    let mut op =
+        json!({ "opId": op_id, "entity": entity, "id": id, "kind": kind, "baseVersion": base });
     if !data.is_null() {
         op["data"] = data;
     }
@@ -90,15 +134,23 @@ pub fn op(op_id: &str, entity: &str, id: &str, kind: &str, base: Option<u64>, da
 }
 
 pub fn version(verdict: &Value) -> u64 {
-    verdict["version"].as_u64().unwrap_or_else(|| panic!("no version in {verdict}"))
+    verdict["version"]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no version in {verdict}"))
 }
 
 pub fn statuses(verdicts: &[Value]) -> Vec<&str> {
-    verdicts.iter().map(|verdict| verdict["status"].as_str().unwrap()).collect()
+    verdicts
+        .iter()
+        .map(|verdict| verdict["status"].as_str().unwrap())
+        .collect()
 }
 
 pub fn ids(changes: &[Value]) -> Vec<&str> {
-    changes.iter().map(|change| change["id"].as_str().unwrap()).collect()
+    changes
+        .iter()
+        .map(|change| change["id"].as_str().unwrap())
+        .collect()
 }
 
 /// Makes a `#[test]` of each story. `$run` takes an async block, `$store` makes an empty store.

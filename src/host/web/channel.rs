@@ -1,6 +1,8 @@
-//! Word between the instances of one user's database: where the head of its log is, and how sync goes.
+//! Word between the instances of one user's database: where the head of its log is, and how sync
+//! goes.
 //!
-//! A message is a number or a text and a hint only: who misses it finds the same by a tail or a time limit.
+//! A message is a number or a text and a hint only: who misses it finds the same by a tail or a
+//! time limit.
 
 use std::cell::Cell;
 use std::fmt;
@@ -45,10 +47,13 @@ impl Channels {
         }
     }
 
-    /// Announces a head, soon: posting costs a quarter of a durable write, which waits for nobody to hear of it. Commits
-    /// in a row are announced as one. A hidden page says it at once, since its timers may stand still.
+    /// Announces a head, soon: posting costs a quarter of a durable write, which waits for nobody
+    /// to hear of it. Commits in a row are announced as one. A hidden page says it at once, since
+    /// its timers may stand still.
     pub(super) fn announce(&self, database: &str, head: u64) {
-        let Some(channel) = self.of(database) else { return };
+        let Some(channel) = self.of(database) else {
+            return;
+        };
         if channel.due.replace(Some(head)).is_some() {
             return;
         }
@@ -65,21 +70,32 @@ impl Channels {
         });
     }
 
-    pub(super) fn listen(&self, database: &str, mut heard: impl FnMut(Heard) + 'static) -> Listening {
+    pub(super) fn listen(
+        &self,
+        database: &str,
+        mut heard: impl FnMut(Heard) + 'static,
+    ) -> Listening {
         let Some(channel) = self.of(database) else {
             return Listening { channel: None };
         };
         let callback = Callback::new(move |event: MessageEvent| {
             // Another version of this page may send anything: what is neither is not for us.
             let data = event.data();
-            if let Some(head) = data.as_f64().filter(|head| head.is_finite() && *head >= 0.0) {
+            if let Some(head) = data
+                .as_f64()
+                .filter(|head| head.is_finite() && *head >= 0.0)
+            {
                 heard(Heard::Head(head as u64));
             } else if let Some(word) = data.as_string() {
                 heard(Heard::Word(word));
             }
         });
-        let _ = channel.port.add_event_listener_with_callback("message", callback.as_js_value().unchecked_ref());
-        Listening { channel: Some((channel, callback)) }
+        let _ = channel
+            .port
+            .add_event_listener_with_callback("message", callback.as_js_value().unchecked_ref());
+        Listening {
+            channel: Some((channel, callback)),
+        }
     }
 
     /// Closes the channel of that database as soon as nobody listens on it.
@@ -102,7 +118,10 @@ impl Channel {
     fn new(database: &str) -> Option<Self> {
         // Throws where the global is missing, and in contexts without an origin.
         let port = BroadcastChannel::new(&format!("datum-sync:{database}")).ok()?;
-        Some(Self { port, due: Cell::default() })
+        Some(Self {
+            port,
+            due: Cell::default(),
+        })
     }
 
     fn flush(&self) {
@@ -136,7 +155,10 @@ impl fmt::Debug for Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         if let Some((channel, callback)) = &self.channel {
-            let _ = channel.port.remove_event_listener_with_callback("message", callback.as_js_value().unchecked_ref());
+            let _ = channel.port.remove_event_listener_with_callback(
+                "message",
+                callback.as_js_value().unchecked_ref(),
+            );
         }
     }
 }

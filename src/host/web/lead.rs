@@ -23,7 +23,12 @@ pub struct Lead(Rc<Inner>);
 impl Lead {
     /// Queues for the lead of that app; takes it where the page is visible. `changed` hears whether
     /// this tab leads, on each change, and never from within a call of this type's methods.
-    pub(super) fn new(locks: Option<LockManager>, app: &str, presence: Presence, changed: impl FnMut(bool) + 'static) -> Self {
+    pub(super) fn new(
+        locks: Option<LockManager>,
+        app: &str,
+        presence: Presence,
+        changed: impl FnMut(bool) + 'static,
+    ) -> Self {
         let inner = Rc::new(Inner {
             locks,
             name: format!("datum-sync-lead:{app}"),
@@ -57,7 +62,9 @@ impl Drop for Lead {
 
 impl fmt::Debug for Lead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lead").field("leads", &self.0.leads.get()).finish_non_exhaustive()
+        f.debug_struct("Lead")
+            .field("leads", &self.0.leads.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,7 +140,9 @@ impl Inner {
 
     /// A request was refused, or its lock stolen.
     fn lost(weak: &Weak<Self>, turn: u32, reason: &JsValue) {
-        let Some(inner) = weak.upgrade().filter(|inner| inner.turn.get() == turn) else { return };
+        let Some(inner) = weak.upgrade().filter(|inner| inner.turn.get() == turn) else {
+            return;
+        };
         let stolen = Reflect::get(reason, &"name".into()).is_ok_and(|name| name == "AbortError");
         if stolen {
             // Not stolen back: it is in better hands, and will be passed on.
@@ -156,8 +165,8 @@ impl Inner {
         }
     }
 
-    // In a turn of its own: what it says may call back into whoever asked, and a lead that comes back
-    // within one turn was never gone.
+    // In a turn of its own: what it says may call back into whoever asked, and a lead that comes
+    // back within one turn was never gone.
     fn tell_later(self: &Rc<Self>) {
         let weak = Rc::downgrade(self);
         spawn(async move {

@@ -24,7 +24,9 @@ impl LeavingWatch {
             let page = document.clone();
             let hidden = left.clone();
             let callback = Callback::new(move || {
-                let state = Reflect::get(&page, &"visibilityState".into()).ok().and_then(|state| state.as_string());
+                let state = Reflect::get(&page, &"visibilityState".into())
+                    .ok()
+                    .and_then(|state| state.as_string());
                 if state.as_deref() == Some("hidden") {
                     hidden();
                 }
@@ -33,7 +35,8 @@ impl LeavingWatch {
             events.push((global.unchecked_into(), "pagehide", Callback::new(left)));
         }
         for (target, event, callback) in &events {
-            let _ = target.add_event_listener_with_callback(event, callback.as_js_value().unchecked_ref());
+            let _ = target
+                .add_event_listener_with_callback(event, callback.as_js_value().unchecked_ref());
         }
         Self { events }
     }
@@ -42,7 +45,8 @@ impl LeavingWatch {
 impl Drop for LeavingWatch {
     fn drop(&mut self) {
         for (target, event, callback) in &self.events {
-            let _ = target.remove_event_listener_with_callback(event, callback.as_js_value().unchecked_ref());
+            let _ = target
+                .remove_event_listener_with_callback(event, callback.as_js_value().unchecked_ref());
         }
     }
 }

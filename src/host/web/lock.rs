@@ -1,5 +1,6 @@
-//! Web Locks for cycles, asked for with `ifAvailable`: the answer is yes or no, at once, and never a queue.
-//! A lock whose holder says nothing any more is stolen, and the holder, if it wakes up, hears of it.
+//! Web Locks for cycles, asked for with `ifAvailable`: the answer is yes or no, at once, and never
+//! a queue. A lock whose holder says nothing any more is stolen, and the holder, if it wakes up,
+//! hears of it.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -34,7 +35,9 @@ struct OnStolen {
 
 impl fmt::Debug for OnStolen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnStolen").field("gone", &self.gone).finish_non_exhaustive()
+        f.debug_struct("OnStolen")
+            .field("gone", &self.gone)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,17 +61,29 @@ impl LockGuard {
     }
 }
 
-/// Takes the lock of that name if it is free now, or from whoever has it. A guard without a lock where the
-/// browser has none.
-pub(super) async fn lock(locks: Option<LockManager>, name: &str, steal: bool) -> Result<Option<LockGuard>> {
+/// Takes the lock of that name if it is free now, or from whoever has it. A guard without a lock
+/// where the browser has none.
+pub(super) async fn lock(
+    locks: Option<LockManager>,
+    name: &str,
+    steal: bool,
+) -> Result<Option<LockGuard>> {
     let stolen = Stolen::default();
     let Some(locks) = locks else {
-        return Ok(Some(LockGuard { _held: None, _asked: None, stolen }));
+        return Ok(Some(LockGuard {
+            _held: None,
+            _asked: None,
+            stolen,
+        }));
     };
     settle(name).await;
     let (asked, answered) = ask(&locks, name, steal, Rc::clone(&stolen))?;
     match answered.await {
-        Ok(Ok(Some(held))) => Ok(Some(LockGuard { _held: Some(held), _asked: Some(asked), stolen })),
+        Ok(Ok(Some(held))) => Ok(Some(LockGuard {
+            _held: Some(held),
+            _asked: Some(asked),
+            stolen,
+        })),
         Ok(Ok(None)) | Err(_) => Ok(None),
         Ok(Err(error)) => Err(error),
     }
@@ -85,7 +100,12 @@ pub(super) async fn settle(name: &str) {
 
 type Answer = Result<Option<Held>>;
 
-fn ask(locks: &LockManager, name: &str, steal: bool, stolen: Stolen) -> Result<(Asked, oneshot::Receiver<Answer>)> {
+fn ask(
+    locks: &LockManager,
+    name: &str,
+    steal: bool,
+    stolen: Stolen,
+) -> Result<(Asked, oneshot::Receiver<Answer>)> {
     let (answer, answered) = oneshot::channel();
     // Answered once: by the browser's callback, or by the promise where the request is refused.
     let answer: Rc<RefCell<Option<oneshot::Sender<Answer>>>> = Rc::new(RefCell::new(Some(answer)));
@@ -106,11 +126,18 @@ fn ask(locks: &LockManager, name: &str, steal: bool, stolen: Stolen) -> Result<(
         held.into()
     });
     let options = js_sys::Object::new();
-    let _ = js_sys::Reflect::set(&options, &(if steal { "steal" } else { "ifAvailable" }).into(), &JsValue::TRUE);
-    let request = locks.request(name, &options, callback.as_js_value().unchecked_ref()).map_err(|thrown| refused(&thrown))?;
+    let _ = js_sys::Reflect::set(
+        &options,
+        &(if steal { "steal" } else { "ifAvailable" }).into(),
+        &JsValue::TRUE,
+    );
+    let request = locks
+        .request(name, &options, callback.as_js_value().unchecked_ref())
+        .map_err(|thrown| refused(&thrown))?;
     let asked = Asked::new(name, &request);
 
-    // The request lives until the lock is released, whether or not anyone still waits for the answer.
+    // The request lives until the lock is released, whether or not anyone still waits for the
+    // answer.
     spawn(async move {
         let ended = JsFuture::from(request).await;
         drop(callback);
@@ -126,10 +153,11 @@ fn ask(locks: &LockManager, name: &str, steal: bool, stolen: Stolen) -> Result<(
 }
 
 thread_local! {
-    /// The requests of this window or worker that are over for us but not yet for the browser, by name.
+    /// The requests of this window or worker that are over for us but not yet for the browser, by
+    /// name.
     ///
-    /// A lock is freed some turns after its promise resolves, so who asks again at once would be told
-    /// that it is taken, by a holder that is no more. Seen in Chromium.
+    /// A lock is freed some turns after its promise resolves, so who asks again at once would be
+    /// told that it is taken, by a holder that is no more. Seen in Chromium.
     static ENDING: RefCell<Small<Vec<Promise>>> = const { RefCell::new(Small::new()) };
 }
 
@@ -157,7 +185,10 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn new(name: &str, request: &Promise) -> Self {
-        Self { name: name.to_owned(), request: request.clone() }
+        Self {
+            name: name.to_owned(),
+            request: request.clone(),
+        }
     }
 }
 
@@ -179,8 +210,11 @@ impl Drop for Held {
 }
 
 fn refused(reason: &JsValue) -> Error {
-    Error::new(Code::StorageUnavailable, "The browser refuses locks here; open the page in a context that may store data.")
-        .caused_by(super::describe(reason))
+    Error::new(
+        Code::StorageUnavailable,
+        "The browser refuses locks here; open the page in a context that may store data.",
+    )
+    .caused_by(super::describe(reason))
 }
 
 #[wasm_bindgen]
@@ -190,5 +224,10 @@ extern "C" {
     pub(super) type LockManager;
 
     #[wasm_bindgen(method, catch)]
-    pub(super) fn request(this: &LockManager, name: &str, options: &js_sys::Object, callback: &Function) -> Result<Promise, JsValue>;
+    pub(super) fn request(
+        this: &LockManager,
+        name: &str,
+        options: &js_sys::Object,
+        callback: &Function,
+    ) -> Result<Promise, JsValue>;
 }

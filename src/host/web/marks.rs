@@ -1,10 +1,15 @@
-//! A few words that are kept outside IndexedDB: in `localStorage`, where there is one. Workers have none, and
-//! browsers that refuse storage throw. Nothing may rest on it but what is as well without.
+//! A few words that are kept outside IndexedDB: in `localStorage`, where there is one. Workers have
+//! none, and browsers that refuse storage throw. Nothing may rest on it but what is as well
+//! without.
 
 use wasm_bindgen::prelude::*;
 
 fn local_storage() -> Option<Storage> {
-    js_sys::global().unchecked_into::<Global>().local_storage().ok().flatten()
+    js_sys::global()
+        .unchecked_into::<Global>()
+        .local_storage()
+        .ok()
+        .flatten()
 }
 
 /// What is kept under a key.
@@ -16,7 +21,8 @@ pub fn mark(key: &str) -> Option<String> {
 /// Keeps a text, or nothing any more.
 pub fn set_mark(key: &str, text: Option<&str>) {
     if let Some(storage) = local_storage() {
-        // A full one keeps what it has, which is as good as none: it is checked against what else is known.
+        // A full one keeps what it has, which is as good as none: it is checked against what else
+        // is known.
         let _ = match text {
             Some(text) => storage.set_item(key, text),
             None => storage.remove_item(key),

@@ -22,7 +22,10 @@ pub enum Presence {
 
 /// As it is now, for a page that is not away.
 pub(super) fn presence() -> Presence {
-    match global().document().and_then(|document| document.visibility_state()) {
+    match global()
+        .document()
+        .and_then(|document| document.visibility_state())
+    {
         Some(state) if state == "hidden" => Presence::Hidden,
         _ => Presence::Visible,
     }
@@ -45,12 +48,17 @@ impl PageWatch {
         let last = Rc::new(Cell::new(presence()));
         let callback = Callback::new(move |event: Event| {
             let now = match event.type_().as_str() {
-                "pagehide" if event.unchecked_ref::<PageTransition>().persisted() => Presence::Cached,
+                "pagehide" if event.unchecked_ref::<PageTransition>().persisted() => {
+                    Presence::Cached
+                }
                 // A page in the cache is frozen as well.
                 "freeze" if last.get() == Presence::Cached => Presence::Cached,
                 "freeze" | "pagehide" => Presence::Away,
                 // A page that is put away is hidden as well, before or after that.
-                "visibilitychange" if matches!(last.get(), Presence::Away | Presence::Cached) && presence() == Presence::Hidden => {
+                "visibilitychange"
+                    if matches!(last.get(), Presence::Away | Presence::Cached)
+                        && presence() == Presence::Hidden =>
+                {
                     last.get()
                 }
                 _ => presence(),
@@ -67,9 +75,17 @@ impl PageWatch {
     }
 
     fn each(&self, act: impl Fn(&EventTarget, &str, &js_sys::Function)) {
-        let Some(document) = global().document() else { return };
+        let Some(document) = global().document() else {
+            return;
+        };
         let window: EventTarget = js_sys::global().unchecked_into();
-        let targets = [(document.unchecked_ref::<EventTarget>(), &DOCUMENT_EVENTS[..]), (&window, &WINDOW_EVENTS[..])];
+        let targets = [
+            (
+                document.unchecked_ref::<EventTarget>(),
+                &DOCUMENT_EVENTS[..],
+            ),
+            (&window, &WINDOW_EVENTS[..]),
+        ];
         for (target, events) in targets {
             for event in events {
                 act(target, event, self.callback.as_js_value().unchecked_ref());

@@ -34,7 +34,10 @@ struct Place {
 /// Asks for it, and waits for the grant as long as that.
 pub(super) async fn share(locks: LockManager, name: &str, patience_ms: u64) -> Option<Share> {
     settle(name).await;
-    let place = Rc::new(Place { queueing: AbortController::new().ok(), ..Place::default() });
+    let place = Rc::new(Place {
+        queueing: AbortController::new().ok(),
+        ..Place::default()
+    });
     let options = Object::new();
     let _ = Reflect::set(&options, &"mode".into(), &"shared".into());
     if let Some(controller) = &place.queueing {
@@ -55,8 +58,13 @@ pub(super) async fn share(locks: LockManager, name: &str, patience_ms: u64) -> O
         }
         held.into()
     });
-    let request = locks.request(name, &options, callback.as_js_value().unchecked_ref()).ok()?;
-    let share = Share { place, _asked: Asked::new(name, &request) };
+    let request = locks
+        .request(name, &options, callback.as_js_value().unchecked_ref())
+        .ok()?;
+    let share = Share {
+        place,
+        _asked: Asked::new(name, &request),
+    };
     spawn(async move {
         // Where it is refused, dropping the callback tells whoever waits.
         let _ = JsFuture::from(request).await;

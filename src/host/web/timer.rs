@@ -21,10 +21,12 @@ pub async fn sleep(ms: u64) {
     Timer::new(i32::try_from(left).unwrap_or(i32::MAX)).await;
 }
 
-/// Resolves in a task of its own, after those that wait already. A timer would do so 4 ms later where several
-/// follow each other, and a second later in a hidden page.
+/// Resolves in a task of its own, after those that wait already. A timer would do so 4 ms later
+/// where several follow each other, and a second later in a hidden page.
 pub async fn breathe() {
-    let Ok(channel) = Channel::new() else { return sleep(0).await };
+    let Ok(channel) = Channel::new() else {
+        return sleep(0).await;
+    };
     let (tx, came) = oneshot::channel();
     let mut tx = Some(tx);
     let callback = Closure::<dyn FnMut()>::new(move || {
@@ -58,7 +60,11 @@ impl Timer {
             }
         });
         let id = set_timeout(callback.as_js_value().unchecked_ref(), ms);
-        Self { id, fired, _callback: callback }
+        Self {
+            id,
+            fired,
+            _callback: callback,
+        }
     }
 }
 

@@ -1,22 +1,35 @@
-//! One record of metadata for all devices, as an adapter keeps it, against one record a device, as the
-//! protocol has it.
+//! One record of metadata for all devices, as an adapter keeps it, against one record a device, as
+//! the protocol has it.
 //!
-//! The record's own fields are those of the device that wrote it last, and `devices` has every device's
-//! last success. Sums over devices are not kept in it: read back, they would be counted again.
+//! The record's own fields are those of the device that wrote it last, and `devices` has every
+//! device's last success. Sums over devices are not kept in it: read back, they would be counted
+//! again.
 
 use crate::metadata::{Kept, SyncMetadata};
 use crate::protocol::DeviceMetadata;
 
-/// The devices that a record tells of: the one that wrote it in full, the others by their last success.
+/// The devices that a record tells of: the one that wrote it in full, the others by their last
+/// success.
 pub(super) fn devices(record: Kept) -> Vec<DeviceMetadata> {
-    let Kept { mut writer, devices: times } = record;
+    let Kept {
+        mut writer,
+        devices: times,
+    } = record;
     if writer.device_id.is_empty() {
-        writer.device_id = times.iter().max_by_key(|(_, time)| time.as_str()).map(|(id, _)| id.to_owned()).unwrap_or_default();
+        writer.device_id = times
+            .iter()
+            .max_by_key(|(_, time)| time.as_str())
+            .map(|(id, _)| id.to_owned())
+            .unwrap_or_default();
     }
     if !times.is_empty() {
         writer.last_successful_sync_time = times.get(&writer.device_id).cloned();
     }
-    let mut devices: Vec<_> = times.iter().filter(|(id, _)| **id != writer.device_id).map(|(id, time)| seen(id, time)).collect();
+    let mut devices: Vec<_> = times
+        .iter()
+        .filter(|(id, _)| **id != writer.device_id)
+        .map(|(id, time)| seen(id, time))
+        .collect();
     devices.push(writer);
     devices
 }

@@ -47,11 +47,17 @@ impl Drop for Subscription {
     }
 }
 
-/// Subscribes, and passes each hint on until the future is dropped. However many come at once, they are one.
+/// Subscribes, and passes each hint on until the future is dropped. However many come at once, they
+/// are one.
 ///
 /// # Errors
 /// What `subscribe` threw, or rejected with.
-pub(super) async fn listen(adapter: &JsValue, method: &Function, user_id: &str, hint: &mut dyn FnMut()) -> Result<Hints> {
+pub(super) async fn listen(
+    adapter: &JsValue,
+    method: &Function,
+    user_id: &str,
+    hint: &mut dyn FnMut(),
+) -> Result<Hints> {
     let subscription = Subscription(Rc::new(Shared::default()));
     let shared = &subscription.0;
     let heard = Rc::clone(shared);
@@ -61,7 +67,13 @@ pub(super) async fn listen(adapter: &JsValue, method: &Function, user_id: &str, 
         }
     });
     // The garbage collector's to free: an adapter may call it for as long as it holds it.
-    let returned = method.call2(adapter, &JsValue::from_str(user_id), &callback.into_js_value()).map_err(|thrown| failed(&thrown, NAME))?;
+    let returned = method
+        .call2(
+            adapter,
+            &JsValue::from_str(user_id),
+            &callback.into_js_value(),
+        )
+        .map_err(|thrown| failed(&thrown, NAME))?;
     let settled = Rc::clone(shared);
     // Apart from the waiting below: a promise may bring the end of a subscription after it is over.
     spawn(async move {

@@ -15,7 +15,8 @@ use crate::error::{Code, Error, Result};
 /// The longest delay of `setTimeout`, in milliseconds; a greater one fires at once.
 const LONGEST_MS: u32 = i32::MAX as u32;
 
-/// Aborts its signal when it is dropped: a request lives no longer than the future that waits for it.
+/// Aborts its signal when it is dropped: a request lives no longer than the future that waits for
+/// it.
 ///
 /// Always without a reason: the rejection is then a DOMException, never a bare value.
 #[derive(Debug)]
@@ -28,8 +29,14 @@ impl AbortGuard {
     /// A guard around a signal to hand out.
     pub(crate) fn new() -> Result<Self> {
         match AbortController::new() {
-            Ok(controller) => Ok(Self { controller, is_armed: true }),
-            Err(thrown) => Err(Error::new(Code::Network, "The browser has no AbortController.").caused_by(words(&thrown))),
+            Ok(controller) => Ok(Self {
+                controller,
+                is_armed: true,
+            }),
+            Err(thrown) => Err(
+                Error::new(Code::Network, "The browser has no AbortController.")
+                    .caused_by(words(&thrown)),
+            ),
         }
     }
 
@@ -85,7 +92,8 @@ impl Timer {
     }
 
     async fn wait(&self) {
-        // It never rejects; without timers it never resolves, and the cycle's own timeout stands alone.
+        // It never rejects; without timers it never resolves, and the cycle's own timeout stands
+        // alone.
         let _ = JsFuture::from(self.rings.clone()).await;
     }
 }
@@ -99,5 +107,8 @@ impl Drop for Timer {
 /// Calls a function of the global object, which may be a window's or a worker's.
 fn call(name: &str, first: &JsValue, second: &JsValue) -> JsValue {
     let global = js_sys::global();
-    member(&global, name).dyn_ref::<Function>().and_then(|f| f.call2(&global, first, second).ok()).unwrap_or_default()
+    member(&global, name)
+        .dyn_ref::<Function>()
+        .and_then(|f| f.call2(&global, first, second).ok())
+        .unwrap_or_default()
 }

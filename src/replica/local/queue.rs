@@ -1,5 +1,5 @@
-//! The operation that carries a write to the remote: coalesced with what waits, linked to what it has to
-//! do with, and in the place of a refused operation that is still shown.
+//! The operation that carries a write to the remote: coalesced with what waits, linked to what it
+//! has to do with, and in the place of a refused operation that is still shown.
 
 use std::rc::Rc;
 
@@ -18,11 +18,21 @@ const MAX_SUPERSEDED: usize = 16;
 const MAX_EARLIER: usize = 64;
 
 impl Attempt<'_, '_> {
-    pub(super) fn enqueue(&mut self, key: &Key, kind: Kind, body: Option<Rc<str>>, fields: Vec<String>, soft: bool, current: &Current) {
+    pub(super) fn enqueue(
+        &mut self,
+        key: &Key,
+        kind: Kind,
+        body: Option<Rc<str>>,
+        fields: Vec<String>,
+        soft: bool,
+        current: &Current,
+    ) {
         let noted = self.overlay.ops.now.get(key.id).copied();
         let is_new = noted.is_some();
         let previous = match noted {
-            Some(place) => place.and_then(|place| self.queued(place)).map(|op| (op.clone(), true)),
+            Some(place) => place
+                .and_then(|place| self.queued(place))
+                .map(|op| (op.clone(), true)),
             None => self.replica.outbox.before(key, self.group.sums),
         };
         let live = self.replica.row(key).is_some_and(|row| !row.deleted);
@@ -40,7 +50,11 @@ impl Attempt<'_, '_> {
             kind,
             base_version,
             body,
-            fields: if kind == Kind::Patch { fields } else { Vec::new() },
+            fields: if kind == Kind::Patch {
+                fields
+            } else {
+                Vec::new()
+            },
             queued_at: self.moment.now,
             attempts: 0,
             soft,
@@ -56,16 +70,29 @@ impl Attempt<'_, '_> {
         if let Some((first, true)) = previous {
             match coalesce(first.kind, kind) {
                 Coalesced::Nothing if is_new && first.supersedes.is_empty() => {
-                    self.events.events.push(Event::Dequeue { ops: vec![first.op_id] });
+                    self.events.events.push(Event::Dequeue {
+                        ops: vec![first.op_id],
+                    });
                     self.overlay.ops.note(key.id, None);
                     return;
                 }
-                // Another tab may have sent what is in the log: the remote is told that it is gone again.
+                // Another tab may have sent what is in the log: the remote is told that it is gone
+                // again.
                 coalesced => {
-                    op.kind = if let Coalesced::Into(kind) = coalesced { kind } else { Kind::Delete };
+                    op.kind = if let Coalesced::Into(kind) = coalesced {
+                        kind
+                    } else {
+                        Kind::Delete
+                    };
                     op.fields = joined_fields(op.kind, first.fields.clone(), &op.fields);
                     op.earlier = first.earlier;
-                    op.earlier.extend(first.body.as_deref().map(|body| marks(body, &first.fields)).unwrap_or_default());
+                    op.earlier.extend(
+                        first
+                            .body
+                            .as_deref()
+                            .map(|body| marks(body, &first.fields))
+                            .unwrap_or_default(),
+                    );
                     let excess = op.earlier.len().saturating_sub(MAX_EARLIER);
                     op.earlier.drain(..excess);
                     op.supersedes = first.supersedes;
@@ -79,7 +106,9 @@ impl Attempt<'_, '_> {
                 }
             }
         }
-        self.overlay.ops.note(key.id, Some(self.events.events.len()));
+        self.overlay
+            .ops
+            .note(key.id, Some(self.events.events.len()));
         self.events.queue(op, replaces);
     }
 
@@ -91,12 +120,20 @@ impl Attempt<'_, '_> {
         }
     }
 
-    /// Where the entity still shows what the remote has refused, a new write takes that along: it is made on
-    /// top of it. False where nothing is left to send then.
+    /// Where the entity still shows what the remote has refused, a new write takes that along: it
+    /// is made on top of it. False where nothing is left to send then.
     fn take_along(&mut self, op: &mut Operation) -> bool {
         let key = Key::new(&op.entity, &op.id);
-        let Some(refused) = self.replica.kept_letter(&key).filter(|_| !self.group.afresh) else { return true };
-        self.events.events.push(Event::Unbury { id: refused.op.op_id.clone() });
+        let Some(refused) = self
+            .replica
+            .kept_letter(&key)
+            .filter(|_| !self.group.afresh)
+        else {
+            return true;
+        };
+        self.events.events.push(Event::Unbury {
+            id: refused.op.op_id.clone(),
+        });
         let there = op.base_version.is_some();
         op.kind = match (coalesce(refused.op.kind, op.kind), there) {
             (Coalesced::Nothing | Coalesced::Into(Kind::Delete), true) => Kind::Delete,
@@ -110,14 +147,33 @@ impl Attempt<'_, '_> {
         true
     }
 
-    /// What a write has to do with: what it asks for, and what its foreign keys name and have named.
+    /// What a write has to do with: what it asks for, and what its foreign keys name and have
+    /// named.
     fn links(&self, key: &Key, bodies: [Option<&str>; 2]) -> Vec<Link> {
-        let mut links: Vec<Link> = self.group.after.iter().map(|key| Link { key: key.clone(), asked: true }).collect();
-        for body in bodies.into_iter().flatten().filter(|_| !self.group.parents.is_empty()) {
+        let mut links: Vec<Link> = self
+            .group
+            .after
+            .iter()
+            .map(|key| Link {
+                key: key.clone(),
+                asked: true,
+            })
+            .collect();
+        for body in bodies
+            .into_iter()
+            .flatten()
+            .filter(|_| !self.group.parents.is_empty())
+        {
             let fields = Fields::parse(body).unwrap_or_default();
             for parent in self.group.parents.iter() {
                 if let Some(id) = fields.get(&parent.foreign_key).and_then(scan::text) {
-                    join_links(&mut links, &[Link { key: Key::new(&parent.entity, &id).to_owned(), asked: false }]);
+                    join_links(
+                        &mut links,
+                        &[Link {
+                            key: Key::new(&parent.entity, &id).to_owned(),
+                            asked: false,
+                        }],
+                    );
                 }
             }
         }
@@ -132,21 +188,47 @@ impl Attempt<'_, '_> {
             Some(Some(place)) => {
                 let op = self.queued(*place);
                 let exists = op.is_some_and(|op| op.kind != Kind::Delete);
-                return Current { exists, version, body: op.and_then(|op| op.body.clone()), device };
+                return Current {
+                    exists,
+                    version,
+                    body: op.and_then(|op| op.body.clone()),
+                    device,
+                };
             }
-            Some(None) => return Current { exists: false, version, body: None, device },
+            Some(None) => {
+                return Current {
+                    exists: false,
+                    version,
+                    body: None,
+                    device,
+                };
+            }
             None => {}
         }
-        let view = if self.group.afresh { self.replica.beneath(key) } else { self.replica.view(key) };
+        let view = if self.group.afresh {
+            self.replica.beneath(key)
+        } else {
+            self.replica.view(key)
+        };
         match view {
             Some(view) if !view.deleted => {
                 let mut body = view.body.and_then(|body| self.text_of(&body));
                 if let (Some(under), Some(over)) = (&body, view.over) {
                     body = Some(Rc::from(laid_over(under, over)));
                 }
-                Current { exists: true, version, body, device }
+                Current {
+                    exists: true,
+                    version,
+                    body,
+                    device,
+                }
             }
-            _ => Current { exists: false, version, body: None, device },
+            _ => Current {
+                exists: false,
+                version,
+                body: None,
+                device,
+            },
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The rows of a segment, as they stand in a record: read where they stand, or kept there until somebody asks.
+//! The rows of a segment, as they stand in a record: read where they stand, or kept there until
+//! somebody asks.
 
 use std::rc::Rc;
 
@@ -53,13 +54,20 @@ impl Entry {
     /// The row as its parts.
     #[must_use]
     pub fn line(&self) -> Line<'_> {
-        let flags = u8::from(self.deleted) | (u8::from(self.held) << 1) | (u8::from(self.retain) << 2);
-        Line { id: &self.id, version: self.version, offset: self.offset, len: self.len, flags }
+        let flags =
+            u8::from(self.deleted) | (u8::from(self.held) << 1) | (u8::from(self.retain) << 2);
+        Line {
+            id: &self.id,
+            version: self.version,
+            offset: self.offset,
+            len: self.len,
+            flags,
+        }
     }
 }
 
-/// The rows of a segment, whole and unread: what is said before them is believed, as the record's checksum says that
-/// it is what was written.
+/// The rows of a segment, whole and unread: what is said before them is believed, as the record's
+/// checksum says that it is what was written.
 #[derive(Debug, Clone)]
 pub struct Directory {
     record: Rc<[u8]>,
@@ -77,7 +85,11 @@ impl Directory {
     /// The rows, in the order of the record.
     #[must_use]
     pub fn lines(&self) -> Lines<'_> {
-        Lines { input: Input(self.record.get(self.from..self.to).unwrap_or_default()), left: self.count, end: 0 }
+        Lines {
+            input: Input(self.record.get(self.from..self.to).unwrap_or_default()),
+            left: self.count,
+            end: 0,
+        }
     }
 
     /// The last row with this id.
@@ -152,26 +164,42 @@ fn get<'a>(input: &mut Input<'a>, end: &mut u32) -> Option<Line<'a>> {
         offset = end.wrapping_add(input.small()?);
         *end = offset.wrapping_add(len);
     }
-    Some(Line { id, version, offset, len, flags })
+    Some(Line {
+        id,
+        version,
+        offset,
+        len,
+        flags,
+    })
 }
 
-/// What is said before the rows (how many, whether all are plain, the last id where they ascend), and the rows.
+/// What is said before the rows (how many, whether all are plain, the last id where they ascend),
+/// and the rows.
 fn head<'a>(input: &mut Input<'a>) -> Option<(u64, bool, Option<&'a str>, &'a [u8])> {
     let count = input.number()?;
     if count == 0 {
         return Some((0, true, None, &[]));
     }
     let plain = input.flag()?;
-    let last = if input.flag()? { Some(std::str::from_utf8(input.bytes()?).ok()?) } else { None };
+    let last = if input.flag()? {
+        Some(std::str::from_utf8(input.bytes()?).ok()?)
+    } else {
+        None
+    };
     let rows = input.bytes()?;
-    // Room is made for as many as are said to be here before any is read: each has four bytes at least.
+    // Room is made for as many as are said to be here before any is read: each has four bytes at
+    // least.
     (count <= rows.len() as u64 / 4).then_some((count, plain, last, rows))
 }
 
 /// Reads all rows, and checks what is said before them.
 pub(super) fn entries(input: &mut Input<'_>) -> Option<Vec<Entry>> {
     let (count, plain, last, rows) = head(input)?;
-    let mut lines = Lines { input: Input(rows), left: count, end: 0 };
+    let mut lines = Lines {
+        input: Input(rows),
+        left: count,
+        end: 0,
+    };
     let (mut entries, mut all_plain, mut ascend) = (Vec::<Entry>::new(), true, true);
     for line in &mut lines {
         all_plain &= line.is_plain();
@@ -194,7 +222,14 @@ pub(super) fn entries(input: &mut Input<'_>) -> Option<Vec<Entry>> {
 pub(super) fn skip(input: &mut Input<'_>, record: &Rc<[u8]>) -> Option<Directory> {
     let (count, plain, last, rows) = head(input)?;
     let to = record.len().checked_sub(input.0.len())?;
-    let mut directory = Directory { record: Rc::clone(record), from: to.checked_sub(rows.len())?, to, count, plain, bounds: None };
+    let mut directory = Directory {
+        record: Rc::clone(record),
+        from: to.checked_sub(rows.len())?,
+        to,
+        count,
+        plain,
+        bounds: None,
+    };
     if let Some(last) = last {
         let first = directory.lines().next()?.id.into();
         directory.bounds = Some((first, last.into()));

@@ -14,11 +14,24 @@ use crate::replica::record::{Damage, Event, KeptSegment};
 use crate::replica::state::{CursorState, DeadLetter, Facts, Parked};
 use crate::status::State;
 
-const OPERATIONS: [operation::Kind; 4] =
-    [operation::Kind::Create, operation::Kind::Update, operation::Kind::Patch, operation::Kind::Delete];
-const CONFLICTS: [conflict::Kind; 3] = [conflict::Kind::BothModified, conflict::Kind::DeletedRemotely, conflict::Kind::DeletedLocally];
+const OPERATIONS: [operation::Kind; 4] = [
+    operation::Kind::Create,
+    operation::Kind::Update,
+    operation::Kind::Patch,
+    operation::Kind::Delete,
+];
+const CONFLICTS: [conflict::Kind; 3] = [
+    conflict::Kind::BothModified,
+    conflict::Kind::DeletedRemotely,
+    conflict::Kind::DeletedLocally,
+];
 const OUTCOMES: [Outcome; 3] = [Outcome::Applied, Outcome::Merged, Outcome::Rejected];
-const STATES: [State; 4] = [State::Idle, State::Completed, State::Cancelled, State::Failed];
+const STATES: [State; 4] = [
+    State::Idle,
+    State::Completed,
+    State::Cancelled,
+    State::Failed,
+];
 
 /// Writes an event.
 pub(super) fn put(out: &mut Output, event: &Event) {
@@ -32,7 +45,13 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.byte(1);
             out.texts(ops);
         }
-        Event::Applied { op_id, version, with_row, at, marks } => {
+        Event::Applied {
+            op_id,
+            version,
+            with_row,
+            at,
+            marks,
+        } => {
             out.byte(2);
             out.text(op_id);
             out.number(*version);
@@ -114,7 +133,11 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.text(&what.id);
             out.text(&what.text);
         }
-        Event::Receipt { entity, id, receipt } => {
+        Event::Receipt {
+            entity,
+            id,
+            receipt,
+        } => {
             out.byte(17);
             out.text(entity);
             out.text(id);
@@ -137,8 +160,13 @@ pub(super) fn put(out: &mut Output, event: &Event) {
 /// Reads an event; none where the bytes are not what [`put`] writes.
 pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
     Some(match input.byte()? {
-        0 => Event::Queue { op: get_operation(input)?, replaces: input.texts()? },
-        1 => Event::Dequeue { ops: input.texts()? },
+        0 => Event::Queue {
+            op: get_operation(input)?,
+            replaces: input.texts()?,
+        },
+        1 => Event::Dequeue {
+            ops: input.texts()?,
+        },
         2 => Event::Applied {
             op_id: input.text()?,
             version: input.number()?,
@@ -146,23 +174,61 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
             at: input.number()?,
             marks: get_marks(input)?,
         },
-        3 => Event::Rebase { op_id: input.text()?, version: input.maybe_number()? },
-        4 => Event::Cursor { scope: input.text()?, state: get_cursor(input)? },
-        5 => Event::ResetCursor { scope: input.text()? },
-        6 => Event::Sweep { before: input.number()?, entities: input.maybe_texts()? },
+        3 => Event::Rebase {
+            op_id: input.text()?,
+            version: input.maybe_number()?,
+        },
+        4 => Event::Cursor {
+            scope: input.text()?,
+            state: get_cursor(input)?,
+        },
+        5 => Event::ResetCursor {
+            scope: input.text()?,
+        },
+        6 => Event::Sweep {
+            before: input.number()?,
+            entities: input.maybe_texts()?,
+        },
         7 => Event::NeedFullPull,
         8 => Event::ReleaseDeletes,
-        9 => Event::Park { conflict: get_conflict(input)? },
+        9 => Event::Park {
+            conflict: get_conflict(input)?,
+        },
         10 => Event::Unpark { id: input.text()? },
-        11 => Event::Bury { letters: get_letters(input)? },
+        11 => Event::Bury {
+            letters: get_letters(input)?,
+        },
         12 => Event::Unbury { id: input.text()? },
-        13 => Event::Facts { facts: Box::new(get_facts(input)?) },
-        14 => Event::Quarantine { body: input.number()? },
-        15 => Event::Checkpoint { kept: get_kept(input)?, damage: get_damage(input)? },
-        16 => Event::Explained { what: Explained { entity: input.text()?, id: input.text()?, text: input.text()?.into() } },
-        17 => Event::Receipt { entity: input.text()?, id: input.text()?, receipt: get_receipt(input)? },
-        18 => Event::Epoch { epoch: input.text()?, restored: get_restored(input)? },
-        19 => Event::Offered { count: input.number()?, done: input.flag()? },
+        13 => Event::Facts {
+            facts: Box::new(get_facts(input)?),
+        },
+        14 => Event::Quarantine {
+            body: input.number()?,
+        },
+        15 => Event::Checkpoint {
+            kept: get_kept(input)?,
+            damage: get_damage(input)?,
+        },
+        16 => Event::Explained {
+            what: Explained {
+                entity: input.text()?,
+                id: input.text()?,
+                text: input.text()?.into(),
+            },
+        },
+        17 => Event::Receipt {
+            entity: input.text()?,
+            id: input.text()?,
+            receipt: get_receipt(input)?,
+        },
+        18 => Event::Epoch {
+            epoch: input.text()?,
+            restored: get_restored(input)?,
+        },
+        19 => Event::Offered {
+            count: input.number()?,
+            done: input.flag()?,
+        },
         _ => return None,
     })
 }
@@ -216,7 +282,13 @@ fn get_operation(input: &mut Input<'_>) -> Option<Operation> {
 fn get_links(input: &mut Input<'_>) -> Option<Vec<Link>> {
     let mut links = Vec::new();
     for _ in 0..input.number()? {
-        links.push(Link { key: OwnedKey { entity: input.text()?, id: input.text()? }, asked: input.flag()? });
+        links.push(Link {
+            key: OwnedKey {
+                entity: input.text()?,
+                id: input.text()?,
+            },
+            asked: input.flag()?,
+        });
     }
     Some(links)
 }
@@ -326,7 +398,12 @@ fn put_receipt(out: &mut Output, receipt: &Receipt) {
     out.byte(place(&OUTCOMES, &receipt.outcome));
     out.number(receipt.at);
     out.number(receipt.version);
-    for flag in [receipt.deleted, receipt.whole, receipt.suspect, receipt.merging] {
+    for flag in [
+        receipt.deleted,
+        receipt.whole,
+        receipt.suspect,
+        receipt.merging,
+    ] {
         out.flag(flag);
     }
     put_marks(out, &receipt.marks);
@@ -353,16 +430,26 @@ fn get_restored(input: &mut Input<'_>) -> Option<Option<Restored>> {
 fn get_kept(input: &mut Input<'_>) -> Option<Vec<KeptSegment>> {
     let mut kept = Vec::new();
     for _ in 0..input.number()? {
-        kept.push(KeptSegment { id: input.number()?, len: input.small()?, hash: input.number()? });
+        kept.push(KeptSegment {
+            id: input.number()?,
+            len: input.small()?,
+            hash: input.number()?,
+        });
     }
     Some(kept)
 }
 
 fn get_damage(input: &mut Input<'_>) -> Option<Damage> {
-    Some(Damage { quarantined: input.number()?, needs_full_pull: input.flag()? })
+    Some(Damage {
+        quarantined: input.number()?,
+        needs_full_pull: input.flag()?,
+    })
 }
 
 /// A word's place in its table; the first where it has none, as a running cycle's state.
 fn place<T: PartialEq>(table: &[T], word: &T) -> u8 {
-    table.iter().position(|other| other == word).map_or(0, |place| place as u8)
+    table
+        .iter()
+        .position(|other| other == word)
+        .map_or(0, |place| place as u8)
 }

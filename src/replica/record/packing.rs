@@ -1,11 +1,13 @@
-//! Rows on their way into a commit: their bodies one after another, in segments of a size that browsers move quickly.
+//! Rows on their way into a commit: their bodies one after another, in segments of a size that
+//! browsers move quickly.
 
 use std::rc::Rc;
 
 use super::{Commit, Entry, SegmentBody, SegmentWrite};
 
-/// A segment is closed before its body grows beyond this. Chromium hands a value of up to 256 KiB to its database
-/// with the request; a longer one takes a way of its own, which costs twice as much to write and to read.
+/// A segment is closed before its body grows beyond this. Chromium hands a value of up to 256 KiB
+/// to its database with the request; a longer one takes a way of its own, which costs twice as much
+/// to write and to read.
 pub const SEGMENT_BYTES: usize = 240 * 1024;
 
 /// The open segment of one entity type.
@@ -16,10 +18,18 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// Adds a row, with its body where it has one. A segment that has no room for it goes into the commit first.
-    pub fn push(&mut self, entity: &str, mut entry: Entry, body: Option<&str>, commit: &mut Commit) {
+    /// Adds a row, with its body where it has one. A segment that has no room for it goes into the
+    /// commit first.
+    pub fn push(
+        &mut self,
+        entity: &str,
+        mut entry: Entry,
+        body: Option<&str>,
+        commit: &mut Commit,
+    ) {
         if let Some(body) = body {
-            if !self.bytes.is_empty() && self.bytes.len().saturating_add(body.len()) > SEGMENT_BYTES {
+            if !self.bytes.is_empty() && self.bytes.len().saturating_add(body.len()) > SEGMENT_BYTES
+            {
                 self.close(entity, commit);
             }
             entry.offset = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
@@ -33,7 +43,11 @@ impl Packing {
     pub fn close(&mut self, entity: &str, commit: &mut Commit) {
         let Self { entries, bytes } = std::mem::take(self);
         if !entries.is_empty() {
-            commit.segments.push(SegmentWrite { entity: entity.to_owned(), entries, body: SegmentBody::New(Rc::from(bytes)) });
+            commit.segments.push(SegmentWrite {
+                entity: entity.to_owned(),
+                entries,
+                body: SegmentBody::New(Rc::from(bytes)),
+            });
         }
     }
 }

@@ -29,7 +29,8 @@ const PATIENCE_MS: u64 = 10_000;
 /// How often a batch is tried before its fault is final.
 const ATTEMPTS: u32 = 3;
 
-/// The pause before each further attempt, in milliseconds: a network process that crashed needs a moment.
+/// The pause before each further attempt, in milliseconds: a network process that crashed needs a
+/// moment.
 const PAUSES_MS: [u64; 2] = [20, 200];
 
 /// A handle on one database.
@@ -39,7 +40,8 @@ pub(super) struct Connection {
     schema: Schema,
     patience_ms: Cell<u64>,
     opens: Cell<u64>,
-    /// Which database of this name the caller knows: one that was deleted and made again is another.
+    /// Which database of this name the caller knows: one that was deleted and made again is
+    /// another.
     known: Cell<Option<f64>>,
     replaced: Cell<bool>,
     state: RefCell<State>,
@@ -111,8 +113,8 @@ impl Connection {
         self.patience_ms.set(ms);
     }
 
-    /// Whether the database was deleted and made again since the caller last accepted it: by a wipe in
-    /// another tab, or by an eviction.
+    /// Whether the database was deleted and made again since the caller last accepted it: by a wipe
+    /// in another tab, or by an eviction.
     pub(super) fn is_replaced(&self) -> bool {
         self.replaced.get()
     }
@@ -129,7 +131,10 @@ impl Connection {
 
     /// Does the work on an open database, and does it again on a fresh connection where the
     /// connection was lost. The work must bear being repeated; it is told how often it was tried.
-    pub(super) async fn run<T>(self: &Rc<Self>, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
+    pub(super) async fn run<T>(
+        self: &Rc<Self>,
+        work: impl AsyncFn(&Database, u32) -> Result<T, Fault>,
+    ) -> Result<T> {
         let done = RefCell::new(None);
         let (work, place) = (&work, &done);
         let work = move |database: Database, tried: u32| -> LocalBoxFuture<'_, Result<(), Fault>> {
@@ -144,7 +149,10 @@ impl Connection {
     }
 
     // The trying itself, once for all kinds of work.
-    async fn repeat<'f>(self: &Rc<Self>, work: &dyn Fn(Database, u32) -> LocalBoxFuture<'f, Result<(), Fault>>) -> Result<()> {
+    async fn repeat<'f>(
+        self: &Rc<Self>,
+        work: &dyn Fn(Database, u32) -> LocalBoxFuture<'f, Result<(), Fault>>,
+    ) -> Result<()> {
         let mut tried = 0_u32;
         loop {
             let fault = match self.handle().await {
@@ -176,12 +184,14 @@ impl Connection {
         }
     }
 
-    /// Whether somebody or something has made it let go since it was open, so that the database may be gone.
+    /// Whether somebody or something has made it let go since it was open, so that the database may
+    /// be gone.
     pub(super) fn has_let_go(&self) -> bool {
         self.known.get().is_some() && !matches!(*self.state.borrow(), State::Open(_))
     }
 
-    /// What tells this database from an earlier or later one of the same name; none before it was opened.
+    /// What tells this database from an earlier or later one of the same name; none before it was
+    /// opened.
     pub(super) fn identity(&self) -> Option<f64> {
         self.known.get()
     }
@@ -213,7 +223,11 @@ impl Connection {
         };
         let deleting = matches!(*self.state.borrow(), State::Deleting);
         if deleting {
-            self.state.replace(if outcome.is_ok() { State::Closed } else { State::Idle });
+            self.state.replace(if outcome.is_ok() {
+                State::Closed
+            } else {
+                State::Idle
+            });
         }
         outcome
     }
@@ -260,7 +274,11 @@ impl Connection {
         let blocked = Rc::new(Cell::new(false));
         let schema = self.schema;
         let request = request(&self.name, schema, Rc::clone(&blocked));
-        self.state.replace(State::Opening(Opening { ticket, blocked, waiting: Vec::new() }));
+        self.state.replace(State::Opening(Opening {
+            ticket,
+            blocked,
+            waiting: Vec::new(),
+        }));
         let this = Rc::downgrade(self);
         spawn(async move {
             let opened = match request {
@@ -285,7 +303,8 @@ impl Connection {
     }
 
     fn settle(self: &Rc<Self>, ticket: u64, opened: Result<(Database, f64), Fault>) {
-        let awaited = matches!(&*self.state.borrow(), State::Opening(opening) if opening.ticket == ticket);
+        let awaited =
+            matches!(&*self.state.borrow(), State::Opening(opening) if opening.ticket == ticket);
         if !awaited {
             if let Ok((database, _)) = opened {
                 database.close();
@@ -294,11 +313,18 @@ impl Connection {
         }
         let (next, answer) = match opened {
             Ok((database, identity)) => {
-                if self.known.replace(Some(identity)).is_some_and(|known| known != identity) {
+                if self
+                    .known
+                    .replace(Some(identity))
+                    .is_some_and(|known| known != identity)
+                {
                     self.replaced.set(true);
                 }
                 let handle = Handle { database, ticket };
-                (State::Open(Live::new(handle.clone(), Rc::downgrade(self))), Ok(handle))
+                (
+                    State::Open(Live::new(handle.clone(), Rc::downgrade(self))),
+                    Ok(handle),
+                )
             }
             Err(fault) => (State::Idle, Err(fault)),
         };
@@ -311,7 +337,8 @@ impl Connection {
 
     /// Closes that connection, if it is still the current one; the next call opens another.
     fn discard(&self, ticket: u64) {
-        let current = matches!(&*self.state.borrow(), State::Open(live) if live.handle.ticket == ticket);
+        let current =
+            matches!(&*self.state.borrow(), State::Open(live) if live.handle.ticket == ticket);
         if current {
             release(self.state.replace(State::Idle));
         }
@@ -333,8 +360,8 @@ enum Found {
 impl Live {
     fn new(handle: Handle, owner: Weak<Connection>) -> Self {
         let ticket = handle.ticket;
-        // `versionchange`: another tab deletes or upgrades, and waits for us; transactions in flight
-        // still finish. `close`: the browser closed the connection by force.
+        // `versionchange`: another tab deletes or upgrades, and waits for us; transactions in
+        // flight still finish. `close`: the browser closed the connection by force.
         let on_lost = Closure::<dyn FnMut()>::new(move || {
             if let Some(owner) = owner.upgrade() {
                 owner.discard(ticket);
@@ -343,7 +370,10 @@ impl Live {
         let database = handle.database.as_sys();
         database.set_onversionchange(Some(on_lost.as_js_value().unchecked_ref()));
         database.set_onclose(Some(on_lost.as_js_value().unchecked_ref()));
-        Self { handle, _on_lost: on_lost }
+        Self {
+            handle,
+            _on_lost: on_lost,
+        }
     }
 }
 

@@ -15,7 +15,9 @@ pub(super) type Callback = Closure<dyn FnMut(Event)>;
 /// A handler for the events of a request or transaction, and the answer that it finds: the first
 /// event for which `answer` says something. The handler frees itself then, and not before, so a
 /// future may be dropped while its transaction runs on.
-pub(super) fn until<T: 'static>(mut answer: impl FnMut(&Event) -> Option<T> + 'static) -> (Function, oneshot::Receiver<T>) {
+pub(super) fn until<T: 'static>(
+    mut answer: impl FnMut(&Event) -> Option<T> + 'static,
+) -> (Function, oneshot::Receiver<T>) {
     let (tx, rx) = oneshot::channel();
     let mut tx = Some(tx);
     let keep: Rc<RefCell<Option<Callback>>> = Rc::default();

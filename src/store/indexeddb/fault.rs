@@ -1,4 +1,5 @@
-//! What IndexedDB answered when it failed, and what that means: the verdict is the DOMException's name.
+//! What IndexedDB answered when it failed, and what that means: the verdict is the DOMException's
+//! name.
 
 use indexed_db_futures::error::{DomException, Error as IdbError, JSError, OpenDbError};
 use indexed_db_futures::internals::SystemRepr;
@@ -22,16 +23,24 @@ pub(super) enum Fault {
 
 impl Fault {
     pub(super) fn named(name: &str, message: &str) -> Self {
-        Self::Browser { name: name.to_owned(), message: message.to_owned() }
+        Self::Browser {
+            name: name.to_owned(),
+            message: message.to_owned(),
+        }
     }
 
     pub(super) fn thrown(thrown: &JsValue) -> Self {
         // A DOMException inherits from Error in every engine.
         match thrown.dyn_ref::<js_sys::Error>() {
-            Some(error) => Self::Browser { name: error.name().into(), message: error.message().into() },
+            Some(error) => Self::Browser {
+                name: error.name().into(),
+                message: error.message().into(),
+            },
             None => Self::named(
                 "UnknownError",
-                &thrown.as_string().unwrap_or_else(|| "The browser threw something that is no Error.".to_owned()),
+                &thrown
+                    .as_string()
+                    .unwrap_or_else(|| "The browser threw something that is no Error.".to_owned()),
             ),
         }
     }
@@ -41,7 +50,13 @@ impl Fault {
     pub(super) fn is_lost(&self) -> bool {
         match self {
             Self::Browser { name, .. } => {
-                matches!(name.as_str(), "InvalidStateError" | "UnknownError" | "AbortError" | "TransactionInactiveError")
+                matches!(
+                    name.as_str(),
+                    "InvalidStateError"
+                        | "UnknownError"
+                        | "AbortError"
+                        | "TransactionInactiveError"
+                )
             }
             Self::Ours(_) => false,
         }
@@ -54,13 +69,17 @@ impl Fault {
             Self::Browser { name, message } => (name, message),
         };
         let (code, advice) = match name.as_str() {
-            "QuotaExceededError" => {
-                (Code::StorageFull, "The browser's storage quota is used up; free space, or clear data that is no longer needed.")
+            "QuotaExceededError" => (
+                Code::StorageFull,
+                "The browser's storage quota is used up; free space, or clear data that is no longer needed.",
+            ),
+            "VersionError" => (
+                Code::Migration,
+                "The stored database was made by a newer version of this app; reload the page to get that version.",
+            ),
+            "NotReadableError" | "DataError" => {
+                (Code::Corrupt, "A stored value cannot be read back.")
             }
-            "VersionError" => {
-                (Code::Migration, "The stored database was made by a newer version of this app; reload the page to get that version.")
-            }
-            "NotReadableError" | "DataError" => (Code::Corrupt, "A stored value cannot be read back."),
             _ => (Code::StorageUnavailable, "IndexedDB failed here."),
         };
         Error::new(code, advice).caused_by(format_args!("{name}: {message}"))
@@ -85,7 +104,9 @@ impl From<IdbError> for Fault {
             IdbError::DomException(exception) => exception.into(),
             IdbError::Unknown(JSError::Error(error)) => Self::thrown(&error),
             IdbError::Unknown(JSError::Unknown(thrown)) => Self::thrown(&thrown),
-            IdbError::Serialisation(_) => Error::new(Code::Corrupt, "A stored value has the wrong type.").into(),
+            IdbError::Serialisation(_) => {
+                Error::new(Code::Corrupt, "A stored value has the wrong type.").into()
+            }
             // The wrapper lost the reason; the transaction is gone in any case.
             IdbError::MissingData(_) => Self::named("AbortError", "The request's answer was lost."),
         }
@@ -95,7 +116,10 @@ impl From<IdbError> for Fault {
 impl From<DomException> for Fault {
     fn from(exception: DomException) -> Self {
         let exception = exception.as_sys();
-        Self::Browser { name: exception.name(), message: exception.message() }
+        Self::Browser {
+            name: exception.name(),
+            message: exception.message(),
+        }
     }
 }
 
@@ -103,9 +127,12 @@ impl From<OpenDbError> for Fault {
     fn from(error: OpenDbError) -> Self {
         match error {
             OpenDbError::Base(error) => error.into(),
-            // `VersionZero` is the wrapper's word for whatever `open()` threw; the version is never 0 here.
+            // `VersionZero` is the wrapper's word for whatever `open()` threw; the version is never
+            // 0 here.
             OpenDbError::VersionZero => Self::named("SecurityError", "indexedDB.open() threw."),
-            OpenDbError::UnsupportedEnvironment | OpenDbError::NullFactory => Self::named("NotSupportedError", "There is no indexedDB."),
+            OpenDbError::UnsupportedEnvironment | OpenDbError::NullFactory => {
+                Self::named("NotSupportedError", "There is no indexedDB.")
+            }
         }
     }
 }

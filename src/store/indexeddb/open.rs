@@ -24,14 +24,20 @@ use crate::host::web::sleep;
 const VERSION: u8 = 1;
 
 /// Asks for a database to be opened, and made where there is none.
-pub(super) fn request(name: &str, schema: Schema, blocked: Rc<Cell<bool>>) -> Result<(OpenDbRequest, Callback), Fault> {
+pub(super) fn request(
+    name: &str,
+    schema: Schema,
+    blocked: Rc<Cell<bool>>,
+) -> Result<(OpenDbRequest, Callback), Fault> {
     let request = Database::open(name).with_version(VERSION).build()?;
     let on_event = Callback::new(move |event: Event| {
         if event.type_() == "blocked" {
             blocked.set(true);
             return;
         }
-        let request = event.target().and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
+        let request = event
+            .target()
+            .and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
         if let Some(request) = request
             && make(&request, schema).is_err()
             && let Some(transaction) = request.transaction()
@@ -40,8 +46,12 @@ pub(super) fn request(name: &str, schema: Schema, blocked: Rc<Cell<bool>>) -> Re
             let _ = transaction.abort();
         }
     });
-    request.as_sys().set_onblocked(Some(on_event.as_js_value().unchecked_ref()));
-    request.as_sys().set_onupgradeneeded(Some(on_event.as_js_value().unchecked_ref()));
+    request
+        .as_sys()
+        .set_onblocked(Some(on_event.as_js_value().unchecked_ref()));
+    request
+        .as_sys()
+        .set_onupgradeneeded(Some(on_event.as_js_value().unchecked_ref()));
     Ok((request, on_event))
 }
 
@@ -51,14 +61,20 @@ fn make(request: &IdbOpenDbRequest, schema: Schema) -> Result<(), JsValue> {
     for name in schema.stores {
         let store = database.create_object_store(name)?;
         if let Some((_, key)) = schema.identity.filter(|(identity, _)| identity == name) {
-            store.put_with_key(&JsValue::from_f64(js_sys::Math::random()), &JsValue::from_f64(key))?;
+            store.put_with_key(
+                &JsValue::from_f64(js_sys::Math::random()),
+                &JsValue::from_f64(key),
+            )?;
         }
     }
     Ok(())
 }
 
 /// The database, and the number drawn when it was made.
-pub(super) async fn identified(database: Database, schema: Schema) -> Result<(Database, f64), Fault> {
+pub(super) async fn identified(
+    database: Database,
+    schema: Schema,
+) -> Result<(Database, f64), Fault> {
     let Some((name, key)) = schema.identity else {
         return Ok((database, 0.0));
     };
@@ -72,23 +88,36 @@ pub(super) async fn identified(database: Database, schema: Schema) -> Result<(Da
 }
 
 async fn identity(database: &Database, store: &str, key: f64) -> Result<f64, Fault> {
-    let found = answer(&begin(database, &[store])?.object_store(store)?.get(&JsValue::from_f64(key))?).await?;
+    let found = answer(
+        &begin(database, &[store])?
+            .object_store(store)?
+            .get(&JsValue::from_f64(key))?,
+    )
+    .await?;
     Ok(found.as_f64().unwrap_or_default())
 }
 
 /// Asks for a database to be deleted, and waits as long as `patience_ms` for that.
 pub(super) async fn delete(name: &str, patience_ms: u64) -> Result<(), Fault> {
     let factory = DBFactory::new()?;
-    let request = factory.as_sys().delete_database(name).map_err(|thrown| Fault::thrown(&thrown))?;
+    let request = factory
+        .as_sys()
+        .delete_database(name)
+        .map_err(|thrown| Fault::thrown(&thrown))?;
     let blocked = Rc::new(Cell::new(false));
     let told = Rc::clone(&blocked);
     let (on_event, deleted) = until(move |event| match event.type_().as_str() {
         "success" => Some(Ok(())),
         "error" => {
-            let request = event.target().and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
+            let request = event
+                .target()
+                .and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
             let error = request.and_then(|request| request.error().ok().flatten());
             Some(Err(match error {
-                Some(error) => Fault::Browser { name: error.name(), message: error.message() },
+                Some(error) => Fault::Browser {
+                    name: error.name(),
+                    message: error.message(),
+                },
                 None => Fault::named("UnknownError", "The database was not deleted."),
             }))
         }

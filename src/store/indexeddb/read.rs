@@ -15,8 +15,9 @@ use crate::store::{Records, Seq};
 
 /// A readonly transaction, which ends by itself when it has nothing left to do.
 ///
-/// Begun by the browser's own call: what the wrapper makes of a transaction, a request and a query is a tenth of
-/// the module. Between its requests, nothing but these may be awaited, or the browser ends it.
+/// Begun by the browser's own call: what the wrapper makes of a transaction, a request and a query
+/// is a tenth of the module. Between its requests, nothing but these may be awaited, or the browser
+/// ends it.
 pub(super) fn begin(database: &Database, stores: &[&str]) -> Result<IdbTransaction, Fault> {
     let names: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
     Ok(database.as_sys().transaction_with_str_sequence(&names)?)
@@ -28,19 +29,27 @@ pub(super) async fn answer(request: &IdbRequest) -> Result<JsValue, Fault> {
     let (on_event, answered) = until(move |_| Some(outcome(&asked)));
     request.set_onsuccess(Some(&on_event));
     request.set_onerror(Some(&on_event));
-    answered.await.unwrap_or_else(|_| Err(Fault::named("AbortError", "The request's answer was lost.")))
+    answered
+        .await
+        .unwrap_or_else(|_| Err(Fault::named("AbortError", "The request's answer was lost.")))
 }
 
 /// What became of a request that has ended.
 fn outcome(request: &IdbRequest) -> Result<JsValue, Fault> {
     match request.error() {
-        Ok(Some(error)) => Err(Fault::Browser { name: error.name(), message: error.message() }),
+        Ok(Some(error)) => Err(Fault::Browser {
+            name: error.name(),
+            message: error.message(),
+        }),
         Ok(None) | Err(_) => Ok(request.result()?),
     }
 }
 
 /// The keys and the values of all that is in a store, or in a range of it, in order.
-pub(super) async fn all(store: &IdbObjectStore, range: &JsValue) -> Result<impl Iterator<Item = (JsValue, JsValue)> + use<>, Fault> {
+pub(super) async fn all(
+    store: &IdbObjectStore,
+    range: &JsValue,
+) -> Result<impl Iterator<Item = (JsValue, JsValue)> + use<>, Fault> {
     // Requests end in order: waiting for the last takes one handler for both.
     let keys = store.get_all_keys_with_key(range)?;
     let values = answer(&store.get_all_with_key(range)?).await?;
@@ -50,7 +59,12 @@ pub(super) async fn all(store: &IdbObjectStore, range: &JsValue) -> Result<impl 
 }
 
 /// The records from a place on, or from after it, in order.
-pub(super) async fn records(transaction: &IdbTransaction, log: &str, from: f64, after: bool) -> Result<Records, Fault> {
+pub(super) async fn records(
+    transaction: &IdbTransaction,
+    log: &str,
+    from: f64,
+    after: bool,
+) -> Result<Records, Fault> {
     let range = IdbKeyRange::lower_bound_with_open(&JsValue::from_f64(from), after)?;
     let mut records = Records::new();
     for (key, value) in all(&transaction.object_store(log)?, &range).await? {
@@ -62,8 +76,12 @@ pub(super) async fn records(transaction: &IdbTransaction, log: &str, from: f64, 
     Ok(records)
 }
 
-/// The values under those keys, in the order asked for; none where one is missing or of another kind.
-pub(super) async fn values(store: &IdbObjectStore, keys: &[u64]) -> Result<Vec<Option<Rc<[u8]>>>, Fault> {
+/// The values under those keys, in the order asked for; none where one is missing or of another
+/// kind.
+pub(super) async fn values(
+    store: &IdbObjectStore,
+    keys: &[u64],
+) -> Result<Vec<Option<Rc<[u8]>>>, Fault> {
     let mut requests = Vec::with_capacity(keys.len());
     for key in keys {
         requests.push(store.get(&JsValue::from_f64(*key as f64))?);
@@ -82,21 +100,41 @@ pub(super) async fn values(store: &IdbObjectStore, keys: &[u64]) -> Result<Vec<O
     Ok(found)
 }
 
-/// What is given for a record that is there and cannot be read: no reader takes it, and it is not empty.
+/// What is given for a record that is there and cannot be read: no reader takes it, and it is not
+/// empty.
 pub(super) fn unreadable() -> Rc<[u8]> {
     Rc::from([0])
 }
 
 /// The places of the records from one on.
-pub(super) async fn places(transaction: &IdbTransaction, log: &str, from: f64) -> Result<Vec<Seq>, Fault> {
+pub(super) async fn places(
+    transaction: &IdbTransaction,
+    log: &str,
+    from: f64,
+) -> Result<Vec<Seq>, Fault> {
     let range = IdbKeyRange::lower_bound(&JsValue::from_f64(from))?;
-    let keys: Array = answer(&transaction.object_store(log)?.get_all_keys_with_key(&range)?).await?.unchecked_into();
-    Ok(keys.iter().filter_map(|key| key.as_f64()).filter(|key| *key >= 1.0).map(|key| key as Seq).collect())
+    let keys: Array = answer(
+        &transaction
+            .object_store(log)?
+            .get_all_keys_with_key(&range)?,
+    )
+    .await?
+    .unchecked_into();
+    Ok(keys
+        .iter()
+        .filter_map(|key| key.as_f64())
+        .filter(|key| *key >= 1.0)
+        .map(|key| key as Seq)
+        .collect())
 }
 
 /// A stored value that is not what this engine writes.
 pub(super) fn wrong_type() -> Fault {
-    Error::new(Code::Corrupt, "A stored value is not of the kind that this engine writes.").into()
+    Error::new(
+        Code::Corrupt,
+        "A stored value is not of the kind that this engine writes.",
+    )
+    .into()
 }
 
 /// The bytes of a value; none where there is none, or one of another kind.

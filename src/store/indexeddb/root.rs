@@ -20,7 +20,8 @@ use crate::store::Durability;
 const META: &str = "meta";
 const STORES: &[&str] = &[META];
 
-/// Before the id of each known user: a key each, so that two tabs cannot overwrite one another's list.
+/// Before the id of each known user: a key each, so that two tabs cannot overwrite one another's
+/// list.
 const USER: &str = "user:";
 
 /// Before the id of each user that was ever wiped here; the value says how often.
@@ -39,7 +40,15 @@ impl RootDatabase {
     /// As [`IndexedDbStore::open`](super::IndexedDbStore::open).
     pub async fn open(name: &str) -> Result<Self> {
         check_name(name)?;
-        let root = Self { connection: Connection::new(name.to_owned(), Schema { stores: STORES, identity: None }) };
+        let root = Self {
+            connection: Connection::new(
+                name.to_owned(),
+                Schema {
+                    stores: STORES,
+                    identity: None,
+                },
+            ),
+        };
         root.connection.run(async |_, _| Ok(())).await?;
         Ok(root)
     }
@@ -49,7 +58,9 @@ impl RootDatabase {
     /// # Errors
     /// What the storage says.
     pub async fn get(&self, key: &str) -> Result<Option<String>> {
-        self.connection.run(async |database, _| text(database, key).await).await
+        self.connection
+            .run(async |database, _| text(database, key).await)
+            .await
     }
 
     /// Everything whose key begins with `prefix`, in the order of keys.
@@ -61,7 +72,9 @@ impl RootDatabase {
             .run(async |database, _| {
                 let transaction = begin(database, STORES)?;
                 let mut found = Vec::new();
-                for (key, value) in all(&transaction.object_store(META)?, &JsValue::UNDEFINED).await? {
+                for (key, value) in
+                    all(&transaction.object_store(META)?, &JsValue::UNDEFINED).await?
+                {
                     let key = key.as_string().ok_or_else(wrong_type)?;
                     if key.starts_with(prefix) {
                         found.push((key, value.as_string().ok_or_else(wrong_type)?));
@@ -77,7 +90,11 @@ impl RootDatabase {
     /// # Errors
     /// What the storage says; nothing was written then.
     pub async fn put(&self, key: &str, value: &str) -> Result<()> {
-        self.change(vec![Change::Put(META, key.into(), value.into())], Durability::Strict).await
+        self.change(
+            vec![Change::Put(META, key.into(), value.into())],
+            Durability::Strict,
+        )
+        .await
     }
 
     /// Writes a value where there is none, and answers what is there: the same in every tab,
@@ -86,8 +103,12 @@ impl RootDatabase {
     /// # Errors
     /// What the storage says.
     pub async fn get_or_put(&self, key: &str, value: &str) -> Result<String> {
-        let batch =
-            Batch { stores: STORES, durability: Durability::Strict, changes: Vec::new(), add: Some((META, key.into(), value.into())) };
+        let batch = Batch {
+            stores: STORES,
+            durability: Durability::Strict,
+            changes: Vec::new(),
+            add: Some((META, key.into(), value.into())),
+        };
         self.connection
             .run(async |database, _| {
                 if let Some(found) = text(database, key).await? {
@@ -96,7 +117,9 @@ impl RootDatabase {
                 match write(database, &batch).await? {
                     Written::All => Ok(value.to_owned()),
                     // Another tab was first. Where the key has gone again since, ours is as good.
-                    Written::Nothing => Ok(text(database, key).await?.unwrap_or_else(|| value.to_owned())),
+                    Written::Nothing => Ok(text(database, key)
+                        .await?
+                        .unwrap_or_else(|| value.to_owned())),
                 }
             })
             .await
@@ -107,7 +130,8 @@ impl RootDatabase {
     /// # Errors
     /// What the storage says.
     pub async fn remove(&self, key: &str) -> Result<()> {
-        self.change(vec![Change::Delete(META, key.into())], Durability::Strict).await
+        self.change(vec![Change::Delete(META, key.into())], Durability::Strict)
+            .await
     }
 
     /// Opens the store of one user, and answers what was noted of that user, and how many wipes.
@@ -129,26 +153,42 @@ impl RootDatabase {
                 let store = begin(database, STORES)?.object_store(META)?;
                 let note = text_in(&store, &format!("{USER}{user}")).await?;
                 let wipes = text_in(&store, &format!("{WIPED}{user}")).await?;
-                Ok((note, wipes.and_then(|count| count.parse().ok()).unwrap_or_default()))
+                Ok((
+                    note,
+                    wipes
+                        .and_then(|count| count.parse().ok())
+                        .unwrap_or_default(),
+                ))
             })
             .await
     }
 
-    /// Notes of a user what may be lost in a power cut. A note begins with how often the user had been wiped when
-    /// it was made, and a space; so one that comes late from a tab that did not know does not bring the user back.
+    /// Notes of a user what may be lost in a power cut. A note begins with how often the user had
+    /// been wiped when it was made, and a space; so one that comes late from a tab that did not
+    /// know does not bring the user back.
     ///
     /// # Errors
     /// What the storage says.
     pub async fn note(&self, user: &str, note: &str) -> Result<()> {
-        self.change(vec![Change::Put(META, format!("{USER}{user}").into(), note.into())], Durability::Relaxed).await
+        self.change(
+            vec![Change::Put(
+                META,
+                format!("{USER}{user}").into(),
+                note.into(),
+            )],
+            Durability::Relaxed,
+        )
+        .await
     }
 
     /// Notes that a user is about to be wiped.
     pub(super) async fn note_wipe(&self, user: &str) -> Result<()> {
         let (_, wipes) = self.noted(user).await?;
         let count = wipes.saturating_add(1).to_string();
-        let changes =
-            vec![Change::Put(META, format!("{WIPED}{user}").into(), count.into()), Change::Delete(META, format!("{USER}{user}").into())];
+        let changes = vec![
+            Change::Put(META, format!("{WIPED}{user}").into(), count.into()),
+            Change::Delete(META, format!("{USER}{user}").into()),
+        ];
         self.change(changes, Durability::Strict).await
     }
 
@@ -160,11 +200,20 @@ impl RootDatabase {
         let wiped = self.list(WIPED).await?;
         let found = self.list(USER).await?;
         let is_late = |user: &str, note: &str| {
-            let wipes =
-                wiped.iter().find(|(key, _)| key.strip_prefix(WIPED) == Some(user)).and_then(|(_, count)| count.parse::<u64>().ok());
-            wipes.is_some_and(|wipes| note.split(' ').next().and_then(|known| known.parse::<u64>().ok()).is_none_or(|known| known < wipes))
+            let wipes = wiped
+                .iter()
+                .find(|(key, _)| key.strip_prefix(WIPED) == Some(user))
+                .and_then(|(_, count)| count.parse::<u64>().ok());
+            wipes.is_some_and(|wipes| {
+                note.split(' ')
+                    .next()
+                    .and_then(|known| known.parse::<u64>().ok())
+                    .is_none_or(|known| known < wipes)
+            })
         };
-        let users = found.iter().filter_map(|(key, note)| key.strip_prefix(USER).filter(|user| !is_late(user, note)));
+        let users = found
+            .iter()
+            .filter_map(|(key, note)| key.strip_prefix(USER).filter(|user| !is_late(user, note)));
         Ok(users.map(str::to_owned).collect())
     }
 
@@ -182,8 +231,15 @@ impl RootDatabase {
     }
 
     async fn change(&self, changes: Vec<Change>, durability: Durability) -> Result<()> {
-        let batch = Batch { stores: STORES, durability, changes, add: None };
-        self.connection.run(async |database, _| write(database, &batch).await.map(drop)).await
+        let batch = Batch {
+            stores: STORES,
+            durability,
+            changes,
+            add: None,
+        };
+        self.connection
+            .run(async |database, _| write(database, &batch).await.map(drop))
+            .await
     }
 }
 

@@ -50,12 +50,18 @@ pub(super) enum Written {
 }
 
 /// Writes the batch, or nothing. The requests are issued by the call; the future only waits.
-pub(super) fn write(database: &Database, batch: &Batch) -> impl Future<Output = Result<Written, Fault>> + use<> {
+pub(super) fn write(
+    database: &Database,
+    batch: &Batch,
+) -> impl Future<Output = Result<Written, Fault>> + use<> {
     let issued = issue(database, batch);
     async move {
         match issued?.await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Fault::named("AbortError", "The transaction's answer was lost.")),
+            Err(_) => Err(Fault::named(
+                "AbortError",
+                "The transaction's answer was lost.",
+            )),
         }
     }
 }
@@ -68,11 +74,19 @@ fn issue(database: &Database, batch: &Batch) -> Result<Outcome, Fault> {
         Durability::Relaxed => "relaxed",
     };
     // The transaction is ours: the wrapper loses abort reasons and commits late.
-    let names: Array = batch.stores.iter().map(|name| JsValue::from_str(name)).collect();
+    let names: Array = batch
+        .stores
+        .iter()
+        .map(|name| JsValue::from_str(name))
+        .collect();
     let options = Object::new();
     // Setting a member of an object of our own cannot fail.
     let _ = Reflect::set(&options, &"durability".into(), &durability.into());
-    let transaction = database.as_sys().unchecked_ref::<Durable>().transaction(&names, "readwrite", &options)?;
+    let transaction =
+        database
+            .as_sys()
+            .unchecked_ref::<Durable>()
+            .transaction(&names, "readwrite", &options)?;
 
     match request_all(&transaction, batch) {
         Ok(outcome) => Ok(outcome),
@@ -87,15 +101,17 @@ fn issue(database: &Database, batch: &Batch) -> Result<Outcome, Fault> {
 fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<Outcome, JsValue> {
     for change in &batch.changes {
         match change {
-            Change::Put(store, key, value) => transaction.object_store(store)?.put_with_key(value, key)?,
-            Change::Delete(store, key) => transaction.object_store(store)?.delete(key)?,
-            Change::DeleteBelow(store, key) => {
-                transaction.object_store(store)?.delete(&IdbKeyRange::upper_bound_with_open(key, true)?.into())?
+            Change::Put(store, key, value) => {
+                transaction.object_store(store)?.put_with_key(value, key)?
             }
+            Change::Delete(store, key) => transaction.object_store(store)?.delete(key)?,
+            Change::DeleteBelow(store, key) => transaction
+                .object_store(store)?
+                .delete(&IdbKeyRange::upper_bound_with_open(key, true)?.into())?,
         };
     }
-    // Always the last request. In Firefox 153 a failing request that others follow, in a transaction
-    // with an explicit commit(), does not abort: the others are stored.
+    // Always the last request. In Firefox 153 a failing request that others follow, in a
+    // transaction with an explicit commit(), does not abort: the others are stored.
     if let Some((store, key, value)) = &batch.add {
         transaction.object_store(store)?.add_with_key(value, key)?;
     }
@@ -109,27 +125,43 @@ fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<Outcome, J
     Ok(outcome)
 }
 
-/// Reads the outcome off the events: the error of a request first, where there is one, then one end.
+/// Reads the outcome off the events: the error of a request first, where there is one, then one
+/// end.
 fn verdict(transaction: IdbTransaction) -> impl FnMut(&Event) -> Option<Result<Written, Fault>> {
     let mut failed: Option<Fault> = None;
     move |event| {
         // Only the `add` can meet a key that is taken.
-        let taken = matches!(&failed, Some(Fault::Browser { name, .. }) if name == "ConstraintError");
+        let taken =
+            matches!(&failed, Some(Fault::Browser { name, .. }) if name == "ConstraintError");
         match event.type_().as_str() {
-            "complete" => Some(Ok(if taken { Written::Nothing } else { Written::All })),
+            "complete" => Some(Ok(if taken {
+                Written::Nothing
+            } else {
+                Written::All
+            })),
             "abort" if taken => Some(Ok(Written::Nothing)),
             "abort" => Some(Err(match (transaction.error(), failed.take()) {
-                (Some(reason), _) => Fault::Browser { name: reason.name(), message: reason.message() },
+                (Some(reason), _) => Fault::Browser {
+                    name: reason.name(),
+                    message: reason.message(),
+                },
                 // Safari's engine aborts with a null `tx.error`, so the verdict is the request's.
                 (None, Some(failed)) => failed,
                 // Nobody here aborts a transaction that was committed: the connection was lost.
                 (None, None) => Fault::named("AbortError", "The transaction was aborted."),
             })),
             _ => {
-                let request = event.target().and_then(|target| target.dyn_into::<IdbRequest>().ok());
+                let request = event
+                    .target()
+                    .and_then(|target| target.dyn_into::<IdbRequest>().ok());
                 let error = request.and_then(|request| request.error().ok().flatten());
                 // The first counts: those after it only say that the transaction is being aborted.
-                failed = failed.take().or_else(|| error.map(|error| Fault::Browser { name: error.name(), message: error.message() }));
+                failed = failed.take().or_else(|| {
+                    error.map(|error| Fault::Browser {
+                        name: error.name(),
+                        message: error.message(),
+                    })
+                });
                 None
             }
         }
@@ -149,5 +181,10 @@ extern "C" {
     type Durable;
 
     #[wasm_bindgen(method, catch)]
-    fn transaction(this: &Durable, stores: &Array, mode: &str, options: &Object) -> Result<IdbTransaction, JsValue>;
+    fn transaction(
+        this: &Durable,
+        stores: &Array,
+        mode: &str,
+        options: &Object,
+    ) -> Result<IdbTransaction, JsValue>;
 }

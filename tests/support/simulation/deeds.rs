@@ -30,30 +30,62 @@ impl Deed {
     }
 
     fn write(&self, user: &str, exists: bool) -> Write {
-        let (id, name) = (&self.id, if self.watched() { self.field.as_str() } else { "x" });
-        let text = if self.big { format!("\"{}\"", "b".repeat(MOST_BYTES)) } else { self.value.to_string() };
+        let (id, name) = (
+            &self.id,
+            if self.watched() {
+                self.field.as_str()
+            } else {
+                "x"
+            },
+        );
+        let text = if self.big {
+            format!("\"{}\"", "b".repeat(MOST_BYTES))
+        } else {
+            self.value.to_string()
+        };
         match (self.deletes, exists) {
-            (true, _) => Write::Delete { id: id.clone(), soft: false },
-            (false, true) => Write::Patch { id: id.clone(), changes: format!(r#"{{"{name}":{text}}}"#) },
+            (true, _) => Write::Delete {
+                id: id.clone(),
+                soft: false,
+            },
+            (false, true) => Write::Patch {
+                id: id.clone(),
+                changes: format!(r#"{{"{name}":{text}}}"#),
+            },
             (false, false) => {
                 let pad = "p".repeat(self.pad);
-                Write::Create { draft: format!(r#"{{"id":"{id}","owner":"{user}","pad":"{pad}","{name}":{text}}}"#) }
+                Write::Create {
+                    draft: format!(
+                        r#"{{"id":"{id}","owner":"{user}","pad":"{pad}","{name}":{text}}}"#
+                    ),
+                }
             }
         }
     }
 }
 
-/// Whether a write was made without knowing what the server has: only the clock decides what becomes of it.
+/// Whether a write was made without knowing what the server has: only the clock decides what
+/// becomes of it.
 fn is_blind(engine: &App, user: &str, shared: &Shared) -> bool {
     let lost = shared.evicted.get();
-    let Some(open) = engine.opened(user) else { return lost };
-    open.db.with(|replica| replica.damage().needs_full_pull || (lost && !replica.cursor("").is_some_and(|state| state.reached_end)))
+    let Some(open) = engine.opened(user) else {
+        return lost;
+    };
+    open.db.with(|replica| {
+        replica.damage().needs_full_pull
+            || (lost && !replica.cursor("").is_some_and(|state| state.reached_end))
+    })
 }
 
 fn is_expected(error: &Error) -> bool {
     matches!(
         error.code(),
-        Code::AlreadyExists | Code::NotFound | Code::StorageFull | Code::StorageUnavailable | Code::StorageBlocked | Code::Closed
+        Code::AlreadyExists
+            | Code::NotFound
+            | Code::StorageFull
+            | Code::StorageUnavailable
+            | Code::StorageBlocked
+            | Code::Closed
     )
 }
 
@@ -63,17 +95,45 @@ impl Story {
         self.counter.set(value);
         let dice = &self.dice;
         let (id, field, deletes) = match dice.below(10) {
-            0..=4 => (format!("shared-{}", dice.below(4)), writer.to_owned(), false),
-            5..=7 => (format!("own-{writer}-{}", dice.below(3)), "n".to_owned(), dice.chance(300)),
-            8 => (format!("hot-{}", dice.below(2)), String::new(), dice.chance(300)),
+            0..=4 => (
+                format!("shared-{}", dice.below(4)),
+                writer.to_owned(),
+                false,
+            ),
+            5..=7 => (
+                format!("own-{writer}-{}", dice.below(3)),
+                "n".to_owned(),
+                dice.chance(300),
+            ),
+            8 => (
+                format!("hot-{}", dice.below(2)),
+                String::new(),
+                dice.chance(300),
+            ),
             _ => (format!("big-{writer}-{value}"), "big".to_owned(), false),
         };
-        let (big, pad) = (field == "big", if dice.chance(300) { dice.below(900) as usize } else { 0 });
-        Deed { id, field, value, deletes, big, pad }
+        let (big, pad) = (
+            field == "big",
+            if dice.chance(300) {
+                dice.below(900) as usize
+            } else {
+                0
+            },
+        );
+        Deed {
+            id,
+            field,
+            value,
+            deletes,
+            big,
+            pad,
+        }
     }
 
     pub(super) fn write(&self, device: usize, slot: usize) {
-        let Some((owner, engine)) = self.tab(device, slot) else { return };
+        let Some((owner, engine)) = self.tab(device, slot) else {
+            return;
+        };
         let user = self.devices[device].pick(&self.dice);
         let deed = self.plan_deed(&format!("{}-{slot}", self.devices[device].shared.device_id));
         let place = (device, user.to_owned(), deed.id.clone(), deed.field.clone());
@@ -81,16 +141,43 @@ impl Story {
             return;
         }
         self.busy.borrow_mut().insert(place.clone(), owner);
-        let ticket = deed.watched().then(|| self.model.ask(device, user, &deed.id, &deed.field, (!deed.deletes).then_some(deed.value)));
+        let ticket = deed.watched().then(|| {
+            self.model.ask(
+                device,
+                user,
+                &deed.id,
+                &deed.field,
+                (!deed.deletes).then_some(deed.value),
+            )
+        });
         let losses = self.model.losses(user);
-        let what = if deed.deletes { "gone".to_owned() } else { deed.value.to_string() };
-        self.say(format!("{} writes {} {} = {what} for {user}", self.name(device, slot), deed.id, deed.field));
+        let what = if deed.deletes {
+            "gone".to_owned()
+        } else {
+            deed.value.to_string()
+        };
+        self.say(format!(
+            "{} writes {} {} = {what} for {user}",
+            self.name(device, slot),
+            deed.id,
+            deed.field
+        ));
         let shared = Rc::clone(&self.devices[device].shared);
-        let (model, busy, broken) = (Rc::clone(&self.model), Rc::clone(&self.busy), Rc::clone(&self.broken));
+        let (model, busy, broken) = (
+            Rc::clone(&self.model),
+            Rc::clone(&self.busy),
+            Rc::clone(&self.broken),
+        );
         self.tasks.spawn(owner, async move {
-            let exists = engine.exists(user, "tasks", &deed.id).await.unwrap_or(false);
+            let exists = engine
+                .exists(user, "tasks", &deed.id)
+                .await
+                .unwrap_or(false);
             let blind = is_blind(&engine, user, &shared);
-            match engine.write(user, "tasks", vec![deed.write(user, exists)]).await {
+            match engine
+                .write(user, "tasks", vec![deed.write(user, exists)])
+                .await
+            {
                 // A delete that finds nothing promises nothing.
                 Ok(written) if written.contains(&Written::Absent) => {}
                 Ok(_) => {
@@ -102,16 +189,22 @@ impl Story {
                         model.refuse(user, device, &deed.id, losses);
                     }
                 }
-                // Another tab was first, storage failed, or the tab was closing: nothing was promised.
+                // Another tab was first, storage failed, or the tab was closing: nothing was
+                // promised.
                 Err(error) if is_expected(&error) => {}
-                Err(error) => broken.borrow_mut().push(format!("a write of {} failed: {error:?}", deed.id)),
+                Err(error) => broken
+                    .borrow_mut()
+                    .push(format!("a write of {} failed: {error:?}", deed.id)),
             }
-            busy.borrow_mut().retain(|at, who| *at != place || *who != owner);
+            busy.borrow_mut()
+                .retain(|at, who| *at != place || *who != owner);
         });
     }
 
     pub(super) fn sync(&self, device: usize, slot: usize) {
-        let Some((owner, engine)) = self.tab(device, slot) else { return };
+        let Some((owner, engine)) = self.tab(device, slot) else {
+            return;
+        };
         let user = self.devices[device].pick(&self.dice);
         let options = match self.dice.below(14) {
             0 => r#"{"direction":"pullThenPush","forceFullSync":true}"#,
@@ -125,10 +218,17 @@ impl Story {
             8 => r#"{"forceFullSync":true,"overrideBatchSize":1}"#,
             _ => "{}",
         };
-        self.say(format!("{} syncs {user} {options}", self.name(device, slot)));
+        self.say(format!(
+            "{} syncs {user} {options}",
+            self.name(device, slot)
+        ));
         let cancel = Rc::new(Cancel::default());
         if self.dice.chance(80) {
-            let (cancel, clock, ms) = (Rc::clone(&cancel), Rc::clone(&self.clock), self.dice.below(2_000));
+            let (cancel, clock, ms) = (
+                Rc::clone(&cancel),
+                Rc::clone(&self.clock),
+                self.dice.below(2_000),
+            );
             self.tasks.spawn(owner, async move {
                 clock.sleep(ms).await;
                 cancel.stop(Stop::Abort);
@@ -136,19 +236,33 @@ impl Story {
         }
         let (broken, name) = (Rc::clone(&self.broken), self.name(device, slot));
         self.tasks.spawn(owner, async move {
-            let ended = engine.synchronize(user, read_options(options), None, cancel).await;
-            let object = |words: String| broken.borrow_mut().push(format!("{name}: a cycle of {user} {words}"));
+            let ended = engine
+                .synchronize(user, read_options(options), None, cancel)
+                .await;
+            let object = |words: String| {
+                broken
+                    .borrow_mut()
+                    .push(format!("{name}: a cycle of {user} {words}"))
+            };
             let state = engine.status_hub(user).unwrap().current().status;
             // A call that is stopped while it waits for its turn leaves a cycle running.
             match &ended {
                 Err(error) if matches!(error.code(), Code::Closed | Code::Cancelled) => return,
                 Err(error) => {
-                    if matches!(error.code(), Code::Corrupt | Code::InvalidArgument | Code::InvalidEntity | Code::UserMismatch) {
+                    if matches!(
+                        error.code(),
+                        Code::Corrupt
+                            | Code::InvalidArgument
+                            | Code::InvalidEntity
+                            | Code::UserMismatch
+                    ) {
                         object(format!("failed: {error:?}"));
                     }
                 }
                 Ok(result) if result.was_skipped || result.was_cancelled => return,
-                Ok(result) if result.is_success && !matches!(state, State::Completed | State::Paused) => {
+                Ok(result)
+                    if result.is_success && !matches!(state, State::Completed | State::Paused) =>
+                {
                     object(format!("succeeded, but its status is {state:?}"));
                 }
                 Ok(_) => {}
@@ -160,25 +274,56 @@ impl Story {
     }
 
     pub(super) fn pause(&self, device: usize, slot: usize) {
-        let Some((owner, engine)) = self.tab(device, slot) else { return };
+        let Some((owner, engine)) = self.tab(device, slot) else {
+            return;
+        };
         let user = self.devices[device].pick(&self.dice);
         let pausing = self.dice.chance(500);
-        self.say(format!("{} {} {user}", self.name(device, slot), if pausing { "pauses" } else { "resumes" }));
+        self.say(format!(
+            "{} {} {user}",
+            self.name(device, slot),
+            if pausing { "pauses" } else { "resumes" }
+        ));
         self.tasks.spawn(owner, async move {
-            let _ = if pausing { engine.pause(Some(user)).await } else { engine.resume(Some(user)).await };
+            let _ = if pausing {
+                engine.pause(Some(user)).await
+            } else {
+                engine.resume(Some(user)).await
+            };
         });
     }
 
     /// Another user signs in, or this one out.
     pub(super) fn switch(&self, device: usize, slot: usize) {
-        let Some((owner, engine)) = self.tab(device, slot) else { return };
-        let (user, leaves, flush) = (self.devices[device].pick(&self.dice), self.dice.chance(300), self.dice.below(2) * 3_000);
-        let strategy = *self.dice.pick(&[UserSwitch::SyncThenSwitch, UserSwitch::PromptIfUnsyncedData, UserSwitch::KeepLocal]);
+        let Some((owner, engine)) = self.tab(device, slot) else {
+            return;
+        };
+        let (user, leaves, flush) = (
+            self.devices[device].pick(&self.dice),
+            self.dice.chance(300),
+            self.dice.below(2) * 3_000,
+        );
+        let strategy = *self.dice.pick(&[
+            UserSwitch::SyncThenSwitch,
+            UserSwitch::PromptIfUnsyncedData,
+            UserSwitch::KeepLocal,
+        ]);
         let what = if leaves { "signs out" } else { "switches to" };
-        self.say(format!("{} {what} {user} {strategy:?}", self.name(device, slot)));
+        self.say(format!(
+            "{} {what} {user} {strategy:?}",
+            self.name(device, slot)
+        ));
         self.tasks.spawn(owner, async move {
             if leaves {
-                let _ = engine.logout(user, LogoutOptions { flush, ..LogoutOptions::default() }).await;
+                let _ = engine
+                    .logout(
+                        user,
+                        LogoutOptions {
+                            flush,
+                            ..LogoutOptions::default()
+                        },
+                    )
+                    .await;
             } else {
                 let _ = engine.switch_user(None, user, Some(strategy)).await;
             }

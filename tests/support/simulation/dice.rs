@@ -1,11 +1,12 @@
-//! Chance, and the script that it follows. Every step throws dice of its own, and what goes wrong is
-//! thrown apart from what is done, so that a step or a fault can be left out of a history and the rest
-//! stays what it was.
+//! Chance, and the script that it follows. Every step throws dice of its own, and what goes wrong
+//! is thrown apart from what is done, so that a step or a fault can be left out of a history and
+//! the rest stays what it was.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-/// One thing that goes wrong: the step that it falls into, and how many throws came before it there.
+/// One thing that goes wrong: the step that it falls into, and how many throws came before it
+/// there.
 pub type Fault = (u64, u64);
 
 /// The step in which everything heals; none comes after it.
@@ -26,7 +27,12 @@ pub struct Script {
 impl Script {
     /// A whole history of so many steps.
     pub fn whole(seed: u64, steps: u64) -> Self {
-        Self { seed, steps: (0..steps).collect(), spared: BTreeSet::new(), told: false }
+        Self {
+            seed,
+            steps: (0..steps).collect(),
+            spared: BTreeSet::new(),
+            told: false,
+        }
     }
 }
 
@@ -86,7 +92,8 @@ impl Dice {
         &items[self.below(items.len() as u64) as usize]
     }
 
-    /// Whether something goes wrong now, so often in a thousand. How badly is [`Self::harm`]'s to say.
+    /// Whether something goes wrong now, so often in a thousand. How badly is [`Self::harm`]'s to
+    /// say.
     pub fn strikes(&self, per_mille: u64) -> bool {
         let fault = (self.step.get(), self.thrown.get());
         self.thrown.set(fault.1 + 1);

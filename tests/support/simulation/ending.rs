@@ -19,9 +19,17 @@ impl Story {
         let mut all = Vec::new();
         for device in 0..self.devices.len() {
             for slot in 0..self.devices[device].tabs.len() {
-                let Some((owner, engine)) = self.tab(device, slot) else { continue };
+                let Some((owner, engine)) = self.tab(device, slot) else {
+                    continue;
+                };
                 for user in &self.devices[device].users {
-                    all.push((device, self.name(device, slot), *user, owner, Rc::clone(&engine)));
+                    all.push((
+                        device,
+                        self.name(device, slot),
+                        *user,
+                        owner,
+                        Rc::clone(&engine),
+                    ));
                 }
             }
         }
@@ -48,11 +56,20 @@ impl Story {
         self.tasks.run_for(200_000);
         for _ in 0..4 {
             for device in 0..self.devices.len() {
-                for (_, name, user, owner, engine) in self.everybody().into_iter().filter(|(at, ..)| *at == device) {
+                for (_, name, user, owner, engine) in self
+                    .everybody()
+                    .into_iter()
+                    .filter(|(at, ..)| *at == device)
+                {
                     let broken = Rc::clone(&self.broken);
                     self.tasks.spawn(owner, async move {
-                        if let Err(error) = engine.synchronize(user, Options::default(), None, Rc::default()).await {
-                            broken.borrow_mut().push(format!("{name}: a cycle of {user} failed in good weather: {error:?}"));
+                        if let Err(error) = engine
+                            .synchronize(user, Options::default(), None, Rc::default())
+                            .await
+                        {
+                            broken.borrow_mut().push(format!(
+                                "{name}: a cycle of {user} failed in good weather: {error:?}"
+                            ));
                         }
                     });
                 }
@@ -71,7 +88,8 @@ impl Story {
         }
         for (device, name, user, owner, engine) in self.everybody() {
             let live = truths[user];
-            self.judge_tab(device, user, owner, &engine, live).map_err(|wrong| format!("{name}, for {user}: {wrong}"))?;
+            self.judge_tab(device, user, owner, &engine, live)
+                .map_err(|wrong| format!("{name}, for {user}: {wrong}"))?;
         }
         // Nothing may be left that waits for ever.
         for device in 0..self.devices.len() {
@@ -83,59 +101,116 @@ impl Story {
         self.check()
     }
 
-    /// What one tab has: the server's rows and nothing else, every refusal as a dead letter, and a status and
-    /// metadata that say so.
-    fn judge_tab(&self, device: usize, user: &'static str, owner: Owner, engine: &Rc<App>, live: u64) -> Result<(), String> {
-        let truth = self.server.digests(user).map_err(|error| format!("{error:?}"))?;
-        let truth = truth.get("tasks").cloned().unwrap_or_else(|| Digest::default().wire());
+    /// What one tab has: the server's rows and nothing else, every refusal as a dead letter, and a
+    /// status and metadata that say so.
+    fn judge_tab(
+        &self,
+        device: usize,
+        user: &'static str,
+        owner: Owner,
+        engine: &Rc<App>,
+        live: u64,
+    ) -> Result<(), String> {
+        let truth = self
+            .server
+            .digests(user)
+            .map_err(|error| format!("{error:?}"))?;
+        let truth = truth
+            .get("tasks")
+            .cloned()
+            .unwrap_or_else(|| Digest::default().wire());
         let opened = engine.opened(user).ok_or("is not open")?;
         let (digest, pending, parked, letters) = opened.db.with(|replica| {
             (
                 replica.digest("tasks").wire(),
-                replica.outbox().iter().map(|queued| format!("{:?}", queued.op)).collect::<Vec<_>>(),
+                replica
+                    .outbox()
+                    .iter()
+                    .map(|queued| format!("{:?}", queued.op))
+                    .collect::<Vec<_>>(),
                 replica.conflicts().len(),
-                replica.dead_letters().values().map(|letter| letter.op.id.clone()).collect::<Vec<_>>(),
+                replica
+                    .dead_letters()
+                    .values()
+                    .map(|letter| letter.op.id.clone())
+                    .collect::<Vec<_>>(),
             )
         });
         if !pending.is_empty() {
-            return Err(format!("{} operations wait for ever: {}", pending.len(), pending.join("; ")));
+            return Err(format!(
+                "{} operations wait for ever: {}",
+                pending.len(),
+                pending.join("; ")
+            ));
         }
         if digest != truth {
             return Err(format!("digest {digest:?}, the server's is {truth:?}"));
         }
         if parked > 0 {
-            return Err(format!("{parked} conflicts are parked, though the resolver decides all"));
+            return Err(format!(
+                "{parked} conflicts are parked, though the resolver decides all"
+            ));
         }
-        if let Some(id) = self.model.refused_of(user, device).iter().find(|id| !letters.contains(id)) {
+        if let Some(id) = self
+            .model
+            .refused_of(user, device)
+            .iter()
+            .find(|id| !letters.contains(id))
+        {
             return Err(format!("the refused {id} is no dead letter"));
         }
         if let Some(odd) = letters.iter().find(|id| !id.starts_with("big-")) {
             return Err(format!("{odd} is a dead letter"));
         }
-        let status = engine.status_hub(user).map_err(|error| format!("{error:?}"))?.current();
-        if status.status != State::Completed || status.pending_operations > 0 || status.dead_letters != letters.len() as u64 {
+        let status = engine
+            .status_hub(user)
+            .map_err(|error| format!("{error:?}"))?
+            .current();
+        if status.status != State::Completed
+            || status.pending_operations > 0
+            || status.dead_letters != letters.len() as u64
+        {
             return Err(format!("the status says {status:?}"));
         }
         let metadata = engine.local_metadata_of(&opened).ok_or("has no metadata")?;
-        let counts = metadata.entity_counts.get("tasks").map(|counts| (counts.count, counts.pending));
-        if counts != Some((live, 0)) || metadata.sync_status != SyncState::Synced || metadata.has_conflicts || metadata.retry_count > 0 {
-            return Err(format!("there are {live} rows, but the metadata says {metadata:?}"));
+        let counts = metadata
+            .entity_counts
+            .get("tasks")
+            .map(|counts| (counts.count, counts.pending));
+        if counts != Some((live, 0))
+            || metadata.sync_status != SyncState::Synced
+            || metadata.has_conflicts
+            || metadata.retry_count > 0
+        {
+            return Err(format!(
+                "there are {live} rows, but the metadata says {metadata:?}"
+            ));
         }
         let read = Rc::new(RefCell::new(String::new()));
         let (reading, into) = (Rc::clone(engine), Rc::clone(&read));
         self.tasks.spawn(owner, async move {
-            *into.borrow_mut() = reading.read_all(user, "tasks", false).await.unwrap_or_else(|error| format!("{error:?}"));
+            *into.borrow_mut() = reading
+                .read_all(user, "tasks", false)
+                .await
+                .unwrap_or_else(|error| format!("{error:?}"));
         });
         self.tasks.run_for(60_000);
-        let read: Vec<Value> = serde_json::from_str(&read.borrow()).map_err(|_| format!("cannot be read: {}", read.borrow()))?;
+        let read: Vec<Value> = serde_json::from_str(&read.borrow())
+            .map_err(|_| format!("cannot be read: {}", read.borrow()))?;
         if read.len() as u64 != live || read.iter().any(|row| row["owner"] != user) {
             return Err(format!("reads {} rows of {live}: {read:?}", read.len()));
         }
         let rows = self.server.rows(user);
         for seen in read {
-            let row = rows.iter().find(|row| seen["id"] == row.id).and_then(|row| row.data.as_deref()).unwrap_or("null");
+            let row = rows
+                .iter()
+                .find(|row| seen["id"] == row.id)
+                .and_then(|row| row.data.as_deref())
+                .unwrap_or("null");
             let row: Value = serde_json::from_str(row).map_err(|error| error.to_string())?;
-            let same = |(field, value): (&String, &Value)| seen.get(field) == Some(value) || field.ends_with("At");
+            let same = |(field, value): (&String, &Value)| {
+                seen.get(field) == Some(value) || field.ends_with("At")
+            };
             if !row.as_object().is_some_and(|row| row.iter().all(same)) {
                 return Err(format!("reads {seen}, but the server has {row}"));
             }
@@ -143,8 +218,8 @@ impl Story {
         Ok(())
     }
 
-    /// What the server has: every promise kept, nothing of anybody else, and the truth about each device.
-    /// Answers how many live rows there are.
+    /// What the server has: every promise kept, nothing of anybody else, and the truth about each
+    /// device. Answers how many live rows there are.
     fn judge_server(&self, user: &str) -> Result<u64, String> {
         let mut rows = BTreeMap::new();
         for row in self.server.rows(user) {
@@ -156,12 +231,22 @@ impl Story {
             rows.insert(row.id.clone(), data);
         }
         self.model.judge(user, &rows)?;
-        let (_, reply) = self.server.handle(user, "GET", &format!("/sync/v1/metadata?userId={user}"), &[], self.clock.now());
+        let (_, reply) = self.server.handle(
+            user,
+            "GET",
+            &format!("/sync/v1/metadata?userId={user}"),
+            &[],
+            self.clock.now(),
+        );
         let reply: Value = serde_json::from_slice(&reply).map_err(|error| error.to_string())?;
         for told in reply["devices"].as_array().into_iter().flatten() {
             let counts = &told["entityCounts"]["tasks"];
-            if counts["count"] != rows.len() || counts["pending"] != 0 || told["conflictCount"] != 0 {
-                return Err(format!("{user} has {} rows, but the remote's metadata says {told}", rows.len()));
+            if counts["count"] != rows.len() || counts["pending"] != 0 || told["conflictCount"] != 0
+            {
+                return Err(format!(
+                    "{user} has {} rows, but the remote's metadata says {told}",
+                    rows.len()
+                ));
             }
         }
         Ok(rows.len() as u64)

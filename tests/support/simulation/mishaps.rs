@@ -1,4 +1,5 @@
-//! What befalls users: tabs that crash, freeze and go away, storage and servers that lose what they had.
+//! What befalls users: tabs that crash, freeze and go away, storage and servers that lose what they
+//! had.
 
 use std::rc::Rc;
 
@@ -11,25 +12,42 @@ const DAY: u64 = 86_400_000;
 
 impl Story {
     pub(super) fn crash(&mut self, device: usize, slot: usize) {
-        let Some(tab) = self.devices[device].tabs[slot].take() else { return };
+        let Some(tab) = self.devices[device].tabs[slot].take() else {
+            return;
+        };
         self.say(format!("{} crashes", self.name(device, slot)));
         self.tasks.kill(tab.owner);
-        self.busy.borrow_mut().retain(|_, owner| *owner != tab.owner);
+        self.busy
+            .borrow_mut()
+            .retain(|_, owner| *owner != tab.owner);
     }
 
     pub(super) fn close(&mut self, device: usize, slot: usize) {
-        let Some(tab) = self.devices[device].tabs[slot].take() else { return };
+        let Some(tab) = self.devices[device].tabs[slot].take() else {
+            return;
+        };
         self.say(format!("{} closes", self.name(device, slot)));
         let user = self.devices[device].pick(&self.dice);
         if self.weather.network.get()
             && self.dice.chance(300)
             && let Some(body) = tab.engine.leaving(user)
         {
-            self.say(format!("{} leaves a push of {user} behind", self.name(device, slot)));
-            let letter = Letter::new(&self.server, &self.devices[device].shared, user, "POST", "/push", body.into_bytes());
+            self.say(format!(
+                "{} leaves a push of {user} behind",
+                self.name(device, slot)
+            ));
+            let letter = Letter::new(
+                &self.server,
+                &self.devices[device].shared,
+                user,
+                "POST",
+                "/push",
+                body.into_bytes(),
+            );
             letter.arrive_after(self.dice.below(5_000), None);
         }
-        self.tasks.spawn(tab.owner, async move { tab.engine.close().await });
+        self.tasks
+            .spawn(tab.owner, async move { tab.engine.close().await });
     }
 
     pub(super) fn freeze(&self, device: usize, slot: usize) {
@@ -41,7 +59,9 @@ impl Story {
     }
 
     pub(super) fn tidy(&self, device: usize, slot: usize) {
-        let Some((owner, engine)) = self.tab(device, slot) else { return };
+        let Some((owner, engine)) = self.tab(device, slot) else {
+            return;
+        };
         self.say(format!("{} compacts", self.name(device, slot)));
         let user = self.devices[device].pick(&self.dice);
         self.tasks.spawn(owner, async move {
@@ -59,20 +79,30 @@ impl Story {
             return;
         }
         shared.online.set(!shared.online.get());
-        self.say(format!("{} is online: {}", shared.device_id, shared.online.get()));
+        self.say(format!(
+            "{} is online: {}",
+            shared.device_id,
+            shared.online.get()
+        ));
     }
 
     pub(super) fn misset_clock(&self, device: usize) {
         let skew = self.dice.below(2 * DAY) as i64 - DAY as i64;
         if !self.loses {
-            self.say(format!("{}'s clock is off by {skew} ms", self.devices[device].shared.device_id));
+            self.say(format!(
+                "{}'s clock is off by {skew} ms",
+                self.devices[device].shared.device_id
+            ));
             self.devices[device].shared.skew.set(skew);
         }
     }
 
     pub(super) fn fill(&self, device: usize) {
         let (shared, ms) = (&self.devices[device].shared, self.dice.below(60_000));
-        self.say(format!("{}'s storage is full for {ms} ms", shared.device_id));
+        self.say(format!(
+            "{}'s storage is full for {ms} ms",
+            shared.device_id
+        ));
         shared.full_until.set(self.clock.now.get() + ms);
     }
 
@@ -82,8 +112,16 @@ impl Story {
         if !self.loses || !self.dice.chance(400) {
             return;
         }
-        self.say(format!("{}'s storage of {user} is evicted", device.shared.device_id));
-        let store = device.shared.stores.borrow().get(user).map(MemoryStore::reopen);
+        self.say(format!(
+            "{}'s storage of {user} is evicted",
+            device.shared.device_id
+        ));
+        let store = device
+            .shared
+            .stores
+            .borrow()
+            .get(user)
+            .map(MemoryStore::reopen);
         if let Some(store) = store {
             store.evict();
             device.shared.evicted.set(true);
@@ -115,7 +153,8 @@ impl Story {
         self.server.set_epoch(&self.epoch()).unwrap();
         self.say("the server is restored".to_owned());
         self.witness.restored();
-        // What was acknowledged is offered again by whoever wrote it; not where its bytes have been damaged meanwhile.
+        // What was acknowledged is offered again by whoever wrote it; not where its bytes have been
+        // damaged meanwhile.
         for user in USERS.iter().filter(|_| self.damages) {
             self.model.forgive(user);
         }
@@ -125,8 +164,17 @@ impl Story {
     pub(super) fn hear(&self) {
         for device in &self.devices {
             for (from, name, head) in device.shared.announced.take() {
-                let user = device.users.iter().find(|user| name.ends_with(&format!("/{user}")));
-                for (tab, user) in device.tabs.iter().flatten().filter(|tab| tab.owner != from).filter_map(|tab| Some((tab, *user?))) {
+                let user = device
+                    .users
+                    .iter()
+                    .find(|user| name.ends_with(&format!("/{user}")));
+                for (tab, user) in device
+                    .tabs
+                    .iter()
+                    .flatten()
+                    .filter(|tab| tab.owner != from)
+                    .filter_map(|tab| Some((tab, *user?)))
+                {
                     let engine = Rc::clone(&tab.engine);
                     self.tasks.spawn(tab.owner, async move {
                         let _ = engine.heard(user, head).await;

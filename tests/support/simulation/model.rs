@@ -1,6 +1,6 @@
-//! What must be true: every acknowledged write, by who made it, and what the world may look like when
-//! all is quiet. Each field and each private entity has one writer, who waits for one write before the
-//! next, so nothing but a lost write can bring it to an older state.
+//! What must be true: every acknowledged write, by who made it, and what the world may look like
+//! when all is quiet. Each field and each private entity has one writer, who waits for one write
+//! before the next, so nothing but a lost write can bring it to an older state.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +22,11 @@ impl History {
     fn allows(&self, seen: Option<u64>) -> bool {
         // Before the first acknowledgement, nothing has to be there.
         (self.acknowledged == 0 && seen.is_none())
-            || self.asked.iter().skip(self.acknowledged.saturating_sub(1)).any(|state| *state == seen)
+            || self
+                .asked
+                .iter()
+                .skip(self.acknowledged.saturating_sub(1))
+                .any(|state| *state == seen)
     }
 
     fn check(&self, whose: &str, id: &str, field: &str, seen: Option<u64>) -> Result<(), String> {
@@ -30,7 +34,9 @@ impl History {
             return Ok(());
         }
         let (asked, acknowledged) = (&self.asked, self.acknowledged);
-        Err(format!("{whose}: {id}.{field} is {seen:?}; asked for {asked:?}, of which {acknowledged} were acknowledged"))
+        Err(format!(
+            "{whose}: {id}.{field} is {seen:?}; asked for {asked:?}, of which {acknowledged} were acknowledged"
+        ))
     }
 }
 
@@ -49,9 +55,18 @@ pub struct Model {
 
 impl Model {
     /// A write is asked for. Answers its ticket.
-    pub fn ask(&self, device: usize, user: &str, id: &str, field: &str, state: Option<u64>) -> usize {
+    pub fn ask(
+        &self,
+        device: usize,
+        user: &str,
+        id: &str,
+        field: &str,
+        state: Option<u64>,
+    ) -> usize {
         let mut states = self.states.borrow_mut();
-        let history = states.entry((user.to_owned(), id.to_owned(), field.to_owned())).or_default();
+        let history = states
+            .entry((user.to_owned(), id.to_owned(), field.to_owned()))
+            .or_default();
         history.device = device;
         history.asked.push(state);
         history.asked.len()
@@ -60,21 +75,32 @@ impl Model {
     /// Its promise has resolved.
     pub fn acknowledge(&self, user: &str, id: &str, field: &str, ticket: usize) {
         let mut states = self.states.borrow_mut();
-        let history = states.get_mut(&(user.to_owned(), id.to_owned(), field.to_owned())).unwrap();
-        // A tab may have been frozen between the commit and its promise, and the storage lost meanwhile.
+        let history = states
+            .get_mut(&(user.to_owned(), id.to_owned(), field.to_owned()))
+            .unwrap();
+        // A tab may have been frozen between the commit and its promise, and the storage lost
+        // meanwhile.
         if ticket > history.forgiven {
             history.acknowledged = history.acknowledged.max(ticket);
         }
     }
 
-    /// A device's storage went, or the server went back in time: nothing acknowledged so far is promised any more.
+    /// A device's storage went, or the server went back in time: nothing acknowledged so far is
+    /// promised any more.
     pub fn forgive(&self, user: &str) {
-        for (_, history) in self.states.borrow_mut().iter_mut().filter(|((whose, ..), _)| whose == user) {
+        for (_, history) in self
+            .states
+            .borrow_mut()
+            .iter_mut()
+            .filter(|((whose, ..), _)| whose == user)
+        {
             history.acknowledged = 0;
             history.asked.push(None);
             history.forgiven = history.asked.len();
         }
-        self.refused.borrow_mut().retain(|(whose, ..)| whose != user);
+        self.refused
+            .borrow_mut()
+            .retain(|(whose, ..)| whose != user);
         *self.losses.borrow_mut().entry(user.to_owned()).or_default() += 1;
     }
 
@@ -83,46 +109,75 @@ impl Model {
         self.losses.borrow().get(user).copied().unwrap_or_default()
     }
 
-    /// A write that the server will refuse was acknowledged, and had been asked for after so many losses.
+    /// A write that the server will refuse was acknowledged, and had been asked for after so many
+    /// losses.
     pub fn refuse(&self, user: &str, device: usize, id: &str, losses: usize) {
         // Written before the last of them, it went with that, though its promise came after.
         if losses < self.losses(user) {
             return;
         }
-        self.refused.borrow_mut().insert((user.to_owned(), device, id.to_owned()));
+        self.refused
+            .borrow_mut()
+            .insert((user.to_owned(), device, id.to_owned()));
     }
 
     /// What the server must have refused of a device.
     pub fn refused_of(&self, user: &str, device: usize) -> Vec<String> {
-        self.refused.borrow().iter().filter(|(whose, of, _)| whose == user && *of == device).map(|(.., id)| id.clone()).collect()
+        self.refused
+            .borrow()
+            .iter()
+            .filter(|(whose, of, _)| whose == user && *of == device)
+            .map(|(.., id)| id.clone())
+            .collect()
     }
 
     /// A device reads its own writes, whatever is under way.
-    pub fn judge_device(&self, user: &str, device: usize, read: &mut dyn FnMut(&str, &str) -> Option<Option<u64>>) -> Result<(), String> {
+    pub fn judge_device(
+        &self,
+        user: &str,
+        device: usize,
+        read: &mut dyn FnMut(&str, &str) -> Option<Option<u64>>,
+    ) -> Result<(), String> {
         for ((whose, id, field), history) in self.states.borrow().iter() {
             if whose != user || history.device != device {
                 continue;
             }
             if let Some(seen) = read(id, field) {
-                history.check(&format!("on the device that wrote it, for {user}"), id, field, seen)?;
+                history.check(
+                    &format!("on the device that wrote it, for {user}"),
+                    id,
+                    field,
+                    seen,
+                )?;
             }
         }
         Ok(())
     }
 
-    /// Compares with what is there at the end: entity id to its fields. All that was promised is there, and
-    /// nothing that nobody has asked for.
+    /// Compares with what is there at the end: entity id to its fields. All that was promised is
+    /// there, and nothing that nobody has asked for.
     pub fn judge(&self, user: &str, rows: &BTreeMap<String, Value>) -> Result<(), String> {
         let states = self.states.borrow();
-        for ((whose, id, field), history) in states.iter().filter(|((whose, ..), _)| whose == user) {
-            let seen = rows.get(id).and_then(|row| row.get(field)).and_then(Value::as_u64);
+        for ((whose, id, field), history) in states.iter().filter(|((whose, ..), _)| whose == user)
+        {
+            let seen = rows
+                .get(id)
+                .and_then(|row| row.get(field))
+                .and_then(Value::as_u64);
             history.check(whose, id, field, seen)?;
         }
         for (id, row) in rows.iter().filter(|(id, _)| !id.starts_with("hot-")) {
             let known = ["id", "owner", "pad", "createdAt", "modifiedAt"];
-            for field in row.as_object().into_iter().flat_map(serde_json::Map::keys).filter(|field| !known.contains(&field.as_str())) {
+            for field in row
+                .as_object()
+                .into_iter()
+                .flat_map(serde_json::Map::keys)
+                .filter(|field| !known.contains(&field.as_str()))
+            {
                 if !states.contains_key(&(user.to_owned(), id.clone(), field.clone())) {
-                    return Err(format!("{user}: {id} has a field {field} that nobody wrote"));
+                    return Err(format!(
+                        "{user}: {id} has a field {field} that nobody wrote"
+                    ));
                 }
             }
         }

@@ -1,5 +1,6 @@
-//! The network: requests that travel by themselves, so that whoever asked may be gone when they arrive.
-//! They are lost, delayed, doubled, overtaken and refused; answers are lost and cut; tokens expire.
+//! The network: requests that travel by themselves, so that whoever asked may be gone when they
+//! arrive. They are lost, delayed, doubled, overtaken and refused; answers are lost and cut; tokens
+//! expire.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -36,23 +37,55 @@ type Reply = (u16, Vec<u8>);
 type Mailbox = Rc<RefCell<(Option<Reply>, Option<Waker>)>>;
 
 impl Letter {
-    pub fn new(server: &MemoryServer, shared: &Rc<Shared>, user: &str, method: &'static str, path: &str, body: Vec<u8>) -> Self {
-        Self { server: server.clone(), shared: Rc::clone(shared), user: user.to_owned(), method, path: path.to_owned(), body }
+    pub fn new(
+        server: &MemoryServer,
+        shared: &Rc<Shared>,
+        user: &str,
+        method: &'static str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Self {
+        Self {
+            server: server.clone(),
+            shared: Rc::clone(shared),
+            user: user.to_owned(),
+            method,
+            path: path.to_owned(),
+            body,
+        }
     }
 
     fn say(&self, words: &str) {
-        self.shared.say(&format!("{} for {}: {words}", self.path, self.user));
+        self.shared
+            .say(&format!("{} for {}: {words}", self.path, self.user));
     }
 
     /// The server does what it is asked to.
     fn arrive(&self) -> Reply {
         let path = format!("/sync/v1{}", self.path);
-        let (status, bytes) = self.server.handle(&self.user, self.method, &path, &self.body, self.shared.clock.now());
+        let (status, bytes) = self.server.handle(
+            &self.user,
+            self.method,
+            &path,
+            &self.body,
+            self.shared.clock.now(),
+        );
         if self.path == "/push" {
             if self.shared.told {
-                self.say(&format!("{} gets {status} {}", short(&self.body), short(&bytes)));
+                self.say(&format!(
+                    "{} gets {status} {}",
+                    short(&self.body),
+                    short(&bytes)
+                ));
             }
-            self.shared.witness.hears(&self.server, &self.shared.device_id, &self.user, &self.body, status, &bytes);
+            self.shared.witness.hears(
+                &self.server,
+                &self.shared.device_id,
+                &self.user,
+                &self.body,
+                status,
+                &bytes,
+            );
         } else {
             self.say(&format!("gets {status}"));
             if self.path == "/pull" {
@@ -91,11 +124,21 @@ impl SimRemote {
     }
 
     async fn journey(&self) {
-        let ms = if self.strikes(80) { self.shared.dice.harm(40_000) } else { self.shared.dice.below(60) };
+        let ms = if self.strikes(80) {
+            self.shared.dice.harm(40_000)
+        } else {
+            self.shared.dice.below(60)
+        };
         self.shared.clock.sleep(ms).await;
     }
 
-    async fn ask(&self, user: &str, method: &'static str, path: &str, body: Vec<u8>) -> Result<Answer> {
+    async fn ask(
+        &self,
+        user: &str,
+        method: &'static str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Answer> {
         let (dice, clock) = (&self.shared.dice, &self.shared.clock);
         let letter = Letter::new(&self.server, &self.shared, user, method, path, body);
         let lost = || Err(Error::new(Code::Network, "Nothing came back."));
@@ -118,17 +161,26 @@ impl SimRemote {
                 letter.say("the token has expired, and there is no new one");
                 return classify(401, None, Vec::new());
             }
-            self.shared.token_until.set(clock.now.get() + 1_000 + dice.below(120_000));
+            self.shared
+                .token_until
+                .set(clock.now.get() + 1_000 + dice.below(120_000));
         }
         if self.strikes(50) {
             self.journey().await;
-            let status = [401, 403, 408, 410, 413, 425, 426, 429, 500, 502, 503][dice.harm(11) as usize];
+            let status =
+                [401, 403, 408, 410, 413, 425, 426, 429, 500, 502, 503][dice.harm(11) as usize];
             let after = (dice.harm(2) == 0).then(|| dice.harm(5_000));
-            letter.say(&format!("is refused with {status}, to be tried after {after:?} ms"));
+            letter.say(&format!(
+                "is refused with {status}, to be tried after {after:?} ms"
+            ));
             return classify(status, after, Vec::new());
         }
         let mailbox = Mailbox::default();
-        let ms = if self.strikes(80) { dice.harm(40_000) } else { dice.below(60) };
+        let ms = if self.strikes(80) {
+            dice.harm(40_000)
+        } else {
+            dice.below(60)
+        };
         letter.arrive_after(ms, Some(Rc::clone(&mailbox)));
         if self.strikes(40) {
             letter.say("arrives twice");
@@ -185,7 +237,11 @@ fn classify(status: u16, after: Option<u64>, body: Vec<u8>) -> Result<Answer> {
         408 | 425 | 500..=599 => Code::ServerError,
         _ => Code::Protocol,
     };
-    Err(Error::new(code, String::from_utf8_lossy(&body).into_owned()).with_status(status).with_retry_after(after))
+    Err(
+        Error::new(code, String::from_utf8_lossy(&body).into_owned())
+            .with_status(status)
+            .with_retry_after(after),
+    )
 }
 
 impl Remote for SimRemote {
@@ -195,8 +251,14 @@ impl Remote for SimRemote {
 
     async fn pull(&self, user: &str, request: &PullRequest) -> Result<Pulled> {
         let epoch = request.epoch.clone().filter(|_| !self.forgets_epochs);
-        let request = PullRequest { epoch, ..request.clone() };
-        match self.ask(user, "POST", "/pull", serde_json::to_vec(&request).unwrap()).await? {
+        let request = PullRequest {
+            epoch,
+            ..request.clone()
+        };
+        match self
+            .ask(user, "POST", "/pull", serde_json::to_vec(&request).unwrap())
+            .await?
+        {
             Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
             Answer::Gone => Ok(Pulled::CursorGone),
             Answer::TooLarge => Err(Error::new(Code::ServerError, "413 to a pull.")),
@@ -209,7 +271,10 @@ impl Remote for SimRemote {
         match self.ask(user, "POST", "/push", body).await? {
             Answer::Body(bytes) => Ok(Pushed::Reply { bytes, sent }),
             Answer::TooLarge if several => Ok(Pushed::TooLarge),
-            Answer::TooLarge | Answer::Gone => Err(Error::new(Code::ServerError, "An answer to nothing that was asked.")),
+            Answer::TooLarge | Answer::Gone => Err(Error::new(
+                Code::ServerError,
+                "An answer to nothing that was asked.",
+            )),
         }
     }
 
@@ -221,11 +286,20 @@ impl Remote for SimRemote {
     }
 
     async fn put_metadata(&self, user: &str, metadata: &DeviceMetadata) -> Result<()> {
-        self.ask(user, "PUT", "/metadata", serde_json::to_vec(metadata).unwrap()).await.map(|_| ())
+        self.ask(
+            user,
+            "PUT",
+            "/metadata",
+            serde_json::to_vec(metadata).unwrap(),
+        )
+        .await
+        .map(|_| ())
     }
 
     async fn clear_metadata(&self, user: &str) -> Result<()> {
-        self.ask(user, "DELETE", "/metadata", Vec::new()).await.map(|_| ())
+        self.ask(user, "DELETE", "/metadata", Vec::new())
+            .await
+            .map(|_| ())
     }
 
     async fn hints(&self, _: &str, _: &mut dyn FnMut()) -> Result<Hints> {

@@ -63,7 +63,11 @@ impl Shared {
         if !self.told {
             return;
         }
-        self.trace.borrow_mut().push(format!("{:>9} ms      {}: {words}", self.clock.now.get(), self.device_id));
+        self.trace.borrow_mut().push(format!(
+            "{:>9} ms      {}: {words}",
+            self.clock.now.get(),
+            self.device_id
+        ));
     }
 }
 
@@ -94,7 +98,10 @@ impl Host for SimHost {
     type Share = Guard;
 
     fn now_ms(&self) -> u64 {
-        self.shared.clock.now().saturating_add_signed(self.shared.skew.get())
+        self.shared
+            .clock
+            .now()
+            .saturating_add_signed(self.shared.skew.get())
     }
 
     fn elapsed_ms(&self) -> u64 {
@@ -120,7 +127,10 @@ impl Host for SimHost {
         if self.shared.weather.broken_lock.get() && !name.starts_with("datum-sync-open:") {
             return Ok(Some(Guard(None)));
         }
-        let is_share = |held: &String| held.strip_prefix(name).is_some_and(|rest| rest.starts_with('#'));
+        let is_share = |held: &String| {
+            held.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('#'))
+        };
         if self.shared.locks.borrow().keys().any(is_share) {
             return Ok(None);
         }
@@ -129,11 +139,18 @@ impl Host for SimHost {
             robbed => robbed.cloned(),
         };
         let holder = Holder::default();
-        self.shared.locks.borrow_mut().insert(name.to_owned(), Rc::clone(&holder));
+        self.shared
+            .locks
+            .borrow_mut()
+            .insert(name.to_owned(), Rc::clone(&holder));
         if let Some(stolen) = robbed.and_then(|robbed| robbed.borrow().clone()) {
             stolen();
         }
-        Ok(Some(Guard(Some((Rc::clone(&self.shared), name.to_owned(), holder)))))
+        Ok(Some(Guard(Some((
+            Rc::clone(&self.shared),
+            name.to_owned(),
+            holder,
+        )))))
     }
 
     fn on_stolen(&self, guard: &Guard, stolen: Rc<dyn Fn()>) {
@@ -146,12 +163,19 @@ impl Host for SimHost {
     fn say(&self, _: &str, _: &str) {}
 
     async fn share(&self, name: &str, patience_ms: u64) -> Option<Guard> {
-        let own = (0..).map(|n| format!("{name}#{n}")).find(|own| !self.shared.locks.borrow().contains_key(own))?;
+        let own = (0..)
+            .map(|n| format!("{name}#{n}"))
+            .find(|own| !self.shared.locks.borrow().contains_key(own))?;
         let holder = Holder::default();
-        self.shared.locks.borrow_mut().insert(own.clone(), Rc::clone(&holder));
+        self.shared
+            .locks
+            .borrow_mut()
+            .insert(own.clone(), Rc::clone(&holder));
         let share = Guard(Some((Rc::clone(&self.shared), own, holder)));
         let began = self.elapsed_ms();
-        while self.shared.locks.borrow().contains_key(name) && self.elapsed_ms() - began < patience_ms {
+        while self.shared.locks.borrow().contains_key(name)
+            && self.elapsed_ms() - began < patience_ms
+        {
             self.sleep(10).await;
         }
         Some(share)
@@ -159,7 +183,10 @@ impl Host for SimHost {
 
     fn announce(&self, name: &str, head: u64) {
         if !self.shared.weather.silence.get() {
-            self.shared.announced.borrow_mut().push((self.owner, name.to_owned(), head));
+            self.shared
+                .announced
+                .borrow_mut()
+                .push((self.owner, name.to_owned(), head));
         }
     }
 
@@ -175,8 +202,17 @@ impl Backing for SimBacking {
     type Store = SimStore;
 
     async fn open(&self, user_id: &str) -> Result<SimStore> {
-        let inner = self.0.stores.borrow_mut().entry(user_id.to_owned()).or_default().reopen();
-        Ok(SimStore { inner, shared: Rc::clone(&self.0) })
+        let inner = self
+            .0
+            .stores
+            .borrow_mut()
+            .entry(user_id.to_owned())
+            .or_default()
+            .reopen();
+        Ok(SimStore {
+            inner,
+            shared: Rc::clone(&self.0),
+        })
     }
 
     fn device_id(&self, _: &str) -> String {

@@ -1,5 +1,5 @@
-//! After every step: what the logs say, read by somebody who takes no part. A log's fold is what each
-//! tab has in memory, no cursor has run ahead of its rows, and a device reads its own writes.
+//! After every step: what the logs say, read by somebody who takes no part. A log's fold is what
+//! each tab has in memory, no cursor has run ahead of its rows, and a device reads its own writes.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,11 @@ pub struct Shadow {
 
 impl Shadow {
     pub fn new(store: &MemoryStore, user: &str) -> Self {
-        Self { store: store.reopen(), replica: Replica::new(user, u64::MAX), compared: BTreeMap::new() }
+        Self {
+            store: store.reopen(),
+            replica: Replica::new(user, u64::MAX),
+            compared: BTreeMap::new(),
+        }
     }
 
     /// Reads on. Whether there was anything new.
@@ -39,23 +43,34 @@ impl Shadow {
         };
         for (seq, record) in &records {
             let before = self.versions();
-            self.replica.apply_record(*seq, record).map_err(|error| format!("the log of {user}: {error:?}"))?;
-            self.compare_versions(&before).map_err(|words| format!("the log of {user}, record {seq}: {words}"))?;
+            self.replica
+                .apply_record(*seq, record)
+                .map_err(|error| format!("the log of {user}: {error:?}"))?;
+            self.compare_versions(&before)
+                .map_err(|words| format!("the log of {user}, record {seq}: {words}"))?;
         }
         Ok(!records.is_empty())
     }
 
     /// The epoch, and the version of each row.
     fn versions(&self) -> Versions {
-        let rows =
-            self.replica.ids("tasks", None).filter_map(|id| Some((id.to_owned(), self.replica.row_version(&Key::new("tasks", id))?)));
+        let rows = self.replica.ids("tasks", None).filter_map(|id| {
+            Some((
+                id.to_owned(),
+                self.replica.row_version(&Key::new("tasks", id))?,
+            ))
+        });
         (self.replica.facts().epoch.clone(), rows.collect())
     }
 
     /// Within one epoch nothing that is older takes the place of what is newer.
     fn compare_versions(&self, (epoch, rows): &Versions) -> Result<(), String> {
         for (id, before) in rows.iter().filter(|_| self.replica.facts().epoch == *epoch) {
-            if let Some(now) = self.replica.row_version(&Key::new("tasks", id)).filter(|now| now < before) {
+            if let Some(now) = self
+                .replica
+                .row_version(&Key::new("tasks", id))
+                .filter(|now| now < before)
+            {
                 return Err(format!("{id} goes back from version {before} to {now}"));
             }
         }
@@ -64,27 +79,51 @@ impl Shadow {
 
     async fn reload(&mut self, user: &str) -> Result<datum_sync::store::Records, String> {
         self.replica = Replica::new(user, u64::MAX);
-        self.store.load().await.map_err(|error| format!("{error:?}"))
+        self.store
+            .load()
+            .await
+            .map_err(|error| format!("{error:?}"))
     }
 
     /// A tab that opens now has what its log says, as soon as it wants rows.
     async fn check_opening(&self) -> Result<(), String> {
         let mut fresh = Replica::new(self.replica.user_id(), u64::MAX);
-        for (seq, record) in &self.store.reopen().load().await.map_err(|error| format!("{error:?}"))? {
-            fresh.load_record(*seq, record).map_err(|error| format!("{error:?}"))?;
+        for (seq, record) in &self
+            .store
+            .reopen()
+            .load()
+            .await
+            .map_err(|error| format!("{error:?}"))?
+        {
+            fresh
+                .load_record(*seq, record)
+                .map_err(|error| format!("{error:?}"))?;
         }
-        let of = |replica: &Replica, key: &Key| replica.view(key).map(|view| (view.version, view.deleted, view.body.is_some()));
+        let of = |replica: &Replica, key: &Key| {
+            replica
+                .view(key)
+                .map(|view| (view.version, view.deleted, view.body.is_some()))
+        };
         for id in self.replica.ids("tasks", None) {
             let key = Key::new("tasks", id);
             if fresh.can_glance(&key) && of(&fresh, &key) != of(&self.replica, &key) {
-                return Err(format!("a glance at {id} shows {:?}, its log says {:?}", of(&fresh, &key), of(&self.replica, &key)));
+                return Err(format!(
+                    "a glance at {id} shows {:?}, its log says {:?}",
+                    of(&fresh, &key),
+                    of(&self.replica, &key)
+                ));
             }
         }
         fresh.fold_late();
         if fresh.stored_bytes() != self.replica.stored_bytes() {
-            return Err(format!("an opened tab counts {} bytes, its log says {}", fresh.stored_bytes(), self.replica.stored_bytes()));
+            return Err(format!(
+                "an opened tab counts {} bytes, its log says {}",
+                fresh.stored_bytes(),
+                self.replica.stored_bytes()
+            ));
         }
-        compare(&fresh, &self.replica).map_err(|differs| format!("a tab that opens has in memory {differs}"))
+        compare(&fresh, &self.replica)
+            .map_err(|differs| format!("a tab that opens has in memory {differs}"))
     }
 
     /// What a reader sees of one field; none where its bytes are not in memory.
@@ -109,10 +148,18 @@ pub type Shadows = BTreeMap<(usize, String), Shadow>;
 
 /// Whether a tab has in memory what its log says; if not, both in words.
 fn compare(theirs: &Replica, ours: &Replica) -> Result<(), String> {
-    let ops = |replica: &Replica| replica.outbox().iter().map(|queued| (queued.op.clone(), queued.blocked_by.clone())).collect::<Vec<_>>();
+    let ops = |replica: &Replica| {
+        replica
+            .outbox()
+            .iter()
+            .map(|queued| (queued.op.clone(), queued.blocked_by.clone()))
+            .collect::<Vec<_>>()
+    };
     let names = |replica: &Replica| {
         let letters = replica.dead_letters().keys().map(str::to_owned);
-        letters.chain(replica.conflicts().keys().map(str::to_owned)).collect::<Vec<_>>()
+        letters
+            .chain(replica.conflicts().keys().map(str::to_owned))
+            .collect::<Vec<_>>()
     };
     let (a, b) = (ops(theirs), ops(ours));
     let same = theirs.digest("tasks").wire() == ours.digest("tasks").wire()
@@ -126,9 +173,19 @@ fn compare(theirs: &Replica, ours: &Replica) -> Result<(), String> {
         return Ok(());
     }
     let words = |replica: &Replica, ops: &dyn std::fmt::Debug| {
-        format!("{:?}, {:?}, {:?}, {ops:#?}, {:?}", replica.digest("tasks"), replica.cursor(""), replica.facts(), names(replica))
+        format!(
+            "{:?}, {:?}, {:?}, {ops:#?}, {:?}",
+            replica.digest("tasks"),
+            replica.cursor(""),
+            replica.facts(),
+            names(replica)
+        )
     };
-    Err(format!("{}\nbut its log says\n{}", words(theirs, &a), words(ours, &b)))
+    Err(format!(
+        "{}\nbut its log says\n{}",
+        words(theirs, &a),
+        words(ours, &b)
+    ))
 }
 
 impl Story {
@@ -144,14 +201,24 @@ impl Story {
         for (at, device) in self.devices.iter().enumerate() {
             let stores = device.shared.stores.borrow().clone();
             for (user, store) in stores {
-                let shadow = shadows.entry((at, user.clone())).or_insert_with(|| Shadow::new(&store, &user));
+                let shadow = shadows
+                    .entry((at, user.clone()))
+                    .or_insert_with(|| Shadow::new(&store, &user));
                 let name = &device.shared.device_id;
-                let moved = self.clock.run(shadow.follow()).map_err(|error| format!("{name}: {error}"))?;
-                if moved && shadow.replica.damage() == datum_sync::replica::record::Damage::default() {
-                    self.clock.run(shadow.check_opening()).map_err(|error| format!("{name}: {error}"))?;
+                let moved = self
+                    .clock
+                    .run(shadow.follow())
+                    .map_err(|error| format!("{name}: {error}"))?;
+                if moved
+                    && shadow.replica.damage() == datum_sync::replica::record::Damage::default()
+                {
+                    self.clock
+                        .run(shadow.check_opening())
+                        .map_err(|error| format!("{name}: {error}"))?;
                 }
                 if moved {
-                    self.check_cursor(&user, &shadow.replica).map_err(|error| format!("{name}: {error}"))?;
+                    self.check_cursor(&user, &shadow.replica)
+                        .map_err(|error| format!("{name}: {error}"))?;
                 }
                 // Before anything was pulled as a whole, a scope takes away what it does not hold.
                 let whole = shadow.replica.cursor("").is_some();
@@ -166,7 +233,11 @@ impl Story {
                 }
                 let head = shadow.replica.head();
                 for tab in device.tabs.iter().flatten() {
-                    let Some(open) = tab.engine.opened(&user).filter(|open| open.db.with(|replica| replica.head() == head)) else {
+                    let Some(open) = tab
+                        .engine
+                        .opened(&user)
+                        .filter(|open| open.db.with(|replica| replica.head() == head))
+                    else {
                         continue;
                     };
                     if shadow.compared.insert(tab.owner, head) == Some(head) {
@@ -174,7 +245,9 @@ impl Story {
                     }
                     open.db
                         .with(|theirs| compare(theirs, &shadow.replica))
-                        .map_err(|differs| format!("{name}: a tab of {user} has in memory {differs}"))?;
+                        .map_err(|differs| {
+                            format!("{name}: a tab of {user} has in memory {differs}")
+                        })?;
                 }
             }
         }
@@ -183,23 +256,44 @@ impl Story {
 
     /// Every live row of the server up to the cursor's place is here, or a later version of it.
     fn check_cursor(&self, user: &str, replica: &Replica) -> Result<(), String> {
-        let Some(cursor) = replica.cursor("").and_then(|state| state.cursor.as_deref()) else { return Ok(()) };
+        let Some(cursor) = replica.cursor("").and_then(|state| state.cursor.as_deref()) else {
+            return Ok(());
+        };
         if !self.witness.knows_cursor(cursor) {
-            return Err(format!("the main cursor of {user} is that of a scope: {cursor}"));
+            return Err(format!(
+                "the main cursor of {user} is that of a scope: {cursor}"
+            ));
         }
         if replica.damage().needs_full_pull {
-            return if self.loses { Ok(()) } else { Err(format!("the log of {user} is damaged, and nothing has damaged it")) };
+            return if self.loses {
+                Ok(())
+            } else {
+                Err(format!(
+                    "the log of {user} is damaged, and nothing has damaged it"
+                ))
+            };
         }
-        let mut parts = cursor.split('.').skip(1).map(|part| u64::from_str_radix(part, 16).unwrap());
+        let mut parts = cursor
+            .split('.')
+            .skip(1)
+            .map(|part| u64::from_str_radix(part, 16).unwrap());
         let (epoch, after) = (parts.next().unwrap(), parts.nth(1).unwrap());
         if epoch != row_hash("epoch", &self.epoch(), 0) {
             return Ok(());
         }
-        for row in self.server.rows(user).iter().filter(|row| row.version <= after && row.data.is_some() && row.entity == "tasks") {
+        for row in self
+            .server
+            .rows(user)
+            .iter()
+            .filter(|row| row.version <= after && row.data.is_some() && row.entity == "tasks")
+        {
             let known = replica.row_version(&Key::new("tasks", &row.id));
             if known.is_none_or(|version| version < row.version) {
                 let id = &row.id;
-                return Err(format!("the cursor of {user} is past {after}, but {id} is there as {known:?}, not as {}", row.version));
+                return Err(format!(
+                    "the cursor of {user} is past {after}, but {id} is there as {known:?}, not as {}",
+                    row.version
+                ));
             }
         }
         Ok(())

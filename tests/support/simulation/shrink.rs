@@ -1,5 +1,5 @@
-//! The smallest history that still breaks a promise: steps and faults are left out, many at once and
-//! then one by one, as long as something still goes wrong.
+//! The smallest history that still breaks a promise: steps and faults are left out, many at once
+//! and then one by one, as long as something still goes wrong.
 
 use std::collections::BTreeSet;
 
@@ -23,14 +23,20 @@ const MOST_TRIES: u32 = 3_000;
 /// Shrinks a script that fails.
 pub fn smallest(script: Script, play: &dyn Fn(&Script) -> Ended) -> (Script, Ended) {
     let mut tries = 0;
-    let script = Script { told: true, ..script };
+    let script = Script {
+        told: true,
+        ..script
+    };
     let mut best = (script.clone(), play(&script));
     loop {
         let size = (best.0.steps.len(), best.1.struck.len());
         let (from, steps) = (best.0.clone(), best.0.steps.clone());
         reduce(steps, &mut |steps: &[u64]| {
             tries += 1;
-            let script = Script { steps: steps.to_vec(), ..from.clone() };
+            let script = Script {
+                steps: steps.to_vec(),
+                ..from.clone()
+            };
             tries < MOST_TRIES && keep(&mut best, script, play)
         });
         let (from, faults) = (best.0.clone(), best.1.struck.clone());
@@ -38,7 +44,10 @@ pub fn smallest(script: Script, play: &dyn Fn(&Script) -> Ended) -> (Script, End
             tries += 1;
             let mut spared: BTreeSet<Fault> = from.spared.clone();
             spared.extend(faults.iter().filter(|fault| !kept.contains(fault)));
-            let script = Script { spared, ..from.clone() };
+            let script = Script {
+                spared,
+                ..from.clone()
+            };
             tries < MOST_TRIES && keep(&mut best, script, play)
         });
         if tries >= MOST_TRIES || (best.0.steps.len(), best.1.struck.len()) == size {
@@ -70,7 +79,11 @@ pub fn reduce<T: Clone>(mut items: Vec<T>, fails: &mut dyn FnMut(&[T]) -> bool) 
                 at = end;
             }
         }
-        part = if part > 1 { part.div_ceil(2).min(part - 1) } else { usize::from(shrunk) };
+        part = if part > 1 {
+            part.div_ceil(2).min(part - 1)
+        } else {
+            usize::from(shrunk)
+        };
     }
     items
 }

@@ -1,6 +1,6 @@
-//! The device's storage: a log whose every call takes time, before and after it has its effect, so that
-//! a tab may die in between; which fails, is full, does not say whether it has written, and gives back
-//! damaged bytes.
+//! The device's storage: a log whose every call takes time, before and after it has its effect, so
+//! that a tab may die in between; which fails, is full, does not say whether it has written, and
+//! gives back damaged bytes.
 
 use std::rc::Rc;
 
@@ -19,7 +19,11 @@ pub struct SimStore {
 impl SimStore {
     async fn pause(&self) {
         let dice = &self.shared.dice;
-        let ms = if dice.chance(50) { dice.below(3_000) } else { dice.below(4) };
+        let ms = if dice.chance(50) {
+            dice.below(3_000)
+        } else {
+            dice.below(4)
+        };
         self.shared.clock.sleep(ms).await;
     }
 
@@ -31,7 +35,11 @@ impl SimStore {
         if !self.strikes(30) {
             return Ok(());
         }
-        let code = [Code::StorageFull, Code::StorageUnavailable, Code::StorageBlocked][self.shared.dice.harm(3) as usize];
+        let code = [
+            Code::StorageFull,
+            Code::StorageUnavailable,
+            Code::StorageBlocked,
+        ][self.shared.dice.harm(3) as usize];
         self.shared.say(&format!("{what} fails: {code:?}"));
         Err(Error::new(code, "The storage fails now."))
     }
@@ -53,12 +61,15 @@ impl Store for SimStore {
     async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError> {
         self.pause().await;
         self.failure("an append")?;
-        if self.shared.full_until.get() > self.shared.clock.now.get() && self.shared.weather.storage.get() {
+        if self.shared.full_until.get() > self.shared.clock.now.get()
+            && self.shared.weather.storage.get()
+        {
             return Err(Error::new(Code::StorageFull, "The disk is full.").into());
         }
         let done = self.inner.append(append, durability).await;
         if done.is_ok() && self.strikes(8) {
-            self.shared.say("the connection is lost while a commit ends: it is written, and nobody knows");
+            self.shared
+                .say("the connection is lost while a commit ends: it is written, and nobody knows");
             return Err(Error::new(Code::StorageUnavailable, "The connection was lost.").into());
         }
         self.pause().await;

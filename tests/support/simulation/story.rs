@@ -1,5 +1,5 @@
-//! One history: what users do and what befalls them, as the script's dice say, and the judgement after
-//! every step and at the end.
+//! One history: what users do and what befalls them, as the script's dice say, and the judgement
+//! after every step and at the end.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -27,8 +27,7 @@ pub(super) type App = Engine<SimBacking, SimRemote, SimHost>;
 /// Writers that wait for their last write: (device, user, entity, field).
 type Busy = Rc<RefCell<BTreeMap<(usize, String, String, String), Owner>>>;
 
-const CONFIG: &str =
-    r#"{"entities":{"tasks":{}},"syncTimeout":60000,"retry":{"maxAttempts":3,"initial":200,"max":5000},"memoryBudget":6000}"#;
+const CONFIG: &str = r#"{"entities":{"tasks":{}},"syncTimeout":60000,"retry":{"maxAttempts":3,"initial":200,"max":5000},"memoryBudget":6000}"#;
 /// Bodies above this are refused.
 pub(super) const MOST_BYTES: usize = 1_800;
 pub(super) const USERS: [&str; 2] = ["ann", "bob"];
@@ -106,8 +105,9 @@ impl Story {
             devices: Vec::new(),
             shadows: Shadows::default(),
             busy: Busy::default(),
-            // Where a device has lost its storage, or the server its last writes, no base is left and only the clock
-            // decides: a history has wrong clocks or losses, so that its promises stay checkable.
+            // Where a device has lost its storage, or the server its last writes, no base is left
+            // and only the clock decides: a history has wrong clocks or losses, so that its
+            // promises stay checkable.
             loses,
             damages: loses && dice.chance(300),
             forgets_epochs: dice.chance(300),
@@ -138,7 +138,11 @@ impl Story {
             weather: Rc::clone(&self.weather),
             witness: Rc::clone(&self.witness),
             online: Cell::new(true),
-            skew: Cell::new(if wrong_clock { dice.below(172_800_000) as i64 - 86_400_000 } else { 0 }),
+            skew: Cell::new(if wrong_clock {
+                dice.below(172_800_000) as i64 - 86_400_000
+            } else {
+                0
+            }),
             locks: RefCell::default(),
             stores: RefCell::default(),
             device_id,
@@ -150,14 +154,20 @@ impl Story {
             trace: Rc::clone(&self.trace),
             announced: RefCell::default(),
         });
-        self.devices.push(Device { users, shared, tabs: (0..=dice.below(3)).map(|_| None).collect() });
+        self.devices.push(Device {
+            users,
+            shared,
+            tabs: (0..=dice.below(3)).map(|_| None).collect(),
+        });
     }
 
     pub(super) fn say(&self, words: String) {
         if !self.script.told {
             return;
         }
-        self.trace.borrow_mut().push(format!("{:>9} ms  {words}", self.clock.now.get()));
+        self.trace
+            .borrow_mut()
+            .push(format!("{:>9} ms  {words}", self.clock.now.get()));
     }
 
     pub(super) fn epoch(&self) -> String {
@@ -174,7 +184,9 @@ impl Story {
         self.weather.storage.set(true);
         for step in self.script.steps.clone() {
             self.dice.begin(step);
-            let pause = self.dice.below(if self.dice.chance(100) { 20_000 } else { 400 });
+            let pause = self
+                .dice
+                .below(if self.dice.chance(100) { 20_000 } else { 400 });
             self.act();
             self.hear();
             self.tasks.run_for(pause);
@@ -210,7 +222,9 @@ impl Story {
     }
 
     pub(super) fn tab(&self, device: usize, slot: usize) -> Option<(Owner, Rc<App>)> {
-        self.devices[device].tabs[slot].as_ref().map(|tab| (tab.owner, Rc::clone(&tab.engine)))
+        self.devices[device].tabs[slot]
+            .as_ref()
+            .map(|tab| (tab.owner, Rc::clone(&tab.engine)))
     }
 
     pub(super) fn name(&self, device: usize, slot: usize) -> String {
@@ -225,16 +239,47 @@ impl Story {
         self.next_owner.set(owner + 1);
         self.say(format!("{} opens", self.name(device, slot)));
         let config: Value = serde_json::from_str(CONFIG).unwrap();
-        let config = Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap()).unwrap();
+        let config =
+            Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap())
+                .unwrap();
         let shared = Rc::clone(&self.devices[device].shared);
-        let remote = SimRemote { server: self.server.clone(), shared: Rc::clone(&shared), forgets_epochs: self.forgets_epochs };
-        let host = SimHost { shared: Rc::clone(&shared), owner };
-        let engine = Rc::new(Engine::new(SimBacking(shared), remote, Rc::new(host), config, Resolvers::default()));
+        let remote = SimRemote {
+            server: self.server.clone(),
+            shared: Rc::clone(&shared),
+            forgets_epochs: self.forgets_epochs,
+        };
+        let host = SimHost {
+            shared: Rc::clone(&shared),
+            owner,
+        };
+        let engine = Rc::new(Engine::new(
+            SimBacking(shared),
+            remote,
+            Rc::new(host),
+            config,
+            Resolvers::default(),
+        ));
         let user = self.devices[device].users[0];
-        self.tasks
-            .spawn(owner, sign_in(Rc::clone(&engine), user, Rc::clone(&self.clock), self.name(device, slot), Rc::clone(&self.broken)));
+        self.tasks.spawn(
+            owner,
+            sign_in(
+                Rc::clone(&engine),
+                user,
+                Rc::clone(&self.clock),
+                self.name(device, slot),
+                Rc::clone(&self.broken),
+            ),
+        );
         for user in &self.devices[device].users {
-            self.tasks.spawn(owner, watch(Rc::clone(&engine), user, self.name(device, slot), Rc::clone(&self.broken)));
+            self.tasks.spawn(
+                owner,
+                watch(
+                    Rc::clone(&engine),
+                    user,
+                    self.name(device, slot),
+                    Rc::clone(&self.broken),
+                ),
+            );
         }
         self.devices[device].tabs[slot] = Some(Tab { owner, engine });
     }
@@ -251,27 +296,50 @@ impl Story {
 }
 
 /// Signs in; tried again where the storage fails.
-async fn sign_in(engine: Rc<App>, user: &'static str, clock: Rc<Clock>, name: String, broken: Rc<RefCell<Vec<String>>>) {
+async fn sign_in(
+    engine: Rc<App>,
+    user: &'static str,
+    clock: Rc<Clock>,
+    name: String,
+    broken: Rc<RefCell<Vec<String>>>,
+) {
     loop {
         match engine.sign_in(user).await {
             Ok(()) => return,
             Err(error) if error.code() == Code::Closed => return,
-            Err(error) if matches!(error.code(), Code::StorageFull | Code::StorageUnavailable | Code::StorageBlocked) => {
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Code::StorageFull | Code::StorageUnavailable | Code::StorageBlocked
+                ) =>
+            {
                 clock.sleep(500).await;
             }
-            Err(error) => return broken.borrow_mut().push(format!("{name} does not open: {error:?}")),
+            Err(error) => {
+                return broken
+                    .borrow_mut()
+                    .push(format!("{name} does not open: {error:?}"));
+            }
         }
     }
 }
 
 /// Whoever watches sees progress that never runs backwards within a cycle, and how it ends.
-async fn watch(engine: Rc<App>, user: &'static str, name: String, broken: Rc<RefCell<Vec<String>>>) {
+async fn watch(
+    engine: Rc<App>,
+    user: &'static str,
+    name: String,
+    broken: Rc<RefCell<Vec<String>>>,
+) {
     let feed = engine.status_hub(user).unwrap().subscribe();
     let (mut last, mut syncing) = (0.0, false);
     while let Some(status) = feed.next().await {
         let runs = status.status == State::Syncing;
         if syncing && runs && status.progress < last {
-            broken.borrow_mut().push(format!("{name}: progress went from {last} to {}", status.progress));
+            broken.borrow_mut().push(format!(
+                "{name}: progress went from {last} to {}",
+                status.progress
+            ));
         }
         (last, syncing) = (if runs { status.progress } else { 0.0 }, runs);
     }

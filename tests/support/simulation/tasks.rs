@@ -1,5 +1,5 @@
-//! Everything that runs, polled in an order that the dice choose. A tab that crashes takes its tasks
-//! with it wherever they stand; a frozen one's wait until it thaws.
+//! Everything that runs, polled in an order that the dice choose. A tab that crashes takes its
+//! tasks with it wherever they stand; a frozen one's wait until it thaws.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -59,7 +59,11 @@ impl Tasks {
 
     pub fn spawn(&self, owner: Owner, future: impl Future<Output = ()> + 'static) {
         let flag = Arc::new(Flag(AtomicBool::new(true)));
-        self.spawned.borrow_mut().push(Task { owner, flag, future: Some(Box::pin(future)) });
+        self.spawned.borrow_mut().push(Task {
+            owner,
+            flag,
+            future: Some(Box::pin(future)),
+        });
     }
 
     /// The tab dies: nothing of it is ever polled again.
@@ -68,7 +72,9 @@ impl Tasks {
     }
 
     pub fn freeze(&self, owner: Owner, ms: u64) {
-        self.frozen.borrow_mut().insert(owner, self.clock.now.get() + ms);
+        self.frozen
+            .borrow_mut()
+            .insert(owner, self.clock.now.get() + ms);
     }
 
     pub fn thaw_all(&self) {
@@ -76,15 +82,19 @@ impl Tasks {
     }
 
     pub fn is_frozen(&self, owner: Owner) -> bool {
-        self.frozen.borrow().get(&owner).is_some_and(|until| *until > self.clock.now.get())
+        self.frozen
+            .borrow()
+            .get(&owner)
+            .is_some_and(|until| *until > self.clock.now.get())
     }
 
     fn take_over(&self) {
         let dead = self.dead.take();
         let mut tasks = self.tasks.borrow_mut();
         tasks.append(&mut self.spawned.borrow_mut());
-        let (gone, kept): (Vec<Task>, Vec<Task>) =
-            std::mem::take(&mut *tasks).into_iter().partition(|task| task.future.is_none() || dead.contains(&task.owner));
+        let (gone, kept): (Vec<Task>, Vec<Task>) = std::mem::take(&mut *tasks)
+            .into_iter()
+            .partition(|task| task.future.is_none() || dead.contains(&task.owner));
         *tasks = kept;
         drop(tasks);
         // What a dropped future holds may wake or spawn others: nothing is borrowed here.
@@ -96,7 +106,9 @@ impl Tasks {
         self.take_over();
         let ready: Vec<usize> = {
             let tasks = self.tasks.borrow();
-            let ready = tasks.iter().enumerate().filter(|(_, task)| task.flag.0.load(Ordering::SeqCst) && !self.is_frozen(task.owner));
+            let ready = tasks.iter().enumerate().filter(|(_, task)| {
+                task.flag.0.load(Ordering::SeqCst) && !self.is_frozen(task.owner)
+            });
             ready.map(|(at, _)| at).collect()
         };
         if ready.is_empty() {
@@ -140,20 +152,34 @@ impl Tasks {
                 return;
             }
             let at = self.next_moment();
-            assert!(at.is_some_and(|at| at < end), "{what}: {} calls never end", self.tasks.borrow().len());
+            assert!(
+                at.is_some_and(|at| at < end),
+                "{what}: {} calls never end",
+                self.tasks.borrow().len()
+            );
             self.pass_to(at.unwrap());
         }
     }
 
     fn next_moment(&self) -> Option<u64> {
         let now = self.clock.now.get();
-        let thaw = self.frozen.borrow().values().copied().filter(|until| *until > now).min();
+        let thaw = self
+            .frozen
+            .borrow()
+            .values()
+            .copied()
+            .filter(|until| *until > now)
+            .min();
         [self.clock.next_timer(), thaw].into_iter().flatten().min()
     }
 
     fn pass_to(&self, at: u64) {
         self.clock.now.set(self.clock.now.get().max(at));
-        while self.clock.next_timer().is_some_and(|next| next <= self.clock.now.get()) {
+        while self
+            .clock
+            .next_timer()
+            .is_some_and(|next| next <= self.clock.now.get())
+        {
             self.clock.fire_next();
         }
     }

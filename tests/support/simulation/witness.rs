@@ -36,7 +36,8 @@ pub struct Witness {
     values: RefCell<BTreeMap<Place, Past>>,
     /// Every cursor that was given to a pull without a scope.
     cursors: RefCell<BTreeSet<String>>,
-    /// Storage was lost somewhere, and with it the bases of what waits: only the clock decides then.
+    /// Storage was lost somewhere, and with it the bases of what waits: only the clock decides
+    /// then.
     lossy: Cell<bool>,
     broken: RefCell<Option<String>>,
 }
@@ -68,7 +69,9 @@ impl Witness {
         let request: Value = serde_json::from_slice(request).unwrap();
         if status == 200 && request["scope"].is_null() {
             let reply: Value = serde_json::from_slice(reply).unwrap();
-            self.cursors.borrow_mut().insert(reply["cursor"].as_str().unwrap().to_owned());
+            self.cursors
+                .borrow_mut()
+                .insert(reply["cursor"].as_str().unwrap().to_owned());
         }
     }
 
@@ -78,7 +81,15 @@ impl Witness {
     }
 
     /// A push and what the server says to it.
-    pub fn hears(&self, server: &MemoryServer, device: &str, user: &str, request: &[u8], status: u16, reply: &[u8]) {
+    pub fn hears(
+        &self,
+        server: &MemoryServer,
+        device: &str,
+        user: &str,
+        request: &[u8],
+        status: u16,
+        reply: &[u8],
+    ) {
         if status != 200 {
             return;
         }
@@ -90,7 +101,10 @@ impl Witness {
         if request["epoch"].is_string() && request["epoch"] != reply["epoch"] {
             // Of another history: nothing is judged, and nothing may be done.
             if results(&reply).any(|verdict| verdict["code"] != "epochChanged") {
-                self.object(format!("a push of {} is judged in {}", request["epoch"], reply["epoch"]));
+                self.object(format!(
+                    "a push of {} is judged in {}",
+                    request["epoch"], reply["epoch"]
+                ));
             }
             return;
         }
@@ -109,12 +123,17 @@ impl Witness {
         let mut operations = self.operations.borrow_mut();
         let seen = operations.entry(id.to_owned()).or_default();
         if seen.kind == op["kind"] && seen.data != op["data"] {
-            self.object(format!("operation {id} says two things: {} and {}", seen.data, op["data"]));
+            self.object(format!(
+                "operation {id} says two things: {} and {}",
+                seen.data, op["data"]
+            ));
         }
         (seen.kind, seen.data) = (op["kind"].clone(), op["data"].clone());
         let applied = verdict["status"] == "applied";
         if seen.applied && !applied {
-            self.object(format!("operation {id} was applied, and is judged anew: {verdict}"));
+            self.object(format!(
+                "operation {id} was applied, and is judged anew: {verdict}"
+            ));
         }
         seen.applied |= applied;
         seen.decided |= verdict["status"] == "conflict";
@@ -122,11 +141,18 @@ impl Witness {
             let mut content = op.clone();
             content["opId"] = Value::Null;
             let mut contents = self.contents.borrow_mut();
-            let known = contents.entry(format!("{device} {user} {content}")).or_insert_with(|| id.to_owned());
-            // What a conflict is decided to is another operation, even where it comes to say what the first had said.
-            let is_over = operations.get(known).is_some_and(|first| first.decided && !first.applied);
+            let known = contents
+                .entry(format!("{device} {user} {content}"))
+                .or_insert_with(|| id.to_owned());
+            // What a conflict is decided to is another operation, even where it comes to say what
+            // the first had said.
+            let is_over = operations
+                .get(known)
+                .is_some_and(|first| first.decided && !first.applied);
             if known != id && !is_over {
-                self.object(format!("{device} sends one operation under two ids: {known} and {id}"));
+                self.object(format!(
+                    "{device} sends one operation under two ids: {known} and {id}"
+                ));
             }
             id.clone_into(known);
         }
@@ -137,20 +163,35 @@ impl Witness {
         let rows = server.rows(user);
         let mut values = self.values.borrow_mut();
         for op in operations {
-            let Some(row) = rows.iter().find(|row| row.entity == op["entity"] && row.id == op["id"]) else { continue };
+            let Some(row) = rows
+                .iter()
+                .find(|row| row.entity == op["entity"] && row.id == op["id"])
+            else {
+                continue;
+            };
             let Some(data) = &row.data else {
                 // An edit that survives a deletion brings back all that it was made on.
                 values.retain(|(whose, id, _), _| whose != user || *id != row.id);
                 continue;
             };
             let data: Value = serde_json::from_str(data).unwrap();
-            for (field, value) in data.as_object().unwrap().iter().filter(|(field, _)| !SHARED_FIELDS.contains(&field.as_str())) {
-                let (last, before) = values.entry((user.to_owned(), row.id.clone(), field.clone())).or_default();
+            for (field, value) in data
+                .as_object()
+                .unwrap()
+                .iter()
+                .filter(|(field, _)| !SHARED_FIELDS.contains(&field.as_str()))
+            {
+                let (last, before) = values
+                    .entry((user.to_owned(), row.id.clone(), field.clone()))
+                    .or_default();
                 if last == value {
                     continue;
                 }
                 if before.contains(&value.to_string()) && !self.lossy.get() {
-                    self.object(format!("{user}: {}.{field} goes back from {last} to {value}", row.id));
+                    self.object(format!(
+                        "{user}: {}.{field} goes back from {last} to {value}",
+                        row.id
+                    ));
                 }
                 before.insert(std::mem::replace(last, value.clone()).to_string());
             }
