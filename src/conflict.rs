@@ -10,17 +10,18 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use twox_hash::XxHash3_64;
 
-use crate::entity::{Owner, push_entity, push_field, put, put_text, put_texts};
-use crate::error::{Code, Error, Result};
-use crate::members::scan;
+use crate::conflict::explain::Notes;
+use crate::model::config::merge_fields::Policies;
+use crate::model::config::resolver::Builtin;
+use crate::model::entity::{Owner, push_entity};
+use crate::model::error::{Code, Error, Result};
+use crate::util::json::scan;
+use crate::util::json::write::{push_field, put, put_text, put_texts};
 
 pub mod explain;
-mod merge;
+pub mod merge;
 pub mod policy;
 pub mod text;
-
-use explain::Notes;
-use policy::Policies;
 
 /// What clashed. That the two sides belong to different users cannot be: each user has a database
 /// of their own, and a row that is pulled names none.
@@ -93,7 +94,7 @@ impl Conflict {
         put_text(
             &mut text,
             "detectedAt",
-            &crate::time::format(self.detected_at),
+            &crate::util::time::format(self.detected_at),
         );
         let owner = Owner::new(&self.user_id);
         let mut side = |key: &str, body: &Option<Rc<str>>, version: u64| {
@@ -138,33 +139,6 @@ impl Resolution {
             Self::Later => None,
         }
     }
-}
-
-/// The resolvers that need nobody's answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Builtin {
-    /// Three-way by field; a field changed on both sides goes to the later write.
-    #[default]
-    Merge,
-    /// The later write as a whole.
-    LastWriteWins,
-    /// Always what is here.
-    LocalPriority,
-    /// Always what is there.
-    RemotePriority,
-    /// Park it for the app.
-    Ask,
-}
-
-impl Builtin {
-    /// Each with its name.
-    pub const NAMES: [(&'static str, Self); 5] = [
-        ("merge", Self::Merge),
-        ("lastWriteWins", Self::LastWriteWins),
-        ("localPriority", Self::LocalPriority),
-        ("remotePriority", Self::RemotePriority),
-        ("ask", Self::Ask),
-    ];
 }
 
 /// A clash decided, and why.
@@ -259,8 +233,8 @@ fn local_is_later(conflict: &Conflict) -> bool {
     let remote = conflict
         .remote
         .as_deref()
-        .and_then(|body| crate::entity::times(body).modified_at)
-        .and_then(|time| crate::time::parse(&time));
+        .and_then(|body| crate::model::entity::times(body).modified_at)
+        .and_then(|time| crate::util::time::parse(&time));
     remote.is_some_and(|remote| conflict.local_time > remote)
 }
 
@@ -309,7 +283,7 @@ pub fn onto(base: Option<&str>, ours: &str, theirs: &str) -> Option<(String, boo
             made.insert(key.clone(), value.clone());
         }
     }
-    Some((crate::json::to_string(&made), clash))
+    Some((crate::util::json::serialize::to_string(&made), clash))
 }
 
 /// One mark for each field of a body, or of those that a patch changed: by it the same value of the
@@ -367,12 +341,12 @@ pub fn of_others(body: &str, own: Option<&[u64]>, remote: Option<&str>) -> Optio
             fields.insert(key, value);
         }
     }
-    Some(crate::json::to_string(&fields))
+    Some(crate::util::json::serialize::to_string(&fields))
 }
 
 fn mark(key: &str, value: &Value) -> u64 {
     XxHash3_64::oneshot(
-        [key, "\0", &crate::json::to_string(value)]
+        [key, "\0", &crate::util::json::serialize::to_string(value)]
             .concat()
             .as_bytes(),
     )
@@ -410,7 +384,7 @@ pub fn same_content(a: &str, b: &str) -> bool {
     a.iter().filter(is_content).eq(b.iter().filter(is_content))
 }
 
-fn object(body: &str) -> Result<Map<String, Value>> {
+pub(crate) fn object(body: &str) -> Result<Map<String, Value>> {
     let wrong = || Error::new(Code::Conflict, "A conflicting entity is not a JSON object.");
     match scan::tree(body).map_err(|cause| wrong().caused_by(cause))? {
         Value::Object(map) => Ok(map),

@@ -7,40 +7,37 @@ use std::rc::{Rc, Weak};
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
-use crate::cell::RefCell;
-use crate::config::Options;
-use crate::datum::auto::Signal;
-use crate::datum::{Engine, User};
-use crate::error::{Code, Error, Result};
-use crate::host::Heard;
-use crate::host::web::{LeavingWatch, Listening, NetworkWatch, WebHost, spawn};
-use crate::replica::Replica;
-use crate::small::Small;
-use crate::sync::{Cancel, Stop};
+use crate::engine::auto_sync::Signal;
+use crate::engine::cycle::{Cancel, Stop};
+use crate::engine::{Engine, User};
+use crate::js::convert::{error_to_js, promise, read_options, read_string, to_js};
+use crate::js::feed::StatusFeed;
+use crate::js::manager::Manager;
+use crate::js::middleware::Middlewares;
+use crate::model::config::Options;
+use crate::model::error::{Code, Error, Result};
+use crate::ports::host::Heard;
+use crate::state::replica::Replica;
+use crate::util::cell::RefCell;
+use crate::util::collections::vec_map::Small;
+use crate::web::host::{LeavingWatch, Listening, NetworkWatch, WebHost, spawn};
+use crate::web::remote::WebRemote;
+use crate::web::storage::{WebBacking, WebStore};
 
-mod backing;
-mod carrier;
-mod config;
+pub mod config;
+pub mod conflicts;
 pub mod convert;
-mod feed;
-mod leaving;
-mod letters;
-mod manager;
-mod middleware;
-mod observe;
-mod persist;
-mod resolver;
-mod schedule;
-mod users;
-mod watch;
-mod writing;
-
-use backing::{WebBacking, WebStore};
-use carrier::WebRemote;
-use convert::{error_to_js, promise, read_options, read_string, to_js};
-use feed::StatusFeed;
-use manager::Manager;
-use middleware::Middlewares;
+pub mod feed;
+pub mod manager;
+pub mod middleware;
+pub mod observe;
+pub mod persist;
+pub mod resolver;
+pub mod schedule;
+pub mod unload;
+pub mod users;
+pub mod watch;
+pub mod write;
 
 /// Smaller and faster than the default one.
 #[cfg(not(target_feature = "atomics"))]
@@ -54,7 +51,9 @@ const ROOM: usize = 4 << 20;
 
 /// The engine on the browser's ports.
 pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
+
 pub(crate) type WebUser = User<WebStore, WebHost>;
+
 type Answer = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
 
 /// What the handles of one instance share.
@@ -418,7 +417,7 @@ async fn open(given: &JsValue) -> Result<Datum> {
         left: RefCell::default(),
     });
     inner.audience.follow(&inner.engine);
-    leaving::watch(&inner);
+    unload::watch(&inner);
     persist::watch(&inner);
     let weak = Rc::downgrade(&inner);
     let upgrade = |weak: &Weak<Inner>| weak.upgrade();

@@ -6,20 +6,21 @@
 //! one early cycle. Nothing here is a timer, so a pause has nothing to stop and a resume nothing to
 //! restore.
 
-use crate::config::timing::{ColdStart, ColdStrategy};
-use crate::config::{Config, Direction, Options};
+use crate::model::config::timing::{ColdStart, ColdStrategy};
+use crate::model::config::{Config, Direction, Options};
+pub use crate::schedule::moment::{Moment, spread};
+pub use crate::schedule::outcome::{Left, Outcome, Reach};
 
-mod moment;
-mod outcome;
-
-pub use moment::{Moment, spread};
-pub use outcome::{Left, Outcome, Reach};
+pub mod moment;
+pub mod outcome;
 
 /// The least time between a cycle that failed, or was skipped, and the next automatic one, in
 /// milliseconds: no config makes the schedule spin.
 pub const LEAST_WAIT_MS: u64 = 1_000;
+
 /// A page that becomes visible syncs if the last attempt is older than this, in milliseconds.
 pub const FRESH_MS: u64 = 30_000;
+
 /// Later writes put off a push by at most this many times the config's `syncAfterWrite`.
 pub const MOST_DEBOUNCES: u64 = 5;
 

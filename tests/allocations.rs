@@ -11,7 +11,7 @@
 
 mod support;
 
-use datum_sync::replica::local::Write;
+use datum_sync::plan::write::Write;
 use support::world::{Tab, World};
 
 const TASKS: u64 = 1_000;

@@ -14,10 +14,10 @@ mod support;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use datum_sync::config::Options;
-use datum_sync::datum::auto::Signal;
-use datum_sync::error::Code;
-use datum_sync::status::State;
+use datum_sync::engine::auto_sync::Signal;
+use datum_sync::model::config::Options;
+use datum_sync::model::error::Code;
+use datum_sync::model::status::State;
 use futures_util::future::join_all;
 use support::live::{AUTO, DAY, HOUR, MINUTE, create, leading, live, pulls, wait};
 use support::world::{Fault, World};
@@ -39,7 +39,7 @@ fn cycles_run_at_each_interval_spread_by_a_tenth() {
         let first = a.engine.next_sync_time("ann").unwrap();
         assert_eq!(
             a.engine.status_hub("ann").unwrap().current().next_sync_at,
-            Some(datum_sync::time::format(first))
+            Some(datum_sync::util::time::format(first))
         );
         assert!(a.engine.status_hub("ann").unwrap().current().is_leader);
         wait(&a, DAY).await;

@@ -13,10 +13,10 @@ mod support;
 
 use std::pin::pin;
 
-use datum_sync::datum::auto::Signal;
-use datum_sync::error::Code;
-use datum_sync::events::Filter;
-use datum_sync::status::State;
+use datum_sync::engine::auto_sync::Signal;
+use datum_sync::engine::events::Filter;
+use datum_sync::model::error::Code;
+use datum_sync::model::status::State;
 use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use support::live::{AUTO, DAY, HOUR, MINUTE, create, leading, live, pulls, wait};

@@ -16,10 +16,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use datum_sync::conflict::Resolution;
-use datum_sync::error::{Code, Error};
-use datum_sync::replica::local::Write;
-use datum_sync::status::HealthState;
-use datum_sync::sync::resolve::Resolvers;
+use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::model::error::{Code, Error};
+use datum_sync::model::status::HealthState;
+use datum_sync::plan::write::Write;
 use support::world::{Asked, Fault, World};
 
 const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
@@ -324,12 +324,15 @@ fn a_drift_is_mended_by_one_full_pull() {
     b.sync();
     // A segment that cannot be read any more: its row goes, and the digests differ.
     let user = b.run(b.engine.user("ann")).unwrap();
-    b.run(user.db.record(datum_sync::store::Durability::Strict, &|_| {
-        vec![datum_sync::replica::record::Event::Sweep {
-            before: u64::MAX,
-            entities: None,
-        }]
-    }))
+    b.run(user.db.record(
+        datum_sync::model::config::storage::Durability::Strict,
+        &|_| {
+            vec![datum_sync::log::commit::Event::Sweep {
+                before: u64::MAX,
+                entities: None,
+            }]
+        },
+    ))
     .unwrap();
     assert!(b.read(&id).is_none());
 
@@ -515,12 +518,12 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
     let there = Rc::new(RefCell::new(Vec::new()));
     let (seen, key) = (
         Rc::clone(&there),
-        datum_sync::entity::Key::new("tasks", "t"),
+        datum_sync::model::entity::Key::new("tasks", "t"),
     );
     *phone.wire.on_request.borrow_mut() = Some(Box::new(move |_| {
-        let mut replica = datum_sync::replica::Replica::new("ann", u64::MAX);
+        let mut replica = datum_sync::state::replica::Replica::new("ann", u64::MAX);
         for (seq, record) in
-            &pollster::block_on(datum_sync::store::Store::load(&store.reopen())).unwrap()
+            &pollster::block_on(datum_sync::ports::store::Store::load(&store.reopen())).unwrap()
         {
             replica.apply_record(*seq, record).unwrap();
         }
@@ -528,7 +531,7 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
     }));
 
     let meanwhile = async {
-        datum_sync::host::Host::sleep(b.engine.host(), 100).await;
+        datum_sync::ports::host::Host::sleep(b.engine.host(), 100).await;
         b.engine
             .write(
                 "ann",
@@ -542,7 +545,7 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
         b.engine
             .synchronize(
                 "ann",
-                datum_sync::config::Options::default(),
+                datum_sync::model::config::Options::default(),
                 None,
                 Rc::default(),
             )
@@ -550,7 +553,7 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
     };
     let cycle = a.engine.synchronize(
         "ann",
-        datum_sync::config::Options::default(),
+        datum_sync::model::config::Options::default(),
         None,
         Rc::default(),
     );

@@ -12,8 +12,8 @@
 
 mod support;
 
-use datum_sync::error::Code;
-use datum_sync::replica::local::Write;
+use datum_sync::model::error::Code;
+use datum_sync::plan::write::Write;
 use support::world::{Fault, Tab, World};
 
 fn id_of(task: &serde_json::Value) -> String {

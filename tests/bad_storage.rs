@@ -14,13 +14,14 @@ mod support;
 
 use std::cell::Cell;
 
-use datum_sync::error::Code;
-use datum_sync::events::{Filter, Topic};
-use datum_sync::replica::Replica;
-use datum_sync::replica::local::Write;
-use datum_sync::status::State;
-use datum_sync::store::{Append, Durability, Store};
-use datum_sync::sync::resolve::Resolvers;
+use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::engine::events::{Filter, Topic};
+use datum_sync::model::config::storage::Durability;
+use datum_sync::model::error::Code;
+use datum_sync::model::status::State;
+use datum_sync::plan::write::Write;
+use datum_sync::ports::store::{Append, Store};
+use datum_sync::state::replica::Replica;
 use futures_util::FutureExt;
 use support::world::{Device, Tab, World};
 
@@ -273,7 +274,7 @@ fn what_a_newer_version_has_written_is_left_alone() {
     let last = *keys.last().unwrap();
     // As the next format's checksum is made: one more than this one's.
     let payload = b"what only a newer version understands";
-    let sum = datum_sync::replica::segment::checksum(payload)
+    let sum = datum_sync::log::segment::checksum(payload)
         .wrapping_add(1)
         .to_le_bytes();
     let newer = [&b"DS\x02\x00"[..], &sum, payload].concat();

@@ -14,8 +14,8 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::error::Code;
-use datum_sync::replica::local::Write;
+use datum_sync::model::error::Code;
+use datum_sync::plan::write::Write;
 use serde_json::{Value, json};
 use support::live::{AUTO, HOUR, MINUTE, create, leading, live, wait};
 use support::world::{Device, Fault, Tab, World};
@@ -160,7 +160,8 @@ fn a_failed_upload_is_tried_again_by_itself() {
             ),
             (1, Some(7_000))
         );
-        let next = datum_sync::time::parse(waiting[0].next_attempt_at.as_deref().unwrap()).unwrap();
+        let next =
+            datum_sync::util::time::parse(waiting[0].next_attempt_at.as_deref().unwrap()).unwrap();
         assert!(
             next >= world.clock.now() + 5_000,
             "what the remote asked for is not undercut"

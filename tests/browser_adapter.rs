@@ -10,10 +10,10 @@
 
 mod support;
 
-use datum_sync::error::Code;
-use datum_sync::metadata::{SyncMetadata, merge_devices, read_reply};
-use datum_sync::protocol::{DeviceMetadata, parse_page};
-use datum_sync::remote::{Pulled, Pushed, Remote};
+use datum_sync::model::error::Code;
+use datum_sync::model::metadata::{SyncMetadata, merge_devices, read_reply};
+use datum_sync::model::protocol::{DeviceMetadata, parse_page};
+use datum_sync::ports::remote::{Pulled, Pushed, Remote};
 use support::remotes::{PAGE, adapter, begin_and_drop, holds, js, page, pull, push};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 

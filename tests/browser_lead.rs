@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use datum_sync::host::web::{Lead, Presence, WebHost};
+use datum_sync::web::host::{Lead, Presence, WebHost};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;

@@ -11,11 +11,11 @@
 
 mod support;
 
-use datum_sync::error::Code;
-use datum_sync::protocol::{DeviceMetadata, PullRequest, parse_page};
-use datum_sync::remote::custom::CustomRemote;
-use datum_sync::remote::http::HttpRemote;
-use datum_sync::remote::{Pulled, Pushed, Remote};
+use datum_sync::model::error::Code;
+use datum_sync::model::protocol::{DeviceMetadata, PullRequest, parse_page};
+use datum_sync::ports::remote::{Pulled, Pushed, Remote};
+use datum_sync::web::adapter::CustomRemote;
+use datum_sync::web::http::HttpRemote;
 use futures_util::future::join3;
 use support::remotes::{PAGE, begin_and_drop, holds, http, js, page, pull, pull_request, push};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};

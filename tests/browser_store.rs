@@ -8,9 +8,10 @@
     clippy::arithmetic_side_effects
 )]
 
-use datum_sync::error::Code;
-use datum_sync::store::indexeddb::{IndexedDbStore, RootDatabase};
-use datum_sync::store::{Append, AppendError, Durability, Store};
+use datum_sync::model::config::storage::Durability;
+use datum_sync::model::error::Code;
+use datum_sync::ports::store::{Append, AppendError, Store};
+use datum_sync::web::indexeddb::{IndexedDbStore, RootDatabase};
 use futures_util::FutureExt;
 use futures_util::future::join;
 use support::browser::{Patch, delete_raw, js, open_raw, overwrite, start_delete_raw};
@@ -489,7 +490,7 @@ async fn a_value_of_a_foreign_kind_is_set_aside_not_a_panic() {
         "the others are what they were"
     );
     assert!(
-        datum_sync::replica::record::Commit::decode(&records[0].1).is_err(),
+        datum_sync::log::commit::Commit::decode(&records[0].1).is_err(),
         "no reader takes it"
     );
     overwrite(store.database(), "tx.objectStore('bodies').put('text', 0)").await;

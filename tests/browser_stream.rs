@@ -16,10 +16,10 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use datum_sync::error::{Code, Result};
-use datum_sync::host::web::sleep;
-use datum_sync::remote::http::{HttpRemote, MOST_LEFT_BEHIND, Patience};
-use datum_sync::remote::{Hints, Remote};
+use datum_sync::model::error::{Code, Result};
+use datum_sync::ports::remote::{Hints, Remote};
+use datum_sync::web::host::sleep;
+use datum_sync::web::http::{HttpRemote, MOST_LEFT_BEHIND, Patience};
 use futures_util::future::{Either, select};
 use support::remotes::{PAGE, adapter, holds, http, js, page, pull};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -408,7 +408,7 @@ thread_local!(static HEARD: RefCell<Vec<&'static str>> = const { RefCell::new(Ve
 
 #[wasm_bindgen_test]
 fn a_host_tells_when_the_page_is_hidden_or_left_until_it_is_dropped() {
-    let host = datum_sync::host::web::WebHost::new();
+    let host = datum_sync::web::host::WebHost::new();
     let watch = host.on_leaving(|| HEARD.with_borrow_mut(|heard| heard.push("left")));
     js("dispatchEvent(new Event('pagehide'))");
     js("document.dispatchEvent(new Event('visibilitychange'))");

@@ -7,12 +7,12 @@
     clippy::indexing_slicing
 )]
 
-use datum_sync::error::{Code, Error, Result};
 use datum_sync::js::convert::{
     Handles, decode, decode_many, encode, encode_many, error_to_js, from_js, lines, promise,
     read_options, read_string, read_strings, to_js,
 };
-use datum_sync::metadata::SyncMetadata;
+use datum_sync::model::error::{Code, Error, Result};
+use datum_sync::model::metadata::SyncMetadata;
 use js_sys::{JSON, Reflect};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;

@@ -15,11 +15,11 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use datum_sync::config::UserSwitch;
-use datum_sync::error::Code;
-use datum_sync::events::{Filter, Topic};
-use datum_sync::replica::local::Write;
-use datum_sync::status::State;
+use datum_sync::engine::events::{Filter, Topic};
+use datum_sync::model::config::UserSwitch;
+use datum_sync::model::error::Code;
+use datum_sync::model::status::State;
+use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use futures_util::future::join;
 use serde_json::Value;

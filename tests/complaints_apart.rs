@@ -15,10 +15,10 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::datum::users::LogoutOptions;
-use datum_sync::error::Code;
-use datum_sync::replica::local::Write;
-use datum_sync::status::State;
+use datum_sync::engine::users::LogoutOptions;
+use datum_sync::model::error::Code;
+use datum_sync::model::status::State;
+use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use futures_util::future::join;
 use serde_json::Value;
@@ -118,7 +118,8 @@ fn what_happened_while_a_device_was_away_is_there_after_one_cycle() {
         }
         a.engine.host().online.set(true);
         a.engine.network_changed(true);
-        a.engine.signal(datum_sync::datum::auto::Signal::Online);
+        a.engine
+            .signal(datum_sync::engine::auto_sync::Signal::Online);
         wait(&a, 60_000).await;
     });
     assert_eq!(a.titles(), ["edited", "new"]);
@@ -145,11 +146,14 @@ fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
 
     let options = serde_json::json!({ "direction": "pullThenPush" }).to_string();
     let cycle = async {
-        let options = datum_sync::members::parse(options.as_bytes()).unwrap();
-        let members =
-            datum_sync::members::Members::new(&options, Code::InvalidArgument, "The options")
-                .unwrap();
-        let options = datum_sync::config::Options::read(members).unwrap();
+        let options = datum_sync::util::json::scan::parse(options.as_bytes()).unwrap();
+        let members = datum_sync::model::object_reader::Members::new(
+            &options,
+            Code::InvalidArgument,
+            "The options",
+        )
+        .unwrap();
+        let options = datum_sync::model::config::Options::read(members).unwrap();
         a.engine
             .synchronize("ann", options, None, Rc::default())
             .await

@@ -2,14 +2,16 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use datum_sync::config::timing::{ColdStart, ColdStrategy, Timing};
-use datum_sync::config::{Config, DeleteBehavior, Direction, Jitter, Options};
-use datum_sync::conflict::Builtin;
-use datum_sync::conflict::policy::Policy;
-use datum_sync::error::{Code, Result};
-use datum_sync::members::{Members, parse};
-use datum_sync::metadata::{SyncState, read_reply};
-use datum_sync::store::Durability;
+use datum_sync::model::config::merge_fields::Policy;
+use datum_sync::model::config::resolver::Builtin;
+use datum_sync::model::config::storage::Durability;
+use datum_sync::model::config::timing::{ColdStart, ColdStrategy, Timing};
+use datum_sync::model::config::{Config, DeleteBehavior, Direction, Jitter, Options};
+use datum_sync::model::error::{Code, Result};
+use datum_sync::model::metadata::read_reply;
+use datum_sync::model::object_reader::Members;
+use datum_sync::model::protocol::SyncState;
+use datum_sync::util::json::scan::parse;
 
 fn config(json: &str) -> Result<Config> {
     let value = parse(json.as_bytes()).unwrap();
@@ -501,7 +503,7 @@ fn metadata_of_a_remote_is_read_and_what_is_new_in_it_is_passed_over() {
         ("phone", Some("t2"), SyncState::Failed)
     );
     assert_eq!(
-        serde_json::from_value::<datum_sync::protocol::MetadataReply>(
+        serde_json::from_value::<datum_sync::model::protocol::MetadataReply>(
             serde_json::to_value(&reply).unwrap()
         )
         .unwrap(),

@@ -14,12 +14,12 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::config::{Direction, Options};
 use datum_sync::conflict::{Conflict, Resolution};
-use datum_sync::error::Code;
-use datum_sync::events::{Filter, Topic};
-use datum_sync::replica::local::Write;
-use datum_sync::sync::resolve::{Resolver, Resolvers};
+use datum_sync::engine::cycle::resolve::{Resolver, Resolvers};
+use datum_sync::engine::events::{Filter, Topic};
+use datum_sync::model::config::{Direction, Options};
+use datum_sync::model::error::Code;
+use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use support::world::{Asked, Device, Fault, Tab, World};
@@ -547,7 +547,7 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
             }
         };
         let meanwhile = async {
-            datum_sync::host::Host::sleep(b.engine.host(), 500).await;
+            datum_sync::ports::host::Host::sleep(b.engine.host(), 500).await;
             // The tab that sends was frozen, and its lock is taken from it.
             phone.locks.borrow_mut().clear();
             sync(&b, Direction::PullOnly).await;

@@ -13,10 +13,10 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::error::Code;
-use datum_sync::replica::local::Write;
-use datum_sync::status::State;
-use datum_sync::sync::{Cancel, Stop};
+use datum_sync::engine::cycle::{Cancel, Stop};
+use datum_sync::model::error::Code;
+use datum_sync::model::status::State;
+use datum_sync::plan::write::Write;
 use support::world::{Fault, World};
 
 const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
@@ -28,7 +28,7 @@ fn a_lock_that_is_never_given_back_stops_nobody_for_ever() {
     let a = phone.open();
     a.create(r#"{"title":"milk"}"#);
     let frozen = a
-        .run(datum_sync::host::Host::try_lock(
+        .run(datum_sync::ports::host::Host::try_lock(
             a.engine.host(),
             "datum-sync:datum/ann",
         ))
@@ -75,7 +75,7 @@ fn every_cycle_ends_in_one_terminal_status() {
     laptop.fault("/pull", Fault::Status(403, None));
     let engine = Rc::clone(&b.engine);
     let cycles = async move {
-        let small = || datum_sync::config::Options {
+        let small = || datum_sync::model::config::Options {
             batch_size: Some(5),
             ..Default::default()
         };
@@ -158,7 +158,9 @@ fn metadata_tells_of_failures_and_of_every_device() {
         ["laptop", "phone"]
     );
     assert_eq!(remote.data_hash, mended.data_hash);
-    use datum_sync::metadata::MetadataComparison::{InSync, LocalNewer, NeverSynced, RemoteNewer};
+    use datum_sync::model::metadata::MetadataComparison::{
+        InSync, LocalNewer, NeverSynced, RemoteNewer,
+    };
     assert_eq!(a.run(a.engine.compare_metadata("ann")).unwrap(), InSync);
     b.create(r#"{"title":"tea"}"#);
     assert_eq!(b.run(b.engine.compare_metadata("ann")).unwrap(), LocalNewer);

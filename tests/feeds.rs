@@ -14,8 +14,8 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::datum::watch::{Delta, Watch};
-use datum_sync::events::{Filter, Reader, Topic};
+use datum_sync::engine::events::{Filter, Reader, Topic};
+use datum_sync::engine::watch::{Delta, Watch};
 use futures_util::FutureExt;
 use support::world::{CountedStore, FakeHost, Fault, Tab, World};
 
@@ -94,7 +94,7 @@ fn a_pulled_page_is_one_update() {
     assert_eq!(now(&watching).unwrap().items, "[]");
     let engine = Rc::clone(&b.engine);
     let updates = b.run(async {
-        let options = datum_sync::config::Options {
+        let options = datum_sync::model::config::Options {
             batch_size: Some(10),
             ..Default::default()
         };
@@ -144,7 +144,7 @@ fn a_reader_that_fell_behind_the_journal_is_given_everything_anew() {
     let watching = watch(&a);
     now(&watching);
     let drafts = |from: u32| {
-        (from..from + 10_001).map(|n| datum_sync::replica::local::Write::Create {
+        (from..from + 10_001).map(|n| datum_sync::plan::write::Write::Create {
             draft: format!(r#"{{"title":"{n}"}}"#),
         })
     };

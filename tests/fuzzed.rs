@@ -20,12 +20,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use datum_sync::conflict;
-use datum_sync::entity::Key;
-use datum_sync::operation::{Kind, Operation};
-use datum_sync::replica::Replica;
-use datum_sync::replica::record::{Commit, Entry, Event, SegmentWrite};
-use datum_sync::replica::state::Parked;
-use datum_sync::store::Store;
+use datum_sync::log::commit::{Commit, Entry, Event, SegmentWrite};
+use datum_sync::log::facts::Parked;
+use datum_sync::model::entity::Key;
+use datum_sync::model::operation::{Kind, Operation};
+use datum_sync::ports::store::Store;
+use datum_sync::state::replica::Replica;
 use properties::TARGETS;
 use support::world::{Fault, World};
 
@@ -55,7 +55,7 @@ fn payloads() -> Vec<Vec<u8>> {
     ));
     a.write(
         "notes",
-        datum_sync::replica::local::Write::Create {
+        datum_sync::plan::write::Write::Create {
             draft: r#"{"id":"n","text":"a"}"#.to_owned(),
         },
     )
@@ -67,7 +67,7 @@ fn payloads() -> Vec<Vec<u8>> {
         let changes = format!(r#"{{"text":"{text}"}}"#);
         tab.write(
             "notes",
-            datum_sync::replica::local::Write::Patch {
+            datum_sync::plan::write::Write::Patch {
                 id: "n".to_owned(),
                 changes,
             },

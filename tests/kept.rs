@@ -12,9 +12,9 @@
 
 mod support;
 
-use datum_sync::error::Code;
-use datum_sync::events::{Filter, Topic};
-use datum_sync::replica::local::Write;
+use datum_sync::engine::events::{Filter, Topic};
+use datum_sync::model::error::Code;
+use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use support::world::{Device, Tab, World};

@@ -14,8 +14,8 @@ mod support;
 use std::rc::Rc;
 
 use datum_sync::conflict::Resolution;
-use datum_sync::error::Code;
-use datum_sync::events::{Filter, Topic};
+use datum_sync::engine::events::{Filter, Topic};
+use datum_sync::model::error::Code;
 use futures_util::FutureExt;
 use serde_json::Value;
 use support::world::{Device, Tab, World};

@@ -15,8 +15,8 @@ mod support;
 use std::rc::Rc;
 
 use datum_sync::conflict::{Conflict, Resolution};
-use datum_sync::replica::local::{Write, Written};
-use datum_sync::sync::resolve::Resolvers;
+use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::plan::write::{Write, Written};
 use support::world::{Asked, Device, Fault, Tab, World};
 
 const KEEPS: &str = r#"{"entities":{"tasks":{"localOnly":["secret","draft"]},"notes":{"localOnly":["secret"],"deleteBehavior":"softDelete"}},"retry":{"maxAttempts":1}}"#;

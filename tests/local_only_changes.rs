@@ -11,7 +11,7 @@
 
 mod support;
 
-use datum_sync::replica::local::{Write, Written};
+use datum_sync::plan::write::{Write, Written};
 use futures_util::FutureExt;
 use support::world::{Device, Tab, World};
 

@@ -13,10 +13,10 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::config::UserSwitch;
-use datum_sync::datum::users::{LogoutOptions, LogoutResult};
-use datum_sync::error::{Code, Result};
-use datum_sync::status::{SkipReason, State};
+use datum_sync::engine::users::{LogoutOptions, LogoutResult};
+use datum_sync::model::config::UserSwitch;
+use datum_sync::model::error::{Code, Result};
+use datum_sync::model::status::{SkipReason, State};
 use futures_util::future::{join, join3};
 use support::world::{Fault, Tab, World};
 
@@ -252,7 +252,7 @@ fn a_write_asked_for_before_the_logout_is_counted() {
         a.engine.write(
             "ann",
             "tasks",
-            vec![datum_sync::replica::local::Write::Create { draft }],
+            vec![datum_sync::plan::write::Write::Create { draft }],
         )
     };
 

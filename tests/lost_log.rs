@@ -14,8 +14,8 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::error::Code;
-use datum_sync::replica::local::Write;
+use datum_sync::model::error::Code;
+use datum_sync::plan::write::Write;
 use support::world::{Fault, World};
 
 fn id_of(task: &serde_json::Value) -> String {
@@ -108,12 +108,12 @@ fn a_delete_is_not_lost_with_the_log_while_its_create_is_on_its_way() {
     let (synced, deleted) = a.run(async {
         let cycle = engine.synchronize(
             "ann",
-            datum_sync::config::Options::default(),
+            datum_sync::model::config::Options::default(),
             None,
             Rc::default(),
         );
         let meanwhile = async {
-            datum_sync::host::Host::sleep(engine.host(), 500).await;
+            datum_sync::ports::host::Host::sleep(engine.host(), 500).await;
             phone.evict();
             engine
                 .write(
@@ -133,7 +133,7 @@ fn a_delete_is_not_lost_with_the_log_while_its_create_is_on_its_way() {
         synced.is_ok()
             && matches!(
                 deleted.unwrap()[0],
-                datum_sync::replica::local::Written::Deleted(_)
+                datum_sync::plan::write::Written::Deleted(_)
             )
     );
     a.sync();

@@ -13,8 +13,8 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::error::Code;
-use datum_sync::events::{Filter, Reader, Topic};
+use datum_sync::engine::events::{Filter, Reader, Topic};
+use datum_sync::model::error::Code;
 use futures_util::FutureExt;
 use support::world::{Device, Tab, World};
 
@@ -171,7 +171,7 @@ fn a_log_whose_notes_are_lost_is_adopted_as_it_is() {
 /// Every device that the server has heard of.
 fn device_ids(tab: &Tab) -> Vec<String> {
     let bytes = tab
-        .run(datum_sync::remote::Remote::metadata(
+        .run(datum_sync::ports::remote::Remote::metadata(
             tab.engine.remote(),
             "ann",
         ))
@@ -266,7 +266,7 @@ fn two_tabs_that_write_by_turns_note_what_is_true() {
             .opened("ann")
             .unwrap()
             .db
-            .with(datum_sync::replica::Replica::head)
+            .with(datum_sync::state::replica::Replica::head)
     };
     let hear = |from: &Tab, to: &Tab| to.run(to.engine.heard("ann", heads(from))).unwrap();
     a.create(r#"{"title":"1"}"#);

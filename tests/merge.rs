@@ -12,9 +12,10 @@
 use std::rc::Rc;
 
 use datum_sync::conflict::explain::{Explained, History};
-use datum_sync::conflict::policy::{Policies, Policy};
 use datum_sync::conflict::text;
-use datum_sync::conflict::{Builtin, Conflict, Kind, Resolution, decide};
+use datum_sync::conflict::{Conflict, Kind, Resolution, decide};
+use datum_sync::model::config::merge_fields::{Policies, Policy};
+use datum_sync::model::config::resolver::Builtin;
 use serde_json::{Map, Value, json};
 
 const EARLY: &str = "2026-01-01T10:00:00.000Z";
@@ -50,7 +51,7 @@ fn conflict(base: &Value, local: &Value, remote: &Value, remote_later: bool) -> 
         local,
         remote,
         remote_version: 2,
-        local_time: datum_sync::time::parse(here).unwrap(),
+        local_time: datum_sync::util::time::parse(here).unwrap(),
         fields: Vec::new(),
         earlier: Vec::new(),
         unsettled: false,

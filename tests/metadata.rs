@@ -12,10 +12,11 @@
 
 mod support;
 
-use datum_sync::datum::facts::MAX_CUSTOM_BYTES;
-use datum_sync::error::{Code, Error};
-use datum_sync::metadata::{SyncMetadata, SyncState};
-use datum_sync::sync::resolve::Resolvers;
+use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::engine::metadata::MAX_CUSTOM_BYTES;
+use datum_sync::model::error::{Code, Error};
+use datum_sync::model::metadata::SyncMetadata;
+use datum_sync::model::protocol::SyncState;
 use support::world::{Asked, Fault, Tab, World};
 
 const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
@@ -46,7 +47,7 @@ fn a_first_attempt_that_fails_is_an_attempt_and_no_success() {
         let failed = local(&a);
         assert_eq!(
             failed.last_sync_time.as_deref(),
-            Some(datum_sync::time::format(began).as_str()),
+            Some(datum_sync::util::time::format(began).as_str()),
             "the attempt's beginning"
         );
         assert_eq!(
@@ -102,8 +103,8 @@ fn a_later_failure_keeps_the_last_success_and_a_stopped_cycle_is_no_failure() {
     );
     assert!(failed.last_sync_time > success);
     assert_eq!(remote(&a).last_successful_sync_time, success);
-    let cancel = std::rc::Rc::new(datum_sync::sync::Cancel::default());
-    cancel.stop(datum_sync::sync::Stop::Abort);
+    let cancel = std::rc::Rc::new(datum_sync::engine::cycle::Cancel::default());
+    cancel.stop(datum_sync::engine::cycle::Stop::Abort);
     assert!(
         a.run(
             a.engine

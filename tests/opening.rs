@@ -14,11 +14,11 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::entity::Key;
-use datum_sync::replica::Replica;
-use datum_sync::replica::receipts::Restored;
-use datum_sync::replica::record::{Commit, Entry, Event, SegmentBody, SegmentWrite};
-use datum_sync::replica::segment::checksum;
+use datum_sync::log::commit::{Commit, Entry, Event, SegmentBody, SegmentWrite};
+use datum_sync::log::receipt::Restored;
+use datum_sync::log::segment::checksum;
+use datum_sync::model::entity::Key;
+use datum_sync::state::replica::Replica;
 use support::world::{Tab, World};
 
 fn is_late(tab: &Tab) -> bool {

@@ -12,10 +12,10 @@
 mod support;
 
 use datum_sync::conflict::Resolution;
-use datum_sync::error::Code;
-use datum_sync::events::{Filter, Topic};
-use datum_sync::replica::incoming::Moment;
-use datum_sync::replica::local::Write;
+use datum_sync::engine::events::{Filter, Topic};
+use datum_sync::model::error::Code;
+use datum_sync::plan::context::Moment;
+use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use support::world::{Device, Fault, Tab, World};
@@ -355,7 +355,7 @@ fn what_the_remote_puts_off_holds_back_only_what_depends_on_it() {
         (&parent["state"], parent["attempts"].as_u64()),
         (&"pending".into(), Some(1))
     );
-    let at = datum_sync::time::parse(parent["nextAttemptAt"].as_str().unwrap()).unwrap();
+    let at = datum_sync::util::time::parse(parent["nextAttemptAt"].as_str().unwrap()).unwrap();
     assert_eq!(at, world.clock.now() + 90_000);
     assert!(
         parent["lastError"]["message"]

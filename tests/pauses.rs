@@ -14,7 +14,7 @@ mod support;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use datum_sync::status::{SkipReason, State, SyncResult};
+use datum_sync::model::status::{SkipReason, State, SyncResult};
 use futures_util::future::{LocalBoxFuture, join, join_all};
 use support::world::{Fault, Tab, World};
 
@@ -155,7 +155,7 @@ fn a_pause_stops_the_cycle_in_flight_and_its_promise_says_so() {
                     && !cycle.is_success
                     && cycle
                         .error
-                        .is_none_or(|error| error.code == datum_sync::error::Code::Cancelled)
+                        .is_none_or(|error| error.code == datum_sync::model::error::Code::Cancelled)
             );
             assert!(world.clock.now() - before < 1_000, "at once");
             assert_eq!(
@@ -179,7 +179,7 @@ fn a_cycle_that_waits_for_the_lock_of_another_tab_can_be_paused_and_times_out() 
     let phone = world.device("phone");
     let a = phone.open();
     let held = a
-        .run(datum_sync::host::Host::try_lock(
+        .run(datum_sync::ports::host::Host::try_lock(
             a.engine.host(),
             "datum-sync:datum/ann",
         ))
@@ -200,7 +200,7 @@ fn a_cycle_that_waits_for_the_lock_of_another_tab_can_be_paused_and_times_out() 
     let before = world.clock.now();
     assert_eq!(
         a.sync_with(r#"{"timeout":500}"#).unwrap_err().code(),
-        datum_sync::error::Code::Timeout
+        datum_sync::model::error::Code::Timeout
     );
     assert!(
         world.clock.now() - before <= 600,
@@ -276,7 +276,7 @@ fn no_sequence_of_pauses_resumes_and_closes_leaves_a_promise_pending() {
                                 .write(
                                     user,
                                     "tasks",
-                                    vec![datum_sync::replica::local::Write::Create { draft }],
+                                    vec![datum_sync::plan::write::Write::Create { draft }],
                                 )
                                 .await,
                         );

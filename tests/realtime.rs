@@ -17,9 +17,9 @@ use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
-use datum_sync::datum::realtime::Realtime;
-use datum_sync::error::{Code, Error, Result};
-use datum_sync::remote::Hints;
+use datum_sync::engine::realtime::Realtime;
+use datum_sync::model::error::{Code, Error, Result};
+use datum_sync::ports::remote::Hints;
 use futures_util::future::{Either, select};
 use support::world::{Device, Fault, Tab, World};
 

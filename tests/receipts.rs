@@ -15,10 +15,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use datum_sync::conflict::Resolution;
-use datum_sync::datum::users::LogoutOptions;
-use datum_sync::error::{Code, Error};
-use datum_sync::replica::receipts::Outcome;
-use datum_sync::sync::resolve::Resolvers;
+use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::engine::users::LogoutOptions;
+use datum_sync::log::receipt::Outcome;
+use datum_sync::model::error::{Code, Error};
 use futures_util::FutureExt;
 use support::world::{Asked, Fault, Tab, World};
 
@@ -260,7 +260,7 @@ fn another_tab_answers_for_what_this_one_has_written_and_the_other_way_round() {
         .opened("ann")
         .unwrap()
         .db
-        .with(datum_sync::replica::Replica::head);
+        .with(datum_sync::state::replica::Replica::head);
     a.run(a.engine.heard("ann", head)).unwrap();
     assert_eq!(here.now_or_never(), Some(Ok(Outcome::Applied)));
 }

@@ -11,17 +11,18 @@ use std::rc::Rc;
 
 use datum_sync::conflict;
 use datum_sync::conflict::explain::Explained;
-use datum_sync::entity::Key;
-use datum_sync::error::Code;
-use datum_sync::operation::{Kind, Link, Operation};
-use datum_sync::replica::receipts::{Outcome, Receipt, Restored};
-use datum_sync::replica::record::packing::{Packing, SEGMENT_BYTES};
-use datum_sync::replica::record::{
-    Commit, Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite, body_id,
+use datum_sync::log::address::body_id;
+use datum_sync::log::commit::{
+    Commit, Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite,
 };
-use datum_sync::replica::segment::{INLINE_BYTES, checksum};
-use datum_sync::replica::state::{CursorState, DeadLetter, Facts, Parked};
-use datum_sync::status::State;
+use datum_sync::log::facts::{CursorState, DeadLetter, Facts, Parked};
+use datum_sync::log::receipt::{Outcome, Receipt, Restored};
+use datum_sync::log::segment::{INLINE_BYTES, checksum};
+use datum_sync::log::segment_writer::{Packing, SEGMENT_BYTES};
+use datum_sync::model::entity::Key;
+use datum_sync::model::error::Code;
+use datum_sync::model::operation::{Kind, Link, Operation};
+use datum_sync::model::status::State;
 
 const HEADER: usize = 12;
 

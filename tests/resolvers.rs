@@ -14,13 +14,13 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use datum_sync::config::Options;
 use datum_sync::conflict::{Conflict, Resolution};
-use datum_sync::error::{Code, Error, Result};
-use datum_sync::events::{Filter, Topic};
-use datum_sync::status::SyncResult;
-use datum_sync::sync::resolve::{Resolver, Resolvers};
-use datum_sync::sync::{Cancel, Stop};
+use datum_sync::engine::cycle::resolve::{Resolver, Resolvers};
+use datum_sync::engine::cycle::{Cancel, Stop};
+use datum_sync::engine::events::{Filter, Topic};
+use datum_sync::model::config::Options;
+use datum_sync::model::error::{Code, Error, Result};
+use datum_sync::model::status::SyncResult;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, join};
 use support::world::{Asked, Tab, World};
@@ -191,7 +191,7 @@ fn a_resolver_has_never_more_than_half_of_the_cycle() {
     );
     assert_eq!(
         b.engine.status_hub("ann").unwrap().current().status,
-        datum_sync::status::State::Completed
+        datum_sync::model::status::State::Completed
     );
 }
 

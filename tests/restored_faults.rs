@@ -14,8 +14,8 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::error::Code;
-use datum_sync::replica::local::Write;
+use datum_sync::model::error::Code;
+use datum_sync::plan::write::Write;
 use support::restored::*;
 use support::world::{Device, Fault, Tab, World};
 

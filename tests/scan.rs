@@ -3,7 +3,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
-use datum_sync::members::scan::{array, object, text, tree};
+use datum_sync::util::json::scan::{array, object, text, tree};
 use serde_json::Value;
 
 const GOOD: &[&str] = &[

@@ -13,7 +13,7 @@
 #[allow(dead_code)]
 mod property;
 
-use datum_sync::members::scan;
+use datum_sync::util::json::scan;
 use property::agrees;
 
 /// SplitMix64: the same texts on every run.

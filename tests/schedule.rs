@@ -9,12 +9,12 @@
     missing_docs
 )]
 
-use datum_sync::config::timing::{ColdStart, ColdStrategy};
-use datum_sync::config::{Config, Direction};
-use datum_sync::error::{Code, Error};
-use datum_sync::members::Members;
+use datum_sync::model::config::timing::{ColdStart, ColdStrategy};
+use datum_sync::model::config::{Config, Direction};
+use datum_sync::model::error::{Code, Error};
+use datum_sync::model::object_reader::Members;
+use datum_sync::model::status::SyncResult;
 use datum_sync::schedule::{Left, Moment, Outcome, Reach, Schedule, spread};
-use datum_sync::status::SyncResult;
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;

@@ -7,8 +7,8 @@
     missing_docs
 )]
 
-use datum_sync::error::Code;
-use datum_sync::sse::{Events, MAX_BYTES};
+use datum_sync::model::error::Code;
+use datum_sync::util::sse::{Events, MAX_BYTES};
 
 fn heard(chunks: &[&[u8]]) -> Vec<(String, String)> {
     let (mut events, mut heard) = (Events::default(), Vec::new());

@@ -2,7 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(missing_docs)]
 
-use datum_sync::store::memory::MemoryStore;
+use datum_sync::ports::memory_store::MemoryStore;
 use support::store_suite::{self, Stores};
 
 mod support;

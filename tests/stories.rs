@@ -11,7 +11,7 @@
 
 mod support;
 
-use datum_sync::error::Code;
+use datum_sync::model::error::Code;
 use support::world::{Fault, World};
 
 #[test]
@@ -230,7 +230,7 @@ fn many_rows_come_in_few_transactions_with_a_record_and_few_bodies_each() {
     let (phone, laptop) = (world.device("phone"), world.device("laptop"));
     let (a, b) = (phone.open(), laptop.open());
     let drafts = (0..2500)
-        .map(|n| datum_sync::replica::local::Write::Create {
+        .map(|n| datum_sync::plan::write::Write::Create {
             draft: format!(r#"{{"title":"task {n}","notes":"{}"}}"#, "x".repeat(200)),
         })
         .collect();

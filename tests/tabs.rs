@@ -11,9 +11,9 @@
 
 mod support;
 
-use datum_sync::datum::auto::Signal;
-use datum_sync::error::Code;
-use datum_sync::status::{Phase, State, SyncStatus};
+use datum_sync::engine::auto_sync::Signal;
+use datum_sync::model::error::Code;
+use datum_sync::model::status::{Phase, State, SyncStatus};
 use support::live::{AUTO, MINUTE, create};
 use support::lives::{Life, together, turn, until};
 use support::world::{Fault, World};

@@ -12,10 +12,10 @@
 
 mod support;
 
-use datum_sync::datum::auto::Signal;
-use datum_sync::error::Code;
-use datum_sync::replica::local::Write;
-use datum_sync::status::{SkipReason, State};
+use datum_sync::engine::auto_sync::Signal;
+use datum_sync::model::error::Code;
+use datum_sync::model::status::{SkipReason, State};
+use datum_sync::plan::write::Write;
 use support::live::{AUTO, MINUTE, create};
 use support::lives::{Life, together, turn, until};
 use support::world::{Device, Fault, World};
@@ -253,7 +253,7 @@ fn a_wipe_in_one_tab_leaves_nothing_in_the_others_and_nothing_comes_back() {
         b.tab.engine.signal(Signal::Leader(true));
         create(&b.tab.engine, "ann", "private").await;
         turn().await;
-        let wipe = datum_sync::datum::users::LogoutOptions {
+        let wipe = datum_sync::engine::users::LogoutOptions {
             flush: 0,
             wipe: true,
             force: true,

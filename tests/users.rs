@@ -14,12 +14,13 @@ mod support;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use datum_sync::config::UserSwitch::{
-    self, ClearAndFetch, KeepLocal, PromptIfUnsyncedData, SyncThenSwitch,
+use datum_sync::engine::users::UserSwitchResult;
+use datum_sync::model::config::UserSwitch;
+use datum_sync::model::config::UserSwitch::{
+    ClearAndFetch, KeepLocal, PromptIfUnsyncedData, SyncThenSwitch,
 };
-use datum_sync::datum::users::UserSwitchResult;
-use datum_sync::error::Code;
-use datum_sync::status::State;
+use datum_sync::model::error::Code;
+use datum_sync::model::status::State;
 use futures_util::future::join;
 use support::world::{Fault, Tab, World};
 
@@ -348,7 +349,7 @@ fn what_waits_is_pushed_after_the_cycle_that_is_running() {
             while world.server.rows("ann").is_empty() {
                 engine.host().clock.sleep(1).await;
             }
-            let draft = datum_sync::replica::local::Write::Create {
+            let draft = datum_sync::plan::write::Write::Create {
                 draft: r#"{"title":"second"}"#.to_owned(),
             };
             engine.write("ann", "tasks", vec![draft]).await.unwrap();
@@ -391,7 +392,7 @@ fn until_a_switch_has_happened_calls_are_about_the_previous_user() {
     let write = a.engine.write(
         &asked,
         "tasks",
-        vec![datum_sync::replica::local::Write::Create {
+        vec![datum_sync::plan::write::Write::Create {
             draft: r#"{"title":"tea"}"#.to_owned(),
         }],
     );
@@ -642,8 +643,8 @@ fn a_switch_is_told_with_what_was_left_behind() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    let filter = datum_sync::events::Filter {
-        topics: vec![datum_sync::events::Topic::UserSwitched],
+    let filter = datum_sync::engine::events::Filter {
+        topics: vec![datum_sync::engine::events::Topic::UserSwitched],
         ..Default::default()
     };
     let reader = a.engine.events(filter);

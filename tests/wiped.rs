@@ -11,9 +11,9 @@
 
 mod support;
 
-use datum_sync::datum::users::LogoutOptions;
-use datum_sync::error::Code;
-use datum_sync::replica::local::Write;
+use datum_sync::engine::users::LogoutOptions;
+use datum_sync::model::error::Code;
+use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use support::world::World;
 

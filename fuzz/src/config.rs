@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use datum_sync::config::{Config, Options, Scope};
-use datum_sync::entity::{OWN_FIELDS, check_name};
-use datum_sync::error::{Code, Error};
-use datum_sync::members::{Members, scan};
-use datum_sync::protocol::MAX_BATCH;
+use datum_sync::model::config::{Config, Options, Scope};
+use datum_sync::model::entity::{OWN_FIELDS, check_name};
+use datum_sync::model::error::{Code, Error};
+use datum_sync::model::limits::MAX_BATCH;
+use datum_sync::model::object_reader::Members;
+use datum_sync::util::json::scan;
 use serde_json::Value;
 
 const DAY_MS: u64 = 86_400_000;

@@ -2,10 +2,10 @@
 //! and what is stored is read again as it was.
 
 use datum_sync::conflict::{clashing_fields, is_own, marks, same_content};
-use datum_sync::entity::{
+use datum_sync::model::entity::{
     Fields, MAX_ID_BYTES, OWN_FIELDS, Owner, is_time, parse_draft, push_entity, times,
 };
-use datum_sync::error::Code;
+use datum_sync::model::error::Code;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -88,7 +88,7 @@ fn stored_is_stable(body: &str) {
     assert_eq!(again.body, body);
     let kept = parse_draft(body, NOW, Some(BEFORE), true).expect("a body is a draft");
     assert_eq!(times(&kept.body).created_at.as_deref(), Some(BEFORE));
-    assert!(datum_sync::time::parse(&made).is_some());
+    assert!(datum_sync::util::time::parse(&made).is_some());
 }
 
 /// What an app reads: JSON, the app's own fields as they were, and the engine's whatever the body
@@ -124,12 +124,12 @@ fn envelope_wins(body: &str) {
 
 /// Nothing clashes with itself, and everything is its own doing.
 fn comparisons_hold(body: &str) {
-    let Ok(Value::Object(tree)) = datum_sync::members::scan::tree(body) else {
+    let Ok(Value::Object(tree)) = datum_sync::util::json::scan::tree(body) else {
         return;
     };
     assert!(same_content(body, body));
     assert!(
-        same_content(body, &datum_sync::json::to_string(&tree)),
+        same_content(body, &datum_sync::util::json::serialize::to_string(&tree)),
         "whatever its white space"
     );
     assert!(is_own(None, Some(body), body, &[]) && is_own(Some(body), None, body, &[]));

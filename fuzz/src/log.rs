@@ -3,10 +3,11 @@
 
 use std::rc::Rc;
 
-use datum_sync::entity::Key;
-use datum_sync::replica::checkpoint::Checkpoint;
-use datum_sync::replica::record::Commit;
-use datum_sync::replica::{Need, Plan, Replica, ViewBody};
+use datum_sync::log::commit::Commit;
+use datum_sync::model::entity::Key;
+use datum_sync::plan::checkpoint::Checkpoint;
+use datum_sync::plan::{Need, Plan};
+use datum_sync::state::replica::{Replica, ViewBody};
 
 use super::record::sealed;
 

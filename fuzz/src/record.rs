@@ -1,8 +1,8 @@
 //! Records of the log: what was written is read, and what is damaged is refused.
 
-use datum_sync::error::Code;
-use datum_sync::replica::record::{Commit, SegmentBody};
-use datum_sync::replica::segment::{INLINE_BYTES, checksum};
+use datum_sync::log::commit::{Commit, SegmentBody};
+use datum_sync::log::segment::{INLINE_BYTES, checksum};
+use datum_sync::model::error::Code;
 
 const HEADER: usize = 12;
 

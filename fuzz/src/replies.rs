@@ -1,14 +1,16 @@
 //! What a remote answers: taken with everything in range, or refused with a code; and what the
 //! engine sends the server reads as it was meant.
 
-use datum_sync::entity::{Fields, check_id, check_name, push_field, push_string};
-use datum_sync::error::{Code, Error};
-use datum_sync::metadata::{read_kept, read_reply};
-use datum_sync::operation::Kind;
-use datum_sync::protocol::{
-    MAX_VERSION, PullPage, PushReply, PushRequest, PushVerdict, PushedOperation, Raw, Verdict,
-    parse_error, parse_page, parse_push_reply,
+use datum_sync::model::entity::{Fields, check_id, check_name};
+use datum_sync::model::error::{Code, Error};
+use datum_sync::model::limits::MAX_VERSION;
+use datum_sync::model::metadata::{read_kept, read_reply};
+use datum_sync::model::operation::Kind;
+use datum_sync::model::protocol::{
+    PullPage, PushReply, PushRequest, PushVerdict, PushedOperation, Raw, Verdict, parse_error,
+    parse_page, parse_push_reply,
 };
+use datum_sync::util::json::write::{push_field, push_string};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -77,7 +79,11 @@ fn write_page(page: &PullPage<'_>) -> String {
     put(&mut out, "serverTime", page.server_time.as_deref());
     put(&mut out, "epoch", page.epoch.as_deref());
     if let Some(digests) = &page.digests {
-        push_field(&mut out, "digests", &datum_sync::json::to_string(digests));
+        push_field(
+            &mut out,
+            "digests",
+            &datum_sync::util::json::serialize::to_string(digests),
+        );
     }
     out.push('}');
     out
@@ -187,19 +193,25 @@ fn write_reply(reply: &PushReply<'_>) -> String {
 fn metadata(bytes: &[u8]) {
     match read_reply(bytes) {
         Ok(reply) => {
-            let written = datum_sync::json::to_string(&reply);
+            let written = datum_sync::util::json::serialize::to_string(&reply);
             let again =
                 read_reply(written.as_bytes()).unwrap_or_else(|error| panic!("{error}: {written}"));
-            assert_eq!(datum_sync::json::to_string(&again), written);
+            assert_eq!(
+                datum_sync::util::json::serialize::to_string(&again),
+                written
+            );
         }
         Err(error) => is_protocol(&error),
     }
     match read_kept(bytes, "The metadata") {
         Ok(kept) => {
-            let written = datum_sync::json::to_string(&kept.writer);
+            let written = datum_sync::util::json::serialize::to_string(&kept.writer);
             let again = read_kept(written.as_bytes(), "The metadata")
                 .unwrap_or_else(|error| panic!("{error}: {written}"));
-            assert_eq!(datum_sync::json::to_string(&again.writer), written);
+            assert_eq!(
+                datum_sync::util::json::serialize::to_string(&again.writer),
+                written
+            );
         }
         Err(error) => is_protocol(&error),
     }

@@ -1,6 +1,7 @@
 //! JSON text: what serde_json takes the scanner takes, and both make the same of it.
 
-use datum_sync::members::{parse, scan};
+use datum_sync::util::json::scan;
+use datum_sync::util::json::scan::parse;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -68,7 +69,7 @@ fn elements(text: &str) -> usize {
 
 /// What the engine's own writer makes of a tree reads as that tree, for both readers.
 fn written_and_read_again(tree: &Value, text: &str) {
-    let written = datum_sync::json::to_string(tree);
+    let written = datum_sync::util::json::serialize::to_string(tree);
     assert_eq!(
         serde_json::from_str::<Value>(&written).ok().as_ref(),
         Some(tree),

@@ -1,8 +1,8 @@
 //! A stream of hints: wherever its chunks break, the events are the same, and none fills the
 //! memory.
 
-use datum_sync::error::Code;
-use datum_sync::sse::{Events, MAX_BYTES};
+use datum_sync::model::error::Code;
+use datum_sync::util::sse::{Events, MAX_BYTES};
 
 /// The first two bytes say where the rest breaks into chunks.
 pub fn holds(bytes: &[u8]) {

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use datum_sync::protocol::WireDigest;
+use datum_sync::model::protocol::WireDigest;
 
 use crate::memory::MemoryStore;
 use crate::rules::store::{Head, Row, Store, Swept, Transaction};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datum_sync::digest::Digest;
+use datum_sync::model::digest::Digest;
 
 use crate::rules::store::{
     Batch, Head, Range, Remembered, Result, Row, Scanned, Stamp, Store, Swept, Transaction,

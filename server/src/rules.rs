@@ -11,7 +11,7 @@ pub mod push;
 pub mod scope;
 pub mod store;
 
-use datum_sync::protocol::{MAX_BATCH, MAX_ENTITY_BYTES};
+use datum_sync::model::limits::{MAX_BATCH, MAX_ENTITY_BYTES};
 
 pub use error::ServerError;
 use store::{Swept, Transaction};

@@ -1,8 +1,8 @@
 //! From a method and a path to a rule: the whole protocol but for HTTP's own part (tokens, headers,
 //! compression, streams and waiting), which the carrier adds.
 
-use datum_sync::entity::check_id;
-use datum_sync::protocol::{PREFIX, PullRequest};
+use datum_sync::model::entity::check_id;
+use datum_sync::model::protocol::{PREFIX, PullRequest};
 use serde::Serialize;
 use serde_json::json;
 
@@ -137,7 +137,7 @@ impl<S: Store> Service<S> {
     pub async fn health(&self, now_ms: u64) -> Result<Reply, ServerError> {
         let epoch = self.store.read().await?.epoch().await?;
         Reply::of(
-            &json!({ "status": "ok", "protocol": [1], "serverTime": datum_sync::time::format(now_ms), "epoch": epoch }),
+            &json!({ "status": "ok", "protocol": [1], "serverTime": datum_sync::util::time::format(now_ms), "epoch": epoch }),
         )
     }
 
@@ -191,7 +191,7 @@ impl<S: Store> Service<S> {
         Reply::of(&json!({
             "protocol": [1],
             "epoch": epoch,
-            "serverTime": datum_sync::time::format(now_ms),
+            "serverTime": datum_sync::util::time::format(now_ms),
             "entities": config.entities,
             "minSchema": config.min_schema,
             "limits": {

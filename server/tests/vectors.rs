@@ -9,8 +9,8 @@
     missing_docs
 )]
 
-use datum_sync::digest::{Digest, row_hash};
-use datum_sync::protocol::{Verdict, parse_page, parse_push_reply};
+use datum_sync::model::digest::{Digest, row_hash};
+use datum_sync::model::protocol::{Verdict, parse_page, parse_push_reply};
 use serde_json::{Value, json};
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a Vec<Value> {

@@ -6,15 +6,18 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::conflict::{Conflict, Kind, Resolution, TIMES, object};
-use crate::entity::{push_field, put_text};
-use crate::json;
+use crate::util::json::serialize;
+use crate::util::json::write::{push_field, put_text};
 
 /// A value of more bytes of JSON than this is told of by its beginning.
 const VALUE_BYTES: usize = 256;
+
 /// Fields are listed until there are so many bytes of them.
 const FIELDS_BYTES: usize = 4096;
+
 /// Explanations of one entity.
 const MOST_OF_ONE: usize = 10;
+
 /// Bytes of all explanations.
 const ALL_BYTES: usize = 128 * 1024;
 
@@ -101,7 +104,7 @@ impl Notes {
     #[must_use]
     pub fn text(&self, conflict: &Conflict, resolver: &str, at: u64) -> Rc<str> {
         let mut text = String::from("{");
-        put_text(&mut text, "at", &crate::time::format(at));
+        put_text(&mut text, "at", &crate::util::time::format(at));
         put_text(&mut text, "entity", &conflict.entity);
         put_text(&mut text, "entityId", &conflict.entity_id);
         put_text(&mut text, "resolver", resolver);
@@ -112,7 +115,7 @@ impl Notes {
 }
 
 fn shown(value: Option<&Value>) -> String {
-    let text = value.map_or_else(|| "null".to_owned(), json::to_string);
+    let text = value.map_or_else(|| "null".to_owned(), serialize::to_string);
     if text.len() <= VALUE_BYTES {
         return text;
     }
@@ -124,7 +127,7 @@ fn shown(value: Option<&Value>) -> String {
         .last()
         .unwrap_or_default();
     let mut short = String::new();
-    crate::entity::push_string(
+    crate::util::json::write::push_string(
         &mut short,
         &[all.get(..end).unwrap_or_default(), "…"].concat(),
     );

@@ -3,11 +3,12 @@
 use serde_json::{Map, Value};
 
 use crate::conflict::explain::Notes;
-use crate::conflict::policy::{Policies, Policy, identity, order, sum};
+use crate::conflict::policy::{identity, order, sum};
 use crate::conflict::{Conflict, TIMES, local_is_later, mark, object, text};
-use crate::error::Result;
-use crate::json;
-use crate::small::table::Table;
+use crate::model::config::merge_fields::{Policies, Policy};
+use crate::model::error::Result;
+use crate::util::collections::ordered_map::Table;
+use crate::util::json::serialize;
 
 /// A field in the base, here and there.
 type Sides<'a> = [Option<&'a Value>; 3];
@@ -15,7 +16,7 @@ type Sides<'a> = [Option<&'a Value>; 3];
 /// Merges the two sides of a conflict: the body, and what it was made of.
 ///
 /// # Errors
-/// [`crate::error::Code::Conflict`] where a body cannot be read as an object.
+/// [`crate::model::error::Code::Conflict`] where a body cannot be read as an object.
 pub(super) fn merge(conflict: &Conflict, policies: &Policies) -> Result<(String, Notes)> {
     let base = conflict
         .base
@@ -40,7 +41,10 @@ pub(super) fn merge(conflict: &Conflict, policies: &Policies) -> Result<(String,
     if let Some(time) = times {
         merged.insert("modifiedAt".to_owned(), Value::from(time));
     }
-    Ok((json::to_string(&merged), merge.notes.unwrap_or_default()))
+    Ok((
+        serialize::to_string(&merged),
+        merge.notes.unwrap_or_default(),
+    ))
 }
 
 struct Merge<'a> {

@@ -5,52 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Number, Value};
 
 use crate::conflict::object;
-use crate::small::Small;
-
-/// How a field is merged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// What is here.
-    Local,
-    /// What is there.
-    Remote,
-    /// The later write.
-    LastWrite,
-    /// The smaller number, the earlier time or the first string.
-    Min,
-    /// The larger number, the later time or the last string.
-    Max,
-    /// The base with both sides' changes added to it.
-    Sum,
-    /// Arrays as sets: what either side has added, without what either has taken away.
-    Union,
-    /// Text, three-way by lines and words.
-    Text,
-}
-
-impl Policy {
-    /// Each with its name.
-    pub const NAMES: [(&'static str, Self); 8] = [
-        ("local", Self::Local),
-        ("remote", Self::Remote),
-        ("lastWrite", Self::LastWrite),
-        ("min", Self::Min),
-        ("max", Self::Max),
-        ("sum", Self::Sum),
-        ("union", Self::Union),
-        ("text", Self::Text),
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        Self::NAMES
-            .iter()
-            .find(|(_, policy)| *policy == self)
-            .map_or("", |(name, _)| name)
-    }
-}
-
-/// Policies by the field's path, such as `address.city`.
-pub type Policies = Small<Policy>;
+use crate::model::config::merge_fields::{Policies, Policy};
 
 /// Whether any field is summed.
 #[must_use]
@@ -74,7 +29,7 @@ pub fn changes_a_sum(policies: &Policies, base: Option<&str>, body: &str) -> boo
 }
 
 /// The base with both sides' changes added to it; none where one of them is no number.
-pub(super) fn sum(
+pub(crate) fn sum(
     base: Option<&Value>,
     ours: Option<&Value>,
     theirs: Option<&Value>,
@@ -136,7 +91,7 @@ pub(super) fn order(a: &Value, b: &Value) -> Option<Ordering> {
         },
         (Value::String(a), Value::String(b)) => {
             // The same time can be written in two ways, which are not in order as strings.
-            let times = crate::time::parse(a).zip(crate::time::parse(b));
+            let times = crate::util::time::parse(a).zip(crate::util::time::parse(b));
             Some(
                 times
                     .map_or(Ordering::Equal, |(a, b)| a.cmp(&b))
@@ -151,8 +106,8 @@ pub(super) fn order(a: &Value, b: &Value) -> Option<Ordering> {
 pub(super) fn identity(item: &Value) -> String {
     match item.get("id") {
         Some(id @ (Value::String(_) | Value::Number(_))) => {
-            ["#", &crate::json::to_string(id)].concat()
+            ["#", &crate::util::json::serialize::to_string(id)].concat()
         }
-        _ => crate::json::to_string(item),
+        _ => crate::util::json::serialize::to_string(item),
     }
 }

@@ -10,17 +10,18 @@ use serde_json::{Map, Value};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::config::Config;
-use crate::error::{Code, Error, Result};
-use crate::host::Host;
-use crate::host::web::WebHost;
-use crate::js::carrier::WebRemote;
+use crate::engine::cycle::resolve::Resolvers;
 use crate::js::convert::{from_js, read_options, read_string};
-use crate::js::middleware::{self, Middleware, Middlewares};
+use crate::js::middleware::{Middleware, Middlewares};
 use crate::js::observe::Audience;
-use crate::js::resolver::{self, Given as GivenResolver};
-use crate::small::Small;
-use crate::sync::resolve::Resolvers;
+use crate::js::resolver::Given as GivenResolver;
+use crate::js::{middleware, resolver};
+use crate::model::config::Config;
+use crate::model::error::{Code, Error, Result};
+use crate::ports::host::Host;
+use crate::util::collections::vec_map::Small;
+use crate::web::host::WebHost;
+use crate::web::remote::WebRemote;
 
 /// How long the function that names the first user may take, in milliseconds.
 const INITIAL_USER_MS: u64 = 10_000;

@@ -15,10 +15,11 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortSignal;
 
-use crate::error::{Code, Error, Result};
-use crate::json;
-use crate::members::{Members, parse, scan};
-use crate::remote::http::failure;
+use crate::model::error::{Code, Error, Result};
+use crate::model::object_reader::Members;
+use crate::util::json::scan::parse;
+use crate::util::json::{scan, serialize};
+use crate::web::http::failure;
 
 #[wasm_bindgen(module = "/src/js/support.js")]
 extern "C" {
@@ -97,7 +98,7 @@ pub fn decode_many(text: &str) -> Result<JsValue> {
 /// [`Code::Corrupt`] where the value has no JavaScript form.
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue> {
     // As text: a second serializer for the same types would cost more code than a parse costs time.
-    decode(&json::to_string(value))
+    decode(&serialize::to_string(value))
 }
 
 /// A failure as the `DatumError` that the app catches.
@@ -132,7 +133,7 @@ pub fn error_to_js(error: &Error) -> JsValue {
         retry_after_ms: error.retry_after_ms(),
         cause: error.cause(),
     };
-    make_error(&json::to_string(&detail))
+    make_error(&serialize::to_string(&detail))
 }
 
 /// What JavaScript threw, as a failure: its own code where that is one of ours, else `otherwise`.

@@ -6,9 +6,9 @@ use js_sys::{Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
+use crate::engine::cycle::{Cancel, Stop};
+use crate::engine::status_feed::{StatusHub, Subscription};
 use crate::js::convert::{error_to_js, promise, to_js};
-use crate::status::feed::{StatusHub, Subscription};
-use crate::sync::{Cancel, Stop};
 
 /// The status of one user: `for await (const status of feed)`, and `feed.current`.
 #[wasm_bindgen]

@@ -5,20 +5,20 @@ use std::rc::Rc;
 use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 
-use crate::config::DeleteBehavior;
-use crate::config::relations::read_depends_on;
-use crate::datum::data::DEFAULT_PAGE;
-use crate::entity::{Key, OwnedKey};
-use crate::error::{Code, Error, Result};
+use crate::engine::entities::DEFAULT_PAGE;
 use crate::js::convert::{
     encode, encode_many, error_to_js, lines, promise, promise_as_is, read_options, read_string,
     read_strings,
 };
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::watch::{Target, WatchFeed};
-use crate::js::writing::{Answer, Call, Given, many, one, patch, write};
+use crate::js::write::{Answer, Call, Given, many, one, patch, write};
 use crate::js::{GivenOptions, Inner, not_yet};
-use crate::replica::local::{Write, Written, check_entity_id};
+use crate::model::config::DeleteBehavior;
+use crate::model::config::relations::read_depends_on;
+use crate::model::entity::{Key, OwnedKey, check_entity_id};
+use crate::model::error::{Code, Error, Result};
+use crate::plan::write::{Write, Written};
 
 /// The entities of one type: the class `Manager` of the package.
 #[wasm_bindgen]

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
-use crate::entity::Fields;
-use crate::error::{Code, Error, Result};
 use crate::js::convert::{Handles, decode, decode_many, from_js};
-use crate::members::scan;
-use crate::remote::http::failure::words;
-use crate::small::Small;
+use crate::model::entity::Fields;
+use crate::model::error::{Code, Error, Result};
+use crate::util::collections::vec_map::Small;
+use crate::util::json::scan;
+use crate::web::http::failure::words;
 
 /// By entity type; those without any are not in it.
 pub type Middlewares = Rc<Small<Middleware>>;

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use js_sys::{Array, Reflect};
 use wasm_bindgen::prelude::*;
 
-use crate::error::{Code, Error, Result};
-use crate::events::{Filter, Topic};
-use crate::host::web::spawn;
+use crate::engine::events::{Filter, Topic};
 use crate::js::WebEngine;
 use crate::js::convert::Handles;
+use crate::model::error::{Code, Error, Result};
+use crate::web::host::spawn;
 
 #[wasm_bindgen(module = "/src/js/observe.js")]
 extern "C" {

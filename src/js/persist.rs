@@ -5,11 +5,11 @@ use std::rc::Rc;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
-use crate::config::Persist;
-use crate::host::Host;
-use crate::host::web::spawn;
 use crate::js::convert::promise;
 use crate::js::{Datum, Inner};
+use crate::model::config::Persist;
+use crate::ports::host::Host;
+use crate::web::host::spawn;
 
 /// Says where nothing is kept, and asks the browser to keep what there will be, where the engine is
 /// to ask.

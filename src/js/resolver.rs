@@ -7,11 +7,12 @@ use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::conflict::{Builtin, Conflict, Resolution};
-use crate::error::{Code, Error, Result};
+use crate::conflict::{Conflict, Resolution};
+use crate::engine::cycle::resolve::Resolver;
 use crate::js::convert::{decode, encode, from_js, read_string};
 use crate::js::middleware::{Middleware, Middlewares};
-use crate::sync::resolve::Resolver;
+use crate::model::config::resolver::Builtin;
+use crate::model::error::{Code, Error, Result};
 
 /// A resolver that the app gave.
 pub enum Given {

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
-use crate::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
-use crate::datum::auto::Signal;
-use crate::error::{Code, Result};
-use crate::host::web::{Lead, PageWatch, Presence, spawn};
+use crate::engine::auto_sync::Signal;
 use crate::js::convert::{error_to_js, read_options};
 use crate::js::{Datum, Inner, optional_user, user};
+use crate::model::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
+use crate::model::error::{Code, Result};
+use crate::web::host::{Lead, PageWatch, Presence, spawn};
 
 /// Keeps the engine told of whether this tab leads and whether it is seen, until it is dropped.
 pub(crate) struct Attendance {
@@ -104,7 +104,7 @@ impl Datum {
             .map(|user| self.inner.engine.next_sync_time(&user))
             .map_err(|e| error_to_js(&e))?;
         Ok(at.map_or(JsValue::NULL, |at| {
-            JsValue::from_str(&crate::time::format(at))
+            JsValue::from_str(&crate::util::time::format(at))
         }))
     }
 }

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
-use crate::config::UserSwitch;
-use crate::datum::users::LogoutOptions;
-use crate::error::{Code, Result};
+use crate::engine::users::LogoutOptions;
 use crate::js::convert::{encode, promise, read_options, to_js};
 use crate::js::{Datum, user};
-use crate::protocol::MAX_VERSION;
+use crate::model::config::UserSwitch;
+use crate::model::error::{Code, Result};
+use crate::model::limits::MAX_VERSION;
 
 #[wasm_bindgen]
 impl Datum {

@@ -5,17 +5,17 @@ use std::rc::Rc;
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 
-use crate::cell::RefCell;
-use crate::datum::watch::Watch;
-use crate::error::{Code, Error, Result};
-use crate::events::{Filter, Reader, Topic};
-use crate::host::web::WebHost;
-use crate::js::backing::WebStore;
+use crate::engine::events::{Filter, Reader, Topic};
+use crate::engine::watch::Watch;
 use crate::js::convert::{decode, error_to_js, promise, read_options, to_js};
 use crate::js::feed::step;
 use crate::js::middleware::{Middleware, decoded};
 use crate::js::{Datum, Inner, optional_user};
-use crate::remote::http::failure::words;
+use crate::model::error::{Code, Error, Result};
+use crate::util::cell::RefCell;
+use crate::web::host::WebHost;
+use crate::web::http::failure::words;
+use crate::web::storage::WebStore;
 
 #[wasm_bindgen(module = "/src/js/live.js")]
 extern "C" {

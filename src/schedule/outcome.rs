@@ -1,7 +1,7 @@
 //! What a cycle covered, how it ended, and what it left, as far as the next one is concerned.
 
-use crate::error::{Code, Result};
-use crate::status::SyncResult;
+use crate::model::error::{Code, Result};
+use crate::model::status::SyncResult;
 
 /// What a cycle covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::task::Poll;
 
-use datum_sync::datum::Backing;
-use datum_sync::datum::canary::{Canary, Occasion};
-use datum_sync::error::{Code, Error, Result};
-use datum_sync::store::memory::MemoryStore;
-use datum_sync::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
+use datum_sync::engine::Backing;
+use datum_sync::engine::loss_detection::Canary;
+use datum_sync::log::address::{BodyId, Seq};
+use datum_sync::model::config::storage::Durability;
+use datum_sync::model::error::{Code, Error, Result};
+use datum_sync::ports::backing::Occasion;
+use datum_sync::ports::memory_store::MemoryStore;
+use datum_sync::ports::store::{Append, AppendError, Records, Store, Tail};
 
 /// What storage counted.
 #[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use datum_sync::host::web::WebHost;
-use datum_sync::host::{Heard, Host};
+use datum_sync::ports::host::{Heard, Host};
+use datum_sync::web::host::WebHost;
 use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;

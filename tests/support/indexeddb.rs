@@ -1,7 +1,7 @@
 //! Where stores in IndexedDB come from: a database of its own for each.
 #![allow(clippy::unwrap_used)]
 
-use datum_sync::store::indexeddb::{IndexedDbStore, RootDatabase};
+use datum_sync::web::indexeddb::{IndexedDbStore, RootDatabase};
 
 use super::browser::delete_raw;
 use super::store_suite::Stores;

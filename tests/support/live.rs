@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::pin::pin;
 
-use datum_sync::datum::auto::Signal;
-use datum_sync::replica::local::{Write, Written};
+use datum_sync::engine::auto_sync::Signal;
+use datum_sync::plan::write::{Write, Written};
 use futures_util::future::{Either, select};
 
 use super::world::{App, Device, Tab};

@@ -8,11 +8,11 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use datum_sync::config::Options;
-use datum_sync::error::{Code, Result};
-use datum_sync::host::Heard;
-use datum_sync::members::Members;
-use datum_sync::status::{SyncResult, SyncStatus};
+use datum_sync::model::config::Options;
+use datum_sync::model::error::{Code, Result};
+use datum_sync::model::object_reader::Members;
+use datum_sync::model::status::{SyncResult, SyncStatus};
+use datum_sync::ports::host::Heard;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 

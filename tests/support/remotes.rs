@@ -4,12 +4,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
 
-use datum_sync::error::Error;
-use datum_sync::operation::Kind;
-use datum_sync::protocol::{PullRequest, PushRequest, PushedOperation, Raw};
-use datum_sync::remote::custom::CustomRemote;
-use datum_sync::remote::http::HttpRemote;
-use datum_sync::remote::{Pulled, Pushed, Remote};
+use datum_sync::model::error::Error;
+use datum_sync::model::operation::Kind;
+use datum_sync::model::protocol::{PullRequest, PushRequest, PushedOperation, Raw};
+use datum_sync::ports::remote::{Pulled, Pushed, Remote};
+use datum_sync::web::adapter::CustomRemote;
+use datum_sync::web::http::HttpRemote;
 use wasm_bindgen::JsValue;
 
 pub const PAGE: &str = r#"{"changes":[],"cursor":"c1","more":false}"#;

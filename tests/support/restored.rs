@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use datum_server::memory::MemoryStore;
-use datum_sync::events::{Filter, Reader, Topic};
-use datum_sync::status::SyncResult;
+use datum_sync::engine::events::{Filter, Reader, Topic};
+use datum_sync::model::status::SyncResult;
 use futures_util::FutureExt;
 use serde_json::Value;
 

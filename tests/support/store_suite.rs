@@ -9,11 +9,10 @@
 
 use std::rc::Rc;
 
-use datum_sync::error::Code;
-use datum_sync::store::{
-    Append, AppendError, BODIES_PER_RECORD, BodyId, Durability, Records, Seq, Store, Superseded,
-    Tail,
-};
+use datum_sync::log::address::{BODIES_PER_RECORD, BodyId, Seq, Superseded};
+use datum_sync::model::config::storage::Durability;
+use datum_sync::model::error::Code;
+use datum_sync::ports::store::{Append, AppendError, Records, Store, Tail};
 use futures_util::future::join;
 
 /// Where stores come from.

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use datum_sync::entity::{Key, OwnedKey};
-use datum_sync::error::Result;
-use datum_sync::replica::local::{Write, Written};
+use datum_sync::model::entity::{Key, OwnedKey};
+use datum_sync::model::error::Result;
+use datum_sync::plan::write::{Write, Written};
 
 use super::world::{Device, Request, Tab};
 

@@ -2,7 +2,7 @@
 //! a user, and no message or log line ever holds a token.
 
 use axum::http::{HeaderMap, header};
-use datum_sync::entity::check_id;
+use datum_sync::model::entity::check_id;
 use hmac::{Hmac, KeyInit as _, Mac};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result as JwtResult};

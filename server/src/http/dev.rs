@@ -4,7 +4,7 @@
 use axum::extract::{Request, State};
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
-use datum_sync::entity::check_id;
+use datum_sync::model::entity::check_id;
 use serde::Deserialize;
 use serde_json::json;
 

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use datum_sync::protocol::PREFIX;
+use datum_sync::model::protocol::PREFIX;
 
 use crate::rules::ServerError;
 use crate::service::Reply;

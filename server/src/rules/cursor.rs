@@ -4,8 +4,8 @@
 //! That is no secret: every query is keyed by the proved user, so a forged cursor shows a user
 //! nothing but other places in that user's own history. The check sum tells a mistake from a place.
 
-use datum_sync::digest::row_hash;
-use datum_sync::protocol::MAX_VERSION;
+use datum_sync::model::digest::row_hash;
+use datum_sync::model::limits::MAX_VERSION;
 
 use super::ServerError;
 use super::store::Head;

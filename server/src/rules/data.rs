@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datum_sync::entity::Fields;
-use datum_sync::protocol::Raw;
+use datum_sync::model::entity::Fields;
+use datum_sync::model::protocol::Raw;
 use serde_json::Value;
 
 /// Fields that stand beside the data and never in it.

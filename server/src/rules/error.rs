@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use datum_sync::protocol::ErrorBody;
+use datum_sync::model::protocol::ErrorBody;
 
 /// A refused or failed request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Sync metadata: one record a device, kept as it was said, so that devices never overwrite each
 //! other. The client merges them.
 
-use datum_sync::entity::check_id;
-use datum_sync::protocol::{DeviceMetadata, MetadataReply};
+use datum_sync::model::entity::check_id;
+use datum_sync::model::protocol::{DeviceMetadata, MetadataReply};
 
 use super::store::Transaction;
 use super::{Config, ServerError, check_user, pull};
@@ -32,7 +32,7 @@ pub async fn get<T: Transaction>(
     Ok(MetadataReply {
         devices,
         digests: Some(digests),
-        server_time: Some(datum_sync::time::format(now_ms)),
+        server_time: Some(datum_sync::util::time::format(now_ms)),
     })
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use datum_sync::entity::push_string;
-use datum_sync::protocol::WireDigest;
+use datum_sync::model::protocol::WireDigest;
+use datum_sync::util::json::write::push_string;
 
 use super::store::Row;
 
@@ -64,7 +64,7 @@ impl Page {
             out.push_str(&remaining.to_string());
         }
         out.push_str(",\"serverTime\":");
-        push_string(&mut out, &datum_sync::time::format(now_ms));
+        push_string(&mut out, &datum_sync::util::time::format(now_ms));
         out.push_str(",\"epoch\":");
         push_string(&mut out, &self.epoch);
         if let Some(kept) = self.kept {

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use datum_sync::digest::Digest;
-use datum_sync::entity::check_id;
-use datum_sync::protocol::{PullRequest, WireDigest};
+use datum_sync::model::digest::Digest;
+use datum_sync::model::entity::check_id;
+use datum_sync::model::protocol::{PullRequest, WireDigest};
 
 use super::cursor::{Binding, Position};
 use super::page::{Page, PageRow};

@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use datum_sync::digest::Digest;
-use datum_sync::entity::{check_id, check_name};
-use datum_sync::operation::Kind;
-use datum_sync::protocol::{MAX_VERSION, PushedOperation};
+use datum_sync::model::digest::Digest;
+use datum_sync::model::entity::{check_id, check_name};
+use datum_sync::model::limits::MAX_VERSION;
+use datum_sync::model::operation::Kind;
+use datum_sync::model::protocol::PushedOperation;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -192,7 +193,7 @@ fn read<'a>(config: &Config, raw: &'a RawValue, place: usize) -> Result<Item<'a>
             });
         }
     };
-    let wrong = |what: &str, e: &datum_sync::error::Error| {
+    let wrong = |what: &str, e: &datum_sync::model::error::Error| {
         Some(Refusal::new(
             "invalidId",
             format!("`{what}`: {}", e.message()),
@@ -517,7 +518,7 @@ impl Pushed {
     /// The reply, with the server's time in milliseconds since 1970.
     #[must_use]
     pub fn to_json(&self, now_ms: u64) -> Vec<u8> {
-        use datum_sync::entity::{push_field, push_string};
+        use datum_sync::util::json::write::{push_field, push_string};
         let quoted = |text: &str| {
             let mut out = String::with_capacity(text.len().saturating_add(2));
             push_string(&mut out, text);
@@ -562,7 +563,7 @@ impl Pushed {
             out.push('}');
         }
         out.push_str("],\"serverTime\":");
-        out.push_str(&quoted(&datum_sync::time::format(now_ms)));
+        out.push_str(&quoted(&datum_sync::util::time::format(now_ms)));
         out.push_str(",\"epoch\":");
         out.push_str(&quoted(&self.epoch));
         out.push('}');

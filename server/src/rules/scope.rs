@@ -1,8 +1,8 @@
 //! What a pull is restricted to. The reference server knows one kind of scope, equality of
 //! top-level fields: `{"where": {"field": value}}`.
 
-use datum_sync::digest::row_hash;
-use datum_sync::entity::{Fields, check_name};
+use datum_sync::model::digest::row_hash;
+use datum_sync::model::entity::{Fields, check_name};
 use serde_json::Value;
 
 use super::{Config, ServerError};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use datum_sync::digest::Digest;
+use datum_sync::model::digest::Digest;
 
 use super::ServerError;
 

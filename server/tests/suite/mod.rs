@@ -88,7 +88,7 @@ impl<S: Store> World<S> {
         let (status, page) = self.try_pull(user, request).await;
         assert_eq!(status, 200, "{page}");
         // Every page of every story is one that the client takes.
-        datum_sync::protocol::parse_page(page.to_string().as_bytes()).unwrap();
+        datum_sync::model::protocol::parse_page(page.to_string().as_bytes()).unwrap();
         page
     }
 

@@ -1,7 +1,7 @@
 //! Stories of pushing.
 
 use datum_server::rules::store::{Store, Transaction};
-use datum_sync::digest::Digest;
+use datum_sync::model::digest::Digest;
 use serde_json::{Value, json};
 
 use super::{World, op, statuses, version};

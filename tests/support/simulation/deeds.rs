@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use datum_sync::config::{Options, UserSwitch};
-use datum_sync::datum::users::LogoutOptions;
-use datum_sync::error::{Code, Error};
-use datum_sync::members::Members;
-use datum_sync::replica::local::{Write, Written};
-use datum_sync::status::State;
-use datum_sync::sync::{Cancel, Stop};
+use datum_sync::engine::cycle::{Cancel, Stop};
+use datum_sync::engine::users::LogoutOptions;
+use datum_sync::model::config::{Options, UserSwitch};
+use datum_sync::model::error::{Code, Error};
+use datum_sync::model::object_reader::Members;
+use datum_sync::model::status::State;
+use datum_sync::plan::write::{Write, Written};
 use serde_json::Value;
 
 use super::ports::Shared;

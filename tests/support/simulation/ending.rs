@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use datum_sync::config::Options;
-use datum_sync::digest::Digest;
-use datum_sync::metadata::SyncState;
-use datum_sync::status::State;
+use datum_sync::model::config::Options;
+use datum_sync::model::digest::Digest;
+use datum_sync::model::protocol::SyncState;
+use datum_sync::model::status::State;
 use serde_json::Value;
 
 use super::story::{App, Story, USERS};

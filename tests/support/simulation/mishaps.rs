@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use datum_sync::store::memory::MemoryStore;
+use datum_sync::ports::memory_store::MemoryStore;
 
 use super::network::Letter;
 use super::story::{Story, USERS};

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use datum_server::MemoryServer;
-use datum_sync::error::{Code, Error, Result};
-use datum_sync::protocol::{DeviceMetadata, PullRequest, PushRequest};
-use datum_sync::remote::{Hints, Pulled, Pushed, Remote};
+use datum_sync::model::error::{Code, Error, Result};
+use datum_sync::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
+use datum_sync::ports::remote::{Hints, Pulled, Pushed, Remote};
 
 use super::ports::Shared;
 

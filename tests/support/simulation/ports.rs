@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use datum_sync::datum::Backing;
-use datum_sync::datum::canary::Occasion;
-use datum_sync::error::Result;
-use datum_sync::host::{Host, StorageEstimate};
-use datum_sync::store::memory::MemoryStore;
+use datum_sync::engine::Backing;
+use datum_sync::model::error::Result;
+use datum_sync::ports::backing::Occasion;
+use datum_sync::ports::host::{Host, StorageEstimate};
+use datum_sync::ports::memory_store::MemoryStore;
 
 use super::dice::Dice;
 use super::storage::SimStore;

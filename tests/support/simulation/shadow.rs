@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use datum_sync::digest::row_hash;
-use datum_sync::entity::Key;
-use datum_sync::error::Code;
-use datum_sync::operation::Operation;
-use datum_sync::replica::{Replica, ViewBody};
-use datum_sync::store::memory::MemoryStore;
-use datum_sync::store::{Seq, Store, Tail};
+use datum_sync::log::address::Seq;
+use datum_sync::model::digest::row_hash;
+use datum_sync::model::entity::Key;
+use datum_sync::model::error::Code;
+use datum_sync::model::operation::Operation;
+use datum_sync::ports::memory_store::MemoryStore;
+use datum_sync::ports::store::{Store, Tail};
+use datum_sync::state::replica::{Replica, ViewBody};
 use serde_json::value::RawValue;
 
 use super::story::Story;
@@ -77,7 +78,7 @@ impl Shadow {
         Ok(())
     }
 
-    async fn reload(&mut self, user: &str) -> Result<datum_sync::store::Records, String> {
+    async fn reload(&mut self, user: &str) -> Result<datum_sync::ports::store::Records, String> {
         self.replica = Replica::new(user, u64::MAX);
         self.store
             .load()
@@ -209,9 +210,7 @@ impl Story {
                     .clock
                     .run(shadow.follow())
                     .map_err(|error| format!("{name}: {error}"))?;
-                if moved
-                    && shadow.replica.damage() == datum_sync::replica::record::Damage::default()
-                {
+                if moved && shadow.replica.damage() == datum_sync::log::commit::Damage::default() {
                     self.clock
                         .run(shadow.check_opening())
                         .map_err(|error| format!("{name}: {error}"))?;

@@ -4,9 +4,11 @@
 
 use std::rc::Rc;
 
-use datum_sync::error::{Code, Error, Result};
-use datum_sync::store::memory::MemoryStore;
-use datum_sync::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
+use datum_sync::log::address::{BodyId, Seq};
+use datum_sync::model::config::storage::Durability;
+use datum_sync::model::error::{Code, Error, Result};
+use datum_sync::ports::memory_store::MemoryStore;
+use datum_sync::ports::store::{Append, AppendError, Records, Store, Tail};
 
 use super::ports::Shared;
 

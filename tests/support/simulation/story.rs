@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use datum_server::MemoryServer;
-use datum_sync::config::Config;
-use datum_sync::datum::Engine;
-use datum_sync::error::Code;
-use datum_sync::members::Members;
-use datum_sync::status::State;
-use datum_sync::sync::resolve::Resolvers;
+use datum_sync::engine::Engine;
+use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::model::config::Config;
+use datum_sync::model::error::Code;
+use datum_sync::model::object_reader::Members;
+use datum_sync::model::status::State;
 use serde_json::Value;
 
 use super::dice::{Dice, HEALING, Script};

@@ -1,0 +1,44 @@
+//! What one cycle goes by: its options, with every default filled in.
+
+use crate::model::config::{Config, Direction, Options, Scope};
+
+/// Rows of a page and operations of a push, where nobody says otherwise.
+pub const DEFAULT_BATCH: usize = 1000;
+
+/// The options of one cycle, with every default filled in.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The direction.
+    pub direction: Direction,
+    /// Ignore the cursor.
+    pub force_full_sync: bool,
+    /// Operations per push and rows per page.
+    pub batch_size: usize,
+    /// Nobody has said how many: pages may grow.
+    pub grows: bool,
+    /// Push deletes, and show the remote's.
+    pub include_deletes: bool,
+    /// A partial pull.
+    pub scope: Option<Scope>,
+    /// Milliseconds.
+    pub timeout: u64,
+    /// Try even when the browser says offline.
+    pub force: bool,
+}
+
+impl Settings {
+    /// Fills in the config's defaults.
+    #[must_use]
+    pub fn of(options: &Options, config: &Config) -> Self {
+        Self {
+            direction: options.direction.unwrap_or_default(),
+            force_full_sync: options.force_full_sync.unwrap_or(false),
+            batch_size: options.batch_size.unwrap_or(DEFAULT_BATCH),
+            grows: options.batch_size.is_none(),
+            include_deletes: options.include_deletes.unwrap_or(true),
+            scope: options.scope.clone(),
+            timeout: options.timeout.unwrap_or(config.sync_timeout),
+            force: options.force.unwrap_or(false),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Trying a request again: how long to wait is the config's to say, and only what may succeed later
+//! is tried.
+
+use std::future::Future;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::engine::cycle::{Cycle, stopped};
+use crate::model::error::{Code, Error, Result};
+use crate::ports::host::Host;
+use crate::ports::remote::Remote;
+use crate::ports::store::Store;
+use crate::util::cell::RefCell;
+
+impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
+    /// Asks the remote, and asks again where `worth` says that it may help, until the tries are
+    /// used up or the cycle is stopped.
+    pub(crate) async fn attempt<T, F: Future<Output = Result<T>>>(
+        &self,
+        worth: fn(&Error) -> bool,
+        request: impl Fn() -> F,
+    ) -> Result<T> {
+        let answer = RefCell::new(None);
+        let attempt = || -> LocalBoxFuture<'_, Result<()>> {
+            Box::pin(async {
+                let given = request().await?;
+                answer.replace(Some(given));
+                Ok(())
+            })
+        };
+        self.attempts(worth, &attempt).await?;
+        answer.take().ok_or_else(stopped)
+    }
+
+    // The trying itself, once for all kinds of requests.
+    async fn attempts<'f>(
+        &self,
+        worth: fn(&Error) -> bool,
+        request: &dyn Fn() -> LocalBoxFuture<'f, Result<()>>,
+    ) -> Result<()> {
+        let mut attempt = 1;
+        loop {
+            self.requests.set(self.requests.get().saturating_add(1));
+            let error = match self.cancel.run(request()).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            self.cancel.check()?;
+            if !worth(&error)
+                || attempt >= self.config.retry.max_attempts
+                || (error.code() == Code::Network && !self.host.is_online())
+            {
+                return Err(error);
+            }
+            let mut roll = [0; 4];
+            self.host.random(&mut roll);
+            let wait =
+                self.config
+                    .retry
+                    .delay(attempt, u32::from_le_bytes(roll), error.retry_after_ms());
+            if wait > self.settings.timeout {
+                return Err(error);
+            }
+            let sleep = async {
+                self.host.sleep(wait).await;
+                Ok(())
+            };
+            self.cancel.run(sleep).await?;
+            attempt = attempt.saturating_add(1);
+        }
+    }
+}
+
+/// Whether the same request may succeed later.
+pub(crate) fn worth_another_try(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Code::Network | Code::ServerError | Code::RateLimited | Code::Timeout
+    )
+}
+
+/// Whether a smaller request might have been answered in time. A gateway says so by 504.
+pub(crate) fn is_slow(error: &Error) -> bool {
+    error.code() == Code::Timeout || error.status() == Some(504)
+}

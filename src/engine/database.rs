@@ -1,0 +1,476 @@
+//! One user's database: the store, and the replica folded from it. Plans are made outside any
+//! transaction, appended against a known head, and applied once they are durable; a plan that
+//! another tab has overtaken is made again.
+
+use std::cell::{Cell, Ref};
+use std::rc::Rc;
+
+use crate::conflict::Conflict;
+use crate::engine::database::group_commit::{Lead, Place, Told, Waiting};
+pub use crate::engine::database::listen::{Listener, Source};
+pub use crate::engine::database::open_instances::Gone;
+use crate::log::address::{Seq, Superseded};
+use crate::log::commit::{Commit, Event};
+use crate::log::record::Encoded;
+use crate::model::config::storage::Durability;
+use crate::model::error::{Code, Error, Result};
+use crate::plan::checkpoint::Checkpoint;
+use crate::plan::context::Moment;
+use crate::plan::write::{Group, Written};
+use crate::plan::{Need, Plan};
+use crate::ports::host::Host;
+use crate::ports::store::{Append, AppendError, Store, Tail};
+use crate::state::replica::Replica;
+use crate::util::cell::RefCell;
+use crate::util::local_sync::{Notify, Turn, pass};
+
+pub mod group_commit;
+pub mod lifecycle;
+pub mod listen;
+pub mod open_instances;
+pub mod read;
+pub mod salvage;
+
+/// A plan that keeps being overtaken is given up after this many tries.
+const MAX_STALE: u32 = 1000;
+
+/// A commit to append, and what it supersedes where it is a checkpoint.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// The commit.
+    pub commit: Commit,
+    /// What it supersedes.
+    pub superseded: Option<Superseded>,
+}
+
+impl From<Commit> for Draft {
+    fn from(commit: Commit) -> Self {
+        Self {
+            commit,
+            superseded: None,
+        }
+    }
+}
+
+impl<T> Plan<T> {
+    /// The draft of a plan, made of its result.
+    pub fn into_draft(self, take: impl FnOnce(T) -> Draft) -> Plan<Draft> {
+        match self {
+            Self::Ready(result) => Plan::Ready(take(result)),
+            Self::Needs(need) => Plan::Needs(need),
+        }
+    }
+}
+
+/// Plans against a head: called again whenever another instance was first.
+pub type Planning<'a> = &'a mut dyn FnMut(&Replica) -> Result<Plan<Draft>>;
+
+/// How many commits were appended, and how many plans were overtaken.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Records appended.
+    pub commits: u64,
+    /// Appends that another instance had overtaken.
+    pub stale: u64,
+}
+
+/// The store and its replica.
+#[derive(Debug)]
+pub struct Database<S, H> {
+    store: S,
+    host: Rc<H>,
+    name: String,
+    replica: RefCell<Replica>,
+    budget: u64,
+    turn: Turn,
+    waiting: RefCell<Waiting>,
+    unsaved: RefCell<salvage::Unsaved>,
+    counts: Cell<Counts>,
+    closed: Cell<bool>,
+    /// Closed for good: nothing comes any more.
+    ended: Cell<bool>,
+    moved: Notify,
+    listener: RefCell<Option<Listener>>,
+    gone: RefCell<salvage::OnGone>,
+    /// Its place among the instances that have the database open.
+    place: RefCell<Option<open_instances::Place>>,
+    /// Whether it had none since it last looked at the log.
+    look: Cell<bool>,
+    /// The head at which room was made last, or could not be.
+    crammed: Cell<Option<Seq>>,
+}
+
+impl<S: Store, H: Host> Database<S, H> {
+    /// Opens a user's database: reads the log from its last checkpoint on.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn open(
+        store: S,
+        host: Rc<H>,
+        name: String,
+        user_id: &str,
+        budget: u64,
+    ) -> Result<Self> {
+        let place = open_instances::enter(&*host, &name).await;
+        let replica = load(&store, user_id, budget).await?;
+        Ok(Self {
+            store,
+            host,
+            name,
+            replica: RefCell::new(replica),
+            budget,
+            turn: Turn::default(),
+            waiting: RefCell::default(),
+            unsaved: RefCell::default(),
+            counts: Cell::default(),
+            closed: Cell::new(false),
+            ended: Cell::new(false),
+            moved: Notify::default(),
+            listener: RefCell::default(),
+            gone: RefCell::default(),
+            place: RefCell::new(place),
+            look: Cell::new(false),
+            crammed: Cell::default(),
+        })
+    }
+
+    /// Reads the state. The borrow must end before anything is awaited.
+    pub fn with<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
+        read(&self.folded())
+    }
+
+    /// Reads what is no row, nor counts any: the outbox, cursors, facts, the head. Rows may not be
+    /// folded yet.
+    pub fn glance<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
+        read(&self.replica.borrow())
+    }
+
+    /// The state with all its rows.
+    fn folded(&self) -> Ref<'_, Replica> {
+        let late = self.replica.borrow().is_late();
+        if late {
+            self.replica.borrow_mut().fold_late();
+        }
+        self.replica.borrow()
+    }
+
+    /// Changes what is kept in memory only: the journeys of operations.
+    pub fn with_mut<T>(&self, change: impl FnOnce(&mut Replica) -> T) -> T {
+        change(&mut self.replica.borrow_mut())
+    }
+
+    /// How many commits were appended.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    /// The database's name, under which its instances hear of each other.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Time and fresh dice for a plan.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        let mut seed = [0; 10];
+        self.host.random(&mut seed);
+        Moment {
+            now: self.host.now_ms(),
+            seed,
+        }
+    }
+
+    /// Plans, appends and applies, again and again until nobody has overtaken it. A plan that comes
+    /// to nothing appends nothing. Answers the conflicts that must be decided before it can be made
+    /// at all: none where it is done.
+    ///
+    /// # Errors
+    /// What the plan or the store says; then nothing has been written.
+    pub async fn commit(
+        &self,
+        durability: Durability,
+        plan: Planning<'_>,
+    ) -> Result<Vec<Conflict>> {
+        let turn = self.turn.lock().await;
+        let undecided = self.commit_in_turn(durability, plan, Source::Remote).await;
+        drop(turn);
+        undecided
+    }
+
+    async fn commit_in_turn(
+        &self,
+        durability: Durability,
+        plan: Planning<'_>,
+        source: Source,
+    ) -> Result<Vec<Conflict>> {
+        let mut stale = 0_u32;
+        if !self.unsaved.borrow().is_empty() {
+            self.check_open()?;
+            self.save_in_turn().await?;
+        }
+        loop {
+            self.check_open()?;
+            let planned = plan(&self.folded());
+            let draft = match planned? {
+                Plan::Ready(draft) => draft,
+                Plan::Needs(Need::Decisions(conflicts)) => return Ok(conflicts),
+                Plan::Needs(Need::Bodies(ids)) => {
+                    self.replica.borrow_mut().segments_mut().pin(&ids);
+                    let fetched = self.fetch(&ids).await;
+                    let Some((_, damaged)) = self.salvaged(fetched).await? else {
+                        continue;
+                    };
+                    self.quarantine_in_turn(damaged).await?;
+                    continue;
+                }
+            };
+            if draft.commit.is_empty() {
+                self.replica.borrow_mut().segments_mut().unpin();
+                return Ok(Vec::new());
+            }
+            let appended = match self.append(draft, durability, source).await {
+                Err(error) if error.code() == Code::StorageFull && self.make_room().await => {
+                    continue;
+                }
+                appended => appended,
+            };
+            match self.salvaged(appended).await? {
+                Some(true) => return Ok(Vec::new()),
+                Some(false) => {}
+                None => continue,
+            }
+            stale = stale.saturating_add(1);
+            if stale > MAX_STALE {
+                return Err(overtaken());
+            }
+            self.catch_up_in_turn().await?;
+        }
+    }
+
+    /// Appends one commit at the head and applies it; false where another instance was first.
+    async fn append(&self, draft: Draft, durability: Durability, source: Source) -> Result<bool> {
+        if !self.is_back().await {
+            return Ok(false);
+        }
+        let Draft { commit, superseded } = draft;
+        let seq = self.replica.borrow().head().saturating_add(1);
+        let Encoded {
+            record,
+            bodies,
+            sums,
+        } = commit.encode(seq);
+        let bytes = record.len();
+        let append = Append {
+            seq,
+            record,
+            bodies,
+            checkpoint: superseded,
+        };
+        let mut counts = self.counts.get();
+        match self.store.append(append, durability).await {
+            Ok(()) => {
+                counts.commits = counts.commits.saturating_add(1);
+                self.counts.set(counts);
+                let mut replica = self.replica.borrow_mut();
+                replica.apply_own(seq, commit, bytes, &sums);
+                replica.segments_mut().unpin();
+                drop(replica);
+                self.host.announce(&self.name, seq);
+                self.tell(source);
+                Ok(true)
+            }
+            Err(AppendError::Stale) => {
+                counts.stale = counts.stale.saturating_add(1);
+                self.counts.set(counts);
+                Ok(false)
+            }
+            Err(AppendError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Takes in what other instances have appended.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn catch_up(&self) -> Result<()> {
+        let turn = self.turn.lock().await;
+        let result = self.catch_up_in_turn().await;
+        drop(turn);
+        result
+    }
+
+    async fn catch_up_in_turn(&self) -> Result<()> {
+        self.check_open()?;
+        let (head, user_id) = self.glance(|replica| (replica.head(), replica.user_id().to_owned()));
+        let tail = self.store.tail(head).await;
+        let Some(tail) = self.salvaged(tail).await? else {
+            return Ok(());
+        };
+        match tail {
+            Tail::Records(records) => {
+                let mut replica = self.replica.borrow_mut();
+                for (seq, record) in &records {
+                    replica.apply_record(*seq, record)?;
+                }
+                drop(replica);
+                self.tell(Source::OtherTab);
+            }
+            Tail::Compacted => {
+                let mut fresh = load(&self.store, &user_id, self.budget).await?;
+                self.with(|replica| fresh.outbox_mut().inherit(replica.outbox()));
+                self.replace(fresh);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes groups of local writes: those that are asked for at the same time, or while a commit
+    /// is in flight, share one. Answers only when the write is durable.
+    ///
+    /// # Errors
+    /// What is wrong with a write of the group, or what the store says; then none of it is written.
+    pub async fn write(&self, group: Group, durability: Durability) -> Result<Vec<Written>> {
+        self.check_open()?;
+        let mut group = group;
+        if self.waiting.borrow().led {
+            group = match Place::behind(&self.waiting, group).told().await? {
+                Told::Outcome(outcome) => return outcome,
+                Told::Lead(group) => group,
+            };
+        }
+        let lead = Lead::new(&self.waiting);
+        let turn = self.turn.lock().await;
+        pass().await;
+        let (mut groups, mut senders) = (vec![group], Vec::new());
+        for (group, sender) in lead.take() {
+            groups.push(group);
+            senders.push(sender);
+        }
+        let moment = self.moment();
+        let mut outcomes = Vec::new();
+        let mut plan = |replica: &Replica| {
+            Ok(replica.plan_local(&groups, &moment).into_draft(|local| {
+                outcomes = local.outcomes;
+                local.commit.into()
+            }))
+        };
+        let failed = self
+            .commit_in_turn(durability, &mut plan, Source::Local)
+            .await
+            .err();
+        drop(turn);
+        let mut outcomes = outcomes.into_iter();
+        let mut next = || {
+            failed
+                .clone()
+                .map_or_else(|| outcomes.next().unwrap_or_else(|| Err(closed())), Err)
+        };
+        let own = next();
+        for sender in senders {
+            // A caller that does not wait any more has its write all the same.
+            let _ = sender.send(Told::Outcome(next()));
+        }
+        own
+    }
+
+    /// Appends events that need nothing but the head, as many as there are.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn record(
+        &self,
+        durability: Durability,
+        events: &dyn Fn(&Replica) -> Vec<Event>,
+    ) -> Result<()> {
+        let mut plan = |replica: &Replica| {
+            Ok(Plan::Ready(
+                Commit {
+                    segments: Vec::new(),
+                    events: events(replica),
+                }
+                .into(),
+            ))
+        };
+        self.commit(durability, &mut plan).await?;
+        Ok(())
+    }
+
+    /// Writes a checkpoint and compacts, if that pays.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn tidy(&self) -> Result<()> {
+        if self.closed.get() || !self.with(Replica::wants_checkpoint) {
+            return Ok(());
+        }
+        self.checkpoint().await?;
+        self.free().await;
+        Ok(())
+    }
+
+    /// Writes a checkpoint and compacts.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn checkpoint(&self) -> Result<()> {
+        self.commit(Durability::Strict, &mut plan_checkpoint)
+            .await?;
+        Ok(())
+    }
+
+    /// Compacts where the storage is full and that may help; false where it does not. Once at each
+    /// head.
+    async fn make_room(&self) -> bool {
+        let (head, grown) = self.with(|replica| (replica.head(), replica.has_grown()));
+        if self.crammed.replace(Some(head)) == Some(head) || !grown {
+            return false;
+        }
+        // Boxed, as a commit that is full comes here again: once, and no further.
+        Box::pin(self.commit_in_turn(Durability::Strict, &mut plan_checkpoint, Source::Remote))
+            .await
+            .is_ok()
+            && self.with(Replica::head) > head
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.get() {
+            Err(closed())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn plan_checkpoint(replica: &Replica) -> Result<Plan<Draft>> {
+    Ok(replica.plan_checkpoint().into_draft(|checkpoint| {
+        checkpoint.map_or_else(Draft::default, |Checkpoint { commit, superseded }| Draft {
+            commit,
+            superseded: Some(superseded),
+        })
+    }))
+}
+
+fn overtaken() -> Error {
+    Error::new(
+        Code::StorageBlocked,
+        "Other tabs write without pause; try again.",
+    )
+}
+
+fn closed() -> Error {
+    Error::new(
+        Code::Closed,
+        "This user's database has been closed, by a logout or by `close`; sign in with `switchUser`, or call `Datum.initialize` again.",
+    )
+}
+
+async fn load<S: Store>(store: &S, user_id: &str, budget: u64) -> Result<Replica> {
+    let mut replica = Replica::new(user_id, budget);
+    for (seq, record) in &store.load().await? {
+        replica.load_record(*seq, record)?;
+    }
+    Ok(replica)
+}

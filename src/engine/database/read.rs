@@ -1,0 +1,235 @@
+//! Reading entities: bodies that are not in memory are fetched first, and damaged ones set
+//! aside; the fields that never leave the device are put beside those that the server has.
+
+use std::rc::Rc;
+
+use crate::engine::database::{Database, Source};
+use crate::log::address::BodyId;
+use crate::log::commit::{Commit, Event};
+use crate::log::directory::Directory;
+use crate::log::segment;
+use crate::model::config::storage::Durability;
+use crate::model::entity::{Key, Owner, push_entity};
+use crate::model::error::{Code, Result};
+use crate::ports::host::Host;
+use crate::ports::store::Store;
+use crate::state::local_only::joined;
+use crate::state::replica::{Replica, ViewBody};
+use crate::util::collections::seq_map::Ordered;
+use crate::util::json::write::Items;
+
+impl<S: Store, H: Host> Database<S, H> {
+    /// Writes the entities of these ids, one JSON text each, to `each`; absent ids are skipped.
+    ///
+    /// # Errors
+    /// What the store says; a body that is damaged is set aside, and its rows count as absent until
+    /// the next pull brings them again.
+    pub async fn read(
+        &self,
+        entity: &str,
+        ids: &[String],
+        include_deleted: bool,
+        each: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        self.check_open()?;
+        // One entity may be looked up where it stands; what is more needs the fold of all.
+        let glances =
+            |replica: &Replica| matches!(ids, [id] if replica.can_glance(&Key::new(entity, id)));
+        if !self.glance(glances) {
+            drop(self.folded());
+        }
+        let absent = self.glance(|replica| {
+            let mut absent = Ordered::default();
+            for id in ids {
+                let key = Key::new(entity, id);
+                let body = replica.view(&key).and_then(|view| view.body);
+                for part in [body, replica.device_fields(&key)] {
+                    if let Some(ViewBody::Absent { segment, .. }) = part {
+                        absent.insert(segment, ());
+                    }
+                }
+            }
+            absent.keys()
+        });
+        // The reader holds what it needs itself, so that a small memory budget cannot take it away
+        // between fetching and reading.
+        let (held, damaged) = match self.fetch(&absent).await {
+            // What is known without the log is read; the rows come again with the next pull.
+            Err(error) if error.code() == Code::StorageLost => {
+                self.catch_up().await?;
+                (Vec::new(), Vec::new())
+            }
+            fetched => fetched.map_err(|error| self.heed(error))?,
+        };
+        if !damaged.is_empty() {
+            let turn = self.turn.lock().await;
+            self.quarantine_in_turn(damaged).await?;
+            drop(turn);
+        }
+        let mut text = String::new();
+        // Another tab may have been heard meanwhile.
+        let replica = if self.glance(glances) {
+            self.replica.borrow()
+        } else {
+            self.folded()
+        };
+        let owner = Owner::new(replica.user_id());
+        for id in ids {
+            let key = Key::new(entity, id);
+            let Some(view) = replica
+                .view(&key)
+                .filter(|view| include_deleted || !view.deleted)
+            else {
+                continue;
+            };
+            text.clear();
+            let mut put =
+                |body: &str| push_entity(&mut text, body, id, &owner, view.version, view.deleted);
+            match view.body.as_ref().map(|body| at_hand(body, &held)) {
+                None => put("{}"),
+                Some(None) => continue,
+                Some(Some(body)) => {
+                    let joint;
+                    let mut body = body;
+                    if let Some(over) = view.over {
+                        joint = joined(body, over);
+                        body = &joint;
+                    }
+                    match replica
+                        .device_fields(&key)
+                        .as_ref()
+                        .and_then(|fields| at_hand(fields, &held))
+                    {
+                        Some(fields) => put(&joined(body, fields)),
+                        None => put(body),
+                    }
+                }
+            }
+            each(&text);
+        }
+        Ok(())
+    }
+
+    /// Every entity of a type as the text of a JSON array, in order of id.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_all(&self, entity: &str, include_deleted: bool) -> Result<String> {
+        self.check_open()?;
+        let late = self.glance(|replica| replica.late_in_order(entity));
+        if let Some(late) = late
+            && let Some(text) = self.read_late(late).await?
+        {
+            return Ok(text);
+        }
+        let ids: Vec<String> =
+            self.with(|replica| replica.ids(entity, None).map(str::to_owned).collect());
+        let mut items = Items::new(ids.len().saturating_mul(400));
+        self.read(entity, &ids, include_deleted, &mut |text| {
+            items.open().push_str(text)
+        })
+        .await?;
+        Ok(items.close())
+    }
+
+    /// The same of rows that are not folded, straight from their segments; none where a segment is
+    /// not to be had.
+    async fn read_late(&self, late: Vec<(Directory, BodyId)>) -> Result<Option<String>> {
+        let (mut absent, mut room) = (Ordered::default(), 0_usize);
+        let mut held: Vec<(BodyId, Rc<[u8]>)> = Vec::new();
+        self.glance(|replica| {
+            for (directory, id) in &late {
+                match replica.segments().resident(*id) {
+                    Some(bytes) => held.push((*id, Rc::clone(bytes))),
+                    None => absent.insert(*id, ()),
+                }
+                room = room.saturating_add((directory.count as usize).saturating_mul(120));
+            }
+        });
+        let Ok((fetched, _)) = self.fetch(&absent.keys()).await else {
+            return Ok(None);
+        };
+        held.extend(fetched);
+        let owner = Owner::new(self.replica.borrow().user_id());
+        let mut items = Items::new(
+            held.iter()
+                .fold(room, |sum, (_, bytes)| sum.saturating_add(bytes.len())),
+        );
+        for (directory, id) in &late {
+            let Some((_, bytes)) = held.iter().find(|(have, _)| have == id) else {
+                return Ok(None);
+            };
+            let mut lines = directory.lines();
+            for line in &mut lines {
+                let Some(body) =
+                    segment::slice(bytes, line.offset, line.len).filter(|_| line.is_plain())
+                else {
+                    return Ok(None);
+                };
+                push_entity(items.open(), body, line.id, &owner, line.version, false);
+            }
+            if !lines.were_all() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(items.close()))
+    }
+
+    /// Brings bodies into memory, and says which are missing or damaged.
+    pub(super) async fn fetch(
+        &self,
+        ids: &[BodyId],
+    ) -> Result<(Vec<(BodyId, Rc<[u8]>)>, Vec<BodyId>)> {
+        let (mut held, mut damaged) = (Vec::new(), Vec::new());
+        if ids.is_empty() {
+            return Ok((held, damaged));
+        }
+        let bodies = self.store.bodies(ids).await?;
+        let mut replica = self.replica.borrow_mut();
+        for (id, bytes) in ids.iter().zip(bodies) {
+            if replica.segments_mut().supply(*id, bytes.clone()) {
+                held.extend(bytes.map(|bytes| (*id, bytes)));
+            } else {
+                damaged.push(*id);
+            }
+        }
+        Ok((held, damaged))
+    }
+
+    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale
+    /// append needs no second try, since whoever misses the body next comes here again.
+    pub(super) async fn quarantine_in_turn(&self, damaged: Vec<BodyId>) -> Result<()> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let commit = Commit {
+            segments: Vec::new(),
+            events: damaged
+                .into_iter()
+                .map(|body| Event::Quarantine { body })
+                .collect(),
+        };
+        if !self
+            .append(commit.into(), Durability::Relaxed, Source::Remote)
+            .await?
+        {
+            self.catch_up_in_turn().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of a body that is in memory, or among those that were fetched.
+fn at_hand<'a>(body: &ViewBody<'a>, held: &'a [(BodyId, Rc<[u8]>)]) -> Option<&'a str> {
+    match *body {
+        ViewBody::Text(text) => Some(text),
+        ViewBody::Absent {
+            segment,
+            offset,
+            len,
+        } => held
+            .iter()
+            .find(|(id, _)| *id == segment)
+            .and_then(|(_, bytes)| segment::slice(bytes, offset, len)),
+    }
+}

@@ -1,0 +1,284 @@
+//! What happens, as it happens: for apps that listen, for observers and for logs. An event is made
+//! only where somebody wants it, and carries what it says as the JSON text that an app receives.
+
+use std::cell::Cell;
+use std::rc::{Rc, Weak};
+
+use crate::util::cell::RefCell;
+use crate::util::json::write::put_text;
+use crate::util::queue::Queue;
+
+/// The type of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// A cycle has begun.
+    SyncStarted,
+    /// A cycle goes on.
+    SyncProgress,
+    /// A cycle has ended: well, in part, or because it was stopped.
+    SyncCompleted,
+    /// A cycle has failed.
+    SyncFailed,
+    /// Entities are others now.
+    DataChanged,
+    /// Both sides have changed an entity.
+    ConflictDetected,
+    /// That was decided.
+    ConflictResolved,
+    /// The remote will never accept an operation.
+    DeadLetter,
+    /// Another user is the current one.
+    UserSwitched,
+    /// This tab runs the cycles from here on, or no longer.
+    LeaderChanged,
+    /// The network has come or gone.
+    ConnectivityChanged,
+    /// The storage was lost under an open instance.
+    StorageLost,
+    /// The server was restored from an older state, and everything has been pulled afresh.
+    ServerRestored,
+}
+
+impl Topic {
+    /// Each with its name.
+    pub const NAMES: [(&'static str, Self); 13] = [
+        ("syncStarted", Self::SyncStarted),
+        ("syncProgress", Self::SyncProgress),
+        ("syncCompleted", Self::SyncCompleted),
+        ("syncFailed", Self::SyncFailed),
+        ("dataChanged", Self::DataChanged),
+        ("conflictDetected", Self::ConflictDetected),
+        ("conflictResolved", Self::ConflictResolved),
+        ("deadLetter", Self::DeadLetter),
+        ("userSwitched", Self::UserSwitched),
+        ("leaderChanged", Self::LeaderChanged),
+        ("connectivityChanged", Self::ConnectivityChanged),
+        ("storageLost", Self::StorageLost),
+        ("serverRestored", Self::ServerRestored),
+    ];
+
+    fn name(self) -> &'static str {
+        Self::NAMES
+            .iter()
+            .find(|(_, topic)| *topic == self)
+            .map_or("", |(name, _)| name)
+    }
+
+    /// Only the latest of these is worth reading.
+    fn is_passing(self) -> bool {
+        self == Self::SyncProgress
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The type.
+    pub topic: Topic,
+    /// Whose data it is about; empty where it is about nobody's.
+    pub user_id: String,
+    /// The entity type that it is about.
+    pub entity: Option<String>,
+    /// All of it: a `DatumEvent` of the public surface as JSON text.
+    pub text: String,
+}
+
+/// Which events a reader wants; what is absent or empty selects nothing out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this user's.
+    pub user_id: Option<String>,
+    /// Only this entity type's.
+    pub entity: Option<String>,
+    /// Only of these types.
+    pub topics: Vec<Topic>,
+    /// The reader is there from the start, for logs: what it hears is still news to the app.
+    pub looks_on: bool,
+}
+
+impl Filter {
+    fn takes(&self, topic: Topic) -> bool {
+        self.topics.is_empty() || self.topics.contains(&topic)
+    }
+
+    fn wants(&self, topic: Topic, user_id: &str, entity: Option<&str>) -> bool {
+        self.takes(topic)
+            && self.user_id.as_deref().is_none_or(|only| only == user_id)
+            && self
+                .entity
+                .as_deref()
+                .is_none_or(|only| entity == Some(only))
+    }
+}
+
+/// A reader that does not read keeps at most this many events waiting.
+const MAX_WAITING: usize = 256;
+
+/// Everything that happens in one instance, and who wants to know.
+#[derive(Debug, Default)]
+pub struct Events {
+    readers: RefCell<Vec<Weak<Reader>>>,
+    /// What the app must not miss and nobody has heard yet, as nobody could before the instance was
+    /// open.
+    kept: RefCell<Vec<Rc<Event>>>,
+    dropped: Rc<Cell<u64>>,
+    closed: Cell<bool>,
+}
+
+/// One reader's place.
+#[derive(Debug)]
+pub struct Reader {
+    filter: Filter,
+    queue: Queue<Rc<Event>>,
+    dropped: Rc<Cell<u64>>,
+}
+
+impl Events {
+    /// A new reader, who hears of what happens from now on.
+    #[must_use]
+    pub fn subscribe(&self, filter: Filter) -> Rc<Reader> {
+        let reader = Rc::new(Reader {
+            filter,
+            queue: Queue::default(),
+            dropped: Rc::clone(&self.dropped),
+        });
+        self.kept.borrow_mut().retain(|event| {
+            let wanted = reader
+                .filter
+                .wants(event.topic, &event.user_id, event.entity.as_deref());
+            if wanted {
+                reader.offer(event);
+            }
+            reader.filter.looks_on || !wanted
+        });
+        if self.closed.get() {
+            reader.queue.end();
+        }
+        self.readers.borrow_mut().push(Rc::downgrade(&reader));
+        reader
+    }
+
+    /// Whether anybody wants events of a type.
+    #[must_use]
+    pub fn wants(&self, topic: Topic) -> bool {
+        self.readers.borrow().iter().any(|reader| {
+            reader
+                .upgrade()
+                .is_some_and(|reader| reader.filter.takes(topic))
+        })
+    }
+
+    /// Tells those who want to know. `fill` writes the members besides `type`, `userId` and `at`.
+    pub fn tell(
+        &self,
+        topic: Topic,
+        user_id: &str,
+        entity: Option<&str>,
+        now: u64,
+        fill: &mut dyn FnMut(&mut String),
+    ) {
+        let mut readers = self.readers.borrow_mut();
+        readers.retain(|reader| reader.strong_count() > 0);
+        let wanting: Vec<Rc<Reader>> = readers
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|reader| reader.filter.wants(topic, user_id, entity))
+            .collect();
+        drop(readers);
+        let keeps =
+            topic == Topic::StorageLost && wanting.iter().all(|reader| reader.filter.looks_on);
+        if wanting.is_empty() && !keeps {
+            return;
+        }
+        let mut text = String::from("{");
+        put_text(&mut text, "type", topic.name());
+        put_text(&mut text, "userId", user_id);
+        put_text(&mut text, "at", &crate::util::time::format(now));
+        fill(&mut text);
+        text.push('}');
+        let event = Rc::new(Event {
+            topic,
+            user_id: user_id.to_owned(),
+            entity: entity.map(str::to_owned),
+            text,
+        });
+        for reader in wanting {
+            reader.offer(&event);
+        }
+        if keeps {
+            self.kept.borrow_mut().push(event);
+        }
+    }
+
+    /// Events that readers were too slow for.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.get()
+    }
+
+    /// Ends the feed for every reader, after what still waits for them.
+    pub fn close(&self) {
+        self.closed.set(true);
+        for reader in self.readers.borrow().iter().filter_map(Weak::upgrade) {
+            reader.queue.end();
+        }
+    }
+}
+
+impl Reader {
+    fn offer(&self, event: &Rc<Event>) {
+        self.queue.offer(|queue| {
+            if event.topic.is_passing()
+                && queue
+                    .back()
+                    .is_some_and(|last| last.topic == event.topic && last.user_id == event.user_id)
+            {
+                queue.pop_back();
+            } else if queue.len() >= MAX_WAITING {
+                // What only says that something goes on makes room first.
+                let passing = queue.iter().position(|waiting| waiting.topic.is_passing());
+                queue.remove(passing.unwrap_or(0));
+                self.dropped.set(self.dropped.get().saturating_add(1));
+            }
+            queue.push_back(Rc::clone(event));
+        });
+    }
+
+    /// The next event; none once the feed has ended.
+    pub async fn next(&self) -> Option<Rc<Event>> {
+        self.queue.next().await
+    }
+
+    /// Ends this reader's part: a `next` that waits answers none.
+    pub fn end(&self) {
+        self.queue.cut();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn what_only_passes_makes_room_for_what_has_ended() {
+        let events = Events::default();
+        let reader = events.subscribe(Filter::default());
+        for n in 0..200 {
+            events.tell(Topic::SyncCompleted, "ann", None, n, &mut |_| {});
+            events.tell(
+                Topic::SyncProgress,
+                if n % 2 == 0 { "ann" } else { "bob" },
+                None,
+                n,
+                &mut |_| {},
+            );
+        }
+        let mut ended = 0;
+        while let Some(event) = reader.next().now_or_never().flatten() {
+            ended += u32::from(event.topic == Topic::SyncCompleted);
+        }
+        assert_eq!((ended, events.dropped()), (200, 144));
+    }
+}

@@ -1,0 +1,264 @@
+//! Watching entities: the current ones at once, then what each commit has changed, whether it was
+//! made here, in another tab or by a pull. Readers share one bounded journal, so one that never
+//! reads costs a number; one that has fallen behind it is given everything anew.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::engine::database::{Listener, Source};
+use crate::engine::events::{Events, Topic};
+use crate::engine::{Backing, Engine, User};
+use crate::model::entity::{Key, check_entity_id};
+use crate::model::error::Result;
+use crate::ports::host::Host;
+use crate::ports::remote::Remote;
+use crate::ports::store::Store;
+use crate::state::changes::{Change, Changed};
+use crate::util::cell::RefCell;
+use crate::util::collections::sort::sort;
+use crate::util::json::write::{Items, put_text, put_texts};
+use crate::util::local_sync::Notify;
+
+/// How many changed entities are remembered for slow readers.
+const JOURNAL: usize = 20_000;
+
+/// What has changed of one user's entities, and who watches.
+#[derive(Debug, Default)]
+pub struct Journal {
+    items: RefCell<VecDeque<(Rc<str>, Box<str>)>>,
+    /// The number of the next item.
+    next: Cell<u64>,
+    watching: Cell<u32>,
+    notify: Notify,
+    closed: Cell<bool>,
+}
+
+impl Journal {
+    fn note(&self, changes: &[Changed]) {
+        let mut items = self.items.borrow_mut();
+        for changed in changes {
+            let entity: Rc<str> = Rc::from(changed.entity.as_str());
+            for (id, _) in &changed.ids {
+                if items.len() >= JOURNAL {
+                    items.pop_front();
+                }
+                items.push_back((Rc::clone(&entity), id.as_str().into()));
+                self.next.set(self.next.get().saturating_add(1));
+            }
+        }
+        drop(items);
+        self.notify.notify_waiters();
+    }
+
+    /// The ids of a type that changed from item `seen` on; none where those are forgotten.
+    fn since(&self, seen: u64, entity: &str, only: Option<&str>) -> Option<Vec<String>> {
+        let items = self.items.borrow();
+        let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);
+        let skip = items.len().checked_sub(missed)?;
+        let concerned = items
+            .iter()
+            .skip(skip)
+            .filter(|(of, id)| &**of == entity && only.is_none_or(|only| only == &**id));
+        let mut ids: Vec<String> = concerned.map(|(_, id)| id.to_string()).collect();
+        sort(&mut ids);
+        ids.dedup();
+        Some(ids)
+    }
+
+    /// Ends every watch.
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.notify.notify_waiters();
+    }
+}
+
+/// What a reader has to know to hold the current entities.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// `items` are all there are; otherwise only those that changed.
+    pub whole: bool,
+    /// A JSON array, in order of id.
+    pub items: String,
+    /// Ids that are gone.
+    pub gone: Vec<String>,
+}
+
+/// One reader of one entity type, or of one entity of it.
+#[derive(Debug)]
+pub struct Watch<S, H> {
+    user: Rc<User<S, H>>,
+    entity: String,
+    only: Option<String>,
+    include_deleted: bool,
+    seen: Cell<Option<u64>>,
+    ended: Cell<bool>,
+}
+
+impl<S: Store, H: Host> Watch<S, H> {
+    /// What is there, then what has changed since the last answer; none once the watch has ended.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn next(&self) -> Result<Option<Delta>> {
+        let journal = &self.user.journal;
+        loop {
+            let changed = journal.notify.notified();
+            if self.ended.get() || journal.closed.get() {
+                return Ok(None);
+            }
+            let now = journal.next.get();
+            let seen = self.seen.replace(Some(now));
+            let ids = seen.and_then(|seen| journal.since(seen, &self.entity, self.only.as_deref()));
+            if ids.as_ref().is_none_or(|ids| !ids.is_empty()) {
+                let delta = self.read(ids).await;
+                if delta.is_err() {
+                    // What could not be read now is read by the next call.
+                    self.seen.set(seen);
+                }
+                return delta.map(Some);
+            }
+            changed.await;
+        }
+    }
+
+    async fn read(&self, changed: Option<Vec<String>>) -> Result<Delta> {
+        let db = &self.user.db;
+        let whole = changed.is_none();
+        let ids = match (changed, &self.only) {
+            (Some(ids), _) => ids,
+            (None, Some(id)) => vec![id.clone()],
+            (None, None) => {
+                db.with(|replica| replica.ids(&self.entity, None).map(str::to_owned).collect())
+            }
+        };
+        let mut items = Items::new(ids.len().saturating_mul(400));
+        db.read(&self.entity, &ids, self.include_deleted, &mut |text| {
+            items.open().push_str(text)
+        })
+        .await?;
+        let is_gone = |id: &String| {
+            let view = db.with(|replica| {
+                replica
+                    .view(&Key::new(&self.entity, id))
+                    .map(|view| view.deleted)
+            });
+            view.is_none_or(|deleted| deleted && !self.include_deleted)
+        };
+        let gone = if whole {
+            Vec::new()
+        } else {
+            ids.into_iter().filter(is_gone).collect()
+        };
+        Ok(Delta {
+            whole,
+            items: items.close(),
+            gone,
+        })
+    }
+
+    /// Ends the watch: a `next` that waits answers none.
+    pub fn end(&self) {
+        self.ended.set(true);
+        self.user.journal.notify.notify_waiters();
+    }
+}
+
+impl<S, H> Drop for Watch<S, H> {
+    fn drop(&mut self) {
+        let watching = &self.user.journal.watching;
+        watching.set(watching.get().saturating_sub(1));
+    }
+}
+
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
+    /// Watches the entities of a type, or one of them.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn watch(
+        &self,
+        user_id: &str,
+        entity: &str,
+        only: Option<String>,
+        include_deleted: bool,
+    ) -> Result<Watch<B::Store, H>> {
+        self.check_entity(entity)?;
+        if let Some(id) = &only {
+            check_entity_id(entity, id)?;
+        }
+        let user = self.user(user_id).await?;
+        user.journal
+            .watching
+            .set(user.journal.watching.get().saturating_add(1));
+        self.listen(&user);
+        Ok(Watch {
+            user,
+            entity: entity.to_owned(),
+            only,
+            include_deleted,
+            seen: Cell::new(None),
+            ended: Cell::new(false),
+        })
+    }
+
+    /// Hears of a user's changes as long as anybody wants to know.
+    pub(super) fn listen(&self, user: &User<B::Store, H>) {
+        if user.db.is_listening() {
+            return;
+        }
+        let (events, journal) = (Rc::clone(&self.events), Rc::clone(&user.journal));
+        let (host, user_id) = (Rc::clone(&self.host), user.id.clone());
+        user.db
+            .listen(Some(Listener(Rc::new(move |source, changes| {
+                let watched = journal.watching.get() > 0;
+                if watched {
+                    journal.note(&changes);
+                }
+                let wanted = events.wants(Topic::DataChanged);
+                if wanted {
+                    for changed in &changes {
+                        tell_change(&events, source, &user_id, host.now_ms(), changed);
+                    }
+                }
+                watched || wanted
+            }))));
+    }
+}
+
+fn tell_change(events: &Events, source: Source, user_id: &str, now: u64, changed: &Changed) {
+    if changed
+        .ids
+        .iter()
+        .all(|(_, change)| *change == Change::Unseen)
+    {
+        return;
+    }
+    let source = match source {
+        Source::Local => "local",
+        Source::Remote => "remote",
+        Source::OtherTab => "otherTab",
+    };
+    events.tell(
+        Topic::DataChanged,
+        user_id,
+        Some(&changed.entity),
+        now,
+        &mut |out| {
+            put_text(out, "entity", &changed.entity);
+            put_text(out, "source", source);
+            for (key, wanted) in [
+                ("created", Change::Created),
+                ("updated", Change::Updated),
+                ("deleted", Change::Deleted),
+            ] {
+                let mut ids = changed
+                    .ids
+                    .iter()
+                    .filter(|(_, change)| *change == wanted)
+                    .map(|(id, _)| id.as_str());
+                put_texts(out, key, &mut ids);
+            }
+        },
+    );
+}

@@ -1,0 +1,12 @@
+//! PURE: what a commit is, and its bytes.
+
+pub mod address;
+pub mod codec;
+pub mod commit;
+pub mod directory;
+pub mod event_codec;
+pub mod facts;
+pub mod receipt;
+pub mod record;
+pub mod segment;
+pub mod segment_writer;

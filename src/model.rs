@@ -1,0 +1,12 @@
+//! The data that every room speaks of.
+
+pub mod config;
+pub mod digest;
+pub mod entity;
+pub mod error;
+pub mod limits;
+pub mod metadata;
+pub mod object_reader;
+pub mod operation;
+pub mod protocol;
+pub mod status;

@@ -1,0 +1,79 @@
+//! `mergeFields` of an entity type: which field goes by which policy.
+
+use std::rc::Rc;
+
+use crate::model::entity::OWN_FIELDS;
+use crate::model::object_reader::Members;
+use crate::util::collections::vec_map::Small;
+
+/// Reads the policies of a type.
+pub(super) fn read(entity: &mut Members<'_>, local_only: &[String]) -> Rc<Policies> {
+    let mut policies = Policies::default();
+    let Some(mut fields) = entity.object("mergeFields") else {
+        return Rc::default();
+    };
+    for path in fields.names() {
+        let top = path.split('.').next().unwrap_or_default();
+        if path.split('.').any(str::is_empty) {
+            fields.note::<()>(path, "is no field; give a field's name, or names with dots between them, such as `address.city`.");
+        }
+        if OWN_FIELDS.contains(&top) {
+            fields.note::<()>(
+                path,
+                "is a field that the engine owns and merges itself; leave it out.",
+            );
+        }
+        if local_only.iter().any(|name| name == top) {
+            fields.note::<()>(path, "never leaves the device, by `localOnly`, so that there is nothing to merge; leave it out of one.");
+        }
+        if let Some(policy) = fields.choice(path, &Policy::NAMES) {
+            policies.insert(path, policy);
+        }
+    }
+    Rc::new(policies)
+}
+
+/// How a field is merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// What is here.
+    Local,
+    /// What is there.
+    Remote,
+    /// The later write.
+    LastWrite,
+    /// The smaller number, the earlier time or the first string.
+    Min,
+    /// The larger number, the later time or the last string.
+    Max,
+    /// The base with both sides' changes added to it.
+    Sum,
+    /// Arrays as sets: what either side has added, without what either has taken away.
+    Union,
+    /// Text, three-way by lines and words.
+    Text,
+}
+
+impl Policy {
+    /// Each with its name.
+    pub const NAMES: [(&'static str, Self); 8] = [
+        ("local", Self::Local),
+        ("remote", Self::Remote),
+        ("lastWrite", Self::LastWrite),
+        ("min", Self::Min),
+        ("max", Self::Max),
+        ("sum", Self::Sum),
+        ("union", Self::Union),
+        ("text", Self::Text),
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES
+            .iter()
+            .find(|(_, policy)| *policy == self)
+            .map_or("", |(name, _)| name)
+    }
+}
+
+/// Policies by the field's path, such as `address.city`.
+pub type Policies = Small<Policy>;

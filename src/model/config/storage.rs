@@ -1,0 +1,36 @@
+//! Who asks the browser to keep what is stored.
+
+use crate::model::object_reader::Members;
+
+/// Who asks the browser never to evict what is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Persist {
+    /// The app, when its user will understand the question.
+    #[default]
+    Ask,
+    /// The engine, as soon as there is something to lose.
+    Always,
+    /// Nobody.
+    Never,
+}
+
+impl Persist {
+    pub(super) fn read(given: &mut Members<'_>) -> Option<Self> {
+        match given.value("persist")? {
+            serde_json::Value::Bool(true) => Some(Self::Always),
+            serde_json::Value::Bool(false) => Some(Self::Never),
+            serde_json::Value::String(ask) if ask == "ask" => Some(Self::Ask),
+            _ => given.note("persist", "must be true, false or \"ask\"."),
+        }
+    }
+}
+
+/// How long an answer may be taken for durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Flushed to the disk before the append answers.
+    #[default]
+    Strict,
+    /// Handed to the operating system: outlives the process, not a power cut.
+    Relaxed,
+}

@@ -1,0 +1,365 @@
+//! The entity envelope: the fields that the engine owns, read from and written around the app's raw
+//! JSON without building a tree.
+//!
+//! A stored body is the app's object with `createdAt` and `modifiedAt`. What an app reads is that
+//! body with the authoritative `id`, `userId`, `version` and `isDeleted` put in at its end: where a
+//! key stands twice, `JSON.parse` keeps the last, so a body can never contradict its envelope.
+
+use std::borrow::Cow;
+
+use crate::model::error::{Code, Error, Result};
+use crate::model::limits::MAX_ENTITY_BYTES;
+use crate::util::json::scan;
+use crate::util::json::write::{push_escaped, push_field, push_number, push_string, put_text};
+
+/// The longest id, in bytes of UTF-8.
+pub const MAX_ID_BYTES: usize = 512;
+
+/// An entity type and an id: what a row is known by. Borrowed, since a row is asked for far more
+/// often than its name is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key<'a> {
+    /// The entity type, as the config names it.
+    pub entity: &'a str,
+    /// The id.
+    pub id: &'a str,
+}
+
+impl<'a> Key<'a> {
+    /// Names a row.
+    #[must_use]
+    pub const fn new(entity: &'a str, id: &'a str) -> Self {
+        Self { entity, id }
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn to_owned(self) -> OwnedKey {
+        OwnedKey {
+            entity: self.entity.into(),
+            id: self.id.into(),
+        }
+    }
+}
+
+/// A [`Key`] that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnedKey {
+    /// The entity type, as the config names it.
+    pub entity: String,
+    /// The id.
+    pub id: String,
+}
+
+impl OwnedKey {
+    /// The row that it names.
+    #[must_use]
+    pub fn as_key(&self) -> Key<'_> {
+        Key::new(&self.entity, &self.id)
+    }
+}
+
+/// Checks an entity id or a user id: 1 to 512 bytes, no control characters.
+///
+/// # Errors
+/// [`Code::InvalidArgument`] saying which rule was broken.
+pub fn check_id(id: &str) -> Result<()> {
+    let wrong = if id.is_empty() {
+        "An id must not be empty."
+    } else if id.len() > MAX_ID_BYTES {
+        "An id must not be longer than 512 bytes."
+    } else if !id.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && id.chars().any(char::is_control)
+    {
+        "An id must not have control characters."
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::InvalidArgument, wrong))
+}
+
+/// Checks the name of an entity type: an id of at most 128 bytes.
+///
+/// # Errors
+/// [`Code::InvalidArgument`] saying which rule was broken.
+pub fn check_name(name: &str) -> Result<()> {
+    check_id(name)?;
+    if name.len() > 128 {
+        return Err(Error::new(
+            Code::InvalidArgument,
+            "The name of an entity type must not be longer than 128 bytes.",
+        ));
+    }
+    Ok(())
+}
+
+/// The fields that the engine owns: an app can neither set them freely nor keep them to itself.
+pub const OWN_FIELDS: [&str; 6] = [
+    "id",
+    "userId",
+    "createdAt",
+    "modifiedAt",
+    "version",
+    "isDeleted",
+];
+
+/// Whether a field of a body is one of the times that the engine sets.
+#[must_use]
+pub fn is_time(field: &str) -> bool {
+    matches!(field, "createdAt" | "modifiedAt")
+}
+
+/// A JSON object as its keys and the raw text of their values, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Fields<'a>(pub Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Fields<'a> {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// [`Code::InvalidEntity`] where the text is not a JSON object.
+    pub fn parse(json: &'a str) -> Result<Self> {
+        let wrong = |cause| {
+            Error::new(Code::InvalidEntity, "An entity must be a JSON object.").caused_by(cause)
+        };
+        scan::object(json).map(Self).map_err(wrong)
+    }
+
+    /// The raw value of a key; the last one where it stands twice, as `JSON.parse` has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        self.0.iter().rev().find(|(k, _)| k == key).map(|(_, v)| *v)
+    }
+
+    /// Writes the object, without white space around the values.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut out = String::with_capacity(self.0.iter().fold(2_usize, |n, (k, v)| {
+            n.saturating_add(k.len())
+                .saturating_add(v.len())
+                .saturating_add(4)
+        }));
+        out.push('{');
+        for (key, value) in &self.0 {
+            push_field(&mut out, key, value);
+        }
+        out.push('}');
+        out
+    }
+}
+
+/// What a draft said of the fields that the engine owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The id, where the app chose one.
+    pub id: Option<String>,
+    /// The user, where the app named one.
+    pub user_id: Option<String>,
+    /// The version that the app had read; the engine only checks its type.
+    pub version: Option<u64>,
+    /// The body to store: the app's fields, `createdAt` and `modifiedAt`.
+    pub body: String,
+    /// The names of the app's own fields, in order, where they were asked for.
+    pub fields: Vec<String>,
+}
+
+/// Reads a draft or an entity that came from the app, checks the fields that the engine owns, and
+/// builds the body to store.
+///
+/// `createdAt` is the existing entity's, else the draft's, else `now`; `modifiedAt` is always
+/// `now`. The names of its fields are only collected where somebody wants them.
+///
+/// # Errors
+/// [`Code::InvalidEntity`], naming the field and the fix.
+pub fn parse_draft(
+    json: &str,
+    now: &str,
+    existing_created_at: Option<&str>,
+    names: bool,
+) -> Result<Draft> {
+    check_size(json)?;
+    let fields = Fields::parse(json)?;
+    let mut draft = Draft {
+        id: None,
+        user_id: None,
+        version: None,
+        body: String::new(),
+        fields: Vec::new(),
+    };
+    let mut created_at = None;
+    let mut body = String::with_capacity(json.len().saturating_add(80));
+    body.push('{');
+    for (key, raw) in &fields.0 {
+        match key.as_ref() {
+            "id" => draft.id = Some(text(raw, "id")?.into_owned()),
+            "userId" => draft.user_id = Some(text(raw, "userId")?.into_owned()),
+            "createdAt" => created_at = Some(time(raw, "createdAt")?),
+            "modifiedAt" => {
+                time(raw, "modifiedAt")?;
+            }
+            "version" => {
+                draft.version = Some(raw.parse().ok().filter(|v| *v <= crate::model::limits::MAX_VERSION).ok_or_else(|| {
+                    Error::new(
+                        Code::InvalidEntity,
+                        "`version` must be a whole number from 0 on; the server assigns it, so leave it as you read it.",
+                    )
+                })?);
+            }
+            "isDeleted" => match *raw {
+                "false" => {}
+                "true" => {
+                    return Err(Error::new(
+                        Code::InvalidEntity,
+                        "`isDeleted` cannot be set by a write; call `delete(id)` instead.",
+                    ));
+                }
+                _ => {
+                    return Err(Error::new(
+                        Code::InvalidEntity,
+                        "`isDeleted` must be true or false; leave it out of a draft.",
+                    ));
+                }
+            },
+            _ => {
+                push_field(&mut body, key, raw);
+                if names {
+                    draft.fields.push(key.to_string());
+                }
+            }
+        }
+    }
+    if let Some(id) = &draft.id {
+        check_id(id)
+            .map_err(|e| Error::new(Code::InvalidEntity, format!("`id`: {}", e.message())))?;
+    }
+    for (key, time) in [
+        (
+            "createdAt",
+            existing_created_at.or(created_at.as_deref()).unwrap_or(now),
+        ),
+        ("modifiedAt", now),
+    ] {
+        put_text(&mut body, key, time);
+    }
+    body.push('}');
+    check_size(&body)?;
+    draft.body = body;
+    Ok(draft)
+}
+
+fn check_size(json: &str) -> Result<()> {
+    if json.len() > MAX_ENTITY_BYTES {
+        return Err(Error::new(
+            Code::InvalidEntity,
+            format!(
+                "The entity is {} bytes of JSON; the most is {MAX_ENTITY_BYTES}. Keep large values elsewhere and store a reference.",
+                json.len()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn text<'a>(raw: &'a str, field: &str) -> Result<Cow<'a, str>> {
+    scan::text(raw)
+        .ok_or_else(|| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
+}
+
+fn time<'a>(raw: &'a str, field: &str) -> Result<Cow<'a, str>> {
+    let value = text(raw, field)?;
+    if crate::util::time::parse(&value).is_none() {
+        return Err(Error::new(
+            Code::InvalidEntity,
+            format!("`{field}` must be an ISO 8601 UTC time such as 2026-01-31T12:00:00.000Z."),
+        ));
+    }
+    Ok(value)
+}
+
+/// The two times of a stored body; absent where the body has none or not as text.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Times {
+    /// When the entity was made.
+    pub created_at: Option<String>,
+    /// When it was last written; for display and for last-write-wins only.
+    pub modified_at: Option<String>,
+}
+
+/// Reads `createdAt` and `modifiedAt` of a body.
+#[must_use]
+pub fn times(body: &str) -> Times {
+    Fields::parse(body).map_or_else(
+        |_| Times::default(),
+        |fields| {
+            let get = |key| fields.get(key).and_then(scan::text).map(Cow::into_owned);
+            Times {
+                created_at: get("createdAt"),
+                modified_at: get("modifiedAt"),
+            }
+        },
+    )
+}
+
+/// What every entity of one user has at its end, from its id's last quote to its version. Made once
+/// for as many as are written.
+#[derive(Debug)]
+pub struct Owner(String);
+
+impl Owner {
+    /// The user's.
+    #[must_use]
+    pub fn new(user_id: &str) -> Self {
+        let mut text = String::from("\",\"userId\":");
+        push_string(&mut text, user_id);
+        text.push_str(",\"version\":");
+        Self(text)
+    }
+}
+
+/// Appends the entity as the app sees it: the body with its envelope at the end.
+pub fn push_entity(
+    out: &mut String,
+    body: &str,
+    id: &str,
+    owner: &Owner,
+    version: u64,
+    deleted: bool,
+) {
+    // Bodies that the engine wrote end with their last byte; looking for white space costs more
+    // than all the rest.
+    let open = body
+        .strip_suffix('}')
+        .or_else(|| body.trim_end().strip_suffix('}'))
+        .unwrap_or("{");
+    out.push_str(open);
+    let is_value = open
+        .as_bytes()
+        .last()
+        .is_some_and(|last| matches!(last, b'"' | b'}' | b']' | b'a'..=b'z' | b'0'..=b'9'));
+    let is_empty = !is_value && open.trim_end().ends_with('{');
+    out.push_str(if is_empty { "\"id\":\"" } else { ",\"id\":\"" });
+    push_escaped(out, id);
+    out.push_str(&owner.0);
+    push_number(out, version);
+    out.push_str(if deleted {
+        ",\"isDeleted\":true}"
+    } else {
+        ",\"isDeleted\":false}"
+    });
+}
+
+pub(crate) fn not_found(key: &Key) -> Error {
+    Error::new(
+        Code::NotFound,
+        "There is no such entity; it may have been deleted. Call `create` for a new one.",
+    )
+    .on(key.entity, Some(key.id))
+}
+
+/// Checks the id of a read or a delete.
+///
+/// # Errors
+/// [`Code::InvalidArgument`] naming the rule.
+pub fn check_entity_id(entity: &str, id: &str) -> Result<()> {
+    check_id(id).map_err(|e| e.on(entity, None))
+}

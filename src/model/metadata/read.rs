@@ -1,0 +1,117 @@
+//! Reads metadata that a remote or an adapter gives. What a later protocol adds is passed over.
+//!
+//! By hand, through one reader: what serde derives for these types is for the server, and would be
+//! a tenth of the module that an app loads.
+
+use crate::model::error::{Code, Result};
+use crate::model::limits::MAX_VERSION;
+use crate::model::object_reader::Members;
+use crate::model::protocol::{
+    DeviceMetadata, EntityCount, MetadataReply, SyncState, WireDigest, unreadable,
+};
+use crate::util::collections::vec_map::Small;
+use crate::util::json::scan::parse;
+
+/// Reads the answer to `GET /metadata`.
+///
+/// # Errors
+/// [`Code::Protocol`], naming the place.
+pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
+    let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
+    let mut given = Members::new(&value, Code::Protocol, "The answer to `metadata`")?;
+    let devices = given
+        .objects("devices")
+        .iter_mut()
+        .map(read_device)
+        .collect();
+    let reply = MetadataReply {
+        devices,
+        digests: given.object("digests").map(read_digests),
+        server_time: given.text("serverTime"),
+    };
+    given.check()?;
+    Ok(reply)
+}
+
+/// What an adapter keeps: the last writer's metadata, and the last success of every device.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// The writer's own. Its id may be empty.
+    pub writer: DeviceMetadata,
+    /// Times by device.
+    pub devices: Small<String>,
+}
+
+/// Reads the JSON of a `SyncMetadata`. What it has for all devices together is made anew each time.
+///
+/// # Errors
+/// [`Code::Protocol`], naming the place.
+pub fn read_kept(bytes: &[u8], what: &str) -> Result<Kept> {
+    let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
+    let mut given = Members::new(&value, Code::Protocol, what)?;
+    let mut devices = Small::default();
+    if let Some(mut times) = given.object("devices") {
+        for id in times.names() {
+            if let Some(time) = times.text(id) {
+                devices.insert(id, time);
+            }
+        }
+    }
+    let writer = read_device(&mut given);
+    given.check()?;
+    Ok(Kept { writer, devices })
+}
+
+fn read_device(given: &mut Members<'_>) -> DeviceMetadata {
+    let mut entity_counts = Small::default();
+    if let Some(mut counts) = given.object("entityCounts") {
+        for entity in counts.names() {
+            if let Some(mut count) = counts.object(entity) {
+                let pending = count.whole_or("pending", 0, MAX_VERSION, 0);
+                let read = EntityCount {
+                    count: count.whole_or("count", 0, MAX_VERSION, 0),
+                    hash: count.text("hash"),
+                    pending,
+                };
+                entity_counts.insert(entity, read);
+            }
+        }
+    }
+    DeviceMetadata {
+        device_id: given.text("deviceId").unwrap_or_default(),
+        user_id: None,
+        last_sync_time: given.text("lastSyncTime"),
+        last_successful_sync_time: given.text("lastSuccessfulSyncTime"),
+        data_hash: given.text("dataHash"),
+        entity_counts,
+        sync_status: given
+            .choice("syncStatus", &SyncState::NAMES)
+            .unwrap_or_default(),
+        conflict_count: given.whole_or("conflictCount", 0, MAX_VERSION, 0),
+        error_message: given.text("errorMessage"),
+        retry_count: given.whole_or("retryCount", 0, MAX_VERSION, 0),
+        sync_duration: given.whole("syncDuration", 0, MAX_VERSION),
+        custom_metadata: given
+            .object("customMetadata")
+            .map(|custom| custom.map().clone()),
+    }
+}
+
+fn read_digests(mut given: Members<'_>) -> Small<WireDigest> {
+    let mut digests = Small::default();
+    for entity in given.names() {
+        let Some(mut digest) = given.object(entity) else {
+            continue;
+        };
+        let count = digest
+            .whole("count", 0, MAX_VERSION)
+            .or_else(|| digest.note("count", "is missing."));
+        let hash = digest
+            .text("hash")
+            .or_else(|| digest.note("hash", "is missing."));
+        if let (Some(count), Some(hash)) = (count, hash) {
+            digests.insert(entity, WireDigest { count, hash });
+        }
+    }
+    digests
+}

@@ -1,0 +1,381 @@
+//! Reads the replies of a remote, and checks what their types cannot say. What a later protocol
+//! adds is passed over.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::model::error::{Code, Error, Result};
+use crate::model::limits::MAX_VERSION;
+use crate::model::protocol::{Change, ErrorBody, PullPage, PushReply, PushVerdict, WireDigest};
+use crate::util::collections::vec_map::Small;
+use crate::util::json::scan;
+use crate::util::json::scan::{Scan, Wrong, parse};
+
+/// Reads a pull reply and checks what the types cannot say.
+///
+/// # Errors
+/// [`Code::Protocol`], naming the place in the reply.
+pub fn parse_page(bytes: &[u8]) -> Result<PullPage<'_>> {
+    let mut reader = PageReader::new(bytes)?;
+    while reader.read(usize::MAX)? {}
+    reader.finish()
+}
+
+/// Reads a pull reply in one pass, a few rows at a time: a large one takes longer than a page may
+/// stand still.
+#[derive(Debug)]
+pub struct PageReader<'a> {
+    bytes: &'a [u8],
+    scan: Scan<'a>,
+    at: At,
+    members: Given<'a>,
+    changes: Option<Vec<Change<'a>>>,
+    /// One row's members; kept, so that it grows once.
+    row: Given<'a>,
+}
+
+/// Where a reader stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Start,
+    Member,
+    Row,
+    End,
+}
+
+impl<'a> PageReader<'a> {
+    /// At the start of a reply.
+    ///
+    /// # Errors
+    /// [`Code::Protocol`] where it is no text.
+    pub fn new(bytes: &'a [u8]) -> Result<Self> {
+        let text = scan::utf8(bytes).map_err(|wrong| unreadable(bytes, "pull", &wrong))?;
+        Ok(Self {
+            bytes,
+            scan: Scan::new(text),
+            at: At::Start,
+            members: Given::default(),
+            changes: None,
+            row: Given::default(),
+        })
+    }
+
+    /// Reads on, but no more than so many rows; false at the end of the reply.
+    ///
+    /// # Errors
+    /// [`Code::Protocol`], naming the place in the reply.
+    pub fn read(&mut self, rows: usize) -> Result<bool> {
+        match self.advance(rows) {
+            Ok(()) => Ok(self.at != At::End),
+            Err(cause) => Err(unreadable(self.bytes, "pull", &cause)),
+        }
+    }
+
+    fn advance(&mut self, rows: usize) -> Result<(), Cause> {
+        let mut left = rows;
+        loop {
+            let closed;
+            match self.at {
+                At::Start => closed = !self.scan.open(b'{', b'}')?,
+                At::Member => {
+                    let key = self.scan.key()?;
+                    if key == "changes" && self.scan.peek() == Some(b'[') {
+                        // Of two members of one name, the last counts.
+                        self.changes = Some(Vec::new());
+                        self.members.0.retain(|(name, _)| name != "changes");
+                        if self.scan.open(b'[', b']')? {
+                            self.at = At::Row;
+                            continue;
+                        }
+                    } else {
+                        if key == "changes" {
+                            self.changes = None;
+                        }
+                        let value = self.scan.value()?;
+                        self.members.0.push((key, value));
+                    }
+                    closed = !self.scan.more(b'}')?;
+                }
+                At::Row => {
+                    if left == 0 {
+                        return Ok(());
+                    }
+                    left = left.saturating_sub(1);
+                    self.row.0.clear();
+                    self.scan.members(&mut self.row.0)?;
+                    let change = self.row.change()?;
+                    self.changes.get_or_insert_default().push(change);
+                    if self.scan.more(b']')? {
+                        continue;
+                    }
+                    closed = !self.scan.more(b'}')?;
+                }
+                At::End => return Ok(()),
+            }
+            self.at = if closed { At::End } else { At::Member };
+            if closed {
+                return Ok(self.scan.end()?);
+            }
+        }
+    }
+
+    /// The page that was read to its end.
+    ///
+    /// # Errors
+    /// [`Code::Protocol`], naming the place in the reply.
+    pub fn finish(self) -> Result<PullPage<'a>> {
+        let bytes = self.bytes;
+        let page = self
+            .page()
+            .map_err(|cause| unreadable(bytes, "pull", &cause))?;
+        for change in &page.changes {
+            check(change)?;
+        }
+        if page.cursor.is_empty() {
+            return Err(Error::new(
+                Code::Protocol,
+                "The server sent an empty `cursor`; it must name the end of the page.",
+            ));
+        }
+        Ok(page)
+    }
+
+    fn page(self) -> Result<PullPage<'a>, Cause> {
+        let page = self.members;
+        let changes = match self.changes {
+            Some(changes) => changes,
+            // There is none, or it is no array.
+            None => {
+                return Err(page
+                    .items("changes")
+                    .err()
+                    .unwrap_or(Cause::Missing("changes")));
+            }
+        };
+        let mut digests = None;
+        if let Some(given) = page.value("digests") {
+            let mut read = Small::default();
+            for (entity, digest) in scan::object(given)? {
+                let digest = Given::read(digest)?;
+                let count = digest.number("count")?.ok_or(Cause::Missing("count"))?;
+                read.insert(
+                    &entity,
+                    WireDigest {
+                        count,
+                        hash: digest.needed("hash")?.into_owned(),
+                    },
+                );
+            }
+            digests = Some(read);
+        }
+        Ok(PullPage {
+            changes,
+            cursor: page.needed("cursor")?,
+            more: page.flag("more")?.ok_or(Cause::Missing("more"))?,
+            remaining: page.number("remaining")?,
+            server_time: page.text("serverTime")?,
+            epoch: page.text("epoch")?,
+            kept: page.number("kept")?,
+            digests,
+        })
+    }
+}
+
+fn check(change: &Change<'_>) -> Result<()> {
+    let refuse = |what: &'static str| {
+        Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)))
+    };
+    if crate::model::entity::check_id(&change.id).is_err()
+        || crate::model::entity::check_name(&change.entity).is_err()
+    {
+        return refuse(
+            "The server sent a row whose `id` or `entity` is empty, too long or has control characters.",
+        );
+    }
+    if change.version == 0 || change.version > MAX_VERSION {
+        return refuse("The server sent a row whose `version` is not between 1 and 2^53-1.");
+    }
+    match change.data {
+        Some(data) if !data.starts_with('{') => {
+            refuse("The server sent a row whose `data` is not a JSON object.")
+        }
+        None if !change.deleted => {
+            refuse("The server sent a row that is not deleted and has no `data`.")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads a push reply and checks that it answers exactly the operations that were sent.
+///
+/// # Errors
+/// [`Code::Protocol`] when a verdict is missing, unknown, or answers something else.
+pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<'a>> {
+    let reply = read_push_reply(bytes).map_err(|cause| unreadable(bytes, "push", &cause))?;
+    if reply.results.len() != sent.len() {
+        return Err(Error::new(
+            Code::Protocol,
+            format!(
+                "The server answered {} verdicts for {} operations; each needs exactly one.",
+                reply.results.len(),
+                sent.len()
+            ),
+        ));
+    }
+    for (verdict, op_id) in reply.results.iter().zip(sent) {
+        if verdict.op_id != *op_id {
+            return Err(Error::new(
+                Code::Protocol,
+                "The server answered an operation that was not sent, or in another order; verdicts follow the order of the operations.",
+            ));
+        }
+        verdict.verdict()?;
+        if verdict.row.is_some_and(|row| !row.starts_with('{')) {
+            return Err(Error::new(
+                Code::Protocol,
+                "The server sent a verdict whose `row` is not a JSON object or null.",
+            ));
+        }
+    }
+    Ok(reply)
+}
+
+/// What the body of an error says, where it is JSON; a member that is not what the protocol asks
+/// for counts as absent.
+#[must_use]
+pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
+    let body = parse(bytes).ok()?;
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(ErrorBody {
+        code: text("code").unwrap_or_default(),
+        message: text("message").unwrap_or_default(),
+        retry_after_ms: body.get("retryAfterMs").and_then(Value::as_u64),
+        request_id: text("requestId"),
+    })
+}
+
+/// [`Code::Protocol`] for a reply that cannot be read, with the reader's words as the cause.
+pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &dyn fmt::Display) -> Error {
+    let start = bytes.iter().copied().find(|b| !b.is_ascii_whitespace());
+    let message = if start == Some(b'<') {
+        format!(
+            "The answer to `{what}` is a web page, not JSON; check the remote's url, and that no login page or proxy answers in its place."
+        )
+    } else {
+        format!(
+            "The answer to `{what}` is not what protocol 1 asks for; check the remote's url and its version."
+        )
+    };
+    Error::new(Code::Protocol, message).caused_by(cause)
+}
+
+fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
+    let reply = Given::read(scan::utf8(bytes)?)?;
+    let mut results = Vec::new();
+    for verdict in reply.items("results")? {
+        let verdict = Given::read(verdict)?;
+        results.push(PushVerdict {
+            op_id: verdict.needed("opId")?,
+            status: verdict.needed("status")?,
+            version: verdict.number("version")?,
+            replayed: verdict.flag("replayed")?.unwrap_or_default(),
+            row: verdict.value("row"),
+            code: verdict.text("code")?,
+            message: verdict.text("message")?,
+            retry_after_ms: verdict.number("retryAfterMs")?,
+        });
+    }
+    Ok(PushReply {
+        results,
+        server_time: reply.text("serverTime")?,
+        epoch: reply.text("epoch")?,
+    })
+}
+
+/// Why a reply cannot be read.
+enum Cause {
+    Json(Wrong),
+    Missing(&'static str),
+    Type(&'static str, &'static str),
+}
+
+impl From<Wrong> for Cause {
+    fn from(wrong: Wrong) -> Self {
+        Self::Json(wrong)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(wrong) => wrong.fmt(f),
+            Self::Missing(name) => write!(f, "`{name}` is missing"),
+            Self::Type(name, wanted) => write!(f, "`{name}` must be {wanted}"),
+        }
+    }
+}
+
+/// An object of a reply. Null counts as absent.
+#[derive(Debug, Default)]
+struct Given<'a>(Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Given<'a> {
+    fn read(json: &'a str) -> Result<Self, Cause> {
+        Ok(Self(scan::object(json)?))
+    }
+
+    fn change(&self) -> Result<Change<'a>, Cause> {
+        Ok(Change {
+            entity: self.needed("entity")?,
+            id: self.needed("id")?,
+            version: self.number("version")?.ok_or(Cause::Missing("version"))?,
+            deleted: self.flag("deleted")?.unwrap_or_default(),
+            data: self.value("data"),
+            reason: self.text("reason")?,
+        })
+    }
+
+    fn value(&self, name: &str) -> Option<&'a str> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| *value)
+            .filter(|value| *value != "null")
+    }
+
+    fn text(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, Cause> {
+        self.value(name)
+            .map(|value| scan::text(value).ok_or(Cause::Type(name, "a string")))
+            .transpose()
+    }
+
+    fn needed(&self, name: &'static str) -> Result<Cow<'a, str>, Cause> {
+        self.text(name)?.ok_or(Cause::Missing(name))
+    }
+
+    fn number(&self, name: &'static str) -> Result<Option<u64>, Cause> {
+        self.value(name)
+            .map(|value| {
+                value
+                    .parse()
+                    .map_err(|_| Cause::Type(name, "a whole number from 0 on"))
+            })
+            .transpose()
+    }
+
+    fn flag(&self, name: &'static str) -> Result<Option<bool>, Cause> {
+        match self.value(name) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(Cause::Type(name, "true or false")),
+        }
+    }
+
+    fn items(&self, name: &'static str) -> Result<Vec<&'a str>, Cause> {
+        Ok(scan::array(self.value(name).ok_or(Cause::Missing(name))?)?)
+    }
+}

@@ -1,0 +1,162 @@
+//! Reads what another tab says of a cycle: snapshots and results, as this engine writes them. What
+//! is missing or strange, as another version of the page may send it, is left as it was.
+
+use serde_json::Value;
+
+use crate::model::error::{Code, Error, ErrorJson};
+use crate::model::status::{Phase, RemoteHealth, State, SyncResult, SyncStatus};
+
+const STATES: [(&str, State); 6] = [
+    ("idle", State::Idle),
+    ("syncing", State::Syncing),
+    ("paused", State::Paused),
+    ("cancelled", State::Cancelled),
+    ("failed", State::Failed),
+    ("completed", State::Completed),
+];
+
+const PHASES: [(&str, Phase); 3] = [
+    ("pushing", Phase::Pushing),
+    ("pulling", Phase::Pulling),
+    ("applying", Phase::Applying),
+];
+
+const REMOTES: [(&str, RemoteHealth); 4] = [
+    ("healthy", RemoteHealth::Healthy),
+    ("unreachable", RemoteHealth::Unreachable),
+    ("unhealthy", RemoteHealth::Unhealthy),
+    ("unknown", RemoteHealth::Unknown),
+];
+
+/// A text member.
+#[must_use]
+pub fn text(value: &Value, name: &str) -> Option<String> {
+    value.get(name)?.as_str().map(str::to_owned)
+}
+
+/// A whole number; 0 where there is none.
+#[must_use]
+pub fn whole(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// A yes or no; no where there is none.
+#[must_use]
+pub fn flag(value: &Value, name: &str) -> bool {
+    value.get(name).is_some_and(|flag| *flag == true)
+}
+
+fn choice<T: Copy>(value: &Value, name: &str, among: &[(&str, T)]) -> Option<T> {
+    let text = value.get(name)?.as_str()?;
+    among
+        .iter()
+        .find(|(known, _)| *known == text)
+        .map(|(_, choice)| *choice)
+}
+
+/// The state that a snapshot says.
+#[must_use]
+pub fn state(value: &Value) -> Option<State> {
+    choice(value, "status", &STATES)
+}
+
+impl SyncStatus {
+    /// Takes over what another tab's snapshot says of its cycle. What each tab knows by itself,
+    /// such as what waits in the log, stays as it is.
+    pub fn follow(&mut self, said: &Value) {
+        self.status = state(said).unwrap_or(self.status);
+        self.phase = choice(said, "phase", &PHASES);
+        self.progress = said
+            .get("progress")
+            .and_then(Value::as_f64)
+            .unwrap_or_default();
+        self.completed_operations = whole(said, "completedOperations");
+        self.failed_operations = whole(said, "failedOperations");
+        self.synced_count = whole(said, "syncedCount");
+        self.conflicts_resolved = whole(said, "conflictsResolved");
+        self.last_started_at = text(said, "lastStartedAt");
+        self.last_completed_at = text(said, "lastCompletedAt");
+        self.errors = said
+            .get("errors")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(error)
+            .collect();
+        if let Some(remote) = said
+            .get("health")
+            .and_then(|health| choice(health, "remote", &REMOTES))
+        {
+            self.health.remote = remote;
+        }
+        self.reckon_health();
+    }
+}
+
+fn error(said: &Value) -> Option<ErrorJson> {
+    Some(ErrorJson {
+        code: Code::named(said.get("code")?.as_str()?)?,
+        message: text(said, "message").unwrap_or_default(),
+        retryable: flag(said, "retryable"),
+        at: text(said, "at").unwrap_or_default(),
+        entity: text(said, "entity"),
+        entity_id: text(said, "entityId"),
+        status: said
+            .get("status")
+            .and_then(Value::as_u64)
+            .and_then(|status| u16::try_from(status).ok()),
+        retry_after_ms: said.get("retryAfterMs").and_then(Value::as_u64),
+    })
+}
+
+/// What a cycle came to that another tab has run and written down; `failed` where it ended early.
+///
+/// # Errors
+/// What ended it early.
+pub fn result(json: &str, failed: bool) -> crate::model::error::Result<SyncResult> {
+    let said = crate::util::json::scan::tree(json).unwrap_or_default();
+    let mut result = SyncResult {
+        user_id: text(&said, "userId").unwrap_or_default(),
+        is_success: flag(&said, "isSuccess"),
+        synced_count: whole(&said, "syncedCount"),
+        pushed_count: whole(&said, "pushedCount"),
+        pulled_count: whole(&said, "pulledCount"),
+        failed_count: whole(&said, "failedCount"),
+        conflicts_detected: whole(&said, "conflictsDetected"),
+        conflicts_resolved: whole(&said, "conflictsResolved"),
+        pending_operations: whole(&said, "pendingOperations"),
+        bytes_pushed: whole(&said, "bytesPushed"),
+        bytes_pulled: whole(&said, "bytesPulled"),
+        total_bytes_pushed: whole(&said, "totalBytesPushed"),
+        total_bytes_pulled: whole(&said, "totalBytesPulled"),
+        duration: whole(&said, "duration"),
+        remote_fetched: flag(&said, "remoteFetched"),
+        was_cancelled: flag(&said, "wasCancelled"),
+        error: said.get("error").and_then(error),
+        ..SyncResult::default()
+    };
+    if let Some(error) = result
+        .error
+        .as_ref()
+        .filter(|_| failed && !result.was_cancelled)
+    {
+        let told =
+            Error::new(error.code, error.message.clone()).with_retry_after(error.retry_after_ms);
+        return Err(error.status.into_iter().fold(told, Error::with_status));
+    }
+    for (entity, counts) in said
+        .get("entities")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let counts = crate::model::status::EntityResult {
+            pushed: whole(counts, "pushed"),
+            pulled: whole(counts, "pulled"),
+            failed: whole(counts, "failed"),
+            conflicts: whole(counts, "conflicts"),
+        };
+        result.entities.insert(entity, counts);
+    }
+    Ok(result)
+}

@@ -1,0 +1,443 @@
+//! Planning local writes: many callers' writes in one commit, each group of them whole or not at
+//! all, each with the coalesced operation that will carry it to the remote.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::conflict::same_content;
+use crate::log::commit::Commit;
+use crate::model::entity::{
+    Draft, Fields, Key, OwnedKey, Owner, is_time, not_found, parse_draft, push_entity,
+};
+use crate::model::error::{Code, Error, Result};
+use crate::model::operation::{Kind, Parent};
+use crate::plan::context::Moment;
+use crate::plan::local_only::Layer;
+use crate::plan::{Need, Plan};
+use crate::state::local_only;
+use crate::state::replica::{Replica, ViewBody};
+use crate::util::collections::seq_map::Ordered;
+use crate::util::collections::vec_map::Small;
+use crate::util::json::scan;
+use crate::util::json::write::push_field;
+
+pub mod enqueue;
+
+/// One write that the app asked for. Bodies are the JSON text that the app gave.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// A new entity.
+    Create {
+        /// The draft.
+        draft: String,
+    },
+    /// The whole entity anew.
+    Update {
+        /// The entity, with its id.
+        entity: String,
+    },
+    /// Some of its fields.
+    Patch {
+        /// The id.
+        id: String,
+        /// The changed fields.
+        changes: String,
+    },
+    /// Its end.
+    Delete {
+        /// The id.
+        id: String,
+        /// The body stays readable under `includeDeleted`.
+        soft: bool,
+    },
+}
+
+/// Writes of one call: all of them, or none.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The entity type.
+    pub entity: String,
+    /// The writes, in order.
+    pub writes: Vec<Write>,
+    /// The fields of this type that never leave the device.
+    pub local_only: Rc<[String]>,
+    /// A field of this type is summed: nothing is coalesced into what may have been sent, by any
+    /// tab.
+    pub sums: bool,
+    /// The types that its foreign keys name.
+    pub parents: Rc<[Parent]>,
+    /// Entities whose operations go first.
+    pub after: Rc<[OwnedKey]>,
+    /// What a refused operation still shows is not what this is written on top of: it takes its
+    /// place.
+    pub afresh: bool,
+}
+
+/// What one write came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// The entity as the app sees it now.
+    Entity(String),
+    /// It was there and is deleted.
+    Deleted(String),
+    /// There was nothing to delete.
+    Absent,
+}
+
+/// Every group's outcome, and the one commit that makes the successful ones true.
+#[derive(Debug, Default)]
+pub struct Local {
+    /// The commit; empty where nothing is to be written.
+    pub commit: Commit,
+    /// One for each group.
+    pub outcomes: Vec<Result<Vec<Written>>>,
+}
+
+/// What this commit has done to the entities of one type so far.
+#[derive(Default)]
+struct Overlay {
+    /// Pending operations, as places among the commit's events, or none after a cancel.
+    ops: Layer<usize>,
+    /// Fields that never leave the device.
+    device: Layer<Rc<str>>,
+}
+
+/// What a write leaves to do once the fields are taken out that never leave the device.
+enum Aside {
+    /// Nothing: it changed no other. The entity as the app sees it now.
+    Alone(String),
+    /// The rest, beside these fields.
+    Beside(Option<Rc<str>>),
+}
+
+struct Current {
+    exists: bool,
+    version: u64,
+    body: Option<Rc<str>>,
+    /// The fields that never leave the device; also those that a deleted entity has left behind.
+    device: Option<Rc<str>>,
+}
+
+impl Current {
+    fn created_at(&self) -> Option<String> {
+        self.body
+            .as_deref()
+            .and_then(|body| crate::model::entity::times(body).created_at)
+    }
+}
+
+impl Replica {
+    /// Plans groups of local writes against this head, in order.
+    #[must_use]
+    pub fn plan_local(&self, groups: &[Group], moment: &Moment) -> Plan<Local> {
+        let mut local = Local::default();
+        let mut overlays: Small<Overlay> = Small::default();
+        let mut missing = Ordered::default();
+        let mut made = 0;
+        let owner = Owner::new(&self.user_id);
+        let now =
+            crate::util::time::format(moment.now.saturating_add_signed(self.facts().clock_offset));
+        for group in groups {
+            let before = local.commit.events.len();
+            let mut attempt = Attempt {
+                replica: self,
+                owner: &owner,
+                moment,
+                overlay: overlays.entry(&group.entity),
+                group,
+                events: &mut local.commit,
+                missing: &mut missing,
+                made: &mut made,
+            };
+            match group
+                .writes
+                .iter()
+                .map(|write| attempt.write(&group.entity, write, &now))
+                .collect()
+            {
+                Ok(written) => {
+                    attempt.overlay.ops.keep();
+                    attempt.overlay.device.keep();
+                    local.outcomes.push(Ok(written));
+                }
+                Err(error) => {
+                    attempt.overlay.ops.revert();
+                    attempt.overlay.device.revert();
+                    local.commit.events.truncate(before);
+                    local.outcomes.push(Err(error));
+                }
+            }
+        }
+        for (entity, overlay) in overlays
+            .iter()
+            .filter(|(_, overlay)| !overlay.device.now.is_empty())
+        {
+            let fields = overlay
+                .device
+                .now
+                .iter()
+                .map(|(id, text)| (id, text.as_deref()));
+            local
+                .commit
+                .segments
+                .push(local_only::written(entity, fields));
+        }
+        if missing.is_empty() {
+            Plan::Ready(local)
+        } else {
+            Plan::Needs(Need::Bodies(missing.keys()))
+        }
+    }
+}
+
+struct Attempt<'a, 'm> {
+    replica: &'a Replica,
+    owner: &'a Owner,
+    moment: &'a Moment,
+    overlay: &'m mut Overlay,
+    group: &'a Group,
+    events: &'m mut Commit,
+    missing: &'m mut Ordered<()>,
+    made: &'m mut usize,
+}
+
+impl Attempt<'_, '_> {
+    fn write(&mut self, entity: &str, write: &Write, now: &str) -> Result<Written> {
+        match write {
+            Write::Create { draft } => self.create(entity, draft, now),
+            Write::Update { entity: body } => self.update(entity, body, now),
+            Write::Patch { id, changes } => self.patch(entity, id, changes, now),
+            Write::Delete { id, soft } => Ok(self.delete(entity, id, *soft)),
+        }
+    }
+
+    fn create(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
+        let mut draft =
+            parse_draft(json, now, None, self.named()).map_err(|e| e.on(entity, None))?;
+        self.check_user(entity, &draft)?;
+        let id = draft.id.take().unwrap_or_else(|| {
+            let id = self.moment.op_id(*self.made);
+            *self.made = self.made.saturating_add(1);
+            id
+        });
+        let key = Key::new(entity, &id);
+        let current = self.current(&key);
+        if current.exists {
+            return Err(Error::new(
+                Code::AlreadyExists,
+                "An entity with this id exists already; call `update` or leave the id out.",
+            )
+            .on(entity, Some(&id)));
+        }
+        self.put(&key, Kind::Create, draft, &current)
+    }
+
+    fn update(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
+        let id = Fields::parse(json)?
+            .get("id")
+            .and_then(scan::text)
+            .map(Cow::into_owned);
+        let id = id.ok_or_else(|| {
+            Error::new(
+                Code::InvalidEntity,
+                "`id` must be the string that `create` or `read` gave the entity.",
+            )
+            .on(entity, None)
+        })?;
+        let key = Key::new(entity, &id);
+        let current = self.current(&key);
+        let created_at = current.created_at();
+        let draft = parse_draft(json, now, created_at.as_deref(), self.named())
+            .map_err(|e| e.on(entity, Some(&id)))?;
+        self.check_user(entity, &draft)?;
+        if !current.exists {
+            return Err(not_found(&key));
+        }
+        self.put(&key, Kind::Update, draft, &current)
+    }
+
+    fn patch(&mut self, entity: &str, id: &str, changes: &str, now: &str) -> Result<Written> {
+        let key = Key::new(entity, id);
+        let current = self.current(&key);
+        // Checked on its own first, so that an error names what the app has given.
+        let given = parse_draft(changes, now, None, true).map_err(|e| e.on(entity, Some(id)))?;
+        self.check_user(entity, &given)?;
+        if given.id.as_deref().is_some_and(|other| other != id) {
+            return Err(Error::new(
+                Code::InvalidEntity,
+                "`id` cannot be changed by a patch; leave it out.",
+            )
+            .on(entity, Some(id)));
+        }
+        if !current.exists {
+            return Err(not_found(&key));
+        }
+        let Some(body) = &current.body else {
+            return Ok(Written::Absent);
+        };
+        let changed = Fields::parse(changes)?;
+        let mut merged = Fields::parse(body)?;
+        let beside = current
+            .device
+            .as_deref()
+            .map_or_else(|| Ok(Fields::default()), Fields::parse)?;
+        for (name, value) in beside.0.into_iter().chain(changed.0) {
+            if is_time(&name) {
+                continue;
+            }
+            match merged.0.iter_mut().find(|(have, _)| *have == name) {
+                Some(place) => place.1 = value,
+                None => merged.0.push((name, value)),
+            }
+        }
+        let created_at = current.created_at();
+        let mut draft = parse_draft(&merged.to_json(), now, created_at.as_deref(), false)
+            .map_err(|e| e.on(entity, Some(id)))?;
+        draft.fields = given.fields;
+        self.put(&key, Kind::Patch, draft, &current)
+    }
+
+    fn delete(&mut self, entity: &str, id: &str, soft: bool) -> Written {
+        let key = Key::new(entity, id);
+        let current = self.current(&key);
+        if !current.exists {
+            return Written::Absent;
+        }
+        self.enqueue(&key, Kind::Delete, None, Vec::new(), soft, &current);
+        Written::Deleted(id.to_owned())
+    }
+
+    fn put(
+        &mut self,
+        key: &Key,
+        mut kind: Kind,
+        mut draft: Draft,
+        current: &Current,
+    ) -> Result<Written> {
+        let mut beside = None;
+        if !self.group.local_only.is_empty() || current.device.is_some() {
+            beside = match self.set_aside(key, &mut kind, &mut draft, current)? {
+                Aside::Alone(entity) => return Ok(Written::Entity(entity)),
+                Aside::Beside(fields) => fields,
+            };
+        }
+        let body: Rc<str> = Rc::from(draft.body);
+        let entity = self.seen(key, &body, beside.as_deref(), current.version);
+        self.enqueue(key, kind, Some(body), draft.fields, false, current);
+        Ok(Written::Entity(entity))
+    }
+
+    /// Whether the names of a whole entity's fields matter: some of them never leave the device.
+    fn named(&self) -> bool {
+        !self.group.local_only.is_empty()
+    }
+
+    /// The entity as the app sees it.
+    fn seen(&self, key: &Key, body: &str, beside: Option<&str>, version: u64) -> String {
+        let whole = beside.map(|beside| local_only::joined(body, beside));
+        let body = whole.as_deref().unwrap_or(body);
+        let mut entity = String::with_capacity(body.len().saturating_add(160));
+        push_entity(&mut entity, body, key.id, self.owner, version, false);
+        entity
+    }
+
+    /// Takes the fields that never leave the device out of a draft, and notes what is new among
+    /// them.
+    fn set_aside(
+        &mut self,
+        key: &Key,
+        kind: &mut Kind,
+        draft: &mut Draft,
+        current: &Current,
+    ) -> Result<Aside> {
+        let names = &self.group.local_only;
+        let stays = |name: &str| names.iter().any(|only| only == name);
+        let (mut body, beside) = local_only::split(&draft.body, names)?;
+        let given = draft.fields.len();
+        draft.fields.retain(|name| !stays(name));
+        // A patch of nothing but such fields leaves nothing to send.
+        let mut alone = *kind == Kind::Patch && given > 0 && draft.fields.is_empty();
+        if *kind == Kind::Patch {
+            // What was kept here before the config changed travels from now on.
+            let before = current
+                .device
+                .as_deref()
+                .map_or_else(|| Ok(Fields::default()), Fields::parse)?;
+            for (name, _) in before.0.iter().filter(|(name, _)| !stays(name)) {
+                alone = false;
+                if !draft.fields.iter().any(|field| *field == **name) {
+                    draft.fields.push(name.to_string());
+                }
+            }
+        }
+        if let Some(had) = current.body.as_deref().filter(|_| *kind != Kind::Create) {
+            // The server has a value from before the config changed: it keeps that, and so does the
+            // body here, which says what the server has. Only a patch leaves it alone; but a patch
+            // takes no field away.
+            let had = Fields::parse(had)?;
+            let complete = had.0.iter().all(|(name, _)| {
+                stays(name) || is_time(name) || draft.fields.contains(&name.to_string())
+            });
+            if *kind == Kind::Patch || complete {
+                for (name, value) in had.0.iter().filter(|(name, _)| stays(name)) {
+                    *kind = Kind::Patch;
+                    body.pop();
+                    push_field(&mut body, name, value);
+                    body.push('}');
+                }
+            }
+        }
+        let changed = !local_only::same(current.device.as_deref(), beside.as_deref());
+        let fields: Option<Rc<str>> = beside.map(Rc::from);
+        if changed {
+            self.overlay.device.note(key.id, fields.clone());
+        }
+        if let Some(had) = current
+            .body
+            .as_deref()
+            .filter(|had| (changed || alone) && current.exists && same_content(had, &body))
+        {
+            return Ok(Aside::Alone(self.seen(
+                key,
+                had,
+                fields.as_deref(),
+                current.version,
+            )));
+        }
+        draft.body = body;
+        Ok(Aside::Beside(fields))
+    }
+
+    /// The fields of an entity that never leave the device, as of this commit.
+    fn device_of(&mut self, key: &Key) -> Option<Rc<str>> {
+        match self.overlay.device.now.get(key.id) {
+            Some(fields) => fields.clone(),
+            None => self
+                .replica
+                .device_fields(key)
+                .and_then(|fields| self.text_of(&fields)),
+        }
+    }
+
+    /// A body's text; none, and a note of what is missing, where it must be fetched first.
+    fn text_of(&mut self, body: &ViewBody<'_>) -> Option<Rc<str>> {
+        match body {
+            ViewBody::Text(text) => Some(Rc::from(*text)),
+            ViewBody::Absent { segment, .. } => {
+                self.missing.insert(*segment, ());
+                None
+            }
+        }
+    }
+
+    fn check_user(&self, entity: &str, draft: &Draft) -> Result<()> {
+        match &draft.user_id {
+            Some(user) if user != self.replica.user_id() => Err(Error::new(
+                Code::UserMismatch,
+                "`userId` names another user than the one whose database this is; leave it out.",
+            )
+            .on(entity, draft.id.as_deref())),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The operation that carries a write to the remote: coalesced with what waits, linked to what it
+//! has to do with, and in the place of a refused operation that is still shown.
+
+use std::rc::Rc;
+
+use crate::conflict::marks;
+use crate::log::commit::Event;
+use crate::model::entity::{Fields, Key};
+use crate::model::operation::{
+    Coalesced, Kind, Link, Operation, coalesce, join_fields, join_links,
+};
+use crate::plan::write::{Attempt, Current};
+use crate::state::kept_rejections::laid_over;
+use crate::util::json::scan;
+
+/// The most coalesced operations that one remembers: those that another tab may still be sending.
+const MAX_SUPERSEDED: usize = 16;
+
+/// The most fields of those that it remembers.
+const MAX_EARLIER: usize = 64;
+
+impl Attempt<'_, '_> {
+    pub(super) fn enqueue(
+        &mut self,
+        key: &Key,
+        kind: Kind,
+        body: Option<Rc<str>>,
+        fields: Vec<String>,
+        soft: bool,
+        current: &Current,
+    ) {
+        let noted = self.overlay.ops.now.get(key.id).copied();
+        let is_new = noted.is_some();
+        let previous = match noted {
+            Some(place) => place
+                .and_then(|place| self.queued(place))
+                .map(|op| (op.clone(), true)),
+            None => self.replica.outbox.before(key, self.group.sums),
+        };
+        let live = self.replica.row(key).is_some_and(|row| !row.deleted);
+        let base_version = match &previous {
+            Some((op, _)) => op.base_version,
+            None => live.then_some(current.version),
+        };
+        let links = self.links(key, [body.as_deref(), current.body.as_deref()]);
+        let op_id = self.moment.op_id(*self.made);
+        *self.made = self.made.saturating_add(1);
+        let mut op = Operation {
+            op_id,
+            entity: key.entity.to_owned(),
+            id: key.id.to_owned(),
+            kind,
+            base_version,
+            body,
+            fields: if kind == Kind::Patch {
+                fields
+            } else {
+                Vec::new()
+            },
+            queued_at: self.moment.now,
+            attempts: 0,
+            soft,
+            supersedes: Vec::new(),
+            earlier: Vec::new(),
+            links,
+        };
+        if !is_new && previous.is_none() && !self.take_along(&mut op) {
+            self.overlay.ops.note(key.id, None);
+            return;
+        }
+        let mut replaces = Vec::new();
+        if let Some((first, true)) = previous {
+            match coalesce(first.kind, kind) {
+                Coalesced::Nothing if is_new && first.supersedes.is_empty() => {
+                    self.events.events.push(Event::Dequeue {
+                        ops: vec![first.op_id],
+                    });
+                    self.overlay.ops.note(key.id, None);
+                    return;
+                }
+                // Another tab may have sent what is in the log: the remote is told that it is gone
+                // again.
+                coalesced => {
+                    op.kind = if let Coalesced::Into(kind) = coalesced {
+                        kind
+                    } else {
+                        Kind::Delete
+                    };
+                    op.fields = joined_fields(op.kind, first.fields.clone(), &op.fields);
+                    op.earlier = first.earlier;
+                    op.earlier.extend(
+                        first
+                            .body
+                            .as_deref()
+                            .map(|body| marks(body, &first.fields))
+                            .unwrap_or_default(),
+                    );
+                    let excess = op.earlier.len().saturating_sub(MAX_EARLIER);
+                    op.earlier.drain(..excess);
+                    op.supersedes = first.supersedes;
+                    op.supersedes.push(first.op_id.clone());
+                    let excess = op.supersedes.len().saturating_sub(MAX_SUPERSEDED);
+                    op.supersedes.drain(..excess);
+                    let mut links = first.links;
+                    join_links(&mut links, &op.links);
+                    op.links = links;
+                    replaces.push(first.op_id);
+                }
+            }
+        }
+        self.overlay
+            .ops
+            .note(key.id, Some(self.events.events.len()));
+        self.events.queue(op, replaces);
+    }
+
+    /// The operation that the commit queues at that place of its events.
+    fn queued(&self, place: usize) -> Option<&Operation> {
+        match self.events.events.get(place) {
+            Some(Event::Queue { op, .. }) => Some(op),
+            _ => None,
+        }
+    }
+
+    /// Where the entity still shows what the remote has refused, a new write takes that along: it
+    /// is made on top of it. False where nothing is left to send then.
+    fn take_along(&mut self, op: &mut Operation) -> bool {
+        let key = Key::new(&op.entity, &op.id);
+        let Some(refused) = self
+            .replica
+            .kept_letter(&key)
+            .filter(|_| !self.group.afresh)
+        else {
+            return true;
+        };
+        self.events.events.push(Event::Unbury {
+            id: refused.op.op_id.clone(),
+        });
+        let there = op.base_version.is_some();
+        op.kind = match (coalesce(refused.op.kind, op.kind), there) {
+            (Coalesced::Nothing | Coalesced::Into(Kind::Delete), true) => Kind::Delete,
+            (Coalesced::Nothing | Coalesced::Into(Kind::Delete), false) => return false,
+            (Coalesced::Into(Kind::Patch), true) => Kind::Patch,
+            (Coalesced::Into(_), true) => Kind::Update,
+            (Coalesced::Into(_), false) => Kind::Create,
+        };
+        op.fields = joined_fields(op.kind, refused.op.fields.clone(), &op.fields);
+        join_links(&mut op.links, &refused.op.links);
+        true
+    }
+
+    /// What a write has to do with: what it asks for, and what its foreign keys name and have
+    /// named.
+    fn links(&self, key: &Key, bodies: [Option<&str>; 2]) -> Vec<Link> {
+        let mut links: Vec<Link> = self
+            .group
+            .after
+            .iter()
+            .map(|key| Link {
+                key: key.clone(),
+                asked: true,
+            })
+            .collect();
+        for body in bodies
+            .into_iter()
+            .flatten()
+            .filter(|_| !self.group.parents.is_empty())
+        {
+            let fields = Fields::parse(body).unwrap_or_default();
+            for parent in self.group.parents.iter() {
+                if let Some(id) = fields.get(&parent.foreign_key).and_then(scan::text) {
+                    join_links(
+                        &mut links,
+                        &[Link {
+                            key: Key::new(&parent.entity, &id).to_owned(),
+                            asked: false,
+                        }],
+                    );
+                }
+            }
+        }
+        links.retain(|link| link.key.as_key() != *key);
+        links
+    }
+
+    pub(super) fn current(&mut self, key: &Key) -> Current {
+        let version = self.replica.row(key).map_or(0, |row| row.version);
+        let device = self.device_of(key);
+        match self.overlay.ops.now.get(key.id) {
+            Some(Some(place)) => {
+                let op = self.queued(*place);
+                let exists = op.is_some_and(|op| op.kind != Kind::Delete);
+                return Current {
+                    exists,
+                    version,
+                    body: op.and_then(|op| op.body.clone()),
+                    device,
+                };
+            }
+            Some(None) => {
+                return Current {
+                    exists: false,
+                    version,
+                    body: None,
+                    device,
+                };
+            }
+            None => {}
+        }
+        let view = if self.group.afresh {
+            self.replica.beneath(key)
+        } else {
+            self.replica.view(key)
+        };
+        match view {
+            Some(view) if !view.deleted => {
+                let mut body = view.body.and_then(|body| self.text_of(&body));
+                if let (Some(under), Some(over)) = (&body, view.over) {
+                    body = Some(Rc::from(laid_over(under, over)));
+                }
+                Current {
+                    exists: true,
+                    version,
+                    body,
+                    device,
+                }
+            }
+            _ => Current {
+                exists: false,
+                version,
+                body: None,
+                device,
+            },
+        }
+    }
+}
+
+/// The fields of a patch on top of another; of nothing else.
+fn joined_fields(kind: Kind, mut first: Vec<String>, second: &[String]) -> Vec<String> {
+    join_fields(&mut first, second);
+    first.retain(|_| kind == Kind::Patch);
+    first
+}

@@ -1,0 +1,187 @@
+//! The store in memory: the readable definition of what every store does, and what an app gets
+//! where the browser gives no storage. Clones share one log, as tabs share one database.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::log::address::{BodyId, Seq};
+use crate::model::config::storage::Durability;
+use crate::model::error::{Code, Error, Result};
+use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost, wiped};
+use crate::util::collections::seq_map::Ordered;
+
+#[derive(Debug, Default)]
+struct Log {
+    records: Ordered<Rc<[u8]>>,
+    bodies: Ordered<Rc<[u8]>>,
+    checkpoint: Seq,
+    /// How often it was wiped.
+    wiped: u64,
+    /// How often it was lost otherwise: each time another log began.
+    lost: u64,
+}
+
+/// One instance's handle on a shared log.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    log: Rc<RefCell<Log>>,
+    closed: Rc<Cell<bool>>,
+    /// How often the log had been wiped when this instance was opened.
+    wiped: u64,
+    /// Which log this instance loaded last.
+    known: Rc<Cell<u64>>,
+    resting: Rc<Cell<bool>>,
+}
+
+impl MemoryStore {
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A second instance on the same log, as another tab would open it.
+    #[must_use]
+    pub fn reopen(&self) -> Self {
+        let log = self.log.borrow();
+        Self {
+            log: Rc::clone(&self.log),
+            closed: Rc::default(),
+            wiped: log.wiped,
+            known: Rc::new(Cell::new(log.lost)),
+            resting: Rc::default(),
+        }
+    }
+
+    /// Loses everything, as a browser that needs room does: no instance asked for it.
+    pub fn evict(&self) {
+        let mut log = self.log.borrow_mut();
+        *log = Log {
+            wiped: log.wiped,
+            lost: log.lost.saturating_add(1),
+            ..Log::default()
+        };
+    }
+
+    /// Tells this log from an earlier or later one of the same user.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        self.log.borrow().lost.to_string()
+    }
+
+    /// The places whose keys are taken, emptied ones included.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Seq> {
+        self.log
+            .borrow()
+            .records
+            .iter()
+            .map(|(seq, _)| *seq)
+            .collect()
+    }
+
+    /// Puts other bytes in a record's place, or takes it away, as a disk that fails does.
+    pub fn damage(&self, seq: Seq, bytes: Option<&[u8]>) {
+        let mut log = self.log.borrow_mut();
+        match bytes {
+            Some(bytes) => log.records.insert(seq, Rc::from(bytes)),
+            None => drop(log.records.remove(seq)),
+        }
+    }
+
+    fn open(&self) -> Result<&RefCell<Log>> {
+        if self.closed.get() {
+            return Err(Error::new(Code::Closed, "The store has been closed."));
+        }
+        if self.log.borrow().wiped != self.wiped {
+            return Err(wiped());
+        }
+        Ok(&self.log)
+    }
+
+    /// The log, unless it is another one than this instance loaded.
+    fn known(&self) -> Result<&RefCell<Log>> {
+        let log = self.open()?;
+        if log.borrow().lost != self.known.get() {
+            return Err(lost());
+        }
+        Ok(log)
+    }
+}
+
+impl Store for MemoryStore {
+    async fn load(&self) -> Result<Records> {
+        let log = self.open()?.borrow();
+        self.known.set(log.lost);
+        self.resting.set(false);
+        Ok(log.records.from(log.checkpoint).to_vec())
+    }
+
+    async fn tail(&self, after: Seq) -> Result<Tail> {
+        let log = self.known()?.borrow();
+        self.resting.set(false);
+        Ok(Tail::of(
+            after,
+            log.records.from(after.saturating_add(1)).to_vec(),
+        ))
+    }
+
+    async fn append(&self, append: Append, _: Durability) -> Result<(), AppendError> {
+        let mut log = self.known()?.borrow_mut();
+        if self.resting.get() || log.records.get(append.seq).is_some() {
+            return Err(AppendError::Stale);
+        }
+        for (id, body) in append.bodies {
+            log.bodies.insert(id, body);
+        }
+        if let Some(superseded) = append.checkpoint {
+            for seq in superseded.records {
+                log.records.insert(seq, Rc::from([]));
+            }
+            for id in superseded.bodies {
+                log.bodies.remove(id);
+            }
+            log.checkpoint = append.seq;
+        }
+        log.records.insert(append.seq, append.record);
+        Ok(())
+    }
+
+    async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
+        let log = self.known()?.borrow();
+        Ok(ids
+            .iter()
+            .map(|id| log.bodies.get(*id).map(Rc::clone))
+            .collect())
+    }
+
+    async fn free(&self, below: Seq) -> Result<()> {
+        let mut log = self.known()?.borrow_mut();
+        let mut kept = Ordered::default();
+        for (seq, record) in log.records.from(below) {
+            kept.insert(*seq, Rc::clone(record));
+        }
+        log.records = kept;
+        Ok(())
+    }
+
+    async fn wipe(&self) -> Result<()> {
+        let mut log = self.open()?.borrow_mut();
+        *log = Log {
+            wiped: log.wiped.saturating_add(1),
+            lost: log.lost.saturating_add(1),
+            ..Log::default()
+        };
+        drop(log);
+        self.close();
+        Ok(())
+    }
+
+    fn rest(&self) {
+        self.resting.set(true);
+    }
+
+    fn close(&self) {
+        self.closed.set(true);
+    }
+}

@@ -1,0 +1,97 @@
+//! TODO
+
+use crate::log::facts::Facts;
+use crate::model::digest::Digest;
+use crate::model::metadata::SyncMetadata;
+use crate::model::protocol::{EntityCount, SyncState};
+use crate::state::replica::Replica;
+use crate::util::collections::vec_map::Small;
+use crate::util::json::scan;
+
+/// Counts, digests and pending operations, by entity type.
+#[must_use]
+pub fn entity_counts(
+    replica: &Replica,
+    entities: &mut dyn Iterator<Item = &str>,
+) -> Small<EntityCount> {
+    entities
+        .map(|entity| {
+            let digest = replica.digest(entity);
+            let count = EntityCount {
+                count: replica.count(entity),
+                hash: Some(digest.hex()),
+                pending: replica.outbox().count_of(entity),
+            };
+            (entity, count)
+        })
+        .collect()
+}
+
+/// The digest over everything.
+#[must_use]
+pub fn data_hash(replica: &Replica) -> String {
+    replica
+        .digests()
+        .fold(Digest::default(), |all, (_, digest)| all.and(digest))
+        .hex()
+}
+
+/// What the last attempt left behind, in one word.
+#[must_use]
+pub fn state(replica: &Replica, syncing: bool) -> SyncState {
+    let facts = replica.facts();
+    if syncing {
+        SyncState::Syncing
+    } else if facts.error.is_some() {
+        SyncState::Failed
+    } else if !replica.conflicts().is_empty() {
+        SyncState::Conflict
+    } else if facts.last_success.is_none() {
+        SyncState::NeverSynced
+    } else if !replica.outbox().is_empty() {
+        SyncState::Pending
+    } else {
+        SyncState::Synced
+    }
+}
+
+/// The local metadata, computed from the state: nothing in it can be stale.
+#[must_use]
+pub fn local_metadata(
+    replica: &Replica,
+    device_id: &str,
+    entities: &mut dyn Iterator<Item = &str>,
+    syncing: bool,
+) -> SyncMetadata {
+    let facts = replica.facts();
+    let last_success = facts.last_success.map(crate::util::time::format);
+    SyncMetadata {
+        user_id: replica.user_id().to_owned(),
+        last_sync_time: facts.last_sync.map(crate::util::time::format),
+        is_never_synced: last_success.is_none(),
+        data_hash: last_success.as_ref().map(|_| data_hash(replica)),
+        device_id: Some(device_id.to_owned()),
+        devices: last_success
+            .iter()
+            .map(|time| (device_id, time.clone()))
+            .collect(),
+        device_count: 1,
+        last_successful_sync_time: last_success,
+        custom_metadata: custom(facts),
+        entity_counts: entity_counts(replica, entities),
+        sync_status: state(replica, syncing),
+        conflict_count: replica.conflicts().len() as u64,
+        error_message: facts.error.as_deref().map(str::to_owned),
+        retry_count: facts.failures,
+        sync_duration: facts.duration,
+        has_conflicts: !replica.conflicts().is_empty(),
+    }
+}
+
+/// The app's own fields.
+pub(crate) fn custom(facts: &Facts) -> Option<serde_json::Map<String, serde_json::Value>> {
+    match scan::tree(facts.custom.as_deref()?) {
+        Ok(serde_json::Value::Object(map)) => Some(map),
+        _ => None,
+    }
+}

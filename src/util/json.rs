@@ -1,0 +1,7 @@
+//! Reading and writing JSON text.
+
+pub mod number;
+pub mod plain;
+pub mod scan;
+pub mod serialize;
+pub mod write;

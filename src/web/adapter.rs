@@ -1,0 +1,249 @@
+//! The remote that is the app's own `RemoteAdapter`: JavaScript with whatever client it has.
+//!
+//! What it returns becomes bytes again, so that `protocol` checks it as it checks a server. What it
+//! throws keeps its code where that is one of ours, or goes by its HTTP status.
+
+use js_sys::{Array, Function, JSON, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::AbortSignal;
+
+use crate::model::error::{Code, Error, Result};
+use crate::model::metadata::{Kept, read_kept};
+use crate::model::protocol::{DeviceMetadata, MetadataReply, PullRequest, PushRequest};
+use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
+use crate::util::json::serialize;
+use crate::web::http::deadline::{AbortGuard, settle};
+use crate::web::http::failure::{coded, member, of_status, status, wait, words};
+
+pub mod metadata;
+pub mod subscription;
+
+/// `RemoteAdapter` of the public surface.
+#[derive(Debug)]
+pub struct CustomRemote(JsValue);
+
+/// What became of a call of the adapter.
+enum Called {
+    /// What it returned.
+    Value(JsValue),
+    /// The adapter has no such method.
+    Missing,
+    /// It threw.
+    Threw(JsValue),
+}
+
+impl CustomRemote {
+    /// Takes `remote` of the config.
+    ///
+    /// # Errors
+    /// [`Code::InvalidConfig`] where `pull` or `push` is not a function, or an optional method is
+    /// there and is not one.
+    pub fn new(adapter: &JsValue) -> Result<Self> {
+        for name in ["pull", "push"] {
+            if !member(adapter, name).is_function() {
+                return Err(Error::new(
+                    Code::InvalidConfig,
+                    format!(
+                        "`remote.{name}` must be a function; an adapter needs `pull` and `push`."
+                    ),
+                ));
+            }
+        }
+        for name in [
+            "getSyncMetadata",
+            "putSyncMetadata",
+            "clearSyncMetadata",
+            "subscribe",
+            "health",
+        ] {
+            let method = member(adapter, name);
+            if !method.is_function() && !method.is_undefined() && !method.is_null() {
+                return Err(Error::new(
+                    Code::InvalidConfig,
+                    format!("`remote.{name}` must be a function, or be left out."),
+                ));
+            }
+        }
+        Ok(Self(adapter.clone()))
+    }
+
+    /// Calls a method, with the adapter as `this`, and awaits what it returns.
+    async fn call(&self, name: &str, arguments: &[&JsValue]) -> Called {
+        // Looked up at each call: an app may replace a method of its adapter.
+        let method = member(&self.0, name);
+        let Some(method) = method.dyn_ref::<Function>() else {
+            return Called::Missing;
+        };
+        let arguments: Array = arguments.iter().copied().collect();
+        let settled = match method.apply(&self.0, &arguments) {
+            Ok(returned) => settle(&returned).await,
+            Err(thrown) => Err(thrown),
+        };
+        settled.map_or_else(Called::Threw, Called::Value)
+    }
+
+    /// Calls `pull` or `push` with a request and a signal that ends with the future.
+    async fn request(
+        &self,
+        name: &str,
+        user_id: &str,
+        text: &str,
+    ) -> Result<Result<Vec<u8>, JsValue>> {
+        let request = parse(text)?;
+        // Setting a member of an object of our own cannot fail.
+        let _ = Reflect::set(&request, &"userId".into(), &user_id.into());
+        let guard = AbortGuard::new()?;
+        let signal: AbortSignal = guard.signal();
+        let called = self.call(name, &[&request, &signal]).await;
+        guard.disarm();
+        match called {
+            Called::Value(value) => stringify(&value, name).map(|text| Ok(text.into_bytes())),
+            Called::Threw(thrown) => Ok(Err(thrown)),
+            Called::Missing => Err(Error::new(
+                Code::InvalidConfig,
+                format!("`remote.{name}` is not a function any more."),
+            )),
+        }
+    }
+
+    /// The record that the app keeps; none where it keeps none.
+    async fn record(&self, user_id: &str) -> Result<Option<Kept>> {
+        const NAME: &str = "getSyncMetadata";
+        let value = match self.call(NAME, &[&user_id.into()]).await {
+            Called::Missing => return Ok(None),
+            Called::Value(value) if value.is_undefined() || value.is_null() => return Ok(None),
+            Called::Value(value) => value,
+            Called::Threw(thrown) => return Err(failed(&thrown, NAME)),
+        };
+        let text = stringify(&value, NAME)?;
+        read_kept(text.as_bytes(), "What `remote.getSyncMetadata` resolved to").map(Some)
+    }
+}
+
+impl Remote for CustomRemote {
+    async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
+        match self
+            .request("pull", user_id, &serialize::to_string(request))
+            .await?
+        {
+            Ok(bytes) => Ok(Pulled::Page(bytes)),
+            Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(410) => {
+                Ok(Pulled::CursorGone)
+            }
+            Err(thrown) => Err(failed(&thrown, "pull")),
+        }
+    }
+
+    async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed> {
+        let text = request.to_json();
+        match self.request("push", user_id, &text).await? {
+            Ok(bytes) => Ok(Pushed::Reply {
+                bytes,
+                sent: text.len() as u64,
+            }),
+            Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(413) => {
+                Ok(Pushed::TooLarge)
+            }
+            Err(thrown) => Err(failed(&thrown, "push")),
+        }
+    }
+
+    async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
+        let Some(record) = self.record(user_id).await? else {
+            return Ok(None);
+        };
+        let reply = MetadataReply {
+            devices: metadata::devices(record),
+            ..MetadataReply::default()
+        };
+        Ok(Some(serialize::to_string(&reply).into_bytes()))
+    }
+
+    async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
+        const NAME: &str = "putSyncMetadata";
+        if !member(&self.0, NAME).is_function() {
+            return Ok(());
+        }
+        // The app keeps one record, not one a device: the other devices' times are carried over.
+        let merged = metadata::merge(user_id, self.record(user_id).await?, metadata);
+        match self
+            .call(NAME, &[&parse(&serialize::to_string(&merged))?])
+            .await
+        {
+            Called::Threw(thrown) => Err(failed(&thrown, NAME)),
+            Called::Value(_) | Called::Missing => Ok(()),
+        }
+    }
+
+    async fn clear_metadata(&self, user_id: &str) -> Result<()> {
+        const NAME: &str = "clearSyncMetadata";
+        match self.call(NAME, &[&user_id.into()]).await {
+            Called::Threw(thrown) => Err(failed(&thrown, NAME)),
+            Called::Value(_) | Called::Missing => Ok(()),
+        }
+    }
+
+    async fn health(&self) -> Result<bool> {
+        match self.call("health", &[]).await {
+            Called::Missing => Ok(true),
+            Called::Value(value) => Ok(value.is_truthy()),
+            Called::Threw(thrown) => Err(failed(&thrown, "health")),
+        }
+    }
+
+    async fn hints(&self, user_id: &str, hint: &mut dyn FnMut()) -> Result<Hints> {
+        let method = member(&self.0, subscription::NAME);
+        match method.dyn_ref::<Function>() {
+            Some(method) => subscription::listen(&self.0, method, user_id, hint).await,
+            None => Ok(Hints::Never),
+        }
+    }
+}
+
+/// What the adapter threw, as a failure.
+fn failed(thrown: &JsValue, name: &str) -> Error {
+    if let Some(error) = coded(thrown) {
+        return error;
+    }
+    let target = format!("`remote.{name}`");
+    let cause = words(thrown);
+    let asked = wait(&member(thrown, "retryAfterMs"));
+    if let Some(status) = status(thrown) {
+        return of_status(status, &target)
+            .with_status(status)
+            .with_retry_after(asked)
+            .caused_by(cause);
+    }
+    let (code, what) = match member(thrown, "name").as_string().as_deref() {
+        Some("AbortError") => (Code::Cancelled, "was aborted"),
+        Some("TimeoutError") => (Code::Timeout, "took too long"),
+        _ => (Code::Network, "failed"),
+    };
+    Error::new(code, format!("{target} {what}."))
+        .with_retry_after(asked)
+        .caused_by(cause)
+}
+
+/// A request as a plain object.
+fn parse(json: &str) -> Result<JsValue> {
+    JSON::parse(json).map_err(|thrown| {
+        Error::new(Code::Corrupt, "A request has no JavaScript form.").caused_by(words(&thrown))
+    })
+}
+
+/// A reply as JSON.
+fn stringify(value: &JsValue, name: &str) -> Result<String> {
+    let wrong = |what: &str| {
+        Error::new(
+            Code::Protocol,
+            format!("`remote.{name}` did not resolve to {what}."),
+        )
+    };
+    if !value.is_object() {
+        return Err(wrong("an object").caused_by(value.js_typeof().as_string().unwrap_or_default()));
+    }
+    let text = JSON::stringify(value)
+        .map_err(|thrown| wrong("something that JSON can hold").caused_by(words(&thrown)))?;
+    text.as_string()
+        .ok_or_else(|| wrong("something that JSON can hold"))
+}

@@ -1,0 +1,443 @@
+//! The store in IndexedDB: one database per app name and user, two object stores with out-of-line
+//! keys, `log` and `bodies`.
+//!
+//! An append is one readwrite transaction whose last request is the `add` of the record: where the
+//! key is taken, nothing is written. It never reads before it commits, and never awaits.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use indexed_db_futures::database::Database;
+use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
+use web_sys::IdbTransaction;
+
+use crate::log::address::{BodyId, Seq};
+use crate::model::config::storage::Durability;
+use crate::model::error::{Code, Error, Result};
+use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost, wiped};
+pub use crate::web::indexeddb::app_database::RootDatabase;
+use crate::web::indexeddb::connection::{Connection, Schema};
+use crate::web::indexeddb::fault::Fault;
+use crate::web::indexeddb::read::{answer, begin, places, records, unreadable, values};
+use crate::web::indexeddb::write::{Batch, Change, Written, write};
+
+pub mod app_database;
+pub mod callback;
+pub mod connection;
+pub mod fault;
+pub mod open;
+pub mod read;
+pub mod write;
+
+const LOG: &str = "log";
+
+const BODIES: &str = "bodies";
+
+const STORES: &[&str] = &[LOG, BODIES];
+
+/// The key in `bodies` under which the place of the last checkpoint lies. No body has it, as the
+/// first record is 1.
+const CHECKPOINT: f64 = 0.0;
+
+/// The key in `bodies` of the number that tells this database from a later one of the same name.
+const IDENTITY: f64 = -1.0;
+
+const SCHEMA: Schema = Schema {
+    stores: STORES,
+    identity: Some((BODIES, IDENTITY)),
+};
+
+/// The largest integer that a JavaScript number, and so a key, holds exactly.
+const LARGEST_KEY: u64 = (1 << 53) - 1;
+
+/// One user's log in IndexedDB. Clones share one connection.
+///
+/// Where a connection is lost, it is opened again and the whole transaction repeated, three times
+/// at most. An append whose connection was lost may have been written: the repeated one then finds
+/// its own record, byte for byte, and counts as done. Where even that fails, the answer is an error
+/// although the record may be there; the next append finds it, and is `Stale`.
+#[derive(Clone, Debug)]
+pub struct IndexedDbStore {
+    connection: Rc<Connection>,
+    stats: Rc<Cell<Stats>>,
+    /// It has rested, and not looked at the log since.
+    resting: Rc<Cell<bool>>,
+    wipes: Option<Rc<Wipes>>,
+}
+
+/// Where wipes of a user are noted, and how many there had been when a handle was made.
+#[derive(Debug)]
+struct Wipes {
+    root: RootDatabase,
+    user: String,
+    known: u64,
+}
+
+/// What a store has asked of IndexedDB so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Open requests.
+    pub opens: u64,
+    /// Readonly transactions.
+    pub reads: u64,
+    /// Readwrite transactions, also those that were refused.
+    pub writes: u64,
+    /// Values that were asked to be put, added or deleted.
+    pub records: u64,
+}
+
+impl IndexedDbStore {
+    /// Opens the user's database, and creates it where there is none. `name` is the app's; it
+    /// must not contain `/`.
+    ///
+    /// # Errors
+    /// `invalidConfig` or `invalidArgument` where a name is unfit; `storageUnavailable` where the
+    /// browser gives no storage; `storageBlocked` where another tab holds the database, and
+    /// `timeout` where the browser does not answer, both after ten seconds; `migration` where a
+    /// newer version of the app made the database.
+    pub async fn open(name: &str, user: &str) -> Result<Self> {
+        let store = Self::unopened(name, user)?;
+        store.connection.run(async |_, _| Ok(())).await?;
+        Ok(store)
+    }
+
+    /// The same, but the first call opens.
+    ///
+    /// # Errors
+    /// `invalidConfig` or `invalidArgument` where a name is unfit.
+    pub fn unopened(name: &str, user: &str) -> Result<Self> {
+        check_name(name)?;
+        if user.is_empty() {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "The user id is empty; give the id of the user whose data this is.",
+            ));
+        }
+        let connection = Connection::new(format!("{name}/{user}"), SCHEMA);
+        Ok(Self {
+            connection,
+            stats: Rc::default(),
+            resting: Rc::default(),
+            wipes: None,
+        })
+    }
+
+    /// Tells a wipe from a loss by what the root database says: it knew of so many wipes before
+    /// this was opened.
+    fn under(self, root: &RootDatabase, user: &str, known: u64) -> Self {
+        Self {
+            wipes: Some(Rc::new(Wipes {
+                root: root.clone(),
+                user: user.to_owned(),
+                known,
+            })),
+            ..self
+        }
+    }
+
+    /// Tells this log from an earlier or later one of the same user; empty before it was opened.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        // By its bits: writing a fraction would bring a hundredth of the module.
+        self.connection
+            .identity()
+            .map(|identity| identity.to_bits().to_string())
+            .unwrap_or_default()
+    }
+
+    /// The name of the database: also that of its lock and its channel.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.connection.name()
+    }
+
+    /// How long a call waits for an open or a delete that does not come, in milliseconds.
+    #[must_use]
+    pub fn with_patience(self, ms: u64) -> Self {
+        self.connection.set_patience(ms);
+        self
+    }
+
+    /// What has been asked of IndexedDB so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            opens: self.connection.opens(),
+            ..self.stats.get()
+        }
+    }
+
+    fn count(&self, reads: u64, writes: u64, records: usize) {
+        let stats = self.stats.get();
+        self.stats.set(Stats {
+            reads: stats.reads.saturating_add(reads),
+            writes: stats.writes.saturating_add(writes),
+            records: stats.records.saturating_add(records as u64),
+            ..stats
+        });
+    }
+
+    /// Whether the record under that key is this one.
+    async fn holds(&self, database: &Database, seq: Seq, record: &[u8]) -> Result<bool, Fault> {
+        self.count(1, 0, 0);
+        let found = values(&begin(database, &[LOG])?.object_store(LOG)?, &[seq]).await?;
+        Ok(found.into_iter().flatten().any(|found| *found == *record))
+    }
+
+    /// A fresh database under this name is not the log that the caller knows, and its keys fence
+    /// nothing.
+    fn check(&self) -> Result<(), Fault> {
+        if self.connection.is_replaced() {
+            Err(lost().into())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Closes where the user was wiped by another handle. To be asked before the database is opened
+    /// again, which would make one anew.
+    async fn check_wiped(&self) -> Result<()> {
+        if let Some(wipes) = &self.wipes
+            && wipes.root.noted(&wipes.user).await?.1 > wipes.known
+        {
+            self.connection.close();
+            return Err(wiped());
+        }
+        Ok(())
+    }
+
+    /// Does the work on an open database.
+    async fn run<T>(&self, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
+        if self.connection.has_let_go() {
+            self.check_wiped().await?;
+        }
+        let done = self.connection.run(work).await;
+        if done
+            .as_ref()
+            .is_err_and(|error| error.code() == Code::StorageLost)
+        {
+            // It may have gone, and come anew, while the work was tried again.
+            self.check_wiped().await?;
+        }
+        done
+    }
+
+    async fn values(&self, store: &'static str, keys: &[u64]) -> Result<Vec<Option<Rc<[u8]>>>> {
+        self.read(&[store], async |transaction| {
+            values(&transaction.object_store(store)?, keys).await
+        })
+        .await
+    }
+
+    /// One value by itself; none where it is missing or the browser cannot read it.
+    async fn value(&self, store: &'static str, key: u64) -> Result<Option<Rc<[u8]>>> {
+        match self.values(store, &[key]).await {
+            Err(error) if error.code() == Code::Corrupt => Ok(None),
+            found => Ok(found?.pop().flatten()),
+        }
+    }
+
+    /// A load by single records, for a browser that gives none of them because it cannot read one.
+    async fn load_what_is_left(&self, from: f64) -> Result<Records> {
+        let places = self
+            .read(&[LOG], async |transaction| {
+                places(&transaction, LOG, from).await
+            })
+            .await?;
+        let mut records = Records::new();
+        for place in places {
+            records.push((
+                place,
+                self.value(LOG, place).await?.unwrap_or_else(unreadable),
+            ));
+        }
+        Ok(records)
+    }
+
+    /// One readonly transaction over the stores named, repeated where the connection is lost.
+    async fn read<T>(
+        &self,
+        stores: &[&str],
+        work: impl AsyncFn(IdbTransaction) -> Result<T, Fault>,
+    ) -> Result<T> {
+        self.run(async |database, _| {
+            self.check()?;
+            self.count(1, 0, 0);
+            work(begin(database, stores)?).await
+        })
+        .await
+    }
+}
+
+impl Store for IndexedDbStore {
+    async fn load(&self) -> Result<Records> {
+        let from = Cell::new(CHECKPOINT);
+        let loaded = self
+            .run(async |database, _| {
+                if self.connection.is_replaced() {
+                    self.check_wiped().await?;
+                }
+                self.resting.set(false);
+                self.connection.accept();
+                self.count(1, 0, 0);
+                let transaction = begin(database, STORES)?;
+                // Where that cannot be read, the log is read from its start, and the checkpoint
+                // found on the way.
+                from.set(
+                    answer(&transaction.object_store(BODIES)?.get(&CHECKPOINT.into())?)
+                        .await?
+                        .as_f64()
+                        .unwrap_or(CHECKPOINT),
+                );
+                records(&transaction, LOG, from.get(), false).await
+            })
+            .await;
+        match loaded {
+            Err(error) if error.code() == Code::Corrupt => self.load_what_is_left(from.get()).await,
+            loaded => loaded,
+        }
+    }
+
+    async fn tail(&self, after: Seq) -> Result<Tail> {
+        if after > LARGEST_KEY {
+            return Ok(Tail::Records(Records::new()));
+        }
+        let found = self
+            .read(&[LOG], async |transaction| {
+                self.resting.set(false);
+                records(&transaction, LOG, after as f64, true).await
+            })
+            .await?;
+        Ok(Tail::of(after, found))
+    }
+
+    async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError> {
+        let Append {
+            seq,
+            record,
+            bodies,
+            checkpoint,
+        } = append;
+        let key = key_of(seq)?;
+        let mut changes = Vec::with_capacity(bodies.len());
+        for (id, body) in &bodies {
+            changes.push(Change::Put(BODIES, key_of(*id)?, value_of(body)));
+        }
+        if let Some(superseded) = &checkpoint {
+            for seq in &superseded.records {
+                changes.push(Change::Put(LOG, key_of(*seq)?, value_of(&[])));
+            }
+            for id in &superseded.bodies {
+                changes.push(Change::Delete(BODIES, key_of(*id)?));
+            }
+            changes.push(Change::Put(BODIES, CHECKPOINT.into(), key.clone()));
+        }
+        let stores: &[&str] = if changes.is_empty() { &[LOG] } else { STORES };
+        let batch = Batch {
+            stores,
+            durability,
+            changes,
+            add: Some((LOG, key, value_of(&record))),
+        };
+
+        let written = self
+            .run(async |database, tried| {
+                self.check()?;
+                if self.resting.get() {
+                    return Ok(Written::Nothing);
+                }
+                self.count(0, 1, batch.changes.len().saturating_add(1));
+                match write(database, &batch).await? {
+                    // The connection was lost before: this may be our own record, written after
+                    // all.
+                    Written::Nothing if tried > 0 && self.holds(database, seq, &record).await? => {
+                        Ok(Written::All)
+                    }
+                    written => Ok(written),
+                }
+            })
+            .await?;
+        match written {
+            Written::All => Ok(()),
+            Written::Nothing => Err(AppendError::Stale),
+        }
+    }
+
+    async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
+        for id in ids {
+            key_of(*id)?;
+        }
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.values(BODIES, ids).await {
+            Err(error) if error.code() == Code::Corrupt => {
+                let mut found = Vec::with_capacity(ids.len());
+                for id in ids {
+                    found.push(self.value(BODIES, *id).await?);
+                }
+                Ok(found)
+            }
+            found => found,
+        }
+    }
+
+    async fn free(&self, below: Seq) -> Result<()> {
+        let batch = Batch {
+            stores: &[LOG],
+            durability: Durability::Relaxed,
+            changes: vec![Change::DeleteBelow(LOG, key_of(below)?)],
+            add: None,
+        };
+        self.run(async |database, _| {
+            self.check()?;
+            self.count(0, 1, 1);
+            write(database, &batch).await.map(drop)
+        })
+        .await
+    }
+
+    async fn wipe(&self) -> Result<()> {
+        if let Some(wipes) = &self.wipes {
+            // Before it is gone: whoever misses it must find why.
+            wipes.root.note_wipe(&wipes.user).await?;
+        }
+        self.connection.delete().await
+    }
+
+    fn rest(&self) {
+        self.resting.set(true);
+        self.connection.rest();
+    }
+
+    fn close(&self) {
+        self.connection.close();
+    }
+}
+
+/// A copy outside the module's memory: IndexedDB clones the whole buffer that a view looks into.
+fn value_of(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).into()
+}
+
+fn key_of(number: u64) -> Result<JsValue> {
+    if number == 0 || number > LARGEST_KEY {
+        return Err(Error::new(
+            Code::InvalidArgument,
+            "A record or body has a number outside 1..2^53.",
+        )
+        .caused_by(number));
+    }
+    Ok(JsValue::from_f64(number as f64))
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.as_bytes().contains(&b'/') {
+        return Err(Error::new(
+            Code::InvalidConfig,
+            "The app's name must not be empty and must not contain `/`.",
+        ));
+    }
+    Ok(())
+}

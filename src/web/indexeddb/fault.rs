@@ -1,0 +1,138 @@
+//! What IndexedDB answered when it failed, and what that means: the verdict is the DOMException's
+//! name.
+
+use indexed_db_futures::error::{DomException, Error as IdbError, JSError, OpenDbError};
+use indexed_db_futures::internals::SystemRepr;
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::model::error::{Code, Error};
+
+/// Why a request, a transaction or an open failed.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    /// The browser's exception.
+    Browser {
+        /// `DOMException.name`, the only part to branch on.
+        name: String,
+        /// For people.
+        message: String,
+    },
+    /// A failure that is already in our own words; trying again is no help.
+    Ours(Error),
+}
+
+impl Fault {
+    pub(super) fn named(name: &str, message: &str) -> Self {
+        Self::Browser {
+            name: name.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
+    pub(super) fn thrown(thrown: &JsValue) -> Self {
+        // A DOMException inherits from Error in every engine.
+        match thrown.dyn_ref::<js_sys::Error>() {
+            Some(error) => Self::Browser {
+                name: error.name().into(),
+                message: error.message().into(),
+            },
+            None => Self::named(
+                "UnknownError",
+                &thrown
+                    .as_string()
+                    .unwrap_or_else(|| "The browser threw something that is no Error.".to_owned()),
+            ),
+        }
+    }
+
+    /// The connection or its backing process is gone, and a fresh one may well work: Safari after a
+    /// background spell, a forced close, a backing store that opens on the second try.
+    pub(super) fn is_lost(&self) -> bool {
+        match self {
+            Self::Browser { name, .. } => {
+                matches!(
+                    name.as_str(),
+                    "InvalidStateError"
+                        | "UnknownError"
+                        | "AbortError"
+                        | "TransactionInactiveError"
+                )
+            }
+            Self::Ours(_) => false,
+        }
+    }
+
+    /// The coded error of a fault that is final.
+    pub(super) fn into_error(self) -> Error {
+        let (name, message) = match self {
+            Self::Ours(error) => return error,
+            Self::Browser { name, message } => (name, message),
+        };
+        let (code, advice) = match name.as_str() {
+            "QuotaExceededError" => (
+                Code::StorageFull,
+                "The browser's storage quota is used up; free space, or clear data that is no longer needed.",
+            ),
+            "VersionError" => (
+                Code::Migration,
+                "The stored database was made by a newer version of this app; reload the page to get that version.",
+            ),
+            "NotReadableError" | "DataError" => {
+                (Code::Corrupt, "A stored value cannot be read back.")
+            }
+            _ => (Code::StorageUnavailable, "IndexedDB failed here."),
+        };
+        Error::new(code, advice).caused_by(format_args!("{name}: {message}"))
+    }
+}
+
+impl From<JsValue> for Fault {
+    fn from(thrown: JsValue) -> Self {
+        Self::thrown(&thrown)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<IdbError> for Fault {
+    fn from(error: IdbError) -> Self {
+        match error {
+            IdbError::DomException(exception) => exception.into(),
+            IdbError::Unknown(JSError::Error(error)) => Self::thrown(&error),
+            IdbError::Unknown(JSError::Unknown(thrown)) => Self::thrown(&thrown),
+            IdbError::Serialisation(_) => {
+                Error::new(Code::Corrupt, "A stored value has the wrong type.").into()
+            }
+            // The wrapper lost the reason; the transaction is gone in any case.
+            IdbError::MissingData(_) => Self::named("AbortError", "The request's answer was lost."),
+        }
+    }
+}
+
+impl From<DomException> for Fault {
+    fn from(exception: DomException) -> Self {
+        let exception = exception.as_sys();
+        Self::Browser {
+            name: exception.name(),
+            message: exception.message(),
+        }
+    }
+}
+
+impl From<OpenDbError> for Fault {
+    fn from(error: OpenDbError) -> Self {
+        match error {
+            OpenDbError::Base(error) => error.into(),
+            // `VersionZero` is the wrapper's word for whatever `open()` threw; the version is never
+            // 0 here.
+            OpenDbError::VersionZero => Self::named("SecurityError", "indexedDB.open() threw."),
+            OpenDbError::UnsupportedEnvironment | OpenDbError::NullFactory => {
+                Self::named("NotSupportedError", "There is no indexedDB.")
+            }
+        }
+    }
+}

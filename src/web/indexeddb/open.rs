@@ -1,0 +1,148 @@
+//! The requests that make, open and delete a database.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+use indexed_db_futures::Build;
+use indexed_db_futures::database::Database;
+use indexed_db_futures::factory::DBFactory;
+use indexed_db_futures::future::OpenDbRequest;
+use indexed_db_futures::internals::SystemRepr;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
+
+use crate::model::error::{Code, Error};
+use crate::web::host::sleep;
+use crate::web::indexeddb::callback::{Callback, until};
+use crate::web::indexeddb::connection::Schema;
+use crate::web::indexeddb::fault::Fault;
+use crate::web::indexeddb::read::{answer, begin};
+
+/// The version of every database of ours. Migrations go by a record, as another version needs
+/// every other tab to let go first.
+const VERSION: u8 = 1;
+
+/// Asks for a database to be opened, and made where there is none.
+pub(super) fn request(
+    name: &str,
+    schema: Schema,
+    blocked: Rc<Cell<bool>>,
+) -> Result<(OpenDbRequest, Callback), Fault> {
+    let request = Database::open(name).with_version(VERSION).build()?;
+    let on_event = Callback::new(move |event: Event| {
+        if event.type_() == "blocked" {
+            blocked.set(true);
+            return;
+        }
+        let request = event
+            .target()
+            .and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
+        if let Some(request) = request
+            && make(&request, schema).is_err()
+            && let Some(transaction) = request.transaction()
+        {
+            // The open then fails, and the next one makes it all again.
+            let _ = transaction.abort();
+        }
+    });
+    request
+        .as_sys()
+        .set_onblocked(Some(on_event.as_js_value().unchecked_ref()));
+    request
+        .as_sys()
+        .set_onupgradeneeded(Some(on_event.as_js_value().unchecked_ref()));
+    Ok((request, on_event))
+}
+
+/// Makes what a new database is made of.
+fn make(request: &IdbOpenDbRequest, schema: Schema) -> Result<(), JsValue> {
+    let database: IdbDatabase = request.result()?.unchecked_into();
+    for name in schema.stores {
+        let store = database.create_object_store(name)?;
+        if let Some((_, key)) = schema.identity.filter(|(identity, _)| identity == name) {
+            store.put_with_key(
+                &JsValue::from_f64(js_sys::Math::random()),
+                &JsValue::from_f64(key),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The database, and the number drawn when it was made.
+pub(super) async fn identified(
+    database: Database,
+    schema: Schema,
+) -> Result<(Database, f64), Fault> {
+    let Some((name, key)) = schema.identity else {
+        return Ok((database, 0.0));
+    };
+    match identity(&database, name, key).await {
+        Ok(identity) => Ok((database, identity)),
+        Err(fault) => {
+            database.close();
+            Err(fault)
+        }
+    }
+}
+
+async fn identity(database: &Database, store: &str, key: f64) -> Result<f64, Fault> {
+    let found = answer(
+        &begin(database, &[store])?
+            .object_store(store)?
+            .get(&JsValue::from_f64(key))?,
+    )
+    .await?;
+    Ok(found.as_f64().unwrap_or_default())
+}
+
+/// Asks for a database to be deleted, and waits as long as `patience_ms` for that.
+pub(super) async fn delete(name: &str, patience_ms: u64) -> Result<(), Fault> {
+    let factory = DBFactory::new()?;
+    let request = factory
+        .as_sys()
+        .delete_database(name)
+        .map_err(|thrown| Fault::thrown(&thrown))?;
+    let blocked = Rc::new(Cell::new(false));
+    let told = Rc::clone(&blocked);
+    let (on_event, deleted) = until(move |event| match event.type_().as_str() {
+        "success" => Some(Ok(())),
+        "error" => {
+            let request = event
+                .target()
+                .and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
+            let error = request.and_then(|request| request.error().ok().flatten());
+            Some(Err(match error {
+                Some(error) => Fault::Browser {
+                    name: error.name(),
+                    message: error.message(),
+                },
+                None => Fault::named("UnknownError", "The database was not deleted."),
+            }))
+        }
+        _ => {
+            told.set(true);
+            None
+        }
+    });
+    request.set_onsuccess(Some(&on_event));
+    request.set_onerror(Some(&on_event));
+    request.set_onblocked(Some(&on_event));
+    let patience = Box::pin(sleep(patience_ms));
+    match select(deleted, patience).await {
+        Either::Left((Ok(answer), _)) => answer,
+        Either::Left((Err(_), _)) => Err(Fault::named("UnknownError", "The answer was lost.")),
+        Either::Right(_) => Err(unanswered(blocked.get()).into()),
+    }
+}
+
+/// The error of a request that has had no answer for as long as its caller would wait.
+pub(super) fn unanswered(blocked: bool) -> Error {
+    let problem = if blocked {
+        "Another tab holds the database and does not let go; close the app's other tabs, then try again."
+    } else {
+        "The browser does not answer for the database; close the app's other tabs, or restart the browser, then try again."
+    };
+    Error::new(Code::StorageBlocked, problem)
+}

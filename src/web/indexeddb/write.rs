@@ -1,0 +1,190 @@
+//! One readwrite transaction, issued and committed within one turn of the event loop.
+//!
+//! Nothing is awaited between its first request and `commit()`, so it holds in `pagehide` too, and
+//! no browser can close it early. `complete` is the only sign of success.
+
+use std::future::Future;
+
+use indexed_db_futures::database::Database;
+use indexed_db_futures::internals::SystemRepr;
+use js_sys::{Array, Object, Reflect};
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, IdbKeyRange, IdbRequest, IdbTransaction};
+
+use crate::model::config::storage::Durability;
+use crate::util::local_sync::oneshot;
+use crate::web::indexeddb::callback::until;
+use crate::web::indexeddb::fault::Fault;
+
+/// Everything that one transaction writes. Issuing it twice is harmless.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// The object stores that it touches.
+    pub(super) stores: &'static [&'static str],
+    /// How durable `complete` has to be.
+    pub(super) durability: Durability,
+    /// What is written whatever was there.
+    pub(super) changes: Vec<Change>,
+    /// What is written only if its key is free; else nothing of the batch is.
+    pub(super) add: Option<(&'static str, JsValue, JsValue)>,
+}
+
+/// One unconditional request.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Store, key, value.
+    Put(&'static str, JsValue, JsValue),
+    /// Store, key.
+    Delete(&'static str, JsValue),
+    /// Store, the first key that stays.
+    DeleteBelow(&'static str, JsValue),
+}
+
+/// How a transaction ended, where nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It completed.
+    All,
+    /// The key of its `add` was taken: nothing was written.
+    Nothing,
+}
+
+/// Writes the batch, or nothing. The requests are issued by the call; the future only waits.
+pub(super) fn write(
+    database: &Database,
+    batch: &Batch,
+) -> impl Future<Output = Result<Written, Fault>> + use<> {
+    let issued = issue(database, batch);
+    async move {
+        match issued?.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Fault::named(
+                "AbortError",
+                "The transaction's answer was lost.",
+            )),
+        }
+    }
+}
+
+type Outcome = oneshot::Receiver<Result<Written, Fault>>;
+
+fn issue(database: &Database, batch: &Batch) -> Result<Outcome, Fault> {
+    let durability = match batch.durability {
+        Durability::Strict => "strict",
+        Durability::Relaxed => "relaxed",
+    };
+    // The transaction is ours: the wrapper loses abort reasons and commits late.
+    let names: Array = batch
+        .stores
+        .iter()
+        .map(|name| JsValue::from_str(name))
+        .collect();
+    let options = Object::new();
+    // Setting a member of an object of our own cannot fail.
+    let _ = Reflect::set(&options, &"durability".into(), &durability.into());
+    let transaction =
+        database
+            .as_sys()
+            .unchecked_ref::<Durable>()
+            .transaction(&names, "readwrite", &options)?;
+
+    match request_all(&transaction, batch) {
+        Ok(outcome) => Ok(outcome),
+        Err(thrown) => {
+            // A request that throws does not abort its transaction: the others would be stored.
+            let _ = transaction.abort();
+            Err(Fault::thrown(&thrown))
+        }
+    }
+}
+
+fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<Outcome, JsValue> {
+    for change in &batch.changes {
+        match change {
+            Change::Put(store, key, value) => {
+                transaction.object_store(store)?.put_with_key(value, key)?
+            }
+            Change::Delete(store, key) => transaction.object_store(store)?.delete(key)?,
+            Change::DeleteBelow(store, key) => transaction
+                .object_store(store)?
+                .delete(&IdbKeyRange::upper_bound_with_open(key, true)?.into())?,
+        };
+    }
+    // Always the last request. In Firefox 153 a failing request that others follow, in a
+    // transaction with an explicit commit(), does not abort: the others are stored.
+    if let Some((store, key, value)) = &batch.add {
+        transaction.object_store(store)?.add_with_key(value, key)?;
+    }
+
+    let (on_event, outcome) = until(verdict(transaction.clone()));
+    transaction.set_oncomplete(Some(&on_event));
+    transaction.set_onabort(Some(&on_event));
+    // Of any request: an error rises from it to its transaction.
+    transaction.set_onerror(Some(&on_event));
+    commit(transaction)?;
+    Ok(outcome)
+}
+
+/// Reads the outcome off the events: the error of a request first, where there is one, then one
+/// end.
+fn verdict(transaction: IdbTransaction) -> impl FnMut(&Event) -> Option<Result<Written, Fault>> {
+    let mut failed: Option<Fault> = None;
+    move |event| {
+        // Only the `add` can meet a key that is taken.
+        let taken =
+            matches!(&failed, Some(Fault::Browser { name, .. }) if name == "ConstraintError");
+        match event.type_().as_str() {
+            "complete" => Some(Ok(if taken {
+                Written::Nothing
+            } else {
+                Written::All
+            })),
+            "abort" if taken => Some(Ok(Written::Nothing)),
+            "abort" => Some(Err(match (transaction.error(), failed.take()) {
+                (Some(reason), _) => Fault::Browser {
+                    name: reason.name(),
+                    message: reason.message(),
+                },
+                // Safari's engine aborts with a null `tx.error`, so the verdict is the request's.
+                (None, Some(failed)) => failed,
+                // Nobody here aborts a transaction that was committed: the connection was lost.
+                (None, None) => Fault::named("AbortError", "The transaction was aborted."),
+            })),
+            _ => {
+                let request = event
+                    .target()
+                    .and_then(|target| target.dyn_into::<IdbRequest>().ok());
+                let error = request.and_then(|request| request.error().ok().flatten());
+                // The first counts: those after it only say that the transaction is being aborted.
+                failed = failed.take().or_else(|| {
+                    error.map(|error| Fault::Browser {
+                        name: error.name(),
+                        message: error.message(),
+                    })
+                });
+                None
+            }
+        }
+    }
+}
+
+// web-sys marks it deprecated; the standard does not.
+#[expect(deprecated)]
+fn commit(transaction: &IdbTransaction) -> Result<(), JsValue> {
+    transaction.commit()
+}
+
+#[wasm_bindgen]
+extern "C" {
+    // web-sys has the options of a transaction behind an unstable flag only.
+    #[wasm_bindgen(js_name = IDBDatabase)]
+    type Durable;
+
+    #[wasm_bindgen(method, catch)]
+    fn transaction(
+        this: &Durable,
+        stores: &Array,
+        mode: &str,
+        options: &Object,
+    ) -> Result<IdbTransaction, JsValue>;
+}

@@ -1,0 +1,240 @@
+//! Where a browser keeps databases: IndexedDB, or memory where it gives none, which is said.
+
+use std::rc::Rc;
+
+use crate::engine::Backing;
+use crate::engine::loss_detection::Canary;
+use crate::log::address::{BodyId, Seq};
+use crate::model::config::storage::Durability;
+use crate::model::entity::check_id;
+use crate::model::error::{Code, Error, Result};
+use crate::ports::backing::Occasion;
+use crate::ports::host::Host;
+use crate::ports::memory_store::MemoryStore;
+use crate::ports::store::{Append, AppendError, Records, Store, Tail};
+use crate::util::cell::RefCell;
+use crate::util::collections::vec_map::Small;
+use crate::web::host::{WebHost, mark, set_mark, spawn};
+use crate::web::indexeddb::{IndexedDbStore, RootDatabase};
+
+const DEVICE: &str = "deviceId";
+
+type OnOpen = Box<dyn Fn(&str)>;
+
+/// The databases of one app.
+pub struct WebBacking {
+    name: String,
+    root: Option<RootDatabase>,
+    /// Why there is none.
+    refused: Option<Error>,
+    device_id: String,
+    canary: Canary,
+    opened: RefCell<Small<IndexedDbStore>>,
+    in_memory: RefCell<Small<MemoryStore>>,
+    on_open: RefCell<Option<Rc<OnOpen>>>,
+}
+
+impl WebBacking {
+    /// Opens the app's root database; where the browser gives no storage, everything stays in
+    /// memory.
+    pub async fn open(name: &str) -> Result<Self> {
+        let (root, refused, device_id) = match open_root(name).await {
+            Ok((root, device_id)) => (Some(root), None, device_id),
+            Err(error) if error.code() == Code::StorageUnavailable => (None, Some(error), new_id()),
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            root,
+            refused,
+            device_id,
+            canary: Canary::default(),
+            opened: RefCell::default(),
+            in_memory: RefCell::default(),
+            on_open: RefCell::default(),
+        })
+    }
+
+    /// Why everything stays in memory; none where it does not.
+    pub const fn refused(&self) -> Option<&Error> {
+        self.refused.as_ref()
+    }
+
+    /// Calls back with each user whose database opens.
+    pub fn on_open(&self, callback: impl Fn(&str) + 'static) {
+        *self.on_open.borrow_mut() = Some(Rc::new(Box::new(callback)));
+    }
+
+    /// Where a user's note is kept outside IndexedDB.
+    fn mark_of(&self, user_id: &str) -> String {
+        ["datum-sync:", &self.name, "/", user_id].concat()
+    }
+}
+
+async fn open_root(name: &str) -> Result<(RootDatabase, String)> {
+    let root = RootDatabase::open(name).await?;
+    let key = ["datum-sync:", name].concat();
+    // The root may be lost without the users' databases: they go on as the device that they were.
+    let device_id = root
+        .get_or_put(
+            DEVICE,
+            &mark(&key)
+                .filter(|id| check_id(id).is_ok())
+                .unwrap_or_else(new_id),
+        )
+        .await?;
+    set_mark(&key, Some(&device_id));
+    Ok((root, device_id))
+}
+
+fn new_id() -> String {
+    let host = WebHost::new();
+    let mut random = [0; 10];
+    host.random(&mut random);
+    crate::util::uuid::uuid_v7(host.now_ms(), random)
+}
+
+impl Backing for WebBacking {
+    type Store = WebStore;
+
+    async fn open(&self, user_id: &str) -> Result<WebStore> {
+        let store = match &self.root {
+            Some(root) => {
+                let (store, note, wipes) = root.open_store(user_id).await?;
+                self.canary.opened(
+                    user_id,
+                    &store.identity(),
+                    wipes,
+                    [note, mark(&self.mark_of(user_id))],
+                );
+                self.opened.borrow_mut().insert(user_id, store.clone());
+                WebStore::Durable(store)
+            }
+            None => WebStore::Memory(self.in_memory.borrow_mut().entry(user_id).reopen()),
+        };
+        let callback = self.on_open.borrow().clone();
+        if let Some(callback) = callback {
+            callback(user_id);
+        }
+        Ok(store)
+    }
+
+    fn device_id(&self, user_id: &str) -> String {
+        self.canary.device_id(user_id, &self.device_id)
+    }
+
+    fn loss(&self, user_id: &str, head: Seq, pending: u64) -> Option<Option<u64>> {
+        self.canary.loss(user_id, head, pending)
+    }
+
+    fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: Occasion) {
+        let identity = self
+            .opened
+            .borrow()
+            .get(user_id)
+            .map(IndexedDbStore::identity);
+        let (Some(root), Some(identity)) = (&self.root, identity) else {
+            return;
+        };
+        if let Some(note) = self
+            .canary
+            .seen(user_id, &identity, head, pending, occasion)
+        {
+            set_mark(&self.mark_of(user_id), Some(&note));
+            let (root, user) = (root.clone(), user_id.to_owned());
+            // A note that fails is made up for by the next.
+            spawn(async move { drop(root.note(&user, &note).await) });
+        }
+    }
+
+    fn is_durable(&self) -> bool {
+        self.root.is_some()
+    }
+
+    async fn users(&self) -> Result<Vec<String>> {
+        match &self.root {
+            Some(root) => root.users().await,
+            None => Ok(self
+                .in_memory
+                .borrow()
+                .iter()
+                .map(|(user, _)| user.to_owned())
+                .collect()),
+        }
+    }
+
+    async fn forget(&self, user_id: &str) -> Result<()> {
+        // What there was to forget elsewhere went before the database did.
+        self.in_memory.borrow_mut().remove(user_id);
+        self.opened.borrow_mut().remove(user_id);
+        self.canary.forget(user_id);
+        set_mark(&self.mark_of(user_id), None);
+        Ok(())
+    }
+}
+
+/// One user's log, durable or not.
+pub enum WebStore {
+    /// In IndexedDB.
+    Durable(IndexedDbStore),
+    /// In memory.
+    Memory(MemoryStore),
+}
+
+impl Store for WebStore {
+    async fn load(&self) -> Result<Records> {
+        match self {
+            Self::Durable(store) => store.load().await,
+            Self::Memory(store) => store.load().await,
+        }
+    }
+
+    async fn tail(&self, after: Seq) -> Result<Tail> {
+        match self {
+            Self::Durable(store) => store.tail(after).await,
+            Self::Memory(store) => store.tail(after).await,
+        }
+    }
+
+    async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError> {
+        match self {
+            Self::Durable(store) => store.append(append, durability).await,
+            Self::Memory(store) => store.append(append, durability).await,
+        }
+    }
+
+    async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
+        match self {
+            Self::Durable(store) => store.bodies(ids).await,
+            Self::Memory(store) => store.bodies(ids).await,
+        }
+    }
+
+    async fn free(&self, below: Seq) -> Result<()> {
+        match self {
+            Self::Durable(store) => store.free(below).await,
+            Self::Memory(store) => store.free(below).await,
+        }
+    }
+
+    async fn wipe(&self) -> Result<()> {
+        match self {
+            Self::Durable(store) => store.wipe().await,
+            Self::Memory(store) => store.wipe().await,
+        }
+    }
+
+    fn rest(&self) {
+        match self {
+            Self::Durable(store) => store.rest(),
+            Self::Memory(store) => store.rest(),
+        }
+    }
+
+    fn close(&self) {
+        match self {
+            Self::Durable(store) => store.close(),
+            Self::Memory(store) => store.close(),
+        }
+    }
+}
