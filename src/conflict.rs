@@ -260,7 +260,7 @@ pub fn clashing_fields(
             ours != was
                 && theirs != was
                 && ours != theirs
-                && !theirs.is_some_and(|theirs| earlier.contains(&mark(key, theirs)))
+                && !theirs.is_some_and(|theirs| earlier.contains(&field_hash(key, theirs)))
         })
         .cloned()
         .collect()
@@ -289,43 +289,43 @@ pub fn onto(base: Option<&str>, ours: &str, theirs: &str) -> Option<(String, boo
 /// One mark for each field of a body, or of those that a patch changed: by it the same value of the
 /// same field is known again.
 #[must_use]
-pub fn marks(body: &str, only: &[String]) -> Vec<u64> {
+pub fn field_hashes(body: &str, only: &[String]) -> Vec<u64> {
     let fields = object(body).unwrap_or_default();
     let concerned =
         |key: &String| !TIMES.contains(&key.as_str()) && (only.is_empty() || only.contains(key));
     fields
         .iter()
         .filter(|(key, _)| concerned(key))
-        .map(|(key, value)| mark(key, value))
+        .map(|(key, value)| field_hash(key, value))
         .collect()
 }
 
 /// Marks of the values that a write has put and replaced, on top of what stood there; of all that
 /// it has put where that is not known.
 #[must_use]
-pub fn changed_marks(base: Option<&str>, body: &str, only: &[String]) -> Vec<u64> {
+pub fn changed_field_hashes(base: Option<&str>, body: &str, only: &[String]) -> Vec<u64> {
     let (Some(was), Ok(now)) = (base.and_then(|base| object(base).ok()), object(body)) else {
-        return marks(body, only);
+        return field_hashes(body, only);
     };
-    let mut marks = Vec::new();
+    let mut hashes = Vec::new();
     for key in now
         .keys()
         .chain(was.keys().filter(|key| !now.contains_key(*key)))
     {
         let (was, now) = (was.get(key), now.get(key));
         if was != now && !TIMES.contains(&key.as_str()) {
-            marks.extend(
+            hashes.extend(
                 [was, now]
                     .into_iter()
                     .flatten()
-                    .map(|value| mark(key, value)),
+                    .map(|value| field_hash(key, value)),
             );
         }
     }
-    marks
+    hashes
 }
 
-/// What others have made of a body: it without the fields that stand as these marks say (every
+/// What others have made of a body: it without the fields that stand as these hashes say (every
 /// field, where there are none), but for those that the remote has just so.
 #[must_use]
 pub fn of_others(body: &str, own: Option<&[u64]>, remote: Option<&str>) -> Option<String> {
@@ -336,7 +336,7 @@ pub fn of_others(body: &str, own: Option<&[u64]>, remote: Option<&str>) -> Optio
     // A map of its own: taking fields out of a tree is code that nothing else needs.
     for (key, value) in object(body).ok()? {
         if remote.get(&key) == Some(&value)
-            || own.is_some_and(|own| !own.contains(&mark(&key, &value)))
+            || own.is_some_and(|own| !own.contains(&field_hash(&key, &value)))
         {
             fields.insert(key, value);
         }
@@ -344,7 +344,7 @@ pub fn of_others(body: &str, own: Option<&[u64]>, remote: Option<&str>) -> Optio
     Some(crate::util::json::serialize::to_string(&fields))
 }
 
-fn mark(key: &str, value: &Value) -> u64 {
+fn field_hash(key: &str, value: &Value) -> u64 {
     XxHash3_64::oneshot(
         [key, "\0", &crate::util::json::serialize::to_string(value)]
             .concat()
@@ -367,7 +367,7 @@ pub fn is_own(base: Option<&str>, local: Option<&str>, remote: &str, earlier: &[
     fields.all(|(key, theirs)| {
         local.get(key) == Some(theirs)
             || base.get(key) == Some(theirs)
-            || earlier.contains(&mark(key, theirs))
+            || earlier.contains(&field_hash(key, theirs))
     })
 }
 

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::engine::cycle::batch_size::Pace;
+use crate::engine::cycle::batch_size::BatchSize;
 use crate::engine::cycle::resolve::Resolvers;
 use crate::engine::cycle::{Cancel, Stop, first_status};
 use crate::engine::database::Database;
@@ -16,14 +16,14 @@ use crate::model::entity::check_id;
 use crate::model::error::{Code, Error, ErrorJson, Result};
 use crate::model::status::State;
 pub use crate::ports::backing::Backing;
-use crate::ports::backing::Occasion;
+use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::util::cell::RefCell;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
-use crate::util::local_sync::{Notify, Turn};
+use crate::util::local_sync::{Mutex, Notify};
 
 pub mod auto_sync;
 pub mod conflicts;
@@ -58,10 +58,10 @@ pub struct User<S, H> {
     /// The user is signing out: no cycle begins any more but the last push.
     leaving: Cell<bool>,
     cycle: RefCell<Option<Rc<Cancel>>>,
-    turn: Turn,
-    pace: Pace,
+    turn: Mutex,
+    pace: BatchSize,
     joined: RefCell<Vec<synchronize::Joined>>,
-    seat: tabs::Seat,
+    seat: tabs::TabState,
     /// What happened to the storage, for the next cycle's end to show.
     news: Rc<RefCell<Vec<ErrorJson>>>,
     /// How many commits this instance had appended after the last local write that was made known.
@@ -72,12 +72,12 @@ impl<S: Store, H: Host> User<S, H> {
     /// The head of the log, and how many operations wait.
     fn standing(&self) -> (Seq, u64) {
         self.db
-            .glance(|replica| (replica.head(), replica.outbox().len() as u64))
+            .peek(|replica| (replica.head(), replica.outbox().len() as u64))
     }
 
     /// Brings what the status says of the state up to date.
     pub fn refresh_status(&self, host: &H, durable: bool) {
-        let (pending, conflicts, dead) = self.db.glance(|replica| {
+        let (pending, conflicts, dead) = self.db.peek(|replica| {
             (
                 replica.outbox().len() as u64,
                 replica.conflicts().len() as u64,
@@ -124,11 +124,11 @@ pub struct Engine<B: Backing, R, H> {
     host: Rc<H>,
     config: Rc<Config>,
     resolvers: Resolvers,
-    users: RefCell<Small<UserOf<B, H>>>,
-    hubs: RefCell<Small<Rc<StatusHub>>>,
-    opening: Turn,
+    users: RefCell<VecMap<UserOf<B, H>>>,
+    hubs: RefCell<VecMap<Rc<StatusHub>>>,
+    opening: Mutex,
     current: RefCell<Option<String>>,
-    switching: crate::util::local_sync::Turn,
+    switching: crate::util::local_sync::Mutex,
     pauses: pauses::Pauses,
     closed: Cell<bool>,
     auto: auto_sync::Auto,
@@ -152,9 +152,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             resolvers,
             users: RefCell::default(),
             hubs: RefCell::default(),
-            opening: Turn::default(),
+            opening: Mutex::default(),
             current: RefCell::default(),
-            switching: crate::util::local_sync::Turn::default(),
+            switching: crate::util::local_sync::Mutex::default(),
             pauses: pauses::Pauses::default(),
             closed: Cell::new(false),
             auto: auto_sync::Auto::default(),
@@ -261,10 +261,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             id: user_id.to_owned(),
             leaving: Cell::new(false),
             cycle: RefCell::default(),
-            turn: Turn::default(),
-            pace: Pace::default(),
+            turn: Mutex::default(),
+            pace: BatchSize::default(),
             joined: RefCell::default(),
-            seat: tabs::Seat::new(self.roll().into()),
+            seat: tabs::TabState::new(self.roll().into()),
             news: Rc::default(),
             known: Cell::default(),
         });
@@ -278,7 +278,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         let (last_sync, last_success) = user
             .db
-            .glance(|replica| (replica.facts().last_sync, replica.facts().last_success));
+            .peek(|replica| (replica.facts().last_sync, replica.facts().last_success));
         user.hub.update(|status| {
             status.last_started_at = last_sync.map(crate::util::time::format);
             status.last_completed_at = last_success.map(crate::util::time::format);
@@ -293,7 +293,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             self.tell_loss(&user, lost);
         }
         self.tell_damage(&user).await;
-        self.backing.note(user_id, head, pending, Occasion::Rests);
+        self.backing.note(user_id, head, pending, NoteReason::Rests);
         self.show_pause(user_id)?;
         self.take_seat(&user);
         Ok(user)
@@ -362,12 +362,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     /// Brings a user's status up to date after a commit, and notes outside the log how that stands.
-    pub(super) fn settle(&self, user: &User<B::Store, H>, occasion: Occasion) {
+    pub(super) fn settle(&self, user: &User<B::Store, H>, occasion: NoteReason) {
         user.refresh_status(&self.host, self.backing.is_durable());
         let (head, pending) = user.standing();
         self.backing.note(&user.id, head, pending, occasion);
-        let stores = pending > 0 || user.db.glance(|replica| replica.has_rows());
-        if stores && occasion != Occasion::Heard && !self.worth.asked.replace(true) {
+        let stores = pending > 0 || user.db.peek(|replica| replica.has_rows());
+        if stores && occasion != NoteReason::Heard && !self.worth.asked.replace(true) {
             self.worth.reached.notify_one();
         }
     }
@@ -395,13 +395,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let Some(user) = self.opened(user_id) else {
             return Ok(());
         };
-        if user.db.glance(|replica| replica.head()) < head {
+        if user.db.peek(|replica| replica.head()) < head {
             let before = auto_sync::Seen::of(&user);
             let caught_up = user.db.catch_up().await;
             self.sweep(user_id);
             caught_up?;
             self.auto_heard(&user, before);
-            self.settle(&user, Occasion::Heard);
+            self.settle(&user, NoteReason::Heard);
         }
         Ok(())
     }

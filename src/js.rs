@@ -19,7 +19,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::ports::host::Heard;
 use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::web::host::{LeavingWatch, Listening, NetworkWatch, WebHost, spawn};
 use crate::web::remote::WebRemote;
 use crate::web::storage::{WebBacking, WebStore};
@@ -61,7 +61,7 @@ pub(crate) struct Inner {
     engine: WebEngine,
     middleware: Middlewares,
     audience: Rc<observe::Audience>,
-    listening: RefCell<Small<Listening>>,
+    listening: RefCell<VecMap<Listening>>,
     network: RefCell<Option<NetworkWatch>>,
     leaving: RefCell<Option<LeavingWatch>>,
     /// The last push that was left behind.
@@ -93,7 +93,7 @@ impl Inner {
         let wanted = self
             .engine
             .opened(user_id)
-            .is_some_and(|user| user.db.with(Replica::wants_checkpoint));
+            .is_some_and(|user| user.db.read(Replica::wants_checkpoint));
         if wanted {
             let (inner, user) = (Rc::clone(self), user_id.to_owned());
             spawn(async move {

@@ -1,4 +1,4 @@
-//! Small helpers that know nothing of sync.
+//! VecMap helpers that know nothing of sync.
 
 pub mod cell;
 pub mod collections;

@@ -90,7 +90,7 @@ fn a_refused_operation_becomes_a_dead_letter() {
         .run(a.engine.user("ann"))
         .unwrap()
         .db
-        .with(|replica| replica.dead_letters().values().cloned().collect::<Vec<_>>());
+        .read(|replica| replica.dead_letters().values().cloned().collect::<Vec<_>>());
     assert_eq!(dead.len(), 1);
     assert!(
         dead[0].op.body.as_deref().unwrap().contains("xxx"),
@@ -102,7 +102,7 @@ fn a_refused_operation_becomes_a_dead_letter() {
             .run(again.engine.user("ann"))
             .unwrap()
             .db
-            .with(|replica| replica.dead_letters().len()),
+            .read(|replica| replica.dead_letters().len()),
         1
     );
 }
@@ -263,7 +263,7 @@ fn two_tabs_write_to_one_log() {
         .run(two.engine.user("ann"))
         .unwrap()
         .db
-        .with(|replica| replica.head());
+        .read(|replica| replica.head());
     two.run(two.engine.heard("ann", head + 1)).unwrap();
     for tab in [&one, &two] {
         assert_eq!(tab.titles(), ["oat milk", "tea"]);
@@ -513,7 +513,7 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
     (beside.disk, beside.wire) = (phone.disk.clone(), phone.wire.clone());
     let (a, b) = (phone.open(), beside.open());
     // Asked for before the write, and answered after it was pushed.
-    phone.fault("/pull", Fault::Late(20_000));
+    phone.fault("/pull", Fault::LazyRows(20_000));
     let store = phone.store().inner;
     let there = Rc::new(RefCell::new(Vec::new()));
     let (seen, key) = (

@@ -32,7 +32,7 @@ fn create(title: &str) -> Write {
 }
 
 fn with<T>(tab: &Tab, read: impl FnOnce(&Replica) -> T) -> T {
-    tab.engine.opened("ann").unwrap().db.with(read)
+    tab.engine.opened("ann").unwrap().db.read(read)
 }
 
 /// Closes every tab that is given, and opens another.

@@ -1,4 +1,4 @@
-//! The public classes in a real browser: IndexedDB beneath, and beside them a `fetch` that is
+//! The public classes in a real browser: IndexedDB synced_view, and beside them a `fetch` that is
 //! answered by the server's own rules. Each story is JavaScript, as an app would write it.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]

@@ -147,7 +147,7 @@ fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
     let options = serde_json::json!({ "direction": "pullThenPush" }).to_string();
     let cycle = async {
         let options = datum_sync::util::json::scan::parse(options.as_bytes()).unwrap();
-        let members = datum_sync::model::object_reader::Members::new(
+        let members = datum_sync::model::object_reader::ObjectReader::new(
             &options,
             Code::InvalidArgument,
             "The options",

@@ -9,19 +9,24 @@ use datum_sync::model::config::timing::{ColdStart, ColdStrategy, Timing};
 use datum_sync::model::config::{Config, DeleteBehavior, Direction, Jitter, Options};
 use datum_sync::model::error::{Code, Result};
 use datum_sync::model::metadata::read_reply;
-use datum_sync::model::object_reader::Members;
+use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::protocol::SyncState;
 use datum_sync::util::json::scan::parse;
 
 fn config(json: &str) -> Result<Config> {
     let value = parse(json.as_bytes()).unwrap();
-    Config::read(Members::new(&value, Code::InvalidConfig, "The config")?)
+    Config::read(ObjectReader::new(
+        &value,
+        Code::InvalidConfig,
+        "The config",
+    )?)
 }
 
 fn options(json: &str) -> Result<Options> {
     let value = parse(json.as_bytes()).unwrap();
     Options::read(
-        Members::new(&value, Code::InvalidArgument, "The sync options")?.besides(&["signal"]),
+        ObjectReader::new(&value, Code::InvalidArgument, "The sync options")?
+            .also_allow(&["signal"]),
     )
 }
 

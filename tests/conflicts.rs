@@ -528,7 +528,7 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
     laptop.patch("t", r#"{"title":"oat milk"}"#);
     laptop.sync();
     a.patch("t", r#"{"title":"soy milk"}"#);
-    phone.fault("/push", Fault::Late(1_000));
+    phone.fault("/push", Fault::LazyRows(1_000));
 
     a.run(async {
         let sync = |tab: &Tab, direction| {

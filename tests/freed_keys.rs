@@ -20,13 +20,13 @@ fn grow(tab: &Tab) {
         .opened("ann")
         .unwrap()
         .db
-        .with(|replica| replica.checkpointed_at());
+        .read(|replica| replica.checkpointed_at());
     while !tab
         .engine
         .opened("ann")
         .unwrap()
         .db
-        .with(|replica| replica.wants_checkpoint())
+        .read(|replica| replica.wants_checkpoint())
     {
         tab.create(&format!(r#"{{"title":"{}"}}"#, "x".repeat(2_000)));
     }
@@ -38,7 +38,7 @@ fn grow(tab: &Tab) {
                 .opened("ann")
                 .unwrap()
                 .db
-                .with(|replica| replica.checkpointed_at())
+                .read(|replica| replica.checkpointed_at())
     );
 }
 
@@ -58,7 +58,7 @@ fn keys_below_the_checkpoint_are_freed_where_nobody_else_is_there() {
         .opened("ann")
         .unwrap()
         .db
-        .with(|replica| replica.checkpointed_at());
+        .read(|replica| replica.checkpointed_at());
     assert_eq!(phone.store().inner.keys(), [checkpoint]);
     a.create(r#"{"title":"after"}"#);
     assert_eq!(phone.open().titles(), a.titles());
@@ -123,7 +123,7 @@ fn a_tab_that_rested_looks_before_it_writes_below_the_checkpoint() {
                 .opened("ann")
                 .unwrap()
                 .db
-                .with(|replica| replica.head()),
+                .read(|replica| replica.head()),
         "it has its place again"
     );
 }

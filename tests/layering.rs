@@ -35,7 +35,7 @@ const TYPES: &[&str] = &[
     "wait",
 ];
 
-/// What each other part may import besides the types. A part that is not here is not in the
+/// What each other part may import also_allow the types. A part that is not here is not in the
 /// drawing.
 const LAYERS: &[(&str, &[&str])] = &[
     ("conflict", &[]),

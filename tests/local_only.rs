@@ -70,7 +70,7 @@ fn at_server(world: &World) -> serde_json::Value {
 /// The fields that a tab's database keeps beside this entity's row.
 fn kept(tab: &Tab) -> usize {
     let user = tab.run(tab.engine.user("ann")).unwrap();
-    user.db.with(|replica| {
+    user.db.read(|replica| {
         replica
             .device_segments()
             .iter()
@@ -383,7 +383,7 @@ fn a_refused_write_that_is_said_again_has_them_again() {
         .run(a.engine.user("ann"))
         .unwrap()
         .db
-        .with(|replica| replica.dead_letters().keys().map(str::to_owned).collect());
+        .read(|replica| replica.dead_letters().keys().map(str::to_owned).collect());
     assert_eq!(letters.len(), 2);
     world
         .server
@@ -416,7 +416,7 @@ fn a_refused_write_that_is_said_again_has_them_again() {
         .run(a.engine.user("ann"))
         .unwrap()
         .db
-        .with(|replica| replica.dead_letters().keys().map(str::to_owned).next())
+        .read(|replica| replica.dead_letters().keys().map(str::to_owned).next())
         .unwrap();
     a.run(a.engine.discard_dead_letter(&letter)).unwrap();
     assert_eq!(kept(&a), 3);

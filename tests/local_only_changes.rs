@@ -66,7 +66,7 @@ fn at_server(world: &World) -> serde_json::Value {
 /// The fields that a tab's database keeps beside this entity's row.
 fn kept(tab: &Tab) -> usize {
     let user = tab.run(tab.engine.user("ann")).unwrap();
-    user.db.with(|replica| {
+    user.db.read(|replica| {
         replica
             .device_segments()
             .iter()

@@ -266,7 +266,7 @@ fn two_tabs_that_write_by_turns_note_what_is_true() {
             .opened("ann")
             .unwrap()
             .db
-            .with(datum_sync::state::replica::Replica::head)
+            .read(datum_sync::state::replica::Replica::head)
     };
     let hear = |from: &Tab, to: &Tab| to.run(to.engine.heard("ann", heads(from))).unwrap();
     a.create(r#"{"title":"1"}"#);

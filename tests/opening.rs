@@ -21,12 +21,12 @@ use datum_sync::model::entity::Key;
 use datum_sync::state::replica::Replica;
 use support::world::{Tab, World};
 
-fn is_late(tab: &Tab) -> bool {
+fn has_lazy_rows(tab: &Tab) -> bool {
     tab.engine
         .opened("ann")
         .unwrap()
         .db
-        .glance(Replica::is_late)
+        .peek(Replica::has_lazy_rows)
 }
 
 fn all(tab: &Tab, include_deleted: bool) -> String {
@@ -59,24 +59,24 @@ fn an_app_reads_one_of_its_entities_and_all_without_folding_any() {
     let (one, before) = (b.read("task-0077"), all(&b, false));
 
     let fresh = phone.open();
-    assert!(is_late(&fresh));
+    assert!(has_lazy_rows(&fresh));
     assert_eq!(fresh.read("task-0077"), one);
     assert_eq!(fresh.read("task-0077-and-more"), None);
     assert_eq!(fresh.read("none"), None);
     assert_eq!(all(&fresh, false), before);
     assert_eq!(all(&fresh, true), before);
-    assert!(is_late(&fresh), "nobody asked for more than to read");
+    assert!(has_lazy_rows(&fresh), "nobody asked for more than to read");
 
     let user = fresh.engine.opened("ann").unwrap();
     assert_eq!(user.count("tasks"), 120);
-    assert!(!is_late(&fresh));
+    assert!(!has_lazy_rows(&fresh));
     assert_eq!(all(&fresh, false), before);
     let digest = |tab: &Tab| {
         tab.engine
             .opened("ann")
             .unwrap()
             .db
-            .with(|replica| replica.digest("tasks").wire())
+            .read(|replica| replica.digest("tasks").wire())
     };
     assert_eq!(digest(&fresh), digest(&a));
 }
@@ -107,7 +107,7 @@ fn what_came_later_and_what_waits_is_read_over_what_was_there() {
     ] {
         // Each is the first to be read.
         let fresh = phone.open();
-        assert!(is_late(&fresh));
+        assert!(has_lazy_rows(&fresh));
         assert_eq!(fresh.read(id), b.read(id), "{id}");
         assert_eq!(
             fresh.read_in("tasks", id, true),
@@ -130,14 +130,14 @@ fn who_looks_for_many_has_the_rows_folded() {
     a.sync();
     b.sync();
     let fresh = phone.open();
-    assert!(is_late(&fresh));
+    assert!(has_lazy_rows(&fresh));
     for number in 0..20 {
         assert_eq!(
             fresh.read(&format!("task-{number:04}")).unwrap()["title"],
             "again"
         );
     }
-    assert!(!is_late(&fresh));
+    assert!(!has_lazy_rows(&fresh));
 }
 
 fn rows(ids: &[&str], version: u64) -> SegmentWrite {
@@ -221,13 +221,13 @@ fn rows_that_are_read_late_are_the_same_rows() {
         for id in ["a", "b", "c", "d", "e", "f", "0", "z"] {
             let (key, late) = (Key::new("tasks", id), folded(many, true));
             assert_eq!(
-                late.is_late(),
+                late.has_lazy_rows(),
                 !matches!(many, 4 | 6),
                 "a sweep that finds rows, and a new history, go by all of them"
             );
             let version =
                 |replica: &Replica| replica.view(&key).map(|view| (view.version, view.deleted));
-            if late.can_glance(&key) {
+            if late.can_peek(&key) {
                 assert_eq!(version(&late), version(&eager), "{id} after {many}");
             } else {
                 assert!(
@@ -237,7 +237,7 @@ fn rows_that_are_read_late_are_the_same_rows() {
             }
         }
         let mut late = folded(many, true);
-        late.fold_late();
+        late.materialize();
         assert_eq!(late.digest("tasks").wire(), eager.digest("tasks").wire());
         assert_eq!(
             (late.stored_bytes(), late.count("tasks")),
@@ -265,7 +265,7 @@ fn more_rows_than_there_are_bytes_for_are_refused_unread() {
     let mut replica = Replica::new("ann", u64::MAX);
     replica.load_record(1, &record).unwrap();
     assert_eq!(
-        (replica.is_late(), replica.damage().quarantined),
+        (replica.has_lazy_rows(), replica.damage().quarantined),
         (false, 1),
         "nothing is reserved by a number that was read"
     );
@@ -304,11 +304,11 @@ fn rows_that_are_not_what_is_said_of_them_are_damage_once_they_are_read() {
         let mut replica = Replica::new("ann", u64::MAX);
         replica.load_record(1, &record).unwrap();
         assert_eq!(
-            (replica.is_late(), replica.damage().quarantined),
+            (replica.has_lazy_rows(), replica.damage().quarantined),
             (true, 0),
             "{what}"
         );
-        replica.fold_late();
+        replica.materialize();
         assert_eq!(
             (
                 replica.damage().quarantined,

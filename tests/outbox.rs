@@ -14,7 +14,7 @@ mod support;
 use datum_sync::conflict::Resolution;
 use datum_sync::engine::events::{Filter, Topic};
 use datum_sync::model::error::Code;
-use datum_sync::plan::context::Moment;
+use datum_sync::plan::context::PlanContext;
 use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ fn on_server(world: &World) -> Vec<String> {
 
 #[test]
 fn the_ids_of_one_commit_ascend_in_the_order_of_its_writes() {
-    let moment = Moment {
+    let moment = PlanContext {
         now: 1_790_000_000_000,
         seed: [0x5a; 10],
     };

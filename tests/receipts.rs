@@ -86,7 +86,7 @@ fn a_write_is_applied_once_the_server_has_it_and_the_answer_outlives_reloads_and
         "after a compaction"
     );
     let user = reopened.engine.opened("ann").unwrap();
-    assert_eq!(user.db.with(|replica| replica.receipts().len()), 1);
+    assert_eq!(user.db.read(|replica| replica.receipts().len()), 1);
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn another_tab_answers_for_what_this_one_has_written_and_the_other_way_round() {
         .opened("ann")
         .unwrap()
         .db
-        .with(datum_sync::state::replica::Replica::head);
+        .read(datum_sync::state::replica::Replica::head);
     a.run(a.engine.heard("ann", head)).unwrap();
     assert_eq!(here.now_or_never(), Some(Ok(Outcome::Applied)));
 }
@@ -308,7 +308,7 @@ fn receipts_are_kept_for_thirty_days() {
     a.sync();
     let user = a.engine.opened("ann").unwrap();
     a.run(user.db.checkpoint()).unwrap();
-    assert_eq!(user.db.with(|replica| replica.receipts().len()), 1);
+    assert_eq!(user.db.read(|replica| replica.receipts().len()), 1);
     assert_eq!(
         ask(&a, "old"),
         Ok(Outcome::Applied),

@@ -174,14 +174,14 @@ fn events() -> Vec<Event> {
             version: u64::MAX,
             with_row: true,
             at: 1_700_000_000_000,
-            marks: vec![1, u64::MAX],
+            field_hashes: vec![1, u64::MAX],
         },
         Event::Applied {
             op_id: String::new(),
             version: 0,
             with_row: false,
             at: 0,
-            marks: Vec::new(),
+            field_hashes: Vec::new(),
         },
         Event::Rebase {
             op_id: "op-1".to_owned(),
@@ -202,7 +202,7 @@ fn events() -> Vec<Event> {
                 whole: true,
                 suspect: true,
                 merging: true,
-                marks: Box::new([0, u64::MAX]),
+                field_hashes: Box::new([0, u64::MAX]),
             },
         },
         Event::Receipt {
@@ -268,7 +268,7 @@ fn events() -> Vec<Event> {
         parked(conflict::Kind::DeletedRemotely, Some("")),
         parked(conflict::Kind::DeletedLocally, None),
         Event::Unpark { id: "c".to_owned() },
-        Event::Bury {
+        Event::DeadLetters {
             letters: vec![
                 DeadLetter {
                     op: operation(Kind::Patch),
@@ -290,10 +290,10 @@ fn events() -> Vec<Event> {
                 },
             ],
         },
-        Event::Bury {
+        Event::DeadLetters {
             letters: Vec::new(),
         },
-        Event::Unbury {
+        Event::Revive {
             id: "op-1".to_owned(),
         },
         Event::Facts {
@@ -694,7 +694,7 @@ fn any_bytes_under_a_right_checksum_are_read_or_refused() {
     let mut read = 0;
     for round in 0..10_000 {
         let payload: Vec<u8> = if round % 2 == 0 {
-            // Small bytes: tags, flags and short lengths.
+            // VecMap bytes: tags, flags and short lengths.
             (0..random() % 40)
                 .map(|_| {
                     if random() % 4 == 0 {

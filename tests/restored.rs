@@ -117,7 +117,7 @@ fn a_new_epoch_without_a_loss_offers_nothing() {
     );
     assert!(!phone.requests().contains(&"POST /push".to_owned()));
     let user = a.engine.opened("ann").unwrap();
-    assert!(user.db.with(
+    assert!(user.db.read(
         |replica| replica.receipts().restored().is_none() && !replica.receipts().has_suspects()
     ));
 }

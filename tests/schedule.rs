@@ -12,7 +12,7 @@
 use datum_sync::model::config::timing::{ColdStart, ColdStrategy};
 use datum_sync::model::config::{Config, Direction};
 use datum_sync::model::error::{Code, Error};
-use datum_sync::model::object_reader::Members;
+use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::SyncResult;
 use datum_sync::schedule::{Left, Moment, Outcome, Reach, Schedule, spread};
 
@@ -37,7 +37,7 @@ const MIDDLE: u32 = u32::MAX / 2 + 1;
 fn config(more: &str) -> Config {
     let json: serde_json::Value =
         serde_json::from_str(&format!(r#"{{"entities":{{"tasks":{{}}}}{more}}}"#)).unwrap();
-    Config::read(Members::new(&json, Code::InvalidConfig, "The config").unwrap()).unwrap()
+    Config::read(ObjectReader::new(&json, Code::InvalidConfig, "The config").unwrap()).unwrap()
 }
 
 fn without_reasons() -> Config {

@@ -407,7 +407,7 @@ fn a_page_that_comes_late_undoes_nothing_that_was_pushed_since() {
         laptop.sync();
         together(&[&a, &b], async {
             turn().await;
-            phone.fault("/pull", Fault::Late(2_000));
+            phone.fault("/pull", Fault::LazyRows(2_000));
             begins(&phone, &a, options).await;
             write(
                 &b,

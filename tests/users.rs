@@ -560,7 +560,7 @@ fn nothing_is_pushed_pulled_or_told_under_another_users_token() {
         a.run(a.engine.user("ann"))
             .unwrap()
             .db
-            .with(|replica| replica.cursor("").cloned())
+            .read(|replica| replica.cursor("").cloned())
     };
     let before = cursor();
     *phone.wire.token_of.borrow_mut() = Some("bob".to_owned());

@@ -6,7 +6,7 @@ use datum_sync::model::config::{Config, Options, Scope};
 use datum_sync::model::entity::{OWN_FIELDS, check_name};
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::limits::MAX_BATCH;
-use datum_sync::model::object_reader::Members;
+use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::util::json::scan;
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub fn holds(bytes: &[u8]) {
     let Ok(Ok(tree)) = std::str::from_utf8(bytes).map(scan::tree) else {
         return;
     };
-    match Members::new(&tree, Code::InvalidConfig, "The config").and_then(Config::read) {
+    match ObjectReader::new(&tree, Code::InvalidConfig, "The config").and_then(Config::read) {
         Ok(config) => config_is_in_range(&config),
         Err(error) => names_the_field(&error, Code::InvalidConfig, "The config"),
     }
@@ -26,7 +26,8 @@ pub fn holds(bytes: &[u8]) {
         .as_array()
         .map_or(std::slice::from_ref(&tree), Vec::as_slice)
     {
-        match Members::new(given, Code::InvalidArgument, "The options").and_then(Options::read) {
+        match ObjectReader::new(given, Code::InvalidArgument, "The options").and_then(Options::read)
+        {
             Ok(options) => {
                 options_are_in_range(&options);
                 filled_in_twice_is_filled_in_once(&options, given);

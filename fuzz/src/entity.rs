@@ -1,7 +1,7 @@
 //! Drafts and envelopes: what an app writes is kept, what the engine owns cannot be contradicted,
 //! and what is stored is read again as it was.
 
-use datum_sync::conflict::{clashing_fields, is_own, marks, same_content};
+use datum_sync::conflict::{clashing_fields, field_hashes, is_own, same_content};
 use datum_sync::model::entity::{
     Fields, MAX_ID_BYTES, OWN_FIELDS, Owner, is_time, parse_draft, push_entity, times,
 };
@@ -139,7 +139,7 @@ fn comparisons_hold(body: &str) {
         "only one side changed"
     );
     assert!(
-        is_own(None, None, body, &marks(body, &[])),
+        is_own(None, None, body, &field_hashes(body, &[])),
         "a mark is known again"
     );
 }

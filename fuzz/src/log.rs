@@ -41,7 +41,7 @@ pub fn holds(bytes: &[u8]) {
     tells_one_story(&replica);
     let before = told(&replica);
     let mut opened = opened(&records);
-    opened.fold_late();
+    opened.materialize();
     tells_one_story(&opened);
     if replica.damage().quarantined == 0 {
         assert_eq!(

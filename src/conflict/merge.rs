@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use crate::conflict::explain::Notes;
 use crate::conflict::policy::{identity, order, sum};
-use crate::conflict::{Conflict, TIMES, local_is_later, mark, object, text};
+use crate::conflict::{Conflict, TIMES, field_hash, local_is_later, object, text};
 use crate::model::config::merge_fields::{Policies, Policy};
 use crate::model::error::Result;
-use crate::util::collections::ordered_map::Table;
+use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::json::serialize;
 
 /// A field in the base, here and there.
@@ -89,7 +89,8 @@ impl Merge<'_> {
             return ours.cloned();
         }
         let own = |theirs| {
-            top && policy != Some(Policy::Sum) && self.conflict.earlier.contains(&mark(at, theirs))
+            top && policy != Some(Policy::Sum)
+                && self.conflict.earlier.contains(&field_hash(at, theirs))
         };
         if ours == was {
             self.take(at, sides, false, "Only the other side changed it.")
@@ -197,7 +198,7 @@ impl Merge<'_> {
     /// write's first.
     fn union(&mut self, at: &str, was: &[Value], ours: &[Value], theirs: &[Value]) -> Vec<Value> {
         let index = |items: &[Value]| {
-            let mut places: Table<u64> = Table::default();
+            let mut places: OrderedMap<u64> = OrderedMap::default();
             for (place, item) in items.iter().enumerate() {
                 places.insert(&identity(item), place as u64);
             }
@@ -213,7 +214,7 @@ impl Merge<'_> {
         } else {
             (ours, theirs)
         };
-        let mut done: Table<u64> = Table::default();
+        let mut done: OrderedMap<u64> = OrderedMap::default();
         let mut union = Vec::new();
         let notes = self.notes.take();
         for item in was.iter().chain(first).chain(second) {

@@ -23,7 +23,7 @@ use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::schedule::{Left, Moment, Outcome, Reach, Schedule};
 use crate::util::cell::RefCell;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
 use crate::util::local_sync::Notify;
 
@@ -51,7 +51,7 @@ pub enum Signal<'a> {
 /// Every user's schedule, and what holds for all of them.
 #[derive(Debug, Default)]
 pub struct Auto {
-    users: RefCell<Small<Schedule>>,
+    users: RefCell<VecMap<Schedule>>,
     wake: Notify,
     leads: Cell<bool>,
     hidden: Cell<bool>,
@@ -68,7 +68,7 @@ impl Seen {
     /// As it is now.
     #[must_use]
     pub fn of<S: Store, H: Host>(user: &User<S, H>) -> Self {
-        user.db.glance(|replica| Self {
+        user.db.peek(|replica| Self {
             last_success: replica.facts().last_success,
             waiting: replica.outbox().len(),
         })
@@ -215,7 +215,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let (now, roll, timing) = (self.moment(), self.roll(), &self.config.timing);
         let (last_sync, last_success) = user
             .db
-            .glance(|replica| (replica.facts().last_sync, replica.facts().last_success));
+            .peek(|replica| (replica.facts().last_sync, replica.facts().last_success));
         let mut users = self.auto.users.borrow_mut();
         let schedule = users.entry(user_id);
         if let Some(at) = last_sync {
@@ -463,7 +463,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     fn left_of(&self, user: &User<B::Store, H>) -> Left {
         let now = self.host.now_ms();
-        user.db.glance(|replica| Left {
+        user.db.peek(|replica| Left {
             waiting: !replica.outbox().is_empty(),
             postponed: replica
                 .outbox()

@@ -15,7 +15,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::plan::Plan;
 use crate::plan::decision::merged;
 use crate::plan::write::Group;
-use crate::ports::backing::Occasion;
+use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::state::replica::Replica;
@@ -27,7 +27,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// What the storage says.
     pub async fn dead_letters(&self, user_id: &str) -> Result<String> {
         let user = self.user(user_id).await?;
-        let letters: Vec<String> = user.db.with(|replica| {
+        let letters: Vec<String> = user.db.read(|replica| {
             replica
                 .dead_letters()
                 .values()
@@ -47,7 +47,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// what the storage says.
     pub async fn retry_dead_letter(&self, id: &str, edited: Option<String>) -> Result<()> {
         let user = self.user_with(|replica| replica.dead_letters().contains(id))?;
-        let moment = user.db.moment();
+        let moment = user.db.plan_context();
         let mut refused = None;
         let mut plan = |replica: &Replica| {
             let (letters, mut groups) = (replica.with_dependents(id), Vec::new());
@@ -65,7 +65,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                     .collect();
                 groups.push(Group {
                     after,
-                    afresh: true,
+                    ignore_kept_rejection: true,
                     ..self.group(&op.entity, vec![write])
                 });
             }
@@ -82,7 +82,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 commit.events.extend(
                     std::iter::once(id.to_owned())
                         .chain(back)
-                        .map(|id| Event::Unbury { id }),
+                        .map(|id| Event::Revive { id }),
                 );
                 commit.into()
             }))
@@ -100,7 +100,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let user = self.user_with(|replica| replica.dead_letters().contains(id))?;
         user.db
             .record(Durability::Strict, &|_| {
-                vec![Event::Unbury { id: id.to_owned() }]
+                vec![Event::Revive { id: id.to_owned() }]
             })
             .await?;
         self.after(&user);
@@ -115,7 +115,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let user = self.user(user_id).await?;
         let ids: Vec<String> = user
             .db
-            .with(|replica| replica.conflicts().keys().map(str::to_owned).collect());
+            .read(|replica| replica.conflicts().keys().map(str::to_owned).collect());
         let mut text = String::from("[");
         for id in ids {
             let mut found = None;
@@ -147,9 +147,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// the storage says.
     pub async fn resolve_conflict(&self, id: &str, resolution: Resolution) -> Result<()> {
         let user = self.user_with(|replica| replica.conflicts().contains(id))?;
-        let moment = user.db.moment();
+        let moment = user.db.plan_context();
         let mut resolution = resolution;
-        let about = user.db.with(|replica| {
+        let about = user.db.read(|replica| {
             replica
                 .conflicts()
                 .get(id)
@@ -158,7 +158,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         if let (Resolution::Merged(given), Some((entity, id))) = (&resolution, &about) {
             let now = moment
                 .now
-                .saturating_add_signed(user.db.with(|replica| replica.facts().clock_offset));
+                .saturating_add_signed(user.db.read(|replica| replica.facts().clock_offset));
             resolution = merged((entity, id), given, now, &self.config.local_only(entity))?;
         }
         let (mut decided, mut decision) = (None, None);
@@ -206,7 +206,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.check_entity(entity)?;
         check_entity_id(entity, id)?;
         let user = self.user(user_id).await?;
-        Ok(user.db.with(|replica| replica.history().of(entity, id)))
+        Ok(user.db.read(|replica| replica.history().of(entity, id)))
     }
 
     /// The entity type of a conflict that waits.
@@ -215,7 +215,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let user = self
             .user_with(|replica| replica.conflicts().contains(id))
             .ok()?;
-        user.db.with(|replica| {
+        user.db.read(|replica| {
             replica
                 .conflicts()
                 .get(id)
@@ -224,7 +224,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     fn after(&self, user: &User<B::Store, H>) {
-        self.settle(user, Occasion::Wrote);
+        self.settle(user, NoteReason::Wrote);
         if user.pending_count() > 0 {
             self.signal(Signal::Wrote(&user.id));
         }
@@ -236,11 +236,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let current = self
             .current_user()
             .and_then(|user_id| self.opened(&user_id));
-        let found = current.filter(|user| user.db.with(&holds)).or_else(|| {
+        let found = current.filter(|user| user.db.read(&holds)).or_else(|| {
             let users = self.users.borrow();
             users
                 .values()
-                .find(|user| user.db.with(&holds))
+                .find(|user| user.db.read(&holds))
                 .map(Rc::clone)
         });
         found.ok_or_else(|| {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
-use crate::engine::cycle::batch_size::Pace;
+use crate::engine::cycle::batch_size::BatchSize;
 use crate::engine::cycle::options::Settings;
 use crate::engine::cycle::resolve::Resolvers;
 use crate::engine::database::Database;
@@ -149,7 +149,7 @@ pub struct Cycle<'a, S, R, H> {
     /// Where it tells what happens.
     pub events: &'a Events,
     /// How much goes into one push.
-    pub pace: &'a Pace,
+    pub pace: &'a BatchSize,
     /// Counts requests.
     pub requests: &'a Cell<u64>,
     /// This device.
@@ -164,9 +164,9 @@ pub struct Cycle<'a, S, R, H> {
     pub warnings: RefCell<Vec<ErrorJson>>,
     /// Failures beside the work, such as a remote that keeps no metadata: shown, but the cycle did
     /// well.
-    pub asides: RefCell<Vec<ErrorJson>>,
+    pub side_errors: RefCell<Vec<ErrorJson>>,
     /// Resolvers of the app's that have left a conflict without an answer.
-    pub hung: RefCell<Vec<*const ()>>,
+    pub timed_out_resolvers: RefCell<Vec<*const ()>>,
 }
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
@@ -218,7 +218,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         if self.settings.include_deletes
             && self
                 .db
-                .with(crate::state::replica::Replica::has_held_deletes)
+                .read(crate::state::replica::Replica::has_held_deletes)
         {
             self.db
                 .record(Durability::Relaxed, &|_| vec![Event::ReleaseDeletes])
@@ -281,7 +281,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         result.duration = duration;
         result.was_cancelled = cancelled;
         result.synced_count = result.pushed_count.saturating_add(result.pulled_count);
-        result.pending_operations = self.db.with(|replica| replica.outbox().len() as u64);
+        result.pending_operations = self.db.read(|replica| replica.outbox().len() as u64);
         result.error = ended
             .as_ref()
             .err()
@@ -317,7 +317,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         if again.get() && recorded.is_ok() {
             return None;
         }
-        self.db.with(|replica| {
+        self.db.read(|replica| {
             written.total_bytes_pushed = replica.facts().bytes_pushed;
             written.total_bytes_pulled = replica.facts().bytes_pulled;
         });
@@ -372,7 +372,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     fn publish_end(&self, ended: &Result<()>, cancelled: bool, result: &SyncResult, now: u64) {
         let at = crate::util::time::format(now);
-        let counts = self.db.with(|replica| {
+        let counts = self.db.read(|replica| {
             (
                 replica.outbox().len() as u64,
                 replica.conflicts().len() as u64,
@@ -402,7 +402,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 status.dead_letters,
             ) = counts;
             status.errors = self.warnings.borrow().clone();
-            status.errors.extend(self.asides.borrow().iter().cloned());
+            status
+                .errors
+                .extend(self.side_errors.borrow().iter().cloned());
             if let (Err(error), false) = (ended, cancelled) {
                 status.health.remote = match error.code() {
                     Code::Network | Code::Offline | Code::Timeout => RemoteHealth::Unreachable,
@@ -424,7 +426,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let done = tally.pushed_count.saturating_add(tally.pulled_count);
         let (failed, resolved) = (tally.failed_count, tally.conflicts_resolved);
         drop(tally);
-        let pending = self.db.with(|replica| replica.outbox().len() as u64);
+        let pending = self.db.read(|replica| replica.outbox().len() as u64);
         self.hub.update(|status| {
             status.phase = Some(phase);
             // The last step is the end's alone: a bar that is full means that it is over.
@@ -439,7 +441,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         });
     }
 
-    /// Takes note of what every answer says besides its content.
+    /// Takes note of what every answer says also_allow its content.
     pub(crate) fn learn(&self, server_time: Option<&str>, asked_at: u64) {
         if let Some(time) = server_time.and_then(crate::util::time::parse) {
             let now = self.host.now_ms();
@@ -470,7 +472,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             put(
                 out,
                 "pendingOperations",
-                &self.db.with(|replica| replica.outbox().len()),
+                &self.db.read(|replica| replica.outbox().len()),
             );
         });
     }

@@ -15,14 +15,14 @@ use crate::log::record::Encoded;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::plan::checkpoint::Checkpoint;
-use crate::plan::context::Moment;
+use crate::plan::context::PlanContext;
 use crate::plan::write::{Group, Written};
 use crate::plan::{Need, Plan};
 use crate::ports::host::Host;
 use crate::ports::store::{Append, AppendError, Store, Tail};
 use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
-use crate::util::local_sync::{Notify, Turn, pass};
+use crate::util::local_sync::{Mutex, Notify, yield_now};
 
 pub mod group_commit;
 pub mod lifecycle;
@@ -82,7 +82,7 @@ pub struct Database<S, H> {
     name: String,
     replica: RefCell<Replica>,
     budget: u64,
-    turn: Turn,
+    turn: Mutex,
     waiting: RefCell<Waiting>,
     unsaved: RefCell<salvage::Unsaved>,
     counts: Cell<Counts>,
@@ -97,7 +97,7 @@ pub struct Database<S, H> {
     /// Whether it had none since it last looked at the log.
     look: Cell<bool>,
     /// The head at which room was made last, or could not be.
-    crammed: Cell<Option<Seq>>,
+    compacted_when_full_at: Cell<Option<Seq>>,
 }
 
 impl<S: Store, H: Host> Database<S, H> {
@@ -120,7 +120,7 @@ impl<S: Store, H: Host> Database<S, H> {
             name,
             replica: RefCell::new(replica),
             budget,
-            turn: Turn::default(),
+            turn: Mutex::default(),
             waiting: RefCell::default(),
             unsaved: RefCell::default(),
             counts: Cell::default(),
@@ -131,32 +131,32 @@ impl<S: Store, H: Host> Database<S, H> {
             gone: RefCell::default(),
             place: RefCell::new(place),
             look: Cell::new(false),
-            crammed: Cell::default(),
+            compacted_when_full_at: Cell::default(),
         })
     }
 
     /// Reads the state. The borrow must end before anything is awaited.
-    pub fn with<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
+    pub fn read<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
         read(&self.folded())
     }
 
     /// Reads what is no row, nor counts any: the outbox, cursors, facts, the head. Rows may not be
     /// folded yet.
-    pub fn glance<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
+    pub fn peek<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
         read(&self.replica.borrow())
     }
 
     /// The state with all its rows.
     fn folded(&self) -> Ref<'_, Replica> {
-        let late = self.replica.borrow().is_late();
+        let late = self.replica.borrow().has_lazy_rows();
         if late {
-            self.replica.borrow_mut().fold_late();
+            self.replica.borrow_mut().materialize();
         }
         self.replica.borrow()
     }
 
     /// Changes what is kept in memory only: the journeys of operations.
-    pub fn with_mut<T>(&self, change: impl FnOnce(&mut Replica) -> T) -> T {
+    pub fn update<T>(&self, change: impl FnOnce(&mut Replica) -> T) -> T {
         change(&mut self.replica.borrow_mut())
     }
 
@@ -174,10 +174,10 @@ impl<S: Store, H: Host> Database<S, H> {
 
     /// Time and fresh dice for a plan.
     #[must_use]
-    pub fn moment(&self) -> Moment {
+    pub fn plan_context(&self) -> PlanContext {
         let mut seed = [0; 10];
         self.host.random(&mut seed);
-        Moment {
+        PlanContext {
             now: self.host.now_ms(),
             seed,
         }
@@ -304,7 +304,7 @@ impl<S: Store, H: Host> Database<S, H> {
 
     async fn catch_up_in_turn(&self) -> Result<()> {
         self.check_open()?;
-        let (head, user_id) = self.glance(|replica| (replica.head(), replica.user_id().to_owned()));
+        let (head, user_id) = self.peek(|replica| (replica.head(), replica.user_id().to_owned()));
         let tail = self.store.tail(head).await;
         let Some(tail) = self.salvaged(tail).await? else {
             return Ok(());
@@ -320,7 +320,7 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             Tail::Compacted => {
                 let mut fresh = load(&self.store, &user_id, self.budget).await?;
-                self.with(|replica| fresh.outbox_mut().inherit(replica.outbox()));
+                self.read(|replica| fresh.outbox_mut().inherit(replica.outbox()));
                 self.replace(fresh);
             }
         }
@@ -343,13 +343,13 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         let lead = Lead::new(&self.waiting);
         let turn = self.turn.lock().await;
-        pass().await;
+        yield_now().await;
         let (mut groups, mut senders) = (vec![group], Vec::new());
         for (group, sender) in lead.take() {
             groups.push(group);
             senders.push(sender);
         }
-        let moment = self.moment();
+        let moment = self.plan_context();
         let mut outcomes = Vec::new();
         let mut plan = |replica: &Replica| {
             Ok(replica.plan_local(&groups, &moment).into_draft(|local| {
@@ -403,7 +403,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// What the store says.
     pub async fn tidy(&self) -> Result<()> {
-        if self.closed.get() || !self.with(Replica::wants_checkpoint) {
+        if self.closed.get() || !self.read(Replica::wants_checkpoint) {
             return Ok(());
         }
         self.checkpoint().await?;
@@ -424,15 +424,15 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Compacts where the storage is full and that may help; false where it does not. Once at each
     /// head.
     async fn make_room(&self) -> bool {
-        let (head, grown) = self.with(|replica| (replica.head(), replica.has_grown()));
-        if self.crammed.replace(Some(head)) == Some(head) || !grown {
+        let (head, grown) = self.read(|replica| (replica.head(), replica.has_grown()));
+        if self.compacted_when_full_at.replace(Some(head)) == Some(head) || !grown {
             return false;
         }
         // Boxed, as a commit that is full comes here again: once, and no further.
         Box::pin(self.commit_in_turn(Durability::Strict, &mut plan_checkpoint, Source::Remote))
             .await
             .is_ok()
-            && self.with(Replica::head) > head
+            && self.read(Replica::head) > head
     }
 
     fn check_open(&self) -> Result<()> {

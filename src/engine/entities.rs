@@ -8,7 +8,7 @@ use crate::engine::{Backing, Engine, User};
 use crate::model::entity::{Key, OwnedKey, check_entity_id};
 use crate::model::error::{Code, Error, Result};
 use crate::plan::write::{Group, Write, Written};
-use crate::ports::backing::Occasion;
+use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -34,12 +34,12 @@ impl<S: Store, H: Host> User<S, H> {
     /// Whether an entity exists.
     pub fn exists(&self, key: &Key) -> bool {
         self.db
-            .with(|replica| replica.view(key).is_some_and(|view| !view.deleted))
+            .read(|replica| replica.view(key).is_some_and(|view| !view.deleted))
     }
 
     /// How many entities of a type there are.
     pub fn count(&self, entity: &str) -> u64 {
-        self.db.with(|replica| replica.count(entity))
+        self.db.read(|replica| replica.count(entity))
     }
 }
 
@@ -91,7 +91,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         // the same ones again.
         let commits = user.db.counts().commits;
         if user.known.replace(commits) != commits {
-            self.settle(&user, Occasion::Wrote);
+            self.settle(&user, NoteReason::Wrote);
             self.signal(Signal::Wrote(user_id));
         }
         Ok(written)
@@ -112,7 +112,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             sums: self.config.sums(entity),
             parents: config.parents,
             after: Rc::default(),
-            afresh: false,
+            ignore_kept_rejection: false,
         }
     }
 
@@ -132,7 +132,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let user = self.user(user_id).await?;
         let mut found = None;
         user.db
-            .read(entity, &[id.to_owned()], include_deleted, &mut |text| {
+            .read_entities(entity, &[id.to_owned()], include_deleted, &mut |text| {
                 found = Some(text.to_owned())
             })
             .await?;
@@ -173,7 +173,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             ));
         }
         let user = self.user(user_id).await?;
-        let (mut ids, total) = user.db.with(|replica| {
+        let (mut ids, total) = user.db.read(|replica| {
             let live = |id: &&str| {
                 replica
                     .view(&Key::new(entity, id))
@@ -191,7 +191,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         ids.truncate(size);
         let mut items = Items::new(ids.len().saturating_mul(400));
         user.db
-            .read(entity, &ids, false, &mut |text| items.open().push_str(text))
+            .read_entities(entity, &ids, false, &mut |text| items.open().push_str(text))
             .await?;
         Ok(Page {
             items: items.close(),

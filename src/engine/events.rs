@@ -35,7 +35,8 @@ pub enum Topic {
     ConnectivityChanged,
     /// The storage was lost under an open instance.
     StorageLost,
-    /// The server was restored from an older state, and everything has been pulled afresh.
+    /// The server was restored from an older state, and everything has been pulled
+    /// ignore_kept_rejection.
     ServerRestored,
 }
 
@@ -168,7 +169,8 @@ impl Events {
         })
     }
 
-    /// Tells those who want to know. `fill` writes the members besides `type`, `userId` and `at`.
+    /// Tells those who want to know. `fill` writes the members also_allow `type`, `userId` and
+    /// `at`.
     pub fn tell(
         &self,
         topic: Topic,

@@ -7,9 +7,9 @@
 //! begin to wait, as they end to, and at the end of a cycle; in between it is "some".
 
 use crate::log::address::Seq;
-use crate::ports::backing::Occasion;
+use crate::ports::backing::NoteReason;
 use crate::util::cell::RefCell;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 
 /// How many operations wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ struct Known {
 /// The notes of one app's users.
 #[derive(Debug, Default)]
 pub struct Canary {
-    users: RefCell<Small<Known>>,
+    users: RefCell<VecMap<Known>>,
 }
 
 impl Canary {
@@ -133,7 +133,7 @@ impl Canary {
         identity: &str,
         head: Seq,
         pending: u64,
-        occasion: Occasion,
+        occasion: NoteReason,
     ) -> Option<String> {
         let mut users = self.users.borrow_mut();
         let known = users.get_mut(user)?;
@@ -146,7 +146,7 @@ impl Canary {
             .as_ref()
             .filter(|note| note.identity == identity)
             .map(|note| note.pending);
-        if occasion == Occasion::Heard {
+        if occasion == NoteReason::Heard {
             if before != Some(Pending::Exactly(pending)) {
                 known.written = None;
             }
@@ -155,11 +155,14 @@ impl Canary {
         known.note.head = head;
         known.note.pending = match before {
             Some(Pending::Exactly(count))
-                if count > 0 && count != pending && pending > 0 && occasion == Occasion::Wrote =>
+                if count > 0
+                    && count != pending
+                    && pending > 0
+                    && occasion == NoteReason::Wrote =>
             {
                 Pending::Some
             }
-            Some(Pending::Some) if pending > 0 && occasion == Occasion::Wrote => Pending::Some,
+            Some(Pending::Some) if pending > 0 && occasion == NoteReason::Wrote => Pending::Some,
             _ => Pending::Exactly(pending),
         };
         // Where the head alone has moved, nothing that waits has.

@@ -85,13 +85,12 @@ pub struct Metrics {
 impl<S: Store, H: Host> User<S, H> {
     /// How many operations wait.
     pub fn pending_count(&self) -> u64 {
-        self.db.glance(|replica| replica.outbox().len() as u64)
+        self.db.peek(|replica| replica.outbox().len() as u64)
     }
 
     /// What the last cycle did, as the JSON text of a `SyncResult`; none before the first.
     pub fn last_result(&self) -> Option<Rc<str>> {
-        self.db
-            .glance(|replica| replica.facts().last_result.clone())
+        self.db.peek(|replica| replica.facts().last_result.clone())
     }
 }
 
@@ -110,7 +109,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let syncing = user.hub.current().status == State::Syncing;
         let mut entities = self.config.entities.keys();
         let device_id = self.backing.device_id(&user.id);
-        user.db.with(|replica| {
+        user.db.read(|replica| {
             let facts = replica.facts();
             (facts.last_sync.is_some() || facts.custom.is_some() || syncing)
                 .then(|| local_metadata(replica, &device_id, &mut entities, syncing))
@@ -144,7 +143,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return Ok(MetadataComparison::NeverSynced);
         };
         let remote = self.remote_metadata(user_id).await?;
-        let waiting = user.db.with(|replica| !replica.outbox().is_empty());
+        let waiting = user.db.read(|replica| !replica.outbox().is_empty());
         let differs = remote.is_some_and(|remote| {
             local.entity_counts.iter().any(|(entity, count)| {
                 // A type that the remote does not list has no rows there.
@@ -205,8 +204,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             .await
     }
 
-    /// Forgets sync metadata: here, so that the next cycle pulls everything afresh; there, for
-    /// every device. Entities and pending operations stay.
+    /// Forgets sync metadata: here, so that the next cycle pulls everything ignore_kept_rejection;
+    /// there, for every device. Entities and pending operations stay.
     ///
     /// # Errors
     /// What the storage or the remote says.
@@ -388,7 +387,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let user = self.user(user_id).await?;
         let estimate = self.host.storage().await;
         Ok(StorageSize {
-            bytes: user.db.with(crate::state::replica::Replica::stored_bytes),
+            bytes: user.db.read(crate::state::replica::Replica::stored_bytes),
             quota: estimate.quota,
             persisted: estimate.persisted,
         })

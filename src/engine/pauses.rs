@@ -9,14 +9,14 @@ use crate::model::status::State;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::util::cell::RefCell;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 
 /// The pauses of one engine.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
     everybody: Cell<bool>,
     /// Users of whom something else was said after what was said of everybody.
-    but: RefCell<Small<bool>>,
+    but: RefCell<VecMap<bool>>,
 }
 
 impl Pauses {
@@ -50,7 +50,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         // Before the first cycle of this instance there is nothing that ended.
         let user = self.opened(user_id).filter(|user| user.seat.has_shown());
         let ended = user
-            .map(|user| user.db.glance(|replica| replica.facts().last_state))
+            .map(|user| user.db.peek(|replica| replica.facts().last_state))
             .unwrap_or_default();
         hub.update(|status| match status.status {
             State::Syncing => {}

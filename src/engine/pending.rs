@@ -21,7 +21,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// The same of a user whose database is open.
     pub fn pending_of(&self, user: &User<B::Store, H>) -> Vec<PendingOperation> {
         let (now, next) = (self.host.now_ms(), self.next_sync_time(&user.id));
-        user.db.with(|replica| {
+        user.db.read(|replica| {
             replica
                 .outbox()
                 .iter()

@@ -119,7 +119,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         while !realtime.closed.get() {
             let changed = pin!(realtime.changed.notified());
             // What changed before this turn is what this turn looks at.
-            if changed.has_come() {
+            if changed.try_notified() {
                 continue;
             }
             match realtime.wanted() {
@@ -191,7 +191,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             // A cursor is good only together with the entity types that it was made for.
             let (cursor, entities) = user
                 .db
-                .glance(|replica| {
+                .peek(|replica| {
                     replica
                         .cursor("")
                         .map(|state| (state.cursor.clone(), state.entities.clone()))

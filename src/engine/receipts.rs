@@ -20,11 +20,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         check_entity_id(entity, id)?;
         let user = self.user(user_id).await?;
         let key = Key::new(entity, id);
-        let mut waiting = user.db.with(|replica| replica.wait_for(&key));
+        let mut waiting = user.db.read(|replica| replica.wait_for(&key));
         if !waiting.is_needed() {
             // Another tab may have written it just now.
             user.db.catch_up().await?;
-            waiting = user.db.with(|replica| replica.wait_for(&key));
+            waiting = user.db.read(|replica| replica.wait_for(&key));
         }
         user.db
             .until(&mut |replica| replica.ended(&key, &mut waiting, self.host.now_ms()))

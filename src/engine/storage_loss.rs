@@ -105,7 +105,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub(super) async fn tell_damage(&self, user: &UserOf<B, H>) {
         let (unreadable, pending) = user
             .db
-            .glance(|replica| (replica.unreadable(), replica.outbox().len()));
+            .peek(|replica| (replica.unreadable(), replica.outbox().len()));
         if unreadable == 0 {
             return;
         }

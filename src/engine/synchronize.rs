@@ -16,7 +16,7 @@ use crate::engine::{Backing, Engine, User};
 use crate::model::config::{Direction, Options, RequestStrategy};
 use crate::model::error::{Code, Error, Result};
 use crate::model::status::{SkipReason, SyncResult, read};
-use crate::ports::backing::Occasion;
+use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -135,7 +135,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             // Whoever does not wait any more needs no answer.
             let _ = joined.send(result.clone());
         }
-        self.settle(user, Occasion::Rests);
+        self.settle(user, NoteReason::Rests);
         self.show_pause(&user.id)?;
         result.map_err(|error| error.for_user(&user.id))
     }
@@ -196,7 +196,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         } else if !settings.force && !self.host.is_online() {
             Some(SkipReason::Offline)
         } else if settings.direction == Direction::PushOnly
-            && user.db.with(|replica| replica.outbox().is_empty())
+            && user.db.read(|replica| replica.outbox().is_empty())
         {
             Some(SkipReason::NothingToPush)
         } else {
@@ -218,7 +218,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         };
         if let Some(met) = met.filter(|_| self.config.strategy == RequestStrategy::JoinInFlight) {
             user.db.catch_up().await?;
-            let facts = user.db.with(|replica| replica.facts().clone());
+            let facts = user.db.read(|replica| replica.facts().clone());
             // The cycle that was met in another tab has come to its end, and this is what it wrote
             // down.
             if let Some(result) = facts.last_result.filter(|_| facts.last_sync != met) {
@@ -258,8 +258,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             clock_offset: Cell::new(None),
             told_now: Cell::new(None),
             warnings: RefCell::new(Vec::new()),
-            asides: RefCell::new(user.news.take()),
-            hung: RefCell::default(),
+            side_errors: RefCell::new(user.news.take()),
+            timed_out_resolvers: RefCell::default(),
         };
         user.seat.begin(self.host.now_ms());
         let result = cycle.run().await;
@@ -329,7 +329,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             }
             if met.is_none() {
                 user.db.catch_up().await?;
-                met = Some(user.db.with(|replica| replica.facts().last_sync));
+                met = Some(user.db.read(|replica| replica.facts().last_sync));
             }
             let poll = async {
                 self.host.sleep(LOCK_POLL_MS).await;
@@ -423,7 +423,7 @@ fn skipped<S: Store, H: Host>(user: &User<S, H>, reason: SkipReason) -> SyncResu
         user_id: user.id.clone(),
         was_skipped: true,
         skip_reason: Some(reason),
-        pending_operations: user.db.with(|replica| replica.outbox().len() as u64),
+        pending_operations: user.db.read(|replica| replica.outbox().len() as u64),
         ..SyncResult::default()
     }
 }
@@ -432,7 +432,7 @@ fn cancelled<S: Store, H: Host>(user: &User<S, H>) -> SyncResult {
     SyncResult {
         user_id: user.id.clone(),
         was_cancelled: true,
-        pending_operations: user.db.with(|replica| replica.outbox().len() as u64),
+        pending_operations: user.db.read(|replica| replica.outbox().len() as u64),
         ..SyncResult::default()
     }
 }

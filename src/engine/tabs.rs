@@ -42,7 +42,7 @@ type Rank = (u64, u64);
 
 /// What one tab knows of the others of its user.
 #[derive(Debug, Default)]
-pub struct Seat {
+pub struct TabState {
     id: u64,
     words: Cell<u64>,
     /// The cycle that the status is about.
@@ -67,7 +67,7 @@ pub struct Seat {
     plan: RefCell<Option<(Rank, Plan)>>,
 }
 
-impl Seat {
+impl TabState {
     pub(super) fn new(id: u64) -> Self {
         Self {
             id,
@@ -134,7 +134,7 @@ impl<S: Store, H: Host> User<S, H> {
         let mut word = String::from("{");
         put(&mut word, "tab", &self.seat.id);
         put(&mut word, "word", &number);
-        put(&mut word, "head", &self.db.glance(|replica| replica.head()));
+        put(&mut word, "head", &self.db.peek(|replica| replica.head()));
         fill(&mut word);
         word.push('}');
         host.say(self.db.name(), &word);
@@ -305,9 +305,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return;
         }
         // Clocks are set back: a cycle that begins in the future is none.
-        let is_late = rank == seat.shown.get() && number <= seat.last.get();
+        let has_lazy_rows = rank == seat.shown.get() && number <= seat.last.get();
         let is_next = rank >= seat.shown.get() || (runs && seat.shown.get().0 > self.host.now_ms());
-        if is_late || !is_next {
+        if has_lazy_rows || !is_next {
             return;
         }
         seat.shown.set(rank);

@@ -34,7 +34,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let waits = |queued: &Queued| {
             queued.in_flight || (queued.op.kind == Kind::Delete && !settings.include_deletes)
         };
-        let (body, op_ids) = user.db.with(|replica| {
+        let (body, op_ids) = user.db.read(|replica| {
             let ready = ready(replica, now, settings.batch_size, &waits);
             bounded(
                 &device_id,
@@ -46,7 +46,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             )
         })?;
         user.db
-            .with_mut(|replica| replica.outbox_mut().mark_left(&op_ids));
+            .update(|replica| replica.outbox_mut().mark_left(&op_ids));
         Some(body)
     }
 

@@ -76,7 +76,7 @@ pub struct LogoutResult {
 impl<S: Store, H: Host> User<S, H> {
     /// How many operations wait, and how many the remote will never accept.
     fn unsynced(&self) -> (u64, u64) {
-        self.db.glance(|replica| {
+        self.db.peek(|replica| {
             (
                 replica.outbox().len() as u64,
                 replica.dead_letters().len() as u64,
@@ -445,7 +445,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 }
 
-/// Everything afresh: what a sign-in without local data does.
+/// Everything ignore_kept_rejection: what a sign-in without local data does.
 fn fetch_all() -> Options {
     Options {
         direction: Some(Direction::PullThenPush),

@@ -129,16 +129,16 @@ impl<S: Store, H: Host> Watch<S, H> {
             (Some(ids), _) => ids,
             (None, Some(id)) => vec![id.clone()],
             (None, None) => {
-                db.with(|replica| replica.ids(&self.entity, None).map(str::to_owned).collect())
+                db.read(|replica| replica.ids(&self.entity, None).map(str::to_owned).collect())
             }
         };
         let mut items = Items::new(ids.len().saturating_mul(400));
-        db.read(&self.entity, &ids, self.include_deleted, &mut |text| {
+        db.read_entities(&self.entity, &ids, self.include_deleted, &mut |text| {
             items.open().push_str(text)
         })
         .await?;
         let is_gone = |id: &String| {
-            let view = db.with(|replica| {
+            let view = db.read(|replica| {
                 replica
                     .view(&Key::new(&self.entity, id))
                     .map(|view| view.deleted)

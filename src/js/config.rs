@@ -19,7 +19,7 @@ use crate::js::{middleware, resolver};
 use crate::model::config::Config;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::host::Host;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::web::host::WebHost;
 use crate::web::remote::WebRemote;
 
@@ -165,7 +165,7 @@ pub fn read(value: &JsValue) -> Result<Given> {
 type GivenResolvers = Vec<(String, GivenResolver)>;
 
 /// The entity types as data, and apart from that their resolvers and their middleware.
-fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, Small<Middleware>)> {
+fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, VecMap<Middleware>)> {
     const LIVE: [&str; 5] = [
         "conflictResolver",
         "validate",
@@ -173,7 +173,7 @@ fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, Small<Middle
         "afterRead",
         "middleware",
     ];
-    let (mut resolvers, mut middlewares) = (Vec::new(), Small::default());
+    let (mut resolvers, mut middlewares) = (Vec::new(), VecMap::default());
     let Some(entities) = given
         .dyn_ref::<Object>()
         .filter(|entities| !Array::is_array(entities))

@@ -16,7 +16,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortSignal;
 
 use crate::model::error::{Code, Error, Result};
-use crate::model::object_reader::Members;
+use crate::model::object_reader::ObjectReader;
 use crate::util::json::scan::parse;
 use crate::util::json::{scan, serialize};
 use crate::web::http::failure;
@@ -256,8 +256,9 @@ impl Options<'_> {
     ///
     /// # Errors
     /// None: the data is an object.
-    pub fn members(&self) -> Result<Members<'_>> {
-        Members::new(&self.data, self.code, self.what).map(|members| members.besides(self.live))
+    pub fn members(&self) -> Result<ObjectReader<'_>> {
+        ObjectReader::new(&self.data, self.code, self.what)
+            .map(|members| members.also_allow(self.live))
     }
 }
 

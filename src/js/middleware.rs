@@ -8,12 +8,12 @@ use wasm_bindgen::prelude::*;
 use crate::js::convert::{Handles, decode, decode_many, from_js};
 use crate::model::entity::Fields;
 use crate::model::error::{Code, Error, Result};
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
 use crate::web::http::failure::words;
 
 /// By entity type; those without any are not in it.
-pub type Middlewares = Rc<Small<Middleware>>;
+pub type Middlewares = Rc<VecMap<Middleware>>;
 
 #[wasm_bindgen(module = "/src/js/support.js")]
 extern "C" {

@@ -80,7 +80,7 @@ impl Switch {
         let mut given = given.members()?;
         let (old, new) = (given.text("oldUserId"), given.text("newUserId"));
         let new = new
-            .or_else(|| given.note("newUserId", "must be a string; to sign out, call `logout`."))
+            .or_else(|| given.reject("newUserId", "must be a string; to sign out, call `logout`."))
             .unwrap_or_default();
         let strategy = given.choice("strategy", &UserSwitch::NAMES);
         given.finish()?;

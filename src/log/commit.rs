@@ -13,7 +13,7 @@ use crate::log::segment::{INLINE_BYTES, checksum};
 use crate::log::{directory, event_codec};
 use crate::model::error::Result;
 use crate::model::operation::Operation;
-use crate::util::collections::seq_map::Ordered;
+use crate::util::collections::seq_map::SeqMap;
 
 /// All that happened at once.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,7 +50,7 @@ pub enum Event {
         /// When this device heard of it, in milliseconds since 1970.
         at: u64,
         /// Marks of the values that it put and replaced, for its receipt.
-        marks: Vec<u64>,
+        field_hashes: Vec<u64>,
     },
     /// An operation is now made against another version of the row.
     Rebase {
@@ -93,12 +93,12 @@ pub enum Event {
         id: String,
     },
     /// Operations will never be accepted: they leave the outbox and are kept for the app.
-    Bury {
+    DeadLetters {
         /// One for each operation.
         letters: Vec<DeadLetter>,
     },
     /// A dead letter is done with.
-    Unbury {
+    Revive {
         /// Which.
         id: String,
     },
@@ -305,7 +305,7 @@ impl Commit {
     pub fn skim(
         record: &Rc<[u8]>,
         may_wait: &dyn Fn(&str) -> bool,
-    ) -> Result<(Self, Ordered<Directory>)> {
+    ) -> Result<(Self, SeqMap<Directory>)> {
         decode(record, &|entity| may_wait(entity).then_some(record)).ok_or_else(|| refused(record))
     }
 }

@@ -54,14 +54,14 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             version,
             with_row,
             at,
-            marks,
+            field_hashes,
         } => {
             out.byte(2);
             out.text(op_id);
             out.number(*version);
             out.flag(*with_row);
             out.number(*at);
-            put_marks(out, marks);
+            put_field_hashes(out, field_hashes);
         }
         Event::Rebase { op_id, version } => {
             out.byte(3);
@@ -95,7 +95,7 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.byte(10);
             out.text(id);
         }
-        Event::Bury { letters } => {
+        Event::DeadLetters { letters } => {
             out.byte(11);
             out.number(letters.len() as u64);
             for letter in letters {
@@ -108,7 +108,7 @@ pub(super) fn put(out: &mut Output, event: &Event) {
                 out.maybe_text(letter.blocked_by.as_deref());
             }
         }
-        Event::Unbury { id } => {
+        Event::Revive { id } => {
             out.byte(12);
             out.text(id);
         }
@@ -176,7 +176,7 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
             version: input.number()?,
             with_row: input.flag()?,
             at: input.number()?,
-            marks: get_marks(input)?,
+            field_hashes: get_field_hashes(input)?,
         },
         3 => Event::Rebase {
             op_id: input.text()?,
@@ -199,10 +199,10 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
             conflict: get_conflict(input)?,
         },
         10 => Event::Unpark { id: input.text()? },
-        11 => Event::Bury {
+        11 => Event::DeadLetters {
             letters: get_letters(input)?,
         },
-        12 => Event::Unbury { id: input.text()? },
+        12 => Event::Revive { id: input.text()? },
         13 => Event::Facts {
             facts: Box::new(get_facts(input)?),
         },
@@ -249,7 +249,7 @@ fn put_operation(out: &mut Output, op: &Operation) {
     out.number(u64::from(op.attempts));
     out.flag(op.soft);
     out.texts(&op.supersedes);
-    put_marks(out, &op.earlier);
+    put_field_hashes(out, &op.earlier);
     out.number(op.links.len() as u64);
     for link in &op.links {
         out.text(&link.key.entity);
@@ -258,9 +258,9 @@ fn put_operation(out: &mut Output, op: &Operation) {
     }
 }
 
-fn put_marks(out: &mut Output, marks: &[u64]) {
-    out.number(marks.len() as u64);
-    for mark in marks {
+fn put_field_hashes(out: &mut Output, field_hashes: &[u64]) {
+    out.number(field_hashes.len() as u64);
+    for mark in field_hashes {
         out.number(*mark);
     }
 }
@@ -278,7 +278,7 @@ fn get_operation(input: &mut Input<'_>) -> Option<Operation> {
         attempts: input.small()?,
         soft: input.flag()?,
         supersedes: input.texts()?,
-        earlier: get_marks(input)?,
+        earlier: get_field_hashes(input)?,
         links: get_links(input)?,
     })
 }
@@ -297,13 +297,13 @@ fn get_links(input: &mut Input<'_>) -> Option<Vec<Link>> {
     Some(links)
 }
 
-fn get_marks(input: &mut Input<'_>) -> Option<Vec<u64>> {
+fn get_field_hashes(input: &mut Input<'_>) -> Option<Vec<u64>> {
     let count = input.number()?;
-    let mut marks = Vec::new();
+    let mut field_hashes = Vec::new();
     for _ in 0..count {
-        marks.push(input.number()?);
+        field_hashes.push(input.number()?);
     }
-    Some(marks)
+    Some(field_hashes)
 }
 
 fn get_cursor(input: &mut Input<'_>) -> Option<CursorState> {
@@ -410,7 +410,7 @@ fn put_receipt(out: &mut Output, receipt: &Receipt) {
     ] {
         out.flag(flag);
     }
-    put_marks(out, &receipt.marks);
+    put_field_hashes(out, &receipt.field_hashes);
 }
 
 fn get_receipt(input: &mut Input<'_>) -> Option<Receipt> {
@@ -422,7 +422,7 @@ fn get_receipt(input: &mut Input<'_>) -> Option<Receipt> {
         whole: input.flag()?,
         suspect: input.flag()?,
         merging: input.flag()?,
-        marks: get_marks(input)?.into(),
+        field_hashes: get_field_hashes(input)?.into(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! TODO
 
-/// The most marks that one receipt has; the oldest go first.
-pub(crate) const MAX_MARKS: usize = 64;
+/// The most field_hashes that one receipt has; the oldest go first.
+pub(crate) const MAX_FIELD_HASHES: usize = 64;
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct Receipt {
     /// A conflict of what waits was settled with more than this device's own.
     pub merging: bool,
     /// Values that this device has put or replaced.
-    pub marks: Box<[u64]>,
+    pub field_hashes: Box<[u64]>,
 }
 
 /// A server that was restored from an older state, until everything has been pulled afresh.

@@ -26,7 +26,7 @@ use crate::log::directory::Directory;
 use crate::log::segment::checksum;
 use crate::log::{directory, event_codec};
 use crate::model::error::{Code, Error};
-use crate::util::collections::seq_map::Ordered;
+use crate::util::collections::seq_map::SeqMap;
 
 pub(crate) const MAGIC: [u8; 4] = [b'D', b'S', 1, 0];
 
@@ -64,14 +64,14 @@ pub(crate) fn refused(record: &[u8]) -> Error {
 pub(crate) fn decode<'r>(
     record: &[u8],
     waits: &dyn Fn(&str) -> Option<&'r Rc<[u8]>>,
-) -> Option<(Commit, Ordered<Directory>)> {
+) -> Option<(Commit, SeqMap<Directory>)> {
     let (header, payload) = record.split_at_checked(HEADER)?;
     let (magic, sum) = header.split_at_checked(MAGIC.len())?;
     if magic != MAGIC || sum != checksum(payload).to_le_bytes() {
         return None;
     }
     let mut input = Input(payload);
-    let (mut commit, mut late) = (Commit::default(), Ordered::default());
+    let (mut commit, mut late) = (Commit::default(), SeqMap::default());
     for _ in 0..input.number()? {
         commit.events.push(event_codec::get(&mut input)?);
     }

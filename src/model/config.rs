@@ -12,9 +12,9 @@ use crate::model::config::timing::{Timing, read_retry};
 use crate::model::entity::{OWN_FIELDS, check_name};
 use crate::model::error::Result;
 use crate::model::limits::{MAX_BATCH, MAX_VERSION};
-use crate::model::object_reader::Members;
+use crate::model::object_reader::ObjectReader;
 use crate::model::operation::Parent;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 
 pub mod merge_fields;
 pub mod relations;
@@ -155,7 +155,7 @@ pub struct Config {
     /// The prefix of the databases' names.
     pub name: String,
     /// The entity types.
-    pub entities: Small<EntityConfig>,
+    pub entities: VecMap<EntityConfig>,
     /// Milliseconds.
     pub sync_timeout: u64,
     /// Options of a cycle that gives none.
@@ -207,11 +207,11 @@ impl Config {
     /// # Errors
     /// The reader's code ([`crate::model::error::Code::InvalidConfig`]), naming the field and the
     /// fix.
-    pub fn read(mut given: Members<'_>) -> Result<Self> {
+    pub fn read(mut given: ObjectReader<'_>) -> Result<Self> {
         let name = given.text("name").unwrap_or_else(|| "datum".to_owned());
         is_name(&given, "name", "is no name: ", &name);
         if name.as_bytes().contains(&b'/') {
-            given.note::<()>("name", "must not contain `/`, which separates the name from the user in the databases' names.");
+            given.reject::<()>("name", "must not contain `/`, which separates the name from the user in the databases' names.");
         }
         let entities = read_entities(&mut given);
         let mut defaults = match given.object("defaultSyncOptions") {
@@ -225,7 +225,7 @@ impl Config {
         if let Some(mut durability) = given.object("durability") {
             local = durability.choice("local", &DURABILITIES);
             pulled = durability.choice("pulled", &DURABILITIES);
-            durability.end();
+            durability.reject_unknown();
         }
         let config = Self {
             name,
@@ -374,17 +374,17 @@ impl Options {
     ///
     /// # Errors
     /// The reader's code, naming the field and the fix.
-    pub fn read(mut given: Members<'_>) -> Result<Self> {
+    pub fn read(mut given: ObjectReader<'_>) -> Result<Self> {
         let options = Self::read_part(&mut given);
         given.check()?;
         Ok(options)
     }
 
     /// The same, where the whole that these are a part of says what was wrong.
-    fn read_part(given: &mut Members<'_>) -> Self {
+    fn read_part(given: &mut ObjectReader<'_>) -> Self {
         let timeout = given.number("timeout");
         if timeout.is_some_and(|ms| ms <= 0.0) {
-            given.note::<()>(
+            given.reject::<()>(
                 "timeout",
                 "must be a number of milliseconds greater than 0.",
             );
@@ -402,7 +402,7 @@ impl Options {
             scope: given.object("scope").map(read_scope),
             force: given.flag("force"),
         };
-        given.end();
+        given.reject_unknown();
         options
     }
 
@@ -423,8 +423,8 @@ impl Options {
     }
 }
 
-fn read_entities(given: &mut Members<'_>) -> Small<EntityConfig> {
-    let mut entities = Small::default();
+fn read_entities(given: &mut ObjectReader<'_>) -> VecMap<EntityConfig> {
+    let mut entities = VecMap::default();
     if let Some(mut types) = given.object("entities") {
         for name in types.names() {
             is_name(&types, name, "is no name for an entity type: ", name);
@@ -438,13 +438,13 @@ fn read_entities(given: &mut Members<'_>) -> Small<EntityConfig> {
                 config.keeps_rejected = entity
                     .choice("onRejected", &[("revert", false), ("keepLocal", true)])
                     .unwrap_or_default();
-                entity.end();
+                entity.reject_unknown();
             }
             entities.insert(name, config);
         }
     }
     if entities.is_empty() {
-        given.note::<()>(
+        given.reject::<()>(
             "entities",
             "must name at least one entity type, such as { tasks: {} }.",
         );
@@ -459,23 +459,23 @@ fn read_entities(given: &mut Members<'_>) -> Small<EntityConfig> {
                 "of `{name}` has a relation to `{}`, which is no entity type of this config.",
                 parent.entity
             );
-            given.note::<()>("entities", &problem);
+            given.reject::<()>("entities", &problem);
         }
     }
     entities
 }
 
-fn read_local_only(entity: &mut Members<'_>) -> Rc<[String]> {
+fn read_local_only(entity: &mut ObjectReader<'_>) -> Rc<[String]> {
     let names = entity.texts("localOnly").unwrap_or_default();
     for name in &names {
         if name.is_empty() {
-            entity.note::<()>(
+            entity.reject::<()>(
                 "localOnly",
                 "has an empty name; give the names of top-level fields.",
             );
         }
         if OWN_FIELDS.contains(&name.as_str()) {
-            entity.note::<()>(
+            entity.reject::<()>(
                 "localOnly",
                 &format!(
                     "names `{name}`, which the engine owns and the server needs; leave it out."
@@ -486,17 +486,17 @@ fn read_local_only(entity: &mut Members<'_>) -> Rc<[String]> {
     Rc::from(names)
 }
 
-fn read_scope(mut given: Members<'_>) -> Scope {
+fn read_scope(mut given: ObjectReader<'_>) -> Scope {
     let scope = Scope {
         entities: given.texts("entities"),
         query: given.value("query").cloned(),
         name: given.text("name"),
     };
     if scope.name.as_deref() == Some("") {
-        given.note::<()>("name", "must not be empty.");
+        given.reject::<()>("name", "must not be empty.");
     }
     if scope.entities.as_ref().is_some_and(Vec::is_empty) {
-        given.note::<()>(
+        given.reject::<()>(
             "entities",
             "must name at least one entity type; leave it out for all.",
         );
@@ -509,12 +509,12 @@ fn read_scope(mut given: Members<'_>) -> Scope {
             entity,
         );
     }
-    given.end();
+    given.reject_unknown();
     scope
 }
 
-fn is_name(given: &Members<'_>, member: &str, problem: &str, name: &str) {
+fn is_name(given: &ObjectReader<'_>, member: &str, problem: &str, name: &str) {
     if let Err(error) = check_name(name) {
-        given.note::<()>(member, &[problem, error.message()].concat());
+        given.reject::<()>(member, &[problem, error.message()].concat());
     }
 }

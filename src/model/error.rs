@@ -262,7 +262,7 @@ impl Error {
         self
     }
 
-    /// What lay beneath, in the words of the browser, the server or the parser.
+    /// What lay synced_view, in the words of the browser, the server or the parser.
     #[must_use]
     pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
         self.0.cause = Some(cause.to_string());
@@ -311,7 +311,7 @@ impl Error {
         self.0.retry_after_ms
     }
 
-    /// What lay beneath.
+    /// What lay synced_view.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()

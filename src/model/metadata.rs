@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::model::metadata::read::{Kept, read_kept, read_reply};
 use crate::model::protocol::{DeviceMetadata, EntityCount, MetadataReply, SyncState};
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 
 pub mod read;
 
@@ -27,14 +27,14 @@ pub struct SyncMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,
     /// Every device that synced, with its last successful time.
-    pub devices: Small<String>,
+    pub devices: VecMap<String>,
     /// How many those are.
     pub device_count: u64,
     /// The app's own fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_metadata: Option<serde_json::Map<String, serde_json::Value>>,
     /// Per entity type.
-    pub entity_counts: Small<EntityCount>,
+    pub entity_counts: VecMap<EntityCount>,
     /// The state of the last attempt.
     pub sync_status: SyncState,
     /// Unresolved conflicts, right now.

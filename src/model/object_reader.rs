@@ -17,7 +17,7 @@ use crate::util::cell::RefCell;
 /// An object whose members are asked for by name. Null counts as absent, and so does what is wrong:
 /// whoever has read all that they need calls [`Self::finish`] or [`Self::check`].
 #[derive(Debug)]
-pub struct Members<'a> {
+pub struct ObjectReader<'a> {
     map: &'a Map<String, Value>,
     code: Code,
     what: &'a str,
@@ -28,7 +28,7 @@ pub struct Members<'a> {
     fault: Rc<RefCell<Option<Error>>>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> ObjectReader<'a> {
     /// Reads an object. Every error has this code, and begins with `what`, such as `The config`.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl<'a> Members<'a> {
 
     /// Names that [`Self::finish`] shall know of although nobody asks for them here.
     #[must_use]
-    pub fn besides(mut self, names: &[&'a str]) -> Self {
+    pub fn also_allow(mut self, names: &[&'a str]) -> Self {
         self.asked.extend_from_slice(names);
         self
     }
@@ -77,7 +77,7 @@ impl<'a> Members<'a> {
     pub fn text(&mut self, name: &'a str) -> Option<String> {
         match self.value(name)? {
             Value::String(text) => Some(text.clone()),
-            _ => self.note(name, "must be a string."),
+            _ => self.reject(name, "must be a string."),
         }
     }
 
@@ -85,7 +85,7 @@ impl<'a> Members<'a> {
     pub fn flag(&mut self, name: &'a str) -> Option<bool> {
         match self.value(name)? {
             Value::Bool(flag) => Some(*flag),
-            _ => self.note(name, "must be true or false."),
+            _ => self.reject(name, "must be true or false."),
         }
     }
 
@@ -93,14 +93,14 @@ impl<'a> Members<'a> {
     pub fn number(&mut self, name: &'a str) -> Option<f64> {
         self.value(name)?
             .as_f64()
-            .or_else(|| self.note(name, "must be a number."))
+            .or_else(|| self.reject(name, "must be a number."))
     }
 
     /// A whole number within bounds, both included.
     pub fn whole(&mut self, name: &'a str, least: u64, most: u64) -> Option<u64> {
         match self.value(name)?.as_u64() {
             Some(number) if (least..=most).contains(&number) => Some(number),
-            _ => self.note(
+            _ => self.reject(
                 name,
                 &format!("must be a whole number from {least} to {most}."),
             ),
@@ -119,7 +119,7 @@ impl<'a> Members<'a> {
         for (index, item) in items.iter().enumerate() {
             match item {
                 Value::String(text) => texts.push(text.clone()),
-                _ => return self.note(&format!("{name}[{index}]"), "must be a string."),
+                _ => return self.reject(&format!("{name}[{index}]"), "must be a string."),
             }
         }
         Some(texts)
@@ -157,13 +157,13 @@ impl<'a> Members<'a> {
 
     /// Notes what is wrong with a member, such as `must not be empty.`, unless something was
     /// before. None, as which the member then reads.
-    pub fn note<T>(&self, name: &str, problem: &str) -> Option<T> {
+    pub fn reject<T>(&self, name: &str, problem: &str) -> Option<T> {
         self.refuse(name, problem);
         None
     }
 
     /// Notes members that nobody asked for. Without it, they are ignored.
-    pub fn end(&self) {
+    pub fn reject_unknown(&self) {
         if let Some(unknown) = self.names().find(|name| !self.asked.contains(name)) {
             self.refuse(
                 unknown,
@@ -177,7 +177,7 @@ impl<'a> Members<'a> {
     /// # Errors
     /// The code, naming the first such member; those that there are, where it is not known.
     pub fn finish(self) -> Result<()> {
-        self.end();
+        self.reject_unknown();
         self.check()
     }
 
@@ -195,7 +195,7 @@ impl<'a> Members<'a> {
 
     fn within(&self, value: &'a Value, name: &str) -> Option<Self> {
         let Value::Object(map) = value else {
-            return self.note(name, "must be an object.");
+            return self.reject(name, "must be an object.");
         };
         let path = if self.path.is_empty() {
             name.to_owned()
@@ -215,7 +215,7 @@ impl<'a> Members<'a> {
     fn array(&mut self, name: &'a str) -> Option<&'a [Value]> {
         match self.value(name)? {
             Value::Array(items) => Some(items),
-            _ => self.note(name, "must be an array."),
+            _ => self.reject(name, "must be an array."),
         }
     }
 
@@ -238,6 +238,6 @@ impl<'a> Members<'a> {
             at = at.saturating_add(1);
         }
         problem.push('.');
-        self.note(name, &problem)
+        self.reject(name, &problem)
     }
 }

@@ -19,7 +19,7 @@ pub use crate::model::metadata::read::{Kept, read_kept, read_reply};
 use crate::model::operation::Kind;
 pub(crate) use crate::model::protocol::read::unreadable;
 pub use crate::model::protocol::read::{PageReader, parse_error, parse_page, parse_push_reply};
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::{push_field, push_string, put_texts};
 
 pub mod read;
@@ -121,7 +121,7 @@ pub struct PullPage<'a> {
     /// what was written later there has been forgotten. Absent where the server cannot tell.
     pub kept: Option<u64>,
     /// Count and hash of each entity type as of `cursor`; only when `more` is false.
-    pub digests: Option<Small<WireDigest>>,
+    pub digests: Option<VecMap<WireDigest>>,
 }
 
 /// Count and order-independent hash over the live rows of one entity type.
@@ -404,7 +404,7 @@ pub struct DeviceMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_hash: Option<String>,
     /// Per entity type: count, hash, pending operations.
-    pub entity_counts: Small<crate::model::protocol::EntityCount>,
+    pub entity_counts: VecMap<crate::model::protocol::EntityCount>,
     /// `synced`, `failed`, `pending`, `conflict`.
     pub sync_status: crate::model::protocol::SyncState,
     /// Unresolved conflicts on that device.
@@ -430,7 +430,7 @@ pub struct MetadataReply {
     pub devices: Vec<DeviceMetadata>,
     /// The server's own digests, by entity type.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub digests: Option<Small<WireDigest>>,
+    pub digests: Option<VecMap<WireDigest>>,
     /// The server's clock, ISO 8601 UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_time: Option<String>,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::error::{Code, ErrorJson};
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 
 pub mod read;
 
@@ -252,7 +252,7 @@ pub struct SyncResult {
     /// The cycle was stopped.
     pub was_cancelled: bool,
     /// By entity type.
-    pub entities: Small<EntityResult>,
+    pub entities: VecMap<EntityResult>,
     /// What ended it early, or the first of what went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorJson>,

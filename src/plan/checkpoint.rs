@@ -11,7 +11,7 @@ use crate::plan::{Need, Plan};
 use crate::state::local_only::MARK;
 use crate::state::replica::Replica;
 use crate::state::rows::{Body, Row};
-use crate::util::collections::seq_map::Ordered;
+use crate::util::collections::seq_map::SeqMap;
 
 /// External segments smaller than this are merged.
 const SMALL_BYTES: u32 = 32 * 1024;
@@ -94,7 +94,7 @@ impl Replica {
         rows: impl Iterator<Item = (&'a str, &'a Row)>,
         kept: &[KeptSegment],
     ) {
-        let mut by_kept: Ordered<Vec<Entry>> = Ordered::default();
+        let mut by_kept: SeqMap<Vec<Entry>> = SeqMap::default();
         let mut packing = Packing::default();
         for (id, row) in rows {
             let mut entry = Entry {
@@ -157,7 +157,7 @@ impl Replica {
             });
         }
         if !self.dead_letters.is_empty() {
-            commit.events.push(Event::Bury {
+            commit.events.push(Event::DeadLetters {
                 letters: self.dead_letters.values().cloned().collect(),
             });
         }

@@ -2,14 +2,14 @@
 
 /// Time and ids for a plan: the same arguments give the same plan.
 #[derive(Debug, Clone)]
-pub struct Moment {
+pub struct PlanContext {
     /// This device's clock, in milliseconds since 1970.
     pub now: u64,
     /// Random bytes for the ids of new operations; varied by an index for each.
     pub seed: [u8; 10],
 }
 
-impl Moment {
+impl PlanContext {
     /// The id of the `index`th new operation of this plan; ids ascend, as keys that are looked up
     /// should.
     #[must_use]

@@ -9,7 +9,7 @@ use crate::log::facts::{DeadLetter, Parked};
 use crate::model::entity::{Key, parse_draft};
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Kind, Operation};
-use crate::plan::context::Moment;
+use crate::plan::context::PlanContext;
 use crate::plan::page::all_links;
 use crate::plan::write::Write;
 use crate::plan::{Need, Plan};
@@ -77,7 +77,7 @@ impl Replica {
         &self,
         id: &str,
         decide: &mut dyn FnMut(&Conflict) -> Option<Decision>,
-        moment: &Moment,
+        context: &PlanContext,
     ) -> Result<Plan<(Conflict, Commit)>> {
         let conflict = match self.parked(id)? {
             Plan::Ready(conflict) => conflict,
@@ -121,7 +121,7 @@ impl Replica {
             matches!(&body, Some(Some(body)) if !ours.is_some_and(|ours| same_content(ours, body)));
         if body.is_none() || merging {
             let receipt = self.receipts.get(&key).cloned().unwrap_or_default();
-            let receipt = receipt.after_conflict(moment.now, merging, conflict.remote_version);
+            let receipt = receipt.after_conflict(context.now, merging, conflict.remote_version);
             commit.events.push(Event::Receipt {
                 entity: key.entity.to_owned(),
                 id: key.id.to_owned(),
@@ -136,7 +136,7 @@ impl Replica {
                     (Some(_), Some(_)) => Kind::Update,
                 };
                 let op = Operation {
-                    op_id: moment.op_id(0),
+                    op_id: context.op_id(0),
                     entity: conflict.entity.clone(),
                     id: conflict.entity_id.clone(),
                     kind,
@@ -167,7 +167,7 @@ impl Replica {
     pub fn retried(&self, id: &str, edited: Option<&str>) -> Result<Plan<(&Operation, Write)>> {
         let DeadLetter { op, .. } = self.dead_letters.get(id).ok_or_else(no_letter)?;
         let key = Key::new(&op.entity, &op.id);
-        let live = self.beneath(&key).is_some_and(|view| !view.deleted);
+        let live = self.synced_view(&key).is_some_and(|view| !view.deleted);
         let write = match (op.kind, op.body.as_deref()) {
             (Kind::Delete, _) | (_, None) if edited.is_some() => {
                 return Err(Error::new(

@@ -8,22 +8,22 @@ use crate::model::error::Result;
 use crate::plan::{Need, Plan};
 use crate::state::local_only::{joined, split, written};
 use crate::state::replica::{Replica, ViewBody};
-use crate::util::collections::ordered_map::Table;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::ordered_map::OrderedMap;
+use crate::util::collections::vec_map::VecMap;
 
 /// Values of a commit under construction, by id; none for what it takes away. Changes can be taken
 /// back.
 #[derive(Debug)]
 pub struct Layer<T> {
     /// What the commit has done so far.
-    pub now: Table<Option<T>>,
+    pub now: OrderedMap<Option<T>>,
     undo: Vec<(String, Option<Option<T>>)>,
 }
 
 impl<T> Default for Layer<T> {
     fn default() -> Self {
         Self {
-            now: Table::default(),
+            now: OrderedMap::default(),
             undo: Vec::new(),
         }
     }
@@ -59,7 +59,7 @@ impl Replica {
     /// # Errors
     /// [`crate::model::error::Code::InvalidEntity`] where a queued body is not a JSON object.
     pub fn plan_aside(&self, local_only: &dyn Fn(&str) -> Rc<[String]>) -> Result<Plan<Commit>> {
-        let mut found: Small<Table<String>> = Small::default();
+        let mut found: VecMap<OrderedMap<String>> = VecMap::default();
         let mut missing = Vec::new();
         for queued in self.outbox.iter() {
             let (op, names) = (&queued.op, local_only(&queued.op.entity));

@@ -11,8 +11,8 @@ use crate::model::entity::Fields;
 use crate::model::operation::{Kind, Link, Operation, join_links};
 use crate::model::protocol::PullPage;
 use crate::plan::Plan;
-use crate::plan::context::Moment;
-use crate::plan::planner::{Arrival, Decisions, Incoming, Planner};
+use crate::plan::context::PlanContext;
+use crate::plan::planner::{Decisions, Incoming, Planner, RemoteRow};
 use crate::state::replica::Replica;
 
 /// How a page is to be taken.
@@ -49,9 +49,9 @@ impl Replica {
         page: &PullPage<'_>,
         rules: &PageRules<'_>,
         decisions: &Decisions,
-        moment: &Moment,
+        context: &PlanContext,
     ) -> Plan<Incoming> {
-        let mut plan = Planner::new(self, rules.policies, decisions, moment);
+        let mut plan = Planner::new(self, rules.policies, decisions, context);
         let state = self.cursors.get(rules.scope);
         // Without a cursor everything comes, and what does not come is gone.
         let full_since = match rules.from {
@@ -63,7 +63,7 @@ impl Replica {
             if (rules.known)(&change.entity) {
                 let full = (rules.from.is_none() || full_since.is_some())
                     .then(|| full_since.unwrap_or(rules.since));
-                plan.take(change, rules, full);
+                plan.plan_change(change, rules, full);
             }
         }
         let ended = !page.more;
@@ -126,18 +126,18 @@ pub(crate) fn untouched(op: &Operation) -> Option<String> {
 
 /// Marks of everything that this device wrote before the last of these operations.
 pub(crate) fn earlier(chain: &[&Operation]) -> Vec<u64> {
-    let mut marks = Vec::new();
+    let mut field_hashes = Vec::new();
     for (place, op) in chain.iter().enumerate() {
-        marks.extend_from_slice(&op.earlier);
+        field_hashes.extend_from_slice(&op.earlier);
         if let (true, Some(body)) = (place.saturating_add(1) < chain.len(), op.body.as_deref()) {
-            marks.extend(conflict::marks(body, &op.fields));
+            field_hashes.extend(conflict::field_hashes(body, &op.fields));
         }
     }
-    marks
+    field_hashes
 }
 
 /// Whether a row is what the operation would have made of it: then there is nothing to resolve.
-pub(super) fn effect_stands(op: &Operation, arrival: &Arrival<'_>) -> bool {
+pub(super) fn effect_stands(op: &Operation, arrival: &RemoteRow<'_>) -> bool {
     match (op.kind, arrival.body) {
         (Kind::Delete, None) => true,
         (Kind::Delete, Some(_)) | (_, None) => false,

@@ -13,22 +13,22 @@ use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Key;
 use crate::model::operation::{Kind, Operation, UNKNOWN};
 use crate::model::protocol::Change;
-use crate::plan::context::Moment;
+use crate::plan::context::PlanContext;
 use crate::plan::page::{PageRules, all_links, earlier, effect_stands, untouched};
 use crate::plan::{Need, Plan};
 use crate::state::outbox::Queued;
 use crate::state::replica::{Replica, ViewBody};
-use crate::util::collections::seq_map::Ordered;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::seq_map::SeqMap;
+use crate::util::collections::vec_map::VecMap;
 
 /// What is known so far that planning had asked for.
 #[derive(Debug, Default)]
 pub struct Decisions {
     /// What the resolvers have said, by conflict id.
-    pub made: Small<Decision>,
+    pub made: VecMap<Decision>,
     /// Entities of which the remote has said, by [`name`], that it has none of the operations that
     /// wait.
-    pub told: Small<()>,
+    pub confirmed_absent: VecMap<()>,
 }
 
 /// One name for an entity of any type; ids have no control characters.
@@ -43,7 +43,7 @@ pub struct Incoming {
     /// The commit.
     pub commit: Commit,
     /// Rows taken, by entity type.
-    pub pulled: Small<u64>,
+    pub pulled: VecMap<u64>,
     /// Conflicts met, with how each ended.
     pub resolved: Vec<(Conflict, Decision)>,
     /// Operations that a restored server is offered again.
@@ -57,16 +57,16 @@ pub(super) struct Planner<'a> {
     pub(crate) replica: &'a Replica,
     policies: &'a dyn Fn(&str) -> Rc<Policies>,
     pub(crate) decisions: &'a Decisions,
-    pub(crate) moment: &'a Moment,
-    segments: Small<Packing>,
+    pub(crate) context: &'a PlanContext,
+    segments: VecMap<Packing>,
     pub(crate) out: Incoming,
-    pub(crate) missing: Ordered<()>,
+    pub(crate) missing: SeqMap<()>,
     pub(crate) undecided: Vec<Conflict>,
     made: usize,
 }
 
 /// A row that arrives: from a page, or with a verdict.
-pub(super) struct Arrival<'a> {
+pub(super) struct RemoteRow<'a> {
     pub entity: &'a str,
     pub id: &'a str,
     pub version: u64,
@@ -79,29 +79,29 @@ impl<'a> Planner<'a> {
         replica: &'a Replica,
         policies: &'a dyn Fn(&str) -> Rc<Policies>,
         decisions: &'a Decisions,
-        moment: &'a Moment,
+        context: &'a PlanContext,
     ) -> Self {
         Self {
             replica,
             policies,
             decisions,
-            moment,
-            segments: Small::default(),
+            context,
+            segments: VecMap::default(),
             out: Incoming::default(),
-            missing: Ordered::default(),
+            missing: SeqMap::default(),
             undecided: Vec::new(),
             made: 0,
         }
     }
 
-    pub(crate) fn take(
+    pub(crate) fn plan_change(
         &mut self,
         change: &Change<'_>,
         rules: &PageRules<'_>,
         full_since: Option<Seq>,
     ) {
         let body = if change.deleted { None } else { change.data };
-        let arrival = Arrival {
+        let arrival = RemoteRow {
             entity: &change.entity,
             id: &change.id,
             version: change.version,
@@ -140,21 +140,21 @@ impl<'a> Planner<'a> {
             return;
         }
         self.out.pulled.count(&change.entity);
-        let told = !self.decisions.told.is_empty()
+        let confirmed_absent = !self.decisions.confirmed_absent.is_empty()
             && self
                 .decisions
-                .told
+                .confirmed_absent
                 .contains(&name(&change.entity, &change.id));
-        self.arrive(
+        self.apply_remote_row(
             &arrival,
             rules.include_deletes,
             (rules.soft)(&change.entity),
-            told,
+            confirmed_absent,
         );
     }
 
     /// The same version again: the row is confirmed, and written only where the bytes differ.
-    fn confirm_or_rewrite(&mut self, arrival: &Arrival<'_>, rules: &PageRules<'_>) {
+    fn confirm_or_rewrite(&mut self, arrival: &RemoteRow<'_>, rules: &PageRules<'_>) {
         let rows = self.replica.entities.get(arrival.entity);
         let row = rows.and_then(|rows| rows.get(arrival.id));
         let same = match (row.and_then(|row| self.replica.body_of(row)), arrival.body) {
@@ -178,14 +178,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Takes a row in, with whatever its pending operations make of it. `told`: the remote has just
-    /// said that it has none of them.
-    pub(super) fn arrive(
+    /// Takes a row in, with whatever its pending operations make of it. `confirmed_absent`: the
+    /// remote has just said that it has none of them.
+    pub(super) fn apply_remote_row(
         &mut self,
-        arrival: &Arrival<'_>,
+        arrival: &RemoteRow<'_>,
         include_deletes: bool,
         soft: bool,
-        told: bool,
+        confirmed_absent: bool,
     ) {
         let key = Key::new(arrival.entity, arrival.id);
         let queued: Vec<&Queued> = self.replica.outbox.chain(&key).collect();
@@ -226,7 +226,14 @@ impl<'a> Planner<'a> {
                 return self.out.commit.events.extend(rebased);
             }
             if let Some(receipt) = suspect {
-                return self.arrive_restored(receipt, held, &chain, arrival, include_deletes, soft);
+                return self.apply_restored_row(
+                    receipt,
+                    held,
+                    &chain,
+                    arrival,
+                    include_deletes,
+                    soft,
+                );
             }
         }
         let Some(last) = chain.last().copied() else {
@@ -297,14 +304,14 @@ impl<'a> Planner<'a> {
             assumed,
             fields: conflict::clashing_fields(base, local.as_deref(), arrival.body, &earlier),
             earlier,
-            unsettled: counted && !told,
+            unsettled: counted && !confirmed_absent,
             local,
             remote: arrival.body.map(Rc::from),
             remote_version: arrival.version,
             local_time: last
                 .queued_at
                 .saturating_add_signed(self.replica.facts.clock_offset),
-            detected_at: self.moment.now,
+            detected_at: self.context.now,
         };
         match self
             .decisions
@@ -322,7 +329,7 @@ impl<'a> Planner<'a> {
         conflict: Conflict,
         decision: Decision,
         chain: &[&Operation],
-        arrival: &Arrival<'_>,
+        arrival: &RemoteRow<'_>,
         soft: bool,
     ) {
         let Some(last) = chain.last() else { return };
@@ -386,7 +393,7 @@ impl<'a> Planner<'a> {
         &mut self,
         last: &Operation,
         chain: &[&Operation],
-        arrival: &Arrival<'_>,
+        arrival: &RemoteRow<'_>,
         body: Option<Rc<str>>,
     ) -> Operation {
         let op_id = self.op_id();
@@ -426,7 +433,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-impl<'a> Arrival<'a> {
+impl<'a> RemoteRow<'a> {
     pub(super) fn key(&self) -> Key<'a> {
         Key::new(self.entity, self.id)
     }
@@ -435,7 +442,7 @@ impl<'a> Arrival<'a> {
 impl Planner<'_> {
     /// An id for a new operation.
     pub(crate) fn op_id(&mut self) -> String {
-        let op_id = self.moment.op_id(self.made);
+        let op_id = self.context.op_id(self.made);
         self.made = self.made.saturating_add(1);
         op_id
     }
@@ -449,7 +456,7 @@ impl Planner<'_> {
         &mut self,
         chain: &[&Operation],
         sent: &str,
-        arrival: &Arrival<'_>,
+        arrival: &RemoteRow<'_>,
         soft: bool,
     ) {
         self.write_row(arrival, true, soft);
@@ -471,9 +478,9 @@ impl Planner<'_> {
             .base_of(&Key::new(&op.entity, &op.id))
             .ok()
             .flatten();
-        let marks = match op.body.as_deref() {
+        let field_hashes = match op.body.as_deref() {
             Some(body) if op.kind != Kind::Create => {
-                conflict::changed_marks(base, body, &op.fields)
+                conflict::changed_field_hashes(base, body, &op.fields)
             }
             _ => Vec::new(),
         };
@@ -481,21 +488,21 @@ impl Planner<'_> {
             op_id: op.op_id.clone(),
             version,
             with_row,
-            at: self.moment.now,
-            marks,
+            at: self.context.now,
+            field_hashes,
         });
     }
 
     /// Notes for the receipt that something else than this device's own write stands: at once, or
     /// when the winner is through.
-    pub(super) fn note_merge(&mut self, arrival: &Arrival<'_>, merging: bool) {
+    pub(super) fn note_merge(&mut self, arrival: &RemoteRow<'_>, merging: bool) {
         let receipt = self
             .replica
             .receipts
             .get(&arrival.key())
             .cloned()
             .unwrap_or_default();
-        let receipt = receipt.after_conflict(self.moment.now, merging, arrival.version);
+        let receipt = receipt.after_conflict(self.context.now, merging, arrival.version);
         self.push_event(Event::Receipt {
             entity: arrival.entity.to_owned(),
             id: arrival.id.to_owned(),
@@ -503,7 +510,7 @@ impl Planner<'_> {
         });
     }
 
-    pub(crate) fn write_row(&mut self, arrival: &Arrival<'_>, include_deletes: bool, soft: bool) {
+    pub(crate) fn write_row(&mut self, arrival: &RemoteRow<'_>, include_deletes: bool, soft: bool) {
         let deleted = arrival.body.is_none();
         let held = deleted && !include_deletes;
         let entry = Entry {

@@ -15,7 +15,7 @@ use crate::state::replica::Replica;
 impl Replica {
     /// Plans that an operation will never be accepted, for a reason that is not in a verdict.
     #[must_use]
-    pub fn plan_burial(
+    pub fn plan_rejection(
         &self,
         op: &Operation,
         code: &str,
@@ -23,7 +23,7 @@ impl Replica {
         rules: &Rules<'_>,
         now: u64,
     ) -> Plan<(Commit, Vec<DeadLetter>)> {
-        let mut graves = Graves {
+        let mut dead = DeadLetterPlan {
             replica: self,
             now,
             rules,
@@ -32,16 +32,16 @@ impl Replica {
             letters: Vec::new(),
             missing: Vec::new(),
         };
-        graves.bury(op, code, message);
-        if !graves.missing.is_empty() {
-            return Plan::Needs(Need::Bodies(graves.missing));
+        dead.reject(op, code, message);
+        if !dead.missing.is_empty() {
+            return Plan::Needs(Need::Bodies(dead.missing));
         }
         Plan::Ready((
             Commit {
                 segments: Vec::new(),
-                events: graves.events(),
+                events: dead.events(),
             },
-            graves.letters,
+            dead.letters,
         ))
     }
 }
@@ -58,7 +58,7 @@ pub struct Rules<'a> {
 }
 
 /// Refused operations, and what leaves the outbox with them.
-pub(crate) struct Graves<'a> {
+pub(crate) struct DeadLetterPlan<'a> {
     pub(super) replica: &'a Replica,
     pub(super) now: u64,
     pub(super) rules: &'a Rules<'a>,
@@ -69,9 +69,9 @@ pub(crate) struct Graves<'a> {
     pub(crate) missing: Vec<BodyId>,
 }
 
-impl<'a> Graves<'a> {
+impl<'a> DeadLetterPlan<'a> {
     /// Buries an operation, and all that cannot stand without it.
-    pub(crate) fn bury(&mut self, op: &Operation, code: &str, message: &str) {
+    pub(crate) fn reject(&mut self, op: &Operation, code: &str, message: &str) {
         let Some(refused) = self
             .replica
             .outbox
@@ -84,11 +84,16 @@ impl<'a> Graves<'a> {
             "It depends on {} {}, which the remote refused ({code}): {message}",
             op.entity, op.id
         );
-        let mut open = self.bury_entity(refused, code, message, None);
+        let mut open = self.reject_entity(refused, code, message, None);
         while let Some(lost) = open.pop() {
             for dependent in self.replica.outbox.dependents(lost) {
                 if !self.gone.contains(&dependent.op.op_id) && !(self.stands)(&dependent.op) {
-                    open.extend(self.bury_entity(dependent, "blocked", &because, Some(&op.op_id)));
+                    open.extend(self.reject_entity(
+                        dependent,
+                        "blocked",
+                        &because,
+                        Some(&op.op_id),
+                    ));
                 }
             }
         }
@@ -96,7 +101,7 @@ impl<'a> Graves<'a> {
 
     /// One letter for an operation and those of its entity that were made on top of it. Answers all
     /// of them.
-    fn bury_entity(
+    fn reject_entity(
         &mut self,
         first: &'a Queued,
         code: &str,
@@ -164,7 +169,7 @@ impl<'a> Graves<'a> {
             .filter(|op_id| !buried(op_id))
             .cloned()
             .collect();
-        events.push(Event::Bury {
+        events.push(Event::DeadLetters {
             letters: self.letters.clone(),
         });
         if !along.is_empty() {

@@ -18,18 +18,18 @@ use crate::model::entity::{Key, times};
 use crate::model::operation::{Kind, Operation};
 use crate::model::protocol::PullPage;
 use crate::plan::page::{PageRules, earlier};
-use crate::plan::planner::{Arrival, Planner};
+use crate::plan::planner::{Planner, RemoteRow};
 use crate::state::receipts::KEEP_MS;
 use crate::state::replica::{Replica, ViewBody};
 
 impl Planner<'_> {
     /// Takes in a row that the server may have forgotten writes of this device of.
-    pub(super) fn arrive_restored(
+    pub(super) fn apply_restored_row(
         &mut self,
         receipt: &Receipt,
         held: Option<Rc<str>>,
         chain: &[&Operation],
-        arrival: &Arrival<'_>,
+        arrival: &RemoteRow<'_>,
         include_deletes: bool,
         soft: bool,
     ) {
@@ -62,12 +62,12 @@ impl Planner<'_> {
         }
         // Somebody has written since: of what is here, only what this device has put is set against
         // it.
-        let own = (!receipt.whole).then_some(&*receipt.marks);
+        let own = (!receipt.whole).then_some(&*receipt.field_hashes);
         let base = held
             .as_deref()
             .and_then(|held| conflict::of_others(held, own, arrival.body));
         let mut known = earlier(chain);
-        known.extend_from_slice(&receipt.marks);
+        known.extend_from_slice(&receipt.field_hashes);
         if let (Some(ours), Some(theirs)) = (last.body.as_deref(), arrival.body)
             && chain.is_empty()
             && conflict::is_own(base.as_deref(), Some(theirs), ours, &[])
@@ -102,7 +102,7 @@ impl Planner<'_> {
             remote: arrival.body.map(Rc::from),
             remote_version: arrival.version,
             local_time: last.queued_at.saturating_add_signed(self.offset()),
-            detected_at: self.moment.now,
+            detected_at: self.context.now,
         };
         let Some(decision) = self.decisions.made.get(&conflict.id).cloned() else {
             return self.undecided.push(conflict);
@@ -159,7 +159,7 @@ impl Planner<'_> {
             if !concerned(entity) || came(entity, id) || blocked() {
                 continue;
             }
-            let arrival = Arrival {
+            let arrival = RemoteRow {
                 entity,
                 id,
                 version: 0,
@@ -242,7 +242,7 @@ impl Planner<'_> {
     /// What is here, as an operation: as old as it is, so that later writes count as later.
     fn offer(
         &mut self,
-        arrival: &Arrival<'_>,
+        arrival: &RemoteRow<'_>,
         receipt: &Receipt,
         body: Option<Rc<str>>,
         soft: bool,
@@ -274,7 +274,7 @@ impl Planner<'_> {
     }
 
     /// Whether a row that came is a state of before what this device holds of it.
-    fn is_of_before(&self, arrival: &Arrival<'_>, receipt: &Receipt, held: Option<&str>) -> bool {
+    fn is_of_before(&self, arrival: &RemoteRow<'_>, receipt: &Receipt, held: Option<&str>) -> bool {
         let restored = self.replica.receipts.restored();
         if let Some(kept) = restored.and_then(|restored| restored.kept)
             && arrival.version <= kept
@@ -292,7 +292,7 @@ impl Planner<'_> {
                 let unknown = restored.is_some_and(|restored| restored.kept.is_none());
                 let known = || {
                     arrival.body.is_some_and(|theirs| {
-                        conflict::is_own(None, Some(held), theirs, &receipt.marks)
+                        conflict::is_own(None, Some(held), theirs, &receipt.field_hashes)
                     })
                 };
                 unknown

@@ -1,19 +1,19 @@
 //! Planning what a push's verdicts do: rows become synced, conflicts go to their resolver, refused
 //! operations become dead letters. An operation leaves the outbox here or nowhere.
 
-use crate::conflict::{marks, onto};
+use crate::conflict::{field_hashes, onto};
 use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::operation::{Kind, Operation};
 use crate::model::protocol::{PushReply, Verdict};
-use crate::plan::context::Moment;
-use crate::plan::planner::{Arrival, Decisions, Incoming, Planner};
-use crate::plan::rejection::{Graves, Rules};
+use crate::plan::context::PlanContext;
+use crate::plan::planner::{Decisions, Incoming, Planner, RemoteRow};
+use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::{Need, Plan};
 use crate::state::replica::Replica;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 
 /// A planned set of verdicts, and what it did.
 #[derive(Debug, Default)]
@@ -21,9 +21,9 @@ pub struct Settled {
     /// The commit, and the conflicts met.
     pub incoming: Incoming,
     /// Operations that the remote has, by entity type.
-    pub pushed: Small<u64>,
+    pub pushed: VecMap<u64>,
     /// Operations that it refused, by entity type.
-    pub failed: Small<u64>,
+    pub failed: VecMap<u64>,
     /// The refusals.
     pub letters: Vec<DeadLetter>,
     /// Operations to leave alone.
@@ -55,10 +55,10 @@ impl Replica {
         reply: &PushReply<'_>,
         rules: &Rules<'_>,
         decisions: &Decisions,
-        moment: &Moment,
+        context: &PlanContext,
     ) -> Result<Plan<Settled>> {
         let soft = rules.soft;
-        let mut planner = Planner::new(self, rules.policies, decisions, moment);
+        let mut planner = Planner::new(self, rules.policies, decisions, context);
         let mut settled = Settled::default();
         let unmet = sent
             .iter()
@@ -70,9 +70,9 @@ impl Replica {
             let is = |other: &&Operation| other.op_id == op.op_id;
             sent.iter().any(|other| is(&other)) && !unmet.iter().any(is)
         };
-        let mut graves = Graves {
+        let mut dead = DeadLetterPlan {
             replica: self,
-            now: moment.now,
+            now: context.now,
             rules,
             stands: &stands,
             gone: Vec::new(),
@@ -91,8 +91,8 @@ impl Replica {
                     settled.pushed.count(&op.entity);
                 }
                 Verdict::Conflict { version, row } => {
-                    if graves.gone.contains(&op.op_id) {
-                        let arrival = Arrival {
+                    if dead.gone.contains(&op.op_id) {
+                        let arrival = RemoteRow {
                             entity: &op.entity,
                             id: &op.id,
                             version,
@@ -107,13 +107,13 @@ impl Replica {
                             held,
                         });
                     } else if self.outbox.get(&op.op_id).is_some() {
-                        let arrival = Arrival {
+                        let arrival = RemoteRow {
                             entity: &op.entity,
                             id: &op.id,
                             version,
                             body: row,
                         };
-                        planner.arrive(&arrival, true, soft(&op.entity), true);
+                        planner.apply_remote_row(&arrival, true, soft(&op.entity), true);
                     }
                 }
                 // The remote may have refused it only because what it depends on is not there yet.
@@ -126,9 +126,9 @@ impl Replica {
                     });
                 }
                 Verdict::Rejected { code, message, row } => {
-                    graves.bury(op, code, message);
+                    dead.reject(op, code, message);
                     if let (Some(row), Some(version)) = (row, verdict.version) {
-                        let arrival = Arrival {
+                        let arrival = RemoteRow {
                             entity: &op.entity,
                             id: &op.id,
                             version,
@@ -148,16 +148,16 @@ impl Replica {
                 }
             }
         }
-        if !graves.missing.is_empty() {
-            return Ok(Plan::Needs(Need::Bodies(graves.missing)));
+        if !dead.missing.is_empty() {
+            return Ok(Plan::Needs(Need::Bodies(dead.missing)));
         }
         settled
             .retry
-            .retain(|put_off| !graves.gone.contains(&put_off.op_id));
-        for event in graves.events() {
+            .retain(|put_off| !dead.gone.contains(&put_off.op_id));
+        for event in dead.events() {
             planner.push_event(event);
         }
-        settled.letters = graves.letters;
+        settled.letters = dead.letters;
         for letter in &settled.letters {
             settled.failed.count(&letter.op.entity);
         }
@@ -194,10 +194,10 @@ impl Replica {
             if known >= version {
                 // A pull in another tab has brought the row meanwhile.
                 planner.applied(op, known, true);
-                self.meet(planner, op, (version, row), known);
+                self.rebase_following(planner, op, (version, row), known);
             } else if let Some(row) = row {
                 planner.write_row(
-                    &Arrival {
+                    &RemoteRow {
                         entity: &op.entity,
                         id: &op.id,
                         version,
@@ -210,13 +210,13 @@ impl Replica {
             } else {
                 planner.applied(op, version, false);
             }
-        } else if let Some(heir) = self.outbox.heir_of(&op.op_id) {
+        } else if let Some(heir) = self.outbox.superseding(&op.op_id) {
             // Another tab edited the entity while this was on its way: what it made is built on
             // this.
             if known < version {
                 let body = row.or(op.body.as_deref());
                 planner.write_row(
-                    &Arrival {
+                    &RemoteRow {
                         entity: &op.entity,
                         id: &op.id,
                         version,
@@ -238,7 +238,7 @@ impl Replica {
     /// is known is newer: both were saved from a lost log into one in which another tab had gone
     /// on. It is made anew on the row; where that clashes, it keeps its base, and the remote
     /// answers with a conflict.
-    fn meet(
+    fn rebase_following(
         &self,
         planner: &mut Planner<'_>,
         op: &Operation,
@@ -292,7 +292,7 @@ impl Replica {
                 // name.
                 made.op_id = planner.op_id();
                 made.supersedes.push(op.op_id.clone());
-                made.earlier.extend(marks(ours, &[]));
+                made.earlier.extend(field_hashes(ours, &[]));
                 replaces.push(op.op_id.clone());
             }
             if next == op.op_id {

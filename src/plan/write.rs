@@ -11,13 +11,13 @@ use crate::model::entity::{
 };
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Kind, Parent};
-use crate::plan::context::Moment;
+use crate::plan::context::PlanContext;
 use crate::plan::local_only::Layer;
 use crate::plan::{Need, Plan};
 use crate::state::local_only;
 use crate::state::replica::{Replica, ViewBody};
-use crate::util::collections::seq_map::Ordered;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::seq_map::SeqMap;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
 use crate::util::json::write::push_field;
 
@@ -70,7 +70,7 @@ pub struct Group {
     pub after: Rc<[OwnedKey]>,
     /// What a refused operation still shows is not what this is written on top of: it takes its
     /// place.
-    pub afresh: bool,
+    pub ignore_kept_rejection: bool,
 }
 
 /// What one write came to.
@@ -129,20 +129,20 @@ impl Current {
 impl Replica {
     /// Plans groups of local writes against this head, in order.
     #[must_use]
-    pub fn plan_local(&self, groups: &[Group], moment: &Moment) -> Plan<Local> {
+    pub fn plan_local(&self, groups: &[Group], context: &PlanContext) -> Plan<Local> {
         let mut local = Local::default();
-        let mut overlays: Small<Overlay> = Small::default();
-        let mut missing = Ordered::default();
+        let mut overlays: VecMap<Overlay> = VecMap::default();
+        let mut missing = SeqMap::default();
         let mut made = 0;
         let owner = Owner::new(&self.user_id);
         let now =
-            crate::util::time::format(moment.now.saturating_add_signed(self.facts().clock_offset));
+            crate::util::time::format(context.now.saturating_add_signed(self.facts().clock_offset));
         for group in groups {
             let before = local.commit.events.len();
             let mut attempt = Attempt {
                 replica: self,
                 owner: &owner,
-                moment,
+                context,
                 overlay: overlays.entry(&group.entity),
                 group,
                 events: &mut local.commit,
@@ -193,11 +193,11 @@ impl Replica {
 struct Attempt<'a, 'm> {
     replica: &'a Replica,
     owner: &'a Owner,
-    moment: &'a Moment,
+    context: &'a PlanContext,
     overlay: &'m mut Overlay,
     group: &'a Group,
     events: &'m mut Commit,
-    missing: &'m mut Ordered<()>,
+    missing: &'m mut SeqMap<()>,
     made: &'m mut usize,
 }
 
@@ -216,7 +216,7 @@ impl Attempt<'_, '_> {
             parse_draft(json, now, None, self.named()).map_err(|e| e.on(entity, None))?;
         self.check_user(entity, &draft)?;
         let id = draft.id.take().unwrap_or_else(|| {
-            let id = self.moment.op_id(*self.made);
+            let id = self.context.op_id(*self.made);
             *self.made = self.made.saturating_add(1);
             id
         });

@@ -27,7 +27,7 @@ pub trait Backing {
     fn loss(&self, user_id: &str, head: Seq, pending: u64) -> Option<Option<u64>>;
 
     /// Shows how a user's log stands, so that its loss can be noticed later. Waits for nothing.
-    fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: Occasion);
+    fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: NoteReason);
 
     /// Whether what is stored outlives the page.
     fn is_durable(&self) -> bool;
@@ -47,7 +47,7 @@ pub trait Backing {
 
 /// Why the state of a log is shown to the canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub enum NoteReason {
     /// This instance has written.
     Wrote,
     /// The log was opened, or a cycle has ended: numbers are worth noting.

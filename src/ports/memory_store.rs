@@ -8,12 +8,12 @@ use crate::log::address::{BodyId, Seq};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost, wiped};
-use crate::util::collections::seq_map::Ordered;
+use crate::util::collections::seq_map::SeqMap;
 
 #[derive(Debug, Default)]
 struct Log {
-    records: Ordered<Rc<[u8]>>,
-    bodies: Ordered<Rc<[u8]>>,
+    records: SeqMap<Rc<[u8]>>,
+    bodies: SeqMap<Rc<[u8]>>,
     checkpoint: Seq,
     /// How often it was wiped.
     wiped: u64,
@@ -157,7 +157,7 @@ impl Store for MemoryStore {
 
     async fn free(&self, below: Seq) -> Result<()> {
         let mut log = self.known()?.borrow_mut();
-        let mut kept = Ordered::default();
+        let mut kept = SeqMap::default();
         for (seq, record) in log.records.from(below) {
             kept.insert(*seq, Rc::clone(record));
         }

@@ -5,8 +5,8 @@ use crate::log::commit::SegmentWrite;
 use crate::model::entity::Key;
 use crate::state::local_only::MARK;
 use crate::state::replica::{Replica, ViewBody};
-use crate::util::collections::ordered_map::Table;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::ordered_map::OrderedMap;
+use crate::util::collections::vec_map::VecMap;
 
 /// What became of an entity, as a reader sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Changed {
 #[derive(Debug, Default)]
 pub struct Touched {
     on: bool,
-    before: Small<Table<bool>>,
+    before: VecMap<OrderedMap<bool>>,
 }
 
 impl Replica {
@@ -42,7 +42,7 @@ impl Replica {
     pub fn listen(&mut self, on: bool) {
         self.touched = Touched {
             on,
-            before: Small::default(),
+            before: VecMap::default(),
         };
     }
 
@@ -64,7 +64,7 @@ impl Replica {
     /// What differs from an older state that this one replaces, as after a log was read anew.
     #[must_use]
     pub fn changes_since(&self, old: &Self) -> Vec<Changed> {
-        let mut before: Small<Table<bool>> = Small::default();
+        let mut before: VecMap<OrderedMap<bool>> = VecMap::default();
         for (one, other) in [(old, self), (self, old)] {
             for entity in one
                 .entities

@@ -14,8 +14,8 @@ use crate::state::local_only;
 use crate::state::outbox::Outbox;
 use crate::state::replica::Replica;
 use crate::state::rows::{Body, Row};
-use crate::util::collections::seq_map::Ordered;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::seq_map::SeqMap;
+use crate::util::collections::vec_map::VecMap;
 
 /// Where a commit comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,19 +31,19 @@ impl Replica {
     /// bodies.
     pub fn apply_own(&mut self, seq: Seq, commit: Commit, record_bytes: usize, sums: &[u64]) {
         self.growth.record(record_bytes);
-        self.fold_late();
-        self.fold(seq, commit, Ordered::default(), Origin::Own, sums);
+        self.materialize();
+        self.fold(seq, commit, SeqMap::default(), Origin::Own, sums);
     }
 
-    pub(super) fn apply(&mut self, seq: Seq, commit: Commit, late: Ordered<Directory>) {
-        self.fold(seq, commit, late, Origin::Log, &[]);
+    pub(super) fn apply(&mut self, seq: Seq, commit: Commit, lazy_rows: SeqMap<Directory>) {
+        self.fold(seq, commit, lazy_rows, Origin::Log, &[]);
     }
 
     fn fold(
         &mut self,
         seq: Seq,
         commit: Commit,
-        mut late: Ordered<Directory>,
+        mut lazy_rows: SeqMap<Directory>,
         origin: Origin,
         sums: &[u64],
     ) {
@@ -63,7 +63,13 @@ impl Replica {
         };
         let mut sums = sums.iter().copied();
         for (index, segment) in commit.segments.into_iter().enumerate() {
-            self.fold_segment(seq, index, segment, &mut sums, late.remove(index as u64));
+            self.fold_segment(
+                seq,
+                index,
+                segment,
+                &mut sums,
+                lazy_rows.remove(index as u64),
+            );
         }
         for event in commit.events {
             self.fold_event(seq, event, origin);
@@ -72,7 +78,7 @@ impl Replica {
             self.outbox.inherit(&before.outbox);
             self.touched = before.touched;
         }
-        self.drop_loose();
+        self.collect_orphans();
         self.head = seq;
     }
 
@@ -94,7 +100,7 @@ impl Replica {
         index: usize,
         segment: SegmentWrite,
         sums: &mut std::iter::Copied<std::slice::Iter<'_, u64>>,
-        late: Option<Directory>,
+        lazy_rows: Option<Directory>,
     ) {
         self.touch_segment(&segment);
         let id = match segment.body {
@@ -121,12 +127,12 @@ impl Replica {
             }
             SegmentBody::Kept(id) => id,
         };
-        if let Some(directory) = late {
-            self.put_off_rows(seq, segment.entity, id, directory);
+        if let Some(directory) = lazy_rows {
+            self.defer_rows(seq, segment.entity, id, directory);
             return;
         }
         if !segment.entity.starts_with(local_only::MARK) {
-            self.fold_late();
+            self.materialize();
             for entry in &segment.entries {
                 self.receipts
                     .compared(&segment.entity, &entry.id, entry.version);
@@ -176,7 +182,7 @@ impl Replica {
                     }
                     continue;
                 }
-                self.loosen(entity, key);
+                self.mark_orphan(entity, key);
             }
             if retain
                 && !deleted
@@ -255,7 +261,7 @@ impl Replica {
                 for op in &ops {
                     self.touch_operation(op);
                     if let Some(op) = self.outbox.remove(op) {
-                        self.loosen(&op.entity, &op.id);
+                        self.mark_orphan(&op.entity, &op.id);
                     }
                 }
             }
@@ -264,8 +270,8 @@ impl Replica {
                 version,
                 with_row,
                 at,
-                marks,
-            } => self.fold_applied(seq, &op_id, version, with_row, (at, &marks)),
+                field_hashes,
+            } => self.fold_applied(seq, &op_id, version, with_row, (at, &field_hashes)),
             Event::Rebase { op_id, version } => self.outbox.rebase(&op_id, version),
             Event::Cursor { scope, state } => {
                 if scope.is_empty() && state.reached_end && state.full_since.is_none() {
@@ -299,7 +305,7 @@ impl Replica {
                 self.conflicts.insert(&id, conflict);
             }
             Event::Unpark { id } => self.unpark(&id),
-            Event::Bury { letters } => {
+            Event::DeadLetters { letters } => {
                 for letter in letters {
                     self.touch_operation(&letter.op.op_id);
                     // A checkpoint's dead letters are none of today's.
@@ -311,11 +317,11 @@ impl Replica {
                     self.dead_letters.insert(&id, letter);
                 }
             }
-            Event::Unbury { id } => {
+            Event::Revive { id } => {
                 self.touch_letter(&id);
                 if let Some(letter) = self.dead_letters.remove(&id) {
                     self.unkeep(&letter);
-                    self.loosen(&letter.op.entity, &letter.op.id);
+                    self.mark_orphan(&letter.op.entity, &letter.op.id);
                 }
             }
             // The epoch has events of its own: whoever writes down how a cycle ended says nothing
@@ -330,7 +336,7 @@ impl Replica {
                 let known = self.facts.epoch.replace(epoch);
                 if let Some(restored) = restored {
                     // They lead into another history.
-                    self.cursors = Small::default();
+                    self.cursors = VecMap::default();
                     self.receipts.doubt(restored);
                     // A checkpoint says so before it has an epoch: its rows are as they were.
                     if known.is_some() {
@@ -351,15 +357,15 @@ impl Replica {
         op_id: &str,
         version: u64,
         with_row: bool,
-        (at, marks): (u64, &[u64]),
+        (at, field_hashes): (u64, &[u64]),
     ) {
         self.touch_operation(op_id);
         let Some(op) = self.outbox.remove(op_id) else {
             return;
         };
-        self.loosen(&op.entity, &op.id);
+        self.mark_orphan(&op.entity, &op.id);
         let key = Key::new(&op.entity, &op.id);
-        self.receipts.acknowledge(&op, version, at, marks);
+        self.receipts.acknowledge(&op, version, at, field_hashes);
         let next: Option<String> = self
             .outbox
             .chain(&key)
@@ -368,7 +374,7 @@ impl Replica {
         if let Some(next) = next {
             self.rebase_after(&next, &op, version);
         }
-        match (with_row, self.is_late()) {
+        match (with_row, self.has_lazy_rows()) {
             (true, _) => {}
             (false, true) => self.put_off_own(seq, op, version),
             (false, false) => self.put_own_row(seq, &op, version),
@@ -422,7 +428,7 @@ impl Replica {
 
     fn fold_sweep(&mut self, before: Seq, entities: Option<&[String]>) {
         if !self.is_late_after(before) {
-            self.fold_late();
+            self.materialize();
         }
         let swept =
             |entity: &str| entities.is_none_or(|only| only.iter().any(|name| name == entity));
@@ -447,7 +453,7 @@ impl Replica {
             }
         }
         self.receipts.swept(entities);
-        self.loosen_all(entities);
+        self.mark_orphans(entities);
     }
 
     fn unpark(&mut self, id: &str) {
@@ -460,7 +466,7 @@ impl Replica {
     /// What has a version of a history that is over has none that means anything now: until it is
     /// compared, it is older than all that comes, and no base.
     fn forget_versions(&mut self, kept: u64) {
-        self.fold_late();
+        self.materialize();
         for (entity, rows) in self.entities.iter_mut() {
             let over: Vec<(String, Row)> = rows
                 .iter()
@@ -482,7 +488,7 @@ impl Replica {
     }
 
     fn fold_release(&mut self) {
-        self.fold_late();
+        self.materialize();
         self.touch_rows(&|_, row| row.held);
         for (entity, rows) in self.entities.iter_mut() {
             let held: Vec<(String, Row)> = rows
@@ -497,7 +503,7 @@ impl Replica {
     }
 
     fn fold_quarantine(&mut self, body: BodyId) {
-        self.fold_late();
+        self.materialize();
         self.touch_rows(&|_, row| matches!(row.body, Body::At { segment, .. } if segment == body));
         for (entity, rows) in self.entities.iter_mut().chain(self.device.iter_mut()) {
             let lost: Vec<String> = rows
@@ -518,6 +524,6 @@ impl Outbox {
     /// Whether an answer to this operation could still settle something here.
     #[must_use]
     pub fn knows(&self, op_id: &str) -> bool {
-        self.get(op_id).is_some() || self.heir_of(op_id).is_some()
+        self.get(op_id).is_some() || self.superseding(op_id).is_some()
     }
 }

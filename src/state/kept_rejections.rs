@@ -24,7 +24,7 @@ pub struct Kept {
 
 /// A body with the fields of another object in it, each name once.
 #[must_use]
-pub fn laid_over(body: &str, over: &str) -> String {
+pub fn overlaid(body: &str, over: &str) -> String {
     let (Ok(mut fields), Ok(over)) = (Fields::parse(body), Fields::parse(over)) else {
         return body.to_owned();
     };

@@ -37,7 +37,7 @@ enum Item {
 
 /// What is still to be folded, in order.
 #[derive(Debug, Default)]
-pub struct Late {
+pub struct LazyRows {
     items: Vec<Item>,
     rows: u64,
     looked: Cell<u64>,
@@ -51,7 +51,7 @@ enum Found<'a> {
     Unclear,
 }
 
-impl Late {
+impl LazyRows {
     fn find(&self, key: &Key<'_>) -> Found<'_> {
         for item in self.items.iter().rev() {
             match item {
@@ -86,13 +86,13 @@ impl Late {
 impl Replica {
     /// Whether rows were read that are not folded yet.
     #[must_use]
-    pub const fn is_late(&self) -> bool {
-        !self.late.items.is_empty()
+    pub const fn has_lazy_rows(&self) -> bool {
+        !self.lazy_rows.items.is_empty()
     }
 
     /// Folds what is left of the rows.
-    pub fn fold_late(&mut self) {
-        for item in std::mem::take(&mut self.late).items {
+    pub fn materialize(&mut self) {
+        for item in std::mem::take(&mut self.lazy_rows).items {
             match item {
                 Item::Rows {
                     seq,
@@ -113,7 +113,7 @@ impl Replica {
 
     /// Whether the rows of this type may stay in their record. Not where folding them does more
     /// than that.
-    pub(super) fn may_be_late(&self, entity: &str) -> bool {
+    pub(super) fn may_defer(&self, entity: &str) -> bool {
         !self.is_listening() && !self.receipts.has_suspects() && !self.device.contains(entity)
     }
 
@@ -121,20 +121,20 @@ impl Replica {
     /// finds none.
     pub(super) fn is_late_after(&self, before: Seq) -> bool {
         self.entities.is_empty()
-            && self.late.items.iter().all(|item| match item {
+            && self.lazy_rows.items.iter().all(|item| match item {
                 Item::Rows { seq, .. } | Item::Own { seq, .. } => *seq > before,
             })
     }
 
-    pub(super) fn put_off_rows(
+    pub(super) fn defer_rows(
         &mut self,
         seq: Seq,
         entity: String,
         segment: BodyId,
         directory: Directory,
     ) {
-        self.late.rows = self.late.rows.saturating_add(directory.count);
-        self.late.items.push(Item::Rows {
+        self.lazy_rows.rows = self.lazy_rows.rows.saturating_add(directory.count);
+        self.lazy_rows.items.push(Item::Rows {
             seq,
             entity,
             segment,
@@ -143,21 +143,21 @@ impl Replica {
     }
 
     pub(super) fn put_off_own(&mut self, seq: Seq, op: Operation, version: u64) {
-        self.late.items.push(Item::Own { seq, op, version });
+        self.lazy_rows.items.push(Item::Own { seq, op, version });
     }
 
     /// Whether [`Self::view`] can tell of this entity without folding the rows first.
     #[must_use]
-    pub fn can_glance(&self, key: &Key<'_>) -> bool {
-        let late = &self.late;
+    pub fn can_peek(&self, key: &Key<'_>) -> bool {
+        let late = &self.lazy_rows;
         late.looked.get() <= late.rows.saturating_mul(LOOKS)
             && self.outbox.last(key).is_none()
             && self.kept(key).is_none()
             && !matches!(late.find(key), Found::Unclear)
     }
 
-    pub(super) fn view_late(&self, key: &Key<'_>) -> Option<View<'_>> {
-        let Found::Plain(line, segment) = self.late.find(key) else {
+    pub(super) fn view_lazy(&self, key: &Key<'_>) -> Option<View<'_>> {
+        let Found::Plain(line, segment) = self.lazy_rows.find(key) else {
             return None;
         };
         let body = (line.len > 0).then(|| self.segments.text(segment, line.offset, line.len));
@@ -172,7 +172,7 @@ impl Replica {
     /// Everything that a reader sees of one type, in order of id, where rows that are not folded
     /// say it all.
     #[must_use]
-    pub fn late_in_order(&self, entity: &str) -> Option<Vec<(Directory, BodyId)>> {
+    pub fn lazy_in_order(&self, entity: &str) -> Option<Vec<(Directory, BodyId)>> {
         let is_covered = self.ids_over(entity, None).next().is_some()
             || self.device.contains(entity)
             || self.entities.contains(entity);
@@ -180,7 +180,7 @@ impl Replica {
             return None;
         }
         let mut found = Vec::new();
-        for item in &self.late.items {
+        for item in &self.lazy_rows.items {
             match item {
                 Item::Own { op, .. } if op.entity == entity => return None,
                 Item::Rows {

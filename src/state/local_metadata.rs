@@ -5,7 +5,7 @@ use crate::model::digest::Digest;
 use crate::model::metadata::SyncMetadata;
 use crate::model::protocol::{EntityCount, SyncState};
 use crate::state::replica::Replica;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
 
 /// Counts, digests and pending operations, by entity type.
@@ -13,7 +13,7 @@ use crate::util::json::scan;
 pub fn entity_counts(
     replica: &Replica,
     entities: &mut dyn Iterator<Item = &str>,
-) -> Small<EntityCount> {
+) -> VecMap<EntityCount> {
     entities
         .map(|entity| {
             let digest = replica.digest(entity);

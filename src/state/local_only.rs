@@ -115,33 +115,33 @@ impl Replica {
 
     /// The entity has lost a row, an operation or a dead letter: at the end of the commit it is
     /// seen whether anything is left that such fields could belong to.
-    pub(super) fn loosen(&mut self, entity: &str, id: &str) {
+    pub(super) fn mark_orphan(&mut self, entity: &str, id: &str) {
         if self
             .device
             .get(entity)
             .is_some_and(|rows| rows.get(id).is_some())
         {
-            self.loose.push(Key::new(entity, id).to_owned());
+            self.orphans.push(Key::new(entity, id).to_owned());
         }
     }
 
-    /// As [`Self::loosen`], for all entities of these types; none for all types.
-    pub(super) fn loosen_all(&mut self, entities: Option<&[String]>) {
+    /// As [`Self::mark_orphan`], for all entities of these types; none for all types.
+    pub(super) fn mark_orphans(&mut self, entities: Option<&[String]>) {
         for (entity, rows) in self.device.iter() {
             if entities.is_none_or(|only| only.iter().any(|name| name == entity)) {
-                self.loose
+                self.orphans
                     .extend(rows.iter().map(|(id, _)| Key::new(entity, id).to_owned()));
             }
         }
     }
 
     /// Takes away the fields of entities that are gone.
-    pub(super) fn drop_loose(&mut self) {
-        if self.loose.is_empty() {
+    pub(super) fn collect_orphans(&mut self) {
+        if self.orphans.is_empty() {
             return;
         }
-        self.fold_late();
-        for key in std::mem::take(&mut self.loose) {
+        self.materialize();
+        for key in std::mem::take(&mut self.orphans) {
             let key = key.as_key();
             let row = self
                 .row(&key)

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use crate::model::entity::Key;
 use crate::model::error::ErrorJson;
 use crate::model::operation::{Kind, Operation};
-use crate::util::collections::ordered_map::Table;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::ordered_map::OrderedMap;
+use crate::util::collections::vec_map::VecMap;
 
 pub mod order;
 
@@ -46,7 +46,7 @@ impl Queued {
 #[derive(Debug, Default)]
 pub struct Outbox {
     queue: Queue,
-    places: Table<u64>,
+    places: OrderedMap<u64>,
     by_entity: Places,
     /// By the entities that operations have to do with.
     linked: Places,
@@ -55,7 +55,7 @@ pub struct Outbox {
 
 /// Places of operations by entity type and id, ascending.
 #[derive(Debug, Default)]
-struct Places(Small<Table<Vec<u64>>>);
+struct Places(VecMap<OrderedMap<Vec<u64>>>);
 
 impl Places {
     fn of(&self, entity: &str, id: &str) -> &[u64] {
@@ -195,7 +195,7 @@ impl Outbox {
 
     /// The operation that carries the effect of one that was coalesced away.
     #[must_use]
-    pub fn heir_of(&self, op_id: &str) -> Option<&Queued> {
+    pub fn superseding(&self, op_id: &str) -> Option<&Queued> {
         self.queue
             .iter()
             .find(|queued| queued.op.supersedes.iter().any(|old| old == op_id))

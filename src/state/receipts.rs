@@ -7,13 +7,13 @@
 
 use crate::log::commit::{Commit, Event};
 use crate::log::facts::Facts;
-use crate::log::receipt::{MAX_MARKS, Outcome, Receipt, Restored};
+use crate::log::receipt::{MAX_FIELD_HASHES, Outcome, Receipt, Restored};
 use crate::model::entity::{Key, OwnedKey, not_found};
 use crate::model::error::Result;
 use crate::model::operation::{Kind, Operation};
 use crate::state::replica::Replica;
-use crate::util::collections::ordered_map::Table;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::ordered_map::OrderedMap;
+use crate::util::collections::vec_map::VecMap;
 
 /// How long a receipt is kept, in milliseconds: as long as a server keeps operations in mind.
 pub const KEEP_MS: u64 = 30 * 24 * 3_600_000;
@@ -21,7 +21,7 @@ pub const KEEP_MS: u64 = 30 * 24 * 3_600_000;
 /// All receipts, and what is left to do for a server that was restored.
 #[derive(Debug, Default)]
 pub struct Receipts {
-    all: Small<Table<Receipt>>,
+    all: VecMap<OrderedMap<Receipt>>,
     suspects: u64,
     restored: Option<Restored>,
     offered: u64,
@@ -82,13 +82,13 @@ impl Receipts {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.all.values().map(Table::len).sum()
+        self.all.values().map(OrderedMap::len).sum()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.all.values().all(Table::is_empty)
+        self.all.values().all(OrderedMap::is_empty)
     }
 
     /// Puts a receipt in the place of the one before.
@@ -102,7 +102,13 @@ impl Receipts {
     }
 
     /// The server has acknowledged an operation.
-    pub(super) fn acknowledge(&mut self, op: &Operation, version: u64, at: u64, marks: &[u64]) {
+    pub(super) fn acknowledge(
+        &mut self,
+        op: &Operation,
+        version: u64,
+        at: u64,
+        field_hashes: &[u64],
+    ) {
         let key = Key::new(&op.entity, &op.id);
         let old = self.get(&key);
         let deleted = op.kind == Kind::Delete;
@@ -110,15 +116,15 @@ impl Receipts {
         let mut all: Vec<u64> = Vec::new();
         for mark in lives_on
             .iter()
-            .flat_map(|old| &*old.marks)
+            .flat_map(|old| &*old.field_hashes)
             .chain(&op.earlier)
-            .chain(marks)
+            .chain(field_hashes)
         {
             if !deleted && !all.contains(mark) {
                 all.push(*mark);
             }
         }
-        let excess = all.len().saturating_sub(MAX_MARKS);
+        let excess = all.len().saturating_sub(MAX_FIELD_HASHES);
         let receipt = Receipt {
             outcome: if old.is_some_and(|old| old.merging) {
                 Outcome::Merged
@@ -131,7 +137,7 @@ impl Receipts {
             whole: op.kind == Kind::Create || lives_on.is_some_and(|old| old.whole),
             suspect: false,
             merging: false,
-            marks: all.into_iter().skip(excess).collect(),
+            field_hashes: all.into_iter().skip(excess).collect(),
         };
         self.put(&op.entity, &op.id, receipt);
     }
@@ -305,7 +311,7 @@ impl Replica {
             let carrier = self
                 .outbox
                 .get(op_id)
-                .or_else(|| self.outbox.heir_of(op_id))
+                .or_else(|| self.outbox.superseding(op_id))
                 .map(|queued| &queued.op)
                 .or_else(replaced);
             if let Some(carrier) = carrier {

@@ -19,24 +19,24 @@ use crate::state::outbox::Outbox;
 use crate::state::rows::{Body, Row, Rows};
 use crate::state::segment_cache::Segments;
 use crate::state::{changes, kept_rejections, lazy_rows, local_only, receipts};
-use crate::util::collections::ordered_map::Table;
-use crate::util::collections::seq_map::Ordered;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::ordered_map::OrderedMap;
+use crate::util::collections::seq_map::SeqMap;
+use crate::util::collections::vec_map::VecMap;
 
 /// One user's entities, outbox, cursors and metadata, as of the log's head.
 #[derive(Debug, Default)]
 pub struct Replica {
     pub(crate) user_id: String,
     pub(crate) head: Seq,
-    pub(crate) entities: Small<Rows>,
-    pub(crate) device: Small<Rows>,
-    pub(crate) loose: Vec<OwnedKey>,
+    pub(crate) entities: VecMap<Rows>,
+    pub(crate) device: VecMap<Rows>,
+    pub(crate) orphans: Vec<OwnedKey>,
     pub(crate) outbox: Outbox,
-    pub(crate) cursors: Small<CursorState>,
-    pub(crate) conflicts: Small<Parked>,
-    pub(crate) dead_letters: Small<DeadLetter>,
+    pub(crate) cursors: VecMap<CursorState>,
+    pub(crate) conflicts: VecMap<Parked>,
+    pub(crate) dead_letters: VecMap<DeadLetter>,
     pub(crate) history: History,
-    pub(crate) kept: Small<Table<kept_rejections::Kept>>,
+    pub(crate) kept: VecMap<OrderedMap<kept_rejections::Kept>>,
     pub(crate) facts: Facts,
     pub(crate) damage: Damage,
     pub(super) unreadable: u64,
@@ -44,7 +44,7 @@ pub struct Replica {
     pub(crate) growth: Growth,
     pub(crate) touched: changes::Touched,
     pub(crate) receipts: receipts::Receipts,
-    pub(crate) late: lazy_rows::Late,
+    pub(crate) lazy_rows: lazy_rows::LazyRows,
 }
 
 /// An entity as a reader sees it: the pending write where there is one, else the synced row.
@@ -130,13 +130,13 @@ impl Replica {
 
     /// Conflicts that wait for the app.
     #[must_use]
-    pub const fn conflicts(&self) -> &Small<Parked> {
+    pub const fn conflicts(&self) -> &VecMap<Parked> {
         &self.conflicts
     }
 
     /// Operations that the server will never accept.
     #[must_use]
-    pub const fn dead_letters(&self) -> &Small<DeadLetter> {
+    pub const fn dead_letters(&self) -> &VecMap<DeadLetter> {
         &self.dead_letters
     }
 
@@ -196,7 +196,7 @@ impl Replica {
     /// Whether there is, or was, a row of any type.
     #[must_use]
     pub fn has_rows(&self) -> bool {
-        self.is_late() || !self.entities.is_empty()
+        self.has_lazy_rows() || !self.entities.is_empty()
     }
 
     pub(crate) fn row(&self, key: &Key) -> Option<&Row> {
@@ -204,7 +204,7 @@ impl Replica {
     }
 
     /// The entity as a reader sees it; none where neither side knows it. Where rows are
-    /// [late](Self::is_late), only after [`Self::can_glance`].
+    /// [late](Self::has_lazy_rows), only after [`Self::can_peek`].
     #[must_use]
     pub fn view(&self, key: &Key) -> Option<View<'_>> {
         let row = self.row(key);
@@ -226,12 +226,12 @@ impl Replica {
         if let Some(kept) = self.kept(key) {
             return self.view_kept(kept, row);
         }
-        self.view_late(key).or_else(|| self.view_row(row?))
+        self.view_lazy(key).or_else(|| self.view_row(row?))
     }
 
     /// The same without what refused operations still show.
     #[must_use]
-    pub fn beneath(&self, key: &Key) -> Option<View<'_>> {
+    pub fn synced_view(&self, key: &Key) -> Option<View<'_>> {
         if self.outbox.last(key).is_some() {
             self.view(key)
         } else {
@@ -354,17 +354,16 @@ impl Replica {
     /// damaged, or that is missing, is set aside instead: what else there is is kept, and the next
     /// cycle pulls everything afresh.
     pub fn apply_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
-        self.fold_late();
+        self.materialize();
         self.take_record(seq, record, Commit::skim(record, &|_| false))
     }
 
-    /// The same, but rows may stay in the record until [`Self::fold_late`].
+    /// The same, but rows may stay in the record until [`Self::materialize`].
     ///
     /// # Errors
     /// As [`Self::apply_record`].
     pub fn load_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
-        let waits =
-            |entity: &str| !entity.starts_with(local_only::MARK) && self.may_be_late(entity);
+        let waits = |entity: &str| !entity.starts_with(local_only::MARK) && self.may_defer(entity);
         let read = Commit::skim(record, &waits);
         self.take_record(seq, record, read)
     }
@@ -373,7 +372,7 @@ impl Replica {
         &mut self,
         seq: Seq,
         record: &Rc<[u8]>,
-        read: Result<(Commit, Ordered<Directory>)>,
+        read: Result<(Commit, SeqMap<Directory>)>,
     ) -> Result<()> {
         if seq <= self.head {
             return Err(Error::new(

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::log::address::{BodyId, Seq};
 use crate::model::digest::Digest;
-use crate::util::collections::ordered_map::Table;
+use crate::util::collections::ordered_map::OrderedMap;
 
 /// Where a row's body lies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Row {
 /// The rows of one entity type.
 #[derive(Debug, Default)]
 pub struct Rows {
-    rows: Table<Row>,
+    rows: OrderedMap<Row>,
     /// Over the rows that the server has not deleted.
     pub digest: Digest,
     /// How many tombstones are held.

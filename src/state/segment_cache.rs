@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::log::address::BodyId;
 use crate::log::segment::{checksum, slice};
 use crate::state::replica::ViewBody;
-use crate::util::collections::seq_map::Ordered;
+use crate::util::collections::seq_map::SeqMap;
 
 #[derive(Debug)]
 struct Segment {
@@ -22,7 +22,7 @@ struct Segment {
 /// The segments that live rows point into.
 #[derive(Debug, Default)]
 pub struct Segments {
-    segments: Ordered<Segment>,
+    segments: SeqMap<Segment>,
     budget: u64,
     resident: u64,
     clock: Cell<u64>,

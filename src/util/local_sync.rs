@@ -96,7 +96,7 @@ pub struct Notified<'a> {
 impl Notified<'_> {
     /// Takes the nudge where it has come already.
     #[must_use]
-    pub fn has_come(&self) -> bool {
+    pub fn try_notified(&self) -> bool {
         let told = self.place.told.get() != Told::Nothing;
         if told {
             self.place.told.set(Told::WithAll);
@@ -134,7 +134,7 @@ impl Drop for Notified<'_> {
 }
 
 /// Lets all that is about to run go first, once.
-pub async fn pass() {
+pub async fn yield_now() {
     let mut passed = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut passed, true) {
@@ -148,9 +148,9 @@ pub async fn pass() {
 
 /// One at a time, in order of asking.
 #[derive(Debug)]
-pub struct Turn(Notify);
+pub struct Mutex(Notify);
 
-impl Default for Turn {
+impl Default for Mutex {
     fn default() -> Self {
         Self(Notify {
             kept: Cell::new(true),
@@ -159,25 +159,25 @@ impl Default for Turn {
     }
 }
 
-impl Turn {
+impl Mutex {
     /// Waits for its turn. A future that is dropped has not had it.
-    pub async fn lock(&self) -> Held<'_> {
+    pub async fn lock(&self) -> MutexGuard<'_> {
         self.0.notified().await;
-        Held(&self.0)
+        MutexGuard(&self.0)
     }
 
     /// The turn, where nobody has it or waits for it.
-    pub fn try_lock(&self) -> Option<Held<'_>> {
-        self.0.kept.take().then(|| Held(&self.0))
+    pub fn try_lock(&self) -> Option<MutexGuard<'_>> {
+        self.0.kept.take().then(|| MutexGuard(&self.0))
     }
 }
 
 /// A turn, until it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Held<'a>(&'a Notify);
+pub struct MutexGuard<'a>(&'a Notify);
 
-impl Drop for Held<'_> {
+impl Drop for MutexGuard<'_> {
     fn drop(&mut self) {
         self.0.notify_one();
     }
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn turns_are_had_in_order_of_asking() {
-        let turn = Turn::default();
+        let turn = Mutex::default();
         let held = turn.lock().now_or_never().unwrap();
         assert!(turn.try_lock().is_none());
         let (mut first, mut second) = (Box::pin(turn.lock()), Box::pin(turn.lock()));
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn who_gives_up_waiting_passes_the_turn_on() {
-        let turn = Turn::default();
+        let turn = Mutex::default();
         let held = turn.try_lock().unwrap();
         let (mut first, mut second, mut third) = (
             Box::pin(turn.lock()),

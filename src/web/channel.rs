@@ -14,7 +14,7 @@ use web_sys::{BroadcastChannel, MessageEvent};
 
 use crate::ports::host::Heard;
 use crate::util::cell::RefCell;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::web::page::{Presence, presence};
 use crate::web::timer::sleep;
 
@@ -25,7 +25,7 @@ const PACE_MS: u64 = 4;
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     /// What this host announces on, kept so that its own listeners do not hear it.
-    open: RefCell<Small<Rc<Channel>>>,
+    open: RefCell<VecMap<Rc<Channel>>>,
 }
 
 impl Channels {

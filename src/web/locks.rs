@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::model::error::{Code, Error, Result};
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::local_sync::oneshot;
 use crate::web::host::spawn;
 
@@ -158,7 +158,7 @@ thread_local! {
     ///
     /// A lock is freed some turns after its promise resolves, so who asks again at once would be
     /// told that it is taken, by a holder that is no more. Seen in Chromium.
-    static ENDING: RefCell<Small<Vec<Promise>>> = const { RefCell::new(Small::new()) };
+    static ENDING: RefCell<VecMap<Vec<Promise>>> = const { RefCell::new(VecMap::new()) };
 }
 
 fn first_ending(name: &str) -> Option<Promise> {

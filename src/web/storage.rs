@@ -8,12 +8,12 @@ use crate::log::address::{BodyId, Seq};
 use crate::model::config::storage::Durability;
 use crate::model::entity::check_id;
 use crate::model::error::{Code, Error, Result};
-use crate::ports::backing::Occasion;
+use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::memory_store::MemoryStore;
 use crate::ports::store::{Append, AppendError, Records, Store, Tail};
 use crate::util::cell::RefCell;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::web::host::{WebHost, mark, set_mark, spawn};
 use crate::web::indexeddb::{IndexedDbStore, RootDatabase};
 
@@ -29,8 +29,8 @@ pub struct WebBacking {
     refused: Option<Error>,
     device_id: String,
     canary: Canary,
-    opened: RefCell<Small<IndexedDbStore>>,
-    in_memory: RefCell<Small<MemoryStore>>,
+    opened: RefCell<VecMap<IndexedDbStore>>,
+    in_memory: RefCell<VecMap<MemoryStore>>,
     on_open: RefCell<Option<Rc<OnOpen>>>,
 }
 
@@ -127,7 +127,7 @@ impl Backing for WebBacking {
         self.canary.loss(user_id, head, pending)
     }
 
-    fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: Occasion) {
+    fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: NoteReason) {
         let identity = self
             .opened
             .borrow()

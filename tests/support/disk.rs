@@ -11,7 +11,7 @@ use datum_sync::engine::loss_detection::Canary;
 use datum_sync::log::address::{BodyId, Seq};
 use datum_sync::model::config::storage::Durability;
 use datum_sync::model::error::{Code, Error, Result};
-use datum_sync::ports::backing::Occasion;
+use datum_sync::ports::backing::NoteReason;
 use datum_sync::ports::memory_store::MemoryStore;
 use datum_sync::ports::store::{Append, AppendError, Records, Store, Tail};
 
@@ -186,7 +186,7 @@ impl Backing for Disk {
         self.canary.loss(user_id, head, pending)
     }
 
-    fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: Occasion) {
+    fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: NoteReason) {
         let Some(identity) = self
             .stores
             .borrow()

@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use datum_sync::model::config::Options;
 use datum_sync::model::error::{Code, Result};
-use datum_sync::model::object_reader::Members;
+use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::{SyncResult, SyncStatus};
 use datum_sync::ports::host::Heard;
 use futures_util::FutureExt;
@@ -73,7 +73,7 @@ impl Life {
         let life = self.clone();
         let options: serde_json::Value = serde_json::from_str(options).unwrap();
         let options = Options::read(
-            Members::new(&options, Code::InvalidArgument, "The sync options").unwrap(),
+            ObjectReader::new(&options, Code::InvalidArgument, "The sync options").unwrap(),
         )
         .unwrap();
         self.spawn(async move {

@@ -27,7 +27,7 @@ pub enum Fault {
     /// The answer comes after that many milliseconds.
     Slow(u64),
     /// The server answers at once, and the answer comes after that many milliseconds.
-    Late(u64),
+    LazyRows(u64),
 }
 
 /// One request as the server saw it.
@@ -140,7 +140,7 @@ impl Wire {
                 self.clock.sleep(ms).await;
                 serve()
             }
-            Some(Fault::Late(ms)) => {
+            Some(Fault::LazyRows(ms)) => {
                 let answer = serve();
                 self.clock.sleep(ms).await;
                 answer

@@ -20,7 +20,7 @@ use datum_sync::engine::cycle::Cancel;
 use datum_sync::engine::cycle::resolve::{Resolver, Resolvers};
 use datum_sync::model::config::{Config, Options};
 use datum_sync::model::error::{Code, Error, Result};
-use datum_sync::model::object_reader::Members;
+use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use datum_sync::model::status::SyncResult;
 use datum_sync::plan::write::{Write, Written};
@@ -279,7 +279,7 @@ impl Device {
     pub fn try_open(&self, resolvers: Resolvers) -> Result<Tab> {
         let config: serde_json::Value = serde_json::from_str(&self.config).unwrap();
         let config =
-            Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap())
+            Config::read(ObjectReader::new(&config, Code::InvalidConfig, "The config").unwrap())
                 .unwrap();
         self.seed.set(self.seed.get().wrapping_add(1));
         let host = FakeHost {
@@ -453,7 +453,7 @@ impl Tab {
     /// Syncs with options as JSON.
     pub fn sync_with(&self, options: &str) -> Result<SyncResult> {
         let options: serde_json::Value = serde_json::from_str(options).unwrap();
-        let options = Options::read(Members::new(
+        let options = Options::read(ObjectReader::new(
             &options,
             Code::InvalidArgument,
             "The sync options",

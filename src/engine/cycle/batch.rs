@@ -11,7 +11,8 @@ use crate::model::protocol::{PushRequest, PushedOperation, Raw};
 use crate::state::outbox::{Outbox, Queued};
 use crate::state::replica::Replica;
 
-/// What an operation adds to a request besides its own texts: names of members, quotes, a version.
+/// What an operation adds to a request also_allow its own texts: names of members, quotes, a
+/// version.
 pub const AROUND: usize = 128;
 
 /// The operations that may be sent now, at most so many, in outbox order: unless one is blocked,

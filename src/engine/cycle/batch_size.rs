@@ -11,7 +11,7 @@ const FORGET: u32 = 64;
 
 /// How many operations go into one push.
 #[derive(Debug)]
-pub struct Pace {
+pub struct BatchSize {
     most: Cell<usize>,
     /// So many went last.
     good: Cell<usize>,
@@ -22,7 +22,7 @@ pub struct Pace {
     suspect: Cell<usize>,
 }
 
-impl Default for Pace {
+impl Default for BatchSize {
     fn default() -> Self {
         Self {
             most: Cell::new(usize::MAX),
@@ -34,7 +34,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl BatchSize {
     /// The most operations of the next push, where so many are allowed.
     pub fn limit(&self, allowed: usize) -> usize {
         self.most.get().min(allowed).max(1)
@@ -96,11 +96,11 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::Pace;
+    use super::BatchSize;
 
     #[test]
     fn what_was_refused_is_approached_and_not_met_again() {
-        let pace = Pace::default();
+        let pace = BatchSize::default();
         let mut refused = 0;
         for _ in 0..40 {
             let sent = pace.limit(1000);
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_quick_remote_gets_twice_as_many_up_to_what_is_allowed() {
-        let pace = Pace::default();
+        let pace = BatchSize::default();
         assert_eq!(pace.limit(1000), 1000);
         pace.too_slow(1000);
         pace.too_slow(500);

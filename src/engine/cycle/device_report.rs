@@ -23,7 +23,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let now = self.host.now_ms();
         let mut record = self.device_metadata();
         let news = fingerprint(&record);
-        let told = self.db.with(|replica| replica.facts().told);
+        let told = self.db.read(|replica| replica.facts().told);
         if told.is_some_and(|(at, what)| what == news && now.abs_diff(at) < REMIND_MS) {
             return Ok(());
         }
@@ -32,7 +32,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             .last_successful_sync_time
             .clone_from(&record.last_sync_time);
         record.sync_duration = Some(duration);
-        let user_id = self.db.with(|replica| replica.user_id().to_owned());
+        let user_id = self.db.read(|replica| replica.user_id().to_owned());
         record.user_id = Some(user_id.clone());
         match self
             .attempt(worth_another_try, || {
@@ -57,7 +57,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Err(error)
             }
             Err(error) => {
-                self.asides
+                self.side_errors
                     .borrow_mut()
                     .push(error.to_json(crate::util::time::format(now)));
                 Ok(())
@@ -66,7 +66,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     fn device_metadata(&self) -> DeviceMetadata {
-        self.db.with(|replica| DeviceMetadata {
+        self.db.read(|replica| DeviceMetadata {
             device_id: self.device_id.to_owned(),
             data_hash: Some(data_hash(replica)),
             entity_counts: entity_counts(replica, &mut self.config.entities.keys()),

@@ -19,7 +19,7 @@ use crate::ports::host::Host;
 use crate::ports::remote::{Pulled, Remote};
 use crate::ports::store::Store;
 use crate::state::replica::Replica;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
 
 /// A cycle starts a pull afresh this often at most: for a lost cursor, a new epoch, a drift.
@@ -67,7 +67,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             .as_ref()
             .map(crate::model::config::Scope::cursor_name)
             .unwrap_or_default();
-        let entities: Small<()> = match self
+        let entities: VecMap<()> = match self
             .settings
             .scope
             .as_ref()
@@ -78,7 +78,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         };
         let entities: Vec<String> = entities.keys().map(str::to_owned).collect();
         let mut fresh = self.settings.force_full_sync
-            || (scope.is_empty() && self.db.with(|replica| replica.damage().needs_full_pull));
+            || (scope.is_empty() && self.db.read(|replica| replica.damage().needs_full_pull));
         let mut restarts = 0_u32;
         loop {
             let cursor = if fresh {
@@ -116,7 +116,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// The cursor, where it was made for these entity types: a type that the app has added since
     /// would otherwise never get the rows that came before.
     fn usable_cursor(&self, scope: &str, entities: &[String]) -> Option<String> {
-        self.db.with(|replica| {
+        self.db.read(|replica| {
             replica
                 .cursor(scope)
                 .filter(|state| state.entities.as_deref() == Some(entities))
@@ -131,7 +131,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         limit: usize,
     ) -> LocalBoxFuture<'a, Result<Option<Answer>>> {
         Box::pin(async move {
-            let user_id = self.db.with(|replica| replica.user_id().to_owned());
+            let user_id = self.db.read(|replica| replica.user_id().to_owned());
             let request = PullRequest {
                 client_id: self.device_id.to_owned(),
                 user_id: Some(user_id.clone()),
@@ -144,7 +144,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     .and_then(|scope| scope.query.clone()),
                 epoch: self
                     .db
-                    .with(|replica| replica.facts().epoch.clone())
+                    .read(|replica| replica.facts().epoch.clone())
                     .filter(|_| cursor.is_none()),
                 cursor,
                 limit,
@@ -174,10 +174,10 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         again: bool,
     ) -> Result<Ended> {
         self.show(Phase::Pulling, from);
-        let known = self.db.with(|replica| replica.facts().epoch.clone());
+        let known = self.db.read(|replica| replica.facts().epoch.clone());
         let began_afresh = cursor.is_none();
-        let since = self.db.with(Replica::head);
-        let mut seen = Small::default();
+        let since = self.db.read(Replica::head);
+        let mut seen = VecMap::default();
         let mut pulled = 0_u64;
         let mut limit = self.settings.batch_size;
         let mut next = self.fetch(cursor.clone(), entities, limit).await?;
@@ -292,7 +292,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         since: Seq,
     ) -> Result<Option<Incoming>> {
         let mut decisions = Decisions::default();
-        let moment = self.db.moment();
+        let moment = self.db.plan_context();
         let (soft, policies) = (self.soft(), |entity: &str| self.config.policies(entity));
         let known = |entity: &str| entities.iter().any(|name| name == entity);
         loop {
@@ -335,7 +335,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             if conflicts.is_empty() {
                 return Ok(taken);
             }
-            let mut unsettled: Small<()> = Small::default();
+            let mut unsettled: VecMap<()> = VecMap::default();
             for one in conflicts.iter().filter(|one| one.unsettled) {
                 unsettled.insert(&name(&one.entity, &one.entity_id), ());
             }
@@ -344,7 +344,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             } else {
                 self.push_of(Some(&unsettled), 0.0, 0.0).await?;
                 for (entity, ()) in unsettled {
-                    decisions.told.insert(&entity, ());
+                    decisions.confirmed_absent.insert(&entity, ());
                 }
             }
         }
@@ -372,7 +372,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let (Some(digests), true) = (&page.digests, scope.is_empty()) else {
             return Ok(Ended::Reached);
         };
-        let drifted = self.db.with(|replica| {
+        let drifted = self.db.read(|replica| {
             entities.iter().find(|entity| {
                 let ours = replica.digest(entity).wire();
                 let theirs = digests

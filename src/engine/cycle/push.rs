@@ -24,7 +24,7 @@ use crate::ports::remote::{Pushed, Remote};
 use crate::ports::store::Store;
 use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::push_field;
 
 /// How often one entity may clash in one cycle before its winner waits for the next.
@@ -47,10 +47,15 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     /// As [`Self::push`], of these entities only, by [`name`].
-    pub(crate) async fn push_of(&self, only: Option<&Small<()>>, from: f64, to: f64) -> Result<()> {
+    pub(crate) async fn push_of(
+        &self,
+        only: Option<&VecMap<()>>,
+        from: f64,
+        to: f64,
+    ) -> Result<()> {
         self.keep_local_only().await?;
-        let mut resting: Small<()> = Small::default();
-        let mut clashes: Small<u64> = Small::default();
+        let mut resting: VecMap<()> = VecMap::default();
+        let mut clashes: VecMap<u64> = VecMap::default();
         let mut suspect: Option<(String, Error)> = None;
         let mut pushed = 0_u64;
         loop {
@@ -62,11 +67,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             self.show(Phase::Pushing, from);
             let ids: Vec<String> = batch.iter().map(|op| op.op_id.clone()).collect();
             self.db
-                .with_mut(|replica| replica.outbox_mut().mark_sending(&ids));
+                .update(|replica| replica.outbox_mut().mark_sending(&ids));
             let (asked_at, began) = (self.host.now_ms(), self.host.elapsed_ms());
             let sent = self.send(&batch).await;
             self.db
-                .with_mut(|replica| replica.outbox_mut().mark_returned(&ids));
+                .update(|replica| replica.outbox_mut().mark_returned(&ids));
             let bytes = match sent {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) if batch.len() > 1 => {
@@ -111,7 +116,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             self.learn(reply.server_time.as_deref(), asked_at);
             if !self
                 .db
-                .with(|replica| replica.is_of(reply.epoch.as_deref()))
+                .read(|replica| replica.is_of(reply.epoch.as_deref()))
             {
                 // The server was restored, or another tab knows that it was since this was sent:
                 // what the verdicts say is of another history. The operations stay, and are sent
@@ -130,7 +135,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             }
             self.count_push(&settled);
             pushed = pushed.saturating_add(batch.len() as u64);
-            let waiting = self.db.with(|replica| replica.outbox().len() as u64);
+            let waiting = self.db.read(|replica| replica.outbox().len() as u64);
             let total = pushed.saturating_add(waiting).max(1);
             self.show(
                 Phase::Pushing,
@@ -170,7 +175,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     fn say(&self, ids: &[String], error: &Error) {
         let said = Rc::new(error.to_json(crate::util::time::format(self.host.now_ms())));
         self.db
-            .with_mut(|replica| replica.outbox_mut().mark_failed(ids, &said));
+            .update(|replica| replica.outbox_mut().mark_failed(ids, &said));
     }
 
     /// Keeps here what the config has come to keep here since an operation was queued.
@@ -192,9 +197,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// The next operations: as many as may go into one request.
     fn next_batch(
         &self,
-        only: Option<&Small<()>>,
-        resting: &Small<()>,
-        clashes: &Small<u64>,
+        only: Option<&VecMap<()>>,
+        resting: &VecMap<()>,
+        clashes: &VecMap<u64>,
     ) -> Vec<Operation> {
         let waits = |queued: &Queued| {
             let op = &queued.op;
@@ -207,7 +212,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 || only.is_some_and(|only| !only.contains(&name(&op.entity, &op.id)))
         };
         let limit = self.pace.limit(self.settings.batch_size);
-        self.db.with(|replica| {
+        self.db.read(|replica| {
             let mut bytes = 0;
             let fits = |op: &&Operation| {
                 let before = bytes;
@@ -233,7 +238,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             .map(|op| wire_data(op, &self.config.local_only(&op.entity)))
             .collect::<Result<Vec<_>>>()?;
         let ids: Vec<&str> = batch.iter().map(|op| op.op_id.as_str()).collect();
-        let after: Vec<Vec<String>> = self.db.with(|replica| {
+        let after: Vec<Vec<String>> = self.db.read(|replica| {
             ids.iter()
                 .map(|op_id| after(replica.outbox(), op_id, &ids))
                 .collect()
@@ -246,7 +251,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             .collect();
         let (user_id, epoch) = self
             .db
-            .with(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
+            .read(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
         let request = request(
             self.device_id,
             &user_id,
@@ -274,7 +279,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     async fn settle(&self, batch: &[Operation], reply: &PushReply<'_>) -> Result<Settled> {
         let mut decisions = Decisions::default();
-        let moment = self.db.moment();
+        let moment = self.db.plan_context();
         let soft = self.soft();
         let rules = Rules {
             soft: &soft,
@@ -304,7 +309,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    fn postpone(&self, settled: &Settled, resting: &mut Small<()>) {
+    fn postpone(&self, settled: &Settled, resting: &mut VecMap<()>) {
         for PutOff {
             op_id,
             after_ms,
@@ -322,7 +327,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 },
             );
             self.db
-                .with_mut(|replica| replica.outbox_mut().mark_unsent(op_id));
+                .update(|replica| replica.outbox_mut().mark_unsent(op_id));
             // It goes again as soon as what it waits for does, in this very cycle.
             let after_ms = if *held { Some(0) } else { *after_ms };
             self.rest(op_id, after_ms, &error.with_retry_after(after_ms));
@@ -337,7 +342,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     fn rest(&self, op_id: &str, after_ms: Option<u64>, error: &Error) {
         let (now, mut roll) = (self.host.now_ms(), [0; 4]);
         self.host.random(&mut roll);
-        let said = Rc::new(self.db.with(|replica| {
+        let said = Rc::new(self.db.read(|replica| {
             let key = replica
                 .outbox()
                 .get(op_id)
@@ -348,7 +353,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             );
             error.to_json(crate::util::time::format(now))
         }));
-        self.db.with_mut(|replica| {
+        self.db.update(|replica| {
             let attempts = replica
                 .outbox()
                 .get(op_id)
@@ -407,7 +412,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let mut settled = Settled::default();
         let mut plan = |replica: &Replica| {
             Ok(replica
-                .plan_burial(op, code, message, &rules, now)
+                .plan_rejection(op, code, message, &rules, now)
                 .into_draft(|(commit, letters): (Commit, _)| {
                     settled.letters = letters;
                     commit.into()

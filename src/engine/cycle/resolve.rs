@@ -18,7 +18,7 @@ use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::state::replica::Replica;
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::{push_field, put_text};
 
 /// The app's own resolver.
@@ -44,7 +44,7 @@ pub struct Resolvers {
     /// For every type, in this call.
     pub call: Option<Choice>,
     /// By entity type: the app's own ones.
-    pub by_entity: Small<Rc<dyn Resolver>>,
+    pub by_entity: VecMap<Rc<dyn Resolver>>,
     /// For types that name none: the app's own.
     pub fallback: Option<Rc<dyn Resolver>>,
 }
@@ -98,7 +98,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     /// Asks once more about conflicts that wait because their resolver failed.
     pub(crate) async fn ask_again(&self) -> Result<()> {
-        let waiting: Vec<String> = self.db.with(|replica| {
+        let waiting: Vec<String> = self.db.read(|replica| {
             let failed = replica
                 .conflicts()
                 .values()
@@ -134,7 +134,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         id: &str,
         decided: Option<(&Conflict, &Decision)>,
     ) -> Result<Option<Conflict>> {
-        let (moment, mut found) = (self.db.moment(), None);
+        let (moment, mut found) = (self.db.plan_context(), None);
         let mut plan = |replica: &Replica| {
             let mut same = true;
             let mut decide = |now: &Conflict| {
@@ -206,7 +206,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             }
         });
         answer.await?.ok_or_else(|| {
-            self.hung.borrow_mut().push(thin(custom));
+            self.timed_out_resolvers.borrow_mut().push(thin(custom));
             let fix = "let it answer { take: \"later\" } where somebody has to be asked, or raise `resolverTimeout`.";
             Error::new(Code::Timeout, format!("The conflict resolver has not answered for {most} ms; the conflict is parked. {fix}"))
         })
@@ -214,7 +214,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     /// Whether the resolver has left a conflict of this cycle without an answer.
     fn is_hung(&self, choice: &Choice) -> bool {
-        matches!(choice, Choice::Custom(custom) if self.hung.borrow().contains(&thin(custom)))
+        matches!(choice, Choice::Custom(custom) if self.timed_out_resolvers.borrow().contains(&thin(custom)))
     }
 
     fn checked(&self, conflict: &Conflict, resolution: Resolution) -> Result<Resolution> {
@@ -224,7 +224,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let now = self
             .host
             .now_ms()
-            .saturating_add_signed(self.db.with(|replica| replica.facts().clock_offset));
+            .saturating_add_signed(self.db.read(|replica| replica.facts().clock_offset));
         merged(
             (&conflict.entity, &conflict.entity_id),
             given,

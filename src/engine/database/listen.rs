@@ -36,7 +36,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Has every change of what readers see told, or none any more.
     pub fn listen(&self, listener: Option<Listener>) {
         let mut replica = self.replica.borrow_mut();
-        replica.fold_late();
+        replica.materialize();
         replica.listen(listener.is_some());
         drop(replica);
         *self.listener.borrow_mut() = listener;
@@ -95,8 +95,8 @@ impl<S: Store, H: Host> Database<S, H> {
     pub(super) fn replace(&self, mut fresh: Replica) {
         let listener = self.listener.borrow().clone();
         if listener.is_some() {
-            fresh.fold_late();
-            self.replica.borrow_mut().fold_late();
+            fresh.materialize();
+            self.replica.borrow_mut().materialize();
         }
         fresh.listen(listener.is_some());
         let old = std::mem::replace(&mut *self.replica.borrow_mut(), fresh);

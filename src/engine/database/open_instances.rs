@@ -56,7 +56,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 // A log that fails here fails at the next commit as well, which says so.
                 let _ = self
                     .store
-                    .free(self.with(|replica| replica.checkpointed_at()))
+                    .free(self.read(|replica| replica.checkpointed_at()))
                     .await;
                 drop(alone);
             }

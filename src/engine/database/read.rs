@@ -15,7 +15,7 @@ use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::state::local_only::joined;
 use crate::state::replica::{Replica, ViewBody};
-use crate::util::collections::seq_map::Ordered;
+use crate::util::collections::seq_map::SeqMap;
 use crate::util::json::write::Items;
 
 impl<S: Store, H: Host> Database<S, H> {
@@ -24,7 +24,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// What the store says; a body that is damaged is set aside, and its rows count as absent until
     /// the next pull brings them again.
-    pub async fn read(
+    pub async fn read_entities(
         &self,
         entity: &str,
         ids: &[String],
@@ -34,12 +34,12 @@ impl<S: Store, H: Host> Database<S, H> {
         self.check_open()?;
         // One entity may be looked up where it stands; what is more needs the fold of all.
         let glances =
-            |replica: &Replica| matches!(ids, [id] if replica.can_glance(&Key::new(entity, id)));
-        if !self.glance(glances) {
+            |replica: &Replica| matches!(ids, [id] if replica.can_peek(&Key::new(entity, id)));
+        if !self.peek(glances) {
             drop(self.folded());
         }
-        let absent = self.glance(|replica| {
-            let mut absent = Ordered::default();
+        let absent = self.peek(|replica| {
+            let mut absent = SeqMap::default();
             for id in ids {
                 let key = Key::new(entity, id);
                 let body = replica.view(&key).and_then(|view| view.body);
@@ -68,7 +68,7 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         let mut text = String::new();
         // Another tab may have been heard meanwhile.
-        let replica = if self.glance(glances) {
+        let replica = if self.peek(glances) {
             self.replica.borrow()
         } else {
             self.folded()
@@ -113,19 +113,19 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Every entity of a type as the text of a JSON array, in order of id.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As [`Self::read_entities`].
     pub async fn read_all(&self, entity: &str, include_deleted: bool) -> Result<String> {
         self.check_open()?;
-        let late = self.glance(|replica| replica.late_in_order(entity));
+        let late = self.peek(|replica| replica.lazy_in_order(entity));
         if let Some(late) = late
-            && let Some(text) = self.read_late(late).await?
+            && let Some(text) = self.read_lazy(late).await?
         {
             return Ok(text);
         }
         let ids: Vec<String> =
-            self.with(|replica| replica.ids(entity, None).map(str::to_owned).collect());
+            self.read(|replica| replica.ids(entity, None).map(str::to_owned).collect());
         let mut items = Items::new(ids.len().saturating_mul(400));
-        self.read(entity, &ids, include_deleted, &mut |text| {
+        self.read_entities(entity, &ids, include_deleted, &mut |text| {
             items.open().push_str(text)
         })
         .await?;
@@ -134,10 +134,10 @@ impl<S: Store, H: Host> Database<S, H> {
 
     /// The same of rows that are not folded, straight from their segments; none where a segment is
     /// not to be had.
-    async fn read_late(&self, late: Vec<(Directory, BodyId)>) -> Result<Option<String>> {
-        let (mut absent, mut room) = (Ordered::default(), 0_usize);
+    async fn read_lazy(&self, late: Vec<(Directory, BodyId)>) -> Result<Option<String>> {
+        let (mut absent, mut room) = (SeqMap::default(), 0_usize);
         let mut held: Vec<(BodyId, Rc<[u8]>)> = Vec::new();
-        self.glance(|replica| {
+        self.peek(|replica| {
             for (directory, id) in &late {
                 match replica.segments().resident(*id) {
                     Some(bytes) => held.push((*id, Rc::clone(bytes))),

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::conflict::marks;
+use crate::conflict::field_hashes;
 use crate::engine::database::{Database, Gone, MAX_STALE, Source, load, overtaken};
 use crate::log::commit::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use crate::log::facts::DeadLetter;
@@ -75,7 +75,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// that this instance still knows, and the fields that no server has. Rows come again with the
     /// next pull.
     pub(super) async fn salvage_in_turn(&self) -> Result<()> {
-        let known: Vec<Operation> = self.with(|replica| {
+        let known: Vec<Operation> = self.read(|replica| {
             replica
                 .outbox()
                 .iter()
@@ -85,7 +85,7 @@ impl<S: Store, H: Host> Database<S, H> {
         // Kept here until they are durable again: the state that held them is about to go. Where
         // saving was tried before and failed, what is kept already is still known as well: once is
         // enough.
-        self.with(|replica| {
+        self.read(|replica| {
             let mut unsaved = self.unsaved.borrow_mut();
             unsaved.enter(replica.facts().epoch.as_deref());
             let Unsaved {
@@ -113,8 +113,8 @@ impl<S: Store, H: Host> Database<S, H> {
     /// loads what the first has saved, and adds what is missing.
     pub(super) async fn save_in_turn(&self) -> Result<()> {
         let (user_id, moment) = (
-            self.with(|replica| replica.user_id().to_owned()),
-            self.moment(),
+            self.read(|replica| replica.user_id().to_owned()),
+            self.plan_context(),
         );
         for _ in 0..MAX_STALE {
             // Another tab may have wiped it on purpose, and said so.
@@ -123,7 +123,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 .await
                 .map_err(|error| self.heed(error))?;
             self.replace(fresh);
-            let epoch = self.with(|replica| replica.facts().epoch.clone());
+            let epoch = self.read(|replica| replica.facts().epoch.clone());
             self.unsaved.borrow_mut().enter(epoch.as_deref());
             let mut commit = Commit {
                 segments: self.unsaved.borrow().fields.clone(),
@@ -131,7 +131,7 @@ impl<S: Store, H: Host> Database<S, H> {
             };
             for (key, version, body) in &self.unsaved.borrow().bases {
                 // A row that another tab has pulled meanwhile is newer.
-                if self.with(|replica| replica.row_version(&key.as_key()).is_none()) {
+                if self.read(|replica| replica.row_version(&key.as_key()).is_none()) {
                     let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
                     let entry = Entry {
                         id: key.id.clone(),
@@ -152,13 +152,13 @@ impl<S: Store, H: Host> Database<S, H> {
             let mut late: Vec<Operation> = Vec::new();
             for (place, op) in self.unsaved.borrow().ops.iter().enumerate() {
                 // One that a later edit in another tab carries along already would undo that edit.
-                if self.with(|replica| replica.outbox().knows(&op.op_id)) {
+                if self.read(|replica| replica.outbox().knows(&op.op_id)) {
                     continue;
                 }
                 let same = |other: &&Operation| other.entity == op.entity && other.id == op.id;
                 let last = late.iter().rev().find(same).cloned();
                 let last = last.or_else(|| {
-                    self.with(|replica| {
+                    self.read(|replica| {
                         replica
                             .outbox()
                             .last(&Key::new(&op.entity, &op.id))
@@ -177,13 +177,13 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             let mut letters = self.unsaved.borrow().letters.clone();
             letters.retain(|letter| {
-                self.with(|replica| !replica.dead_letters().contains(&letter.op.op_id))
+                self.read(|replica| !replica.dead_letters().contains(&letter.op.op_id))
             });
             if !letters.is_empty() {
-                commit.events.push(Event::Bury { letters });
+                commit.events.push(Event::DeadLetters { letters });
             }
             commit.events.push(Event::NeedFullPull);
-            self.with(|replica| {
+            self.read(|replica| {
                 replica.note_first_epoch(self.unsaved.borrow().epoch.as_deref(), &mut commit)
             });
             let saved = match self
@@ -204,7 +204,7 @@ impl<S: Store, H: Host> Database<S, H> {
                     .collect();
                 // They may be on their way since before the log was lost: nothing is coalesced into
                 // them.
-                self.with_mut(|replica| replica.outbox_mut().mark_left(&ops));
+                self.update(|replica| replica.outbox_mut().mark_left(&ops));
                 let saved = ops.len();
                 self.tell_gone(Gone::Lost(saved));
                 return Ok(());
@@ -256,7 +256,7 @@ fn behind(op: &Operation, last: &Operation, op_id: String) -> Option<Operation> 
         changed.push(name.into_owned());
     }
     let mut earlier = op.earlier.clone();
-    earlier.extend(marks(body, &op.fields));
+    earlier.extend(field_hashes(body, &op.fields));
     let mut supersedes = op.supersedes.clone();
     supersedes.push(op.op_id.clone());
     (!changed.is_empty()).then(|| Operation {

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use crate::model::entity::OWN_FIELDS;
-use crate::model::object_reader::Members;
-use crate::util::collections::vec_map::Small;
+use crate::model::object_reader::ObjectReader;
+use crate::util::collections::vec_map::VecMap;
 
 /// Reads the policies of a type.
-pub(super) fn read(entity: &mut Members<'_>, local_only: &[String]) -> Rc<Policies> {
+pub(super) fn read(entity: &mut ObjectReader<'_>, local_only: &[String]) -> Rc<Policies> {
     let mut policies = Policies::default();
     let Some(mut fields) = entity.object("mergeFields") else {
         return Rc::default();
@@ -15,16 +15,16 @@ pub(super) fn read(entity: &mut Members<'_>, local_only: &[String]) -> Rc<Polici
     for path in fields.names() {
         let top = path.split('.').next().unwrap_or_default();
         if path.split('.').any(str::is_empty) {
-            fields.note::<()>(path, "is no field; give a field's name, or names with dots between them, such as `address.city`.");
+            fields.reject::<()>(path, "is no field; give a field's name, or names with dots between them, such as `address.city`.");
         }
         if OWN_FIELDS.contains(&top) {
-            fields.note::<()>(
+            fields.reject::<()>(
                 path,
                 "is a field that the engine owns and merges itself; leave it out.",
             );
         }
         if local_only.iter().any(|name| name == top) {
-            fields.note::<()>(path, "never leaves the device, by `localOnly`, so that there is nothing to merge; leave it out of one.");
+            fields.reject::<()>(path, "never leaves the device, by `localOnly`, so that there is nothing to merge; leave it out of one.");
         }
         if let Some(policy) = fields.choice(path, &Policy::NAMES) {
             policies.insert(path, policy);
@@ -76,4 +76,4 @@ impl Policy {
 }
 
 /// Policies by the field's path, such as `address.city`.
-pub type Policies = Small<Policy>;
+pub type Policies = VecMap<Policy>;

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::model::entity::{Key, OWN_FIELDS, OwnedKey, check_id, check_name};
-use crate::model::object_reader::Members;
+use crate::model::object_reader::ObjectReader;
 use crate::model::operation::Parent;
 
 /// Reads `relations` of an entity type. Only `belongsTo` says in which order operations go out, and
 /// no other kind is known yet.
-pub fn read_parents(entity: &mut Members<'_>) -> Rc<[Parent]> {
+pub fn read_parents(entity: &mut ObjectReader<'_>) -> Rc<[Parent]> {
     let mut parents = Vec::new();
     let Some(mut relations) = entity.object("relations") else {
         return Rc::default();
@@ -24,32 +24,32 @@ pub fn read_parents(entity: &mut Members<'_>) -> Rc<[Parent]> {
             .into_iter()
             .find(|kind| relation.value(kind).is_some());
         if let Some(kind) = later {
-            relations.note::<()>(name, &format!("is a `{kind}` relation, which this version does not support; only `belongsTo` is."));
+            relations.reject::<()>(name, &format!("is a `{kind}` relation, which this version does not support; only `belongsTo` is."));
         }
         let (Some(parent), Some(foreign_key)) =
             (relation.text("belongsTo"), relation.text("foreignKey"))
         else {
-            relations.note::<()>(
+            relations.reject::<()>(
                 name,
                 "must be like { belongsTo: \"projects\", foreignKey: \"projectId\" }.",
             );
             continue;
         };
         if foreign_key.is_empty() || OWN_FIELDS.contains(&foreign_key.as_str()) {
-            relation.note::<()>("foreignKey", "must name a field of the app's own.");
+            relation.reject::<()>("foreignKey", "must name a field of the app's own.");
         }
-        relation.end();
+        relation.reject_unknown();
         parents.push(Parent {
             entity: parent,
             foreign_key,
         });
     }
-    relations.end();
+    relations.reject_unknown();
     Rc::from(parents)
 }
 
 /// Reads `dependsOn` of a write.
-pub fn read_depends_on(options: &mut Members<'_>) -> Rc<[OwnedKey]> {
+pub fn read_depends_on(options: &mut ObjectReader<'_>) -> Rc<[OwnedKey]> {
     let key = |value: &Value| {
         let text = |name| value.get(name).and_then(Value::as_str);
         let (entity, id) = (text("entity")?, text("id")?);
@@ -62,7 +62,7 @@ pub fn read_depends_on(options: &mut Members<'_>) -> Rc<[OwnedKey]> {
     let mut keys = Vec::new();
     for item in given.as_array().unwrap_or(&vec![Value::Null]) {
         keys.extend(key(item).or_else(|| {
-            options.note(
+            options.reject(
                 "dependsOn",
                 "must be a list of entities, such as [{ entity: \"projects\", id }].",
             )

@@ -1,6 +1,6 @@
 //! Who asks the browser to keep what is stored.
 
-use crate::model::object_reader::Members;
+use crate::model::object_reader::ObjectReader;
 
 /// Who asks the browser never to evict what is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,12 +15,12 @@ pub enum Persist {
 }
 
 impl Persist {
-    pub(super) fn read(given: &mut Members<'_>) -> Option<Self> {
+    pub(super) fn read(given: &mut ObjectReader<'_>) -> Option<Self> {
         match given.value("persist")? {
             serde_json::Value::Bool(true) => Some(Self::Always),
             serde_json::Value::Bool(false) => Some(Self::Never),
             serde_json::Value::String(ask) if ask == "ask" => Some(Self::Ask),
-            _ => given.note("persist", "must be true, false or \"ask\"."),
+            _ => given.reject("persist", "must be true, false or \"ask\"."),
         }
     }
 }

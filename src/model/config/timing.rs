@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::model::config::DAY_MS;
-use crate::model::object_reader::Members;
+use crate::model::object_reader::ObjectReader;
 
 /// The shortest interval between automatic cycles, in milliseconds.
 pub const MIN_INTERVAL_MS: u64 = 1_000;
@@ -72,13 +72,13 @@ pub struct Timing {
 
 impl Timing {
     /// Reads its part of `DatumConfig`.
-    pub fn read(given: &mut Members<'_>) -> Self {
+    pub fn read(given: &mut ObjectReader<'_>) -> Self {
         let auto_start = given.flag("autoStartSync").unwrap_or(false);
         let after_write = match given.value("syncAfterWrite") {
             None => Some(DEFAULT_AFTER_WRITE_MS),
             Some(Value::Bool(false)) => None,
             Some(value) => value.as_u64().filter(|ms| *ms <= HOUR_MS).or_else(|| {
-                given.note(
+                given.reject(
                     "syncAfterWrite",
                     &format!(
                         "must be a whole number of milliseconds from 0 to {HOUR_MS}, or false."
@@ -102,7 +102,7 @@ impl Timing {
     }
 }
 
-fn read_cold(given: &mut Members<'_>, auto_start: bool) -> Option<ColdStart> {
+fn read_cold(given: &mut ObjectReader<'_>, auto_start: bool) -> Option<ColdStart> {
     let mut cold = ColdStart {
         strategy: ColdStrategy::default(),
         threshold: HOUR_MS,
@@ -116,7 +116,7 @@ fn read_cold(given: &mut Members<'_>, auto_start: bool) -> Option<ColdStart> {
     cold.threshold = given.whole_or("threshold", 0, DAY_MS.saturating_mul(365), cold.threshold);
     cold.delay = given.whole_or("delay", 0, HOUR_MS, cold.delay);
     cold.max_duration = given.whole_or("maxDuration", 1, DAY_MS, cold.max_duration);
-    given.end();
+    given.reject_unknown();
     (cold.strategy != ColdStrategy::Disabled).then_some(cold)
 }
 
@@ -182,7 +182,7 @@ impl Retry {
     }
 }
 
-pub(super) fn read_retry(given: &mut Members<'_>) -> Retry {
+pub(super) fn read_retry(given: &mut ObjectReader<'_>) -> Retry {
     let mut retry = Retry::default();
     let Some(mut given) = given.object("retry") else {
         return retry;
@@ -192,7 +192,7 @@ pub(super) fn read_retry(given: &mut Members<'_>) -> Retry {
     }
     if let Some(factor) = given.number("factor") {
         if !(1.0..=100.0).contains(&factor) {
-            given.note::<()>("factor", "must be a number from 1 to 100.");
+            given.reject::<()>("factor", "must be a number from 1 to 100.");
         }
         retry.factor = factor;
     }
@@ -201,6 +201,6 @@ pub(super) fn read_retry(given: &mut Members<'_>) -> Retry {
     retry.jitter = given
         .choice("jitter", &[("full", Jitter::Full), ("none", Jitter::None)])
         .unwrap_or_default();
-    given.end();
+    given.reject_unknown();
     retry
 }

@@ -5,11 +5,11 @@
 
 use crate::model::error::{Code, Result};
 use crate::model::limits::MAX_VERSION;
-use crate::model::object_reader::Members;
+use crate::model::object_reader::ObjectReader;
 use crate::model::protocol::{
     DeviceMetadata, EntityCount, MetadataReply, SyncState, WireDigest, unreadable,
 };
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan::parse;
 
 /// Reads the answer to `GET /metadata`.
@@ -18,7 +18,7 @@ use crate::util::json::scan::parse;
 /// [`Code::Protocol`], naming the place.
 pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
     let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
-    let mut given = Members::new(&value, Code::Protocol, "The answer to `metadata`")?;
+    let mut given = ObjectReader::new(&value, Code::Protocol, "The answer to `metadata`")?;
     let devices = given
         .objects("devices")
         .iter_mut()
@@ -39,7 +39,7 @@ pub struct Kept {
     /// The writer's own. Its id may be empty.
     pub writer: DeviceMetadata,
     /// Times by device.
-    pub devices: Small<String>,
+    pub devices: VecMap<String>,
 }
 
 /// Reads the JSON of a `SyncMetadata`. What it has for all devices together is made anew each time.
@@ -48,8 +48,8 @@ pub struct Kept {
 /// [`Code::Protocol`], naming the place.
 pub fn read_kept(bytes: &[u8], what: &str) -> Result<Kept> {
     let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
-    let mut given = Members::new(&value, Code::Protocol, what)?;
-    let mut devices = Small::default();
+    let mut given = ObjectReader::new(&value, Code::Protocol, what)?;
+    let mut devices = VecMap::default();
     if let Some(mut times) = given.object("devices") {
         for id in times.names() {
             if let Some(time) = times.text(id) {
@@ -62,8 +62,8 @@ pub fn read_kept(bytes: &[u8], what: &str) -> Result<Kept> {
     Ok(Kept { writer, devices })
 }
 
-fn read_device(given: &mut Members<'_>) -> DeviceMetadata {
-    let mut entity_counts = Small::default();
+fn read_device(given: &mut ObjectReader<'_>) -> DeviceMetadata {
+    let mut entity_counts = VecMap::default();
     if let Some(mut counts) = given.object("entityCounts") {
         for entity in counts.names() {
             if let Some(mut count) = counts.object(entity) {
@@ -97,18 +97,18 @@ fn read_device(given: &mut Members<'_>) -> DeviceMetadata {
     }
 }
 
-fn read_digests(mut given: Members<'_>) -> Small<WireDigest> {
-    let mut digests = Small::default();
+fn read_digests(mut given: ObjectReader<'_>) -> VecMap<WireDigest> {
+    let mut digests = VecMap::default();
     for entity in given.names() {
         let Some(mut digest) = given.object(entity) else {
             continue;
         };
         let count = digest
             .whole("count", 0, MAX_VERSION)
-            .or_else(|| digest.note("count", "is missing."));
+            .or_else(|| digest.reject("count", "is missing."));
         let hash = digest
             .text("hash")
-            .or_else(|| digest.note("hash", "is missing."));
+            .or_else(|| digest.reject("hash", "is missing."));
         if let (Some(count), Some(hash)) = (count, hash) {
             digests.insert(entity, WireDigest { count, hash });
         }

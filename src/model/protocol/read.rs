@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::protocol::{Change, ErrorBody, PullPage, PushReply, PushVerdict, WireDigest};
-use crate::util::collections::vec_map::Small;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
 use crate::util::json::scan::{Scan, Wrong, parse};
 
@@ -156,7 +156,7 @@ impl<'a> PageReader<'a> {
         };
         let mut digests = None;
         if let Some(given) = page.value("digests") {
-            let mut read = Small::default();
+            let mut read = VecMap::default();
             for (entity, digest) in scan::object(given)? {
                 let digest = Given::read(digest)?;
                 let count = digest.number("count")?.ok_or(Cause::Missing("count"))?;

@@ -3,14 +3,14 @@
 
 use std::rc::Rc;
 
-use crate::conflict::marks;
+use crate::conflict::field_hashes;
 use crate::log::commit::Event;
 use crate::model::entity::{Fields, Key};
 use crate::model::operation::{
     Coalesced, Kind, Link, Operation, coalesce, join_fields, join_links,
 };
 use crate::plan::write::{Attempt, Current};
-use crate::state::kept_rejections::laid_over;
+use crate::state::kept_rejections::overlaid;
 use crate::util::json::scan;
 
 /// The most coalesced operations that one remembers: those that another tab may still be sending.
@@ -43,7 +43,7 @@ impl Attempt<'_, '_> {
             None => live.then_some(current.version),
         };
         let links = self.links(key, [body.as_deref(), current.body.as_deref()]);
-        let op_id = self.moment.op_id(*self.made);
+        let op_id = self.context.op_id(*self.made);
         *self.made = self.made.saturating_add(1);
         let mut op = Operation {
             op_id,
@@ -57,7 +57,7 @@ impl Attempt<'_, '_> {
             } else {
                 Vec::new()
             },
-            queued_at: self.moment.now,
+            queued_at: self.context.now,
             attempts: 0,
             soft,
             supersedes: Vec::new(),
@@ -92,7 +92,7 @@ impl Attempt<'_, '_> {
                         first
                             .body
                             .as_deref()
-                            .map(|body| marks(body, &first.fields))
+                            .map(|body| field_hashes(body, &first.fields))
                             .unwrap_or_default(),
                     );
                     let excess = op.earlier.len().saturating_sub(MAX_EARLIER);
@@ -129,11 +129,11 @@ impl Attempt<'_, '_> {
         let Some(refused) = self
             .replica
             .kept_letter(&key)
-            .filter(|_| !self.group.afresh)
+            .filter(|_| !self.group.ignore_kept_rejection)
         else {
             return true;
         };
-        self.events.events.push(Event::Unbury {
+        self.events.events.push(Event::Revive {
             id: refused.op.op_id.clone(),
         });
         let there = op.base_version.is_some();
@@ -207,8 +207,8 @@ impl Attempt<'_, '_> {
             }
             None => {}
         }
-        let view = if self.group.afresh {
-            self.replica.beneath(key)
+        let view = if self.group.ignore_kept_rejection {
+            self.replica.synced_view(key)
         } else {
             self.replica.view(key)
         };
@@ -216,7 +216,7 @@ impl Attempt<'_, '_> {
             Some(view) if !view.deleted => {
                 let mut body = view.body.and_then(|body| self.text_of(&body));
                 if let (Some(under), Some(over)) = (&body, view.over) {
-                    body = Some(Rc::from(laid_over(under, over)));
+                    body = Some(Rc::from(overlaid(under, over)));
                 }
                 Current {
                     exists: true,

@@ -1,7 +1,7 @@
 //! In which order operations go out: as they were queued, but never before what they depend on.
 
 use crate::state::outbox::{Outbox, Queued};
-use crate::util::collections::seq_map::Ordered;
+use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::sort::sort;
 
 /// Whether an operation may be sent now, apart from what others it waits for.
@@ -13,9 +13,9 @@ impl Outbox {
     /// depend on each other in a circle and nothing else can go, the first that was queued does.
     #[must_use]
     pub fn batch(&self, limit: usize, ready: Ready<'_>) -> Vec<&Queued> {
-        let (mut batch, mut taken) = (Vec::new(), Ordered::<()>::default());
+        let (mut batch, mut taken) = (Vec::new(), SeqMap::<()>::default());
         // Those that wait for one further back in the queue, by its place.
-        let mut later = Ordered::<Vec<u64>>::default();
+        let mut later = SeqMap::<Vec<u64>>::default();
         let mut circle = None;
         for place in self.queue.first..self.queue.end() {
             let mut again = vec![place];
@@ -71,7 +71,7 @@ impl Outbox {
     /// on, near or far. None where all that can go before it.
     #[must_use]
     pub fn held(&self, queued: &Queued, why: &dyn Fn(&Queued) -> Option<String>) -> Option<String> {
-        let mut seen = Ordered::<()>::default();
+        let mut seen = SeqMap::<()>::default();
         let mut open: Vec<(u64, &Queued)> = self.ahead(queued).collect();
         while let Some((place, other)) = open.pop() {
             if seen.get(place).is_some() || other.op.op_id == queued.op.op_id {

@@ -1,27 +1,27 @@
 //! A map from text for the many: rows, operations. One order of keys for all types of value, since
 //! such code is made anew for each type that it holds; the values lie in a vector beside it.
 
-use crate::util::collections::run_index::Places;
+use crate::util::collections::run_index::RunIndex;
 
 /// A map whose keys are text, in order of key.
 #[derive(Debug)]
-pub struct Table<V> {
-    places: Places,
+pub struct OrderedMap<V> {
+    places: RunIndex,
     values: Vec<Option<V>>,
     free: Vec<usize>,
 }
 
-impl<V> Default for Table<V> {
+impl<V> Default for OrderedMap<V> {
     fn default() -> Self {
         Self {
-            places: Places::default(),
+            places: RunIndex::default(),
             values: Vec::new(),
             free: Vec::new(),
         }
     }
 }
 
-impl<V> Table<V> {
+impl<V> OrderedMap<V> {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&V> {

@@ -23,15 +23,15 @@ fn compare(a: &str, b: &str) -> Ordering {
 
 type Run = Vec<(Box<str>, usize)>;
 
-/// Places by their text.
+/// RunIndex by their text.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct RunIndex {
     /// None is empty, and each ends before the next begins.
     runs: Vec<Run>,
     len: usize,
 }
 
-impl Places {
+impl RunIndex {
     /// The run that has a key, or would have it, and the place within.
     fn seek(&self, key: &str) -> (usize, Result<usize, usize>) {
         // New keys mostly come in order of time: one look, where a search among a thousand takes
@@ -145,12 +145,12 @@ mod tests {
     use std::collections::BTreeMap;
     use std::ops::Bound;
 
-    use super::Places;
     use super::RUN;
+    use super::RunIndex;
 
     #[test]
     fn any_sequence_of_calls_does_what_a_tree_does() {
-        let (mut places, mut tree) = (Places::default(), BTreeMap::<String, usize>::new());
+        let (mut places, mut tree) = (RunIndex::default(), BTreeMap::<String, usize>::new());
         let mut dice = 0x2545_f491_4f6c_dd1d_u64;
         for step in 0..20_000 {
             dice ^= dice << 13;
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn keys_in_order_fill_their_runs() {
-        let mut places = Places::default();
+        let mut places = RunIndex::default();
         (0..10 * RUN).for_each(|n| places.insert(&format!("{n:05}"), n));
         assert_eq!(places.runs.len(), 10);
     }

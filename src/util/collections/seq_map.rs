@@ -3,15 +3,15 @@
 
 /// A map whose keys are numbers, in order of key.
 #[derive(Debug, Clone)]
-pub struct Ordered<V>(Vec<(u64, V)>);
+pub struct SeqMap<V>(Vec<(u64, V)>);
 
-impl<V> Default for Ordered<V> {
+impl<V> Default for SeqMap<V> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<V> Ordered<V> {
+impl<V> SeqMap<V> {
     fn place(&self, key: u64) -> Result<usize, usize> {
         self.0.binary_search_by(|(have, _)| have.cmp(&key))
     }
@@ -63,7 +63,7 @@ impl<V> Ordered<V> {
     }
 }
 
-impl Ordered<()> {
+impl SeqMap<()> {
     /// The keys.
     #[must_use]
     pub fn keys(&self) -> Vec<u64> {
@@ -77,7 +77,7 @@ impl Ordered<()> {
     }
 }
 
-impl<V> IntoIterator for Ordered<V> {
+impl<V> IntoIterator for SeqMap<V> {
     type Item = (u64, V);
     type IntoIter = std::vec::IntoIter<(u64, V)>;
 

@@ -6,15 +6,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A map whose keys are text, in order of key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Small<V>(Vec<(Box<str>, V)>);
+pub struct VecMap<V>(Vec<(Box<str>, V)>);
 
-impl<V> Default for Small<V> {
+impl<V> Default for VecMap<V> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<V> Small<V> {
+impl<V> VecMap<V> {
     /// An empty map.
     #[must_use]
     pub const fn new() -> Self {
@@ -100,7 +100,7 @@ impl<V> Small<V> {
     }
 }
 
-impl<V: Default> Small<V> {
+impl<V: Default> VecMap<V> {
     /// The value of a key, made now if there is none.
     pub fn entry(&mut self, key: &str) -> &mut V {
         let at = match self.place(key) {
@@ -115,7 +115,7 @@ impl<V: Default> Small<V> {
     }
 }
 
-impl Small<u64> {
+impl VecMap<u64> {
     /// Counts one more.
     pub fn count(&mut self, key: &str) {
         let n = self.entry(key);
@@ -123,7 +123,7 @@ impl Small<u64> {
     }
 }
 
-impl<V> IntoIterator for Small<V> {
+impl<V> IntoIterator for VecMap<V> {
     type Item = (Box<str>, V);
     type IntoIter = std::vec::IntoIter<(Box<str>, V)>;
 
@@ -132,13 +132,13 @@ impl<V> IntoIterator for Small<V> {
     }
 }
 
-impl<V: Serialize> Serialize for Small<V> {
+impl<V: Serialize> Serialize for VecMap<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
     }
 }
 
-impl<'a, V> FromIterator<(&'a str, V)> for Small<V> {
+impl<'a, V> FromIterator<(&'a str, V)> for VecMap<V> {
     fn from_iter<I: IntoIterator<Item = (&'a str, V)>>(items: I) -> Self {
         let mut map = Self::default();
         for (key, value) in items {
@@ -148,11 +148,11 @@ impl<'a, V> FromIterator<(&'a str, V)> for Small<V> {
     }
 }
 
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Small<V> {
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for VecMap<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object<V>(Small<V>);
+        struct Object<V>(VecMap<V>);
         impl<'de, V: Deserialize<'de>> Visitor<'de> for Object<V> {
-            type Value = Small<V>;
+            type Value = VecMap<V>;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a map")
             }

@@ -10,7 +10,7 @@ use web_sys::Headers;
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
-use crate::util::local_sync::Turn;
+use crate::util::local_sync::Mutex;
 use crate::web::http::deadline::{settle, within};
 use crate::web::http::failure::words;
 
@@ -35,7 +35,7 @@ pub(crate) struct Refreshing {
     /// What the last refresh gave, for those that waited for it.
     outcome: RefCell<Result<List>>,
     /// Held while the app's function is asked for fresh headers.
-    turn: Turn,
+    turn: Mutex,
 }
 
 /// Headers to send, and the refresh that they came after.
@@ -56,7 +56,7 @@ impl HeaderSource {
                 function: function.clone(),
                 generation: Cell::new(0),
                 outcome: RefCell::new(Ok(Rc::from([]))),
-                turn: Turn::default(),
+                turn: Mutex::default(),
             })));
         }
         let wrong =

@@ -199,7 +199,7 @@ impl RootDatabase {
     pub async fn users(&self) -> Result<Vec<String>> {
         let wiped = self.list(WIPED).await?;
         let found = self.list(USER).await?;
-        let is_late = |user: &str, note: &str| {
+        let has_lazy_rows = |user: &str, note: &str| {
             let wipes = wiped
                 .iter()
                 .find(|(key, _)| key.strip_prefix(WIPED) == Some(user))
@@ -211,9 +211,10 @@ impl RootDatabase {
                     .is_none_or(|known| known < wipes)
             })
         };
-        let users = found
-            .iter()
-            .filter_map(|(key, note)| key.strip_prefix(USER).filter(|user| !is_late(user, note)));
+        let users = found.iter().filter_map(|(key, note)| {
+            key.strip_prefix(USER)
+                .filter(|user| !has_lazy_rows(user, note))
+        });
         Ok(users.map(str::to_owned).collect())
     }
 

@@ -6,7 +6,7 @@ use datum_sync::engine::cycle::{Cancel, Stop};
 use datum_sync::engine::users::LogoutOptions;
 use datum_sync::model::config::{Options, UserSwitch};
 use datum_sync::model::error::{Code, Error};
-use datum_sync::model::object_reader::Members;
+use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::State;
 use datum_sync::plan::write::{Write, Written};
 use serde_json::Value;
@@ -71,7 +71,7 @@ fn is_blind(engine: &App, user: &str, shared: &Shared) -> bool {
     let Some(open) = engine.opened(user) else {
         return lost;
     };
-    open.db.with(|replica| {
+    open.db.read(|replica| {
         replica.damage().needs_full_pull
             || (lost && !replica.cursor("").is_some_and(|state| state.reached_end))
     })
@@ -333,5 +333,6 @@ impl Story {
 
 pub(super) fn read_options(json: &str) -> Options {
     let value: Value = serde_json::from_str(json).unwrap();
-    Options::read(Members::new(&value, Code::InvalidArgument, "The sync options").unwrap()).unwrap()
+    Options::read(ObjectReader::new(&value, Code::InvalidArgument, "The sync options").unwrap())
+        .unwrap()
 }

@@ -120,7 +120,7 @@ impl Story {
             .cloned()
             .unwrap_or_else(|| Digest::default().wire());
         let opened = engine.opened(user).ok_or("is not open")?;
-        let (digest, pending, parked, letters) = opened.db.with(|replica| {
+        let (digest, pending, parked, letters) = opened.db.read(|replica| {
             (
                 replica.digest("tasks").wire(),
                 replica

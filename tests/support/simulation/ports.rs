@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use datum_sync::engine::Backing;
 use datum_sync::model::error::Result;
-use datum_sync::ports::backing::Occasion;
+use datum_sync::ports::backing::NoteReason;
 use datum_sync::ports::host::{Host, StorageEstimate};
 use datum_sync::ports::memory_store::MemoryStore;
 
@@ -223,7 +223,7 @@ impl Backing for SimBacking {
         None
     }
 
-    fn note(&self, _: &str, _: u64, _: u64, _: Occasion) {}
+    fn note(&self, _: &str, _: u64, _: u64, _: NoteReason) {}
 
     fn is_durable(&self) -> bool {
         true

@@ -107,15 +107,15 @@ impl Shadow {
         };
         for id in self.replica.ids("tasks", None) {
             let key = Key::new("tasks", id);
-            if fresh.can_glance(&key) && of(&fresh, &key) != of(&self.replica, &key) {
+            if fresh.can_peek(&key) && of(&fresh, &key) != of(&self.replica, &key) {
                 return Err(format!(
-                    "a glance at {id} shows {:?}, its log says {:?}",
+                    "a peek at {id} shows {:?}, its log says {:?}",
                     of(&fresh, &key),
                     of(&self.replica, &key)
                 ));
             }
         }
-        fresh.fold_late();
+        fresh.materialize();
         if fresh.stored_bytes() != self.replica.stored_bytes() {
             return Err(format!(
                 "an opened tab counts {} bytes, its log says {}",
@@ -235,7 +235,7 @@ impl Story {
                     let Some(open) = tab
                         .engine
                         .opened(&user)
-                        .filter(|open| open.db.with(|replica| replica.head() == head))
+                        .filter(|open| open.db.read(|replica| replica.head() == head))
                     else {
                         continue;
                     };
@@ -243,7 +243,7 @@ impl Story {
                         continue;
                     }
                     open.db
-                        .with(|theirs| compare(theirs, &shadow.replica))
+                        .read(|theirs| compare(theirs, &shadow.replica))
                         .map_err(|differs| {
                             format!("{name}: a tab of {user} has in memory {differs}")
                         })?;

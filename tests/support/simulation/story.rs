@@ -10,7 +10,7 @@ use datum_sync::engine::Engine;
 use datum_sync::engine::cycle::resolve::Resolvers;
 use datum_sync::model::config::Config;
 use datum_sync::model::error::Code;
-use datum_sync::model::object_reader::Members;
+use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::State;
 use serde_json::Value;
 
@@ -240,7 +240,7 @@ impl Story {
         self.say(format!("{} opens", self.name(device, slot)));
         let config: Value = serde_json::from_str(CONFIG).unwrap();
         let config =
-            Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap())
+            Config::read(ObjectReader::new(&config, Code::InvalidConfig, "The config").unwrap())
                 .unwrap();
         let shared = Rc::clone(&self.devices[device].shared);
         let remote = SimRemote {
