@@ -1,25 +1,40 @@
-//! PURE: plans commits against a replica.
+//! PURE: plans commits against a replica. Planning reads the replica, the time and the random bytes
+//! that it is given, and nothing else: the same arguments give the same plan.
+//!
+//! A plan is made against one head of the log. If another tab appends first, the database plans
+//! again on the newer head, so a planner may be called several times before its commit lands.
 
-use crate::log::address::BodyId;
+use crate::conflict::Conflict;
+use crate::log::address::{BodyId, Superseded};
+use crate::log::commit::Commit;
+use crate::model::error::Result;
+use crate::state::replica::Replica;
 
 pub mod checkpoint;
 pub mod context;
 pub mod decision;
 pub mod local_only;
 pub mod page;
-pub mod planner;
 pub mod rejection;
+pub mod remote_row;
 pub mod restore;
+pub mod retry;
+pub mod row_planner;
 pub mod verdicts;
 pub mod write;
 
-/// What planning needs before it can go on; the caller fetches it and plans again.
-#[derive(Debug)]
-pub enum Need {
-    /// Segment bodies that are not in memory.
-    Bodies(Vec<BodyId>),
-    /// Conflicts that a resolver has to decide.
-    Decisions(Vec<crate::conflict::Conflict>),
+/// Plans one commit.
+pub trait Planner {
+    /// What the plan finds out besides the commit. The caller gets the output of the plan that was
+    /// appended.
+    type Output;
+
+    /// Plans against this head. An empty commit appends nothing, and its output counts all the
+    /// same.
+    ///
+    /// # Errors
+    /// Why no plan can be made; nothing is written then.
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>>;
 }
 
 /// The outcome of planning.
@@ -27,6 +42,52 @@ pub enum Need {
 pub enum Plan<T> {
     /// Ready to be appended.
     Ready(T),
-    /// Something is missing.
-    Needs(Need),
+    /// Segment bodies must be fetched first; then it is planned again.
+    Needs(Vec<BodyId>),
+}
+
+/// A commit to append, and what planning it has found out.
+#[derive(Debug)]
+pub struct Planned<T> {
+    /// The commit.
+    pub commit: Commit,
+    /// The records and bodies that it supersedes, if it is a checkpoint.
+    pub superseded: Option<Superseded>,
+    /// The planner's output.
+    pub output: T,
+}
+
+impl<T> Planned<T> {
+    /// A commit that supersedes nothing.
+    pub const fn new(commit: Commit, output: T) -> Self {
+        Self {
+            commit,
+            superseded: None,
+            output,
+        }
+    }
+
+    /// Nothing to append.
+    pub fn nothing(output: T) -> Self {
+        Self::new(Commit::default(), output)
+    }
+}
+
+impl<T> Plan<T> {
+    /// Changes what is ready.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Plan<U> {
+        match self {
+            Self::Ready(ready) => Plan::Ready(change(ready)),
+            Self::Needs(bodies) => Plan::Needs(bodies),
+        }
+    }
+}
+
+/// The output of a plan that may meet conflicts.
+#[derive(Debug)]
+pub enum Decided<T> {
+    /// Every conflict had its decision.
+    Done(T),
+    /// Nothing is appended until these are decided.
+    Undecided(Vec<Conflict>),
 }

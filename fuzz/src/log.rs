@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use datum_sync::log::commit::Commit;
 use datum_sync::model::entity::Key;
-use datum_sync::plan::checkpoint::Checkpoint;
-use datum_sync::plan::{Need, Plan};
+use datum_sync::plan::checkpoint::CheckpointPlanner;
+use datum_sync::plan::{Plan, Planned, Planner};
 use datum_sync::state::replica::{Replica, ViewBody};
 
 use super::record::sealed;
@@ -51,11 +51,15 @@ pub fn holds(bytes: &[u8]) {
         );
     }
     let _ = replica.wants_checkpoint();
-    match replica.plan_checkpoint() {
-        // What points outside every body is none that a writer of ours made: it is noticed when it
-        // is read.
-        Plan::Ready(Some(_)) if before.iter().any(|words| words.ends_with(ELSEWHERE)) => {}
-        Plan::Ready(Some(Checkpoint { commit, .. })) => {
+    match CheckpointPlanner
+        .plan(&replica)
+        .expect("a checkpoint can always be planned")
+    {
+        // A full pull is under way.
+        Plan::Ready(planned) if planned.superseded.is_none() => {}
+        // A row that points outside every body was not made by our writer. Reading it reports it.
+        Plan::Ready(_) if before.iter().any(|words| words.ends_with(ELSEWHERE)) => {}
+        Plan::Ready(Planned { commit, .. }) => {
             let encoded = commit.encode(seq + 1);
             let mut fresh = Replica::new("ann", 1 << 16);
             fresh
@@ -70,8 +74,7 @@ pub fn holds(bytes: &[u8]) {
             assert_eq!(told(&fresh), before, "a checkpoint is the state");
             tells_one_story(&fresh);
         }
-        Plan::Ready(None) => {}
-        Plan::Needs(Need::Bodies(missing)) => {
+        Plan::Needs(missing) => {
             for id in missing {
                 assert!(
                     !replica.segments_mut().supply(id, None),
@@ -79,7 +82,6 @@ pub fn holds(bytes: &[u8]) {
                 );
             }
         }
-        Plan::Needs(Need::Decisions(_)) => panic!("a checkpoint decides nothing"),
     }
 }
 

@@ -5,16 +5,14 @@ use std::rc::Rc;
 use crate::conflict::{Conflict, Decision, Resolution};
 use crate::engine::auto_sync::Signal;
 use crate::engine::cycle::resolve::put_resolved;
-use crate::engine::database::Draft;
 use crate::engine::events::Topic;
 use crate::engine::{Backing, Engine, User};
-use crate::log::commit::{Commit, Event};
+use crate::log::commit::Event;
 use crate::model::config::storage::Durability;
 use crate::model::entity::check_entity_id;
 use crate::model::error::{Code, Error, Result};
-use crate::plan::Plan;
-use crate::plan::decision::merged;
-use crate::plan::write::Group;
+use crate::plan::decision::{DecisionPlanner, ParkedConflict, merged};
+use crate::plan::retry::RetryPlanner;
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -47,47 +45,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// what the storage says.
     pub async fn retry_dead_letter(&self, id: &str, edited: Option<String>) -> Result<()> {
         let user = self.user_with(|replica| replica.dead_letters().contains(id))?;
-        let moment = user.db.plan_context();
-        let mut refused = None;
-        let mut plan = |replica: &Replica| {
-            let (letters, mut groups) = (replica.with_dependents(id), Vec::new());
-            for letter in &letters {
-                let (op, write) =
-                    match replica.retried(letter, edited.as_deref().filter(|_| letter == id))? {
-                        Plan::Ready(retried) => retried,
-                        Plan::Needs(need) => return Ok(Plan::Needs(need)),
-                    };
-                let after = op
-                    .links
-                    .iter()
-                    .filter(|link| link.asked)
-                    .map(|link| link.key.clone())
-                    .collect();
-                groups.push(Group {
-                    after,
-                    ignore_kept_rejection: true,
-                    ..self.group(&op.entity, vec![write])
-                });
-            }
-            Ok(replica.plan_local(&groups, &moment).into_draft(|local| {
-                let mut commit = local.commit;
-                let mut outcomes = letters.iter().zip(local.outcomes);
-                refused = outcomes.next().and_then(|(_, outcome)| outcome.err());
-                if refused.is_some() {
-                    return Draft::default();
-                }
-                let back = outcomes
-                    .filter(|(_, outcome)| outcome.is_ok())
-                    .map(|(letter, _)| letter.clone());
-                commit.events.extend(
-                    std::iter::once(id.to_owned())
-                        .chain(back)
-                        .map(|id| Event::Revive { id }),
-                );
-                commit.into()
-            }))
+        let mut planner = RetryPlanner {
+            id,
+            edited: edited.as_deref(),
+            group: &|entity, write| self.group(entity, vec![write]),
+            context: user.db.plan_context(),
         };
-        user.db.commit(self.config.local, &mut plan).await?;
+        let refused = user.db.commit(self.config.local, &mut planner).await?;
         self.after(&user);
         refused.map_or(Ok(()), Err)
     }
@@ -118,23 +82,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             .read(|replica| replica.conflicts().keys().map(str::to_owned).collect());
         let mut text = String::from("[");
         for id in ids {
-            let mut found = None;
             // Nothing is written: the commit loop fetches the bodies that are not in memory.
-            let mut plan = |replica: &Replica| {
-                Ok(replica.parked(&id)?.into_draft(|conflict| {
-                    found = Some(conflict.to_json());
-                    Draft::default()
-                }))
-            };
-            match user.db.commit(Durability::Relaxed, &mut plan).await {
+            let mut planner = ParkedConflict { id: &id };
+            let conflict = match user.db.commit(Durability::Relaxed, &mut planner).await {
                 // Decided in another tab meanwhile.
                 Err(error) if error.code() == Code::NotFound => continue,
-                answer => drop(answer?),
-            }
+                conflict => conflict?,
+            };
             if text.len() > 1 {
                 text.push(',');
             }
-            text.push_str(&found.unwrap_or_default());
+            text.push_str(&conflict.to_json());
         }
         text.push(']');
         Ok(text)
@@ -161,30 +119,25 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 .saturating_add_signed(user.db.read(|replica| replica.facts().clock_offset));
             resolution = merged((entity, id), given, now, &self.config.local_only(entity))?;
         }
-        let (mut decided, mut decision) = (None, None);
-        let mut plan = |replica: &Replica| {
-            let mut decide = |conflict: &Conflict| {
-                decision = Some(Decision::new(
-                    conflict,
-                    resolution.clone(),
-                    "resolveConflict",
-                    "The app decided so.",
-                    moment.now,
-                ));
-                decision.clone()
-            };
-            Ok(replica.plan_decision(id, &mut decide, &moment)?.into_draft(
-                |(conflict, commit): (_, Commit)| {
-                    decided = Some(conflict);
-                    commit.into()
-                },
-            ))
+        let mut decision = None;
+        let mut decide = |conflict: &Conflict| {
+            decision = Some(Decision::new(
+                conflict,
+                resolution.clone(),
+                "resolveConflict",
+                "The app decided so.",
+                moment.now,
+            ));
+            decision.clone()
         };
-        user.db.commit(self.config.local, &mut plan).await?;
+        let mut planner = DecisionPlanner {
+            id,
+            decide: &mut decide,
+            context: moment.clone(),
+        };
+        let conflict = user.db.commit(self.config.local, &mut planner).await?;
         self.after(&user);
-        if let (Some(conflict), Some(decision), Some(taken)) =
-            (decided, decision, resolution.taken())
-        {
+        if let (Some(decision), Some(taken)) = (decision, resolution.taken()) {
             let fill = &mut |out: &mut String| put_resolved(out, &conflict, &decision, taken);
             self.events.tell(
                 Topic::ConflictResolved,

@@ -5,19 +5,18 @@
 use std::cell::{Cell, Ref};
 use std::rc::Rc;
 
-use crate::conflict::Conflict;
 use crate::engine::database::group_commit::{Lead, Place, Told, Waiting};
 pub use crate::engine::database::listen::{Listener, Source};
 pub use crate::engine::database::open_instances::Gone;
-use crate::log::address::{Seq, Superseded};
+use crate::log::address::{BodyId, Seq, Superseded};
 use crate::log::commit::{Commit, Event};
 use crate::log::record::Encoded;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
-use crate::plan::checkpoint::Checkpoint;
+use crate::plan::checkpoint::CheckpointPlanner;
 use crate::plan::context::PlanContext;
-use crate::plan::write::{Group, Written};
-use crate::plan::{Need, Plan};
+use crate::plan::write::{Group, WritePlanner, Written};
+use crate::plan::{Plan, Planned, Planner};
 use crate::ports::host::Host;
 use crate::ports::store::{Append, AppendError, Store, Tail};
 use crate::state::replica::Replica;
@@ -34,36 +33,35 @@ pub mod salvage;
 /// A plan that keeps being overtaken is given up after this many tries.
 const MAX_STALE: u32 = 1000;
 
-/// A commit to append, and what it supersedes where it is a checkpoint.
-#[derive(Debug, Default)]
-pub struct Draft {
-    /// The commit.
-    pub commit: Commit,
-    /// What it supersedes.
-    pub superseded: Option<Superseded>,
+/// A planner whose output is kept until its plan is appended. The commit loop knows planners in this
+/// form, so that it is compiled once and not once for each.
+trait AnyPlanner {
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<(Commit, Option<Superseded>)>>;
 }
 
-impl From<Commit> for Draft {
-    fn from(commit: Commit) -> Self {
+struct Planning<'a, P: Planner> {
+    planner: &'a mut P,
+    output: Option<P::Output>,
+}
+
+impl<'a, P: Planner> Planning<'a, P> {
+    const fn new(planner: &'a mut P) -> Self {
         Self {
-            commit,
-            superseded: None,
+            planner,
+            output: None,
         }
     }
 }
 
-impl<T> Plan<T> {
-    /// The draft of a plan, made of its result.
-    pub fn into_draft(self, take: impl FnOnce(T) -> Draft) -> Plan<Draft> {
-        match self {
-            Self::Ready(result) => Plan::Ready(take(result)),
-            Self::Needs(need) => Plan::Needs(need),
-        }
+impl<P: Planner> AnyPlanner for Planning<'_, P> {
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<(Commit, Option<Superseded>)>> {
+        let plan = self.planner.plan(replica)?;
+        Ok(plan.map(|planned| {
+            self.output = Some(planned.output);
+            (planned.commit, planned.superseded)
+        }))
     }
 }
-
-/// Plans against a head: called again whenever another instance was first.
-pub type Planning<'a> = &'a mut dyn FnMut(&Replica) -> Result<Plan<Draft>>;
 
 /// How many commits were appended, and how many plans were overtaken.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -183,29 +181,34 @@ impl<S: Store, H: Host> Database<S, H> {
         }
     }
 
-    /// Plans, appends and applies, again and again until nobody has overtaken it. A plan that comes
-    /// to nothing appends nothing. Answers the conflicts that must be decided before it can be made
-    /// at all: none where it is done.
+    /// Plans, appends and applies, and plans again for as long as other tabs are first. An empty plan
+    /// appends nothing. Returns the output of the plan that was appended.
     ///
     /// # Errors
-    /// What the plan or the store says; then nothing has been written.
-    pub async fn commit(
+    /// What the planner or the store says; then nothing has been written.
+    pub async fn commit<P: Planner>(
         &self,
         durability: Durability,
-        plan: Planning<'_>,
-    ) -> Result<Vec<Conflict>> {
+        planner: &mut P,
+    ) -> Result<P::Output> {
+        let mut planning = Planning::new(planner);
+        self.commit_any(durability, &mut planning).await?;
+        planning.output.ok_or_else(closed)
+    }
+
+    async fn commit_any(&self, durability: Durability, plan: &mut dyn AnyPlanner) -> Result<()> {
         let turn = self.turn.lock().await;
-        let undecided = self.commit_in_turn(durability, plan, Source::Remote).await;
+        let result = self.commit_in_turn(durability, plan, Source::Remote).await;
         drop(turn);
-        undecided
+        result
     }
 
     async fn commit_in_turn(
         &self,
         durability: Durability,
-        plan: Planning<'_>,
+        plan: &mut dyn AnyPlanner,
         source: Source,
-    ) -> Result<Vec<Conflict>> {
+    ) -> Result<()> {
         let mut stale = 0_u32;
         if !self.unsaved.borrow().is_empty() {
             self.check_open()?;
@@ -213,32 +216,26 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         loop {
             self.check_open()?;
-            let planned = plan(&self.folded());
-            let draft = match planned? {
-                Plan::Ready(draft) => draft,
-                Plan::Needs(Need::Decisions(conflicts)) => return Ok(conflicts),
-                Plan::Needs(Need::Bodies(ids)) => {
-                    self.replica.borrow_mut().segments_mut().pin(&ids);
-                    let fetched = self.fetch(&ids).await;
-                    let Some((_, damaged)) = self.salvaged(fetched).await? else {
-                        continue;
-                    };
-                    self.quarantine_in_turn(damaged).await?;
+            let planned = plan.plan(&self.folded());
+            let (commit, superseded) = match planned? {
+                Plan::Ready(ready) => ready,
+                Plan::Needs(bodies) => {
+                    self.fetch_for_plan(&bodies).await?;
                     continue;
                 }
             };
-            if draft.commit.is_empty() {
+            if commit.is_empty() {
                 self.replica.borrow_mut().segments_mut().unpin();
-                return Ok(Vec::new());
+                return Ok(());
             }
-            let appended = match self.append(draft, durability, source).await {
+            let appended = match self.append(commit, superseded, durability, source).await {
                 Err(error) if error.code() == Code::StorageFull && self.make_room().await => {
                     continue;
                 }
                 appended => appended,
             };
             match self.salvaged(appended).await? {
-                Some(true) => return Ok(Vec::new()),
+                Some(true) => return Ok(()),
                 Some(false) => {}
                 None => continue,
             }
@@ -250,12 +247,27 @@ impl<S: Store, H: Host> Database<S, H> {
         }
     }
 
-    /// Appends one commit at the head and applies it; false where another instance was first.
-    async fn append(&self, draft: Draft, durability: Durability, source: Source) -> Result<bool> {
+    /// Fetches bodies and keeps them in memory until the plan that needs them is appended.
+    async fn fetch_for_plan(&self, bodies: &[BodyId]) -> Result<()> {
+        self.replica.borrow_mut().segments_mut().pin(bodies);
+        let fetched = self.fetch(bodies).await;
+        if let Some((_, damaged)) = self.salvaged(fetched).await? {
+            self.quarantine_in_turn(damaged).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends one commit at the head and applies it. Returns false if another instance was first.
+    async fn append(
+        &self,
+        commit: Commit,
+        superseded: Option<Superseded>,
+        durability: Durability,
+        source: Source,
+    ) -> Result<bool> {
         if !self.is_back().await {
             return Ok(false);
         }
-        let Draft { commit, superseded } = draft;
         let seq = self.replica.borrow().head().saturating_add(1);
         let Encoded {
             record,
@@ -349,20 +361,17 @@ impl<S: Store, H: Host> Database<S, H> {
             groups.push(group);
             senders.push(sender);
         }
-        let moment = self.plan_context();
-        let mut outcomes = Vec::new();
-        let mut plan = |replica: &Replica| {
-            Ok(replica.plan_local(&groups, &moment).into_draft(|local| {
-                outcomes = local.outcomes;
-                local.commit.into()
-            }))
+        let mut planner = WritePlanner {
+            groups: &groups,
+            context: self.plan_context(),
         };
+        let mut planning = Planning::new(&mut planner);
         let failed = self
-            .commit_in_turn(durability, &mut plan, Source::Local)
+            .commit_in_turn(durability, &mut planning, Source::Local)
             .await
             .err();
+        let mut outcomes = planning.output.unwrap_or_default().into_iter();
         drop(turn);
-        let mut outcomes = outcomes.into_iter();
         let mut next = || {
             failed
                 .clone()
@@ -370,7 +379,7 @@ impl<S: Store, H: Host> Database<S, H> {
         };
         let own = next();
         for sender in senders {
-            // A caller that does not wait any more has its write all the same.
+            // A caller that no longer waits has its write all the same.
             let _ = sender.send(Told::Outcome(next()));
         }
         own
@@ -385,17 +394,7 @@ impl<S: Store, H: Host> Database<S, H> {
         durability: Durability,
         events: &dyn Fn(&Replica) -> Vec<Event>,
     ) -> Result<()> {
-        let mut plan = |replica: &Replica| {
-            Ok(Plan::Ready(
-                Commit {
-                    segments: Vec::new(),
-                    events: events(replica),
-                }
-                .into(),
-            ))
-        };
-        self.commit(durability, &mut plan).await?;
-        Ok(())
+        self.commit(durability, &mut Events(events)).await
     }
 
     /// Writes a checkpoint and compacts, if that pays.
@@ -416,9 +415,8 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// What the store says.
     pub async fn checkpoint(&self) -> Result<()> {
-        self.commit(Durability::Strict, &mut plan_checkpoint)
-            .await?;
-        Ok(())
+        self.commit(Durability::Strict, &mut CheckpointPlanner)
+            .await
     }
 
     /// Compacts where the storage is full and that may help; false where it does not. Once at each
@@ -429,7 +427,9 @@ impl<S: Store, H: Host> Database<S, H> {
             return false;
         }
         // Boxed, as a commit that is full comes here again: once, and no further.
-        Box::pin(self.commit_in_turn(Durability::Strict, &mut plan_checkpoint, Source::Remote))
+        let mut planner = CheckpointPlanner;
+        let mut planning = Planning::new(&mut planner);
+        Box::pin(self.commit_in_turn(Durability::Strict, &mut planning, Source::Remote))
             .await
             .is_ok()
             && self.read(Replica::head) > head
@@ -444,13 +444,19 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 }
 
-fn plan_checkpoint(replica: &Replica) -> Result<Plan<Draft>> {
-    Ok(replica.plan_checkpoint().into_draft(|checkpoint| {
-        checkpoint.map_or_else(Draft::default, |Checkpoint { commit, superseded }| Draft {
-            commit,
-            superseded: Some(superseded),
-        })
-    }))
+/// Plans events from the head alone.
+struct Events<'a>(&'a dyn Fn(&Replica) -> Vec<Event>);
+
+impl Planner for Events<'_> {
+    type Output = ();
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<()>>> {
+        let commit = Commit {
+            segments: Vec::new(),
+            events: (self.0)(replica),
+        };
+        Ok(Plan::Ready(Planned::new(commit, ())))
+    }
 }
 
 fn overtaken() -> Error {

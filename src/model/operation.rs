@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::entity::OwnedKey;
+use crate::model::entity::{Key, OwnedKey};
 use crate::model::error::ErrorJson;
 
 /// What an operation does.
@@ -110,6 +110,32 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// A new operation without a base, links or a past.
+    #[must_use]
+    pub fn new(
+        op_id: String,
+        key: Key<'_>,
+        kind: Kind,
+        body: Option<Rc<str>>,
+        queued_at: u64,
+    ) -> Self {
+        Self {
+            op_id,
+            entity: key.entity.to_owned(),
+            id: key.id.to_owned(),
+            kind,
+            base_version: None,
+            body,
+            fields: Vec::new(),
+            queued_at,
+            attempts: 0,
+            soft: false,
+            supersedes: Vec::new(),
+            earlier: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+
     /// Its size for [`PendingOperation::bytes`]: the body that would be sent.
     #[must_use]
     pub fn bytes(&self) -> u64 {

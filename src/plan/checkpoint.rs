@@ -3,11 +3,12 @@
 //!
 //! Record keys are not freed here: they are the fence against a tab that slept meanwhile.
 
-use crate::log::address::{Seq, Superseded};
+use crate::log::address::Superseded;
 use crate::log::commit::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use crate::log::segment::slice;
 use crate::log::segment_writer::Packing;
-use crate::plan::{Need, Plan};
+use crate::model::error::Result;
+use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::MARK;
 use crate::state::replica::Replica;
 use crate::state::rows::{Body, Row};
@@ -16,84 +17,80 @@ use crate::util::collections::seq_map::SeqMap;
 /// External segments smaller than this are merged.
 const SMALL_BYTES: u32 = 32 * 1024;
 
-/// Dead bytes that are not worth a compaction.
-pub(crate) const MIN_DEAD_BYTES: u64 = 1024 * 1024;
-
-/// A planned checkpoint.
+/// Plans a checkpoint. Plans nothing while a full pull is under way.
 #[derive(Debug)]
-pub struct Checkpoint {
-    /// The commit.
-    pub commit: Commit,
-    /// What it supersedes.
-    pub superseded: Superseded,
+pub struct CheckpointPlanner;
+
+impl Planner for CheckpointPlanner {
+    type Output = ();
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<()>>> {
+        if replica.is_pulling_all() {
+            return Ok(Plan::Ready(Planned::nothing(())));
+        }
+        Ok(Writer { replica }.checkpoint())
+    }
 }
 
-impl Replica {
-    /// The place of the checkpoint that the state was folded from; 0 where there is none.
-    #[must_use]
-    pub const fn checkpointed_at(&self) -> Seq {
-        self.growth.since
-    }
+/// Writes the state down.
+struct Writer<'a> {
+    replica: &'a Replica,
+}
 
-    /// Plans a checkpoint against this head. `None` while a full pull is under way.
-    #[must_use]
-    pub fn plan_checkpoint(&self) -> Plan<Option<Checkpoint>> {
-        if self
-            .cursors
-            .values()
-            .any(|state| state.full_since.is_some())
-        {
-            return Plan::Ready(None);
-        }
+impl Writer<'_> {
+    fn checkpoint(&self) -> Plan<Planned<()>> {
+        let replica = self.replica;
         let mut kept = Vec::new();
         let mut dropped = Vec::new();
         let mut missing = Vec::new();
-        for (id, len, live) in self.segments.external() {
+        for (id, len, live) in replica.segments().external() {
             let mostly_dead = live.saturating_mul(2) < u64::from(len);
             if live > 0 && !mostly_dead && len >= SMALL_BYTES {
-                if let Some((len, hash, _)) = self.segments.describe(id) {
+                if let Some((len, hash, _)) = replica.segments().describe(id) {
                     kept.push(KeptSegment { id, len, hash });
                 }
                 continue;
             }
-            if live > 0 && self.segments.resident(id).is_none() {
+            if live > 0 && replica.segments().resident(id).is_none() {
                 missing.push(id);
             }
             dropped.push(id);
         }
         if !missing.is_empty() {
-            return Plan::Needs(Need::Bodies(missing));
+            return Plan::Needs(missing);
         }
         let mut commit = Commit::default();
         commit.events.push(Event::Checkpoint {
             kept: kept.clone(),
-            damage: self.damage,
+            damage: replica.damage(),
         });
-        for (entity, rows) in self.entities.iter() {
+        for (entity, rows) in replica.entities.iter() {
             self.write_directory(&mut commit, entity, rows.iter(), &kept);
         }
-        for (entity, rows) in self.device.iter() {
+        for (entity, rows) in replica.device.iter() {
             self.write_directory(&mut commit, &format!("{MARK}{entity}"), rows.iter(), &kept);
         }
         self.write_rest(&mut commit);
-        let first = self.growth.since.max(1);
-        let records = (first..=self.head).collect();
-        Plan::Ready(Some(Checkpoint {
+        let first = replica.checkpointed_at().max(1);
+        let records = (first..=replica.head()).collect();
+        Plan::Ready(Planned {
             commit,
-            superseded: Superseded {
+            superseded: Some(Superseded {
                 records,
                 bodies: dropped,
-            },
-        }))
+            }),
+            output: (),
+        })
     }
 
     fn write_directory<'a>(
-        &'a self,
+        &self,
         commit: &mut Commit,
         entity: &str,
         rows: impl Iterator<Item = (&'a str, &'a Row)>,
         kept: &[KeptSegment],
     ) {
+        let segments = self.replica.segments();
         let mut by_kept: SeqMap<Vec<Entry>> = SeqMap::default();
         let mut packing = Packing::default();
         for (id, row) in rows {
@@ -120,7 +117,7 @@ impl Replica {
                         }
                         continue;
                     }
-                    self.segments
+                    segments
                         .resident(*segment)
                         .and_then(|bytes| slice(bytes, *offset, *len))
                 }
@@ -138,35 +135,37 @@ impl Replica {
     }
 
     fn write_rest(&self, commit: &mut Commit) {
-        for queued in self.outbox.iter() {
+        let replica = self.replica;
+        for queued in replica.outbox().iter() {
             commit.queue(queued.op.clone(), Vec::new());
         }
-        self.receipts.write(&self.facts, commit);
-        for (scope, state) in self.cursors.iter() {
+        replica.receipts().write(replica.facts(), commit);
+        for (scope, state) in replica.cursors.iter() {
             commit.events.push(Event::Cursor {
                 scope: scope.to_owned(),
                 state: state.clone(),
             });
         }
         commit.events.push(Event::Facts {
-            facts: Box::new(self.facts.clone()),
+            facts: Box::new(replica.facts().clone()),
         });
-        for conflict in self.conflicts.values() {
+        for conflict in replica.conflicts().values() {
             commit.events.push(Event::Park {
                 conflict: conflict.clone(),
             });
         }
-        if !self.dead_letters.is_empty() {
+        if !replica.dead_letters().is_empty() {
             commit.events.push(Event::DeadLetters {
-                letters: self.dead_letters.values().cloned().collect(),
+                letters: replica.dead_letters().values().cloned().collect(),
             });
         }
         commit.events.extend(
-            self.history
+            replica
+                .history()
                 .iter()
                 .map(|what| Event::Explained { what: what.clone() }),
         );
-        if self.damage.needs_full_pull {
+        if replica.damage().needs_full_pull {
             // The main cursor's own event may have cleared it above.
             commit.events.push(Event::NeedFullPull);
         }

@@ -1,4 +1,6 @@
-//! TODO
+//! The time and the chance of a plan, as arguments.
+
+use crate::util::uuid::uuid_v7;
 
 /// Time and ids for a plan: the same arguments give the same plan.
 #[derive(Debug, Clone)]
@@ -10,8 +12,8 @@ pub struct PlanContext {
 }
 
 impl PlanContext {
-    /// The id of the `index`th new operation of this plan; ids ascend, as keys that are looked up
-    /// should.
+    /// Returns the id of the `index`th new operation of this plan. Ids ascend, which keeps the
+    /// maps that they are looked up in sorted for free.
     #[must_use]
     pub fn op_id(&self, index: usize) -> String {
         let mut random = self.seed;
@@ -20,6 +22,6 @@ impl PlanContext {
                 .wrapping_add(index as u64)
                 .to_be_bytes();
         }
-        crate::util::uuid::uuid_v7(self.now, random)
+        uuid_v7(self.now, random)
     }
 }

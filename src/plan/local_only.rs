@@ -1,21 +1,20 @@
-//! TODO
+//! Plans what becomes of fields that never leave the device.
 
 use std::rc::Rc;
 
 use crate::log::commit::Commit;
 use crate::model::entity::{Fields, Key};
 use crate::model::error::Result;
-use crate::plan::{Need, Plan};
+use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::{joined, split, written};
 use crate::state::replica::{Replica, ViewBody};
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::vec_map::VecMap;
 
-/// Values of a commit under construction, by id; none for what it takes away. Changes can be taken
-/// back.
+/// What a commit under construction does to values, by id. Changes can be undone.
 #[derive(Debug)]
 pub struct Layer<T> {
-    /// What the commit has done so far.
+    /// The values as of this commit; none for what it removes.
     pub now: OrderedMap<Option<T>>,
     undo: Vec<(String, Option<Option<T>>)>,
 }
@@ -30,18 +29,18 @@ impl<T> Default for Layer<T> {
 }
 
 impl<T> Layer<T> {
-    /// Sets a value.
-    pub fn note(&mut self, id: &str, value: Option<T>) {
+    /// Sets or removes a value.
+    pub fn set(&mut self, id: &str, value: Option<T>) {
         let before = self.now.insert(id, value);
         self.undo.push((id.to_owned(), before));
     }
 
-    /// The changes since the last call stay.
+    /// Keeps the changes made so far.
     pub fn keep(&mut self) {
         self.undo.clear();
     }
 
-    /// The changes since the last [`Self::keep`] go.
+    /// Undoes the changes made since the last [`Self::keep`].
     pub fn revert(&mut self) {
         for (id, before) in std::mem::take(&mut self.undo).into_iter().rev() {
             match before {
@@ -52,24 +51,29 @@ impl<T> Layer<T> {
     }
 }
 
-impl Replica {
-    /// Plans to keep what operations from before a change of the config would have carried to the
-    /// server: once they are pushed without it, no side but this one has it.
-    ///
-    /// # Errors
-    /// [`crate::model::error::Code::InvalidEntity`] where a queued body is not a JSON object.
-    pub fn plan_aside(&self, local_only: &dyn Fn(&str) -> Rc<[String]>) -> Result<Plan<Commit>> {
+/// Plans to keep what operations that were queued before a change of the config would carry to the
+/// server: once they are pushed without it, only this device has it.
+#[allow(missing_debug_implementations)]
+pub struct LocalOnlyPlanner<'a> {
+    /// The fields of a type that never leave the device.
+    pub local_only: &'a dyn Fn(&str) -> Rc<[String]>,
+}
+
+impl Planner for LocalOnlyPlanner<'_> {
+    type Output = ();
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<()>>> {
         let mut found: VecMap<OrderedMap<String>> = VecMap::default();
         let mut missing = Vec::new();
-        for queued in self.outbox.iter() {
-            let (op, names) = (&queued.op, local_only(&queued.op.entity));
+        for queued in replica.outbox().iter() {
+            let (op, names) = (&queued.op, (self.local_only)(&queued.op.entity));
             let Some(body) = op.body.as_deref().filter(|_| !names.is_empty()) else {
                 continue;
             };
             let Some(fields) = split(body, &names)?.1 else {
                 continue;
             };
-            let fields = match self.device_fields(&Key::new(&op.entity, &op.id)) {
+            let fields = match replica.device_fields(&Key::new(&op.entity, &op.id)) {
                 None => fields,
                 Some(ViewBody::Absent { segment, .. }) => {
                     missing.push(segment);
@@ -77,11 +81,8 @@ impl Replica {
                 }
                 Some(ViewBody::Text(have)) => {
                     let known = Fields::parse(have)?;
-                    if Fields::parse(&fields)?
-                        .0
-                        .iter()
-                        .all(|(name, _)| known.get(name).is_some())
-                    {
+                    let fresh = Fields::parse(&fields)?;
+                    if fresh.0.iter().all(|(name, _)| known.get(name).is_some()) {
                         continue;
                     }
                     joined(&fields, have)
@@ -90,20 +91,16 @@ impl Replica {
             found.entry(&op.entity).insert(&op.id, fields);
         }
         if !missing.is_empty() {
-            return Ok(Plan::Needs(Need::Bodies(missing)));
+            return Ok(Plan::Needs(missing));
         }
-        let types = found.iter();
-        let segments = types
+        let segments = found
+            .iter()
             .map(|(entity, fields)| {
-                written(
-                    entity,
-                    fields.iter().map(|(id, text)| (id, Some(text.as_str()))),
-                )
+                let texts = fields.iter().map(|(id, text)| (id, Some(text.as_str())));
+                written(entity, texts)
             })
             .collect();
-        Ok(Plan::Ready(Commit {
-            segments,
-            events: Vec::new(),
-        }))
+        let events = Vec::new();
+        Ok(Plan::Ready(Planned::new(Commit { segments, events }, ())))
     }
 }

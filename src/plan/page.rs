@@ -1,19 +1,21 @@
-//! Planning a pulled page: rows, and for each row with pending operations what becomes of them.
+//! Plans a pulled page: its rows and the cursor behind them, in one commit.
 
 use std::rc::Rc;
 
-use crate::conflict;
 use crate::log::address::Seq;
-use crate::log::commit::Event;
+use crate::log::commit::{Entry, Event};
 use crate::log::facts::CursorState;
 use crate::model::config::merge_fields::Policies;
-use crate::model::entity::Fields;
-use crate::model::operation::{Kind, Link, Operation, join_links};
-use crate::model::protocol::PullPage;
-use crate::plan::Plan;
+use crate::model::entity::Key;
+use crate::model::error::Result;
+use crate::model::protocol::{Change, PullPage};
 use crate::plan::context::PlanContext;
-use crate::plan::planner::{Decisions, Incoming, Planner, RemoteRow};
+use crate::plan::row_planner::{
+    ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, Tombstones, name,
+};
+use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::Replica;
+use crate::state::replica::ViewBody;
 
 /// How a page is to be taken.
 #[derive(Clone)]
@@ -21,13 +23,13 @@ use crate::state::replica::Replica;
 pub struct PageRules<'a> {
     /// The cursor that the page was pulled from; none for the first page of a full pull.
     pub from: Option<&'a str>,
-    /// The head when the first page was asked for: what was written since, the pages may not know
-    /// yet.
+    /// The head when the first page was asked for. The pages may not know yet what was written
+    /// since.
     pub since: Seq,
     /// The scope; empty for the main one.
     pub scope: &'a str,
-    /// The pages bring every row of these entity types: what a full pull does not bring is gone.
-    /// Not so where the remote selects among the rows.
+    /// The pages bring every row of these entity types, so a row that a full pull does not bring is
+    /// gone. False where the remote selects among the rows.
     pub whole: bool,
     /// The entity types of the scope.
     pub entities: Option<&'a [String]>,
@@ -41,109 +43,175 @@ pub struct PageRules<'a> {
     pub policies: &'a dyn Fn(&str) -> Rc<Policies>,
 }
 
-impl Replica {
-    /// Plans a page against this head.
-    #[must_use]
-    pub fn plan_page(
-        &self,
-        page: &PullPage<'_>,
-        rules: &PageRules<'_>,
-        decisions: &Decisions,
-        context: &PlanContext,
-    ) -> Plan<Incoming> {
-        let mut plan = Planner::new(self, rules.policies, decisions, context);
-        let state = self.cursors.get(rules.scope);
+/// Plans one page.
+#[allow(missing_debug_implementations)]
+pub struct PagePlanner<'a> {
+    /// The page.
+    pub page: &'a PullPage<'a>,
+    /// How it is to be taken.
+    pub rules: PageRules<'a>,
+    /// What resolvers and the remote have said so far.
+    pub decisions: Decisions,
+    /// Time and ids.
+    pub context: PlanContext,
+}
+
+impl Planner for PagePlanner<'_> {
+    /// None where the cursor is no longer where the page was pulled from, or the page speaks of
+    /// another history.
+    type Output = Decided<Option<Incoming>>;
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
+        let cursor = replica.cursor(self.rules.scope);
+        let cursor = cursor.and_then(|state| state.cursor.as_deref());
+        let moved = self.rules.from.is_some() && cursor != self.rules.from;
+        if moved || !replica.is_of(self.page.epoch.as_deref()) {
+            return Ok(Plan::Ready(Planned::nothing(Decided::Done(None))));
+        }
+        Ok(self.plan_rows(replica))
+    }
+}
+
+impl ConflictPlanner for PagePlanner<'_> {
+    fn decisions(&mut self) -> &mut Decisions {
+        &mut self.decisions
+    }
+}
+
+impl PagePlanner<'_> {
+    fn plan_rows(&self, replica: &Replica) -> Plan<Planned<Decided<Option<Incoming>>>> {
+        let (page, rules) = (self.page, &self.rules);
+        let mut planner = RowPlanner::new(replica, rules.policies, &self.decisions, &self.context);
+        let state = replica.cursor(rules.scope);
         // Without a cursor everything comes, and what does not come is gone.
         let full_since = match rules.from {
             Some(_) => state.and_then(|state| state.full_since),
             // A log that was begun anew meanwhile is shorter.
-            None => rules.whole.then_some(rules.since.min(self.head)),
+            None => rules.whole.then_some(rules.since.min(replica.head())),
         };
         for change in &page.changes {
             if (rules.known)(&change.entity) {
                 let full = (rules.from.is_none() || full_since.is_some())
                     .then(|| full_since.unwrap_or(rules.since));
-                plan.plan_change(change, rules, full);
+                plan_change(&mut planner, change, rules, full);
             }
         }
         let ended = !page.more;
-        if let (true, Some(before)) = (ended, full_since) {
-            plan.offer_the_missing(page, rules, before);
+        let swept = full_since.filter(|_| ended);
+        if let Some(before) = swept {
+            planner.offer_the_missing(page, rules, before);
         }
-        let mut incoming = match plan.finish() {
-            Plan::Ready(incoming) => incoming,
-            Plan::Needs(need) => return Plan::Needs(need),
+        let (mut commit, mut incoming) = match planner.finish() {
+            Plan::Ready(Decided::Done(done)) => done,
+            Plan::Ready(Decided::Undecided(conflicts)) => {
+                return Plan::Ready(Planned::nothing(Decided::Undecided(conflicts)));
+            }
+            Plan::Needs(bodies) => return Plan::Needs(bodies),
         };
-        if let (true, Some(before)) = (ended, full_since) {
-            incoming.commit.events.push(Event::Sweep {
+        if let Some(before) = swept {
+            commit.events.push(Event::Sweep {
                 before,
                 entities: rules.entities.map(<[String]>::to_vec),
             });
         }
-        let state = CursorState {
+        let done = ended && rules.scope.is_empty();
+        if replica.receipts().restored().is_some() && (done || incoming.offered > 0) {
+            commit.events.push(Event::Offered {
+                count: incoming.offered,
+                done,
+            });
+            let before = replica.receipts().offered();
+            incoming.restored = done.then(|| before.saturating_add(incoming.offered));
+        }
+        let moved = CursorState {
             cursor: Some(page.cursor.to_string()),
             full_since: full_since.filter(|_| !ended),
             reached_end: ended || state.is_some_and(|state| state.reached_end),
             entities: rules.entities.map(<[String]>::to_vec),
         };
-        let done = ended && rules.scope.is_empty();
-        if self.receipts.restored().is_some() && (done || incoming.offered > 0) {
-            incoming.commit.events.push(Event::Offered {
-                count: incoming.offered,
-                done,
-            });
-            incoming.restored =
-                done.then(|| self.receipts.offered().saturating_add(incoming.offered));
-        }
-        if self.cursors.get(rules.scope) != Some(&state) || !incoming.commit.is_empty() {
-            incoming.commit.events.push(Event::Cursor {
+        if state != Some(&moved) || !commit.is_empty() {
+            commit.events.push(Event::Cursor {
                 scope: rules.scope.to_owned(),
-                state,
+                state: moved,
             });
         }
-        Plan::Ready(incoming)
+        replica.note_first_epoch(page.epoch.as_deref(), &mut commit);
+        Plan::Ready(Planned::new(commit, Decided::Done(Some(incoming))))
     }
 }
 
-/// What any of these operations has to do with.
-pub(super) fn all_links(chain: &[&Operation]) -> Vec<Link> {
-    let mut links = Vec::new();
-    for op in chain {
-        join_links(&mut links, &op.links);
+/// Plans one row of a page. `full_since`: a full pull is under way since that place in the log.
+fn plan_change(
+    planner: &mut RowPlanner<'_>,
+    change: &Change<'_>,
+    rules: &PageRules<'_>,
+    full_since: Option<Seq>,
+) {
+    let confirmed = &planner.decisions.confirmed_absent;
+    let row = RemoteRow {
+        entity: &change.entity,
+        id: &change.id,
+        version: change.version,
+        body: change.data.filter(|_| !change.deleted),
+        soft: (rules.soft)(&change.entity),
+        confirmed_absent: !confirmed.is_empty()
+            && confirmed.contains(&name(&change.entity, &change.id)),
+    };
+    let replica = planner.replica;
+    let have = replica.row(&row.key());
+    let known_version = have.map_or(0, |have| have.version);
+    // The row lives on, and only left this scope. The main pull brings what there is of it, if
+    // there is a main pull.
+    if change.reason.as_deref() == Some("scope")
+        && (known_version >= change.version || replica.cursor("").is_some())
+    {
+        return;
     }
-    links
-}
-
-/// The base of an operation whose base is gone, as far as it is known: the fields that a patch left
-/// alone.
-pub(crate) fn untouched(op: &Operation) -> Option<String> {
-    let mut fields = Fields::parse(op.body.as_deref()?).ok()?;
-    fields.0.retain(|(name, _)| {
-        op.kind == Kind::Patch && !op.fields.iter().any(|field| *field == **name)
-    });
-    (!fields.0.is_empty()).then(|| fields.to_json())
-}
-
-/// Marks of everything that this device wrote before the last of these operations.
-pub(crate) fn earlier(chain: &[&Operation]) -> Vec<u64> {
-    let mut field_hashes = Vec::new();
-    for (place, op) in chain.iter().enumerate() {
-        field_hashes.extend_from_slice(&op.earlier);
-        if let (true, Some(body)) = (place.saturating_add(1) < chain.len(), op.body.as_deref()) {
-            field_hashes.extend(conflict::field_hashes(body, &op.fields));
+    let suspect = replica.receipts().suspect(&row.key()).is_some();
+    if !suspect
+        && known_version == change.version
+        && have.is_some_and(|have| have.deleted == change.deleted)
+    {
+        if full_since.is_some() {
+            confirm_or_rewrite(planner, &row);
         }
+        return;
     }
-    field_hashes
+    // An older version never undoes a newer one. After a restore of the server everything comes
+    // again from an empty cursor, and there it may, unless the row was written since that was asked
+    // for.
+    if !suspect
+        && known_version > change.version
+        && full_since.is_none_or(|since| have.is_some_and(|have| have.stamp > since))
+    {
+        return;
+    }
+    planner.incoming.pulled.count(&change.entity);
+    let tombstones = if rules.include_deletes {
+        Tombstones::Apply
+    } else {
+        Tombstones::Hold
+    };
+    planner.apply_remote_row(&row, tombstones);
 }
 
-/// Whether a row is what the operation would have made of it: then there is nothing to resolve.
-pub(super) fn effect_stands(op: &Operation, arrival: &RemoteRow<'_>) -> bool {
-    match (op.kind, arrival.body) {
-        (Kind::Delete, None) => true,
-        (Kind::Delete, Some(_)) | (_, None) => false,
-        (_, Some(remote)) => op
-            .body
-            .as_deref()
-            .is_some_and(|ours| conflict::same_content(ours, remote)),
+/// Confirms a row whose version came again; writes it only where the bytes differ.
+fn confirm_or_rewrite(planner: &mut RowPlanner<'_>, row: &RemoteRow<'_>) {
+    let replica = planner.replica;
+    let have = replica.row(&Key::new(row.entity, row.id));
+    let same = match (have.and_then(|have| replica.body_of(have)), row.body) {
+        (Some(ViewBody::Text(have)), Some(got)) => have == got,
+        _ => false,
+    };
+    if same {
+        let entry = Entry {
+            id: row.id.to_owned(),
+            version: row.version,
+            retain: true,
+            ..Entry::default()
+        };
+        planner.put_row(row.entity, entry, None);
+    } else {
+        planner.write_row(row, Tombstones::Apply);
     }
 }

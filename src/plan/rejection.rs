@@ -1,4 +1,5 @@
-//! TODO
+//! Plans what a refused operation takes with it: it and everything that was made on top of it become
+//! dead letters.
 
 use std::rc::Rc;
 
@@ -7,44 +8,11 @@ use crate::log::commit::{Commit, Event};
 use crate::log::facts::DeadLetter;
 use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Key;
+use crate::model::error::Result;
 use crate::model::operation::{Coalesced, Kind, Operation, coalesce, join_fields, join_links};
-use crate::plan::{Need, Plan};
+use crate::plan::{Plan, Planned, Planner};
 use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
-
-impl Replica {
-    /// Plans that an operation will never be accepted, for a reason that is not in a verdict.
-    #[must_use]
-    pub fn plan_rejection(
-        &self,
-        op: &Operation,
-        code: &str,
-        message: &str,
-        rules: &Rules<'_>,
-        now: u64,
-    ) -> Plan<(Commit, Vec<DeadLetter>)> {
-        let mut dead = DeadLetterPlan {
-            replica: self,
-            now,
-            rules,
-            stands: &|_| false,
-            gone: Vec::new(),
-            letters: Vec::new(),
-            missing: Vec::new(),
-        };
-        dead.reject(op, code, message);
-        if !dead.missing.is_empty() {
-            return Plan::Needs(Need::Bodies(dead.missing));
-        }
-        Plan::Ready((
-            Commit {
-                segments: Vec::new(),
-                events: dead.events(),
-            },
-            dead.letters,
-        ))
-    }
-}
 
 /// What the config says of entity types, as far as verdicts are concerned.
 #[allow(missing_debug_implementations)]
@@ -57,24 +25,75 @@ pub struct Rules<'a> {
     pub policies: &'a dyn Fn(&str) -> Rc<Policies>,
 }
 
+/// Plans that an operation will never be accepted, for a reason that is not in a verdict.
+#[allow(missing_debug_implementations)]
+pub struct RejectionPlanner<'a> {
+    /// The operation.
+    pub op: &'a Operation,
+    /// Why, as a code.
+    pub code: &'a str,
+    /// Why, in words.
+    pub message: &'a str,
+    /// What the config says of entity types.
+    pub rules: &'a Rules<'a>,
+    /// This device's clock, in milliseconds since 1970.
+    pub now: u64,
+}
+
+impl Planner for RejectionPlanner<'_> {
+    /// The operation and what could not stand without it.
+    type Output = Vec<DeadLetter>;
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
+        let mut dead = DeadLetterPlan::new(replica, self.now, self.rules, &|_| false);
+        dead.reject(self.op, self.code, self.message);
+        if !dead.missing.is_empty() {
+            return Ok(Plan::Needs(dead.missing));
+        }
+        let events = dead.events();
+        let commit = Commit {
+            segments: Vec::new(),
+            events,
+        };
+        Ok(Plan::Ready(Planned::new(commit, dead.letters)))
+    }
+}
+
 /// Refused operations, and what leaves the outbox with them.
-pub(crate) struct DeadLetterPlan<'a> {
-    pub(super) replica: &'a Replica,
-    pub(super) now: u64,
-    pub(super) rules: &'a Rules<'a>,
-    /// Whether the remote has applied an operation in this very push.
-    pub(super) stands: &'a dyn Fn(&Operation) -> bool,
-    pub(crate) gone: Vec<String>,
-    pub(crate) letters: Vec<DeadLetter>,
-    pub(crate) missing: Vec<BodyId>,
+pub(super) struct DeadLetterPlan<'a> {
+    replica: &'a Replica,
+    now: u64,
+    rules: &'a Rules<'a>,
+    /// Returns true if the remote has applied the operation in this very push.
+    stands: &'a dyn Fn(&Operation) -> bool,
+    pub(super) gone: Vec<String>,
+    pub(super) letters: Vec<DeadLetter>,
+    pub(super) missing: Vec<BodyId>,
 }
 
 impl<'a> DeadLetterPlan<'a> {
-    /// Buries an operation, and all that cannot stand without it.
-    pub(crate) fn reject(&mut self, op: &Operation, code: &str, message: &str) {
+    pub(super) const fn new(
+        replica: &'a Replica,
+        now: u64,
+        rules: &'a Rules<'a>,
+        stands: &'a dyn Fn(&Operation) -> bool,
+    ) -> Self {
+        Self {
+            replica,
+            now,
+            rules,
+            stands,
+            gone: Vec::new(),
+            letters: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// Rejects an operation, and everything that cannot stand without it.
+    pub(super) fn reject(&mut self, op: &Operation, code: &str, message: &str) {
         let Some(refused) = self
             .replica
-            .outbox
+            .outbox()
             .get(&op.op_id)
             .filter(|_| !self.gone.contains(&op.op_id))
         else {
@@ -86,7 +105,7 @@ impl<'a> DeadLetterPlan<'a> {
         );
         let mut open = self.reject_entity(refused, code, message, None);
         while let Some(lost) = open.pop() {
-            for dependent in self.replica.outbox.dependents(lost) {
+            for dependent in self.replica.outbox().dependents(lost) {
                 if !self.gone.contains(&dependent.op.op_id) && !(self.stands)(&dependent.op) {
                     open.extend(self.reject_entity(
                         dependent,
@@ -99,8 +118,8 @@ impl<'a> DeadLetterPlan<'a> {
         }
     }
 
-    /// One letter for an operation and those of its entity that were made on top of it. Answers all
-    /// of them.
+    /// Makes one letter of an operation and those of its entity that were made on top of it. Returns
+    /// them all.
     fn reject_entity(
         &mut self,
         first: &'a Queued,
@@ -110,7 +129,7 @@ impl<'a> DeadLetterPlan<'a> {
     ) -> Vec<&'a Queued> {
         let (replica, key) = (self.replica, Key::new(&first.op.entity, &first.op.id));
         let chain: Vec<&Queued> = replica
-            .outbox
+            .outbox()
             .chain(&key)
             .skip_while(|queued| queued.op.op_id != first.op.op_id)
             .collect();
@@ -153,7 +172,7 @@ impl<'a> DeadLetterPlan<'a> {
         chain
     }
 
-    pub(crate) fn events(&self) -> Vec<Event> {
+    pub(super) fn events(&self) -> Vec<Event> {
         if self.letters.is_empty() {
             return Vec::new();
         }
@@ -161,7 +180,7 @@ impl<'a> DeadLetterPlan<'a> {
         let conflicts = self
             .gone
             .iter()
-            .filter_map(|op_id| self.replica.outbox.get(op_id)?.blocked_by.clone());
+            .filter_map(|op_id| self.replica.outbox().get(op_id)?.blocked_by.clone());
         let mut events: Vec<Event> = conflicts.map(|id| Event::Unpark { id }).collect();
         let along: Vec<String> = self
             .gone

@@ -1,133 +1,162 @@
-//! What a server that was restored from an older state is offered again: what it had acknowledged
-//! of this device, and has forgotten.
+//! What a server that was restored from an older state is offered again: writes of this device that
+//! it had acknowledged and has forgotten.
 //!
-//! Planned in the commit that takes in the row which says so, since that commit overwrites what
-//! there is to offer. So a crash between any two commits loses nothing and offers nothing twice:
-//! what was compared is not in doubt any more, and what was offered is an operation like any other.
-//! It has an id of its own: an answer to the one of before, still on its way somewhere, must not
-//! settle it, and its body may be another.
+//! The offer is planned in the commit that takes in the row which shows the loss, since that commit
+//! overwrites what there is to offer. So a crash between any two commits loses nothing and offers
+//! nothing twice: an entity that was compared is no longer suspect, and an offer is an operation
+//! like any other. It has an id of its own: an answer to the old operation may still be on its way
+//! and must not settle it, and its body may differ.
 
 use std::rc::Rc;
 
-use crate::conflict;
-use crate::conflict::{Conflict, Resolution, same_content};
+use crate::conflict::{self, Conflict, Resolution, same_content};
 use crate::log::address::Seq;
 use crate::log::commit::{Commit, Event};
 use crate::log::receipt::{Receipt, Restored};
 use crate::model::entity::{Key, times};
+use crate::model::error::Result;
 use crate::model::operation::{Kind, Operation};
 use crate::model::protocol::PullPage;
-use crate::plan::page::{PageRules, earlier};
-use crate::plan::planner::{Planner, RemoteRow};
+use crate::plan::page::PageRules;
+use crate::plan::remote_row::earlier_field_hashes;
+use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
+use crate::plan::{Plan, Planned, Planner};
 use crate::state::receipts::KEEP_MS;
 use crate::state::replica::{Replica, ViewBody};
+use crate::util::time;
 
-impl Planner<'_> {
-    /// Takes in a row that the server may have forgotten writes of this device of.
+/// Plans the beginning of a new epoch. Plans nothing if another tab has begun it.
+#[derive(Debug)]
+pub struct EpochPlanner<'a> {
+    /// The epoch that is left.
+    pub left: &'a str,
+    /// The new one.
+    pub epoch: &'a str,
+    /// The version up to which both histories agree, where the server knows it.
+    pub kept: Option<u64>,
+    /// This device's clock, in milliseconds since 1970.
+    pub now: u64,
+}
+
+impl Planner for EpochPlanner<'_> {
+    type Output = ();
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<()>>> {
+        let mut commit = Commit::default();
+        if replica.facts().epoch.as_deref() == Some(self.left) {
+            commit.events.push(Event::Epoch {
+                epoch: self.epoch.to_owned(),
+                restored: Some(Restored {
+                    kept: self.kept,
+                    since: self.now.saturating_sub(KEEP_MS),
+                }),
+            });
+        }
+        Ok(Plan::Ready(Planned::new(commit, ())))
+    }
+}
+
+impl RowPlanner<'_> {
+    /// Takes in a row of which the server may have forgotten this device's writes. `held`: the body
+    /// that is stored here.
     pub(super) fn apply_restored_row(
         &mut self,
         receipt: &Receipt,
         held: Option<Rc<str>>,
         chain: &[&Operation],
-        arrival: &RemoteRow<'_>,
-        include_deletes: bool,
-        soft: bool,
+        row: &RemoteRow<'_>,
+        tombstones: Tombstones,
     ) {
         let offer;
         let last = match chain.last() {
             Some(last) => *last,
-            // Who deleted the row says so again, and nobody else.
+            // Only the device that deleted the row deletes it again.
             None if held.is_none() && !receipt.deleted => {
-                return self.write_row(arrival, include_deletes, soft);
+                return self.write_row(row, tombstones);
             }
             None => {
-                offer = self.offer(arrival, receipt, held.clone(), soft);
+                offer = self.offer(row, receipt, held.clone());
                 &offer
             }
         };
-        let same = match (last.body.as_deref(), arrival.body) {
+        let same = match (last.body.as_deref(), row.body) {
             (Some(ours), Some(theirs)) => same_content(ours, theirs),
             (ours, theirs) => ours.is_none() && theirs.is_none(),
         };
         if same {
-            return self.write_row(arrival, true, soft);
+            return self.write_row(row, Tombstones::Apply);
         }
-        let replaced: Vec<String> = chain.iter().map(|op| op.op_id.clone()).collect();
-        if self.is_of_before(arrival, receipt, held.as_deref()) {
-            // What is here was made on top of it: nothing clashes.
-            self.write_row(arrival, true, soft);
-            let op = self.winner(last, chain, arrival, last.body.clone());
-            self.out.offered = self.out.offered.saturating_add(u64::from(chain.is_empty()));
-            return self.out.commit.queue(op, replaced);
+        if self.is_older(row, receipt, held.as_deref()) {
+            // What is here was made on top of that row: nothing clashes.
+            self.write_row(row, Tombstones::Apply);
+            return self.offer_again(last, chain, row, last.body.clone());
         }
-        // Somebody has written since: of what is here, only what this device has put is set against
-        // it.
+        // Somebody has written since. Only what this device has put is set against it.
         let own = (!receipt.whole).then_some(&*receipt.field_hashes);
         let base = held
             .as_deref()
-            .and_then(|held| conflict::of_others(held, own, arrival.body));
-        let mut known = earlier(chain);
-        known.extend_from_slice(&receipt.field_hashes);
-        if let (Some(ours), Some(theirs)) = (last.body.as_deref(), arrival.body)
+            .and_then(|held| conflict::of_others(held, own, row.body));
+        if let (Some(ours), Some(theirs)) = (last.body.as_deref(), row.body)
             && chain.is_empty()
             && conflict::is_own(base.as_deref(), Some(theirs), ours, &[])
         {
-            return self.write_row(arrival, include_deletes, soft);
+            return self.write_row(row, tombstones);
         }
-        let id = format!("{}/{}:{}", arrival.entity, arrival.id, arrival.version);
+        let mut known = earlier_field_hashes(chain);
+        known.extend_from_slice(&receipt.field_hashes);
+        let conflict = self.conflict_after_restore(row, last, base, known);
+        match self.decisions.made.get(&conflict.id).cloned() {
+            None => self.undecided.push(conflict),
+            Some(decision) if !chain.is_empty() => self.resolve(conflict, decision, chain, row),
+            Some(decision) => {
+                if decision.resolution == Resolution::Later {
+                    // What waits for a decision waits in the outbox.
+                    self.commit.queue(last.clone(), Vec::new());
+                }
+                let before = self.commit.events.len();
+                self.resolve(conflict, decision, &[last], row);
+                let mut made = self.commit.events.iter().skip(before);
+                let offers =
+                    made.any(|event| matches!(event, Event::Queue { .. } | Event::Park { .. }));
+                self.count_offer(offers);
+            }
+        }
+    }
+
+    fn conflict_after_restore(
+        &self,
+        row: &RemoteRow<'_>,
+        last: &Operation,
+        base: Option<String>,
+        earlier: Vec<u64>,
+    ) -> Conflict {
         let local = last.body.clone();
-        let kind = match (local.is_some(), arrival.body.is_some()) {
-            (true, false) => conflict::Kind::DeletedRemotely,
-            (false, _) => conflict::Kind::DeletedLocally,
-            (true, true) => conflict::Kind::BothModified,
-        };
-        let conflict = Conflict {
-            id,
-            entity: arrival.entity.to_owned(),
-            entity_id: arrival.id.to_owned(),
-            user_id: self.replica.user_id.clone(),
-            kind,
+        Conflict {
+            id: format!("{}/{}:{}", row.entity, row.id, row.version),
+            entity: row.entity.to_owned(),
+            entity_id: row.id.to_owned(),
+            user_id: self.replica.user_id().to_owned(),
+            kind: conflict_kind(local.is_some(), row.body.is_some()),
             fields: conflict::clashing_fields(
                 base.as_deref(),
                 local.as_deref(),
-                arrival.body,
-                &known,
+                row.body,
+                &earlier,
             ),
             base: base.map(Rc::from),
             base_version: 0,
             assumed: true,
-            earlier: known,
+            earlier,
             unsettled: false,
             local,
-            remote: arrival.body.map(Rc::from),
-            remote_version: arrival.version,
+            remote: row.body.map(Rc::from),
+            remote_version: row.version,
             local_time: last.queued_at.saturating_add_signed(self.offset()),
             detected_at: self.context.now,
-        };
-        let Some(decision) = self.decisions.made.get(&conflict.id).cloned() else {
-            return self.undecided.push(conflict);
-        };
-        if chain.is_empty() {
-            if decision.resolution == Resolution::Later {
-                // What waits for a decision waits in the outbox.
-                self.out.commit.queue(last.clone(), Vec::new());
-            }
-            let before = self.out.commit.events.len();
-            self.resolve(conflict, decision, &[last], arrival, soft);
-            let made = self
-                .out
-                .commit
-                .events
-                .iter()
-                .skip(before)
-                .any(|event| matches!(event, Event::Queue { .. } | Event::Park { .. }));
-            self.out.offered = self.out.offered.saturating_add(u64::from(made));
-        } else {
-            self.resolve(conflict, decision, chain, arrival, soft);
         }
     }
 
-    /// At the end of a full pull: what has not come is not there.
+    /// At the end of a full pull: what did not come is not on the server, and is offered again.
     pub(super) fn offer_the_missing(
         &mut self,
         page: &PullPage<'_>,
@@ -135,7 +164,7 @@ impl Planner<'_> {
         before: Seq,
     ) {
         let replica = self.replica;
-        if replica.receipts.restored().is_none() {
+        if replica.receipts().restored().is_none() {
             return;
         }
         let concerned = |entity: &str| {
@@ -148,72 +177,29 @@ impl Planner<'_> {
                 .iter()
                 .any(|change| change.entity == entity && change.id == id)
         };
-        for (entity, id, receipt) in replica.receipts.suspects() {
-            let key = Key::new(entity, id);
-            let blocked = || {
-                replica
-                    .outbox
-                    .chain(&key)
-                    .any(|queued| queued.blocked_by.is_some())
-            };
-            if !concerned(entity) || came(entity, id) || blocked() {
-                continue;
-            }
-            let arrival = RemoteRow {
-                entity,
-                id,
-                version: 0,
-                body: None,
-            };
-            let chain: Vec<&Operation> = replica
-                .outbox
-                .chain(&key)
-                .map(|queued| &queued.op)
-                .collect();
-            let Some(held) = self.held(&key) else {
-                continue;
-            };
-            let (body, offer);
-            let last = match chain.last() {
-                Some(last) => {
-                    body = last.body.clone();
-                    *last
-                }
-                None => {
-                    offer = self.offer(&arrival, receipt, held.clone(), false);
-                    body = held;
-                    &offer
-                }
-            };
-            if body.is_some() {
-                let op = self.winner(last, &chain, &arrival, body);
-                self.out.offered = self.out.offered.saturating_add(u64::from(chain.is_empty()));
-                self.out
-                    .commit
-                    .queue(op, chain.iter().map(|op| op.op_id.clone()).collect());
+        for (entity, id, receipt) in replica.receipts().suspects() {
+            if concerned(entity) && !came(entity, id) {
+                self.offer_missing(&Key::new(entity, id), receipt);
             }
         }
-        // What waits on top of a row that is not there has no base; its version may be another's
-        // before it is sent.
+        // An operation on top of a row that is not there has no base; its version may be another
+        // row's before it is sent.
         for queued in replica
-            .outbox
+            .outbox()
             .iter()
             .filter(|queued| queued.op.base_version.is_some() && queued.blocked_by.is_none())
         {
             let (op, key) = (&queued.op, Key::new(&queued.op.entity, &queued.op.id));
-            let is_first = replica
-                .outbox
-                .chain(&key)
-                .next()
-                .is_some_and(|first| first.op.op_id == op.op_id);
+            let first = replica.outbox().chain(&key).next();
+            let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
             let unseen = is_first
                 && !came(&op.entity, &op.id)
                 && replica.row(&key).is_none_or(|row| row.stamp <= before);
             if concerned(&op.entity)
                 && unseen
-                && (op.body.is_none() || replica.receipts.suspect(&key).is_none())
+                && (op.body.is_none() || replica.receipts().suspect(&key).is_none())
             {
-                self.out.commit.events.push(Event::Rebase {
+                self.push_event(Event::Rebase {
                     op_id: op.op_id.clone(),
                     version: None,
                 });
@@ -221,15 +207,58 @@ impl Planner<'_> {
         }
     }
 
-    /// The body of the synced row, an empty option where it does not live; nothing where it must be
-    /// fetched first.
-    pub(crate) fn held(&mut self, key: &Key) -> Option<Option<Rc<str>>> {
-        match self
-            .replica
-            .row(key)
-            .filter(|row| !row.deleted)
-            .and_then(|row| self.replica.body_of(row))
-        {
+    fn offer_missing(&mut self, key: &Key<'_>, receipt: &Receipt) {
+        let outbox = self.replica.outbox();
+        if outbox.chain(key).any(|queued| queued.blocked_by.is_some()) {
+            return;
+        }
+        let row = RemoteRow {
+            entity: key.entity,
+            id: key.id,
+            version: 0,
+            body: None,
+            soft: false,
+            confirmed_absent: false,
+        };
+        let chain: Vec<&Operation> = outbox.chain(key).map(|queued| &queued.op).collect();
+        let Some(held) = self.held(key) else { return };
+        let offer;
+        let (last, body) = match chain.last() {
+            Some(last) => (*last, last.body.clone()),
+            None => {
+                offer = self.offer(&row, receipt, held.clone());
+                (&offer, held)
+            }
+        };
+        if body.is_some() {
+            self.offer_again(last, &chain, &row, body);
+        }
+    }
+
+    /// Queues what is here for the server, in place of the operations that wait.
+    fn offer_again(
+        &mut self,
+        last: &Operation,
+        chain: &[&Operation],
+        row: &RemoteRow<'_>,
+        body: Option<Rc<str>>,
+    ) {
+        let replaced = chain.iter().map(|op| op.op_id.clone()).collect();
+        let op = self.winner(last, chain, row, body);
+        self.count_offer(chain.is_empty());
+        self.commit.queue(op, replaced);
+    }
+
+    fn count_offer(&mut self, offers: bool) {
+        let offered = &mut self.incoming.offered;
+        *offered = offered.saturating_add(u64::from(offers));
+    }
+
+    /// Returns the body of the synced row, an empty option if it is not alive; nothing if it must
+    /// be fetched first.
+    pub(super) fn held(&mut self, key: &Key) -> Option<Option<Rc<str>>> {
+        let row = self.replica.row(key).filter(|row| !row.deleted);
+        match row.and_then(|row| self.replica.body_of(row)) {
             None => Some(None),
             Some(ViewBody::Text(text)) => Some(Some(Rc::from(text))),
             Some(ViewBody::Absent { segment, .. }) => {
@@ -239,102 +268,65 @@ impl Planner<'_> {
         }
     }
 
-    /// What is here, as an operation: as old as it is, so that later writes count as later.
+    /// What is here, as an operation. It is as old as the entity, so that later writes count as
+    /// later.
     fn offer(
         &mut self,
-        arrival: &RemoteRow<'_>,
+        row: &RemoteRow<'_>,
         receipt: &Receipt,
         body: Option<Rc<str>>,
-        soft: bool,
     ) -> Operation {
         let written = body
             .as_deref()
             .and_then(modified_at)
             .map(|at| at.saturating_add_signed(self.offset().saturating_neg()));
-        let op_id = self.op_id();
+        let kind = if body.is_some() {
+            Kind::Update
+        } else {
+            Kind::Delete
+        };
+        let queued_at = written.unwrap_or(receipt.at);
         Operation {
-            op_id,
-            entity: arrival.entity.to_owned(),
-            id: arrival.id.to_owned(),
-            kind: if body.is_some() {
-                Kind::Update
-            } else {
-                Kind::Delete
-            },
-            base_version: Some(arrival.version),
-            queued_at: written.unwrap_or(receipt.at),
-            body,
-            fields: Vec::new(),
-            attempts: 0,
-            soft,
-            supersedes: Vec::new(),
-            earlier: Vec::new(),
-            links: Vec::new(),
+            base_version: Some(row.version),
+            soft: row.soft,
+            ..Operation::new(self.op_id(), row.key(), kind, body, queued_at)
         }
     }
 
-    /// Whether a row that came is a state of before what this device holds of it.
-    fn is_of_before(&self, arrival: &RemoteRow<'_>, receipt: &Receipt, held: Option<&str>) -> bool {
-        let restored = self.replica.receipts.restored();
+    /// Returns true if the row is an earlier state of what this device holds.
+    fn is_older(&self, row: &RemoteRow<'_>, receipt: &Receipt, held: Option<&str>) -> bool {
+        let restored = self.replica.receipts().restored();
         if let Some(kept) = restored.and_then(|restored| restored.kept)
-            && arrival.version <= kept
+            && row.version <= kept
         {
             return true;
         }
-        let theirs = arrival.body.and_then(modified_at);
+        let theirs = row.body.and_then(modified_at);
         match held {
-            // Offered again by a device that did not know of the delete, or of before all.
+            // Offered again by a device that did not know of the delete, or older than everything.
             None => theirs
                 .is_some_and(|theirs| theirs < receipt.at.saturating_add_signed(self.offset())),
-            // Where the server cannot tell, the times must, and that nobody else's value is there
-            // which is not here.
+            // The server cannot tell, so the times must, provided that the row has no value of
+            // somebody else's which is not here.
             Some(held) => {
                 let unknown = restored.is_some_and(|restored| restored.kept.is_none());
                 let known = || {
-                    arrival.body.is_some_and(|theirs| {
+                    row.body.is_some_and(|theirs| {
                         conflict::is_own(None, Some(held), theirs, &receipt.field_hashes)
                     })
                 };
-                unknown
-                    && arrival.version < receipt.version
-                    && theirs < modified_at(held)
-                    && known()
+                unknown && row.version < receipt.version && theirs < modified_at(held) && known()
             }
         }
     }
 
     fn offset(&self) -> i64 {
-        self.replica.facts.clock_offset
+        self.replica.facts().clock_offset
     }
 }
 
 fn modified_at(body: &str) -> Option<u64> {
     times(body)
         .modified_at
-        .and_then(|time| crate::util::time::parse(&time))
-}
-
-impl Replica {
-    /// Plans the beginning of a new epoch, where the one that is left is still this.
-    #[must_use]
-    pub fn plan_epoch(
-        &self,
-        left: Option<&str>,
-        epoch: &str,
-        kept: Option<u64>,
-        now: u64,
-    ) -> Commit {
-        let restored = Restored {
-            kept,
-            since: now.saturating_sub(KEEP_MS),
-        };
-        let mut commit = Commit::default();
-        if self.facts.epoch.as_deref() == left {
-            commit.events.push(Event::Epoch {
-                epoch: epoch.to_owned(),
-                restored: Some(restored),
-            });
-        }
-        commit
-    }
+        .and_then(|written| time::parse(&written))
 }

@@ -1,4 +1,4 @@
-//! Planning what a push's verdicts do: rows become synced, conflicts go to their resolver, refused
+//! Plans what a push's verdicts do: rows become synced, conflicts go to their resolver, rejected
 //! operations become dead letters. An operation leaves the outbox here or nowhere.
 
 use crate::conflict::{field_hashes, onto};
@@ -9,16 +9,18 @@ use crate::model::error::Result;
 use crate::model::operation::{Kind, Operation};
 use crate::model::protocol::{PushReply, Verdict};
 use crate::plan::context::PlanContext;
-use crate::plan::planner::{Decisions, Incoming, Planner, RemoteRow};
 use crate::plan::rejection::{DeadLetterPlan, Rules};
-use crate::plan::{Need, Plan};
+use crate::plan::row_planner::{
+    ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, RowWritten, Tombstones,
+};
+use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 
-/// A planned set of verdicts, and what it did.
+/// What a planned set of verdicts does.
 #[derive(Debug, Default)]
 pub struct Settled {
-    /// The commit, and the conflicts met.
+    /// The conflicts met.
     pub incoming: Incoming,
     /// Operations that the remote has, by entity type.
     pub pushed: VecMap<u64>,
@@ -26,7 +28,7 @@ pub struct Settled {
     pub failed: VecMap<u64>,
     /// The refusals.
     pub letters: Vec<DeadLetter>,
-    /// Operations to leave alone.
+    /// Operations to send later.
     pub retry: Vec<PutOff>,
 }
 
@@ -39,275 +41,269 @@ pub struct PutOff {
     pub after_ms: Option<u64>,
     /// The remote's word for why.
     pub code: Option<String>,
-    /// Not for its own sake: something that it depends on was not applied in the same push.
+    /// It waits for an operation that it depends on, which the same push did not apply.
     pub held: bool,
 }
 
-impl Replica {
-    /// Plans the verdicts on `sent` against this head. Verdicts are checked against `sent` by
-    /// [`crate::model::protocol::parse_push_reply`] first.
-    ///
-    /// # Errors
-    /// [`crate::model::error::Code::Protocol`] for a verdict that says nothing known.
-    pub fn plan_settle(
-        &self,
-        sent: &[Operation],
-        reply: &PushReply<'_>,
-        rules: &Rules<'_>,
-        decisions: &Decisions,
-        context: &PlanContext,
-    ) -> Result<Plan<Settled>> {
-        let soft = rules.soft;
-        let mut planner = Planner::new(self, rules.policies, decisions, context);
-        let mut settled = Settled::default();
-        let unmet = sent
+/// Plans the verdicts on a batch.
+#[allow(missing_debug_implementations)]
+pub struct VerdictPlanner<'a> {
+    /// The operations that were sent.
+    pub sent: &'a [Operation],
+    /// The reply, checked against `sent` by [`crate::model::protocol::parse_push_reply`].
+    pub reply: &'a PushReply<'a>,
+    /// What the config says of entity types.
+    pub rules: &'a Rules<'a>,
+    /// The resolvers' answers so far.
+    pub decisions: Decisions,
+    /// Time and ids.
+    pub context: PlanContext,
+}
+
+impl Planner for VerdictPlanner<'_> {
+    type Output = Decided<Settled>;
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
+        if !replica.is_of(self.reply.epoch.as_deref()) {
+            return Ok(Plan::Ready(Planned::nothing(Decided::Done(
+                Settled::default(),
+            ))));
+        }
+        let unmet: Vec<&Operation> = self
+            .sent
             .iter()
-            .zip(&reply.results)
+            .zip(&self.reply.results)
             .filter(|(_, verdict)| verdict.status != "applied")
-            .map(|(op, _)| op);
-        let unmet: Vec<&Operation> = unmet.collect();
+            .map(|(op, _)| op)
+            .collect();
         let stands = |op: &Operation| {
             let is = |other: &&Operation| other.op_id == op.op_id;
-            sent.iter().any(|other| is(&other)) && !unmet.iter().any(is)
+            self.sent.iter().any(|other| is(&other)) && !unmet.iter().any(is)
         };
-        let mut dead = DeadLetterPlan {
-            replica: self,
-            now: context.now,
-            rules,
-            stands: &stands,
-            gone: Vec::new(),
-            letters: Vec::new(),
-            missing: Vec::new(),
+        let mut settling = Settling {
+            replica,
+            rules: self.rules,
+            rows: RowPlanner::new(replica, self.rules.policies, &self.decisions, &self.context),
+            dead: DeadLetterPlan::new(replica, self.context.now, self.rules, &stands),
+            settled: Settled::default(),
         };
-        for (op, verdict) in sent.iter().zip(&reply.results) {
-            let held = !op.links.is_empty() || op.kind == Kind::Delete;
-            let held = held
+        for (op, verdict) in self.sent.iter().zip(&self.reply.results) {
+            let held = (!op.links.is_empty() || op.kind == Kind::Delete)
                 && unmet
                     .iter()
                     .any(|other| other.op_id != op.op_id && op.goes_after(other));
-            match verdict.verdict()? {
-                Verdict::Applied { version, row, .. } => {
-                    self.settle_applied(&mut planner, op, version, row, soft(&op.entity));
-                    settled.pushed.count(&op.entity);
-                }
-                Verdict::Conflict { version, row } => {
-                    if dead.gone.contains(&op.op_id) {
-                        let arrival = RemoteRow {
-                            entity: &op.entity,
-                            id: &op.id,
-                            version,
-                            body: row,
-                        };
-                        planner.write_row(&arrival, true, soft(&op.entity));
-                    } else if self.is_behind(op, version) {
-                        settled.retry.push(PutOff {
-                            op_id: op.op_id.clone(),
-                            after_ms: Some(0),
-                            code: None,
-                            held,
-                        });
-                    } else if self.outbox.get(&op.op_id).is_some() {
-                        let arrival = RemoteRow {
-                            entity: &op.entity,
-                            id: &op.id,
-                            version,
-                            body: row,
-                        };
-                        planner.apply_remote_row(&arrival, true, soft(&op.entity), true);
-                    }
-                }
-                // The remote may have refused it only because what it depends on is not there yet.
-                Verdict::Rejected { code, .. } if held => {
-                    settled.retry.push(PutOff {
-                        op_id: op.op_id.clone(),
-                        after_ms: Some(0),
-                        code: Some(code.to_owned()),
-                        held,
-                    });
-                }
-                Verdict::Rejected { code, message, row } => {
-                    dead.reject(op, code, message);
-                    if let (Some(row), Some(version)) = (row, verdict.version) {
-                        let arrival = RemoteRow {
-                            entity: &op.entity,
-                            id: &op.id,
-                            version,
-                            body: Some(row),
-                        };
-                        planner.write_row(&arrival, true, false);
-                    }
-                }
-                Verdict::Retry { after_ms } => {
-                    let code = verdict.code.as_deref().map(str::to_owned);
-                    settled.retry.push(PutOff {
-                        op_id: op.op_id.clone(),
-                        after_ms,
-                        code,
-                        held,
-                    });
+            let code = verdict.code.as_deref();
+            settling.verdict(op, verdict.verdict()?, verdict.version, code, held);
+        }
+        Ok(settling.finish(self.reply.epoch.as_deref()))
+    }
+}
+
+impl ConflictPlanner for VerdictPlanner<'_> {
+    fn decisions(&mut self) -> &mut Decisions {
+        &mut self.decisions
+    }
+}
+
+/// The verdicts of one batch, while they are planned.
+struct Settling<'a> {
+    replica: &'a Replica,
+    rules: &'a Rules<'a>,
+    rows: RowPlanner<'a>,
+    dead: DeadLetterPlan<'a>,
+    settled: Settled,
+}
+
+impl Settling<'_> {
+    fn verdict(
+        &mut self,
+        op: &Operation,
+        verdict: Verdict<'_>,
+        row_version: Option<u64>,
+        code: Option<&str>,
+        held: bool,
+    ) {
+        let soft = (self.rules.soft)(&op.entity);
+        match verdict {
+            Verdict::Applied { version, row, .. } => {
+                self.applied(op, version, row, soft);
+                self.settled.pushed.count(&op.entity);
+            }
+            Verdict::Conflict { version, row } => {
+                let row = RemoteRow::of(op, version, row, soft);
+                if self.dead.gone.contains(&op.op_id) {
+                    self.rows.write_row(&row, Tombstones::Apply);
+                } else if self.is_behind(op, version) {
+                    self.put_off(op, Some(0), None, held);
+                } else if self.replica.outbox().get(&op.op_id).is_some() {
+                    self.rows.apply_remote_row(&row, Tombstones::Apply);
                 }
             }
+            // The remote may have refused it only because what it depends on is not there yet.
+            Verdict::Rejected { code, .. } if held => {
+                self.put_off(op, Some(0), Some(code), held);
+            }
+            Verdict::Rejected { code, message, row } => {
+                self.dead.reject(op, code, message);
+                if let (Some(row), Some(version)) = (row, row_version) {
+                    let row = RemoteRow::of(op, version, Some(row), false);
+                    self.rows.write_row(&row, Tombstones::Apply);
+                }
+            }
+            Verdict::Retry { after_ms } => self.put_off(op, after_ms, code, held),
         }
-        if !dead.missing.is_empty() {
-            return Ok(Plan::Needs(Need::Bodies(dead.missing)));
-        }
-        settled
-            .retry
-            .retain(|put_off| !dead.gone.contains(&put_off.op_id));
-        for event in dead.events() {
-            planner.push_event(event);
-        }
-        settled.letters = dead.letters;
-        for letter in &settled.letters {
-            settled.failed.count(&letter.op.entity);
-        }
-        Ok(match planner.finish() {
-            Plan::Ready(incoming) => Plan::Ready(Settled {
-                incoming,
-                ..settled
-            }),
-            Plan::Needs(need) => Plan::Needs(need),
-        })
     }
 
-    /// Whether a verdict is of before the row that is known: another tab that sent the same has
-    /// gone on meanwhile. Where versions of two histories cannot be compared, none is.
+    fn put_off(&mut self, op: &Operation, after_ms: Option<u64>, code: Option<&str>, held: bool) {
+        self.settled.retry.push(PutOff {
+            op_id: op.op_id.clone(),
+            after_ms,
+            code: code.map(str::to_owned),
+            held,
+        });
+    }
+
+    /// Returns true if the verdict is older than our row: another tab sent the same operation and
+    /// has moved on since. Always false after a server restore: versions of different epochs are
+    /// not comparable.
     fn is_behind(&self, op: &Operation, version: u64) -> bool {
         let key = Key::new(&op.entity, &op.id);
-        let known = self.row(&key).map_or(0, |row| row.version);
+        let known = self.replica.row(&key).map_or(0, |row| row.version);
         known > version
-            && self.receipts.restored().is_none()
-            && self.outbox.get(&op.op_id).is_some()
+            && self.replica.receipts().restored().is_none()
+            && self.replica.outbox().get(&op.op_id).is_some()
     }
 
-    fn settle_applied(
-        &self,
-        planner: &mut Planner<'_>,
-        op: &Operation,
-        version: u64,
-        row: Option<&str>,
-        soft: bool,
-    ) {
-        let key = Key::new(&op.entity, &op.id);
-        let known = self.row(&key).map_or(0, |row| row.version);
-        if self.outbox.get(&op.op_id).is_some() {
+    fn applied(&mut self, op: &Operation, version: u64, row: Option<&str>, soft: bool) {
+        let (outbox, key) = (self.replica.outbox(), Key::new(&op.entity, &op.id));
+        let known = self.replica.row(&key).map_or(0, |row| row.version);
+        if outbox.get(&op.op_id).is_some() {
             if known >= version {
                 // A pull in another tab has brought the row meanwhile.
-                planner.applied(op, known, true);
-                self.rebase_following(planner, op, (version, row), known);
+                self.rows.applied(op, known, RowWritten::Yes);
+                rebase_following(self.replica, &mut self.rows, op, (version, row), known);
             } else if let Some(row) = row {
-                planner.write_row(
-                    &RemoteRow {
-                        entity: &op.entity,
-                        id: &op.id,
-                        version,
-                        body: Some(row),
-                    },
-                    true,
-                    soft,
-                );
-                planner.applied(op, version, true);
+                let row = RemoteRow::of(op, version, Some(row), soft);
+                self.rows.write_row(&row, Tombstones::Apply);
+                self.rows.applied(op, version, RowWritten::Yes);
             } else {
-                planner.applied(op, version, false);
+                self.rows.applied(op, version, RowWritten::No);
             }
-        } else if let Some(heir) = self.outbox.superseding(&op.op_id) {
-            // Another tab edited the entity while this was on its way: what it made is built on
-            // this.
+        } else if let Some(next) = outbox.superseding(&op.op_id) {
+            // Another tab edited the entity while this was on its way. Its edit is built on this.
             if known < version {
-                let body = row.or(op.body.as_deref());
-                planner.write_row(
-                    &RemoteRow {
-                        entity: &op.entity,
-                        id: &op.id,
-                        version,
-                        body,
-                    },
-                    true,
-                    soft,
-                );
+                let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
+                self.rows.write_row(&row, Tombstones::Apply);
                 let base = (op.kind != Kind::Delete).then_some(version);
-                planner.push_event(Event::Rebase {
-                    op_id: heir.op.op_id.clone(),
+                self.rows.push_event(Event::Rebase {
+                    op_id: next.op.op_id.clone(),
                     version: base,
                 });
             }
         }
     }
 
-    /// What waits behind an operation that was applied was made on what that left, and the row that
-    /// is known is newer: both were saved from a lost log into one in which another tab had gone
-    /// on. It is made anew on the row; where that clashes, it keeps its base, and the remote
-    /// answers with a conflict.
-    fn rebase_following(
-        &self,
-        planner: &mut Planner<'_>,
-        op: &Operation,
-        (version, row): (u64, Option<&str>),
-        known: u64,
-    ) {
-        let key = Key::new(&op.entity, &op.id);
-        let mut chain = self
-            .outbox
-            .chain(&key)
-            .skip_while(|queued| queued.op.op_id != op.op_id);
-        let Some(own) = chain
-            .next()
-            .filter(|own| own.blocked_by.is_none() && own.op.base_version != Some(known))
-        else {
-            return;
-        };
-        let later: Vec<&Operation> = chain.map(|queued| &queued.op).collect();
-        let Some(mut next) = later.first().map(|next| next.op_id.clone()) else {
-            return;
-        };
-        if known <= version || self.receipts.restored().is_some() {
-            return;
+    fn finish(self, epoch: Option<&str>) -> Plan<Planned<Decided<Settled>>> {
+        let Self {
+            replica,
+            mut rows,
+            dead,
+            mut settled,
+            ..
+        } = self;
+        if !dead.missing.is_empty() {
+            return Plan::Needs(dead.missing);
         }
-        let Some(theirs) = planner.held(&key) else {
-            return;
-        };
-        let base = row.or(own.op.body.as_deref());
-        let mut stays = false;
-        for op in later {
-            let made = op
-                .body
-                .as_deref()
-                .zip(theirs.as_deref())
-                .and_then(|(ours, theirs)| Some((ours, onto(base, ours, theirs)?)));
-            // A delete, or what cannot be read, is for the remote to judge.
-            let Some((ours, (body, clash))) = made else {
-                stays = true;
-                continue;
-            };
-            stays |= clash;
-            let (mut made, mut replaces) = (
-                Operation {
-                    body: Some(body.into()),
-                    ..op.clone()
-                },
-                Vec::new(),
-            );
-            if op.kind != Kind::Patch {
-                // What may have been sent with the whole body never says another under the same
-                // name.
-                made.op_id = planner.op_id();
-                made.supersedes.push(op.op_id.clone());
-                made.earlier.extend(field_hashes(ours, &[]));
-                replaces.push(op.op_id.clone());
-            }
-            if next == op.op_id {
-                next.clone_from(&made.op_id);
-            }
-            planner.push_event(Event::Queue { op: made, replaces });
+        settled
+            .retry
+            .retain(|put_off| !dead.gone.contains(&put_off.op_id));
+        for event in dead.events() {
+            rows.push_event(event);
         }
-        let version = if stays {
-            (op.kind != Kind::Delete).then_some(version)
-        } else {
-            Some(known)
+        settled.letters = dead.letters;
+        for letter in &settled.letters {
+            settled.failed.count(&letter.op.entity);
+        }
+        rows.finish().map(|decided| match decided {
+            Decided::Undecided(conflicts) => Planned::nothing(Decided::Undecided(conflicts)),
+            Decided::Done((mut commit, incoming)) => {
+                replica.note_first_epoch(epoch, &mut commit);
+                settled.incoming = incoming;
+                Planned::new(commit, Decided::Done(settled))
+            }
+        })
+    }
+}
+
+/// Rebases the operations queued behind `op` onto our newer row. Happens only after a salvage, when
+/// another tab has moved the row on first. Operations that clash keep their old base, so that the
+/// remote reports a conflict.
+fn rebase_following(
+    replica: &Replica,
+    rows: &mut RowPlanner<'_>,
+    op: &Operation,
+    (version, row): (u64, Option<&str>),
+    known: u64,
+) {
+    let key = Key::new(&op.entity, &op.id);
+    let mut chain = replica
+        .outbox()
+        .chain(&key)
+        .skip_while(|queued| queued.op.op_id != op.op_id);
+    let Some(own) = chain
+        .next()
+        .filter(|own| own.blocked_by.is_none() && own.op.base_version != Some(known))
+    else {
+        return;
+    };
+    let later: Vec<&Operation> = chain.map(|queued| &queued.op).collect();
+    let Some(mut next) = later.first().map(|next| next.op_id.clone()) else {
+        return;
+    };
+    if known <= version || replica.receipts().restored().is_some() {
+        return;
+    }
+    let Some(theirs) = rows.held(&key) else {
+        return;
+    };
+    let base = row.or(own.op.body.as_deref());
+    let mut stays = false;
+    for op in later {
+        let made = op
+            .body
+            .as_deref()
+            .zip(theirs.as_deref())
+            .and_then(|(ours, theirs)| Some((ours, onto(base, ours, theirs)?)));
+        // A delete, or what cannot be read, is for the remote to judge.
+        let Some((ours, (body, clash))) = made else {
+            stays = true;
+            continue;
         };
-        planner.push_event(Event::Rebase {
-            op_id: next,
-            version,
+        stays |= clash;
+        let (mut rebased, mut replaces) = (op.clone(), Vec::new());
+        rebased.body = Some(body.into());
+        if op.kind != Kind::Patch {
+            // A whole body that may have been sent never changes under its operation id.
+            rebased.op_id = rows.op_id();
+            rebased.supersedes.push(op.op_id.clone());
+            rebased.earlier.extend(field_hashes(ours, &[]));
+            replaces.push(op.op_id.clone());
+        }
+        if next == op.op_id {
+            next.clone_from(&rebased.op_id);
+        }
+        rows.push_event(Event::Queue {
+            op: rebased,
+            replaces,
         });
     }
+    let version = if stays {
+        (op.kind != Kind::Delete).then_some(version)
+    } else {
+        Some(known)
+    };
+    rows.push_event(Event::Rebase {
+        op_id: next,
+        version,
+    });
 }

@@ -13,7 +13,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Kind, Parent};
 use crate::plan::context::PlanContext;
 use crate::plan::local_only::Layer;
-use crate::plan::{Need, Plan};
+use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only;
 use crate::state::replica::{Replica, ViewBody};
 use crate::util::collections::seq_map::SeqMap;
@@ -84,14 +84,8 @@ pub enum Written {
     Absent,
 }
 
-/// Every group's outcome, and the one commit that makes the successful ones true.
-#[derive(Debug, Default)]
-pub struct Local {
-    /// The commit; empty where nothing is to be written.
-    pub commit: Commit,
-    /// One for each group.
-    pub outcomes: Vec<Result<Vec<Written>>>,
-}
+/// One outcome for each group, in order. The commit makes the successful ones true.
+pub type Outcomes = Vec<Result<Vec<Written>>>;
 
 /// What this commit has done to the entities of one type so far.
 #[derive(Default)]
@@ -126,67 +120,84 @@ impl Current {
     }
 }
 
-impl Replica {
-    /// Plans groups of local writes against this head, in order.
-    #[must_use]
-    pub fn plan_local(&self, groups: &[Group], context: &PlanContext) -> Plan<Local> {
-        let mut local = Local::default();
-        let mut overlays: VecMap<Overlay> = VecMap::default();
-        let mut missing = SeqMap::default();
-        let mut made = 0;
-        let owner = Owner::new(&self.user_id);
-        let now =
-            crate::util::time::format(context.now.saturating_add_signed(self.facts().clock_offset));
-        for group in groups {
-            let before = local.commit.events.len();
-            let mut attempt = Attempt {
-                replica: self,
-                owner: &owner,
-                context,
-                overlay: overlays.entry(&group.entity),
-                group,
-                events: &mut local.commit,
-                missing: &mut missing,
-                made: &mut made,
-            };
-            match group
-                .writes
-                .iter()
-                .map(|write| attempt.write(&group.entity, write, &now))
-                .collect()
-            {
-                Ok(written) => {
-                    attempt.overlay.ops.keep();
-                    attempt.overlay.device.keep();
-                    local.outcomes.push(Ok(written));
-                }
-                Err(error) => {
-                    attempt.overlay.ops.revert();
-                    attempt.overlay.device.revert();
-                    local.commit.events.truncate(before);
-                    local.outcomes.push(Err(error));
-                }
+/// Plans groups of local writes, in order.
+#[derive(Debug)]
+pub struct WritePlanner<'a> {
+    /// The groups.
+    pub groups: &'a [Group],
+    /// Time and ids.
+    pub context: PlanContext,
+}
+
+impl Planner for WritePlanner<'_> {
+    type Output = Outcomes;
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Outcomes>>> {
+        Ok(plan_writes(replica, self.groups, &self.context))
+    }
+}
+
+pub(super) fn plan_writes(
+    replica: &Replica,
+    groups: &[Group],
+    context: &PlanContext,
+) -> Plan<Planned<Outcomes>> {
+    let (mut commit, mut outcomes) = (Commit::default(), Outcomes::new());
+    let mut overlays: VecMap<Overlay> = VecMap::default();
+    let mut missing = SeqMap::default();
+    let mut made = 0;
+    let owner = Owner::new(replica.user_id());
+    let now = crate::util::time::format(
+        context
+            .now
+            .saturating_add_signed(replica.facts().clock_offset),
+    );
+    for group in groups {
+        let before = commit.events.len();
+        let mut attempt = Attempt {
+            replica,
+            owner: &owner,
+            context,
+            overlay: overlays.entry(&group.entity),
+            group,
+            events: &mut commit,
+            missing: &mut missing,
+            made: &mut made,
+        };
+        match group
+            .writes
+            .iter()
+            .map(|write| attempt.write(&group.entity, write, &now))
+            .collect()
+        {
+            Ok(written) => {
+                attempt.overlay.ops.keep();
+                attempt.overlay.device.keep();
+                outcomes.push(Ok(written));
+            }
+            Err(error) => {
+                attempt.overlay.ops.revert();
+                attempt.overlay.device.revert();
+                commit.events.truncate(before);
+                outcomes.push(Err(error));
             }
         }
-        for (entity, overlay) in overlays
+    }
+    for (entity, overlay) in overlays
+        .iter()
+        .filter(|(_, overlay)| !overlay.device.now.is_empty())
+    {
+        let fields = overlay
+            .device
+            .now
             .iter()
-            .filter(|(_, overlay)| !overlay.device.now.is_empty())
-        {
-            let fields = overlay
-                .device
-                .now
-                .iter()
-                .map(|(id, text)| (id, text.as_deref()));
-            local
-                .commit
-                .segments
-                .push(local_only::written(entity, fields));
-        }
-        if missing.is_empty() {
-            Plan::Ready(local)
-        } else {
-            Plan::Needs(Need::Bodies(missing.keys()))
-        }
+            .map(|(id, text)| (id, text.as_deref()));
+        commit.segments.push(local_only::written(entity, fields));
+    }
+    if missing.is_empty() {
+        Plan::Ready(Planned::new(commit, outcomes))
+    } else {
+        Plan::Needs(missing.keys())
     }
 }
 
@@ -390,7 +401,7 @@ impl Attempt<'_, '_> {
         let changed = !local_only::same(current.device.as_deref(), beside.as_deref());
         let fields: Option<Rc<str>> = beside.map(Rc::from);
         if changed {
-            self.overlay.device.note(key.id, fields.clone());
+            self.overlay.device.set(key.id, fields.clone());
         }
         if let Some(had) = current
             .body

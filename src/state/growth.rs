@@ -1,7 +1,6 @@
 //! TODO
 
 use crate::log::address::Seq;
-use crate::plan::checkpoint::MIN_DEAD_BYTES;
 use crate::state::replica::Replica;
 
 /// Fewer records than this are not worth a checkpoint.
@@ -12,6 +11,9 @@ const MIN_BYTES: u64 = 256 * 1024;
 
 /// From here on a checkpoint is due, however small the records are.
 const MAX_RECORDS: u64 = 2048;
+
+/// Dead bytes that are not worth a compaction.
+const MIN_DEAD_BYTES: u64 = 1024 * 1024;
 
 /// How the log has grown since the last checkpoint.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,11 +45,7 @@ impl Replica {
     /// spread over a proportional growth of the log.
     #[must_use]
     pub fn wants_checkpoint(&self) -> bool {
-        if self
-            .cursors
-            .values()
-            .any(|state| state.full_since.is_some())
-        {
+        if self.is_pulling_all() {
             // A sweep goes by the records that rows were confirmed in; a checkpoint renews them
             // all.
             return false;
@@ -67,6 +65,20 @@ impl Replica {
             });
         let dead = len.saturating_sub(live);
         dead >= MIN_DEAD_BYTES && dead > live
+    }
+
+    /// Returns true while a full pull is under way.
+    #[must_use]
+    pub fn is_pulling_all(&self) -> bool {
+        self.cursors
+            .values()
+            .any(|state| state.full_since.is_some())
+    }
+
+    /// The place of the checkpoint that the state was folded from; 0 where there is none.
+    #[must_use]
+    pub const fn checkpointed_at(&self) -> Seq {
+        self.growth.since
     }
 
     /// Whether anything was written since the last checkpoint that another one could do without.

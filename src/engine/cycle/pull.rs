@@ -4,7 +4,6 @@ use futures_util::future::{LocalBoxFuture, join};
 
 use crate::engine::cycle::Cycle;
 use crate::engine::cycle::retry::worth_another_try;
-use crate::engine::database::Draft;
 use crate::engine::events::Topic;
 use crate::log::address::Seq;
 use crate::log::commit::Event;
@@ -12,9 +11,9 @@ use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::{PageReader, PullPage, PullRequest};
 use crate::model::status::Phase;
-use crate::plan::Plan;
-use crate::plan::page::PageRules;
-use crate::plan::planner::{Decisions, Incoming, name};
+use crate::plan::page::{PagePlanner, PageRules};
+use crate::plan::restore::EpochPlanner;
+use crate::plan::row_planner::{Decisions, Incoming};
 use crate::ports::host::Host;
 use crate::ports::remote::{Pulled, Remote};
 use crate::ports::store::Store;
@@ -273,16 +272,16 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Begins the history of a restored server, unless another tab has.
     async fn enter(&self, left: &str, epoch: &str, kept: Option<u64>) -> Result<()> {
         let now = self.host.now_ms();
-        let mut plan = |replica: &Replica| {
-            Ok(Plan::Ready(
-                replica.plan_epoch(Some(left), epoch, kept, now).into(),
-            ))
+        let mut planner = EpochPlanner {
+            left,
+            epoch,
+            kept,
+            now,
         };
-        self.db.commit(Durability::Strict, &mut plan).await?;
-        Ok(())
+        self.db.commit(Durability::Strict, &mut planner).await
     }
 
-    /// Commits one page; none where the cursor is not where the page was pulled from any more.
+    /// Commits one page. Returns none if the cursor is no longer where the page was pulled from.
     async fn apply_page(
         &self,
         page: &PullPage<'_>,
@@ -291,12 +290,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         cursor: Option<&str>,
         since: Seq,
     ) -> Result<Option<Incoming>> {
-        let mut decisions = Decisions::default();
-        let moment = self.db.plan_context();
-        let (soft, policies) = (self.soft(), |entity: &str| self.config.policies(entity));
-        let known = |entity: &str| entities.iter().any(|name| name == entity);
-        loop {
-            let rules = PageRules {
+        let mut planner = PagePlanner {
+            page,
+            rules: PageRules {
                 from: cursor,
                 since,
                 scope,
@@ -307,47 +303,15 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     .is_none_or(|scope| scope.query.is_none()),
                 entities: Some(entities),
                 include_deletes: self.settings.include_deletes,
-                known: &known,
-                soft: &soft,
-                policies: &policies,
-            };
-            let mut taken = None;
-            let mut plan = |replica: &Replica| {
-                taken = None;
-                let moved = cursor.is_some()
-                    && replica
-                        .cursor(scope)
-                        .and_then(|state| state.cursor.as_deref())
-                        != cursor;
-                if moved || !replica.is_of(page.epoch.as_deref()) {
-                    return Ok(Plan::Ready(Draft::default()));
-                }
-                Ok(replica
-                    .plan_page(page, &rules, &decisions, &moment)
-                    .into_draft(|mut incoming| {
-                        let mut commit = std::mem::take(&mut incoming.commit);
-                        replica.note_first_epoch(page.epoch.as_deref(), &mut commit);
-                        taken = Some(incoming);
-                        commit.into()
-                    }))
-            };
-            let conflicts = self.db.commit(self.config.pulled, &mut plan).await?;
-            if conflicts.is_empty() {
-                return Ok(taken);
-            }
-            let mut unsettled: VecMap<()> = VecMap::default();
-            for one in conflicts.iter().filter(|one| one.unsettled) {
-                unsettled.insert(&name(&one.entity, &one.entity_id), ());
-            }
-            if unsettled.is_empty() {
-                self.ask(conflicts, &mut decisions).await?;
-            } else {
-                self.push_of(Some(&unsettled), 0.0, 0.0).await?;
-                for (entity, ()) in unsettled {
-                    decisions.confirmed_absent.insert(&entity, ());
-                }
-            }
-        }
+                known: &|entity| entities.iter().any(|name| name == entity),
+                soft: &self.soft(),
+                policies: &|entity| self.config.policies(entity),
+            },
+            decisions: Decisions::default(),
+            context: self.db.plan_context(),
+        };
+        self.commit_resolving(self.config.pulled, &mut planner)
+            .await
     }
 
     fn count_page(&self, incoming: &Incoming) {

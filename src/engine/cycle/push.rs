@@ -4,26 +4,25 @@
 
 use std::rc::Rc;
 
+use futures_util::future::LocalBoxFuture;
+
 use crate::engine::cycle::batch::{AROUND, after, on_the_wire, ready, request, wire_data};
 use crate::engine::cycle::retry::{is_slow, worth_another_try};
 use crate::engine::cycle::{Cycle, Stop};
-use crate::engine::database::Draft;
 use crate::engine::events::Topic;
-use crate::log::commit::Commit;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Kind, Operation};
 use crate::model::protocol::{PushReply, parse_push_reply};
 use crate::model::status::Phase;
-use crate::plan::Plan;
-use crate::plan::planner::{Decisions, name};
-use crate::plan::rejection::Rules;
-use crate::plan::verdicts::{PutOff, Settled};
+use crate::plan::local_only::LocalOnlyPlanner;
+use crate::plan::rejection::{RejectionPlanner, Rules};
+use crate::plan::row_planner::{Decisions, name};
+use crate::plan::verdicts::{PutOff, Settled, VerdictPlanner};
 use crate::ports::host::Host;
 use crate::ports::remote::{Pushed, Remote};
 use crate::ports::store::Store;
 use crate::state::outbox::Queued;
-use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::push_field;
 
@@ -46,13 +45,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         self.push_of(None, from, to).await
     }
 
-    /// As [`Self::push`], of these entities only, by [`name`].
-    pub(crate) async fn push_of(
-        &self,
-        only: Option<&VecMap<()>>,
-        from: f64,
-        to: f64,
-    ) -> Result<()> {
+    /// Pushes what waits of these entities, by [`name`]. Boxed: a pull that needs the remote's word
+    /// pushes while it resolves, and a push resolves too.
+    pub(crate) fn push_only<'a>(&'a self, only: &'a VecMap<()>) -> LocalBoxFuture<'a, Result<()>> {
+        Box::pin(self.push_of(Some(only), 0.0, 0.0))
+    }
+
+    async fn push_of(&self, only: Option<&VecMap<()>>, from: f64, to: f64) -> Result<()> {
         self.keep_local_only().await?;
         let mut resting: VecMap<()> = VecMap::default();
         let mut clashes: VecMap<u64> = VecMap::default();
@@ -81,7 +80,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Ok(None) => {
                     for op in &batch {
                         // Even alone it will never go through.
-                        self.bury(op, "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
+                        self.reject(op, "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
                             .await?;
                     }
                     continue;
@@ -92,7 +91,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     };
                     if let Some(op) = batch.iter().find(unreadable) {
                         // It would spoil the others' request for ever.
-                        self.bury(op, "corrupt", error.message()).await?;
+                        self.reject(op, "corrupt", error.message()).await?;
                         continue;
                     }
                     match self.failed_push(&ids, &error) {
@@ -188,10 +187,10 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         {
             return Ok(());
         }
-        let names = |entity: &str| self.config.local_only(entity);
-        let mut plan = |replica: &Replica| Ok(replica.plan_aside(&names)?.into_draft(Into::into));
-        self.db.commit(self.config.local, &mut plan).await?;
-        Ok(())
+        let mut planner = LocalOnlyPlanner {
+            local_only: &|entity| self.config.local_only(entity),
+        };
+        self.db.commit(self.config.local, &mut planner).await
     }
 
     /// The next operations: as many as may go into one request.
@@ -278,35 +277,18 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     async fn settle(&self, batch: &[Operation], reply: &PushReply<'_>) -> Result<Settled> {
-        let mut decisions = Decisions::default();
-        let moment = self.db.plan_context();
-        let soft = self.soft();
-        let rules = Rules {
-            soft: &soft,
-            keeps: &|entity| self.config.keeps(entity),
-            policies: &|entity| self.config.policies(entity),
+        let mut planner = VerdictPlanner {
+            sent: batch,
+            reply,
+            rules: &Rules {
+                soft: &self.soft(),
+                keeps: &|entity| self.config.keeps(entity),
+                policies: &|entity| self.config.policies(entity),
+            },
+            decisions: Decisions::default(),
+            context: self.db.plan_context(),
         };
-        loop {
-            let mut done = Settled::default();
-            let mut plan = |replica: &Replica| {
-                if !replica.is_of(reply.epoch.as_deref()) {
-                    return Ok(Plan::Ready(Draft::default()));
-                }
-                Ok(replica
-                    .plan_settle(batch, reply, &rules, &decisions, &moment)?
-                    .into_draft(|mut settled| {
-                        let mut commit = std::mem::take(&mut settled.incoming.commit);
-                        replica.note_first_epoch(reply.epoch.as_deref(), &mut commit);
-                        done = settled;
-                        commit.into()
-                    }))
-            };
-            let conflicts = self.db.commit(self.config.local, &mut plan).await?;
-            if conflicts.is_empty() {
-                return Ok(done);
-            }
-            self.ask(conflicts, &mut decisions).await?;
-        }
+        self.commit_resolving(self.config.local, &mut planner).await
     }
 
     fn postpone(&self, settled: &Settled, resting: &mut VecMap<()>) {
@@ -400,28 +382,25 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    /// An operation that will never go through.
-    async fn bury(&self, op: &Operation, code: &str, message: &str) -> Result<()> {
-        let now = self.host.now_ms();
-        let soft = self.soft();
-        let rules = Rules {
-            soft: &soft,
-            keeps: &|entity| self.config.keeps(entity),
-            policies: &|entity| self.config.policies(entity),
+    /// Makes a dead letter of an operation that will never go through.
+    async fn reject(&self, op: &Operation, code: &str, message: &str) -> Result<()> {
+        let mut planner = RejectionPlanner {
+            op,
+            code,
+            message,
+            rules: &Rules {
+                soft: &self.soft(),
+                keeps: &|entity| self.config.keeps(entity),
+                policies: &|entity| self.config.policies(entity),
+            },
+            now: self.host.now_ms(),
         };
+        let letters = self.db.commit(Durability::Strict, &mut planner).await?;
         let mut settled = Settled::default();
-        let mut plan = |replica: &Replica| {
-            Ok(replica
-                .plan_rejection(op, code, message, &rules, now)
-                .into_draft(|(commit, letters): (Commit, _)| {
-                    settled.letters = letters;
-                    commit.into()
-                }))
-        };
-        self.db.commit(Durability::Strict, &mut plan).await?;
-        for letter in &settled.letters {
+        for letter in &letters {
             settled.failed.count(&letter.op.entity);
         }
+        settled.letters = letters;
         self.count_push(&settled);
         Ok(())
     }

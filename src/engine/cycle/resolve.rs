@@ -8,16 +8,16 @@ use futures_util::future::{Either, LocalBoxFuture, select};
 use crate::conflict::{Conflict, Decision, Resolution, decide};
 use crate::engine::cycle::Cycle;
 use crate::engine::events::Topic;
-use crate::log::commit::Commit;
 use crate::model::config::Config;
 use crate::model::config::resolver::Builtin;
+use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
-use crate::plan::decision::merged;
-use crate::plan::planner::Decisions;
+use crate::plan::Decided;
+use crate::plan::decision::{DecisionPlanner, merged};
+use crate::plan::row_planner::{ConflictPlanner, Decisions, name};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
-use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::{push_field, put_text};
 
@@ -83,12 +83,36 @@ impl Resolvers {
 const MOST_TRIES: u32 = 3;
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
-    /// Has conflicts decided, and adds the answers to `decisions`.
-    pub(crate) async fn ask(
+    /// Commits a plan that may meet conflicts: has the undecided ones decided, and plans again.
+    pub(crate) async fn commit_resolving<T, P: ConflictPlanner<Output = Decided<T>>>(
         &self,
-        conflicts: Vec<Conflict>,
-        decisions: &mut Decisions,
-    ) -> Result<()> {
+        durability: Durability,
+        planner: &mut P,
+    ) -> Result<T> {
+        loop {
+            match self.db.commit(durability, planner).await? {
+                Decided::Done(done) => return Ok(done),
+                Decided::Undecided(conflicts) => {
+                    self.decide_all(conflicts, planner.decisions()).await?;
+                }
+            }
+        }
+    }
+
+    /// Adds what `conflicts` need to `decisions`: the resolvers' answers, or, while the remote may
+    /// have applied what it did not answer, its word that it has not.
+    async fn decide_all(&self, conflicts: Vec<Conflict>, decisions: &mut Decisions) -> Result<()> {
+        let mut unsettled: VecMap<()> = VecMap::default();
+        for one in conflicts.iter().filter(|one| one.unsettled) {
+            unsettled.insert(&name(&one.entity, &one.entity_id), ());
+        }
+        if !unsettled.is_empty() {
+            self.push_only(&unsettled).await?;
+            for (entity, ()) in unsettled {
+                decisions.confirmed_absent.insert(&entity, ());
+            }
+            return Ok(());
+        }
         for conflict in conflicts {
             let decision = self.decide(&conflict).await?;
             decisions.made.insert(&conflict.id, decision);
@@ -134,26 +158,23 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         id: &str,
         decided: Option<(&Conflict, &Decision)>,
     ) -> Result<Option<Conflict>> {
-        let (moment, mut found) = (self.db.plan_context(), None);
-        let mut plan = |replica: &Replica| {
-            let mut same = true;
-            let mut decide = |now: &Conflict| {
-                let (asked, decision) = decided?;
-                same = now.local == asked.local && now.remote == asked.remote;
-                same.then(|| decision.clone())
-            };
-            Ok(replica.plan_decision(id, &mut decide, &moment)?.into_draft(
-                |(conflict, commit): (_, Commit)| {
-                    found = same.then_some(conflict);
-                    commit.into()
-                },
-            ))
+        let mut same = true;
+        let mut decide = |now: &Conflict| {
+            same = true;
+            let (asked, decision) = decided?;
+            same = now.local == asked.local && now.remote == asked.remote;
+            same.then(|| decision.clone())
         };
-        match self.db.commit(self.config.local, &mut plan).await {
+        let mut planner = DecisionPlanner {
+            id,
+            decide: &mut decide,
+            context: self.db.plan_context(),
+        };
+        match self.db.commit(self.config.local, &mut planner).await {
             // Decided in another tab meanwhile.
             Err(error) if error.code() == Code::NotFound => Ok(None),
             Err(error) => Err(error),
-            Ok(_) => Ok(found),
+            Ok(conflict) => Ok(same.then_some(conflict)),
         }
     }
 

@@ -210,7 +210,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 .collect(),
         };
         if !self
-            .append(commit.into(), Durability::Relaxed, Source::Remote)
+            .append(commit, None, Durability::Relaxed, Source::Remote)
             .await?
         {
             self.catch_up_in_turn().await?;

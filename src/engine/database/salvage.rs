@@ -187,7 +187,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 replica.note_first_epoch(self.unsaved.borrow().epoch.as_deref(), &mut commit)
             });
             let saved = match self
-                .append(commit.into(), Durability::Strict, Source::OtherTab)
+                .append(commit, None, Durability::Strict, Source::OtherTab)
                 .await
             {
                 // Lost once more, just now.

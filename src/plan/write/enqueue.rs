@@ -65,7 +65,7 @@ impl Attempt<'_, '_> {
             links,
         };
         if !is_new && previous.is_none() && !self.take_along(&mut op) {
-            self.overlay.ops.note(key.id, None);
+            self.overlay.ops.set(key.id, None);
             return;
         }
         let mut replaces = Vec::new();
@@ -75,7 +75,7 @@ impl Attempt<'_, '_> {
                     self.events.events.push(Event::Dequeue {
                         ops: vec![first.op_id],
                     });
-                    self.overlay.ops.note(key.id, None);
+                    self.overlay.ops.set(key.id, None);
                     return;
                 }
                 // Another tab may have sent what is in the log: the remote is told that it is gone
@@ -108,9 +108,7 @@ impl Attempt<'_, '_> {
                 }
             }
         }
-        self.overlay
-            .ops
-            .note(key.id, Some(self.events.events.len()));
+        self.overlay.ops.set(key.id, Some(self.events.events.len()));
         self.events.queue(op, replaces);
     }
 

@@ -1,0 +1,205 @@
+//! Where a row from the remote meets pending edits.
+//!
+//! [`RowPlanner::apply_remote_row`] decides in this order; the first line that holds counts.
+//!
+//! | What waits here for the entity | What the row says | What is done |
+//! |---|---|---|
+//! | nothing | anything | the row is written |
+//! | a parked conflict | anything | the row is written; the conflict waits on with its base |
+//! | an operation whose effect the row shows | the same content | the operation is settled: its answer was lost |
+//! | anything, after a restore of the server | what is stored here | the row is written, and what waits is rebased onto it |
+//! | anything, after a restore of the server | something else | [`RowPlanner::apply_restored_row`] |
+//! | an edit of a summed field, as the row shows it | the same content, no number counted twice | the operation is settled |
+//! | edits after one that another tab has sent | what this device wrote before | the row is written, and what waits is rebased onto it |
+//! | any other edit | anything else | a conflict, with its base: the resolver decides |
+
+use std::rc::Rc;
+
+use crate::conflict::policy::{changes_a_sum, sums};
+use crate::conflict::{self, Conflict, same_content};
+use crate::log::commit::Event;
+use crate::model::config::merge_fields::Policies;
+use crate::model::entity::Fields;
+use crate::model::operation::{Kind, Operation, UNKNOWN};
+use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
+use crate::state::outbox::Queued;
+
+/// The pending operations of one entity, and what the config says of its type.
+struct Pending<'a> {
+    chain: Vec<&'a Operation>,
+    policies: Rc<Policies>,
+    /// A summed field is at stake: that the contents are equal proves nothing, since two devices
+    /// that add the same to the same number write the same row.
+    summed: bool,
+}
+
+impl Pending<'_> {
+    /// Rebases the first operation onto the row.
+    fn rebase(&self, row: &RemoteRow<'_>) -> Option<Event> {
+        self.chain.first().map(|op| Event::Rebase {
+            op_id: op.op_id.clone(),
+            version: Some(row.version),
+        })
+    }
+
+    fn settled_by(&self, row: &RemoteRow<'_>) -> Option<&str> {
+        let sent = self.chain.iter().find(|op| effect_stands(op, row))?;
+        Some(&sent.op_id)
+    }
+}
+
+impl RowPlanner<'_> {
+    /// Takes a row in, with what its pending operations make of it. See the table above.
+    pub(super) fn apply_remote_row(&mut self, row: &RemoteRow<'_>, tombstones: Tombstones) {
+        let key = row.key();
+        let queued: Vec<&Queued> = self.replica.outbox().chain(&key).collect();
+        let suspect = self.replica.receipts().suspect(&key);
+        if queued.is_empty() && suspect.is_none() {
+            // Nearly all rows.
+            return self.write_row(row, tombstones);
+        }
+        if queued.iter().any(|queued| queued.blocked_by.is_some()) {
+            return self.write_row(row, Tombstones::Apply);
+        }
+        let chain: Vec<&Operation> = queued.iter().map(|queued| &queued.op).collect();
+        let policies = (self.policies)(row.entity);
+        let pending = Pending {
+            summed: sums(&policies)
+                && row.body.is_some()
+                && chain.last().is_some_and(|last| last.body.is_some()),
+            chain,
+            policies,
+        };
+        if let Some(sent) = pending.settled_by(row).filter(|_| !pending.summed) {
+            return self.settle_by_row(&pending.chain, sent, row);
+        }
+        let base_is_unknown = self
+            .replica
+            .row(&key)
+            .is_some_and(|row| row.version == UNKNOWN && !pending.chain.is_empty());
+        if suspect.is_some() || base_is_unknown {
+            let Some(held) = self.held(&key) else { return };
+            let held_is = |theirs| {
+                held.as_deref()
+                    .is_some_and(|held| same_content(held, theirs))
+            };
+            if row.body.is_some_and(held_is) {
+                self.write_row(row, Tombstones::Apply);
+                self.commit.events.extend(pending.rebase(row));
+                return;
+            }
+            if let Some(receipt) = suspect {
+                return self.apply_restored_row(receipt, held, &pending.chain, row, tombstones);
+            }
+        }
+        self.meet_pending(row, &pending);
+    }
+
+    /// The row is not what the pending operations were made against.
+    fn meet_pending(&mut self, row: &RemoteRow<'_>, pending: &Pending<'_>) {
+        let Some(last) = pending.chain.last().copied() else {
+            return;
+        };
+        let key = row.key();
+        let known = self.replica.row(&key);
+        let untouched;
+        // An operation that was saved from a lost log stands on a row that it was not made against.
+        let assumed = pending.chain.first().is_none_or(|op| {
+            op.base_version != known.filter(|row| !row.deleted).map(|row| row.version)
+        });
+        let base = if assumed {
+            untouched = fields_left_alone(last);
+            untouched.as_deref()
+        } else {
+            match self.replica.base_of(&key) {
+                Ok(base) => base,
+                Err(segment) => return self.missing.insert(segment, ()),
+            }
+        };
+        let counted = pending.summed
+            && !assumed
+            && pending
+                .chain
+                .iter()
+                .filter_map(|op| op.body.as_deref())
+                .any(|body| changes_a_sum(&pending.policies, base, body));
+        if let Some(sent) = pending
+            .settled_by(row)
+            .filter(|_| pending.summed && !counted)
+        {
+            return self.settle_by_row(&pending.chain, sent, row);
+        }
+        let earlier = earlier_field_hashes(&pending.chain);
+        if let Some(remote) = row.body
+            && !earlier.is_empty()
+            && !counted
+            && conflict::is_own(base, last.body.as_deref(), remote, &earlier)
+        {
+            self.write_row(row, Tombstones::Apply);
+            self.commit.events.extend(pending.rebase(row));
+            return;
+        }
+        let local = last.body.clone().filter(|_| last.kind != Kind::Delete);
+        let base_version = known.map_or(0, |row| row.version);
+        let conflict = Conflict {
+            id: format!("{}:{base_version}:{}", last.op_id, row.version),
+            entity: row.entity.to_owned(),
+            entity_id: row.id.to_owned(),
+            user_id: self.replica.user_id().to_owned(),
+            kind: conflict_kind(local.is_some(), row.body.is_some()),
+            base: base.map(Rc::from),
+            base_version,
+            assumed,
+            fields: conflict::clashing_fields(base, local.as_deref(), row.body, &earlier),
+            earlier,
+            unsettled: counted && !row.confirmed_absent,
+            local,
+            remote: row.body.map(Rc::from),
+            remote_version: row.version,
+            local_time: last
+                .queued_at
+                .saturating_add_signed(self.replica.facts().clock_offset),
+            detected_at: self.context.now,
+        };
+        let decision = self.decisions.made.get(&conflict.id);
+        match decision.filter(|_| !conflict.unsettled) {
+            Some(decision) => self.resolve(conflict, decision.clone(), &pending.chain, row),
+            None => self.undecided.push(conflict),
+        }
+    }
+}
+
+/// The base of an operation whose base is gone, as far as it is known: the fields that a patch left
+/// alone.
+fn fields_left_alone(op: &Operation) -> Option<String> {
+    let mut fields = Fields::parse(op.body.as_deref()?).ok()?;
+    fields.0.retain(|(name, _)| {
+        op.kind == Kind::Patch && !op.fields.iter().any(|field| *field == **name)
+    });
+    (!fields.0.is_empty()).then(|| fields.to_json())
+}
+
+/// Hashes of every field that this device wrote before the last of these operations.
+pub(super) fn earlier_field_hashes(chain: &[&Operation]) -> Vec<u64> {
+    let mut hashes = Vec::new();
+    for (index, op) in chain.iter().enumerate() {
+        hashes.extend_from_slice(&op.earlier);
+        if let (true, Some(body)) = (index.saturating_add(1) < chain.len(), op.body.as_deref()) {
+            hashes.extend(conflict::field_hashes(body, &op.fields));
+        }
+    }
+    hashes
+}
+
+/// Returns true if the row is what the operation would have made of it: there is nothing to
+/// resolve.
+fn effect_stands(op: &Operation, row: &RemoteRow<'_>) -> bool {
+    match (op.kind, row.body) {
+        (Kind::Delete, None) => true,
+        (Kind::Delete, Some(_)) | (_, None) => false,
+        (_, Some(remote)) => op
+            .body
+            .as_deref()
+            .is_some_and(|ours| same_content(ours, remote)),
+    }
+}

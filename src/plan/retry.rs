@@ -1,0 +1,147 @@
+//! Plans to queue rejected operations once more, on top of what is there now.
+
+use crate::log::commit::Event;
+use crate::log::facts::DeadLetter;
+use crate::model::entity::{Fields, Key};
+use crate::model::error::{Code, Error, Result};
+use crate::model::operation::{Kind, Operation};
+use crate::plan::context::PlanContext;
+use crate::plan::write::{Group, Write, plan_writes};
+use crate::plan::{Plan, Planned, Planner};
+use crate::state::local_only::joined;
+use crate::state::replica::{Replica, ViewBody};
+use crate::util::json::write::put_text;
+
+/// Plans to write again what a dead letter says, and behind it the dead letters that were rejected
+/// with it because they depend on it. The letters go in the same commit. A dependent that cannot be
+/// written as things are now stays a dead letter.
+#[allow(missing_debug_implementations)]
+pub struct RetryPlanner<'a> {
+    /// The dead letter.
+    pub id: &'a str,
+    /// Replaces its body.
+    pub edited: Option<&'a str>,
+    /// Makes a group of a write to an entity type.
+    pub group: &'a dyn Fn(&str, Write) -> Group,
+    /// Time and ids.
+    pub context: PlanContext,
+}
+
+impl Planner for RetryPlanner<'_> {
+    /// Why the letter itself cannot be written; then nothing is.
+    type Output = Option<Error>;
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
+        let letters = with_dependents(replica, self.id);
+        let mut groups = Vec::new();
+        for letter in &letters {
+            let edited = self.edited.filter(|_| letter == self.id);
+            let (op, write) = match retried(replica, letter, edited)? {
+                Plan::Ready(retried) => retried,
+                Plan::Needs(bodies) => return Ok(Plan::Needs(bodies)),
+            };
+            let asked = op.links.iter().filter(|link| link.asked);
+            groups.push(Group {
+                after: asked.map(|link| link.key.clone()).collect(),
+                ignore_kept_rejection: true,
+                ..(self.group)(&op.entity, write)
+            });
+        }
+        Ok(plan_writes(replica, &groups, &self.context).map(|planned| {
+            let mut commit = planned.commit;
+            let mut outcomes = letters.iter().zip(planned.output);
+            if let Some((_, Err(error))) = outcomes.next() {
+                return Planned::nothing(Some(error));
+            }
+            let back = outcomes
+                .filter(|(_, outcome)| outcome.is_ok())
+                .map(|(letter, _)| letter.clone());
+            let revived = std::iter::once(self.id.to_owned()).chain(back);
+            commit.events.extend(revived.map(|id| Event::Revive { id }));
+            Planned::new(commit, None)
+        }))
+    }
+}
+
+/// A dead letter and those that were rejected with it, in the order in which they were queued.
+fn with_dependents(replica: &Replica, id: &str) -> Vec<String> {
+    let mut all = vec![id.to_owned()];
+    all.extend(
+        replica
+            .dead_letters()
+            .iter()
+            .filter(|(_, letter)| letter.blocked_by.as_deref() == Some(id))
+            .map(|(id, _)| id.to_owned()),
+    );
+    all
+}
+
+/// The local write that says again what a rejected operation said. A patch says again only what it
+/// had changed.
+fn retried<'a>(
+    replica: &'a Replica,
+    id: &str,
+    edited: Option<&str>,
+) -> Result<Plan<(&'a Operation, Write)>> {
+    let DeadLetter { op, .. } = replica.dead_letters().get(id).ok_or_else(no_letter)?;
+    let key = Key::new(&op.entity, &op.id);
+    let body = match (op.kind, op.body.as_deref()) {
+        (Kind::Delete, _) | (_, None) if edited.is_some() => {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "`edited`: a refused delete has nothing to edit; leave it out.",
+            )
+            .on(&op.entity, Some(&op.id)));
+        }
+        (Kind::Delete, _) | (_, None) => {
+            let write = Write::Delete {
+                id: op.id.clone(),
+                soft: op.soft,
+            };
+            return Ok(Plan::Ready((op, write)));
+        }
+        (_, Some(body)) => edited.unwrap_or(body),
+    };
+    let mut fields = Fields::parse(body)?;
+    fields.0.retain(|(name, _)| {
+        !matches!(
+            name.as_ref(),
+            "id" | "userId" | "version" | "isDeleted" | "modifiedAt"
+        )
+    });
+    let live = replica.synced_view(&key).is_some_and(|view| !view.deleted);
+    if live && op.kind == Kind::Patch {
+        if edited.is_none() {
+            fields
+                .0
+                .retain(|(name, _)| op.fields.iter().any(|field| *field == **name));
+        }
+        let write = Write::Patch {
+            id: op.id.clone(),
+            changes: fields.to_json(),
+        };
+        return Ok(Plan::Ready((op, write)));
+    }
+    // The fields that never leave the device were no part of the operation, and stay.
+    let text = match replica.device_fields(&key) {
+        None => fields.to_json(),
+        Some(ViewBody::Text(beside)) => joined(beside, &fields.to_json()),
+        Some(ViewBody::Absent { segment, .. }) => return Ok(Plan::Needs(vec![segment])),
+    };
+    let mut whole = text.trim_end().strip_suffix('}').unwrap_or("{").to_owned();
+    put_text(&mut whole, "id", &op.id);
+    whole.push('}');
+    let write = if live {
+        Write::Update { entity: whole }
+    } else {
+        Write::Create { draft: whole }
+    };
+    Ok(Plan::Ready((op, write)))
+}
+
+fn no_letter() -> Error {
+    Error::new(
+        Code::NotFound,
+        "There is no such dead letter; it may have been dealt with in another tab.",
+    )
+}

@@ -1,0 +1,352 @@
+//! Collects what rows from the remote do to the log; shared by pages and verdicts.
+
+use std::rc::Rc;
+
+use crate::conflict::{self, Conflict, Decision, Resolution, same_content};
+use crate::log::commit::{Commit, Entry, Event};
+use crate::log::facts::Parked;
+use crate::log::segment_writer::Packing;
+use crate::model::config::merge_fields::Policies;
+use crate::model::entity::Key;
+use crate::model::operation::{Kind, Link, Operation, join_links};
+use crate::plan::context::PlanContext;
+use crate::plan::{Decided, Plan, Planner};
+use crate::state::replica::Replica;
+use crate::util::collections::seq_map::SeqMap;
+use crate::util::collections::vec_map::VecMap;
+
+/// What earlier rounds of planning asked for, and now know.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    /// The resolvers' answers, by conflict id.
+    pub made: VecMap<Decision>,
+    /// Entities, by [`name`], of which the remote has just said that it has none of the pending
+    /// operations.
+    pub confirmed_absent: VecMap<()>,
+}
+
+/// A planner that may meet conflicts. Its output is a [`Decided`].
+pub trait ConflictPlanner: Planner {
+    /// What is known of them; the caller adds what planning asks for.
+    fn decisions(&mut self) -> &mut Decisions;
+}
+
+/// One text that names an entity of any type. Ids have no control characters.
+#[must_use]
+pub fn name(entity: &str, id: &str) -> String {
+    [entity, "\0", id].concat()
+}
+
+/// What planned rows do, apart from the commit.
+#[derive(Debug, Default)]
+pub struct Incoming {
+    /// Rows taken, by entity type.
+    pub pulled: VecMap<u64>,
+    /// Conflicts met, with how each ended.
+    pub resolved: Vec<(Conflict, Decision)>,
+    /// Operations that a restored server is offered again.
+    pub offered: u64,
+    /// The total of offered operations, at the end of the pull of a restored server.
+    pub restored: Option<u64>,
+}
+
+/// A row from the remote: of a page, or of a verdict.
+pub(super) struct RemoteRow<'a> {
+    pub(super) entity: &'a str,
+    pub(super) id: &'a str,
+    pub(super) version: u64,
+    /// The body; none for a tombstone.
+    pub(super) body: Option<&'a str>,
+    /// Tombstones of this type keep the body that they bury.
+    pub(super) soft: bool,
+    /// The remote has just said that it has none of the pending operations.
+    pub(super) confirmed_absent: bool,
+}
+
+/// What becomes of a tombstone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tombstones {
+    /// The entity is deleted now.
+    Apply,
+    /// The entity stays visible until a cycle includes deletes.
+    Hold,
+}
+
+impl<'a> RemoteRow<'a> {
+    pub(super) const fn key(&self) -> Key<'a> {
+        Key::new(self.entity, self.id)
+    }
+
+    /// The row that a verdict on `op` speaks of.
+    pub(super) fn of(op: &'a Operation, version: u64, body: Option<&'a str>, soft: bool) -> Self {
+        Self {
+            entity: &op.entity,
+            id: &op.id,
+            version,
+            body,
+            soft,
+            confirmed_absent: true,
+        }
+    }
+}
+
+/// Collects rows, events, conflicts and missing bodies while a page or a set of verdicts is
+/// planned.
+pub(super) struct RowPlanner<'a> {
+    pub(super) replica: &'a Replica,
+    pub(super) policies: &'a dyn Fn(&str) -> Rc<Policies>,
+    pub(super) decisions: &'a Decisions,
+    pub(super) context: &'a PlanContext,
+    pub(super) commit: Commit,
+    pub(super) incoming: Incoming,
+    pub(super) missing: SeqMap<()>,
+    pub(super) undecided: Vec<Conflict>,
+    segments: VecMap<Packing>,
+    made: usize,
+}
+
+impl<'a> RowPlanner<'a> {
+    pub(super) fn new(
+        replica: &'a Replica,
+        policies: &'a dyn Fn(&str) -> Rc<Policies>,
+        decisions: &'a Decisions,
+        context: &'a PlanContext,
+    ) -> Self {
+        Self {
+            replica,
+            policies,
+            decisions,
+            context,
+            commit: Commit::default(),
+            incoming: Incoming::default(),
+            missing: SeqMap::default(),
+            undecided: Vec::new(),
+            segments: VecMap::default(),
+            made: 0,
+        }
+    }
+
+    /// Returns an id for a new operation.
+    pub(super) fn op_id(&mut self) -> String {
+        let op_id = self.context.op_id(self.made);
+        self.made = self.made.saturating_add(1);
+        op_id
+    }
+
+    pub(super) fn push_event(&mut self, event: Event) {
+        self.commit.events.push(event);
+    }
+
+    /// Writes the row as the remote has it.
+    pub(super) fn write_row(&mut self, row: &RemoteRow<'_>, tombstones: Tombstones) {
+        let deleted = row.body.is_none();
+        let held = deleted && tombstones == Tombstones::Hold;
+        let entry = Entry {
+            id: row.id.to_owned(),
+            version: row.version,
+            deleted,
+            held,
+            retain: deleted && (row.soft || held),
+            ..Entry::default()
+        };
+        self.put_row(row.entity, entry, row.body);
+    }
+
+    pub(super) fn put_row(&mut self, entity: &str, entry: Entry, body: Option<&str>) {
+        self.segments
+            .entry(entity)
+            .push(entity, entry, body, &mut self.commit);
+    }
+
+    /// Settles the operation `sent` by the row: the row shows that the remote has it, and its
+    /// answer was lost. What was queued before it is gone with it.
+    pub(super) fn settle_by_row(&mut self, chain: &[&Operation], sent: &str, row: &RemoteRow<'_>) {
+        self.write_row(row, Tombstones::Apply);
+        for op in chain {
+            if op.op_id == sent {
+                self.applied(op, row.version, RowWritten::Yes);
+                return;
+            }
+            self.push_event(Event::Dequeue {
+                ops: vec![op.op_id.clone()],
+            });
+        }
+    }
+
+    /// Notes that the remote has applied an operation, at this version.
+    pub(super) fn applied(&mut self, op: &Operation, version: u64, row: RowWritten) {
+        let base = self
+            .replica
+            .base_of(&Key::new(&op.entity, &op.id))
+            .ok()
+            .flatten();
+        let field_hashes = match op.body.as_deref() {
+            Some(body) if op.kind != Kind::Create => {
+                conflict::changed_field_hashes(base, body, &op.fields)
+            }
+            _ => Vec::new(),
+        };
+        self.push_event(Event::Applied {
+            op_id: op.op_id.clone(),
+            version,
+            with_row: row == RowWritten::Yes,
+            at: self.context.now,
+            field_hashes,
+        });
+    }
+
+    /// Does what was decided of a conflict.
+    pub(super) fn resolve(
+        &mut self,
+        conflict: Conflict,
+        decision: Decision,
+        chain: &[&Operation],
+        row: &RemoteRow<'_>,
+    ) {
+        let Some(last) = chain.last() else { return };
+        let replaced: Vec<String> = chain.iter().map(|op| op.op_id.clone()).collect();
+        self.write_row(row, Tombstones::Apply);
+        self.commit.explain(&conflict, &decision);
+        match &decision.resolution {
+            Resolution::Remote => self.give_way(replaced, row),
+            Resolution::Local => {
+                let op = self.winner(last, chain, row, last.body.clone());
+                self.commit.queue(op, replaced);
+            }
+            Resolution::Merged(body) => {
+                let is = |side: Option<&str>| side.is_some_and(|side| same_content(side, body));
+                if is(row.body) {
+                    self.give_way(replaced, row);
+                } else {
+                    let op = self.winner(last, chain, row, Some(Rc::clone(body)));
+                    self.commit.queue(op, replaced);
+                    if !is(last.body.as_deref()) {
+                        self.note_merge(row, Merging::UntilPushed);
+                    }
+                }
+            }
+            Resolution::Later => self.push_event(Event::Park {
+                conflict: parked(&conflict, decision.failed),
+            }),
+        }
+        self.incoming.resolved.push((conflict, decision));
+    }
+
+    /// The remote's row stands; the operations against it are dropped, and the receipt says so.
+    fn give_way(&mut self, ops: Vec<String>, row: &RemoteRow<'_>) {
+        self.push_event(Event::Dequeue { ops });
+        self.note_merge(row, Merging::Done);
+    }
+
+    /// Notes for the receipt that something other than this device's own write stands.
+    fn note_merge(&mut self, row: &RemoteRow<'_>, merging: Merging) {
+        let receipt = self
+            .replica
+            .receipts()
+            .get(&row.key())
+            .cloned()
+            .unwrap_or_default();
+        let receipt = receipt.after_conflict(
+            self.context.now,
+            merging == Merging::UntilPushed,
+            row.version,
+        );
+        self.push_event(Event::Receipt {
+            entity: row.entity.to_owned(),
+            id: row.id.to_owned(),
+            receipt,
+        });
+    }
+
+    /// Returns the operation that carries a resolved conflict's outcome to the remote.
+    pub(super) fn winner(
+        &mut self,
+        last: &Operation,
+        chain: &[&Operation],
+        row: &RemoteRow<'_>,
+        body: Option<Rc<str>>,
+    ) -> Operation {
+        Operation {
+            base_version: row.body.map(|_| row.version),
+            soft: last.soft,
+            links: all_links(chain),
+            ..Operation::new(
+                self.op_id(),
+                row.key(),
+                winner_kind(body.is_some(), row.body.is_some()),
+                body,
+                last.queued_at,
+            )
+        }
+    }
+
+    /// Ends planning.
+    pub(super) fn finish(mut self) -> Plan<Decided<(Commit, Incoming)>> {
+        if !self.missing.is_empty() {
+            return Plan::Needs(self.missing.keys());
+        }
+        if !self.undecided.is_empty() {
+            return Plan::Ready(Decided::Undecided(self.undecided));
+        }
+        for (entity, mut packing) in self.segments {
+            packing.close(&entity, &mut self.commit);
+        }
+        Plan::Ready(Decided::Done((self.commit, self.incoming)))
+    }
+}
+
+/// Whether the commit that settles an operation writes the row too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowWritten {
+    Yes,
+    No,
+}
+
+/// Whether a merge is over, or waits until its winner is pushed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Merging {
+    Done,
+    UntilPushed,
+}
+
+/// The kind of the operation that makes the remote's row what was decided.
+pub(super) const fn winner_kind(lives_here: bool, lives_there: bool) -> Kind {
+    match (lives_here, lives_there) {
+        (false, _) => Kind::Delete,
+        (true, false) => Kind::Create,
+        (true, true) => Kind::Update,
+    }
+}
+
+/// The kind of a conflict between an operation and a row.
+pub(super) const fn conflict_kind(lives_here: bool, lives_there: bool) -> conflict::Kind {
+    match (lives_here, lives_there) {
+        (true, false) => conflict::Kind::DeletedRemotely,
+        (false, _) => conflict::Kind::DeletedLocally,
+        (true, true) => conflict::Kind::BothModified,
+    }
+}
+
+/// All links of these operations.
+pub(super) fn all_links(chain: &[&Operation]) -> Vec<Link> {
+    let mut links = Vec::new();
+    for op in chain {
+        join_links(&mut links, &op.links);
+    }
+    links
+}
+
+fn parked(conflict: &Conflict, failed: bool) -> Parked {
+    Parked {
+        id: conflict.id.clone(),
+        entity: conflict.entity.clone(),
+        entity_id: conflict.entity_id.clone(),
+        kind: conflict.kind,
+        base: conflict.base.clone(),
+        base_version: conflict.base_version,
+        assumed: conflict.assumed,
+        fields: conflict.fields.clone(),
+        detected_at: conflict.detected_at,
+        failed: u32::from(failed),
+    }
+}
