@@ -5,8 +5,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::engine::cycle::batch_size::BatchSize;
-use crate::engine::cycle::resolve::Resolvers;
-use crate::engine::cycle::{Cancel, Stop, first_status};
+use crate::engine::cycle::cancel::{Cancel, Stop};
+use crate::engine::cycle::first_status;
+use crate::engine::cycle::resolvers::Resolvers;
 use crate::engine::database::Database;
 use crate::engine::events::{Events, Filter, Reader, Topic};
 use crate::engine::status_feed::StatusHub;
@@ -59,7 +60,7 @@ pub struct User<S, H> {
     leaving: Cell<bool>,
     cycle: RefCell<Option<Rc<Cancel>>>,
     turn: Mutex,
-    pace: BatchSize,
+    batch_size: BatchSize,
     joined: RefCell<Vec<synchronize::Joined>>,
     seat: tabs::TabState,
     /// What happened to the storage, for the next cycle's end to show.
@@ -262,7 +263,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             leaving: Cell::new(false),
             cycle: RefCell::default(),
             turn: Mutex::default(),
-            pace: BatchSize::default(),
+            batch_size: BatchSize::default(),
             joined: RefCell::default(),
             seat: tabs::TabState::new(self.roll().into()),
             news: Rc::default(),

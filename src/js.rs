@@ -8,7 +8,7 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::auto_sync::Signal;
-use crate::engine::cycle::{Cancel, Stop};
+use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::{Engine, User};
 use crate::js::convert::{error_to_js, promise, read_options, read_string, to_js};
 use crate::js::feed::StatusFeed;

@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use datum_sync::conflict::Resolution;
-use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::status::HealthState;
 use datum_sync::plan::write::Write;

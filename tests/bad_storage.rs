@@ -14,7 +14,7 @@ mod support;
 
 use std::cell::Cell;
 
-use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::engine::events::{Filter, Topic};
 use datum_sync::model::config::storage::Durability;
 use datum_sync::model::error::Code;

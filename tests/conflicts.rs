@@ -15,7 +15,7 @@ mod support;
 use std::rc::Rc;
 
 use datum_sync::conflict::{Conflict, Resolution};
-use datum_sync::engine::cycle::resolve::{Resolver, Resolvers};
+use datum_sync::engine::cycle::resolvers::{Resolver, Resolvers};
 use datum_sync::engine::events::{Filter, Topic};
 use datum_sync::model::config::{Direction, Options};
 use datum_sync::model::error::Code;

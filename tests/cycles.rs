@@ -13,7 +13,7 @@ mod support;
 
 use std::rc::Rc;
 
-use datum_sync::engine::cycle::{Cancel, Stop};
+use datum_sync::engine::cycle::cancel::{Cancel, Stop};
 use datum_sync::model::error::Code;
 use datum_sync::model::status::State;
 use datum_sync::plan::write::Write;

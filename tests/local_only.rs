@@ -15,7 +15,7 @@ mod support;
 use std::rc::Rc;
 
 use datum_sync::conflict::{Conflict, Resolution};
-use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::plan::write::{Write, Written};
 use support::world::{Asked, Device, Fault, Tab, World};
 

@@ -12,7 +12,7 @@
 
 mod support;
 
-use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::engine::metadata::MAX_CUSTOM_BYTES;
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::metadata::SyncMetadata;
@@ -103,8 +103,8 @@ fn a_later_failure_keeps_the_last_success_and_a_stopped_cycle_is_no_failure() {
     );
     assert!(failed.last_sync_time > success);
     assert_eq!(remote(&a).last_successful_sync_time, success);
-    let cancel = std::rc::Rc::new(datum_sync::engine::cycle::Cancel::default());
-    cancel.stop(datum_sync::engine::cycle::Stop::Abort);
+    let cancel = std::rc::Rc::new(datum_sync::engine::cycle::cancel::Cancel::default());
+    cancel.stop(datum_sync::engine::cycle::cancel::Stop::Abort);
     assert!(
         a.run(
             a.engine

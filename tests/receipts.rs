@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use datum_sync::conflict::Resolution;
-use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::engine::users::LogoutOptions;
 use datum_sync::log::receipt::Outcome;
 use datum_sync::model::error::{Code, Error};

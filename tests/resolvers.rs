@@ -15,8 +15,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use datum_sync::conflict::{Conflict, Resolution};
-use datum_sync::engine::cycle::resolve::{Resolver, Resolvers};
-use datum_sync::engine::cycle::{Cancel, Stop};
+use datum_sync::engine::cycle::cancel::{Cancel, Stop};
+use datum_sync::engine::cycle::resolvers::{Resolver, Resolvers};
 use datum_sync::engine::events::{Filter, Topic};
 use datum_sync::model::config::Options;
 use datum_sync::model::error::{Code, Error, Result};

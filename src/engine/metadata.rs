@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use crate::engine::cycle::Stop;
+use crate::engine::cycle::cancel::Stop;
 use crate::engine::events::Topic;
 use crate::engine::{Backing, Engine, User};
 use crate::log::commit::Event;

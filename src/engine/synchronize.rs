@@ -8,9 +8,10 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
+use crate::engine::cycle::Cycle;
+use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::cycle::options::Settings;
-use crate::engine::cycle::resolve::{Choice, Resolver};
-use crate::engine::cycle::{Cancel, Cycle, Stop};
+use crate::engine::cycle::resolvers::{Choice, Resolver};
 use crate::engine::tabs::lock_name;
 use crate::engine::{Backing, Engine, User};
 use crate::model::config::{Direction, Options, RequestStrategy};
@@ -248,7 +249,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             cancel,
             hub: &user.hub,
             events: &self.events,
-            pace: &user.pace,
+            batch_size: &user.batch_size,
             requests: &self.requests,
             device_id: &device_id,
             tally: RefCell::new(SyncResult {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::engine::cycle::Stop;
+use crate::engine::cycle::cancel::Stop;
 use crate::engine::{Backing, Engine, User, UserOf};
 use crate::model::status::read::{flag, state, text, whole};
 use crate::model::status::{Phase, State, SyncStatus};

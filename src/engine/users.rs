@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use crate::engine::cycle::Stop;
+use crate::engine::cycle::cancel::Stop;
 use crate::engine::cycle::options::Settings;
 use crate::engine::{Backing, Engine, User, UserOf, check_user_id};
 use crate::model::config::{Direction, Options, UserSwitch};

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::engine::cycle::resolve::Resolvers;
+use crate::engine::cycle::resolvers::Resolvers;
 use crate::js::convert::{from_js, read_options, read_string};
 use crate::js::middleware::{Middleware, Middlewares};
 use crate::js::observe::Audience;

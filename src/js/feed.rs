@@ -6,7 +6,7 @@ use js_sys::{Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
-use crate::engine::cycle::{Cancel, Stop};
+use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::status_feed::{StatusHub, Subscription};
 use crate::js::convert::{error_to_js, promise, to_js};
 

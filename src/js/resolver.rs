@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::conflict::{Conflict, Resolution};
-use crate::engine::cycle::resolve::Resolver;
+use crate::engine::cycle::resolvers::Resolver;
 use crate::js::convert::{decode, encode, from_js, read_string};
 use crate::js::middleware::{Middleware, Middlewares};
 use crate::model::config::resolver::Builtin;

@@ -1,5 +1,5 @@
-//! Telling the remote of this device: written only when there is news, so that an idle cycle stays
-//! one request.
+//! Reports this device to the remote, only if something has changed: an idle cycle stays one
+//! request.
 
 use crate::engine::cycle::Cycle;
 use crate::engine::cycle::retry::worth_another_try;
@@ -12,79 +12,81 @@ use crate::ports::store::Store;
 use crate::state::local_metadata::{custom, data_hash, entity_counts};
 use crate::util::json::serialize;
 
-/// Without news, the remote hears of this device once in so many milliseconds.
+/// How often the device is reported although nothing has changed, in milliseconds.
 const REMIND_MS: u64 = 15 * 60 * 1000;
 
-impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
-    /// Puts this device's metadata on the remote where it says something new. A remote that cannot
-    /// keep it does not spoil a cycle that has done its work. `duration` is what the cycle has
-    /// taken so far, in milliseconds.
-    pub(crate) async fn tell_remote(&self, duration: u64) -> Result<()> {
-        let now = self.host.now_ms();
-        let mut record = self.device_metadata();
-        let news = fingerprint(&record);
-        let told = self.db.read(|replica| replica.facts().told);
-        if told.is_some_and(|(at, what)| what == news && now.abs_diff(at) < REMIND_MS) {
-            return Ok(());
-        }
-        record.last_sync_time = Some(crate::util::time::format(now));
-        record
-            .last_successful_sync_time
-            .clone_from(&record.last_sync_time);
-        record.sync_duration = Some(duration);
-        let user_id = self.db.read(|replica| replica.user_id().to_owned());
-        record.user_id = Some(user_id.clone());
-        match self
-            .attempt(worth_another_try, || {
-                self.remote.put_metadata(&user_id, &record)
-            })
-            .await
-        {
-            Ok(()) => {
-                self.told_now.set(Some((now, news)));
-                Ok(())
-            }
-            Err(error)
-                if matches!(
-                    error.code(),
-                    Code::Cancelled
-                        | Code::Closed
-                        | Code::Timeout
-                        | Code::Unauthorized
-                        | Code::UserMismatch
-                ) =>
-            {
-                Err(error)
-            }
-            Err(error) => {
-                self.side_errors
-                    .borrow_mut()
-                    .push(error.to_json(crate::util::time::format(now)));
-                Ok(())
-            }
-        }
+/// Puts this device's metadata on the remote if it has changed. A remote that cannot keep metadata
+/// does not fail a cycle that has done its work. `duration`: how long the cycle has taken so far, in
+/// milliseconds.
+pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
+    cycle: &Cycle<'_, S, R, H>,
+    duration: u64,
+) -> Result<()> {
+    let now = cycle.host.now_ms();
+    let mut record = device_metadata(cycle);
+    let news = fingerprint(&record);
+    let told = cycle.db.read(|replica| replica.facts().told);
+    if told.is_some_and(|(at, what)| what == news && now.abs_diff(at) < REMIND_MS) {
+        return Ok(());
     }
-
-    fn device_metadata(&self) -> DeviceMetadata {
-        self.db.read(|replica| DeviceMetadata {
-            device_id: self.device_id.to_owned(),
-            data_hash: Some(data_hash(replica)),
-            entity_counts: entity_counts(replica, &mut self.config.entities.keys()),
-            sync_status: if !replica.conflicts().is_empty() {
-                SyncState::Conflict
-            } else if replica.outbox().is_empty() {
-                SyncState::Synced
-            } else {
-                SyncState::Pending
-            },
-            conflict_count: replica.conflicts().len() as u64,
-            custom_metadata: custom(replica.facts()),
-            ..DeviceMetadata::default()
+    record.last_sync_time = Some(crate::util::time::format(now));
+    record
+        .last_successful_sync_time
+        .clone_from(&record.last_sync_time);
+    record.sync_duration = Some(duration);
+    let user_id = cycle.db.read(|replica| replica.user_id().to_owned());
+    record.user_id = Some(user_id.clone());
+    match cycle
+        .attempt(worth_another_try, || {
+            cycle.remote.put_metadata(&user_id, &record)
         })
+        .await
+    {
+        Ok(()) => {
+            cycle.told_now.set(Some((now, news)));
+            Ok(())
+        }
+        Err(error)
+            if matches!(
+                error.code(),
+                Code::Cancelled
+                    | Code::Closed
+                    | Code::Timeout
+                    | Code::Unauthorized
+                    | Code::UserMismatch
+            ) =>
+        {
+            Err(error)
+        }
+        Err(error) => {
+            cycle
+                .side_errors
+                .borrow_mut()
+                .push(error.to_json(crate::util::time::format(now)));
+            Ok(())
+        }
     }
 }
 
-/// What the record says apart from times.
+fn device_metadata<S: Store, R: Remote, H: Host>(cycle: &Cycle<'_, S, R, H>) -> DeviceMetadata {
+    cycle.db.read(|replica| DeviceMetadata {
+        device_id: cycle.device_id.to_owned(),
+        data_hash: Some(data_hash(replica)),
+        entity_counts: entity_counts(replica, &mut cycle.config.entities.keys()),
+        sync_status: if !replica.conflicts().is_empty() {
+            SyncState::Conflict
+        } else if replica.outbox().is_empty() {
+            SyncState::Synced
+        } else {
+            SyncState::Pending
+        },
+        conflict_count: replica.conflicts().len() as u64,
+        custom_metadata: custom(replica.facts()),
+        ..DeviceMetadata::default()
+    })
+}
+
+/// Hashes what the record says apart from times.
 fn fingerprint(record: &DeviceMetadata) -> u64 {
     checksum(serialize::to_string(record).as_bytes())
 }

@@ -1,13 +1,17 @@
-//! Pull: pages until the remote has no more, the next one fetched while the last is committed.
+//! Pull: pages until the remote has no more. The next page is fetched while the last is committed.
 
 use futures_util::future::{LocalBoxFuture, join};
 
 use crate::engine::cycle::Cycle;
+use crate::engine::cycle::progress::Progress;
+use crate::engine::cycle::resolve::Conflicts;
 use crate::engine::cycle::retry::worth_another_try;
 use crate::engine::events::Topic;
 use crate::log::address::Seq;
 use crate::log::commit::Event;
+use crate::model::config::Scope;
 use crate::model::config::storage::Durability;
+use crate::model::digest::Digest;
 use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::{PageReader, PullPage, PullRequest};
 use crate::model::status::Phase;
@@ -21,86 +25,96 @@ use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
 
-/// A cycle starts a pull afresh this often at most: for a lost cursor, a new epoch, a drift.
+/// The most times that one cycle starts a pull again: for a lost cursor, a new epoch, a drift.
 const MAX_RESTARTS: u32 = 3;
 
-/// How a run over the pages ended.
-enum Ended {
-    /// At the remote's end.
-    Reached,
-    /// The cursor leads nowhere any more: from the beginning.
-    Afresh,
-    /// Another tab has moved the cursor: from where it stands now.
-    Overtaken,
-}
-
-/// So many rows are read at least before the browser gets its turn.
+/// The rows that are read before the browser gets its turn, at least.
 const ROWS_AT_ONCE: usize = 128;
 
-/// The browser gets its turn when reading has gone on for so long, in milliseconds: half of the
-/// time of one frame.
+/// How long reading goes on before the browser gets its turn, in milliseconds: half of a frame.
 const AT_ONCE_MS: u64 = 8;
 
-/// A page that came quicker, in milliseconds, and with fewer bytes than this is followed by one of
-/// twice as many rows: what a long pull waits for is the way there and back.
+/// A page that took less, in milliseconds, and has fewer bytes than [`SMALL_PAGE`] is followed by
+/// one of twice as many rows: a long pull mostly waits for the way there and back.
 const QUICK_MS: u64 = 1_000;
 
 const SMALL_PAGE: usize = 1024 * 1024;
 
-/// The most rows of a page that nobody has asked for. Planning one goes on without a break.
+/// The most rows of a page whose size the app has not set. Planning one goes on without a break.
 const MAX_ROWS: usize = 4_000;
 
-struct Answer {
+/// How a run over the pages ended.
+enum RunEnd {
+    /// At the remote's end.
+    Reached,
+    /// The cursor is no longer valid: from the beginning.
+    StartAgain,
+    /// Another tab has moved the cursor: on from where it is now.
+    Overtaken,
+}
+
+/// A page as it came.
+struct PageBytes {
     bytes: Vec<u8>,
     asked_at: u64,
     /// How long it took, in milliseconds.
     took: u64,
 }
 
-impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
-    /// Pulls everything that is new; progress moves from `from` to `to`.
-    pub(crate) async fn pull(&self, from: f64, to: f64) -> Result<()> {
-        let scope = self
-            .settings
-            .scope
-            .as_ref()
-            .map(crate::model::config::Scope::cursor_name)
-            .unwrap_or_default();
-        let entities: VecMap<()> = match self
-            .settings
-            .scope
-            .as_ref()
-            .and_then(|scope| scope.entities.as_ref())
-        {
-            Some(entities) => entities.iter().map(|name| (name.as_str(), ())).collect(),
-            None => self.config.entities.keys().map(|name| (name, ())).collect(),
+/// One pull of one scope.
+pub(crate) struct Pull<'c, S, R, H> {
+    cycle: &'c Cycle<'c, S, R, H>,
+    /// The name of the scope's cursor; empty for the main one.
+    scope: String,
+    entities: Vec<String>,
+    progress: Progress,
+}
+
+impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
+    pub(crate) fn new(cycle: &'c Cycle<'c, S, R, H>, progress: Progress) -> Self {
+        let scope = cycle.settings.scope.as_ref();
+        let chosen = scope.and_then(|scope| scope.entities.as_ref());
+        // In order and once, whatever the app has written.
+        let entities: VecMap<()> = match chosen {
+            Some(chosen) => chosen.iter().map(|name| (name.as_str(), ())).collect(),
+            None => cycle
+                .config
+                .entities
+                .keys()
+                .map(|name| (name, ()))
+                .collect(),
         };
-        let entities: Vec<String> = entities.keys().map(str::to_owned).collect();
-        let mut fresh = self.settings.force_full_sync
-            || (scope.is_empty() && self.db.read(|replica| replica.damage().needs_full_pull));
+        Self {
+            cycle,
+            scope: scope.map(Scope::cursor_name).unwrap_or_default(),
+            entities: entities.keys().map(str::to_owned).collect(),
+            progress,
+        }
+    }
+
+    /// Pulls everything that is new.
+    pub(crate) async fn run(&self) -> Result<()> {
+        let db = self.cycle.db;
+        let mut from_start = self.cycle.settings.force_full_sync
+            || (self.scope.is_empty() && db.read(|replica| replica.damage().needs_full_pull));
         let mut restarts = 0_u32;
         loop {
-            let cursor = if fresh {
+            let cursor = if from_start {
                 None
             } else {
-                self.usable_cursor(&scope, &entities)
+                self.usable_cursor()
             };
-            match self
-                .pages(&scope, &entities, cursor, (from, to), restarts > 0)
-                .await?
-            {
-                Ended::Reached => return Ok(()),
-                Ended::Afresh => {
-                    fresh = true;
-                    self.db
-                        .record(Durability::Relaxed, &|_| {
-                            vec![Event::ResetCursor {
-                                scope: scope.clone(),
-                            }]
-                        })
-                        .await?;
+            match self.pages(cursor, restarts > 0).await? {
+                RunEnd::Reached => return Ok(()),
+                RunEnd::StartAgain => {
+                    from_start = true;
+                    let scope = &self.scope;
+                    let reset = || Event::ResetCursor {
+                        scope: scope.clone(),
+                    };
+                    db.record(Durability::Relaxed, &|_| vec![reset()]).await?;
                 }
-                Ended::Overtaken => fresh = false,
+                RunEnd::Overtaken => from_start = false,
             }
             restarts = restarts.saturating_add(1);
             if restarts > MAX_RESTARTS {
@@ -112,92 +126,43 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    /// The cursor, where it was made for these entity types: a type that the app has added since
-    /// would otherwise never get the rows that came before.
-    fn usable_cursor(&self, scope: &str, entities: &[String]) -> Option<String> {
-        self.db.read(|replica| {
+    /// Returns the cursor if it was made for these entity types. A type that the app has added since
+    /// would otherwise never get its earlier rows.
+    fn usable_cursor(&self) -> Option<String> {
+        self.cycle.db.read(|replica| {
             replica
-                .cursor(scope)
-                .filter(|state| state.entities.as_deref() == Some(entities))
+                .cursor(&self.scope)
+                .filter(|state| state.entities.as_deref() == Some(&self.entities))
                 .and_then(|state| state.cursor.clone())
         })
     }
 
-    fn fetch<'a>(
-        &'a self,
-        cursor: Option<String>,
-        entities: &'a [String],
-        limit: usize,
-    ) -> LocalBoxFuture<'a, Result<Option<Answer>>> {
-        Box::pin(async move {
-            let user_id = self.db.read(|replica| replica.user_id().to_owned());
-            let request = PullRequest {
-                client_id: self.device_id.to_owned(),
-                user_id: Some(user_id.clone()),
-                schema: self.config.schema,
-                entities: Some(entities.to_vec()),
-                scope: self
-                    .settings
-                    .scope
-                    .as_ref()
-                    .and_then(|scope| scope.query.clone()),
-                epoch: self
-                    .db
-                    .read(|replica| replica.facts().epoch.clone())
-                    .filter(|_| cursor.is_none()),
-                cursor,
-                limit,
-                wait_ms: None,
-            };
-            let (asked_at, began) = (self.host.now_ms(), self.host.elapsed_ms());
-            match self
-                .attempt(worth_another_try, || self.remote.pull(&user_id, &request))
-                .await?
-            {
-                Pulled::Page(bytes) => Ok(Some(Answer {
-                    bytes,
-                    asked_at,
-                    took: self.host.elapsed_ms().saturating_sub(began),
-                })),
-                Pulled::CursorGone => Ok(None),
-            }
-        })
-    }
-
-    async fn pages(
-        &self,
-        scope: &str,
-        entities: &[String],
-        mut cursor: Option<String>,
-        (from, to): (f64, f64),
-        again: bool,
-    ) -> Result<Ended> {
-        self.show(Phase::Pulling, from);
-        let known = self.db.read(|replica| replica.facts().epoch.clone());
-        let began_afresh = cursor.is_none();
-        let since = self.db.read(Replica::head);
+    /// Pulls page after page. `again`: an earlier run of this cycle had to start again.
+    async fn pages(&self, mut cursor: Option<String>, again: bool) -> Result<RunEnd> {
+        let cycle = self.cycle;
+        cycle.show(Phase::Pulling, self.progress.from);
+        let known = cycle.db.read(|replica| replica.facts().epoch.clone());
+        let began_at_start = cursor.is_none();
+        let since = cycle.db.read(Replica::head);
         let mut seen = VecMap::default();
         let mut pulled = 0_u64;
-        let mut limit = self.settings.batch_size;
-        let mut next = self.fetch(cursor.clone(), entities, limit).await?;
+        let mut limit = cycle.settings.batch_size;
+        let mut next = self.fetch(cursor.clone(), limit).await?;
         loop {
             let Some(answer) = next else {
-                return Ok(Ended::Afresh);
+                return Ok(RunEnd::StartAgain);
             };
             let page = self.read(&answer.bytes).await?;
-            {
-                let mut tally = self.tally.borrow_mut();
-                tally.bytes_pulled = tally.bytes_pulled.saturating_add(answer.bytes.len() as u64);
-            }
-            self.learn(page.server_time.as_deref(), answer.asked_at);
+            cycle.count_pulled_bytes(answer.bytes.len());
+            cycle.learn(page.server_time.as_deref(), answer.asked_at);
             if let (Some(left), Some(epoch)) = (known.as_deref(), page.epoch.as_deref())
                 && left != epoch
             {
-                // The server was restored: versions and cursors of before mean nothing now.
+                // The server was restored: its old versions and cursors mean nothing now.
                 if cursor.is_some() {
-                    return Ok(Ended::Afresh);
+                    return Ok(RunEnd::StartAgain);
                 }
-                self.enter(left, epoch, page.kept).await?;
+                self.enter_epoch(left, epoch, page.kept).await?;
             }
             if page.more && seen.insert(&page.cursor, ()).is_some() {
                 return Err(Error::new(
@@ -205,63 +170,92 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     "The remote says that there is more, but repeats a cursor; each page must move on.",
                 ));
             }
-            self.show(Phase::Applying, 0.0);
-            if self.settings.grows
-                && self.remote.takes_any_limit()
-                && answer.took < QUICK_MS
-                && answer.bytes.len() < SMALL_PAGE
-            {
-                limit = limit.saturating_mul(2).min(MAX_ROWS);
-            }
+            cycle.show(Phase::Applying, 0.0);
+            limit = self.next_limit(limit, &answer);
             // Polled first: the request is on its way while the page is planned.
             let ahead = async {
                 if page.more {
-                    self.fetch(Some(page.cursor.to_string()), entities, limit)
-                        .await
+                    self.fetch(Some(page.cursor.to_string()), limit).await
                 } else {
                     Ok(None)
                 }
             };
-            let (fetched, applied) = join(
-                ahead,
-                self.apply_page(&page, scope, entities, cursor.as_deref(), since),
-            )
-            .await;
+            let apply = self.apply_page(&page, cursor.as_deref(), since);
+            let (fetched, applied) = join(ahead, apply).await;
             let Some(incoming) = applied? else {
-                return Ok(Ended::Overtaken);
+                return Ok(RunEnd::Overtaken);
             };
             pulled = pulled.saturating_add(page.changes.len() as u64);
-            self.count_page(&incoming);
-            if let Some(offered) = incoming.restored {
-                self.tell(Topic::ServerRestored, None, &mut |out| {
-                    put(out, "offeredAgain", &offered)
-                });
-            }
-            let total = pulled.saturating_add(page.remaining.unwrap_or(0)).max(1);
-            self.show(
-                Phase::Pulling,
-                from + (to - from) * (pulled as f64 / total as f64),
-            );
+            self.report(&incoming);
+            let total = pulled.saturating_add(page.remaining.unwrap_or(0));
+            cycle.show(Phase::Pulling, self.progress.at(pulled, total));
             if !page.more {
-                // Another tab may have pushed since the pages were asked for: a first full pull is
-                // repeated once.
-                return self.compare_digests(&page, scope, entities, began_afresh && again);
+                // Another tab may have pushed since the pages were asked for, so a drift after a
+                // first full pull is no proof.
+                return self.compare_digests(&page, began_at_start && again);
             }
             cursor = Some(page.cursor.to_string());
             next = fetched?;
         }
     }
 
-    /// Reads a page, and lets the browser do its part in between: a large page, or one that cold
-    /// code reads, takes longer than a page of the app's may stand still.
+    /// Asks for a page. Returns none if the cursor is no longer valid.
+    fn fetch(
+        &self,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Option<PageBytes>>> {
+        Box::pin(async move {
+            let cycle = self.cycle;
+            let scope = cycle.settings.scope.as_ref();
+            let (user_id, epoch) = cycle
+                .db
+                .read(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
+            let request = PullRequest {
+                client_id: cycle.device_id.to_owned(),
+                user_id: Some(user_id.clone()),
+                schema: cycle.config.schema,
+                entities: Some(self.entities.clone()),
+                scope: scope.and_then(|scope| scope.query.clone()),
+                epoch: epoch.filter(|_| cursor.is_none()),
+                cursor,
+                limit,
+                wait_ms: None,
+            };
+            let (asked_at, began) = (cycle.host.now_ms(), cycle.host.elapsed_ms());
+            let ask = || cycle.remote.pull(&user_id, &request);
+            match cycle.attempt(worth_another_try, ask).await? {
+                Pulled::Page(bytes) => Ok(Some(PageBytes {
+                    bytes,
+                    asked_at,
+                    took: cycle.host.elapsed_ms().saturating_sub(began),
+                })),
+                Pulled::CursorGone => Ok(None),
+            }
+        })
+    }
+
+    /// Doubles the rows of the next page where this one came quickly.
+    fn next_limit(&self, limit: usize, answer: &PageBytes) -> usize {
+        let may_grow = self.cycle.settings.grows && self.cycle.remote.takes_any_limit();
+        if may_grow && answer.took < QUICK_MS && answer.bytes.len() < SMALL_PAGE {
+            limit.saturating_mul(2).min(MAX_ROWS)
+        } else {
+            limit
+        }
+    }
+
+    /// Reads a page in slices, and lets the browser do its part in between: a large page, or one
+    /// that cold code reads, would block the app for longer than a frame.
     async fn read<'p>(&self, bytes: &'p [u8]) -> Result<PullPage<'p>> {
+        let host = self.cycle.host;
         let mut reader = PageReader::new(bytes)?;
-        let mut began = self.host.elapsed_ms();
+        let mut began = host.elapsed_ms();
         loop {
             let more = reader.read(ROWS_AT_ONCE)?;
-            if self.host.elapsed_ms().saturating_sub(began) >= AT_ONCE_MS {
-                self.host.breathe().await;
-                began = self.host.elapsed_ms();
+            if host.elapsed_ms().saturating_sub(began) >= AT_ONCE_MS {
+                host.breathe().await;
+                began = host.elapsed_ms();
             }
             if !more {
                 return reader.finish();
@@ -270,95 +264,83 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     /// Begins the history of a restored server, unless another tab has.
-    async fn enter(&self, left: &str, epoch: &str, kept: Option<u64>) -> Result<()> {
-        let now = self.host.now_ms();
+    async fn enter_epoch(&self, left: &str, epoch: &str, kept: Option<u64>) -> Result<()> {
+        let now = self.cycle.host.now_ms();
         let mut planner = EpochPlanner {
             left,
             epoch,
             kept,
             now,
         };
-        self.db.commit(Durability::Strict, &mut planner).await
+        self.cycle.db.commit(Durability::Strict, &mut planner).await
     }
 
     /// Commits one page. Returns none if the cursor is no longer where the page was pulled from.
     async fn apply_page(
         &self,
         page: &PullPage<'_>,
-        scope: &str,
-        entities: &[String],
         cursor: Option<&str>,
         since: Seq,
     ) -> Result<Option<Incoming>> {
+        let cycle = self.cycle;
+        let scope = cycle.settings.scope.as_ref();
         let mut planner = PagePlanner {
             page,
             rules: PageRules {
                 from: cursor,
                 since,
-                scope,
-                whole: self
-                    .settings
-                    .scope
-                    .as_ref()
-                    .is_none_or(|scope| scope.query.is_none()),
-                entities: Some(entities),
-                include_deletes: self.settings.include_deletes,
-                known: &|entity| entities.iter().any(|name| name == entity),
-                soft: &self.soft(),
-                policies: &|entity| self.config.policies(entity),
+                scope: &self.scope,
+                whole: scope.is_none_or(|scope| scope.query.is_none()),
+                entities: Some(&self.entities),
+                include_deletes: cycle.settings.include_deletes,
+                known: &|entity| self.entities.iter().any(|name| name == entity),
+                soft: &|entity| cycle.config.is_soft(entity),
+                policies: &|entity| cycle.config.policies(entity),
             },
             decisions: Decisions::default(),
-            context: self.db.plan_context(),
+            context: cycle.db.plan_context(),
         };
-        self.commit_resolving(self.config.pulled, &mut planner)
+        Conflicts(cycle)
+            .commit_resolving(cycle.config.pulled, &mut planner)
             .await
     }
 
-    fn count_page(&self, incoming: &Incoming) {
-        self.count_conflicts(&incoming.resolved);
-        let mut tally = self.tally.borrow_mut();
-        for (entity, rows) in incoming.pulled.iter() {
-            tally.pulled_count = tally.pulled_count.saturating_add(*rows);
-            let entity = tally.entities.entry(entity);
-            entity.pulled = entity.pulled.saturating_add(*rows);
+    fn report(&self, incoming: &Incoming) {
+        self.cycle.count_conflicts(&incoming.resolved);
+        self.cycle.count_pulled(&incoming.pulled);
+        if let Some(offered) = incoming.restored {
+            self.cycle.tell(Topic::ServerRestored, None, &mut |out| {
+                put(out, "offeredAgain", &offered)
+            });
         }
     }
 
-    /// At the remote's end both sides must hold the same. A drift is mended by one full pull; one
-    /// that survives it is shown, for then the remote contradicts itself.
-    fn compare_digests(
-        &self,
-        page: &PullPage<'_>,
-        scope: &str,
-        entities: &[String],
-        full: bool,
-    ) -> Result<Ended> {
-        let (Some(digests), true) = (&page.digests, scope.is_empty()) else {
-            return Ok(Ended::Reached);
+    /// At the remote's end both sides must hold the same. A drift is mended by one full pull. One
+    /// that survives it is reported: the remote contradicts itself then.
+    fn compare_digests(&self, page: &PullPage<'_>, after_full_pull: bool) -> Result<RunEnd> {
+        let (Some(digests), true) = (&page.digests, self.scope.is_empty()) else {
+            return Ok(RunEnd::Reached);
         };
-        let drifted = self.db.read(|replica| {
-            entities.iter().find(|entity| {
-                let ours = replica.digest(entity).wire();
-                let theirs = digests
-                    .get(entity)
-                    .cloned()
-                    .unwrap_or_else(|| crate::model::digest::Digest::default().wire());
-                ours != theirs
+        let none = || Digest::default().wire();
+        let drifted = self.cycle.db.read(|replica| {
+            self.entities.iter().find(|entity| {
+                let theirs = digests.get(entity).cloned().unwrap_or_else(none);
+                replica.digest(entity).wire() != theirs
             })
         });
         let Some(entity) = drifted else {
-            return Ok(Ended::Reached);
+            return Ok(RunEnd::Reached);
         };
-        if full {
-            self.warn(
-                &Error::new(
-                    Code::Protocol,
-                    "The remote's digest differs from the rows that it sent, even after a full pull; check how it counts and hashes.",
-                )
-                .on(entity, None),
-            );
-            return Ok(Ended::Reached);
+        if !after_full_pull {
+            return Ok(RunEnd::StartAgain);
         }
-        Ok(Ended::Afresh)
+        self.cycle.warn(
+            &Error::new(
+                Code::Protocol,
+                "The remote's digest differs from the rows that it sent, even after a full pull; check how it counts and hashes.",
+            )
+            .on(entity, None),
+        );
+        Ok(RunEnd::Reached)
     }
 }

@@ -6,10 +6,12 @@ use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 
+use crate::engine::cycle::Cycle;
 use crate::engine::cycle::batch::{AROUND, after, on_the_wire, ready, request, wire_data};
+use crate::engine::cycle::cancel::Stop;
+use crate::engine::cycle::progress::Progress;
+use crate::engine::cycle::resolve::Conflicts;
 use crate::engine::cycle::retry::{is_slow, worth_another_try};
-use crate::engine::cycle::{Cycle, Stop};
-use crate::engine::events::Topic;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Kind, Operation};
@@ -24,7 +26,6 @@ use crate::ports::remote::{Pushed, Remote};
 use crate::ports::store::Store;
 use crate::state::outbox::Queued;
 use crate::util::collections::vec_map::VecMap;
-use crate::util::json::write::push_field;
 
 /// How often one entity may clash in one cycle before its winner waits for the next.
 const MAX_CLASHES: u64 = 5;
@@ -39,127 +40,174 @@ const LONGEST_REST_MS: u64 = 86_400_000;
 /// operation may be larger.
 const MOST_BYTES: u64 = 900 << 10;
 
-impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
-    /// Pushes what waits; progress moves from `from` to `to`.
-    pub(crate) async fn push(&self, from: f64, to: f64) -> Result<()> {
-        self.push_of(None, from, to).await
+/// One push. A conflict in it may clash again: the winner is pushed in the same cycle.
+pub(crate) struct Push<'c, S, R, H> {
+    cycle: &'c Cycle<'c, S, R, H>,
+    /// Only these entities, by [`name`]; none for all.
+    only: Option<&'c VecMap<()>>,
+    progress: Progress,
+    /// Operations that are not sent again in this cycle.
+    resting: VecMap<()>,
+    /// How often each entity has clashed in this push.
+    clashes: VecMap<u64>,
+    /// An operation that failed alone. The others show whether it is to blame, or the remote.
+    suspect: Option<(String, Error)>,
+}
+
+/// What became of a request.
+enum Sent {
+    Reply(Vec<u8>),
+    /// The batch changed: the next one is put together anew.
+    Again,
+}
+
+impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
+    pub(crate) fn new(cycle: &'c Cycle<'c, S, R, H>, progress: Progress) -> Self {
+        Self {
+            cycle,
+            only: None,
+            progress,
+            resting: VecMap::default(),
+            clashes: VecMap::default(),
+            suspect: None,
+        }
     }
 
-    /// Pushes what waits of these entities, by [`name`]. Boxed: a pull that needs the remote's word
-    /// pushes while it resolves, and a push resolves too.
-    pub(crate) fn push_only<'a>(&'a self, only: &'a VecMap<()>) -> LocalBoxFuture<'a, Result<()>> {
-        Box::pin(self.push_of(Some(only), 0.0, 0.0))
+    /// Pushes the pending operations of these entities, by [`name`]. Boxed, since pushing resolves
+    /// conflicts and resolving may push.
+    pub(crate) fn only(
+        cycle: &'c Cycle<'c, S, R, H>,
+        only: &'c VecMap<()>,
+    ) -> LocalBoxFuture<'c, Result<()>> {
+        let push = Self {
+            only: Some(only),
+            ..Self::new(cycle, Progress::new(0.0, 0.0))
+        };
+        Box::pin(push.run())
     }
 
-    async fn push_of(&self, only: Option<&VecMap<()>>, from: f64, to: f64) -> Result<()> {
+    /// Pushes the pending operations.
+    pub(crate) async fn run(mut self) -> Result<()> {
+        let cycle = self.cycle;
         self.keep_local_only().await?;
-        let mut resting: VecMap<()> = VecMap::default();
-        let mut clashes: VecMap<u64> = VecMap::default();
-        let mut suspect: Option<(String, Error)> = None;
         let mut pushed = 0_u64;
         loop {
-            let batch = self.next_batch(only, &resting, &clashes);
+            let batch = self.next_batch();
             if batch.is_empty() {
                 // Nothing went after it that would tell the operation's fault from the remote's.
-                return suspect.map_or(Ok(()), |(_, error)| Err(error));
+                return self.suspect.map_or(Ok(()), |(_, error)| Err(error));
             }
-            self.show(Phase::Pushing, from);
+            cycle.show(Phase::Pushing, self.progress.from);
             let ids: Vec<String> = batch.iter().map(|op| op.op_id.clone()).collect();
-            self.db
+            let (asked_at, began) = (cycle.host.now_ms(), cycle.host.elapsed_ms());
+            cycle
+                .db
                 .update(|replica| replica.outbox_mut().mark_sending(&ids));
-            let (asked_at, began) = (self.host.now_ms(), self.host.elapsed_ms());
             let sent = self.send(&batch).await;
-            self.db
+            cycle
+                .db
                 .update(|replica| replica.outbox_mut().mark_returned(&ids));
-            let bytes = match sent {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) if batch.len() > 1 => {
-                    self.pace.too_large(batch.len());
-                    continue;
-                }
-                Ok(None) => {
-                    for op in &batch {
-                        // Even alone it will never go through.
-                        self.reject(op, "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
-                            .await?;
-                    }
-                    continue;
-                }
-                Err(error) => {
-                    let unreadable = |op: &&Operation| {
-                        error.code() == Code::Corrupt && error.entity_id() == Some(&op.id)
-                    };
-                    if let Some(op) = batch.iter().find(unreadable) {
-                        // It would spoil the others' request for ever.
-                        self.reject(op, "corrupt", error.message()).await?;
-                        continue;
-                    }
-                    match self.failed_push(&ids, &error) {
-                        AfterFailure::Halve => continue,
-                        AfterFailure::TryOthers if suspect.is_none() => {
-                            for op_id in &ids {
-                                resting.insert(op_id, ());
-                                suspect = Some((op_id.clone(), error.clone()));
-                            }
-                            continue;
-                        }
-                        _ => return Err(suspect.map_or(error, |(_, first)| first)),
-                    }
-                }
+            let Sent::Reply(bytes) = self.sent(&batch, &ids, sent).await? else {
+                continue;
             };
             let op_ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-            let reply =
-                parse_push_reply(&bytes, &op_ids).inspect_err(|error| self.say(&ids, error))?;
-            self.pace
-                .went(batch.len(), self.host.elapsed_ms().saturating_sub(began));
-            self.learn(reply.server_time.as_deref(), asked_at);
-            if !self
+            let reply = parse_push_reply(&bytes, &op_ids)
+                .inspect_err(|error| self.note_failure(&ids, error))?;
+            let took = cycle.host.elapsed_ms().saturating_sub(began);
+            cycle.batch_size.went(batch.len(), took);
+            cycle.learn(reply.server_time.as_deref(), asked_at);
+            if !cycle
                 .db
                 .read(|replica| replica.is_of(reply.epoch.as_deref()))
             {
                 // The server was restored, or another tab knows that it was since this was sent:
-                // what the verdicts say is of another history. The operations stay, and are sent
-                // again once all is pulled afresh.
+                // the verdicts speak of another history. The operations stay, and are sent again
+                // once everything is pulled afresh.
                 return Ok(());
             }
             let settled = self.settle(&batch, &reply).await?;
-            for (conflict, _) in &settled.incoming.resolved {
-                clashes.count(&name(&conflict.entity, &conflict.entity_id));
-            }
-            self.postpone(&settled, &mut resting);
-            if let Some((op_id, error)) = suspect.take() {
-                // The remote is well; it fails over this one, which waits so that the others flow.
-                self.rest(&op_id, None, &error);
-                self.warn(&error);
-            }
-            self.count_push(&settled);
+            self.after_verdicts(&settled);
             pushed = pushed.saturating_add(batch.len() as u64);
-            let waiting = self.db.read(|replica| replica.outbox().len() as u64);
-            let total = pushed.saturating_add(waiting).max(1);
-            self.show(
-                Phase::Pushing,
-                from + (to - from) * (pushed as f64 / total as f64),
-            );
+            let waiting = cycle.db.read(|replica| replica.outbox().len() as u64);
+            let total = pushed.saturating_add(waiting);
+            cycle.show(Phase::Pushing, self.progress.at(pushed, total));
+        }
+    }
+
+    fn after_verdicts(&mut self, settled: &Settled) {
+        for (conflict, _) in &settled.incoming.resolved {
+            self.clashes
+                .count(&name(&conflict.entity, &conflict.entity_id));
+        }
+        self.postpone(settled);
+        if let Some((op_id, error)) = self.suspect.take() {
+            // The remote is well. It fails over this one, which waits so that the others flow.
+            self.rest(&op_id, None, &error);
+            self.cycle.warn(&error);
+        }
+        self.cycle.count_pushed(settled);
+    }
+
+    /// Decides what follows from the answer to a batch, or from its failure.
+    async fn sent(
+        &mut self,
+        batch: &[Operation],
+        ids: &[String],
+        sent: Result<Option<Vec<u8>>>,
+    ) -> Result<Sent> {
+        let error = match sent {
+            Ok(Some(bytes)) => return Ok(Sent::Reply(bytes)),
+            Ok(None) if batch.len() > 1 => {
+                self.cycle.batch_size.too_large(batch.len());
+                return Ok(Sent::Again);
+            }
+            Ok(None) => {
+                for op in batch {
+                    // Even alone it will never go through.
+                    self.reject(op, "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
+                        .await?;
+                }
+                return Ok(Sent::Again);
+            }
+            Err(error) => error,
+        };
+        let unreadable =
+            |op: &&Operation| error.code() == Code::Corrupt && error.entity_id() == Some(&op.id);
+        if let Some(op) = batch.iter().find(unreadable) {
+            // It would spoil the others' request for ever.
+            self.reject(op, "corrupt", error.message()).await?;
+            return Ok(Sent::Again);
+        }
+        match self.failed_push(ids, &error) {
+            AfterFailure::Halve => Ok(Sent::Again),
+            AfterFailure::TryOthers if self.suspect.is_none() => {
+                for op_id in ids {
+                    self.resting.insert(op_id, ());
+                    self.suspect = Some((op_id.clone(), error.clone()));
+                }
+                Ok(Sent::Again)
+            }
+            _ => Err(self.suspect.take().map_or(error, |(_, first)| first)),
         }
     }
 
     /// What follows from a push that failed as a whole.
     fn failed_push(&self, ids: &[String], error: &Error) -> AfterFailure {
         let several = ids.len() > 1;
-        match self.cancel.reason() {
+        match self.cycle.cancel.reason() {
             // Its time was up while this was on its way.
-            Some(Stop::Timeout) if several => self.pace.too_slow(ids.len()),
+            Some(Stop::Timeout) if several => self.cycle.batch_size.too_slow(ids.len()),
             Some(Stop::Timeout) | None => {}
             Some(_) => return AfterFailure::End,
         }
-        self.say(ids, error);
-        if self.cancel.reason().is_some() {
+        self.note_failure(ids, error);
+        if self.cycle.cancel.reason().is_some() {
             AfterFailure::End
         } else if is_slow(error) && several {
-            self.pace.too_slow(ids.len());
+            self.cycle.batch_size.too_slow(ids.len());
             AfterFailure::Halve
         } else if matches!(error.code(), Code::ServerError | Code::Protocol) {
-            self.pace.failed(ids.len());
+            self.cycle.batch_size.failed(ids.len());
             if several {
                 AfterFailure::End
             } else {
@@ -171,15 +219,17 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 
     /// Notes with operations what the attempt to send them came to.
-    fn say(&self, ids: &[String], error: &Error) {
-        let said = Rc::new(error.to_json(crate::util::time::format(self.host.now_ms())));
-        self.db
+    fn note_failure(&self, ids: &[String], error: &Error) {
+        let said = Rc::new(error.to_json(crate::util::time::format(self.cycle.host.now_ms())));
+        self.cycle
+            .db
             .update(|replica| replica.outbox_mut().mark_failed(ids, &said));
     }
 
     /// Keeps here what the config has come to keep here since an operation was queued.
     async fn keep_local_only(&self) -> Result<()> {
         if self
+            .cycle
             .config
             .entities
             .values()
@@ -188,30 +238,31 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             return Ok(());
         }
         let mut planner = LocalOnlyPlanner {
-            local_only: &|entity| self.config.local_only(entity),
+            local_only: &|entity| self.cycle.config.local_only(entity),
         };
-        self.db.commit(self.config.local, &mut planner).await
+        self.cycle
+            .db
+            .commit(self.cycle.config.local, &mut planner)
+            .await
     }
 
     /// The next operations: as many as may go into one request.
-    fn next_batch(
-        &self,
-        only: Option<&VecMap<()>>,
-        resting: &VecMap<()>,
-        clashes: &VecMap<u64>,
-    ) -> Vec<Operation> {
+    fn next_batch(&self) -> Vec<Operation> {
         let waits = |queued: &Queued| {
             let op = &queued.op;
-            resting.contains(&op.op_id)
-                || (op.kind == Kind::Delete && !self.settings.include_deletes)
-                || (!clashes.is_empty()
-                    && clashes
+            self.resting.contains(&op.op_id)
+                || (op.kind == Kind::Delete && !self.cycle.settings.include_deletes)
+                || (!self.clashes.is_empty()
+                    && self
+                        .clashes
                         .get(&name(&op.entity, &op.id))
                         .is_some_and(|times| *times >= MAX_CLASHES))
-                || only.is_some_and(|only| !only.contains(&name(&op.entity, &op.id)))
+                || self
+                    .only
+                    .is_some_and(|only| !only.contains(&name(&op.entity, &op.id)))
         };
-        let limit = self.pace.limit(self.settings.batch_size);
-        self.db.read(|replica| {
+        let limit = self.cycle.batch_size.limit(self.cycle.settings.batch_size);
+        self.cycle.db.read(|replica| {
             let mut bytes = 0;
             let fits = |op: &&Operation| {
                 let before = bytes;
@@ -221,7 +272,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     .saturating_add(bytes);
                 before == 0 || bytes <= MOST_BYTES
             };
-            ready(replica, self.host.now_ms(), limit, &waits)
+            ready(replica, self.cycle.host.now_ms(), limit, &waits)
                 .into_iter()
                 .map(|queued| &queued.op)
                 .take_while(fits)
@@ -234,10 +285,10 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     async fn send(&self, batch: &[Operation]) -> Result<Option<Vec<u8>>> {
         let bodies = batch
             .iter()
-            .map(|op| wire_data(op, &self.config.local_only(&op.entity)))
+            .map(|op| wire_data(op, &self.cycle.config.local_only(&op.entity)))
             .collect::<Result<Vec<_>>>()?;
         let ids: Vec<&str> = batch.iter().map(|op| op.op_id.as_str()).collect();
-        let after: Vec<Vec<String>> = self.db.read(|replica| {
+        let after: Vec<Vec<String>> = self.cycle.db.read(|replica| {
             ids.iter()
                 .map(|op_id| after(replica.outbox(), op_id, &ids))
                 .collect()
@@ -249,12 +300,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             .map(|((op, data), after)| on_the_wire(op, data, after))
             .collect();
         let (user_id, epoch) = self
+            .cycle
             .db
             .read(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
         let request = request(
-            self.device_id,
+            self.cycle.device_id,
             &user_id,
-            self.config.schema,
+            self.cycle.config.schema,
             epoch.as_deref(),
             operations,
         );
@@ -264,11 +316,12 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             worth_another_try
         };
         match self
-            .attempt(worth, || self.remote.push(&user_id, &request))
+            .cycle
+            .attempt(worth, || self.cycle.remote.push(&user_id, &request))
             .await?
         {
             Pushed::Reply { bytes, sent } => {
-                let mut tally = self.tally.borrow_mut();
+                let mut tally = self.cycle.tally.borrow_mut();
                 tally.bytes_pushed = tally.bytes_pushed.saturating_add(sent);
                 Ok(Some(bytes))
             }
@@ -281,17 +334,19 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             sent: batch,
             reply,
             rules: &Rules {
-                soft: &self.soft(),
-                keeps: &|entity| self.config.keeps(entity),
-                policies: &|entity| self.config.policies(entity),
+                soft: &|entity| self.cycle.config.is_soft(entity),
+                keeps: &|entity| self.cycle.config.keeps(entity),
+                policies: &|entity| self.cycle.config.policies(entity),
             },
             decisions: Decisions::default(),
-            context: self.db.plan_context(),
+            context: self.cycle.db.plan_context(),
         };
-        self.commit_resolving(self.config.local, &mut planner).await
+        Conflicts(self.cycle)
+            .commit_resolving(self.cycle.config.local, &mut planner)
+            .await
     }
 
-    fn postpone(&self, settled: &Settled, resting: &mut VecMap<()>) {
+    fn postpone(&mut self, settled: &Settled) {
         for PutOff {
             op_id,
             after_ms,
@@ -308,13 +363,14 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     format!("The remote wants this operation later ({word}).")
                 },
             );
-            self.db
+            self.cycle
+                .db
                 .update(|replica| replica.outbox_mut().mark_unsent(op_id));
             // It goes again as soon as what it waits for does, in this very cycle.
             let after_ms = if *held { Some(0) } else { *after_ms };
             self.rest(op_id, after_ms, &error.with_retry_after(after_ms));
             if !held {
-                resting.insert(op_id, ());
+                self.resting.insert(op_id, ());
             }
         }
     }
@@ -322,9 +378,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Lets an operation rest: for as long as the remote asked, else the longer the oftener it was
     /// sent.
     fn rest(&self, op_id: &str, after_ms: Option<u64>, error: &Error) {
-        let (now, mut roll) = (self.host.now_ms(), [0; 4]);
-        self.host.random(&mut roll);
-        let said = Rc::new(self.db.read(|replica| {
+        let (now, mut roll) = (self.cycle.host.now_ms(), [0; 4]);
+        self.cycle.host.random(&mut roll);
+        let said = Rc::new(self.cycle.db.read(|replica| {
             let key = replica
                 .outbox()
                 .get(op_id)
@@ -335,13 +391,14 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             );
             error.to_json(crate::util::time::format(now))
         }));
-        self.db.update(|replica| {
+        self.cycle.db.update(|replica| {
             let attempts = replica
                 .outbox()
                 .get(op_id)
                 .map_or(0, |queued| queued.op.attempts);
             let patience = || {
-                self.config
+                self.cycle
+                    .config
                     .retry
                     .delay(attempts, u32::from_le_bytes(roll), None)
                     .max(DEFAULT_REST_MS)
@@ -351,37 +408,6 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         });
     }
 
-    fn count_push(&self, settled: &Settled) {
-        self.count_conflicts(&settled.incoming.resolved);
-        let mut tally = self.tally.borrow_mut();
-        for (entity, n) in settled.pushed.iter() {
-            tally.pushed_count = tally.pushed_count.saturating_add(*n);
-            let entity = tally.entities.entry(entity);
-            entity.pushed = entity.pushed.saturating_add(*n);
-        }
-        for (entity, n) in settled.failed.iter() {
-            tally.failed_count = tally.failed_count.saturating_add(*n);
-            let entity = tally.entities.entry(entity);
-            entity.failed = entity.failed.saturating_add(*n);
-        }
-        drop(tally);
-        for letter in &settled.letters {
-            self.tell(Topic::DeadLetter, Some(&letter.op.entity), &mut |out| {
-                push_field(out, "deadLetter", &letter.to_json())
-            });
-            self.warn(
-                &Error::new(
-                    Code::Rejected,
-                    format!(
-                        "The remote rejected an operation ({}): {}",
-                        letter.code, letter.message
-                    ),
-                )
-                .on(&letter.op.entity, Some(&letter.op.id)),
-            );
-        }
-    }
-
     /// Makes a dead letter of an operation that will never go through.
     async fn reject(&self, op: &Operation, code: &str, message: &str) -> Result<()> {
         let mut planner = RejectionPlanner {
@@ -389,19 +415,23 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             code,
             message,
             rules: &Rules {
-                soft: &self.soft(),
-                keeps: &|entity| self.config.keeps(entity),
-                policies: &|entity| self.config.policies(entity),
+                soft: &|entity| self.cycle.config.is_soft(entity),
+                keeps: &|entity| self.cycle.config.keeps(entity),
+                policies: &|entity| self.cycle.config.policies(entity),
             },
-            now: self.host.now_ms(),
+            now: self.cycle.host.now_ms(),
         };
-        let letters = self.db.commit(Durability::Strict, &mut planner).await?;
+        let letters = self
+            .cycle
+            .db
+            .commit(Durability::Strict, &mut planner)
+            .await?;
         let mut settled = Settled::default();
         for letter in &letters {
             settled.failed.count(&letter.op.entity);
         }
         settled.letters = letters;
-        self.count_push(&settled);
+        self.cycle.count_pushed(&settled);
         Ok(())
     }
 }

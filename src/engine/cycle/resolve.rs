@@ -1,14 +1,14 @@
-//! Who decides a conflict, and how the answer is checked.
+//! Has conflicts decided: asks their resolver, checks the answer, and commits.
 
 use std::pin::pin;
 use std::rc::Rc;
 
-use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::future::{Either, select};
 
 use crate::conflict::{Conflict, Decision, Resolution, decide};
 use crate::engine::cycle::Cycle;
-use crate::engine::events::Topic;
-use crate::model::config::Config;
+use crate::engine::cycle::push::Push;
+use crate::engine::cycle::resolvers::{Choice, Resolver};
 use crate::model::config::resolver::Builtin;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
@@ -21,68 +21,14 @@ use crate::ports::store::Store;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::{push_field, put_text};
 
-/// The app's own resolver.
-pub trait Resolver {
-    /// Decides. The body of a [`Resolution::Merged`] is an entity as the app gives it.
-    fn resolve<'a>(&'a self, conflict: &'a Conflict) -> LocalBoxFuture<'a, Result<Resolution>>;
-}
-
-/// A resolver by name, or the app's own.
-#[derive(Clone)]
-#[allow(missing_debug_implementations)]
-pub enum Choice {
-    /// By name.
-    Builtin(Builtin),
-    /// The app's own.
-    Custom(Rc<dyn Resolver>),
-}
-
-/// Who decides in one cycle: the call's choice before the type's before the config's.
-#[derive(Clone, Default)]
-#[allow(missing_debug_implementations)]
-pub struct Resolvers {
-    /// For every type, in this call.
-    pub call: Option<Choice>,
-    /// By entity type: the app's own ones.
-    pub by_entity: VecMap<Rc<dyn Resolver>>,
-    /// For types that name none: the app's own.
-    pub fallback: Option<Rc<dyn Resolver>>,
-}
-
-impl std::fmt::Debug for Resolvers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resolvers")
-            .field("by_entity", &self.by_entity.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Resolvers {
-    fn choice(&self, config: &Config, entity: &str) -> Choice {
-        if let Some(choice) = &self.call {
-            return choice.clone();
-        }
-        if let Some(custom) = self.by_entity.get(entity) {
-            return Choice::Custom(Rc::clone(custom));
-        }
-        match (
-            config
-                .entities
-                .get(entity)
-                .and_then(|entity| entity.conflict_resolver),
-            &self.fallback,
-        ) {
-            (None, Some(custom)) => Choice::Custom(Rc::clone(custom)),
-            _ => Choice::Builtin(config.resolver_of(entity)),
-        }
-    }
-}
-
-/// A conflict whose resolver fails is shown to it in so many cycles; then it waits for the app
-/// alone.
+/// The most cycles in which a resolver that fails is asked about a conflict; then only the app
+/// decides it.
 const MOST_TRIES: u32 = 3;
 
-impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
+/// The conflicts of one cycle.
+pub(crate) struct Conflicts<'c, S, R, H>(pub(crate) &'c Cycle<'c, S, R, H>);
+
+impl<S: Store, R: Remote, H: Host> Conflicts<'_, S, R, H> {
     /// Commits a plan that may meet conflicts: has the undecided ones decided, and plans again.
     pub(crate) async fn commit_resolving<T, P: ConflictPlanner<Output = Decided<T>>>(
         &self,
@@ -90,7 +36,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         planner: &mut P,
     ) -> Result<T> {
         loop {
-            match self.db.commit(durability, planner).await? {
+            match self.0.db.commit(durability, planner).await? {
                 Decided::Done(done) => return Ok(done),
                 Decided::Undecided(conflicts) => {
                     self.decide_all(conflicts, planner.decisions()).await?;
@@ -99,15 +45,16 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    /// Adds what `conflicts` need to `decisions`: the resolvers' answers, or, while the remote may
-    /// have applied what it did not answer, its word that it has not.
+    /// Adds what `conflicts` need to `decisions`. Where the remote may have applied operations
+    /// without its answer having come, they are pushed first, so that it says; else the resolvers
+    /// decide.
     async fn decide_all(&self, conflicts: Vec<Conflict>, decisions: &mut Decisions) -> Result<()> {
         let mut unsettled: VecMap<()> = VecMap::default();
         for one in conflicts.iter().filter(|one| one.unsettled) {
             unsettled.insert(&name(&one.entity, &one.entity_id), ());
         }
         if !unsettled.is_empty() {
-            self.push_only(&unsettled).await?;
+            Push::only(self.0, &unsettled).await?;
             for (entity, ()) in unsettled {
                 decisions.confirmed_absent.insert(&entity, ());
             }
@@ -122,7 +69,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
     /// Asks once more about conflicts that wait because their resolver failed.
     pub(crate) async fn ask_again(&self) -> Result<()> {
-        let waiting: Vec<String> = self.db.read(|replica| {
+        let waiting: Vec<String> = self.0.db.read(|replica| {
             let failed = replica
                 .conflicts()
                 .values()
@@ -133,7 +80,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             let Some(asked) = self.parked(&id, None).await? else {
                 continue;
             };
-            let choice = self.resolvers.choice(self.config, &asked.entity);
+            let choice = self.0.resolvers.choice(self.0.config, &asked.entity);
             if matches!(choice, Choice::Builtin(Builtin::Ask)) || self.is_hung(&choice) {
                 continue;
             }
@@ -143,16 +90,16 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 .await?
                 .filter(|_| decision.resolution != Resolution::Later)
             {
-                self.tell_resolved(&conflict, &decision);
-                let mut tally = self.tally.borrow_mut();
+                self.0.report_resolved(&conflict, &decision);
+                let mut tally = self.0.tally.borrow_mut();
                 tally.conflicts_resolved = tally.conflicts_resolved.saturating_add(1);
             }
         }
         Ok(())
     }
 
-    /// A conflict that waits, and what is decided of it; none where it does not wait any more, or
-    /// not as it was when it was asked about.
+    /// Reads a parked conflict, or commits what was decided of it. Returns none if it is no longer
+    /// parked, or no longer as it was when the resolver was asked.
     async fn parked(
         &self,
         id: &str,
@@ -168,9 +115,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let mut planner = DecisionPlanner {
             id,
             decide: &mut decide,
-            context: self.db.plan_context(),
+            context: self.0.db.plan_context(),
         };
-        match self.db.commit(self.config.local, &mut planner).await {
+        match self.0.db.commit(self.0.config.local, &mut planner).await {
             // Decided in another tab meanwhile.
             Err(error) if error.code() == Code::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -178,15 +125,15 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    /// Has one conflict decided. A resolver that fails decides nothing: the conflict is parked, so
-    /// that nothing is lost, and the failure is shown.
+    /// Has one conflict decided. If the resolver fails, the conflict is parked, so that nothing is
+    /// lost, and the failure is reported.
     async fn decide(&self, conflict: &Conflict) -> Result<Decision> {
-        let now = self.host.now_ms();
-        let answer = match self.resolvers.choice(self.config, &conflict.entity) {
+        let now = self.0.host.now_ms();
+        let answer = match self.0.resolvers.choice(self.0.config, &conflict.entity) {
             Choice::Builtin(builtin) => decide(
                 builtin,
                 conflict,
-                &self.config.policies(&conflict.entity),
+                &self.0.config.policies(&conflict.entity),
                 now,
             ),
             choice if self.is_hung(&choice) => Err(Error::new(
@@ -209,33 +156,37 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 })
             }
         };
-        self.cancel.check()?;
+        self.0.cancel.check()?;
         Ok(answer.unwrap_or_else(|error| {
-            self.warn(&error.on(&conflict.entity, Some(&conflict.entity_id)));
+            self.0
+                .warn(&error.on(&conflict.entity, Some(&conflict.entity_id)));
             Decision::failed()
         }))
     }
 
-    /// What an app's own resolver answers in time. One that hangs must leave the cycle time for
-    /// everything else.
+    /// Asks an app's own resolver. One that hangs must leave the cycle time for everything else.
     async fn asked(&self, custom: &Rc<dyn Resolver>, conflict: &Conflict) -> Result<Resolution> {
-        let most = self.config.resolver_timeout.min(self.settings.timeout / 2);
-        let answer = self.cancel.run(async {
-            match select(custom.resolve(conflict), pin!(self.host.sleep(most))).await {
+        let most = self
+            .0
+            .config
+            .resolver_timeout
+            .min(self.0.settings.timeout / 2);
+        let answer = self.0.cancel.run(async {
+            match select(custom.resolve(conflict), pin!(self.0.host.sleep(most))).await {
                 Either::Left((answer, _)) => answer.map(Some),
                 Either::Right(_) => Ok(None),
             }
         });
         answer.await?.ok_or_else(|| {
-            self.timed_out_resolvers.borrow_mut().push(thin(custom));
+            self.0.timed_out_resolvers.borrow_mut().push(thin(custom));
             let fix = "let it answer { take: \"later\" } where somebody has to be asked, or raise `resolverTimeout`.";
             Error::new(Code::Timeout, format!("The conflict resolver has not answered for {most} ms; the conflict is parked. {fix}"))
         })
     }
 
-    /// Whether the resolver has left a conflict of this cycle without an answer.
+    /// Returns true if the resolver has left a conflict of this cycle without an answer.
     fn is_hung(&self, choice: &Choice) -> bool {
-        matches!(choice, Choice::Custom(custom) if self.timed_out_resolvers.borrow().contains(&thin(custom)))
+        matches!(choice, Choice::Custom(custom) if self.0.timed_out_resolvers.borrow().contains(&thin(custom)))
     }
 
     fn checked(&self, conflict: &Conflict, resolution: Resolution) -> Result<Resolution> {
@@ -243,55 +194,27 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             return Ok(resolution);
         };
         let now = self
+            .0
             .host
             .now_ms()
-            .saturating_add_signed(self.db.read(|replica| replica.facts().clock_offset));
+            .saturating_add_signed(self.0.db.read(|replica| replica.facts().clock_offset));
         merged(
             (&conflict.entity, &conflict.entity_id),
             given,
             now,
-            &self.config.local_only(&conflict.entity),
+            &self.0.config.local_only(&conflict.entity),
         )
-    }
-
-    fn tell_resolved(&self, conflict: &Conflict, decision: &Decision) {
-        if let Some(taken) = decision.resolution.taken() {
-            self.tell(
-                Topic::ConflictResolved,
-                Some(&conflict.entity),
-                &mut |out| put_resolved(out, conflict, decision, taken),
-            );
-        }
-    }
-
-    /// Counts what became of conflicts, and tells of it.
-    pub(crate) fn count_conflicts(&self, resolved: &[(Conflict, Decision)]) {
-        let mut tally = self.tally.borrow_mut();
-        for (conflict, decision) in resolved {
-            self.tell(
-                Topic::ConflictDetected,
-                Some(&conflict.entity),
-                &mut |out| push_field(out, "conflict", &conflict.to_json()),
-            );
-            self.tell_resolved(conflict, decision);
-            tally.conflicts_detected = tally.conflicts_detected.saturating_add(1);
-            if decision.resolution != Resolution::Later {
-                tally.conflicts_resolved = tally.conflicts_resolved.saturating_add(1);
-            }
-            let entity = tally.entities.entry(&conflict.entity);
-            entity.conflicts = entity.conflicts.saturating_add(1);
-        }
     }
 }
 
-/// The members of the event that tells of a conflict that has ended.
+/// Writes the members of the event `conflictResolved`.
 pub fn put_resolved(out: &mut String, conflict: &Conflict, decision: &Decision, taken: &str) {
     push_field(out, "conflict", &conflict.to_json());
     put_text(out, "taken", taken);
     push_field(out, "explanation", &decision.explanation);
 }
 
-/// By what a resolver is known again.
+/// The identity of a resolver.
 fn thin(resolver: &Rc<dyn Resolver>) -> *const () {
     Rc::as_ptr(resolver).cast()
 }

@@ -5,7 +5,8 @@ use std::future::Future;
 
 use futures_util::future::LocalBoxFuture;
 
-use crate::engine::cycle::{Cycle, stopped};
+use crate::engine::cycle::Cycle;
+use crate::engine::cycle::cancel::stopped;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;

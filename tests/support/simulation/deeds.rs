@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use datum_sync::engine::cycle::{Cancel, Stop};
+use datum_sync::engine::cycle::cancel::{Cancel, Stop};
 use datum_sync::engine::users::LogoutOptions;
 use datum_sync::model::config::{Options, UserSwitch};
 use datum_sync::model::error::{Code, Error};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use datum_server::MemoryServer;
 use datum_sync::engine::Engine;
-use datum_sync::engine::cycle::resolve::Resolvers;
+use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::model::config::Config;
 use datum_sync::model::error::Code;
 use datum_sync::model::object_reader::ObjectReader;

@@ -1,0 +1,19 @@
+//! The part of a cycle's progress that one phase fills.
+
+/// From where to where a phase moves the progress, each from 0 to 1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+}
+
+impl Progress {
+    pub(crate) const fn new(from: f64, to: f64) -> Self {
+        Self { from, to }
+    }
+
+    /// The progress when `done` of `total` are through.
+    pub(crate) fn at(self, done: u64, total: u64) -> f64 {
+        self.from + (self.to - self.from) * (done as f64 / total.max(1) as f64)
+    }
+}
