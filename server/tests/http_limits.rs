@@ -1,4 +1,4 @@
-//! Sizes, compression and speed.
+//! Size limits, compression, rate limits.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -59,7 +59,7 @@ fn a_body_over_the_limit_is_413_in_json() {
             assert_eq!(answer.refusal(), (413, "bodyTooLarge".to_owned()));
         }
         let bomb = gzip(&vec![b' '; 50_000_000]);
-        assert!(bomb.len() < 300_000, "small on the wire");
+        assert!(bomb.len() < 300_000, "small when compressed");
         let bomb = request("ann", "POST", "push")
             .header("content-encoding", "gzip")
             .body(Body::from(bomb))
@@ -96,7 +96,7 @@ fn a_hundred_thousand_operations_are_413_in_json() {
 }
 
 #[test]
-fn requests_may_be_gzip_and_answers_are_compressed_as_asked() {
+fn requests_may_be_gzip_and_answers_are_compressed_as_accepted() {
     run(async {
         let api = Api::new().await;
         let operations: Vec<_> = (0..50)
@@ -164,7 +164,7 @@ fn requests_may_be_gzip_and_answers_are_compressed_as_asked() {
 }
 
 #[test]
-fn a_body_that_is_not_what_it_says_is_refused() {
+fn a_body_with_a_wrong_encoding_is_refused() {
     run(async {
         let api = Api::new().await;
         let send = async |encoding: &str, body: Vec<u8>| {
@@ -194,7 +194,7 @@ fn a_body_that_is_not_what_it_says_is_refused() {
 }
 
 #[test]
-fn a_user_who_asks_too_often_is_told_how_long_to_wait_and_others_are_not() {
+fn a_user_over_the_rate_limit_must_wait_and_others_need_not() {
     run(async {
         let api = Api::with(
             Options {

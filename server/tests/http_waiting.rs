@@ -18,12 +18,12 @@ use common::run;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
-/// Far more than anything here takes: a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Far longer than any step here takes.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn waiting_pull(api: &Api, user: &str, cursor: &Value, wait_ms: u64) -> Value {
     let body = json!({ "clientId": "d", "cursor": cursor, "limit": 10, "waitMs": wait_ms });
-    let answer = tokio::time::timeout(PATIENCE, api.post(user, "pull", body))
+    let answer = tokio::time::timeout(TIMEOUT, api.post(user, "pull", body))
         .await
         .expect("the pull never answered");
     assert_eq!(answer.status, 200);
@@ -39,13 +39,13 @@ async fn open(api: &Api, token: &str) -> BodyDataStream {
     assert_eq!(
         next(&mut stream).await,
         ": open\n\n",
-        "the headers travel at once"
+        "the first chunk comes at once"
     );
     stream
 }
 
 async fn next(stream: &mut BodyDataStream) -> String {
-    let chunk = tokio::time::timeout(PATIENCE, stream.next())
+    let chunk = tokio::time::timeout(TIMEOUT, stream.next())
         .await
         .expect("the stream was silent");
     String::from_utf8(chunk.expect("the stream ended").unwrap().to_vec()).unwrap()
@@ -60,7 +60,7 @@ fn a_long_pull_answers_when_its_user_has_something_new() {
             let (api, cursor) = (api.clone(), cursor.clone());
             async move { waiting_pull(&api, "ann", &cursor, 25_000).await }
         });
-        // Whether the pull has begun to wait or not, the write is either found at once or told.
+        // The pull finds the write at once, or is notified of it if it waits already.
         api.push("bob", json!([create("1", "b")])).await;
         api.push("ann", json!([create("1", "a")])).await;
         assert_eq!(waiting.await.unwrap()["changes"][0]["id"], "a");
@@ -68,7 +68,7 @@ fn a_long_pull_answers_when_its_user_has_something_new() {
 }
 
 #[test]
-fn a_long_pull_with_nothing_to_say_ends_by_itself() {
+fn a_long_pull_without_changes_times_out() {
     run(async {
         let api = Api::new().await;
         let cursor = api.pull("ann", &Value::Null).await["cursor"].clone();
@@ -80,7 +80,7 @@ fn a_long_pull_with_nothing_to_say_ends_by_itself() {
         assert_eq!(
             waiting_pull(&api, "ann", &cursor, 25_000).await["changes"][0]["id"],
             "a",
-            "what is there is not waited for"
+            "a pull with changes does not wait"
         );
     });
 }
@@ -96,8 +96,7 @@ fn a_stream_hints_at_the_users_own_changes() {
         api.push("ann", json!([create("1", "a")])).await;
         api.push("ann", json!([create("2", "c")])).await;
         assert_eq!(next(&mut stream).await, "event: change\ndata: {}\n\n");
-        // A replay changed nothing: bob's write and it together would have made the stream say
-        // more.
+        // Neither bob's write nor the replay made a hint: the next event is the last one.
         api.stopping.send_replace(true);
         assert_eq!(
             next(&mut stream).await,
@@ -111,7 +110,7 @@ fn a_stream_ends_with_its_token() {
     run(async {
         let api = Api::new().await;
         let stream = open(&api, &token("ann", -10.0)).await;
-        let rest: Vec<_> = tokio::time::timeout(PATIENCE, stream.try_collect())
+        let rest: Vec<_> = tokio::time::timeout(TIMEOUT, stream.try_collect())
             .await
             .expect("the stream did not end")
             .unwrap();
@@ -123,7 +122,7 @@ fn a_stream_ends_with_its_token() {
 }
 
 #[test]
-fn stopping_ends_what_waits() {
+fn stopping_ends_long_pulls_and_streams() {
     run(async {
         let api = Api::new().await;
         let cursor = api.pull("ann", &Value::Null).await["cursor"].clone();
@@ -136,7 +135,7 @@ fn stopping_ends_what_waits() {
         assert_eq!(waiting.await.unwrap()["changes"], json!([]));
         assert!(next(&mut stream).await.contains("shutdown"));
         assert!(
-            tokio::time::timeout(PATIENCE, stream.next())
+            tokio::time::timeout(TIMEOUT, stream.next())
                 .await
                 .unwrap()
                 .is_none()
@@ -153,7 +152,7 @@ fn stopping_ends_what_waits() {
 }
 
 #[test]
-fn one_user_cannot_hold_streams_without_end() {
+fn the_number_of_streams_per_user_is_limited() {
     run(async {
         let api = Api::new().await;
         let mut streams = Vec::new();

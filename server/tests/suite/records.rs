@@ -1,11 +1,11 @@
-//! Stories of what is kept beside the rows: applied operations, devices, the epoch.
+//! What the store keeps beside the rows: applied operations, device metadata, epochs.
 
 use datum_server::rules::store::{Batch, Row, Store, Transaction};
 use serde_json::{Value, json};
 
 use super::{DAY, World, op, statuses, version};
 
-pub async fn an_operation_sent_twice_is_done_once<S: Store>(w: World<S>) {
+pub async fn an_operation_sent_twice_is_applied_once<S: Store>(w: World<S>) {
     let batch = json!([
         op("1", "task", "a", "create", None, json!({ "n": 1 })),
         op("2", "task", "b", "create", None, json!({})),
@@ -26,7 +26,7 @@ pub async fn an_operation_sent_twice_is_done_once<S: Store>(w: World<S>) {
     assert_eq!(
         again.iter().map(version).collect::<Vec<_>>(),
         [1, 2, 1],
-        "the answer of then, whatever happened since"
+        "the first answer, whatever happened since"
     );
     assert_eq!(
         w.pull("ann", json!({})).await["changes"][1]["data"],
@@ -47,7 +47,7 @@ pub async fn an_operation_sent_twice_is_done_once<S: Store>(w: World<S>) {
     );
 }
 
-pub async fn only_applied_operations_are_remembered<S: Store>(w: World<S>) {
+pub async fn only_applied_operations_are_recorded<S: Store>(w: World<S>) {
     w.create("ann", "task", "a").await;
     let late = json!([op(
         "late",
@@ -66,7 +66,7 @@ pub async fn only_applied_operations_are_remembered<S: Store>(w: World<S>) {
     assert_eq!(
         w.push("ann", late).await[0],
         json!({ "opId": "late", "status": "applied", "version": 3 }),
-        "decided anew"
+        "decided again"
     );
 }
 
@@ -98,9 +98,7 @@ pub async fn an_operation_id_belongs_to_one_row_of_one_user<S: Store>(w: World<S
     );
 }
 
-pub async fn operations_are_forgotten_after_their_time_and_then_do_no_harm<S: Store>(
-    mut w: World<S>,
-) {
+pub async fn operations_sent_again_after_their_retention_do_no_harm<S: Store>(mut w: World<S>) {
     let batch = json!([
         op("1", "task", "a", "create", None, json!({ "n": 1 })),
         op("2", "task", "a", "update", Some(1), json!({ "n": 2 }))
@@ -113,7 +111,7 @@ pub async fn operations_are_forgotten_after_their_time_and_then_do_no_harm<S: St
     assert_eq!(
         statuses(&w.push("ann", batch).await),
         ["conflict", "conflict"],
-        "the base stops what memory no longer does"
+        "stale bases stop what is no longer recorded"
     );
     assert_eq!(w.pull("ann", json!({})).await["changes"][0]["version"], 2);
 }
@@ -141,7 +139,7 @@ pub async fn a_transaction_that_is_dropped_changed_nothing<S: Store>(w: World<S>
     assert_eq!(
         tx.head("ann").await.unwrap().seq,
         1,
-        "but sees its own writes"
+        "it sees its own writes"
     );
     assert_eq!(
         tx.data("ann", "task", "a").await.unwrap().as_deref(),
@@ -155,7 +153,7 @@ pub async fn a_transaction_that_is_dropped_changed_nothing<S: Store>(w: World<S>
     );
 }
 
-pub async fn metadata_is_kept_one_record_a_device<S: Store>(w: World<S>) {
+pub async fn metadata_has_one_record_per_device<S: Store>(w: World<S>) {
     w.create("ann", "task", "a").await;
     for (device, status) in [("d1", "failed"), ("d2", "synced"), ("d1", "synced")] {
         let record = json!({ "deviceId": device, "syncStatus": status, "conflictCount": 2, "customMetadata": { "theme": "dark" }, "unknown": 1 });
@@ -195,7 +193,7 @@ pub async fn metadata_is_kept_one_record_a_device<S: Store>(w: World<S>) {
     );
 }
 
-pub async fn the_longest_silent_device_makes_room<S: Store>(mut w: World<S>) {
+pub async fn the_least_recently_seen_device_is_removed_first<S: Store>(mut w: World<S>) {
     w.service.config.max_devices = 2;
     for device in ["d1", "d2", "d1", "d3"] {
         w.now += 1;
@@ -235,7 +233,7 @@ pub async fn metadata_that_cannot_be_read_is_refused<S: Store>(w: World<S>) {
     }
 }
 
-pub async fn a_new_epoch_ends_all_cursors<S: Store>(w: World<S>) {
+pub async fn a_new_epoch_invalidates_all_cursors<S: Store>(w: World<S>) {
     w.create("ann", "task", "a").await;
     let page = w.pull("ann", json!({})).await;
     w.service.set_epoch("restored").await.unwrap();
@@ -250,7 +248,7 @@ pub async fn a_new_epoch_ends_all_cursors<S: Store>(w: World<S>) {
     );
 }
 
-pub async fn a_new_epoch_says_how_much_of_an_earlier_one_is_left<S: Store>(w: World<S>) {
+pub async fn a_new_epoch_reports_the_last_version_of_an_earlier_one<S: Store>(w: World<S>) {
     let first = w.pull("ann", json!({})).await["epoch"].clone();
     let kept = async |user: &str, epoch: &Value| {
         w.pull(user, json!({ "epoch": epoch })).await["kept"].clone()
@@ -258,7 +256,7 @@ pub async fn a_new_epoch_says_how_much_of_an_earlier_one_is_left<S: Store>(w: Wo
     assert_eq!(
         kept("ann", &first).await,
         Value::Null,
-        "it is the same still"
+        "the epoch has not changed"
     );
     for id in ["a", "b"] {
         w.create("ann", "task", id).await;
@@ -285,7 +283,7 @@ pub async fn a_new_epoch_says_how_much_of_an_earlier_one_is_left<S: Store>(w: Wo
     assert_eq!(
         kept("eve", &first).await,
         0,
-        "who came later had nothing then"
+        "a later user had nothing then"
     );
     assert_eq!(kept("ann", &json!("of another file")).await, Value::Null);
 }

@@ -1,6 +1,6 @@
-//! The whole remote as one synchronous call, for the tests of clients: native stories, a seeded
-//! simulation, a `fetch` that a browser test makes up. The rules are those of the real server; what
-//! is missing is HTTP's own part: tokens, headers, compression, streams and waiting.
+//! The whole remote as one synchronous call, for tests of clients: native stories, the simulation,
+//! and the fake `fetch` of browser tests. It has the rules of the real server, but nothing of HTTP:
+//! no tokens, headers, compression, streams or long pulls.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,20 +14,20 @@ use crate::rules::store::{Head, Row, Store, Swept, Transaction};
 use crate::rules::{Config, ServerError, pull};
 use crate::service::{Reply, Service};
 
-/// A remote in memory. A clone is the same remote; requests are answered one after another.
+/// A remote in memory. Clones share it; it answers one request at a time.
 #[derive(Clone, Debug)]
 pub struct MemoryServer {
     service: Arc<Mutex<Service<MemoryStore>>>,
 }
 
 impl MemoryServer {
-    /// An empty remote of this epoch, with the default limits.
+    /// Creates an empty remote with this epoch and the default limits.
     #[must_use]
     pub fn new(epoch: &str) -> Self {
         Self::with_config(epoch, Config::default())
     }
 
-    /// An empty remote with limits of your own.
+    /// Creates an empty remote with these limits.
     #[must_use]
     pub fn with_config(epoch: &str, config: Config) -> Self {
         Self {
@@ -38,8 +38,8 @@ impl MemoryServer {
         }
     }
 
-    /// Answers a request as the HTTP server would: status and JSON body. `user` is the proved user,
-    /// `path` the URL's path with its prefix, such as `/sync/v1/pull`, and its query.
+    /// Answers a request as the HTTP server would, with status and JSON body. `user` is the
+    /// authenticated user, `path` the URL's path and query, such as `/sync/v1/pull`.
     #[must_use]
     pub fn handle(
         &self,
@@ -58,10 +58,10 @@ impl MemoryServer {
         }
     }
 
-    /// The same with the answer's parts: whether others have something to pull now, or the error.
+    /// Like [`Self::handle`], but returns the reply or error as a value.
     ///
     /// # Errors
-    /// Whatever is not a 200.
+    /// Fails with every answer whose status is not 200.
     pub fn answer(
         &self,
         user: &str,
@@ -73,73 +73,73 @@ impl MemoryServer {
         self.with(|service| ready(service.handle(user, method, path, body, now_ms)))
     }
 
-    /// Replaces the epoch, as an operator does after putting a backup back.
+    /// Replaces the epoch, as an operator does after restoring a backup.
     ///
     /// # Errors
-    /// None in memory.
+    /// Never fails in memory.
     pub fn set_epoch(&self, epoch: &str) -> Result<(), ServerError> {
         self.with(|service| ready(service.set_epoch(epoch)))
     }
 
-    /// A backup of everything.
+    /// Copies everything.
     #[must_use]
     pub fn backup(&self) -> MemoryStore {
         self.with(|service| service.store.fork())
     }
 
-    /// Puts a backup back, with the epoch that it had: call [`Self::set_epoch`] as well, unless the
-    /// test is about an operator who forgot to.
+    /// Restores a backup together with its epoch. Call [`Self::set_epoch`] too, unless the test is
+    /// about an operator who forgot it.
     pub fn restore(&self, backup: &MemoryStore) {
         self.with(|service| service.store.restore(backup));
     }
 
-    /// Changes the limits from now on.
+    /// Changes the limits.
     pub fn configure(&self, change: impl FnOnce(&mut Config)) {
         self.with(|service| change(&mut service.config));
     }
 
-    /// Forgets what the retention allows to forget at this moment.
+    /// Removes tombstones and applied operations whose retention has ended.
     ///
     /// # Errors
-    /// None in memory.
+    /// Never fails in memory.
     pub fn sweep(&self, now_ms: u64) -> Result<Swept, ServerError> {
         self.with(|service| ready(service.sweep(now_ms)))
     }
 
-    /// Forgets every tombstone, and nothing else, whatever its age.
+    /// Removes every tombstone, whatever its age.
     ///
     /// # Errors
-    /// None in memory.
+    /// Never fails in memory.
     pub fn purge_tombstones(&self) -> Result<Swept, ServerError> {
         self.purge(u64::MAX, 0)
     }
 
-    /// Forgets every applied operation, and nothing else, whatever its age.
+    /// Removes every record of an applied operation, whatever its age.
     ///
     /// # Errors
-    /// None in memory.
+    /// Never fails in memory.
     pub fn purge_operations(&self) -> Result<Swept, ServerError> {
         self.purge(0, u64::MAX)
     }
 
-    /// Every row of a user, tombstones included, in order of version.
+    /// Returns all rows of a user by version, tombstones included.
     #[must_use]
     pub fn rows(&self, user: &str) -> Vec<Row> {
         self.with(|service| service.store.rows(user))
     }
 
-    /// Where a user's history stands.
+    /// Returns the head of a user's history.
     ///
     /// # Errors
-    /// None in memory.
+    /// Never fails in memory.
     pub fn head(&self, user: &str) -> Result<Head, ServerError> {
         self.with(|service| ready(async { service.store.read().await?.head(user).await }))
     }
 
-    /// A user's digests by entity type.
+    /// Returns a user's digests by entity type.
     ///
     /// # Errors
-    /// None in memory.
+    /// Never fails in memory.
     pub fn digests(
         &self,
         user: &str,
@@ -160,15 +160,15 @@ impl MemoryServer {
         })
     }
 
-    fn with<R>(&self, act: impl FnOnce(&mut Service<MemoryStore>) -> R) -> R {
-        act(&mut self.service.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<R>(&self, work: impl FnOnce(&mut Service<MemoryStore>) -> R) -> R {
+        work(&mut self.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Drives a future that never waits. The memory store has nothing to wait for.
+/// Polls a future once: the memory store never returns `Pending`.
 fn ready<R>(future: impl Future<Output = Result<R, ServerError>>) -> Result<R, ServerError> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err(ServerError::internal("the memory store waited")),
+        Poll::Pending => Err(ServerError::internal("the memory store returned Pending")),
     }
 }
