@@ -1,20 +1,10 @@
 //! Size limits, compression, rate limits.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    missing_docs
-)]
-
-mod common;
 
 use std::io::{Read as _, Write as _};
 
+use crate::common::api::{Api, create, options, request};
+use crate::common::run;
 use axum::body::Body;
-use common::api::{Api, create, options, request};
-use common::run;
 use datum_server::Config;
 use datum_server::http::Options;
 use datum_server::http::rate::Rate;

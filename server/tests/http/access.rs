@@ -1,19 +1,9 @@
 //! Who may send requests: tokens, users, origins, development mode.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    missing_docs
-)]
 
-mod common;
-
+use crate::common::api::{Api, bearer, create, options, request, token};
+use crate::common::run;
 use axum::body::Body;
 use axum::http::Request;
-use common::api::{Api, bearer, create, options, request, token};
-use common::run;
 use datum_server::Config;
 use datum_server::http::Options;
 use datum_server::http::auth::{Claims, Keys};

@@ -1,20 +1,10 @@
 //! Long pulls and streams.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    missing_docs
-)]
-
-mod common;
 
 use std::time::Duration;
 
+use crate::common::api::{Api, bearer, create, request, token};
+use crate::common::run;
 use axum::body::{Body, BodyDataStream};
-use common::api::{Api, bearer, create, request, token};
-use common::run;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
