@@ -267,12 +267,12 @@ test("background sync: what another device writes arrives, and what is written h
     await i.sees("tasks", "Water the plants");
     await i.presses("second");
     await i.sees("tasks", "Return the book");
-    await i.logs("Synced by itself: 1 item");
+    await i.logs("Synced automatically: 1 item");
     await i.presses("write");
     await i.at("tasks").locator("li[data-waiting=false]").filter({ hasText: "Written here" }).waitFor();
 
     await i.ticks("auto");
-    await i.sees("next", "not by itself");
+    await i.sees("next", "not scheduled");
     await i.presses("write");
     await i.sees("tasks", "waiting");
     await i.ticks("auto");
@@ -322,16 +322,16 @@ test("errors: each way that a sync can end is told, and none breaks the next", (
     ];
     for (const [name, expected] of outcomes) {
       await i.presses(name);
-      const said = await i.at(`said-${name}`).innerText();
+      const said = await i.at(`outcome-${name}`).innerText();
       assert.match(said, expected, name);
       assert.equal(await i.at("notice").innerText(), said);
       assert.equal(await i.at("loading").isVisible(), false, "the loading state has ended");
     }
-    await i.logs("Refused for good: There is a task with this title.");
+    await i.logs("Rejected: There is a task with this title.");
     await context.setOffline(true);
     await i.presses("well");
-    assert.equal(await i.at("said-well").innerText(), "Not now: offline");
+    assert.equal(await i.at("outcome-well").innerText(), "Not now: offline");
     await context.setOffline(false);
     await i.presses("well");
-    assert.match(await i.at("said-well").innerText(), /^Sync completed/);
+    assert.match(await i.at("outcome-well").innerText(), /^Sync completed/);
   }));

@@ -1,5 +1,4 @@
-// The user's other device: a second engine with a database of its own, always online. It writes behind
-// this page's back.
+// The user's other device: a second engine with its own database, always online.
 
 import { Datum, type Manager } from "datum-sync";
 
@@ -25,21 +24,21 @@ export class SecondDevice {
     });
   }
 
-  /** Gives a user who has nothing a few tasks to look at. */
+  /** Makes sure that the user has at least `count` tasks. */
   async seed(count = 3): Promise<void> {
-    const tasks = await this.#fetched();
+    const tasks = await this.#syncedTasks();
     const missing = count - (await tasks.count());
     if (missing > 0) await this.#write(tasks, missing);
   }
 
-  /** Writes `count` tasks, and syncs them. Returns the last title. */
+  /** Creates and syncs `count` tasks. Returns the last title. */
   async write(count = 1): Promise<string> {
-    return this.#write(await this.#fetched(), count);
+    return this.#write(await this.#syncedTasks(), count);
   }
 
-  /** Changes the title of a task, and syncs it. */
+  /** Renames a task and syncs it. */
   async rename(id: string, title: string): Promise<void> {
-    const tasks = await this.#fetched();
+    const tasks = await this.#syncedTasks();
     await tasks.patch(id, { title });
     await this.#sync();
   }
@@ -61,7 +60,7 @@ export class SecondDevice {
     return number <= TITLES.length ? title : `${title} (${number})`;
   }
 
-  async #fetched(): Promise<Manager<Task>> {
+  async #syncedTasks(): Promise<Manager<Task>> {
     await this.#sync();
     return (await this.#datum).manager<Task>("tasks");
   }

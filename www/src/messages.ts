@@ -1,35 +1,35 @@
-// What the page says to people: results, errors, times and sizes in plain sentences.
+// Messages for people: results, errors, times and sizes.
 
 import type { MetadataComparison, SyncMetadata, SyncResult, SyncStatus } from "datum-sync";
 
-export function aboutResult(result: SyncResult): string {
+export function describeResult(result: SyncResult): string {
   if (result.wasSkipped) return skipped[result.skipReason ?? "inProgress"];
-  if (result.wasCancelled) return "Stopped. What was done is kept.";
+  if (result.wasCancelled) return "Stopped. Completed work is kept.";
   const parts: string[] = [];
   if (result.pushedCount > 0) parts.push(`${number(result.pushedCount)} sent`);
   if (result.pulledCount > 0) parts.push(`${number(result.pulledCount)} received`);
   if (result.conflictsResolved > 0) parts.push(`${count(result.conflictsResolved, "conflict")} merged`);
-  if (result.failedCount > 0) parts.push(`${number(result.failedCount)} not accepted`);
+  if (result.failedCount > 0) parts.push(`${number(result.failedCount)} rejected`);
   return parts.length > 0 ? sentence(parts.join(", ")) : "Up to date.";
 }
 
 const skipped = {
-  offline: "Offline: your changes are safe here.",
+  offline: "Offline: your changes are saved on this device.",
   paused: "Paused. Resume to sync.",
   inProgress: "Already syncing.",
   excludedUser: "This user is not synced.",
   nothingToPush: "Nothing to send.",
 } satisfies Record<NonNullable<SyncResult["skipReason"]>, string>;
 
-/** A failure, kindly. `online` is the device's own switch, which explains most of them. */
-export function aboutError(error: unknown, online: boolean): string {
-  if (!online) return "Offline: your changes are safe here.";
-  const { code, message } = describe(error);
+/** Describes an error. `online` is the device's own network switch. */
+export function describeError(error: unknown, online: boolean): string {
+  if (!online) return "Offline: your changes are saved on this device.";
+  const { code, message } = codeAndMessage(error);
   switch (code) {
     case "offline":
     case "network":
     case "timeout":
-      return "The server cannot be reached. Your changes are safe here.";
+      return "The server cannot be reached. Your changes are saved on this device.";
     case "unauthorized":
       return "No token. Is datum-server running with --dev?";
     default:
@@ -37,22 +37,22 @@ export function aboutError(error: unknown, online: boolean): string {
   }
 }
 
-function describe(error: unknown): { code: string; message: string } {
+function codeAndMessage(error: unknown): { code: string; message: string } {
   if (typeof error !== "object" || error === null) return { code: "", message: String(error) };
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   const message = "message" in error && typeof error.message === "string" ? error.message : String(error);
   return { code, message };
 }
 
-/** What a running cycle is doing. */
-export function aboutPhase(phase: SyncStatus["phase"]): string {
+/** Describes the phase of a running cycle. */
+export function describePhase(phase: SyncStatus["phase"]): string {
   switch (phase) {
     case "pushing":
       return "Sending changes…";
     case "pulling":
       return "Asking for changes…";
     case "applying":
-      return "Saving what came…";
+      return "Saving changes…";
     default:
       return "Starting…";
   }
@@ -60,9 +60,9 @@ export function aboutPhase(phase: SyncStatus["phase"]): string {
 
 export const comparisons: Record<MetadataComparison, string> = {
   inSync: "in sync",
-  remoteNewer: "server has news",
-  localNewer: "this device has news",
-  diverged: "both have news",
+  remoteNewer: "server is newer",
+  localNewer: "this device is newer",
+  diverged: "both have changes",
   neverSynced: "never synced",
 };
 
@@ -75,7 +75,7 @@ export const metadataStates: Record<SyncMetadata["syncStatus"], string> = {
   conflict: "conflict",
 };
 
-/** 12:03:04 */
+/** Formats a time as 12:03:04. */
 export function time(iso: string | number | Date): string {
   return clock.format(new Date(iso));
 }

@@ -1,4 +1,4 @@
-// Colours for TypeScript: the few kinds of token that tell a reader most.
+// Syntax highlighting for TypeScript, with five kinds of token.
 
 import { make } from "./dom.ts";
 
@@ -16,15 +16,15 @@ const token = new RegExp(
   "g",
 );
 
-/** Code as nodes; what is no token of these kinds stays as it is. */
-export function paint(code: string): (Node | string)[] {
-  const painted: (Node | string)[] = [];
+/** Returns code as text nodes and coloured spans. */
+export function highlight(code: string): (Node | string)[] {
+  const nodes: (Node | string)[] = [];
   let end = 0;
   for (const match of code.matchAll(token)) {
     const kind = Object.entries(match.groups ?? {}).find(([, text]) => text !== undefined)?.[0] ?? "";
-    painted.push(code.slice(end, match.index), make("span", { class: `t-${kind}` }, match[0]));
+    nodes.push(code.slice(end, match.index), make("span", { class: `t-${kind}` }, match[0]));
     end = match.index + match[0].length;
   }
-  painted.push(code.slice(end));
-  return painted;
+  nodes.push(code.slice(end));
+  return nodes;
 }

@@ -1,64 +1,63 @@
-// What every page of the guide has: the user, the code beside the stage, the log, and buttons that say
-// that they are at work.
+// The parts of every guide page: user, code, log, and buttons that show when they are busy.
 
 import type { HttpRemote } from "datum-sync";
 
 import type { Task } from "../device.ts";
 import { find, make, setText } from "../dom.ts";
-import { paint } from "../paint.ts";
+import { highlight } from "../highlight.ts";
+import { time } from "../messages.ts";
 import { wireTheme } from "../theme.ts";
 import { currentUser } from "../user.ts";
-import { time } from "../words.ts";
-import { Line } from "./line.ts";
-import { SecondDevice } from "./second.ts";
+import { NetworkSim } from "./network-sim.ts";
+import { SecondDevice } from "./second-device.ts";
 import { Session } from "./session.ts";
 
 type Tone = "info" | "good" | "warn" | "bad";
 
-export class Stage {
-  /** Each page has a user of its own, so that no page finds what another left behind. */
+export class GuidePage {
+  /** Each page has its own user, so that pages do not see each other's data. */
   readonly userId: string;
-  /** Of this page's databases. */
+  /** The name of this page's databases. */
   readonly name: string;
-  readonly line = new Line();
+  readonly networkSim = new NetworkSim();
   readonly session: Session;
-  #second: SecondDevice | undefined;
+  #secondDevice: SecondDevice | undefined;
 
   constructor(page: string, source: string) {
-    dressPage();
+    setUpPage();
     showCode(page, source);
     this.userId = `${currentUser()}/${page}`;
     this.name = `guide-${page}`;
-    this.session = new Session(this.userId, this.line.network, () => this.say("The token had expired: a new one was fetched", "info"));
+    this.session = new Session(this.userId, this.networkSim.network, () => this.print("The token had expired; a new one was fetched", "info"));
     const network = document.querySelector<HTMLButtonElement>("[data-testid=network]");
     if (network) this.#wireNetwork(network);
   }
 
-  /** What the page's engine talks to. */
+  /** The remote of the page's engine. */
   get remote(): HttpRemote {
-    return { url: location.origin, headers: this.session.headers, fetch: this.line.fetch };
+    return { url: location.origin, headers: this.session.headers, fetch: this.networkSim.fetch };
   }
 
-  get second(): SecondDevice {
-    return (this.#second ??= new SecondDevice(this.userId, this.name));
+  get secondDevice(): SecondDevice {
+    return (this.#secondDevice ??= new SecondDevice(this.userId, this.name));
   }
 
-  /** Another user's second device, or the same user's again. */
-  async secondOf(userId: string): Promise<SecondDevice> {
-    if (this.#second?.userId !== userId) {
-      await this.#second?.close();
-      this.#second = new SecondDevice(userId, this.name);
+  /** Returns the second device of `userId`, and closes that of another user. */
+  async secondDeviceOf(userId: string): Promise<SecondDevice> {
+    if (this.#secondDevice?.userId !== userId) {
+      await this.#secondDevice?.close();
+      this.#secondDevice = new SecondDevice(userId, this.name);
     }
-    return this.second;
+    return this.secondDevice;
   }
 
-  /** Runs `work` at each press; the button is busy meanwhile, and what goes wrong is said in the log. */
-  press(testid: string, work: () => Promise<unknown>): void {
+  /** Runs `work` at each press. The button is busy meanwhile; errors go to the log. */
+  onPress(testid: string, work: () => Promise<unknown>): void {
     const button = find<HTMLButtonElement>(document, `[data-testid=${testid}]`);
-    // Before the engine is open nobody hears a press.
+    // Tests wait for this: a press before it would be lost.
     button.dataset["ready"] = "";
     button.addEventListener("click", () => {
-      // A button that is disabled would lose the focus: this one stays where the keyboard left it.
+      // A disabled button would lose the focus.
       if (button.getAttribute("aria-disabled") === "true") return;
       button.setAttribute("aria-disabled", "true");
       button.setAttribute("aria-busy", "true");
@@ -69,31 +68,31 @@ export class Stage {
     });
   }
 
-  /** Runs `work`; a failure is said in the log. */
+  /** Runs `work`; errors go to the log. */
   async attempt(work: () => Promise<unknown>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      this.say(error instanceof Error ? error.message : String(error), "bad");
+      this.print(error instanceof Error ? error.message : String(error), "bad");
     }
   }
 
-  /** A line in the log. */
-  say(text: string, tone: Tone = "info"): void {
+  /** Adds a line to the log. */
+  print(text: string, tone: Tone = "info"): void {
     const log = find(document, "[data-testid=log]");
     log.append(make("p", { "data-tone": tone }, make("time", {}, time(Date.now())), " ", make("span", {}, text)));
     while (log.children.length > 40) log.firstElementChild?.remove();
     log.scrollTop = log.scrollHeight;
   }
 
-  /** The log as a pattern takes it. */
+  /** The log in the form that patterns expect. */
   readonly log = {
-    info: (text: string): void => this.say(text),
-    warn: (text: string): void => this.say(text, "warn"),
+    info: (text: string): void => this.print(text),
+    warn: (text: string): void => this.print(text, "warn"),
   };
 
   #wireNetwork(button: HTMLButtonElement): void {
-    const { network } = this.line;
+    const { network } = this.networkSim;
     button.addEventListener("click", () => (network.on = !network.on));
     network.addEventListener("change", () => {
       button.setAttribute("aria-checked", String(network.on));
@@ -103,19 +102,19 @@ export class Stage {
   }
 }
 
-/** A list that only shows: newest first. */
-export function showTasks(list: HTMLElement, tasks: readonly Task[], most = 6): void {
+/** Shows a read-only list of tasks, newest first. */
+export function showTasks(list: HTMLElement, tasks: readonly Task[], limit = 6): void {
   const sorted = [...tasks].sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id));
-  const rows = sorted.slice(0, most).map((task) =>
+  const rows = sorted.slice(0, limit).map((task) =>
     make("li", { "data-waiting": String(task.version === 0) }, make("span", {}, task.title), make("small", {}, task.version === 0 ? "waiting" : `v${task.version}`)),
   );
-  if (sorted.length > most) rows.push(make("li", { class: "rest" }, `and ${sorted.length - most} more`));
+  if (sorted.length > limit) rows.push(make("li", { class: "rest" }, `and ${sorted.length - limit} more`));
   if (sorted.length === 0) rows.push(make("li", { class: "rest" }, "Nothing here yet."));
   list.replaceChildren(...rows);
 }
 
-/** The theme, the user, and links that keep the user. */
-export function dressPage(): void {
+/** Sets up the theme, the user's name, and links that keep the user. */
+export function setUpPage(): void {
   wireTheme(find<HTMLButtonElement>(document, "#theme"));
   setText(find(document, "#user"), currentUser());
   const asked = new URLSearchParams(location.search).get("user");
@@ -125,7 +124,7 @@ export function dressPage(): void {
   }
 }
 
-/** The module that runs on this page, as its file has it, but for the marks of the parts that README shows. */
+/** Shows the source of the module that runs on this page, without its region markers. */
 function showCode(page: string, source: string): void {
   const code = source
     .split("\n")
@@ -133,12 +132,12 @@ function showCode(page: string, source: string): void {
     .join("\n")
     .trim();
   setText(find(document, "#code-file"), `www/src/patterns/${page}.ts`);
-  find(document, "#code-text").append(...paint(code));
+  find(document, "#code-text").append(...highlight(code));
   const copy = find<HTMLButtonElement>(document, "#copy");
   copy.addEventListener("click", () => {
     navigator.clipboard.writeText(code).then(
       () => setText(copy, "Copied"),
-      () => setText(copy, "Not copied"),
+      () => setText(copy, "Copying failed"),
     );
   });
 }
