@@ -1,5 +1,5 @@
-//! Whole logs: whatever their records say under a right checksum, folding them ends, the state
-//! tells one story, and a checkpoint of it folds to the same state.
+//! Whole logs: whatever records with a valid checksum say, folding them ends, the state is
+//! consistent, and a checkpoint of it folds to the same state.
 
 use std::rc::Rc;
 
@@ -10,9 +10,9 @@ use datum_sync::replica::{Need, Plan, Replica, ViewBody};
 
 use super::record::sealed;
 
-const ELSEWHERE: &str = "in a body that is not here";
+const MISSING: &str = "in a missing body";
 
-/// Payloads of records, each behind the number of its bytes in two.
+/// Takes payloads of records, each after its length in two bytes.
 pub fn holds(bytes: &[u8]) {
     let mut rest = bytes;
     let mut replica = Replica::new("ann", 1 << 16);
@@ -28,32 +28,35 @@ pub fn holds(bytes: &[u8]) {
         assert_eq!(replica.head(), seq);
         assert!(
             replica.apply_record(seq, &record).is_err(),
-            "no record is folded twice"
+            "no record is applied twice"
         );
         if Commit::decode(&record).is_err() {
             assert!(
                 replica.damage().quarantined > 0 && replica.damage().needs_full_pull,
-                "what is damaged is noticed"
+                "damage is noticed"
             );
         }
     }
-    tells_one_story(&replica);
-    let before = told(&replica);
+    check_consistent(&replica);
+    let before = describe(&replica);
     let mut opened = opened(&records);
     opened.fold_late();
-    tells_one_story(&opened);
+    check_consistent(&opened);
     if replica.damage().quarantined == 0 {
         assert_eq!(
-            told(&opened),
+            describe(&opened),
             before,
-            "rows that are folded late are the same rows"
+            "lazily folded rows are the same rows"
         );
     }
+    check_checkpoint(&mut replica, seq, &before);
+}
+
+fn check_checkpoint(replica: &mut Replica, seq: u64, before: &[String]) {
     let _ = replica.wants_checkpoint();
     match replica.plan_checkpoint() {
-        // What points outside every body is none that a writer of ours made: it is noticed when it
-        // is read.
-        Plan::Ready(Some(_)) if before.iter().any(|words| words.ends_with(ELSEWHERE)) => {}
+        // Our writer makes no reference outside its bodies: reading detects such a row.
+        Plan::Ready(Some(_)) if before.iter().any(|words| words.ends_with(MISSING)) => {}
         Plan::Ready(Some(Checkpoint { commit, .. })) => {
             let encoded = commit.encode(seq + 1);
             let mut fresh = Replica::new("ann", 1 << 16);
@@ -63,18 +66,18 @@ pub fn holds(bytes: &[u8]) {
             for (id, body) in encoded.bodies {
                 assert!(
                     fresh.segments_mut().supply(id, Some(body)),
-                    "the body of a checkpoint fits"
+                    "a checkpoint accepts its own body"
                 );
             }
-            assert_eq!(told(&fresh), before, "a checkpoint is the state");
-            tells_one_story(&fresh);
+            assert_eq!(describe(&fresh), before, "a checkpoint is the whole state");
+            check_consistent(&fresh);
         }
         Plan::Ready(None) => {}
         Plan::Needs(Need::Bodies(missing)) => {
             for id in missing {
                 assert!(
                     !replica.segments_mut().supply(id, None),
-                    "a body that is lost is corrupt"
+                    "a lost body is corrupt"
                 );
             }
         }
@@ -82,7 +85,7 @@ pub fn holds(bytes: &[u8]) {
     }
 }
 
-/// The state of whoever opens the log: rows stay in their records for as long as nobody asks.
+/// Returns the state after opening the log, with rows still in their records.
 fn opened(records: &[Rc<[u8]>]) -> Replica {
     let mut replica = Replica::new("ann", 1 << 16);
     for (seq, record) in (1..).zip(records) {
@@ -91,7 +94,7 @@ fn opened(records: &[Rc<[u8]>]) -> Replica {
     replica
 }
 
-fn tells_one_story(replica: &Replica) {
+fn check_consistent(replica: &Replica) {
     let names: Vec<String> = replica
         .digests()
         .map(|(name, _)| name.to_owned())
@@ -99,7 +102,7 @@ fn tells_one_story(replica: &Replica) {
         .collect();
     for name in &names {
         let ids: Vec<&str> = replica.ids(name, None).collect();
-        assert!(ids.is_sorted_by(|a, b| a < b), "each id once, in order");
+        assert!(ids.is_sorted_by(|a, b| a < b), "each id once, sorted");
         let live = ids
             .iter()
             .filter(|id| {
@@ -126,8 +129,8 @@ fn tells_one_story(replica: &Replica) {
     );
 }
 
-/// All that can be asked of a state, in words.
-fn told(replica: &Replica) -> Vec<String> {
+/// Describes a state completely, as lines of text.
+fn describe(replica: &Replica) -> Vec<String> {
     let mut words = Vec::new();
     let mut names: Vec<&str> = replica
         .digests()
@@ -142,7 +145,7 @@ fn told(replica: &Replica) -> Vec<String> {
             let view = replica.view(&Key::new(name, id)).expect("an id has a view");
             let body = match view.body {
                 Some(ViewBody::Text(text)) => text.to_owned(),
-                Some(ViewBody::Absent { .. }) => ELSEWHERE.to_owned(),
+                Some(ViewBody::Absent { .. }) => MISSING.to_owned(),
                 None => "none".to_owned(),
             };
             words.push(format!(
