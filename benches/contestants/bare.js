@@ -1,4 +1,4 @@
-// No database: the same requests one after another, parsed and let go. What the network and JSON cost by themselves.
+// No database: the same requests, parsed and discarded. The cost of network and JSON alone.
 
 import { FIRST_ROWS, nextRows } from "../lib/data.mjs";
 
@@ -12,7 +12,7 @@ export async function open(_, { count, authorization, user = `n${count}`, bodies
   let rows = [];
   return {
     async pull() {
-      // As many requests as the engine makes, for the same pages.
+      // The same pages as the engine requests.
       for (let cursor = null, limit = FIRST_ROWS; ; limit = nextRows(limit)) {
         const page = await post("/sync/v1/pull", JSON.stringify({ clientId: "bench", userId: user, schema: 0, cursor, limit }));
         rows.push(page.changes);
@@ -20,7 +20,7 @@ export async function open(_, { count, authorization, user = `n${count}`, bodies
         cursor = page.cursor;
       }
     },
-    /** Bodies that the engine has sent, once more, for another user: the server has as much to do. */
+    /** Sends bodies recorded from the engine, for another user, so that the server does the same work. */
     async push() {
       for (const body of bodies.shift()) {
         const { results } = await post("/sync/v1/push", body);

@@ -1,4 +1,4 @@
-// datum-sync as its README sets it up.
+// datum-sync, set up as in its README.
 import { Datum } from "datum-sync";
 
 export async function open(name, { count = 0, user = `n${count}`, authorization = "none", url = `${location.origin}/d/${count}`, durability }) {
@@ -7,7 +7,7 @@ export async function open(name, { count = 0, user = `n${count}`, authorization 
     entities: { tasks: {} },
     remote: { url, headers: { authorization } },
     initialUserId: user,
-    // Pages are thrown away with operations in them here: what they would send on leaving is nobody's.
+    // Pages are closed with pending operations here, and must not send them.
     flushOnLeave: false,
     ...(durability ? { durability: { local: durability } } : {}),
   });

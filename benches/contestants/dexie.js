@@ -1,8 +1,8 @@
 // Dexie with its bulk methods, and an outbox table written in the same transaction.
 // https://dexie.org/docs/Table/Table.bulkPut() (bulk methods are the fast way to write many), https://dexie.org/docs/Tutorial/Best-Practices
-// Durability is given, so that it is the same for all: https://dexie.org/docs/Dexie/Dexie (chromeTransactionDurability)
+// Durability is set explicitly, so that it is equal for all contestants: https://dexie.org/docs/Dexie/Dexie (chromeTransactionDurability)
 import { Dexie } from "dexie";
-import { entity, pages } from "./lib.js";
+import { entity, pages } from "./protocol.js";
 import { tasks } from "../lib/data.mjs";
 
 export async function open(name, options) {

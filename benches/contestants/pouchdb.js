@@ -1,4 +1,4 @@
-// PouchDB over its default adapter (idb), replicating in large batches, and writing many with bulkDocs.
+// PouchDB with its default adapter (idb), replication in large batches, and bulkDocs.
 // https://pouchdb.com/api.html#replication (batch_size), https://pouchdb.com/api.html#batch_create
 import PouchDB from "pouchdb-browser";
 import { tasks } from "../lib/data.mjs";

@@ -1,8 +1,8 @@
-// What contestants share that bring no sync of their own.
+// The sync protocol, for contestants without their own.
 
 import { FIRST_ROWS, nextRows } from "../lib/data.mjs";
 
-/** The pages of the protocol, one after another; the next is asked for while the last one is dealt with. */
+/** Yields the pages of a pull. The next one is fetched while the current one is handled. */
 export async function* pages({ count, authorization, user = `n${count}` }) {
   let limit = FIRST_ROWS;
   let next = page(null);
@@ -21,7 +21,7 @@ export async function* pages({ count, authorization, user = `n${count}` }) {
   }
 }
 
-/** A row as the app knows it. */
+/** Converts a row to the app's entity. */
 export const entity = ({ id, version, data }) => ({ id, version, ...data });
 
 export async function json(url, body) {

@@ -1,7 +1,7 @@
-// IndexedDB by hand, the floor of the usual design: one record for each entity, one transaction for each page,
-// no request awaited but the transaction's end, relaxed durability, no secondary index.
+// IndexedDB without a library, the lower bound of the usual design: one record per entity, one transaction per page, awaiting
+// only the transaction, relaxed durability, no secondary index.
 // https://developer.mozilla.org/docs/Web/API/IDBDatabase/transaction (durability), and IDBTransaction.commit()
-import { entity, pages } from "./lib.js";
+import { entity, pages } from "./protocol.js";
 import { tasks } from "../lib/data.mjs";
 
 const asPromise = (request) => new Promise((resolve, reject) => ((request.onsuccess = () => resolve(request.result)), (request.onerror = () => reject(request.error))));
@@ -32,7 +32,7 @@ export async function open(name, options) {
         });
       }
     },
-    /** One put and nothing else: what a durable write costs at least. */
+    /** A single put: the minimal cost of a durable write. */
     create: (task) => write(["tasks"], (store) => store.put(task)),
     createMany: (list) =>
       write(["tasks", "outbox"], (store, outbox) => {

@@ -1,4 +1,4 @@
-// Replicache: memory first, persisted some time later. One pull brings everything; no interval, no delay.
+// Replicache: in memory first, persisted later. One pull loads everything; without interval and delay.
 // https://doc.replicache.dev/concepts/performance, https://doc.replicache.dev/reference/server-pull
 import { Replicache } from "replicache";
 
@@ -14,7 +14,7 @@ export async function open(name, { count = 0, session }) {
       },
     },
     pullInterval: null,
-    // By itself it would push after 10 ms; here it pushes when it is told to.
+    // Pushes only on request; by default it would push after 10 ms.
     pushDelay: 1e9,
     logLevel: "error",
   });
@@ -28,7 +28,7 @@ export async function open(name, { count = 0, session }) {
       replicache.pullURL = `/d/0/replicache/pull?session=${session}`;
       replicache.pushURL = `/d/0/replicache/push?session=${session}`;
       await replicache.push({ now: true });
-      // What was pushed is acknowledged by a pull, which brings it back.
+      // A pull acknowledges the pushed mutations and returns their rows.
       await replicache.pull({ now: true });
     },
     create: (task) => replicache.mutate.create(task),

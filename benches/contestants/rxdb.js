@@ -1,10 +1,10 @@
-// RxDB over Dexie's storage with its replication over HTTP, as a production build: no dev-mode, no schema
-// validator, one instance, bulk calls, no index but the primary key.
+// RxDB with Dexie's storage and its HTTP replication, as a production build: no dev-mode, no schema validator, one instance,
+// bulk calls, no index except the primary key.
 // https://rxdb.info/nosql-performance-tips.html, https://rxdb.info/rx-storage-dexie.html, https://rxdb.info/replication-http.html
 import { createRxDatabase } from "rxdb/plugins/core";
 import { getRxStorageDexie } from "rxdb/plugins/storage-dexie";
 import { replicateRxCollection } from "rxdb/plugins/replication";
-import { json } from "./lib.js";
+import { json } from "./protocol.js";
 import { tasks } from "../lib/data.mjs";
 
 const text = { type: "string" };
@@ -28,7 +28,7 @@ export async function open(name, { count = 0, session, durability = "relaxed" })
   const database = await createRxDatabase({ name, storage: getRxStorageDexie({ chromeTransactionDurability: durability }), multiInstance: false, eventReduce: true });
   const { tasks: collection } = await database.addCollections({ tasks: { schema } });
   let replication;
-  /** Runs once in one direction and resolves when nothing is left to do. */
+  /** Replicates in one direction until nothing is left to do. */
   const replicate = async (direction) => {
     replication = replicateRxCollection({ collection, replicationIdentifier: `bench-${direction}`, live: false, waitForLeadership: false, retryTime: 500, ...handlers[direction] });
     replication.error$.subscribe((error) => console.error(error));

@@ -1,6 +1,6 @@
-// TinyBase: one request loads the store, and the store as a whole is saved to IndexedDB, awaited.
+// TinyBase: one request loads the store, and the whole store is saved to IndexedDB, awaited.
 // https://tinybase.org/api/persister-remote/functions/creation/createremotepersister/, https://tinybase.org/api/persister-indexed-db/functions/creation/createindexeddbpersister/
-// Its own sync (a MergeableStore over a WebSocket) speaks with TinyBase's own server only.
+// Its own sync (a MergeableStore over a WebSocket) works only with TinyBase's server.
 import { createStore } from "tinybase/store";
 import { createIndexedDbPersister } from "tinybase/persisters/persister-indexed-db";
 import { createRemotePersister } from "tinybase/persisters/persister-remote";
@@ -8,7 +8,7 @@ import { tasks } from "../lib/data.mjs";
 
 export async function open(name, { count = 0 }) {
   let loading = true;
-  // A database that is not there yet is an error that it ignores; others count.
+  // The missing database at the first load is an error that TinyBase ignores; others count.
   const fail = (error) => loading || console.error(error);
   const store = createStore();
   const local = createIndexedDbPersister(store, name, undefined, fail);

@@ -1,12 +1,12 @@
-// WatermelonDB on the web: LokiJS in memory, written to IndexedDB by itself some time later. No worker, and the
-// incremental format, as its setup page advises. https://watermelondb.dev/docs/Setup, https://watermelondb.dev/docs/Sync/Frontend
+// WatermelonDB on the web: LokiJS in memory, which saves to IndexedDB later. No worker, and the incremental format, as its
+// documentation recommends. https://watermelondb.dev/docs/Setup, https://watermelondb.dev/docs/Sync/Frontend
 import { appSchema, Database, Model, tableSchema } from "@nozbe/watermelondb";
 import loki from "@nozbe/watermelondb/adapters/lokijs";
 import { synchronize } from "@nozbe/watermelondb/sync";
-import { json } from "./lib.js";
+import { json } from "./protocol.js";
 import { tasks } from "../lib/data.mjs";
 
-// The package is CommonJS: what is imported by default is its exports, whose default is the class.
+// The package is CommonJS: the default import is its exports object, whose default is the class.
 const LokiJSAdapter = loki.default ?? loki;
 const text = (name) => ({ name, type: "string" });
 const schema = appSchema({
@@ -29,11 +29,11 @@ export async function open(name, { count = 0, session }) {
   const adapter = new LokiJSAdapter({ dbName: name, schema, useWebWorker: false, useIncrementalIndexedDB: true });
   const database = new Database({ adapter, modelClasses: [Task] });
   const collection = database.get("tasks");
-  // It sets itself up in the background; that is no part of what is measured after.
+  // Waits for its setup in the background, which must not be part of the measurement.
   await collection.query().fetchCount();
   const prepare = (task) =>
     collection.prepareCreate((record) => {
-      // Raw, without decorators, which would need a compiler: less work than an app's own setters.
+      // Sets the raw record, without decorators, which would need a compiler. It is less work than an app's setters.
       Object.assign(record._raw, { ...task, tags: JSON.stringify(task.tags) });
     });
   const insert = (list) => database.write(() => database.batch(list.map(prepare)));
@@ -51,7 +51,7 @@ export async function open(name, { count = 0, session }) {
     createEach: (list) => Promise.all(list.map((task) => insert([task]))),
     async fill(all) {
       await insert(tasks(all));
-      // Half a second is its interval of saving.
+      // It saves every half second.
       await new Promise((resolve) => setTimeout(resolve, 3_000 + all / 20));
     },
     readAll: async () => (await collection.query().fetch()).map(asTask),

@@ -1,5 +1,5 @@
-// What the driver asks of a page: opens one contestant, takes the time of one thing, checks what came of it.
-// A contestant is a module with `open(name, options)`, which resolves with the things it can do.
+// The page side of the benchmark: opens a contestant, measures one operation, checks its result. A contestant is a module
+// with `open(name, options)`, which resolves with its operations.
 import { factsOf, tasks } from "../lib/data.mjs";
 
 const transactions = { readwrite: 0, readonly: 0 };
@@ -7,11 +7,11 @@ const open = IDBDatabase.prototype.transaction;
 const memories = new Set();
 let database;
 
-/** The module under its own address, so that it is fetched, compiled and cached like an app's. */
+/** Loads a contestant's module by URL, so that it is fetched, compiled and cached like an app's code. */
 const load = (who) => import(`/${who}.js`);
 
-/** Garbage of the warm-up is not the measured work's to clear up. */
-async function quiet() {
+/** Collects the warm-up's garbage before a measurement. */
+async function collectGarbage() {
   globalThis.gc?.();
   await new Promise((resolve) => setTimeout(resolve, 20));
 }
@@ -25,7 +25,7 @@ async function timed(work) {
   return ms;
 }
 
-/** The main thread's tasks over 50 ms while `work` ran, and those that end just after it. */
+/** Measures `work` and the longest main-thread task over 50 ms during it or just after it. */
 async function withLongTasks(work) {
   const long = [];
   const observer = new PerformanceObserver((list) => long.push(...list.getEntries()));
@@ -38,13 +38,13 @@ async function withLongTasks(work) {
 }
 
 window.bench = {
-  /** Opens and leaves open. */
+  /** Opens a database and keeps it open. */
   async open({ who, name = "bench", options = {} }) {
     const { open } = await load(who);
     database = await open(name, options);
   },
 
-  /** A first pull into an empty database, after one of `warm` tasks into another. */
+  /** Measures a first pull into an empty database, after a warm-up pull of `warm` tasks into another one. */
   async pull({ who, warm, options }) {
     const { open } = await load(who);
     if (warm) {
@@ -53,11 +53,11 @@ window.bench = {
       await other.close();
     }
     database = await open("bench", options);
-    await quiet();
+    await collectGarbage();
     return withLongTasks(() => database.pull());
   },
 
-  /** A first pull, after whose end the page's own code does nothing more for two seconds: enough to kill it. */
+  /** Pulls, then blocks the main thread for two seconds, in which the driver kills the page. */
   async pullThenHang({ who, options }) {
     const { open } = await load(who);
     database = await open("bench", options);
@@ -67,13 +67,13 @@ window.bench = {
     });
   },
 
-  /** `count` local creates, each awaited before the next. Milliseconds of each. */
+  /** Makes `count` local creates, one after another. Returns the milliseconds of each. */
   async creates({ who, warm, count, options }) {
     const { open } = await load(who);
     database = await open("bench", options);
     const list = tasks(warm + count);
     for (const task of list.slice(0, warm)) await database.create(task);
-    await quiet();
+    await collectGarbage();
     const times = [];
     for (const task of list.slice(warm)) {
       const started = performance.now();
@@ -83,7 +83,7 @@ window.bench = {
     return times;
   },
 
-  /** `count` creates in one call, or so many calls at once. */
+  /** Measures `count` creates in one call, or in as many concurrent calls. */
   async many({ who, warm, count, how, options }) {
     const { open } = await load(who);
     const list = tasks(warm + count);
@@ -91,20 +91,20 @@ window.bench = {
     await other[how](list.slice(0, warm));
     await other.close();
     database = await open("bench", options);
-    await quiet();
+    await collectGarbage();
     return timed(() => database[how](list.slice(warm)));
   },
 
-  /** Pending creates are pushed. */
+  /** Measures a push of pending creates. */
   async push({ who, warm, count, options }) {
     const { open } = await load(who);
     database = await open("bench", options);
     const list = tasks(warm + count);
-    // The same work before, smaller: the connection, the code and the server are warm then.
+    // A smaller push first, which warms up the connection, the code and the server.
     await database.createMany(list.slice(0, warm));
     await database.push();
     await database.createMany(list.slice(warm));
-    await quiet();
+    await collectGarbage();
     return timed(() => database.push());
   },
 
@@ -115,7 +115,7 @@ window.bench = {
     await database.fill(count);
   },
 
-  /** What a visit costs until the data is there: code, engine, database, rows. */
+  /** Measures a visit until the data is there: code, engine, database, rows. */
   async visit({ who, what, id, options }) {
     let answer;
     const ms = await timed(async () => {
@@ -127,15 +127,15 @@ window.bench = {
   },
 
   /** Cycles until there is nothing to do. */
-  async settle() {
+  async syncUntilIdle() {
     await database.idle();
     await database.idle();
   },
 
-  /** `count` cycles with nothing to do; milliseconds of one. */
+  /** Runs `count` idle cycles. Returns the milliseconds and transactions of one. */
   async idle({ count }) {
     for (let cycle = 0; cycle < 5; cycle += 1) await database.idle();
-    await quiet();
+    await collectGarbage();
     transactions.readonly = transactions.readwrite = 0;
     const ms = await timed(async () => {
       for (let cycle = 0; cycle < count; cycle += 1) await database.idle();
@@ -147,14 +147,14 @@ window.bench = {
   pending: () => database.pending?.() ?? null,
   close: () => database.close(),
   wasmBytes: () => [...memories].reduce((sum, memory) => sum + memory.buffer.byteLength, 0),
-  /** Counts the transactions of whoever opens some, from now on. */
+  /** Counts all transactions from now on. */
   countTransactions() {
     IDBDatabase.prototype.transaction = function (names, mode = "readonly", options) {
       transactions[mode] += 1;
       return open.call(this, names, mode, options);
     };
   },
-  /** Sees the memory of every wasm instance from now on. */
+  /** Records the memory of every wasm instance from now on. */
   watchMemory() {
     const instantiate = WebAssembly.instantiate;
     WebAssembly.instantiate = async (...given) => {

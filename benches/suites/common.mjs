@@ -1,9 +1,9 @@
-// What rows share: rounds in turns, and a result that is checked before its time counts.
+// Shared by the suites: rounds in rotating order, and checks of results.
 import { expected, same } from "../lib/data.mjs";
 
 /**
- * Rounds in turns: each contestant once in a round, another first in each, so that nobody always meets a warm
- * machine. `atMost` holds fewer rounds for the slow. `measure(who, round)` resolves with what it found, or null.
+ * Measures each contestant once per round. The order rotates, so that none always runs on a warm machine. `atMost` gives
+ * slow contestants fewer rounds. Returns the results of `measure(who, round)` by contestant.
  */
 export async function inTurns({ report, id, rounds, who, atMost = {}, say }, measure) {
   const found = Object.fromEntries(who.map((one) => [one, []]));
@@ -20,7 +20,7 @@ export async function inTurns({ report, id, rounds, who, atMost = {}, say }, mea
   return found;
 }
 
-/** A contestant that fails is a mistake of this benchmark, never a win. */
+/** Runs `work`; a failure counts as a mistake of the benchmark. */
 export async function guarded(report, what, work) {
   try {
     return await work();
@@ -30,7 +30,7 @@ export async function guarded(report, what, work) {
   }
 }
 
-/** Opens a page of a fresh origin for `work`, and leaves nothing behind. */
+/** Runs `work` on a page of a new origin, and removes its data afterwards. */
 export async function onFreshOrigin({ browser, url }, name, work) {
   const origin = browser.origin(url, name);
   const visit = await browser.visit(origin);
@@ -44,10 +44,10 @@ export async function onFreshOrigin({ browser, url }, name, work) {
   }
 }
 
-/** Throws unless `facts` are those of so many tasks. */
+/** Throws unless `facts` are those of `count` tasks. */
 export function verify(facts, count, from = 0, what = "") {
   const right = expected(count, from);
-  if (!same(facts, right)) throw new Error(`${what} has ${facts.count} rows with the sum ${facts.sum}; ${right.count} with ${right.sum} are right`);
+  if (!same(facts, right)) throw new Error(`${what} has ${facts.count} rows with checksum ${facts.sum}; expected ${right.count} with ${right.sum}`);
 }
 
 export const ms = (result) => `${(typeof result === "number" ? result : result.ms).toFixed(1)} ms`;

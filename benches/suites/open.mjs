@@ -1,5 +1,5 @@
-// B6: a visit to an app that has its data: code, engine, database, rows. Databases are filled once; each round is a
-// new page, and so a new process, on the same origin, whose code is in the browser's cache.
+// B6: opens an app that has its data: code, engine, database, rows. Databases are filled once; each round is a new page, and
+// so a new process, on the same origin, with the code in the browser's cache.
 import { idOf } from "../lib/data.mjs";
 import { guarded, inTurns, ms, verify } from "./common.mjs";
 

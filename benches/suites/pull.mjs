@@ -1,4 +1,4 @@
-// B1 and B2: the first pull into an empty database, until everything is there (and, where it is meant to be, durable).
+// B1 and B2: the first pull into an empty database, until all rows are there and, if the contestant promises it, durable.
 import { FIRST_ROWS, expected, nextRows, same } from "../lib/data.mjs";
 import { residentPeak, traced } from "../lib/trace.mjs";
 import { visitIn } from "../lib/engines.mjs";
@@ -12,7 +12,7 @@ async function optionsFor(bench, count, who) {
   return { count, user, authorization: await bench.remote.token(user), ready: who === "pouchdbready" };
 }
 
-/** The contestant's module. */
+/** Returns the name of the contestant's module. */
 const moduleOf = (who) => (who === "pouchdbready" ? "pouchdb" : who);
 
 async function prepare(bench, count, who) {
@@ -31,7 +31,7 @@ async function measure(bench, who, count, warm) {
   });
 }
 
-/** Whether all is there when the page dies as soon as the pull has resolved. Found out once in a run. */
+/** Returns whether all rows survive if the page is killed as soon as the pull has resolved. Tested once per run. */
 async function isDurable(bench, who) {
   bench.durable ??= new Map();
   if (!bench.durable.has(who)) {
@@ -63,7 +63,7 @@ async function survives({ browser, url, remote }, who, count) {
   }
 }
 
-/** Has the local server make each answer once, before anybody is timed. */
+/** Requests everything once, so that the local server has it cached before the measurement. */
 async function fillCaches(bench, count) {
   const { authorization } = await optionsFor(bench, count);
   const at = `${bench.url}/d/${count}`;
@@ -99,7 +99,7 @@ async function pulls(bench, id, { count, warm, who, rounds, atMost, metric }) {
   return bytes;
 }
 
-/** The same pull in the other engines, beside the two it is held against. A browser of its own, and so a profile, for each. */
+/** The same pull in the other engines, with the two contestants it is compared with. */
 async function inOtherEngines(bench, { count, warm }) {
   const { report } = bench;
   const who = bench.who(["datum", "bare", "raw"]);
@@ -144,7 +144,7 @@ export const b2 = {
     const { report, quick } = bench;
     const count = quick ? 5_000 : 100_000;
     const per = count / 1_000;
-    // pouchdb-server looks through everything for each batch: with so many it takes the better part of an hour.
+    // Without PouchDB's own server, which scans all documents for each batch: it would take most of an hour.
     const who = bench.who(WHO.filter((one) => one !== "pouchdb"));
     const bodies = await pulls(bench, "B2", { count, warm: quick ? 200 : 1_000, who, rounds: Math.min(bench.rounds, 5), atMost: { rxdb: 1, pouchdbready: 1, dexie: 2, raw: 3 }, metric: "first pull" });
     for (const one of who) {
@@ -152,7 +152,7 @@ export const b2 = {
       if (row) report.row("B2", one, "per 1,000 tasks", "ms", row.runs.map((run) => run / per), row.durable);
     }
 
-    // Memory and the longest task in rounds of their own: a trace costs time.
+    // Memory and the longest task have their own rounds, because tracing takes time.
     const two = who.filter((one) => ["datum", "bare", "raw"].includes(one));
     const say = (one) => `${(one.peak / 1e6).toFixed(1)} MB in heaps, ${one.resident === null ? "?" : (one.resident / 1e6).toFixed(1)} MB more in the process, longest task ${one.longest.toFixed(1)} ms`;
     const traces = await inTurns({ report, id: "B2", rounds: Math.min(bench.rounds, 3), who: two, atMost: { raw: 1 }, say }, async (one) => {

@@ -1,4 +1,4 @@
-// B5 and B9: the push of what waits, and a cycle with nothing to do, against the real datum-server on SQLite.
+// B5 and B9: a push of pending operations, and an idle cycle, against the real datum-server on SQLite.
 import { factsOf } from "../lib/data.mjs";
 import { guarded, inTurns, ms, onFreshOrigin, verify } from "./common.mjs";
 
@@ -11,7 +11,7 @@ export const b5 = {
     const who = bench.who(["datum", "bare", "rxdb", "pouchdb", "watermelondb", "replicache"]);
     const bodies = who.includes("bare") ? await guarded(report, "B5 bodies", () => recorded(bench, warm, count)) : undefined;
     const measure = {
-      datum: (round) => onRemote(bench, `push-ours-${round}`, async (visit, options) => settled(visit, await visit.run("push", { who: "datum", warm, count, options }))),
+      datum: (round) => onRemote(bench, `push-ours-${round}`, async (visit, options) => checkNothingPending(visit, await visit.run("push", { who: "datum", warm, count, options }))),
       bare: (round) =>
         onRemote(bench, `push-bare-${round}`, async (visit, options) => {
           const mine = bodies.map((list) => list.map((body) => body.replaceAll(RECORDED, options.user)));
@@ -27,7 +27,7 @@ export const b5 = {
       return onFreshOrigin(bench, one, async (visit) => {
         const session = `push-${one}-${round}`;
         if (one === "pouchdb") await fetch(`${bench.url}/pouch-seed?name=${session}&count=0`);
-        const result = await settled(visit, await visit.run("push", { who: one, warm, count, options: { session } }));
+        const result = await checkNothingPending(visit, await visit.run("push", { who: one, warm, count, options: { session } }));
         const at = one === "pouchdb" ? `/pouch-facts?name=${session}` : `/received/${session}`;
         verify(await (await fetch(bench.url + at)).json(), warm + count, 0, `the server after ${one}`);
         return result;
@@ -38,16 +38,16 @@ export const b5 = {
   },
 };
 
-/** Nothing waits any more, as far as the contestant can tell. */
-async function settled(visit, result) {
+/** Throws if the contestant still has pending operations. */
+async function checkNothingPending(visit, result) {
   const pending = await visit.run("pending");
-  if (pending) throw new Error(`${pending} operations still wait after the push`);
+  if (pending) throw new Error(`${pending} operations are still pending after the push`);
   return result;
 }
 
 const RECORDED = "push-rec-0000";
 
-/** The bodies that the engine sends: of the warm-up, and of what is timed. */
+/** Records the bodies that the engine sends, in the warm-up and in the timed part. */
 async function recorded(bench, warm, count) {
   const bodies = [];
   await onRemote(bench, RECORDED, async (visit, options) => {
@@ -68,7 +68,7 @@ async function recorded(bench, warm, count) {
   return bodies;
 }
 
-/** A page that datum-server itself serves: one origin, no preflight, as a real app behind one host. */
+/** Runs `work` on a page that datum-server serves: one origin, no preflight requests. */
 async function onRemote(bench, user, work) {
   const { remote } = bench;
   const padded = user.padEnd(RECORDED.length, "0");
@@ -81,11 +81,11 @@ async function onRemote(bench, user, work) {
 
 export const b9 = {
   id: "B9",
-  title: "a cycle with nothing to do, 1,000 tasks on both sides",
+  title: "an idle cycle, 1,000 tasks on both sides",
   async run(bench) {
     const { report, quick, remote } = bench;
     const cycles = quick ? 5 : 50;
-    // A bare fetch repeats what the engine has asked.
+    // The bare fetch repeats the engine's request.
     const who = bench.who(["datum"]).length > 0 ? bench.who(["datum", "bare"]) : [];
     await remote.seed("idle-user-000", 1_000);
     let body;
@@ -98,12 +98,12 @@ export const b9 = {
         await visit.run("countTransactions");
         await visit.run("open", { who: one, options: { ...options, bodies: [body] } });
         if (one === "datum") {
-          await visit.run("settle");
+          await visit.run("syncUntilIdle");
           verify(await visit.run("facts"), 1_000, 0, "the idle client");
         }
         const before = requests.length;
         const idle = await visit.run("idle", { count: cycles });
-        // Five cycles warm up.
+        // Including five cycles of warm-up.
         const many = (requests.length - before) / (cycles + 5);
         body ??= requests.at(-1).postData();
         return { ...idle, requests: many };

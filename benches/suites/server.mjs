@@ -1,7 +1,7 @@
 // B11: datum-server on SQLite under load, over loopback, without a browser.
 //
-// Clients work as devices do: push, pull what is new, at once again. Four share a user. Generator and server share
-// the machine, so throughput is what both together reach.
+// Clients behave like devices: push, pull what is new, repeat. Four share a user. The load generator and the server share
+// the machine, so throughput is that of both together.
 import { mkdir } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ export const b11 = {
         if (!result) continue;
         found[clients].push(result);
         lost += result.lost;
-        if (result.lost > 0) report.mistake(`B11: ${result.lost} acknowledged operations are not there, with ${clients} clients`);
+        if (result.lost > 0) report.mistake(`B11: ${result.lost} acknowledged operations are missing with ${clients} clients`);
         report.progress("B11", round + 1, rounds, "server", `${clients} clients: ${result.operations.toFixed(0)} operations/s, push p50 ${result.push.p50.toFixed(1)} ms, pull p50 ${result.pull.p50.toFixed(1)} ms`);
       }
     }
@@ -50,13 +50,13 @@ export const b11 = {
       const p50 = stored.map((rows) => median(growth.get(rows)[key]));
       report.progress("B11", 1, 1, "server", `${words}, ${stored.map((rows, at) => `${rows} stored: ${p50[at].toFixed(2)} ms`).join(", ")}`);
       stored.forEach((rows) => report.row("B11", "server", `${words}, ${rows} stored`, "ms", growth.get(rows)[key], true));
-      // Twice would be growth; what is under that is noise.
+      // A factor of two would be growth; less is noise.
       if (key !== "push") report.check("B11", `${words}: ${stored.at(-1)} rows stored against ${stored[0]}`, p50.at(-1) / p50[0], 1.5, "max");
     }
   },
 };
 
-/** A server with a new database for `work`. */
+/** Runs `work` with a server on a new database. */
 async function onServer(bench, name, work) {
   const folder = join(bench.folder, name);
   await mkdir(folder);
@@ -68,7 +68,7 @@ async function onServer(bench, name, work) {
   }
 }
 
-/** One device: its connection, its cursor, what it was told. */
+/** One device: connection, cursor, acknowledged and received rows. */
 class Device {
   cursor = null;
   acknowledged = new Set();
@@ -83,9 +83,9 @@ class Device {
 
   async push(count = BATCH) {
     const operations = Array.from({ length: count }, () => {
-      const place = this.number * 1_000_000 + this.next++;
-      const { id: _, ...data } = taskOf(place);
-      return { opId: `op-${place}`, entity: "tasks", id: idOf(place), kind: "create", baseVersion: null, data };
+      const index = this.number * 1_000_000 + this.next++;
+      const { id: _, ...data } = taskOf(index);
+      return { opId: `op-${index}`, entity: "tasks", id: idOf(index), kind: "create", baseVersion: null, data };
     });
     const { ms, reply } = await this.post("push", { clientId: `device-${this.number}`, userId: this.user, schema: 0, operations });
     for (const [at, verdict] of reply.results.entries()) {
@@ -138,7 +138,7 @@ async function load(server, clients, duration) {
     const user = `load-${Math.floor(number / 4)}`;
     devices.push(new Device(server, agent, user, await server.token(user), number));
   }
-  // Connections and statements are made before the clock starts.
+  // Opens connections and prepares statements before the measurement.
   for (const device of devices) {
     await device.push(1);
     await device.pull();
@@ -158,7 +158,7 @@ async function load(server, clients, duration) {
   const sum = (of) => devices.reduce((total, device) => total + of(device), 0);
   const { operations, rows } = { operations: sum((device) => device.operations) / seconds, rows: sum((device) => device.rows) / seconds };
 
-  // Nothing lost: what any device of a user was told is applied has reached every device of that user.
+  // Every operation acknowledged to one device of a user must have reached all devices of that user.
   for (const device of devices) await device.drain();
   let lost = 0;
   for (const device of devices) {
@@ -177,21 +177,21 @@ async function load(server, clients, duration) {
 const REQUESTS = { fresh: "pull of 100 new rows", middle: "a page of 250 amid the history", first: "first page of 100 of a snapshot", push: "push of 20" };
 
 /**
- * What one request costs with so many rows stored: milliseconds of `times` each. Every size has a server of its own, and
- * they are asked in turns, so that what else the machine does falls on all of them.
+ * Measures single requests against databases of several sizes, `times` times each. Every size has its own server. The
+ * requests rotate between them, so that other load on the machine affects all of them.
  */
 async function grow(bench, stored, times) {
   const agent = new Agent({ keepAlive: true });
   const servers = [];
   try {
-    const places = new Map();
+    const sizes = new Map();
     for (const rows of stored) {
       const folder = join(bench.folder, `grow-${rows}`);
       await mkdir(folder);
       const server = await startRemote(folder);
       servers.push(server);
       const reader = new Device(server, agent, "reader", await server.token("reader"), 1);
-      // Another user's, so that the reader has as many rows throughout.
+      // Another user, so that the number of the reader's rows stays the same.
       const writer = new Device(server, agent, "writer", await server.token("writer"), 2);
       await server.seed("reader", rows - 100);
       const cursors = [];
@@ -210,18 +210,18 @@ async function grow(bench, stored, times) {
         first: () => pull(null, 100),
         push: () => writer.push(),
       };
-      places.set(rows, { requests, times: Object.fromEntries(Object.keys(REQUESTS).map((key) => [key, []])) });
+      sizes.set(rows, { requests, times: Object.fromEntries(Object.keys(REQUESTS).map((key) => [key, []])) });
     }
-    for (let time = -3; time < times; time += 1) {
-      for (const { requests, times } of places.values()) {
+    for (let round = -3; round < times; round += 1) {
+      for (const { requests, times } of sizes.values()) {
         for (const [key, ask] of Object.entries(requests)) {
           const ms = await ask();
-          // The first few warm up.
-          if (time >= 0) times[key].push(ms);
+          // The first three rounds are warm-up.
+          if (round >= 0) times[key].push(ms);
         }
       }
     }
-    return new Map([...places].map(([rows, { times }]) => [rows, times]));
+    return new Map([...sizes].map(([rows, { times }]) => [rows, times]));
   } finally {
     agent.destroy();
     for (const server of servers) await server.stop();

@@ -1,4 +1,4 @@
-// B10: what an app has to load, each package bundled, minified and compressed the same way.
+// B10: the size of what an app loads. All packages are bundled, minified and compressed in the same way.
 import { sizes } from "../lib/build.mjs";
 
 export const b10 = {

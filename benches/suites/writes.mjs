@@ -1,8 +1,8 @@
-// B3 and B4: local writes, one after another and many at once.
+// B3 and B4: local writes, sequential and concurrent.
 import { median } from "../lib/stats.mjs";
 import { inTurns, onFreshOrigin, verify } from "./common.mjs";
 
-/** What is in memory when their promise resolves, and written some time later: as B1 has found, or else as they say. */
+/** Contestants that write to disk some time after their promise resolves, as B1 measured or they document. */
 const LATER = new Set(["watermelondb", "replicache"]);
 const durable = (bench, who) => bench.durable?.get(who) ?? !LATER.has(who);
 
@@ -13,7 +13,7 @@ export const b3 = {
     const { report, quick } = bench;
     const [warm, count] = quick ? [5, 20] : [50, 300];
     for (const durability of ["strict", "relaxed"]) {
-      // Those that can be told how hard to write; the others write as they do.
+      // Only some contestants can choose strict durability.
       const who = bench.who(durability === "strict" ? ["datum", "raw", "dexie", "rxdb"] : ["datum", "raw", "dexie", "rxdb", "pouchdb", "watermelondb", "replicache", "tinybase"]);
       const metric = `create, ${durability}`;
       const found = await inTurns({ report, id: "B3", rounds: bench.rounds, who, say: (ms) => `${ms.toFixed(3)} ms each, ${durability}` }, (one) =>
@@ -39,7 +39,7 @@ export const b4 = {
     const how = { createMany: "in one call", createEach: "in as many calls at once" };
     for (const [method, words] of Object.entries(how)) {
       const all = ["datum", "raw", "dexie", "rxdb", "pouchdb", "watermelondb", "replicache", "tinybase"];
-      // By hand, calls at once are what the app makes of them; TinyBase would save its whole store each time.
+      // Raw IndexedDB has no batching of concurrent calls, and TinyBase would save its whole store for each call.
       const who = bench.who(method === "createMany" ? all : all.filter((one) => !["raw", "tinybase"].includes(one)));
       const found = await inTurns({ report, id: "B4", rounds: bench.rounds, who, say: (ms) => `${ms.toFixed(1)} ms ${words}` }, (one) =>
         onFreshOrigin(bench, one, async (visit) => {
@@ -51,7 +51,7 @@ export const b4 = {
       );
       for (const one of who) report.row("B4", one, words, "ms", found[one], durable(bench, one));
     }
-    // The peers' bulk calls are the bar for both of ours.
+    // Both of our ways are compared with the peers' bulk calls.
     for (const [method, words] of [["createMany", how.createMany], ["1,000 concurrent create", how.createEach]]) {
       report.check("B4", `${method}: Dexie bulkAdd with an outbox takes so many times as long`, report.ratio("B4", "dexie", "datum", how.createMany, words), 10, "min");
       report.check("B4", `${method}: RxDB bulkInsert takes so many times as long`, report.ratio("B4", "rxdb", "datum", how.createMany, words), 10, "min");
