@@ -53,8 +53,8 @@ export const b4 = {
     }
     // Both of our ways are compared with the peers' bulk calls.
     for (const [method, words] of [["createMany", how.createMany], ["1,000 concurrent create", how.createEach]]) {
-      report.check("B4", `${method}: Dexie bulkAdd with an outbox takes so many times as long`, report.ratio("B4", "dexie", "datum", how.createMany, words), 10, "min");
-      report.check("B4", `${method}: RxDB bulkInsert takes so many times as long`, report.ratio("B4", "rxdb", "datum", how.createMany, words), 10, "min");
+      report.check("B4", `${method}: Dexie bulkAdd with an outbox takes N times as long`, report.ratio("B4", "dexie", "datum", how.createMany, words), 10, "min");
+      report.check("B4", `${method}: RxDB bulkInsert takes N times as long`, report.ratio("B4", "rxdb", "datum", how.createMany, words), 10, "min");
     }
   },
 };

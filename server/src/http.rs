@@ -137,7 +137,7 @@ async fn protocol(State(app): State<App>, request: Request) -> Result<Response, 
         app.answer(&claims.sub, &parts.method, &parts.uri, &body)
             .await
     };
-    // A task of its own, so that a client that disconnects does not cancel a transaction.
+    // A separate task, so that a client that disconnects does not cancel a transaction.
     let reply = tokio::spawn(work).await.map_err(ServerError::internal)??;
     Ok(reply.into_response())
 }

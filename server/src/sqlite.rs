@@ -130,7 +130,7 @@ async fn migrate(writer: &SqlitePool, epoch: &str) -> Result<()> {
     tx.commit().await.map_err(failed)
 }
 
-/// Busy passes by itself; every other failure is for the operator.
+/// Busy is temporary; every other failure is for the operator.
 fn failed(error: sqlx::Error) -> ServerError {
     let busy = match &error {
         sqlx::Error::PoolTimedOut => true,

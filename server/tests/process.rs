@@ -332,11 +332,11 @@ fn sigterm_ends_streams_and_exits_cleanly() {
     let mut head = [0_u8; 15];
     stream.read_exact(&mut head).unwrap();
     assert_eq!(&head, b"HTTP/1.1 200 OK");
-    let told = Command::new("kill")
+    let killed = Command::new("kill")
         .arg(running.child.id().to_string())
         .status()
         .unwrap();
-    assert!(told.success());
+    assert!(killed.success());
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("event: bye"), "{rest}");

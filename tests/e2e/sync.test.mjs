@@ -145,11 +145,11 @@ test("initializing twice returns one instance; another config needs another name
     await a.close();
     const closed = await a.pendingCount("twice").catch((error) => error.code);
     const again = await Datum.initialize(config({ syncTimeout: 1 }));
-    return { before, same: a === b, first, refused, closed, anew: again !== a && Datum.instance === again };
+    return { before, same: a === b, first, refused, closed, reopened: again !== a && Datum.instance === again };
   });
   assert.equal(seen.refused[0], "invalidConfig");
   assert.match(seen.refused[1], /another `name`/);
-  assert.deepEqual({ ...seen, refused: null }, { before: false, same: true, first: true, refused: null, closed: "closed", anew: true });
+  assert.deepEqual({ ...seen, refused: null }, { before: false, same: true, first: true, refused: null, closed: "closed", reopened: true });
 });
 
 test("two apps with different names on one origin are isolated, and so are their users", async () => {

@@ -86,9 +86,9 @@ test("a change reaches another tab by message, without polling, within a frame",
     window.setTimeout = (...given) => (window.timers++, set(...given));
     window.setInterval = () => void window.timers++;
     const channel = new BroadcastChannel("datum-sync:tabs/watching");
-    channel.onmessage = ({ data }) => typeof data === "number" && (window.told = performance.timeOrigin + performance.now());
+    channel.onmessage = ({ data }) => typeof data === "number" && (window.messageAt = performance.timeOrigin + performance.now());
     (async () => {
-      for await (const tasks of window.app.tasks.watchAll()) window.seen.push([tasks.length, performance.timeOrigin + performance.now() - (window.told ?? 0)]);
+      for await (const tasks of window.app.tasks.watchAll()) window.seen.push([tasks.length, performance.timeOrigin + performance.now() - (window.messageAt ?? 0)]);
     })();
   });
   await b.waitForFunction(() => window.seen.length === 1);

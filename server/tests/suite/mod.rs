@@ -211,6 +211,8 @@ macro_rules! mount {
             a_filter_by_entity_loses_no_row_between_pages,
             a_filter_by_entity_loses_nothing_behind_a_large_row,
             a_scope_selects_rows_and_reports_those_that_leave,
+            a_scope_compares_numbers_by_value_and_missing_fields_with_null,
+            a_pull_with_a_scope_has_no_digests,
             a_scope_that_matches_nothing_still_ends);
         $crate::mount!(@ $run, $store, conversations, every_conversation_of_the_protocol_holds);
     };
