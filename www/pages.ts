@@ -27,8 +27,13 @@ const file = (name: string): string => readFileSync(new URL(`parts/${name}.html`
 
 const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
-/** Replaces each `<!-- part:NAME -->`. `path` is the page's path below the site's root. */
-export function withParts(html: string, path: string): string {
+const LAYOUT = "<!-- layout:guide-page -->\n";
+
+/**
+ * Completes a page: puts the content of a guide page into the layout, and replaces each `<!-- part:NAME -->`. `path` is
+ * the page's path below the site's root.
+ */
+export function completePage(html: string, path: string): string {
   const match = /^\/?guide\/(?:(?<name>[a-z-]+)\/)?index\.html$/.exec(path);
   const name = match?.groups?.["name"];
   const up = name ? "../../" : match ? "../" : "";
@@ -38,7 +43,15 @@ export function withParts(html: string, path: string): string {
     turn: () => turn(name, up),
     contents: () => contents(up),
   };
-  return html.replaceAll(/<!-- part:([a-z-]+) -->/g, (_, part: string) => generated[part]?.() ?? file(part));
+  const whole = html.startsWith(LAYOUT) ? guidePage(html.slice(LAYOUT.length), name) : html;
+  return whole.replaceAll(/<!-- part:([a-z-]+) -->/g, (_, part: string) => generated[part]?.() ?? file(part));
+}
+
+function guidePage(content: string, name: string | undefined): string {
+  const page = pages.find((page) => page.name === name);
+  if (!page) throw new Error(`guide/${name} is not in the list of pages`);
+  const values: Record<string, string> = { TITLE: escape(page.title), NAME: page.name, CONTENT: content.trimEnd() };
+  return file("guide-page").replaceAll(/%([A-Z]+)%/g, (_, key: string) => values[key] ?? "");
 }
 
 function nav(current: string | undefined, up: string): string {

@@ -1,6 +1,6 @@
 import { defineConfig, loadEnv, type Plugin } from "vite";
 
-import { pages, withParts } from "./pages.ts";
+import { pages, completePage } from "./pages.ts";
 
 /**
  * The content security policy of the built pages: everything from their own origin, and WebAssembly.
@@ -27,7 +27,7 @@ const contentSecurityPolicy: Plugin = {
 /** Runs before Vite collects styles and scripts, because the parts refer to some. */
 const parts: Plugin = {
   name: "parts",
-  transformIndexHtml: { order: "pre", handler: (html, { path }) => withParts(html, path) },
+  transformIndexHtml: { order: "pre", handler: (html, { path }) => completePage(html, path) },
 };
 
 export default defineConfig(({ mode }) => {
