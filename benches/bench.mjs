@@ -1,11 +1,11 @@
-// Measures datum-sync beside its peers: `cargo xtask bench` builds what it needs and runs this.
+// Compares datum-sync with its peers. `cargo xtask bench` builds what this needs and runs it.
 //
 //   node bench.mjs [--only B1,B3] [--who datum,dexie] [--rounds N] [--quick] [--json FILE] [--charts FOLDER]
-//   node bench.mjs --from FILE --charts FOLDER       charts of an earlier run, nothing measured
+//   node bench.mjs --from FILE --charts FOLDER       draws charts of an earlier run
 //
-// DATUM_SERVER and CHROMIUM name the two programs, DATUM_TARBALL the packed package under test; DATUM_ENGINES the engines
-// that the first pull is measured in (chromium,firefox,webkit), FIREFOX and MINIBROWSER their programs. A bar that is
-// missed is printed; a result that is wrong makes the exit code 1.
+// Environment: DATUM_SERVER and CHROMIUM are programs, DATUM_TARBALL is the packed package, DATUM_ENGINES the engines for
+// the first pull (chromium,firefox,webkit), FIREFOX and MINIBROWSER their programs. A missed target is only printed; a wrong
+// result sets exit code 1.
 import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { cpus, release, tmpdir, totalmem, type } from "node:os";
@@ -15,20 +15,20 @@ import { parseArgs } from "node:util";
 import { launch } from "./lib/browser.mjs";
 import { buildPages, contestants, versions } from "./lib/build.mjs";
 import { draw } from "./lib/chart.mjs";
-import { start } from "./lib/child.mjs";
+import { start } from "../tests/e2e/lib/child.mjs";
 import { startRemote } from "./lib/remote.mjs";
 import { names, Report } from "./lib/report.mjs";
-import { b1, b2 } from "./rows/pull.mjs";
-import { b3, b4 } from "./rows/writes.mjs";
-import { b5, b9 } from "./rows/remote.mjs";
-import { b6 } from "./rows/open.mjs";
-import { b10 } from "./rows/size.mjs";
-import { b11 } from "./rows/server.mjs";
+import { b1, b2 } from "./suites/pull.mjs";
+import { b3, b4 } from "./suites/writes.mjs";
+import { b5, b9 } from "./suites/remote.mjs";
+import { b6 } from "./suites/open.mjs";
+import { b10 } from "./suites/size.mjs";
+import { b11 } from "./suites/server.mjs";
 
-// By way of "exit", where everything that was started is ended.
+// Goes through "exit", where all child processes are ended.
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) process.on(signal, () => process.exit(code));
 
-const ROWS = [b1, b2, b3, b4, b5, b6, b9, b10, b11];
+const SUITES = [b1, b2, b3, b4, b5, b6, b9, b10, b11];
 const text = { type: "string" };
 const { values } = parseArgs({ options: { only: text, who: text, rounds: text, quick: { type: "boolean", default: false }, json: text, charts: text, from: text } });
 
@@ -37,7 +37,7 @@ else await measure();
 
 async function measure() {
   const quick = values.quick;
-  const rows = picked(values.only, ROWS.map((row) => row.id), "--only").map((id) => ROWS.find((row) => row.id === id));
+  const suites = picked(values.only, SUITES.map((suite) => suite.id), "--only").map((id) => SUITES.find((suite) => suite.id === id));
   const who = picked(values.who, contestants, "--who");
   const rounds = Number(values.rounds ?? (quick ? 1 : 7));
   if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error("--rounds takes a whole number from 1");
@@ -54,7 +54,6 @@ async function measure() {
     const engines = (process.env.DATUM_ENGINES ?? "").split(",").filter((engine) => engine !== "" && engine !== "chromium");
     const bench = { engines, folder, quick, report, rounds, who: (able) => able.filter((one) => who.includes(one)) };
     await buildPages(dist, new Set(who));
-    // The last row needs no browser, and the one before it nothing at all; the browser says its version in any case.
     bench.remote = await startRemote(folder, { page: dist });
     ends.unshift(bench.remote.stop);
     const origin = await start(process.execPath, [fileURLToPath(new URL("lib/origin.mjs", import.meta.url)), dist, bench.remote.url]);
@@ -66,13 +65,13 @@ async function measure() {
     const machine = describe(bench.browser.version);
     const installed = await versions();
     console.log(`${machine}\n${Object.entries(installed).map(([one, version]) => `${names[one]} ${version}`).join(", ")}`);
-    if (quick) console.log("A quick run: few rows, few rounds. It shows that everything works; its times mean nothing.");
-    for (const row of rows) {
-      console.log(`\n${row.id}  ${row.title}`);
+    if (quick) console.log("A quick run with little data and few rounds: it shows that everything works, but its times mean nothing.");
+    for (const suite of suites) {
+      console.log(`\n${suite.id}  ${suite.title}`);
       const started = Date.now();
-      await row.run(bench);
-      report.table(row.id, row.title);
-      console.log(`  ${row.id} took ${((Date.now() - started) / 1000).toFixed(0)} s`);
+      await suite.run(bench);
+      report.table(suite.id, suite.title);
+      console.log(`  ${suite.id} took ${((Date.now() - started) / 1000).toFixed(0)} s`);
     }
     const result = { date: new Date().toISOString(), machine, rows: report.rows, checks: report.checks };
     summary(report, began);
@@ -87,7 +86,7 @@ async function measure() {
 
 function summary({ checks, wrong }, began) {
   const missed = checks.filter((check) => !check.met);
-  console.log(`\n${checks.length - missed.length} of ${checks.length} bars are met, in ${((Date.now() - began) / 60_000).toFixed(1)} minutes.`);
+  console.log(`\n${checks.length - missed.length} of ${checks.length} targets are met, in ${((Date.now() - began) / 60_000).toFixed(1)} minutes.`);
   for (const { id, name, value, bar, direction } of missed) console.log(`  missed: ${id} ${name}: ${value}, ${direction === "max" ? "at most" : "at least"} ${bar}`);
   for (const text of wrong) console.log(`  WRONG: ${text}`);
 }
@@ -97,16 +96,16 @@ async function charts(result, folder) {
   console.log(`${written.length} charts in ${folder}: ${written.join(", ")}`);
 }
 
-/** The words of a list that are known, or all of them. */
+/** Returns the words of a comma-separated list, or all known ones. */
 function picked(list, known, option) {
   if (list === undefined) return known;
   const asked = list.split(",").map((word) => word.trim());
   const other = asked.find((word) => !known.includes(word));
-  if (other !== undefined) throw new Error(`${option} knows ${known.join(", ")}; not ${other}`);
+  if (other !== undefined) throw new Error(`${option}: ${other} is not one of ${known.join(", ")}`);
   return known.filter((word) => asked.includes(word));
 }
 
-/** The machine in words: nothing that names it. */
+/** Describes the machine without naming it. */
 function describe(browser) {
   const [cpu] = cpus();
   const memory = Math.round(totalmem() / 2 ** 30);

@@ -135,7 +135,7 @@ fn a_loss_of_everything_is_noticed_where_the_marks_outlive_it() {
     let other = device(&world, 1);
     other.evict();
     other.disk.notes.take();
-    other.disk.marks.take();
+    other.disk.field_hashes.take();
     assert!(
         losses(&other.open()).is_empty(),
         "nothing is left that could tell it from a first visit"
@@ -149,7 +149,7 @@ fn a_log_whose_notes_are_lost_is_adopted_as_it_is() {
         let phone = device(&world, 2);
         phone.disk.notes.take();
         if !keep_marks {
-            phone.disk.marks.take();
+            phone.disk.field_hashes.take();
         }
 
         let b = phone.open();

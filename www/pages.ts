@@ -1,50 +1,57 @@
-// The pages of the guide, in reading order, and the parts that every page shares. Put together when
-// the site is built, so that a page is whole before any script runs.
+// The guide's pages in reading order, and the parts that pages share. The build inserts the parts, so
+// that a page is complete before any script runs.
 
 import { readFileSync } from "node:fs";
 
 interface Page {
-  /** Its folder under `guide/`, and its module under `src/guide/`. */
+  /** The name of its folder in `guide/` and of its module in `src/guide/`. */
   name: string;
-  /** In the navigation. */
+  /** The title in the navigation. */
   short: string;
   title: string;
   about: string;
 }
 
 export const pages: Page[] = [
-  { name: "initial-sync", short: "Initial sync", title: "Initial app sync", about: "At least one fetch when the app starts, and an app that goes on without it." },
-  { name: "login", short: "Login", title: "Login and relogin", about: "“Syncing latest data…” first, then the data; nothing moves while nobody is signed in." },
-  { name: "metadata", short: "Metadata", title: "Sync metadata", about: "Welcome back or first time, conflicts that wait, the user's devices, who is ahead." },
-  { name: "fresh-data", short: "Fresh data", title: "Force fresh data", about: "Forget what was synced, pull everything, and check that it is everything." },
-  { name: "status", short: "Status", title: "Status monitoring", about: "A feed of snapshots; progress is shown once it is real." },
-  { name: "background", short: "Background", title: "Background sync", about: "The engine syncs by itself, at an interval and when something happens." },
-  { name: "options", short: "Options", title: "Manual sync with options", about: "Only pull, only push, and how much at a time." },
-  { name: "errors", short: "Errors", title: "Loading state and errors", about: "Success, failure, exceptions; offline, signed out, too slow. Each ends, and each says something." },
+  { name: "initial-sync", short: "Initial sync", title: "Initial app sync", about: "Pull once when the app starts, and continue if that fails." },
+  { name: "login", short: "Login", title: "Login and relogin", about: "“Syncing latest data…” first, then the data. Nothing syncs while nobody is signed in." },
+  { name: "metadata", short: "Metadata", title: "Sync metadata", about: "First visit or return, unresolved conflicts, the user's devices, and which side is newer." },
+  { name: "fresh-data", short: "Fresh data", title: "Force fresh data", about: "Clear the sync state, pull everything, and verify the result." },
+  { name: "status", short: "Status", title: "Status monitoring", about: "A feed of snapshots, with progress as soon as there is a real figure." },
+  { name: "background", short: "Background", title: "Background sync", about: "The engine syncs automatically: at an interval, and after writes and other events." },
+  { name: "options", short: "Options", title: "Manual sync with options", about: "Pull only, push only, and batch sizes." },
+  { name: "errors", short: "Errors", title: "Loading state and errors", about: "Success, failure, exceptions; offline, signed out, timed out. Every sync ends with a message." },
 ];
 
-const part = (name: string): string => readFileSync(new URL(`parts/${name}.html`, import.meta.url), "utf8").trimEnd();
+const file = (name: string): string => readFileSync(new URL(`parts/${name}.html`, import.meta.url), "utf8").trimEnd();
 
 const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
-/** Fills in `<!-- part:NAME -->`. `path` is the page's own, below the site's root. */
-export function withParts(html: string, path: string): string {
-  const inGuide = /^\/?guide\/(?:(?<name>[a-z-]+)\/)?index\.html$/.exec(path);
-  const name = inGuide?.groups?.["name"];
-  const up = name ? "../../" : inGuide ? "../" : "";
-  const parts: Record<string, () => string> = {
-    head: () => part("head"),
-    sprite: () => part("sprite"),
-    top: () => part("top").replaceAll("%UP%", up),
+const LAYOUT = "<!-- layout:guide-page -->\n";
+
+/**
+ * Completes a page: puts the content of a guide page into the layout, and replaces each `<!-- part:NAME -->`. `path` is
+ * the page's path below the site's root.
+ */
+export function completePage(html: string, path: string): string {
+  const match = /^\/?guide\/(?:(?<name>[a-z-]+)\/)?index\.html$/.exec(path);
+  const name = match?.groups?.["name"];
+  const up = name ? "../../" : match ? "../" : "";
+  const generated: Record<string, () => string> = {
+    top: () => file("top").replaceAll("%UP%", up),
     nav: () => nav(name, up),
     turn: () => turn(name, up),
     contents: () => contents(up),
   };
-  return html.replaceAll(/<!-- part:([a-z]+) -->/g, (_, wanted: string) => {
-    const make = parts[wanted];
-    if (!make) throw new Error(`${path} asks for a part "${wanted}" that does not exist`);
-    return make();
-  });
+  const whole = html.startsWith(LAYOUT) ? guidePage(html.slice(LAYOUT.length), name) : html;
+  return whole.replaceAll(/<!-- part:([a-z-]+) -->/g, (_, part: string) => generated[part]?.() ?? file(part));
+}
+
+function guidePage(content: string, name: string | undefined): string {
+  const page = pages.find((page) => page.name === name);
+  if (!page) throw new Error(`guide/${name} is not in the list of pages`);
+  const values: Record<string, string> = { TITLE: escape(page.title), NAME: page.name, CONTENT: content.trimEnd() };
+  return file("guide-page").replaceAll(/%([A-Z]+)%/g, (_, key: string) => values[key] ?? "");
 }
 
 function nav(current: string | undefined, up: string): string {
@@ -61,7 +68,7 @@ function turn(current: string | undefined, up: string): string {
   const at = pages.findIndex((page) => page.name === current);
   const link = (page: Page | undefined, rel: "prev" | "next", word: string): string =>
     page ? `<a rel="${rel}" href="${up}guide/${page.name}/"><small>${word}</small>${escape(page.title)}</a>` : "<span></span>";
-  return `<nav class="turn" aria-label="Next and previous">${link(pages[at - 1], "prev", "Before")}${link(pages[at + 1], "next", "Next")}</nav>`;
+  return `<nav class="turn" aria-label="Previous and next">${link(pages[at - 1], "prev", "Previous")}${link(pages[at + 1], "next", "Next")}</nav>`;
 }
 
 function contents(up: string): string {

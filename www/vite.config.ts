@@ -1,10 +1,10 @@
 import { defineConfig, loadEnv, type Plugin } from "vite";
 
-import { pages, withParts } from "./pages.ts";
+import { pages, completePage } from "./pages.ts";
 
 /**
- * The policy that the built page lives under: everything from its own origin, and WebAssembly.
- * Only the build carries it, because the dev server injects its styles inline.
+ * The content security policy of the built pages: everything from their own origin, and WebAssembly.
+ * Only the build has it, because the dev server injects styles inline.
  */
 const policy = [
   "default-src 'none'",
@@ -24,21 +24,21 @@ const contentSecurityPolicy: Plugin = {
   ],
 };
 
-/** Before Vite looks for what the page refers to: the parts refer to styles and scripts. */
+/** Runs before Vite collects styles and scripts, because the parts refer to some. */
 const parts: Plugin = {
   name: "parts",
-  transformIndexHtml: { order: "pre", handler: (html, { path }) => withParts(html, path) },
+  transformIndexHtml: { order: "pre", handler: (html, { path }) => completePage(html, path) },
 };
 
 export default defineConfig(({ mode }) => {
-  // `DATUM_SERVER=http://127.0.0.1:<port> npm run dev` passes the remote's paths on to a running server.
+  // `DATUM_SERVER=http://127.0.0.1:<port> npm run dev` proxies the remote's paths to a running server.
   const server = loadEnv(mode, ".", "DATUM_")["DATUM_SERVER"];
   return {
     base: "./",
     plugins: [parts, contentSecurityPolicy],
     build: {
       target: ["chrome123", "firefox128", "safari17.5"],
-      assetsInlineLimit: 0, // A data: URL would need a hole in the policy.
+      assetsInlineLimit: 0, // The policy forbids data: URLs.
       modulePreload: { polyfill: false },
       rolldownOptions: { input: ["index.html", "guide/index.html", ...pages.map((page) => `guide/${page.name}/index.html`)] },
     },

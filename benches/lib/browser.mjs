@@ -1,6 +1,6 @@
-// One headless Chromium with a profile on disk: an incognito context would keep IndexedDB in memory, and nothing
-// would be durable. Each measurement has an origin of its own (NAME.localhost), so its storage, its cache and its
-// process are fresh; what it leaves behind is removed.
+// Headless Chromium with a profile on disk: in an incognito context IndexedDB is in memory, and nothing would be durable.
+// Each measurement has its own origin (NAME.localhost), so that storage, cache and process are new. Its data is removed
+// afterwards.
 import { chromium } from "playwright-core";
 
 const ARGS = [
@@ -13,12 +13,12 @@ const ARGS = [
   "--disable-component-update",
   "--disable-sync",
   "--host-resolver-rules=MAP *.localhost 127.0.0.1",
-  // The pages clear up the warm-up's garbage before the clock starts.
+  // Lets pages collect the warm-up's garbage before a measurement.
   "--js-flags=--expose-gc",
 ];
-/** LokiJS says so whenever it makes a new database, and goes on. */
+/** Errors that are not failures; LokiJS logs the second one whenever it creates a database. */
 const HARMLESS = ["Failed to load resource", "Deleting database failed because it's blocked"];
-/** The slowest of all is PouchDB with 100,000 documents. */
+/** Long enough for the slowest measurement, PouchDB with 100,000 documents. */
 const LIMIT = 15 * 60_000;
 
 export async function launch(profile) {
@@ -30,14 +30,14 @@ export async function launch(profile) {
   return {
     version: product.replace("HeadlessChrome", "Chromium").replace("Chrome/", "Chromium/").replace("/", " "),
     close: () => context.close(),
-    /** A fresh origin on the server at `url`. */
+    /** Returns a new origin on the server at `url`. */
     origin(url, name) {
       serial += 1;
       const at = new URL(url);
       at.hostname = `${name}-${serial}.localhost`;
       return at.origin;
     },
-    /** Opens a page there; `errors` holds what went wrong in it. */
+    /** Opens a page; `errors` collects its errors. */
     async visit(origin) {
       const page = await context.newPage();
       page.setDefaultTimeout(LIMIT);
@@ -53,7 +53,7 @@ export async function launch(profile) {
         errors,
         run: (what, options) => page.evaluate(([what, options]) => window.bench[what](options), [what, options]),
         session: () => context.newCDPSession(page),
-        /** What ends the page's process on the spot: what had not been written is not written any more. */
+        /** Returns a function that kills the page's process at once: what is not written by then is lost. */
         async crasher() {
           const session = await context.newCDPSession(page);
           return async () => {
@@ -66,7 +66,7 @@ export async function launch(profile) {
         close: () => page.close(),
       };
     },
-    /** Removes all that an origin stored. */
+    /** Removes all data of an origin. */
     forget: (origin) => cdp.send("Storage.clearDataForOrigin", { origin, storageTypes: "all" }),
   };
 }

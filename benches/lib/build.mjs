@@ -1,4 +1,4 @@
-// The contestants as an app would ship them: one minified bundle each; and the sizes of the packages alone.
+// Bundles the contestants as an app would ship them, and measures the sizes of the packages.
 import { cp, mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,28 +6,28 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
-/** The folder of the packed package: what is in the tarball lies beside it. */
+/** The folder of the packed package; the tarball's files are beside it. */
 const OURS = dirname(process.env.DATUM_TARBALL ?? "");
 const WASM = "datum_sync_bg.wasm";
 const settings = { absWorkingDir: HERE, bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", legalComments: "none", alias: { "datum-sync": join(OURS, "index.js") }, logLevel: "error", define: { "process.env.NODE_ENV": '"production"', global: "globalThis" } };
 
-/** `pouchdbready` is PouchDB again, against a server that has each answer ready. */
+/** `pouchdbready` is PouchDB against a server that has its responses ready. */
 export const contestants = ["datum", "bare", "raw", "dexie", "rxdb", "pouchdb", "pouchdbready", "watermelondb", "replicache", "tinybase"];
 
-/** Builds the pages into `dist`. Those that are not asked for are left out. */
+/** Builds the page and the wanted contestants into `dist`. */
 export async function buildPages(dist, wanted) {
   await mkdir(dist, { recursive: true });
-  await cp(join(HERE, "pages", "index.html"), join(dist, "index.html"));
-  await build({ ...settings, entryPoints: ["pages/page.js"], outdir: dist });
+  await cp(join(HERE, "page", "index.html"), join(dist, "index.html"));
+  await build({ ...settings, entryPoints: ["page/page.js"], outdir: dist });
   if (wanted.has("pouchdbready")) wanted.add("pouchdb");
   for (const who of contestants.filter((who) => wanted.has(who) && who !== "pouchdbready")) {
-    // Splitting, for the engine's stand-in that is loaded only where the wasm file is missing.
-    await build({ ...settings, entryPoints: [`pages/${who}.js`], outdir: dist, splitting: true, chunkNames: `${who}-[hash]` });
+    // With splitting, because the engine's inlined copy is loaded only if the wasm file is missing.
+    await build({ ...settings, entryPoints: [`contestants/${who}.js`], outdir: dist, splitting: true, chunkNames: `${who}-[hash]` });
   }
   if (wanted.has("datum")) await cp(join(OURS, WASM), join(dist, WASM));
 }
 
-/** What an app of each kind imports; the same sets that the contestants use. */
+/** What an app imports from each package; the contestants import the same. */
 const imports = {
   datum: 'export { Datum, DatumError } from "datum-sync";',
   dexie: 'export { Dexie, liveQuery } from "dexie";',
@@ -38,12 +38,12 @@ const imports = {
   tinybase: 'export { createStore } from "tinybase/store"; export { createIndexedDbPersister } from "tinybase/persisters/persister-indexed-db"; export { createRemotePersister } from "tinybase/persisters/persister-remote";',
 };
 
-/** Bytes by contestant: minified, gzip 9 and brotli 11, each file by itself, as a server sends them. */
+/** Returns the bytes of each contestant: minified, gzip 9 and brotli 11, compressed file by file as a server does. */
 export async function sizes() {
   const found = {};
   for (const [who, contents] of Object.entries(imports)) {
     const result = await build({ ...settings, stdin: { contents, resolveDir: HERE }, outdir: "/nowhere", splitting: true, write: false });
-    // Not the stand-in for the wasm file: no page loads both.
+    // Without the inlined copy of the wasm file: no page loads both.
     const texts = result.outputFiles.filter((file) => !/inline/.test(file.path)).map((file) => Buffer.from(file.contents));
     if (who === "datum") texts.push(await readFile(join(OURS, WASM)));
     found[who] = texts.map(compressed).reduce((sum, one) => ({ minified: sum.minified + one.minified, gzip: sum.gzip + one.gzip, brotli: sum.brotli + one.brotli }));
@@ -56,7 +56,7 @@ function compressed(bytes) {
   return { minified: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length, brotli: brotliCompressSync(bytes, { params }).length };
 }
 
-/** The version of each package that is installed. */
+/** Returns the installed version of each package. */
 export async function versions() {
   const packages = { dexie: "dexie", rxdb: "rxdb", pouchdb: "pouchdb-browser", watermelondb: "@nozbe/watermelondb", replicache: "replicache", tinybase: "tinybase" };
   const read = async (folder) => JSON.parse(await readFile(join(folder, "package.json"), "utf8")).version;

@@ -1,4 +1,4 @@
-// Bar charts as SVG, light and dark, from the JSON of a run. The longest bar may be cut: its number says how long it is.
+// Draws bar charts as SVG, light and dark, from the JSON of a run.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { names } from "./report.mjs";
@@ -11,7 +11,7 @@ const BAR = 20;
 const GAP = 10;
 const TOP = 62;
 
-/** One chart each; `metric` picks the rows. Shorter bars are better. */
+/** The charts; `metric` selects the rows. Shorter bars are better. */
 const CHARTS = [
   { file: "first-pull", id: "B1", metric: "first pull", title: "First pull of 10,000 tasks", unit: "ms" },
   { file: "first-pull-large", id: "B2", metric: "first pull", title: "First pull of 100,000 tasks", unit: "ms" },
@@ -23,7 +23,7 @@ const CHARTS = [
   { file: "size", id: "B10", metric: "brotli", title: "What an app loads, brotli", unit: "KiB" },
 ];
 
-/** Writes the charts whose figures are there; the names of the files. */
+/** Writes the charts that have figures. Returns their file names. */
 export async function draw({ date, machine, rows }, folder) {
   await mkdir(folder, { recursive: true });
   const written = [];
@@ -41,7 +41,7 @@ export function svg({ title, unit }, rows, footnote) {
   const bars = [...rows].sort((a, b) => a.median - b.median);
   const space = WIDTH - LEFT - RIGHT;
   const longest = bars.at(-1).median;
-  // A bar that would leave nothing of the others to see is cut.
+  // A very long bar is cut, so that the others stay visible.
   const scale = Math.min(longest, bars[Math.floor(bars.length / 2)].median * 6);
   const foot = lines(footnote, 110);
   const height = TOP + bars.length * (BAR + GAP) + 14 + foot.length * 14;
@@ -83,11 +83,11 @@ function amount({ median }, unit) {
   return `${text} ${unit}`;
 }
 
-/** Words in lines of at most so many characters. */
-function lines(text, most) {
+/** Wraps a text into lines of at most `width` characters. */
+function lines(text, width) {
   const made = [""];
   for (const word of text.split(" ")) {
-    if (made.at(-1).length + word.length + 1 > most) made.push("");
+    if (made.at(-1).length + word.length + 1 > width) made.push("");
     made[made.length - 1] += (made.at(-1) ? " " : "") + word;
   }
   return made;

@@ -1,8 +1,8 @@
-// The data that every contestant works on, and how a result is checked. Runs in Node and in the page.
+// The data of all contestants, and the check of results. Runs in Node and in the page.
 
 const TITLE = "call the supplier about the order ".repeat(3).trim();
 
-/** Ids as apps make them (UUID version 7: in order of time), but the same in every run. */
+/** Returns a UUID version 7, as apps use them, but the same in every run. */
 export function idOf(number) {
   const time = (1_700_000_000_000 + number).toString(16).padStart(12, "0");
   const mixed = Math.imul(number + 1, 0x9e3779b1) >>> 0;
@@ -10,7 +10,7 @@ export function idOf(number) {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-a${random.slice(3, 6)}-${random.slice(6)}${time.slice(2)}`;
 }
 
-/** A task as a task app has them: with its place in a page of the protocol about 320 bytes of JSON. */
+/** Returns a typical task. In a page of the protocol it has about 320 bytes of JSON. */
 export function taskOf(number) {
   const at = new Date(1_700_000_000_000 + number * 1_000).toISOString();
   return {
@@ -26,13 +26,13 @@ export function taskOf(number) {
 
 export const tasks = (count, from = 0) => Array.from({ length: count }, (_, offset) => taskOf(from + offset));
 
-/** Rows of the protocol's pages as the engine asks for them, so that everybody who speaks it makes as many requests. */
+/** The page sizes that the engine requests. All who use its protocol use them, so that the number of requests is equal. */
 export const FIRST_ROWS = 1_000;
 export const nextRows = (rows) => Math.min(2 * rows, 4_000);
 
 /**
- * How many there are, and a sum over the fields of each, in any order. `modifiedAt` is left out: it is
- * the engine's to set on a local write.
+ * Counts rows and sums a hash of their fields, independent of their order. Without `modifiedAt`, which the engine sets on
+ * local writes.
  */
 export function factsOf(rows) {
   let count = 0;
@@ -44,7 +44,7 @@ export function factsOf(rows) {
   return { count, sum };
 }
 
-/** What `factsOf` must say of so many tasks. */
+/** Returns what `factsOf` must return for `count` tasks. */
 export function expected(count, from = 0) {
   return factsOf(
     (function* all() {

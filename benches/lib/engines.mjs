@@ -1,8 +1,8 @@
-// The other engines, by the driver that the end-to-end tests have for them. There is no clearing of an origin here:
-// each measurement has a browser of its own, on an empty profile.
+// Firefox and WebKit, with the driver of the end-to-end tests. WebDriver cannot clear an origin, so each measurement has its
+// own browser with an empty profile.
 import { drive } from "../../tests/e2e/lib/webdriver.mjs";
 
-/** Opens the page at `url` in a fresh browser of this engine for `work`. */
+/** Opens the page at `url` in a new browser of this engine, and runs `work`. */
 export async function visitIn(engine, url, work) {
   const browser = await drive(engine);
   try {

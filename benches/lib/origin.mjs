@@ -1,12 +1,12 @@
-// The local server that every page and every first pull comes from, in a process of its own:
+// The local server of all pages and first pulls, in its own process:
 //
 //   node origin.mjs DIST REMOTE
 //
-// DIST holds the built pages. REMOTE is a datum-server, or empty: what it answers to a pull is kept and served
-// again byte by byte, so that the engine and a bare fetch get the same bytes at the cost of a static file.
+// DIST has the built pages. REMOTE is the URL of a datum-server: its replies to pulls are cached and served again byte by
+// byte, so that the engine and a bare fetch get the same bytes as fast as a static file.
 //
-// /d/N/… speaks each peer's own protocol over the same N tasks. All answers are made before they are
-// measured (the first ask fills the cache), uncompressed, from one socket loop: nobody's server is faster.
+// /d/N/… speaks each peer's protocol with the same N tasks. All responses are cached before they are measured, uncompressed,
+// and come from one process, so that no contestant has a faster server.
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
@@ -17,23 +17,23 @@ import { factsOf, tasks } from "./data.mjs";
 const [dist, remote] = process.argv.slice(2);
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".json": "application/json", ".wasm": "application/wasm" };
-/** Cross-origin isolation: clocks of 5 µs, and measureUserAgentSpecificMemory. */
+/** Cross-origin isolation gives clocks of 5 µs and measureUserAgentSpecificMemory. */
 const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp", "cross-origin-resource-policy": "same-origin" };
 const NO_STORE = { "content-type": "application/json", "cache-control": "no-store" };
 
-const kept = new Map();
+const cache = new Map();
 const once = (key, make) => {
-  if (!kept.has(key)) kept.set(key, Promise.resolve(make()).then((value) => (Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value)))));
-  return kept.get(key);
+  if (!cache.has(key)) cache.set(key, Promise.resolve(make()).then((value) => (Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value)))));
+  return cache.get(key);
 };
 
-/** What was pushed, by session. */
+/** The pushed rows, by session. */
 const received = new Map();
 const inbox = (session) => {
   if (!received.has(session)) received.set(session, new Map());
   return received.get(session);
 };
-/** Replicache's last mutation by client. */
+/** The last mutation of each Replicache client. */
 const mutations = new Map();
 
 const server = createServer((request, response) => {
@@ -62,9 +62,9 @@ async function answer(request, response) {
 async function file(path, response) {
   try {
     const bytes = await readFile(join(dist, path));
-    // A second visit finds the code in the browser's cache, as an app's files with hashed names are.
-    const cache = path === "/index.html" ? "no-cache" : "public, max-age=31536000, immutable";
-    response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream", "content-length": bytes.length, "cache-control": cache, ...ISOLATED }).end(bytes);
+    // A second visit finds the code in the browser's cache, like an app's files with hashed names.
+    const cacheControl = path === "/index.html" ? "no-cache" : "public, max-age=31536000, immutable";
+    response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream", "content-length": bytes.length, "cache-control": cacheControl, ...ISOLATED }).end(bytes);
   } catch {
     response.writeHead(404, ISOLATED).end();
   }
@@ -72,7 +72,7 @@ async function file(path, response) {
 
 async function data(request, response, url, count, protocol, path) {
   const body = request.method === "GET" ? "" : await text(request);
-  const asked = url.searchParams;
+  const query = url.searchParams;
   const key = `${count} ${protocol} ${path} ${url.search}`;
   switch (`${protocol}${path}`) {
     case "sync/v1/pull": {
@@ -83,20 +83,20 @@ async function data(request, response, url, count, protocol, path) {
     case "sync/v1/metadata":
       return send(response, Buffer.from(JSON.stringify({ devices: body ? [JSON.parse(body)] : [], digests: {}, serverTime: new Date().toISOString() })));
     case "rxdb/pull":
-      return send(response, await once(key, () => rxdbPage(count, Number(asked.get("after")), Number(asked.get("limit")))));
+      return send(response, await once(key, () => rxdbPage(count, Number(query.get("after")), Number(query.get("limit")))));
     case "rxdb/push": {
-      const rows = inbox(asked.get("session"));
+      const rows = inbox(query.get("session"));
       for (const { newDocumentState } of JSON.parse(body)) rows.set(newDocumentState.id, newDocumentState);
       return send(response, Buffer.from("[]"));
     }
     case "watermelon/pull": {
-      // Its columns are strings, numbers and booleans: the list is text of JSON.
+      // Columns are strings, numbers and booleans, so the list becomes JSON text.
       const rows = () => tasks(count).map((task) => ({ ...task, tags: JSON.stringify(task.tags) }));
       const nothing = { changes: {}, timestamp: 2 };
-      return send(response, asked.get("since") === "" ? await once(key, () => ({ changes: { tasks: { created: rows(), updated: [], deleted: [] } }, timestamp: 1 })) : Buffer.from(JSON.stringify(nothing)));
+      return send(response, query.get("since") === "" ? await once(key, () => ({ changes: { tasks: { created: rows(), updated: [], deleted: [] } }, timestamp: 1 })) : Buffer.from(JSON.stringify(nothing)));
     }
     case "watermelon/push": {
-      const rows = inbox(asked.get("session"));
+      const rows = inbox(query.get("session"));
       for (const row of JSON.parse(body).changes.tasks.created) rows.set(row.id, { ...row, tags: JSON.parse(row.tags) });
       return send(response, Buffer.from("{}"));
     }
@@ -104,12 +104,12 @@ async function data(request, response, url, count, protocol, path) {
       const { cookie, clientGroupID } = JSON.parse(body);
       const done = Object.fromEntries(mutations.get(clientGroupID) ?? []);
       if (cookie === null && Object.keys(done).length === 0) return send(response, await once(key, () => ({ cookie: 1, lastMutationIDChanges: {}, patch: tasks(count).map((task) => ({ op: "put", key: `task/${task.id}`, value: task })) })));
-      // What was pushed stays in the client: it comes back as what the server has.
-      const rows = [...inbox(asked.get("session")).values()].map((task) => ({ op: "put", key: `task/${task.id}`, value: task }));
+      // The client keeps its pushed rows only if a pull returns them.
+      const rows = [...inbox(query.get("session")).values()].map((task) => ({ op: "put", key: `task/${task.id}`, value: task }));
       return send(response, Buffer.from(JSON.stringify({ cookie: (cookie ?? 0) + 1, lastMutationIDChanges: done, patch: rows })));
     }
     case "replicache/push": {
-      const rows = inbox(asked.get("session"));
+      const rows = inbox(query.get("session"));
       const { clientGroupID, mutations: sent } = JSON.parse(body);
       if (!mutations.has(clientGroupID)) mutations.set(clientGroupID, new Map());
       for (const { clientID, id, args } of sent) {
@@ -118,10 +118,10 @@ async function data(request, response, url, count, protocol, path) {
       }
       return send(response, Buffer.from("{}"));
     }
-    case "couch/": // CouchDB's replication, as far as a first pull asks for it
+    case "couch/": // CouchDB's replication protocol, as far as a first pull needs it
       return send(response, Buffer.from(JSON.stringify({ db_name: String(count), update_seq: count, instance_start_time: "0" })));
     case "couch/_changes":
-      return send(response, await once(key, () => couchChanges(count, Number(asked.get("since") || 0), Number(asked.get("limit")))));
+      return send(response, await once(key, () => couchChanges(count, Number(query.get("since") || 0), Number(query.get("limit")))));
     case "couch/_bulk_get":
       return send(response, await once(`${key} ${hashed(body)}`, () => ({ results: JSON.parse(body).docs.map(({ id }) => ({ id, docs: [{ ok: couchDocument(count, id) }] })) })));
     case "tinybase/load":
@@ -132,7 +132,7 @@ async function data(request, response, url, count, protocol, path) {
   }
 }
 
-/** Asks the datum-server, uncompressed, with the page's own token. */
+/** Forwards a request to datum-server, uncompressed, with the page's token. */
 async function forward(request, path, body, userId) {
   const headers = { "content-type": "application/json", "accept-encoding": "identity", authorization: request.headers.authorization };
   const reply = await fetch(remote + path, { method: "POST", headers, body });
@@ -152,7 +152,7 @@ function couchChanges(count, since, limit) {
   return { results, last_seq: since + results.length };
 }
 
-/** By id: made for all at once. */
+/** Documents by id, created all at once. */
 const documents = new Map();
 function couchDocument(count, id) {
   if (documents.size < count) for (const { id, ...fields } of tasks(count)) documents.set(id, { _id: id, _rev: `1-${REVISION}`, ...fields, _revisions: { start: 1, ids: [REVISION] } });

@@ -1,6 +1,5 @@
-// PouchDB's own server: express-pouchdb, which is what pouchdb-server is a command line around, over PouchDB's
-// adapter for memory (`pouchdb-server --in-memory`). The command itself brings two native databases that
-// have to be compiled on today's Node, and would not be used.
+// PouchDB's server: express-pouchdb over the memory adapter, which is what `pouchdb-server --in-memory` runs. The command
+// itself depends on two native databases that would have to be compiled and are not used.
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,11 +7,11 @@ import { join } from "node:path";
 import { tasks } from "./data.mjs";
 
 const require = createRequire(import.meta.url);
-let made;
+let instance;
 
-/** Made when it is asked for: most runs of a few rows do without. */
-function make() {
-  if (made) return made;
+/** Creates the server at first use: most partial runs do not need it. */
+function server() {
+  if (instance) return instance;
   const express = require("express");
   const folder = mkdtempSync(join(tmpdir(), "datum-bench-pouch-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -25,24 +24,24 @@ function make() {
     next();
   });
   app.use("/pouch", require("express-pouchdb")(PouchDB, options));
-  made = { app, PouchDB };
-  return made;
+  instance = { app, PouchDB };
+  return instance;
 }
 
 export const pouch = {
-  handle: (request, response) => make().app(request, response),
-  /** A database of so many tasks. */
+  handle: (request, response) => server().app(request, response),
+  /** Creates a database of `count` tasks. */
   async seed(name, count) {
-    const { PouchDB } = make();
+    const { PouchDB } = server();
     const database = new PouchDB(name);
     const { doc_count } = await database.info();
     for (let first = doc_count; first < count; first += 1_000) {
       await database.bulkDocs(tasks(Math.min(1_000, count - first), first).map(({ id, ...fields }) => ({ _id: id, ...fields })));
     }
   },
-  /** What a database holds. */
+  /** Returns all rows of a database. */
   async rows(name) {
-    const { rows } = await new (make().PouchDB)(name).allDocs({ include_docs: true });
+    const { rows } = await new (server().PouchDB)(name).allDocs({ include_docs: true });
     return rows.map(({ doc: { _id, ...fields } }) => ({ id: _id, ...fields }));
   },
 };

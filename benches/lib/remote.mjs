@@ -1,32 +1,32 @@
-// datum-server on SQLite with a database of its own, and a bare client of it.
+// datum-server on SQLite with its own database, and a client without the engine.
 import { join } from "node:path";
-import { start } from "./child.mjs";
+import { start } from "../../tests/e2e/lib/child.mjs";
 import { tasks } from "./data.mjs";
 
-/** Starts the server that `DATUM_SERVER` names; with `page`, it serves that folder too. */
+/** Starts datum-server. With `page` it also serves that folder. */
 export async function startRemote(folder, { page, name = "datum.db" } = {}) {
-  const args = ["--dev", "--quiet", "--listen", "127.0.0.1:0", "--rate", "0", "--database", join(folder, name)];
+  const args = ["--dev", "--listen", "127.0.0.1:0", "--rate", "0", "--database", join(folder, name)];
   if (page) args.push("--static", page);
-  const server = await start(process.env.DATUM_SERVER, args.filter((word) => word !== "--quiet"));
+  const server = await start(process.env.DATUM_SERVER, args);
   const tokens = new Map();
   const token = async (user) => {
     if (!tokens.has(user)) tokens.set(user, `Bearer ${(await post(`${server.url}/dev/token`, { userId: user, expiresInSeconds: 86_400 })).token}`);
     return tokens.get(user);
   };
-  const push = async (user, operations, post_ = post) => post_(`${server.url}/sync/v1/push`, { clientId: "seed", userId: user, schema: 0, operations }, { authorization: await token(user) });
+  const push = async (user, operations) => post(`${server.url}/sync/v1/push`, { clientId: "seed", userId: user, schema: 0, operations }, { authorization: await token(user) });
   return {
     ...server,
     token,
-    /** A user with so many tasks; what is there already stays. */
+    /** Creates the tasks from `from` to `count` for a user. */
     async seed(user, count, from = 0) {
       for (let first = from; first < count; first += 5_000) {
         const operations = tasks(Math.min(5_000, count - first), first).map(({ id, ...data }) => ({ opId: `seed-${id}`, entity: "tasks", id, kind: "create", baseVersion: null, data }));
         const { results } = await push(user, operations);
         const bad = results.find((verdict) => verdict.status !== "applied");
-        if (bad) throw new Error(`the server did not take the seed: ${JSON.stringify(bad)}`);
+        if (bad) throw new Error(`the server rejected the seed: ${JSON.stringify(bad)}`);
       }
     },
-    /** All rows of a user. */
+    /** Returns all rows of a user. */
     async rows(user) {
       const rows = [];
       for (let cursor = null; ; ) {

@@ -1,4 +1,4 @@
-// What was measured: rows, checks, progress and the table.
+// Collects results, and prints progress and tables.
 import { median, round } from "./stats.mjs";
 
 export const names = { datum: "datum-sync", bare: "bare fetch", raw: "raw IndexedDB", dexie: "Dexie", rxdb: "RxDB", pouchdb: "PouchDB", pouchdbready: "PouchDB, static", watermelondb: "WatermelonDB", replicache: "Replicache", tinybase: "TinyBase", server: "datum-server", firefox: "Firefox", webkit: "WebKit" };
@@ -8,12 +8,12 @@ export class Report {
   checks = [];
   wrong = [];
 
-  /** One measurement is done. */
+  /** Prints a finished measurement. */
   progress(id, round_, rounds, who, text) {
     console.log(`  ${id} ${String(round_).padStart(2)}/${rounds} ${(names[who] ?? who).padEnd(16)}${text}`);
   }
 
-  /** All measurements of one thing. `durable`: true, false, or null where nothing is written. */
+  /** Adds all runs of one metric. `durable` is true, false, or null if nothing is written. */
   row(id, who, metric, unit, runs, durable = null) {
     if (runs.length === 0) return;
     this.rows.push({ id, who, metric, unit, median: round(median(runs)), runs: runs.map(round), durable });
@@ -21,26 +21,26 @@ export class Report {
 
   find = (id, who, metric) => this.rows.find((row) => row.id === id && row.who === who && (metric === undefined || row.metric === metric))?.median;
 
-  /** A bar of the issue; left out where its figures were not measured. */
+  /** Compares a value with its target. Skipped if the value was not measured. */
   check(id, name, value, bar, direction) {
     if (value === undefined || value === null || Number.isNaN(value)) return;
     const rounded = round(value);
     this.checks.push({ id, name, value: rounded, bar, direction, met: direction === "max" ? rounded <= bar : rounded >= bar });
   }
 
-  /** How many times as long `who` took as `other`. */
+  /** Returns how many times as long `who` took as `other`. */
   ratio(id, who, other, metric, otherMetric = metric) {
     const [a, b] = [this.find(id, who, metric), this.find(id, other, otherMetric)];
     return a === undefined || b === undefined ? undefined : a / b;
   }
 
-  /** A result that is not what it must be: no time of it counts, and the run fails. */
+  /** Records a wrong result: its time does not count, and the run fails. */
   mistake(text) {
     this.wrong.push(text);
     console.log(`  WRONG ${text}`);
   }
 
-  /** The rows of one id, the checks of it below. */
+  /** Prints the rows and checks of one suite. */
   table(id, title) {
     const rows = this.rows.filter((row) => row.id === id);
     if (rows.length === 0) return;

@@ -1,4 +1,4 @@
-// Numbers of a list of runs.
+// Statistics of a list of runs.
 
 export function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
@@ -6,11 +6,11 @@ export function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** The smallest number that `share` of them do not exceed. */
+/** Returns the smallest number that a share of them does not exceed. */
 export function percentile(numbers, share) {
   const sorted = [...numbers].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * share) - 1))];
 }
 
-/** Four digits are more than a run repeats. */
+/** Rounds to four digits, more than runs reproduce. */
 export const round = (number) => (Number.isFinite(number) && number !== 0 ? Number(number.toPrecision(4)) : number);

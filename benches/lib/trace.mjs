@@ -1,12 +1,12 @@
-// A Chromium trace of one piece of work: the highest JavaScript heap and the longest task of the main thread.
+// Traces work in Chromium: the largest JavaScript heap and the longest task of the main thread.
 //
-// The heap is read before each garbage collection, where its peaks are, and whenever the browser counts it.
+// The heap is read before each garbage collection, where it is largest, and whenever the browser measures it.
 import { readFile, writeFile } from "node:fs/promises";
 import { platform } from "node:os";
 
 const CATEGORIES = ["disabled-by-default-v8.gc", "devtools.timeline", "disabled-by-default-devtools.timeline", "v8", "toplevel", "blink.user_timing", "__metadata"];
 
-/** Which process the page is; null where the system does not tell what a process takes. */
+/** Returns the page's process id. */
 async function processOf(visit) {
   const session = await visit.session();
   const events = await record(session, ["blink.user_timing"], () => visit.page.evaluate(() => void performance.mark("bench-here")));
@@ -15,8 +15,8 @@ async function processOf(visit) {
 }
 
 /**
- * How much more memory the page's process held at its peak than before `work`, in bytes: heaps, wasm, buffers, code. From
- * Linux; null elsewhere.
+ * Returns how much the resident memory of the page's process grew at its peak during `work`, in bytes: heaps, wasm, buffers
+ * and code. Only on Linux; null elsewhere.
  */
 export async function residentPeak(visit, work) {
   const pid = platform() === "linux" ? await processOf(visit) : undefined;
@@ -29,15 +29,15 @@ export async function residentPeak(visit, work) {
     return null;
   }
   await visit.page.evaluate(() => globalThis.gc?.());
-  // Sets the high-water mark back to what is held now.
+  // Resets the high-water mark to the current size.
   await writeFile(`/proc/${pid}/clear_refs`, "5");
   const before = await read("VmRSS");
   await work();
   return (await read("VmHWM")) - before;
 }
 
-/** Of a hundred thousand, too: they would not fit as arguments. */
-const most = (numbers) => numbers.reduce((one, other) => Math.max(one, other));
+/** Like Math.max, also for more numbers than a call can have arguments. */
+const max = (numbers) => numbers.reduce((one, other) => Math.max(one, other));
 
 async function record(session, includedCategories, work) {
   const events = [];
@@ -50,7 +50,7 @@ async function record(session, includedCategories, work) {
   return events;
 }
 
-/** Runs `work`, whose page marks where the timed part begins and ends. Bytes and milliseconds. */
+/** Runs `work`, whose page marks the timed part. Returns bytes and milliseconds. */
 export async function traced(visit, work) {
   const session = await visit.session();
   let result;
@@ -66,5 +66,5 @@ export async function traced(visit, work) {
   const heaps = inside.flatMap(({ args }) => [args?.usedHeapSizeBefore, args?.usedHeapSizeAfter, args?.data?.jsHeapSizeUsed]).filter((bytes) => typeof bytes === "number");
   const tasks = inside.filter((event) => event.tid === start.tid && /RunTask$/.test(event.name) && event.dur !== undefined);
   if (heaps.length === 0 || tasks.length === 0) throw new Error("the trace has no heap or no tasks");
-  return { result, heap: most(heaps), longest: most(tasks.map((event) => event.dur)) / 1_000 };
+  return { result, heap: max(heaps), longest: max(tasks.map((event) => event.dur)) / 1_000 };
 }

@@ -1,4 +1,5 @@
-//! Configs and options: in range afterwards, or refused with a code and words that name the field.
+//! Configs and options: values are in range, or the input is refused with a code and a message that
+//! names the field.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +13,14 @@ use serde_json::Value;
 
 const DAY_MS: u64 = 86_400_000;
 
-/// The text of a config, of options, or of a list of options.
+/// Takes the text of a config, of options, or of a list of options.
 pub fn holds(bytes: &[u8]) {
     let Ok(Ok(tree)) = std::str::from_utf8(bytes).map(scan::tree) else {
         return;
     };
     match ObjectReader::new(&tree, Code::InvalidConfig, "The config").and_then(Config::read) {
-        Ok(config) => config_is_in_range(&config),
-        Err(error) => names_the_field(&error, Code::InvalidConfig, "The config"),
+        Ok(config) => check_config(&config),
+        Err(error) => check_names_the_field(&error, Code::InvalidConfig, "The config"),
     }
     let mut scopes = BTreeMap::new();
     for given in tree
@@ -29,18 +30,18 @@ pub fn holds(bytes: &[u8]) {
         match ObjectReader::new(given, Code::InvalidArgument, "The options").and_then(Options::read)
         {
             Ok(options) => {
-                options_are_in_range(&options);
-                filled_in_twice_is_filled_in_once(&options, given);
+                check_options(&options);
+                check_merge_is_idempotent(&options, given);
                 if let Some(scope) = options.scope {
-                    own_cursor(&mut scopes, scope);
+                    check_own_cursor(&mut scopes, scope);
                 }
             }
-            Err(error) => names_the_field(&error, Code::InvalidArgument, "The options"),
+            Err(error) => check_names_the_field(&error, Code::InvalidArgument, "The options"),
         }
     }
 }
 
-fn names_the_field(error: &Error, code: Code, what: &str) {
+fn check_names_the_field(error: &Error, code: Code, what: &str) {
     assert_eq!(error.code(), code);
     assert!(
         error.message().starts_with(what) && error.message().ends_with('.'),
@@ -48,7 +49,7 @@ fn names_the_field(error: &Error, code: Code, what: &str) {
     );
 }
 
-fn config_is_in_range(config: &Config) {
+fn check_config(config: &Config) {
     assert!(check_name(&config.name).is_ok() && !config.name.contains('/'));
     assert!(!config.entities.is_empty());
     for (name, entity) in config.entities.iter() {
@@ -63,20 +64,20 @@ fn config_is_in_range(config: &Config) {
     assert!((1..=DAY_MS).contains(&config.sync_timeout));
     assert!((1_000..=DAY_MS).contains(&config.timing.interval));
     assert!(config.timing.after_write.is_none_or(|ms| ms <= 3_600_000));
-    options_are_in_range(&config.defaults);
+    check_options(&config.defaults);
     for attempt in [0, 1, 2, 10, 1_000, u32::MAX] {
         for roll in [0, 1, u32::MAX] {
             assert!(config.retry.delay(attempt, roll, None) <= config.retry.max);
             assert_eq!(
                 config.retry.delay(attempt, roll, Some(DAY_MS)),
                 DAY_MS,
-                "never less than the remote asked for"
+                "never less than the remote requested"
             );
         }
     }
 }
 
-fn options_are_in_range(options: &Options) {
+fn check_options(options: &Options) {
     assert!(
         options
             .batch_size
@@ -93,20 +94,19 @@ fn options_are_in_range(options: &Options) {
         );
         assert!(
             !scope.cursor_name().is_empty(),
-            "the empty name is the main cursor's"
+            "the empty name is that of the main cursor"
         );
     }
 }
 
-fn filled_in_twice_is_filled_in_once(options: &Options, given: &Value) {
+fn check_merge_is_idempotent(options: &Options, given: &Value) {
     assert_eq!(&options.clone().or(options), options, "{given}");
     assert_eq!(&Options::default().or(options), options, "{given}");
     assert_eq!(&options.clone().or(&Options::default()), options, "{given}");
 }
 
-/// Two scopes that ask for different things never share a cursor: one would pass over what the
-/// other has not seen.
-fn own_cursor(scopes: &mut BTreeMap<String, Scope>, scope: Scope) {
+/// Different scopes must not share a cursor: one would skip rows that the other has not seen.
+fn check_own_cursor(scopes: &mut BTreeMap<String, Scope>, scope: Scope) {
     if scope.name.is_some() {
         return;
     }

@@ -1,5 +1,5 @@
-//! Drafts and envelopes: what an app writes is kept, what the engine owns cannot be contradicted,
-//! and what is stored is read again as it was.
+//! Drafts and envelopes: the app's fields are kept, a body cannot override the engine's fields, and
+//! a stored body is read back unchanged.
 
 use datum_sync::conflict::{clashing_fields, field_hashes, is_own, same_content};
 use datum_sync::model::entity::{
@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 const NOW: &str = "2026-01-31T12:00:00.000Z";
 const BEFORE: &str = "2025-06-30T00:00:00.000Z";
 
-/// How many fields are looked at one by one: looking is a walk, and what is large shall show the
-/// engine's walks, not these.
-const FEW: usize = 64;
+/// How many fields are checked one by one. Each check is linear; on large inputs only the engine's
+/// own loops should take time.
+const MAX_CHECKED: usize = 64;
 
-/// The text of an object, or any bytes.
+/// Takes the text of an object, or any bytes.
 pub fn holds(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -30,10 +30,10 @@ pub fn holds(bytes: &[u8]) {
         return;
     };
     let written = fields.to_json();
-    let again = Fields::parse(&written).expect("what was written is read");
+    let again = Fields::parse(&written).expect("written fields can be read");
     assert_eq!(again.0, fields.0);
     assert_eq!(again.to_json(), written);
-    for (key, _) in fields.0.iter().take(FEW) {
+    for (key, _) in fields.0.iter().take(MAX_CHECKED) {
         assert_eq!(
             fields.get(key),
             fields
@@ -44,6 +44,13 @@ pub fn holds(bytes: &[u8]) {
                 .map(|(_, raw)| *raw)
         );
     }
+    check_draft(text, &fields);
+    check_envelope(text);
+    check_comparisons(text);
+}
+
+/// Every draft keeps the app's fields, and has a stable body.
+fn check_draft(text: &str, fields: &Fields<'_>) {
     match parse_draft(text, NOW, None, true) {
         Ok(draft) => {
             assert!(
@@ -58,32 +65,27 @@ pub fn holds(bytes: &[u8]) {
                 .map(|(key, _)| &**key)
                 .filter(|key| !OWN_FIELDS.contains(key))
                 .collect();
-            assert_eq!(
-                draft.fields, own,
-                "every field of the app's is kept, in order"
-            );
+            assert_eq!(draft.fields, own, "the app's fields are kept in order");
             let stored = Fields::parse(&draft.body).expect("a body is an object");
-            for name in own.iter().take(FEW) {
+            for name in own.iter().take(MAX_CHECKED) {
                 assert_eq!(stored.get(name), fields.get(name), "{name}");
             }
             assert_eq!(
                 stored.get("modifiedAt"),
                 Some(["\"", NOW, "\""].concat().as_str())
             );
-            stored_is_stable(&draft.body);
-            envelope_wins(&draft.body);
+            check_body_is_stable(&draft.body);
+            check_envelope(&draft.body);
         }
         Err(error) => assert_eq!(error.code(), Code::InvalidEntity),
     }
-    envelope_wins(text);
-    comparisons_hold(text);
 }
 
-/// A body that is written again as it was read keeps its fields, and the time at which it was made.
-fn stored_is_stable(body: &str) {
+/// A body that is written again keeps its fields and its creation time.
+fn check_body_is_stable(body: &str) {
     let made = times(body)
         .created_at
-        .expect("a body says when it was made");
+        .expect("a body has its creation time");
     let again = parse_draft(body, NOW, None, true).expect("a body is a draft");
     assert_eq!(again.body, body);
     let kept = parse_draft(body, NOW, Some(BEFORE), true).expect("a body is a draft");
@@ -91,9 +93,9 @@ fn stored_is_stable(body: &str) {
     assert!(datum_sync::util::time::parse(&made).is_some());
 }
 
-/// What an app reads: JSON, the app's own fields as they were, and the engine's whatever the body
+/// An app reads valid JSON with its own fields unchanged, and the engine's fields whatever the body
 /// says.
-fn envelope_wins(body: &str) {
+fn check_envelope(body: &str) {
     let mut entity = String::new();
     push_entity(&mut entity, body, "i\"d", &Owner::new("ü\n"), 7, true);
     assert!(
@@ -102,7 +104,7 @@ fn envelope_wins(body: &str) {
     );
     let (read, was) = (
         Fields::parse(&entity).expect("an entity is an object"),
-        Fields::parse(body).expect("as was its body"),
+        Fields::parse(body).expect("its body is an object"),
     );
     for (key, expected) in [
         ("id", "\"i\\\"d\""),
@@ -116,14 +118,14 @@ fn envelope_wins(body: &str) {
         .0
         .iter()
         .filter(|(key, _)| !OWN_FIELDS.contains(&&**key) || is_time(key))
-        .take(FEW)
+        .take(MAX_CHECKED)
     {
         assert_eq!(read.get(key), was.get(key), "{key}");
     }
 }
 
-/// Nothing clashes with itself, and everything is its own doing.
-fn comparisons_hold(body: &str) {
+/// A body does not conflict with itself, and is recognised as the device's own write.
+fn check_comparisons(body: &str) {
     let Ok(Value::Object(tree)) = datum_sync::util::json::scan::tree(body) else {
         return;
     };
@@ -140,6 +142,6 @@ fn comparisons_hold(body: &str) {
     );
     assert!(
         is_own(None, None, body, &field_hashes(body, &[])),
-        "a mark is known again"
+        "a body is recognised by its field hashes"
     );
 }

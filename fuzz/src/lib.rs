@@ -1,9 +1,8 @@
-//! What must hold of everything that the engine reads, whoever wrote it: one function for each kind
-//! of text or bytes, which panics where it does not hold.
+//! Properties of everything that the engine reads: one function for each kind of text or bytes,
+//! which panics if the input breaks the property.
 //!
-//! The programs in `targets/` hand them what libFuzzer thinks up; `tests/fuzzed.rs` hands them the
-//! seeds and what was found before, so that every test run has them. Nothing here may depend on who
-//! calls.
+//! The programs in `fuzz_targets/` call them with inputs of libFuzzer; `tests/fuzzed.rs` calls them
+//! with the seeds and with inputs found before, on every test run.
 
 pub mod config;
 pub mod entity;
@@ -13,10 +12,10 @@ pub mod replies;
 pub mod scan;
 pub mod sse;
 
-/// A property: it panics where the bytes break it.
+/// A property. It panics if the bytes break it.
 pub type Property = fn(&[u8]);
 
-/// Every target with its property, by the name of its program and of its folder of seeds.
+/// The targets and their properties. Program and seed folder have the target's name.
 pub const TARGETS: [(&str, Property); 7] = [
     ("config", config::holds),
     ("entity", entity::holds),

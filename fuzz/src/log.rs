@@ -1,5 +1,5 @@
-//! Whole logs: whatever their records say under a right checksum, folding them ends, the state
-//! tells one story, and a checkpoint of it folds to the same state.
+//! Whole logs: whatever records with a valid checksum say, folding them ends, the state is
+//! consistent, and a checkpoint of it folds to the same state.
 
 use std::rc::Rc;
 
@@ -11,9 +11,9 @@ use datum_sync::state::replica::{Replica, ViewBody};
 
 use super::record::sealed;
 
-const ELSEWHERE: &str = "in a body that is not here";
+const MISSING: &str = "in a missing body";
 
-/// Payloads of records, each behind the number of its bytes in two.
+/// Takes payloads of records, each after its length in two bytes.
 pub fn holds(bytes: &[u8]) {
     let mut rest = bytes;
     let mut replica = Replica::new("ann", 1 << 16);
@@ -29,36 +29,40 @@ pub fn holds(bytes: &[u8]) {
         assert_eq!(replica.head(), seq);
         assert!(
             replica.apply_record(seq, &record).is_err(),
-            "no record is folded twice"
+            "no record is applied twice"
         );
         if Commit::decode(&record).is_err() {
             assert!(
                 replica.damage().quarantined > 0 && replica.damage().needs_full_pull,
-                "what is damaged is noticed"
+                "damage is noticed"
             );
         }
     }
-    tells_one_story(&replica);
-    let before = told(&replica);
+    check_consistent(&replica);
+    let before = describe(&replica);
     let mut opened = opened(&records);
     opened.materialize();
-    tells_one_story(&opened);
+    check_consistent(&opened);
     if replica.damage().quarantined == 0 {
         assert_eq!(
-            told(&opened),
+            describe(&opened),
             before,
-            "rows that are folded late are the same rows"
+            "lazily folded rows are the same rows"
         );
     }
+    check_checkpoint(&mut replica, seq, &before);
+}
+
+fn check_checkpoint(replica: &mut Replica, seq: u64, before: &[String]) {
     let _ = replica.wants_checkpoint();
     match CheckpointPlanner
-        .plan(&replica)
+        .plan(replica)
         .expect("a checkpoint can always be planned")
     {
         // A full pull is under way.
         Plan::Ready(planned) if planned.superseded.is_none() => {}
-        // A row that points outside every body was not made by our writer. Reading it reports it.
-        Plan::Ready(_) if before.iter().any(|words| words.ends_with(ELSEWHERE)) => {}
+        // Our writer makes no reference outside its bodies: reading detects such a row.
+        Plan::Ready(_) if before.iter().any(|words| words.ends_with(MISSING)) => {}
         Plan::Ready(Planned { commit, .. }) => {
             let encoded = commit.encode(seq + 1);
             let mut fresh = Replica::new("ann", 1 << 16);
@@ -68,24 +72,24 @@ pub fn holds(bytes: &[u8]) {
             for (id, body) in encoded.bodies {
                 assert!(
                     fresh.segments_mut().supply(id, Some(body)),
-                    "the body of a checkpoint fits"
+                    "a checkpoint accepts its own body"
                 );
             }
-            assert_eq!(told(&fresh), before, "a checkpoint is the state");
-            tells_one_story(&fresh);
+            assert_eq!(describe(&fresh), before, "a checkpoint is the whole state");
+            check_consistent(&fresh);
         }
         Plan::Needs(missing) => {
             for id in missing {
                 assert!(
                     !replica.segments_mut().supply(id, None),
-                    "a body that is lost is corrupt"
+                    "a lost body is corrupt"
                 );
             }
         }
     }
 }
 
-/// The state of whoever opens the log: rows stay in their records for as long as nobody asks.
+/// Returns the state after opening the log, with rows still in their records.
 fn opened(records: &[Rc<[u8]>]) -> Replica {
     let mut replica = Replica::new("ann", 1 << 16);
     for (seq, record) in (1..).zip(records) {
@@ -94,7 +98,7 @@ fn opened(records: &[Rc<[u8]>]) -> Replica {
     replica
 }
 
-fn tells_one_story(replica: &Replica) {
+fn check_consistent(replica: &Replica) {
     let names: Vec<String> = replica
         .digests()
         .map(|(name, _)| name.to_owned())
@@ -102,7 +106,7 @@ fn tells_one_story(replica: &Replica) {
         .collect();
     for name in &names {
         let ids: Vec<&str> = replica.ids(name, None).collect();
-        assert!(ids.is_sorted_by(|a, b| a < b), "each id once, in order");
+        assert!(ids.is_sorted_by(|a, b| a < b), "each id once, sorted");
         let live = ids
             .iter()
             .filter(|id| {
@@ -129,8 +133,8 @@ fn tells_one_story(replica: &Replica) {
     );
 }
 
-/// All that can be asked of a state, in words.
-fn told(replica: &Replica) -> Vec<String> {
+/// Describes a state completely, as lines of text.
+fn describe(replica: &Replica) -> Vec<String> {
     let mut words = Vec::new();
     let mut names: Vec<&str> = replica
         .digests()
@@ -145,7 +149,7 @@ fn told(replica: &Replica) -> Vec<String> {
             let view = replica.view(&Key::new(name, id)).expect("an id has a view");
             let body = match view.body {
                 Some(ViewBody::Text(text)) => text.to_owned(),
-                Some(ViewBody::Absent { .. }) => ELSEWHERE.to_owned(),
+                Some(ViewBody::Absent { .. }) => MISSING.to_owned(),
                 None => "none".to_owned(),
             };
             words.push(format!(

@@ -1,4 +1,4 @@
-//! Records of the log: what was written is read, and what is damaged is refused.
+//! Records of the log: written records can be read, damaged ones are refused.
 
 use datum_sync::log::commit::{Commit, SegmentBody};
 use datum_sync::log::segment::{INLINE_BYTES, checksum};
@@ -6,17 +6,17 @@ use datum_sync::model::error::Code;
 
 const HEADER: usize = 12;
 
-/// A record's payload. The checksum is put before it: it tells only that somebody wrote the bytes,
-/// not who.
+/// Takes a record's payload. The checksum is added, because it does not protect against crafted
+/// payloads.
 pub fn holds(payload: &[u8]) {
-    refused_or_the_same(payload);
+    check_decodes_consistently(payload);
     let record = sealed(payload);
-    refused_or_the_same(&record);
+    check_decodes_consistently(&record);
     let Ok(commit) = Commit::decode(&record) else {
         return;
     };
     let encoded = commit.encode(7);
-    let again = Commit::decode(&encoded.record).expect("what was written is read");
+    let again = Commit::decode(&encoded.record).expect("a written record can be read");
     assert_eq!(again.events, commit.events);
     assert_eq!(again.segments.len(), commit.segments.len());
     let mut bodies = encoded.bodies.iter();
@@ -24,7 +24,9 @@ pub fn holds(payload: &[u8]) {
         assert_eq!((&now.entity, &now.entries), (&was.entity, &was.entries));
         match (&was.body, &now.body) {
             (SegmentBody::New(bytes), SegmentBody::Stored { len, hash }) => {
-                let (_, beside) = bodies.next().expect("a long body lies beside its record");
+                let (_, beside) = bodies
+                    .next()
+                    .expect("a long body is stored beside its record");
                 assert!(bytes.len() > INLINE_BYTES);
                 assert_eq!(
                     (beside, *len as usize, *hash),
@@ -38,20 +40,20 @@ pub fn holds(payload: &[u8]) {
     assert_eq!(
         again.encode(7).record,
         encoded.record,
-        "a second writing is the same"
+        "encoding is deterministic"
     );
-    damaged(&encoded.record, payload);
+    check_damage_is_refused(&encoded.record, payload);
 }
 
-fn refused_or_the_same(record: &[u8]) {
+fn check_decodes_consistently(record: &[u8]) {
     match Commit::decode(record) {
         Ok(commit) => assert_eq!(Commit::decode(record).ok(), Some(commit)),
         Err(error) => assert_eq!(error.code(), Code::Corrupt),
     }
 }
 
-/// A record with one byte changed, some cut off, or some too many is no record.
-fn damaged(record: &[u8], dice: &[u8]) {
+/// A record is refused if a byte is changed, missing or added.
+fn check_damage_is_refused(record: &[u8], dice: &[u8]) {
     let sum = usize::try_from(checksum(dice) >> 33).unwrap_or(0);
     let at = sum % record.len();
     let mut changed = record.to_vec();
@@ -60,11 +62,11 @@ fn damaged(record: &[u8], dice: &[u8]) {
     assert!(Commit::decode(&record[..at]).is_err(), "cut after {at}");
     assert!(
         Commit::decode(&[record, &[0]].concat()).is_err(),
-        "a byte too many"
+        "an extra byte"
     );
 }
 
-/// A record over any payload, with the checksum that it should have.
+/// Builds a record with a valid checksum over any payload.
 pub fn sealed(payload: &[u8]) -> Vec<u8> {
     let empty = Commit::default().encode(1).record;
     let mut record = Vec::with_capacity(payload.len() + HEADER);

@@ -1,5 +1,5 @@
-//! What a remote answers: taken with everything in range, or refused with a code; and what the
-//! engine sends the server reads as it was meant.
+//! Replies of a remote are accepted with all values in range, or refused with a code. The server
+//! reads the engine's requests as they were meant.
 
 use datum_sync::model::entity::{Fields, check_id, check_name};
 use datum_sync::model::error::{Code, Error};
@@ -14,7 +14,7 @@ use datum_sync::util::json::write::{push_field, push_string};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// The body of any answer.
+/// Takes the body of any reply.
 pub fn holds(bytes: &[u8]) {
     page(bytes);
     verdicts(bytes);
@@ -45,12 +45,12 @@ fn page(bytes: &[u8]) {
             );
             assert!(
                 Fields::parse(data).is_ok(),
-                "what is stored can be read: {data}"
+                "stored data can be read: {data}"
             );
         }
     }
     let written = write_page(&page);
-    let again = parse_page(written.as_bytes()).expect("what was taken is taken again");
+    let again = parse_page(written.as_bytes()).expect("an accepted reply is accepted again");
     assert_eq!(format!("{again:?}"), format!("{page:?}"));
 }
 
@@ -102,7 +102,7 @@ fn verdicts(bytes: &[u8]) {
     if let Err(error) = parse_push_reply(bytes, &["o1"]) {
         is_protocol(&error);
     }
-    // The operations that the reply itself speaks of: as if just they had been sent.
+    // As if exactly the operations in the reply had been sent.
     let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
     let sent: Vec<&str> = value["results"]
         .as_array()
@@ -123,7 +123,7 @@ fn verdicts(bytes: &[u8]) {
         sent
     );
     for verdict in &reply.results {
-        match verdict.verdict().expect("each has been checked") {
+        match verdict.verdict().expect("each was checked") {
             Verdict::Applied { version, row, .. } | Verdict::Conflict { version, row } => {
                 assert!((1..=MAX_VERSION).contains(&version));
                 assert!(row.is_none_or(|row| Fields::parse(row).is_ok()));
@@ -136,16 +136,17 @@ fn verdicts(bytes: &[u8]) {
         }
     }
     let written = write_reply(&reply);
-    let again = parse_push_reply(written.as_bytes(), &sent).expect("what was taken is taken again");
+    let again =
+        parse_push_reply(written.as_bytes(), &sent).expect("an accepted reply is accepted again");
     assert_eq!(format!("{again:?}"), format!("{reply:?}"));
     if !sent.is_empty() {
         assert!(
             parse_push_reply(bytes, &sent[1..]).is_err(),
-            "a verdict too many"
+            "an extra verdict"
         );
         assert!(
             parse_push_reply(bytes, &[&sent[..], &["another"]].concat()).is_err(),
-            "a verdict too few"
+            "a missing verdict"
         );
     }
 }
@@ -217,7 +218,7 @@ fn metadata(bytes: &[u8]) {
     }
 }
 
-/// The bytes as the names, ids and the body of one operation.
+/// Takes the bytes as names, ids and body of an operation.
 fn requests(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let data = serde_json::from_str::<&RawValue>(&text)
@@ -244,8 +245,8 @@ fn requests(bytes: &[u8]) {
     let written = request.to_json();
     let read: Value = match serde_json::from_str(&written) {
         Ok(read) => read,
-        // What the server passes over, it need not understand: a lone surrogate, or a number beyond
-        // all bounds.
+        // The server need not understand data that it only copies, such as a lone surrogate or a
+        // number out of range.
         Err(_) => {
             assert!(
                 serde_json::from_str::<&RawValue>(&written).is_ok() && data.is_some(),
@@ -263,37 +264,35 @@ fn requests(bytes: &[u8]) {
         (Some(tail), Some(head), Some(7))
     );
     for (index, sent) in request.operations.iter().enumerate() {
-        let read = &read["operations"][index];
-        let texts = [
-            ("opId", &sent.op_id),
-            ("entity", &sent.entity),
-            ("id", &sent.id),
-        ];
-        texts
-            .into_iter()
-            .for_each(|(key, text)| assert_eq!(read[key].as_str(), Some(&**text)));
-        assert_eq!(
-            (read["kind"].as_str(), read["baseVersion"].as_u64()),
-            (Some(sent.kind.as_str()), sent.base_version)
-        );
-        assert_eq!(read.get("data").is_some(), sent.data.is_some());
-        for (key, names) in [("supersedes", &sent.supersedes), ("after", &sent.after)] {
-            let read = read[key]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|name| name.as_str().unwrap_or_default());
-            assert!(
-                read.eq(names.iter().map(|name| &**name)),
-                "{key}: {written}"
-            );
-        }
+        check_operation(&read["operations"][index], sent);
     }
-    let operations = serde_json::from_str::<Value>(&written)
-        .map(|value| value["operations"].to_string())
-        .unwrap_or_default();
+    let operations = read["operations"].to_string();
     assert!(
         serde_json::from_str::<Vec<PushedOperation<'_>>>(&operations).is_ok(),
-        "the server's own reader takes it: {operations}"
+        "the server can read it: {operations}"
     );
+}
+
+fn check_operation(read: &Value, sent: &PushedOperation<'_>) {
+    let texts = [
+        ("opId", &sent.op_id),
+        ("entity", &sent.entity),
+        ("id", &sent.id),
+    ];
+    texts
+        .into_iter()
+        .for_each(|(key, text)| assert_eq!(read[key].as_str(), Some(&**text)));
+    assert_eq!(
+        (read["kind"].as_str(), read["baseVersion"].as_u64()),
+        (Some(sent.kind.as_str()), sent.base_version)
+    );
+    assert_eq!(read.get("data").is_some(), sent.data.is_some());
+    for (key, names) in [("supersedes", &sent.supersedes), ("after", &sent.after)] {
+        let read = read[key]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|name| name.as_str().unwrap_or_default());
+        assert!(read.eq(names.iter().map(|name| &**name)), "{key}");
+    }
 }

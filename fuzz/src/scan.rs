@@ -1,11 +1,11 @@
-//! JSON text: what serde_json takes the scanner takes, and both make the same of it.
+//! JSON text: the scanner accepts what serde_json accepts, with the same values.
 
 use datum_sync::util::json::scan;
 use datum_sync::util::json::scan::parse;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Any bytes.
+/// Takes any bytes.
 pub fn holds(bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => agrees(text),
@@ -13,18 +13,18 @@ pub fn holds(bytes: &[u8]) {
     }
 }
 
-/// Any text.
+/// Takes any text.
 pub fn agrees(text: &str) {
     let theirs: Result<Value, _> = serde_json::from_str(text);
-    let passed_over: Result<&RawValue, _> = serde_json::from_str(text);
-    // What is only passed over is checked, and not understood: the escape of a lone surrogate is
-    // JSON to `JSON.parse`, and a number may be larger than any that can be kept.
+    let skipped: Result<&RawValue, _> = serde_json::from_str(text);
+    // Skipped values are checked but not decoded: an escaped lone surrogate is valid for
+    // `JSON.parse`, and a number may be out of range.
     assert_eq!(
         scan::array(&["[", text, "]"].concat()).map_or(0, |items| items.len()),
         elements(text),
         "{text:?}"
     );
-    if theirs.is_err() && passed_over.is_ok() {
+    if theirs.is_err() && skipped.is_ok() {
         assert!(scan::tree(text).is_err(), "{text:?}");
         return;
     }
@@ -36,7 +36,7 @@ pub fn agrees(text: &str) {
     );
     if let (Ok(ours), Ok(theirs)) = (&ours, &theirs) {
         assert_eq!(ours, theirs, "{text:?}");
-        written_and_read_again(ours, text);
+        check_round_trip(ours, text);
     }
     match serde_json::from_str::<Vec<&RawValue>>(text) {
         Ok(items) => assert_eq!(
@@ -61,14 +61,14 @@ pub fn agrees(text: &str) {
     );
 }
 
-/// How many values a text has with commas between them, where it is nothing else.
+/// Counts the values of a text that is a comma-separated list of values; 0 for any other text.
 fn elements(text: &str) -> usize {
     serde_json::from_str::<Vec<&RawValue>>(&["[", text, "]"].concat())
         .map_or(0, |items| items.len())
 }
 
-/// What the engine's own writer makes of a tree reads as that tree, for both readers.
-fn written_and_read_again(tree: &Value, text: &str) {
+/// Both parsers read the engine's own output as the same tree.
+fn check_round_trip(tree: &Value, text: &str) {
     let written = datum_sync::util::json::serialize::to_string(tree);
     assert_eq!(
         serde_json::from_str::<Value>(&written).ok().as_ref(),

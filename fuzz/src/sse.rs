@@ -1,31 +1,30 @@
-//! A stream of hints: wherever its chunks break, the events are the same, and none fills the
-//! memory.
+//! A stream of hints: the events do not depend on where chunks end, and their size is limited.
 
 use datum_sync::model::error::Code;
 use datum_sync::util::sse::{Events, MAX_BYTES};
 
-/// The first two bytes say where the rest breaks into chunks.
+/// Takes a stream after two bytes that say how to split it into chunks.
 pub fn holds(bytes: &[u8]) {
     let Some(([first, second], stream)) = bytes.split_first_chunk() else {
         return;
     };
-    let whole = heard(&mut std::iter::once(stream));
-    assert_eq!(heard(&mut stream.chunks(1)), whole, "byte by byte");
+    let whole = parse(&mut std::iter::once(stream));
+    assert_eq!(parse(&mut stream.chunks(1)), whole, "byte by byte");
     assert_eq!(
-        heard(&mut stream.chunks(usize::from(*first).max(1))),
+        parse(&mut stream.chunks(usize::from(*first).max(1))),
         whole,
         "in chunks of {first}"
     );
     let (head, tail) = stream.split_at(usize::from(*second).min(stream.len()));
     assert_eq!(
-        heard(&mut [head, &[], tail].into_iter()),
+        parse(&mut [head, &[], tail].into_iter()),
         whole,
         "cut at {second}"
     );
 }
 
-/// The events, and whether the stream was broken off for its length.
-fn heard(chunks: &mut dyn Iterator<Item = &[u8]>) -> (Vec<(String, String)>, bool) {
+/// Returns the events, and whether the stream was ended because of its length.
+fn parse(chunks: &mut dyn Iterator<Item = &[u8]>) -> (Vec<(String, String)>, bool) {
     let mut events = Events::default();
     let mut all = Vec::new();
     for chunk in chunks {
@@ -33,7 +32,7 @@ fn heard(chunks: &mut dyn Iterator<Item = &[u8]>) -> (Vec<(String, String)>, boo
             assert!(data.len() <= MAX_BYTES && name.len() <= MAX_BYTES);
             assert!(
                 !data.contains('\r') && !name.contains(['\r', '\n']),
-                "a line holds no end of a line"
+                "a line has no line break"
             );
             all.push((name.to_owned(), data.to_owned()));
         });

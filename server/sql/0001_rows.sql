@@ -1,4 +1,4 @@
--- One line per version of the schema; a released file is never changed.
+-- One file per version of the schema; a released file never changes.
 
 CREATE TABLE setting (
   name  TEXT NOT NULL PRIMARY KEY,
@@ -6,7 +6,7 @@ CREATE TABLE setting (
 ) STRICT, WITHOUT ROWID;
 
 -- A user, by the `sub` of the tokens. `seq` is the version of the latest write, `floor` the greatest
--- version of a tombstone that has been forgotten.
+-- version of a removed tombstone.
 CREATE TABLE account (
   no    INTEGER NOT NULL PRIMARY KEY,
   user  TEXT    NOT NULL UNIQUE,
@@ -14,7 +14,7 @@ CREATE TABLE account (
   floor INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- Rows and tombstones. Keyed by user first: an id tells nothing of what others have.
+-- Rows and tombstones. Keyed by user first, so that an id reveals nothing about other users.
 CREATE TABLE entity (
   account    INTEGER NOT NULL,
   entity     TEXT    NOT NULL,
@@ -25,13 +25,13 @@ CREATE TABLE entity (
   data       TEXT,
   UNIQUE (account, entity, id)
 ) STRICT;
--- A pull of everything, and of some entity types, is a range of one of these; `deleted` is in them so
--- that counting never touches a row.
+-- A pull reads a range of one of these indexes, with or without a filter by entity type. They include
+-- `deleted` so that counting never reads a row.
 CREATE UNIQUE INDEX entity_by_version ON entity (account, version, deleted);
 CREATE INDEX entity_by_type ON entity (account, entity, version, deleted);
 CREATE INDEX tombstone_by_time ON entity (written_at, account, version) WHERE deleted = 1;
 
--- Applied operations, so that a second sending is answered and not done.
+-- Applied operations, so that one that is sent again is answered and not applied.
 CREATE TABLE operation (
   account    INTEGER NOT NULL,
   op_id      TEXT    NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE operation (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX operation_by_time ON operation (written_at);
 
--- Count and hash of the live rows, kept in step by the transaction that writes them.
+-- Count and hash of the live rows, updated by the transaction that writes them.
 CREATE TABLE digest (
   account INTEGER NOT NULL,
   entity  TEXT    NOT NULL,

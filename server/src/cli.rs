@@ -13,39 +13,42 @@ datum-server: the reference remote of datum-sync (sync protocol 1).
 
 Usage: datum-server [OPTIONS]             serve
        datum-server new-epoch [--database PATH]
-                                          say that a backup was restored: every device pulls afresh, and
-                                          offers again what it had sent since the backup was taken
+                                          tell devices that a backup was restored: each pulls again from
+                                          the start, and sends again what it pushed since the backup
        datum-server backup FILE [--database PATH]
-                                          copy the database into a new file, also while it is served
+                                          copy the database into a new file, even while a server runs
        datum-server restore FILE [--database PATH]
-                                          put a copy back, with a new epoch; stop the server first
+                                          replace the database with a copy, with a new epoch; stop the
+                                          server first
 
-  --listen ADDR          address and port [127.0.0.1:8787]; port 0 takes a free one and prints it
-  --database PATH        the SQLite file, made if missing [datum.sqlite]
+  --listen ADDR          address and port [127.0.0.1:8787]; port 0 picks a free one and prints it
+  --database PATH        the SQLite file, created if missing [datum.sqlite]
   --jwt-secret-file PATH the HS256 secret that tokens are signed with; else the environment
                          variable DATUM_JWT_SECRET (32 bytes or more)
-  --allow-origin ORIGIN  a page that may ask, such as https://app.example; again for more; * for any
-  --dev                  mint tokens for any user name at POST /dev/token; loopback only, NEVER in production
-  --static DIR           serve a folder of files on /
-  --entity NAME          an entity type that may be written; again for more [any]
+  --allow-origin ORIGIN  an origin that may send requests, such as https://app.example; repeat for
+                         more; * for any
+  --dev                  issue tokens for any user name at POST /dev/token; loopback only, NEVER in
+                         production
+  --static DIR           serve a folder on /
+  --entity NAME          an entity type that may be written; repeat for more [any]
   --min-schema N         the oldest schema version of the app that may sync [0]
-  --rate N               requests a second for each user, 0 for no limit [50]
-  --burst N              requests at once after a rest [200]
+  --rate N               requests per second for each user, 0 for no limit [50]
+  --burst N              requests at once after a pause [200]
   --max-body BYTES       the largest request, after decompression [16777216]
-  --max-page BYTES       where a page of changes ends [4194304]
-  --tombstone-days N     how long deletions are known [90]
-  --operation-days N     how long applied operations are known [30]
+  --max-page BYTES       the size after which a page of changes ends [4194304]
+  --tombstone-days N     how long tombstones are kept [90]
+  --operation-days N     how long applied operations are recorded [30]
   --no-compression       send answers uncompressed
   --quiet                log warnings only
   --help, --version
 ";
 
-/// What to do.
+/// A command.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Print this and end.
+    /// Print a text and exit.
     Print(String),
-    /// Give the database another epoch.
+    /// Give the database a new epoch.
     NewEpoch(PathBuf),
     /// Copy the database into a new file.
     Backup {
@@ -54,7 +57,7 @@ pub enum Command {
         /// The new file.
         copy: PathBuf,
     },
-    /// Put a copy in the place of the database.
+    /// Replace the database with a copy.
     Restore {
         /// The database.
         database: PathBuf,
@@ -68,39 +71,27 @@ pub enum Command {
 /// How to serve.
 #[derive(Clone, Debug)]
 pub struct Serve {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
     /// The database file.
     pub database: PathBuf,
-    /// A file with the secret, instead of the environment.
+    /// A file with the secret; else the environment has it.
     pub secret_file: Option<PathBuf>,
-    /// HTTP's part; its secret is filled in later.
+    /// The settings for HTTP; the secret is filled in later.
     pub options: Options,
-    /// The rules' part.
+    /// The settings for the rules.
     pub config: Config,
-    /// Warnings only.
+    /// Whether to log warnings only.
     pub quiet: bool,
 }
 
-/// Reads the arguments that follow the program's name.
+/// Parses the arguments after the program's name.
 ///
 /// # Errors
-/// A sentence that names the argument.
+/// Fails with a sentence that names the argument.
 pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Command, String> {
     use lexopt::prelude::{Long, Short, Value};
-    let mut listen = "127.0.0.1:8787".to_owned();
-    let mut serve = Serve {
-        listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
-        database: PathBuf::from("datum.sqlite"),
-        secret_file: None,
-        options: Options::default(),
-        config: Config::default(),
-        quiet: false,
-    };
-    let mut entities = Vec::new();
-    let mut rate = Rate::default();
-    let mut new_epoch = false;
-    let (mut backup, mut restore) = (None, None);
+    let mut given = Arguments::default();
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(say)? {
         match argument {
@@ -110,76 +101,124 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
                     concat!("datum-server ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
                 ));
             }
-            Long("listen") => listen = text(&mut parser)?,
-            Long("database") => serve.database = parser.value().map_err(say)?.into(),
-            Long("jwt-secret-file") => {
-                serve.secret_file = Some(parser.value().map_err(say)?.into())
+            Long(name) => {
+                let name = name.to_owned();
+                given.read_option(&name, &mut parser)?;
             }
-            Long("allow-origin") => serve
-                .options
-                .allow_origins
-                .push(origin(text(&mut parser)?)?),
-            Long("dev") => serve.options.dev = true,
-            Long("static") => {
-                serve.options.static_dir = Some(folder(parser.value().map_err(say)?.into())?)
-            }
-            Long("entity") => entities.push(text(&mut parser)?),
-            Long("min-schema") => {
-                serve.config.min_schema = number(&mut parser, "min-schema", 0, u32::MAX)?
-            }
-            Long("rate") => rate.per_second = f64::from(number(&mut parser, "rate", 0, u32::MAX)?),
-            Long("burst") => rate.burst = f64::from(number(&mut parser, "burst", 1, u32::MAX)?),
-            Long("max-body") => {
-                serve.config.max_body_bytes =
-                    number(&mut parser, "max-body", 1 << 10, 1_usize << 30)?
-            }
-            Long("max-page") => {
-                serve.config.max_page_bytes =
-                    number(&mut parser, "max-page", 1 << 10, 1_usize << 30)?
-            }
-            Long("tombstone-days") => {
-                serve.config.tombstone_retention_ms =
-                    number(&mut parser, "tombstone-days", 1, 36_500_u64)?.saturating_mul(DAY_MS);
-            }
-            Long("operation-days") => {
-                serve.config.operation_memory_ms =
-                    number(&mut parser, "operation-days", 1, 36_500_u64)?.saturating_mul(DAY_MS);
-            }
-            Long("no-compression") => serve.options.no_compression = true,
-            Long("quiet") => serve.quiet = true,
-            Value(word) if word == "new-epoch" => new_epoch = true,
-            Value(word) if word == "backup" => backup = Some(parser.value().map_err(say)?.into()),
-            Value(word) if word == "restore" => restore = Some(parser.value().map_err(say)?.into()),
-            other => return Err(format!("{}; see --help.", other.unexpected())),
+            Value(word) if word == "new-epoch" => given.task = Task::NewEpoch,
+            Value(word) if word == "backup" => given.task = Task::Backup(path(&mut parser)?),
+            Value(word) if word == "restore" => given.task = Task::Restore(path(&mut parser)?),
+            other => return Err(say(other.unexpected())),
         }
     }
-    if new_epoch {
-        return Ok(Command::NewEpoch(serve.database));
+    given.into_command()
+}
+
+#[derive(Debug, Default)]
+enum Task {
+    #[default]
+    Serve,
+    NewEpoch,
+    Backup(PathBuf),
+    Restore(PathBuf),
+}
+
+/// The arguments read so far.
+#[derive(Debug)]
+struct Arguments {
+    task: Task,
+    listen: String,
+    database: PathBuf,
+    secret_file: Option<PathBuf>,
+    entities: Vec<String>,
+    options: Options,
+    config: Config,
+    quiet: bool,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            task: Task::default(),
+            listen: "127.0.0.1:8787".to_owned(),
+            database: PathBuf::from("datum.sqlite"),
+            secret_file: None,
+            entities: Vec::new(),
+            options: Options::default(),
+            config: Config::default(),
+            quiet: false,
+        }
     }
-    if let Some(copy) = backup {
-        return Ok(Command::Backup {
-            database: serve.database,
-            copy,
-        });
+}
+
+impl Arguments {
+    fn read_option(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<(), String> {
+        let Self {
+            options, config, ..
+        } = self;
+        let Rate { per_second, burst } = &mut options.rate;
+        match name {
+            "listen" => self.listen = text(parser)?,
+            "database" => self.database = path(parser)?,
+            "jwt-secret-file" => self.secret_file = Some(path(parser)?),
+            "allow-origin" => options.allow_origins.push(origin(text(parser)?)?),
+            "dev" => options.dev = true,
+            "static" => options.static_dir = Some(folder(path(parser)?)?),
+            "entity" => self.entities.push(text(parser)?),
+            "min-schema" => config.min_schema = number(parser, name, 0, u32::MAX)?,
+            "rate" => *per_second = f64::from(number(parser, name, 0, u32::MAX)?),
+            "burst" => *burst = f64::from(number(parser, name, 1, u32::MAX)?),
+            "max-body" => config.max_body_bytes = number(parser, name, 1 << 10, 1_usize << 30)?,
+            "max-page" => config.max_page_bytes = number(parser, name, 1 << 10, 1_usize << 30)?,
+            "tombstone-days" => config.tombstone_retention_ms = days(parser, name)?,
+            "operation-days" => config.operation_memory_ms = days(parser, name)?,
+            "no-compression" => options.no_compression = true,
+            "quiet" => self.quiet = true,
+            _ => return Err(say(lexopt::Arg::Long(name).unexpected())),
+        }
+        Ok(())
     }
-    if let Some(copy) = restore {
-        return Ok(Command::Restore {
-            database: serve.database,
-            copy,
-        });
+
+    fn into_command(self) -> Result<Command, String> {
+        let database = self.database;
+        match self.task {
+            Task::NewEpoch => return Ok(Command::NewEpoch(database)),
+            Task::Backup(copy) => return Ok(Command::Backup { database, copy }),
+            Task::Restore(copy) => return Ok(Command::Restore { database, copy }),
+            Task::Serve => {}
+        }
+        let listen: SocketAddr = self.listen.parse().map_err(|_| {
+            format!(
+                "--listen {}: give an address and a port, such as 127.0.0.1:8787.",
+                self.listen
+            )
+        })?;
+        if self.options.dev && !listen.ip().is_loopback() {
+            return Err(format!(
+                "--dev gives anyone a token for any user, so it refuses to listen on {listen}. \
+                 Use 127.0.0.1, or leave --dev out."
+            ));
+        }
+        let mut config = self.config;
+        config.entities = (!self.entities.is_empty()).then_some(self.entities);
+        Ok(Command::Serve(Box::new(Serve {
+            listen,
+            database,
+            secret_file: self.secret_file,
+            options: self.options,
+            config,
+            quiet: self.quiet,
+        })))
     }
-    serve.config.entities = (!entities.is_empty()).then_some(entities);
-    serve.options.rate = rate;
-    serve.listen = listen.parse().map_err(|_| {
-        format!("--listen {listen}: give an address and a port, such as 127.0.0.1:8787.")
-    })?;
-    if serve.options.dev && !serve.listen.ip().is_loopback() {
-        return Err(format!(
-            "--dev gives anyone a token for any user, so it refuses to listen on {}. Use 127.0.0.1, or leave --dev out.",
-            serve.listen
-        ));
-    }
-    Ok(Command::Serve(Box::new(serve)))
+}
+
+fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
+    Ok(parser.value().map_err(say)?.into())
+}
+
+/// Reads a number of days. Returns milliseconds.
+fn days(parser: &mut lexopt::Parser, name: &str) -> Result<u64, String> {
+    Ok(number(parser, name, 1, 36_500_u64)?.saturating_mul(DAY_MS))
 }
 
 fn text(parser: &mut lexopt::Parser) -> Result<String, String> {

@@ -1,5 +1,5 @@
-//! HTTP's own part of the protocol: tokens, limits, compression, CORS, streams and waiting. What an
-//! answer says is decided by [`crate::service`].
+//! HTTP: tokens, limits, compression, CORS, streams and long pulls. [`crate::service`] decides the
+//! content of the answers.
 
 pub mod auth;
 mod body;
@@ -38,31 +38,31 @@ use hub::Hub;
 use rate::{Limiter, Rate};
 use reply::{Refused, RequestIds};
 
-/// How long a browser may keep the answer to a preflight.
+/// How long a browser may cache the answer to a preflight request.
 const PREFLIGHT: Duration = Duration::from_secs(7_200);
-/// How long a body may stand still.
-const BODY_PATIENCE: Duration = Duration::from_secs(30);
-/// The longest stream, whatever its token says.
-const LONGEST_STREAM: Duration = Duration::from_secs(86_400);
+/// How long a body may stop arriving.
+const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest stream, however long its token is valid.
+const MAX_STREAM: Duration = Duration::from_secs(86_400);
 
-/// What the operator decides about HTTP.
+/// The operator's settings for HTTP.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The secret that tokens are signed with.
     pub secret: Vec<u8>,
-    /// Mints tokens for anyone and answers pages of any loopback origin.
+    /// Issues tokens to anyone and allows pages of any loopback origin.
     pub dev: bool,
-    /// The origins whose pages may ask; `*` for any.
+    /// The origins whose pages may send requests; `*` for any.
     pub allow_origins: Vec<String>,
-    /// How fast a user may ask.
+    /// The rate limit of each user.
     pub rate: Rate,
-    /// A folder of files to serve on `/`.
+    /// A folder to serve on `/`.
     pub static_dir: Option<PathBuf>,
-    /// Sends answers as they are, where compressing costs more than sending.
+    /// Sends answers uncompressed, for networks faster than compression.
     pub no_compression: bool,
 }
 
-/// What every handler has.
+/// The state that handlers share.
 #[derive(Clone)]
 struct App {
     service: Arc<Service<SqliteStore>>,
@@ -72,10 +72,10 @@ struct App {
     stopping: watch::Receiver<bool>,
 }
 
-/// The whole server as a tower service. `stopping` turns true when streams and long pulls must end.
+/// Builds the server as a tower service. Streams and long pulls end when `stopping` becomes true.
 ///
 /// # Errors
-/// A sentence for the operator about an option that cannot be.
+/// Names an invalid option, in a sentence for the operator.
 pub fn router(
     service: Service<SqliteStore>,
     options: &Options,
@@ -95,15 +95,15 @@ pub fn router(
     }
     let router = match &options.static_dir {
         Some(folder) => router.fallback_service(ServeDir::new(folder)),
-        None => router.fallback(nothing),
+        None => router.fallback(not_found),
     };
     let router = router
         .with_state(app)
         .layer(RequestDecompressionLayer::new())
-        .layer(RequestBodyTimeoutLayer::new(BODY_PATIENCE))
+        .layer(RequestBodyTimeoutLayer::new(BODY_IDLE_TIMEOUT))
         .layer(CatchPanicLayer::new())
         .layer(from_fn_with_state(ids, reply::finish));
-    // Pages are large and made once: the fastest level is most of the gain.
+    // Pages are large and compressed for one client: the fastest level is most of the gain.
     let router = if options.no_compression {
         router
     } else {
@@ -112,7 +112,7 @@ pub fn router(
     Ok(router.layer(cors(options)))
 }
 
-async fn nothing() -> Refused {
+async fn not_found() -> Refused {
     ServerError::new(
         404,
         "notFound",
@@ -130,25 +130,25 @@ async fn protocol(State(app): State<App>, request: Request) -> Result<Response, 
     let claims = app.keys.authenticate(&parts.headers)?;
     app.limiter.take(&claims.sub, Instant::now())?;
     if parts.method == Method::GET && path.strip_prefix(PREFIX) == Some("/stream") {
-        return Ok(app.listen(&claims)?);
+        return Ok(app.open_stream(&claims)?);
     }
     let body = body::read(body, app.service.config.max_body_bytes).await?;
     let work = async move {
         app.answer(&claims.sub, &parts.method, &parts.uri, &body)
             .await
     };
-    // A client that goes away must not stop a transaction half way: the work is a task of its own.
+    // A separate task, so that a client that disconnects does not cancel a transaction.
     let reply = tokio::spawn(work).await.map_err(ServerError::internal)??;
     Ok(reply.into_response())
 }
 
 impl App {
-    fn listen(&self, claims: &Claims) -> Result<Response, ServerError> {
+    fn open_stream(&self, claims: &Claims) -> Result<Response, ServerError> {
         let left =
             Duration::try_from_secs_f64(claims.exp - serve::seconds(now_ms())).unwrap_or_default();
-        let until = later(left.min(LONGEST_STREAM));
+        let until = later(left.min(MAX_STREAM));
         Ok(stream::stream(
-            self.hub.listen(&claims.sub)?,
+            self.hub.subscribe(&claims.sub)?,
             self.stopping.clone(),
             until,
         ))
@@ -161,15 +161,19 @@ impl App {
         uri: &Uri,
         body: &[u8],
     ) -> Result<Reply, ServerError> {
-        let waits = method == Method::POST && uri.path().strip_prefix(PREFIX) == Some("/pull");
+        let may_wait = method == Method::POST && uri.path().strip_prefix(PREFIX) == Some("/pull");
         let target = uri
             .path_and_query()
             .map_or(uri.path(), PathAndQuery::as_str);
-        let wait = Duration::from_millis(if waits { self.service.wait_ms(body) } else { 0 });
+        let wait = Duration::from_millis(if may_wait {
+            self.service.wait_ms(body)
+        } else {
+            0
+        });
         let until = later(wait);
-        // Listening begins before the first look, so that no change falls between.
+        // Subscribes before the first pull, so that no change is missed in between.
         let mut changes = (!wait.is_zero())
-            .then(|| self.hub.listen(user))
+            .then(|| self.hub.subscribe(user))
             .transpose()?;
         loop {
             let reply = self
@@ -224,7 +228,7 @@ fn cors(options: &Options) -> CorsLayer {
         .max_age(PREFLIGHT)
 }
 
-/// The clock, in milliseconds since 1970.
+/// Returns the time in milliseconds since 1970.
 fn now_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

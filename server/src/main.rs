@@ -1,4 +1,4 @@
-//! The binary: reads the command line, opens the database, and serves until it is told to stop.
+//! The binary: reads the command line, opens the database, and serves until it receives a signal.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -33,7 +33,7 @@ async fn run(command: Command) -> Result<(), String> {
     match command {
         Command::Print(text) => say(text.trim_end()),
         Command::NewEpoch(database) => {
-            expect(&database)?;
+            check_exists(&database)?;
             let service = Service {
                 store: open(&database).await?,
                 config: datum_server::Config::default(),
@@ -47,7 +47,7 @@ async fn run(command: Command) -> Result<(), String> {
             say(&format!("epoch {epoch}"))
         }
         Command::Backup { database, copy } => {
-            expect(&database)?;
+            check_exists(&database)?;
             let done = backup::back_up(&database, &copy).await;
             done.map_err(|error| {
                 format!(
@@ -59,12 +59,12 @@ async fn run(command: Command) -> Result<(), String> {
             say(&format!("copied into {}", copy.display()))
         }
         Command::Restore { database, copy } => {
-            expect(&copy)?;
+            check_exists(&copy)?;
             let epoch = serve::random_hex::<16>()?;
             let done = backup::restore(&copy, &database, &epoch).await;
             done.map_err(|error| {
                 format!(
-                    "Cannot put {} in the place of {}: {error}",
+                    "Cannot restore {} into {}: {error}",
                     copy.display(),
                     database.display()
                 )
@@ -75,7 +75,7 @@ async fn run(command: Command) -> Result<(), String> {
     }
 }
 
-fn expect(database: &Path) -> Result<(), String> {
+fn check_exists(database: &Path) -> Result<(), String> {
     if database.is_file() {
         Ok(())
     } else {
@@ -109,8 +109,8 @@ async fn run_server(mut asked: Serve) -> Result<(), String> {
     let address = listener
         .local_addr()
         .map_err(|error| format!("Cannot listen on {}: {error}", asked.listen))?;
-    let end = end()?;
-    let sweeping = tokio::spawn(serve::sweep_for_ever(service));
+    let end = shutdown_signal()?;
+    let sweeping = tokio::spawn(serve::sweep_periodically(service));
     if asked.options.dev {
         eprintln!(
             "*** DEVELOPMENT MODE: http://{address}/dev/token gives anyone on this machine a token for any user. ***"
@@ -136,7 +136,7 @@ fn secret(asked: &Serve) -> Result<Vec<u8>, String> {
     }
     match std::env::var("DATUM_JWT_SECRET") {
         Ok(secret) if !secret.is_empty() => Ok(secret.into_bytes()),
-        // Nobody else needs to know it: tokens are minted here.
+        // No other program needs it: this server issues the tokens.
         _ if asked.options.dev => serve::random_hex::<32>().map(String::into_bytes),
         _ => Err(
             "No secret: set DATUM_JWT_SECRET or --jwt-secret-file, or try it out with --dev."
@@ -145,7 +145,7 @@ fn secret(asked: &Serve) -> Result<Vec<u8>, String> {
     }
 }
 
-/// One line on standard output, at once: whoever started the server waits for it.
+/// Prints one line and flushes it: the process that started the server waits for it.
 fn say(line: &str) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")
@@ -153,8 +153,8 @@ fn say(line: &str) -> Result<(), String> {
         .map_err(|error| format!("Cannot write to standard output: {error}"))
 }
 
-/// The order to stop: Ctrl-C or SIGTERM.
-fn end() -> Result<impl Future<Output = ()> + Send + 'static, String> {
+/// Returns a future that resolves at Ctrl-C or SIGTERM.
+fn shutdown_signal() -> Result<impl Future<Output = ()> + Send + 'static, String> {
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .map_err(|error| format!("Cannot listen for SIGTERM: {error}"))?;

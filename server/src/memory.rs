@@ -1,5 +1,5 @@
-//! The store in memory: the readable definition of what a store must do. No indexes and no
-//! cleverness; where another store differs from this one, the other is wrong.
+//! The store in memory: the readable definition of what a store must do. It has no optimizations;
+//! where another store behaves differently, that store is wrong.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,21 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use datum_sync::model::digest::Digest;
 
 use crate::rules::store::{
-    Batch, Head, Range, Remembered, Result, Row, Scanned, Stamp, Store, Swept, Transaction,
+    AppliedOperation, Batch, Head, Range, Result, Row, Scanned, Stamp, Store, Swept, Transaction,
 };
 
-/// Everything that is kept of one user.
+/// The data of one user.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Account {
     head: Head,
     /// Versions by entity type and id.
     versions: BTreeMap<(String, String), u64>,
-    /// Rows by version, each with the time of its write.
+    /// Rows by version, with the times they were written.
     rows: BTreeMap<u64, (Arc<Row>, u64)>,
-    /// Applied operations by id, each with the time of its write.
-    operations: BTreeMap<String, (Remembered, u64)>,
+    /// Applied operations by id, with the times they were written.
+    applied: BTreeMap<String, (AppliedOperation, u64)>,
     digests: BTreeMap<String, Digest>,
-    /// Records of devices, each with the time of its write.
+    /// Device records by id, with the times they were written.
     devices: BTreeMap<String, (String, u64)>,
 }
 
@@ -44,20 +44,20 @@ impl Account {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct State {
     epoch: String,
-    /// The epochs that have ended, and where each user's history stood then.
-    ended: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The epochs that have ended, with the last version of each user's history in them.
+    epoch_history: BTreeMap<String, BTreeMap<String, u64>>,
     accounts: BTreeMap<String, Arc<Account>>,
 }
 
-/// A store in memory. A clone is the same store; [`MemoryStore::fork`] makes another.
+/// A store in memory. Clones share it; [`MemoryStore::fork`] copies it.
 ///
-/// It does not keep writers apart: whoever shares it between threads lets one request in at a time,
-/// as [`crate::MemoryServer`] does.
+/// It does not exclude other writers: threads that share it must take turns, as
+/// [`crate::MemoryServer`] makes them.
 #[derive(Clone, Debug)]
 pub struct MemoryStore(Arc<Mutex<State>>);
 
 impl MemoryStore {
-    /// An empty store of this epoch.
+    /// Creates an empty store with this epoch.
     #[must_use]
     pub fn new(epoch: &str) -> Self {
         Self(Arc::new(Mutex::new(State {
@@ -66,19 +66,19 @@ impl MemoryStore {
         })))
     }
 
-    /// A copy that goes its own way: a backup.
+    /// Returns an independent copy: a backup.
     #[must_use]
     pub fn fork(&self) -> Self {
         Self(Arc::new(Mutex::new(self.state().clone())))
     }
 
-    /// Puts a backup back, with the epoch that it had.
+    /// Restores a backup together with its epoch.
     pub fn restore(&self, backup: &Self) {
         let state = backup.state().clone();
         *self.state() = state;
     }
 
-    /// Every row of a user, tombstones included, in order of version.
+    /// Returns all rows of a user by version, tombstones included.
     #[must_use]
     pub fn rows(&self, user: &str) -> Vec<Row> {
         let state = self.state();
@@ -91,8 +91,7 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked with the lock held left a whole state: it is only ever replaced in one
-        // go.
+        // A panic cannot leave a half-written state: it is only ever replaced as a whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -116,7 +115,7 @@ impl Store for MemoryStore {
     }
 }
 
-/// A transaction works on a copy that replaces the state when it commits.
+/// A transaction. It works on a copy that replaces the state at commit.
 #[derive(Debug)]
 pub struct MemoryTx {
     store: MemoryStore,
@@ -139,23 +138,20 @@ impl Transaction for MemoryTx {
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
-        let stood = self
+        let last_versions = self
             .draft
             .accounts
             .iter()
             .map(|(user, account)| (user.clone(), account.head.seq))
             .collect();
         let old = std::mem::replace(&mut self.draft.epoch, epoch.to_owned());
-        self.draft.ended.entry(old).or_insert(stood);
+        self.draft.epoch_history.entry(old).or_insert(last_versions);
         Ok(())
     }
 
-    async fn kept(&mut self, user: &str, epoch: &str) -> Result<Option<u64>> {
-        Ok(self
-            .draft
-            .ended
-            .get(epoch)
-            .map(|stood| stood.get(user).copied().unwrap_or_default()))
+    async fn last_version_of_epoch(&mut self, user: &str, epoch: &str) -> Result<Option<u64>> {
+        let last_versions = self.draft.epoch_history.get(epoch);
+        Ok(last_versions.map(|versions| versions.get(user).copied().unwrap_or_default()))
     }
 
     async fn head(&mut self, user: &str) -> Result<Head> {
@@ -183,16 +179,15 @@ impl Transaction for MemoryTx {
             .and_then(|account| account.row(entity, id)?.data.clone()))
     }
 
-    async fn remembered(&mut self, user: &str, op_ids: &[&str]) -> Result<Vec<Option<Remembered>>> {
+    async fn applied(
+        &mut self,
+        user: &str,
+        op_ids: &[&str],
+    ) -> Result<Vec<Option<AppliedOperation>>> {
         let account = self.account(user);
         Ok(op_ids
             .iter()
-            .map(|op_id| {
-                account?
-                    .operations
-                    .get(*op_id)
-                    .map(|(known, _)| known.clone())
-            })
+            .map(|op_id| Some(account?.applied.get(*op_id)?.0.clone()))
             .collect())
     }
 
@@ -246,10 +241,10 @@ impl Transaction for MemoryTx {
             }
             account.rows.insert(row.version, (Arc::new(row), now_ms));
         }
-        for known in batch.operations {
+        for applied in batch.applied {
             account
-                .operations
-                .insert(known.op_id.clone(), (known, now_ms));
+                .applied
+                .insert(applied.op_id.clone(), (applied, now_ms));
         }
         account.digests.extend(batch.digests);
         Ok(())
@@ -277,13 +272,13 @@ impl Transaction for MemoryTx {
         devices.insert(device.to_owned(), (json.to_owned(), now_ms));
         while devices.len() > keep {
             let others = devices.iter().filter(|(id, _)| *id != device);
-            let Some(silent) = others
+            let Some(oldest) = others
                 .min_by_key(|(id, (_, at))| (*at, *id))
                 .map(|(id, _)| id.clone())
             else {
                 break;
             };
-            devices.remove(&silent);
+            devices.remove(&oldest);
         }
         Ok(())
     }
@@ -297,14 +292,14 @@ impl Transaction for MemoryTx {
         let mut swept = Swept::default();
         for account in self.draft.accounts.values_mut() {
             let account = Arc::make_mut(account);
-            let over = |row: &Row, at: u64| row.data.is_none() && at < tombstones_before;
-            let gone: Vec<Arc<Row>> = account
+            let expired = |row: &Row, at: u64| row.data.is_none() && at < tombstones_before;
+            let tombstones: Vec<Arc<Row>> = account
                 .rows
                 .values()
-                .filter(|(row, at)| over(row, *at))
+                .filter(|(row, at)| expired(row, *at))
                 .map(|(row, _)| row.clone())
                 .collect();
-            for row in gone {
+            for row in tombstones {
                 account.rows.remove(&row.version);
                 account
                     .versions
@@ -312,14 +307,14 @@ impl Transaction for MemoryTx {
                 account.head.floor = account.head.floor.max(row.version);
                 swept.tombstones = swept.tombstones.saturating_add(1);
             }
-            let before = account.operations.len();
+            let before = account.applied.len();
             account
-                .operations
+                .applied
                 .retain(|_, (_, at)| *at >= operations_before);
-            let forgotten = before.saturating_sub(account.operations.len());
+            let removed = before.saturating_sub(account.applied.len());
             swept.operations = swept
                 .operations
-                .saturating_add(u64::try_from(forgotten).unwrap_or(u64::MAX));
+                .saturating_add(u64::try_from(removed).unwrap_or(u64::MAX));
         }
         Ok(swept)
     }

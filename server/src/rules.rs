@@ -1,5 +1,5 @@
-//! The rules of the protocol, over any store. They must never read a clock, draw a random number,
-//! or know who carries the request: a user id is an argument that somebody else has proved.
+//! The rules of the protocol, over any store. They must not read a clock, draw a random number or
+//! know the transport: the caller has authenticated the user.
 
 pub mod cursor;
 pub mod data;
@@ -19,20 +19,20 @@ use store::{Swept, Transaction};
 /// One day, in milliseconds.
 pub const DAY_MS: u64 = 86_400_000;
 
-/// What the operator decides. The defaults are those of `PROTOCOL.md`.
+/// The operator's settings. The defaults are those of `PROTOCOL.md`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The entity types that may be written; none for any.
+    /// The entity types that may be written; `None` allows any.
     pub entities: Option<Vec<String>>,
     /// The oldest schema version of an app that may still pull and push.
     pub min_schema: u32,
     /// The most operations in one push.
     pub max_operations: usize,
-    /// The most rows that a page may be asked for.
+    /// The most rows that a client may request in one page.
     pub max_page_rows: usize,
-    /// The bytes after which a page ends; a single greater row still travels.
+    /// The bytes after which a page ends; a single larger row is still sent.
     pub max_page_bytes: usize,
-    /// The bytes of current rows after which a push reply answers further conflicts with `retry`.
+    /// The bytes of current rows after which a push answers further conflicts with `retry`.
     pub max_reply_bytes: usize,
     /// The largest entity, in bytes of its JSON.
     pub max_entity_bytes: usize,
@@ -42,7 +42,7 @@ pub struct Config {
     pub max_wait_ms: u64,
     /// How long a tombstone is kept, in milliseconds.
     pub tombstone_retention_ms: u64,
-    /// How long an applied operation is remembered, in milliseconds.
+    /// How long an applied operation is recorded, in milliseconds.
     pub operation_memory_ms: u64,
     /// The most devices whose metadata is kept for one user.
     pub max_devices: usize,
@@ -68,7 +68,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether an entity type may be written.
+    /// Returns whether an entity type may be written.
     #[must_use]
     pub fn knows(&self, entity: &str) -> bool {
         self.entities
@@ -84,19 +84,19 @@ impl Config {
     }
 }
 
-/// Compares the user whom a client means with the proved one; nothing said is nothing to check.
+/// Compares the user that the request names, if any, with the authenticated one.
 ///
 /// # Errors
-/// 409 where they differ: the client's token is not that of the data which it holds.
-pub fn check_user(user: &str, meant: Option<&str>) -> Result<(), ServerError> {
-    match meant {
-        Some(meant) if meant != user => Err(ServerError::user_mismatch()),
+/// 409 if they differ: the client sent one user's data with another user's token.
+pub fn check_user(user: &str, named: Option<&str>) -> Result<(), ServerError> {
+    match named {
+        Some(named) if named != user => Err(ServerError::user_mismatch()),
         _ => Ok(()),
     }
 }
 
-/// Forgets tombstones and operations whose time is over. Cursors that would have needed one of
-/// those tombstones are refused from then on.
+/// Removes tombstones and applied operations whose retention has ended. Cursors older than a
+/// removed tombstone are refused from then on.
 ///
 /// # Errors
 /// Those of the store.

@@ -1,5 +1,5 @@
-//! From a method and a path to a rule: the whole protocol but for HTTP's own part (tokens, headers,
-//! compression, streams and waiting), which the carrier adds.
+//! Maps a method and a path to a rule: the whole protocol except tokens, headers, compression,
+//! streams and long pulls, which the HTTP server adds.
 
 use datum_sync::model::entity::check_id;
 use datum_sync::model::protocol::{PREFIX, PullRequest};
@@ -12,11 +12,11 @@ use crate::rules::{Config, DAY_MS, ServerError, check_user, metadata, pull, push
 /// An answer with status 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The JSON.
+    /// The JSON body.
     pub body: Vec<u8>,
-    /// Rows were written: other devices of this user have something to pull.
+    /// Whether rows were written: the user's other devices have something to pull.
     pub changed: bool,
-    /// A pull that found nothing; a carrier that may wait asks again when something changes.
+    /// Whether a pull found nothing; a long pull asks again when something changes.
     pub idle: bool,
 }
 
@@ -39,18 +39,17 @@ impl Reply {
 /// The protocol over a store.
 #[derive(Clone, Debug)]
 pub struct Service<S> {
-    /// Where the rows are.
+    /// The store.
     pub store: S,
-    /// What the operator decided.
+    /// The operator's settings.
     pub config: Config,
 }
 
 impl<S: Store> Service<S> {
-    /// Answers one request of a proved user. `target` is the path of the URL with its prefix, and
-    /// its query where it has one.
+    /// Answers a request of an authenticated user. `target` is the URL's path and query.
     ///
     /// # Errors
-    /// Whatever is not a 200.
+    /// Fails with every answer whose status is not 200.
     pub async fn handle(
         &self,
         user: &str,
@@ -99,7 +98,7 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// How long a pull asks to be held back while there is nothing to say, in milliseconds.
+    /// Returns how long a pull wants to wait for a change, in milliseconds.
     #[must_use]
     pub fn wait_ms(&self, body: &[u8]) -> u64 {
         let request: Option<PullRequest> = serde_json::from_slice(body).ok();
@@ -109,7 +108,7 @@ impl<S: Store> Service<S> {
             .min(self.config.max_wait_ms)
     }
 
-    /// Forgets what need not be remembered any more.
+    /// Removes tombstones and applied operations whose retention has ended.
     ///
     /// # Errors
     /// Those of the store.
@@ -120,7 +119,7 @@ impl<S: Store> Service<S> {
         Ok(swept)
     }
 
-    /// Replaces the epoch, after the store was restored from an older state.
+    /// Replaces the epoch after the store was restored from a backup.
     ///
     /// # Errors
     /// Those of the store.
@@ -130,7 +129,7 @@ impl<S: Store> Service<S> {
         tx.commit().await
     }
 
-    /// What anyone may ask: whether it answers, and which history it holds.
+    /// Answers whether the server runs, and with which epoch. Needs no token.
     ///
     /// # Errors
     /// Those of the store.
@@ -211,8 +210,8 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// A member of a URL's query, unescaped; none where it is not there. What cannot be unescaped stays
-/// as it is, and so is nobody's id.
+/// Returns a parameter of a URL's query, unescaped. Invalid escapes stay as they are, so they match
+/// no user's id.
 fn query_value(query: &str, name: &str) -> Option<String> {
     let (_, escaped) = query
         .split('&')

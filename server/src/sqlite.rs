@@ -1,7 +1,8 @@
-//! The store on disk. SQLite has one writer at a time, so a counter bumped inside BEGIN IMMEDIATE
-//! is in commit order; readers see one moment of the write-ahead log and never wait for it.
+//! The store on disk. SQLite has one writer at a time, so a counter incremented inside BEGIN
+//! IMMEDIATE is in commit order. Readers see a snapshot of the write-ahead log and never wait for
+//! the writer.
 //!
-//! It must do what [`crate::memory`] does; one suite of tests runs on both.
+//! It must behave like [`crate::memory`]; one test suite runs on both.
 
 pub mod backup;
 mod transaction;
@@ -20,14 +21,14 @@ use crate::rules::store::{Result, Store};
 
 pub use transaction::SqliteTx;
 
-/// The steps from an empty file to the current schema; SQLite's `user_version` counts those done.
+/// The migrations, in order. SQLite's `user_version` counts those that have run.
 const MIGRATIONS: [&str; 2] = [
     include_str!("../sql/0001_rows.sql"),
-    include_str!("../sql/0002_ended.sql"),
+    include_str!("../sql/0002_epoch_history.sql"),
 ];
-/// How many connections read.
+/// The number of reading connections.
 const READERS: u32 = 4;
-/// How long a request waits for a connection before it is told to come back.
+/// How long a request waits for a connection before it is answered 503.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
 /// A database file.
@@ -38,11 +39,10 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, makes it where there is none, and brings its schema up to date. `epoch`
-    /// names the history of a file that is new.
+    /// Opens the file, creating it if missing, and migrates its schema. A new file gets `epoch`.
     ///
     /// # Errors
-    /// Whatever SQLite says; a file of a later version of the schema.
+    /// Those of SQLite; a file with a schema newer than this server's.
     pub async fn open(path: &Path, epoch: &str) -> Result<Self> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -69,7 +69,7 @@ impl SqliteStore {
         Ok(Self { writer, readers })
     }
 
-    /// Ends all connections, the last of which folds the write-ahead log into the file.
+    /// Closes all connections; the last one merges the write-ahead log into the file.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
@@ -84,8 +84,8 @@ impl Store for SqliteStore {
     }
 
     async fn write(&self) -> Result<SqliteTx> {
-        // Never deferred: a transaction that reads first and then writes is refused when another
-        // wrote meanwhile.
+        // Not deferred: SQLite refuses the first write of a transaction that has read before
+        // another one committed.
         Ok(SqliteTx::new(
             self.writer
                 .begin_with("BEGIN IMMEDIATE")
@@ -97,16 +97,16 @@ impl Store for SqliteStore {
 
 async fn migrate(writer: &SqlitePool, epoch: &str) -> Result<()> {
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let done: i64 = tx
+    let version: i64 = tx
         .fetch_one("PRAGMA user_version")
         .await
         .map_err(failed)?
         .try_get(0)
         .map_err(failed)?;
-    let done = usize::try_from(done).unwrap_or(usize::MAX);
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
     if done > MIGRATIONS.len() {
         return Err(ServerError::internal(
-            "the database was made by a later version of this server; use that one",
+            "a later version of this server wrote the database; use that version",
         ));
     }
     for script in MIGRATIONS.iter().skip(done) {
@@ -130,7 +130,7 @@ async fn migrate(writer: &SqlitePool, epoch: &str) -> Result<()> {
     tx.commit().await.map_err(failed)
 }
 
-/// Busy is the one failure that passes by itself; anything else is for the operator.
+/// Busy is temporary; every other failure is for the operator.
 fn failed(error: sqlx::Error) -> ServerError {
     let busy = match &error {
         sqlx::Error::PoolTimedOut => true,
@@ -148,6 +148,6 @@ fn failed(error: sqlx::Error) -> ServerError {
     }
 }
 
-fn corrupt(what: impl Display) -> ServerError {
-    ServerError::internal(format!("the database holds what no server wrote: {what}"))
+fn corrupt(cause: impl Display) -> ServerError {
+    ServerError::internal(format!("the database holds an invalid value: {cause}"))
 }

@@ -1,4 +1,4 @@
-//! The suite on the store in memory.
+//! The suite on the memory store.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,7 +18,7 @@ mount!(pollster::block_on, async {
 });
 
 #[test]
-fn a_fork_goes_its_own_way() {
+fn a_fork_is_independent() {
     pollster::block_on(async {
         let world = suite::World::new(MemoryStore::new("e1"));
         let fork = world.service.store.fork();

@@ -1,4 +1,4 @@
-//! The facade that the client's tests use.
+//! The in-memory server that the client's tests use.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use datum_server::MemoryServer;
@@ -67,7 +67,7 @@ fn what_one_device_pushes_another_pulls() {
 }
 
 #[test]
-fn a_restored_server_is_noticed() {
+fn a_restored_server_is_detected() {
     let server = MemoryServer::new("e1");
     let backup = server.backup();
     let op = json!({ "opId": "o1", "entity": "task", "id": "1", "kind": "create", "baseVersion": null, "data": {} });

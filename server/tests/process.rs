@@ -1,4 +1,4 @@
-//! The binary as an operator has it: its command line, its one line of output, and its end.
+//! The binary: command line, output, shutdown.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,7 +28,7 @@ fn binary(arguments: &[&str]) -> Command {
     command
 }
 
-/// A server in a process of its own; killed without ceremony if the test forgets it.
+/// A server process; killed on drop.
 struct Running {
     child: Child,
     address: String,
@@ -74,7 +74,7 @@ impl Running {
 
     fn connect(&self, method: &str, path: &str, token: &str, body: &str) -> TcpStream {
         let mut socket = TcpStream::connect(&self.address).unwrap();
-        // Far more than any answer takes: a test that waits this long has failed.
+        // Far longer than any answer takes.
         socket
             .set_read_timeout(Some(std::time::Duration::from_secs(30)))
             .unwrap();
@@ -131,15 +131,15 @@ fn refused(output: &Output) -> String {
     assert!(!output.status.success());
     assert!(
         output.stdout.is_empty(),
-        "nobody must take a refusal for a running server"
+        "a supervisor must not take an error for a running server"
     );
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 #[test]
-fn development_mode_refuses_to_listen_for_others() {
+fn development_mode_listens_on_loopback_only() {
     for address in ["0.0.0.0:0", "192.0.2.1:80", "[::]:0"] {
-        // Were it to start after all, the missing folder would end it.
+        // If it started after all, the missing folder would stop it.
         let message = refused(
             &binary(&[
                 "--dev",
@@ -156,7 +156,7 @@ fn development_mode_refuses_to_listen_for_others() {
 }
 
 #[test]
-fn it_does_not_start_without_a_proper_secret() {
+fn it_does_not_start_without_a_long_enough_secret() {
     let folder = Folder::new();
     let database = folder.database();
     let arguments = [
@@ -179,7 +179,7 @@ fn it_does_not_start_without_a_proper_secret() {
 }
 
 #[test]
-fn an_argument_that_cannot_be_is_named() {
+fn an_invalid_argument_is_named_in_the_message() {
     let cases: [&[&str]; 7] = [
         &["--listen", "nowhere"],
         &["--frobnicate"],
@@ -198,7 +198,7 @@ fn an_argument_that_cannot_be_is_named() {
 }
 
 #[test]
-fn a_push_survives_a_kill_and_a_new_epoch_is_seen() {
+fn a_push_survives_a_kill_and_a_new_epoch_is_visible() {
     let folder = Folder::new();
     let mut running = Running::start(&folder);
     let (status, reply) = running.call(
@@ -257,7 +257,7 @@ fn a_new_epoch_needs_a_database() {
 }
 
 #[test]
-fn a_backup_taken_while_it_serves_is_put_back_with_a_new_epoch() {
+fn a_backup_taken_while_serving_is_restored_with_a_new_epoch() {
     let folder = Folder::new();
     let (database, copy) = (folder.database(), folder.0.join("copy.sqlite"));
     let command = |word: &str, file: &std::path::Path| {
@@ -291,7 +291,7 @@ fn a_backup_taken_while_it_serves_is_put_back_with_a_new_epoch() {
     );
     assert!(
         refused(&command("restore", &copy)).contains("stop the server"),
-        "not under a server that runs"
+        "not while a server runs"
     );
     assert_eq!(running.pull()["changes"].as_array().unwrap().len(), 2);
     drop(running);
@@ -319,24 +319,24 @@ fn a_backup_taken_while_it_serves_is_put_back_with_a_new_epoch() {
     assert_eq!(
         push(&restored, "a")["results"][0]["replayed"],
         true,
-        "it remembers what it had done then"
+        "it still knows what it had applied then"
     );
     refused(&command("restore", &folder.0.join("nothing.sqlite")));
 }
 
 #[test]
-fn told_to_stop_it_ends_streams_and_leaves_in_peace() {
+fn sigterm_ends_streams_and_exits_cleanly() {
     let folder = Folder::new();
     let mut running = Running::start(&folder);
     let mut stream = running.connect("GET", "/sync/v1/stream", &running.token("ann"), "");
     let mut head = [0_u8; 15];
     stream.read_exact(&mut head).unwrap();
     assert_eq!(&head, b"HTTP/1.1 200 OK");
-    let told = Command::new("kill")
+    let killed = Command::new("kill")
         .arg(running.child.id().to_string())
         .status()
         .unwrap();
-    assert!(told.success());
+    assert!(killed.success());
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("event: bye"), "{rest}");
@@ -344,7 +344,7 @@ fn told_to_stop_it_ends_streams_and_leaves_in_peace() {
 }
 
 #[test]
-fn the_log_names_requests_but_has_no_tokens_and_no_data() {
+fn the_log_has_requests_but_no_tokens_and_no_data() {
     let folder = Folder::new();
     let log = folder.0.join("log");
     let running = Running::logging(&folder, std::fs::File::create(&log).unwrap().into());

@@ -1,4 +1,4 @@
-//! The suite on SQLite, and what only a store on disk can get wrong.
+//! The suite on SQLite, and tests that only a store on disk needs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 #[test]
-fn a_batch_sent_twice_at_once_is_done_once() {
+fn a_batch_sent_twice_at_once_is_applied_once() {
     run(async {
         let api = Api::new().await;
         for round in 0..10 {
@@ -52,7 +52,7 @@ fn a_batch_sent_twice_at_once_is_done_once() {
                 assert_eq!(one["version"], other["version"]);
                 assert_ne!(
                     one["replayed"], other["replayed"],
-                    "done by one of them, remembered by the other"
+                    "one request applies it, the other one replays it"
                 );
             }
         }
@@ -60,7 +60,7 @@ fn a_batch_sent_twice_at_once_is_done_once() {
 }
 
 #[test]
-fn a_reader_who_polls_while_many_write_misses_nothing() {
+fn a_polling_reader_misses_no_concurrent_write() {
     const WRITERS: usize = 6;
     const WRITES: usize = 40;
     run(async {
@@ -92,7 +92,7 @@ fn a_reader_who_polls_while_many_write_misses_nothing() {
                 );
                 assert!(
                     before.is_none_or(|(before, _)| before < version),
-                    "a row never goes back"
+                    "versions of a row never decrease"
                 );
             }
             cursor = page["cursor"].clone();
@@ -114,7 +114,7 @@ fn a_reader_who_polls_while_many_write_misses_nothing() {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
+fn acknowledged_writes_survive_a_reopen() {
     let folder = Folder::new();
     let mut cursor = Value::Null;
     run(async {
@@ -124,7 +124,7 @@ fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
         let api = Api::over(store, options(), Config::default());
         api.push("ann", json!([create("1", "a")])).await;
         cursor = api.pull("ann", &Value::Null).await["cursor"].clone();
-        // No farewell: the runtime and its connections are dropped as they are.
+        // The runtime and its connections are dropped without being closed.
     });
     run(async {
         let store = SqliteStore::open(&folder.database(), "second")
@@ -139,13 +139,13 @@ fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
         assert_eq!(
             (&page["changes"], &page["epoch"]),
             (&json!([]), &json!("first")),
-            "the epoch is the file's"
+            "the file keeps its epoch"
         );
     });
 }
 
 #[test]
-fn a_file_of_a_later_version_is_left_alone() {
+fn a_file_with_a_newer_schema_is_refused() {
     let folder = Folder::new();
     run(async {
         SqliteStore::open(&folder.database(), "e")
@@ -169,7 +169,7 @@ fn a_file_of_a_later_version_is_left_alone() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused() {
+fn a_file_that_is_not_a_database_is_refused() {
     let folder = Folder::new();
     std::fs::write(
         folder.database(),

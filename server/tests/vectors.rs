@@ -1,5 +1,4 @@
-//! The vectors of the protocol against the types that the client reads with. The conversations run
-//! in the suite, on every store.
+//! Checks the client's wire types against the protocol's vectors. The suite runs the conversations.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,7 +19,7 @@ fn list<'a>(value: &'a Value, name: &str) -> &'a Vec<Value> {
 }
 
 #[test]
-fn digests_are_those_of_the_protocol() {
+fn digests_match_the_vectors() {
     let file: Value = serde_json::from_str(include_str!("../vectors/digests.json")).unwrap();
     let rows = list(&file, "rows");
     let parts = |row: &Value| {
@@ -54,7 +53,7 @@ fn digests_are_those_of_the_protocol() {
 }
 
 #[test]
-fn pull_replies_are_taken_and_refused_as_the_protocol_says() {
+fn pull_replies_are_accepted_and_refused_as_in_the_vectors() {
     let file: Value = serde_json::from_str(include_str!("../vectors/pull-replies.json")).unwrap();
     for case in list(&file, "good") {
         let page = parse_page(case["text"].as_str().unwrap().as_bytes())
@@ -79,7 +78,7 @@ fn pull_replies_are_taken_and_refused_as_the_protocol_says() {
 }
 
 #[test]
-fn push_replies_are_taken_and_refused_as_the_protocol_says() {
+fn push_replies_are_accepted_and_refused_as_in_the_vectors() {
     let file: Value = serde_json::from_str(include_str!("../vectors/push-replies.json")).unwrap();
     let sent = |case: &Value| -> Vec<String> {
         case["sent"]

@@ -1,19 +1,19 @@
-// What the benchmark's figures rest on, apart from any browser: its sums, its turns, its bars and its charts.
+// The benchmark's own parts, without a browser: checksums, order of rounds, targets and charts.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { svg } from "../../benches/lib/chart.mjs";
 import { expected, factsOf, same, tasks } from "../../benches/lib/data.mjs";
 import { Report } from "../../benches/lib/report.mjs";
 import { median, percentile } from "../../benches/lib/stats.mjs";
-import { guarded, inTurns } from "../../benches/rows/common.mjs";
+import { guarded, inTurns } from "../../benches/suites/common.mjs";
 
-/** A report that prints nothing. */
+/** Returns a report that prints nothing. */
 function quiet(t) {
   t.mock.method(console, "log", () => {});
   return new Report();
 }
 
-test("a sum notices a row that is missing, doubled or changed in one field, and no other order", () => {
+test("the checksum detects missing, doubled and changed rows, and ignores their order", () => {
   const all = tasks(100);
   assert.ok(same(factsOf([...all].reverse()), expected(100)));
   assert.ok(!same(factsOf(all.slice(1)), expected(100)));
@@ -23,7 +23,7 @@ test("a sum notices a row that is missing, doubled or changed in one field, and 
   }
 });
 
-test("a task in a page of the protocol is about 320 bytes, and ids are in order", () => {
+test("a task in a page of the protocol has about 320 bytes, and ids are sorted", () => {
   const list = tasks(2_000);
   const bytes = list.map(({ id, ...data }) => JSON.stringify({ entity: "tasks", id, version: 1_000, data }).length);
   assert.ok(median(bytes) > 300 && median(bytes) < 360, String(median(bytes)));
@@ -31,7 +31,7 @@ test("a task in a page of the protocol is about 320 bytes, and ids are in order"
   assert.deepEqual(ids, [...new Set(ids)].sort());
 });
 
-test("each contestant has one turn a round, another is first in each, and the slow have fewer", async (t) => {
+test("each contestant runs once per round, the order rotates, and slow ones run fewer rounds", async (t) => {
   const order = [];
   const found = await inTurns({ report: quiet(t), id: "B1", rounds: 3, who: ["a", "b", "c"], atMost: { c: 1 }, say: String }, async (who, round) => {
     order.push(`${who}${round}`);
@@ -41,7 +41,7 @@ test("each contestant has one turn a round, another is first in each, and the sl
   assert.deepEqual(found, { a: [0, 1, 2], b: [0, 1, 2], c: [0] });
 });
 
-test("a contestant that fails has no time, and makes the run fail", async (t) => {
+test("a contestant that fails has no time, and the run fails", async (t) => {
   const report = quiet(t);
   const result = await guarded(report, "B1 dexie", async () => {
     throw new Error("9 rows of 10");
@@ -50,7 +50,7 @@ test("a contestant that fails has no time, and makes the run fail", async (t) =>
   assert.deepEqual(report.wrong, ["B1 dexie: 9 rows of 10"]);
 });
 
-test("a bar is met on its own side only, and is left out where its figures are missing", (t) => {
+test("a target is checked in its direction, and is skipped if a figure is missing", (t) => {
   const report = quiet(t);
   report.row("B1", "datum", "first pull", "ms", [90, 100, 110], true);
   report.row("B1", "bare", "first pull", "ms", [50], null);
@@ -64,13 +64,13 @@ test("a bar is met on its own side only, and is left out where its figures are m
   assert.deepEqual(report.rows[0], { id: "B1", who: "datum", metric: "first pull", unit: "ms", median: 100, runs: [90, 100, 110], durable: true });
 });
 
-test("a median is the middle, and a percentile one of the numbers", () => {
+test("the median is the middle, and a percentile is one of the numbers", () => {
   assert.equal(median([3, 1, 2]), 2);
   assert.equal(median([4, 1, 3, 2]), 2.5);
   assert.equal(percentile(Array.from({ length: 100 }, (_, at) => at + 1), 0.99), 99);
 });
 
-test("a chart says who is not durable, when and where it was measured, and cuts a bar that would hide the others", () => {
+test("a chart marks who is not durable, names date and machine, and cuts a bar that would hide the others", () => {
   const row = (who, median, durable = true) => ({ who, median, durable });
   const text = svg({ title: "First <pull>", unit: "ms" }, [row("rxdb", 90_000), row("datum", 100), row("dexie", 900), row("watermelondb", 50, false)], "2026-11-22 · a machine");
   assert.match(text, />First &lt;pull&gt;</);

@@ -1,15 +1,14 @@
-// What the border makes of an app's list before the engine sees it, apart from any browser: one line for each item, so
-// none may be left out in silence.
+// How a list crosses the border to the engine, without a browser: one line per item, and no item may be dropped silently.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { blame, linesOf } from "../../src/js/support.js";
 
-test("a list has one line for each item, whatever its texts hold", () => {
+test("a list becomes one line per item, whatever its texts contain", () => {
   const said = [{ title: "two\nlines" }, { title: "b" }];
   assert.deepEqual(linesOf(said).split("\n").map((line) => JSON.parse(line)), said);
 });
 
-test("an item that JSON would leave out is refused by its place", () => {
+test("an item that JSON would omit is rejected with its index", () => {
   for (const list of [[{ title: "a" }, , { title: "c" }], [{ title: "a" }, { toJSON: () => undefined }], [{ title: "a" }, undefined]]) {
     assert.throws(
       () => linesOf(list),

@@ -1,5 +1,5 @@
-// What each operation costs, counted: transactions and requests of IndexedDB, requests to the remote, and calls
-// between JavaScript and the engine. Counts are the same on every machine; times are the benchmark's.
+// Counts what operations cost: transactions and requests of IndexedDB, requests to the remote, and calls between
+// JavaScript and the engine. Unlike times, counts are the same on every machine.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { device, launch } from "./lib/browser.mjs";
@@ -14,12 +14,12 @@ after(async () => {
   await site?.stop();
 });
 
-/** Runs in the page before anything else: counts whatever the engine asks of the browser. */
+/** Runs in the page before any other script: counts the engine's calls to the browser. */
 function count() {
-  const counts = { writing: 0, reading: 0, asked: 0, out: 0, in: 0, requests: [] };
-  window.sinceTheStart = () => structuredClone(counts);
+  const counts = { writing: 0, reading: 0, storeRequests: 0, out: 0, in: 0, requests: [] };
+  window.countsSinceStart = () => structuredClone(counts);
   window.counted = async (work) => {
-    Object.assign(counts, { writing: 0, reading: 0, asked: 0, out: 0, in: 0, requests: [] });
+    Object.assign(counts, { writing: 0, reading: 0, storeRequests: 0, out: 0, in: 0, requests: [] });
     await work();
     return structuredClone(counts);
   };
@@ -29,10 +29,10 @@ function count() {
     return transaction.call(this, names, mode, options);
   };
   for (const name of ["add", "put", "delete", "clear", "get", "getAll", "getAllKeys", "getKey", "count", "openCursor", "openKeyCursor"]) {
-    const ask = IDBObjectStore.prototype[name];
+    const original = IDBObjectStore.prototype[name];
     IDBObjectStore.prototype[name] = function (...given) {
-      counts.asked += 1;
-      return ask.apply(this, given);
+      counts.storeRequests += 1;
+      return original.apply(this, given);
     };
   }
   const fetch = window.fetch;
@@ -79,16 +79,16 @@ async function seeded(user) {
   }
 }
 
-/** A visit whose costs are `of(work)`; `work` runs in the page. */
+/** Opens a page; `of(work)` runs `work` in it and returns what that cost. */
 async function counting(user) {
   const it = await visit(user);
   return { ...it, of: (work) => it.page.evaluate(`window.counted(${work})`) };
 }
 
 const crossings = (counts) => counts.out + counts.in;
-const PATIENT = { timeout: 60_000 };
+const TIMEOUT = { timeout: 60_000 };
 
-test("a first pull crosses the border for each page, not for each entity, and writes each page once", PATIENT, async () => {
+test("a first pull crosses the border once per page, not per entity, and writes each page once", TIMEOUT, async () => {
   await seeded("pulls");
   const { of, page, errors } = await counting("pulls");
   const first = await of(() => window.app.datum.synchronize(window.app.user, { direction: "pullOnly" }));
@@ -97,42 +97,42 @@ test("a first pull crosses the border for each page, not for each entity, and wr
   assert.ok(pages <= 2, `${pages} pages`);
   assert.deepEqual(first.requests.filter((name) => name !== "pull"), ["token", "metadata"]);
   assert.ok(first.writing <= pages + 1 && first.reading === 0, JSON.stringify(first));
-  assert.ok(first.asked <= 2 * pages + 2, "a record and a body for each page");
+  assert.ok(first.storeRequests <= 2 * pages + 2, "one record and one body per page");
   assert.ok(crossings(first) < 1_300, JSON.stringify(first));
   assert.deepEqual(errors, []);
 });
 
-test("a cycle with nothing to do is one request and one transaction", PATIENT, async () => {
+test("an idle cycle is one request and one transaction", TIMEOUT, async () => {
   const { of, errors } = await counting("idle");
   for (let n = 0; n < 2; n++) await of(() => window.app.datum.synchronize(window.app.user));
   const idle = await of(() => window.app.datum.synchronize(window.app.user));
   assert.deepEqual(idle.requests, ["pull"]);
-  assert.deepEqual([idle.writing, idle.reading, idle.asked], [1, 0, 1]);
+  assert.deepEqual([idle.writing, idle.reading, idle.storeRequests], [1, 0, 1]);
   assert.ok(crossings(idle) < 600, JSON.stringify(idle));
   assert.deepEqual(errors, []);
 });
 
-test("a write is one transaction, however many entities it has, and calls at once share one", PATIENT, async () => {
+test("a write is one transaction, whatever its number of entities, and concurrent calls share one", TIMEOUT, async () => {
   const { of, errors } = await counting("writes");
-  // The first two leave a note beside the log that something waits.
+  // The first two writes also record beside the log that operations are pending.
   for (let n = 0; n < 3; n++) await of(() => window.app.tasks.create({ title: "before" }));
   const one = await of(() => window.app.tasks.create({ title: "one" }));
   const many = await of(() => window.app.tasks.createMany(Array.from({ length: 1_000 }, (_, n) => ({ title: `${n}` }))));
   const atOnce = await of(() => Promise.all(Array.from({ length: 100 }, (_, n) => window.app.tasks.create({ title: `at once ${n}` }))));
-  for (const counts of [one, many, atOnce]) assert.deepEqual([counts.writing, counts.reading, counts.asked, counts.requests], [1, 0, 1, []], JSON.stringify(counts));
+  for (const counts of [one, many, atOnce]) assert.deepEqual([counts.writing, counts.reading, counts.storeRequests, counts.requests], [1, 0, 1, []], JSON.stringify(counts));
   assert.ok(crossings(one) < 130, JSON.stringify(one));
   assert.ok(crossings(many) < 130, JSON.stringify(many));
   assert.ok(crossings(atOnce) < 1_300, JSON.stringify(atOnce));
   assert.deepEqual(errors, []);
 });
 
-test("a page that opens reads each part of the log once, and hands all entities over in one piece", PATIENT, async () => {
+test("opening a page reads each part of the log once, and reading returns all entities in one call", TIMEOUT, async () => {
   await seeded("opens");
   const it = await counting("opens");
   await it.of(() => window.app.datum.synchronize(window.app.user, { direction: "pullOnly" }));
   await visit("opens", {}, it);
-  const opened = await it.page.evaluate(() => window.sinceTheStart());
-  assert.ok(opened.writing === 0 && opened.reading <= 4 && opened.asked <= 7, JSON.stringify(opened));
+  const opened = await it.page.evaluate(() => window.countsSinceStart());
+  assert.ok(opened.writing === 0 && opened.reading <= 4 && opened.storeRequests <= 7, JSON.stringify(opened));
   assert.ok(crossings(opened) < 900, JSON.stringify(opened));
   const one = await it.of(() => window.app.tasks.read("task-00007"));
   const all = await it.of(() => window.app.tasks.readAll());

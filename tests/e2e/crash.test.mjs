@@ -1,4 +1,4 @@
-// The browser's process killed, with a profile on disk: what was promised is there, and is pushed once.
+// Kills the browser's process: acknowledged writes survive on disk and are pushed once.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
@@ -8,7 +8,6 @@ import { chromium } from "playwright-core";
 import { chromiumProgram } from "./lib/environment.mjs";
 import { temporaryFolder } from "./lib/files.mjs";
 import { plainSite } from "./lib/plain.mjs";
-import { client } from "./lib/server.mjs";
 
 const ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0"];
 const STRICT = { durability: { local: "strict" } };
@@ -20,20 +19,20 @@ after(async () => {
   await folder?.remove();
 });
 
-const rows = async (user) => (await (await client(site.server.url, user)).pullAll()).map((change) => change.data.title).sort();
+const rows = (user) => site.rows(user);
 
-/** Chromium on this profile, by a process that is ours to kill. */
+/** Starts Chromium on this profile, in a process that the test can kill. */
 async function start(profile) {
-  const place = join(folder.path, profile);
-  const told = join(place, "DevToolsActivePort");
-  await rm(told, { force: true });
-  const child = spawn(chromiumProgram(), [...ARGS, `--user-data-dir=${place}`, "about:blank"], { stdio: "ignore", detached: true });
+  const path = join(folder.path, profile);
+  const portFile = join(path, "DevToolsActivePort");
+  await rm(portFile, { force: true });
+  const child = spawn(chromiumProgram(), [...ARGS, `--user-data-dir=${path}`, "about:blank"], { stdio: "ignore", detached: true });
   const gone = new Promise((resolve) => child.once("close", resolve));
   let port;
   for (let tries = 0; !port; tries++) {
-    if (tries > 600) throw new Error("Chromium did not come up");
+    if (tries > 600) throw new Error("Chromium did not start");
     await new Promise((resolve) => setTimeout(resolve, 50));
-    port = (await readFile(told, "utf8").catch(() => "")).split("\n")[0];
+    port = (await readFile(portFile, "utf8").catch(() => "")).split("\n")[0];
   }
   const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
   running = {
@@ -43,13 +42,13 @@ async function start(profile) {
       await page.waitForFunction(() => document.title === "ready");
       return page;
     },
-    /** All of it at once, as the system does when memory is short: nobody hears anything. */
+    /** Kills all its processes at once, as the system does when memory is short. */
     kill: async () => {
       running = null;
       try {
         process.kill(-child.pid, "SIGKILL");
       } catch {
-        // It has ended by itself.
+        // It has exited already.
       }
       await gone;
       await browser.close().catch(() => {});
@@ -58,7 +57,7 @@ async function start(profile) {
   return running;
 }
 
-test("a write whose promise has resolved is there after the browser was killed, and is pushed", { timeout: 120_000 }, async () => {
+test("an acknowledged write survives a kill of the browser, and is pushed", { timeout: 120_000 }, async () => {
   const user = "killed";
   const expected = [];
   for (let round = 0; round < 4; round++) {
@@ -80,7 +79,7 @@ test("a write whose promise has resolved is there after the browser was killed, 
   await browser.kill();
 });
 
-test("a browser that is killed in the middle of a push has pushed nothing twice and lost nothing", { timeout: 120_000 }, async () => {
+test("a browser that is killed during a push pushes nothing twice and loses nothing", { timeout: 120_000 }, async () => {
   const user = "mid-push";
   const expected = [];
   for (const [round, side] of ["request", "reply", "reply"].entries()) {
@@ -89,9 +88,9 @@ test("a browser that is killed in the middle of a push has pushed nothing twice 
     const title = `round ${round}`;
     await page.evaluate((title) => window.app.tasks.create({ title }).then(() => undefined), title);
     expected.push(title);
-    const { waits } = site.gate.shut("/push", side);
+    const { held } = site.gate.shut("/push", side);
     await page.evaluate(() => window.app.sync());
-    await waits;
+    await held;
     await browser.kill();
     site.gate.open();
   }

@@ -1,5 +1,5 @@
-// Drives the demo page in Chromium, as a person would: two tasks on device A while it is offline,
-// back online, synced, seen on device B, changed there, seen on A. Prints both status feeds.
+// Uses the demo page in Chromium as a person would: adds two tasks on device A offline, goes online, syncs, sees them on
+// device B, changes one there, and sees that on A. Prints both status feeds.
 //
 //   node demo.mjs --url http://127.0.0.1:PORT [--screenshot FILE]
 import { parseArgs } from "node:util";
@@ -17,29 +17,29 @@ try {
   await page.goto(`${values.url}/?user=demo-${process.pid}`);
   const [a, b] = ["device-a", "device-b"].map((id) => panel(page.getByTestId(id)));
 
-  await say("device A goes offline and adds two tasks", async () => {
+  await run("device A goes offline and adds two tasks", async () => {
     await a.setNetwork(false);
     await a.add("Buy bread");
     await a.add("Call Ada");
     await a.shows(["Buy bread", "Call Ada"]);
     await a.waiting(2);
   });
-  await say("device B adds one of its own, online", async () => {
+  await run("device B adds one of its own, online", async () => {
     await b.add("Water the plants");
     await b.sync();
     await b.waiting(0);
   });
-  await say("device A comes back and syncs: it has all three", async () => {
+  await run("device A goes online and syncs: it has all three", async () => {
     await a.setNetwork(true);
     await a.sync();
     await a.waiting(0);
     await a.shows(["Buy bread", "Call Ada", "Water the plants"]);
   });
-  await say("device B asks for fresh data: it has all three", async () => {
+  await run("device B pulls fresh data: it has all three", async () => {
     await b.refresh();
     await b.shows(["Buy bread", "Call Ada", "Water the plants"]);
   });
-  await say("device B ticks a task off, and A sees it", async () => {
+  await run("device B ticks a task off, and A sees it", async () => {
     await b.root.getByTestId("task").filter({ hasText: "Call Ada" }).getByTestId("done").click();
     await b.sync();
     await b.waiting(0);
@@ -58,7 +58,6 @@ try {
 } catch (error) {
   console.error(`\nThe demo failed at: ${step}\n${error.stack}`);
   for (const line of errors) console.error(line);
-  // What the page told the person.
   for (const line of await page.getByTestId("toast").allInnerTexts().catch(() => [])) console.error(`the page said: ${line.replace(/\s+/g, " ")}`);
   process.exitCode = 1;
 } finally {
@@ -66,15 +65,15 @@ try {
   await browser.close();
 }
 
-/** Says what happens, does it, and says how long it took. */
-async function say(what, work) {
+/** Runs a step, and prints how long it took. */
+async function run(what, work) {
   step = what;
   const started = performance.now();
   await work();
   console.log(`✓ ${what}  ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
-/** What a person can do with one device. */
+/** A person's actions on one device. */
 function panel(root) {
   const titles = async () => (await root.getByTestId("task").getByTestId("title").allInnerTexts()).map((title) => title.trim()).sort();
   const press = async (button) => {
@@ -100,11 +99,11 @@ function panel(root) {
   };
 }
 
-/** Asks until it is so. */
-async function until(isSo, what) {
+/** Waits until a condition is true. */
+async function until(condition, what) {
   const end = Date.now() + WAIT;
-  while (!(await isSo())) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`timed out waiting for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

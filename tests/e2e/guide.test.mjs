@@ -1,5 +1,4 @@
-// The guide, walked by keyboard as its reader would: each page does what its pattern promises, and shows
-// the code that does it.
+// The guide, used by keyboard: each page does what its pattern promises, and shows the code that runs.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { device, launch } from "./lib/browser.mjs";
@@ -22,7 +21,7 @@ after(async () => {
   await site?.remove();
 });
 
-/** Opens a page as a user of its own, runs `walk`, and lets no error of the page pass. */
+/** Opens a page, runs `walk`, and fails if the page has logged an error. */
 async function visit(name, walk) {
   const it = await device(browser);
   const { page } = it;
@@ -32,7 +31,7 @@ async function visit(name, walk) {
   await it.context.close();
 }
 
-/** What a reader does with a page, and what they see of it. */
+/** A reader's actions on a page, and what they see. */
 function reader(page) {
   const at = (testid) => page.getByTestId(testid);
   const focused = () => page.evaluate(() => document.activeElement?.dataset["testid"] ?? "");
@@ -42,8 +41,8 @@ function reader(page) {
       await page.keyboard.press("Tab");
     }
   };
-  // The engine opens while the page is seen already; before that, a press would be lost.
-  const hears = (testid) => at(testid).and(page.locator("[data-ready]")).waitFor({ state: "attached" });
+  // A press before the engine is open would be lost.
+  const isReady = (testid) => at(testid).and(page.locator("[data-ready]")).waitFor({ state: "attached" });
   const sees = (testid, text) => at(testid).filter({ hasText: text, visible: true }).first().waitFor();
   return {
     at,
@@ -52,13 +51,13 @@ function reader(page) {
     logs: (text) => at("log").locator("p").filter({ hasText: text }).last().waitFor(),
     logged: () => at("log").locator("p span").allInnerTexts(),
     begins: async (testid) => {
-      await hears(testid);
+      await isReady(testid);
       await reach(testid);
       await page.keyboard.press("Enter");
     },
-    /** Presses a button, and waits until it has done its work. */
+    /** Presses a button, and waits until its work is done. */
     presses: async (testid) => {
-      await hears(testid);
+      await isReady(testid);
       await at(testid).and(page.locator(":not([aria-busy])")).waitFor();
       await reach(testid);
       await page.keyboard.press("Enter");
@@ -72,13 +71,13 @@ function reader(page) {
   };
 }
 
-test("every page opens by its address, shows the module that runs, and leads to the others and to the demo", async () => {
+test("every page has its own address, shows the module that runs, and links to the others and to the demo", async () => {
   const { page, errors, context } = await device(browser);
   await page.goto(`${server.url}/guide/?user=reader`);
   const chapters = await page.locator(".contents a").evaluateAll((links) => links.map((link) => link.pathname.split("/").at(-2)));
   assert.deepEqual([...chapters].sort(), [...sources.keys()]);
   for (const name of chapters) {
-    // Without its last slash too: that is how people type.
+    // Without the trailing slash, as people type it.
     await page.goto(`${server.url}/guide/${name}?user=reader`);
     assert.equal(await page.locator("#code-text").innerText(), shown(sources.get(name)), name);
     assert.equal(await page.locator(".chapters a").count(), chapters.length + 1);
@@ -102,7 +101,7 @@ test("no page is wider than a narrow window", async () => {
   await context.close();
 });
 
-test("initial sync: one fetch at the start, and an app that goes on without it", () =>
+test("initial sync: one pull at the start, and an app that continues if it fails", () =>
   visit("initial-sync", async (i, { page }) => {
     await i.logs("Initial sync completed: 3 items");
     await i.presses("second");
@@ -114,7 +113,7 @@ test("initial sync: one fetch at the start, and an app that goes on without it",
     await i.ticks("network");
     await i.presses("start");
     await i.logs("Initial sync failed, but app continues: network");
-    assert.deepEqual(await i.tasks(), all, "what this device has is shown without a network");
+    assert.deepEqual(await i.tasks(), all, "local data shows without a network");
     await i.ticks("network");
     await i.presses("clear");
     await i.sees("tasks", "Nothing here yet");
@@ -126,11 +125,11 @@ test("initial sync: one fetch at the start, and an app that goes on without it",
     await i.ticks("signed-in");
     await i.sees("app", "nobody is signed in");
     await i.presses("start");
-    assert.deepEqual(asked.filter((url) => url.includes("/sync/")), [], "nobody signed in, nothing asked");
-    assert.match((await i.logged()).at(-1), /^Initial sync completed: 4 items$/, "and nothing tried");
+    assert.deepEqual(asked.filter((url) => url.includes("/sync/")), [], "no request without a signed-in user");
+    assert.match((await i.logged()).at(-1), /^Initial sync completed: 4 items$/, "and no attempt");
   }));
 
-test("relogin: 'Syncing latest data…' first, and then what was written meanwhile", () =>
+test("relogin: 'Syncing latest data…' first, then the latest data", () =>
   visit("login", async (i, { page }) => {
     await page.waitForFunction(() => document.documentElement.dataset["ready"]);
     await i.begins("sign-in-ada");
@@ -145,7 +144,7 @@ test("relogin: 'Syncing latest data…' first, and then what was written meanwhi
     await i.begins("sign-in-ada");
     await i.sees("waiting", "Syncing latest data…");
     await i.sees("whose", "Ada's tasks");
-    assert.equal((await i.tasks()).length, 3, "what the other device wrote while nobody was signed in");
+    assert.equal((await i.tasks()).length, 3, "with what the other device wrote meanwhile");
     const adas = await i.tasks();
 
     await i.presses("sign-out");
@@ -157,7 +156,7 @@ test("relogin: 'Syncing latest data…' first, and then what was written meanwhi
     await i.ticks("network");
     await i.presses("sign-in-ada");
     await i.sees("note", "from last time");
-    assert.deepEqual(await i.tasks(), adas, "the waiting ends without a network, too");
+    assert.deepEqual(await i.tasks(), adas, "the waiting screen ends without a network too");
 
     await i.presses("write");
     await i.sees("tasks", "waiting");
@@ -170,7 +169,7 @@ test("relogin: 'Syncing latest data…' first, and then what was written meanwhi
     await i.at("tasks").getByText("waiting").waitFor({ state: "hidden" });
   }));
 
-test("metadata: first time or back again, who is ahead, and which conflicts wait", () =>
+test("metadata: first visit or return, which side is newer, and unresolved conflicts", () =>
   visit("metadata", async (i) => {
     await i.sees("welcome", "First time setup");
     await i.sees("compare", "This device has never synced");
@@ -211,7 +210,7 @@ test("metadata: first time or back again, who is ahead, and which conflicts wait
     await i.sees("welcome", "First time setup");
   }));
 
-test("fresh data: everything is fetched again, nothing that waits is lost, and the result is verified", () =>
+test("fresh data: everything is pulled again, pending writes survive, and the result is verified", () =>
   visit("fresh-data", async (i, { page }) => {
     const asked = [];
     page.on("request", (request) => /\/sync\/v1\/p/.test(request.url()) && asked.push(request.url().split("/").at(-1)));
@@ -219,7 +218,7 @@ test("fresh data: everything is fetched again, nothing that waits is lost, and t
     await i.logs("Sync: 40 rows were new here");
     const first = await last();
     await i.presses("sync");
-    assert.notEqual((await last())[3], first[3], "an everyday sync fetches next to nothing");
+    assert.notEqual((await last())[3], first[3], "an ordinary sync fetches next to nothing");
     await i.presses("write");
     asked.length = 0;
     await i.presses("fresh");
@@ -235,7 +234,7 @@ test("fresh data: everything is fetched again, nothing that waits is lost, and t
     await i.sees("known", "41 tasks");
   }));
 
-test("status: indeterminate until the progress is real, never backwards, and its end is never missed", () =>
+test("status: indeterminate until progress is real, never backwards, and the end is never missed", () =>
   visit("status", async (i) => {
     await i.sees("status", "idle");
     await i.presses("second");
@@ -262,17 +261,17 @@ test("status: indeterminate until the progress is real, never backwards, and its
     await i.sees("status", "completed");
   }));
 
-test("background sync: what another device writes arrives, and what is written here is sent, by itself", () =>
+test("background sync: other devices' writes arrive and local writes are sent automatically", () =>
   visit("background", async (i) => {
     await i.sees("tasks", "Water the plants");
     await i.presses("second");
     await i.sees("tasks", "Return the book");
-    await i.logs("Synced by itself: 1 item");
+    await i.logs("Synced automatically: 1 item");
     await i.presses("write");
     await i.at("tasks").locator("li[data-waiting=false]").filter({ hasText: "Written here" }).waitFor();
 
     await i.ticks("auto");
-    await i.sees("next", "not by itself");
+    await i.sees("next", "not scheduled");
     await i.presses("write");
     await i.sees("tasks", "waiting");
     await i.ticks("auto");
@@ -280,7 +279,7 @@ test("background sync: what another device writes arrives, and what is written h
     await i.at("tasks").getByText("waiting").waitFor({ state: "hidden" });
   }));
 
-test("options: only one way, and as much at a time as was asked for", () =>
+test("options: one direction only, and the requested batch size", () =>
   visit("options", async (i) => {
     await i.presses("write");
     await i.sees("pending", "120");
@@ -305,7 +304,7 @@ test("options: only one way, and as much at a time as was asked for", () =>
     assert.deepEqual(new Set(batches.slice(4)), new Set(["→ pull, at most 50 rows"]), "by default push first, then pull");
   }));
 
-test("errors: each way that a sync can end is told, and none breaks the next", () =>
+test("errors: every outcome of a sync has a message, and none breaks the next sync", () =>
   visit("errors", async (i, { context }) => {
     const outcomes = [
       ["well", /^Sync completed: 1 items$/],
@@ -322,16 +321,16 @@ test("errors: each way that a sync can end is told, and none breaks the next", (
     ];
     for (const [name, expected] of outcomes) {
       await i.presses(name);
-      const said = await i.at(`said-${name}`).innerText();
+      const said = await i.at(`outcome-${name}`).innerText();
       assert.match(said, expected, name);
       assert.equal(await i.at("notice").innerText(), said);
       assert.equal(await i.at("loading").isVisible(), false, "the loading state has ended");
     }
-    await i.logs("Refused for good: There is a task with this title.");
+    await i.logs("Rejected: There is a task with this title.");
     await context.setOffline(true);
     await i.presses("well");
-    assert.equal(await i.at("said-well").innerText(), "Not now: offline");
+    assert.equal(await i.at("outcome-well").innerText(), "Not now: offline");
     await context.setOffline(false);
     await i.presses("well");
-    assert.match(await i.at("said-well").innerText(), /^Sync completed/);
+    assert.match(await i.at("outcome-well").innerText(), /^Sync completed/);
   }));

@@ -1,26 +1,22 @@
-// What a page leaves behind: sent along as it goes, or by the service worker afterwards. The package's
-// files lie on a plain web host, as any server would serve them.
+// Pending operations of a page that is left: it sends them itself, or the service worker does later. The package's files
+// are on a plain web host.
 import assert from "node:assert/strict";
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { device, launch } from "./lib/browser.mjs";
-import { tarball } from "./lib/environment.mjs";
-import { npm, temporaryFolder } from "./lib/files.mjs";
+import { installPackage } from "./lib/package.mjs";
 import { client, startServer } from "./lib/server.mjs";
 import { serveFolder } from "./lib/static.mjs";
 
-let browser, folder, host, server;
+let browser, host, installed, server;
 
 before(async () => {
   browser = await launch();
-  folder = await temporaryFolder();
-  const root = folder.path;
-  await writeFile(join(root, "package.json"), `{ "private": true, "type": "module" }`);
-  await npm(["install", tarball()], root);
-  const site = join(root, "site");
+  installed = await installPackage();
+  const site = join(installed.root, "site");
   await mkdir(site);
-  await cp(join(root, "node_modules", "datum-sync"), join(site, "datum-sync"), { recursive: true });
+  await installed.copyTo(site);
   server = await startServer();
   await writeFile(join(site, "config.js"), config(server.url));
   await writeFile(join(site, "index.html"), PAGE);
@@ -31,7 +27,7 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await Promise.all([host?.stop(), server?.stop()]);
-  await folder?.remove();
+  await installed?.remove();
 });
 
 const config = (url) => `
@@ -59,7 +55,7 @@ window.datum = await Datum.initialize({ ...config(user), ...options });
 window.tasks = datum.manager("tasks");
 document.title = "ready";
 </script>`;
-// The user's name stands where a page would put a session: in a cache, which service workers can read.
+// The user's name is in a cache, where service workers can read it, as an app would store a session.
 const WORKER = `
 import { handleBackgroundSync } from "./datum-sync/service-worker.js";
 import { config } from "./config.js";
@@ -71,7 +67,7 @@ handleBackgroundSync(async () => {
 });
 addEventListener("install", () => skipWaiting());
 addEventListener("activate", (event) => event.waitUntil(clients.claim()));
-// The test's own way to see what a sync comes to.
+// Lets the test see the outcome of a sync.
 addEventListener("message", ({ data, ports: [port] }) => {
   remote = data.remote;
   const waitUntil = (promise) => promise.then(() => port.postMessage("resolved"), (error) => port.postMessage(error.code));
@@ -85,7 +81,7 @@ async function open(user, options = {}) {
   return it;
 }
 
-/** The titles that the server has, once they are as many as expected, or after a while. */
+/** Returns the server's titles, once there are `count` of them or a timeout has passed. */
 async function arrived(user, count) {
   const remote = await client(server.url, user);
   for (let tries = 0; ; tries++) {
@@ -97,7 +93,7 @@ async function arrived(user, count) {
 
 const create = (page, title) => page.evaluate((title) => window.tasks.create({ title }).then(() => undefined), title);
 
-test("what waits is sent as the page is left, and applied once when the app is opened again", async () => {
+test("pending operations are sent as the page is left, and applied once when the app opens again", async () => {
   const it = await open("leaver");
   await create(it.page, "synced");
   await it.page.evaluate(() => window.datum.synchronize("leaver").then(() => undefined));
@@ -118,7 +114,7 @@ test("what waits is sent as the page is left, and applied once when the app is o
   await it.context.close();
 });
 
-test("an app that does not want that sends nothing", async () => {
+test("an app with flushOnLeave off sends nothing", async () => {
   const it = await open("stayer", { flushOnLeave: "false" });
   await create(it.page, "synced");
   await it.page.evaluate(() => window.datum.synchronize("stayer").then(() => undefined));
@@ -132,7 +128,7 @@ test("an app that does not want that sends nothing", async () => {
   await it.context.close();
 });
 
-/** Registers the service worker, and gives a function that dispatches a sync event as the browser would. */
+/** Registers the service worker. Returns a function that dispatches a sync event as the browser does. */
 async function serviceWorker(it) {
   const cdp = await it.context.newCDPSession(it.page);
   const registered = new Promise((resolve) => {
@@ -152,7 +148,7 @@ async function serviceWorker(it) {
 
 const remember = (page, user) => page.evaluate(async (user) => (await caches.open("session")).put("/user", new Response(user)), user);
 
-test("the service worker sends what a page has left, with the engine from its .wasm file", async () => {
+test("the service worker sends a page's pending operations, with the engine from its .wasm file", async () => {
   const it = await open("sleeper", { flushOnLeave: "false" });
   const dispatch = await serviceWorker(it);
   await remember(it.page, "sleeper");
@@ -167,19 +163,19 @@ test("the service worker sends what a page has left, with the engine from its .w
   assert.deepEqual(await arrived("sleeper", 1), ["left alone"]);
   const loaded = host.requested().slice(before);
   assert.ok(loaded.every((path) => !path.endsWith("inline.js")), loaded.join(" "));
-  // A second event finds the instance closed, and opens it anew.
+  // For the second event the instance is closed; it is opened again.
   await it.page.goto(`${host.url}/?user=sleeper&flushOnLeave=false`);
   await it.page.waitForFunction(() => document.title === "ready");
   await create(it.page, "and again");
   await dispatch("datum-sync:datum");
   assert.deepEqual(await arrived("sleeper", 2), ["and again", "left alone"]);
-  // The page hears of it, since both write to one log.
+  // The page notices, since both write to one log.
   await it.page.waitForFunction(async () => (await window.datum.pendingCount("sleeper")) === 0);
   assert.deepEqual(it.errors, []);
   await it.context.close();
 });
 
-test("a page that wants that asks for the sync when it is hidden with operations waiting", async () => {
+test("a page with backgroundSync registers a sync when it is hidden with pending operations", async () => {
   const it = await open("asker", { flushOnLeave: "false", backgroundSync: "true" });
   await serviceWorker(it);
   await it.page.evaluate(() => {
@@ -199,12 +195,12 @@ test("a page that wants that asks for the sync when it is hidden with operations
   await create(it.page, "waits");
   await it.page.evaluate(() => window.hide());
   await it.page.evaluate(() => window.asked);
-  assert.deepEqual(await it.page.evaluate(() => window.tags), ["datum-sync:datum"], "once: nothing waited the first time");
+  assert.deepEqual(await it.page.evaluate(() => window.tags), ["datum-sync:datum"], "once: the first time nothing was pending");
   assert.deepEqual(it.errors, []);
   await it.context.close();
 });
 
-test("a sync in the background that fails is left to the browser to try again", async () => {
+test("a failed background sync is left to the browser to retry", async () => {
   const it = await open("unlucky", { flushOnLeave: "false" });
   await serviceWorker(it);
   await it.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
@@ -219,7 +215,7 @@ test("a sync in the background that fails is left to the browser to try again", 
       [type, remote],
     );
   await create(it.page, "waits");
-  assert.equal(await sync("sync"), "resolved", "nobody is signed in: nothing to try again");
+  assert.equal(await sync("sync"), "resolved", "nobody is signed in: nothing to retry");
   await remember(it.page, "unlucky");
   assert.equal(await sync("sync", { url: "http://127.0.0.1:9" }), "network");
   assert.equal(await sync("sync", { url: server.url }), "unauthorized");

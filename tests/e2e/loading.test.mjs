@@ -1,5 +1,5 @@
-// No ceremony: the one import loads the module in Vite, Vite's dev server, webpack, esbuild and a
-// plain script, with nothing to configure. Each page writes an entity and reads it back.
+// The import alone loads the engine in Vite, Vite's dev server, webpack, esbuild and a plain script, without any
+// configuration. Each page writes an entity and reads it back.
 import assert from "node:assert/strict";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,19 +9,16 @@ import * as esbuild from "esbuild";
 import webpack from "webpack";
 import { makeApp } from "./lib/app.mjs";
 import { device, launch } from "./lib/browser.mjs";
-import { tarball } from "./lib/environment.mjs";
-import { npm, temporaryFolder } from "./lib/files.mjs";
+import { installPackage } from "./lib/package.mjs";
 import { serveFolder } from "./lib/static.mjs";
 
 const html = (head, script) => `<!doctype html><meta charset="utf-8"><title>loading</title>${head}<script type="module" src="${script}"></script>`;
-let browser, folder, root, entry;
+let browser, entry, installed, root;
 
 before(async () => {
   browser = await launch();
-  folder = await temporaryFolder();
-  root = folder.path;
-  await writeFile(join(root, "package.json"), `{ "private": true, "type": "module" }`);
-  await npm(["install", tarball()], root);
+  installed = await installPackage();
+  root = installed.root;
   // The smoke page of the Vite app, without its types.
   const source = await readFile(new URL("app/pages/smoke.ts", import.meta.url), "utf8");
   entry = join(root, "entry.js");
@@ -30,21 +27,21 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  await folder?.remove();
+  await installed?.remove();
 });
 
-/** Opens the page and waits for what only the engine can have answered. */
+/** Opens the page and waits for a result that only the engine can produce. */
 async function works(url) {
   const { page, errors, context } = await device(browser);
   await page.goto(url);
   await page.waitForFunction(() => document.title === "hello").catch((cause) => {
-    throw new Error(`the page did not get its note back; errors: ${errors.join("; ") || "none"}`, { cause });
+    throw new Error(`the page did not read its note; errors: ${errors.join("; ") || "none"}`, { cause });
   });
   assert.deepEqual(errors, []);
   await context.close();
 }
 
-/** Serves a folder, checks the page, and says which files the browser asked for. */
+/** Serves a folder and checks its page. Returns the requested files. */
 async function served(path) {
   const server = await serveFolder(path);
   try {
@@ -61,16 +58,16 @@ const loadedWasmFile = (requested) => assert.equal(wasm(requested), 1, `the .was
 test("a plain script module, with the package's files on any web host", async () => {
   const path = join(root, "plain");
   await mkdir(path);
-  await cp(join(root, "node_modules", "datum-sync"), join(path, "datum-sync"), { recursive: true });
+  await installed.copyTo(path);
   await cp(entry, join(path, "entry.js"));
   const map = `<script type="importmap">{ "imports": { "datum-sync": "./datum-sync/index.js" } }</script>`;
   await writeFile(join(path, "index.html"), html(map, "./entry.js"));
   const requested = await served(path);
   loadedWasmFile(requested);
-  assert.ok(!requested.some((file) => file.endsWith("inline.js")), "the stand-in was not needed");
+  assert.ok(!requested.some((file) => file.endsWith("inline.js")), "the inlined copy was not needed");
 });
 
-test("webpack, with no configuration but the entry", async () => {
+test("webpack, with only an entry configured", async () => {
   const path = join(root, "webpack");
   const stats = await promisify(webpack)({ mode: "production", context: root, entry, output: { path, filename: "main.js" }, performance: { hints: false } });
   assert.deepEqual(stats.toJson({ all: false, errors: true, warnings: true }).errors, []);
@@ -78,7 +75,7 @@ test("webpack, with no configuration but the entry", async () => {
   loadedWasmFile(await served(path));
 });
 
-test("esbuild, which does not carry the .wasm file along", async () => {
+test("esbuild, which does not copy the .wasm file", async () => {
   const path = join(root, "esbuild");
   const result = await esbuild.build({ entryPoints: [entry], bundle: true, minify: true, format: "esm", outfile: join(path, "main.js"), absWorkingDir: root, logLevel: "silent" });
   assert.deepEqual(result.warnings, []);
@@ -86,7 +83,7 @@ test("esbuild, which does not carry the .wasm file along", async () => {
   await served(path);
 });
 
-test("Vite, built and in its dev server", async (t) => {
+test("Vite, built and with its dev server", async (t) => {
   const app = await makeApp();
   t.after(app.remove);
   await app.build();

@@ -1,9 +1,8 @@
-// Storage that is full, removed under an open tab, deleted or upgraded from elsewhere, in Chromium.
+// Storage that is full, evicted under an open tab, or deleted or upgraded by another page, in Chromium.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { device, launch } from "./lib/browser.mjs";
-import { plainSite } from "./lib/plain.mjs";
-import { client } from "./lib/server.mjs";
+import { plainSite, ready } from "./lib/plain.mjs";
 
 let browser, site;
 before(async () => ([site, browser] = await Promise.all([plainSite(), launch()])));
@@ -12,14 +11,13 @@ after(async () => {
   await site?.stop();
 });
 
-const ready = (page) => page.waitForFunction(() => document.title === "ready");
-const rows = async (user) => (await (await client(site.server.url, user)).pullAll()).map((change) => change.data.title).sort();
+const rows = (user) => site.rows(user);
 
 async function open(user, count = 1, quotaSize) {
   const { context, page, errors } = await device(browser);
   const pages = [page];
   const protocol = await context.newCDPSession(page);
-  // Before anything is stored: of what is there already, Chromium counts on with the old quota.
+  // Set before anything is stored: Chromium does not apply a new quota to existing data.
   if (quotaSize) await protocol.send("Storage.overrideQuotaForOrigin", { origin: site.origin, quotaSize });
   while (pages.length < count) pages.push(await context.newPage());
   for (const page of pages) {
@@ -37,12 +35,12 @@ const sync = async (page) => {
   return page.evaluate(() => JSON.parse(JSON.stringify(window.app.ended[0])));
 };
 
-test("storage that is full is a coded error, loses nothing, and is used again when there is room", { timeout: 120_000 }, async () => {
+test("full storage is a coded error, loses nothing, and is used again when there is room", { timeout: 120_000 }, async () => {
   const user = "full";
   const { context, page, protocol, errors } = await open(user, 1, 3_000_000);
   assert.equal(await create(page, "before"), "written");
   const outcome = await page.evaluate(async () => {
-    // What cannot be made smaller: the browser compresses what it stores.
+    // Random data: the browser compresses what it stores.
     const noise = () => Array.from(crypto.getRandomValues(new Uint8Array(60_000)), (byte) => byte.toString(16)).join("");
     let written = 0;
     for (let n = 0; n < 400; n++) {
@@ -57,7 +55,7 @@ test("storage that is full is a coded error, loses nothing, and is used again wh
   });
   assert.equal(outcome.code, "storageFull", JSON.stringify(outcome));
   const titles = await page.evaluate(() => window.app.titles());
-  assert.equal(titles.length, 1 + outcome.written, "what was refused is not there, and all else is");
+  assert.equal(titles.length, 1 + outcome.written, "all acknowledged writes are there, and no others");
   assert.equal(await page.evaluate(() => window.app.datum.pendingCount(window.app.user)), 1 + outcome.written);
   await page.reload();
   await ready(page);
@@ -72,7 +70,7 @@ test("storage that is full is a coded error, loses nothing, and is used again wh
   await context.close();
 });
 
-test("storage that the browser removes under open tabs is made again, with every write that waits", async () => {
+test("storage that the browser evicts under open tabs is recreated with every pending write", async () => {
   const user = "evicted";
   const { context, pages, page, protocol, errors } = await open(user, 2);
   assert.equal(await create(page, "synced"), "written");
@@ -92,7 +90,7 @@ test("storage that the browser removes under open tabs is made again, with every
   await context.close();
 });
 
-const byHand = (page, part) =>
+const deleteDatabases = (page, part) =>
   page.evaluate(async (part) => {
     const names = (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.endsWith(part));
     await Promise.all(names.map((name) => new Promise((resolve, reject) => {
@@ -103,7 +101,7 @@ const byHand = (page, part) =>
   }, part);
 
 for (const whole of [true, false]) {
-  test(`storage that is removed between two visits, ${whole ? "all of it" : "one user's alone"}, is told with what was lost`, async () => {
+  test(`storage that is evicted between two visits, ${whole ? "all of it" : "one user's only"}, is reported with what was lost`, async () => {
     const user = whole ? "gone" : "gone-in-part";
     const { context, page, protocol, errors } = await open(user);
     const pulls = [];
@@ -114,14 +112,14 @@ for (const whole of [true, false]) {
     const [before] = pulls.splice(0);
     await page.goto(`${site.origin}/empty.html`);
     if (whole) await protocol.send("Storage.clearDataForOrigin", { origin: site.origin, storageTypes: "indexeddb" });
-    else assert.equal(await byHand(page, user), 1);
+    else assert.equal(await deleteDatabases(page, user), 1);
 
     await page.goto(site.address(user));
     await ready(page);
     const lost = () => page.evaluate(() => window.app.events.filter((event) => event.type === "storageLost"));
     await page.waitForFunction(() => window.app.events.some((event) => event.type === "storageLost"));
-    const [told, ...more] = await lost();
-    assert.deepEqual([told.userId, told.lostOperations, told.savedOperations, more.length], [user, 1, 0, 0]);
+    const [event, ...more] = await lost();
+    assert.deepEqual([event.userId, event.lostOperations, event.savedOperations, more.length], [user, 1, 0, 0]);
     assert.deepEqual(await page.evaluate(() => window.app.status().errors.map((error) => error.code)), ["storageLost"]);
     assert.deepEqual(await page.evaluate(() => window.app.titles()), []);
 
@@ -129,21 +127,21 @@ for (const whole of [true, false]) {
     assert.equal((await sync(page)).pendingOperations, 0);
     assert.deepEqual(await page.evaluate(() => window.app.titles()), ["afterwards", "synced"]);
     assert.deepEqual(await rows(user), ["afterwards", "synced"]);
-    assert.equal(pulls[0].cursor ?? null, null, "everything is pulled afresh");
-    assert.notEqual(pulls[0].clientId, before.clientId, "what the server knows of the device of before is not this one's");
+    assert.equal(pulls[0].cursor ?? null, null, "everything is pulled again");
+    assert.notEqual(pulls[0].clientId, before.clientId, "it is a new device to the server");
 
     const renewed = pulls[0].clientId;
     await page.reload();
     await ready(page);
     assert.equal((await sync(page)).isSuccess, true);
-    assert.deepEqual(await lost(), [], "it is told once");
-    assert.equal(pulls.at(-1).clientId, renewed, "and stays the device that it became");
+    assert.deepEqual(await lost(), [], "it is reported once");
+    assert.equal(pulls.at(-1).clientId, renewed, "and keeps its new device id");
     assert.deepEqual(errors, []);
     await context.close();
   });
 }
 
-test("the browser is asked to keep the data once there is some, when the app says so, or never", async () => {
+test("persistence is requested once there is data, when the app asks, or never", async () => {
   for (const [persist, setting, before, after, answer] of [
     [true, "granted", 0, 1, true],
     ["ask", "granted", 0, 0, true],
@@ -174,19 +172,19 @@ test("the browser is asked to keep the data once there is some, when the app say
     const size = await page.evaluate(() => window.app.datum.storageSize(window.app.user));
     assert.deepEqual([size.persisted, size.bytes > 0], [answer, true], name);
     assert.equal(await page.evaluate(() => window.asked), persist === false ? 0 : after + 1, name);
-    assert.equal(await create(page, "goes on"), "written", `${name}: whatever the answer is`);
+    assert.equal(await create(page, "goes on"), "written", `${name}: whatever the answer`);
     assert.deepEqual(errors, []);
     await context.close();
   }
 });
 
-test("a database that is deleted by hand from another tab is let go of, and what waits is saved again", async () => {
+test("a database that another tab deletes is released, and pending writes are saved again", async () => {
   const user = "deleted";
   const { context, pages, page, errors } = await open(user, 2);
   assert.equal(await create(page, "waiting"), "written");
   const deleted = await pages[1].evaluate(async () => {
     const names = (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.includes("deleted"));
-    // As the browser's own tools do it: every connection must let go, or this waits for ever.
+    // As the browser's developer tools do it: it blocks until every connection is closed.
     await Promise.all(names.map((name) => new Promise((resolve, reject) => {
       const request = indexedDB.deleteDatabase(name);
       [request.onsuccess, request.onerror] = [resolve, () => reject(request.error)];
@@ -202,7 +200,7 @@ test("a database that is deleted by hand from another tab is let go of, and what
   await context.close();
 });
 
-test("a newer version of the database, from a newer page, is let through, and the older page says what it needs", async () => {
+test("an upgrade of the database by a newer page is not blocked, and the older page fails with a clear code", async () => {
   const user = "upgraded";
   const { context, pages, page } = await open(user, 2);
   assert.equal(await create(page, "waiting"), "written");

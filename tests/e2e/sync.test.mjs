@@ -1,5 +1,5 @@
-// The main job, in a fresh app that installed the packed package, against the real server:
-// one device writes offline, both sync, the other sees it, and a reload loses nothing.
+// The main use, in a new app with the packed package, against the real server: one device writes offline, both sync, the
+// other one sees it, and a reload loses nothing.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { makeApp } from "./lib/app.mjs";
@@ -15,7 +15,7 @@ let app, browser, host, server;
 before(async () => {
   app = await makeApp(new Map([...readme].map(([name, code]) => [`readme-${name}`, asModule(code)])));
   await app.build();
-  // Page and remote have different origins, as most apps have: each request is a cross-origin one.
+  // Page and remote have different origins, as in most apps.
   [host, server] = await Promise.all([serveFolder(app.dist), startServer()]);
   browser = await launch();
 });
@@ -44,13 +44,13 @@ const synchronize = (page, options) =>
 const create = (page, ...titles) =>
   page.evaluate((titles) => Promise.all(titles.map((title) => window.app.tasks.create({ title, done: false }))).then((made) => made.length), titles);
 
-test("what one device writes offline, another sees once both have synced", async () => {
+test("what one device writes offline, another one sees once both have synced", async () => {
   const user = "two-devices";
   const [one, two] = [await open(user), await open(user)];
 
   await one.context.setOffline(true);
   assert.equal(await create(one.page, "bread", "milk", "Äpfel 🍏"), 3);
-  assert.deepEqual(await titles(one.page), ["bread", "milk", "Äpfel 🍏"], "offline, its own writes are there at once");
+  assert.deepEqual(await titles(one.page), ["bread", "milk", "Äpfel 🍏"], "its own writes are there at once, offline");
   assert.equal(await pending(one.page), 3);
   const skipped = await synchronize(one.page, FULL);
   assert.deepEqual([skipped.wasSkipped, skipped.skipReason, skipped.isSuccess], [true, "offline", false]);
@@ -80,14 +80,14 @@ test("what one device writes offline, another sees once both have synced", async
   assert.deepEqual([one.errors, two.errors], [[], []]);
 });
 
-test("the status feed tells a cycle from its beginning to its end, and never runs backwards", async () => {
+test("the status feed tells a cycle from start to end, and never runs backwards", async () => {
   const it = await open("watched");
   await create(it.page, "one", "two");
   await synchronize(it.page, FULL);
   await it.page.waitForFunction(() => window.app.statuses.at(-1)?.status === "completed");
   const statuses = await it.page.evaluate(() => JSON.parse(JSON.stringify(window.app.statuses)));
   const cycle = statuses.filter((status) => status.status === "syncing");
-  assert.ok(cycle.length > 0, "the cycle was seen while it ran");
+  assert.ok(cycle.length > 0, "the feed showed the running cycle");
   const progress = cycle.map((status) => status.progress);
   assert.deepEqual(progress, [...progress].sort((a, b) => a - b));
   const last = statuses.at(-1);
@@ -113,7 +113,7 @@ test("a reload keeps rows and pending operations, and each is pushed once", asyn
   assert.deepEqual(it.errors, []);
 });
 
-test("another user on the same device sees nothing of it", async () => {
+test("another user on the same device sees none of it", async () => {
   const it = await open("first-user");
   await create(it.page, "private");
   await synchronize(it.page, FULL);
@@ -124,7 +124,7 @@ test("another user on the same device sees nothing of it", async () => {
   assert.deepEqual(it.errors, []);
 });
 
-/** Runs in a page that opens no instance by itself. */
+/** Runs a function in a page that opens no instance itself. */
 async function withInstances(user, act) {
   const it = await device(browser);
   await it.page.goto(address("instances", user));
@@ -135,7 +135,7 @@ async function withInstances(user, act) {
   return answer;
 }
 
-test("initialized twice, an instance is one; another config needs another name", async () => {
+test("initializing twice returns one instance; another config needs another name", async () => {
   const seen = await withInstances("twice", async () => {
     const { Datum, config } = window.instances;
     const before = Datum.isInitialized;
@@ -145,14 +145,14 @@ test("initialized twice, an instance is one; another config needs another name",
     await a.close();
     const closed = await a.pendingCount("twice").catch((error) => error.code);
     const again = await Datum.initialize(config({ syncTimeout: 1 }));
-    return { before, same: a === b, first, refused, closed, anew: again !== a && Datum.instance === again };
+    return { before, same: a === b, first, refused, closed, reopened: again !== a && Datum.instance === again };
   });
   assert.equal(seen.refused[0], "invalidConfig");
   assert.match(seen.refused[1], /another `name`/);
-  assert.deepEqual({ ...seen, refused: null }, { before: false, same: true, first: true, refused: null, closed: "closed", anew: true });
+  assert.deepEqual({ ...seen, refused: null }, { before: false, same: true, first: true, refused: null, closed: "closed", reopened: true });
 });
 
-test("two apps of different names on one origin keep apart, and so do their users", async () => {
+test("two apps with different names on one origin are isolated, and so are their users", async () => {
   const seen = await withInstances("apart", async () => {
     const { Datum, config } = window.instances;
     const [a, b] = [await Datum.initialize(config()), await Datum.initialize(config({ name: "two" }))];
@@ -166,7 +166,7 @@ test("two apps of different names on one origin keep apart, and so do their user
   assert.deepEqual(seen, [["of a"], [], ["apart"], ["apart", "somebody"]]);
 });
 
-test("everything that is under way settles when the instance is closed", async () => {
+test("all pending promises settle when the instance is closed", async () => {
   const seen = await withInstances("closing", async () => {
     const { Datum, config } = window.instances;
     const datum = await Datum.initialize(config({ realtime: true, autoStartSync: true }));

@@ -1,10 +1,9 @@
-// What Chromium does to tabs, and only its debugging protocol can ask for: freezing one that leads and syncs,
-// a page's last moment, and the back/forward cache.
+// Tab states of Chromium that only its debugging protocol can cause: a frozen leader, a page's last moment, and the
+// back/forward cache.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { device, launch } from "./lib/browser.mjs";
-import { plainSite } from "./lib/plain.mjs";
-import { client } from "./lib/server.mjs";
+import { plainSite, ready } from "./lib/plain.mjs";
 
 let browser, site;
 before(async () => ([site, browser] = await Promise.all([plainSite(), launch()])));
@@ -13,10 +12,9 @@ after(async () => {
   await site?.stop();
 });
 
-const ready = (page) => page.waitForFunction(() => document.title === "ready");
-const rows = async (user) => (await (await client(site.server.url, user)).pullAll()).map((change) => change.data.title).sort();
+const rows = (user) => site.rows(user);
 
-/** Tabs of one device. */
+/** Opens tabs of one device. */
 async function open(user, count, config) {
   const { context, page, errors } = await device(browser);
   const pages = [page];
@@ -35,23 +33,23 @@ const freeze = async (context, page) => {
   return () => set("active");
 };
 
-test("a frozen tab that leads and has the lock stops nobody, and is up to date when it wakes up", { timeout: 200_000 }, async (t) => {
+test("a frozen leader that holds the lock blocks nobody, and catches up when it wakes up", { timeout: 200_000 }, async (t) => {
   const user = "frozen";
   const { context, pages, errors } = await open(user, 3);
-  // A page here counts as visible, and the one that came last took the lead.
+  // Every page here counts as visible, and the newest one leads.
   const [b, c, a] = pages;
   await a.waitForFunction(() => window.app.feed.current.isLeader);
   await a.evaluate(() => window.app.tasks.create({ title: "of a" }).then(() => undefined));
-  const { waits } = site.gate.shut("/push");
+  const { held } = site.gate.shut("/push");
   await a.evaluate(() => window.app.sync({ timeout: 600_000 }));
-  await waits;
+  await held;
   for (const page of [b, c]) await page.waitForFunction(() => window.app.status().phase === "pushing");
   const thaw = await freeze(context, a);
   await b.waitForFunction(() => window.app.status().status !== "syncing", null, { timeout: 40_000 });
   await b.evaluate(() => window.app.tasks.create({ title: "of b" }).then(() => undefined));
   site.gate.open();
   await b.evaluate(() => window.app.sync());
-  // The lock is with the frozen tab until it has been silent for long.
+  // The frozen tab keeps the lock until it has been silent for long.
   await b.waitForFunction(() => window.app.ended.length === 1, null, { timeout: 60_000 });
   assert.deepEqual(await b.evaluate(() => [window.app.ended[0].isSuccess, window.app.status().pendingOperations]), [true, 0]);
   assert.deepEqual(await rows(user), ["of a", "of b"]);
@@ -61,14 +59,14 @@ test("a frozen tab that leads and has the lock stops nobody, and is up to date w
   await thaw();
   await a.waitForFunction(() => window.app.ended.length === 1);
   const ended = await a.evaluate(() => window.app.ended[0].code ?? (window.app.ended[0].wasCancelled ? "cancelled" : window.app.ended[0].isSuccess));
-  // When a page wakes up, a request's time may be over, or the request be broken off, before it hears of the lock.
+  // When the page wakes up, its request may time out or fail before the page notices that it lost the lock.
   assert.ok([true, "cancelled", "network", "timeout"].includes(ended), String(ended));
-  t.diagnostic(`the cycle of the frozen tab came to: ${ended}`);
+  t.diagnostic(`the cycle of the frozen tab ended with: ${ended}`);
   await a.waitForFunction(() => window.app.status().status !== "syncing" && window.app.status().pendingOperations === 0);
   await a.waitForFunction(async () => (await window.app.titles()).join() === "of a,of b");
   await a.evaluate(() => window.app.sync());
   await a.waitForFunction(() => window.app.ended.length === 2);
-  assert.equal(await a.evaluate(() => window.app.ended[1].isSuccess), true, "and syncs again");
+  assert.equal(await a.evaluate(() => window.app.ended[1].isSuccess), true, "it syncs again");
   assert.deepEqual(await rows(user), ["of a", "of b"], "each once");
   const statuses = await Promise.all(pages.map((page) => page.waitForFunction(() => window.app.status().status === "completed" && JSON.stringify(window.app.status())).then((handle) => handle.jsonValue())));
   assert.equal(new Set(statuses).size, 1, statuses.join("\n"));
@@ -76,11 +74,11 @@ test("a frozen tab that leads and has the lock stops nobody, and is up to date w
   await context.close();
 });
 
-test("a change is seen in another tab by the message alone, within a frame of it", async () => {
+test("a change reaches another tab by message, without polling, within a frame", async () => {
   const { context, pages } = await open("watching", 2);
   const [a, b] = pages;
   await b.bringToFront();
-  // A hidden tab's clock and the other's are the same: both count from 1970.
+  // Both tabs measure on one clock: time since 1970.
   await b.evaluate(async () => {
     window.seen = [];
     window.timers = 0;
@@ -88,9 +86,9 @@ test("a change is seen in another tab by the message alone, within a frame of it
     window.setTimeout = (...given) => (window.timers++, set(...given));
     window.setInterval = () => void window.timers++;
     const channel = new BroadcastChannel("datum-sync:tabs/watching");
-    channel.onmessage = ({ data }) => typeof data === "number" && (window.told = performance.timeOrigin + performance.now());
+    channel.onmessage = ({ data }) => typeof data === "number" && (window.messageAt = performance.timeOrigin + performance.now());
     (async () => {
-      for await (const tasks of window.app.tasks.watchAll()) window.seen.push([tasks.length, performance.timeOrigin + performance.now() - (window.told ?? 0)]);
+      for await (const tasks of window.app.tasks.watchAll()) window.seen.push([tasks.length, performance.timeOrigin + performance.now() - (window.messageAt ?? 0)]);
     })();
   });
   await b.waitForFunction(() => window.seen.length === 1);
@@ -100,14 +98,14 @@ test("a change is seen in another tab by the message alone, within a frame of it
     await b.waitForFunction((n) => window.seen.at(-1)[0] === n, n);
     late.push(await b.evaluate(() => window.seen.at(-1)[1]));
   }
-  assert.equal(await b.evaluate(() => window.timers), 0, "no timer has run: nothing was polled");
-  // One transaction lies between; most take a millisecond or two, and a busy machine may delay one.
+  assert.equal(await b.evaluate(() => window.timers), 0, "no timer has run, so nothing was polled");
+  // There is one transaction in between: usually a millisecond or two, but a busy machine may delay some.
   late.sort((x, y) => x - y);
   assert.ok(late[4] < 17, `milliseconds from the message to the watcher: ${late.map((ms) => ms.toFixed(1)).join(", ")}`);
   await context.close();
 });
 
-test("what is written in `pagehide`, when nothing can be awaited any more, is kept", async () => {
+test("a write in `pagehide`, when nothing can be awaited any more, is kept", async () => {
   const user = "leaving-writer";
   const { context, pages, errors } = await open(user, 1);
   const [page] = pages;
@@ -125,14 +123,14 @@ test("what is written in `pagehide`, when nothing can be awaited any more, is ke
   await context.close();
 });
 
-test("a page that comes back from the back/forward cache, or is loaded anew, goes on: it has what was written, writes, shows and syncs", async (t) => {
-  // What drives browsers for tests turns the cache off.
+test("a page that returns from the back/forward cache, or is reloaded, continues: it has all writes, shows changes and syncs", async (t) => {
+  // Playwright disables the cache by default.
   const browser = await launch({ ignoreDefaultArgs: ["--disable-back-forward-cache"] });
   const user = "back";
   const { context, page: a, errors } = await device(browser);
   await a.goto(site.address(user));
   await ready(a);
-  /** Goes away and comes back; whether it is the same page. */
+  /** Navigates away and back. Returns whether the page was restored from the cache. */
   const goAndComeBack = async (meanwhile) => {
     await a.evaluate(() => {
       window.same = true;
@@ -144,7 +142,7 @@ test("a page that comes back from the back/forward cache, or is loaded anew, goe
     });
     await a.goto(`${site.origin}/empty.html`);
     await meanwhile?.();
-    // Whoever asks a page anything while it is brought back drops it from the cache: it says so itself, or is loaded anew.
+    // Talking to the page during its return would drop it from the cache: it announces itself, or it is reloaded.
     const back = [a.waitForEvent("console", (message) => message.text() === "shown again"), a.waitForEvent("load")];
     back.forEach((event) => event.catch(() => {}));
     await a.goBack({ waitUntil: "commit" });
@@ -160,18 +158,18 @@ test("a page that comes back from the back/forward cache, or is loaded anew, goe
     await a.waitForFunction(() => window.app.ended.length === 1);
     assert.deepEqual(await a.evaluate(() => [window.app.ended[0].isSuccess, window.app.ended[0].pendingOperations]), [true, 0]);
     const shown = await a.evaluate(() => window.app.statuses.map((status) => status.status));
-    assert.deepEqual([shown.includes("syncing"), shown.at(-1)], [true, "completed"], "its feed goes on");
+    assert.deepEqual([shown.includes("syncing"), shown.at(-1)], [true, "completed"], "its feed continues");
   };
   for (const round of [1, 2]) {
     const { kept, why } = await goAndComeBack();
-    // What else the machine does decides with: it must go on either way.
+    // Whether it is cached also depends on the machine's load; it must work either way.
     t.diagnostic(`round ${round}, kept in the cache: ${kept === true} ${why}`);
     await have(a, 2 * round - 1);
     await a.evaluate(() => window.app.tasks.create({ title: "back again" }).then(() => undefined));
     await syncs();
     assert.equal((await rows(user)).length, 2 * round);
   }
-  // It hears of others, and they of it.
+  // It sees other tabs' changes, and they see its changes.
   const b = await context.newPage();
   await b.goto(site.address(user));
   await ready(b);
@@ -183,7 +181,7 @@ test("a page that comes back from the back/forward cache, or is loaded anew, goe
   await a.waitForFunction(() => window.app.status().status === "paused");
   await a.evaluate(() => window.app.datum.resumeSync(window.app.user));
   await b.waitForFunction(() => window.app.status().status !== "paused");
-  // Chromium drops a page from the cache for a message of another tab's: it is loaded anew then, and has what that wrote.
+  // A message of another tab makes Chromium drop the page from the cache: it is reloaded, and has that tab's write.
   const { kept, why } = await goAndComeBack(() => b.evaluate(() => window.app.tasks.create({ title: "meanwhile" }).then(() => undefined)));
   t.diagnostic(`after another tab's write, kept in the cache: ${kept === true} ${why}`);
   await have(a, 8);
@@ -195,7 +193,7 @@ test("a page that comes back from the back/forward cache, or is loaded anew, goe
   await browser.close();
 });
 
-test("a pause in one tab holds in the others, and a wipe leaves nothing in any", async () => {
+test("a pause in one tab applies to the others, and a wipe leaves no data in any", async () => {
   const user = "everywhere";
   const { context, pages, errors } = await open(user, 2);
   const [a, b] = pages;

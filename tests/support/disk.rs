@@ -124,7 +124,7 @@ pub struct Disk {
     /// What is noted beside the stores.
     pub notes: Rc<RefCell<BTreeMap<String, String>>>,
     /// What is noted in a place of its own.
-    pub marks: Rc<RefCell<BTreeMap<String, String>>>,
+    pub field_hashes: Rc<RefCell<BTreeMap<String, String>>>,
     /// Notes that were written.
     pub noted: Rc<Cell<u64>>,
     wipes: Rc<RefCell<BTreeMap<String, u64>>>,
@@ -138,7 +138,7 @@ impl Disk {
             device_id: device_id.to_owned(),
             durable: Rc::new(Cell::new(true)),
             notes: Rc::default(),
-            marks: Rc::default(),
+            field_hashes: Rc::default(),
             noted: Rc::default(),
             wipes: Rc::default(),
             canary: Rc::default(),
@@ -166,7 +166,8 @@ impl Backing for Disk {
             .get(user_id)
             .copied()
             .unwrap_or_default();
-        let notes = [&self.notes, &self.marks].map(|place| place.borrow().get(user_id).cloned());
+        let notes =
+            [&self.notes, &self.field_hashes].map(|place| place.borrow().get(user_id).cloned());
         self.canary
             .opened(user_id, &store.inner.identity(), wipes, notes);
         Ok(CountedStore {
@@ -203,7 +204,9 @@ impl Backing for Disk {
             self.notes
                 .borrow_mut()
                 .insert(user_id.to_owned(), note.clone());
-            self.marks.borrow_mut().insert(user_id.to_owned(), note);
+            self.field_hashes
+                .borrow_mut()
+                .insert(user_id.to_owned(), note);
         }
     }
 
@@ -218,7 +221,7 @@ impl Backing for Disk {
     async fn forget(&self, user_id: &str) -> Result<()> {
         self.stores.borrow_mut().remove(user_id);
         self.notes.borrow_mut().remove(user_id);
-        self.marks.borrow_mut().remove(user_id);
+        self.field_hashes.borrow_mut().remove(user_id);
         *self
             .wipes
             .borrow_mut()

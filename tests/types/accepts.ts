@@ -1,4 +1,4 @@
-// What an app writes: all of it must compile under `strict`.
+// Code of an app: all of it must compile under `strict`.
 import { Datum, DatumError, Manager } from "datum-sync";
 import { handleBackgroundSync } from "datum-sync/service-worker";
 import type {
@@ -181,8 +181,8 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   }
   for (const conflict of await datum.conflicts("ada")) await datum.resolveConflict(conflict.id, { take: "local" });
   for (const { resolver, fields } of await datum.explainMerge("tasks", "a", { userId: "ada" })) {
-    const told: string[] = fields.map(({ field, base, local, remote, taken, because }) => [field, base, local, remote, taken, because].join());
-    console.log(resolver, told);
+    const lines: string[] = fields.map(({ field, base, local, remote, taken, because }) => [field, base, local, remote, taken, because].join());
+    console.log(resolver, lines);
   }
   for await (const { taken, explanation } of datum.events({ type: "conflictResolved" })) console.log(taken, explanation.fields.length);
   await datum.clearUserData("ada");

@@ -1,4 +1,4 @@
-// What must not compile: each line is a mistake that the types are there to catch.
+// Mistakes that the types must catch: none of this compiles.
 import { Datum, DatumError, Manager } from "datum-sync";
 import type { DatumConfig, Entity, EntityConfig, RemoteAdapter, SyncMetadata } from "datum-sync";
 
@@ -28,13 +28,13 @@ export const noUrl: DatumConfig = { entities: {}, remote: { headers: {} } };
 export const badHeader: DatumConfig = { entities: {}, remote: { url: "/", headers: { "X-Count": 1 } } };
 // @ts-expect-error: `include`, not true.
 export const badCredentials: DatumConfig = { entities: {}, remote: { url: "/", credentials: true } };
-// @ts-expect-error: a reader returns the entity.
+// @ts-expect-error: `afterRead` returns the entity.
 export const noEntity: EntityConfig<Task> = { afterRead: () => undefined };
 // @ts-expect-error: middleware is synchronous.
 export const tooLate: EntityConfig<Task> = { afterRead: async (task) => task };
 // @ts-expect-error: a chain is an array.
 export const noChain: EntityConfig<Task> = { middleware: { afterRead: (task) => task } };
-// @ts-expect-error: names, not a name.
+// @ts-expect-error: an array of names.
 export const oneName: EntityConfig<Task> = { localOnly: "draft" };
 // @ts-expect-error: no such durability.
 export const badDurability: DatumConfig = { entities: {}, remote: { url: "/" }, durability: { local: "sometimes" } };
@@ -50,7 +50,7 @@ datum.startAutoSync("ada", { interval: "15m" });
 Datum.instance = datum;
 // @ts-expect-error: an entity type extends Entity.
 datum.manager<{ title: string }>("tasks");
-// @ts-expect-error: the entity type has a name.
+// @ts-expect-error: the entity type is required.
 datum.manager<Task>();
 
 // @ts-expect-error: `done` is missing.
@@ -59,11 +59,11 @@ void tasks.create({ title: "x" });
 void tasks.create({ titel: "x", title: "x", done: false });
 // @ts-expect-error: a title is a string.
 void tasks.create({ title: 1, done: false });
-// @ts-expect-error: what is read is frozen.
+// @ts-expect-error: entities are read-only.
 task.title = "y";
 // @ts-expect-error: `update` takes a whole entity.
 void tasks.update({ title: "x", done: true });
-// @ts-expect-error: `patch` cannot change what the engine owns.
+// @ts-expect-error: `patch` cannot change the engine's fields.
 void tasks.patch("a", { version: 3 });
 // @ts-expect-error: no such field.
 void tasks.patch("a", { titel: "x" });
@@ -78,7 +78,7 @@ void tasks.delete("a", { behavior: "gone" });
 // @ts-expect-error: the last page has no `after`.
 void tasks.readPage().then((page): string => page.after);
 
-// @ts-expect-error: a user is named.
+// @ts-expect-error: a user is required.
 void datum.synchronize();
 // @ts-expect-error: no such direction.
 void datum.synchronize("ada", { direction: "both" });
@@ -88,7 +88,7 @@ void datum.synchronize("ada", { forceFullsync: true });
 void datum.synchronize("ada", { timeout: "1s" });
 // @ts-expect-error: a resolver decides.
 void tasks.synchronize("ada", { conflictResolver: () => undefined });
-// @ts-expect-error: what is merged is a whole entity.
+// @ts-expect-error: a merged result is a whole entity.
 void tasks.synchronize("ada", { conflictResolver: () => ({ take: "merged", data: { title: "x" } }) });
 // @ts-expect-error: no such policy.
 export const badPolicy: EntityConfig<Task> = { mergeFields: { title: "newest" } };
@@ -96,26 +96,26 @@ export const badPolicy: EntityConfig<Task> = { mergeFields: { title: "newest" } 
 export const badField: EntityConfig<Task> = { mergeFields: { version: "max" } };
 // @ts-expect-error: no such field.
 export const noField: EntityConfig<Task> = { mergeFields: { votes: "sum" } };
-// @ts-expect-error: what was explained is read only.
+// @ts-expect-error: explanations are read-only.
 void datum.explainMerge("tasks", "a").then((all) => (all[0]!.fields[0]!.because = ""));
 // @ts-expect-error: no such resolver.
 void tasks.synchronize("ada", { conflictResolver: "newest" });
 // @ts-expect-error: a default signal would stop every cycle.
 export const badDefault: DatumConfig = { entities: {}, remote: { url: "/" }, defaultSyncOptions: { signal: new AbortController().signal } };
-// @ts-expect-error: the latest status is read only.
+// @ts-expect-error: the latest status is read-only.
 datum.statusForUser("ada").current = undefined;
 // @ts-expect-error: there may be no metadata.
 void datum.getSyncMetadata("ada").then((metadata: SyncMetadata) => metadata);
 
-// @ts-expect-error: a new user is named.
+// @ts-expect-error: a new user is required.
 void datum.switchUser({ oldUserId: "ada" });
-// @ts-expect-error: an object, not two names.
+// @ts-expect-error: an object, not two ids.
 void datum.switchUser("ada", "bob");
 // @ts-expect-error: no such strategy.
 void datum.switchUser({ newUserId: "bob", strategy: "ask" });
 // @ts-expect-error: milliseconds.
 void datum.logout("ada", { flush: true });
-// @ts-expect-error: what is signed out is named.
+// @ts-expect-error: a user is required.
 void datum.logout();
 // @ts-expect-error: metadata is JSON.
 void datum.setCustomMetadata("ada", { seen: new Date() });
@@ -124,9 +124,9 @@ export const badSwitch: DatumConfig = { entities: {}, remote: { url: "/" }, defa
 
 // @ts-expect-error: on or off.
 export const badRealtime: DatumConfig = { entities: {}, remote: { url: "/" }, realtime: "yes" };
-// @ts-expect-error: an adapter's subscription gives what ends it.
+// @ts-expect-error: `subscribe` returns a function that ends the subscription.
 export const endless: Pick<RemoteAdapter, "subscribe"> = { subscribe: () => 7 };
-// @ts-expect-error: only `belongsTo` is known.
+// @ts-expect-error: only `belongsTo` is supported.
 export const relations: EntityConfig = { relations: { tasks: { hasMany: "tasks", foreignKey: "project" } } };
 
 // @ts-expect-error: an adapter needs `push`.

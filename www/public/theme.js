@@ -1,8 +1,8 @@
-// Runs before the first paint, so that a chosen theme does not flash. A file of its own: the page's
-// policy allows no inline script.
+// Runs before the first paint, so that the theme does not flash. It is a separate file because the
+// page's content security policy forbids inline scripts.
 try {
   const theme = localStorage.getItem("datum-demo-theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 } catch {
-  // Storage is refused: the system's theme it is.
+  // localStorage is blocked: the system's theme applies.
 }

@@ -1,5 +1,5 @@
-// A device: one engine of its own, and the calls that the page makes on it. The page shows the
-// region below as it stands here, so keep it short, and keep the page's own affairs out of it.
+// A device: one engine, and the calls that the page makes on it. The page displays the region below,
+// so keep it short and free of user interface code.
 
 import type { Network } from "./network.ts";
 import { tokenSource } from "./token.ts";
@@ -16,7 +16,7 @@ export async function openDevice(name: string, userId: string, network: Network)
     remote: { url: location.origin, headers: tokenSource(userId, network), fetch: network.fetch },
     initialUserId: userId,
   });
-  const tasks = datum.manager<Task>("tasks");   // tasks.create({ title, done: false }): at once, offline too
+  const tasks = datum.manager<Task>("tasks");   // tasks.create({ title, done: false }): immediate, also offline
   const sync = () => datum.synchronize(userId);
   const fresh = () => datum.synchronize(userId, { direction: "pullThenPush", forceFullSync: true });
   return { datum, tasks, sync, fresh };

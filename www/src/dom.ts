@@ -1,4 +1,4 @@
-// The little that the page needs to build and find elements. Text goes in as text, never as markup.
+// Helpers to create and find elements. Text is never parsed as HTML.
 
 type Child = Node | string;
 
@@ -23,19 +23,19 @@ export function icon(name: string): SVGSVGElement {
   return svg;
 }
 
-/** The element that the page's own markup is known to hold; its absence is a mistake in index.html. */
+/** Returns an element that the page's markup must contain; throws if it does not. */
 export function find<T extends Element = HTMLElement>(root: ParentNode, selector: string): T {
   const element = root.querySelector<T>(selector);
-  if (!element) throw new Error(`index.html has no ${selector}`);
+  if (!element) throw new Error(`the page has no ${selector}`);
   return element;
 }
 
-/** Writes only what differs, so that a live region is not read out again for nothing. */
+/** Sets the text if it differs, so that screen readers do not repeat a live region. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Runs `work` now; calls that come meanwhile run it once more afterwards, however many they were. */
+/** Runs `work`. Calls during a run cause one more run after it, however many they are. */
 export function coalesce(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;

@@ -1,11 +1,11 @@
-// The live feed: the last statuses of one device, as the engine gave them.
+// The live feed: the latest statuses of one device.
 
 import type { SyncStatus } from "datum-sync";
 
 import { make } from "./dom.ts";
-import { time } from "./words.ts";
+import { time } from "./messages.ts";
 
-const KEPT = 60;
+const MAX_LINES = 60;
 
 export function addToFeed(list: HTMLElement, status: SyncStatus): void {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;
@@ -26,7 +26,7 @@ export function addToFeed(list: HTMLElement, status: SyncStatus): void {
       make("span", {}, detail.join(", ")),
     ),
   );
-  while (list.children.length > KEPT) list.firstElementChild?.remove();
-  // A reader who scrolled back is left alone.
+  while (list.children.length > MAX_LINES) list.firstElementChild?.remove();
+  // Does not scroll if the reader has scrolled back.
   if (atEnd) list.scrollTop = list.scrollHeight;
 }

@@ -1,5 +1,4 @@
-// Single keys, and only while a device has the focus outside of its text fields: a key never acts on
-// something that its user is not in.
+// Single-key shortcuts. They work while a device has the focus, but not in its text fields.
 
 import type { Panel } from "./panel.ts";
 

@@ -24,6 +24,6 @@ const b: Panel = new Panel(
 find(document, "#devices").append(a.element, b.element);
 wireKeys(a, () => b);
 wireKeys(b, () => a);
-// Each on its own: a device that cannot open does not keep the other from working.
+// Independent of each other: if one device cannot open, the other one still works.
 void a.start();
 void b.start();

@@ -1,15 +1,15 @@
-// The metadata card: what this device and the server each say about the user's sync, and how they compare.
+// The metadata card: the user's sync metadata on this device and on the server, compared.
 
 import type { MetadataComparison, SyncMetadata } from "datum-sync";
 
 import type { Device } from "./device.ts";
 import { coalesce, find, make, setText } from "./dom.ts";
 import type { Network } from "./network.ts";
-import { comparisons, metadataStates, number, size, time } from "./words.ts";
+import { comparisons, metadataStates, number, size, time } from "./messages.ts";
 
 const NONE = "–";
 
-/** Returns what brings the card up to date: at once from the device, and from the server when it can be reached. */
+/** Returns a function that updates the card: from the device at once, then from the server if it is reachable. */
 export function wireMetadata(card: HTMLElement, device: Device, userId: string, network: Network): () => Promise<void> {
   const badge = find(card, "[data-testid=compare]");
   const foot = find(card, "[data-part=asof]");
@@ -27,7 +27,7 @@ export function wireMetadata(card: HTMLElement, device: Device, userId: string, 
     fill(body, local, remote, stored.bytes);
     if (!network.on) {
       compare("unknown", "offline");
-      setText(foot, asked === undefined ? "The server was not asked yet." : `The server's side is from ${time(asked)}.`);
+      setText(foot, asked === undefined ? "The server has not been asked yet." : `Server data from ${time(asked)}.`);
       return;
     }
     try {
@@ -38,7 +38,7 @@ export function wireMetadata(card: HTMLElement, device: Device, userId: string, 
       compare(result, comparisons[result]);
       setText(foot, `The server was asked at ${time(asked)}.`);
     } catch {
-      // The status feed says why the server cannot be reached; the card only says that it is not current.
+      // The status feed shows the reason.
       compare("unknown", "server not reached");
     }
   });

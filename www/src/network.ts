@@ -1,5 +1,5 @@
-// A device's network: `fetch` behind a switch. Off means what it means in life: a new request fails
-// at once, and one that is under way fails in the middle, both with the browser's TypeError.
+// A device's network: `fetch` behind a switch. When it is off, new requests and requests in flight fail
+// with a TypeError, as without a real network.
 
 export class Network extends EventTarget {
   #cut = new AbortController();
@@ -22,8 +22,8 @@ export class Network extends EventTarget {
     try {
       return await fetch(request, { signal: AbortSignal.any([request.signal, cut]) });
     } catch (error) {
-      // Older browsers reject with an AbortError instead of the reason; to the engine that would
-      // mean that the app had cancelled.
+      // Older browsers reject with an AbortError instead of the signal's reason. The engine would
+      // take that for a cancellation by the app.
       throw cut.aborted && !request.signal.aborted ? unreachable() : error;
     }
   };

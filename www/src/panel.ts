@@ -1,4 +1,4 @@
-// One device's panel: its switch, its buttons, its status, and the order in which things are re-read.
+// The panel of one device: network switch, buttons, status, and when to read data again.
 
 import type { SyncResult, SyncStatus } from "datum-sync";
 
@@ -9,7 +9,7 @@ import { wireMetadata } from "./metadata.ts";
 import { Network } from "./network.ts";
 import { wireTasks } from "./tasks.ts";
 import { toast } from "./toast.ts";
-import { aboutError, aboutPhase, aboutResult, count, number } from "./words.ts";
+import { describeError, describePhase, describeResult, count, number } from "./messages.ts";
 
 export interface PanelOptions {
   id: "a" | "b";
@@ -17,7 +17,7 @@ export interface PanelOptions {
   database: string;
   icon: string;
   userId: string;
-  /** Another device may now be behind the server. */
+  /** Called after a sync: the other device may now be behind the server. */
   onSynced: () => void;
 }
 
@@ -30,7 +30,7 @@ export class Panel {
   #refreshTasks: () => Promise<void> = async () => undefined;
   #refreshMetadata: () => Promise<void> = async () => undefined;
   #state: SyncStatus["status"] = "idle";
-  /** The last thing said that is not about a running cycle: what stands when the cycle is over. */
+  /** The message to show when no cycle runs. */
   #outcome = "";
 
   constructor(options: PanelOptions, template: HTMLTemplateElement) {
@@ -55,10 +55,10 @@ export class Panel {
       metadata: find<HTMLDetailsElement>(root, "[data-part=metadata]"),
       log: find<HTMLDetailsElement>(root, "[data-part=feed]"),
     };
-    this.#dress();
+    this.#setUp();
   }
 
-  /** Opens the database, and fetches at least once, as an app does at its start. */
+  /** Opens the database and pulls once, as an app does when it starts. */
   async start(): Promise<void> {
     const { userId, database } = this.#options;
     const parts = this.#parts;
@@ -67,7 +67,7 @@ export class Panel {
     } catch (error) {
       setText(parts.status, "failed");
       parts.status.dataset["state"] = "failed";
-      this.#say(aboutError(error, true));
+      this.#say(describeError(error, true));
       console.error(error);
       return;
     }
@@ -77,11 +77,11 @@ export class Panel {
       userId,
       panel: this.element,
       onWrite: () => void this.#afterWrite(),
-      onError: (error) => this.#complain(error),
+      onError: (error) => this.#showError(error),
     });
     this.#wire(this.#device);
     for (const control of [parts.network, parts.sync, parts.refresh, parts.pause, parts.clear, parts.input, parts.add]) control.disabled = false;
-    void follow(this.#device.datum, userId, (status) => this.#show(status)).catch((error: unknown) => this.#complain(error));
+    void follow(this.#device.datum, userId, (status) => this.#show(status)).catch((error: unknown) => this.#showError(error));
     await Promise.all([this.#refreshTasks(), this.#countPending()]);
     await this.#run(this.#device.fresh);
   }
@@ -90,12 +90,12 @@ export class Panel {
     this.#parts.input.focus();
   }
 
-  /** The other device has synced: ask the server again how this one compares. */
+  /** Compares this device with the server again, after the other one has synced. */
   async compareAgain(): Promise<void> {
     if (this.#device && this.#state !== "syncing") await this.#refreshMetadata();
   }
 
-  #dress(): void {
+  #setUp(): void {
     const { id, name, database, icon } = this.#options;
     const root = this.element;
     const heading = find(root, "h2");
@@ -109,7 +109,7 @@ export class Panel {
     find<SVGUseElement>(root, ".device-icon use").setAttribute("href", `#i-${icon}`);
     this.#parts.input.setAttribute("aria-label", `New task on ${name}`);
     this.#parts.progress.setAttribute("aria-label", `Sync progress of ${name}`);
-    // On a narrow page the tasks come first, and the rest is a tap away.
+    // On narrow pages the details start closed.
     const wide = matchMedia("(min-width: 801px)").matches;
     this.#parts.metadata.open = wide;
     this.#parts.log.open = wide;
@@ -138,7 +138,7 @@ export class Panel {
       this.#say("Back online.");
       void this.#run(device.sync);
     } else {
-      this.#say("Offline: your changes are safe here.");
+      this.#say("Offline: your changes are saved on this device.");
       void this.#refreshMetadata();
     }
   }
@@ -147,13 +147,13 @@ export class Panel {
     this.#outcome = "";
     try {
       const result = await cycle();
-      this.#say(result.error ? aboutError(result.error, this.#network.on) : aboutResult(result));
+      this.#say(result.error ? describeError(result.error, this.#network.on) : describeResult(result));
       if (result.conflictsResolved > 0) {
         toast(`${this.#options.name}: ${count(result.conflictsResolved, "conflict")} merged, field by field.`, "good");
       }
       if (result.remoteFetched) this.#options.onSynced();
     } catch (error) {
-      this.#say(aboutError(error, this.#network.on));
+      this.#say(describeError(error, this.#network.on));
     }
     await this.#reread();
   }
@@ -165,7 +165,7 @@ export class Panel {
     setText(this.#parts.status, status.status);
     this.#parts.status.dataset["state"] = status.status;
     const percent = Math.round(status.progress * 100);
-    // A new cycle begins at the left at once: only going forwards is animated.
+    // Only forward progress is animated; a new cycle jumps back to the start.
     bar.classList.toggle("is-forward", percent >= Number(progress.getAttribute("aria-valuenow")));
     progress.setAttribute("aria-valuenow", String(percent));
     bar.style.transform = `scaleX(${status.progress})`;
@@ -177,7 +177,7 @@ export class Panel {
     this.element.dataset["state"] = status.status;
     this.#drawWire();
     addToFeed(this.#parts.feed, status);
-    setText(this.#parts.message, syncing ? aboutPhase(status.phase) : this.#outcome);
+    setText(this.#parts.message, syncing ? describePhase(status.phase) : this.#outcome);
     if (!syncing && before === "syncing") void this.#reread();
   }
 
@@ -196,7 +196,7 @@ export class Panel {
   }
 
   async #afterWrite(): Promise<void> {
-    this.#say(this.#network.on ? "Saved here." : "Saved here, offline.");
+    this.#say(this.#network.on ? "Saved on this device." : "Saved on this device, offline.");
     await this.#quietly(Promise.all([this.#countPending(), this.#refreshMetadata()]));
   }
 
@@ -204,7 +204,7 @@ export class Panel {
     try {
       await work;
     } catch (error) {
-      this.#complain(error);
+      this.#showError(error);
     }
   }
 
@@ -216,10 +216,10 @@ export class Panel {
         this.#say("Resumed.");
       } else {
         await device.datum.pauseSync(userId);
-        this.#say("Paused. Writing goes on.");
+        this.#say("Paused. You can still make changes.");
       }
     } catch (error) {
-      this.#complain(error);
+      this.#showError(error);
     }
   }
 
@@ -228,16 +228,16 @@ export class Panel {
     try {
       const waiting = await device.datum.pendingCount(userId);
       const lost = waiting > 0 ? ` ${count(waiting, "change")} that the server does not have will be lost.` : "";
-      if (!confirm(`Clear the database of ${name}?${lost} Fresh data brings the rest back.`)) return;
+      if (!confirm(`Clear the database of ${name}?${lost} Fresh data restores the rest.`)) return;
       await device.datum.clearUserData(userId);
-      this.#say("Cleared. Fresh data brings it back.");
+      this.#say("Cleared. Fresh data restores the tasks.");
       await this.#reread();
     } catch (error) {
-      this.#complain(error);
+      this.#showError(error);
     }
   }
 
-  /** The drawing above the panels follows each device. */
+  /** Updates the drawing above the panels. */
   #drawWire(): void {
     const wire = document.querySelector<HTMLElement>(`[data-wire=${this.#options.id}]`);
     if (wire) wire.dataset["state"] = !this.#network.on ? "cut" : this.#state === "syncing" ? "busy" : "rest";
@@ -248,7 +248,7 @@ export class Panel {
     if (this.#state !== "syncing") setText(this.#parts.message, message);
   }
 
-  #complain(error: unknown): void {
-    toast(`${this.#options.name}: ${aboutError(error, true)}`, "bad");
+  #showError(error: unknown): void {
+    toast(`${this.#options.name}: ${describeError(error, true)}`, "bad");
   }
 }

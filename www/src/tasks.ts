@@ -1,5 +1,5 @@
-// The task list of one device. Rows are kept by id, so that focus and a title being edited survive a
-// re-read. Every change shows at once; what the engine refuses is read back and said.
+// The task list of one device. Rows are reused by id, so that the focus and a title being edited
+// survive a refresh. Changes show at once; if the engine rejects one, the list is read again.
 
 import type { Device, Task } from "./device.ts";
 import { coalesce, find, icon, make, setText } from "./dom.ts";
@@ -17,12 +17,12 @@ interface Options {
   device: Device;
   userId: string;
   panel: HTMLElement;
-  /** Something was written: pending counts and metadata have changed. */
+  /** Called after a write: pending counts and metadata have changed. */
   onWrite: () => void;
   onError: (error: unknown) => void;
 }
 
-/** Wires the list and its form. Returns what re-reads it. */
+/** Connects the list and its form. Returns a function that reads the list again. */
 export function wireTasks({ device, userId, panel, onWrite, onError }: Options): () => Promise<void> {
   const { datum, tasks } = device;
   const list = find(panel, ".tasks");
@@ -55,7 +55,7 @@ export function wireTasks({ device, userId, panel, onWrite, onError }: Options):
   };
 
   const show = (all: Task[], waiting: Set<string>): void => {
-    // Newest first; the id decides between tasks of one millisecond, so that both devices agree.
+    // Newest first; ties are broken by id, so that both devices show the same order.
     all.sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id));
     const ids = new Set(all.map((task) => task.id));
     for (const [id, row] of rows) {
@@ -85,7 +85,7 @@ export function wireTasks({ device, userId, panel, onWrite, onError }: Options):
     const done = make("input", { type: "checkbox", class: "task-done", "data-testid": "done" });
     const title = make("button", { type: "button", class: "task-title", title: "Edit (Enter)", "data-testid": "title" });
     const hint = make("span", { class: "task-hint", "data-testid": "hint" });
-    const remove = make("button", { type: "button", class: "task-delete", title: "Delete (Del)", "data-testid": "delete" }, icon("bin"));
+    const remove = make("button", { type: "button", class: "icon-button task-delete", title: "Delete (Del)", "data-testid": "delete" }, icon("bin"));
     const element = make("li", { class: "task", "data-testid": "task" }, done, title, hint, remove);
     const row: Row = { element, done, title, hint, remove, task };
     done.addEventListener("change", () => {
@@ -116,10 +116,10 @@ export function wireTasks({ device, userId, panel, onWrite, onError }: Options):
     row.title.replaceWith(field);
     field.focus();
     field.select();
-    let over = false;
+    let finished = false;
     const finish = (keep: boolean, refocus: boolean): void => {
-      if (over) return;
-      over = true;
+      if (finished) return;
+      finished = true;
       const text = field.value.trim();
       field.replaceWith(row.title);
       if (refocus) row.title.focus();
@@ -145,7 +145,7 @@ export function wireTasks({ device, userId, panel, onWrite, onError }: Options):
     if (title === "") return;
     input.value = "";
     void write(tasks.create({ title, done: false })).then((written) => {
-      if (!written && input.value === "") input.value = title; // What was typed is not lost.
+      if (!written && input.value === "") input.value = title; // Keep the typed title.
     });
   });
 

@@ -1,4 +1,4 @@
-// The theme button: the system's, light, dark. `public/theme.js` applies the choice before the first paint.
+// The theme button: system, light or dark. `public/theme.js` applies the choice before the first paint.
 
 import { find, setText } from "./dom.ts";
 
@@ -21,7 +21,7 @@ export function wireTheme(button: HTMLButtonElement): void {
     try {
       localStorage.setItem(KEY, theme);
     } catch {
-      // Storage is refused: the choice lasts as long as the page.
+      // localStorage is blocked: the choice lasts until the page is closed.
     }
   });
 }

@@ -1,30 +1,30 @@
-// Where a device gets its token: from the server's development endpoint, which mints one for any
-// user name. An app asks its own session instead. The token lives in memory only.
+// A device gets its token from the server's development endpoint, which issues one for any user name.
+// An app would ask its own session instead. The token is kept in memory only.
 
 import type { Network } from "./network.ts";
 
 type Reason = "request" | "unauthorized";
 
-/** A header source that asks once, shares one request among callers, and asks again after a 401. */
+/** Returns a header source. It requests a token once, for all callers, and again after a 401. */
 export function tokenSource(userId: string, network: Network): (reason: Reason) => Promise<Record<string, string>> {
   let token: Promise<string> | undefined;
   return async (reason) => {
     if (reason === "unauthorized") token = undefined;
-    const asked = (token ??= mint(userId, network));
+    const pending = (token ??= issueToken(userId, network));
     try {
-      return { Authorization: `Bearer ${await asked}` };
+      return { Authorization: `Bearer ${await pending}` };
     } catch (error) {
-      if (token === asked) token = undefined; // A failure is not kept: the next request asks again.
-      // A source that fails means that the user is not signed in. Without a network nobody knows: the
-      // request itself will say so, and one that does get through is asked for its token then.
+      if (token === pending) token = undefined; // The next call tries again.
+      // An error here would mean that the user is not signed in. A TypeError means that there is no
+      // network: the request itself will fail with the right error.
       if (error instanceof TypeError) return {};
       throw error;
     }
   };
 }
 
-/** A new token. One whose life is negative is over already. */
-export async function mint(userId: string, network: Pick<Network, "fetch">, expiresInSeconds?: number): Promise<string> {
+/** Requests a new token. A negative lifetime gives an expired one. */
+export async function issueToken(userId: string, network: Pick<Network, "fetch">, expiresInSeconds?: number): Promise<string> {
   const response = await network.fetch(new URL("/dev/token", location.origin), {
     method: "POST",
     headers: { "Content-Type": "application/json" },

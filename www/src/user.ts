@@ -1,4 +1,4 @@
-// Who uses the demo: `?user=`, else a name made up once for this browser.
+// The user of the demo: `?user=`, else a random name that this browser remembers.
 
 const KEY = "datum-demo-user";
 
@@ -8,15 +8,15 @@ export function currentUser(): string {
   try {
     const known = localStorage.getItem(KEY);
     if (known) return known;
-    const made = makeUp();
-    localStorage.setItem(KEY, made);
-    return made;
+    const created = guestName();
+    localStorage.setItem(KEY, created);
+    return created;
   } catch {
-    return makeUp(); // Storage is refused: a new guest on every visit.
+    return guestName(); // localStorage is blocked: a new guest on every visit.
   }
 }
 
-function makeUp(): string {
+function guestName(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(3));
   return `guest-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

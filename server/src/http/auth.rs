@@ -1,5 +1,5 @@
-//! Who is asking: the `sub` of a token that is signed with the server's secret. Nothing else names
-//! a user, and no message or log line ever holds a token.
+//! Authentication: the user is the `sub` of a token signed with the server's secret, and nothing
+//! else. No message or log line ever contains a token.
 
 use axum::http::{HeaderMap, header};
 use datum_sync::model::entity::check_id;
@@ -13,21 +13,21 @@ use sha2::Sha256;
 
 use crate::rules::ServerError;
 
-/// The least bytes of a secret: what HS256 is as strong as.
+/// The shortest secret: the output size of HS256.
 pub const MIN_SECRET_BYTES: usize = 32;
-/// How far clocks may be apart, in seconds.
+/// How far clocks may differ, in seconds.
 const LEEWAY_S: u64 = 30;
 
-/// What is read of a token.
+/// The claims that are read from a token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claims {
     /// The user.
     pub sub: String,
-    /// When it ends, in seconds since 1970; some issuers write a fraction.
+    /// When the token expires, in seconds since 1970; some issuers write a fraction.
     pub exp: f64,
 }
 
-/// Checks tokens, and makes them where that is allowed.
+/// Checks tokens, and issues them in development mode.
 #[derive(Clone)]
 pub struct Keys {
     verify: DecodingKey,
@@ -36,10 +36,10 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The keys of a secret.
+    /// Derives the keys from a secret.
     ///
     /// # Errors
-    /// A sentence for the operator where the secret is too short.
+    /// Fails with a sentence for the operator if the secret is too short.
     pub fn new(secret: &[u8]) -> Result<Self, String> {
         if secret.len() < MIN_SECRET_BYTES {
             return Err(format!(
@@ -47,7 +47,7 @@ impl Keys {
                 secret.len()
             ));
         }
-        // Refused only where it was installed before, and then it is this one.
+        // Fails only if a provider is installed already, and that is this one.
         let _ = PROVIDER.install_default();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = LEEWAY_S;
@@ -61,7 +61,7 @@ impl Keys {
         })
     }
 
-    /// The claims of a request's token.
+    /// Returns the claims of a request's token.
     ///
     /// # Errors
     /// 401 `tokenExpired`, or `tokenInvalid` for anything else.
@@ -94,17 +94,17 @@ impl Keys {
         }
     }
 
-    /// A token for a user.
+    /// Issues a token.
     ///
     /// # Errors
     /// 500 if it cannot be signed.
-    pub fn mint(&self, claims: &Claims) -> Result<String, ServerError> {
+    pub fn issue(&self, claims: &Claims) -> Result<String, ServerError> {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.sign)
             .map_err(ServerError::internal)
     }
 }
 
-/// HMAC with SHA-256 and nothing else: no other algorithm can be asked for.
+/// HMAC with SHA-256 and no other algorithm.
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| Ok(Box::new(Hs256::new(*algorithm, key.as_bytes())?)),
     verifier_factory: |algorithm, key| {

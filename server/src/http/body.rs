@@ -1,19 +1,19 @@
-//! Reading a request's body within its limit, after decompression.
+//! Reads a request's body up to a limit, after decompression.
 
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 
 use crate::rules::ServerError;
 
-/// How many times the limit is read and thrown away before the connection is given up. A browser
-/// that is still sending when the answer comes sees a network error instead of 413, and would send
-/// the same again.
-const PATIENCE: usize = 4;
+/// How many times the limit is read and discarded before the connection is closed. A browser that
+/// is still sending when the answer comes reports a network error instead of 413, and the client
+/// would send the same again.
+const DISCARD_FACTOR: usize = 4;
 
-/// The whole body.
+/// Reads the whole body.
 ///
 /// # Errors
-/// 413 `bodyTooLarge`, 408 for one that stops arriving, 400 for one that cannot be decompressed.
+/// 413 `bodyTooLarge`, 408 if the body stops arriving, 400 if it cannot be decompressed.
 pub async fn read(mut body: Body, limit: usize) -> Result<Vec<u8>, ServerError> {
     let mut bytes = Vec::new();
     let mut size = 0_usize;
@@ -27,7 +27,7 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Vec<u8>, ServerError> 
             bytes.extend_from_slice(&data);
         } else {
             bytes = Vec::new();
-            if size > limit.saturating_mul(PATIENCE) {
+            if size > limit.saturating_mul(DISCARD_FACTOR) {
                 break;
             }
         }

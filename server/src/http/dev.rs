@@ -1,5 +1,5 @@
-//! Development mode: a token for whoever asks. Only on a server that listens on loopback, and only
-//! for requests that were meant for loopback.
+//! Development mode: issues a token to anyone, but only if the server listens on loopback and the
+//! request was addressed to loopback.
 
 use axum::extract::{Request, State};
 use axum::http::{Uri, header};
@@ -14,14 +14,14 @@ use super::{App, body, now_ms, serve};
 use crate::rules::ServerError;
 use crate::service::Reply;
 
-/// How long a token lives unless asked otherwise, in seconds.
-const DEFAULT_LIFE_S: f64 = 3_600.0;
+/// How long a token is valid by default, in seconds.
+const DEFAULT_LIFETIME_S: f64 = 3_600.0;
 /// The largest body.
 const MAX_BODY: usize = 4_096;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wish {
+struct TokenRequest {
     user_id: String,
     expires_in_seconds: Option<f64>,
 }
@@ -29,8 +29,8 @@ struct Wish {
 /// `POST /dev/token {userId, expiresInSeconds?}`.
 pub async fn token(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    // A page elsewhere can point a name of its own at 127.0.0.1; the name that it asked for gives
-    // it away.
+    // Any site can let its own name resolve to 127.0.0.1 (DNS rebinding); `Host` still has that
+    // name.
     let host = parts
         .headers
         .get(header::HOST)
@@ -44,22 +44,22 @@ pub async fn token(State(app): State<App>, request: Request) -> Result<Response,
         return Err(ServerError::new(
             403,
             "forbidden",
-            "Tokens are minted for loopback addresses only.",
+            "Tokens are issued on loopback addresses only.",
         )
         .into());
     }
     let bytes = body::read(body, MAX_BODY).await?;
-    let wish: Wish = serde_json::from_slice(&bytes).map_err(|e| {
-        ServerError::bad_request(format!("The body is not a wish for a token: {e}"))
+    let asked: TokenRequest = serde_json::from_slice(&bytes).map_err(|e| {
+        ServerError::bad_request(format!("The body is not a request for a token: {e}"))
     })?;
-    check_id(&wish.user_id)
+    check_id(&asked.user_id)
         .map_err(|e| ServerError::bad_request(format!("`userId`: {}", e.message())))?;
-    let life = wish.expires_in_seconds.unwrap_or(DEFAULT_LIFE_S);
+    let lifetime = asked.expires_in_seconds.unwrap_or(DEFAULT_LIFETIME_S);
     let claims = Claims {
-        sub: wish.user_id,
-        exp: (serve::seconds(now_ms()) + life).floor(),
+        sub: asked.user_id,
+        exp: (serve::seconds(now_ms()) + lifetime).floor(),
     };
-    let token = app.keys.mint(&claims)?;
+    let token = app.keys.issue(&claims)?;
     let body = json!({ "token": token, "userId": claims.sub, "expiresAt": claims.exp })
         .to_string()
         .into_bytes();
@@ -71,7 +71,7 @@ pub async fn token(State(app): State<App>, request: Request) -> Result<Response,
     .into_response())
 }
 
-/// Whether a page of this origin lives on this machine.
+/// Returns whether an origin is on this machine.
 pub fn is_loopback_origin(origin: &str) -> bool {
     origin
         .strip_prefix("http://")
@@ -88,14 +88,14 @@ fn is_loopback_host(authority: &str) -> bool {
         .unwrap_or_default()
         .trim_start_matches('[')
         .trim_end_matches(']');
-    let named =
+    let is_localhost =
         host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost");
-    let alone = !authority.contains('@')
+    let has_no_more = !authority.contains('@')
         && uri
             .authority()
             .is_some_and(|whole| whole.as_str() == authority);
-    alone
-        && (named
+    has_no_more
+        && (is_localhost
             || host
                 .parse::<std::net::IpAddr>()
                 .is_ok_and(|ip| ip.is_loopback()))

@@ -1,5 +1,5 @@
-//! Who waits for changes: streams and long pulls, by user. A hint says only that there is something
-//! to pull, so several hints may become one and none needs to be kept.
+//! Notifies streams and long pulls of changes, by user. A hint says only that there is something to
+//! pull, so hints may be merged and are not stored.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,38 +8,38 @@ use tokio::sync::watch;
 
 use crate::rules::ServerError;
 
-/// How many may wait for one user at once; a user has one stream a browser.
-const MOST: usize = 256;
-/// How long a client waits that was one too many, in milliseconds.
-const COME_BACK_MS: u64 = 5_000;
+/// The most subscribers of one user; each browser has one stream.
+const MAX_SUBSCRIBERS: usize = 256;
+/// When a client over that limit may try again, in milliseconds.
+const RETRY_AFTER_MS: u64 = 5_000;
 
-/// The waiting, by user.
+/// The subscribers, by user.
 #[derive(Clone, Debug, Default)]
 pub struct Hub(Arc<Mutex<HashMap<String, watch::Sender<u64>>>>);
 
 impl Hub {
-    /// Waits for a user's changes from now on.
+    /// Subscribes to a user's changes from now on.
     ///
     /// # Errors
-    /// 429 where very many wait already.
-    pub fn listen(&self, user: &str) -> Result<watch::Receiver<u64>, ServerError> {
+    /// 429 if the user has too many subscribers.
+    pub fn subscribe(&self, user: &str) -> Result<watch::Receiver<u64>, ServerError> {
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         users.retain(|_, sender| sender.receiver_count() > 0);
         let sender = users
             .entry(user.to_owned())
             .or_insert_with(|| watch::Sender::new(0));
-        if sender.receiver_count() >= MOST {
+        if sender.receiver_count() >= MAX_SUBSCRIBERS {
             return Err(ServerError::new(
                 429,
                 "rateLimited",
-                "Too many streams and waiting pulls at once; close some.",
+                "Too many streams and long pulls at once; close some.",
             )
-            .after(COME_BACK_MS));
+            .after(RETRY_AFTER_MS));
         }
         Ok(sender.subscribe())
     }
 
-    /// Says that a user has something to pull.
+    /// Notifies a user's subscribers.
     pub fn hint(&self, user: &str) {
         let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = users.get(user) {

@@ -1,5 +1,4 @@
-//! How fast one user may ask: a token bucket each, so that one eager device does not slow the
-//! others.
+//! Rate limits: one token bucket per user, so that one busy user does not slow the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,15 +6,15 @@ use std::time::Instant;
 
 use crate::rules::ServerError;
 
-/// Users that are watched before those with a full bucket are forgotten.
-const MANY: usize = 10_000;
+/// How many buckets are kept before full ones are removed.
+const MAX_BUCKETS: usize = 10_000;
 
-/// Requests a second, and how many at once after a rest.
+/// A rate limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
-    /// Requests a second in the long run; 0 for no limit.
+    /// Requests per second on average; 0 for no limit.
     pub per_second: f64,
-    /// Requests at once.
+    /// Requests at once after a pause.
     pub burst: f64,
 }
 
@@ -34,7 +33,7 @@ struct Bucket {
     at: Instant,
 }
 
-/// The buckets.
+/// The buckets of all users.
 #[derive(Clone, Debug)]
 pub struct Limiter {
     rate: Rate,
@@ -42,7 +41,7 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// Full buckets for all.
+    /// Creates a limiter; every bucket starts full.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self {
@@ -51,17 +50,17 @@ impl Limiter {
         }
     }
 
-    /// Takes one request out of a user's bucket.
+    /// Takes one token from a user's bucket.
     ///
     /// # Errors
-    /// 429 with the time until the next one is there.
+    /// 429 with the time until the next token.
     pub fn take(&self, user: &str, now: Instant) -> Result<(), ServerError> {
         let Rate { per_second, burst } = self.rate;
         if per_second <= 0.0 {
             return Ok(());
         }
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let filled = |bucket: &Bucket| {
+        let refilled = |bucket: &Bucket| {
             per_second
                 .mul_add(
                     now.saturating_duration_since(bucket.at).as_secs_f64(),
@@ -69,14 +68,14 @@ impl Limiter {
                 )
                 .min(burst)
         };
-        if buckets.len() >= MANY {
-            buckets.retain(|_, bucket| filled(bucket) < burst);
+        if buckets.len() >= MAX_BUCKETS {
+            buckets.retain(|_, bucket| refilled(bucket) < burst);
         }
         let bucket = buckets.entry(user.to_owned()).or_insert(Bucket {
             tokens: burst,
             at: now,
         });
-        let tokens = filled(bucket);
+        let tokens = refilled(bucket);
         bucket.at = now;
         if tokens < 1.0 {
             bucket.tokens = tokens;

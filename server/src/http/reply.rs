@@ -1,5 +1,5 @@
-//! Answers: one JSON shape for every error, whoever raised it, and the headers that every answer
-//! has.
+//! Answers: one JSON shape for every error, whichever layer raised it, and the headers of every
+//! answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,10 +13,10 @@ use datum_sync::model::protocol::PREFIX;
 use crate::rules::ServerError;
 use crate::service::Reply;
 
-/// The header that names a request in the log.
+/// The header with the request's id, which the log has too.
 pub const REQUEST_ID: &str = "x-request-id";
 
-/// A refusal on its way out; its body is written last, when the request's id is at hand.
+/// An error answer. [`finish`] writes its body, which has the request's id.
 #[derive(Clone, Debug)]
 pub struct Refused(pub ServerError);
 
@@ -42,7 +42,7 @@ impl IntoResponse for Reply {
     }
 }
 
-/// Makes ids for requests: unlike those of other runs of the server, and in order within one.
+/// Generates request ids: increasing, and distinct from those of other runs of the server.
 #[derive(Debug)]
 pub struct RequestIds {
     run: String,
@@ -50,7 +50,7 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    /// Ids that begin with the run's own mark.
+    /// Creates a generator whose ids begin with `run`.
     #[must_use]
     pub fn new(run: String) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl RequestIds {
         }
     }
 
-    fn make(&self) -> String {
+    fn next(&self) -> String {
         format!(
             "{}-{:x}",
             self.run,
@@ -68,23 +68,23 @@ impl RequestIds {
     }
 }
 
-/// The outermost step: names the request, writes the error's body, sets the headers, and logs one
-/// line.
+/// The outermost layer: gives the request an id, writes the body of an error, sets the headers, and
+/// logs one line.
 pub async fn finish(
     State(ids): State<std::sync::Arc<RequestIds>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let id = ids.make();
+    let id = ids.next();
     let started = std::time::Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
-    let of_protocol = path.starts_with(PREFIX) || path.starts_with("/dev/");
+    let is_protocol = path.starts_with(PREFIX) || path.starts_with("/dev/");
     let refused = response.extensions_mut().remove::<Refused>();
     let failed = response.status().is_client_error() || response.status().is_server_error();
-    if failed && (of_protocol || refused.is_some()) {
-        let error = refused.map_or_else(|| foreign(response.status()), |refused| refused.0);
+    if failed && (is_protocol || refused.is_some()) {
+        let error = refused.map_or_else(|| from_status(response.status()), |refused| refused.0);
         if let Some(cause) = &error.cause {
             tracing::error!(request = %id, code = error.code, %cause, "failed");
         }
@@ -94,8 +94,8 @@ pub async fn finish(
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
-    // `no-transform` keeps proxies from collecting a stream in order to compress it.
-    let cache = if of_protocol {
+    // `no-transform` keeps proxies from buffering a stream in order to compress it.
+    let cache = if is_protocol {
         "no-store, no-transform"
     } else {
         "no-cache"
@@ -105,7 +105,7 @@ pub async fn finish(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    if of_protocol {
+    if is_protocol {
         headers.append(header::VARY, HeaderValue::from_static("authorization"));
     }
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -113,8 +113,8 @@ pub async fn finish(
     response
 }
 
-/// What a layer below refused in its own words.
-fn foreign(status: StatusCode) -> ServerError {
+/// Converts an error that another layer answered.
+fn from_status(status: StatusCode) -> ServerError {
     let (code, message) = match status.as_u16() {
         404 => (
             "notFound",
@@ -141,7 +141,7 @@ fn write(error: &ServerError, id: &str) -> Response {
         .into_response();
     let headers = response.headers_mut();
     if let Some(ms) = error.retry_after_ms {
-        // Whole seconds, rounded up; the body has the exact time.
+        // In whole seconds, rounded up; the body has the exact time.
         headers.insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
     }
     if status == StatusCode::UNAUTHORIZED {

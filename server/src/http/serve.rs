@@ -1,4 +1,4 @@
-//! A running server: its socket, its housekeeping, and its end.
+//! Runs the server: socket, periodic sweep, shutdown.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use super::now_ms;
 use crate::service::Service;
 use crate::sqlite::SqliteStore;
 
-/// How often old tombstones and operations are forgotten.
+/// How often expired tombstones and applied operations are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
-/// How long requests may take to end when the server is told to.
-const LAST_ORDERS: Duration = Duration::from_secs(10);
+/// How long requests may take to finish once the server stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves until `end` comes, then lets requests finish, ends streams, and returns.
+/// Serves until `end` resolves, then ends streams, lets requests finish, and returns.
 ///
 /// # Errors
 /// Those of the socket.
@@ -28,7 +28,7 @@ pub async fn serve(
     end: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let mut stopped = stopping.subscribe();
-    // Answers are written whole; waiting for more to fill a packet only delays them.
+    // Answers are written at once; Nagle's algorithm would only delay them.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
@@ -39,7 +39,7 @@ pub async fn serve(
     };
     let overdue = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
-        tokio::time::sleep(LAST_ORDERS).await;
+        tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
     };
     tokio::select! {
         served = axum::serve(listener, router).with_graceful_shutdown(ending) => served,
@@ -50,8 +50,8 @@ pub async fn serve(
     }
 }
 
-/// Forgets what is over, now and every hour, until the task is dropped.
-pub async fn sweep_for_ever(service: Service<SqliteStore>) {
+/// Sweeps now and every hour, until the task is dropped.
+pub async fn sweep_periodically(service: Service<SqliteStore>) {
     let mut hours = tokio::time::interval(SWEEP_EVERY);
     loop {
         hours.tick().await;
@@ -66,10 +66,10 @@ pub async fn sweep_for_ever(service: Service<SqliteStore>) {
     }
 }
 
-/// Random bytes as hexadecimal digits: an epoch, a mark, a secret for development.
+/// Returns random bytes in hexadecimal, for epochs, request ids and development secrets.
 ///
 /// # Errors
-/// A sentence where the system has no randomness.
+/// Fails if the system has no random numbers.
 pub fn random_hex<const BYTES: usize>() -> Result<String, String> {
     let mut bytes = [0_u8; BYTES];
     getrandom::fill(&mut bytes)
@@ -77,7 +77,7 @@ pub fn random_hex<const BYTES: usize>() -> Result<String, String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Milliseconds as seconds.
+/// Converts milliseconds to seconds.
 #[must_use]
 pub fn seconds(ms: u64) -> f64 {
     Duration::from_millis(ms).as_secs_f64()

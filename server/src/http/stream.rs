@@ -1,4 +1,4 @@
-//! Hints over server-sent events: "there is something to pull". Nothing of the data travels here.
+//! Server-sent events that say "there is something to pull". They carry no data.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use futures_util::stream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How often a quiet stream shows that it lives.
+/// How often a quiet stream sends a comment.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Where a stream stands.
-struct Listening {
+/// The state of a stream.
+struct StreamState {
     changes: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
     until: Instant,
@@ -21,47 +21,47 @@ struct Listening {
     ended: bool,
 }
 
-/// A stream of hints that ends with the token or with the server.
+/// Builds a stream of hints that ends when the token expires or the server stops.
 pub fn stream(
     changes: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
     until: Instant,
 ) -> Response {
-    let listening = Listening {
+    let state = StreamState {
         changes,
         stopping,
         until,
         opened: false,
         ended: false,
     };
-    let events = stream::unfold(listening, |mut at| async move {
-        if at.ended {
+    let events = stream::unfold(state, |mut state| async move {
+        if state.ended {
             return None;
         }
-        if !at.opened {
-            // Sends the headers on their way, through proxies that wait for a first byte.
-            at.opened = true;
-            return Some((Ok::<_, Infallible>(Event::default().comment("open")), at));
+        if !state.opened {
+            // A first byte, because some proxies hold the headers back until then.
+            state.opened = true;
+            return Some((Ok::<_, Infallible>(Event::default().comment("open")), state));
         }
         let ending = tokio::select! {
             biased;
-            _ = at.stopping.wait_for(|stop| *stop) => Some("shutdown"),
-            () = tokio::time::sleep_until(at.until) => Some("tokenExpired"),
-            changed = at.changes.changed() => changed.is_err().then_some("shutdown"),
+            _ = state.stopping.wait_for(|stop| *stop) => Some("shutdown"),
+            () = tokio::time::sleep_until(state.until) => Some("tokenExpired"),
+            changed = state.changes.changed() => changed.is_err().then_some("shutdown"),
         };
-        at.ended = ending.is_some();
+        state.ended = ending.is_some();
         let event = match ending {
             None => Event::default().event("change").data("{}"),
             Some(reason) => Event::default()
                 .event("bye")
                 .data(format!("{{\"reason\":\"{reason}\"}}")),
         };
-        Some((Ok(event), at))
+        Some((Ok(event), state))
     });
     let mut response = Sse::new(events)
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
         .into_response();
-    // Some proxies hold back what they think they may collect.
+    // Tells proxies such as nginx not to buffer.
     response.headers_mut().insert(
         "x-accel-buffering",
         axum::http::HeaderValue::from_static("no"),

@@ -1,8 +1,8 @@
-//! Cursors: where a pull stands, as text that the client only keeps.
+//! Cursors: the position of a pull, as opaque text that the client stores.
 //!
-//! A cursor is bound to the epoch, the user and the scope that it was issued for by a check sum.
-//! That is no secret: every query is keyed by the proved user, so a forged cursor shows a user
-//! nothing but other places in that user's own history. The check sum tells a mistake from a place.
+//! A checksum binds a cursor to the epoch, user and scope that it was issued for. It detects
+//! mistakes and is no secret: every query is keyed by the authenticated user, so a forged cursor
+//! only moves a user within their own history.
 
 use datum_sync::model::digest::row_hash;
 use datum_sync::model::limits::MAX_VERSION;
@@ -10,26 +10,26 @@ use datum_sync::model::limits::MAX_VERSION;
 use super::ServerError;
 use super::store::Head;
 
-/// What a cursor says.
+/// The position that a cursor holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// Everything up to this version has been delivered.
+    /// All versions up to this one have been delivered.
     pub after: u64,
-    /// The pull began as a snapshot at this version: tombstones up to it are not needed. 0 once
-    /// past.
+    /// The version at which the pull began as a snapshot: tombstones up to it are not needed. 0
+    /// once the pull is past it.
     pub live_until: u64,
-    /// How many rows were left when the history stood at `counted_at`.
+    /// How many rows were left when the head was at `counted_at`.
     pub left: u64,
-    /// See `left`; 0 where nothing was counted.
+    /// See `left`; 0 if nothing was counted.
     pub counted_at: u64,
 }
 
-/// What cursors are bound to.
+/// What a cursor is bound to.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding<'a> {
     /// The server's epoch.
     pub epoch: &'a str,
-    /// The proved user.
+    /// The authenticated user.
     pub user: &'a str,
     /// The fingerprint of entity filter and scope.
     pub scope: u64,
@@ -38,40 +38,40 @@ pub struct Binding<'a> {
 const FORMAT: &str = "1";
 
 impl Binding<'_> {
-    fn epoch_mark(&self) -> u64 {
+    fn epoch_hash(&self) -> u64 {
         row_hash("epoch", self.epoch, 0)
     }
 
-    fn seal(&self, text: &str) -> u64 {
-        row_hash(self.user, text, self.epoch_mark())
+    fn checksum(&self, text: &str) -> u64 {
+        row_hash(self.user, text, self.epoch_hash())
     }
 
-    /// Writes a cursor.
+    /// Encodes a cursor.
     #[must_use]
-    pub fn issue(&self, at: Position) -> String {
+    pub fn issue(&self, position: Position) -> String {
         let Position {
             after,
             live_until,
             left,
             counted_at,
-        } = at;
+        } = position;
         let text = format!(
             "{FORMAT}.{:x}.{:x}.{after:x}.{live_until:x}.{left:x}.{counted_at:x}",
-            self.epoch_mark(),
+            self.epoch_hash(),
             self.scope
         );
-        format!("{text}.{:x}", self.seal(&text))
+        format!("{text}.{:x}", self.checksum(&text))
     }
 
-    /// Reads a cursor back.
+    /// Decodes and checks a cursor.
     ///
     /// # Errors
-    /// 410 for whatever the client must pull afresh for: text that this server never wrote or wrote
-    /// for someone else, another epoch, another scope, a place before the floor.
+    /// 410 if the client must pull again from the start: the text is not a cursor of this server
+    /// and user, or belongs to another epoch or scope, or lies before the floor.
     pub fn accept(&self, cursor: &str, head: Head) -> Result<Position, ServerError> {
-        let expired = |why| ServerError::cursor("cursorExpired", why);
+        let expired = |reason| ServerError::cursor("cursorExpired", reason);
         let unknown = || expired("The cursor is not one that this server issued to this user.");
-        let (text, seal) = cursor.rsplit_once('.').ok_or_else(unknown)?;
+        let (text, checksum) = cursor.rsplit_once('.').ok_or_else(unknown)?;
         let mut parts = text.split('.');
         if parts.next() != Some(FORMAT) {
             return Err(unknown());
@@ -83,7 +83,7 @@ impl Binding<'_> {
                 .ok_or_else(unknown)
         };
         let (epoch, scope) = (number()?, number()?);
-        let at = Position {
+        let position = Position {
             after: number()?,
             live_until: number()?,
             left: number()?,
@@ -92,13 +92,13 @@ impl Binding<'_> {
         if parts.next().is_some() {
             return Err(unknown());
         }
-        if epoch != self.epoch_mark() {
+        if epoch != self.epoch_hash() {
             return Err(ServerError::cursor(
                 "epochChanged",
                 "The server was restored since the cursor was issued.",
             ));
         }
-        if u64::from_str_radix(seal, 16).ok() != Some(self.seal(text)) {
+        if u64::from_str_radix(checksum, 16).ok() != Some(self.checksum(text)) {
             return Err(unknown());
         }
         if scope != self.scope {
@@ -107,19 +107,21 @@ impl Binding<'_> {
                 "The cursor was issued for other `entities` or another `scope`.",
             ));
         }
-        // A place in a future that this history does not have: the store was put back without a new
-        // epoch.
-        if at.after > head.seq || at.live_until > head.seq || at.after > MAX_VERSION {
+        // The position lies beyond the head: the store was restored without a new epoch.
+        if position.after > head.seq
+            || position.live_until > head.seq
+            || position.after > MAX_VERSION
+        {
             return Err(ServerError::cursor(
                 "epochChanged",
                 "The cursor is ahead of the server, which must have been restored.",
             ));
         }
-        if at.after.max(at.live_until) < head.floor {
+        if position.after.max(position.live_until) < head.floor {
             return Err(expired(
                 "The cursor is older than the deletions that the server still knows.",
             ));
         }
-        Ok(at)
+        Ok(position)
     }
 }

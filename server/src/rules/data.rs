@@ -1,6 +1,6 @@
-//! An entity's JSON on its way in: checked, stripped of what stands beside it, and merged.
+//! Checks, cleans and merges the JSON that an app sends.
 //!
-//! Values are never parsed: what the app wrote inside a field is stored as it was written.
+//! Values are never parsed: a field's text is stored as the app wrote it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,20 +10,20 @@ use datum_sync::model::entity::Fields;
 use datum_sync::model::protocol::Raw;
 use serde_json::Value;
 
-/// Fields that stand beside the data and never in it.
-const BESIDE: [&str; 4] = ["id", "userId", "version", "isDeleted"];
+/// Fields that travel beside the data and are not stored in it.
+const RESERVED: [&str; 4] = ["id", "userId", "version", "isDeleted"];
 
-/// Why an operation's data cannot be taken: code and message of the verdict.
+/// Why an operation is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The stable word.
+pub struct Rejection {
+    /// The stable code.
     pub code: &'static str,
-    /// The same for people.
+    /// The reason in words.
     pub message: String,
 }
 
-impl Refusal {
-    /// A refusal.
+impl Rejection {
+    /// Creates a rejection.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -32,73 +32,74 @@ impl Refusal {
     }
 }
 
-/// Checks the object of a write and leaves out what must not be stored in it.
+/// Checks the object of a write, and removes reserved fields and all but the last of equal keys.
 ///
 /// # Errors
 /// `invalidData`, `tooLarge` or `userMismatch`.
-pub fn clean(user: &str, raw: Option<Raw<'_>>, max_bytes: usize) -> Result<Arc<str>, Refusal> {
+pub fn clean(user: &str, raw: Option<Raw<'_>>, max_bytes: usize) -> Result<Arc<str>, Rejection> {
     let Raw(text) = raw.ok_or_else(|| {
-        Refusal::new(
+        Rejection::new(
             "invalidData",
             "`data` is missing; create, update and patch need an object.",
         )
     })?;
     check_size(text.len(), max_bytes)?;
     let fields = Fields::parse(text)
-        .map_err(|_| Refusal::new("invalidData", "`data` must be a JSON object."))?;
+        .map_err(|_| Rejection::new("invalidData", "`data` must be a JSON object."))?;
     if let Some(owner) = fields.get("userId")
         && owner != "null"
         && serde_json::from_str::<Cow<'_, str>>(owner).ok().as_deref() != Some(user)
     {
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             "userMismatch",
-            "`data.userId` names someone else than the token; leave it out.",
+            "`data.userId` is not the user of the token; leave it out.",
         ));
     }
-    let stands_beside = |key: &str| BESIDE.contains(&key);
+    let reserved = |key: &str| RESERVED.contains(&key);
     let mut last = BTreeMap::new();
-    for (place, (key, _)) in fields.0.iter().enumerate() {
-        last.insert(key.as_ref(), place);
+    for (index, (key, _)) in fields.0.iter().enumerate() {
+        last.insert(key.as_ref(), index);
     }
-    if last.len() == fields.0.len() && !fields.0.iter().any(|(key, _)| stands_beside(key)) {
+    if last.len() == fields.0.len() && !fields.0.iter().any(|(key, _)| reserved(key)) {
         return Ok(text.into());
     }
-    let kept =
-        fields.0.iter().enumerate().filter(|(place, (key, _))| {
-            !stands_beside(key) && last.get(key.as_ref()) == Some(place)
-        });
+    let kept = fields
+        .0
+        .iter()
+        .enumerate()
+        .filter(|(index, (key, _))| !reserved(key) && last.get(key.as_ref()) == Some(index));
     Ok(Fields(kept.map(|(_, field)| field.clone()).collect())
         .to_json()
         .into())
 }
 
-/// Lays the top-level fields of a patch over the stored object.
+/// Replaces the stored object's top-level fields with those of a patch.
 ///
 /// # Errors
-/// `tooLarge` for the result; `invalidData` where the stored text is no object.
-pub fn merge(stored: &str, patch: &str, max_bytes: usize) -> Result<Arc<str>, Refusal> {
+/// `tooLarge` for the result; `invalidData` if the stored text is not an object.
+pub fn merge(stored: &str, patch: &str, max_bytes: usize) -> Result<Arc<str>, Rejection> {
     let broken = |_| {
-        Refusal::new(
+        Rejection::new(
             "invalidData",
             "The stored entity or the patch is not a JSON object.",
         )
     };
     let mut fields = Fields::parse(stored).map_err(broken)?;
     let patch = Fields::parse(patch).map_err(broken)?;
-    let mut places: BTreeMap<String, usize> = fields
+    let mut index_of: BTreeMap<String, usize> = fields
         .0
         .iter()
         .enumerate()
-        .map(|(place, (key, _))| (key.to_string(), place))
+        .map(|(index, (key, _))| (key.to_string(), index))
         .collect();
     for (key, value) in patch.0 {
-        match places
+        match index_of
             .get(key.as_ref())
-            .and_then(|place| fields.0.get_mut(*place))
+            .and_then(|index| fields.0.get_mut(*index))
         {
             Some(field) => field.1 = value,
             None => {
-                places.insert(key.to_string(), fields.0.len());
+                index_of.insert(key.to_string(), fields.0.len());
                 fields.0.push((key, value));
             }
         }
@@ -108,9 +109,9 @@ pub fn merge(stored: &str, patch: &str, max_bytes: usize) -> Result<Arc<str>, Re
     Ok(merged.into())
 }
 
-/// Whether two objects say the same, whatever the order of their keys and their white space.
+/// Returns whether two JSON texts have the same value, whatever their key order and white space.
 #[must_use]
-pub fn same(a: &str, b: &str) -> bool {
+pub fn equal(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
@@ -123,12 +124,13 @@ pub fn same(a: &str, b: &str) -> bool {
     }
 }
 
-fn check_size(bytes: usize, max_bytes: usize) -> Result<(), Refusal> {
+fn check_size(bytes: usize, max_bytes: usize) -> Result<(), Rejection> {
     if bytes > max_bytes {
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             "tooLarge",
             format!(
-                "The entity is {bytes} bytes of JSON; the most is {max_bytes}. Keep large values elsewhere and store a reference."
+                "The entity is {bytes} bytes of JSON; the most is {max_bytes}. \
+                 Keep large values elsewhere and store a reference."
             ),
         ));
     }

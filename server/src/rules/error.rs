@@ -1,5 +1,5 @@
-//! What goes wrong with a request as a whole: an HTTP status, a stable code and a message. What
-//! goes wrong with one operation is a verdict, never one of these.
+//! Errors of a whole request: HTTP status, stable code and message. A problem with one operation is
+//! a verdict instead.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use datum_sync::model::protocol::ErrorBody;
 pub struct ServerError {
     /// The HTTP status.
     pub status: u16,
-    /// The stable word that clients branch on.
+    /// The stable code that clients branch on.
     pub code: &'static str,
-    /// The same for people; never holds a secret.
+    /// The reason in words; never holds a secret.
     pub message: String,
-    /// How long to wait before asking again, in milliseconds.
+    /// How long to wait before trying again, in milliseconds.
     pub retry_after_ms: Option<u64>,
-    /// What lay beneath, for the log alone.
+    /// The underlying error, for the log only.
     pub cause: Option<String>,
 }
 
 impl ServerError {
-    /// An error of this status, code and message.
+    /// Creates an error.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -32,12 +32,12 @@ impl ServerError {
         }
     }
 
-    /// 400: the request breaks the protocol; sending it again changes nothing.
+    /// 400: the request breaks the protocol; sending it again does not help.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "badRequest", message)
     }
 
-    /// 409: the request means another user than the one whose token it carries. It names neither.
+    /// 409: the request names another user than its token. The message names neither.
     #[must_use]
     pub fn user_mismatch() -> Self {
         Self::new(
@@ -47,13 +47,13 @@ impl ServerError {
         )
     }
 
-    /// 410: the cursor leads nowhere any more; the client pulls afresh.
+    /// 410: the cursor is no longer valid; the client pulls again from the start.
     #[must_use]
     pub fn cursor(code: &'static str, why: &str) -> Self {
         Self::new(410, code, format!("{why} Pull again with `cursor` null."))
     }
 
-    /// 413: too much in one request; the client sends less at once.
+    /// 413: the request is too large; the client sends less at once.
     #[must_use]
     pub fn too_large(code: &'static str, what: &str, limit: usize) -> Self {
         Self::new(
@@ -73,7 +73,7 @@ impl ServerError {
         )
     }
 
-    /// 500: the server's own fault. The cause goes to the log, not to the client.
+    /// 500: a fault of the server. The cause goes to the log, not to the client.
     pub fn internal(cause: impl fmt::Display) -> Self {
         Self {
             cause: Some(cause.to_string()),
@@ -85,7 +85,7 @@ impl ServerError {
         }
     }
 
-    /// 503: not now.
+    /// 503: the server is busy.
     pub fn busy(cause: impl fmt::Display) -> Self {
         Self {
             retry_after_ms: Some(1_000),
@@ -94,14 +94,14 @@ impl ServerError {
         }
     }
 
-    /// With how long to wait, in milliseconds.
+    /// Sets how long to wait, in milliseconds.
     #[must_use]
     pub fn after(mut self, ms: u64) -> Self {
         self.retry_after_ms = Some(ms);
         self
     }
 
-    /// The body that travels.
+    /// Returns the body that is sent.
     #[must_use]
     pub fn body(&self, request_id: Option<&str>) -> ErrorBody {
         ErrorBody {

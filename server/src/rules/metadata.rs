@@ -1,5 +1,5 @@
-//! Sync metadata: one record a device, kept as it was said, so that devices never overwrite each
-//! other. The client merges them.
+//! Sync metadata: one record per device, stored as sent, so that devices never overwrite each other.
+//! The client merges them.
 
 use datum_sync::model::entity::check_id;
 use datum_sync::model::protocol::{DeviceMetadata, MetadataReply};
@@ -10,7 +10,7 @@ use super::{Config, ServerError, check_user, pull};
 /// The largest record, in bytes.
 const MAX_RECORD_BYTES: usize = 64 << 10;
 
-/// Everything that is kept of a user's devices, and the server's own digests.
+/// Returns the records of a user's devices and the server's own digests.
 ///
 /// # Errors
 /// Those of the store.
@@ -39,7 +39,7 @@ pub async fn get<T: Transaction>(
 /// Replaces one device's record.
 ///
 /// # Errors
-/// 400 for a record that cannot be read, 409 for one that means another user, 413 for one that is
+/// 400 for a record that cannot be read, 409 for one that names another user, 413 for one that is
 /// too large; those of the store.
 pub async fn put<T: Transaction>(
     tx: &mut T,

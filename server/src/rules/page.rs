@@ -1,4 +1,4 @@
-//! A page of changes, and its JSON. The text is written by hand: data is copied, never parsed.
+//! A page of changes and its JSON, written by hand so that rows are copied as stored, never parsed.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use super::store::Row;
 /// One row of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRow {
-    /// The row as it stands.
+    /// The current row.
     pub row: Row,
-    /// It lives, but outside the scope that was asked for: it travels as a tombstone.
+    /// Whether it is live but outside the requested scope: it is sent as a tombstone.
     pub left_scope: bool,
 }
 
@@ -25,19 +25,18 @@ pub struct Page {
     pub cursor: String,
     /// Whether rows are left.
     pub more: bool,
-    /// How many; none under a scope, where it is not known.
+    /// How many; `None` with a scope, where it is unknown.
     pub remaining: Option<u64>,
     /// The server's epoch.
     pub epoch: String,
-    /// The greatest version that is shared with the epoch that was asked about; none where that is
-    /// not known.
+    /// The last version that this history shares with the client's epoch; `None` if unknown.
     pub kept: Option<u64>,
-    /// Digests as of `cursor`; only in a last page without a scope.
+    /// Digests as of `cursor`; only in the last page of a pull without a scope.
     pub digests: Option<BTreeMap<String, WireDigest>>,
 }
 
 impl Page {
-    /// The reply, with the server's time in milliseconds since 1970.
+    /// Returns the JSON, with the server's time in milliseconds since 1970.
     #[must_use]
     pub fn to_json(&self, now_ms: u64) -> Vec<u8> {
         let bytes = self

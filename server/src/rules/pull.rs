@@ -1,9 +1,8 @@
-//! A pull: the rows that changed after a cursor, in the order in which they were committed.
+//! A pull: the rows that changed after a cursor, in commit order.
 //!
-//! A row's version is the user's counter at its last write, so ordering by version is ordering by
-//! commit, and a row that changes while a client pages moves to the end: it is delivered again,
-//! never lost. Every page either ends the pull or moves the cursor on, so no client can be kept in
-//! a loop.
+//! A row's version is the user's counter at its last write, so version order is commit order. A row
+//! that changes during paging moves to the end: it is delivered again, never lost. Every page either
+//! ends the pull or advances the cursor, so a client cannot loop for ever.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +16,14 @@ use super::scope::Scope;
 use super::store::{Head, Range, Transaction};
 use super::{Config, ServerError, check_user};
 
-/// How many rows are looked at for one page under a scope, before the page is sent as it is.
+/// How many rows are read for one page with a scope before the page is sent as it is.
 const MAX_EXAMINED: usize = 20_000;
 
-/// Answers a pull from one moment of the store.
+/// Answers a pull from one snapshot of the store.
 ///
 /// # Errors
-/// 400 for a request that breaks the protocol, 409 for one that means another user, 410 for a
-/// cursor that leads nowhere, 426 for an app that is too old; those of the store.
+/// 400 for a request that breaks the protocol, 409 for another user's token, 410 for a cursor that
+/// is no longer valid, 426 for an app that is too old; those of the store.
 pub async fn pull<T: Transaction>(
     tx: &mut T,
     config: &Config,
@@ -59,7 +58,7 @@ pub async fn pull<T: Transaction>(
     let step = if scope.fields.is_some() {
         scoped(tx, config, user, request.limit, &scope, from).await?
     } else {
-        whole(tx, config, user, request.limit, &scope, from, head).await?
+        unscoped(tx, config, user, request.limit, &scope, from, head).await?
     };
     let more = step.next.is_some();
     let cursor = binding.issue(step.next.unwrap_or(Position {
@@ -72,7 +71,7 @@ pub async fn pull<T: Transaction>(
         Some(digests(tx, user, scope.entities.as_deref()).await?)
     };
     let kept = match request.epoch.as_deref().filter(|asked| *asked != epoch) {
-        Some(asked) => tx.kept(user, asked).await?,
+        Some(asked) => tx.last_version_of_epoch(user, asked).await?,
         None => None,
     };
     Ok(Page {
@@ -86,14 +85,14 @@ pub async fn pull<T: Transaction>(
     })
 }
 
-/// The rows of one page, and where the next one starts if there is more.
+/// The rows of one page, and where the next page starts if there is one.
 struct Step {
     changes: Vec<PageRow>,
     next: Option<Position>,
     remaining: Option<u64>,
 }
 
-async fn whole<T: Transaction>(
+async fn unscoped<T: Transaction>(
     tx: &mut T,
     config: &Config,
     user: &str,
@@ -109,27 +108,15 @@ async fn whole<T: Transaction>(
     };
     let found = tx.scan(user, range, limit, config.max_page_bytes).await?;
     let last = found.rows.last().map_or(from.after, |row| row.version);
-    // Counting costs as much as what is left. A snapshot is of the live rows, which the digests
-    // have counted; the cursor carries the count on, and each write that comes in between puts one
-    // row at the end at most.
-    let passed = u64::try_from(found.rows.len()).unwrap_or(u64::MAX);
-    let (counted, written) = match from.counted_at {
-        0 if from.after == 0 && found.more => (live(tx, user, scope.entities.as_deref()).await?, 0),
-        counted_at => (from.left, head.seq.saturating_sub(counted_at)),
-    };
-    let left = match counted.saturating_add(written).checked_sub(passed) {
-        _ if !found.more => 0,
-        Some(left) if counted > 0 && left > 0 => left,
-        _ => {
-            tx.count(
-                user,
-                Range {
-                    after: last,
-                    ..range
-                },
-            )
-            .await?
-        }
+    let left = if found.more {
+        let delivered = u64::try_from(found.rows.len()).unwrap_or(u64::MAX);
+        let rest = Range {
+            after: last,
+            ..range
+        };
+        remaining(tx, user, rest, from, head, delivered).await?
+    } else {
+        0
     };
     let next = found.more.then_some(Position {
         after: last,
@@ -156,17 +143,39 @@ async fn whole<T: Transaction>(
     })
 }
 
-/// How many live rows a user has of these entity types, or of all.
-async fn live<T: Transaction>(
+/// Returns how many rows are left in `rest`, after a page of `delivered` rows that began at `from`.
+///
+/// Counting rows is as slow as reading them. The digests know how many rows a snapshot has, and the
+/// cursor carries that count on; each write since then adds at most one row at the end.
+async fn remaining<T: Transaction>(
+    tx: &mut T,
+    user: &str,
+    rest: Range<'_>,
+    from: Position,
+    head: Head,
+    delivered: u64,
+) -> Result<u64, ServerError> {
+    let (counted, written) = match from.counted_at {
+        0 if from.after == 0 => (live_rows(tx, user, rest.entities).await?, 0),
+        counted_at => (from.left, head.seq.saturating_sub(counted_at)),
+    };
+    match counted.saturating_add(written).checked_sub(delivered) {
+        Some(left) if counted > 0 && left > 0 => Ok(left),
+        _ => tx.count(user, rest).await,
+    }
+}
+
+/// Counts a user's live rows of these entity types, or of all.
+async fn live_rows<T: Transaction>(
     tx: &mut T,
     user: &str,
     entities: Option<&[String]>,
 ) -> Result<u64, ServerError> {
-    let asked = |entity: &String| entities.is_none_or(|some| some.contains(entity));
+    let wanted = |entity: &String| entities.is_none_or(|some| some.contains(entity));
     let all = tx.digests(user).await?;
     Ok(all
         .iter()
-        .filter(|(entity, _)| asked(entity))
+        .filter(|(entity, _)| wanted(entity))
         .fold(0, |sum, (_, digest)| sum.saturating_add(digest.count)))
 }
 
@@ -191,8 +200,8 @@ async fn scoped<T: Transaction>(
         examined = examined.saturating_add(found.rows.len());
         for row in found.rows {
             at.after = row.version;
-            let inside = row.data.as_ref().is_none_or(|data| scope.holds(data));
-            // In a snapshot the client has nothing yet that could have left the scope.
+            let inside = row.data.as_ref().is_none_or(|data| scope.matches(data));
+            // During a snapshot the client holds no row yet that could have left the scope.
             if inside || row.version > from.live_until {
                 changes.push(PageRow {
                     row,
@@ -224,7 +233,7 @@ async fn scoped<T: Transaction>(
     }
 }
 
-/// The digests of a user, as they travel: of the entity types asked for, or of all.
+/// Returns a user's digests for the wire, of these entity types or of all.
 ///
 /// # Errors
 /// Those of the store.

@@ -1,5 +1,5 @@
-//! What a pull is restricted to. The reference server knows one kind of scope, equality of
-//! top-level fields: `{"where": {"field": value}}`.
+//! The restriction of a pull. The reference server knows one kind of scope, equality of top-level
+//! fields: `{"where": {"field": value}}`.
 
 use datum_sync::model::digest::row_hash;
 use datum_sync::model::entity::{Fields, check_name};
@@ -10,9 +10,9 @@ use super::{Config, ServerError};
 /// A checked restriction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scope {
-    /// Only these entity types, sorted, without repetition; none for all.
+    /// Only these entity types, sorted and unique; `None` for all.
     pub entities: Option<Vec<String>>,
-    /// Only rows whose fields have these values; none for all rows.
+    /// Only rows whose fields have these values; `None` for all rows.
     pub fields: Option<Vec<(String, Value)>>,
 }
 
@@ -22,7 +22,7 @@ const MAX_ENTITIES: usize = 256;
 const MAX_FIELDS: usize = 16;
 
 impl Scope {
-    /// Checks a filter and a scope as they came.
+    /// Checks a filter and a scope.
     ///
     /// # Errors
     /// 400 `badRequest`, `unknownEntity` or `unsupportedScope`.
@@ -43,24 +43,7 @@ impl Scope {
                     "`entities` names more than {MAX_ENTITIES} entity types; leave it out for all."
                 )));
             }
-            Some(all) => {
-                for name in all {
-                    check_name(name).map_err(|e| {
-                        ServerError::bad_request(format!("`entities`: {}", e.message()))
-                    })?;
-                    if !config.knows(name) {
-                        return Err(ServerError::new(
-                            400,
-                            "unknownEntity",
-                            format!("`entities` names `{name}`, which this server does not keep."),
-                        ));
-                    }
-                }
-                let mut all = all.to_vec();
-                all.sort();
-                all.dedup();
-                Some(all)
-            }
+            Some(all) => Some(parse_entities(config, all)?),
         };
         let fields = scope
             .filter(|scope| !scope.is_null())
@@ -69,7 +52,7 @@ impl Scope {
         Ok(Self { entities, fields })
     }
 
-    /// What cursors are bound to: equal for restrictions that select the same.
+    /// Returns the hash that cursors are bound to: equal for equal restrictions.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let text = serde_json::json!([self.entities, self.fields]).to_string();
@@ -80,15 +63,15 @@ impl Scope {
         }
     }
 
-    /// No restriction at all.
+    /// Returns whether nothing is restricted.
     #[must_use]
     pub const fn is_everything(&self) -> bool {
         self.entities.is_none() && self.fields.is_none()
     }
 
-    /// Whether a row's data is inside. A missing field equals null.
+    /// Returns whether a row's data matches. A missing field equals null.
     #[must_use]
-    pub fn holds(&self, data: &str) -> bool {
+    pub fn matches(&self, data: &str) -> bool {
         let Some(wanted) = &self.fields else {
             return true;
         };
@@ -97,12 +80,30 @@ impl Scope {
         };
         wanted.iter().all(|(name, value)| match fields.get(name) {
             None => value.is_null(),
-            Some(raw) => serde_json::from_str::<Value>(raw).is_ok_and(|have| same(&have, value)),
+            Some(raw) => serde_json::from_str::<Value>(raw).is_ok_and(|have| equal(&have, value)),
         })
     }
 }
 
-fn same(a: &Value, b: &Value) -> bool {
+fn parse_entities(config: &Config, entities: &[String]) -> Result<Vec<String>, ServerError> {
+    for name in entities {
+        check_name(name)
+            .map_err(|e| ServerError::bad_request(format!("`entities`: {}", e.message())))?;
+        if !config.knows(name) {
+            return Err(ServerError::new(
+                400,
+                "unknownEntity",
+                format!("`entities` names `{name}`, which this server does not keep."),
+            ));
+        }
+    }
+    let mut sorted = entities.to_vec();
+    sorted.sort();
+    sorted.dedup();
+    Ok(sorted)
+}
+
+fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         // 1 and 1.0 are one number in JavaScript.
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),

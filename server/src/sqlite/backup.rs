@@ -1,4 +1,4 @@
-//! Copies of the file: taken while it is served, and put back while it is not.
+//! Backup while the server runs, restore while it does not.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,10 @@ use super::{SqliteStore, failed};
 use crate::rules::ServerError;
 use crate::rules::store::{Result, Store as _, Transaction as _};
 
-/// Writes a copy of a database as it is now into a file that must not exist; others may read and
-/// write meanwhile.
+/// Copies a database into a new file. Others may read and write it meanwhile.
 ///
 /// # Errors
-/// Whatever SQLite says.
+/// Those of SQLite; a file that exists already.
 pub async fn back_up(database: &Path, copy: &Path) -> Result<()> {
     let from = connect(database).await?;
     let copied = copy_to(&from, copy).await;
@@ -21,37 +20,38 @@ pub async fn back_up(database: &Path, copy: &Path) -> Result<()> {
     copied
 }
 
-/// Puts a copy in the place of a database that nobody has open, with a new epoch, so that every
-/// device hears of it: the copy has it before it is put there. What stood there is gone.
+/// Replaces a database that nobody has open with a copy, under a new epoch, which tells every device
+/// of the restore. The old database is deleted.
 ///
 /// # Errors
-/// A database that is in use; a copy that is none; whatever SQLite or the file system says.
+/// A database that is in use; a copy that is not a database; those of SQLite or the file system.
 pub async fn restore(copy: &Path, database: &Path, epoch: &str) -> Result<()> {
-    let fresh = beside(database, ".restoring");
+    // The copy gets its epoch before it takes the database's place.
+    let fresh = with_suffix(database, ".restoring");
     remove(&fresh)?;
     back_up(copy, &fresh).await?;
-    // Brings an old copy up to date as well.
+    // Opening also migrates an old copy.
     let store = SqliteStore::open(&fresh, epoch).await?;
     let mut tx = store.write().await?;
     tx.set_epoch(epoch).await?;
     tx.commit().await?;
     store.close().await;
     if database.exists() {
-        leave_alone(database).await?;
+        check_unused(database).await?;
     }
-    // A log of writes that stays behind would be laid over the copy.
-    for ending in ["-wal", "-shm"] {
-        remove(&beside(database, ending))?;
+    // SQLite would apply a write-ahead log that stays behind to the copy.
+    for suffix in ["-wal", "-shm"] {
+        remove(&with_suffix(database, suffix))?;
     }
     std::fs::rename(&fresh, database).map_err(ServerError::internal)
 }
 
-/// Refuses where a server has the database open. One that cannot be read is nobody's.
-async fn leave_alone(database: &Path) -> Result<()> {
+/// Fails if a server has the database open. Nobody uses a file that cannot be opened.
+async fn check_unused(database: &Path) -> Result<()> {
     let Ok(pool) = connect(database).await else {
         return Ok(());
     };
-    // Only who is alone may give up the write-ahead log; that folds it into the file, too.
+    // Only a sole connection may leave WAL mode, which also merges the log into the file.
     let mode = pool.fetch_one("PRAGMA journal_mode = DELETE").await;
     pool.close().await;
     match mode {
@@ -86,21 +86,21 @@ async fn connect(file: &Path) -> Result<SqlitePool> {
 async fn copy_to(from: &SqlitePool, copy: &Path) -> Result<()> {
     let name = copy
         .to_str()
-        .ok_or_else(|| ServerError::internal("the copy's path is not text"))?;
+        .ok_or_else(|| ServerError::internal("the copy's path is not valid UTF-8"))?;
     sqlx::query("VACUUM INTO ?1")
         .bind(name)
         .execute(from)
         .await
         .map_err(failed)?;
-    // On disk before anybody relies on it.
+    // The copy is on disk before anyone relies on it.
     std::fs::File::open(copy)
         .and_then(|file| file.sync_all())
         .map_err(ServerError::internal)
 }
 
-fn beside(file: &Path, ending: &str) -> PathBuf {
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
-    name.push(ending);
+    name.push(suffix);
     name.into()
 }
 

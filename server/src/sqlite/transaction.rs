@@ -1,11 +1,13 @@
-//! One transaction on SQLite. Sets of keys travel as one JSON parameter, so that a push of ten
-//! thousand operations is a handful of statements, each prepared once.
+//! One transaction on SQLite. Sets of keys are bound as one JSON parameter, so that a push of ten
+//! thousand operations runs a handful of statements, each prepared once.
+
+mod read;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datum_sync::model::digest::Digest;
-use futures_util::TryStreamExt;
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite};
@@ -13,10 +15,13 @@ use sqlx::{Row as _, Sqlite};
 use super::{corrupt, failed};
 use crate::rules::ServerError;
 use crate::rules::store::{
-    Batch, Head, Range, Remembered, Result, Row, Scanned, Stamp, Swept, Transaction,
+    AppliedOperation, Batch, Head, Range, Result, Scanned, Stamp, Swept, Transaction,
 };
 
-/// A transaction, and the number of the user that it is about.
+/// The account number of users who have not written yet.
+const NO_ACCOUNT: i64 = -1;
+
+/// A transaction, with the account number of the last user it was asked about.
 #[derive(Debug)]
 pub struct SqliteTx {
     tx: sqlx::Transaction<'static, Sqlite>,
@@ -28,7 +33,7 @@ impl SqliteTx {
         Self { tx, account: None }
     }
 
-    /// The user's number, or one that nobody has.
+    /// Returns the user's account number, or [`NO_ACCOUNT`].
     async fn account(&mut self, user: &str) -> Result<i64> {
         if let Some((known, no)) = &self.account
             && known == user
@@ -40,60 +45,22 @@ impl SqliteTx {
             .fetch_optional(&mut *self.tx)
             .await
             .map_err(failed)?;
-        let Some(row) = row else { return Ok(-1) };
+        let Some(row) = row else {
+            return Ok(NO_ACCOUNT);
+        };
         let no = row.try_get(0).map_err(failed)?;
         self.account = Some((user.to_owned(), no));
         Ok(no)
     }
 
-    /// The user's number, given now if need be.
-    async fn make_account(&mut self, user: &str) -> Result<i64> {
+    /// Returns the user's account number, creating the account if there is none.
+    async fn create_account(&mut self, user: &str) -> Result<i64> {
         sqlx::query("INSERT INTO account (user) VALUES (?1) ON CONFLICT (user) DO NOTHING")
             .bind(user)
             .execute(&mut *self.tx)
             .await
             .map_err(failed)?;
         self.account(user).await
-    }
-
-    async fn scan_one(
-        &mut self,
-        account: i64,
-        entity: Option<&str>,
-        range: Range<'_>,
-        limit: usize,
-        max_bytes: usize,
-    ) -> Result<Scanned> {
-        let query = match entity {
-            None => sqlx::query(
-                "SELECT entity, id, version, data FROM entity INDEXED BY entity_by_version
-                 WHERE account = ?1 AND version > ?2 AND (deleted = 0 OR version > ?3) AND ?4 IS NULL ORDER BY version LIMIT ?5",
-            ),
-            Some(_) => sqlx::query(
-                "SELECT entity, id, version, data FROM entity INDEXED BY entity_by_type
-                 WHERE account = ?1 AND version > ?2 AND (deleted = 0 OR version > ?3) AND entity = ?4 ORDER BY version LIMIT ?5",
-            ),
-        };
-        let limit_and_one = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-        let query = query
-            .bind(account)
-            .bind(signed(range.after))
-            .bind(signed(range.live_until))
-            .bind(entity)
-            .bind(limit_and_one);
-        let mut rows = query.fetch(&mut *self.tx);
-        let mut scanned = Scanned::default();
-        let mut bytes = 0_usize;
-        while let Some(row) = rows.try_next().await.map_err(failed)? {
-            let row = read_row(&row)?;
-            bytes = bytes.saturating_add(row.bytes());
-            if !scanned.rows.is_empty() && (scanned.rows.len() >= limit || bytes > max_bytes) {
-                scanned.more = true;
-                break;
-            }
-            scanned.rows.push(row);
-        }
-        Ok(scanned)
     }
 }
 
@@ -107,25 +74,14 @@ impl Transaction for SqliteTx {
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
-        // Account 0 is nobody's: its line says that the epoch was here, for users who came later.
-        let ended = "INSERT OR IGNORE INTO ended (account, epoch, seq)
-             SELECT a.no, s.value, a.seq FROM (SELECT no, seq FROM account UNION ALL SELECT 0, 0) AS a, setting AS s WHERE s.name = 'epoch'";
-        sqlx::query(ended)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        sqlx::query("UPDATE setting SET value = ?1 WHERE name = 'epoch'")
-            .bind(epoch)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        Ok(())
+        write::end_epoch(&mut self.tx, epoch).await
     }
 
-    async fn kept(&mut self, user: &str, epoch: &str) -> Result<Option<u64>> {
+    async fn last_version_of_epoch(&mut self, user: &str, epoch: &str) -> Result<Option<u64>> {
         let account = self.account(user).await?;
         let query = sqlx::query(
-            "SELECT seq FROM ended WHERE epoch = ?2 AND account IN (0, ?1) ORDER BY account DESC LIMIT 1",
+            "SELECT seq FROM epoch_history WHERE epoch = ?2 AND account IN (0, ?1)
+             ORDER BY account DESC LIMIT 1",
         );
         let row = query
             .bind(account)
@@ -149,27 +105,7 @@ impl Transaction for SqliteTx {
 
     async fn stamps(&mut self, user: &str, keys: &[(&str, &str)]) -> Result<Vec<Option<Stamp>>> {
         let account = self.account(user).await?;
-        let mut stamps = vec![None; keys.len()];
-        let query = sqlx::query(
-            "SELECT k.key, e.version, e.deleted FROM json_each(?2) AS k CROSS JOIN entity AS e
-             WHERE e.account = ?1 AND e.entity = k.value ->> 0 AND e.id = k.value ->> 1",
-        );
-        for row in query
-            .bind(account)
-            .bind(json(&keys)?)
-            .fetch_all(&mut *self.tx)
-            .await
-            .map_err(failed)?
-        {
-            let stamp = Stamp {
-                version: number(&row, 1)?,
-                deleted: row.try_get(2).map_err(failed)?,
-            };
-            if let Some(place) = place(&row)?.and_then(|place| stamps.get_mut(place)) {
-                *place = Some(stamp);
-            }
-        }
-        Ok(stamps)
+        read::stamps(&mut self.tx, account, keys).await
     }
 
     async fn data(&mut self, user: &str, entity: &str, id: &str) -> Result<Option<Arc<str>>> {
@@ -186,35 +122,13 @@ impl Transaction for SqliteTx {
         Ok(data.map(Into::into))
     }
 
-    async fn remembered(&mut self, user: &str, op_ids: &[&str]) -> Result<Vec<Option<Remembered>>> {
+    async fn applied(
+        &mut self,
+        user: &str,
+        op_ids: &[&str],
+    ) -> Result<Vec<Option<AppliedOperation>>> {
         let account = self.account(user).await?;
-        let mut known = vec![None; op_ids.len()];
-        let query = sqlx::query(
-            "SELECT k.key, o.version, o.entity, o.id FROM json_each(?2) AS k CROSS JOIN operation AS o
-             WHERE o.account = ?1 AND o.op_id = k.value",
-        );
-        for row in query
-            .bind(account)
-            .bind(json(&op_ids)?)
-            .fetch_all(&mut *self.tx)
-            .await
-            .map_err(failed)?
-        {
-            let Some(place) = place(&row)? else { continue };
-            if let (Some(slot), Some(op_id)) = (known.get_mut(place), op_ids.get(place)) {
-                let (entity, id) = (
-                    row.try_get(2).map_err(failed)?,
-                    row.try_get(3).map_err(failed)?,
-                );
-                *slot = Some(Remembered {
-                    op_id: (*op_id).to_owned(),
-                    entity,
-                    id,
-                    version: number(&row, 1)?,
-                });
-            }
-        }
-        Ok(known)
+        read::applied(&mut self.tx, account, op_ids).await
     }
 
     async fn digests(&mut self, user: &str) -> Result<BTreeMap<String, Digest>> {
@@ -243,125 +157,17 @@ impl Transaction for SqliteTx {
         max_bytes: usize,
     ) -> Result<Scanned> {
         let account = self.account(user).await?;
-        let Some(entities) = range.entities else {
-            return self.scan_one(account, None, range, limit, max_bytes).await;
-        };
-        // One range per entity type, merged: a filter never makes SQLite walk the rows of the other
-        // types.
-        let mut merged: BTreeMap<u64, Row> = BTreeMap::new();
-        let mut cut = u64::MAX;
-        for entity in entities {
-            let found = self
-                .scan_one(account, Some(entity), range, limit, max_bytes)
-                .await?;
-            if let (true, Some(last)) = (found.more, found.rows.last()) {
-                cut = cut.min(last.version);
-            }
-            merged.extend(found.rows.into_iter().map(|row| (row.version, row)));
-        }
-        let mut scanned = Scanned {
-            rows: Vec::new(),
-            more: cut != u64::MAX,
-        };
-        let mut bytes = 0_usize;
-        for (version, row) in merged {
-            bytes = bytes.saturating_add(row.bytes());
-            if !scanned.rows.is_empty()
-                && (scanned.rows.len() >= limit || bytes > max_bytes || version > cut)
-            {
-                scanned.more = true;
-                break;
-            }
-            scanned.rows.push(row);
-        }
-        Ok(scanned)
+        read::scan(&mut self.tx, account, range, limit, max_bytes).await
     }
 
     async fn count(&mut self, user: &str, range: Range<'_>) -> Result<u64> {
         let account = self.account(user).await?;
-        let query = match range.entities {
-            None => sqlx::query(
-                "SELECT count(*) FROM entity INDEXED BY entity_by_version
-                 WHERE account = ?1 AND version > ?2 AND (deleted = 0 OR version > ?3) AND ?4 IS NULL",
-            ),
-            Some(_) => sqlx::query(
-                "SELECT count(*) FROM json_each(?4) AS k CROSS JOIN entity AS e INDEXED BY entity_by_type
-                 WHERE e.account = ?1 AND e.entity = k.value AND e.version > ?2 AND (e.deleted = 0 OR e.version > ?3)",
-            ),
-        };
-        let entities = range.entities.map(|some| json(&some)).transpose()?;
-        let query = query
-            .bind(account)
-            .bind(signed(range.after))
-            .bind(signed(range.live_until))
-            .bind(entities);
-        number(&query.fetch_one(&mut *self.tx).await.map_err(failed)?, 0)
+        read::count(&mut self.tx, account, range).await
     }
 
     async fn write(&mut self, user: &str, batch: Batch, now_ms: u64) -> Result<()> {
-        let account = self.make_account(user).await?;
-        let now = signed(now_ms);
-        sqlx::query("UPDATE account SET seq = ?2 WHERE no = ?1")
-            .bind(account)
-            .bind(signed(batch.seq))
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        let rows: Vec<_> = batch
-            .rows
-            .iter()
-            .map(|row| {
-                (
-                    &row.entity,
-                    &row.id,
-                    row.version,
-                    u8::from(row.data.is_none()),
-                    row.data.as_deref(),
-                )
-            })
-            .collect();
-        let query = sqlx::query(
-            "INSERT INTO entity (account, entity, id, version, deleted, written_at, data)
-             SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3, value ->> 4 FROM json_each(?2) WHERE true
-             ON CONFLICT (account, entity, id) DO UPDATE SET
-               version = excluded.version, deleted = excluded.deleted, written_at = excluded.written_at, data = excluded.data",
-        );
-        query
-            .bind(account)
-            .bind(json(&rows)?)
-            .bind(now)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        let operations: Vec<_> = batch
-            .operations
-            .iter()
-            .map(|known| (&known.op_id, &known.entity, &known.id, known.version))
-            .collect();
-        let query = sqlx::query(
-            "INSERT INTO operation (account, op_id, entity, id, version, written_at)
-             SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3 FROM json_each(?2)",
-        );
-        query
-            .bind(account)
-            .bind(json(&operations)?)
-            .bind(now)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        for (entity, digest) in batch.digests {
-            let query = sqlx::query(
-                "INSERT INTO digest (account, entity, count, sum) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (account, entity) DO UPDATE SET count = excluded.count, sum = excluded.sum",
-            );
-            let query = query
-                .bind(account)
-                .bind(entity)
-                .bind(signed(digest.count))
-                .bind(digest.sum.cast_signed());
-            query.execute(&mut *self.tx).await.map_err(failed)?;
-        }
-        Ok(())
+        let account = self.create_account(user).await?;
+        write::batch(&mut self.tx, account, batch, now_ms).await
     }
 
     async fn devices(&mut self, user: &str) -> Result<BTreeMap<String, String>> {
@@ -387,32 +193,9 @@ impl Transaction for SqliteTx {
         now_ms: u64,
         keep: usize,
     ) -> Result<()> {
-        let account = self.make_account(user).await?;
-        let query = sqlx::query(
-            "INSERT INTO device (account, device, written_at, record) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (account, device) DO UPDATE SET written_at = excluded.written_at, record = excluded.record",
-        );
-        query
-            .bind(account)
-            .bind(device)
-            .bind(signed(now_ms))
-            .bind(record)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        let query = sqlx::query(
-            "DELETE FROM device WHERE account = ?1 AND device <> ?2 AND device IN (
-               SELECT device FROM device WHERE account = ?1 AND device <> ?2 ORDER BY written_at DESC, device DESC LIMIT -1 OFFSET ?3)",
-        );
-        let others = i64::try_from(keep.saturating_sub(1)).unwrap_or(i64::MAX);
-        query
-            .bind(account)
-            .bind(device)
-            .bind(others)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        Ok(())
+        let account = self.create_account(user).await?;
+        write::device(&mut self.tx, account, device, record, now_ms).await?;
+        write::drop_silent_devices(&mut self.tx, account, device, keep).await
     }
 
     async fn clear_devices(&mut self, user: &str) -> Result<()> {
@@ -426,35 +209,7 @@ impl Transaction for SqliteTx {
     }
 
     async fn sweep(&mut self, tombstones_before: u64, operations_before: u64) -> Result<Swept> {
-        let before = signed(tombstones_before);
-        let query = sqlx::query(
-            "UPDATE account SET floor = max(floor, gone.version) FROM (
-               SELECT account, max(version) AS version FROM entity WHERE deleted = 1 AND written_at < ?1 GROUP BY account
-             ) AS gone WHERE gone.account = account.no",
-        );
-        query
-            .bind(before)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        let query =
-            sqlx::query("DELETE FROM entity WHERE deleted = 1 AND written_at < ?1").bind(before);
-        let tombstones = query
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?
-            .rows_affected();
-        let query = sqlx::query("DELETE FROM operation WHERE written_at < ?1")
-            .bind(signed(operations_before));
-        let operations = query
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?
-            .rows_affected();
-        Ok(Swept {
-            tombstones,
-            operations,
-        })
+        write::sweep(&mut self.tx, tombstones_before, operations_before).await
     }
 
     async fn commit(self) -> Result<()> {
@@ -462,8 +217,8 @@ impl Transaction for SqliteTx {
     }
 }
 
-/// SQLite's integers are signed; versions and times stay below 2^53, other numbers are only
-/// compared.
+/// Converts to SQLite's signed integers. Versions and times stay below 2^53, and larger numbers are
+/// only compared with.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -471,22 +226,6 @@ fn signed(number: u64) -> i64 {
 fn number(row: &SqliteRow, column: usize) -> Result<u64> {
     let number: i64 = row.try_get(column).map_err(failed)?;
     u64::try_from(number).map_err(corrupt)
-}
-
-/// The place in the list that a row of `json_each` answers.
-fn place(row: &SqliteRow) -> Result<Option<usize>> {
-    let place: i64 = row.try_get(0).map_err(failed)?;
-    Ok(usize::try_from(place).ok())
-}
-
-fn read_row(row: &SqliteRow) -> Result<Row> {
-    let data: Option<String> = row.try_get(3).map_err(failed)?;
-    Ok(Row {
-        entity: row.try_get(0).map_err(failed)?,
-        id: row.try_get(1).map_err(failed)?,
-        version: number(row, 2)?,
-        data: data.map(Into::into),
-    })
 }
 
 fn json(value: &impl Serialize) -> Result<String> {

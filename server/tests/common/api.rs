@@ -1,4 +1,4 @@
-//! The router as a client sees it, without a socket.
+//! A client of the router, without a socket.
 #![allow(dead_code)] // Not every test file needs all of it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,7 +26,6 @@ pub struct Api {
     pub stopping: watch::Sender<bool>,
 }
 
-/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -46,7 +45,7 @@ impl Answer {
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Status and code of a refusal, after checking that it has what every refusal has.
+    /// Returns status and code of an error, and checks what every error must have.
     pub fn refusal(&self) -> (u16, String) {
         let body = self.json();
         assert!(!body["message"].as_str().unwrap().is_empty());
@@ -93,7 +92,7 @@ impl Api {
         }
     }
 
-    /// The answer before its body has been read.
+    /// Returns the response before its body is read.
     pub async fn open(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }
@@ -152,17 +151,17 @@ pub fn bearer(token: &str, method: &str, path: &str) -> axum::http::request::Bui
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
 }
 
-/// A token that ends so many seconds from now.
-pub fn token(user: &str, life: f64) -> String {
+/// Returns a token that expires in `lifetime` seconds.
+pub fn token(user: &str, lifetime: f64) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs_f64();
     Keys::new(SECRET)
         .unwrap()
-        .mint(&Claims {
+        .issue(&Claims {
             sub: user.to_owned(),
-            exp: (now + life).floor(),
+            exp: (now + lifetime).floor(),
         })
         .unwrap()
 }

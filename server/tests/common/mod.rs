@@ -1,4 +1,4 @@
-//! A place on disk for a test, and a runtime to use it in.
+//! A folder on disk for each test, and a runtime.
 
 pub mod api;
 
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use datum_server::sqlite::SqliteStore;
 
-/// A folder that is gone when the test is.
+/// A folder that is deleted on drop.
 pub struct Folder(pub PathBuf);
 
 impl Folder {
@@ -35,11 +35,11 @@ impl Drop for Folder {
 }
 
 thread_local! {
-    /// Folders of this test's stores; each test has a thread of its own.
+    /// The folders of this test's stores; each test has its own thread.
     static FOLDERS: std::cell::RefCell<Vec<Folder>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// An empty database, which lasts as long as the test.
+/// Returns an empty database, which is deleted when the test ends.
 #[allow(dead_code)] // Not every test file needs it.
 pub async fn empty_store() -> SqliteStore {
     let folder = Folder::new();
@@ -48,8 +48,8 @@ pub async fn empty_store() -> SqliteStore {
     store
 }
 
-#[allow(dead_code)] // As above.
-/// Runs a test on a runtime with several threads.
+/// Runs a test on a multi-threaded runtime.
+#[allow(dead_code)] // Not every test file needs it.
 pub fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,5 +1,5 @@
-//! The conversations of `vectors/conversations.json`: the protocol as an outsider tests it, on
-//! every store. `PROTOCOL.md` says how to read the file.
+//! Runs `vectors/conversations.json`, the protocol as other implementations test it, on every store.
+//! `PROTOCOL.md` explains the format.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,27 @@ use serde_json::Value;
 
 use super::World;
 
-/// Runs all of them, each for users of its own, so that one store serves them all.
+/// Runs all conversations on one store, each with its own users.
 pub async fn every_conversation_of_the_protocol_holds<S: Store>(w: World<S>) {
     let file: Value =
         serde_json::from_str(include_str!("../../vectors/conversations.json")).unwrap();
     let conversations = file["conversations"].as_array().unwrap();
     assert!(conversations.len() > 40);
     for (number, conversation) in conversations.iter().enumerate() {
-        let mut talk = Talk {
+        let mut state = Conversation {
             name: conversation["name"].as_str().unwrap().to_owned(),
-            kept: BTreeMap::new(),
+            variables: BTreeMap::new(),
         };
         for (place, step) in conversation["steps"].as_array().unwrap().iter().enumerate() {
-            let at = format!("{} [{place}]", talk.name);
+            let at = format!("{} [{place}]", state.name);
             if let Some(order) = step["operator"].as_str() {
                 operate(&w, order, &format!("epoch {number} {place}")).await;
                 continue;
             }
             let user = format!("{}{number}", step["user"].as_str().unwrap());
-            talk.kept.insert("user".to_owned(), user.clone().into());
+            state
+                .variables
+                .insert("user".to_owned(), user.clone().into());
             let (method, path) = step["request"]
                 .as_str()
                 .unwrap()
@@ -34,10 +36,10 @@ pub async fn every_conversation_of_the_protocol_holds<S: Store>(w: World<S>) {
                 .unwrap();
             let body = step["text"]
                 .as_str()
-                .map_or_else(|| talk.fill(&step["body"]).to_string(), str::to_owned);
+                .map_or_else(|| state.fill(&step["body"]).to_string(), str::to_owned);
             let (status, reply) = w.call(&user, method, path, &body).await;
             assert_eq!(status, step["status"], "{at}: {reply}");
-            talk.check(&at, step, &reply);
+            state.check(&at, step, &reply);
         }
     }
 }
@@ -53,18 +55,18 @@ async fn operate<S: Store>(w: &World<S>, order: &str, epoch: &str) {
     tx.commit().await.unwrap();
 }
 
-struct Talk {
+struct Conversation {
     name: String,
-    kept: BTreeMap<String, Value>,
+    variables: BTreeMap<String, Value>,
 }
 
-impl Talk {
-    /// Puts what was kept in the place of its name.
+impl Conversation {
+    /// Replaces `$name` by the variable's value.
     fn fill(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => text
                 .strip_prefix('$')
-                .map_or_else(|| value.clone(), |name| self.kept[name].clone()),
+                .map_or_else(|| value.clone(), |name| self.variables[name].clone()),
             Value::Array(all) => all.iter().map(|one| self.fill(one)).collect(),
             Value::Object(all) => all
                 .iter()
@@ -79,7 +81,7 @@ impl Talk {
             let value = reply
                 .pointer(pointer.as_str().unwrap())
                 .unwrap_or_else(|| panic!("{at}: no {pointer} in {reply}"));
-            self.kept.insert(name.clone(), value.clone());
+            self.variables.insert(name.clone(), value.clone());
         }
         contains(at, &self.fill(&step["reply"]), reply);
         for pointer in step["exactly"].as_array().into_iter().flatten() {
@@ -110,7 +112,8 @@ impl Talk {
     }
 }
 
-/// Every field that is expected is there; lists have the same length; null is also absent.
+/// Checks that every expected field is there, and that lists have equal lengths. An expected null may
+/// be absent.
 fn contains(at: &str, expected: &Value, got: &Value) {
     match (expected, got) {
         (Value::Object(expected), Value::Object(_)) => {

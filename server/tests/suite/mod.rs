@@ -1,10 +1,13 @@
-//! What every store must do, told as stories over the whole rules. Each test file that has a store
-//! mounts all of them with [`mount!`].
+//! What every store must do, as stories over all rules. The test file of each store runs all of
+//! them with [`mount!`].
 
 pub mod conversations;
+pub mod cursors;
 pub mod pulls;
+pub mod push_input;
 pub mod pushes;
-pub mod remembers;
+pub mod records;
+pub mod scopes;
 
 use datum_server::rules::store::{Store, Transaction};
 use datum_server::{Config, Service};
@@ -87,7 +90,7 @@ impl<S: Store> World<S> {
     pub async fn pull(&self, user: &str, request: Value) -> Value {
         let (status, page) = self.try_pull(user, request).await;
         assert_eq!(status, 200, "{page}");
-        // Every page of every story is one that the client takes.
+        // The client must accept every page of every story.
         datum_sync::model::protocol::parse_page(page.to_string().as_bytes()).unwrap();
         page
     }
@@ -100,7 +103,7 @@ impl<S: Store> World<S> {
             changes.extend(page["changes"].as_array().unwrap().iter().cloned());
             assert_ne!(
                 page["cursor"], request["cursor"],
-                "a page must move the cursor, or end"
+                "a page must advance the cursor, or end the pull"
             );
             request["cursor"] = page["cursor"].clone();
             if page["more"] == false {
@@ -116,7 +119,7 @@ impl<S: Store> World<S> {
     }
 }
 
-/// An operation as it is sent.
+/// Builds an operation as a client sends it.
 pub fn op(
     op_id: &str,
     entity: &str,
@@ -153,59 +156,64 @@ pub fn ids(changes: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// Makes a `#[test]` of each story. `$run` takes an async block, `$store` makes an empty store.
+/// Declares a `#[test]` for each story. `$run` runs an async block, `$store` creates an empty store.
 #[macro_export]
 macro_rules! mount {
     ($run:path, $store:expr) => {
-        $crate::mount!(@ $run, $store, pulls,
-            a_snapshot_has_every_live_row_and_no_tombstone,
-            a_later_pull_has_what_changed_and_the_tombstones,
-            pages_are_cut_by_rows_and_say_what_remains,
-            a_write_between_two_pages_is_counted_from_then_on,
-            pages_are_cut_by_bytes_but_hold_at_least_one_row,
-            a_row_that_changes_while_paging_is_delivered_again,
-            a_row_deleted_while_a_snapshot_is_paged_is_told,
-            an_idle_pull_repeats_its_cursor_and_says_that_it_ended,
-            a_filter_by_entity_pages_without_loss,
-            a_filter_by_entity_loses_nothing_behind_a_large_row,
-            a_scope_selects_and_tells_what_left_it,
-            a_scope_that_matches_nothing_still_ends,
-            the_last_page_has_the_digests_of_what_was_pulled,
+        $crate::mount!(@ $run, $store, cursors,
             a_cursor_is_bound_to_user_epoch_and_scope,
             a_cursor_older_than_the_tombstones_is_refused,
-            a_snapshot_is_refused_if_tombstones_vanish_while_it_is_paged,
+            a_snapshot_is_refused_if_tombstones_are_removed_meanwhile);
+        $crate::mount!(@ $run, $store, pulls,
+            a_snapshot_has_every_live_row_and_no_tombstone,
+            a_later_pull_has_changes_and_tombstones,
+            pages_are_limited_by_rows_and_count_the_rest,
+            a_write_between_two_pages_counts_as_remaining,
+            pages_are_limited_by_bytes_but_have_at_least_one_row,
+            a_row_that_changes_while_paging_is_delivered_again,
+            a_row_deleted_during_a_snapshot_arrives_as_a_tombstone,
+            an_idle_pull_repeats_its_cursor_and_ends,
+            the_last_page_has_digests_of_the_pulled_types,
             a_pull_that_breaks_the_protocol_is_refused_with_a_code,
             users_never_see_each_other);
+        $crate::mount!(@ $run, $store, push_input,
+            an_invalid_operation_is_rejected_alone,
+            reserved_fields_are_not_stored,
+            ids_may_have_quotes_and_emoji,
+            an_entity_over_the_limit_is_rejected_even_after_a_patch,
+            conflicts_that_do_not_fit_the_reply_are_answered_retry,
+            a_push_that_breaks_the_protocol_is_refused_with_a_code,
+            ten_thousand_operations_are_accepted_and_one_more_is_not);
         $crate::mount!(@ $run, $store, pushes,
             versions_grow_with_each_write_and_over_tombstones,
             a_stale_base_is_a_conflict_with_the_current_row,
-            creating_what_stands_is_applied_and_creating_over_it_a_conflict,
-            a_patch_lays_its_fields_over_the_stored_object,
+            creating_an_equal_row_is_applied_and_a_different_one_conflicts,
+            a_patch_replaces_top_level_fields,
+            an_operation_whose_dependency_was_not_applied_is_blocked,
             a_patch_needs_a_live_row,
-            what_comes_after_an_operation_that_was_not_applied_waits,
-            deleting_what_is_gone_is_applied,
+            deleting_a_missing_row_is_applied,
             an_edit_of_a_deleted_row_conflicts_and_may_then_revive_it,
-            an_edit_of_a_row_that_left_no_trace_conflicts_and_may_then_revive_it,
+            an_edit_of_a_swept_row_conflicts_and_may_then_revive_it,
             operations_on_one_row_see_each_other,
-            one_bad_operation_fails_alone,
-            what_stands_beside_the_data_is_not_stored_in_it,
-            ids_may_have_quotes_and_emoji,
-            an_entity_over_the_limit_is_rejected_however_it_is_made,
-            conflicts_that_do_not_fit_the_reply_are_asked_again,
-            a_push_that_breaks_the_protocol_is_refused_with_a_code,
-            ten_thousand_operations_are_taken_and_one_more_is_not,
             digests_follow_every_write);
-        $crate::mount!(@ $run, $store, remembers,
-            an_operation_sent_twice_is_done_once,
-            only_applied_operations_are_remembered,
+        $crate::mount!(@ $run, $store, records,
+            an_operation_sent_twice_is_applied_once,
+            only_applied_operations_are_recorded,
             an_operation_id_belongs_to_one_row_of_one_user,
-            operations_are_forgotten_after_their_time_and_then_do_no_harm,
+            operations_sent_again_after_their_retention_do_no_harm,
             a_transaction_that_is_dropped_changed_nothing,
-            metadata_is_kept_one_record_a_device,
-            the_longest_silent_device_makes_room,
+            metadata_has_one_record_per_device,
+            the_least_recently_seen_device_is_removed_first,
             metadata_that_cannot_be_read_is_refused,
-            a_new_epoch_ends_all_cursors,
-            a_new_epoch_says_how_much_of_an_earlier_one_is_left);
+            a_new_epoch_invalidates_all_cursors,
+            a_new_epoch_reports_the_last_version_of_an_earlier_one);
+        $crate::mount!(@ $run, $store, scopes,
+            a_filter_by_entity_loses_no_row_between_pages,
+            a_filter_by_entity_loses_nothing_behind_a_large_row,
+            a_scope_selects_rows_and_reports_those_that_leave,
+            a_scope_compares_numbers_by_value_and_missing_fields_with_null,
+            a_pull_with_a_scope_has_no_digests,
+            a_scope_that_matches_nothing_still_ends);
         $crate::mount!(@ $run, $store, conversations, every_conversation_of_the_protocol_holds);
     };
     (@ $run:path, $store:expr, $module:ident, $($story:ident),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! Stories of pulling.
+//! Pulls: snapshots, changes, paging, isolation.
 
 use datum_server::rules::store::Store;
 use datum_sync::model::digest::Digest;
@@ -21,7 +21,7 @@ pub async fn a_snapshot_has_every_live_row_and_no_tombstone<S: Store>(w: World<S
     );
 }
 
-pub async fn a_later_pull_has_what_changed_and_the_tombstones<S: Store>(w: World<S>) {
+pub async fn a_later_pull_has_changes_and_tombstones<S: Store>(w: World<S>) {
     let a = w.create("ann", "task", "a").await;
     let b = w.create("ann", "task", "b").await;
     w.create("ann", "task", "c").await;
@@ -44,7 +44,7 @@ pub async fn a_later_pull_has_what_changed_and_the_tombstones<S: Store>(w: World
     );
 }
 
-pub async fn pages_are_cut_by_rows_and_say_what_remains<S: Store>(w: World<S>) {
+pub async fn pages_are_limited_by_rows_and_count_the_rest<S: Store>(w: World<S>) {
     for i in 0..7 {
         w.create("ann", "task", &format!("{i}")).await;
     }
@@ -69,7 +69,7 @@ pub async fn pages_are_cut_by_rows_and_say_what_remains<S: Store>(w: World<S>) {
     }
 }
 
-pub async fn a_write_between_two_pages_is_counted_from_then_on<S: Store>(w: World<S>) {
+pub async fn a_write_between_two_pages_counts_as_remaining<S: Store>(w: World<S>) {
     for i in 0..7 {
         w.create("ann", "task", &format!("{i}")).await;
     }
@@ -94,7 +94,7 @@ pub async fn a_write_between_two_pages_is_counted_from_then_on<S: Store>(w: Worl
     assert_eq!(ids(page["changes"].as_array().unwrap()), ["3", "4", "5"]);
     assert_eq!(
         page["remaining"], 3,
-        "1 again and the tombstone of 6, where a row was to come already: no fewer than there are"
+        "the new version of 1 and the tombstone of 6, which replaces a counted row: an upper bound"
     );
     let page = w
         .pull("ann", json!({ "cursor": page["cursor"], "limit": 3 }))
@@ -108,7 +108,7 @@ pub async fn a_write_between_two_pages_is_counted_from_then_on<S: Store>(w: Worl
     );
 }
 
-pub async fn pages_are_cut_by_bytes_but_hold_at_least_one_row<S: Store>(mut w: World<S>) {
+pub async fn pages_are_limited_by_bytes_but_have_at_least_one_row<S: Store>(mut w: World<S>) {
     w.service.config.max_page_bytes = 2_000;
     for i in 0..4 {
         let data = json!({ "text": "x".repeat(if i == 2 { 5_000 } else { 800 }) });
@@ -155,7 +155,7 @@ pub async fn a_row_that_changes_while_paging_is_delivered_again<S: Store>(w: Wor
     assert_eq!(rest[1]["data"], json!({ "n": 2 }));
 }
 
-pub async fn a_row_deleted_while_a_snapshot_is_paged_is_told<S: Store>(w: World<S>) {
+pub async fn a_row_deleted_during_a_snapshot_arrives_as_a_tombstone<S: Store>(w: World<S>) {
     for id in ["a", "b", "c"] {
         w.create("ann", "task", id).await;
     }
@@ -172,7 +172,7 @@ pub async fn a_row_deleted_while_a_snapshot_is_paged_is_told<S: Store>(w: World<
     assert_eq!(rest[1]["deleted"], true);
 }
 
-pub async fn an_idle_pull_repeats_its_cursor_and_says_that_it_ended<S: Store>(w: World<S>) {
+pub async fn an_idle_pull_repeats_its_cursor_and_ends<S: Store>(w: World<S>) {
     for id in ["a", "b", "c"] {
         w.create("ann", "task", id).await;
     }
@@ -194,140 +194,7 @@ pub async fn an_idle_pull_repeats_its_cursor_and_says_that_it_ended<S: Store>(w:
     );
 }
 
-pub async fn a_filter_by_entity_pages_without_loss<S: Store>(w: World<S>) {
-    for i in 0..9 {
-        w.create("ann", ["task", "note", "tag"][i % 3], &format!("{i}"))
-            .await;
-    }
-    for limit in 1..=7 {
-        let (changes, _) = w
-            .pull_all(
-                "ann",
-                json!({ "entities": ["tag", "task", "tag"], "limit": limit }),
-            )
-            .await;
-        assert_eq!(
-            ids(&changes),
-            ["0", "2", "3", "5", "6", "8"],
-            "limit {limit}"
-        );
-    }
-    let first = w
-        .pull("ann", json!({ "entities": ["task"], "limit": 1 }))
-        .await;
-    assert_eq!(first["remaining"], 2);
-}
-
-pub async fn a_filter_by_entity_loses_nothing_behind_a_large_row<S: Store>(mut w: World<S>) {
-    w.service.config.max_page_bytes = 2_000;
-    for (id, entity, bytes) in [
-        ("1", "task", 10),
-        ("2", "note", 10),
-        ("3", "task", 3_000),
-        ("4", "note", 10),
-        ("5", "task", 10),
-    ] {
-        w.push(
-            "ann",
-            json!([op(
-                id,
-                entity,
-                id,
-                "create",
-                None,
-                json!({ "text": "x".repeat(bytes) })
-            )]),
-        )
-        .await;
-    }
-    let (changes, _) = w
-        .pull_all("ann", json!({ "entities": ["task", "note"] }))
-        .await;
-    assert_eq!(ids(&changes), ["1", "2", "3", "4", "5"]);
-}
-
-pub async fn a_scope_selects_and_tells_what_left_it<S: Store>(w: World<S>) {
-    let item = |i: u64, list: &str| {
-        op(
-            &format!("o{i}"),
-            "task",
-            &format!("{i}"),
-            "create",
-            None,
-            json!({ "list": list, "n": i }),
-        )
-    };
-    w.push(
-        "ann",
-        json!([
-            item(1, "home"),
-            item(2, "work"),
-            item(3, "home"),
-            item(4, "work")
-        ]),
-    )
-    .await;
-    let scope = json!({ "scope": { "where": { "list": "home" } }, "limit": 1 });
-    let (changes, cursor) = w.pull_all("ann", scope.clone()).await;
-    assert_eq!(ids(&changes), ["1", "3"]);
-    w.push(
-        "ann",
-        json!([
-            op(
-                "p",
-                "task",
-                "1",
-                "patch",
-                Some(1),
-                json!({ "list": "work" })
-            ),
-            op(
-                "q",
-                "task",
-                "2",
-                "patch",
-                Some(2),
-                json!({ "list": "home" })
-            )
-        ]),
-    )
-    .await;
-    let mut later = scope.clone();
-    later["cursor"] = cursor;
-    let (changes, _) = w.pull_all("ann", later).await;
-    assert_eq!(
-        changes[0],
-        json!({ "entity": "task", "id": "1", "version": 5, "deleted": true, "reason": "scope" })
-    );
-    assert_eq!(ids(&changes), ["1", "2"]);
-    let (by_number, _) = w
-        .pull_all(
-            "ann",
-            json!({ "scope": { "where": { "n": 3.0, "missing": null } } }),
-        )
-        .await;
-    assert_eq!(ids(&by_number), ["3"]);
-    assert!(
-        w.pull("ann", json!({ "scope": { "where": { "n": 3 } } }))
-            .await["digests"]
-            .is_null()
-    );
-}
-
-pub async fn a_scope_that_matches_nothing_still_ends<S: Store>(w: World<S>) {
-    for i in 0..5 {
-        w.create("ann", "task", &format!("{i}")).await;
-    }
-    let (changes, _) = w
-        .pull_all(
-            "ann",
-            json!({ "scope": { "where": { "list": "nowhere" } }, "limit": 1 }),
-        )
-        .await;
-    assert!(changes.is_empty());
-}
-
-pub async fn the_last_page_has_the_digests_of_what_was_pulled<S: Store>(w: World<S>) {
+pub async fn the_last_page_has_digests_of_the_pulled_types<S: Store>(w: World<S>) {
     for (entity, id) in [("task", "a"), ("task", "b"), ("note", "a")] {
         w.create("ann", entity, id).await;
     }
@@ -352,104 +219,6 @@ pub async fn the_last_page_has_the_digests_of_what_was_pulled<S: Store>(w: World
     );
     assert_eq!(page["digests"]["note"]["count"], 1);
     assert!(page["digests"]["task"].is_null());
-}
-
-pub async fn a_cursor_is_bound_to_user_epoch_and_scope<S: Store>(w: World<S>) {
-    for user in ["ann", "bob"] {
-        w.create(user, "task", "a").await;
-    }
-    let (_, cursor) = w.pull_all("ann", json!({})).await;
-    let code = |(status, body): (u16, Value)| {
-        (status, body["code"].as_str().unwrap_or_default().to_owned())
-    };
-    let refused = |code: &str| (410, code.to_owned());
-    assert_eq!(
-        code(w.try_pull("bob", json!({ "cursor": cursor })).await),
-        refused("cursorExpired")
-    );
-    assert_eq!(
-        code(
-            w.try_pull("ann", json!({ "cursor": cursor, "entities": ["task"] }))
-                .await
-        ),
-        refused("scopeChanged")
-    );
-    assert_eq!(
-        code(
-            w.try_pull(
-                "ann",
-                json!({ "cursor": cursor, "scope": { "where": { "a": 1 } } })
-            )
-            .await
-        ),
-        refused("scopeChanged")
-    );
-    let text = cursor.as_str().unwrap();
-    let forged = text.replacen(".1.0.0.0.", ".0.0.0.0.", 1);
-    assert_ne!(forged, text);
-    for bad in [
-        "",
-        "1",
-        "garbage",
-        "1.2.3",
-        "1.0.0.0.0.0.0.0",
-        "ÿ🦀",
-        &forged,
-        &format!("{text}0"),
-        &text[1..],
-    ] {
-        assert_eq!(
-            code(w.try_pull("ann", json!({ "cursor": bad })).await).0,
-            410,
-            "{bad}"
-        );
-    }
-    w.service.set_epoch("another").await.unwrap();
-    assert_eq!(
-        code(w.try_pull("ann", json!({ "cursor": cursor })).await),
-        refused("epochChanged")
-    );
-}
-
-pub async fn a_cursor_older_than_the_tombstones_is_refused<S: Store>(mut w: World<S>) {
-    let a = w.create("ann", "task", "a").await;
-    let (_, old) = w.pull_all("ann", json!({})).await;
-    w.push(
-        "ann",
-        json!([op("o", "task", "a", "delete", Some(a), Value::Null)]),
-    )
-    .await;
-    let (_, newer) = w.pull_all("ann", json!({})).await;
-    w.now += 90 * super::DAY;
-    w.service.sweep(w.now).await.unwrap();
-    w.pull("ann", json!({ "cursor": old })).await;
-    w.now += 1;
-    let swept = w.service.sweep(w.now).await.unwrap();
-    assert_eq!(swept.tombstones, 1);
-    let (status, refused) = w.try_pull("ann", json!({ "cursor": old })).await;
-    assert_eq!((status, &refused["code"]), (410, &json!("cursorExpired")));
-    w.pull("ann", json!({ "cursor": newer })).await;
-    w.pull("ann", json!({})).await;
-}
-
-pub async fn a_snapshot_is_refused_if_tombstones_vanish_while_it_is_paged<S: Store>(w: World<S>) {
-    for id in ["a", "b"] {
-        w.create("ann", "task", id).await;
-    }
-    let first = w.pull("ann", json!({ "limit": 1 })).await;
-    w.push(
-        "ann",
-        json!([op("o", "task", "a", "delete", Some(1), Value::Null)]),
-    )
-    .await;
-    w.purge_tombstones().await;
-    let (status, _) = w
-        .try_pull("ann", json!({ "cursor": first["cursor"], "limit": 1 }))
-        .await;
-    assert_eq!(
-        status, 410,
-        "the client holds `a` and would never hear that it is gone"
-    );
 }
 
 pub async fn a_pull_that_breaks_the_protocol_is_refused_with_a_code<S: Store>(mut w: World<S>) {

@@ -1,4 +1,4 @@
-// What the pages may use without importing it; `harness.ts` makes it.
+// Globals of the pages; `harness.ts` defines them.
 declare const session: { url: string; userId: string; token(): Promise<string> };
 declare function render(value: unknown): void;
 interface Window {

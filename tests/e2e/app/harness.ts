@@ -1,4 +1,4 @@
-// Who is signed in, where the remote is, and where a page shows things. An app has its own.
+// The session, the remote's address, and a place to render to. A real app has its own.
 const query = new URLSearchParams(location.search);
 const userId = query.get("user") ?? "ada";
 const url = query.get("remote") ?? location.origin;
@@ -17,7 +17,7 @@ async function token(): Promise<string> {
 window.rendered = [];
 Object.assign(globalThis, {
   session: { url, userId, token },
-  // A copy of what it is now, for the test to read later.
+  // A snapshot, which the test reads later.
   render: (value: unknown) => window.rendered.push(JSON.parse(JSON.stringify(value ?? null))),
 });
 

@@ -1,4 +1,4 @@
-// Runs the page that the address names: `/?page=sync`.
+// Runs the page that the URL names: `/?page=sync`.
 const pages = import.meta.glob("./pages/*.ts");
 const name = new URLSearchParams(location.search).get("page");
 const page = pages[`./pages/${name}.ts`];

@@ -1,15 +1,14 @@
-// Figures of the main job, in one headless Chromium run against the real server in release mode.
+// Measures the main operations in headless Chromium against the real server in release mode.
 //
-// First pull: 10,000 tasks (3.2 MB), durable at the end, against a bare fetch and JSON.parse of the
-// very same requests, in interleaved rounds. Then what a cycle with nothing to do, and one create, cost.
+// First pull: 10,000 tasks (3.2 MB), durable at the end, against a bare fetch and JSON.parse of the same requests, in
+// interleaved rounds. Then the cost of an idle cycle and of one create.
 //
 //   node figures.mjs [--rounds N] [--tasks N] [--json FILE]
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { device, launch } from "../lib/browser.mjs";
-import { tarball } from "../lib/environment.mjs";
-import { npm, temporaryFolder } from "../lib/files.mjs";
+import { installPackage } from "../lib/package.mjs";
 import { client, startServer } from "../lib/server.mjs";
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "7" }, tasks: { type: "string", default: "10000" }, json: { type: "string" } } });
@@ -20,10 +19,10 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>figures</title>
 <script type="importmap">{ "imports": { "datum-sync": "./datum-sync/index.js" } }</script>
 <script type="module" src="./page.js"></script>`;
 
-const folder = await temporaryFolder();
+const installed = await installPackage();
 let server, browser;
 try {
-  const page = await makePage(folder.path);
+  const page = await makePage(installed);
   server = await startServer({ page });
   const remote = await client(server.url, USER);
   await seed(remote);
@@ -38,7 +37,7 @@ try {
   const pulls = [];
   const bares = [];
   for (let round = 0; round < rounds; round++) {
-    // Which goes first changes with each round, so that neither always finds a warm cache.
+    // The order alternates, so that neither always finds a warm cache.
     const order = round % 2 === 0 ? ["pull", "bare"] : ["bare", "pull"];
     for (const what of order) {
       if (what === "pull") pulls.push(await it.page.evaluate((options) => window.figures.firstPull(options), { authorization, round }));
@@ -49,7 +48,7 @@ try {
   const create = await it.page.evaluate((options) => window.figures.create(options), { authorization });
   if (it.errors.length > 0) throw new Error(it.errors.join("\n"));
   const wrong = pulls.find((pull) => pull.rows !== count) ?? bares.find((bare) => bare.rows !== count);
-  if (wrong) throw new Error(`a round met ${wrong.rows} of ${count} rows`);
+  if (wrong) throw new Error(`a round had ${wrong.rows} of ${count} rows`);
 
   const [pull, bare] = [pulls, bares].map((list) => median(list.map((one) => one.ms)));
   const figures = {
@@ -69,32 +68,30 @@ first pull of ${count} tasks, ${(figures.bytes / 1e6).toFixed(1)} MB in ${figure
 bare fetch + JSON.parse of the same requests                    median ${figures.bareFetch.medianMs} ms   ${figures.bareFetch.allMs.join(" ")}
 ratio ${figures.ratio}
 write transactions of a first pull: ${figures.firstPull.transactions}
-an idle cycle: ${say(idle.requests)}, ${idle.transactions} write transactions
-one create: ${create.transactions} write transactions, ${say(create.requests)}`);
+an idle cycle: ${requestText(idle.requests)}, ${idle.transactions} write transactions
+one create: ${create.transactions} write transactions, ${requestText(create.requests)}`);
 } finally {
   await browser?.close();
   await server?.stop();
-  await folder.remove();
+  await installed.remove();
 }
 
-function say(requests) {
+function requestText(requests) {
   const parts = Object.entries(requests).map(([name, number]) => `${number} /${name}`);
   return parts.length > 0 ? parts.join(", ") : "no request";
 }
 
-/** The package's files and the page that measures, served by the sync server itself: one origin, no preflights. */
-async function makePage(root) {
-  await writeFile(join(root, "package.json"), `{ "private": true }`);
-  await npm(["install", tarball()], root);
+/** Creates the page. The sync server serves it: one origin, no preflight requests. */
+async function makePage({ root, copyTo }) {
   const page = join(root, "page");
   await mkdir(page);
-  await cp(join(root, "node_modules", "datum-sync"), join(page, "datum-sync"), { recursive: true });
+  await copyTo(page);
   await cp(new URL("page.js", import.meta.url), join(page, "page.js"));
   await writeFile(join(page, "index.html"), PAGE);
   return page;
 }
 
-/** Tasks of about 320 bytes each in a page, as a task app has them. */
+/** Fills the server with tasks of about 320 bytes. */
 async function seed(remote) {
   const batch = 500;
   for (let first = 0; first < count; first += batch) {
@@ -108,7 +105,7 @@ async function seed(remote) {
     });
     const reply = await remote.push(operations);
     const bad = reply.results.find((verdict) => verdict.status !== "applied");
-    if (bad) throw new Error(`the server did not take the seed: ${JSON.stringify(bad)}`);
+    if (bad) throw new Error(`the server rejected the seed: ${JSON.stringify(bad)}`);
   }
 }
 

@@ -1,4 +1,4 @@
-// A fresh Vite app, as `npm create vite` makes it, that installs the packed package.
+// A new Vite app, as `npm create vite` generates it, with the packed package installed.
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,7 +20,7 @@ const STRICT = {
     strict: true,
     exactOptionalPropertyTypes: true,
     noUncheckedIndexedAccess: true,
-    // The package's own types are checked too.
+    // The package's types are checked too.
     skipLibCheck: false,
     noEmit: true,
   },
@@ -28,8 +28,8 @@ const STRICT = {
 };
 
 /**
- * Makes the app; `pages` are more pages, from name to code.
- * `build()` checks the types and builds; `dist` is the result; `develop()` starts Vite's own server.
+ * Generates the app. `pages` maps the names of extra pages to their code. `build()` checks the types and builds into
+ * `dist`; `develop()` starts Vite's dev server.
  */
 export async function makeApp(pages = new Map()) {
   const folder = await temporaryFolder();
@@ -37,7 +37,7 @@ export async function makeApp(pages = new Map()) {
   await run("node", [join(TOOLS, "create-vite/index.js"), "app", "--template", "vanilla-ts", "--no-interactive"], { cwd: folder.path });
   const manifestFile = join(root, "package.json");
   const manifest = JSON.parse(await readFile(manifestFile, "utf8"));
-  // The versions that this folder's lock file pins, so that a release of theirs cannot break this test.
+  // The versions of this folder's lock file, so that a new release cannot break the test.
   for (const name of Object.keys(manifest.devDependencies)) manifest.devDependencies[name] = await pinned(name);
   await writeFile(manifestFile, JSON.stringify(manifest, null, 2));
   await npm(["install", tarball()], root);
@@ -52,7 +52,7 @@ export async function makeApp(pages = new Map()) {
     build: () => run("npm", ["run", "build", "--silent"], { cwd: root }),
     async develop() {
       const args = [join(root, "node_modules/vite/bin/vite.js"), "--host", "127.0.0.1", "--port", String(await freePort()), "--strictPort"];
-      return start("node", args, /(http:\/\/127\.0\.0\.1:\d+)/, { cwd: root });
+      return start("node", args, { ready: /(http:\/\/127\.0\.0\.1:\d+)/, cwd: root });
     },
     remove: folder.remove,
   };

@@ -1,8 +1,8 @@
-// The installed Chromium, headless, and pages whose errors fail the test.
+// Headless Chromium, and pages that record their errors.
 import { chromium } from "playwright-core";
 import { chromiumProgram } from "./environment.mjs";
 
-/** Starts Chromium. Without a sandbox: root and containers have none, and the pages are our own. */
+/** Starts Chromium, without a sandbox: it does not work for root or in containers. */
 export const launch = (options = {}) =>
   chromium.launch({
     ...options,
@@ -10,7 +10,7 @@ export const launch = (options = {}) =>
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
 
-/** A page in a context of its own: a device. `errors` holds what it threw and what it logged as an error. */
+/** Opens a page in its own context: a device. `errors` collects uncaught and logged errors. */
 export async function device(browser) {
   const context = await browser.newContext();
   const page = await context.newPage();
@@ -18,7 +18,7 @@ export async function device(browser) {
   const errors = [];
   page.on("pageerror", (error) => errors.push(`uncaught: ${error.stack ?? error}`));
   page.on("console", (message) => {
-    // The browser itself logs each request that fails, which offline ones must.
+    // The browser logs every failed request, and requests of an offline page must fail.
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) errors.push(`console: ${message.text()}`);
   });
   return { context, page, errors };

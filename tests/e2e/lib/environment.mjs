@@ -1,7 +1,7 @@
-// What `cargo xtask test` tells the end-to-end tests: where the built things are.
+// The environment variables that `cargo xtask test` sets: where the built programs and the package are.
 import { existsSync } from "node:fs";
 
-function place(name, what) {
+function pathFrom(name, what) {
   const path = process.env[name];
   if (!path || !existsSync(path)) {
     throw new Error(`${name} must name ${what}${path ? `; there is no ${path}` : ""}. \`cargo xtask test\` sets it.`);
@@ -9,9 +9,9 @@ function place(name, what) {
   return path;
 }
 
-/** The datum-server program. */
-export const serverProgram = () => place("DATUM_SERVER", "the datum-server program");
-/** The packed npm package. */
-export const tarball = () => place("DATUM_TARBALL", "the packed datum-sync tarball");
-/** The Chromium program. */
-export const chromiumProgram = () => place("CHROMIUM", "the Chromium program");
+/** Returns the path of the datum-server program. */
+export const serverProgram = () => pathFrom("DATUM_SERVER", "the datum-server program");
+/** Returns the path of the packed package. */
+export const tarball = () => pathFrom("DATUM_TARBALL", "the packed datum-sync tarball");
+/** Returns the path of Chromium. */
+export const chromiumProgram = () => pathFrom("CHROMIUM", "the Chromium program");

@@ -1,16 +1,16 @@
-// Temporary folders, and running a command in one.
+// Temporary folders and commands.
 import { spawn } from "node:child_process";
 import { mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A new folder; call `remove()` when done. */
+/** Creates a folder; `remove()` deletes it. */
 export async function temporaryFolder() {
   const path = await realpath(await mkdtemp(join(tmpdir(), "datum-e2e-")));
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
-/** Runs a command to its end; rejects with all that it printed if it fails. */
+/** Runs a command. Rejects with its output if it fails. */
 export function run(program, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
@@ -24,5 +24,5 @@ export function run(program, args, options = {}) {
   });
 }
 
-/** npm, without what only people read. */
+/** Runs npm without audit and funding messages. */
 export const npm = (args, cwd) => run("npm", [...args, "--no-audit", "--no-fund", "--prefer-offline"], { cwd });

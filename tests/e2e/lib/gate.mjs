@@ -1,18 +1,18 @@
-// A door before the remote that a test can shut: requests wait at it, before or after the server did its work.
+// A proxy in front of the server that can hold requests, before or after the server has handled them.
 import { createServer, request as ask } from "node:http";
 import { freePort } from "./ports.mjs";
 
-/** Passes everything on to `target`. */
+/** Starts a proxy for `target`. */
 export async function openGate(target) {
   const { hostname, port } = new URL(target);
   let shut = null;
-  let arrived = () => {};
+  let onHeld = () => {};
   const seen = [];
 
-  /** Resolves once the gate is open for this request. */
+  /** Resolves when the gate lets this request pass. */
   const pass = (side, path) => {
     if (shut?.side !== side || !path.endsWith(shut.path)) return Promise.resolve();
-    arrived();
+    onHeld();
     return shut.opened;
   };
   const server = createServer(async (incoming, answer) => {
@@ -29,7 +29,7 @@ export async function openGate(target) {
       if (incoming.method === "POST") await pass("reply", path);
       answer.writeHead(reply.statusCode, reply.headers).end(Buffer.concat(body));
     });
-    // Whoever asked has gone meanwhile, or the server has.
+    // The client or the server has disconnected.
     outgoing.on("error", () => answer.destroy());
     outgoing.end(Buffer.concat(chunks));
   });
@@ -38,15 +38,18 @@ export async function openGate(target) {
 
   return {
     url: `http://127.0.0.1:${own}`,
-    /** The paths of the POST requests so far. */
+    /** Returns the paths of all POST requests so far. */
     seen: () => seen,
-    /** Shuts it for this path: `side` is "request", before the server's work, or "reply". Resolves `waits` when somebody stands there. */
+    /**
+     * Holds requests to this path: with side "request" before the server handles them, with "reply" afterwards. `held`
+     * resolves when the first one is held.
+     */
     shut(path, side = "request") {
       let open;
       const opened = new Promise((resolve) => (open = resolve));
       shut = { path, side, opened, open };
-      const waits = new Promise((resolve) => (arrived = resolve));
-      return { waits };
+      const held = new Promise((resolve) => (onHeld = resolve));
+      return { held };
     },
     open() {
       shut?.open();

@@ -1,4 +1,4 @@
-// Free ports below those that the system hands out for connections.
+// Free ports, below the range that the system uses for outgoing connections.
 import { createServer } from "node:net";
 
 const FIRST = 21_000;
@@ -13,7 +13,7 @@ function isFree(port) {
   });
 }
 
-/** A port on 127.0.0.1 that nothing listens on, another at each call. */
+/** Returns a free port of 127.0.0.1, a different one at each call. */
 export async function freePort() {
   while (next < LAST) {
     const port = next++;

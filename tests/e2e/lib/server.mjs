@@ -1,17 +1,17 @@
-// The real server in development mode, on loopback, with a database of its own; and a bare client of it.
-// Pages of another loopback port may ask it: in development mode it answers them.
+// The real server in development mode, with its own database, and a client without the engine. In development mode it
+// also answers pages of other loopback ports.
 import { join } from "node:path";
 import { start } from "./child.mjs";
 import { serverProgram } from "./environment.mjs";
 import { temporaryFolder } from "./files.mjs";
 import { freePort } from "./ports.mjs";
 
-/** Starts datum-server. With `page`, it serves that folder too, so that page and remote share an origin. */
+/** Starts datum-server. With `page` it also serves that folder, so that page and remote have one origin. */
 export async function startServer({ page, program = serverProgram() } = {}) {
   const folder = await temporaryFolder();
   const args = ["--dev", "--listen", `127.0.0.1:${await freePort()}`, "--rate", "0", "--database", join(folder.path, "datum.db")];
   if (page) args.push("--static", page);
-  const server = await start(program, args, /listening on (http:\/\/[^\s]+)/);
+  const server = await start(program, args);
   return {
     ...server,
     stop: async () => {
@@ -21,7 +21,7 @@ export async function startServer({ page, program = serverProgram() } = {}) {
   };
 }
 
-/** Asks the remote as `userId`, with no engine in between: what the server really has. */
+/** Talks to the server as `userId`, without the engine. */
 export async function client(url, userId) {
   const reply = await post(`${url}/dev/token`, { userId });
   const headers = { authorization: `Bearer ${reply.token}` };

@@ -1,4 +1,4 @@
-// The demo and the guide as they are published: built in a folder of their own, with the packed package.
+// The demo and the guide, built in a temporary folder with the packed package.
 import { cp } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,13 +6,13 @@ import { tarball } from "./environment.mjs";
 import { npm, run, temporaryFolder } from "./files.mjs";
 
 const SOURCE = fileURLToPath(new URL("../../../www/", import.meta.url));
-const MADE = new Set(["node_modules", "dist", ".vite"]);
+const GENERATED = new Set(["node_modules", "dist", ".vite"]);
 
-/** Builds the site, types checked; `dist` is the result. */
+/** Checks the types and builds the site into `dist`. */
 export async function buildSite() {
   const folder = await temporaryFolder();
   const root = join(folder.path, "www");
-  const isSource = (path) => !MADE.has(relative(SOURCE, path).split(sep)[0]);
+  const isSource = (path) => !GENERATED.has(relative(SOURCE, path).split(sep)[0]);
   await cp(SOURCE, root, { recursive: true, filter: isSource });
   await npm(["ci"], root);
   await npm(["install", "--no-save", tarball()], root);

@@ -1,4 +1,4 @@
-// A plain file server, as any web host is one: it knows nothing of WebAssembly but its media type.
+// A plain file server, like any web host. All it needs for WebAssembly is the media type.
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
@@ -6,7 +6,7 @@ import { freePort } from "./ports.mjs";
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml", ".wasm": "application/wasm" };
 
-/** Serves `folder`; `requested()` lists the paths that were asked for. */
+/** Serves `folder`; `requested()` returns the requested paths. */
 export async function serveFolder(folder) {
   const requested = [];
   const server = createServer(async (request, response) => {

@@ -1,46 +1,46 @@
-// The page of background sync: nothing is pressed, and the list is current.
+// Guide page: background sync. The list stays current without a button.
 
 import { find, setText } from "../dom.ts";
 import { followTasks, nextSync, openApp, setAutoSync } from "../patterns/background.ts";
 import source from "../patterns/background.ts?raw";
-import { count } from "../words.ts";
-import { showTasks, Stage } from "./stage.ts";
+import { count } from "../messages.ts";
+import { showTasks, GuidePage } from "./page.ts";
 
-/** An app's is a quarter of an hour; nobody waits that long to see it. */
+/** Short enough to watch; the default is 15 minutes. */
 const INTERVAL = 4_000;
 
-const stage = new Stage("background", source);
-const { userId } = stage;
+const page = new GuidePage("background", source);
+const { userId } = page;
 const list = find(document, "[data-testid=tasks]");
 const auto = find<HTMLInputElement>(document, "[data-testid=auto]");
 
-const datum = await openApp(stage.remote, userId, INTERVAL);
+const datum = await openApp(page.remote, userId, INTERVAL);
 const tasks = datum.manager("tasks");
 
-void stage.attempt(() => followTasks(datum, (all) => showTasks(list, all)));
-void stage.attempt(async () => {
-  // A snapshot comes with each change, not only with the end of a cycle.
+void page.attempt(() => followTasks(datum, (all) => showTasks(list, all)));
+void page.attempt(async () => {
+  // The feed has more snapshots than finished cycles: each cycle is counted once.
   const ended = new Set<string>();
   for await (const { status, lastCompletedAt, syncedCount, errors } of datum.statusForUser(userId)) {
     if (lastCompletedAt === undefined || ended.has(lastCompletedAt) || status === "syncing") continue;
     ended.add(lastCompletedAt);
     setText(find(document, "[data-testid=cycles]"), String(ended.size));
-    if (status === "failed") stage.say(`Failed (${errors.at(-1)?.code ?? "unknown"}): it is tried again`, "warn");
-    else if (syncedCount > 0) stage.say(`Synced by itself: ${count(syncedCount, "item")}`, "good");
+    if (status === "failed") page.print(`Failed (${errors.at(-1)?.code ?? "unknown"}): will be retried`, "warn");
+    else if (syncedCount > 0) page.print(`Synced automatically: ${count(syncedCount, "item")}`, "good");
   }
 });
 setInterval(() => {
   const next = nextSync(datum, userId);
   const seconds = next === null ? null : Math.max(0, Math.ceil((Date.parse(next) - Date.now()) / 1000));
-  setText(find(document, "[data-testid=next]"), seconds === null ? "not by itself" : `in ${seconds} s`);
+  setText(find(document, "[data-testid=next]"), seconds === null ? "not scheduled" : `in ${seconds} s`);
 }, 250);
 
 auto.addEventListener("change", () => {
   setAutoSync(datum, userId, auto.checked, INTERVAL);
-  stage.say(auto.checked ? "Syncs by itself" : "Syncs only when asked");
+  page.print(auto.checked ? "Syncs automatically" : "Syncs only on request");
 });
-stage.press("write", () => tasks.create({ title: "Written here", done: false }));
-stage.press("second", async () => {
-  stage.say(`Another device added “${await stage.second.write()}”`);
+page.onPress("write", () => tasks.create({ title: "Written here", done: false }));
+page.onPress("second", async () => {
+  page.print(`Another device added “${await page.secondDevice.write()}”`);
 });
-void stage.attempt(() => stage.second.seed());
+void page.attempt(() => page.secondDevice.seed());

@@ -1,5 +1,5 @@
-// The guide's first page: nothing runs here.
+// The guide's table of contents.
 
-import { dressPage } from "./stage.ts";
+import { setUpPage } from "./page.ts";
 
-dressPage();
+setUpPage();

@@ -1,70 +1,71 @@
-// The page of outcomes: each way that a sync can end, made to happen.
+// Guide page: errors. A button for each way that a sync can end.
 
 import { Datum } from "datum-sync";
 
 import { find, make, setText } from "../dom.ts";
-import { refusals, syncAndSay, whileLoading, type Notice } from "../patterns/errors.ts";
+import { rejections, syncAndNotify, whileLoading, type Notice } from "../patterns/errors.ts";
 import source from "../patterns/errors.ts?raw";
-import { Stage } from "./stage.ts";
+import type { SimRequest } from "./network-sim.ts";
+import { GuidePage } from "./page.ts";
 
-const stage = new Stage("errors", source);
-const { userId, line, session } = stage;
-const datum = await Datum.initialize({ name: stage.name, entities: { tasks: {} }, remote: stage.remote, initialUserId: userId });
+const page = new GuidePage("errors", source);
+const { userId, networkSim, session } = page;
+const datum = await Datum.initialize({ name: page.name, entities: { tasks: {} }, remote: page.remote, initialUserId: userId });
 const tasks = datum.manager("tasks");
 
 const loading = find(document, "[data-testid=loading]");
 const notice = find(document, "[data-testid=notice]");
 
-const plain = (): Promise<Notice> => syncAndSay(datum, userId);
+const syncOnce = (): Promise<Notice> => syncAndNotify(datum, userId);
 
-const refuse = ({ what, body }: { what: string; body: unknown }): Response | undefined => {
-  if (what !== "push") return undefined;
+const rejectPush = ({ endpoint, body }: SimRequest): Response | undefined => {
+  if (endpoint !== "push") return undefined;
   const { operations } = body as { operations: { opId: string }[] };
   const results = operations.map(({ opId }) => ({ opId, status: "rejected", code: "titleTaken", message: "There is a task with this title." }));
   return Response.json({ results, serverTime: new Date().toISOString() });
 };
 
-/** What happens, and how it is made to happen. */
+/** The outcomes, and how to cause each. */
 const cases: { name: string; label: string; run: () => Promise<Notice> }[] = [
   {
     name: "well",
     label: "All is well",
     async run() {
       await tasks.create({ title: "A task", done: false });
-      return plain();
+      return syncOnce();
     },
   },
   {
     name: "refused",
-    label: "The server refuses a write",
+    label: "The server rejects a write",
     async run() {
       await tasks.create({ title: "A task", done: false });
-      line.answer = refuse;
-      return plain();
+      networkSim.respond = rejectPush;
+      return syncOnce();
     },
   },
   {
     name: "network",
-    label: "The network is gone",
+    label: "There is no network",
     run() {
-      line.network.on = false;
-      return plain();
+      networkSim.network.on = false;
+      return syncOnce();
     },
   },
   {
     name: "down",
     label: "The server is down",
     run() {
-      line.answer = () => new Response("", { status: 503 });
-      return plain();
+      networkSim.respond = () => new Response("", { status: 503 });
+      return syncOnce();
     },
   },
   {
     name: "portal",
     label: "A login page answers instead",
     run() {
-      line.answer = () => new Response("<!doctype html><title>Welcome to our hotel</title>", { headers: { "Content-Type": "text/html" } });
-      return plain();
+      networkSim.respond = () => new Response("<!doctype html><title>Welcome to our hotel</title>", { headers: { "Content-Type": "text/html" } });
+      return syncOnce();
     },
   },
   {
@@ -72,7 +73,7 @@ const cases: { name: string; label: string; run: () => Promise<Notice> }[] = [
     label: "The token has expired",
     async run() {
       await session.expire();
-      return plain();
+      return syncOnce();
     },
   },
   {
@@ -81,23 +82,23 @@ const cases: { name: string; label: string; run: () => Promise<Notice> }[] = [
     async run() {
       session.renewable = false;
       await session.expire();
-      return plain();
+      return syncOnce();
     },
   },
   {
     name: "slow",
     label: "It takes too long",
     run() {
-      line.delay = 60_000;
-      return syncAndSay(datum, userId, { timeout: 1_000 });
+      networkSim.delay = 60_000;
+      return syncAndNotify(datum, userId, { timeout: 1_000 });
     },
   },
   {
     name: "stopped",
-    label: "The user stops it",
+    label: "The user cancels it",
     run() {
-      line.delay = 60_000;
-      return syncAndSay(datum, userId, { signal: AbortSignal.timeout(800) });
+      networkSim.delay = 60_000;
+      return syncAndNotify(datum, userId, { signal: AbortSignal.timeout(800) });
     },
   },
   {
@@ -105,38 +106,38 @@ const cases: { name: string; label: string; run: () => Promise<Notice> }[] = [
     label: "Syncing is paused",
     async run() {
       await datum.pauseSync(userId);
-      return plain();
+      return syncOnce();
     },
   },
 ];
 
-/** The world as it was: what one case broke does not break the next. */
-async function mend(): Promise<void> {
-  line.network.on = true;
-  line.answer = undefined;
-  line.delay = 0;
+/** Undoes what a case has changed, so that the next one starts clean. */
+async function reset(): Promise<void> {
+  networkSim.network.on = true;
+  networkSim.respond = undefined;
+  networkSim.delay = 0;
   session.renewable = true;
-  for (const { id, message } of await refusals(datum, userId)) {
-    stage.say(`Refused for good: ${message}`, "warn");
-    await datum.discardDeadLetter(id); // An app lets its user edit and retry it, or give it up.
+  for (const { id, message } of await rejections(datum, userId)) {
+    page.print(`Rejected: ${message}`, "warn");
+    await datum.discardDeadLetter(id); // An app would let its user edit and retry it, or discard it.
   }
   if (datum.statusForUser(userId).current.status === "paused") await datum.resumeSync(userId);
 }
 
 const list = find(document, "[data-testid=cases]");
 for (const { name, label, run } of cases) {
-  const said = make("span", { class: "said", "data-testid": `said-${name}` });
-  list.append(make("li", {}, make("button", { type: "button", class: "button small", "data-testid": name }, label), said));
-  stage.press(name, async () => {
-    setText(said, "");
+  const outcome = make("span", { class: "outcome", "data-testid": `outcome-${name}` });
+  list.append(make("li", {}, make("button", { type: "button", class: "button small", "data-testid": name }, label), outcome));
+  page.onPress(name, async () => {
+    setText(outcome, "");
     const result = await whileLoading(
       (on) => (loading.hidden = !on),
-      () => run().finally(mend),
+      () => run().finally(reset),
     );
-    said.dataset["tone"] = result.tone;
-    setText(said, result.text);
+    outcome.dataset["tone"] = result.tone;
+    setText(outcome, result.text);
     notice.dataset["tone"] = result.tone;
     setText(notice, result.text);
-    stage.say(result.text, result.tone === "note" ? "warn" : result.tone);
+    page.print(result.text, result.tone === "note" ? "warn" : result.tone);
   });
 }

@@ -1,4 +1,4 @@
-// The page of fresh data: the everyday sync and the forced one, side by side.
+// Guide page: fresh data. An ordinary sync and a forced one, side by side.
 
 import { Datum, type SyncResult } from "datum-sync";
 
@@ -6,15 +6,15 @@ import type { Task } from "../device.ts";
 import { find, make } from "../dom.ts";
 import { freshData, isVerified, newData } from "../patterns/fresh-data.ts";
 import source from "../patterns/fresh-data.ts?raw";
-import { number, size, time } from "../words.ts";
-import { showTasks, Stage } from "./stage.ts";
+import { number, size, time } from "../messages.ts";
+import { showTasks, GuidePage } from "./page.ts";
 
-const stage = new Stage("fresh-data", source);
-const { userId } = stage;
+const page = new GuidePage("fresh-data", source);
+const { userId } = page;
 const list = find(document, "[data-testid=tasks]");
 const results = find(document, "[data-testid=results]");
 
-const datum = await Datum.initialize({ name: stage.name, entities: { tasks: {} }, remote: stage.remote, initialUserId: userId });
+const datum = await Datum.initialize({ name: page.name, entities: { tasks: {} }, remote: page.remote, initialUserId: userId });
 const tasks = datum.manager<Task>("tasks");
 
 async function show(): Promise<void> {
@@ -22,7 +22,7 @@ async function show(): Promise<void> {
   const local = await datum.getSyncMetadata(userId);
   const known = find(document, "[data-testid=known]");
   known.textContent =
-    local?.lastSuccessfulSyncTime === undefined ? "Nothing: it would start from the beginning" : `Synced at ${time(local.lastSuccessfulSyncTime)}, ${number(local.entityCounts["tasks"]?.count ?? 0)} tasks`;
+    local?.lastSuccessfulSyncTime === undefined ? "Nothing; the next sync starts from the beginning" : `Synced at ${time(local.lastSuccessfulSyncTime)}, ${number(local.entityCounts["tasks"]?.count ?? 0)} tasks`;
 }
 
 function record(what: string, result: SyncResult, verified: boolean): void {
@@ -34,26 +34,26 @@ function record(what: string, result: SyncResult, verified: boolean): void {
 const run = (what: string, sync: typeof freshData) => async (): Promise<void> => {
   const result = await sync(datum, userId);
   record(what, result, await isVerified(datum, userId));
-  stage.say(result.isSuccess ? `${what}: ${number(result.pulledCount)} rows were new here, ${size(result.bytesPulled)} fetched` : `${what}: ${result.error?.message ?? "not done"}`, result.isSuccess ? "good" : "warn");
+  page.print(result.isSuccess ? `${what}: ${number(result.pulledCount)} rows were new here, ${size(result.bytesPulled)} fetched` : `${what}: ${result.error?.message ?? "skipped"}`, result.isSuccess ? "good" : "warn");
   await show();
 };
 
-stage.press("sync", run("Sync", newData));
-stage.press("fresh", run("Fresh data", freshData));
-stage.press("forget", async () => {
+page.onPress("sync", run("Sync", newData));
+page.onPress("fresh", run("Fresh data", freshData));
+page.onPress("forget", async () => {
   await datum.clearSyncMetadata(userId);
-  stage.say("What was synced is forgotten; no task was touched");
+  page.print("The sync state was cleared; no task was changed");
   await show();
 });
-stage.press("write", async () => {
+page.onPress("write", async () => {
   await tasks.create({ title: "Written here, not sent yet", done: false });
   await show();
 });
-stage.press("second", async () => {
-  stage.say(`Another device added “${await stage.second.write()}”`);
+page.onPress("second", async () => {
+  page.print(`Another device added “${await page.secondDevice.write()}”`);
 });
-void stage.attempt(async () => {
-  await stage.second.seed(40);
+void page.attempt(async () => {
+  await page.secondDevice.seed(40);
   await show();
   await run("Sync", newData)();
 });

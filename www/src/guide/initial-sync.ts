@@ -1,4 +1,4 @@
-// The page of the initial sync: an app that is started again and again.
+// Guide page: initial sync. An app that can be started again.
 
 import type { Datum } from "datum-sync";
 
@@ -6,9 +6,9 @@ import type { Task } from "../device.ts";
 import { coalesce, find, setText } from "../dom.ts";
 import { initialSync, openApp } from "../patterns/initial-sync.ts";
 import source from "../patterns/initial-sync.ts?raw";
-import { showTasks, Stage } from "./stage.ts";
+import { showTasks, GuidePage } from "./page.ts";
 
-const stage = new Stage("initial-sync", source);
+const page = new GuidePage("initial-sync", source);
 const list = find(document, "[data-testid=tasks]");
 const signedIn = find<HTMLInputElement>(document, "[data-testid=signed-in]");
 const state = find(document, "[data-testid=app]");
@@ -22,25 +22,25 @@ async function show(): Promise<void> {
 const start = coalesce(async () => {
   await datum?.close();
   list.replaceChildren();
-  const userId = signedIn.checked ? stage.userId : null;
-  datum = await openApp(stage.remote, userId, stage.name);
+  const userId = signedIn.checked ? page.userId : null;
+  datum = await openApp(page.remote, userId, page.name);
   setText(state, userId === null ? "The app is open; nobody is signed in" : "The app is open");
-  await show(); // What this device has, before any request.
-  await initialSync(datum, userId, stage.log);
+  await show(); // The local data, before any request.
+  await initialSync(datum, userId, page.log);
   await show();
 });
 
-stage.press("start", start);
-signedIn.addEventListener("change", () => void stage.attempt(start));
-stage.press("second", async () => {
-  stage.say(`Another device added “${await stage.second.write()}”`);
+page.onPress("start", start);
+signedIn.addEventListener("change", () => void page.attempt(start));
+page.onPress("second", async () => {
+  page.print(`Another device added “${await page.secondDevice.write()}”`);
 });
-stage.press("clear", async () => {
-  await datum?.clearUserData(stage.userId);
-  stage.say("This device has forgotten everything");
+page.onPress("clear", async () => {
+  await datum?.clearUserData(page.userId);
+  page.print("This device was cleared");
   await show();
 });
-void stage.attempt(async () => {
-  await stage.second.seed();
+void page.attempt(async () => {
+  await page.secondDevice.seed();
   await start();
 });

@@ -1,23 +1,23 @@
-// The page of sync metadata: what this device and the server know, and what an app makes of it.
+// Guide page: sync metadata. What this device and the server know, and how an app uses it.
 
 import { Datum, type SyncMetadata } from "datum-sync";
 
 import type { Task } from "../device.ts";
 import { coalesce, find, make, setText } from "../dom.ts";
-import { compare, conflictAlert, decide, deviceList, syncAndAsk, syncIfOlderThan, tellVersion, welcome } from "../patterns/metadata.ts";
+import { compare, conflictAlert, decide, deviceList, syncAndAsk, syncIfOlderThan, setAppVersion, welcome } from "../patterns/metadata.ts";
 import source from "../patterns/metadata.ts?raw";
-import { aboutResult, time } from "../words.ts";
-import { Stage } from "./stage.ts";
+import { describeResult, time } from "../messages.ts";
+import { GuidePage } from "./page.ts";
 
-const stage = new Stage("metadata", source);
+const page = new GuidePage("metadata", source);
 const at = (testid: string): HTMLElement => find(document, `[data-testid=${testid}]`);
 
-let userId = stage.userId;
+let userId = page.userId;
 let datum: Datum;
 
 async function open(): Promise<void> {
-  stage.session.userId = userId;
-  datum = await Datum.initialize({ name: stage.name, entities: { tasks: {} }, remote: stage.remote, initialUserId: userId });
+  page.session.userId = userId;
+  datum = await Datum.initialize({ name: page.name, entities: { tasks: {} }, remote: page.remote, initialUserId: userId });
   setText(at("welcome"), await welcome(datum, userId));
   setText(at("who"), `Signed in as ${userId}`);
   await show();
@@ -37,7 +37,7 @@ const show = coalesce(async () => {
   at("fields").replaceChildren(...fields.map(([name, read]) => row(name, local && read(local), remote && read(remote))));
 });
 
-/** Every field that there is. */
+/** All fields of the metadata. */
 const fields: [string, (metadata: SyncMetadata) => unknown][] = [
   ["syncStatus", (m) => m.syncStatus],
   ["lastSyncTime", (m) => m.lastSyncTime && time(m.lastSyncTime)],
@@ -58,42 +58,42 @@ function row(name: string, local: unknown, remote: unknown): HTMLElement {
   return make("tr", {}, make("th", { scope: "row" }, make("code", {}, name)), cell(local), cell(remote));
 }
 
-stage.press("new-user", async () => {
+page.onPress("new-user", async () => {
   await datum.close();
-  userId = `${stage.userId}/${crypto.randomUUID().slice(0, 8)}`;
+  userId = `${page.userId}/${crypto.randomUUID().slice(0, 8)}`;
   await open();
-  stage.say(at("welcome").textContent ?? "");
+  page.print(at("welcome").textContent ?? "");
 });
-stage.press("return", async () => {
+page.onPress("return", async () => {
   await datum.close();
   await open();
-  stage.say(at("welcome").textContent ?? "");
+  page.print(at("welcome").textContent ?? "");
 });
-stage.press("sync", async () => {
-  stage.say(aboutResult(await datum.synchronize(userId)), "good");
+page.onPress("sync", async () => {
+  page.print(describeResult(await datum.synchronize(userId)), "good");
   await show();
 });
-stage.press("recent", async () => {
+page.onPress("recent", async () => {
   const result = await syncIfOlderThan(datum, userId, 60_000);
-  stage.say(result === null ? "Synced less than a minute ago: skipped" : aboutResult(result), "good");
+  page.print(result === null ? "Synced less than a minute ago: skipped" : describeResult(result), "good");
   await show();
 });
-stage.press("custom", async () => {
-  await tellVersion(datum, userId, "1.4.0");
-  stage.say("The app's own fields are kept; the next sync tells the server");
+page.onPress("custom", async () => {
+  await setAppVersion(datum, userId, "1.4.0");
+  page.print("The app's own fields are stored; the next sync sends them");
   await show();
 });
-stage.press("second", async () => {
-  stage.say(`Another device added “${await (await stage.secondOf(userId)).write()}”`);
+page.onPress("second", async () => {
+  page.print(`Another device added “${await (await page.secondDeviceOf(userId)).write()}”`);
   await show();
 });
-stage.press("write", async () => {
+page.onPress("write", async () => {
   await datum.manager<Task>("tasks").create({ title: "Written here", done: false });
   await show();
 });
-stage.press("disagree", async () => {
+page.onPress("disagree", async () => {
   const tasks = datum.manager<Task>("tasks");
-  const second = await stage.secondOf(userId);
+  const second = await page.secondDeviceOf(userId);
   await second.seed(1);
   await datum.synchronize(userId);
   const [task] = await tasks.readAll();
@@ -101,16 +101,16 @@ stage.press("disagree", async () => {
   await second.rename(task.id, "Named on the other device");
   await tasks.patch(task.id, { title: "Named on this device" });
   await syncAndAsk(datum, userId);
-  stage.say("Both devices renamed one task; nothing decides until you do", "warn");
+  page.print("Both devices renamed the same task; you decide which name stays", "warn");
   await show();
 });
 for (const [button, side] of [["mine", "local"], ["theirs", "remote"]] as const) {
-  stage.press(button, async () => {
+  page.onPress(button, async () => {
     await decide(datum, userId, side);
     const titles = (await datum.manager<Task>("tasks").readAll()).map(({ title }) => title);
-    stage.say(`Decided: “${titles.find((title) => title.startsWith("Named")) ?? ""}”`, "good");
-    at("disagree").focus(); // The alert goes, and its buttons with it.
+    page.print(`Decided: “${titles.find((title) => title.startsWith("Named")) ?? ""}”`, "good");
+    at("disagree").focus(); // The pressed button is about to be hidden.
     await show();
   });
 }
-void stage.attempt(open);
+void page.attempt(open);

@@ -1,10 +1,10 @@
-// Who is signed in on this page, and with which token: what an app's own sign-in does. Its token can be
-// made to expire, and its renewal to be refused.
+// The session of the signed-in user, as an app's sign-in would provide it. Its token can be made to
+// expire, and renewal can be disabled.
 
 import type { HeaderRecord } from "datum-sync";
 
 import type { Network } from "../network.ts";
-import { mint } from "../token.ts";
+import { issueToken } from "../token.ts";
 
 export class Session {
   /** Whether an expired token may be renewed. */
@@ -29,9 +29,9 @@ export class Session {
     this.#token = undefined;
   }
 
-  /** From now on the token is one that ended an hour ago. */
+  /** Replaces the token by one that expired an hour ago. */
   async expire(): Promise<void> {
-    this.#token = mint(this.#userId, this.#network, -3_600);
+    this.#token = issueToken(this.#userId, this.#network, -3_600);
     await this.#token;
   }
 
@@ -40,12 +40,12 @@ export class Session {
       this.#token = undefined;
       this.#onRenew();
     }
-    const asked = (this.#token ??= mint(this.#userId, this.#network));
+    const pending = (this.#token ??= issueToken(this.#userId, this.#network));
     try {
-      return { Authorization: `Bearer ${await asked}` };
+      return { Authorization: `Bearer ${await pending}` };
     } catch (error) {
-      if (this.#token === asked) this.#token = undefined;
-      // Without a network nobody knows who is signed in: the request itself will say what is wrong.
+      if (this.#token === pending) this.#token = undefined;
+      // There is no network: the request itself will fail with the right error.
       if (error instanceof TypeError) return {};
       throw error;
     }

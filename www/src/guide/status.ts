@@ -1,15 +1,15 @@
-// The page of the status feed: a progress ring that is honest, or a button.
+// Guide page: status. Progress that is indeterminate until the engine reports a real figure.
 
 import { Datum, type SyncStatus } from "datum-sync";
 
 import { find, make, setText } from "../dom.ts";
 import { followStatus, type StatusLine } from "../patterns/status.ts";
 import source from "../patterns/status.ts?raw";
-import { number } from "../words.ts";
-import { Stage } from "./stage.ts";
+import { number } from "../messages.ts";
+import { GuidePage } from "./page.ts";
 
-const stage = new Stage("status", source);
-const { userId } = stage;
+const page = new GuidePage("status", source);
+const { userId } = page;
 const pill = find(document, "[data-testid=status]");
 const text = find(document, "[data-testid=message]");
 const bar = find(document, "[data-testid=progress]");
@@ -18,7 +18,7 @@ const slow = find<HTMLInputElement>(document, "[data-testid=slow]");
 const pause = find<HTMLButtonElement>(document, "[data-testid=pause]");
 let stop = new AbortController();
 
-const datum = await Datum.initialize({ name: stage.name, entities: { tasks: {} }, remote: stage.remote, initialUserId: userId });
+const datum = await Datum.initialize({ name: page.name, entities: { tasks: {} }, remote: page.remote, initialUserId: userId });
 
 const tones = { idle: "info", syncing: "info", completed: "good", failed: "bad", paused: "warn", cancelled: "warn" } as const;
 
@@ -42,10 +42,10 @@ function show(line: StatusLine, status: SyncStatus): void {
   ];
   find(document, "[data-testid=facts]").replaceChildren(...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   const shown = line.progress === undefined ? "" : line.progress === null ? ", no figure yet" : `, ${Math.round(line.progress * 100)} %`;
-  stage.say(`${status.status}${shown}${status.phase ? `, ${status.phase}` : ""}`, tones[status.status]);
+  page.print(`${status.status}${shown}${status.phase ? `, ${status.phase}` : ""}`, tones[status.status]);
 }
 
-void stage.attempt(() => followStatus(datum, userId, show));
+void page.attempt(() => followStatus(datum, userId, show));
 
 sync.dataset["ready"] = "";
 sync.addEventListener("click", () => {
@@ -54,16 +54,16 @@ sync.addEventListener("click", () => {
     return;
   }
   stop = new AbortController();
-  stage.line.delay = slow.checked ? 500 : 0;
-  // What came of it is in the status: there is nothing to add here.
+  page.networkSim.delay = slow.checked ? 500 : 0;
+  // The status feed shows the outcome.
   datum.synchronize(userId, { signal: stop.signal, overrideBatchSize: 100 }).catch(() => undefined);
 });
 pause.addEventListener("click", () => {
   const paused = datum.statusForUser(userId).current.status === "paused";
-  void stage.attempt(() => (paused ? datum.resumeSync(userId) : datum.pauseSync(userId)));
+  void page.attempt(() => (paused ? datum.resumeSync(userId) : datum.pauseSync(userId)));
 });
-stage.press("second", async () => {
-  await stage.second.write(400);
-  stage.say("Another device added 400 tasks");
+page.onPress("second", async () => {
+  await page.secondDevice.write(400);
+  page.print("Another device added 400 tasks");
 });
-stage.press("write", () => datum.manager("tasks").create({ title: "Written here", done: false }));
+page.onPress("write", () => datum.manager("tasks").create({ title: "Written here", done: false }));

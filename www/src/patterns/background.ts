@@ -6,7 +6,7 @@ export interface Task extends Entity {
 }
 
 // #region background
-/** The engine syncs by itself from now on. */
+/** Opens the app's data and starts automatic sync. */
 export function openApp(
   remote: HttpRemote,
   userId: string,
@@ -21,7 +21,7 @@ export function openApp(
   });
 }
 
-/** And the list follows: own writes, other tabs, what was pulled. */
+/** Updates the list after local writes, pulls and writes of other tabs. */
 export async function followTasks(
   datum: Datum,
   show: (tasks: readonly Task[]) => void,
@@ -31,7 +31,7 @@ export async function followTasks(
 }
 // #endregion
 
-/** Off and on again, while the app runs. */
+/** Turns automatic sync on or off while the app runs. */
 export function setAutoSync(
   datum: Datum,
   userId: string,
@@ -42,6 +42,6 @@ export function setAutoSync(
   else datum.startAutoSync(userId, interval ? { interval } : {});
 }
 
-/** When the next sync begins by itself; null: not by itself. */
+/** When the next automatic sync begins; null if none is scheduled. */
 export const nextSync = (datum: Datum, userId: string) =>
   datum.nextSyncTime(userId);

@@ -1,14 +1,14 @@
 import { DatumError, type Datum, type SyncOptions } from "datum-sync";
 
-/** What the app says after a sync, and how. */
+/** What the app shows after a sync. */
 export interface Notice {
   tone: "good" | "note" | "bad";
   text: string;
 }
 
 // #region errors
-/** Syncs, and always comes back with something to say. */
-export async function syncAndSay(
+/** Syncs, and always returns a notice to show. */
+export async function syncAndNotify(
   datum: Datum,
   userId: string,
   options: SyncOptions = {},
@@ -34,13 +34,13 @@ const good = (text: string): Notice => ({ tone: "good", text });
 const note = (text: string): Notice => ({ tone: "note", text });
 const bad = (text: string): Notice => ({ tone: "bad", text });
 
-/** Why, for each write that the server will never accept. */
-export async function refusals(datum: Datum, userId: string) {
+/** The writes that the server rejected, with its reasons. */
+export async function rejections(datum: Datum, userId: string) {
   const letters = await datum.deadLetters(userId);
   return letters.map(({ id, message }) => ({ id, message }));
 }
 
-/** A loading state that always ends: `synchronize` always settles. */
+/** Shows a loading state. It always ends: `synchronize` always settles. */
 export async function whileLoading<T>(
   setLoading: (on: boolean) => void,
   work: () => Promise<T>,

@@ -2,24 +2,24 @@ import type { Datum } from "datum-sync";
 
 // #region fresh
 /**
- * Forgets what was synced, then pulls everything and drops what the server
- * no longer has. Local writes that still wait are kept, and pushed.
+ * Clears the sync state, pulls everything, and drops what the server no
+ * longer has. Pending local writes are kept and pushed.
  */
 export async function freshData(datum: Datum, userId: string) {
   await datum.clearSyncMetadata(userId);
   return datum.synchronize(userId, {
     direction: "pullThenPush", // pull first, then push
-    forceFullSync: true, // whatever was pulled before
+    forceFullSync: true, // ignore what was pulled before
   });
 }
 
-/** Whether this device now has exactly what the server has. */
+/** Returns whether this device has exactly the server's data. */
 export async function isVerified(datum: Datum, userId: string) {
   return (await datum.compareSyncMetadata(userId)) === "inSync";
 }
 // #endregion
 
-/** The everyday one: only what is new. Cheap: use it everywhere else. */
+/** Pulls only what is new. It is cheap: use it in all other cases. */
 export function newData(datum: Datum, userId: string) {
   return datum.synchronize(userId);
 }

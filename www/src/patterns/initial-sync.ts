@@ -1,24 +1,24 @@
 import { Datum, DatumError, type HttpRemote } from "datum-sync";
 
-/** Opens this device's data: there at once, online or not. */
+/** Opens this device's data, online or offline. */
 export function openApp(
   remote: HttpRemote,
   userId: string | null,
   name: string,
 ) {
   return Datum.initialize({
-    name, // of its databases in IndexedDB
+    name, // prefix of the IndexedDB databases
     entities: { tasks: {} },
     remote,
     initialUserId: () => userId, // null: nobody is signed in
   });
 }
 
-/** Where the app logs to. `console` will do. */
+/** The app's log, for example `console`. */
 export type Log = Pick<Console, "info" | "warn">;
 
 // #region initial
-/** At least one fetch when the app starts; it goes on without. */
+/** Pulls once when the app starts. If that fails, the app continues. */
 export async function initialSync(
   datum: Datum,
   userId: string | null,

@@ -1,16 +1,16 @@
 import type { Datum } from "datum-sync";
 
-/** What the app's window can show. */
+/** The app's screens. */
 export interface Screens {
-  /** `unsent`: what waits on this device for the next sign-in. */
+  /** `unsent`: the number of local changes that are not synced yet. */
   login(unsent: number): void;
-  /** `progress` is null until it is real. */
+  /** `progress` is null until there is a real figure. */
   waiting(text: string, progress: number | null): void;
   tasks(userId: string): void;
 }
 
 // #region login
-/** Signed out: what waits is sent if it can be, then nothing syncs. */
+/** Sends pending changes if possible, then stops all syncing. */
 export async function onSignedOut(
   datum: Datum,
   userId: string,
@@ -21,7 +21,7 @@ export async function onSignedOut(
   screens.login(unsynced.length);
 }
 
-/** Signed in, again or for the first time: the latest data first. */
+/** Pulls the latest data before the user sees the tasks. */
 export async function onSignedIn(
   datum: Datum,
   userId: string,
@@ -36,10 +36,10 @@ export async function onSignedIn(
     await datum.synchronize(userId, {
       direction: "pullThenPush",
       forceFullSync: true,
-      timeout: 15_000, // nobody waits for ever
+      timeout: 15_000, // do not block the screen for ever
     });
   } catch {
-    // The status says why. The data of last time is better than none.
+    // The status feed has the reason. Show the data from last time.
   } finally {
     screens.tasks(userId);
   }

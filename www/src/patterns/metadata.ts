@@ -1,19 +1,19 @@
 import type { Datum, SyncMetadata } from "datum-sync";
 
 // #region welcome
-/** What the first screen says: the server knows who was here before. */
+/** The greeting: the server knows whether the user is new. */
 export async function welcome(datum: Datum, userId: string) {
   const remote = await datum.getRemoteSyncMetadata(userId);
   if (remote === null || remote.isNeverSynced) return "First time setup";
   return `Welcome back! Your devices: ${remote.deviceCount}`;
 }
 
-/** How this device and the server stand. No clock has a say in it. */
+/** Compares this device with the server, independent of clocks. */
 export async function compare(datum: Datum, userId: string) {
-  return standings[await datum.compareSyncMetadata(userId)];
+  return comparisons[await datum.compareSyncMetadata(userId)];
 }
 
-const standings = {
+const comparisons = {
   inSync: "Data is in sync",
   remoteNewer: "Remote has newer data: sync needed",
   localNewer: "Local has newer data: push needed",
@@ -22,7 +22,7 @@ const standings = {
 };
 // #endregion
 
-/** The alert, while conflicts wait for the user's decision. */
+/** The alert while the user has conflicts to resolve. */
 export function conflictAlert(local: SyncMetadata | null): string | null {
   if (!local?.hasConflicts) return null;
   return local.conflictCount === 1
@@ -30,7 +30,7 @@ export function conflictAlert(local: SyncMetadata | null): string | null {
     : `${local.conflictCount} conflicts to resolve`;
 }
 
-/** Every device of the user, the latest first. */
+/** The user's devices, the last synced first. */
 export function deviceList(
   remote: SyncMetadata | null,
   local: SyncMetadata | null,
@@ -41,7 +41,7 @@ export function deviceList(
     .sort((a, b) => b.lastSync.localeCompare(a.lastSync));
 }
 
-/** Syncs, unless this device did within the last `age` milliseconds. */
+/** Syncs unless this device has synced in the last `age` milliseconds. */
 export async function syncIfOlderThan(
   datum: Datum,
   userId: string,
@@ -53,17 +53,17 @@ export async function syncIfOlderThan(
   return datum.synchronize(userId);
 }
 
-/** The app's own fields: the other devices see them, too. */
-export function tellVersion(datum: Datum, userId: string, version: string) {
+/** Sets the app's own fields, which the other devices see too. */
+export function setAppVersion(datum: Datum, userId: string, version: string) {
   return datum.setCustomMetadata(userId, { appVersion: version });
 }
 
-/** Leaves what both sides changed to the user; until then it waits. */
+/** Syncs, and leaves conflicts to the user. */
 export function syncAndAsk(datum: Datum, userId: string) {
   return datum.synchronize(userId, { conflictResolver: "ask" });
 }
 
-/** The user has decided. */
+/** Resolves all conflicts as the user decided. */
 export async function decide(
   datum: Datum,
   userId: string,

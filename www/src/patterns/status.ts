@@ -1,14 +1,14 @@
 import type { Datum, SyncStatus } from "datum-sync";
 
-/** What the app's status line shows. */
+/** The app's status line. */
 export interface StatusLine {
   text: string;
-  /** 0 to 1; null: no real figure yet; undefined: no cycle runs. */
+  /** 0 to 1; null without a real figure; undefined if no cycle runs. */
   progress?: number | null;
 }
 
 // #region follow
-/** The latest status at once, then every change. */
+/** Shows the latest status at once, then every change. */
 export async function followStatus(
   datum: Datum,
   userId: string,
@@ -21,7 +21,7 @@ export async function followStatus(
 
 export function statusLine(status: SyncStatus): StatusLine {
   if (status.status !== "syncing") return { text: texts[status.status] };
-  // 0 is no figure yet: shown as indeterminate.
+  // 0 means that there is no figure yet: show it as indeterminate.
   const progress = status.progress > 0 ? status.progress : null;
   return { text: "Syncing…", progress };
 }
@@ -30,7 +30,7 @@ export function statusLine(status: SyncStatus): StatusLine {
 const texts = {
   idle: "Not synced yet",
   completed: "Everything is synced",
-  failed: "Sync failed. What was written is safe here.",
-  paused: "Paused. Writing goes on.",
-  cancelled: "Stopped. What was done is kept.",
+  failed: "Sync failed. Your changes are saved on this device.",
+  paused: "Paused. You can still make changes.",
+  cancelled: "Stopped. Completed work is kept.",
 };

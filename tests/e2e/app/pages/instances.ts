@@ -1,4 +1,4 @@
-// Instances beside each other: opens none by itself, the test does.
+// Offers `Datum` and a config to the test, which opens the instances.
 import { Datum, type DatumConfig } from "datum-sync";
 
 const remote = { url: session.url, headers: async () => ({ Authorization: `Bearer ${await session.token()}` }) };

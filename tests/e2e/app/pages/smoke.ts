@@ -1,4 +1,4 @@
-// The least that shows that the module was loaded and works: written, and read back from the engine.
+// The smallest page that shows that the engine works: it writes a note and reads it back.
 import { Datum, type Entity } from "datum-sync";
 
 interface Note extends Entity {

@@ -1,4 +1,4 @@
-// A device: opens its database and offers it to the test, which acts as the user would.
+// A device: opens its database and offers it to the test, which acts as the user.
 import { Datum, type Entity, type SyncStatus } from "datum-sync";
 
 export interface Task extends Entity {
@@ -11,7 +11,7 @@ const datum = await Datum.initialize({
   entities: { task: {} },
   remote: { url: session.url, headers: async () => ({ Authorization: `Bearer ${await session.token()}` }) },
   initialUserId: session.userId,
-  // What leaves is leaving.test's subject; here a reload takes nothing along.
+  // leaving.test covers this; here a reload must not send anything.
   flushOnLeave: false,
 });
 const tasks = datum.manager<Task>("task");

@@ -1,0 +1,212 @@
+//! The queries that read sets and ranges of rows.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Row as _, query};
+
+use super::{failed, json, number, signed};
+use crate::rules::store::{AppliedOperation, Range, Result, Row, Scanned, Stamp};
+
+pub(super) async fn stamps(
+    connection: &mut SqliteConnection,
+    account: i64,
+    keys: &[(&str, &str)],
+) -> Result<Vec<Option<Stamp>>> {
+    let mut stamps = vec![None; keys.len()];
+    let rows = query(
+        "SELECT k.key, e.version, e.deleted FROM json_each(?2) AS k CROSS JOIN entity AS e
+         WHERE e.account = ?1 AND e.entity = k.value ->> 0 AND e.id = k.value ->> 1",
+    )
+    .bind(account)
+    .bind(json(&keys)?)
+    .fetch_all(connection)
+    .await
+    .map_err(failed)?;
+    for row in rows {
+        let stamp = Stamp {
+            version: number(&row, 1)?,
+            deleted: row.try_get(2).map_err(failed)?,
+        };
+        if let Some(slot) = key_index(&row)?.and_then(|index| stamps.get_mut(index)) {
+            *slot = Some(stamp);
+        }
+    }
+    Ok(stamps)
+}
+
+pub(super) async fn applied(
+    connection: &mut SqliteConnection,
+    account: i64,
+    op_ids: &[&str],
+) -> Result<Vec<Option<AppliedOperation>>> {
+    let mut applied = vec![None; op_ids.len()];
+    let rows = query(
+        "SELECT k.key, o.version, o.entity, o.id FROM json_each(?2) AS k CROSS JOIN operation AS o
+         WHERE o.account = ?1 AND o.op_id = k.value",
+    )
+    .bind(account)
+    .bind(json(&op_ids)?)
+    .fetch_all(connection)
+    .await
+    .map_err(failed)?;
+    for row in rows {
+        let Some(index) = key_index(&row)? else {
+            continue;
+        };
+        if let (Some(slot), Some(op_id)) = (applied.get_mut(index), op_ids.get(index)) {
+            *slot = Some(AppliedOperation {
+                op_id: (*op_id).to_owned(),
+                entity: row.try_get(2).map_err(failed)?,
+                id: row.try_get(3).map_err(failed)?,
+                version: number(&row, 1)?,
+            });
+        }
+    }
+    Ok(applied)
+}
+
+pub(super) async fn scan(
+    connection: &mut SqliteConnection,
+    account: i64,
+    range: Range<'_>,
+    limit: usize,
+    max_bytes: usize,
+) -> Result<Scanned> {
+    let Some(entities) = range.entities else {
+        return scan_one(connection, account, None, range, limit, max_bytes).await;
+    };
+    // One range per entity type, merged, so that a filter never reads the rows of other types.
+    let mut merged: BTreeMap<u64, Row> = BTreeMap::new();
+    // Where the first range was cut off: rows behind it may have unread rows before them.
+    let mut cut = u64::MAX;
+    for entity in entities {
+        let entity = Some(entity.as_str());
+        let found = scan_one(&mut *connection, account, entity, range, limit, max_bytes).await?;
+        if let (true, Some(last)) = (found.more, found.rows.last()) {
+            cut = cut.min(last.version);
+        }
+        merged.extend(found.rows.into_iter().map(|row| (row.version, row)));
+    }
+    let mut page = BoundedRows::new(limit, max_bytes);
+    page.scanned.more = cut != u64::MAX;
+    for (version, row) in merged {
+        let beyond_cut = version > cut && !page.scanned.rows.is_empty();
+        if beyond_cut || !page.push(row) {
+            page.scanned.more = true;
+            break;
+        }
+    }
+    Ok(page.scanned)
+}
+
+async fn scan_one(
+    connection: &mut SqliteConnection,
+    account: i64,
+    entity: Option<&str>,
+    range: Range<'_>,
+    limit: usize,
+    max_bytes: usize,
+) -> Result<Scanned> {
+    let query = match entity {
+        None => query(
+            "SELECT entity, id, version, data FROM entity INDEXED BY entity_by_version
+             WHERE account = ?1 AND version > ?2 AND (deleted = 0 OR version > ?3) AND ?4 IS NULL
+             ORDER BY version LIMIT ?5",
+        ),
+        Some(_) => query(
+            "SELECT entity, id, version, data FROM entity INDEXED BY entity_by_type
+             WHERE account = ?1 AND version > ?2 AND (deleted = 0 OR version > ?3) AND entity = ?4
+             ORDER BY version LIMIT ?5",
+        ),
+    };
+    let limit_and_one = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let query = query
+        .bind(account)
+        .bind(signed(range.after))
+        .bind(signed(range.live_until))
+        .bind(entity)
+        .bind(limit_and_one);
+    let mut rows = query.fetch(connection);
+    let mut page = BoundedRows::new(limit, max_bytes);
+    while let Some(row) = rows.try_next().await.map_err(failed)? {
+        if !page.push(read_row(&row)?) {
+            page.scanned.more = true;
+            break;
+        }
+    }
+    Ok(page.scanned)
+}
+
+pub(super) async fn count(
+    connection: &mut SqliteConnection,
+    account: i64,
+    range: Range<'_>,
+) -> Result<u64> {
+    let query = match range.entities {
+        None => query(
+            "SELECT count(*) FROM entity INDEXED BY entity_by_version
+             WHERE account = ?1 AND version > ?2 AND (deleted = 0 OR version > ?3) AND ?4 IS NULL",
+        ),
+        Some(_) => query(
+            "SELECT count(*)
+             FROM json_each(?4) AS k CROSS JOIN entity AS e INDEXED BY entity_by_type
+             WHERE e.account = ?1 AND e.entity = k.value
+               AND e.version > ?2 AND (e.deleted = 0 OR e.version > ?3)",
+        ),
+    };
+    let entities = range.entities.map(|entities| json(&entities)).transpose()?;
+    let query = query
+        .bind(account)
+        .bind(signed(range.after))
+        .bind(signed(range.live_until))
+        .bind(entities);
+    number(&query.fetch_one(connection).await.map_err(failed)?, 0)
+}
+
+/// Collects rows up to the limits, but at least one.
+struct BoundedRows {
+    scanned: Scanned,
+    limit: usize,
+    max_bytes: usize,
+    bytes: usize,
+}
+
+impl BoundedRows {
+    fn new(limit: usize, max_bytes: usize) -> Self {
+        Self {
+            scanned: Scanned::default(),
+            limit,
+            max_bytes,
+            bytes: 0,
+        }
+    }
+
+    /// Adds a row. Returns false if it does not fit.
+    fn push(&mut self, row: Row) -> bool {
+        self.bytes = self.bytes.saturating_add(row.bytes());
+        let full = self.scanned.rows.len() >= self.limit || self.bytes > self.max_bytes;
+        if full && !self.scanned.rows.is_empty() {
+            return false;
+        }
+        self.scanned.rows.push(row);
+        true
+    }
+}
+
+/// Returns the index of the key that a row of `json_each` belongs to.
+fn key_index(row: &SqliteRow) -> Result<Option<usize>> {
+    let index: i64 = row.try_get(0).map_err(failed)?;
+    Ok(usize::try_from(index).ok())
+}
+
+fn read_row(row: &SqliteRow) -> Result<Row> {
+    let data: Option<String> = row.try_get(3).map_err(failed)?;
+    Ok(Row {
+        entity: row.try_get(0).map_err(failed)?,
+        id: row.try_get(1).map_err(failed)?,
+        version: number(row, 2)?,
+        data: data.map(Into::into),
+    })
+}

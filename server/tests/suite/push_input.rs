@@ -1,0 +1,256 @@
+//! What a push may contain: invalid operations, odd ids, limits.
+
+use datum_server::rules::store::{Store, Transaction};
+use serde_json::{Value, json};
+
+use super::{World, op, statuses};
+
+pub async fn an_invalid_operation_is_rejected_alone<S: Store>(mut w: World<S>) {
+    w.service.config.entities = Some(vec!["task".into()]);
+    let good = |op_id: &str, id: &str| op(op_id, "task", id, "create", None, json!({ "n": 1 }));
+    let long = "x".repeat(513);
+    let bad = json!([
+        [op("b0", "note", "a", "create", None, json!({})), "unknownEntity"],
+        [op("b1", "task", "", "create", None, json!({})), "invalidId"],
+        [op("b2", "task", "a\u{7}b", "create", None, json!({})), "invalidId"],
+        [op("b3", "task", &long, "create", None, json!({})), "invalidId"],
+        [op("b4", "", "a", "create", None, json!({})), "invalidId"],
+        [op("b5", "task", "a", "create", None, Value::Null), "invalidData"],
+        [op("b6", "task", "a", "update", Some(1), json!([1])), "invalidData"],
+        [op("b7", "task", "a", "update", Some(0), json!({})), "invalidVersion"],
+        [op("b8", "task", "a", "update", Some(1 << 53), json!({})), "invalidVersion"],
+        [{ "opId": "b9", "entity": "task", "id": "a", "kind": "update", "baseVersion": -1, "data": {} }, "invalidOperation"],
+        [{ "opId": "b10", "entity": "task", "id": "a", "kind": "upsert", "baseVersion": null, "data": {} }, "invalidOperation"],
+        [{ "opId": "b11", "entity": "task", "id": 7, "kind": "create", "baseVersion": null, "data": {} }, "invalidOperation"],
+        [{ "opId": "b12" }, "invalidOperation"],
+        [op("b13", "task", "a", "create", None, json!({ "userId": "bob" })), "userMismatch"],
+        [op("b14", "task", "a", "create", None, json!({ "userId": 7 })), "userMismatch"],
+        [op("b15", "task", "a", "create", None, json!({ "text": "x".repeat(1 << 20) })), "tooLarge"],
+        [op("", "task", "a", "create", None, json!({})), "invalidId"],
+    ]);
+    for (i, case) in bad.as_array().unwrap().iter().enumerate() {
+        let verdicts = w
+            .push(
+                "ann",
+                json!([
+                    good(&format!("x{i}"), &format!("x{i}")),
+                    case[0],
+                    good(&format!("y{i}"), &format!("y{i}"))
+                ]),
+            )
+            .await;
+        assert_eq!(
+            statuses(&verdicts),
+            ["applied", "rejected", "applied"],
+            "{case}"
+        );
+        assert_eq!(verdicts[1]["code"], case[1], "{case}");
+        assert_eq!(verdicts[1]["opId"], case[0]["opId"]);
+        assert!(!verdicts[1]["message"].as_str().unwrap().is_empty());
+    }
+}
+
+pub async fn reserved_fields_are_not_stored<S: Store>(w: World<S>) {
+    let body = r#"{"clientId":"d","operations":[{"opId":"1","entity":"task","id":"a","kind":"create","baseVersion":null,
+        "data":{"id":"zzz","a":1,"userId":"ann","version":77,"a":2,"isDeleted":true,"b":{"id":1},"createdAt":"2026-01-01T00:00:00.000Z"}}]}"#;
+    let (_, reply) = w.call("ann", "POST", "push", body).await;
+    assert_eq!(
+        reply["results"][0],
+        json!({ "opId": "1", "status": "applied", "version": 1 })
+    );
+    let mut tx = w.service.store.read().await.unwrap();
+    let stored = tx.data("ann", "task", "a").await.unwrap().unwrap();
+    assert_eq!(
+        &*stored,
+        r#"{"a":2,"b":{"id":1},"createdAt":"2026-01-01T00:00:00.000Z"}"#
+    );
+    drop(tx);
+    let page = w.pull("ann", json!({})).await;
+    assert_eq!(
+        page["changes"][0]["data"],
+        json!({ "a": 2, "b": { "id": 1 }, "createdAt": "2026-01-01T00:00:00.000Z" })
+    );
+}
+
+pub async fn ids_may_have_quotes_and_emoji<S: Store>(w: World<S>) {
+    let odd = [
+        "it's \"quoted\"",
+        "back\\slash",
+        "🦀👩‍👩‍👧",
+        "a b",
+        "%27; DROP TABLE entity; --",
+        "{\"$ref\":0}",
+        "\u{2028}",
+        "null",
+        "0",
+    ];
+    for id in odd {
+        assert_eq!(
+            statuses(
+                &w.push(
+                    "ann",
+                    json!([op(id, id, id, "create", None, json!({ id: id }))])
+                )
+                .await
+            ),
+            ["applied"],
+            "{id}"
+        );
+        assert_eq!(
+            w.push(
+                "ann",
+                json!([op(id, id, id, "create", None, json!({ id: id }))])
+            )
+            .await[0]["replayed"],
+            true,
+            "{id}"
+        );
+        let page = w.pull("ann", json!({ "entities": [id] })).await;
+        assert_eq!(
+            (&page["changes"][0]["id"], &page["changes"][0]["data"]),
+            (&json!(id), &json!({ id: id }))
+        );
+    }
+    let (changes, _) = w.pull_all("ann", json!({ "limit": 2 })).await;
+    assert_eq!(changes.len(), odd.len());
+}
+
+pub async fn an_entity_over_the_limit_is_rejected_even_after_a_patch<S: Store>(w: World<S>) {
+    let text = "x".repeat(600_000);
+    let verdicts = w
+        .push(
+            "ann",
+            json!([
+                op("1", "task", "a", "create", None, json!({ "a": text })),
+                op("2", "task", "a", "patch", Some(1), json!({ "b": text }))
+            ]),
+        )
+        .await;
+    assert_eq!(statuses(&verdicts), ["applied", "rejected"]);
+    assert_eq!(verdicts[1]["code"], "tooLarge");
+    assert_eq!(w.pull("ann", json!({})).await["changes"][0]["version"], 1);
+}
+
+pub async fn conflicts_that_do_not_fit_the_reply_are_answered_retry<S: Store>(mut w: World<S>) {
+    w.service.config.max_reply_bytes = 1_500;
+    let create: Vec<_> = (0..5)
+        .map(|i| {
+            op(
+                &format!("c{i}"),
+                "task",
+                &format!("{i}"),
+                "create",
+                None,
+                json!({ "t": "x".repeat(1_000) }),
+            )
+        })
+        .collect();
+    w.push("ann", json!(create)).await;
+    let stale: Vec<_> = (0..5)
+        .map(|i| {
+            op(
+                &format!("u{i}"),
+                "task",
+                &format!("{i}"),
+                "update",
+                Some(99),
+                json!({}),
+            )
+        })
+        .collect();
+    let verdicts = w.push("ann", json!(stale)).await;
+    assert_eq!(
+        statuses(&verdicts),
+        ["conflict", "conflict", "retry", "retry", "retry"]
+    );
+    assert_eq!(
+        verdicts[2],
+        json!({ "opId": "u2", "status": "retry", "retryAfterMs": 0 })
+    );
+}
+
+pub async fn a_push_that_breaks_the_protocol_is_refused_with_a_code<S: Store>(mut w: World<S>) {
+    w.service.config.min_schema = 1;
+    w.service.config.max_body_bytes = 10_000;
+    let cases = [
+        (String::new(), 400, "badRequest"),
+        ("{".into(), 400, "badRequest"),
+        ("[]".into(), 400, "badRequest"),
+        (r#"{"clientId":"d"}"#.into(), 400, "badRequest"),
+        (
+            r#"{"clientId":"","schema":1,"operations":[]}"#.into(),
+            400,
+            "badRequest",
+        ),
+        (
+            r#"{"clientId":"d","schema":1,"operations":{}}"#.into(),
+            400,
+            "badRequest",
+        ),
+        (
+            r#"{"clientId":"d","schema":1,"operations":[{"entity":"task"}]}"#.into(),
+            400,
+            "badRequest",
+        ),
+        (
+            r#"{"clientId":"d","schema":1,"operations":[7]}"#.into(),
+            400,
+            "badRequest",
+        ),
+        (
+            r#"{"clientId":"d","schema":0,"operations":[]}"#.into(),
+            426,
+            "clientOutdated",
+        ),
+        (
+            format!(r#"{{"clientId":"{}","operations":[]}}"#, "d".repeat(10_000)),
+            413,
+            "bodyTooLarge",
+        ),
+    ];
+    for (body, status, code) in cases {
+        let (got, reply) = w.call("ann", "POST", "push", &body).await;
+        assert_eq!(
+            (got, reply["code"].as_str().unwrap()),
+            (status, code),
+            "{body:.80}"
+        );
+    }
+    assert!(w.push("ann", json!([])).await.is_empty());
+}
+
+pub async fn ten_thousand_operations_are_accepted_and_one_more_is_not<S: Store>(w: World<S>) {
+    let body = |n: usize| {
+        let one = |i| {
+            format!(
+                r#"{{"opId":"o{i}","entity":"task","id":"{i}","kind":"create","baseVersion":null,"data":{{"n":{i}}}}}"#
+            )
+        };
+        format!(
+            r#"{{"clientId":"d","operations":[{}]}}"#,
+            (0..n).map(one).collect::<Vec<_>>().join(",")
+        )
+    };
+    for n in [10_001, 100_000] {
+        let (status, refused) = w.call("ann", "POST", "push", &body(n)).await;
+        assert_eq!(
+            (status, &refused["code"]),
+            (413, &json!("tooManyOperations"))
+        );
+    }
+    let (_, reply) = w.call("ann", "POST", "push", &body(10_000)).await;
+    assert_eq!(
+        reply["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|verdict| verdict["status"] == "applied")
+            .count(),
+        10_000
+    );
+    let page = w.pull("ann", json!({ "limit": 10_000 })).await;
+    assert_eq!(
+        (page["changes"].as_array().unwrap().len(), &page["more"]),
+        (10_000, &json!(false))
+    );
+}

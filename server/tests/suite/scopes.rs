@@ -1,0 +1,136 @@
+//! Pulls that are restricted to entity types or to a scope.
+
+use datum_server::rules::store::Store;
+use serde_json::json;
+
+use super::{World, ids, op};
+
+pub async fn a_filter_by_entity_loses_no_row_between_pages<S: Store>(w: World<S>) {
+    for i in 0..9 {
+        w.create("ann", ["task", "note", "tag"][i % 3], &format!("{i}"))
+            .await;
+    }
+    for limit in 1..=7 {
+        let (changes, _) = w
+            .pull_all(
+                "ann",
+                json!({ "entities": ["tag", "task", "tag"], "limit": limit }),
+            )
+            .await;
+        assert_eq!(
+            ids(&changes),
+            ["0", "2", "3", "5", "6", "8"],
+            "limit {limit}"
+        );
+    }
+    let first = w
+        .pull("ann", json!({ "entities": ["task"], "limit": 1 }))
+        .await;
+    assert_eq!(first["remaining"], 2);
+}
+
+pub async fn a_filter_by_entity_loses_nothing_behind_a_large_row<S: Store>(mut w: World<S>) {
+    w.service.config.max_page_bytes = 2_000;
+    for (id, entity, bytes) in [
+        ("1", "task", 10),
+        ("2", "note", 10),
+        ("3", "task", 3_000),
+        ("4", "note", 10),
+        ("5", "task", 10),
+    ] {
+        w.push(
+            "ann",
+            json!([op(
+                id,
+                entity,
+                id,
+                "create",
+                None,
+                json!({ "text": "x".repeat(bytes) })
+            )]),
+        )
+        .await;
+    }
+    let (changes, _) = w
+        .pull_all("ann", json!({ "entities": ["task", "note"] }))
+        .await;
+    assert_eq!(ids(&changes), ["1", "2", "3", "4", "5"]);
+}
+
+/// Creates the tasks 1 to 4, in turn in the lists `home` and `work`.
+async fn create_lists<S: Store>(w: &World<S>) {
+    let task = |i: u64, list: &str| {
+        let data = json!({ "list": list, "n": i });
+        op(
+            &format!("o{i}"),
+            "task",
+            &format!("{i}"),
+            "create",
+            None,
+            data,
+        )
+    };
+    let lists = ["home", "work", "home", "work"];
+    let tasks: Vec<_> = (1..).zip(lists).map(|(i, list)| task(i, list)).collect();
+    w.push("ann", json!(tasks)).await;
+}
+
+pub async fn a_scope_selects_rows_and_reports_those_that_leave<S: Store>(w: World<S>) {
+    create_lists(&w).await;
+    let scope = json!({ "scope": { "where": { "list": "home" } }, "limit": 1 });
+    let (changes, cursor) = w.pull_all("ann", scope.clone()).await;
+    assert_eq!(ids(&changes), ["1", "3"]);
+    let swap = json!([
+        op(
+            "p",
+            "task",
+            "1",
+            "patch",
+            Some(1),
+            json!({ "list": "work" })
+        ),
+        op(
+            "q",
+            "task",
+            "2",
+            "patch",
+            Some(2),
+            json!({ "list": "home" })
+        )
+    ]);
+    w.push("ann", swap).await;
+    let mut later = scope.clone();
+    later["cursor"] = cursor;
+    let (changes, _) = w.pull_all("ann", later).await;
+    assert_eq!(
+        changes[0],
+        json!({ "entity": "task", "id": "1", "version": 5, "deleted": true, "reason": "scope" })
+    );
+    assert_eq!(ids(&changes), ["1", "2"]);
+}
+
+pub async fn a_scope_compares_numbers_by_value_and_missing_fields_with_null<S: Store>(w: World<S>) {
+    create_lists(&w).await;
+    let scope = json!({ "scope": { "where": { "n": 3.0, "missing": null } } });
+    let (changes, _) = w.pull_all("ann", scope).await;
+    assert_eq!(ids(&changes), ["3"]);
+}
+
+pub async fn a_pull_with_a_scope_has_no_digests<S: Store>(w: World<S>) {
+    create_lists(&w).await;
+    let scope = json!({ "scope": { "where": { "n": 3 } } });
+    assert!(w.pull("ann", scope).await["digests"].is_null());
+}
+
+pub async fn a_scope_that_matches_nothing_still_ends<S: Store>(w: World<S>) {
+    for i in 0..5 {
+        w.create("ann", "task", &format!("{i}")).await;
+    }
+    let (changes, _) = w
+        .pull_all(
+            "ann",
+            json!({ "scope": { "where": { "list": "nowhere" } }, "limit": 1 }),
+        )
+        .await;
+    assert!(changes.is_empty());
+}
