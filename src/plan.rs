@@ -20,6 +20,7 @@ pub mod remote_row;
 pub mod restore;
 pub mod retry;
 pub mod row_planner;
+pub mod salvage;
 pub mod verdicts;
 pub mod write;
 

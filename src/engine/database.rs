@@ -2,66 +2,33 @@
 //! transaction, appended against a known head, and applied once they are durable; a plan that
 //! another tab has overtaken is made again.
 
-use std::cell::{Cell, Ref};
+use std::cell::Cell;
+use std::fmt;
 use std::rc::Rc;
 
-use crate::engine::database::group_commit::{Lead, Place, Told, Waiting};
-pub use crate::engine::database::listen::{Listener, Source};
-pub use crate::engine::database::open_instances::Gone;
-use crate::log::address::{BodyId, Seq, Superseded};
-use crate::log::commit::{Commit, Event};
-use crate::log::record::Encoded;
-use crate::model::config::storage::Durability;
+use crate::engine::database::group_commit::WriteQueue;
+use crate::engine::database::memory::Memory;
+pub use crate::engine::database::memory::{Listener, Source};
+use crate::engine::database::open_instances::OpenInstances;
+use crate::log::address::Seq;
 use crate::model::error::{Code, Error, Result};
-use crate::plan::checkpoint::CheckpointPlanner;
 use crate::plan::context::PlanContext;
-use crate::plan::write::{Group, WritePlanner, Written};
-use crate::plan::{Plan, Planned, Planner};
+use crate::plan::salvage::Salvage;
 use crate::ports::host::Host;
-use crate::ports::store::{Append, AppendError, Store, Tail};
+use crate::ports::store::Store;
 use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
-use crate::util::local_sync::{Mutex, Notify, yield_now};
+use crate::util::local_sync::Mutex;
 
+pub mod commit;
 pub mod group_commit;
-pub mod lifecycle;
-pub mod listen;
+pub mod memory;
 pub mod open_instances;
 pub mod read;
 pub mod salvage;
 
 /// A plan that keeps being overtaken is given up after this many tries.
 const MAX_STALE: u32 = 1000;
-
-/// A planner whose output is kept until its plan is appended. The commit loop knows planners in this
-/// form, so that it is compiled once and not once for each.
-trait AnyPlanner {
-    fn plan(&mut self, replica: &Replica) -> Result<Plan<(Commit, Option<Superseded>)>>;
-}
-
-struct Planning<'a, P: Planner> {
-    planner: &'a mut P,
-    output: Option<P::Output>,
-}
-
-impl<'a, P: Planner> Planning<'a, P> {
-    const fn new(planner: &'a mut P) -> Self {
-        Self {
-            planner,
-            output: None,
-        }
-    }
-}
-
-impl<P: Planner> AnyPlanner for Planning<'_, P> {
-    fn plan(&mut self, replica: &Replica) -> Result<Plan<(Commit, Option<Superseded>)>> {
-        let plan = self.planner.plan(replica)?;
-        Ok(plan.map(|planned| {
-            self.output = Some(planned.output);
-            (planned.commit, planned.superseded)
-        }))
-    }
-}
 
 /// How many commits were appended, and how many plans were overtaken.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -72,29 +39,42 @@ pub struct Counts {
     pub stale: u64,
 }
 
+/// What became of a log under an open instance.
+#[derive(Clone, Debug)]
+pub enum Gone {
+    /// It was lost; so many operations that this instance knew were saved into a new one.
+    Lost(usize),
+    /// Somebody had it removed: nothing is saved, and this instance's part is over.
+    Wiped(Error),
+}
+
+/// Called when the log is gone.
+#[derive(Clone, Default)]
+struct OnGone(Option<Rc<dyn Fn(Gone)>>);
+
+impl fmt::Debug for OnGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnGone")
+    }
+}
+
 /// The store and its replica.
 #[derive(Debug)]
 pub struct Database<S, H> {
     store: S,
     host: Rc<H>,
     name: String,
-    replica: RefCell<Replica>,
+    memory: Memory,
     budget: u64,
     turn: Mutex,
-    waiting: RefCell<Waiting>,
-    unsaved: RefCell<salvage::Unsaved>,
+    waiting: RefCell<WriteQueue>,
+    unsaved: RefCell<Salvage>,
     counts: Cell<Counts>,
     closed: Cell<bool>,
     /// Closed for good: nothing comes any more.
     ended: Cell<bool>,
-    moved: Notify,
-    listener: RefCell<Option<Listener>>,
-    gone: RefCell<salvage::OnGone>,
-    /// Its place among the instances that have the database open.
-    place: RefCell<Option<open_instances::Place>>,
-    /// Whether it had none since it last looked at the log.
-    look: Cell<bool>,
-    /// The head at which room was made last, or could not be.
+    gone: RefCell<OnGone>,
+    instances: OpenInstances,
     compacted_when_full_at: Cell<Option<Seq>>,
 }
 
@@ -110,13 +90,14 @@ impl<S: Store, H: Host> Database<S, H> {
         user_id: &str,
         budget: u64,
     ) -> Result<Self> {
-        let place = open_instances::enter(&*host, &name).await;
+        let instances = OpenInstances::default();
+        instances.enter(&*host, &name).await;
         let replica = load(&store, user_id, budget).await?;
         Ok(Self {
             store,
             host,
             name,
-            replica: RefCell::new(replica),
+            memory: Memory::new(replica),
             budget,
             turn: Mutex::default(),
             waiting: RefCell::default(),
@@ -124,38 +105,27 @@ impl<S: Store, H: Host> Database<S, H> {
             counts: Cell::default(),
             closed: Cell::new(false),
             ended: Cell::new(false),
-            moved: Notify::default(),
-            listener: RefCell::default(),
             gone: RefCell::default(),
-            place: RefCell::new(place),
-            look: Cell::new(false),
+            instances,
             compacted_when_full_at: Cell::default(),
         })
     }
 
-    /// Reads the state. The borrow must end before anything is awaited.
+    /// Reads the state, with its row index, which is built if it is not there yet. The borrow must
+    /// end before anything is awaited.
     pub fn read<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
-        read(&self.folded())
+        read(&self.memory.whole())
     }
 
-    /// Reads what is no row, nor counts any: the outbox, cursors, facts, the head. Rows may not be
-    /// folded yet.
+    /// Reads state that does not depend on rows (outbox, cursors, facts, head) without building the
+    /// row index.
     pub fn peek<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
-        read(&self.replica.borrow())
+        read(&self.memory.peek())
     }
 
-    /// The state with all its rows.
-    fn folded(&self) -> Ref<'_, Replica> {
-        let late = self.replica.borrow().has_lazy_rows();
-        if late {
-            self.replica.borrow_mut().materialize();
-        }
-        self.replica.borrow()
-    }
-
-    /// Changes what is kept in memory only: the journeys of operations.
+    /// Changes what is kept in memory only, such as which operations are being sent.
     pub fn update<T>(&self, change: impl FnOnce(&mut Replica) -> T) -> T {
-        change(&mut self.replica.borrow_mut())
+        self.memory.update(change)
     }
 
     /// How many commits were appended.
@@ -170,7 +140,7 @@ impl<S: Store, H: Host> Database<S, H> {
         &self.name
     }
 
-    /// Time and fresh dice for a plan.
+    /// The time and fresh random bytes, for a plan.
     #[must_use]
     pub fn plan_context(&self) -> PlanContext {
         let mut seed = [0; 10];
@@ -181,258 +151,135 @@ impl<S: Store, H: Host> Database<S, H> {
         }
     }
 
-    /// Plans, appends and applies, and plans again for as long as other tabs are first. An empty plan
-    /// appends nothing. Returns the output of the plan that was appended.
+    /// Calls `listener` with every later change of what readers see; none stops it.
+    pub fn listen(&self, listener: Option<Listener>) {
+        self.memory.listen(listener);
+    }
+
+    /// Returns true while a listener is set.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.memory.is_listening()
+    }
+
+    /// Waits until `seen` has an answer. It is asked at once and whenever the state has moved.
     ///
     /// # Errors
-    /// What the planner or the store says; then nothing has been written.
-    pub async fn commit<P: Planner>(
-        &self,
-        durability: Durability,
-        planner: &mut P,
-    ) -> Result<P::Output> {
-        let mut planning = Planning::new(planner);
-        self.commit_any(durability, &mut planning).await?;
-        planning.output.ok_or_else(closed)
-    }
-
-    async fn commit_any(&self, durability: Durability, plan: &mut dyn AnyPlanner) -> Result<()> {
-        let turn = self.turn.lock().await;
-        let result = self.commit_in_turn(durability, plan, Source::Remote).await;
-        drop(turn);
-        result
-    }
-
-    async fn commit_in_turn(
-        &self,
-        durability: Durability,
-        plan: &mut dyn AnyPlanner,
-        source: Source,
-    ) -> Result<()> {
-        let mut stale = 0_u32;
-        if !self.unsaved.borrow().is_empty() {
-            self.check_open()?;
-            self.save_in_turn().await?;
-        }
+    /// [`Code::Closed`] once the database is closed or wiped.
+    pub async fn until<T>(&self, seen: &mut dyn FnMut(&Replica) -> Option<T>) -> Result<T> {
         loop {
-            self.check_open()?;
-            let planned = plan.plan(&self.folded());
-            let (commit, superseded) = match planned? {
-                Plan::Ready(ready) => ready,
-                Plan::Needs(bodies) => {
-                    self.fetch_for_plan(&bodies).await?;
-                    continue;
-                }
-            };
-            if commit.is_empty() {
-                self.replica.borrow_mut().segments_mut().unpin();
-                return Ok(());
+            let moved = self.memory.moved();
+            if self.ended.get() {
+                return Err(closed());
             }
-            let appended = match self.append(commit, superseded, durability, source).await {
-                Err(error) if error.code() == Code::StorageFull && self.make_room().await => {
-                    continue;
-                }
-                appended => appended,
-            };
-            match self.salvaged(appended).await? {
-                Some(true) => return Ok(()),
-                Some(false) => {}
-                None => continue,
+            let answer = self.read(&mut *seen);
+            if let Some(answer) = answer {
+                return Ok(answer);
             }
-            stale = stale.saturating_add(1);
-            if stale > MAX_STALE {
-                return Err(overtaken());
-            }
-            self.catch_up_in_turn().await?;
+            moved.await;
         }
     }
 
-    /// Fetches bodies and keeps them in memory until the plan that needs them is appended.
-    async fn fetch_for_plan(&self, bodies: &[BodyId]) -> Result<()> {
-        self.replica.borrow_mut().segments_mut().pin(bodies);
-        let fetched = self.fetch(bodies).await;
-        if let Some((_, damaged)) = self.salvaged(fetched).await? {
-            self.quarantine_in_turn(damaged).await?;
-        }
-        Ok(())
+    /// Calls `on_gone` when the log is gone.
+    pub fn on_gone(&self, on_gone: Rc<dyn Fn(Gone)>) {
+        *self.gone.borrow_mut() = OnGone(Some(on_gone));
     }
 
-    /// Appends one commit at the head and applies it. Returns false if another instance was first.
-    async fn append(
-        &self,
-        commit: Commit,
-        superseded: Option<Superseded>,
-        durability: Durability,
-        source: Source,
-    ) -> Result<bool> {
-        if !self.is_back().await {
-            return Ok(false);
-        }
-        let seq = self.replica.borrow().head().saturating_add(1);
-        let Encoded {
-            record,
-            bodies,
-            sums,
-        } = commit.encode(seq);
-        let bytes = record.len();
-        let append = Append {
-            seq,
-            record,
-            bodies,
-            checkpoint: superseded,
-        };
-        let mut counts = self.counts.get();
-        match self.store.append(append, durability).await {
-            Ok(()) => {
-                counts.commits = counts.commits.saturating_add(1);
-                self.counts.set(counts);
-                let mut replica = self.replica.borrow_mut();
-                replica.apply_own(seq, commit, bytes, &sums);
-                replica.segments_mut().unpin();
-                drop(replica);
-                self.host.announce(&self.name, seq);
-                self.tell(source);
-                Ok(true)
-            }
-            Err(AppendError::Stale) => {
-                counts.stale = counts.stale.saturating_add(1);
-                self.counts.set(counts);
-                Ok(false)
-            }
-            Err(AppendError::Failed(error)) => Err(error),
+    fn tell_gone(&self, gone: Gone) {
+        let on_gone = self.gone.borrow().clone();
+        if let OnGone(Some(on_gone)) = on_gone {
+            on_gone(gone);
         }
     }
 
-    /// Takes in what other instances have appended.
+    /// Notices if an error of the store means that the log was removed.
+    fn on_store_error(&self, error: Error) -> Error {
+        if error.code() == Code::Closed && !self.closed.get() {
+            self.end();
+            self.instances.leave();
+            self.tell_gone(Gone::Wiped(error.clone()));
+        }
+        error
+    }
+
+    /// Gives up everything that keeps a page out of the browser's back/forward cache. The next call
+    /// takes it again.
+    pub fn rest(&self) {
+        self.instances.step_out();
+        self.store.rest();
+    }
+
+    /// Frees the keys below the last checkpoint, unless any other instance is open.
+    async fn free(&self) {
+        let turn = self.turn.lock().await;
+        if self.check_open().is_ok() && self.instances.has_share() {
+            self.instances.step_out();
+            if let Some(alone) = OpenInstances::alone(&*self.host, &self.name).await {
+                // A log that fails here fails at the next commit as well, which reports it.
+                let _ = self.store.free(self.peek(Replica::checkpointed_at)).await;
+                drop(alone);
+            }
+            self.instances.enter(&*self.host, &self.name).await;
+        }
+        drop(turn);
+    }
+
+    /// Removes everything of this user, for good.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn catch_up(&self) -> Result<()> {
+    pub async fn wipe(&self) -> Result<()> {
         let turn = self.turn.lock().await;
-        let result = self.catch_up_in_turn().await;
+        self.closed.set(true);
+        let result = self.store.wipe().await;
+        if result.is_ok() {
+            self.instances.leave();
+            self.end();
+        }
         drop(turn);
         result
     }
 
-    async fn catch_up_in_turn(&self) -> Result<()> {
-        self.check_open()?;
-        let (head, user_id) = self.peek(|replica| (replica.head(), replica.user_id().to_owned()));
-        let tail = self.store.tail(head).await;
-        let Some(tail) = self.salvaged(tail).await? else {
-            return Ok(());
-        };
-        match tail {
-            Tail::Records(records) => {
-                let mut replica = self.replica.borrow_mut();
-                for (seq, record) in &records {
-                    replica.apply_record(*seq, record)?;
-                }
-                drop(replica);
-                self.tell(Source::OtherTab);
-            }
-            Tail::Compacted => {
-                let mut fresh = load(&self.store, &user_id, self.budget).await?;
-                self.read(|replica| fresh.outbox_mut().inherit(replica.outbox()));
-                self.replace(fresh);
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes groups of local writes: those that are asked for at the same time, or while a commit
-    /// is in flight, share one. Answers only when the write is durable.
+    /// Refuses writes from now on, after those that were asked for before. What is kept in memory
+    /// can still be read, so that it can be decided whether to go on to [`Self::wipe`] or
+    /// [`Self::close`].
     ///
     /// # Errors
-    /// What is wrong with a write of the group, or what the store says; then none of it is written.
-    pub async fn write(&self, group: Group, durability: Durability) -> Result<Vec<Written>> {
-        self.check_open()?;
-        let mut group = group;
-        if self.waiting.borrow().led {
-            group = match Place::behind(&self.waiting, group).told().await? {
-                Told::Outcome(outcome) => return outcome,
-                Told::Lead(group) => group,
-            };
-        }
-        let lead = Lead::new(&self.waiting);
+    /// [`Code::Closed`].
+    pub async fn seal(&self) -> Result<()> {
         let turn = self.turn.lock().await;
-        yield_now().await;
-        let (mut groups, mut senders) = (vec![group], Vec::new());
-        for (group, sender) in lead.take() {
-            groups.push(group);
-            senders.push(sender);
-        }
-        let mut planner = WritePlanner {
-            groups: &groups,
-            context: self.plan_context(),
-        };
-        let mut planning = Planning::new(&mut planner);
-        let failed = self
-            .commit_in_turn(durability, &mut planning, Source::Local)
-            .await
-            .err();
-        let mut outcomes = planning.output.unwrap_or_default().into_iter();
+        let open = self.check_open();
+        self.closed.set(true);
         drop(turn);
-        let mut next = || {
-            failed
-                .clone()
-                .map_or_else(|| outcomes.next().unwrap_or_else(|| Err(closed())), Err)
-        };
-        let own = next();
-        for sender in senders {
-            // A caller that no longer waits has its write all the same.
-            let _ = sender.send(Told::Outcome(next()));
-        }
-        own
+        open
     }
 
-    /// Appends events that need nothing but the head, as many as there are.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn record(
-        &self,
-        durability: Durability,
-        events: &dyn Fn(&Replica) -> Vec<Event>,
-    ) -> Result<()> {
-        self.commit(durability, &mut Events(events)).await
+    /// Lets go at once, of a log that another tab removes: nothing of it is saved into a new one.
+    pub fn abandon(&self) {
+        self.end();
+        self.instances.leave();
+        self.store.close();
     }
 
-    /// Writes a checkpoint and compacts, if that pays.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn tidy(&self) -> Result<()> {
-        if self.closed.get() || !self.read(Replica::wants_checkpoint) {
-            return Ok(());
-        }
-        self.checkpoint().await?;
-        self.free().await;
-        Ok(())
+    /// Takes a seal back.
+    pub fn unseal(&self) {
+        self.closed.set(false);
     }
 
-    /// Writes a checkpoint and compacts.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn checkpoint(&self) -> Result<()> {
-        self.commit(Durability::Strict, &mut CheckpointPlanner)
-            .await
+    /// Waits for a commit in flight, then lets go of the store.
+    pub async fn close(&self) {
+        let turn = self.turn.lock().await;
+        self.end();
+        self.store.close();
+        self.instances.leave();
+        drop(turn);
     }
 
-    /// Compacts where the storage is full and that may help; false where it does not. Once at each
-    /// head.
-    async fn make_room(&self) -> bool {
-        let (head, grown) = self.read(|replica| (replica.head(), replica.has_grown()));
-        if self.compacted_when_full_at.replace(Some(head)) == Some(head) || !grown {
-            return false;
-        }
-        // Boxed, as a commit that is full comes here again: once, and no further.
-        let mut planner = CheckpointPlanner;
-        let mut planning = Planning::new(&mut planner);
-        Box::pin(self.commit_in_turn(Durability::Strict, &mut planning, Source::Remote))
-            .await
-            .is_ok()
-            && self.read(Replica::head) > head
+    /// Ends everything that waits for the database.
+    fn end(&self) {
+        self.closed.set(true);
+        self.ended.set(true);
+        self.memory.wake();
     }
 
     fn check_open(&self) -> Result<()> {
@@ -441,21 +288,6 @@ impl<S: Store, H: Host> Database<S, H> {
         } else {
             Ok(())
         }
-    }
-}
-
-/// Plans events from the head alone.
-struct Events<'a>(&'a dyn Fn(&Replica) -> Vec<Event>);
-
-impl Planner for Events<'_> {
-    type Output = ();
-
-    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<()>>> {
-        let commit = Commit {
-            segments: Vec::new(),
-            events: (self.0)(replica),
-        };
-        Ok(Plan::Ready(Planned::new(commit, ())))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Group commit: whoever asks first to write leads, and takes along all that ask until its commit
-//! begins.
+//! Group commit: the first writer becomes the leader and includes every write queued before its
+//! commit starts.
 
 use crate::engine::database::closed;
 use crate::model::error::Result;
@@ -7,71 +7,73 @@ use crate::plan::write::{Group, Written};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
 
-/// The writes that wait for a commit that has not begun.
+/// Writes queued for a commit that has not started.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
-    /// Somebody is about to take them along.
+pub(super) struct WriteQueue {
+    /// A leader will include them.
     pub(super) led: bool,
-    /// Without the leader's own.
+    /// The queued writes, without the leader's own.
     pub(super) groups: Vec<Waiter>,
 }
 
-type Waiter = (Group, oneshot::Sender<Told>);
+type Waiter = (Group, oneshot::Sender<WriteAnswer>);
 
-/// What who waits is told.
+/// What a queued writer receives.
 #[derive(Debug)]
-pub(super) enum Told {
-    /// The write was taken along.
+pub(super) enum WriteAnswer {
+    /// The leader's commit included the write.
     Outcome(Result<Vec<Written>>),
-    /// Whoever led has given up: the write back, to lead with it.
+    /// The leader gave up: the write comes back, and its writer leads.
     Lead(Group),
 }
 
-/// The place of one that waits.
+/// A queued write.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
-    waiting: &'a RefCell<Waiting>,
-    told: oneshot::Receiver<Told>,
+pub(super) struct QueuedWrite<'a> {
+    waiting: &'a RefCell<WriteQueue>,
+    answer: oneshot::Receiver<WriteAnswer>,
 }
 
-impl<'a> Place<'a> {
-    pub(super) fn behind(waiting: &'a RefCell<Waiting>, group: Group) -> Self {
-        let (sender, told) = oneshot::channel();
+impl<'a> QueuedWrite<'a> {
+    pub(super) fn behind(waiting: &'a RefCell<WriteQueue>, group: Group) -> Self {
+        let (sender, answer) = oneshot::channel();
         waiting.borrow_mut().groups.push((group, sender));
-        Self { waiting, told }
+        Self { waiting, answer }
     }
 
-    pub(super) async fn told(mut self) -> Result<Told> {
-        (&mut self.told).await.map_err(|oneshot::Missing| closed())
+    pub(super) async fn answer(mut self) -> Result<WriteAnswer> {
+        (&mut self.answer)
+            .await
+            .map_err(|oneshot::Missing| closed())
     }
 }
 
-impl Drop for Place<'_> {
-    /// Who gives up just as the lead has come to it hands it on.
+impl Drop for QueuedWrite<'_> {
+    /// A writer that gives up just as it becomes the leader hands the lead on.
     fn drop(&mut self) {
-        if let Ok(Told::Lead(_)) = self.told.try_recv() {
-            drop(Lead::new(self.waiting));
+        if let Ok(WriteAnswer::Lead(_)) = self.answer.try_recv() {
+            drop(Leader::new(self.waiting));
         }
     }
 }
 
-/// Who leads, until it takes the others along.
+/// The lead, until the leader includes the others.
 #[derive(Debug)]
-pub(super) struct Lead<'a>(Option<&'a RefCell<Waiting>>);
+pub(super) struct Leader<'a>(Option<&'a RefCell<WriteQueue>>);
 
-impl<'a> Lead<'a> {
-    pub(super) fn new(waiting: &'a RefCell<Waiting>) -> Self {
+impl<'a> Leader<'a> {
+    pub(super) fn new(waiting: &'a RefCell<WriteQueue>) -> Self {
         waiting.borrow_mut().led = true;
         Self(Some(waiting))
     }
 
-    /// Those to take along. Who asks from now on is led by another.
+    /// Returns the queued writes. A write from now on finds another leader.
     pub(super) fn take(mut self) -> Vec<Waiter> {
         self.0.take().map(RefCell::take).unwrap_or_default().groups
     }
 }
 
-impl Drop for Lead<'_> {
+impl Drop for Leader<'_> {
     fn drop(&mut self) {
         let Some(waiting) = self.0.take() else { return };
         loop {
@@ -82,8 +84,8 @@ impl Drop for Lead<'_> {
             }
             let (group, sender) = all.groups.remove(0);
             drop(all);
-            // A caller that does not wait any more has never been told that it is written.
-            if sender.send(Told::Lead(group)).is_ok() {
+            // A caller that no longer waits was never answer that its write is durable.
+            if sender.send(WriteAnswer::Lead(group)).is_ok() {
                 return;
             }
         }

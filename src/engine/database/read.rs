@@ -3,12 +3,10 @@
 
 use std::rc::Rc;
 
-use crate::engine::database::{Database, Source};
+use crate::engine::database::Database;
 use crate::log::address::BodyId;
-use crate::log::commit::{Commit, Event};
 use crate::log::directory::Directory;
 use crate::log::segment;
-use crate::model::config::storage::Durability;
 use crate::model::entity::{Key, Owner, push_entity};
 use crate::model::error::{Code, Result};
 use crate::ports::host::Host;
@@ -36,7 +34,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let glances =
             |replica: &Replica| matches!(ids, [id] if replica.can_peek(&Key::new(entity, id)));
         if !self.peek(glances) {
-            drop(self.folded());
+            drop(self.memory.whole());
         }
         let absent = self.peek(|replica| {
             let mut absent = SeqMap::default();
@@ -59,7 +57,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 self.catch_up().await?;
                 (Vec::new(), Vec::new())
             }
-            fetched => fetched.map_err(|error| self.heed(error))?,
+            fetched => fetched.map_err(|error| self.on_store_error(error))?,
         };
         if !damaged.is_empty() {
             let turn = self.turn.lock().await;
@@ -69,9 +67,9 @@ impl<S: Store, H: Host> Database<S, H> {
         let mut text = String::new();
         // Another tab may have been heard meanwhile.
         let replica = if self.peek(glances) {
-            self.replica.borrow()
+            self.memory.peek()
         } else {
-            self.folded()
+            self.memory.whole()
         };
         let owner = Owner::new(replica.user_id());
         for id in ids {
@@ -150,7 +148,7 @@ impl<S: Store, H: Host> Database<S, H> {
             return Ok(None);
         };
         held.extend(fetched);
-        let owner = Owner::new(self.replica.borrow().user_id());
+        let owner = Owner::new(self.memory.peek().user_id());
         let mut items = Items::new(
             held.iter()
                 .fold(room, |sum, (_, bytes)| sum.saturating_add(bytes.len())),
@@ -185,37 +183,16 @@ impl<S: Store, H: Host> Database<S, H> {
             return Ok((held, damaged));
         }
         let bodies = self.store.bodies(ids).await?;
-        let mut replica = self.replica.borrow_mut();
-        for (id, bytes) in ids.iter().zip(bodies) {
-            if replica.segments_mut().supply(*id, bytes.clone()) {
-                held.extend(bytes.map(|bytes| (*id, bytes)));
-            } else {
-                damaged.push(*id);
+        self.update(|replica| {
+            for (id, bytes) in ids.iter().zip(bodies) {
+                if replica.segments_mut().supply(*id, bytes.clone()) {
+                    held.extend(bytes.map(|bytes| (*id, bytes)));
+                } else {
+                    damaged.push(*id);
+                }
             }
-        }
+        });
         Ok((held, damaged))
-    }
-
-    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale
-    /// append needs no second try, since whoever misses the body next comes here again.
-    pub(super) async fn quarantine_in_turn(&self, damaged: Vec<BodyId>) -> Result<()> {
-        if damaged.is_empty() {
-            return Ok(());
-        }
-        let commit = Commit {
-            segments: Vec::new(),
-            events: damaged
-                .into_iter()
-                .map(|body| Event::Quarantine { body })
-                .collect(),
-        };
-        if !self
-            .append(commit, None, Durability::Relaxed, Source::Remote)
-            .await?
-        {
-            self.catch_up_in_turn().await?;
-        }
-        Ok(())
     }
 }
 

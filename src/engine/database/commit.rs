@@ -1,0 +1,338 @@
+//! The commit loop: plan against the head, append, apply, and plan again if another tab was first.
+
+use crate::engine::database::group_commit::{Leader, QueuedWrite, WriteAnswer};
+use crate::engine::database::{Database, MAX_STALE, Source, closed, load, overtaken, salvage};
+use crate::log::address::{BodyId, Superseded};
+use crate::log::commit::{Commit, Event};
+use crate::log::record::Encoded;
+use crate::model::config::storage::Durability;
+use crate::model::error::{Code, Result};
+use crate::plan::checkpoint::CheckpointPlanner;
+use crate::plan::write::{Group, WritePlanner, Written};
+use crate::plan::{Plan, Planned, Planner};
+use crate::ports::host::Host;
+use crate::ports::store::{Append, AppendError, Store, Tail};
+use crate::state::replica::Replica;
+use crate::util::local_sync::yield_now;
+
+/// A planner whose output is kept until its plan is appended. The commit loop knows planners in this
+/// form, so that it is compiled once and not once for each.
+trait AnyPlanner {
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<(Commit, Option<Superseded>)>>;
+}
+
+struct Planning<'a, P: Planner> {
+    planner: &'a mut P,
+    output: Option<P::Output>,
+}
+
+impl<'a, P: Planner> Planning<'a, P> {
+    const fn new(planner: &'a mut P) -> Self {
+        Self {
+            planner,
+            output: None,
+        }
+    }
+}
+
+impl<P: Planner> AnyPlanner for Planning<'_, P> {
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<(Commit, Option<Superseded>)>> {
+        let plan = self.planner.plan(replica)?;
+        Ok(plan.map(|planned| {
+            self.output = Some(planned.output);
+            (planned.commit, planned.superseded)
+        }))
+    }
+}
+
+impl<S: Store, H: Host> Database<S, H> {
+    /// Plans, appends and applies, and plans again for as long as other tabs are first. An empty plan
+    /// appends nothing. Returns the output of the plan that was appended.
+    ///
+    /// # Errors
+    /// What the planner or the store says; then nothing has been written.
+    pub async fn commit<P: Planner>(
+        &self,
+        durability: Durability,
+        planner: &mut P,
+    ) -> Result<P::Output> {
+        let mut planning = Planning::new(planner);
+        self.commit_any(durability, &mut planning).await?;
+        planning.output.ok_or_else(closed)
+    }
+
+    async fn commit_any(&self, durability: Durability, plan: &mut dyn AnyPlanner) -> Result<()> {
+        let turn = self.turn.lock().await;
+        let result = self.commit_in_turn(durability, plan, Source::Remote).await;
+        drop(turn);
+        result
+    }
+
+    async fn commit_in_turn(
+        &self,
+        durability: Durability,
+        plan: &mut dyn AnyPlanner,
+        source: Source,
+    ) -> Result<()> {
+        let mut stale = 0_u32;
+        if !self.unsaved.borrow().is_empty() {
+            self.check_open()?;
+            salvage::save(self).await?;
+        }
+        loop {
+            self.check_open()?;
+            let planned = plan.plan(&self.memory.whole());
+            let (commit, superseded) = match planned? {
+                Plan::Ready(ready) => ready,
+                Plan::Needs(bodies) => {
+                    self.fetch_for_plan(&bodies).await?;
+                    continue;
+                }
+            };
+            if commit.is_empty() {
+                self.update(|replica| replica.segments_mut().unpin());
+                return Ok(());
+            }
+            let appended = match self.append(commit, superseded, durability, source).await {
+                Err(error) if error.code() == Code::StorageFull && self.make_room().await => {
+                    continue;
+                }
+                appended => appended,
+            };
+            match salvage::salvaged(self, appended).await? {
+                Some(true) => return Ok(()),
+                Some(false) => {}
+                None => continue,
+            }
+            stale = stale.saturating_add(1);
+            if stale > MAX_STALE {
+                return Err(overtaken());
+            }
+            self.catch_up_in_turn().await?;
+        }
+    }
+
+    /// Fetches bodies and keeps them in memory until the plan that needs them is appended.
+    async fn fetch_for_plan(&self, bodies: &[BodyId]) -> Result<()> {
+        self.update(|replica| replica.segments_mut().pin(bodies));
+        let fetched = self.fetch(bodies).await;
+        if let Some((_, damaged)) = salvage::salvaged(self, fetched).await? {
+            self.quarantine_in_turn(damaged).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends one commit at the head and applies it. Returns false if another instance was first.
+    pub(super) async fn append(
+        &self,
+        commit: Commit,
+        superseded: Option<Superseded>,
+        durability: Durability,
+        source: Source,
+    ) -> Result<bool> {
+        if !self.instances.is_back(&*self.host, &self.name).await {
+            return Ok(false);
+        }
+        let seq = self.peek(Replica::head).saturating_add(1);
+        let Encoded {
+            record,
+            bodies,
+            sums,
+        } = commit.encode(seq);
+        let bytes = record.len();
+        let append = Append {
+            seq,
+            record,
+            bodies,
+            checkpoint: superseded,
+        };
+        let mut counts = self.counts.get();
+        match self.store.append(append, durability).await {
+            Ok(()) => {
+                counts.commits = counts.commits.saturating_add(1);
+                self.counts.set(counts);
+                self.update(|replica| {
+                    replica.apply_own(seq, commit, bytes, &sums);
+                    replica.segments_mut().unpin();
+                });
+                self.host.announce(&self.name, seq);
+                self.memory.tell(source);
+                Ok(true)
+            }
+            Err(AppendError::Stale) => {
+                counts.stale = counts.stale.saturating_add(1);
+                self.counts.set(counts);
+                Ok(false)
+            }
+            Err(AppendError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Applies what other instances have appended.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn catch_up(&self) -> Result<()> {
+        let turn = self.turn.lock().await;
+        let result = self.catch_up_in_turn().await;
+        drop(turn);
+        result
+    }
+
+    pub(super) async fn catch_up_in_turn(&self) -> Result<()> {
+        self.check_open()?;
+        let (head, user_id) = self.peek(|replica| (replica.head(), replica.user_id().to_owned()));
+        let tail = self.store.tail(head).await;
+        let Some(tail) = salvage::salvaged(self, tail).await? else {
+            return Ok(());
+        };
+        match tail {
+            Tail::Records(records) => {
+                self.update(|replica| {
+                    let mut records = records.iter();
+                    records.try_for_each(|(seq, record)| replica.apply_record(*seq, record))
+                })?;
+                self.memory.tell(Source::OtherTab);
+            }
+            Tail::Compacted => {
+                let mut fresh = load(&self.store, &user_id, self.budget).await?;
+                self.read(|replica| fresh.outbox_mut().inherit(replica.outbox()));
+                self.memory.replace(fresh);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a group of local writes. Groups that are written at the same time, or while a commit is
+    /// in flight, share one commit. Returns only when the write is durable.
+    ///
+    /// # Errors
+    /// What is wrong with a write of the group, or what the store says; then none of it is written.
+    pub async fn write(&self, group: Group, durability: Durability) -> Result<Vec<Written>> {
+        self.check_open()?;
+        let mut group = group;
+        if self.waiting.borrow().led {
+            group = match QueuedWrite::behind(&self.waiting, group).answer().await? {
+                WriteAnswer::Outcome(outcome) => return outcome,
+                WriteAnswer::Lead(group) => group,
+            };
+        }
+        let lead = Leader::new(&self.waiting);
+        let turn = self.turn.lock().await;
+        yield_now().await;
+        let (mut groups, mut senders) = (vec![group], Vec::new());
+        for (group, sender) in lead.take() {
+            groups.push(group);
+            senders.push(sender);
+        }
+        let mut planner = WritePlanner {
+            groups: &groups,
+            context: self.plan_context(),
+        };
+        let mut planning = Planning::new(&mut planner);
+        let failed = self
+            .commit_in_turn(durability, &mut planning, Source::Local)
+            .await
+            .err();
+        let mut outcomes = planning.output.unwrap_or_default().into_iter();
+        drop(turn);
+        let mut next = || {
+            failed
+                .clone()
+                .map_or_else(|| outcomes.next().unwrap_or_else(|| Err(closed())), Err)
+        };
+        let own = next();
+        for sender in senders {
+            // A caller that no longer waits has its write all the same.
+            let _ = sender.send(WriteAnswer::Outcome(next()));
+        }
+        own
+    }
+
+    /// Appends events that need nothing but the head, as many as there are.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn record(
+        &self,
+        durability: Durability,
+        events: &dyn Fn(&Replica) -> Vec<Event>,
+    ) -> Result<()> {
+        self.commit(durability, &mut FromHead(events)).await
+    }
+
+    /// Writes a checkpoint and compacts, if that pays.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn tidy(&self) -> Result<()> {
+        if self.closed.get() || !self.read(Replica::wants_checkpoint) {
+            return Ok(());
+        }
+        self.checkpoint().await?;
+        self.free().await;
+        Ok(())
+    }
+
+    /// Writes a checkpoint and compacts.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn checkpoint(&self) -> Result<()> {
+        self.commit(Durability::Strict, &mut CheckpointPlanner)
+            .await
+    }
+
+    /// Compacts because the storage is full. Returns false if that cannot help. Tries once at each
+    /// head.
+    async fn make_room(&self) -> bool {
+        let (head, grown) = self.read(|replica| (replica.head(), replica.has_grown()));
+        if self.compacted_when_full_at.replace(Some(head)) == Some(head) || !grown {
+            return false;
+        }
+        // Boxed, as a commit that is full comes here again: once, and no further.
+        let mut planner = CheckpointPlanner;
+        let mut planning = Planning::new(&mut planner);
+        Box::pin(self.commit_in_turn(Durability::Strict, &mut planning, Source::Remote))
+            .await
+            .is_ok()
+            && self.read(Replica::head) > head
+    }
+
+    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale
+    /// append needs no second try, since whoever misses the body next comes here again.
+    pub(super) async fn quarantine_in_turn(&self, damaged: Vec<BodyId>) -> Result<()> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let commit = Commit {
+            segments: Vec::new(),
+            events: damaged
+                .into_iter()
+                .map(|body| Event::Quarantine { body })
+                .collect(),
+        };
+        if !self
+            .append(commit, None, Durability::Relaxed, Source::Remote)
+            .await?
+        {
+            self.catch_up_in_turn().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Plans events from the head alone.
+struct FromHead<'a>(&'a dyn Fn(&Replica) -> Vec<Event>);
+
+impl Planner for FromHead<'_> {
+    type Output = ();
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<()>>> {
+        let commit = Commit {
+            segments: Vec::new(),
+            events: (self.0)(replica),
+        };
+        Ok(Plan::Ready(Planned::new(commit, ())))
+    }
+}

@@ -1,0 +1,123 @@
+//! The replica in memory, and who watches it.
+
+use std::cell::Ref;
+use std::fmt;
+use std::rc::Rc;
+
+use crate::state::changes::Changed;
+use crate::state::replica::Replica;
+use crate::util::cell::RefCell;
+use crate::util::local_sync::{Notified, Notify};
+
+/// Where a change comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A write of this tab.
+    Local,
+    /// The remote, by this tab's cycle.
+    Remote,
+    /// Another tab.
+    OtherTab,
+}
+
+/// Hears what each commit has changed in what readers see, and answers whether it wants to hear
+/// more.
+#[derive(Clone)]
+pub struct Listener(pub Rc<dyn Fn(Source, Vec<Changed>) -> bool>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+/// The state of a database in memory.
+#[derive(Debug)]
+pub(super) struct Memory {
+    replica: RefCell<Replica>,
+    listener: RefCell<Option<Listener>>,
+    moved: Notify,
+}
+
+impl Memory {
+    pub(super) fn new(replica: Replica) -> Self {
+        Self {
+            replica: RefCell::new(replica),
+            listener: RefCell::default(),
+            moved: Notify::default(),
+        }
+    }
+
+    /// The state with its row index built.
+    pub(super) fn whole(&self) -> Ref<'_, Replica> {
+        let lazy = self.replica.borrow().has_lazy_rows();
+        if lazy {
+            self.replica.borrow_mut().materialize();
+        }
+        self.replica.borrow()
+    }
+
+    /// The state as it is. Rows may not be in the index yet.
+    pub(super) fn peek(&self) -> Ref<'_, Replica> {
+        self.replica.borrow()
+    }
+
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Replica) -> T) -> T {
+        change(&mut self.replica.borrow_mut())
+    }
+
+    /// Calls `listener` with every later change of what readers see; none stops it.
+    pub(super) fn listen(&self, listener: Option<Listener>) {
+        self.update(|replica| {
+            replica.materialize();
+            replica.listen(listener.is_some());
+        });
+        *self.listener.borrow_mut() = listener;
+    }
+
+    pub(super) fn is_listening(&self) -> bool {
+        self.listener.borrow().is_some()
+    }
+
+    /// Completes when the state has moved.
+    pub(super) fn moved(&self) -> Notified<'_> {
+        self.moved.notified()
+    }
+
+    /// Wakes everybody who waits for the state to move.
+    pub(super) fn wake(&self) {
+        self.moved.notify_waiters();
+    }
+
+    /// Passes the changes since the last call on.
+    pub(super) fn tell(&self, source: Source) {
+        self.wake();
+        let listener = self.listener.borrow().clone();
+        if let Some(listener) = listener {
+            let changes = self.update(Replica::take_changes);
+            self.pass_on(&listener, source, changes);
+        }
+    }
+
+    /// Replaces the state by one that was read from the log again.
+    pub(super) fn replace(&self, mut fresh: Replica) {
+        let listener = self.listener.borrow().clone();
+        if listener.is_some() {
+            fresh.materialize();
+            self.update(Replica::materialize);
+        }
+        fresh.listen(listener.is_some());
+        let old = self.update(|replica| std::mem::replace(replica, fresh));
+        self.wake();
+        if let Some(listener) = listener {
+            let changes = self.peek().changes_since(&old);
+            self.pass_on(&listener, Source::OtherTab, changes);
+        }
+    }
+
+    fn pass_on(&self, listener: &Listener, source: Source, changes: Vec<Changed>) {
+        if !changes.is_empty() && !(listener.0)(source, changes) {
+            self.listen(None);
+        }
+    }
+}

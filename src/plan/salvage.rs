@@ -1,0 +1,193 @@
+//! What a lost log had and nobody else has: it is remembered in memory, and planned into the log
+//! that begins in its place.
+
+use std::rc::Rc;
+
+use crate::conflict::field_hashes;
+use crate::log::commit::{Commit, Entry, Event, SegmentBody, SegmentWrite};
+use crate::log::facts::DeadLetter;
+use crate::model::entity::{Fields, Key, OwnedKey};
+use crate::model::operation::{Kind, Operation, UNKNOWN};
+use crate::plan::context::PlanContext;
+use crate::state::replica::Replica;
+
+/// What is to be saved. Rows are not: they come again with the next pull.
+#[derive(Debug, Default)]
+pub struct Salvage {
+    /// The history that the bases belong to.
+    epoch: Option<String>,
+    operations: Vec<Operation>,
+    /// The rows that the operations were made against: without them a merge could only guess.
+    bases: Vec<(OwnedKey, u64, Rc<str>)>,
+    /// Fields that never leave the device.
+    local_only: Vec<SegmentWrite>,
+    dead_letters: Vec<DeadLetter>,
+}
+
+impl Salvage {
+    /// Remembers what the replica of a lost log knows. If an earlier attempt to save has failed,
+    /// what is remembered already is kept once.
+    pub fn remember(&mut self, replica: &Replica) {
+        self.enter_epoch(replica.facts().epoch.as_deref());
+        let operations = replica.outbox().iter().map(|queued| queued.op.clone());
+        let letters = replica.dead_letters().values().cloned();
+        add(&mut self.dead_letters, letters, |letter| &letter.op.op_id);
+        add(&mut self.operations, operations, |op| &op.op_id);
+        add(&mut self.bases, replica.bases().into_iter(), |(key, ..)| {
+            key
+        });
+        add(
+            &mut self.local_only,
+            replica.device_segments().into_iter(),
+            |segment| segment,
+        );
+    }
+
+    /// Returns true if there is nothing to save.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.operations.is_empty() && self.local_only.is_empty() && self.dead_letters.is_empty()
+    }
+
+    /// The ids of the operations.
+    #[must_use]
+    pub fn op_ids(&self) -> Vec<String> {
+        self.operations.iter().map(|op| op.op_id.clone()).collect()
+    }
+
+    /// Plans the commit that saves everything into the log of `replica`. Another tab may have saved
+    /// the same before: only what is missing is added.
+    pub fn plan(&mut self, replica: &Replica, context: &PlanContext) -> Commit {
+        self.enter_epoch(replica.facts().epoch.as_deref());
+        let mut commit = Commit {
+            segments: self.local_only.clone(),
+            events: Vec::new(),
+        };
+        for (key, version, body) in &self.bases {
+            // A row that another tab has pulled meanwhile is newer.
+            if replica.row_version(&key.as_key()).is_none() {
+                commit.segments.push(base_row(key, *version, body));
+            }
+        }
+        self.queue_operations(&mut commit, replica, context);
+        let mut letters = self.dead_letters.clone();
+        letters.retain(|letter| !replica.dead_letters().contains(&letter.op.op_id));
+        if !letters.is_empty() {
+            commit.events.push(Event::DeadLetters { letters });
+        }
+        commit.events.push(Event::NeedFullPull);
+        replica.note_first_epoch(self.epoch.as_deref(), &mut commit);
+        commit
+    }
+
+    /// Queues the operations. What the new log says of an entity was not made on top of what this
+    /// instance knew, so an operation goes behind it.
+    fn queue_operations(&self, commit: &mut Commit, replica: &Replica, context: &PlanContext) {
+        let mut added: Vec<Operation> = Vec::new();
+        for (index, op) in self.operations.iter().enumerate() {
+            // Another tab's later edit may carry it along already; to queue it again would undo
+            // that edit.
+            if replica.outbox().knows(&op.op_id) {
+                continue;
+            }
+            let same = |other: &&Operation| other.entity == op.entity && other.id == op.id;
+            let last = added.iter().rev().find(same);
+            let last = last.or_else(|| replica.outbox().last(&Key::new(&op.entity, &op.id)));
+            match last {
+                None => commit.queue(op.clone(), Vec::new()),
+                Some(last) => {
+                    if let Some(op) = behind(op, last, context.op_id(index)) {
+                        commit.queue(op.clone(), Vec::new());
+                        added.push(op);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Versions of another history mean nothing in this one.
+    fn enter_epoch(&mut self, epoch: Option<&str>) {
+        let Some(epoch) = epoch.filter(|epoch| self.epoch.as_deref() != Some(*epoch)) else {
+            return;
+        };
+        if self.epoch.replace(epoch.to_owned()).is_some() {
+            for op in &mut self.operations {
+                op.forget_base(UNKNOWN);
+            }
+            for (_, version, _) in &mut self.bases {
+                *version = UNKNOWN;
+            }
+        }
+    }
+}
+
+fn base_row(key: &OwnedKey, version: u64, body: &str) -> SegmentWrite {
+    SegmentWrite {
+        entity: key.entity.clone(),
+        entries: vec![Entry {
+            id: key.id.clone(),
+            version,
+            len: u32::try_from(body.len()).unwrap_or(u32::MAX),
+            ..Entry::default()
+        }],
+        body: SegmentBody::New(Rc::from(body.as_bytes())),
+    }
+}
+
+/// Adds what is not kept already, by what identifies it.
+fn add<T, K: PartialEq>(kept: &mut Vec<T>, more: impl Iterator<Item = T>, name: impl Fn(&T) -> &K) {
+    let before = kept.len();
+    for one in more {
+        if !kept
+            .iter()
+            .take(before)
+            .any(|kept| name(kept) == name(&one))
+        {
+            kept.push(one);
+        }
+    }
+}
+
+/// Puts an operation of a lost log behind another that knows nothing of it. The result carries the
+/// fields that it changed and that the other has not changed later; none if none are left.
+fn behind(op: &Operation, last: &Operation, op_id: String) -> Option<Operation> {
+    let body = match (op.body.as_deref(), last.body.as_deref()) {
+        // An edit says more than a delete.
+        (None, Some(_)) => return None,
+        (_, None) => return Some(op.clone()),
+        (Some(body), Some(_)) => body,
+    };
+    // What cannot be read is saved as it is: the push says what is wrong with it.
+    let (Ok(mut fields), Ok(written)) = (Fields::parse(last.body.as_deref()?), Fields::parse(body))
+    else {
+        return Some(op.clone());
+    };
+    let mut changed = Vec::new();
+    for (name, value) in written.0 {
+        let concerned = op.kind != Kind::Patch || op.fields.iter().any(|field| *field == *name);
+        if !concerned || matches!(name.as_ref(), "createdAt" | "modifiedAt") {
+            continue;
+        }
+        match fields.0.iter_mut().find(|(have, _)| *have == name) {
+            Some((_, have)) if *have == value || op.queued_at <= last.queued_at => continue,
+            Some(place) => place.1 = value,
+            None => fields.0.push((name.clone(), value)),
+        }
+        changed.push(name.into_owned());
+    }
+    let mut earlier = op.earlier.clone();
+    earlier.extend(field_hashes(body, &op.fields));
+    let mut supersedes = op.supersedes.clone();
+    supersedes.push(op.op_id.clone());
+    (!changed.is_empty()).then(|| Operation {
+        op_id,
+        kind: Kind::Patch,
+        base_version: last.base_version,
+        body: Some(Rc::from(fields.to_json())),
+        fields: changed,
+        supersedes,
+        earlier,
+        attempts: 0,
+        ..op.clone()
+    })
+}
