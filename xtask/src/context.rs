@@ -113,11 +113,6 @@ impl Context {
             .find(|file| file.is_file())
     }
 
-    /// Where the packed package and its tarball lie.
-    pub fn package(&self) -> PathBuf {
-        self.root.join("pkg")
-    }
-
     /// The Node tools and end-to-end tests.
     pub fn e2e(&self) -> PathBuf {
         self.root.join("tests").join("e2e")

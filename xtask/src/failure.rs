@@ -22,6 +22,12 @@ impl fmt::Display for Failure {
     }
 }
 
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// Adds what was being done to an error or to an absent value.
 pub trait Because<T> {
     /// `doing` names the action and its object: "reading pkg.json".

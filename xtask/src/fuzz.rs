@@ -74,7 +74,7 @@ pub fn run(context: &Context, runs: &Runs) -> Result<bool> {
         ]);
         match &runs.input {
             Some(input) => {
-                drop(command.arg(std::path::absolute(input).because("finding the input")?))
+                command.arg(std::path::absolute(input).because("finding the input")?);
             }
             None => explore(context, &mut command, &folder, target, runs.seconds)?,
         }

@@ -20,6 +20,13 @@ const TICK: Duration = Duration::from_millis(100);
 /// long.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// A child that runs while other steps do.
+pub struct Running {
+    words: String,
+    child: Child,
+    incoming: mpsc::Receiver<String>,
+}
+
 /// What a child left behind.
 pub struct Finished {
     /// Whether it exited with 0 within its limit.
@@ -56,25 +63,56 @@ pub fn attempt(
     limit: Duration,
     judge: impl FnOnce(&Finished) -> (bool, String),
 ) -> Result<Finished> {
-    let mut step = console.step(label);
+    let step = console.step(label);
+    start(command)?.finish(step, limit, judge)
+}
+
+/// Starts `command` without waiting for it.
+pub fn start(command: &mut Command) -> Result<Running> {
+    let words = display(command);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .because(format!("starting {}", display(command)))?;
+    let mut child = command.spawn().because(format!("starting {words}"))?;
     let (lines, incoming) = mpsc::channel();
     forward(child.stdout.take(), lines.clone());
     forward(child.stderr.take(), lines);
-    let (status, text) = follow(&mut child, &incoming, &mut step, limit)?;
-    let finished = Finished {
-        success: status.success(),
-        text,
-    };
-    let (good, note) = judge(&finished);
-    step.end(good, &note);
-    Ok(finished)
+    Ok(Running {
+        words,
+        child,
+        incoming,
+    })
+}
+
+impl Running {
+    /// Waits for it as the step `label`, and fails with its whole output when it fails.
+    pub fn join(self, console: &Console, label: &str, limit: Duration) -> Result<Finished> {
+        let words = self.words.clone();
+        let finished = self.finish(console.step(label), limit, by_exit_code)?;
+        if finished.success {
+            Ok(finished)
+        } else {
+            let text = finished.text;
+            Err(Failure::new(format!("{label} failed: {words}\n{text}")))
+        }
+    }
+
+    fn finish(
+        mut self,
+        mut step: Step<'_>,
+        limit: Duration,
+        judge: impl FnOnce(&Finished) -> (bool, String),
+    ) -> Result<Finished> {
+        let (status, text) = follow(&mut self.child, &self.incoming, &mut step, limit)?;
+        let finished = Finished {
+            success: status.success(),
+            text,
+        };
+        let (good, note) = judge(&finished);
+        step.end(good, &note);
+        Ok(finished)
+    }
 }
 
 /// Runs `command` as the step `label`; if it fails, its whole output is printed.

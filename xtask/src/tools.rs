@@ -1,10 +1,14 @@
-//! Finds the tools that the commands need, and installs those that are missing.
+//! Finds the tools that the commands need, and installs the missing ones.
 //!
-//! Cargo tools go into a cache folder of their own, each version in its own place: nothing that the
-//! developer installed is replaced, and a fresh clone finds them again. Debian packages are
+//! No registry has wasm-bindgen-cli, wasm-pack or geckodriver as a prebuilt package that holds the
+//! binary, so cargo builds them, into a cache folder with a folder for each version: nothing that
+//! the developer installed is replaced, and a fresh clone finds them again. Debian packages are
 //! installed where apt-get may be used; elsewhere the message names what to install.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
     context::{Context, LIMIT},
@@ -13,14 +17,15 @@ use crate::{
     node, process,
 };
 
-const WASM: &str = "wasm32-unknown-unknown";
+/// The target that browsers run.
+pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const WASM_PACK: &str = "0.15.1";
 const GECKODRIVER: &str = "0.37.1";
 
 /// Everything, for these engines.
 pub fn setup(context: &Context, engines: &[Engine]) -> Result<()> {
     wasm_target(context)?;
-    wasm_tools(context)?;
+    browser_tests(context)?;
     browsers(context, engines)?;
     node::install(context, &context.e2e())?;
     context
@@ -29,30 +34,81 @@ pub fn setup(context: &Context, engines: &[Engine]) -> Result<()> {
     Ok(())
 }
 
-/// What it takes to build the module and to run a browser suite.
-pub fn wasm_tools(context: &Context) -> Result<()> {
-    let bindgen = locked(context, "wasm-bindgen")?;
-    // The lock file of 0.2.130 names a package that is gone, so this one is installed without it.
-    cargo_tool(
-        context,
-        &Tool {
-            name: "wasm-bindgen-cli",
-            program: "wasm-bindgen",
-            version: &bindgen,
-            locked: false,
-            minutes: 2,
-        },
-    )?;
+/// The tools that run a browser suite.
+pub fn browser_tests(context: &Context) -> Result<()> {
+    cargo_tool(context, &wasm_bindgen_cli(context)?)?;
     cargo_tool(
         context,
         &Tool {
             name: "wasm-pack",
             program: "wasm-pack",
-            version: WASM_PACK,
+            version: WASM_PACK.to_owned(),
             locked: true,
             minutes: 2,
         },
     )
+}
+
+/// The lock file of wasm-bindgen-cli 0.2.130 names a package that was removed from the registry,
+/// so it is installed without it.
+fn wasm_bindgen_cli(context: &Context) -> Result<Tool> {
+    Ok(Tool {
+        name: "wasm-bindgen-cli",
+        program: "wasm-bindgen",
+        version: locked(context, "wasm-bindgen")?,
+        locked: false,
+        minutes: 2,
+    })
+}
+
+/// The program that makes the module's glue.
+pub struct Bindgen {
+    /// The version of wasm-bindgen.
+    pub version: String,
+    program: PathBuf,
+    options: &'static [&'static str],
+}
+
+impl Bindgen {
+    /// A command that reads `wasm` and writes the module and its glue to `folder`.
+    pub fn command(&self, context: &Context, wasm: &Path, folder: &Path) -> Command {
+        let mut command = context.command(&self.program.to_string_lossy());
+        command.arg(wasm).args(self.options).arg(folder);
+        command
+    }
+}
+
+/// Finds the program that makes the module's glue: wasm-bindgen's own if the browser tests have
+/// installed it, else xtask's, which compiles in a fraction of the time.
+pub fn bindgen(context: &Context) -> Result<Bindgen> {
+    let cli = wasm_bindgen_cli(context)?;
+    let version = cli.version.clone();
+    if let Some(program) = installed(context, &cli) {
+        return Ok(Bindgen {
+            version,
+            program,
+            options: &["--target", "web", "--out-dir"],
+        });
+    }
+    let home = cache(context).join(format!("datum-bindgen-{version}"));
+    let name = format!("datum-bindgen{}", std::env::consts::EXE_SUFFIX);
+    let program = home.join("bin").join(&name);
+    if !program.is_file() {
+        let label = format!("building datum-bindgen {version} (once on this machine)");
+        let mut install = context.cargo(&["install", "--path", "xtask", "--locked", "--force"]);
+        install
+            .args(["--bin", "datum-bindgen", "--features", "bindgen"])
+            .args(["--profile", "dev", "--root"])
+            .arg(&home)
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
+            .env("CARGO_TARGET_DIR", context.target.join("tools"));
+        process::run(&context.console, &label, &mut install, LIMIT)?;
+    }
+    Ok(Bindgen {
+        version,
+        program,
+        options: &[],
+    })
 }
 
 /// Adds the WebAssembly target to the toolchain if it is not there.
@@ -61,20 +117,22 @@ pub fn wasm_target(context: &Context) -> Result<()> {
         "--print",
         "target-libdir",
         "--target",
-        WASM,
+        WASM_TARGET,
     ]))?;
     if PathBuf::from(libraries.trim()).is_dir() {
         return Ok(());
     }
     if context.which("rustup").is_none() {
         return Err(Failure::new(format!(
-            "this toolchain cannot build for {WASM}, and rustup is not here to add it: install your distribution's Rust standard library for {WASM}, or rustup"
+            "this toolchain cannot build for {WASM_TARGET}, and rustup is not here to add it: install your distribution's Rust standard library for {WASM_TARGET}, or rustup"
         )));
     }
     process::run(
         &context.console,
-        &format!("adding the Rust target {WASM}"),
-        context.command("rustup").args(["target", "add", WASM]),
+        &format!("adding the Rust target {WASM_TARGET}"),
+        context
+            .command("rustup")
+            .args(["target", "add", WASM_TARGET]),
         LIMIT,
     )
     .map(|_| ())
@@ -111,7 +169,7 @@ pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
             &Tool {
                 name: "geckodriver",
                 program: "geckodriver",
-                version: GECKODRIVER,
+                version: GECKODRIVER.to_owned(),
                 locked: true,
                 minutes: 4,
             },
@@ -146,52 +204,62 @@ pub fn cpp_compiler(context: &Context) -> Result<()> {
     debian(context, &["g++"], &["a C++ compiler"])
 }
 
-struct Tool<'a> {
-    name: &'a str,
-    program: &'a str,
-    version: &'a str,
+/// A program that cargo builds from the registry.
+struct Tool {
+    name: &'static str,
+    program: &'static str,
+    version: String,
     locked: bool,
     minutes: u32,
 }
 
-/// Uses the tool on the path if it has the version, else the one in the cache, which is built if it
-/// is not there.
-fn cargo_tool(context: &Context, tool: &Tool<'_>) -> Result<()> {
-    let has_version = |program: &str| {
-        process::capture(context.command(program).arg("--version"))
-            .is_ok_and(|text| names_version(&text, tool.version))
+/// The tool on the path if it has the right version, else the one in the cache, if it is there.
+fn installed(context: &Context, tool: &Tool) -> Option<PathBuf> {
+    let has_version = |program: &Path| {
+        let mut command = context.command(&program.to_string_lossy());
+        process::capture(command.arg("--version"))
+            .is_ok_and(|text| names_version(&text, &tool.version))
     };
-    if has_version(tool.program) {
-        return Ok(());
-    }
-    let home = cache(context).join(format!("{}-{}", tool.name, tool.version));
-    let programs = home.join("bin");
-    if !has_version(&programs.join(tool.program).to_string_lossy()) {
-        let label = format!(
-            "building {} {} (once on this machine, about {} minutes)",
-            tool.name, tool.version, tool.minutes
-        );
-        let mut install = context.cargo(&[
-            "install",
-            tool.name,
-            "--version",
-            tool.version,
-            "--force",
-            "--root",
-        ]);
-        install.arg(&home);
-        // Built to be used for seconds: half the optimisation is the better bargain on a new
-        // machine.
-        install
-            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-            .env("CARGO_PROFILE_RELEASE_LTO", "off")
-            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-        if tool.locked {
-            install.arg("--locked");
+    context
+        .which(tool.program)
+        .into_iter()
+        .chain([tool_home(context, tool).join("bin").join(tool.program)])
+        .find(|program| has_version(program))
+}
+
+fn tool_home(context: &Context, tool: &Tool) -> PathBuf {
+    cache(context).join(format!("{}-{}", tool.name, tool.version))
+}
+
+/// Finds the tool, or builds it into the cache, and puts it on the path of later children.
+fn cargo_tool(context: &Context, tool: &Tool) -> Result<()> {
+    let program = match installed(context, tool) {
+        Some(program) => program,
+        None => {
+            let home = tool_home(context, tool);
+            let label = format!(
+                "building {} {} (once on this machine, about {} minutes)",
+                tool.name, tool.version, tool.minutes
+            );
+            let mut install = context.cargo(&["install", tool.name, "--version", &tool.version]);
+            install.args(["--force", "--root"]).arg(&home);
+            // These run for seconds: the time to optimise them would not be won back. They share
+            // crates, and so a build folder.
+            install
+                .env("CARGO_TARGET_DIR", context.target.join("tools"))
+                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+                .env("CARGO_PROFILE_RELEASE_LTO", "off")
+                .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+            if tool.locked {
+                install.arg("--locked");
+            }
+            process::run(&context.console, &label, &mut install, LIMIT)?;
+            home.join("bin").join(tool.program)
         }
-        process::run(&context.console, &label, &mut install, LIMIT)?;
+    };
+    if let Some(folder) = program.parent() {
+        context.add_to_path(folder);
     }
-    context.add_to_path(&programs);
     Ok(())
 }
 
