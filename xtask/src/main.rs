@@ -17,7 +17,6 @@ mod failure;
 mod fuzz;
 mod help;
 mod module;
-mod mutant;
 mod mutants;
 mod node;
 mod pack;

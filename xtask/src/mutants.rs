@@ -2,37 +2,21 @@
 //! checks that the simulation or a named test finds each. A test suite that finds none of them
 //! proves nothing.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
+mod mutant;
+mod workshop;
+
+use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, time::Instant};
 
 use crate::{
     console,
     context::Context,
     failure::{Because, Failure, Result},
-    mutant::{Mutant, Test},
-    process::{self, Finished},
+    mutants::{
+        mutant::{Mutant, Test},
+        workshop::{Expect, Workshop},
+    },
+    process::Finished,
 };
-
-/// A build from nothing and thousands of histories take less.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
-
-/// What is copied of the workspace.
-const SOURCES: [&str; 7] = [
-    "Cargo.toml",
-    "Cargo.lock",
-    "rust-toolchain.toml",
-    "src",
-    "tests",
-    "server",
-    "xtask",
-];
-/// What is not copied of it: no native test reads these.
-const LEFT_OUT: [&str; 4] = ["node_modules", "e2e", "mutants", "types"];
 
 /// Which mutants to run.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,23 +31,18 @@ pub struct Selection {
 /// if the unchanged sources fail.
 pub fn run(context: &Context, selection: &Selection) -> Result<bool> {
     let mutants = select(read(&folder(&context.root))?, &selection.names)?;
-    let workshop = Workshop {
-        copy: context.target.join("mutants/sources"),
-        target: context.target.join("mutants/target"),
-        context,
-        seeds: selection.seeds,
-    };
+    let workshop = Workshop::new(context, selection.seeds);
     let mut good = true;
     // A failure of the unchanged sources would count as a find of every mutant.
     if selection.names.is_empty() {
         workshop.copy_sources()?;
-        good = workshop.unchanged_sources_pass(&mutants)?;
+        good = unchanged_sources_pass(&workshop, &mutants)?;
     }
     let mut rows = Vec::new();
     for mutant in &mutants {
         let started = Instant::now();
         workshop.copy_sources()?;
-        apply(&workshop.copy, mutant)?;
+        workshop.apply(mutant)?;
         let finished = workshop.test(&mutant.name, mutant.test.as_ref(), Expect::Failure)?;
         let finding = finding(&finished, mutant);
         if finding.is_none() {
@@ -93,6 +72,28 @@ pub fn run(context: &Context, selection: &Selection) -> Result<bool> {
     Ok(good)
 }
 
+/// Runs what will be run for the mutants, once each, on the unchanged sources.
+fn unchanged_sources_pass(workshop: &Workshop<'_>, mutants: &[Mutant]) -> Result<bool> {
+    let mut tests: Vec<Option<&Test>> = Vec::new();
+    for mutant in mutants {
+        let test = mutant.test.as_ref();
+        if !tests.contains(&test) {
+            tests.push(test);
+        }
+    }
+    let mut good = true;
+    for test in tests {
+        let what = test.map_or("the simulation", |test| test.filter.as_str());
+        let label = format!("unchanged sources, {what}");
+        let finished = workshop.test(&label, test, Expect::Success)?;
+        if !finished.success {
+            workshop.context.console.say(&last_lines(&finished.text));
+        }
+        good &= finished.success;
+    }
+    Ok(good)
+}
+
 /// The names of the mutants that break each invariant.
 fn by_invariant(mutants: &[Mutant]) -> BTreeMap<u32, Vec<&str>> {
     let mut table: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
@@ -116,145 +117,6 @@ fn select(mut mutants: Vec<Mutant>, names: &[String]) -> Result<Vec<Mutant>> {
         mutants.retain(|mutant| names.contains(&mutant.name));
     }
     Ok(mutants)
-}
-
-/// What a test run is expected to do, for the mark on its line.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Expect {
-    Success,
-    Failure,
-}
-
-/// The copy of the sources that mutants are applied to, and its build.
-struct Workshop<'a> {
-    copy: PathBuf,
-    target: PathBuf,
-    context: &'a Context,
-    seeds: u64,
-}
-
-impl Workshop<'_> {
-    /// Makes the copy equal to the sources. An unchanged file is not written, so that cargo builds
-    /// only what a mutant changed.
-    fn copy_sources(&self) -> Result<()> {
-        let mut wanted = Vec::new();
-        for source in SOURCES {
-            collect(&self.context.root, Path::new(source), &mut wanted)?;
-        }
-        for path in &wanted {
-            let from = self.context.root.join(path);
-            let bytes = fs::read(&from).because(format!("reading {}", from.display()))?;
-            let to = self.copy.join(path);
-            if fs::read(&to).ok().as_ref() != Some(&bytes) {
-                fs::create_dir_all(to.parent().because("a folder")?)
-                    .because(format!("making the folder of {}", to.display()))?;
-                fs::write(&to, bytes).because(format!("writing {}", to.display()))?;
-            }
-        }
-        let mut there = Vec::new();
-        for source in SOURCES {
-            if self.copy.join(source).exists() {
-                collect(&self.copy, Path::new(source), &mut there)?;
-            }
-        }
-        for path in there.iter().filter(|path| !wanted.contains(path)) {
-            fs::remove_file(self.copy.join(path))
-                .because(format!("removing {}", path.display()))?;
-        }
-        Ok(())
-    }
-
-    /// Runs what will be run for the mutants, once each, on the unchanged sources.
-    fn unchanged_sources_pass(&self, mutants: &[Mutant]) -> Result<bool> {
-        let mut tests: Vec<Option<&Test>> = Vec::new();
-        for mutant in mutants {
-            let test = mutant.test.as_ref();
-            if !tests.contains(&test) {
-                tests.push(test);
-            }
-        }
-        let mut good = true;
-        for test in tests {
-            let what = test.map_or("the simulation", |test| test.filter.as_str());
-            let label = format!("unchanged sources, {what}");
-            let finished = self.test(&label, test, Expect::Success)?;
-            if !finished.success {
-                self.context.console.say(&last_lines(&finished.text));
-            }
-            good &= finished.success;
-        }
-        Ok(good)
-    }
-
-    /// Runs a named test in the copy, or the simulation.
-    fn test(&self, label: &str, test: Option<&Test>, expect: Expect) -> Result<Finished> {
-        let mut cargo = self.context.cargo(&[
-            "test",
-            "--package",
-            "datum-sync",
-            "--profile",
-            "mutants",
-            "--target-dir",
-        ]);
-        cargo
-            .arg(&self.target)
-            .current_dir(&self.copy)
-            .env_remove("CARGO_TARGET_DIR")
-            .env("SIM_SEEDS", self.seeds.to_string())
-            .env("SIM_SHRINK", "0");
-        match test {
-            Some(test) => cargo.args(["--test", &test.binary, &test.filter]),
-            None => cargo.args(["--test", "simulation", "no_history_breaks_a_promise"]),
-        };
-        cargo.args(["--", "--nocapture"]);
-        let console = &self.context.console;
-        process::attempt(console, label, &mut cargo, LIMIT, |finished| {
-            let note = if finished.success { "passes" } else { "fails" };
-            let expected = finished.success == (expect == Expect::Success);
-            (expected, note.to_owned())
-        })
-    }
-}
-
-/// Applies the mutant's diff to the sources in `folder`.
-fn apply(folder: &Path, mutant: &Mutant) -> Result<()> {
-    git_apply(folder, mutant, &[])
-}
-
-/// Runs `git apply` in `folder`. Git must not see a repository around it: inside one, it silently
-/// skips files outside the folder that it was started in.
-fn git_apply(folder: &Path, mutant: &Mutant, options: &[&str]) -> Result<()> {
-    let mut git = Command::new("git");
-    git.arg("apply")
-        .args(options)
-        .arg("-")
-        .current_dir(folder)
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    if let Some(above) = folder.parent() {
-        git.env("GIT_CEILING_DIRECTORIES", above);
-    }
-    let mut child = git.spawn().because("starting git")?;
-    let written = child
-        .stdin
-        .take()
-        .because("git takes no input")
-        .and_then(|mut input| {
-            std::io::Write::write_all(&mut input, mutant.diff.as_bytes()).because("writing to git")
-        });
-    let output = child.wait_with_output().because("waiting for git")?;
-    if output.status.success() {
-        return written;
-    }
-    Err(Failure::new(format!(
-        "tests/mutants/{}.patch no longer applies; make its diff anew:\n{}",
-        mutant.name,
-        String::from_utf8_lossy(&output.stderr)
-    )))
 }
 
 /// What found the mutant: the seed and the broken promise, or the named test. A mutant that does
@@ -311,37 +173,13 @@ fn read(folder: &Path) -> Result<Vec<Mutant>> {
     Ok(mutants)
 }
 
-/// Adds the files under `path`, relative to `root`.
-fn collect(root: &Path, path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let whole = root.join(path);
-    if whole.is_dir() {
-        for entry in fs::read_dir(&whole).because(format!("reading {}", whole.display()))? {
-            let name = entry
-                .because(format!("reading {}", whole.display()))?
-                .file_name();
-            if !LEFT_OUT.iter().any(|left_out| name == *left_out) {
-                collect(root, &path.join(name), files)?;
-            }
-        }
-    } else if whole.is_file() {
-        files.push(path.to_owned());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mutant(header: &str, diff: &str) -> Mutant {
-        Mutant::parse("x", &format!("# A bug.\n{header}\n{diff}")).unwrap()
-    }
-
     fn any(header: &str) -> Mutant {
-        mutant(
-            header,
-            "--- a/a.rs\n+++ b/a.rs\n@@ -7,3 +7,3 @@\n fn f() {\n-    two();\n+    one();\n }\n",
-        )
+        let diff = "--- a/a.rs\n+++ b/a.rs\n@@ -1 +1 @@\n-two();\n+one();\n";
+        Mutant::parse("x", &format!("# A bug.\n{header}\n{diff}")).unwrap()
     }
 
     fn finished(success: bool, text: &str) -> Finished {
@@ -391,32 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn a_diff_is_applied_wherever_its_lines_stand_and_refused_where_they_are_gone() {
-        // Inside the workspace's repository, where git would skip a folder that it ignores.
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../target")
-            .join(format!("mutants-test-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("a.rs");
-        fs::write(&file, "use x;\nfn f() {\n    two();\n}\n").unwrap();
-        apply(&folder, &any("")).unwrap();
-        let changed = fs::read_to_string(&file).unwrap();
-        let again = apply(&folder, &any("")).unwrap_err().to_string();
-        fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(changed, "use x;\nfn f() {\n    one();\n}\n");
-        assert!(
-            again.contains("tests/mutants/x.patch no longer applies"),
-            "{again}"
-        );
-    }
-
-    #[test]
     fn every_mutant_applies_to_the_sources_and_names_a_test_that_exists() {
         let root = fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap();
         let mutants = read(&folder(&root)).unwrap();
         assert!(mutants.len() >= 14, "{} mutants", mutants.len());
         let mut files = Vec::new();
-        collect(&root, Path::new("tests"), &mut files).unwrap();
+        workshop::collect(&root, Path::new("tests"), &mut files).unwrap();
         let tests: String = files
             .iter()
             .filter(|file| file.extension().is_some_and(|ending| ending == "rs"))
@@ -425,7 +243,7 @@ mod tests {
         let problems: Vec<String> = mutants
             .iter()
             .filter_map(|mutant| {
-                if let Err(failure) = git_apply(&root, mutant, &["--check"]) {
+                if let Err(failure) = workshop::check(&root, mutant) {
                     return Some(failure.to_string());
                 }
                 let test = mutant.test.as_ref()?;

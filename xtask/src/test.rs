@@ -312,7 +312,7 @@ impl Report<'_> {
         console.say("");
         for row in &self.rows {
             let mark = if row.good { "✓" } else { "✗" };
-            let count = match (row.tally.met(), &row.problem) {
+            let count = match (row.tally.total(), &row.problem) {
                 (0, Some(_)) => "did not run".to_owned(),
                 (0, None) => String::new(),
                 _ => row.tally.words(),

@@ -22,15 +22,13 @@ pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const WASM_PACK: &str = "0.15.1";
 const GECKODRIVER: &str = "0.37.1";
 
-/// Everything, for these engines.
+/// Installs everything that these engines need.
 pub fn setup(context: &Context, engines: &[Engine]) -> Result<()> {
     wasm_target(context)?;
     browser_tests(context)?;
     browsers(context, engines)?;
     node::install(context, &context.e2e())?;
-    context
-        .console
-        .say("everything that was asked for is installed");
+    context.console.say("all tools are installed");
     Ok(())
 }
 
@@ -111,7 +109,7 @@ pub fn bindgen(context: &Context) -> Result<Bindgen> {
     })
 }
 
-/// Adds the WebAssembly target to the toolchain if it is not there.
+/// Adds the WebAssembly target to the toolchain if it is missing.
 pub fn wasm_target(context: &Context) -> Result<()> {
     let libraries = process::capture(context.command("rustc").args([
         "--print",
@@ -138,7 +136,7 @@ pub fn wasm_target(context: &Context) -> Result<()> {
     .map(|_| ())
 }
 
-/// The engines' browsers and drivers.
+/// Installs the engines' browsers and drivers.
 pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
     let mut packages: Vec<&str> = Vec::new();
     let mut programs: Vec<&str> = Vec::new();
@@ -181,7 +179,7 @@ pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
     {
         None => Ok(()),
         Some(engine) => Err(Failure::new(format!(
-            "the driver of {} is here, but not its browser{}",
+            "the driver of {} is installed, but not its browser{}",
             engine.name(),
             if *engine == Engine::Webkit {
                 ": MiniBrowser of the Debian package libwebkit2gtk-4.1-0"
@@ -192,7 +190,7 @@ pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
     }
 }
 
-/// What libFuzzer is built with.
+/// Installs a C++ compiler, which builds libFuzzer.
 pub fn cpp_compiler(context: &Context) -> Result<()> {
     if std::env::var_os("CXX").is_some()
         || ["c++", "g++", "clang++"]
@@ -218,7 +216,7 @@ fn installed(context: &Context, tool: &Tool) -> Option<PathBuf> {
     let has_version = |program: &Path| {
         let mut command = context.command(&program.to_string_lossy());
         process::capture(command.arg("--version"))
-            .is_ok_and(|text| names_version(&text, &tool.version))
+            .is_ok_and(|text| has_version_word(&text, &tool.version))
     };
     context
         .which(tool.program)
@@ -243,8 +241,8 @@ fn cargo_tool(context: &Context, tool: &Tool) -> Result<()> {
             );
             let mut install = context.cargo(&["install", tool.name, "--version", &tool.version]);
             install.args(["--force", "--root"]).arg(&home);
-            // These run for seconds: the time to optimise them would not be won back. They share
-            // crates, and so a build folder.
+            // They run for seconds, so optimising them fully would not pay. They have crates in
+            // common, so they share a build folder.
             install
                 .env("CARGO_TARGET_DIR", context.target.join("tools"))
                 .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
@@ -263,12 +261,12 @@ fn cargo_tool(context: &Context, tool: &Tool) -> Result<()> {
     Ok(())
 }
 
-/// `wasm-pack 0.15.1` names 0.15.1, and not 0.15 or 0.15.10.
-fn names_version(text: &str, version: &str) -> bool {
+/// Returns true if the text contains the whole version: `wasm-pack 0.15.1` has 0.15.1, not 0.15.
+fn has_version_word(text: &str, version: &str) -> bool {
     text.split_whitespace().any(|word| word == version)
 }
 
-/// Where built tools are kept between runs and between clones.
+/// The folder where built tools are kept, for all clones.
 fn cache(context: &Context) -> PathBuf {
     let home = std::env::home_dir().map(|home| {
         if cfg!(target_os = "macos") {
@@ -284,11 +282,11 @@ fn cache(context: &Context) -> PathBuf {
         .join("datum-sync-tools")
 }
 
-/// The version of `package` that Cargo.lock names.
+/// The version of `package` in Cargo.lock.
 fn locked(context: &Context, package: &str) -> Result<String> {
     let file = context.root.join("Cargo.lock");
     let lock = std::fs::read_to_string(&file).because(format!("reading {}", file.display()))?;
-    version_in(&lock, package).because(format!("Cargo.lock names no {package}"))
+    version_in(&lock, package).because(format!("Cargo.lock has no {package}"))
 }
 
 fn version_in(lock: &str, package: &str) -> Option<String> {
@@ -301,7 +299,7 @@ fn version_in(lock: &str, package: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Installs Debian packages, or says what a person must install.
+/// Installs Debian packages, or fails with a message that says what to install.
 fn debian(context: &Context, packages: &[&str], programs: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     if context.which("apt-get").is_none() {
@@ -350,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_locked_version_is_of_the_very_package() {
+    fn the_locked_version_is_that_of_the_whole_name() {
         let lock = "[[package]]\nname = \"wasm-bindgen-futures\"\nversion = \"0.4.80\"\n\n[[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n";
         assert_eq!(version_in(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
         assert_eq!(version_in(lock, "wasm"), None);
@@ -358,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_version_is_compared_whole() {
-        assert!(names_version("geckodriver 0.37.1 (abc 2026)", "0.37.1"));
-        assert!(!names_version("wasm-pack 0.15.10", "0.15.1"));
+        assert!(has_version_word("geckodriver 0.37.1 (abc 2026)", "0.37.1"));
+        assert!(!has_version_word("wasm-pack 0.15.10", "0.15.1"));
     }
 }
