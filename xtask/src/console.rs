@@ -36,11 +36,16 @@ impl Console {
         if !self.live {
             println!("… {label}");
         }
+        self.step_since(label, Instant::now())
+    }
+
+    /// Shows a step that started earlier.
+    pub fn step_since(&self, label: &str, started: Instant) -> Step<'_> {
         Step {
             console: self,
             label: label.to_owned(),
-            started: Instant::now(),
-            next_beat: HEARTBEAT,
+            started,
+            next_beat: started.elapsed() + HEARTBEAT,
             frame: 0,
         }
     }

@@ -9,6 +9,7 @@
 
 mod args;
 mod bench;
+mod bindgen;
 mod console;
 mod context;
 mod demo;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    bindgen::Bindgen,
     context::{Context, LIMIT},
     failure::{Because, Result},
     node,
@@ -38,8 +39,7 @@ const FEATURES: [&str; 8] = [
 ];
 
 /// Makes the module and its glue, and returns their folder.
-pub fn build(context: &Context, kind: Kind) -> Result<PathBuf> {
-    let bindgen = tools::bindgen(context)?;
+pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf> {
     let compiled = compile(context, kind)?;
     let folder = context.target.join("package").join(match kind {
         Kind::Release => "module",
@@ -68,8 +68,7 @@ pub fn build(context: &Context, kind: Kind) -> Result<PathBuf> {
         (State::Stale(_), _) => {}
     }
     clear(&folder)?;
-    let mut command = bindgen.command(context, &compiled, &folder);
-    process::run(&context.console, "making the glue", &mut command, LIMIT)?;
+    bindgen.run(context, &compiled, &folder)?;
     if kind == Kind::Release {
         optimise(context, &folder)?;
     }

@@ -12,6 +12,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use crate::{
+    bindgen::Bindgen,
     context::{Context, LIMIT},
     failure::{Because, Failure, Result},
     module::{self, GLUE, WASM},
@@ -124,8 +125,10 @@ pub fn build(context: &Context, kind: Kind) -> Result<Packed> {
         }
     }
     tools::wasm_target(context)?;
+    // Compiled beside the module, which needs it only when it is compiled itself.
+    let bindgen = Bindgen::start(context)?;
     node::install(context, &context.e2e())?;
-    let module = module::build(context, kind)?;
+    let module = module::build(context, kind, bindgen)?;
     assemble(context, kind, &module, &folder)?;
     let sizes = match kind {
         Kind::Release => measure(context, &folder)?,

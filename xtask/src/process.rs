@@ -17,9 +17,11 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long to read on after the child has exited: a grandchild may keep the pipe open.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// A child that runs while other steps do.
+/// A child that runs while other steps do. Dropping it kills the child.
 pub struct Running {
-    words: String,
+    label: String,
+    command: String,
+    started: Instant,
     child: Child,
     incoming: mpsc::Receiver<String>,
 }
@@ -61,11 +63,16 @@ pub fn attempt(
     judge: impl FnOnce(&Finished) -> (bool, String),
 ) -> Result<Finished> {
     let step = console.step(label);
-    start(command)?.finish(step, limit, judge)
+    spawn(label, command)?.finish(step, limit, judge)
 }
 
-/// Starts `command` without waiting for it.
-pub fn start(command: &mut Command) -> Result<Running> {
+/// Starts `command` as the step `label`, which runs beside the next ones.
+pub fn start(console: &Console, label: &str, command: &mut Command) -> Result<Running> {
+    console.say(&format!("… {label}, beside the next steps"));
+    spawn(label, command)
+}
+
+fn spawn(label: &str, command: &mut Command) -> Result<Running> {
     let words = display(command);
     command
         .stdin(Stdio::null())
@@ -76,22 +83,25 @@ pub fn start(command: &mut Command) -> Result<Running> {
     forward(child.stdout.take(), lines.clone());
     forward(child.stderr.take(), lines);
     Ok(Running {
-        words,
+        label: label.to_owned(),
+        command: words,
+        started: Instant::now(),
         child,
         incoming,
     })
 }
 
 impl Running {
-    /// Waits for it as the step `label`, and fails with its whole output when it fails.
-    pub fn join(self, console: &Console, label: &str, limit: Duration) -> Result<Finished> {
-        let words = self.words.clone();
-        let finished = self.finish(console.step(label), limit, by_exit_code)?;
+    /// Waits for the child, and fails with its whole output when it fails.
+    pub fn join(self, console: &Console, limit: Duration) -> Result<()> {
+        let (label, command) = (self.label.clone(), self.command.clone());
+        let step = console.step_since(&label, self.started);
+        let finished = self.finish(step, limit, by_exit_code)?;
         if finished.success {
-            Ok(finished)
+            Ok(())
         } else {
             let text = finished.text;
-            Err(Failure::new(format!("{label} failed: {words}\n{text}")))
+            Err(Failure::new(format!("{label} failed: {command}\n{text}")))
         }
     }
 
@@ -109,6 +119,14 @@ impl Running {
         let (good, note) = judge(&finished);
         step.end(good, &note);
         Ok(finished)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Does nothing to a child that was waited for.
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 
@@ -266,6 +284,21 @@ mod tests {
         .unwrap();
         assert!(!finished.success);
         assert!(finished.text.contains("limit"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_child_beside_other_steps_is_joined_or_killed() {
+        let console = quiet();
+        let limit = Duration::from_secs(60);
+        let fails = start(&console, "fails", &mut Command::new("false")).unwrap();
+        assert!(fails.join(&console, limit).is_err());
+        let works = start(&console, "works", &mut Command::new("true")).unwrap();
+        works.join(&console, limit).unwrap();
+        let sleeper = start(&console, "sleeper", Command::new("sleep").arg("600")).unwrap();
+        let process = format!("/proc/{}", sleeper.child.id());
+        drop(sleeper);
+        assert!(!std::path::Path::new(&process).exists());
     }
 
     #[test]

@@ -57,15 +57,14 @@ impl Build {
         };
         let program = format!("datum-server{}", std::env::consts::EXE_SUFFIX);
         Ok(Self {
-            cargo: process::start(&mut command)?,
+            cargo: process::start(&context.console, "compiling the server", &mut command)?,
             program: context.target.join(folder).join(program),
         })
     }
 
     /// Waits for cargo and returns the program.
     pub fn join(self, context: &Context) -> Result<PathBuf> {
-        self.cargo
-            .join(&context.console, "compiling the server", LIMIT)?;
+        self.cargo.join(&context.console, LIMIT)?;
         Ok(self.program)
     }
 }

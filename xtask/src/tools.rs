@@ -5,10 +5,7 @@
 //! the developer installed is replaced, and a fresh clone finds them again. Debian packages are
 //! installed where apt-get may be used; elsewhere the message names what to install.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
 use crate::{
     context::{Context, LIMIT},
@@ -47,65 +44,17 @@ pub fn browser_tests(context: &Context) -> Result<()> {
     )
 }
 
+/// wasm-bindgen's command-line tool, which has the runner of the browser suites.
+///
 /// The lock file of wasm-bindgen-cli 0.2.130 names a package that was removed from the registry,
 /// so it is installed without it.
-fn wasm_bindgen_cli(context: &Context) -> Result<Tool> {
+pub fn wasm_bindgen_cli(context: &Context) -> Result<Tool> {
     Ok(Tool {
         name: "wasm-bindgen-cli",
         program: "wasm-bindgen",
         version: locked(context, "wasm-bindgen")?,
         locked: false,
         minutes: 2,
-    })
-}
-
-/// The program that makes the module's glue.
-pub struct Bindgen {
-    /// The version of wasm-bindgen.
-    pub version: String,
-    program: PathBuf,
-    options: &'static [&'static str],
-}
-
-impl Bindgen {
-    /// A command that reads `wasm` and writes the module and its glue to `folder`.
-    pub fn command(&self, context: &Context, wasm: &Path, folder: &Path) -> Command {
-        let mut command = context.command(&self.program.to_string_lossy());
-        command.arg(wasm).args(self.options).arg(folder);
-        command
-    }
-}
-
-/// Finds the program that makes the module's glue: wasm-bindgen's own if the browser tests have
-/// installed it, else xtask's, which compiles in a fraction of the time.
-pub fn bindgen(context: &Context) -> Result<Bindgen> {
-    let cli = wasm_bindgen_cli(context)?;
-    let version = cli.version.clone();
-    if let Some(program) = installed(context, &cli) {
-        return Ok(Bindgen {
-            version,
-            program,
-            options: &["--target", "web", "--out-dir"],
-        });
-    }
-    let home = cache(context).join(format!("datum-bindgen-{version}"));
-    let name = format!("datum-bindgen{}", std::env::consts::EXE_SUFFIX);
-    let program = home.join("bin").join(&name);
-    if !program.is_file() {
-        let label = format!("building datum-bindgen {version} (once on this machine)");
-        let mut install = context.cargo(&["install", "--path", "xtask", "--locked", "--force"]);
-        install
-            .args(["--bin", "datum-bindgen", "--features", "bindgen"])
-            .args(["--profile", "dev", "--root"])
-            .arg(&home)
-            .env("CARGO_PROFILE_DEV_DEBUG", "false")
-            .env("CARGO_TARGET_DIR", context.target.join("tools"));
-        process::run(&context.console, &label, &mut install, LIMIT)?;
-    }
-    Ok(Bindgen {
-        version,
-        program,
-        options: &[],
     })
 }
 
@@ -203,16 +152,17 @@ pub fn cpp_compiler(context: &Context) -> Result<()> {
 }
 
 /// A program that cargo builds from the registry.
-struct Tool {
+pub struct Tool {
     name: &'static str,
     program: &'static str,
-    version: String,
+    /// The version that is needed.
+    pub version: String,
     locked: bool,
     minutes: u32,
 }
 
 /// The tool on the path if it has the right version, else the one in the cache, if it is there.
-fn installed(context: &Context, tool: &Tool) -> Option<PathBuf> {
+pub fn installed(context: &Context, tool: &Tool) -> Option<PathBuf> {
     let has_version = |program: &Path| {
         let mut command = context.command(&program.to_string_lossy());
         process::capture(command.arg("--version"))
@@ -267,7 +217,7 @@ fn has_version_word(text: &str, version: &str) -> bool {
 }
 
 /// The folder where built tools are kept, for all clones.
-fn cache(context: &Context) -> PathBuf {
+pub fn cache(context: &Context) -> PathBuf {
     let home = std::env::home_dir().map(|home| {
         if cfg!(target_os = "macos") {
             home.join("Library/Caches")
