@@ -154,6 +154,11 @@ fn pack(mut words: Parser) -> Result<Command> {
             _ => return Err(word.unexpected().into()),
         }
     }
+    if kind == Kind::Dev && json.is_some() {
+        return Err(Failure::new(
+            "a dev package is not measured: leave out --dev or --json",
+        ));
+    }
     Ok(Command::Pack { kind, json })
 }
 

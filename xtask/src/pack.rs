@@ -31,7 +31,7 @@ const INLINE: &str = "inline.js";
 /// What an app loads, and what stands in for the module where its file cannot be fetched.
 const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
 
-/// What is in the package beside code, where it exists.
+/// The documents in the package; one that does not exist is left out.
 const DOCUMENTS: [&str; 5] = [
     "README.md",
     "CHANGELOG.md",
@@ -40,8 +40,9 @@ const DOCUMENTS: [&str; 5] = [
     "LICENSE-MIT",
 ];
 
-/// The files and folders that the package is made from.
-const INPUTS: [&str; 15] = [
+/// The files and folders that the package is made from, beside the documents. A change of another
+/// file does not build it again.
+const INPUTS: [&str; 11] = [
     "src",
     "Cargo.toml",
     "Cargo.lock",
@@ -53,10 +54,6 @@ const INPUTS: [&str; 15] = [
     "xtask/src/module.rs",
     "xtask/src/shorten_glue.rs",
     "tests/e2e/package-lock.json",
-    "README.md",
-    "CHANGELOG.md",
-    "LICENSE",
-    "LICENSE-APACHE",
 ];
 
 /// How the package is made.
@@ -157,6 +154,7 @@ fn inputs(context: &Context) -> Result<Checksums> {
         .fact("RUSTFLAGS", &flags);
     INPUTS
         .iter()
+        .chain(&DOCUMENTS)
         .try_fold(facts, |inputs, path| inputs.files(&context.root, path))
 }
 

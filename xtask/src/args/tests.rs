@@ -124,6 +124,7 @@ fn a_mistake_is_refused_by_name() {
     for (line, said) in [
         ("test --fast", "--fast"),
         ("pack --json", "--json"),
+        ("pack --dev --json sizes.json", "not measured"),
         ("demo --port many", "many"),
         ("test a b", "b"),
         ("ci now", "now"),

@@ -19,17 +19,18 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// What is copied of the workspace.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
     "src",
     "tests",
+    "fuzz/src",
     "server",
     "xtask",
 ];
-/// What is not copied of it: no native test reads these.
-const LEFT_OUT: [&str; 4] = ["node_modules", "e2e", "mutants", "types"];
+/// What is not copied: no native test reads these.
+const LEFT_OUT: [&str; 4] = ["tests/e2e", "tests/mutants", "tests/types", "node_modules"];
 
 /// What a test run is expected to do, for the mark on its line.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -177,8 +178,9 @@ pub fn collect(root: &Path, path: &Path, files: &mut Vec<PathBuf>) -> Result<()>
             let name = entry
                 .because(format!("reading {}", whole.display()))?
                 .file_name();
-            if !LEFT_OUT.iter().any(|left_out| name == *left_out) {
-                collect(root, &path.join(name), files)?;
+            let path = path.join(name);
+            if !LEFT_OUT.iter().any(|left_out| path.ends_with(left_out)) {
+                collect(root, &path, files)?;
             }
         }
     } else if whole.is_file() {
