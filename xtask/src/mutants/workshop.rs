@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_diff_is_applied_wherever_its_lines_stand_and_refused_where_they_are_gone() {
-        let mutant = "# A bug.\n\n--- a/a.rs\n+++ b/a.rs\n@@ -7,3 +7,3 @@\n fn f() {\n-    two();\n+    one();\n }\n";
+        let mutant = "# A bug.\n\ndiff --git a/a.rs b/a.rs\n--- a/a.rs\n+++ b/a.rs\n@@ -7,3 +7,3 @@\n fn f() {\n-    two();\n+    one();\n }\n";
         let mutant = Mutant::parse("x", mutant).unwrap();
         // Inside the workspace's repository, where git would skip a folder that it ignores.
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
