@@ -5,7 +5,12 @@
 mod mutant;
 mod workshop;
 
-use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use crate::{
     console,
@@ -16,6 +21,7 @@ use crate::{
         workshop::{Expect, Workshop},
     },
     process::Finished,
+    tally,
 };
 
 /// Which mutants to run.
@@ -86,10 +92,12 @@ fn unchanged_sources_pass(workshop: &Workshop<'_>, mutants: &[Mutant]) -> Result
         let what = test.map_or("the simulation", |test| test.filter.as_str());
         let label = format!("unchanged sources, {what}");
         let finished = workshop.test(&label, test, Expect::Success)?;
-        if !finished.success {
+        // A filter that matches no test passes too.
+        let ran = tally::harness(&finished.text).is_some_and(|tally| tally.passed > 0);
+        if !(finished.success && ran) {
             workshop.context.console.say(&last_lines(&finished.text));
         }
-        good &= finished.success;
+        good &= finished.success && ran;
     }
     Ok(good)
 }
