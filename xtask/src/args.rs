@@ -96,26 +96,35 @@ impl Args {
         words.retain(|word| word != "--help" && word != "-h");
         let mut parser = Parser::from_args(words);
         let name = parser.next()?.map(text).transpose()?;
-        let command = match name.as_deref() {
+        let command = match name {
             None => Command::Help(None),
-            Some(name) if help => Command::Help(Some(name.to_owned())),
-            Some("serve") => serve(parser, server_args.unwrap_or_default())?,
-            Some(_) if server_args.is_some() => {
-                return Err(Failure::new("only `serve` passes on what follows `--`"));
-            }
-            Some("help") => Command::Help(parser.next()?.map(text).transpose()?),
-            Some("setup") => setup(parser)?,
-            Some("pack") => pack(parser)?,
-            Some("test") => Command::Test(test(parser)?),
-            Some("ci") => ci(parser)?,
-            Some("demo") => demo(parser)?,
-            Some("simulate") => simulate(parser)?,
-            Some("mutants") => mutants(parser)?,
-            Some("fuzz") => fuzz(parser)?,
-            Some("bench") => bench(parser)?,
-            Some(other) => return Err(unknown_command(other)),
+            Some(name) if !help::knows(&name) => return Err(unknown_command(&name)),
+            Some(name) if help => Command::Help(Some(name)),
+            Some(name) => command(&name, parser, server_args).map_err(|failure| {
+                let hint = format!("`cargo xtask help {name}` lists the options");
+                Failure::new(format!("{failure}\n{hint}"))
+            })?,
         };
         Ok(Self { command, verbose })
+    }
+}
+
+/// Parses the options of a command. What follows `--` is for the server.
+fn command(name: &str, mut words: Parser, server_args: Option<Vec<OsString>>) -> Result<Command> {
+    match name {
+        "serve" => serve(words, server_args.unwrap_or_default()),
+        _ if server_args.is_some() => Err(Failure::new("only `serve` passes on what follows `--`")),
+        "help" => Ok(Command::Help(words.next()?.map(text).transpose()?)),
+        "setup" => setup(words),
+        "pack" => pack(words),
+        "test" => test(words).map(Command::Test),
+        "ci" => ci(words),
+        "demo" => demo(words),
+        "simulate" => simulate(words),
+        "mutants" => mutants(words),
+        "fuzz" => fuzz(words),
+        "bench" => bench(words),
+        _ => Err(unknown_command(name)),
     }
 }
 

@@ -11,7 +11,7 @@ const ENTRIES: [Entry; 12] = [
     Entry {
         name: "demo",
         summary: "Builds everything, serves the demo page, prints its address; --dev is faster",
-        options: "\
+        options: "
   --port PORT        listens there instead of 24180
   --dev              packs without optimising: seconds instead of minutes after a change
   --headless         drives the page in Chromium instead, prints its feed, exits with 0 or 1
@@ -22,7 +22,7 @@ The data is thrown away at the end; `serve` keeps it.",
     Entry {
         name: "serve",
         summary: "Like demo, but keeps its data in the build folder",
-        options: "\
+        options: "
   --port PORT        listens there instead of 24180
   --dev              packs without optimising
   -- ARGS            passes more arguments to datum-server",
@@ -30,7 +30,7 @@ The data is thrown away at the end; `serve` keeps it.",
     Entry {
         name: "test",
         summary: "Runs format, lints and all tests, in Chromium; --native needs no browser",
-        options: "\
+        options: "
   FILTER             runs only native and browser tests whose names contain it
   --native           runs only what needs no browser
   --browser ENGINE   runs only the browser tests, in chromium, firefox or webkit (repeatable)
@@ -44,14 +44,14 @@ The data is thrown away at the end; `serve` keeps it.",
     Entry {
         name: "pack",
         summary: "Makes the npm tarball in pkg/ and prints its sizes",
-        options: "\
+        options: "
   --json FILE        writes the sizes as JSON
   --dev              packs without optimising, in target/pkg-dev: not for publishing",
     },
     Entry {
         name: "bench",
         summary: "Measures datum beside its peers; --alone measures datum only",
-        options: "\
+        options: "
   --alone            measures datum only, in Chromium: a first pull beside a bare fetch, the
                      requests of an idle cycle, the transactions of a create
   --only B1,B3       measures only these rows: B1 B2 first pull, B3 B4 writes, B5 push,
@@ -70,7 +70,7 @@ Times mean something only on a quiet machine.",
     Entry {
         name: "simulate",
         summary: "Runs seeded histories of users, devices and tabs under faults",
-        options: "\
+        options: "
   --seeds N          runs N histories instead of 10000
   --from S           starts at seed S instead of 0
   --seed S           runs only this seed, and prints its requests if it fails
@@ -79,14 +79,14 @@ Times mean something only on a quiet machine.",
     Entry {
         name: "mutants",
         summary: "Puts known bugs into a copy of the sources: a test must find each",
-        options: "\
+        options: "
   NAME…              runs only tests/mutants/NAME.patch
   --seeds N          the simulation must find a mutant within N histories instead of 2000",
     },
     Entry {
         name: "fuzz",
         summary: "Runs the parsers on generated inputs",
-        options: "\
+        options: "
   --target T         runs only this one of fuzz/targets
   --seconds N        runs each target for N seconds instead of 10
   --input FILE       with --target: runs only this input, once",
@@ -94,7 +94,7 @@ Times mean something only on a quiet machine.",
     Entry {
         name: "setup",
         summary: "Installs the tools that are missing, and does nothing else",
-        options: "\
+        options: "
   --all-browsers     installs what all three engines need, not only Chromium",
     },
     Entry {
@@ -122,6 +122,11 @@ pub fn overview() -> String {
     text
 }
 
+/// Returns true if there is a command of this name.
+pub fn knows(command: &str) -> bool {
+    ENTRIES.iter().any(|entry| entry.name == command)
+}
+
 /// One command with its options, or the list if there is no such command.
 pub fn of(command: &str) -> String {
     let Some(entry) = ENTRIES.iter().find(|entry| entry.name == command) else {
@@ -134,7 +139,7 @@ pub fn of(command: &str) -> String {
     } = entry;
     match *options {
         "" => format!("cargo xtask {name}\n\n{summary}."),
-        _ => format!("cargo xtask {name} [OPTIONS]\n\n{summary}.\n\n{options}"),
+        _ => format!("cargo xtask {name} [OPTIONS]\n\n{summary}.\n{options}"),
     }
 }
 
@@ -176,6 +181,14 @@ mod tests {
         assert_eq!(nearest("mutant"), Some("mutants"));
         assert_eq!(nearest("simulat"), Some("simulate"));
         assert_eq!(nearest("publish"), None);
+    }
+
+    #[test]
+    fn every_option_is_indented_alike() {
+        for line in ENTRIES.iter().flat_map(|entry| entry.options.lines()) {
+            let option = line.trim_start().starts_with("--");
+            assert!(!option || line.starts_with("  --"), "{line}");
+        }
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Stamp {
     /// Compares the inputs and the results with those of the last success.
     pub fn check(&self, inputs: &Checksums) -> Result<State> {
         let Some((old_inputs, old_outputs, note)) = self.read() else {
-            return Ok(State::Stale("nothing was built here yet".to_owned()));
+            return Ok(State::Stale("no earlier result is known".to_owned()));
         };
         if let Some(difference) = inputs.difference(&old_inputs) {
             return Ok(State::Stale(difference));
@@ -247,8 +247,8 @@ mod tests {
     fn a_missing_or_damaged_stamp_counts_as_none() {
         let project = Project::built("stamp");
         project.write("stamps/stamp", "{");
-        assert_eq!(project.reason("1.0"), "nothing was built here yet");
+        assert_eq!(project.reason("1.0"), "no earlier result is known");
         fs::remove_file(project.0.join("stamps/stamp")).unwrap();
-        assert_eq!(project.reason("1.0"), "nothing was built here yet");
+        assert_eq!(project.reason("1.0"), "no earlier result is known");
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     pack::{self, Kind},
     process,
     server::{self, Profile},
+    stamp::{Checksums, Stamp, State},
     suites,
     tally::{self, Tally},
     tools,
@@ -150,16 +151,7 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
         native(report, filter);
     }
     if plan.checks {
-        let types = context.root.join("tests").join("types");
-        if types.is_dir() {
-            report.step("type tests", || {
-                node::install(context, &types)?;
-                let mut command = node::npm(context, &types);
-                command.args(["run", "check", "--silent"]);
-                process::attempt_shown(&context.console, "type tests", &mut command, LIMIT)
-                    .map(|finished| (finished.success, Tally::default()))
-            });
-        }
+        report.step("type tests", || type_tests(context));
     }
     if !plan.engines.is_empty() {
         browsers(report, &plan.engines, filter);
@@ -169,6 +161,35 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     } else {
         None
     }
+}
+
+/// Checks the types with TypeScript, unless neither they nor their tests changed since they passed.
+fn type_tests(context: &Context) -> StepResult {
+    let inputs = ["src/js", "tests/types", "tests/browser"]
+        .iter()
+        .try_fold(Checksums::default(), |inputs, path| {
+            inputs.files(&context.root, path)
+        })?;
+    let stamp = Stamp::new(context.target.join("type-tests.stamp"), &context.root, &[]);
+    let reason = match stamp.check(&inputs)? {
+        State::Fresh(_) => {
+            context
+                .console
+                .say("✓ type tests: passed before, nothing changed");
+            return Ok((true, Tally::default()));
+        }
+        State::Stale(reason) => reason,
+    };
+    let folder = context.root.join("tests").join("types");
+    node::install(context, &folder)?;
+    let mut command = node::npm(context, &folder);
+    command.args(["run", "check", "--silent"]);
+    let label = format!("type tests: {reason}");
+    let finished = process::attempt_shown(&context.console, &label, &mut command, LIMIT)?;
+    if finished.success {
+        stamp.write(&inputs, "")?;
+    }
+    Ok((finished.success, Tally::default()))
 }
 
 fn native(report: &mut Report<'_>, filter: Option<&str>) {

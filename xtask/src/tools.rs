@@ -205,7 +205,9 @@ fn cargo_tool(context: &Context, tool: &Tool) -> Result<()> {
             home.join("bin").join(tool.program)
         }
     };
-    if let Some(folder) = program.parent() {
+    if context.which(tool.program).as_ref() != Some(&program)
+        && let Some(folder) = program.parent()
+    {
         context.add_to_path(folder);
     }
     Ok(())
