@@ -1,4 +1,4 @@
-// What zlib is needed for when the package is packed.
+// Compresses files of the package with zlib, which Rust would need a crate for.
 //
 //   node compress.mjs inline WASM OUT     the module as text, for places that lose the .wasm file
 //   node compress.mjs measure FILE...     sizes as JSON, in the order given
@@ -7,7 +7,7 @@ import { brotliCompressSync, constants, deflateRawSync, gzipSync } from "node:zl
 
 const [task, ...files] = process.argv.slice(2);
 
-/** Sizes in bytes: as it is, and as a server sends it at its best settings. */
+/** The sizes of a file in bytes: as it is, and as a server sends it at its best settings. */
 function measure(file) {
   const bytes = readFileSync(file);
   const brotli = brotliCompressSync(bytes, {

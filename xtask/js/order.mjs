@@ -1,10 +1,10 @@
-// Names the functions of a module so that sorting by name puts those side by side that are alike: a compressor
-// finds what it has seen where that was near.
+// Names the functions of a module so that sorting them by name places similar ones side by side, which compresses
+// better.
 //
-//   node order.mjs WASM     rewrites the file; the names that it had are gone
+//   node order.mjs WASM     rewrites the file; its old names are removed
 import { readFileSync, writeFileSync } from "node:fs";
 
-/** How many bytes two functions must have in common to count, and in how many functions at most, as all have a prologue. */
+/** Functions are similar by the pieces of this many bytes that they share; a piece in more functions than COMMON does not count. */
 const WIDTH = 4;
 const COMMON = 200;
 
@@ -21,7 +21,7 @@ function number() {
   }
 }
 
-/** A table's or a memory's bounds. */
+/** Skips the limits of a table or memory. */
 function limits() {
   if (number() & 1) number();
   number();
@@ -57,7 +57,7 @@ while (at < bytes.length) {
   if (id !== 0) sections.push(bytes.subarray(begin, end));
 }
 
-/** Where each piece of code occurs. */
+/** The functions in which each piece of code occurs. */
 const places = new Map();
 const pieces = bodies.map((body, index) => {
   const own = new Set();
@@ -76,7 +76,7 @@ for (const own of pieces) {
   }
 }
 
-// From the longest on, each time what has most in common with the last, for its own length.
+// Starts with the longest function and appends the one that is most similar to the last, relative to its length.
 const left = new Set(bodies.keys());
 let last = bodies.reduce((best, body, index) => (body.length > bodies[best].length ? index : best), 0);
 const rank = new Array(bodies.length);

@@ -1,14 +1,21 @@
-//! The benchmark beside the peers: builds the package and the server in release mode, installs the
-//! peers, and hands over to `benches/bench.mjs`, which measures and prints.
+//! `cargo xtask bench`: builds the package and the server, installs the peers, and runs
+//! `benches/bench.mjs`, which measures and prints. With `--alone`, `tests/e2e/figures/figures.mjs`
+//! measures datum only.
 
-use std::{ffi::OsString, path::Path};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     context::{Context, LIMIT},
-    demo::{self, Profile},
     engines::Engine,
     failure::{Because, Result},
-    node, pack, process, tools,
+    node,
+    pack::{self, Kind},
+    process,
+    server::{self, Profile},
+    tools,
 };
 
 /// One row of each kind: a pull, a push, cycles, reading, writing, sizes.
@@ -18,76 +25,95 @@ const SMOKE_CONTESTANTS: &str = "datum,bare,raw";
 /// What to measure, and where to put it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Bench {
-    /// The rows, such as `B1,B3`; none for all.
+    /// Datum only, without its peers.
+    pub alone: bool,
+    /// The rows, such as `B1,B3`; all if none.
     pub only: Option<String>,
-    /// The contestants, such as `datum,dexie`; none for all.
+    /// The contestants, such as `datum,dexie`; all if none.
     pub who: Option<String>,
-    /// How often each is measured.
+    /// The engines of the first pull; all if empty.
+    pub browsers: Vec<Engine>,
+    /// How many times each row is measured.
     pub rounds: Option<u32>,
     /// Few rows and one round, to see that everything works.
     pub quick: bool,
-    /// Where the figures go, for a machine.
-    pub json: Option<String>,
-    /// Whether charts are written to `benches/charts`.
+    /// The file for the figures as JSON.
+    pub json: Option<PathBuf>,
+    /// Whether charts are drawn in `benches/charts`.
     pub charts: bool,
-    /// An earlier run's figures: only charts are made of them, and nothing is measured.
-    pub from: Option<String>,
+    /// An earlier run's figures: their charts are drawn, and nothing is measured.
+    pub from: Option<PathBuf>,
 }
 
-/// Measures. False where a result was wrong; a bar that is missed is only printed.
+/// Measures. False where a result was wrong; a missed target is only printed.
 pub fn run(context: &Context, bench: &Bench) -> Result<bool> {
     let folder = context.root.join("benches");
-    node::install(context, &folder)?;
-    let mut command = if bench.from.is_some() {
-        context.command("node")
+    if bench.from.is_some() {
+        node::install(context, &folder)?;
+        let mut command = context.command("node");
+        command.arg(folder.join("bench.mjs"));
+        return process::watch(command.args(arguments(bench, &folder)?));
+    }
+    let engines = bench.engines();
+    tools::browsers(context, &engines)?;
+    // A quick run's times mean nothing: the server of the tests will do.
+    let profile = if bench.quick {
+        Profile::Dev
     } else {
-        let engines = bench.engines();
-        tools::browsers(context, engines)?;
-        let tarball = pack::build(context)?.tarball;
-        let server = demo::build_server(context, Profile::Release)?;
-        demo::node_script(context, &server, &tarball, engines)?
+        Profile::Measured
     };
-    command
-        .arg(folder.join("bench.mjs"))
-        .args(arguments(bench, &folder)?);
-    process::watch(&mut command)
+    let building = server::Build::start(context, profile)?;
+    let tarball = pack::build(context, Kind::Release)?.tarball;
+    let script = if bench.alone {
+        node::install(context, &context.e2e())?;
+        context.e2e().join("figures").join("figures.mjs")
+    } else {
+        node::install(context, &folder)?;
+        folder.join("bench.mjs")
+    };
+    let server = building.join(context)?;
+    let mut command = node::script(context, &server, &tarball, &engines)?;
+    process::watch(command.arg(script).args(arguments(bench, &folder)?))
 }
 
-/// A run of few rows with the server and the package of the tests: that everything still works, and
-/// every result is right. Its times mean nothing, and its bars are not asked about.
+/// Measures few rows with the server and the package of the tests, to see that everything works and
+/// every result is right. Its times mean nothing.
 pub fn smoke(context: &Context, server: &Path, tarball: &Path) -> Result<bool> {
     let folder = context.root.join("benches");
     node::install(context, &folder)?;
-    let asked = Bench {
+    let bench = Bench {
         only: Some(SMOKE_ROWS.into()),
         who: Some(SMOKE_CONTESTANTS.into()),
         quick: true,
         ..Bench::default()
     };
-    let mut command = demo::node_script(context, server, tarball, &[Engine::Chromium])?;
+    let mut command = node::script(context, server, tarball, &bench.engines())?;
     command
         .arg(folder.join("bench.mjs"))
-        .args(arguments(&asked, &folder)?);
+        .args(arguments(&bench, &folder)?);
     Ok(process::attempt_shown(&context.console, "benchmark, quick", &mut command, LIMIT)?.success)
 }
 
 impl Bench {
-    /// The first pull is measured in all engines; all else, and what is only tried out, in
-    /// Chromium.
-    fn engines(&self) -> &'static [Engine] {
+    /// The engines that this run needs. The first pull is measured in all of them, unless some are
+    /// named; everything else, and every quick run, needs only Chromium.
+    fn engines(&self) -> Vec<Engine> {
         let pulls = self
             .only
             .as_deref()
             .is_none_or(|rows| rows.split(',').any(|row| row.trim() == "B1"));
-        if pulls && !self.quick {
-            &Engine::ALL
-        } else {
-            &[Engine::Chromium]
-        }
+        let others = pulls && !self.quick && !self.alone;
+        Engine::ALL
+            .into_iter()
+            .filter(|engine| {
+                let named = self.browsers.is_empty() || self.browsers.contains(engine);
+                *engine == Engine::Chromium || (others && named)
+            })
+            .collect()
     }
 }
 
-/// The words for the script. Files are meant from where the command was given.
+/// The arguments of the script. A relative file name counts from the current folder.
 fn arguments(bench: &Bench, folder: &Path) -> Result<Vec<OsString>> {
     let mut words: Vec<OsString> = Vec::new();
     let mut add = |option: &str, value: OsString| words.extend([option.into(), value]);
@@ -104,7 +130,7 @@ fn arguments(bench: &Bench, folder: &Path) -> Result<Vec<OsString>> {
             add(
                 option,
                 std::path::absolute(file)
-                    .because(format!("the place of {file}"))?
+                    .because(format!("finding {}", file.display()))?
                     .into(),
             );
         }
@@ -131,29 +157,50 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asked_is_everything_measured() {
+    fn without_options_everything_is_measured() {
         assert_eq!(words(&Bench::default()), Vec::<String>::new());
     }
 
     #[test]
-    fn the_first_pull_is_measured_in_every_engine_unless_it_is_only_tried_out() {
+    fn only_the_first_pull_needs_other_engines() {
         let asked = |only: Option<&str>, quick| {
-            Bench {
+            let bench = Bench {
                 only: only.map(str::to_owned),
                 quick,
                 ..Bench::default()
-            }
-            .engines()
+            };
+            bench.engines()
         };
         assert_eq!(asked(None, false), Engine::ALL);
         assert_eq!(asked(Some("B10, B1"), false), Engine::ALL);
         assert_eq!(asked(Some("B10,B11"), false), [Engine::Chromium]);
         assert_eq!(asked(None, true), [Engine::Chromium]);
+        let browsers = |browsers: &[Engine]| {
+            let bench = Bench {
+                browsers: browsers.to_vec(),
+                ..Bench::default()
+            };
+            bench.engines()
+        };
+        assert_eq!(browsers(&[Engine::Chromium]), [Engine::Chromium]);
+        let two = [Engine::Chromium, Engine::Firefox];
+        assert_eq!(browsers(&[Engine::Firefox]), two);
+    }
+
+    #[test]
+    fn datum_alone_is_measured_in_chromium() {
+        let bench = Bench {
+            alone: true,
+            rounds: Some(3),
+            ..Bench::default()
+        };
+        assert_eq!(bench.engines(), [Engine::Chromium]);
+        assert_eq!(words(&bench), ["--rounds", "3"]);
     }
 
     #[cfg(unix)]
     #[test]
-    fn what_is_asked_reaches_the_script() {
+    fn the_options_reach_the_script() {
         let bench = Bench {
             only: Some("B1,B3".into()),
             who: Some("datum".into()),
@@ -161,7 +208,7 @@ mod tests {
             quick: true,
             json: Some("figures.json".into()),
             charts: true,
-            from: None,
+            ..Bench::default()
         };
         let here = std::path::absolute("figures.json")
             .unwrap()

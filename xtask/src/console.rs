@@ -1,7 +1,7 @@
-//! What a person or a CI log sees while steps run.
+//! Progress on the console.
 //!
-//! On a terminal a running step is one line that ticks; elsewhere it is a line at its start, one
-//! every half minute, and one at its end. It decides nothing.
+//! On a terminal, a running step is one line that is updated. Elsewhere it is a line at its start,
+//! one every half minute, and one at its end.
 
 use std::{
     io::{IsTerminal, Write},
@@ -15,38 +15,43 @@ const LINE_WIDTH: usize = 110;
 /// Where steps report.
 pub struct Console {
     live: bool,
-    /// Whether every line of every child is shown as it comes.
+    /// Whether every line of every child process is printed.
     pub verbose: bool,
 }
 
 impl Console {
-    /// Ticks on a terminal, prints plain lines when output is a file or `CI` is set.
+    /// Updates lines on a terminal; prints plain lines if output is a file or `CI` is set.
     pub fn new(verbose: bool) -> Self {
         let live = !verbose && std::io::stdout().is_terminal() && std::env::var_os("CI").is_none();
         Self { live, verbose }
     }
 
-    /// A line for the reader.
+    /// Prints a line.
     pub fn say(&self, line: &str) {
         println!("{line}");
     }
 
-    /// Begins a step and shows it.
+    /// Starts a step and shows it.
     pub fn step(&self, label: &str) -> Step<'_> {
         if !self.live {
             println!("… {label}");
         }
+        self.step_since(label, Instant::now())
+    }
+
+    /// Shows a step that started earlier.
+    pub fn step_since(&self, label: &str, started: Instant) -> Step<'_> {
         Step {
             console: self,
             label: label.to_owned(),
-            started: Instant::now(),
-            next_beat: HEARTBEAT,
+            started,
+            next_beat: started.elapsed() + HEARTBEAT,
             frame: 0,
         }
     }
 }
 
-/// A step under way.
+/// A running step.
 pub struct Step<'a> {
     console: &'a Console,
     label: String,
@@ -56,12 +61,12 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Time since the step began.
+    /// The time since the step started.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Called often while a child runs; `latest` is the child's last line.
+    /// Updates the step's line. `latest` is the last line that the child printed.
     pub fn tick(&mut self, latest: &str) {
         let elapsed = self.elapsed();
         if self.console.live {
@@ -80,18 +85,18 @@ impl Step<'_> {
             flush();
         } else if elapsed >= self.next_beat && !self.console.verbose {
             self.next_beat += HEARTBEAT;
-            println!("  {} still runs after {}", self.label, time(elapsed));
+            println!("  {} is still running after {}", self.label, time(elapsed));
         }
     }
 
-    /// A line of the child, shown when every line was asked for.
+    /// Prints a line of the child, if every line is wanted.
     pub fn line(&self, line: &str) {
         if self.console.verbose {
             println!("  {line}");
         }
     }
 
-    /// Ends the step with its mark, what came of it and its time.
+    /// Prints the step's mark, its result and its time.
     pub fn end(self, good: bool, note: &str) {
         if self.console.live {
             print!("\r\x1b[2K");
@@ -103,7 +108,7 @@ impl Step<'_> {
     }
 }
 
-/// Seconds with one digit, or minutes and seconds.
+/// Formats as seconds with one digit, or as minutes and seconds.
 pub fn time(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds < 60 {
@@ -113,7 +118,7 @@ pub fn time(duration: Duration) -> String {
     }
 }
 
-/// A stdout that is gone is no reason to stop a build.
+/// Ignores errors: a closed stdout must not stop a build.
 fn flush() {
     std::io::stdout().flush().ok();
 }
@@ -123,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_read_as_a_person_says_them() {
+    fn times_are_seconds_or_minutes() {
         assert_eq!(time(Duration::from_millis(1_340)), "1.3 s");
         assert_eq!(time(Duration::from_secs(125)), "2 min 05 s");
     }

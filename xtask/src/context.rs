@@ -1,4 +1,4 @@
-//! Where things lie: the workspace, its build folder, its browser suites and the tools' folders.
+//! The workspace: its folders, its browser suites, and commands that run in it.
 
 use std::{
     cell::RefCell,
@@ -16,12 +16,12 @@ use crate::{
     process,
 };
 
-/// Nothing that is built or run here takes longer on two cores.
+/// The time limit of a step; none takes this long on two cores.
 pub const LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// What every command needs to know.
+/// What every command needs.
 pub struct Context {
-    /// Where steps report.
+    /// Where steps show their progress.
     pub console: Console,
     /// The folder of the workspace's Cargo.toml.
     pub root: PathBuf,
@@ -31,12 +31,12 @@ pub struct Context {
     pub version: String,
     /// The names of the browser suites: every `tests/browser_*.rs`.
     pub suites: Vec<String>,
-    /// Folders of tools that were found outside PATH; they come first for every child.
+    /// Folders of tools outside PATH, which come first on the path of every child.
     found: RefCell<Vec<PathBuf>>,
 }
 
 impl Context {
-    /// Asks cargo where the workspace lies and what is in it.
+    /// Asks cargo for the workspace's folders and tests.
     pub fn new(verbose: bool) -> Result<Self> {
         let text = process::capture(Command::new(cargo()).args([
             "metadata",
@@ -45,7 +45,7 @@ impl Context {
             "1",
         ]))?;
         let metadata: Value =
-            serde_json::from_str(&text).because("reading what cargo metadata says")?;
+            serde_json::from_str(&text).because("reading the output of cargo metadata")?;
         let folder = |key: &str| {
             metadata
                 .get(key)
@@ -87,35 +87,30 @@ impl Context {
         })
     }
 
-    /// A command that runs in the workspace and finds the tools.
+    /// Makes a command that runs in the workspace and finds the tools.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("PATH", self.path());
         command
     }
 
-    /// A cargo command that runs in the workspace.
+    /// Makes a cargo command that runs in the workspace.
     pub fn cargo(&self, args: &[&str]) -> Command {
         let mut command = self.command(&cargo());
         command.args(args);
         command
     }
 
-    /// Lets every later child find the tools in `folder`.
+    /// Adds a folder of tools to the path of every later child.
     pub fn add_to_path(&self, folder: &Path) {
         self.found.borrow_mut().push(folder.to_owned());
     }
 
-    /// The file that `program` names on the path that children get.
+    /// Finds a program on the path of the children.
     pub fn which(&self, program: &str) -> Option<PathBuf> {
         std::env::split_paths(&self.path())
             .map(|folder| folder.join(program))
             .find(|file| file.is_file())
-    }
-
-    /// Where the packed package and its tarball lie.
-    pub fn package(&self) -> PathBuf {
-        self.root.join("pkg")
     }
 
     /// The Node tools and end-to-end tests.
@@ -136,7 +131,7 @@ impl Context {
     }
 }
 
-/// The cargo that started this process, so that both use one toolchain.
+/// The cargo that started this process, so that children use the same toolchain.
 fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }

@@ -1,13 +1,13 @@
-//! The server with the demo page: for a person, for Chromium driving itself, and for measuring.
+//! `cargo xtask demo` and `serve`: the server with the demo page, for a person or for Chromium
+//! driving itself.
 //!
-//! The server listens on loopback only. A demo's database lies in a temporary folder and goes with
-//! it.
+//! The server listens on loopback only. A demo's database lies in a temporary folder and is removed
+//! at the end.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,30 +19,29 @@ use crate::{
     context::{Context, LIMIT},
     engines::Engine,
     failure::{Because, Failure, Result},
-    node, pack, process,
-    server::Server,
+    node,
+    pack::{self, Kind},
+    process,
+    server::{self, Server},
+    stamp::{Checksums, Stamp, State},
     tools,
 };
 
-/// How the server is compiled.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
-    /// Quick to build: for tests and demos.
-    Debug,
-    /// For measuring.
-    Release,
+/// What is served, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// How the package in the page is made.
+    pub kind: Kind,
+    /// The port on loopback.
+    pub port: u16,
 }
 
-/// Builds all, serves the page, and stays until Ctrl-C. What was written is gone afterwards.
-pub fn demo(context: &Context, port: u16) -> Result<bool> {
-    let (program, page) = build(context, &pack::build(context)?.tarball)?;
+/// Builds everything, serves the page and runs until Ctrl-C. The data is thrown away.
+pub fn demo(context: &Context, page: Page) -> Result<bool> {
+    let (program, files) = build(context, page.kind)?;
     let folder = TempFolder::new()?;
-    let server = Server::start(
-        context,
-        &program,
-        &arguments(port, &page, &folder.0.join("demo.db")),
-        true,
-    )?;
+    let args = arguments(page.port, &files, &folder.0.join("demo.db"));
+    let server = Server::start(context, &program, &args, true)?;
     context.console.say(&format!(
         "\n    The demo is at {0}\n    The guide is at {0}/guide/\n    Ctrl-C ends it.\n",
         server.url
@@ -50,13 +49,13 @@ pub fn demo(context: &Context, port: u16) -> Result<bool> {
     stay(server)
 }
 
-/// As the demo, but the database stays in the build folder, and more arguments may be given.
-pub fn serve(context: &Context, port: u16, more: &[String]) -> Result<bool> {
-    let (program, page) = build(context, &pack::build(context)?.tarball)?;
+/// Like [`demo`], but keeps the database in the build folder and passes on more arguments.
+pub fn serve(context: &Context, page: Page, more: &[OsString]) -> Result<bool> {
+    let (program, files) = build(context, page.kind)?;
     let folder = context.target.join("serve");
     std::fs::create_dir_all(&folder).because(format!("making {}", folder.display()))?;
-    let mut args = arguments(port, &page, &folder.join("datum.db"));
-    args.extend(more.iter().cloned().map(Into::into));
+    let mut args = arguments(page.port, &files, &folder.join("datum.db"));
+    args.extend(more.iter().cloned());
     let server = Server::start(context, &program, &args, true)?;
     context.console.say(&format!(
         "\n    Server and page are at {}\n    The data is kept in {}\n    Ctrl-C ends it.\n",
@@ -66,23 +65,20 @@ pub fn serve(context: &Context, port: u16, more: &[String]) -> Result<bool> {
     stay(server)
 }
 
-/// Drives the page in Chromium: two devices, offline and online again. False if it did not do what
-/// it must.
-pub fn headless(context: &Context, tarball: &Path, screenshot: Option<&Path>) -> Result<bool> {
+/// Drives the page in Chromium: two devices, offline and online again. False if one of them did
+/// not show what it should.
+pub fn headless(context: &Context, kind: Kind, screenshot: Option<&Path>) -> Result<bool> {
     tools::browsers(context, &[Engine::Chromium])?;
-    let (program, page) = build(context, tarball)?;
+    node::install(context, &context.e2e())?;
+    let (program, page) = build(context, kind)?;
     let folder = TempFolder::new()?;
-    let mut server = Server::start(
-        context,
-        &program,
-        &arguments(free_port()?, &page, &folder.0.join("demo.db")),
-        false,
-    )?;
+    let args = arguments(free_port()?, &page, &folder.0.join("demo.db"));
+    let mut server = Server::start(context, &program, &args, false)?;
     let mut command = context.command("node");
     command
         .arg(context.e2e().join("demo.mjs"))
         .args(["--url", &server.url])
-        .env("CHROMIUM", chromium(context)?);
+        .env("CHROMIUM", node::chromium(context)?);
     if let Some(file) = screenshot {
         command
             .arg("--screenshot")
@@ -93,101 +89,45 @@ pub fn headless(context: &Context, tarball: &Path, screenshot: Option<&Path>) ->
     if !good {
         context
             .console
-            .say(&format!("The server said:\n{}", server.said()));
+            .say(&format!("The server printed:\n{}", server.output()));
     }
     Ok(good)
 }
 
-/// Measures in headless Chromium against a server in release mode.
-pub fn figures(context: &Context, rounds: u32) -> Result<bool> {
-    tools::browsers(context, &[Engine::Chromium])?;
-    let tarball = pack::build(context)?.tarball;
-    let server = build_server(context, Profile::Release)?;
-    let mut command = node_script(context, &server, &tarball, &[Engine::Chromium])?;
-    command
-        .arg(context.e2e().join("figures").join("figures.mjs"))
-        .arg("--rounds")
-        .arg(rounds.to_string());
-    process::watch(&mut command)
+/// Builds the server and the page, and returns the program and the page's folder.
+fn build(context: &Context, kind: Kind) -> Result<(PathBuf, PathBuf)> {
+    // wasm-opt uses one core and takes longest, so the server is compiled beside it.
+    let server = server::Build::start(context, server::Profile::Dev)?;
+    let page = build_page(context, &pack::build(context, kind)?.tarball)?;
+    Ok((server.join(context)?, page))
 }
 
-/// Compiles the server and says where it is.
-pub fn build_server(context: &Context, profile: Profile) -> Result<PathBuf> {
-    let mut command = context.cargo(&[
-        "build",
-        "--package",
-        "datum-server",
-        "--bin",
-        "datum-server",
-    ]);
-    let folder = match profile {
-        Profile::Debug => "debug",
-        Profile::Release => {
-            command.args(["--profile", "server"]);
-            "server"
-        }
-    };
-    process::run(
-        &context.console,
-        "compiling the server",
-        &mut command,
-        LIMIT,
-    )?;
-    Ok(context
-        .target
-        .join(folder)
-        .join(format!("datum-server{}", std::env::consts::EXE_SUFFIX)))
-}
-
-/// Node, told where the server, the tarball and Chromium are, and which engines it may drive by
-/// their own drivers.
-pub fn node_script(
-    context: &Context,
-    server: &Path,
-    tarball: &Path,
-    engines: &[Engine],
-) -> Result<Command> {
-    let mut command = context.command("node");
-    command
-        .env("DATUM_SERVER", server)
-        .env("DATUM_TARBALL", tarball)
-        .env("CHROMIUM", chromium(context)?);
-    command.env(
-        "DATUM_ENGINES",
-        engines
-            .iter()
-            .map(|engine| engine.name())
-            .collect::<Vec<_>>()
-            .join(","),
-    );
-    for engine in engines {
-        command.env(
-            engine.variable(),
-            engine
-                .browser(context)
-                .because(format!("no browser for {}", engine.name()))?,
-        );
-    }
-    Ok(command)
-}
-
-/// The server, and the page made with the packed package.
-fn build(context: &Context, tarball: &Path) -> Result<(PathBuf, PathBuf)> {
+/// Builds the page with the packed package, unless nothing changed since the last time.
+fn build_page(context: &Context, tarball: &Path) -> Result<PathBuf> {
     let page = context.root.join("www");
-    node::install(context, &page)?;
-    node::add_tarball(context, &page, tarball)?;
-    let mut command = node::npm(context, &page);
-    command.args(["run", "build", "--silent"]);
-    process::run(
-        &context.console,
-        "building the demo page",
-        &mut command,
-        LIMIT,
-    )?;
-    Ok((build_server(context, Profile::Debug)?, page.join("dist")))
+    let name = tarball.file_name().unwrap_or_default().to_string_lossy();
+    let inputs = Checksums::default()
+        .files(tarball.parent().unwrap_or(tarball), &name)?
+        .files(&context.root, "www")?
+        .files(&context.root, "docs")?;
+    let file = context.target.join("package").join("page.stamp");
+    let stamp = Stamp::new(file, &context.root, &["www/dist"]);
+    match stamp.check(&inputs)? {
+        State::Fresh(_) => context.console.say("✓ the demo page is up to date"),
+        State::Stale(reason) => {
+            node::install(context, &page)?;
+            node::add_tarball(context, &page, tarball)?;
+            let mut command = node::npm(context, &page);
+            command.args(["run", "build", "--silent"]);
+            let label = format!("building the demo page: {reason}");
+            process::run(&context.console, &label, &mut command, LIMIT)?;
+            stamp.write(&inputs, "")?;
+        }
+    }
+    Ok(page.join("dist"))
 }
 
-fn arguments(port: u16, page: &Path, database: &Path) -> Vec<std::ffi::OsString> {
+fn arguments(port: u16, page: &Path, database: &Path) -> Vec<OsString> {
     let listen = format!("127.0.0.1:{port}");
     [
         OsStr::new("--dev"),
@@ -202,18 +142,12 @@ fn arguments(port: u16, page: &Path, database: &Path) -> Vec<std::ffi::OsString>
     .to_vec()
 }
 
-fn chromium(context: &Context) -> Result<PathBuf> {
-    Engine::Chromium
-        .browser(context)
-        .because("chromium is not on the path")
-}
-
 /// Waits for Ctrl-C, or for the server to end by itself, which is a failure.
 fn stay(mut server: Server) -> Result<bool> {
     let asked = Arc::new(AtomicBool::new(false));
     let heard = Arc::clone(&asked);
     ctrlc::set_handler(move || heard.store(true, Ordering::Relaxed))
-        .because("listening for Ctrl-C")?;
+        .because("waiting for Ctrl-C")?;
     loop {
         if asked.load(Ordering::Relaxed) {
             server.stop();
@@ -226,7 +160,8 @@ fn stay(mut server: Server) -> Result<bool> {
     }
 }
 
-/// Below the ports that the system hands out for connections, so that none of those is in the way.
+/// Finds a port below those that the system hands out for connections, so that none of them is in
+/// the way.
 fn free_port() -> Result<u16> {
     let first = 21_000 + u16::try_from(std::process::id() % 5_000).unwrap_or(0);
     (first..32_000)
@@ -234,7 +169,7 @@ fn free_port() -> Result<u16> {
         .because("no free port between 21000 and 32000")
 }
 
-/// A folder that goes when it is dropped.
+/// A folder that is removed when it is dropped.
 struct TempFolder(PathBuf);
 
 impl TempFolder {

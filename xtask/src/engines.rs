@@ -1,5 +1,5 @@
-//! The three browser engines: what each needs on the machine, and how its driver is told to start
-//! it.
+//! The three browser engines: the programs that each needs, and the command that runs a browser suite
+//! in it.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,25 +25,25 @@ pub enum Engine {
     Webkit,
 }
 
-/// A program that an engine needs, and the Debian packages that bring it.
+/// A program that an engine needs, and the Debian packages that contain it.
 pub struct Program {
-    /// Names it goes by; the first that is found counts.
+    /// Its possible names; the first that is found is used.
     pub names: &'static [&'static str],
     /// Debian packages.
     pub debian: &'static [&'static str],
 }
 
 impl Engine {
-    /// All three, in the order that they are run.
+    /// All three, in the order in which they run.
     pub const ALL: [Self; 3] = [Self::Chromium, Self::Firefox, Self::Webkit];
 
-    /// The engine of this name.
+    /// Finds an engine by its name.
     pub fn named(name: &str) -> Result<Self> {
         Self::ALL
             .into_iter()
             .find(|engine| engine.name() == name)
             .because(format!(
-                "`{name}` is no engine that the suites run in: chromium, firefox or webkit"
+                "there is no engine `{name}`: chromium, firefox and webkit are known"
             ))
     }
 
@@ -56,7 +56,7 @@ impl Engine {
         }
     }
 
-    /// The environment's name for its program, as the end-to-end tests ask for it.
+    /// The environment variable by which the end-to-end tests find its program.
     pub fn variable(self) -> &'static str {
         match self {
             Self::Chromium => "CHROMIUM",
@@ -65,7 +65,7 @@ impl Engine {
         }
     }
 
-    /// The programs that must be there. geckodriver is built by cargo, since Debian has none.
+    /// The programs that must be installed. Cargo builds geckodriver, since Debian has no package.
     pub fn programs(self) -> &'static [Program] {
         match self {
             Self::Chromium => &[
@@ -100,7 +100,7 @@ impl Engine {
         }
     }
 
-    /// The `wasm-pack test` command of this engine, up to and with the crate's folder.
+    /// The `wasm-pack test` command of this engine, without the arguments after the crate's folder.
     pub fn command(self, context: &Context) -> Result<Command> {
         let capabilities = context
             .target
@@ -110,8 +110,8 @@ impl Engine {
         let mut command = match self {
             Self::Webkit => {
                 let mut command = context.command("xvfb-run");
-                // WebKit's sandbox cannot start for root, nor in most containers; the pages are our
-                // own.
+                // WebKit's sandbox does not start for root or in most containers. The pages are
+                // trusted.
                 command
                     .args(["-a", "wasm-pack"])
                     .env("WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS", "1");
@@ -135,7 +135,7 @@ impl Engine {
             .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities)
             .env("WASM_BINDGEN_TEST_TIMEOUT", "180")
             .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "30");
-        // One of these in the developer's environment would choose another browser.
+        // Any of these in the environment would select another driver.
         for name in [
             "GECKODRIVER",
             "SAFARIDRIVER",
@@ -180,7 +180,7 @@ impl Engine {
     }
 }
 
-/// Quiet, and without a sandbox: root and containers have none, and the pages are our own.
+/// Without a sandbox, which root and containers do not have: the pages are trusted.
 const CHROMIUM_ARGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -193,7 +193,8 @@ const CHROMIUM_ARGS: [&str; 9] = [
     "--disable-sync",
 ];
 
-/// WebKitGTK's small browser lies in a folder of the library's, which differs by machine type.
+/// Finds WebKitGTK's MiniBrowser, which lies in the library's folder; the path depends on the
+/// machine type.
 fn mini_browser(context: &Context) -> Option<PathBuf> {
     [
         "libwebkit2gtk-4.1-0",

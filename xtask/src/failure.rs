@@ -1,16 +1,16 @@
-//! Why a command could not go on, in words for a person.
+//! Errors of commands: a message for the person who reads it.
 
 use std::fmt;
 
-/// What a command answers.
+/// The result of a command or a part of it.
 pub type Result<T> = std::result::Result<T, Failure>;
 
-/// A message that says what went wrong and, where it can, what to do about it.
+/// A message that says what went wrong and, if possible, what to do about it.
 #[derive(Debug)]
 pub struct Failure(String);
 
 impl Failure {
-    /// A failure with this message.
+    /// Makes a failure with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -22,9 +22,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Adds what was being done to an error or to an absent value.
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Adds context to an error or to a missing value.
 pub trait Because<T> {
-    /// `doing` names the action and its object: "reading pkg.json".
+    /// `doing` is the context, such as "reading pkg.json".
     fn because(self, doing: impl fmt::Display) -> Result<T>;
 }
 

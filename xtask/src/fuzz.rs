@@ -1,10 +1,9 @@
-//! Fuzzing: every parser against inputs that libFuzzer thinks up, guided by what they reach.
+//! `cargo xtask fuzz`: runs every parser on inputs that libFuzzer generates, guided by coverage.
 //!
-//! It runs on the stable toolchain: the counters that guide libFuzzer are a pass of LLVM which `-C
-//! passes` names, and libFuzzer is built from its sources by the C++ compiler. No sanitizer is
-//! linked in: the engine has no unsafe code for one to watch, and its limits on time and memory are
-//! libFuzzer's own. `cargo fuzz` would pass the same flags, and installing it takes longer than the
-//! run.
+//! It works on the stable toolchain: `-C passes` adds LLVM's coverage counters, and the C++ compiler
+//! builds libFuzzer from source. No sanitizer is linked, since the engine has no unsafe code;
+//! libFuzzer limits time and memory itself. `cargo fuzz` would pass the same flags, and installing it
+//! takes longer than the run.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,18 +18,18 @@ use crate::{
     tools,
 };
 
-/// Counters at every edge, a table of where they are, and what is compared with what.
+/// Counters at every edge, a table of their places, and traces of comparisons.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
-/// The longest input, in bytes: what is quadratic takes seconds here, and what is not takes none.
+/// The longest input, in bytes: enough for quadratic code to take seconds.
 const LONGEST: u32 = 16_384;
-/// Seconds that one input may take.
+/// The time limit of one input, in seconds.
 const PATIENCE: u32 = 5;
-/// Megabytes that one target may need.
+/// The memory limit of a target, in megabytes.
 const MEMORY: u32 = 1_024;
 
-/// What to run.
+/// Which targets to run.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Runs {
     /// Only this target.
@@ -41,20 +40,20 @@ pub struct Runs {
     pub input: Option<PathBuf>,
 }
 
-/// Builds the targets and runs them. False where one of them found something.
+/// Builds the targets and runs them. False if one of them found a bug.
 pub fn run(context: &Context, runs: &Runs) -> Result<bool> {
     let known = targets(context)?;
     let targets = match &runs.target {
         Some(target) if !known.contains(target) => {
             return Err(Failure::new(format!(
-                "there is no target `{target}`; there are {}",
+                "there is no target `{target}`: {} are known",
                 known.join(", ")
             )));
         }
         Some(target) => vec![target.clone()],
         None if runs.input.is_some() => {
             return Err(Failure::new(
-                "--input needs --target: the one that found it",
+                "--input needs --target: the target that found it",
             ));
         }
         None => known,
@@ -74,7 +73,7 @@ pub fn run(context: &Context, runs: &Runs) -> Result<bool> {
         ]);
         match &runs.input {
             Some(input) => {
-                drop(command.arg(std::path::absolute(input).because("finding the input")?))
+                command.arg(std::path::absolute(input).because("finding the input")?);
             }
             None => explore(context, &mut command, &folder, target, runs.seconds)?,
         }
@@ -86,15 +85,15 @@ pub fn run(context: &Context, runs: &Runs) -> Result<bool> {
             })?;
         if !finished.success {
             good = false;
-            context.console.say(&told(&finished.text));
-            context.console.say(&again(&finished.text, target));
+            context.console.say(&failure_text(&finished.text));
+            context.console.say(&rerun(&finished.text, target));
         }
     }
     Ok(good)
 }
 
-/// The arguments by which a target looks for inputs of its own: the first folder gets what it finds
-/// new.
+/// Adds the arguments with which a target generates inputs. It writes new ones into the first
+/// folder.
 fn explore(
     context: &Context,
     command: &mut Command,
@@ -145,8 +144,8 @@ fn targets(context: &Context) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Where the built targets lie. `--target` keeps the flags away from build scripts, which link no
-/// libFuzzer.
+/// Builds the targets and returns their folder. `--target` keeps the flags away from build scripts,
+/// which do not link libFuzzer.
 fn build(context: &Context, folder: &Path) -> Result<PathBuf> {
     let about = process::capture(context.command("rustc").arg("-vV"))?;
     let host = about
@@ -169,8 +168,7 @@ fn build(context: &Context, folder: &Path) -> Result<PathBuf> {
     Ok(folder.join(host).join("release"))
 }
 
-/// Seeds that a test makes: records of a real history and the protocol's vectors, as they are
-/// today.
+/// Runs the test that makes the seeds: records of a real history and the protocol's vectors.
 fn seeds(context: &Context, folder: &Path) -> Result<()> {
     let mut command = context.cargo(&[
         "test",
@@ -183,7 +181,7 @@ fn seeds(context: &Context, folder: &Path) -> Result<()> {
     process::run(&context.console, "making the seeds", &mut command, LIMIT).map(|_| ())
 }
 
-/// What came of a run: how many inputs, and how many of them reached something new.
+/// The number of inputs that were run.
 fn words(finished: &Finished) -> String {
     let number = |name: &str| {
         finished
@@ -195,8 +193,8 @@ fn words(finished: &Finished) -> String {
         .map_or_else(String::new, |inputs| format!("{inputs} inputs"))
 }
 
-/// What is worth reading of a failed run: from the panic or libFuzzer's own words on.
-fn told(text: &str) -> String {
+/// The part of a failed run's output that matters: from the panic or libFuzzer's error on.
+fn failure_text(text: &str) -> String {
     let from = text
         .lines()
         .position(|line| line.contains("panicked at") || line.contains("ERROR: libFuzzer"));
@@ -207,14 +205,14 @@ fn told(text: &str) -> String {
         .join("\n")
 }
 
-/// How to run it again.
-fn again(text: &str, target: &str) -> String {
+/// How to run the failing input again.
+fn rerun(text: &str, target: &str) -> String {
     match text
         .lines()
         .find_map(|line| line.split("Test unit written to ").nth(1))
     {
         Some(file) => {
-            format!("\nthe same again: cargo xtask fuzz --target {target} --input {file}")
+            format!("\nto run this input again: cargo xtask fuzz --target {target} --input {file}")
         }
         None => String::new(),
     }
@@ -225,17 +223,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_is_told_in_the_words_that_matter() {
+    fn a_failed_run_prints_what_matters() {
         let text = "INFO: Seed: 1\n#2 INITED\nthread '<unnamed>' panicked at src/scan.rs:5:1:\nleft: 1\nMS: 2 Chop-\nartifact_prefix='b/'; Test unit written to b/scan-crash-1\nstat::number_of_executed_units: 4711";
         let finished = Finished {
             success: false,
             text: text.to_owned(),
         };
         assert_eq!(words(&finished), "4711 inputs");
-        assert!(told(text).starts_with("thread") && !told(text).contains("MS: "));
+        assert!(failure_text(text).starts_with("thread") && !failure_text(text).contains("MS: "));
         assert!(
-            again(text, "scan").ends_with("cargo xtask fuzz --target scan --input b/scan-crash-1")
+            rerun(text, "scan").ends_with("cargo xtask fuzz --target scan --input b/scan-crash-1")
         );
-        assert_eq!(again("", "scan"), "");
+        assert_eq!(rerun("", "scan"), "");
     }
 }

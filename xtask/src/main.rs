@@ -1,30 +1,32 @@
-//! The developer commands: `cargo xtask test | pack | demo | serve | ci | simulate | planted | fuzz
-//! | figures | bench | setup`.
+//! The developer commands: `cargo xtask help` lists them.
 //!
-//! Reads the arguments and picks the command; each command is a module. Nothing here is part of
-//! the shipped package, and nothing here may be needed at run time by an app.
+//! This file picks the command; each command is a module. The shipped package contains nothing of
+//! it.
 #![allow(
     clippy::arithmetic_side_effects,
-    reason = "sums of test counts, file sizes and seconds: far from any limit, and no input is hostile"
+    reason = "sums of test counts, file sizes and seconds, which are small"
 )]
 
 mod args;
 mod bench;
+mod bindgen;
 mod console;
 mod context;
 mod demo;
 mod engines;
 mod failure;
 mod fuzz;
-mod names;
+mod help;
+mod module;
+mod mutants;
 mod node;
 mod pack;
-mod plant;
-mod planted;
 mod process;
 mod server;
+mod shorten_glue;
 mod simulate;
 mod sizes;
+mod stamp;
 mod suites;
 mod tally;
 mod test;
@@ -47,39 +49,31 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the command that was asked for. `Ok(false)` means that it ran and something failed in it.
+/// Runs the command. `Ok(false)` means that it ran and that something failed in it.
 fn run() -> Result<bool> {
-    let args = Args::parse(std::env::args().skip(1))?;
-    if let Command::Help = args.command {
-        println!("{}", args::HELP);
+    let args = Args::parse(std::env::args_os().skip(1))?;
+    if let Command::Help(command) = args.command {
+        println!(
+            "{}",
+            command.map_or_else(help::overview, |name| help::of(&name))
+        );
         return Ok(true);
     }
     let context = Context::new(args.verbose)?;
     match args.command {
-        Command::Help => Ok(true),
+        Command::Help(_) => Ok(true),
         Command::Setup { engines } => tools::setup(&context, &engines).map(|()| true),
-        Command::Pack { json } => pack::report(&context, json.as_deref()),
+        Command::Pack { kind, json } => pack::report(&context, kind, json.as_deref()),
         Command::Test(plan) => test::run(&context, &plan),
         Command::Ci => test::ci(&context),
-        Command::Serve { port, server_args } => demo::serve(&context, port, &server_args),
-        Command::Demo {
-            port,
-            headless: false,
-            ..
-        } => demo::demo(&context, port),
-        Command::Demo {
-            headless: true,
-            screenshot,
-            ..
-        } => demo::headless(
-            &context,
-            &pack::build(&context)?.tarball,
-            screenshot.as_deref(),
-        ),
-        Command::Planted(bugs) => planted::run(&context, &bugs),
+        Command::Serve { page, server_args } => demo::serve(&context, page, &server_args),
+        Command::Demo(page) => demo::demo(&context, page),
+        Command::HeadlessDemo { kind, screenshot } => {
+            demo::headless(&context, kind, screenshot.as_deref())
+        }
+        Command::Mutants(selection) => mutants::run(&context, &selection),
         Command::Simulate(histories) => simulate::run(&context, &histories),
         Command::Fuzz(runs) => fuzz::run(&context, &runs),
-        Command::Figures { rounds } => demo::figures(&context, rounds),
         Command::Bench(bench) => bench::run(&context, &bench),
     }
 }

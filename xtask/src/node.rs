@@ -1,19 +1,23 @@
-//! Node.js and npm: what is installed in a folder, and running what is.
+//! Node.js and npm: installing a folder's packages, and running them.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
     context::{Context, LIMIT},
+    engines::Engine,
     failure::{Because, Failure, Result},
     process,
 };
 
-/// Vite and Playwright refuse older ones.
+/// Vite and Playwright refuse older versions.
 const LEAST: (u32, u32) = (20, 19);
 /// A copy of the lock file, beside what was installed from it.
 const STAMP: &str = ".installed-from";
 
-/// `npm ci` in `folder`, unless what is there was installed from the same lock file.
+/// Runs `npm ci` in `folder`, unless its packages were installed from the same lock file.
 pub fn install(context: &Context, folder: &Path) -> Result<()> {
     check(context)?;
     let lock_file = folder.join("package-lock.json");
@@ -25,21 +29,21 @@ pub fn install(context: &Context, folder: &Path) -> Result<()> {
     let name = folder
         .strip_prefix(&context.root)
         .unwrap_or(folder)
-        .display()
-        .to_string();
+        .display();
+    let reason = if stamp.exists() {
+        "package-lock.json changed"
+    } else {
+        "nothing is installed there yet"
+    };
+    let label = format!("npm ci in {name}: {reason}");
     let mut command = npm(context, folder);
     command.args(["ci", "--no-audit", "--no-fund"]);
-    process::run(
-        &context.console,
-        &format!("npm ci in {name}"),
-        &mut command,
-        LIMIT,
-    )?;
+    process::run(&context.console, &label, &mut command, LIMIT)?;
     std::fs::write(&stamp, lock).because(format!("writing {}", stamp.display()))
 }
 
-/// Puts the packed package into `folder`'s node_modules, as an app does, but leaves its lock file
-/// alone: the tarball differs with each build, and so would the checksum there.
+/// Installs the packed package in `folder`, as an app does, but leaves the lock file alone: the
+/// tarball's checksum in it would change with each build.
 pub fn add_tarball(context: &Context, folder: &Path, tarball: &Path) -> Result<()> {
     let mut command = npm(context, folder);
     command
@@ -53,21 +57,21 @@ pub fn add_tarball(context: &Context, folder: &Path, tarball: &Path) -> Result<(
         .arg(tarball);
     process::run(
         &context.console,
-        "installing the tarball",
+        "installing the package for the page",
         &mut command,
         LIMIT,
     )
     .map(|_| ())
 }
 
-/// npm, to be run in `folder`.
+/// A command that runs npm in `folder`.
 pub fn npm(context: &Context, folder: &Path) -> Command {
     let mut command = context.command(if cfg!(windows) { "npm.cmd" } else { "npm" });
     command.current_dir(folder);
     command
 }
 
-/// A program that the end-to-end folder's packages bring, such as wasm-opt.
+/// A command of a program from the packages of `tests/e2e`, such as wasm-opt.
 pub fn tool(context: &Context, name: &str) -> Command {
     context.command(
         &context
@@ -77,6 +81,37 @@ pub fn tool(context: &Context, name: &str) -> Command {
             .join(name)
             .to_string_lossy(),
     )
+}
+
+/// A command that runs Node with the variables by which the end-to-end tests and the benchmark find
+/// the server, the tarball, Chromium, and the engines that they may drive.
+pub fn script(
+    context: &Context,
+    server: &Path,
+    tarball: &Path,
+    engines: &[Engine],
+) -> Result<Command> {
+    let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
+    let mut command = context.command("node");
+    command
+        .env("DATUM_SERVER", server)
+        .env("DATUM_TARBALL", tarball)
+        .env("DATUM_ENGINES", names.join(","))
+        .env("CHROMIUM", chromium(context)?);
+    for engine in engines {
+        let browser = engine
+            .browser(context)
+            .because(format!("no browser for {}", engine.name()))?;
+        command.env(engine.variable(), browser);
+    }
+    Ok(command)
+}
+
+/// Chromium's program.
+pub fn chromium(context: &Context) -> Result<PathBuf> {
+    Engine::Chromium
+        .browser(context)
+        .because("chromium is not on the path")
 }
 
 fn check(context: &Context) -> Result<()> {

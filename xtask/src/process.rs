@@ -1,7 +1,5 @@
-//! Running child processes: all output kept, progress shown, a limit on time.
-//!
-//! The only place that starts a process to its end. What is started is ended by its own handle,
-//! never by name.
+//! Child processes that run to their end: their output is kept, their progress shown, their time
+//! limited. A child is killed by its own handle, never by name.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -16,15 +14,23 @@ use crate::{
 };
 
 const TICK: Duration = Duration::from_millis(100);
-/// A grandchild may keep the pipe open after the child has gone: its lines are waited for this
-/// long.
+/// How long to read on after the child has exited: a grandchild may keep the pipe open.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// What a child left behind.
+/// A cargo that compiles while other steps run. Dropping it kills cargo.
+pub struct Running {
+    label: String,
+    command: String,
+    started: Instant,
+    child: Child,
+    incoming: mpsc::Receiver<String>,
+}
+
+/// The result of a child.
 pub struct Finished {
     /// Whether it exited with 0 within its limit.
     pub success: bool,
-    /// Its standard output and error, in the order that they came.
+    /// Its standard output and error, in the order of their lines.
     pub text: String,
 }
 
@@ -47,8 +53,8 @@ pub fn run(
     }
 }
 
-/// Runs `command` as the step `label`; a failure of the child is an answer. `judge` reads the
-/// output and says whether it is good and what came of it, for the step's last line.
+/// Runs `command` as the step `label`, and returns normally if the child fails. `judge` decides
+/// from the output whether the step succeeded, and words its result for the step's last line.
 pub fn attempt(
     console: &Console,
     label: &str,
@@ -56,28 +62,79 @@ pub fn attempt(
     limit: Duration,
     judge: impl FnOnce(&Finished) -> (bool, String),
 ) -> Result<Finished> {
-    let mut step = console.step(label);
+    let step = console.step(label);
+    spawn(label, command)?.finish(step, limit, judge)
+}
+
+/// Starts a cargo command as the step `label`, which runs beside the next ones.
+pub fn start(console: &Console, label: &str, command: &mut Command) -> Result<Running> {
+    console.say(&format!("… {label}, beside the next steps"));
+    spawn(label, command)
+}
+
+fn spawn(label: &str, command: &mut Command) -> Result<Running> {
+    let words = display(command);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .because(format!("starting {}", display(command)))?;
+    let mut child = command.spawn().because(format!("starting {words}"))?;
     let (lines, incoming) = mpsc::channel();
     forward(child.stdout.take(), lines.clone());
     forward(child.stderr.take(), lines);
-    let (status, text) = follow(&mut child, &incoming, &mut step, limit)?;
-    let finished = Finished {
-        success: status.success(),
-        text,
-    };
-    let (good, note) = judge(&finished);
-    step.end(good, &note);
-    Ok(finished)
+    Ok(Running {
+        label: label.to_owned(),
+        command: words,
+        started: Instant::now(),
+        child,
+        incoming,
+    })
 }
 
-/// Runs `command` as the step `label`; if it fails, its whole output is printed.
+impl Running {
+    /// Waits for cargo, and fails with its whole output when it fails.
+    pub fn join(self, console: &Console, limit: Duration) -> Result<()> {
+        let (label, command) = (self.label.clone(), self.command.clone());
+        let step = console.step_since(&label, self.started);
+        let finished = self.finish(step, limit, |finished| {
+            let compiled = finished.text.contains("Compiling ");
+            let note = if compiled { "" } else { "nothing changed" };
+            (finished.success, note.to_owned())
+        })?;
+        if finished.success {
+            Ok(())
+        } else {
+            let text = finished.text;
+            Err(Failure::new(format!("{label} failed: {command}\n{text}")))
+        }
+    }
+
+    fn finish(
+        mut self,
+        mut step: Step<'_>,
+        limit: Duration,
+        judge: impl FnOnce(&Finished) -> (bool, String),
+    ) -> Result<Finished> {
+        let (status, text) = follow(&mut self.child, &self.incoming, &mut step, limit)?;
+        let finished = Finished {
+            success: status.success(),
+            text,
+        };
+        let (good, note) = judge(&finished);
+        step.end(good, &note);
+        Ok(finished)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Does nothing to a child that was waited for.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Runs `command` as the step `label`, and prints its whole output if it fails.
 pub fn attempt_shown(
     console: &Console,
     label: &str,
@@ -91,8 +148,8 @@ pub fn attempt_shown(
     Ok(finished)
 }
 
-/// Runs `command` with its output as it comes, for what prints its own progress. Whether it exited
-/// with 0.
+/// Runs `command` with its output shown directly, for a child that prints its own progress. True if
+/// it exits with 0.
 pub fn watch(command: &mut Command) -> Result<bool> {
     command
         .stdin(Stdio::null())
@@ -101,7 +158,7 @@ pub fn watch(command: &mut Command) -> Result<bool> {
         .because(format!("starting {}", display(command)))
 }
 
-/// What a short command prints, or a failure if it cannot be run or exits with another code than 0.
+/// Runs a short command and returns its output. Fails if it exits with another code than 0.
 pub fn capture(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
@@ -118,7 +175,7 @@ pub fn capture(command: &mut Command) -> Result<String> {
     }
 }
 
-/// The command as a person would type it.
+/// Formats the command as a person would type it.
 pub fn display(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words
@@ -127,7 +184,7 @@ pub fn display(command: &Command) -> String {
         .join(" ")
 }
 
-/// Judges a child by its exit code alone.
+/// Judges a child only by its exit code.
 pub fn by_exit_code(finished: &Finished) -> (bool, String) {
     (finished.success, String::new())
 }
@@ -140,7 +197,7 @@ fn follow(
 ) -> Result<(ExitStatus, String)> {
     let mut text = String::new();
     let mut latest = String::new();
-    let mut gone: Option<(ExitStatus, Instant)> = None;
+    let mut exited: Option<(ExitStatus, Instant)> = None;
     let mut killed = false;
     loop {
         match incoming.recv_timeout(TICK) {
@@ -157,24 +214,21 @@ fn follow(
             }
         }
         step.tick(&latest);
-        if let Some((status, at)) = gone {
+        if let Some((status, at)) = exited {
             if at.elapsed() >= DRAIN {
                 return Ok((status, text));
             }
         } else if let Some(status) = child.try_wait().because("waiting for a child")? {
-            gone = Some((status, Instant::now()));
+            exited = Some((status, Instant::now()));
         } else if step.elapsed() >= limit && !killed {
             killed = true;
-            text.push_str(&format!(
-                "stopped after its limit of {} s\n",
-                limit.as_secs()
-            ));
-            child.kill().because("ending a child at its limit")?;
+            text.push_str(&format!("killed at its limit of {} s\n", limit.as_secs()));
+            child.kill().because("killing a child at its limit")?;
         }
     }
 }
 
-/// Sends each line of `stream` from a thread of its own. Bytes that are no UTF-8 are replaced.
+/// Sends each line of `stream`, from its own thread. Invalid UTF-8 is replaced.
 fn forward(stream: Option<impl Read + Send + 'static>, lines: Sender<String>) {
     let Some(stream) = stream else { return };
     std::thread::spawn(move || {
@@ -204,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn both_streams_are_kept_and_the_exit_code_is_told() {
+    fn both_streams_and_the_exit_code_are_kept() {
         let mut command = Command::new("rustc");
         command.arg("--no-such-flag");
         let finished = attempt(
@@ -236,8 +290,23 @@ mod tests {
         assert!(finished.text.contains("limit"));
     }
 
+    #[cfg(unix)]
     #[test]
-    fn a_program_that_is_not_there_is_named() {
+    fn a_child_beside_other_steps_is_joined_or_killed() {
+        let console = quiet();
+        let limit = Duration::from_secs(60);
+        let fails = start(&console, "fails", &mut Command::new("false")).unwrap();
+        assert!(fails.join(&console, limit).is_err());
+        let works = start(&console, "works", &mut Command::new("true")).unwrap();
+        works.join(&console, limit).unwrap();
+        let sleeper = start(&console, "sleeper", Command::new("sleep").arg("600")).unwrap();
+        let process = format!("/proc/{}", sleeper.child.id());
+        drop(sleeper);
+        assert!(!std::path::Path::new(&process).exists());
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
         let failure = capture(&mut Command::new("no-such-program-anywhere")).unwrap_err();
         assert!(failure.to_string().contains("no-such-program-anywhere"));
     }

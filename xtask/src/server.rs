@@ -1,24 +1,80 @@
-//! A server under way: started, heard until it is ready, and ended by its own handle.
+//! The server: compiling it, starting it, waiting until it listens, and stopping it by its own
+//! handle.
 
 use std::{
     ffi::OsString,
     io::{BufRead, BufReader, Read},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
 use crate::{
-    context::Context,
+    context::{Context, LIMIT},
     failure::{Because, Failure, Result},
+    process::{self, Running},
 };
 
 const READY: &str = "listening on ";
 const START: Duration = Duration::from_secs(30);
 const END: Duration = Duration::from_secs(5);
 
-/// A running datum-server. Dropping it ends it.
+/// How the server is compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Quick to compile: for tests, demos and trying out the benchmark.
+    Dev,
+    /// Fast: for measuring.
+    Measured,
+}
+
+/// The server being compiled while other steps run.
+pub struct Build {
+    cargo: Running,
+    program: PathBuf,
+}
+
+impl Build {
+    /// Starts cargo.
+    pub fn start(context: &Context, profile: Profile) -> Result<Self> {
+        // The features of a crate depend on what is built beside it. `--workspace --examples` (there
+        // are none) makes cargo choose them as it does for all tests, so that whatever comes second,
+        // tests or demo, finds the server and its crates compiled.
+        let mut command = context.cargo(&[
+            "build",
+            "--workspace",
+            "--examples",
+            "--bin",
+            "datum-server",
+        ]);
+        let folder = match profile {
+            Profile::Dev => "debug",
+            Profile::Measured => {
+                command.args(["--profile", "server"]);
+                "server"
+            }
+        };
+        let program = format!("datum-server{}", std::env::consts::EXE_SUFFIX);
+        Ok(Self {
+            cargo: process::start(&context.console, "compiling the server", &mut command)?,
+            program: context.target.join(folder).join(program),
+        })
+    }
+
+    /// Waits for cargo and returns the program.
+    pub fn join(self, context: &Context) -> Result<PathBuf> {
+        self.cargo.join(&context.console, LIMIT)?;
+        Ok(self.program)
+    }
+}
+
+/// Compiles the server and returns the program.
+pub fn build(context: &Context, profile: Profile) -> Result<PathBuf> {
+    Build::start(context, profile)?.join(context)
+}
+
+/// A running datum-server. Dropping it stops it.
 pub struct Server {
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
@@ -27,8 +83,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program` and waits until it says that it listens. With `loud`, its lines are printed
-    /// as they come.
+    /// Starts `program` and waits until it listens. With `loud`, its lines are printed as they come.
     pub fn start(context: &Context, program: &Path, args: &[OsString], loud: bool) -> Result<Self> {
         let mut command = context.command(&program.to_string_lossy());
         command
@@ -39,7 +94,7 @@ impl Server {
         let mut child = command
             .spawn()
             .because(format!("starting {}", program.display()))?;
-        let (ready, came) = mpsc::channel();
+        let (ready, url) = mpsc::channel();
         let lines = Arc::new(Mutex::new(String::new()));
         listen(child.stdout.take(), &lines, ready.clone(), loud);
         listen(child.stderr.take(), &lines, ready, loud);
@@ -48,7 +103,7 @@ impl Server {
             child,
             lines,
         };
-        match came.recv_timeout(START) {
+        match url.recv_timeout(START) {
             Ok(url) => {
                 server.url = url;
                 Ok(server)
@@ -57,29 +112,29 @@ impl Server {
                 server.stop();
                 Err(Failure::new(format!(
                     "the server did not start:\n{}",
-                    server.said()
+                    server.output()
                 )))
             }
         }
     }
 
-    /// What it has printed.
-    pub fn said(&self) -> String {
+    /// Everything that it printed.
+    pub fn output(&self) -> String {
         self.lines
             .lock()
             .map(|lines| lines.clone())
             .unwrap_or_default()
     }
 
-    /// Whether it has ended by itself.
+    /// Returns true if it ended by itself.
     pub fn has_ended(&mut self) -> Result<bool> {
         self.child
             .try_wait()
             .map(|status| status.is_some())
-            .because("asking for the server")
+            .because("asking whether the server runs")
     }
 
-    /// Asks it to end, and ends it if it does not.
+    /// Sends SIGTERM, and kills it if it does not exit within some seconds.
     pub fn stop(&mut self) {
         if cfg!(unix) && self.has_ended().is_ok_and(|ended| !ended) {
             Command::new("kill")
@@ -102,7 +157,7 @@ impl Drop for Server {
     }
 }
 
-/// Keeps the lines of a stream, and sends the address when one names it.
+/// Keeps the lines of a stream, and sends the address from the line that names it.
 fn listen(
     stream: Option<impl Read + Send + 'static>,
     lines: &Arc<Mutex<String>>,

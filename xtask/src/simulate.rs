@@ -1,25 +1,25 @@
-//! Many seeded histories: how many, from which seed, and how they go on. The histories themselves
-//! are `tests/simulation.rs`; a failure prints the shortest one that goes wrong.
+//! `cargo xtask simulate`: runs the seeded histories of `tests/simulation.rs`. A failure prints the
+//! shortest history that fails.
 
 use std::time::Duration;
 
 use crate::{context::Context, failure::Result, process};
 
-/// A hundred thousand take about half an hour on two cores.
+/// A hundred thousand histories take about half an hour on two cores.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which histories to run.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Histories {
-    /// How many.
+    /// Their number.
     pub seeds: u64,
     /// The first seed.
     pub from: u64,
-    /// How often the dice act in each.
+    /// The number of random steps in each.
     pub steps: Option<u64>,
 }
 
-/// Runs them. False where one breaks a promise.
+/// Runs them. False if one breaks an invariant.
 pub fn run(context: &Context, histories: &Histories) -> Result<bool> {
     let mut cargo = context.cargo(&[
         "test",

@@ -4,14 +4,13 @@ use serde_json::{Value, json};
 
 use crate::failure::{Because, Result};
 
-/// What an app shall have to load at most, in brotli bytes: the module and its JavaScript.
+/// The goal for what an app loads, the module and its JavaScript, in brotli bytes.
 pub const GOAL: u64 = 120 * 1024;
 
-/// Where the package stands on its way there: more than this is a step back, and fails. Lower it
-/// with each step.
+/// The limit today: a package above it fails. Lower it with each step towards the goal.
 pub const BUDGET: u64 = 259 * 1024;
 
-/// Bytes as they are, and as servers send them.
+/// The size of a file: as it is, and as servers send it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
     /// Uncompressed.
@@ -22,15 +21,15 @@ pub struct Size {
     pub brotli: u64,
 }
 
-/// The sizes of the files that an app loads, and of the one that stands in for the module.
+/// The sizes of the files that an app loads, and of the module's fallback.
 pub struct Report {
     files: Vec<(String, Size)>,
     fallback: Option<(String, Size)>,
 }
 
 impl Report {
-    /// `text` is a JSON list of sizes, one for each name; `fallback` is loaded instead of the
-    /// module, so it is no part of the total.
+    /// Reads `text`, a JSON list with a size for each name. The file `fallback` is loaded instead of
+    /// the module, so it is not counted in the total.
     pub fn new(names: Vec<String>, text: &str, fallback: &str) -> Result<Self> {
         let values: Vec<Value> = serde_json::from_str(text).because("reading the sizes")?;
         let sizes = values
@@ -38,17 +37,17 @@ impl Report {
             .map(size)
             .collect::<Option<Vec<Size>>>()
             .because("a size is missing")?;
-        let (stand_in, files) = names
+        let (fallbacks, files) = names
             .into_iter()
             .zip(sizes)
             .partition::<Vec<_>, _>(|(name, _)| name == fallback);
         Ok(Self {
             files,
-            fallback: stand_in.into_iter().next(),
+            fallback: fallbacks.into_iter().next(),
         })
     }
 
-    /// What an app loads.
+    /// The sum of what an app loads.
     pub fn total(&self) -> Size {
         self.files
             .iter()
@@ -59,12 +58,12 @@ impl Report {
             })
     }
 
-    /// Whether the total is under the budget.
+    /// Returns true if the total is below the budget.
     pub fn within_budget(&self) -> bool {
         self.total().brotli < BUDGET
     }
 
-    /// For people.
+    /// A table for people.
     pub fn table(&self) -> String {
         let mut table = format!("{:<34}{:>12}{:>12}{:>12}\n", "", "raw", "gzip", "brotli");
         let mut line = |name: &str, size: Size| {
@@ -92,7 +91,7 @@ impl Report {
         table
     }
 
-    /// For machines; bytes.
+    /// The sizes in bytes, as JSON.
     pub fn json(&self, version: &str) -> Value {
         let files: serde_json::Map<String, Value> = self
             .files
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_total_is_what_an_app_loads_without_the_stand_in() {
+    fn the_total_leaves_out_the_fallback() {
         assert_eq!(
             report(7).total(),
             Size {
@@ -147,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_itself_is_too_much() {
+    fn a_total_equal_to_the_budget_is_over_it() {
         assert!(report(BUDGET - 4).within_budget());
         assert!(!report(BUDGET - 3).within_budget());
     }
 
     #[test]
-    fn a_size_that_is_missing_is_an_error_and_no_zero() {
+    fn a_missing_size_is_an_error() {
         assert!(Report::new(vec!["a".into()], r#"[{"raw":1}]"#, "b").is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! The browser suites: every `tests/browser_*.rs`, each in each engine.
+//! The browser suites: every `tests/browser_*.rs`, run in each engine.
 //!
-//! A suite without `run_in_browser`, or one whose page dies half-way, would pass in silence. So the
-//! tests in the compiled module are listed first, and a run that met another number has failed.
+//! A suite without `run_in_browser`, or one whose page crashes, would pass silently. So the tests in
+//! the compiled module are counted first, and a run of another number fails.
 
 use std::path::PathBuf;
 
@@ -15,13 +15,13 @@ use crate::{
     tally::{self, Tally},
 };
 
-/// What came of one suite in one engine.
+/// The result of one suite in one engine.
 pub struct Outcome {
-    /// Whether all its tests ran and held.
+    /// Whether all its tests ran and passed.
     pub good: bool,
     /// The tests that ran.
     pub tally: Tally,
-    /// Why it is not good.
+    /// Why it failed.
     pub problem: Option<String>,
 }
 
@@ -88,7 +88,7 @@ fn count(context: &Context, name: &str, messages: &str, filter: Option<&str>) ->
     })
 }
 
-/// The test module that a line of cargo's JSON names, if it is that of the suite.
+/// The path of the suite's module, if this line of cargo's JSON names it.
 fn module(line: &str, suite: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
     let name = message.get("target")?.get("name")?.as_str()?;
@@ -96,8 +96,8 @@ fn module(line: &str, suite: &str) -> Option<PathBuf> {
     (name == suite).then(|| PathBuf::from(file))
 }
 
-/// Runs one suite in one engine. A driver that does not come up is tried once more; a test never
-/// is.
+/// Runs one suite in one engine. A driver that does not start is tried once more; a failed test is
+/// not.
 pub fn run(
     context: &Context,
     suite: &Suite,
@@ -117,7 +117,7 @@ pub fn run(
     };
     let label = format!("{} in {}", suite.name, engine.name());
     let mut finished = once(label.clone())?;
-    if never_began(&finished) {
+    if driver_failed(&finished) {
         finished = once(format!(
             "{label}, again, since the driver did not start the browser"
         ))?;
@@ -131,8 +131,8 @@ pub fn run(
     Ok(outcome)
 }
 
-/// The runner reached for a driver, and no page was ever loaded.
-fn never_began(finished: &Finished) -> bool {
+/// Returns true if the runner started a driver and no page was loaded.
+fn driver_failed(finished: &Finished) -> bool {
     let text = &finished.text;
     !finished.success
         && text.contains("Running headless tests in")
@@ -143,15 +143,15 @@ fn never_began(finished: &Finished) -> bool {
 
 fn judge(suite: &Suite, finished: &Finished) -> Outcome {
     let tally = tally::harness(&finished.text).unwrap_or_default();
-    let problem = if tally.met() != suite.expected {
-        let hint = if tally.met() == 0 {
+    let problem = if tally.total() != suite.expected {
+        let hint = if tally.total() == 0 {
             " Does the file say wasm_bindgen_test_configure!(run_in_browser)?"
         } else {
             ""
         };
         Some(format!(
             "{} of {} tests ran.{hint}",
-            tally.met(),
+            tally.total(),
             suite.expected
         ))
     } else if !finished.success || tally.failed > 0 {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suite_that_was_skipped_in_silence_has_failed() {
+    fn a_silently_skipped_suite_fails() {
         let outcome = judged(
             4,
             true,
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_tests_than_are_there_is_a_failure_though_all_passed() {
+    fn a_suite_that_ran_fewer_tests_than_it_has_fails() {
         assert!(
             !judged(
                 4,
@@ -215,24 +215,24 @@ mod tests {
     }
 
     #[test]
-    fn only_a_browser_that_never_came_is_tried_again() {
+    fn only_a_driver_that_does_not_start_is_tried_again() {
         let finished = |text: &str| Finished {
             success: false,
             text: text.into(),
         };
-        assert!(never_began(&finished(
+        assert!(driver_failed(&finished(
             "Running headless tests in Chrome on `http://127.0.0.1:1`\nError: session not created"
         )));
-        assert!(never_began(&finished(
+        assert!(driver_failed(&finished(
             "Error: driver failed to bind port during startup"
         )));
-        assert!(!never_began(&finished(
+        assert!(!driver_failed(&finished(
             "Running headless tests in Chrome on `x`\nrunning 3 tests\ntest a ... FAIL"
         )));
-        assert!(!never_began(&finished(
+        assert!(!driver_failed(&finished(
             "Running headless tests in Chrome\nFailed to detect test as having been run. It might have timed out."
         )));
-        assert!(!never_began(&finished("error: could not compile")));
+        assert!(!driver_failed(&finished("error: could not compile")));
     }
 
     #[test]

@@ -1,18 +1,18 @@
-//! Counts of tests, as the runners print them. Pure: text in, numbers out.
+//! Counts tests in the output of the test runners. Pure: text in, numbers out.
 
-/// Tests that ran.
+/// The number of tests by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Tests that held.
+    /// Tests that passed.
     pub passed: u64,
-    /// Tests that did not.
+    /// Tests that failed.
     pub failed: u64,
-    /// Tests that were there and did not run, since they are marked so.
+    /// Tests that did not run because they are marked as ignored.
     pub ignored: u64,
 }
 
 impl Tally {
-    /// Sums.
+    /// Adds two tallies.
     pub fn plus(self, other: Self) -> Self {
         Self {
             passed: self.passed + other.passed,
@@ -21,12 +21,12 @@ impl Tally {
         }
     }
 
-    /// How many tests were met.
-    pub fn met(self) -> u64 {
+    /// The number of tests, whatever their result.
+    pub fn total(self) -> u64 {
         self.passed + self.failed + self.ignored
     }
 
-    /// For a step's last line.
+    /// A text for a step's last line.
     pub fn words(self) -> String {
         let mut words = format!("{} passed", self.passed);
         for (count, what) in [(self.failed, "failed"), (self.ignored, "ignored")] {
@@ -38,7 +38,7 @@ impl Tally {
     }
 }
 
-/// The sum of the closing lines of cargo's and wasm-bindgen's test harness:
+/// Sums the closing lines of cargo's and wasm-bindgen's test harness:
 /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 filtered out; finished in 0.01s`.
 pub fn harness(text: &str) -> Option<Tally> {
     sum(text.lines().filter_map(|line| {
@@ -55,7 +55,7 @@ pub fn harness(text: &str) -> Option<Tally> {
     }))
 }
 
-/// The closing line of cargo-nextest:
+/// Reads the closing line of cargo-nextest:
 /// `     Summary [   0.5s] 12 tests run: 11 passed (1 slow), 1 failed, 2 skipped`.
 pub fn nextest(text: &str) -> Option<Tally> {
     let line = text
@@ -71,7 +71,7 @@ pub fn nextest(text: &str) -> Option<Tally> {
     })
 }
 
-/// The closing lines of node's test runner, in either of its formats: `ℹ pass 5`, `# fail 1`.
+/// Reads the closing lines of node's test runner, in either of its formats: `ℹ pass 5`, `# fail 1`.
 pub fn node(text: &str) -> Option<Tally> {
     let count = |what: &str| {
         text.lines().rev().find_map(|line| {
@@ -92,7 +92,7 @@ pub fn node(text: &str) -> Option<Tally> {
     })
 }
 
-/// The number of tests that a harness lists: one `name: test` a line.
+/// Counts the tests that a harness lists, one `name: test` on each line.
 pub fn listed(text: &str) -> u64 {
     text.lines()
         .filter(|line| line.ends_with(": test"))
@@ -104,7 +104,7 @@ fn sum(tallies: impl Iterator<Item = Tally>) -> Option<Tally> {
     tallies.reduce(Tally::plus)
 }
 
-/// The number that stands right before `word`.
+/// The number before `word`.
 fn before(text: &str, word: &str) -> Option<u64> {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.windows(2).find_map(|pair| match pair {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nextest_says_it_on_one_line() {
+    fn nextest_has_one_closing_line() {
         let text = "     Summary [   0.512s] 12 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped\n        FAIL x";
         assert_eq!(
             nextest(text),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn node_says_it_in_two_formats() {
+    fn node_has_two_formats() {
         assert_eq!(
             node("ℹ tests 6\nℹ pass 5\nℹ fail 1\nℹ cancelled 0\nℹ skipped 0\nℹ todo 0\n"),
             Some(Tally {

@@ -1,6 +1,7 @@
-//! `cargo xtask test` and `cargo xtask ci`: which steps run, and the summary of what came of them.
+//! `cargo xtask test` and `cargo xtask ci`: which steps run, and the summary of their results.
 //!
-//! A step that fails does not stop the others: one run tells all. The last line is for machines.
+//! A step that fails does not stop the others, so one run shows everything. The last line is for
+//! machines.
 
 use std::{path::PathBuf, time::Instant};
 
@@ -12,16 +13,20 @@ use crate::{
     demo,
     engines::Engine,
     failure::{Because, Result},
-    fuzz, node, pack, process, suites,
+    fuzz, node,
+    pack::{self, Kind},
+    process,
+    server::{self, Profile},
+    stamp::{Checksums, Stamp, State},
+    suites,
     tally::{self, Tally},
     tools,
 };
 
-/// How long a run of everything fuzzes each target, in seconds: enough to see that all of them
-/// still run.
+/// How long `ci` fuzzes each target, in seconds: enough to see that all of them still run.
 const FUZZ_SECONDS: u64 = 3;
 
-/// What came of one step.
+/// The result of one step.
 struct Row {
     name: String,
     good: bool,
@@ -37,8 +42,8 @@ struct Report<'a> {
     started: Instant,
 }
 
-/// Whether the step held, and the tests it counted.
-type Verdict = Result<(bool, Tally)>;
+/// Whether the step succeeded, and the tests that it counted.
+type StepResult = Result<(bool, Tally)>;
 
 /// Runs the plan. False if anything failed.
 pub fn run(context: &Context, plan: &Plan) -> Result<bool> {
@@ -78,17 +83,17 @@ pub fn ci(context: &Context) -> Result<bool> {
     });
     if let Some(tarball) = tarball {
         report.step("benchmark, quick", || {
-            let server = demo::build_server(context, demo::Profile::Debug)?;
+            let server = server::build(context, Profile::Dev)?;
             bench::smoke(context, &server, &tarball).map(|good| (good, Tally::default()))
         });
         report.step("demo, driven by itself", || {
-            demo::headless(context, &tarball, None).map(|good| (good, Tally::default()))
+            demo::headless(context, Kind::Release, None).map(|good| (good, Tally::default()))
         });
     }
     Ok(report.close())
 }
 
-/// All tools first: a machine that lacks one says so before it has worked for minutes.
+/// Installs all tools first: a machine that lacks one says so before it has worked for minutes.
 fn install(context: &Context, plan: &Plan) -> Result<()> {
     let browsers = !plan.engines.is_empty() || plan.end_to_end;
     if plan.checks || browsers {
@@ -100,7 +105,7 @@ fn install(context: &Context, plan: &Plan) -> Result<()> {
             engines.push(Engine::Chromium);
         }
         tools::browsers(context, &engines)?;
-        tools::wasm_tools(context)?;
+        tools::browser_tests(context)?;
     }
     if plan.end_to_end {
         node::install(context, &context.e2e())?;
@@ -108,7 +113,7 @@ fn install(context: &Context, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Runs the plan's steps. The tarball, if it was made.
+/// Runs the plan's steps and returns the tarball, if it was made.
 fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     let context = report.context;
     let filter = plan.filter.as_deref();
@@ -146,16 +151,7 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
         native(report, filter);
     }
     if plan.checks {
-        let types = context.root.join("tests").join("types");
-        if types.is_dir() {
-            report.step("type tests", || {
-                node::install(context, &types)?;
-                let mut command = node::npm(context, &types);
-                command.args(["run", "check", "--silent"]);
-                process::attempt_shown(&context.console, "type tests", &mut command, LIMIT)
-                    .map(|finished| (finished.success, Tally::default()))
-            });
-        }
+        report.step("type tests", || type_tests(context));
     }
     if !plan.engines.is_empty() {
         browsers(report, &plan.engines, filter);
@@ -167,45 +163,56 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     }
 }
 
-fn native(report: &mut Report<'_>, filter: Option<&str>) {
-    let context = report.context;
-    let words = |finished: &process::Finished, count: fn(&str) -> Option<Tally>| {
-        count(&finished.text).unwrap_or_default()
+/// Checks the types with TypeScript, unless neither they nor their tests changed since they passed.
+fn type_tests(context: &Context) -> StepResult {
+    let inputs = ["src/js", "tests/types", "tests/browser"]
+        .iter()
+        .try_fold(Checksums::default(), |inputs, path| {
+            inputs.files(&context.root, path)
+        })?;
+    let stamp = Stamp::new(context.target.join("type-tests.stamp"), &context.root, &[]);
+    let reason = match stamp.check(&inputs)? {
+        State::Fresh(_) => {
+            context
+                .console
+                .say("✓ type tests: passed before, nothing changed");
+            return Ok((true, Tally::default()));
+        }
+        State::Stale(reason) => reason,
     };
-    if context.which("cargo-nextest").is_some() {
-        report.step("native tests", || {
-            let mut command = context.cargo(&[
-                "nextest",
-                "run",
-                "--workspace",
-                "--no-fail-fast",
-                "--no-tests",
-                "pass",
-            ]);
-            command.args(filter);
-            let finished =
-                process::attempt_shown(&context.console, "native tests", &mut command, LIMIT)?;
-            Ok((finished.success, words(&finished, tally::nextest)))
-        });
-        report.step("examples in the documentation", || {
-            let mut command = context.cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]);
-            command.args(filter);
-            let finished = process::attempt_shown(
-                &context.console,
-                "examples in the documentation",
-                &mut command,
-                LIMIT,
-            )?;
-            Ok((finished.success, words(&finished, tally::harness)))
-        });
+    let folder = context.root.join("tests").join("types");
+    node::install(context, &folder)?;
+    let mut command = node::npm(context, &folder);
+    command.args(["run", "check", "--silent"]);
+    let label = format!("type tests: {reason}");
+    let finished = process::attempt_shown(&context.console, &label, &mut command, LIMIT)?;
+    if finished.success {
+        stamp.write(&inputs, "")?;
+    }
+    Ok((finished.success, Tally::default()))
+}
+
+fn native(report: &mut Report<'_>, filter: Option<&str>) {
+    let nextest = [
+        "nextest",
+        "run",
+        "--workspace",
+        "--no-fail-fast",
+        "--no-tests",
+        "pass",
+    ];
+    let doc = ["test", "--workspace", "--doc", "--no-fail-fast"];
+    if report.context.which("cargo-nextest").is_some() {
+        report.tests("native tests", &nextest, filter, tally::nextest);
+        report.tests(
+            "examples in the documentation",
+            &doc,
+            filter,
+            tally::harness,
+        );
     } else {
-        report.step("native tests", || {
-            let mut command = context.cargo(&["test", "--workspace", "--no-fail-fast"]);
-            command.args(filter);
-            let finished =
-                process::attempt_shown(&context.console, "native tests", &mut command, LIMIT)?;
-            Ok((finished.success, words(&finished, tally::harness)))
-        });
+        let all = ["test", "--workspace", "--no-fail-fast"];
+        report.tests("native tests", &all, filter, tally::harness);
     }
 }
 
@@ -230,22 +237,24 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     let context = report.context;
     let mut packed = None;
     report.step("package", || {
-        let built = pack::build(context)?;
-        context.console.say(&built.sizes.table());
-        let good = built.sizes.within_budget();
+        let built = pack::build(context, Kind::Release)?;
         packed = Some(built.tarball);
+        let good = built.sizes.is_none_or(|sizes| {
+            context.console.say(&sizes.table());
+            sizes.within_budget()
+        });
         Ok((good, Tally::default()))
     });
     let tarball = packed?;
     report.step("end to end", || {
-        let server = demo::build_server(context, demo::Profile::Debug)?;
-        // The stories of tabs run in every engine that the suites run in; all else in Chromium.
+        let server = server::build(context, Profile::Dev)?;
+        // The tests of tabs run in every engine that the suites run in, the others in Chromium.
         let engines = if engines.is_empty() {
             &[Engine::Chromium]
         } else {
             engines
         };
-        let mut command = demo::node_script(context, &server, &tarball, engines)?;
+        let mut command = node::script(context, &server, &tarball, engines)?;
         command
             .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
             .args(test_files(context)?);
@@ -258,8 +267,8 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     Some(tarball)
 }
 
-/// Named one by one: Node 20 takes no patterns, and a folder would bring in what lies below
-/// node_modules.
+/// The test files, one by one: Node 20 takes no patterns, and given the folder it would also run
+/// the tests below node_modules.
 fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
     let folder = context.e2e();
     let entries = std::fs::read_dir(&folder).because(format!("reading {}", folder.display()))?;
@@ -272,8 +281,8 @@ fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
 }
 
 impl Report<'_> {
-    /// Runs a step and notes what came of it.
-    fn step(&mut self, name: &str, work: impl FnOnce() -> Verdict) {
+    /// Runs a step and records its result.
+    fn step(&mut self, name: &str, work: impl FnOnce() -> StepResult) {
         let started = Instant::now();
         let (good, tally, problem) = match work() {
             Ok((good, tally)) => (good, tally, None),
@@ -291,7 +300,7 @@ impl Report<'_> {
         });
     }
 
-    /// A cargo command that holds or does not, and counts nothing.
+    /// Runs a cargo command that succeeds or fails and counts no tests.
     fn check(&mut self, name: &str, args: &[&str]) {
         let context = self.context;
         self.step(name, || {
@@ -300,13 +309,31 @@ impl Report<'_> {
         });
     }
 
-    /// Prints the table and the line for machines. True if all held and at least one test ran.
+    /// Runs a cargo command that runs tests; `count` reads their number from its output.
+    fn tests(
+        &mut self,
+        name: &str,
+        args: &[&str],
+        filter: Option<&str>,
+        count: fn(&str) -> Option<Tally>,
+    ) {
+        let context = self.context;
+        self.step(name, || {
+            let mut command = context.cargo(args);
+            command.args(filter);
+            let finished = process::attempt_shown(&context.console, name, &mut command, LIMIT)?;
+            Ok((finished.success, count(&finished.text).unwrap_or_default()))
+        });
+    }
+
+    /// Prints the table and the line for machines. True if all steps succeeded and at least one test
+    /// passed.
     fn close(&self) -> bool {
         let console = &self.context.console;
         console.say("");
         for row in &self.rows {
             let mark = if row.good { "✓" } else { "✗" };
-            let count = match (row.tally.met(), &row.problem) {
+            let count = match (row.tally.total(), &row.problem) {
                 (0, Some(_)) => "did not run".to_owned(),
                 (0, None) => String::new(),
                 _ => row.tally.words(),
@@ -329,8 +356,8 @@ impl Report<'_> {
     }
 }
 
-/// Tests that passed; and tests that failed, with one more for each step that failed without naming
-/// a test.
+/// The number of tests that passed and that failed. A step that failed without naming a test counts
+/// as one failure.
 fn totals(rows: &[Row]) -> (u64, u64) {
     let sum = rows
         .iter()

@@ -1,10 +1,11 @@
-//! Finds the tools that the commands need, and installs those that are missing.
+//! Finds the tools that the commands need, and installs the missing ones.
 //!
-//! Cargo tools go into a cache folder of their own, each version in its own place: nothing that the
-//! developer installed is replaced, and a fresh clone finds them again. Debian packages are
+//! No registry has wasm-bindgen-cli, wasm-pack or geckodriver as a prebuilt package that holds the
+//! binary, so cargo builds them, into a cache folder with a folder for each version: nothing that
+//! the developer installed is replaced, and a fresh clone finds them again. Debian packages are
 //! installed where apt-get may be used; elsewhere the message names what to install.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
     context::{Context, LIMIT},
@@ -13,74 +14,78 @@ use crate::{
     node, process,
 };
 
-const WASM: &str = "wasm32-unknown-unknown";
+/// The target that browsers run.
+pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const WASM_PACK: &str = "0.15.1";
 const GECKODRIVER: &str = "0.37.1";
 
-/// Everything, for these engines.
+/// Installs everything that these engines need.
 pub fn setup(context: &Context, engines: &[Engine]) -> Result<()> {
     wasm_target(context)?;
-    wasm_tools(context)?;
+    browser_tests(context)?;
     browsers(context, engines)?;
     node::install(context, &context.e2e())?;
-    context
-        .console
-        .say("everything that was asked for is installed");
+    context.console.say("all tools are installed");
     Ok(())
 }
 
-/// What it takes to build the module and to run a browser suite.
-pub fn wasm_tools(context: &Context) -> Result<()> {
-    let bindgen = locked(context, "wasm-bindgen")?;
-    // The lock file of 0.2.130 names a package that is gone, so this one is installed without it.
-    cargo_tool(
-        context,
-        &Tool {
-            name: "wasm-bindgen-cli",
-            program: "wasm-bindgen",
-            version: &bindgen,
-            locked: false,
-            minutes: 2,
-        },
-    )?;
+/// The tools that run a browser suite.
+pub fn browser_tests(context: &Context) -> Result<()> {
+    cargo_tool(context, &wasm_bindgen_cli(context)?)?;
     cargo_tool(
         context,
         &Tool {
             name: "wasm-pack",
             program: "wasm-pack",
-            version: WASM_PACK,
+            version: WASM_PACK.to_owned(),
             locked: true,
             minutes: 2,
         },
     )
 }
 
-/// Adds the WebAssembly target to the toolchain if it is not there.
+/// wasm-bindgen's command-line tool, which has the runner of the browser suites.
+///
+/// The lock file of wasm-bindgen-cli 0.2.130 names a package that was removed from the registry,
+/// so it is installed without it.
+pub fn wasm_bindgen_cli(context: &Context) -> Result<Tool> {
+    Ok(Tool {
+        name: "wasm-bindgen-cli",
+        program: "wasm-bindgen",
+        version: locked(context, "wasm-bindgen")?,
+        locked: false,
+        minutes: 2,
+    })
+}
+
+/// Adds the WebAssembly target to the toolchain if it is missing.
 pub fn wasm_target(context: &Context) -> Result<()> {
     let libraries = process::capture(context.command("rustc").args([
         "--print",
         "target-libdir",
         "--target",
-        WASM,
+        WASM_TARGET,
     ]))?;
     if PathBuf::from(libraries.trim()).is_dir() {
         return Ok(());
     }
     if context.which("rustup").is_none() {
         return Err(Failure::new(format!(
-            "this toolchain cannot build for {WASM}, and rustup is not here to add it: install your distribution's Rust standard library for {WASM}, or rustup"
+            "this toolchain cannot build for {WASM_TARGET}, and rustup is not here to add it: install your distribution's Rust standard library for {WASM_TARGET}, or rustup"
         )));
     }
     process::run(
         &context.console,
-        &format!("adding the Rust target {WASM}"),
-        context.command("rustup").args(["target", "add", WASM]),
+        &format!("adding the Rust target {WASM_TARGET}"),
+        context
+            .command("rustup")
+            .args(["target", "add", WASM_TARGET]),
         LIMIT,
     )
     .map(|_| ())
 }
 
-/// The engines' browsers and drivers.
+/// Installs the engines' browsers and drivers.
 pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
     let mut packages: Vec<&str> = Vec::new();
     let mut programs: Vec<&str> = Vec::new();
@@ -111,7 +116,7 @@ pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
             &Tool {
                 name: "geckodriver",
                 program: "geckodriver",
-                version: GECKODRIVER,
+                version: GECKODRIVER.to_owned(),
                 locked: true,
                 minutes: 4,
             },
@@ -123,7 +128,7 @@ pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
     {
         None => Ok(()),
         Some(engine) => Err(Failure::new(format!(
-            "the driver of {} is here, but not its browser{}",
+            "the driver of {} is installed, but not its browser{}",
             engine.name(),
             if *engine == Engine::Webkit {
                 ": MiniBrowser of the Debian package libwebkit2gtk-4.1-0"
@@ -134,7 +139,7 @@ pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
     }
 }
 
-/// What libFuzzer is built with.
+/// Installs a C++ compiler, which builds libFuzzer.
 pub fn cpp_compiler(context: &Context) -> Result<()> {
     if std::env::var_os("CXX").is_some()
         || ["c++", "g++", "clang++"]
@@ -146,62 +151,75 @@ pub fn cpp_compiler(context: &Context) -> Result<()> {
     debian(context, &["g++"], &["a C++ compiler"])
 }
 
-struct Tool<'a> {
-    name: &'a str,
-    program: &'a str,
-    version: &'a str,
+/// A program that cargo builds from the registry.
+pub struct Tool {
+    name: &'static str,
+    program: &'static str,
+    /// The version that is needed.
+    pub version: String,
     locked: bool,
     minutes: u32,
 }
 
-/// Uses the tool on the path if it has the version, else the one in the cache, which is built if it
-/// is not there.
-fn cargo_tool(context: &Context, tool: &Tool<'_>) -> Result<()> {
-    let has_version = |program: &str| {
-        process::capture(context.command(program).arg("--version"))
-            .is_ok_and(|text| names_version(&text, tool.version))
+/// The tool on the path if it has the right version, else the one in the cache, if it is there.
+pub fn installed(context: &Context, tool: &Tool) -> Option<PathBuf> {
+    let has_version = |program: &Path| {
+        let mut command = context.command(&program.to_string_lossy());
+        process::capture(command.arg("--version"))
+            .is_ok_and(|text| has_version_word(&text, &tool.version))
     };
-    if has_version(tool.program) {
-        return Ok(());
-    }
-    let home = cache(context).join(format!("{}-{}", tool.name, tool.version));
-    let programs = home.join("bin");
-    if !has_version(&programs.join(tool.program).to_string_lossy()) {
-        let label = format!(
-            "building {} {} (once on this machine, about {} minutes)",
-            tool.name, tool.version, tool.minutes
-        );
-        let mut install = context.cargo(&[
-            "install",
-            tool.name,
-            "--version",
-            tool.version,
-            "--force",
-            "--root",
-        ]);
-        install.arg(&home);
-        // Built to be used for seconds: half the optimisation is the better bargain on a new
-        // machine.
-        install
-            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-            .env("CARGO_PROFILE_RELEASE_LTO", "off")
-            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-        if tool.locked {
-            install.arg("--locked");
+    context
+        .which(tool.program)
+        .into_iter()
+        .chain([tool_home(context, tool).join("bin").join(tool.program)])
+        .find(|program| has_version(program))
+}
+
+fn tool_home(context: &Context, tool: &Tool) -> PathBuf {
+    cache(context).join(format!("{}-{}", tool.name, tool.version))
+}
+
+/// Finds the tool, or builds it into the cache, and puts it on the path of later children.
+fn cargo_tool(context: &Context, tool: &Tool) -> Result<()> {
+    let program = match installed(context, tool) {
+        Some(program) => program,
+        None => {
+            let home = tool_home(context, tool);
+            let label = format!(
+                "building {} {} (once on this machine, about {} minutes)",
+                tool.name, tool.version, tool.minutes
+            );
+            let mut install = context.cargo(&["install", tool.name, "--version", &tool.version]);
+            install.args(["--force", "--root"]).arg(&home);
+            // They run for seconds, so optimising them fully would not pay. They have crates in
+            // common, so they share a build folder.
+            install
+                .env("CARGO_TARGET_DIR", context.target.join("tools"))
+                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+                .env("CARGO_PROFILE_RELEASE_LTO", "off")
+                .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+            if tool.locked {
+                install.arg("--locked");
+            }
+            process::run(&context.console, &label, &mut install, LIMIT)?;
+            home.join("bin").join(tool.program)
         }
-        process::run(&context.console, &label, &mut install, LIMIT)?;
+    };
+    if context.which(tool.program).as_ref() != Some(&program)
+        && let Some(folder) = program.parent()
+    {
+        context.add_to_path(folder);
     }
-    context.add_to_path(&programs);
     Ok(())
 }
 
-/// `wasm-pack 0.15.1` names 0.15.1, and not 0.15 or 0.15.10.
-fn names_version(text: &str, version: &str) -> bool {
+/// Returns true if the text contains the whole version: `wasm-pack 0.15.1` has 0.15.1, not 0.15.
+fn has_version_word(text: &str, version: &str) -> bool {
     text.split_whitespace().any(|word| word == version)
 }
 
-/// Where built tools are kept between runs and between clones.
-fn cache(context: &Context) -> PathBuf {
+/// The folder where built tools are kept, for all clones.
+pub fn cache(context: &Context) -> PathBuf {
     let home = std::env::home_dir().map(|home| {
         if cfg!(target_os = "macos") {
             home.join("Library/Caches")
@@ -216,11 +234,11 @@ fn cache(context: &Context) -> PathBuf {
         .join("datum-sync-tools")
 }
 
-/// The version of `package` that Cargo.lock names.
+/// The version of `package` in Cargo.lock.
 fn locked(context: &Context, package: &str) -> Result<String> {
     let file = context.root.join("Cargo.lock");
     let lock = std::fs::read_to_string(&file).because(format!("reading {}", file.display()))?;
-    version_in(&lock, package).because(format!("Cargo.lock names no {package}"))
+    version_in(&lock, package).because(format!("Cargo.lock has no {package}"))
 }
 
 fn version_in(lock: &str, package: &str) -> Option<String> {
@@ -233,7 +251,7 @@ fn version_in(lock: &str, package: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Installs Debian packages, or says what a person must install.
+/// Installs Debian packages, or fails with a message that says what to install.
 fn debian(context: &Context, packages: &[&str], programs: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     if context.which("apt-get").is_none() {
@@ -282,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_locked_version_is_of_the_very_package() {
+    fn the_locked_version_is_that_of_the_whole_name() {
         let lock = "[[package]]\nname = \"wasm-bindgen-futures\"\nversion = \"0.4.80\"\n\n[[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n";
         assert_eq!(version_in(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
         assert_eq!(version_in(lock, "wasm"), None);
@@ -290,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_version_is_compared_whole() {
-        assert!(names_version("geckodriver 0.37.1 (abc 2026)", "0.37.1"));
-        assert!(!names_version("wasm-pack 0.15.10", "0.15.1"));
+        assert!(has_version_word("geckodriver 0.37.1 (abc 2026)", "0.37.1"));
+        assert!(!has_version_word("wasm-pack 0.15.10", "0.15.1"));
     }
 }

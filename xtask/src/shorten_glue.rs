@@ -1,33 +1,34 @@
-//! Short names between the module and its glue.
+//! Shortens the names that the module and its glue use for each other.
 //!
-//! The generated ones end in hashes, which no compression makes smaller, and stand in both files.
-//! wasm-opt renames the module's side and says how; this does the same to the glue. It knows the
-//! shape of the glue and nothing of JavaScript, so it refuses a glue of another shape.
+//! The generated names end in hashes, which do not compress, and occur in both files. wasm-opt
+//! renames them in the module and prints how; this renames them in the glue. It knows the shape of
+//! the glue and not JavaScript, so it refuses glue of another shape.
 
 use std::collections::BTreeMap;
 
 use crate::failure::{Because, Failure, Result};
 
-/// The glue's own functions, as the module names where they come from.
+/// The module name under which the glue's own functions are imported.
 const OWN: &str = "./datum_sync_bg.js";
 
-/// The glue for a module whose imports and exports were renamed as `map` says, all modules to `a`.
+/// Renames imports and exports in the glue. `map` is what wasm-opt printed; it also renames every
+/// imported module to `a`.
 pub fn shorten(glue: &str, map: &str) -> Result<String> {
     let wrong = |what: &str| {
         Failure::new(format!(
-            "the glue has another shape than the one that names are shortened in: {what}"
+            "wasm-bindgen writes glue of another shape now, and xtask/src/shorten_glue.rs must follow: {what}"
         ))
     };
-    // What wasm-opt says: where from, the name that was, the name that is.
+    // An entry is [module, old name, new name] for an import, [old name, new name] for an export.
     let renamed: BTreeMap<String, Vec<Vec<String>>> =
-        serde_json::from_str(map).because("reading the names that wasm-opt gave")?;
+        serde_json::from_str(map).because("reading the names that wasm-opt printed")?;
     let (mut own, mut foreign, mut exports) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
     for entry in renamed.values().flatten().map(Vec::as_slice) {
         match entry {
             [module, was, is] if module == OWN => drop(own.insert(was.as_str(), is.as_str())),
             [module, was, is] => foreign.push((module, was, is)),
             [was, is] => drop(exports.insert(was.as_str(), is.as_str())),
-            _ => return Err(wrong("a name of how many parts?")),
+            _ => return Err(wrong("a name with neither two nor three parts")),
         }
     }
     let mut modules: BTreeMap<&str, &str> = BTreeMap::new();
@@ -74,7 +75,7 @@ pub fn shorten(glue: &str, map: &str) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// Renames what the glue takes from the module, which it calls `wasm`.
+/// Renames the module's exports, which the glue accesses as `wasm.name`.
 fn short_exports(line: &str, exports: &BTreeMap<&str, &str>) -> String {
     const MODULE: &str = "wasm.";
     let mut out = String::new();
@@ -91,7 +92,7 @@ fn short_exports(line: &str, exports: &BTreeMap<&str, &str>) -> String {
     out + rest
 }
 
-/// The name that a text begins with, and the rest.
+/// Splits off the name at the start of a text.
 fn name(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !is_of_name(c)).unwrap_or(text.len()))
 }
@@ -121,7 +122,7 @@ function open() { return wasm.datum_open(mywasm.memory, wasm.memory.buffer, "a.w
     };"#;
 
     #[test]
-    fn both_sides_get_the_names_that_the_module_has() {
+    fn the_glue_gets_the_names_of_the_module() {
         let short = shorten(GLUE, MAP).unwrap();
         assert!(
             short.contains(r#"return wasm.d(mywasm.memory, wasm.c.buffer, "a.wasm.memory")"#),
@@ -139,7 +140,7 @@ function open() { return wasm.datum_open(mywasm.memory, wasm.memory.buffer, "a.w
     }
 
     #[test]
-    fn a_glue_of_another_shape_is_refused() {
+    fn glue_of_another_shape_is_refused() {
         for odd in [
             GLUE.replace("__wbg_now_a1", "now"),
             GLUE.replace("./datum_sync_bg.js", "x"),

@@ -1,0 +1,198 @@
+//! The WebAssembly module and its JavaScript glue: compiled, bound, and optimised for size.
+//!
+//! wasm-opt takes a minute and depends only on the compiled module, so its result is kept: a change
+//! of a comment or of the JavaScript beside the module does not run it again.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    bindgen::Bindgen,
+    context::{Context, LIMIT},
+    failure::{Because, Result},
+    node,
+    pack::Kind,
+    process, shorten_glue,
+    stamp::{Checksums, Stamp, State},
+    tools,
+};
+
+/// The module's file name.
+pub const WASM: &str = "datum_sync_bg.wasm";
+/// The file name of the glue that wasm-bindgen writes.
+pub const GLUE: &str = "datum_sync.js";
+
+/// What rustc lets the module use by default. wasm-opt has to be told, since the module's own list
+/// is stripped.
+const FEATURES: [&str; 8] = [
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-call-indirect-overlong",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// Makes the module and its glue, and returns their folder.
+pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf> {
+    let compiled = compile(context, kind)?;
+    let folder = context.target.join("package").join(match kind {
+        Kind::Release => "module",
+        Kind::Dev => "module-dev",
+    });
+    let inputs = Checksums::default()
+        .fact("wasm-bindgen", &bindgen.version)
+        .files(&context.target, relative(&compiled, &context.target)?)?
+        .files(&context.root, "tests/e2e/package-lock.json")?
+        .files(&context.root, "xtask/js/order.mjs")?
+        .files(&context.root, "xtask/src/module.rs")?
+        .files(&context.root, "xtask/src/shorten_glue.rs")?;
+    let stamp = Stamp::new(
+        folder.with_extension("stamp"),
+        &context.target,
+        &[relative(&folder, &context.target)?],
+    );
+    match (stamp.check(&inputs)?, kind) {
+        (State::Fresh(_), Kind::Dev) => return Ok(folder),
+        (State::Fresh(_), Kind::Release) => {
+            context
+                .console
+                .say("✓ the compiled module is the same as before: wasm-opt is skipped");
+            return Ok(folder);
+        }
+        (State::Stale(_), _) => {}
+    }
+    clear(&folder)?;
+    bindgen.run(context, &compiled, &folder)?;
+    if kind == Kind::Release {
+        optimise(context, &folder)?;
+    }
+    stamp.write(&inputs, "")?;
+    Ok(folder)
+}
+
+/// Removes a folder and all that is in it, if it is there.
+pub fn clear(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        emptied => emptied.because(format!("emptying {}", folder.display())),
+    }
+}
+
+fn relative<'a>(path: &'a Path, root: &Path) -> Result<&'a str> {
+    path.strip_prefix(root)
+        .ok()
+        .and_then(Path::to_str)
+        .because(format!("{} is no plain path", path.display()))
+}
+
+/// Cargo optimises over all crates at once only for a library of one kind, and the root package is
+/// also a crate that the server links: `--crate-type` picks the one that browsers load. wasm-pack
+/// cannot pass that on, and its module is a tenth larger.
+fn compile(context: &Context, kind: Kind) -> Result<PathBuf> {
+    let (profile, folder) = match kind {
+        Kind::Release => ("release", "release"),
+        // Shares its crates with the browser tests. A changed line takes three seconds.
+        Kind::Dev => ("dev", "debug"),
+    };
+    let mut cargo = context.cargo(&[
+        "rustc",
+        "--package",
+        "datum-sync",
+        "--lib",
+        "--target",
+        tools::WASM_TARGET,
+        "--crate-type",
+        "cdylib",
+        "--profile",
+        profile,
+    ]);
+    if kind == Kind::Release {
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(context)?);
+    }
+    let label = format!("compiling the module ({profile})");
+    process::run(&context.console, &label, &mut cargo, LIMIT)?;
+    Ok(context
+        .target
+        .join(tools::WASM_TARGET)
+        .join(folder)
+        .join("datum_sync.wasm"))
+}
+
+/// Panic messages name source files. These flags make their paths relative to the project, cargo's
+/// folder and the standard library, so that the module is the same on every machine. Cargo's
+/// encoded form is used, since a path may have spaces.
+fn flags(context: &Context) -> Result<OsString> {
+    let inherited = std::env::var("RUSTFLAGS").unwrap_or_default();
+    let mut flags: Vec<OsString> = inherited.split_whitespace().map(OsString::from).collect();
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let mut rustc = context.command("rustc");
+    let library = PathBuf::from(process::capture(rustc.args(["--print", "sysroot"]))?.trim())
+        .join("lib/rustlib/src/rust/library");
+    for (folder, name) in home
+        .iter()
+        .map(|home| (home, "cargo"))
+        .chain([(&context.root, "datum-sync"), (&library, "rust")])
+    {
+        let mut flag = OsString::from("--remap-path-prefix=");
+        flag.push(folder);
+        flag.push(format!("={name}"));
+        flags.push(flag);
+    }
+    Ok(flags.join(std::ffi::OsStr::new("\u{1f}")))
+}
+
+/// Runs wasm-opt several times, since each pass gives the next one something to do. In between,
+/// `--flatten --rereloop` rebuilds the control flow, which comes out smaller than the compiler's.
+/// Only functions that are little more than a call are inlined: the compiler has decided on the
+/// rest. Then similar functions are placed side by side, which compresses better, and the names
+/// that the module and its glue use for each other are shortened. `--low-memory-unused` is safe
+/// because the stack lies first: the memory below 1 KiB is its end, and an access that traps there
+/// is an overflow noticed early.
+fn optimise(context: &Context, folder: &Path) -> Result<()> {
+    let wasm = folder.join(WASM);
+    let mut command = node::tool(context, "wasm-opt");
+    command.args([
+        "-aimfs=2",
+        "-fimfs=4",
+        "-ocimfs=4",
+        "-Oz",
+        "--flatten",
+        "--rereloop",
+        "-Oz",
+        "-Oz",
+        "--low-memory-unused",
+    ]);
+    command.args(FEATURES);
+    command
+        .args(["--strip-debug", "--strip-producers"])
+        .arg(&wasm)
+        .arg("-o")
+        .arg(&wasm);
+    process::run(&context.console, "wasm-opt", &mut command, LIMIT)?;
+    let mut command = context.command("node");
+    command
+        .arg(context.root.join("xtask").join("js").join("order.mjs"))
+        .arg(&wasm);
+    process::capture(&mut command)?;
+    let mut command = node::tool(context, "wasm-opt");
+    command.args(FEATURES).args([
+        "--reorder-functions-by-name",
+        "--minify-imports-and-exports-and-modules",
+        "--strip-debug",
+    ]);
+    command.arg(&wasm).arg("-o").arg(&wasm);
+    let label = "wasm-opt, ordering functions";
+    let names = process::run(&context.console, label, &mut command, LIMIT)?.text;
+    let glue = folder.join(GLUE);
+    let text = fs::read_to_string(&glue).because(format!("reading {}", glue.display()))?;
+    fs::write(&glue, shorten_glue::shorten(&text, &names)?)
+        .because(format!("writing {}", glue.display()))
+}
