@@ -1,13 +1,21 @@
 //! The host stories and the store suite in a dedicated worker, which has no `window`.
 #![cfg(target_arch = "wasm32")]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
+
+mod support;
 
 use support::host_stories;
 use support::indexeddb::Browser;
 use support::store_suite;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-
-mod support;
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 

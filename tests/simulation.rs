@@ -12,16 +12,42 @@
     missing_docs
 )]
 
+#[path = "simulation/deeds.rs"]
+mod deeds;
+#[path = "simulation/dice.rs"]
+mod dice;
+#[path = "simulation/ending.rs"]
+mod ending;
+#[path = "simulation/mishaps.rs"]
+mod mishaps;
+#[path = "simulation/model.rs"]
+mod model;
+#[path = "simulation/network.rs"]
+mod network;
+#[path = "simulation/ports.rs"]
+mod ports;
+#[path = "simulation/shadow.rs"]
+mod shadow;
+#[path = "simulation/shrink.rs"]
+mod shrink;
+#[path = "simulation/storage.rs"]
+mod storage;
+#[path = "simulation/story.rs"]
+mod story;
 mod support;
+#[path = "simulation/tasks.rs"]
+mod tasks;
+#[path = "simulation/witness.rs"]
+mod witness;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use support::simulation::dice::Script;
-use support::simulation::shrink::{Ended, reduce, smallest};
-use support::simulation::story::Story;
+use dice::Script;
+use shrink::{Ended, reduce, smallest};
+use story::Story;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| {

@@ -1,5 +1,4 @@
 //! The browser itself, without the code under test: raw databases, scripts, and methods that fail.
-#![allow(clippy::unwrap_used)]
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;

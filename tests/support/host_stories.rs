@@ -1,5 +1,4 @@
 //! The browser as a host, as stories that hold in windows and in workers.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects)]
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,5 +1,4 @@
 //! Where stores in IndexedDB come from: a database of its own for each.
-#![allow(clippy::unwrap_used)]
 
 use datum_sync::store::indexeddb::{IndexedDbStore, RootDatabase};
 

@@ -1,13 +1,5 @@
 //! What several test files share.
-#![allow(dead_code, unused_macros, unused_imports, missing_docs)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::indexing_slicing
-)]
-#![allow(clippy::arithmetic_side_effects, clippy::string_slice)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
@@ -29,8 +21,6 @@ pub mod lives;
 pub mod remotes;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod restored;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod simulation;
 pub mod store_suite;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod waiting;

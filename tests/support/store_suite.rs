@@ -1,11 +1,5 @@
 //! What every store keeps, as stories. One suite: the memory store natively, IndexedDB in browsers.
 //! A store that passes is one that the engine may be built on.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
 
 use std::rc::Rc;
 

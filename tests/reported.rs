@@ -1,0 +1,18 @@
+//! Bugs that users of other sync engines reported, each as a test that this one does not have it.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
+
+mod support;
+
+#[path = "reported/complaints.rs"]
+mod complaints;
+#[path = "reported/complaints_apart.rs"]
+mod complaints_apart;
