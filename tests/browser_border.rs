@@ -14,6 +14,8 @@ mod support;
 
 #[path = "browser/client.rs"]
 mod client;
+#[path = "browser/errors.rs"]
+mod errors;
 #[path = "browser/feeds.rs"]
 mod feeds;
 #[path = "browser/merge.rs"]

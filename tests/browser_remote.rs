@@ -16,6 +16,10 @@ mod support;
 mod adapter;
 #[path = "browser/http.rs"]
 mod http;
+#[path = "browser/http_auth.rs"]
+mod http_auth;
+#[path = "browser/http_errors.rs"]
+mod http_errors;
 #[path = "browser/stream.rs"]
 mod stream;
 

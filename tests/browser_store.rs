@@ -12,7 +12,13 @@
 
 mod support;
 
+#[path = "browser/app_database.rs"]
+mod app_database;
+#[path = "browser/connection.rs"]
+mod connection;
 #[path = "browser/indexeddb.rs"]
 mod indexeddb;
+#[path = "browser/storage_failures.rs"]
+mod storage_failures;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

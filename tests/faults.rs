@@ -12,18 +12,24 @@
 
 mod support;
 
+#[path = "faults/clocks.rs"]
+mod clocks;
 #[path = "faults/corrupt.rs"]
 mod corrupt;
-#[path = "faults/late_replies.rs"]
-mod late_replies;
+#[path = "faults/late_verdicts.rs"]
+mod late_verdicts;
 #[path = "faults/log_loss.rs"]
 mod log_loss;
 #[path = "faults/network.rs"]
 mod network;
 #[path = "faults/restored_server.rs"]
 mod restored_server;
+#[path = "faults/restored_server_bases.rs"]
+mod restored_server_bases;
 #[path = "faults/restored_server_faults.rs"]
 mod restored_server_faults;
+#[path = "faults/storage_full.rs"]
+mod storage_full;
 #[path = "faults/storage_loss.rs"]
 mod storage_loss;
 #[path = "faults/wipe.rs"]

@@ -12,7 +12,11 @@
 
 mod support;
 
-#[path = "reported/complaints.rs"]
-mod complaints;
-#[path = "reported/complaints_apart.rs"]
-mod complaints_apart;
+#[path = "reported/lost_writes.rs"]
+mod lost_writes;
+#[path = "reported/stale_rows.rs"]
+mod stale_rows;
+#[path = "reported/stuck.rs"]
+mod stuck;
+#[path = "reported/users_and_tabs.rs"]
+mod users_and_tabs;

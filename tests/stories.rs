@@ -21,35 +21,61 @@ mod basics;
 mod batches;
 #[path = "stories/conflicts.rs"]
 mod conflicts;
+#[path = "stories/custom_metadata.rs"]
+mod custom_metadata;
 #[path = "stories/cycles.rs"]
 mod cycles;
 #[path = "stories/dead_letters.rs"]
 mod dead_letters;
+#[path = "stories/deletions.rs"]
+mod deletions;
 #[path = "stories/feeds.rs"]
 mod feeds;
+#[path = "stories/group_commit.rs"]
+mod group_commit;
+#[path = "stories/in_flight.rs"]
+mod in_flight;
 #[path = "stories/kept_rejections.rs"]
 mod kept_rejections;
 #[path = "stories/local_only.rs"]
 mod local_only;
-#[path = "stories/local_only_changes.rs"]
-mod local_only_changes;
+#[path = "stories/local_only_config.rs"]
+mod local_only_config;
+#[path = "stories/local_only_remote.rs"]
+mod local_only_remote;
 #[path = "stories/logout.rs"]
 mod logout;
 #[path = "stories/metadata.rs"]
 mod metadata;
 #[path = "stories/opening.rs"]
 mod opening;
-#[path = "stories/outbox.rs"]
-mod outbox;
+#[path = "stories/outbox_blocked.rs"]
+mod outbox_blocked;
+#[path = "stories/outbox_order.rs"]
+mod outbox_order;
+#[path = "stories/outbox_support.rs"]
+mod outbox_support;
 #[path = "stories/pauses.rs"]
 mod pauses;
+#[path = "stories/pulls.rs"]
+mod pulls;
 #[path = "stories/realtime.rs"]
 mod realtime;
 #[path = "stories/receipts.rs"]
 mod receipts;
 #[path = "stories/resolvers.rs"]
 mod resolvers;
+#[path = "stories/retries.rs"]
+mod retries;
 #[path = "stories/scopes.rs"]
 mod scopes;
+#[path = "stories/summed_fields.rs"]
+mod summed_fields;
+#[path = "stories/user_support.rs"]
+mod user_support;
+#[path = "stories/user_switch.rs"]
+mod user_switch;
+#[path = "stories/user_switch_races.rs"]
+mod user_switch_races;
 #[path = "stories/users.rs"]
 mod users;

@@ -20,5 +20,11 @@ mod compaction_keys;
 mod leader;
 #[path = "tabs/leaving.rs"]
 mod leaving;
+#[path = "tabs/locks.rs"]
+mod locks;
+#[path = "tabs/salvage.rs"]
+mod salvage;
 #[path = "tabs/status.rs"]
 mod status;
+#[path = "tabs/writes.rs"]
+mod writes;

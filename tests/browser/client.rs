@@ -1,5 +1,4 @@
 //! The public classes in a real browser: IndexedDB beneath, and beside them a `fetch` that is
-
 //! answered by the server's own rules. Each story is JavaScript, as an app would write it.
 
 use crate::support::client::story;

@@ -1,5 +1,4 @@
 //! Who leads among the tabs of one origin: Web Locks, and what a page tells of itself. Two hosts in
-
 //! one page queue for a lock as two tabs do.
 
 use std::cell::RefCell;

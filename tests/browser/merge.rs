@@ -1,5 +1,4 @@
 //! Conflicts as an app sees them, in a real browser: fields merged by policy, explanations, and
-
 //! resolvers that fail. Each story is JavaScript, as an app would write it.
 
 use crate::support::client::story;

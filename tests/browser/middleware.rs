@@ -1,5 +1,4 @@
 //! The app's own functions around its entities, in a real browser: each story is JavaScript, as an
-
 //! app would write it.
 
 use crate::support::client::story;

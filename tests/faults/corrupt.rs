@@ -1,15 +1,10 @@
-//! Storage that is full, or gives back what nobody wrote: nothing that can be read is lost, and
+//! Storage that returns damaged or foreign bytes, and rows that have drifted from the server's.
 
-//! what is lost is told.
-
-use std::cell::Cell;
-
-use crate::support::world::{Device, Tab, World};
+use crate::support::world::{Device, Tab, World, id_of};
 use datum_sync::error::Code;
 use datum_sync::events::{Filter, Topic};
 use datum_sync::replica::Replica;
 use datum_sync::replica::local::Write;
-use datum_sync::status::State;
 use datum_sync::store::{Append, Durability, Store};
 use datum_sync::sync::resolve::Resolvers;
 use futures_util::FutureExt;
@@ -28,102 +23,6 @@ fn with<T>(tab: &Tab, read: impl FnOnce(&Replica) -> T) -> T {
 fn reopen(device: &Device, tab: Tab) -> Tab {
     tab.run(tab.engine.close());
     device.open()
-}
-
-#[test]
-fn a_full_storage_is_compacted_once_and_the_write_made_after_all() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    (0..5).for_each(|n| drop(a.create(&format!(r#"{{"title":"{n}"}}"#))));
-    phone
-        .store()
-        .failing
-        .borrow_mut()
-        .push_back(Code::StorageFull);
-
-    a.create(r#"{"title":"fits"}"#);
-
-    assert_eq!(
-        with(&a, Replica::checkpointed_at),
-        6,
-        "what there was came to one record"
-    );
-    assert_eq!((a.titles().len(), phone.open().titles().len()), (6, 6));
-}
-
-#[test]
-fn a_storage_that_stays_full_refuses_the_write_and_takes_the_next_when_there_is_room() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    (0..5).for_each(|n| drop(a.create(&format!(r#"{{"title":"{n}"}}"#))));
-    phone
-        .store()
-        .failing
-        .borrow_mut()
-        .extend([Code::StorageFull; 3]);
-
-    for _ in 0..2 {
-        assert_eq!(
-            a.write("tasks", create("too much")).unwrap_err().code(),
-            Code::StorageFull
-        );
-        assert_eq!(
-            (a.titles().len(), a.pending()),
-            (5, 5),
-            "nothing of it is seen"
-        );
-    }
-    assert!(
-        phone.store().failing.borrow().is_empty(),
-        "room is not looked for again where there was none"
-    );
-    a.create(r#"{"title":"fits"}"#);
-    assert_eq!(phone.open().titles(), a.titles());
-}
-
-#[test]
-fn a_page_that_does_not_fit_stops_the_pull_where_it_was_and_says_so() {
-    let world = World::new();
-    let laptop = world.device("laptop").open();
-    (0..25).for_each(|n| drop(laptop.create(&format!(r#"{{"title":"{n}"}}"#))));
-    laptop.sync();
-    let phone = world
-        .device("phone")
-        .with_config(r#"{"entities":{"tasks":{}},"defaultSyncOptions":{"overrideBatchSize":10}}"#);
-    let a = phone.open();
-    let (failing, asked) = (phone.store().failing, Cell::new(0));
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
-        asked.set(asked.get() + u32::from(request.path.ends_with("/pull")));
-        if asked.get() == 3 {
-            // From the second page on: the third is asked for before the second is planned.
-            failing.borrow_mut().resize(5, Code::StorageFull);
-        }
-    }));
-
-    assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::StorageFull);
-
-    let status = a.engine.status_hub("ann").unwrap().current();
-    assert_eq!(
-        (status.status, status.errors.last().unwrap().code),
-        (State::Failed, Code::StorageFull)
-    );
-    assert_eq!(a.titles().len(), 10, "the first page");
-    phone.wire.on_request.take();
-    phone.store().failing.take();
-    phone.requests();
-    assert!(a.sync().is_success);
-    assert_eq!(a.titles().len(), 25);
-    assert_eq!(
-        phone
-            .requests()
-            .iter()
-            .filter(|line| line.ends_with("/pull"))
-            .count(),
-        2,
-        "on from where it stopped"
-    );
 }
 
 /// A device with a synced entity in record 1 to `synced`, and three operations in the records
@@ -292,4 +191,58 @@ fn what_a_newer_version_has_written_is_left_alone() {
     );
 
     assert_eq!(store.keys().len(), keys.len() + 1, "nothing was written");
+}
+
+#[test]
+fn a_drift_is_mended_by_one_full_pull() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    a.sync();
+    b.sync();
+    // A segment that cannot be read any more: its row goes, and the digests differ.
+    let user = b.run(b.engine.user("ann")).unwrap();
+    b.run(user.db.record(datum_sync::store::Durability::Strict, &|_| {
+        vec![datum_sync::replica::record::Event::Sweep {
+            before: u64::MAX,
+            entities: None,
+        }]
+    }))
+    .unwrap();
+    assert!(b.read(&id).is_none());
+
+    let result = b.sync();
+
+    assert!(result.is_success, "{result:?}");
+    assert_eq!(b.read(&id).unwrap()["title"], "milk");
+}
+
+#[test]
+fn a_segment_that_is_damaged_is_set_aside_and_fetched_again() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let drafts = (0..50)
+        .map(|n| Write::Create {
+            draft: format!(r#"{{"title":"task {n:02}","text":"{}"}}"#, "x".repeat(200)),
+        })
+        .collect();
+    a.run(a.engine.write("ann", "tasks", drafts)).unwrap();
+    a.sync();
+    b.sync();
+    b.create(r#"{"title":"mine"}"#);
+    laptop.store().damaged.set(true);
+
+    let reopened = laptop.open();
+    assert_eq!(
+        reopened.titles(),
+        ["mine"],
+        "what cannot be read is not made up"
+    );
+    assert_eq!(reopened.pending(), 1);
+    laptop.store().damaged.set(false);
+    assert!(reopened.sync().is_success);
+
+    assert_eq!(reopened.titles().len(), 51);
 }

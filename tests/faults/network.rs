@@ -1,11 +1,72 @@
-//! Bad input: what callers and servers may get wrong, and that nothing is lost by it.
+//! Requests that break off, replies that are no protocol, refused tokens, wrong input.
 
-use crate::support::world::{Fault, Tab, World};
+use crate::support::world::{Fault, ONE_TRY, Tab, World, id_of};
 use datum_sync::error::Code;
 use datum_sync::replica::local::Write;
+use datum_sync::status::HealthState;
 
-fn id_of(task: &serde_json::Value) -> String {
-    task["id"].as_str().unwrap().to_owned()
+#[test]
+fn a_pull_that_breaks_off_leaves_a_clean_prefix() {
+    let world = World::new();
+    let (phone, laptop) = (
+        world.device("phone"),
+        world.device("laptop").with_config(ONE_TRY),
+    );
+    let (a, b) = (phone.open(), laptop.open());
+    for n in 0..9 {
+        a.create(&format!(r#"{{"title":"{n}"}}"#));
+    }
+    a.sync();
+    // The second page is being fetched while the first is committed.
+    laptop.fault("/pull", Fault::Slow(1));
+    laptop.fault("/pull", Fault::Lost);
+
+    let error = b.sync_with(r#"{"overrideBatchSize":3}"#).unwrap_err();
+    assert_eq!(error.code(), Code::Network);
+    let reopened = laptop.open();
+    assert_eq!(reopened.titles().len(), 3);
+    laptop.requests();
+    let result = reopened.sync_with(r#"{"overrideBatchSize":3}"#).unwrap();
+
+    assert_eq!((result.pulled_count, reopened.titles().len()), (6, 9));
+}
+
+#[test]
+fn a_refused_token_leaves_the_queue_intact_and_the_next_sign_in_sends_it() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    let hub = a.engine.status_hub("ann").unwrap();
+    for path in ["/push", "/pull"] {
+        phone.requests();
+        phone.fault(path, Fault::Status(401, None));
+        let options = if path == "/pull" {
+            r#"{"direction":"pullThenPush"}"#
+        } else {
+            "{}"
+        };
+        let error = a.sync_with(options).unwrap_err();
+
+        assert_eq!(
+            (error.code(), error.is_retryable()),
+            (Code::Unauthorized, false)
+        );
+        assert_eq!(
+            phone.requests().len(),
+            1,
+            "a token that was refused is not tried again"
+        );
+        assert_eq!((a.pending(), a.titles()), (1, vec!["milk".to_owned()]));
+        assert_eq!(hub.current().health.status, HealthState::Unauthorized);
+    }
+    a.patch(&id, r#"{"title":"oat milk"}"#);
+
+    let result = a.sync();
+
+    assert!(result.is_success && a.pending() == 0, "{result:?}");
+    assert_eq!(hub.current().health.status, HealthState::Healthy);
+    assert_eq!(world.server.rows("ann").len(), 1);
 }
 
 #[test]

@@ -1,6 +1,5 @@
-//! A server that is restored from an older state: what it has forgotten of a device's acknowledged
-
-//! writes is offered again, and nothing else.
+//! A server that is restored from a backup: the writes that it has forgotten are offered again, and
+//! nothing else.
 
 use std::rc::Rc;
 
@@ -338,4 +337,23 @@ fn dead_letters_parked_conflicts_and_held_tombstones_stay_as_they_are() {
     .unwrap();
     settle(&a);
     assert_eq!(titles(&world), pairs(&[("n", "new"), ("p", "mine")]));
+}
+
+#[test]
+fn a_restored_server_leads_to_a_fresh_pull() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    a.create(r#"{"title":"old"}"#);
+    a.sync();
+    let backup = world.server.backup();
+    a.create(r#"{"title":"new"}"#);
+    a.sync();
+    b.sync();
+    world.server.restore(&backup);
+    world.server.set_epoch("epoch-2").unwrap();
+
+    assert!(b.sync().is_success);
+
+    assert_eq!(b.titles(), ["old"]);
 }

@@ -1,6 +1,5 @@
 //! What the fuzzers hold against the parsers, on every test run: their seeds, what they once found,
 //! and logs of a real history. `FUZZ_SEEDS` names a folder that gets the seeds that are made here,
-
 //! one folder for each target.
 
 #[path = "../../fuzz/src/lib.rs"]

@@ -1,6 +1,5 @@
 //! Guards the drawing in ARCHITECTURE.md: who may import whom in `src`, what stays pure, where the
 //! border to JavaScript is, and that no file outgrows its subject. Reads the source as words; runs
-
 //! none of it.
 
 use std::{

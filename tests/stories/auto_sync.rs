@@ -161,40 +161,6 @@ fn a_failure_is_tried_again_with_backoff_and_not_before_the_server_allows() {
 }
 
 #[test]
-fn a_machine_that_slept_syncs_within_a_minute_of_waking() {
-    let world = World::new();
-    let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    live(&a, async {
-        wait(&a, MINUTE).await;
-        // Timers and the monotonic clock stood still.
-        a.engine.host().skew.set(8 * HOUR as i64);
-        wait(&a, MINUTE).await;
-        assert_eq!(pulls(&phone), 1);
-        wait(&a, 13 * MINUTE).await;
-        assert_eq!(pulls(&phone), 0, "and then at the usual pace");
-    });
-}
-
-#[test]
-fn a_clock_that_is_set_delays_nothing() {
-    for skew in [-(DAY as i64), DAY as i64] {
-        let world = World::new();
-        let phone = world.device("phone").with_config(AUTO);
-        let a = leading(&phone);
-        live(&a, async {
-            wait(&a, MINUTE).await;
-            a.engine.host().skew.set(skew);
-            wait(&a, 16 * MINUTE).await;
-            let ran = pulls(&phone);
-            assert!(ran == 1 || ran == 2 && skew > 0, "{ran} with {skew}");
-            wait(&a, HOUR).await;
-            assert!((3..=5).contains(&pulls(&phone)));
-        });
-    }
-}
-
-#[test]
 fn hints_during_a_cycle_cause_one_more() {
     let world = World::new();
     let phone = world.device("phone");

@@ -1,4 +1,4 @@
-//! Stories of a user with several devices: the engine on memory stores, the server's own rules.
+//! One user with two devices: what one writes the other sees, and what that costs.
 
 use crate::support::world::{Fault, World};
 use datum_sync::error::Code;
@@ -214,83 +214,6 @@ fn an_edit_survives_a_delete_made_elsewhere() {
 }
 
 #[test]
-fn many_rows_come_in_few_transactions_with_a_record_and_few_bodies_each() {
-    let world = World::new();
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    let drafts = (0..2500)
-        .map(|n| datum_sync::replica::local::Write::Create {
-            draft: format!(r#"{{"title":"task {n}","notes":"{}"}}"#, "x".repeat(200)),
-        })
-        .collect();
-    a.run(a.engine.write("ann", "tasks", drafts)).unwrap();
-    a.sync();
-    let before = laptop.counts();
-
-    let result = b.sync();
-
-    assert_eq!(result.pulled_count, 2500);
-    let after = laptop.counts();
-    // Two pages, the second a longer one, each one transaction with a record and two bodies, since
-    // one of more than 240 KiB would be slow; and the end of the cycle.
-    assert_eq!(
-        (
-            after.transactions - before.transactions,
-            after.records - before.records
-        ),
-        (3, 7)
-    );
-    assert_eq!(b.titles().len(), 2500);
-    assert_eq!(b.run(b.engine.count("ann", "tasks")).unwrap(), 2500);
-}
-
-#[test]
-fn a_forced_full_sync_drops_what_the_server_does_not_have_any_more() {
-    let world = World::new();
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    let gone = a.create(r#"{"title":"gone"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    a.create(r#"{"title":"stays"}"#);
-    a.sync();
-    b.sync();
-    a.delete(&gone);
-    a.sync();
-    world.server.purge_tombstones().unwrap();
-    b.create(r#"{"title":"mine"}"#);
-
-    let result = b
-        .sync_with(r#"{"direction":"pullThenPush","forceFullSync":true}"#)
-        .unwrap();
-
-    assert!(result.is_success, "{result:?}");
-    assert_eq!(b.titles(), ["mine", "stays"]);
-}
-
-#[test]
-fn a_cursor_that_the_server_has_forgotten_leads_to_a_full_pull() {
-    let world = World::new();
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    let gone = a.create(r#"{"title":"gone"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    a.create(r#"{"title":"stays"}"#);
-    a.sync();
-    b.sync();
-    a.delete(&gone);
-    a.sync();
-    world.server.purge_tombstones().unwrap();
-
-    assert!(b.sync().is_success);
-
-    assert_eq!(b.titles(), ["stays"]);
-}
-
-#[test]
 fn includes_no_deletes_until_a_cycle_that_does() {
     let world = World::new();
     let (phone, laptop) = (world.device("phone"), world.device("laptop"));
@@ -322,41 +245,6 @@ fn includes_no_deletes_until_a_cycle_that_does() {
     assert_eq!(b.pending(), 0);
     a.sync();
     assert_eq!(a.titles(), Vec::<String>::new());
-}
-
-#[test]
-fn a_custom_batch_size_is_what_travels() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    for n in 0..7 {
-        a.create(&format!(r#"{{"title":"{n}"}}"#));
-    }
-    phone.requests();
-
-    a.sync_with(r#"{"direction":"pushOnly","overrideBatchSize":3}"#)
-        .unwrap();
-
-    let pushes: Vec<_> = phone
-        .requests()
-        .into_iter()
-        .filter(|r| r == "POST /push")
-        .collect();
-    assert_eq!(pushes.len(), 3);
-}
-
-#[test]
-fn a_refused_batch_size_names_its_bounds() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    for size in ["0", "10001", "1.5", "-1"] {
-        let error = a
-            .sync_with(&format!(r#"{{"overrideBatchSize":{size}}}"#))
-            .unwrap_err();
-        assert_eq!(error.code(), Code::InvalidArgument);
-        assert!(error.message().contains("overrideBatchSize"), "{error}");
-    }
 }
 
 #[test]

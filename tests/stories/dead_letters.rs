@@ -1,13 +1,60 @@
-//! What waits for the app: refused operations and parked conflicts, and what becomes of them.
-
-use std::rc::Rc;
+//! Refused operations: kept as dead letters, edited, sent again or discarded.
 
 use crate::support::world::{Device, Tab, World};
-use datum_sync::conflict::Resolution;
 use datum_sync::error::Code;
-use datum_sync::events::{Filter, Topic};
-use futures_util::FutureExt;
 use serde_json::Value;
+
+#[test]
+fn a_refused_operation_becomes_a_dead_letter() {
+    let world = World::new();
+    world
+        .server
+        .configure(|config| config.entities = Some(vec!["notes".to_owned(), "tasks".to_owned()]));
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"title":"good"}"#);
+    a.create(r#"{"title":"bad"}"#);
+    world
+        .server
+        .configure(|config| config.max_entity_bytes = 95);
+    a.create(&format!(r#"{{"title":"{}"}}"#, "x".repeat(200)));
+
+    let result = a.sync();
+
+    assert!(!result.is_success);
+    assert_eq!(
+        (
+            result.pushed_count,
+            result.failed_count,
+            result.pending_operations
+        ),
+        (2, 1, 0)
+    );
+    assert_eq!(
+        a.titles(),
+        ["bad", "good"],
+        "the refused entity is not shown as if it were synced"
+    );
+    let dead = a
+        .run(a.engine.user("ann"))
+        .unwrap()
+        .db
+        .with(|replica| replica.dead_letters().values().cloned().collect::<Vec<_>>());
+    assert_eq!(dead.len(), 1);
+    assert!(
+        dead[0].op.body.as_deref().unwrap().contains("xxx"),
+        "nothing of it is lost"
+    );
+    let again = phone.open();
+    assert_eq!(
+        again
+            .run(again.engine.user("ann"))
+            .unwrap()
+            .db
+            .with(|replica| replica.dead_letters().len()),
+        1
+    );
+}
 
 fn refused(world: &World, phone: &Device) -> (Tab, Value) {
     world
@@ -147,126 +194,4 @@ fn a_discarded_dead_letter_is_gone_over_a_reload() {
             .code(),
         Code::NotFound
     );
-}
-
-fn clash(world: &World) -> (Device, Tab, Tab) {
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    a.create(r#"{"id":"t","title":"milk","n":1}"#);
-    a.sync();
-    b.sync();
-    a.patch("t", r#"{"title":"theirs"}"#);
-    a.sync();
-    b.patch("t", r#"{"title":"mine"}"#);
-    b.sync_with(r#"{"resolveConflicts":false}"#).unwrap();
-    (laptop, a, b)
-}
-
-#[test]
-fn a_parked_conflict_shows_all_three_sides_and_waits_over_a_reload() {
-    let world = World::new();
-    let (laptop, a, b) = clash(&world);
-    drop(b);
-    let again = laptop.open();
-    a.patch("t", r#"{"n":9}"#);
-    a.sync();
-    again.sync();
-
-    let waiting = again.conflicts();
-
-    assert_eq!(waiting.len(), 1);
-    let conflict = &waiting[0];
-    assert_eq!(
-        (&conflict["base"]["title"], &conflict["local"]["title"]),
-        (&"milk".into(), &"mine".into())
-    );
-    assert_eq!(
-        (&conflict["remote"]["title"], &conflict["remote"]["n"]),
-        (&"theirs".into(), &9.into()),
-        "the remote's side moves on"
-    );
-    assert_eq!(
-        (&conflict["kind"], &conflict["fields"][0]),
-        (&"bothModified".into(), &"title".into())
-    );
-}
-
-#[test]
-fn what_the_app_decides_is_what_every_device_sees() {
-    for (resolution, expected) in [
-        (Resolution::Local, "mine"),
-        (Resolution::Remote, "theirs"),
-        (
-            Resolution::Merged(Rc::from(r#"{"title":"both","n":3}"#)),
-            "both",
-        ),
-    ] {
-        let world = World::new();
-        let (laptop, a, b) = clash(&world);
-        let reader = b.engine.events(Filter {
-            topics: vec![Topic::ConflictResolved],
-            ..Filter::default()
-        });
-        let id = b.conflicts()[0]["id"].as_str().unwrap().to_owned();
-
-        b.run(b.engine.resolve_conflict(&id, resolution.clone()))
-            .unwrap();
-
-        assert!(b.conflicts().is_empty());
-        assert_eq!(
-            b.engine
-                .status_hub("ann")
-                .unwrap()
-                .current()
-                .unresolved_conflicts,
-            0
-        );
-        assert!(
-            reader.next().now_or_never().flatten().is_some(),
-            "{resolution:?}"
-        );
-        assert_eq!(b.read("t").unwrap()["title"], expected);
-        let result = b.sync();
-        assert!(
-            result.is_success && result.conflicts_detected == 0 && b.pending() == 0,
-            "{result:?}"
-        );
-        a.sync();
-        assert_eq!(a.read("t").unwrap()["title"], expected);
-        assert_eq!(laptop.open().read("t").unwrap()["title"], expected);
-        assert_eq!(
-            b.run(b.engine.resolve_conflict(&id, Resolution::Local))
-                .unwrap_err()
-                .code(),
-            Code::NotFound
-        );
-    }
-}
-
-#[test]
-fn a_delete_against_an_edit_can_be_decided_either_way() {
-    for (resolution, left) in [(Resolution::Local, 0), (Resolution::Remote, 1)] {
-        let world = World::new();
-        let (a, b) = (world.device("phone").open(), world.device("laptop").open());
-        a.create(r#"{"id":"t","title":"milk"}"#);
-        a.sync();
-        b.sync();
-        a.patch("t", r#"{"title":"theirs"}"#);
-        a.sync();
-        b.delete("t");
-        b.sync_with(r#"{"resolveConflicts":false}"#).unwrap();
-        let conflict = b.conflicts().remove(0);
-        assert_eq!(
-            (&conflict["kind"], &conflict["local"]),
-            (&"deletedLocally".into(), &Value::Null)
-        );
-        b.run(
-            b.engine
-                .resolve_conflict(conflict["id"].as_str().unwrap(), resolution),
-        )
-        .unwrap();
-        assert!(b.sync().is_success);
-        a.sync();
-        assert_eq!((a.titles().len(), b.titles().len()), (left, left));
-    }
 }

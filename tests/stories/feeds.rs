@@ -1,6 +1,4 @@
-//! Feeds: watched entities and events, from this tab, another tab and the remote, for readers fast
-
-//! and slow.
+//! Watches and events: what readers get, and what they cost.
 
 use std::rc::Rc;
 
@@ -429,4 +427,21 @@ fn metrics_count_what_was_done() {
     assert_eq!(metrics.requests, requests);
     assert_eq!(metrics.active_users, ["ann"]);
     assert!(metrics.bytes_pushed > 0 && metrics.bytes_pulled > 0 && metrics.commits >= 4);
+}
+
+#[test]
+fn every_read_that_waits_ends_with_its_feed() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let subscription = a.engine.status_hub("ann").unwrap().subscribe();
+    assert!(a.run(subscription.next()).is_some());
+    let close = async { subscription.end() };
+
+    let (one, two, ()) = a.run(futures_util::future::join3(
+        subscription.next(),
+        subscription.next(),
+        close,
+    ));
+
+    assert!(one.is_none() && two.is_none());
 }

@@ -1,5 +1,4 @@
 //! `onRejected: "keepLocal"`: what the remote refused stays visible until the app has dealt with
-
 //! it.
 
 use crate::support::world::{Device, Tab, World};

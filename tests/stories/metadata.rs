@@ -1,14 +1,9 @@
-//! Sync metadata, field by field: what each says after attempts, failures, successes and conflicts,
+//! Sync metadata of this device and of the remote.
 
-//! here and on the remote, and the app's own fields in it.
-
-use crate::support::world::{Asked, Fault, Tab, World};
-use datum_sync::datum::facts::MAX_CUSTOM_BYTES;
+use crate::support::world::{Asked, Fault, ONE_TRY, Tab, World};
 use datum_sync::error::{Code, Error};
 use datum_sync::metadata::{SyncMetadata, SyncState};
 use datum_sync::sync::resolve::Resolvers;
-
-const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
 
 fn local(a: &Tab) -> SyncMetadata {
     a.run(a.engine.local_metadata(&a.user)).unwrap().unwrap()
@@ -16,10 +11,6 @@ fn local(a: &Tab) -> SyncMetadata {
 
 fn remote(a: &Tab) -> SyncMetadata {
     a.run(a.engine.remote_metadata(&a.user)).unwrap().unwrap()
-}
-
-fn custom(of: &SyncMetadata) -> serde_json::Value {
-    serde_json::to_value(of).unwrap()["customMetadata"].clone()
 }
 
 #[test]
@@ -231,152 +222,85 @@ fn a_remote_that_cannot_be_reached_rejects_and_one_that_knows_nothing_is_null() 
 }
 
 #[test]
-fn the_remote_is_reminded_though_the_clock_was_set_back() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    a.sync();
-    a.sync();
-    phone.requests();
-    a.engine.host().skew.set(-86_400_000);
-
-    a.sync();
-    a.sync();
-
-    assert_eq!(
-        phone.requests(),
-        ["POST /pull", "PUT /metadata", "POST /pull"],
-        "once, and not a day later"
-    );
-}
-
-#[test]
-fn the_apps_own_fields_are_news_and_reach_the_remote_with_the_next_cycle() {
+fn metadata_tells_of_failures_and_of_every_device() {
     let world = World::new();
     let (phone, laptop) = (
-        world.device("phone").with_config(ONE_TRY),
-        world.device("laptop"),
+        world.device("phone"),
+        world.device("laptop").with_config(ONE_TRY),
     );
     let (a, b) = (phone.open(), laptop.open());
+    assert!(b.run(b.engine.local_metadata("ann")).unwrap().is_none());
+    assert!(b.run(b.engine.remote_metadata("ann")).unwrap().is_none());
+    a.create(r#"{"title":"milk"}"#);
     a.sync();
-    phone.requests();
-    let set = |tab: &Tab, json: &str| tab.run(tab.engine.set_custom_metadata("ann", json));
+    laptop.fault("/pull", Fault::Status(503, None));
+    b.sync_with("{}").unwrap_err();
 
-    set(&a, r#"{"name":"Ann's phone","panes":[1,{"wide":null}]}"#).unwrap();
-
-    assert_eq!(custom(&local(&a))["name"], "Ann's phone", "here at once");
-    assert!(custom(&remote(&a)).is_null());
-    phone.requests();
-    phone.fault("/metadata", Fault::Status(500, None));
-    a.sync();
-    assert!(custom(&remote(&a)).is_null());
-    a.sync();
-    assert_eq!(
-        custom(&remote(&a))["panes"][1]["wide"],
-        serde_json::Value::Null
-    );
-    assert_eq!(custom(&remote(&a))["name"], "Ann's phone", "made up for");
-    phone.requests();
-    a.sync();
-    assert_eq!(phone.requests(), ["POST /pull"], "and told once");
-
-    world.clock.advance(1_000);
-    set(&b, r#"{"name":"laptop","theme":"dark"}"#).unwrap();
+    let failed = b.run(b.engine.local_metadata("ann")).unwrap().unwrap();
+    assert_eq!((failed.retry_count, failed.is_never_synced), (1, true));
+    assert!(failed.error_message.is_some() && failed.last_sync_time.is_some());
     b.sync();
-    let both = custom(&remote(&a));
+    let mended = b.run(b.engine.local_metadata("ann")).unwrap().unwrap();
     assert_eq!(
-        (&both["name"], &both["theme"], both["panes"].is_array()),
-        (&"laptop".into(), &"dark".into(), true),
-        "the later device's"
+        (
+            mended.retry_count,
+            mended.error_message,
+            mended.is_never_synced
+        ),
+        (0, None, false)
     );
-}
+    assert_eq!(mended.entity_counts.get("tasks").unwrap().count, 1);
 
-#[test]
-fn the_apps_own_fields_outlive_a_clear_and_a_reload_and_go_when_they_are_emptied() {
-    let world = World::new();
-    let phone = world.device("phone").with_config(ONE_TRY);
-    let a = phone.open();
-    a.run(a.engine.set_custom_metadata("ann", r#"{"n":1}"#))
-        .unwrap();
-    let before = local(&a);
-    assert!(
-        before.is_never_synced && before.last_sync_time.is_none(),
-        "set before the first cycle"
+    let remote = a.run(a.engine.remote_metadata("ann")).unwrap().unwrap();
+    assert_eq!(
+        remote
+            .devices
+            .iter()
+            .map(|(device, _)| device)
+            .collect::<Vec<_>>(),
+        ["laptop", "phone"]
     );
-    a.sync();
+    assert_eq!(remote.data_hash, mended.data_hash);
+    use datum_sync::metadata::MetadataComparison::{InSync, LocalNewer, NeverSynced, RemoteNewer};
+    assert_eq!(a.run(a.engine.compare_metadata("ann")).unwrap(), InSync);
+    b.create(r#"{"title":"tea"}"#);
+    assert_eq!(b.run(b.engine.compare_metadata("ann")).unwrap(), LocalNewer);
+    b.sync();
+    assert_eq!(
+        a.run(a.engine.compare_metadata("ann")).unwrap(),
+        RemoteNewer
+    );
     a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
-    assert_eq!(custom(&local(&a)), serde_json::json!({ "n": 1 }));
-    let b = phone.open();
-    assert_eq!(custom(&local(&b)), serde_json::json!({ "n": 1 }));
-    b.sync();
-    assert_eq!(custom(&remote(&b)), serde_json::json!({ "n": 1 }));
-
-    b.run(b.engine.set_custom_metadata("ann", "{}")).unwrap();
-    b.sync();
-
-    assert!(custom(&local(&b)).is_null() && custom(&remote(&b)).is_null());
-}
-
-#[test]
-fn what_is_no_object_or_too_large_is_refused_and_changes_nothing() {
-    let world = World::new();
-    let phone = world.device("phone").with_config(ONE_TRY);
-    let a = phone.open();
-    a.run(a.engine.set_custom_metadata("ann", r#"{"n":1}"#))
-        .unwrap();
-    let sized = |bytes: usize| format!(r#"{{"x":"{}"}}"#, "é".repeat((bytes - 8) / 2));
-    for bad in [
-        "",
-        "null",
-        "[]",
-        "1",
-        r#""text""#,
-        "{",
-        r#"{"a":1}x"#,
-        sized(MAX_CUSTOM_BYTES + 2).as_str(),
-    ] {
-        let error = a.run(a.engine.set_custom_metadata("ann", bad)).unwrap_err();
-        assert_eq!(
-            (error.code(), error.user_id()),
-            (Code::InvalidArgument, Some("ann")),
-            "{bad:.20}"
-        );
-    }
     assert_eq!(
-        a.run(a.engine.set_custom_metadata("", "{}"))
-            .unwrap_err()
-            .code(),
-        Code::InvalidArgument
+        a.run(a.engine.compare_metadata("ann")).unwrap(),
+        NeverSynced
     );
-    assert_eq!(custom(&local(&a)), serde_json::json!({ "n": 1 }));
-    let most = sized(MAX_CUSTOM_BYTES);
-    assert_eq!(most.len(), MAX_CUSTOM_BYTES);
-    a.run(a.engine.set_custom_metadata("ann", &most)).unwrap();
-    assert!(a.sync().is_success);
-    assert!(!custom(&remote(&a)).is_null(), "and the server keeps it");
+    phone.requests();
+    a.sync();
+    assert_eq!(a.titles(), ["milk", "tea"]);
+    assert_eq!(phone.requests(), ["POST /pull", "PUT /metadata"]);
 }
 
 #[test]
-fn a_full_custom_record_and_a_running_cycle_do_not_overwrite_each_other() {
+fn a_remote_that_cannot_keep_metadata_does_not_spoil_a_cycle() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    phone.fault("/pull", Fault::Slow(100));
-    let set = async {
-        a.engine.host().clock.sleep(10).await;
-        a.engine.set_custom_metadata("ann", r#"{"n":2}"#).await
-    };
+    a.create(r#"{"title":"milk"}"#);
+    phone.fault("/metadata", Fault::Status(500, None));
 
-    let (cycle, set) = a.run(futures_util::future::join(
-        a.engine
-            .synchronize("ann", Default::default(), None, Default::default()),
-        set,
-    ));
+    let result = a.sync();
 
-    assert!(cycle.unwrap().is_success && set.is_ok());
-    let after = local(&a);
+    assert!(result.is_success && result.error.is_none(), "{result:?}");
     assert_eq!(
-        (custom(&after), after.is_never_synced),
-        (serde_json::json!({ "n": 2 }), false)
+        a.engine.status_hub("ann").unwrap().current().errors.len(),
+        1,
+        "it is shown all the same"
+    );
+    phone.requests();
+    a.sync();
+    assert!(
+        phone.requests().contains(&"PUT /metadata".to_owned()),
+        "and made up for"
     );
 }

@@ -1,5 +1,4 @@
 //! Opening a database that has its data: rows are looked up where they stand in the log, and folded
-
 //! when somebody wants more than that.
 
 use std::rc::Rc;

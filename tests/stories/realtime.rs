@@ -1,5 +1,4 @@
 //! Hints: when a stream is opened, how it is opened again, and what takes its place. In virtual
-
 //! time.
 
 use std::cell::RefCell;

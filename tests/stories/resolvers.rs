@@ -1,9 +1,10 @@
-//! Resolvers that fail, hang or answer late: their conflicts wait, and everything else goes on.
+//! Resolvers that fail, hang or answer late: their conflicts stay parked, and everything else goes on.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::support::world::{Asked, Tab, World};
+use crate::support::conflicts::{clash, resolvers};
+use crate::support::world::{Asked, World, id_of};
 use datum_sync::config::Options;
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::error::{Code, Error, Result};
@@ -14,22 +15,6 @@ use datum_sync::sync::{Cancel, Stop};
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, join};
 
-fn resolvers(resolver: impl Resolver + 'static) -> Resolvers {
-    Resolvers {
-        fallback: Some(Rc::new(resolver)),
-        ..Resolvers::default()
-    }
-}
-
-/// Both devices have `t`; the first has pushed an edit of it, and the second has one that waits.
-fn clash(a: &Tab, b: &Tab) {
-    a.create(r#"{"id":"t","title":"milk","n":1}"#);
-    a.sync();
-    b.sync();
-    a.patch("t", r#"{"title":"theirs"}"#);
-    a.sync();
-    b.patch("t", r#"{"title":"mine","n":2}"#);
-}
 /// Counts how often it is asked, and never answers for some titles.
 struct Hanging(Rc<Cell<u32>>, &'static str);
 
@@ -295,4 +280,54 @@ fn a_resolver_that_fails_once_is_asked_again_and_decides() {
             (vec!["both".to_owned()], 0, 0)
         );
     }
+}
+
+#[test]
+fn a_resolver_that_fails_parks_the_conflict() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let failing = Resolvers {
+        fallback: Some(Rc::new(Asked(|_: &_| {
+            Err(Error::new(Code::Conflict, "no idea"))
+        }))),
+        ..Resolvers::default()
+    };
+    let (a, b) = (phone.open(), laptop.open_with(failing));
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    a.sync();
+    b.sync();
+    a.patch(&id, r#"{"title":"theirs"}"#);
+    b.patch(&id, r#"{"title":"mine"}"#);
+    a.sync();
+
+    let result = b.sync();
+
+    assert!(!result.is_success);
+    assert_eq!(
+        (
+            result.conflicts_detected,
+            result.conflicts_resolved,
+            result.pending_operations
+        ),
+        (1, 0, 1)
+    );
+    assert_eq!(
+        b.read(&id).unwrap()["title"],
+        "mine",
+        "the local write is still what the app sees"
+    );
+    assert_eq!(
+        b.engine
+            .status_hub("ann")
+            .unwrap()
+            .current()
+            .unresolved_conflicts,
+        1
+    );
+    assert_eq!(
+        b.sync().conflicts_detected,
+        0,
+        "a parked conflict is not found again"
+    );
+    assert_eq!(laptop.open().pending(), 1);
 }

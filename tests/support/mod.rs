@@ -3,12 +3,18 @@
 
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod calls;
 #[cfg(target_arch = "wasm32")]
 pub mod client;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod clock;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod conflicts;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod disk;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod host;
 #[cfg(target_arch = "wasm32")]
 pub mod host_stories;
 #[cfg(target_arch = "wasm32")]
@@ -17,6 +23,8 @@ pub mod indexeddb;
 pub mod live;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod lives;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod local_only;
 #[cfg(target_arch = "wasm32")]
 pub mod remotes;
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,102 +1,14 @@
-//! What a call in one tab means to the others: cycles, pauses, sign-outs, and a lock that is not
-
-//! given back.
+//! What a call in one tab means to the others: cycles, pauses, sign-outs and wipes.
 
 use crate::support::live::{AUTO, MINUTE, create};
 use crate::support::lives::{Life, together, turn, until};
-use crate::support::world::{Device, Fault, World};
+use crate::support::world::{Device, Fault, ONE_TRY, World};
 use datum_sync::datum::auto::Signal;
 use datum_sync::error::Code;
-use datum_sync::replica::local::Write;
 use datum_sync::status::{SkipReason, State};
-
-const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
 
 fn with_strategy(device: Device, strategy: &str) -> Device {
     device.with_config(&format!(r#"{{"entities":{{"tasks":{{}}}},"retry":{{"maxAttempts":1}},"syncRequestStrategy":"{strategy}"}}"#))
-}
-
-#[test]
-fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
-    for strategy in ["sequential", "joinInFlight", "skipConcurrent"] {
-        let world = World::new();
-        let phone = with_strategy(world.device("phone"), strategy);
-        let (a, b) = (phone.open(), phone.open());
-        let (a, b) = (Life::of(a), Life::of(b));
-        together(&[&a, &b], async {
-            create(&a.tab.engine, "ann", "milk").await;
-            phone.fault("/push", Fault::Slow(3_600_000));
-            a.sync(r#"{"timeout":3600000}"#);
-            until(&b, || b.status().status == State::Syncing).await;
-            a.frozen.set(true);
-            phone.requests();
-            let began = world.clock.now();
-            while b
-                .ended
-                .borrow()
-                .last()
-                .is_none_or(|ended| ended.as_ref().unwrap().was_skipped)
-            {
-                b.sync("{}");
-                let tries = b.ended.borrow().len();
-                until(&b, || b.ended.borrow().len() > tries).await;
-                b.tab.engine.host().clock.sleep(1_000).await;
-                assert!(
-                    world.clock.now() - began < MINUTE,
-                    "{strategy}: the lock is never given back"
-                );
-            }
-            assert!(
-                b.ended
-                    .borrow()
-                    .last()
-                    .unwrap()
-                    .as_ref()
-                    .unwrap()
-                    .is_success,
-                "{strategy}"
-            );
-            assert!(
-                world.clock.now() - began >= 15_000,
-                "{strategy}: not before the other had been silent for long"
-            );
-            a.frozen.set(false);
-            until(&b, || !a.ended.borrow().is_empty()).await;
-            turn().await;
-            let ended = a.ended.borrow()[0].clone().unwrap();
-            assert!(
-                ended.was_cancelled && !ended.is_success,
-                "{strategy}: {ended:?}"
-            );
-            assert_eq!(
-                a.common(),
-                b.common(),
-                "{strategy}: both show the later cycle"
-            );
-            assert_eq!(
-                (b.status().status, b.status().pending_operations),
-                (State::Completed, 0)
-            );
-            a.sync("{}");
-            until(&b, || a.ended.borrow().len() == 2).await;
-            assert!(
-                a.ended.borrow()[1].as_ref().unwrap().is_success,
-                "{strategy}: and it can sync again"
-            );
-        });
-        assert_eq!(
-            world.server.rows("ann").len(),
-            1,
-            "{strategy}: pushed once, whoever did it"
-        );
-        assert!(
-            a.shown
-                .borrow()
-                .iter()
-                .any(|status| status.status == State::Cancelled),
-            "{strategy}"
-        );
-    }
 }
 
 #[test]
@@ -167,26 +79,6 @@ fn a_call_while_another_tab_syncs_does_what_the_request_strategy_says() {
         }
         assert_eq!(a.common(), b.common(), "{strategy}");
     }
-}
-
-#[test]
-fn a_joined_cycle_that_died_with_its_tab_is_run_here() {
-    let world = World::new();
-    let phone = with_strategy(world.device("phone"), "joinInFlight");
-    let (a, b) = (phone.open(), phone.open());
-    let (a, b) = (Life::of(a), Life::of(b));
-    together(&[&a, &b], async {
-        create(&a.tab.engine, "ann", "milk").await;
-        phone.fault("/push", Fault::Slow(5_000));
-        a.sync("{}");
-        until(&b, || b.status().status == State::Syncing).await;
-        b.sync("{}");
-        b.tab.engine.host().clock.sleep(1_000).await;
-        // The browser frees what it held.
-        a.kill();
-        until(&b, || !b.ended.borrow().is_empty()).await;
-    });
-    assert_eq!(b.ended.borrow()[0].as_ref().unwrap().pushed_count, 1);
 }
 
 #[test]
@@ -304,122 +196,4 @@ fn a_sign_out_and_a_switch_concern_one_tab() {
         ),
         State::Idle
     );
-}
-
-/// A write through one tab while it lives.
-async fn write(life: &Life, write: Write) {
-    life.tab
-        .engine
-        .write("ann", "tasks", vec![write])
-        .await
-        .unwrap();
-}
-
-/// Begins a cycle whose request is under way when this returns, and lets the lock over tabs hold
-/// nobody back.
-async fn begins(phone: &Device, life: &Life, options: &str) {
-    phone.requests();
-    life.sync(options);
-    until(life, || !phone.wire.seen.borrow().is_empty()).await;
-    phone.locks.borrow_mut().clear();
-}
-
-#[test]
-fn what_is_deleted_while_another_tab_sends_it_does_not_come_back() {
-    for made_here in [true, false] {
-        let world = World::new();
-        let phone = world.device("phone").with_config(ONE_TRY);
-        let (a, b) = (Life::of(phone.open()), Life::of(phone.open()));
-        let (sends, deletes) = if made_here { (&b, &a) } else { (&a, &b) };
-        together(&[&a, &b], async {
-            write(
-                &a,
-                Write::Create {
-                    draft: r#"{"id":"t","title":"milk"}"#.to_owned(),
-                },
-            )
-            .await;
-            turn().await;
-            phone.fault("/push", Fault::Slow(2_000));
-            begins(&phone, sends, r#"{"direction":"pushOnly"}"#).await;
-            write(
-                deletes,
-                Write::Delete {
-                    id: "t".to_owned(),
-                    soft: false,
-                },
-            )
-            .await;
-            deletes.sync("{}");
-            until(&a, || !deletes.ended.borrow().is_empty()).await;
-            assert!(
-                sends.ended.borrow().is_empty(),
-                "the create arrives after the delete"
-            );
-            until(&a, || !sends.ended.borrow().is_empty()).await;
-            for life in [&a, &b] {
-                let before = life.ended.borrow().len();
-                life.sync("{}");
-                until(&a, || life.ended.borrow().len() > before).await;
-            }
-        });
-        assert!(
-            world
-                .server
-                .rows("ann")
-                .iter()
-                .all(|row| row.data.is_none()),
-            "made here: {made_here}"
-        );
-        assert_eq!(
-            (a.tab.titles(), b.tab.titles(), a.tab.pending()),
-            (vec![], vec![], 0)
-        );
-    }
-}
-
-#[test]
-fn a_page_that_comes_late_undoes_nothing_that_was_pushed_since() {
-    for options in [
-        r#"{"direction":"pullOnly"}"#,
-        r#"{"direction":"pullOnly","forceFullSync":true}"#,
-    ] {
-        let world = World::new();
-        let (phone, laptop) = (
-            world.device("phone").with_config(ONE_TRY),
-            world.device("laptop").open(),
-        );
-        let (a, b) = (Life::of(phone.open()), Life::of(phone.open()));
-        a.tab.create(r#"{"id":"t","title":"milk"}"#);
-        a.tab.sync();
-        laptop.sync();
-        laptop.patch("t", r#"{"n":1}"#);
-        laptop.sync();
-        together(&[&a, &b], async {
-            turn().await;
-            phone.fault("/pull", Fault::Late(2_000));
-            begins(&phone, &a, options).await;
-            write(
-                &b,
-                Write::Patch {
-                    id: "t".to_owned(),
-                    changes: r#"{"title":"oat milk"}"#.to_owned(),
-                },
-            )
-            .await;
-            b.sync(r#"{"direction":"pushOnly"}"#);
-            until(&b, || !b.ended.borrow().is_empty()).await;
-            assert!(a.ended.borrow().is_empty(), "the page comes after the push");
-            until(&b, || !a.ended.borrow().is_empty()).await;
-            turn().await;
-        });
-        for tab in [&a.tab, &b.tab] {
-            let task = tab.read("t").unwrap();
-            assert_eq!(
-                (&task["title"], &task["n"]),
-                (&"oat milk".into(), &1.into()),
-                "{options}"
-            );
-        }
-    }
 }

@@ -1,75 +1,152 @@
-//! What users of other sync engines met and reported, as stories of this one: several tabs,
-//! storage, clocks and sign-ins. The table in `tests/README.md` says which complaint is answered
-
-//! where.
+//! Reported: rows that are missing, old, doubled or come back.
+//! The table in `tests/README.md` lists every report with its tests.
 
 use std::rc::Rc;
 
-use crate::support::live::{AUTO, DAY, HOUR, create, leading, live, wait};
-use crate::support::world::{Fault, Tab, World};
-use datum_sync::datum::users::LogoutOptions;
+use crate::support::calls::{shared, synchronize};
+use crate::support::live::{AUTO, DAY, HOUR, leading, live, wait};
+use crate::support::world::{Fault, World, id_of};
 use datum_sync::error::Code;
+use datum_sync::events::{Filter, Topic};
 use datum_sync::replica::local::Write;
-use datum_sync::status::State;
 use futures_util::FutureExt;
 use futures_util::future::join;
 use serde_json::Value;
 
 const YEAR: i64 = 365 * DAY as i64;
 
-fn id_of(task: &Value) -> String {
-    task["id"].as_str().unwrap().to_owned()
-}
-
-/// The titles that another device of the same user gets from the server.
-fn shared(world: &World) -> Vec<String> {
-    let reader = world.device("reader").open();
-    reader.sync();
-    reader.titles()
-}
-
-async fn synchronize(tab: &Tab) {
-    let _ = tab
-        .engine
-        .synchronize(&tab.user, Default::default(), None, Rc::default())
-        .await;
-}
-
-/// Users of LiveStore met this: after another tab had taken the lead, the count of what waits never
-/// came to zero. livestorejs/livestore#954
+/// Users of PouchDB met this: after days without a visit the database was empty, and the checkpoint
+/// said that there was nothing to download. apache/pouchdb#7847, apache/pouchdb#7669
 #[test]
-fn what_a_closed_tab_was_sending_is_settled_by_the_next_and_waits_nowhere() {
+fn a_device_whose_storage_was_removed_between_two_visits_pulls_everything_again() {
     let world = World::new();
     let phone = world.device("phone");
-    let (a, b) = (phone.open(), phone.open());
-    a.create(r#"{"title":"milk"}"#);
-    phone.fault("/push", Fault::Slow(1_000));
-    a.run(join(synchronize(&a), async {
-        wait(&a, 500).await;
-        a.engine.close().await;
-    }));
+    let a = phone.open();
+    ["milk", "tea"]
+        .iter()
+        .for_each(|title| drop(a.create(&format!(r#"{{"title":"{title}"}}"#))));
+    a.sync();
+    a.run(a.engine.close());
+    phone.disk.stores.borrow_mut().clear();
 
-    let result = b.sync();
-
-    assert!(
-        result.is_success && result.conflicts_detected == 0,
-        "{result:?}"
+    let again = phone.open();
+    assert!(again.titles().is_empty());
+    assert_eq!(
+        again.sync().pulled_count,
+        2,
+        "the cursor went with the rows"
     );
+
+    assert_eq!(again.titles(), ["milk", "tea"]);
+}
+
+/// Users of WatermelonDB met this: where ids were the server's, a row that had been pushed came
+/// back as another. Nozbe/WatermelonDB#1664, #1881
+#[test]
+fn two_devices_that_make_the_same_id_end_with_one_row() {
+    let world = World::new();
+    let (a, b) = (world.device("phone").open(), world.device("laptop").open());
+    a.create(r#"{"id":"settings","theme":"dark","title":"here"}"#);
+    b.create(r#"{"id":"settings","font":"large","title":"here"}"#);
+
+    [&a, &b, &a]
+        .iter()
+        .for_each(|tab| assert!(tab.sync().is_success));
+
+    assert_eq!(world.server.rows("ann").len(), 1);
+    for tab in [&a, &b] {
+        let read = tab.read("settings").unwrap();
+        assert_eq!(
+            (tab.titles().len(), &read["theme"], &read["font"]),
+            (1, &"dark".into(), &"large".into())
+        );
+    }
+}
+
+/// Users of WatermelonDB met this: their own pushes came back as made by others.
+/// Nozbe/WatermelonDB#649
+#[test]
+fn what_a_device_has_pushed_does_not_come_back_to_it_as_news() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    let heard = a.engine.events(Filter {
+        topics: vec![Topic::DataChanged],
+        ..Filter::default()
+    });
+    let watching = a.run(a.engine.watch("ann", "tasks", None, false)).unwrap();
+    a.run(watching.next()).unwrap();
+
+    let told = || -> Vec<Value> {
+        std::iter::from_fn(|| heard.next().now_or_never().flatten())
+            .map(|event| serde_json::from_str(&event.text).unwrap())
+            .collect()
+    };
+    a.sync();
+    for event in told() {
+        assert_eq!(
+            (&event["created"], &event["deleted"]),
+            (&serde_json::json!([]), &serde_json::json!([])),
+            "at most its new version"
+        );
+    }
+    let delta = watching
+        .next()
+        .now_or_never()
+        .map(|delta| delta.unwrap().unwrap());
+    assert!(
+        delta.is_none_or(|delta| delta.gone.is_empty() && !delta.whole),
+        "at most its new version"
+    );
+
     assert_eq!(
         (
-            b.pending(),
-            b.engine
-                .status_hub("ann")
-                .unwrap()
-                .current()
-                .pending_operations
+            a.sync().pulled_count,
+            told().len(),
+            watching.next().now_or_never().is_none()
         ),
-        (0, 0)
+        (0, 0, true)
     );
     assert_eq!(
-        (phone.open().pending(), shared(&world)),
-        (0, vec!["milk".to_owned()])
+        (a.titles(), a.read(&id).unwrap()["version"].as_u64()),
+        (vec!["milk".to_owned()], Some(1))
     );
+}
+
+/// Users of WatermelonDB met this: a row that was deleted soon after it was made came back.
+/// Nozbe/WatermelonDB#1893
+#[test]
+fn a_row_deleted_while_its_create_is_on_its_way_does_not_come_back() {
+    for options in ["{}", r#"{"direction":"pullThenPush"}"#] {
+        let world = World::new();
+        let phone = world.device("phone");
+        let a = phone.open();
+        let id = id_of(&a.create(r#"{"title":"milk"}"#));
+        phone.fault("/push", Fault::Slow(50));
+        a.run(join(synchronize(&a), async {
+            wait(&a, 20).await;
+            a.engine
+                .write(
+                    "ann",
+                    "tasks",
+                    vec![Write::Delete {
+                        id: id.clone(),
+                        soft: false,
+                    }],
+                )
+                .await
+                .unwrap();
+        }));
+        assert_eq!(a.read(&id), None);
+
+        a.sync_with(options).unwrap();
+        a.sync_with(options).unwrap();
+
+        assert_eq!(
+            (a.read(&id), a.pending(), shared(&world)),
+            (None, 0, Vec::new())
+        );
+    }
 }
 
 /// Users of Legend-State met this: what happened while nobody was listening was never fetched.
@@ -173,112 +250,6 @@ fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
     assert_eq!(
         (&read["title"], &read["note"], a.pending()),
         (&"new".into(), &"theirs".into(), 0)
-    );
-}
-
-/// Users of LiveStore and TanStack DB met this: two tabs that started together stalled, and a tab
-/// that did not lead had no queue. livestorejs/livestore#763, TanStack/db#1486, TanStack/db#865
-#[test]
-fn two_tabs_that_start_together_both_write_and_both_sync() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let (a, b) = (phone.open(), phone.open());
-    a.run(join(
-        create(&a.engine, "ann", "left"),
-        create(&b.engine, "ann", "right"),
-    ));
-    a.run(join(synchronize(&a), synchronize(&b)));
-    a.run(join(synchronize(&a), synchronize(&b)));
-
-    assert_eq!(
-        (a.titles(), a.pending()),
-        (vec!["left".to_owned(), "right".to_owned()], 0)
-    );
-    assert_eq!((b.titles(), b.pending()), (a.titles(), 0));
-    assert_eq!(shared(&world), a.titles());
-}
-
-/// Users of Dexie, PouchDB and others met this: a full disk was a nameless failure, after which the
-/// sync had stopped in silence. dexie/Dexie.js#776, #840, apache/pouchdb#4531,
-/// vrtmrz/obsidian-livesync#254
-#[test]
-fn a_full_disk_is_named_and_the_sync_goes_on_when_there_is_room() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let (a, b) = (phone.open(), world.device("laptop").open());
-    b.create(r#"{"title":"theirs"}"#);
-    b.sync();
-    phone
-        .store()
-        .failing
-        .borrow_mut()
-        .extend([Code::StorageFull; 8]);
-
-    assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::StorageFull);
-    let status = a.engine.status_hub("ann").unwrap().current();
-    assert_eq!(
-        (status.status, status.errors.last().unwrap().code),
-        (State::Failed, Code::StorageFull),
-        "and whoever watches is told"
-    );
-
-    phone.store().failing.borrow_mut().clear();
-    assert!(a.sync().is_success);
-    assert_eq!(
-        a.titles(),
-        ["theirs"],
-        "the cursor had not gone on without its rows"
-    );
-}
-
-/// Users of PouchDB met this: a refused token was invisible to an app whose sync runs by itself, so
-/// that it could not show its login. apache/pouchdb#5172, #4276,
-/// pouchdb-community/pouchdb-authentication#156
-#[test]
-fn an_app_whose_sync_runs_by_itself_hears_of_a_refused_token() {
-    let world = World::new();
-    let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    (0..9).for_each(|_| phone.fault("/push", Fault::Status(401, None)));
-    live(&a, async {
-        create(&a.engine, "ann", "milk").await;
-        wait(&a, 30_000).await;
-    });
-    let status = a.engine.status_hub("ann").unwrap().current();
-    let error = status.errors.last().unwrap();
-    assert_eq!(
-        (status.status, error.code, error.status, error.retryable),
-        (State::Failed, Code::Unauthorized, Some(401), false)
-    );
-    assert_eq!(status.pending_operations, 1);
-}
-
-/// Users of RxDB met this: removing a database left its checkpoints behind; those of Dexie, that a
-/// logout did not push first. pubkey/rxdb#3319, dexie/Dexie.js#2019
-#[test]
-fn a_user_who_was_wiped_has_pushed_before_and_pulls_everything_at_the_next_sign_in() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    a.create(r#"{"title":"milk"}"#);
-    a.sync();
-    a.create(r#"{"title":"tea"}"#);
-    let left = a
-        .run(a.engine.logout(
-            "ann",
-            LogoutOptions {
-                wipe: true,
-                ..LogoutOptions::default()
-            },
-        ))
-        .unwrap();
-    assert_eq!((left.flushed, phone.disk.stores.borrow().len()), (1, 0));
-
-    let again = phone.open();
-
-    assert_eq!(
-        (again.sync().pulled_count, again.titles()),
-        (2, vec!["milk".to_owned(), "tea".to_owned()])
     );
 }
 

@@ -1,0 +1,223 @@
+//! Bases of before a restore: none is trusted by chance.
+
+use crate::support::restored::*;
+use crate::support::world::{Device, Tab, World};
+use datum_sync::replica::local::Write;
+
+#[test]
+fn a_server_that_cannot_tell_what_it_kept_is_compared_with() {
+    let world = World::new();
+    let (phone, laptop) = (device(&world, "phone"), device(&world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    for id in ["same", "edited", "twice"] {
+        a.create(&format!(r#"{{"id":"{id}","title":"milk","n":1}}"#));
+    }
+    a.sync();
+    b.sync();
+    let backup = world.server.backup();
+    a.patch("edited", r#"{"title":"oat milk"}"#);
+    a.patch("twice", r#"{"title":"oat milk"}"#);
+    a.create(r#"{"id":"new","title":"new"}"#);
+    a.sync();
+    world.server.restore(&backup);
+    for device in [&phone, &laptop] {
+        device.wire.vague.set(true);
+    }
+    world.server.set_epoch("epoch-2").unwrap();
+    b.sync();
+    b.patch("twice", r#"{"n":2}"#);
+    b.sync();
+
+    let result = settle(&a);
+
+    assert_eq!((result.pushed_count, result.conflicts_detected), (3, 1));
+    assert_eq!(
+        titles(&world),
+        pairs(&[
+            ("edited", "oat milk"),
+            ("new", "new"),
+            ("same", "milk"),
+            ("twice", "oat milk")
+        ])
+    );
+    assert_eq!(server(&world)[3].1["n"], 2);
+}
+
+/// A restored server counts anew: the version that an edit was made against is that of another row
+/// of now.
+#[test]
+fn an_old_base_that_fits_by_chance_overwrites_nothing() {
+    let world = World::new();
+    let (phone, laptop) = (device(&world, "phone"), device(&world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let backup = world.server.backup();
+    a.create(r#"{"id":"t","title":"milk","n":1}"#);
+    a.sync();
+    b.sync();
+    a.patch("t", r#"{"n":2}"#);
+    a.sync();
+    b.delete("t");
+    restore(&world, &backup, "epoch-2");
+    // Offered anew, it has the version that it had at first.
+    a.sync();
+    let before = world.server.rows("ann");
+    assert_eq!(
+        before.iter().map(|row| row.version).collect::<Vec<u64>>(),
+        [1]
+    );
+
+    assert!(
+        b.sync_with(r#"{"direction":"pushOnly"}"#)
+            .unwrap()
+            .is_success
+    );
+
+    assert_eq!(
+        world.server.rows("ann"),
+        before,
+        "a push of the old epoch does nothing"
+    );
+    assert_eq!(settle(&b).conflicts_detected, 1);
+    a.sync();
+    for tab in [&a, &b] {
+        assert_eq!(
+            tab.read("t").unwrap()["n"],
+            2,
+            "an edit survives a delete that did not know of it"
+        );
+    }
+}
+
+/// A laptop holds a row of before under a version that is another row's now, and has written over
+/// it.
+fn with_an_old_base(world: &World) -> (Device, Tab, Tab) {
+    let (phone, laptop) = (device(world, "phone"), device(world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let backup = world.server.backup();
+    a.create(r#"{"id":"t","title":"milk","n":1}"#);
+    a.sync();
+    b.sync();
+    a.patch("t", r#"{"n":2}"#);
+    a.sync();
+    b.write(
+        "tasks",
+        Write::Update {
+            entity: r#"{"id":"t","title":"oat milk","n":1}"#.to_owned(),
+        },
+    )
+    .unwrap();
+    restore(world, &backup, "epoch-2");
+    // Offered anew, it has the version that it had at first.
+    a.sync();
+    assert_eq!(
+        world
+            .server
+            .rows("ann")
+            .iter()
+            .map(|row| row.version)
+            .collect::<Vec<u64>>(),
+        [1]
+    );
+    (laptop, a, b)
+}
+
+/// Both edits are there, on the server and on both devices.
+fn both_edits_stand(world: &World, tabs: [&Tab; 2]) {
+    let all =
+        std::iter::once(server(world)[0].1.clone()).chain(tabs.map(|tab| tab.read("t").unwrap()));
+    for task in all {
+        assert_eq!(
+            (&task["title"], &task["n"]),
+            (&"oat milk".into(), &2.into())
+        );
+    }
+}
+
+#[test]
+fn what_a_scope_alone_was_pulled_of_trusts_no_base_of_the_rest() {
+    let world = World::new();
+    let (_, a, b) = with_an_old_base(&world);
+    b.sync_with(r#"{"direction":"pullOnly","scope":{"name":"notes","entities":["notes"]}}"#)
+        .unwrap();
+    assert_eq!(b.pending(), 1);
+
+    // Written on top of a row that nobody has compared yet.
+    b.patch("t", r#"{"done":true}"#);
+    assert!(
+        b.sync_with(r#"{"direction":"pushOnly"}"#)
+            .unwrap()
+            .is_success
+    );
+
+    assert_eq!(
+        b.pending(),
+        0,
+        "what is outside of every scope is sent all the same"
+    );
+    settle(&b);
+    a.sync();
+    both_edits_stand(&world, [&a, &b]);
+    assert_eq!(server(&world)[0].1["done"], true);
+}
+
+#[test]
+fn what_was_saved_from_a_lost_log_keeps_the_epoch_of_its_bases() {
+    for pulled_by_another in [false, true] {
+        let world = World::new();
+        let (laptop, a, b) = with_an_old_base(&world);
+        laptop.evict();
+        if pulled_by_another {
+            laptop
+                .open()
+                .sync_with(
+                    r#"{"direction":"pullOnly","scope":{"name":"notes","entities":["notes"]}}"#,
+                )
+                .unwrap();
+        }
+        let before = world.server.rows("ann");
+
+        b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+        if !pulled_by_another {
+            assert_eq!(
+                world.server.rows("ann"),
+                before,
+                "a push of the old epoch does nothing"
+            );
+        }
+
+        settle(&b);
+        a.sync();
+        both_edits_stand(&world, [&a, &b]);
+    }
+}
+
+/// The row is as old as one that the server had forgotten, by version and by time: only who has put
+/// what tells them apart.
+#[test]
+fn a_row_that_another_device_made_meanwhile_is_not_taken_for_a_state_of_before() {
+    let world = World::new();
+    let (phone, laptop) = (device(&world, "phone"), device(&world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let backup = world.server.backup();
+    b.create(r#"{"id":"t","done":true}"#);
+    world.clock.now.set(world.clock.now.get() + 1_000);
+    a.create(r#"{"id":"other"}"#);
+    a.create(r#"{"id":"t","title":"milk"}"#);
+    a.sync();
+    restore(&world, &backup, "epoch-2");
+    for device in [&phone, &laptop] {
+        device.wire.vague.set(true);
+    }
+    b.sync();
+
+    settle(&a);
+
+    b.sync();
+    for tab in [&a, &b] {
+        let task = tab.read("t").unwrap();
+        assert_eq!(
+            (task["title"].as_str(), task["done"].as_bool()),
+            (Some("milk"), Some(true))
+        );
+    }
+}

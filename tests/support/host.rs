@@ -1,0 +1,175 @@
+//! The host of a tab in virtual time: clock, dice, locks and the channel between tabs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use super::clock::Clock;
+use datum_sync::error::Result;
+use datum_sync::host::{Heard, Host, StorageEstimate};
+use datum_sync::remote::Remote;
+use datum_sync::wait::Notify;
+
+/// Locks that all tabs of a device share, with who hears that one is stolen.
+pub type Locks = Rc<RefCell<BTreeMap<String, Holder>>>;
+
+pub type Holder = Rc<RefCell<Option<Rc<dyn Fn()>>>>;
+
+/// What the tabs of a device say to each other: what each has not heard yet, with the database that
+/// it is about.
+#[derive(Clone, Default)]
+pub struct Air {
+    pub mail: Rc<RefCell<BTreeMap<u64, Mail>>>,
+    pub come: Rc<Notify>,
+}
+
+pub type Mail = VecDeque<(String, Heard)>;
+
+impl Air {
+    fn post(&self, from: u64, database: &str, message: &Heard) {
+        for (_, mail) in self
+            .mail
+            .borrow_mut()
+            .iter_mut()
+            .filter(|(tab, _)| **tab != from)
+        {
+            mail.push_back((database.to_owned(), message.clone()));
+        }
+        self.come.notify_waiters();
+    }
+}
+
+pub struct FakeHost {
+    pub clock: Rc<Clock>,
+    pub online: Cell<bool>,
+    /// How far this device's clock is off, in milliseconds.
+    pub skew: Cell<i64>,
+    pub locks: Locks,
+    pub air: Air,
+    /// Which tab of the device this is.
+    pub tab: u64,
+    /// Whether the browser knows of locks.
+    pub has_locks: Rc<Cell<bool>>,
+    /// How much later it is each time that somebody looks at the clock: the work in between takes
+    /// its time.
+    pub toil: Cell<u64>,
+    /// How often everything else was let run first.
+    pub breaths: Cell<u64>,
+    pub dice: Cell<u64>,
+}
+
+pub struct Guard(Locks, String, Holder);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let mut locks = self.0.borrow_mut();
+        if locks
+            .get(&self.1)
+            .is_some_and(|holder| Rc::ptr_eq(holder, &self.2))
+        {
+            locks.remove(&self.1);
+        }
+    }
+}
+
+/// The shared form of a lock: an entry of its own beside the lock's name.
+impl FakeHost {
+    fn is_shared(&self, name: &str) -> bool {
+        self.locks.borrow().keys().any(|held| {
+            held.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('#'))
+        })
+    }
+}
+
+impl Host for FakeHost {
+    type Guard = Guard;
+    type Share = Guard;
+
+    fn now_ms(&self) -> u64 {
+        self.clock.now().saturating_add_signed(self.skew.get())
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.clock.now.set(self.clock.now.get() + self.toil.get());
+        self.clock.now.get()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        for byte in bytes {
+            // SplitMix64: every test throws the same dice.
+            let mut z = self.dice.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            self.dice.set(z);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            *byte = (z ^ (z >> 31)) as u8;
+        }
+    }
+
+    async fn sleep(&self, ms: u64) {
+        self.clock.sleep(ms).await;
+    }
+
+    async fn breathe(&self) {
+        self.breaths.set(self.breaths.get() + 1);
+        self.sleep(0).await;
+    }
+
+    fn is_online(&self) -> bool {
+        self.online.get()
+    }
+
+    async fn lock(&self, name: &str, steal: bool) -> Result<Option<Guard>> {
+        if self.is_shared(name) {
+            return Ok(None);
+        }
+        let robbed = match self.locks.borrow().get(name) {
+            Some(_) if !steal => return Ok(None),
+            robbed => robbed.cloned(),
+        };
+        let holder = Holder::default();
+        self.locks
+            .borrow_mut()
+            .insert(name.to_owned(), Rc::clone(&holder));
+        if let Some(stolen) = robbed.and_then(|robbed| robbed.borrow().clone()) {
+            stolen();
+        }
+        Ok(Some(Guard(Rc::clone(&self.locks), name.to_owned(), holder)))
+    }
+
+    fn on_stolen(&self, guard: &Guard, stolen: Rc<dyn Fn()>) {
+        guard.2.replace(Some(stolen));
+    }
+
+    fn announce(&self, database: &str, head: u64) {
+        self.air.post(self.tab, database, &Heard::Head(head));
+    }
+
+    fn say(&self, database: &str, word: &str) {
+        self.air
+            .post(self.tab, database, &Heard::Word(word.to_owned()));
+    }
+
+    async fn share(&self, name: &str, patience_ms: u64) -> Option<Guard> {
+        if !self.has_locks.get() {
+            return None;
+        }
+        let own = (0..)
+            .map(|n| format!("{name}#{n}"))
+            .find(|own| !self.locks.borrow().contains_key(own))?;
+        let holder = Holder::default();
+        self.locks
+            .borrow_mut()
+            .insert(own.clone(), Rc::clone(&holder));
+        let share = Guard(Rc::clone(&self.locks), own, holder);
+        let began = self.elapsed_ms();
+        while self.locks.borrow().contains_key(name) && self.elapsed_ms() - began < patience_ms {
+            self.sleep(10).await;
+        }
+        Some(share)
+    }
+
+    async fn storage(&self) -> StorageEstimate {
+        StorageEstimate::default()
+    }
+}

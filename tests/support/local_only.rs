@@ -1,0 +1,61 @@
+//! Devices that keep some fields to themselves, and checks that nothing of these was sent.
+
+use crate::support::world::{Device, Tab, World};
+use datum_sync::replica::local::{Write, Written};
+
+pub const KEEPS: &str = r#"{"entities":{"tasks":{"localOnly":["secret","draft"]},"notes":{"localOnly":["secret"],"deleteBehavior":"softDelete"}},"retry":{"maxAttempts":1}}"#;
+
+pub const SHARES: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
+
+/// A device that keeps `secret` and `draft` of its tasks to itself.
+pub fn keeper(world: &World, name: &str) -> Device {
+    world.device(name).with_config(KEEPS)
+}
+
+/// No request so far has said this.
+#[track_caller]
+pub fn unsaid(device: &Device, word: &str) {
+    for request in device.wire.seen.borrow().iter() {
+        let body = String::from_utf8_lossy(&request.body);
+        assert!(
+            !body.contains(word),
+            "{} {} says {word}: {body}",
+            request.method,
+            request.path
+        );
+    }
+}
+
+pub fn update(tab: &Tab, entity: &str) -> serde_json::Value {
+    match tab
+        .write(
+            "tasks",
+            Write::Update {
+                entity: entity.to_owned(),
+            },
+        )
+        .unwrap()
+    {
+        Written::Entity(text) => serde_json::from_str(&text).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the server has of its only row.
+pub fn at_server(world: &World) -> serde_json::Value {
+    let rows = world.server.rows("ann");
+    assert_eq!(rows.len(), 1);
+    serde_json::from_str(rows[0].data.as_deref().unwrap()).unwrap()
+}
+
+/// The fields that a tab's database keeps beside this entity's row.
+pub fn kept(tab: &Tab) -> usize {
+    let user = tab.run(tab.engine.user("ann")).unwrap();
+    user.db.with(|replica| {
+        replica
+            .device_segments()
+            .iter()
+            .map(|segment| segment.entries.len())
+            .sum()
+    })
+}
