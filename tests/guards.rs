@@ -14,7 +14,17 @@ mod support;
 
 #[path = "guards/allocations.rs"]
 mod allocations;
+#[path = "guards/checks.rs"]
+mod checks;
 #[path = "guards/fuzz_seeds.rs"]
 mod fuzz_seeds;
 #[path = "guards/layering.rs"]
 mod layering;
+#[path = "guards/names.rs"]
+mod names;
+#[path = "guards/package.rs"]
+mod package;
+#[path = "guards/sources.rs"]
+mod sources;
+#[path = "guards/tests_index.rs"]
+mod tests_index;
