@@ -16,6 +16,8 @@ mod support;
 mod clocks;
 #[path = "faults/corrupt.rs"]
 mod corrupt;
+#[path = "faults/interrupted_pull.rs"]
+mod interrupted_pull;
 #[path = "faults/late_verdicts.rs"]
 mod late_verdicts;
 #[path = "faults/log_loss.rs"]

@@ -22,6 +22,9 @@ pub struct Records1 {
     pub reads: u64,
 }
 
+/// A call after so many more appends.
+type AfterAppends = (u64, Box<dyn FnOnce()>);
+
 /// A memory store that counts, and fails on request.
 #[derive(Clone, Default)]
 pub struct CountedStore {
@@ -33,9 +36,28 @@ pub struct CountedStore {
     pub failing_loads: Rc<RefCell<VecDeque<Code>>>,
     /// Bodies come back with a byte flipped.
     pub damaged: Rc<Cell<bool>>,
+    after_appends: Rc<RefCell<Option<AfterAppends>>>,
 }
 
 impl CountedStore {
+    /// Calls this once so many more appends are stored, before anybody hears of the last.
+    pub fn after_appends(&self, appends: u64, call: impl FnOnce() + 'static) {
+        if appends == 0 {
+            call();
+        } else {
+            *self.after_appends.borrow_mut() = Some((appends, Box::new(call)));
+        }
+    }
+
+    fn count_append(&self) {
+        let due = self.after_appends.take();
+        match due {
+            Some((1, call)) => call(),
+            Some((more, call)) => *self.after_appends.borrow_mut() = Some((more - 1, call)),
+            None => {}
+        }
+    }
+
     fn count_read(&self) {
         let counts = self.counts.get();
         self.counts.set(Records1 {
@@ -81,7 +103,9 @@ impl Store for CountedStore {
         counts.transactions += 1;
         counts.records += 1 + append.bodies.len() as u64;
         self.counts.set(counts);
-        self.inner.append(append, durability).await
+        self.inner.append(append, durability).await?;
+        self.count_append();
+        Ok(())
     }
 
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
@@ -172,6 +196,7 @@ impl Backing for Disk {
             failing: Rc::clone(&store.failing),
             failing_loads: Rc::clone(&store.failing_loads),
             damaged: Rc::clone(&store.damaged),
+            after_appends: Rc::clone(&store.after_appends),
         })
     }
 

@@ -17,6 +17,7 @@ use datum_sync::members::Members;
 use datum_sync::remote::Remote;
 use datum_sync::replica::local::{Write, Written};
 use datum_sync::status::SyncResult;
+use datum_sync::sync::Cancel;
 use datum_sync::sync::resolve::{Resolver, Resolvers};
 
 pub use super::clock::Clock;
@@ -293,16 +294,18 @@ impl Tab {
 
     /// Syncs with options as JSON.
     pub fn sync_with(&self, options: &str) -> Result<SyncResult> {
+        self.sync_until(options, Rc::default())
+    }
+
+    /// The same, until it is cancelled.
+    pub fn sync_until(&self, options: &str, cancel: Rc<Cancel>) -> Result<SyncResult> {
         let options: serde_json::Value = serde_json::from_str(options).unwrap();
         let options = Options::read(Members::new(
             &options,
             Code::InvalidArgument,
             "The sync options",
         )?)?;
-        self.run(
-            self.engine
-                .synchronize(&self.user, options, None, Rc::default()),
-        )
+        self.run(self.engine.synchronize(&self.user, options, None, cancel))
     }
 
     pub fn sync(&self) -> SyncResult {
