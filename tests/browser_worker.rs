@@ -12,8 +12,8 @@
 
 mod support;
 
-use support::host_stories;
-use support::indexeddb::Browser;
+use support::browser::host_stories;
+use support::browser::indexeddb::Browser;
 use support::store_suite;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 

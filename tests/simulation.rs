@@ -12,33 +12,33 @@
     missing_docs
 )]
 
-#[path = "simulation/deeds.rs"]
-mod deeds;
+#[path = "simulation/actions.rs"]
+mod actions;
 #[path = "simulation/dice.rs"]
 mod dice;
-#[path = "simulation/ending.rs"]
-mod ending;
-#[path = "simulation/mishaps.rs"]
-mod mishaps;
+#[path = "simulation/faults.rs"]
+mod faults;
+#[path = "simulation/final_checks.rs"]
+mod final_checks;
+#[path = "simulation/log_checks.rs"]
+mod log_checks;
 #[path = "simulation/model.rs"]
 mod model;
 #[path = "simulation/network.rs"]
 mod network;
 #[path = "simulation/ports.rs"]
 mod ports;
-#[path = "simulation/shadow.rs"]
-mod shadow;
+#[path = "simulation/push_checks.rs"]
+mod push_checks;
 #[path = "simulation/shrink.rs"]
 mod shrink;
 #[path = "simulation/storage.rs"]
 mod storage;
-#[path = "simulation/story.rs"]
-mod story;
 mod support;
 #[path = "simulation/tasks.rs"]
 mod tasks;
-#[path = "simulation/witness.rs"]
-mod witness;
+#[path = "simulation/world.rs"]
+mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -47,7 +47,7 @@ use std::time::Instant;
 
 use dice::Script;
 use shrink::{Ended, reduce, smallest};
-use story::Story;
+use world::World;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| {
@@ -59,8 +59,8 @@ fn setting(name: &str) -> Option<u64> {
 
 /// Plays one history.
 fn play(script: &Script) -> Ended {
-    let mut story = Story::new(script.clone());
-    let wrong = match catch_unwind(AssertUnwindSafe(|| story.run())) {
+    let mut world = World::new(script.clone());
+    let wrong = match catch_unwind(AssertUnwindSafe(|| world.run())) {
         Ok(ended) => ended.err(),
         Err(panic) => {
             let words = panic
@@ -71,14 +71,14 @@ fn play(script: &Script) -> Ended {
         }
     };
     let ended = Ended {
-        trace: story.trace.take(),
-        struck: story.dice.struck.take(),
-        played: story.played,
+        trace: world.trace.take(),
+        happened: world.dice.happened.take(),
+        played: world.played,
         wrong,
     };
     if ended.wrong.is_some() {
         // A broken history is left as it stands: its tasks may hold each other.
-        std::mem::forget(story);
+        std::mem::forget(world);
     }
     ended
 }
@@ -91,7 +91,7 @@ fn report(script: Script, first: &Ended) -> String {
         return format!("{found}: {}", first.wrong.as_deref().unwrap_or_default());
     }
     let (script, ended) = smallest(script, &play);
-    let (steps, faults) = (script.steps.len(), ended.struck.len());
+    let (steps, faults) = (script.steps.len(), ended.happened.len());
     let wrong = ended.wrong.unwrap_or_default();
     format!(
         "{found}.\nThe smallest history that does: {steps} of {whole} steps, {faults} faults.\n\n{wrong}\n\n{}",
@@ -171,27 +171,27 @@ fn no_history_breaks_a_promise() {
 fn a_history_is_always_the_same() {
     for seed in [7, 1_000_003] {
         let script = Script {
-            told: true,
+            traced: true,
             ..Script::whole(seed, 40)
         };
         let (one, two) = (play(&script), play(&script));
         assert!(one.trace.len() > 40);
         assert_eq!(one.trace, two.trace);
-        assert_eq!(one.struck, two.struck);
-        assert!(!one.struck.is_empty(), "nothing goes wrong in {seed}");
+        assert_eq!(one.happened, two.happened);
+        assert!(!one.happened.is_empty(), "nothing goes wrong in {seed}");
     }
 }
 
 #[test]
-fn what_is_left_out_leaves_the_rest_as_it_was() {
+fn leaving_out_a_step_or_a_fault_changes_nothing_before_it() {
     let whole = Script::whole(7, 40);
-    let struck = play(&whole).struck;
-    let spared = *struck.last().unwrap();
+    let happened = play(&whole).happened;
+    let left_out = *happened.last().unwrap();
     let without = Script {
-        spared: [spared].into(),
+        left_out: [left_out].into(),
         ..whole.clone()
     };
-    assert!(!play(&without).struck.contains(&spared));
+    assert!(!play(&without).happened.contains(&left_out));
     let shorter = Script {
         steps: whole.steps[..20].to_vec(),
         ..whole.clone()
@@ -203,7 +203,7 @@ fn what_is_left_out_leaves_the_rest_as_it_was() {
             .copied()
             .collect::<Vec<_>>()
     };
-    assert_eq!(before(&play(&shorter).struck), before(&struck));
+    assert_eq!(before(&play(&shorter).happened), before(&happened));
 }
 
 #[test]

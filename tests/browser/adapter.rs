@@ -1,6 +1,6 @@
 //! The app's own adapter as a remote, in a real browser.
 
-use crate::support::remotes::{PAGE, adapter, begin_and_drop, holds, js, page, pull, push};
+use crate::support::browser::remote::{PAGE, adapter, begin_and_drop, holds, js, page, pull, push};
 use datum_sync::error::Code;
 use datum_sync::metadata::{SyncMetadata, merge_devices, read_reply};
 use datum_sync::protocol::{DeviceMetadata, parse_page};

@@ -1,6 +1,6 @@
 //! The database of the whole app: device id, users and their marks.
 
-use crate::support::indexeddb::unique;
+use crate::support::browser::indexeddb::unique;
 use datum_sync::error::Code;
 use datum_sync::store::Store;
 use datum_sync::store::indexeddb::RootDatabase;

@@ -1,7 +1,7 @@
 //! The public classes in a real browser: IndexedDB beneath, and beside them a `fetch` that is
 //! answered by the server's own rules. Each story is JavaScript, as an app would write it.
 
-use crate::support::client::story;
+use crate::support::browser::client::story;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 

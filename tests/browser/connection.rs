@@ -1,7 +1,7 @@
 //! IndexedDB connections that another tab wants, blocks or closes, and futures that are dropped.
 
+use crate::support::browser::indexeddb::{Browser, unique};
 use crate::support::browser::{delete_raw, open_raw, start_delete_raw};
-use crate::support::indexeddb::{Browser, unique};
 use crate::support::store_suite::{Stores, add, body, bytes, record, text};
 use datum_sync::error::Code;
 use datum_sync::store::indexeddb::IndexedDbStore;

@@ -1,6 +1,6 @@
 //! Watches, events, observers, the log, metrics and health, as an app sees them.
 
-use crate::support::client::story;
+use crate::support::browser::client::story;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 

@@ -1,6 +1,6 @@
 //! The host stories in a window.
 
-use crate::support::host_stories;
+use crate::support::browser::host_stories;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 macro_rules! mount {

@@ -1,6 +1,6 @@
 //! The remote over `fetch`: its requests, timeouts and config.
 
-use crate::support::remotes::{
+use crate::support::browser::remote::{
     PAGE, begin_and_drop, holds, http, js, page, pull, pull_request, push,
 };
 use datum_sync::error::Code;

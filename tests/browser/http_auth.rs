@@ -1,6 +1,6 @@
 //! The remote over `fetch`: headers, refused tokens and their renewal.
 
-use crate::support::remotes::{PAGE, holds, http, js, page, pull};
+use crate::support::browser::remote::{PAGE, holds, http, js, page, pull};
 use datum_sync::error::Code;
 use futures_util::future::join3;
 use wasm_bindgen_test::wasm_bindgen_test;

@@ -1,6 +1,6 @@
 //! The remote over `fetch`: statuses, broken replies and failed requests become coded errors.
 
-use crate::support::remotes::{PAGE, http, js, page, pull, push};
+use crate::support::browser::remote::{PAGE, http, js, page, pull, push};
 use datum_sync::error::Code;
 use datum_sync::protocol::parse_page;
 use datum_sync::remote::http::HttpRemote;

@@ -1,7 +1,7 @@
 //! The store suite on IndexedDB, what each call costs there, and what it relies on in browsers.
 
+use crate::support::browser::indexeddb::{Browser, unique};
 use crate::support::browser::{Patch, js, overwrite};
-use crate::support::indexeddb::{Browser, unique};
 use crate::support::store_suite::{self, Stores, add, body, bytes, record};
 use datum_sync::error::Code;
 use datum_sync::store::indexeddb::IndexedDbStore;

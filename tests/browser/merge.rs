@@ -1,7 +1,7 @@
 //! Conflicts as an app sees them, in a real browser: fields merged by policy, explanations, and
 //! resolvers that fail. Each story is JavaScript, as an app would write it.
 
-use crate::support::client::story;
+use crate::support::browser::client::story;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 

@@ -1,7 +1,7 @@
 //! The app's own functions around its entities, in a real browser: each story is JavaScript, as an
 //! app would write it.
 
-use crate::support::client::story;
+use crate::support::browser::client::story;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 

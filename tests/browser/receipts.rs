@@ -1,7 +1,7 @@
 //! How a write ended, as an app waits for it: in the tab that wrote, in another, and after a
 //! reload.
 
-use crate::support::client::story;
+use crate::support::browser::client::story;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 

@@ -1,7 +1,7 @@
 //! Browsers whose IndexedDB fails. A patched prototype stands in for what a page cannot provoke.
 
 use crate::support::browser::Patch;
-use crate::support::indexeddb::{Browser, unique};
+use crate::support::browser::indexeddb::{Browser, unique};
 use crate::support::store_suite::{Stores, add, body, bytes, record, tailed, text};
 use datum_sync::error::Code;
 use datum_sync::store::indexeddb::{IndexedDbStore, RootDatabase};

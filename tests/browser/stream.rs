@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use crate::support::remotes::{PAGE, adapter, holds, http, js, page, pull};
+use crate::support::browser::remote::{PAGE, adapter, holds, http, js, page, pull};
 use datum_sync::error::{Code, Result};
 use datum_sync::host::web::sleep;
 use datum_sync::remote::http::{HttpRemote, MOST_LEFT_BEHIND, Patience};

@@ -1,6 +1,6 @@
 //! Users of one page in a real browser: switching, signing out, and whose token goes with what.
 
-use crate::support::client::story;
+use crate::support::browser::client::story;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 

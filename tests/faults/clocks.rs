@@ -1,7 +1,7 @@
 //! Clocks that are wrong or set.
 
-use crate::support::live::{AUTO, DAY, HOUR, MINUTE, leading, live, pulls, wait};
-use crate::support::lives::{Life, together, turn, until};
+use crate::support::auto_sync::{AUTO, DAY, HOUR, MINUTE, leader_tab, pulls, wait, with_auto_sync};
+use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Fault, ONE_TRY, World, id_of};
 use datum_sync::status::State;
 use serde_json::json;
@@ -46,13 +46,17 @@ fn what_the_remote_has_put_off_goes_though_the_clock_is_set_back_meanwhile() {
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
     let id = a.create(r#"{"title":"milk"}"#)["id"].clone();
-    let op_id = a.waiting()[0]["opId"].clone();
+    let op_id = a.pending_operations()[0]["opId"].clone();
     let verdict =
         json!({ "results": [{ "opId": op_id, "status": "retry", "retryAfterMs": 3_600_000 }] });
     phone.fault("/push", Fault::Answered(verdict.to_string()));
     let _ = a.sync_with("{}");
     let _ = a.sync_with("{}");
-    assert_eq!(a.waiting()[0]["entityId"], id, "not before its time");
+    assert_eq!(
+        a.pending_operations()[0]["entityId"],
+        id,
+        "not before its time"
+    );
 
     a.engine.host().skew.set(-30_000);
     let _ = a.sync_with("{}");
@@ -68,7 +72,7 @@ fn what_the_remote_has_put_off_goes_though_the_clock_is_set_back_meanwhile() {
 }
 
 #[test]
-fn the_remote_is_reminded_though_the_clock_was_set_back() {
+fn metadata_is_sent_again_though_the_clock_was_set_back() {
     let world = World::new();
     let phone = world.device("phone");
     let a = phone.open();
@@ -91,8 +95,8 @@ fn the_remote_is_reminded_though_the_clock_was_set_back() {
 fn a_machine_that_slept_syncs_within_a_minute_of_waking() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         wait(&a, MINUTE).await;
         // Timers and the monotonic clock stood still.
         a.engine.host().skew.set(8 * HOUR as i64);
@@ -108,8 +112,8 @@ fn a_clock_that_is_set_delays_nothing() {
     for skew in [-(DAY as i64), DAY as i64] {
         let world = World::new();
         let phone = world.device("phone").with_config(AUTO);
-        let a = leading(&phone);
-        live(&a, async {
+        let a = leader_tab(&phone);
+        with_auto_sync(&a, async {
             wait(&a, MINUTE).await;
             a.engine.host().skew.set(skew);
             wait(&a, 16 * MINUTE).await;
@@ -126,17 +130,17 @@ fn a_clock_that_is_set_back_hides_no_cycle() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let (a, b) = (phone.open(), phone.open());
-    let (a, b) = (Life::of(a), Life::of(b));
-    together(&[&a, &b], async {
+    let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+    run_together(&[&a, &b], async {
         b.sync("{}");
-        until(&a, || a.status().status == State::Completed).await;
+        wait_until(&a, || a.status().status == State::Completed).await;
         for life in [&a, &b] {
             life.tab.engine.host().skew.set(-3_600_000);
         }
         phone.fault("/pull", Fault::Status(503, None));
         a.sync("{}");
-        until(&a, || a.status().status == State::Failed).await;
-        turn().await;
+        wait_until(&a, || a.status().status == State::Failed).await;
+        let_all_run().await;
     });
     assert_eq!(b.common(), a.common());
 }

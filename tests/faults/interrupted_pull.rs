@@ -59,7 +59,7 @@ fn wherever_a_pull_ends_its_cursor_is_that_of_the_rows_it_has() {
             phone.requests();
             let here = again.titles().len();
             assert!(again.sync_with(PAGES).unwrap().is_success);
-            let pull = phone.wire.seen.borrow()[0].body.clone();
+            let pull = phone.remote.seen.borrow()[0].body.clone();
             assert_eq!(
                 here + rows_left(&world, &pull),
                 ROWS,

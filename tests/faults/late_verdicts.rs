@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::support::lives::{Life, together, turn, until};
+use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Device, Fault, ONE_TRY, Tab, World, id_of};
 use datum_sync::config::{Direction, Options};
 use datum_sync::replica::local::Write;
@@ -43,9 +43,9 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
     let phone = world.device("phone");
     // A browser without locks: both tabs sync at once.
     let mut beside = world.device("phone");
-    (beside.disk, beside.wire) = (phone.disk.clone(), phone.wire.clone());
+    (beside.disk, beside.remote) = (phone.disk.clone(), phone.remote.clone());
     let (a, b) = (phone.open(), beside.open());
-    // Asked for before the write, and answered after it was pushed.
+    // FnResolver for before the write, and answered after it was pushed.
     phone.fault("/pull", Fault::Late(20_000));
     let store = phone.store().inner;
     let there = Rc::new(RefCell::new(Vec::new()));
@@ -53,7 +53,7 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
         Rc::clone(&there),
         datum_sync::entity::Key::new("tasks", "t"),
     );
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |_| {
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |_| {
         let mut replica = datum_sync::replica::Replica::new("ann", u64::MAX);
         for (seq, record) in
             &pollster::block_on(datum_sync::store::Store::load(&store.reopen())).unwrap()
@@ -169,7 +169,7 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
 }
 
 /// A write through one tab while it lives.
-async fn write(life: &Life, write: Write) {
+async fn write(life: &RunningTab, write: Write) {
     life.tab
         .engine
         .write("ann", "tasks", vec![write])
@@ -179,10 +179,10 @@ async fn write(life: &Life, write: Write) {
 
 /// Begins a cycle whose request is under way when this returns, and lets the lock over tabs hold
 /// nobody back.
-async fn begins(phone: &Device, life: &Life, options: &str) {
+async fn begins(phone: &Device, life: &RunningTab, options: &str) {
     phone.requests();
     life.sync(options);
-    until(life, || !phone.wire.seen.borrow().is_empty()).await;
+    wait_until(life, || !phone.remote.seen.borrow().is_empty()).await;
     phone.locks.borrow_mut().clear();
 }
 
@@ -197,14 +197,14 @@ fn a_page_that_comes_late_undoes_nothing_that_was_pushed_since() {
             world.device("phone").with_config(ONE_TRY),
             world.device("laptop").open(),
         );
-        let (a, b) = (Life::of(phone.open()), Life::of(phone.open()));
+        let (a, b) = (RunningTab::new(phone.open()), RunningTab::new(phone.open()));
         a.tab.create(r#"{"id":"t","title":"milk"}"#);
         a.tab.sync();
         laptop.sync();
         laptop.patch("t", r#"{"n":1}"#);
         laptop.sync();
-        together(&[&a, &b], async {
-            turn().await;
+        run_together(&[&a, &b], async {
+            let_all_run().await;
             phone.fault("/pull", Fault::Late(2_000));
             begins(&phone, &a, options).await;
             write(
@@ -216,10 +216,10 @@ fn a_page_that_comes_late_undoes_nothing_that_was_pushed_since() {
             )
             .await;
             b.sync(r#"{"direction":"pushOnly"}"#);
-            until(&b, || !b.ended.borrow().is_empty()).await;
+            wait_until(&b, || !b.ended.borrow().is_empty()).await;
             assert!(a.ended.borrow().is_empty(), "the page comes after the push");
-            until(&b, || !a.ended.borrow().is_empty()).await;
-            turn().await;
+            wait_until(&b, || !a.ended.borrow().is_empty()).await;
+            let_all_run().await;
         });
         for tab in [&a.tab, &b.tab] {
             let task = tab.read("t").unwrap();

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::support::restored::*;
-use crate::support::world::{Asked, World};
+use crate::support::world::{FnResolver, World};
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::sync::resolve::Resolvers;
 use serde_json::Value;
@@ -28,10 +28,10 @@ fn a_checkpoint_kept_only_on_the_client_does_not_keep_it_from_uploading_again() 
     a.delete("gone");
     a.sync();
     restore(&world, &backup, "epoch-2");
-    let told = offers(&a);
+    let told = restore_events(&a);
     phone.requests();
 
-    let result = settle(&a);
+    let result = sync_until_quiet(&a);
 
     assert_eq!(
         titles(&world),
@@ -44,7 +44,7 @@ fn a_checkpoint_kept_only_on_the_client_does_not_keep_it_from_uploading_again() 
         "what never leaves the device has stayed"
     );
     assert_eq!((result.pushed_count, result.conflicts_detected), (3, 0));
-    assert_eq!(heard(&told), [3]);
+    assert_eq!(offered_again(&told), [3]);
     let requests = phone.requests();
     assert_eq!(
         requests,
@@ -85,16 +85,19 @@ fn a_new_epoch_without_a_loss_offers_nothing() {
         .map(|row| row.version)
         .collect();
     world.server.set_epoch("epoch-2").unwrap();
-    let (told, told_too) = (offers(&a), offers(&b));
+    let (told, told_too) = (restore_events(&a), restore_events(&b));
     phone.requests();
 
     for tab in [&a, &b] {
-        let result = settle(tab);
+        let result = sync_until_quiet(tab);
         assert_eq!((result.pushed_count, result.conflicts_detected), (0, 0));
         assert_eq!(tab.titles(), ["mine", "theirs"]);
     }
 
-    assert_eq!((heard(&told), heard(&told_too)), (vec![0], vec![0]));
+    assert_eq!(
+        (offered_again(&told), offered_again(&told_too)),
+        (vec![0], vec![0])
+    );
     assert_eq!(
         world
             .server
@@ -132,14 +135,17 @@ fn each_device_offers_what_it_has_written_and_what_it_has_seen_on_top() {
     restore(&world, &backup, "epoch-2");
 
     // The phone has seen all, but `u` is the laptop's alone.
-    assert_eq!(settle(&a).pushed_count, 2);
+    assert_eq!(sync_until_quiet(&a).pushed_count, 2);
     assert_eq!(titles(&world), pairs(&[("t", "milk"), ("v", "phone's")]));
     assert_eq!(
-        (&server(&world)[0].1["a"], &server(&world)[0].1["b"]),
+        (
+            &server_rows(&world)[0].1["a"],
+            &server_rows(&world)[0].1["b"]
+        ),
         (&2.into(), &2.into()),
         "the row that it holds contains both"
     );
-    let result = settle(&b);
+    let result = sync_until_quiet(&b);
     assert_eq!(
         (result.pushed_count, result.conflicts_detected),
         (1, 0),
@@ -166,9 +172,9 @@ fn an_edit_made_since_the_restore_is_a_conflict_that_keeps_both() {
     b.sync();
     b.patch("t", r#"{"done":true}"#);
     b.sync();
-    let told = offers(&a);
+    let told = restore_events(&a);
 
-    let result = settle(&a);
+    let result = sync_until_quiet(&a);
 
     assert_eq!(
         (result.conflicts_detected, result.conflicts_resolved),
@@ -182,7 +188,7 @@ fn an_edit_made_since_the_restore_is_a_conflict_that_keeps_both() {
             (Some("oat milk"), Some(true))
         );
     }
-    assert_eq!(heard(&told), [1]);
+    assert_eq!(offered_again(&told), [1]);
 }
 
 #[test]
@@ -202,7 +208,7 @@ fn the_resolver_sees_the_forgotten_write_as_local_and_knows_what_is_others() {
     a.sync();
     let seen: Rc<std::cell::RefCell<Vec<Conflict>>> = Rc::default();
     let noted = Rc::clone(&seen);
-    let asked = Asked(move |conflict: &Conflict| {
+    let asked = FnResolver(move |conflict: &Conflict| {
         noted.borrow_mut().push(conflict.clone());
         Ok(Resolution::Later)
     });
@@ -267,10 +273,10 @@ fn what_waits_goes_on_top_of_what_was_forgotten() {
     a.delete("d");
     restore(&world, &backup, "epoch-2");
 
-    let result = settle(&a);
+    let result = sync_until_quiet(&a);
 
     assert_eq!(result.conflicts_detected, 0);
-    let rows = server(&world);
+    let rows = server_rows(&world);
     assert_eq!(titles(&world), pairs(&[("n", "new"), ("t", "milk")]));
     assert_eq!(
         (&rows[1].1["a"], &rows[1].1["b"], &rows[0].1["b"]),
@@ -289,7 +295,7 @@ fn what_is_older_than_thirty_days_is_not_offered() {
     a.create(r#"{"id":"new","title":"new"}"#);
     a.sync();
     restore(&world, &backup, "epoch-2");
-    settle(&a);
+    sync_until_quiet(&a);
     assert_eq!(titles(&world), pairs(&[("new", "new")]));
 }
 
@@ -335,7 +341,7 @@ fn dead_letters_parked_conflicts_and_held_tombstones_stay_as_they_are() {
             .resolve_conflict(parked[0]["id"].as_str().unwrap(), Resolution::Local),
     )
     .unwrap();
-    settle(&a);
+    sync_until_quiet(&a);
     assert_eq!(titles(&world), pairs(&[("n", "new"), ("p", "mine")]));
 }
 

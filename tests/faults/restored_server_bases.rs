@@ -21,14 +21,14 @@ fn a_server_that_cannot_tell_what_it_kept_is_compared_with() {
     a.sync();
     world.server.restore(&backup);
     for device in [&phone, &laptop] {
-        device.wire.vague.set(true);
+        device.remote.vague.set(true);
     }
     world.server.set_epoch("epoch-2").unwrap();
     b.sync();
     b.patch("twice", r#"{"n":2}"#);
     b.sync();
 
-    let result = settle(&a);
+    let result = sync_until_quiet(&a);
 
     assert_eq!((result.pushed_count, result.conflicts_detected), (3, 1));
     assert_eq!(
@@ -40,7 +40,7 @@ fn a_server_that_cannot_tell_what_it_kept_is_compared_with() {
             ("twice", "oat milk")
         ])
     );
-    assert_eq!(server(&world)[3].1["n"], 2);
+    assert_eq!(server_rows(&world)[3].1["n"], 2);
 }
 
 /// A restored server counts anew: the version that an edit was made against is that of another row
@@ -77,7 +77,7 @@ fn an_old_base_that_fits_by_chance_overwrites_nothing() {
         before,
         "a push of the old epoch does nothing"
     );
-    assert_eq!(settle(&b).conflicts_detected, 1);
+    assert_eq!(sync_until_quiet(&b).conflicts_detected, 1);
     a.sync();
     for tab in [&a, &b] {
         assert_eq!(
@@ -123,8 +123,8 @@ fn with_an_old_base(world: &World) -> (Device, Tab, Tab) {
 
 /// Both edits are there, on the server and on both devices.
 fn both_edits_stand(world: &World, tabs: [&Tab; 2]) {
-    let all =
-        std::iter::once(server(world)[0].1.clone()).chain(tabs.map(|tab| tab.read("t").unwrap()));
+    let all = std::iter::once(server_rows(world)[0].1.clone())
+        .chain(tabs.map(|tab| tab.read("t").unwrap()));
     for task in all {
         assert_eq!(
             (&task["title"], &task["n"]),
@@ -154,10 +154,10 @@ fn what_a_scope_alone_was_pulled_of_trusts_no_base_of_the_rest() {
         0,
         "what is outside of every scope is sent all the same"
     );
-    settle(&b);
+    sync_until_quiet(&b);
     a.sync();
     both_edits_stand(&world, [&a, &b]);
-    assert_eq!(server(&world)[0].1["done"], true);
+    assert_eq!(server_rows(&world)[0].1["done"], true);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn what_was_saved_from_a_lost_log_keeps_the_epoch_of_its_bases() {
             );
         }
 
-        settle(&b);
+        sync_until_quiet(&b);
         a.sync();
         both_edits_stand(&world, [&a, &b]);
     }
@@ -206,11 +206,11 @@ fn a_row_that_another_device_made_meanwhile_is_not_taken_for_a_state_of_before()
     a.sync();
     restore(&world, &backup, "epoch-2");
     for device in [&phone, &laptop] {
-        device.wire.vague.set(true);
+        device.remote.vague.set(true);
     }
     b.sync();
 
-    settle(&a);
+    sync_until_quiet(&a);
 
     b.sync();
     for tab in [&a, &b] {

@@ -32,20 +32,20 @@ fn wherever_the_tab_dies_nothing_is_lost_and_nothing_offered_twice() {
         let before = phone.counts().transactions;
         let counts = Rc::clone(&store.counts);
         let failing = Rc::clone(&store.failing);
-        *phone.wire.on_request.borrow_mut() = Some(Box::new(move |_| {
+        *phone.remote.on_request.borrow_mut() = Some(Box::new(move |_| {
             if counts.get().transactions >= before + step {
                 failing.borrow_mut().extend([Code::StorageUnavailable; 3]);
             }
         }));
         let _ = engine.sync_with(options);
-        *phone.wire.on_request.borrow_mut() = None;
+        *phone.remote.on_request.borrow_mut() = None;
         store.failing.borrow_mut().clear();
         drop(engine);
 
         let again = phone.open();
         let result = again.sync_with(options).unwrap();
         assert!(result.is_success, "step {step}: {result:?}");
-        settle(&again);
+        sync_until_quiet(&again);
         let rows = world.server.rows("ann");
         assert_eq!(rows.len(), 8, "step {step}");
         assert_eq!(
@@ -87,8 +87,8 @@ fn two_tabs_at_once_offer_it_once() {
     };
     let (one, other) = a.run(async { futures_util::future::join(cycle(&a), cycle(&b)).await });
     assert!(one.unwrap().is_success && other.unwrap().is_success);
-    settle(&a);
-    settle(&b);
+    sync_until_quiet(&a);
+    sync_until_quiet(&b);
     assert_eq!(titles(&world), pairs(&[("t", "oat milk"), ("u", "new")]));
     assert_eq!(
         world.server.rows("ann").iter().map(|row| row.version).max(),
@@ -109,7 +109,7 @@ fn a_verdict_of_the_old_epoch_that_comes_late_settles_nothing() {
     // The answer of the push arrives, and between it and the pull the server is restored.
     let server = world.server.clone();
     let pulls = std::cell::Cell::new(0);
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if request.path.ends_with("/pull") {
             pulls.set(pulls.get() + 1);
             if pulls.get() == 1 {
@@ -118,18 +118,18 @@ fn a_verdict_of_the_old_epoch_that_comes_late_settles_nothing() {
             }
         }
     }));
-    settle(&a);
+    sync_until_quiet(&a);
     assert_eq!(titles(&world), pairs(&[("t", "oat milk")]));
 
     // Restored before the push: its verdicts are of another history, and its operation is sent
     // again.
-    *phone.wire.on_request.borrow_mut() = None;
+    *phone.remote.on_request.borrow_mut() = None;
     let backup = world.server.backup();
     a.patch("t", r#"{"title":"soy milk"}"#);
     a.sync();
     a.create(r#"{"id":"u","title":"new"}"#);
     restore(&world, &backup, "epoch-3");
-    settle(&a);
+    sync_until_quiet(&a);
     assert_eq!(titles(&world), pairs(&[("t", "soy milk"), ("u", "new")]));
 }
 
@@ -150,8 +150,8 @@ fn nothing_is_pushed_before_the_restored_server_was_pulled_from() {
     // It knows now, and the pull breaks off.
     phone.fault("/pull", Fault::Lost);
     a.sync_with("{}").unwrap_err();
-    settle(&a);
-    let row = &server(&world)[0].1;
+    sync_until_quiet(&a);
+    let row = &server_rows(&world)[0].1;
     assert_eq!((&row["title"], &row["n"]), (&"oat milk".into(), &1.into()));
 }
 
@@ -167,7 +167,7 @@ fn a_request_of_before_the_restore_that_comes_late_does_nothing() {
     phone.requests();
     a.sync();
     let late = phone
-        .wire
+        .remote
         .seen
         .borrow()
         .iter()
@@ -178,7 +178,7 @@ fn a_request_of_before_the_restore_that_comes_late_does_nothing() {
     a.delete("t");
     a.sync();
     restore(&world, &backup, "epoch-2");
-    settle(&a);
+    sync_until_quiet(&a);
 
     let _ = world
         .server
@@ -200,15 +200,15 @@ fn a_server_that_is_restored_twice_is_offered_it_twice() {
     a.create(r#"{"id":"t","title":"milk"}"#);
     a.sync();
     restore(&world, &backup, "epoch-2");
-    let told = offers(&a);
+    let told = restore_events(&a);
     // It has heard of the first, and offered nothing yet.
     a.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
-    assert_eq!((heard(&told), a.pending()), (vec![1], 1));
+    assert_eq!((offered_again(&told), a.pending()), (vec![1], 1));
     restore(&world, &backup, "epoch-3");
-    settle(&a);
+    sync_until_quiet(&a);
     assert_eq!(titles(&world), pairs(&[("t", "milk")]));
     restore(&world, &backup, "epoch-4");
-    settle(&phone.open());
+    sync_until_quiet(&phone.open());
     assert_eq!(titles(&world), pairs(&[("t", "milk")]));
 }
 
@@ -229,7 +229,7 @@ fn clearing_sync_metadata_forgets_no_receipt_and_clearing_the_user_does() {
     a.sync();
     a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
     restore(&world, &backup, "epoch-2");
-    settle(&a);
+    sync_until_quiet(&a);
     assert_eq!(titles(&world), pairs(&[("n", "note"), ("t", "milk")]));
 
     a.run(a.engine.clear_user_data("ann")).unwrap();

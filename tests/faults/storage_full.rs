@@ -109,7 +109,7 @@ fn a_page_that_does_not_fit_stops_the_pull_where_it_was_and_says_so() {
         .with_config(r#"{"entities":{"tasks":{}},"defaultSyncOptions":{"overrideBatchSize":10}}"#);
     let a = phone.open();
     let (failing, asked) = (phone.store().failing, Cell::new(0));
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         asked.set(asked.get() + u32::from(request.path.ends_with("/pull")));
         if asked.get() == 3 {
             // From the second page on: the third is asked for before the second is planned.
@@ -125,7 +125,7 @@ fn a_page_that_does_not_fit_stops_the_pull_where_it_was_and_says_so() {
         (State::Failed, Code::StorageFull)
     );
     assert_eq!(a.titles().len(), 10, "the first page");
-    phone.wire.on_request.take();
+    phone.remote.on_request.take();
     phone.store().failing.take();
     phone.requests();
     assert!(a.sync().is_success);

@@ -211,7 +211,7 @@ fn a_log_lost_under_an_open_tab_is_not_told_again_at_the_next_visit() {
 }
 
 #[test]
-fn whoever_looks_on_leaves_the_news_for_the_app() {
+fn a_log_that_only_observes_leaves_the_loss_for_the_app() {
     let world = World::new();
     let phone = device(&world, 1);
     phone.evict();

@@ -45,7 +45,7 @@ fn a_first_pull_makes_a_dozen_allocations_for_each_entity() {
     let both = allocations(|| drop(tab.sync_with(r#"{"direction":"pullOnly"}"#).unwrap()));
     // The server runs in the same thread: the same requests once more tell its share.
     let pulls: Vec<_> = laptop
-        .wire
+        .remote
         .seen
         .borrow()
         .iter()

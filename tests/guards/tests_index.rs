@@ -66,7 +66,7 @@ fn of_file(ast: &syn::File, read: &dyn Fn(&str) -> String) -> Vec<String> {
                 if let Some(suite) = name.strip_suffix("_stories") {
                     let file = match suite {
                         "store" => "support/store_suite.rs",
-                        _ => "support/host_stories.rs",
+                        _ => "support/browser/host_stories.rs",
                     };
                     found.extend(of_suite(&read(file), &name));
                 }

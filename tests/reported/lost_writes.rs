@@ -3,8 +3,8 @@
 
 use std::rc::Rc;
 
+use crate::support::auto_sync::{create, wait};
 use crate::support::calls::{patch, pushed, shared, synchronize};
-use crate::support::live::{create, wait};
 use crate::support::world::{Fault, World, id_of};
 use datum_sync::error::Code;
 use futures_util::future::join;

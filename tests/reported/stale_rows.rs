@@ -3,8 +3,8 @@
 
 use std::rc::Rc;
 
+use crate::support::auto_sync::{AUTO, DAY, HOUR, leader_tab, wait, with_auto_sync};
 use crate::support::calls::{shared, synchronize};
-use crate::support::live::{AUTO, DAY, HOUR, leading, live, wait};
 use crate::support::world::{Fault, World, id_of};
 use datum_sync::error::Code;
 use datum_sync::events::{Filter, Topic};
@@ -158,12 +158,12 @@ fn what_happened_while_a_device_was_away_is_there_after_one_cycle() {
         world.device("phone").with_config(AUTO),
         world.device("laptop"),
     );
-    let (a, b) = (leading(&phone), laptop.open());
+    let (a, b) = (leader_tab(&phone), laptop.open());
     let kept = id_of(&b.create(r#"{"title":"kept"}"#));
     let gone = id_of(&b.create(r#"{"title":"gone"}"#));
     b.sync();
     a.sync();
-    live(&a, async {
+    with_auto_sync(&a, async {
         a.engine.host().online.set(false);
         a.engine.network_changed(false);
         wait(&a, 3 * HOUR).await;

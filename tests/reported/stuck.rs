@@ -4,8 +4,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use crate::support::auto_sync::{AUTO, DAY, HOUR, create, leader_tab, wait, with_auto_sync};
 use crate::support::calls::shared;
-use crate::support::live::{AUTO, DAY, HOUR, create, leading, live, wait};
 use crate::support::world::{Fault, World, id_of};
 use datum_sync::error::Code;
 use datum_sync::status::State;
@@ -20,10 +20,10 @@ const ONE_TRY: &str =
 fn an_outage_of_days_ends_by_itself() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     let out = Rc::new(Cell::new(true));
-    let (faults, still) = (Rc::clone(&phone.wire.faults), Rc::clone(&out));
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    let (faults, still) = (Rc::clone(&phone.remote.faults), Rc::clone(&out));
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if still.get() {
             let path = ["/pull", "/push", "/metadata"]
                 .into_iter()
@@ -34,7 +34,7 @@ fn an_outage_of_days_ends_by_itself() {
                 .push_back((path, Fault::Status(503, None)));
         }
     }));
-    live(&a, async {
+    with_auto_sync(&a, async {
         create(&a.engine, "ann", "milk").await;
         wait(&a, 3 * DAY).await;
         let status = a.engine.status_hub("ann").unwrap().current();
@@ -100,11 +100,11 @@ fn one_bad_change_holds_up_no_other_and_can_be_thrown_away() {
 fn what_others_write_arrives_while_an_upload_fails_and_the_upload_is_tried_by_itself() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     let other = world.device("laptop").open();
     let broken = Rc::new(Cell::new(true));
-    let (faults, still) = (Rc::clone(&phone.wire.faults), Rc::clone(&broken));
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    let (faults, still) = (Rc::clone(&phone.remote.faults), Rc::clone(&broken));
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if still.get() && request.path == "/push" {
             faults
                 .borrow_mut()
@@ -113,7 +113,7 @@ fn what_others_write_arrives_while_an_upload_fails_and_the_upload_is_tried_by_it
     }));
     other.create(r#"{"title":"theirs"}"#);
     other.sync();
-    live(&a, async {
+    with_auto_sync(&a, async {
         create(&a.engine, "ann", "ours").await;
         wait(&a, 2 * HOUR).await;
         assert_eq!(
@@ -147,7 +147,7 @@ fn a_server_that_knows_no_cursor_ends_the_cycle_after_a_few_requests() {
     phone.requests();
 
     let seen = Rc::clone(&longest);
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         let mut seen = seen.borrow_mut();
         *seen = (
             seen.0 + 1,
@@ -162,7 +162,7 @@ fn a_server_that_knows_no_cursor_ends_the_cycle_after_a_few_requests() {
         "{requests} requests of up to {bytes} bytes"
     );
     assert_eq!(a.titles(), ["milk"], "and takes nothing away");
-    phone.wire.faults.borrow_mut().clear();
+    phone.remote.faults.borrow_mut().clear();
     assert!(a.sync().is_success);
 }
 
@@ -206,9 +206,9 @@ fn a_full_disk_is_named_and_the_sync_goes_on_when_there_is_room() {
 fn an_app_whose_sync_runs_by_itself_hears_of_a_refused_token() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     (0..9).for_each(|_| phone.fault("/push", Fault::Status(401, None)));
-    live(&a, async {
+    with_auto_sync(&a, async {
         create(&a.engine, "ann", "milk").await;
         wait(&a, 30_000).await;
     });

@@ -3,8 +3,8 @@
 
 use std::rc::Rc;
 
+use crate::support::auto_sync::{create, wait};
 use crate::support::calls::{shared, synchronize};
-use crate::support::live::{create, wait};
 use crate::support::world::{Fault, World};
 use datum_sync::config::UserSwitch;
 use datum_sync::datum::users::LogoutOptions;

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 pub type Fault = (u64, u64);
 
 /// The step in which everything heals; none comes after it.
-pub const HEALING: u64 = u64::MAX;
+pub const RECOVERY: u64 = u64::MAX;
 
 /// A history before it is played.
 #[derive(Debug, Clone)]
@@ -19,9 +19,9 @@ pub struct Script {
     /// The steps that are played, in order.
     pub steps: Vec<u64>,
     /// Faults that do not happen.
-    pub spared: BTreeSet<Fault>,
+    pub left_out: BTreeSet<Fault>,
     /// All that happens is written down.
-    pub told: bool,
+    pub traced: bool,
 }
 
 impl Script {
@@ -30,8 +30,8 @@ impl Script {
         Self {
             seed,
             steps: (0..steps).collect(),
-            spared: BTreeSet::new(),
-            told: false,
+            left_out: BTreeSet::new(),
+            traced: false,
         }
     }
 }
@@ -41,13 +41,13 @@ impl Script {
 pub struct Dice {
     seed: u64,
     step: Cell<u64>,
-    deeds: Cell<u64>,
+    actions: Cell<u64>,
     faults: Cell<u64>,
     harms: Cell<u64>,
     thrown: Cell<u64>,
-    spared: BTreeSet<Fault>,
+    left_out: BTreeSet<Fault>,
     /// Faults that happened.
-    pub struck: RefCell<Vec<Fault>>,
+    pub happened: RefCell<Vec<Fault>>,
 }
 
 impl Dice {
@@ -55,14 +55,14 @@ impl Dice {
         let dice = Self {
             seed: script.seed.wrapping_mul(0x2545_f491_4f6c_dd1d),
             step: Cell::default(),
-            deeds: Cell::default(),
+            actions: Cell::default(),
             faults: Cell::default(),
             harms: Cell::default(),
             thrown: Cell::default(),
-            spared: script.spared.clone(),
-            struck: RefCell::default(),
+            left_out: script.left_out.clone(),
+            happened: RefCell::default(),
         };
-        dice.begin(HEALING - 1);
+        dice.begin(RECOVERY - 1);
         dice
     }
 
@@ -71,12 +71,12 @@ impl Dice {
         self.step.set(step);
         self.thrown.set(0);
         let start = Cell::new(self.seed ^ step.wrapping_mul(0xd6e8_feb8_6659_fd93));
-        self.deeds.set(split_mix(&start));
+        self.actions.set(split_mix(&start));
         self.faults.set(split_mix(&start));
     }
 
     pub fn next(&self) -> u64 {
-        split_mix(&self.deeds)
+        split_mix(&self.actions)
     }
 
     pub fn below(&self, n: u64) -> u64 {
@@ -94,19 +94,19 @@ impl Dice {
 
     /// Whether something goes wrong now, so often in a thousand. How badly is [`Self::harm`]'s to
     /// say.
-    pub fn strikes(&self, per_mille: u64) -> bool {
+    pub fn has_fault(&self, per_mille: u64) -> bool {
         let fault = (self.step.get(), self.thrown.get());
         self.thrown.set(fault.1 + 1);
         let thrown = split_mix(&self.faults);
-        if thrown % 1000 >= per_mille || self.spared.contains(&fault) {
+        if thrown % 1000 >= per_mille || self.left_out.contains(&fault) {
             return false;
         }
         self.harms.set(thrown);
-        self.struck.borrow_mut().push(fault);
+        self.happened.borrow_mut().push(fault);
         true
     }
 
-    /// How badly, after a fault has struck.
+    /// How badly, after a fault has happened.
     pub fn harm(&self, n: u64) -> u64 {
         split_mix(&self.harms) % n.max(1)
     }

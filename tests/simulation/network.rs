@@ -24,7 +24,7 @@ pub struct SimRemote {
 
 /// A request under way.
 #[derive(Clone)]
-pub struct Letter {
+pub struct Request {
     server: MemoryServer,
     shared: Rc<Shared>,
     user: String,
@@ -36,7 +36,7 @@ pub struct Letter {
 type Reply = (u16, Vec<u8>);
 type Mailbox = Rc<RefCell<(Option<Reply>, Option<Waker>)>>;
 
-impl Letter {
+impl Request {
     pub fn new(
         server: &MemoryServer,
         shared: &Rc<Shared>,
@@ -71,14 +71,14 @@ impl Letter {
             self.shared.clock.now(),
         );
         if self.path == "/push" {
-            if self.shared.told {
+            if self.shared.traced {
                 self.say(&format!(
                     "{} gets {status} {}",
                     short(&self.body),
                     short(&bytes)
                 ));
             }
-            self.shared.witness.hears(
+            self.shared.push_checker.hears(
                 &self.server,
                 &self.shared.device_id,
                 &self.user,
@@ -89,7 +89,9 @@ impl Letter {
         } else {
             self.say(&format!("gets {status}"));
             if self.path == "/pull" {
-                self.shared.witness.gives_page(&self.body, status, &bytes);
+                self.shared
+                    .push_checker
+                    .gives_page(&self.body, status, &bytes);
             }
         }
         (status, bytes)
@@ -119,12 +121,12 @@ enum Answer {
 }
 
 impl SimRemote {
-    fn strikes(&self, per_mille: u64) -> bool {
-        self.shared.weather.network.get() && self.shared.dice.strikes(per_mille)
+    fn has_fault(&self, per_mille: u64) -> bool {
+        self.shared.weather.network.get() && self.shared.dice.has_fault(per_mille)
     }
 
     async fn journey(&self) {
-        let ms = if self.strikes(80) {
+        let ms = if self.has_fault(80) {
             self.shared.dice.harm(40_000)
         } else {
             self.shared.dice.below(60)
@@ -140,12 +142,12 @@ impl SimRemote {
         body: Vec<u8>,
     ) -> Result<Answer> {
         let (dice, clock) = (&self.shared.dice, &self.shared.clock);
-        let letter = Letter::new(&self.server, &self.shared, user, method, path, body);
+        let letter = Request::new(&self.server, &self.shared, user, method, path, body);
         let lost = || Err(Error::new(Code::Network, "Nothing came back."));
         if !self.shared.online.get() {
             return lost();
         }
-        if self.strikes(50) {
+        if self.has_fault(50) {
             self.journey().await;
             if dice.harm(2) == 0 {
                 letter.say("is lost");
@@ -157,7 +159,7 @@ impl SimRemote {
         }
         if self.shared.token_until.get() <= clock.now.get() && self.shared.weather.network.get() {
             self.journey().await;
-            if self.strikes(300) {
+            if self.has_fault(300) {
                 letter.say("the token has expired, and there is no new one");
                 return classify(401, None, Vec::new());
             }
@@ -165,7 +167,7 @@ impl SimRemote {
                 .token_until
                 .set(clock.now.get() + 1_000 + dice.below(120_000));
         }
-        if self.strikes(50) {
+        if self.has_fault(50) {
             self.journey().await;
             let status =
                 [401, 403, 408, 410, 413, 425, 426, 429, 500, 502, 503][dice.harm(11) as usize];
@@ -176,13 +178,13 @@ impl SimRemote {
             return classify(status, after, Vec::new());
         }
         let mailbox = Mailbox::default();
-        let ms = if self.strikes(80) {
+        let ms = if self.has_fault(80) {
             dice.harm(40_000)
         } else {
             dice.below(60)
         };
         letter.arrive_after(ms, Some(Rc::clone(&mailbox)));
-        if self.strikes(40) {
+        if self.has_fault(40) {
             letter.say("arrives twice");
             letter.arrive_after(ms + [0, 5, 60_000][dice.harm(3) as usize], None);
         }
@@ -198,11 +200,11 @@ impl SimRemote {
         })
         .await;
         self.journey().await;
-        if self.strikes(50) {
+        if self.has_fault(50) {
             letter.say("the answer is lost");
             return lost();
         }
-        if self.strikes(30) && !bytes.is_empty() {
+        if self.has_fault(30) && !bytes.is_empty() {
             letter.say("the answer is cut");
             bytes.truncate(dice.harm(bytes.len() as u64) as usize);
         }

@@ -11,9 +11,9 @@ use datum_sync::host::{Host, StorageEstimate};
 use datum_sync::store::memory::MemoryStore;
 
 use super::dice::Dice;
+use super::push_checks::PushChecker;
 use super::storage::SimStore;
 use super::tasks::{Owner, Tasks};
-use super::witness::Witness;
 use crate::support::clock::Clock;
 
 /// What may go wrong, all at once or not at all.
@@ -35,7 +35,7 @@ pub struct Shared {
     pub dice: Rc<Dice>,
     pub tasks: Rc<Tasks>,
     pub weather: Rc<Weather>,
-    pub witness: Rc<Witness>,
+    pub push_checker: Rc<PushChecker>,
     pub online: Cell<bool>,
     pub skew: Cell<i64>,
     pub locks: RefCell<BTreeMap<String, Holder>>,
@@ -50,7 +50,7 @@ pub struct Shared {
     /// The app's token is refused from this moment on, until it is refreshed.
     pub token_until: Cell<u64>,
     /// All that happens is written down.
-    pub told: bool,
+    pub traced: bool,
     /// Everything that happens, in order.
     pub trace: Rc<RefCell<Vec<String>>>,
     /// Heads that were announced and not heard yet: who said them, of which database.
@@ -60,7 +60,7 @@ pub struct Shared {
 impl Shared {
     /// Something happens on this device.
     pub fn say(&self, words: &str) {
-        if !self.told {
+        if !self.traced {
             return;
         }
         self.trace.borrow_mut().push(format!(

@@ -12,7 +12,7 @@ pub struct Ended {
     /// All that happened.
     pub trace: Vec<String>,
     /// What went wrong in the world.
-    pub struck: Vec<Fault>,
+    pub happened: Vec<Fault>,
     /// The steps that were played.
     pub played: u64,
 }
@@ -24,12 +24,12 @@ const MOST_TRIES: u32 = 3_000;
 pub fn smallest(script: Script, play: &dyn Fn(&Script) -> Ended) -> (Script, Ended) {
     let mut tries = 0;
     let script = Script {
-        told: true,
+        traced: true,
         ..script
     };
     let mut best = (script.clone(), play(&script));
     loop {
-        let size = (best.0.steps.len(), best.1.struck.len());
+        let size = (best.0.steps.len(), best.1.happened.len());
         let (from, steps) = (best.0.clone(), best.0.steps.clone());
         reduce(steps, &mut |steps: &[u64]| {
             tries += 1;
@@ -39,18 +39,18 @@ pub fn smallest(script: Script, play: &dyn Fn(&Script) -> Ended) -> (Script, End
             };
             tries < MOST_TRIES && keep(&mut best, script, play)
         });
-        let (from, faults) = (best.0.clone(), best.1.struck.clone());
+        let (from, faults) = (best.0.clone(), best.1.happened.clone());
         reduce(faults.clone(), &mut |kept: &[Fault]| {
             tries += 1;
-            let mut spared: BTreeSet<Fault> = from.spared.clone();
-            spared.extend(faults.iter().filter(|fault| !kept.contains(fault)));
+            let mut left_out: BTreeSet<Fault> = from.left_out.clone();
+            left_out.extend(faults.iter().filter(|fault| !kept.contains(fault)));
             let script = Script {
-                spared,
+                left_out,
                 ..from.clone()
             };
             tries < MOST_TRIES && keep(&mut best, script, play)
         });
-        if tries >= MOST_TRIES || (best.0.steps.len(), best.1.struck.len()) == size {
+        if tries >= MOST_TRIES || (best.0.steps.len(), best.1.happened.len()) == size {
             return best;
         }
     }

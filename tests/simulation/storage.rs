@@ -27,12 +27,12 @@ impl SimStore {
         self.shared.clock.sleep(ms).await;
     }
 
-    fn strikes(&self, per_mille: u64) -> bool {
-        self.shared.weather.storage.get() && self.shared.dice.strikes(per_mille)
+    fn has_fault(&self, per_mille: u64) -> bool {
+        self.shared.weather.storage.get() && self.shared.dice.has_fault(per_mille)
     }
 
     fn failure(&self, what: &str) -> Result<()> {
-        if !self.strikes(30) {
+        if !self.has_fault(30) {
             return Ok(());
         }
         let code = [
@@ -67,7 +67,7 @@ impl Store for SimStore {
             return Err(Error::new(Code::StorageFull, "The disk is full.").into());
         }
         let done = self.inner.append(append, durability).await;
-        if done.is_ok() && self.strikes(8) {
+        if done.is_ok() && self.has_fault(8) {
             self.shared
                 .say("the connection is lost while a commit ends: it is written, and nobody knows");
             return Err(Error::new(Code::StorageUnavailable, "The connection was lost.").into());
@@ -80,7 +80,7 @@ impl Store for SimStore {
         self.pause().await;
         self.failure("reading bodies")?;
         let mut bodies = self.inner.bodies(ids).await?;
-        if self.shared.damages.get() && self.strikes(10) {
+        if self.shared.damages.get() && self.has_fault(10) {
             self.shared.say("bodies come back damaged");
             for body in bodies.iter_mut().flatten() {
                 let mut bytes = body.to_vec();

@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::support::live::{AUTO, DAY, HOUR, MINUTE, create, leading, live, pulls, wait};
+use crate::support::auto_sync::{
+    AUTO, DAY, HOUR, MINUTE, create, leader_tab, pulls, wait, with_auto_sync,
+};
 use crate::support::world::{Fault, World};
 use datum_sync::config::Options;
 use datum_sync::datum::auto::Signal;
@@ -15,15 +17,15 @@ use futures_util::future::join_all;
 fn cycles_run_at_each_interval_spread_by_a_tenth() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     let times = Rc::new(std::cell::RefCell::new(vec![world.clock.now()]));
     let (kept, clock) = (Rc::clone(&times), Rc::clone(&world.clock));
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if request.path == "/pull" {
             kept.borrow_mut().push(clock.now());
         }
     }));
-    live(&a, async {
+    with_auto_sync(&a, async {
         wait(&a, 1).await;
         let first = a.engine.next_sync_time("ann").unwrap();
         assert_eq!(
@@ -53,8 +55,8 @@ fn cycles_run_at_each_interval_spread_by_a_tenth() {
 fn nothing_runs_unless_it_was_started() {
     let world = World::new();
     let phone = world.device("phone");
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         create(&a.engine, "ann", "milk").await;
         a.engine.signal(Signal::Online);
         wait(&a, DAY).await;
@@ -67,7 +69,7 @@ fn nothing_runs_unless_it_was_started() {
 fn started_by_a_call_with_its_own_interval_and_stopped_by_another() {
     let world = World::new();
     let phone = world.device("phone");
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     for wrong in [0, 999, 86_400_001] {
         let error = a.engine.start_auto_sync("ann", Some(wrong)).unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
@@ -81,7 +83,7 @@ fn started_by_a_call_with_its_own_interval_and_stopped_by_another() {
         a.engine.start_auto_sync("", None).unwrap_err().code(),
         Code::InvalidArgument
     );
-    live(&a, async {
+    with_auto_sync(&a, async {
         a.engine.start_auto_sync("ann", Some(MINUTE)).unwrap();
         wait(&a, 10 * MINUTE).await;
         let ran = pulls(&phone);
@@ -100,8 +102,8 @@ fn started_by_a_call_with_its_own_interval_and_stopped_by_another() {
 fn a_burst_of_a_thousand_writes_is_one_cycle() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         join_all(
             (0..1_000).map(|n| create(&a.engine, "ann", if n % 2 == 0 { "milk" } else { "tea" })),
         )
@@ -125,8 +127,8 @@ fn a_burst_of_a_thousand_writes_is_one_cycle() {
 fn a_failure_is_tried_again_with_backoff_and_not_before_the_server_allows() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         create(&a.engine, "ann", "milk").await;
         for _ in 0..3 {
             phone.fault("/push", Fault::Status(503, None));
@@ -164,15 +166,15 @@ fn a_failure_is_tried_again_with_backoff_and_not_before_the_server_allows() {
 fn hints_during_a_cycle_cause_one_more() {
     let world = World::new();
     let phone = world.device("phone");
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     let engine = Rc::downgrade(&a.engine);
     let left = Cell::new(1);
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if request.path == "/pull" && left.replace(0) > 0 {
             (0..5).for_each(|_| engine.upgrade().unwrap().signal(Signal::Hint("ann")));
         }
     }));
-    live(&a, async {
+    with_auto_sync(&a, async {
         a.engine.signal(Signal::Hint("ann"));
         wait(&a, HOUR).await;
     });
@@ -183,8 +185,8 @@ fn hints_during_a_cycle_cause_one_more() {
 fn a_resume_restores_the_timers_of_the_users_that_it_concerns() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         a.engine.user("bob").await.unwrap();
         a.engine.start_auto_sync("bob", Some(MINUTE)).unwrap();
         a.engine.start_auto_sync("ann", Some(MINUTE)).unwrap();
@@ -217,8 +219,8 @@ fn a_resume_restores_the_timers_of_the_users_that_it_concerns() {
 fn unauthorized_rests_until_a_resume_and_a_new_sign_in() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         for again in 0..2 {
             phone.fault("/push", Fault::Status(401, None));
             create(&a.engine, "ann", "milk").await;
@@ -248,8 +250,8 @@ fn unauthorized_rests_until_a_resume_and_a_new_sign_in() {
 fn a_new_sign_in_syncs_at_once_what_was_refused_before_it_and_leaving_stops_everything() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         phone.fault("/pull", Fault::Status(401, None));
         wait(&a, HOUR).await;
         assert_eq!(pulls(&phone), 1);
@@ -267,8 +269,8 @@ fn a_new_sign_in_syncs_at_once_what_was_refused_before_it_and_leaving_stops_ever
 fn offline_costs_nothing_and_the_network_that_is_back_is_a_reason() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         a.engine.host().online.set(false);
         create(&a.engine, "ann", "milk").await;
         wait(&a, DAY).await;
@@ -296,9 +298,9 @@ fn offline_costs_nothing_and_the_network_that_is_back_is_a_reason() {
 fn one_users_cycle_does_not_hold_up_another() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     phone.fault("/push", Fault::Slow(MINUTE));
-    live(&a, async {
+    with_auto_sync(&a, async {
         a.engine.user("bob").await.unwrap();
         a.engine.start_auto_sync("bob", None).unwrap();
         create(&a.engine, "ann", "milk").await;
@@ -322,8 +324,8 @@ fn excluded_users_never_run() {
         r#""autoStart"#,
         r#""excludedSyncUserIds":["ann"],"autoStart"#,
     ));
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         a.engine.start_auto_sync("ann", Some(1_000)).unwrap();
         create(&a.engine, "ann", "milk").await;
         a.engine.signal(Signal::Hint("ann"));
@@ -337,8 +339,8 @@ fn excluded_users_never_run() {
 fn an_explicit_cycle_puts_off_the_next_one() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         for _ in 0..6 {
             wait(&a, 10 * MINUTE).await;
             a.engine
@@ -354,8 +356,8 @@ fn an_explicit_cycle_puts_off_the_next_one() {
 fn a_write_into_a_log_begun_anew_is_sent_as_soon_as_any_other() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
-    live(&a, async {
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
         // As many records as the new log will have after the next write.
         create(&a.engine, "ann", "milk").await;
         create(&a.engine, "ann", "tea").await;

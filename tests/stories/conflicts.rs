@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::support::conflicts::clash;
-use crate::support::world::{Asked, Device, Tab, World, id_of};
+use crate::support::world::{Device, FnResolver, Tab, World, id_of};
 use datum_sync::conflict::Resolution;
 use datum_sync::error::Code;
 use datum_sync::events::{Filter, Topic};
@@ -17,7 +17,7 @@ const SUMS: &str = r#"{"entities":{"tasks":{"mergeFields":{"n":"sum","tags":"uni
 fn an_apps_resolver_decides_with_base_and_both_sides_at_hand() {
     let world = World::new();
     let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let joined = Asked(|conflict: &datum_sync::conflict::Conflict| {
+    let joined = FnResolver(|conflict: &datum_sync::conflict::Conflict| {
         let title = |body: &Option<Rc<str>>| {
             serde_json::from_str::<serde_json::Value>(body.as_deref().unwrap()).unwrap()["title"]
                 .as_str()

@@ -97,7 +97,7 @@ fn stopping_a_cycle_stops_it_and_the_next_one_runs() {
         a.create(r#"{"title":"milk"}"#);
         let cancel = Rc::new(Cancel::default());
         let hook = Rc::clone(&cancel);
-        *phone.wire.on_request.borrow_mut() = Some(Box::new(move |_| hook.stop(stop)));
+        *phone.remote.on_request.borrow_mut() = Some(Box::new(move |_| hook.stop(stop)));
         phone.fault("/push", Fault::Slow(1_000_000));
 
         let result = a
@@ -112,7 +112,7 @@ fn stopping_a_cycle_stops_it_and_the_next_one_runs() {
             a.engine.status_hub("ann").unwrap().current().status,
             expected
         );
-        *phone.wire.on_request.borrow_mut() = None;
+        *phone.remote.on_request.borrow_mut() = None;
         assert!(a.sync().is_success);
         assert_eq!(a.pending(), 0);
     }

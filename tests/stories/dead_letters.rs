@@ -63,7 +63,7 @@ fn refused(world: &World, phone: &Device) -> (Tab, Value) {
     let a = phone.open();
     a.create(&format!(r#"{{"id":"t","title":"{}"}}"#, "x".repeat(200)));
     a.sync();
-    let letter = a.letters().remove(0);
+    let letter = a.dead_letters().remove(0);
     (a, letter)
 }
 
@@ -84,7 +84,7 @@ fn a_refused_operation_can_be_edited_and_sent_again() {
     ))
     .unwrap();
 
-    assert_eq!((a.letters().len(), a.pending()), (0, 1));
+    assert_eq!((a.dead_letters().len(), a.pending()), (0, 1));
     assert_eq!(a.read("t").unwrap()["title"], "good");
     assert!(a.sync().is_success);
     let b = world.device("laptop").open();
@@ -146,7 +146,7 @@ fn a_refused_patch_says_again_only_what_it_had_changed() {
 
     a.run(
         a.engine
-            .retry_dead_letter(a.letters()[0]["id"].as_str().unwrap(), None),
+            .retry_dead_letter(a.dead_letters()[0]["id"].as_str().unwrap(), None),
     )
     .unwrap();
     assert!(a.sync().is_success);
@@ -171,7 +171,7 @@ fn a_bad_edit_leaves_the_dead_letter_where_it_is() {
         )
         .unwrap_err();
     assert_eq!(error.code(), Code::InvalidEntity, "{error:?}");
-    assert_eq!((a.letters().len(), a.pending()), (1, 0));
+    assert_eq!((a.dead_letters().len(), a.pending()), (1, 0));
     assert_eq!(
         a.run(a.engine.retry_dead_letter("nothing", None))
             .unwrap_err()
@@ -187,7 +187,7 @@ fn a_discarded_dead_letter_is_gone_over_a_reload() {
     let (a, letter) = refused(&world, &phone);
     a.run(a.engine.discard_dead_letter(letter["id"].as_str().unwrap()))
         .unwrap();
-    assert!(a.letters().is_empty() && phone.open().letters().is_empty());
+    assert!(a.dead_letters().is_empty() && phone.open().dead_letters().is_empty());
     assert_eq!(
         a.run(a.engine.discard_dead_letter(letter["id"].as_str().unwrap()))
             .unwrap_err()

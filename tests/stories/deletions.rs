@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::support::conflicts::{clash, resolvers};
-use crate::support::world::{Asked, World, id_of};
+use crate::support::world::{FnResolver, World, id_of};
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::replica::local::Write;
 use serde_json::Value;
@@ -174,7 +174,7 @@ fn an_apps_resolver_takes_any_side_of_a_deletion() {
             } else {
                 "deletedRemotely"
             };
-            let resolver = Asked(move |conflict: &Conflict| {
+            let resolver = FnResolver(move |conflict: &Conflict| {
                 assert!(
                     conflict.to_json().contains(kind)
                         && (conflict.local.is_none(), conflict.remote.is_none()) == (here, !here)

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use crate::support::world::{CountedStore, FakeHost, Fault, Tab, World};
+use crate::support::world::{CountedStore, Fault, Tab, TestHost, World};
 use datum_sync::datum::watch::{Delta, Watch};
 use datum_sync::events::{Filter, Reader, Topic};
 use futures_util::FutureExt;
 
-type Watching = Watch<CountedStore, FakeHost>;
+type Watching = Watch<CountedStore, TestHost>;
 
 fn watch(tab: &Tab) -> Watching {
     tab.run(tab.engine.watch(&tab.user, "tasks", None, false))

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::support::live::wait;
+use crate::support::auto_sync::wait;
 use crate::support::world::{Device, Fault, ONE_TRY, Tab, World};
 use datum_sync::replica::local::Write;
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ fn a_verdict_that_arrives_in_another_tab_settles_here_too() {
     b.sync();
     a.run(a.engine.heard("ann", u64::MAX)).unwrap();
     assert_eq!(
-        (a.pending(), a.letters().len(), a.titles()),
+        (a.pending(), a.dead_letters().len(), a.titles()),
         (0, 1, vec!["milk".to_owned()])
     );
     a.patch("good", r#"{"title":"tea"}"#);

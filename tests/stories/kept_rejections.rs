@@ -38,7 +38,7 @@ fn refused_patch() -> Story {
 }
 
 fn letter(tab: &Tab) -> String {
-    tab.letters()[0]["id"].as_str().unwrap().to_owned()
+    tab.dead_letters()[0]["id"].as_str().unwrap().to_owned()
 }
 
 fn shown(tab: &Tab) -> (usize, Value) {
@@ -49,7 +49,7 @@ fn shown(tab: &Tab) -> (usize, Value) {
 #[test]
 fn a_refused_edit_stays_visible_over_reloads_and_newer_rows() {
     let Story { world, phone, a, b } = refused_patch();
-    let letter = a.letters().remove(0);
+    let letter = a.dead_letters().remove(0);
     assert_eq!(
         (&letter["kept"], &letter["base"]["title"]),
         (&true.into(), &"milk".into()),
@@ -72,7 +72,10 @@ fn a_refused_edit_stays_visible_over_reloads_and_newer_rows() {
     let user = a.run(a.engine.user("ann")).unwrap();
     a.run(user.db.checkpoint()).unwrap();
     let again = phone.open();
-    assert_eq!((shown(&again), again.letters().len()), ((150, 2.into()), 1));
+    assert_eq!(
+        (shown(&again), again.dead_letters().len()),
+        ((150, 2.into()), 1)
+    );
 
     b.delete("t");
     b.sync();
@@ -85,7 +88,7 @@ fn a_refused_edit_stays_visible_over_reloads_and_newer_rows() {
 }
 
 #[test]
-fn a_discarded_one_gives_way_to_the_servers_row_and_watchers_hear_of_it() {
+fn a_discarded_rejection_gives_way_to_the_servers_row_and_watches_see_it() {
     let Story { a, b, .. } = refused_patch();
     b.patch("t", r#"{"title":"theirs"}"#);
     b.sync();
@@ -101,7 +104,7 @@ fn a_discarded_one_gives_way_to_the_servers_row_and_watchers_hear_of_it() {
 }
 
 #[test]
-fn a_retried_one_goes_as_it_was_or_as_it_was_edited() {
+fn a_retried_rejection_is_sent_as_it_was_or_as_edited() {
     for (edited, length) in [(None, 150), (Some(r#"{"n":7}"#.to_owned()), 4)] {
         let Story { world, phone, a, b } = refused_patch();
         world.server.configure(|config| {
@@ -114,7 +117,7 @@ fn a_retried_one_goes_as_it_was_or_as_it_was_edited() {
         b.sync();
         assert_eq!(shown(&b), shown(&a));
         assert_eq!(shown(&phone.open()), shown(&b));
-        assert!(a.letters().is_empty());
+        assert!(a.dead_letters().is_empty());
     }
 }
 
@@ -123,12 +126,12 @@ fn the_next_write_of_the_entity_takes_its_place() {
     let Story { phone, a, b, .. } = refused_patch();
     a.patch("t", r#"{"n":5}"#);
     assert_eq!(
-        (a.letters().len(), a.pending(), shown(&a)),
+        (a.dead_letters().len(), a.pending(), shown(&a)),
         (0, 1, (150, 5.into()))
     );
     let result = a.sync();
     assert_eq!(
-        (result.failed_count, a.letters().len(), shown(&a)),
+        (result.failed_count, a.dead_letters().len(), shown(&a)),
         (1, 1, (150, 5.into())),
         "it carries what was refused"
     );
@@ -156,7 +159,11 @@ fn what_was_never_there_is_shown_counted_and_deleted_like_anything_else() {
     let b = phone.open();
     let user = b.run(b.engine.user("ann")).unwrap();
     assert_eq!(
-        (b.titles().len(), user.count("tasks"), b.letters().len()),
+        (
+            b.titles().len(),
+            user.count("tasks"),
+            b.dead_letters().len()
+        ),
         (3, 3, 1)
     );
     let page = b
@@ -183,7 +190,7 @@ fn what_was_never_there_is_shown_counted_and_deleted_like_anything_else() {
         (
             b.titles(),
             user.count("tasks"),
-            b.letters().len(),
+            b.dead_letters().len(),
             b.pending()
         ),
         (vec!["a".into(), "c".into()], 2, 0, 0)
@@ -204,7 +211,7 @@ fn a_refused_create_that_is_edited_is_created() {
     a.create(&json!({ "id": "t", "title": "x".repeat(150), "n": 1 }).to_string());
     a.sync();
     a.patch("t", r#"{"title":"short"}"#);
-    assert_eq!(a.waiting()[0]["kind"], "create");
+    assert_eq!(a.pending_operations()[0]["kind"], "create");
     assert!(a.sync().is_success);
     let laptop = world.device("laptop").open();
     laptop.sync();
@@ -228,7 +235,7 @@ fn a_child_of_a_parent_that_was_refused_waits_for_it() {
     a.create(r#"{"id":"t","title":"milk","n":1,"project":"p"}"#);
     a.create(r#"{"id":"other","title":"tea"}"#);
     a.sync();
-    let waiting = a.waiting();
+    let waiting = a.pending_operations();
     assert_eq!(
         (
             waiting.len(),
@@ -266,7 +273,7 @@ fn a_refused_edit_and_what_was_made_on_top_of_it_are_one_letter() {
     b.patch("t", r#"{"n":2}"#);
     assert_eq!(b.pending(), 2);
     b.sync();
-    let letters = b.letters();
+    let letters = b.dead_letters();
     assert_eq!(
         (
             letters.len(),
@@ -292,9 +299,9 @@ fn a_refused_edit_and_what_was_made_on_top_of_it_are_one_letter() {
 #[test]
 fn dead_letters_outlive_a_lost_log() {
     let Story { phone, a, .. } = refused_patch();
-    let before = a.letters();
+    let before = a.dead_letters();
     phone.evict();
     a.create(r#"{"id":"new","title":"new"}"#);
-    assert_eq!(a.letters(), before);
-    assert_eq!(phone.open().letters(), before);
+    assert_eq!(a.dead_letters(), before);
+    assert_eq!(phone.open().dead_letters(), before);
 }

@@ -6,7 +6,7 @@ use datum_sync::replica::local::Write;
 use futures_util::FutureExt;
 
 #[test]
-fn they_are_read_here_and_said_nowhere() {
+fn local_only_fields_are_read_here_and_never_sent() {
     let world = World::new();
     let (phone, laptop) = (keeper(&world, "phone"), keeper(&world, "laptop"));
     let (a, b) = (phone.open(), laptop.open());
@@ -52,7 +52,7 @@ fn they_are_read_here_and_said_nowhere() {
 }
 
 #[test]
-fn a_write_of_nothing_else_is_one_commit_and_no_operation() {
+fn a_write_of_local_only_fields_is_one_commit_and_no_operation() {
     let world = World::new();
     let phone = keeper(&world, "phone");
     let a = phone.open();
@@ -122,7 +122,7 @@ fn a_write_of_nothing_else_is_one_commit_and_no_operation() {
 }
 
 #[test]
-fn a_call_that_fails_leaves_none_of_them() {
+fn a_failed_call_leaves_no_local_only_fields() {
     let world = World::new();
     let phone = keeper(&world, "phone");
     let a = phone.open();
@@ -150,7 +150,7 @@ fn a_call_that_fails_leaves_none_of_them() {
 }
 
 #[test]
-fn large_ones_are_fetched_again_when_they_are_needed() {
+fn large_local_only_fields_are_loaded_when_needed() {
     let world = World::new();
     let phone = world
         .device("phone")
@@ -175,7 +175,7 @@ fn large_ones_are_fetched_again_when_they_are_needed() {
 }
 
 #[test]
-fn a_watch_hears_of_a_write_of_nothing_else() {
+fn a_watch_sees_a_write_of_local_only_fields() {
     let world = World::new();
     let phone = keeper(&world, "phone");
     let (a, other) = (phone.open(), phone.open());

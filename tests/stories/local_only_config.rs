@@ -4,7 +4,7 @@ use crate::support::local_only::{KEEPS, SHARES, at_server, keeper, kept, unsaid,
 use crate::support::world::{World, id_of};
 
 #[test]
-fn a_field_that_is_kept_from_now_on_stays_at_the_server_as_it_was() {
+fn a_field_made_local_only_stays_on_the_server_as_it_was() {
     let world = World::new();
     let mut phone = world.device("phone").with_config(SHARES);
     let a = phone.open();
@@ -54,7 +54,7 @@ fn a_field_that_is_kept_from_now_on_stays_at_the_server_as_it_was() {
 }
 
 #[test]
-fn a_field_that_is_shared_from_now_on_travels_with_the_next_write() {
+fn a_field_no_longer_local_only_is_sent_with_the_next_write() {
     let world = World::new();
     let mut phone = keeper(&world, "phone");
     let a = phone.open();
@@ -100,7 +100,7 @@ fn a_field_that_is_shared_from_now_on_travels_with_the_next_write() {
 }
 
 #[test]
-fn a_log_lost_under_an_open_tab_keeps_them() {
+fn a_log_lost_under_an_open_tab_keeps_local_only_fields() {
     let world = World::new();
     let phone = keeper(&world, "phone");
     let a = phone.open();

@@ -4,13 +4,13 @@
 use std::rc::Rc;
 
 use crate::support::local_only::{SHARES, at_server, keeper, kept, unsaid, update};
-use crate::support::world::{Asked, Fault, Tab, World, id_of};
+use crate::support::world::{Fault, FnResolver, Tab, World, id_of};
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::replica::local::{Write, Written};
 use datum_sync::sync::resolve::Resolvers;
 
 #[test]
-fn nothing_that_comes_from_the_server_takes_them_away() {
+fn no_pulled_row_removes_local_only_fields() {
     let world = World::new();
     let (phone, laptop) = (
         keeper(&world, "phone"),
@@ -83,7 +83,7 @@ fn nothing_that_comes_from_the_server_takes_them_away() {
 }
 
 #[test]
-fn a_rejected_write_leaves_them_with_what_is_left_of_the_entity() {
+fn a_rejected_write_keeps_the_local_only_fields_of_its_entity() {
     let world = World::new();
     let phone = keeper(&world, "phone");
     let a = phone.open();
@@ -123,7 +123,7 @@ fn a_rejected_write_leaves_them_with_what_is_left_of_the_entity() {
 }
 
 #[test]
-fn a_refused_write_that_is_said_again_has_them_again() {
+fn a_retried_dead_letter_has_its_local_only_fields() {
     let world = World::new();
     let phone = keeper(&world, "phone");
     let a = phone.open();
@@ -184,7 +184,7 @@ fn a_refused_write_that_is_said_again_has_them_again() {
 }
 
 #[test]
-fn they_end_with_their_entity() {
+fn local_only_fields_end_with_their_entity() {
     let world = World::new();
     let (phone, laptop) = (keeper(&world, "phone"), world.device("laptop"));
     let (a, b) = (phone.open(), laptop.open());
@@ -291,7 +291,7 @@ fn they_end_with_their_entity() {
 }
 
 #[test]
-fn a_delete_that_the_server_outdid_brings_the_entity_back_with_them() {
+fn a_delete_that_loses_brings_back_the_local_only_fields() {
     let world = World::new();
     let (phone, laptop) = (keeper(&world, "phone"), world.device("laptop"));
     let (a, b) = (phone.open(), laptop.open());
@@ -312,10 +312,10 @@ fn a_delete_that_the_server_outdid_brings_the_entity_back_with_them() {
 }
 
 #[test]
-fn a_resolvers_answer_cannot_send_them() {
+fn a_resolver_cannot_send_local_only_fields() {
     let world = World::new();
     let (phone, laptop) = (keeper(&world, "phone"), world.device("laptop"));
-    let joined = Asked(|conflict: &Conflict| {
+    let joined = FnResolver(|conflict: &Conflict| {
         assert!(!conflict.local.as_deref().unwrap().contains("hush"));
         Ok(Resolution::Merged(Rc::from(
             r#"{"title":"both","secret":"hush-merged","draft":"hush-new"}"#,
@@ -352,7 +352,7 @@ fn a_resolvers_answer_cannot_send_them() {
 }
 
 #[test]
-fn a_lost_reply_and_a_lost_request_change_nothing_about_them() {
+fn lost_requests_and_replies_leave_local_only_fields_alone() {
     let world = World::new();
     let phone = keeper(&world, "phone");
     let a = phone.open();

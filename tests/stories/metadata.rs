@@ -1,6 +1,6 @@
 //! Sync metadata of this device and of the remote.
 
-use crate::support::world::{Asked, Fault, ONE_TRY, Tab, World};
+use crate::support::world::{Fault, FnResolver, ONE_TRY, Tab, World};
 use datum_sync::error::{Code, Error};
 use datum_sync::metadata::{SyncMetadata, SyncState};
 use datum_sync::sync::resolve::Resolvers;
@@ -169,7 +169,7 @@ fn an_undecided_conflict_is_counted_here_and_there_until_it_is_decided() {
     let world = World::new();
     let (phone, laptop) = (world.device("phone"), world.device("laptop"));
     let failing = Resolvers {
-        fallback: Some(std::rc::Rc::new(Asked(|_: &_| {
+        fallback: Some(std::rc::Rc::new(FnResolver(|_: &_| {
             Err(Error::new(Code::Conflict, "no idea"))
         }))),
         ..Resolvers::default()

@@ -52,7 +52,7 @@ fn a_refused_parent_takes_its_children_along_and_the_rest_flows() {
         ["other"],
         "a child without its parent is not applied"
     );
-    let dead = a.letters();
+    let dead = a.dead_letters();
     let codes: Vec<_> = dead
         .iter()
         .map(|letter| {
@@ -106,7 +106,7 @@ fn a_retried_parent_brings_its_children_back_in_one_commit() {
     let again = phone.open();
     let before = phone.counts();
 
-    let id = again.letters()[0]["id"].as_str().unwrap().to_owned();
+    let id = again.dead_letters()[0]["id"].as_str().unwrap().to_owned();
     again
         .run(
             again
@@ -115,7 +115,7 @@ fn a_retried_parent_brings_its_children_back_in_one_commit() {
         )
         .unwrap();
 
-    assert_eq!((again.letters().len(), again.pending()), (0, 3));
+    assert_eq!((again.dead_letters().len(), again.pending()), (0, 3));
     assert_eq!(phone.counts().transactions - before.transactions, 1);
     assert!(again.sync().is_success);
     assert_eq!(phone.pushed(), [["p", "child", "asks"]]);
@@ -152,7 +152,7 @@ fn a_parked_conflict_blocks_what_depends_on_it_and_nothing_else() {
     let b = laptop.open();
     let conflicts: Value =
         serde_json::from_str(&b.run(b.engine.conflicts("ann")).unwrap()).unwrap();
-    let waiting = b.waiting();
+    let waiting = b.pending_operations();
     for id in ["p", "child", "grandchild"] {
         assert_eq!(
             (&of(&waiting, id)["state"], &of(&waiting, id)["blockedBy"]),
@@ -183,7 +183,11 @@ fn what_the_remote_puts_off_holds_back_only_what_depends_on_it() {
     a.create_in("projects", r#"{"id":"p"}"#);
     a.create(r#"{"id":"child","project":"p"}"#);
     a.create(r#"{"id":"other"}"#);
-    let ids: Vec<Value> = a.waiting().iter().map(|op| op["opId"].clone()).collect();
+    let ids: Vec<Value> = a
+        .pending_operations()
+        .iter()
+        .map(|op| op["opId"].clone())
+        .collect();
     // A backend that knows nothing of dependencies refuses a child whose parent is not there.
     let verdicts = json!({ "results": [
         { "opId": ids[0], "status": "retry", "retryAfterMs": 90_000, "code": "locked" },
@@ -194,7 +198,7 @@ fn what_the_remote_puts_off_holds_back_only_what_depends_on_it() {
 
     a.sync();
 
-    let waiting = a.waiting();
+    let waiting = a.pending_operations();
     let (parent, child) = (of(&waiting, "p"), of(&waiting, "child"));
     assert_eq!(
         (&parent["state"], parent["attempts"].as_u64()),
@@ -221,7 +225,7 @@ fn what_the_remote_puts_off_holds_back_only_what_depends_on_it() {
         (&"blocked".into(), &ids[0])
     );
     assert_eq!(child["nextAttemptAt"], parent["nextAttemptAt"]);
-    assert!(a.letters().is_empty(), "it was not its own fault");
+    assert!(a.dead_letters().is_empty(), "it was not its own fault");
 
     a.sync();
     assert_eq!(on_server(&world), ["other"], "the rest flows");
@@ -242,8 +246,8 @@ fn a_merged_winner_still_waits_for_what_it_depended_on() {
     b.sync();
     a.create_in("projects", r#"{"id":"p"}"#);
     a.patch("child", r#"{"project":"p"}"#);
-    let parent = of(&a.waiting(), "p")["opId"].clone();
-    let child = of(&a.waiting(), "child")["opId"].clone();
+    let parent = of(&a.pending_operations(), "p")["opId"].clone();
+    let child = of(&a.pending_operations(), "child")["opId"].clone();
     phone.pushed();
     let row = world.server.rows("ann")[0].clone();
     let verdicts = json!({ "results": [
@@ -259,7 +263,7 @@ fn a_merged_winner_still_waits_for_what_it_depended_on() {
         [["p", "child"]],
         "the winner did not go ahead of the parent"
     );
-    assert_eq!(of(&a.waiting(), "child")["blockedBy"], parent);
+    assert_eq!(of(&a.pending_operations(), "child")["blockedBy"], parent);
     world.clock.advance(60_001);
     assert!(a.sync().is_success);
     assert_eq!(phone.pushed(), [["p", "child"]]);

@@ -33,7 +33,7 @@ fn a_child_goes_out_behind_its_parent_in_the_same_request() {
     a.create(r#"{"id":"grandchild","parent":"child"}"#);
     a.create_in("projects", r#"{"id":"p"}"#);
     assert!(
-        a.waiting()
+        a.pending_operations()
             .iter()
             .all(|op| op["state"] == "pending" && op["lastError"].is_null()),
         "nothing but order holds them"
@@ -151,9 +151,11 @@ fn operations_that_depend_on_each_other_go_in_the_order_of_the_queue() {
     .unwrap();
     a.create(r#"{"id":"other"}"#);
     assert!(
-        a.waiting().iter().all(|op| op["state"] == "pending"),
+        a.pending_operations()
+            .iter()
+            .all(|op| op["state"] == "pending"),
         "{:?}",
-        a.waiting()
+        a.pending_operations()
     );
 
     assert!(a.sync().is_success);

@@ -93,9 +93,9 @@ fn a_long_page_is_read_in_slices_where_reading_takes_its_time() {
         .run(laptop.engine.write("ann", "tasks", drafts.collect()))
         .unwrap();
     laptop.sync();
-    for (toil, at_least) in [(0, 0), (8, 7)] {
-        let a = world.device(&format!("phone {toil}")).open();
-        a.engine.host().toil.set(toil);
+    for (work_ms, at_least) in [(0, 0), (8, 7)] {
+        let a = world.device(&format!("phone {work_ms}")).open();
+        a.engine.host().work_ms.set(work_ms);
 
         assert!(
             a.sync_with(r#"{"direction":"pullOnly"}"#)
@@ -103,10 +103,10 @@ fn a_long_page_is_read_in_slices_where_reading_takes_its_time() {
                 .is_success
         );
 
-        let breaths = a.engine.host().breaths.get();
+        let yields = a.engine.host().yields.get();
         assert!(
-            breaths >= at_least && (toil > 0 || breaths == 0),
-            "{breaths} of {at_least}"
+            yields >= at_least && (work_ms > 0 || yields == 0),
+            "{yields} of {at_least}"
         );
         assert_eq!(a.titles().len(), 1_000, "nothing of it is left out");
     }
@@ -128,7 +128,7 @@ fn pages_grow_where_they_come_quickly_and_nobody_has_said_how_long_they_are() {
         prepare(&device);
         let limits: Rc<std::cell::RefCell<Vec<u64>>> = Rc::default();
         let seen = Rc::clone(&limits);
-        *device.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+        *device.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
             if request.path == "/pull" {
                 let asked: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
                 seen.borrow_mut().push(asked["limit"].as_u64().unwrap());
@@ -158,7 +158,7 @@ fn pages_grow_where_they_come_quickly_and_nobody_has_said_how_long_they_are() {
     assert_eq!(
         limits_of(
             "an adapter",
-            &|device| device.wire.takes_any_limit.set(false),
+            &|device| device.remote.takes_any_limit.set(false),
             "{}"
         ),
         [1_000; 8]

@@ -25,7 +25,7 @@ impl Listening {
     fn new(scripts: Vec<(Vec<u64>, Result<Hints>)>) -> Self {
         let world = World::new();
         let phone = world.device("phone");
-        phone.wire.streams.scripts.replace(scripts.into());
+        phone.remote.streams.scripts.replace(scripts.into());
         let tab = phone.open();
         let realtime = Rc::new(Realtime::default());
         realtime.set_user(Some("ann"));
@@ -66,11 +66,11 @@ impl Listening {
     }
 
     fn opened(&self) -> u64 {
-        self.phone.wire.streams.opened.get()
+        self.phone.remote.streams.opened.get()
     }
 
     fn open(&self) -> u64 {
-        self.phone.wire.streams.open.get()
+        self.phone.remote.streams.open.get()
     }
 
     fn problem(&self) -> Option<Code> {
@@ -85,7 +85,7 @@ fn failed(code: Code) -> Result<Hints> {
 }
 
 #[test]
-fn each_word_of_the_stream_is_a_hint_for_its_user() {
+fn each_event_of_the_stream_is_a_hint_for_its_user() {
     let it = Listening::new(vec![(vec![0, 500, 700, LONG], Ok(Hints::Ended))]);
     it.listen(60_000);
     assert_eq!(*it.hints.borrow(), [0, 500, 1200]);
@@ -216,7 +216,7 @@ fn a_remote_without_hints_is_left_alone() {
 #[test]
 fn without_a_stream_a_pull_that_waits_takes_its_place() {
     let it = Listening::new(vec![]);
-    it.phone.wire.streams.waits.set(true);
+    it.phone.remote.streams.waits.set(true);
     it.tab.sync();
     it.phone.requests();
     let laptop = it.world.device("laptop");
@@ -231,7 +231,7 @@ fn without_a_stream_a_pull_that_waits_takes_its_place() {
 
     // It is remembered: a stream that was held back once is not tried again.
     it.phone
-        .wire
+        .remote
         .streams
         .scripts
         .borrow_mut()
@@ -260,7 +260,7 @@ fn without_a_stream_a_pull_that_waits_takes_its_place() {
 #[test]
 fn a_hint_that_nobody_heeds_does_not_become_a_storm() {
     let it = Listening::new(vec![]);
-    it.phone.wire.streams.waits.set(true);
+    it.phone.remote.streams.waits.set(true);
     let other = it.world.device("laptop").open();
     other.create(r#"{"title":"milk"}"#);
     other.sync();
@@ -302,7 +302,7 @@ fn what_stood_in_the_way_of_the_pull_too_is_not_remembered() {
 #[test]
 fn a_cursor_that_is_gone_is_a_hint() {
     let it = Listening::new(vec![]);
-    it.phone.wire.streams.waits.set(true);
+    it.phone.remote.streams.waits.set(true);
     it.tab.sync();
     it.listen(30_000);
     let before = it.hints.borrow().len();

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 
-use crate::support::world::{Asked, Fault, Tab, World};
+use crate::support::world::{Fault, FnResolver, Tab, World};
 use datum_sync::conflict::Resolution;
 use datum_sync::datum::users::LogoutOptions;
 use datum_sync::error::{Code, Error};
@@ -41,7 +41,7 @@ fn is_open(waiting: &mut Waiting) -> bool {
 }
 
 fn resolvers(answer: impl Fn() -> Resolution + 'static) -> Resolvers {
-    let asked = Asked(move |_: &datum_sync::conflict::Conflict| Ok::<_, Error>(answer()));
+    let asked = FnResolver(move |_: &datum_sync::conflict::Conflict| Ok::<_, Error>(answer()));
     Resolvers {
         fallback: Some(Rc::new(asked)),
         ..Resolvers::default()
@@ -108,7 +108,7 @@ fn it_answers_for_what_was_pending_at_the_call_and_no_later_edit() {
     assert_eq!(a.pending(), 1, "the edit has not gone through");
     assert_eq!(first.now_or_never(), Some(Ok(Outcome::Applied)));
     assert!(is_open(&mut second));
-    phone.wire.faults.borrow_mut().clear();
+    phone.remote.faults.borrow_mut().clear();
     a.sync();
     assert_eq!(second.now_or_never(), Some(Ok(Outcome::Applied)));
 }

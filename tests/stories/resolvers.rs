@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::support::conflicts::{clash, resolvers};
-use crate::support::world::{Asked, World, id_of};
+use crate::support::world::{FnResolver, World, id_of};
 use datum_sync::config::Options;
 use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::error::{Code, Error, Result};
@@ -222,7 +222,7 @@ fn a_resolver_that_fails_once_is_asked_again_and_decides() {
         let laptop = world.device("laptop");
         let (asked, answer) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(failing)));
         let resolver = |asked: Rc<Cell<u32>>, answer: Rc<RefCell<Answer>>| {
-            resolvers(Asked(move |_: &Conflict| {
+            resolvers(FnResolver(move |_: &Conflict| {
                 asked.set(asked.get() + 1);
                 (answer.borrow())()
             }))
@@ -287,7 +287,7 @@ fn a_resolver_that_fails_parks_the_conflict() {
     let world = World::new();
     let (phone, laptop) = (world.device("phone"), world.device("laptop"));
     let failing = Resolvers {
-        fallback: Some(Rc::new(Asked(|_: &_| {
+        fallback: Some(Rc::new(FnResolver(|_: &_| {
             Err(Error::new(Code::Conflict, "no idea"))
         }))),
         ..Resolvers::default()

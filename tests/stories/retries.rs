@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::support::live::{AUTO, HOUR, MINUTE, create, leading, live, wait};
+use crate::support::auto_sync::{AUTO, HOUR, MINUTE, create, leader_tab, wait, with_auto_sync};
 use crate::support::world::{Device, Fault, ONE_TRY, Tab, World};
 use datum_sync::error::Code;
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ fn fill(tab: &Tab, count: usize) {
 
 /// Every push that carries this text meets this fault.
 fn fail_over(phone: &Device, text: &'static str, fault: Fault) {
-    let faults = Rc::clone(&phone.wire.faults);
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    let faults = Rc::clone(&phone.remote.faults);
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if request.path == "/push" && String::from_utf8_lossy(&request.body).contains(text) {
             faults.borrow_mut().push_back(("/push", fault.clone()));
         }
@@ -43,7 +43,7 @@ fn a_failed_upload_does_not_freeze_downloads() {
     );
 
     assert_eq!(a.titles(), ["mine", "theirs"]);
-    let waiting = a.waiting();
+    let waiting = a.pending_operations();
     assert_eq!(
         (&waiting[0]["state"], &waiting[0]["lastError"]["status"]),
         (&"pending".into(), &500.into())
@@ -69,11 +69,11 @@ fn a_failed_upload_does_not_freeze_downloads() {
 fn a_failed_upload_is_tried_again_by_itself() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     for _ in 0..4 {
         phone.fault("/push", Fault::Status(503, Some(7_000)));
     }
-    live(&a, async {
+    with_auto_sync(&a, async {
         create(&a.engine, "ann", "milk").await;
         wait(&a, 2_000).await;
         let waiting = a.engine.pending_operations("ann").await.unwrap();
@@ -102,14 +102,14 @@ fn a_failed_upload_is_tried_again_by_itself() {
 fn what_the_remote_puts_off_again_and_again_is_asked_for_less_and_less_often() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     let times = Rc::new(std::cell::RefCell::new(Vec::new()));
     let (kept, clock, faults) = (
         Rc::clone(&times),
         Rc::clone(&world.clock),
-        Rc::clone(&phone.wire.faults),
+        Rc::clone(&phone.remote.faults),
     );
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if request.path == "/push" {
             kept.borrow_mut().push(clock.now());
             let body: Value = serde_json::from_slice(&request.body).unwrap();
@@ -119,7 +119,7 @@ fn what_the_remote_puts_off_again_and_again_is_asked_for_less_and_less_often() {
                 .push_back(("/push", Fault::Answered(verdict.to_string())));
         }
     }));
-    live(&a, async {
+    with_auto_sync(&a, async {
         create(&a.engine, "ann", "milk").await;
         wait(&a, HOUR).await;
     });
@@ -153,7 +153,7 @@ fn an_operation_that_the_remote_fails_over_does_not_block_the_queue() {
             let _ = a.sync_with("{}");
             world.clock.advance(120_000);
         }
-        let waiting = a.waiting();
+        let waiting = a.pending_operations();
         assert_eq!(waiting.len(), 1, "the others went");
         assert_eq!(
             (
@@ -168,12 +168,12 @@ fn an_operation_that_the_remote_fails_over_does_not_block_the_queue() {
     }
     assert_eq!(world.server.rows("ann").len(), 6);
     assert!(
-        a.letters().is_empty(),
+        a.dead_letters().is_empty(),
         "a failure is no verdict: nothing is given up"
     );
     // The app mends it, and it goes.
     a.patch("a", r#"{"title":"good"}"#);
-    *phone.wire.on_request.borrow_mut() = None;
+    *phone.remote.on_request.borrow_mut() = None;
     world.clock.advance(120_000);
     a.sync();
     assert_eq!((a.pending(), world.server.rows("ann").len()), (0, 7));
@@ -192,7 +192,7 @@ fn a_remote_that_fails_over_everything_is_left_alone_after_two_tries() {
         assert!(phone.requests().len() <= 3);
     }
     assert_eq!(a.pending(), 8);
-    *phone.wire.on_request.borrow_mut() = None;
+    *phone.remote.on_request.borrow_mut() = None;
     assert!(a.sync().is_success, "and nothing is put off for it");
     assert_eq!(a.pending(), 0);
 }
@@ -207,7 +207,7 @@ fn used_up_tries_lose_nothing() {
     for _ in 0..3 {
         assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::Network);
     }
-    let waiting = a.waiting();
+    let waiting = a.pending_operations();
     assert_eq!(
         (
             waiting.len(),

@@ -146,7 +146,7 @@ fn no_order_of_events_loses_a_change_or_counts_one_twice() {
             }
         }
         for device in &devices {
-            device.wire.faults.borrow_mut().clear();
+            device.remote.faults.borrow_mut().clear();
         }
         for _ in 0..3 {
             for tab in &tabs {

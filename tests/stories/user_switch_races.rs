@@ -93,7 +93,7 @@ fn until_a_switch_has_happened_calls_are_about_the_previous_user() {
     a.create_for("ann", "milk");
     let seen = Rc::new(RefCell::new(Vec::new()));
     let (engine, heard) = (Rc::clone(&a.engine), Rc::clone(&seen));
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |_| {
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |_| {
         heard
             .borrow_mut()
             .push(engine.user_or_current(None).unwrap())
@@ -110,7 +110,7 @@ fn until_a_switch_has_happened_calls_are_about_the_previous_user() {
     let (switched, written) = a.run(join(a.engine.switch_user(None, "bob", None), write));
 
     assert!(switched.unwrap().success && written.is_ok());
-    *phone.wire.on_request.borrow_mut() = None;
+    *phone.remote.on_request.borrow_mut() = None;
     assert!(!seen.borrow().is_empty() && seen.borrow().iter().all(|user| user == "ann"));
     assert_eq!(
         (a.titles_of("ann"), a.titles_of("bob")),

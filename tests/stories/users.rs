@@ -88,7 +88,7 @@ fn nothing_is_pushed_pulled_or_told_under_another_users_token() {
             .with(|replica| replica.cursor("").cloned())
     };
     let before = cursor();
-    *phone.wire.token_of.borrow_mut() = Some("bob".to_owned());
+    *phone.remote.token_of.borrow_mut() = Some("bob".to_owned());
 
     for direction in ["pushOnly", "pullOnly", "pullThenPush", "pushThenPull"] {
         for full in [false, true] {
@@ -135,7 +135,7 @@ fn nothing_is_pushed_pulled_or_told_under_another_users_token() {
         a.engine.status_hub("ann").unwrap().current().status,
         State::Failed
     );
-    *phone.wire.token_of.borrow_mut() = None;
+    *phone.remote.token_of.borrow_mut() = None;
     assert!(a.sync().is_success);
     assert_eq!(server_titles(&world, "ann"), ["synced", "waiting"]);
 }
@@ -146,8 +146,8 @@ fn a_token_that_changes_within_a_cycle_stops_it_where_it_is() {
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
     a.create_for("ann", "milk");
-    let token = Rc::clone(&phone.wire.token_of);
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    let token = Rc::clone(&phone.remote.token_of);
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if request.path == "/metadata" {
             *token.borrow_mut() = Some("bob".to_owned());
         }

@@ -1,5 +1,10 @@
 //! The browser itself, without the code under test: raw databases, scripts, and methods that fail.
 
+pub mod client;
+pub mod host_stories;
+pub mod indexeddb;
+pub mod remote;
+
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;

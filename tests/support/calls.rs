@@ -16,7 +16,7 @@ pub fn shared(world: &World) -> Vec<String> {
 
 /// The operations of every push since the last call.
 pub fn pushed(device: &Device) -> Vec<Value> {
-    let seen = device.wire.seen.take();
+    let seen = device.remote.seen.take();
     let pushes = seen
         .iter()
         .filter(|request| request.path == "/push")

@@ -14,7 +14,7 @@ use datum_sync::store::{Append, AppendError, BodyId, Durability, Records, Seq, S
 
 /// What storage counted.
 #[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Records1 {
+pub struct StorageCounts {
     /// Those that write.
     pub transactions: u64,
     pub records: u64,
@@ -29,7 +29,7 @@ type AfterAppends = (u64, Box<dyn FnOnce()>);
 #[derive(Clone, Default)]
 pub struct CountedStore {
     pub inner: MemoryStore,
-    pub counts: Rc<Cell<Records1>>,
+    pub counts: Rc<Cell<StorageCounts>>,
     /// The next appends fail with this code, writing nothing.
     pub failing: Rc<RefCell<VecDeque<Code>>>,
     /// The next loads fail with this code.
@@ -60,7 +60,7 @@ impl CountedStore {
 
     fn count_read(&self) {
         let counts = self.counts.get();
-        self.counts.set(Records1 {
+        self.counts.set(StorageCounts {
             reads: counts.reads + 1,
             ..counts
         });

@@ -18,43 +18,43 @@ pub type Holder = Rc<RefCell<Option<Rc<dyn Fn()>>>>;
 /// What the tabs of a device say to each other: what each has not heard yet, with the database that
 /// it is about.
 #[derive(Clone, Default)]
-pub struct Air {
-    pub mail: Rc<RefCell<BTreeMap<u64, Mail>>>,
-    pub come: Rc<Notify>,
+pub struct TabChannel {
+    pub inboxes: Rc<RefCell<BTreeMap<u64, Inbox>>>,
+    pub arrived: Rc<Notify>,
 }
 
-pub type Mail = VecDeque<(String, Heard)>;
+pub type Inbox = VecDeque<(String, Heard)>;
 
-impl Air {
+impl TabChannel {
     fn post(&self, from: u64, database: &str, message: &Heard) {
         for (_, mail) in self
-            .mail
+            .inboxes
             .borrow_mut()
             .iter_mut()
             .filter(|(tab, _)| **tab != from)
         {
             mail.push_back((database.to_owned(), message.clone()));
         }
-        self.come.notify_waiters();
+        self.arrived.notify_waiters();
     }
 }
 
-pub struct FakeHost {
+pub struct TestHost {
     pub clock: Rc<Clock>,
     pub online: Cell<bool>,
     /// How far this device's clock is off, in milliseconds.
     pub skew: Cell<i64>,
     pub locks: Locks,
-    pub air: Air,
+    pub channel: TabChannel,
     /// Which tab of the device this is.
     pub tab: u64,
     /// Whether the browser knows of locks.
     pub has_locks: Rc<Cell<bool>>,
     /// How much later it is each time that somebody looks at the clock: the work in between takes
     /// its time.
-    pub toil: Cell<u64>,
+    pub work_ms: Cell<u64>,
     /// How often everything else was let run first.
-    pub breaths: Cell<u64>,
+    pub yields: Cell<u64>,
     pub dice: Cell<u64>,
 }
 
@@ -73,7 +73,7 @@ impl Drop for Guard {
 }
 
 /// The shared form of a lock: an entry of its own beside the lock's name.
-impl FakeHost {
+impl TestHost {
     fn is_shared(&self, name: &str) -> bool {
         self.locks.borrow().keys().any(|held| {
             held.strip_prefix(name)
@@ -82,7 +82,7 @@ impl FakeHost {
     }
 }
 
-impl Host for FakeHost {
+impl Host for TestHost {
     type Guard = Guard;
     type Share = Guard;
 
@@ -91,7 +91,9 @@ impl Host for FakeHost {
     }
 
     fn elapsed_ms(&self) -> u64 {
-        self.clock.now.set(self.clock.now.get() + self.toil.get());
+        self.clock
+            .now
+            .set(self.clock.now.get() + self.work_ms.get());
         self.clock.now.get()
     }
 
@@ -111,7 +113,7 @@ impl Host for FakeHost {
     }
 
     async fn breathe(&self) {
-        self.breaths.set(self.breaths.get() + 1);
+        self.yields.set(self.yields.get() + 1);
         self.sleep(0).await;
     }
 
@@ -142,11 +144,11 @@ impl Host for FakeHost {
     }
 
     fn announce(&self, database: &str, head: u64) {
-        self.air.post(self.tab, database, &Heard::Head(head));
+        self.channel.post(self.tab, database, &Heard::Head(head));
     }
 
     fn say(&self, database: &str, word: &str) {
-        self.air
+        self.channel
             .post(self.tab, database, &Heard::Word(word.to_owned()));
     }
 

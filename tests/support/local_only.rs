@@ -15,7 +15,7 @@ pub fn keeper(world: &World, name: &str) -> Device {
 /// No request so far has said this.
 #[track_caller]
 pub fn unsaid(device: &Device, word: &str) {
-    for request in device.wire.seen.borrow().iter() {
+    for request in device.remote.seen.borrow().iter() {
         let body = String::from_utf8_lossy(&request.body);
         assert!(
             !body.contains(word),

@@ -1,12 +1,12 @@
-//! What several test files share.
+//! What several test binaries share.
 #![allow(dead_code, unused_imports, unused_macros)]
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod auto_sync;
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod calls;
-#[cfg(target_arch = "wasm32")]
-pub mod client;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod clock;
 #[cfg(not(target_arch = "wasm32"))]
@@ -15,24 +15,16 @@ pub mod conflicts;
 pub mod disk;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;
-#[cfg(target_arch = "wasm32")]
-pub mod host_stories;
-#[cfg(target_arch = "wasm32")]
-pub mod indexeddb;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod live;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod lives;
+pub mod inspect;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod local_only;
-#[cfg(target_arch = "wasm32")]
-pub mod remotes;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod restored;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod running_tabs;
 pub mod store_suite;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod waiting;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod wire;
+pub mod test_remote;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod world;

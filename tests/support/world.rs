@@ -21,9 +21,9 @@ use datum_sync::sync::Cancel;
 use datum_sync::sync::resolve::{Resolver, Resolvers};
 
 pub use super::clock::Clock;
-pub use super::disk::{CountedStore, Disk, Records1};
-pub use super::host::{Air, FakeHost, Guard, Holder, Locks, Mail};
-pub use super::wire::{Fault, Request, Script, Streams, Wire};
+pub use super::disk::{CountedStore, Disk, StorageCounts};
+pub use super::host::{Guard, Holder, Inbox, Locks, TabChannel, TestHost};
+pub use super::test_remote::{Fault, Request, Script, Streams, TestRemote};
 
 /// A config whose requests are not repeated within a cycle.
 pub const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
@@ -33,7 +33,7 @@ pub fn id_of(entity: &serde_json::Value) -> String {
     entity["id"].as_str().unwrap().to_owned()
 }
 
-pub type App = Engine<Disk, Wire, FakeHost>;
+pub type App = Engine<Disk, TestRemote, TestHost>;
 
 /// One tab of one device.
 pub struct Tab {
@@ -45,11 +45,11 @@ pub struct Tab {
 /// One device.
 pub struct Device {
     pub disk: Disk,
-    pub wire: Wire,
+    pub remote: TestRemote,
     pub user: String,
     clock: Rc<Clock>,
     pub locks: Locks,
-    pub air: Air,
+    pub channel: TabChannel,
     pub has_locks: Rc<Cell<bool>>,
     seed: Cell<u64>,
     config: String,
@@ -76,7 +76,7 @@ impl World {
     pub fn device_of(&self, user: &str, name: &str) -> Device {
         Device {
             disk: Disk::new(name),
-            wire: Wire {
+            remote: TestRemote {
                 server: self.server.clone(),
                 clock: Rc::clone(&self.clock),
                 faults: Rc::default(),
@@ -90,7 +90,7 @@ impl World {
             user: user.to_owned(),
             clock: Rc::clone(&self.clock),
             locks: Rc::default(),
-            air: Air::default(),
+            channel: TabChannel::default(),
             has_locks: Rc::new(Cell::new(true)),
             seed: Cell::new(
                 name.bytes()
@@ -124,25 +124,25 @@ impl Device {
             Config::read(Members::new(&config, Code::InvalidConfig, "The config").unwrap())
                 .unwrap();
         self.seed.set(self.seed.get().wrapping_add(1));
-        let host = FakeHost {
+        let host = TestHost {
             clock: Rc::clone(&self.clock),
             online: Cell::new(true),
             skew: Cell::new(0),
             locks: Rc::clone(&self.locks),
-            air: self.air.clone(),
+            channel: self.channel.clone(),
             tab: self.seed.get(),
             has_locks: Rc::clone(&self.has_locks),
-            toil: Cell::new(0),
-            breaths: Cell::new(0),
+            work_ms: Cell::new(0),
+            yields: Cell::new(0),
             dice: Cell::new(self.seed.get()),
         };
-        self.air
-            .mail
+        self.channel
+            .inboxes
             .borrow_mut()
             .insert(self.seed.get(), VecDeque::new());
         let engine = Rc::new(Engine::new(
             self.disk.tab(),
-            self.wire.clone(),
+            self.remote.clone(),
             Rc::new(host),
             config,
             resolvers,
@@ -157,12 +157,12 @@ impl Device {
 
     /// The next request whose path ends so meets this.
     pub fn fault(&self, path: &'static str, fault: Fault) {
-        self.wire.faults.borrow_mut().push_back((path, fault));
+        self.remote.faults.borrow_mut().push_back((path, fault));
     }
 
     /// Requests since the last call, as `METHOD /path`.
     pub fn requests(&self) -> Vec<String> {
-        self.wire
+        self.remote
             .seen
             .take()
             .iter()
@@ -170,7 +170,7 @@ impl Device {
             .collect()
     }
 
-    pub fn counts(&self) -> Records1 {
+    pub fn counts(&self) -> StorageCounts {
         self.disk
             .stores
             .borrow()
@@ -314,9 +314,9 @@ impl Tab {
 }
 
 /// A resolver made of a function.
-pub struct Asked<F>(pub F);
+pub struct FnResolver<F>(pub F);
 
-impl<F: Fn(&Conflict) -> Result<Resolution>> Resolver for Asked<F> {
+impl<F: Fn(&Conflict) -> Result<Resolution>> Resolver for FnResolver<F> {
     fn resolve<'a>(
         &'a self,
         conflict: &'a Conflict,

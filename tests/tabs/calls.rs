@@ -1,7 +1,7 @@
 //! What a call in one tab means to the others: cycles, pauses, sign-outs and wipes.
 
-use crate::support::live::{AUTO, MINUTE, create};
-use crate::support::lives::{Life, together, turn, until};
+use crate::support::auto_sync::{AUTO, MINUTE, create};
+use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Device, Fault, ONE_TRY, World};
 use datum_sync::datum::auto::Signal;
 use datum_sync::error::Code;
@@ -22,21 +22,21 @@ fn a_call_while_another_tab_syncs_does_what_the_request_strategy_says() {
         let world = World::new();
         let phone = with_strategy(world.device("phone"), strategy);
         let (a, b) = (phone.open(), phone.open());
-        let (a, b) = (Life::of(a), Life::of(b));
-        together(&[&a, &b], async {
+        let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+        run_together(&[&a, &b], async {
             create(&a.tab.engine, "ann", "milk").await;
             phone.fault("/push", Fault::Slow(2_000));
             if fails {
                 phone.fault("/pull", Fault::Status(403, None));
             }
             a.sync("{}");
-            until(&b, || b.status().status == State::Syncing).await;
+            wait_until(&b, || b.status().status == State::Syncing).await;
             b.sync("{}");
-            until(&b, || {
+            wait_until(&b, || {
                 !a.ended.borrow().is_empty() && !b.ended.borrow().is_empty()
             })
             .await;
-            turn().await;
+            let_all_run().await;
         });
         let (ours, theirs) = (a.ended.borrow()[0].clone(), b.ended.borrow()[0].clone());
         let pushes = phone
@@ -86,42 +86,42 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let (a, b) = (phone.open(), phone.open());
-    let (a, b) = (Life::of(a), Life::of(b));
-    together(&[&a, &b], async {
+    let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+    run_together(&[&a, &b], async {
         phone.fault("/pull", Fault::Slow(5_000));
         b.sync("{}");
-        until(&a, || a.status().status == State::Syncing).await;
+        wait_until(&a, || a.status().status == State::Syncing).await;
         a.tab.engine.pause(Some("ann")).await.unwrap();
-        until(&a, || !b.ended.borrow().is_empty()).await;
+        wait_until(&a, || !b.ended.borrow().is_empty()).await;
         assert!(
             b.ended.borrow()[0].as_ref().unwrap().was_cancelled,
             "the cycle in flight stops, whichever tab runs it"
         );
-        turn().await;
+        let_all_run().await;
         assert_eq!(
             (a.status().status, b.status().status),
             (State::Paused, State::Paused)
         );
         b.sync("{}");
-        until(&a, || b.ended.borrow().len() == 2).await;
+        wait_until(&a, || b.ended.borrow().len() == 2).await;
         assert_eq!(
             b.ended.borrow()[1].as_ref().unwrap().skip_reason,
             Some(SkipReason::Paused)
         );
         b.tab.engine.resume(None).await.unwrap();
-        turn().await;
+        let_all_run().await;
         assert_eq!(
             (a.status().status, b.status().status),
             (State::Cancelled, State::Cancelled),
             "as the last cycle ended"
         );
         a.tab.engine.pause(None).await.unwrap();
-        turn().await;
+        let_all_run().await;
     });
     let opened_later = phone.open();
-    let d = Life::of(opened_later);
-    together(&[&a, &d], async {
-        until(&a, || d.status().status == State::Paused).await;
+    let d = RunningTab::new(opened_later);
+    run_together(&[&a, &d], async {
+        wait_until(&a, || d.status().status == State::Paused).await;
     });
 }
 
@@ -130,18 +130,18 @@ fn a_wipe_in_one_tab_leaves_nothing_in_the_others_and_nothing_comes_back() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
     let (a, b) = (phone.open(), phone.open());
-    let (a, b) = (Life::of(a), Life::of(b));
-    together(&[&a, &b], async {
+    let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+    run_together(&[&a, &b], async {
         b.tab.engine.signal(Signal::Leader(true));
         create(&b.tab.engine, "ann", "private").await;
-        turn().await;
+        let_all_run().await;
         let wipe = datum_sync::datum::users::LogoutOptions {
             flush: 0,
             wipe: true,
             force: true,
         };
         a.tab.engine.logout("ann", wipe).await.unwrap();
-        turn().await;
+        let_all_run().await;
         assert_eq!(b.tab.engine.current_user(), None, "signed out there too");
         assert!(b.tab.engine.opened("ann").is_none());
         b.tab.engine.host().clock.sleep(20 * MINUTE).await;
@@ -165,15 +165,15 @@ fn a_sign_out_and_a_switch_concern_one_tab() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let (a, b) = (phone.open(), phone.open());
-    let (a, b) = (Life::of(a), Life::of(b));
-    together(&[&a, &b], async {
+    let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+    run_together(&[&a, &b], async {
         a.tab.engine.switch_user(None, "bob", None).await.unwrap();
         a.tab
             .engine
             .logout("ann", Default::default())
             .await
             .unwrap();
-        turn().await;
+        let_all_run().await;
         assert_eq!(
             (
                 a.tab.engine.current_user().as_deref(),
@@ -183,7 +183,7 @@ fn a_sign_out_and_a_switch_concern_one_tab() {
         );
         create(&b.tab.engine, "ann", "milk").await;
         b.sync("{}");
-        until(&b, || !b.ended.borrow().is_empty()).await;
+        wait_until(&b, || !b.ended.borrow().is_empty()).await;
         assert!(b.ended.borrow()[0].as_ref().unwrap().is_success);
     });
     assert_eq!(

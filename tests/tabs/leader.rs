@@ -2,7 +2,9 @@
 
 use std::pin::pin;
 
-use crate::support::live::{AUTO, DAY, HOUR, MINUTE, create, leading, live, pulls, wait};
+use crate::support::auto_sync::{
+    AUTO, DAY, HOUR, MINUTE, create, leader_tab, pulls, wait, with_auto_sync,
+};
 use crate::support::world::{Fault, World};
 use datum_sync::datum::auto::Signal;
 use datum_sync::error::Code;
@@ -16,13 +18,13 @@ fn a_hidden_tab_and_one_that_does_not_lead_cost_nothing() {
     for leads in [false, true] {
         let world = World::new();
         let phone = world.device("phone").with_config(AUTO);
-        let a = leading(&phone);
+        let a = leader_tab(&phone);
         a.engine.signal(if leads {
             Signal::Hidden
         } else {
             Signal::Leader(false)
         });
-        live(&a, async {
+        with_auto_sync(&a, async {
             create(&a.engine, "ann", "milk").await;
             a.engine.signal(Signal::Hint("ann"));
             a.engine.signal(Signal::Online);
@@ -55,8 +57,8 @@ fn a_hidden_tab_and_one_that_does_not_lead_cost_nothing() {
 fn the_leader_pushes_what_another_tab_wrote() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let (a, b) = (leading(&phone), phone.open());
-    live(&a, async {
+    let (a, b) = (leader_tab(&phone), phone.open());
+    with_auto_sync(&a, async {
         let story = async {
             wait(&a, 10 * MINUTE).await;
             create(&b.engine, "ann", "milk").await;
@@ -111,11 +113,11 @@ fn a_change_of_the_leader_is_an_event() {
 fn an_operation_that_is_offered_again_is_pushed_by_itself() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     world
         .server
         .configure(|config| config.max_entity_bytes = 300);
-    live(&a, async {
+    with_auto_sync(&a, async {
         create(&a.engine, "ann", &"x".repeat(400)).await;
         wait(&a, 2_000).await;
         let letters: Vec<serde_json::Value> =
@@ -144,13 +146,13 @@ fn tabs_that_all_lead_give_each_other_nothing_to_do() {
     let phone = world
         .device("phone")
         .with_config(&AUTO.replace(r#""tasks":{}"#, r#""tasks":{"conflictResolver":"ask"}"#));
-    let (a, b) = (leading(&phone), leading(&phone));
+    let (a, b) = (leader_tab(&phone), leader_tab(&phone));
     // An operation that stays: its conflict waits for the app.
     let other = world.device("laptop").open();
     other.create(r#"{"id":"x","title":"theirs"}"#);
     other.sync();
     a.create(r#"{"id":"x","title":"ours"}"#);
-    live(&a, async {
+    with_auto_sync(&a, async {
         let story = async {
             for _ in 0..60 {
                 wait(&a, 1_000).await;
@@ -172,7 +174,7 @@ fn tabs_that_all_lead_give_each_other_nothing_to_do() {
 fn a_close_ends_the_loop_and_the_cycle_in_flight() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
-    let a = leading(&phone);
+    let a = leader_tab(&phone);
     phone.fault("/push", Fault::Slow(DAY));
     let story = async {
         create(&a.engine, "ann", "milk").await;
@@ -219,12 +221,12 @@ fn a_cold_start_runs_once_a_sign_in_by_its_strategy_over_reloads() {
         let mut visits = vec![];
         for (wait_before, name) in [(0, "first"), (10 * MINUTE, "reload"), (2 * HOUR, "later")] {
             world.clock.advance(wait_before);
-            let tab = leading(&phone);
+            let tab = leader_tab(&phone);
             assert!(
                 tab.titles().is_empty() || name != "first",
                 "a read waits for no cycle"
             );
-            live(&tab, async {
+            with_auto_sync(&tab, async {
                 wait(&tab, 499).await;
                 assert!(phone.requests().is_empty());
                 wait(&tab, 60_000).await;
@@ -243,7 +245,7 @@ fn a_cold_start_that_fails_is_tried_again_and_one_that_has_no_leader_waits() {
         .device("phone")
         .with_config(r#"{"entities":{"tasks":{}},"coldStart":{},"retry":{"maxAttempts":1,"jitter":"none","initial":2000}}"#);
     let a = phone.open();
-    live(&a, async {
+    with_auto_sync(&a, async {
         wait(&a, HOUR).await;
         assert!(phone.requests().is_empty());
         phone.fault("/pull", Fault::Status(503, None));

@@ -25,7 +25,7 @@ fn titles(world: &World, device: &Device) -> Vec<String> {
 
 /// The verdicts' words of the pushes that a device has sent since the last call.
 fn pushed(device: &Device) -> Vec<Value> {
-    let seen = device.wire.seen.take();
+    let seen = device.remote.seen.take();
     seen.iter()
         .filter(|request| request.path == "/push")
         .map(|request| serde_json::from_slice(&request.body).unwrap())
@@ -226,12 +226,12 @@ fn what_is_on_its_way_is_not_sent_twice() {
     let engine = std::rc::Rc::clone(&tab.engine);
     let left: std::rc::Rc<std::cell::RefCell<Vec<Option<String>>>> = std::rc::Rc::default();
     let seen = std::rc::Rc::clone(&left);
-    *phone.wire.on_request.borrow_mut() = Some(Box::new(move |request| {
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if request.path == "/push" {
             seen.borrow_mut().push(engine.leaving("ann"));
         }
     }));
     assert!(tab.sync().is_success);
-    *phone.wire.on_request.borrow_mut() = None;
+    *phone.remote.on_request.borrow_mut() = None;
     assert_eq!(*left.borrow(), [None]);
 }

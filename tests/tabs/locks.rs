@@ -1,7 +1,7 @@
 //! The lock that lets one tab sync at a time: tabs that freeze or die while they hold it.
 
-use crate::support::live::{MINUTE, create};
-use crate::support::lives::{Life, together, turn, until};
+use crate::support::auto_sync::{MINUTE, create};
+use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Device, Fault, World};
 use datum_sync::status::State;
 
@@ -35,12 +35,12 @@ fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
         let world = World::new();
         let phone = with_strategy(world.device("phone"), strategy);
         let (a, b) = (phone.open(), phone.open());
-        let (a, b) = (Life::of(a), Life::of(b));
-        together(&[&a, &b], async {
+        let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+        run_together(&[&a, &b], async {
             create(&a.tab.engine, "ann", "milk").await;
             phone.fault("/push", Fault::Slow(3_600_000));
             a.sync(r#"{"timeout":3600000}"#);
-            until(&b, || b.status().status == State::Syncing).await;
+            wait_until(&b, || b.status().status == State::Syncing).await;
             a.frozen.set(true);
             phone.requests();
             let began = world.clock.now();
@@ -52,7 +52,7 @@ fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
             {
                 b.sync("{}");
                 let tries = b.ended.borrow().len();
-                until(&b, || b.ended.borrow().len() > tries).await;
+                wait_until(&b, || b.ended.borrow().len() > tries).await;
                 b.tab.engine.host().clock.sleep(1_000).await;
                 assert!(
                     world.clock.now() - began < MINUTE,
@@ -74,8 +74,8 @@ fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
                 "{strategy}: not before the other had been silent for long"
             );
             a.frozen.set(false);
-            until(&b, || !a.ended.borrow().is_empty()).await;
-            turn().await;
+            wait_until(&b, || !a.ended.borrow().is_empty()).await;
+            let_all_run().await;
             let ended = a.ended.borrow()[0].clone().unwrap();
             assert!(
                 ended.was_cancelled && !ended.is_success,
@@ -91,7 +91,7 @@ fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
                 (State::Completed, 0)
             );
             a.sync("{}");
-            until(&b, || a.ended.borrow().len() == 2).await;
+            wait_until(&b, || a.ended.borrow().len() == 2).await;
             assert!(
                 a.ended.borrow()[1].as_ref().unwrap().is_success,
                 "{strategy}: and it can sync again"
@@ -117,17 +117,17 @@ fn a_joined_cycle_that_died_with_its_tab_is_run_here() {
     let world = World::new();
     let phone = with_strategy(world.device("phone"), "joinInFlight");
     let (a, b) = (phone.open(), phone.open());
-    let (a, b) = (Life::of(a), Life::of(b));
-    together(&[&a, &b], async {
+    let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+    run_together(&[&a, &b], async {
         create(&a.tab.engine, "ann", "milk").await;
         phone.fault("/push", Fault::Slow(5_000));
         a.sync("{}");
-        until(&b, || b.status().status == State::Syncing).await;
+        wait_until(&b, || b.status().status == State::Syncing).await;
         b.sync("{}");
         b.tab.engine.host().clock.sleep(1_000).await;
         // The browser frees what it held.
         a.kill();
-        until(&b, || !b.ended.borrow().is_empty()).await;
+        wait_until(&b, || !b.ended.borrow().is_empty()).await;
     });
     assert_eq!(b.ended.borrow()[0].as_ref().unwrap().pushed_count, 1);
 }

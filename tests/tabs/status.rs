@@ -1,7 +1,7 @@
 //! Tabs of one user show one status, whichever of them syncs, dies or sleeps.
 
-use crate::support::live::{AUTO, MINUTE, create};
-use crate::support::lives::{Life, together, turn, until};
+use crate::support::auto_sync::{AUTO, MINUTE, create};
+use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Fault, ONE_TRY, World};
 use datum_sync::datum::auto::Signal;
 use datum_sync::error::Code;
@@ -44,24 +44,24 @@ fn a_cycle_is_shown_the_same_in_every_tab_while_it_runs_and_after_it() {
         laptop.sync();
         let phone = world.device("phone").with_config(ONE_TRY);
         let (a, b) = (phone.open(), phone.open());
-        let (a, b) = (Life::of(a), Life::of(b));
-        together(&[&a, &b], async {
+        let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+        run_together(&[&a, &b], async {
             create(&a.tab.engine, "ann", "milk").await;
             phone.fault("/push", Fault::Slow(3_000));
             phone.fault("/pull", Fault::Slow(3_000));
             if let Some(fault) = fault {
-                phone.wire.faults.borrow_mut()[1] = ("/pull", fault);
+                phone.remote.faults.borrow_mut()[1] = ("/pull", fault);
             }
             a.sync(r#"{"overrideBatchSize":1}"#);
-            until(&a, || b.status().phase == Some(Phase::Pushing)).await;
+            wait_until(&a, || b.status().phase == Some(Phase::Pushing)).await;
             assert_eq!(b.common(), a.common());
             if expected == State::Completed {
-                until(&a, || b.status().phase == Some(Phase::Pulling)).await;
+                wait_until(&a, || b.status().phase == Some(Phase::Pulling)).await;
                 assert!(b.status().progress >= 0.5 && b.status().last_started_at.is_some());
                 assert_eq!(b.common(), a.common());
             }
-            until(&a, || a.status().is_terminal()).await;
-            turn().await;
+            wait_until(&a, || a.status().is_terminal()).await;
+            let_all_run().await;
         });
         assert_eq!((a.status().status, b.common()), (expected, a.common()));
         assert_eq!(
@@ -87,20 +87,20 @@ fn a_tab_that_is_opened_during_a_cycle_elsewhere_sees_it() {
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
     b.run(b.engine.logout("ann", Default::default())).unwrap();
-    let (a, b) = (Life::of(a), Life::of(b));
-    together(&[&a, &b], async {
+    let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+    run_together(&[&a, &b], async {
         phone.fault("/pull", Fault::Slow(30_000));
         a.sync("{}");
-        until(&a, || a.status().phase == Some(Phase::Pulling)).await;
+        wait_until(&a, || a.status().phase == Some(Phase::Pulling)).await;
         assert_eq!(b.status().status, State::Idle);
         b.tab.engine.sign_in("ann").await.unwrap();
-        turn().await;
+        let_all_run().await;
         assert_eq!(
             (b.status().phase, b.common()),
             (Some(Phase::Pulling), a.common())
         );
-        until(&a, || a.status().is_terminal()).await;
-        turn().await;
+        wait_until(&a, || a.status().is_terminal()).await;
+        let_all_run().await;
         assert_eq!(
             (b.status().status, b.common()),
             (State::Completed, a.common())
@@ -114,11 +114,11 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
         let world = World::new();
         let phone = world.device("phone").with_config(ONE_TRY);
         let (a, b) = (phone.open(), phone.open());
-        let (a, b) = (Life::of(a), Life::of(b));
-        together(&[&a, &b], async {
+        let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+        run_together(&[&a, &b], async {
             phone.fault("/pull", Fault::Slow(40_000));
             a.sync("{}");
-            until(&b, || b.status().status == State::Syncing).await;
+            wait_until(&b, || b.status().status == State::Syncing).await;
             // Longer than a silent tab would be believed: it is not silent.
             b.tab.engine.host().clock.sleep(25_000).await;
             assert_eq!(b.status().status, State::Syncing);
@@ -147,8 +147,8 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
             );
             if frozen {
                 a.frozen.set(false);
-                until(&b, || a.status().is_terminal()).await;
-                turn().await;
+                wait_until(&b, || a.status().is_terminal()).await;
+                let_all_run().await;
                 assert_eq!(
                     (b.status().status, b.common()),
                     (State::Completed, a.common()),
@@ -169,19 +169,19 @@ fn two_cycles_at_once_where_no_lock_holds_are_never_mixed() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let (a, b, c) = (phone.open(), phone.open(), phone.open());
-    let (a, b, c) = (Life::of(a), Life::of(b), Life::of(c));
-    together(&[&a, &b, &c], async {
+    let (a, b, c) = (RunningTab::new(a), RunningTab::new(b), RunningTab::new(c));
+    run_together(&[&a, &b, &c], async {
         phone.fault("/pull", Fault::Slow(2_000));
         a.sync("{}");
-        until(&c, || c.status().phase == Some(Phase::Pulling)).await;
+        wait_until(&c, || c.status().phase == Some(Phase::Pulling)).await;
         phone.locks.borrow_mut().clear();
         phone.fault("/pull", Fault::Slow(4_000));
         b.sync("{}");
-        until(&c, || b.status().status == State::Syncing).await;
-        turn().await;
+        wait_until(&c, || b.status().status == State::Syncing).await;
+        let_all_run().await;
         assert_eq!(c.common(), b.common(), "the later one");
-        until(&c, || a.ended.borrow().len() + b.ended.borrow().len() == 2).await;
-        turn().await;
+        wait_until(&c, || a.ended.borrow().len() + b.ended.borrow().len() == 2).await;
+        let_all_run().await;
     });
     assert_eq!((a.common(), c.common()), (b.common(), b.common()));
     let shown = c.shown.borrow();
@@ -208,15 +208,15 @@ fn two_cycles_at_once_where_no_lock_holds_are_never_mixed() {
 }
 
 #[test]
-fn the_next_cycle_is_told_to_every_tab_by_the_one_that_leads() {
+fn the_leader_tells_every_tab_when_the_next_cycle_begins() {
     let world = World::new();
     let phone = world.device("phone").with_config(AUTO);
     let (a, b) = (phone.open(), phone.open());
-    let (a, b) = (Life::of(a), Life::of(b));
-    together(&[&a, &b], async {
+    let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+    run_together(&[&a, &b], async {
         a.tab.engine.signal(Signal::Leader(true));
-        until(&a, || a.status().next_sync_at.is_some()).await;
-        turn().await;
+        wait_until(&a, || a.status().next_sync_at.is_some()).await;
+        let_all_run().await;
         assert_eq!(b.common(), a.common());
         assert_eq!((a.status().is_leader, b.status().is_leader), (true, false));
         assert_eq!(
@@ -224,7 +224,7 @@ fn the_next_cycle_is_told_to_every_tab_by_the_one_that_leads() {
             a.tab.engine.next_sync_time("ann")
         );
         a.tab.engine.host().clock.sleep(16 * MINUTE).await;
-        turn().await;
+        let_all_run().await;
         assert_eq!(
             (a.status().status, b.common()),
             (State::Completed, a.common()),
@@ -233,19 +233,19 @@ fn the_next_cycle_is_told_to_every_tab_by_the_one_that_leads() {
         let planned = b.status().next_sync_at;
         assert!(planned.is_some());
         a.tab.engine.put_away();
-        turn().await;
+        let_all_run().await;
         assert_eq!(b.status().next_sync_at, None, "nobody plans");
         b.tab.engine.signal(Signal::Leader(true));
         a.tab.engine.signal(Signal::Leader(false));
-        turn().await;
-        turn().await;
+        let_all_run().await;
+        let_all_run().await;
         assert!(b.status().next_sync_at.is_some());
         assert_eq!((a.common(), a.status().is_leader), (b.common(), false));
     });
 }
 
 #[test]
-fn words_that_make_no_sense_change_nothing() {
+fn malformed_messages_change_nothing() {
     let world = World::new();
     let a = world.device("phone").open();
     let before = a.engine.status_hub("ann").unwrap().current();
@@ -271,13 +271,13 @@ fn an_instance_that_is_closed_while_it_syncs_tells_the_others_how_it_ended() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let (a, b) = (phone.open(), phone.open());
-    let (a, b) = (Life::of(a), Life::of(b));
-    together(&[&a, &b], async {
+    let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+    run_together(&[&a, &b], async {
         phone.fault("/pull", Fault::Slow(30_000));
         a.sync("{}");
-        until(&b, || b.status().phase == Some(Phase::Pulling)).await;
+        wait_until(&b, || b.status().phase == Some(Phase::Pulling)).await;
         a.tab.engine.close().await;
-        turn().await;
+        let_all_run().await;
     });
     assert_eq!(
         (b.status().status, b.status().errors[0].code),
@@ -294,7 +294,7 @@ fn an_instance_that_is_closed_while_it_syncs_tells_the_others_how_it_ended() {
 }
 
 #[test]
-fn a_word_that_waits_for_the_log_is_neither_lost_nor_shown_too_late() {
+fn a_message_that_waits_for_the_log_is_neither_lost_nor_shown_too_late() {
     let world = World::new();
     let a = world.device("phone").open();
     let word = |number: u32, rest: &str| {

@@ -1,6 +1,6 @@
 //! Several tabs that write to one log.
 
-use crate::support::lives::{Life, together, turn, until};
+use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Device, Fault, ONE_TRY, World, id_of};
 use datum_sync::replica::local::Write;
 
@@ -62,7 +62,7 @@ fn a_delete_is_not_cancelled_with_a_create_that_another_tab_has_sent() {
 }
 
 /// A write through one tab while it lives.
-async fn write(life: &Life, write: Write) {
+async fn write(life: &RunningTab, write: Write) {
     life.tab
         .engine
         .write("ann", "tasks", vec![write])
@@ -72,10 +72,10 @@ async fn write(life: &Life, write: Write) {
 
 /// Begins a cycle whose request is under way when this returns, and lets the lock over tabs hold
 /// nobody back.
-async fn begins(phone: &Device, life: &Life, options: &str) {
+async fn begins(phone: &Device, life: &RunningTab, options: &str) {
     phone.requests();
     life.sync(options);
-    until(life, || !phone.wire.seen.borrow().is_empty()).await;
+    wait_until(life, || !phone.remote.seen.borrow().is_empty()).await;
     phone.locks.borrow_mut().clear();
 }
 
@@ -84,9 +84,9 @@ fn what_is_deleted_while_another_tab_sends_it_does_not_come_back() {
     for made_here in [true, false] {
         let world = World::new();
         let phone = world.device("phone").with_config(ONE_TRY);
-        let (a, b) = (Life::of(phone.open()), Life::of(phone.open()));
+        let (a, b) = (RunningTab::new(phone.open()), RunningTab::new(phone.open()));
         let (sends, deletes) = if made_here { (&b, &a) } else { (&a, &b) };
-        together(&[&a, &b], async {
+        run_together(&[&a, &b], async {
             write(
                 &a,
                 Write::Create {
@@ -94,7 +94,7 @@ fn what_is_deleted_while_another_tab_sends_it_does_not_come_back() {
                 },
             )
             .await;
-            turn().await;
+            let_all_run().await;
             phone.fault("/push", Fault::Slow(2_000));
             begins(&phone, sends, r#"{"direction":"pushOnly"}"#).await;
             write(
@@ -106,16 +106,16 @@ fn what_is_deleted_while_another_tab_sends_it_does_not_come_back() {
             )
             .await;
             deletes.sync("{}");
-            until(&a, || !deletes.ended.borrow().is_empty()).await;
+            wait_until(&a, || !deletes.ended.borrow().is_empty()).await;
             assert!(
                 sends.ended.borrow().is_empty(),
                 "the create arrives after the delete"
             );
-            until(&a, || !sends.ended.borrow().is_empty()).await;
+            wait_until(&a, || !sends.ended.borrow().is_empty()).await;
             for life in [&a, &b] {
                 let before = life.ended.borrow().len();
                 life.sync("{}");
-                until(&a, || life.ended.borrow().len() > before).await;
+                wait_until(&a, || life.ended.borrow().len() > before).await;
             }
         });
         assert!(

@@ -75,7 +75,7 @@ fn triple(dice: &mut Dice) -> [Value; 3] {
 }
 
 #[test]
-fn what_holds_for_any_three_bodies() {
+fn the_merge_of_any_three_bodies_keeps_its_properties() {
     let mut dice = Dice(0x5eed);
     let all = all_policies();
     for round in 0..600 {

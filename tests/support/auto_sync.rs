@@ -17,7 +17,7 @@ pub const DAY: u64 = 24 * HOUR;
 pub const AUTO: &str = r#"{"entities":{"tasks":{}},"autoStartSync":true,"coldStart":{"strategy":"disabled"},"retry":{"maxAttempts":1,"jitter":"none","initial":2000}}"#;
 
 /// Opens a tab that leads and is visible.
-pub fn leading(device: &Device) -> Tab {
+pub fn leader_tab(device: &Device) -> Tab {
     let tab = device.open();
     tab.engine.signal(Signal::Leader(true));
     device.requests();
@@ -25,7 +25,7 @@ pub fn leading(device: &Device) -> Tab {
 }
 
 /// Tells a story while the tab's loop runs.
-pub fn live<T>(tab: &Tab, story: impl Future<Output = T>) -> T {
+pub fn with_auto_sync<T>(tab: &Tab, story: impl Future<Output = T>) -> T {
     let (story, schedule) = (pin!(story), pin!(tab.engine.run_schedule()));
     let told = tab.run(select(story, schedule));
     match told {

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use datum_sync::store::memory::MemoryStore;
 
-use super::network::Letter;
-use super::story::{Story, USERS};
+use super::network::Request;
+use super::world::{USERS, World};
 
 const DAY: u64 = 86_400_000;
 
-impl Story {
+impl World {
     pub(super) fn crash(&mut self, device: usize, slot: usize) {
         let Some(tab) = self.devices[device].tabs[slot].take() else {
             return;
@@ -36,7 +36,7 @@ impl Story {
                 "{} leaves a push of {user} behind",
                 self.name(device, slot)
             ));
-            let letter = Letter::new(
+            let letter = Request::new(
                 &self.server,
                 &self.devices[device].shared,
                 user,
@@ -125,7 +125,7 @@ impl Story {
         if let Some(store) = store {
             store.evict();
             device.shared.evicted.set(true);
-            self.witness.lost_storage();
+            self.push_checker.lost_storage();
             self.model.forgive(user);
         }
     }
@@ -152,7 +152,7 @@ impl Story {
         self.epochs.set(self.epochs.get() + 1);
         self.server.set_epoch(&self.epoch()).unwrap();
         self.say("the server is restored".to_owned());
-        self.witness.restored();
+        self.push_checker.restored();
         // What was acknowledged is offered again by whoever wrote it; not where its bytes have been
         // damaged meanwhile.
         for user in USERS.iter().filter(|_| self.damages) {

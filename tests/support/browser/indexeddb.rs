@@ -2,8 +2,8 @@
 
 use datum_sync::store::indexeddb::{IndexedDbStore, RootDatabase};
 
-use super::browser::delete_raw;
-use super::store_suite::Stores;
+use super::delete_raw;
+use crate::support::store_suite::Stores;
 
 pub struct Browser;
 

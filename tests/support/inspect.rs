@@ -40,7 +40,7 @@ impl Tab {
     }
 
     /// What waits, in the words of the public surface.
-    pub fn waiting(&self) -> Vec<serde_json::Value> {
+    pub fn pending_operations(&self) -> Vec<serde_json::Value> {
         let pending = self
             .run(self.engine.pending_operations(&self.user))
             .unwrap();
@@ -66,7 +66,7 @@ impl Tab {
     }
 
     /// The dead letters.
-    pub fn letters(&self) -> Vec<serde_json::Value> {
+    pub fn dead_letters(&self) -> Vec<serde_json::Value> {
         serde_json::from_str(&self.run(self.engine.dead_letters(&self.user)).unwrap()).unwrap()
     }
 }
@@ -74,7 +74,7 @@ impl Tab {
 impl Device {
     /// The ids of the entities in each push since the last call.
     pub fn pushed(&self) -> Vec<Vec<String>> {
-        let requests = self.wire.seen.take();
+        let requests = self.remote.seen.take();
         let pushes = requests
             .iter()
             .filter(|request| request.path.ends_with("/push"));

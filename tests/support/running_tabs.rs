@@ -20,9 +20,9 @@ use super::world::Tab;
 
 /// A tab, and what goes on in it.
 #[derive(Clone)]
-pub struct Life(Rc<Alive>);
+pub struct RunningTab(Rc<Running>);
 
-pub struct Alive {
+pub struct Running {
     pub tab: Tab,
     /// Nothing goes on until this is taken back.
     pub frozen: Cell<bool>,
@@ -33,17 +33,17 @@ pub struct Alive {
     pub ended: RefCell<Vec<Result<SyncResult>>>,
 }
 
-impl Deref for Life {
-    type Target = Alive;
-    fn deref(&self) -> &Alive {
+impl Deref for RunningTab {
+    type Target = Running;
+    fn deref(&self) -> &Running {
         &self.0
     }
 }
 
-impl Life {
-    pub fn of(tab: Tab) -> Self {
+impl RunningTab {
+    pub fn new(tab: Tab) -> Self {
         let (frozen, tasks, shown, ended) = Default::default();
-        Self(Rc::new(Alive {
+        Self(Rc::new(Running {
             tab,
             frozen,
             tasks,
@@ -63,8 +63,8 @@ impl Life {
         self.tab
             .engine
             .host()
-            .air
-            .mail
+            .channel
+            .inboxes
             .borrow_mut()
             .remove(&self.tab.engine.host().tab);
     }
@@ -110,11 +110,11 @@ impl Life {
         self.spawn(async move {
             let host = hears.tab.engine.host();
             loop {
-                let come = host.air.come.notified();
+                let come = host.channel.arrived.notified();
                 loop {
                     let next = host
-                        .air
-                        .mail
+                        .channel
+                        .inboxes
                         .borrow_mut()
                         .get_mut(&host.tab)
                         .and_then(|mail| mail.pop_front());
@@ -143,7 +143,7 @@ impl Life {
 }
 
 /// Tells a story while these tabs live.
-pub fn together<T>(lives: &[&Life], story: impl Future<Output = T>) -> T {
+pub fn run_together<T>(lives: &[&RunningTab], story: impl Future<Output = T>) -> T {
     let mut story = pin!(story);
     lives.iter().for_each(|life| life.begin());
     let told = poll_fn(|context| {
@@ -167,7 +167,7 @@ pub fn together<T>(lives: &[&Life], story: impl Future<Output = T>) -> T {
 }
 
 /// A future that is ready once this holds; something must go on meanwhile.
-pub async fn until(life: &Life, holds: impl Fn() -> bool) {
+pub async fn wait_until(life: &RunningTab, holds: impl Fn() -> bool) {
     let before = life.tab.engine.host().clock.now.get();
     while !holds() {
         life.tab.engine.host().clock.sleep(50).await;
@@ -180,7 +180,7 @@ pub async fn until(life: &Life, holds: impl Fn() -> bool) {
 }
 
 /// Ready at the next turn of everybody.
-pub async fn turn() {
+pub async fn let_all_run() {
     let mut again = 20;
     poll_fn(|context| {
         if again == 0 {

@@ -14,13 +14,13 @@ use datum_sync::status::State;
 use datum_sync::sync::resolve::Resolvers;
 use serde_json::Value;
 
-use super::dice::{Dice, HEALING, Script};
+use super::dice::{Dice, RECOVERY, Script};
+use super::log_checks::LogReaders;
 use super::model::Model;
 use super::network::SimRemote;
 use super::ports::{Shared, SimBacking, SimHost, Weather};
-use super::shadow::Shadows;
+use super::push_checks::PushChecker;
 use super::tasks::{Owner, Tasks};
-use super::witness::Witness;
 use crate::support::clock::Clock;
 
 pub(super) type App = Engine<SimBacking, SimRemote, SimHost>;
@@ -53,7 +53,7 @@ impl Device {
 }
 
 /// A history under way.
-pub struct Story {
+pub struct World {
     pub trace: Rc<RefCell<Vec<String>>>,
     pub dice: Rc<Dice>,
     /// Steps that were played.
@@ -62,12 +62,12 @@ pub struct Story {
     pub(super) clock: Rc<Clock>,
     pub(super) tasks: Rc<Tasks>,
     pub(super) weather: Rc<Weather>,
-    pub(super) witness: Rc<Witness>,
+    pub(super) push_checker: Rc<PushChecker>,
     pub(super) server: MemoryServer,
     pub(super) backup: Option<datum_server::MemoryStore>,
     pub(super) model: Rc<Model>,
     pub(super) devices: Vec<Device>,
-    pub(super) shadows: Shadows,
+    pub(super) log_readers: LogReaders,
     pub(super) busy: Busy,
     /// Storage and servers may lose what they had.
     pub(super) loses: bool,
@@ -81,7 +81,7 @@ pub struct Story {
     pub(super) broken: Rc<RefCell<Vec<String>>>,
 }
 
-impl Story {
+impl World {
     pub fn new(script: Script) -> Self {
         let (clock, dice) = (Rc::<Clock>::default(), Rc::new(Dice::new(&script)));
         let tasks = Rc::new(Tasks::new(Rc::clone(&clock), Rc::clone(&dice)));
@@ -91,19 +91,19 @@ impl Story {
         weather.broken_lock.set(dice.chance(250));
         weather.silence.set(dice.chance(250));
         let loses = dice.chance(500);
-        let mut story = Self {
+        let mut world = Self {
             trace: Rc::default(),
             played: 0,
             script,
             clock,
             tasks,
             weather,
-            witness: Rc::default(),
+            push_checker: Rc::default(),
             server,
             backup: None,
             model: Rc::default(),
             devices: Vec::new(),
-            shadows: Shadows::default(),
+            log_readers: LogReaders::default(),
             busy: Busy::default(),
             // Where a device has lost its storage, or the server its last writes, no base is left
             // and only the clock decides: a history has wrong clocks or losses, so that its
@@ -118,14 +118,14 @@ impl Story {
             broken: Rc::default(),
         };
         for user in USERS {
-            for n in 0..=story.dice.below(3) {
-                story.add_device(format!("{user}-{n}"), vec![user]);
+            for n in 0..=world.dice.below(3) {
+                world.add_device(format!("{user}-{n}"), vec![user]);
             }
         }
-        if story.dice.chance(400) {
-            story.add_device("both-0".to_owned(), USERS.to_vec());
+        if world.dice.chance(400) {
+            world.add_device("both-0".to_owned(), USERS.to_vec());
         }
-        story
+        world
     }
 
     fn add_device(&mut self, device_id: String, users: Vec<&'static str>) {
@@ -136,7 +136,7 @@ impl Story {
             dice: Rc::clone(dice),
             tasks: Rc::clone(&self.tasks),
             weather: Rc::clone(&self.weather),
-            witness: Rc::clone(&self.witness),
+            push_checker: Rc::clone(&self.push_checker),
             online: Cell::new(true),
             skew: Cell::new(if wrong_clock {
                 dice.below(172_800_000) as i64 - 86_400_000
@@ -150,7 +150,7 @@ impl Story {
             damages: Cell::new(self.damages),
             full_until: Cell::default(),
             token_until: Cell::new(dice.below(120_000)),
-            told: self.script.told,
+            traced: self.script.traced,
             trace: Rc::clone(&self.trace),
             announced: RefCell::default(),
         });
@@ -162,7 +162,7 @@ impl Story {
     }
 
     pub(super) fn say(&self, words: String) {
-        if !self.script.told {
+        if !self.script.traced {
             return;
         }
         self.trace
@@ -193,7 +193,7 @@ impl Story {
             self.played += 1;
             self.check()?;
         }
-        self.dice.begin(HEALING);
+        self.dice.begin(RECOVERY);
         self.heal();
         self.judge()
     }
@@ -288,7 +288,7 @@ impl Story {
         if let Some(first) = self.broken.borrow().first() {
             return Err(first.clone());
         }
-        if let Some(wrong) = self.witness.broken() {
+        if let Some(wrong) = self.push_checker.broken() {
             return Err(wrong);
         }
         self.check_logs()

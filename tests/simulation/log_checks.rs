@@ -12,18 +12,18 @@ use datum_sync::store::memory::MemoryStore;
 use datum_sync::store::{Seq, Store, Tail};
 use serde_json::value::RawValue;
 
-use super::story::Story;
 use super::tasks::Owner;
+use super::world::World;
 
 /// A reader of one log.
-pub struct Shadow {
+pub struct LogReader {
     store: MemoryStore,
     pub replica: Replica,
     /// The head of each tab when it was last compared.
     compared: BTreeMap<Owner, Seq>,
 }
 
-impl Shadow {
+impl LogReader {
     pub fn new(store: &MemoryStore, user: &str) -> Self {
         Self {
             store: store.reopen(),
@@ -144,7 +144,7 @@ impl Shadow {
 type Versions = (Option<String>, BTreeMap<String, u64>);
 
 /// By device and user.
-pub type Shadows = BTreeMap<(usize, String), Shadow>;
+pub type LogReaders = BTreeMap<(usize, String), LogReader>;
 
 /// Whether a tab has in memory what its log says; if not, both in words.
 fn compare(theirs: &Replica, ours: &Replica) -> Result<(), String> {
@@ -188,50 +188,50 @@ fn compare(theirs: &Replica, ours: &Replica) -> Result<(), String> {
     ))
 }
 
-impl Story {
+impl World {
     /// Reads every log on, and compares.
     pub(super) fn check_logs(&mut self) -> Result<(), String> {
-        let mut shadows = std::mem::take(&mut self.shadows);
-        let result = self.follow_all(&mut shadows);
-        self.shadows = shadows;
+        let mut log_readers = std::mem::take(&mut self.log_readers);
+        let result = self.follow_all(&mut log_readers);
+        self.log_readers = log_readers;
         result
     }
 
-    fn follow_all(&self, shadows: &mut Shadows) -> Result<(), String> {
+    fn follow_all(&self, log_readers: &mut LogReaders) -> Result<(), String> {
         for (at, device) in self.devices.iter().enumerate() {
             let stores = device.shared.stores.borrow().clone();
             for (user, store) in stores {
-                let shadow = shadows
+                let log_reader = log_readers
                     .entry((at, user.clone()))
-                    .or_insert_with(|| Shadow::new(&store, &user));
+                    .or_insert_with(|| LogReader::new(&store, &user));
                 let name = &device.shared.device_id;
                 let moved = self
                     .clock
-                    .run(shadow.follow())
+                    .run(log_reader.follow())
                     .map_err(|error| format!("{name}: {error}"))?;
                 if moved
-                    && shadow.replica.damage() == datum_sync::replica::record::Damage::default()
+                    && log_reader.replica.damage() == datum_sync::replica::record::Damage::default()
                 {
                     self.clock
-                        .run(shadow.check_opening())
+                        .run(log_reader.check_opening())
                         .map_err(|error| format!("{name}: {error}"))?;
                 }
                 if moved {
-                    self.check_cursor(&user, &shadow.replica)
+                    self.check_cursor(&user, &log_reader.replica)
                         .map_err(|error| format!("{name}: {error}"))?;
                 }
                 // Before anything was pulled as a whole, a scope takes away what it does not hold.
-                let whole = shadow.replica.cursor("").is_some();
-                if moved && whole && !shadow.replica.damage().needs_full_pull {
+                let whole = log_reader.replica.cursor("").is_some();
+                if moved && whole && !log_reader.replica.damage().needs_full_pull {
                     self.model
-                        .judge_device(&user, at, &mut |id, field| shadow.field(id, field))
+                        .judge_device(&user, at, &mut |id, field| log_reader.field(id, field))
                         .map_err(|error| format!("{name}: {error}"))?;
                 }
                 if device.shared.evicted.get() {
                     // Who has not noticed yet that the log is another compares with nothing.
                     continue;
                 }
-                let head = shadow.replica.head();
+                let head = log_reader.replica.head();
                 for tab in device.tabs.iter().flatten() {
                     let Some(open) = tab
                         .engine
@@ -240,11 +240,11 @@ impl Story {
                     else {
                         continue;
                     };
-                    if shadow.compared.insert(tab.owner, head) == Some(head) {
+                    if log_reader.compared.insert(tab.owner, head) == Some(head) {
                         continue;
                     }
                     open.db
-                        .with(|theirs| compare(theirs, &shadow.replica))
+                        .with(|theirs| compare(theirs, &log_reader.replica))
                         .map_err(|differs| {
                             format!("{name}: a tab of {user} has in memory {differs}")
                         })?;
@@ -259,7 +259,7 @@ impl Story {
         let Some(cursor) = replica.cursor("").and_then(|state| state.cursor.as_deref()) else {
             return Ok(());
         };
-        if !self.witness.knows_cursor(cursor) {
+        if !self.push_checker.knows_cursor(cursor) {
             return Err(format!(
                 "the main cursor of {user} is that of a scope: {cursor}"
             ));

@@ -10,10 +10,10 @@ use datum_sync::metadata::SyncState;
 use datum_sync::status::State;
 use serde_json::Value;
 
-use super::story::{App, Story, USERS};
 use super::tasks::Owner;
+use super::world::{App, USERS, World};
 
-impl Story {
+impl World {
     /// Every open tab: its device's number, its name, and one of the device's users.
     fn everybody(&self) -> Vec<(usize, String, &'static str, Owner, Rc<App>)> {
         let mut all = Vec::new();

@@ -59,7 +59,7 @@ pub struct Streams {
 
 /// A device's way to the server.
 #[derive(Clone)]
-pub struct Wire {
+pub struct TestRemote {
     pub streams: Rc<Streams>,
     pub server: MemoryServer,
     pub clock: Rc<Clock>,
@@ -81,7 +81,7 @@ enum Answer {
     TooLarge,
 }
 
-impl Wire {
+impl TestRemote {
     async fn ask(
         &self,
         user: &str,
@@ -170,7 +170,7 @@ impl Wire {
     }
 }
 
-impl Remote for Wire {
+impl Remote for TestRemote {
     fn takes_any_limit(&self) -> bool {
         self.takes_any_limit.get()
     }

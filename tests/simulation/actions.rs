@@ -12,7 +12,7 @@ use datum_sync::sync::{Cancel, Stop};
 use serde_json::Value;
 
 use super::ports::Shared;
-use super::story::{App, MOST_BYTES, Story};
+use super::world::{App, MOST_BYTES, World};
 
 /// What a write does to whom.
 struct Deed {
@@ -89,7 +89,7 @@ fn is_expected(error: &Error) -> bool {
     )
 }
 
-impl Story {
+impl World {
     fn plan_deed(&self, writer: &str) -> Deed {
         let value = self.counter.get() + 1;
         self.counter.set(value);

@@ -160,12 +160,12 @@ pub async fn a_timer_runs_out_while_somebody_only_breathes() {
         fired.set(true);
     };
     let breathing = async {
-        let mut breaths = 0_u32;
+        let mut yields = 0_u32;
         while !fired.get() {
             // What breathes as a microtask keeps every timer waiting, and never comes to an end.
-            assert!(breaths < 1_000_000, "no timer ran");
+            assert!(yields < 1_000_000, "no timer ran");
             host.breathe().await;
-            breaths += 1;
+            yields += 1;
         }
     };
     join(timer, breathing).await;

@@ -28,7 +28,7 @@ fn results(reply: &Value) -> impl Iterator<Item = &Value> {
 
 /// What was seen so far.
 #[derive(Default)]
-pub struct Witness {
+pub struct PushChecker {
     operations: RefCell<BTreeMap<String, Seen>>,
     /// The id of each content: device, user, and all that an operation says.
     contents: RefCell<BTreeMap<String, String>>,
@@ -42,7 +42,7 @@ pub struct Witness {
     broken: RefCell<Option<String>>,
 }
 
-impl Witness {
+impl PushChecker {
     /// The first thing that should not have been.
     pub fn broken(&self) -> Option<String> {
         self.broken.borrow().clone()
