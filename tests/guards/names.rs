@@ -158,7 +158,7 @@ fn steps(document: &str) -> Vec<(String, String)> {
 }
 
 /// The cells of each row of a table whose first cell is one of these.
-fn rows<'a>(document: &'a str, is_wanted: impl Fn(&str) -> bool) -> Vec<Vec<&'a str>> {
+fn rows(document: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Vec<&str>> {
     document
         .lines()
         .filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'))
