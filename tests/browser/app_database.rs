@@ -62,7 +62,7 @@ async fn users_registered_by_two_tabs_at_once_are_all_known() {
     assert_eq!((note.as_deref(), wipes), (Some("0 c"), 0));
     store.wipe().await.unwrap();
     assert_eq!(there.users().await.unwrap(), ["bo/user:x"]);
-    // A tab that has not heard.
+    // A tab that was not told.
     here.note("ann", "0 d").await.unwrap();
     assert_eq!(there.users().await.unwrap(), ["bo/user:x"]);
     here.note("ann", "1 e").await.unwrap();

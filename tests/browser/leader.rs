@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-/// A tab, and what it hears.
+/// A tab, and whether it leads.
 struct Tab {
     lead: Lead,
     heard: UnboundedReceiver<bool>,

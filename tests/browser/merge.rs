@@ -5,7 +5,7 @@ use crate::support::browser::client::story;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-/// What these stories share: `clash(a, b, base, theirs, mine)` makes a task that both devices have
+/// Shared by these scripts: `clash(a, b, base, theirs, mine)` creates a task that both devices have
 /// changed.
 const TOOLS: &str = "
     const tasks = (more) => ({ entities: { tasks: more } });

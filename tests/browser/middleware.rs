@@ -5,9 +5,8 @@ use crate::support::browser::client::story;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-/// What these stories share: `told(run)` gives what was said on the console meanwhile,
-/// `mark(letter)` is middleware that leaves its mark on a title, and a cipher that any two devices
-/// share.
+/// Shared by these scripts: `told(run)` returns the errors logged meanwhile, `mark(letter)` is
+/// middleware that appends a letter to titles, and `cipher` is shared by two devices.
 const TOOLS: &str = "
     const told = async (run) => { const said = []; const error = console.error; console.error = (...words) => said.push(words); try { await run(); } finally { console.error = error; } return said; };
     const mark = (x) => ({ beforeSave: (e) => ({ ...e, title: e.title + x }), afterRead: (e) => { if (!e.title.endsWith(x)) throw new Error(`${e.title} does not end with ${x}`); e.title = e.title.slice(0, -1); return e; } });

@@ -14,7 +14,7 @@ use datum_sync::remote::{Hints, Remote};
 use futures_util::future::{Either, select};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-/// Listens to the end, or for so many milliseconds; how it ended, and how many hints came.
+/// Listens to the end, or for `ms` milliseconds. Returns how it ended and the number of hints.
 async fn listen(remote: &impl Remote, ms: u64) -> (Option<Result<Hints>>, u32) {
     let count = Cell::new(0_u32);
     let mut hint = || count.set(count.get().saturating_add(1));

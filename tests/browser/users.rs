@@ -4,7 +4,7 @@ use crate::support::browser::client::story;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-/// Before each story: `as` is whose token the app sends, and `sent` the requests of `a`.
+/// Runs before each script: `as` is the user whose token the app sends, `sent` the requests of `a`.
 const SIGNED_IN: &str = "
     const token = { as: 'ann' }; const sent = [];
     const remote = { url: 'https://api.test', headers: () => ({ Authorization: token.as }), fetch: (url, init) => { sent.push({ url, ...init }); return fetch(url, init); } };

@@ -19,7 +19,7 @@ fn with<T>(tab: &Tab, read: impl FnOnce(&Replica) -> T) -> T {
     tab.engine.opened("ann").unwrap().db.with(read)
 }
 
-/// Closes every tab that is given, and opens another.
+/// Closes a tab and opens another.
 fn reopen(device: &Device, tab: Tab) -> Tab {
     tab.run(tab.engine.close());
     device.open()
@@ -201,7 +201,7 @@ fn a_drift_is_mended_by_one_full_pull() {
     let id = id_of(&a.create(r#"{"title":"milk"}"#));
     a.sync();
     b.sync();
-    // A segment that cannot be read any more: its row goes, and the digests differ.
+    // A segment that cannot be read: its row is removed, and the digests differ.
     let user = b.run(b.engine.user("ann")).unwrap();
     b.run(user.db.record(datum_sync::store::Durability::Strict, &|_| {
         vec![datum_sync::replica::record::Event::Sweep {

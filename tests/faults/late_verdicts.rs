@@ -45,7 +45,7 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
     let mut beside = world.device("phone");
     (beside.disk, beside.remote) = (phone.disk.clone(), phone.remote.clone());
     let (a, b) = (phone.open(), beside.open());
-    // FnResolver for before the write, and answered after it was pushed.
+    // Requested before the write, and answered after its push.
     phone.fault("/pull", Fault::Late(20_000));
     let store = phone.store().inner;
     let there = Rc::new(RefCell::new(Vec::new()));
@@ -168,7 +168,7 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
     );
 }
 
-/// A write through one tab while it lives.
+/// Writes through a running tab.
 async fn write(life: &RunningTab, write: Write) {
     life.tab
         .engine
@@ -177,8 +177,7 @@ async fn write(life: &RunningTab, write: Write) {
         .unwrap();
 }
 
-/// Begins a cycle whose request is under way when this returns, and lets the lock over tabs hold
-/// nobody back.
+/// Starts a cycle whose request is in flight when this returns, and disables the lock between tabs.
 async fn begins(phone: &Device, life: &RunningTab, options: &str) {
     phone.requests();
     life.sync(options);

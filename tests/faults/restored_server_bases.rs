@@ -43,8 +43,7 @@ fn a_server_that_cannot_tell_what_it_kept_is_compared_with() {
     assert_eq!(server_rows(&world)[3].1["n"], 2);
 }
 
-/// A restored server counts anew: the version that an edit was made against is that of another row
-/// of now.
+/// A restored server reuses versions: the base version of an edit is now that of another row.
 #[test]
 fn an_old_base_that_fits_by_chance_overwrites_nothing() {
     let world = World::new();
@@ -58,7 +57,7 @@ fn an_old_base_that_fits_by_chance_overwrites_nothing() {
     a.sync();
     b.delete("t");
     restore(&world, &backup, "epoch-2");
-    // Offered anew, it has the version that it had at first.
+    // Offered again, it has the version that it had at first.
     a.sync();
     let before = world.server.rows("ann");
     assert_eq!(
@@ -88,8 +87,7 @@ fn an_old_base_that_fits_by_chance_overwrites_nothing() {
     }
 }
 
-/// A laptop holds a row of before under a version that is another row's now, and has written over
-/// it.
+/// A laptop has edited a row whose version, since the restore, is that of another row.
 fn with_an_old_base(world: &World) -> (Device, Tab, Tab) {
     let (phone, laptop) = (device(world, "phone"), device(world, "laptop"));
     let (a, b) = (phone.open(), laptop.open());
@@ -121,7 +119,7 @@ fn with_an_old_base(world: &World) -> (Device, Tab, Tab) {
     (laptop, a, b)
 }
 
-/// Both edits are there, on the server and on both devices.
+/// Asserts that both edits are on the server and on both devices.
 fn both_edits_stand(world: &World, tabs: [&Tab; 2]) {
     let all = std::iter::once(server_rows(world)[0].1.clone())
         .chain(tabs.map(|tab| tab.read("t").unwrap()));
@@ -141,7 +139,7 @@ fn what_a_scope_alone_was_pulled_of_trusts_no_base_of_the_rest() {
         .unwrap();
     assert_eq!(b.pending(), 1);
 
-    // Written on top of a row that nobody has compared yet.
+    // An edit of a row that is not compared yet.
     b.patch("t", r#"{"done":true}"#);
     assert!(
         b.sync_with(r#"{"direction":"pushOnly"}"#)
@@ -191,8 +189,7 @@ fn what_was_saved_from_a_lost_log_keeps_the_epoch_of_its_bases() {
     }
 }
 
-/// The row is as old as one that the server had forgotten, by version and by time: only who has put
-/// what tells them apart.
+/// By version and time the row equals one that the server has forgotten; only its writer differs.
 #[test]
 fn a_row_that_another_device_made_meanwhile_is_not_taken_for_a_state_of_before() {
     let world = World::new();

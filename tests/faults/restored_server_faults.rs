@@ -24,8 +24,7 @@ fn wherever_the_tab_dies_nothing_is_lost_and_nothing_offered_twice() {
         }
         a.sync();
         restore(&world, &backup, "epoch-2");
-        // The storage refuses everything from this commit on: as good as a crash between two of
-        // them.
+        // The storage refuses everything from this commit on, like a crash between two commits.
         let store = phone.store();
         *store.failing.borrow_mut() = std::collections::VecDeque::new();
         let (options, engine) = (r#"{"overrideBatchSize":2}"#, phone.open());
@@ -76,7 +75,7 @@ fn two_tabs_at_once_offer_it_once() {
     a.create(r#"{"id":"u","title":"new"}"#);
     a.sync();
     restore(&world, &backup, "epoch-2");
-    // The lock over tabs holds nobody back.
+    // The lock between tabs is disabled.
     let cycle = |tab: &Tab| {
         let engine = Rc::clone(&tab.engine);
         async move {
@@ -147,7 +146,7 @@ fn nothing_is_pushed_before_the_restored_server_was_pulled_from() {
     a.patch("t", r#"{"n":1}"#);
     let result = a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
     assert_eq!((result.pushed_count, a.pending()), (0, 1));
-    // It knows now, and the pull breaks off.
+    // The device knows of the restore, and its pull breaks off.
     phone.fault("/pull", Fault::Lost);
     a.sync_with("{}").unwrap_err();
     sync_until_quiet(&a);
@@ -201,7 +200,7 @@ fn a_server_that_is_restored_twice_is_offered_it_twice() {
     a.sync();
     restore(&world, &backup, "epoch-2");
     let told = restore_events(&a);
-    // It has heard of the first, and offered nothing yet.
+    // The device knows of the first restore and has offered nothing yet.
     a.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
     assert_eq!((offered_again(&told), a.pending()), (vec![1], 1));
     restore(&world, &backup, "epoch-3");

@@ -7,7 +7,7 @@ use datum_sync::error::Code;
 use datum_sync::events::{Filter, Reader, Topic};
 use futures_util::FutureExt;
 
-/// What a reader of losses has to read.
+/// Returns the events that a reader has not read.
 fn read(reader: &Rc<Reader>) -> Vec<serde_json::Value> {
     std::iter::from_fn(|| reader.next().now_or_never().flatten())
         .map(|event| serde_json::from_str(&event.text).unwrap())
@@ -21,12 +21,12 @@ fn losses(tab: &Tab) -> Vec<serde_json::Value> {
     }))
 }
 
-/// The only tab closes; what the storage does then, no instance sees.
+/// Closes the only tab, so that no instance sees what happens to storage.
 fn leave(tab: Tab) {
     tab.run(tab.engine.close());
 }
 
-/// A device on which one entity was synced, and `waiting` more wait.
+/// A device with one synced entity and `waiting` pending ones.
 fn device(world: &World, waiting: usize) -> Device {
     let phone = world.device("phone");
     let a = phone.open();
@@ -157,7 +157,7 @@ fn a_log_whose_notes_are_lost_is_adopted_as_it_is() {
     }
 }
 
-/// Every device that the server has heard of.
+/// Returns the ids of all devices that the server knows.
 fn device_ids(tab: &Tab) -> Vec<String> {
     let bytes = tab
         .run(datum_sync::remote::Remote::metadata(

@@ -27,7 +27,7 @@ fn allocations(work: impl FnOnce()) -> u64 {
     allocation_counter::measure(work).count_total
 }
 
-/// A world whose server has the tasks.
+/// Returns a world whose server has the tasks.
 fn seeded() -> World {
     let world = World::new();
     let phone = world.device("phone");

@@ -24,7 +24,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// The payloads of all records that a device has written in a history with something of everything.
+/// Returns the payloads of all records of a device whose history has something of everything.
 fn payloads() -> Vec<Vec<u8>> {
     let world = World::new();
     let config = r#"{"entities":{"tasks":{"localOnly":["draft"]},"notes":{"deleteBehavior":"softDelete","conflictResolver":"ask"}}}"#;
@@ -157,7 +157,7 @@ fn every_seed_of_the_fuzzers_keeps_what_they_ask_for() {
     }
 }
 
-/// Whatever becomes of a seed when one of its bytes changes or its end is lost, the promises hold.
+/// The properties hold for every seed with one byte changed or its end cut off.
 #[test]
 fn seeds_that_are_damaged_keep_it_too() {
     let mut dice = 1_u64;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::ports::Shared;
 use super::world::{App, MOST_BYTES, World};
 
-/// What a write does to whom.
+/// What a write does to an entity.
 struct Deed {
     id: String,
     field: String,
@@ -64,8 +64,7 @@ impl Deed {
     }
 }
 
-/// Whether a write was made without knowing what the server has: only the clock decides what
-/// becomes of it.
+/// Whether a write was made without a base, so that only clocks decide its conflicts.
 fn is_blind(engine: &App, user: &str, shared: &Shared) -> bool {
     let lost = shared.evicted.get();
     let Some(open) = engine.opened(user) else {
@@ -178,7 +177,7 @@ impl World {
                 .write(user, "tasks", vec![deed.write(user, exists)])
                 .await
             {
-                // A delete that finds nothing promises nothing.
+                // A delete of a missing entity promises nothing.
                 Ok(written) if written.contains(&Written::Absent) => {}
                 Ok(_) => {
                     let blind = blind || is_blind(&engine, user, &shared);
@@ -189,8 +188,7 @@ impl World {
                         model.refuse(user, device, &deed.id, losses);
                     }
                 }
-                // Another tab was first, storage failed, or the tab was closing: nothing was
-                // promised.
+                // Another tab was first, storage failed, or the tab was closing: no promise.
                 Err(error) if is_expected(&error) => {}
                 Err(error) => broken
                     .borrow_mut()

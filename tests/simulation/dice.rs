@@ -1,15 +1,13 @@
-//! Chance, and the script that it follows. Every step throws dice of its own, and what goes wrong
-//! is thrown apart from what is done, so that a step or a fault can be left out of a history and
-//! the rest stays what it was.
+//! Seeded chance, and the script of a history. Every step has its own seed, and faults are drawn
+//! apart from actions, so that leaving out a step or a fault does not change the rest.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-/// One thing that goes wrong: the step that it falls into, and how many throws came before it
-/// there.
+/// A fault: its step, and how many draws came before it in that step.
 pub type Fault = (u64, u64);
 
-/// The step in which everything heals; none comes after it.
+/// The last step, in which everything recovers.
 pub const RECOVERY: u64 = u64::MAX;
 
 /// A history before it is played.
@@ -20,12 +18,12 @@ pub struct Script {
     pub steps: Vec<u64>,
     /// Faults that do not happen.
     pub left_out: BTreeSet<Fault>,
-    /// All that happens is written down.
+    /// Whether everything that happens is recorded.
     pub traced: bool,
 }
 
 impl Script {
-    /// A whole history of so many steps.
+    /// Returns a history of `steps` steps with every fault.
     pub fn whole(seed: u64, steps: u64) -> Self {
         Self {
             seed,
@@ -36,7 +34,7 @@ impl Script {
     }
 }
 
-/// The dice of one history.
+/// The random numbers of one history.
 #[derive(Debug)]
 pub struct Dice {
     seed: u64,
@@ -66,7 +64,7 @@ impl Dice {
         dice
     }
 
-    /// A step begins, with fresh dice.
+    /// Begins a step with its own seed.
     pub fn begin(&self, step: u64) {
         self.step.set(step);
         self.thrown.set(0);
@@ -83,7 +81,7 @@ impl Dice {
         self.next() % n.max(1)
     }
 
-    /// True so often in a thousand.
+    /// Returns true with a probability of `per_mille` in a thousand.
     pub fn chance(&self, per_mille: u64) -> bool {
         self.below(1000) < per_mille
     }
@@ -92,8 +90,8 @@ impl Dice {
         &items[self.below(items.len() as u64) as usize]
     }
 
-    /// Whether something goes wrong now, so often in a thousand. How badly is [`Self::harm`]'s to
-    /// say.
+    /// Returns true if a fault happens now, with a probability of `per_mille` in a thousand. How
+    /// bad it is, [`Self::harm`] decides.
     pub fn has_fault(&self, per_mille: u64) -> bool {
         let fault = (self.step.get(), self.thrown.get());
         self.thrown.set(fault.1 + 1);
@@ -106,7 +104,7 @@ impl Dice {
         true
     }
 
-    /// How badly, after a fault has happened.
+    /// Returns how bad the last fault is, below `n`.
     pub fn harm(&self, n: u64) -> u64 {
         split_mix(&self.harms) % n.max(1)
     }

@@ -1,5 +1,5 @@
-//! What befalls users: tabs that crash, freeze and go away, storage and servers that lose what they
-//! had.
+//! Faults beyond the network: tabs that crash, freeze and close, storage and servers that lose
+//! data.
 
 use std::rc::Rc;
 
@@ -135,7 +135,7 @@ impl World {
         self.server.purge_tombstones().unwrap();
     }
 
-    /// A backup of the server is taken, or the one that there is put back.
+    /// Takes a backup of the server, or restores the last one.
     pub(super) fn restore(&mut self) {
         if !self.loses {
             return;
@@ -153,14 +153,13 @@ impl World {
         self.server.set_epoch(&self.epoch()).unwrap();
         self.say("the server is restored".to_owned());
         self.push_checker.restored();
-        // What was acknowledged is offered again by whoever wrote it; not where its bytes have been
-        // damaged meanwhile.
+        // Devices offer their acknowledged writes again, unless their bytes were damaged meanwhile.
         for user in USERS.iter().filter(|_| self.damages) {
             self.model.forgive(user);
         }
     }
 
-    /// Passes on what tabs have announced.
+    /// Delivers the heads that tabs have announced.
     pub(super) fn hear(&self) {
         for device in &self.devices {
             for (from, name, head) in device.shared.announced.take() {

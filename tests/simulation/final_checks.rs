@@ -1,4 +1,5 @@
-//! How a history ends: everything heals, all is synced until it is quiet, and the model judges.
+//! The end of a history: everything recovers, all devices sync until nothing changes, and the model
+//! judges.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use super::tasks::Owner;
 use super::world::{App, USERS, World};
 
 impl World {
-    /// Every open tab: its device's number, its name, and one of the device's users.
+    /// Returns every open tab with its device's number, its name, and one of the device's users.
     fn everybody(&self) -> Vec<(usize, String, &'static str, Owner, Rc<App>)> {
         let mut all = Vec::new();
         for device in 0..self.devices.len() {
@@ -36,7 +37,7 @@ impl World {
         all
     }
 
-    /// The weather clears, everybody wakes, and syncs until all is quiet.
+    /// Ends all faults, wakes every tab, and syncs until nothing changes.
     pub(super) fn heal(&mut self) {
         self.say("everything heals".to_owned());
         self.weather.network.set(false);
@@ -101,8 +102,8 @@ impl World {
         self.check()
     }
 
-    /// What one tab has: the server's rows and nothing else, every refusal as a dead letter, and a
-    /// status and metadata that say so.
+    /// Checks one tab: the server's rows and nothing else, every refusal as a dead letter, and a
+    /// status and metadata that agree.
     fn judge_tab(
         &self,
         device: usize,
@@ -218,8 +219,8 @@ impl World {
         Ok(())
     }
 
-    /// What the server has: every promise kept, nothing of anybody else, and the truth about each
-    /// device. Answers how many live rows there are.
+    /// Checks the server: every promise kept, no row of another user, and true metadata of each
+    /// device. Returns the number of live rows.
     fn judge_server(&self, user: &str) -> Result<u64, String> {
         let mut rows = BTreeMap::new();
         for row in self.server.rows(user) {

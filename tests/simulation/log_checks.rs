@@ -1,5 +1,5 @@
-//! After every step: what the logs say, read by somebody who takes no part. A log's fold is what
-//! each tab has in memory, no cursor has run ahead of its rows, and a device reads its own writes.
+//! Checks of the logs after every step, by readers that take no part: each tab's memory equals the
+//! fold of its log, no cursor is ahead of its rows, and a device reads its own writes.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ impl LogReader {
         }
     }
 
-    /// Reads on. Whether there was anything new.
+    /// Reads new records. Returns whether there were any.
     async fn follow(&mut self) -> Result<bool, String> {
         let user = self.replica.user_id().to_owned();
         let records = match self.store.tail(self.replica.head()).await {
@@ -52,7 +52,7 @@ impl LogReader {
         Ok(!records.is_empty())
     }
 
-    /// The epoch, and the version of each row.
+    /// Returns the epoch and the version of each row.
     fn versions(&self) -> Versions {
         let rows = self.replica.ids("tasks", None).filter_map(|id| {
             Some((
@@ -63,7 +63,7 @@ impl LogReader {
         (self.replica.facts().epoch.clone(), rows.collect())
     }
 
-    /// Within one epoch nothing that is older takes the place of what is newer.
+    /// Within one epoch no older version replaces a newer one.
     fn compare_versions(&self, (epoch, rows): &Versions) -> Result<(), String> {
         for (id, before) in rows.iter().filter(|_| self.replica.facts().epoch == *epoch) {
             if let Some(now) = self
@@ -85,7 +85,7 @@ impl LogReader {
             .map_err(|error| format!("{error:?}"))
     }
 
-    /// A tab that opens now has what its log says, as soon as it wants rows.
+    /// A tab that opens now has the fold of its log.
     async fn check_opening(&self) -> Result<(), String> {
         let mut fresh = Replica::new(self.replica.user_id(), u64::MAX);
         for (seq, record) in &self
@@ -126,7 +126,7 @@ impl LogReader {
             .map_err(|differs| format!("a tab that opens has in memory {differs}"))
     }
 
-    /// What a reader sees of one field; none where its bytes are not in memory.
+    /// Returns what a reader sees of one field; `None` if its bytes are not in memory.
     fn field(&self, id: &str, field: &str) -> Option<Option<u64>> {
         let text = match self.replica.view(&Key::new("tasks", id)) {
             None => return Some(None),
@@ -146,7 +146,7 @@ type Versions = (Option<String>, BTreeMap<String, u64>);
 /// By device and user.
 pub type LogReaders = BTreeMap<(usize, String), LogReader>;
 
-/// Whether a tab has in memory what its log says; if not, both in words.
+/// Compares a tab's memory with the fold of its log. Fails with a description of both.
 fn compare(theirs: &Replica, ours: &Replica) -> Result<(), String> {
     let ops = |replica: &Replica| {
         replica
@@ -167,7 +167,7 @@ fn compare(theirs: &Replica, ours: &Replica) -> Result<(), String> {
         && theirs.facts() == ours.facts()
         && names(theirs) == names(ours)
         && a.len() == b.len()
-        // How often it was sent is the tab's own knowledge.
+        // The number of attempts is known to the tab alone.
         && a.iter().zip(&b).all(|(a, b)| a.1 == b.1 && Operation { attempts: b.0.attempts, ..a.0.clone() } == b.0);
     if same {
         return Ok(());
@@ -189,7 +189,7 @@ fn compare(theirs: &Replica, ours: &Replica) -> Result<(), String> {
 }
 
 impl World {
-    /// Reads every log on, and compares.
+    /// Reads every log to its end and compares.
     pub(super) fn check_logs(&mut self) -> Result<(), String> {
         let mut log_readers = std::mem::take(&mut self.log_readers);
         let result = self.follow_all(&mut log_readers);
@@ -220,7 +220,7 @@ impl World {
                     self.check_cursor(&user, &log_reader.replica)
                         .map_err(|error| format!("{name}: {error}"))?;
                 }
-                // Before anything was pulled as a whole, a scope takes away what it does not hold.
+                // Before the first whole pull, a scope removes rows that it does not contain.
                 let whole = log_reader.replica.cursor("").is_some();
                 if moved && whole && !log_reader.replica.damage().needs_full_pull {
                     self.model
@@ -228,7 +228,8 @@ impl World {
                         .map_err(|error| format!("{name}: {error}"))?;
                 }
                 if device.shared.evicted.get() {
-                    // Who has not noticed yet that the log is another compares with nothing.
+                    // A tab that has not noticed the loss of its log has nothing to be compared
+                    // with.
                     continue;
                 }
                 let head = log_reader.replica.head();
@@ -254,7 +255,7 @@ impl World {
         Ok(())
     }
 
-    /// Every live row of the server up to the cursor's place is here, or a later version of it.
+    /// Every live row of the server up to the cursor is in the log, or a later version of it.
     fn check_cursor(&self, user: &str, replica: &Replica) -> Result<(), String> {
         let Some(cursor) = replica.cursor("").and_then(|state| state.cursor.as_deref()) else {
             return Ok(());

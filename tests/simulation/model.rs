@@ -1,26 +1,26 @@
-//! What must be true: every acknowledged write, by who made it, and what the world may look like
-//! when all is quiet. Each field and each private entity has one writer, who waits for one write
-//! before the next, so nothing but a lost write can bring it to an older state.
+//! The model: every acknowledged write by its writer, and which states are allowed at the end. Each
+//! field and each private entity has one writer, who waits for each write before the next, so that
+//! only a lost write can lead back to an older state.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// The states that one writer has asked for, and which was the last that was acknowledged.
+/// The states that one writer has asked for, and the last acknowledged one.
 #[derive(Debug, Default, Clone)]
 pub struct History {
     /// The device that writes it.
     device: usize,
     asked: Vec<Option<u64>>,
     acknowledged: usize,
-    /// What was asked for up to here is not promised any more.
+    /// Writes up to here are no longer promised.
     forgiven: usize,
 }
 
 impl History {
     fn allows(&self, seen: Option<u64>) -> bool {
-        // Before the first acknowledgement, nothing has to be there.
+        // Before the first acknowledgement nothing is required.
         (self.acknowledged == 0 && seen.is_none())
             || self
                 .asked
@@ -49,12 +49,12 @@ pub struct Model {
     states: RefCell<BTreeMap<Place, History>>,
     /// Entities that the server must refuse: (user, device, entity id).
     refused: RefCell<BTreeSet<(String, usize, String)>>,
-    /// How often all that was promised to a user was forgiven.
+    /// How often all promises to a user were dropped.
     losses: RefCell<BTreeMap<String, usize>>,
 }
 
 impl Model {
-    /// A write is asked for. Answers its ticket.
+    /// Records a write that is asked for. Returns its ticket.
     pub fn ask(
         &self,
         device: usize,
@@ -72,7 +72,7 @@ impl Model {
         history.asked.len()
     }
 
-    /// Its promise has resolved.
+    /// Records that its promise has resolved.
     pub fn acknowledge(&self, user: &str, id: &str, field: &str, ticket: usize) {
         let mut states = self.states.borrow_mut();
         let history = states
@@ -85,8 +85,7 @@ impl Model {
         }
     }
 
-    /// A device's storage went, or the server went back in time: nothing acknowledged so far is
-    /// promised any more.
+    /// Drops all promises so far: a device's storage was lost, or the server was restored.
     pub fn forgive(&self, user: &str) {
         for (_, history) in self
             .states
@@ -104,15 +103,14 @@ impl Model {
         *self.losses.borrow_mut().entry(user.to_owned()).or_default() += 1;
     }
 
-    /// How often so far.
+    /// Returns how often that has happened.
     pub fn losses(&self, user: &str) -> usize {
         self.losses.borrow().get(user).copied().unwrap_or_default()
     }
 
-    /// A write that the server will refuse was acknowledged, and had been asked for after so many
-    /// losses.
+    /// Records an acknowledged write that the server will refuse, asked for after `losses` losses.
     pub fn refuse(&self, user: &str, device: usize, id: &str, losses: usize) {
-        // Written before the last of them, it went with that, though its promise came after.
+        // A write asked for before the last loss went with it, though its promise resolved later.
         if losses < self.losses(user) {
             return;
         }
@@ -121,7 +119,7 @@ impl Model {
             .insert((user.to_owned(), device, id.to_owned()));
     }
 
-    /// What the server must have refused of a device.
+    /// Returns what the server must have refused of a device.
     pub fn refused_of(&self, user: &str, device: usize) -> Vec<String> {
         self.refused
             .borrow()
@@ -131,7 +129,7 @@ impl Model {
             .collect()
     }
 
-    /// A device reads its own writes, whatever is under way.
+    /// A device reads its own writes at any time.
     pub fn judge_device(
         &self,
         user: &str,
@@ -154,8 +152,8 @@ impl Model {
         Ok(())
     }
 
-    /// Compares with what is there at the end: entity id to its fields. All that was promised is
-    /// there, and nothing that nobody has asked for.
+    /// Compares with the rows at the end, as entity id to fields. Every promised write is there,
+    /// and nothing else.
     pub fn judge(&self, user: &str, rows: &BTreeMap<String, Value>) -> Result<(), String> {
         let states = self.states.borrow();
         for ((whose, id, field), history) in states.iter().filter(|((whose, ..), _)| whose == user)

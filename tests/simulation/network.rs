@@ -1,6 +1,5 @@
-//! The network: requests that travel by themselves, so that whoever asked may be gone when they
-//! arrive. They are lost, delayed, doubled, overtaken and refused; answers are lost and cut; tokens
-//! expire.
+//! The network. Requests arrive even if the sender is gone. They are lost, delayed, doubled,
+//! reordered and refused; replies are lost and cut; tokens expire.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -14,7 +13,7 @@ use datum_sync::remote::{Hints, Pulled, Pushed, Remote};
 
 use super::ports::Shared;
 
-/// One tab's way to the server. The proved user is the one whom the request is made for.
+/// The remote of one tab. The token is that of the user whom the request names.
 pub struct SimRemote {
     pub server: MemoryServer,
     pub shared: Rc<Shared>,
@@ -22,7 +21,7 @@ pub struct SimRemote {
     pub forgets_epochs: bool,
 }
 
-/// A request under way.
+/// A request in flight.
 #[derive(Clone)]
 pub struct Request {
     server: MemoryServer,
@@ -60,7 +59,7 @@ impl Request {
             .say(&format!("{} for {}: {words}", self.path, self.user));
     }
 
-    /// The server does what it is asked to.
+    /// Lets the server handle the request.
     fn arrive(&self) -> Reply {
         let path = format!("/sync/v1{}", self.path);
         let (status, bytes) = self.server.handle(
@@ -97,7 +96,7 @@ impl Request {
         (status, bytes)
     }
 
-    /// It arrives after so many milliseconds, whatever becomes of whoever sent it.
+    /// Delivers the request after `ms` milliseconds, even if its sender is gone.
     pub fn arrive_after(&self, ms: u64, mailbox: Option<Mailbox>) {
         let letter = self.clone();
         self.shared.tasks.spawn(0, async move {
@@ -212,7 +211,7 @@ impl SimRemote {
     }
 }
 
-/// Bytes as a person reads them: not every letter of a long run.
+/// Formats bytes for people: long runs of one letter are shortened.
 fn short(bytes: &[u8]) -> String {
     let mut text = String::new();
     let (mut last, mut run) = (' ', 0);

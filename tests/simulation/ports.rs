@@ -1,4 +1,4 @@
-//! What the tabs of a device share, and the host and the backing that each has of its own.
+//! The state that the tabs of a device share, and the host and backing of each tab.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,16 +16,16 @@ use super::storage::SimStore;
 use super::tasks::{Owner, Tasks};
 use crate::support::clock::Clock;
 
-/// What may go wrong, all at once or not at all.
+/// Which kinds of faults can happen now.
 #[derive(Default)]
 pub struct Weather {
     /// Requests are lost, doubled, delayed, cut and refused.
     pub network: Cell<bool>,
     /// Storage fails now and then.
     pub storage: Cell<bool>,
-    /// Tabs do not hear of each other.
+    /// Messages between tabs are lost.
     pub silence: Cell<bool>,
-    /// The lock is given to everybody.
+    /// The lock excludes nobody.
     pub broken_lock: Cell<bool>,
 }
 
@@ -49,16 +49,16 @@ pub struct Shared {
     pub full_until: Cell<u64>,
     /// The app's token is refused from this moment on, until it is refreshed.
     pub token_until: Cell<u64>,
-    /// All that happens is written down.
+    /// Whether everything that happens is recorded.
     pub traced: bool,
     /// Everything that happens, in order.
     pub trace: Rc<RefCell<Vec<String>>>,
-    /// Heads that were announced and not heard yet: who said them, of which database.
+    /// Heads announced and not delivered yet, each with its sender and database.
     pub announced: RefCell<Vec<(Owner, String, u64)>>,
 }
 
 impl Shared {
-    /// Something happens on this device.
+    /// Records an event of this device.
     pub fn say(&self, words: &str) {
         if !self.traced {
             return;
@@ -79,7 +79,7 @@ pub struct SimHost {
 
 pub struct Guard(Option<(Rc<Shared>, String, Holder)>);
 
-/// Who hears that a lock is stolen.
+/// The callback of a holder whose lock is stolen.
 pub type Holder = Rc<RefCell<Option<Rc<dyn Fn()>>>>;
 
 impl Drop for Guard {
@@ -123,7 +123,8 @@ impl Host for SimHost {
     }
 
     async fn lock(&self, name: &str, steal: bool) -> Result<Option<Guard>> {
-        // Of a cycle's, which is an economy; what keeps the log's keys must hold.
+        // Only cycle locks may fail, since they only save work. The locks that keep the log's keys
+        // must hold.
         if self.shared.weather.broken_lock.get() && !name.starts_with("datum-sync-open:") {
             return Ok(Some(Guard(None)));
         }
@@ -159,7 +160,7 @@ impl Host for SimHost {
         }
     }
 
-    // The status is no subject of these histories.
+    // These histories do not check the status.
     fn say(&self, _: &str, _: &str) {}
 
     async fn share(&self, name: &str, patience_ms: u64) -> Option<Guard> {
@@ -195,7 +196,7 @@ impl Host for SimHost {
     }
 }
 
-/// One tab's way to the device's databases.
+/// The backing of one tab.
 pub struct SimBacking(pub Rc<Shared>);
 
 impl Backing for SimBacking {

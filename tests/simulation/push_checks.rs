@@ -1,5 +1,5 @@
-//! Who stands beside the server and sees every push: an operation is one thing under one id, it is
-//! applied once, and no value that was replaced ever comes back.
+//! Checks of every push: an operation has one id and one content, it is applied once, and a
+//! replaced value never returns.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,24 +26,24 @@ fn results(reply: &Value) -> impl Iterator<Item = &Value> {
     reply["results"].as_array().unwrap().iter()
 }
 
-/// What was seen so far.
+/// The pushes and pages seen so far.
 #[derive(Default)]
 pub struct PushChecker {
     operations: RefCell<BTreeMap<String, Seen>>,
-    /// The id of each content: device, user, and all that an operation says.
+    /// The operation id of each content: device, user and the operation without its id.
     contents: RefCell<BTreeMap<String, String>>,
     /// The value of each (user, entity, field), and those that it had before.
     values: RefCell<BTreeMap<Place, Past>>,
     /// Every cursor that was given to a pull without a scope.
     cursors: RefCell<BTreeSet<String>>,
-    /// Storage was lost somewhere, and with it the bases of what waits: only the clock decides
-    /// then.
+    /// Storage was lost somewhere, and with it the bases of pending operations, so that clocks
+    /// decide.
     lossy: Cell<bool>,
     broken: RefCell<Option<String>>,
 }
 
 impl PushChecker {
-    /// The first thing that should not have been.
+    /// Returns the first violation.
     pub fn broken(&self) -> Option<String> {
         self.broken.borrow().clone()
     }
@@ -52,19 +52,19 @@ impl PushChecker {
         self.broken.borrow_mut().get_or_insert(words);
     }
 
-    /// From now on values may come back.
+    /// From now on replaced values may return.
     pub fn lost_storage(&self) {
         self.lossy.set(true);
     }
 
-    /// The server has forgotten what came after its backup.
+    /// The server has lost everything after its backup.
     pub fn restored(&self) {
         self.operations.borrow_mut().clear();
         self.values.borrow_mut().clear();
         self.lossy.set(true);
     }
 
-    /// A pull and its page.
+    /// Records a pull and its page.
     pub fn gives_page(&self, request: &[u8], status: u16, reply: &[u8]) {
         let request: Value = serde_json::from_slice(request).unwrap();
         if status == 200 && request["scope"].is_null() {
@@ -75,12 +75,12 @@ impl PushChecker {
         }
     }
 
-    /// Whether a cursor belongs to the whole, and not to a part of it.
+    /// Whether a cursor is that of a pull without a scope.
     pub fn knows_cursor(&self, cursor: &str) -> bool {
         self.cursors.borrow().contains(cursor)
     }
 
-    /// A push and what the server says to it.
+    /// Checks a push and its reply.
     pub fn hears(
         &self,
         server: &MemoryServer,
@@ -99,7 +99,7 @@ impl PushChecker {
             self.object(format!("{device} pushes as {}", request["clientId"]));
         }
         if request["epoch"].is_string() && request["epoch"] != reply["epoch"] {
-            // Of another history: nothing is judged, and nothing may be done.
+            // From another epoch: the server judges nothing and must apply nothing.
             if results(&reply).any(|verdict| verdict["code"] != "epochChanged") {
                 self.object(format!(
                     "a push of {} is judged in {}",
@@ -144,8 +144,7 @@ impl PushChecker {
             let known = contents
                 .entry(format!("{device} {user} {content}"))
                 .or_insert_with(|| id.to_owned());
-            // What a conflict is decided to is another operation, even where it comes to say what
-            // the first had said.
+            // A resolved conflict is another operation, even if its content equals the first one's.
             let is_over = operations
                 .get(known)
                 .is_some_and(|first| first.decided && !first.applied);
@@ -158,7 +157,7 @@ impl PushChecker {
         }
     }
 
-    /// Each value is written once: what was replaced by another does not come back.
+    /// Each value is written once, so a replaced value must not return.
     fn compare(&self, server: &MemoryServer, user: &str, operations: &[Value]) {
         let rows = server.rows(user);
         let mut values = self.values.borrow_mut();
@@ -170,7 +169,7 @@ impl PushChecker {
                 continue;
             };
             let Some(data) = &row.data else {
-                // An edit that survives a deletion brings back all that it was made on.
+                // An edit that survives a deletion restores every field of its base.
                 values.retain(|(whose, id, _), _| whose != user || *id != row.id);
                 continue;
             };

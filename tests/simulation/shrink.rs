@@ -1,5 +1,5 @@
-//! The smallest history that still breaks a promise: steps and faults are left out, many at once
-//! and then one by one, as long as something still goes wrong.
+//! Shrinks a failing history: leaves out steps and faults, many at once and then one by one, as
+//! long as it still fails.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,15 @@ use super::dice::{Fault, Script};
 pub struct Ended {
     /// The promise that was broken, if one was.
     pub wrong: Option<String>,
-    /// All that happened.
+    /// Everything that happened.
     pub trace: Vec<String>,
-    /// What went wrong in the world.
+    /// The faults that happened.
     pub happened: Vec<Fault>,
     /// The steps that were played.
     pub played: u64,
 }
 
-/// A shrinking takes at most so many histories.
+/// The most histories that shrinking plays.
 const MOST_TRIES: u32 = 3_000;
 
 /// Shrinks a script that fails.
@@ -65,7 +65,7 @@ fn keep(best: &mut (Script, Ended), script: Script, play: &dyn Fn(&Script) -> En
     fails
 }
 
-/// Leaves out ever smaller parts of a list for as long as the rest still fails.
+/// Leaves out ever smaller parts of a list while the rest still fails.
 pub fn reduce<T: Clone>(mut items: Vec<T>, fails: &mut dyn FnMut(&[T]) -> bool) -> Vec<T> {
     let mut part = items.len().div_ceil(2);
     while part > 0 && !items.is_empty() {

@@ -1,6 +1,5 @@
-//! The device's storage: a log whose every call takes time, before and after it has its effect, so
-//! that a tab may die in between; which fails, is full, does not say whether it has written, and
-//! gives back damaged bytes.
+//! The storage of a device. Every call takes time before and after its effect, so that a tab may
+//! crash in between. It fails, is full, loses the result of a write, and returns damaged bytes.
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! Everything that runs, polled in an order that the dice choose. A tab that crashes takes its
-//! tasks with it wherever they stand; a frozen one's wait until it thaws.
+//! The executor: polls tasks in random order. A crashed tab drops its tasks wherever they stand; a
+//! frozen tab's tasks wait until it thaws.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::dice::Dice;
 use crate::support::clock::Clock;
 
-/// A tab, once opened; a tab opened anew is another.
+/// Identifies a tab; a tab that is opened again has a new one.
 pub type Owner = u64;
 
-/// A history takes some ten thousand.
+/// Typical histories take some ten thousand.
 const MOST_POLLS: u64 = 2_000_000;
 
 struct Flag(AtomicBool);
@@ -66,7 +66,7 @@ impl Tasks {
         });
     }
 
-    /// The tab dies: nothing of it is ever polled again.
+    /// Drops the tasks of a tab that crashes.
     pub fn kill(&self, owner: Owner) {
         self.dead.borrow_mut().push(owner);
     }
@@ -97,11 +97,11 @@ impl Tasks {
             .partition(|task| task.future.is_none() || dead.contains(&task.owner));
         *tasks = kept;
         drop(tasks);
-        // What a dropped future holds may wake or spawn others: nothing is borrowed here.
+        // Dropping a future may wake or spawn others, so nothing is borrowed here.
         drop(gone);
     }
 
-    /// Polls one task that can go on; false where none can.
+    /// Polls one task that is ready. Returns false if none is.
     pub fn poll_one(&self) -> bool {
         self.take_over();
         let ready: Vec<usize> = {
@@ -130,7 +130,7 @@ impl Tasks {
         true
     }
 
-    /// Lets everything run for that many milliseconds of virtual time.
+    /// Runs all tasks for `ms` milliseconds of virtual time.
     pub fn run_for(&self, ms: u64) {
         let until = self.clock.now.get() + ms;
         loop {
@@ -143,7 +143,7 @@ impl Tasks {
         self.clock.now.set(self.clock.now.get().max(until));
     }
 
-    /// Lets everything run until nothing is left to do. Panics where a task can never go on.
+    /// Runs all tasks until none is left. Panics if one can never finish.
     pub fn run_out(&self, what: &str) {
         let end = self.clock.now.get() + 24 * 3_600_000;
         loop {

@@ -1,5 +1,4 @@
-//! One history: what users do and what befalls them, as the script's dice say, and the judgement
-//! after every step and at the end.
+//! The world of one history: random actions and faults, checked after every step and at the end.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,7 +23,7 @@ use super::tasks::{Owner, Tasks};
 use crate::support::clock::Clock;
 
 pub(super) type App = Engine<SimBacking, SimRemote, SimHost>;
-/// Writers that wait for their last write: (device, user, entity, field).
+/// Writers that wait for their write: (device, user, entity, field).
 type Busy = Rc<RefCell<BTreeMap<(usize, String, String, String), Owner>>>;
 
 const CONFIG: &str = r#"{"entities":{"tasks":{}},"syncTimeout":60000,"retry":{"maxAttempts":3,"initial":200,"max":5000},"memoryBudget":6000}"#;
@@ -38,21 +37,21 @@ pub(super) struct Tab {
 }
 
 pub(super) struct Device {
-    /// Whoever uses it.
+    /// Its users.
     pub(super) users: Vec<&'static str>,
     pub(super) shared: Rc<Shared>,
-    /// A slot is a tab's place: its writer goes on when the tab is opened anew.
+    /// A slot per tab; its writer continues when the tab is opened again.
     pub(super) tabs: Vec<Option<Tab>>,
 }
 
 impl Device {
-    /// One of its users.
+    /// Returns one of its users.
     pub(super) fn pick(&self, dice: &Dice) -> &'static str {
         dice.pick::<&'static str>(&self.users)
     }
 }
 
-/// A history under way.
+/// A running history.
 pub struct World {
     pub trace: Rc<RefCell<Vec<String>>>,
     pub dice: Rc<Dice>,
@@ -69,7 +68,7 @@ pub struct World {
     pub(super) devices: Vec<Device>,
     pub(super) log_readers: LogReaders,
     pub(super) busy: Busy,
-    /// Storage and servers may lose what they had.
+    /// Storage and servers may lose data.
     pub(super) loses: bool,
     /// Stored bodies may come back damaged.
     pub(super) damages: bool,
@@ -105,9 +104,8 @@ impl World {
             devices: Vec::new(),
             log_readers: LogReaders::default(),
             busy: Busy::default(),
-            // Where a device has lost its storage, or the server its last writes, no base is left
-            // and only the clock decides: a history has wrong clocks or losses, so that its
-            // promises stay checkable.
+            // After a loss of storage or server data no base is left, and clocks decide. So a
+            // history has either wrong clocks or losses, which keeps its promises checkable.
             loses,
             damages: loses && dice.chance(300),
             forgets_epochs: dice.chance(300),
@@ -174,7 +172,7 @@ impl World {
         format!("epoch-{}", self.epochs.get())
     }
 
-    /// Plays the script, then heals everything and judges.
+    /// Plays the script, ends all faults and judges.
     pub fn run(&mut self) -> Result<(), String> {
         for device in 0..self.devices.len() {
             self.open(device, 0);
@@ -295,7 +293,7 @@ impl World {
     }
 }
 
-/// Signs in; tried again where the storage fails.
+/// Signs in, again if storage fails.
 async fn sign_in(
     engine: Rc<App>,
     user: &'static str,
@@ -324,7 +322,7 @@ async fn sign_in(
     }
 }
 
-/// Whoever watches sees progress that never runs backwards within a cycle, and how it ends.
+/// Checks that progress never runs backwards within a cycle, and that each cycle ends.
 async fn watch(
     engine: Rc<App>,
     user: &'static str,

@@ -68,7 +68,7 @@ fn a_cycle_pushes_what_another_tab_has_written_without_a_word() {
 
     let result = one.sync();
 
-    // What it knew was nothing to do; the log says otherwise when the end is to be written.
+    // The tab knew of nothing to do; the log says otherwise when the cycle commits its end.
     assert_eq!(
         (
             result.is_success,
@@ -281,7 +281,7 @@ fn everything_is_there_again_after_a_reload_and_after_a_checkpoint() {
     let again = phone.open();
 
     assert_eq!((again.titles(), again.pending()), (a.titles(), waiting));
-    // The tab that slept through the compaction goes on all the same.
+    // The tab that missed the compaction continues.
     a.create(r#"{"title":"salt"}"#);
     assert_eq!(a.titles(), ["oat milk", "salt", "tea"]);
     assert!(a.sync().is_success);

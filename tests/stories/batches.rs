@@ -40,7 +40,7 @@ fn a_batch_that_takes_too_long_is_halved_at_once_and_grows_again_when_it_is_quic
     let phone = world.device("phone");
     let a = phone.open();
     fill(&a, 40);
-    // A gateway that gave up waiting.
+    // A gateway timeout.
     phone.fault("/push", Fault::Status(504, None));
     phone.fault("/push", Fault::Status(504, None));
     phone.fault("/push", Fault::Slow(3_000));

@@ -14,7 +14,7 @@ fn watch(tab: &Tab) -> Watching {
         .unwrap()
 }
 
-/// The next delta, if there is one now.
+/// Returns the next delta, if there is one.
 fn now(watch: &Watching) -> Option<Delta> {
     watch
         .next()

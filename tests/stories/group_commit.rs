@@ -96,7 +96,7 @@ fn a_thousand_calls_at_once_are_one_commit_and_are_made_known_once() {
 
 #[test]
 fn a_call_that_is_given_up_while_it_leads_takes_no_other_along() {
-    // The second is given up before the lead comes to it, and just as it has.
+    // The second call is dropped before and right after it becomes the leader.
     for order in [["second", "first"], ["first", "second"]] {
         let world = World::new();
         let a = world.device("phone").open();

@@ -7,7 +7,7 @@ use crate::support::world::{Device, Fault, ONE_TRY, Tab, World};
 use datum_sync::replica::local::Write;
 use serde_json::{Value, json};
 
-/// Runs something in the same tab while a push is on its way, and answers the result of the cycle.
+/// Does `work` while a push is in flight, and returns the result of the cycle.
 fn meanwhile(a: &Tab, phone: &Device, work: impl AsyncFnOnce()) -> bool {
     phone.fault("/push", Fault::Slow(1_000));
     a.run(async {

@@ -18,7 +18,7 @@ struct Story {
     b: Tab,
 }
 
-/// A task that both devices have, and an edit of the phone's that the server refused.
+/// A task on both devices, and an edit of the phone that the server has refused.
 fn refused_patch() -> Story {
     let world = World::new();
     let (phone, laptop) = (
@@ -268,7 +268,7 @@ fn a_refused_edit_and_what_was_made_on_top_of_it_are_one_letter() {
         .server
         .configure(|config| config.max_entity_bytes = 120);
     a.patch("t", &json!({ "title": "x".repeat(150) }).to_string());
-    // Read from the log, it may have been sent: the next edit waits behind it.
+    // Read from the log, it may have been sent, so the next edit waits behind it.
     let b = phone.open();
     b.patch("t", r#"{"n":2}"#);
     assert_eq!(b.pending(), 2);

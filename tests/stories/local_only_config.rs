@@ -10,7 +10,7 @@ fn a_field_made_local_only_stays_on_the_server_as_it_was() {
     let a = phone.open();
     let id = id_of(&a.create(r#"{"title":"milk","secret":"old"}"#));
     a.sync();
-    // One operation of before the change is still waiting.
+    // One operation from before the change is still pending.
     a.patch(&id, r#"{"secret":"waiting"}"#);
     let other = id_of(&a.create(r#"{"title":"tea","secret":"waiting too"}"#));
     phone = phone.with_config(KEEPS);

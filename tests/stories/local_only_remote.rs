@@ -75,7 +75,7 @@ fn no_pulled_row_removes_local_only_fields() {
             .unwrap();
     }
     holds(&phone.open(), "theirs");
-    // The other tab hears of it all.
+    // The other tab is told.
     a.run(async { a.engine.user("ann").await.unwrap().db.catch_up().await })
         .unwrap();
     holds(&a, "theirs");
@@ -166,7 +166,7 @@ fn a_retried_dead_letter_has_its_local_only_fields() {
     a.create(&format!(r#"{{"title":"z","secret":"{long}"}}"#));
     unsaid(&phone, "hush");
 
-    // Given up, a refused create takes its own along.
+    // A discarded create takes its local-only fields with it.
     world
         .server
         .configure(|config| config.max_entity_bytes = 120);
@@ -246,7 +246,7 @@ fn local_only_fields_end_with_their_entity() {
     a.sync();
     assert_eq!(kept(&a), 1);
 
-    // Gone from the server without a word.
+    // Removed from the server without a tombstone.
     b.delete(&ids[3]);
     b.sync();
     world.server.purge_tombstones().unwrap();

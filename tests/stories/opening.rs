@@ -23,7 +23,7 @@ fn all(tab: &Tab, include_deleted: bool) -> String {
         .unwrap()
 }
 
-/// Two devices of one user, with so many tasks on both.
+/// Two devices of one user with the same tasks.
 fn filled(world: &World, count: usize) -> (Device, Tab, Device, Tab) {
     let (laptop, phone) = (world.device("laptop"), world.device("phone"));
     let (a, b) = (laptop.open(), phone.open());
@@ -257,8 +257,7 @@ fn more_rows_than_there_are_bytes_for_are_refused_unread() {
     );
 }
 
-/// What is said before the rows is believed until they are read: then a record that contradicts
-/// itself is noticed.
+/// A record's summary is trusted until its rows are read; then a contradiction is noticed.
 #[test]
 fn rows_that_are_not_what_is_said_of_them_are_damage_once_they_are_read() {
     let commit = Commit {

@@ -249,8 +249,8 @@ fn no_sequence_of_pauses_resumes_and_closes_leaves_a_promise_pending() {
             acts.push(Box::pin(async move {
                 a.engine.host().clock.sleep(wait).await;
                 log.borrow_mut().push((wait, what, whose));
-                // Whatever these answer: that they do is what counts, else the clock finds a
-                // deadlock.
+                // Any result will do; a call that never ends is a deadlock, which the clock
+                // reports.
                 match what {
                     0..3 => drop(a.engine.pause(whose).await),
                     3..6 => drop(a.engine.resume(whose).await),

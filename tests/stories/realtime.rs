@@ -12,7 +12,7 @@ use datum_sync::error::{Code, Error, Result};
 use datum_sync::remote::Hints;
 use futures_util::future::{Either, select};
 
-/// A tab that listens, and when it was given hints: milliseconds since the beginning.
+/// A tab that listens to the stream, and when hints arrived, in milliseconds since the beginning.
 struct Listening {
     world: World,
     phone: Device,
@@ -39,7 +39,7 @@ impl Listening {
         }
     }
 
-    /// Listens for so long while something else happens.
+    /// Listens for `ms` milliseconds.
     fn during<T>(&self, ms: u64, story: impl Future<Output = T>) -> Option<T> {
         let (clock, hints) = (Rc::clone(&self.world.clock), Rc::clone(&self.hints));
         let hint = move |user: &str| {

@@ -16,7 +16,7 @@ const DAY: u64 = 24 * 3_600_000;
 type Answer = Result<Outcome, Code>;
 type Waiting = Pin<Box<dyn Future<Output = Answer>>>;
 
-/// Begins to wait, as a call does: what is pending now counts.
+/// Starts to wait as a call does; what is pending now counts.
 fn wait(tab: &Tab, id: &str) -> Waiting {
     let (engine, id) = (Rc::clone(&tab.engine), id.to_owned());
     let mut waiting: Waiting = Box::pin(async move {
@@ -234,7 +234,7 @@ fn another_tab_answers_for_what_this_one_has_written_and_the_other_way_round() {
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
     a.create(r#"{"id":"t","title":"milk"}"#);
-    // It has not heard of it yet, and asks the log.
+    // The tab does not know of it yet, and reads the log.
     let mut there = Box::pin(b.engine.when_synced("ann", "tasks", "t"));
     assert!(
         b.run(async { futures_util::poll!(&mut there) })

@@ -15,7 +15,7 @@ use datum_sync::sync::{Cancel, Stop};
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, join};
 
-/// Counts how often it is asked, and never answers for some titles.
+/// Counts its calls, and never answers for some titles.
 struct Hanging(Rc<Cell<u32>>, &'static str);
 
 impl Resolver for Hanging {
@@ -83,7 +83,7 @@ fn a_resolver_that_never_answers_parks_the_conflict_and_the_cycle_goes_on() {
         .local_metadata_of(&b.run(b.engine.user("ann")).unwrap())
         .unwrap();
     assert_eq!((metadata.conflict_count, metadata.has_conflicts), (1, true));
-    // Twice more, and then nobody is asked but the app.
+    // After two more tries only the app is asked.
     for (times, is_success) in [(2, false), (3, false), (3, true)] {
         let result = b.sync();
         assert_eq!(

@@ -13,7 +13,7 @@ fn fill(tab: &Tab, count: usize) {
     }
 }
 
-/// Every push that carries this text meets this fault.
+/// Makes every push that contains this text fail.
 fn fail_over(phone: &Device, text: &'static str, fault: Fault) {
     let faults = Rc::clone(&phone.remote.faults);
     *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
@@ -171,7 +171,7 @@ fn an_operation_that_the_remote_fails_over_does_not_block_the_queue() {
         a.dead_letters().is_empty(),
         "a failure is no verdict: nothing is given up"
     );
-    // The app mends it, and it goes.
+    // The app corrects it, and it is sent.
     a.patch("a", r#"{"title":"good"}"#);
     *phone.remote.on_request.borrow_mut() = None;
     world.clock.advance(120_000);

@@ -56,7 +56,7 @@ fn a_change_whose_answer_was_lost_is_not_counted_twice() {
         add(&b, 10);
         laptop.fault("/push", Fault::ReplyLost);
         b.sync_with("{}").unwrap_err();
-        // The server counts it already, and here comes more on top of it, on both sides.
+        // The server has counted it already, and both sides add more.
         a.sync();
         add(&a, 100);
         a.sync();
@@ -140,7 +140,7 @@ fn no_order_of_events_loses_a_change_or_counts_one_twice() {
                     }
                     let direction =
                         ["pushThenPull", "pullThenPush", "pullOnly", "pushOnly"][throw(4) as usize];
-                    // What fails now is made up for later.
+                    // A failure here is made up for later.
                     let _ = tabs[at].sync_with(&format!(r#"{{"direction":"{direction}"}}"#));
                 }
             }

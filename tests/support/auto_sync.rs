@@ -1,4 +1,4 @@
-//! A tab's loop in virtual time, and a story told beside it.
+//! Runs the loop of automatic cycles in virtual time beside a test.
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,10 +13,10 @@ pub const MINUTE: u64 = 60_000;
 pub const HOUR: u64 = 60 * MINUTE;
 pub const DAY: u64 = 24 * HOUR;
 
-/// A config that starts automatic cycles at the sign-in, and nothing else.
+/// A config that starts automatic cycles at sign-in, with everything else off.
 pub const AUTO: &str = r#"{"entities":{"tasks":{}},"autoStartSync":true,"coldStart":{"strategy":"disabled"},"retry":{"maxAttempts":1,"jitter":"none","initial":2000}}"#;
 
-/// Opens a tab that leads and is visible.
+/// Opens a visible tab that is the leader.
 pub fn leader_tab(device: &Device) -> Tab {
     let tab = device.open();
     tab.engine.signal(Signal::Leader(true));
@@ -24,7 +24,7 @@ pub fn leader_tab(device: &Device) -> Tab {
     tab
 }
 
-/// Tells a story while the tab's loop runs.
+/// Runs a future while the tab's loop runs.
 pub fn with_auto_sync<T>(tab: &Tab, story: impl Future<Output = T>) -> T {
     let (story, schedule) = (pin!(story), pin!(tab.engine.run_schedule()));
     let told = tab.run(select(story, schedule));

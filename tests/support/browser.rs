@@ -88,7 +88,7 @@ pub async fn overwrite(name: &str, statement: &str) {
     js("name", &script).of(name).await;
 }
 
-/// A method of the browser that behaves differently until this is dropped. The body sees
+/// Replaces a method of the browser until this is dropped. The body can use
 /// `original`, `args` and `count`.
 pub struct Patch {
     undo: Function,

@@ -12,7 +12,7 @@ pub fn resolvers(resolver: impl Resolver + 'static) -> Resolvers {
     }
 }
 
-/// Both devices have `t`; the first has pushed an edit of it, and the second has one that waits.
+/// Puts `t` in conflict: `a` has pushed an edit of it, and `b` has one pending.
 pub fn clash(a: &Tab, b: &Tab) {
     a.create(r#"{"id":"t","title":"milk","n":1}"#);
     a.sync();

@@ -1,5 +1,5 @@
-//! What a device's tabs share: memory stores that count and fail on request, and what is noted
-//! beside them.
+//! The storage that a device's tabs share: memory stores that count and fail on request, and the
+//! notes kept beside them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -12,17 +12,17 @@ use datum_sync::error::{Code, Error, Result};
 use datum_sync::store::memory::MemoryStore;
 use datum_sync::store::{Append, AppendError, BodyId, Durability, Records, Seq, Store, Tail};
 
-/// What storage counted.
+/// Counts of storage operations.
 #[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StorageCounts {
-    /// Those that write.
+    /// Writing transactions.
     pub transactions: u64,
     pub records: u64,
-    /// Those that only read.
+    /// Reading transactions.
     pub reads: u64,
 }
 
-/// A call after so many more appends.
+/// A callback, and the number of appends until it is called.
 type AfterAppends = (u64, Box<dyn FnOnce()>);
 
 /// A memory store that counts, and fails on request.
@@ -40,7 +40,7 @@ pub struct CountedStore {
 }
 
 impl CountedStore {
-    /// Calls this once so many more appends are stored, before anybody hears of the last.
+    /// Calls `call` as soon as `appends` more appends are stored, before the last of them returns.
     pub fn after_appends(&self, appends: u64, call: impl FnOnce() + 'static) {
         if appends == 0 {
             call();
@@ -88,7 +88,7 @@ impl Store for CountedStore {
                 "The storage failed, as the test asked.",
             )));
         }
-        // As a browser's: never at once, so that what is asked for meanwhile can join the next one.
+        // Pending once, as in browsers, so that writes made meanwhile can join the next commit.
         let mut turns = 1;
         std::future::poll_fn(|context| {
             if turns == 0 {
@@ -142,11 +142,11 @@ pub struct Disk {
     pub stores: Rc<RefCell<BTreeMap<String, CountedStore>>>,
     pub device_id: String,
     pub durable: Rc<Cell<bool>>,
-    /// What is noted beside the stores.
+    /// Notes about each log, kept in the app's database.
     pub notes: Rc<RefCell<BTreeMap<String, String>>>,
-    /// What is noted in a place of its own.
+    /// Notes about each log, kept in `localStorage`.
     pub marks: Rc<RefCell<BTreeMap<String, String>>>,
-    /// Notes that were written.
+    /// The number of notes written.
     pub noted: Rc<Cell<u64>>,
     wipes: Rc<RefCell<BTreeMap<String, u64>>>,
     canary: Rc<Canary>,
@@ -166,7 +166,7 @@ impl Disk {
         }
     }
 
-    /// The same profile in another tab.
+    /// Returns the same profile for another tab.
     pub fn tab(&self) -> Self {
         Self {
             canary: Rc::default(),

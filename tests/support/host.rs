@@ -10,13 +10,13 @@ use datum_sync::host::{Heard, Host, StorageEstimate};
 use datum_sync::remote::Remote;
 use datum_sync::wait::Notify;
 
-/// Locks that all tabs of a device share, with who hears that one is stolen.
+/// Locks that all tabs of a device share, each with its holder's callback for a theft.
 pub type Locks = Rc<RefCell<BTreeMap<String, Holder>>>;
 
 pub type Holder = Rc<RefCell<Option<Rc<dyn Fn()>>>>;
 
-/// What the tabs of a device say to each other: what each has not heard yet, with the database that
-/// it is about.
+/// The channel between the tabs of a device: per tab, the messages that it has not received yet,
+/// each with its database.
 #[derive(Clone, Default)]
 pub struct TabChannel {
     pub inboxes: Rc<RefCell<BTreeMap<u64, Inbox>>>,
@@ -48,12 +48,11 @@ pub struct TestHost {
     pub channel: TabChannel,
     /// Which tab of the device this is.
     pub tab: u64,
-    /// Whether the browser knows of locks.
+    /// Whether the browser has Web Locks.
     pub has_locks: Rc<Cell<bool>>,
-    /// How much later it is each time that somebody looks at the clock: the work in between takes
-    /// its time.
+    /// How far each look at the clock advances it: simulated work.
     pub work_ms: Cell<u64>,
-    /// How often everything else was let run first.
+    /// How often the engine has yielded.
     pub yields: Cell<u64>,
     pub dice: Cell<u64>,
 }
@@ -72,7 +71,7 @@ impl Drop for Guard {
     }
 }
 
-/// The shared form of a lock: an entry of its own beside the lock's name.
+/// A shared holder of a lock has an entry of its own, named `lock#n`.
 impl TestHost {
     fn is_shared(&self, name: &str) -> bool {
         self.locks.borrow().keys().any(|held| {
@@ -99,7 +98,7 @@ impl Host for TestHost {
 
     fn random(&self, bytes: &mut [u8]) {
         for byte in bytes {
-            // SplitMix64: every test throws the same dice.
+            // SplitMix64: the same numbers in every run.
             let mut z = self.dice.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
             self.dice.set(z);
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! What waits and what was refused, in the words of the public surface.
+//! Pending operations, conflicts and dead letters, as the public API returns them.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use datum_sync::replica::local::{Write, Written};
 use super::world::{Device, Request, Tab};
 
 impl Tab {
-    /// Writes behind other entities' operations.
+    /// Writes an entity that depends on the operations of others.
     pub fn write_after(
         &self,
         entity: &str,
@@ -28,7 +28,7 @@ impl Tab {
         .map(|mut written| written.remove(0))
     }
 
-    /// A new entity of any type.
+    /// Creates an entity of any type.
     pub fn create_in(&self, entity: &str, json: &str) {
         self.write(
             entity,
@@ -39,7 +39,7 @@ impl Tab {
         .unwrap();
     }
 
-    /// What waits, in the words of the public surface.
+    /// Returns the pending operations.
     pub fn pending_operations(&self) -> Vec<serde_json::Value> {
         let pending = self
             .run(self.engine.pending_operations(&self.user))
@@ -50,12 +50,12 @@ impl Tab {
             .collect()
     }
 
-    /// The conflicts that wait.
+    /// Returns the parked conflicts.
     pub fn conflicts(&self) -> Vec<serde_json::Value> {
         serde_json::from_str(&self.run(self.engine.conflicts(&self.user)).unwrap()).unwrap()
     }
 
-    /// How an entity's conflicts were decided.
+    /// Returns the explanations of an entity's merges.
     pub fn explained(&self, id: &str) -> Vec<serde_json::Value> {
         serde_json::from_str(
             &self
@@ -65,14 +65,14 @@ impl Tab {
         .unwrap()
     }
 
-    /// The dead letters.
+    /// Returns the dead letters.
     pub fn dead_letters(&self) -> Vec<serde_json::Value> {
         serde_json::from_str(&self.run(self.engine.dead_letters(&self.user)).unwrap()).unwrap()
     }
 }
 
 impl Device {
-    /// The ids of the entities in each push since the last call.
+    /// Returns the entity ids of each push since the last call.
     pub fn pushed(&self) -> Vec<Vec<String>> {
         let requests = self.remote.seen.take();
         let pushes = requests

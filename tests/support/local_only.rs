@@ -1,4 +1,4 @@
-//! Devices that keep some fields to themselves, and checks that nothing of these was sent.
+//! Devices with local-only fields, and checks that none of these was sent.
 
 use crate::support::world::{Device, Tab, World};
 use datum_sync::replica::local::{Write, Written};
@@ -7,12 +7,12 @@ pub const KEEPS: &str = r#"{"entities":{"tasks":{"localOnly":["secret","draft"]}
 
 pub const SHARES: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
 
-/// A device that keeps `secret` and `draft` of its tasks to itself.
+/// Returns a device whose tasks have the local-only fields `secret` and `draft`.
 pub fn keeper(world: &World, name: &str) -> Device {
     world.device(name).with_config(KEEPS)
 }
 
-/// No request so far has said this.
+/// Asserts that no request so far contains this word.
 #[track_caller]
 pub fn unsaid(device: &Device, word: &str) {
     for request in device.remote.seen.borrow().iter() {
@@ -41,14 +41,14 @@ pub fn update(tab: &Tab, entity: &str) -> serde_json::Value {
     }
 }
 
-/// What the server has of its only row.
+/// Returns the server's only row.
 pub fn at_server(world: &World) -> serde_json::Value {
     let rows = world.server.rows("ann");
     assert_eq!(rows.len(), 1);
     serde_json::from_str(rows[0].data.as_deref().unwrap()).unwrap()
 }
 
-/// The fields that a tab's database keeps beside this entity's row.
+/// Returns how many entities have local-only fields in a tab's database.
 pub fn kept(tab: &Tab) -> usize {
     let user = tab.run(tab.engine.user("ann")).unwrap();
     user.db.with(|replica| {

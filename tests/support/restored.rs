@@ -1,4 +1,4 @@
-//! A server that is restored, and what a story looks at afterwards.
+//! Restores of the server, and what tests look at afterwards.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::world::{Device, Tab, World};
 
-/// Puts a backup back, as an operator does who gives it a new epoch.
+/// Restores a backup as an operator does: with a new epoch.
 pub fn restore(world: &World, backup: &MemoryStore, epoch: &str) {
     world.server.restore(backup);
     world.server.set_epoch(epoch).unwrap();
@@ -36,7 +36,7 @@ pub fn offered_again(reader: &Reader) -> Vec<u64> {
     told
 }
 
-/// Two cycles: one that hears of it and one more, which must find nothing to do.
+/// Syncs twice: the second cycle must find nothing to do.
 pub fn sync_until_quiet(tab: &Tab) -> SyncResult {
     let first = tab.sync();
     assert!(first.is_success, "{first:?}");

@@ -1,5 +1,5 @@
-//! Tabs that live beside each other in virtual time: each runs its schedule and hears what the
-//! others say, unless it is frozen or dead.
+//! Tabs that run beside each other in virtual time. Each runs its schedule and receives the
+//! messages of the others, unless it is frozen or closed.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -18,18 +18,18 @@ use futures_util::future::LocalBoxFuture;
 
 use super::world::Tab;
 
-/// A tab, and what goes on in it.
+/// A tab and its running tasks.
 #[derive(Clone)]
 pub struct RunningTab(Rc<Running>);
 
 pub struct Running {
     pub tab: Tab,
-    /// Nothing goes on until this is taken back.
+    /// While true, no task of the tab is polled.
     pub frozen: Cell<bool>,
     tasks: RefCell<Vec<LocalBoxFuture<'static, ()>>>,
-    /// Every status that its user interface was shown.
+    /// Every status that its feed has delivered.
     pub shown: RefCell<Vec<SyncStatus>>,
-    /// What its cycles came to.
+    /// The results of its cycles.
     pub ended: RefCell<Vec<Result<SyncResult>>>,
 }
 
@@ -52,12 +52,12 @@ impl RunningTab {
         }))
     }
 
-    /// Has something go on in this tab.
+    /// Spawns a task in this tab.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         self.tasks.borrow_mut().push(task.boxed_local());
     }
 
-    /// The tab is gone, whatever it was doing.
+    /// Drops the tab's tasks wherever they stand.
     pub fn kill(&self) {
         self.tasks.take();
         self.tab
@@ -96,7 +96,7 @@ impl RunningTab {
         .clone()
     }
 
-    /// What differs between tabs by right is left out.
+    /// Returns the status without what may differ between tabs.
     pub fn common(&self) -> SyncStatus {
         SyncStatus {
             is_leader: false,
@@ -142,7 +142,7 @@ impl RunningTab {
     }
 }
 
-/// Tells a story while these tabs live.
+/// Runs a future while these tabs run.
 pub fn run_together<T>(lives: &[&RunningTab], story: impl Future<Output = T>) -> T {
     let mut story = pin!(story);
     lives.iter().for_each(|life| life.begin());
@@ -166,7 +166,7 @@ pub fn run_together<T>(lives: &[&RunningTab], story: impl Future<Output = T>) ->
     lives[0].tab.run(told)
 }
 
-/// A future that is ready once this holds; something must go on meanwhile.
+/// Waits until a condition holds. Panics after ten minutes of virtual time.
 pub async fn wait_until(life: &RunningTab, holds: impl Fn() -> bool) {
     let before = life.tab.engine.host().clock.now.get();
     while !holds() {
@@ -179,7 +179,7 @@ pub async fn wait_until(life: &RunningTab, holds: impl Fn() -> bool) {
     }
 }
 
-/// Ready at the next turn of everybody.
+/// Yields until every tab has run.
 pub async fn let_all_run() {
     let mut again = 20;
     poll_fn(|context| {

@@ -1,5 +1,4 @@
-//! What every store keeps, as stories. One suite: the memory store natively, IndexedDB in browsers.
-//! A store that passes is one that the engine may be built on.
+//! The contract of a store as tests. The memory store runs them natively, IndexedDB in browsers.
 
 mod checkpoints;
 mod lifecycle;
@@ -15,22 +14,22 @@ use futures_util::future::join;
 pub use checkpoints::*;
 pub use lifecycle::*;
 
-/// Where stores come from.
+/// Opens the stores under test.
 pub trait Stores {
-    /// The kind under test.
+    /// The store under test.
     type Store: Store;
 
-    /// A store of an empty log that nobody else has.
+    /// Returns a store with an empty log of its own.
     async fn fresh(&self) -> Self::Store;
 
-    /// A second instance on the same log, as another tab would open it.
+    /// Returns a second instance on the same log, as another tab opens it.
     async fn another(&self, of: &Self::Store) -> Self::Store;
 
-    /// The browser removes the log that this is an instance of.
+    /// Removes the log as a browser does when it evicts storage.
     async fn evict(&self, of: &Self::Store);
 }
 
-/// Hands every story to the macro that mounts them, so that none is forgotten anywhere.
+/// Passes every test of the suite to the macro that mounts it, so that no store misses one.
 #[macro_export]
 macro_rules! store_stories {
     ($mount:ident) => {
@@ -110,7 +109,8 @@ pub async fn of_two_racing_appends_of_one_instance_exactly_one_wins(stores: &imp
     race(&store, &store, 20).await;
 }
 
-/// Both append to the same place at once, each with two bodies of its own and one that both write.
+/// Both append at the same sequence number at once, each with two bodies of its own and one in
+/// common.
 async fn race<S: Store>(here: &S, there: &S, rounds: u64) {
     for seq in 1..=rounds {
         let entry = |name: &'static [u8], own: u64| Append {
@@ -123,7 +123,7 @@ async fn race<S: Store>(here: &S, there: &S, rounds: u64) {
             ],
             checkpoint: None,
         };
-        // By turns, so that neither always asks first.
+        // Alternates who begins.
         let (a, b) = if seq % 2 == 0 {
             join(add(here, entry(b"here", 1)), add(there, entry(b"there", 3))).await
         } else {
@@ -284,7 +284,7 @@ pub async fn a_body_of_eight_megabytes_comes_back(stores: &impl Stores) {
     .await
     .unwrap();
     let found = store.bodies(&[body(1, 0)]).await.unwrap();
-    // Not assert_eq: nobody wants to read eight megabytes.
+    // Not `assert_eq`, which would print eight megabytes.
     assert!(found[0].as_deref() == Some(&large[..]));
 }
 
@@ -296,7 +296,7 @@ pub async fn both_durabilities_are_kept(stores: &impl Stores) {
     assert_eq!(text(&there.load().await.unwrap()), ["record 1", "record 2"]);
 }
 
-/// A record that says its place.
+/// Returns a record that contains its sequence number.
 pub fn record(seq: Seq) -> Append {
     Append {
         seq,
@@ -335,8 +335,8 @@ fn seqs(records: &Records) -> Vec<Seq> {
     records.iter().map(|(seq, _)| *seq).collect()
 }
 
-/// A log whose fourth record is a checkpoint over the three before; the second record's body lives
-/// on.
+/// Writes a log whose fourth record is a checkpoint of the three before; the second record's body
+/// survives.
 async fn compacted(store: &impl Store) {
     for (seq, content) in [(1, b"gone"), (2, b"kept"), (3, b"gone")] {
         add(

@@ -1,4 +1,4 @@
-//! A device's way to the server, which loses, delays and garbles what the test asks for.
+//! The remote of a device: the server's own rules, behind a network that fails on request.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,23 +14,23 @@ use super::clock::Clock;
 /// What the network does to one request.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// It never arrives.
+    /// The request never arrives.
     Lost,
-    /// The server does the work, and its answer is lost.
+    /// The server applies the request, and its reply is lost.
     ReplyLost,
-    /// The server answers this status, and does nothing.
+    /// The server replies with this status and does nothing.
     Status(u16, Option<u64>),
-    /// The server does the work, and these bytes arrive instead of its answer.
+    /// The server applies the request, and these bytes arrive in place of its reply.
     Garbled(Vec<u8>),
-    /// The server does nothing, and these bytes arrive as its answer.
+    /// The server does nothing, and these bytes arrive as its reply.
     Answered(String),
-    /// The answer comes after that many milliseconds.
+    /// The request arrives after this many milliseconds.
     Slow(u64),
-    /// The server answers at once, and the answer comes after that many milliseconds.
+    /// The request arrives at once, and its reply after this many milliseconds.
     Late(u64),
 }
 
-/// One request as the server saw it.
+/// A request as the server received it.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: &'static str,
@@ -38,26 +38,26 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// What a test does when a request arrives.
+/// Called when a request arrives.
 pub type Hook = Box<dyn Fn(&Request)>;
 
-/// What one connection of the stream does: says a word after each of these waits, in milliseconds,
-/// and ends so.
+/// One connection of the stream: it sends a hint after each of these delays in milliseconds, and
+/// then ends with this result.
 pub type Script = (Vec<u64>, Result<Hints>);
 
-/// A device's stream, and pulls that wait.
+/// The stream of a device, and pulls that the server holds back.
 #[derive(Default)]
 pub struct Streams {
-    /// One a connection. Where none is left, there is no stream.
+    /// One for each connection. With none left, the server has no stream.
     pub scripts: RefCell<VecDeque<Script>>,
-    /// How many were opened, and how many are open.
+    /// The connections opened so far, and those open now.
     pub opened: Cell<u64>,
     pub open: Cell<u64>,
-    /// The server holds an empty page back, as it is asked to.
+    /// Whether the server holds back an empty page when asked to wait.
     pub waits: Cell<bool>,
 }
 
-/// A device's way to the server.
+/// The remote of a device.
 #[derive(Clone)]
 pub struct TestRemote {
     pub streams: Rc<Streams>,
@@ -67,11 +67,11 @@ pub struct TestRemote {
     pub seen: Rc<RefCell<Vec<Request>>>,
     /// Called when a request arrives, before the server does anything.
     pub on_request: Rc<RefCell<Option<Hook>>>,
-    /// Whose token the requests carry, where it is not that of the user who is meant.
+    /// The user whose token the requests carry, if not the user that they name.
     pub token_of: Rc<RefCell<Option<String>>>,
-    /// A server that was restored cannot tell what it has kept.
+    /// Whether a restored server cannot tell what it has kept.
     pub vague: Rc<Cell<bool>>,
-    /// Whether pages may grow: not so with an adapter of the app's.
+    /// Whether pages may grow. Not so with an app's adapter.
     pub takes_any_limit: Rc<Cell<bool>>,
 }
 
@@ -108,7 +108,7 @@ impl TestRemote {
             .borrow()
             .clone()
             .unwrap_or_else(|| user.to_owned());
-        // As a browser would escape the users of these tests.
+        // Escapes the users of these tests as a browser would.
         let query = if request.body.is_empty() {
             format!("?userId={}", user.replace(' ', "%20"))
         } else {

@@ -1,5 +1,5 @@
-//! Devices, a server and a network that misbehaves on request, in virtual time: the real engine on
-//! memory stores against the very rules that the server runs. No test waits for anything.
+//! Devices and a server in virtual time: the real engine on memory stores, against the rules that
+//! the server runs.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -103,7 +103,7 @@ impl World {
 }
 
 impl Device {
-    /// The same device with another config.
+    /// Returns the same device with another config.
     pub fn with_config(mut self, json: &str) -> Self {
         self.config = json.to_owned();
         self
@@ -155,12 +155,12 @@ impl Device {
         })
     }
 
-    /// The next request whose path ends so meets this.
+    /// Queues a fault for the next request whose path ends with `path`.
     pub fn fault(&self, path: &'static str, fault: Fault) {
         self.remote.faults.borrow_mut().push_back((path, fault));
     }
 
-    /// Requests since the last call, as `METHOD /path`.
+    /// Returns the requests since the last call as `METHOD /path`.
     pub fn requests(&self) -> Vec<String> {
         self.remote
             .seen
@@ -179,7 +179,7 @@ impl Device {
             .unwrap_or_default()
     }
 
-    /// The browser removes the user's database.
+    /// Removes the user's database as a browser does when it evicts storage.
     pub fn evict(&self) {
         self.store().inner.evict();
     }
@@ -261,7 +261,7 @@ impl Tab {
         text.map(|text| serde_json::from_str(&text).unwrap())
     }
 
-    /// A task of any user of this device.
+    /// Creates a task for any user of this device.
     pub fn create_for(&self, user: &str, title: &str) {
         let draft = serde_json::json!({ "title": title }).to_string();
         self.run(
@@ -297,7 +297,7 @@ impl Tab {
         self.sync_until(options, Rc::default())
     }
 
-    /// The same, until it is cancelled.
+    /// As [`Self::sync_with`], until it is cancelled.
     pub fn sync_until(&self, options: &str, cancel: Rc<Cancel>) -> Result<SyncResult> {
         let options: serde_json::Value = serde_json::from_str(options).unwrap();
         let options = Options::read(Members::new(
@@ -313,7 +313,7 @@ impl Tab {
     }
 }
 
-/// A resolver made of a function.
+/// A resolver that calls a function.
 pub struct FnResolver<F>(pub F);
 
 impl<F: Fn(&Conflict) -> Result<Resolution>> Resolver for FnResolver<F> {

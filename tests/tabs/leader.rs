@@ -67,7 +67,7 @@ fn the_leader_pushes_what_another_tab_wrote() {
             assert_eq!(world.server.rows("ann").len(), 1);
             b.engine.heard("ann", u64::MAX).await.unwrap();
             assert_eq!(b.engine.pending_count("ann").await.unwrap(), 0);
-            // What is done needs no second push, from whichever tab leads next.
+            // Nothing is pushed twice, whichever tab leads next.
             phone.requests();
             a.engine.signal(Signal::Leader(false));
             b.engine.signal(Signal::Leader(true));
@@ -198,7 +198,7 @@ fn a_close_ends_the_loop_and_the_cycle_in_flight() {
         a.engine.start_auto_sync("ann", None).unwrap_err().code(),
         Code::Closed
     );
-    // One that is closed before its loop begins has none.
+    // A tab that is closed before its loop begins runs none.
     a.run(a.engine.run_schedule());
 }
 

@@ -3,7 +3,7 @@
 use crate::support::world::{Device, Fault, Tab, World};
 use serde_json::Value;
 
-/// What is left behind arrives, and its answer is thrown away.
+/// Sends the push of a page that unloads, and drops its reply.
 fn leave(world: &World, tab: &Tab) -> Value {
     let body = tab.engine.leaving(&tab.user).expect("something waits");
     let (status, reply) = world.server.handle(
@@ -23,7 +23,7 @@ fn titles(world: &World, device: &Device) -> Vec<String> {
     tab.titles()
 }
 
-/// The verdicts' words of the pushes that a device has sent since the last call.
+/// Returns the operations of each push since the last call.
 fn pushed(device: &Device) -> Vec<Value> {
     let seen = device.remote.seen.take();
     seen.iter()
@@ -151,7 +151,7 @@ fn one_request_holds_what_fits_in_order_and_at_most_one_an_entity() {
     assert_eq!(sent, ["t0", "t1"], "a third would be too much");
     assert!(tab.sync().is_success);
 
-    // One that is too large alone is not sent, nor are those behind it.
+    // An operation that is too large alone is not sent, nor are those behind it.
     tab.create(&format!(
         r#"{{"title":"huge","note":"{}"}}"#,
         "n".repeat(70_000)

@@ -63,7 +63,7 @@ fn an_operation_saved_late_from_a_lost_log_takes_nothing_away() {
     let (a, b) = (phone.open(), phone.open());
     b.create(r#"{"id":"t","of b":1}"#);
     phone.evict();
-    // The other tab has not heard of the entity; it makes it too, and syncs before the first tab
+    // The other tab does not know of the entity, creates it too, and syncs before the first tab
     // wakes.
     a.create(r#"{"id":"t","of a":2}"#);
     a.sync();
@@ -121,8 +121,7 @@ fn what_was_deleted_before_the_loss_is_not_made_again_by_a_tab_that_had_not_hear
     assert_eq!(laptop.titles(), ["of a", "of b"]);
 }
 
-/// One tab saves a lost log, syncs and goes on with what others write; then another tab saves what
-/// it still knew.
+/// One tab salvages a lost log, syncs and pulls newer rows; then another tab salvages what it knew.
 fn saved_again_over_a_newer_row(title: &str, theirs: &str) -> (World, Tab, Tab) {
     let world = World::new();
     let phone = world

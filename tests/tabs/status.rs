@@ -7,7 +7,7 @@ use datum_sync::datum::auto::Signal;
 use datum_sync::error::Code;
 use datum_sync::status::{Phase, State, SyncStatus};
 
-/// Snapshots from the beginning of the first cycle on: their progress grows, and they end once.
+/// Asserts that from the first cycle on progress grows, and that the cycle ends once.
 fn assert_one_cycle(shown: &[SyncStatus]) {
     let first = shown
         .iter()
@@ -119,7 +119,7 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
             phone.fault("/pull", Fault::Slow(40_000));
             a.sync("{}");
             wait_until(&b, || b.status().status == State::Syncing).await;
-            // Longer than a silent tab would be believed: it is not silent.
+            // Longer than the limit for silent tabs; this one sends heartbeats.
             b.tab.engine.host().clock.sleep(25_000).await;
             assert_eq!(b.status().status, State::Syncing);
             if says_so {
@@ -136,7 +136,7 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
                 .clock
                 .sleep(match (says_so, frozen) {
                     (true, _) => 1,
-                    // The lock of a tab that died is free, and of one that sleeps is not.
+                    // A crashed tab's lock is free, a sleeping tab's is not.
                     (_, false) => 5_000,
                     (_, true) => 16_000,
                 })
@@ -320,7 +320,7 @@ fn a_message_that_waits_for_the_log_is_neither_lost_nor_shown_too_late() {
         a.engine.status_hub("ann").unwrap().current().status,
         State::Syncing
     );
-    // A write holds the log; what needs none of it is heard before what does.
+    // A write holds the log. Messages that do not need it are handled first.
     let all = futures_util::future::join4(
         create(&a.engine, "ann", "milk"),
         a.engine.heard_word("ann", &ended),

@@ -61,7 +61,7 @@ fn a_delete_is_not_cancelled_with_a_create_that_another_tab_has_sent() {
     assert!(laptop.titles().is_empty());
 }
 
-/// A write through one tab while it lives.
+/// Writes through a running tab.
 async fn write(life: &RunningTab, write: Write) {
     life.tab
         .engine
@@ -70,8 +70,7 @@ async fn write(life: &RunningTab, write: Write) {
         .unwrap();
 }
 
-/// Begins a cycle whose request is under way when this returns, and lets the lock over tabs hold
-/// nobody back.
+/// Starts a cycle whose request is in flight when this returns, and disables the lock between tabs.
 async fn begins(phone: &Device, life: &RunningTab, options: &str) {
     phone.requests();
     life.sync(options);

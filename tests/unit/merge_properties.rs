@@ -8,7 +8,7 @@ const FIELDS: [&str; 8] = [
     "sum", "money", "min", "max", "union", "items", "text", "plain",
 ];
 
-/// Numbers that look like chance: the same for the same seed.
+/// Pseudo-random numbers of a seed.
 struct Dice(u64);
 
 impl Dice {

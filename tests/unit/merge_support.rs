@@ -10,7 +10,7 @@ pub const EARLY: &str = "2026-01-01T10:00:00.000Z";
 
 pub const LATE: &str = "2026-01-01T11:00:00.000Z";
 
-/// A conflict of these bodies; the write here is the later one, unless `remote_later`.
+/// Returns a conflict of these bodies. The local write is the later one, unless `remote_later`.
 pub fn conflict(base: &Value, local: &Value, remote: &Value, remote_later: bool) -> Conflict {
     let body = |value: &Value, time: &str| {
         let mut map = value.as_object()?.clone();
@@ -62,7 +62,7 @@ pub fn policies(given: &[(&str, &str)]) -> Policies {
         .collect()
 }
 
-/// What the merge makes of a conflict, without its times, and how it explains that.
+/// Returns the merged body without its times, and its explanation.
 pub fn merged(conflict: &Conflict, policies: &Policies) -> (Value, Vec<Value>) {
     let decision = decide(Builtin::Merge, conflict, policies, 0).unwrap();
     let Resolution::Merged(body) = decision.resolution else {
@@ -81,8 +81,8 @@ pub fn merged(conflict: &Conflict, policies: &Policies) -> (Value, Vec<Value>) {
     )
 }
 
-/// The field `f` by a policy, with the remote's write the earlier one; its value, whose it is, and
-/// why.
+/// Merges the field `f` by a policy, with the remote's write the earlier one. Returns its value,
+/// its side and the reason.
 pub fn field(policy: &str, base: Value, local: Value, remote: Value) -> (Value, String, String) {
     let side = |value: Value| {
         if value == "-" {

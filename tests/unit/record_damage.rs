@@ -147,8 +147,8 @@ fn what_no_version_writes_is_corrupt() {
     }
 }
 
-/// A checksum only tells that the bytes are those that someone wrote. Whoever wrote them, reading
-/// ends, and what it finds is written in a form that reads the same.
+/// A checksum only proves that the bytes are as written. Reading ends whatever they are, and what
+/// it finds is written in a form that reads the same.
 #[test]
 fn any_bytes_under_a_right_checksum_are_read_or_refused() {
     let record = Commit {

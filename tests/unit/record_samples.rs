@@ -14,7 +14,7 @@ use datum_sync::status::State;
 
 pub const HEADER: usize = 12;
 
-/// A text that is longer than one byte counts, and not ASCII.
+/// A text longer than one byte can count, and not ASCII.
 pub fn long() -> String {
     "\u{0}\"\\\u{7f}é漢🦀".repeat(10)
 }
@@ -364,7 +364,7 @@ pub fn segments() -> Vec<SegmentWrite> {
     ]
 }
 
-/// A record over any payload, with the checksum that it should have.
+/// Wraps any payload in a record with the right checksum.
 pub fn sealed(payload: &[u8]) -> Vec<u8> {
     let mut record = vec![b'D', b'S', 1, 0];
     record.extend_from_slice(&checksum(payload).to_le_bytes());

@@ -25,7 +25,7 @@ pub const WAITING: Left = Left {
     postponed: None,
 };
 
-/// A roll that leaves an interval as it is.
+/// A random number that leaves an interval as it is.
 pub const MIDDLE: u32 = u32::MAX / 2 + 1;
 
 pub fn config(more: &str) -> Config {
@@ -38,7 +38,7 @@ pub fn without_reasons() -> Config {
     config(r#","syncOnReconnect":false,"syncOnVisible":false"#)
 }
 
-/// Both clocks, as long as nobody sets one.
+/// Both clocks, as long as neither is set.
 pub fn at(ms: u64) -> Moment {
     Moment {
         elapsed: 5_000 + ms,
@@ -52,7 +52,7 @@ pub fn started(interval: u64) -> Schedule {
     schedule
 }
 
-/// Runs what is due to its end, at one moment.
+/// Runs the due cycle to its end at one moment.
 pub fn cycle(
     schedule: &mut Schedule,
     now: Moment,

@@ -1,5 +1,5 @@
-//! Stories of the public classes, in JavaScript as an app would write it, against a `fetch` that
-//! the server's own rules answer.
+//! Runs JavaScript as an app would write it against the exported classes, with a `fetch` that the
+//! server's rules answer.
 
 use datum_server::MemoryServer;
 use datum_sync::js::Datum;
@@ -7,7 +7,7 @@ use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-/// A `fetch` that the server's rules answer; the user is what the Authorization header says.
+/// Returns a `fetch` that the server's rules answer. The Authorization header names the user.
 pub fn fetch(server: &MemoryServer) -> JsValue {
     let server = server.clone();
     let answer =
@@ -42,10 +42,10 @@ pub fn fetch(server: &MemoryServer) -> JsValue {
     wrap.call1(&JsValue::UNDEFINED, &answer).unwrap()
 }
 
-/// What a story needs: `open(name, more)` opens a device of the user, `user` is one of its own.
+/// Runs a script, in which `open(name, more)` opens a device of `user`.
 pub async fn story(body: &str) -> Result<(), JsValue> {
     let server = MemoryServer::new("epoch-1");
-    // Less than an entity may have here: what is larger is refused by the server alone.
+    // Below the client's limit, so that only the server refuses larger entities.
     server.configure(|config| config.max_entity_bytes = 1_000_000);
     let open = Closure::<dyn Fn(JsValue) -> Promise>::new(Datum::open).into_js_value();
     let run = Function::new_with_args(

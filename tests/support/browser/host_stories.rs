@@ -1,4 +1,4 @@
-//! The browser as a host, as stories that hold in windows and in workers.
+//! The contract of a host as tests, for windows and workers.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
 use wasm_bindgen::prelude::*;
 
-/// Hands every story to the macro that mounts them.
+/// Passes every test to the macro that mounts it.
 #[macro_export]
 macro_rules! host_stories {
     ($mount:ident) => {
@@ -162,7 +162,7 @@ pub async fn a_timer_runs_out_while_somebody_only_breathes() {
     let breathing = async {
         let mut yields = 0_u32;
         while !fired.get() {
-            // What breathes as a microtask keeps every timer waiting, and never comes to an end.
+            // Yielding by microtasks alone would starve every timer, and this loop would never end.
             assert!(yields < 1_000_000, "no timer ran");
             host.breathe().await;
             yields += 1;

@@ -1,4 +1,4 @@
-//! Where stores in IndexedDB come from: a database of its own for each.
+//! Opens IndexedDB stores, each with a database of its own.
 
 use datum_sync::store::indexeddb::{IndexedDbStore, RootDatabase};
 
@@ -36,7 +36,7 @@ impl Stores for Browser {
     }
 }
 
-/// A name that nobody else has.
+/// Returns a unique name.
 pub fn unique() -> String {
     format!("test-{}-{}", js_sys::Date::now(), js_sys::Math::random())
 }

@@ -1,4 +1,4 @@
-//! Remotes made of JavaScript expressions, and the calls that a cycle makes of them.
+//! Remotes made of JavaScript expressions, and the calls that a cycle makes.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,12 +14,12 @@ use wasm_bindgen::JsValue;
 
 pub const PAGE: &str = r#"{"changes":[],"cursor":"c1","more":false}"#;
 
-/// The value of a JavaScript expression.
+/// Evaluates a JavaScript expression.
 pub fn js(code: &str) -> JsValue {
     js_sys::eval(&format!("({code})")).unwrap_or_else(|thrown| panic!("{code}: {thrown:?}"))
 }
 
-/// Whether a JavaScript expression is true.
+/// Asserts that a JavaScript expression is true.
 #[track_caller]
 pub fn holds(code: &str) {
     let value = js(code);
@@ -30,7 +30,8 @@ pub fn holds(code: &str) {
     );
 }
 
-/// A remote whose fetch is the body of `async (url, init) => { … }`; `seen` holds the calls.
+/// Returns a remote whose fetch has this body: `async (url, init) => { … }`. `seen` holds the
+/// calls.
 pub fn http(fetch: &str, more: &str) -> HttpRemote {
     js("globalThis.seen = []");
     let config = format!(

@@ -122,7 +122,7 @@ pub async fn freed_keys_are_gone_and_the_rest_is_there(stores: &impl Stores) {
         store.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(),
         [Some(bytes(b"kept")), Some(bytes(b"merged"))]
     );
-    // The keys are taken no more, which is why nobody may be there who would take them.
+    // Freed keys fence nobody off, so no other instance may be open.
     add(&store, record(2)).await.unwrap();
     for seq in [4, 5] {
         assert!(matches!(

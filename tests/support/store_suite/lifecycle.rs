@@ -40,7 +40,7 @@ pub async fn a_wipe_closes_every_other_instance(stores: &impl Stores) {
         }
     }
     assert_eq!(text(&later.load().await.unwrap()), ["record 1"]);
-    // What is lost afterwards is lost, not wiped once more.
+    // A later loss is reported as a loss and not as another wipe.
     stores.evict(&later).await;
     assert_eq!(later.tail(0).await.unwrap_err().code(), Code::StorageLost);
 }
@@ -50,7 +50,8 @@ pub async fn a_loss_is_noticed_by_every_instance(stores: &impl Stores) {
     let others = [stores.another(&store).await, stores.another(&store).await];
     compacted(&others[0]).await;
     stores.evict(&store).await;
-    // The second finds a log that the first has made again, and must not take it for the old one.
+    // The second instance finds a log that the first has created anew, and must not take it for the
+    // old one.
     for (index, other) in others.iter().enumerate() {
         for _ in 0..2 {
             assert!(
