@@ -1,4 +1,4 @@
-//! The host stories and the store suite in a dedicated worker, which has no `window`.
+//! The contracts of host and store in a dedicated worker, which has no `window`.
 #![cfg(target_arch = "wasm32")]
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Bugs that users of other sync engines reported, each as a test that this one does not have it.
+//! Bugs that users of other sync engines reported, each with a test that this engine does not have
+//! it.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
-//! Many seeded histories of users, devices and tabs with everything going wrong, judged after every
-//! step and at the end by a model that knows every promise that was made. `SIM_SEEDS` sets how
-//! many, `SIM_FROM` where they begin, `SIM_SEED` replays one, `SIM_STEPS` says how long they are,
-//! `SIM_THREADS` on how many threads; with `SIM_SHRINK=0` a failure is reported as it was found.
+//! Seeded random histories of users, devices and tabs under faults. A model that knows every
+//! promise checks them after each step and at the end. `SIM_SEEDS` is the number of histories,
+//! `SIM_FROM` the first seed, `SIM_SEED` replays one, `SIM_STEPS` sets their length, `SIM_THREADS`
+//! the threads; `SIM_SHRINK=0` reports a failure without shrinking it.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Users with several devices: the real engine on memory stores, the server's own rules, and a clock
-//! that the story turns.
+//! Users with several devices: the real engine on memory stores, the server's own rules, virtual
+//! time.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,

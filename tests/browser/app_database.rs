@@ -1,4 +1,4 @@
-//! The database of the whole app: device id, users and their marks.
+//! The database of the whole app: device id, users and wipe counts.
 
 use crate::support::browser::indexeddb::unique;
 use datum_sync::error::Code;

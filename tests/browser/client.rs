@@ -1,5 +1,5 @@
-//! The public classes in a real browser: IndexedDB beneath, and beside them a `fetch` that is
-//! answered by the server's own rules. Each story is JavaScript, as an app would write it.
+//! The exported classes on IndexedDB, with a `fetch` that the server's rules answer. Each test is
+//! JavaScript as an app would write it.
 
 use crate::support::browser::client::story;
 use wasm_bindgen::prelude::*;

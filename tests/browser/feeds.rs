@@ -1,4 +1,4 @@
-//! Watches, events, observers, the log, metrics and health, as an app sees them.
+//! Watches, events, observers, the log, metrics and health.
 
 use crate::support::browser::client::story;
 use wasm_bindgen::prelude::*;

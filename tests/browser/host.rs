@@ -1,4 +1,4 @@
-//! The host stories in a window.
+//! The contract of a host, in a window.
 
 use crate::support::browser::host_stories;
 use wasm_bindgen_test::wasm_bindgen_test;

@@ -1,4 +1,5 @@
-//! The store suite on IndexedDB, what each call costs there, and what it relies on in browsers.
+//! The contract of a store on IndexedDB, what each call costs, and which behavior of browsers it
+//! needs.
 
 use crate::support::browser::indexeddb::{Browser, unique};
 use crate::support::browser::{Patch, js, overwrite};

@@ -1,5 +1,5 @@
-//! Who leads among the tabs of one origin: Web Locks, and what a page tells of itself. Two hosts in
-//! one page queue for a lock as two tabs do.
+//! The leader among the tabs of one origin: Web Locks and page visibility. Two hosts in one page
+//! queue for a lock as two tabs do.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,5 +1,4 @@
-//! Conflicts as an app sees them, in a real browser: fields merged by policy, explanations, and
-//! resolvers that fail. Each story is JavaScript, as an app would write it.
+//! Conflicts as an app sees them: fields merged by policy, explanations, and resolvers that fail.
 
 use crate::support::browser::client::story;
 use wasm_bindgen::JsValue;

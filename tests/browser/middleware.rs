@@ -1,5 +1,4 @@
-//! The app's own functions around its entities, in a real browser: each story is JavaScript, as an
-//! app would write it.
+//! The app's middleware around its entities.
 
 use crate::support::browser::client::story;
 use wasm_bindgen::JsValue;

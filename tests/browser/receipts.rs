@@ -1,5 +1,4 @@
-//! How a write ended, as an app waits for it: in the tab that wrote, in another, and after a
-//! reload.
+//! Waiting for the end of a write: in the tab that wrote, in another, and after a reload.
 
 use crate::support::browser::client::story;
 use wasm_bindgen::prelude::*;

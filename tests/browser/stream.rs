@@ -1,4 +1,4 @@
-//! Hints from a remote, and what a page leaves behind, in a real browser.
+//! The stream of hints, and the push that an unloading page sends.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Users of one page in a real browser: switching, signing out, and whose token goes with what.
+//! Users of one page: switching, signing out, and the token of each request.
 
 use crate::support::browser::client::story;
 use wasm_bindgen::JsValue;

@@ -1,4 +1,4 @@
-//! Requests that break off, replies that are no protocol, refused tokens, wrong input.
+//! Pulls that break off, replies that are no protocol, refused tokens, invalid input.
 
 use crate::support::world::{Fault, ONE_TRY, Tab, World, id_of};
 use datum_sync::error::Code;

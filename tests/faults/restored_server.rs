@@ -1,5 +1,5 @@
-//! A server that is restored from a backup: the writes that it has forgotten are offered again, and
-//! nothing else.
+//! A server that is restored from a backup: devices offer the writes that it has lost, and nothing
+//! else.
 
 use std::rc::Rc;
 

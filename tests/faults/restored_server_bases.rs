@@ -1,4 +1,4 @@
-//! Bases of before a restore: none is trusted by chance.
+//! Base versions from before a restore: none is trusted because it happens to exist again.
 
 use crate::support::restored::*;
 use crate::support::world::{Device, Tab, World};

@@ -1,4 +1,4 @@
-//! Storage that is lost between two visits: told apart from a first visit, and from a wipe.
+//! Storage that is lost between two visits: told apart from a first visit and from a wipe.
 
 use std::rc::Rc;
 

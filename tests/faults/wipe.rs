@@ -1,4 +1,4 @@
-//! A log that was wiped in one tab while others have it open: nothing of it comes back.
+//! A log that is wiped in one tab while others have it open: nothing of it returns.
 
 use crate::support::world::World;
 use datum_sync::datum::users::LogoutOptions;

@@ -1,4 +1,4 @@
-//! What work costs in allocations, counted natively: the same on every machine, as a time is not.
+//! Allocations of common work, counted natively: unlike times they are the same on every machine.
 
 use crate::support::world::{Tab, World};
 use datum_sync::replica::local::Write;

@@ -1,4 +1,4 @@
-//! What the guard of the rooms asks of parsed sources.
+//! The checks that the guards make of parsed sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
-//! What the fuzzers hold against the parsers, on every test run: their seeds, what they once found,
-//! and logs of a real history. `FUZZ_SEEDS` names a folder that gets the seeds that are made here,
-//! one folder for each target.
+//! The fuzzers' properties on every test run, with their seeds, earlier findings, and logs of a
+//! real history. If `FUZZ_SEEDS` names a folder, the seeds made here are written into it, one
+//! folder per target.
 
 #[path = "../../fuzz/src/lib.rs"]
 mod properties;

@@ -1,5 +1,5 @@
-//! The rooms of `src`: who may import whom, what stays pure, and that nothing outgrows its place.
-//! ARCHITECTURE.md draws the same rooms in a block that begins with "```rooms".
+//! The rooms of `src`: which room may import which, purity, and limits of size. ARCHITECTURE.md
+//! draws the same rooms in a block that begins with "```rooms".
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The npm package and the crate are one release.
+//! The npm package and the crate have one version.
 
 use super::sources::root;
 

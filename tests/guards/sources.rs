@@ -1,5 +1,5 @@
-//! The sources of `src`, parsed once: what each file imports, from which file that comes, and what
-//! else the guards ask of it.
+//! The sources of `src`, parsed once: the imports of each file, the file that declares each, and
+//! what else the guards ask.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use serde_json::Value;
 const ONE_TRY: &str =
     r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1},"excludedSyncUserIds":["guest"]}"#;
 
-/// Users of Legend-State met this: rows were lost once their retries were used up and a later write
+/// Users of Legend-State reported: rows were lost once their retries were used up and a later write
 /// succeeded. LegendApp/legend-state#547
 #[test]
 fn a_write_whose_tries_are_used_up_goes_out_with_the_next_one() {
@@ -34,7 +34,7 @@ fn a_write_whose_tries_are_used_up_goes_out_with_the_next_one() {
     );
 }
 
-/// Users of Legend-State met this: writes of the visit before were forgotten where a sync ran
+/// Users of Legend-State reported: writes of the visit before were forgotten where a sync ran
 /// before the storage had been read. LegendApp/legend-state#659
 #[test]
 fn a_sync_that_is_the_first_thing_after_a_reload_sends_what_waited() {
@@ -63,7 +63,7 @@ fn a_sync_that_is_the_first_thing_after_a_reload_sends_what_waited() {
     );
 }
 
-/// Users of Legend-State met this: of several entities made offline only the last was sent.
+/// Users of Legend-State reported: of several entities made offline only the last was sent.
 /// LegendApp/legend-state#367
 #[test]
 fn all_that_was_made_offline_is_sent_and_not_only_the_last() {
@@ -80,7 +80,7 @@ fn all_that_was_made_offline_is_sent_and_not_only_the_last() {
     assert_eq!(shared(&world), ["a", "b", "c", "d", "e"]);
 }
 
-/// Users of TanStack DB met this: changed fields were not kept over a restart, and what was sent
+/// Users of TanStack DB reported: changed fields were not kept over a restart, and what was sent
 /// was empty. TanStack/db PR #1124
 #[test]
 fn a_patch_made_before_a_restart_is_sent_with_its_fields_and_no_others() {
@@ -105,7 +105,7 @@ fn a_patch_made_before_a_restart_is_sent_with_its_fields_and_no_others() {
     );
 }
 
-/// Users of RxDB met this: a pause during a push that failed marked the documents as sent.
+/// Users of RxDB reported: a pause during a push that failed marked the documents as sent.
 /// pubkey/rxdb#7259
 #[test]
 fn a_pause_during_a_push_that_fails_marks_nothing_as_sent() {
@@ -128,7 +128,7 @@ fn a_pause_during_a_push_that_fails_marks_nothing_as_sent() {
     }
 }
 
-/// Users of RxDB met this: bulk writes in parallel overwrote each other. pubkey/rxdb#9145
+/// Users of RxDB reported: bulk writes in parallel overwrote each other. pubkey/rxdb#9145
 #[test]
 fn writes_of_many_calls_at_once_are_all_there_after_a_reload() {
     let world = World::new();
@@ -147,7 +147,7 @@ fn writes_of_many_calls_at_once_are_all_there_after_a_reload() {
     assert_eq!(shared(&world), titles);
 }
 
-/// Users of WatermelonDB met this: a record that was edited while its push was on its way lost
+/// Users of WatermelonDB reported: a record that was edited while its push was on its way lost
 /// those changes, or was sent again as a whole. Nozbe/WatermelonDB#1141, #1374
 #[test]
 fn an_edit_made_while_its_entity_is_on_its_way_is_sent_afterwards() {

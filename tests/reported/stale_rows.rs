@@ -15,7 +15,7 @@ use serde_json::Value;
 
 const YEAR: i64 = 365 * DAY as i64;
 
-/// Users of PouchDB met this: after days without a visit the database was empty, and the checkpoint
+/// Users of PouchDB reported: after days without a visit the database was empty, and the checkpoint
 /// said that there was nothing to download. apache/pouchdb#7847, apache/pouchdb#7669
 #[test]
 fn a_device_whose_storage_was_removed_between_two_visits_pulls_everything_again() {
@@ -40,7 +40,7 @@ fn a_device_whose_storage_was_removed_between_two_visits_pulls_everything_again(
     assert_eq!(again.titles(), ["milk", "tea"]);
 }
 
-/// Users of WatermelonDB met this: where ids were the server's, a row that had been pushed came
+/// Users of WatermelonDB reported: where ids were the server's, a row that had been pushed came
 /// back as another. Nozbe/WatermelonDB#1664, #1881
 #[test]
 fn two_devices_that_make_the_same_id_end_with_one_row() {
@@ -63,7 +63,7 @@ fn two_devices_that_make_the_same_id_end_with_one_row() {
     }
 }
 
-/// Users of WatermelonDB met this: their own pushes came back as made by others.
+/// Users of WatermelonDB reported: their own pushes came back as made by others.
 /// Nozbe/WatermelonDB#649
 #[test]
 fn what_a_device_has_pushed_does_not_come_back_to_it_as_news() {
@@ -113,7 +113,7 @@ fn what_a_device_has_pushed_does_not_come_back_to_it_as_news() {
     );
 }
 
-/// Users of WatermelonDB met this: a row that was deleted soon after it was made came back.
+/// Users of WatermelonDB reported: a row that was deleted soon after it was made came back.
 /// Nozbe/WatermelonDB#1893
 #[test]
 fn a_row_deleted_while_its_create_is_on_its_way_does_not_come_back() {
@@ -149,7 +149,7 @@ fn a_row_deleted_while_its_create_is_on_its_way_does_not_come_back() {
     }
 }
 
-/// Users of Legend-State met this: what happened while nobody was listening was never fetched.
+/// Users of Legend-State reported: what happened while nobody was listening was never fetched.
 /// LegendApp/legend-state#362, #583
 #[test]
 fn what_happened_while_a_device_was_away_is_there_after_one_cycle() {
@@ -191,7 +191,7 @@ fn what_happened_while_a_device_was_away_is_there_after_one_cycle() {
     assert_eq!(a.titles(), ["edited", "new"]);
 }
 
-/// Users of TanStack DB met this: the fetch at a reconnect overtook the writes that were queued,
+/// Users of TanStack DB reported: the fetch at a reconnect overtook the writes that were queued,
 /// and what was shown jumped back. TanStack/db#1323
 #[test]
 fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
@@ -253,7 +253,7 @@ fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
     );
 }
 
-/// Users of dynos-sync met this: a cursor made of a device's clock passed over rows for ever.
+/// Users of dynos-sync reported: a cursor made of a device's clock passed over rows for ever.
 /// dynos-fit/dynos-sync PR #93
 #[test]
 fn a_clock_that_is_wrong_by_a_year_passes_over_no_row() {
@@ -274,7 +274,7 @@ fn a_clock_that_is_wrong_by_a_year_passes_over_no_row() {
     }
 }
 
-/// Users of gsd-task-manager met this: a time in the far future won every conflict for ever.
+/// Users of gsd-task-manager reported: a time in the far future won every conflict for ever.
 /// vscarpenter/gsd-task-manager PR #446
 #[test]
 fn a_write_from_the_far_future_does_not_win_for_ever() {

@@ -14,7 +14,7 @@ use serde_json::Value;
 const ONE_TRY: &str =
     r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1},"excludedSyncUserIds":["guest"]}"#;
 
-/// Users of PouchDB met this: a client stopped syncing for days, until its database was deleted.
+/// Users of PouchDB reported: a client stopped syncing for days, until its database was deleted.
 /// apache/pouchdb#8298
 #[test]
 fn an_outage_of_days_ends_by_itself() {
@@ -50,7 +50,7 @@ fn an_outage_of_days_ends_by_itself() {
     assert_eq!(shared(&world), ["milk"]);
 }
 
-/// Users of Legend-State met this: one bad change blocked the queue, and nothing could remove it;
+/// Users of Legend-State reported: one bad change blocked the queue, and nothing could remove it;
 /// those of RxDB wished for an answer for each document. LegendApp/legend-state#375,
 /// pubkey/rxdb#3622
 #[test]
@@ -93,7 +93,7 @@ fn one_bad_change_holds_up_no_other_and_can_be_thrown_away() {
     );
 }
 
-/// Users of PowerSync met this: while an upload failed nothing was downloaded, and it waited for
+/// Users of PowerSync reported: while an upload failed nothing was downloaded, and it waited for
 /// the next local write before it was tried again. powersync-ja/powersync-native#15,
 /// powersync-ja/powersync-kotlin#340
 #[test]
@@ -133,7 +133,7 @@ fn what_others_write_arrives_while_an_upload_fails_and_the_upload_is_tried_by_it
     assert_eq!(shared(&world), ["ours", "theirs"]);
 }
 
-/// Users of Electric met this: a server that forgot where they were answered conflict and fetch
+/// Users of Electric reported: a server that forgot where they were answered conflict and fetch
 /// again without end. electric-sql/electric#3116, #1552, PR #3961
 #[test]
 fn a_server_that_knows_no_cursor_ends_the_cycle_after_a_few_requests() {
@@ -166,7 +166,7 @@ fn a_server_that_knows_no_cursor_ends_the_cycle_after_a_few_requests() {
     assert!(a.sync().is_success);
 }
 
-/// Users of Dexie, PouchDB and others met this: a full disk was a nameless failure, after which the
+/// Users of Dexie, PouchDB and others reported: a full disk was a nameless failure, after which the
 /// sync had stopped in silence. dexie/Dexie.js#776, #840, apache/pouchdb#4531,
 /// vrtmrz/obsidian-livesync#254
 #[test]
@@ -199,7 +199,7 @@ fn a_full_disk_is_named_and_the_sync_goes_on_when_there_is_room() {
     );
 }
 
-/// Users of PouchDB met this: a refused token was invisible to an app whose sync runs by itself, so
+/// Users of PouchDB reported: a refused token was invisible to an app whose sync runs by itself, so
 /// that it could not show its login. apache/pouchdb#5172, #4276,
 /// pouchdb-community/pouchdb-authentication#156
 #[test]

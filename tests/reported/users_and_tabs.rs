@@ -13,7 +13,7 @@ use futures_util::future::join;
 const ONE_TRY: &str =
     r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1},"excludedSyncUserIds":["guest"]}"#;
 
-/// Users of Dexie met this: what was made before the login had disappeared after it.
+/// Users of Dexie reported: what was made before the login had disappeared after it.
 /// dexie/Dexie.js#2140
 #[test]
 fn what_a_guest_has_made_is_there_after_somebody_signed_in_and_is_nobody_elses() {
@@ -41,7 +41,7 @@ fn what_a_guest_has_made_is_there_after_somebody_signed_in_and_is_nobody_elses()
     assert_eq!((a.titles(), a.pending()), (vec!["milk".to_owned()], 1));
 }
 
-/// Users of LiveStore met this: after another tab had taken the lead, the count of what waits never
+/// Users of LiveStore reported: after another tab had taken the lead, the count of what waits never
 /// came to zero. livestorejs/livestore#954
 #[test]
 fn what_a_closed_tab_was_sending_is_settled_by_the_next_and_waits_nowhere() {
@@ -78,7 +78,7 @@ fn what_a_closed_tab_was_sending_is_settled_by_the_next_and_waits_nowhere() {
     );
 }
 
-/// Users of LiveStore and TanStack DB met this: two tabs that started together stalled, and a tab
+/// Users of LiveStore and TanStack DB reported: two tabs that started together stalled, and a tab
 /// that did not lead had no queue. livestorejs/livestore#763, TanStack/db#1486, TanStack/db#865
 #[test]
 fn two_tabs_that_start_together_both_write_and_both_sync() {
@@ -100,7 +100,7 @@ fn two_tabs_that_start_together_both_write_and_both_sync() {
     assert_eq!(shared(&world), a.titles());
 }
 
-/// Users of RxDB met this: removing a database left its checkpoints behind; those of Dexie, that a
+/// Users of RxDB reported: removing a database left its checkpoints behind; those of Dexie, that a
 /// logout did not push first. pubkey/rxdb#3319, dexie/Dexie.js#2019
 #[test]
 fn a_user_who_was_wiped_has_pushed_before_and_pulls_everything_at_the_next_sign_in() {

@@ -1,4 +1,4 @@
-//! Cycles that begin by themselves: the engine and its loop, in virtual time.
+//! Automatic cycles: the engine and its loop in virtual time.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! One user with two devices: what one writes the other sees, and what that costs.
+//! One user with two devices: what one writes the other sees, and what it costs.
 
 use crate::support::world::{Fault, World};
 use datum_sync::error::Code;

@@ -1,5 +1,4 @@
-//! `onRejected: "keepLocal"`: what the remote refused stays visible until the app has dealt with
-//! it.
+//! `onRejected: "keepLocal"`: a refused write stays visible until the app has decided.
 
 use crate::support::world::{Device, Tab, World};
 use datum_sync::error::Code;

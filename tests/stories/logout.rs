@@ -1,4 +1,4 @@
-//! Signing out: what is pushed, what is kept, what is wiped, and what is left behind.
+//! Signing out: what is pushed, kept and wiped.
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! Opening a database that has its data: rows are looked up where they stand in the log, and folded
-//! when somebody wants more than that.
+//! Opening a database with data: rows are read where they stand in the log, and the row index is
+//! built on first need.
 
 use std::rc::Rc;
 

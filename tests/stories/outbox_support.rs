@@ -1,4 +1,4 @@
-//! Projects, tasks and subtasks that depend on each other.
+//! Helpers: projects, tasks and subtasks that depend on each other.
 
 use crate::support::world::{Device, Tab, World};
 use datum_sync::replica::local::Write;

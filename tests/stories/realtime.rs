@@ -1,5 +1,4 @@
-//! Hints: when a stream is opened, how it is opened again, and what takes its place. In virtual
-//! time.
+//! The stream of hints: when it is opened and reopened, and the long polls that replace it.
 
 use std::cell::RefCell;
 use std::future::Future;

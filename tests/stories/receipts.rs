@@ -1,4 +1,4 @@
-//! Receipts: how a write ended, for whoever waits, in this tab or another, now or after a reload.
+//! Receipts: how a write ended, for callers in this tab or another, now or after a reload.
 
 use std::pin::Pin;
 use std::rc::Rc;

@@ -1,5 +1,4 @@
-//! Partial pulls: a scope has a cursor of its own, and takes nothing away that the main pull has
-//! brought.
+//! Partial pulls: a scope has its own cursor and removes no row of the main pull.
 
 use crate::support::world::World;
 

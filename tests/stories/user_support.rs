@@ -1,4 +1,4 @@
-//! Switches of users, and what the server has of each.
+//! Helpers: switches of users, and the titles that the server has of each.
 
 use crate::support::world::{Tab, World};
 use datum_sync::config::UserSwitch::{

@@ -1,4 +1,4 @@
-//! What a call in one tab means to the others: cycles, pauses, sign-outs and wipes.
+//! What a call in one tab means for the others: cycles, pauses, sign-outs and wipes.
 
 use crate::support::auto_sync::{AUTO, MINUTE, create};
 use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};

@@ -1,4 +1,5 @@
-//! Keys of emptied records: the fence against tabs that slept, freed where there is none.
+//! Keys of records that a compaction has emptied: kept as a fence against sleeping tabs, freed
+//! without any.
 
 use crate::support::world::{Device, Tab, World};
 

@@ -1,4 +1,4 @@
-//! Who runs the automatic cycles, and since when: hidden tabs, leaders, reloads and the end.
+//! Which tab runs the automatic cycles: hidden tabs, leaders, reloads and closing.
 
 use std::pin::pin;
 

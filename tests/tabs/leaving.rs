@@ -1,4 +1,4 @@
-//! A page that goes away: what it leaves behind reaches the server once, and nothing is lost.
+//! The push of a page that unloads: it is applied once, and nothing is lost.
 
 use crate::support::world::{Device, Fault, Tab, World};
 use serde_json::Value;

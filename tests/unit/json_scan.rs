@@ -1,5 +1,4 @@
-//! The reader of JSON text, against another one: what it takes, what it refuses, what it makes of
-//! it.
+//! The JSON scanner beside serde_json: what it accepts, refuses and returns.
 
 use datum_sync::members::scan::{array, object, text, tree};
 use serde_json::Value;

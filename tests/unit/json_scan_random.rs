@@ -1,4 +1,4 @@
-//! The scanner of JSON against serde_json: what one takes the other takes, and reads alike.
+//! The JSON scanner beside serde_json on random and damaged documents.
 
 #[path = "../../fuzz/src/scan.rs"]
 #[allow(dead_code)]

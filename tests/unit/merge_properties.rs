@@ -1,4 +1,4 @@
-//! What holds of the merge of any three bodies.
+//! Properties of the merge of any three bodies.
 
 use super::merge_support::{conflict, merged, policies};
 use datum_sync::conflict::policy::Policies;

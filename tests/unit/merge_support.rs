@@ -1,4 +1,4 @@
-//! Conflicts, policies and merges in the short forms that the tests of the merge use.
+//! Helpers: conflicts, policies and merges in short form.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! The bytes of a commit: they are read back as they were written, and the format stays as it is.
+//! The bytes of a commit: they are read as written, and the format does not change.
 
 use std::rc::Rc;
 

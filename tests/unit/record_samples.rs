@@ -1,4 +1,4 @@
-//! One sample of everything that a record may hold.
+//! Helpers: a sample of everything that a record may hold.
 
 use std::rc::Rc;
 

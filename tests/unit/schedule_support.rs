@@ -1,4 +1,4 @@
-//! Schedules, configs and clocks in the short forms that the tests of the schedule use.
+//! Helpers: schedules, configs and clocks in short form.
 
 use datum_sync::config::{Config, Direction};
 use datum_sync::error::Code;

@@ -1,4 +1,4 @@
-//! The stream of hints, cut in every way that a network cuts.
+//! The parser of event streams, with chunks that break anywhere.
 
 use datum_sync::error::Code;
 use datum_sync::sse::{Events, MAX_BYTES};

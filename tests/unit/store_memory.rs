@@ -1,4 +1,4 @@
-//! The store suite on the memory store: the definition passes its own test.
+//! The contract of a store, on the memory store that defines it.
 
 use crate::support::store_suite::{self, Stores};
 use datum_sync::store::memory::MemoryStore;
