@@ -99,6 +99,7 @@ fn stopping_a_cycle_stops_it_and_the_next_one_runs() {
         let hook = Rc::clone(&cancel);
         *phone.remote.on_request.borrow_mut() = Some(Box::new(move |_| hook.stop(stop)));
         phone.fault("/push", Fault::Slow(1_000_000));
+        let before = world.clock.now();
 
         let result = a
             .run(
@@ -108,6 +109,7 @@ fn stopping_a_cycle_stops_it_and_the_next_one_runs() {
             .unwrap();
 
         assert!(result.was_cancelled && !result.is_success);
+        assert!(world.clock.now() - before < 1_000, "at once");
         assert_eq!(
             a.engine.status_hub("ann").unwrap().current().status,
             expected

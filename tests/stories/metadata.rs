@@ -3,6 +3,7 @@
 use crate::support::world::{Fault, FnResolver, ONE_TRY, Tab, World};
 use datum_sync::error::{Code, Error};
 use datum_sync::metadata::{SyncMetadata, SyncState};
+use datum_sync::replica::local::Write;
 use datum_sync::sync::resolve::Resolvers;
 
 fn local(a: &Tab) -> SyncMetadata {
@@ -303,4 +304,24 @@ fn a_remote_that_cannot_keep_metadata_does_not_spoil_a_cycle() {
         phone.requests().contains(&"PUT /metadata".to_owned()),
         "and made up for"
     );
+}
+
+#[test]
+fn deleted_entities_are_not_counted() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    for id in ["kept", "deleted"] {
+        a.create_in("notes", &format!(r#"{{"id":"{id}"}}"#));
+    }
+    a.sync();
+    let delete = Write::Delete {
+        id: "deleted".to_owned(),
+        soft: true,
+    };
+    a.write("notes", delete).unwrap();
+    a.sync();
+
+    for metadata in [local(&a), remote(&a)] {
+        assert_eq!(metadata.entity_counts.get("notes").unwrap().count, 1);
+    }
 }
