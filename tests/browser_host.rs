@@ -1,23 +1,21 @@
-//! The host stories in a window.
+//! Clock, locks and page lifecycle in a window of a real browser.
 #![cfg(target_arch = "wasm32")]
-#![allow(missing_docs)]
-
-use support::host_stories;
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
 
-wasm_bindgen_test_configure!(run_in_browser);
+#[path = "browser/host.rs"]
+mod host;
+#[path = "browser/leader.rs"]
+mod leader;
 
-macro_rules! mount {
-    ($($story:ident,)*) => {
-        $(
-            #[wasm_bindgen_test]
-            async fn $story() {
-                host_stories::$story().await;
-            }
-        )*
-    };
-}
-
-host_stories!(mount);
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

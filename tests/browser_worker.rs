@@ -1,13 +1,22 @@
-//! The host stories and the store suite in a dedicated worker, which has no `window`.
+//! The contracts of host and store in a dedicated worker, which has no `window`.
 #![cfg(target_arch = "wasm32")]
-#![allow(missing_docs, clippy::unwrap_used)]
-
-use support::host_stories;
-use support::indexeddb::Browser;
-use support::store_suite;
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 mod support;
+
+use support::browser::host_stories;
+use support::browser::indexeddb::Browser;
+use support::store_suite;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 

@@ -1,27 +1,54 @@
-//! Many seeded histories of users, devices and tabs with everything going wrong, judged after every
-//! step and at the end by a model that knows every promise that was made. `SIM_SEEDS` sets how
-//! many, `SIM_FROM` where they begin, `SIM_SEED` replays one, `SIM_STEPS` says how long they are,
-//! `SIM_THREADS` on how many threads; with `SIM_SHRINK=0` a failure is reported as it was found.
+//! Seeded random histories of users, devices and tabs under faults. A model that knows every
+//! promise checks them after each step and at the end. `SIM_SEEDS` is the number of histories,
+//! `SIM_FROM` the first seed, `SIM_SEED` replays one, `SIM_STEPS` sets their length, `SIM_THREADS`
+//! the threads; `SIM_SHRINK=0` reports a failure without shrinking it.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::unreachable,
     clippy::arithmetic_side_effects,
     missing_docs
 )]
 
+#[path = "simulation/actions.rs"]
+mod actions;
+#[path = "simulation/dice.rs"]
+mod dice;
+#[path = "simulation/faults.rs"]
+mod faults;
+#[path = "simulation/final_checks.rs"]
+mod final_checks;
+#[path = "simulation/log_checks.rs"]
+mod log_checks;
+#[path = "simulation/model.rs"]
+mod model;
+#[path = "simulation/network.rs"]
+mod network;
+#[path = "simulation/ports.rs"]
+mod ports;
+#[path = "simulation/push_checks.rs"]
+mod push_checks;
+#[path = "simulation/shrink.rs"]
+mod shrink;
+#[path = "simulation/storage.rs"]
+mod storage;
 mod support;
+#[path = "simulation/tasks.rs"]
+mod tasks;
+#[path = "simulation/world.rs"]
+mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use support::simulation::dice::Script;
-use support::simulation::shrink::{Ended, reduce, smallest};
-use support::simulation::story::Story;
+use dice::Script;
+use shrink::{Ended, reduce, smallest};
+use world::World;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| {
@@ -33,8 +60,8 @@ fn setting(name: &str) -> Option<u64> {
 
 /// Plays one history.
 fn play(script: &Script) -> Ended {
-    let mut story = Story::new(script.clone());
-    let wrong = match catch_unwind(AssertUnwindSafe(|| story.run())) {
+    let mut world = World::new(script.clone());
+    let wrong = match catch_unwind(AssertUnwindSafe(|| world.run())) {
         Ok(ended) => ended.err(),
         Err(panic) => {
             let words = panic
@@ -45,14 +72,14 @@ fn play(script: &Script) -> Ended {
         }
     };
     let ended = Ended {
-        trace: story.trace.take(),
-        struck: story.dice.struck.take(),
-        played: story.played,
+        trace: world.trace.take(),
+        happened: world.dice.happened.take(),
+        played: world.played,
         wrong,
     };
     if ended.wrong.is_some() {
         // A broken history is left as it stands: its tasks may hold each other.
-        std::mem::forget(story);
+        std::mem::forget(world);
     }
     ended
 }
@@ -65,7 +92,7 @@ fn report(script: Script, first: &Ended) -> String {
         return format!("{found}: {}", first.wrong.as_deref().unwrap_or_default());
     }
     let (script, ended) = smallest(script, &play);
-    let (steps, faults) = (script.steps.len(), ended.struck.len());
+    let (steps, faults) = (script.steps.len(), ended.happened.len());
     let wrong = ended.wrong.unwrap_or_default();
     format!(
         "{found}.\nThe smallest history that does: {steps} of {whole} steps, {faults} faults.\n\n{wrong}\n\n{}",
@@ -145,27 +172,27 @@ fn no_history_breaks_a_promise() {
 fn a_history_is_always_the_same() {
     for seed in [7, 1_000_003] {
         let script = Script {
-            told: true,
+            traced: true,
             ..Script::whole(seed, 40)
         };
         let (one, two) = (play(&script), play(&script));
         assert!(one.trace.len() > 40);
         assert_eq!(one.trace, two.trace);
-        assert_eq!(one.struck, two.struck);
-        assert!(!one.struck.is_empty(), "nothing goes wrong in {seed}");
+        assert_eq!(one.happened, two.happened);
+        assert!(!one.happened.is_empty(), "nothing goes wrong in {seed}");
     }
 }
 
 #[test]
-fn what_is_left_out_leaves_the_rest_as_it_was() {
+fn leaving_out_a_step_or_a_fault_changes_nothing_before_it() {
     let whole = Script::whole(7, 40);
-    let struck = play(&whole).struck;
-    let spared = *struck.last().unwrap();
+    let happened = play(&whole).happened;
+    let left_out = *happened.last().unwrap();
     let without = Script {
-        spared: [spared].into(),
+        left_out: [left_out].into(),
         ..whole.clone()
     };
-    assert!(!play(&without).struck.contains(&spared));
+    assert!(!play(&without).happened.contains(&left_out));
     let shorter = Script {
         steps: whole.steps[..20].to_vec(),
         ..whole.clone()
@@ -177,7 +204,7 @@ fn what_is_left_out_leaves_the_rest_as_it_was() {
             .copied()
             .collect::<Vec<_>>()
     };
-    assert_eq!(before(&play(&shorter).struck), before(&struck));
+    assert_eq!(before(&play(&shorter).happened), before(&happened));
 }
 
 #[test]

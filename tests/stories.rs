@@ -1,412 +1,82 @@
-//! Stories of a user with several devices: the engine on memory stores, the server's own rules.
+//! Users with several devices: the real engine on memory stores, the server's own rules, virtual
+//! time.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::arithmetic_side_effects,
     missing_docs
 )]
 
 mod support;
 
-use datum_sync::model::error::Code;
-use support::world::{Fault, World};
-
-#[test]
-fn what_one_device_creates_another_sees() {
-    let world = World::new();
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-
-    let task = a.create(r#"{"title":"milk","tags":["a"]}"#);
-    let pushed = a.sync();
-    let pulled = b
-        .sync_with(r#"{"direction":"pullThenPush","forceFullSync":true}"#)
-        .unwrap();
-
-    assert!(
-        pushed.is_success && pulled.is_success,
-        "{pushed:?} {pulled:?}"
-    );
-    assert_eq!((pushed.pushed_count, pulled.pulled_count), (1, 1));
-    let seen = b.read(task["id"].as_str().unwrap()).unwrap();
-    assert_eq!(seen["title"], "milk");
-    assert_eq!(seen["createdAt"], task["createdAt"]);
-    assert_eq!(seen["userId"], "ann");
-    assert_eq!(
-        seen["version"],
-        a.read(task["id"].as_str().unwrap()).unwrap()["version"]
-    );
-    assert_eq!(a.pending(), 0);
-}
-
-#[test]
-fn an_idle_cycle_is_one_request_and_one_transaction() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    a.create(r#"{"title":"milk"}"#);
-    a.sync();
-    a.sync();
-    phone.requests();
-    let before = phone.counts();
-
-    let result = a.sync();
-
-    assert!(result.is_success && result.remote_fetched);
-    assert_eq!(phone.requests(), ["POST /pull"]);
-    let after = phone.counts();
-    assert_eq!(
-        (
-            after.transactions - before.transactions,
-            after.reads - before.reads
-        ),
-        (1, 0)
-    );
-}
-
-#[test]
-fn a_cycle_pushes_what_another_tab_has_written_without_a_word() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let (one, two) = (phone.open(), phone.open());
-    one.sync();
-    phone.requests();
-    two.create(r#"{"title":"milk"}"#);
-    assert_eq!(one.pending(), 0, "it has not heard of it");
-
-    let result = one.sync();
-
-    // What it knew was nothing to do; the log says otherwise when the end is to be written.
-    assert_eq!(
-        (
-            result.is_success,
-            result.pushed_count,
-            result.pending_operations
-        ),
-        (true, 1, 0)
-    );
-    assert_eq!((one.pending(), world.server.rows("ann").len()), (0, 1));
-    assert_eq!(
-        phone
-            .requests()
-            .iter()
-            .filter(|request| *request == "POST /push")
-            .count(),
-        1
-    );
-}
-
-#[test]
-fn a_create_is_one_transaction_with_one_record() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    let before = phone.counts();
-
-    a.create(r#"{"title":"milk"}"#);
-
-    let after = phone.counts();
-    assert_eq!(
-        (
-            after.transactions - before.transactions,
-            after.records - before.records
-        ),
-        (1, 1)
-    );
-}
-
-#[test]
-fn a_lost_reply_does_not_apply_the_write_twice() {
-    let world = World::new();
-    let phone = world
-        .device("phone")
-        .with_config(r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#);
-    let a = phone.open();
-    let id = a.create(r#"{"title":"milk"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    phone.fault("/push", Fault::ReplyLost);
-
-    assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::Network);
-    assert_eq!(a.pending(), 1, "the write still waits");
-    let result = a.sync();
-
-    assert!(result.is_success, "{result:?}");
-    assert_eq!(result.conflicts_detected, 0);
-    assert_eq!(a.pending(), 0);
-    assert_eq!(world.server.rows("ann").len(), 1);
-    assert_eq!(a.read(&id).unwrap()["title"], "milk");
-}
-
-#[test]
-fn an_edit_after_a_lost_reply_meets_no_conflict_with_itself() {
-    let world = World::new();
-    let phone = world
-        .device("phone")
-        .with_config(r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#);
-    let a = phone.open();
-    let id = a.create(r#"{"title":"milk"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    phone.fault("/push", Fault::ReplyLost);
-    a.sync_with("{}").unwrap_err();
-
-    a.patch(&id, r#"{"title":"oat milk"}"#);
-    let reopened = phone.open();
-    let result = reopened.sync();
-
-    assert!(result.is_success, "{result:?}");
-    assert_eq!(result.conflicts_detected, 0);
-    assert_eq!(reopened.read(&id).unwrap()["title"], "oat milk");
-    assert_eq!(reopened.pending(), 0);
-}
-
-#[test]
-fn edits_of_different_fields_are_merged_and_reach_both_devices() {
-    let world = World::new();
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    let id = a.create(r#"{"title":"milk","done":false}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    a.sync();
-    b.sync();
-
-    a.patch(&id, r#"{"title":"oat milk"}"#);
-    b.patch(&id, r#"{"done":true}"#);
-    a.sync();
-    let merged = b.sync();
-    a.sync();
-
-    assert_eq!(
-        (merged.conflicts_detected, merged.conflicts_resolved),
-        (1, 1)
-    );
-    assert_eq!(
-        merged.pending_operations, 0,
-        "the winner is pushed in the same cycle"
-    );
-    for tab in [&a, &b] {
-        let task = tab.read(&id).unwrap();
-        assert_eq!(
-            (task["title"].as_str(), task["done"].as_bool()),
-            (Some("oat milk"), Some(true))
-        );
-    }
-    assert_eq!(a.read(&id), b.read(&id));
-}
-
-#[test]
-fn an_edit_survives_a_delete_made_elsewhere() {
-    let world = World::new();
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    let id = a.create(r#"{"title":"milk"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    a.sync();
-    b.sync();
-
-    a.delete(&id);
-    b.patch(&id, r#"{"title":"oat milk"}"#);
-    a.sync();
-    b.sync();
-    a.sync();
-
-    assert_eq!(a.read(&id).unwrap()["title"], "oat milk");
-    assert_eq!(a.read(&id), b.read(&id));
-}
-
-#[test]
-fn many_rows_come_in_few_transactions_with_a_record_and_few_bodies_each() {
-    let world = World::new();
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    let drafts = (0..2500)
-        .map(|n| datum_sync::plan::write::Write::Create {
-            draft: format!(r#"{{"title":"task {n}","notes":"{}"}}"#, "x".repeat(200)),
-        })
-        .collect();
-    a.run(a.engine.write("ann", "tasks", drafts)).unwrap();
-    a.sync();
-    let before = laptop.counts();
-
-    let result = b.sync();
-
-    assert_eq!(result.pulled_count, 2500);
-    let after = laptop.counts();
-    // Two pages, the second a longer one, each one transaction with a record and two bodies, since
-    // one of more than 240 KiB would be slow; and the end of the cycle.
-    assert_eq!(
-        (
-            after.transactions - before.transactions,
-            after.records - before.records
-        ),
-        (3, 7)
-    );
-    assert_eq!(b.titles().len(), 2500);
-    assert_eq!(b.run(b.engine.count("ann", "tasks")).unwrap(), 2500);
-}
-
-#[test]
-fn a_forced_full_sync_drops_what_the_server_does_not_have_any_more() {
-    let world = World::new();
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    let gone = a.create(r#"{"title":"gone"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    a.create(r#"{"title":"stays"}"#);
-    a.sync();
-    b.sync();
-    a.delete(&gone);
-    a.sync();
-    world.server.purge_tombstones().unwrap();
-    b.create(r#"{"title":"mine"}"#);
-
-    let result = b
-        .sync_with(r#"{"direction":"pullThenPush","forceFullSync":true}"#)
-        .unwrap();
-
-    assert!(result.is_success, "{result:?}");
-    assert_eq!(b.titles(), ["mine", "stays"]);
-}
-
-#[test]
-fn a_cursor_that_the_server_has_forgotten_leads_to_a_full_pull() {
-    let world = World::new();
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    let gone = a.create(r#"{"title":"gone"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    a.create(r#"{"title":"stays"}"#);
-    a.sync();
-    b.sync();
-    a.delete(&gone);
-    a.sync();
-    world.server.purge_tombstones().unwrap();
-
-    assert!(b.sync().is_success);
-
-    assert_eq!(b.titles(), ["stays"]);
-}
-
-#[test]
-fn includes_no_deletes_until_a_cycle_that_does() {
-    let world = World::new();
-    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    let id = a.create(r#"{"title":"milk"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let other = a.create(r#"{"title":"tea"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    a.sync();
-    b.sync();
-    a.delete(&id);
-    a.sync();
-    b.delete(&other);
-
-    let without = b.sync_with(r#"{"includeDeletes":false}"#).unwrap();
-    assert_eq!(without.pending_operations, 1, "the delete made here waits");
-    assert_eq!(
-        b.titles(),
-        ["milk"],
-        "the delete made there is not shown yet"
-    );
-    b.sync();
-
-    assert_eq!(b.titles(), Vec::<String>::new());
-    assert_eq!(b.pending(), 0);
-    a.sync();
-    assert_eq!(a.titles(), Vec::<String>::new());
-}
-
-#[test]
-fn a_custom_batch_size_is_what_travels() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    for n in 0..7 {
-        a.create(&format!(r#"{{"title":"{n}"}}"#));
-    }
-    phone.requests();
-
-    a.sync_with(r#"{"direction":"pushOnly","overrideBatchSize":3}"#)
-        .unwrap();
-
-    let pushes: Vec<_> = phone
-        .requests()
-        .into_iter()
-        .filter(|r| r == "POST /push")
-        .collect();
-    assert_eq!(pushes.len(), 3);
-}
-
-#[test]
-fn a_refused_batch_size_names_its_bounds() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    for size in ["0", "10001", "1.5", "-1"] {
-        let error = a
-            .sync_with(&format!(r#"{{"overrideBatchSize":{size}}}"#))
-            .unwrap_err();
-        assert_eq!(error.code(), Code::InvalidArgument);
-        assert!(error.message().contains("overrideBatchSize"), "{error}");
-    }
-}
-
-#[test]
-fn everything_is_there_again_after_a_reload_and_after_a_checkpoint() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    let id = a.create(r#"{"title":"milk"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    a.create(r#"{"title":"tea"}"#);
-    a.sync();
-    a.patch(&id, r#"{"title":"oat milk"}"#);
-    let waiting = a.pending();
-
-    let reloaded = phone.open();
-    assert_eq!(
-        (reloaded.titles(), reloaded.pending()),
-        (a.titles(), waiting)
-    );
-    reloaded
-        .run(async {
-            reloaded
-                .engine
-                .user("ann")
-                .await
-                .unwrap()
-                .db
-                .checkpoint()
-                .await
-        })
-        .unwrap();
-    let again = phone.open();
-
-    assert_eq!((again.titles(), again.pending()), (a.titles(), waiting));
-    // The tab that slept through the compaction goes on all the same.
-    a.create(r#"{"title":"salt"}"#);
-    assert_eq!(a.titles(), ["oat milk", "salt", "tea"]);
-    assert!(a.sync().is_success);
-    assert_eq!(world.server.rows("ann").len(), 3);
-}
+#[path = "stories/auto_sync.rs"]
+mod auto_sync;
+#[path = "stories/basics.rs"]
+mod basics;
+#[path = "stories/batches.rs"]
+mod batches;
+#[path = "stories/conflicts.rs"]
+mod conflicts;
+#[path = "stories/custom_metadata.rs"]
+mod custom_metadata;
+#[path = "stories/cycles.rs"]
+mod cycles;
+#[path = "stories/dead_letters.rs"]
+mod dead_letters;
+#[path = "stories/deletions.rs"]
+mod deletions;
+#[path = "stories/feeds.rs"]
+mod feeds;
+#[path = "stories/group_commit.rs"]
+mod group_commit;
+#[path = "stories/in_flight.rs"]
+mod in_flight;
+#[path = "stories/kept_rejections.rs"]
+mod kept_rejections;
+#[path = "stories/local_only.rs"]
+mod local_only;
+#[path = "stories/local_only_config.rs"]
+mod local_only_config;
+#[path = "stories/local_only_remote.rs"]
+mod local_only_remote;
+#[path = "stories/logout.rs"]
+mod logout;
+#[path = "stories/metadata.rs"]
+mod metadata;
+#[path = "stories/opening.rs"]
+mod opening;
+#[path = "stories/outbox_blocked.rs"]
+mod outbox_blocked;
+#[path = "stories/outbox_order.rs"]
+mod outbox_order;
+#[path = "stories/outbox_support.rs"]
+mod outbox_support;
+#[path = "stories/pauses.rs"]
+mod pauses;
+#[path = "stories/pulls.rs"]
+mod pulls;
+#[path = "stories/realtime.rs"]
+mod realtime;
+#[path = "stories/receipts.rs"]
+mod receipts;
+#[path = "stories/resolvers.rs"]
+mod resolvers;
+#[path = "stories/retries.rs"]
+mod retries;
+#[path = "stories/scopes.rs"]
+mod scopes;
+#[path = "stories/summed_fields.rs"]
+mod summed_fields;
+#[path = "stories/user_support.rs"]
+mod user_support;
+#[path = "stories/user_switch.rs"]
+mod user_switch;
+#[path = "stories/user_switch_races.rs"]
+mod user_switch_races;
+#[path = "stories/users.rs"]
+mod users;

@@ -1,5 +1,9 @@
 //! The browser itself, without the code under test: raw databases, scripts, and methods that fail.
-#![allow(clippy::unwrap_used)]
+
+pub mod client;
+pub mod host_stories;
+pub mod indexeddb;
+pub mod remote;
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
@@ -84,7 +88,7 @@ pub async fn overwrite(name: &str, statement: &str) {
     js("name", &script).of(name).await;
 }
 
-/// A method of the browser that behaves differently until this is dropped. The body sees
+/// Replaces a method of the browser until this is dropped. The body can use
 /// `original`, `args` and `count`.
 pub struct Patch {
     undo: Function,

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 pub const EPOCH_2026: u64 = 1_790_000_000_000;
 
-/// One clock for a whole world; sleeping is what moves it.
+/// One clock for a whole world. Only sleeping moves it.
 #[derive(Default)]
 pub struct Clock {
     pub now: Cell<u64>,
@@ -28,12 +28,12 @@ impl Clock {
         self.now.set(self.now.get() + ms);
     }
 
-    /// How many timers run.
+    /// Returns the number of running timers.
     pub fn timers(&self) -> usize {
         self.timers.borrow().len()
     }
 
-    /// Runs a future to its end; when nothing else can go on, time goes to the next timer.
+    /// Runs a future to its end. When everything waits, time jumps to the next timer.
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
         struct Flag(AtomicBool);
         impl Wake for Flag {
@@ -58,12 +58,12 @@ impl Clock {
         }
     }
 
-    /// When the next timer runs out.
+    /// Returns when the next timer expires.
     pub fn next_timer(&self) -> Option<u64> {
         self.timers.borrow().keys().next().map(|(at, _)| *at)
     }
 
-    /// Lets time pass to the next timer; false where there is none.
+    /// Advances to the next timer and fires it. Returns false if there is none.
     pub fn fire_next(&self) -> bool {
         let first = self.timers.borrow().keys().next().copied();
         let Some((at, id)) = first else { return false };

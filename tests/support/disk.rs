@@ -1,5 +1,5 @@
-//! What a device's tabs share: memory stores that count and fail on request, and what is noted
-//! beside them.
+//! The storage that a device's tabs share: memory stores that count and fail on request, and the
+//! notes kept beside them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,33 +15,55 @@ use datum_sync::ports::backing::NoteReason;
 use datum_sync::ports::memory_store::MemoryStore;
 use datum_sync::ports::store::{Append, AppendError, Records, Store, Tail};
 
-/// What storage counted.
+/// Counts of storage operations.
 #[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Records1 {
-    /// Those that write.
+pub struct StorageCounts {
+    /// Writing transactions.
     pub transactions: u64,
     pub records: u64,
-    /// Those that only read.
+    /// Reading transactions.
     pub reads: u64,
 }
+
+/// A callback, and the number of appends until it is called.
+type AfterAppends = (u64, Box<dyn FnOnce()>);
 
 /// A memory store that counts, and fails on request.
 #[derive(Clone, Default)]
 pub struct CountedStore {
     pub inner: MemoryStore,
-    pub counts: Rc<Cell<Records1>>,
+    pub counts: Rc<Cell<StorageCounts>>,
     /// The next appends fail with this code, writing nothing.
     pub failing: Rc<RefCell<VecDeque<Code>>>,
     /// The next loads fail with this code.
     pub failing_loads: Rc<RefCell<VecDeque<Code>>>,
     /// Bodies come back with a byte flipped.
     pub damaged: Rc<Cell<bool>>,
+    after_appends: Rc<RefCell<Option<AfterAppends>>>,
 }
 
 impl CountedStore {
+    /// Calls `call` as soon as `appends` more appends are stored, before the last of them returns.
+    pub fn after_appends(&self, appends: u64, call: impl FnOnce() + 'static) {
+        if appends == 0 {
+            call();
+        } else {
+            *self.after_appends.borrow_mut() = Some((appends, Box::new(call)));
+        }
+    }
+
+    fn count_append(&self) {
+        let due = self.after_appends.take();
+        match due {
+            Some((1, call)) => call(),
+            Some((more, call)) => *self.after_appends.borrow_mut() = Some((more - 1, call)),
+            None => {}
+        }
+    }
+
     fn count_read(&self) {
         let counts = self.counts.get();
-        self.counts.set(Records1 {
+        self.counts.set(StorageCounts {
             reads: counts.reads + 1,
             ..counts
         });
@@ -69,7 +91,7 @@ impl Store for CountedStore {
                 "The storage failed, as the test asked.",
             )));
         }
-        // As a browser's: never at once, so that what is asked for meanwhile can join the next one.
+        // Pending once, as in browsers, so that writes made meanwhile can join the next commit.
         let mut turns = 1;
         std::future::poll_fn(|context| {
             if turns == 0 {
@@ -84,7 +106,9 @@ impl Store for CountedStore {
         counts.transactions += 1;
         counts.records += 1 + append.bodies.len() as u64;
         self.counts.set(counts);
-        self.inner.append(append, durability).await
+        self.inner.append(append, durability).await?;
+        self.count_append();
+        Ok(())
     }
 
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
@@ -121,11 +145,11 @@ pub struct Disk {
     pub stores: Rc<RefCell<BTreeMap<String, CountedStore>>>,
     pub device_id: String,
     pub durable: Rc<Cell<bool>>,
-    /// What is noted beside the stores.
+    /// Notes about each log, kept in the app's database.
     pub notes: Rc<RefCell<BTreeMap<String, String>>>,
-    /// What is noted in a place of its own.
+    /// Notes about each log, kept in `localStorage`.
     pub field_hashes: Rc<RefCell<BTreeMap<String, String>>>,
-    /// Notes that were written.
+    /// The number of notes written.
     pub noted: Rc<Cell<u64>>,
     wipes: Rc<RefCell<BTreeMap<String, u64>>>,
     canary: Rc<Canary>,
@@ -145,7 +169,7 @@ impl Disk {
         }
     }
 
-    /// The same profile in another tab.
+    /// Returns the same profile for another tab.
     pub fn tab(&self) -> Self {
         Self {
             canary: Rc::default(),
@@ -176,6 +200,7 @@ impl Backing for Disk {
             failing: Rc::clone(&store.failing),
             failing_loads: Rc::clone(&store.failing_loads),
             damaged: Rc::clone(&store.damaged),
+            after_appends: Rc::clone(&store.after_appends),
         })
     }
 

@@ -1,40 +1,30 @@
-//! What several test files share.
-#![allow(dead_code, unused_macros, unused_imports, missing_docs)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::indexing_slicing
-)]
-#![allow(clippy::arithmetic_side_effects, clippy::string_slice)]
+//! What several test binaries share.
+#![allow(dead_code, unused_imports, unused_macros)]
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod auto_sync;
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
-#[cfg(target_arch = "wasm32")]
-pub mod client;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod calls;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod clock;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod conflicts;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod disk;
-#[cfg(target_arch = "wasm32")]
-pub mod host_stories;
-#[cfg(target_arch = "wasm32")]
-pub mod indexeddb;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod live;
+pub mod host;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod lives;
-#[cfg(target_arch = "wasm32")]
-pub mod remotes;
+pub mod inspect;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod local_only;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod restored;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod simulation;
+pub mod running_tabs;
 pub mod store_suite;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod waiting;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod wire;
+pub mod test_remote;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod world;

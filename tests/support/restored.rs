@@ -1,4 +1,4 @@
-//! A server that is restored, and what a story looks at afterwards.
+//! Restores of the server, and what tests look at afterwards.
 
 use std::rc::Rc;
 
@@ -10,20 +10,20 @@ use serde_json::Value;
 
 use super::world::{Device, Tab, World};
 
-/// Puts a backup back, as an operator does who gives it a new epoch.
+/// Restores a backup as an operator does: with a new epoch.
 pub fn restore(world: &World, backup: &MemoryStore, epoch: &str) {
     world.server.restore(backup);
     world.server.set_epoch(epoch).unwrap();
 }
 
-pub fn offers(tab: &Tab) -> Rc<Reader> {
+pub fn restore_events(tab: &Tab) -> Rc<Reader> {
     tab.engine.events(Filter {
         topics: vec![Topic::ServerRestored],
         ..Filter::default()
     })
 }
 
-pub fn heard(reader: &Reader) -> Vec<u64> {
+pub fn offered_again(reader: &Reader) -> Vec<u64> {
     let mut told = Vec::new();
     while let Some(event) = reader.next().now_or_never().flatten() {
         let event: Value = serde_json::from_str(&event.text).unwrap();
@@ -36,8 +36,8 @@ pub fn heard(reader: &Reader) -> Vec<u64> {
     told
 }
 
-/// Two cycles: one that hears of it and one more, which must find nothing to do.
-pub fn settle(tab: &Tab) -> SyncResult {
+/// Syncs twice: the second cycle must find nothing to do.
+pub fn sync_until_quiet(tab: &Tab) -> SyncResult {
     let first = tab.sync();
     assert!(first.is_success, "{first:?}");
     let second = tab.sync();
@@ -54,7 +54,7 @@ pub fn settle(tab: &Tab) -> SyncResult {
     first
 }
 
-pub fn server(world: &World) -> Vec<(String, Value)> {
+pub fn server_rows(world: &World) -> Vec<(String, Value)> {
     let rows = world.server.rows("ann").into_iter();
     let mut rows: Vec<(String, Value)> = rows
         .filter_map(|row| Some((row.id.clone(), serde_json::from_str(&row.data?).unwrap())))
@@ -64,7 +64,7 @@ pub fn server(world: &World) -> Vec<(String, Value)> {
 }
 
 pub fn titles(world: &World) -> Vec<(String, String)> {
-    server(world)
+    server_rows(world)
         .into_iter()
         .map(|(id, data)| (id, data["title"].as_str().unwrap_or_default().to_owned()))
         .collect()

@@ -1,36 +1,34 @@
-//! What every store keeps, as stories. One suite: the memory store natively, IndexedDB in browsers.
-//! A store that passes is one that the engine may be built on.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
+//! The contract of a store as tests. The memory store runs them natively, IndexedDB in browsers.
+
+mod checkpoints;
+mod lifecycle;
 
 use std::rc::Rc;
 
 use datum_sync::log::address::{BODIES_PER_RECORD, BodyId, Seq, Superseded};
 use datum_sync::model::config::storage::Durability;
-use datum_sync::model::error::Code;
 use datum_sync::ports::store::{Append, AppendError, Records, Store, Tail};
 use futures_util::future::join;
 
-/// Where stores come from.
+pub use checkpoints::*;
+pub use lifecycle::*;
+
+/// Opens the stores under test.
 pub trait Stores {
-    /// The kind under test.
+    /// The store under test.
     type Store: Store;
 
-    /// A store of an empty log that nobody else has.
+    /// Returns a store with an empty log of its own.
     async fn fresh(&self) -> Self::Store;
 
-    /// A second instance on the same log, as another tab would open it.
+    /// Returns a second instance on the same log, as another tab opens it.
     async fn another(&self, of: &Self::Store) -> Self::Store;
 
-    /// The browser removes the log that this is an instance of.
+    /// Removes the log as a browser does when it evicts storage.
     async fn evict(&self, of: &Self::Store);
 }
 
-/// Hands every story to the macro that mounts them, so that none is forgotten anywhere.
+/// Passes every test of the suite to the macro that mounts it, so that no store misses one.
 #[macro_export]
 macro_rules! store_stories {
     ($mount:ident) => {
@@ -110,7 +108,8 @@ pub async fn of_two_racing_appends_of_one_instance_exactly_one_wins(stores: &imp
     race(&store, &store, 20).await;
 }
 
-/// Both append to the same place at once, each with two bodies of its own and one that both write.
+/// Both append at the same sequence number at once, each with two bodies of its own and one in
+/// common.
 async fn race<S: Store>(here: &S, there: &S, rounds: u64) {
     for seq in 1..=rounds {
         let entry = |name: &'static [u8], own: u64| Append {
@@ -123,7 +122,7 @@ async fn race<S: Store>(here: &S, there: &S, rounds: u64) {
             ],
             checkpoint: None,
         };
-        // By turns, so that neither always asks first.
+        // Alternates who begins.
         let (a, b) = if seq % 2 == 0 {
             join(add(here, entry(b"here", 1)), add(there, entry(b"there", 3))).await
         } else {
@@ -201,114 +200,6 @@ pub async fn two_instances_see_each_other(stores: &impl Stores) {
     assert_eq!(
         here.bodies(&[body(2, 0)]).await.unwrap()[0].as_deref(),
         Some(&b"from there"[..])
-    );
-}
-
-pub async fn a_checkpoint_moves_the_start_of_the_load(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    compacted(&store).await;
-    add(&store, record(5)).await.unwrap();
-    assert_eq!(text(&store.load().await.unwrap()), ["record 4", "record 5"]);
-    let there = stores.another(&store).await;
-    assert_eq!(text(&there.load().await.unwrap()), ["record 4", "record 5"]);
-}
-
-pub async fn a_checkpoint_removes_the_bodies_it_supersedes(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    compacted(&store).await;
-    let found = store
-        .bodies(&[body(1, 0), body(2, 0), body(4, 0)])
-        .await
-        .unwrap();
-    assert_eq!(found, [None, Some(bytes(b"kept")), Some(bytes(b"merged"))]);
-}
-
-pub async fn a_stale_checkpoint_supersedes_nothing(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    add(
-        &store,
-        Append {
-            bodies: vec![(body(1, 0), bytes(b"body"))],
-            ..record(1)
-        },
-    )
-    .await
-    .unwrap();
-    add(&store, record(2)).await.unwrap();
-    let late = Append {
-        checkpoint: Some(Superseded {
-            records: vec![1],
-            bodies: vec![body(1, 0)],
-        }),
-        ..record(2)
-    };
-    assert!(matches!(add(&store, late).await, Err(AppendError::Stale)));
-    assert_eq!(text(&store.load().await.unwrap()), ["record 1", "record 2"]);
-    assert_eq!(
-        store.bodies(&[body(1, 0)]).await.unwrap(),
-        [Some(bytes(b"body"))]
-    );
-}
-
-pub async fn a_tail_over_an_emptied_record_says_compacted(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    let slept = stores.another(&store).await;
-    compacted(&store).await;
-    for after in 0..3 {
-        assert!(
-            matches!(slept.tail(after).await.unwrap(), Tail::Compacted),
-            "after {after}"
-        );
-    }
-}
-
-pub async fn a_tail_from_before_the_checkpoint_gives_it_where_nothing_was_emptied_after(
-    stores: &impl Stores,
-) {
-    let store = stores.fresh().await;
-    compacted(&store).await;
-    assert_eq!(text(&tailed(&store, 3).await.unwrap()), ["record 4"]);
-}
-
-pub async fn an_emptied_key_still_fences(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    let slept = stores.another(&store).await;
-    compacted(&store).await;
-    for seq in 1..=4 {
-        let late = Append {
-            bodies: vec![(body(seq, 7), bytes(b"late"))],
-            ..record(seq)
-        };
-        assert!(
-            matches!(add(&slept, late).await, Err(AppendError::Stale)),
-            "place {seq}"
-        );
-        assert_eq!(store.bodies(&[body(seq, 7)]).await.unwrap(), [None]);
-    }
-    assert_eq!(text(&store.load().await.unwrap()), ["record 4"]);
-}
-
-pub async fn the_last_of_two_checkpoints_counts(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    compacted(&store).await;
-    add(&store, record(5)).await.unwrap();
-    let checkpoint = Some(Superseded {
-        records: vec![4, 5],
-        bodies: vec![body(2, 0), body(4, 0)],
-    });
-    add(
-        &store,
-        Append {
-            checkpoint,
-            ..record(6)
-        },
-    )
-    .await
-    .unwrap();
-    assert_eq!(text(&store.load().await.unwrap()), ["record 6"]);
-    assert_eq!(
-        store.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(),
-        [None, None]
     );
 }
 
@@ -392,158 +283,8 @@ pub async fn a_body_of_eight_megabytes_comes_back(stores: &impl Stores) {
     .await
     .unwrap();
     let found = store.bodies(&[body(1, 0)]).await.unwrap();
-    // Not assert_eq: nobody wants to read eight megabytes.
+    // Not `assert_eq`, which would print eight megabytes.
     assert!(found[0].as_deref() == Some(&large[..]));
-}
-
-pub async fn a_wipe_leaves_nothing_and_closes(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    compacted(&store).await;
-    store.wipe().await.unwrap();
-    assert_eq!(store.load().await.unwrap_err().code(), Code::Closed);
-    let again = stores.another(&store).await;
-    assert!(again.load().await.unwrap().is_empty());
-    assert_eq!(
-        again.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(),
-        [None, None]
-    );
-    add(&again, record(1)).await.unwrap();
-    assert_eq!(text(&again.load().await.unwrap()), ["record 1"]);
-}
-
-pub async fn a_wipe_closes_every_other_instance(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    let others = [stores.another(&store).await, stores.another(&store).await];
-    compacted(&others[0]).await;
-    store.wipe().await.unwrap();
-    let later = stores.another(&others[0]).await;
-    add(&later, record(1)).await.unwrap();
-    for other in &others {
-        for _ in 0..2 {
-            assert!(
-                matches!(add(other, record(2)).await, Err(AppendError::Failed(error)) if error.code() == Code::Closed)
-            );
-            assert_eq!(other.tail(0).await.unwrap_err().code(), Code::Closed);
-            assert_eq!(
-                other.bodies(&[body(4, 0)]).await.unwrap_err().code(),
-                Code::Closed
-            );
-            assert_eq!(other.load().await.unwrap_err().code(), Code::Closed);
-        }
-    }
-    assert_eq!(text(&later.load().await.unwrap()), ["record 1"]);
-    // What is lost afterwards is lost, not wiped once more.
-    stores.evict(&later).await;
-    assert_eq!(later.tail(0).await.unwrap_err().code(), Code::StorageLost);
-}
-
-pub async fn a_loss_is_noticed_by_every_instance(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    let others = [stores.another(&store).await, stores.another(&store).await];
-    compacted(&others[0]).await;
-    stores.evict(&store).await;
-    // The second finds a log that the first has made again, and must not take it for the old one.
-    for (index, other) in others.iter().enumerate() {
-        for _ in 0..2 {
-            assert!(
-                matches!(add(other, record(5)).await, Err(AppendError::Failed(error)) if error.code() == Code::StorageLost)
-            );
-            assert_eq!(other.tail(4).await.unwrap_err().code(), Code::StorageLost);
-            assert_eq!(
-                other.bodies(&[body(4, 0)]).await.unwrap_err().code(),
-                Code::StorageLost
-            );
-            assert_eq!(other.free(4).await.unwrap_err().code(), Code::StorageLost);
-        }
-        let left = other.load().await.unwrap();
-        assert_eq!(left.len(), index);
-        assert_eq!(other.bodies(&[body(4, 0)]).await.unwrap(), [None]);
-        let next = index as Seq + 1;
-        add(other, record(next)).await.unwrap();
-        assert_eq!(tailed(other, 0).await.unwrap().len(), index + 1);
-    }
-}
-
-pub async fn freed_keys_are_gone_and_the_rest_is_there(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    compacted(&store).await;
-    add(&store, record(5)).await.unwrap();
-    store.free(4).await.unwrap();
-    store.free(4).await.unwrap();
-    assert_eq!(text(&store.load().await.unwrap()), ["record 4", "record 5"]);
-    assert_eq!(
-        store.bodies(&[body(2, 0), body(4, 0)]).await.unwrap(),
-        [Some(bytes(b"kept")), Some(bytes(b"merged"))]
-    );
-    // The keys are taken no more, which is why nobody may be there who would take them.
-    add(&store, record(2)).await.unwrap();
-    for seq in [4, 5] {
-        assert!(matches!(
-            add(&store, record(seq)).await,
-            Err(AppendError::Stale)
-        ));
-    }
-}
-
-pub async fn a_tail_from_below_freed_keys_says_compacted(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    let slept = stores.another(&store).await;
-    compacted(&store).await;
-    store.free(4).await.unwrap();
-    for after in 0..3 {
-        assert!(
-            matches!(slept.tail(after).await.unwrap(), Tail::Compacted),
-            "after {after}"
-        );
-    }
-    assert_eq!(text(&tailed(&slept, 3).await.unwrap()), ["record 4"]);
-    assert!(tailed(&slept, 4).await.unwrap().is_empty());
-}
-
-pub async fn who_rested_must_look_before_appending(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    add(&store, record(1)).await.unwrap();
-    for look in [true, false] {
-        store.rest();
-        store.rest();
-        assert!(matches!(
-            add(&store, record(2)).await,
-            Err(AppendError::Stale)
-        ));
-        if look {
-            assert!(tailed(&store, 1).await.unwrap().is_empty());
-        } else {
-            assert_eq!(text(&store.load().await.unwrap()), ["record 1", "record 2"]);
-        }
-        add(&store, record(if look { 2 } else { 3 })).await.unwrap();
-    }
-}
-
-pub async fn a_closed_store_answers_closed(stores: &impl Stores) {
-    let store = stores.fresh().await;
-    add(&store, record(1)).await.unwrap();
-    store.close();
-    store.close();
-    assert_eq!(store.load().await.unwrap_err().code(), Code::Closed);
-    assert_eq!(store.tail(0).await.unwrap_err().code(), Code::Closed);
-    assert_eq!(
-        store.bodies(&[body(1, 0)]).await.unwrap_err().code(),
-        Code::Closed
-    );
-    assert_eq!(store.wipe().await.unwrap_err().code(), Code::Closed);
-    assert!(
-        matches!(add(&store, record(2)).await, Err(AppendError::Failed(error)) if error.code() == Code::Closed)
-    );
-    let again = stores.another(&store).await;
-    assert_eq!(text(&again.load().await.unwrap()), ["record 1"]);
-}
-
-pub async fn closing_one_instance_leaves_the_other_open(stores: &impl Stores) {
-    let here = stores.fresh().await;
-    let there = stores.another(&here).await;
-    here.close();
-    add(&there, record(1)).await.unwrap();
-    assert_eq!(text(&there.load().await.unwrap()), ["record 1"]);
 }
 
 pub async fn both_durabilities_are_kept(stores: &impl Stores) {
@@ -554,37 +295,7 @@ pub async fn both_durabilities_are_kept(stores: &impl Stores) {
     assert_eq!(text(&there.load().await.unwrap()), ["record 1", "record 2"]);
 }
 
-/// A log whose fourth record is a checkpoint over the three before; the second record's body lives
-/// on.
-async fn compacted(store: &impl Store) {
-    for (seq, content) in [(1, b"gone"), (2, b"kept"), (3, b"gone")] {
-        add(
-            store,
-            Append {
-                bodies: vec![(body(seq, 0), bytes(content))],
-                ..record(seq)
-            },
-        )
-        .await
-        .unwrap();
-    }
-    let superseded = Superseded {
-        records: vec![1, 2, 3],
-        bodies: vec![body(1, 0), body(3, 0)],
-    };
-    add(
-        store,
-        Append {
-            bodies: vec![(body(4, 0), bytes(b"merged"))],
-            checkpoint: Some(superseded),
-            ..record(4)
-        },
-    )
-    .await
-    .unwrap();
-}
-
-/// A record that says its place.
+/// Returns a record that contains its sequence number.
 pub fn record(seq: Seq) -> Append {
     Append {
         seq,
@@ -621,4 +332,34 @@ pub fn text(records: &Records) -> Vec<&str> {
 
 fn seqs(records: &Records) -> Vec<Seq> {
     records.iter().map(|(seq, _)| *seq).collect()
+}
+
+/// Writes a log whose fourth record is a checkpoint of the three before; the second record's body
+/// survives.
+async fn compacted(store: &impl Store) {
+    for (seq, content) in [(1, b"gone"), (2, b"kept"), (3, b"gone")] {
+        add(
+            store,
+            Append {
+                bodies: vec![(body(seq, 0), bytes(content))],
+                ..record(seq)
+            },
+        )
+        .await
+        .unwrap();
+    }
+    let superseded = Superseded {
+        records: vec![1, 2, 3],
+        bodies: vec![body(1, 0), body(3, 0)],
+    };
+    add(
+        store,
+        Append {
+            bodies: vec![(body(4, 0), bytes(b"merged"))],
+            checkpoint: Some(superseded),
+            ..record(4)
+        },
+    )
+    .await
+    .unwrap();
 }

@@ -1,0 +1,162 @@
+//! Browsers whose IndexedDB fails. A patched prototype stands in for what a page cannot provoke.
+
+use crate::support::browser::Patch;
+use crate::support::browser::indexeddb::{Browser, unique};
+use crate::support::store_suite::{Stores, add, body, bytes, record, tailed, text};
+use datum_sync::model::error::Code;
+use datum_sync::ports::store::{Append, AppendError, Store};
+use datum_sync::web::indexeddb::{IndexedDbStore, RootDatabase};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+/// The commit goes through, and its answer is lost: Safari's network process died in between.
+const COMMITTED_BUT_LOST: &str = "original.apply(this, args);
+    if (count++ === 0) { this.oncomplete = null; this.dispatchEvent(new Event('abort')); this.onabort = null; }";
+
+#[wasm_bindgen_test]
+async fn a_connection_that_died_unnoticed_is_opened_again() {
+    let store = Browser.fresh().await;
+    add(&store, record(1)).await.unwrap();
+    let patch = Patch::new(
+        "IDBDatabase",
+        "transaction",
+        "if (count++ === 0) throw new DOMException('The database connection is closing.', 'InvalidStateError');
+         return original.apply(this, args);",
+    );
+    assert_eq!(text(&store.load().await.unwrap()), ["record 1"]);
+    assert_eq!(
+        patch.count(),
+        3,
+        "refused, then the fresh database is identified, then read"
+    );
+    assert_eq!(store.stats().opens, 2);
+}
+
+#[wasm_bindgen_test]
+async fn a_connection_that_stays_dead_is_an_error_after_three_attempts() {
+    let store = Browser.fresh().await;
+    let patch = Patch::new(
+        "IDBDatabase",
+        "transaction",
+        "count++; throw new DOMException('Connection lost', 'UnknownError');",
+    );
+    assert_eq!(
+        store.load().await.unwrap_err().code(),
+        Code::StorageUnavailable
+    );
+    assert_eq!(patch.count(), 3);
+    drop(patch);
+    assert!(store.load().await.unwrap().is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn an_append_whose_answer_was_lost_finds_its_own_record() {
+    let store = Browser.fresh().await;
+    let patch = Patch::new("IDBTransaction", "commit", COMMITTED_BUT_LOST);
+    add(
+        &store,
+        Append {
+            bodies: vec![(body(1, 0), bytes(b"body"))],
+            ..record(1)
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        patch.count(),
+        2,
+        "it was tried again, and refused by its own key"
+    );
+    drop(patch);
+    assert_eq!(text(&store.load().await.unwrap()), ["record 1"]);
+    assert_eq!(store.stats().opens, 2);
+}
+
+#[wasm_bindgen_test]
+async fn an_append_whose_answer_was_lost_does_not_take_anothers_record_for_its_own() {
+    let store = Browser.fresh().await;
+    add(
+        &Browser.another(&store).await,
+        Append {
+            record: bytes(b"another"),
+            ..record(1)
+        },
+    )
+    .await
+    .unwrap();
+    let patch = Patch::new("IDBTransaction", "commit", COMMITTED_BUT_LOST);
+    assert!(matches!(
+        add(&store, record(1)).await,
+        Err(AppendError::Stale)
+    ));
+    assert_eq!(patch.count(), 2);
+    drop(patch);
+    assert_eq!(text(&tailed(&store, 0).await.unwrap()), ["another"]);
+}
+
+#[wasm_bindgen_test]
+async fn a_full_disk_is_a_coded_error_and_nothing_is_written() {
+    let store = Browser.fresh().await;
+    let patch = Patch::new(
+        "IDBTransaction",
+        "commit",
+        "count++; Object.defineProperty(this, 'error', { value: new DOMException('full', 'QuotaExceededError') }); this.abort();",
+    );
+    let full = add(
+        &store,
+        Append {
+            bodies: vec![(body(1, 0), bytes(b"body"))],
+            ..record(1)
+        },
+    )
+    .await;
+    assert!(matches!(full, Err(AppendError::Failed(error)) if error.code() == Code::StorageFull));
+    assert_eq!(patch.count(), 1, "a full disk is not tried again");
+    drop(patch);
+    assert!(store.load().await.unwrap().is_empty());
+    add(&store, record(1)).await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn a_request_that_throws_aborts_what_came_before_it() {
+    let store = Browser.fresh().await;
+    let patch = Patch::new(
+        "IDBObjectStore",
+        "add",
+        "count++; throw new DOMException('no', 'DataCloneError');",
+    );
+    let thrown = add(
+        &store,
+        Append {
+            bodies: vec![(body(1, 0), bytes(b"body"))],
+            ..record(1)
+        },
+    )
+    .await;
+    assert!(
+        matches!(thrown, Err(AppendError::Failed(error)) if error.code() == Code::StorageUnavailable)
+    );
+    assert_eq!(patch.count(), 1);
+    drop(patch);
+    assert_eq!(store.bodies(&[body(1, 0)]).await.unwrap(), [None]);
+}
+
+#[wasm_bindgen_test]
+async fn a_browser_that_refuses_storage_is_a_coded_error() {
+    let patch = Patch::new(
+        "IDBFactory",
+        "open",
+        "count++; throw new DOMException('denied', 'SecurityError');",
+    );
+    assert_eq!(
+        IndexedDbStore::open(&unique(), "ann")
+            .await
+            .unwrap_err()
+            .code(),
+        Code::StorageUnavailable
+    );
+    assert_eq!(
+        RootDatabase::open(&unique()).await.unwrap_err().code(),
+        Code::StorageUnavailable
+    );
+    assert_eq!(patch.count(), 2);
+}

@@ -1,0 +1,350 @@
+//! Values that cross from JavaScript to Rust and back.
+
+use datum_sync::js::convert::{
+    Handles, decode, decode_many, encode, encode_many, lines, read_options, read_string,
+    read_strings, to_js,
+};
+use datum_sync::model::error::{Code, Result};
+use datum_sync::model::metadata::SyncMetadata;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+/// The value of a JavaScript expression.
+fn js(code: &str) -> JsValue {
+    js_sys::eval(&format!("({code})")).unwrap_or_else(|thrown| panic!("{code}: {thrown:?}"))
+}
+
+/// What a JavaScript function of one argument says of a value.
+fn ask(function: &str, value: &JsValue) -> JsValue {
+    js_sys::Function::from(js(function))
+        .call1(&JsValue::UNDEFINED, value)
+        .unwrap()
+}
+
+#[track_caller]
+fn holds(function: &str, value: &JsValue) {
+    assert_eq!(
+        ask(function, value).as_bool(),
+        Some(true),
+        "{function}: {value:?}"
+    );
+}
+
+#[wasm_bindgen_test]
+fn what_json_would_lose_is_refused_and_its_place_named() {
+    for (value, place) in [
+        ("{ a: 1n }", "`a` is a BigInt"),
+        ("{ a: () => 1 }", "`a` is a function"),
+        ("{ a: Symbol() }", "`a` is a symbol"),
+        (
+            "{ list: [1, { b: undefined }, [undefined]] }",
+            "`list[2][0]` is undefined",
+        ),
+        ("{ list: [, 1] }", "`list[0]` is undefined"),
+        ("{ a: { b: [NaN] } }", "`a.b[0]` is NaN"),
+        ("{ a: -Infinity }", "`a` is -Infinity"),
+        ("{ a: new Map([[1, 2]]) }", "`a` is of type Map"),
+        ("{ a: new Set() }", "`a` is of type Set"),
+        ("{ a: new Uint8Array(2) }", "`a` is of type Uint8Array"),
+        ("{ a: new ArrayBuffer(2) }", "`a` is of type ArrayBuffer"),
+        ("{ a: /x/ }", "`a` is of type RegExp"),
+        ("{ a: new Error('x') }", "`a` is of type Error"),
+        ("{ a: new Blob([]) }", "`a` is of type Blob"),
+        ("{ a: Promise.resolve() }", "`a` is of type Promise"),
+        ("{ a: new String('x') }", "`a` is of type String"),
+        ("{ a: new Date(NaN) }", "`a` is an invalid date"),
+        (
+            "{ a: new (class Secret { #x = 1 })() }",
+            "`a` is an instance of Secret without fields",
+        ),
+        (
+            "new (class Box { id = 1; get size() { return 1 } set size(v) {} })()",
+            "field `size`",
+        ),
+        (
+            "(() => { const a = { list: [] }; a.list.push(a); return a })()",
+            "`list[0].list[0]",
+        ),
+        ("{ a: 'x\\ud83dy' }", "`a` has a lone surrogate"),
+        (
+            "{ deep: [{ '\\udc00': 1 }] }",
+            "`deep[0]` has a key with a lone surrogate",
+        ),
+        ("{ a: { toJSON() { return 1n } } }", "`a` is a BigInt"),
+        (
+            "{ get a() { throw new Error('hostile getter') } }",
+            "hostile getter",
+        ),
+        (
+            "{ a: new Proxy({}, { ownKeys() { throw 'hostile proxy' } }) }",
+            "hostile proxy",
+        ),
+        (
+            "(() => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy })()",
+            "revoked",
+        ),
+        ("undefined", "The entity is undefined"),
+        ("() => 1", "The entity is a function"),
+    ] {
+        let error = encode(&js(value), Code::InvalidEntity, "The entity").unwrap_err();
+        assert_eq!(error.code(), Code::InvalidEntity, "{value}: {error}");
+        assert!(error.message().contains(place), "{value}: {error}");
+    }
+    let error = encode_many(
+        &js("[{ a: 1 }, { a: 1n }]"),
+        Code::InvalidEntity,
+        "`drafts`",
+    )
+    .unwrap_err();
+    assert!(error.message().contains("`[1].a`"), "{error}");
+    assert!(
+        encode_many(&js("{ length: 1 }"), Code::InvalidEntity, "`drafts`")
+            .unwrap_err()
+            .message()
+            .contains("must be an array")
+    );
+}
+
+#[wasm_bindgen_test]
+fn what_json_can_hold_is_taken_as_json_writes_it() {
+    for (value, json) in [
+        (
+            "{ a: undefined, b: null, c: [true, -0, 1.5e300] }",
+            r#"{"b":null,"c":[true,0,1.5e+300]}"#,
+        ),
+        (
+            "{ at: new Date(0) }",
+            r#"{"at":"1970-01-01T00:00:00.000Z"}"#,
+        ),
+        ("Object.assign(Object.create(null), { a: 1 })", r#"{"a":1}"#),
+        (
+            "new Proxy({ a: new Proxy([{ b: 1 }], {}) }, {})",
+            r#"{"a":[{"b":1}]}"#,
+        ),
+        (
+            "new (class Task { id = 1; get label() { return 'derived' } })()",
+            r#"{"id":1}"#,
+        ),
+        (
+            "{ a: { toJSON: () => ({ amount: '1.10' }) } }",
+            r#"{"a":{"amount":"1.10"}}"#,
+        ),
+        // A backslash before `ud83d` is text, and a pair is a character.
+        (
+            "{ a: '\\\\ud83d', b: '\\ud83d\\ude00', c: '\\ufffd' }",
+            "{\"a\":\"\\\\ud83d\",\"b\":\"😀\",\"c\":\"\u{fffd}\"}",
+        ),
+        (
+            "(() => { const f = document.body.appendChild(document.createElement('iframe')); return f.contentWindow.JSON.parse('{\"a\":{}}') })()",
+            r#"{"a":{}}"#,
+        ),
+    ] {
+        assert_eq!(
+            encode(&js(value), Code::InvalidEntity, "x").unwrap(),
+            json,
+            "{value}"
+        );
+    }
+    let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    assert!(encode(&js(&deep(100)), Code::InvalidEntity, "x").is_ok());
+    assert!(
+        encode(&js(&deep(101)), Code::InvalidEntity, "x")
+            .unwrap_err()
+            .message()
+            .contains("deeper than 100")
+    );
+    let text = encode_many(
+        &js("[{ a: 1 }, { b: [2, '],['] }]"),
+        Code::InvalidEntity,
+        "x",
+    )
+    .unwrap();
+    assert_eq!(
+        lines(&text).collect::<Vec<_>>(),
+        [r#"{"a":1}"#, r#"{"b":[2,"],["]}"#]
+    );
+    // A line break of the app's own is none of the text.
+    let text = encode_many(&js("[{ a: '1\\n2' }]"), Code::InvalidEntity, "x").unwrap();
+    assert_eq!(lines(&text).collect::<Vec<_>>(), [r#"{"a":"1\n2"}"#]);
+    assert_eq!(
+        lines(&encode_many(&js("[]"), Code::InvalidEntity, "x").unwrap()).count(),
+        0
+    );
+    let error = encode_many(
+        &js("[{ a: 1 }, { a: ['\\ud800'] }]"),
+        Code::InvalidEntity,
+        "x",
+    )
+    .unwrap_err();
+    assert!(
+        error.message().contains("`[1].a[0]` has a lone surrogate"),
+        "{error}"
+    );
+}
+
+#[wasm_bindgen_test]
+fn what_an_app_receives_is_frozen_to_its_depth() {
+    let entity = decode(r#"{"a":{"b":[{"c":1}]},"__proto__":{"x":1}}"#).unwrap();
+    holds(
+        "(e) => [e, e.a, e.a.b, e.a.b[0], Object.values(e)[1]].every(Object.isFrozen) && e.a.b[0].c === 1",
+        &entity,
+    );
+    let many = decode_many(r#"[{"tags":["x"]},{"tags":[]}]"#).unwrap();
+    holds(
+        "(m) => m.every((e) => Object.isFrozen(e) && Object.isFrozen(e.tags)) && m.sort() && !Object.isFrozen(m)",
+        &many,
+    );
+    let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+    holds(
+        "(d) => { while (d.length) { if (!Object.isFrozen(d)) return false; d = d[0] } return true }",
+        &decode(&deep).unwrap(),
+    );
+    assert_eq!(decode("{").unwrap_err().code(), Code::Corrupt);
+    let metadata = to_js(&SyncMetadata {
+        user_id: "ada".into(),
+        ..SyncMetadata::default()
+    })
+    .unwrap();
+    holds(
+        "(m) => Object.isFrozen(m) && Object.isFrozen(m.devices) && m.userId === 'ada' && !('dataHash' in m)",
+        &metadata,
+    );
+    holds(
+        "(m) => Object.getPrototypeOf(m.devices) === Object.prototype",
+        &metadata,
+    );
+}
+
+#[wasm_bindgen_test]
+fn a_string_argument_is_a_whole_string() {
+    assert_eq!(
+        read_string(&js("'zażółć 😀 \\ufffd'"), "`id`").unwrap(),
+        "zażółć 😀 \u{fffd}"
+    );
+    for wrong in [
+        "undefined",
+        "null",
+        "7",
+        "{}",
+        "['a']",
+        "new String('a')",
+        "Symbol()",
+        "'a\\ud800'",
+        "'\\udc00\\ufffd'",
+    ] {
+        let error = read_string(&js(wrong), "`id`").unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{wrong}: {error}");
+        assert!(error.message().starts_with("`id` "), "{error}");
+    }
+    assert_eq!(read_strings(&js("['a', '']"), "`ids`").unwrap(), ["a", ""]);
+    for (wrong, words) in [
+        ("7", "must be an array"),
+        ("['a', 7]", "`[1]`"),
+        ("['a', '\\ud800']", "`[1]`"),
+        ("[['a']]", "`[0]`"),
+        ("[undefined]", "`[0]`"),
+    ] {
+        let error = read_strings(&js(wrong), "`ids`").unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{wrong}");
+        assert!(error.message().contains(words), "{wrong}: {error}");
+    }
+}
+
+/// Options as a call might have them.
+fn options(code: &str) -> Result<(Option<u64>, Option<bool>, Handles)> {
+    let given = read_options(
+        &js(code),
+        Code::InvalidArgument,
+        "The options",
+        &["signal", "resolver"],
+    )?;
+    let mut members = given.members()?;
+    let read = (members.whole("batchSize", 1, 100), members.flag("force"));
+    if let Some(mut nested) = members.object("nested") {
+        for name in nested.names() {
+            for mut item in nested.objects(name) {
+                item.whole("size", 0, 255);
+                item.finish()?;
+            }
+        }
+    }
+    members.finish()?;
+    Ok((read.0, read.1, given.handles.clone()))
+}
+
+#[wasm_bindgen_test]
+fn options_are_read_and_a_mistake_is_named() {
+    for absent in [
+        "undefined",
+        "null",
+        "{}",
+        "{ force: undefined }",
+        "{ signal: undefined }",
+    ] {
+        let (size, force, handles) = options(absent).unwrap();
+        assert_eq!((size, force), (None, None), "{absent}");
+        assert!(handles.get("signal").is_none() && handles.signal("signal").unwrap().is_none());
+    }
+    let (size, force, handles) = options(
+        "{ batchSize: 7, force: true, signal: new AbortController().signal, resolver: () => 1 }",
+    )
+    .unwrap();
+    assert_eq!((size, force), (Some(7), Some(true)));
+    assert!(
+        handles
+            .signal("signal")
+            .unwrap()
+            .is_some_and(|signal| !signal.aborted())
+    );
+    assert!(
+        handles
+            .function("resolver", Code::InvalidArgument)
+            .unwrap()
+            .is_some()
+    );
+    for (wrong, words) in [
+        ("7", "must be an object"),
+        ("[]", "must be an object"),
+        ("() => 1", "must be an object"),
+        (
+            "{ froce: true }",
+            "The options: `froce` is not known; known are signal, resolver, batchSize, force, nested.",
+        ),
+        ("{ force: 1 }", "`force`"),
+        ("{ force: true, batchSize: 'x' }", "`batchSize`"),
+        ("{ batchSize: -1, force: true }", "`batchSize`"),
+        ("{ batchSize: 1.5 }", "`batchSize`"),
+        ("{ batchSize: NaN }", "`batchSize`"),
+        ("{ batchSize: 1n }", "`batchSize`"),
+        (
+            "{ nested: { 'a\"b': [{ size: 1 }, { size: 256 }] }, force: true }",
+            "`nested.a\"b[1].size`",
+        ),
+        (
+            "{ nested: { a: [{ size: 1, sise: 2 }] } }",
+            "`nested.a[0].sise` is not known; known are size.",
+        ),
+        ("{ nested: { a: [{ size: 1 }, 'x'] } }", "`nested.a[1]`"),
+        ("{ nested: { a: [{ size: 1 }], b: 7 } }", "`nested.b`"),
+        ("{ get force() { throw new Error('hostile') } }", "hostile"),
+    ] {
+        let error = options(wrong).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{wrong}: {error}");
+        assert!(error.message().contains(words), "{wrong}: {error}");
+    }
+    let (_, _, handles) = options("{ signal: {}, resolver: 'merge' }").unwrap();
+    assert!(
+        handles
+            .signal("signal")
+            .unwrap_err()
+            .message()
+            .contains("`signal`")
+    );
+    assert!(
+        handles
+            .function("resolver", Code::InvalidConfig)
+            .unwrap_err()
+            .message()
+            .contains("`resolver`")
+    );
+}

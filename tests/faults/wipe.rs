@@ -1,0 +1,142 @@
+//! A log that is wiped in one tab while others have it open: nothing of it returns.
+
+use crate::support::world::World;
+use datum_sync::engine::users::LogoutOptions;
+use datum_sync::model::error::Code;
+use datum_sync::plan::write::Write;
+use futures_util::FutureExt;
+
+fn create(title: &str) -> Write {
+    Write::Create {
+        draft: format!(r#"{{"title":"{title}"}}"#),
+    }
+}
+
+#[test]
+fn an_open_tab_does_not_save_its_operations_into_a_log_that_begins_after_a_wipe() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    b.create(r#"{"title":"of b"}"#);
+    a.run(a.engine.clear_user_data("ann")).unwrap();
+
+    assert_eq!(
+        b.write("tasks", create("more")).unwrap_err().code(),
+        Code::Closed
+    );
+
+    assert_eq!(
+        b.engine.current_user(),
+        None,
+        "the user is signed out here too"
+    );
+    assert!(phone.open().titles().is_empty());
+    assert_eq!(world.server.rows("ann").len(), 0);
+}
+
+#[test]
+fn a_tab_that_hears_of_a_wipe_ends_its_watches_and_says_why() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    b.create(r#"{"title":"of b"}"#);
+    let watch = b.run(b.engine.watch("ann", "tasks", None, false)).unwrap();
+    assert!(b.run(watch.next()).unwrap().is_some());
+    let logout = LogoutOptions {
+        flush: 0,
+        wipe: true,
+        force: true,
+    };
+    a.run(a.engine.logout("ann", logout)).unwrap();
+
+    assert_eq!(
+        b.run(b.engine.heard("ann", u64::MAX)).unwrap_err().code(),
+        Code::Closed
+    );
+
+    assert!(b.run(watch.next()).unwrap().is_none());
+    let status = b.engine.status_hub("ann").unwrap().current();
+    assert_eq!(
+        (status.pending_operations, status.errors[0].code),
+        (0, Code::Closed)
+    );
+    assert_eq!(
+        b.engine.user_or_current(None).unwrap_err().code(),
+        Code::NoUser
+    );
+    assert!(b.run(b.engine.user_ids()).unwrap().is_empty());
+}
+
+#[test]
+fn a_cycle_of_a_tab_that_has_not_heard_fetches_nothing_back() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    a.create(r#"{"title":"synced"}"#);
+    a.sync();
+    b.sync();
+    a.run(a.engine.clear_user_data("ann")).unwrap();
+
+    assert_eq!(b.sync_with("{}").unwrap_err().code(), Code::Closed);
+
+    assert!(!phone.disk.stores.borrow().contains_key("ann"));
+}
+
+#[test]
+fn a_user_who_signs_in_again_after_the_wipe_begins_anew() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    a.create(r#"{"title":"synced"}"#);
+    a.sync();
+    a.create(r#"{"title":"wiped"}"#);
+    a.run(a.engine.clear_user_data("ann")).unwrap();
+    assert_eq!(
+        b.write("tasks", create("more")).unwrap_err().code(),
+        Code::Closed
+    );
+
+    assert!(
+        b.run(b.engine.switch_user(None, "ann", None))
+            .unwrap()
+            .success
+    );
+
+    assert!(b.titles().is_empty());
+    b.sync();
+    assert_eq!(b.titles(), ["synced"]);
+}
+
+#[test]
+fn who_waits_for_a_receipt_hears_of_the_wipe() {
+    for told in [false, true] {
+        let world = World::new();
+        let phone = world.device("phone");
+        let (a, b) = (phone.open(), phone.open());
+        let id = b.create(r#"{"title":"of b"}"#)["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let mut waiting = Box::pin(b.engine.when_synced("ann", "tasks", &id));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        a.run(a.engine.clear_user_data("ann")).unwrap();
+
+        if told {
+            b.run(
+                b.engine
+                    .heard_word("ann", r#"{"tab":1,"word":1,"wiped":true}"#),
+            );
+        } else {
+            assert_eq!(
+                b.run(b.engine.heard("ann", u64::MAX)).unwrap_err().code(),
+                Code::Closed
+            );
+        }
+
+        assert_eq!(
+            waiting.now_or_never().unwrap().unwrap_err().code(),
+            Code::Closed,
+            "told by a word: {told}"
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! Allocations of common work, counted natively: unlike times they are the same on every machine.
+
+use crate::support::world::{Tab, World};
+use datum_sync::plan::write::Write;
+
+const TASKS: u64 = 1_000;
+
+fn task(n: u64) -> String {
+    let note = "call the supplier about the order ".repeat(5);
+    format!(
+        r#"{{"id":"task-{n:06}","title":"task {n}","done":{},"priority":{},"note":"{note}","tags":["work","list-{}"]}}"#,
+        n.is_multiple_of(3),
+        n % 5,
+        n % 20
+    )
+}
+
+fn create_many(tab: &Tab, from: u64, count: u64) {
+    let writes = (from..from + count)
+        .map(|n| Write::Create { draft: task(n) })
+        .collect();
+    tab.run(tab.engine.write(&tab.user, "tasks", writes))
+        .unwrap();
+}
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    allocation_counter::measure(work).count_total
+}
+
+/// Returns a world whose server has the tasks.
+fn seeded() -> World {
+    let world = World::new();
+    let phone = world.device("phone");
+    let tab = phone.open();
+    create_many(&tab, 0, TASKS);
+    tab.sync();
+    world
+}
+
+#[test]
+fn a_first_pull_makes_a_dozen_allocations_for_each_entity() {
+    let world = seeded();
+    let laptop = world.device("laptop");
+    let tab = laptop.open();
+    let both = allocations(|| drop(tab.sync_with(r#"{"direction":"pullOnly"}"#).unwrap()));
+    // The server runs in the same thread: the same requests once more tell its share.
+    let pulls: Vec<_> = laptop
+        .remote
+        .seen
+        .borrow()
+        .iter()
+        .filter(|request| request.path == "/pull")
+        .cloned()
+        .collect();
+    let served = allocations(|| {
+        for pull in &pulls {
+            let (status, _) = world.server.handle(
+                "ann",
+                pull.method,
+                "/sync/v1/pull",
+                &pull.body,
+                world.clock.now(),
+            );
+            assert_eq!(status, 200);
+        }
+    });
+
+    assert_eq!(tab.titles().len() as u64, TASKS);
+    assert!(
+        both - served < 12 * TASKS,
+        "{both} with {served} of the server's"
+    );
+}
+
+#[test]
+fn a_write_allocates_for_its_entity_and_little_else() {
+    let world = seeded();
+    let tab = world.device("laptop").open();
+    tab.sync();
+    let many = allocations(|| create_many(&tab, TASKS, TASKS));
+    let one = allocations(|| create_many(&tab, 2 * TASKS, 1));
+
+    assert!(many < 20 * TASKS, "{many}");
+    assert!(one < 90, "{one}");
+}
+
+#[test]
+fn a_cycle_with_nothing_to_do_allocates_the_same_however_much_there_is() {
+    let world = seeded();
+    let tab = world.device("laptop").open();
+    tab.sync();
+    tab.sync();
+
+    let idle = allocations(|| drop(tab.sync()));
+
+    assert!(idle < 400, "{idle}");
+}
+
+#[test]
+fn reading_allocates_what_it_hands_over() {
+    let world = seeded();
+    let laptop = world.device("laptop");
+    laptop.open().sync();
+    let tab = laptop.open();
+
+    let one = allocations(|| {
+        drop(
+            tab.run(tab.engine.read("ann", "tasks", "task-000077", false))
+                .unwrap(),
+        )
+    });
+    let all = allocations(|| drop(tab.run(tab.engine.read_all("ann", "tasks", false)).unwrap()));
+    let opened = allocations(|| drop(laptop.open()));
+
+    assert!(one < 20, "{one}");
+    assert!(all < 60, "no row is folded for it: {all}");
+    assert!(opened < 600, "nor for opening: {opened}");
+}

@@ -1,0 +1,150 @@
+//! All tests of this repository, by the names that documents give them.
+
+use std::collections::BTreeSet;
+
+use syn::{Attribute, Item};
+
+use super::sources::{files, root};
+
+/// The tests in `tests/`: `binary::module::name`.
+pub fn tests() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let folder = root().join("tests");
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "rs") {
+            let binary = path.file_stem().unwrap().to_str().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+            found.extend(of_binary(binary, &text, &read));
+        }
+    }
+    assert!(found.len() > 500, "the tests were not found");
+    found
+}
+
+/// The binaries that the tests are built into.
+pub fn binaries(tests: &BTreeSet<String>) -> BTreeSet<&str> {
+    tests
+        .iter()
+        .filter_map(|name| name.split("::").next())
+        .collect()
+}
+
+/// The tests of one binary, whose modules say in which files they are.
+fn of_binary(binary: &str, text: &str, read: &dyn Fn(&str) -> String) -> Vec<String> {
+    let root = syn::parse_file(text).unwrap_or_else(|error| panic!("{binary}: {error}"));
+    let mut found: Vec<String> = of_file(&root, read)
+        .iter()
+        .map(|name| format!("{binary}::{name}"))
+        .collect();
+    for item in &root.items {
+        let Item::Mod(module) = item else { continue };
+        let Some(path) = path_of(&module.attrs).filter(|path| !path.starts_with("..")) else {
+            continue;
+        };
+        let text = read(&path);
+        let ast = syn::parse_file(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let names = of_file(&ast, read);
+        found.extend(
+            names
+                .iter()
+                .map(|name| format!("{binary}::{}::{name}", module.ident)),
+        );
+    }
+    found
+}
+
+/// The tests of one file, with those of a suite that it mounts.
+fn of_file(ast: &syn::File, read: &dyn Fn(&str) -> String) -> Vec<String> {
+    let mut found = Vec::new();
+    for item in &ast.items {
+        match item {
+            Item::Fn(item) if is_test(&item.attrs) => found.push(item.sig.ident.to_string()),
+            Item::Macro(item) => {
+                let name = item.mac.path.segments.last().unwrap().ident.to_string();
+                if let Some(suite) = name.strip_suffix("_stories") {
+                    let file = match suite {
+                        "store" => "support/store_suite.rs",
+                        _ => "support/browser/host_stories.rs",
+                    };
+                    found.extend(of_suite(&read(file), &name));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The stories that the macro of a suite lists.
+fn of_suite(text: &str, name: &str) -> Vec<String> {
+    text.lines()
+        .skip_while(|line| !line.contains(&format!("macro_rules! {name} ")))
+        .take_while(|line| *line != "}")
+        .filter_map(|line| line.trim().strip_suffix(','))
+        .filter(|word| word.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn is_test(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        let last = attribute.path().segments.last();
+        last.is_some_and(|last| last.ident == "test" || last.ident == "wasm_bindgen_test")
+    })
+}
+
+fn path_of(attributes: &[Attribute]) -> Option<String> {
+    attributes.iter().find_map(|attribute| {
+        let syn::Meta::NameValue(pair) = &attribute.meta else {
+            return None;
+        };
+        match &pair.value {
+            syn::Expr::Lit(syn::ExprLit {
+                lit: syn::Lit::Str(text),
+                ..
+            }) if pair.path.is_ident("path") => Some(text.value()),
+            _ => None,
+        }
+    })
+}
+
+/// Whether a test of this name is among the unit tests and the server's.
+pub fn is_elsewhere(name: &str) -> bool {
+    let start = format!("fn {name}(");
+    ["server", "xtask", "src", "fuzz"]
+        .iter()
+        .flat_map(|folder| files(&root().join(folder), &["rs"]))
+        .any(|path| std::fs::read_to_string(path).unwrap().contains(&start))
+}
+
+/// Whether a file of `tests/e2e` has a test whose title begins so.
+pub fn is_end_to_end(file: &str, title: &str) -> bool {
+    let path = root().join(format!("tests/e2e/{file}.test.mjs"));
+    std::fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("test(\"{title}")))
+}
+
+#[test]
+fn a_test_has_the_name_of_its_binary_and_its_module() {
+    let read = |name: &str| {
+        match name {
+        "stories/basics.rs" => "#[test] fn one() {} fn helper() {} #[wasm_bindgen_test] async fn two() {}",
+        "stories/store.rs" => "crate::store_stories!(mount);",
+        "support/store_suite.rs" => "macro_rules! store_stories {\n ($m:ident) => {\n $m! {\n three,\n four,\n }\n };\n}\nfn five() {\n a,\n}",
+        _ => panic!("{name}"),
+    }
+    .to_owned()
+    };
+    let text = "mod support; #[path = \"stories/basics.rs\"] mod basics; #[path = \"stories/store.rs\"] mod store; #[test] fn whole() {}";
+    assert_eq!(
+        of_binary("stories", text, &read),
+        [
+            "stories::whole",
+            "stories::basics::one",
+            "stories::basics::two",
+            "stories::store::three",
+            "stories::store::four"
+        ]
+    );
+}

@@ -1,0 +1,313 @@
+//! The network. Requests arrive even if the sender is gone. They are lost, delayed, doubled,
+//! reordered and refused; replies are lost and cut; tokens expire.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use datum_server::MemoryServer;
+use datum_sync::model::error::{Code, Error, Result};
+use datum_sync::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
+use datum_sync::ports::remote::{Hints, Pulled, Pushed, Remote};
+
+use super::ports::Shared;
+
+/// The remote of one tab. The token is that of the user whom the request names.
+pub struct SimRemote {
+    pub server: MemoryServer,
+    pub shared: Rc<Shared>,
+    /// The server cannot tell how much of an earlier epoch is left.
+    pub forgets_epochs: bool,
+}
+
+/// A request in flight.
+#[derive(Clone)]
+pub struct Request {
+    server: MemoryServer,
+    shared: Rc<Shared>,
+    user: String,
+    method: &'static str,
+    path: String,
+    body: Vec<u8>,
+}
+
+type Reply = (u16, Vec<u8>);
+type Mailbox = Rc<RefCell<(Option<Reply>, Option<Waker>)>>;
+
+impl Request {
+    pub fn new(
+        server: &MemoryServer,
+        shared: &Rc<Shared>,
+        user: &str,
+        method: &'static str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Self {
+        Self {
+            server: server.clone(),
+            shared: Rc::clone(shared),
+            user: user.to_owned(),
+            method,
+            path: path.to_owned(),
+            body,
+        }
+    }
+
+    fn say(&self, words: &str) {
+        self.shared
+            .say(&format!("{} for {}: {words}", self.path, self.user));
+    }
+
+    /// Lets the server handle the request.
+    fn arrive(&self) -> Reply {
+        let path = format!("/sync/v1{}", self.path);
+        let (status, bytes) = self.server.handle(
+            &self.user,
+            self.method,
+            &path,
+            &self.body,
+            self.shared.clock.now(),
+        );
+        if self.path == "/push" {
+            if self.shared.traced {
+                self.say(&format!(
+                    "{} gets {status} {}",
+                    short(&self.body),
+                    short(&bytes)
+                ));
+            }
+            self.shared.push_checker.hears(
+                &self.server,
+                &self.shared.device_id,
+                &self.user,
+                &self.body,
+                status,
+                &bytes,
+            );
+        } else {
+            self.say(&format!("gets {status}"));
+            if self.path == "/pull" {
+                self.shared
+                    .push_checker
+                    .gives_page(&self.body, status, &bytes);
+            }
+        }
+        (status, bytes)
+    }
+
+    /// Delivers the request after `ms` milliseconds, even if its sender is gone.
+    pub fn arrive_after(&self, ms: u64, mailbox: Option<Mailbox>) {
+        let letter = self.clone();
+        self.shared.tasks.spawn(0, async move {
+            letter.shared.clock.sleep(ms).await;
+            let reply = letter.arrive();
+            if let Some(mailbox) = mailbox {
+                let mut mailbox = mailbox.borrow_mut();
+                mailbox.0 = Some(reply);
+                if let Some(waker) = mailbox.1.take() {
+                    waker.wake();
+                }
+            }
+        });
+    }
+}
+
+enum Answer {
+    Body(Vec<u8>),
+    Gone,
+    TooLarge,
+}
+
+impl SimRemote {
+    fn has_fault(&self, per_mille: u64) -> bool {
+        self.shared.weather.network.get() && self.shared.dice.has_fault(per_mille)
+    }
+
+    async fn journey(&self) {
+        let ms = if self.has_fault(80) {
+            self.shared.dice.harm(40_000)
+        } else {
+            self.shared.dice.below(60)
+        };
+        self.shared.clock.sleep(ms).await;
+    }
+
+    async fn ask(
+        &self,
+        user: &str,
+        method: &'static str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Answer> {
+        let (dice, clock) = (&self.shared.dice, &self.shared.clock);
+        let letter = Request::new(&self.server, &self.shared, user, method, path, body);
+        let lost = || Err(Error::new(Code::Network, "Nothing came back."));
+        if !self.shared.online.get() {
+            return lost();
+        }
+        if self.has_fault(50) {
+            self.journey().await;
+            if dice.harm(2) == 0 {
+                letter.say("is lost");
+            } else {
+                letter.say("is given up, and arrives much later");
+                letter.arrive_after(dice.harm(90_000), None);
+            }
+            return lost();
+        }
+        if self.shared.token_until.get() <= clock.now.get() && self.shared.weather.network.get() {
+            self.journey().await;
+            if self.has_fault(300) {
+                letter.say("the token has expired, and there is no new one");
+                return classify(401, None, Vec::new());
+            }
+            self.shared
+                .token_until
+                .set(clock.now.get() + 1_000 + dice.below(120_000));
+        }
+        if self.has_fault(50) {
+            self.journey().await;
+            let status =
+                [401, 403, 408, 410, 413, 425, 426, 429, 500, 502, 503][dice.harm(11) as usize];
+            let after = (dice.harm(2) == 0).then(|| dice.harm(5_000));
+            letter.say(&format!(
+                "is refused with {status}, to be tried after {after:?} ms"
+            ));
+            return classify(status, after, Vec::new());
+        }
+        let mailbox = Mailbox::default();
+        let ms = if self.has_fault(80) {
+            dice.harm(40_000)
+        } else {
+            dice.below(60)
+        };
+        letter.arrive_after(ms, Some(Rc::clone(&mailbox)));
+        if self.has_fault(40) {
+            letter.say("arrives twice");
+            letter.arrive_after(ms + [0, 5, 60_000][dice.harm(3) as usize], None);
+        }
+        let (status, mut bytes) = poll_fn(|context| {
+            let mut mailbox = mailbox.borrow_mut();
+            match mailbox.0.take() {
+                Some(reply) => Poll::Ready(reply),
+                None => {
+                    mailbox.1 = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        self.journey().await;
+        if self.has_fault(50) {
+            letter.say("the answer is lost");
+            return lost();
+        }
+        if self.has_fault(30) && !bytes.is_empty() {
+            letter.say("the answer is cut");
+            bytes.truncate(dice.harm(bytes.len() as u64) as usize);
+        }
+        classify(status, None, bytes)
+    }
+}
+
+/// Formats bytes for people: long runs of one letter are shortened.
+fn short(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let (mut last, mut run) = (' ', 0);
+    for letter in String::from_utf8_lossy(bytes).chars() {
+        run = if letter == last { run + 1 } else { 0 };
+        last = letter;
+        if run < 6 {
+            text.push(letter);
+        }
+    }
+    text.chars().take(1_500).collect()
+}
+
+fn classify(status: u16, after: Option<u64>, body: Vec<u8>) -> Result<Answer> {
+    let code = match status {
+        200..=299 => return Ok(Answer::Body(body)),
+        410 => return Ok(Answer::Gone),
+        413 => return Ok(Answer::TooLarge),
+        401 => Code::Unauthorized,
+        403 => Code::Forbidden,
+        409 => Code::UserMismatch,
+        426 => Code::ClientOutdated,
+        429 => Code::RateLimited,
+        408 | 425 | 500..=599 => Code::ServerError,
+        _ => Code::Protocol,
+    };
+    Err(
+        Error::new(code, String::from_utf8_lossy(&body).into_owned())
+            .with_status(status)
+            .with_retry_after(after),
+    )
+}
+
+impl Remote for SimRemote {
+    fn takes_any_limit(&self) -> bool {
+        true
+    }
+
+    async fn pull(&self, user: &str, request: &PullRequest) -> Result<Pulled> {
+        let epoch = request.epoch.clone().filter(|_| !self.forgets_epochs);
+        let request = PullRequest {
+            epoch,
+            ..request.clone()
+        };
+        match self
+            .ask(user, "POST", "/pull", serde_json::to_vec(&request).unwrap())
+            .await?
+        {
+            Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
+            Answer::Gone => Ok(Pulled::CursorGone),
+            Answer::TooLarge => Err(Error::new(Code::ServerError, "413 to a pull.")),
+        }
+    }
+
+    async fn push(&self, user: &str, request: &PushRequest<'_>) -> Result<Pushed> {
+        let body = request.to_json().into_bytes();
+        let (sent, several) = (body.len() as u64, request.operations.len() > 1);
+        match self.ask(user, "POST", "/push", body).await? {
+            Answer::Body(bytes) => Ok(Pushed::Reply { bytes, sent }),
+            Answer::TooLarge if several => Ok(Pushed::TooLarge),
+            Answer::TooLarge | Answer::Gone => Err(Error::new(
+                Code::ServerError,
+                "An answer to nothing that was asked.",
+            )),
+        }
+    }
+
+    async fn metadata(&self, user: &str) -> Result<Option<Vec<u8>>> {
+        match self.ask(user, "GET", "/metadata", Vec::new()).await? {
+            Answer::Body(bytes) => Ok(Some(bytes)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn put_metadata(&self, user: &str, metadata: &DeviceMetadata) -> Result<()> {
+        self.ask(
+            user,
+            "PUT",
+            "/metadata",
+            serde_json::to_vec(metadata).unwrap(),
+        )
+        .await
+        .map(|_| ())
+    }
+
+    async fn clear_metadata(&self, user: &str) -> Result<()> {
+        self.ask(user, "DELETE", "/metadata", Vec::new())
+            .await
+            .map(|_| ())
+    }
+
+    async fn hints(&self, _: &str, _: &mut dyn FnMut()) -> Result<Hints> {
+        Ok(Hints::Never)
+    }
+
+    async fn health(&self) -> Result<bool> {
+        Ok(true)
+    }
+}

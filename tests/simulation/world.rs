@@ -1,0 +1,344 @@
+//! The world of one history: random actions and faults, checked after every step and at the end.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use datum_server::MemoryServer;
+use datum_sync::engine::Engine;
+use datum_sync::engine::cycle::resolvers::Resolvers;
+use datum_sync::model::config::Config;
+use datum_sync::model::error::Code;
+use datum_sync::model::object_reader::ObjectReader;
+use datum_sync::model::status::State;
+use serde_json::Value;
+
+use super::dice::{Dice, RECOVERY, Script};
+use super::log_checks::LogReaders;
+use super::model::Model;
+use super::network::SimRemote;
+use super::ports::{Shared, SimBacking, SimHost, Weather};
+use super::push_checks::PushChecker;
+use super::tasks::{Owner, Tasks};
+use crate::support::clock::Clock;
+
+pub(super) type App = Engine<SimBacking, SimRemote, SimHost>;
+/// Writers that wait for their write: (device, user, entity, field).
+type Busy = Rc<RefCell<BTreeMap<(usize, String, String, String), Owner>>>;
+
+const CONFIG: &str = r#"{"entities":{"tasks":{}},"syncTimeout":60000,"retry":{"maxAttempts":3,"initial":200,"max":5000},"memoryBudget":6000}"#;
+/// Bodies above this are refused.
+pub(super) const MOST_BYTES: usize = 1_800;
+pub(super) const USERS: [&str; 2] = ["ann", "bob"];
+
+pub(super) struct Tab {
+    pub(super) owner: Owner,
+    pub(super) engine: Rc<App>,
+}
+
+pub(super) struct Device {
+    /// Its users.
+    pub(super) users: Vec<&'static str>,
+    pub(super) shared: Rc<Shared>,
+    /// A slot per tab; its writer continues when the tab is opened again.
+    pub(super) tabs: Vec<Option<Tab>>,
+}
+
+impl Device {
+    /// Returns one of its users.
+    pub(super) fn pick(&self, dice: &Dice) -> &'static str {
+        dice.pick::<&'static str>(&self.users)
+    }
+}
+
+/// A running history.
+pub struct World {
+    pub trace: Rc<RefCell<Vec<String>>>,
+    pub dice: Rc<Dice>,
+    /// Steps that were played.
+    pub played: u64,
+    script: Script,
+    pub(super) clock: Rc<Clock>,
+    pub(super) tasks: Rc<Tasks>,
+    pub(super) weather: Rc<Weather>,
+    pub(super) push_checker: Rc<PushChecker>,
+    pub(super) server: MemoryServer,
+    pub(super) backup: Option<datum_server::MemoryStore>,
+    pub(super) model: Rc<Model>,
+    pub(super) devices: Vec<Device>,
+    pub(super) log_readers: LogReaders,
+    pub(super) busy: Busy,
+    /// Storage and servers may lose data.
+    pub(super) loses: bool,
+    /// Stored bodies may come back damaged.
+    pub(super) damages: bool,
+    /// The server cannot tell how much of an earlier epoch is left.
+    forgets_epochs: bool,
+    next_owner: Cell<Owner>,
+    pub(super) counter: Cell<u64>,
+    pub(super) epochs: Cell<u32>,
+    pub(super) broken: Rc<RefCell<Vec<String>>>,
+}
+
+impl World {
+    pub fn new(script: Script) -> Self {
+        let (clock, dice) = (Rc::<Clock>::default(), Rc::new(Dice::new(&script)));
+        let tasks = Rc::new(Tasks::new(Rc::clone(&clock), Rc::clone(&dice)));
+        let server = MemoryServer::new("epoch-0");
+        server.configure(|config| config.max_entity_bytes = MOST_BYTES);
+        let weather = Rc::<Weather>::default();
+        weather.broken_lock.set(dice.chance(250));
+        weather.silence.set(dice.chance(250));
+        let loses = dice.chance(500);
+        let mut world = Self {
+            trace: Rc::default(),
+            played: 0,
+            script,
+            clock,
+            tasks,
+            weather,
+            push_checker: Rc::default(),
+            server,
+            backup: None,
+            model: Rc::default(),
+            devices: Vec::new(),
+            log_readers: LogReaders::default(),
+            busy: Busy::default(),
+            // After a loss of storage or server data no base is left, and clocks decide. So a
+            // history has either wrong clocks or losses, which keeps its promises checkable.
+            loses,
+            damages: loses && dice.chance(300),
+            forgets_epochs: dice.chance(300),
+            dice,
+            next_owner: Cell::new(1),
+            counter: Cell::new(0),
+            epochs: Cell::new(0),
+            broken: Rc::default(),
+        };
+        for user in USERS {
+            for n in 0..=world.dice.below(3) {
+                world.add_device(format!("{user}-{n}"), vec![user]);
+            }
+        }
+        if world.dice.chance(400) {
+            world.add_device("both-0".to_owned(), USERS.to_vec());
+        }
+        world
+    }
+
+    fn add_device(&mut self, device_id: String, users: Vec<&'static str>) {
+        let dice = &self.dice;
+        let wrong_clock = !self.loses && dice.chance(300);
+        let shared = Rc::new(Shared {
+            clock: Rc::clone(&self.clock),
+            dice: Rc::clone(dice),
+            tasks: Rc::clone(&self.tasks),
+            weather: Rc::clone(&self.weather),
+            push_checker: Rc::clone(&self.push_checker),
+            online: Cell::new(true),
+            skew: Cell::new(if wrong_clock {
+                dice.below(172_800_000) as i64 - 86_400_000
+            } else {
+                0
+            }),
+            locks: RefCell::default(),
+            stores: RefCell::default(),
+            device_id,
+            evicted: Cell::default(),
+            damages: Cell::new(self.damages),
+            full_until: Cell::default(),
+            token_until: Cell::new(dice.below(120_000)),
+            traced: self.script.traced,
+            trace: Rc::clone(&self.trace),
+            announced: RefCell::default(),
+        });
+        self.devices.push(Device {
+            users,
+            shared,
+            tabs: (0..=dice.below(3)).map(|_| None).collect(),
+        });
+    }
+
+    pub(super) fn say(&self, words: String) {
+        if !self.script.traced {
+            return;
+        }
+        self.trace
+            .borrow_mut()
+            .push(format!("{:>9} ms  {words}", self.clock.now.get()));
+    }
+
+    pub(super) fn epoch(&self) -> String {
+        format!("epoch-{}", self.epochs.get())
+    }
+
+    /// Plays the script, ends all faults and judges.
+    pub fn run(&mut self) -> Result<(), String> {
+        for device in 0..self.devices.len() {
+            self.open(device, 0);
+        }
+        self.tasks.run_for(1_000);
+        self.weather.network.set(true);
+        self.weather.storage.set(true);
+        for step in self.script.steps.clone() {
+            self.dice.begin(step);
+            let pause = self
+                .dice
+                .below(if self.dice.chance(100) { 20_000 } else { 400 });
+            self.act();
+            self.hear();
+            self.tasks.run_for(pause);
+            self.played += 1;
+            self.check()?;
+        }
+        self.dice.begin(RECOVERY);
+        self.heal();
+        self.judge()
+    }
+
+    fn act(&mut self) {
+        let what = self.dice.below(1000);
+        let device = self.dice.below(self.devices.len() as u64) as usize;
+        let slot = self.dice.below(self.devices[device].tabs.len() as u64) as usize;
+        match what {
+            0..=499 => self.write(device, slot),
+            500..=719 => self.sync(device, slot),
+            720..=779 => self.open(device, slot),
+            780..=829 => self.crash(device, slot),
+            830..=859 => self.freeze(device, slot),
+            860..=899 => self.network(device),
+            900..=919 => self.close(device, slot),
+            920..=934 => self.tidy(device, slot),
+            935..=949 => self.purge(),
+            950..=959 => self.misset_clock(device),
+            960..=973 => self.evict(device),
+            974..=983 => self.restore(),
+            984..=988 => self.fill(device),
+            989..=993 => self.switch(device, slot),
+            _ => self.pause(device, slot),
+        }
+    }
+
+    pub(super) fn tab(&self, device: usize, slot: usize) -> Option<(Owner, Rc<App>)> {
+        self.devices[device].tabs[slot]
+            .as_ref()
+            .map(|tab| (tab.owner, Rc::clone(&tab.engine)))
+    }
+
+    pub(super) fn name(&self, device: usize, slot: usize) -> String {
+        format!("{}/{slot}", self.devices[device].shared.device_id)
+    }
+
+    pub(super) fn open(&mut self, device: usize, slot: usize) {
+        if self.devices[device].tabs[slot].is_some() {
+            return;
+        }
+        let owner = self.next_owner.get();
+        self.next_owner.set(owner + 1);
+        self.say(format!("{} opens", self.name(device, slot)));
+        let config: Value = serde_json::from_str(CONFIG).unwrap();
+        let config =
+            Config::read(ObjectReader::new(&config, Code::InvalidConfig, "The config").unwrap())
+                .unwrap();
+        let shared = Rc::clone(&self.devices[device].shared);
+        let remote = SimRemote {
+            server: self.server.clone(),
+            shared: Rc::clone(&shared),
+            forgets_epochs: self.forgets_epochs,
+        };
+        let host = SimHost {
+            shared: Rc::clone(&shared),
+            owner,
+        };
+        let engine = Rc::new(Engine::new(
+            SimBacking(shared),
+            remote,
+            Rc::new(host),
+            config,
+            Resolvers::default(),
+        ));
+        let user = self.devices[device].users[0];
+        self.tasks.spawn(
+            owner,
+            sign_in(
+                Rc::clone(&engine),
+                user,
+                Rc::clone(&self.clock),
+                self.name(device, slot),
+                Rc::clone(&self.broken),
+            ),
+        );
+        for user in &self.devices[device].users {
+            self.tasks.spawn(
+                owner,
+                watch(
+                    Rc::clone(&engine),
+                    user,
+                    self.name(device, slot),
+                    Rc::clone(&self.broken),
+                ),
+            );
+        }
+        self.devices[device].tabs[slot] = Some(Tab { owner, engine });
+    }
+
+    pub(super) fn check(&mut self) -> Result<(), String> {
+        if let Some(first) = self.broken.borrow().first() {
+            return Err(first.clone());
+        }
+        if let Some(wrong) = self.push_checker.broken() {
+            return Err(wrong);
+        }
+        self.check_logs()
+    }
+}
+
+/// Signs in, again if storage fails.
+async fn sign_in(
+    engine: Rc<App>,
+    user: &'static str,
+    clock: Rc<Clock>,
+    name: String,
+    broken: Rc<RefCell<Vec<String>>>,
+) {
+    loop {
+        match engine.sign_in(user).await {
+            Ok(()) => return,
+            Err(error) if error.code() == Code::Closed => return,
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Code::StorageFull | Code::StorageUnavailable | Code::StorageBlocked
+                ) =>
+            {
+                clock.sleep(500).await;
+            }
+            Err(error) => {
+                return broken
+                    .borrow_mut()
+                    .push(format!("{name} does not open: {error:?}"));
+            }
+        }
+    }
+}
+
+/// Checks that progress never runs backwards within a cycle, and that each cycle ends.
+async fn watch(
+    engine: Rc<App>,
+    user: &'static str,
+    name: String,
+    broken: Rc<RefCell<Vec<String>>>,
+) {
+    let feed = engine.status_hub(user).unwrap().subscribe();
+    let (mut last, mut syncing) = (0.0, false);
+    while let Some(status) = feed.next().await {
+        let runs = status.status == State::Syncing;
+        if syncing && runs && status.progress < last {
+            broken.borrow_mut().push(format!(
+                "{name}: progress went from {last} to {}",
+                status.progress
+            ));
+        }
+        (last, syncing) = (if runs { status.progress } else { 0.0 }, runs);
+    }
+}

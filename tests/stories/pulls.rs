@@ -1,0 +1,166 @@
+//! Pulls: pages, full pulls and cursors that the server has forgotten.
+
+use std::rc::Rc;
+
+use crate::support::world::{Device, Fault, World};
+use datum_sync::plan::write::Write;
+
+#[test]
+fn many_rows_come_in_few_transactions_with_a_record_and_few_bodies_each() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let drafts = (0..2500)
+        .map(|n| datum_sync::plan::write::Write::Create {
+            draft: format!(r#"{{"title":"task {n}","notes":"{}"}}"#, "x".repeat(200)),
+        })
+        .collect();
+    a.run(a.engine.write("ann", "tasks", drafts)).unwrap();
+    a.sync();
+    let before = laptop.counts();
+
+    let result = b.sync();
+
+    assert_eq!(result.pulled_count, 2500);
+    let after = laptop.counts();
+    // Two pages, the second a longer one, each one transaction with a record and two bodies, since
+    // one of more than 240 KiB would be slow; and the end of the cycle.
+    assert_eq!(
+        (
+            after.transactions - before.transactions,
+            after.records - before.records
+        ),
+        (3, 7)
+    );
+    assert_eq!(b.titles().len(), 2500);
+    assert_eq!(b.run(b.engine.count("ann", "tasks")).unwrap(), 2500);
+}
+
+#[test]
+fn a_forced_full_sync_drops_what_the_server_does_not_have_any_more() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let gone = a.create(r#"{"title":"gone"}"#)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    a.create(r#"{"title":"stays"}"#);
+    a.sync();
+    b.sync();
+    a.delete(&gone);
+    a.sync();
+    world.server.purge_tombstones().unwrap();
+    b.create(r#"{"title":"mine"}"#);
+
+    let result = b
+        .sync_with(r#"{"direction":"pullThenPush","forceFullSync":true}"#)
+        .unwrap();
+
+    assert!(result.is_success, "{result:?}");
+    assert_eq!(b.titles(), ["mine", "stays"]);
+}
+
+#[test]
+fn a_cursor_that_the_server_has_forgotten_leads_to_a_full_pull() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let gone = a.create(r#"{"title":"gone"}"#)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    a.create(r#"{"title":"stays"}"#);
+    a.sync();
+    b.sync();
+    a.delete(&gone);
+    a.sync();
+    world.server.purge_tombstones().unwrap();
+
+    assert!(b.sync().is_success);
+
+    assert_eq!(b.titles(), ["stays"]);
+}
+
+#[test]
+fn a_long_page_is_read_in_slices_where_reading_takes_its_time() {
+    let world = World::new();
+    let laptop = world.device("laptop").open();
+    let drafts = (0..1_000).map(|n| Write::Create {
+        draft: format!(r#"{{"n":{n}}}"#),
+    });
+    laptop
+        .run(laptop.engine.write("ann", "tasks", drafts.collect()))
+        .unwrap();
+    laptop.sync();
+    for (work_ms, at_least) in [(0, 0), (8, 7)] {
+        let a = world.device(&format!("phone {work_ms}")).open();
+        a.engine.host().work_ms.set(work_ms);
+
+        assert!(
+            a.sync_with(r#"{"direction":"pullOnly"}"#)
+                .unwrap()
+                .is_success
+        );
+
+        let yields = a.engine.host().yields.get();
+        assert!(
+            yields >= at_least && (work_ms > 0 || yields == 0),
+            "{yields} of {at_least}"
+        );
+        assert_eq!(a.titles().len(), 1_000, "nothing of it is left out");
+    }
+}
+
+#[test]
+fn pages_grow_where_they_come_quickly_and_nobody_has_said_how_long_they_are() {
+    let world = World::new();
+    let laptop = world.device("laptop").open();
+    let drafts = (0..7_500).map(|n| Write::Create {
+        draft: format!(r#"{{"n":{n}}}"#),
+    });
+    laptop
+        .run(laptop.engine.write("ann", "tasks", drafts.collect()))
+        .unwrap();
+    laptop.sync();
+    let limits_of = |name: &str, prepare: &dyn Fn(&Device), options: &str| {
+        let device = world.device(name);
+        prepare(&device);
+        let limits: Rc<std::cell::RefCell<Vec<u64>>> = Rc::default();
+        let seen = Rc::clone(&limits);
+        *device.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+            if request.path == "/pull" {
+                let asked: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+                seen.borrow_mut().push(asked["limit"].as_u64().unwrap());
+            }
+        }));
+        let tab = device.open();
+        assert!(tab.sync_with(options).unwrap().is_success);
+        assert_eq!(tab.titles().len(), 7_500);
+        limits.take()
+    };
+    assert_eq!(
+        limits_of("quick", &|_| {}, "{}"),
+        [1_000, 2_000, 4_000, 4_000]
+    );
+    assert_eq!(
+        limits_of(
+            "slow at first",
+            &|device| device.fault("/pull", Fault::Slow(1_000)),
+            "{}"
+        ),
+        [1_000, 1_000, 2_000, 4_000]
+    );
+    assert_eq!(
+        limits_of("asked", &|_| {}, r#"{"overrideBatchSize":2500}"#),
+        [2_500, 2_500, 2_500]
+    );
+    assert_eq!(
+        limits_of(
+            "an adapter",
+            &|device| device.remote.takes_any_limit.set(false),
+            "{}"
+        ),
+        [1_000; 8]
+    );
+}

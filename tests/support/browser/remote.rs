@@ -1,0 +1,110 @@
+//! Remotes made of JavaScript expressions, and the calls that a cycle makes.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+
+use datum_sync::model::error::Error;
+use datum_sync::model::operation::Kind;
+use datum_sync::model::protocol::{PullRequest, PushRequest, PushedOperation, Raw};
+use datum_sync::ports::remote::{Pulled, Pushed, Remote};
+use datum_sync::web::adapter::CustomRemote;
+use datum_sync::web::http::HttpRemote;
+use wasm_bindgen::JsValue;
+
+pub const PAGE: &str = r#"{"changes":[],"cursor":"c1","more":false}"#;
+
+/// Evaluates a JavaScript expression.
+pub fn js(code: &str) -> JsValue {
+    js_sys::eval(&format!("({code})")).unwrap_or_else(|thrown| panic!("{code}: {thrown:?}"))
+}
+
+/// Asserts that a JavaScript expression is true.
+#[track_caller]
+pub fn holds(code: &str) {
+    let value = js(code);
+    assert!(
+        value.as_bool() == Some(true),
+        "{code} is {value:?}; seen: {:?}",
+        js("JSON.stringify(globalThis.seen)").as_string()
+    );
+}
+
+/// Returns a remote whose fetch has this body: `async (url, init) => { … }`. `seen` holds the
+/// calls.
+pub fn http(fetch: &str, more: &str) -> HttpRemote {
+    js("globalThis.seen = []");
+    let config = format!(
+        "{{ url: 'https://api.test/', fetch: async (url, init) => {{ seen.push({{ url, ...init }}); const call = seen.length; {fetch} }}, {more} }}"
+    );
+    HttpRemote::new(&js(&config)).unwrap()
+}
+
+pub fn adapter(members: &str) -> CustomRemote {
+    js("globalThis.seen = []");
+    CustomRemote::new(&js(&format!(
+        "{{ async pull() {{}}, async push() {{}}, {members} }}"
+    )))
+    .unwrap()
+}
+
+pub fn pull_request() -> PullRequest {
+    PullRequest {
+        client_id: "device".into(),
+        limit: 10,
+        ..PullRequest::default()
+    }
+}
+
+pub async fn pull(remote: &impl Remote) -> Result<Pulled, Error> {
+    remote.pull("ada", &pull_request()).await
+}
+
+pub async fn push(remote: &impl Remote, data: &str) -> Result<Pushed, Error> {
+    let operation = PushedOperation {
+        op_id: "o1".into(),
+        entity: "tasks".into(),
+        id: "t1".into(),
+        kind: Kind::Create,
+        base_version: None,
+        supersedes: Vec::new(),
+        data: Some(Raw(data)),
+        after: Vec::new(),
+    };
+    remote
+        .push(
+            "ada",
+            &PushRequest {
+                client_id: "device".into(),
+                user_id: None,
+                schema: 0,
+                epoch: None,
+                operations: vec![operation],
+            },
+        )
+        .await
+}
+
+#[track_caller]
+pub fn page(pulled: Result<Pulled, Error>) -> Vec<u8> {
+    match pulled {
+        Ok(Pulled::Page(bytes)) => bytes,
+        other => panic!("not a page: {other:?}"),
+    }
+}
+
+/// Polls once, so that the request goes out, and drops the future.
+pub async fn begin_and_drop(future: impl Future) {
+    let mut future = pin!(future);
+    // A few turns: the headers are asked for before the request is sent.
+    for _ in 0..5 {
+        std::future::poll_fn(|context| {
+            assert!(future.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        wasm_bindgen_futures::JsFuture::from(js_sys::Promise::resolve(&JsValue::UNDEFINED))
+            .await
+            .unwrap();
+    }
+}

@@ -1,0 +1,133 @@
+//! Several tabs that write to one log.
+
+use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
+use crate::support::world::{Device, Fault, ONE_TRY, World, id_of};
+use datum_sync::plan::write::Write;
+
+#[test]
+fn two_tabs_write_to_one_log() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (one, two) = (phone.open(), phone.open());
+    let id = id_of(&one.create(r#"{"title":"milk","done":false}"#));
+
+    two.create(r#"{"title":"tea"}"#);
+    two.patch(&id, r#"{"title":"oat milk"}"#);
+    one.patch(&id, r#"{"done":true}"#);
+
+    let head = two
+        .run(two.engine.user("ann"))
+        .unwrap()
+        .db
+        .read(|replica| replica.head());
+    two.run(two.engine.heard("ann", head + 1)).unwrap();
+    for tab in [&one, &two] {
+        assert_eq!(tab.titles(), ["oat milk", "tea"]);
+        assert_eq!(tab.read(&id).unwrap()["done"], true);
+    }
+    assert!(
+        one.run(one.engine.user("ann")).unwrap().db.counts().stale > 0,
+        "they did meet"
+    );
+    assert!(one.sync().is_success);
+    two.sync();
+    assert_eq!(
+        (one.pending(), two.pending(), world.server.rows("ann").len()),
+        (0, 0, 2)
+    );
+}
+
+#[test]
+fn a_delete_is_not_cancelled_with_a_create_that_another_tab_has_sent() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    b.run(b.engine.heard("ann", 1)).unwrap();
+    phone.fault("/push", Fault::ReplyLost);
+    b.sync_with(r#"{"direction":"pushOnly","timeout":1}"#)
+        .unwrap_err();
+
+    assert!(a.delete(&id));
+    let result = a.sync();
+
+    assert!(
+        result.is_success && result.conflicts_detected == 0,
+        "{result:?}"
+    );
+    assert_eq!((a.titles().len(), a.pending()), (0, 0));
+    let laptop = world.device("laptop").open();
+    laptop.sync();
+    assert!(laptop.titles().is_empty());
+}
+
+/// Writes through a running tab.
+async fn write(life: &RunningTab, write: Write) {
+    life.tab
+        .engine
+        .write("ann", "tasks", vec![write])
+        .await
+        .unwrap();
+}
+
+/// Starts a cycle whose request is in flight when this returns, and disables the lock between tabs.
+async fn begins(phone: &Device, life: &RunningTab, options: &str) {
+    phone.requests();
+    life.sync(options);
+    wait_until(life, || !phone.remote.seen.borrow().is_empty()).await;
+    phone.locks.borrow_mut().clear();
+}
+
+#[test]
+fn what_is_deleted_while_another_tab_sends_it_does_not_come_back() {
+    for made_here in [true, false] {
+        let world = World::new();
+        let phone = world.device("phone").with_config(ONE_TRY);
+        let (a, b) = (RunningTab::new(phone.open()), RunningTab::new(phone.open()));
+        let (sends, deletes) = if made_here { (&b, &a) } else { (&a, &b) };
+        run_together(&[&a, &b], async {
+            write(
+                &a,
+                Write::Create {
+                    draft: r#"{"id":"t","title":"milk"}"#.to_owned(),
+                },
+            )
+            .await;
+            let_all_run().await;
+            phone.fault("/push", Fault::Slow(2_000));
+            begins(&phone, sends, r#"{"direction":"pushOnly"}"#).await;
+            write(
+                deletes,
+                Write::Delete {
+                    id: "t".to_owned(),
+                    soft: false,
+                },
+            )
+            .await;
+            deletes.sync("{}");
+            wait_until(&a, || !deletes.ended.borrow().is_empty()).await;
+            assert!(
+                sends.ended.borrow().is_empty(),
+                "the create arrives after the delete"
+            );
+            wait_until(&a, || !sends.ended.borrow().is_empty()).await;
+            for life in [&a, &b] {
+                let before = life.ended.borrow().len();
+                life.sync("{}");
+                wait_until(&a, || life.ended.borrow().len() > before).await;
+            }
+        });
+        assert!(
+            world
+                .server
+                .rows("ann")
+                .iter()
+                .all(|row| row.data.is_none()),
+            "made here: {made_here}"
+        );
+        assert_eq!(
+            (a.tab.titles(), b.tab.titles(), a.tab.pending()),
+            (vec![], vec![], 0)
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! One part at a time, without an engine: formats, rules and parsers.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
+
+mod support;
+
+#[path = "unit/config.rs"]
+mod config;
+#[path = "unit/config_errors.rs"]
+mod config_errors;
+#[path = "unit/json_scan.rs"]
+mod json_scan;
+#[path = "unit/json_scan_random.rs"]
+mod json_scan_random;
+#[path = "unit/merge_objects.rs"]
+mod merge_objects;
+#[path = "unit/merge_policies.rs"]
+mod merge_policies;
+#[path = "unit/merge_properties.rs"]
+mod merge_properties;
+#[path = "unit/merge_support.rs"]
+mod merge_support;
+#[path = "unit/record.rs"]
+mod record;
+#[path = "unit/record_damage.rs"]
+mod record_damage;
+#[path = "unit/record_samples.rs"]
+mod record_samples;
+#[path = "unit/remote_metadata.rs"]
+mod remote_metadata;
+#[path = "unit/schedule.rs"]
+mod schedule;
+#[path = "unit/schedule_retries.rs"]
+mod schedule_retries;
+#[path = "unit/schedule_support.rs"]
+mod schedule_support;
+#[path = "unit/sse.rs"]
+mod sse;
+#[path = "unit/store_memory.rs"]
+mod store_memory;

@@ -1,0 +1,179 @@
+//! What a config may say, and its defaults.
+
+use datum_sync::model::config::merge_fields::Policy;
+use datum_sync::model::config::resolver::Builtin;
+use datum_sync::model::config::storage::Durability;
+use datum_sync::model::config::timing::{ColdStart, ColdStrategy, Timing};
+use datum_sync::model::config::{Config, DeleteBehavior, Direction, Jitter};
+use datum_sync::model::error::{Code, Result};
+use datum_sync::model::object_reader::ObjectReader;
+use datum_sync::util::json::scan::parse;
+
+fn config(json: &str) -> Result<Config> {
+    let value = parse(json.as_bytes()).unwrap();
+    Config::read(ObjectReader::new(
+        &value,
+        Code::InvalidConfig,
+        "The config",
+    )?)
+}
+
+#[test]
+fn every_field_of_a_config_is_read() {
+    let config = config(
+        r#"{
+            "name": "notes", "entities": { "tasks": { "deleteBehavior": "softDelete", "conflictResolver": "ask", "localOnly": ["draft", "local notes"], "mergeFields": { "votes": "sum", "address.city": "remote" } }, "lists": {} },
+            "syncTimeout": 5, "resolverTimeout": 6, "defaultSyncDirection": "pullOnly", "defaultSyncOptions": { "overrideBatchSize": 7 },
+            "defaultConflictResolver": "localPriority", "retry": { "maxAttempts": 9, "factor": 1.5, "jitter": "none" },
+            "durability": { "local": "relaxed", "pulled": "strict" }, "memoryBudget": 0, "schemaVersion": 3,
+            "excludedSyncUserIds": ["guest"], "autoStartSync": true, "autoSyncInterval": 1000, "syncAfterWrite": 7,
+            "syncOnReconnect": false, "syncOnVisible": false,
+            "coldStart": { "strategy": "fullSync", "threshold": 1, "delay": 2, "maxDuration": 3 }
+        }"#,
+    )
+    .unwrap();
+    assert_eq!(
+        (
+            config.name.as_str(),
+            config.sync_timeout,
+            config.memory_budget,
+            config.schema
+        ),
+        ("notes", 5, 0, 3)
+    );
+    assert_eq!(
+        config.entities.get("tasks").unwrap().delete_behavior,
+        Some(DeleteBehavior::SoftDelete)
+    );
+    assert_eq!(
+        (
+            config.local_only("tasks").join(","),
+            config.local_only("lists").len()
+        ),
+        ("draft,local notes".to_owned(), 0)
+    );
+    assert_eq!(
+        (config.resolver_of("tasks"), config.resolver_of("lists")),
+        (Builtin::Ask, Builtin::LocalPriority)
+    );
+    let fields: Vec<_> = config
+        .policies("tasks")
+        .iter()
+        .map(|(path, policy)| (path.to_owned(), *policy))
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            ("address.city".to_owned(), Policy::Remote),
+            ("votes".to_owned(), Policy::Sum)
+        ]
+    );
+    assert_eq!(
+        (
+            config.sums("tasks"),
+            config.sums("lists"),
+            config.resolver_timeout
+        ),
+        (true, false, 6)
+    );
+    assert_eq!(
+        (config.defaults.direction, config.defaults.batch_size),
+        (Some(Direction::PullOnly), Some(7))
+    );
+    assert_eq!(
+        (
+            config.retry.max_attempts,
+            config.retry.initial,
+            config.retry.jitter
+        ),
+        (9, 500, Jitter::None)
+    );
+    assert!((config.retry.factor - 1.5).abs() < f64::EPSILON);
+    assert_eq!(
+        (config.local, config.pulled),
+        (Durability::Relaxed, Durability::Strict)
+    );
+    assert_eq!(config.excluded, ["guest"]);
+    let cold = ColdStart {
+        strategy: ColdStrategy::FullSync,
+        threshold: 1,
+        delay: 2,
+        max_duration: 3,
+    };
+    let timing = Timing {
+        auto_start: true,
+        interval: 1_000,
+        after_write: Some(7),
+        on_reconnect: false,
+        on_visible: false,
+        cold: Some(cold),
+    };
+    assert_eq!(config.timing, timing);
+}
+
+#[test]
+fn what_a_config_leaves_out_has_a_default() {
+    let config = config(r#"{ "entities": { "tasks": null }, "retry": null }"#).unwrap();
+    assert_eq!(
+        (
+            config.name.as_str(),
+            config.sync_timeout,
+            config.memory_budget
+        ),
+        ("datum", 120_000, 67_108_864)
+    );
+    assert_eq!(
+        (
+            config.retry.max_attempts,
+            config.retry.initial,
+            config.retry.max
+        ),
+        (3, 500, 60_000)
+    );
+    assert_eq!(
+        (config.local, config.pulled),
+        (Durability::Strict, Durability::Relaxed)
+    );
+    assert_eq!(
+        (config.resolver_of("tasks"), config.is_soft("tasks")),
+        (Builtin::Merge, false)
+    );
+    let timing = Timing {
+        auto_start: false,
+        interval: 900_000,
+        after_write: Some(1_000),
+        on_reconnect: true,
+        on_visible: true,
+        cold: None,
+    };
+    assert_eq!(config.timing, timing);
+}
+
+#[test]
+fn a_cold_start_comes_with_automatic_cycles_or_by_its_own_name() {
+    let cold = |more: &str| {
+        self::config(&format!(r#"{{ "entities": {{ "tasks": {{}} }}, {more} }}"#))
+            .unwrap()
+            .timing
+            .cold
+    };
+    let usual = ColdStart {
+        strategy: ColdStrategy::Adaptive,
+        threshold: 3_600_000,
+        delay: 500,
+        max_duration: 15_000,
+    };
+    assert_eq!(cold(r#""autoStartSync": true"#), Some(usual));
+    assert_eq!(cold(r#""coldStart": {}"#), Some(usual));
+    assert_eq!(
+        cold(r#""autoStartSync": true, "coldStart": { "strategy": "disabled" }"#),
+        None
+    );
+    assert_eq!(
+        config(r#"{ "entities": { "tasks": {} }, "syncAfterWrite": false }"#)
+            .unwrap()
+            .timing
+            .after_write,
+        None
+    );
+}
