@@ -3,17 +3,17 @@
  * datum-sync: offline-first sync for web apps.
  *
  * Times are ISO 8601 UTC strings with milliseconds, such as `"2026-01-31T12:00:00.000Z"`. Durations are
- * milliseconds, sizes are bytes. Every promise rejects with a {@link DatumError} and with nothing else.
- * What an app receives is frozen: change a copy, and pass it to `update`.
+ * milliseconds, sizes are bytes. Every rejection is a {@link DatumError}.
+ * Values that an app receives are frozen: change a copy, and pass it to `update`.
  *
  * @packageDocumentation
  */
 
-/** What JSON can hold. Entities are JSON: no `Date`, `Map`, `BigInt`, functions, `NaN`. */
+/** Any JSON value. Entities are JSON: no `Date`, `Map`, `BigInt`, functions, `NaN`. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /**
- * The fields that the engine owns. Everything else in an entity is the app's own JSON.
+ * The fields that the engine owns. All other fields of an entity are the app's own JSON.
  *
  * @example
  * interface Task extends Entity {
@@ -24,32 +24,32 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
  * const tasks = datum.manager<Task>("tasks");
  */
 export interface Entity {
-  /** A UUID version 7 unless the draft brings one: well-formed Unicode, 1 to 512 bytes, no control characters. */
+  /** A UUID version 7 unless the draft has one: well-formed Unicode, 1 to 512 bytes, no control characters. */
   id: string;
   /** The user whose database this is. */
   userId: string;
-  /** When the entity was made. */
+  /** When the entity was created. */
   createdAt: string;
-  /** When it was last written. For display and for `lastWriteWins` only: it never orders a pull. */
+  /** When it was last written. Used for display and for `lastWriteWins`; it never orders a pull. */
   modifiedAt: string;
   /** Assigned by the server; 0 until the server has the entity. */
   version: number;
-  /** A tombstone: only seen with `includeDeleted`. */
+  /** True for a tombstone. Only visible with `includeDeleted`. */
   isDeleted: boolean;
 }
 
-/** An entity whose own fields are not declared: what `manager("tasks")` without a type gives. */
+/** An entity whose own fields are not declared: the type of `manager("tasks")` without a type argument. */
 export interface AnyEntity extends Entity {
   [field: string]: Json | undefined;
 }
 
-/** What `create` takes: the app's fields, and, where the app wants to choose them, the engine's. */
+/** The argument of `create`: the app's fields, and optionally the engine's. */
 export type Draft<T extends Entity> = Omit<T, keyof Entity> & Partial<Entity>;
 
 /** The fields that `patch` may change. */
 export type Changes<T extends Entity> = Partial<Omit<T, keyof Entity>>;
 
-/** What {@link Datum.initialize} takes. An unknown key is refused with `invalidConfig`. */
+/** The argument of {@link Datum.initialize}. An unknown key is refused with `invalidConfig`. */
 export interface DatumConfig {
   /** Prefix of the IndexedDB databases, for two apps on one origin. Default `"datum"`. */
   name?: string;
@@ -58,171 +58,171 @@ export interface DatumConfig {
   /** The app's backend: the sync protocol over HTTP, or the app's own adapter. */
   remote: HttpRemote | RemoteAdapter;
   /**
-   * Whose data `manager` calls work on, where they name no user. A function is called once, by `initialize`,
-   * which rejects with `invalidConfig` where it throws, and with `timeout` where it has not answered after 10
-   * seconds. Null or undefined is nobody: the calls reject with `noUser` until {@link Datum.switchUser}.
+   * The user of `manager` calls that name none. A function is called once, by `initialize`,
+   * which rejects with `invalidConfig` if it throws, and with `timeout` if it has not answered after 10
+   * seconds. Null or undefined means no user: calls reject with `noUser` until {@link Datum.switchUser}.
    */
   initialUserId?: string | (() => string | null | undefined | Promise<string | null | undefined>);
   /**
-   * Whether a sign-in starts automatic cycles, as {@link Datum.startAutoSync} does. Default false. Of all tabs of an app,
-   * one runs them, and only while somebody can see it: hidden tabs send nothing.
+   * Whether a sign-in starts automatic cycles, as {@link Datum.startAutoSync} does. Default false. One tab of
+   * an app runs them, and only while it is visible.
    */
   autoStartSync?: boolean;
-  /** How far automatic cycles are apart, in milliseconds, 1,000 to 86,400,000; each is spread by up to a tenth. Default 900,000. */
+  /** The interval between automatic cycles, in milliseconds, 1,000 to 86,400,000; each varies by up to a tenth. Default 900,000. */
   autoSyncInterval?: number;
   /**
-   * While automatic cycles are started: how long after a write it is pushed, in milliseconds, up to 3,600,000. Writes in
-   * quick succession are pushed together, at most five times as late. Default 1,000; false: at the next interval.
+   * The delay between a write and its push while automatic cycles are started, in milliseconds, up to 3,600,000. Writes in
+   * quick succession are pushed together, after at most five times the delay. Default 1,000; false: at the next interval.
    */
   syncAfterWrite?: number | false;
-  /** While automatic cycles are started: sync when the network comes back. Default true. */
+  /** Whether started automatic cycles sync when the network comes back. Default true. */
   syncOnReconnect?: boolean;
-  /** While automatic cycles are started: sync when the page becomes visible and the last attempt is older than 30 s, or writes wait. Default true. */
+  /** Whether started automatic cycles sync when the page becomes visible, if the last attempt is older than 30 s or writes are pending. Default true. */
   syncOnVisible?: boolean;
   /**
-   * The first cycle after a sign-in, which pulls, then pushes. It runs where `autoStartSync` is on, or where this is given.
-   * No read waits for it. A failure that may mend itself is tried again.
+   * The first cycle after a sign-in, which pulls, then pushes. It runs if `autoStartSync` is on or this is given.
+   * Reads do not wait for it. Failures that may be temporary are retried.
    */
   coldStart?: ColdStart;
   /** How long a cycle may take before it is stopped, in milliseconds. Default 120,000. */
   syncTimeout?: number;
   /**
    * How long a {@link ConflictResolver} function may take for one conflict, in milliseconds, 1 to 86,400,000; never more than half
-   * of the cycle's timeout. Default 30,000. One that has to ask somebody answers `{ take: "later" }`.
+   * of the cycle's timeout. Default 30,000. To ask the user, answer `{ take: "later" }`.
    */
   resolverTimeout?: number;
   /** Default `"pushThenPull"`. */
   defaultSyncDirection?: SyncDirection;
-  /** What `synchronize` uses where its own options say nothing. */
+  /** Defaults for the options of `synchronize`. */
   defaultSyncOptions?: Omit<SyncOptions<any>, "signal" | "conflictResolver"> & { conflictResolver?: BuiltinResolver };
-  /** What decides conflicts where the entity type has no resolver of its own. Default `"merge"`. */
+  /** The resolver of entity types that name none. Default `"merge"`. */
   defaultConflictResolver?: ConflictResolver<any>;
   /**
-   * How hard IndexedDB is asked to write. `local` is for the app's own writes (default `"strict"`: a
-   * resolved promise survives a power cut), `pulled` for what came from the server (default `"relaxed"`).
+   * The durability of IndexedDB transactions. `local` is for the app's own writes (default `"strict"`: a
+   * resolved promise survives a power cut), `pulled` for rows from the server (default `"relaxed"`).
    */
   durability?: { local?: "strict" | "relaxed"; pulled?: "strict" | "relaxed" };
   /**
-   * Who asks the browser never to evict what is stored (`navigator.storage.persist()`; Firefox asks the user): with `true` the
-   * engine, after the first write or the first sync that brings data, never at page load; with `"ask"`, the default, the app, by
-   * {@link Datum.requestPersistence}; with `false` nobody.
+   * Who asks the browser never to evict the stored data (`navigator.storage.persist()`; Firefox asks the user). `true`: the
+   * engine, after the first write or the first sync that brings data, never at page load. `"ask"` (default): the app, with
+   * {@link Datum.requestPersistence}. `false`: nobody.
    */
   persist?: boolean | "ask";
-  /** How many bytes of entities are kept in memory. Default 67,108,864 (64 MiB). */
+  /** The maximum size of the entities kept in memory, in bytes. Default 67,108,864 (64 MiB). */
   memoryBudget?: number;
   /**
-   * How a request that may succeed later is tried again within a cycle, and an automatic cycle after it failed (for as long
-   * as it fails, at least 1,000 ms later each time). `maxAttempts` counts the first try
-   * (default 3); `initial` and `max` are delays in milliseconds (500 and 60,000), each `factor` (2) times the last, and
-   * spread by `jitter` (`"full"`). What the remote asks for (`Retry-After`) is never undercut.
+   * How failed requests are retried within a cycle, and failed automatic cycles after it (for as long
+   * as they fail, with at least 1,000 ms between them). `maxAttempts` includes the first attempt
+   * (default 3); `initial` and `max` are delays in milliseconds (500 and 60,000), each `factor` (2) times the last,
+   * randomised by `jitter` (`"full"`). A delay is never shorter than the remote's `Retry-After`.
    */
   retry?: { maxAttempts?: number; initial?: number; factor?: number; max?: number; jitter?: "full" | "none" };
   /**
    * What `synchronize` does while a cycle of that user runs: `"sequential"` (default) runs after it,
-   * `"skipConcurrent"` resolves with `wasSkipped`, `"joinInFlight"` gets its result. Cycles in other tabs count; one whose
-   * tab has not said a word for 15 seconds is not waited for any more, and ends with `wasCancelled` if its tab wakes up.
+   * `"skipConcurrent"` resolves with `wasSkipped`, `"joinInFlight"` returns its result. Cycles in other tabs count. If such a
+   * tab is silent for 15 seconds, nobody waits for its cycle any longer, and it ends with `wasCancelled` if the tab wakes up.
    */
   syncRequestStrategy?: "sequential" | "skipConcurrent" | "joinInFlight";
-  /** What {@link Datum.switchUser} does where it names no strategy. Default `"syncThenSwitch"`. */
+  /** The default strategy of {@link Datum.switchUser}. Default `"syncThenSwitch"`. */
   defaultUserSwitchStrategy?: UserSwitchStrategy;
-  /** The app's schema version, which goes with every request. Default 0. */
+  /** The app's schema version, which is sent with every request. Default 0. */
   schemaVersion?: number;
   /** Users whose `synchronize` is always skipped. */
   excludedSyncUserIds?: string[];
   /**
-   * Listens for the remote's word that there is something to pull, and then syncs at once rather than at the next interval.
-   * For the current user, while auto sync runs, in one visible tab. Default false.
+   * Listens for hints of the remote that there is something to pull, and then syncs immediately.
+   * For the current user, while automatic cycles run, in one visible tab. Default false.
    *
-   * Over HTTP it is the protocol's `/stream`. Where a proxy holds that back, or the server has none, pulls that wait
-   * take its place; a server that knows neither is left alone. An adapter hints by its `subscribe`.
+   * Over HTTP it uses the protocol's `/stream`. If a proxy buffers that, or the server has none, it uses long
+   * polling; a server that supports neither is not asked again. An adapter gives hints with `subscribe`.
    */
   realtime?: boolean;
   /**
-   * When the page is hidden or left, sends what waits for the current user without waiting for the answer: at most 60 KiB, with the headers
-   * of the last request, unless sync is paused or the user excluded. The operations stay queued and are sent again; the
-   * server applies them once. Default true. Only over HTTP: an adapter's requests end with its page.
+   * When the page is hidden or left, sends the current user's pending operations without waiting for the answer: at most 60 KiB, with
+   * the headers of the last request, unless sync is paused or the user excluded. The operations stay queued and are sent again;
+   * the server applies them once. Default true. Over HTTP only: an adapter's requests end with its page.
    */
   flushOnLeave?: boolean;
   /**
-   * When the page is hidden or the network goes while operations wait, asks the browser to wake the service worker once
+   * When the page is hidden or goes offline with pending operations, asks the browser to wake the service worker once
    * there is a network (Background Sync, tag `datum-sync:` and `name`). Needs a service worker that calls `handleBackgroundSync` of
-   * `datum-sync/service-worker`; does nothing in browsers without it, which are all but those made of Chromium. Default false.
+   * `datum-sync/service-worker`; does nothing in browsers without Background Sync, which only Chromium has. Default false.
    */
   backgroundSync?: boolean;
-  /** Told of every event and every write. What one throws goes to the console and nowhere else. */
+  /** Called for every event and every write. Their exceptions are logged on the console and have no other effect. */
   observers?: Observer[];
-  /** Takes the log. Default: silence, or the console where `logLevel` is given. */
+  /** Receives the log. Default: none, or the console if `logLevel` is given. */
   logger?: Logger;
-  /** What is logged: this level and those above it. Ids of users and entities only from `"debug"` on. Default `"info"`. */
+  /** The lowest level that is logged. Ids of users and entities only from `"debug"` on. Default `"info"`. */
   logLevel?: LogLevel;
 }
 
 /** The first cycle after a sign-in. */
 export interface ColdStart {
   /**
-   * - `"adaptive"` (default): none if the last success, which is remembered over reloads, is younger than `threshold`.
-   * - `"incremental"`: always one, from the cursor on.
-   * - `"fullSync"`: always one, which ignores the cursor.
+   * - `"adaptive"` (default): one, unless the last success, also before a reload, is younger than `threshold`.
+   * - `"incremental"`: always one, from the cursor.
+   * - `"fullSync"`: always one, without the cursor.
    * - `"disabled"`: none.
    */
   strategy?: "adaptive" | "incremental" | "fullSync" | "disabled";
   /** Milliseconds. Default 3,600,000. */
   threshold?: number;
-  /** How long after the sign-in it begins, in milliseconds. Default 500. */
+  /** The delay after the sign-in, in milliseconds. Default 500. */
   delay?: number;
-  /** How long it may take, in milliseconds; where it is tried again, `syncTimeout` counts. Default 15,000. */
+  /** How long it may take, in milliseconds; retries have `syncTimeout`. Default 15,000. */
   maxDuration?: number;
 }
 
-/** How one entity type is kept. */
+/** The configuration of one entity type. */
 export interface EntityConfig<T extends Entity = AnyEntity> {
-  /** What decides conflicts of this type. */
+  /** The resolver of this type. */
   conflictResolver?: ConflictResolver<T>;
   /**
-   * For the resolver `"merge"`: what becomes of a field that both sides changed, where that is not the later write's. A path
-   * of names with dots means a field within, such as `"address.city"`. The fields of {@link Entity} and those of `localOnly` are refused.
+   * For the resolver `"merge"`: how fields that both sides changed are merged, if not by the later write. A path
+   * with dots names a nested field, such as `"address.city"`. The fields of {@link Entity} and of `localOnly` are refused.
    *
    * @example
    * const tasks: EntityConfig<Task> = { mergeFields: { votes: "sum", tags: "union", due: "min", notes: "text" } };
    */
   mergeFields?: { [F in OwnField<T> | `${OwnField<T>}.${string}`]?: FieldPolicy };
-  /** What `delete` leaves here. Default `"hardDelete"`: only the tombstone. `"softDelete"`: the body stays readable with `includeDeleted`. */
+  /** What `delete` keeps on this device. Default `"hardDelete"`: only the tombstone. `"softDelete"`: the body stays readable with `includeDeleted`. */
   deleteBehavior?: "softDelete" | "hardDelete";
   /**
-   * Throws to refuse a write. It sees the whole entity as it will be, frozen: the draft of a `create`, the
-   * entity of an `update`, the current one with the changes of a `patch`. The write rejects with
-   * `invalidEntity`, whose `cause` is what was thrown, and nothing is written; of a `createMany`, none.
+   * Throws to refuse a write. It receives the whole entity, frozen: the draft of a `create`, the
+   * entity of an `update`, the current entity with the changes of a `patch`. The write rejects with
+   * `invalidEntity`, with the exception as its `cause`, and nothing is written; nor are others of the same `createMany`.
    */
   validate?: Middleware<T>["validate"];
-  /** Makes of an entity what is stored and synced, after `validate`. See {@link Middleware}. */
+  /** Returns the entity to store and sync. Called after `validate`. See {@link Middleware}. */
   beforeSave?: Middleware<T>["beforeSave"];
-  /** Makes of what is stored what the app reads. See {@link Middleware}. */
+  /** Returns the entity that the app reads. See {@link Middleware}. */
   afterRead?: Middleware<T>["afterRead"];
-  /** More of the same: writes go through the functions above and then down this list, reads come back up. */
+  /** More middleware: writes pass the functions above and then this list in order, reads in reverse order. */
   middleware?: Middleware<T>[];
   /**
-   * Top-level fields that never leave the device: they are in no request, and nothing that is pulled,
-   * merged or refused takes them away. They go with the entity, and with `clearUserData`. A write that
-   * changes nothing else queues no operation and leaves `modifiedAt` alone. Where another client has given
-   * the server a field of that name, a value of this device's own is what is read. Resolvers do not see
+   * Top-level fields that never leave the device: they are in no request, and pulled rows,
+   * merges and rejections do not remove them. They are deleted with the entity, and by `clearUserData`. A write that
+   * changes no other field queues no operation and does not change `modifiedAt`. If the server has a field of that
+   * name from another client, this device's value takes precedence. Resolvers do not see
    * them and cannot set them.
    *
-   * The list may change: a field that is new in it stays on the server as it is and is sent no more (an
-   * `update` that takes another field away removes it there); one that has left it is sent with the
+   * The list may change: a field that is added stays on the server unchanged and is no longer sent (an
+   * `update` that removes another field removes it there); a field that is removed is sent with the
    * entity's next write.
    */
   localOnly?: string[];
   /**
-   * How entities of this type hang on others. A child whose foreign key names an entity that waits to be created is sent behind it,
-   * whatever was written first, and the delete of a parent behind what is still to be sent of its children. This version
-   * knows `belongsTo` and refuses other kinds with `invalidConfig`.
+   * The parents of this type. A child is sent after the pending create of its parent,
+   * whichever was written first, and the delete of a parent after its children's pending operations. This version
+   * supports `belongsTo` and refuses other kinds with `invalidConfig`.
    */
   relations?: Record<string, Relation>;
   /**
-   * What the entity shows once the server has refused a write of it for good. Default `"revert"`: the server's row again, or nothing where it has none; what was
-   * refused is in {@link Datum.deadLetters}. `"keepLocal"`: the local write stays visible, over reloads and newer rows, until
-   * its dead letter (`kept`) is retried or discarded: a refused patch with the fields that it changed, anything else whole. The next write of the
-   * entity takes it along and the dead letter's place.
+   * What the entity shows once the server has rejected a write of it. Default `"revert"`: the server's row again, or nothing if it has none;
+   * the rejected write is in {@link Datum.deadLetters}. `"keepLocal"`: the local write stays visible, also after reloads and newer rows, until
+   * its dead letter (`kept`) is retried or discarded: of a rejected patch the changed fields, of anything else the whole. The next write of the
+   * entity includes it and replaces the dead letter.
    */
   onRejected?: "revert" | "keepLocal";
 }
@@ -233,42 +233,41 @@ export interface Relation {
   foreignKey: string;
 }
 
-/** The names of the fields that are the app's own. */
+/** The names of the app's own fields. */
 export type OwnField<T extends Entity> = Exclude<keyof T & string, keyof Entity>;
 
 /**
- * What becomes of a field that both sides changed. One that only one side changed is that side's, whatever the policy.
+ * How a field that both sides changed is merged. A field that only one side changed keeps that side's value, under every policy.
  *
- * - `"local"`, `"remote"`: this device's, or what the server has.
- * - `"lastWrite"`: the later write's, as without a policy; an object as a whole, where it would else be merged by field.
+ * - `"local"`, `"remote"`: this device's value, or the server's.
+ * - `"lastWrite"`: the later write's value, as without a policy; objects as a whole instead of by field.
  * - `"min"`, `"max"`: of two numbers, or of two strings: the earlier or later time, where they are times such as `createdAt`.
- * - `"sum"`: for counters and amounts: what either side has added to the base, or taken from it, is added. Exact for whole
- *   numbers and for up to nine decimal places, and each change counts once, whatever answers are lost. For that, an entity
- *   with a change is pushed, in any direction, before a pulled row of it is taken, and a second change waits for the first.
- * - `"union"`: for arrays as sets: what either side has added, without what either has taken away. Objects with an `id` are known
- *   again by it, and merged by field; taken away here and changed there, one stays. The base's order, then what is new.
- * - `"text"`: for strings: the edits of both, by line and by word. Where they overlap, the later write's; lines that both
- *   have added at one place are both kept.
+ * - `"sum"`: for counters and amounts: the base plus both sides' differences. Exact for whole
+ *   numbers and for up to nine decimal places, and each change counts once, whatever replies are lost. For that, an entity
+ *   with a change is pushed, in any direction, before a pulled row of it is applied, and a second change waits for the first.
+ * - `"union"`: for arrays as sets: the elements that either side added, without those that either removed. Objects with an `id` are
+ *   matched by it and merged by field; an object removed on one side and changed on the other stays. The base's order, then new elements.
+ * - `"text"`: for strings: the edits of both sides, by line and by word. The later write wins where they overlap; lines that both
+ *   added at one place are both kept.
  *
- * Values that do not fit the policy, such as text for `"sum"`, go to the later write; {@link Datum.explainMerge} says so.
+ * For values that do not fit the policy, such as text for `"sum"`, the later write wins; {@link Datum.explainMerge} says so.
  */
 export type FieldPolicy = "local" | "remote" | "lastWrite" | "min" | "max" | "sum" | "union" | "text";
 
 /**
- * Functions around the entities of a type: what `beforeSave` makes, `afterRead` undoes. Both are
- * synchronous, get an entity that they may change, and return it or another one; the fields of
- * {@link Entity} stay as they are whatever is returned. `beforeSave` gets what the app has passed, and what
- * it returns must be JSON.
+ * Functions that transform the entities of a type: `afterRead` reverses `beforeSave`. Both are
+ * synchronous, receive an entity that they may change, and return it or another one; they cannot change the
+ * fields of {@link Entity}. `beforeSave` receives the app's argument and must return JSON.
  *
- * What the server holds is what some device's `beforeSave` made: rows that are pulled go through
- * `afterRead` when they are read, and never through `beforeSave`. A {@link ConflictResolver} function sees
- * and answers entities as the app knows them; the built-in ones compare what is stored. Events and dead
- * letters show what is stored.
+ * The server has the result of some device's `beforeSave`: pulled rows pass
+ * `afterRead` when they are read, and never `beforeSave`. A {@link ConflictResolver} function receives
+ * and returns entities as the app knows them; the built-in ones compare stored values. Events and dead
+ * letters have stored values.
  *
- * A `beforeSave` that throws refuses the write with `invalidEntity`. An `afterRead` that throws hides no
- * other entity: that one is given as it is stored, and the fault is told once on the console. A `patch` of
- * such an entity is refused. A `patch` writes the fields whose stored value differs then, and the whole
- * entity where `beforeSave` has taken one away.
+ * If `beforeSave` throws, the write is refused with `invalidEntity`. If `afterRead` throws, the
+ * entity is returned as it is stored, the exception is logged once on the console, and a `patch` of the
+ * entity is refused. A `patch` writes the fields whose stored value changes, and the whole
+ * entity if `beforeSave` removed one.
  *
  * @example
  * const cipher: Middleware<Note> = {
@@ -285,33 +284,33 @@ export interface Middleware<T extends Entity = AnyEntity> {
 /** A backend that speaks sync protocol 1 over HTTP, such as `datum-server`. */
 export interface HttpRemote {
   /**
-   * Where the protocol's `/sync/v1` is: `"https://api.example.com"`, or a path on the page's own server.
+   * The base of the protocol's `/sync/v1`: `"https://api.example.com"`, or a path on the page's own server.
    * Without query, fragment or password.
    */
   url: string;
   /** Sent with each request. */
   headers?: HeaderSource;
   /**
-   * Used instead of the global `fetch`. It is called with a url and an init whose `headers` are a plain
-   * object and whose `body` is a string (bytes where `compress` applies).
+   * Replaces the global `fetch`. It is called with a url and an init whose `headers` are a plain
+   * object and whose `body` is a string (bytes if compressed).
    */
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
   /** Whether cookies are sent. Default: the browser's own, `"same-origin"`. */
   credentials?: RequestCredentials;
-  /** Sends bodies above 8 KiB gzipped, where the browser can. The server must take them. Default false. */
+  /** Compresses bodies above 8 KiB with gzip, if the browser can. The server must accept them. Default false. */
   compress?: boolean;
-  /** How long an answer may take to begin, and then to end, in milliseconds, 1 to 3,600,000. Default 30,000. */
+  /** The timeout for a response to begin, and again for it to end, in milliseconds, 1 to 3,600,000. Default 30,000. */
   timeout?: number;
 }
 
 /**
- * The headers of each request, or a function that gives them.
+ * The headers of each request, or a function that returns them.
  *
  * The function is called with `"request"` for each request, and with `"unauthorized"` after the remote
- * answered 401: then is the time to renew the token. Requests that were refused at once share that
+ * answered 401: renew the token then. Concurrent requests that were refused share that
  * second call. Each is sent once more; another 401 is a {@link DatumError} `unauthorized`. So is a function that
- * throws, that gives what is no headers, or that has not answered within `timeout`: its message names `headers`. What is queued
- * stays queued, the health is `unauthorized`, and the next sync asks the function again.
+ * throws, returns no valid headers, or has not answered within `timeout`: the message names `headers`. Operations
+ * stay queued, the health is `unauthorized`, and the next sync calls the function again.
  */
 export type HeaderSource = HeaderRecord | ((reason: "request" | "unauthorized") => HeaderRecord | Promise<HeaderRecord>);
 
@@ -319,44 +318,44 @@ export type HeaderSource = HeaderRecord | ((reason: "request" | "unauthorized") 
 export type HeaderRecord = Record<string, string | undefined>;
 
 /**
- * Any backend: an app implements these with whatever client it has.
+ * Any backend, by the app's own code.
  *
- * What a method throws goes by its `code` where that is a {@link DatumErrorCode}, else by its `status` as
- * an HTTP status (401, 403, 409, 426 and 429 as the protocol has them, 410 for a cursor that is gone, 413
- * for a batch that is too large); its `retryAfterMs` is honoured. Anything else counts as a network failure
- * and is tried again. `signal` aborts when the cycle is stopped.
+ * The engine reads an exception's `code` if that is a {@link DatumErrorCode}, else its `status` as
+ * an HTTP status (401, 403, 409, 426 and 429 as in the protocol, 410 for a cursor that is no longer valid, 413
+ * for a batch that is too large), and its `retryAfterMs`. Any other exception counts as a network failure
+ * and is retried. `signal` aborts when the cycle is stopped.
  */
 export interface RemoteAdapter {
-  /** One page of changes after `request.cursor`; everything where that is null. */
+  /** Returns a page of changes after `request.cursor`; from the beginning if that is null. */
   pull(request: PullRequest, signal: AbortSignal): Promise<PullPage>;
-  /** Applies operations in order and answers each. Sending one twice (the same `opId`) must change nothing. */
+  /** Applies operations in order and returns a verdict on each. A repeated operation (the same `opId`) must change nothing. */
   push(request: PushRequest, signal: AbortSignal): Promise<PushReply>;
-  /** The record that `putSyncMetadata` was given last, by any device. */
+  /** Returns the last record that any device passed to `putSyncMetadata`. */
   getSyncMetadata?(userId: string): Promise<SyncMetadata | null>;
-  /** Keeps one record for the user. Its `devices` holds those of the record that `getSyncMetadata` gave. */
+  /** Stores the user's record. Its `devices` include those of the record from `getSyncMetadata`. */
   putSyncMetadata?(metadata: SyncMetadata): Promise<void>;
-  /** Forgets that record. */
+  /** Deletes that record. */
   clearSyncMetadata?(userId: string): Promise<void>;
   /**
-   * Calls `hint` whenever there may be something to pull for that user, as often as it likes: many at once count as one, and those after
-   * the end as none. Returns what ends it. What it throws goes by its code, and is tried again later where that may help.
+   * Calls `hint` whenever there may be something to pull for that user. Many calls at once count as one; calls after
+   * the end are ignored. Returns a function that ends the subscription. If it throws, it is called again later if the error is retryable.
    */
   subscribe?(userId: string, hint: () => void): () => void;
-  /** Whether the backend is well. */
+  /** Returns whether the backend works. */
   health?(): Promise<boolean>;
 }
 
-/** What `pull` is asked for. */
+/** The argument of `pull`. */
 export interface PullRequest {
   /** This device. */
   clientId: string;
-  /** Whose data. A backend must refuse it (409, `userMismatch`) where its own session is another user's. */
+  /** The user. A backend must refuse the request (409, `userMismatch`) if its own session belongs to another user. */
   userId: string;
-  /** Where the last page ended; null for everything. */
+  /** The end of the last page; null for everything. */
   cursor: string | null;
-  /** With `cursor: null`: the epoch that this device knew last. See {@link PullPage.kept}. */
+  /** With `cursor: null`: the last epoch that this device knew. See {@link PullPage.kept}. */
   epoch?: string;
-  /** The most rows that the page may hold. */
+  /** The maximum number of rows in the page. */
   limit: number;
   /** Only these entity types. */
   entities?: string[];
@@ -365,17 +364,17 @@ export interface PullRequest {
 /** A page of changes, in the order in which the backend committed them. */
 export interface PullPage {
   changes: Change[];
-  /** Where the next page starts: any text, never empty. */
+  /** The start of the next page: any text, never empty. */
   cursor: string;
-  /** Whether more is waiting. */
+  /** Whether there are more rows. */
   more: boolean;
-  /** How many rows come after this page; makes progress real. */
+  /** The number of rows after this page; makes progress exact. */
   remaining?: number;
-  /** Changes when the backend was restored from an older state. */
+  /** Changes when the backend is restored to an older state. */
   epoch?: string;
   /**
-   * Where the request names another epoch: the greatest version that was not forgotten when that one ended. What was acknowledged
-   * later is offered again. Without it a device goes by what differs, and by the times of the writes.
+   * If the request names another epoch: the greatest version that survived its end. Writes acknowledged
+   * later are offered again. Without it a device compares contents and the times of the writes.
    */
   kept?: number;
   /** The backend's clock. */
@@ -396,24 +395,24 @@ export interface Change {
   data?: { [field: string]: Json };
 }
 
-/** What `push` is asked for. */
+/** The argument of `push`. */
 export interface PushRequest {
   /** This device. */
   clientId: string;
-  /** Whose data: see {@link PullRequest}. */
+  /** The user: see {@link PullRequest}. */
   userId: string;
   /**
-   * The history that the versions are of, where this device knows one. Where it is another than the backend's, nothing must be
-   * done: answer each operation `{ status: "retry", code: "epochChanged" }`, with the backend's `epoch`.
+   * The epoch of the versions, if this device knows one. If it is not the backend's, the backend must do nothing
+   * and answer each operation with `{ status: "retry", code: "epochChanged" }`, and with its own `epoch`.
    */
   epoch?: string;
-  /** At most one an entity. */
+  /** At most one for each entity. */
   operations: PushedOperation[];
 }
 
 /** One write, conditional on the version that it was made against. */
 export interface PushedOperation {
-  /** Unique for ever. */
+  /** Never reused. */
   opId: string;
   entity: string;
   id: string;
@@ -423,26 +422,26 @@ export interface PushedOperation {
   /** All fields for create and update, the changed ones for patch, absent for delete. */
   data?: { [field: string]: Json };
   /**
-   * Operations earlier in the same request. Where one of them is not applied, this one must not be either: answer
+   * Operations earlier in the same request. If one of them is not applied, this one must not be either: answer
    * `{ status: "retry", code: "blocked" }`.
    */
   after?: string[];
 }
 
-/** One verdict an operation, in their order. */
+/** One verdict for each operation, in their order. */
 export interface PushReply {
   results: PushVerdict[];
-  /** Changes when the backend was restored from an older state. */
+  /** Changes when the backend is restored to an older state. */
   epoch?: string;
   /** The backend's clock. */
   serverTime?: string;
 }
 
-/** What became of an operation. */
+/** The outcome of one operation. */
 export type PushVerdict = { opId: string } & (
-  /** It stands, now or from an earlier sending. `row` where the backend made something else of it. */
+  /** It is stored, now or since an earlier request. `row` if the backend changed the data. */
   | { status: "applied"; version: number; replayed?: boolean; row?: { [field: string]: Json } }
-  /** The base is not current any more; `row` is what is, null where it was deleted. */
+  /** The base is not current; `row` is the current data, null if it was deleted. */
   | { status: "conflict"; version: number; row: { [field: string]: Json } | null }
   /** It will never be accepted. */
   | { status: "rejected"; code: string; message: string; row?: { [field: string]: Json } | null }
@@ -453,43 +452,43 @@ export type PushVerdict = { opId: string } & (
 /** Which phases a cycle has, and in which order. */
 export type SyncDirection = "pushThenPull" | "pullThenPush" | "pushOnly" | "pullOnly";
 
-/** What {@link Datum.synchronize} takes. An unknown key is refused with `invalidArgument`. */
+/** The options of {@link Datum.synchronize}. An unknown key is refused with `invalidArgument`. */
 export interface SyncOptions<T extends Entity = AnyEntity> {
   /** Default: `defaultSyncDirection` of the config. */
   direction?: SyncDirection;
   /** Ignores the cursor: pulls everything, then drops what the server no longer has. Default false. */
   forceFullSync?: boolean;
   /**
-   * Operations per push and rows per page, 1 to 10,000. Default: 1,000 operations, fewer where the server finds that too
-   * much; 1,000 rows, and up to 4,000 where pages come quickly from a server of the sync protocol.
+   * Operations per push and rows per page, 1 to 10,000. Default: 1,000 operations, fewer if the server refuses
+   * so many; 1,000 rows, and up to 4,000 if a server of the sync protocol answers quickly.
    */
   overrideBatchSize?: number;
-  /** Whether deletes are pushed and pulled tombstones applied. Default true; false leaves both waiting. */
+  /** Whether deletes are pushed and pulled tombstones applied. Default true; false keeps both pending. */
   includeDeletes?: boolean;
   /** Whether conflicts are resolved. Default true; false parks each for {@link Datum.resolveConflict}. */
   resolveConflicts?: boolean;
-  /** What decides conflicts in this cycle. */
+  /** The resolver for this cycle. */
   conflictResolver?: ConflictResolver<T>;
-  /** Pulls a part, with a cursor of its own: only these entity types, or what the remote selects by `query`. */
+  /** Pulls only a part, with a cursor of its own: some entity types, or what the remote selects by `query`. */
   scope?: SyncScope;
   /** How long the cycle may take, in milliseconds. Default: `syncTimeout` of the config. */
   timeout?: number;
   /** Stops the cycle at its next safe point. */
   signal?: AbortSignal;
-  /** Tries even when the browser says that it is offline. Default false. */
+  /** Runs even if the browser reports being offline. Default false. */
   force?: boolean;
 }
 
-/** A partial pull. Its cursor goes by `name`, which is made of the other two by default. */
+/** A partial pull. Its cursor is stored under `name`, which is derived from the other two by default. */
 export interface SyncScope {
   /** Only these entity types. */
   entities?: string[];
-  /** What the remote selects by, in its own words. */
+  /** The remote's own selection. */
   query?: Json;
   name?: string;
 }
 
-/** What a cycle did. A cycle that failed in part resolves; one that could not run rejects. */
+/** The result of a cycle. A cycle that failed in part resolves; one that could not run rejects. */
 export interface SyncResult {
   userId: string;
   /** Neither skipped nor cancelled, and nothing failed. */
@@ -498,11 +497,11 @@ export interface SyncResult {
   syncedCount: number;
   pushedCount: number;
   pulledCount: number;
-  /** Operations that the server refused in this cycle. */
+  /** Operations that the server rejected in this cycle. */
   failedCount: number;
   conflictsDetected: number;
   conflictsResolved: number;
-  /** Operations that still wait. */
+  /** Operations that are still pending. */
   pendingOperations: number;
   /** Bytes of this cycle. */
   bytesPushed: number;
@@ -512,89 +511,89 @@ export interface SyncResult {
   totalBytesPulled: number;
   /** Milliseconds. */
   duration: number;
-  /** At least one answer of the remote was applied, or confirmed that nothing is new. */
+  /** Whether at least one reply of the remote was applied, or confirmed that nothing is new. */
   remoteFetched: boolean;
   wasSkipped: boolean;
   skipReason?: "offline" | "paused" | "inProgress" | "excludedUser" | "nothingToPush";
   wasCancelled: boolean;
   /** The same by entity type. */
   entities: Record<string, { pushed: number; pulled: number; failed: number; conflicts: number }>;
-  /** The first failure, where there was one. */
+  /** The first failure, if there was one. */
   error?: DatumErrorJson;
 }
 
-/** What a user's sync is doing: `idle` until the first cycle, then the last one's end until the next begins. */
+/** The state of a user's sync: `idle` until the first cycle, then the outcome of the last one until the next begins. */
 export type SyncState = "idle" | "syncing" | "paused" | "cancelled" | "failed" | "completed";
 
-/** One snapshot of a user's sync: the same in every tab of theirs but for `isLeader`, whichever of them syncs. */
+/** A snapshot of a user's sync: the same in every tab except for `isLeader`, whichever tab syncs. */
 export interface SyncStatus {
   userId: string;
   status: SyncState;
-  /** 0 to 1; never goes back within a cycle. */
+  /** 0 to 1; never decreases within a cycle. */
   progress: number;
   /** Only while `status` is `"syncing"`. */
   phase?: "pushing" | "pulling" | "applying";
-  /** Operations that wait. */
+  /** Operations that are pending. */
   pendingOperations: number;
   /** Operations that this cycle has settled. */
   completedOperations: number;
-  /** Operations that the server refused in this cycle. */
+  /** Operations that the server rejected in this cycle. */
   failedOperations: number;
   /** Operations pushed and rows pulled in this cycle. */
   syncedCount: number;
   conflictsResolved: number;
-  /** Conflicts that wait for a decision. */
+  /** Undecided conflicts. */
   unresolvedConflicts: number;
-  /** Operations that the server will never accept, kept aside. */
+  /** Rejected operations that the app has not dealt with. */
   deadLetters: number;
   lastStartedAt?: string;
   lastCompletedAt?: string;
-  /** When the next automatic cycle begins, in whichever tab leads; absent where none is planned. */
+  /** When the next automatic cycle begins, in whichever tab leads; absent if none is planned. */
   nextSyncAt?: string;
-  /** The same, where it tries again what has failed. */
+  /** When the next automatic cycle begins, if it retries a failed one. */
   nextRetryAt?: string;
-  /** What went wrong in the current or last cycle. */
+  /** The failures of the current or last cycle. */
   errors: readonly DatumErrorJson[];
   health: Health;
-  /** Whether this tab is the one that runs the automatic cycles. */
+  /** Whether this tab runs the automatic cycles. */
   isLeader: boolean;
-  /** Whether the browser believes that there is a network. */
+  /** Whether the browser reports a network. */
   online: boolean;
 }
 
-/** How things stand. */
+/** The condition of local storage, remote and sync. */
 export interface Health {
   status: "healthy" | "syncing" | "pending" | "degraded" | "offline" | "unauthorized" | "error";
   local: "healthy" | "memoryOnly" | "unhealthy";
   remote: "healthy" | "unreachable" | "unhealthy" | "unknown";
 }
 
-/** The status now, and each later one. A `for await` gets the latest at once and never misses the end of a cycle. */
+/** The current status and each later one. A `for await` loop gets the latest at once and never misses the end of a cycle. */
 export interface StatusFeed extends AsyncIterable<SyncStatus> {
-  /** The latest. */
+  /** The latest status. */
   readonly current: SyncStatus;
 }
 
-/** What is known of a user's cycles: on this device, or, from the remote, over all devices. */
+/** What is known about a user's cycles: on this device, or, from the remote, on all devices. */
 export interface SyncMetadata {
   userId: string;
   /** The last attempt, successful or not. */
   lastSyncTime?: string;
   lastSuccessfulSyncTime?: string;
-  /** Over entity, id and version of everything, in any order; equal on client and server when in sync. */
+  /** A hash over entity, id and version of all rows, in any order; equal on client and server when in sync. */
   dataHash?: string;
   /** The device that the rest describes. */
   deviceId?: string;
   /** Every device that synced, with its last success. */
   devices: Record<string, string>;
   deviceCount: number;
-  /** The app's own: {@link Datum.setCustomMetadata}. From the remote, those of all devices; of one field, the latest device's. */
+  /** The app's own fields: {@link Datum.setCustomMetadata}. From the remote, those of all devices; the latest device wins for each field. */
   customMetadata?: Record<string, Json>;
   entityCounts: Record<string, { count: number; hash?: string; pending: number }>;
   syncStatus: "neverSynced" | "syncing" | "synced" | "failed" | "pending" | "conflict";
-  /** Unresolved, right now. */
+  /** Unresolved conflicts now. */
   conflictCount: number;
-  /** Of the last attempt; cleared by the next success. */
+  /** The error of the last attempt; cleared by the next success. */
   errorMessage?: string;
   /** Failed attempts since the last success. */
   retryCount: number;
@@ -605,62 +604,62 @@ export interface SyncMetadata {
 }
 
 /**
- * What becomes of the previous user's operations, or of the new user's data, when the user changes.
+ * What happens to the previous user's operations, or to the new user's data, when the user changes.
  *
- * - `"syncThenSwitch"`: pushes what waits of the previous user, if anything does, for at most `syncTimeout`, unless offline
- *   or paused. Then it switches, whatever came of it: what still waits is kept.
+ * - `"syncThenSwitch"`: pushes the previous user's pending operations, if any, for at most `syncTimeout`, unless offline
+ *   or paused. Then it switches in any case: what is still pending is kept.
  * - `"promptIfUnsyncedData"`: does not switch while the previous user has pending operations or dead letters, so
  *   that the app can ask.
  * - `"keepLocal"`: just switches.
- * - `"clearAndFetch"`: removes what this device has of the **new** user and pulls everything afresh. What waits of
- *   that user is pushed before; where some of it cannot be, or nothing could be fetched (offline, paused), it does not switch.
+ * - `"clearAndFetch"`: removes this device's data of the **new** user and pulls everything again. That user's pending
+ *   operations are pushed before; if some cannot be, or nothing can be pulled (offline, paused), it does not switch.
  */
 export type UserSwitchStrategy = "syncThenSwitch" | "clearAndFetch" | "promptIfUnsyncedData" | "keepLocal";
 
-/** What {@link Datum.switchUser} takes. */
+/** The argument of {@link Datum.switchUser}. */
 export interface UserSwitch {
-  /** Must be the current user where it is given: a check against two parts of an app that switch at once. */
+  /** If given, it must be the current user: a check against concurrent switches. */
   oldUserId?: string;
   newUserId: string;
   /** Default: `defaultUserSwitchStrategy` of the config. */
   strategy?: UserSwitchStrategy;
 }
 
-/** What came of a switch. */
+/** The result of a switch. */
 export interface UserSwitchResult {
   /** Whether `newUserId` is the current user now. */
   success: boolean;
   previousUserId: string | null;
   newUserId: string;
-  /** Operations that still wait: the previous user's, or the new one's where those kept `"clearAndFetch"` from clearing. */
+  /** Operations that are still pending: the previous user's, or the new user's if they prevented `"clearAndFetch"`. */
   unsyncedOperations: number;
-  /** Why nothing was switched (`unsyncedData`, `offline`); after a switch, why operations still wait or the fetch failed. */
+  /** Why the user was not switched (`unsyncedData`, `offline`); after a switch, why operations are still pending or the pull failed. */
   error?: DatumErrorJson;
 }
 
 /** How to sign out. */
 export interface LogoutOptions {
-  /** How long to try to push what waits, in milliseconds; 0 not to try. Default 5,000. */
+  /** How long to try to push pending operations, in milliseconds; 0 for not at all. Default 5,000. */
   flush?: number;
-  /** Removes everything that this device has of the user. Default false. */
+  /** Removes all of the user's data from this device. Default false. */
   wipe?: boolean;
-  /** Wipes what is unsynced too, for good. Default false. */
+  /** Wipes unsynced data too, irrevocably. Default false. */
   force?: boolean;
 }
 
-/** What is left behind by a logout. */
+/** The result of a logout. */
 export interface LogoutResult {
-  /** Operations that were pushed on the way out. */
+  /** Operations that were pushed during the logout. */
   flushed: number;
-  /** Operations that were not. They wait for the next sign-in, unless they were wiped. */
+  /** Operations that were not pushed. They are kept for the next sign-in, unless they were wiped. */
   unsynced: PendingOperation[];
-  /** Operations that the server will never accept. */
+  /** Rejected operations. */
   deadLetters: number;
-  /** Whether nothing of the user is left on this device. */
+  /** Whether all of the user's data was removed from this device. */
   wiped: boolean;
 }
 
-/** How this device and the remote stand to each other, by digest and never by clocks. */
+/** How this device's data compares with the remote's, by digest and not by clocks. */
 export type MetadataComparison = "inSync" | "remoteNewer" | "localNewer" | "diverged" | "neverSynced";
 
 /** An entity that changed here and on the server. */
@@ -670,23 +669,23 @@ export interface Conflict<T extends Entity = AnyEntity> {
   entityId: string;
   userId: string;
   kind: "bothModified" | "deletedRemotely" | "deletedLocally";
-  /** The last state that both sides agreed on; null where there was none. */
+  /** The last state that both sides agreed on; null if there was none. */
   base: Readonly<T> | null;
-  /** Null where it was deleted here. */
+  /** Null if it was deleted here. */
   local: Readonly<T> | null;
-  /** Null where it was deleted there. */
+  /** Null if it was deleted on the server. */
   remote: Readonly<T> | null;
   /** The fields that were changed on both sides, to different values. */
   fields: readonly string[];
   detectedAt: string;
 }
 
-/** What a resolver decides. */
+/** A resolver's decision. */
 export type Resolution<T extends Entity = AnyEntity> =
   | { take: "local" }
   | { take: "remote" }
   | { take: "merged"; data: T }
-  /** The conflict waits: see {@link Datum.conflicts}. */
+  /** The conflict stays undecided: see {@link Datum.conflicts}. */
   | { take: "later" };
 
 /** How one conflict was decided. */
@@ -694,15 +693,15 @@ export interface MergeExplanation {
   readonly at: string;
   readonly entity: string;
   readonly entityId: string;
-  /** The built-in resolver's name, `"function"` for the app's own, `"resolveConflict"` where the app decided it later. */
+  /** The built-in resolver's name, `"function"` for the app's own, `"resolveConflict"` if the app decided it later. */
   readonly resolver: string;
-  /** The fields in which the sides differed; of very many, the first. For a deletion, `isDeleted` alone. */
+  /** The fields in which the sides differed; only the first of very many. For a deletion, only `isDeleted`. */
   readonly fields: readonly FieldExplanation[];
 }
 
-/** Why a field is what it is. A value that is absent is null; one of more than 256 bytes of JSON is a string: its beginning and `…`. */
+/** How one field was decided. An absent value is null; a value of more than 256 bytes of JSON is a string with its beginning and `…`. */
 export interface FieldExplanation {
-  /** Its name; with dots for a field within. */
+  /** Its name; a path with dots for a nested field. */
   readonly field: string;
   readonly base: Json;
   readonly local: Json;
@@ -713,56 +712,56 @@ export interface FieldExplanation {
 }
 
 /**
- * What decides conflicts.
+ * Decides conflicts.
  *
- * - `"merge"`: by field against the base. A field changed on both sides goes by its {@link FieldPolicy}, objects are merged by field,
- *   and anything else goes to the later write. An edit survives a delete.
- * - `"lastWriteWins"`: the whole entity of the later write. An edit survives a delete.
+ * - `"merge"`: by field, against the base. Fields changed on both sides are merged by their {@link FieldPolicy}, objects field by field;
+ *   for everything else the later write wins. An edit wins over a delete.
+ * - `"lastWriteWins"`: the whole entity of the later write. An edit wins over a delete.
  * - `"localPriority"`, `"remotePriority"`: always the same side.
- * - `"ask"`: none of them: the conflict waits for {@link Datum.resolveConflict}, over reloads too; meanwhile the app sees its own side.
- * - a function: asked for each; it may be asked again for a conflict whose entity changed meanwhile. On a deletion too it may take any
- *   side: what is merged or edited makes the entity anew.
+ * - `"ask"`: the conflict waits for {@link Datum.resolveConflict}, also after reloads; meanwhile the app sees its own side.
+ * - a function: called for each conflict, and again if its entity changed meanwhile. It may take any side of a deletion too:
+ *   taking the edited or a merged entity creates it again.
  *
- * A function that throws, answers anything else or does not answer within `resolverTimeout` decides nothing: the conflict waits, the
- * failure (`conflict`, `invalidEntity`, `timeout`) is in the result and the status, and the cycle goes on with everything else. It is asked
+ * If a function throws, returns anything else or does not answer within `resolverTimeout`, the conflict stays undecided, the
+ * failure (`conflict`, `invalidEntity`, `timeout`) is in the result and the status, and the cycle continues. The function is called
  * again in each of the next two cycles; after that, only {@link Datum.resolveConflict} decides. After a `timeout` it is
- * asked nothing more in that cycle.
+ * not called again in that cycle.
  */
 export type ConflictResolver<T extends Entity = AnyEntity> =
   | BuiltinResolver
   | ((conflict: Conflict<T>) => Resolution<T> | Promise<Resolution<T>>);
 
-/** The resolvers that go by a name. */
+/** The names of the built-in resolvers. */
 export type BuiltinResolver = "merge" | "lastWriteWins" | "localPriority" | "remotePriority" | "ask";
 
-/** What an operation does. */
+/** The kind of an operation. */
 export type OperationKind = "create" | "update" | "patch" | "delete";
 
-/** A local write that the server has not settled. What was tried, and when it is tried again, is as far as this tab knows. */
+/** A local write that the server has not decided. Attempts and times are those that this tab knows of. */
 export interface PendingOperation {
   opId: string;
   entity: string;
   entityId: string;
   kind: OperationKind;
-  /** `inFlight`: sent, not answered yet. `blocked`: waits for what `blockedBy` names. `pending`: goes with the next push. */
+  /** `inFlight`: sent, no answer yet. `blocked`: waits for `blockedBy`. `pending`: sent with the next push. */
   state: "pending" | "inFlight" | "blocked";
   queuedAt: string;
-  /** How often it was sent without being settled. */
+  /** How often it was sent without a verdict. */
   attempts: number;
-  /** What it would send. */
+  /** Its size in a request. */
   bytes: number;
-  /** The `id` of a {@link Conflict} or a {@link DeadLetter}, or the `opId` of the operation whose answer it waits for. */
+  /** The `id` of a {@link Conflict} or a {@link DeadLetter}, or the `opId` of the operation that must be decided first. */
   blockedBy?: string;
-  /** When it is sent again: the server asked for it, or the next automatic cycle begins. */
+  /** When it is sent again: as the server asked, or with the next automatic cycle. */
   nextAttemptAt?: string;
-  /** What the last attempt to send it said. */
+  /** The error of the last attempt to send it. */
   lastError?: DatumErrorJson;
 }
 
 /**
- * The engine of an app: its entities, their sync, and what is known of it.
+ * The engine of an app: its entities and their sync.
  *
- * Calls about a user reject with `invalidArgument` where the user id is empty or malformed, and with `closed`
+ * Calls with a user id reject with `invalidArgument` if it is empty or malformed, and with `closed`
  * after {@link Datum.close}.
  *
  * @example
@@ -779,36 +778,36 @@ export class Datum implements AsyncDisposable {
   private constructor();
 
   /**
-   * Loads the engine and opens the storage. A second call with the same `name` gives the same instance.
+   * Loads the engine and opens the storage. A second call with the same `name` returns the same instance.
    *
-   * Rejects with `invalidConfig` (naming the key; also where the name is initialized with another config),
-   * `storageUnavailable`, `storageBlocked` (another tab holds an older version open), `network` (the engine's
+   * Rejects with `invalidConfig` (naming the key; also if the name is in use with another config),
+   * `storageUnavailable`, `storageBlocked` (another tab has an older version open), `network` (the engine's
    * own file could not be loaded).
    */
   static initialize(config: DatumConfig): Promise<Datum>;
-  /** The open instance that was initialized first. Throws `notInitialized` where there is none. */
+  /** The open instance that was initialized first. Throws `notInitialized` if there is none. */
   static readonly instance: Datum;
   /** Whether {@link Datum.instance} may be read. */
   static readonly isInitialized: boolean;
 
-  /** Whose data `manager` calls work on where they name no user. */
+  /** The user of `manager` calls that name none. */
   readonly currentUserId: string | null;
 
-  /** The entities of one type. Throws `invalidArgument` where the config has no such type. */
+  /** Returns the manager of one entity type. Throws `invalidArgument` if the config has no such type. */
   manager<T extends Entity = AnyEntity>(entity: string): Manager<T>;
 
   /**
-   * Runs a cycle: pushes what waits, pulls what is new, resolves conflicts. Failures of single operations
+   * Runs a cycle: pushes pending operations, pulls new rows, resolves conflicts. Failures of single operations
    * are in the result.
    *
    * Rejects with `invalidArgument`, `timeout`, `unauthorized`, `forbidden`, `network`, `serverError`,
-   * `rateLimited`, `protocol`, `clientOutdated`, `userMismatch`, `storageFull` and the like. Offline, paused
-   * and aborted are no errors: see `wasSkipped` and `wasCancelled`.
+   * `rateLimited`, `protocol`, `clientOutdated`, `userMismatch`, `storageFull` and others. Being offline, paused
+   * or aborted is not an error: see `wasSkipped` and `wasCancelled`.
    */
   synchronize(userId: string, options?: SyncOptions): Promise<SyncResult>;
 
   /**
-   * The status of a user's sync.
+   * Returns the status feed of a user's sync.
    *
    * @example
    * for await (const status of datum.statusForUser("ada")) render(status);
@@ -816,8 +815,8 @@ export class Datum implements AsyncDisposable {
   statusForUser(userId: string): StatusFeed;
 
   /**
-   * What happens, as it happens, from the call's loop on. A reader that does not keep up loses what is passing first;
-   * `metrics.droppedEvents` counts that.
+   * Returns the events from the start of the loop on. A reader that is too slow loses transient events first;
+   * `metrics.droppedEvents` counts them.
    *
    * @example
    * for await (const event of datum.events({ type: "dataChanged" })) console.log(event.entity, event.created);
@@ -825,38 +824,38 @@ export class Datum implements AsyncDisposable {
   events<K extends DatumEvent["type"] = DatumEvent["type"]>(filter?: EventFilter<K>): AsyncIterable<Extract<DatumEvent, { type: K }>>;
 
   /**
-   * Lets no cycle begin and stops the one in flight at its next safe point, which resolves with `wasCancelled`; for one user,
-   * or for all, those included who sign in later. Pausing twice is pausing once. Resolves when nothing runs any more in this
-   * tab. It holds in every open tab that has the user's database open, also in one that is opened later, and ends with the last of them.
+   * Stops the running cycle at its next safe point, which resolves with `wasCancelled`, and starts no other; for one user,
+   * or for all users, including later sign-ins. A second pause has no effect. Resolves when nothing runs any more in this
+   * tab. The pause holds in every tab that has the user's database open or opens it later, and ends with the last of them.
    */
   pauseSync(userId?: string): Promise<void>;
   /**
-   * Lets cycles begin again, for all users, or for one while the others stay paused. The status goes back to how the last cycle
-   * ended. No cycle begins by it, but automatic ones go on as they were, and those that rested after a refusal are tried again.
+   * Allows cycles again, for all users, or for one while the others stay paused. The status returns to the outcome of the last
+   * cycle. It starts no cycle itself; automatic ones continue, and those that stopped after a refusal are retried.
    */
   resumeSync(userId?: string): Promise<void>;
 
   /**
-   * Starts automatic cycles for a user, the first after one interval; starting again sets another interval. A cycle
-   * that fails is tried again with `retry`'s delays; one that was refused (`unauthorized`, `forbidden`, `clientOutdated`,
-   * `userMismatch`) rests until `resumeSync`, a sign-in, or a `synchronize` that succeeds.
+   * Starts automatic cycles for a user, the first after one interval; another call changes the interval. A cycle
+   * that fails is retried with the delays of `retry`; after a refusal (`unauthorized`, `forbidden`, `clientOutdated`,
+   * `userMismatch`) they stop until `resumeSync`, a sign-in, or a `synchronize` that succeeds.
    *
-   * Throws `invalidArgument` where `interval` is not a whole number from 1,000 to 86,400,000 (milliseconds; default
+   * Throws `invalidArgument` if `interval` is not a whole number from 1,000 to 86,400,000 (milliseconds; default
    * `autoSyncInterval`), and `closed`.
    */
   startAutoSync(userId: string, options?: { interval?: number }): void;
-  /** Stops them for a user, or for all. A cycle that is running goes on. Throws `invalidArgument` and `closed`. */
+  /** Stops automatic cycles for a user, or for all. A running cycle continues. Throws `invalidArgument` and `closed`. */
   stopAutoSync(userId?: string): void;
-  /** When the next automatic cycle begins, in whichever tab leads; null where none is planned. Throws `invalidArgument`. */
+  /** Returns when the next automatic cycle begins, in whichever tab leads; null if none is planned. Throws `invalidArgument`. */
   nextSyncTime(userId: string): string | null;
 
   /**
-   * Makes another user the current one. Calls that name no user and were made before it resolves are about the previous
+   * Makes another user the current one. Until it resolves, calls that name no user concern the previous
    * one, whose running cycle is stopped. Nothing is read, sent or counted under another user: each has a database of their
    * own, and the server refuses requests under another user's token (`userMismatch`).
    *
-   * What keeps it from switching is in the result. Rejects with `invalidArgument` where `oldUserId` is not the
-   * current user, and with what the storage says.
+   * If it does not switch, the result says why. Rejects with `invalidArgument` if `oldUserId` is not the
+   * current user, and with errors of the storage.
    *
    * @example
    * const { success } = await datum.switchUser({ newUserId: "bob", strategy: "promptIfUnsyncedData" });
@@ -867,12 +866,12 @@ export class Datum implements AsyncDisposable {
   switchUser(request: UserSwitch): Promise<UserSwitchResult>;
 
   /**
-   * Signs a user out: stops what runs, tries to push what waits, and closes the user's database. If this was the current user,
-   * nobody is current then. A push that fails does not reject: what was not pushed is in the result, and is there again when
-   * the user signs in with {@link Datum.switchUser}.
+   * Signs a user out: stops the running cycle, tries to push pending operations, and closes the user's database. If this was the
+   * current user, there is no current user afterwards. A failed push does not reject: the operations that were not pushed are in the
+   * result, and are there again when the user signs in with {@link Datum.switchUser}.
    *
    * Other tabs stay signed in, unless `wipe` is given: then they close the user's database and sign the user out as well.
-   * Rejects with `unsyncedData` where `wipe` would lose something: then the user stays signed in.
+   * Rejects with `unsyncedData` if `wipe` would lose something: the user stays signed in then.
    *
    * @example
    * try {
@@ -884,58 +883,58 @@ export class Datum implements AsyncDisposable {
    */
   logout(userId: string, options?: LogoutOptions): Promise<LogoutResult>;
 
-  /** The users that have a database on this device, in order. */
+  /** Returns the users that have a database on this device, in order. */
   userIds(): Promise<string[]>;
 
   /**
-   * Replaces the app's own fields in the sync metadata of this device. The remote hears of them in the next cycle that
-   * succeeds. They outlive reloads and `clearSyncMetadata`; `{}` removes them.
+   * Replaces the app's own fields in the sync metadata of this device. The next successful cycle sends them to the remote.
+   * They survive reloads and `clearSyncMetadata`; `{}` removes them.
    *
-   * Rejects with `invalidArgument` for what JSON cannot hold, and for more than 16 KiB of JSON.
+   * Rejects with `invalidArgument` for values that are not JSON, and for more than 16 KiB of JSON.
    *
    * @example
    * await datum.setCustomMetadata("ada", { deviceName: "Ada's phone" });
    */
   setCustomMetadata(userId: string, metadata: Record<string, Json>): Promise<void>;
 
-  /** What this device knows; null where it has never synced and the app has put nothing in. */
+  /** Returns this device's metadata; null if it has never synced and the app has set no fields. */
   getSyncMetadata(userId: string): Promise<SyncMetadata | null>;
-  /** What the remote knows of all devices; null where it keeps nothing. Rejects as `synchronize` does. */
+  /** Returns the remote's metadata of all devices; null if it has none. Rejects as `synchronize` does. */
   getRemoteSyncMetadata(userId: string): Promise<SyncMetadata | null>;
   /** Compares the two. Rejects as `synchronize` does. */
   compareSyncMetadata(userId: string): Promise<MetadataComparison>;
   /**
-   * Forgets what is known of past cycles, here (`local`, default true: the next cycle pulls everything afresh) and on
+   * Forgets past cycles, on this device (`local`, default true: the next cycle pulls everything again) and on
    * the remote for every device (`remote`, default false). Entities and pending operations stay.
    */
   clearSyncMetadata(userId: string, options?: { local?: boolean; remote?: boolean }): Promise<void>;
-  /** The result of the last cycle; null where there was none. */
+  /** Returns the result of the last cycle; null if there was none. */
   getLastSyncResult(userId: string): Promise<SyncResult | null>;
 
-  /** What waits for a push, in order. */
+  /** Returns the pending operations, in order. */
   pendingOperations(userId: string): Promise<PendingOperation[]>;
-  /** How many those are. */
+  /** Returns the number of pending operations. */
   pendingCount(userId: string): Promise<number>;
 
-  /** What the remote will never accept, as it said why. */
+  /** Returns the operations that the remote has rejected, with its reasons. */
   deadLetters(userId: string): Promise<readonly DeadLetter[]>;
   /**
-   * Queues a dead letter once more, as a new write on what is there now; `edited` replaces its fields. A refused patch says
-   * again only what it had changed. Those that became dead letters because they depend on it (`blockedBy`) are queued again
-   * behind it, in the same commit. Rejects with `notFound`, and with `invalidEntity` for a bad edit: then it stays.
+   * Queues a dead letter again, as a new write on the current entity; `edited` replaces its fields. A rejected patch is repeated
+   * with only the fields that it changed. Dead letters that depend on it (`blockedBy`) are queued again
+   * behind it, in the same commit. Rejects with `notFound`, and with `invalidEntity` for a bad edit: the dead letter stays then.
    */
   retryDeadLetter(id: string, edited?: { [field: string]: Json }): Promise<void>;
-  /** Gives a dead letter up, for good. Rejects with `notFound`. */
+  /** Deletes a dead letter. Rejects with `notFound`. */
   discardDeadLetter(id: string): Promise<void>;
 
-  /** The conflicts that wait for the app, with all three sides as they are now. */
+  /** Returns the undecided conflicts, with all three sides as they are now. */
   conflicts(userId: string): Promise<readonly Conflict[]>;
-  /** Decides one of them; the next cycle pushes what stands of this side's. Rejects with `notFound` and `invalidEntity`. */
+  /** Decides a conflict; the next cycle pushes the result if it differs from the server's row. Rejects with `notFound` and `invalidEntity`. */
   resolveConflict(id: string, resolution: Resolution<any>): Promise<void>;
   /**
-   * How the latest conflicts of an entity were decided on this device, the oldest first: which field was taken from whom, and why.
-   * Of the current user, unless the options name another. Kept over reloads: the last ten of an entity, as long as all
-   * together are within 128 KiB. Values are shown as they are stored.
+   * Returns how the latest conflicts of an entity were decided on this device, oldest first: which field was taken from which side, and why.
+   * For the current user, unless the options name another. The last ten of an entity survive reloads, as long as all
+   * together are within 128 KiB. Values are stored values.
    *
    * Rejects with `invalidArgument` and `noUser`.
    *
@@ -946,41 +945,41 @@ export class Datum implements AsyncDisposable {
   explainMerge(entity: string, id: string, options?: UserOption): Promise<readonly MergeExplanation[]>;
 
   /**
-   * What the user's data takes up, in bytes; `quota` is what the browser allows this origin in all, where it
-   * tells; `persisted` is whether it has promised not to evict it.
+   * Returns the size of the user's data in bytes. `quota` is the browser's limit for this origin, if
+   * known; `persisted` is whether the browser has promised not to evict it.
    */
   storageSize(userId: string): Promise<{ bytes: number; quota?: number; persisted: boolean }>;
   /**
-   * Asks the browser never to evict what is stored, and answers whether it promises that. To be called when the user will
-   * understand the question. With `persist: false` it only answers.
+   * Asks the browser never to evict the stored data, and returns whether it promises that. Call it when the user will
+   * understand the question. With `persist: false` it does not ask.
    */
   requestPersistence(): Promise<boolean>;
   /**
-   * Removes everything that this device has of a user, unsynced operations too. Other tabs let go of it as well: their watches of
-   * that user end, and nothing that they knew comes back. A tab that slept through it signs the user out when it wakes.
+   * Removes all of a user's data from this device, unsynced operations too. Other tabs close the user's database as well: their watches
+   * end, and they save nothing back. A tab that was frozen meanwhile signs the user out when it wakes up.
    */
   clearUserData(userId: string): Promise<void>;
 
   /**
-   * Asks the remote how it does. Says the same in the status of that user, or of the current one. A remote that cannot be
-   * reached is an answer; it rejects only with `invalidArgument` and `closed`.
+   * Checks the remote and returns the health, which the status of that user, or of the current one, then shows too. An unreachable
+   * remote is a result; it rejects only with `invalidArgument` and `closed`.
    */
   checkHealth(userId?: string): Promise<Health>;
-  /** What was done since this instance was opened. */
+  /** Counters since this instance was opened. */
   readonly metrics: Metrics;
 
-  /** Stops what runs, closes the storage and ends every feed. Later calls reject with `closed`. */
+  /** Stops running cycles, closes the storage and ends every feed. Later calls reject with `closed`. */
   close(): Promise<void>;
-  /** The same, for `await using`. */
+  /** Calls {@link Datum.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
  * The entities of one type, in the current user's database, or that of `userId` in the options.
  *
- * A write resolves when it is stored on this device; the server hears of it in the next cycle. Every call
- * rejects with `noUser` where no user is known, and with `closed` after {@link Datum.close}; every write with
- * `storageFull` where the quota is used up: then nothing was written.
+ * A write resolves when it is stored on this device; the next cycle sends it. Every call
+ * rejects with `noUser` if there is no user, and with `closed` after {@link Datum.close}; every write with
+ * `storageFull` if the quota is used up: nothing was written then.
  */
 export class Manager<T extends Entity = AnyEntity> {
   private constructor();
@@ -989,44 +988,44 @@ export class Manager<T extends Entity = AnyEntity> {
   readonly entity: string;
 
   /**
-   * Makes an entity. Rejects with `alreadyExists`, and with `invalidEntity`, naming the field, for what JSON
-   * cannot hold and for more than 1 MiB.
+   * Creates an entity. Rejects with `alreadyExists`, and with `invalidEntity`, naming the field, for values that are
+   * not JSON and for more than 1 MiB.
    */
   create(draft: Draft<T>, options?: WriteOptions): Promise<Readonly<T>>;
   /** Replaces the app's fields. Rejects with `notFound` and `invalidEntity`. */
   update(entity: Readonly<T>, options?: WriteOptions): Promise<Readonly<T>>;
   /** Changes some of the app's fields. Rejects with `notFound` and `invalidEntity`. */
   patch(id: string, changes: Changes<T>, options?: WriteOptions): Promise<Readonly<T>>;
-  /** Removes an entity; false where there was none. */
+  /** Deletes an entity. Returns false if there was none. */
   delete(id: string, options?: DeleteOptions): Promise<boolean>;
-  /** Makes many in one atomic commit: all or none. */
+  /** Creates many in one atomic commit: all or none. */
   createMany(drafts: readonly Draft<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
   /** Replaces many in one atomic commit. */
   updateMany(entities: readonly Readonly<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
-  /** Removes many in one atomic commit; the ids that were there. */
+  /** Deletes many in one atomic commit. Returns the ids that existed. */
   deleteMany(ids: readonly string[], options?: DeleteOptions): Promise<string[]>;
 
-  /** One entity; null where there is none. */
+  /** Returns one entity; null if there is none. */
   read(id: string, options?: ReadOptions): Promise<Readonly<T> | null>;
-  /** All of them, by id. */
+  /** Returns all of them, ordered by id. */
   readAll(options?: ReadOptions): Promise<Readonly<T>[]>;
-  /** Some of them, by id, after that of the last page. */
+  /** Returns one page of them, ordered by id. */
   readPage(page?: PageRequest, options?: ReadOptions): Promise<Page<Readonly<T>>>;
-  /** Whether there is one. */
+  /** Returns whether an entity exists. */
   exists(id: string, options?: UserOption): Promise<boolean>;
-  /** How many there are. The first argument is kept for queries. */
+  /** Returns the number of entities. The first argument is reserved for queries. */
   count(query?: undefined, options?: UserOption): Promise<number>;
 
   /**
-   * All of them, by id: at once, then after every change of this tab, another tab or a cycle. A pulled page is one update;
-   * a slow reader gets the latest; an entity that did not change is the same object as before. Each array is the reader's
-   * own. The loop ends when the instance is closed or the user logged out.
+   * Yields all entities, ordered by id: at once, then after every change by this tab, another tab or a cycle. A pulled page is one
+   * update; a slow reader gets the latest; an unchanged entity is the same object as before. Each array belongs to the
+   * reader. The loop ends when the instance is closed or the user logged out.
    *
    * @example
    * for await (const tasks of datum.manager<Task>("tasks").watchAll()) render(tasks);
    */
   watchAll(options?: ReadOptions): AsyncIterable<Readonly<T>[]>;
-  /** One of them, or null: at once, then whenever it is another one. */
+  /** Yields one entity, or null: at once, then after every change of it. */
   watchById(id: string, options?: UserOption): AsyncIterable<Readonly<T> | null>;
 
   /** {@link Datum.synchronize}, with a resolver that knows the type. Other entity types sync too. */
@@ -1034,80 +1033,80 @@ export class Manager<T extends Entity = AnyEntity> {
   /** {@link Datum.getRemoteSyncMetadata}. */
   getRemoteSyncMetadata(userId: string): Promise<SyncMetadata | null>;
   /**
-   * Resolves once the server has answered the writes of an entity that wait at the call, in this tab or another, now or after a
-   * reload: `applied` where it has the last of them as it was written; `merged` where that met a conflict and something else than
-   * it alone stands, be it a merge or the server's own row; `rejected` where it became a dead letter. Later writes do not prolong
-   * it, unless they were joined with one of those before it was sent. Where nothing waits it says how the last write of this device
-   * ended, for 30 days; `applied` for everything else that is here. Rejects with `notFound` where there is no such entity, and
-   * with `closed` where the instance or the user's database is closed or removed first.
+   * Resolves once the server has decided the writes of an entity that are pending at the call, in this tab or another, now or after a
+   * reload: `applied` if the last of them is stored as it was written; `merged` if it met a conflict and the result is a merge or
+   * the server's row; `rejected` if it became a dead letter. Later writes do not extend the wait, unless they were coalesced
+   * with one of these before it was sent. If nothing is pending, it returns the outcome of this device's last write,
+   * for 30 days; `applied` for every other entity that exists. Rejects with `notFound` if there is no such entity, and
+   * with `closed` if the instance or the user's database is closed or removed first.
    */
   whenSynced(id: string, options?: UserOption): Promise<"applied" | "merged" | "rejected">;
-  /** What this device knows. */
+  /** This device's metadata. */
   readonly localAdapter: {
     /** {@link Datum.getSyncMetadata}. */
     getSyncMetadata(userId: string): Promise<SyncMetadata | null>;
   };
-  /** What the remote knows. */
+  /** The remote's metadata. */
   readonly remoteAdapter: {
     /** {@link Datum.getRemoteSyncMetadata}. */
     getSyncMetadata(userId: string): Promise<SyncMetadata | null>;
-    /** {@link Datum.clearSyncMetadata} on both sides, so that the next cycle brings fresh data. */
+    /** {@link Datum.clearSyncMetadata} on both sides, so that the next cycle pulls everything again. */
     clearSyncMetadata(userId: string): Promise<void>;
   };
 }
 
-/** Names another user's database than the current one's. */
+/** Selects another user's database. */
 export interface UserOption {
   userId?: string;
 }
 
-/** How to write. */
+/** Options of a write. */
 export interface WriteOptions extends UserOption {
   /**
-   * Entities whose waiting operations are sent first. Where one of those is refused for good, this write becomes a dead
-   * letter with it (`blocked`); where its conflict waits for a decision, this waits too. What a foreign key of `relations` names
-   * need not be said. Writes that depend on each other in a circle are sent in their order.
+   * Entities whose pending operations are sent first. If one of those is rejected, this write becomes a dead
+   * letter with it (`blocked`); if its conflict is undecided, this write waits too. Parents by `relations`
+   * are included. Writes that depend on each other in a cycle are sent in their order.
    */
   dependsOn?: { entity: string; id: string }[];
 }
 
-/** How to remove. */
+/** Options of a delete. */
 export interface DeleteOptions extends WriteOptions {
   /** Default: `deleteBehavior` of the entity type. */
   behavior?: "softDelete" | "hardDelete";
 }
 
-/** What to read. */
+/** Options of a read. */
 export interface ReadOptions extends UserOption {
-  /** Entities that were deleted softly too. Default false. */
+  /** Includes softly deleted entities. Default false. */
   includeDeleted?: boolean;
 }
 
 /** Which page to read. */
 export interface PageRequest {
-  /** How many, 1 to 10,000. Default 100. */
+  /** The number of entities, 1 to 10,000. Default 100. */
   size?: number;
-  /** `after` of the page before. */
+  /** `after` of the previous page. */
   after?: string;
 }
 
 /** A page of entities. */
 export interface Page<T> {
   items: T[];
-  /** To ask for the next page with; absent on the last. */
+  /** The `after` of the next request; absent on the last page. */
   after?: string;
   hasMore: boolean;
 }
 
-/** Which events to hear of. */
+/** Selects events. */
 export interface EventFilter<K extends DatumEvent["type"] = DatumEvent["type"]> {
   userId?: string;
-  /** Only what is about one entity type. */
+  /** Only events about one entity type. */
   entity?: string;
   type?: K;
 }
 
-/** What happened, whose data it concerns (empty for nobody's) and when. */
+/** An event, with its user (empty if it concerns none) and its time. */
 export type DatumEvent = { readonly userId: string; readonly at: string } & (
   | { readonly type: "syncStarted"; readonly direction: SyncDirection; readonly pendingOperations: number }
   | { readonly type: "syncProgress"; readonly status: SyncStatus }
@@ -1135,18 +1134,18 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
   | { readonly type: "leaderChanged"; readonly isLeader: boolean }
   | { readonly type: "connectivityChanged"; readonly online: boolean }
   /**
-   * The browser removed what was stored, or it cannot be read. Between two visits, nothing is saved; under an open instance, what
-   * this tab knew was saved again. Told to the first who listens, also where it was found before that.
+   * The browser removed the stored data, or it cannot be read. Between two visits, nothing is saved; under an open instance, the
+   * operations that this tab knew were saved again. The first listener gets it, even if the loss was found before.
    */
   | { readonly type: "storageLost"; readonly lostOperations: number | "unknown"; readonly savedOperations: number }
   /**
-   * The server was put back to an older state, and everything has been pulled afresh: `offeredAgain` writes of this device that it
-   * had acknowledged in the last 30 days, and forgotten, wait to be pushed again.
+   * The server was restored to an older state, and everything has been pulled again. `offeredAgain` writes of this device, which it
+   * had acknowledged in the last 30 days and forgotten, are pending again.
    */
   | { readonly type: "serverRestored"; readonly offeredAgain: number }
 );
 
-/** An operation that the remote will never accept. */
+/** An operation that the remote has rejected. */
 export interface DeadLetter {
   id: string;
   opId: string;
@@ -1156,47 +1155,47 @@ export interface DeadLetter {
   queuedAt: string;
   attempts: number;
   bytes: number;
-  /** The dead letter without which this one cannot stand. */
+  /** The dead letter that this one depends on. */
   blockedBy?: string;
-  /** The remote's stable word for why, and its message for people. `blocked`: what it depends on was refused, see `blockedBy`. */
+  /** The remote's stable code, and its message for people. `blocked`: an operation that it depends on was rejected, see `blockedBy`. */
   code: string;
   message: string;
   diedAt: string;
-  /** What it would have made of the entity. */
+  /** The entity as it would have been. */
   data: Json;
-  /** The state that both sides had agreed on, as it was then. */
+  /** The state that both sides had agreed on, at that time. */
   base: Json;
-  /** Whether the entity still shows it: `onRejected`. */
+  /** Whether the entity still shows it, by `onRejected`. */
   kept: boolean;
 }
 
-/** Who is told of everything. */
+/** Receives events and writes. */
 export interface Observer {
-  /** After it happened. */
+  /** Called after each event. */
   onEvent?(event: DatumEvent): void;
-  /** Before a write is checked and stored. `draft` is what middleware has made of it; with its id for a patch, only that for a delete. */
+  /** Called before a write is checked and stored. `draft` is the result of middleware; a patch with its id, a delete as its id only. */
   beforeWrite?(entity: string, kind: OperationKind, draft: Json): void;
 }
 
-/** From the finest to none. */
+/** From the most detailed to none. */
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "off";
 
-/** Takes log entries. */
+/** Receives log entries. */
 export interface Logger {
   log(entry: LogEntry): void;
 }
 
-/** One line of the log, as data. */
+/** One entry of the log. */
 export interface LogEntry {
   readonly level: Exclude<LogLevel, "off">;
   readonly at: string;
-  /** `"sync"` or `"remote"`. */
+  /** `"sync"`, `"remote"` or `"storage"`. */
   readonly scope: string;
   readonly message: string;
   readonly fields: { readonly [field: string]: Json };
 }
 
-/** What was done since the instance was opened. */
+/** Counters since the instance was opened. */
 export interface Metrics {
   readonly cycles: number;
   readonly successfulCycles: number;
@@ -1208,13 +1207,13 @@ export interface Metrics {
   readonly activeUsers: readonly string[];
   readonly bytesPushed: number;
   readonly bytesPulled: number;
-  /** Requests of cycles and health checks, each try counted. */
+  /** Requests of cycles and health checks, including retries. */
   readonly requests: number;
   /** Records written to the open databases' logs. */
   readonly commits: number;
-  /** Writes that another tab had overtaken, and that were planned again. */
+  /** Commits that were planned again because another tab appended first. */
   readonly staleCommits: number;
-  /** Events that readers were too slow for. */
+  /** Events that slow readers lost. */
   readonly droppedEvents: number;
 }
 
@@ -1222,53 +1221,53 @@ export interface Metrics {
 export type DatumErrorCode =
   /** `Datum.initialize` has not finished. */
   | "notInitialized"
-  /** No user is known, and the call named none. */
+  /** There is no current user, and the call names none. */
   | "noUser"
   /** The config has an unknown key or a wrong value. */
   | "invalidConfig"
   /** An argument is wrong. */
   | "invalidArgument"
-  /** The entity cannot be stored as it is. */
+  /** The entity is not valid. */
   | "invalidEntity"
-  /** There is no such entity here. */
+  /** There is no such entity on this device. */
   | "notFound"
   /** There is an entity with this id already. */
   | "alreadyExists"
-  /** The browser says that there is no network. */
+  /** The browser reports no network. */
   | "offline"
-  /** The request did not arrive, or its answer was lost. */
+  /** The request did not arrive, or its response was lost. */
   | "network"
-  /** It took longer than it was allowed to. */
+  /** It took too long. */
   | "timeout"
-  /** The caller, a pause or a close stopped it. */
+  /** It was stopped by the caller, a pause or a close. */
   | "cancelled"
-  /** The remote accepts neither the token nor a fresh one. The queue is intact. */
+  /** The remote accepts neither the token nor a renewed one. Operations stay queued. */
   | "unauthorized"
-  /** The remote knows the user and refuses. */
+  /** The remote refuses this user. */
   | "forbidden"
-  /** The remote will never accept this. */
+  /** The remote has rejected this for good. */
   | "rejected"
   /** The remote failed. */
   | "serverError"
   /** The remote asks for fewer requests; see `retryAfterMs`. */
   | "rateLimited"
-  /** The remote's answer does not follow the protocol: a wrong url, a login page, a bug. */
+  /** The remote's response does not follow the protocol: a wrong url, a login page, a bug. */
   | "protocol"
   /** The remote needs a newer version of the app. */
   | "clientOutdated"
   /** The data, or the token, belongs to another user. */
   | "userMismatch"
-  /** Unsynced operations stand in the way. */
+  /** There are unsynced operations. */
   | "unsyncedData"
-  /** Both sides changed, and nothing decided between them. */
+  /** Both sides changed, and the conflict is undecided. */
   | "conflict"
-  /** The browser gives no storage. */
+  /** The browser provides no storage. */
   | "storageUnavailable"
   /** The quota is used up. */
   | "storageFull"
-  /** The browser removed what was stored. */
+  /** The browser removed the stored data. */
   | "storageLost"
-  /** Another tab holds the database open at an older version. */
+  /** Another tab has an older version of the database open. */
   | "storageBlocked"
   /** Stored bytes do not match their checksum. */
   | "corrupt"
@@ -1276,13 +1275,13 @@ export type DatumErrorCode =
   | "migration"
   /** This instance has been closed. */
   | "closed"
-  /** The engine stopped on a fault of its own. What was stored is safe; reload the page. */
+  /** The engine has crashed. Stored data is safe; reload the page. */
   | "engineDead";
 
 /**
  * Every rejection. `message` is for people and names the fix.
  *
- * An adapter may throw one, to say what happened: `throw new DatumError("unauthorized", "signed out")`.
+ * An adapter may throw one: `throw new DatumError("unauthorized", "signed out")`.
  *
  * @example
  * try {
@@ -1295,7 +1294,7 @@ export type DatumErrorCode =
 export class DatumError extends Error {
   constructor(code: DatumErrorCode, message: string, detail?: DatumErrorDetail);
   readonly code: DatumErrorCode;
-  /** Whether the same call may succeed later, unchanged. */
+  /** Whether the same call may succeed later. */
   readonly retryable: boolean;
   /** When it happened. */
   readonly at: string;
@@ -1304,14 +1303,14 @@ export class DatumError extends Error {
   readonly entityId?: string;
   /** The HTTP status of the remote's answer. */
   readonly status?: number;
-  /** The wait that the remote asked for, in milliseconds. */
+  /** The delay that the remote asked for, in milliseconds. */
   readonly retryAfterMs?: number;
-  /** What lay beneath. */
+  /** The underlying error. */
   override readonly cause?: unknown;
   toJSON(): DatumErrorJson;
 }
 
-/** What more is known of a failure. */
+/** Details of a failure. */
 export interface DatumErrorDetail {
   userId?: string;
   entity?: string;

@@ -4,16 +4,14 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { makeApp } from "./lib/app.mjs";
 import { device, launch } from "./lib/browser.mjs";
-import { asModule, readmePages } from "./lib/readme.mjs";
 import { client, startServer } from "./lib/server.mjs";
 import { serveFolder } from "./lib/static.mjs";
 
 const FULL = { direction: "pullThenPush", forceFullSync: true };
-const readme = await readmePages().catch(() => new Map());
 let app, browser, host, server;
 
 before(async () => {
-  app = await makeApp(new Map([...readme].map(([name, code]) => [`readme-${name}`, asModule(code)])));
+  app = await makeApp();
   await app.build();
   // Page and remote have different origins, as in most apps.
   [host, server] = await Promise.all([serveFolder(app.dist), startServer()]);
@@ -204,19 +202,3 @@ test("all pending promises settle when the instance is closed", async () => {
   const known = ["closed", "notFound", "cancelled", "noUser", "network"];
   assert.deepEqual(seen.filter((code) => !known.includes(code)), []);
 });
-
-test("README has the first page as code that runs", () => {
-  assert.ok(readme.has("first-page"), "README.md needs a block that begins with ```ts test=first-page (see lib/readme.mjs)");
-});
-
-for (const name of readme.keys()) {
-  test(`README's ${name} runs as written and syncs`, async () => {
-    const it = await device(browser);
-    await it.page.goto(address(`readme-${name}`, `readme-${name}`));
-    const completed = () => window.rendered?.some((value) => value?.status === "completed");
-    await it.page.waitForFunction(completed).catch((cause) => {
-      throw new Error(`no completed status was rendered; errors: ${it.errors.join("; ") || "none"}`, { cause });
-    });
-    assert.deepEqual(it.errors, []);
-  });
-}

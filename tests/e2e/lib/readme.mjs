@@ -1,33 +1,79 @@
-// The code in README.md that tests run.
+// The code in README.md and docs/*.md that tests run, and the app that runs it.
 //
 // A fenced block whose first line is
 //
 //     ```ts test=NAME
 //
-// is run as a page of the test app. Blocks of one name are joined in their order, into one module.
-// The module may use, besides what it imports from "datum-sync":
+// is a page of a new Vite app, as it stands; `js`, `ts`, `jsx` and `tsx` will do. Blocks of one name in one document are
+// joined in their order. `uses=OTHER` puts the blocks of that name in the same document in front. The code is checked by
+// `tsc --strict` first. The page has an empty `<main id="app">`; a page passes when it shows "Buy milk", which is on the
+// server from the start, and nothing was thrown, rejected or logged as an error.
 //
-// - `session.userId`, a string, and `session.token()`, a promise of a token for that user;
-// - `render(value)`, which takes anything: the test waits for it to get a status that is "completed";
-// - the address "https://sync.example.com", which is replaced by the running server's.
-//
-// It is checked by `tsc --strict` first. Nothing in it may be thrown, rejected or logged as an error.
-import { readFile } from "node:fs/promises";
+// The address "http://127.0.0.1:8787" becomes the running server's.
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { makeApp } from "./app.mjs";
+import { npm } from "./files.mjs";
+import { documents } from "./patterns.mjs";
 
-const README = new URL("../../../README.md", import.meta.url);
-const BLOCK = /^```ts test=([a-z][a-z0-9-]*)[^\n]*\n(.*?)^```[ \t]*$/gms;
+const BLOCK = /^```([jt]sx?) test=([a-z][a-z0-9-]*)(?: uses=([a-z][a-z0-9-]*))?[ \t]*\n(.*?)^```[ \t]*$/gms;
+const ADDRESS = /(["'`])http:\/\/127\.0\.0\.1:8787\/?\1/g;
+const FRAMEWORKS = ["@types/react", "@types/react-dom", "react", "react-dom"];
 
-/** The named pages of a text, as a map from name to code. */
+/** Returns the pages of a document, as a map from name to `{ code, uses, jsx }`. */
 export function pagesOf(text) {
   const pages = new Map();
-  for (const [, name, code] of text.replaceAll("\r\n", "\n").matchAll(BLOCK)) {
-    pages.set(name, (pages.get(name) ?? "") + code);
+  for (const [, language, name, uses, code] of text.replaceAll("\r\n", "\n").matchAll(BLOCK)) {
+    const page = pages.get(name) ?? { code: "", uses: undefined, jsx: false };
+    pages.set(name, { code: page.code + code, uses: page.uses ?? uses, jsx: page.jsx || language.endsWith("x") });
   }
   return pages;
 }
 
-/** The code as a module of the test app. */
-export const asModule = (code) => `${code.replaceAll(/(["'`])https:\/\/sync\.example\.com\/?\1/g, "session.url")}\nexport {};\n`;
+/** Returns the modules of a document: a map from file name to code. Pages that others use are no modules by themselves. */
+export function modulesOf(text) {
+  const pages = pagesOf(text);
+  const used = new Set([...pages.values()].map((page) => page.uses));
+  const modules = new Map();
+  for (const [name, page] of pages) {
+    if (used.has(name)) continue;
+    const before = page.uses === undefined ? { code: "", jsx: false } : pages.get(page.uses);
+    if (before === undefined) throw new Error(`the block ${name} uses ${page.uses}, which the document does not have`);
+    modules.set(`${name}.${page.jsx || before.jsx ? "tsx" : "ts"}`, before.code + page.code);
+  }
+  return modules;
+}
 
-/** The named pages of README.md. */
-export const readmePages = async () => pagesOf(await readFile(README, "utf8"));
+/** Returns the code as a module that asks the server at the page's `remote` parameter. */
+export const asModule = (code) =>
+  `${code.replaceAll(ADDRESS, 'new URL(location.href).searchParams.get("remote")!').replaceAll('querySelector("#app").', 'querySelector("#app")!.')}\nexport {};\n`;
+
+/** Returns the modules of README.md and docs/*.md: a map from `document-name.ts` to code. */
+export async function documentModules() {
+  const modules = new Map();
+  for (const document of await documents()) {
+    const name = basename(fileURLToPath(document), ".md").toLowerCase();
+    for (const [file, code] of modulesOf(await readFile(document, "utf8"))) modules.set(`${name}-${file}`, code);
+  }
+  return modules;
+}
+
+/** Generates the app that has each module as a page: `/?page=NAME&remote=URL`. */
+export async function documentApp(modules) {
+  const app = await makeApp();
+  const source = join(app.root, "src");
+  for (const file of ["harness.ts", "run.ts", "globals.d.ts", "main.ts", "pages"]) await rm(join(source, file), { recursive: true });
+  for (const [file, code] of modules) await writeFile(join(source, file), asModule(code));
+  const cases = [...modules.keys()].map((file) => `  "${file}": () => import("./${file.replace(/\.tsx?$/, "")}"),`);
+  const main = `const pages: Record<string, () => Promise<unknown>> = {\n${cases.join("\n")}\n};\nvoid pages[new URLSearchParams(location.search).get("page")!]!();\nexport {};\n`;
+  await writeFile(join(source, "main.ts"), main);
+  await writeFile(join(app.root, "index.html"), '<!doctype html><meta charset="utf-8"><title>documents</title><link rel="icon" href="data:,"><main id="app"></main><script type="module" src="/src/main.ts"></script>');
+  const config = join(app.root, "tsconfig.json");
+  const { compilerOptions, ...rest } = JSON.parse(await readFile(config, "utf8"));
+  // React's own types have an error under `exactOptionalPropertyTypes`; the package's are checked by the other app.
+  await writeFile(config, JSON.stringify({ compilerOptions: { ...compilerOptions, jsx: "react-jsx", skipLibCheck: true }, ...rest }, null, 2));
+  const { devDependencies } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
+  await npm(["install", ...FRAMEWORKS.map((name) => `${name}@${devDependencies[name]}`)], app.root);
+  return app;
+}
