@@ -1,8 +1,7 @@
 //! A stream of hints: wherever its chunks break, the events are the same, and none fills the
 //! memory.
 
-use datum_sync::model::error::Code;
-use datum_sync::util::sse::{Events, MAX_BYTES};
+use datum_sync::util::sse::{EventParser, MAX_BYTES};
 
 /// The first two bytes say where the rest breaks into chunks.
 pub fn holds(bytes: &[u8]) {
@@ -26,7 +25,7 @@ pub fn holds(bytes: &[u8]) {
 
 /// The events, and whether the stream was broken off for its length.
 fn heard(chunks: &mut dyn Iterator<Item = &[u8]>) -> (Vec<(String, String)>, bool) {
-    let mut events = Events::default();
+    let mut events = EventParser::default();
     let mut all = Vec::new();
     for chunk in chunks {
         let fed = events.feed(chunk, &mut |name, data| {
@@ -37,8 +36,7 @@ fn heard(chunks: &mut dyn Iterator<Item = &[u8]>) -> (Vec<(String, String)>, boo
             );
             all.push((name.to_owned(), data.to_owned()));
         });
-        if let Err(error) = fed {
-            assert_eq!(error.code(), Code::Protocol);
+        if fed.is_err() {
             return (all, true);
         }
     }

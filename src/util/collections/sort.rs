@@ -1,14 +1,14 @@
 //! Sorting: the standard library's is made anew for each type, in two kilobytes of code.
 
 /// What can be brought into order by exchanging places.
-trait Places {
+trait Swappable {
     fn is_less(&self, a: usize, b: usize) -> bool;
     fn exchange(&mut self, a: usize, b: usize);
 }
 
 struct Of<'a, T>(&'a mut [T]);
 
-impl<T: Ord> Places for Of<'_, T> {
+impl<T: Ord> Swappable for Of<'_, T> {
     fn is_less(&self, a: usize, b: usize) -> bool {
         self.0.get(a) < self.0.get(b)
     }
@@ -24,7 +24,7 @@ pub fn sort<T: Ord>(items: &mut [T]) {
 }
 
 // Never much slower than it is on average, and needs no room.
-fn heap(len: usize, items: &mut dyn Places) {
+fn heap(len: usize, items: &mut dyn Swappable) {
     for root in (0..len / 2).rev() {
         sink(root, len, items);
     }
@@ -34,7 +34,7 @@ fn heap(len: usize, items: &mut dyn Places) {
     }
 }
 
-fn sink(mut root: usize, end: usize, items: &mut dyn Places) {
+fn sink(mut root: usize, end: usize, items: &mut dyn Swappable) {
     loop {
         let mut child = root.saturating_mul(2).saturating_add(1);
         if child >= end {
