@@ -27,7 +27,7 @@ pub mod text;
 /// of their own, and a row that is pulled names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
+pub enum ConflictKind {
     /// Both sides edited.
     BothModified,
     /// Deleted there, edited here.
@@ -48,7 +48,7 @@ pub struct Conflict {
     /// Whose.
     pub user_id: String,
     /// What clashed.
-    pub kind: Kind,
+    pub kind: ConflictKind,
     /// The body that both sides agreed on last; none where there was none.
     pub base: Option<Rc<str>>,
     /// The version of the base.
@@ -203,19 +203,19 @@ pub fn decide(
         (Builtin::RemotePriority, _) => (Resolution::Remote, "What is there has priority."),
         (Builtin::Ask, _) => (Resolution::Later, ""),
         // An edit says more than a delete: it survives, whichever side it was made on.
-        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedRemotely) => {
+        (Builtin::Merge | Builtin::LastWriteWins, ConflictKind::DeletedRemotely) => {
             (Resolution::Local, "An edit, here, survives a delete.")
         }
-        (Builtin::Merge | Builtin::LastWriteWins, Kind::DeletedLocally) => {
+        (Builtin::Merge | Builtin::LastWriteWins, ConflictKind::DeletedLocally) => {
             (Resolution::Remote, "An edit, there, survives a delete.")
         }
-        (Builtin::LastWriteWins, Kind::BothModified) if local_is_later(conflict) => {
+        (Builtin::LastWriteWins, ConflictKind::BothModified) if local_is_later(conflict) => {
             (Resolution::Local, "The later write, here, was taken.")
         }
-        (Builtin::LastWriteWins, Kind::BothModified) => {
+        (Builtin::LastWriteWins, ConflictKind::BothModified) => {
             (Resolution::Remote, "The later write, there, was taken.")
         }
-        (Builtin::Merge, Kind::BothModified) => {
+        (Builtin::Merge, ConflictKind::BothModified) => {
             let (body, notes) = merge::merge(conflict, policies)?;
             return Ok(Decision {
                 resolution: Resolution::Merged(Rc::from(body)),

@@ -9,7 +9,7 @@
 use crate::model::config::timing::{ColdStart, ColdStrategy};
 use crate::model::config::{Config, Direction, Options};
 pub use crate::schedule::moment::{Moment, spread};
-pub use crate::schedule::outcome::{Left, Outcome, Reach};
+pub use crate::schedule::outcome::{CycleOutcome, Left, Reach};
 
 pub mod moment;
 pub mod outcome;
@@ -25,8 +25,8 @@ pub const FRESH_MS: u64 = 30_000;
 pub const MOST_DEBOUNCES: u64 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Auto {
-    interval: u64,
+struct Interval {
+    every: u64,
     next: Moment,
 }
 
@@ -60,7 +60,7 @@ struct Running {
 /// One user's schedule.
 #[derive(Debug, Default)]
 pub struct Schedule {
-    auto: Option<Auto>,
+    auto: Option<Interval>,
     push: Option<Push>,
     pull: bool,
     cold: Option<Cold>,
@@ -89,8 +89,8 @@ impl Schedule {
         let first = spread(interval, roll)
             .saturating_sub(since.unwrap_or(0))
             .max(LEAST_WAIT_MS.min(interval));
-        self.auto = Some(Auto {
-            interval,
+        self.auto = Some(Interval {
+            every: interval,
             next: now.after(first),
         });
         self.failures = 0;
@@ -270,7 +270,7 @@ impl Schedule {
     pub fn released(
         &mut self,
         now: Moment,
-        outcome: Outcome,
+        outcome: CycleOutcome,
         left: Left,
         config: &Config,
         roll: u32,
@@ -291,18 +291,32 @@ impl Schedule {
     }
 
     /// That cycle has ended. Answers at once; the next one follows from it.
-    pub fn ended(&mut self, now: Moment, outcome: Outcome, left: Left, config: &Config, roll: u32) {
+    pub fn ended(
+        &mut self,
+        now: Moment,
+        outcome: CycleOutcome,
+        left: Left,
+        config: &Config,
+        roll: u32,
+    ) {
         self.attempted = Some(now);
         self.apply(now, outcome, left, config, roll);
     }
 
-    fn apply(&mut self, now: Moment, outcome: Outcome, left: Left, config: &Config, roll: u32) {
+    fn apply(
+        &mut self,
+        now: Moment,
+        outcome: CycleOutcome,
+        left: Left,
+        config: &Config,
+        roll: u32,
+    ) {
         let Running { reach, push, pull } = self.running.take().unwrap_or(Running {
             reach: Reach::default(),
             push: None,
             pull: false,
         });
-        if outcome != Outcome::Success && outcome != Outcome::Later {
+        if outcome != CycleOutcome::Success && outcome != CycleOutcome::Later {
             // What this cycle was to do is still to be done.
             self.push = push.or(self.push);
             self.pull |= pull;
@@ -311,9 +325,9 @@ impl Schedule {
             self.push = None;
         }
         match outcome {
-            Outcome::Success => self.succeeded(now, reach, left, config, roll),
-            Outcome::Stopped => {}
-            Outcome::Skipped => {
+            CycleOutcome::Success => self.succeeded(now, reach, left, config, roll),
+            CycleOutcome::Stopped => {}
+            CycleOutcome::Skipped => {
                 if self
                     .patience
                     .is_none_or(|patience| patience.left(now) < LEAST_WAIT_MS)
@@ -321,7 +335,7 @@ impl Schedule {
                     self.patience = Some(now.after(LEAST_WAIT_MS));
                 }
             }
-            Outcome::Retry(asked) => {
+            CycleOutcome::Retry(asked) => {
                 self.failures = self.failures.saturating_add(1);
                 if let Some(cold) = &mut self.cold {
                     cold.timeout = None;
@@ -340,11 +354,11 @@ impl Schedule {
                 self.asked = asked.map(|ms| now.after(ms)).or(self.asked);
                 self.rearm(now, roll);
             }
-            Outcome::Later => {
+            CycleOutcome::Later => {
                 self.cold = None;
                 self.rearm(now, roll);
             }
-            Outcome::Rest => self.resting = true,
+            CycleOutcome::Rest => self.resting = true,
         }
     }
 
@@ -429,7 +443,7 @@ impl Schedule {
 
     fn rearm(&mut self, now: Moment, roll: u32) {
         if let Some(auto) = &mut self.auto {
-            auto.next = now.after(spread(auto.interval, roll));
+            auto.next = now.after(spread(auto.every, roll));
         }
     }
 }

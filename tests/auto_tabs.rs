@@ -16,7 +16,7 @@ use std::pin::pin;
 use datum_sync::engine::auto_sync::Signal;
 use datum_sync::engine::events::Filter;
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use support::live::{AUTO, DAY, HOUR, MINUTE, create, leading, live, pulls, wait};
@@ -190,7 +190,7 @@ fn a_close_ends_the_loop_and_the_cycle_in_flight() {
         wait(&a, 2_000).await;
         assert_eq!(
             a.engine.status_hub("ann").unwrap().current().status,
-            State::Syncing
+            SyncState::Syncing
         );
         a.engine.close().await;
     };

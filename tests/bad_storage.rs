@@ -18,7 +18,7 @@ use datum_sync::engine::cycle::resolve::Resolvers;
 use datum_sync::engine::events::{Filter, Topic};
 use datum_sync::model::config::storage::Durability;
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use datum_sync::plan::write::Write;
 use datum_sync::ports::store::{Append, Store};
 use datum_sync::state::replica::Replica;
@@ -118,7 +118,7 @@ fn a_page_that_does_not_fit_stops_the_pull_where_it_was_and_says_so() {
     let status = a.engine.status_hub("ann").unwrap().current();
     assert_eq!(
         (status.status, status.errors.last().unwrap().code),
-        (State::Failed, Code::StorageFull)
+        (SyncState::Failed, Code::StorageFull)
     );
     assert_eq!(a.titles().len(), 10, "the first page");
     phone.wire.on_request.take();

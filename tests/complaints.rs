@@ -18,7 +18,7 @@ use std::rc::Rc;
 use datum_sync::engine::events::{Filter, Topic};
 use datum_sync::model::config::UserSwitch;
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use futures_util::future::join;
@@ -427,7 +427,7 @@ fn an_outage_of_days_ends_by_itself() {
         let status = a.engine.status_hub("ann").unwrap().current();
         assert_eq!(
             (status.status, status.pending_operations),
-            (State::Failed, 1),
+            (SyncState::Failed, 1),
             "and it says so"
         );
         out.set(false);

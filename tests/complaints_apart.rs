@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use datum_sync::engine::users::LogoutOptions;
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use futures_util::future::join;
@@ -232,7 +232,7 @@ fn a_full_disk_is_named_and_the_sync_goes_on_when_there_is_room() {
     let status = a.engine.status_hub("ann").unwrap().current();
     assert_eq!(
         (status.status, status.errors.last().unwrap().code),
-        (State::Failed, Code::StorageFull),
+        (SyncState::Failed, Code::StorageFull),
         "and whoever watches is told"
     );
 
@@ -262,7 +262,7 @@ fn an_app_whose_sync_runs_by_itself_hears_of_a_refused_token() {
     let error = status.errors.last().unwrap();
     assert_eq!(
         (status.status, error.code, error.status, error.retryable),
-        (State::Failed, Code::Unauthorized, Some(401), false)
+        (SyncState::Failed, Code::Unauthorized, Some(401), false)
     );
     assert_eq!(status.pending_operations, 1);
 }

@@ -10,7 +10,7 @@ use datum_sync::model::config::{Config, DeleteBehavior, Direction, Jitter, Optio
 use datum_sync::model::error::{Code, Result};
 use datum_sync::model::metadata::read_reply;
 use datum_sync::model::object_reader::ObjectReader;
-use datum_sync::model::protocol::SyncState;
+use datum_sync::model::protocol::MetadataSyncStatus;
 use datum_sync::util::json::scan::parse;
 
 fn config(json: &str) -> Result<Config> {
@@ -505,7 +505,7 @@ fn metadata_of_a_remote_is_read_and_what_is_new_in_it_is_passed_over() {
             phone.last_sync_time.as_deref(),
             phone.sync_status
         ),
-        ("phone", Some("t2"), SyncState::Failed)
+        ("phone", Some("t2"), MetadataSyncStatus::Failed)
     );
     assert_eq!(
         serde_json::from_value::<datum_sync::model::protocol::MetadataReply>(
@@ -528,7 +528,7 @@ fn metadata_of_a_remote_is_read_and_what_is_new_in_it_is_passed_over() {
             reply.devices[1].sync_status,
             reply.digests.unwrap().get("tasks").unwrap().hash.as_str()
         ),
-        (SyncState::NeverSynced, "0d")
+        (MetadataSyncStatus::NeverSynced, "0d")
     );
 }
 

@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use datum_sync::engine::cycle::{Cancel, Stop};
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use datum_sync::plan::write::Write;
 use support::world::{Fault, World};
 
@@ -63,7 +63,7 @@ fn every_cycle_ends_in_one_terminal_status() {
                 if seen
                     .borrow()
                     .iter()
-                    .filter(|(state, _)| matches!(state, State::Completed | State::Failed))
+                    .filter(|(state, _)| matches!(state, SyncState::Completed | SyncState::Failed))
                     .count()
                     == 2
                 {
@@ -95,15 +95,15 @@ fn every_cycle_ends_in_one_terminal_status() {
     b.run(futures_util::future::join(follow, cycles));
 
     let seen = seen.borrow();
-    let ends: Vec<State> = seen
+    let ends: Vec<SyncState> = seen
         .iter()
         .map(|(state, _)| *state)
-        .filter(|state| matches!(state, State::Completed | State::Failed))
+        .filter(|state| matches!(state, SyncState::Completed | SyncState::Failed))
         .collect();
-    assert_eq!(ends, [State::Failed, State::Completed]);
+    assert_eq!(ends, [SyncState::Failed, SyncState::Completed]);
     let second: Vec<f64> = seen
         .iter()
-        .skip_while(|(state, _)| *state != State::Failed)
+        .skip_while(|(state, _)| *state != SyncState::Failed)
         .skip(1)
         .map(|(_, progress)| *progress)
         .collect();
@@ -184,8 +184,8 @@ fn metadata_tells_of_failures_and_of_every_device() {
 fn stopping_a_cycle_stops_it_and_the_next_one_runs() {
     // A cycle that a pause has stopped says how it ended once nothing is paused any more.
     for (stop, expected) in [
-        (Stop::Abort, State::Cancelled),
-        (Stop::Pause, State::Cancelled),
+        (Stop::Abort, SyncState::Cancelled),
+        (Stop::Pause, SyncState::Cancelled),
     ] {
         let world = World::new();
         let phone = world.device("phone");

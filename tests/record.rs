@@ -21,8 +21,8 @@ use datum_sync::log::segment::{INLINE_BYTES, checksum};
 use datum_sync::log::segment_writer::{Packing, SEGMENT_BYTES};
 use datum_sync::model::entity::Key;
 use datum_sync::model::error::Code;
-use datum_sync::model::operation::{Kind, Link, Operation};
-use datum_sync::model::status::State;
+use datum_sync::model::operation::{Link, Operation, OperationKind};
+use datum_sync::model::status::SyncState;
 
 const HEADER: usize = 12;
 
@@ -31,7 +31,7 @@ fn long() -> String {
     "\u{0}\"\\\u{7f}é漢🦀".repeat(10)
 }
 
-fn operation(kind: Kind) -> Operation {
+fn operation(kind: OperationKind) -> Operation {
     Operation {
         op_id: "op-1".to_owned(),
         entity: "todo".to_owned(),
@@ -58,7 +58,7 @@ fn operation(kind: Kind) -> Operation {
     }
 }
 
-fn bare(kind: Kind) -> Operation {
+fn bare(kind: OperationKind) -> Operation {
     Operation {
         op_id: String::new(),
         entity: String::new(),
@@ -76,7 +76,7 @@ fn bare(kind: Kind) -> Operation {
     }
 }
 
-fn parked(kind: conflict::Kind, base: Option<&str>) -> Event {
+fn parked(kind: conflict::ConflictKind, base: Option<&str>) -> Event {
     Event::Park {
         conflict: Parked {
             id: "c".to_owned(),
@@ -93,7 +93,7 @@ fn parked(kind: conflict::Kind, base: Option<&str>) -> Event {
     }
 }
 
-fn facts(state: State) -> Facts {
+fn facts(state: SyncState) -> Facts {
     Facts {
         last_sync: Some(0),
         last_success: Some(u64::MAX),
@@ -143,25 +143,25 @@ fn events() -> Vec<Event> {
             damage: Damage::default(),
         },
         Event::Queue {
-            op: operation(Kind::Create),
+            op: operation(OperationKind::Create),
             replaces: vec!["op-0".to_owned(), long()],
         },
         Event::Queue {
-            op: bare(Kind::Update),
+            op: bare(OperationKind::Update),
             replaces: Vec::new(),
         },
         Event::Queue {
-            op: operation(Kind::Patch),
+            op: operation(OperationKind::Patch),
             replaces: Vec::new(),
         },
         Event::Queue {
-            op: bare(Kind::Delete),
+            op: bare(OperationKind::Delete),
             replaces: vec![String::new()],
         },
         Event::Queue {
             op: Operation {
                 body: Some(Rc::from("")),
-                ..bare(Kind::Create)
+                ..bare(OperationKind::Create)
             },
             replaces: Vec::new(),
         },
@@ -264,14 +264,14 @@ fn events() -> Vec<Event> {
         },
         Event::NeedFullPull,
         Event::ReleaseDeletes,
-        parked(conflict::Kind::BothModified, Some("{}")),
-        parked(conflict::Kind::DeletedRemotely, Some("")),
-        parked(conflict::Kind::DeletedLocally, None),
+        parked(conflict::ConflictKind::BothModified, Some("{}")),
+        parked(conflict::ConflictKind::DeletedRemotely, Some("")),
+        parked(conflict::ConflictKind::DeletedLocally, None),
         Event::Unpark { id: "c".to_owned() },
         Event::DeadLetters {
             letters: vec![
                 DeadLetter {
-                    op: operation(Kind::Patch),
+                    op: operation(OperationKind::Patch),
                     code: "tooLarge".to_owned(),
                     message: long(),
                     died_at: u64::MAX,
@@ -280,7 +280,7 @@ fn events() -> Vec<Event> {
                     blocked_by: Some("op-0".to_owned()),
                 },
                 DeadLetter {
-                    op: bare(Kind::Delete),
+                    op: bare(OperationKind::Delete),
                     code: String::new(),
                     message: String::new(),
                     died_at: 0,
@@ -297,18 +297,18 @@ fn events() -> Vec<Event> {
             id: "op-1".to_owned(),
         },
         Event::Facts {
-            facts: Box::new(facts(State::Completed)),
+            facts: Box::new(facts(SyncState::Completed)),
         },
         Event::Facts {
             facts: Box::new(Facts {
                 clock_offset: -1,
-                ..facts(State::Cancelled)
+                ..facts(SyncState::Cancelled)
             }),
         },
         Event::Facts {
             facts: Box::new(Facts {
                 clock_offset: i64::MAX,
-                ..facts(State::Failed)
+                ..facts(SyncState::Failed)
             }),
         },
         Event::Facts {
@@ -521,7 +521,7 @@ fn the_format_does_not_change_unnoticed() {
                 op_id: "o".to_owned(),
                 entity: "t".to_owned(),
                 base_version: Some(300),
-                ..bare(Kind::Patch)
+                ..bare(OperationKind::Patch)
             },
             replaces: vec!["p".to_owned()],
         }],

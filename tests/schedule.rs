@@ -14,7 +14,7 @@ use datum_sync::model::config::{Config, Direction};
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::SyncResult;
-use datum_sync::schedule::{Left, Moment, Outcome, Reach, Schedule, spread};
+use datum_sync::schedule::{CycleOutcome, Left, Moment, Reach, Schedule, spread};
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -62,7 +62,7 @@ fn started(interval: u64) -> Schedule {
 fn cycle(
     schedule: &mut Schedule,
     now: Moment,
-    outcome: Outcome,
+    outcome: CycleOutcome,
     left: Left,
     config: &Config,
 ) -> Option<Direction> {
@@ -110,7 +110,7 @@ fn a_started_schedule_is_due_after_each_interval_and_a_stopped_one_never() {
         cycle(
             &mut schedule,
             at(15 * MINUTE),
-            Outcome::Success,
+            CycleOutcome::Success,
             EMPTY,
             &config
         ),
@@ -134,7 +134,7 @@ fn what_is_due_is_handed_out_once() {
     let mut schedule = started(MINUTE);
     assert!(schedule.due(at(MINUTE), &config).is_some());
     assert!(schedule.due(at(MINUTE), &config).is_none());
-    schedule.released(at(MINUTE), Outcome::Skipped, EMPTY, &config, MIDDLE);
+    schedule.released(at(MINUTE), CycleOutcome::Skipped, EMPTY, &config, MIDDLE);
     assert_eq!(
         schedule.left(at(MINUTE)),
         Some(1_000),
@@ -184,7 +184,7 @@ fn a_clock_set_forward_costs_one_early_cycle() {
         cycle(
             &mut schedule,
             forward(MINUTE),
-            Outcome::Success,
+            CycleOutcome::Success,
             EMPTY,
             &config
         )
@@ -246,12 +246,24 @@ fn a_write_is_pushed_alone_once_this_instance_has_pulled_and_a_hint_is_pulled_al
     schedule.wrote(at(0), &config);
     // A page that is reloaded after each write must pull some day.
     assert_eq!(
-        cycle(&mut schedule, at(1_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(1_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushThenPull)
     );
     schedule.wrote(at(2_000), &config);
     assert_eq!(
-        cycle(&mut schedule, at(3_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(3_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushOnly)
     );
     assert_eq!(
@@ -261,13 +273,25 @@ fn a_write_is_pushed_alone_once_this_instance_has_pulled_and_a_hint_is_pulled_al
     );
     schedule.hinted(&config);
     assert_eq!(
-        cycle(&mut schedule, at(3_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(3_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PullOnly)
     );
     schedule.wrote(at(4_000), &config);
     schedule.hinted(&config);
     assert_eq!(
-        cycle(&mut schedule, at(4_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(4_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushThenPull),
         "both in one"
     );
@@ -280,7 +304,13 @@ fn a_config_that_only_pushes_or_only_pulls_is_never_asked_for_the_other() {
     let mut schedule = started(MINUTE);
     assert!(!schedule.wrote(at(0), &pull));
     assert_eq!(
-        cycle(&mut schedule, at(MINUTE), Outcome::Success, WAITING, &pull),
+        cycle(
+            &mut schedule,
+            at(MINUTE),
+            CycleOutcome::Success,
+            WAITING,
+            &pull
+        ),
         Some(Direction::PullOnly)
     );
     let push = config(r#","defaultSyncDirection":"pushOnly""#);
@@ -288,7 +318,13 @@ fn a_config_that_only_pushes_or_only_pulls_is_never_asked_for_the_other() {
     schedule.hinted(&push);
     assert_eq!(schedule.left(at(0)), Some(MINUTE));
     assert_eq!(
-        cycle(&mut schedule, at(MINUTE), Outcome::Success, EMPTY, &push),
+        cycle(
+            &mut schedule,
+            at(MINUTE),
+            CycleOutcome::Success,
+            EMPTY,
+            &push
+        ),
         Some(Direction::PushOnly)
     );
     assert_eq!(
@@ -317,9 +353,9 @@ fn hints_during_a_cycle_cause_exactly_one_more() {
         schedule.hinted(&config);
     }
     assert!(schedule.due(at(1), &config).is_none(), "one at a time");
-    schedule.ended(at(2), Outcome::Success, EMPTY, &config, MIDDLE);
-    schedule.released(at(2), Outcome::Success, EMPTY, &config, MIDDLE);
-    assert!(cycle(&mut schedule, at(2), Outcome::Success, EMPTY, &config).is_some());
+    schedule.ended(at(2), CycleOutcome::Success, EMPTY, &config, MIDDLE);
+    schedule.released(at(2), CycleOutcome::Success, EMPTY, &config, MIDDLE);
+    assert!(cycle(&mut schedule, at(2), CycleOutcome::Success, EMPTY, &config).is_some());
     assert_eq!(schedule.left(at(2)), Some(15 * MINUTE));
 }
 
@@ -329,12 +365,24 @@ fn a_hint_is_pulled_without_automatic_cycles_too() {
     let mut schedule = Schedule::default();
     schedule.hinted(&config);
     assert_eq!(
-        cycle(&mut schedule, at(0), Outcome::Retry(None), EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(0),
+            CycleOutcome::Retry(None),
+            EMPTY,
+            &config
+        ),
         Some(Direction::PullOnly)
     );
     assert_eq!(schedule.left(at(0)).map(|ms| ms >= 1_000), Some(true));
     assert_eq!(
-        cycle(&mut schedule, at(MINUTE), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(MINUTE),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PullOnly)
     );
     assert_eq!(schedule.left(at(MINUTE)), None);
@@ -346,7 +394,16 @@ fn a_failure_is_tried_again_later_each_time_and_never_before_the_remote_asked() 
     let mut schedule = started(15 * MINUTE);
     let mut now = 15 * MINUTE;
     for wait in [2_000, 6_000, 18_000, 30_000, 30_000] {
-        assert!(cycle(&mut schedule, at(now), Outcome::Retry(None), EMPTY, &config).is_some());
+        assert!(
+            cycle(
+                &mut schedule,
+                at(now),
+                CycleOutcome::Retry(None),
+                EMPTY,
+                &config
+            )
+            .is_some()
+        );
         assert_eq!(schedule.left(at(now)), Some(wait));
         assert_eq!(schedule.next_retry_at(at(now)), Some(at(now + wait).wall));
         now += wait;
@@ -355,7 +412,7 @@ fn a_failure_is_tried_again_later_each_time_and_never_before_the_remote_asked() 
         cycle(
             &mut schedule,
             at(now),
-            Outcome::Retry(Some(5 * MINUTE)),
+            CycleOutcome::Retry(Some(5 * MINUTE)),
             EMPTY,
             &config
         )
@@ -372,13 +429,31 @@ fn a_failure_is_tried_again_later_each_time_and_never_before_the_remote_asked() 
         "nothing automatic undercuts what the remote asked for"
     );
     now += 5 * MINUTE;
-    assert!(cycle(&mut schedule, at(now), Outcome::Success, EMPTY, &config).is_some());
+    assert!(
+        cycle(
+            &mut schedule,
+            at(now),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        )
+        .is_some()
+    );
     assert_eq!(
         (schedule.left(at(now)), schedule.next_retry_at(at(now))),
         (Some(15 * MINUTE), None)
     );
     now += 15 * MINUTE;
-    assert!(cycle(&mut schedule, at(now), Outcome::Retry(None), EMPTY, &config).is_some());
+    assert!(
+        cycle(
+            &mut schedule,
+            at(now),
+            CycleOutcome::Retry(None),
+            EMPTY,
+            &config
+        )
+        .is_some()
+    );
     assert_eq!(
         schedule.left(at(now)),
         Some(2_000),
@@ -395,7 +470,7 @@ fn no_config_makes_the_schedule_spin() {
             cycle(
                 &mut schedule,
                 at(n * 1_000),
-                Outcome::Retry(Some(0)),
+                CycleOutcome::Retry(Some(0)),
                 WAITING,
                 &config
             )
@@ -412,7 +487,7 @@ fn a_network_that_is_back_ends_our_own_patience() {
     cycle(
         &mut schedule,
         at(15 * MINUTE),
-        Outcome::Retry(None),
+        CycleOutcome::Retry(None),
         EMPTY,
         &config,
     );
@@ -429,7 +504,7 @@ fn a_page_that_becomes_visible_syncs_if_the_last_attempt_is_old_or_writes_wait()
     let mut schedule = started(15 * MINUTE);
     schedule.visible(at(0), &config);
     assert!(
-        cycle(&mut schedule, at(0), Outcome::Success, EMPTY, &config).is_some(),
+        cycle(&mut schedule, at(0), CycleOutcome::Success, EMPTY, &config).is_some(),
         "never attempted"
     );
     schedule.visible(at(29_999), &config);
@@ -437,12 +512,24 @@ fn a_page_that_becomes_visible_syncs_if_the_last_attempt_is_old_or_writes_wait()
     schedule.wrote(at(29_999), &config);
     schedule.visible(at(29_999), &config);
     assert_eq!(
-        cycle(&mut schedule, at(29_999), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(29_999),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushOnly)
     );
     schedule.visible(at(60_000), &config);
     assert_eq!(
-        cycle(&mut schedule, at(60_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(60_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushThenPull)
     );
     schedule.visible(at(HOUR), &without_reasons());
@@ -460,8 +547,8 @@ fn what_only_somebody_can_mend_rests_until_somebody_does() {
         Code::InvalidConfig,
     ] {
         assert_eq!(
-            Outcome::of(&Err(Error::new(code, "no"))),
-            Outcome::Rest,
+            CycleOutcome::of(&Err(Error::new(code, "no"))),
+            CycleOutcome::Rest,
             "{code:?}"
         );
     }
@@ -470,7 +557,7 @@ fn what_only_somebody_can_mend_rests_until_somebody_does() {
         cycle(
             &mut schedule,
             at(15 * MINUTE),
-            Outcome::Rest,
+            CycleOutcome::Rest,
             WAITING,
             &config,
         );
@@ -492,7 +579,7 @@ fn what_only_somebody_can_mend_rests_until_somebody_does() {
     assert_eq!(resumed.left(at(24 * HOUR)), Some(0));
     let mut synced = resting();
     synced.began(at(24 * HOUR), BOTH);
-    synced.ended(at(24 * HOUR), Outcome::Success, EMPTY, &config, MIDDLE);
+    synced.ended(at(24 * HOUR), CycleOutcome::Success, EMPTY, &config, MIDDLE);
     assert_eq!(synced.left(at(24 * HOUR)), Some(15 * MINUTE));
 }
 
@@ -501,8 +588,8 @@ fn what_may_mend_itself_waits_for_the_interval() {
     let config = config("");
     for code in [Code::Protocol, Code::StorageFull, Code::Corrupt] {
         assert_eq!(
-            Outcome::of(&Err(Error::new(code, "no"))),
-            Outcome::Later,
+            CycleOutcome::of(&Err(Error::new(code, "no"))),
+            CycleOutcome::Later,
             "{code:?}"
         );
     }
@@ -510,7 +597,7 @@ fn what_may_mend_itself_waits_for_the_interval() {
     cycle(
         &mut schedule,
         at(15 * MINUTE),
-        Outcome::Later,
+        CycleOutcome::Later,
         WAITING,
         &config,
     );
@@ -546,7 +633,16 @@ fn a_cycle_that_was_stopped_leaves_what_it_was_to_do() {
     let config = config("");
     let mut schedule = started(15 * MINUTE);
     schedule.wrote(at(0), &config);
-    assert!(cycle(&mut schedule, at(1_000), Outcome::Stopped, WAITING, &config).is_some());
+    assert!(
+        cycle(
+            &mut schedule,
+            at(1_000),
+            CycleOutcome::Stopped,
+            WAITING,
+            &config
+        )
+        .is_some()
+    );
     assert_eq!(schedule.left(at(1_000)), Some(0));
 }
 
@@ -559,10 +655,22 @@ fn an_operation_that_the_remote_put_off_is_sent_when_its_time_has_come() {
         waiting: true,
         postponed: Some(at(31_000).wall),
     };
-    cycle(&mut schedule, at(1_000), Outcome::Success, left, &config);
+    cycle(
+        &mut schedule,
+        at(1_000),
+        CycleOutcome::Success,
+        left,
+        &config,
+    );
     assert_eq!(schedule.left(at(1_000)), Some(30_000));
     assert_eq!(
-        cycle(&mut schedule, at(31_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(31_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushOnly)
     );
     assert_eq!(schedule.left(at(31_000)), Some(15 * MINUTE - 30_000));
@@ -574,7 +682,13 @@ fn an_explicit_cycle_puts_off_the_next_one_by_an_interval() {
     let mut schedule = started(15 * MINUTE);
     schedule.began(at(10 * MINUTE), BOTH);
     assert_eq!(schedule.left(at(15 * MINUTE)), None, "not beside it");
-    schedule.ended(at(15 * MINUTE), Outcome::Success, EMPTY, &config, MIDDLE);
+    schedule.ended(
+        at(15 * MINUTE),
+        CycleOutcome::Success,
+        EMPTY,
+        &config,
+        MIDDLE,
+    );
     assert_eq!(schedule.left(at(15 * MINUTE)), Some(15 * MINUTE));
     schedule.synced_elsewhere(at(20 * MINUTE), MIDDLE);
     assert_eq!(
@@ -647,38 +761,44 @@ fn a_cold_start_that_failed_is_tried_again_with_all_the_time_that_a_cycle_has() 
     schedule.due(at(500), &config).unwrap();
     let reach = Reach { full: true, ..BOTH };
     schedule.began(at(500), reach);
-    schedule.ended(at(15_500), Outcome::Retry(None), EMPTY, &config, 0);
-    schedule.released(at(15_500), Outcome::Retry(None), EMPTY, &config, 0);
+    schedule.ended(at(15_500), CycleOutcome::Retry(None), EMPTY, &config, 0);
+    schedule.released(at(15_500), CycleOutcome::Retry(None), EMPTY, &config, 0);
     assert_eq!(schedule.left(at(15_500)), Some(1_000));
     let again = schedule.due(at(16_500), &config).unwrap();
     assert_eq!((again.timeout, again.force_full_sync), (None, Some(true)));
     schedule.began(at(16_500), reach);
-    schedule.ended(at(16_600), Outcome::Success, EMPTY, &config, 0);
-    schedule.released(at(16_600), Outcome::Success, EMPTY, &config, 0);
+    schedule.ended(at(16_600), CycleOutcome::Success, EMPTY, &config, 0);
+    schedule.released(at(16_600), CycleOutcome::Success, EMPTY, &config, 0);
     assert_eq!(schedule.left(at(16_600)), None, "once a sign-in");
 }
 
 #[test]
 fn what_a_result_means_for_the_next_cycle() {
-    assert_eq!(Outcome::of(&Ok(SyncResult::default())), Outcome::Success);
     assert_eq!(
-        Outcome::of(&Ok(SyncResult {
+        CycleOutcome::of(&Ok(SyncResult::default())),
+        CycleOutcome::Success
+    );
+    assert_eq!(
+        CycleOutcome::of(&Ok(SyncResult {
             was_skipped: true,
             ..SyncResult::default()
         })),
-        Outcome::Skipped
+        CycleOutcome::Skipped
     );
     assert_eq!(
-        Outcome::of(&Ok(SyncResult {
+        CycleOutcome::of(&Ok(SyncResult {
             was_cancelled: true,
             ..SyncResult::default()
         })),
-        Outcome::Stopped
+        CycleOutcome::Stopped
     );
     let limited = Error::new(Code::RateLimited, "slow down").with_retry_after(Some(7));
-    assert_eq!(Outcome::of(&Err(limited)), Outcome::Retry(Some(7)));
     assert_eq!(
-        Outcome::of(&Err(Error::new(Code::Timeout, "late"))),
-        Outcome::Retry(None)
+        CycleOutcome::of(&Err(limited)),
+        CycleOutcome::Retry(Some(7))
+    );
+    assert_eq!(
+        CycleOutcome::of(&Err(Error::new(Code::Timeout, "late"))),
+        CycleOutcome::Retry(None)
     );
 }

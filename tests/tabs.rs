@@ -13,7 +13,7 @@ mod support;
 
 use datum_sync::engine::auto_sync::Signal;
 use datum_sync::model::error::Code;
-use datum_sync::model::status::{Phase, State, SyncStatus};
+use datum_sync::model::status::{Phase, SyncState, SyncStatus};
 use support::live::{AUTO, MINUTE, create};
 use support::lives::{Life, together, turn, until};
 use support::world::{Fault, World};
@@ -24,7 +24,7 @@ const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
 fn assert_one_cycle(shown: &[SyncStatus]) {
     let first = shown
         .iter()
-        .position(|status| status.status == State::Syncing)
+        .position(|status| status.status == SyncState::Syncing)
         .expect("the cycle was seen");
     let (mut progress, mut ends) = (0.0, 0);
     for status in &shown[first..] {
@@ -46,8 +46,8 @@ fn assert_one_cycle(shown: &[SyncStatus]) {
 #[test]
 fn a_cycle_is_shown_the_same_in_every_tab_while_it_runs_and_after_it() {
     for (fault, expected) in [
-        (None, State::Completed),
-        (Some(Fault::Status(503, None)), State::Failed),
+        (None, SyncState::Completed),
+        (Some(Fault::Status(503, None)), SyncState::Failed),
     ] {
         let world = World::new();
         let laptop = world.device("laptop").open();
@@ -68,7 +68,7 @@ fn a_cycle_is_shown_the_same_in_every_tab_while_it_runs_and_after_it() {
             a.sync(r#"{"overrideBatchSize":1}"#);
             until(&a, || b.status().phase == Some(Phase::Pushing)).await;
             assert_eq!(b.common(), a.common());
-            if expected == State::Completed {
+            if expected == SyncState::Completed {
                 until(&a, || b.status().phase == Some(Phase::Pulling)).await;
                 assert!(b.status().progress >= 0.5 && b.status().last_started_at.is_some());
                 assert_eq!(b.common(), a.common());
@@ -79,11 +79,11 @@ fn a_cycle_is_shown_the_same_in_every_tab_while_it_runs_and_after_it() {
         assert_eq!((a.status().status, b.common()), (expected, a.common()));
         assert_eq!(
             b.status().errors.len(),
-            usize::from(expected == State::Failed)
+            usize::from(expected == SyncState::Failed)
         );
         assert_eq!(
             b.status().last_completed_at.is_some(),
-            expected == State::Completed
+            expected == SyncState::Completed
         );
         assert_eq!(
             b.tab.run(b.tab.engine.last_result("ann")).unwrap(),
@@ -105,7 +105,7 @@ fn a_tab_that_is_opened_during_a_cycle_elsewhere_sees_it() {
         phone.fault("/pull", Fault::Slow(30_000));
         a.sync("{}");
         until(&a, || a.status().phase == Some(Phase::Pulling)).await;
-        assert_eq!(b.status().status, State::Idle);
+        assert_eq!(b.status().status, SyncState::Idle);
         b.tab.engine.sign_in("ann").await.unwrap();
         turn().await;
         assert_eq!(
@@ -116,7 +116,7 @@ fn a_tab_that_is_opened_during_a_cycle_elsewhere_sees_it() {
         turn().await;
         assert_eq!(
             (b.status().status, b.common()),
-            (State::Completed, a.common())
+            (SyncState::Completed, a.common())
         );
     });
 }
@@ -131,10 +131,10 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
         together(&[&a, &b], async {
             phone.fault("/pull", Fault::Slow(40_000));
             a.sync("{}");
-            until(&b, || b.status().status == State::Syncing).await;
+            until(&b, || b.status().status == SyncState::Syncing).await;
             // Longer than a silent tab would be believed: it is not silent.
             b.tab.engine.host().clock.sleep(25_000).await;
-            assert_eq!(b.status().status, State::Syncing);
+            assert_eq!(b.status().status, SyncState::Syncing);
             if says_so {
                 a.tab.engine.put_away();
             }
@@ -156,7 +156,7 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
                 .await;
             assert_eq!(
                 (b.status().status, b.status().phase),
-                (State::Cancelled, None)
+                (SyncState::Cancelled, None)
             );
             if frozen {
                 a.frozen.set(false);
@@ -164,15 +164,15 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
                 turn().await;
                 assert_eq!(
                     (b.status().status, b.common()),
-                    (State::Completed, a.common()),
+                    (SyncState::Completed, a.common()),
                     "it came back and ended well"
                 );
             }
         });
         let shown = b.shown.borrow();
-        let backwards = shown
-            .windows(2)
-            .find(|pair| pair[0].status == State::Syncing && pair[1].progress < pair[0].progress);
+        let backwards = shown.windows(2).find(|pair| {
+            pair[0].status == SyncState::Syncing && pair[1].progress < pair[0].progress
+        });
         assert_eq!(backwards, None);
     }
 }
@@ -190,7 +190,7 @@ fn two_cycles_at_once_where_no_lock_holds_are_never_mixed() {
         phone.locks.borrow_mut().clear();
         phone.fault("/pull", Fault::Slow(4_000));
         b.sync("{}");
-        until(&c, || b.status().status == State::Syncing).await;
+        until(&c, || b.status().status == SyncState::Syncing).await;
         turn().await;
         assert_eq!(c.common(), b.common(), "the later one");
         until(&c, || a.ended.borrow().len() + b.ended.borrow().len() == 2).await;
@@ -200,7 +200,7 @@ fn two_cycles_at_once_where_no_lock_holds_are_never_mixed() {
     let shown = c.shown.borrow();
     let cycles: Vec<_> = shown
         .iter()
-        .filter(|status| status.status == State::Syncing)
+        .filter(|status| status.status == SyncState::Syncing)
         .collect();
     for pair in cycles.windows(2) {
         assert!(
@@ -240,7 +240,7 @@ fn the_next_cycle_is_told_to_every_tab_by_the_one_that_leads() {
         turn().await;
         assert_eq!(
             (a.status().status, b.common()),
-            (State::Completed, a.common()),
+            (SyncState::Completed, a.common()),
             "after an automatic cycle too"
         );
         let planned = b.status().next_sync_at;
@@ -294,7 +294,7 @@ fn an_instance_that_is_closed_while_it_syncs_tells_the_others_how_it_ended() {
     });
     assert_eq!(
         (b.status().status, b.status().errors[0].code),
-        (State::Failed, Code::Closed)
+        (SyncState::Failed, Code::Closed)
     );
     assert_eq!(
         b.shown
@@ -314,13 +314,13 @@ fn a_clock_that_is_set_back_hides_no_cycle() {
     let (a, b) = (Life::of(a), Life::of(b));
     together(&[&a, &b], async {
         b.sync("{}");
-        until(&a, || a.status().status == State::Completed).await;
+        until(&a, || a.status().status == SyncState::Completed).await;
         for life in [&a, &b] {
             life.tab.engine.host().skew.set(-3_600_000);
         }
         phone.fault("/pull", Fault::Status(503, None));
         a.sync("{}");
-        until(&a, || a.status().status == State::Failed).await;
+        until(&a, || a.status().status == SyncState::Failed).await;
         turn().await;
     });
     assert_eq!(b.common(), a.common());
@@ -351,7 +351,7 @@ fn a_word_that_waits_for_the_log_is_neither_lost_nor_shown_too_late() {
     a.run(a.engine.heard_word("ann", &at_first));
     assert_eq!(
         a.engine.status_hub("ann").unwrap().current().status,
-        State::Syncing
+        SyncState::Syncing
     );
     // A write holds the log; what needs none of it is heard before what does.
     let all = futures_util::future::join4(
@@ -362,6 +362,9 @@ fn a_word_that_waits_for_the_log_is_neither_lost_nor_shown_too_late() {
     );
     a.run(all);
     let status = a.engine.status_hub("ann").unwrap().current();
-    assert_eq!((status.status, status.progress), (State::Completed, 1.0));
+    assert_eq!(
+        (status.status, status.progress),
+        (SyncState::Completed, 1.0)
+    );
     assert!(status.next_sync_at.is_some());
 }

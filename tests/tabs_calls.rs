@@ -14,7 +14,7 @@ mod support;
 
 use datum_sync::engine::auto_sync::Signal;
 use datum_sync::model::error::Code;
-use datum_sync::model::status::{SkipReason, State};
+use datum_sync::model::status::{SkipReason, SyncState};
 use datum_sync::plan::write::Write;
 use support::live::{AUTO, MINUTE, create};
 use support::lives::{Life, together, turn, until};
@@ -37,7 +37,7 @@ fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
             create(&a.tab.engine, "ann", "milk").await;
             phone.fault("/push", Fault::Slow(3_600_000));
             a.sync(r#"{"timeout":3600000}"#);
-            until(&b, || b.status().status == State::Syncing).await;
+            until(&b, || b.status().status == SyncState::Syncing).await;
             a.frozen.set(true);
             phone.requests();
             let began = world.clock.now();
@@ -85,7 +85,7 @@ fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
             );
             assert_eq!(
                 (b.status().status, b.status().pending_operations),
-                (State::Completed, 0)
+                (SyncState::Completed, 0)
             );
             a.sync("{}");
             until(&b, || a.ended.borrow().len() == 2).await;
@@ -103,7 +103,7 @@ fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
             a.shown
                 .borrow()
                 .iter()
-                .any(|status| status.status == State::Cancelled),
+                .any(|status| status.status == SyncState::Cancelled),
             "{strategy}"
         );
     }
@@ -128,7 +128,7 @@ fn a_call_while_another_tab_syncs_does_what_the_request_strategy_says() {
                 phone.fault("/pull", Fault::Status(403, None));
             }
             a.sync("{}");
-            until(&b, || b.status().status == State::Syncing).await;
+            until(&b, || b.status().status == SyncState::Syncing).await;
             b.sync("{}");
             until(&b, || {
                 !a.ended.borrow().is_empty() && !b.ended.borrow().is_empty()
@@ -189,7 +189,7 @@ fn a_joined_cycle_that_died_with_its_tab_is_run_here() {
         create(&a.tab.engine, "ann", "milk").await;
         phone.fault("/push", Fault::Slow(5_000));
         a.sync("{}");
-        until(&b, || b.status().status == State::Syncing).await;
+        until(&b, || b.status().status == SyncState::Syncing).await;
         b.sync("{}");
         b.tab.engine.host().clock.sleep(1_000).await;
         // The browser frees what it held.
@@ -208,7 +208,7 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
     together(&[&a, &b], async {
         phone.fault("/pull", Fault::Slow(5_000));
         b.sync("{}");
-        until(&a, || a.status().status == State::Syncing).await;
+        until(&a, || a.status().status == SyncState::Syncing).await;
         a.tab.engine.pause(Some("ann")).await.unwrap();
         until(&a, || !b.ended.borrow().is_empty()).await;
         assert!(
@@ -218,7 +218,7 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
         turn().await;
         assert_eq!(
             (a.status().status, b.status().status),
-            (State::Paused, State::Paused)
+            (SyncState::Paused, SyncState::Paused)
         );
         b.sync("{}");
         until(&a, || b.ended.borrow().len() == 2).await;
@@ -230,7 +230,7 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
         turn().await;
         assert_eq!(
             (a.status().status, b.status().status),
-            (State::Cancelled, State::Cancelled),
+            (SyncState::Cancelled, SyncState::Cancelled),
             "as the last cycle ended"
         );
         a.tab.engine.pause(None).await.unwrap();
@@ -239,7 +239,7 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
     let opened_later = phone.open();
     let d = Life::of(opened_later);
     together(&[&a, &d], async {
-        until(&a, || d.status().status == State::Paused).await;
+        until(&a, || d.status().status == SyncState::Paused).await;
     });
 }
 
@@ -275,7 +275,7 @@ fn a_wipe_in_one_tab_leaves_nothing_in_the_others_and_nothing_comes_back() {
         b.tab.run(b.tab.engine.user_ids()).unwrap().is_empty(),
         "and nothing is on the device"
     );
-    assert_eq!(b.status().status, State::Idle);
+    assert_eq!(b.status().status, SyncState::Idle);
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn a_sign_out_and_a_switch_concern_one_tab() {
                 .map(|hub| std::future::ready(hub.current().status))
                 .unwrap()
         ),
-        State::Idle
+        SyncState::Idle
     );
 }
 

@@ -20,7 +20,7 @@ use datum_sync::model::config::UserSwitch::{
     ClearAndFetch, KeepLocal, PromptIfUnsyncedData, SyncThenSwitch,
 };
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use futures_util::future::join;
 use support::world::{Fault, Tab, World};
 
@@ -326,7 +326,7 @@ fn the_previous_users_cycle_is_stopped_by_the_switch() {
         assert!(cycle.unwrap().was_cancelled, "{strategy:?}");
         assert_eq!(
             a.engine.status_hub("ann").unwrap().current().status,
-            State::Cancelled
+            SyncState::Cancelled
         );
         switch(&a, "ann", KeepLocal);
         assert!(a.sync().is_success);
@@ -608,7 +608,7 @@ fn nothing_is_pushed_pulled_or_told_under_another_users_token() {
     );
     assert_eq!(
         a.engine.status_hub("ann").unwrap().current().status,
-        State::Failed
+        SyncState::Failed
     );
     *phone.wire.token_of.borrow_mut() = None;
     assert!(a.sync().is_success);

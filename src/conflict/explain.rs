@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::conflict::{Conflict, Kind, Resolution, TIMES, object};
+use crate::conflict::{Conflict, ConflictKind, Resolution, TIMES, object};
 use crate::util::json::serialize;
 use crate::util::json::write::{push_field, put_text};
 
@@ -56,7 +56,7 @@ impl Notes {
     pub fn of(conflict: &Conflict, resolution: &Resolution, because: &str) -> Self {
         let mut notes = Self::default();
         let taken = resolution.taken().unwrap_or_default();
-        if conflict.kind != Kind::BothModified {
+        if conflict.kind != ConflictKind::BothModified {
             let deleted = |body: &Option<Rc<str>>| Value::Bool(body.is_none());
             let base = conflict.base.as_ref().map(|_| Value::Bool(false));
             notes.add(

@@ -26,7 +26,7 @@ pub(super) fn merge(conflict: &Conflict, policies: &Policies) -> Result<(String,
         .unwrap_or_default();
     let local = object(conflict.local.as_deref().unwrap_or("{}"))?;
     let remote = object(conflict.remote.as_deref().unwrap_or("{}"))?;
-    let mut merge = Merge {
+    let mut merge = FieldMerge {
         conflict,
         policies,
         local_later: local_is_later(conflict),
@@ -47,7 +47,7 @@ pub(super) fn merge(conflict: &Conflict, policies: &Policies) -> Result<(String,
     ))
 }
 
-struct Merge<'a> {
+struct FieldMerge<'a> {
     conflict: &'a Conflict,
     policies: &'a Policies,
     local_later: bool,
@@ -55,7 +55,7 @@ struct Merge<'a> {
     notes: Option<Notes>,
 }
 
-impl Merge<'_> {
+impl FieldMerge<'_> {
     fn objects(
         &mut self,
         path: &str,

@@ -7,12 +7,6 @@ use serde_json::{Number, Value};
 use crate::conflict::object;
 use crate::model::config::merge_fields::{Policies, Policy};
 
-/// Whether any field is summed.
-#[must_use]
-pub fn sums(policies: &Policies) -> bool {
-    policies.values().any(|policy| *policy == Policy::Sum)
-}
-
 /// Whether a body says another number than the base in a field that is summed, or anything else
 /// anew in the top-level field that holds it.
 #[must_use]

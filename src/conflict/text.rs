@@ -19,7 +19,7 @@ pub fn merge(base: &str, ours: &str, theirs: &str, ours_later: bool) -> (String,
         // Two texts that have nothing in common cannot be joined.
         return (if ours_later { ours } else { theirs }.to_owned(), true);
     }
-    let mut merge = Merge {
+    let mut merge = TextMerge {
         out: String::new(),
         ours_later,
         overlaps: false,
@@ -28,13 +28,13 @@ pub fn merge(base: &str, ours: &str, theirs: &str, ours_later: bool) -> (String,
     (merge.out, merge.overlaps)
 }
 
-struct Merge {
+struct TextMerge {
     out: String,
     ours_later: bool,
     overlaps: bool,
 }
 
-impl Merge {
+impl TextMerge {
     fn passage(&mut self, base: &str, ours: &str, theirs: &str, splits: &[Split]) {
         if ours == base || ours == theirs {
             return self.out.push_str(theirs);

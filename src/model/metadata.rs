@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::model::metadata::read::{Kept, read_kept, read_reply};
-use crate::model::protocol::{DeviceMetadata, EntityCount, MetadataReply, SyncState};
+pub use crate::model::metadata::read::{AdapterMetadata, read_kept, read_reply};
+use crate::model::protocol::{DeviceMetadata, EntityCount, MetadataReply, MetadataSyncStatus};
 use crate::util::collections::vec_map::VecMap;
 
 pub mod read;
@@ -36,7 +36,7 @@ pub struct SyncMetadata {
     /// Per entity type.
     pub entity_counts: VecMap<EntityCount>,
     /// The state of the last attempt.
-    pub sync_status: SyncState,
+    pub sync_status: MetadataSyncStatus,
     /// Unresolved conflicts, right now.
     pub conflict_count: u64,
     /// The last attempt's error; cleared by the next success.

@@ -10,7 +10,7 @@ use crate::model::error::ErrorJson;
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
+pub enum OperationKind {
     /// Makes an entity that must not exist.
     Create,
     /// Replaces the app's fields.
@@ -21,7 +21,7 @@ pub enum Kind {
     Delete,
 }
 
-impl Kind {
+impl OperationKind {
     /// Its name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -85,7 +85,7 @@ pub struct Operation {
     /// The entity's id.
     pub id: String,
     /// What it does.
-    pub kind: Kind,
+    pub kind: OperationKind,
     /// The server's version that it was made against; none where the server has no such entity,
     /// [`UNKNOWN`] where it was made against one of another history.
     pub base_version: Option<u64>,
@@ -132,15 +132,17 @@ impl Operation {
     /// Whether this cannot stand where the other is refused.
     #[must_use]
     pub fn needs(&self, other: &Self) -> bool {
-        self.links_to(other)
-            .any(|link| link.asked || (other.kind == Kind::Create && self.kind != Kind::Delete))
+        self.links_to(other).any(|link| {
+            link.asked
+                || (other.kind == OperationKind::Create && self.kind != OperationKind::Delete)
+        })
     }
 
     /// Whether this goes out behind the other: it needs it, or deletes what the other still names.
     #[must_use]
     pub fn goes_after(&self, other: &Self) -> bool {
         self.needs(other)
-            || (self.kind == Kind::Delete && other.links_to(self).any(|link| !link.asked))
+            || (self.kind == OperationKind::Delete && other.links_to(self).any(|link| !link.asked))
     }
 }
 
@@ -148,7 +150,7 @@ impl Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coalesced {
     /// One operation of this kind, with the base of the first and the body of the second.
-    Into(Kind),
+    Into(OperationKind),
     /// Nothing is left to send, where the remote cannot know the entity: both were in one call.
     /// Otherwise another tab may have sent the first, and the second is sent.
     Nothing,
@@ -156,17 +158,27 @@ pub enum Coalesced {
 
 /// The coalescing table, for operations that cannot be in flight.
 #[must_use]
-pub const fn coalesce(first: Kind, second: Kind) -> Coalesced {
+pub const fn coalesce(first: OperationKind, second: OperationKind) -> Coalesced {
     match (first, second) {
-        (Kind::Create, Kind::Delete) => Coalesced::Nothing,
-        (Kind::Create, Kind::Create | Kind::Update | Kind::Patch) => Coalesced::Into(Kind::Create),
-        (Kind::Patch, Kind::Patch) => Coalesced::Into(Kind::Patch),
-        (Kind::Update | Kind::Patch | Kind::Delete, Kind::Delete) => Coalesced::Into(Kind::Delete),
-        (Kind::Update, Kind::Create | Kind::Update | Kind::Patch)
-        | (Kind::Patch, Kind::Create | Kind::Update)
-        | (Kind::Delete, Kind::Create | Kind::Update | Kind::Patch) => {
-            Coalesced::Into(Kind::Update)
-        }
+        (OperationKind::Create, OperationKind::Delete) => Coalesced::Nothing,
+        (
+            OperationKind::Create,
+            OperationKind::Create | OperationKind::Update | OperationKind::Patch,
+        ) => Coalesced::Into(OperationKind::Create),
+        (OperationKind::Patch, OperationKind::Patch) => Coalesced::Into(OperationKind::Patch),
+        (
+            OperationKind::Update | OperationKind::Patch | OperationKind::Delete,
+            OperationKind::Delete,
+        ) => Coalesced::Into(OperationKind::Delete),
+        (
+            OperationKind::Update,
+            OperationKind::Create | OperationKind::Update | OperationKind::Patch,
+        )
+        | (OperationKind::Patch, OperationKind::Create | OperationKind::Update)
+        | (
+            OperationKind::Delete,
+            OperationKind::Create | OperationKind::Update | OperationKind::Patch,
+        ) => Coalesced::Into(OperationKind::Update),
     }
 }
 
@@ -181,7 +193,7 @@ pub struct PendingOperation {
     /// The entity's id.
     pub entity_id: String,
     /// What it does.
-    pub kind: Kind,
+    pub kind: OperationKind,
     /// `pending`, `inFlight` or `blocked`.
     pub state: PendingState,
     /// When it was queued, ISO 8601 UTC.

@@ -15,8 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
-pub use crate::model::metadata::read::{Kept, read_kept, read_reply};
-use crate::model::operation::Kind;
+use crate::model::operation::OperationKind;
 pub(crate) use crate::model::protocol::read::unreadable;
 pub use crate::model::protocol::read::{PageReader, parse_error, parse_page, parse_push_reply};
 use crate::util::collections::vec_map::VecMap;
@@ -27,7 +26,7 @@ pub mod read;
 /// `SyncMetadata.syncStatus` of the public surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum SyncState {
+pub enum MetadataSyncStatus {
     /// No cycle has succeeded yet.
     #[default]
     NeverSynced,
@@ -43,7 +42,7 @@ pub enum SyncState {
     Conflict,
 }
 
-impl SyncState {
+impl MetadataSyncStatus {
     /// Each with its name.
     pub const NAMES: [(&'static str, Self); 6] = [
         ("neverSynced", Self::NeverSynced),
@@ -106,7 +105,7 @@ pub struct PullRequest {
 #[derive(Clone, Debug)]
 pub struct PullPage<'a> {
     /// The rows.
-    pub changes: Vec<Change<'a>>,
+    pub changes: Vec<WireRow<'a>>,
     /// Where the next page starts. Opaque.
     pub cursor: Cow<'a, str>,
     /// Whether more is waiting now.
@@ -135,7 +134,7 @@ pub struct WireDigest {
 
 /// One row of a page.
 #[derive(Clone, Debug)]
-pub struct Change<'a> {
+pub struct WireRow<'a> {
     /// The entity type.
     pub entity: Cow<'a, str>,
     /// The entity's id.
@@ -240,7 +239,7 @@ pub struct PushedOperation<'a> {
     #[serde(borrow)]
     pub id: Cow<'a, str>,
     /// What to do.
-    pub kind: Kind,
+    pub kind: OperationKind,
     /// The version that this was made against; none means that the entity must not exist.
     pub base_version: Option<u64>,
     /// Operations that this one carries the effect of, and that may still be on their way: one that
@@ -404,9 +403,9 @@ pub struct DeviceMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_hash: Option<String>,
     /// Per entity type: count, hash, pending operations.
-    pub entity_counts: VecMap<crate::model::protocol::EntityCount>,
+    pub entity_counts: VecMap<EntityCount>,
     /// `synced`, `failed`, `pending`, `conflict`.
-    pub sync_status: crate::model::protocol::SyncState,
+    pub sync_status: MetadataSyncStatus,
     /// Unresolved conflicts on that device.
     pub conflict_count: u64,
     /// The last attempt's error.

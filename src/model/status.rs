@@ -10,7 +10,7 @@ pub mod read;
 /// `SyncState` of the public surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum State {
+pub enum SyncState {
     /// No cycle has run yet since the instance opened.
     #[default]
     Idle,
@@ -106,7 +106,7 @@ pub struct SyncStatus {
     /// Whose.
     pub user_id: String,
     /// In one word.
-    pub status: State,
+    pub status: SyncState,
     /// From 0 to 1; never backwards within a cycle.
     pub progress: f64,
     /// What a running cycle is doing.
@@ -160,10 +160,10 @@ impl SyncStatus {
             || self.dead_letters > 0
             || self.health.local != LocalHealth::Healthy;
         self.health.status = match self.status {
-            State::Syncing => HealthState::Syncing,
-            State::Failed if unauthorized => HealthState::Unauthorized,
+            SyncState::Syncing => HealthState::Syncing,
+            SyncState::Failed if unauthorized => HealthState::Unauthorized,
             _ if !self.online => HealthState::Offline,
-            State::Failed => HealthState::Error,
+            SyncState::Failed => HealthState::Error,
             _ if troubled => HealthState::Degraded,
             _ if self.pending_operations > 0 => HealthState::Pending,
             _ => HealthState::Healthy,
@@ -175,7 +175,7 @@ impl SyncStatus {
     pub const fn is_terminal(&self) -> bool {
         matches!(
             self.status,
-            State::Completed | State::Failed | State::Cancelled
+            SyncState::Completed | SyncState::Failed | SyncState::Cancelled
         )
     }
 }

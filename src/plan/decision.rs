@@ -8,7 +8,7 @@ use crate::log::commit::{Commit, Event};
 use crate::log::facts::{DeadLetter, Parked};
 use crate::model::entity::{Key, parse_draft};
 use crate::model::error::{Code, Error, Result};
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::plan::context::PlanContext;
 use crate::plan::page::all_links;
 use crate::plan::write::Write;
@@ -54,7 +54,7 @@ impl Replica {
             base_version,
             assumed,
             local: last
-                .filter(|op| op.kind != Kind::Delete)
+                .filter(|op| op.kind != OperationKind::Delete)
                 .and_then(|op| op.body.clone()),
             remote,
             remote_version: self.row(&key).map_or(0, |row| row.version),
@@ -131,9 +131,9 @@ impl Replica {
         match (body, self.outbox.last(&key)) {
             (Some(body), Some(last)) => {
                 let kind = match (&body, &conflict.remote) {
-                    (None, _) => Kind::Delete,
-                    (Some(_), None) => Kind::Create,
-                    (Some(_), Some(_)) => Kind::Update,
+                    (None, _) => OperationKind::Delete,
+                    (Some(_), None) => OperationKind::Create,
+                    (Some(_), Some(_)) => OperationKind::Update,
                 };
                 let op = Operation {
                     op_id: context.op_id(0),
@@ -169,14 +169,14 @@ impl Replica {
         let key = Key::new(&op.entity, &op.id);
         let live = self.synced_view(&key).is_some_and(|view| !view.deleted);
         let write = match (op.kind, op.body.as_deref()) {
-            (Kind::Delete, _) | (_, None) if edited.is_some() => {
+            (OperationKind::Delete, _) | (_, None) if edited.is_some() => {
                 return Err(Error::new(
                     Code::InvalidArgument,
                     "`edited`: a refused delete has nothing to edit; leave it out.",
                 )
                 .on(&op.entity, Some(&op.id)));
             }
-            (Kind::Delete, _) | (_, None) => Write::Delete {
+            (OperationKind::Delete, _) | (_, None) => Write::Delete {
                 id: op.id.clone(),
                 soft: op.soft,
             },
@@ -188,13 +188,13 @@ impl Replica {
                         "id" | "userId" | "version" | "isDeleted" | "modifiedAt"
                     )
                 });
-                if live && kind == Kind::Patch && edited.is_none() {
+                if live && kind == OperationKind::Patch && edited.is_none() {
                     fields
                         .0
                         .retain(|(name, _)| op.fields.iter().any(|field| *field == **name));
                 }
                 let text = fields.to_json();
-                if live && kind == Kind::Patch {
+                if live && kind == OperationKind::Patch {
                     Write::Patch {
                         id: op.id.clone(),
                         changes: text,

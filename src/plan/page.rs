@@ -8,7 +8,7 @@ use crate::log::commit::Event;
 use crate::log::facts::CursorState;
 use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Fields;
-use crate::model::operation::{Kind, Link, Operation, join_links};
+use crate::model::operation::{Link, Operation, OperationKind, join_links};
 use crate::model::protocol::PullPage;
 use crate::plan::Plan;
 use crate::plan::context::PlanContext;
@@ -119,7 +119,7 @@ pub(super) fn all_links(chain: &[&Operation]) -> Vec<Link> {
 pub(crate) fn untouched(op: &Operation) -> Option<String> {
     let mut fields = Fields::parse(op.body.as_deref()?).ok()?;
     fields.0.retain(|(name, _)| {
-        op.kind == Kind::Patch && !op.fields.iter().any(|field| *field == **name)
+        op.kind == OperationKind::Patch && !op.fields.iter().any(|field| *field == **name)
     });
     (!fields.0.is_empty()).then(|| fields.to_json())
 }
@@ -139,8 +139,8 @@ pub(crate) fn earlier(chain: &[&Operation]) -> Vec<u64> {
 /// Whether a row is what the operation would have made of it: then there is nothing to resolve.
 pub(super) fn effect_stands(op: &Operation, arrival: &RemoteRow<'_>) -> bool {
     match (op.kind, arrival.body) {
-        (Kind::Delete, None) => true,
-        (Kind::Delete, Some(_)) | (_, None) => false,
+        (OperationKind::Delete, None) => true,
+        (OperationKind::Delete, Some(_)) | (_, None) => false,
         (_, Some(remote)) => op
             .body
             .as_deref()

@@ -3,16 +3,17 @@
 use std::rc::Rc;
 
 use crate::conflict;
-use crate::conflict::policy::{changes_a_sum, sums};
+use crate::conflict::policy::changes_a_sum;
 use crate::conflict::{Conflict, Decision, Resolution, same_content};
 use crate::log::address::Seq;
 use crate::log::commit::{Commit, Entry, Event};
 use crate::log::facts::Parked;
 use crate::log::segment_writer::Packing;
 use crate::model::config::merge_fields::Policies;
+use crate::model::config::merge_fields::sums;
 use crate::model::entity::Key;
-use crate::model::operation::{Kind, Operation, UNKNOWN};
-use crate::model::protocol::Change;
+use crate::model::operation::{Operation, OperationKind, UNKNOWN};
+use crate::model::protocol::WireRow;
 use crate::plan::context::PlanContext;
 use crate::plan::page::{PageRules, all_links, earlier, effect_stands, untouched};
 use crate::plan::{Need, Plan};
@@ -96,7 +97,7 @@ impl<'a> Planner<'a> {
 
     pub(crate) fn plan_change(
         &mut self,
-        change: &Change<'_>,
+        change: &WireRow<'_>,
         rules: &PageRules<'_>,
         full_since: Option<Seq>,
     ) {
@@ -283,15 +284,15 @@ impl<'a> Planner<'a> {
             });
             return;
         }
-        let local = if last.kind == Kind::Delete {
+        let local = if last.kind == OperationKind::Delete {
             None
         } else {
             last.body.clone()
         };
         let kind = match (local.is_some(), arrival.body.is_some()) {
-            (true, false) => conflict::Kind::DeletedRemotely,
-            (false, _) => conflict::Kind::DeletedLocally,
-            (true, true) => conflict::Kind::BothModified,
+            (true, false) => conflict::ConflictKind::DeletedRemotely,
+            (false, _) => conflict::ConflictKind::DeletedLocally,
+            (true, true) => conflict::ConflictKind::BothModified,
         };
         let conflict = Conflict {
             id: format!("{}:{base_version}:{}", last.op_id, arrival.version),
@@ -398,9 +399,9 @@ impl<'a> Planner<'a> {
     ) -> Operation {
         let op_id = self.op_id();
         let kind = match (&body, arrival.body) {
-            (None, _) => Kind::Delete,
-            (Some(_), None) => Kind::Create,
-            (Some(_), Some(_)) => Kind::Update,
+            (None, _) => OperationKind::Delete,
+            (Some(_), None) => OperationKind::Create,
+            (Some(_), Some(_)) => OperationKind::Update,
         };
         Operation {
             op_id,
@@ -479,7 +480,7 @@ impl Planner<'_> {
             .ok()
             .flatten();
         let field_hashes = match op.body.as_deref() {
-            Some(body) if op.kind != Kind::Create => {
+            Some(body) if op.kind != OperationKind::Create => {
                 conflict::changed_field_hashes(base, body, &op.fields)
             }
             _ => Vec::new(),

@@ -15,7 +15,7 @@ use crate::log::address::Seq;
 use crate::log::commit::{Commit, Event};
 use crate::log::receipt::{Receipt, Restored};
 use crate::model::entity::{Key, times};
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::PullPage;
 use crate::plan::page::{PageRules, earlier};
 use crate::plan::planner::{Planner, RemoteRow};
@@ -77,9 +77,9 @@ impl Planner<'_> {
         let id = format!("{}/{}:{}", arrival.entity, arrival.id, arrival.version);
         let local = last.body.clone();
         let kind = match (local.is_some(), arrival.body.is_some()) {
-            (true, false) => conflict::Kind::DeletedRemotely,
-            (false, _) => conflict::Kind::DeletedLocally,
-            (true, true) => conflict::Kind::BothModified,
+            (true, false) => conflict::ConflictKind::DeletedRemotely,
+            (false, _) => conflict::ConflictKind::DeletedLocally,
+            (true, true) => conflict::ConflictKind::BothModified,
         };
         let conflict = Conflict {
             id,
@@ -257,9 +257,9 @@ impl Planner<'_> {
             entity: arrival.entity.to_owned(),
             id: arrival.id.to_owned(),
             kind: if body.is_some() {
-                Kind::Update
+                OperationKind::Update
             } else {
-                Kind::Delete
+                OperationKind::Delete
             },
             base_version: Some(arrival.version),
             queued_at: written.unwrap_or(receipt.at),

@@ -6,7 +6,7 @@ use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
 use crate::model::entity::Key;
 use crate::model::error::Result;
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::{PushReply, Verdict};
 use crate::plan::context::PlanContext;
 use crate::plan::planner::{Decisions, Incoming, Planner, RemoteRow};
@@ -80,7 +80,7 @@ impl Replica {
             missing: Vec::new(),
         };
         for (op, verdict) in sent.iter().zip(&reply.results) {
-            let held = !op.links.is_empty() || op.kind == Kind::Delete;
+            let held = !op.links.is_empty() || op.kind == OperationKind::Delete;
             let held = held
                 && unmet
                     .iter()
@@ -225,7 +225,7 @@ impl Replica {
                     true,
                     soft,
                 );
-                let base = (op.kind != Kind::Delete).then_some(version);
+                let base = (op.kind != OperationKind::Delete).then_some(version);
                 planner.push_event(Event::Rebase {
                     op_id: heir.op.op_id.clone(),
                     version: base,
@@ -287,7 +287,7 @@ impl Replica {
                 },
                 Vec::new(),
             );
-            if op.kind != Kind::Patch {
+            if op.kind != OperationKind::Patch {
                 // What may have been sent with the whole body never says another under the same
                 // name.
                 made.op_id = planner.op_id();
@@ -301,7 +301,7 @@ impl Replica {
             planner.push_event(Event::Queue { op: made, replaces });
         }
         let version = if stays {
-            (op.kind != Kind::Delete).then_some(version)
+            (op.kind != OperationKind::Delete).then_some(version)
         } else {
             Some(known)
         };

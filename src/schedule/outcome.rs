@@ -26,7 +26,7 @@ pub struct Left {
 
 /// How a cycle ended, as far as the next one is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CycleOutcome {
     /// It did what it could.
     Success,
     /// It did not run.
@@ -41,7 +41,7 @@ pub enum Outcome {
     Rest,
 }
 
-impl Outcome {
+impl CycleOutcome {
     /// What a cycle's result means.
     #[must_use]
     pub fn of(result: &Result<SyncResult>) -> Self {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use datum_sync::model::digest::Digest;
 use datum_sync::model::entity::{check_id, check_name};
 use datum_sync::model::limits::MAX_VERSION;
-use datum_sync::model::operation::Kind;
+use datum_sync::model::operation::OperationKind;
 use datum_sync::model::protocol::PushedOperation;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -341,7 +341,7 @@ impl<'t, T: Transaction> Desk<'t, T> {
         // can build on it, and that no version it may still hold from the row's former life fits.
         let current = stamp.map_or(self.head.floor.max(1), |stamp| stamp.version);
         let based = operation.base_version.map_or(!live, |base| base == current) && !superseded;
-        if operation.kind == Kind::Delete {
+        if operation.kind == OperationKind::Delete {
             return match (live, based) {
                 (false, _) => Ok(self.keep(operation, key, current)),
                 (true, true) => self.write(operation, key, None).await,
@@ -352,7 +352,7 @@ impl<'t, T: Transaction> Desk<'t, T> {
             Ok(sent) => sent,
             Err(refusal) => return Ok(Decision::Rejected(refusal)),
         };
-        if operation.kind == Kind::Patch {
+        if operation.kind == OperationKind::Patch {
             if !based || !live {
                 return self.conflict(&key, current, live).await;
             }

@@ -12,7 +12,7 @@ use crate::engine::events::Topic;
 use crate::log::commit::Commit;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::{PushReply, parse_push_reply};
 use crate::model::status::Phase;
 use crate::plan::Plan;
@@ -204,7 +204,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let waits = |queued: &Queued| {
             let op = &queued.op;
             resting.contains(&op.op_id)
-                || (op.kind == Kind::Delete && !self.settings.include_deletes)
+                || (op.kind == OperationKind::Delete && !self.settings.include_deletes)
                 || (!clashes.is_empty()
                     && clashes
                         .get(&name(&op.entity, &op.id))

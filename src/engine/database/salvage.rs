@@ -11,7 +11,7 @@ use crate::log::facts::DeadLetter;
 use crate::model::config::storage::Durability;
 use crate::model::entity::{Fields, Key, OwnedKey};
 use crate::model::error::{Code, Result};
-use crate::model::operation::{Kind, Operation, UNKNOWN};
+use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::ports::host::Host;
 use crate::ports::store::Store;
 
@@ -244,7 +244,8 @@ fn behind(op: &Operation, last: &Operation, op_id: String) -> Option<Operation> 
     };
     let mut changed = Vec::new();
     for (name, value) in written.0 {
-        let concerned = op.kind != Kind::Patch || op.fields.iter().any(|field| *field == *name);
+        let concerned =
+            op.kind != OperationKind::Patch || op.fields.iter().any(|field| *field == *name);
         if !concerned || matches!(name.as_ref(), "createdAt" | "modifiedAt") {
             continue;
         }
@@ -261,7 +262,7 @@ fn behind(op: &Operation, last: &Operation, op_id: String) -> Option<Operation> 
     supersedes.push(op.op_id.clone());
     (!changed.is_empty()).then(|| Operation {
         op_id,
-        kind: Kind::Patch,
+        kind: OperationKind::Patch,
         base_version: last.base_version,
         body: Some(Rc::from(fields.to_json())),
         fields: changed,

@@ -7,7 +7,7 @@ use crate::model::error::{Code, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::object_reader::ObjectReader;
 use crate::model::protocol::{
-    DeviceMetadata, EntityCount, MetadataReply, SyncState, WireDigest, unreadable,
+    DeviceMetadata, EntityCount, MetadataReply, MetadataSyncStatus, WireDigest, unreadable,
 };
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan::parse;
@@ -35,7 +35,7 @@ pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
 
 /// What an adapter keeps: the last writer's metadata, and the last success of every device.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Kept {
+pub struct AdapterMetadata {
     /// The writer's own. Its id may be empty.
     pub writer: DeviceMetadata,
     /// Times by device.
@@ -46,7 +46,7 @@ pub struct Kept {
 ///
 /// # Errors
 /// [`Code::Protocol`], naming the place.
-pub fn read_kept(bytes: &[u8], what: &str) -> Result<Kept> {
+pub fn read_kept(bytes: &[u8], what: &str) -> Result<AdapterMetadata> {
     let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
     let mut given = ObjectReader::new(&value, Code::Protocol, what)?;
     let mut devices = VecMap::default();
@@ -59,7 +59,7 @@ pub fn read_kept(bytes: &[u8], what: &str) -> Result<Kept> {
     }
     let writer = read_device(&mut given);
     given.check()?;
-    Ok(Kept { writer, devices })
+    Ok(AdapterMetadata { writer, devices })
 }
 
 fn read_device(given: &mut ObjectReader<'_>) -> DeviceMetadata {
@@ -85,7 +85,7 @@ fn read_device(given: &mut ObjectReader<'_>) -> DeviceMetadata {
         data_hash: given.text("dataHash"),
         entity_counts,
         sync_status: given
-            .choice("syncStatus", &SyncState::NAMES)
+            .choice("syncStatus", &MetadataSyncStatus::NAMES)
             .unwrap_or_default(),
         conflict_count: given.whole_or("conflictCount", 0, MAX_VERSION, 0),
         error_message: given.text("errorMessage"),

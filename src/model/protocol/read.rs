@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
-use crate::model::protocol::{Change, ErrorBody, PullPage, PushReply, PushVerdict, WireDigest};
+use crate::model::protocol::{ErrorBody, PullPage, PushReply, PushVerdict, WireDigest, WireRow};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
-use crate::util::json::scan::{Scan, Wrong, parse};
+use crate::util::json::scan::{Scan, ScanError, parse};
 
 /// Reads a pull reply and checks what the types cannot say.
 ///
@@ -30,10 +30,10 @@ pub struct PageReader<'a> {
     bytes: &'a [u8],
     scan: Scan<'a>,
     at: At,
-    members: Given<'a>,
-    changes: Option<Vec<Change<'a>>>,
+    members: ReplyObject<'a>,
+    changes: Option<Vec<WireRow<'a>>>,
     /// One row's members; kept, so that it grows once.
-    row: Given<'a>,
+    row: ReplyObject<'a>,
 }
 
 /// Where a reader stands.
@@ -56,9 +56,9 @@ impl<'a> PageReader<'a> {
             bytes,
             scan: Scan::new(text),
             at: At::Start,
-            members: Given::default(),
+            members: ReplyObject::default(),
             changes: None,
-            row: Given::default(),
+            row: ReplyObject::default(),
         })
     }
 
@@ -158,7 +158,7 @@ impl<'a> PageReader<'a> {
         if let Some(given) = page.value("digests") {
             let mut read = VecMap::default();
             for (entity, digest) in scan::object(given)? {
-                let digest = Given::read(digest)?;
+                let digest = ReplyObject::read(digest)?;
                 let count = digest.number("count")?.ok_or(Cause::Missing("count"))?;
                 read.insert(
                     &entity,
@@ -183,7 +183,7 @@ impl<'a> PageReader<'a> {
     }
 }
 
-fn check(change: &Change<'_>) -> Result<()> {
+fn check(change: &WireRow<'_>) -> Result<()> {
     let refuse = |what: &'static str| {
         Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)))
     };
@@ -272,10 +272,10 @@ pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &dyn fmt::Display) -> 
 }
 
 fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
-    let reply = Given::read(scan::utf8(bytes)?)?;
+    let reply = ReplyObject::read(scan::utf8(bytes)?)?;
     let mut results = Vec::new();
     for verdict in reply.items("results")? {
-        let verdict = Given::read(verdict)?;
+        let verdict = ReplyObject::read(verdict)?;
         results.push(PushVerdict {
             op_id: verdict.needed("opId")?,
             status: verdict.needed("status")?,
@@ -296,13 +296,13 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
 
 /// Why a reply cannot be read.
 enum Cause {
-    Json(Wrong),
+    Json(ScanError),
     Missing(&'static str),
     Type(&'static str, &'static str),
 }
 
-impl From<Wrong> for Cause {
-    fn from(wrong: Wrong) -> Self {
+impl From<ScanError> for Cause {
+    fn from(wrong: ScanError) -> Self {
         Self::Json(wrong)
     }
 }
@@ -319,15 +319,15 @@ impl fmt::Display for Cause {
 
 /// An object of a reply. Null counts as absent.
 #[derive(Debug, Default)]
-struct Given<'a>(Vec<(Cow<'a, str>, &'a str)>);
+struct ReplyObject<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
-impl<'a> Given<'a> {
+impl<'a> ReplyObject<'a> {
     fn read(json: &'a str) -> Result<Self, Cause> {
         Ok(Self(scan::object(json)?))
     }
 
-    fn change(&self) -> Result<Change<'a>, Cause> {
-        Ok(Change {
+    fn change(&self) -> Result<WireRow<'a>, Cause> {
+        Ok(WireRow {
             entity: self.needed("entity")?,
             id: self.needed("id")?,
             version: self.number("version")?.ok_or(Cause::Missing("version"))?,

@@ -4,15 +4,15 @@
 use serde_json::Value;
 
 use crate::model::error::{Code, Error, ErrorJson};
-use crate::model::status::{Phase, RemoteHealth, State, SyncResult, SyncStatus};
+use crate::model::status::{Phase, RemoteHealth, SyncResult, SyncState, SyncStatus};
 
-const STATES: [(&str, State); 6] = [
-    ("idle", State::Idle),
-    ("syncing", State::Syncing),
-    ("paused", State::Paused),
-    ("cancelled", State::Cancelled),
-    ("failed", State::Failed),
-    ("completed", State::Completed),
+const STATES: [(&str, SyncState); 6] = [
+    ("idle", SyncState::Idle),
+    ("syncing", SyncState::Syncing),
+    ("paused", SyncState::Paused),
+    ("cancelled", SyncState::Cancelled),
+    ("failed", SyncState::Failed),
+    ("completed", SyncState::Completed),
 ];
 
 const PHASES: [(&str, Phase); 3] = [
@@ -56,7 +56,7 @@ fn choice<T: Copy>(value: &Value, name: &str, among: &[(&str, T)]) -> Option<T> 
 
 /// The state that a snapshot says.
 #[must_use]
-pub fn state(value: &Value) -> Option<State> {
+pub fn state(value: &Value) -> Option<SyncState> {
     choice(value, "status", &STATES)
 }
 
