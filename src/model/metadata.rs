@@ -1,4 +1,4 @@
-//! Sync metadata: what one device knows of its cycles, and the merged view over all devices.
+//! Sync metadata: one device's view of its cycles, and the merged view of all devices.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub mod read;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SyncMetadata {
-    /// Whose.
+    /// The user.
     pub user_id: String,
     /// The last attempt, successful or not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,7 +20,7 @@ pub struct SyncMetadata {
     /// The last success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_successful_sync_time: Option<String>,
-    /// The digest over everything.
+    /// The digest of all rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_hash: Option<String>,
     /// This device.
@@ -28,7 +28,6 @@ pub struct SyncMetadata {
     pub device_id: Option<String>,
     /// Every device that synced, with its last successful time.
     pub devices: VecMap<String>,
-    /// How many those are.
     pub device_count: u64,
     /// The app's own fields.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +36,7 @@ pub struct SyncMetadata {
     pub entity_counts: VecMap<EntityCount>,
     /// The state of the last attempt.
     pub sync_status: MetadataSyncStatus,
-    /// Unresolved conflicts, right now.
+    /// Unresolved conflicts.
     pub conflict_count: u64,
     /// The last attempt's error; cleared by the next success.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,15 +52,15 @@ pub struct SyncMetadata {
     pub has_conflicts: bool,
 }
 
-/// How the local metadata and the remote's stand to each other.
+/// How the local metadata compares to the remote's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum MetadataComparison {
-    /// Both hold the same rows, and nothing waits.
+    /// Both hold the same rows, and nothing is pending.
     InSync,
-    /// The remote holds something that this device has not seen.
+    /// The remote has rows that this device has not pulled.
     RemoteNewer,
-    /// Operations wait here, and the remote has nothing new.
+    /// Operations are pending here, and the remote has nothing new.
     LocalNewer,
     /// Both.
     Diverged,

@@ -21,12 +21,12 @@ pub mod oneshot;
 pub struct Notify {
     /// A stored permit.
     permit: Cell<bool>,
-    queue: RefCell<VecDeque<Rc<Waiter>>>,
+    queue: RefCell<VecDeque<Rc<QueueEntry>>>,
 }
 
 /// An entry of the queue.
 #[derive(Default)]
-struct Waiter {
+struct QueueEntry {
     wakeup: Cell<Wakeup>,
     waker: Cell<Option<Waker>>,
 }
@@ -41,13 +41,15 @@ enum Wakeup {
     Broadcast,
 }
 
-impl fmt::Debug for Waiter {
+impl fmt::Debug for QueueEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Waiter").field(&self.wakeup.get()).finish()
+        f.debug_tuple("QueueEntry")
+            .field(&self.wakeup.get())
+            .finish()
     }
 }
 
-impl Waiter {
+impl QueueEntry {
     fn wake(&self, wakeup: Wakeup) {
         self.wakeup.set(wakeup);
         if let Some(waker) = self.waker.take() {
@@ -75,7 +77,7 @@ impl Notify {
 
     /// Waits to be woken. Counts as waiting from this call on, not from the first poll.
     pub fn notified(&self) -> Notified<'_> {
-        let waiter = Rc::new(Waiter::default());
+        let waiter = Rc::new(QueueEntry::default());
         if self.permit.take() {
             waiter.wakeup.set(Wakeup::Single);
         } else {
@@ -93,7 +95,7 @@ impl Notify {
 #[must_use]
 pub struct Notified<'a> {
     notify: &'a Notify,
-    waiter: Rc<Waiter>,
+    waiter: Rc<QueueEntry>,
 }
 
 impl Notified<'_> {
