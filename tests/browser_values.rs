@@ -412,6 +412,8 @@ fn options_are_read_and_a_mistake_is_named() {
             .unwrap()
             .is_some()
     );
+    // As `Datum.open` does.
+    datum_sync::web::fractions::install_browser_fractions();
     for (wrong, words) in [
         ("7", "must be an object"),
         ("[]", "must be an object"),
