@@ -15,7 +15,7 @@ use crate::log::address::Seq;
 use crate::model::config::Config;
 use crate::model::entity::check_id;
 use crate::model::error::{Code, Error, ErrorJson, Result};
-use crate::model::status::State;
+use crate::model::status::SyncState;
 pub use crate::ports::backing::Backing;
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
@@ -319,7 +319,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 let hub = first_status(user_id);
                 hub.update(|status| status.is_leader = self.leads());
                 if self.pauses.holds(user_id) {
-                    hub.update(|status| status.status = State::Paused);
+                    hub.update(|status| status.status = SyncState::Paused);
                 }
                 hubs.insert(user_id, Rc::clone(&hub));
                 hub

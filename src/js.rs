@@ -234,6 +234,7 @@ impl Datum {
     #[wasm_bindgen(unchecked_return_type = "Promise<Datum>")]
     pub fn open(config: JsValue) -> Promise {
         convert::watch_panics();
+        crate::web::fractions::install_browser_fractions();
         drop(std::hint::black_box(Vec::<u8>::with_capacity(ROOM)));
         promise(async move { Ok(JsValue::from(open(&config).await?)) })
     }

@@ -1,4 +1,4 @@
-//! The data that every room speaks of.
+//! The data types that all other modules share.
 
 pub mod config;
 pub mod digest;

@@ -1,16 +1,20 @@
-//! When the next automatic cycle of one user begins, and what it does. Times and dice are
+//! When the next automatic cycle of one user begins, and what it does. Times and random numbers are
 //! arguments.
 //!
-//! A deadline is kept on two clocks and is due when either has passed it: a machine that slept is
-//! on time when it wakes, a clock that is set back delays nothing, one that is set forward costs
+//! This file has the reasons for a cycle; [`cycle`] hands out the one that is due and learns from how
+//! it ended.
+//!
+//! A deadline is stored on two clocks and is due when either has reached it: a machine that slept is
+//! on time when it wakes, a clock that is set back delays nothing, and one that is set forward costs
 //! one early cycle. Nothing here is a timer, so a pause has nothing to stop and a resume nothing to
 //! restore.
 
+use crate::model::config::Config;
 use crate::model::config::timing::{ColdStart, ColdStrategy};
-use crate::model::config::{Config, Direction, Options};
 pub use crate::schedule::moment::{Moment, spread};
-pub use crate::schedule::outcome::{Left, Outcome, Reach};
+pub use crate::schedule::outcome::{CycleOutcome, Left, Reach};
 
+pub mod cycle;
 pub mod moment;
 pub mod outcome;
 
@@ -21,19 +25,20 @@ pub const LEAST_WAIT_MS: u64 = 1_000;
 /// A page that becomes visible syncs if the last attempt is older than this, in milliseconds.
 pub const FRESH_MS: u64 = 30_000;
 
-/// Later writes put off a push by at most this many times the config's `syncAfterWrite`.
+/// Later writes delay a push by at most this many times the config's `syncAfterWrite`.
 pub const MOST_DEBOUNCES: u64 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Auto {
-    interval: u64,
+struct Interval {
+    every: u64,
     next: Moment,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Push {
-    latest: Moment,
     due: Moment,
+    /// Later writes delay it no further than this.
+    latest: Moment,
 }
 
 impl Push {
@@ -46,7 +51,7 @@ impl Push {
 struct Cold {
     due: Moment,
     full: bool,
-    /// None once it has failed: a first pull that needs longer must end some day.
+    /// `None` after a failure: a first pull that needs longer must end some day.
     timeout: Option<u64>,
 }
 
@@ -60,20 +65,21 @@ struct Running {
 /// One user's schedule.
 #[derive(Debug, Default)]
 pub struct Schedule {
-    auto: Option<Auto>,
+    auto: Option<Interval>,
     push: Option<Push>,
     pull: bool,
     cold: Option<Cold>,
-    /// Not before this, by our own patience.
+    /// The earliest next cycle by our own delay.
     patience: Option<Moment>,
-    /// Not before this, by the remote's word.
+    /// The earliest next cycle by the remote's wish.
     asked: Option<Moment>,
     failures: u32,
+    /// The last cycle failed in a way that needs somebody to act.
     resting: bool,
     paused: bool,
-    /// [`Self::due`] has handed out a cycle that has not been released.
+    /// [`Self::due`] handed out a cycle that has not been released.
     claimed: bool,
-    /// What was handed out has begun.
+    /// The cycle that was handed out has begun.
     ran: bool,
     running: Option<Running>,
     attempted: Option<Moment>,
@@ -82,15 +88,15 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Starts automatic cycles, the first after one interval. `since` is the age of the last
-    /// success where that counts, in milliseconds: reloading a page again and again must not put
-    /// off a cycle for ever.
+    /// Starts automatic cycles, the first after one interval. `since` is the age of the last success
+    /// in milliseconds, which counts towards that interval: reloading a page again and again must not
+    /// delay a cycle for ever.
     pub fn start(&mut self, now: Moment, interval: u64, roll: u32, since: Option<u64>) {
         let first = spread(interval, roll)
             .saturating_sub(since.unwrap_or(0))
             .max(LEAST_WAIT_MS.min(interval));
-        self.auto = Some(Auto {
-            interval,
+        self.auto = Some(Interval {
+            every: interval,
             next: now.after(first),
         });
         self.failures = 0;
@@ -98,7 +104,7 @@ impl Schedule {
         self.resting = false;
     }
 
-    /// Whether automatic cycles are to run.
+    /// Returns true if automatic cycles are started and not paused.
     #[must_use]
     pub const fn runs(&self) -> bool {
         self.auto.is_some() && !self.paused
@@ -114,7 +120,7 @@ impl Schedule {
         self.patience = None;
     }
 
-    /// Whether automatic cycles were started.
+    /// Returns true if automatic cycles are started.
     #[must_use]
     pub const fn is_started(&self) -> bool {
         self.auto.is_some()
@@ -127,7 +133,7 @@ impl Schedule {
         let wanted = match cold.strategy {
             ColdStrategy::Disabled => false,
             ColdStrategy::FullSync | ColdStrategy::Incremental => true,
-            // A success that lies ahead tells of a clock that was wrong, and of nothing else.
+            // A success in the future only shows that the clock was wrong.
             ColdStrategy::Adaptive => age.is_none_or(|age| age >= cold.threshold),
         };
         let full = cold.strategy == ColdStrategy::FullSync;
@@ -138,7 +144,7 @@ impl Schedule {
         });
     }
 
-    /// Sync was paused, or may run again. A resume gives what rested another chance.
+    /// Pauses or resumes. A resume retries what rested after a failure.
     pub fn set_paused(&mut self, paused: bool, now: Moment, config: &Config) {
         self.paused = paused;
         if !paused {
@@ -146,7 +152,7 @@ impl Schedule {
         }
     }
 
-    /// Somebody did something about what failed.
+    /// Retries after somebody fixed the cause of a failure.
     pub fn wake(&mut self, now: Moment, config: &Config) {
         self.failures = 0;
         self.patience = None;
@@ -155,7 +161,7 @@ impl Schedule {
         }
     }
 
-    /// A local write waits. Answers whether the schedule is due earlier than it was.
+    /// Schedules the push of a local write. Returns true if the schedule is due earlier than before.
     pub fn wrote(&mut self, now: Moment, config: &Config) -> bool {
         let (Some(debounce), true, true) = (
             config.timing.after_write,
@@ -182,17 +188,17 @@ impl Schedule {
         }
     }
 
-    /// Nothing waits to be pushed any more.
+    /// Forgets the push: nothing is pending.
     pub const fn nothing_waits(&mut self) {
         self.push = None;
     }
 
-    /// The remote has something new.
+    /// Schedules a pull, since the remote has changes.
     pub fn hinted(&mut self, config: &Config) {
         self.pull |= pulls(config);
     }
 
-    /// The network came back.
+    /// Schedules a cycle if the network came back.
     pub fn online(&mut self, now: Moment, config: &Config) {
         self.patience = None;
         if self.auto.is_some() && config.timing.on_reconnect {
@@ -200,7 +206,7 @@ impl Schedule {
         }
     }
 
-    /// The page became visible.
+    /// Schedules a cycle if the page became visible and the last attempt is old.
     pub fn visible(&mut self, now: Moment, config: &Config) {
         if self.auto.is_none() || !config.timing.on_visible {
             return;
@@ -216,7 +222,7 @@ impl Schedule {
         }
     }
 
-    /// Another tab has synced this user.
+    /// Records that another tab synced this user.
     pub fn synced_elsewhere(&mut self, now: Moment, roll: u32) {
         self.cold = None;
         self.failures = 0;
@@ -225,7 +231,7 @@ impl Schedule {
         self.rearm(now, roll);
     }
 
-    /// When an earlier instance last attempted a cycle, in milliseconds since 1970.
+    /// Records when an earlier instance last attempted a cycle, in milliseconds since 1970.
     pub fn attempted_at(&mut self, now: Moment, wall: u64) {
         let age = now.wall.saturating_sub(wall);
         self.attempted = Some(Moment {
@@ -234,141 +240,8 @@ impl Schedule {
         });
     }
 
-    /// The cycle that is due, if one is. It is handed out once, until [`Self::released`].
-    pub fn due(&mut self, now: Moment, config: &Config) -> Option<Options> {
-        if self.left(now) != Some(0) {
-            return None;
-        }
-        let interval = self.auto.is_some_and(|auto| auto.next.left(now) == 0);
-        let cold = self.cold.filter(|cold| cold.due.left(now) == 0);
-        self.claimed = true;
-        self.ran = false;
-        let usual = config.defaults.direction.unwrap_or_default();
-        let mut options = Options::default();
-        match cold {
-            Some(cold) => {
-                options.force_full_sync = cold.full.then_some(true);
-                options.timeout = cold.timeout;
-                options.direction = Some(if usual.pushes() && usual.pulls() {
-                    Direction::PullThenPush
-                } else {
-                    usual
-                });
-            }
-            None => {
-                options.direction = Some(match (interval, self.push.is_some(), self.pull) {
-                    (false, true, false) if self.pulled => Direction::PushOnly,
-                    (false, false, true) => Direction::PullOnly,
-                    _ => usual,
-                });
-            }
-        }
-        Some(options)
-    }
-
-    /// The cycle that was handed out is over. Where it never began, this is how it ended.
-    pub fn released(
-        &mut self,
-        now: Moment,
-        outcome: Outcome,
-        left: Left,
-        config: &Config,
-        roll: u32,
-    ) {
-        self.claimed = false;
-        if !self.ran {
-            self.apply(now, outcome, left, config, roll);
-        }
-    }
-
-    /// A cycle begins, whoever asked for it. What is asked for from now on needs another one.
-    pub fn began(&mut self, now: Moment, reach: Reach) {
-        self.attempted = Some(now);
-        self.ran = true;
-        let push = if reach.pushes { self.push.take() } else { None };
-        let pull = reach.pulls && std::mem::take(&mut self.pull);
-        self.running = Some(Running { reach, push, pull });
-    }
-
-    /// That cycle has ended. Answers at once; the next one follows from it.
-    pub fn ended(&mut self, now: Moment, outcome: Outcome, left: Left, config: &Config, roll: u32) {
-        self.attempted = Some(now);
-        self.apply(now, outcome, left, config, roll);
-    }
-
-    fn apply(&mut self, now: Moment, outcome: Outcome, left: Left, config: &Config, roll: u32) {
-        let Running { reach, push, pull } = self.running.take().unwrap_or(Running {
-            reach: Reach::default(),
-            push: None,
-            pull: false,
-        });
-        if outcome != Outcome::Success && outcome != Outcome::Later {
-            // What this cycle was to do is still to be done.
-            self.push = push.or(self.push);
-            self.pull |= pull;
-        }
-        if !left.waiting {
-            self.push = None;
-        }
-        match outcome {
-            Outcome::Success => self.succeeded(now, reach, left, config, roll),
-            Outcome::Stopped => {}
-            Outcome::Skipped => {
-                if self
-                    .patience
-                    .is_none_or(|patience| patience.left(now) < LEAST_WAIT_MS)
-                {
-                    self.patience = Some(now.after(LEAST_WAIT_MS));
-                }
-            }
-            Outcome::Retry(asked) => {
-                self.failures = self.failures.saturating_add(1);
-                if let Some(cold) = &mut self.cold {
-                    cold.timeout = None;
-                }
-                if self.auto.is_some() {
-                    self.want(now, config);
-                }
-                self.patience = Some(
-                    now.after(
-                        config
-                            .retry
-                            .delay(self.failures, roll, None)
-                            .max(LEAST_WAIT_MS),
-                    ),
-                );
-                self.asked = asked.map(|ms| now.after(ms)).or(self.asked);
-                self.rearm(now, roll);
-            }
-            Outcome::Later => {
-                self.cold = None;
-                self.rearm(now, roll);
-            }
-            Outcome::Rest => self.resting = true,
-        }
-    }
-
-    fn succeeded(&mut self, now: Moment, reach: Reach, left: Left, config: &Config, roll: u32) {
-        self.failures = 0;
-        self.resting = false;
-        self.patience = None;
-        self.asked = None;
-        // Where the config never pulls, a push is all that there is to do.
-        if reach.pulls || !pulls(config) {
-            self.pulled = true;
-            self.cold = self
-                .cold
-                .filter(|cold| cold.full && !reach.full && reach.pulls);
-            self.rearm(now, roll);
-        }
-        if let (Some(until), Some(_), None) = (left.postponed, self.auto, self.push) {
-            self.push = Some(Push::at(
-                now.after(until.saturating_sub(now.wall).max(LEAST_WAIT_MS)),
-            ));
-        }
-    }
-
-    /// Milliseconds until a cycle is due; none where only something new will make one due.
+    /// Returns the milliseconds until a cycle is due; `None` while a cycle runs or if there is no
+    /// reason for one.
     #[must_use]
     pub fn left(&self, now: Moment) -> Option<u64> {
         if self.claimed || self.running.is_some() {
@@ -377,7 +250,7 @@ impl Schedule {
         self.next(now).map(|next| next.left(now))
     }
 
-    /// When the next cycle begins, in milliseconds since 1970, as long as it lies ahead.
+    /// Returns when the next cycle begins, in milliseconds since 1970, if that is in the future.
     #[must_use]
     pub fn next_at(&self, now: Moment) -> Option<u64> {
         self.next(now)
@@ -385,7 +258,7 @@ impl Schedule {
             .map(|next| next.on_wall(now))
     }
 
-    /// When a cycle that failed is tried again, in milliseconds since 1970.
+    /// Returns when a failed cycle is retried, in milliseconds since 1970.
     #[must_use]
     pub fn next_retry_at(&self, now: Moment) -> Option<u64> {
         if self.failures == 0 {
@@ -410,16 +283,16 @@ impl Schedule {
             .into_iter()
             .flatten()
             .min_by_key(|at| at.left(now))?;
-        // Whichever comes last: nothing automatic runs before both gates are open.
-        let gates = [self.patience, self.asked];
-        gates
+        // The last of them: no automatic cycle runs before both delays are over.
+        let delays = [self.patience, self.asked];
+        delays
             .into_iter()
             .flatten()
             .chain([first])
             .max_by_key(|at| at.left(now))
     }
 
-    // Now, and everything that an ordinary cycle does.
+    /// Makes an ordinary cycle due now.
     fn want(&mut self, now: Moment, config: &Config) {
         self.pull |= pulls(config);
         if pushes(config) {
@@ -427,9 +300,10 @@ impl Schedule {
         }
     }
 
+    /// Starts the interval again.
     fn rearm(&mut self, now: Moment, roll: u32) {
         if let Some(auto) = &mut self.auto {
-            auto.next = now.after(spread(auto.interval, roll));
+            auto.next = now.after(spread(auto.every, roll));
         }
     }
 }

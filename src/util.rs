@@ -1,4 +1,4 @@
-//! VecMap helpers that know nothing of sync.
+//! General helpers that know nothing about sync.
 
 pub mod cell;
 pub mod collections;

@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod channel;
+pub mod fractions;
 pub mod host;
 pub mod http;
 pub mod indexeddb;

@@ -5,7 +5,7 @@ use datum_sync::model::entity::{Fields, check_id, check_name};
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::limits::MAX_VERSION;
 use datum_sync::model::metadata::{read_kept, read_reply};
-use datum_sync::model::operation::Kind;
+use datum_sync::model::operation::OperationKind;
 use datum_sync::model::protocol::{
     PullPage, PushReply, PushRequest, PushVerdict, PushedOperation, Raw, Verdict, parse_error,
     parse_page, parse_push_reply,
@@ -229,7 +229,12 @@ fn requests(bytes: &[u8]) {
         op_id: head.into(),
         entity: tail.into(),
         id: text.as_ref().into(),
-        kind: [Kind::Create, Kind::Update, Kind::Patch, Kind::Delete][bytes.len() % 4],
+        kind: [
+            OperationKind::Create,
+            OperationKind::Update,
+            OperationKind::Patch,
+            OperationKind::Delete,
+        ][bytes.len() % 4],
         base_version: (!bytes.len().is_multiple_of(3)).then_some(bytes.len() as u64),
         supersedes: vec![head.into(); bytes.len() % 2],
         data: data.map(Raw),

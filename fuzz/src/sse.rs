@@ -1,7 +1,6 @@
 //! A stream of hints: the events do not depend on where chunks end, and their size is limited.
 
-use datum_sync::model::error::Code;
-use datum_sync::util::sse::{Events, MAX_BYTES};
+use datum_sync::util::sse::{EventParser, MAX_BYTES};
 
 /// Takes a stream after two bytes that say how to split it into chunks.
 pub fn holds(bytes: &[u8]) {
@@ -25,7 +24,7 @@ pub fn holds(bytes: &[u8]) {
 
 /// Returns the events, and whether the stream was ended because of its length.
 fn parse(chunks: &mut dyn Iterator<Item = &[u8]>) -> (Vec<(String, String)>, bool) {
-    let mut events = Events::default();
+    let mut events = EventParser::default();
     let mut all = Vec::new();
     for chunk in chunks {
         let fed = events.feed(chunk, &mut |name, data| {
@@ -36,8 +35,7 @@ fn parse(chunks: &mut dyn Iterator<Item = &[u8]>) -> (Vec<(String, String)>, boo
             );
             all.push((name.to_owned(), data.to_owned()));
         });
-        if let Err(error) = fed {
-            assert_eq!(error.code(), Code::Protocol);
+        if fed.is_err() {
             return (all, true);
         }
     }

@@ -1,32 +1,35 @@
-//! Why an entity is what it is after a conflict: for people who ask, bounded, and kept in the log.
+//! Explanations of decided conflicts: for people, bounded in size, and stored in the log.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::conflict::{Conflict, Kind, Resolution, TIMES, object};
+use crate::conflict::fields::{TIMES, all_keys, object_or_empty};
+use crate::conflict::{Conflict, ConflictKind, Resolution};
 use crate::util::json::serialize;
-use crate::util::json::write::{push_field, put_text};
+use crate::util::json::write::{push_field, push_string, put_text};
+use crate::util::time;
 
-/// A value of more bytes of JSON than this is told of by its beginning.
+/// A value of more bytes of JSON than this is cut.
 const VALUE_BYTES: usize = 256;
 
-/// Fields are listed until there are so many bytes of them.
+/// No more fields are listed once their JSON has this many bytes.
 const FIELDS_BYTES: usize = 4096;
 
-/// Explanations of one entity.
+/// The most explanations of one entity.
 const MOST_OF_ONE: usize = 10;
 
-/// Bytes of all explanations.
+/// The most bytes of all explanations.
 const ALL_BYTES: usize = 128 * 1024;
 
-/// Fields, each with whose side was taken and why: the items of a JSON array.
+/// The fields of an explanation, each with the side that was taken and why: the items of a JSON
+/// array.
 #[derive(Debug, Default)]
 pub struct Notes(String);
 
 impl Notes {
-    /// Adds a field with its value in the base, here and there.
+    /// Adds a field with its values in the base, the local and the remote body.
     pub(super) fn add(
         &mut self,
         field: &str,
@@ -51,41 +54,26 @@ impl Notes {
         self.0.push_str(&text);
     }
 
-    /// The fields of a conflict that was decided as a whole, and that all for one reason.
+    /// Lists the fields of a conflict that was decided as a whole, for one reason.
     #[must_use]
     pub fn of(conflict: &Conflict, resolution: &Resolution, because: &str) -> Self {
         let mut notes = Self::default();
         let taken = resolution.taken().unwrap_or_default();
-        if conflict.kind != Kind::BothModified {
-            let deleted = |body: &Option<Rc<str>>| Value::Bool(body.is_none());
-            let base = conflict.base.as_ref().map(|_| Value::Bool(false));
-            notes.add(
-                "isDeleted",
-                [
-                    base.as_ref(),
-                    Some(&deleted(&conflict.local)),
-                    Some(&deleted(&conflict.remote)),
-                ],
-                taken,
-                because,
-            );
+        if conflict.kind != ConflictKind::BothModified {
+            notes.add_deletion(conflict, taken, because);
             return notes;
         }
-        let read = |body: Option<&str>| body.and_then(|body| object(body).ok()).unwrap_or_default();
         let merged = if let Resolution::Merged(body) = resolution {
-            Some(read(Some(body)))
+            Some(object_or_empty(Some(body)))
         } else {
             None
         };
         let (base, local, remote) = (
-            read(conflict.base.as_deref()),
-            read(conflict.local.as_deref()),
-            read(conflict.remote.as_deref()),
+            object_or_empty(conflict.base.as_deref()),
+            object_or_empty(conflict.local.as_deref()),
+            object_or_empty(conflict.remote.as_deref()),
         );
-        let keys = remote
-            .keys()
-            .chain(local.keys().filter(|key| !remote.contains_key(*key)));
-        for key in keys.filter(|key| !TIMES.contains(&key.as_str())) {
+        for key in all_keys(&remote, &local).filter(|key| !TIMES.contains(&key.as_str())) {
             let (ours, theirs) = (local.get(key), remote.get(key));
             let taken = match merged.as_ref().map(|merged| merged.get(key)) {
                 None => taken,
@@ -100,11 +88,20 @@ impl Notes {
         notes
     }
 
-    /// `MergeExplanation` of the public surface, as JSON text. `at` is in milliseconds since 1970.
+    fn add_deletion(&mut self, conflict: &Conflict, taken: &str, because: &str) {
+        let deleted = |body: &Option<Rc<str>>| Value::Bool(body.is_none());
+        let base = conflict.base.as_ref().map(|_| Value::Bool(false));
+        let (local, remote) = (deleted(&conflict.local), deleted(&conflict.remote));
+        let sides = [base.as_ref(), Some(&local), Some(&remote)];
+        self.add("isDeleted", sides, taken, because);
+    }
+
+    /// Returns the `MergeExplanation` of the public surface as JSON. `at` is in milliseconds since
+    /// 1970.
     #[must_use]
     pub fn text(&self, conflict: &Conflict, resolver: &str, at: u64) -> Rc<str> {
         let mut text = String::from("{");
-        put_text(&mut text, "at", &crate::util::time::format(at));
+        put_text(&mut text, "at", &time::format(at));
         put_text(&mut text, "entity", &conflict.entity);
         put_text(&mut text, "entityId", &conflict.entity_id);
         put_text(&mut text, "resolver", resolver);
@@ -114,6 +111,7 @@ impl Notes {
     }
 }
 
+/// Returns a value as JSON, cut if it is long.
 fn shown(value: Option<&Value>) -> String {
     let text = value.map_or_else(|| "null".to_owned(), serialize::to_string);
     if text.len() <= VALUE_BYTES {
@@ -127,25 +125,25 @@ fn shown(value: Option<&Value>) -> String {
         .last()
         .unwrap_or_default();
     let mut short = String::new();
-    crate::util::json::write::push_string(
+    push_string(
         &mut short,
         &[all.get(..end).unwrap_or_default(), "…"].concat(),
     );
     short
 }
 
-/// One conflict that was decided.
+/// A decided conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
     /// The entity type.
     pub entity: String,
     /// The entity's id.
     pub id: String,
-    /// The explanation, as JSON text.
+    /// The explanation as JSON.
     pub text: Rc<str>,
 }
 
-/// The latest explanations, the oldest first.
+/// The latest explanations, oldest first.
 #[derive(Debug, Default)]
 pub struct History {
     all: VecDeque<Explained>,
@@ -153,7 +151,7 @@ pub struct History {
 }
 
 impl History {
-    /// Adds one, for which the oldest may have to go.
+    /// Adds an explanation and drops old ones beyond the limits.
     pub fn add(&mut self, explained: Explained) {
         let same = |other: &Explained| other.entity == explained.entity && other.id == explained.id;
         if self.all.iter().filter(|other| same(other)).count() >= MOST_OF_ONE
@@ -173,12 +171,12 @@ impl History {
         self.bytes = self.bytes.saturating_sub(gone.as_ref().map_or(0, size));
     }
 
-    /// All of them.
+    /// Returns all explanations, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Explained> {
         self.all.iter()
     }
 
-    /// Those of one entity, as the text of a JSON array.
+    /// Returns those of one entity as a JSON array.
     #[must_use]
     pub fn of(&self, entity: &str, id: &str) -> String {
         let texts: Vec<&str> = self
@@ -191,7 +189,7 @@ impl History {
 }
 
 fn size(explained: &Explained) -> usize {
-    // The last is for what a list and a record have around each.
+    // 64 is for what a list and a record store around each.
     [
         explained.entity.len(),
         explained.id.len(),

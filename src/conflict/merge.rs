@@ -1,22 +1,23 @@
-//! The three-way merge of two bodies, and why each field is what it is.
+//! The three-way merge of two bodies by field, with an explanation of each field.
 
 use serde_json::{Map, Value};
 
 use crate::conflict::explain::Notes;
+use crate::conflict::fields::{TIMES, all_keys, field_hash, object};
 use crate::conflict::policy::{identity, order, sum};
-use crate::conflict::{Conflict, TIMES, field_hash, local_is_later, object, text};
+use crate::conflict::{Conflict, local_is_later, text};
 use crate::model::config::merge_fields::{Policies, Policy};
 use crate::model::error::Result;
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::json::serialize;
 
-/// A field in the base, here and there.
+/// A field in the base, the local and the remote body.
 type Sides<'a> = [Option<&'a Value>; 3];
 
-/// Merges the two sides of a conflict: the body, and what it was made of.
+/// Merges the two sides of a conflict; returns the body and an explanation of its fields.
 ///
 /// # Errors
-/// [`crate::model::error::Code::Conflict`] where a body cannot be read as an object.
+/// Fails with [`crate::model::error::Code::Conflict`] if a body is not an object.
 pub(super) fn merge(conflict: &Conflict, policies: &Policies) -> Result<(String, Notes)> {
     let base = conflict
         .base
@@ -26,7 +27,7 @@ pub(super) fn merge(conflict: &Conflict, policies: &Policies) -> Result<(String,
         .unwrap_or_default();
     let local = object(conflict.local.as_deref().unwrap_or("{}"))?;
     let remote = object(conflict.remote.as_deref().unwrap_or("{}"))?;
-    let mut merge = Merge {
+    let mut merge = FieldMerge {
         conflict,
         policies,
         local_later: local_is_later(conflict),
@@ -47,15 +48,22 @@ pub(super) fn merge(conflict: &Conflict, policies: &Policies) -> Result<(String,
     ))
 }
 
-struct Merge<'a> {
+/// Which side a field is taken from.
+#[derive(Clone, Copy)]
+enum TakenSide {
+    Local,
+    Remote,
+}
+
+struct FieldMerge<'a> {
     conflict: &'a Conflict,
     policies: &'a Policies,
     local_later: bool,
-    /// None within an array, whose items have no name.
+    /// `None` within an array, whose items have no name.
     notes: Option<Notes>,
 }
 
-impl Merge<'_> {
+impl FieldMerge<'_> {
     fn objects(
         &mut self,
         path: &str,
@@ -64,10 +72,7 @@ impl Merge<'_> {
         remote: &Map<String, Value>,
     ) -> Map<String, Value> {
         let mut merged = Map::new();
-        let keys = remote
-            .keys()
-            .chain(local.keys().filter(|key| !remote.contains_key(*key)));
-        for key in keys {
+        for key in all_keys(remote, local) {
             let at = if path.is_empty() {
                 key.clone()
             } else {
@@ -84,7 +89,7 @@ impl Merge<'_> {
     fn field(&mut self, at: &str, top: bool, sides: Sides<'_>) -> Option<Value> {
         let [was, ours, theirs] = sides;
         let policy = self.policies.get(at).copied();
-        // Both sides may have added the same.
+        // Equal changes are one change, except for a sum, to which both are added.
         if ours == theirs && (ours == was || policy != Some(Policy::Sum)) {
             return ours.cloned();
         }
@@ -93,14 +98,19 @@ impl Merge<'_> {
                 && self.conflict.earlier.contains(&field_hash(at, theirs))
         };
         if ours == was {
-            self.take(at, sides, false, "Only the other side changed it.")
+            self.take(
+                at,
+                sides,
+                TakenSide::Remote,
+                "Only the other side changed it.",
+            )
         } else if theirs == was {
-            self.take(at, sides, true, "Only this device changed it.")
+            self.take(at, sides, TakenSide::Local, "Only this device changed it.")
         } else if theirs.is_some_and(own) {
             self.take(
                 at,
                 sides,
-                true,
+                TakenSide::Local,
                 "The other side has what this device wrote before.",
             )
         } else {
@@ -108,94 +118,123 @@ impl Merge<'_> {
         }
     }
 
-    /// A field that both sides changed.
+    /// Merges a field that both sides changed.
+    ///
+    /// | policy | needs | result |
+    /// |---|---|---|
+    /// | none | two objects | merged by their fields |
+    /// | `local`, `remote` | | that side |
+    /// | `lastWrite` | | the later write |
+    /// | `min`, `max` | two numbers or two strings | the smaller or larger |
+    /// | `sum` | the base, numbers | the base plus both changes |
+    /// | `union` | two arrays | what either added, without what either removed |
+    /// | `text` | the base, two strings | both edits |
+    ///
+    /// Without what it needs, the later write is taken.
     fn both(&mut self, at: &str, policy: Option<Policy>, sides: Sides<'_>) -> Option<Value> {
-        let [was, ours, theirs] = sides;
         let Some(policy) = policy else {
-            let (Some(Value::Object(ours)), Some(Value::Object(theirs))) = (ours, theirs) else {
+            let [was, Some(Value::Object(ours)), Some(Value::Object(theirs))] = sides else {
                 return self.later(at, sides, "Both sides changed it");
             };
-            return Some(Value::Object(self.objects(
-                at,
-                map_or(was, &Map::new()),
-                ours,
-                theirs,
-            )));
+            let empty = Map::new();
+            let was = map_or(was, &empty);
+            return Some(Value::Object(self.objects(at, was, ours, theirs)));
         };
-        let made = match policy {
-            Policy::Local => return self.take(at, sides, true, "`local`: what is here was taken."),
-            Policy::Remote => {
-                return self.take(at, sides, false, "`remote`: what is there was taken.");
-            }
-            Policy::LastWrite => return self.later(at, sides, "`lastWrite`"),
-            Policy::Min | Policy::Max => {
-                let Some(order) = ours
-                    .zip(theirs)
-                    .and_then(|(ours, theirs)| order(ours, theirs))
-                else {
-                    return self.unfit(at, sides, policy, "two numbers or two strings");
-                };
-                let local = if policy == Policy::Min {
-                    order.is_le()
-                } else {
-                    order.is_ge()
-                };
-                let because = if policy == Policy::Min {
-                    "`min`: the smaller of both."
-                } else {
-                    "`max`: the larger of both."
-                };
-                return self.take(at, sides, local, because);
-            }
+        match policy {
+            Policy::Local => self.take(
+                at,
+                sides,
+                TakenSide::Local,
+                "`local`: what is here was taken.",
+            ),
+            Policy::Remote => self.take(
+                at,
+                sides,
+                TakenSide::Remote,
+                "`remote`: what is there was taken.",
+            ),
+            Policy::LastWrite => self.later(at, sides, "`lastWrite`"),
+            Policy::Min | Policy::Max => self.extreme(at, policy, sides),
             // Without the base, nobody can say what was added.
             Policy::Sum | Policy::Text if self.conflict.assumed => {
-                return self.unfit(at, sides, policy, "the base, which is not known any more");
+                self.unfit(at, sides, policy, "the base, which is not known any more")
             }
-            Policy::Sum => match sum(was, ours, theirs) {
-                Some(sum) => (Value::Number(sum), "`sum`: both changes were added."),
-                None => return self.unfit(at, sides, policy, "numbers"),
-            },
-            Policy::Union => match (ours, theirs) {
-                (Some(Value::Array(ours)), Some(Value::Array(theirs))) => {
-                    let was = was
-                        .and_then(Value::as_array)
-                        .map(Vec::as_slice)
-                        .unwrap_or_default();
-                    (
-                        Value::Array(self.union(at, was, ours, theirs)),
-                        "`union`: what either side added, without what either took away.",
-                    )
-                }
-                _ => return self.unfit(at, sides, policy, "two arrays"),
-            },
-            Policy::Text => match (was, ours, theirs) {
-                (
-                    None | Some(Value::Null | Value::String(_)),
-                    Some(Value::String(ours)),
-                    Some(Value::String(theirs)),
-                ) => {
-                    let was = was.and_then(Value::as_str).unwrap_or_default();
-                    let (text, overlaps) = text::merge(was, ours, theirs, self.local_later);
-                    let because = match (overlaps, self.local_later) {
-                        (false, _) => "`text`: the edits of both sides were joined.",
-                        (true, true) => {
-                            "`text`: the edits were joined; where they overlap, the later write, here, was taken."
-                        }
-                        (true, false) => {
-                            "`text`: the edits were joined; where they overlap, the later write, there, was taken."
-                        }
-                    };
-                    (Value::String(text), because)
-                }
-                _ => return self.unfit(at, sides, policy, "two strings"),
-            },
-        };
-        self.note(at, sides, "merged", made.1);
-        Some(made.0)
+            Policy::Sum => self.sum(at, sides),
+            Policy::Union => self.set(at, sides),
+            Policy::Text => self.text(at, sides),
+        }
     }
 
-    /// What the base had and neither side took away, in its order, then what was added, the earlier
-    /// write's first.
+    fn extreme(&mut self, at: &str, policy: Policy, sides: Sides<'_>) -> Option<Value> {
+        let [_, ours, theirs] = sides;
+        let Some(order) = ours
+            .zip(theirs)
+            .and_then(|(ours, theirs)| order(ours, theirs))
+        else {
+            return self.unfit(at, sides, policy, "two numbers or two strings");
+        };
+        let (local, because) = if policy == Policy::Min {
+            (order.is_le(), "`min`: the smaller of both.")
+        } else {
+            (order.is_ge(), "`max`: the larger of both.")
+        };
+        let side = if local {
+            TakenSide::Local
+        } else {
+            TakenSide::Remote
+        };
+        self.take(at, sides, side, because)
+    }
+
+    fn sum(&mut self, at: &str, sides: Sides<'_>) -> Option<Value> {
+        let [was, ours, theirs] = sides;
+        let Some(sum) = sum(was, ours, theirs) else {
+            return self.unfit(at, sides, Policy::Sum, "numbers");
+        };
+        self.note(at, sides, "merged", "`sum`: both changes were added.");
+        Some(Value::Number(sum))
+    }
+
+    fn set(&mut self, at: &str, sides: Sides<'_>) -> Option<Value> {
+        let [was, Some(Value::Array(ours)), Some(Value::Array(theirs))] = sides else {
+            return self.unfit(at, sides, Policy::Union, "two arrays");
+        };
+        let was = was
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let union = self.union(at, was, ours, theirs);
+        let because = "`union`: what either side added, without what either took away.";
+        self.note(at, sides, "merged", because);
+        Some(Value::Array(union))
+    }
+
+    fn text(&mut self, at: &str, sides: Sides<'_>) -> Option<Value> {
+        let [
+            was @ (None | Some(Value::Null | Value::String(_))),
+            Some(Value::String(ours)),
+            Some(Value::String(theirs)),
+        ] = sides
+        else {
+            return self.unfit(at, sides, Policy::Text, "two strings");
+        };
+        let was = was.and_then(Value::as_str).unwrap_or_default();
+        let (text, overlaps) = text::merge(was, ours, theirs, self.local_later);
+        let because = match (overlaps, self.local_later) {
+            (false, _) => "`text`: the edits of both sides were joined.",
+            (true, true) => {
+                "`text`: the edits were joined; where they overlap, the later write, here, was taken."
+            }
+            (true, false) => {
+                "`text`: the edits were joined; where they overlap, the later write, there, was taken."
+            }
+        };
+        self.note(at, sides, "merged", because);
+        Some(Value::String(text))
+    }
+
+    /// Merges arrays as sets: what the base had and neither side removed, in its order, then what was
+    /// added, the earlier write's first.
     fn union(&mut self, at: &str, was: &[Value], ours: &[Value], theirs: &[Value]) -> Vec<Value> {
         let index = |items: &[Value]| {
             let mut places: OrderedMap<u64> = OrderedMap::default();
@@ -234,7 +273,7 @@ impl Merge<'_> {
                 (_, Some(one), Some(_)) | (None, Some(one), None) | (None, None, Some(one)) => {
                     Some(one.clone())
                 }
-                // Taken away by one side: it goes, unless the other has changed it.
+                // Removed by one side: it goes, unless the other side changed it.
                 (Some(was), Some(one), None) | (Some(was), None, Some(one)) => {
                     (one != was).then(|| one.clone())
                 }
@@ -247,27 +286,38 @@ impl Merge<'_> {
     }
 
     fn later(&mut self, at: &str, sides: Sides<'_>, why: &str) -> Option<Value> {
-        let who = if self.local_later { "here" } else { "there" };
+        let (side, who) = if self.local_later {
+            (TakenSide::Local, "here")
+        } else {
+            (TakenSide::Remote, "there")
+        };
         self.take(
             at,
             sides,
-            self.local_later,
+            side,
             &[why, ": the later write, ", who, ", was taken."].concat(),
         )
     }
 
+    /// Takes the later write because the policy cannot be applied.
     fn unfit(&mut self, at: &str, sides: Sides<'_>, policy: Policy, needs: &str) -> Option<Value> {
         self.later(at, sides, &["`", policy.name(), "` needs ", needs].concat())
     }
 
-    fn take(&mut self, at: &str, sides: Sides<'_>, local: bool, because: &str) -> Option<Value> {
-        self.note(at, sides, if local { "local" } else { "remote" }, because);
+    fn take(
+        &mut self,
+        at: &str,
+        sides: Sides<'_>,
+        side: TakenSide,
+        because: &str,
+    ) -> Option<Value> {
         let [_, ours, theirs] = sides;
-        if local {
-            ours.cloned()
-        } else {
-            theirs.cloned()
-        }
+        let (name, value) = match side {
+            TakenSide::Local => ("local", ours),
+            TakenSide::Remote => ("remote", theirs),
+        };
+        self.note(at, sides, name, because);
+        value.cloned()
     }
 
     fn note(&mut self, at: &str, sides: Sides<'_>, taken: &str, because: &str) {

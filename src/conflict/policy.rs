@@ -1,24 +1,20 @@
-//! What becomes of a field that both sides changed, where its entity type's `mergeFields` says so.
+//! The merge policies that compare or compute values: `sum`, `min`, `max` and the identity of items in
+//! a `union`.
 
 use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
-use crate::conflict::object;
+use crate::conflict::fields::object_or_empty;
 use crate::model::config::merge_fields::{Policies, Policy};
+use crate::util::json::serialize::to_string;
+use crate::util::time;
 
-/// Whether any field is summed.
-#[must_use]
-pub fn sums(policies: &Policies) -> bool {
-    policies.values().any(|policy| *policy == Policy::Sum)
-}
-
-/// Whether a body says another number than the base in a field that is summed, or anything else
-/// anew in the top-level field that holds it.
+/// Returns true if a body differs from its base in a summed field, or in the top-level field that
+/// holds one.
 #[must_use]
 pub fn changes_a_sum(policies: &Policies, base: Option<&str>, body: &str) -> bool {
-    let base = base.and_then(|base| object(base).ok()).unwrap_or_default();
-    let body = object(body).unwrap_or_default();
+    let (base, body) = (object_or_empty(base), object_or_empty(Some(body)));
     policies
         .iter()
         .filter(|(_, policy)| **policy == Policy::Sum)
@@ -28,7 +24,7 @@ pub fn changes_a_sum(policies: &Policies, base: Option<&str>, body: &str) -> boo
         })
 }
 
-/// The base with both sides' changes added to it; none where one of them is no number.
+/// Adds both sides' changes to the base; `None` if a side is not a number.
 pub(crate) fn sum(
     base: Option<&Value>,
     ours: Option<&Value>,
@@ -52,7 +48,7 @@ pub(crate) fn sum(
         return None;
     };
     let total = decimal([base, ours, theirs]).unwrap_or(ours + theirs - base);
-    // A whole number is written as one, as a browser would.
+    // A whole result is written without a fraction, as a browser would.
     if total == total.trunc() && total.abs() < EXACT {
         Some(Number::from(total as i64))
     } else {
@@ -60,11 +56,11 @@ pub(crate) fn sum(
     }
 }
 
-/// Below it, a fraction counts whole numbers exactly, and the sum of three of them.
+/// Below this, an `f64` holds whole numbers and sums of three of them exactly.
 const EXACT: f64 = 2_251_799_813_685_248.0;
 
-/// The sum of numbers of at most nine decimal places, such as amounts of money, as a person would
-/// have it: not 0.30000000000000004.
+/// Sums numbers of at most nine decimal places, such as money, exactly: 0.3, not
+/// 0.30000000000000004.
 fn decimal(sides: [f64; 3]) -> Option<f64> {
     let mut scale = 1.0;
     for _ in 0..10 {
@@ -82,7 +78,7 @@ fn decimal(sides: [f64; 3]) -> Option<f64> {
     None
 }
 
-/// The order of two numbers, times or strings; none where they are of different kinds.
+/// Compares two numbers, times or strings; `None` if they are of different types.
 pub(super) fn order(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
@@ -90,8 +86,8 @@ pub(super) fn order(a: &Value, b: &Value) -> Option<Ordering> {
             _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
         },
         (Value::String(a), Value::String(b)) => {
-            // The same time can be written in two ways, which are not in order as strings.
-            let times = crate::util::time::parse(a).zip(crate::util::time::parse(b));
+            // The same time can be written in several ways, whose order as strings is different.
+            let times = time::parse(a).zip(time::parse(b));
             Some(
                 times
                     .map_or(Ordering::Equal, |(a, b)| a.cmp(&b))
@@ -102,12 +98,10 @@ pub(super) fn order(a: &Value, b: &Value) -> Option<Ordering> {
     }
 }
 
-/// By what an item of a set is known again: an object by its `id`, anything else by what it says.
+/// Returns what identifies an item of a set: the `id` of an object, or else the value itself.
 pub(super) fn identity(item: &Value) -> String {
     match item.get("id") {
-        Some(id @ (Value::String(_) | Value::Number(_))) => {
-            ["#", &crate::util::json::serialize::to_string(id)].concat()
-        }
-        _ => crate::util::json::serialize::to_string(item),
+        Some(id @ (Value::String(_) | Value::Number(_))) => ["#", &to_string(id)].concat(),
+        _ => to_string(item),
     }
 }

@@ -1,25 +1,25 @@
-//! Three-way merge of text: by lines, and where both sides changed the same lines, by words. Where
-//! they changed the same words, the later write stands.
+//! Three-way merge of text: by lines and, where both sides changed the same lines, by words. Where
+//! they changed the same words, the later write wins.
 //!
-//! Lines that both sides added at one place are kept, those of the earlier write first: two people
-//! who each add a line to a list have not contradicted each other.
+//! Lines that both sides added at the same position are all kept, the earlier write's first: two
+//! people who each add a line to a list do not contradict each other.
 
-/// Lines or words of a text; put together again they are the text.
+/// Splits a text into lines or words that concatenate to the text again.
 type Split = fn(&str) -> Vec<&str>;
 
-/// Comparing costs the product of both lengths: beyond so many pairs, a passage counts as changed
-/// as a whole.
+/// A comparison costs the product of both lengths. A passage with more pairs than this counts as
+/// changed as a whole.
 const MOST_PAIRS: usize = 1 << 20;
 
-/// Merges two texts that were made of one. `ours_later` says whose words stand where both changed
-/// the same; the flag in the answer, whether they did.
+/// Merges two texts with a common base. Where both changed the same words, the later write wins and
+/// the returned flag is true.
 #[must_use]
 pub fn merge(base: &str, ours: &str, theirs: &str, ours_later: bool) -> (String, bool) {
     if base.is_empty() && ours != theirs && !ours.is_empty() && !theirs.is_empty() {
-        // Two texts that have nothing in common cannot be joined.
+        // Two texts without a common base cannot be joined.
         return (if ours_later { ours } else { theirs }.to_owned(), true);
     }
-    let mut merge = Merge {
+    let mut merge = TextMerge {
         out: String::new(),
         ours_later,
         overlaps: false,
@@ -28,13 +28,13 @@ pub fn merge(base: &str, ours: &str, theirs: &str, ours_later: bool) -> (String,
     (merge.out, merge.overlaps)
 }
 
-struct Merge {
+struct TextMerge {
     out: String,
     ours_later: bool,
     overlaps: bool,
 }
 
-impl Merge {
+impl TextMerge {
     fn passage(&mut self, base: &str, ours: &str, theirs: &str, splits: &[Split]) {
         if ours == base || ours == theirs {
             return self.out.push_str(theirs);
@@ -48,7 +48,7 @@ impl Merge {
             (theirs, ours)
         };
         if base.is_empty() {
-            // One that has grown out of the other holds it already.
+            // A text that extends the other one contains it already.
             if let Some(longer) = grown(ours, theirs) {
                 return self.out.push_str(longer);
             }
@@ -70,9 +70,9 @@ impl Merge {
         let mut at = 0;
         while let Some(from) = [mine.next(), others.next()].into_iter().flatten().min() {
             self.copy(&base, at, from);
-            // What only puts something in comes before what changes the text behind that place.
+            // An insertion comes before a change of the text after it.
             let inserts = mine.inserts_at(from) || others.inserts_at(from);
-            // Edits that overlap are one region, however many they are.
+            // All edits that overlap are one region.
             let mut to = from;
             while mine.join(from, &mut to, inserts) || others.join(from, &mut to, inserts) {}
             let of = |tokens: &[&str], range: (usize, usize)| {
@@ -96,13 +96,13 @@ impl Merge {
     }
 }
 
-/// The longer of two texts of which one begins or ends with the other.
+/// Returns the longer of two texts if it starts or ends with the shorter one.
 fn grown<'a>(a: &'a str, b: &'a str) -> Option<&'a str> {
     let (longer, shorter) = if a.len() >= b.len() { (a, b) } else { (b, a) };
     (longer.starts_with(shorter) || longer.ends_with(shorter)).then_some(longer)
 }
 
-/// A stretch of the base, and how many tokens stand there instead.
+/// A range of the base and the number of tokens that replace it.
 #[derive(Clone, Copy, Debug)]
 struct Edit {
     from: usize,
@@ -110,12 +110,12 @@ struct Edit {
     new: usize,
 }
 
-/// One side's edits while they are walked through.
+/// An iterator over one side's edits.
 struct Side<'a> {
     edits: &'a [Edit],
-    /// Edits of the region that is being gathered.
+    /// How many edits belong to the current region.
     taken: usize,
-    /// How far the side is ahead of the base before that region.
+    /// Tokens that the side added and removed before the current region.
     grown: usize,
     shrunk: usize,
 }
@@ -140,7 +140,7 @@ impl<'a> Side<'a> {
             .is_some_and(|edit| edit.from == from && edit.to == from)
     }
 
-    /// Takes the next edit into the region, where it belongs there.
+    /// Adds the next edit to the region if it belongs to it.
     fn join(&mut self, from: usize, to: &mut usize, inserts: bool) -> bool {
         let belongs = if inserts {
             self.inserts_at(from)
@@ -154,7 +154,7 @@ impl<'a> Side<'a> {
         belongs
     }
 
-    /// Where the side's own tokens of a region are; the next region begins after it.
+    /// Returns the range of the side's own tokens of a region, and moves past it.
     fn take(&mut self, from: usize, to: usize) -> (usize, usize) {
         let place =
             |at: usize, side: &Self| at.saturating_add(side.grown).saturating_sub(side.shrunk);
@@ -171,7 +171,7 @@ impl<'a> Side<'a> {
     }
 }
 
-/// What makes one list of tokens of another, by their longest common part.
+/// Returns the edits from one list of tokens to another, by their longest common subsequence.
 fn edits(base: &[&str], side: &[&str]) -> Vec<Edit> {
     let head = base.iter().zip(side).take_while(|(a, b)| a == b).count();
     let (base, side) = (
@@ -202,26 +202,13 @@ fn edits(base: &[&str], side: &[&str]) -> Vec<Edit> {
         }
         return edits;
     }
-    // The length of the longest common part from each pair of places on, the last places first.
-    let mut common = vec![0_u32; base.len().saturating_add(1).saturating_mul(width)];
-    let cell = |i: usize, j: usize| i.saturating_mul(width).saturating_add(j);
-    for (i, token) in base.iter().enumerate().rev() {
-        for (j, other) in side.iter().enumerate().rev() {
-            let at = |i: usize, j: usize| common.get(cell(i, j)).copied().unwrap_or_default();
-            let (down, right) = (i.saturating_add(1), j.saturating_add(1));
-            let longest = if token == other {
-                at(down, right).saturating_add(1)
-            } else {
-                at(down, j).max(at(i, right))
-            };
-            if let Some(place) = common.get_mut(cell(i, j)) {
-                *place = longest;
-            }
-        }
-    }
-    let at = |i: usize, j: usize| common.get(cell(i, j)).copied().unwrap_or_default();
+    let common = common_lengths(base, side);
+    let at = |i: usize, j: usize| {
+        let cell = i.saturating_mul(width).saturating_add(j);
+        common.get(cell).copied().unwrap_or_default()
+    };
     let (mut i, mut j) = (0_usize, 0_usize);
-    // Whether the pair before this one was a common one: then an edit begins anew.
+    // True after a common token: the next difference starts a new edit.
     let mut fresh = true;
     while i < base.len() || j < side.len() {
         if base.get(i).is_some() && base.get(i) == side.get(j) {
@@ -251,12 +238,35 @@ fn edits(base: &[&str], side: &[&str]) -> Vec<Edit> {
     edits
 }
 
+/// Returns the length of the longest common subsequence from each pair of positions on: a row for each
+/// position of the base, and one more of each at the end.
+fn common_lengths(base: &[&str], side: &[&str]) -> Vec<u32> {
+    let width = side.len().saturating_add(1);
+    let mut common = vec![0_u32; base.len().saturating_add(1).saturating_mul(width)];
+    let cell = |i: usize, j: usize| i.saturating_mul(width).saturating_add(j);
+    for (i, token) in base.iter().enumerate().rev() {
+        for (j, other) in side.iter().enumerate().rev() {
+            let at = |i: usize, j: usize| common.get(cell(i, j)).copied().unwrap_or_default();
+            let (down, right) = (i.saturating_add(1), j.saturating_add(1));
+            let longest = if token == other {
+                at(down, right).saturating_add(1)
+            } else {
+                at(down, j).max(at(i, right))
+            };
+            if let Some(place) = common.get_mut(cell(i, j)) {
+                *place = longest;
+            }
+        }
+    }
+    common
+}
+
 fn lines(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
-/// Words, the spaces between them, and every other sign alone. Scripts without spaces are taken by
-/// the sign.
+/// Splits into words, spaces and single other characters. Scripts without spaces are split into
+/// characters.
 fn words(text: &str) -> Vec<&str> {
     let kind = |c: char| match c {
         ' ' | '\t' => 1,

@@ -17,11 +17,11 @@ use crate::engine::{Backing, Engine, User, check_user_id};
 use crate::model::config::Options;
 use crate::model::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
 use crate::model::error::{Code, Error, Result};
-use crate::model::status::{State, SyncResult};
+use crate::model::status::{SyncResult, SyncState};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
-use crate::schedule::{Left, Moment, Outcome, Reach, Schedule};
+use crate::schedule::{CycleOutcome, Left, Moment, Reach, Schedule};
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
@@ -273,7 +273,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// That cycle has ended.
     pub(super) fn auto_ended(&self, user: &User<B::Store, H>, result: &Result<SyncResult>) {
-        let (outcome, left, roll) = (Outcome::of(result), self.left_of(user), self.roll());
+        let (outcome, left, roll) = (CycleOutcome::of(result), self.left_of(user), self.roll());
         self.of_schedule(&user.id, |schedule, now| {
             schedule.ended(now, outcome, left, &self.config, roll)
         });
@@ -374,16 +374,16 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             .unwrap_or_default();
         let roll = self.roll();
         self.of_schedule(&user_id, |schedule, now| {
-            schedule.released(now, Outcome::of(&result), left, &self.config, roll)
+            schedule.released(now, CycleOutcome::of(&result), left, &self.config, roll)
         });
         if let (Err(error), Ok(hub)) = (&result, self.status_hub(&user_id)) {
             let at = crate::util::time::format(self.host.now_ms());
             hub.update(|status| {
                 // A cycle tells of its own end; what kept it from beginning is told here.
-                let is_told = status.status == State::Failed
+                let is_told = status.status == SyncState::Failed
                     && status.errors.iter().any(|told| told.code == error.code());
-                if !is_told && status.status != State::Syncing && error.code() != Code::Closed {
-                    status.status = State::Failed;
+                if !is_told && status.status != SyncState::Syncing && error.code() != Code::Closed {
+                    status.status = SyncState::Failed;
                     status.errors = vec![error.to_json(at.clone())];
                     status.reckon_health();
                 }

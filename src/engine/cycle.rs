@@ -21,7 +21,7 @@ use crate::log::commit::Event;
 use crate::model::config::storage::Durability;
 use crate::model::config::{Config, Direction};
 use crate::model::error::{Code, Error, ErrorJson, Result};
-use crate::model::status::{State, SyncResult};
+use crate::model::status::{SyncResult, SyncState};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -92,7 +92,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let started = self.host.elapsed_ms();
         let started_at = self.host.now_ms();
         self.hub.update(|status| {
-            status.status = State::Syncing;
+            status.status = SyncState::Syncing;
             status.progress = 0.0;
             status.phase = None;
             status.completed_operations = 0;

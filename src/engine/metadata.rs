@@ -13,7 +13,7 @@ use crate::log::facts::Facts;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::metadata::{MetadataComparison, SyncMetadata, merge_devices, read_reply};
-use crate::model::status::{Health, LocalHealth, RemoteHealth, State, SyncResult, SyncStatus};
+use crate::model::status::{Health, LocalHealth, RemoteHealth, SyncResult, SyncState, SyncStatus};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -106,7 +106,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// The same of a user whose database is open.
     pub fn local_metadata_of(&self, user: &User<B::Store, H>) -> Option<SyncMetadata> {
-        let syncing = user.hub.current().status == State::Syncing;
+        let syncing = user.hub.current().status == SyncState::Syncing;
         let mut entities = self.config.entities.keys();
         let device_id = self.backing.device_id(&user.id);
         user.db.read(|replica| {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use crate::engine::{Backing, Engine};
 use crate::model::error::Result;
-use crate::model::status::State;
+use crate::model::status::SyncState;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::util::cell::RefCell;
@@ -53,13 +53,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             .map(|user| user.db.peek(|replica| replica.facts().last_state))
             .unwrap_or_default();
         hub.update(|status| match status.status {
-            State::Syncing => {}
-            State::Paused if !paused => {
+            SyncState::Syncing => {}
+            SyncState::Paused if !paused => {
                 status.status = ended;
                 status.reckon_health();
             }
             _ if paused => {
-                status.status = State::Paused;
+                status.status = SyncState::Paused;
                 status.reckon_health();
             }
             _ => {}

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::{Backing, Engine, User, UserOf};
 use crate::model::status::read::{flag, state, text, whole};
-use crate::model::status::{Phase, State, SyncStatus};
+use crate::model::status::{Phase, SyncState, SyncStatus};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -52,7 +52,7 @@ pub struct TabState {
     /// It is this tab's own, and goes on.
     runs: Cell<bool>,
     /// What was said last of it, and when.
-    said: Cell<(Option<State>, Option<Phase>, u64)>,
+    said: Cell<(Option<SyncState>, Option<Phase>, u64)>,
     /// Until when another tab's counts as running.
     until: Cell<Option<u64>>,
     /// When to ask for its lock.
@@ -297,7 +297,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let Some(status) = word.get("status") else {
             return;
         };
-        let runs = state(status) == Some(State::Syncing);
+        let runs = state(status) == Some(SyncState::Syncing);
         if seat.runs.get() {
             if rank > seat.shown.get() {
                 seat.later.replace(Some(word.clone()));
@@ -376,7 +376,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     fn give_up(&self, user: &User<B::Store, H>) {
         if user.seat.until.take().is_some() {
             user.hub.update(|status| {
-                status.status = State::Cancelled;
+                status.status = SyncState::Cancelled;
                 status.phase = None;
                 status.reckon_health();
             });

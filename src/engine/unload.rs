@@ -4,7 +4,7 @@ use crate::engine::cycle::batch::{bounded, ready};
 use crate::engine::cycle::options::Settings;
 use crate::engine::{Backing, Engine};
 use crate::model::config::Options;
-use crate::model::operation::Kind;
+use crate::model::operation::OperationKind;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::state::outbox::Queued;
@@ -32,7 +32,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let now = self.host.now_ms();
         // What is on its way already needs no second one.
         let waits = |queued: &Queued| {
-            queued.in_flight || (queued.op.kind == Kind::Delete && !settings.include_deletes)
+            queued.in_flight
+                || (queued.op.kind == OperationKind::Delete && !settings.include_deletes)
         };
         let (body, op_ids) = user.db.read(|replica| {
             let ready = ready(replica, now, settings.batch_size, &waits);

@@ -13,28 +13,28 @@ use crate::log::receipt::{Outcome, Receipt, Restored};
 use crate::model::entity::OwnedKey;
 use crate::model::operation;
 use crate::model::operation::{Link, Operation};
-use crate::model::status::State;
+use crate::model::status::SyncState;
 
-const OPERATIONS: [operation::Kind; 4] = [
-    operation::Kind::Create,
-    operation::Kind::Update,
-    operation::Kind::Patch,
-    operation::Kind::Delete,
+const OPERATIONS: [operation::OperationKind; 4] = [
+    operation::OperationKind::Create,
+    operation::OperationKind::Update,
+    operation::OperationKind::Patch,
+    operation::OperationKind::Delete,
 ];
 
-const CONFLICTS: [conflict::Kind; 3] = [
-    conflict::Kind::BothModified,
-    conflict::Kind::DeletedRemotely,
-    conflict::Kind::DeletedLocally,
+const CONFLICTS: [conflict::ConflictKind; 3] = [
+    conflict::ConflictKind::BothModified,
+    conflict::ConflictKind::DeletedRemotely,
+    conflict::ConflictKind::DeletedLocally,
 ];
 
 const OUTCOMES: [Outcome; 3] = [Outcome::Applied, Outcome::Merged, Outcome::Rejected];
 
-const STATES: [State; 4] = [
-    State::Idle,
-    State::Completed,
-    State::Cancelled,
-    State::Failed,
+const STATES: [SyncState; 4] = [
+    SyncState::Idle,
+    SyncState::Completed,
+    SyncState::Cancelled,
+    SyncState::Failed,
 ];
 
 /// Writes an event.

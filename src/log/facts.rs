@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::conflict::Kind;
+use crate::conflict::ConflictKind;
 use crate::log::address::Seq;
 use crate::model::operation::Operation;
-use crate::model::status::State;
+use crate::model::status::SyncState;
 use crate::util::json::write::{push_field, put, put_text};
 
 /// Where the pull of one scope stands.
@@ -48,7 +48,7 @@ pub struct Facts {
     /// The app's own fields: the text of a JSON object.
     pub custom: Option<Rc<str>>,
     /// How the last cycle ended: completed, cancelled or failed; idle before the first.
-    pub last_state: State,
+    pub last_state: SyncState,
     /// Its `SyncResult`, as JSON.
     pub last_result: Option<Rc<str>>,
 }
@@ -63,7 +63,7 @@ pub struct Parked {
     /// The entity's id.
     pub entity_id: String,
     /// What clashed.
-    pub kind: Kind,
+    pub kind: ConflictKind,
     /// The body that both sides agreed on last.
     pub base: Option<Rc<str>>,
     /// Its version.

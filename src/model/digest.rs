@@ -1,7 +1,7 @@
-//! An order-independent fingerprint of a set of rows, by which two replicas see in one comparison
-//! whether they hold the same: the wrapping sum of an xxh3 over each row's entity, id and version.
+//! An order-independent digest of a set of rows, by which two replicas find out in one comparison
+//! whether they hold the same rows: the wrapping sum of an xxh3 over each row's entity, id and version.
 //!
-//! Adding and taking away a row are both constant work, so neither side ever walks its rows.
+//! Adding and removing a row take constant time, so neither side ever walks its rows.
 
 use twox_hash::XxHash3_64;
 
@@ -10,26 +10,26 @@ use crate::model::protocol::WireDigest;
 /// Count and hash of the live rows of one entity type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest {
-    /// How many rows.
+    /// The number of rows.
     pub count: u64,
     /// The sum of their hashes.
     pub sum: u64,
 }
 
 impl Digest {
-    /// Takes a row in.
+    /// Adds a row.
     pub fn add(&mut self, entity: &str, id: &str, version: u64) {
         self.count = self.count.saturating_add(1);
         self.sum = self.sum.wrapping_add(row_hash(entity, id, version));
     }
 
-    /// Takes a row out.
+    /// Removes a row.
     pub fn remove(&mut self, entity: &str, id: &str, version: u64) {
         self.count = self.count.saturating_sub(1);
         self.sum = self.sum.wrapping_sub(row_hash(entity, id, version));
     }
 
-    /// The set of both.
+    /// Returns the digest of the union of two disjoint sets.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -38,13 +38,13 @@ impl Digest {
         }
     }
 
-    /// The hash as 16 lower-case hexadecimal digits.
+    /// Returns the hash as 16 lower-case hexadecimal digits.
     #[must_use]
     pub fn hex(self) -> String {
         format!("{:016x}", self.sum)
     }
 
-    /// As it travels.
+    /// Returns the digest as the protocol sends it.
     #[must_use]
     pub fn wire(self) -> WireDigest {
         WireDigest {

@@ -1,22 +1,21 @@
-//! The entity envelope: the fields that the engine owns, read from and written around the app's raw
-//! JSON without building a tree.
+//! The entity envelope: the fields that the engine owns. They are read from the app's JSON and added
+//! to it without parsing it into a tree.
 //!
 //! A stored body is the app's object with `createdAt` and `modifiedAt`. What an app reads is that
-//! body with the authoritative `id`, `userId`, `version` and `isDeleted` put in at its end: where a
-//! key stands twice, `JSON.parse` keeps the last, so a body can never contradict its envelope.
+//! body with the authoritative `id`, `userId`, `version` and `isDeleted` appended: `JSON.parse` keeps
+//! the last of two equal keys, so a body can never contradict its envelope.
 
 use std::borrow::Cow;
 
 use crate::model::error::{Code, Error, Result};
-use crate::model::limits::MAX_ENTITY_BYTES;
+use crate::model::limits::{MAX_ENTITY_BYTES, MAX_VERSION};
 use crate::util::json::scan;
 use crate::util::json::write::{push_escaped, push_field, push_number, push_string, put_text};
 
 /// The longest id, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 512;
 
-/// An entity type and an id: what a row is known by. Borrowed, since a row is asked for far more
-/// often than its name is kept.
+/// An entity type and an id, borrowed: rows are looked up far more often than their keys are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key<'a> {
     /// The entity type, as the config names it.
@@ -26,13 +25,11 @@ pub struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// Names a row.
     #[must_use]
     pub const fn new(entity: &'a str, id: &'a str) -> Self {
         Self { entity, id }
     }
 
-    /// The same, to keep.
     #[must_use]
     pub fn to_owned(self) -> OwnedKey {
         OwnedKey {
@@ -42,7 +39,7 @@ impl<'a> Key<'a> {
     }
 }
 
-/// A [`Key`] that is kept.
+/// An owned [`Key`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnedKey {
     /// The entity type, as the config names it.
@@ -52,7 +49,6 @@ pub struct OwnedKey {
 }
 
 impl OwnedKey {
-    /// The row that it names.
     #[must_use]
     pub fn as_key(&self) -> Key<'_> {
         Key::new(&self.entity, &self.id)
@@ -62,7 +58,7 @@ impl OwnedKey {
 /// Checks an entity id or a user id: 1 to 512 bytes, no control characters.
 ///
 /// # Errors
-/// [`Code::InvalidArgument`] saying which rule was broken.
+/// Fails with [`Code::InvalidArgument`], naming the broken rule.
 pub fn check_id(id: &str) -> Result<()> {
     let wrong = if id.is_empty() {
         "An id must not be empty."
@@ -81,7 +77,7 @@ pub fn check_id(id: &str) -> Result<()> {
 /// Checks the name of an entity type: an id of at most 128 bytes.
 ///
 /// # Errors
-/// [`Code::InvalidArgument`] saying which rule was broken.
+/// Fails with [`Code::InvalidArgument`], naming the broken rule.
 pub fn check_name(name: &str) -> Result<()> {
     check_id(name)?;
     if name.len() > 128 {
@@ -93,7 +89,7 @@ pub fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The fields that the engine owns: an app can neither set them freely nor keep them to itself.
+/// The fields that the engine owns: an app can neither set them freely nor make them local-only.
 pub const OWN_FIELDS: [&str; 6] = [
     "id",
     "userId",
@@ -103,21 +99,21 @@ pub const OWN_FIELDS: [&str; 6] = [
     "isDeleted",
 ];
 
-/// Whether a field of a body is one of the times that the engine sets.
+/// Returns true if the engine sets this field of a body: `createdAt` or `modifiedAt`.
 #[must_use]
 pub fn is_time(field: &str) -> bool {
     matches!(field, "createdAt" | "modifiedAt")
 }
 
-/// A JSON object as its keys and the raw text of their values, in order.
+/// The keys of a JSON object in order, each with the text of its value.
 #[derive(Debug, Clone, Default)]
 pub struct Fields<'a>(pub Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Fields<'a> {
-    /// Reads an object.
+    /// Parses an object.
     ///
     /// # Errors
-    /// [`Code::InvalidEntity`] where the text is not a JSON object.
+    /// Fails with [`Code::InvalidEntity`] if the text is not a JSON object.
     pub fn parse(json: &'a str) -> Result<Self> {
         let wrong = |cause| {
             Error::new(Code::InvalidEntity, "An entity must be a JSON object.").caused_by(cause)
@@ -125,13 +121,13 @@ impl<'a> Fields<'a> {
         scan::object(json).map(Self).map_err(wrong)
     }
 
-    /// The raw value of a key; the last one where it stands twice, as `JSON.parse` has it.
+    /// Returns the text of a value; the last one if the key stands twice, as in `JSON.parse`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&'a str> {
         self.0.iter().rev().find(|(k, _)| k == key).map(|(_, v)| *v)
     }
 
-    /// Writes the object, without white space around the values.
+    /// Returns the object without white space around the values.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = String::with_capacity(self.0.iter().fold(2_usize, |n, (k, v)| {
@@ -148,29 +144,29 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What a draft said of the fields that the engine owns.
+/// A checked draft: its values of the fields that the engine owns, and the body to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
-    /// The id, where the app chose one.
+    /// The id, if the app chose one.
     pub id: Option<String>,
-    /// The user, where the app named one.
+    /// The user, if the app named one.
     pub user_id: Option<String>,
-    /// The version that the app had read; the engine only checks its type.
+    /// The version that the app read; only its type is checked.
     pub version: Option<u64>,
     /// The body to store: the app's fields, `createdAt` and `modifiedAt`.
     pub body: String,
-    /// The names of the app's own fields, in order, where they were asked for.
+    /// The names of the app's own fields in order, if they were asked for.
     pub fields: Vec<String>,
 }
 
-/// Reads a draft or an entity that came from the app, checks the fields that the engine owns, and
-/// builds the body to store.
+/// Reads a draft or an entity from the app, checks the fields that the engine owns, and builds the
+/// body to store.
 ///
 /// `createdAt` is the existing entity's, else the draft's, else `now`; `modifiedAt` is always
-/// `now`. The names of its fields are only collected where somebody wants them.
+/// `now`. The names of the fields are only collected if `names` is true.
 ///
 /// # Errors
-/// [`Code::InvalidEntity`], naming the field and the fix.
+/// Fails with [`Code::InvalidEntity`], naming the field and the fix.
 pub fn parse_draft(
     json: &str,
     now: &str,
@@ -197,29 +193,8 @@ pub fn parse_draft(
             "modifiedAt" => {
                 time(raw, "modifiedAt")?;
             }
-            "version" => {
-                draft.version = Some(raw.parse().ok().filter(|v| *v <= crate::model::limits::MAX_VERSION).ok_or_else(|| {
-                    Error::new(
-                        Code::InvalidEntity,
-                        "`version` must be a whole number from 0 on; the server assigns it, so leave it as you read it.",
-                    )
-                })?);
-            }
-            "isDeleted" => match *raw {
-                "false" => {}
-                "true" => {
-                    return Err(Error::new(
-                        Code::InvalidEntity,
-                        "`isDeleted` cannot be set by a write; call `delete(id)` instead.",
-                    ));
-                }
-                _ => {
-                    return Err(Error::new(
-                        Code::InvalidEntity,
-                        "`isDeleted` must be true or false; leave it out of a draft.",
-                    ));
-                }
-            },
+            "version" => draft.version = Some(version(raw)?),
+            "isDeleted" => check_not_deleted(raw)?,
             _ => {
                 push_field(&mut body, key, raw);
                 if names {
@@ -245,6 +220,24 @@ pub fn parse_draft(
     check_size(&body)?;
     draft.body = body;
     Ok(draft)
+}
+
+fn version(raw: &str) -> Result<u64> {
+    raw.parse().ok().filter(|v| *v <= MAX_VERSION).ok_or_else(|| {
+        Error::new(
+            Code::InvalidEntity,
+            "`version` must be a whole number from 0 on; the server assigns it, so leave it as you read it.",
+        )
+    })
+}
+
+fn check_not_deleted(raw: &str) -> Result<()> {
+    let wrong = match raw {
+        "false" => return Ok(()),
+        "true" => "`isDeleted` cannot be set by a write; call `delete(id)` instead.",
+        _ => "`isDeleted` must be true or false; leave it out of a draft.",
+    };
+    Err(Error::new(Code::InvalidEntity, wrong))
 }
 
 fn check_size(json: &str) -> Result<()> {
@@ -276,10 +269,10 @@ fn time<'a>(raw: &'a str, field: &str) -> Result<Cow<'a, str>> {
     Ok(value)
 }
 
-/// The two times of a stored body; absent where the body has none or not as text.
+/// The two times of a stored body; `None` if the body has none or not as text.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Times {
-    /// When the entity was made.
+    /// When the entity was created.
     pub created_at: Option<String>,
     /// When it was last written; for display and for last-write-wins only.
     pub modified_at: Option<String>,
@@ -300,13 +293,12 @@ pub fn times(body: &str) -> Times {
     )
 }
 
-/// What every entity of one user has at its end, from its id's last quote to its version. Made once
-/// for as many as are written.
+/// The end of every entity of one user, from the quote after the id to the version. Made once for
+/// many entities.
 #[derive(Debug)]
 pub struct Owner(String);
 
 impl Owner {
-    /// The user's.
     #[must_use]
     pub fn new(user_id: &str) -> Self {
         let mut text = String::from("\",\"userId\":");
@@ -316,7 +308,7 @@ impl Owner {
     }
 }
 
-/// Appends the entity as the app sees it: the body with its envelope at the end.
+/// Appends the entity as the app sees it: the body followed by its envelope.
 pub fn push_entity(
     out: &mut String,
     body: &str,
@@ -325,8 +317,8 @@ pub fn push_entity(
     version: u64,
     deleted: bool,
 ) {
-    // Bodies that the engine wrote end with their last byte; looking for white space costs more
-    // than all the rest.
+    // Bodies that the engine wrote end with `}`; looking for white space first would cost more than
+    // everything else here.
     let open = body
         .strip_suffix('}')
         .or_else(|| body.trim_end().strip_suffix('}'))
@@ -359,7 +351,7 @@ pub(crate) fn not_found(key: &Key) -> Error {
 /// Checks the id of a read or a delete.
 ///
 /// # Errors
-/// [`Code::InvalidArgument`] naming the rule.
+/// Fails with [`Code::InvalidArgument`], naming the broken rule.
 pub fn check_entity_id(entity: &str, id: &str) -> Result<()> {
     check_id(id).map_err(|e| e.on(entity, None))
 }

@@ -1,7 +1,7 @@
-//! Every failure of the engine: a code, a cause and a verdict.
+//! Errors: a code, a message and a cause.
 //!
-//! Code branches on [`Code`] and never on a message. The message is for people: it names the field
-//! that was wrong and what would mend it. The same code string reaches JavaScript as `error.code`.
+//! Programs branch on [`Code`], never on the message. The message is for people: it names what was
+//! wrong and how to fix it. The same code string reaches JavaScript as `error.code`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -104,13 +104,13 @@ impl Code {
         Self::EngineDead,
     ];
 
-    /// The code of a name.
+    /// Returns the code with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.as_str() == name)
     }
 
-    /// The verdict: whether the same call may succeed later, unchanged.
+    /// Returns true if the same call may succeed later.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         match self {
@@ -146,7 +146,7 @@ impl Code {
         }
     }
 
-    /// The code as JavaScript sees it.
+    /// Returns the code as JavaScript sees it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -183,7 +183,7 @@ impl Code {
     }
 }
 
-// A code that is added must be added there too.
+// Fails to compile if a code is missing in `ALL`.
 const _: () = assert!(Code::ALL.len() == Code::EngineDead as usize + 1);
 
 impl Serialize for Code {
@@ -195,7 +195,7 @@ impl Serialize for Code {
 /// The result of anything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure: a stable [`Code`], a message for people, and what is known of the cause.
+/// An error: a stable [`Code`], a message for people, and what is known about the cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(Box<Detail>);
 
@@ -212,13 +212,12 @@ struct Detail {
 }
 
 impl Error {
-    /// A failure with a message that names what was wrong and what would mend it.
+    /// Makes an error. The message names what was wrong and how to fix it.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self::bare(code, message.into())
     }
 
-    // Not inlined: hundreds of places make an error, and this many fields would be filled in at
-    // each.
+    // Not inlined: errors are made at hundreds of places, each of which would fill in all fields.
     #[inline(never)]
     fn bare(code: Code, message: Cow<'static, str>) -> Self {
         Self(Box::new(Detail {
@@ -233,7 +232,7 @@ impl Error {
         }))
     }
 
-    /// Names the entity type and, where there is one, the id.
+    /// Adds the entity type and, if there is one, the id.
     #[must_use]
     pub fn on(mut self, entity: &str, id: Option<&str>) -> Self {
         self.0.entity = Some(entity.to_owned());
@@ -241,28 +240,28 @@ impl Error {
         self
     }
 
-    /// Names the user whose data this was about.
+    /// Adds the user.
     #[must_use]
     pub fn for_user(mut self, user_id: &str) -> Self {
         self.0.user_id = Some(user_id.to_owned());
         self
     }
 
-    /// The HTTP status of the remote's answer.
+    /// Adds the HTTP status of the remote's reply.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
         self
     }
 
-    /// How long the remote asked to wait, in milliseconds.
+    /// Adds how long the remote asked to wait, in milliseconds.
     #[must_use]
     pub fn with_retry_after(mut self, ms: Option<u64>) -> Self {
         self.0.retry_after_ms = ms;
         self
     }
 
-    /// What lay synced_view, in the words of the browser, the server or the parser.
+    /// Adds the cause, in the words of the browser, the server or the parser.
     #[must_use]
     pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
         self.0.cause = Some(cause.to_string());
@@ -311,19 +310,19 @@ impl Error {
         self.0.retry_after_ms
     }
 
-    /// What lay synced_view.
+    /// Returns the cause.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
     }
 
-    /// The verdict: whether the same call may succeed later, unchanged.
+    /// Returns true if the same call may succeed later.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         self.0.code.is_retryable()
     }
 
-    /// The failure as data, for the status, the metadata and the last result.
+    /// Returns the error as data, for the status, the metadata and the last result.
     #[must_use]
     pub fn to_json(&self, at: String) -> ErrorJson {
         ErrorJson {

@@ -1,9 +1,10 @@
-//! Sync metadata: what one device knows of its cycles, and the merged view over all devices.
+//! Sync metadata: one device's view of its cycles, and the merged view of all devices.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-pub use crate::model::metadata::read::{Kept, read_kept, read_reply};
-use crate::model::protocol::{DeviceMetadata, EntityCount, MetadataReply, SyncState};
+pub use crate::model::metadata::read::{AdapterMetadata, read_kept, read_reply};
+use crate::model::protocol::{DeviceMetadata, EntityCount, MetadataReply, MetadataSyncStatus};
 use crate::util::collections::vec_map::VecMap;
 
 pub mod read;
@@ -12,7 +13,7 @@ pub mod read;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SyncMetadata {
-    /// Whose.
+    /// The user.
     pub user_id: String,
     /// The last attempt, successful or not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,7 +21,7 @@ pub struct SyncMetadata {
     /// The last success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_successful_sync_time: Option<String>,
-    /// The digest over everything.
+    /// The digest of all rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_hash: Option<String>,
     /// This device.
@@ -28,16 +29,15 @@ pub struct SyncMetadata {
     pub device_id: Option<String>,
     /// Every device that synced, with its last successful time.
     pub devices: VecMap<String>,
-    /// How many those are.
     pub device_count: u64,
     /// The app's own fields.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub custom_metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    pub custom_metadata: Option<Map<String, Value>>,
     /// Per entity type.
     pub entity_counts: VecMap<EntityCount>,
     /// The state of the last attempt.
-    pub sync_status: SyncState,
-    /// Unresolved conflicts, right now.
+    pub sync_status: MetadataSyncStatus,
+    /// Unresolved conflicts.
     pub conflict_count: u64,
     /// The last attempt's error; cleared by the next success.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,15 +53,15 @@ pub struct SyncMetadata {
     pub has_conflicts: bool,
 }
 
-/// How the local metadata and the remote's stand to each other.
+/// How the local metadata compares to the remote's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum MetadataComparison {
-    /// Both hold the same rows, and nothing waits.
+    /// Both hold the same rows, and nothing is pending.
     InSync,
-    /// The remote holds something that this device has not seen.
+    /// The remote has rows that this device has not pulled.
     RemoteNewer,
-    /// Operations wait here, and the remote has nothing new.
+    /// Operations are pending here, and the remote has nothing new.
     LocalNewer,
     /// Both.
     Diverged,
@@ -69,9 +69,8 @@ pub enum MetadataComparison {
     NeverSynced,
 }
 
-/// Merges the devices' records into one view: times are the latest of any device, conflicts and
-/// failures are summed, of custom fields the later device's win, and what describes one device
-/// alone is taken from the most recent one.
+/// Merges the devices' records into one view: times are the latest of any device, conflicts are
+/// summed, later devices win for custom fields, and everything else is the latest device's.
 #[must_use]
 pub fn merge_devices<'a>(user_id: &str, reply: &'a MetadataReply) -> Option<SyncMetadata> {
     let age = |device: &'a DeviceMetadata| (device.last_sync_time.as_deref(), &device.device_id);
@@ -101,14 +100,6 @@ pub fn merge_devices<'a>(user_id: &str, reply: &'a MetadataReply) -> Option<Sync
         }
         data_hash = Some(format!("{sum:016x}"));
     }
-    let custom = oldest_first
-        .iter()
-        .filter_map(|d| d.custom_metadata.as_ref())
-        .fold(None, |all: Option<serde_json::Map<_, _>>, map| {
-            let mut all = all.unwrap_or_default();
-            all.extend(map.iter().map(|(k, v)| (k.clone(), v.clone())));
-            Some(all)
-        });
     Some(SyncMetadata {
         user_id: user_id.to_owned(),
         last_sync_time: newest(|d| d.last_sync_time.as_ref()),
@@ -126,7 +117,7 @@ pub fn merge_devices<'a>(user_id: &str, reply: &'a MetadataReply) -> Option<Sync
             })
             .collect(),
         device_count: reply.devices.len() as u64,
-        custom_metadata: custom,
+        custom_metadata: merge_custom(&oldest_first),
         entity_counts,
         sync_status: latest.sync_status,
         conflict_count,
@@ -135,4 +126,15 @@ pub fn merge_devices<'a>(user_id: &str, reply: &'a MetadataReply) -> Option<Sync
         sync_duration: latest.sync_duration,
         has_conflicts: conflict_count > 0,
     })
+}
+
+fn merge_custom(oldest_first: &[&DeviceMetadata]) -> Option<Map<String, Value>> {
+    let mut custom: Option<Map<String, Value>> = None;
+    for device in oldest_first {
+        if let Some(fields) = &device.custom_metadata {
+            let fields = fields.iter().map(|(k, v)| (k.clone(), v.clone()));
+            custom.get_or_insert_default().extend(fields);
+        }
+    }
+    custom
 }

@@ -1,11 +1,11 @@
-//! Reads the members of a JSON object by name, and says which one is wrong and what it must be.
+//! Reads and validates the members of a JSON object by name.
 //!
-//! Config, options and metadata come in through here. One reader for all of them is a fraction of
-//! the code that a derived one for each struct would be, and its messages name the whole path. It
-//! must never know what any of the objects means.
+//! Config, options and metadata are read through it. It is a fraction of the code of a derived
+//! `Deserialize` for each struct, and its messages name the whole path. It knows nothing about what
+//! the objects mean.
 //!
-//! A member that is wrong reads as absent, and what is wrong with the first of them is said at the
-//! end: to ask after each one would be a third of the code of whoever reads twenty.
+//! Invalid members read as `None`; [`ObjectReader::finish`] returns the first error. Checking after
+//! every member made the config reader a third larger.
 
 use std::rc::Rc;
 
@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 
-/// An object whose members are asked for by name. Null counts as absent, and so does what is wrong:
-/// whoever has read all that they need calls [`Self::finish`] or [`Self::check`].
+/// An object whose members are read by name. Null and invalid members read as `None`; after the last
+/// member, call [`Self::finish`] or [`Self::check`].
 #[derive(Debug)]
 pub struct ObjectReader<'a> {
     map: &'a Map<String, Value>,
@@ -24,15 +24,16 @@ pub struct ObjectReader<'a> {
     /// Where the object is in the whole, such as `entities.tasks`; empty for the whole itself.
     path: String,
     asked: Vec<&'a str>,
-    /// What was wrong first, here or in any other object of the same whole.
+    /// The first error, here or in any other object of the same whole.
     fault: Rc<RefCell<Option<Error>>>,
 }
 
 impl<'a> ObjectReader<'a> {
-    /// Reads an object. Every error has this code, and begins with `what`, such as `The config`.
+    /// Starts to read an object. Every error has this code and begins with `what`, such as
+    /// `The config`.
     ///
     /// # Errors
-    /// `code` where the value is not an object.
+    /// Fails with `code` if the value is not an object.
     pub fn new(value: &'a Value, code: Code, what: &'a str) -> Result<Self> {
         match value {
             Value::Object(map) => Ok(Self {
@@ -47,33 +48,32 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
-    /// Names that [`Self::finish`] shall know of although nobody asks for them here.
+    /// Allows members that are not read here.
     #[must_use]
     pub fn also_allow(mut self, names: &[&'a str]) -> Self {
         self.asked.extend_from_slice(names);
         self
     }
 
-    /// The names of the members that are there.
+    /// Returns the names of the members that are present.
     pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.map.keys().map(String::as_str)
     }
 
-    /// The object itself.
+    /// Returns the object itself.
     #[must_use]
     pub const fn map(&self) -> &'a Map<String, Value> {
         self.map
     }
 
-    /// A member as it is.
+    /// Reads a member of any type.
     pub fn value(&mut self, name: &'a str) -> Option<&'a Value> {
-        // Not looked for among those: a reply's maps are read by the names that they have, and may
-        // be large.
+        // Pushed unchecked: maps of a reply are read by the names that they have, and may be large.
         self.asked.push(name);
         self.map.get(name).filter(|value| !value.is_null())
     }
 
-    /// A string.
+    /// Reads a string.
     pub fn text(&mut self, name: &'a str) -> Option<String> {
         match self.value(name)? {
             Value::String(text) => Some(text.clone()),
@@ -81,7 +81,7 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
-    /// A boolean.
+    /// Reads a boolean.
     pub fn flag(&mut self, name: &'a str) -> Option<bool> {
         match self.value(name)? {
             Value::Bool(flag) => Some(*flag),
@@ -89,14 +89,14 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
-    /// A number.
+    /// Reads a number.
     pub fn number(&mut self, name: &'a str) -> Option<f64> {
         self.value(name)?
             .as_f64()
             .or_else(|| self.reject(name, "must be a number."))
     }
 
-    /// A whole number within bounds, both included.
+    /// Reads a whole number from `least` to `most`.
     pub fn whole(&mut self, name: &'a str, least: u64, most: u64) -> Option<u64> {
         match self.value(name)?.as_u64() {
             Some(number) if (least..=most).contains(&number) => Some(number),
@@ -107,12 +107,12 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
-    /// The same, or what stands for it where it is absent.
+    /// Reads a whole number from `least` to `most`; `default` if it is absent.
     pub fn whole_or(&mut self, name: &'a str, least: u64, most: u64, default: u64) -> u64 {
         self.whole(name, least, most).unwrap_or(default)
     }
 
-    /// An array of strings.
+    /// Reads an array of strings.
     pub fn texts(&mut self, name: &'a str) -> Option<Vec<String>> {
         let items = self.array(name)?;
         let mut texts = Vec::with_capacity(items.len());
@@ -125,19 +125,19 @@ impl<'a> ObjectReader<'a> {
         Some(texts)
     }
 
-    /// What a string stands for.
+    /// Reads a string and returns the value that it names.
     pub fn choice<T: Copy>(&mut self, name: &'a str, among: &[(&'static str, T)]) -> Option<T> {
         let chosen = self.chosen(name, &|at| among.get(at).map(|(known, _)| *known))?;
         among.get(chosen).map(|(_, chosen)| *chosen)
     }
 
-    /// An object within.
+    /// Reads a member that is an object.
     pub fn object(&mut self, name: &'a str) -> Option<Self> {
         let value = self.value(name)?;
         self.within(value, name)
     }
 
-    /// An array of objects.
+    /// Reads an array of objects.
     pub fn objects(&mut self, name: &'a str) -> Vec<Self> {
         let items = self.array(name).unwrap_or_default();
         let mut objects = Vec::with_capacity(items.len());
@@ -147,22 +147,22 @@ impl<'a> ObjectReader<'a> {
         objects
     }
 
-    /// Refuses what was wrong.
+    /// Checks that every member read so far was valid.
     ///
     /// # Errors
-    /// The code, naming the first member that was.
+    /// Fails with the first error.
     pub fn check(&self) -> Result<()> {
         self.fault.borrow().clone().map_or(Ok(()), Err)
     }
 
-    /// Notes what is wrong with a member, such as `must not be empty.`, unless something was
-    /// before. None, as which the member then reads.
+    /// Records an error, such as `must not be empty.`, unless there is one already. Returns `None`,
+    /// which is how the member then reads.
     pub fn reject<T>(&self, name: &str, problem: &str) -> Option<T> {
         self.refuse(name, problem);
         None
     }
 
-    /// Notes members that nobody asked for. Without it, they are ignored.
+    /// Records an error if there are members that were not read. Without this call they are ignored.
     pub fn reject_unknown(&self) {
         if let Some(unknown) = self.names().find(|name| !self.asked.contains(name)) {
             self.refuse(
@@ -172,10 +172,10 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
-    /// Refuses what was wrong, and members that nobody asked for.
+    /// Checks that every member was valid and that all members were read.
     ///
     /// # Errors
-    /// The code, naming the first such member; those that there are, where it is not known.
+    /// Fails with the first error; for an unknown member, it lists the known ones.
     pub fn finish(self) -> Result<()> {
         self.reject_unknown();
         self.check()
@@ -219,7 +219,7 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
-    // Once for all that names can stand for.
+    // Not generic: compiled once for all types of choices.
     fn chosen(
         &mut self,
         name: &'a str,

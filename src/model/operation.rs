@@ -1,4 +1,4 @@
-//! An operation: one local write on its way to the remote, and the rules by which two become one.
+//! Operations: local writes on their way to the remote, and the rules by which two are coalesced.
 
 use std::rc::Rc;
 
@@ -10,19 +10,19 @@ use crate::model::error::ErrorJson;
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
-    /// Makes an entity that must not exist.
+pub enum OperationKind {
+    /// Creates an entity that must not exist yet.
     Create,
     /// Replaces the app's fields.
     Update,
     /// Replaces some of the app's fields.
     Patch,
-    /// Removes the entity and leaves a tombstone.
+    /// Deletes the entity and leaves a tombstone.
     Delete,
 }
 
-impl Kind {
-    /// Its name on the wire.
+impl OperationKind {
+    /// Returns its name in the protocol.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Kind {
     }
 }
 
-/// A parent type, and the field that names the parent: `belongsTo` of the config.
+/// `belongsTo` of the config: a parent type and the foreign key of the child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parent {
     /// The parent's entity type.
@@ -43,17 +43,16 @@ pub struct Parent {
     pub foreign_key: String,
 }
 
-/// Another entity that an operation has to do with.
+/// Another entity that an operation depends on or refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Which.
     pub key: OwnedKey,
-    /// The app asked that the operation goes after that entity's. Otherwise a foreign key names it:
-    /// the operation goes after its create, and its delete goes after the operation.
+    /// True for `dependsOn`: the operation goes after all operations of that entity. False for a
+    /// foreign key: the operation goes after the entity's create, and before its delete.
     pub asked: bool,
 }
 
-/// Takes links along that are not there yet.
+/// Adds the links that are missing.
 pub fn join_links(links: &mut Vec<Link>, more: &[Link]) {
     for link in more {
         if !links.contains(link) {
@@ -62,7 +61,7 @@ pub fn join_links(links: &mut Vec<Link>, more: &[Link]) {
     }
 }
 
-/// Takes names of fields along that are not there yet.
+/// Adds the names of fields that are missing.
 pub fn join_fields(fields: &mut Vec<String>, more: &[String]) {
     for name in more {
         if !fields.contains(name) {
@@ -71,51 +70,50 @@ pub fn join_fields(fields: &mut Vec<String>, more: &[String]) {
     }
 }
 
-/// The version of what is known from a history that is over: the server was restored, and has not
-/// sent it since.
+/// The version of a row from an earlier epoch that the server, restored since, has not sent again.
 pub const UNKNOWN: u64 = 0;
 
-/// What the outbox keeps of one write.
+/// A write in the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Unique for ever; the server answers a second sending from memory.
+    /// Unique for ever: the server recognises an operation that is sent twice.
     pub op_id: String,
     /// The entity type.
     pub entity: String,
     /// The entity's id.
     pub id: String,
     /// What it does.
-    pub kind: Kind,
-    /// The server's version that it was made against; none where the server has no such entity,
-    /// [`UNKNOWN`] where it was made against one of another history.
+    pub kind: OperationKind,
+    /// The server's version that it was made on; `None` if the server has no such entity, [`UNKNOWN`]
+    /// if the version is of an earlier epoch.
     pub base_version: Option<u64>,
-    /// The whole body after the write; none for a delete.
+    /// The whole body after the write; `None` for a delete.
     pub body: Option<Rc<str>>,
     /// The fields that a patch changed.
     pub fields: Vec<String>,
     /// When it was queued, in milliseconds since 1970.
     pub queued_at: u64,
-    /// How often it was sent without an answer that settled it.
+    /// How often it was sent without a verdict.
     pub attempts: u32,
-    /// For a delete: the body stays readable under `includeDeleted`.
+    /// The body of a deleted entity stays readable under `includeDeleted`.
     pub soft: bool,
-    /// Operations that this one carries the effect of: an answer to one of them, still on its way
-    /// in another tab, settles the base of this one.
+    /// Operations whose effect this one includes: a verdict on one of them, still on its way in
+    /// another tab, sets the base of this one.
     pub supersedes: Vec<String>,
-    /// Marks of the fields that those had written: what the remote may already have of this
-    /// device's own doing, where another tab sent them and the answer was lost.
+    /// Hashes of the field values that those wrote. The remote may already have them, if another tab
+    /// sent them and the reply was lost.
     pub earlier: Vec<u64>,
-    /// The entities that it has to do with.
+    /// The entities that it depends on or refers to.
     pub links: Vec<Link>,
 }
 
 impl Operation {
-    /// A new operation without a base, links or a past.
+    /// Returns a new operation without a base, links or a past.
     #[must_use]
     pub fn new(
         op_id: String,
         key: Key<'_>,
-        kind: Kind,
+        kind: OperationKind,
         body: Option<Rc<str>>,
         queued_at: u64,
     ) -> Self {
@@ -136,13 +134,14 @@ impl Operation {
         }
     }
 
-    /// Its size for [`PendingOperation::bytes`]: the body that would be sent.
+    /// Returns the size of the body.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.body.as_ref().map_or(0, |body| body.len() as u64)
     }
 
-    /// A base beyond this version is of a history that is over.
+    /// Makes the base [`UNKNOWN`] if it is newer than `kept`, the last version that a restored server
+    /// shares with the earlier epoch.
     pub fn forget_base(&mut self, kept: u64) {
         self.base_version = self
             .base_version
@@ -155,44 +154,64 @@ impl Operation {
             .filter(move |link| link.key.id == other.id && link.key.entity == other.entity)
     }
 
-    /// Whether this cannot stand where the other is refused.
+    /// Returns true if this operation must not be applied if the other one is rejected.
     #[must_use]
     pub fn needs(&self, other: &Self) -> bool {
-        self.links_to(other)
-            .any(|link| link.asked || (other.kind == Kind::Create && self.kind != Kind::Delete))
+        self.links_to(other).any(|link| {
+            link.asked
+                || (other.kind == OperationKind::Create && self.kind != OperationKind::Delete)
+        })
     }
 
-    /// Whether this goes out behind the other: it needs it, or deletes what the other still names.
+    /// Returns true if this operation is sent after the other one: it needs it, or deletes an entity
+    /// that the other one refers to.
     #[must_use]
     pub fn goes_after(&self, other: &Self) -> bool {
         self.needs(other)
-            || (self.kind == Kind::Delete && other.links_to(self).any(|link| !link.asked))
+            || (self.kind == OperationKind::Delete && other.links_to(self).any(|link| !link.asked))
     }
 }
 
-/// What becomes of a queued operation when a second write of the same entity follows.
+/// What a queued operation and a second write of the same entity become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coalesced {
     /// One operation of this kind, with the base of the first and the body of the second.
-    Into(Kind),
-    /// Nothing is left to send, where the remote cannot know the entity: both were in one call.
-    /// Otherwise another tab may have sent the first, and the second is sent.
+    Into(OperationKind),
+    /// Nothing, if the remote cannot know the entity because both were in one call. Otherwise the
+    /// second is sent, since another tab may have sent the first.
     Nothing,
 }
 
-/// The coalescing table, for operations that cannot be in flight.
+/// Returns what two operations that are not in flight become:
+///
+/// | first \ second | create | update | patch | delete |
+/// |---|---|---|---|---|
+/// | create | create | create | create | nothing |
+/// | update | update | update | update | delete |
+/// | patch | update | update | patch | delete |
+/// | delete | update | update | update | delete |
 #[must_use]
-pub const fn coalesce(first: Kind, second: Kind) -> Coalesced {
+pub const fn coalesce(first: OperationKind, second: OperationKind) -> Coalesced {
     match (first, second) {
-        (Kind::Create, Kind::Delete) => Coalesced::Nothing,
-        (Kind::Create, Kind::Create | Kind::Update | Kind::Patch) => Coalesced::Into(Kind::Create),
-        (Kind::Patch, Kind::Patch) => Coalesced::Into(Kind::Patch),
-        (Kind::Update | Kind::Patch | Kind::Delete, Kind::Delete) => Coalesced::Into(Kind::Delete),
-        (Kind::Update, Kind::Create | Kind::Update | Kind::Patch)
-        | (Kind::Patch, Kind::Create | Kind::Update)
-        | (Kind::Delete, Kind::Create | Kind::Update | Kind::Patch) => {
-            Coalesced::Into(Kind::Update)
-        }
+        (OperationKind::Create, OperationKind::Delete) => Coalesced::Nothing,
+        (
+            OperationKind::Create,
+            OperationKind::Create | OperationKind::Update | OperationKind::Patch,
+        ) => Coalesced::Into(OperationKind::Create),
+        (OperationKind::Patch, OperationKind::Patch) => Coalesced::Into(OperationKind::Patch),
+        (
+            OperationKind::Update | OperationKind::Patch | OperationKind::Delete,
+            OperationKind::Delete,
+        ) => Coalesced::Into(OperationKind::Delete),
+        (
+            OperationKind::Update,
+            OperationKind::Create | OperationKind::Update | OperationKind::Patch,
+        )
+        | (OperationKind::Patch, OperationKind::Create | OperationKind::Update)
+        | (
+            OperationKind::Delete,
+            OperationKind::Create | OperationKind::Update | OperationKind::Patch,
+        ) => Coalesced::Into(OperationKind::Update),
     }
 }
 
@@ -207,27 +226,27 @@ pub struct PendingOperation {
     /// The entity's id.
     pub entity_id: String,
     /// What it does.
-    pub kind: Kind,
+    pub kind: OperationKind,
     /// `pending`, `inFlight` or `blocked`.
     pub state: PendingState,
     /// When it was queued, ISO 8601 UTC.
     pub queued_at: String,
-    /// How often it was sent without being settled.
+    /// How often it was sent without a verdict.
     pub attempts: u32,
-    /// The bytes that it would send.
+    /// The size of its body in bytes.
     pub bytes: u64,
-    /// The conflict, dead letter or operation that it waits for.
+    /// The conflict, dead letter or operation that blocks it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<String>,
-    /// When it is sent again, where that is known, ISO 8601 UTC.
+    /// When it is sent again, if known, ISO 8601 UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<String>,
-    /// What the last attempt to send it said.
+    /// The error of the last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<ErrorJson>,
 }
 
-/// Where a pending operation stands.
+/// The state of a pending operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PendingState {
@@ -235,6 +254,6 @@ pub enum PendingState {
     Pending,
     /// Sent, and not answered yet.
     InFlight,
-    /// Waiting for something else to be decided or settled first.
+    /// Waiting for a conflict, a dead letter or another operation.
     Blocked,
 }

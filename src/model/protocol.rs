@@ -1,12 +1,12 @@
-//! The wire: sync protocol version 1, shared by the client and the reference server.
+//! The types of sync protocol version 1, shared by the client and the reference server.
 //!
-//! `server/PROTOCOL.md` is the normative text, and the JSON files beside it are read by the tests
-//! of both sides. Bodies are borrowed from the bytes that arrived: an entity's JSON is never
-//! turned into a tree on its way through.
+//! `server/PROTOCOL.md` is the normative text, and the tests of both sides read the JSON files
+//! beside it. Bodies are borrowed from the received bytes: an entity's JSON is never parsed into a
+//! tree on its way through.
 //!
-//! `data` is the app's own object together with `createdAt` and `modifiedAt`. It carries neither
-//! `id`, `userId`, `version` nor `isDeleted`: those stand beside it, and whoever reads an entity
-//! puts them in, so that they can never contradict the data.
+//! `data` is the app's own object with `createdAt` and `modifiedAt`. `id`, `userId`, `version` and
+//! `isDeleted` are sent beside it and added when the entity is read, so they can never contradict
+//! the data.
 
 use std::borrow::Cow;
 
@@ -15,36 +15,35 @@ use serde_json::value::RawValue;
 
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
-pub use crate::model::metadata::read::{Kept, read_kept, read_reply};
-use crate::model::operation::Kind;
+use crate::model::operation::OperationKind;
 pub(crate) use crate::model::protocol::read::unreadable;
 pub use crate::model::protocol::read::{PageReader, parse_error, parse_page, parse_push_reply};
 use crate::util::collections::vec_map::VecMap;
-use crate::util::json::write::{push_field, push_string, put_texts};
+use crate::util::json::write::{push_field, put, put_text, put_texts};
 
 pub mod read;
 
 /// `SyncMetadata.syncStatus` of the public surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum SyncState {
+pub enum MetadataSyncStatus {
     /// No cycle has succeeded yet.
     #[default]
     NeverSynced,
     /// A cycle is running.
     Syncing,
-    /// The last cycle succeeded and nothing waits.
+    /// The last cycle succeeded and nothing is pending.
     Synced,
     /// The last cycle failed.
     Failed,
-    /// Operations wait for a push.
+    /// Operations are pending.
     Pending,
-    /// A conflict waits for a decision.
+    /// A conflict is unresolved.
     Conflict,
 }
 
-impl SyncState {
-    /// Each with its name.
+impl MetadataSyncStatus {
+    /// Each value with its name in JSON.
     pub const NAMES: [(&'static str, Self); 6] = [
         ("neverSynced", Self::NeverSynced),
         ("syncing", Self::Syncing),
@@ -64,40 +63,40 @@ pub struct EntityCount {
     /// Their digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
-    /// Operations that wait.
+    /// Pending operations.
     pub pending: u64,
 }
 
 /// The path prefix of protocol version 1.
 pub const PREFIX: &str = "/sync/v1";
 
-/// `POST /pull`: what changed after a cursor.
+/// `POST /pull`: asks for the changes after a cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PullRequest {
     /// This device's id.
     pub client_id: String,
-    /// Whose data this is about: the server refuses the request where the token is another user's.
+    /// The user; the server refuses the request if the token is another user's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
     /// The app's schema version.
     #[serde(default)]
     pub schema: u32,
-    /// Where the last page ended; none for everything.
+    /// Where the last page ended; `None` for everything.
     pub cursor: Option<String>,
-    /// Only these entity types; none for all.
+    /// Only these entity types; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entities: Option<Vec<String>>,
-    /// A partial pull, in the app's own words.
+    /// The app's own filter of a partial pull.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<serde_json::Value>,
-    /// The epoch that this client knew last, where it pulls from the beginning: the page then says
-    /// how much of that history is left.
+    /// The last epoch that this client knew, if it pulls from the beginning: the page then says how
+    /// much of that history is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
     /// The most rows that the page may hold.
     pub limit: usize,
-    /// How long the server may wait for a change before it answers, in milliseconds.
+    /// How long the server may wait for a change before it replies, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
 }
@@ -106,21 +105,21 @@ pub struct PullRequest {
 #[derive(Clone, Debug)]
 pub struct PullPage<'a> {
     /// The rows.
-    pub changes: Vec<Change<'a>>,
+    pub changes: Vec<WireRow<'a>>,
     /// Where the next page starts. Opaque.
     pub cursor: Cow<'a, str>,
-    /// Whether more is waiting now.
+    /// Another page is ready.
     pub more: bool,
-    /// How many rows are still to come after this page; makes progress real.
+    /// How many rows follow this page, for the progress.
     pub remaining: Option<u64>,
     /// The server's clock, ISO 8601 UTC.
     pub server_time: Option<Cow<'a, str>>,
-    /// Changes when the server was restored from an older state.
+    /// Changes when the server is restored from an older state.
     pub epoch: Option<Cow<'a, str>>,
-    /// The greatest version that this history shares with that of the epoch that the request names:
-    /// what was written later there has been forgotten. Absent where the server cannot tell.
+    /// The greatest version that this history shares with the epoch in the request: later writes of
+    /// that epoch are lost. `None` if the server cannot tell.
     pub kept: Option<u64>,
-    /// Count and hash of each entity type as of `cursor`; only when `more` is false.
+    /// Count and hash of each entity type as of `cursor`; only if `more` is false.
     pub digests: Option<VecMap<WireDigest>>,
 }
 
@@ -135,61 +134,57 @@ pub struct WireDigest {
 
 /// One row of a page.
 #[derive(Clone, Debug)]
-pub struct Change<'a> {
+pub struct WireRow<'a> {
     /// The entity type.
     pub entity: Cow<'a, str>,
     /// The entity's id.
     pub id: Cow<'a, str>,
-    /// The version that the server gave it; greater with each write of the row.
+    /// The version that the server assigned; it grows with each write of the row.
     pub version: u64,
     /// A tombstone.
     pub deleted: bool,
     /// The app's object; absent for a tombstone.
     pub data: Option<&'a str>,
-    /// `scope`: the row left the scope rather than the world.
+    /// `scope` if the row left the scope and was not deleted.
     pub reason: Option<Cow<'a, str>>,
 }
 
-/// `POST /push`: operations in outbox order, at most one an entity.
+/// `POST /push`: operations in outbox order, at most one per entity.
 #[derive(Clone, Debug)]
 pub struct PushRequest<'a> {
     /// This device's id.
     pub client_id: Cow<'a, str>,
-    /// Whose operations these are: the server refuses them all where the token is another user's.
+    /// The user; the server refuses all operations if the token is another user's.
     pub user_id: Option<Cow<'a, str>>,
     /// The app's schema version.
     pub schema: u32,
-    /// The history that the versions of these operations are of, where it is known: the server does
-    /// nothing where its own is another.
+    /// The epoch of the operations' base versions, if known. The server applies nothing if its own is
+    /// another.
     pub epoch: Option<Cow<'a, str>>,
-    /// The operations.
     pub operations: Vec<PushedOperation<'a>>,
 }
 
 impl PushRequest<'_> {
-    /// The request's body.
+    /// Returns the request's body.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = String::from("{");
-        push_text(&mut out, "clientId", &self.client_id);
+        put_text(&mut out, "clientId", &self.client_id);
         if let Some(user_id) = &self.user_id {
-            push_text(&mut out, "userId", user_id);
+            put_text(&mut out, "userId", user_id);
         }
-        push_field(&mut out, "schema", &self.schema.to_string());
+        put(&mut out, "schema", &self.schema);
         if let Some(epoch) = &self.epoch {
-            push_text(&mut out, "epoch", epoch);
+            put_text(&mut out, "epoch", epoch);
         }
         out.push_str(",\"operations\":[");
         for (index, op) in self.operations.iter().enumerate() {
             out.push_str(if index == 0 { "{" } else { ",{" });
-            push_text(&mut out, "opId", &op.op_id);
-            push_text(&mut out, "entity", &op.entity);
-            push_text(&mut out, "id", &op.id);
-            push_text(&mut out, "kind", op.kind.as_str());
-            match op.base_version {
-                Some(version) => push_field(&mut out, "baseVersion", &version.to_string()),
-                None => push_field(&mut out, "baseVersion", "null"),
-            }
+            put_text(&mut out, "opId", &op.op_id);
+            put_text(&mut out, "entity", &op.entity);
+            put_text(&mut out, "id", &op.id);
+            put_text(&mut out, "kind", op.kind.as_str());
+            put(&mut out, "baseVersion", &op.base_version);
             if !op.supersedes.is_empty() {
                 put_texts(
                     &mut out,
@@ -210,13 +205,7 @@ impl PushRequest<'_> {
     }
 }
 
-fn push_text(out: &mut String, key: &str, text: &str) {
-    let mut quoted = String::new();
-    push_string(&mut quoted, text);
-    push_field(out, key, &quoted);
-}
-
-/// The text of a JSON value, as it stands.
+/// The text of a JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raw<'a>(pub &'a str);
 
@@ -226,11 +215,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
     }
 }
 
-/// One write, conditional on the version that it was made against.
+/// One write, conditional on its base version.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PushedOperation<'a> {
-    /// Made by the client, unique for ever: sending it twice changes nothing.
+    /// Made by the client and unique for ever: sending it twice changes nothing.
     #[serde(borrow)]
     pub op_id: Cow<'a, str>,
     /// The entity type.
@@ -239,83 +228,81 @@ pub struct PushedOperation<'a> {
     /// The entity's id.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
-    /// What to do.
-    pub kind: Kind,
-    /// The version that this was made against; none means that the entity must not exist.
+    pub kind: OperationKind,
+    /// The version that the write was made on; `None` means that the entity must not exist.
     pub base_version: Option<u64>,
-    /// Operations that this one carries the effect of, and that may still be on their way: one that
-    /// arrives after this was applied changes nothing any more.
+    /// Operations whose effect this one includes and that may still be on their way: they change
+    /// nothing if they arrive after this one.
     #[serde(borrow, default)]
     pub supersedes: Vec<Cow<'a, str>>,
-    /// The whole object for create and update, the changed fields for patch, absent for delete.
+    /// The whole object of a create or update, the changed fields of a patch, `None` for a delete.
     #[serde(borrow, default)]
     pub data: Option<Raw<'a>>,
-    /// Operations earlier in the same push without which this one is not to be applied.
+    /// Earlier operations of the same push that must be applied for this one to be applied.
     #[serde(borrow, default)]
     pub after: Vec<Cow<'a, str>>,
 }
 
-/// The server's verdicts, one an operation, in order.
+/// The server's verdicts, one per operation, in order.
 #[derive(Clone, Debug)]
 pub struct PushReply<'a> {
-    /// The verdicts.
     pub results: Vec<PushVerdict<'a>>,
     /// The server's clock, ISO 8601 UTC.
     pub server_time: Option<Cow<'a, str>>,
-    /// Changes when the server was restored from an older state.
+    /// Changes when the server is restored from an older state.
     pub epoch: Option<Cow<'a, str>>,
 }
 
-/// One verdict as it stands on the wire; [`PushVerdict::verdict`] checks it.
+/// One unchecked verdict; [`PushVerdict::verdict`] checks it.
 #[derive(Clone, Debug)]
 pub struct PushVerdict<'a> {
-    /// The operation that this answers.
+    /// The operation.
     pub op_id: Cow<'a, str>,
     /// `applied`, `conflict`, `rejected` or `retry`.
     pub status: Cow<'a, str>,
-    /// The row's version: after an applied write, or the current one of a conflict.
+    /// The row's version after the write, or the current one of a conflict.
     pub version: Option<u64>,
     /// The server had applied this operation before.
     pub replayed: bool,
-    /// The current row: what the server made of an applied write, or what stands in its way.
+    /// The current row: the result of an applied write, or the one that the write conflicts with.
     pub row: Option<&'a str>,
-    /// Why it was rejected, or must be retried, in the server's own stable word.
+    /// Why it was rejected or must be retried: the server's stable code.
     pub code: Option<Cow<'a, str>>,
-    /// The same for people.
+    /// The reason as a sentence.
     pub message: Option<Cow<'a, str>>,
     /// How long to wait before trying this operation again, in milliseconds.
     pub retry_after_ms: Option<u64>,
 }
 
-/// A verdict whose parts have been checked.
+/// A checked verdict.
 #[derive(Clone, Debug)]
 pub enum Verdict<'a> {
-    /// The write stands, now or from an earlier sending.
+    /// The write was applied, now or when it was sent before.
     Applied {
         /// The row's new version.
         version: u64,
-        /// Answered from memory.
+        /// It had been applied before.
         replayed: bool,
-        /// The row, where the server made something else of it.
+        /// The row, if the server changed the write.
         row: Option<&'a str>,
     },
-    /// The base is not current any more.
+    /// The base version is not the current one.
     Conflict {
         /// The current version.
         version: u64,
-        /// The current row; none where it is deleted.
+        /// The current row; `None` if it is deleted.
         row: Option<&'a str>,
     },
-    /// It will never be accepted.
+    /// The server will never accept it.
     Rejected {
-        /// The server's stable word.
+        /// The server's stable code.
         code: &'a str,
-        /// The same for people.
+        /// The reason as a sentence.
         message: &'a str,
-        /// The current row, where the server sent it.
+        /// The current row, if the server sent it.
         row: Option<&'a str>,
     },
-    /// Not now.
+    /// The server wants it again later.
     Retry {
         /// How long to wait, in milliseconds.
         after_ms: Option<u64>,
@@ -323,10 +310,10 @@ pub enum Verdict<'a> {
 }
 
 impl<'a> PushVerdict<'a> {
-    /// Checks the parts that the status asks for.
+    /// Checks that the verdict has what its status needs.
     ///
     /// # Errors
-    /// [`Code::Protocol`] for an unknown status or a missing version.
+    /// Fails with [`Code::Protocol`] if the status is unknown or the version is missing.
     pub fn verdict(&'a self) -> Result<Verdict<'a>> {
         let version = |what: &'static str| {
             self.version
@@ -368,45 +355,47 @@ impl<'a> PushVerdict<'a> {
     }
 }
 
-/// What every HTTP error of the server says.
+/// The body of the server's HTTP errors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ErrorBody {
-    /// The server's stable word, such as `tokenExpired`, `cursorExpired`, `userMismatch`.
+    /// The server's stable code, such as `tokenExpired`, `cursorExpired`, `userMismatch`.
     pub code: String,
-    /// The same for people.
+    /// The reason as a sentence.
     pub message: String,
     /// How long to wait, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// To find the request in the server's log.
+    /// The request's id in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
 
-/// `PUT /metadata`: what one device says of its last cycles. The server keeps one a device.
+/// `PUT /metadata`: one device's report of its last cycles. The server stores one per device.
+///
+/// Repeats most fields of `SyncMetadata`: `#[serde(flatten)]` would buffer every member in a map of
+/// generic values, and both types are part of a public JSON format.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeviceMetadata {
-    /// The device.
     pub device_id: String,
-    /// Whose device it is, on the way to the server: it refuses the record where the token is
-    /// another user's, and does not keep the field.
+    /// The user, only in the request: the server refuses the record if the token is another user's,
+    /// and does not store the field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// Its last attempt, ISO 8601 UTC.
+    /// The last attempt, ISO 8601 UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sync_time: Option<String>,
-    /// Its last success.
+    /// The last success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_successful_sync_time: Option<String>,
-    /// Its digest over everything after that success.
+    /// The digest of all rows after that success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_hash: Option<String>,
     /// Per entity type: count, hash, pending operations.
-    pub entity_counts: VecMap<crate::model::protocol::EntityCount>,
+    pub entity_counts: VecMap<EntityCount>,
     /// `synced`, `failed`, `pending`, `conflict`.
-    pub sync_status: crate::model::protocol::SyncState,
+    pub sync_status: MetadataSyncStatus,
     /// Unresolved conflicts on that device.
     pub conflict_count: u64,
     /// The last attempt's error.
@@ -426,9 +415,9 @@ pub struct DeviceMetadata {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MetadataReply {
-    /// One a device.
+    /// One record per device.
     pub devices: Vec<DeviceMetadata>,
-    /// The server's own digests, by entity type.
+    /// The server's digests by entity type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digests: Option<VecMap<WireDigest>>,
     /// The server's clock, ISO 8601 UTC.

@@ -1,4 +1,4 @@
-//! What a user interface sees: the status of one user's sync, and what a cycle did.
+//! The status of one user's sync, as a user interface shows it, and the result of a cycle.
 
 use serde::Serialize;
 
@@ -10,8 +10,8 @@ pub mod read;
 /// `SyncState` of the public surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum State {
-    /// No cycle has run yet since the instance opened.
+pub enum SyncState {
+    /// No cycle has run since the instance was opened.
     #[default]
     Idle,
     /// A cycle is running.
@@ -26,7 +26,7 @@ pub enum State {
     Completed,
 }
 
-/// What a running cycle is doing.
+/// The step of a running cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
@@ -34,53 +34,53 @@ pub enum Phase {
     Pushing,
     /// Waiting for a page.
     Pulling,
-    /// Storing what came.
+    /// Storing a page.
     Applying,
 }
 
-/// How well sync does.
+/// The overall health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HealthState {
-    /// All is synced.
+    /// Everything is synced.
     #[default]
     Healthy,
     /// A cycle is running.
     Syncing,
-    /// Operations wait.
+    /// Operations are pending.
     Pending,
-    /// It works, but something is wrong: dead letters, conflicts, or no durable storage.
+    /// Sync works, but there are dead letters, conflicts, or no durable storage.
     Degraded,
-    /// The browser says that there is no network.
+    /// The browser is offline.
     Offline,
-    /// The remote wants another sign-in.
+    /// The remote asks for a new sign-in.
     Unauthorized,
     /// The last cycle failed.
     Error,
 }
 
-/// How the storage does.
+/// The health of the storage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LocalHealth {
-    /// Durable.
+    /// The storage is durable.
     #[default]
     Healthy,
-    /// Nothing outlives the page: the browser gave no storage.
+    /// The browser provides no storage: the data is lost when the page closes.
     MemoryOnly,
-    /// It fails.
+    /// The storage fails.
     Unhealthy,
 }
 
-/// How the remote does, as far as the last contact tells.
+/// The health of the remote at the last contact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RemoteHealth {
     /// It answered.
     Healthy,
-    /// No answer came.
+    /// It did not answer.
     Unreachable,
-    /// It answered that it cannot.
+    /// It answered with an error.
     Unhealthy,
     /// It has not been asked yet.
     #[default]
@@ -91,11 +91,8 @@ pub enum RemoteHealth {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// In one word.
     pub status: HealthState,
-    /// The storage.
     pub local: LocalHealth,
-    /// The remote.
     pub remote: RemoteHealth,
 }
 
@@ -103,54 +100,52 @@ pub struct Health {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncStatus {
-    /// Whose.
+    /// The user.
     pub user_id: String,
-    /// In one word.
-    pub status: State,
+    pub status: SyncState,
     /// From 0 to 1; never backwards within a cycle.
     pub progress: f64,
-    /// What a running cycle is doing.
+    /// The step of a running cycle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// Operations that wait.
+    /// Pending operations.
     pub pending_operations: u64,
     /// Operations pushed and rows pulled in this cycle.
     pub completed_operations: u64,
-    /// Operations refused in this cycle.
+    /// Operations rejected in this cycle.
     pub failed_operations: u64,
     /// As `completedOperations`, once the cycle has ended.
     pub synced_count: u64,
     /// Conflicts decided in this cycle.
     pub conflicts_resolved: u64,
-    /// Conflicts that wait for the app.
+    /// Conflicts that the app has to decide.
     pub unresolved_conflicts: u64,
     /// Operations that the remote will never accept.
     pub dead_letters: u64,
-    /// When this cycle, or the last, began.
+    /// When the current or last cycle began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_started_at: Option<String>,
-    /// When a cycle last succeeded.
+    /// When the last successful cycle ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_completed_at: Option<String>,
     /// When the next automatic cycle of this tab begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_sync_at: Option<String>,
-    /// The same, where it tries again what has failed.
+    /// When a failed cycle is retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_retry_at: Option<String>,
-    /// What went wrong in this cycle.
+    /// The errors of this cycle.
     pub errors: Vec<ErrorJson>,
-    /// How well sync does.
     pub health: Health,
     /// This tab runs the automatic cycles of all tabs.
     pub is_leader: bool,
-    /// The browser believes that there is a network.
+    /// The browser says that it is online.
     pub online: bool,
 }
 
 impl SyncStatus {
-    /// Says in one word what the rest of the snapshot says, so that a cycle's end needs no second
-    /// one.
+    /// Derives `health.status` from the rest of the snapshot, so that the end of a cycle needs no
+    /// second snapshot.
     pub fn reckon_health(&mut self) {
         let unauthorized = self
             .errors
@@ -160,22 +155,22 @@ impl SyncStatus {
             || self.dead_letters > 0
             || self.health.local != LocalHealth::Healthy;
         self.health.status = match self.status {
-            State::Syncing => HealthState::Syncing,
-            State::Failed if unauthorized => HealthState::Unauthorized,
+            SyncState::Syncing => HealthState::Syncing,
+            SyncState::Failed if unauthorized => HealthState::Unauthorized,
             _ if !self.online => HealthState::Offline,
-            State::Failed => HealthState::Error,
+            SyncState::Failed => HealthState::Error,
             _ if troubled => HealthState::Degraded,
             _ if self.pending_operations > 0 => HealthState::Pending,
             _ => HealthState::Healthy,
         };
     }
 
-    /// Whether a cycle has ended with this snapshot.
+    /// Returns true if a cycle ended with this snapshot.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         matches!(
             self.status,
-            State::Completed | State::Failed | State::Cancelled
+            SyncState::Completed | SyncState::Failed | SyncState::Cancelled
         )
     }
 }
@@ -192,7 +187,7 @@ pub enum SkipReason {
     InProgress,
     /// The config excludes the user.
     ExcludedUser,
-    /// `pushOnly`, and nothing waits.
+    /// The direction is `pushOnly`, and nothing is pending.
     NothingToPush,
 }
 
@@ -204,9 +199,9 @@ pub struct EntityResult {
     pub pushed: u64,
     /// Rows pulled and applied.
     pub pulled: u64,
-    /// Operations refused.
+    /// Operations rejected.
     pub failed: u64,
-    /// Conflicts met.
+    /// Conflicts detected.
     pub conflicts: u64,
 }
 
@@ -214,9 +209,9 @@ pub struct EntityResult {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncResult {
-    /// Whose.
+    /// The user.
     pub user_id: String,
-    /// Not skipped, not cancelled, and nothing failed.
+    /// The cycle ran to its end and nothing failed.
     pub is_success: bool,
     /// Operations pushed and rows pulled.
     pub synced_count: u64,
@@ -224,36 +219,35 @@ pub struct SyncResult {
     pub pushed_count: u64,
     /// Rows pulled.
     pub pulled_count: u64,
-    /// Operations refused or given up.
+    /// Operations rejected or dropped.
     pub failed_count: u64,
-    /// Conflicts met.
+    /// Conflicts detected.
     pub conflicts_detected: u64,
     /// Conflicts decided.
     pub conflicts_resolved: u64,
-    /// Operations that still wait.
+    /// Operations that are still pending.
     pub pending_operations: u64,
     /// Bytes of the requests of this cycle.
     pub bytes_pushed: u64,
-    /// Bytes of the answers of this cycle.
+    /// Bytes of the replies of this cycle.
     pub bytes_pulled: u64,
-    /// The same over all cycles.
+    /// Bytes of the requests of all cycles.
     pub total_bytes_pushed: u64,
-    /// The same over all cycles.
+    /// Bytes of the replies of all cycles.
     pub total_bytes_pulled: u64,
-    /// Milliseconds.
+    /// How long the cycle took, in milliseconds.
     pub duration: u64,
-    /// At least one answer of the remote was applied, or said that there is nothing new.
+    /// At least one page was applied, or the remote said that there is nothing new.
     pub remote_fetched: bool,
     /// The cycle did not run.
     pub was_skipped: bool,
-    /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_reason: Option<SkipReason>,
     /// The cycle was stopped.
     pub was_cancelled: bool,
     /// By entity type.
     pub entities: VecMap<EntityResult>,
-    /// What ended it early, or the first of what went wrong.
+    /// The error that ended the cycle early, or the first error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorJson>,
 }

@@ -8,7 +8,7 @@ use crate::log::commit::{Commit, Event};
 use crate::log::facts::Parked;
 use crate::model::entity::{Key, parse_draft};
 use crate::model::error::{Code, Error, Result};
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::plan::context::PlanContext;
 use crate::plan::row_planner::{all_links, winner_kind};
 use crate::plan::{Plan, Planned, Planner};
@@ -80,7 +80,7 @@ fn parked(replica: &Replica, id: &str) -> Result<Plan<Conflict>> {
         base_version: parked.base_version,
         assumed: parked.assumed,
         local: last
-            .filter(|op| op.kind != Kind::Delete)
+            .filter(|op| op.kind != OperationKind::Delete)
             .and_then(|op| op.body.clone()),
         remote,
         remote_version: replica.row(&key).map_or(0, |row| row.version),

@@ -8,7 +8,7 @@ use crate::log::facts::CursorState;
 use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Key;
 use crate::model::error::Result;
-use crate::model::protocol::{Change, PullPage};
+use crate::model::protocol::{PullPage, WireRow};
 use crate::plan::context::PlanContext;
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, Tombstones, name,
@@ -143,7 +143,7 @@ impl PagePlanner<'_> {
 /// Plans one row of a page. `full_since`: a full pull is under way since that place in the log.
 fn plan_change(
     planner: &mut RowPlanner<'_>,
-    change: &Change<'_>,
+    change: &WireRow<'_>,
     rules: &PageRules<'_>,
     full_since: Option<Seq>,
 ) {

@@ -9,7 +9,9 @@ use crate::log::facts::DeadLetter;
 use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Key;
 use crate::model::error::Result;
-use crate::model::operation::{Coalesced, Kind, Operation, coalesce, join_fields, join_links};
+use crate::model::operation::{
+    Coalesced, Operation, OperationKind, coalesce, join_fields, join_links,
+};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
@@ -151,7 +153,7 @@ impl<'a> DeadLetterPlan<'a> {
             op.kind = kind;
             op.body.clone_from(&later.body);
             op.soft = later.soft;
-            if kind == Kind::Patch {
+            if kind == OperationKind::Patch {
                 join_fields(&mut op.fields, &later.fields);
             } else {
                 op.fields.clear();

@@ -15,12 +15,13 @@
 
 use std::rc::Rc;
 
-use crate::conflict::policy::{changes_a_sum, sums};
+use crate::conflict::policy::changes_a_sum;
 use crate::conflict::{self, Conflict, same_content};
 use crate::log::commit::Event;
 use crate::model::config::merge_fields::Policies;
+use crate::model::config::merge_fields::sums;
 use crate::model::entity::Fields;
-use crate::model::operation::{Kind, Operation, UNKNOWN};
+use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
 use crate::state::outbox::Queued;
 
@@ -139,7 +140,10 @@ impl RowPlanner<'_> {
             self.commit.events.extend(pending.rebase(row));
             return;
         }
-        let local = last.body.clone().filter(|_| last.kind != Kind::Delete);
+        let local = last
+            .body
+            .clone()
+            .filter(|_| last.kind != OperationKind::Delete);
         let base_version = known.map_or(0, |row| row.version);
         let conflict = Conflict {
             id: format!("{}:{base_version}:{}", last.op_id, row.version),
@@ -174,7 +178,7 @@ impl RowPlanner<'_> {
 fn fields_left_alone(op: &Operation) -> Option<String> {
     let mut fields = Fields::parse(op.body.as_deref()?).ok()?;
     fields.0.retain(|(name, _)| {
-        op.kind == Kind::Patch && !op.fields.iter().any(|field| *field == **name)
+        op.kind == OperationKind::Patch && !op.fields.iter().any(|field| *field == **name)
     });
     (!fields.0.is_empty()).then(|| fields.to_json())
 }
@@ -195,8 +199,8 @@ pub(super) fn earlier_field_hashes(chain: &[&Operation]) -> Vec<u64> {
 /// resolve.
 fn effect_stands(op: &Operation, row: &RemoteRow<'_>) -> bool {
     match (op.kind, row.body) {
-        (Kind::Delete, None) => true,
-        (Kind::Delete, Some(_)) | (_, None) => false,
+        (OperationKind::Delete, None) => true,
+        (OperationKind::Delete, Some(_)) | (_, None) => false,
         (_, Some(remote)) => op
             .body
             .as_deref()

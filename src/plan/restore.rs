@@ -15,7 +15,7 @@ use crate::log::commit::{Commit, Event};
 use crate::log::receipt::{Receipt, Restored};
 use crate::model::entity::{Key, times};
 use crate::model::error::Result;
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::PullPage;
 use crate::plan::page::PageRules;
 use crate::plan::remote_row::earlier_field_hashes;
@@ -281,9 +281,9 @@ impl RowPlanner<'_> {
             .and_then(modified_at)
             .map(|at| at.saturating_add_signed(self.offset().saturating_neg()));
         let kind = if body.is_some() {
-            Kind::Update
+            OperationKind::Update
         } else {
-            Kind::Delete
+            OperationKind::Delete
         };
         let queued_at = written.unwrap_or(receipt.at);
         Operation {

@@ -4,7 +4,7 @@ use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
 use crate::model::entity::{Fields, Key};
 use crate::model::error::{Code, Error, Result};
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::plan::context::PlanContext;
 use crate::plan::write::{Group, Write, plan_writes};
 use crate::plan::{Plan, Planned, Planner};
@@ -86,14 +86,14 @@ fn retried<'a>(
     let DeadLetter { op, .. } = replica.dead_letters().get(id).ok_or_else(no_letter)?;
     let key = Key::new(&op.entity, &op.id);
     let body = match (op.kind, op.body.as_deref()) {
-        (Kind::Delete, _) | (_, None) if edited.is_some() => {
+        (OperationKind::Delete, _) | (_, None) if edited.is_some() => {
             return Err(Error::new(
                 Code::InvalidArgument,
                 "`edited`: a refused delete has nothing to edit; leave it out.",
             )
             .on(&op.entity, Some(&op.id)));
         }
-        (Kind::Delete, _) | (_, None) => {
+        (OperationKind::Delete, _) | (_, None) => {
             let write = Write::Delete {
                 id: op.id.clone(),
                 soft: op.soft,
@@ -110,7 +110,7 @@ fn retried<'a>(
         )
     });
     let live = replica.synced_view(&key).is_some_and(|view| !view.deleted);
-    if live && op.kind == Kind::Patch {
+    if live && op.kind == OperationKind::Patch {
         if edited.is_none() {
             fields
                 .0

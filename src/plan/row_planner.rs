@@ -8,7 +8,7 @@ use crate::log::facts::Parked;
 use crate::log::segment_writer::Packing;
 use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Key;
-use crate::model::operation::{Kind, Link, Operation, join_links};
+use crate::model::operation::{Link, Operation, OperationKind, join_links};
 use crate::plan::context::PlanContext;
 use crate::plan::{Decided, Plan, Planner};
 use crate::state::replica::Replica;
@@ -181,7 +181,7 @@ impl<'a> RowPlanner<'a> {
             .ok()
             .flatten();
         let field_hashes = match op.body.as_deref() {
-            Some(body) if op.kind != Kind::Create => {
+            Some(body) if op.kind != OperationKind::Create => {
                 conflict::changed_field_hashes(base, body, &op.fields)
             }
             _ => Vec::new(),
@@ -310,20 +310,20 @@ enum Merging {
 }
 
 /// The kind of the operation that makes the remote's row what was decided.
-pub(super) const fn winner_kind(lives_here: bool, lives_there: bool) -> Kind {
+pub(super) const fn winner_kind(lives_here: bool, lives_there: bool) -> OperationKind {
     match (lives_here, lives_there) {
-        (false, _) => Kind::Delete,
-        (true, false) => Kind::Create,
-        (true, true) => Kind::Update,
+        (false, _) => OperationKind::Delete,
+        (true, false) => OperationKind::Create,
+        (true, true) => OperationKind::Update,
     }
 }
 
 /// The kind of a conflict between an operation and a row.
-pub(super) const fn conflict_kind(lives_here: bool, lives_there: bool) -> conflict::Kind {
+pub(super) const fn conflict_kind(lives_here: bool, lives_there: bool) -> conflict::ConflictKind {
     match (lives_here, lives_there) {
-        (true, false) => conflict::Kind::DeletedRemotely,
-        (false, _) => conflict::Kind::DeletedLocally,
-        (true, true) => conflict::Kind::BothModified,
+        (true, false) => conflict::ConflictKind::DeletedRemotely,
+        (false, _) => conflict::ConflictKind::DeletedLocally,
+        (true, true) => conflict::ConflictKind::BothModified,
     }
 }
 

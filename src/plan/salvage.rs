@@ -7,7 +7,7 @@ use crate::conflict::field_hashes;
 use crate::log::commit::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use crate::log::facts::DeadLetter;
 use crate::model::entity::{Fields, Key, OwnedKey};
-use crate::model::operation::{Kind, Operation, UNKNOWN};
+use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::plan::context::PlanContext;
 use crate::state::replica::Replica;
 
@@ -164,7 +164,8 @@ fn behind(op: &Operation, last: &Operation, op_id: String) -> Option<Operation> 
     };
     let mut changed = Vec::new();
     for (name, value) in written.0 {
-        let concerned = op.kind != Kind::Patch || op.fields.iter().any(|field| *field == *name);
+        let concerned =
+            op.kind != OperationKind::Patch || op.fields.iter().any(|field| *field == *name);
         if !concerned || matches!(name.as_ref(), "createdAt" | "modifiedAt") {
             continue;
         }
@@ -181,7 +182,7 @@ fn behind(op: &Operation, last: &Operation, op_id: String) -> Option<Operation> 
     supersedes.push(op.op_id.clone());
     (!changed.is_empty()).then(|| Operation {
         op_id,
-        kind: Kind::Patch,
+        kind: OperationKind::Patch,
         base_version: last.base_version,
         body: Some(Rc::from(fields.to_json())),
         fields: changed,

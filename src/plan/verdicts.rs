@@ -6,7 +6,7 @@ use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
 use crate::model::entity::Key;
 use crate::model::error::Result;
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::{PushReply, Verdict};
 use crate::plan::context::PlanContext;
 use crate::plan::rejection::{DeadLetterPlan, Rules};
@@ -88,7 +88,7 @@ impl Planner for VerdictPlanner<'_> {
             settled: Settled::default(),
         };
         for (op, verdict) in self.sent.iter().zip(&self.reply.results) {
-            let held = (!op.links.is_empty() || op.kind == Kind::Delete)
+            let held = (!op.links.is_empty() || op.kind == OperationKind::Delete)
                 && unmet
                     .iter()
                     .any(|other| other.op_id != op.op_id && op.goes_after(other));
@@ -194,7 +194,7 @@ impl Settling<'_> {
             if known < version {
                 let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
                 self.rows.write_row(&row, Tombstones::Apply);
-                let base = (op.kind != Kind::Delete).then_some(version);
+                let base = (op.kind != OperationKind::Delete).then_some(version);
                 self.rows.push_event(Event::Rebase {
                     op_id: next.op.op_id.clone(),
                     version: base,
@@ -282,7 +282,7 @@ fn rebase_following(
         stays |= clash;
         let (mut rebased, mut replaces) = (op.clone(), Vec::new());
         rebased.body = Some(body.into());
-        if op.kind != Kind::Patch {
+        if op.kind != OperationKind::Patch {
             // A whole body that may have been sent never changes under its operation id.
             rebased.op_id = rows.op_id();
             rebased.supersedes.push(op.op_id.clone());
@@ -298,7 +298,7 @@ fn rebase_following(
         });
     }
     let version = if stays {
-        (op.kind != Kind::Delete).then_some(version)
+        (op.kind != OperationKind::Delete).then_some(version)
     } else {
         Some(known)
     };

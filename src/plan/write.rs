@@ -10,7 +10,7 @@ use crate::model::entity::{
     Draft, Fields, Key, OwnedKey, Owner, is_time, not_found, parse_draft, push_entity,
 };
 use crate::model::error::{Code, Error, Result};
-use crate::model::operation::{Kind, Parent};
+use crate::model::operation::{OperationKind, Parent};
 use crate::plan::context::PlanContext;
 use crate::plan::local_only::Layer;
 use crate::plan::{Plan, Planned, Planner};
@@ -240,7 +240,7 @@ impl Attempt<'_, '_> {
             )
             .on(entity, Some(&id)));
         }
-        self.put(&key, Kind::Create, draft, &current)
+        self.put(&key, OperationKind::Create, draft, &current)
     }
 
     fn update(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
@@ -264,7 +264,7 @@ impl Attempt<'_, '_> {
         if !current.exists {
             return Err(not_found(&key));
         }
-        self.put(&key, Kind::Update, draft, &current)
+        self.put(&key, OperationKind::Update, draft, &current)
     }
 
     fn patch(&mut self, entity: &str, id: &str, changes: &str, now: &str) -> Result<Written> {
@@ -305,7 +305,7 @@ impl Attempt<'_, '_> {
         let mut draft = parse_draft(&merged.to_json(), now, created_at.as_deref(), false)
             .map_err(|e| e.on(entity, Some(id)))?;
         draft.fields = given.fields;
-        self.put(&key, Kind::Patch, draft, &current)
+        self.put(&key, OperationKind::Patch, draft, &current)
     }
 
     fn delete(&mut self, entity: &str, id: &str, soft: bool) -> Written {
@@ -314,14 +314,21 @@ impl Attempt<'_, '_> {
         if !current.exists {
             return Written::Absent;
         }
-        self.enqueue(&key, Kind::Delete, None, Vec::new(), soft, &current);
+        self.enqueue(
+            &key,
+            OperationKind::Delete,
+            None,
+            Vec::new(),
+            soft,
+            &current,
+        );
         Written::Deleted(id.to_owned())
     }
 
     fn put(
         &mut self,
         key: &Key,
-        mut kind: Kind,
+        mut kind: OperationKind,
         mut draft: Draft,
         current: &Current,
     ) -> Result<Written> {
@@ -357,7 +364,7 @@ impl Attempt<'_, '_> {
     fn set_aside(
         &mut self,
         key: &Key,
-        kind: &mut Kind,
+        kind: &mut OperationKind,
         draft: &mut Draft,
         current: &Current,
     ) -> Result<Aside> {
@@ -367,8 +374,8 @@ impl Attempt<'_, '_> {
         let given = draft.fields.len();
         draft.fields.retain(|name| !stays(name));
         // A patch of nothing but such fields leaves nothing to send.
-        let mut alone = *kind == Kind::Patch && given > 0 && draft.fields.is_empty();
-        if *kind == Kind::Patch {
+        let mut alone = *kind == OperationKind::Patch && given > 0 && draft.fields.is_empty();
+        if *kind == OperationKind::Patch {
             // What was kept here before the config changed travels from now on.
             let before = current
                 .device
@@ -381,7 +388,11 @@ impl Attempt<'_, '_> {
                 }
             }
         }
-        if let Some(had) = current.body.as_deref().filter(|_| *kind != Kind::Create) {
+        if let Some(had) = current
+            .body
+            .as_deref()
+            .filter(|_| *kind != OperationKind::Create)
+        {
             // The server has a value from before the config changed: it keeps that, and so does the
             // body here, which says what the server has. Only a patch leaves it alone; but a patch
             // takes no field away.
@@ -389,9 +400,9 @@ impl Attempt<'_, '_> {
             let complete = had.0.iter().all(|(name, _)| {
                 stays(name) || is_time(name) || draft.fields.contains(&name.to_string())
             });
-            if *kind == Kind::Patch || complete {
+            if *kind == OperationKind::Patch || complete {
                 for (name, value) in had.0.iter().filter(|(name, _)| stays(name)) {
-                    *kind = Kind::Patch;
+                    *kind = OperationKind::Patch;
                     body.pop();
                     push_field(&mut body, name, value);
                     body.push('}');

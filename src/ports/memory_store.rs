@@ -1,13 +1,14 @@
 //! The store in memory: the readable definition of what every store does, and what an app gets
 //! where the browser gives no storage. Clones share one log, as tabs share one database.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::log::address::{BodyId, Seq};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost, wiped};
+use crate::util::cell::RefCell;
 use crate::util::collections::seq_map::SeqMap;
 
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
-//! Moments on two clocks, and intervals that are spread.
+//! Moments on two clocks, and intervals with jitter.
 
-/// Two reckonings of one deadline are the same if they differ by less, in milliseconds.
+/// Two estimates of one deadline count as equal if they differ by less, in milliseconds.
 const CLOCK_GRAIN_MS: u64 = 1_000;
 
 /// A moment on both clocks.
@@ -13,7 +13,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// So many milliseconds later.
+    /// Returns the moment `ms` milliseconds later.
     #[must_use]
     pub const fn after(self, ms: u64) -> Self {
         Self {
@@ -22,7 +22,7 @@ impl Moment {
         }
     }
 
-    /// The earlier of two, on each clock.
+    /// Returns the earlier of two moments on each clock.
     #[must_use]
     pub fn earlier(self, other: Self) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Moment {
         }
     }
 
-    /// Milliseconds until this moment, by the clock that reaches it first.
+    /// Returns the milliseconds until this moment, by the clock that reaches it first.
     #[must_use]
     pub fn left(self, now: Self) -> u64 {
         self.elapsed
@@ -39,7 +39,7 @@ impl Moment {
             .min(self.wall.saturating_sub(now.wall))
     }
 
-    /// Milliseconds since this moment, by the clock that went further.
+    /// Returns the milliseconds since this moment, by the clock that went further.
     #[must_use]
     pub fn age(self, now: Self) -> u64 {
         now.elapsed
@@ -47,7 +47,7 @@ impl Moment {
             .max(now.wall.saturating_sub(self.wall))
     }
 
-    /// This moment as the wall clock will show it, however that was set meanwhile.
+    /// Returns this moment by the wall clock, even if that was set meanwhile.
     #[must_use]
     pub fn on_wall(self, now: Self) -> u64 {
         let reckoned = now.wall.saturating_add(self.left(now));
@@ -59,7 +59,8 @@ impl Moment {
     }
 }
 
-/// An interval, spread by up to a tenth either way, so that devices do not come together.
+/// Returns an interval with jitter of up to a tenth either way, so that devices do not sync all at
+/// once.
 #[must_use]
 pub fn spread(interval: u64, roll: u32) -> u64 {
     let tenth = interval / 10;

@@ -1,14 +1,14 @@
-//! What a cycle covered, how it ended, and what it left, as far as the next one is concerned.
+//! What a cycle did, how it ended and what it left, as far as the next one is concerned.
 
 use crate::model::error::{Code, Result};
 use crate::model::status::SyncResult;
 
-/// What a cycle covers.
+/// What a cycle does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     /// It pushes.
     pub pushes: bool,
-    /// It pulls what the config's defaults pull.
+    /// It pulls what the config's defaults pull, not only a scope.
     pub pulls: bool,
     /// It ignores the cursor.
     pub full: bool,
@@ -17,32 +17,32 @@ pub struct Reach {
 /// What the outbox holds after a cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
-    /// Anything at all.
+    /// Operations are pending.
     pub waiting: bool,
-    /// When the first operation that the remote put off may be sent again, in milliseconds since
+    /// When the first operation that the remote postponed may be sent again, in milliseconds since
     /// 1970.
     pub postponed: Option<u64>,
 }
 
 /// How a cycle ended, as far as the next one is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It did what it could.
+pub enum CycleOutcome {
+    /// It ran to its end.
     Success,
     /// It did not run.
     Skipped,
     /// Somebody stopped it.
     Stopped,
-    /// It failed, and may succeed soon; the remote asked to wait so many milliseconds.
+    /// It failed and may succeed soon; the remote may have asked for a delay in milliseconds.
     Retry(Option<u64>),
-    /// It failed, and may succeed once something has changed by itself: the next interval tries.
+    /// It failed and may succeed once the cause is gone: the next interval tries again.
     Later,
-    /// It failed, and will until somebody does something.
+    /// It fails until somebody acts, for example signs in again.
     Rest,
 }
 
-impl Outcome {
-    /// What a cycle's result means.
+impl CycleOutcome {
+    /// Derives the outcome from a cycle's result.
     #[must_use]
     pub fn of(result: &Result<SyncResult>) -> Self {
         let error = match result {
@@ -54,7 +54,7 @@ impl Outcome {
         match error.code() {
             Code::Cancelled => Self::Stopped,
             code if code.is_retryable() => Self::Retry(error.retry_after_ms()),
-            // A hotel's sign-in page answers every request; a full disk is emptied; none says so.
+            // These causes can go away unnoticed, such as a hotel's sign-in page or a full disk.
             Code::Protocol
             | Code::Rejected
             | Code::Conflict

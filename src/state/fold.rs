@@ -9,7 +9,7 @@ use crate::log::directory::{Directory, Line};
 use crate::log::facts::Parked;
 use crate::log::segment::{INLINE_BYTES, checksum};
 use crate::model::entity::Key;
-use crate::model::operation::{Kind, Operation, UNKNOWN};
+use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::state::local_only;
 use crate::state::outbox::Outbox;
 use crate::state::replica::Replica;
@@ -382,14 +382,14 @@ impl Replica {
     }
 
     fn rebase_after(&mut self, next: &str, applied: &Operation, version: u64) {
-        let base = (applied.kind != Kind::Delete).then_some(version);
+        let base = (applied.kind != OperationKind::Delete).then_some(version);
         self.outbox.rebase(next, base);
     }
 
     /// The remote has exactly what the operation said: its body becomes the synced row's.
     pub(super) fn put_own_row(&mut self, seq: Seq, op: &Operation, version: u64) {
         let rows = self.entities.entry(&op.entity);
-        let deleted = op.kind == Kind::Delete;
+        let deleted = op.kind == OperationKind::Delete;
         let mut lost = None;
         let body = match &op.body {
             Some(text) => Body::Own(Rc::clone(text)),

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::log::facts::DeadLetter;
 use crate::model::entity::{Fields, Key};
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::state::replica::{Replica, View, ViewBody};
 use crate::state::rows::Row;
 
@@ -78,7 +78,7 @@ impl Replica {
                 .op
                 .body
                 .as_deref()
-                .filter(|_| letter.op.kind == Kind::Patch)
+                .filter(|_| letter.op.kind == OperationKind::Patch)
                 .and_then(|body| {
                     let mut fields = Fields::parse(body).ok()?;
                     fields
@@ -126,7 +126,7 @@ impl Replica {
             .filter(|row| !row.is_deleted())
             .and_then(|row| self.body_of(row));
         Some(match (under, &kept.over) {
-            (body, _) if op.kind == Kind::Delete => View {
+            (body, _) if op.kind == OperationKind::Delete => View {
                 body: body.filter(|_| op.soft),
                 version,
                 deleted: true,

@@ -3,7 +3,7 @@
 use crate::log::facts::Facts;
 use crate::model::digest::Digest;
 use crate::model::metadata::SyncMetadata;
-use crate::model::protocol::{EntityCount, SyncState};
+use crate::model::protocol::{EntityCount, MetadataSyncStatus};
 use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
@@ -38,20 +38,20 @@ pub fn data_hash(replica: &Replica) -> String {
 
 /// What the last attempt left behind, in one word.
 #[must_use]
-pub fn state(replica: &Replica, syncing: bool) -> SyncState {
+pub fn state(replica: &Replica, syncing: bool) -> MetadataSyncStatus {
     let facts = replica.facts();
     if syncing {
-        SyncState::Syncing
+        MetadataSyncStatus::Syncing
     } else if facts.error.is_some() {
-        SyncState::Failed
+        MetadataSyncStatus::Failed
     } else if !replica.conflicts().is_empty() {
-        SyncState::Conflict
+        MetadataSyncStatus::Conflict
     } else if facts.last_success.is_none() {
-        SyncState::NeverSynced
+        MetadataSyncStatus::NeverSynced
     } else if !replica.outbox().is_empty() {
-        SyncState::Pending
+        MetadataSyncStatus::Pending
     } else {
-        SyncState::Synced
+        MetadataSyncStatus::Synced
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::model::entity::Key;
 use crate::model::error::ErrorJson;
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::vec_map::VecMap;
 
@@ -328,8 +328,8 @@ impl Outbox {
             queued.op.base_version = version;
             // An edit of a row that is gone makes it anew; a create of one that is there edits it.
             queued.op.kind = match (queued.op.kind, version) {
-                (Kind::Create, Some(_)) => Kind::Update,
-                (Kind::Update | Kind::Patch, None) => Kind::Create,
+                (OperationKind::Create, Some(_)) => OperationKind::Update,
+                (OperationKind::Update | OperationKind::Patch, None) => OperationKind::Create,
                 (kind, _) => kind,
             };
         });

@@ -10,7 +10,7 @@ use crate::log::facts::Facts;
 use crate::log::receipt::{MAX_FIELD_HASHES, Outcome, Receipt, Restored};
 use crate::model::entity::{Key, OwnedKey, not_found};
 use crate::model::error::Result;
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::state::replica::Replica;
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::vec_map::VecMap;
@@ -111,7 +111,7 @@ impl Receipts {
     ) {
         let key = Key::new(&op.entity, &op.id);
         let old = self.get(&key);
-        let deleted = op.kind == Kind::Delete;
+        let deleted = op.kind == OperationKind::Delete;
         let lives_on = old.filter(|old| !old.deleted && !deleted && !is_old(old, at));
         let mut all: Vec<u64> = Vec::new();
         for mark in lives_on
@@ -134,7 +134,7 @@ impl Receipts {
             at,
             version,
             deleted,
-            whole: op.kind == Kind::Create || lives_on.is_some_and(|old| old.whole),
+            whole: op.kind == OperationKind::Create || lives_on.is_some_and(|old| old.whole),
             suspect: false,
             merging: false,
             field_hashes: all.into_iter().skip(excess).collect(),

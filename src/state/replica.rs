@@ -210,7 +210,7 @@ impl Replica {
         let row = self.row(key);
         let version = row.map_or(0, |row| row.version);
         if let Some(op) = self.outbox.last(key) {
-            let deleted = op.kind == crate::model::operation::Kind::Delete;
+            let deleted = op.kind == crate::model::operation::OperationKind::Delete;
             let body = match &op.body {
                 Some(body) => Some(ViewBody::Text(body)),
                 None if deleted && op.soft => row.and_then(|row| self.body_of(row)),

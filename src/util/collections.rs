@@ -1,4 +1,4 @@
-//! Maps and a sort that compile small.
+//! Maps and a sort that compile to little code.
 
 pub mod ordered_map;
 pub mod run_index;

@@ -1,5 +1,6 @@
 //! Reading and writing JSON text.
 
+pub mod escape;
 pub mod number;
 pub mod plain;
 pub mod scan;

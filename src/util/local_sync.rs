@@ -1,7 +1,8 @@
-//! Waiting for one another on one thread: an answer, a turn, a nudge.
+//! Single-threaded `Notify`, `Mutex` and oneshot channel, named and behaving like tokio's.
 //!
-//! All in order of asking, and a future that is dropped gives on what it had been given. Locks and
-//! channels for threads are atomics, lists and fallbacks that a browser's module has no use for.
+//! Waiters are served in the order in which they asked, and a future that is dropped passes on what
+//! it was given. Thread-safe versions bring atomics, lists and fallbacks that a browser's module has
+//! no use for.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -15,41 +16,42 @@ use crate::util::cell::RefCell;
 
 pub mod oneshot;
 
-/// Wakes who waits: one that waits, or the next one that will.
+/// Like `tokio::sync::Notify`: wakes one waiter, or stores a permit for the next.
 #[derive(Debug, Default)]
 pub struct Notify {
-    /// A nudge that nobody has taken yet.
-    kept: Cell<bool>,
-    queue: RefCell<VecDeque<Rc<Place>>>,
+    /// A stored permit.
+    permit: Cell<bool>,
+    queue: RefCell<VecDeque<Rc<QueueEntry>>>,
 }
 
-/// A place in the queue.
+/// An entry of the queue.
 #[derive(Default)]
-struct Place {
-    told: Cell<Told>,
+struct QueueEntry {
+    wakeup: Cell<Wakeup>,
     waker: Cell<Option<Waker>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Told {
-    /// Not yet.
+enum Wakeup {
     #[default]
-    Nothing,
-    /// By a nudge for one: who does not take it gives it on.
-    Alone,
-    /// With everybody else.
-    WithAll,
+    None,
+    /// By `notify_one`: passed on if it is dropped untaken.
+    Single,
+    /// By `notify_waiters`, or already taken: never passed on.
+    Broadcast,
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for QueueEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Place").field(&self.told.get()).finish()
+        f.debug_tuple("QueueEntry")
+            .field(&self.wakeup.get())
+            .finish()
     }
 }
 
-impl Place {
-    fn tell(&self, told: Told) {
-        self.told.set(told);
+impl QueueEntry {
+    fn wake(&self, wakeup: Wakeup) {
+        self.wakeup.set(wakeup);
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -57,51 +59,54 @@ impl Place {
 }
 
 impl Notify {
-    /// Wakes the first that waits; where nobody does, the next need not.
+    /// Wakes the first waiter, or stores a permit for the next one.
     pub fn notify_one(&self) {
         let first = self.queue.borrow_mut().pop_front();
         match first {
-            Some(place) => place.tell(Told::Alone),
-            None => self.kept.set(true),
+            Some(waiter) => waiter.wake(Wakeup::Single),
+            None => self.permit.set(true),
         }
     }
 
-    /// Wakes all that wait now.
+    /// Wakes all current waiters.
     pub fn notify_waiters(&self) {
-        for place in self.queue.take() {
-            place.tell(Told::WithAll);
+        for waiter in self.queue.take() {
+            waiter.wake(Wakeup::Broadcast);
         }
     }
 
-    /// Waits for a nudge. It is heard from this call on, not from the first poll.
+    /// Waits to be woken. Counts as waiting from this call on, not from the first poll.
     pub fn notified(&self) -> Notified<'_> {
-        let place = Rc::new(Place::default());
-        if self.kept.take() {
-            place.told.set(Told::Alone);
+        let waiter = Rc::new(QueueEntry::default());
+        if self.permit.take() {
+            waiter.wakeup.set(Wakeup::Single);
         } else {
-            self.queue.borrow_mut().push_back(Rc::clone(&place));
+            self.queue.borrow_mut().push_back(Rc::clone(&waiter));
         }
-        Notified { of: self, place }
+        Notified {
+            notify: self,
+            waiter,
+        }
     }
 }
 
-/// A wait for a nudge.
+/// The future of [`Notify::notified`].
 #[derive(Debug)]
 #[must_use]
 pub struct Notified<'a> {
-    of: &'a Notify,
-    place: Rc<Place>,
+    notify: &'a Notify,
+    waiter: Rc<QueueEntry>,
 }
 
 impl Notified<'_> {
-    /// Takes the nudge where it has come already.
+    /// Returns true if it has been woken already, and takes the wakeup.
     #[must_use]
     pub fn try_notified(&self) -> bool {
-        let told = self.place.told.get() != Told::Nothing;
-        if told {
-            self.place.told.set(Told::WithAll);
+        let woken = self.waiter.wakeup.get() != Wakeup::None;
+        if woken {
+            self.waiter.wakeup.set(Wakeup::Broadcast);
         }
-        told
+        woken
     }
 }
 
@@ -109,31 +114,31 @@ impl Future for Notified<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.place.told.get() == Told::Nothing {
-            self.place.waker.set(Some(cx.waker().clone()));
+        if self.waiter.wakeup.get() == Wakeup::None {
+            self.waiter.waker.set(Some(cx.waker().clone()));
             return Poll::Pending;
         }
-        // Taken: there is nothing to give on any more.
-        self.place.told.set(Told::WithAll);
+        // Taken: nothing is left to pass on.
+        self.waiter.wakeup.set(Wakeup::Broadcast);
         Poll::Ready(())
     }
 }
 
 impl Drop for Notified<'_> {
     fn drop(&mut self) {
-        match self.place.told.get() {
-            Told::Nothing => self
-                .of
+        match self.waiter.wakeup.get() {
+            Wakeup::None => self
+                .notify
                 .queue
                 .borrow_mut()
-                .retain(|place| !Rc::ptr_eq(place, &self.place)),
-            Told::Alone => self.of.notify_one(),
-            Told::WithAll => {}
+                .retain(|waiter| !Rc::ptr_eq(waiter, &self.waiter)),
+            Wakeup::Single => self.notify.notify_one(),
+            Wakeup::Broadcast => {}
         }
     }
 }
 
-/// Lets all that is about to run go first, once.
+/// Lets every other task that is ready run first, once.
 pub async fn yield_now() {
     let mut passed = false;
     poll_fn(|cx| {
@@ -146,33 +151,33 @@ pub async fn yield_now() {
     .await;
 }
 
-/// One at a time, in order of asking.
+/// A fair lock without data.
 #[derive(Debug)]
 pub struct Mutex(Notify);
 
 impl Default for Mutex {
     fn default() -> Self {
         Self(Notify {
-            kept: Cell::new(true),
+            permit: Cell::new(true),
             queue: RefCell::default(),
         })
     }
 }
 
 impl Mutex {
-    /// Waits for its turn. A future that is dropped has not had it.
+    /// Waits for the lock. A future that is dropped gives up its place in the queue.
     pub async fn lock(&self) -> MutexGuard<'_> {
         self.0.notified().await;
         MutexGuard(&self.0)
     }
 
-    /// The turn, where nobody has it or waits for it.
+    /// Returns the lock if it is free and nobody waits for it.
     pub fn try_lock(&self) -> Option<MutexGuard<'_>> {
-        self.0.kept.take().then(|| MutexGuard(&self.0))
+        self.0.permit.take().then(|| MutexGuard(&self.0))
     }
 }
 
-/// A turn, until it is dropped.
+/// Holds the lock until it is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct MutexGuard<'a>(&'a Notify);
@@ -198,31 +203,31 @@ mod tests {
     }
 
     #[test]
-    fn turns_are_had_in_order_of_asking() {
-        let turn = Mutex::default();
-        let held = turn.lock().now_or_never().unwrap();
-        assert!(turn.try_lock().is_none());
-        let (mut first, mut second) = (Box::pin(turn.lock()), Box::pin(turn.lock()));
+    fn the_lock_is_granted_in_the_order_of_asking() {
+        let lock = Mutex::default();
+        let held = lock.lock().now_or_never().unwrap();
+        assert!(lock.try_lock().is_none());
+        let (mut first, mut second) = (Box::pin(lock.lock()), Box::pin(lock.lock()));
         assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
         drop(held);
-        assert!(turn.try_lock().is_none(), "it is the first one's already");
+        assert!(lock.try_lock().is_none(), "it is the first one's already");
         assert!(poll(&mut second).is_pending());
         let Poll::Ready(held) = poll(&mut first) else {
-            panic!("the first has its turn")
+            panic!("the first has the lock")
         };
         drop(held);
         assert!(poll(&mut second).is_ready());
-        assert!(turn.try_lock().is_some());
+        assert!(lock.try_lock().is_some());
     }
 
     #[test]
-    fn who_gives_up_waiting_passes_the_turn_on() {
-        let turn = Mutex::default();
-        let held = turn.try_lock().unwrap();
+    fn a_waiter_that_gives_up_passes_the_lock_on() {
+        let lock = Mutex::default();
+        let held = lock.try_lock().unwrap();
         let (mut first, mut second, mut third) = (
-            Box::pin(turn.lock()),
-            Box::pin(turn.lock()),
-            Box::pin(turn.lock()),
+            Box::pin(lock.lock()),
+            Box::pin(lock.lock()),
+            Box::pin(lock.lock()),
         );
         assert!(
             poll(&mut first).is_pending()
@@ -234,18 +239,18 @@ mod tests {
         // Given, but not taken.
         drop(first);
         assert!(poll(&mut third).is_ready());
-        assert!(turn.try_lock().is_some());
+        assert!(lock.try_lock().is_some());
     }
 
     #[test]
-    fn a_nudge_is_kept_for_one_and_a_call_to_all_for_nobody() {
+    fn a_permit_is_stored_for_one_and_a_broadcast_for_nobody() {
         let notify = Notify::default();
         notify.notify_one();
         notify.notify_one();
         assert!(notify.notified().now_or_never().is_some());
         assert!(
             notify.notified().now_or_never().is_none(),
-            "only one is kept"
+            "only one permit is stored"
         );
         let (first, second) = (notify.notified(), notify.notified());
         notify.notify_waiters();
@@ -253,7 +258,7 @@ mod tests {
         drop(second);
         assert!(
             notify.notified().now_or_never().is_none(),
-            "a call to all is not given on"
+            "a broadcast is not passed on"
         );
     }
 }

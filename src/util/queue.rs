@@ -1,4 +1,4 @@
-//! What waits for one reader of a feed: a queue that ends.
+//! A closable queue for the single reader of a feed.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crate::util::cell::RefCell;
 use crate::util::local_sync::Notify;
 
-/// The items that one reader has not taken yet.
+/// Items that the reader has not taken yet.
 #[derive(Debug)]
 pub struct Queue<T> {
     items: RefCell<VecDeque<T>>,
@@ -25,25 +25,25 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// Puts something in, as the feed's own rule has it, and wakes the reader.
+    /// Lets the feed change the items by its own rule, and wakes the reader.
     pub fn offer(&self, put: impl FnOnce(&mut VecDeque<T>)) {
         put(&mut self.items.borrow_mut());
         self.notify.notify_one();
     }
 
-    /// Ends the queue after what it holds.
+    /// Ends the queue after the items that it holds.
     pub fn end(&self) {
         self.ended.set(true);
         self.notify.notify_one();
     }
 
-    /// Ends the queue at once.
+    /// Drops all items and ends the queue.
     pub fn cut(&self) {
         self.items.borrow_mut().clear();
         self.end();
     }
 
-    /// The next item; none once the queue has ended.
+    /// Waits for the next item; `None` once the queue has ended.
     pub async fn next(&self) -> Option<T> {
         loop {
             let next = self.items.borrow_mut().pop_front();
@@ -51,7 +51,7 @@ impl<T> Queue<T> {
                 return next;
             }
             if self.ended.get() {
-                // One call woke; there may be others that wait beside it.
+                // Only one call was woken; others may be waiting.
                 self.notify.notify_one();
                 return None;
             }

@@ -1,36 +1,36 @@
-//! Server-sent events, read as they arrive: chunks may break anywhere, also within a character.
+//! An incremental parser of server-sent events. Chunks may end anywhere, even within a character.
 //!
-//! Only what the protocol's stream uses: the name and the data of an event. Comments, ids and the
-//! server's wish for a delay are passed over; that a byte came at all is for the reader to notice.
+//! It reads the name and the data of each event and ignores comments, ids and `retry`. Silence is
+//! measured by the caller.
 
-use crate::model::error::{Code, Error, Result};
+use std::fmt;
 
-/// The longest line, and the most data of one event, in bytes: hints are short, and a stream that
-/// is none must not fill the memory.
+/// The longest line, and the most data of one event, in bytes. Hints are short, and a response that
+/// is not an event stream must not fill the memory.
 pub const MAX_BYTES: usize = 64 << 10;
 
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
-/// A reader of one stream.
+/// Parses one stream.
 #[derive(Debug, Default)]
-pub struct Events {
-    /// The line that has begun.
+pub struct EventParser {
+    /// The current line so far.
     line: Vec<u8>,
     name: String,
     data: Option<String>,
-    /// The last byte was a carriage return: a line feed belongs to it.
+    /// The last byte was a carriage return, so a line feed that follows ends the same line.
     returned: bool,
-    /// The first line, which may begin with a byte order mark, is behind.
+    /// The first line, which may start with a byte order mark, has been read.
     begun: bool,
 }
 
-impl Events {
-    /// Takes the next bytes, and calls back with the name and the data of each event that they
+impl EventParser {
+    /// Parses the next bytes and calls `heard` with the name and the data of each event that they
     /// complete.
     ///
     /// # Errors
-    /// [`Code::Protocol`] for a line or an event of more than [`MAX_BYTES`].
-    pub fn feed(&mut self, bytes: &[u8], heard: &mut dyn FnMut(&str, &str)) -> Result<()> {
+    /// Fails if a line or an event exceeds [`MAX_BYTES`].
+    pub fn feed(&mut self, bytes: &[u8], heard: &mut dyn FnMut(&str, &str)) -> Result<(), TooLong> {
         for byte in bytes {
             match byte {
                 b'\n' if self.returned => self.returned = false,
@@ -41,7 +41,7 @@ impl Events {
                 _ => {
                     self.returned = false;
                     if self.line.len() >= MAX_BYTES {
-                        return Err(too_long());
+                        return Err(TooLong);
                     }
                     self.line.push(*byte);
                 }
@@ -50,7 +50,7 @@ impl Events {
         Ok(())
     }
 
-    fn end_of_line(&mut self, heard: &mut dyn FnMut(&str, &str)) -> Result<()> {
+    fn end_of_line(&mut self, heard: &mut dyn FnMut(&str, &str)) -> Result<(), TooLong> {
         let taken = std::mem::take(&mut self.line);
         let mut line = taken.as_slice();
         if !std::mem::replace(&mut self.begun, true) {
@@ -77,7 +77,7 @@ impl Events {
                     None => self.data.insert(String::new()),
                 };
                 if data.len().saturating_add(value.len()) > MAX_BYTES {
-                    return Err(too_long());
+                    return Err(TooLong);
                 }
                 data.push_str(value);
             }
@@ -87,9 +87,14 @@ impl Events {
     }
 }
 
-fn too_long() -> Error {
-    Error::new(
-        Code::Protocol,
-        "The remote's stream has a line or an event that is far too long for a hint.",
-    )
+/// A line or an event exceeds [`MAX_BYTES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a line or an event of the stream is too long")
+    }
 }
+
+impl std::error::Error for TooLong {}

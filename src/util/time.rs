@@ -1,20 +1,24 @@
-//! Times as the surface has them: ISO 8601 UTC with milliseconds, from and to milliseconds since
-//! 1970. Nothing here reads a clock: `now` is always an argument.
+//! Times in ISO 8601 UTC with milliseconds, to and from milliseconds since 1970. Nothing here reads a
+//! clock: the current time is always an argument.
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "every day until 9999 is tested, and larger or smaller numbers are refused before"
+)]
 
-/// The last moment that has a four-digit year.
+/// The last millisecond of the year 9999.
 const LATEST_MS: u64 = 253_402_300_799_999;
 
 const DAY_MS: u64 = 86_400_000;
 
-/// Days from 0000-03-01, where years of the count below begin so that a leap day is the last of its
-/// year, to 1970.
+/// Days from 0000-03-01 to 1970-01-01. The calendar below starts its years in March, so that a leap
+/// day is the last day of its year.
 const TO_1970: u64 = 719_468;
 
-/// Milliseconds since 1970 as text, such as `2026-01-31T12:00:00.000Z`.
+/// Formats milliseconds since 1970, such as `2026-01-31T12:00:00.000Z`.
 #[must_use]
 pub fn format(ms: u64) -> String {
     let ms = ms.min(LATEST_MS);
-    let (year, month, day) = date(ms.wrapping_div(DAY_MS));
+    let (year, month, day) = date(ms / DAY_MS);
     let mut out = String::with_capacity(24);
     let mut put = |number: u64, digits: u32, after: char| {
         push_digits(&mut out, number, digits);
@@ -23,24 +27,24 @@ pub fn format(ms: u64) -> String {
     put(year, 4, '-');
     put(month, 2, '-');
     put(day, 2, 'T');
-    put(ms.wrapping_div(3_600_000).wrapping_rem(24), 2, ':');
-    put(ms.wrapping_div(60_000).wrapping_rem(60), 2, ':');
-    put(ms.wrapping_div(1000).wrapping_rem(60), 2, '.');
-    put(ms.wrapping_rem(1000), 3, 'Z');
+    put(ms / 3_600_000 % 24, 2, ':');
+    put(ms / 60_000 % 60, 2, ':');
+    put(ms / 1000 % 60, 2, '.');
+    put(ms % 1000, 3, 'Z');
     out
 }
 
 fn push_digits(out: &mut String, number: u64, digits: u32) {
-    if let Some(before) = digits.checked_sub(1) {
-        push_digits(out, number.wrapping_div(10), before);
-        out.extend(char::from_digit(number.wrapping_rem(10) as u32, 10));
+    if digits > 0 {
+        push_digits(out, number / 10, digits - 1);
+        out.extend(char::from_digit((number % 10) as u32, 10));
     }
 }
 
-/// Text as milliseconds since 1970; none where it is no such time, or before 1970.
+/// Parses a time in UTC as milliseconds since 1970; `None` if it is anything else, or before 1970.
 #[must_use]
 pub fn parse(text: &str) -> Option<u64> {
-    // What is after the second: nothing, or a fraction of any length.
+    // `fraction` is what follows the seconds: nothing, or a dot and any number of digits.
     let (head, fraction) = text
         .strip_suffix('Z')
         .or_else(|| text.strip_suffix("+00:00"))?
@@ -50,9 +54,7 @@ pub fn parse(text: &str) -> Option<u64> {
     let mut part = parts.iter_mut();
     for (byte, pattern) in head.bytes().chain([b'#']).zip(*b"0000-00-00T00:00:00#") {
         if pattern == b'0' && byte.is_ascii_digit() {
-            number = number
-                .wrapping_mul(10)
-                .wrapping_add(u64::from(byte.wrapping_sub(b'0')));
+            number = number * 10 + u64::from(byte - b'0');
         } else if byte == pattern {
             *part.next()? = std::mem::take(&mut number);
         } else {
@@ -60,8 +62,11 @@ pub fn parse(text: &str) -> Option<u64> {
         }
     }
     let [year, month, day, hour, minute, second] = parts;
+    if year < 1970 || month == 0 || day == 0 {
+        return None;
+    }
     let days = days(year, month, day);
-    if year < 1970 || date(days) != (year, month, day) || hour > 23 || minute > 59 || second > 60 {
+    if date(days) != (year, month, day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     let mut ms = 0_u64;
@@ -71,71 +76,48 @@ pub fn parse(text: &str) -> Option<u64> {
             if !digit.is_ascii_digit() {
                 return None;
             }
-            ms = ms.wrapping_add(u64::from(digit.wrapping_sub(b'0')).wrapping_mul(worth));
-            worth = worth.wrapping_div(10);
+            ms += u64::from(digit - b'0') * worth;
+            worth /= 10;
         }
     }
-    // A leap second is as long as the one before it.
-    let seconds = hour
-        .wrapping_mul(3600)
-        .wrapping_add(minute.wrapping_mul(60))
-        .wrapping_add(second.min(59));
-    Some(
-        days.wrapping_mul(DAY_MS)
-            .wrapping_add(seconds.wrapping_mul(1000))
-            .wrapping_add(ms),
-    )
+    // A leap second reads as the second before it.
+    let seconds = hour * 3600 + minute * 60 + second.min(59);
+    Some(days * DAY_MS + seconds * 1000 + ms)
 }
 
-/// Year, month and day of a day since 1970, by the calendar's cycle of 400 years.
+/// Returns the year, month and day of a day since 1970, by the calendar's cycle (era) of 400 years.
 const fn date(days: u64) -> (u64, u64, u64) {
-    let days = days.wrapping_add(TO_1970);
-    let (era, day) = (days.wrapping_div(146_097), days.wrapping_rem(146_097));
-    let leaps = day
-        .wrapping_div(1460)
-        .wrapping_sub(day.wrapping_div(36_524))
-        .wrapping_add(day.wrapping_div(146_096));
-    let year = day.wrapping_sub(leaps).wrapping_div(365);
-    let day = day.wrapping_sub(before(year));
-    // Months from March on: their first days lie on a line.
-    let month = day.wrapping_mul(5).wrapping_add(2).wrapping_div(153);
-    let day = day
-        .wrapping_sub(month.wrapping_mul(153).wrapping_add(2).wrapping_div(5))
-        .wrapping_add(1);
-    let year = year.wrapping_add(era.wrapping_mul(400));
+    let days = days + TO_1970;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let leap_days = day / 1460 - day / 36_524 + day / 146_096;
+    let year = (day - leap_days) / 365;
+    let day = day - days_before(year);
+    // Counted from March, the first days of the months lie on a line.
+    let month = (day * 5 + 2) / 153;
+    let day = day - (month * 153 + 2) / 5 + 1;
+    let year = year + era * 400;
     if month < 10 {
-        (year, month.wrapping_add(3), day)
+        (year, month + 3, day)
     } else {
-        (year.wrapping_add(1), month.wrapping_sub(9), day)
+        (year + 1, month - 9, day)
     }
 }
 
-/// The reverse; anything for a month or a day that there is not.
+/// The inverse of [`date`]. Any number for a month or a day that does not exist.
 const fn days(year: u64, month: u64, day: u64) -> u64 {
     let (year, month) = if month > 2 {
-        (year, month.wrapping_sub(3))
+        (year, month - 3)
     } else {
-        (year.wrapping_sub(1), month.wrapping_add(9))
+        (year - 1, month + 9)
     };
-    let (era, year) = (year.wrapping_div(400), year.wrapping_rem(400));
-    let in_year = month
-        .wrapping_mul(153)
-        .wrapping_add(2)
-        .wrapping_div(5)
-        .wrapping_add(day)
-        .wrapping_sub(1);
-    era.wrapping_mul(146_097)
-        .wrapping_add(before(year))
-        .wrapping_add(in_year)
-        .wrapping_sub(TO_1970)
+    let (era, year) = (year / 400, year % 400);
+    let in_year = (month * 153 + 2) / 5 + day - 1;
+    era * 146_097 + days_before(year) + in_year - TO_1970
 }
 
-/// The days of that many years of an era.
-const fn before(years: u64) -> u64 {
-    years
-        .wrapping_mul(365)
-        .wrapping_add(years.wrapping_div(4))
-        .wrapping_sub(years.wrapping_div(100))
+/// Returns the number of days in the first `years` years of an era.
+const fn days_before(years: u64) -> u64 {
+    years * 365 + years / 4 - years / 100
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! TODO
+//! Ids that sort by time.
 
-/// A UUID version 7 from a time and ten random bytes: sorts by the time it was made.
+/// Makes a UUID version 7 from a time and ten random bytes. Such ids sort by the time they were made.
 #[must_use]
 pub fn uuid_v7(now_ms: u64, random: [u8; 10]) -> String {
     let [r0, r1, rest @ ..] = random;
@@ -17,7 +17,7 @@ pub fn uuid_v7(now_ms: u64, random: [u8; 10]) -> String {
     std::str::from_utf8(&out).unwrap_or_default().to_owned()
 }
 
-/// Puts a number in the place of zeros.
+/// Overwrites the zeros with the number's hexadecimal digits.
 fn put_hex(places: &mut [u8], mut number: u64) {
     for place in places.iter_mut().rev().filter(|place| **place == b'0') {
         let half = (number & 15) as u8;

@@ -8,7 +8,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::AbortSignal;
 
 use crate::model::error::{Code, Error, Result};
-use crate::model::metadata::{Kept, read_kept};
+use crate::model::metadata::{AdapterMetadata, read_kept};
 use crate::model::protocol::{DeviceMetadata, MetadataReply, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::json::serialize;
@@ -107,7 +107,7 @@ impl CustomRemote {
     }
 
     /// The record that the app keeps; none where it keeps none.
-    async fn record(&self, user_id: &str) -> Result<Option<Kept>> {
+    async fn record(&self, user_id: &str) -> Result<Option<AdapterMetadata>> {
         const NAME: &str = "getSyncMetadata";
         let value = match self.call(NAME, &[&user_id.into()]).await {
             Called::Missing => return Ok(None),

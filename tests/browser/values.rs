@@ -274,6 +274,8 @@ fn options(code: &str) -> Result<(Option<u64>, Option<bool>, Handles)> {
 
 #[wasm_bindgen_test]
 fn options_are_read_and_a_mistake_is_named() {
+    // As `Datum.open` does.
+    datum_sync::web::fractions::install_browser_fractions();
     for absent in [
         "undefined",
         "null",

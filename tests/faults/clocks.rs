@@ -3,7 +3,7 @@
 use crate::support::auto_sync::{AUTO, DAY, HOUR, MINUTE, leader_tab, pulls, wait, with_auto_sync};
 use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Fault, ONE_TRY, World, id_of};
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use serde_json::json;
 
 #[test]
@@ -133,13 +133,13 @@ fn a_clock_that_is_set_back_hides_no_cycle() {
     let (a, b) = (RunningTab::new(a), RunningTab::new(b));
     run_together(&[&a, &b], async {
         b.sync("{}");
-        wait_until(&a, || a.status().status == State::Completed).await;
+        wait_until(&a, || a.status().status == SyncState::Completed).await;
         for life in [&a, &b] {
             life.tab.engine.host().skew.set(-3_600_000);
         }
         phone.fault("/pull", Fault::Status(503, None));
         a.sync("{}");
-        wait_until(&a, || a.status().status == State::Failed).await;
+        wait_until(&a, || a.status().status == SyncState::Failed).await;
         let_all_run().await;
     });
     assert_eq!(b.common(), a.common());

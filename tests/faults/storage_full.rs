@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use crate::support::world::{Tab, World};
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use datum_sync::plan::write::Write;
 use datum_sync::state::replica::Replica;
 
@@ -122,7 +122,7 @@ fn a_page_that_does_not_fit_stops_the_pull_where_it_was_and_says_so() {
     let status = a.engine.status_hub("ann").unwrap().current();
     assert_eq!(
         (status.status, status.errors.last().unwrap().code),
-        (State::Failed, Code::StorageFull)
+        (SyncState::Failed, Code::StorageFull)
     );
     assert_eq!(a.titles().len(), 10, "the first page");
     phone.remote.on_request.take();

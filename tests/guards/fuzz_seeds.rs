@@ -13,7 +13,7 @@ use datum_sync::conflict;
 use datum_sync::log::commit::{Commit, Entry, Event, SegmentWrite};
 use datum_sync::log::facts::Parked;
 use datum_sync::model::entity::Key;
-use datum_sync::model::operation::{Kind, Operation};
+use datum_sync::model::operation::{Operation, OperationKind};
 use datum_sync::ports::store::Store;
 use datum_sync::state::replica::Replica;
 use properties::TARGETS;
@@ -216,7 +216,7 @@ fn create(op_id: &str, id: &str) -> Operation {
         op_id: op_id.to_owned(),
         entity: "tasks".to_owned(),
         id: id.to_owned(),
-        kind: Kind::Create,
+        kind: OperationKind::Create,
         base_version: None,
         body: Some(Rc::from("{}")),
         fields: Vec::new(),
@@ -286,7 +286,7 @@ fn what_waits_for_a_decision_waits_for_one_of_its_own() {
             id: id.to_owned(),
             entity: "tasks".to_owned(),
             entity_id: entity_id.to_owned(),
-            kind: conflict::Kind::BothModified,
+            kind: conflict::ConflictKind::BothModified,
             base: None,
             base_version: 1,
             assumed: false,

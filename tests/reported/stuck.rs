@@ -8,7 +8,7 @@ use crate::support::auto_sync::{AUTO, DAY, HOUR, create, leader_tab, wait, with_
 use crate::support::calls::shared;
 use crate::support::world::{Fault, World, id_of};
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use serde_json::Value;
 
 const ONE_TRY: &str =
@@ -40,7 +40,7 @@ fn an_outage_of_days_ends_by_itself() {
         let status = a.engine.status_hub("ann").unwrap().current();
         assert_eq!(
             (status.status, status.pending_operations),
-            (State::Failed, 1),
+            (SyncState::Failed, 1),
             "and it says so"
         );
         out.set(false);
@@ -186,7 +186,7 @@ fn a_full_disk_is_named_and_the_sync_goes_on_when_there_is_room() {
     let status = a.engine.status_hub("ann").unwrap().current();
     assert_eq!(
         (status.status, status.errors.last().unwrap().code),
-        (State::Failed, Code::StorageFull),
+        (SyncState::Failed, Code::StorageFull),
         "and whoever watches is told"
     );
 
@@ -216,7 +216,7 @@ fn an_app_whose_sync_runs_by_itself_hears_of_a_refused_token() {
     let error = status.errors.last().unwrap();
     assert_eq!(
         (status.status, error.code, error.status, error.retryable),
-        (State::Failed, Code::Unauthorized, Some(401), false)
+        (SyncState::Failed, Code::Unauthorized, Some(401), false)
     );
     assert_eq!(status.pending_operations, 1);
 }

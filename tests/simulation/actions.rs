@@ -7,7 +7,7 @@ use datum_sync::engine::users::LogoutOptions;
 use datum_sync::model::config::{Options, UserSwitch};
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::object_reader::ObjectReader;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use datum_sync::plan::write::{Write, Written};
 use serde_json::Value;
 
@@ -259,13 +259,14 @@ impl World {
                 }
                 Ok(result) if result.was_skipped || result.was_cancelled => return,
                 Ok(result)
-                    if result.is_success && !matches!(state, State::Completed | State::Paused) =>
+                    if result.is_success
+                        && !matches!(state, SyncState::Completed | SyncState::Paused) =>
                 {
                     object(format!("succeeded, but its status is {state:?}"));
                 }
                 Ok(_) => {}
             }
-            if state == State::Syncing {
+            if state == SyncState::Syncing {
                 object("has ended, but its status is still syncing".to_owned());
             }
         });

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use datum_sync::model::config::Options;
 use datum_sync::model::digest::Digest;
-use datum_sync::model::protocol::SyncState;
-use datum_sync::model::status::State;
+use datum_sync::model::protocol::MetadataSyncStatus;
+use datum_sync::model::status::SyncState;
 use serde_json::Value;
 
 use super::tasks::Owner;
@@ -167,7 +167,7 @@ impl World {
             .status_hub(user)
             .map_err(|error| format!("{error:?}"))?
             .current();
-        if status.status != State::Completed
+        if status.status != SyncState::Completed
             || status.pending_operations > 0
             || status.dead_letters != letters.len() as u64
         {
@@ -179,7 +179,7 @@ impl World {
             .get("tasks")
             .map(|counts| (counts.count, counts.pending));
         if counts != Some((live, 0))
-            || metadata.sync_status != SyncState::Synced
+            || metadata.sync_status != MetadataSyncStatus::Synced
             || metadata.has_conflicts
             || metadata.retry_count > 0
         {

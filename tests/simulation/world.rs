@@ -10,7 +10,7 @@ use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::model::config::Config;
 use datum_sync::model::error::Code;
 use datum_sync::model::object_reader::ObjectReader;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use serde_json::Value;
 
 use super::dice::{Dice, RECOVERY, Script};
@@ -332,7 +332,7 @@ async fn watch(
     let feed = engine.status_hub(user).unwrap().subscribe();
     let (mut last, mut syncing) = (0.0, false);
     while let Some(status) = feed.next().await {
-        let runs = status.status == State::Syncing;
+        let runs = status.status == SyncState::Syncing;
         if syncing && runs && status.progress < last {
             broken.borrow_mut().push(format!(
                 "{name}: progress went from {last} to {}",

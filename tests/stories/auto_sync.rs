@@ -10,7 +10,7 @@ use crate::support::world::{Fault, World};
 use datum_sync::engine::auto_sync::Signal;
 use datum_sync::model::config::Options;
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use futures_util::future::join_all;
 
 #[test]
@@ -136,7 +136,7 @@ fn a_failure_is_tried_again_with_backoff_and_not_before_the_server_allows() {
         phone.fault("/push", Fault::Status(503, Some(10 * MINUTE)));
         wait(&a, 1_500).await;
         let status = a.engine.status_hub("ann").unwrap().current();
-        assert_eq!(status.status, State::Failed);
+        assert_eq!(status.status, SyncState::Failed);
         assert!(status.next_retry_at.is_some() && status.next_retry_at == status.next_sync_at);
         // 1 s after the write, then 2, 4 and 8 s; the fourth answer asks for ten minutes.
         wait(&a, 20_000).await;
@@ -233,7 +233,7 @@ fn unauthorized_rests_until_a_resume_and_a_new_sign_in() {
             assert_eq!(a.engine.next_sync_time("ann"), None);
             assert_eq!(
                 a.engine.status_hub("ann").unwrap().current().status,
-                State::Failed
+                SyncState::Failed
             );
             if again == 0 {
                 a.engine.resume(Some("ann")).await.unwrap();
@@ -277,7 +277,7 @@ fn offline_costs_nothing_and_the_network_that_is_back_is_a_reason() {
         assert!(phone.requests().is_empty());
         assert_eq!(
             a.engine.status_hub("ann").unwrap().current().status,
-            State::Idle,
+            SyncState::Idle,
             "offline is no failure"
         );
         a.engine.host().online.set(true);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::support::world::{Fault, ONE_TRY, World};
 use datum_sync::engine::cycle::cancel::{Cancel, Stop};
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 
 #[test]
 fn every_cycle_ends_in_one_terminal_status() {
@@ -29,7 +29,7 @@ fn every_cycle_ends_in_one_terminal_status() {
                 if seen
                     .borrow()
                     .iter()
-                    .filter(|(state, _)| matches!(state, State::Completed | State::Failed))
+                    .filter(|(state, _)| matches!(state, SyncState::Completed | SyncState::Failed))
                     .count()
                     == 2
                 {
@@ -61,15 +61,15 @@ fn every_cycle_ends_in_one_terminal_status() {
     b.run(futures_util::future::join(follow, cycles));
 
     let seen = seen.borrow();
-    let ends: Vec<State> = seen
+    let ends: Vec<SyncState> = seen
         .iter()
         .map(|(state, _)| *state)
-        .filter(|state| matches!(state, State::Completed | State::Failed))
+        .filter(|state| matches!(state, SyncState::Completed | SyncState::Failed))
         .collect();
-    assert_eq!(ends, [State::Failed, State::Completed]);
+    assert_eq!(ends, [SyncState::Failed, SyncState::Completed]);
     let second: Vec<f64> = seen
         .iter()
-        .skip_while(|(state, _)| *state != State::Failed)
+        .skip_while(|(state, _)| *state != SyncState::Failed)
         .skip(1)
         .map(|(_, progress)| *progress)
         .collect();
@@ -88,8 +88,8 @@ fn every_cycle_ends_in_one_terminal_status() {
 fn stopping_a_cycle_stops_it_and_the_next_one_runs() {
     // A cycle that a pause has stopped says how it ended once nothing is paused any more.
     for (stop, expected) in [
-        (Stop::Abort, State::Cancelled),
-        (Stop::Pause, State::Cancelled),
+        (Stop::Abort, SyncState::Cancelled),
+        (Stop::Pause, SyncState::Cancelled),
     ] {
         let world = World::new();
         let phone = world.device("phone");

@@ -6,7 +6,7 @@ use crate::support::world::{Fault, Tab, World};
 use datum_sync::engine::users::{LogoutOptions, LogoutResult};
 use datum_sync::model::config::UserSwitch;
 use datum_sync::model::error::{Code, Result};
-use datum_sync::model::status::{SkipReason, State};
+use datum_sync::model::status::{SkipReason, SyncState};
 use futures_util::future::{join, join3};
 
 const ONE_TRY: &str =
@@ -60,7 +60,10 @@ fn what_waits_is_pushed_on_the_way_out() {
     );
     assert!(a.engine.opened("ann").is_none(), "the database is closed");
     let status = a.engine.status_hub("ann").unwrap().current();
-    assert_eq!((status.status, status.pending_operations), (State::Idle, 0));
+    assert_eq!(
+        (status.status, status.pending_operations),
+        (SyncState::Idle, 0)
+    );
     assert_eq!(
         a.engine.user_or_current(None).unwrap_err().code(),
         Code::NoUser
@@ -101,7 +104,10 @@ fn what_cannot_be_pushed_is_told_and_there_at_the_next_sign_in() {
         assert!(world.clock.now() - before <= 5_000);
         assert_eq!(a.engine.current_user(), None);
         let status = a.engine.status_hub("ann").unwrap().current();
-        assert_eq!((status.status, status.pending_operations), (State::Idle, 1));
+        assert_eq!(
+            (status.status, status.pending_operations),
+            (SyncState::Idle, 1)
+        );
         a.engine.host().online.set(true);
         sign_in(&a, "ann");
         assert_eq!(
@@ -318,7 +324,7 @@ fn a_user_who_is_paused_or_excluded_leaves_without_a_request() {
     assert_eq!(phone.requests().len(), 0);
     assert_eq!(
         a.engine.status_hub("ann").unwrap().current().status,
-        State::Paused,
+        SyncState::Paused,
         "the app's own pause goes on until it ends it"
     );
     sign_in(&a, "ann");

@@ -4,7 +4,7 @@ use crate::support::world::{Fault, FnResolver, ONE_TRY, Tab, World};
 use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::metadata::SyncMetadata;
-use datum_sync::model::protocol::SyncState;
+use datum_sync::model::protocol::MetadataSyncStatus;
 use datum_sync::plan::write::Write;
 
 fn local(a: &Tab) -> SyncMetadata {
@@ -47,7 +47,7 @@ fn a_first_attempt_that_fails_is_an_attempt_and_no_success() {
                 failed.device_count,
                 failed.devices.len()
             ),
-            (SyncState::Failed, 1, 0)
+            (MetadataSyncStatus::Failed, 1, 0)
         );
         world.clock.advance(1_000);
     }
@@ -61,7 +61,7 @@ fn a_first_attempt_that_fails_is_an_attempt_and_no_success() {
     let mended = local(&a);
     assert_eq!(
         (mended.retry_count, mended.error_message, mended.sync_status),
-        (0, None, SyncState::Synced)
+        (0, None, MetadataSyncStatus::Synced)
     );
     assert!(!mended.is_never_synced && mended.data_hash.is_some());
     assert_eq!(mended.devices.keys().collect::<Vec<_>>(), ["phone"]);
@@ -137,7 +137,7 @@ fn counts_hashes_and_what_waits_are_those_of_the_moment() {
             waiting.sync_status,
             waiting.entity_counts.get("tasks").unwrap().pending
         ),
-        (SyncState::Pending, 1)
+        (MetadataSyncStatus::Pending, 1)
     );
     assert_eq!(waiting.entity_counts.get("tasks").unwrap().count, 2);
 
@@ -196,7 +196,7 @@ fn an_undecided_conflict_is_counted_here_and_there_until_it_is_decided() {
                 metadata.has_conflicts,
                 metadata.sync_status
             ),
-            (1, true, SyncState::Conflict)
+            (1, true, MetadataSyncStatus::Conflict)
         );
     }
     assert_eq!(

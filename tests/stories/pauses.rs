@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::support::world::{Fault, Tab, World};
-use datum_sync::model::status::{SkipReason, State, SyncResult};
+use datum_sync::model::status::{SkipReason, SyncResult, SyncState};
 use futures_util::future::{LocalBoxFuture, join, join_all};
 
 fn sync(a: &Tab, user: &str) -> SyncResult {
@@ -15,7 +15,7 @@ fn sync(a: &Tab, user: &str) -> SyncResult {
     .unwrap()
 }
 
-fn state(a: &Tab, user: &str) -> State {
+fn state(a: &Tab, user: &str) -> SyncState {
     a.engine.status_hub(user).unwrap().current().status
 }
 
@@ -28,12 +28,12 @@ fn a_pause_of_everybody_holds_for_those_who_come_later() {
     for user in ["ann", "bob"] {
         assert_eq!(
             (sync(&a, user).skip_reason, state(&a, user)),
-            (Some(SkipReason::Paused), State::Paused)
+            (Some(SkipReason::Paused), SyncState::Paused)
         );
     }
     assert_eq!(
         state(&a, "carl"),
-        State::Paused,
+        SyncState::Paused,
         "whose database has never been open"
     );
 
@@ -59,13 +59,13 @@ fn one_user_is_paused_and_resumed_without_their_database() {
     assert_eq!(a.run(a.engine.user_ids()).unwrap(), ["ann"]);
     assert_eq!(
         (state(&a, "bob"), state(&a, "ann")),
-        (State::Paused, State::Idle)
+        (SyncState::Paused, SyncState::Idle)
     );
     assert!(sync(&a, "ann").is_success);
     assert!(sync(&a, "bob").was_skipped);
     a.run(a.engine.pause(Some("bob"))).unwrap();
     a.run(a.engine.resume(Some("bob"))).unwrap();
-    assert_eq!(state(&a, "bob"), State::Idle);
+    assert_eq!(state(&a, "bob"), SyncState::Idle);
     assert!(sync(&a, "bob").is_success);
     for bad in ["", "a\u{7}"] {
         assert!(
@@ -84,16 +84,16 @@ fn after_a_pause_the_status_says_again_how_the_last_cycle_ended() {
     let pause = || {
         a.run(a.engine.pause(None)).unwrap();
         a.run(a.engine.pause(Some("ann"))).unwrap();
-        assert_eq!(state(&a, "ann"), State::Paused);
+        assert_eq!(state(&a, "ann"), SyncState::Paused);
         a.run(a.engine.resume(None)).unwrap();
         state(&a, "ann")
     };
-    assert_eq!(pause(), State::Idle);
+    assert_eq!(pause(), SyncState::Idle);
     sync(&a, "ann");
-    assert_eq!(pause(), State::Completed);
+    assert_eq!(pause(), SyncState::Completed);
     phone.fault("/pull", Fault::Lost);
     a.sync_with("{}").unwrap_err();
-    assert_eq!(pause(), State::Failed);
+    assert_eq!(pause(), SyncState::Failed);
     let b = phone.open();
     assert_eq!(
         (
@@ -101,11 +101,11 @@ fn after_a_pause_the_status_says_again_how_the_last_cycle_ended() {
             b.run(b.engine.pause(None)).is_ok(),
             b.run(b.engine.resume(None)).is_ok()
         ),
-        (State::Idle, true, true)
+        (SyncState::Idle, true, true)
     );
     assert_eq!(
         state(&b, "ann"),
-        State::Idle,
+        SyncState::Idle,
         "no cycle has run since the page was opened"
     );
 }
@@ -150,13 +150,13 @@ fn a_pause_stops_the_cycle_in_flight_and_its_promise_says_so() {
             assert_eq!(
                 state(&a, "ann"),
                 if resumed_at_once {
-                    State::Cancelled
+                    SyncState::Cancelled
                 } else {
-                    State::Paused
+                    SyncState::Paused
                 }
             );
             a.run(a.engine.resume(None)).unwrap();
-            assert_eq!(state(&a, "ann"), State::Cancelled, "never stuck");
+            assert_eq!(state(&a, "ann"), SyncState::Cancelled, "never stuck");
             assert!(sync(&a, "ann").is_success);
         }
     }
@@ -287,11 +287,11 @@ fn no_sequence_of_pauses_resumes_and_closes_leaves_a_promise_pending() {
         a.run(a.engine.resume(None)).unwrap();
         for user in ["ann", "bob"] {
             assert!(
-                !matches!(state(&a, user), State::Paused | State::Syncing),
+                !matches!(state(&a, user), SyncState::Paused | SyncState::Syncing),
                 "{user}: {log:?}"
             );
             assert!(sync(&a, user).is_success, "{user}: {log:?}");
-            assert_eq!(state(&a, user), State::Completed, "{user}: {log:?}");
+            assert_eq!(state(&a, user), SyncState::Completed, "{user}: {log:?}");
         }
     }
     assert!(run_to_the_end > 50);

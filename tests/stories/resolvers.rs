@@ -165,7 +165,7 @@ fn a_resolver_has_never_more_than_half_of_the_cycle() {
     );
     assert_eq!(
         b.engine.status_hub("ann").unwrap().current().status,
-        datum_sync::model::status::State::Completed
+        datum_sync::model::status::SyncState::Completed
     );
 }
 

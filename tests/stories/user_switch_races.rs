@@ -9,7 +9,7 @@ use datum_sync::model::config::UserSwitch::{
     ClearAndFetch, KeepLocal, PromptIfUnsyncedData, SyncThenSwitch,
 };
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use futures_util::future::join;
 
 #[test]
@@ -37,7 +37,7 @@ fn the_previous_users_cycle_is_stopped_by_the_switch() {
         assert!(cycle.unwrap().was_cancelled, "{strategy:?}");
         assert_eq!(
             a.engine.status_hub("ann").unwrap().current().status,
-            State::Cancelled
+            SyncState::Cancelled
         );
         switch(&a, "ann", KeepLocal);
         assert!(a.sync().is_success);

@@ -6,7 +6,7 @@ use super::user_support::{ONE_TRY, STRATEGIES, server_titles, switch};
 use crate::support::world::{Fault, World};
 use datum_sync::model::config::UserSwitch::{ClearAndFetch, KeepLocal, SyncThenSwitch};
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use datum_sync::plan::write::Write;
 
 #[test]
@@ -133,7 +133,7 @@ fn nothing_is_pushed_pulled_or_told_under_another_users_token() {
     );
     assert_eq!(
         a.engine.status_hub("ann").unwrap().current().status,
-        State::Failed
+        SyncState::Failed
     );
     *phone.remote.token_of.borrow_mut() = None;
     assert!(a.sync().is_success);

@@ -5,7 +5,7 @@ use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_u
 use crate::support::world::{Device, Fault, ONE_TRY, World};
 use datum_sync::engine::auto_sync::Signal;
 use datum_sync::model::error::Code;
-use datum_sync::model::status::{SkipReason, State};
+use datum_sync::model::status::{SkipReason, SyncState};
 
 fn with_strategy(device: Device, strategy: &str) -> Device {
     device.with_config(&format!(r#"{{"entities":{{"tasks":{{}}}},"retry":{{"maxAttempts":1}},"syncRequestStrategy":"{strategy}"}}"#))
@@ -30,7 +30,7 @@ fn a_call_while_another_tab_syncs_does_what_the_request_strategy_says() {
                 phone.fault("/pull", Fault::Status(403, None));
             }
             a.sync("{}");
-            wait_until(&b, || b.status().status == State::Syncing).await;
+            wait_until(&b, || b.status().status == SyncState::Syncing).await;
             b.sync("{}");
             wait_until(&b, || {
                 !a.ended.borrow().is_empty() && !b.ended.borrow().is_empty()
@@ -90,7 +90,7 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
     run_together(&[&a, &b], async {
         phone.fault("/pull", Fault::Slow(5_000));
         b.sync("{}");
-        wait_until(&a, || a.status().status == State::Syncing).await;
+        wait_until(&a, || a.status().status == SyncState::Syncing).await;
         a.tab.engine.pause(Some("ann")).await.unwrap();
         wait_until(&a, || !b.ended.borrow().is_empty()).await;
         assert!(
@@ -100,7 +100,7 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
         let_all_run().await;
         assert_eq!(
             (a.status().status, b.status().status),
-            (State::Paused, State::Paused)
+            (SyncState::Paused, SyncState::Paused)
         );
         b.sync("{}");
         wait_until(&a, || b.ended.borrow().len() == 2).await;
@@ -112,7 +112,7 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
         let_all_run().await;
         assert_eq!(
             (a.status().status, b.status().status),
-            (State::Cancelled, State::Cancelled),
+            (SyncState::Cancelled, SyncState::Cancelled),
             "as the last cycle ended"
         );
         a.tab.engine.pause(None).await.unwrap();
@@ -121,7 +121,7 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
     let opened_later = phone.open();
     let d = RunningTab::new(opened_later);
     run_together(&[&a, &d], async {
-        wait_until(&a, || d.status().status == State::Paused).await;
+        wait_until(&a, || d.status().status == SyncState::Paused).await;
     });
 }
 
@@ -157,7 +157,7 @@ fn a_wipe_in_one_tab_leaves_nothing_in_the_others_and_nothing_comes_back() {
         b.tab.run(b.tab.engine.user_ids()).unwrap().is_empty(),
         "and nothing is on the device"
     );
-    assert_eq!(b.status().status, State::Idle);
+    assert_eq!(b.status().status, SyncState::Idle);
 }
 
 #[test]
@@ -194,6 +194,6 @@ fn a_sign_out_and_a_switch_concern_one_tab() {
                 .map(|hub| std::future::ready(hub.current().status))
                 .unwrap()
         ),
-        State::Idle
+        SyncState::Idle
     );
 }

@@ -9,7 +9,7 @@ use crate::support::world::{Fault, World};
 use datum_sync::engine::auto_sync::Signal;
 use datum_sync::engine::events::Filter;
 use datum_sync::model::error::Code;
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 
@@ -181,7 +181,7 @@ fn a_close_ends_the_loop_and_the_cycle_in_flight() {
         wait(&a, 2_000).await;
         assert_eq!(
             a.engine.status_hub("ann").unwrap().current().status,
-            State::Syncing
+            SyncState::Syncing
         );
         a.engine.close().await;
     };

@@ -3,7 +3,7 @@
 use crate::support::auto_sync::{MINUTE, create};
 use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Device, Fault, World};
-use datum_sync::model::status::State;
+use datum_sync::model::status::SyncState;
 
 #[test]
 fn a_lock_that_is_never_given_back_stops_nobody_for_ever() {
@@ -40,7 +40,7 @@ fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
             create(&a.tab.engine, "ann", "milk").await;
             phone.fault("/push", Fault::Slow(3_600_000));
             a.sync(r#"{"timeout":3600000}"#);
-            wait_until(&b, || b.status().status == State::Syncing).await;
+            wait_until(&b, || b.status().status == SyncState::Syncing).await;
             a.frozen.set(true);
             phone.requests();
             let began = world.clock.now();
@@ -88,7 +88,7 @@ fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
             );
             assert_eq!(
                 (b.status().status, b.status().pending_operations),
-                (State::Completed, 0)
+                (SyncState::Completed, 0)
             );
             a.sync("{}");
             wait_until(&b, || a.ended.borrow().len() == 2).await;
@@ -106,7 +106,7 @@ fn a_frozen_tab_loses_the_lock_and_stops_its_cycle_when_it_wakes_up() {
             a.shown
                 .borrow()
                 .iter()
-                .any(|status| status.status == State::Cancelled),
+                .any(|status| status.status == SyncState::Cancelled),
             "{strategy}"
         );
     }
@@ -122,7 +122,7 @@ fn a_joined_cycle_that_died_with_its_tab_is_run_here() {
         create(&a.tab.engine, "ann", "milk").await;
         phone.fault("/push", Fault::Slow(5_000));
         a.sync("{}");
-        wait_until(&b, || b.status().status == State::Syncing).await;
+        wait_until(&b, || b.status().status == SyncState::Syncing).await;
         b.sync("{}");
         b.tab.engine.host().clock.sleep(1_000).await;
         // The browser frees what it held.

@@ -5,13 +5,13 @@ use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_u
 use crate::support::world::{Fault, ONE_TRY, World};
 use datum_sync::engine::auto_sync::Signal;
 use datum_sync::model::error::Code;
-use datum_sync::model::status::{Phase, State, SyncStatus};
+use datum_sync::model::status::{Phase, SyncState, SyncStatus};
 
 /// Asserts that from the first cycle on progress grows, and that the cycle ends once.
 fn assert_one_cycle(shown: &[SyncStatus]) {
     let first = shown
         .iter()
-        .position(|status| status.status == State::Syncing)
+        .position(|status| status.status == SyncState::Syncing)
         .expect("the cycle was seen");
     let (mut progress, mut ends) = (0.0, 0);
     for status in &shown[first..] {
@@ -33,8 +33,8 @@ fn assert_one_cycle(shown: &[SyncStatus]) {
 #[test]
 fn a_cycle_is_shown_the_same_in_every_tab_while_it_runs_and_after_it() {
     for (fault, expected) in [
-        (None, State::Completed),
-        (Some(Fault::Status(503, None)), State::Failed),
+        (None, SyncState::Completed),
+        (Some(Fault::Status(503, None)), SyncState::Failed),
     ] {
         let world = World::new();
         let laptop = world.device("laptop").open();
@@ -55,7 +55,7 @@ fn a_cycle_is_shown_the_same_in_every_tab_while_it_runs_and_after_it() {
             a.sync(r#"{"overrideBatchSize":1}"#);
             wait_until(&a, || b.status().phase == Some(Phase::Pushing)).await;
             assert_eq!(b.common(), a.common());
-            if expected == State::Completed {
+            if expected == SyncState::Completed {
                 wait_until(&a, || b.status().phase == Some(Phase::Pulling)).await;
                 assert!(b.status().progress >= 0.5 && b.status().last_started_at.is_some());
                 assert_eq!(b.common(), a.common());
@@ -66,11 +66,11 @@ fn a_cycle_is_shown_the_same_in_every_tab_while_it_runs_and_after_it() {
         assert_eq!((a.status().status, b.common()), (expected, a.common()));
         assert_eq!(
             b.status().errors.len(),
-            usize::from(expected == State::Failed)
+            usize::from(expected == SyncState::Failed)
         );
         assert_eq!(
             b.status().last_completed_at.is_some(),
-            expected == State::Completed
+            expected == SyncState::Completed
         );
         assert_eq!(
             b.tab.run(b.tab.engine.last_result("ann")).unwrap(),
@@ -92,7 +92,7 @@ fn a_tab_that_is_opened_during_a_cycle_elsewhere_sees_it() {
         phone.fault("/pull", Fault::Slow(30_000));
         a.sync("{}");
         wait_until(&a, || a.status().phase == Some(Phase::Pulling)).await;
-        assert_eq!(b.status().status, State::Idle);
+        assert_eq!(b.status().status, SyncState::Idle);
         b.tab.engine.sign_in("ann").await.unwrap();
         let_all_run().await;
         assert_eq!(
@@ -103,7 +103,7 @@ fn a_tab_that_is_opened_during_a_cycle_elsewhere_sees_it() {
         let_all_run().await;
         assert_eq!(
             (b.status().status, b.common()),
-            (State::Completed, a.common())
+            (SyncState::Completed, a.common())
         );
     });
 }
@@ -118,10 +118,10 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
         run_together(&[&a, &b], async {
             phone.fault("/pull", Fault::Slow(40_000));
             a.sync("{}");
-            wait_until(&b, || b.status().status == State::Syncing).await;
+            wait_until(&b, || b.status().status == SyncState::Syncing).await;
             // Longer than the limit for silent tabs; this one sends heartbeats.
             b.tab.engine.host().clock.sleep(25_000).await;
-            assert_eq!(b.status().status, State::Syncing);
+            assert_eq!(b.status().status, SyncState::Syncing);
             if says_so {
                 a.tab.engine.put_away();
             }
@@ -143,7 +143,7 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
                 .await;
             assert_eq!(
                 (b.status().status, b.status().phase),
-                (State::Cancelled, None)
+                (SyncState::Cancelled, None)
             );
             if frozen {
                 a.frozen.set(false);
@@ -151,15 +151,15 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
                 let_all_run().await;
                 assert_eq!(
                     (b.status().status, b.common()),
-                    (State::Completed, a.common()),
+                    (SyncState::Completed, a.common()),
                     "it came back and ended well"
                 );
             }
         });
         let shown = b.shown.borrow();
-        let backwards = shown
-            .windows(2)
-            .find(|pair| pair[0].status == State::Syncing && pair[1].progress < pair[0].progress);
+        let backwards = shown.windows(2).find(|pair| {
+            pair[0].status == SyncState::Syncing && pair[1].progress < pair[0].progress
+        });
         assert_eq!(backwards, None);
     }
 }
@@ -177,7 +177,7 @@ fn two_cycles_at_once_where_no_lock_holds_are_never_mixed() {
         phone.locks.borrow_mut().clear();
         phone.fault("/pull", Fault::Slow(4_000));
         b.sync("{}");
-        wait_until(&c, || b.status().status == State::Syncing).await;
+        wait_until(&c, || b.status().status == SyncState::Syncing).await;
         let_all_run().await;
         assert_eq!(c.common(), b.common(), "the later one");
         wait_until(&c, || a.ended.borrow().len() + b.ended.borrow().len() == 2).await;
@@ -187,7 +187,7 @@ fn two_cycles_at_once_where_no_lock_holds_are_never_mixed() {
     let shown = c.shown.borrow();
     let cycles: Vec<_> = shown
         .iter()
-        .filter(|status| status.status == State::Syncing)
+        .filter(|status| status.status == SyncState::Syncing)
         .collect();
     for pair in cycles.windows(2) {
         assert!(
@@ -227,7 +227,7 @@ fn the_leader_tells_every_tab_when_the_next_cycle_begins() {
         let_all_run().await;
         assert_eq!(
             (a.status().status, b.common()),
-            (State::Completed, a.common()),
+            (SyncState::Completed, a.common()),
             "after an automatic cycle too"
         );
         let planned = b.status().next_sync_at;
@@ -281,7 +281,7 @@ fn an_instance_that_is_closed_while_it_syncs_tells_the_others_how_it_ended() {
     });
     assert_eq!(
         (b.status().status, b.status().errors[0].code),
-        (State::Failed, Code::Closed)
+        (SyncState::Failed, Code::Closed)
     );
     assert_eq!(
         b.shown
@@ -318,7 +318,7 @@ fn a_message_that_waits_for_the_log_is_neither_lost_nor_shown_too_late() {
     a.run(a.engine.heard_word("ann", &at_first));
     assert_eq!(
         a.engine.status_hub("ann").unwrap().current().status,
-        State::Syncing
+        SyncState::Syncing
     );
     // A write holds the log. Messages that do not need it are handled first.
     let all = futures_util::future::join4(
@@ -329,6 +329,9 @@ fn a_message_that_waits_for_the_log_is_neither_lost_nor_shown_too_late() {
     );
     a.run(all);
     let status = a.engine.status_hub("ann").unwrap().current();
-    assert_eq!((status.status, status.progress), (State::Completed, 1.0));
+    assert_eq!(
+        (status.status, status.progress),
+        (SyncState::Completed, 1.0)
+    );
     assert!(status.next_sync_at.is_some());
 }

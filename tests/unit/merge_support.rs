@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use datum_sync::conflict::{Conflict, Kind, Resolution, decide};
+use datum_sync::conflict::{Conflict, ConflictKind, Resolution, decide};
 use datum_sync::model::config::merge_fields::{Policies, Policy};
 use datum_sync::model::config::resolver::Builtin;
 use serde_json::{Map, Value, json};
@@ -25,9 +25,9 @@ pub fn conflict(base: &Value, local: &Value, remote: &Value, remote_later: bool)
     };
     let (local, remote) = (body(local, here), body(remote, there));
     let kind = match (&local, &remote) {
-        (None, _) => Kind::DeletedLocally,
-        (_, None) => Kind::DeletedRemotely,
-        _ => Kind::BothModified,
+        (None, _) => ConflictKind::DeletedLocally,
+        (_, None) => ConflictKind::DeletedRemotely,
+        _ => ConflictKind::BothModified,
     };
     Conflict {
         id: "c".to_owned(),

@@ -7,7 +7,7 @@ use datum_sync::log::address::body_id;
 use datum_sync::log::commit::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use datum_sync::log::segment::{INLINE_BYTES, checksum};
 use datum_sync::log::segment_writer::{Packing, SEGMENT_BYTES};
-use datum_sync::model::operation::{Kind, Operation};
+use datum_sync::model::operation::{Operation, OperationKind};
 
 #[test]
 fn what_was_written_is_read() {
@@ -142,7 +142,7 @@ fn the_format_does_not_change_unnoticed() {
                 op_id: "o".to_owned(),
                 entity: "t".to_owned(),
                 base_version: Some(300),
-                ..bare(Kind::Patch)
+                ..bare(OperationKind::Patch)
             },
             replaces: vec!["p".to_owned()],
         }],

@@ -9,8 +9,8 @@ use datum_sync::log::facts::{CursorState, DeadLetter, Facts, Parked};
 use datum_sync::log::receipt::{Outcome, Receipt, Restored};
 use datum_sync::log::segment::checksum;
 use datum_sync::model::entity::Key;
-use datum_sync::model::operation::{Kind, Link, Operation};
-use datum_sync::model::status::State;
+use datum_sync::model::operation::{Link, Operation, OperationKind};
+use datum_sync::model::status::SyncState;
 
 pub const HEADER: usize = 12;
 
@@ -19,7 +19,7 @@ pub fn long() -> String {
     "\u{0}\"\\\u{7f}é漢🦀".repeat(10)
 }
 
-pub fn operation(kind: Kind) -> Operation {
+pub fn operation(kind: OperationKind) -> Operation {
     Operation {
         op_id: "op-1".to_owned(),
         entity: "todo".to_owned(),
@@ -46,7 +46,7 @@ pub fn operation(kind: Kind) -> Operation {
     }
 }
 
-pub fn bare(kind: Kind) -> Operation {
+pub fn bare(kind: OperationKind) -> Operation {
     Operation {
         op_id: String::new(),
         entity: String::new(),
@@ -64,7 +64,7 @@ pub fn bare(kind: Kind) -> Operation {
     }
 }
 
-pub fn parked(kind: conflict::Kind, base: Option<&str>) -> Event {
+pub fn parked(kind: conflict::ConflictKind, base: Option<&str>) -> Event {
     Event::Park {
         conflict: Parked {
             id: "c".to_owned(),
@@ -81,7 +81,7 @@ pub fn parked(kind: conflict::Kind, base: Option<&str>) -> Event {
     }
 }
 
-pub fn facts(state: State) -> Facts {
+pub fn facts(state: SyncState) -> Facts {
     Facts {
         last_sync: Some(0),
         last_success: Some(u64::MAX),
@@ -131,25 +131,25 @@ pub fn events() -> Vec<Event> {
             damage: Damage::default(),
         },
         Event::Queue {
-            op: operation(Kind::Create),
+            op: operation(OperationKind::Create),
             replaces: vec!["op-0".to_owned(), long()],
         },
         Event::Queue {
-            op: bare(Kind::Update),
+            op: bare(OperationKind::Update),
             replaces: Vec::new(),
         },
         Event::Queue {
-            op: operation(Kind::Patch),
+            op: operation(OperationKind::Patch),
             replaces: Vec::new(),
         },
         Event::Queue {
-            op: bare(Kind::Delete),
+            op: bare(OperationKind::Delete),
             replaces: vec![String::new()],
         },
         Event::Queue {
             op: Operation {
                 body: Some(Rc::from("")),
-                ..bare(Kind::Create)
+                ..bare(OperationKind::Create)
             },
             replaces: Vec::new(),
         },
@@ -252,14 +252,14 @@ pub fn events() -> Vec<Event> {
         },
         Event::NeedFullPull,
         Event::ReleaseDeletes,
-        parked(conflict::Kind::BothModified, Some("{}")),
-        parked(conflict::Kind::DeletedRemotely, Some("")),
-        parked(conflict::Kind::DeletedLocally, None),
+        parked(conflict::ConflictKind::BothModified, Some("{}")),
+        parked(conflict::ConflictKind::DeletedRemotely, Some("")),
+        parked(conflict::ConflictKind::DeletedLocally, None),
         Event::Unpark { id: "c".to_owned() },
         Event::DeadLetters {
             letters: vec![
                 DeadLetter {
-                    op: operation(Kind::Patch),
+                    op: operation(OperationKind::Patch),
                     code: "tooLarge".to_owned(),
                     message: long(),
                     died_at: u64::MAX,
@@ -268,7 +268,7 @@ pub fn events() -> Vec<Event> {
                     blocked_by: Some("op-0".to_owned()),
                 },
                 DeadLetter {
-                    op: bare(Kind::Delete),
+                    op: bare(OperationKind::Delete),
                     code: String::new(),
                     message: String::new(),
                     died_at: 0,
@@ -285,18 +285,18 @@ pub fn events() -> Vec<Event> {
             id: "op-1".to_owned(),
         },
         Event::Facts {
-            facts: Box::new(facts(State::Completed)),
+            facts: Box::new(facts(SyncState::Completed)),
         },
         Event::Facts {
             facts: Box::new(Facts {
                 clock_offset: -1,
-                ..facts(State::Cancelled)
+                ..facts(SyncState::Cancelled)
             }),
         },
         Event::Facts {
             facts: Box::new(Facts {
                 clock_offset: i64::MAX,
-                ..facts(State::Failed)
+                ..facts(SyncState::Failed)
             }),
         },
         Event::Facts {

@@ -2,7 +2,7 @@
 
 use datum_sync::model::error::Code;
 use datum_sync::model::metadata::read_reply;
-use datum_sync::model::protocol::SyncState;
+use datum_sync::model::protocol::MetadataSyncStatus;
 
 #[test]
 fn metadata_of_a_remote_is_read_and_what_is_new_in_it_is_passed_over() {
@@ -26,7 +26,7 @@ fn metadata_of_a_remote_is_read_and_what_is_new_in_it_is_passed_over() {
             phone.last_sync_time.as_deref(),
             phone.sync_status
         ),
-        ("phone", Some("t2"), SyncState::Failed)
+        ("phone", Some("t2"), MetadataSyncStatus::Failed)
     );
     assert_eq!(
         serde_json::from_value::<datum_sync::model::protocol::MetadataReply>(
@@ -49,7 +49,7 @@ fn metadata_of_a_remote_is_read_and_what_is_new_in_it_is_passed_over() {
             reply.devices[1].sync_status,
             reply.digests.unwrap().get("tasks").unwrap().hash.as_str()
         ),
-        (SyncState::NeverSynced, "0d")
+        (MetadataSyncStatus::NeverSynced, "0d")
     );
 }
 

@@ -4,7 +4,7 @@ use super::schedule_support::{
     EMPTY, HOUR, MIDDLE, MINUTE, WAITING, at, config, cycle, started, without_reasons,
 };
 use datum_sync::model::config::Direction;
-use datum_sync::schedule::{Moment, Outcome, Reach, Schedule, spread};
+use datum_sync::schedule::{CycleOutcome, Moment, Reach, Schedule, spread};
 
 #[test]
 fn an_interval_is_spread_by_a_tenth_either_way() {
@@ -36,7 +36,7 @@ fn a_started_schedule_is_due_after_each_interval_and_a_stopped_one_never() {
         cycle(
             &mut schedule,
             at(15 * MINUTE),
-            Outcome::Success,
+            CycleOutcome::Success,
             EMPTY,
             &config
         ),
@@ -60,7 +60,7 @@ fn what_is_due_is_handed_out_once() {
     let mut schedule = started(MINUTE);
     assert!(schedule.due(at(MINUTE), &config).is_some());
     assert!(schedule.due(at(MINUTE), &config).is_none());
-    schedule.released(at(MINUTE), Outcome::Skipped, EMPTY, &config, MIDDLE);
+    schedule.released(at(MINUTE), CycleOutcome::Skipped, EMPTY, &config, MIDDLE);
     assert_eq!(
         schedule.left(at(MINUTE)),
         Some(1_000),
@@ -110,7 +110,7 @@ fn a_clock_set_forward_costs_one_early_cycle() {
         cycle(
             &mut schedule,
             forward(MINUTE),
-            Outcome::Success,
+            CycleOutcome::Success,
             EMPTY,
             &config
         )
@@ -172,12 +172,24 @@ fn a_write_is_pushed_alone_once_this_instance_has_pulled_and_a_hint_is_pulled_al
     schedule.wrote(at(0), &config);
     // A page that is reloaded after each write must pull some day.
     assert_eq!(
-        cycle(&mut schedule, at(1_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(1_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushThenPull)
     );
     schedule.wrote(at(2_000), &config);
     assert_eq!(
-        cycle(&mut schedule, at(3_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(3_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushOnly)
     );
     assert_eq!(
@@ -187,13 +199,25 @@ fn a_write_is_pushed_alone_once_this_instance_has_pulled_and_a_hint_is_pulled_al
     );
     schedule.hinted(&config);
     assert_eq!(
-        cycle(&mut schedule, at(3_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(3_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PullOnly)
     );
     schedule.wrote(at(4_000), &config);
     schedule.hinted(&config);
     assert_eq!(
-        cycle(&mut schedule, at(4_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(4_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushThenPull),
         "both in one"
     );
@@ -206,7 +230,13 @@ fn a_config_that_only_pushes_or_only_pulls_is_never_asked_for_the_other() {
     let mut schedule = started(MINUTE);
     assert!(!schedule.wrote(at(0), &pull));
     assert_eq!(
-        cycle(&mut schedule, at(MINUTE), Outcome::Success, WAITING, &pull),
+        cycle(
+            &mut schedule,
+            at(MINUTE),
+            CycleOutcome::Success,
+            WAITING,
+            &pull
+        ),
         Some(Direction::PullOnly)
     );
     let push = config(r#","defaultSyncDirection":"pushOnly""#);
@@ -214,7 +244,13 @@ fn a_config_that_only_pushes_or_only_pulls_is_never_asked_for_the_other() {
     schedule.hinted(&push);
     assert_eq!(schedule.left(at(0)), Some(MINUTE));
     assert_eq!(
-        cycle(&mut schedule, at(MINUTE), Outcome::Success, EMPTY, &push),
+        cycle(
+            &mut schedule,
+            at(MINUTE),
+            CycleOutcome::Success,
+            EMPTY,
+            &push
+        ),
         Some(Direction::PushOnly)
     );
     assert_eq!(
@@ -243,9 +279,9 @@ fn hints_during_a_cycle_cause_exactly_one_more() {
         schedule.hinted(&config);
     }
     assert!(schedule.due(at(1), &config).is_none(), "one at a time");
-    schedule.ended(at(2), Outcome::Success, EMPTY, &config, MIDDLE);
-    schedule.released(at(2), Outcome::Success, EMPTY, &config, MIDDLE);
-    assert!(cycle(&mut schedule, at(2), Outcome::Success, EMPTY, &config).is_some());
+    schedule.ended(at(2), CycleOutcome::Success, EMPTY, &config, MIDDLE);
+    schedule.released(at(2), CycleOutcome::Success, EMPTY, &config, MIDDLE);
+    assert!(cycle(&mut schedule, at(2), CycleOutcome::Success, EMPTY, &config).is_some());
     assert_eq!(schedule.left(at(2)), Some(15 * MINUTE));
 }
 
@@ -255,12 +291,24 @@ fn a_hint_is_pulled_without_automatic_cycles_too() {
     let mut schedule = Schedule::default();
     schedule.hinted(&config);
     assert_eq!(
-        cycle(&mut schedule, at(0), Outcome::Retry(None), EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(0),
+            CycleOutcome::Retry(None),
+            EMPTY,
+            &config
+        ),
         Some(Direction::PullOnly)
     );
     assert_eq!(schedule.left(at(0)).map(|ms| ms >= 1_000), Some(true));
     assert_eq!(
-        cycle(&mut schedule, at(MINUTE), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(MINUTE),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PullOnly)
     );
     assert_eq!(schedule.left(at(MINUTE)), None);
@@ -272,7 +320,7 @@ fn a_page_that_becomes_visible_syncs_if_the_last_attempt_is_old_or_writes_wait()
     let mut schedule = started(15 * MINUTE);
     schedule.visible(at(0), &config);
     assert!(
-        cycle(&mut schedule, at(0), Outcome::Success, EMPTY, &config).is_some(),
+        cycle(&mut schedule, at(0), CycleOutcome::Success, EMPTY, &config).is_some(),
         "never attempted"
     );
     schedule.visible(at(29_999), &config);
@@ -280,12 +328,24 @@ fn a_page_that_becomes_visible_syncs_if_the_last_attempt_is_old_or_writes_wait()
     schedule.wrote(at(29_999), &config);
     schedule.visible(at(29_999), &config);
     assert_eq!(
-        cycle(&mut schedule, at(29_999), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(29_999),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushOnly)
     );
     schedule.visible(at(60_000), &config);
     assert_eq!(
-        cycle(&mut schedule, at(60_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(60_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushThenPull)
     );
     schedule.visible(at(HOUR), &without_reasons());

@@ -7,7 +7,7 @@ use datum_sync::model::config::Direction;
 use datum_sync::model::config::timing::{ColdStart, ColdStrategy};
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::status::SyncResult;
-use datum_sync::schedule::{Left, Outcome, Reach, Schedule};
+use datum_sync::schedule::{CycleOutcome, Left, Reach, Schedule};
 
 #[test]
 fn a_failure_is_tried_again_later_each_time_and_never_before_the_remote_asked() {
@@ -15,7 +15,16 @@ fn a_failure_is_tried_again_later_each_time_and_never_before_the_remote_asked() 
     let mut schedule = started(15 * MINUTE);
     let mut now = 15 * MINUTE;
     for wait in [2_000, 6_000, 18_000, 30_000, 30_000] {
-        assert!(cycle(&mut schedule, at(now), Outcome::Retry(None), EMPTY, &config).is_some());
+        assert!(
+            cycle(
+                &mut schedule,
+                at(now),
+                CycleOutcome::Retry(None),
+                EMPTY,
+                &config
+            )
+            .is_some()
+        );
         assert_eq!(schedule.left(at(now)), Some(wait));
         assert_eq!(schedule.next_retry_at(at(now)), Some(at(now + wait).wall));
         now += wait;
@@ -24,7 +33,7 @@ fn a_failure_is_tried_again_later_each_time_and_never_before_the_remote_asked() 
         cycle(
             &mut schedule,
             at(now),
-            Outcome::Retry(Some(5 * MINUTE)),
+            CycleOutcome::Retry(Some(5 * MINUTE)),
             EMPTY,
             &config
         )
@@ -41,13 +50,31 @@ fn a_failure_is_tried_again_later_each_time_and_never_before_the_remote_asked() 
         "nothing automatic undercuts what the remote asked for"
     );
     now += 5 * MINUTE;
-    assert!(cycle(&mut schedule, at(now), Outcome::Success, EMPTY, &config).is_some());
+    assert!(
+        cycle(
+            &mut schedule,
+            at(now),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        )
+        .is_some()
+    );
     assert_eq!(
         (schedule.left(at(now)), schedule.next_retry_at(at(now))),
         (Some(15 * MINUTE), None)
     );
     now += 15 * MINUTE;
-    assert!(cycle(&mut schedule, at(now), Outcome::Retry(None), EMPTY, &config).is_some());
+    assert!(
+        cycle(
+            &mut schedule,
+            at(now),
+            CycleOutcome::Retry(None),
+            EMPTY,
+            &config
+        )
+        .is_some()
+    );
     assert_eq!(
         schedule.left(at(now)),
         Some(2_000),
@@ -64,7 +91,7 @@ fn no_config_makes_the_schedule_spin() {
             cycle(
                 &mut schedule,
                 at(n * 1_000),
-                Outcome::Retry(Some(0)),
+                CycleOutcome::Retry(Some(0)),
                 WAITING,
                 &config
             )
@@ -81,7 +108,7 @@ fn a_network_that_is_back_ends_our_own_patience() {
     cycle(
         &mut schedule,
         at(15 * MINUTE),
-        Outcome::Retry(None),
+        CycleOutcome::Retry(None),
         EMPTY,
         &config,
     );
@@ -103,8 +130,8 @@ fn what_only_somebody_can_mend_rests_until_somebody_does() {
         Code::InvalidConfig,
     ] {
         assert_eq!(
-            Outcome::of(&Err(Error::new(code, "no"))),
-            Outcome::Rest,
+            CycleOutcome::of(&Err(Error::new(code, "no"))),
+            CycleOutcome::Rest,
             "{code:?}"
         );
     }
@@ -113,7 +140,7 @@ fn what_only_somebody_can_mend_rests_until_somebody_does() {
         cycle(
             &mut schedule,
             at(15 * MINUTE),
-            Outcome::Rest,
+            CycleOutcome::Rest,
             WAITING,
             &config,
         );
@@ -135,7 +162,7 @@ fn what_only_somebody_can_mend_rests_until_somebody_does() {
     assert_eq!(resumed.left(at(24 * HOUR)), Some(0));
     let mut synced = resting();
     synced.began(at(24 * HOUR), BOTH);
-    synced.ended(at(24 * HOUR), Outcome::Success, EMPTY, &config, MIDDLE);
+    synced.ended(at(24 * HOUR), CycleOutcome::Success, EMPTY, &config, MIDDLE);
     assert_eq!(synced.left(at(24 * HOUR)), Some(15 * MINUTE));
 }
 
@@ -144,8 +171,8 @@ fn what_may_mend_itself_waits_for_the_interval() {
     let config = config("");
     for code in [Code::Protocol, Code::StorageFull, Code::Corrupt] {
         assert_eq!(
-            Outcome::of(&Err(Error::new(code, "no"))),
-            Outcome::Later,
+            CycleOutcome::of(&Err(Error::new(code, "no"))),
+            CycleOutcome::Later,
             "{code:?}"
         );
     }
@@ -153,7 +180,7 @@ fn what_may_mend_itself_waits_for_the_interval() {
     cycle(
         &mut schedule,
         at(15 * MINUTE),
-        Outcome::Later,
+        CycleOutcome::Later,
         WAITING,
         &config,
     );
@@ -165,7 +192,16 @@ fn a_cycle_that_was_stopped_leaves_what_it_was_to_do() {
     let config = config("");
     let mut schedule = started(15 * MINUTE);
     schedule.wrote(at(0), &config);
-    assert!(cycle(&mut schedule, at(1_000), Outcome::Stopped, WAITING, &config).is_some());
+    assert!(
+        cycle(
+            &mut schedule,
+            at(1_000),
+            CycleOutcome::Stopped,
+            WAITING,
+            &config
+        )
+        .is_some()
+    );
     assert_eq!(schedule.left(at(1_000)), Some(0));
 }
 
@@ -178,10 +214,22 @@ fn an_operation_that_the_remote_put_off_is_sent_when_its_time_has_come() {
         waiting: true,
         postponed: Some(at(31_000).wall),
     };
-    cycle(&mut schedule, at(1_000), Outcome::Success, left, &config);
+    cycle(
+        &mut schedule,
+        at(1_000),
+        CycleOutcome::Success,
+        left,
+        &config,
+    );
     assert_eq!(schedule.left(at(1_000)), Some(30_000));
     assert_eq!(
-        cycle(&mut schedule, at(31_000), Outcome::Success, EMPTY, &config),
+        cycle(
+            &mut schedule,
+            at(31_000),
+            CycleOutcome::Success,
+            EMPTY,
+            &config
+        ),
         Some(Direction::PushOnly)
     );
     assert_eq!(schedule.left(at(31_000)), Some(15 * MINUTE - 30_000));
@@ -193,7 +241,13 @@ fn an_explicit_cycle_puts_off_the_next_one_by_an_interval() {
     let mut schedule = started(15 * MINUTE);
     schedule.began(at(10 * MINUTE), BOTH);
     assert_eq!(schedule.left(at(15 * MINUTE)), None, "not beside it");
-    schedule.ended(at(15 * MINUTE), Outcome::Success, EMPTY, &config, MIDDLE);
+    schedule.ended(
+        at(15 * MINUTE),
+        CycleOutcome::Success,
+        EMPTY,
+        &config,
+        MIDDLE,
+    );
     assert_eq!(schedule.left(at(15 * MINUTE)), Some(15 * MINUTE));
     schedule.synced_elsewhere(at(20 * MINUTE), MIDDLE);
     assert_eq!(
@@ -266,38 +320,44 @@ fn a_cold_start_that_failed_is_tried_again_with_all_the_time_that_a_cycle_has() 
     schedule.due(at(500), &config).unwrap();
     let reach = Reach { full: true, ..BOTH };
     schedule.began(at(500), reach);
-    schedule.ended(at(15_500), Outcome::Retry(None), EMPTY, &config, 0);
-    schedule.released(at(15_500), Outcome::Retry(None), EMPTY, &config, 0);
+    schedule.ended(at(15_500), CycleOutcome::Retry(None), EMPTY, &config, 0);
+    schedule.released(at(15_500), CycleOutcome::Retry(None), EMPTY, &config, 0);
     assert_eq!(schedule.left(at(15_500)), Some(1_000));
     let again = schedule.due(at(16_500), &config).unwrap();
     assert_eq!((again.timeout, again.force_full_sync), (None, Some(true)));
     schedule.began(at(16_500), reach);
-    schedule.ended(at(16_600), Outcome::Success, EMPTY, &config, 0);
-    schedule.released(at(16_600), Outcome::Success, EMPTY, &config, 0);
+    schedule.ended(at(16_600), CycleOutcome::Success, EMPTY, &config, 0);
+    schedule.released(at(16_600), CycleOutcome::Success, EMPTY, &config, 0);
     assert_eq!(schedule.left(at(16_600)), None, "once a sign-in");
 }
 
 #[test]
 fn what_a_result_means_for_the_next_cycle() {
-    assert_eq!(Outcome::of(&Ok(SyncResult::default())), Outcome::Success);
     assert_eq!(
-        Outcome::of(&Ok(SyncResult {
+        CycleOutcome::of(&Ok(SyncResult::default())),
+        CycleOutcome::Success
+    );
+    assert_eq!(
+        CycleOutcome::of(&Ok(SyncResult {
             was_skipped: true,
             ..SyncResult::default()
         })),
-        Outcome::Skipped
+        CycleOutcome::Skipped
     );
     assert_eq!(
-        Outcome::of(&Ok(SyncResult {
+        CycleOutcome::of(&Ok(SyncResult {
             was_cancelled: true,
             ..SyncResult::default()
         })),
-        Outcome::Stopped
+        CycleOutcome::Stopped
     );
     let limited = Error::new(Code::RateLimited, "slow down").with_retry_after(Some(7));
-    assert_eq!(Outcome::of(&Err(limited)), Outcome::Retry(Some(7)));
     assert_eq!(
-        Outcome::of(&Err(Error::new(Code::Timeout, "late"))),
-        Outcome::Retry(None)
+        CycleOutcome::of(&Err(limited)),
+        CycleOutcome::Retry(Some(7))
+    );
+    assert_eq!(
+        CycleOutcome::of(&Err(Error::new(Code::Timeout, "late"))),
+        CycleOutcome::Retry(None)
     );
 }

@@ -3,7 +3,7 @@
 use datum_sync::model::config::{Config, Direction};
 use datum_sync::model::error::Code;
 use datum_sync::model::object_reader::ObjectReader;
-use datum_sync::schedule::{Left, Moment, Outcome, Reach, Schedule};
+use datum_sync::schedule::{CycleOutcome, Left, Moment, Reach, Schedule};
 
 pub const MINUTE: u64 = 60_000;
 
@@ -56,7 +56,7 @@ pub fn started(interval: u64) -> Schedule {
 pub fn cycle(
     schedule: &mut Schedule,
     now: Moment,
-    outcome: Outcome,
+    outcome: CycleOutcome,
     left: Left,
     config: &Config,
 ) -> Option<Direction> {

@@ -1,10 +1,9 @@
 //! The parser of event streams, with chunks that break anywhere.
 
-use datum_sync::model::error::Code;
-use datum_sync::util::sse::{Events, MAX_BYTES};
+use datum_sync::util::sse::{EventParser, MAX_BYTES, TooLong};
 
 fn heard(chunks: &[&[u8]]) -> Vec<(String, String)> {
-    let (mut events, mut heard) = (Events::default(), Vec::new());
+    let (mut events, mut heard) = (EventParser::default(), Vec::new());
     for chunk in chunks {
         events
             .feed(chunk, &mut |name, data| {
@@ -77,17 +76,15 @@ fn what_is_no_text_is_read_as_far_as_it_goes() {
 
 #[test]
 fn a_stream_that_is_no_stream_does_not_fill_the_memory() {
-    let mut events = Events::default();
-    let error = events
-        .feed(&vec![b'a'; MAX_BYTES + 1], &mut |_, _| {})
-        .unwrap_err();
-    assert_eq!(error.code(), Code::Protocol);
-    let mut events = Events::default();
+    let mut events = EventParser::default();
+    let fed = events.feed(&vec![b'a'; MAX_BYTES + 1], &mut |_, _| {});
+    assert_eq!(fed, Err(TooLong));
+    let mut events = EventParser::default();
     let line = [b"data: ".as_slice(), &vec![b'a'; MAX_BYTES / 2], b"\n"].concat();
     let fed: Result<Vec<()>, _> = (0..3).map(|_| events.feed(&line, &mut |_, _| {})).collect();
-    assert_eq!(fed.unwrap_err().code(), Code::Protocol);
+    assert_eq!(fed, Err(TooLong));
     // A comment of any number of short lines is no burden.
-    let mut events = Events::default();
+    let mut events = EventParser::default();
     for _ in 0..100_000 {
         events.feed(b": still here\n", &mut |_, _| {}).unwrap();
     }

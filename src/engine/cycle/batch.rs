@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::model::config::Config;
 use crate::model::entity::Fields;
 use crate::model::error::{Code, Error, Result};
-use crate::model::operation::{Kind, Operation, UNKNOWN};
+use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::model::protocol::{PushRequest, PushedOperation, Raw};
 use crate::state::outbox::{Outbox, Queued};
 use crate::state::replica::Replica;
@@ -107,7 +107,11 @@ pub fn on_the_wire<'a>(
 /// # Errors
 /// [`Code::Corrupt`] for a body that is not JSON.
 pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<Cow<'a, str>>> {
-    let Some(body) = op.body.as_deref().filter(|_| op.kind != Kind::Delete) else {
+    let Some(body) = op
+        .body
+        .as_deref()
+        .filter(|_| op.kind != OperationKind::Delete)
+    else {
         return Ok(None);
     };
     // The server reads every operation by itself, but one that is not JSON would spoil the others'
@@ -126,7 +130,7 @@ pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<
     fields
         .0
         .retain(|(name, _)| !local_only.iter().any(|only| *only == **name));
-    if op.kind != Kind::Patch {
+    if op.kind != OperationKind::Patch {
         return Ok(Some(if fields.0.len() == all {
             Cow::Borrowed(body)
         } else {

@@ -5,7 +5,7 @@ use crate::engine::cycle::Cycle;
 use crate::engine::cycle::retry::worth_another_try;
 use crate::log::segment::checksum;
 use crate::model::error::{Code, Result};
-use crate::model::protocol::{DeviceMetadata, SyncState};
+use crate::model::protocol::{DeviceMetadata, MetadataSyncStatus};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -74,11 +74,11 @@ fn device_metadata<S: Store, R: Remote, H: Host>(cycle: &Cycle<'_, S, R, H>) -> 
         data_hash: Some(data_hash(replica)),
         entity_counts: entity_counts(replica, &mut cycle.config.entities.keys()),
         sync_status: if !replica.conflicts().is_empty() {
-            SyncState::Conflict
+            MetadataSyncStatus::Conflict
         } else if replica.outbox().is_empty() {
-            SyncState::Synced
+            MetadataSyncStatus::Synced
         } else {
-            SyncState::Pending
+            MetadataSyncStatus::Pending
         },
         conflict_count: replica.conflicts().len() as u64,
         custom_metadata: custom(replica.facts()),

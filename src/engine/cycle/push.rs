@@ -14,7 +14,7 @@ use crate::engine::cycle::resolve::Conflicts;
 use crate::engine::cycle::retry::{is_slow, worth_another_try};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
-use crate::model::operation::{Kind, Operation};
+use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::{PushReply, parse_push_reply};
 use crate::model::status::Phase;
 use crate::plan::local_only::LocalOnlyPlanner;
@@ -251,7 +251,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         let waits = |queued: &Queued| {
             let op = &queued.op;
             self.resting.contains(&op.op_id)
-                || (op.kind == Kind::Delete && !self.cycle.settings.include_deletes)
+                || (op.kind == OperationKind::Delete && !self.cycle.settings.include_deletes)
                 || (!self.clashes.is_empty()
                     && self
                         .clashes

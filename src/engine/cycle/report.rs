@@ -9,7 +9,7 @@ use crate::engine::cycle::{Cycle, resolve};
 use crate::engine::events::Topic;
 use crate::log::facts::Facts;
 use crate::model::error::{Code, Error, Result};
-use crate::model::status::{Phase, RemoteHealth, State, SyncResult};
+use crate::model::status::{Phase, RemoteHealth, SyncResult, SyncState};
 use crate::plan::verdicts::Settled;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -49,9 +49,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         result.total_bytes_pushed = facts.bytes_pushed;
         result.total_bytes_pulled = facts.bytes_pulled;
         facts.last_state = match (result.is_success, cancelled) {
-            (true, _) => State::Completed,
-            (false, true) => State::Cancelled,
-            (false, false) => State::Failed,
+            (true, _) => SyncState::Completed,
+            (false, true) => SyncState::Cancelled,
+            (false, false) => SyncState::Failed,
         };
         facts.last_result = Some(Rc::from(crate::util::json::serialize::to_string(result)));
         facts
@@ -74,10 +74,10 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         });
         self.hub.update(|status| {
             status.status = match ended {
-                Ok(()) => State::Completed,
-                Err(_) if self.cancel.reason() == Some(Stop::Pause) => State::Paused,
-                Err(_) if cancelled => State::Cancelled,
-                Err(_) => State::Failed,
+                Ok(()) => SyncState::Completed,
+                Err(_) if self.cancel.reason() == Some(Stop::Pause) => SyncState::Paused,
+                Err(_) if cancelled => SyncState::Cancelled,
+                Err(_) => SyncState::Failed,
             };
             status.phase = None;
             if ended.is_ok() {

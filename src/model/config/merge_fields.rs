@@ -1,4 +1,4 @@
-//! `mergeFields` of an entity type: which field goes by which policy.
+//! `mergeFields` of an entity type: the merge policy of each field.
 
 use std::rc::Rc;
 
@@ -36,26 +36,26 @@ pub(super) fn read(entity: &mut ObjectReader<'_>, local_only: &[String]) -> Rc<P
 /// How a field is merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// What is here.
+    /// Takes the local value.
     Local,
-    /// What is there.
+    /// Takes the remote value.
     Remote,
-    /// The later write.
+    /// Takes the later write.
     LastWrite,
     /// The smaller number, the earlier time or the first string.
     Min,
     /// The larger number, the later time or the last string.
     Max,
-    /// The base with both sides' changes added to it.
+    /// Adds both sides' changes to the base.
     Sum,
-    /// Arrays as sets: what either side has added, without what either has taken away.
+    /// Arrays as sets: keeps what either side added and drops what either side removed.
     Union,
-    /// Text, three-way by lines and words.
+    /// Merges text three-way, by lines and words.
     Text,
 }
 
 impl Policy {
-    /// Each with its name.
+    /// Each value with its name in the config.
     pub const NAMES: [(&'static str, Self); 8] = [
         ("local", Self::Local),
         ("remote", Self::Remote),
@@ -77,3 +77,9 @@ impl Policy {
 
 /// Policies by the field's path, such as `address.city`.
 pub type Policies = VecMap<Policy>;
+
+/// Returns true if any field is summed.
+#[must_use]
+pub fn sums(policies: &Policies) -> bool {
+    policies.values().any(|policy| *policy == Policy::Sum)
+}

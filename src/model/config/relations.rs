@@ -1,5 +1,4 @@
-//! How entity types and writes hang together: `relations` of an entity type, `dependsOn` of a
-//! write.
+//! Dependencies: `relations` of an entity type and `dependsOn` of a write.
 
 use std::rc::Rc;
 
@@ -9,8 +8,8 @@ use crate::model::entity::{Key, OWN_FIELDS, OwnedKey, check_id, check_name};
 use crate::model::object_reader::ObjectReader;
 use crate::model::operation::Parent;
 
-/// Reads `relations` of an entity type. Only `belongsTo` says in which order operations go out, and
-/// no other kind is known yet.
+/// Reads `relations` of an entity type. Only `belongsTo` is supported, since only it orders
+/// operations.
 pub fn read_parents(entity: &mut ObjectReader<'_>) -> Rc<[Parent]> {
     let mut parents = Vec::new();
     let Some(mut relations) = entity.object("relations") else {

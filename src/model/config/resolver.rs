@@ -1,23 +1,23 @@
-//! TODO
+//! The built-in conflict resolvers.
 
-/// The resolvers that need nobody's answer.
+/// A resolver that the engine has built in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Builtin {
     /// Three-way by field; a field changed on both sides goes to the later write.
     #[default]
     Merge,
-    /// The later write as a whole.
+    /// Takes the later write as a whole.
     LastWriteWins,
-    /// Always what is here.
+    /// Always takes the local side.
     LocalPriority,
-    /// Always what is there.
+    /// Always takes the remote side.
     RemotePriority,
-    /// Park it for the app.
+    /// Parks the conflict for the app.
     Ask,
 }
 
 impl Builtin {
-    /// Each with its name.
+    /// Each value with its name in the config.
     pub const NAMES: [(&'static str, Self); 5] = [
         ("merge", Self::Merge),
         ("lastWriteWins", Self::LastWriteWins),

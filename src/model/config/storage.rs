@@ -1,8 +1,8 @@
-//! Who asks the browser to keep what is stored.
+//! How durably data is stored.
 
 use crate::model::object_reader::ObjectReader;
 
-/// Who asks the browser never to evict what is stored.
+/// Who asks the browser never to evict the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Persist {
     /// The app, when its user will understand the question.
@@ -25,12 +25,12 @@ impl Persist {
     }
 }
 
-/// How long an answer may be taken for durable.
+/// What an append waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// Flushed to the disk before the append answers.
+    /// The data is flushed to the disk.
     #[default]
     Strict,
-    /// Handed to the operating system: outlives the process, not a power cut.
+    /// The data is handed to the operating system: it survives the process, but not a power cut.
     Relaxed,
 }

@@ -1,4 +1,4 @@
-//! When cycles begin by themselves, and how long a failure makes them wait.
+//! When automatic cycles begin.
 
 use serde_json::Value;
 
@@ -17,17 +17,17 @@ const DEFAULT_INTERVAL_MS: u64 = 900_000;
 
 const DEFAULT_AFTER_WRITE_MS: u64 = 1_000;
 
-/// What the first cycle after a sign-in is.
+/// What the first cycle after a sign-in does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColdStrategy {
-    /// None.
+    /// No cycle runs.
     Disabled,
-    /// One that ignores the cursor.
+    /// Pulls everything, ignoring the cursor.
     FullSync,
-    /// One, unless the last success is young enough.
+    /// Syncs unless the last success is recent enough.
     #[default]
     Adaptive,
-    /// One, always.
+    /// Syncs always.
     Incremental,
 }
 
@@ -41,10 +41,8 @@ const STRATEGIES: [(&str, ColdStrategy); 4] = [
 /// The first cycle after a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColdStart {
-    /// What it is.
     pub strategy: ColdStrategy,
-    /// How old the last success may be for [`ColdStrategy::Adaptive`] to leave it out, in
-    /// milliseconds.
+    /// [`ColdStrategy::Adaptive`] skips the cycle if the last success is younger, in milliseconds.
     pub threshold: u64,
     /// How long after the sign-in it begins, in milliseconds.
     pub delay: u64,
@@ -52,26 +50,26 @@ pub struct ColdStart {
     pub max_duration: u64,
 }
 
-/// When cycles begin by themselves.
+/// When automatic cycles begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// A sign-in starts automatic cycles.
     pub auto_start: bool,
-    /// Milliseconds between automatic cycles, where a start names no others.
+    /// The default interval of automatic cycles, in milliseconds.
     pub interval: u64,
-    /// How long after a local write it is pushed, in milliseconds; none where it waits for the
+    /// How long after a local write it is pushed, in milliseconds; `None` if it waits for the next
     /// interval.
     pub after_write: Option<u64>,
-    /// A network that comes back is a reason to sync.
+    /// Syncs when the network comes back.
     pub on_reconnect: bool,
-    /// A page that becomes visible is a reason to sync.
+    /// Syncs when the page becomes visible.
     pub on_visible: bool,
-    /// What a sign-in runs; none where it runs nothing.
+    /// The cycle after a sign-in, if there is one.
     pub cold: Option<ColdStart>,
 }
 
 impl Timing {
-    /// Reads its part of `DatumConfig`.
+    /// Reads its members of `DatumConfig`.
     pub fn read(given: &mut ObjectReader<'_>) -> Self {
         let auto_start = given.flag("autoStartSync").unwrap_or(false);
         let after_write = match given.value("syncAfterWrite") {
@@ -118,89 +116,4 @@ fn read_cold(given: &mut ObjectReader<'_>, auto_start: bool) -> Option<ColdStart
     cold.max_duration = given.whole_or("maxDuration", 1, DAY_MS, cold.max_duration);
     given.reject_unknown();
     (cold.strategy != ColdStrategy::Disabled).then_some(cold)
-}
-
-/// How delays are spread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Jitter {
-    /// Anywhere between nothing and the delay: clients that failed together do not come back
-    /// together.
-    #[default]
-    Full,
-    /// The delay itself.
-    None,
-}
-
-/// How a request that may succeed later is tried again within a cycle, and an automatic cycle after
-/// it failed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Retry {
-    /// Tries, the first one included.
-    pub max_attempts: u32,
-    /// The first delay, in milliseconds.
-    pub initial: u64,
-    /// By how much each delay is longer.
-    pub factor: f64,
-    /// The longest delay, in milliseconds.
-    pub max: u64,
-    /// How delays are spread.
-    pub jitter: Jitter,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            max_attempts: 3,
-            initial: 500,
-            factor: 2.0,
-            max: 60_000,
-            jitter: Jitter::Full,
-        }
-    }
-}
-
-impl Retry {
-    /// How long to wait before the next try, in milliseconds.
-    ///
-    /// `attempt` counts from 1, `roll` is uniform over its whole range, and `asked` is what the
-    /// remote asked for: never less than that, whatever the dice say.
-    #[must_use]
-    pub fn delay(&self, attempt: u32, roll: u32, asked: Option<u64>) -> u64 {
-        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
-        let grown = self.initial as f64 * self.factor.powi(exponent);
-        // Nothing, however often it is multiplied, stays nothing: 0 times infinity is no number.
-        let ceiling = if grown.is_nan() {
-            0.0
-        } else {
-            grown.min(self.max as f64)
-        };
-        let waited = match self.jitter {
-            Jitter::None => ceiling,
-            Jitter::Full => ceiling * f64::from(roll) / f64::from(u32::MAX),
-        };
-        (waited as u64).max(asked.unwrap_or(0))
-    }
-}
-
-pub(super) fn read_retry(given: &mut ObjectReader<'_>) -> Retry {
-    let mut retry = Retry::default();
-    let Some(mut given) = given.object("retry") else {
-        return retry;
-    };
-    if let Some(attempts) = given.whole("maxAttempts", 1, 100) {
-        retry.max_attempts = attempts as u32;
-    }
-    if let Some(factor) = given.number("factor") {
-        if !(1.0..=100.0).contains(&factor) {
-            given.reject::<()>("factor", "must be a number from 1 to 100.");
-        }
-        retry.factor = factor;
-    }
-    retry.initial = given.whole_or("initial", 0, 3_600_000, retry.initial);
-    retry.max = given.whole_or("max", 0, DAY_MS, retry.max);
-    retry.jitter = given
-        .choice("jitter", &[("full", Jitter::Full), ("none", Jitter::None)])
-        .unwrap_or_default();
-    given.reject_unknown();
-    retry
 }

@@ -1,21 +1,21 @@
-//! Reads metadata that a remote or an adapter gives. What a later protocol adds is passed over.
+//! Reads metadata from a remote or an adapter. Members that a later protocol adds are ignored.
 //!
-//! By hand, through one reader: what serde derives for these types is for the server, and would be
-//! a tenth of the module that an app loads.
+//! The derived `Deserialize` of these types is for the server only; it would be a tenth of the
+//! module that an app loads.
 
 use crate::model::error::{Code, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::object_reader::ObjectReader;
 use crate::model::protocol::{
-    DeviceMetadata, EntityCount, MetadataReply, SyncState, WireDigest, unreadable,
+    DeviceMetadata, EntityCount, MetadataReply, MetadataSyncStatus, WireDigest, unreadable,
 };
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan::parse;
 
-/// Reads the answer to `GET /metadata`.
+/// Reads the reply to `GET /metadata`.
 ///
 /// # Errors
-/// [`Code::Protocol`], naming the place.
+/// Fails with [`Code::Protocol`], naming the place.
 pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
     let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
     let mut given = ObjectReader::new(&value, Code::Protocol, "The answer to `metadata`")?;
@@ -33,20 +33,20 @@ pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
     Ok(reply)
 }
 
-/// What an adapter keeps: the last writer's metadata, and the last success of every device.
+/// The metadata that an adapter stores: the last writer's, and the last success of every device.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Kept {
-    /// The writer's own. Its id may be empty.
+pub struct AdapterMetadata {
+    /// The last writer's own metadata. Its device id may be empty.
     pub writer: DeviceMetadata,
-    /// Times by device.
+    /// The time of the last success by device.
     pub devices: VecMap<String>,
 }
 
-/// Reads the JSON of a `SyncMetadata`. What it has for all devices together is made anew each time.
+/// Reads the JSON of a `SyncMetadata`. Its totals over all devices are ignored and computed again.
 ///
 /// # Errors
-/// [`Code::Protocol`], naming the place.
-pub fn read_kept(bytes: &[u8], what: &str) -> Result<Kept> {
+/// Fails with [`Code::Protocol`], naming the place.
+pub fn read_kept(bytes: &[u8], what: &str) -> Result<AdapterMetadata> {
     let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
     let mut given = ObjectReader::new(&value, Code::Protocol, what)?;
     let mut devices = VecMap::default();
@@ -59,7 +59,7 @@ pub fn read_kept(bytes: &[u8], what: &str) -> Result<Kept> {
     }
     let writer = read_device(&mut given);
     given.check()?;
-    Ok(Kept { writer, devices })
+    Ok(AdapterMetadata { writer, devices })
 }
 
 fn read_device(given: &mut ObjectReader<'_>) -> DeviceMetadata {
@@ -85,7 +85,7 @@ fn read_device(given: &mut ObjectReader<'_>) -> DeviceMetadata {
         data_hash: given.text("dataHash"),
         entity_counts,
         sync_status: given
-            .choice("syncStatus", &SyncState::NAMES)
+            .choice("syncStatus", &MetadataSyncStatus::NAMES)
             .unwrap_or_default(),
         conflict_count: given.whole_or("conflictCount", 0, MAX_VERSION, 0),
         error_message: given.text("errorMessage"),

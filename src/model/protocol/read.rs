@@ -1,5 +1,4 @@
-//! Reads the replies of a remote, and checks what their types cannot say. What a later protocol
-//! adds is passed over.
+//! Reads and validates the replies of a remote. Members that a later protocol adds are ignored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,35 +7,35 @@ use serde_json::Value;
 
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
-use crate::model::protocol::{Change, ErrorBody, PullPage, PushReply, PushVerdict, WireDigest};
+use crate::model::protocol::{ErrorBody, PullPage, PushReply, PushVerdict, WireDigest, WireRow};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
-use crate::util::json::scan::{Scan, Wrong, parse};
+use crate::util::json::scan::{Scan, ScanError, parse};
 
-/// Reads a pull reply and checks what the types cannot say.
+/// Reads and validates a pull reply.
 ///
 /// # Errors
-/// [`Code::Protocol`], naming the place in the reply.
+/// Fails with [`Code::Protocol`], naming the place in the reply.
 pub fn parse_page(bytes: &[u8]) -> Result<PullPage<'_>> {
     let mut reader = PageReader::new(bytes)?;
     while reader.read(usize::MAX)? {}
     reader.finish()
 }
 
-/// Reads a pull reply in one pass, a few rows at a time: a large one takes longer than a page may
-/// stand still.
+/// Reads a pull reply in one pass, a few rows at a time: reading a large reply at once would block
+/// the page for too long.
 #[derive(Debug)]
 pub struct PageReader<'a> {
     bytes: &'a [u8],
     scan: Scan<'a>,
     at: At,
-    members: Given<'a>,
-    changes: Option<Vec<Change<'a>>>,
-    /// One row's members; kept, so that it grows once.
-    row: Given<'a>,
+    members: ReplyObject<'a>,
+    changes: Option<Vec<WireRow<'a>>>,
+    /// The members of the current row; reused, so that it is allocated once.
+    row: ReplyObject<'a>,
 }
 
-/// Where a reader stands.
+/// The position of a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Start,
@@ -46,26 +45,26 @@ enum At {
 }
 
 impl<'a> PageReader<'a> {
-    /// At the start of a reply.
+    /// Starts to read a reply.
     ///
     /// # Errors
-    /// [`Code::Protocol`] where it is no text.
+    /// Fails with [`Code::Protocol`] if it is not text.
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let text = scan::utf8(bytes).map_err(|wrong| unreadable(bytes, "pull", &wrong))?;
         Ok(Self {
             bytes,
             scan: Scan::new(text),
             at: At::Start,
-            members: Given::default(),
+            members: ReplyObject::default(),
             changes: None,
-            row: Given::default(),
+            row: ReplyObject::default(),
         })
     }
 
-    /// Reads on, but no more than so many rows; false at the end of the reply.
+    /// Reads up to `rows` more rows; returns false at the end of the reply.
     ///
     /// # Errors
-    /// [`Code::Protocol`], naming the place in the reply.
+    /// Fails with [`Code::Protocol`], naming the place in the reply.
     pub fn read(&mut self, rows: usize) -> Result<bool> {
         match self.advance(rows) {
             Ok(()) => Ok(self.at != At::End),
@@ -82,7 +81,7 @@ impl<'a> PageReader<'a> {
                 At::Member => {
                     let key = self.scan.key()?;
                     if key == "changes" && self.scan.peek() == Some(b'[') {
-                        // Of two members of one name, the last counts.
+                        // If a member stands twice, the last one counts.
                         self.changes = Some(Vec::new());
                         self.members.0.retain(|(name, _)| name != "changes");
                         if self.scan.open(b'[', b']')? {
@@ -121,10 +120,10 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    /// The page that was read to its end.
+    /// Returns the page after the last row was read.
     ///
     /// # Errors
-    /// [`Code::Protocol`], naming the place in the reply.
+    /// Fails with [`Code::Protocol`], naming the place in the reply.
     pub fn finish(self) -> Result<PullPage<'a>> {
         let bytes = self.bytes;
         let page = self
@@ -146,7 +145,7 @@ impl<'a> PageReader<'a> {
         let page = self.members;
         let changes = match self.changes {
             Some(changes) => changes,
-            // There is none, or it is no array.
+            // It is missing, or not an array.
             None => {
                 return Err(page
                     .items("changes")
@@ -154,22 +153,7 @@ impl<'a> PageReader<'a> {
                     .unwrap_or(Cause::Missing("changes")));
             }
         };
-        let mut digests = None;
-        if let Some(given) = page.value("digests") {
-            let mut read = VecMap::default();
-            for (entity, digest) in scan::object(given)? {
-                let digest = Given::read(digest)?;
-                let count = digest.number("count")?.ok_or(Cause::Missing("count"))?;
-                read.insert(
-                    &entity,
-                    WireDigest {
-                        count,
-                        hash: digest.needed("hash")?.into_owned(),
-                    },
-                );
-            }
-            digests = Some(read);
-        }
+        let digests = page.value("digests").map(read_digests).transpose()?;
         Ok(PullPage {
             changes,
             cursor: page.needed("cursor")?,
@@ -183,7 +167,18 @@ impl<'a> PageReader<'a> {
     }
 }
 
-fn check(change: &Change<'_>) -> Result<()> {
+fn read_digests(json: &str) -> Result<VecMap<WireDigest>, Cause> {
+    let mut digests = VecMap::default();
+    for (entity, digest) in scan::object(json)? {
+        let digest = ReplyObject::read(digest)?;
+        let count = digest.number("count")?.ok_or(Cause::Missing("count"))?;
+        let hash = digest.needed("hash")?.into_owned();
+        digests.insert(&entity, WireDigest { count, hash });
+    }
+    Ok(digests)
+}
+
+fn check(change: &WireRow<'_>) -> Result<()> {
     let refuse = |what: &'static str| {
         Err(Error::new(Code::Protocol, what).on(&change.entity, Some(&change.id)))
     };
@@ -208,10 +203,10 @@ fn check(change: &Change<'_>) -> Result<()> {
     }
 }
 
-/// Reads a push reply and checks that it answers exactly the operations that were sent.
+/// Reads a push reply and checks that its verdicts match the operations that were sent.
 ///
 /// # Errors
-/// [`Code::Protocol`] when a verdict is missing, unknown, or answers something else.
+/// Fails with [`Code::Protocol`] if a verdict is missing, unknown, or of another operation.
 pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<'a>> {
     let reply = read_push_reply(bytes).map_err(|cause| unreadable(bytes, "push", &cause))?;
     if reply.results.len() != sent.len() {
@@ -242,8 +237,7 @@ pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<
     Ok(reply)
 }
 
-/// What the body of an error says, where it is JSON; a member that is not what the protocol asks
-/// for counts as absent.
+/// Reads the body of an HTTP error, if it is JSON. Members of the wrong type count as absent.
 #[must_use]
 pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
     let body = parse(bytes).ok()?;
@@ -256,7 +250,7 @@ pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
     })
 }
 
-/// [`Code::Protocol`] for a reply that cannot be read, with the reader's words as the cause.
+/// Makes the [`Code::Protocol`] error of an unreadable reply, with the parser's message as its cause.
 pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &dyn fmt::Display) -> Error {
     let start = bytes.iter().copied().find(|b| !b.is_ascii_whitespace());
     let message = if start == Some(b'<') {
@@ -272,10 +266,10 @@ pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &dyn fmt::Display) -> 
 }
 
 fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
-    let reply = Given::read(scan::utf8(bytes)?)?;
+    let reply = ReplyObject::read(scan::utf8(bytes)?)?;
     let mut results = Vec::new();
     for verdict in reply.items("results")? {
-        let verdict = Given::read(verdict)?;
+        let verdict = ReplyObject::read(verdict)?;
         results.push(PushVerdict {
             op_id: verdict.needed("opId")?,
             status: verdict.needed("status")?,
@@ -294,15 +288,15 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
     })
 }
 
-/// Why a reply cannot be read.
+/// Why a reply is unreadable.
 enum Cause {
-    Json(Wrong),
+    Json(ScanError),
     Missing(&'static str),
     Type(&'static str, &'static str),
 }
 
-impl From<Wrong> for Cause {
-    fn from(wrong: Wrong) -> Self {
+impl From<ScanError> for Cause {
+    fn from(wrong: ScanError) -> Self {
         Self::Json(wrong)
     }
 }
@@ -319,15 +313,15 @@ impl fmt::Display for Cause {
 
 /// An object of a reply. Null counts as absent.
 #[derive(Debug, Default)]
-struct Given<'a>(Vec<(Cow<'a, str>, &'a str)>);
+struct ReplyObject<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
-impl<'a> Given<'a> {
+impl<'a> ReplyObject<'a> {
     fn read(json: &'a str) -> Result<Self, Cause> {
         Ok(Self(scan::object(json)?))
     }
 
-    fn change(&self) -> Result<Change<'a>, Cause> {
-        Ok(Change {
+    fn change(&self) -> Result<WireRow<'a>, Cause> {
+        Ok(WireRow {
             entity: self.needed("entity")?,
             id: self.needed("id")?,
             version: self.number("version")?.ok_or(Cause::Missing("version"))?,

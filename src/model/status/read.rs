@@ -1,18 +1,18 @@
-//! Reads what another tab says of a cycle: snapshots and results, as this engine writes them. What
-//! is missing or strange, as another version of the page may send it, is left as it was.
+//! Reads the snapshots and results that another tab broadcasts. Members that are missing or invalid,
+//! because that tab runs another version, are ignored.
 
 use serde_json::Value;
 
 use crate::model::error::{Code, Error, ErrorJson};
-use crate::model::status::{Phase, RemoteHealth, State, SyncResult, SyncStatus};
+use crate::model::status::{Phase, RemoteHealth, SyncResult, SyncState, SyncStatus};
 
-const STATES: [(&str, State); 6] = [
-    ("idle", State::Idle),
-    ("syncing", State::Syncing),
-    ("paused", State::Paused),
-    ("cancelled", State::Cancelled),
-    ("failed", State::Failed),
-    ("completed", State::Completed),
+const STATES: [(&str, SyncState); 6] = [
+    ("idle", SyncState::Idle),
+    ("syncing", SyncState::Syncing),
+    ("paused", SyncState::Paused),
+    ("cancelled", SyncState::Cancelled),
+    ("failed", SyncState::Failed),
+    ("completed", SyncState::Completed),
 ];
 
 const PHASES: [(&str, Phase); 3] = [
@@ -28,19 +28,19 @@ const REMOTES: [(&str, RemoteHealth); 4] = [
     ("unknown", RemoteHealth::Unknown),
 ];
 
-/// A text member.
+/// Returns a string member.
 #[must_use]
 pub fn text(value: &Value, name: &str) -> Option<String> {
     value.get(name)?.as_str().map(str::to_owned)
 }
 
-/// A whole number; 0 where there is none.
+/// Returns a whole number; 0 if there is none.
 #[must_use]
 pub fn whole(value: &Value, name: &str) -> u64 {
     value.get(name).and_then(Value::as_u64).unwrap_or_default()
 }
 
-/// A yes or no; no where there is none.
+/// Returns a boolean; false if there is none.
 #[must_use]
 pub fn flag(value: &Value, name: &str) -> bool {
     value.get(name).is_some_and(|flag| *flag == true)
@@ -54,15 +54,15 @@ fn choice<T: Copy>(value: &Value, name: &str, among: &[(&str, T)]) -> Option<T> 
         .map(|(_, choice)| *choice)
 }
 
-/// The state that a snapshot says.
+/// Returns the state in a snapshot.
 #[must_use]
-pub fn state(value: &Value) -> Option<State> {
+pub fn state(value: &Value) -> Option<SyncState> {
     choice(value, "status", &STATES)
 }
 
 impl SyncStatus {
-    /// Takes over what another tab's snapshot says of its cycle. What each tab knows by itself,
-    /// such as what waits in the log, stays as it is.
+    /// Copies the cycle's progress from another tab's snapshot. What each tab knows by itself, such
+    /// as the number of pending operations, stays.
     pub fn follow(&mut self, said: &Value) {
         self.status = state(said).unwrap_or(self.status);
         self.phase = choice(said, "phase", &PHASES);
@@ -109,10 +109,10 @@ fn error(said: &Value) -> Option<ErrorJson> {
     })
 }
 
-/// What a cycle came to that another tab has run and written down; `failed` where it ended early.
+/// Reads the stored result of a cycle that another tab ran. `failed` says that it ended early.
 ///
 /// # Errors
-/// What ended it early.
+/// Fails with the error that ended the cycle early.
 pub fn result(json: &str, failed: bool) -> crate::model::error::Result<SyncResult> {
     let said = crate::util::json::scan::tree(json).unwrap_or_default();
     let mut result = SyncResult {
@@ -140,9 +140,9 @@ pub fn result(json: &str, failed: bool) -> crate::model::error::Result<SyncResul
         .as_ref()
         .filter(|_| failed && !result.was_cancelled)
     {
-        let told =
+        let failure =
             Error::new(error.code, error.message.clone()).with_retry_after(error.retry_after_ms);
-        return Err(error.status.into_iter().fold(told, Error::with_status));
+        return Err(error.status.into_iter().fold(failure, Error::with_status));
     }
     for (entity, counts) in said
         .get("entities")

@@ -7,7 +7,7 @@ use crate::conflict::field_hashes;
 use crate::log::commit::Event;
 use crate::model::entity::{Fields, Key};
 use crate::model::operation::{
-    Coalesced, Kind, Link, Operation, coalesce, join_fields, join_links,
+    Coalesced, Link, Operation, OperationKind, coalesce, join_fields, join_links,
 };
 use crate::plan::write::{Attempt, Current};
 use crate::state::kept_rejections::overlaid;
@@ -23,7 +23,7 @@ impl Attempt<'_, '_> {
     pub(super) fn enqueue(
         &mut self,
         key: &Key,
-        kind: Kind,
+        kind: OperationKind,
         body: Option<Rc<str>>,
         fields: Vec<String>,
         soft: bool,
@@ -52,7 +52,7 @@ impl Attempt<'_, '_> {
             kind,
             base_version,
             body,
-            fields: if kind == Kind::Patch {
+            fields: if kind == OperationKind::Patch {
                 fields
             } else {
                 Vec::new()
@@ -84,7 +84,7 @@ impl Attempt<'_, '_> {
                     op.kind = if let Coalesced::Into(kind) = coalesced {
                         kind
                     } else {
-                        Kind::Delete
+                        OperationKind::Delete
                     };
                     op.fields = joined_fields(op.kind, first.fields.clone(), &op.fields);
                     op.earlier = first.earlier;
@@ -136,11 +136,13 @@ impl Attempt<'_, '_> {
         });
         let there = op.base_version.is_some();
         op.kind = match (coalesce(refused.op.kind, op.kind), there) {
-            (Coalesced::Nothing | Coalesced::Into(Kind::Delete), true) => Kind::Delete,
-            (Coalesced::Nothing | Coalesced::Into(Kind::Delete), false) => return false,
-            (Coalesced::Into(Kind::Patch), true) => Kind::Patch,
-            (Coalesced::Into(_), true) => Kind::Update,
-            (Coalesced::Into(_), false) => Kind::Create,
+            (Coalesced::Nothing | Coalesced::Into(OperationKind::Delete), true) => {
+                OperationKind::Delete
+            }
+            (Coalesced::Nothing | Coalesced::Into(OperationKind::Delete), false) => return false,
+            (Coalesced::Into(OperationKind::Patch), true) => OperationKind::Patch,
+            (Coalesced::Into(_), true) => OperationKind::Update,
+            (Coalesced::Into(_), false) => OperationKind::Create,
         };
         op.fields = joined_fields(op.kind, refused.op.fields.clone(), &op.fields);
         join_links(&mut op.links, &refused.op.links);
@@ -187,7 +189,7 @@ impl Attempt<'_, '_> {
         match self.overlay.ops.now.get(key.id) {
             Some(Some(place)) => {
                 let op = self.queued(*place);
-                let exists = op.is_some_and(|op| op.kind != Kind::Delete);
+                let exists = op.is_some_and(|op| op.kind != OperationKind::Delete);
                 return Current {
                     exists,
                     version,
@@ -234,8 +236,8 @@ impl Attempt<'_, '_> {
 }
 
 /// The fields of a patch on top of another; of nothing else.
-fn joined_fields(kind: Kind, mut first: Vec<String>, second: &[String]) -> Vec<String> {
+fn joined_fields(kind: OperationKind, mut first: Vec<String>, second: &[String]) -> Vec<String> {
     join_fields(&mut first, second);
-    first.retain(|_| kind == Kind::Patch);
+    first.retain(|_| kind == OperationKind::Patch);
     first
 }

@@ -1,12 +1,12 @@
-//! A map from text for the many: rows, operations. One order of keys for all types of value, since
-//! such code is made anew for each type that it holds; the values lie in a vector beside it.
+//! A string-keyed map for large collections, such as rows and operations. One index of keys serves all
+//! value types, since generic code is compiled once for each; the values are in a vector beside it.
 
 use crate::util::collections::run_index::RunIndex;
 
-/// A map whose keys are text, in order of key.
+/// A map with string keys, in order of key.
 #[derive(Debug)]
 pub struct OrderedMap<V> {
-    places: RunIndex,
+    index: RunIndex,
     values: Vec<Option<V>>,
     free: Vec<usize>,
 }
@@ -14,7 +14,7 @@ pub struct OrderedMap<V> {
 impl<V> Default for OrderedMap<V> {
     fn default() -> Self {
         Self {
-            places: RunIndex::default(),
+            index: RunIndex::default(),
             values: Vec::new(),
             free: Vec::new(),
         }
@@ -22,18 +22,18 @@ impl<V> Default for OrderedMap<V> {
 }
 
 impl<V> OrderedMap<V> {
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.values.get(self.places.get(key)?)?.as_ref()
+        self.values.get(self.index.get(key)?)?.as_ref()
     }
 
-    /// The value of a key, to change.
+    /// Returns the value of a key, to change it.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
-        self.values.get_mut(self.places.get(key)?)?.as_mut()
+        self.values.get_mut(self.index.get(key)?)?.as_mut()
     }
 
-    /// Sets a value, and gives back the one that it replaces.
+    /// Sets a value and returns the one that it replaces.
     pub fn insert(&mut self, key: &str, value: V) -> Option<V> {
         if let Some(old) = self.get_mut(key) {
             return Some(std::mem::replace(old, value));
@@ -41,49 +41,49 @@ impl<V> OrderedMap<V> {
         let free = self.free.pop();
         let at = free.unwrap_or(self.values.len());
         match self.values.get_mut(at) {
-            Some(place) => *place = Some(value),
+            Some(slot) => *slot = Some(value),
             None => self.values.push(Some(value)),
         }
-        self.places.insert(key, at);
+        self.index.insert(key, at);
         None
     }
 
-    /// Takes a value out.
+    /// Removes and returns a value.
     pub fn remove(&mut self, key: &str) -> Option<V> {
-        let at = self.places.remove(key)?;
+        let at = self.index.remove(key)?;
         self.free.push(at);
         self.values.get_mut(at)?.take()
     }
 
-    /// Keys and values, in order, from `after` on.
+    /// Iterates over keys and values after a key, in order.
     pub fn after<'a>(
         &'a self,
         after: Option<&str>,
     ) -> impl Iterator<Item = (&'a str, &'a V)> + use<'a, V> {
-        self.places
+        self.index
             .after(after)
             .filter_map(|(key, at)| Some((key, self.values.get(at)?.as_ref()?)))
     }
 
-    /// Keys and values, in order.
+    /// Iterates over keys and values, in order of key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         self.after(None)
     }
 
-    /// The values, in no order.
+    /// Iterates over the values, in no order.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.values.iter().flatten()
     }
 
-    /// How many there are.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.index.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if the map is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.places.len() == 0
+        self.index.len() == 0
     }
 }

@@ -1,14 +1,13 @@
-//! Which place belongs to which text, for the many, in order of text: sorted runs of bounded
-//! length. The standard library's tree does the same in ten times the code, most of which keeps it
-//! in balance.
+//! A sorted index from strings to positions in a vector, for many keys: a list of sorted runs of
+//! bounded length. `BTreeMap` does the same in ten times the code, most of which balances the tree.
 
 use std::cmp::Ordering;
 
-/// As long as a run gets. What an insert or a removal moves is less than this.
+/// The longest run, which is what an insert or a removal moves at most.
 const RUN: usize = 128;
 
-/// The order of texts, by words: ids made of the time have most of their bytes in common, and the
-/// module's own comparison goes byte by byte.
+/// Compares strings eight bytes at a time: ids that start with a time have long common prefixes, and
+/// in WebAssembly `memcmp` goes byte by byte.
 fn compare(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while let (Some((x, more)), Some((y, other))) = (a.split_first_chunk(), b.split_first_chunk()) {
@@ -23,19 +22,18 @@ fn compare(a: &str, b: &str) -> Ordering {
 
 type Run = Vec<(Box<str>, usize)>;
 
-/// RunIndex by their text.
+/// Positions by key.
 #[derive(Debug, Default)]
 pub(super) struct RunIndex {
-    /// None is empty, and each ends before the next begins.
+    /// No run is empty, and each ends before the next one begins.
     runs: Vec<Run>,
     len: usize,
 }
 
 impl RunIndex {
-    /// The run that has a key, or would have it, and the place within.
+    /// Finds the run that has or would have a key, and the position within it.
     fn seek(&self, key: &str) -> (usize, Result<usize, usize>) {
-        // New keys mostly come in order of time: one look, where a search among a thousand takes
-        // ten.
+        // New keys mostly are the greatest: one comparison, where a search among a thousand takes ten.
         if self
             .runs
             .last()
@@ -62,12 +60,12 @@ impl RunIndex {
             .map(|(_, place)| *place)
     }
 
-    /// Sets the place of a key that has none.
+    /// Inserts a key; does nothing if it is present.
     pub(super) fn insert(&mut self, key: &str, place: usize) {
         let (mut at, within) = self.seek(key);
         let Err(mut within) = within else { return };
         if at == self.runs.len() {
-            // Behind all others, as keys come that are made of the time: a full run stays full.
+            // The greatest key: it starts a new run if the last one is full, so that runs stay full.
             match self.runs.last().filter(|last| last.len() < RUN) {
                 Some(last) => {
                     at = at.saturating_sub(1);
@@ -98,7 +96,7 @@ impl RunIndex {
         Some(place)
     }
 
-    /// All behind a key, which need not be there; all there are where none is given.
+    /// Iterates over the keys after `key`, which need not be present; over all keys if it is `None`.
     pub(super) fn after(&self, key: Option<&str>) -> After<'_> {
         let (run, within) = key.map_or((0, 0), |key| match self.seek(key) {
             (run, Ok(within)) => (run, within.saturating_add(1)),
@@ -118,7 +116,7 @@ impl RunIndex {
     }
 }
 
-/// Keys and places, in order of key.
+/// Iterates over keys and positions, in order of key.
 pub(super) struct After<'a> {
     run: std::slice::Iter<'a, (Box<str>, usize)>,
     runs: std::slice::Iter<'a, Run>,
@@ -127,7 +125,7 @@ pub(super) struct After<'a> {
 impl<'a> Iterator for After<'a> {
     type Item = (&'a str, usize);
 
-    // Once for all that is iterated.
+    // Not inlined: compiled once for all callers.
     #[inline(never)]
     fn next(&mut self) -> Option<Self::Item> {
         loop {

@@ -1,7 +1,7 @@
-//! A map from numbers that mostly arrive in ascending order, such as places in a log. One sorted
-//! vector, whose code is a fraction of a tree's for each type of value.
+//! A number-keyed map, backed by a sorted `Vec`, for keys that mostly arrive in ascending order, such
+//! as sequence numbers of a log. Generates far less code per value type than `BTreeMap`.
 
-/// A map whose keys are numbers, in order of key.
+/// A map with number keys, in order of key.
 #[derive(Debug, Clone)]
 pub struct SeqMap<V>(Vec<(u64, V)>);
 
@@ -12,30 +12,30 @@ impl<V> Default for SeqMap<V> {
 }
 
 impl<V> SeqMap<V> {
-    fn place(&self, key: u64) -> Result<usize, usize> {
+    fn search(&self, key: u64) -> Result<usize, usize> {
         self.0.binary_search_by(|(have, _)| have.cmp(&key))
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn get(&self, key: u64) -> Option<&V> {
-        self.place(key)
+        self.search(key)
             .ok()
             .and_then(|at| self.0.get(at))
             .map(|(_, value)| value)
     }
 
-    /// The value of a key, to change.
+    /// Returns the value of a key, to change it.
     pub fn get_mut(&mut self, key: u64) -> Option<&mut V> {
-        self.place(key)
+        self.search(key)
             .ok()
             .and_then(|at| self.0.get_mut(at))
             .map(|(_, value)| value)
     }
 
-    /// Sets a value. The cost is that of a push where the key is greater than all others.
+    /// Sets a value. Costs as much as a push if the key is greater than all others.
     pub fn insert(&mut self, key: u64, value: V) {
-        match self.place(key) {
+        match self.search(key) {
             Ok(at) => {
                 if let Some((_, old)) = self.0.get_mut(at) {
                     *old = value;
@@ -45,32 +45,32 @@ impl<V> SeqMap<V> {
         }
     }
 
-    /// Takes a value out.
+    /// Removes and returns a value.
     pub fn remove(&mut self, key: u64) -> Option<V> {
-        self.place(key).ok().map(|at| self.0.remove(at).1)
+        self.search(key).ok().map(|at| self.0.remove(at).1)
     }
 
-    /// Keys and values, in order.
+    /// Iterates over keys and values, in order of key.
     pub fn iter(&self) -> std::slice::Iter<'_, (u64, V)> {
         self.0.iter()
     }
 
-    /// Keys and values whose key is at least this, in order.
+    /// Returns the entries whose key is at least `key`, in order.
     #[must_use]
     pub fn from(&self, key: u64) -> &[(u64, V)] {
-        let at = self.place(key).unwrap_or_else(|at| at);
+        let at = self.search(key).unwrap_or_else(|at| at);
         self.0.get(at..).unwrap_or_default()
     }
 }
 
 impl SeqMap<()> {
-    /// The keys.
+    /// Returns the keys, in order.
     #[must_use]
     pub fn keys(&self) -> Vec<u64> {
         self.0.iter().map(|(key, ())| *key).collect()
     }
 
-    /// Whether there is none.
+    /// Returns true if the map is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

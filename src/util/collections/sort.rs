@@ -1,40 +1,40 @@
-//! Sorting: the standard library's is made anew for each type, in two kilobytes of code.
+//! A heap sort that is compiled once. The standard library's sort costs two kilobytes per type.
 
-/// What can be brought into order by exchanging places.
-trait Places {
+/// A list that can be sorted by swaps.
+trait Swappable {
     fn is_less(&self, a: usize, b: usize) -> bool;
-    fn exchange(&mut self, a: usize, b: usize);
+    fn swap(&mut self, a: usize, b: usize);
 }
 
 struct Of<'a, T>(&'a mut [T]);
 
-impl<T: Ord> Places for Of<'_, T> {
+impl<T: Ord> Swappable for Of<'_, T> {
     fn is_less(&self, a: usize, b: usize) -> bool {
         self.0.get(a) < self.0.get(b)
     }
 
-    fn exchange(&mut self, a: usize, b: usize) {
+    fn swap(&mut self, a: usize, b: usize) {
         self.0.swap(a, b);
     }
 }
 
-/// Sorts; what is equal may change places.
+/// Sorts; the order of equal items is unspecified.
 pub fn sort<T: Ord>(items: &mut [T]) {
     heap(items.len(), &mut Of(items));
 }
 
-// Never much slower than it is on average, and needs no room.
-fn heap(len: usize, items: &mut dyn Places) {
+// Its worst case is close to its average, and it needs no memory.
+fn heap(len: usize, items: &mut dyn Swappable) {
     for root in (0..len / 2).rev() {
         sink(root, len, items);
     }
     for end in (1..len).rev() {
-        items.exchange(0, end);
+        items.swap(0, end);
         sink(0, end, items);
     }
 }
 
-fn sink(mut root: usize, end: usize, items: &mut dyn Places) {
+fn sink(mut root: usize, end: usize, items: &mut dyn Swappable) {
     loop {
         let mut child = root.saturating_mul(2).saturating_add(1);
         if child >= end {
@@ -47,7 +47,7 @@ fn sink(mut root: usize, end: usize, items: &mut dyn Places) {
         if !items.is_less(root, child) {
             return;
         }
-        items.exchange(root, child);
+        items.swap(root, child);
         root = child;
     }
 }

@@ -1,10 +1,10 @@
-//! A map from text for the few: entity types, scopes, users, the conflicts of one page. One sorted
-//! vector, whose code is a fraction of a tree's for each type of value.
+//! A string-keyed map for small collections, backed by a sorted `Vec`: entity types, scopes, users.
+//! Generates far less code per value type than `BTreeMap`.
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A map whose keys are text, in order of key.
+/// A map with string keys, in order of key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VecMap<V>(Vec<(Box<str>, V)>);
 
@@ -15,42 +15,41 @@ impl<V> Default for VecMap<V> {
 }
 
 impl<V> VecMap<V> {
-    /// An empty map.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    fn place(&self, key: &str) -> Result<usize, usize> {
+    fn search(&self, key: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(have, _)| (**have).cmp(key))
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.place(key)
+        self.search(key)
             .ok()
             .and_then(|at| self.0.get(at))
             .map(|(_, value)| value)
     }
 
-    /// The value of a key, to change.
+    /// Returns the value of a key, to change it.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
-        self.place(key)
+        self.search(key)
             .ok()
             .and_then(|at| self.0.get_mut(at))
             .map(|(_, value)| value)
     }
 
-    /// Whether a key has a value.
+    /// Returns true if the key is present.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.place(key).is_ok()
+        self.search(key).is_ok()
     }
 
-    /// Sets a value, and gives back the one that it replaces.
+    /// Sets a value and returns the one that it replaces.
     pub fn insert(&mut self, key: &str, value: V) -> Option<V> {
-        match self.place(key) {
+        match self.search(key) {
             Ok(at) => self
                 .0
                 .get_mut(at)
@@ -62,38 +61,38 @@ impl<V> VecMap<V> {
         }
     }
 
-    /// Takes a value out.
+    /// Removes and returns a value.
     pub fn remove(&mut self, key: &str) -> Option<V> {
-        self.place(key).ok().map(|at| self.0.remove(at).1)
+        self.search(key).ok().map(|at| self.0.remove(at).1)
     }
 
-    /// Keys and values, in order.
+    /// Iterates over keys and values, in order of key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         self.0.iter().map(|(key, value)| (&**key, value))
     }
 
-    /// Keys and values, the values to change.
+    /// Iterates over keys and mutable values, in order of key.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut V)> {
         self.0.iter_mut().map(|(key, value)| (&**key, value))
     }
 
-    /// The keys, in order.
+    /// Iterates over the keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(key, _)| &**key)
     }
 
-    /// The values, in order of key.
+    /// Iterates over the values, in order of key.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.0.iter().map(|(_, value)| value)
     }
 
-    /// How many there are.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if the map is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -101,22 +100,22 @@ impl<V> VecMap<V> {
 }
 
 impl<V: Default> VecMap<V> {
-    /// The value of a key, made now if there is none.
+    /// Returns the value of a key, inserting the default if there is none.
     pub fn entry(&mut self, key: &str) -> &mut V {
-        let at = match self.place(key) {
+        let at = match self.search(key) {
             Ok(at) => at,
             Err(at) => {
                 self.0.insert(at, (key.into(), V::default()));
                 at
             }
         };
-        #[allow(clippy::indexing_slicing)] // Present since the lines above.
+        #[allow(clippy::indexing_slicing)] // Present by the lines above.
         &mut self.0[at].1
     }
 }
 
 impl VecMap<u64> {
-    /// Counts one more.
+    /// Increments the count of a key.
     pub fn count(&mut self, key: &str) {
         let n = self.entry(key);
         *n = n.saturating_add(1);

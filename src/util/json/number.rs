@@ -1,58 +1,72 @@
-//! TODO
+//! Reads and prints the numbers of JSON.
+//!
+//! Fractions go through functions that the platform installs: every browser has them built in, and
+//! the standard library's tables for them are 10 KB of the module. Natively, serde_json's are the
+//! default.
+
+use std::sync::OnceLock;
 
 use serde_json::Number;
 
-/// The number of a text that is known to follow JSON's grammar; none where it is too large.
+/// How fractions are read and printed.
+#[derive(Clone, Copy, Debug)]
+pub struct FractionFns {
+    /// Reads a number that follows JSON's grammar; `None` if it is too large.
+    pub read: fn(&str) -> Option<f64>,
+    /// Appends a finite number in the form that [`Number`] displays: with `.0` if it is whole.
+    pub push: fn(&mut String, f64),
+}
+
+static INSTALLED: OnceLock<FractionFns> = OnceLock::new();
+
+/// Installs the platform's functions. Only the first call has an effect.
+pub fn install(fractions: FractionFns) {
+    let _ = INSTALLED.set(fractions);
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+const DEFAULT: FractionFns = FractionFns {
+    read: |text| serde_json::from_str(text).ok(),
+    push: |out, number| {
+        if let Some(number) = Number::from_f64(number) {
+            out.push_str(&number.to_string());
+        }
+    },
+};
+
+// Never used: the module installs the browser's functions as it starts.
+#[cfg(target_arch = "wasm32")]
+const DEFAULT: FractionFns = FractionFns {
+    read: |_| None,
+    push: |out, _| out.push_str("null"),
+};
+
+fn fractions() -> &'static FractionFns {
+    INSTALLED.get().unwrap_or(&DEFAULT)
+}
+
+/// Reads a number that follows JSON's grammar; `None` if it is too large.
 #[must_use]
 pub fn number(text: &str) -> Option<Number> {
     if !text.contains(['.', 'e', 'E']) {
         if let Ok(number) = text.parse::<u64>() {
             return Some(Number::from(number));
         }
-        // Only a fraction has a zero below zero.
+        // Only a fraction has a negative zero.
         if text != "-0"
             && let Ok(number) = text.parse::<i64>()
         {
             return Some(Number::from(number));
         }
     }
-    fraction(text).and_then(Number::from_f64)
+    (fractions().read)(text).and_then(Number::from_f64)
 }
 
-// A browser has reading and writing of fractions built in; the tables for them are 10 KB of the
-// module.
-#[cfg(target_arch = "wasm32")]
-fn fraction(text: &str) -> Option<f64> {
-    js_sys::JSON::parse(text).ok()?.as_f64()
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn fraction(text: &str) -> Option<f64> {
-    serde_json::from_str(text).ok()
-}
-
-/// Appends a number that may have a fraction; `null` where JSON has no word for it.
-#[cfg(target_arch = "wasm32")]
+/// Appends a number that may have a fraction; `null` if it is infinite or not a number.
 pub(crate) fn push_fraction(out: &mut String, number: f64) {
-    let text = js_sys::JSON::stringify(&wasm_bindgen::JsValue::from_f64(number))
-        .ok()
-        .and_then(|text| text.as_string());
-    let text = text.unwrap_or_default();
-    // JSON.stringify loses that sign.
-    if number == 0.0 && number.is_sign_negative() {
-        out.push('-');
-    }
-    out.push_str(&text);
-    // As other writers have it: it is read back as what it was, a fraction.
-    if number.is_finite() && !text.contains(['.', 'e']) {
-        out.push_str(".0");
-    }
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn push_fraction(out: &mut String, number: f64) {
-    match Number::from_f64(number) {
-        Some(number) => out.push_str(&number.to_string()),
-        None => out.push_str("null"),
+    if number.is_finite() {
+        (fractions().push)(out, number);
+    } else {
+        out.push_str("null");
     }
 }

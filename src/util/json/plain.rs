@@ -1,6 +1,6 @@
-//! What most strings are: text that stands in JSON as it is, looked at eight bytes at once.
+//! Finds the part of a string that needs no escapes, eight bytes at a time.
 
-/// Whether a text stands in JSON as it is: no quote, no backslash, no control character.
+/// Returns true if a text needs no escapes: it has no quote, backslash or control character.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
     let rest = text
@@ -12,9 +12,9 @@ pub fn is_plain(text: &str) -> bool {
         .any(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\'))
 }
 
-/// How many bytes of a string can be passed over, eight at once, for as long as none of them is a
-/// quote, a backslash or a control character. In the sums below a byte's high bit is set where it
-/// is one, or where it follows one.
+/// Returns how many bytes can be skipped before the first quote, backslash or control character;
+/// at most seven bytes at the end are left unchecked. In the sums below, a byte's high bit is set if
+/// it is such a byte or follows one.
 pub(super) fn plain(mut bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     let any = |word: u64, least: u64| word.wrapping_sub(ONES.wrapping_mul(least)) & !word;

@@ -1,72 +1,62 @@
-//! JSON text, read where it stands: checked in one pass, and given back as slices of itself.
+//! A JSON scanner: validates text in one pass and returns slices of it.
 //!
-//! Replies, bodies and options all come in through here. Derived readers for their types would be
-//! more code than everything else that reads. It follows RFC 8259 and takes nothing that
-//! `JSON.parse` refuses; depth costs no stack where a value is only passed over, and is bounded
-//! where a tree is built.
+//! Replies, bodies and options are all read through it; derived readers for their types would be
+//! larger than everything else that reads. It follows RFC 8259 and accepts nothing that
+//! `JSON.parse` refuses. Skipping a value uses no stack, however deep it is; a tree has at most
+//! 128 levels.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::{Map, Value};
+pub use crate::util::json::scan::tree::{parse, tree};
 
-use crate::util::json::plain::plain;
+mod strings;
+mod tree;
 
-/// The value of a JSON text.
-///
-/// # Errors
-/// What the parser says.
-pub fn parse(json: &[u8]) -> Result<Value, Wrong> {
-    tree(utf8(json)?)
-}
-
-/// How deep a tree may be that is built in memory.
-const MAX_DEPTH: u32 = 128;
-
-/// What is wrong with a text, and where.
+/// A syntax error and its offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub struct ScanError {
     what: &'static str,
     at: usize,
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for ScanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at byte {}", self.what, self.at)
     }
 }
 
-type Result<T, E = Wrong> = std::result::Result<T, E>;
+type ScanResult<T> = Result<T, ScanError>;
 
-/// The text of bytes that arrived.
+/// Converts bytes to text.
 ///
 /// # Errors
-/// Where they are not UTF-8.
-pub fn utf8(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|wrong| Wrong {
+/// Fails if they are not UTF-8.
+pub fn utf8(bytes: &[u8]) -> ScanResult<&str> {
+    std::str::from_utf8(bytes).map_err(|wrong| ScanError {
         what: "this is not UTF-8",
         at: wrong.valid_up_to(),
     })
 }
 
-/// The members of an object, with the text of their values, in order.
+/// Returns the members of an object in order, each with the text of its value.
 ///
 /// # Errors
-/// Where the text is not an object.
-pub fn object(json: &str) -> Result<Vec<(Cow<'_, str>, &str)>> {
+/// Fails if the text is not an object.
+pub fn object(json: &str) -> ScanResult<Vec<(Cow<'_, str>, &str)>> {
     let mut scan = Scan::new(json);
-    // As many as most have: a list that grows is copied.
+    // Room for most objects: a vector that grows is copied.
     let mut members = Vec::with_capacity(16);
     scan.members(&mut members)?;
     scan.end()?;
     Ok(members)
 }
 
-/// The texts of an array's values, in order.
+/// Returns the text of each value of an array, in order.
 ///
 /// # Errors
-/// Where the text is not an array.
-pub fn array(json: &str) -> Result<Vec<&str>> {
+/// Fails if the text is not an array.
+pub fn array(json: &str) -> ScanResult<Vec<&str>> {
     let mut scan = Scan::new(json);
     let mut items = Vec::new();
     if scan.open(b'[', b']')? {
@@ -81,18 +71,7 @@ pub fn array(json: &str) -> Result<Vec<&str>> {
     Ok(items)
 }
 
-/// The value of a text, as a tree.
-///
-/// # Errors
-/// Where the text is not JSON, or deeper than 128 levels.
-pub fn tree(json: &str) -> Result<Value> {
-    let mut scan = Scan::new(json);
-    let value = scan.tree(MAX_DEPTH)?;
-    scan.end()?;
-    Ok(value)
-}
-
-/// What the text of a JSON string says; none where it is no string.
+/// Decodes a JSON string; `None` if the text is not one.
 #[must_use]
 pub fn text(json: &str) -> Option<Cow<'_, str>> {
     let mut scan = Scan::new(json);
@@ -101,17 +80,18 @@ pub fn text(json: &str) -> Option<Cow<'_, str>> {
     scan.end().ok().map(|()| text)
 }
 
-/// A place in a text. All that is looked at is ASCII, so that every slice ends between characters.
+/// A position in a JSON text. It only ever stops at ASCII bytes, so every slice ends between
+/// characters.
 #[derive(Debug)]
 pub struct Scan<'a> {
     text: &'a str,
     at: usize,
-    /// What is open in a value that is passed over, by the byte that closes it.
+    /// The closing bytes of the objects and arrays that are open in a skipped value.
     closers: Vec<u8>,
 }
 
 impl<'a> Scan<'a> {
-    /// The start of a text.
+    /// Starts at the beginning of a text.
     #[must_use]
     pub const fn new(text: &'a str) -> Self {
         Self {
@@ -121,11 +101,11 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Reads an object: its members, with the text of their values, in order.
+    /// Reads an object and appends its members in order, each with the text of its value.
     ///
     /// # Errors
-    /// Where there is no object here.
-    pub fn members(&mut self, members: &mut Vec<(Cow<'a, str>, &'a str)>) -> Result<()> {
+    /// Fails if no object starts here.
+    pub fn members(&mut self, members: &mut Vec<(Cow<'a, str>, &'a str)>) -> ScanResult<()> {
         let mut more = self.open(b'{', b'}')?;
         while more {
             let key = self.key()?;
@@ -135,11 +115,11 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    const fn wrong<T>(&self, what: &'static str) -> Result<T> {
-        Err(Wrong { what, at: self.at })
+    const fn wrong<T>(&self, what: &'static str) -> ScanResult<T> {
+        Err(ScanError { what, at: self.at })
     }
 
-    /// The byte here; 0, which no JSON has, at the end.
+    /// Returns the current byte; 0, which is never valid JSON, at the end.
     fn here(&self) -> u8 {
         self.text
             .as_bytes()
@@ -152,7 +132,7 @@ impl<'a> Scan<'a> {
         self.at = self.at.saturating_add(1);
     }
 
-    /// The next byte that is not white space.
+    /// Skips white space and returns the next byte.
     pub fn peek(&mut self) -> Option<u8> {
         while matches!(self.here(), b' ' | b'\n' | b'\r' | b'\t') {
             self.step();
@@ -163,11 +143,12 @@ impl<'a> Scan<'a> {
     fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.at).unwrap_or_default()
     }
-    /// Refuses what follows.
+
+    /// Checks that the text ends here.
     ///
     /// # Errors
-    /// Where anything but white space does.
-    pub fn end(&mut self) -> Result<()> {
+    /// Fails if anything but white space follows.
+    pub fn end(&mut self) -> ScanResult<()> {
         if self.peek().is_some() {
             self.wrong("something follows the value")
         } else {
@@ -175,11 +156,11 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Begins an object or array by its first and last byte; false where it is empty.
+    /// Enters an object or array, given its first and last byte; returns false if it is empty.
     ///
     /// # Errors
-    /// Where it does not begin here.
-    pub fn open(&mut self, first: u8, last: u8) -> Result<bool> {
+    /// Fails if it does not start here.
+    pub fn open(&mut self, first: u8, last: u8) -> ScanResult<bool> {
         if self.peek() != Some(first) {
             return self.wrong(if first == b'{' {
                 "an object is expected"
@@ -195,11 +176,11 @@ impl<'a> Scan<'a> {
         Ok(!empty)
     }
 
-    /// Goes on in an object or array; false where it ends.
+    /// Moves past a comma, or past the end of an object or array; returns false at the end.
     ///
     /// # Errors
-    /// Where it does neither.
-    pub fn more(&mut self, last: u8) -> Result<bool> {
+    /// Fails if neither is here.
+    pub fn more(&mut self, last: u8) -> ScanResult<bool> {
         let next = self.peek();
         if next != Some(b',') && next != Some(last) {
             return self.wrong("a comma or the end of the object or array is expected");
@@ -208,18 +189,18 @@ impl<'a> Scan<'a> {
         Ok(next == Some(b','))
     }
 
-    /// The name of a member, and the colon after it.
+    /// Reads the name of a member and the colon after it.
     ///
     /// # Errors
-    /// Where they are not here.
-    pub fn key(&mut self) -> Result<Cow<'a, str>> {
+    /// Fails if they are not here.
+    pub fn key(&mut self) -> ScanResult<Cow<'a, str>> {
         self.quote()?;
         let key = self.string()?;
         self.colon()?;
         Ok(key)
     }
 
-    fn quote(&mut self) -> Result<()> {
+    fn quote(&mut self) -> ScanResult<()> {
         if self.peek() == Some(b'"') {
             Ok(())
         } else {
@@ -227,7 +208,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn colon(&mut self) -> Result<()> {
+    fn colon(&mut self) -> ScanResult<()> {
         if self.peek() != Some(b':') {
             return self.wrong("a colon is expected");
         }
@@ -235,11 +216,11 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Passes over a value and gives its text.
+    /// Skips a value and returns its text.
     ///
     /// # Errors
-    /// Where it is not JSON.
-    pub fn value(&mut self) -> Result<&'a str> {
+    /// Fails if it is not valid JSON.
+    pub fn value(&mut self) -> ScanResult<&'a str> {
         self.peek();
         let start = self.at;
         self.closers.clear();
@@ -249,7 +230,7 @@ impl<'a> Scan<'a> {
                 let last = if first == b'{' { b'}' } else { b']' };
                 if self.open(first, last)? {
                     self.closers.push(last);
-                    self.pass_key(last)?;
+                    self.skip_key(last)?;
                     continue;
                 }
             } else {
@@ -260,7 +241,7 @@ impl<'a> Scan<'a> {
                     return Ok(self.since(start));
                 };
                 if self.more(last)? {
-                    self.pass_key(last)?;
+                    self.skip_key(last)?;
                     break;
                 }
                 self.closers.pop();
@@ -268,19 +249,19 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn pass_key(&mut self, last: u8) -> Result<()> {
+    fn skip_key(&mut self, last: u8) -> ScanResult<()> {
         if last == b'}' {
             self.quote()?;
-            self.pass_string()?;
+            self.skip_string()?;
             self.colon()?;
         }
         self.peek();
         Ok(())
     }
 
-    fn scalar(&mut self, first: u8) -> Result<()> {
+    fn scalar(&mut self, first: u8) -> ScanResult<()> {
         match first {
-            b'"' => self.pass_string().map(drop),
+            b'"' => self.skip_string().map(drop),
             b'-' | b'0'..=b'9' => self.number().map(drop),
             _ => {
                 let rest = self.text.get(self.at..).unwrap_or_default();
@@ -296,48 +277,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn tree(&mut self, depth: u32) -> Result<Value> {
-        let Some(deeper) = depth.checked_sub(1) else {
-            return self.wrong("too many levels");
-        };
-        let first = self.peek().unwrap_or_default();
-        Ok(match first {
-            b'{' => {
-                let mut map = Map::new();
-                let mut more = self.open(b'{', b'}')?;
-                while more {
-                    let key = self.key()?.into_owned();
-                    map.insert(key, self.tree(deeper)?);
-                    more = self.more(b'}')?;
-                }
-                Value::Object(map)
-            }
-            b'[' => {
-                let mut items = Vec::new();
-                let mut more = self.open(b'[', b']')?;
-                while more {
-                    items.push(self.tree(deeper)?);
-                    more = self.more(b']')?;
-                }
-                Value::Array(items)
-            }
-            b'"' => Value::String(self.string()?.into_owned()),
-            b'-' | b'0'..=b'9' => match crate::util::json::number::number(self.number()?) {
-                Some(number) => Value::Number(number),
-                None => return self.wrong("a number is too large"),
-            },
-            _ => {
-                self.scalar(first)?;
-                match first {
-                    b't' => Value::Bool(true),
-                    b'f' => Value::Bool(false),
-                    _ => Value::Null,
-                }
-            }
-        })
-    }
-
-    fn number(&mut self) -> Result<&'a str> {
+    fn number(&mut self) -> ScanResult<&'a str> {
         let start = self.at;
         if self.here() == b'-' {
             self.step();
@@ -361,7 +301,7 @@ impl<'a> Scan<'a> {
         Ok(self.since(start))
     }
 
-    fn digits(&mut self) -> Result<()> {
+    fn digits(&mut self) -> ScanResult<()> {
         if !self.here().is_ascii_digit() {
             return self.wrong("a digit is expected");
         }
@@ -369,111 +309,5 @@ impl<'a> Scan<'a> {
             self.step();
         }
         Ok(())
-    }
-
-    fn pass_plain(&mut self) {
-        self.at = self.at.saturating_add(plain(
-            self.text.as_bytes().get(self.at..).unwrap_or_default(),
-        ));
-    }
-
-    /// Passes over a string; true where it has escapes.
-    fn pass_string(&mut self) -> Result<bool> {
-        self.step();
-        let mut escapes = false;
-        loop {
-            self.pass_plain();
-            match self.here() {
-                b'"' => {
-                    self.step();
-                    return Ok(escapes);
-                }
-                b'\\' => {
-                    escapes = true;
-                    self.step();
-                    match self.here() {
-                        b'u' => {
-                            self.step();
-                            self.unit()?;
-                        }
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.step(),
-                        _ => return self.wrong("an unknown escape"),
-                    }
-                }
-                0..=0x1f => return self.wrong("a string has a control character or no end"),
-                _ => self.step(),
-            }
-        }
-    }
-
-    /// Four hexadecimal digits.
-    fn unit(&mut self) -> Result<u32> {
-        let mut unit = 0_u32;
-        for _ in 0..4 {
-            let Some(digit) = char::from(self.here()).to_digit(16) else {
-                return self.wrong("four hexadecimal digits are expected");
-            };
-            unit = (unit << 4) | digit;
-            self.step();
-        }
-        Ok(unit)
-    }
-
-    fn string(&mut self) -> Result<Cow<'a, str>> {
-        let start = self.at.saturating_add(1);
-        if !self.pass_string()? {
-            let end = self.at.saturating_sub(1);
-            return Ok(Cow::Borrowed(self.text.get(start..end).unwrap_or_default()));
-        }
-        self.at = start;
-        let mut out = String::new();
-        loop {
-            let begin = self.at;
-            while !matches!(self.here(), b'"' | b'\\') {
-                self.step();
-            }
-            out.push_str(self.since(begin));
-            let quote = self.here() == b'"';
-            self.step();
-            if quote {
-                return Ok(Cow::Owned(out));
-            }
-            let escape = self.here();
-            self.step();
-            out.push(match escape {
-                b'b' => '\u{8}',
-                b'f' => '\u{c}',
-                b'n' => '\n',
-                b'r' => '\r',
-                b't' => '\t',
-                b'u' => self.character()?,
-                other => char::from(other),
-            });
-        }
-    }
-
-    /// The character of one escape, or of the two that make up a pair.
-    fn character(&mut self) -> Result<char> {
-        let first = self.unit()?;
-        let mut code = first;
-        if (0xd800..0xdc00).contains(&first)
-            && self
-                .text
-                .get(self.at..)
-                .is_some_and(|rest| rest.starts_with("\\u"))
-        {
-            self.step();
-            self.step();
-            let second = self.unit()?;
-            if (0xdc00..0xe000).contains(&second) {
-                code = 0x1_0000_u32.saturating_add(((first & 0x3ff) << 10) | (second & 0x3ff));
-            } else {
-                return self.wrong("half of a surrogate pair");
-            }
-        }
-        match char::from_u32(code) {
-            Some(character) => Ok(character),
-            None => self.wrong("half of a surrogate pair"),
-        }
     }
 }

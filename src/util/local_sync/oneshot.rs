@@ -1,4 +1,4 @@
-//! One value, from who has it to who waits for it.
+//! A single-threaded oneshot channel.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -7,32 +7,31 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::{fmt, mem};
 
-enum State<T> {
-    /// Nothing yet; who is to be woken.
+enum ChannelState<T> {
+    /// Nothing sent yet; the receiver's waker.
     Waiting(Option<Waker>),
-    /// The value.
     Sent(T),
-    /// One side is gone, or the value has been taken.
+    /// One side was dropped, or the value has been taken.
     Over,
 }
 
-type Shared<T> = Rc<Cell<State<T>>>;
+type Slot<T> = Rc<Cell<ChannelState<T>>>;
 
-/// The side that has the value.
-pub struct Sender<T>(Shared<T>);
+/// The sending half.
+pub struct Sender<T>(Slot<T>);
 
-/// The side that waits.
+/// The receiving half.
 #[must_use]
-pub struct Receiver<T>(Shared<T>);
+pub struct Receiver<T>(Slot<T>);
 
-/// There is no value: its sender is gone, it has been taken, or, for [`Receiver::try_recv`], it is
-/// still to come.
+/// There is no value: the sender was dropped, the value has been taken, or, for
+/// [`Receiver::try_recv`], nothing has been sent yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing;
 
-/// Both sides.
+/// Makes a channel.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let shared = Rc::new(Cell::new(State::Waiting(None)));
+    let shared = Rc::new(Cell::new(ChannelState::Waiting(None)));
     (Sender(Rc::clone(&shared)), Receiver(shared))
 }
 
@@ -40,11 +39,11 @@ impl<T> Sender<T> {
     /// Sends the value.
     ///
     /// # Errors
-    /// The value, where nobody waits any more.
+    /// Returns the value if the receiver was dropped.
     pub fn send(self, value: T) -> Result<(), T> {
-        match self.0.replace(State::Over) {
-            State::Waiting(waker) => {
-                self.0.set(State::Sent(value));
+        match self.0.replace(ChannelState::Over) {
+            ChannelState::Waiting(waker) => {
+                self.0.set(ChannelState::Sent(value));
                 wake(waker);
                 Ok(())
             }
@@ -55,21 +54,21 @@ impl<T> Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        match self.0.replace(State::Over) {
-            State::Waiting(waker) => wake(waker),
+        match self.0.replace(ChannelState::Over) {
+            ChannelState::Waiting(waker) => wake(waker),
             other => self.0.set(other),
         }
     }
 }
 
 impl<T> Receiver<T> {
-    /// The value, where it has been sent.
+    /// Takes the value if it has been sent.
     ///
     /// # Errors
-    /// Where it has not.
+    /// Fails if it has not.
     pub fn try_recv(&mut self) -> Result<T, Missing> {
-        match self.0.replace(State::Over) {
-            State::Sent(value) => Ok(value),
+        match self.0.replace(ChannelState::Over) {
+            ChannelState::Sent(value) => Ok(value),
             other => {
                 self.0.set(other);
                 Err(Missing)
@@ -82,20 +81,20 @@ impl<T> Future for Receiver<T> {
     type Output = Result<T, Missing>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.0.replace(State::Over) {
-            State::Sent(value) => Poll::Ready(Ok(value)),
-            State::Waiting(_) => {
-                self.0.set(State::Waiting(Some(cx.waker().clone())));
+        match self.0.replace(ChannelState::Over) {
+            ChannelState::Sent(value) => Poll::Ready(Ok(value)),
+            ChannelState::Waiting(_) => {
+                self.0.set(ChannelState::Waiting(Some(cx.waker().clone())));
                 Poll::Pending
             }
-            State::Over => Poll::Ready(Err(Missing)),
+            ChannelState::Over => Poll::Ready(Err(Missing)),
         }
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        mem::drop(self.0.replace(State::Over));
+        mem::drop(self.0.replace(ChannelState::Over));
     }
 }
 

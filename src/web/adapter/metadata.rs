@@ -5,13 +5,13 @@
 //! device's last success. Sums over devices are not kept in it: read back, they would be counted
 //! again.
 
-use crate::model::metadata::{Kept, SyncMetadata};
+use crate::model::metadata::{AdapterMetadata, SyncMetadata};
 use crate::model::protocol::DeviceMetadata;
 
 /// The devices that a record tells of: the one that wrote it in full, the others by their last
 /// success.
-pub(super) fn devices(record: Kept) -> Vec<DeviceMetadata> {
-    let Kept {
+pub(super) fn devices(record: AdapterMetadata) -> Vec<DeviceMetadata> {
+    let AdapterMetadata {
         mut writer,
         devices: times,
     } = record;
@@ -35,7 +35,11 @@ pub(super) fn devices(record: Kept) -> Vec<DeviceMetadata> {
 }
 
 /// The record to keep after a device's cycle.
-pub(super) fn merge(user_id: &str, kept: Option<Kept>, own: &DeviceMetadata) -> SyncMetadata {
+pub(super) fn merge(
+    user_id: &str,
+    kept: Option<AdapterMetadata>,
+    own: &DeviceMetadata,
+) -> SyncMetadata {
     let kept = kept.unwrap_or_default();
     let mut devices = kept.devices;
     if let Some(time) = &own.last_successful_sync_time {
@@ -75,7 +79,7 @@ fn seen(id: &str, time: &str) -> DeviceMetadata {
         device_id: id.to_owned(),
         last_sync_time: Some(time.to_owned()),
         last_successful_sync_time: Some(time.to_owned()),
-        sync_status: crate::model::protocol::SyncState::Synced,
+        sync_status: crate::model::protocol::MetadataSyncStatus::Synced,
         ..DeviceMetadata::default()
     }
 }

@@ -5,7 +5,7 @@ use gloo_net::http::Method;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::remote::Hints;
 use crate::util::json::scan::parse;
-use crate::util::sse::Events;
+use crate::util::sse::EventParser;
 use crate::web::http::HttpRemote;
 use crate::web::http::deadline::within;
 use crate::web::http::exchange::{Head, open};
@@ -100,7 +100,7 @@ impl HttpRemote {
         let Some(pieces) = head.pieces() else {
             return Ok(Hints::NoStream);
         };
-        let mut events = Events::default();
+        let mut events = EventParser::default();
         let mut begun = false;
         loop {
             let patience = if begun {
@@ -122,7 +122,7 @@ impl HttpRemote {
             stats.received = stats.received.saturating_add(piece.len() as u64);
             self.stats.set(stats);
             let (mut news, mut bye) = (!std::mem::replace(&mut begun, true), None);
-            events.feed(&piece, &mut |name, data| match name {
+            let fed = events.feed(&piece, &mut |name, data| match name {
                 "change" => news = true,
                 "bye" => {
                     bye = Some(
@@ -132,6 +132,13 @@ impl HttpRemote {
                     )
                 }
                 _ => {}
+            });
+            fed.map_err(|error| {
+                Error::new(
+                    Code::Protocol,
+                    "The remote's stream has a line or an event that is far too long for a hint.",
+                )
+                .caused_by(error)
             })?;
             if news {
                 hint();

@@ -6,7 +6,7 @@
 //! | patch | write the merged object | conflict | conflict |
 //! | delete | write a tombstone | conflict | applied, nothing to do |
 
-use datum_sync::model::operation::Kind;
+use datum_sync::model::operation::OperationKind;
 use datum_sync::model::protocol::PushedOperation;
 
 use super::unit_of_work::{RowKey, SUPERSEDED, UnitOfWork};
@@ -50,9 +50,9 @@ pub(super) async fn decide<T: Transaction>(
     let key = (operation.entity.to_string(), operation.id.to_string());
     let found = find(work, operation, &key, superseded);
     match operation.kind {
-        Kind::Delete => delete(work, operation, key, &found).await,
-        Kind::Patch => patch(work, operation, key, &found).await,
-        Kind::Create | Kind::Update => put(work, operation, key, &found).await,
+        OperationKind::Delete => delete(work, operation, key, &found).await,
+        OperationKind::Patch => patch(work, operation, key, &found).await,
+        OperationKind::Create | OperationKind::Update => put(work, operation, key, &found).await,
     }
 }
 

@@ -1,0 +1,114 @@
+//! Strings and their escapes.
+
+use std::borrow::Cow;
+
+use crate::util::json::plain::plain;
+use crate::util::json::scan::{Scan, ScanResult};
+
+impl<'a> Scan<'a> {
+    fn skip_plain(&mut self) {
+        self.at = self.at.saturating_add(plain(
+            self.text.as_bytes().get(self.at..).unwrap_or_default(),
+        ));
+    }
+
+    /// Skips a string; returns true if it has escapes.
+    pub(super) fn skip_string(&mut self) -> ScanResult<bool> {
+        self.step();
+        let mut escapes = false;
+        loop {
+            self.skip_plain();
+            match self.here() {
+                b'"' => {
+                    self.step();
+                    return Ok(escapes);
+                }
+                b'\\' => {
+                    escapes = true;
+                    self.step();
+                    match self.here() {
+                        b'u' => {
+                            self.step();
+                            self.unit()?;
+                        }
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.step(),
+                        _ => return self.wrong("an unknown escape"),
+                    }
+                }
+                0..=0x1f => return self.wrong("a string has a control character or no end"),
+                _ => self.step(),
+            }
+        }
+    }
+
+    /// Reads four hexadecimal digits.
+    fn unit(&mut self) -> ScanResult<u32> {
+        let mut unit = 0_u32;
+        for _ in 0..4 {
+            let Some(digit) = char::from(self.here()).to_digit(16) else {
+                return self.wrong("four hexadecimal digits are expected");
+            };
+            unit = (unit << 4) | digit;
+            self.step();
+        }
+        Ok(unit)
+    }
+
+    pub(super) fn string(&mut self) -> ScanResult<Cow<'a, str>> {
+        let start = self.at.saturating_add(1);
+        if !self.skip_string()? {
+            let end = self.at.saturating_sub(1);
+            return Ok(Cow::Borrowed(self.text.get(start..end).unwrap_or_default()));
+        }
+        self.at = start;
+        let mut out = String::new();
+        loop {
+            let begin = self.at;
+            while !matches!(self.here(), b'"' | b'\\') {
+                self.step();
+            }
+            out.push_str(self.since(begin));
+            let quote = self.here() == b'"';
+            self.step();
+            if quote {
+                return Ok(Cow::Owned(out));
+            }
+            let escape = self.here();
+            self.step();
+            out.push(match escape {
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                b'n' => '\n',
+                b'r' => '\r',
+                b't' => '\t',
+                b'u' => self.character()?,
+                other => char::from(other),
+            });
+        }
+    }
+
+    /// Reads the character of one `\u` escape, or of the two of a surrogate pair.
+    fn character(&mut self) -> ScanResult<char> {
+        let first = self.unit()?;
+        let mut code = first;
+        if (0xd800..0xdc00).contains(&first)
+            && self
+                .text
+                .get(self.at..)
+                .is_some_and(|rest| rest.starts_with("\\u"))
+        {
+            self.step();
+            self.step();
+            let second = self.unit()?;
+            if (0xdc00..0xe000).contains(&second) {
+                code = 0x1_0000_u32.saturating_add(((first & 0x3ff) << 10) | (second & 0x3ff));
+            } else {
+                return self.wrong("half of a surrogate pair");
+            }
+        }
+        match char::from_u32(code) {
+            Some(character) => Ok(character),
+            None => self.wrong("half of a surrogate pair"),
+        }
+    }
+}
