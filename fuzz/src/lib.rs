@@ -1,7 +1,7 @@
 //! Properties of everything that the engine reads: one function for each kind of text or bytes,
 //! which panics if the input breaks the property.
 //!
-//! The programs in `fuzz_targets/` call them with inputs of libFuzzer; `tests/fuzzed.rs` calls them
+//! The programs in `fuzz_targets/` call them with inputs of libFuzzer; `tests/guards/fuzz_seeds.rs` calls them
 //! with the seeds and with inputs found before, on every test run.
 
 pub mod config;

@@ -127,9 +127,9 @@ fn home(context: &Context) -> PathBuf {
     context.root.join("fuzz")
 }
 
-/// The names of the targets: the files in `fuzz/targets`.
+/// The names of the targets: the files in `fuzz/fuzz_targets`.
 fn targets(context: &Context) -> Result<Vec<String>> {
-    let folder = home(context).join("targets");
+    let folder = home(context).join("fuzz_targets");
     let entries = std::fs::read_dir(&folder).because(format!("reading {}", folder.display()))?;
     let mut names: Vec<String> = entries
         .filter_map(|entry| {
@@ -170,13 +170,7 @@ fn build(context: &Context, folder: &Path) -> Result<PathBuf> {
 
 /// Runs the test that makes the seeds: records of a real history and the protocol's vectors.
 fn seeds(context: &Context, folder: &Path) -> Result<()> {
-    let mut command = context.cargo(&[
-        "test",
-        "--workspace",
-        "--test",
-        "fuzzed",
-        "every_seed_of_the_fuzzers",
-    ]);
+    let mut command = context.cargo(&["test", "--workspace", "--test", "guards", "fuzz_seeds"]);
     command.env("FUZZ_SEEDS", folder);
     process::run(&context.console, "making the seeds", &mut command, LIMIT).map(|_| ())
 }

@@ -54,7 +54,7 @@ The data is thrown away at the end; `serve` keeps it.",
         options: "
   --alone            measures datum only, in Chromium: a first pull beside a bare fetch, the
                      requests of an idle cycle, the transactions of a create
-  --only B1,B3       measures only these rows: B1 B2 first pull, B3 B4 writes, B5 push,
+  --only B1,B3       measures only these suites: B1 B2 first pull, B3 B4 writes, B5 push,
                      B6 cold open, B9 idle cycle, B10 size, B11 server
   --who datum,dexie  measures only these contestants
   --browser ENGINE   measures the first pull only in chromium, firefox or webkit (repeatable);
@@ -87,7 +87,7 @@ Times mean something only on a quiet machine.",
         name: "fuzz",
         summary: "Runs the parsers on generated inputs",
         options: "
-  --target T         runs only this one of fuzz/targets
+  --target T         runs only this one of fuzz/fuzz_targets
   --seconds N        runs each target for N seconds instead of 10
   --input FILE       with --target: runs only this input, once",
     },

@@ -31,13 +31,14 @@ const INLINE: &str = "inline.js";
 /// What an app loads, and what stands in for the module where its file cannot be fetched.
 const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
 
-/// The documents in the package; one that does not exist is left out.
-const DOCUMENTS: [&str; 5] = [
+/// The documents in the package: files, and folders with all their files.
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "CHANGELOG.md",
-    "LICENSE",
     "LICENSE-APACHE",
     "LICENSE-MIT",
+    "docs",
+    "server/PROTOCOL.md",
 ];
 
 /// The files and folders that the package is made from, beside the documents. A change of another
@@ -169,9 +170,14 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     esbuild(context, &sources.join(WORKER), &folder.join(WORKER), &[])?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     copy(&sources.join(WORKER_TYPES), &folder.join(WORKER_TYPES))?;
-    for file in DOCUMENTS {
-        if context.root.join(file).is_file() {
-            copy(&context.root.join(file), &folder.join(file))?;
+    for document in DOCUMENTS {
+        let (from, to) = (context.root.join(document), folder.join(document));
+        if from.is_dir() {
+            copy_folder(&from, &to)?;
+        } else {
+            let parent = to.parent().unwrap_or(folder);
+            fs::create_dir_all(parent).because(format!("making {}", parent.display()))?;
+            copy(&from, &to)?;
         }
     }
     manifest(context, kind, folder)
