@@ -10,3 +10,4 @@ pub mod receipt;
 pub mod record;
 pub mod segment;
 pub mod segment_writer;
+pub mod value_codec;

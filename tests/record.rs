@@ -16,7 +16,7 @@ use datum_sync::log::commit::{
     Commit, Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite,
 };
 use datum_sync::log::facts::{CursorState, DeadLetter, Facts, Parked};
-use datum_sync::log::receipt::{Outcome, Receipt, Restored};
+use datum_sync::log::receipt::{Receipt, ReceiptOutcome, Restored};
 use datum_sync::log::segment::{INLINE_BYTES, checksum};
 use datum_sync::log::segment_writer::{Packing, SEGMENT_BYTES};
 use datum_sync::model::entity::Key;
@@ -195,7 +195,7 @@ fn events() -> Vec<Event> {
             entity: "todo".to_owned(),
             id: long(),
             receipt: Receipt {
-                outcome: Outcome::Rejected,
+                outcome: ReceiptOutcome::Rejected,
                 at: u64::MAX,
                 version: 7,
                 deleted: true,

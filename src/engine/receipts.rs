@@ -1,7 +1,7 @@
 //! How writes end: the answer that an app can wait for, and ask for again after a reload.
 
 use crate::engine::{Backing, Engine};
-use crate::log::receipt::Outcome;
+use crate::log::receipt::ReceiptOutcome;
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::Result;
 use crate::ports::host::Host;
@@ -15,7 +15,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// [`crate::model::error::Code::NotFound`] where nothing is known of the entity;
     /// [`crate::model::error::Code::Closed`] once the instance or the user's database is closed or
     /// wiped; what the storage says.
-    pub async fn when_synced(&self, user_id: &str, entity: &str, id: &str) -> Result<Outcome> {
+    pub async fn when_synced(
+        &self,
+        user_id: &str,
+        entity: &str,
+        id: &str,
+    ) -> Result<ReceiptOutcome> {
         self.check_entity(entity)?;
         check_entity_id(entity, id)?;
         let user = self.user(user_id).await?;

@@ -5,7 +5,7 @@ pub(crate) const MAX_FIELD_HASHES: usize = 64;
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReceiptOutcome {
     /// The server has it as it was written.
     #[default]
     Applied,
@@ -15,7 +15,7 @@ pub enum Outcome {
     Rejected,
 }
 
-impl Outcome {
+impl ReceiptOutcome {
     /// Its name on the public surface.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -36,7 +36,7 @@ impl Receipt {
         let settled = if merging {
             self.outcome
         } else {
-            Outcome::Merged
+            ReceiptOutcome::Merged
         };
         Self {
             outcome: settled,
@@ -53,7 +53,7 @@ impl Receipt {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: ReceiptOutcome,
     /// When, by this device's clock, in milliseconds since 1970.
     pub at: u64,
     /// The version of the last write that the server has acknowledged; 0 where it has acknowledged

@@ -7,7 +7,7 @@
 
 use crate::log::commit::{Commit, Event};
 use crate::log::facts::Facts;
-use crate::log::receipt::{MAX_FIELD_HASHES, Outcome, Receipt, Restored};
+use crate::log::receipt::{MAX_FIELD_HASHES, Receipt, ReceiptOutcome, Restored};
 use crate::model::entity::{Key, OwnedKey, not_found};
 use crate::model::error::Result;
 use crate::model::operation::{Kind, Operation};
@@ -127,9 +127,9 @@ impl Receipts {
         let excess = all.len().saturating_sub(MAX_FIELD_HASHES);
         let receipt = Receipt {
             outcome: if old.is_some_and(|old| old.merging) {
-                Outcome::Merged
+                ReceiptOutcome::Merged
             } else {
-                Outcome::Applied
+                ReceiptOutcome::Applied
             },
             at,
             version,
@@ -152,7 +152,7 @@ impl Receipts {
             &op.entity,
             &op.id,
             Receipt {
-                outcome: Outcome::Rejected,
+                outcome: ReceiptOutcome::Rejected,
                 at,
                 merging: false,
                 ..old
@@ -259,7 +259,7 @@ pub const fn is_old(receipt: &Receipt, now: u64) -> bool {
 pub struct Waiting {
     op_id: Option<String>,
     /// The receipt of before.
-    before: Option<(u64, Outcome)>,
+    before: Option<(u64, ReceiptOutcome)>,
 }
 
 impl Waiting {
@@ -286,7 +286,7 @@ impl Replica {
         }
     }
 
-    fn settled(&self, key: &Key) -> Option<(u64, Outcome)> {
+    fn settled(&self, key: &Key) -> Option<(u64, ReceiptOutcome)> {
         // One that only notes a conflict under way says of no end.
         self.receipts
             .get(key)
@@ -298,7 +298,12 @@ impl Replica {
     ///
     /// # Errors
     /// [`Code::NotFound`] where nothing is known of the entity.
-    pub fn ended(&self, key: &Key, waiting: &mut Waiting, now: u64) -> Option<Result<Outcome>> {
+    pub fn ended(
+        &self,
+        key: &Key,
+        waiting: &mut Waiting,
+        now: u64,
+    ) -> Option<Result<ReceiptOutcome>> {
         if let Some(op_id) = &waiting.op_id {
             // Without a new receipt it was replaced, by the winner of a conflict.
             let replaced = || {
@@ -331,8 +336,8 @@ impl Replica {
         };
         Some(match known {
             Some(outcome) => Ok(outcome),
-            None if dead() => Ok(Outcome::Rejected),
-            None if self.row(key).is_some() => Ok(Outcome::Applied),
+            None if dead() => Ok(ReceiptOutcome::Rejected),
+            None if self.row(key).is_some() => Ok(ReceiptOutcome::Applied),
             None => Err(not_found(key)),
         })
     }
