@@ -68,7 +68,7 @@ fn kept(tab: &Tab) -> usize {
     let user = tab.run(tab.engine.user("ann")).unwrap();
     user.db.read(|replica| {
         replica
-            .device_segments()
+            .local_only_segments()
             .iter()
             .map(|segment| segment.entries.len())
             .sum()

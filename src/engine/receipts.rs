@@ -6,6 +6,7 @@ use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::Result;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
+use crate::state::awaited_receipt::AwaitedReceipt;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Waits until the operations of an entity that are pending now are settled, by this tab or
@@ -25,14 +26,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         check_entity_id(entity, id)?;
         let user = self.user(user_id).await?;
         let key = Key::new(entity, id);
-        let mut waiting = user.db.read(|replica| replica.wait_for(&key));
+        let mut waiting = user.db.read(|replica| AwaitedReceipt::new(replica, &key));
         if !waiting.is_needed() {
             // Another tab may have written it just now.
             user.db.catch_up().await?;
-            waiting = user.db.read(|replica| replica.wait_for(&key));
+            waiting = user.db.read(|replica| AwaitedReceipt::new(replica, &key));
         }
         user.db
-            .until(&mut |replica| replica.ended(&key, &mut waiting, self.host.now_ms()))
+            .until(&mut |replica| waiting.outcome(replica, &key, self.host.now_ms()))
             .await?
             .map_err(|error| error.for_user(user_id))
     }

@@ -3,21 +3,18 @@
 //!
 //! Record keys are not freed here: they are the fence against a tab that slept meanwhile.
 
-use crate::log::address::{Seq, Superseded};
+use crate::log::address::Superseded;
 use crate::log::commit::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use crate::log::segment::slice;
 use crate::log::segment_writer::Packing;
 use crate::plan::{Need, Plan};
-use crate::state::local_only::MARK;
+use crate::state::local_only::PREFIX;
 use crate::state::replica::Replica;
-use crate::state::rows::{Body, Row};
+use crate::state::rows::{Row, RowBody};
 use crate::util::collections::seq_map::SeqMap;
 
 /// External segments smaller than this are merged.
 const SMALL_BYTES: u32 = 32 * 1024;
-
-/// Dead bytes that are not worth a compaction.
-pub(crate) const MIN_DEAD_BYTES: u64 = 1024 * 1024;
 
 /// A planned checkpoint.
 #[derive(Debug)]
@@ -29,12 +26,6 @@ pub struct Checkpoint {
 }
 
 impl Replica {
-    /// The place of the checkpoint that the state was folded from; 0 where there is none.
-    #[must_use]
-    pub const fn checkpointed_at(&self) -> Seq {
-        self.growth.since
-    }
-
     /// Plans a checkpoint against this head. `None` while a full pull is under way.
     #[must_use]
     pub fn plan_checkpoint(&self) -> Plan<Option<Checkpoint>> {
@@ -72,11 +63,16 @@ impl Replica {
         for (entity, rows) in self.entities.iter() {
             self.write_directory(&mut commit, entity, rows.iter(), &kept);
         }
-        for (entity, rows) in self.device.iter() {
-            self.write_directory(&mut commit, &format!("{MARK}{entity}"), rows.iter(), &kept);
+        for (entity, rows) in self.local_only.iter() {
+            self.write_directory(
+                &mut commit,
+                &format!("{PREFIX}{entity}"),
+                rows.iter(),
+                &kept,
+            );
         }
         self.write_rest(&mut commit);
-        let first = self.growth.since.max(1);
+        let first = self.checkpointed_at().max(1);
         let records = (first..=self.head).collect();
         Plan::Ready(Some(Checkpoint {
             commit,
@@ -105,9 +101,9 @@ impl Replica {
                 ..Entry::default()
             };
             let text = match &row.body {
-                Body::None => None,
-                Body::Own(text) => Some(&**text),
-                Body::At {
+                RowBody::None => None,
+                RowBody::Own(text) => Some(&**text),
+                RowBody::At {
                     segment,
                     offset,
                     len,

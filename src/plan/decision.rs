@@ -14,7 +14,8 @@ use crate::plan::page::all_links;
 use crate::plan::write::Write;
 use crate::plan::{Need, Plan};
 use crate::state::local_only::{joined, split};
-use crate::state::replica::{Replica, ViewBody};
+use crate::state::replica::Replica;
+use crate::state::view::ViewBody;
 
 impl Replica {
     /// A parked conflict with all three sides as they are now: the remote's is the synced row,
@@ -204,7 +205,7 @@ impl Replica {
                     crate::util::json::write::push_string(&mut quoted, &op.id);
                     // The fields that never leave the device were no part of the operation, and
                     // stay.
-                    let text = match self.device_fields(&key) {
+                    let text = match self.local_only_fields(&key) {
                         None => text,
                         Some(ViewBody::Text(beside)) => joined(beside, &text),
                         Some(ViewBody::Absent { segment, .. }) => {

@@ -17,7 +17,8 @@ use crate::plan::context::PlanContext;
 use crate::plan::page::{PageRules, all_links, earlier, effect_stands, untouched};
 use crate::plan::{Need, Plan};
 use crate::state::outbox::Queued;
-use crate::state::replica::{Replica, ViewBody};
+use crate::state::replica::Replica;
+use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::vec_map::VecMap;
 

@@ -20,7 +20,8 @@ use crate::model::protocol::PullPage;
 use crate::plan::page::{PageRules, earlier};
 use crate::plan::planner::{Planner, RemoteRow};
 use crate::state::receipts::KEEP_MS;
-use crate::state::replica::{Replica, ViewBody};
+use crate::state::replica::Replica;
+use crate::state::view::ViewBody;
 
 impl Planner<'_> {
     /// Takes in a row that the server may have forgotten writes of this device of.

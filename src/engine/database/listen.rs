@@ -7,8 +7,9 @@ use crate::engine::database::{Database, closed};
 use crate::model::error::Result;
 use crate::ports::host::Host;
 use crate::ports::store::Store;
-use crate::state::changes::Changed;
+use crate::state::changes;
 use crate::state::replica::Replica;
+use crate::state::touched::Changed;
 
 /// Where a change comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ impl<S: Store, H: Host> Database<S, H> {
         self.moved.notify_waiters();
         let listener = self.listener.borrow().clone();
         if let Some(listener) = listener {
-            let changes = self.replica.borrow_mut().take_changes();
+            let changes = changes::take(&mut self.replica.borrow_mut());
             if !changes.is_empty() {
                 self.heard((listener.0)(source, changes));
             }
@@ -102,7 +103,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let old = std::mem::replace(&mut *self.replica.borrow_mut(), fresh);
         self.moved.notify_waiters();
         if let Some(listener) = listener {
-            let changes = self.replica.borrow().changes_since(&old);
+            let changes = changes::since(&old, &self.replica.borrow());
             if !changes.is_empty() {
                 self.heard((listener.0)(Source::OtherTab, changes));
             }

@@ -102,9 +102,11 @@ impl<S: Store, H: Host> Database<S, H> {
             );
             add(ops, known.into_iter(), |op| &op.op_id);
             add(bases, replica.bases().into_iter(), |(key, ..)| key);
-            add(fields, replica.device_segments().into_iter(), |segment| {
-                segment
-            });
+            add(
+                fields,
+                replica.local_only_segments().into_iter(),
+                |segment| segment,
+            );
         });
         self.save_in_turn().await
     }
