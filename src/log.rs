@@ -1,4 +1,4 @@
-//! PURE: what a commit is, and its bytes.
+//! PURE: what a commit is, and its bytes in the log.
 
 pub mod address;
 pub mod codec;

@@ -6,19 +6,18 @@ use std::rc::Rc;
 use crate::log::address::{BodyId, Seq, body_id};
 use crate::log::commit::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use crate::log::directory::{Directory, Line};
-use crate::log::facts::{CursorState, DeadLetter, Parked};
-use crate::log::receipt::Restored;
 use crate::log::segment::{INLINE_BYTES, checksum};
 use crate::model::entity::Key;
 use crate::model::error::{Code, Error, Result};
-use crate::model::operation::{Kind, Operation};
-use crate::state::changes::{touch, touch_letter, touch_operation, touch_rows, touch_segment};
+use crate::model::operation::Operation;
+use crate::state::changes::touch_segment;
 use crate::state::lazy_rows::Deferred;
 use crate::state::local_only::PREFIX;
 use crate::state::replica::Replica;
 use crate::state::rows::RowBody;
 use crate::util::collections::seq_map::SeqMap;
-use crate::util::collections::vec_map::VecMap;
+
+mod events;
 
 /// Where a commit comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +151,7 @@ impl Replica {
             self.fold_segment(body_id(seq, index), seq, segment, &mut sums, directory);
         }
         for event in commit.events {
-            self.fold_event(seq, event, origin);
+            events::fold_event(self, seq, event, origin);
         }
         if let Some(before) = before {
             self.outbox.inherit(&before.outbox);
@@ -247,219 +246,10 @@ impl Replica {
         }
     }
 
+    /// Puts the row that an applied operation leaves.
     fn fold_own_row(&mut self, seq: Seq, op: &Operation, version: u64) {
         let rows = self.entities.entry(&op.entity);
         rows.fold_applied(seq, op, version, &mut self.segments);
-    }
-
-    fn fold_event(&mut self, seq: Seq, event: Event, origin: Origin) {
-        match event {
-            Event::Queue { op, replaces } => self.fold_queue(op, &replaces, origin),
-            Event::Dequeue { ops } => self.fold_dequeue(&ops),
-            Event::Applied {
-                op_id,
-                version,
-                with_row,
-                at,
-                field_hashes,
-            } => {
-                if let Some(op) = self.fold_applied(&op_id, version, at, &field_hashes)
-                    && !with_row
-                {
-                    self.fold_applied_row(seq, op, version);
-                }
-            }
-            Event::Rebase { op_id, version } => self.outbox.rebase(&op_id, version),
-            Event::Cursor { scope, state } => self.fold_cursor(&scope, state),
-            Event::ResetCursor { scope } => drop(self.cursors.remove(&scope)),
-            Event::Sweep { before, entities } => self.fold_sweep(before, entities.as_deref()),
-            Event::NeedFullPull => self.damage.needs_full_pull = true,
-            Event::ReleaseDeletes => self.fold_release_deletes(),
-            Event::Park { conflict } => self.fold_park(conflict),
-            Event::Unpark { id } => self.unpark(&id),
-            Event::DeadLetters { letters } => self.fold_dead_letters(letters),
-            Event::Revive { id } => self.fold_revive(&id),
-            // The epoch is set by its own event; facts of a cycle leave it out.
-            Event::Facts { facts } => self.facts = *facts,
-            Event::Receipt {
-                entity,
-                id,
-                receipt,
-            } => self.receipts.put(&entity, &id, receipt),
-            Event::Epoch { epoch, restored } => self.fold_epoch(epoch, restored),
-            Event::Offered { count, done } => self.receipts.count_offers(count, done),
-            Event::Quarantine { body } => self.fold_quarantine(body),
-            Event::Explained { what } => self.history.add(what),
-            Event::Checkpoint { .. } => {}
-        }
-    }
-
-    fn fold_queue(&mut self, op: Operation, replaces: &[String], origin: Origin) {
-        touch(self, &op.entity, &op.id);
-        let parked = self
-            .conflicts
-            .values()
-            .find(|parked| parked.entity == op.entity && parked.entity_id == op.id);
-        self.outbox.queue(op, replaces, origin == Origin::Log);
-        // Every write of an entity waits for the decision of its conflict, also after a checkpoint,
-        // which parks the conflict after queueing the writes.
-        if let Some(parked) = parked {
-            self.outbox.block(
-                &Key::new(&parked.entity, &parked.entity_id),
-                Some(&parked.id),
-            );
-        }
-    }
-
-    fn fold_dequeue(&mut self, ops: &[String]) {
-        for op in ops {
-            touch_operation(self, op);
-            if let Some(op) = self.outbox.remove(op) {
-                self.local_only.mark_orphan(&op.entity, &op.id);
-            }
-        }
-    }
-
-    /// Takes an applied operation out of the outbox, with its receipt, and bases the next operation of
-    /// its entity on the new version. Returns the operation.
-    fn fold_applied(
-        &mut self,
-        op_id: &str,
-        version: u64,
-        at: u64,
-        field_hashes: &[u64],
-    ) -> Option<Operation> {
-        touch_operation(self, op_id);
-        let op = self.outbox.remove(op_id)?;
-        self.local_only.mark_orphan(&op.entity, &op.id);
-        self.receipts.acknowledge(&op, version, at, field_hashes);
-        let next = self.outbox.chain(&Key::new(&op.entity, &op.id)).next();
-        if let Some(next) = next.map(|queued| queued.op.op_id.clone()) {
-            let base = (op.kind != Kind::Delete).then_some(version);
-            self.outbox.rebase(&next, base);
-        }
-        Some(op)
-    }
-
-    /// Puts the row that an applied operation leaves, now or with the lazy rows before it.
-    fn fold_applied_row(&mut self, seq: Seq, op: Operation, version: u64) {
-        if self.has_lazy_rows() {
-            self.lazy_rows.defer_applied(seq, op, version);
-        } else {
-            self.fold_own_row(seq, &op, version);
-        }
-    }
-
-    fn fold_cursor(&mut self, scope: &str, state: CursorState) {
-        if scope.is_empty() && state.reached_end && state.full_since.is_none() {
-            self.damage.needs_full_pull = false;
-        }
-        self.cursors.insert(scope, state);
-    }
-
-    fn fold_sweep(&mut self, before: Seq, entities: Option<&[String]>) {
-        // Lazy rows that all came later are not swept and may stay lazy.
-        if !(self.entities.is_empty() && self.lazy_rows.are_all_after(before)) {
-            self.materialize();
-        }
-        let swept =
-            |entity: &str| entities.is_none_or(|only| only.iter().any(|name| name == entity));
-        touch_rows(self, &|entity, row| swept(entity) && row.stamp <= before);
-        for (entity, rows) in self.entities.iter_mut() {
-            if swept(entity) {
-                rows.sweep(entity, before, &mut self.segments);
-            }
-        }
-        self.receipts.clear_missing(entities);
-        self.local_only.mark_orphans(entities);
-    }
-
-    fn fold_release_deletes(&mut self) {
-        self.materialize();
-        touch_rows(self, &|_, row| row.held);
-        for (entity, rows) in self.entities.iter_mut() {
-            rows.release_deletes(entity);
-        }
-    }
-
-    /// Parks a conflict in place of earlier ones of the same entity or id, so that an entity waits
-    /// for one conflict at most, whatever the log says.
-    fn fold_park(&mut self, conflict: Parked) {
-        let earlier = self.conflicts.values().filter(|other| {
-            other.id == conflict.id
-                || (other.entity == conflict.entity && other.entity_id == conflict.entity_id)
-        });
-        for id in earlier.map(|other| other.id.clone()).collect::<Vec<_>>() {
-            self.unpark(&id);
-        }
-        self.outbox.block(
-            &Key::new(&conflict.entity, &conflict.entity_id),
-            Some(&conflict.id),
-        );
-        let id = conflict.id.clone();
-        self.conflicts.insert(&id, conflict);
-    }
-
-    fn unpark(&mut self, id: &str) {
-        if let Some(conflict) = self.conflicts.remove(id) {
-            self.outbox
-                .block(&Key::new(&conflict.entity, &conflict.entity_id), None);
-        }
-    }
-
-    fn fold_dead_letters(&mut self, letters: Vec<DeadLetter>) {
-        for letter in letters {
-            touch_operation(self, &letter.op.op_id);
-            // The dead letters of a checkpoint were not pending and have receipts already.
-            if self.outbox.remove(&letter.op.op_id).is_some() {
-                self.receipts.reject(&letter.op, letter.died_at);
-            }
-            self.kept_rejections.add(&letter);
-            let id = letter.op.op_id.clone();
-            self.dead_letters.insert(&id, letter);
-        }
-    }
-
-    fn fold_revive(&mut self, id: &str) {
-        touch_letter(self, id);
-        if let Some(letter) = self.dead_letters.remove(id) {
-            self.kept_rejections.remove(&letter, &self.dead_letters);
-            self.local_only
-                .mark_orphan(&letter.op.entity, &letter.op.id);
-        }
-    }
-
-    fn fold_epoch(&mut self, epoch: String, restored: Option<Restored>) {
-        let known = self.facts.epoch.replace(epoch);
-        let Some(restored) = restored else { return };
-        // Cursors of the former history mean nothing in the new one.
-        self.cursors = VecMap::default();
-        self.receipts.mark_suspects(restored);
-        // A checkpoint repeats this event before any epoch is known; its rows are up to date.
-        if known.is_some() {
-            self.forget_versions(restored.kept.unwrap_or_default());
-        }
-    }
-
-    /// Forgets versions of a history that the server has lost. Until it is compared, such a row is
-    /// older than everything that arrives, and is no base of a write.
-    fn forget_versions(&mut self, kept: u64) {
-        self.materialize();
-        for (entity, rows) in self.entities.iter_mut() {
-            rows.forget_versions(entity, kept);
-        }
-        self.outbox.forget_bases(kept);
-    }
-
-    fn fold_quarantine(&mut self, body: BodyId) {
-        self.materialize();
-        touch_rows(self, &|_, row| row.is_in(body));
-        for (entity, rows) in self.entities.iter_mut() {
-            rows.remove_rows_of(entity, body);
-        }
-        self.local_only.remove_rows_of(body);
-        self.segments.remove(body);
-        self.damage.quarantine();
     }
 
     /// Removes the local-only fields of entities that are gone.
