@@ -1,4 +1,4 @@
-//! PURE: what a commit is, and its bytes.
+//! PURE: what a commit is, and its bytes in the log.
 
 pub mod address;
 pub mod codec;
@@ -10,3 +10,4 @@ pub mod receipt;
 pub mod record;
 pub mod segment;
 pub mod segment_writer;
+pub mod value_codec;

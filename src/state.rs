@@ -1,5 +1,9 @@
-//! PURE: the fold of the log.
+//! PURE: the state of one user, folded from the log.
+//!
+//! Parts own their state (`rows`, `outbox`, `receipts`, `local_only`, …); `replica` composes them,
+//! `fold` applies commits, `views` says what readers see, `changes` what a commit changed.
 
+pub mod awaited_receipt;
 pub mod changes;
 pub mod fold;
 pub mod growth;
@@ -12,3 +16,6 @@ pub mod receipts;
 pub mod replica;
 pub mod rows;
 pub mod segment_cache;
+pub mod touched;
+pub mod view;
+pub mod views;

@@ -7,7 +7,8 @@ use datum_sync::log::commit::Commit;
 use datum_sync::model::entity::Key;
 use datum_sync::plan::checkpoint::CheckpointPlanner;
 use datum_sync::plan::{Plan, Planned, Planner};
-use datum_sync::state::replica::{Replica, ViewBody};
+use datum_sync::state::replica::Replica;
+use datum_sync::state::view::ViewBody;
 
 use super::record::sealed;
 

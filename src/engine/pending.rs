@@ -36,7 +36,7 @@ fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> P
     let decision = |queued: &Queued| {
         let letter = || {
             replica
-                .blocking_letter(&queued.op)
+                .blocking_rejection(&queued.op)
                 .map(|letter| letter.op.op_id.clone())
         };
         queued.blocked_by.clone().or_else(letter)
@@ -48,8 +48,8 @@ fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> P
     let blocked_by = decision(queued).or_else(|| {
         let outbox = replica.outbox();
         outbox
-            .held(queued, &decision)
-            .or_else(|| outbox.held(queued, &busy))
+            .blocked_reason(queued, &decision)
+            .or_else(|| outbox.blocked_reason(queued, &busy))
     });
     let behind = blocked_by
         .as_deref()

@@ -1,11 +1,12 @@
 //! How writes end: the answer that an app can wait for, and ask for again after a reload.
 
 use crate::engine::{Backing, Engine};
-use crate::log::receipt::Outcome;
+use crate::log::receipt::ReceiptOutcome;
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::Result;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
+use crate::state::awaited_receipt::AwaitedReceipt;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Waits until the operations of an entity that are pending now are settled, by this tab or
@@ -15,19 +16,24 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// [`crate::model::error::Code::NotFound`] where nothing is known of the entity;
     /// [`crate::model::error::Code::Closed`] once the instance or the user's database is closed or
     /// wiped; what the storage says.
-    pub async fn when_synced(&self, user_id: &str, entity: &str, id: &str) -> Result<Outcome> {
+    pub async fn when_synced(
+        &self,
+        user_id: &str,
+        entity: &str,
+        id: &str,
+    ) -> Result<ReceiptOutcome> {
         self.check_entity(entity)?;
         check_entity_id(entity, id)?;
         let user = self.user(user_id).await?;
         let key = Key::new(entity, id);
-        let mut waiting = user.db.read(|replica| replica.wait_for(&key));
+        let mut waiting = user.db.read(|replica| AwaitedReceipt::new(replica, &key));
         if !waiting.is_needed() {
             // Another tab may have written it just now.
             user.db.catch_up().await?;
-            waiting = user.db.read(|replica| replica.wait_for(&key));
+            waiting = user.db.read(|replica| AwaitedReceipt::new(replica, &key));
         }
         user.db
-            .until(&mut |replica| replica.ended(&key, &mut waiting, self.host.now_ms()))
+            .until(&mut |replica| waiting.outcome(replica, &key, self.host.now_ms()))
             .await?
             .map_err(|error| error.for_user(user_id))
     }

@@ -14,7 +14,7 @@ use crate::model::error::Result;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
-use crate::state::changes::{Change, Changed};
+use crate::state::touched::{Changed, RowChange};
 use crate::util::cell::RefCell;
 use crate::util::collections::sort::sort;
 use crate::util::json::write::{Items, put_text, put_texts};
@@ -230,7 +230,7 @@ fn tell_change(events: &Events, source: Source, user_id: &str, now: u64, changed
     if changed
         .ids
         .iter()
-        .all(|(_, change)| *change == Change::Unseen)
+        .all(|(_, change)| *change == RowChange::Unseen)
     {
         return;
     }
@@ -248,9 +248,9 @@ fn tell_change(events: &Events, source: Source, user_id: &str, now: u64, changed
             put_text(out, "entity", &changed.entity);
             put_text(out, "source", source);
             for (key, wanted) in [
-                ("created", Change::Created),
-                ("updated", Change::Updated),
-                ("deleted", Change::Deleted),
+                ("created", RowChange::Created),
+                ("updated", RowChange::Updated),
+                ("deleted", RowChange::Deleted),
             ] {
                 let mut ids = changed
                     .ids

@@ -1,16 +1,16 @@
-//! The bytes that a record is made of: one writer, one reader, and nothing generic in either, so
-//! that every kind of event shares the same few functions.
+//! The primitives of a record: one writer and one reader. Neither is generic, so that all events
+//! share the same few functions.
 //!
 //! ```text
-//! number    varint, seven bits a byte, the lowest first
+//! number    LEB128: seven bits a byte, the lowest first
 //! text      number of bytes, UTF-8
 //! flag      0 or 1
-//! maybe     flag, then the value where it is 1
+//! maybe     flag, then the value if the flag is 1
 //! list      number of items, the items
 //! ```
 //!
-//! The reader takes bytes from a disk: it must never panic, and never reserve memory by a number
-//! that it has read.
+//! The reader's input comes from a disk: it must never panic, and never allocate by a count that it
+//! has read.
 
 use std::rc::Rc;
 
@@ -19,17 +19,14 @@ use std::rc::Rc;
 pub struct Output(pub Vec<u8>);
 
 impl Output {
-    /// One byte.
     pub fn byte(&mut self, byte: u8) {
         self.0.push(byte);
     }
 
-    /// Yes or no.
     pub fn flag(&mut self, flag: bool) {
         self.byte(u8::from(flag));
     }
 
-    /// A number, short where it is small.
     pub fn number(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.byte((value & 0x7f) as u8 | 0x80);
@@ -38,7 +35,6 @@ impl Output {
         self.byte(value as u8);
     }
 
-    /// A number, or none.
     pub fn maybe_number(&mut self, value: Option<u64>) {
         self.flag(value.is_some());
         if let Some(value) = value {
@@ -46,23 +42,21 @@ impl Output {
         }
     }
 
-    /// Bytes as they are; whoever reads them knows how many.
+    /// Writes bytes without their count.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Bytes behind their number.
+    /// Writes the count of bytes, then the bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.raw(bytes);
     }
 
-    /// A text.
     pub fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
-    /// A text, or none.
     pub fn maybe_text(&mut self, text: Option<&str>) {
         self.flag(text.is_some());
         if let Some(text) = text {
@@ -70,7 +64,6 @@ impl Output {
         }
     }
 
-    /// A list of texts.
     pub fn texts(&mut self, texts: &[String]) {
         self.number(texts.len() as u64);
         for text in texts {
@@ -78,7 +71,6 @@ impl Output {
         }
     }
 
-    /// A list of texts, or none.
     pub fn maybe_texts(&mut self, texts: Option<&[String]>) {
         self.flag(texts.is_some());
         if let Some(texts) = texts {
@@ -87,26 +79,25 @@ impl Output {
     }
 }
 
-/// Bytes still to be read. Every function says `None` where they are not what was written.
+/// Bytes still to be read. Every function returns `None` if they are not what was written; optional
+/// values have a second, inner `Option`.
 #[derive(Debug)]
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
-    /// So many bytes.
+    /// Reads `len` bytes.
     pub fn raw(&mut self, len: usize) -> Option<&'a [u8]> {
         let (head, tail) = self.0.split_at_checked(len)?;
         self.0 = tail;
         Some(head)
     }
 
-    /// One byte.
     pub fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
-    /// Yes or no.
     pub fn flag(&mut self) -> Option<bool> {
         match self.byte()? {
             0 => Some(false),
@@ -115,12 +106,11 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A number.
     pub fn number(&mut self) -> Option<u64> {
         if let Some((first, rest)) = self.0.split_first()
             && *first < 0x80
         {
-            // Most are: rows are many, and are read before the browser has made this code fast.
+            // Most numbers have one byte, and rows are read before the browser optimizes this code.
             self.0 = rest;
             return Some(u64::from(*first));
         }
@@ -135,12 +125,11 @@ impl<'a> Input<'a> {
         None
     }
 
-    /// A number of four bytes at most.
+    /// Reads a number that must fit into four bytes.
     pub fn small(&mut self) -> Option<u32> {
         u32::try_from(self.number()?).ok()
     }
 
-    /// A number, or none.
     pub fn maybe_number(&mut self) -> Option<Option<u64>> {
         if self.flag()? {
             self.number().map(Some)
@@ -149,18 +138,16 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Bytes behind their number.
+    /// Reads a count of bytes, then the bytes.
     pub fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(self.number()?).ok()?;
         self.raw(len)
     }
 
-    /// A text.
     pub fn text(&mut self) -> Option<String> {
         std::str::from_utf8(self.bytes()?).ok().map(str::to_owned)
     }
 
-    /// A text, or none.
     pub fn maybe_text(&mut self) -> Option<Option<String>> {
         if self.flag()? {
             self.text().map(Some)
@@ -169,7 +156,6 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A text that is shared, or none.
     pub fn maybe_shared(&mut self) -> Option<Option<Rc<str>>> {
         if self.flag()? {
             std::str::from_utf8(self.bytes()?)
@@ -180,7 +166,6 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A list of texts.
     pub fn texts(&mut self) -> Option<Vec<String>> {
         let mut texts = Vec::new();
         for _ in 0..self.number()? {
@@ -189,7 +174,6 @@ impl<'a> Input<'a> {
         Some(texts)
     }
 
-    /// A list of texts, or none.
     pub fn maybe_texts(&mut self) -> Option<Option<Vec<String>>> {
         if self.flag()? {
             self.texts().map(Some)

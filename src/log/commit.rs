@@ -1,206 +1,154 @@
-//! TODO
+//! A commit: the rows and events that become durable together. Data only; `record` has its
+//! bytes.
 
 use std::rc::Rc;
 
 use crate::conflict::explain::Explained;
-use crate::log::address::{BodyId, Seq, body_id};
-use crate::log::codec::Output;
-use crate::log::directory::Directory;
+use crate::log::address::{BodyId, Seq};
 use crate::log::facts::{CursorState, DeadLetter, Facts, Parked};
 use crate::log::receipt::{Receipt, Restored};
-use crate::log::record::{Encoded, HEADER, MAGIC, decode, put_stored, refused};
-use crate::log::segment::{INLINE_BYTES, checksum};
-use crate::log::{directory, event_codec};
-use crate::model::error::Result;
 use crate::model::operation::Operation;
-use crate::util::collections::seq_map::SeqMap;
 
-/// All that happened at once.
+/// What one append makes durable, all or nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Commit {
     /// Rows, by entity type; applied before the events.
     pub segments: Vec<SegmentWrite>,
-    /// What else happened, in order.
+    /// Everything else, in order.
     pub events: Vec<Event>,
 }
 
-/// One thing that happened.
+/// One change of the state that is not a row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// An operation joins the outbox, in the place of the first one that it replaces.
+    /// An operation joins the outbox, in the slot of the first one that it replaces.
     Queue {
-        /// The operation.
         op: Operation,
         /// Operations whose effect it carries.
         replaces: Vec<String>,
     },
-    /// Operations leave the outbox: cancelled out, or given up for the remote's row.
-    Dequeue {
-        /// Which.
-        ops: Vec<String>,
-    },
-    /// The remote has an operation's effect.
+    /// Operations leave the outbox: they cancelled each other out, or the remote's row won.
+    Dequeue { ops: Vec<String> },
+    /// The remote applied an operation.
     Applied {
-        /// The operation.
         op_id: String,
         /// The row's version now.
         version: u64,
-        /// The row came with the verdict and stands in a segment of this commit.
+        /// The row came with the verdict and is in a segment of this commit.
         with_row: bool,
-        /// When this device heard of it, in milliseconds since 1970.
+        /// When this device received the verdict, in milliseconds since 1970.
         at: u64,
-        /// Marks of the values that it put and replaced, for its receipt.
+        /// Hashes of the values that it set and replaced, for its receipt.
         field_hashes: Vec<u64>,
     },
-    /// An operation is now made against another version of the row.
+    /// An operation gets another base version.
     Rebase {
-        /// The operation.
         op_id: String,
-        /// The version; none where the row is gone, so that an edit has to make it anew.
+        /// `None` if the row is gone, so that an edit has to create it again.
         version: Option<u64>,
     },
-    /// A cursor moved, with the rows of this commit.
+    /// A cursor moved past the rows of this commit.
     Cursor {
-        /// The scope; empty for the main one.
+        /// Empty for the main scope.
         scope: String,
-        /// Where it stands now.
         state: CursorState,
     },
-    /// A scope starts afresh.
-    ResetCursor {
-        /// The scope.
-        scope: String,
-    },
-    /// The end of a full pull: rows that it did not see are gone.
+    /// The next pull of a scope starts from the beginning.
+    ResetCursor { scope: String },
+    /// A full pull ended: rows that it did not confirm are gone.
     Sweep {
-        /// Rows last confirmed at or before this record go.
+        /// Removes rows last confirmed at or before this record.
         before: Seq,
-        /// Only these entity types; none for all.
+        /// Only rows of these entity types; `None` for all.
         entities: Option<Vec<String>>,
     },
-    /// The next pull starts afresh: rows were lost to damage, or the digests have drifted.
+    /// The next pull starts from the beginning: rows were damaged, or the digests differ.
     NeedFullPull,
-    /// Held tombstones become visible.
+    /// Held tombstones take effect.
     ReleaseDeletes,
-    /// A conflict waits for the app.
-    Park {
-        /// The conflict.
-        conflict: Parked,
-    },
+    /// A conflict waits for the app's decision.
+    Park { conflict: Parked },
     /// A conflict is decided.
-    Unpark {
-        /// Which.
-        id: String,
-    },
-    /// Operations will never be accepted: they leave the outbox and are kept for the app.
-    DeadLetters {
-        /// One for each operation.
-        letters: Vec<DeadLetter>,
-    },
-    /// A dead letter is done with.
-    Revive {
-        /// Which.
-        id: String,
-    },
-    /// What past cycles left behind.
-    Facts {
-        /// All of it.
-        facts: Box<Facts>,
-    },
-    /// A segment cannot be read: its rows go, and come again with the next pull.
-    Quarantine {
-        /// Which.
-        body: BodyId,
-    },
-    /// How the last operation of an entity ended, where no other event of the commit says it.
+    Unpark { id: String },
+    /// The remote rejected operations for good: they leave the outbox and wait for the app.
+    DeadLetters { letters: Vec<DeadLetter> },
+    /// The app discarded or retried a dead letter.
+    Revive { id: String },
+    /// Replaces the facts of past cycles.
+    Facts { facts: Box<Facts> },
+    /// A segment cannot be read: its rows are removed, and the next pull brings them again.
+    Quarantine { body: BodyId },
+    /// How the last operation of an entity ended, if no other event of the commit implies it.
     Receipt {
-        /// The entity type.
         entity: String,
-        /// The entity's id.
         id: String,
-        /// All of it.
         receipt: Receipt,
     },
-    /// The remote's epoch, heard for the first time; or another one, since it was restored.
+    /// The remote's first known epoch, or a new one because the remote was restored.
     Epoch {
-        /// The epoch.
         epoch: String,
-        /// What was forgotten; none for the first epoch.
+        /// What the remote may have forgotten; `None` for the first epoch.
         restored: Option<Restored>,
     },
-    /// What a restored remote has forgotten was queued again.
+    /// Writes that a restored remote has forgotten were queued again.
     Offered {
-        /// So many operations of this commit.
+        /// How many operations of this commit.
         count: u64,
-        /// Everything has been pulled afresh.
+        /// The full pull after the restore is complete.
         done: bool,
     },
-    /// The state starts here; what came before is superseded.
+    /// The state starts here; earlier records are superseded.
     Checkpoint {
-        /// Segments that live rows still point into.
+        /// Older segments that live rows still point into.
         kept: Vec<KeptSegment>,
-        /// What was lost to damage, and whether it has come again.
         damage: Damage,
     },
     /// A conflict was decided.
-    Explained {
-        /// Why the entity is what it is.
-        what: Explained,
-    },
+    Explained { what: Explained },
 }
 
 /// Stored bytes that could not be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// Records and segments that were set aside.
+    /// How many records and segments were set aside.
     pub quarantined: u64,
-    /// The next pull starts afresh.
+    /// The next pull starts from the beginning.
     pub needs_full_pull: bool,
 }
 
 impl Damage {
-    /// Sets one more aside.
+    /// Counts one more unreadable record or segment.
     pub fn quarantine(&mut self) {
         self.quarantined = self.quarantined.saturating_add(1);
         self.needs_full_pull = true;
     }
 }
 
-/// A segment that a checkpoint keeps where it is.
+/// An older segment that a checkpoint still refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptSegment {
-    /// Its key.
     pub id: BodyId,
-    /// Bytes.
     pub len: u32,
-    /// Checksum.
     pub hash: u64,
 }
 
 /// The rows of one entity type in one commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SegmentWrite {
-    /// The entity type.
+    /// The entity type; local-only fields have a prefix before it.
     pub entity: String,
-    /// The directory.
     pub entries: Vec<Entry>,
-    /// Where the bodies lie.
     pub body: SegmentBody,
 }
 
-/// The body of a segment in a commit.
+/// The bytes that a segment's entries point into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SegmentBody {
     /// New bytes.
     New(Rc<[u8]>),
-    /// Bytes that lie in the store under the commit's own key, described by length and checksum.
-    Stored {
-        /// Bytes.
-        len: u32,
-        /// Checksum.
-        hash: u64,
-    },
-    /// An older segment, which a checkpoint's directory points into.
+    /// Bytes in the store, under the key of this commit and segment.
+    Stored { len: u32, hash: u64 },
+    /// An older segment, kept by a checkpoint.
     Kept(BodyId),
 }
 
@@ -213,99 +161,29 @@ impl Default for SegmentBody {
 /// One row of a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// The entity's id.
     pub id: String,
     /// The server's version.
     pub version: u64,
-    /// A tombstone.
+    /// The row is a tombstone.
     pub deleted: bool,
-    /// The tombstone is held.
+    /// The tombstone waits for a cycle that includes deletes.
     pub held: bool,
-    /// The body that the row has already stays.
+    /// The row keeps its present body.
     pub retain: bool,
-    /// Bytes from the body's start.
+    /// Offset in the segment's body, in bytes.
     pub offset: u32,
-    /// Bytes; 0 for none.
+    /// Length in bytes; 0 for no body.
     pub len: u32,
 }
 
 impl Commit {
-    /// Nothing happened.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.events.is_empty()
     }
 
-    /// Takes an operation into the commit.
+    /// Queues an operation in the slot of the first of `replaces`.
     pub fn queue(&mut self, op: Operation, replaces: Vec<String>) {
         self.events.push(Event::Queue { op, replaces });
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn encode(&self, seq: Seq) -> Encoded {
-        let mut out = Output::default();
-        out.raw(&MAGIC);
-        out.raw(&[0; 8]);
-        out.number(self.events.len() as u64);
-        for event in &self.events {
-            event_codec::put(&mut out, event);
-        }
-        let (mut bodies, mut sums) = (Vec::new(), Vec::new());
-        out.number(self.segments.len() as u64);
-        for (index, segment) in self.segments.iter().enumerate() {
-            out.text(&segment.entity);
-            match &segment.body {
-                SegmentBody::New(bytes) if bytes.len() > INLINE_BYTES => {
-                    let sum = checksum(bytes);
-                    put_stored(&mut out, bytes.len() as u64, sum);
-                    sums.push(sum);
-                    bodies.push((body_id(seq, index), Rc::clone(bytes)));
-                }
-                SegmentBody::New(bytes) => {
-                    out.byte(0);
-                    out.bytes(bytes);
-                }
-                SegmentBody::Stored { len, hash } => put_stored(&mut out, u64::from(*len), *hash),
-                SegmentBody::Kept(id) => {
-                    out.byte(2);
-                    out.number(*id);
-                }
-            }
-            directory::put(&mut out, &segment.entries);
-        }
-        let mut record = out.0;
-        let sum = checksum(record.get(HEADER..).unwrap_or_default()).to_le_bytes();
-        if let Some(place) = record.get_mut(MAGIC.len()..HEADER) {
-            place.copy_from_slice(&sum);
-        }
-        Encoded {
-            record: Rc::from(record),
-            bodies,
-            sums,
-        }
-    }
-
-    /// Reads a record.
-    ///
-    /// # Errors
-    /// [`Code::Corrupt`] where the bytes are not what was written; [`Code::ClientOutdated`] where a
-    /// later version of this engine wrote them.
-    pub fn decode(record: &[u8]) -> Result<Self> {
-        decode(record, &|_| None)
-            .map(|(commit, _)| commit)
-            .ok_or_else(|| refused(record))
-    }
-
-    /// The same, with the rows of segments left where they are, as far as `may_wait` says so of
-    /// their type: these segments have no entries, but a directory under their index.
-    ///
-    /// # Errors
-    /// As [`Self::decode`].
-    pub fn skim(
-        record: &Rc<[u8]>,
-        may_wait: &dyn Fn(&str) -> bool,
-    ) -> Result<(Self, SeqMap<Directory>)> {
-        decode(record, &|entity| may_wait(entity).then_some(record)).ok_or_else(|| refused(record))
     }
 }

@@ -1,5 +1,5 @@
-//! The rows of a segment, as they stand in a record: read where they stand, or kept there until
-//! somebody asks.
+//! The directory of a segment: its rows, encoded in a record. They are decoded at once, or stay
+//! encoded and are searched in place.
 
 use std::rc::Rc;
 
@@ -12,40 +12,39 @@ const HELD: u8 = 2;
 
 const RETAIN: u8 = 4;
 
-/// One row, where it stands.
+/// One row, borrowed from its record.
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
-    /// The entity's id.
     pub id: &'a str,
     /// The server's version.
     pub version: u64,
-    /// Bytes from the body's start.
+    /// Offset in the segment's body, in bytes.
     pub offset: u32,
-    /// Bytes; 0 for none.
+    /// Length in bytes; 0 for no body.
     pub len: u32,
     flags: u8,
 }
 
 impl Line<'_> {
-    /// A tombstone.
+    /// The row is a tombstone.
     #[must_use]
     pub const fn deleted(&self) -> bool {
         self.flags & DELETED != 0
     }
 
-    /// The tombstone is held.
+    /// The tombstone waits for a cycle that includes deletes.
     #[must_use]
     pub const fn held(&self) -> bool {
         self.flags & HELD != 0
     }
 
-    /// The body that the row has already stays.
+    /// The row keeps its present body.
     #[must_use]
     pub const fn retain(&self) -> bool {
         self.flags & RETAIN != 0
     }
 
-    /// Live, and with a body of its own: nothing that was before matters.
+    /// The row is live and has a body of its own, so that earlier rows do not matter.
     #[must_use]
     pub const fn is_plain(&self) -> bool {
         self.flags == 0
@@ -53,7 +52,6 @@ impl Line<'_> {
 }
 
 impl Entry {
-    /// The row as its parts.
     #[must_use]
     pub fn line(&self) -> Line<'_> {
         let flags =
@@ -68,18 +66,17 @@ impl Entry {
     }
 }
 
-/// The rows of a segment, whole and unread: what is said before them is believed, as the record's
-/// checksum says that it is what was written.
+/// The encoded rows of a segment. The header before them is trusted, because the record's checksum
+/// was verified.
 #[derive(Debug, Clone)]
 pub struct Directory {
     record: Rc<[u8]>,
     from: usize,
     to: usize,
-    /// How many rows.
     pub count: u64,
-    /// All of them are plain.
+    /// All rows are [plain](Line::is_plain).
     pub plain: bool,
-    /// The first id and the last, where ids ascend.
+    /// The first and the last id, if ids strictly ascend.
     pub bounds: Option<(Box<str>, Box<str>)>,
 }
 
@@ -94,7 +91,7 @@ impl Directory {
         }
     }
 
-    /// The last row with this id.
+    /// Returns the last row with this id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<Line<'_>> {
         match &self.bounds {
@@ -105,7 +102,7 @@ impl Directory {
     }
 }
 
-/// Rows that are read one by one.
+/// Decodes rows one by one.
 #[derive(Debug)]
 pub struct Lines<'a> {
     input: Input<'a>,
@@ -114,7 +111,7 @@ pub struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// Whether these were all, and each could be read. To be asked at the end.
+    /// Returns true if every row was read without damage. Ask at the end of the iteration.
     #[must_use]
     pub const fn were_all(&self) -> bool {
         self.left == 0 && self.input.0.is_empty()
@@ -157,7 +154,7 @@ pub(super) fn put(out: &mut Output, entries: &[Entry]) {
 fn get<'a>(input: &mut Input<'a>, end: &mut u32) -> Option<Line<'a>> {
     let id = std::str::from_utf8(input.bytes()?).ok()?;
     let (version, flags, len) = (input.number()?, input.byte()?, input.small()?);
-    // Only a tombstone can be held: another row that was would be counted twice.
+    // Only a tombstone can be held: another held row would be counted twice.
     if flags > 7 || flags & 3 == HELD {
         return None;
     }
@@ -189,12 +186,12 @@ fn head<'a>(input: &mut Input<'a>) -> Option<(u64, bool, Option<&'a str>, &'a [u
         None
     };
     let rows = input.bytes()?;
-    // Room is made for as many as are said to be here before any is read: each has four bytes at
-    // least.
+    // A row has at least four bytes: a greater count is damage, and is rejected before anything is
+    // allocated by it.
     (count <= rows.len() as u64 / 4).then_some((count, plain, last, rows))
 }
 
-/// Reads all rows, and checks what is said before them.
+/// Decodes all rows, and checks the header against them.
 pub(super) fn entries(input: &mut Input<'_>) -> Option<Vec<Entry>> {
     let (count, plain, last, rows) = head(input)?;
     let mut lines = Lines {
@@ -220,7 +217,7 @@ pub(super) fn entries(input: &mut Input<'_>) -> Option<Vec<Entry>> {
     (lines.were_all() && all_plain == plain && end == last).then_some(entries)
 }
 
-/// Leaves all rows where they stand: at the end of what `input` has still to read of this record.
+/// Skips the rows, which stay encoded in `record`. `input` must be the unread end of that record.
 pub(super) fn skip(input: &mut Input<'_>, record: &Rc<[u8]>) -> Option<Directory> {
     let (count, plain, last, rows) = head(input)?;
     let to = record.len().checked_sub(input.0.len())?;

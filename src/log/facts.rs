@@ -1,4 +1,4 @@
-//! The small parts of the state: cursors, facts of past cycles, parked conflicts, dead letters.
+//! Values that the log keeps whole: cursors, facts of past cycles, parked conflicts, dead letters.
 
 use std::rc::Rc;
 
@@ -8,21 +8,21 @@ use crate::model::operation::Operation;
 use crate::model::status::SyncState;
 use crate::util::json::write::{push_field, put, put_text};
 
-/// Where the pull of one scope stands.
+/// The state of one scope's pull.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CursorState {
-    /// The remote's own words; none before the first page.
+    /// The remote's opaque cursor; `None` before the first page.
     pub cursor: Option<String>,
-    /// A full pull is under way, begun after this record: rows that it has not confirmed by its end
-    /// go.
+    /// The record after which a running full pull began. Rows that it has not confirmed by its end
+    /// are swept.
     pub full_since: Option<Seq>,
-    /// Whether a pull of this scope has ever reached its end.
+    /// A pull of this scope has reached its end at least once.
     pub reached_end: bool,
-    /// The entity types of the scope; none for all.
+    /// The entity types of the scope; `None` for all.
     pub entities: Option<Vec<String>>,
 }
 
-/// What past cycles left behind, for metadata, status and the next cycle.
+/// Facts about past cycles, for metadata, status and the next cycle.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
     /// The last attempt, in milliseconds since 1970.
@@ -31,7 +31,7 @@ pub struct Facts {
     pub last_success: Option<u64>,
     /// How long the last cycle took.
     pub duration: Option<u64>,
-    /// Its error's message; cleared by the next success.
+    /// The last cycle's error message; cleared by the next success.
     pub error: Option<Rc<str>>,
     /// Failed attempts since the last success.
     pub failures: u64,
@@ -43,43 +43,41 @@ pub struct Facts {
     pub bytes_pushed: u64,
     /// All bytes ever pulled.
     pub bytes_pulled: u64,
-    /// When this device last told the remote of itself, and what (a hash of it).
+    /// When this device last sent its metadata to the remote, and a hash of it.
     pub told: Option<(u64, u64)>,
-    /// The app's own fields: the text of a JSON object.
+    /// The app's own metadata fields, as a JSON object.
     pub custom: Option<Rc<str>>,
     /// How the last cycle ended: completed, cancelled or failed; idle before the first.
     pub last_state: SyncState,
-    /// Its `SyncResult`, as JSON.
+    /// The last cycle's `SyncResult`, as JSON.
     pub last_result: Option<Rc<str>>,
 }
 
-/// A conflict that waits for the app.
+/// A conflict that waits for the app's decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
-    /// Its id.
     pub id: String,
     /// The entity type.
     pub entity: String,
     /// The entity's id.
     pub entity_id: String,
-    /// What clashed.
     pub kind: ConflictKind,
-    /// The body that both sides agreed on last.
+    /// The body that both sides last agreed on.
     pub base: Option<Rc<str>>,
-    /// Its version.
+    /// The version of `base`.
     pub base_version: u64,
     /// See [`crate::conflict::Conflict::assumed`].
     pub assumed: bool,
     /// Fields that changed on both sides, to different values.
     pub fields: Vec<String>,
-    /// When it was found, in milliseconds since 1970.
+    /// When the conflict was detected, in milliseconds since 1970.
     pub detected_at: u64,
-    /// How many cycles a resolver has failed in to decide it; 0 where it waits for the app alone.
+    /// In how many cycles a resolver failed to decide it; 0 if it waits for the app alone.
     pub failed: u32,
 }
 
 impl DeadLetter {
-    /// `DeadLetter` of the public surface, as JSON text.
+    /// Returns the public `DeadLetter` as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut text = String::from("{");
@@ -113,21 +111,20 @@ impl DeadLetter {
     }
 }
 
-/// An operation that the remote will never accept, kept until the app has dealt with it.
+/// An operation that the remote rejected for good, kept until the app discards or retries it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The operation, with its body.
     pub op: Operation,
-    /// The remote's stable word.
+    /// The remote's stable error code.
     pub code: String,
-    /// The same for people.
+    /// The remote's message, for people.
     pub message: String,
-    /// When, in milliseconds since 1970.
+    /// When it was rejected, in milliseconds since 1970.
     pub died_at: u64,
-    /// The body that both sides agreed on last, as it was then.
+    /// The body that both sides last agreed on when it was rejected.
     pub base: Option<Rc<str>>,
-    /// What it says is still what a reader sees.
+    /// Readers still see it: `onRejected: "keepLocal"`.
     pub kept: bool,
-    /// The refused operation without which this one cannot stand.
+    /// The id of the rejected operation that this one depends on.
     pub blocked_by: Option<String>,
 }

@@ -1,22 +1,22 @@
-//! TODO
+//! Receipts: what is known of an entity's last operation after it left the outbox.
 
-/// The most field_hashes that one receipt has; the oldest go first.
+/// The most field hashes in one receipt; the oldest are dropped first.
 pub(crate) const MAX_FIELD_HASHES: usize = 64;
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Outcome {
-    /// The server has it as it was written.
+pub enum ReceiptOutcome {
+    /// The server has the operation as it was written.
     #[default]
     Applied,
-    /// It met a conflict, and something else than it alone stands: a merge, or what the server had.
+    /// It met a conflict, and the server has a merge or its own row instead.
     Merged,
-    /// The server will never take it: it became a dead letter.
+    /// The server rejected it for good: it became a dead letter.
     Rejected,
 }
 
-impl Outcome {
-    /// Its name on the public surface.
+impl ReceiptOutcome {
+    /// Returns the public name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -28,15 +28,15 @@ impl Outcome {
 }
 
 impl Receipt {
-    /// The same once a conflict with what the server has at this version was settled with more than
-    /// this device's own; `merging` where the outcome is still to be pushed.
+    /// Returns the receipt after a conflict with the server's row at `version` was settled with more
+    /// than this device's own values. `merging`: the result has still to be pushed.
     #[must_use]
     pub(crate) fn after_conflict(self, now: u64, merging: bool, version: u64) -> Self {
         let version = if self.suspect { version } else { self.version };
         let settled = if merging {
             self.outcome
         } else {
-            Outcome::Merged
+            ReceiptOutcome::Merged
         };
         Self {
             outcome: settled,
@@ -49,32 +49,30 @@ impl Receipt {
     }
 }
 
-/// What is known of the last operation of one entity.
+/// What is known about the last operation of one entity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// When, by this device's clock, in milliseconds since 1970.
+    pub outcome: ReceiptOutcome,
+    /// When it ended by this device's clock, in milliseconds since 1970.
     pub at: u64,
-    /// The version of the last write that the server has acknowledged; 0 where it has acknowledged
-    /// none.
+    /// The version of the last write that the server acknowledged; 0 if there is none.
     pub version: u64,
-    /// That was a delete.
+    /// The acknowledged write was a delete.
     pub deleted: bool,
-    /// This device made the row: each of its values is its own.
+    /// This device created the row, so that all its values are its own.
     pub whole: bool,
     /// The server was restored, and may have forgotten the write.
     pub suspect: bool,
-    /// A conflict of what waits was settled with more than this device's own.
+    /// A conflict of a pending operation was settled with more than this device's own values.
     pub merging: bool,
-    /// Values that this device has put or replaced.
+    /// Hashes of the values that this device set or replaced.
     pub field_hashes: Box<[u64]>,
 }
 
-/// A server that was restored from an older state, until everything has been pulled afresh.
+/// The restore of a server from an older state, until the full pull after it is complete.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// The greatest version that was not forgotten; none where the server cannot tell.
+    /// The greatest version that the server kept; `None` if it cannot tell.
     pub kept: Option<u64>,
     /// Receipts from before this time do not count.
     pub since: u64,

@@ -1,55 +1,124 @@
-//! A commit, and its bytes in the log.
+//! A commit's bytes in the log.
 //!
 //! ```text
-//! "DS" version:u8 0 checksum:u64    XXH3 over everything after it, the lowest byte first
+//! "DS" version:u8 0 checksum:u64    XXH3 of everything after it, little-endian
 //! list of events                    tag:u8, then the fields in the order of their declaration
 //! list of segments                  entity type, body, rows
 //!
-//! body    0, number of bytes, bytes           short: it lies here
-//!         1, number of bytes, checksum:u64    long: it lies in the store, under the commit's key
+//! body    0, number of bytes, bytes           short: inside the record
+//!         1, number of bytes, checksum:u64    long: in the store, under the commit's key
 //!         2, key                              an older segment
-//! rows    how many; where there are any: a flag, whether none of them has flags; maybe the last id, where each id
-//!         is greater than the one before; number of bytes; the rows
-//! row     id, version, flags:u8, length, and where that is not 0 the distance from the end of the
-//!         row before; flags are 1 deleted, 2 held, 4 the body stays as it is
+//! rows    count; if not 0: a flag, set if no row has flags; the last id, if ids strictly ascend;
+//!         number of bytes; the rows
+//! row     id, version, flags:u8, length, and if the length is not 0 the distance from the end of
+//!         the row before; flags: 1 deleted, 2 held, 4 the row keeps its body
 //! ```
 //!
-//! Numbers, texts, lists and what may be missing are written as `codec` says. A reader takes all
-//! of a record or nothing: an unknown tag or a byte too many is damage.
+//! `codec` defines numbers, texts, lists and optional values. A record decodes as a whole
+//! or not at all: an unknown tag or a trailing byte counts as damage.
 
 use std::rc::Rc;
 
-use crate::log::address::BodyId;
+use crate::log::address::{BodyId, Seq, body_id};
 use crate::log::codec::{Input, Output};
 use crate::log::commit::{Commit, SegmentBody, SegmentWrite};
 use crate::log::directory::Directory;
-use crate::log::segment::checksum;
+use crate::log::segment::{INLINE_BYTES, checksum};
 use crate::log::{directory, event_codec};
-use crate::model::error::{Code, Error};
+use crate::model::error::{Code, Error, Result};
 use crate::util::collections::seq_map::SeqMap;
 
-pub(crate) const MAGIC: [u8; 4] = [b'D', b'S', 1, 0];
+const MAGIC: [u8; 4] = [b'D', b'S', 1, 0];
 
-pub(crate) const HEADER: usize = 12;
+const HEADER: usize = 12;
 
 /// A commit's bytes, ready for the store.
 #[derive(Debug)]
 pub struct Encoded {
-    /// The record.
     pub record: Rc<[u8]>,
-    /// Long bodies, for the store's own keys.
+    /// Long bodies, with their keys in the store.
     pub bodies: Vec<(BodyId, Rc<[u8]>)>,
-    /// Their checksums.
+    /// The checksums of `bodies`.
     pub sums: Vec<u64>,
 }
 
-pub(crate) fn put_stored(out: &mut Output, len: u64, hash: u64) {
+impl Commit {
+    /// Encodes the commit as the record at `seq`.
+    #[must_use]
+    pub fn encode(&self, seq: Seq) -> Encoded {
+        let mut out = Output::default();
+        out.raw(&MAGIC);
+        out.raw(&[0; 8]);
+        out.number(self.events.len() as u64);
+        for event in &self.events {
+            event_codec::put(&mut out, event);
+        }
+        let (mut bodies, mut sums) = (Vec::new(), Vec::new());
+        out.number(self.segments.len() as u64);
+        for (index, segment) in self.segments.iter().enumerate() {
+            out.text(&segment.entity);
+            match &segment.body {
+                SegmentBody::New(bytes) if bytes.len() > INLINE_BYTES => {
+                    let sum = checksum(bytes);
+                    put_stored(&mut out, bytes.len() as u64, sum);
+                    sums.push(sum);
+                    bodies.push((body_id(seq, index), Rc::clone(bytes)));
+                }
+                SegmentBody::New(bytes) => {
+                    out.byte(0);
+                    out.bytes(bytes);
+                }
+                SegmentBody::Stored { len, hash } => put_stored(&mut out, u64::from(*len), *hash),
+                SegmentBody::Kept(id) => {
+                    out.byte(2);
+                    out.number(*id);
+                }
+            }
+            directory::put(&mut out, &segment.entries);
+        }
+        let mut record = out.0;
+        let sum = checksum(record.get(HEADER..).unwrap_or_default()).to_le_bytes();
+        if let Some(header) = record.get_mut(MAGIC.len()..HEADER) {
+            header.copy_from_slice(&sum);
+        }
+        Encoded {
+            record: Rc::from(record),
+            bodies,
+            sums,
+        }
+    }
+
+    /// Decodes a record.
+    ///
+    /// # Errors
+    /// [`Code::Corrupt`] if the bytes are not what was written; [`Code::ClientOutdated`] if a later
+    /// version of the engine wrote them.
+    pub fn decode(record: &[u8]) -> Result<Self> {
+        decode(record, &|_| None)
+            .map(|(commit, _)| commit)
+            .ok_or_else(|| refused(record))
+    }
+
+    /// Decodes a record, but leaves rows encoded if `may_defer` allows it for their entity type.
+    /// Such a segment has no entries; its [`Directory`] is returned under the segment's index.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn skim(
+        record: &Rc<[u8]>,
+        may_defer: &dyn Fn(&str) -> bool,
+    ) -> Result<(Self, SeqMap<Directory>)> {
+        decode(record, &|entity| may_defer(entity).then_some(record)).ok_or_else(|| refused(record))
+    }
+}
+
+fn put_stored(out: &mut Output, len: u64, hash: u64) {
     out.byte(1);
     out.number(len);
     out.raw(&hash.to_le_bytes());
 }
 
-pub(crate) fn refused(record: &[u8]) -> Error {
+fn refused(record: &[u8]) -> Error {
     if is_newer(record) {
         let fix = "This user's data was stored by a newer version of this app; reload the page to get that version.";
         return Error::new(Code::ClientOutdated, fix);
@@ -60,10 +129,10 @@ pub(crate) fn refused(record: &[u8]) -> Error {
     )
 }
 
-/// `waits` gives the record again where the rows of a type stay in it.
-pub(crate) fn decode<'r>(
+/// `deferred` returns the record again if the rows of a type stay encoded in it.
+fn decode<'r>(
     record: &[u8],
-    waits: &dyn Fn(&str) -> Option<&'r Rc<[u8]>>,
+    deferred: &dyn Fn(&str) -> Option<&'r Rc<[u8]>>,
 ) -> Option<(Commit, SeqMap<Directory>)> {
     let (header, payload) = record.split_at_checked(HEADER)?;
     let (magic, sum) = header.split_at_checked(MAGIC.len())?;
@@ -71,7 +140,7 @@ pub(crate) fn decode<'r>(
         return None;
     }
     let mut input = Input(payload);
-    let (mut commit, mut late) = (Commit::default(), SeqMap::default());
+    let (mut commit, mut directories) = (Commit::default(), SeqMap::default());
     for _ in 0..input.number()? {
         commit.events.push(event_codec::get(&mut input)?);
     }
@@ -87,8 +156,8 @@ pub(crate) fn decode<'r>(
             _ => return None,
         };
         let mut entries = Vec::new();
-        match waits(&entity) {
-            Some(record) => late.insert(
+        match deferred(&entity) {
+            Some(record) => directories.insert(
                 commit.segments.len() as u64,
                 directory::skip(&mut input, record)?,
             ),
@@ -100,12 +169,11 @@ pub(crate) fn decode<'r>(
             body,
         });
     }
-    input.0.is_empty().then_some((commit, late))
+    input.0.is_empty().then_some((commit, directories))
 }
 
-/// Whether a record is whole, and of a format that comes after this one. Each format adds its
-/// number, less one, to its checksum, so that a flipped bit in the number makes damage, and no
-/// newer record.
+/// Returns true for an intact record of a later format. Each format adds its number, less one, to
+/// the checksum, so that a flipped bit in the number reads as damage and not as a newer format.
 fn is_newer(record: &[u8]) -> bool {
     let Some(([b'D', b'S', version, 0, sum @ ..], payload)) = record.split_at_checked(HEADER)
     else {

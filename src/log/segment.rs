@@ -1,18 +1,18 @@
-//! TODO
+//! The bytes of a segment's body.
 
 use twox_hash::XxHash3_64;
 
-/// A body up to this size lies in its record; a longer one in the store's bodies.
+/// A body up to this size is part of its record; a longer one is stored under its own key.
 pub const INLINE_BYTES: usize = 4096;
 
-/// The text of a row within a body.
+/// Returns the text of a row within a body.
 #[must_use]
 pub fn slice(bytes: &[u8], offset: u32, len: u32) -> Option<&str> {
     let start = offset as usize;
     std::str::from_utf8(bytes.get(start..start.checked_add(len as usize)?)?).ok()
 }
 
-/// The checksum of a body.
+/// Returns the checksum of a body.
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)

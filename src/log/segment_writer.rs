@@ -1,13 +1,12 @@
-//! Rows on their way into a commit: their bodies one after another, in segments of a size that
-//! browsers move quickly.
+//! Packs the rows of a commit into segments of a size that browsers move quickly.
 
 use std::rc::Rc;
 
 use crate::log::commit::{Commit, Entry, SegmentBody, SegmentWrite};
 
-/// A segment is closed before its body grows beyond this. Chromium hands a value of up to 256 KiB
-/// to its database with the request; a longer one takes a way of its own, which costs twice as much
-/// to write and to read.
+/// The largest body of a segment with more than one row. Chromium passes values of up to 256 KiB to
+/// its database within the request; longer ones take another path, which costs twice as much to
+/// write and to read.
 pub const SEGMENT_BYTES: usize = 240 * 1024;
 
 /// The open segment of one entity type.
@@ -18,7 +17,7 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// Adds a row, with its body where it has one. A segment that has no room for it goes into the
+    /// Adds a row and its body, if any. If the segment has no room for it, the segment goes into the
     /// commit first.
     pub fn push(
         &mut self,
@@ -39,7 +38,7 @@ impl Packing {
         self.entries.push(entry);
     }
 
-    /// Puts the segment into the commit, where it has any row.
+    /// Moves the segment into the commit if it has rows.
     pub fn close(&mut self, entity: &str, commit: &mut Commit) {
         let Self { entries, bytes } = std::mem::take(self);
         if !entries.is_empty() {

@@ -9,9 +9,9 @@ use crate::log::segment::slice;
 use crate::log::segment_writer::Packing;
 use crate::model::error::Result;
 use crate::plan::{Plan, Planned, Planner};
-use crate::state::local_only::MARK;
+use crate::state::local_only::PREFIX;
 use crate::state::replica::Replica;
-use crate::state::rows::{Body, Row};
+use crate::state::rows::{Row, RowBody};
 use crate::util::collections::seq_map::SeqMap;
 
 /// External segments smaller than this are merged.
@@ -67,8 +67,13 @@ impl Writer<'_> {
         for (entity, rows) in replica.entities.iter() {
             self.write_directory(&mut commit, entity, rows.iter(), &kept);
         }
-        for (entity, rows) in replica.device.iter() {
-            self.write_directory(&mut commit, &format!("{MARK}{entity}"), rows.iter(), &kept);
+        for (entity, rows) in replica.local_only.iter() {
+            self.write_directory(
+                &mut commit,
+                &format!("{PREFIX}{entity}"),
+                rows.iter(),
+                &kept,
+            );
         }
         self.write_rest(&mut commit);
         let first = replica.checkpointed_at().max(1);
@@ -102,9 +107,9 @@ impl Writer<'_> {
                 ..Entry::default()
             };
             let text = match &row.body {
-                Body::None => None,
-                Body::Own(text) => Some(&**text),
-                Body::At {
+                RowBody::None => None,
+                RowBody::Own(text) => Some(&**text),
+                RowBody::At {
                     segment,
                     offset,
                     len,

@@ -7,7 +7,8 @@ use crate::model::entity::{Fields, Key};
 use crate::model::error::Result;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::{joined, split, written};
-use crate::state::replica::{Replica, ViewBody};
+use crate::state::replica::Replica;
+use crate::state::view::ViewBody;
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::vec_map::VecMap;
 
@@ -73,7 +74,7 @@ impl Planner for LocalOnlyPlanner<'_> {
             let Some(fields) = split(body, &names)?.1 else {
                 continue;
             };
-            let fields = match replica.device_fields(&Key::new(&op.entity, &op.id)) {
+            let fields = match replica.local_only_fields(&Key::new(&op.entity, &op.id)) {
                 None => fields,
                 Some(ViewBody::Absent { segment, .. }) => {
                     missing.push(segment);

@@ -15,7 +15,7 @@ use crate::plan::row_planner::{
 };
 use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::Replica;
-use crate::state::replica::ViewBody;
+use crate::state::view::ViewBody;
 
 /// How a page is to be taken.
 #[derive(Clone)]

@@ -22,7 +22,8 @@ use crate::plan::remote_row::earlier_field_hashes;
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::receipts::KEEP_MS;
-use crate::state::replica::{Replica, ViewBody};
+use crate::state::replica::Replica;
+use crate::state::view::ViewBody;
 use crate::util::time;
 
 /// Plans the beginning of a new epoch. Plans nothing if another tab has begun it.

@@ -9,7 +9,8 @@ use crate::plan::context::PlanContext;
 use crate::plan::write::{Group, Write, plan_writes};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::joined;
-use crate::state::replica::{Replica, ViewBody};
+use crate::state::replica::Replica;
+use crate::state::view::ViewBody;
 use crate::util::json::write::put_text;
 
 /// Plans to write again what a dead letter says, and behind it the dead letters that were rejected
@@ -123,7 +124,7 @@ fn retried<'a>(
         return Ok(Plan::Ready((op, write)));
     }
     // The fields that never leave the device were no part of the operation, and stay.
-    let text = match replica.device_fields(&key) {
+    let text = match replica.local_only_fields(&key) {
         None => fields.to_json(),
         Some(ViewBody::Text(beside)) => joined(beside, &fields.to_json()),
         Some(ViewBody::Absent { segment, .. }) => return Ok(Plan::Needs(vec![segment])),

@@ -38,7 +38,7 @@ impl Salvage {
         });
         add(
             &mut self.local_only,
-            replica.device_segments().into_iter(),
+            replica.local_only_segments().into_iter(),
             |segment| segment,
         );
     }

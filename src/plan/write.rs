@@ -15,7 +15,8 @@ use crate::plan::context::PlanContext;
 use crate::plan::local_only::Layer;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only;
-use crate::state::replica::{Replica, ViewBody};
+use crate::state::replica::Replica;
+use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
@@ -436,7 +437,7 @@ impl Attempt<'_, '_> {
             Some(fields) => fields.clone(),
             None => self
                 .replica
-                .device_fields(key)
+                .local_only_fields(key)
                 .and_then(|fields| self.text_of(&fields)),
         }
     }

@@ -1,28 +1,70 @@
-//! Refused operations that are still shown: `onRejected: "keepLocal"`.
+//! Rejected operations that readers still see: `onRejected: "keepLocal"`.
 //!
-//! The dead letter says so itself, so that a reload and every tab agree, whatever the config has
-//! become. It lies over the row: a create or an update whole, a patch with its fields only, so that
-//! what is pulled meanwhile shows in the others; a delete hides the entity. A later write takes its
-//! place.
+//! The dead letter itself says so (`kept`), so that a reload and other tabs agree even if the config
+//! has changed. It overlays the row: a create or update with its whole body, a patch with its fields
+//! only, so that other fields show what is pulled later; a delete hides the entity. A later write
+//! replaces it.
 
 use std::rc::Rc;
 
 use crate::log::facts::DeadLetter;
 use crate::model::entity::{Fields, Key};
 use crate::model::operation::{Operation, OperationKind};
-use crate::state::replica::{Replica, View, ViewBody};
-use crate::state::rows::Row;
+use crate::state::view::{View, ViewBody};
+use crate::util::collections::ordered_map::OrderedMap;
+use crate::util::collections::vec_map::VecMap;
 
-/// What lies over an entity.
+/// The rejected operation that overlays one entity.
 #[derive(Debug)]
-pub struct Kept {
-    /// The dead letter.
+pub struct KeptRejection {
+    /// The id of its dead letter.
     pub letter: String,
-    /// Of a patch: its fields.
+    /// The fields of a patch, as a JSON object.
     over: Option<Rc<str>>,
 }
 
-/// A body with the fields of another object in it, each name once.
+impl KeptRejection {
+    fn new(letter: &DeadLetter) -> Self {
+        let op = &letter.op;
+        let patch = op
+            .body
+            .as_deref()
+            .filter(|_| op.kind == OperationKind::Patch);
+        let over = patch.and_then(|body| {
+            let mut fields = Fields::parse(body).ok()?;
+            fields
+                .0
+                .retain(|(name, _)| op.fields.iter().any(|field| *field == **name));
+            Some(Rc::from(fields.to_json()))
+        });
+        Self {
+            letter: op.op_id.clone(),
+            over,
+        }
+    }
+
+    /// Returns the entity with the rejected operation over the synced body.
+    #[must_use]
+    pub fn view<'a>(
+        &'a self,
+        op: &'a Operation,
+        version: u64,
+        synced: Option<ViewBody<'a>>,
+    ) -> View<'a> {
+        match (synced, &self.over) {
+            (synced, _) if op.kind == OperationKind::Delete => {
+                View::deleted(synced.filter(|_| op.soft), version)
+            }
+            (Some(synced), Some(over)) => View {
+                over: Some(over),
+                ..View::live(Some(synced), version)
+            },
+            _ => View::live(op.body.as_deref().map(ViewBody::Text), version),
+        }
+    }
+}
+
+/// Returns a body with the fields of another object in place of its own.
 #[must_use]
 pub fn overlaid(body: &str, over: &str) -> String {
     let (Ok(mut fields), Ok(over)) = (Fields::parse(body), Fields::parse(over)) else {
@@ -33,117 +75,60 @@ pub fn overlaid(body: &str, over: &str) -> String {
     fields.to_json()
 }
 
-impl Replica {
-    /// The refused operation that an entity still shows.
+/// The rejected operations that readers see, by entity: the last one of each.
+#[derive(Debug, Default)]
+pub struct KeptRejections(VecMap<OrderedMap<KeptRejection>>);
+
+impl KeptRejections {
     #[must_use]
-    pub fn kept_letter(&self, key: &Key) -> Option<&DeadLetter> {
-        self.dead_letters.get(&self.kept(key)?.letter)
+    pub fn get(&self, key: &Key) -> Option<&KeptRejection> {
+        self.0.get(key.entity)?.get(key.id)
     }
 
-    /// The refused operation, still shown, that one depends on.
-    #[must_use]
-    pub fn blocking_letter(&self, op: &Operation) -> Option<&DeadLetter> {
-        op.links.iter().find_map(|link| {
-            self.kept_letter(&link.key.as_key())
-                .filter(|letter| op.needs(&letter.op))
-        })
+    /// The entity types that have any.
+    pub fn entities(&self) -> impl Iterator<Item = &str> {
+        self.0.keys()
     }
 
-    pub(super) fn kept(&self, key: &Key) -> Option<&Kept> {
-        self.kept.get(key.entity)?.get(key.id)
-    }
-
-    /// Ids of entities that show a refused operation, in order.
-    pub(super) fn kept_ids<'a>(
+    /// Ids of overlaid entities in order, those greater than `after`.
+    pub fn ids<'a>(
         &'a self,
         entity: &str,
         after: Option<&'a str>,
     ) -> impl Iterator<Item = &'a str> {
-        self.kept
+        self.0
             .get(entity)
             .into_iter()
             .flat_map(move |ids| ids.after(after))
             .map(|(id, _)| id)
     }
 
-    /// The last refused operation of an entity is the one that shows.
-    pub(super) fn keep(&mut self, letter: &DeadLetter) {
-        let ids = self.kept.entry(&letter.op.entity);
+    /// Adds a dead letter if it is kept, and no later one overlays its entity.
+    pub fn add(&mut self, letter: &DeadLetter) {
+        let ids = self.0.entry(&letter.op.entity);
         if letter.kept
             && ids
                 .get(&letter.op.id)
                 .is_none_or(|kept| kept.letter <= letter.op.op_id)
         {
-            let over = letter
-                .op
-                .body
-                .as_deref()
-                .filter(|_| letter.op.kind == OperationKind::Patch)
-                .and_then(|body| {
-                    let mut fields = Fields::parse(body).ok()?;
-                    fields
-                        .0
-                        .retain(|(name, _)| letter.op.fields.iter().any(|field| *field == **name));
-                    Some(Rc::from(fields.to_json()))
-                });
-            ids.insert(
-                &letter.op.id,
-                Kept {
-                    letter: letter.op.op_id.clone(),
-                    over,
-                },
-            );
+            ids.insert(&letter.op.id, KeptRejection::new(letter));
         }
     }
 
-    /// A dead letter is done with; an earlier one of the same entity shows again.
-    pub(super) fn unkeep(&mut self, letter: &DeadLetter) {
+    /// Removes a dead letter; the last kept one of `left` for the same entity takes its place.
+    pub fn remove(&mut self, letter: &DeadLetter, left: &VecMap<DeadLetter>) {
         let key = Key::new(&letter.op.entity, &letter.op.id);
         if self
-            .kept(&key)
+            .get(&key)
             .is_some_and(|kept| kept.letter == letter.op.op_id)
         {
-            self.kept.entry(key.entity).remove(key.id);
-            let earlier = self
-                .dead_letters
+            self.0.entry(key.entity).remove(key.id);
+            let earlier = left
                 .values()
                 .filter(|other| other.op.entity == key.entity && other.op.id == key.id);
-            if let Some(earlier) = earlier.filter(|other| other.kept).last().cloned() {
-                self.keep(&earlier);
+            if let Some(earlier) = earlier.filter(|other| other.kept).last() {
+                self.add(earlier);
             }
         }
-    }
-
-    /// The entity under a refused operation that shows.
-    pub(super) fn view_kept<'a>(
-        &'a self,
-        kept: &'a Kept,
-        row: Option<&'a Row>,
-    ) -> Option<View<'a>> {
-        let op = &self.dead_letters.get(&kept.letter)?.op;
-        let version = row.map_or(0, |row| row.version);
-        let under = row
-            .filter(|row| !row.is_deleted())
-            .and_then(|row| self.body_of(row));
-        Some(match (under, &kept.over) {
-            (body, _) if op.kind == OperationKind::Delete => View {
-                body: body.filter(|_| op.soft),
-                version,
-                deleted: true,
-                over: None,
-            },
-            (Some(body), Some(over)) => View {
-                body: Some(body),
-                version,
-                deleted: false,
-                over: Some(over),
-            },
-            _ => View {
-                body: op.body.as_deref().map(ViewBody::Text),
-                version,
-                deleted: false,
-                over: None,
-            },
-        })
     }
 }

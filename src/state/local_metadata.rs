@@ -1,4 +1,4 @@
-//! TODO
+//! The local metadata, computed from the state, so that it cannot be stale.
 
 use crate::log::facts::Facts;
 use crate::model::digest::Digest;
@@ -8,7 +8,7 @@ use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
 
-/// Counts, digests and pending operations, by entity type.
+/// Returns counts, digests and pending operations by entity type.
 #[must_use]
 pub fn entity_counts(
     replica: &Replica,
@@ -27,7 +27,7 @@ pub fn entity_counts(
         .collect()
 }
 
-/// The digest over everything.
+/// Returns the digest of all synced rows.
 #[must_use]
 pub fn data_hash(replica: &Replica) -> String {
     replica
@@ -36,7 +36,7 @@ pub fn data_hash(replica: &Replica) -> String {
         .hex()
 }
 
-/// What the last attempt left behind, in one word.
+/// Returns the state after the last attempt.
 #[must_use]
 pub fn state(replica: &Replica, syncing: bool) -> MetadataSyncStatus {
     let facts = replica.facts();
@@ -55,7 +55,6 @@ pub fn state(replica: &Replica, syncing: bool) -> MetadataSyncStatus {
     }
 }
 
-/// The local metadata, computed from the state: nothing in it can be stale.
 #[must_use]
 pub fn local_metadata(
     replica: &Replica,
@@ -88,7 +87,7 @@ pub fn local_metadata(
     }
 }
 
-/// The app's own fields.
+/// Returns the app's own metadata fields.
 pub(crate) fn custom(facts: &Facts) -> Option<serde_json::Map<String, serde_json::Value>> {
     match scan::tree(facts.custom.as_deref()?) {
         Ok(serde_json::Value::Object(map)) => Some(map),

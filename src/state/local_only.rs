@@ -1,46 +1,47 @@
 //! Fields that never leave the device: `localOnly` of an entity type.
 //!
-//! They are kept beside the rows and under the same ids, apart from everything that is pulled,
-//! pushed, counted or digested: a body never has them, so that none of those needs to know of them.
-//! They live as long as the entity has a body here, an operation that could give it one, or a dead
-//! letter.
+//! They are stored beside the rows under the same ids. Bodies never contain them, so that pull, push,
+//! counts and digests need not know about them. They live as long as the entity has a body here, an
+//! operation that could give it one, or a dead letter; after that they are orphans.
 //!
-//! In the log they are rows of an entity type whose name begins with [`MARK`], which no app's can.
+//! In the log they are rows of an entity type whose name begins with [`PREFIX`].
 
 use std::rc::Rc;
 
 use crate::conflict::same_content;
+use crate::log::address::{BodyId, Seq};
 use crate::log::commit::{Entry, SegmentBody, SegmentWrite};
-use crate::model::entity::{Fields, Key};
+use crate::log::directory::Line;
+use crate::model::entity::{Fields, Key, OwnedKey};
 use crate::model::error::Result;
-use crate::state::replica::{Replica, ViewBody};
-use crate::state::rows::{Body, Row};
+use crate::state::rows::{Row, Rows};
+use crate::state::segment_cache::Segments;
+use crate::util::collections::vec_map::VecMap;
 
-/// What the name of an entity type begins with in a segment of such fields. Names have no control
-/// characters.
-pub const MARK: char = '\0';
+/// The first character of the entity type in a segment of such fields. An app's names have no
+/// control characters.
+pub const PREFIX: char = '\0';
 
-/// A body's fields in two: those that may travel, and those that may not; none where there are
-/// none.
+/// Splits a body into the fields that are sent and the local-only ones, if there are any.
 ///
 /// # Errors
-/// [`crate::model::error::Code::InvalidEntity`] where the body is not a JSON object.
+/// [`crate::model::error::Code::InvalidEntity`] if the body is not a JSON object.
 pub fn split(body: &str, names: &[String]) -> Result<(String, Option<String>)> {
-    let (stay, travel) = Fields::parse(body)?
+    let (local, sent) = Fields::parse(body)?
         .0
         .into_iter()
         .partition(|(name, _)| names.iter().any(|only| *only == **name));
-    let (stay, travel): (Fields<'_>, Fields<'_>) = (Fields(stay), Fields(travel));
-    let stay = (!stay.0.is_empty()).then(|| stay.to_json());
-    Ok((travel.to_json(), stay))
+    let (local, sent): (Fields<'_>, Fields<'_>) = (Fields(local), Fields(sent));
+    let local = (!local.0.is_empty()).then(|| local.to_json());
+    Ok((sent.to_json(), local))
 }
 
-/// A body with the fields that stay here at its end: where a name stands twice, the last one
-/// counts.
+/// Returns a body with the local-only fields appended. They win if a name occurs twice, because a
+/// JSON reader takes the last one.
 #[must_use]
-pub fn joined(body: &str, device: &str) -> String {
+pub fn joined(body: &str, local: &str) -> String {
     let open = body.trim_end().strip_suffix('}').unwrap_or("{");
-    let more = device.strip_prefix('{').unwrap_or("}");
+    let more = local.strip_prefix('{').unwrap_or("}");
     let comma = if open.trim_end().ends_with('{') || more == "}" {
         ""
     } else {
@@ -49,7 +50,7 @@ pub fn joined(body: &str, device: &str) -> String {
     [open, comma, more].concat()
 }
 
-/// Whether two sets of such fields say the same.
+/// Returns true if two sets of local-only fields are equal.
 #[must_use]
 pub fn same(a: Option<&str>, b: Option<&str>) -> bool {
     match (a, b) {
@@ -59,7 +60,7 @@ pub fn same(a: Option<&str>, b: Option<&str>) -> bool {
     }
 }
 
-/// The rows of a commit that set such fields, or take them away.
+/// Returns a segment that sets local-only fields, or removes them (`None`).
 #[must_use]
 pub fn written<'a>(
     entity: &str,
@@ -78,56 +79,73 @@ pub fn written<'a>(
         bytes.extend_from_slice(text.as_bytes());
     }
     SegmentWrite {
-        entity: format!("{MARK}{entity}"),
+        entity: format!("{PREFIX}{entity}"),
         entries,
         body: SegmentBody::New(Rc::from(bytes)),
     }
 }
 
-impl Replica {
-    /// The fields of an entity that never leave the device, as the text of a JSON object.
+/// The local-only fields of every entity, and the entities that may have become orphans.
+#[derive(Debug, Default)]
+pub struct LocalOnly {
+    rows: VecMap<Rows>,
+    orphans: Vec<OwnedKey>,
+}
+
+impl LocalOnly {
     #[must_use]
-    pub fn device_fields(&self, key: &Key) -> Option<ViewBody<'_>> {
-        self.body_of(self.device.get(key.entity)?.get(key.id)?)
+    pub fn get(&self, key: &Key) -> Option<&Row> {
+        self.rows.get(key.entity)?.get(key.id)
     }
 
-    /// All of them, as far as they are in memory: what a lost log has to be given again.
+    /// Returns true if any entity of this type may have local-only fields.
     #[must_use]
-    pub fn device_segments(&self) -> Vec<SegmentWrite> {
-        let text = |row| match self.body_of(row) {
-            Some(ViewBody::Text(text)) => Some(text),
-            _ => None,
-        };
-        let types = self
-            .device
-            .iter()
-            .filter(|(_, rows)| rows.iter().next().is_some());
-        types
-            .map(|(entity, rows)| {
-                written(
-                    entity,
-                    rows.iter()
-                        .filter_map(|(id, row)| Some((id, Some(text(row)?)))),
-                )
-            })
-            .collect()
+    pub fn contains(&self, entity: &str) -> bool {
+        self.rows.contains(entity)
     }
 
-    /// The entity has lost a row, an operation or a dead letter: at the end of the commit it is
-    /// seen whether anything is left that such fields could belong to.
-    pub(super) fn mark_orphan(&mut self, entity: &str, id: &str) {
-        if self
-            .device
-            .get(entity)
-            .is_some_and(|rows| rows.get(id).is_some())
-        {
-            self.orphans.push(Key::new(entity, id).to_owned());
+    /// The rows by entity type, without [`PREFIX`].
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Rows)> {
+        self.rows.iter()
+    }
+
+    /// Folds the rows of a segment.
+    pub fn fold<'a>(
+        &mut self,
+        entity: &str,
+        lines: &mut dyn Iterator<Item = Line<'a>>,
+        from: (Seq, BodyId),
+        segments: &mut Segments,
+    ) {
+        let rows = self.rows.entry(entity);
+        for line in lines {
+            if line.deleted() {
+                rows.discard(entity, line.id, segments);
+            } else {
+                rows.fold_line(entity, line, from, segments);
+            }
         }
     }
 
-    /// As [`Self::mark_orphan`], for all entities of these types; none for all types.
-    pub(super) fn mark_orphans(&mut self, entities: Option<&[String]>) {
-        for (entity, rows) in self.device.iter() {
+    /// Removes the fields whose segment cannot be read.
+    pub fn remove_rows_of(&mut self, segment: BodyId) {
+        for (entity, rows) in self.rows.iter_mut() {
+            rows.remove_rows_of(entity, segment);
+        }
+    }
+
+    /// Notes that an entity has lost a row, an operation or a dead letter. At the end of the commit
+    /// the replica checks whether its fields still belong to something.
+    pub fn mark_orphan(&mut self, entity: &str, id: &str) {
+        let key = Key::new(entity, id);
+        if self.get(&key).is_some() {
+            self.orphans.push(key.to_owned());
+        }
+    }
+
+    /// As [`Self::mark_orphan`], for all entities of these types; `None` for all types.
+    pub fn mark_orphans(&mut self, entities: Option<&[String]>) {
+        for (entity, rows) in self.rows.iter() {
             if entities.is_none_or(|only| only.iter().any(|name| name == entity)) {
                 self.orphans
                     .extend(rows.iter().map(|(id, _)| Key::new(entity, id).to_owned()));
@@ -135,40 +153,15 @@ impl Replica {
         }
     }
 
-    /// Takes away the fields of entities that are gone.
-    pub(super) fn collect_orphans(&mut self) {
-        if self.orphans.is_empty() {
-            return;
-        }
-        self.materialize();
-        for key in std::mem::take(&mut self.orphans) {
-            let key = key.as_key();
-            let row = self
-                .row(&key)
-                .is_some_and(|row| !row.is_deleted() || row.body != Body::None);
-            let alive = row
-                || self
-                    .outbox
-                    .chain(&key)
-                    .any(|queued| queued.op.body.is_some())
-                || self
-                    .dead_letters
-                    .values()
-                    .any(|letter| letter.op.entity == key.entity && letter.op.id == key.id);
-            if alive {
-                continue;
-            }
-            let gone = self
-                .device
-                .get_mut(key.entity)
-                .and_then(|rows| rows.remove(key.entity, key.id));
-            if let Some(Row {
-                body: Body::At { segment, len, .. },
-                ..
-            }) = gone
-            {
-                self.segments.lose(segment, len);
-            }
+    /// Returns the entities that may be orphans and forgets them.
+    pub fn take_orphans(&mut self) -> Vec<OwnedKey> {
+        std::mem::take(&mut self.orphans)
+    }
+
+    /// Removes the fields of one entity.
+    pub fn discard(&mut self, key: &Key, segments: &mut Segments) {
+        if let Some(rows) = self.rows.get_mut(key.entity) {
+            rows.discard(key.entity, key.id, segments);
         }
     }
 }

@@ -1,40 +1,39 @@
-//! The outbox: operations that the remote has not settled, in the order in which they were queued.
+//! The outbox: operations without a verdict, in the order in which they were queued.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::model::entity::Key;
 use crate::model::error::ErrorJson;
 use crate::model::operation::{Operation, OperationKind};
+use crate::state::outbox::slots::{EntityIndex, SlotQueue};
 use crate::util::collections::ordered_map::OrderedMap;
-use crate::util::collections::vec_map::VecMap;
 
 pub mod order;
+mod slots;
 
-/// One operation's place and what this instance knows of its journey.
+/// A queued operation, and what this instance knows about its delivery.
 #[derive(Debug, Clone)]
 pub struct Queued {
-    /// The operation.
     pub op: Operation,
-    /// Being sent right now.
+    /// The operation is part of a running push.
     pub in_flight: bool,
-    /// May have reached the remote: sent before without an answer, or read from the log, where
-    /// nobody can know. Nothing is coalesced into it, so that the answer still fits.
+    /// The operation may have reached the remote: it was sent without an answer, or read from the log,
+    /// which does not say. Nothing is coalesced into it, so that a late answer still fits.
     pub maybe_sent: bool,
-    /// Waits for the decision of this conflict.
+    /// The parked conflict that must be decided first.
     pub blocked_by: Option<String>,
-    /// From when until when it is left alone, in milliseconds since 1970: the remote said "retry".
+    /// Start and end of its backoff after the verdict "retry", in milliseconds since 1970.
     pub rest: (u64, u64),
-    /// What the last attempt to send it said, as far as this instance made it.
+    /// The error of this instance's last attempt to send it.
     pub last_error: Option<Rc<ErrorJson>>,
 }
 
-/// A clock is put right by less than this, in milliseconds; set back by more, it says nothing of
-/// what it said before.
+/// The largest correction of the clock, in milliseconds, that keeps backoffs valid. If the clock was
+/// set back further, times noted earlier mean nothing.
 const CORRECTION_MS: u64 = 60_000;
 
 impl Queued {
-    /// Until when it is left alone, where it is.
+    /// Returns the end of the backoff while it lasts.
     #[must_use]
     pub fn rests_until(&self, now: u64) -> Option<u64> {
         let (from, until) = self.rest;
@@ -42,158 +41,60 @@ impl Queued {
     }
 }
 
-/// The operations that wait.
+/// The pending operations.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    queue: Queue,
-    places: OrderedMap<u64>,
-    by_entity: Places,
-    /// By the entities that operations have to do with.
-    linked: Places,
+    queue: SlotQueue,
+    /// Slots by operation id.
+    slots: OrderedMap<u64>,
+    by_entity: EntityIndex,
+    /// By the entities that operations link to.
+    linked: EntityIndex,
     bytes: u64,
 }
 
-/// Places of operations by entity type and id, ascending.
-#[derive(Debug, Default)]
-struct Places(VecMap<OrderedMap<Vec<u64>>>);
-
-impl Places {
-    fn of(&self, entity: &str, id: &str) -> &[u64] {
-        self.0
-            .get(entity)
-            .and_then(|ids| ids.get(id))
-            .map_or(&[], Vec::as_slice)
-    }
-
-    fn insert(&mut self, entity: &str, id: &str, place: u64) {
-        let ids = self.0.entry(entity);
-        match ids.get_mut(id) {
-            Some(places) => {
-                if let Err(at) = places.binary_search(&place) {
-                    places.insert(at, place);
-                }
-            }
-            None => drop(ids.insert(id, vec![place])),
-        }
-    }
-
-    fn remove(&mut self, entity: &str, id: &str, place: u64) {
-        let Some(ids) = self.0.get_mut(entity) else {
-            return;
-        };
-        if let Some(places) = ids.get_mut(id) {
-            places.retain(|at| *at != place);
-            if places.is_empty() {
-                ids.remove(id);
-            }
-        }
-        if ids.is_empty() {
-            self.0.remove(entity);
-        }
-    }
-}
-
-/// Operations by place. Places only ascend, so that a place less the first is an index; who has
-/// left from the middle leaves a gap behind.
-#[derive(Debug, Default)]
-struct Queue {
-    first: u64,
-    slots: VecDeque<Option<Box<Queued>>>,
-}
-
-impl Queue {
-    fn index(&self, place: u64) -> Option<usize> {
-        usize::try_from(place.checked_sub(self.first)?).ok()
-    }
-
-    fn get(&self, place: u64) -> Option<&Queued> {
-        self.slots.get(self.index(place)?)?.as_deref()
-    }
-
-    fn get_mut(&mut self, place: u64) -> Option<&mut Queued> {
-        let index = self.index(place)?;
-        self.slots.get_mut(index)?.as_deref_mut()
-    }
-
-    /// The place after the last.
-    fn end(&self) -> u64 {
-        self.first.saturating_add(self.slots.len() as u64)
-    }
-
-    /// Puts an operation at a place that was once taken, or at the end.
-    fn put(&mut self, place: u64, queued: Queued) {
-        while place < self.first {
-            self.slots.push_front(None);
-            self.first = self.first.saturating_sub(1);
-        }
-        let index = self.index(place);
-        match index.and_then(|index| self.slots.get_mut(index)) {
-            Some(slot) => *slot = Some(Box::new(queued)),
-            None => self.slots.push_back(Some(Box::new(queued))),
-        }
-    }
-
-    /// Takes an operation out, and with it the gaps at the front.
-    fn take(&mut self, place: u64) -> Option<Queued> {
-        let index = self.index(place)?;
-        let taken = self.slots.get_mut(index)?.take();
-        while let Some(None) = self.slots.front() {
-            self.slots.pop_front();
-            self.first = self.first.saturating_add(1);
-        }
-        taken.map(|queued| *queued)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Queued> {
-        self.slots.iter().flatten().map(|queued| &**queued)
-    }
-}
-
 impl Outbox {
-    /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.slots.len()
     }
 
-    /// The entity types that have operations.
+    /// The entity types that have pending operations.
     pub fn entities(&self) -> impl Iterator<Item = &str> {
         self.by_entity.0.keys()
     }
 
-    /// Whether none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.slots.is_empty()
     }
 
-    /// Bytes of the bodies that wait.
+    /// The bytes of all pending bodies.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// All, in order.
+    /// All pending operations, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Queued> {
         self.queue.iter()
     }
 
-    /// How many wait for one entity type.
+    /// Counts the pending operations of one entity type.
     #[must_use]
     pub fn count_of(&self, entity: &str) -> u64 {
         self.by_entity.0.get(entity).map_or(0, |ids| {
             ids.values()
-                .fold(0, |n, places| n.saturating_add(places.len() as u64))
+                .fold(0, |n, slots| n.saturating_add(slots.len() as u64))
         })
     }
 
-    /// One operation by its id.
     #[must_use]
     pub fn get(&self, op_id: &str) -> Option<&Queued> {
-        self.queue.get(*self.places.get(op_id)?)
+        self.queue.get(*self.slots.get(op_id)?)
     }
 
-    /// The operation that carries the effect of one that was coalesced away.
+    /// Returns the operation into which another one was coalesced.
     #[must_use]
     pub fn superseding(&self, op_id: &str) -> Option<&Queued> {
         self.queue
@@ -206,21 +107,22 @@ impl Outbox {
         self.by_entity
             .of(key.entity, key.id)
             .iter()
-            .filter_map(|place| self.queue.get(*place))
+            .filter_map(|slot| self.queue.get(*slot))
     }
 
-    /// The last write of an entity: what a reader sees.
+    /// The last write of an entity, which is what readers see.
     #[must_use]
     pub fn last(&self, key: &Key) -> Option<&Operation> {
         self.chain(key).next_back().map(|queued| &queued.op)
     }
 
-    /// The last operation of an entity, and whether the next write may be coalesced into it: not
-    /// where it may have reached the remote. A parked one was answered with a conflict, so it has
-    /// not.
+    /// Returns the last operation of an entity, and whether the next write may be coalesced into it.
+    /// It may not if the remote may have it. A parked operation was answered with a conflict, so the
+    /// remote does not have it.
     ///
-    /// Another tab may be sending the first of an entity, and no other. `exactly`: what is summed
-    /// must know what was in it.
+    /// `exactly` is for summed fields, whose result depends on what was sent: then only an operation
+    /// behind another one of its entity is surely unsent, because another tab may be sending the
+    /// first.
     #[must_use]
     pub fn before(&self, key: &Key, exactly: bool) -> Option<(Operation, bool)> {
         let mut chain = self.chain(key);
@@ -233,7 +135,7 @@ impl Outbox {
         Some((last.op.clone(), unsent || last.blocked_by.is_some()))
     }
 
-    /// Ids with pending operations, in order.
+    /// Ids with pending operations in order, those greater than `after`.
     pub fn ids<'a>(
         &'a self,
         entity: &str,
@@ -247,25 +149,25 @@ impl Outbox {
             .map(|(id, _)| id)
     }
 
-    /// Adds an operation: at the place of the first that it replaces, or at the end. Whoever knows
-    /// of a conflict of its entity blocks it.
+    /// Adds an operation: in the slot of the first one that it replaces, or at the end. The caller
+    /// blocks it if a conflict of its entity is parked.
     pub fn queue(&mut self, op: Operation, replaces: &[String], maybe_sent: bool) {
-        let (mut place, mut before) = (None, None);
-        // An id that is here already names the same write: it is queued once, whatever a log says.
+        let (mut slot, mut before) = (None, None);
+        // An id that is queued already names the same write, so it is queued only once.
         for old in replaces.iter().chain([&op.op_id]) {
             if let Some((at, queued)) = self.take(old) {
-                place = Some(place.map_or(at, |first: u64| first.min(at)));
+                slot = Some(slot.map_or(at, |first: u64| first.min(at)));
                 before = Some(queued).filter(|queued| queued.op.op_id == op.op_id);
             }
         }
-        let place = place.unwrap_or_else(|| self.queue.end());
+        let slot = slot.unwrap_or_else(|| self.queue.end());
         self.bytes = self.bytes.saturating_add(op.bytes());
-        self.places.insert(&op.op_id, place);
-        self.by_entity.insert(&op.entity, &op.id, place);
+        self.slots.insert(&op.op_id, slot);
+        self.by_entity.insert(&op.entity, &op.id, slot);
         for link in &op.links {
-            self.linked.insert(&link.key.entity, &link.key.id, place);
+            self.linked.insert(&link.key.entity, &link.key.id, slot);
         }
-        // Its journey goes on.
+        // The same operation again keeps what is known about its delivery.
         let queued = match before {
             Some(before) => Queued {
                 op,
@@ -282,29 +184,29 @@ impl Outbox {
                 last_error: None,
             },
         };
-        self.queue.put(place, queued);
+        self.queue.put(slot, queued);
     }
 
-    /// Takes an operation out.
+    /// Removes an operation.
     pub fn remove(&mut self, op_id: &str) -> Option<Operation> {
         self.take(op_id).map(|(_, queued)| queued.op)
     }
 
     fn take(&mut self, op_id: &str) -> Option<(u64, Queued)> {
-        let place = self.places.remove(op_id)?;
-        let queued = self.queue.take(place)?;
+        let slot = self.slots.remove(op_id)?;
+        let queued = self.queue.take(slot)?;
         self.bytes = self.bytes.saturating_sub(queued.op.bytes());
         self.by_entity
-            .remove(&queued.op.entity, &queued.op.id, place);
+            .remove(&queued.op.entity, &queued.op.id, slot);
         for link in &queued.op.links {
-            self.linked.remove(&link.key.entity, &link.key.id, place);
+            self.linked.remove(&link.key.entity, &link.key.id, slot);
         }
-        Some((place, queued))
+        Some((slot, queued))
     }
 
-    /// Takes over what an older state of this instance knew of the operations' journeys.
+    /// Takes over what an older state of this instance knew about deliveries.
     pub fn inherit(&mut self, older: &Self) {
-        for queued in self.queue.slots.iter_mut().flatten() {
+        for queued in self.queue.iter_mut() {
             if let Some(old) = older.get(&queued.op.op_id) {
                 queued.in_flight = old.in_flight;
                 queued.maybe_sent = old.maybe_sent;
@@ -315,18 +217,18 @@ impl Outbox {
         }
     }
 
-    /// Bases beyond this version are of a history that is over.
+    /// Forgets base versions beyond `kept`: they belong to a history that the server has lost.
     pub fn forget_bases(&mut self, kept: u64) {
-        for queued in self.queue.slots.iter_mut().flatten() {
+        for queued in self.queue.iter_mut() {
             queued.op.forget_base(kept);
         }
     }
 
-    /// Moves an operation onto another version of its row.
+    /// Gives an operation another base version.
     pub fn rebase(&mut self, op_id: &str, version: Option<u64>) {
         self.with(op_id, |queued| {
             queued.op.base_version = version;
-            // An edit of a row that is gone makes it anew; a create of one that is there edits it.
+            // An edit of a row that is gone creates it; a create of a row that exists edits it.
             queued.op.kind = match (queued.op.kind, version) {
                 (OperationKind::Create, Some(_)) => OperationKind::Update,
                 (OperationKind::Update | OperationKind::Patch, None) => OperationKind::Create,
@@ -346,44 +248,44 @@ impl Outbox {
         }
     }
 
-    /// Marks operations as sent by somebody who does not wait for the answer.
+    /// Marks operations as sent without waiting for the answer, as on page unload.
     pub fn mark_left(&mut self, op_ids: &[String]) {
         for op_id in op_ids {
             self.with(op_id, |queued| queued.maybe_sent = true);
         }
     }
 
-    /// Marks operations as not being sent any more.
+    /// Marks operations as no longer part of a push.
     pub fn mark_returned(&mut self, op_ids: &[String]) {
         for op_id in op_ids {
             self.with(op_id, |queued| queued.in_flight = false);
         }
     }
 
-    /// An operation is left alone from one time to another.
-    pub fn rest(&mut self, op_id: &str, times: (u64, u64), said: Rc<ErrorJson>) {
+    /// Starts the backoff of an operation.
+    pub fn rest(&mut self, op_id: &str, times: (u64, u64), error: Rc<ErrorJson>) {
         self.with(op_id, |queued| {
             queued.rest = times;
-            queued.last_error = Some(said);
+            queued.last_error = Some(error);
         });
     }
 
-    /// The remote says that an operation has had no effect there.
+    /// Marks an operation as having had no effect on the remote.
     pub fn mark_unsent(&mut self, op_id: &str) {
         self.with(op_id, |queued| queued.maybe_sent = false);
     }
 
-    /// An attempt to send operations has failed as a whole.
-    pub fn mark_failed(&mut self, op_ids: &[String], said: &Rc<ErrorJson>) {
+    /// Notes the error of a push that failed as a whole.
+    pub fn mark_failed(&mut self, op_ids: &[String], error: &Rc<ErrorJson>) {
         for op_id in op_ids {
-            self.with(op_id, |queued| queued.last_error = Some(Rc::clone(said)));
+            self.with(op_id, |queued| queued.last_error = Some(Rc::clone(error)));
         }
     }
 
-    /// Blocks or frees every operation of an entity.
+    /// Blocks every operation of an entity by a conflict, or unblocks them (`None`).
     pub fn block(&mut self, key: &Key, by: Option<&str>) {
-        for place in self.by_entity.of(key.entity, key.id) {
-            if let Some(queued) = self.queue.get_mut(*place) {
+        for slot in self.by_entity.of(key.entity, key.id) {
+            if let Some(queued) = self.queue.get_mut(*slot) {
                 queued.blocked_by = by.map(str::to_owned);
             }
         }
@@ -391,12 +293,18 @@ impl Outbox {
 
     fn with(&mut self, op_id: &str, change: impl FnOnce(&mut Queued)) {
         if let Some(queued) = self
-            .places
+            .slots
             .get(op_id)
             .copied()
-            .and_then(|place| self.queue.get_mut(place))
+            .and_then(|slot| self.queue.get_mut(slot))
         {
             change(queued);
         }
+    }
+
+    /// Returns true if a verdict on this operation could still change anything here.
+    #[must_use]
+    pub fn knows(&self, op_id: &str) -> bool {
+        self.get(op_id).is_some() || self.superseding(op_id).is_some()
     }
 }

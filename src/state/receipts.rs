@@ -1,24 +1,21 @@
-//! Receipts: for each entity that this device has pushed in the last 30 days, how its last
-//! operation ended, and what must be known to offer it again to a server that was restored from
-//! before.
+//! Receipts: for each entity that this device pushed in the last 30 days, how its last operation
+//! ended, and what is needed to offer it again to a server that was restored from a backup.
 //!
-//! No bodies: the row has that. What tells this device's own fields from others' is a mark for each
-//! value that it has put, and for each that it has replaced.
+//! Receipts have no bodies, because the row has one. A hash of each value that this device set or
+//! replaced tells its own fields from those of others.
 
 use crate::log::commit::{Commit, Event};
 use crate::log::facts::Facts;
-use crate::log::receipt::{MAX_FIELD_HASHES, Outcome, Receipt, Restored};
-use crate::model::entity::{Key, OwnedKey, not_found};
-use crate::model::error::Result;
+use crate::log::receipt::{MAX_FIELD_HASHES, Receipt, ReceiptOutcome, Restored};
+use crate::model::entity::{Key, OwnedKey};
 use crate::model::operation::{Operation, OperationKind};
-use crate::state::replica::Replica;
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::vec_map::VecMap;
 
-/// How long a receipt is kept, in milliseconds: as long as a server keeps operations in mind.
+/// How long a receipt is kept, in milliseconds: as long as a server remembers operations.
 pub const KEEP_MS: u64 = 30 * 24 * 3_600_000;
 
-/// All receipts, and what is left to do for a server that was restored.
+/// All receipts, and the state of a server's restore.
 #[derive(Debug, Default)]
 pub struct Receipts {
     all: VecMap<OrderedMap<Receipt>>,
@@ -28,13 +25,12 @@ pub struct Receipts {
 }
 
 impl Receipts {
-    /// One entity's.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Receipt> {
         self.all.get(key.entity)?.get(key.id)
     }
 
-    /// Where the server may have forgotten what it had acknowledged of an entity.
+    /// Returns an entity's receipt if the server may have forgotten the write.
     #[must_use]
     pub fn suspect(&self, key: &Key) -> Option<&Receipt> {
         if self.suspects == 0 {
@@ -43,13 +39,13 @@ impl Receipts {
         self.get(key).filter(|receipt| receipt.suspect)
     }
 
-    /// Whether the server may have forgotten anything that is not compared yet.
+    /// Returns true while there are suspect receipts.
     #[must_use]
     pub const fn has_suspects(&self) -> bool {
         self.suspects > 0
     }
 
-    /// All that the server may have forgotten.
+    /// The receipts of writes that the server may have forgotten.
     pub fn suspects(&self) -> impl Iterator<Item = (&str, &str, &Receipt)> {
         let all = if self.suspects == 0 {
             None
@@ -67,31 +63,29 @@ impl Receipts {
             .flat_map(|(entity, ids)| ids.iter().map(move |(id, receipt)| (entity, id, receipt)))
     }
 
-    /// The server was restored, and not all has been pulled afresh.
+    /// The server's restore, until the full pull after it is complete.
     #[must_use]
     pub const fn restored(&self) -> Option<Restored> {
         self.restored
     }
 
-    /// How much has been offered again to it.
+    /// How many operations were offered again to the restored server.
     #[must_use]
     pub const fn offered(&self) -> u64 {
         self.offered
     }
 
-    /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.all.values().map(OrderedMap::len).sum()
     }
 
-    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.values().all(OrderedMap::is_empty)
     }
 
-    /// Puts a receipt in the place of the one before.
+    /// Puts an entity's receipt.
     pub(super) fn put(&mut self, entity: &str, id: &str, receipt: Receipt) {
         let gains = receipt.suspect;
         let old = self.all.entry(entity).insert(id, receipt);
@@ -101,7 +95,7 @@ impl Receipts {
             .saturating_sub(u64::from(old.is_some_and(|old| old.suspect)));
     }
 
-    /// The server has acknowledged an operation.
+    /// Writes the receipt of an operation that the server has applied.
     pub(super) fn acknowledge(
         &mut self,
         op: &Operation,
@@ -114,22 +108,22 @@ impl Receipts {
         let deleted = op.kind == OperationKind::Delete;
         let lives_on = old.filter(|old| !old.deleted && !deleted && !is_old(old, at));
         let mut all: Vec<u64> = Vec::new();
-        for mark in lives_on
+        for hash in lives_on
             .iter()
             .flat_map(|old| &*old.field_hashes)
             .chain(&op.earlier)
             .chain(field_hashes)
         {
-            if !deleted && !all.contains(mark) {
-                all.push(*mark);
+            if !deleted && !all.contains(hash) {
+                all.push(*hash);
             }
         }
         let excess = all.len().saturating_sub(MAX_FIELD_HASHES);
         let receipt = Receipt {
             outcome: if old.is_some_and(|old| old.merging) {
-                Outcome::Merged
+                ReceiptOutcome::Merged
             } else {
-                Outcome::Applied
+                ReceiptOutcome::Applied
             },
             at,
             version,
@@ -142,7 +136,7 @@ impl Receipts {
         self.put(&op.entity, &op.id, receipt);
     }
 
-    /// An operation became a dead letter: what was acknowledged before stays so.
+    /// Writes the receipt of a rejected operation; what was acknowledged before stays acknowledged.
     pub(super) fn reject(&mut self, op: &Operation, at: u64) {
         let old = self
             .get(&Key::new(&op.entity, &op.id))
@@ -152,7 +146,7 @@ impl Receipts {
             &op.entity,
             &op.id,
             Receipt {
-                outcome: Outcome::Rejected,
+                outcome: ReceiptOutcome::Rejected,
                 at,
                 merging: false,
                 ..old
@@ -160,9 +154,9 @@ impl Receipts {
         );
     }
 
-    /// The server was restored: what it had acknowledged in the time that counts is in doubt.
-    pub(super) fn doubt(&mut self, restored: Restored) {
-        // Where it was restored once more meanwhile, versions of two histories are mixed.
+    /// Marks the writes that a restored server may have forgotten.
+    pub(super) fn mark_suspects(&mut self, restored: Restored) {
+        // After a second restore, versions of two histories are mixed.
         let kept = restored.kept.filter(|_| self.restored.is_none());
         for ids in self.all.iter_mut().map(|(_, ids)| ids) {
             let concerned = |receipt: &Receipt| {
@@ -188,8 +182,8 @@ impl Receipts {
         });
     }
 
-    /// What the restored server has of an entity is known now.
-    pub(super) fn compared(&mut self, entity: &str, id: &str, version: u64) {
+    /// Clears the suspicion of an entity: the restored server has it at this version.
+    pub(super) fn clear_suspect(&mut self, entity: &str, id: &str, version: u64) {
         if self.suspects == 0 {
             return;
         }
@@ -201,8 +195,8 @@ impl Receipts {
         }
     }
 
-    /// What a full pull has not brought, the server does not have.
-    pub(super) fn swept(&mut self, entities: Option<&[String]>) {
+    /// Clears the suspicion of entities that a full pull did not bring: the server lacks them.
+    pub(super) fn clear_missing(&mut self, entities: Option<&[String]>) {
         let gone: Vec<OwnedKey> = self
             .suspects()
             .filter(|(entity, ..)| {
@@ -211,21 +205,21 @@ impl Receipts {
             .map(|(entity, id, _)| Key::new(entity, id).to_owned())
             .collect();
         for key in gone {
-            self.compared(&key.entity, &key.id, 0);
+            self.clear_suspect(&key.entity, &key.id, 0);
         }
     }
 
-    /// So many operations were offered again; `done` where everything has been pulled afresh.
+    /// Counts operations that were offered again; `done` after the full pull.
     pub(super) fn count_offers(&mut self, count: u64, done: bool) {
         self.offered = self.offered.saturating_add(count);
         if done {
-            self.swept(None);
+            self.clear_missing(None);
             self.restored = None;
             self.offered = 0;
         }
     }
 
-    /// What a checkpoint keeps of them: nothing that is too old as of the last cycle.
+    /// Writes the receipts into a checkpoint, without those that are too old as of the last cycle.
     pub(crate) fn write(&self, facts: &Facts, commit: &mut Commit) {
         let now = facts.last_sync.unwrap_or_default();
         if let (Some(restored), Some(epoch)) = (self.restored, &facts.epoch) {
@@ -248,116 +242,8 @@ impl Receipts {
     }
 }
 
-/// Whether a receipt is too old at this time.
+/// Returns true if a receipt is too old to count at `now`.
 #[must_use]
 pub const fn is_old(receipt: &Receipt, now: u64) -> bool {
     now.saturating_sub(receipt.at) > KEEP_MS
-}
-
-/// Who waits for the end of an operation.
-#[derive(Debug)]
-pub struct Waiting {
-    op_id: Option<String>,
-    /// The receipt of before.
-    before: Option<(u64, Outcome)>,
-}
-
-impl Waiting {
-    /// Whether there is anything to wait for.
-    #[must_use]
-    pub const fn is_needed(&self) -> bool {
-        self.op_id.is_some()
-    }
-}
-
-impl Replica {
-    /// How the operations of this device ended, by entity.
-    #[must_use]
-    pub const fn receipts(&self) -> &Receipts {
-        &self.receipts
-    }
-
-    /// Begins to wait for what is pending of an entity.
-    #[must_use]
-    pub fn wait_for(&self, key: &Key) -> Waiting {
-        Waiting {
-            op_id: self.outbox.last(key).map(|op| op.op_id.clone()),
-            before: self.settled(key),
-        }
-    }
-
-    fn settled(&self, key: &Key) -> Option<(u64, Outcome)> {
-        // One that only notes a conflict under way says of no end.
-        self.receipts
-            .get(key)
-            .filter(|receipt| receipt.at > 0)
-            .map(|receipt| (receipt.at, receipt.outcome))
-    }
-
-    /// How the operation ended that is waited for; none while it waits.
-    ///
-    /// # Errors
-    /// [`Code::NotFound`] where nothing is known of the entity.
-    pub fn ended(&self, key: &Key, waiting: &mut Waiting, now: u64) -> Option<Result<Outcome>> {
-        if let Some(op_id) = &waiting.op_id {
-            // Without a new receipt it was replaced, by the winner of a conflict.
-            let replaced = || {
-                if self.settled(key) == waiting.before {
-                    self.outbox.last(key)
-                } else {
-                    None
-                }
-            };
-            let carrier = self
-                .outbox
-                .get(op_id)
-                .or_else(|| self.outbox.superseding(op_id))
-                .map(|queued| &queued.op)
-                .or_else(replaced);
-            if let Some(carrier) = carrier {
-                waiting.op_id = Some(carrier.op_id.clone());
-                return None;
-            }
-        }
-        let known = self
-            .receipts
-            .get(key)
-            .filter(|receipt| !is_old(receipt, now))
-            .map(|receipt| receipt.outcome);
-        let dead = || {
-            self.dead_letters
-                .values()
-                .any(|letter| letter.op.entity == key.entity && letter.op.id == key.id)
-        };
-        Some(match known {
-            Some(outcome) => Ok(outcome),
-            None if dead() => Ok(Outcome::Rejected),
-            None if self.row(key).is_some() => Ok(Outcome::Applied),
-            None => Err(not_found(key)),
-        })
-    }
-
-    /// Whether a reply of this epoch speaks of the history that is here; one without an epoch does.
-    #[must_use]
-    pub fn is_of(&self, epoch: Option<&str>) -> bool {
-        let known = self.facts.epoch.as_deref();
-        epoch.is_none() || known.is_none() || known == epoch
-    }
-
-    /// Takes the epoch of a reply into its commit, where none is known yet.
-    pub fn note_first_epoch(&self, epoch: Option<&str>, commit: &mut Commit) {
-        if let (Some(epoch), None, false) = (epoch, &self.facts.epoch, commit.is_empty()) {
-            commit.events.push(Event::Epoch {
-                epoch: epoch.to_owned(),
-                restored: None,
-            });
-        }
-    }
-
-    /// Nothing is to be pushed: the server was restored, and what is here was made against versions
-    /// of another history, until a pull has begun the new one.
-    #[must_use]
-    pub fn awaits_pull(&self) -> bool {
-        self.receipts.restored.is_some() && !self.cursors.values().any(|state| state.reached_end)
-    }
 }

@@ -1,4 +1,4 @@
-//! The key directory: for each entity type, its ids in order, and where each row's body lies.
+//! The key directory: the rows of one entity type in order of id, and where each row's body is.
 
 use std::rc::Rc;
 
@@ -6,26 +6,24 @@ use crate::log::address::{BodyId, Seq};
 use crate::model::digest::Digest;
 use crate::util::collections::ordered_map::OrderedMap;
 
-/// Where a row's body lies.
+pub mod fold;
+
+/// Where a row's body is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Body {
-    /// Nothing was kept.
+pub enum RowBody {
     #[default]
     None,
     /// In memory since its operation was applied; the next checkpoint writes it into a segment.
     Own(Rc<str>),
     /// In a segment.
     At {
-        /// The segment.
         segment: BodyId,
-        /// Bytes from its start.
         offset: u32,
-        /// Bytes.
         len: u32,
     },
 }
 
-/// The state that both sides agreed on last.
+/// The state of an entity that client and server last agreed on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Row {
     /// The server's version, or [`crate::model::operation::UNKNOWN`].
@@ -34,14 +32,13 @@ pub struct Row {
     pub deleted: bool,
     /// The tombstone waits for a cycle that includes deletes; until then the row stays visible.
     pub held: bool,
-    /// Where the body lies.
-    pub body: Body,
-    /// The record that last said that the server has this row; a full pull sweeps by it.
+    pub body: RowBody,
+    /// The record that last confirmed this row; the end of a full pull sweeps older ones.
     pub stamp: Seq,
 }
 
 impl Row {
-    /// Whether a reader sees a tombstone.
+    /// Returns true if a reader sees a tombstone.
     #[must_use]
     pub const fn is_deleted(&self) -> bool {
         self.deleted && !self.held
@@ -52,20 +49,19 @@ impl Row {
 #[derive(Debug, Default)]
 pub struct Rows {
     rows: OrderedMap<Row>,
-    /// Over the rows that the server has not deleted.
+    /// The digest of the rows that the server has not deleted.
     pub digest: Digest,
     /// How many tombstones are held.
     pub held: u64,
 }
 
 impl Rows {
-    /// One row.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Row> {
         self.rows.get(id)
     }
 
-    /// Puts a row and gives back what stood there, with digest and counts moved along.
+    /// Puts a row, updates digest and counts, and returns the row it replaced.
     pub fn put(&mut self, entity: &str, id: &str, row: Row) -> Option<Row> {
         if !row.deleted {
             self.digest.add(entity, id, row.version);
@@ -80,7 +76,7 @@ impl Rows {
         old
     }
 
-    /// Takes a row away.
+    /// Removes a row and updates digest and counts.
     pub fn remove(&mut self, entity: &str, id: &str) -> Option<Row> {
         let old = self.rows.remove(id)?;
         self.forget(entity, id, &old);
@@ -96,21 +92,14 @@ impl Rows {
         }
     }
 
-    /// Sets the stamp of a row that a full pull has confirmed.
+    /// Sets the stamp of a row that a pull has confirmed.
     pub fn confirm(&mut self, id: &str, stamp: Seq) {
         if let Some(row) = self.rows.get_mut(id) {
             row.stamp = stamp;
         }
     }
 
-    /// Moves a row's body, as compaction does; the row itself is unchanged.
-    pub fn relocate(&mut self, id: &str, body: Body) {
-        if let Some(row) = self.rows.get_mut(id) {
-            row.body = body;
-        }
-    }
-
-    /// Ids in order.
+    /// Ids in order, those greater than `after`.
     pub fn after<'a>(&'a self, after: Option<&'a str>) -> impl Iterator<Item = &'a str> {
         self.rows.after(after).map(|(id, _)| id)
     }
@@ -120,7 +109,7 @@ impl Rows {
         self.rows.iter()
     }
 
-    /// How many rows a reader sees.
+    /// Counts the rows that a reader sees.
     #[must_use]
     pub const fn live(&self) -> u64 {
         self.digest.count.saturating_add(self.held)

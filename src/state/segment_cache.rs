@@ -1,12 +1,13 @@
-//! Segments: many entities' JSON as one run of bytes. Directories are always in memory; bodies come
-//! when first needed and go again, least recently used first, when the memory budget is exceeded.
+//! Segments: the JSON of many entities as one run of bytes. Their directories are always in memory.
+//! Bodies are fetched when first needed and evicted, least recently used first, when the memory
+//! budget is exceeded.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::log::address::BodyId;
 use crate::log::segment::{checksum, slice};
-use crate::state::replica::ViewBody;
+use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// No segments yet, and a budget in bytes for the bodies kept in memory.
+    /// An empty set with a budget in bytes for external bodies in memory.
     #[must_use]
     pub fn new(budget: u64) -> Self {
         Self {
@@ -45,7 +46,7 @@ impl Segments {
         Self::new(self.budget)
     }
 
-    /// Takes note of a segment. A body that lies in its record stays in memory for good.
+    /// Adds a segment. A body that is part of its record (not `external`) always stays in memory.
     pub fn register(
         &mut self,
         id: BodyId,
@@ -71,14 +72,15 @@ impl Segments {
         self.trim(id);
     }
 
-    /// Counts bytes of a live row in.
+    /// Adds a row's bytes to the segment's live bytes.
     pub fn gain(&mut self, id: BodyId, len: u32) {
         if let Some(segment) = self.segments.get_mut(id) {
             segment.live = segment.live.saturating_add(u64::from(len));
         }
     }
 
-    /// Counts bytes of a dead row out; a segment in which nothing lives any more leaves memory.
+    /// Subtracts a row's bytes from the segment's live bytes; a segment without live bytes leaves
+    /// memory.
     pub fn lose(&mut self, id: BodyId, len: u32) {
         if let Some(segment) = self.segments.get_mut(id) {
             segment.live = segment.live.saturating_sub(u64::from(len));
@@ -95,7 +97,7 @@ impl Segments {
         }
     }
 
-    /// The text of a row, or the segment that must be fetched first.
+    /// Returns a row's text, or the segment that must be fetched first.
     #[must_use]
     pub fn text(&self, id: BodyId, offset: u32, len: u32) -> ViewBody<'_> {
         let absent = ViewBody::Absent {
@@ -114,21 +116,20 @@ impl Segments {
             .map_or(absent, ViewBody::Text)
     }
 
-    /// Keeps these bodies in memory, whatever the budget, until [`Self::unpin`]: a plan that needs
-    /// several at once must find them all.
+    /// Exempts these bodies from eviction until [`Self::unpin`], so that a plan that needs several at
+    /// once finds them all.
     pub fn pin(&mut self, ids: &[BodyId]) {
         self.pinned.extend(ids);
     }
 
-    /// Lets the budget rule again.
+    /// Ends [`Self::pin`] and evicts down to the budget.
     pub fn unpin(&mut self) {
         self.pinned.clear();
         self.trim(0);
     }
 
-    /// Puts a fetched body in, if it is the one that the log speaks of.
-    ///
-    /// Answers whether it is: a body that is missing or does not match its checksum is corrupt.
+    /// Puts a fetched body in. Returns false if it is missing or does not match the length and
+    /// checksum in the log.
     pub fn supply(&mut self, id: BodyId, bytes: Option<Rc<[u8]>>) -> bool {
         let Some(segment) = self.segments.get_mut(id) else {
             return false;
@@ -147,13 +148,13 @@ impl Segments {
         true
     }
 
-    /// Forgets a segment altogether, as after a compaction or a quarantine.
+    /// Removes a segment, as quarantine does.
     pub fn remove(&mut self, id: BodyId) {
         self.drop_resident(id);
         self.segments.remove(id);
     }
 
-    /// External segments with their length and how much of it lives.
+    /// External segments with their length and live bytes.
     pub fn external(&self) -> impl Iterator<Item = (BodyId, u32, u64)> {
         self.segments
             .iter()
@@ -161,7 +162,7 @@ impl Segments {
             .map(|(id, segment)| (*id, segment.len, segment.live))
     }
 
-    /// Length, checksum and place of a segment.
+    /// Returns a segment's length, its checksum and whether it is external.
     #[must_use]
     pub fn describe(&self, id: BodyId) -> Option<(u32, u64, bool)> {
         self.segments
@@ -169,13 +170,13 @@ impl Segments {
             .map(|segment| (segment.len, segment.hash, segment.external))
     }
 
-    /// The body of a segment where it is in memory.
+    /// Returns a segment's body if it is in memory.
     #[must_use]
     pub fn resident(&self, id: BodyId) -> Option<&Rc<[u8]>> {
         self.segments.get(id)?.resident.as_ref()
     }
 
-    /// Bytes of rows that live.
+    /// The live bytes of all segments.
     #[must_use]
     pub fn live_bytes(&self) -> u64 {
         self.segments
@@ -183,7 +184,7 @@ impl Segments {
             .fold(0, |sum, (_, segment)| sum.saturating_add(segment.live))
     }
 
-    /// Bytes of external bodies in memory now.
+    /// The bytes of external bodies in memory.
     #[must_use]
     pub const fn resident_bytes(&self) -> u64 {
         self.resident
@@ -198,8 +199,8 @@ impl Segments {
         }
     }
 
-    /// Brings memory back under the budget, sparing the segment that has just come in: a reader
-    /// that asked for it must find it.
+    /// Evicts down to the budget. Spares the segment that was just added, because the reader that
+    /// asked for it must find it.
     fn trim(&mut self, spare: BodyId) {
         while self.resident > self.budget {
             let oldest = self

@@ -10,7 +10,8 @@ use datum_sync::model::error::Code;
 use datum_sync::model::operation::Operation;
 use datum_sync::ports::memory_store::MemoryStore;
 use datum_sync::ports::store::{Store, Tail};
-use datum_sync::state::replica::{Replica, ViewBody};
+use datum_sync::state::replica::Replica;
+use datum_sync::state::view::ViewBody;
 use serde_json::value::RawValue;
 
 use super::tasks::Owner;

@@ -7,13 +7,13 @@ use crate::support::world::{Fault, FnResolver, Tab, World};
 use datum_sync::conflict::Resolution;
 use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::engine::users::LogoutOptions;
-use datum_sync::log::receipt::Outcome;
+use datum_sync::log::receipt::ReceiptOutcome;
 use datum_sync::model::error::{Code, Error};
 use futures_util::FutureExt;
 
 const DAY: u64 = 24 * 3_600_000;
 
-type Answer = Result<Outcome, Code>;
+type Answer = Result<ReceiptOutcome, Code>;
 type Waiting = Pin<Box<dyn Future<Output = Answer>>>;
 
 /// Starts to wait as a call does; what is pending now counts.
@@ -59,11 +59,11 @@ fn a_write_is_applied_once_the_server_has_it_and_the_answer_outlives_reloads_and
 
     a.sync();
 
-    assert_eq!(waiting.now_or_never(), Some(Ok(Outcome::Applied)));
-    assert_eq!(ask(&a, "t"), Ok(Outcome::Applied), "asked again");
+    assert_eq!(waiting.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
+    assert_eq!(ask(&a, "t"), Ok(ReceiptOutcome::Applied), "asked again");
     assert_eq!(
         ask(&phone.open(), "t"),
-        Ok(Outcome::Applied),
+        Ok(ReceiptOutcome::Applied),
         "after a reload"
     );
     let opened = a.engine.opened("ann").unwrap();
@@ -71,7 +71,7 @@ fn a_write_is_applied_once_the_server_has_it_and_the_answer_outlives_reloads_and
     let reopened = phone.open();
     assert_eq!(
         ask(&reopened, "t"),
-        Ok(Outcome::Applied),
+        Ok(ReceiptOutcome::Applied),
         "after a compaction"
     );
     let user = reopened.engine.opened("ann").unwrap();
@@ -106,11 +106,11 @@ fn it_answers_for_what_was_pending_at_the_call_and_no_later_edit() {
     let _ = a.run(cycle);
 
     assert_eq!(a.pending(), 1, "the edit has not gone through");
-    assert_eq!(first.now_or_never(), Some(Ok(Outcome::Applied)));
+    assert_eq!(first.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
     assert!(is_open(&mut second));
     phone.remote.faults.borrow_mut().clear();
     a.sync();
-    assert_eq!(second.now_or_never(), Some(Ok(Outcome::Applied)));
+    assert_eq!(second.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn two_writes_that_are_joined_end_together() {
     a.patch("t", r#"{"title":"oat milk"}"#);
     assert!(is_open(&mut first));
     a.sync();
-    assert_eq!(first.now_or_never(), Some(Ok(Outcome::Applied)));
+    assert_eq!(first.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
 }
 
 #[test]
@@ -130,10 +130,10 @@ fn a_merge_is_called_merged_and_so_is_what_the_server_had() {
     for (resolution, outcome) in [
         (
             Resolution::Merged(r#"{"title":"both"}"#.into()),
-            Outcome::Merged,
+            ReceiptOutcome::Merged,
         ),
-        (Resolution::Remote, Outcome::Merged),
-        (Resolution::Local, Outcome::Applied),
+        (Resolution::Remote, ReceiptOutcome::Merged),
+        (Resolution::Local, ReceiptOutcome::Applied),
     ] {
         let world = World::new();
         let (phone, laptop) = (world.device("phone"), world.device("laptop"));
@@ -184,12 +184,12 @@ fn a_parked_conflict_is_waited_for_until_the_app_decides() {
     .unwrap();
     assert!(is_open(&mut waiting), "decided, and still to be pushed");
     b.sync();
-    assert_eq!(waiting.now_or_never(), Some(Ok(Outcome::Merged)));
+    assert_eq!(waiting.now_or_never(), Some(Ok(ReceiptOutcome::Merged)));
     b.patch("t", r#"{"title":"plain"}"#);
     b.sync();
     assert_eq!(
         ask(&b, "t"),
-        Ok(Outcome::Applied),
+        Ok(ReceiptOutcome::Applied),
         "the next write is one of its own"
     );
 }
@@ -205,13 +205,13 @@ fn a_refused_write_is_rejected_and_its_retry_is_waited_for() {
     a.create(&format!(r#"{{"id":"t","title":"{}"}}"#, "x".repeat(200)));
     let waiting = wait(&a, "t");
     a.sync();
-    assert_eq!(waiting.now_or_never(), Some(Ok(Outcome::Rejected)));
+    assert_eq!(waiting.now_or_never(), Some(Ok(ReceiptOutcome::Rejected)));
     let reopened = phone.open();
-    assert_eq!(ask(&reopened, "t"), Ok(Outcome::Rejected));
+    assert_eq!(ask(&reopened, "t"), Ok(ReceiptOutcome::Rejected));
     world.clock.advance(40 * DAY);
     assert_eq!(
         ask(&reopened, "t"),
-        Ok(Outcome::Rejected),
+        Ok(ReceiptOutcome::Rejected),
         "for as long as the dead letter is there"
     );
 
@@ -225,7 +225,7 @@ fn a_refused_write_is_rejected_and_its_retry_is_waited_for() {
     let mut again = wait(&a, "t");
     assert!(is_open(&mut again));
     a.sync();
-    assert_eq!(again.now_or_never(), Some(Ok(Outcome::Applied)));
+    assert_eq!(again.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn another_tab_answers_for_what_this_one_has_written_and_the_other_way_round() {
     );
     let mut here = wait(&a, "t");
     b.sync();
-    assert_eq!(b.run(there).unwrap(), Outcome::Applied);
+    assert_eq!(b.run(there).unwrap(), ReceiptOutcome::Applied);
     assert!(is_open(&mut here), "it has not heard of the verdict yet");
     let head = b
         .engine
@@ -251,7 +251,7 @@ fn another_tab_answers_for_what_this_one_has_written_and_the_other_way_round() {
         .db
         .read(datum_sync::state::replica::Replica::head);
     a.run(a.engine.heard("ann", head)).unwrap();
-    assert_eq!(here.now_or_never(), Some(Ok(Outcome::Applied)));
+    assert_eq!(here.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_tab_that_slept_through_a_compaction_hears_of_the_verdict() {
     b.run(b.engine.opened("ann").unwrap().db.checkpoint())
         .unwrap();
     a.run(a.engine.heard("ann", u64::MAX)).unwrap();
-    assert_eq!(here.now_or_never(), Some(Ok(Outcome::Applied)));
+    assert_eq!(here.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn what_was_pulled_is_applied_and_what_nobody_knows_is_not_found() {
     a.create(r#"{"id":"t","title":"milk"}"#);
     a.sync();
     b.sync();
-    assert_eq!(ask(&b, "t"), Ok(Outcome::Applied));
+    assert_eq!(ask(&b, "t"), Ok(ReceiptOutcome::Applied));
     assert_eq!(ask(&b, "nobody"), Err(Code::NotFound));
     assert_eq!(
         b.run(b.engine.when_synced("ann", "unknown", "t"))
@@ -300,7 +300,7 @@ fn receipts_are_kept_for_thirty_days() {
     assert_eq!(user.db.read(|replica| replica.receipts().len()), 1);
     assert_eq!(
         ask(&a, "old"),
-        Ok(Outcome::Applied),
+        Ok(ReceiptOutcome::Applied),
         "it is a row of the server's like any other"
     );
 }
@@ -347,7 +347,7 @@ fn receipts_cost_no_transaction_and_no_request() {
     phone.requests();
     let before = phone.counts();
     a.sync();
-    assert_eq!(waiting.now_or_never(), Some(Ok(Outcome::Applied)));
+    assert_eq!(waiting.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
     assert_eq!(
         phone.requests(),
         ["POST /push", "POST /pull", "PUT /metadata"]
@@ -361,7 +361,7 @@ fn receipts_cost_no_transaction_and_no_request() {
         ),
         (3, 3)
     );
-    assert_eq!(ask(&a, "t"), Ok(Outcome::Applied));
+    assert_eq!(ask(&a, "t"), Ok(ReceiptOutcome::Applied));
     assert_eq!(
         phone.counts().transactions,
         after.transactions,

@@ -53,7 +53,7 @@ pub fn kept(tab: &Tab) -> usize {
     let user = tab.run(tab.engine.user("ann")).unwrap();
     user.db.read(|replica| {
         replica
-            .device_segments()
+            .local_only_segments()
             .iter()
             .map(|segment| segment.entries.len())
             .sum()

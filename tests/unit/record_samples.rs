@@ -6,7 +6,7 @@ use datum_sync::conflict;
 use datum_sync::conflict::explain::Explained;
 use datum_sync::log::commit::{Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use datum_sync::log::facts::{CursorState, DeadLetter, Facts, Parked};
-use datum_sync::log::receipt::{Outcome, Receipt, Restored};
+use datum_sync::log::receipt::{Receipt, ReceiptOutcome, Restored};
 use datum_sync::log::segment::checksum;
 use datum_sync::model::entity::Key;
 use datum_sync::model::operation::{Link, Operation, OperationKind};
@@ -183,7 +183,7 @@ pub fn events() -> Vec<Event> {
             entity: "todo".to_owned(),
             id: long(),
             receipt: Receipt {
-                outcome: Outcome::Rejected,
+                outcome: ReceiptOutcome::Rejected,
                 at: u64::MAX,
                 version: 7,
                 deleted: true,

@@ -31,7 +31,7 @@ pub fn ready<'a>(
         queued.blocked_by.is_none()
             && queued.rests_until(now).is_none()
             && !waits(queued)
-            && replica.blocking_letter(&queued.op).is_none()
+            && replica.blocking_rejection(&queued.op).is_none()
     };
     replica.outbox().batch(limit, &ready)
 }

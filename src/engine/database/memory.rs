@@ -4,8 +4,9 @@ use std::cell::Ref;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::state::changes::Changed;
+use crate::state::changes;
 use crate::state::replica::Replica;
+use crate::state::touched::Changed;
 use crate::util::cell::RefCell;
 use crate::util::local_sync::{Notified, Notify};
 
@@ -94,7 +95,7 @@ impl Memory {
         self.wake();
         let listener = self.listener.borrow().clone();
         if let Some(listener) = listener {
-            let changes = self.update(Replica::take_changes);
+            let changes = self.update(changes::take);
             self.pass_on(&listener, source, changes);
         }
     }
@@ -110,7 +111,7 @@ impl Memory {
         let old = self.update(|replica| std::mem::replace(replica, fresh));
         self.wake();
         if let Some(listener) = listener {
-            let changes = self.peek().changes_since(&old);
+            let changes = changes::since(&old, &self.peek());
             self.pass_on(&listener, Source::OtherTab, changes);
         }
     }

@@ -12,7 +12,8 @@ use crate::model::error::{Code, Result};
 use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::state::local_only::joined;
-use crate::state::replica::{Replica, ViewBody};
+use crate::state::replica::Replica;
+use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::json::write::Items;
 
@@ -41,7 +42,7 @@ impl<S: Store, H: Host> Database<S, H> {
             for id in ids {
                 let key = Key::new(entity, id);
                 let body = replica.view(&key).and_then(|view| view.body);
-                for part in [body, replica.device_fields(&key)] {
+                for part in [body, replica.local_only_fields(&key)] {
                     if let Some(ViewBody::Absent { segment, .. }) = part {
                         absent.insert(segment, ());
                     }
@@ -94,7 +95,7 @@ impl<S: Store, H: Host> Database<S, H> {
                         body = &joint;
                     }
                     match replica
-                        .device_fields(&key)
+                        .local_only_fields(&key)
                         .as_ref()
                         .and_then(|fields| at_hand(fields, &held))
                     {

@@ -126,7 +126,7 @@ impl Attempt<'_, '_> {
         let key = Key::new(&op.entity, &op.id);
         let Some(refused) = self
             .replica
-            .kept_letter(&key)
+            .kept_rejection(&key)
             .filter(|_| !self.group.ignore_kept_rejection)
         else {
             return true;

@@ -1,64 +1,62 @@
-//! In which order operations go out: as they were queued, but never before what they depend on.
+//! The order in which operations are sent: as queued, but never before their dependencies.
 
 use crate::state::outbox::{Outbox, Queued};
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::sort::sort;
 
-/// Whether an operation may be sent now, apart from what others it waits for.
+/// Returns true if an operation may be sent now, its dependencies aside.
 pub type Ready<'a> = &'a dyn Fn(&Queued) -> bool;
 
 impl Outbox {
-    /// The next operations to send, at most so many: of each entity the first, each behind all that
-    /// it depends on. What depends on an operation that cannot go waits with it. Where operations
-    /// depend on each other in a circle and nothing else can go, the first that was queued does.
+    /// Returns the next operations to send, at most `limit`: the first of each entity, each after its
+    /// dependencies. Operations wait with a dependency that cannot go. If operations depend on each
+    /// other in a cycle and nothing else can go, the one that was queued first is sent.
     #[must_use]
     pub fn batch(&self, limit: usize, ready: Ready<'_>) -> Vec<&Queued> {
         let (mut batch, mut taken) = (Vec::new(), SeqMap::<()>::default());
-        // Those that wait for one further back in the queue, by its place.
+        // Operations that wait for one further back in the queue, by that one's slot.
         let mut later = SeqMap::<Vec<u64>>::default();
-        let mut circle = None;
-        for place in self.queue.first..self.queue.end() {
-            let mut again = vec![place];
-            while let Some(place) = again.pop() {
+        let mut cycle = None;
+        for slot in self.queue.first..self.queue.end() {
+            let mut again = vec![slot];
+            while let Some(slot) = again.pop() {
                 if batch.len() >= limit {
                     return batch;
                 }
                 let Some(queued) = self
                     .queue
-                    .get(place)
-                    .filter(|queued| self.is_first(queued, place) && ready(queued))
+                    .get(slot)
+                    .filter(|queued| self.is_first(queued, slot) && ready(queued))
                 else {
                     continue;
                 };
                 match self
                     .dependencies(queued)
-                    .find(|(place, _)| taken.get(*place).is_none())
+                    .find(|(slot, _)| taken.get(*slot).is_none())
                 {
                     Some((missing, _)) => {
-                        circle = circle.or(Some(place));
+                        cycle = cycle.or(Some(slot));
                         match later.get_mut(missing) {
-                            Some(waiting) => waiting.push(place),
-                            None => later.insert(missing, vec![place]),
+                            Some(waiting) => waiting.push(slot),
+                            None => later.insert(missing, vec![slot]),
                         }
                     }
                     None => {
                         batch.push(queued);
-                        taken.insert(place, ());
-                        again.extend(later.remove(place).into_iter().flatten().rev());
+                        taken.insert(slot, ());
+                        again.extend(later.remove(slot).into_iter().flatten().rev());
                     }
                 }
             }
         }
-        if let (true, Some(_)) = (batch.is_empty(), circle) {
-            let mut waiting: Vec<u64> = later.into_iter().flat_map(|(_, places)| places).collect();
+        if let (true, Some(_)) = (batch.is_empty(), cycle) {
+            let mut waiting: Vec<u64> = later.into_iter().flat_map(|(_, slots)| slots).collect();
             sort(&mut waiting);
-            let first = waiting
-                .into_iter()
-                .filter_map(|place| self.queue.get(place));
+            let first = waiting.into_iter().filter_map(|slot| self.queue.get(slot));
             batch.extend(
                 first
                     .filter(|queued| {
-                        self.held(queued, &|other| (!ready(other)).then(String::new))
+                        self.blocked_reason(queued, &|other| (!ready(other)).then(String::new))
                             .is_none()
                     })
                     .take(1),
@@ -67,17 +65,21 @@ impl Outbox {
         batch
     }
 
-    /// Why an operation cannot go: the first reason that `why` gives for anything that it depends
-    /// on, near or far. None where all that can go before it.
+    /// Returns the first reason that `why` gives for any direct or indirect dependency of an
+    /// operation; `None` if all of them can be sent before it.
     #[must_use]
-    pub fn held(&self, queued: &Queued, why: &dyn Fn(&Queued) -> Option<String>) -> Option<String> {
+    pub fn blocked_reason(
+        &self,
+        queued: &Queued,
+        why: &dyn Fn(&Queued) -> Option<String>,
+    ) -> Option<String> {
         let mut seen = SeqMap::<()>::default();
         let mut open: Vec<(u64, &Queued)> = self.ahead(queued).collect();
-        while let Some((place, other)) = open.pop() {
-            if seen.get(place).is_some() || other.op.op_id == queued.op.op_id {
+        while let Some((slot, other)) = open.pop() {
+            if seen.get(slot).is_some() || other.op.op_id == queued.op.op_id {
                 continue;
             }
-            seen.insert(place, ());
+            seen.insert(slot, ());
             if let Some(reason) = why(other) {
                 return Some(reason);
             }
@@ -86,7 +88,7 @@ impl Outbox {
         None
     }
 
-    /// The operations that one depends on.
+    /// The direct dependencies of an operation, with their slots.
     pub fn dependencies<'a>(
         &'a self,
         queued: &'a Queued,
@@ -99,9 +101,9 @@ impl Outbox {
         let naming = self.linked.of(&op.entity, &op.id);
         let found = named
             .chain(naming)
-            .filter_map(|place| Some((*place, self.queue.get(*place)?)));
-        // What is made anew afterwards is not at its end: those that name it need not be gone by
-        // then.
+            .filter_map(|slot| Some((*slot, self.queue.get(*slot)?)));
+        // An entity that is created again after this operation is not gone for good, so operations
+        // that link to it need not be sent first.
         let lives_on = self
             .chain_of(queued)
             .last()
@@ -111,23 +113,24 @@ impl Outbox {
         })
     }
 
-    /// The operations that could not go on without one, each of another entity.
+    /// The operations of other entities that need this one.
     pub fn dependents<'a>(&'a self, queued: &'a Queued) -> impl Iterator<Item = &'a Queued> {
         let linked = self
             .linked
             .of(&queued.op.entity, &queued.op.id)
             .iter()
-            .filter_map(|place| self.queue.get(*place));
+            .filter_map(|slot| self.queue.get(*slot));
         linked.filter(|other| other.op.needs(&queued.op))
     }
 
-    /// What must be settled before one: its dependencies, and the earlier ones of its entity.
+    /// What must be settled before an operation: its dependencies and the earlier operations of its
+    /// entity.
     fn ahead<'a>(&'a self, queued: &'a Queued) -> impl Iterator<Item = (u64, &'a Queued)> {
         let earlier = self
             .by_entity
             .of(&queued.op.entity, &queued.op.id)
             .iter()
-            .filter_map(|place| Some((*place, self.queue.get(*place)?)));
+            .filter_map(|slot| Some((*slot, self.queue.get(*slot)?)));
         earlier
             .take_while(|(_, other)| other.op.op_id != queued.op.op_id)
             .chain(self.dependencies(queued))
@@ -137,10 +140,10 @@ impl Outbox {
         self.by_entity
             .of(&queued.op.entity, &queued.op.id)
             .iter()
-            .filter_map(|place| self.queue.get(*place))
+            .filter_map(|slot| self.queue.get(*slot))
     }
 
-    fn is_first(&self, queued: &Queued, place: u64) -> bool {
-        self.by_entity.of(&queued.op.entity, &queued.op.id).first() == Some(&place)
+    fn is_first(&self, queued: &Queued, slot: u64) -> bool {
+        self.by_entity.of(&queued.op.entity, &queued.op.id).first() == Some(&slot)
     }
 }

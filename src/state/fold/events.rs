@@ -1,0 +1,226 @@
+//! What each event of a commit does to the state.
+
+use crate::log::address::{BodyId, Seq};
+use crate::log::commit::Event;
+use crate::log::facts::{CursorState, DeadLetter, Parked};
+use crate::log::receipt::Restored;
+use crate::model::entity::Key;
+use crate::model::operation::{Operation, OperationKind};
+use crate::state::changes::{touch, touch_letter, touch_operation, touch_rows};
+use crate::state::fold::Origin;
+use crate::state::replica::Replica;
+use crate::util::collections::vec_map::VecMap;
+
+/// Folds one event of the record at `seq`.
+pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: Origin) {
+    match event {
+        Event::Queue { op, replaces } => fold_queue(replica, op, &replaces, origin),
+        Event::Dequeue { ops } => fold_dequeue(replica, &ops),
+        Event::Applied {
+            op_id,
+            version,
+            with_row,
+            at,
+            field_hashes,
+        } => {
+            if let Some(op) = fold_applied(replica, &op_id, version, at, &field_hashes)
+                && !with_row
+            {
+                fold_applied_row(replica, seq, op, version);
+            }
+        }
+        Event::Rebase { op_id, version } => replica.outbox.rebase(&op_id, version),
+        Event::Cursor { scope, state } => fold_cursor(replica, &scope, state),
+        Event::ResetCursor { scope } => drop(replica.cursors.remove(&scope)),
+        Event::Sweep { before, entities } => fold_sweep(replica, before, entities.as_deref()),
+        Event::NeedFullPull => replica.damage.needs_full_pull = true,
+        Event::ReleaseDeletes => fold_release_deletes(replica),
+        Event::Park { conflict } => fold_park(replica, conflict),
+        Event::Unpark { id } => unpark(replica, &id),
+        Event::DeadLetters { letters } => fold_dead_letters(replica, letters),
+        Event::Revive { id } => fold_revive(replica, &id),
+        // The epoch is set by its own event; facts of a cycle leave it out.
+        Event::Facts { facts } => replica.facts = *facts,
+        Event::Receipt {
+            entity,
+            id,
+            receipt,
+        } => replica.receipts.put(&entity, &id, receipt),
+        Event::Epoch { epoch, restored } => fold_epoch(replica, epoch, restored),
+        Event::Offered { count, done } => replica.receipts.count_offers(count, done),
+        Event::Quarantine { body } => fold_quarantine(replica, body),
+        Event::Explained { what } => replica.history.add(what),
+        Event::Checkpoint { .. } => {}
+    }
+}
+
+fn fold_queue(replica: &mut Replica, op: Operation, replaces: &[String], origin: Origin) {
+    touch(replica, &op.entity, &op.id);
+    let parked = replica
+        .conflicts
+        .values()
+        .find(|parked| parked.entity == op.entity && parked.entity_id == op.id);
+    replica.outbox.queue(op, replaces, origin == Origin::Log);
+    // Every write of an entity waits for the decision of its conflict, also after a checkpoint,
+    // which parks the conflict after queueing the writes.
+    if let Some(parked) = parked {
+        replica.outbox.block(
+            &Key::new(&parked.entity, &parked.entity_id),
+            Some(&parked.id),
+        );
+    }
+}
+
+fn fold_dequeue(replica: &mut Replica, ops: &[String]) {
+    for op in ops {
+        touch_operation(replica, op);
+        if let Some(op) = replica.outbox.remove(op) {
+            replica.local_only.mark_orphan(&op.entity, &op.id);
+        }
+    }
+}
+
+/// Takes an applied operation out of the outbox, with its receipt, and bases the next operation of
+/// its entity on the new version. Returns the operation.
+fn fold_applied(
+    replica: &mut Replica,
+    op_id: &str,
+    version: u64,
+    at: u64,
+    field_hashes: &[u64],
+) -> Option<Operation> {
+    touch_operation(replica, op_id);
+    let op = replica.outbox.remove(op_id)?;
+    replica.local_only.mark_orphan(&op.entity, &op.id);
+    replica.receipts.acknowledge(&op, version, at, field_hashes);
+    let next = replica.outbox.chain(&Key::new(&op.entity, &op.id)).next();
+    if let Some(next) = next.map(|queued| queued.op.op_id.clone()) {
+        let base = (op.kind != OperationKind::Delete).then_some(version);
+        replica.outbox.rebase(&next, base);
+    }
+    Some(op)
+}
+
+/// Puts the row that an applied operation leaves, now or with the lazy rows before it.
+fn fold_applied_row(replica: &mut Replica, seq: Seq, op: Operation, version: u64) {
+    if replica.has_lazy_rows() {
+        replica.lazy_rows.defer_applied(seq, op, version);
+    } else {
+        replica.fold_own_row(seq, &op, version);
+    }
+}
+
+fn fold_cursor(replica: &mut Replica, scope: &str, state: CursorState) {
+    if scope.is_empty() && state.reached_end && state.full_since.is_none() {
+        replica.damage.needs_full_pull = false;
+    }
+    replica.cursors.insert(scope, state);
+}
+
+fn fold_sweep(replica: &mut Replica, before: Seq, entities: Option<&[String]>) {
+    // Lazy rows that all came later are not swept and may stay lazy.
+    if !(replica.entities.is_empty() && replica.lazy_rows.are_all_after(before)) {
+        replica.materialize();
+    }
+    let swept = |entity: &str| entities.is_none_or(|only| only.iter().any(|name| name == entity));
+    touch_rows(replica, &|entity, row| swept(entity) && row.stamp <= before);
+    for (entity, rows) in replica.entities.iter_mut() {
+        if swept(entity) {
+            rows.sweep(entity, before, &mut replica.segments);
+        }
+    }
+    replica.receipts.clear_missing(entities);
+    replica.local_only.mark_orphans(entities);
+}
+
+fn fold_release_deletes(replica: &mut Replica) {
+    replica.materialize();
+    touch_rows(replica, &|_, row| row.held);
+    for (entity, rows) in replica.entities.iter_mut() {
+        rows.release_deletes(entity);
+    }
+}
+
+/// Parks a conflict in place of earlier ones of the same entity or id, so that an entity waits
+/// for one conflict at most, whatever the log says.
+fn fold_park(replica: &mut Replica, conflict: Parked) {
+    let earlier = replica.conflicts.values().filter(|other| {
+        other.id == conflict.id
+            || (other.entity == conflict.entity && other.entity_id == conflict.entity_id)
+    });
+    for id in earlier.map(|other| other.id.clone()).collect::<Vec<_>>() {
+        unpark(replica, &id);
+    }
+    replica.outbox.block(
+        &Key::new(&conflict.entity, &conflict.entity_id),
+        Some(&conflict.id),
+    );
+    let id = conflict.id.clone();
+    replica.conflicts.insert(&id, conflict);
+}
+
+fn unpark(replica: &mut Replica, id: &str) {
+    if let Some(conflict) = replica.conflicts.remove(id) {
+        replica
+            .outbox
+            .block(&Key::new(&conflict.entity, &conflict.entity_id), None);
+    }
+}
+
+fn fold_dead_letters(replica: &mut Replica, letters: Vec<DeadLetter>) {
+    for letter in letters {
+        touch_operation(replica, &letter.op.op_id);
+        // The dead letters of a checkpoint were not pending and have receipts already.
+        if replica.outbox.remove(&letter.op.op_id).is_some() {
+            replica.receipts.reject(&letter.op, letter.died_at);
+        }
+        replica.kept_rejections.add(&letter);
+        let id = letter.op.op_id.clone();
+        replica.dead_letters.insert(&id, letter);
+    }
+}
+
+fn fold_revive(replica: &mut Replica, id: &str) {
+    touch_letter(replica, id);
+    if let Some(letter) = replica.dead_letters.remove(id) {
+        replica
+            .kept_rejections
+            .remove(&letter, &replica.dead_letters);
+        replica
+            .local_only
+            .mark_orphan(&letter.op.entity, &letter.op.id);
+    }
+}
+
+fn fold_epoch(replica: &mut Replica, epoch: String, restored: Option<Restored>) {
+    let known = replica.facts.epoch.replace(epoch);
+    let Some(restored) = restored else { return };
+    // Cursors of the former history mean nothing in the new one.
+    replica.cursors = VecMap::default();
+    replica.receipts.mark_suspects(restored);
+    // A checkpoint repeats this event before any epoch is known; its rows are up to date.
+    if known.is_some() {
+        forget_versions(replica, restored.kept.unwrap_or_default());
+    }
+}
+
+/// Forgets versions of a history that the server has lost. Until it is compared, such a row is
+/// older than everything that arrives, and is no base of a write.
+fn forget_versions(replica: &mut Replica, kept: u64) {
+    replica.materialize();
+    for (entity, rows) in replica.entities.iter_mut() {
+        rows.forget_versions(entity, kept);
+    }
+    replica.outbox.forget_bases(kept);
+}
+
+fn fold_quarantine(replica: &mut Replica, body: BodyId) {
+    replica.materialize();
+    touch_rows(replica, &|_, row| row.is_in(body));
+    for (entity, rows) in replica.entities.iter_mut() {
+        rows.remove_rows_of(entity, body);
+    }
+    replica.local_only.remove_rows_of(body);
+    replica.segments.remove(body);
+    replica.damage.quarantine();
+}
