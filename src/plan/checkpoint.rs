@@ -64,10 +64,10 @@ impl Writer<'_> {
             kept: kept.clone(),
             damage: replica.damage(),
         });
-        for (entity, rows) in replica.entities.iter() {
+        for (entity, rows) in replica.entities().iter() {
             self.write_directory(&mut commit, entity, rows.iter(), &kept);
         }
-        for (entity, rows) in replica.local_only.iter() {
+        for (entity, rows) in replica.local_only().iter() {
             self.write_directory(
                 &mut commit,
                 &format!("{PREFIX}{entity}"),
@@ -145,7 +145,7 @@ impl Writer<'_> {
             commit.queue(queued.op.clone(), Vec::new());
         }
         replica.receipts().write(replica.facts(), commit);
-        for (scope, state) in replica.cursors.iter() {
+        for (scope, state) in replica.cursors().iter() {
             commit.events.push(Event::Cursor {
                 scope: scope.to_owned(),
                 state: state.clone(),

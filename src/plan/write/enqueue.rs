@@ -35,7 +35,7 @@ impl Attempt<'_, '_> {
             Some(place) => place
                 .and_then(|place| self.queued(place))
                 .map(|op| (op.clone(), true)),
-            None => self.replica.outbox.before(key, self.group.sums),
+            None => self.replica.outbox().before(key, self.group.sums),
         };
         let live = self.replica.row(key).is_some_and(|row| !row.deleted);
         let base_version = match &previous {
