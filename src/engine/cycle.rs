@@ -13,7 +13,7 @@ use crate::engine::cycle::batch_size::BatchSize;
 use crate::engine::cycle::options::Settings;
 use crate::engine::cycle::resolve::Resolvers;
 use crate::engine::database::Database;
-use crate::engine::events::{Events, Topic};
+use crate::engine::events::{EventHub, Topic};
 use crate::engine::status_feed::StatusHub;
 use crate::log::commit::Event;
 use crate::log::facts::Facts;
@@ -147,7 +147,7 @@ pub struct Cycle<'a, S, R, H> {
     /// Where it tells how it goes.
     pub hub: &'a StatusHub,
     /// Where it tells what happens.
-    pub events: &'a Events,
+    pub events: &'a EventHub,
     /// How much goes into one push.
     pub pace: &'a BatchSize,
     /// Counts requests.

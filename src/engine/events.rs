@@ -73,7 +73,7 @@ impl Topic {
 
 /// What happened.
 #[derive(Clone, Debug)]
-pub struct Event {
+pub struct AppEvent {
     /// The type.
     pub topic: Topic,
     /// Whose data it is about; empty where it is about nobody's.
@@ -117,11 +117,11 @@ const MAX_WAITING: usize = 256;
 
 /// Everything that happens in one instance, and who wants to know.
 #[derive(Debug, Default)]
-pub struct Events {
+pub struct EventHub {
     readers: RefCell<Vec<Weak<Reader>>>,
     /// What the app must not miss and nobody has heard yet, as nobody could before the instance was
     /// open.
-    kept: RefCell<Vec<Rc<Event>>>,
+    kept: RefCell<Vec<Rc<AppEvent>>>,
     dropped: Rc<Cell<u64>>,
     closed: Cell<bool>,
 }
@@ -130,11 +130,11 @@ pub struct Events {
 #[derive(Debug)]
 pub struct Reader {
     filter: Filter,
-    queue: Queue<Rc<Event>>,
+    queue: Queue<Rc<AppEvent>>,
     dropped: Rc<Cell<u64>>,
 }
 
-impl Events {
+impl EventHub {
     /// A new reader, who hears of what happens from now on.
     #[must_use]
     pub fn subscribe(&self, filter: Filter) -> Rc<Reader> {
@@ -198,7 +198,7 @@ impl Events {
         put_text(&mut text, "at", &crate::util::time::format(now));
         fill(&mut text);
         text.push('}');
-        let event = Rc::new(Event {
+        let event = Rc::new(AppEvent {
             topic,
             user_id: user_id.to_owned(),
             entity: entity.map(str::to_owned),
@@ -212,7 +212,7 @@ impl Events {
         }
     }
 
-    /// Events that readers were too slow for.
+    /// EventHub that readers were too slow for.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.get()
@@ -228,7 +228,7 @@ impl Events {
 }
 
 impl Reader {
-    fn offer(&self, event: &Rc<Event>) {
+    fn offer(&self, event: &Rc<AppEvent>) {
         self.queue.offer(|queue| {
             if event.topic.is_passing()
                 && queue
@@ -247,7 +247,7 @@ impl Reader {
     }
 
     /// The next event; none once the feed has ended.
-    pub async fn next(&self) -> Option<Rc<Event>> {
+    pub async fn next(&self) -> Option<Rc<AppEvent>> {
         self.queue.next().await
     }
 
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_only_passes_makes_room_for_what_has_ended() {
-        let events = Events::default();
+        let events = EventHub::default();
         let reader = events.subscribe(Filter::default());
         for n in 0..200 {
             events.tell(Topic::SyncCompleted, "ann", None, n, &mut |_| {});

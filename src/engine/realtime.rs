@@ -8,7 +8,7 @@ use std::pin::pin;
 use futures_util::future::select;
 
 use crate::engine::auto_sync::Signal;
-use crate::engine::{Backing, Engine};
+use crate::engine::{Backing, RealtimeLoop};
 use crate::model::config::{Jitter, Retry};
 use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::{PullRequest, parse_page};
@@ -101,13 +101,13 @@ impl Realtime {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
     /// Listens for the current user while their automatic cycles run in this tab, until the
     /// instance is closed. Ends at once where the config does not ask for hints.
-    pub async fn run_hints(&self) {
-        if self.config.realtime {
-            self.run_realtime(&self.realtime, &|user_id| {
-                self.signal(Signal::Hint(user_id))
+    pub async fn run(self) {
+        if self.engine.config.realtime {
+            self.run_with(&self.engine.hint_state, &|user_id| {
+                self.engine.auto_sync().signal(Signal::Hint(user_id))
             })
             .await;
         }
@@ -115,7 +115,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// Listens as `realtime` says, until that is closed; `hint` is called with the user who has
     /// something to pull. One at a time for each `realtime`.
-    pub async fn run_realtime(&self, realtime: &Realtime, hint: &dyn Fn(&str)) {
+    pub async fn run_with(self, realtime: &Realtime, hint: &dyn Fn(&str)) {
         while !realtime.closed.get() {
             let changed = pin!(realtime.changed.notified());
             // What changed before this turn is what this turn looks at.
@@ -133,17 +133,19 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     /// Listens for one user, over and over, until it is of no use any more.
-    async fn keep_listening(&self, user_id: &str, realtime: &Realtime, hint: &dyn Fn(&str)) {
+    async fn keep_listening(self, user_id: &str, realtime: &Realtime, hint: &dyn Fn(&str)) {
         let mut attempt = 0_u32;
         loop {
-            let began = self.host.elapsed_ms();
+            let began = self.engine.host.elapsed_ms();
             realtime.answered.set(false);
             let mut word = || {
                 realtime.tell(None);
                 hint(user_id);
             };
             let ended = self.listen_once(user_id, realtime, &mut word).await;
-            if realtime.answered.get() && self.host.elapsed_ms().saturating_sub(began) >= GOOD_MS {
+            if realtime.answered.get()
+                && self.engine.host.elapsed_ms().saturating_sub(began) >= GOOD_MS
+            {
                 attempt = 0;
             }
             attempt = attempt.saturating_add(1);
@@ -158,18 +160,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                     asked
                 }
             };
-            self.rest(attempt, asked).await;
+            self.wait(attempt, asked).await;
         }
     }
 
     async fn listen_once(
-        &self,
+        self,
         user_id: &str,
         realtime: &Realtime,
         hint: &mut dyn FnMut(),
     ) -> Result<()> {
         if !realtime.polls.get() {
-            match self.remote.hints(user_id, hint).await? {
+            match self.engine.remote.hints(user_id, hint).await? {
                 Hints::Ended => return Ok(()),
                 Hints::NoStream => {}
                 Hints::Never => {
@@ -184,8 +186,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     /// Pulls that wait, until one fails.
-    async fn poll(&self, user_id: &str, realtime: &Realtime, hint: &mut dyn FnMut()) -> Result<()> {
-        let user = self.user(user_id).await?;
+    async fn poll(self, user_id: &str, realtime: &Realtime, hint: &mut dyn FnMut()) -> Result<()> {
+        let user = self.engine.user(user_id).await?;
         let (mut at_once, mut unheeded, mut last) = (0_u32, 0_u32, None);
         loop {
             // A cursor is good only together with the entity types that it was made for.
@@ -200,21 +202,25 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             if last.as_ref() != Some(&cursor) {
                 unheeded = 0;
             }
-            let request =
-                PullRequest {
-                    client_id: self.backing.device_id(user_id),
-                    user_id: Some(user_id.to_owned()),
-                    schema: self.config.schema,
-                    cursor: cursor.clone(),
-                    entities: Some(entities.unwrap_or_else(|| {
-                        self.config.entities.keys().map(str::to_owned).collect()
-                    })),
-                    limit: 1,
-                    wait_ms: Some(WAIT_MS),
-                    ..PullRequest::default()
-                };
-            let began = self.host.elapsed_ms();
-            let news = match self.remote.pull(user_id, &request).await? {
+            let request = PullRequest {
+                client_id: self.engine.backing.device_id(user_id),
+                user_id: Some(user_id.to_owned()),
+                schema: self.engine.config.schema,
+                cursor: cursor.clone(),
+                entities: Some(entities.unwrap_or_else(|| {
+                    self.engine
+                        .config
+                        .entities
+                        .keys()
+                        .map(str::to_owned)
+                        .collect()
+                })),
+                limit: 1,
+                wait_ms: Some(WAIT_MS),
+                ..PullRequest::default()
+            };
+            let began = self.engine.host.elapsed_ms();
+            let news = match self.engine.remote.pull(user_id, &request).await? {
                 Pulled::CursorGone => true,
                 Pulled::Page(bytes) => {
                     let page = parse_page(&bytes)?;
@@ -235,8 +241,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 unheeded = unheeded.saturating_add(1);
                 last = Some(cursor);
                 hint();
-                self.rest(unheeded, None).await;
-            } else if self.host.elapsed_ms().saturating_sub(began) < AT_ONCE_MS {
+                self.wait(unheeded, None).await;
+            } else if self.engine.host.elapsed_ms().saturating_sub(began) < AT_ONCE_MS {
                 at_once = at_once.saturating_add(1);
                 if at_once >= MOST_AT_ONCE {
                     return Err(Error::new(
@@ -250,10 +256,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    async fn rest(&self, attempt: u32, asked: Option<u64>) {
+    async fn wait(self, attempt: u32, asked: Option<u64>) {
         let mut roll = [0; 4];
-        self.host.random(&mut roll);
-        self.host
+        self.engine.host.random(&mut roll);
+        self.engine
+            .host
             .sleep(DELAYS.delay(attempt, u32::from_le_bytes(roll), asked))
             .await;
     }

@@ -12,7 +12,7 @@ use crate::util::queue::Queue;
 /// A reader that never comes back keeps at most this many terminal snapshots waiting.
 const MAX_WAITING: usize = 256;
 
-type Waiting = Queue<Rc<SyncStatus>>;
+type SnapshotQueue = Queue<Rc<SyncStatus>>;
 
 /// Hears of every other snapshot at once, before anybody reads it.
 #[derive(Clone)]
@@ -29,14 +29,14 @@ impl fmt::Debug for Watcher {
 pub struct StatusHub {
     watcher: RefCell<Option<Watcher>>,
     current: RefCell<Rc<SyncStatus>>,
-    subscribers: RefCell<Vec<Weak<Waiting>>>,
+    subscribers: RefCell<Vec<Weak<SnapshotQueue>>>,
     closed: Cell<bool>,
 }
 
 /// One reader's place in the feed.
 #[derive(Debug)]
-pub struct Subscription {
-    waiting: Rc<Waiting>,
+pub struct StatusReader {
+    waiting: Rc<SnapshotQueue>,
 }
 
 impl StatusHub {
@@ -89,14 +89,14 @@ impl StatusHub {
 
     /// A new reader, who begins with the latest snapshot.
     #[must_use]
-    pub fn subscribe(&self) -> Subscription {
-        let waiting = Rc::new(Waiting::default());
+    pub fn subscribe(&self) -> StatusReader {
+        let waiting = Rc::new(SnapshotQueue::default());
         offer(&waiting, &self.current());
         if self.closed.get() {
             waiting.end();
         }
         self.subscribers.borrow_mut().push(Rc::downgrade(&waiting));
-        Subscription { waiting }
+        StatusReader { waiting }
     }
 
     /// Ends the feed for every reader, after what still waits for them.
@@ -109,7 +109,7 @@ impl StatusHub {
 }
 
 /// Of those that a slow reader has not seen, only the terminal ones and the latest wait.
-fn offer(waiting: &Waiting, next: &Rc<SyncStatus>) {
+fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>) {
     waiting.offer(|queue| {
         if queue.back().is_some_and(|last| !last.is_terminal()) {
             queue.pop_back();
@@ -121,7 +121,7 @@ fn offer(waiting: &Waiting, next: &Rc<SyncStatus>) {
     });
 }
 
-impl Subscription {
+impl StatusReader {
     /// The next snapshot; none once the feed has ended.
     pub async fn next(&self) -> Option<Rc<SyncStatus>> {
         self.waiting.next().await
