@@ -264,7 +264,7 @@ fn two_tabs_write_to_one_log() {
         .unwrap()
         .db
         .read(|replica| replica.head());
-    two.run(two.engine.heard("ann", head + 1)).unwrap();
+    two.run(two.engine.on_head("ann", head + 1)).unwrap();
     for tab in [&one, &two] {
         assert_eq!(tab.titles(), ["oat milk", "tea"]);
         assert_eq!(tab.read(&id).unwrap()["done"], true);
@@ -294,7 +294,8 @@ fn users_do_not_see_each_other() {
     bob.sync();
     assert_eq!(bob.titles().len(), 0);
     assert_eq!(
-        ann.run(ann.engine.read_all("bob", "tasks", false)).unwrap(),
+        ann.run(ann.engine.entities().read_all("bob", "tasks", false))
+            .unwrap(),
         "[]"
     );
     let error = ann
@@ -308,7 +309,7 @@ fn users_do_not_see_each_other() {
     assert_eq!(error.code(), Code::UserMismatch);
     for bad in ["", "a\u{7}b"] {
         assert_eq!(
-            ann.run(ann.engine.pending_count(bad)).unwrap_err().code(),
+            ann.run(ann.engine.pending().count(bad)).unwrap_err().code(),
             Code::InvalidArgument
         );
     }
@@ -371,7 +372,8 @@ fn a_segment_that_is_damaged_is_set_aside_and_fetched_again() {
             draft: format!(r#"{{"title":"task {n:02}","text":"{}"}}"#, "x".repeat(200)),
         })
         .collect();
-    a.run(a.engine.write("ann", "tasks", drafts)).unwrap();
+    a.run(a.engine.entities().write("ann", "tasks", drafts))
+        .unwrap();
     a.sync();
     b.sync();
     b.create(r#"{"title":"mine"}"#);
@@ -458,7 +460,7 @@ fn a_delete_is_not_cancelled_with_a_create_that_another_tab_has_sent() {
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
     let id = id_of(&a.create(r#"{"title":"milk"}"#));
-    b.run(b.engine.heard("ann", 1)).unwrap();
+    b.run(b.engine.on_head("ann", 1)).unwrap();
     phone.fault("/push", Fault::ReplyLost);
     b.sync_with(r#"{"direction":"pushOnly","timeout":1}"#)
         .unwrap_err();
@@ -484,7 +486,7 @@ fn a_device_does_not_lose_its_later_write_to_its_own_earlier_one() {
     // The clock is far ahead when the first write is stamped, and right when the second is.
     a.engine.host().skew.set(13_000_000);
     let id = id_of(&a.create(r#"{"title":"first","n":1}"#));
-    b.run(b.engine.heard("ann", 1)).unwrap();
+    b.run(b.engine.on_head("ann", 1)).unwrap();
     // The other tab sends it; the answer is lost for good.
     phone.fault("/push", Fault::ReplyLost);
     b.sync_with(r#"{"direction":"pushOnly","timeout":1}"#)
@@ -533,6 +535,7 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
     let meanwhile = async {
         datum_sync::ports::host::Host::sleep(b.engine.host(), 100).await;
         b.engine
+            .entities()
             .write(
                 "ann",
                 "tasks",
@@ -613,9 +616,9 @@ fn a_create_that_arrives_after_its_delete_makes_nothing() {
         let phone = world.device("phone");
         let (a, b) = (phone.open(), phone.open());
         let id = id_of(&a.create(r#"{"title":"milk"}"#));
-        b.run(b.engine.heard("ann", 1)).unwrap();
+        b.run(b.engine.on_head("ann", 1)).unwrap();
         // The other tab sends it, and the request takes its time.
-        let late = b.engine.leaving("ann").unwrap();
+        let late = b.engine.pending().unload_request("ann").unwrap();
         if edited {
             a.patch(&id, r#"{"title":"tea"}"#);
             a.sync();

@@ -152,7 +152,7 @@ fn a_failed_upload_is_tried_again_by_itself() {
     live(&a, async {
         create(&a.engine, "ann", "milk").await;
         wait(&a, 2_000).await;
-        let waiting = a.engine.pending_operations("ann").await.unwrap();
+        let waiting = a.engine.pending().list("ann").await.unwrap();
         assert_eq!(
             (
                 waiting[0].attempts,
@@ -168,7 +168,7 @@ fn a_failed_upload_is_tried_again_by_itself() {
         );
         wait(&a, 10 * MINUTE).await;
         assert_eq!(
-            a.engine.pending_count("ann").await.unwrap(),
+            a.engine.pending().count("ann").await.unwrap(),
             0,
             "no write, no call: it went by itself"
         );
@@ -350,7 +350,11 @@ fn meanwhile(a: &Tab, phone: &Device, work: impl AsyncFnOnce()) -> bool {
 }
 
 async fn write(a: &Tab, write: Write) {
-    a.engine.write("ann", "tasks", vec![write]).await.unwrap();
+    a.engine
+        .entities()
+        .write("ann", "tasks", vec![write])
+        .await
+        .unwrap();
 }
 
 #[test]
@@ -368,7 +372,7 @@ fn an_edit_while_the_create_is_on_its_way_waits_for_the_verdict_and_keeps_its_fi
             },
         )
         .await;
-        let waiting = a.engine.pending_operations("ann").await.unwrap();
+        let waiting = a.engine.pending().list("ann").await.unwrap();
         let states: Vec<Value> = waiting
             .iter()
             .map(|op| serde_json::to_value(op.state).unwrap())
@@ -449,7 +453,7 @@ fn a_verdict_that_arrives_in_another_tab_settles_here_too() {
     a.create(r#"{"id":"good","title":"milk"}"#);
     a.create(&json!({ "id": "bad", "title": "x".repeat(200) }).to_string());
     b.sync();
-    a.run(a.engine.heard("ann", u64::MAX)).unwrap();
+    a.run(a.engine.on_head("ann", u64::MAX)).unwrap();
     assert_eq!(
         (a.pending(), a.letters().len(), a.titles()),
         (0, 1, vec!["milk".to_owned()])

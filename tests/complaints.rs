@@ -58,6 +58,7 @@ async fn patch(tab: &Tab, id: &str, changes: &str) {
         changes: changes.to_owned(),
     };
     tab.engine
+        .entities()
         .write(&tab.user, "tasks", vec![write])
         .await
         .unwrap();
@@ -199,11 +200,11 @@ fn a_pause_during_a_push_that_fails_marks_nothing_as_sent() {
         phone.fault("/push", fault);
         a.run(join(synchronize(&a), async {
             wait(&a, 20).await;
-            a.engine.pause(None).await.unwrap();
+            a.engine.pauses().pause(None).await.unwrap();
         }));
         assert_eq!(a.pending(), 1);
 
-        a.run(a.engine.resume(None)).unwrap();
+        a.run(a.engine.pauses().resume(None)).unwrap();
         a.sync();
 
         assert_eq!((a.pending(), shared(&world)), (0, vec!["milk".to_owned()]));
@@ -240,7 +241,8 @@ fn what_a_guest_has_made_is_there_after_somebody_signed_in_and_is_nobody_elses()
     let switch = |from: &str, to: &str| {
         a.run(
             a.engine
-                .switch_user(Some(from), to, Some(UserSwitch::SyncThenSwitch)),
+                .users()
+                .switch(Some(from), to, Some(UserSwitch::SyncThenSwitch)),
         )
         .unwrap()
     };
@@ -291,7 +293,9 @@ fn what_a_device_has_pushed_does_not_come_back_to_it_as_news() {
         topics: vec![Topic::DataChanged],
         ..Filter::default()
     });
-    let watching = a.run(a.engine.watch("ann", "tasks", None, false)).unwrap();
+    let watching = a
+        .run(a.engine.entities().watch("ann", "tasks", None, false))
+        .unwrap();
     a.run(watching.next()).unwrap();
 
     let told = || -> Vec<Value> {
@@ -343,6 +347,7 @@ fn a_row_deleted_while_its_create_is_on_its_way_does_not_come_back() {
         a.run(join(synchronize(&a), async {
             wait(&a, 20).await;
             a.engine
+                .entities()
                 .write(
                     "ann",
                     "tasks",
@@ -432,7 +437,7 @@ fn an_outage_of_days_ends_by_itself() {
         );
         out.set(false);
         wait(&a, 2 * HOUR).await;
-        assert_eq!(a.engine.pending_count("ann").await.unwrap(), 0);
+        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 0);
     });
     assert_eq!(shared(&world), ["milk"]);
 }
@@ -459,7 +464,7 @@ fn one_bad_change_holds_up_no_other_and_can_be_thrown_away() {
         (2, 1, 0)
     );
     let letters: Value =
-        serde_json::from_str(&a.run(a.engine.dead_letters("ann")).unwrap()).unwrap();
+        serde_json::from_str(&a.run(a.engine.dead_letters().list("ann")).unwrap()).unwrap();
     assert_eq!(
         (letters.as_array().unwrap().len(), &letters[0]["entityId"]),
         (1, &bad.into()),
@@ -467,7 +472,8 @@ fn one_bad_change_holds_up_no_other_and_can_be_thrown_away() {
     );
     a.run(
         a.engine
-            .discard_dead_letter(letters[0]["id"].as_str().unwrap()),
+            .dead_letters()
+            .discard(letters[0]["id"].as_str().unwrap()),
     )
     .unwrap();
     assert!(a.sync().is_success);
@@ -504,15 +510,15 @@ fn what_others_write_arrives_while_an_upload_fails_and_the_upload_is_tried_by_it
         create(&a.engine, "ann", "ours").await;
         wait(&a, 2 * HOUR).await;
         assert_eq!(
-            a.engine.count("ann", "tasks").await.unwrap(),
+            a.engine.entities().count("ann", "tasks").await.unwrap(),
             2,
             "the download goes on"
         );
-        assert_eq!(a.engine.pending_count("ann").await.unwrap(), 1);
+        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 1);
         broken.set(false);
         wait(&a, 2 * HOUR).await;
         assert_eq!(
-            a.engine.pending_count("ann").await.unwrap(),
+            a.engine.pending().count("ann").await.unwrap(),
             0,
             "nobody had to write again"
         );

@@ -113,12 +113,17 @@ fn what_happened_while_a_device_was_away_is_there_after_one_cycle() {
                 draft: r#"{"title":"new"}"#.to_owned(),
             },
         ] {
-            b.engine.write("ann", "tasks", vec![write]).await.unwrap();
+            b.engine
+                .entities()
+                .write("ann", "tasks", vec![write])
+                .await
+                .unwrap();
             synchronize(&b).await;
         }
         a.engine.host().online.set(true);
         a.engine.network_changed(true);
         a.engine
+            .auto_sync()
             .signal(datum_sync::engine::auto_sync::Signal::Online);
         wait(&a, 60_000).await;
     });
@@ -138,7 +143,9 @@ fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
     b.patch(&id, r#"{"note":"theirs"}"#);
     b.sync();
     a.patch(&id, r#"{"title":"new"}"#);
-    let watching = a.run(a.engine.watch("ann", "tasks", None, false)).unwrap();
+    let watching = a
+        .run(a.engine.entities().watch("ann", "tasks", None, false))
+        .unwrap();
     a.run(watching.next()).unwrap();
     let shown = std::cell::RefCell::new(Vec::new());
     phone.fault("/pull", Fault::Slow(100));
@@ -164,6 +171,7 @@ fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
             wait(&a, 10).await;
             let read: Value = serde_json::from_str(
                 &a.engine
+                    .entities()
                     .read("ann", "tasks", &id, false)
                     .await
                     .unwrap()
@@ -278,7 +286,7 @@ fn a_user_who_was_wiped_has_pushed_before_and_pulls_everything_at_the_next_sign_
     a.sync();
     a.create(r#"{"title":"tea"}"#);
     let left = a
-        .run(a.engine.logout(
+        .run(a.engine.users().logout(
             "ann",
             LogoutOptions {
                 wipe: true,

@@ -164,7 +164,7 @@ fn no_order_of_events_loses_a_change_or_counts_one_twice() {
                     let more = throw(9) as i64 - 4;
                     // A tab that adds to what it reads has to know what the other has written.
                     let tab = &tabs[at];
-                    tab.run(tab.engine.heard("ann", u64::MAX)).unwrap();
+                    tab.run(tab.engine.on_head("ann", u64::MAX)).unwrap();
                     add(tab, more);
                     total += more;
                 }
@@ -485,7 +485,7 @@ fn what_was_decided_is_explained_in_the_commit_that_decides_it_and_outlives_a_re
         "the other tab has not heard of it yet"
     );
     other_tab
-        .run(other_tab.engine.heard("ann", u64::MAX))
+        .run(other_tab.engine.on_head("ann", u64::MAX))
         .unwrap();
     assert_eq!(
         (other_tab.explained("t"), other_tab.explained("u").len()),
@@ -500,18 +500,18 @@ fn what_was_decided_is_explained_in_the_commit_that_decides_it_and_outlives_a_re
         "on the device that had nothing to decide"
     );
     assert_eq!(
-        b.run(b.engine.explain_merge("ann", "nothing", "t"))
+        b.run(b.engine.conflicts().explain("ann", "nothing", "t"))
             .unwrap_err()
             .code(),
         Code::InvalidArgument
     );
     assert_eq!(
-        b.run(b.engine.explain_merge("ann", "tasks", ""))
+        b.run(b.engine.conflicts().explain("ann", "tasks", ""))
             .unwrap_err()
             .code(),
         Code::InvalidArgument
     );
-    b.run(b.engine.clear_user_data("ann")).unwrap();
+    b.run(b.engine.users().clear_data("ann")).unwrap();
     assert!(b.explained("t").is_empty());
 }
 
@@ -559,6 +559,7 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
             };
             laptop
                 .engine
+                .entities()
                 .write("ann", "tasks", title("rice milk"))
                 .await
                 .unwrap();
@@ -568,7 +569,8 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
         futures_util::future::join(sync(&a, Direction::PushOnly), meanwhile).await
     });
 
-    let waiting: Value = serde_json::from_str(&a.run(a.engine.conflicts("ann")).unwrap()).unwrap();
+    let waiting: Value =
+        serde_json::from_str(&a.run(a.engine.conflicts().list("ann")).unwrap()).unwrap();
     assert_eq!(
         (
             waiting.as_array().unwrap().len(),

@@ -126,18 +126,18 @@ fn metadata_tells_of_failures_and_of_every_device() {
         world.device("laptop").with_config(ONE_TRY),
     );
     let (a, b) = (phone.open(), laptop.open());
-    assert!(b.run(b.engine.local_metadata("ann")).unwrap().is_none());
-    assert!(b.run(b.engine.remote_metadata("ann")).unwrap().is_none());
+    assert!(b.run(b.engine.metadata().local("ann")).unwrap().is_none());
+    assert!(b.run(b.engine.metadata().remote("ann")).unwrap().is_none());
     a.create(r#"{"title":"milk"}"#);
     a.sync();
     laptop.fault("/pull", Fault::Status(503, None));
     b.sync_with("{}").unwrap_err();
 
-    let failed = b.run(b.engine.local_metadata("ann")).unwrap().unwrap();
+    let failed = b.run(b.engine.metadata().local("ann")).unwrap().unwrap();
     assert_eq!((failed.retry_count, failed.is_never_synced), (1, true));
     assert!(failed.error_message.is_some() && failed.last_sync_time.is_some());
     b.sync();
-    let mended = b.run(b.engine.local_metadata("ann")).unwrap().unwrap();
+    let mended = b.run(b.engine.metadata().local("ann")).unwrap().unwrap();
     assert_eq!(
         (
             mended.retry_count,
@@ -148,7 +148,7 @@ fn metadata_tells_of_failures_and_of_every_device() {
     );
     assert_eq!(mended.entity_counts.get("tasks").unwrap().count, 1);
 
-    let remote = a.run(a.engine.remote_metadata("ann")).unwrap().unwrap();
+    let remote = a.run(a.engine.metadata().remote("ann")).unwrap().unwrap();
     assert_eq!(
         remote
             .devices
@@ -161,17 +161,20 @@ fn metadata_tells_of_failures_and_of_every_device() {
     use datum_sync::model::metadata::MetadataComparison::{
         InSync, LocalNewer, NeverSynced, RemoteNewer,
     };
-    assert_eq!(a.run(a.engine.compare_metadata("ann")).unwrap(), InSync);
+    assert_eq!(a.run(a.engine.metadata().compare("ann")).unwrap(), InSync);
     b.create(r#"{"title":"tea"}"#);
-    assert_eq!(b.run(b.engine.compare_metadata("ann")).unwrap(), LocalNewer);
+    assert_eq!(
+        b.run(b.engine.metadata().compare("ann")).unwrap(),
+        LocalNewer
+    );
     b.sync();
     assert_eq!(
-        a.run(a.engine.compare_metadata("ann")).unwrap(),
+        a.run(a.engine.metadata().compare("ann")).unwrap(),
         RemoteNewer
     );
-    a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
+    a.run(a.engine.metadata().clear("ann", true, true)).unwrap();
     assert_eq!(
-        a.run(a.engine.compare_metadata("ann")).unwrap(),
+        a.run(a.engine.metadata().compare("ann")).unwrap(),
         NeverSynced
     );
     phone.requests();
@@ -234,11 +237,11 @@ fn pause_resume_and_close_say_what_they_do() {
     let phone = world.device("phone");
     let a = phone.open();
     a.create(r#"{"title":"milk"}"#);
-    a.run(a.engine.pause(None)).unwrap();
-    a.run(a.engine.pause(None)).unwrap();
+    a.run(a.engine.pauses().pause(None)).unwrap();
+    a.run(a.engine.pauses().pause(None)).unwrap();
     assert!(a.sync().was_skipped);
     assert_eq!(phone.requests().len(), 0);
-    a.run(a.engine.resume(None)).unwrap();
+    a.run(a.engine.pauses().resume(None)).unwrap();
     assert!(a.sync().is_success);
     let subscription = a.engine.status_hub("ann").unwrap().subscribe();
     a.run(a.engine.close());
@@ -247,7 +250,7 @@ fn pause_resume_and_close_say_what_they_do() {
     assert!(a.run(subscription.next()).is_none(), "the feed ends");
     assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::Closed);
     assert_eq!(
-        a.run(a.engine.read_all("ann", "tasks", false))
+        a.run(a.engine.entities().read_all("ann", "tasks", false))
             .unwrap_err()
             .code(),
         Code::Closed
@@ -291,7 +294,7 @@ fn concurrent_creates_share_transactions() {
     let before = phone.counts().transactions;
 
     let creates = (0..1000).map(|n| {
-        a.engine.write(
+        a.engine.entities().write(
             "ann",
             "tasks",
             vec![Write::Create {
@@ -319,7 +322,7 @@ fn a_call_that_fails_takes_back_only_its_own_writes_from_a_shared_commit() {
     let create = |id: &str| Write::Create {
         draft: format!(r#"{{"id":"{id}","n":9}}"#),
     };
-    let write = |writes| a.engine.write("ann", "tasks", writes);
+    let write = |writes| a.engine.entities().write("ann", "tasks", writes);
     let before = phone.counts().transactions;
 
     let (_, good, bad, last) = a.run(futures_util::future::join4(
@@ -358,7 +361,7 @@ fn a_thousand_calls_at_once_are_one_commit_and_are_made_known_once() {
     let before = phone.counts().transactions;
 
     let create = |n: u32| {
-        a.engine.write(
+        a.engine.entities().write(
             "ann",
             "tasks",
             vec![Write::Create {
@@ -380,7 +383,7 @@ fn a_call_that_is_given_up_while_it_leads_takes_no_other_along() {
         let world = World::new();
         let a = world.device("phone").open();
         let write = |id: &str| {
-            Box::pin(a.engine.write(
+            Box::pin(a.engine.entities().write(
                 "ann",
                 "tasks",
                 vec![Write::Create {
@@ -431,7 +434,12 @@ fn a_long_page_is_read_in_slices_where_reading_takes_its_time() {
         draft: format!(r#"{{"n":{n}}}"#),
     });
     laptop
-        .run(laptop.engine.write("ann", "tasks", drafts.collect()))
+        .run(
+            laptop
+                .engine
+                .entities()
+                .write("ann", "tasks", drafts.collect()),
+        )
         .unwrap();
     laptop.sync();
     for (toil, at_least) in [(0, 0), (8, 7)] {
@@ -461,7 +469,12 @@ fn pages_grow_where_they_come_quickly_and_nobody_has_said_how_long_they_are() {
         draft: format!(r#"{{"n":{n}}}"#),
     });
     laptop
-        .run(laptop.engine.write("ann", "tasks", drafts.collect()))
+        .run(
+            laptop
+                .engine
+                .entities()
+                .write("ann", "tasks", drafts.collect()),
+        )
         .unwrap();
     laptop.sync();
     let limits_of = |name: &str, prepare: &dyn Fn(&support::world::Device), options: &str| {

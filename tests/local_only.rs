@@ -113,16 +113,16 @@ fn they_are_read_here_and_said_nowhere() {
     assert_eq!(b.read(&id).unwrap().get("secret"), None);
     // A device that has such fields has the same digest as one that has none.
     assert_eq!(
-        a.run(a.engine.local_metadata("ann"))
+        a.run(a.engine.metadata().local("ann"))
             .unwrap()
             .unwrap()
             .data_hash,
-        b.run(b.engine.local_metadata("ann"))
+        b.run(b.engine.metadata().local("ann"))
             .unwrap()
             .unwrap()
             .data_hash
     );
-    assert_eq!(a.run(a.engine.count("ann", "tasks")).unwrap(), 1);
+    assert_eq!(a.run(a.engine.entities().count("ann", "tasks")).unwrap(), 1);
 }
 
 #[test]
@@ -215,7 +215,8 @@ fn a_call_that_fails_leaves_none_of_them() {
             changes: r#"{"secret":"four"}"#.to_owned(),
         },
     ];
-    a.run(a.engine.write("ann", "tasks", writes)).unwrap_err();
+    a.run(a.engine.entities().write("ann", "tasks", writes))
+        .unwrap_err();
 
     assert_eq!(
         (&a.read(&id).unwrap()["secret"], a.read("x"), kept(&a)),
@@ -268,7 +269,7 @@ fn nothing_that_comes_from_the_server_takes_them_away() {
 
     a.sync_with(r#"{"forceFullSync":true}"#).unwrap();
     holds(&a, "theirs");
-    a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
+    a.run(a.engine.metadata().clear("ann", true, true)).unwrap();
     a.sync();
     holds(&a, "theirs");
 
@@ -390,7 +391,7 @@ fn a_refused_write_that_is_said_again_has_them_again() {
         .configure(|config| config.max_entity_bytes = 1 << 20);
 
     for letter in &letters {
-        a.run(a.engine.retry_dead_letter(letter, None)).unwrap();
+        a.run(a.engine.dead_letters().retry(letter, None)).unwrap();
     }
     a.sync();
 
@@ -418,7 +419,7 @@ fn a_refused_write_that_is_said_again_has_them_again() {
         .db
         .read(|replica| replica.dead_letters().keys().map(str::to_owned).next())
         .unwrap();
-    a.run(a.engine.discard_dead_letter(&letter)).unwrap();
+    a.run(a.engine.dead_letters().discard(&letter)).unwrap();
     assert_eq!(kept(&a), 3);
 }
 
@@ -439,7 +440,8 @@ fn they_end_with_their_entity() {
             soft: false,
         },
     ];
-    a.run(a.engine.write("ann", "tasks", both)).unwrap();
+    a.run(a.engine.entities().write("ann", "tasks", both))
+        .unwrap();
     assert_eq!(
         (kept(&a), a.pending()),
         (1, 1),
@@ -521,7 +523,7 @@ fn they_end_with_their_entity() {
     assert_eq!(a.read_in("notes", &note, false), None);
     assert_eq!(a.read_in("notes", &note, true).unwrap()["secret"], "soft");
 
-    a.run(a.engine.clear_user_data("ann")).unwrap();
+    a.run(a.engine.users().clear_data("ann")).unwrap();
     let fresh = phone.open();
     assert_eq!(kept(&fresh), 0);
     fresh.sync();

@@ -193,7 +193,7 @@ fn a_watch_hears_of_a_write_of_nothing_else() {
     let (a, other) = (phone.open(), phone.open());
     let id = id_of(&a.create(r#"{"title":"milk","secret":"one"}"#));
     let watches = [&a, &other].map(|tab| {
-        tab.run(tab.engine.watch("ann", "tasks", None, false))
+        tab.run(tab.engine.entities().watch("ann", "tasks", None, false))
             .unwrap()
     });
     let now = |at: usize| {

@@ -118,7 +118,7 @@ fn a_first_visit_a_reload_and_a_wipe_are_no_loss() {
     let reloaded = phone.open();
     assert!(losses(&reloaded).is_empty());
     reloaded
-        .run(reloaded.engine.clear_user_data("ann"))
+        .run(reloaded.engine.users().clear_data("ann"))
         .unwrap();
     leave(reloaded);
     assert!(losses(&phone.open()).is_empty());
@@ -268,7 +268,7 @@ fn two_tabs_that_write_by_turns_note_what_is_true() {
             .db
             .read(datum_sync::state::replica::Replica::head)
     };
-    let hear = |from: &Tab, to: &Tab| to.run(to.engine.heard("ann", heads(from))).unwrap();
+    let hear = |from: &Tab, to: &Tab| to.run(to.engine.on_head("ann", heads(from))).unwrap();
     a.create(r#"{"title":"1"}"#);
     hear(&a, &b);
     a.sync();

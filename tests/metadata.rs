@@ -22,11 +22,11 @@ use support::world::{Asked, Fault, Tab, World};
 const ONE_TRY: &str = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#;
 
 fn local(a: &Tab) -> SyncMetadata {
-    a.run(a.engine.local_metadata(&a.user)).unwrap().unwrap()
+    a.run(a.engine.metadata().local(&a.user)).unwrap().unwrap()
 }
 
 fn remote(a: &Tab) -> SyncMetadata {
-    a.run(a.engine.remote_metadata(&a.user)).unwrap().unwrap()
+    a.run(a.engine.metadata().remote(&a.user)).unwrap().unwrap()
 }
 
 fn custom(of: &SyncMetadata) -> serde_json::Value {
@@ -38,7 +38,7 @@ fn a_first_attempt_that_fails_is_an_attempt_and_no_success() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    assert!(a.run(a.engine.local_metadata("ann")).unwrap().is_none());
+    assert!(a.run(a.engine.metadata().local("ann")).unwrap().is_none());
     for attempt in 1..=3 {
         phone.fault("/pull", Fault::Status(503, None));
         let began = world.clock.now();
@@ -70,7 +70,7 @@ fn a_first_attempt_that_fails_is_an_attempt_and_no_success() {
         world.clock.advance(1_000);
     }
     assert!(
-        a.run(a.engine.remote_metadata("ann")).unwrap().is_none(),
+        a.run(a.engine.metadata().remote("ann")).unwrap().is_none(),
         "the remote was told nothing"
     );
 
@@ -228,15 +228,15 @@ fn a_remote_that_cannot_be_reached_rejects_and_one_that_knows_nothing_is_null() 
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    assert!(a.run(a.engine.remote_metadata("ann")).unwrap().is_none());
+    assert!(a.run(a.engine.metadata().remote("ann")).unwrap().is_none());
     phone.fault("/metadata", Fault::Lost);
     assert_eq!(
-        a.run(a.engine.remote_metadata("ann")).unwrap_err().code(),
+        a.run(a.engine.metadata().remote("ann")).unwrap_err().code(),
         Code::Network
     );
     phone.fault("/metadata", Fault::Status(401, None));
     assert_eq!(
-        a.run(a.engine.remote_metadata("ann")).unwrap_err().code(),
+        a.run(a.engine.metadata().remote("ann")).unwrap_err().code(),
         Code::Unauthorized
     );
 }
@@ -271,7 +271,7 @@ fn the_apps_own_fields_are_news_and_reach_the_remote_with_the_next_cycle() {
     let (a, b) = (phone.open(), laptop.open());
     a.sync();
     phone.requests();
-    let set = |tab: &Tab, json: &str| tab.run(tab.engine.set_custom_metadata("ann", json));
+    let set = |tab: &Tab, json: &str| tab.run(tab.engine.metadata().set_custom("ann", json));
 
     set(&a, r#"{"name":"Ann's phone","panes":[1,{"wide":null}]}"#).unwrap();
 
@@ -307,7 +307,7 @@ fn the_apps_own_fields_outlive_a_clear_and_a_reload_and_go_when_they_are_emptied
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    a.run(a.engine.set_custom_metadata("ann", r#"{"n":1}"#))
+    a.run(a.engine.metadata().set_custom("ann", r#"{"n":1}"#))
         .unwrap();
     let before = local(&a);
     assert!(
@@ -315,14 +315,14 @@ fn the_apps_own_fields_outlive_a_clear_and_a_reload_and_go_when_they_are_emptied
         "set before the first cycle"
     );
     a.sync();
-    a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
+    a.run(a.engine.metadata().clear("ann", true, true)).unwrap();
     assert_eq!(custom(&local(&a)), serde_json::json!({ "n": 1 }));
     let b = phone.open();
     assert_eq!(custom(&local(&b)), serde_json::json!({ "n": 1 }));
     b.sync();
     assert_eq!(custom(&remote(&b)), serde_json::json!({ "n": 1 }));
 
-    b.run(b.engine.set_custom_metadata("ann", "{}")).unwrap();
+    b.run(b.engine.metadata().set_custom("ann", "{}")).unwrap();
     b.sync();
 
     assert!(custom(&local(&b)).is_null() && custom(&remote(&b)).is_null());
@@ -333,7 +333,7 @@ fn what_is_no_object_or_too_large_is_refused_and_changes_nothing() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    a.run(a.engine.set_custom_metadata("ann", r#"{"n":1}"#))
+    a.run(a.engine.metadata().set_custom("ann", r#"{"n":1}"#))
         .unwrap();
     let sized = |bytes: usize| format!(r#"{{"x":"{}"}}"#, "é".repeat((bytes - 8) / 2));
     for bad in [
@@ -346,7 +346,9 @@ fn what_is_no_object_or_too_large_is_refused_and_changes_nothing() {
         r#"{"a":1}x"#,
         sized(MAX_CUSTOM_BYTES + 2).as_str(),
     ] {
-        let error = a.run(a.engine.set_custom_metadata("ann", bad)).unwrap_err();
+        let error = a
+            .run(a.engine.metadata().set_custom("ann", bad))
+            .unwrap_err();
         assert_eq!(
             (error.code(), error.user_id()),
             (Code::InvalidArgument, Some("ann")),
@@ -354,7 +356,7 @@ fn what_is_no_object_or_too_large_is_refused_and_changes_nothing() {
         );
     }
     assert_eq!(
-        a.run(a.engine.set_custom_metadata("", "{}"))
+        a.run(a.engine.metadata().set_custom("", "{}"))
             .unwrap_err()
             .code(),
         Code::InvalidArgument
@@ -362,7 +364,7 @@ fn what_is_no_object_or_too_large_is_refused_and_changes_nothing() {
     assert_eq!(custom(&local(&a)), serde_json::json!({ "n": 1 }));
     let most = sized(MAX_CUSTOM_BYTES);
     assert_eq!(most.len(), MAX_CUSTOM_BYTES);
-    a.run(a.engine.set_custom_metadata("ann", &most)).unwrap();
+    a.run(a.engine.metadata().set_custom("ann", &most)).unwrap();
     assert!(a.sync().is_success);
     assert!(!custom(&remote(&a)).is_null(), "and the server keeps it");
 }
@@ -375,7 +377,7 @@ fn a_full_custom_record_and_a_running_cycle_do_not_overwrite_each_other() {
     phone.fault("/pull", Fault::Slow(100));
     let set = async {
         a.engine.host().clock.sleep(10).await;
-        a.engine.set_custom_metadata("ann", r#"{"n":2}"#).await
+        a.engine.metadata().set_custom("ann", r#"{"n":2}"#).await
     };
 
     let (cycle, set) = a.run(futures_util::future::join(

@@ -234,7 +234,8 @@ fn many_rows_come_in_few_transactions_with_a_record_and_few_bodies_each() {
             draft: format!(r#"{{"title":"task {n}","notes":"{}"}}"#, "x".repeat(200)),
         })
         .collect();
-    a.run(a.engine.write("ann", "tasks", drafts)).unwrap();
+    a.run(a.engine.entities().write("ann", "tasks", drafts))
+        .unwrap();
     a.sync();
     let before = laptop.counts();
 
@@ -252,7 +253,10 @@ fn many_rows_come_in_few_transactions_with_a_record_and_few_bodies_each() {
         (3, 7)
     );
     assert_eq!(b.titles().len(), 2500);
-    assert_eq!(b.run(b.engine.count("ann", "tasks")).unwrap(), 2500);
+    assert_eq!(
+        b.run(b.engine.entities().count("ann", "tasks")).unwrap(),
+        2500
+    );
 }
 
 #[test]

@@ -33,7 +33,7 @@ const STRATEGIES: [UserSwitch; 4] = [
 ];
 
 fn switch(a: &Tab, to: &str, strategy: UserSwitch) -> UserSwitchResult {
-    a.run(a.engine.switch_user(None, to, Some(strategy)))
+    a.run(a.engine.users().switch(None, to, Some(strategy)))
         .unwrap()
 }
 
@@ -63,7 +63,7 @@ fn by_default_what_waits_is_pushed_before_the_switch() {
     a.create_for("ann", "milk");
 
     let result = a
-        .run(a.engine.switch_user(Some("ann"), "bob", None))
+        .run(a.engine.users().switch(Some("ann"), "bob", None))
         .unwrap();
 
     assert!(result.success && result.error.is_none());
@@ -215,7 +215,7 @@ fn clearing_pushes_what_waits_of_the_new_user_and_fetches_everything_afresh() {
     b.sync();
     a.create_for("ann", "hers");
     a.create_for("bob", "mine");
-    a.run(a.engine.set_custom_metadata("bob", r#"{"old":1}"#))
+    a.run(a.engine.metadata().set_custom("bob", r#"{"old":1}"#))
         .unwrap();
 
     let result = switch(&a, "bob", ClearAndFetch);
@@ -233,7 +233,7 @@ fn clearing_pushes_what_waits_of_the_new_user_and_fetches_everything_afresh() {
         )
     );
     assert!(
-        a.run(a.engine.local_metadata("bob"))
+        a.run(a.engine.metadata().local("bob"))
             .unwrap()
             .unwrap()
             .custom_metadata
@@ -241,7 +241,7 @@ fn clearing_pushes_what_waits_of_the_new_user_and_fetches_everything_afresh() {
         "it was cleared"
     );
     assert_eq!(a.titles_of("ann"), ["hers"]);
-    assert_eq!(a.run(a.engine.user_ids()).unwrap(), ["ann", "bob"]);
+    assert_eq!(a.run(a.engine.users().ids()).unwrap(), ["ann", "bob"]);
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn clearing_never_loses_an_operation_and_never_leaves_nothing() {
     a.engine.host().online.set(false);
     assert_eq!(code(&switch(&a, "bob", ClearAndFetch)), Some(Code::Offline));
     a.engine.host().online.set(true);
-    a.run(a.engine.pause(Some("bob"))).unwrap();
+    a.run(a.engine.pauses().pause(Some("bob"))).unwrap();
     assert_eq!(
         code(&switch(&a, "bob", ClearAndFetch)),
         Some(Code::Cancelled)
@@ -282,7 +282,7 @@ fn clearing_never_loses_an_operation_and_never_leaves_nothing() {
         (Some("ann"), vec!["mine".to_owned()])
     );
 
-    a.run(a.engine.resume(None)).unwrap();
+    a.run(a.engine.pauses().resume(None)).unwrap();
     phone.fault("/pull", Fault::Lost);
     let late = switch(&a, "bob", ClearAndFetch);
     assert!(
@@ -319,7 +319,7 @@ fn the_previous_users_cycle_is_stopped_by_the_switch() {
 
         let (cycle, switched) = a.run(join(
             cycle,
-            a.engine.switch_user(None, "bob", Some(strategy)),
+            a.engine.users().switch(None, "bob", Some(strategy)),
         ));
 
         assert!(switched.unwrap().success);
@@ -352,8 +352,15 @@ fn what_waits_is_pushed_after_the_cycle_that_is_running() {
             let draft = datum_sync::plan::write::Write::Create {
                 draft: r#"{"title":"second"}"#.to_owned(),
             };
-            engine.write("ann", "tasks", vec![draft]).await.unwrap();
-            engine.switch_user(None, "bob", Some(SyncThenSwitch)).await
+            engine
+                .entities()
+                .write("ann", "tasks", vec![draft])
+                .await
+                .unwrap();
+            engine
+                .users()
+                .switch(None, "bob", Some(SyncThenSwitch))
+                .await
         };
 
         let (cycle, switched) = a.run(join(
@@ -389,14 +396,14 @@ fn until_a_switch_has_happened_calls_are_about_the_previous_user() {
     }));
 
     let asked = a.engine.user_or_current(None).unwrap();
-    let write = a.engine.write(
+    let write = a.engine.entities().write(
         &asked,
         "tasks",
         vec![datum_sync::plan::write::Write::Create {
             draft: r#"{"title":"tea"}"#.to_owned(),
         }],
     );
-    let (switched, written) = a.run(join(a.engine.switch_user(None, "bob", None), write));
+    let (switched, written) = a.run(join(a.engine.users().switch(None, "bob", None), write));
 
     assert!(switched.unwrap().success && written.is_ok());
     *phone.wire.on_request.borrow_mut() = None;
@@ -467,7 +474,7 @@ fn a_switch_to_nobody_new_or_from_somebody_else_changes_nothing() {
         (None, ""),
         (None, "a\u{7}"),
     ] {
-        let error = a.run(a.engine.switch_user(old, new, None)).unwrap_err();
+        let error = a.run(a.engine.users().switch(old, new, None)).unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument, "{old:?} {new:?}");
     }
     assert_eq!(
@@ -475,7 +482,7 @@ fn a_switch_to_nobody_new_or_from_somebody_else_changes_nothing() {
         (Some("ann"), 0)
     );
     assert_eq!(
-        a.run(a.engine.user_ids()).unwrap(),
+        a.run(a.engine.users().ids()).unwrap(),
         ["ann"],
         "no database was made for them"
     );
@@ -490,8 +497,8 @@ fn of_two_switches_at_once_the_second_sees_what_the_first_has_done() {
     a.create_for("ann", "milk");
 
     let (one, two) = a.run(join(
-        a.engine.switch_user(Some("ann"), "bob", None),
-        a.engine.switch_user(Some("ann"), "carl", None),
+        a.engine.users().switch(Some("ann"), "bob", None),
+        a.engine.users().switch(Some("ann"), "carl", None),
     ));
 
     assert!(one.unwrap().success);
@@ -532,7 +539,7 @@ fn closing_ends_a_switch_that_is_under_way_and_signs_nobody_in() {
             a.engine.close().await;
         };
         let (switched, ()) = a.run(join(
-            a.engine.switch_user(None, "bob", Some(strategy)),
+            a.engine.users().switch(None, "bob", Some(strategy)),
             close,
         ));
         if matches!(strategy, SyncThenSwitch | ClearAndFetch) {
@@ -579,9 +586,9 @@ fn nothing_is_pushed_pulled_or_told_under_another_users_token() {
             );
         }
     }
-    let remote = a.run(a.engine.remote_metadata("ann")).unwrap_err();
+    let remote = a.run(a.engine.metadata().remote("ann")).unwrap_err();
     let cleared = a
-        .run(a.engine.clear_metadata("ann", true, true))
+        .run(a.engine.metadata().clear("ann", true, true))
         .unwrap_err();
     assert_eq!(
         (remote.code(), cleared.code()),
@@ -597,7 +604,7 @@ fn nothing_is_pushed_pulled_or_told_under_another_users_token() {
         (vec!["synced".to_owned()], vec!["bob's".to_owned()])
     );
     let devices = b
-        .run(b.engine.remote_metadata("bob"))
+        .run(b.engine.metadata().remote("bob"))
         .unwrap()
         .unwrap()
         .devices;
@@ -653,7 +660,8 @@ fn a_switch_is_told_with_what_was_left_behind() {
     switch(&a, "ann", KeepLocal);
     switch(&a, "bob", PromptIfUnsyncedData);
     switch(&a, "bob", KeepLocal);
-    a.run(a.engine.logout("bob", Default::default())).unwrap();
+    a.run(a.engine.users().logout("bob", Default::default()))
+        .unwrap();
     switch(&a, "ann", KeepLocal);
     a.run(a.engine.close());
 

@@ -50,7 +50,7 @@ impl Story {
         self.tasks.run_for(200_000);
         for (_, _, user, owner, engine) in self.everybody() {
             self.tasks.spawn(owner, async move {
-                let _ = engine.resume(Some(user)).await;
+                let _ = engine.pauses().resume(Some(user)).await;
             });
         }
         self.tasks.run_for(200_000);
@@ -172,7 +172,10 @@ impl Story {
         {
             return Err(format!("the status says {status:?}"));
         }
-        let metadata = engine.local_metadata_of(&opened).ok_or("has no metadata")?;
+        let metadata = engine
+            .metadata()
+            .local_of(&opened)
+            .ok_or("has no metadata")?;
         let counts = metadata
             .entity_counts
             .get("tasks")
@@ -190,6 +193,7 @@ impl Story {
         let (reading, into) = (Rc::clone(engine), Rc::clone(&read));
         self.tasks.spawn(owner, async move {
             *into.borrow_mut() = reading
+                .entities()
                 .read_all(user, "tasks", false)
                 .await
                 .unwrap_or_else(|error| format!("{error:?}"));
