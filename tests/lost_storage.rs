@@ -227,9 +227,9 @@ fn whoever_looks_on_leaves_the_news_for_the_app() {
     let phone = device(&world, 1);
     phone.evict();
     let b = phone.open();
-    let reader = |looks_on| {
+    let reader = |is_observer| {
         b.engine.events(Filter {
-            looks_on,
+            is_observer,
             ..Filter::default()
         })
     };

@@ -87,7 +87,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     }
 
     /// Replaces the app's own fields in this device's metadata: a JSON object, at most
-    /// [`MAX_CUSTOM_BYTES`]. The remote hears of them in the next cycle.
+    /// [`MAX_CUSTOM_BYTES`]. The next cycle sends them to the remote.
     ///
     /// # Errors
     /// [`Code::InvalidArgument`] for a bad id, or for something else than such an object; what the

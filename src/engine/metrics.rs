@@ -12,7 +12,7 @@ use crate::ports::host::Host;
 use crate::ports::store::Store;
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Counts {
+struct CycleCounts {
     cycles: u64,
     successful: u64,
     failed: u64,
@@ -23,10 +23,10 @@ struct Counts {
     bytes_pulled: u64,
 }
 
-/// Counts cycles, requests and user switches.
+/// CycleCounts cycles, requests and user switches.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    counts: Cell<Counts>,
+    counts: Cell<CycleCounts>,
     /// Counted by every cycle itself, as each request begins.
     pub(super) requests: Cell<u64>,
 }
@@ -62,7 +62,7 @@ pub struct Metrics {
 }
 
 impl Counters {
-    /// Counts a cycle that has ended; a skipped one does not count.
+    /// CycleCounts a cycle that has ended; a skipped one does not count.
     pub(super) fn count_cycle(&self, ended: &Result<SyncResult>) {
         let mut counts = self.counts.get();
         let add = |count: &mut u64, more: u64| *count = count.saturating_add(more);

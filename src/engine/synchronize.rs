@@ -9,10 +9,11 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 
 use crate::engine::cycle::options::Settings;
-use crate::engine::cycle::resolve::{Choice, Resolver};
+use crate::engine::cycle::resolve::{Choice, Resolver, Resolvers};
 use crate::engine::cycle::{Cancel, Cycle, Stop};
 use crate::engine::tabs::lock_name;
 use crate::engine::{Backing, Engine, User};
+use crate::model::config::resolver::Builtin;
 use crate::model::config::{Direction, Options, RequestStrategy};
 use crate::model::error::{Code, Error, Result};
 use crate::model::status::{SkipReason, SyncResult, read};
@@ -211,15 +212,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let stopped = Rc::clone(cancel);
         self.host
             .on_stolen(&lock, Rc::new(move || stopped.stop(Stop::Overtaken)));
-        let mut resolvers = self.resolvers.clone();
-        resolvers.call = match (options.resolve_conflicts, custom, options.conflict_resolver) {
-            (Some(false), _, _) => Some(Choice::Builtin(
-                crate::model::config::resolver::Builtin::Ask,
-            )),
-            (_, Some(custom), _) => Some(Choice::Custom(custom)),
-            (_, None, Some(builtin)) => Some(Choice::Builtin(builtin)),
-            (_, None, None) => None,
-        };
+        let resolvers = self.resolvers_for(options, custom);
         let device_id = self.backing.device_id(&user.id);
         let cycle = Cycle {
             db: &user.db,
@@ -249,6 +242,19 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         drop(lock);
         self.tabs().end_cycle(user);
         result
+    }
+
+    /// The resolvers of one call: those of the config, under what its options say.
+    fn resolvers_for(&self, options: &Options, custom: Option<Rc<dyn Resolver>>) -> Resolvers {
+        let call = match (options.resolve_conflicts, custom, options.conflict_resolver) {
+            (Some(false), _, _) => Some(Choice::Builtin(Builtin::Ask)),
+            (_, Some(custom), _) => Some(Choice::Custom(custom)),
+            (_, None, Some(builtin)) => Some(Choice::Builtin(builtin)),
+            (_, None, None) => None,
+        };
+        let mut resolvers = self.resolvers.clone();
+        resolvers.call = call;
+        resolvers
     }
 
     /// Runs work, and stops the cycle when its time is up. The work itself is never dropped: it

@@ -287,7 +287,7 @@ fn read_filter(value: &JsValue) -> Result<Filter> {
         user_id: given.text("userId"),
         entity: given.text("entity"),
         topics,
-        looks_on: false,
+        is_observer: false,
     };
     given.finish()?;
     Ok(filter)
