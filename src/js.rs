@@ -80,8 +80,8 @@ impl Inner {
                 let Some(inner) = weak.upgrade() else { return };
                 match heard {
                     // A tail that fails now is made up for by the next commit or cycle.
-                    Heard::Head(head) => drop(inner.engine.heard(&user, head).await),
-                    Heard::Word(word) => inner.engine.heard_word(&user, &word).await,
+                    Heard::Head(head) => drop(inner.engine.on_head(&user, head).await),
+                    Heard::Word(word) => inner.engine.tabs().on_message(&user, &word).await,
                 }
             });
         });
@@ -130,14 +130,14 @@ impl Inner {
     /// The sync metadata of this device.
     fn local_metadata(self: &Rc<Self>, user_id: &JsValue) -> Promise {
         self.ask(user(user_id), |engine, user| {
-            nullable(engine.local_metadata_of(user).as_ref())
+            nullable(engine.metadata().local_of(user).as_ref())
         })
     }
 
     /// The sync metadata of every device, as the remote has it.
     fn remote_metadata(self: &Rc<Self>, user_id: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(self), user(user_id));
-        promise(async move { nullable(inner.engine.remote_metadata(&user?).await?.as_ref()) })
+        promise(async move { nullable(inner.engine.metadata().remote(&user?).await?.as_ref()) })
     }
 
     /// Forgets sync metadata, here and there.
@@ -145,7 +145,7 @@ impl Inner {
         let (inner, user) = (Rc::clone(self), user(user_id));
         promise(async move {
             let (local, remote) = sides?;
-            inner.engine.clear_metadata(&user?, local, remote).await?;
+            inner.engine.metadata().clear(&user?, local, remote).await?;
             Ok(JsValue::UNDEFINED)
         })
     }
@@ -156,9 +156,9 @@ impl Inner {
         promise(async move {
             let user = user?;
             if paused {
-                inner.engine.pause(user.as_deref()).await?
+                inner.engine.pauses().pause(user.as_deref()).await?
             } else {
-                inner.engine.resume(user.as_deref()).await?
+                inner.engine.pauses().resume(user.as_deref()).await?
             }
             Ok(JsValue::UNDEFINED)
         })
@@ -307,7 +307,7 @@ impl Datum {
     #[wasm_bindgen(js_name = compareSyncMetadata)]
     pub fn compare_sync_metadata(&self, user_id: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { to_js(&inner.engine.compare_metadata(&user?).await?) })
+        promise(async move { to_js(&inner.engine.metadata().compare(&user?).await?) })
     }
 
     /// Forgets sync metadata: here, so that the next cycle pulls everything; there, for every
@@ -330,7 +330,7 @@ impl Datum {
     #[wasm_bindgen(js_name = pendingOperations)]
     pub fn pending_operations(&self, user_id: &JsValue) -> Promise {
         self.inner.ask(user(user_id), |engine, user| {
-            to_js(&engine.pending_of(user))
+            to_js(&engine.pending().of(user))
         })
     }
 
@@ -346,7 +346,7 @@ impl Datum {
     #[wasm_bindgen(js_name = storageSize)]
     pub fn storage_size(&self, user_id: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { to_js(&inner.engine.storage_size(&user?).await?) })
+        promise(async move { to_js(&inner.engine.health().storage_size(&user?).await?) })
     }
 
     /// Removes everything of a user from this device.
@@ -355,7 +355,7 @@ impl Datum {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
         promise(async move {
             let user = user?;
-            inner.engine.clear_user_data(&user).await?;
+            inner.engine.users().clear_data(&user).await?;
             inner.listening.borrow_mut().remove(&user);
             Ok(JsValue::UNDEFINED)
         })
@@ -434,7 +434,7 @@ async fn open(given: &JsValue) -> Result<Datum> {
         if let Some(inner) = weak.upgrade() {
             inner.engine.network_changed(online);
             if online {
-                inner.engine.signal(Signal::Online);
+                inner.engine.auto_sync().signal(Signal::Online);
             } else {
                 inner.ask_for_background_sync();
             }

@@ -2,6 +2,7 @@
 
 pub mod backing;
 pub mod host;
+pub mod loss_detection;
 pub mod memory_store;
 pub mod remote;
 pub mod store;

@@ -1,31 +1,28 @@
-//! Cycles that nobody asks for: every user's schedule, and the one loop that runs what is due.
+//! Automatic cycles: what changes the users' schedules, and the one loop that runs what is due.
 //!
-//! Only the tab that leads runs them, and only while somebody can see it: a hidden tab has no timer
-//! and sends nothing. Both are economies. Nothing rests on there being one leader.
+//! Only the leader runs them, and only while its tab is visible: a hidden tab has no timer and
+//! sends nothing. Both only save work. Nothing depends on there being one leader.
 
-use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
-use std::rc::Rc;
 use std::task::Poll;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
+use crate::engine::auto_sync::schedules::Progress;
 use crate::engine::cycle::options::Settings;
 use crate::engine::events::Topic;
-use crate::engine::{Backing, Engine, User, check_user_id};
+use crate::engine::{AutoSync, Backing, User, check_user_id};
 use crate::model::config::Options;
 use crate::model::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
 use crate::model::error::{Code, Error, Result};
 use crate::model::status::{SyncResult, SyncState};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
-use crate::ports::store::Store;
 use crate::schedule::{CycleOutcome, Left, Moment, Reach, Schedule};
-use crate::util::cell::RefCell;
-use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
-use crate::util::local_sync::Notify;
+
+pub(super) mod schedules;
 
 /// The longest sleep, in milliseconds: a timer may stand still while the machine sleeps, so the
 /// loop looks at both clocks soon after it wakes.
@@ -36,295 +33,248 @@ const STEP_MS: u64 = 60_000;
 pub enum Signal<'a> {
     /// The network came back.
     Online,
-    /// Somebody can see this tab.
+    /// The tab became visible.
     Visible,
-    /// Nobody can.
+    /// The tab was hidden.
     Hidden,
     /// Whether this tab runs the cycles of all tabs.
     Leader(bool),
     /// The remote has something new for this user.
     Hint(&'a str),
-    /// A local write of this user waits to be pushed.
+    /// A local write of this user was queued.
     Wrote(&'a str),
 }
 
-/// Every user's schedule, and what holds for all of them.
-#[derive(Debug, Default)]
-pub struct Auto {
-    users: RefCell<VecMap<Schedule>>,
-    wake: Notify,
-    leads: Cell<bool>,
-    hidden: Cell<bool>,
-}
-
-/// What is compared before and after another tab's commits were taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
-    last_success: Option<u64>,
-    waiting: usize,
-}
-
-impl Seen {
-    /// As it is now.
-    #[must_use]
-    pub fn of<S: Store, H: Host>(user: &User<S, H>) -> Self {
-        user.db.peek(|replica| Self {
-            last_success: replica.facts().last_success,
-            waiting: replica.outbox().len(),
-        })
-    }
-}
-
-impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
     /// Starts a user's automatic cycles, the first after one interval; `interval` is in
     /// milliseconds, by default the config's.
     ///
     /// # Errors
     /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id or interval.
-    pub fn start_auto_sync(&self, user_id: &str, interval: Option<u64>) -> Result<()> {
-        self.check_open()?;
-        self.status_hub(user_id)?;
-        let interval = interval.unwrap_or(self.config.timing.interval);
+    pub fn start(self, user_id: &str, interval: Option<u64>) -> Result<()> {
+        let engine = self.engine;
+        engine.check_open()?;
+        engine.status_hub(user_id)?;
+        let interval = interval.unwrap_or(engine.config.timing.interval);
         if !(MIN_INTERVAL_MS..=MAX_INTERVAL_MS).contains(&interval) {
             let fix = format!(
                 "`interval` must be a whole number of milliseconds from {MIN_INTERVAL_MS} to {MAX_INTERVAL_MS}."
             );
             return Err(Error::new(Code::InvalidArgument, fix));
         }
-        if !self
-            .config
-            .excluded
-            .iter()
-            .any(|excluded| excluded == user_id)
-        {
-            let (now, roll) = (self.moment(), self.roll());
-            let mut users = self.auto.users.borrow_mut();
-            let schedule = users.entry(user_id);
-            schedule.start(now, interval, roll, None);
-            if self.pauses.holds(user_id) {
-                schedule.set_paused(true, now, &self.config);
-            }
+        if !engine.is_excluded(user_id) {
+            let (now, roll) = (engine.moment(), engine.roll());
+            engine.schedules.with(user_id, |schedule| {
+                schedule.start(now, interval, roll, None);
+                if engine.pause_state.is_paused(user_id) {
+                    schedule.set_paused(true, now, &engine.config);
+                }
+            });
         }
-        self.auto.wake.notify_one();
+        engine.schedules.wake();
         Ok(())
     }
 
-    /// Stops one user's automatic cycles, or everybody's. A cycle that is running goes on to its
-    /// end.
+    /// Stops one user's automatic cycles, or everybody's. A running cycle goes on to its end.
     ///
     /// # Errors
     /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
-    pub fn stop_auto_sync(&self, user_id: Option<&str>) -> Result<()> {
-        self.check_open()?;
+    pub fn stop(self, user_id: Option<&str>) -> Result<()> {
+        self.engine.check_open()?;
         user_id.map_or(Ok(()), check_user_id)?;
-        for (id, schedule) in self.auto.users.borrow_mut().iter_mut() {
+        self.engine.schedules.for_each(|id, schedule| {
             if user_id.is_none_or(|only| only == id) {
                 schedule.stop();
             }
-        }
-        self.auto.wake.notify_one();
+        });
+        self.engine.schedules.wake();
         Ok(())
     }
 
-    /// When the user's next automatic cycle begins, in milliseconds since 1970, as the tab that
-    /// leads plans or tells it; none where none is planned: not started, paused, waiting for
-    /// somebody to act, or hidden.
+    /// When the user's next automatic cycle begins, in milliseconds since 1970, as planned here or
+    /// told by the leader; none where none is planned: not started, paused, waiting for the app to
+    /// act, or hidden.
     #[must_use]
-    pub fn next_sync_time(&self, user_id: &str) -> Option<u64> {
+    pub fn next_sync_time(self, user_id: &str) -> Option<u64> {
         if !self.leads() {
-            let (at, _) = self.opened(user_id)?.seat.plan()?;
+            let (at, _) = self.engine.opened(user_id)?.tab.leader_plan()?;
             return crate::util::time::parse(&at?);
         }
-        let attends = self.attends();
-        self.auto
-            .users
-            .borrow()
-            .get(user_id)
-            .filter(|_| attends)?
-            .next_at(self.moment())
+        let now = self.engine.moment();
+        let next = |schedule: &Schedule| schedule.next_at(now);
+        let planned = self.engine.schedules.get(user_id, next)?;
+        planned.filter(|_| self.is_active())
     }
 
     /// Whether this tab runs the automatic cycles of all tabs.
     #[must_use]
-    pub fn leads(&self) -> bool {
-        self.auto.leads.get()
+    pub fn leads(self) -> bool {
+        self.engine.schedules.leads()
     }
 
-    /// Takes note of what may change when the next cycle begins.
-    pub fn signal(&self, signal: Signal<'_>) {
-        let (now, config) = (self.moment(), &*self.config);
-        let mut users = self.auto.users.borrow_mut();
-        let wake = match signal {
+    /// Updates the schedules after a signal, and wakes the loop where that changes anything.
+    pub fn signal(self, signal: Signal<'_>) {
+        let (now, config) = (self.engine.moment(), &*self.engine.config);
+        let schedules = &self.engine.schedules;
+        let wakes = match signal {
             Signal::Online => {
-                users
-                    .iter_mut()
-                    .for_each(|(_, schedule)| schedule.online(now, config));
+                schedules.for_each(|_, schedule| schedule.online(now, config));
                 true
             }
             Signal::Visible => {
-                // A worker or a test may say so again and again: only the change is a reason.
-                let was_hidden = self.auto.hidden.replace(false);
+                // A worker or a test may signal this repeatedly: only the change counts.
+                let was_hidden = schedules.set_hidden(false);
                 if was_hidden {
-                    users
-                        .iter_mut()
-                        .for_each(|(_, schedule)| schedule.visible(now, config));
+                    schedules.for_each(|_, schedule| schedule.visible(now, config));
                 }
                 was_hidden
             }
-            Signal::Hidden => !self.auto.hidden.replace(true),
-            Signal::Leader(leads) => self.auto.leads.replace(leads) != leads,
-            Signal::Hint(user_id) => users.get_mut(user_id).is_some_and(|schedule| {
-                schedule.hinted(config);
-                true
-            }),
+            Signal::Hidden => schedules.set_hidden(true),
+            Signal::Leader(leads) => schedules.set_leads(leads),
+            Signal::Hint(user_id) => schedules
+                .with_known(user_id, |schedule| schedule.hinted(config))
+                .is_some(),
             // A burst of writes wakes the loop once.
-            Signal::Wrote(user_id) => users
-                .get_mut(user_id)
-                .is_some_and(|schedule| schedule.wrote(now, config)),
+            Signal::Wrote(user_id) => schedules
+                .with_known(user_id, |schedule| schedule.wrote(now, config))
+                .unwrap_or(false),
         };
-        drop(users);
-        if let (Signal::Leader(leads), true) = (signal, wake) {
-            let hubs: Vec<_> = self.hubs.borrow().values().cloned().collect();
-            hubs.iter()
-                .for_each(|hub| hub.update(|status| status.is_leader = leads));
-            let user_id = self.current_user().unwrap_or_default();
-            self.events
-                .tell(Topic::LeaderChanged, &user_id, None, now.wall, &mut |out| {
-                    put(out, "isLeader", &leads)
-                });
+        if let (Signal::Leader(leads), true) = (signal, wakes) {
+            self.report_leader(leads, now);
         }
-        if wake {
-            self.auto.wake.notify_one();
+        if wakes {
+            schedules.wake();
         }
     }
 
-    /// A user has signed in: their cycles start where the config says so, and the first one is
-    /// planned. Their database is open.
-    pub fn auto_signed_in(&self, user_id: &str) {
-        if self
-            .config
-            .excluded
-            .iter()
-            .any(|excluded| excluded == user_id)
-        {
+    fn report_leader(self, leads: bool, now: Moment) {
+        for hub in self.engine.open_users.hubs() {
+            hub.update(|status| status.is_leader = leads);
+        }
+        let user_id = self.engine.current_user().unwrap_or_default();
+        self.engine
+            .events
+            .tell(Topic::LeaderChanged, &user_id, None, now.wall, &mut |out| {
+                put(out, "isLeader", &leads)
+            });
+    }
+
+    /// Plans the first cycle of a user who has signed in, and starts their automatic cycles where
+    /// the config says so. Their database is open.
+    pub fn signed_in(self, user_id: &str) {
+        let engine = self.engine;
+        if engine.is_excluded(user_id) {
             return;
         }
-        let Some(user) = self.opened(user_id) else {
+        let Some(user) = engine.opened(user_id) else {
             return;
         };
-        let (now, roll, timing) = (self.moment(), self.roll(), &self.config.timing);
+        let (now, roll) = (engine.moment(), engine.roll());
+        let (config, timing) = (&engine.config, &engine.config.timing);
         let (last_sync, last_success) = user
             .db
             .peek(|replica| (replica.facts().last_sync, replica.facts().last_success));
-        let mut users = self.auto.users.borrow_mut();
-        let schedule = users.entry(user_id);
-        if let Some(at) = last_sync {
-            schedule.attempted_at(now, at);
-        }
-        // A new sign-in mends what a refused one has stopped.
-        schedule.wake(now, &self.config);
-        if timing.auto_start {
-            schedule.start(
-                now,
-                timing.interval,
-                roll,
-                last_success.and_then(|at| now.wall.checked_sub(at)),
-            );
-            if Seen::of(&user).waiting > 0 {
-                schedule.wrote(now, &self.config);
+        engine.schedules.with(user_id, |schedule| {
+            if let Some(at) = last_sync {
+                schedule.attempted_at(now, at);
             }
-        }
-        if let Some(cold) = &timing.cold {
-            schedule.cold_start(now, cold, last_success);
-        }
-        schedule.set_paused(self.pauses.holds(user_id), now, &self.config);
-        drop(users);
-        self.auto.wake.notify_one();
+            // A new sign-in ends the wait after a refused one.
+            schedule.wake(now, config);
+            if timing.auto_start {
+                let since = last_success.and_then(|at| now.wall.checked_sub(at));
+                schedule.start(now, timing.interval, roll, since);
+                if user.pending_count() > 0 {
+                    schedule.wrote(now, config);
+                }
+            }
+            if let Some(cold) = &timing.cold {
+                schedule.cold_start(now, cold, last_success);
+            }
+            schedule.set_paused(engine.pause_state.is_paused(user_id), now, config);
+        });
     }
 
-    /// A user has signed out: nothing of theirs is planned any more.
-    pub fn auto_signed_out(&self, user_id: &str) {
-        let removed = self.auto.users.borrow_mut().remove(user_id);
-        if removed.is_some()
-            && let Some(hub) = self.hubs.borrow().get(user_id)
+    /// Drops the schedule of a user who has signed out.
+    pub fn signed_out(self, user_id: &str) {
+        if self.engine.schedules.remove(user_id)
+            && let Some(hub) = self.engine.open_users.known_hub(user_id)
         {
             hub.update(|status| (status.next_sync_at, status.next_retry_at) = (None, None));
         }
-        self.auto.wake.notify_one();
     }
 
-    /// A user was paused, or may sync again.
-    pub(super) fn auto_paused(&self, user_id: &str) {
-        let paused = self.pauses.holds(user_id);
-        self.of_schedule(user_id, |schedule, now| {
-            schedule.set_paused(paused, now, &self.config)
+    /// Applies a pause or its end.
+    pub(super) fn pause_changed(self, user_id: &str) {
+        let paused = self.engine.pause_state.is_paused(user_id);
+        self.reschedule(user_id, |schedule, now| {
+            schedule.set_paused(paused, now, &self.engine.config)
         });
     }
 
-    /// A cycle has begun, whoever asked for it.
-    pub(super) fn auto_began(&self, user: &User<B::Store, H>, settings: &Settings) {
+    /// Records that a cycle has begun, automatic or not.
+    pub(super) fn cycle_began(self, user: &User<B::Store, H>, settings: &Settings) {
         let reach = Reach {
             pushes: settings.direction.pushes(),
-            pulls: settings.direction.pulls() && settings.scope == self.config.defaults.scope,
+            pulls: settings.direction.pulls()
+                && settings.scope == self.engine.config.defaults.scope,
             full: settings.force_full_sync,
         };
-        self.of_schedule(&user.id, |schedule, now| schedule.began(now, reach));
+        self.reschedule(&user.id, |schedule, now| schedule.began(now, reach));
     }
 
-    /// That cycle has ended.
-    pub(super) fn auto_ended(&self, user: &User<B::Store, H>, result: &Result<SyncResult>) {
-        let (outcome, left, roll) = (CycleOutcome::of(result), self.left_of(user), self.roll());
-        self.of_schedule(&user.id, |schedule, now| {
-            schedule.ended(now, outcome, left, &self.config, roll)
+    /// Records that a cycle has ended.
+    pub(super) fn cycle_ended(self, user: &User<B::Store, H>, result: &Result<SyncResult>) {
+        let (outcome, left, roll) = (
+            CycleOutcome::of(result),
+            self.work_left(user),
+            self.engine.roll(),
+        );
+        self.reschedule(&user.id, |schedule, now| {
+            schedule.ended(now, outcome, left, &self.engine.config, roll)
         });
     }
 
-    /// Another tab has appended.
-    pub(super) fn auto_heard(&self, user: &User<B::Store, H>, before: Seen) {
-        let (after, roll) = (Seen::of(user), self.roll());
-        self.of_schedule(&user.id, |schedule, now| {
+    /// Follows what another tab has appended.
+    pub(super) fn other_tab_wrote(self, user: &User<B::Store, H>, before: Progress) {
+        let (after, roll) = (Progress::of(user), self.engine.roll());
+        self.reschedule(&user.id, |schedule, now| {
             if after.last_success > before.last_success {
                 schedule.synced_elsewhere(now, roll);
             }
-            // Only what was added: an operation that stays is no reason, and two tabs that both
-            // lead would otherwise give each other one for ever.
-            if after.waiting > before.waiting {
-                schedule.wrote(now, &self.config);
-            } else if after.waiting == 0 {
+            // Only additions count. Two tabs that both lead would otherwise keep giving each other
+            // a reason for a cycle, with an operation that stays in the outbox.
+            if after.pending > before.pending {
+                schedule.wrote(now, &self.engine.config);
+            } else if after.pending == 0 {
                 schedule.nothing_waits();
             }
         });
     }
 
-    /// The instance closes: the loop ends once its cycles have.
-    pub(super) fn auto_closed(&self) {
-        self.auto.users.take();
-        self.auto.wake.notify_one();
-    }
-
-    /// Runs what is due, whenever it is due, until the instance is closed. Ends in no error: what a
-    /// cycle says is in the status.
-    pub async fn run_schedule(&self) {
+    /// Runs what is due, whenever it is due, until the instance is closed. Cycles report their
+    /// errors in the status.
+    pub async fn run(self) {
         let mut running: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
         loop {
-            if self.closed.get() && running.is_empty() {
+            if self.engine.closed.get() && running.is_empty() {
                 return;
             }
-            for user in self.doubt() {
-                running.push(self.ask_after(user).boxed_local());
+            for user in self.engine.tabs().doubtful() {
+                running.push(self.engine.tabs().probe(user).boxed_local());
             }
-            for (user_id, options) in self.due() {
-                running.push(self.automatic(user_id, options).boxed_local());
+            for (user_id, options) in self.take_due() {
+                running.push(self.run_one(user_id, options).boxed_local());
             }
             self.show_times();
-            self.attend_hints();
+            self.update_hints();
             let sleep = async {
                 match self.idle_for() {
-                    Some(ms) => self.host.sleep(ms).await,
+                    Some(ms) => self.engine.host.sleep(ms).await,
                     None => pending().await,
                 }
             };
-            let (mut sleep, mut woken) = (pin!(sleep), pin!(self.auto.wake.notified()));
+            let woken = self.engine.schedules.woken.notified();
+            let (mut sleep, mut woken) = (pin!(sleep), pin!(woken));
             poll_fn(|context| {
                 let before = running.len();
                 running.retain_mut(|cycle| cycle.poll_unpin(context).is_pending());
@@ -341,128 +291,141 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    /// Hints are worth a connection only where this tab would act on them.
-    fn attend_hints(&self) {
-        let current = self.current_user();
-        let runs = current.as_deref().is_some_and(|user_id| {
-            self.auto
-                .users
-                .borrow()
-                .get(user_id)
-                .is_some_and(Schedule::runs)
+    /// Opens the stream of hints only where this tab would act on them.
+    fn update_hints(self) {
+        let current = self.engine.current_user();
+        let runs = current.is_some_and(|user_id| {
+            self.engine
+                .schedules
+                .get(&user_id, Schedule::runs)
+                .unwrap_or(false)
         });
-        self.realtime
-            .set_active(runs && self.attends() && self.host.is_online() && !self.closed.get());
+        let active = runs && self.is_active() && self.engine.host.is_online();
+        self.engine.hint_state.set_active(active);
     }
 
-    fn due(&self) -> Vec<(String, Options)> {
-        let (now, can_run) = (self.moment(), self.attends() && self.reaches());
-        let mut users = self.auto.users.borrow_mut();
-        let due = users.iter_mut().filter(|_| can_run);
-        due.filter_map(|(id, schedule)| Some((id.to_owned(), schedule.due(now, &self.config)?)))
-            .collect()
+    fn take_due(self) -> Vec<(String, Options)> {
+        if self.is_active() && self.can_run() {
+            self.engine
+                .schedules
+                .take_due(self.engine.moment(), &self.engine.config)
+        } else {
+            Vec::new()
+        }
     }
 
-    async fn automatic(&self, user_id: String, options: Options) {
+    async fn run_one(self, user_id: String, options: Options) {
         let result = self
+            .engine
             .synchronize(&user_id, options, None, Default::default())
             .await;
-        let user = self.opened(&user_id);
+        let user = self.engine.opened(&user_id);
         let left = user
             .as_ref()
-            .map(|user| self.left_of(user))
+            .map(|user| self.work_left(user))
             .unwrap_or_default();
-        let roll = self.roll();
-        self.of_schedule(&user_id, |schedule, now| {
-            schedule.released(now, CycleOutcome::of(&result), left, &self.config, roll)
+        let roll = self.engine.roll();
+        self.reschedule(&user_id, |schedule, now| {
+            schedule.released(
+                now,
+                CycleOutcome::of(&result),
+                left,
+                &self.engine.config,
+                roll,
+            )
         });
-        if let (Err(error), Ok(hub)) = (&result, self.status_hub(&user_id)) {
-            let at = crate::util::time::format(self.host.now_ms());
-            hub.update(|status| {
-                // A cycle tells of its own end; what kept it from beginning is told here.
-                let is_told = status.status == SyncState::Failed
-                    && status.errors.iter().any(|told| told.code == error.code());
-                if !is_told && status.status != SyncState::Syncing && error.code() != Code::Closed {
-                    status.status = SyncState::Failed;
-                    status.errors = vec![error.to_json(at.clone())];
-                    status.reckon_health();
-                }
-            });
+        if let Err(error) = &result {
+            self.show_failure(&user_id, error);
         }
         // An instance that cannot compact works on; the next cycle tries again.
-        let _ = self.tidy(&user_id).await;
+        let _ = self.engine.tidy(&user_id).await;
     }
 
-    /// How long nothing is to be done; none where only a signal changes that.
-    fn idle_for(&self) -> Option<u64> {
-        self.planned_in()
+    /// Shows what prevented a cycle from beginning. A cycle that has begun shows its end itself.
+    fn show_failure(self, user_id: &str, error: &Error) {
+        let Ok(hub) = self.engine.status_hub(user_id) else {
+            return;
+        };
+        let at = crate::util::time::format(self.engine.host.now_ms());
+        hub.update(|status| {
+            let is_shown = status.status == SyncState::Failed
+                && status.errors.iter().any(|shown| shown.code == error.code());
+            if !is_shown && status.status != SyncState::Syncing && error.code() != Code::Closed {
+                status.status = SyncState::Failed;
+                status.errors = vec![error.to_json(at.clone())];
+                status.reckon_health();
+            }
+        });
+    }
+
+    /// How long the loop has nothing to do; none where only a signal changes that.
+    fn idle_for(self) -> Option<u64> {
+        let planned = self.planned_in();
+        planned
             .into_iter()
-            .chain(self.believes_for())
+            .chain(self.engine.tabs().doubt_in())
             .min()
     }
 
-    fn planned_in(&self) -> Option<u64> {
-        if !self.attends() {
+    fn planned_in(self) -> Option<u64> {
+        if !self.is_active() {
             return None;
         }
-        let now = self.moment();
-        let first = self
-            .auto
-            .users
-            .borrow()
-            .values()
-            .filter_map(|schedule| schedule.left(now))
-            .min()?;
-        // Some browsers never say that the network is back: it is looked at now and then.
-        Some(if self.reaches() {
+        let first = self.engine.schedules.first_due_in(self.engine.moment())?;
+        // Some browsers never report that the network is back: it is checked now and then.
+        Some(if self.can_run() {
             first.clamp(1, STEP_MS)
         } else {
             STEP_MS
         })
     }
 
-    /// Shows what is planned: here where this tab leads, else as the one that does tells it.
-    pub(super) fn show_times(&self) {
-        let (now, attends, leads) = (self.moment(), self.attends(), self.leads());
-        let told = |at: Option<u64>| at.filter(|_| attends).map(crate::util::time::format);
-        let users: Vec<_> = self.users.borrow().values().map(Rc::clone).collect();
-        for user in users {
-            let planned = self
-                .auto
-                .users
-                .borrow()
-                .get(&user.id)
-                .map(|schedule| (schedule.next_at(now), schedule.next_retry_at(now)));
-            let here = planned.map(|(sync, retry)| (told(sync), told(retry)));
-            let plan = if leads { here } else { user.seat.plan() }.unwrap_or_default();
+    /// Shows when the next cycles begin: as planned here where this tab leads, else as the leader
+    /// tells.
+    pub(super) fn show_times(self) {
+        let (now, active, leads) = (self.engine.moment(), self.is_active(), self.leads());
+        let shown = |at: Option<u64>| at.filter(|_| active).map(crate::util::time::format);
+        let times = |schedule: &Schedule| {
+            (
+                shown(schedule.next_at(now)),
+                shown(schedule.next_retry_at(now)),
+            )
+        };
+        for user in self.engine.open_users.all() {
+            let plan = if leads {
+                self.engine.schedules.get(&user.id, times)
+            } else {
+                user.tab.leader_plan()
+            }
+            .unwrap_or_default();
             user.hub
                 .update(|status| (status.next_sync_at, status.next_retry_at) = plan.clone());
         }
     }
 
-    /// What the loop waits for may have changed.
-    pub(super) fn auto_woken(&self) {
-        self.auto.wake.notify_one();
+    fn is_active(self) -> bool {
+        self.engine.schedules.are_active() && !self.engine.closed.get()
     }
 
-    fn attends(&self) -> bool {
-        self.auto.leads.get() && !self.auto.hidden.get() && !self.closed.get()
+    /// Whether a cycle may use the network: it is there, or the config says not to ask.
+    fn can_run(self) -> bool {
+        self.engine.config.defaults.force == Some(true) || self.engine.host.is_online()
     }
 
-    fn reaches(&self) -> bool {
-        self.config.defaults.force == Some(true) || self.host.is_online()
-    }
-
-    fn of_schedule(&self, user_id: &str, change: impl FnOnce(&mut Schedule, Moment)) {
-        let now = self.moment();
-        if let Some(schedule) = self.auto.users.borrow_mut().get_mut(user_id) {
-            change(schedule, now);
-            self.auto.wake.notify_one();
+    /// Changes a user's schedule, if there is one, and wakes the loop.
+    fn reschedule(self, user_id: &str, change: impl FnOnce(&mut Schedule, Moment)) {
+        let now = self.engine.moment();
+        let known = self
+            .engine
+            .schedules
+            .with_known(user_id, |schedule| change(schedule, now));
+        if known.is_some() {
+            self.engine.schedules.wake();
         }
     }
 
-    fn left_of(&self, user: &User<B::Store, H>) -> Left {
-        let now = self.host.now_ms();
+    fn work_left(self, user: &User<B::Store, H>) -> Left {
+        let now = self.engine.host.now_ms();
         user.db.peek(|replica| Left {
             waiting: !replica.outbox().is_empty(),
             postponed: replica
@@ -472,19 +435,5 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 .filter_map(|queued| queued.rests_until(now))
                 .min(),
         })
-    }
-
-    fn moment(&self) -> Moment {
-        Moment {
-            elapsed: self.host.elapsed_ms(),
-            wall: self.host.now_ms(),
-        }
-    }
-
-    /// Throws the dice.
-    pub(super) fn roll(&self) -> u32 {
-        let mut roll = [0; 4];
-        self.host.random(&mut roll);
-        u32::from_le_bytes(roll)
     }
 }

@@ -15,7 +15,7 @@ use crate::engine::cycle::push::Push;
 use crate::engine::cycle::resolve::Conflicts;
 use crate::engine::cycle::resolvers::Resolvers;
 use crate::engine::database::Database;
-use crate::engine::events::Events;
+use crate::engine::events::EventHub;
 use crate::engine::status_feed::StatusHub;
 use crate::log::commit::Event;
 use crate::model::config::storage::Durability;
@@ -60,7 +60,7 @@ pub struct Cycle<'a, S, R, H> {
     /// Where it tells how it goes.
     pub hub: &'a StatusHub,
     /// Where it tells what happens.
-    pub events: &'a Events,
+    pub events: &'a EventHub,
     /// How much goes into one push.
     pub batch_size: &'a BatchSize,
     /// Counts requests.

@@ -1,5 +1,5 @@
-//! What happens, as it happens: for apps that listen, for observers and for logs. An event is made
-//! only where somebody wants it, and carries what it says as the JSON text that an app receives.
+//! Events for the app: for listeners, observers and logs. An event is made only where a reader wants
+//! it, and carries its content as the JSON text that the app receives.
 
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
@@ -13,35 +13,34 @@ use crate::util::queue::Queue;
 pub enum Topic {
     /// A cycle has begun.
     SyncStarted,
-    /// A cycle goes on.
+    /// A cycle has made progress.
     SyncProgress,
-    /// A cycle has ended: well, in part, or because it was stopped.
+    /// A cycle has ended: with success, in part, or because it was stopped.
     SyncCompleted,
     /// A cycle has failed.
     SyncFailed,
-    /// Entities are others now.
+    /// Entities have changed.
     DataChanged,
     /// Both sides have changed an entity.
     ConflictDetected,
-    /// That was decided.
+    /// A conflict was decided.
     ConflictResolved,
     /// The remote will never accept an operation.
     DeadLetter,
     /// Another user is the current one.
     UserSwitched,
-    /// This tab runs the cycles from here on, or no longer.
+    /// This tab has become the leader, or is no longer.
     LeaderChanged,
     /// The network has come or gone.
     ConnectivityChanged,
     /// The storage was lost under an open instance.
     StorageLost,
-    /// The server was restored from an older state, and everything has been pulled
-    /// ignore_kept_rejection.
+    /// The server was restored from an older state, and everything has been pulled anew.
     ServerRestored,
 }
 
 impl Topic {
-    /// Each with its name.
+    /// Every topic with its public name.
     pub const NAMES: [(&'static str, Self); 13] = [
         ("syncStarted", Self::SyncStarted),
         ("syncProgress", Self::SyncProgress),
@@ -65,26 +64,26 @@ impl Topic {
             .map_or("", |(name, _)| name)
     }
 
-    /// Only the latest of these is worth reading.
-    fn is_passing(self) -> bool {
+    /// Whether only the latest event of this topic is worth reading.
+    fn is_transient(self) -> bool {
         self == Self::SyncProgress
     }
 }
 
-/// What happened.
+/// One event.
 #[derive(Clone, Debug)]
-pub struct Event {
+pub struct AppEvent {
     /// The type.
     pub topic: Topic,
-    /// Whose data it is about; empty where it is about nobody's.
+    /// Whose data it is about; empty where it is about no user.
     pub user_id: String,
     /// The entity type that it is about.
     pub entity: Option<String>,
-    /// All of it: a `DatumEvent` of the public surface as JSON text.
+    /// The whole event: a `DatumEvent` of the public surface as JSON text.
     pub text: String,
 }
 
-/// Which events a reader wants; what is absent or empty selects nothing out.
+/// Which events a reader wants; absent or empty fields match everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only this user's.
@@ -93,8 +92,8 @@ pub struct Filter {
     pub entity: Option<String>,
     /// Only of these types.
     pub topics: Vec<Topic>,
-    /// The reader is there from the start, for logs: what it hears is still news to the app.
-    pub looks_on: bool,
+    /// The reader is an observer, such as a log: the app itself has still not seen the event.
+    pub is_observer: bool,
 }
 
 impl Filter {
@@ -112,30 +111,29 @@ impl Filter {
     }
 }
 
-/// A reader that does not read keeps at most this many events waiting.
+/// A reader that does not read keeps at most this many events.
 const MAX_WAITING: usize = 256;
 
-/// Everything that happens in one instance, and who wants to know.
+/// The events of one instance, and their readers.
 #[derive(Debug, Default)]
-pub struct Events {
+pub struct EventHub {
     readers: RefCell<Vec<Weak<Reader>>>,
-    /// What the app must not miss and nobody has heard yet, as nobody could before the instance was
-    /// open.
-    kept: RefCell<Vec<Rc<Event>>>,
+    /// Events that the app must not miss, and that nobody could read before the instance was open.
+    kept: RefCell<Vec<Rc<AppEvent>>>,
     dropped: Rc<Cell<u64>>,
     closed: Cell<bool>,
 }
 
-/// One reader's place.
+/// One subscription.
 #[derive(Debug)]
 pub struct Reader {
     filter: Filter,
-    queue: Queue<Rc<Event>>,
+    queue: Queue<Rc<AppEvent>>,
     dropped: Rc<Cell<u64>>,
 }
 
-impl Events {
-    /// A new reader, who hears of what happens from now on.
+impl EventHub {
+    /// Returns a new reader of the events that follow.
     #[must_use]
     pub fn subscribe(&self, filter: Filter) -> Rc<Reader> {
         let reader = Rc::new(Reader {
@@ -150,7 +148,7 @@ impl Events {
             if wanted {
                 reader.offer(event);
             }
-            reader.filter.looks_on || !wanted
+            reader.filter.is_observer || !wanted
         });
         if self.closed.get() {
             reader.queue.end();
@@ -159,7 +157,7 @@ impl Events {
         reader
     }
 
-    /// Whether anybody wants events of a type.
+    /// Whether any reader wants events of a topic.
     #[must_use]
     pub fn wants(&self, topic: Topic) -> bool {
         self.readers.borrow().iter().any(|reader| {
@@ -169,8 +167,8 @@ impl Events {
         })
     }
 
-    /// Tells those who want to know. `fill` writes the members also_allow `type`, `userId` and
-    /// `at`.
+    /// Sends an event to the readers that want it. `fill` writes the members besides `type`, `userId`
+    /// and `at`.
     pub fn tell(
         &self,
         topic: Topic,
@@ -188,7 +186,7 @@ impl Events {
             .collect();
         drop(readers);
         let keeps =
-            topic == Topic::StorageLost && wanting.iter().all(|reader| reader.filter.looks_on);
+            topic == Topic::StorageLost && wanting.iter().all(|reader| reader.filter.is_observer);
         if wanting.is_empty() && !keeps {
             return;
         }
@@ -198,7 +196,7 @@ impl Events {
         put_text(&mut text, "at", &crate::util::time::format(now));
         fill(&mut text);
         text.push('}');
-        let event = Rc::new(Event {
+        let event = Rc::new(AppEvent {
             topic,
             user_id: user_id.to_owned(),
             entity: entity.map(str::to_owned),
@@ -212,13 +210,13 @@ impl Events {
         }
     }
 
-    /// Events that readers were too slow for.
+    /// Events dropped because a reader was too slow.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.get()
     }
 
-    /// Ends the feed for every reader, after what still waits for them.
+    /// Ends the feed for every reader, after the events that are still queued.
     pub fn close(&self) {
         self.closed.set(true);
         for reader in self.readers.borrow().iter().filter_map(Weak::upgrade) {
@@ -228,18 +226,20 @@ impl Events {
 }
 
 impl Reader {
-    fn offer(&self, event: &Rc<Event>) {
+    fn offer(&self, event: &Rc<AppEvent>) {
         self.queue.offer(|queue| {
-            if event.topic.is_passing()
+            if event.topic.is_transient()
                 && queue
                     .back()
                     .is_some_and(|last| last.topic == event.topic && last.user_id == event.user_id)
             {
                 queue.pop_back();
             } else if queue.len() >= MAX_WAITING {
-                // What only says that something goes on makes room first.
-                let passing = queue.iter().position(|waiting| waiting.topic.is_passing());
-                queue.remove(passing.unwrap_or(0));
+                // Progress is dropped first.
+                let transient = queue
+                    .iter()
+                    .position(|waiting| waiting.topic.is_transient());
+                queue.remove(transient.unwrap_or(0));
                 self.dropped.set(self.dropped.get().saturating_add(1));
             }
             queue.push_back(Rc::clone(event));
@@ -247,11 +247,11 @@ impl Reader {
     }
 
     /// The next event; none once the feed has ended.
-    pub async fn next(&self) -> Option<Rc<Event>> {
+    pub async fn next(&self) -> Option<Rc<AppEvent>> {
         self.queue.next().await
     }
 
-    /// Ends this reader's part: a `next` that waits answers none.
+    /// Ends this subscription: a pending `next` returns none.
     pub fn end(&self) {
         self.queue.cut();
     }
@@ -264,8 +264,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_only_passes_makes_room_for_what_has_ended() {
-        let events = Events::default();
+    fn progress_is_dropped_before_terminal_events() {
+        let events = EventHub::default();
         let reader = events.subscribe(Filter::default());
         for n in 0..200 {
             events.tell(Topic::SyncCompleted, "ann", None, n, &mut |_| {});

@@ -1,9 +1,9 @@
-//! Whose sync is paused: everybody's, or that of single users, whether their database is open or
-//! not.
+//! Pausing sync: for everybody or for single users, whether their database is open or not.
 
 use std::cell::Cell;
 
-use crate::engine::{Backing, Engine};
+use crate::engine::cycle::cancel::Stop;
+use crate::engine::{Backing, Pauses, User};
 use crate::model::error::Result;
 use crate::model::status::SyncState;
 use crate::ports::host::Host;
@@ -11,29 +11,28 @@ use crate::ports::remote::Remote;
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
 
-/// The pauses of one engine.
+/// Who is paused.
 #[derive(Debug, Default)]
-pub(super) struct Pauses {
+pub(super) struct PauseState {
     everybody: Cell<bool>,
-    /// Users of whom something else was said after what was said of everybody.
-    but: RefCell<VecMap<bool>>,
+    /// Per-user overrides made after the last global pause or resume.
+    overrides: RefCell<VecMap<bool>>,
 }
 
-impl Pauses {
-    /// Pauses one user or all, or takes that back.
-    pub(super) fn set(&self, user_id: Option<&str>, paused: bool) {
+impl PauseState {
+    /// Pauses or resumes one user, or everybody.
+    fn set(&self, user_id: Option<&str>, paused: bool) {
         match user_id {
-            Some(user_id) => drop(self.but.borrow_mut().insert(user_id, paused)),
+            Some(user_id) => drop(self.overrides.borrow_mut().insert(user_id, paused)),
             None => {
                 self.everybody.set(paused);
-                self.but.take();
+                self.overrides.take();
             }
         }
     }
 
-    /// Whether a user's sync is paused.
-    pub(super) fn holds(&self, user_id: &str) -> bool {
-        self.but
+    pub(super) fn is_paused(&self, user_id: &str) -> bool {
+        self.overrides
             .borrow()
             .get(user_id)
             .copied()
@@ -41,21 +40,85 @@ impl Pauses {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// Makes the status of a user say whether sync is paused. A cycle that is still stopping says
-    /// so itself, at its end.
-    pub(super) fn show_pause(&self, user_id: &str) -> Result<()> {
-        let hub = self.status_hub(user_id)?;
-        let paused = self.pauses.holds(user_id);
-        // Before the first cycle of this instance there is nothing that ended.
-        let user = self.opened(user_id).filter(|user| user.seat.has_shown());
-        let ended = user
+impl<B: Backing, R: Remote, H: Host + 'static> Pauses<'_, B, R, H> {
+    /// Pauses one user's sync, or everybody's, including users who sign in later. A running cycle
+    /// stops at its next safe point, and none begins until [`Self::resume`].
+    ///
+    /// # Errors
+    /// [`crate::model::error::Code::Closed`]; [`crate::model::error::Code::InvalidArgument`] for a
+    /// bad id.
+    pub async fn pause(self, user_id: Option<&str>) -> Result<()> {
+        let concerned = self.set(user_id, true)?;
+        let running = concerned
+            .iter()
+            .filter_map(|id| self.engine.opened(id))
+            .filter(|user| user.cycle.is_running());
+        let ends: Vec<_> = running
+            .map(|user| {
+                user.stop(Stop::Pause);
+                user.cycle.join()
+            })
+            .collect();
+        for end in ends {
+            // The result belongs to the caller that began the cycle.
+            let _ = end.await;
+        }
+        Ok(())
+    }
+
+    /// Lets sync run again: everybody's, or that of one user while the others stay paused.
+    ///
+    /// # Errors
+    /// [`crate::model::error::Code::Closed`]; [`crate::model::error::Code::InvalidArgument`] for a
+    /// bad id.
+    pub async fn resume(self, user_id: Option<&str>) -> Result<()> {
+        for user in self
+            .set(user_id, false)?
+            .iter()
+            .filter_map(|id| self.engine.opened(id))
+        {
+            self.engine.refresh_status(&user);
+        }
+        Ok(())
+    }
+
+    /// Records a pause or its end, shows it and tells the other tabs; returns the users concerned.
+    fn set(self, user_id: Option<&str>, paused: bool) -> Result<Vec<String>> {
+        self.engine.check_open()?;
+        let concerned = match user_id {
+            Some(user_id) => {
+                self.engine.status_hub(user_id)?;
+                vec![user_id.to_owned()]
+            }
+            None => self.engine.open_users.ids_with_hub(),
+        };
+        self.engine.pause_state.set(user_id, paused);
+        for user_id in &concerned {
+            self.show(user_id)?;
+            self.engine.auto_sync().pause_changed(user_id);
+            self.engine.tabs().broadcast_pause(user_id, paused);
+        }
+        Ok(concerned)
+    }
+
+    /// Shows in a user's status whether sync is paused. A cycle that is still stopping shows it
+    /// itself, at its end.
+    pub(super) fn show(self, user_id: &str) -> Result<()> {
+        let hub = self.engine.status_hub(user_id)?;
+        let paused = self.engine.pause_state.is_paused(user_id);
+        // Before the first cycle of this instance the state after a pause is idle, not that of an
+        // earlier cycle.
+        let user = self
+            .engine
+            .opened(user_id)
+            .filter(|user| user.tab.has_shown_cycle());
+        let last_state = user
             .map(|user| user.db.peek(|replica| replica.facts().last_state))
             .unwrap_or_default();
         hub.update(|status| match status.status {
             SyncState::Syncing => {}
             SyncState::Paused if !paused => {
-                status.status = ended;
+                status.status = last_state;
                 status.reckon_health();
             }
             _ if paused => {
@@ -65,5 +128,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             _ => {}
         });
         Ok(())
+    }
+
+    /// Follows another tab's pause or resume.
+    pub(super) fn on_message(self, user: &User<B::Store, H>, paused: bool) {
+        self.engine.pause_state.set(Some(&user.id), paused);
+        if paused {
+            user.stop(Stop::Pause);
+        }
+        let _ = self.show(&user.id);
+        self.engine.auto_sync().pause_changed(&user.id);
     }
 }

@@ -1,6 +1,6 @@
-//! What waits, and why: each operation of the outbox as the app sees it.
+//! The outbox as the app sees it: each operation, its state and what blocks it.
 
-use crate::engine::{Backing, Engine, User};
+use crate::engine::{Backing, PendingOperations, User};
 use crate::model::error::Result;
 use crate::model::operation::{PendingOperation, PendingState};
 use crate::ports::host::Host;
@@ -8,19 +8,22 @@ use crate::ports::remote::Remote;
 use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
 
-impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// The operations that wait, in the order in which they were queued. What is on its way, what
-    /// was tried and when it is tried again is as far as this tab knows.
+impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
+    /// Returns the operations of the outbox in the order in which they were queued. State, attempts
+    /// and next attempt are as far as this tab knows.
     ///
     /// # Errors
-    /// What the storage says.
-    pub async fn pending_operations(&self, user_id: &str) -> Result<Vec<PendingOperation>> {
-        Ok(self.pending_of(&*self.user(user_id).await?))
+    /// Errors of the storage.
+    pub async fn list(self, user_id: &str) -> Result<Vec<PendingOperation>> {
+        Ok(self.of(&*self.engine.user(user_id).await?))
     }
 
-    /// The same of a user whose database is open.
-    pub fn pending_of(&self, user: &User<B::Store, H>) -> Vec<PendingOperation> {
-        let (now, next) = (self.host.now_ms(), self.next_sync_time(&user.id));
+    /// Does the same for a user whose database is open.
+    pub fn of(self, user: &User<B::Store, H>) -> Vec<PendingOperation> {
+        let (now, next) = (
+            self.engine.host.now_ms(),
+            self.engine.auto_sync().next_sync_time(&user.id),
+        );
         user.db.read(|replica| {
             replica
                 .outbox()
@@ -28,6 +31,21 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 .map(|queued| pending(replica, queued, now, next))
                 .collect()
         })
+    }
+
+    /// Returns how many operations are in the outbox.
+    ///
+    /// # Errors
+    /// Errors of the storage.
+    pub async fn count(self, user_id: &str) -> Result<u64> {
+        Ok(self.engine.user(user_id).await?.pending_count())
+    }
+
+    /// Whether the outbox of a user is known not to be empty.
+    pub fn any(self, user_id: &str) -> bool {
+        self.engine
+            .opened(user_id)
+            .is_some_and(|user| user.pending_count() > 0)
     }
 }
 
@@ -44,7 +62,7 @@ fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> P
     let rests = |queued: &Queued| queued.rests_until(now).is_some();
     let busy =
         |queued: &Queued| (queued.in_flight || rests(queued)).then(|| queued.op.op_id.clone());
-    // A decision that is due says more than an answer that is on its way.
+    // A pending decision tells the app more than a request in flight.
     let blocked_by = decision(queued).or_else(|| {
         let outbox = replica.outbox();
         outbox
@@ -55,7 +73,7 @@ fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> P
         .as_deref()
         .and_then(|op_id| replica.outbox().get(op_id)?.rests_until(now));
     let resumes = queued.rests_until(now).max(behind);
-    // The next cycle takes along what nothing holds back, and nothing before its time.
+    // The next cycle sends what nothing blocks, and nothing that is postponed.
     let next = match (&blocked_by, resumes) {
         (Some(_), resumes) => resumes,
         (None, resumes) => resumes.max(next),

@@ -1,6 +1,6 @@
-//! How writes end: the answer that an app can wait for, and ask for again after a reload.
+//! Waiting for the outcome of writes, also after a reload.
 
-use crate::engine::{Backing, Engine};
+use crate::engine::{Backing, Entities};
 use crate::log::receipt::ReceiptOutcome;
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::Result;
@@ -8,32 +8,32 @@ use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::state::awaited_receipt::AwaitedReceipt;
 
-impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// Waits until the operations of an entity that are pending now are settled, by this tab or
-    /// another, and answers how the last of them ended. Where none is, it answers at once.
+impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
+    /// Waits until the operations of an entity that are pending now have a verdict, through this tab
+    /// or another, and returns that of the last one. Returns at once where none is pending.
     ///
     /// # Errors
     /// [`crate::model::error::Code::NotFound`] where nothing is known of the entity;
     /// [`crate::model::error::Code::Closed`] once the instance or the user's database is closed or
-    /// wiped; what the storage says.
+    /// wiped; errors of the storage.
     pub async fn when_synced(
-        &self,
+        self,
         user_id: &str,
         entity: &str,
         id: &str,
     ) -> Result<ReceiptOutcome> {
-        self.check_entity(entity)?;
+        self.engine.check_entity(entity)?;
         check_entity_id(entity, id)?;
-        let user = self.user(user_id).await?;
+        let user = self.engine.user(user_id).await?;
         let key = Key::new(entity, id);
         let mut waiting = user.db.read(|replica| AwaitedReceipt::new(replica, &key));
         if !waiting.is_needed() {
-            // Another tab may have written it just now.
+            // Another tab may have just written it.
             user.db.catch_up().await?;
             waiting = user.db.read(|replica| AwaitedReceipt::new(replica, &key));
         }
         user.db
-            .until(&mut |replica| waiting.outcome(replica, &key, self.host.now_ms()))
+            .until(&mut |replica| waiting.outcome(replica, &key, self.engine.host.now_ms()))
             .await?
             .map_err(|error| error.for_user(user_id))
     }

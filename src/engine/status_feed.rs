@@ -1,5 +1,5 @@
-//! The status feed: every subscriber sees the current snapshot at once and every terminal one;
-//! of those in between a slow reader sees the latest.
+//! The status feed: every reader gets the current snapshot at once and every terminal one; of those
+//! in between, a slow reader gets the latest.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,12 +9,12 @@ use crate::model::status::SyncStatus;
 use crate::util::cell::RefCell;
 use crate::util::queue::Queue;
 
-/// A reader that never comes back keeps at most this many terminal snapshots waiting.
+/// A reader that does not read keeps at most this many terminal snapshots.
 const MAX_WAITING: usize = 256;
 
-type Waiting = Queue<Rc<SyncStatus>>;
+type SnapshotQueue = Queue<Rc<SyncStatus>>;
 
-/// Hears of every other snapshot at once, before anybody reads it.
+/// Called with every snapshot as it is published.
 #[derive(Clone)]
 struct Watcher(Rc<dyn Fn(&SyncStatus)>);
 
@@ -24,23 +24,23 @@ impl fmt::Debug for Watcher {
     }
 }
 
-/// One user's status, and who reads it.
+/// One user's status, and its readers.
 #[derive(Debug, Default)]
 pub struct StatusHub {
     watcher: RefCell<Option<Watcher>>,
     current: RefCell<Rc<SyncStatus>>,
-    subscribers: RefCell<Vec<Weak<Waiting>>>,
+    subscribers: RefCell<Vec<Weak<SnapshotQueue>>>,
     closed: Cell<bool>,
 }
 
-/// One reader's place in the feed.
+/// One subscription to the feed.
 #[derive(Debug)]
-pub struct Subscription {
-    waiting: Rc<Waiting>,
+pub struct StatusReader {
+    waiting: Rc<SnapshotQueue>,
 }
 
 impl StatusHub {
-    /// A feed that begins with this snapshot.
+    /// Returns a feed that begins with this snapshot.
     #[must_use]
     pub fn new(first: SyncStatus) -> Self {
         Self {
@@ -55,17 +55,17 @@ impl StatusHub {
         Rc::clone(&self.current.borrow())
     }
 
-    /// Has every other snapshot told at once to whom passes it on; only the last such is told.
-    pub fn watch(&self, told: Rc<dyn Fn(&SyncStatus)>) {
-        self.watcher.replace(Some(Watcher(told)));
+    /// Calls back with every snapshot that follows. There is one callback; a new one replaces it.
+    pub fn watch(&self, callback: Rc<dyn Fn(&SyncStatus)>) {
+        self.watcher.replace(Some(Watcher(callback)));
     }
 
-    /// Changes the snapshot; readers hear of it only if it is another one now.
+    /// Changes the snapshot; publishes it only if it differs.
     pub fn update(&self, mut change: impl FnMut(&mut SyncStatus)) {
         self.update_by(&mut change);
     }
 
-    // Once for all changes, not once for each.
+    // Not generic, so that it is compiled once.
     fn update_by(&self, change: &mut dyn FnMut(&mut SyncStatus)) {
         let mut next = (**self.current.borrow()).clone();
         change(&mut next);
@@ -82,24 +82,24 @@ impl StatusHub {
             true
         });
         let watcher = self.watcher.borrow().clone();
-        if let Some(Watcher(told)) = watcher {
-            told(&next);
+        if let Some(Watcher(callback)) = watcher {
+            callback(&next);
         }
     }
 
-    /// A new reader, who begins with the latest snapshot.
+    /// Returns a new reader that begins with the latest snapshot.
     #[must_use]
-    pub fn subscribe(&self) -> Subscription {
-        let waiting = Rc::new(Waiting::default());
+    pub fn subscribe(&self) -> StatusReader {
+        let waiting = Rc::new(SnapshotQueue::default());
         offer(&waiting, &self.current());
         if self.closed.get() {
             waiting.end();
         }
         self.subscribers.borrow_mut().push(Rc::downgrade(&waiting));
-        Subscription { waiting }
+        StatusReader { waiting }
     }
 
-    /// Ends the feed for every reader, after what still waits for them.
+    /// Ends the feed for every reader, after the snapshots that are still queued.
     pub fn close(&self) {
         self.closed.set(true);
         for waiting in self.subscribers.borrow().iter().filter_map(Weak::upgrade) {
@@ -108,8 +108,9 @@ impl StatusHub {
     }
 }
 
-/// Of those that a slow reader has not seen, only the terminal ones and the latest wait.
-fn offer(waiting: &Waiting, next: &Rc<SyncStatus>) {
+/// Queues a snapshot. Of those that a slow reader has not seen, only the terminal ones and the
+/// latest stay.
+fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>) {
     waiting.offer(|queue| {
         if queue.back().is_some_and(|last| !last.is_terminal()) {
             queue.pop_back();
@@ -121,13 +122,13 @@ fn offer(waiting: &Waiting, next: &Rc<SyncStatus>) {
     });
 }
 
-impl Subscription {
+impl StatusReader {
     /// The next snapshot; none once the feed has ended.
     pub async fn next(&self) -> Option<Rc<SyncStatus>> {
         self.waiting.next().await
     }
 
-    /// Ends this reader's part: a `next` that waits answers none.
+    /// Ends this subscription: a pending `next` returns none.
     pub fn end(&self) {
         self.waiting.cut();
     }

@@ -1,5 +1,5 @@
 //! Starting cycles: the guards in their order, the request strategies, the lock over all tabs, the
-//! timeout, pause and resume.
+//! timeout.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -11,9 +11,10 @@ use futures_util::future::{Either, select};
 use crate::engine::cycle::Cycle;
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::cycle::options::Settings;
-use crate::engine::cycle::resolvers::{Choice, Resolver};
+use crate::engine::cycle::resolvers::{Choice, Resolver, Resolvers};
 use crate::engine::tabs::lock_name;
 use crate::engine::{Backing, Engine, User};
+use crate::model::config::resolver::Builtin;
 use crate::model::config::{Direction, Options, RequestStrategy};
 use crate::model::error::{Code, Error, Result};
 use crate::model::status::{SkipReason, SyncResult, read};
@@ -22,41 +23,24 @@ use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::util::cell::RefCell;
-use crate::util::local_sync::oneshot;
 
-/// A caller that waits for the result of a cycle that is running already.
-pub type Joined = oneshot::Sender<Result<SyncResult>>;
-
-/// How long a cycle waits for a word of the tab that has the lock before it takes it away, in
-/// milliseconds: a tab that was frozen while it held the lock must not stop everybody.
+/// How long a cycle waits for a silent tab that has the lock before it steals it, in milliseconds: a
+/// tab that was frozen while it held the lock must not block the others.
 const LOCK_PATIENCE_MS: u64 = 15_000;
 
-/// How often a tab that syncs says so, in milliseconds.
-const BEAT_MS: u64 = 1_000;
+/// How often a tab that syncs sends a heartbeat, in milliseconds.
+const HEARTBEAT_MS: u64 = 1_000;
 
-/// How often it looks, in milliseconds.
+/// How often the lock is requested, in milliseconds.
 const LOCK_POLL_MS: u64 = 100;
 
-impl<S: Store, H: Host> User<S, H> {
-    /// Stops the cycle that is running.
-    pub fn stop(&self, reason: Stop) {
-        if let Some(cancel) = &*self.cycle.borrow() {
-            cancel.stop(reason);
-        }
-    }
-
-    fn is_cycling(&self) -> bool {
-        self.cycle.borrow().is_some()
-    }
-}
-
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// Runs a cycle for a user, or says why not.
+    /// Runs a cycle for a user, or returns why it was skipped.
     ///
     /// `cancel` stops it; `custom` is the app's own resolver for this call.
     ///
     /// # Errors
-    /// What ended the cycle early; what it did before stays done, and `last_result` tells it.
+    /// What ended the cycle early; what it did before stays done, and `last_result` has it.
     pub async fn synchronize(
         &self,
         user_id: &str,
@@ -76,16 +60,20 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         if let Some(reason) = self.refusal(&user, &settings) {
             return Ok(skipped(&user, reason));
         }
-        // What holds the turn may be no cycle, but work that takes a moment: then this call waits.
-        let turn = match (user.turn.try_lock(), self.config.strategy) {
+        // The turn may be held by other short work than a cycle: then this call waits.
+        let turn = match (user.cycle.turn.try_lock(), self.config.strategy) {
             (Some(turn), _) => turn,
-            (None, RequestStrategy::SkipConcurrent) if user.is_cycling() => {
+            (None, RequestStrategy::SkipConcurrent) if user.cycle.is_running() => {
                 return Ok(skipped(&user, SkipReason::InProgress));
             }
-            (None, RequestStrategy::JoinInFlight) if user.is_cycling() => {
-                return join(&user).await.unwrap_or_else(|_| Err(left_alone()));
+            (None, RequestStrategy::JoinInFlight) if user.cycle.is_running() => {
+                return user
+                    .cycle
+                    .join()
+                    .await
+                    .unwrap_or_else(|_| Err(joined_was_dropped()));
             }
-            (None, _) => match cancel.run(async { Ok(user.turn.lock().await) }).await {
+            (None, _) => match cancel.run(async { Ok(user.cycle.turn.lock().await) }).await {
                 Ok(turn) => turn,
                 Err(_) if was_stopped(&cancel) => return Ok(cancelled(&user)),
                 Err(error) => return Err(error.for_user(user_id)),
@@ -93,10 +81,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         };
         self.check_open()?;
         if !self.is_open(&user) {
-            // The user has signed out, or was cleared, while this call waited.
+            // The user has signed out, or was wiped, while this call waited.
             return Ok(cancelled(&user));
         }
-        // What was true before this call had to wait may not be any more.
+        // This may have changed while the call waited.
         if let Some(reason) = self.refusal(&user, &settings) {
             return Ok(skipped(&user, reason));
         }
@@ -105,7 +93,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         result
     }
 
-    /// Runs a cycle whose turn it is, and tells everybody who has joined it.
+    /// Runs a cycle. The caller holds the turn; callers that have joined get the same result.
     pub(super) async fn run(
         &self,
         user: &User<B::Store, H>,
@@ -114,8 +102,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         custom: Option<Rc<dyn Resolver>>,
         cancel: &Rc<Cancel>,
     ) -> Result<SyncResult> {
-        *user.cycle.borrow_mut() = Some(Rc::clone(cancel));
-        self.auto_began(user, settings);
+        user.cycle.begin(cancel);
+        self.auto_sync().cycle_began(user, settings);
         let result = match self
             .within(
                 user,
@@ -129,22 +117,19 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             Err(_) if was_stopped(cancel) => Ok(cancelled(user)),
             result => result,
         };
-        *user.cycle.borrow_mut() = None;
-        self.auto_ended(user, &result);
-        self.count_cycle(&result);
-        for joined in user.joined.take() {
-            // Whoever does not wait any more needs no answer.
-            let _ = joined.send(result.clone());
-        }
-        self.settle(user, NoteReason::Rests);
-        self.show_pause(&user.id)?;
+        user.cycle.end();
+        self.auto_sync().cycle_ended(user, &result);
+        self.counters.count_cycle(&result);
+        user.cycle.answer(&result);
+        self.after_commit(user, NoteReason::Rests);
+        self.pauses().show(&user.id)?;
         result.map_err(|error| error.for_user(&user.id))
     }
 
-    /// Pushes what waits and does nothing else, after the cycle that is running.
+    /// Pushes the outbox and does nothing else, after the running cycle.
     ///
     /// # Errors
-    /// As [`Self::synchronize`]; [`Code::Timeout`] also where its turn does not come in time.
+    /// As [`Self::synchronize`]; [`Code::Timeout`] also where the running cycle does not end in time.
     pub(super) async fn flush(&self, user: &User<B::Store, H>, timeout: u64) -> Result<SyncResult> {
         let options = Options {
             direction: Some(Direction::PushOnly),
@@ -163,7 +148,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 user,
                 timeout,
                 &cancel,
-                cancel.run(async { Ok(user.turn.lock().await) }),
+                cancel.run(async { Ok(user.cycle.turn.lock().await) }),
             )
             .await?;
         self.check_open()?;
@@ -177,14 +162,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     fn refusal(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {
-        if user.leaving.get() {
+        if user.cycle.leaving.get() {
             Some(SkipReason::Paused)
         } else {
             self.reason_to_skip(user, settings)
         }
     }
 
-    /// Why no cycle can run for a user now.
+    /// Returns why no cycle can run for a user now, if so.
     pub(super) fn reason_to_skip(
         &self,
         user: &User<B::Store, H>,
@@ -192,7 +177,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     ) -> Option<SkipReason> {
         if self.config.excluded.contains(&user.id) {
             Some(SkipReason::ExcludedUser)
-        } else if self.pauses.holds(&user.id) {
+        } else if self.pause_state.is_paused(&user.id) {
             Some(SkipReason::Paused)
         } else if !settings.force && !self.host.is_online() {
             Some(SkipReason::Offline)
@@ -220,8 +205,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         if let Some(met) = met.filter(|_| self.config.strategy == RequestStrategy::JoinInFlight) {
             user.db.catch_up().await?;
             let facts = user.db.read(|replica| replica.facts().clone());
-            // The cycle that was met in another tab has come to its end, and this is what it wrote
-            // down.
+            // The cycle of the other tab has ended and written its result.
             if let Some(result) = facts.last_result.filter(|_| facts.last_sync != met) {
                 return read::result(&result, facts.error.is_some());
             }
@@ -229,15 +213,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let stopped = Rc::clone(cancel);
         self.host
             .on_stolen(&lock, Rc::new(move || stopped.stop(Stop::Overtaken)));
-        let mut resolvers = self.resolvers.clone();
-        resolvers.call = match (options.resolve_conflicts, custom, options.conflict_resolver) {
-            (Some(false), _, _) => Some(Choice::Builtin(
-                crate::model::config::resolver::Builtin::Ask,
-            )),
-            (_, Some(custom), _) => Some(Choice::Custom(custom)),
-            (_, None, Some(builtin)) => Some(Choice::Builtin(builtin)),
-            (_, None, None) => None,
-        };
+        let resolvers = self.resolvers_for(options, custom);
         let device_id = self.backing.device_id(&user.id);
         let cycle = Cycle {
             db: &user.db,
@@ -249,8 +225,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             cancel,
             hub: &user.hub,
             events: &self.events,
-            batch_size: &user.batch_size,
-            requests: &self.requests,
+            batch_size: &user.cycle.batch_size,
+            requests: &self.counters.requests,
             device_id: &device_id,
             tally: RefCell::new(SyncResult {
                 user_id: user.id.clone(),
@@ -259,19 +235,31 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             clock_offset: Cell::new(None),
             told_now: Cell::new(None),
             warnings: RefCell::new(Vec::new()),
-            side_errors: RefCell::new(user.news.take()),
+            side_errors: RefCell::new(user.pending_notices.take()),
             timed_out_resolvers: RefCell::default(),
         };
-        user.seat.begin(self.host.now_ms());
+        user.tab.begin_cycle(self.host.now_ms());
         let result = cycle.run().await;
         drop(lock);
-        self.follow_after(user);
+        self.tabs().end_cycle(user);
         result
     }
 
+    /// The resolvers of one call: those of the config, under what its options say.
+    fn resolvers_for(&self, options: &Options, custom: Option<Rc<dyn Resolver>>) -> Resolvers {
+        let call = match (options.resolve_conflicts, custom, options.conflict_resolver) {
+            (Some(false), _, _) => Some(Choice::Builtin(Builtin::Ask)),
+            (_, Some(custom), _) => Some(Choice::Custom(custom)),
+            (_, None, Some(builtin)) => Some(Choice::Builtin(builtin)),
+            (_, None, None) => None,
+        };
+        let mut resolvers = self.resolvers.clone();
+        resolvers.call = call;
+        resolvers
+    }
+
     /// Runs work, and stops the cycle when its time is up. The work itself is never dropped: it
-    /// ends by itself once the commit in flight is through. Meanwhile other tabs hear that it goes
-    /// on.
+    /// ends by itself after the commit in flight. Meanwhile it sends heartbeats to the other tabs.
     async fn within<T>(
         &self,
         user: &User<B::Store, H>,
@@ -283,11 +271,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let began = self.host.elapsed_ms();
         loop {
             let left = timeout.saturating_sub(self.host.elapsed_ms().saturating_sub(began));
-            // Past its time, it only has to end.
+            // After its timeout, it only has to end.
             let sleep = if left == 0 {
-                BEAT_MS
+                HEARTBEAT_MS
             } else {
-                left.min(BEAT_MS)
+                left.min(HEARTBEAT_MS)
             };
             match select(work, pin!(self.host.sleep(sleep))).await {
                 Either::Left((result, _)) => return result,
@@ -296,13 +284,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             if self.host.elapsed_ms().saturating_sub(began) >= timeout {
                 cancel.stop(Stop::Timeout);
             }
-            user.beat(&*self.host);
+            user.heartbeat(&*self.host);
         }
     }
 
-    /// Takes the lock over all tabs, from another one that has been silent for too long if need be;
-    /// none where it is not waited for. Answers too when the last cycle had begun, where another
-    /// tab had the lock.
+    /// Takes the lock over all tabs, if need be from one that has been silent for too long; none
+    /// where the strategy does not wait for it. Where another tab had the lock, returns when the
+    /// last cycle before its own had begun.
     async fn lock(
         &self,
         user: &User<B::Store, H>,
@@ -312,7 +300,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let mut met = None;
         loop {
             let now = self.host.elapsed_ms();
-            let silent = user.seat.silent_for(now);
+            let silent = user.tab.silent_for(now);
             if let Some(guard) = self
                 .host
                 .lock(
@@ -321,10 +309,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 )
                 .await?
             {
-                user.seat.unblocked();
+                user.tab.lock_alive();
                 return Ok((Some(guard), met));
             }
-            user.seat.blocked(now);
+            user.tab.lock_busy(now);
             if self.config.strategy == RequestStrategy::SkipConcurrent {
                 return Ok((None, None));
             }
@@ -339,80 +327,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             cancel.run(poll).await?;
         }
     }
-
-    /// Pauses one user's sync, or everybody's, those included who sign in later: the cycle in
-    /// flight stops at its next safe point, and none begins until [`Self::resume`].
-    ///
-    /// # Errors
-    /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
-    pub async fn pause(&self, user_id: Option<&str>) -> Result<()> {
-        let concerned = self.set_pause(user_id, true)?;
-        let running = concerned
-            .iter()
-            .filter_map(|id| self.opened(id))
-            .filter(|user| user.is_cycling());
-        let ends: Vec<_> = running
-            .map(|user| {
-                user.stop(Stop::Pause);
-                join(&user)
-            })
-            .collect();
-        for end in ends {
-            // How it ended is for whoever began it.
-            let _ = end.await;
-        }
-        Ok(())
-    }
-
-    /// Lets sync run again: everybody's, or that of one user while the others stay paused.
-    ///
-    /// # Errors
-    /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
-    pub async fn resume(&self, user_id: Option<&str>) -> Result<()> {
-        for user in self
-            .set_pause(user_id, false)?
-            .iter()
-            .filter_map(|id| self.opened(id))
-        {
-            user.refresh_status(&self.host, self.backing.is_durable());
-        }
-        Ok(())
-    }
-
-    /// Notes a pause or its end, and shows it; answers whom it is about.
-    fn set_pause(&self, user_id: Option<&str>, paused: bool) -> Result<Vec<String>> {
-        self.check_open()?;
-        let concerned = match user_id {
-            Some(user_id) => {
-                self.status_hub(user_id)?;
-                vec![user_id.to_owned()]
-            }
-            None => self.hubs.borrow().keys().map(str::to_owned).collect(),
-        };
-        self.pauses.set(user_id, paused);
-        for user_id in &concerned {
-            self.show_pause(user_id)?;
-            self.auto_paused(user_id);
-            self.say_pause(user_id, paused);
-        }
-        Ok(concerned)
-    }
-
-    /// Whether this is the open database of its user still.
-    pub(super) fn is_open(&self, user: &User<B::Store, H>) -> bool {
-        self.opened(&user.id)
-            .is_some_and(|open| std::ptr::eq(&raw const *open, user))
-    }
 }
 
-/// The end of the cycle that is running.
-fn join<S, H>(user: &User<S, H>) -> oneshot::Receiver<Result<SyncResult>> {
-    let (sender, receiver) = oneshot::channel();
-    user.joined.borrow_mut().push(sender);
-    receiver
-}
-
-fn left_alone() -> Error {
+fn joined_was_dropped() -> Error {
     Error::new(
         Code::Cancelled,
         "The cycle that this call had joined was stopped.",

@@ -1,36 +1,39 @@
-//! A page that goes away: what waits is sent along, without waiting for an answer.
+//! A page that is being closed sends its outbox without waiting for the response.
 
 use crate::engine::cycle::batch::{bounded, ready};
 use crate::engine::cycle::options::Settings;
-use crate::engine::{Backing, Engine};
+use crate::engine::{Backing, PendingOperations};
 use crate::model::config::Options;
 use crate::model::operation::OperationKind;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::state::outbox::Queued;
 
-/// The largest request that is sent on the way out, in bytes.
+/// The largest request that is sent as the page closes, in bytes.
 const MOST_BYTES: usize = 60 << 10;
 
-impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// The body of a push of what waits, for a page that goes away and will not see the answer;
-    /// none where nothing waits, or nothing may be sent now. Without an await, so that it may be
-    /// called as the page is being hidden.
+impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
+    /// Returns the body of a push of the outbox, for a page that will not see the response; none
+    /// where the outbox is empty or nothing may be sent now. Not async, so that it can be called as
+    /// the page is being hidden.
     ///
-    /// The operations stay queued. They count as sent, so that nothing is coalesced into them:
-    /// should the page live on, or be opened again, they are sent again and get their verdict then.
-    pub fn leaving(&self, user_id: &str) -> Option<String> {
-        if self.is_closed() {
+    /// The operations stay queued and count as sent, so that nothing is coalesced into them. If the
+    /// page lives on, or is opened again, they are sent again and get their verdict then.
+    pub fn unload_request(self, user_id: &str) -> Option<String> {
+        if self.engine.is_closed() {
             return None;
         }
-        let user = self.opened(user_id)?;
-        let settings = Settings::of(&Options::default().or(&self.config.defaults), &self.config);
-        if !settings.direction.pushes() || self.reason_to_skip(&user, &settings).is_some() {
+        let user = self.engine.opened(user_id)?;
+        let settings = Settings::of(
+            &Options::default().or(&self.engine.config.defaults),
+            &self.engine.config,
+        );
+        if !settings.direction.pushes() || self.engine.reason_to_skip(&user, &settings).is_some() {
             return None;
         }
-        let device_id = self.backing.device_id(user_id);
-        let now = self.host.now_ms();
-        // What is on its way already needs no second one.
+        let device_id = self.engine.backing.device_id(user_id);
+        let now = self.engine.host.now_ms();
+        // Operations in flight need no second request.
         let waits = |queued: &Queued| {
             queued.in_flight
                 || (queued.op.kind == OperationKind::Delete && !settings.include_deletes)
@@ -40,7 +43,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             bounded(
                 &device_id,
                 user_id,
-                &self.config,
+                &self.engine.config,
                 replica,
                 &ready,
                 MOST_BYTES,
@@ -49,11 +52,5 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         user.db
             .update(|replica| replica.outbox_mut().mark_left(&op_ids));
         Some(body)
-    }
-
-    /// Whether operations of this user wait, as far as this instance knows.
-    pub fn has_pending(&self, user_id: &str) -> bool {
-        self.opened(user_id)
-            .is_some_and(|user| user.pending_count() > 0)
     }
 }

@@ -1,14 +1,14 @@
 //! Watching entities: the current ones at once, then what each commit has changed, whether it was
-//! made here, in another tab or by a pull. Readers share one bounded journal, so one that never
-//! reads costs a number; one that has fallen behind it is given everything anew.
+//! made here, in another tab or by a pull. Watches share one bounded journal, so one that is never
+//! read costs nothing; one that has fallen behind the journal gets everything anew.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::engine::database::{Listener, Source};
-use crate::engine::events::{Events, Topic};
-use crate::engine::{Backing, Engine, User};
+use crate::engine::events::{EventHub, Topic};
+use crate::engine::{Backing, Entities, User};
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::Result;
 use crate::ports::host::Host;
@@ -20,10 +20,10 @@ use crate::util::collections::sort::sort;
 use crate::util::json::write::{Items, put_text, put_texts};
 use crate::util::local_sync::Notify;
 
-/// How many changed entities are remembered for slow readers.
+/// How many changed entities the journal keeps.
 const JOURNAL: usize = 20_000;
 
-/// What has changed of one user's entities, and who watches.
+/// Which entities of one user have changed, latest last.
 #[derive(Debug, Default)]
 pub struct Journal {
     items: RefCell<VecDeque<(Rc<str>, Box<str>)>>,
@@ -51,7 +51,7 @@ impl Journal {
         self.notify.notify_waiters();
     }
 
-    /// The ids of a type that changed from item `seen` on; none where those are forgotten.
+    /// The ids of a type that changed from item `seen` on; none where those have been dropped.
     fn since(&self, seen: u64, entity: &str, only: Option<&str>) -> Option<Vec<String>> {
         let items = self.items.borrow();
         let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);
@@ -73,18 +73,18 @@ impl Journal {
     }
 }
 
-/// What a reader has to know to hold the current entities.
+/// What brings a reader up to date.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Delta {
-    /// `items` are all there are; otherwise only those that changed.
+    /// `items` are all entities; otherwise only those that changed.
     pub whole: bool,
     /// A JSON array, in order of id.
     pub items: String,
-    /// Ids that are gone.
+    /// Ids of entities that were deleted.
     pub gone: Vec<String>,
 }
 
-/// One reader of one entity type, or of one entity of it.
+/// A watch of one entity type, or of one entity.
 #[derive(Debug)]
 pub struct Watch<S, H> {
     user: Rc<User<S, H>>,
@@ -96,10 +96,11 @@ pub struct Watch<S, H> {
 }
 
 impl<S: Store, H: Host> Watch<S, H> {
-    /// What is there, then what has changed since the last answer; none once the watch has ended.
+    /// Returns all entities, then what has changed since the last call; none once the watch has
+    /// ended.
     ///
     /// # Errors
-    /// What the storage says.
+    /// Errors of the storage.
     pub async fn next(&self) -> Result<Option<Delta>> {
         let journal = &self.user.journal;
         loop {
@@ -113,7 +114,7 @@ impl<S: Store, H: Host> Watch<S, H> {
             if ids.as_ref().is_none_or(|ids| !ids.is_empty()) {
                 let delta = self.read(ids).await;
                 if delta.is_err() {
-                    // What could not be read now is read by the next call.
+                    // The next call reads it again.
                     self.seen.set(seen);
                 }
                 return delta.map(Some);
@@ -157,7 +158,7 @@ impl<S: Store, H: Host> Watch<S, H> {
         })
     }
 
-    /// Ends the watch: a `next` that waits answers none.
+    /// Ends the watch: a pending `next` returns none.
     pub fn end(&self) {
         self.ended.set(true);
         self.user.journal.notify.notify_waiters();
@@ -171,27 +172,27 @@ impl<S, H> Drop for Watch<S, H> {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
     /// Watches the entities of a type, or one of them.
     ///
     /// # Errors
-    /// What the storage says.
+    /// Errors of the storage.
     pub async fn watch(
-        &self,
+        self,
         user_id: &str,
         entity: &str,
         only: Option<String>,
         include_deleted: bool,
     ) -> Result<Watch<B::Store, H>> {
-        self.check_entity(entity)?;
+        self.engine.check_entity(entity)?;
         if let Some(id) = &only {
             check_entity_id(entity, id)?;
         }
-        let user = self.user(user_id).await?;
+        let user = self.engine.user(user_id).await?;
         user.journal
             .watching
             .set(user.journal.watching.get().saturating_add(1));
-        self.listen(&user);
+        listen(&user, &self.engine.events, &self.engine.host);
         Ok(Watch {
             user,
             entity: entity.to_owned(),
@@ -201,32 +202,36 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             ended: Cell::new(false),
         })
     }
-
-    /// Hears of a user's changes as long as anybody wants to know.
-    pub(super) fn listen(&self, user: &User<B::Store, H>) {
-        if user.db.is_listening() {
-            return;
-        }
-        let (events, journal) = (Rc::clone(&self.events), Rc::clone(&user.journal));
-        let (host, user_id) = (Rc::clone(&self.host), user.id.clone());
-        user.db
-            .listen(Some(Listener(Rc::new(move |source, changes| {
-                let watched = journal.watching.get() > 0;
-                if watched {
-                    journal.note(&changes);
-                }
-                let wanted = events.wants(Topic::DataChanged);
-                if wanted {
-                    for changed in &changes {
-                        tell_change(&events, source, &user_id, host.now_ms(), changed);
-                    }
-                }
-                watched || wanted
-            }))));
-    }
 }
 
-fn tell_change(events: &Events, source: Source, user_id: &str, now: u64, changed: &Changed) {
+/// Forwards a user's changes to the journal and to the events, for as long as anybody reads them.
+pub(super) fn listen<S: Store, H: Host + 'static>(
+    user: &User<S, H>,
+    events: &Rc<EventHub>,
+    host: &Rc<H>,
+) {
+    if user.db.is_listening() {
+        return;
+    }
+    let (events, journal) = (Rc::clone(events), Rc::clone(&user.journal));
+    let (host, user_id) = (Rc::clone(host), user.id.clone());
+    user.db
+        .listen(Some(Listener(Rc::new(move |source, changes| {
+            let watched = journal.watching.get() > 0;
+            if watched {
+                journal.note(&changes);
+            }
+            let wanted = events.wants(Topic::DataChanged);
+            if wanted {
+                for changed in &changes {
+                    tell_change(&events, source, &user_id, host.now_ms(), changed);
+                }
+            }
+            watched || wanted
+        }))));
+}
+
+fn tell_change(events: &EventHub, source: Source, user_id: &str, now: u64, changed: &Changed) {
     if changed
         .ids
         .iter()

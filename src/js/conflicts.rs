@@ -16,7 +16,7 @@ impl Datum {
     #[wasm_bindgen(js_name = deadLetters)]
     pub fn dead_letters(&self, user_id: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { decode(&inner.engine.dead_letters(&user?).await?) })
+        promise(async move { decode(&inner.engine.dead_letters().list(&user?).await?) })
     }
 
     /// Queues one of them once more.
@@ -28,7 +28,8 @@ impl Datum {
         promise(async move {
             inner
                 .engine
-                .retry_dead_letter(&id?, edited.transpose()?)
+                .dead_letters()
+                .retry(&id?, edited.transpose()?)
                 .await?;
             Ok(JsValue::UNDEFINED)
         })
@@ -39,7 +40,7 @@ impl Datum {
     pub fn discard_dead_letter(&self, id: &JsValue) -> Promise {
         let (inner, id) = (Rc::clone(&self.inner), read_string(id, "`id`"));
         promise(async move {
-            inner.engine.discard_dead_letter(&id?).await?;
+            inner.engine.dead_letters().discard(&id?).await?;
             Ok(JsValue::UNDEFINED)
         })
     }
@@ -48,7 +49,10 @@ impl Datum {
     pub fn conflicts(&self, user_id: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
         promise(async move {
-            middleware::conflicts(&inner.engine.conflicts(&user?).await?, &inner.middleware)
+            middleware::conflicts(
+                &inner.engine.conflicts().list(&user?).await?,
+                &inner.middleware,
+            )
         })
     }
 
@@ -62,7 +66,15 @@ impl Datum {
         );
         let user =
             user_option(options).and_then(|options| inner.engine.user_or_current(options.user_id));
-        promise(async move { decode(&inner.engine.explain_merge(&user?, &entity?, &id?).await?) })
+        promise(async move {
+            decode(
+                &inner
+                    .engine
+                    .conflicts()
+                    .explain(&user?, &entity?, &id?)
+                    .await?,
+            )
+        })
     }
 
     /// Decides one of them.
@@ -72,7 +84,7 @@ impl Datum {
         let entity = id
             .as_ref()
             .ok()
-            .and_then(|id| inner.engine.conflict_entity(id));
+            .and_then(|id| inner.engine.conflicts().entity_of(id));
         let middleware = entity.and_then(|entity| inner.middleware.get(&entity));
         let resolution = resolver::resolution(resolution, middleware).map_err(|error| match error.code() {
             Code::Conflict => Error::new(
@@ -82,7 +94,7 @@ impl Datum {
             _ => error,
         });
         promise(async move {
-            inner.engine.resolve_conflict(&id?, resolution?).await?;
+            inner.engine.conflicts().resolve(&id?, resolution?).await?;
             Ok(JsValue::UNDEFINED)
         })
     }

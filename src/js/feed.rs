@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use crate::engine::cycle::cancel::{Cancel, Stop};
-use crate::engine::status_feed::{StatusHub, Subscription};
+use crate::engine::status_feed::{StatusHub, StatusReader};
 use crate::js::convert::{error_to_js, promise, to_js};
 
 /// The status of one user: `for await (const status of feed)`, and `feed.current`.
@@ -45,7 +45,7 @@ impl StatusFeed {
 /// One loop over the feed.
 #[wasm_bindgen]
 pub struct StatusIterator {
-    subscription: Rc<Subscription>,
+    subscription: Rc<StatusReader>,
 }
 
 #[wasm_bindgen]

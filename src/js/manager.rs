@@ -265,6 +265,7 @@ impl Manager {
             let (user, include_deleted) = options?;
             match inner
                 .engine
+                .entities()
                 .read(&user, &entity, &id?, include_deleted)
                 .await?
             {
@@ -284,6 +285,7 @@ impl Manager {
             decoded_many(
                 &inner
                     .engine
+                    .entities()
                     .read_all(&user, &entity, include_deleted)
                     .await?,
                 middleware.as_ref(),
@@ -307,6 +309,7 @@ impl Manager {
             };
             let page = inner
                 .engine
+                .entities()
                 .read_page(&user?, &entity, size, page.after.as_deref())
                 .await?;
             let object = js_sys::Object::new();
@@ -410,6 +413,7 @@ impl Manager {
             Ok(JsValue::from_str(
                 inner
                     .engine
+                    .entities()
                     .when_synced(&user?, &entity, &id?)
                     .await?
                     .name(),

@@ -102,7 +102,7 @@ impl Audience {
             .collect();
         let reader = engine.events(Filter {
             topics,
-            looks_on: true,
+            is_observer: true,
             ..Filter::default()
         });
         let audience = Rc::clone(self);

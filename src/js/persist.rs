@@ -26,7 +26,7 @@ pub(super) fn watch(inner: &Rc<Inner>) {
     if engine.config().persist != Persist::Always || engine.backing().refused().is_some() {
         return;
     }
-    let (worth, weak) = (engine.worth(), Rc::downgrade(inner));
+    let (worth, weak) = (engine.first_write(), Rc::downgrade(inner));
     spawn(async move {
         worth.reached().await;
         if let Some(inner) = weak.upgrade() {

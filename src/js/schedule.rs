@@ -21,25 +21,28 @@ pub(crate) struct Attendance {
 pub(crate) fn attend(inner: &Rc<Inner>) {
     let (engine, host) = (&inner.engine, inner.engine.host());
     if host.presence() == Presence::Hidden {
-        engine.signal(Signal::Hidden);
+        engine.auto_sync().signal(Signal::Hidden);
     }
     let weak = Rc::downgrade(inner);
     let lead = Rc::new(host.lead(&engine.config().name, move |leads| {
         if let Some(inner) = weak.upgrade() {
-            inner.engine.signal(Signal::Leader(leads));
+            inner.engine.auto_sync().signal(Signal::Leader(leads));
         }
     }));
     let (weak, of_page) = (Rc::downgrade(inner), Rc::clone(&lead));
     let mut cached = false;
     let page = host.on_presence(move |presence| {
         if let Some(inner) = weak.upgrade() {
-            inner.engine.signal(if presence == Presence::Visible {
-                Signal::Visible
-            } else {
-                Signal::Hidden
-            });
+            inner
+                .engine
+                .auto_sync()
+                .signal(if presence == Presence::Visible {
+                    Signal::Visible
+                } else {
+                    Signal::Hidden
+                });
             if matches!(presence, Presence::Away | Presence::Cached) {
-                inner.engine.put_away();
+                inner.engine.tabs().leave_all();
             }
             if presence == Presence::Cached {
                 inner.engine.let_go();
@@ -55,8 +58,8 @@ pub(crate) fn attend(inner: &Rc<Inner>) {
         _lead: lead,
     });
     let (inner, listening) = (Rc::clone(inner), Rc::clone(inner));
-    spawn(async move { inner.engine.run_schedule().await });
-    spawn(async move { listening.engine.run_hints().await });
+    spawn(async move { inner.engine.auto_sync().run().await });
+    spawn(async move { listening.engine.realtime().run().await });
 }
 
 #[wasm_bindgen]
@@ -78,7 +81,7 @@ impl Datum {
             let mut given = given.members()?;
             let interval = given.whole("interval", MIN_INTERVAL_MS, MAX_INTERVAL_MS);
             given.finish()?;
-            self.inner.engine.start_auto_sync(&user, interval)
+            self.inner.engine.auto_sync().start(&user, interval)
         };
         start().map_err(|e| error_to_js(&e))
     }
@@ -90,7 +93,7 @@ impl Datum {
     #[wasm_bindgen(js_name = stopAutoSync)]
     pub fn stop_auto_sync(&self, user_id: &JsValue) -> Result<(), JsValue> {
         optional_user(user_id)
-            .and_then(|user| self.inner.engine.stop_auto_sync(user.as_deref()))
+            .and_then(|user| self.inner.engine.auto_sync().stop(user.as_deref()))
             .map_err(|e| error_to_js(&e))
     }
 
@@ -101,7 +104,7 @@ impl Datum {
     #[wasm_bindgen(js_name = nextSyncTime)]
     pub fn next_sync_time(&self, user_id: &JsValue) -> Result<JsValue, JsValue> {
         let at = user(user_id)
-            .map(|user| self.inner.engine.next_sync_time(&user))
+            .map(|user| self.inner.engine.auto_sync().next_sync_time(&user))
             .map_err(|e| error_to_js(&e))?;
         Ok(at.map_or(JsValue::NULL, |at| {
             JsValue::from_str(&crate::util::time::format(at))

@@ -36,7 +36,7 @@ impl Inner {
         let remote = self.engine.remote();
         if self.engine.config().flush_on_leave
             && remote.can_flush(&user)
-            && let Some(body) = self.engine.leaving(&user)
+            && let Some(body) = self.engine.pending().unload_request(&user)
             // A page is hidden before it is left: once is enough for the same operations.
             && self.left.replace(body.clone()) != body
         {
@@ -52,7 +52,7 @@ impl Inner {
             && self
                 .engine
                 .current_user()
-                .is_some_and(|user| self.engine.has_pending(&user));
+                .is_some_and(|user| self.engine.pending().any(&user));
         if waits {
             request_background_sync(&format!("datum-sync:{}", config.name));
         }

@@ -22,7 +22,8 @@ impl Datum {
             let Switch { old, new, strategy } = request?;
             let result = inner
                 .engine
-                .switch_user(old.as_deref(), &new, strategy)
+                .users()
+                .switch(old.as_deref(), &new, strategy)
                 .await;
             inner.tidy_later(&new);
             to_js(&result?)
@@ -34,7 +35,7 @@ impl Datum {
         let (inner, user, options) = (Rc::clone(&self.inner), user(user_id), read_logout(options));
         promise(async move {
             let user = user?;
-            let result = inner.engine.logout(&user, options?).await?;
+            let result = inner.engine.users().logout(&user, options?).await?;
             if inner.engine.opened(&user).is_none() {
                 let deaf = inner.listening.borrow_mut().remove(&user);
                 drop(deaf);
@@ -47,7 +48,7 @@ impl Datum {
     #[wasm_bindgen(js_name = userIds)]
     pub fn user_ids(&self) -> Promise {
         let inner = Rc::clone(&self.inner);
-        promise(async move { to_js(&inner.engine.user_ids().await?) })
+        promise(async move { to_js(&inner.engine.users().ids().await?) })
     }
 
     /// Replaces the app's own fields in the sync metadata.
@@ -56,7 +57,7 @@ impl Datum {
         let (inner, user) = (Rc::clone(&self.inner), user(user_id));
         let json = encode(metadata, Code::InvalidArgument, "The custom metadata");
         promise(async move {
-            inner.engine.set_custom_metadata(&user?, &json?).await?;
+            inner.engine.metadata().set_custom(&user?, &json?).await?;
             Ok(JsValue::UNDEFINED)
         })
     }

@@ -100,6 +100,7 @@ impl Place {
         let watch = Rc::new(
             self.inner
                 .engine
+                .entities()
                 .watch(
                     &target.user_id,
                     &target.entity,
@@ -274,7 +275,7 @@ impl Datum {
     #[wasm_bindgen(js_name = checkHealth)]
     pub fn check_health(&self, user_id: &JsValue) -> Promise {
         let (inner, user) = (Rc::clone(&self.inner), optional_user(user_id));
-        promise(async move { to_js(&inner.engine.check_health(user?).await?) })
+        promise(async move { to_js(&inner.engine.health().check(user?).await?) })
     }
 }
 
@@ -286,7 +287,7 @@ fn read_filter(value: &JsValue) -> Result<Filter> {
         user_id: given.text("userId"),
         entity: given.text("entity"),
         topics,
-        looks_on: false,
+        is_observer: false,
     };
     given.finish()?;
     Ok(filter)

@@ -47,6 +47,7 @@ pub(crate) async fn write(
     }
     let written = inner
         .engine
+        .entities()
         .write_after(&call.user, entity, writes, call.after)
         .await?;
     inner.tidy_later(&call.user);
@@ -78,6 +79,7 @@ pub(crate) async fn patch(
     let (call, id) = (call.map_err(threw)?, id.map_err(threw)?);
     let stored = inner
         .engine
+        .entities()
         .read(&call.user, entity, &id, false)
         .await
         .map_err(threw)?;

@@ -1,57 +1,55 @@
-//! Where databases come from, and what one origin remembers over all users.
+//! The databases of one app, and what is stored outside them.
 
 use crate::log::address::Seq;
 use crate::model::error::Result;
 use crate::ports::store::Store;
 
-/// Where databases come from, and what one origin remembers over all users.
+/// Opens the databases of one app and keeps what is stored outside them.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Backing {
-    /// The store of one user.
     type Store: Store + 'static;
 
     /// Opens a user's store, and remembers the user.
     ///
     /// # Errors
-    /// What the storage says.
+    /// Errors of the storage.
     async fn open(&self, user_id: &str) -> Result<Self::Store>;
 
-    /// This device's id as far as an open user is concerned: made once, and another one since that
-    /// user's log was lost, so that nothing that the remote knows of the one is taken for the
-    /// other's.
+    /// Returns this device's id for an open user: made once, and replaced when that user's log was
+    /// lost, so that the remote does not take the new log for the old one.
     fn device_id(&self, user_id: &str) -> String;
 
-    /// Whether the log that was just opened, with this head and so many operations that wait, takes
-    /// the place of one that was lost; and how many operations were lost with that, where it is
-    /// known. Answers once.
+    /// Returns whether the log that was just opened, with this head and so many pending operations,
+    /// replaces one that was lost, and how many operations were lost, if known. Returns a loss once.
     fn loss(&self, user_id: &str, head: Seq, pending: u64) -> Option<Option<u64>>;
 
-    /// Shows how a user's log stands, so that its loss can be noticed later. Waits for nothing.
+    /// Records head and pending operations of a log, so that its loss can be noticed later. Does not
+    /// wait for the storage.
     fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: NoteReason);
 
-    /// Whether what is stored outlives the page.
+    /// Whether stored data outlives the page.
     fn is_durable(&self) -> bool;
 
-    /// Users that have a database here.
+    /// Returns the users that have a database here.
     ///
     /// # Errors
-    /// What the storage says.
+    /// Errors of the storage.
     async fn users(&self) -> Result<Vec<String>>;
 
     /// Forgets a user whose database is gone.
     ///
     /// # Errors
-    /// What the storage says.
+    /// Errors of the storage.
     async fn forget(&self, user_id: &str) -> Result<()>;
 }
 
-/// Why the state of a log is shown to the canary.
+/// Why the state of a log is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoteReason {
     /// This instance has written.
     Wrote,
-    /// The log was opened, or a cycle has ended: numbers are worth noting.
+    /// The log was opened, or a cycle has ended: the exact numbers are recorded.
     Rests,
-    /// Another instance has written, and notes that itself.
+    /// Another instance has written, and records that itself.
     Heard,
 }

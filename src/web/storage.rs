@@ -2,14 +2,13 @@
 
 use std::rc::Rc;
 
-use crate::engine::Backing;
-use crate::engine::loss_detection::Canary;
 use crate::log::address::{BodyId, Seq};
 use crate::model::config::storage::Durability;
 use crate::model::entity::check_id;
 use crate::model::error::{Code, Error, Result};
-use crate::ports::backing::NoteReason;
+use crate::ports::backing::{Backing, NoteReason};
 use crate::ports::host::Host;
+use crate::ports::loss_detection::LossDetector;
 use crate::ports::memory_store::MemoryStore;
 use crate::ports::store::{Append, AppendError, Records, Store, Tail};
 use crate::util::cell::RefCell;
@@ -28,7 +27,7 @@ pub struct WebBacking {
     /// Why there is none.
     refused: Option<Error>,
     device_id: String,
-    canary: Canary,
+    loss_detector: LossDetector,
     opened: RefCell<VecMap<IndexedDbStore>>,
     in_memory: RefCell<VecMap<MemoryStore>>,
     on_open: RefCell<Option<Rc<OnOpen>>>,
@@ -48,7 +47,7 @@ impl WebBacking {
             root,
             refused,
             device_id,
-            canary: Canary::default(),
+            loss_detector: LossDetector::default(),
             opened: RefCell::default(),
             in_memory: RefCell::default(),
             on_open: RefCell::default(),
@@ -101,7 +100,7 @@ impl Backing for WebBacking {
         let store = match &self.root {
             Some(root) => {
                 let (store, note, wipes) = root.open_store(user_id).await?;
-                self.canary.opened(
+                self.loss_detector.opened(
                     user_id,
                     &store.identity(),
                     wipes,
@@ -120,11 +119,11 @@ impl Backing for WebBacking {
     }
 
     fn device_id(&self, user_id: &str) -> String {
-        self.canary.device_id(user_id, &self.device_id)
+        self.loss_detector.device_id(user_id, &self.device_id)
     }
 
     fn loss(&self, user_id: &str, head: Seq, pending: u64) -> Option<Option<u64>> {
-        self.canary.loss(user_id, head, pending)
+        self.loss_detector.loss(user_id, head, pending)
     }
 
     fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: NoteReason) {
@@ -137,7 +136,7 @@ impl Backing for WebBacking {
             return;
         };
         if let Some(note) = self
-            .canary
+            .loss_detector
             .seen(user_id, &identity, head, pending, occasion)
         {
             set_mark(&self.mark_of(user_id), Some(&note));
@@ -167,7 +166,7 @@ impl Backing for WebBacking {
         // What there was to forget elsewhere went before the database did.
         self.in_memory.borrow_mut().remove(user_id);
         self.opened.borrow_mut().remove(user_id);
-        self.canary.forget(user_id);
+        self.loss_detector.forget(user_id);
         set_mark(&self.mark_of(user_id), None);
         Ok(())
     }

@@ -232,7 +232,8 @@ fn a_segment_that_is_damaged_is_set_aside_and_fetched_again() {
             draft: format!(r#"{{"title":"task {n:02}","text":"{}"}}"#, "x".repeat(200)),
         })
         .collect();
-    a.run(a.engine.write("ann", "tasks", drafts)).unwrap();
+    a.run(a.engine.entities().write("ann", "tasks", drafts))
+        .unwrap();
     a.sync();
     b.sync();
     b.create(r#"{"title":"mine"}"#);

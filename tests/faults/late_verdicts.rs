@@ -17,7 +17,7 @@ fn a_device_does_not_lose_its_later_write_to_its_own_earlier_one() {
     // The clock is far ahead when the first write is stamped, and right when the second is.
     a.engine.host().skew.set(13_000_000);
     let id = id_of(&a.create(r#"{"title":"first","n":1}"#));
-    b.run(b.engine.heard("ann", 1)).unwrap();
+    b.run(b.engine.on_head("ann", 1)).unwrap();
     // The other tab sends it; the answer is lost for good.
     phone.fault("/push", Fault::ReplyLost);
     b.sync_with(r#"{"direction":"pushOnly","timeout":1}"#)
@@ -66,6 +66,7 @@ fn a_write_that_is_synced_while_a_first_pull_is_on_its_way_never_disappears() {
     let meanwhile = async {
         datum_sync::ports::host::Host::sleep(b.engine.host(), 100).await;
         b.engine
+            .entities()
             .write(
                 "ann",
                 "tasks",
@@ -149,6 +150,7 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
             };
             laptop
                 .engine
+                .entities()
                 .write("ann", "tasks", title("rice milk"))
                 .await
                 .unwrap();
@@ -158,7 +160,8 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
         futures_util::future::join(sync(&a, Direction::PushOnly), meanwhile).await
     });
 
-    let waiting: Value = serde_json::from_str(&a.run(a.engine.conflicts("ann")).unwrap()).unwrap();
+    let waiting: Value =
+        serde_json::from_str(&a.run(a.engine.conflicts().list("ann")).unwrap()).unwrap();
     assert_eq!(
         (
             waiting.as_array().unwrap().len(),
@@ -172,6 +175,7 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
 async fn write(life: &RunningTab, write: Write) {
     life.tab
         .engine
+        .entities()
         .write("ann", "tasks", vec![write])
         .await
         .unwrap();

@@ -73,6 +73,7 @@ fn a_delete_is_not_lost_with_the_log_while_its_create_is_on_its_way() {
             datum_sync::ports::host::Host::sleep(engine.host(), 500).await;
             phone.evict();
             engine
+                .entities()
                 .write(
                     "ann",
                     "tasks",

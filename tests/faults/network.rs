@@ -109,7 +109,7 @@ fn replies_that_are_no_protocol_are_coded_errors() {
         let a = phone.open();
         a.create(r#"{"title":"milk"}"#);
         let op = a
-            .run(a.engine.pending_operations("ann"))
+            .run(a.engine.pending().list("ann"))
             .unwrap()
             .remove(0)
             .op_id;

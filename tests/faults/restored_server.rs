@@ -237,7 +237,7 @@ fn the_resolver_sees_the_forgotten_write_as_local_and_knows_what_is_others() {
     );
     assert_eq!(conflict.fields, ["title"]);
     let parked: Vec<Value> =
-        serde_json::from_str(&again.run(again.engine.conflicts("ann")).unwrap()).unwrap();
+        serde_json::from_str(&again.run(again.engine.conflicts().list("ann")).unwrap()).unwrap();
     assert_eq!(
         (parked.len(), again.pending()),
         (1, 1),
@@ -248,7 +248,8 @@ fn the_resolver_sees_the_forgotten_write_as_local_and_knows_what_is_others() {
         .run(
             again
                 .engine
-                .resolve_conflict(parked[0]["id"].as_str().unwrap(), Resolution::Local),
+                .conflicts()
+                .resolve(parked[0]["id"].as_str().unwrap(), Resolution::Local),
         )
         .unwrap();
     again.sync();
@@ -335,10 +336,11 @@ fn dead_letters_parked_conflicts_and_held_tombstones_stay_as_they_are() {
     assert_eq!(a.read("p").unwrap()["title"], "mine");
     assert_eq!(titles(&world), pairs(&[("n", "new"), ("p", "theirs")]));
     let parked: Vec<Value> =
-        serde_json::from_str(&a.run(a.engine.conflicts("ann")).unwrap()).unwrap();
+        serde_json::from_str(&a.run(a.engine.conflicts().list("ann")).unwrap()).unwrap();
     a.run(
         a.engine
-            .resolve_conflict(parked[0]["id"].as_str().unwrap(), Resolution::Local),
+            .conflicts()
+            .resolve(parked[0]["id"].as_str().unwrap(), Resolution::Local),
     )
     .unwrap();
     sync_until_quiet(&a);

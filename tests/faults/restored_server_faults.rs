@@ -226,12 +226,12 @@ fn clearing_sync_metadata_forgets_no_receipt_and_clearing_the_user_does() {
     .unwrap();
     a.create(r#"{"id":"t","title":"milk"}"#);
     a.sync();
-    a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
+    a.run(a.engine.metadata().clear("ann", true, true)).unwrap();
     restore(&world, &backup, "epoch-2");
     sync_until_quiet(&a);
     assert_eq!(titles(&world), pairs(&[("n", "note"), ("t", "milk")]));
 
-    a.run(a.engine.clear_user_data("ann")).unwrap();
+    a.run(a.engine.users().clear_data("ann")).unwrap();
     restore(&world, &backup, "epoch-3");
     let b = phone.open();
     b.sync();

@@ -107,7 +107,7 @@ fn a_first_visit_a_reload_and_a_wipe_are_no_loss() {
     let reloaded = phone.open();
     assert!(losses(&reloaded).is_empty());
     reloaded
-        .run(reloaded.engine.clear_user_data("ann"))
+        .run(reloaded.engine.users().clear_data("ann"))
         .unwrap();
     leave(reloaded);
     assert!(losses(&phone.open()).is_empty());
@@ -216,9 +216,9 @@ fn a_log_that_only_observes_leaves_the_loss_for_the_app() {
     let phone = device(&world, 1);
     phone.evict();
     let b = phone.open();
-    let reader = |looks_on| {
+    let reader = |is_observer| {
         b.engine.events(Filter {
-            looks_on,
+            is_observer,
             ..Filter::default()
         })
     };
@@ -257,7 +257,7 @@ fn two_tabs_that_write_by_turns_note_what_is_true() {
             .db
             .read(datum_sync::state::replica::Replica::head)
     };
-    let hear = |from: &Tab, to: &Tab| to.run(to.engine.heard("ann", heads(from))).unwrap();
+    let hear = |from: &Tab, to: &Tab| to.run(to.engine.on_head("ann", heads(from))).unwrap();
     a.create(r#"{"title":"1"}"#);
     hear(&a, &b);
     a.sync();

@@ -18,7 +18,7 @@ fn an_open_tab_does_not_save_its_operations_into_a_log_that_begins_after_a_wipe(
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
     b.create(r#"{"title":"of b"}"#);
-    a.run(a.engine.clear_user_data("ann")).unwrap();
+    a.run(a.engine.users().clear_data("ann")).unwrap();
 
     assert_eq!(
         b.write("tasks", create("more")).unwrap_err().code(),
@@ -40,17 +40,19 @@ fn a_tab_that_hears_of_a_wipe_ends_its_watches_and_says_why() {
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
     b.create(r#"{"title":"of b"}"#);
-    let watch = b.run(b.engine.watch("ann", "tasks", None, false)).unwrap();
+    let watch = b
+        .run(b.engine.entities().watch("ann", "tasks", None, false))
+        .unwrap();
     assert!(b.run(watch.next()).unwrap().is_some());
     let logout = LogoutOptions {
         flush: 0,
         wipe: true,
         force: true,
     };
-    a.run(a.engine.logout("ann", logout)).unwrap();
+    a.run(a.engine.users().logout("ann", logout)).unwrap();
 
     assert_eq!(
-        b.run(b.engine.heard("ann", u64::MAX)).unwrap_err().code(),
+        b.run(b.engine.on_head("ann", u64::MAX)).unwrap_err().code(),
         Code::Closed
     );
 
@@ -64,7 +66,7 @@ fn a_tab_that_hears_of_a_wipe_ends_its_watches_and_says_why() {
         b.engine.user_or_current(None).unwrap_err().code(),
         Code::NoUser
     );
-    assert!(b.run(b.engine.user_ids()).unwrap().is_empty());
+    assert!(b.run(b.engine.users().ids()).unwrap().is_empty());
 }
 
 #[test]
@@ -75,7 +77,7 @@ fn a_cycle_of_a_tab_that_has_not_heard_fetches_nothing_back() {
     a.create(r#"{"title":"synced"}"#);
     a.sync();
     b.sync();
-    a.run(a.engine.clear_user_data("ann")).unwrap();
+    a.run(a.engine.users().clear_data("ann")).unwrap();
 
     assert_eq!(b.sync_with("{}").unwrap_err().code(), Code::Closed);
 
@@ -90,14 +92,14 @@ fn a_user_who_signs_in_again_after_the_wipe_begins_anew() {
     a.create(r#"{"title":"synced"}"#);
     a.sync();
     a.create(r#"{"title":"wiped"}"#);
-    a.run(a.engine.clear_user_data("ann")).unwrap();
+    a.run(a.engine.users().clear_data("ann")).unwrap();
     assert_eq!(
         b.write("tasks", create("more")).unwrap_err().code(),
         Code::Closed
     );
 
     assert!(
-        b.run(b.engine.switch_user(None, "ann", None))
+        b.run(b.engine.users().switch(None, "ann", None))
             .unwrap()
             .success
     );
@@ -117,18 +119,19 @@ fn who_waits_for_a_receipt_hears_of_the_wipe() {
             .as_str()
             .unwrap()
             .to_owned();
-        let mut waiting = Box::pin(b.engine.when_synced("ann", "tasks", &id));
+        let mut waiting = Box::pin(b.engine.entities().when_synced("ann", "tasks", &id));
         assert!(waiting.as_mut().now_or_never().is_none());
-        a.run(a.engine.clear_user_data("ann")).unwrap();
+        a.run(a.engine.users().clear_data("ann")).unwrap();
 
         if told {
             b.run(
                 b.engine
-                    .heard_word("ann", r#"{"tab":1,"word":1,"wiped":true}"#),
+                    .tabs()
+                    .on_message("ann", r#"{"tab":1,"word":1,"wiped":true}"#),
             );
         } else {
             assert_eq!(
-                b.run(b.engine.heard("ann", u64::MAX)).unwrap_err().code(),
+                b.run(b.engine.on_head("ann", u64::MAX)).unwrap_err().code(),
                 Code::Closed
             );
         }

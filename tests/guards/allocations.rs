@@ -19,7 +19,7 @@ fn create_many(tab: &Tab, from: u64, count: u64) {
     let writes = (from..from + count)
         .map(|n| Write::Create { draft: task(n) })
         .collect();
-    tab.run(tab.engine.write(&tab.user, "tasks", writes))
+    tab.run(tab.engine.entities().write(&tab.user, "tasks", writes))
         .unwrap();
 }
 
@@ -105,11 +105,20 @@ fn reading_allocates_what_it_hands_over() {
 
     let one = allocations(|| {
         drop(
-            tab.run(tab.engine.read("ann", "tasks", "task-000077", false))
+            tab.run(
+                tab.engine
+                    .entities()
+                    .read("ann", "tasks", "task-000077", false),
+            )
+            .unwrap(),
+        )
+    });
+    let all = allocations(|| {
+        drop(
+            tab.run(tab.engine.entities().read_all("ann", "tasks", false))
                 .unwrap(),
         )
     });
-    let all = allocations(|| drop(tab.run(tab.engine.read_all("ann", "tasks", false)).unwrap()));
     let opened = allocations(|| drop(laptop.open()));
 
     assert!(one < 20, "{one}");

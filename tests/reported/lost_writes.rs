@@ -117,11 +117,11 @@ fn a_pause_during_a_push_that_fails_marks_nothing_as_sent() {
         phone.fault("/push", fault);
         a.run(join(synchronize(&a), async {
             wait(&a, 20).await;
-            a.engine.pause(None).await.unwrap();
+            a.engine.pauses().pause(None).await.unwrap();
         }));
         assert_eq!(a.pending(), 1);
 
-        a.run(a.engine.resume(None)).unwrap();
+        a.run(a.engine.pauses().resume(None)).unwrap();
         a.sync();
 
         assert_eq!((a.pending(), shared(&world)), (0, vec!["milk".to_owned()]));

@@ -74,7 +74,9 @@ fn what_a_device_has_pushed_does_not_come_back_to_it_as_news() {
         topics: vec![Topic::DataChanged],
         ..Filter::default()
     });
-    let watching = a.run(a.engine.watch("ann", "tasks", None, false)).unwrap();
+    let watching = a
+        .run(a.engine.entities().watch("ann", "tasks", None, false))
+        .unwrap();
     a.run(watching.next()).unwrap();
 
     let told = || -> Vec<Value> {
@@ -126,6 +128,7 @@ fn a_row_deleted_while_its_create_is_on_its_way_does_not_come_back() {
         a.run(join(synchronize(&a), async {
             wait(&a, 20).await;
             a.engine
+                .entities()
                 .write(
                     "ann",
                     "tasks",
@@ -180,12 +183,17 @@ fn what_happened_while_a_device_was_away_is_there_after_one_cycle() {
                 draft: r#"{"title":"new"}"#.to_owned(),
             },
         ] {
-            b.engine.write("ann", "tasks", vec![write]).await.unwrap();
+            b.engine
+                .entities()
+                .write("ann", "tasks", vec![write])
+                .await
+                .unwrap();
             synchronize(&b).await;
         }
         a.engine.host().online.set(true);
         a.engine.network_changed(true);
         a.engine
+            .auto_sync()
             .signal(datum_sync::engine::auto_sync::Signal::Online);
         wait(&a, 60_000).await;
     });
@@ -205,7 +213,9 @@ fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
     b.patch(&id, r#"{"note":"theirs"}"#);
     b.sync();
     a.patch(&id, r#"{"title":"new"}"#);
-    let watching = a.run(a.engine.watch("ann", "tasks", None, false)).unwrap();
+    let watching = a
+        .run(a.engine.entities().watch("ann", "tasks", None, false))
+        .unwrap();
     a.run(watching.next()).unwrap();
     let shown = std::cell::RefCell::new(Vec::new());
     phone.fault("/pull", Fault::Slow(100));
@@ -231,6 +241,7 @@ fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
             wait(&a, 10).await;
             let read: Value = serde_json::from_str(
                 &a.engine
+                    .entities()
                     .read("ann", "tasks", &id, false)
                     .await
                     .unwrap()

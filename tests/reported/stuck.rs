@@ -45,7 +45,7 @@ fn an_outage_of_days_ends_by_itself() {
         );
         out.set(false);
         wait(&a, 2 * HOUR).await;
-        assert_eq!(a.engine.pending_count("ann").await.unwrap(), 0);
+        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 0);
     });
     assert_eq!(shared(&world), ["milk"]);
 }
@@ -72,7 +72,7 @@ fn one_bad_change_holds_up_no_other_and_can_be_thrown_away() {
         (2, 1, 0)
     );
     let letters: Value =
-        serde_json::from_str(&a.run(a.engine.dead_letters("ann")).unwrap()).unwrap();
+        serde_json::from_str(&a.run(a.engine.dead_letters().list("ann")).unwrap()).unwrap();
     assert_eq!(
         (letters.as_array().unwrap().len(), &letters[0]["entityId"]),
         (1, &bad.into()),
@@ -80,7 +80,8 @@ fn one_bad_change_holds_up_no_other_and_can_be_thrown_away() {
     );
     a.run(
         a.engine
-            .discard_dead_letter(letters[0]["id"].as_str().unwrap()),
+            .dead_letters()
+            .discard(letters[0]["id"].as_str().unwrap()),
     )
     .unwrap();
     assert!(a.sync().is_success);
@@ -117,15 +118,15 @@ fn what_others_write_arrives_while_an_upload_fails_and_the_upload_is_tried_by_it
         create(&a.engine, "ann", "ours").await;
         wait(&a, 2 * HOUR).await;
         assert_eq!(
-            a.engine.count("ann", "tasks").await.unwrap(),
+            a.engine.entities().count("ann", "tasks").await.unwrap(),
             2,
             "the download goes on"
         );
-        assert_eq!(a.engine.pending_count("ann").await.unwrap(), 1);
+        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 1);
         broken.set(false);
         wait(&a, 2 * HOUR).await;
         assert_eq!(
-            a.engine.pending_count("ann").await.unwrap(),
+            a.engine.pending().count("ann").await.unwrap(),
             0,
             "nobody had to write again"
         );

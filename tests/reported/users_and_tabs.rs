@@ -24,7 +24,8 @@ fn what_a_guest_has_made_is_there_after_somebody_signed_in_and_is_nobody_elses()
     let switch = |from: &str, to: &str| {
         a.run(
             a.engine
-                .switch_user(Some(from), to, Some(UserSwitch::SyncThenSwitch)),
+                .users()
+                .switch(Some(from), to, Some(UserSwitch::SyncThenSwitch)),
         )
         .unwrap()
     };
@@ -111,7 +112,7 @@ fn a_user_who_was_wiped_has_pushed_before_and_pulls_everything_at_the_next_sign_
     a.sync();
     a.create(r#"{"title":"tea"}"#);
     let left = a
-        .run(a.engine.logout(
+        .run(a.engine.users().logout(
             "ann",
             LogoutOptions {
                 wipe: true,

@@ -169,11 +169,13 @@ impl World {
         );
         self.tasks.spawn(owner, async move {
             let exists = engine
+                .entities()
                 .exists(user, "tasks", &deed.id)
                 .await
                 .unwrap_or(false);
             let blind = is_blind(&engine, user, &shared);
             match engine
+                .entities()
                 .write(user, "tasks", vec![deed.write(user, exists)])
                 .await
             {
@@ -285,9 +287,9 @@ impl World {
         ));
         self.tasks.spawn(owner, async move {
             let _ = if pausing {
-                engine.pause(Some(user)).await
+                engine.pauses().pause(Some(user)).await
             } else {
-                engine.resume(Some(user)).await
+                engine.pauses().resume(Some(user)).await
             };
         });
     }
@@ -315,6 +317,7 @@ impl World {
         self.tasks.spawn(owner, async move {
             if leaves {
                 let _ = engine
+                    .users()
                     .logout(
                         user,
                         LogoutOptions {
@@ -324,7 +327,7 @@ impl World {
                     )
                     .await;
             } else {
-                let _ = engine.switch_user(None, user, Some(strategy)).await;
+                let _ = engine.users().switch(None, user, Some(strategy)).await;
             }
         });
     }

@@ -30,7 +30,7 @@ impl World {
         let user = self.devices[device].pick(&self.dice);
         if self.weather.network.get()
             && self.dice.chance(300)
-            && let Some(body) = tab.engine.leaving(user)
+            && let Some(body) = tab.engine.pending().unload_request(user)
         {
             self.say(format!(
                 "{} leaves a push of {user} behind",
@@ -176,7 +176,7 @@ impl World {
                 {
                     let engine = Rc::clone(&tab.engine);
                     self.tasks.spawn(tab.owner, async move {
-                        let _ = engine.heard(user, head).await;
+                        let _ = engine.on_head(user, head).await;
                     });
                 }
             }

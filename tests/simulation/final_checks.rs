@@ -51,7 +51,7 @@ impl World {
         self.tasks.run_for(200_000);
         for (_, _, user, owner, engine) in self.everybody() {
             self.tasks.spawn(owner, async move {
-                let _ = engine.resume(Some(user)).await;
+                let _ = engine.pauses().resume(Some(user)).await;
             });
         }
         self.tasks.run_for(200_000);
@@ -173,7 +173,10 @@ impl World {
         {
             return Err(format!("the status says {status:?}"));
         }
-        let metadata = engine.local_metadata_of(&opened).ok_or("has no metadata")?;
+        let metadata = engine
+            .metadata()
+            .local_of(&opened)
+            .ok_or("has no metadata")?;
         let counts = metadata
             .entity_counts
             .get("tasks")
@@ -191,6 +194,7 @@ impl World {
         let (reading, into) = (Rc::clone(engine), Rc::clone(&read));
         self.tasks.spawn(owner, async move {
             *into.borrow_mut() = reading
+                .entities()
                 .read_all(user, "tasks", false)
                 .await
                 .unwrap_or_else(|error| format!("{error:?}"));

@@ -27,7 +27,7 @@ fn cycles_run_at_each_interval_spread_by_a_tenth() {
     }));
     with_auto_sync(&a, async {
         wait(&a, 1).await;
-        let first = a.engine.next_sync_time("ann").unwrap();
+        let first = a.engine.auto_sync().next_sync_time("ann").unwrap();
         assert_eq!(
             a.engine.status_hub("ann").unwrap().current().next_sync_at,
             Some(datum_sync::util::time::format(first))
@@ -58,9 +58,9 @@ fn nothing_runs_unless_it_was_started() {
     let a = leader_tab(&phone);
     with_auto_sync(&a, async {
         create(&a.engine, "ann", "milk").await;
-        a.engine.signal(Signal::Online);
+        a.engine.auto_sync().signal(Signal::Online);
         wait(&a, DAY).await;
-        assert_eq!(a.engine.next_sync_time("ann"), None);
+        assert_eq!(a.engine.auto_sync().next_sync_time("ann"), None);
     });
     assert!(phone.requests().is_empty());
 }
@@ -71,7 +71,7 @@ fn started_by_a_call_with_its_own_interval_and_stopped_by_another() {
     let phone = world.device("phone");
     let a = leader_tab(&phone);
     for wrong in [0, 999, 86_400_001] {
-        let error = a.engine.start_auto_sync("ann", Some(wrong)).unwrap_err();
+        let error = a.engine.auto_sync().start("ann", Some(wrong)).unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
         assert!(
             error.message().contains("`interval`")
@@ -80,15 +80,15 @@ fn started_by_a_call_with_its_own_interval_and_stopped_by_another() {
         );
     }
     assert_eq!(
-        a.engine.start_auto_sync("", None).unwrap_err().code(),
+        a.engine.auto_sync().start("", None).unwrap_err().code(),
         Code::InvalidArgument
     );
     with_auto_sync(&a, async {
-        a.engine.start_auto_sync("ann", Some(MINUTE)).unwrap();
+        a.engine.auto_sync().start("ann", Some(MINUTE)).unwrap();
         wait(&a, 10 * MINUTE).await;
         let ran = pulls(&phone);
         assert!((9..=11).contains(&ran), "{ran}");
-        a.engine.stop_auto_sync(None).unwrap();
+        a.engine.auto_sync().stop(None).unwrap();
         wait(&a, DAY).await;
         assert_eq!(
             a.engine.status_hub("ann").unwrap().current().next_sync_at,
@@ -149,12 +149,12 @@ fn a_failure_is_tried_again_with_backoff_and_not_before_the_server_allows() {
             4
         );
         create(&a.engine, "ann", "tea").await;
-        a.engine.signal(Signal::Hint("ann"));
-        a.engine.signal(Signal::Online);
+        a.engine.auto_sync().signal(Signal::Hint("ann"));
+        a.engine.auto_sync().signal(Signal::Online);
         wait(&a, 9 * MINUTE).await;
         assert!(phone.requests().is_empty());
         wait(&a, MINUTE).await;
-        assert_eq!(a.engine.pending_count("ann").await.unwrap(), 0);
+        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 0);
         assert_eq!(
             a.engine.status_hub("ann").unwrap().current().next_retry_at,
             None
@@ -171,11 +171,17 @@ fn hints_during_a_cycle_cause_one_more() {
     let left = Cell::new(1);
     *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if request.path == "/pull" && left.replace(0) > 0 {
-            (0..5).for_each(|_| engine.upgrade().unwrap().signal(Signal::Hint("ann")));
+            (0..5).for_each(|_| {
+                engine
+                    .upgrade()
+                    .unwrap()
+                    .auto_sync()
+                    .signal(Signal::Hint("ann"))
+            });
         }
     }));
     with_auto_sync(&a, async {
-        a.engine.signal(Signal::Hint("ann"));
+        a.engine.auto_sync().signal(Signal::Hint("ann"));
         wait(&a, HOUR).await;
     });
     assert_eq!(pulls(&phone), 2);
@@ -188,26 +194,26 @@ fn a_resume_restores_the_timers_of_the_users_that_it_concerns() {
     let a = leader_tab(&phone);
     with_auto_sync(&a, async {
         a.engine.user("bob").await.unwrap();
-        a.engine.start_auto_sync("bob", Some(MINUTE)).unwrap();
-        a.engine.start_auto_sync("ann", Some(MINUTE)).unwrap();
-        a.engine.pause(Some("ann")).await.unwrap();
-        a.engine.pause(Some("bob")).await.unwrap();
+        a.engine.auto_sync().start("bob", Some(MINUTE)).unwrap();
+        a.engine.auto_sync().start("ann", Some(MINUTE)).unwrap();
+        a.engine.pauses().pause(Some("ann")).await.unwrap();
+        a.engine.pauses().pause(Some("bob")).await.unwrap();
         create(&a.engine, "ann", "milk").await;
         wait(&a, HOUR).await;
         assert!(phone.requests().is_empty());
-        assert_eq!(a.engine.next_sync_time("ann"), None);
-        a.engine.resume(Some("bob")).await.unwrap();
+        assert_eq!(a.engine.auto_sync().next_sync_time("ann"), None);
+        a.engine.pauses().resume(Some("bob")).await.unwrap();
         wait(&a, 10 * MINUTE).await;
         assert!((9..=12).contains(&pulls(&phone)));
-        assert_eq!(a.engine.pending_count("ann").await.unwrap(), 1);
-        a.engine.auto_signed_out("bob");
+        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 1);
+        a.engine.auto_sync().signed_out("bob");
         phone.requests();
-        a.engine.resume(None).await.unwrap();
+        a.engine.pauses().resume(None).await.unwrap();
         wait(&a, 1).await;
-        assert_eq!(a.engine.pending_count("ann").await.unwrap(), 0);
+        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 0);
         wait(&a, 10 * MINUTE).await;
         assert_eq!(
-            a.engine.next_sync_time("bob"),
+            a.engine.auto_sync().next_sync_time("bob"),
             None,
             "a resume starts nobody who has left"
         );
@@ -226,22 +232,22 @@ fn unauthorized_rests_until_a_resume_and_a_new_sign_in() {
             create(&a.engine, "ann", "milk").await;
             wait(&a, 2_000).await;
             phone.requests();
-            a.engine.signal(Signal::Online);
-            a.engine.signal(Signal::Hint("ann"));
+            a.engine.auto_sync().signal(Signal::Online);
+            a.engine.auto_sync().signal(Signal::Hint("ann"));
             wait(&a, DAY).await;
             assert!(phone.requests().is_empty());
-            assert_eq!(a.engine.next_sync_time("ann"), None);
+            assert_eq!(a.engine.auto_sync().next_sync_time("ann"), None);
             assert_eq!(
                 a.engine.status_hub("ann").unwrap().current().status,
                 SyncState::Failed
             );
             if again == 0 {
-                a.engine.resume(Some("ann")).await.unwrap();
+                a.engine.pauses().resume(Some("ann")).await.unwrap();
             } else {
-                a.engine.auto_signed_in("ann");
+                a.engine.auto_sync().signed_in("ann");
             }
             wait(&a, 2_000).await;
-            assert_eq!(a.engine.pending_count("ann").await.unwrap(), 0);
+            assert_eq!(a.engine.pending().count("ann").await.unwrap(), 0);
         }
     });
 }
@@ -255,13 +261,13 @@ fn a_new_sign_in_syncs_at_once_what_was_refused_before_it_and_leaving_stops_ever
         phone.fault("/pull", Fault::Status(401, None));
         wait(&a, HOUR).await;
         assert_eq!(pulls(&phone), 1);
-        a.engine.auto_signed_in("ann");
+        a.engine.auto_sync().signed_in("ann");
         wait(&a, 1).await;
         assert_eq!(pulls(&phone), 1);
-        a.engine.clear_user_data("ann").await.unwrap();
+        a.engine.users().clear_data("ann").await.unwrap();
         wait(&a, DAY).await;
         assert!(phone.requests().is_empty());
-        assert_eq!(a.engine.next_sync_time("ann"), None);
+        assert_eq!(a.engine.auto_sync().next_sync_time("ann"), None);
     });
 }
 
@@ -281,9 +287,9 @@ fn offline_costs_nothing_and_the_network_that_is_back_is_a_reason() {
             "offline is no failure"
         );
         a.engine.host().online.set(true);
-        a.engine.signal(Signal::Online);
+        a.engine.auto_sync().signal(Signal::Online);
         wait(&a, 1).await;
-        assert_eq!(a.engine.pending_count("ann").await.unwrap(), 0);
+        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 0);
         // A browser that forgets to say so.
         a.engine.host().online.set(false);
         wait(&a, HOUR).await;
@@ -302,7 +308,7 @@ fn one_users_cycle_does_not_hold_up_another() {
     phone.fault("/push", Fault::Slow(MINUTE));
     with_auto_sync(&a, async {
         a.engine.user("bob").await.unwrap();
-        a.engine.start_auto_sync("bob", None).unwrap();
+        a.engine.auto_sync().start("bob", None).unwrap();
         create(&a.engine, "ann", "milk").await;
         wait(&a, 2_000).await;
         create(&a.engine, "bob", "tea").await;
@@ -326,11 +332,11 @@ fn excluded_users_never_run() {
     ));
     let a = leader_tab(&phone);
     with_auto_sync(&a, async {
-        a.engine.start_auto_sync("ann", Some(1_000)).unwrap();
+        a.engine.auto_sync().start("ann", Some(1_000)).unwrap();
         create(&a.engine, "ann", "milk").await;
-        a.engine.signal(Signal::Hint("ann"));
+        a.engine.auto_sync().signal(Signal::Hint("ann"));
         wait(&a, HOUR).await;
-        assert_eq!(a.engine.next_sync_time("ann"), None);
+        assert_eq!(a.engine.auto_sync().next_sync_time("ann"), None);
     });
     assert!(phone.requests().is_empty());
 }

@@ -138,7 +138,7 @@ fn what_the_app_decides_is_what_every_device_sees() {
         });
         let id = b.conflicts()[0]["id"].as_str().unwrap().to_owned();
 
-        b.run(b.engine.resolve_conflict(&id, resolution.clone()))
+        b.run(b.engine.conflicts().resolve(&id, resolution.clone()))
             .unwrap();
 
         assert!(b.conflicts().is_empty());
@@ -164,7 +164,7 @@ fn what_the_app_decides_is_what_every_device_sees() {
         assert_eq!(a.read("t").unwrap()["title"], expected);
         assert_eq!(laptop.open().read("t").unwrap()["title"], expected);
         assert_eq!(
-            b.run(b.engine.resolve_conflict(&id, Resolution::Local))
+            b.run(b.engine.conflicts().resolve(&id, Resolution::Local))
                 .unwrap_err()
                 .code(),
             Code::NotFound
@@ -246,7 +246,7 @@ fn what_was_decided_is_explained_in_the_commit_that_decides_it_and_outlives_a_re
         "the other tab has not heard of it yet"
     );
     other_tab
-        .run(other_tab.engine.heard("ann", u64::MAX))
+        .run(other_tab.engine.on_head("ann", u64::MAX))
         .unwrap();
     assert_eq!(
         (other_tab.explained("t"), other_tab.explained("u").len()),
@@ -261,17 +261,17 @@ fn what_was_decided_is_explained_in_the_commit_that_decides_it_and_outlives_a_re
         "on the device that had nothing to decide"
     );
     assert_eq!(
-        b.run(b.engine.explain_merge("ann", "nothing", "t"))
+        b.run(b.engine.conflicts().explain("ann", "nothing", "t"))
             .unwrap_err()
             .code(),
         Code::InvalidArgument
     );
     assert_eq!(
-        b.run(b.engine.explain_merge("ann", "tasks", ""))
+        b.run(b.engine.conflicts().explain("ann", "tasks", ""))
             .unwrap_err()
             .code(),
         Code::InvalidArgument
     );
-    b.run(b.engine.clear_user_data("ann")).unwrap();
+    b.run(b.engine.users().clear_data("ann")).unwrap();
     assert!(b.explained("t").is_empty());
 }

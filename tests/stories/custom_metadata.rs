@@ -6,11 +6,11 @@ use datum_sync::model::error::Code;
 use datum_sync::model::metadata::SyncMetadata;
 
 fn local(a: &Tab) -> SyncMetadata {
-    a.run(a.engine.local_metadata(&a.user)).unwrap().unwrap()
+    a.run(a.engine.metadata().local(&a.user)).unwrap().unwrap()
 }
 
 fn remote(a: &Tab) -> SyncMetadata {
-    a.run(a.engine.remote_metadata(&a.user)).unwrap().unwrap()
+    a.run(a.engine.metadata().remote(&a.user)).unwrap().unwrap()
 }
 
 fn custom(of: &SyncMetadata) -> serde_json::Value {
@@ -27,7 +27,7 @@ fn the_apps_own_fields_are_news_and_reach_the_remote_with_the_next_cycle() {
     let (a, b) = (phone.open(), laptop.open());
     a.sync();
     phone.requests();
-    let set = |tab: &Tab, json: &str| tab.run(tab.engine.set_custom_metadata("ann", json));
+    let set = |tab: &Tab, json: &str| tab.run(tab.engine.metadata().set_custom("ann", json));
 
     set(&a, r#"{"name":"Ann's phone","panes":[1,{"wide":null}]}"#).unwrap();
 
@@ -63,7 +63,7 @@ fn the_apps_own_fields_outlive_a_clear_and_a_reload_and_go_when_they_are_emptied
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    a.run(a.engine.set_custom_metadata("ann", r#"{"n":1}"#))
+    a.run(a.engine.metadata().set_custom("ann", r#"{"n":1}"#))
         .unwrap();
     let before = local(&a);
     assert!(
@@ -71,14 +71,14 @@ fn the_apps_own_fields_outlive_a_clear_and_a_reload_and_go_when_they_are_emptied
         "set before the first cycle"
     );
     a.sync();
-    a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
+    a.run(a.engine.metadata().clear("ann", true, true)).unwrap();
     assert_eq!(custom(&local(&a)), serde_json::json!({ "n": 1 }));
     let b = phone.open();
     assert_eq!(custom(&local(&b)), serde_json::json!({ "n": 1 }));
     b.sync();
     assert_eq!(custom(&remote(&b)), serde_json::json!({ "n": 1 }));
 
-    b.run(b.engine.set_custom_metadata("ann", "{}")).unwrap();
+    b.run(b.engine.metadata().set_custom("ann", "{}")).unwrap();
     b.sync();
 
     assert!(custom(&local(&b)).is_null() && custom(&remote(&b)).is_null());
@@ -89,7 +89,7 @@ fn what_is_no_object_or_too_large_is_refused_and_changes_nothing() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    a.run(a.engine.set_custom_metadata("ann", r#"{"n":1}"#))
+    a.run(a.engine.metadata().set_custom("ann", r#"{"n":1}"#))
         .unwrap();
     let sized = |bytes: usize| format!(r#"{{"x":"{}"}}"#, "é".repeat((bytes - 8) / 2));
     for bad in [
@@ -102,7 +102,9 @@ fn what_is_no_object_or_too_large_is_refused_and_changes_nothing() {
         r#"{"a":1}x"#,
         sized(MAX_CUSTOM_BYTES + 2).as_str(),
     ] {
-        let error = a.run(a.engine.set_custom_metadata("ann", bad)).unwrap_err();
+        let error = a
+            .run(a.engine.metadata().set_custom("ann", bad))
+            .unwrap_err();
         assert_eq!(
             (error.code(), error.user_id()),
             (Code::InvalidArgument, Some("ann")),
@@ -110,7 +112,7 @@ fn what_is_no_object_or_too_large_is_refused_and_changes_nothing() {
         );
     }
     assert_eq!(
-        a.run(a.engine.set_custom_metadata("", "{}"))
+        a.run(a.engine.metadata().set_custom("", "{}"))
             .unwrap_err()
             .code(),
         Code::InvalidArgument
@@ -118,7 +120,7 @@ fn what_is_no_object_or_too_large_is_refused_and_changes_nothing() {
     assert_eq!(custom(&local(&a)), serde_json::json!({ "n": 1 }));
     let most = sized(MAX_CUSTOM_BYTES);
     assert_eq!(most.len(), MAX_CUSTOM_BYTES);
-    a.run(a.engine.set_custom_metadata("ann", &most)).unwrap();
+    a.run(a.engine.metadata().set_custom("ann", &most)).unwrap();
     assert!(a.sync().is_success);
     assert!(!custom(&remote(&a)).is_null(), "and the server keeps it");
 }
@@ -131,7 +133,7 @@ fn a_full_custom_record_and_a_running_cycle_do_not_overwrite_each_other() {
     phone.fault("/pull", Fault::Slow(100));
     let set = async {
         a.engine.host().clock.sleep(10).await;
-        a.engine.set_custom_metadata("ann", r#"{"n":2}"#).await
+        a.engine.metadata().set_custom("ann", r#"{"n":2}"#).await
     };
 
     let (cycle, set) = a.run(futures_util::future::join(

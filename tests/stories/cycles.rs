@@ -140,11 +140,11 @@ fn pause_resume_and_close_say_what_they_do() {
     let phone = world.device("phone");
     let a = phone.open();
     a.create(r#"{"title":"milk"}"#);
-    a.run(a.engine.pause(None)).unwrap();
-    a.run(a.engine.pause(None)).unwrap();
+    a.run(a.engine.pauses().pause(None)).unwrap();
+    a.run(a.engine.pauses().pause(None)).unwrap();
     assert!(a.sync().was_skipped);
     assert_eq!(phone.requests().len(), 0);
-    a.run(a.engine.resume(None)).unwrap();
+    a.run(a.engine.pauses().resume(None)).unwrap();
     assert!(a.sync().is_success);
     let subscription = a.engine.status_hub("ann").unwrap().subscribe();
     a.run(a.engine.close());
@@ -153,7 +153,7 @@ fn pause_resume_and_close_say_what_they_do() {
     assert!(a.run(subscription.next()).is_none(), "the feed ends");
     assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::Closed);
     assert_eq!(
-        a.run(a.engine.read_all("ann", "tasks", false))
+        a.run(a.engine.entities().read_all("ann", "tasks", false))
             .unwrap_err()
             .code(),
         Code::Closed

@@ -78,7 +78,7 @@ fn a_refused_operation_can_be_edited_and_sent_again() {
     );
     assert_eq!(letter["data"]["title"].as_str().unwrap().len(), 200);
 
-    a.run(a.engine.retry_dead_letter(
+    a.run(a.engine.dead_letters().retry(
         letter["id"].as_str().unwrap(),
         Some(r#"{"title":"good"}"#.to_owned()),
     ))
@@ -112,7 +112,8 @@ fn a_refused_operation_can_be_sent_again_as_it_was_once_the_remote_takes_it() {
         .configure(|config| config.max_entity_bytes = 10_000);
     a.run(
         a.engine
-            .retry_dead_letter(letter["id"].as_str().unwrap(), None),
+            .dead_letters()
+            .retry(letter["id"].as_str().unwrap(), None),
     )
     .unwrap();
     assert!(a.sync().is_success);
@@ -146,7 +147,8 @@ fn a_refused_patch_says_again_only_what_it_had_changed() {
 
     a.run(
         a.engine
-            .retry_dead_letter(a.dead_letters()[0]["id"].as_str().unwrap(), None),
+            .dead_letters()
+            .retry(a.dead_letters()[0]["id"].as_str().unwrap(), None),
     )
     .unwrap();
     assert!(a.sync().is_success);
@@ -167,13 +169,14 @@ fn a_bad_edit_leaves_the_dead_letter_where_it_is() {
     let error = a
         .run(
             a.engine
-                .retry_dead_letter(id, Some(r#"{"createdAt":5}"#.to_owned())),
+                .dead_letters()
+                .retry(id, Some(r#"{"createdAt":5}"#.to_owned())),
         )
         .unwrap_err();
     assert_eq!(error.code(), Code::InvalidEntity, "{error:?}");
     assert_eq!((a.dead_letters().len(), a.pending()), (1, 0));
     assert_eq!(
-        a.run(a.engine.retry_dead_letter("nothing", None))
+        a.run(a.engine.dead_letters().retry("nothing", None))
             .unwrap_err()
             .code(),
         Code::NotFound
@@ -185,13 +188,21 @@ fn a_discarded_dead_letter_is_gone_over_a_reload() {
     let world = World::new();
     let phone = world.device("phone");
     let (a, letter) = refused(&world, &phone);
-    a.run(a.engine.discard_dead_letter(letter["id"].as_str().unwrap()))
-        .unwrap();
+    a.run(
+        a.engine
+            .dead_letters()
+            .discard(letter["id"].as_str().unwrap()),
+    )
+    .unwrap();
     assert!(a.dead_letters().is_empty() && phone.open().dead_letters().is_empty());
     assert_eq!(
-        a.run(a.engine.discard_dead_letter(letter["id"].as_str().unwrap()))
-            .unwrap_err()
-            .code(),
+        a.run(
+            a.engine
+                .dead_letters()
+                .discard(letter["id"].as_str().unwrap())
+        )
+        .unwrap_err()
+        .code(),
         Code::NotFound
     );
 }

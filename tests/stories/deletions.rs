@@ -229,9 +229,9 @@ fn a_create_that_arrives_after_its_delete_makes_nothing() {
         let phone = world.device("phone");
         let (a, b) = (phone.open(), phone.open());
         let id = id_of(&a.create(r#"{"title":"milk"}"#));
-        b.run(b.engine.heard("ann", 1)).unwrap();
+        b.run(b.engine.on_head("ann", 1)).unwrap();
         // The other tab sends it, and the request takes its time.
-        let late = b.engine.leaving("ann").unwrap();
+        let late = b.engine.pending().unload_request("ann").unwrap();
         if edited {
             a.patch(&id, r#"{"title":"tea"}"#);
             a.sync();
@@ -280,7 +280,8 @@ fn a_delete_against_an_edit_can_be_decided_either_way() {
         );
         b.run(
             b.engine
-                .resolve_conflict(conflict["id"].as_str().unwrap(), resolution),
+                .conflicts()
+                .resolve(conflict["id"].as_str().unwrap(), resolution),
         )
         .unwrap();
         assert!(b.sync().is_success);

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 type Watching = Watch<CountedStore, TestHost>;
 
 fn watch(tab: &Tab) -> Watching {
-    tab.run(tab.engine.watch(&tab.user, "tasks", None, false))
+    tab.run(tab.engine.entities().watch(&tab.user, "tasks", None, false))
         .unwrap()
 }
 
@@ -137,8 +137,12 @@ fn a_reader_that_fell_behind_the_journal_is_given_everything_anew() {
         })
     };
     for from in [0, 20_000] {
-        a.run(a.engine.write("ann", "tasks", drafts(from).collect()))
-            .unwrap();
+        a.run(
+            a.engine
+                .entities()
+                .write("ann", "tasks", drafts(from).collect()),
+        )
+        .unwrap();
     }
     let delta = now(&watching).unwrap();
     assert!(delta.whole);
@@ -158,7 +162,7 @@ fn what_another_tab_writes_is_seen_and_said() {
     });
 
     let milk = a.create(r#"{"title":"milk"}"#);
-    b.run(b.engine.heard("ann", 1)).unwrap();
+    b.run(b.engine.on_head("ann", 1)).unwrap();
 
     assert_eq!(titles(&now(&watching).unwrap()), ["milk"]);
     let heard = events(&reader);
@@ -177,14 +181,14 @@ fn a_tab_that_slept_through_a_compaction_sees_what_changed_and_nothing_else() {
         a.create(r#"{"title":"milk"}"#),
         a.create(r#"{"title":"tea"}"#),
     );
-    b.run(b.engine.heard("ann", 2)).unwrap();
+    b.run(b.engine.on_head("ann", 2)).unwrap();
     let watching = watch(&b);
     now(&watching);
 
     a.patch(milk["id"].as_str().unwrap(), r#"{"title":"oat milk"}"#);
     let user = a.engine.opened("ann").unwrap();
     a.run(user.db.checkpoint()).unwrap();
-    b.run(b.engine.heard("ann", 4)).unwrap();
+    b.run(b.engine.on_head("ann", 4)).unwrap();
 
     assert_eq!(titles(&now(&watching).unwrap()), ["oat milk"], "not {tea}");
     assert_eq!(now(&watching), None);
@@ -235,7 +239,11 @@ fn one_entity_is_watched_by_its_id() {
     let world = World::new();
     let a = world.device("phone").open();
     let watching = a
-        .run(a.engine.watch("ann", "tasks", Some("t1".to_owned()), false))
+        .run(
+            a.engine
+                .entities()
+                .watch("ann", "tasks", Some("t1".to_owned()), false),
+        )
         .unwrap();
     assert_eq!(now(&watching).unwrap().items, "[]");
     a.create(r#"{"id":"t2","title":"tea"}"#);

@@ -12,7 +12,7 @@ fn concurrent_creates_share_transactions() {
     let before = phone.counts().transactions;
 
     let creates = (0..1000).map(|n| {
-        a.engine.write(
+        a.engine.entities().write(
             "ann",
             "tasks",
             vec![Write::Create {
@@ -40,7 +40,7 @@ fn a_call_that_fails_takes_back_only_its_own_writes_from_a_shared_commit() {
     let create = |id: &str| Write::Create {
         draft: format!(r#"{{"id":"{id}","n":9}}"#),
     };
-    let write = |writes| a.engine.write("ann", "tasks", writes);
+    let write = |writes| a.engine.entities().write("ann", "tasks", writes);
     let before = phone.counts().transactions;
 
     let (_, good, bad, last) = a.run(futures_util::future::join4(
@@ -79,7 +79,7 @@ fn a_thousand_calls_at_once_are_one_commit_and_are_made_known_once() {
     let before = phone.counts().transactions;
 
     let create = |n: u32| {
-        a.engine.write(
+        a.engine.entities().write(
             "ann",
             "tasks",
             vec![Write::Create {
@@ -101,7 +101,7 @@ fn a_call_that_is_given_up_while_it_leads_takes_no_other_along() {
         let world = World::new();
         let a = world.device("phone").open();
         let write = |id: &str| {
-            Box::pin(a.engine.write(
+            Box::pin(a.engine.entities().write(
                 "ann",
                 "tasks",
                 vec![Write::Create {

@@ -27,7 +27,11 @@ fn meanwhile(a: &Tab, phone: &Device, work: impl AsyncFnOnce()) -> bool {
 }
 
 async fn write(a: &Tab, write: Write) {
-    a.engine.write("ann", "tasks", vec![write]).await.unwrap();
+    a.engine
+        .entities()
+        .write("ann", "tasks", vec![write])
+        .await
+        .unwrap();
 }
 
 #[test]
@@ -45,7 +49,7 @@ fn an_edit_while_the_create_is_on_its_way_waits_for_the_verdict_and_keeps_its_fi
             },
         )
         .await;
-        let waiting = a.engine.pending_operations("ann").await.unwrap();
+        let waiting = a.engine.pending().list("ann").await.unwrap();
         let states: Vec<Value> = waiting
             .iter()
             .map(|op| serde_json::to_value(op.state).unwrap())
@@ -126,7 +130,7 @@ fn a_verdict_that_arrives_in_another_tab_settles_here_too() {
     a.create(r#"{"id":"good","title":"milk"}"#);
     a.create(&json!({ "id": "bad", "title": "x".repeat(200) }).to_string());
     b.sync();
-    a.run(a.engine.heard("ann", u64::MAX)).unwrap();
+    a.run(a.engine.on_head("ann", u64::MAX)).unwrap();
     assert_eq!(
         (a.pending(), a.dead_letters().len(), a.titles()),
         (0, 1, vec!["milk".to_owned()])

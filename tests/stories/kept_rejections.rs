@@ -96,7 +96,7 @@ fn a_discarded_rejection_gives_way_to_the_servers_row_and_watches_see_it() {
         topics: vec![Topic::DataChanged],
         ..Filter::default()
     });
-    a.run(a.engine.discard_dead_letter(&letter(&a))).unwrap();
+    a.run(a.engine.dead_letters().discard(&letter(&a))).unwrap();
     assert_eq!(a.read("t").unwrap()["title"], "theirs");
     let event = heard.next().now_or_never().flatten().unwrap();
     assert!(event.text.contains(r#""updated":["t"]"#), "{}", event.text);
@@ -109,7 +109,7 @@ fn a_retried_rejection_is_sent_as_it_was_or_as_edited() {
         world.server.configure(|config| {
             config.max_entity_bytes = if edited.is_some() { 120 } else { 10_000 }
         });
-        a.run(a.engine.retry_dead_letter(&letter(&a), edited.clone()))
+        a.run(a.engine.dead_letters().retry(&letter(&a), edited.clone()))
             .unwrap();
         assert_eq!(shown(&a).0, length);
         assert!(a.sync().is_success, "{edited:?}");
@@ -166,7 +166,7 @@ fn what_was_never_there_is_shown_counted_and_deleted_like_anything_else() {
         (3, 3, 1)
     );
     let page = b
-        .run(b.engine.read_page("ann", "tasks", 2, Some("a")))
+        .run(b.engine.entities().read_page("ann", "tasks", 2, Some("a")))
         .unwrap();
     assert!(
         page.items.find(r#""id":"b""#) < page.items.find(r#""id":"c""#) && !page.has_more,
@@ -247,7 +247,8 @@ fn a_child_of_a_parent_that_was_refused_waits_for_it() {
 
     a.run(
         a.engine
-            .retry_dead_letter(&letter(&a), Some(r#"{"title":"short"}"#.to_owned())),
+            .dead_letters()
+            .retry(&letter(&a), Some(r#"{"title":"short"}"#.to_owned())),
     )
     .unwrap();
     assert!(a.sync().is_success);
@@ -289,7 +290,7 @@ fn a_refused_edit_and_what_was_made_on_top_of_it_are_one_letter() {
     world
         .server
         .configure(|config| config.max_entity_bytes = 10_000);
-    b.run(b.engine.retry_dead_letter(&letter(&b), None))
+    b.run(b.engine.dead_letters().retry(&letter(&b), None))
         .unwrap();
     assert!(b.sync().is_success);
     assert_eq!(shown(&b), (150, 2.into()));

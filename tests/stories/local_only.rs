@@ -39,16 +39,16 @@ fn local_only_fields_are_read_here_and_never_sent() {
     assert_eq!(b.read(&id).unwrap().get("secret"), None);
     // A device that has such fields has the same digest as one that has none.
     assert_eq!(
-        a.run(a.engine.local_metadata("ann"))
+        a.run(a.engine.metadata().local("ann"))
             .unwrap()
             .unwrap()
             .data_hash,
-        b.run(b.engine.local_metadata("ann"))
+        b.run(b.engine.metadata().local("ann"))
             .unwrap()
             .unwrap()
             .data_hash
     );
-    assert_eq!(a.run(a.engine.count("ann", "tasks")).unwrap(), 1);
+    assert_eq!(a.run(a.engine.entities().count("ann", "tasks")).unwrap(), 1);
 }
 
 #[test]
@@ -141,7 +141,8 @@ fn a_failed_call_leaves_no_local_only_fields() {
             changes: r#"{"secret":"four"}"#.to_owned(),
         },
     ];
-    a.run(a.engine.write("ann", "tasks", writes)).unwrap_err();
+    a.run(a.engine.entities().write("ann", "tasks", writes))
+        .unwrap_err();
 
     assert_eq!(
         (&a.read(&id).unwrap()["secret"], a.read("x"), kept(&a)),
@@ -181,7 +182,7 @@ fn a_watch_sees_a_write_of_local_only_fields() {
     let (a, other) = (phone.open(), phone.open());
     let id = id_of(&a.create(r#"{"title":"milk","secret":"one"}"#));
     let watches = [&a, &other].map(|tab| {
-        tab.run(tab.engine.watch("ann", "tasks", None, false))
+        tab.run(tab.engine.entities().watch("ann", "tasks", None, false))
             .unwrap()
     });
     let now = |at: usize| {

@@ -54,7 +54,7 @@ fn no_pulled_row_removes_local_only_fields() {
 
     a.sync_with(r#"{"forceFullSync":true}"#).unwrap();
     holds(&a, "theirs");
-    a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
+    a.run(a.engine.metadata().clear("ann", true, true)).unwrap();
     a.sync();
     holds(&a, "theirs");
 
@@ -151,7 +151,7 @@ fn a_retried_dead_letter_has_its_local_only_fields() {
         .configure(|config| config.max_entity_bytes = 1 << 20);
 
     for letter in &letters {
-        a.run(a.engine.retry_dead_letter(letter, None)).unwrap();
+        a.run(a.engine.dead_letters().retry(letter, None)).unwrap();
     }
     a.sync();
 
@@ -179,7 +179,7 @@ fn a_retried_dead_letter_has_its_local_only_fields() {
         .db
         .read(|replica| replica.dead_letters().keys().map(str::to_owned).next())
         .unwrap();
-    a.run(a.engine.discard_dead_letter(&letter)).unwrap();
+    a.run(a.engine.dead_letters().discard(&letter)).unwrap();
     assert_eq!(kept(&a), 3);
 }
 
@@ -200,7 +200,8 @@ fn local_only_fields_end_with_their_entity() {
             soft: false,
         },
     ];
-    a.run(a.engine.write("ann", "tasks", both)).unwrap();
+    a.run(a.engine.entities().write("ann", "tasks", both))
+        .unwrap();
     assert_eq!(
         (kept(&a), a.pending()),
         (1, 1),
@@ -282,7 +283,7 @@ fn local_only_fields_end_with_their_entity() {
     assert_eq!(a.read_in("notes", &note, false), None);
     assert_eq!(a.read_in("notes", &note, true).unwrap()["secret"], "soft");
 
-    a.run(a.engine.clear_user_data("ann")).unwrap();
+    a.run(a.engine.users().clear_data("ann")).unwrap();
     let fresh = phone.open();
     assert_eq!(kept(&fresh), 0);
     fresh.sync();

@@ -23,14 +23,15 @@ const WIPE: LogoutOptions = LogoutOptions {
 };
 
 fn logout(a: &Tab, user: &str, options: LogoutOptions) -> Result<LogoutResult> {
-    a.run(a.engine.logout(user, options))
+    a.run(a.engine.users().logout(user, options))
 }
 
 fn sign_in(a: &Tab, user: &str) {
     assert!(
         a.run(
             a.engine
-                .switch_user(None, user, Some(UserSwitch::KeepLocal))
+                .users()
+                .switch(None, user, Some(UserSwitch::KeepLocal))
         )
         .unwrap()
         .success
@@ -180,7 +181,7 @@ fn a_wipe_that_would_lose_something_is_refused_and_leaves_the_user_as_before() {
             ..LogoutResult::default()
         }
     );
-    assert!(a.run(a.engine.user_ids()).unwrap().is_empty());
+    assert!(a.run(a.engine.users().ids()).unwrap().is_empty());
     sign_in(&a, "ann");
     assert!(a.titles_of("ann").is_empty());
     a.sync();
@@ -244,18 +245,21 @@ fn a_write_asked_for_before_the_logout_is_counted() {
     let a = phone.open();
     let write = |title: &str| {
         let draft = serde_json::json!({ "title": title }).to_string();
-        a.engine.write(
+        a.engine.entities().write(
             "ann",
             "tasks",
             vec![datum_sync::plan::write::Write::Create { draft }],
         )
     };
 
-    let (written, left) = a.run(join(write("before"), a.engine.logout("ann", WIPE)));
+    let (written, left) = a.run(join(write("before"), a.engine.users().logout("ann", WIPE)));
     assert!(written.is_ok());
     assert_eq!(left.unwrap_err().code(), Code::UnsyncedData);
 
-    let (written, left) = a.run(join(write("beside"), a.engine.logout("ann", NO_FLUSH)));
+    let (written, left) = a.run(join(
+        write("beside"),
+        a.engine.users().logout("ann", NO_FLUSH),
+    ));
     assert!(written.is_ok());
     assert_eq!(left.unwrap().unsynced.len(), 2);
     assert_eq!(a.titles_of("ann"), ["before", "beside"]);
@@ -279,7 +283,7 @@ fn what_runs_is_stopped_and_what_waits_for_its_turn_does_not_begin() {
         let (first, second, left) = a.run(join3(
             cycle(),
             cycle(),
-            a.engine.logout("ann", LogoutOptions::default()),
+            a.engine.users().logout("ann", LogoutOptions::default()),
         ));
 
         let (first, second, left) = (first.unwrap(), second.unwrap(), left.unwrap());
@@ -308,7 +312,7 @@ fn a_user_who_is_paused_or_excluded_leaves_without_a_request() {
     let a = phone.open();
     a.create_for("guest", "milk");
     a.create_for("ann", "tea");
-    a.run(a.engine.pause(Some("ann"))).unwrap();
+    a.run(a.engine.pauses().pause(Some("ann"))).unwrap();
 
     for user in ["guest", "ann"] {
         assert_eq!(
@@ -329,7 +333,7 @@ fn a_user_who_is_paused_or_excluded_leaves_without_a_request() {
     );
     sign_in(&a, "ann");
     assert_eq!(a.sync().skip_reason, Some(SkipReason::Paused));
-    a.run(a.engine.resume(None)).unwrap();
+    a.run(a.engine.pauses().resume(None)).unwrap();
     assert!(a.sync().is_success);
 }
 
@@ -343,7 +347,7 @@ fn a_user_who_was_never_here_leaves_nothing() {
         LogoutResult::default()
     );
     assert_eq!(
-        a.run(a.engine.user_ids()).unwrap(),
+        a.run(a.engine.users().ids()).unwrap(),
         ["ann"],
         "no database was made"
     );
@@ -358,7 +362,7 @@ fn a_user_who_was_never_here_leaves_nothing() {
     );
     logout(&a, "ann", NO_FLUSH).unwrap();
     logout(&a, "ann", NO_FLUSH).unwrap();
-    let result = a.run(a.engine.switch_user(None, "bob", None)).unwrap();
+    let result = a.run(a.engine.users().switch(None, "bob", None)).unwrap();
     assert!(result.success && result.previous_user_id.is_none());
 }
 
@@ -370,8 +374,8 @@ fn signing_out_and_in_at_once_ends_with_somebody_signed_in() {
     a.create_for("ann", "milk");
 
     let (left, switched) = a.run(join(
-        a.engine.logout("ann", LogoutOptions::default()),
-        a.engine.switch_user(None, "bob", None),
+        a.engine.users().logout("ann", LogoutOptions::default()),
+        a.engine.users().switch(None, "bob", None),
     ));
 
     assert_eq!(left.unwrap().flushed, 1);
@@ -392,7 +396,7 @@ fn closing_ends_a_logout_that_is_under_way() {
     };
 
     let (left, ()) = a.run(join(
-        a.engine.logout(
+        a.engine.users().logout(
             "ann",
             LogoutOptions {
                 wipe: true,
@@ -428,14 +432,18 @@ fn whoever_watches_a_user_who_leaves_is_told_that_it_is_over() {
         let phone = world.device("phone").with_config(ONE_TRY);
         let a = phone.open();
         a.create_for("ann", "milk");
-        let watch = a.run(a.engine.watch("ann", "tasks", None, false)).unwrap();
+        let watch = a
+            .run(a.engine.entities().watch("ann", "tasks", None, false))
+            .unwrap();
         assert!(a.run(watch.next()).unwrap().is_some());
 
-        let (next, left) = a.run(join(watch.next(), a.engine.logout("ann", options)));
+        let (next, left) = a.run(join(watch.next(), a.engine.users().logout("ann", options)));
 
         assert!(left.is_ok() && next.unwrap().is_none());
         sign_in(&a, "ann");
-        let again = a.run(a.engine.watch("ann", "tasks", None, false)).unwrap();
+        let again = a
+            .run(a.engine.entities().watch("ann", "tasks", None, false))
+            .unwrap();
         assert!(a.run(again.next()).unwrap().unwrap().whole);
     }
 }

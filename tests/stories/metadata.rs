@@ -8,11 +8,11 @@ use datum_sync::model::protocol::MetadataSyncStatus;
 use datum_sync::plan::write::Write;
 
 fn local(a: &Tab) -> SyncMetadata {
-    a.run(a.engine.local_metadata(&a.user)).unwrap().unwrap()
+    a.run(a.engine.metadata().local(&a.user)).unwrap().unwrap()
 }
 
 fn remote(a: &Tab) -> SyncMetadata {
-    a.run(a.engine.remote_metadata(&a.user)).unwrap().unwrap()
+    a.run(a.engine.metadata().remote(&a.user)).unwrap().unwrap()
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn a_first_attempt_that_fails_is_an_attempt_and_no_success() {
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    assert!(a.run(a.engine.local_metadata("ann")).unwrap().is_none());
+    assert!(a.run(a.engine.metadata().local("ann")).unwrap().is_none());
     for attempt in 1..=3 {
         phone.fault("/pull", Fault::Status(503, None));
         let began = world.clock.now();
@@ -52,7 +52,7 @@ fn a_first_attempt_that_fails_is_an_attempt_and_no_success() {
         world.clock.advance(1_000);
     }
     assert!(
-        a.run(a.engine.remote_metadata("ann")).unwrap().is_none(),
+        a.run(a.engine.metadata().remote("ann")).unwrap().is_none(),
         "the remote was told nothing"
     );
 
@@ -210,15 +210,15 @@ fn a_remote_that_cannot_be_reached_rejects_and_one_that_knows_nothing_is_null() 
     let world = World::new();
     let phone = world.device("phone").with_config(ONE_TRY);
     let a = phone.open();
-    assert!(a.run(a.engine.remote_metadata("ann")).unwrap().is_none());
+    assert!(a.run(a.engine.metadata().remote("ann")).unwrap().is_none());
     phone.fault("/metadata", Fault::Lost);
     assert_eq!(
-        a.run(a.engine.remote_metadata("ann")).unwrap_err().code(),
+        a.run(a.engine.metadata().remote("ann")).unwrap_err().code(),
         Code::Network
     );
     phone.fault("/metadata", Fault::Status(401, None));
     assert_eq!(
-        a.run(a.engine.remote_metadata("ann")).unwrap_err().code(),
+        a.run(a.engine.metadata().remote("ann")).unwrap_err().code(),
         Code::Unauthorized
     );
 }
@@ -231,18 +231,18 @@ fn metadata_tells_of_failures_and_of_every_device() {
         world.device("laptop").with_config(ONE_TRY),
     );
     let (a, b) = (phone.open(), laptop.open());
-    assert!(b.run(b.engine.local_metadata("ann")).unwrap().is_none());
-    assert!(b.run(b.engine.remote_metadata("ann")).unwrap().is_none());
+    assert!(b.run(b.engine.metadata().local("ann")).unwrap().is_none());
+    assert!(b.run(b.engine.metadata().remote("ann")).unwrap().is_none());
     a.create(r#"{"title":"milk"}"#);
     a.sync();
     laptop.fault("/pull", Fault::Status(503, None));
     b.sync_with("{}").unwrap_err();
 
-    let failed = b.run(b.engine.local_metadata("ann")).unwrap().unwrap();
+    let failed = b.run(b.engine.metadata().local("ann")).unwrap().unwrap();
     assert_eq!((failed.retry_count, failed.is_never_synced), (1, true));
     assert!(failed.error_message.is_some() && failed.last_sync_time.is_some());
     b.sync();
-    let mended = b.run(b.engine.local_metadata("ann")).unwrap().unwrap();
+    let mended = b.run(b.engine.metadata().local("ann")).unwrap().unwrap();
     assert_eq!(
         (
             mended.retry_count,
@@ -253,7 +253,7 @@ fn metadata_tells_of_failures_and_of_every_device() {
     );
     assert_eq!(mended.entity_counts.get("tasks").unwrap().count, 1);
 
-    let remote = a.run(a.engine.remote_metadata("ann")).unwrap().unwrap();
+    let remote = a.run(a.engine.metadata().remote("ann")).unwrap().unwrap();
     assert_eq!(
         remote
             .devices
@@ -266,17 +266,20 @@ fn metadata_tells_of_failures_and_of_every_device() {
     use datum_sync::model::metadata::MetadataComparison::{
         InSync, LocalNewer, NeverSynced, RemoteNewer,
     };
-    assert_eq!(a.run(a.engine.compare_metadata("ann")).unwrap(), InSync);
+    assert_eq!(a.run(a.engine.metadata().compare("ann")).unwrap(), InSync);
     b.create(r#"{"title":"tea"}"#);
-    assert_eq!(b.run(b.engine.compare_metadata("ann")).unwrap(), LocalNewer);
+    assert_eq!(
+        b.run(b.engine.metadata().compare("ann")).unwrap(),
+        LocalNewer
+    );
     b.sync();
     assert_eq!(
-        a.run(a.engine.compare_metadata("ann")).unwrap(),
+        a.run(a.engine.metadata().compare("ann")).unwrap(),
         RemoteNewer
     );
-    a.run(a.engine.clear_metadata("ann", true, true)).unwrap();
+    a.run(a.engine.metadata().clear("ann", true, true)).unwrap();
     assert_eq!(
-        a.run(a.engine.compare_metadata("ann")).unwrap(),
+        a.run(a.engine.metadata().compare("ann")).unwrap(),
         NeverSynced
     );
     phone.requests();

@@ -19,8 +19,12 @@ fn has_lazy_rows(tab: &Tab) -> bool {
 }
 
 fn all(tab: &Tab, include_deleted: bool) -> String {
-    tab.run(tab.engine.read_all("ann", "tasks", include_deleted))
-        .unwrap()
+    tab.run(
+        tab.engine
+            .entities()
+            .read_all("ann", "tasks", include_deleted),
+    )
+    .unwrap()
 }
 
 /// Two devices of one user with the same tasks.

@@ -111,7 +111,8 @@ fn a_retried_parent_brings_its_children_back_in_one_commit() {
         .run(
             again
                 .engine
-                .retry_dead_letter(&id, Some(r#"{"title":"short"}"#.to_owned())),
+                .dead_letters()
+                .retry(&id, Some(r#"{"title":"short"}"#.to_owned())),
         )
         .unwrap();
 
@@ -151,7 +152,7 @@ fn a_parked_conflict_blocks_what_depends_on_it_and_nothing_else() {
 
     let b = laptop.open();
     let conflicts: Value =
-        serde_json::from_str(&b.run(b.engine.conflicts("ann")).unwrap()).unwrap();
+        serde_json::from_str(&b.run(b.engine.conflicts().list("ann")).unwrap()).unwrap();
     let waiting = b.pending_operations();
     for id in ["p", "child", "grandchild"] {
         assert_eq!(
@@ -169,7 +170,8 @@ fn a_parked_conflict_blocks_what_depends_on_it_and_nothing_else() {
 
     b.run(
         b.engine
-            .resolve_conflict(conflicts[0]["id"].as_str().unwrap(), Resolution::Local),
+            .conflicts()
+            .resolve(conflicts[0]["id"].as_str().unwrap(), Resolution::Local),
     )
     .unwrap();
     assert!(b.sync().is_success);

@@ -24,7 +24,7 @@ fn a_pause_of_everybody_holds_for_those_who_come_later() {
     let world = World::new();
     let phone = world.device("phone");
     let a = phone.open();
-    a.run(a.engine.pause(None)).unwrap();
+    a.run(a.engine.pauses().pause(None)).unwrap();
     for user in ["ann", "bob"] {
         assert_eq!(
             (sync(&a, user).skip_reason, state(&a, user)),
@@ -37,11 +37,11 @@ fn a_pause_of_everybody_holds_for_those_who_come_later() {
         "whose database has never been open"
     );
 
-    a.run(a.engine.resume(Some("bob"))).unwrap();
+    a.run(a.engine.pauses().resume(Some("bob"))).unwrap();
 
     assert!(sync(&a, "bob").is_success);
     assert!(sync(&a, "ann").was_skipped && sync(&a, "carl").was_skipped);
-    a.run(a.engine.resume(None)).unwrap();
+    a.run(a.engine.pauses().resume(None)).unwrap();
     for user in ["ann", "bob", "carl"] {
         assert!(sync(&a, user).is_success);
     }
@@ -53,23 +53,24 @@ fn one_user_is_paused_and_resumed_without_their_database() {
     let phone = world.device("phone");
     let a = phone.open();
 
-    a.run(a.engine.pause(Some("bob"))).unwrap();
+    a.run(a.engine.pauses().pause(Some("bob"))).unwrap();
 
     assert!(a.engine.opened("bob").is_none());
-    assert_eq!(a.run(a.engine.user_ids()).unwrap(), ["ann"]);
+    assert_eq!(a.run(a.engine.users().ids()).unwrap(), ["ann"]);
     assert_eq!(
         (state(&a, "bob"), state(&a, "ann")),
         (SyncState::Paused, SyncState::Idle)
     );
     assert!(sync(&a, "ann").is_success);
     assert!(sync(&a, "bob").was_skipped);
-    a.run(a.engine.pause(Some("bob"))).unwrap();
-    a.run(a.engine.resume(Some("bob"))).unwrap();
+    a.run(a.engine.pauses().pause(Some("bob"))).unwrap();
+    a.run(a.engine.pauses().resume(Some("bob"))).unwrap();
     assert_eq!(state(&a, "bob"), SyncState::Idle);
     assert!(sync(&a, "bob").is_success);
     for bad in ["", "a\u{7}"] {
         assert!(
-            a.run(a.engine.pause(Some(bad))).is_err() && a.run(a.engine.resume(Some(bad))).is_err()
+            a.run(a.engine.pauses().pause(Some(bad))).is_err()
+                && a.run(a.engine.pauses().resume(Some(bad))).is_err()
         );
     }
 }
@@ -82,10 +83,10 @@ fn after_a_pause_the_status_says_again_how_the_last_cycle_ended() {
         .with_config(r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#);
     let a = phone.open();
     let pause = || {
-        a.run(a.engine.pause(None)).unwrap();
-        a.run(a.engine.pause(Some("ann"))).unwrap();
+        a.run(a.engine.pauses().pause(None)).unwrap();
+        a.run(a.engine.pauses().pause(Some("ann"))).unwrap();
         assert_eq!(state(&a, "ann"), SyncState::Paused);
-        a.run(a.engine.resume(None)).unwrap();
+        a.run(a.engine.pauses().resume(None)).unwrap();
         state(&a, "ann")
     };
     assert_eq!(pause(), SyncState::Idle);
@@ -98,8 +99,8 @@ fn after_a_pause_the_status_says_again_how_the_last_cycle_ended() {
     assert_eq!(
         (
             state(&b, "ann"),
-            b.run(b.engine.pause(None)).is_ok(),
-            b.run(b.engine.resume(None)).is_ok()
+            b.run(b.engine.pauses().pause(None)).is_ok(),
+            b.run(b.engine.pauses().resume(None)).is_ok()
         ),
         (SyncState::Idle, true, true)
     );
@@ -126,10 +127,10 @@ fn a_pause_stops_the_cycle_in_flight_and_its_promise_says_so() {
                 a.engine.host().clock.sleep(10).await;
                 let resume = async {
                     if resumed_at_once {
-                        a.engine.resume(Some("ann")).await.unwrap();
+                        a.engine.pauses().resume(Some("ann")).await.unwrap();
                     }
                 };
-                join(a.engine.pause(None), resume).await.0.unwrap();
+                join(a.engine.pauses().pause(None), resume).await.0.unwrap();
             };
 
             let (cycle, ()) = a.run(join(
@@ -155,7 +156,7 @@ fn a_pause_stops_the_cycle_in_flight_and_its_promise_says_so() {
                     SyncState::Paused
                 }
             );
-            a.run(a.engine.resume(None)).unwrap();
+            a.run(a.engine.pauses().resume(None)).unwrap();
             assert_eq!(state(&a, "ann"), SyncState::Cancelled, "never stuck");
             assert!(sync(&a, "ann").is_success);
         }
@@ -175,7 +176,7 @@ fn a_cycle_that_waits_for_the_lock_of_another_tab_can_be_paused_and_times_out() 
         .unwrap();
     let pause = async {
         a.engine.host().clock.sleep(10).await;
-        a.engine.pause(Some("ann")).await
+        a.engine.pauses().pause(Some("ann")).await
     };
 
     let (cycle, paused) = a.run(join(
@@ -185,7 +186,7 @@ fn a_cycle_that_waits_for_the_lock_of_another_tab_can_be_paused_and_times_out() 
     ));
 
     assert!(paused.is_ok() && cycle.unwrap().was_cancelled);
-    a.run(a.engine.resume(None)).unwrap();
+    a.run(a.engine.pauses().resume(None)).unwrap();
     let before = world.clock.now();
     assert_eq!(
         a.sync_with(r#"{"timeout":500}"#).unwrap_err().code(),
@@ -207,7 +208,7 @@ fn a_call_that_meets_work_which_is_no_cycle_waits_and_runs() {
             r#"{{"entities":{{"tasks":{{}}}},"syncRequestStrategy":"{strategy}"}}"#
         ));
         let a = phone.open();
-        let clear = a.engine.clear_metadata("ann", true, false);
+        let clear = a.engine.metadata().clear("ann", true, false);
 
         let (cleared, cycle) = a.run(join(
             clear,
@@ -252,16 +253,17 @@ fn no_sequence_of_pauses_resumes_and_closes_leaves_a_promise_pending() {
                 // Any result will do; a call that never ends is a deadlock, which the clock
                 // reports.
                 match what {
-                    0..3 => drop(a.engine.pause(whose).await),
-                    3..6 => drop(a.engine.resume(whose).await),
+                    0..3 => drop(a.engine.pauses().pause(whose).await),
+                    3..6 => drop(a.engine.pauses().resume(whose).await),
                     6 => a.engine.close().await,
-                    7 => drop(a.engine.clear_metadata(user, true, false).await),
-                    8 => drop(a.engine.logout(user, Default::default()).await),
-                    9 => drop(a.engine.switch_user(None, user, None).await),
+                    7 => drop(a.engine.metadata().clear(user, true, false).await),
+                    8 => drop(a.engine.users().logout(user, Default::default()).await),
+                    9 => drop(a.engine.users().switch(None, user, None).await),
                     10 => {
                         let draft = r#"{"title":"x"}"#.to_owned();
                         drop(
                             a.engine
+                                .entities()
                                 .write(
                                     user,
                                     "tasks",
@@ -284,7 +286,7 @@ fn no_sequence_of_pauses_resumes_and_closes_leaves_a_promise_pending() {
         }
         run_to_the_end += 1;
         let log = log.borrow();
-        a.run(a.engine.resume(None)).unwrap();
+        a.run(a.engine.pauses().resume(None)).unwrap();
         for user in ["ann", "bob"] {
             assert!(
                 !matches!(state(&a, user), SyncState::Paused | SyncState::Syncing),

@@ -15,7 +15,8 @@ fn many_rows_come_in_few_transactions_with_a_record_and_few_bodies_each() {
             draft: format!(r#"{{"title":"task {n}","notes":"{}"}}"#, "x".repeat(200)),
         })
         .collect();
-    a.run(a.engine.write("ann", "tasks", drafts)).unwrap();
+    a.run(a.engine.entities().write("ann", "tasks", drafts))
+        .unwrap();
     a.sync();
     let before = laptop.counts();
 
@@ -33,7 +34,10 @@ fn many_rows_come_in_few_transactions_with_a_record_and_few_bodies_each() {
         (3, 7)
     );
     assert_eq!(b.titles().len(), 2500);
-    assert_eq!(b.run(b.engine.count("ann", "tasks")).unwrap(), 2500);
+    assert_eq!(
+        b.run(b.engine.entities().count("ann", "tasks")).unwrap(),
+        2500
+    );
 }
 
 #[test]
@@ -90,7 +94,12 @@ fn a_long_page_is_read_in_slices_where_reading_takes_its_time() {
         draft: format!(r#"{{"n":{n}}}"#),
     });
     laptop
-        .run(laptop.engine.write("ann", "tasks", drafts.collect()))
+        .run(
+            laptop
+                .engine
+                .entities()
+                .write("ann", "tasks", drafts.collect()),
+        )
         .unwrap();
     laptop.sync();
     for (work_ms, at_least) in [(0, 0), (8, 7)] {
@@ -120,7 +129,12 @@ fn pages_grow_where_they_come_quickly_and_nobody_has_said_how_long_they_are() {
         draft: format!(r#"{{"n":{n}}}"#),
     });
     laptop
-        .run(laptop.engine.write("ann", "tasks", drafts.collect()))
+        .run(
+            laptop
+                .engine
+                .entities()
+                .write("ann", "tasks", drafts.collect()),
+        )
         .unwrap();
     laptop.sync();
     let limits_of = |name: &str, prepare: &dyn Fn(&Device), options: &str| {

@@ -46,7 +46,7 @@ impl Listening {
             hints.borrow_mut().push(clock.now.get());
         };
         self.tab.run(async {
-            let listening = pin!(self.tab.engine.run_realtime(&self.realtime, &hint));
+            let listening = pin!(self.tab.engine.realtime().run_with(&self.realtime, &hint));
             let mut told = None;
             let story = async {
                 told = Some(story.await);

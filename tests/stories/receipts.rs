@@ -21,6 +21,7 @@ fn wait(tab: &Tab, id: &str) -> Waiting {
     let (engine, id) = (Rc::clone(&tab.engine), id.to_owned());
     let mut waiting: Waiting = Box::pin(async move {
         engine
+            .entities()
             .when_synced("ann", "tasks", &id)
             .await
             .map_err(|error| error.code())
@@ -175,11 +176,12 @@ fn a_parked_conflict_is_waited_for_until_the_app_decides() {
     b.sync_with(r#"{"resolveConflicts":false}"#).unwrap();
     assert!(is_open(&mut waiting));
     let conflicts: Vec<serde_json::Value> =
-        serde_json::from_str(&b.run(b.engine.conflicts("ann")).unwrap()).unwrap();
+        serde_json::from_str(&b.run(b.engine.conflicts().list("ann")).unwrap()).unwrap();
     let merged = Resolution::Merged(r#"{"title":"oat and soy"}"#.into());
     b.run(
         b.engine
-            .resolve_conflict(conflicts[0]["id"].as_str().unwrap(), merged),
+            .conflicts()
+            .resolve(conflicts[0]["id"].as_str().unwrap(), merged),
     )
     .unwrap();
     assert!(is_open(&mut waiting), "decided, and still to be pushed");
@@ -216,8 +218,8 @@ fn a_refused_write_is_rejected_and_its_retry_is_waited_for() {
     );
 
     let letters: Vec<serde_json::Value> =
-        serde_json::from_str(&a.run(a.engine.dead_letters("ann")).unwrap()).unwrap();
-    a.run(a.engine.retry_dead_letter(
+        serde_json::from_str(&a.run(a.engine.dead_letters().list("ann")).unwrap()).unwrap();
+    a.run(a.engine.dead_letters().retry(
         letters[0]["id"].as_str().unwrap(),
         Some(r#"{"title":"good"}"#.to_owned()),
     ))
@@ -235,7 +237,7 @@ fn another_tab_answers_for_what_this_one_has_written_and_the_other_way_round() {
     let (a, b) = (phone.open(), phone.open());
     a.create(r#"{"id":"t","title":"milk"}"#);
     // The tab does not know of it yet, and reads the log.
-    let mut there = Box::pin(b.engine.when_synced("ann", "tasks", "t"));
+    let mut there = Box::pin(b.engine.entities().when_synced("ann", "tasks", "t"));
     assert!(
         b.run(async { futures_util::poll!(&mut there) })
             .is_pending()
@@ -250,7 +252,7 @@ fn another_tab_answers_for_what_this_one_has_written_and_the_other_way_round() {
         .unwrap()
         .db
         .read(datum_sync::state::replica::Replica::head);
-    a.run(a.engine.heard("ann", head)).unwrap();
+    a.run(a.engine.on_head("ann", head)).unwrap();
     assert_eq!(here.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
 }
 
@@ -264,7 +266,7 @@ fn a_tab_that_slept_through_a_compaction_hears_of_the_verdict() {
     b.sync();
     b.run(b.engine.opened("ann").unwrap().db.checkpoint())
         .unwrap();
-    a.run(a.engine.heard("ann", u64::MAX)).unwrap();
+    a.run(a.engine.on_head("ann", u64::MAX)).unwrap();
     assert_eq!(here.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
 }
 
@@ -278,7 +280,7 @@ fn what_was_pulled_is_applied_and_what_nobody_knows_is_not_found() {
     assert_eq!(ask(&b, "t"), Ok(ReceiptOutcome::Applied));
     assert_eq!(ask(&b, "nobody"), Err(Code::NotFound));
     assert_eq!(
-        b.run(b.engine.when_synced("ann", "unknown", "t"))
+        b.run(b.engine.entities().when_synced("ann", "unknown", "t"))
             .unwrap_err()
             .code(),
         Code::InvalidArgument
@@ -312,7 +314,7 @@ fn whoever_waits_hears_that_the_instance_or_the_database_is_closed() {
     let a = phone.open();
     a.create(r#"{"id":"t","title":"milk"}"#);
     let waiting = wait(&a, "t");
-    let refused = a.run(a.engine.logout(
+    let refused = a.run(a.engine.users().logout(
         "ann",
         LogoutOptions {
             wipe: true,
@@ -323,7 +325,7 @@ fn whoever_waits_hears_that_the_instance_or_the_database_is_closed() {
     assert_eq!(refused.unwrap_err().code(), Code::UnsyncedData);
     let mut waiting = waiting;
     assert!(is_open(&mut waiting), "the user stays");
-    a.run(a.engine.clear_user_data("ann")).unwrap();
+    a.run(a.engine.users().clear_data("ann")).unwrap();
     assert_eq!(waiting.now_or_never(), Some(Err(Code::Closed)));
 
     let b = phone.open();

@@ -80,7 +80,8 @@ fn a_resolver_that_never_answers_parks_the_conflict_and_the_cycle_goes_on() {
     );
     let metadata = b
         .engine
-        .local_metadata_of(&b.run(b.engine.user("ann")).unwrap())
+        .metadata()
+        .local_of(&b.run(b.engine.user("ann")).unwrap())
         .unwrap();
     assert_eq!((metadata.conflict_count, metadata.has_conflicts), (1, true));
     // After two more tries only the app is asked.
@@ -98,7 +99,7 @@ fn a_resolver_that_never_answers_parks_the_conflict_and_the_cycle_goes_on() {
         (3, 1, 1)
     );
     again
-        .run(again.engine.resolve_conflict(
+        .run(again.engine.conflicts().resolve(
             again.conflicts()[0]["id"].as_str().unwrap(),
             Resolution::Local,
         ))

@@ -76,7 +76,7 @@ fn a_failed_upload_is_tried_again_by_itself() {
     with_auto_sync(&a, async {
         create(&a.engine, "ann", "milk").await;
         wait(&a, 2_000).await;
-        let waiting = a.engine.pending_operations("ann").await.unwrap();
+        let waiting = a.engine.pending().list("ann").await.unwrap();
         assert_eq!(
             (
                 waiting[0].attempts,
@@ -92,7 +92,7 @@ fn a_failed_upload_is_tried_again_by_itself() {
         );
         wait(&a, 10 * MINUTE).await;
         assert_eq!(
-            a.engine.pending_count("ann").await.unwrap(),
+            a.engine.pending().count("ann").await.unwrap(),
             0,
             "no write, no call: it went by itself"
         );

@@ -126,7 +126,7 @@ fn no_order_of_events_loses_a_change_or_counts_one_twice() {
                     let more = throw(9) as i64 - 4;
                     // A tab that adds to what it reads has to know what the other has written.
                     let tab = &tabs[at];
-                    tab.run(tab.engine.heard("ann", u64::MAX)).unwrap();
+                    tab.run(tab.engine.on_head("ann", u64::MAX)).unwrap();
                     add(tab, more);
                     total += more;
                 }

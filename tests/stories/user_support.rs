@@ -17,7 +17,7 @@ pub const STRATEGIES: [UserSwitch; 4] = [
 ];
 
 pub fn switch(a: &Tab, to: &str, strategy: UserSwitch) -> UserSwitchResult {
-    a.run(a.engine.switch_user(None, to, Some(strategy)))
+    a.run(a.engine.users().switch(None, to, Some(strategy)))
         .unwrap()
 }
 

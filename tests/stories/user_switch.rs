@@ -22,7 +22,7 @@ fn by_default_what_waits_is_pushed_before_the_switch() {
     a.create_for("ann", "milk");
 
     let result = a
-        .run(a.engine.switch_user(Some("ann"), "bob", None))
+        .run(a.engine.users().switch(Some("ann"), "bob", None))
         .unwrap();
 
     assert!(result.success && result.error.is_none());
@@ -174,7 +174,7 @@ fn clearing_pushes_what_waits_of_the_new_user_and_fetches_everything_afresh() {
     b.sync();
     a.create_for("ann", "hers");
     a.create_for("bob", "mine");
-    a.run(a.engine.set_custom_metadata("bob", r#"{"old":1}"#))
+    a.run(a.engine.metadata().set_custom("bob", r#"{"old":1}"#))
         .unwrap();
 
     let result = switch(&a, "bob", ClearAndFetch);
@@ -192,7 +192,7 @@ fn clearing_pushes_what_waits_of_the_new_user_and_fetches_everything_afresh() {
         )
     );
     assert!(
-        a.run(a.engine.local_metadata("bob"))
+        a.run(a.engine.metadata().local("bob"))
             .unwrap()
             .unwrap()
             .custom_metadata
@@ -200,7 +200,7 @@ fn clearing_pushes_what_waits_of_the_new_user_and_fetches_everything_afresh() {
         "it was cleared"
     );
     assert_eq!(a.titles_of("ann"), ["hers"]);
-    assert_eq!(a.run(a.engine.user_ids()).unwrap(), ["ann", "bob"]);
+    assert_eq!(a.run(a.engine.users().ids()).unwrap(), ["ann", "bob"]);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn clearing_never_loses_an_operation_and_never_leaves_nothing() {
     a.engine.host().online.set(false);
     assert_eq!(code(&switch(&a, "bob", ClearAndFetch)), Some(Code::Offline));
     a.engine.host().online.set(true);
-    a.run(a.engine.pause(Some("bob"))).unwrap();
+    a.run(a.engine.pauses().pause(Some("bob"))).unwrap();
     assert_eq!(
         code(&switch(&a, "bob", ClearAndFetch)),
         Some(Code::Cancelled)
@@ -241,7 +241,7 @@ fn clearing_never_loses_an_operation_and_never_leaves_nothing() {
         (Some("ann"), vec!["mine".to_owned()])
     );
 
-    a.run(a.engine.resume(None)).unwrap();
+    a.run(a.engine.pauses().resume(None)).unwrap();
     phone.fault("/pull", Fault::Lost);
     let late = switch(&a, "bob", ClearAndFetch);
     assert!(
@@ -275,7 +275,8 @@ fn a_switch_is_told_with_what_was_left_behind() {
     switch(&a, "ann", KeepLocal);
     switch(&a, "bob", PromptIfUnsyncedData);
     switch(&a, "bob", KeepLocal);
-    a.run(a.engine.logout("bob", Default::default())).unwrap();
+    a.run(a.engine.users().logout("bob", Default::default()))
+        .unwrap();
     switch(&a, "ann", KeepLocal);
     a.run(a.engine.close());
 

@@ -30,7 +30,7 @@ fn the_previous_users_cycle_is_stopped_by_the_switch() {
 
         let (cycle, switched) = a.run(join(
             cycle,
-            a.engine.switch_user(None, "bob", Some(strategy)),
+            a.engine.users().switch(None, "bob", Some(strategy)),
         ));
 
         assert!(switched.unwrap().success);
@@ -63,8 +63,15 @@ fn what_waits_is_pushed_after_the_cycle_that_is_running() {
             let draft = datum_sync::plan::write::Write::Create {
                 draft: r#"{"title":"second"}"#.to_owned(),
             };
-            engine.write("ann", "tasks", vec![draft]).await.unwrap();
-            engine.switch_user(None, "bob", Some(SyncThenSwitch)).await
+            engine
+                .entities()
+                .write("ann", "tasks", vec![draft])
+                .await
+                .unwrap();
+            engine
+                .users()
+                .switch(None, "bob", Some(SyncThenSwitch))
+                .await
         };
 
         let (cycle, switched) = a.run(join(
@@ -100,14 +107,14 @@ fn until_a_switch_has_happened_calls_are_about_the_previous_user() {
     }));
 
     let asked = a.engine.user_or_current(None).unwrap();
-    let write = a.engine.write(
+    let write = a.engine.entities().write(
         &asked,
         "tasks",
         vec![datum_sync::plan::write::Write::Create {
             draft: r#"{"title":"tea"}"#.to_owned(),
         }],
     );
-    let (switched, written) = a.run(join(a.engine.switch_user(None, "bob", None), write));
+    let (switched, written) = a.run(join(a.engine.users().switch(None, "bob", None), write));
 
     assert!(switched.unwrap().success && written.is_ok());
     *phone.remote.on_request.borrow_mut() = None;
@@ -138,7 +145,7 @@ fn a_switch_to_nobody_new_or_from_somebody_else_changes_nothing() {
         (None, ""),
         (None, "a\u{7}"),
     ] {
-        let error = a.run(a.engine.switch_user(old, new, None)).unwrap_err();
+        let error = a.run(a.engine.users().switch(old, new, None)).unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument, "{old:?} {new:?}");
     }
     assert_eq!(
@@ -146,7 +153,7 @@ fn a_switch_to_nobody_new_or_from_somebody_else_changes_nothing() {
         (Some("ann"), 0)
     );
     assert_eq!(
-        a.run(a.engine.user_ids()).unwrap(),
+        a.run(a.engine.users().ids()).unwrap(),
         ["ann"],
         "no database was made for them"
     );
@@ -161,8 +168,8 @@ fn of_two_switches_at_once_the_second_sees_what_the_first_has_done() {
     a.create_for("ann", "milk");
 
     let (one, two) = a.run(join(
-        a.engine.switch_user(Some("ann"), "bob", None),
-        a.engine.switch_user(Some("ann"), "carl", None),
+        a.engine.users().switch(Some("ann"), "bob", None),
+        a.engine.users().switch(Some("ann"), "carl", None),
     ));
 
     assert!(one.unwrap().success);
@@ -184,7 +191,7 @@ fn closing_ends_a_switch_that_is_under_way_and_signs_nobody_in() {
             a.engine.close().await;
         };
         let (switched, ()) = a.run(join(
-            a.engine.switch_user(None, "bob", Some(strategy)),
+            a.engine.users().switch(None, "bob", Some(strategy)),
             close,
         ));
         if matches!(strategy, SyncThenSwitch | ClearAndFetch) {

@@ -104,9 +104,9 @@ fn nothing_is_pushed_pulled_or_told_under_another_users_token() {
             );
         }
     }
-    let remote = a.run(a.engine.remote_metadata("ann")).unwrap_err();
+    let remote = a.run(a.engine.metadata().remote("ann")).unwrap_err();
     let cleared = a
-        .run(a.engine.clear_metadata("ann", true, true))
+        .run(a.engine.metadata().clear("ann", true, true))
         .unwrap_err();
     assert_eq!(
         (remote.code(), cleared.code()),
@@ -122,7 +122,7 @@ fn nothing_is_pushed_pulled_or_told_under_another_users_token() {
         (vec!["synced".to_owned()], vec!["bob's".to_owned()])
     );
     let devices = b
-        .run(b.engine.remote_metadata("bob"))
+        .run(b.engine.metadata().remote("bob"))
         .unwrap()
         .unwrap()
         .devices;
@@ -176,7 +176,8 @@ fn users_do_not_see_each_other() {
     bob.sync();
     assert_eq!(bob.titles().len(), 0);
     assert_eq!(
-        ann.run(ann.engine.read_all("bob", "tasks", false)).unwrap(),
+        ann.run(ann.engine.entities().read_all("bob", "tasks", false))
+            .unwrap(),
         "[]"
     );
     let error = ann
@@ -190,7 +191,7 @@ fn users_do_not_see_each_other() {
     assert_eq!(error.code(), Code::UserMismatch);
     for bad in ["", "a\u{7}b"] {
         assert_eq!(
-            ann.run(ann.engine.pending_count(bad)).unwrap_err().code(),
+            ann.run(ann.engine.pending().count(bad)).unwrap_err().code(),
             Code::InvalidArgument
         );
     }

@@ -19,14 +19,14 @@ pub const AUTO: &str = r#"{"entities":{"tasks":{}},"autoStartSync":true,"coldSta
 /// Opens a visible tab that is the leader.
 pub fn leader_tab(device: &Device) -> Tab {
     let tab = device.open();
-    tab.engine.signal(Signal::Leader(true));
+    tab.engine.auto_sync().signal(Signal::Leader(true));
     device.requests();
     tab
 }
 
 /// Runs a future while the tab's loop runs.
 pub fn with_auto_sync<T>(tab: &Tab, story: impl Future<Output = T>) -> T {
-    let (story, schedule) = (pin!(story), pin!(tab.engine.run_schedule()));
+    let (story, schedule) = (pin!(story), pin!(tab.engine.auto_sync().run()));
     let told = tab.run(select(story, schedule));
     match told {
         Either::Left((told, _)) => told,
@@ -41,7 +41,8 @@ pub async fn wait(tab: &Tab, ms: u64) {
 pub async fn create(app: &App, user: &str, title: &str) {
     let draft = format!(r#"{{"title":"{title}"}}"#);
     assert!(matches!(
-        app.write(user, "tasks", vec![Write::Create { draft }])
+        app.entities()
+            .write(user, "tasks", vec![Write::Create { draft }])
             .await
             .unwrap()[0],
         Written::Entity(_)

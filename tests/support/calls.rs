@@ -32,6 +32,7 @@ pub async fn patch(tab: &Tab, id: &str, changes: &str) {
         changes: changes.to_owned(),
     };
     tab.engine
+        .entities()
         .write(&tab.user, "tasks", vec![write])
         .await
         .unwrap();

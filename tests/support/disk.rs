@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use datum_sync::engine::Backing;
-use datum_sync::engine::loss_detection::Canary;
 use datum_sync::log::address::{BodyId, Seq};
 use datum_sync::model::config::storage::Durability;
 use datum_sync::model::error::{Code, Error, Result};
 use datum_sync::ports::backing::NoteReason;
+use datum_sync::ports::loss_detection::LossDetector;
 use datum_sync::ports::memory_store::MemoryStore;
 use datum_sync::ports::store::{Append, AppendError, Records, Store, Tail};
 
@@ -152,7 +152,7 @@ pub struct Disk {
     /// The number of notes written.
     pub noted: Rc<Cell<u64>>,
     wipes: Rc<RefCell<BTreeMap<String, u64>>>,
-    canary: Rc<Canary>,
+    loss_detector: Rc<LossDetector>,
 }
 
 impl Disk {
@@ -165,14 +165,14 @@ impl Disk {
             field_hashes: Rc::default(),
             noted: Rc::default(),
             wipes: Rc::default(),
-            canary: Rc::default(),
+            loss_detector: Rc::default(),
         }
     }
 
     /// Returns the same profile for another tab.
     pub fn tab(&self) -> Self {
         Self {
-            canary: Rc::default(),
+            loss_detector: Rc::default(),
             ..self.clone()
         }
     }
@@ -192,7 +192,7 @@ impl Backing for Disk {
             .unwrap_or_default();
         let notes =
             [&self.notes, &self.field_hashes].map(|place| place.borrow().get(user_id).cloned());
-        self.canary
+        self.loss_detector
             .opened(user_id, &store.inner.identity(), wipes, notes);
         Ok(CountedStore {
             inner: store.inner.reopen(),
@@ -205,11 +205,11 @@ impl Backing for Disk {
     }
 
     fn device_id(&self, user_id: &str) -> String {
-        self.canary.device_id(user_id, &self.device_id)
+        self.loss_detector.device_id(user_id, &self.device_id)
     }
 
     fn loss(&self, user_id: &str, head: Seq, pending: u64) -> Option<Option<u64>> {
-        self.canary.loss(user_id, head, pending)
+        self.loss_detector.loss(user_id, head, pending)
     }
 
     fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: NoteReason) {
@@ -222,7 +222,7 @@ impl Backing for Disk {
             return;
         };
         if let Some(note) = self
-            .canary
+            .loss_detector
             .seen(user_id, &identity, head, pending, occasion)
         {
             self.noted.set(self.noted.get() + 1);
@@ -252,7 +252,7 @@ impl Backing for Disk {
             .borrow_mut()
             .entry(user_id.to_owned())
             .or_default() += 1;
-        self.canary.forget(user_id);
+        self.loss_detector.forget(user_id);
         Ok(())
     }
 }

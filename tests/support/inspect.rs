@@ -23,6 +23,7 @@ impl Tab {
             .collect();
         self.run(
             self.engine
+                .entities()
                 .write_after(&self.user, entity, vec![write], after),
         )
         .map(|mut written| written.remove(0))
@@ -41,9 +42,7 @@ impl Tab {
 
     /// Returns the pending operations.
     pub fn pending_operations(&self) -> Vec<serde_json::Value> {
-        let pending = self
-            .run(self.engine.pending_operations(&self.user))
-            .unwrap();
+        let pending = self.run(self.engine.pending().list(&self.user)).unwrap();
         pending
             .iter()
             .map(|op| serde_json::to_value(op).unwrap())
@@ -52,14 +51,14 @@ impl Tab {
 
     /// Returns the parked conflicts.
     pub fn conflicts(&self) -> Vec<serde_json::Value> {
-        serde_json::from_str(&self.run(self.engine.conflicts(&self.user)).unwrap()).unwrap()
+        serde_json::from_str(&self.run(self.engine.conflicts().list(&self.user)).unwrap()).unwrap()
     }
 
     /// Returns the explanations of an entity's merges.
     pub fn explained(&self, id: &str) -> Vec<serde_json::Value> {
         serde_json::from_str(
             &self
-                .run(self.engine.explain_merge(&self.user, "tasks", id))
+                .run(self.engine.conflicts().explain(&self.user, "tasks", id))
                 .unwrap(),
         )
         .unwrap()
@@ -67,7 +66,12 @@ impl Tab {
 
     /// Returns the dead letters.
     pub fn dead_letters(&self) -> Vec<serde_json::Value> {
-        serde_json::from_str(&self.run(self.engine.dead_letters(&self.user)).unwrap()).unwrap()
+        serde_json::from_str(
+            &self
+                .run(self.engine.dead_letters().list(&self.user))
+                .unwrap(),
+        )
+        .unwrap()
     }
 }
 

@@ -106,7 +106,7 @@ impl RunningTab {
 
     fn begin(&self) {
         let (life, hears, sees) = (self.clone(), self.clone(), self.clone());
-        self.spawn(async move { life.tab.engine.run_schedule().await });
+        self.spawn(async move { life.tab.engine.auto_sync().run().await });
         self.spawn(async move {
             let host = hears.tab.engine.host();
             loop {
@@ -121,8 +121,8 @@ impl RunningTab {
                     let Some((database, heard)) = next else { break };
                     let user = database.rsplit('/').next().unwrap();
                     match heard {
-                        Heard::Head(head) => drop(hears.tab.engine.heard(user, head).await),
-                        Heard::Word(word) => hears.tab.engine.heard_word(user, &word).await,
+                        Heard::Head(head) => drop(hears.tab.engine.on_head(user, head).await),
+                        Heard::Word(word) => hears.tab.engine.tabs().on_message(user, &word).await,
                     }
                 }
                 come.await;

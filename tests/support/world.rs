@@ -196,8 +196,12 @@ impl Tab {
 
     pub fn write(&self, entity: &str, write: Write) -> Result<Written> {
         self.clock.advance(10);
-        self.run(self.engine.write(&self.user, entity, vec![write]))
-            .map(|mut written| written.remove(0))
+        self.run(
+            self.engine
+                .entities()
+                .write(&self.user, entity, vec![write]),
+        )
+        .map(|mut written| written.remove(0))
     }
 
     pub fn create(&self, json: &str) -> serde_json::Value {
@@ -256,7 +260,11 @@ impl Tab {
         include_deleted: bool,
     ) -> Option<serde_json::Value> {
         let text = self
-            .run(self.engine.read(&self.user, entity, id, include_deleted))
+            .run(
+                self.engine
+                    .entities()
+                    .read(&self.user, entity, id, include_deleted),
+            )
             .unwrap();
         text.map(|text| serde_json::from_str(&text).unwrap())
     }
@@ -266,6 +274,7 @@ impl Tab {
         let draft = serde_json::json!({ "title": title }).to_string();
         self.run(
             self.engine
+                .entities()
                 .write(user, "tasks", vec![Write::Create { draft }]),
         )
         .unwrap();
@@ -277,7 +286,7 @@ impl Tab {
 
     pub fn titles_of(&self, user: &str) -> Vec<String> {
         let text = self
-            .run(self.engine.read_all(user, "tasks", false))
+            .run(self.engine.entities().read_all(user, "tasks", false))
             .unwrap();
         let all: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
         let mut titles: Vec<String> = all
@@ -289,7 +298,7 @@ impl Tab {
     }
 
     pub fn pending(&self) -> u64 {
-        self.run(self.engine.pending_count(&self.user)).unwrap()
+        self.run(self.engine.pending().count(&self.user)).unwrap()
     }
 
     /// Syncs with options as JSON.

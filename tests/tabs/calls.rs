@@ -91,7 +91,7 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
         phone.fault("/pull", Fault::Slow(5_000));
         b.sync("{}");
         wait_until(&a, || a.status().status == SyncState::Syncing).await;
-        a.tab.engine.pause(Some("ann")).await.unwrap();
+        a.tab.engine.pauses().pause(Some("ann")).await.unwrap();
         wait_until(&a, || !b.ended.borrow().is_empty()).await;
         assert!(
             b.ended.borrow()[0].as_ref().unwrap().was_cancelled,
@@ -108,14 +108,14 @@ fn a_pause_and_its_end_hold_in_every_tab_of_the_user() {
             b.ended.borrow()[1].as_ref().unwrap().skip_reason,
             Some(SkipReason::Paused)
         );
-        b.tab.engine.resume(None).await.unwrap();
+        b.tab.engine.pauses().resume(None).await.unwrap();
         let_all_run().await;
         assert_eq!(
             (a.status().status, b.status().status),
             (SyncState::Cancelled, SyncState::Cancelled),
             "as the last cycle ended"
         );
-        a.tab.engine.pause(None).await.unwrap();
+        a.tab.engine.pauses().pause(None).await.unwrap();
         let_all_run().await;
     });
     let opened_later = phone.open();
@@ -132,7 +132,7 @@ fn a_wipe_in_one_tab_leaves_nothing_in_the_others_and_nothing_comes_back() {
     let (a, b) = (phone.open(), phone.open());
     let (a, b) = (RunningTab::new(a), RunningTab::new(b));
     run_together(&[&a, &b], async {
-        b.tab.engine.signal(Signal::Leader(true));
+        b.tab.engine.auto_sync().signal(Signal::Leader(true));
         create(&b.tab.engine, "ann", "private").await;
         let_all_run().await;
         let wipe = datum_sync::engine::users::LogoutOptions {
@@ -140,7 +140,7 @@ fn a_wipe_in_one_tab_leaves_nothing_in_the_others_and_nothing_comes_back() {
             wipe: true,
             force: true,
         };
-        a.tab.engine.logout("ann", wipe).await.unwrap();
+        a.tab.engine.users().logout("ann", wipe).await.unwrap();
         let_all_run().await;
         assert_eq!(b.tab.engine.current_user(), None, "signed out there too");
         assert!(b.tab.engine.opened("ann").is_none());
@@ -154,7 +154,7 @@ fn a_wipe_in_one_tab_leaves_nothing_in_the_others_and_nothing_comes_back() {
         "nothing of it was sent, or saved again"
     );
     assert!(
-        b.tab.run(b.tab.engine.user_ids()).unwrap().is_empty(),
+        b.tab.run(b.tab.engine.users().ids()).unwrap().is_empty(),
         "and nothing is on the device"
     );
     assert_eq!(b.status().status, SyncState::Idle);
@@ -167,9 +167,15 @@ fn a_sign_out_and_a_switch_concern_one_tab() {
     let (a, b) = (phone.open(), phone.open());
     let (a, b) = (RunningTab::new(a), RunningTab::new(b));
     run_together(&[&a, &b], async {
-        a.tab.engine.switch_user(None, "bob", None).await.unwrap();
         a.tab
             .engine
+            .users()
+            .switch(None, "bob", None)
+            .await
+            .unwrap();
+        a.tab
+            .engine
+            .users()
             .logout("ann", Default::default())
             .await
             .unwrap();

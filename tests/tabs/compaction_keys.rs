@@ -92,7 +92,7 @@ fn a_tab_that_rested_looks_before_it_writes_below_the_checkpoint() {
     let (a, cached) = (phone.open(), phone.open());
     cached.create(r#"{"title":"before"}"#);
     cached.engine.let_go();
-    a.run(a.engine.heard("ann", 1)).unwrap();
+    a.run(a.engine.on_head("ann", 1)).unwrap();
     grow(&a);
     assert!(first_key(&phone) > 2, "who rests holds no key");
 

@@ -19,33 +19,33 @@ fn a_hidden_tab_and_one_that_does_not_lead_cost_nothing() {
         let world = World::new();
         let phone = world.device("phone").with_config(AUTO);
         let a = leader_tab(&phone);
-        a.engine.signal(if leads {
+        a.engine.auto_sync().signal(if leads {
             Signal::Hidden
         } else {
             Signal::Leader(false)
         });
         with_auto_sync(&a, async {
             create(&a.engine, "ann", "milk").await;
-            a.engine.signal(Signal::Hint("ann"));
-            a.engine.signal(Signal::Online);
+            a.engine.auto_sync().signal(Signal::Hint("ann"));
+            a.engine.auto_sync().signal(Signal::Online);
             wait(&a, 1).await;
             assert_eq!(world.clock.timers(), 0, "no timer runs");
             wait(&a, DAY).await;
             assert!(phone.requests().is_empty());
-            assert_eq!(a.engine.next_sync_time("ann"), None);
+            assert_eq!(a.engine.auto_sync().next_sync_time("ann"), None);
             let status = a.engine.status_hub("ann").unwrap().current();
             assert_eq!(
                 (status.next_sync_at.clone(), status.is_leader),
                 (None, leads)
             );
-            a.engine.signal(if leads {
+            a.engine.auto_sync().signal(if leads {
                 Signal::Visible
             } else {
                 Signal::Leader(true)
             });
             wait(&a, 1).await;
             assert_eq!(
-                a.engine.pending_count("ann").await.unwrap(),
+                a.engine.pending().count("ann").await.unwrap(),
                 0,
                 "what waited is done at once"
             );
@@ -62,23 +62,23 @@ fn the_leader_pushes_what_another_tab_wrote() {
         let story = async {
             wait(&a, 10 * MINUTE).await;
             create(&b.engine, "ann", "milk").await;
-            a.engine.heard("ann", u64::MAX).await.unwrap();
+            a.engine.on_head("ann", u64::MAX).await.unwrap();
             wait(&a, 2_000).await;
             assert_eq!(world.server.rows("ann").len(), 1);
-            b.engine.heard("ann", u64::MAX).await.unwrap();
-            assert_eq!(b.engine.pending_count("ann").await.unwrap(), 0);
+            b.engine.on_head("ann", u64::MAX).await.unwrap();
+            assert_eq!(b.engine.pending().count("ann").await.unwrap(), 0);
             // Nothing is pushed twice, whichever tab leads next.
             phone.requests();
-            a.engine.signal(Signal::Leader(false));
-            b.engine.signal(Signal::Leader(true));
+            a.engine.auto_sync().signal(Signal::Leader(false));
+            b.engine.auto_sync().signal(Signal::Leader(true));
             wait(&a, 10 * MINUTE).await;
             assert!(phone.requests().is_empty());
             assert!(
-                b.engine.next_sync_time("ann").is_some(),
+                b.engine.auto_sync().next_sync_time("ann").is_some(),
                 "an interval after the other tab's cycle"
             );
         };
-        match select(pin!(story), pin!(b.engine.run_schedule())).await {
+        match select(pin!(story), pin!(b.engine.auto_sync().run())).await {
             Either::Left(_) => {}
             Either::Right(_) => panic!("the loop ended"),
         }
@@ -91,7 +91,7 @@ fn a_change_of_the_leader_is_an_event() {
     let a = world.device("phone").open();
     let reader = a.engine.events(Filter::default());
     for leads in [true, true, false] {
-        a.engine.signal(Signal::Leader(leads));
+        a.engine.auto_sync().signal(Signal::Leader(leads));
     }
     let told: Vec<serde_json::Value> =
         std::iter::from_fn(|| reader.next().now_or_never().flatten())
@@ -121,9 +121,10 @@ fn an_operation_that_is_offered_again_is_pushed_by_itself() {
         create(&a.engine, "ann", &"x".repeat(400)).await;
         wait(&a, 2_000).await;
         let letters: Vec<serde_json::Value> =
-            serde_json::from_str(&a.engine.dead_letters("ann").await.unwrap()).unwrap();
+            serde_json::from_str(&a.engine.dead_letters().list("ann").await.unwrap()).unwrap();
         a.engine
-            .retry_dead_letter(
+            .dead_letters()
+            .retry(
                 letters[0]["id"].as_str().unwrap(),
                 Some(r#"{"title":"short"}"#.to_owned()),
             )
@@ -133,7 +134,7 @@ fn an_operation_that_is_offered_again_is_pushed_by_itself() {
         assert_eq!(
             (
                 world.server.rows("ann").len(),
-                a.engine.pending_count("ann").await.unwrap()
+                a.engine.pending().count("ann").await.unwrap()
             ),
             (1, 0)
         );
@@ -156,11 +157,11 @@ fn tabs_that_all_lead_give_each_other_nothing_to_do() {
         let story = async {
             for _ in 0..60 {
                 wait(&a, 1_000).await;
-                a.engine.heard("ann", u64::MAX).await.unwrap();
-                b.engine.heard("ann", u64::MAX).await.unwrap();
+                a.engine.on_head("ann", u64::MAX).await.unwrap();
+                b.engine.on_head("ann", u64::MAX).await.unwrap();
             }
         };
-        select(pin!(story), pin!(b.engine.run_schedule())).await;
+        select(pin!(story), pin!(b.engine.auto_sync().run())).await;
     });
     assert_eq!(a.pending(), 1);
     let (requests, transactions) = (phone.requests(), phone.counts().transactions);
@@ -185,21 +186,26 @@ fn a_close_ends_the_loop_and_the_cycle_in_flight() {
         );
         a.engine.close().await;
     };
-    a.run(join(a.engine.run_schedule(), story));
+    a.run(join(a.engine.auto_sync().run(), story));
     assert!(world.clock.now.get() < MINUTE);
     let told = phone.open();
-    let result: serde_json::Value =
-        serde_json::from_str(&told.run(told.engine.last_result("ann")).unwrap().unwrap()).unwrap();
+    let result: serde_json::Value = serde_json::from_str(
+        &told
+            .run(told.engine.metadata().last_result("ann"))
+            .unwrap()
+            .unwrap(),
+    )
+    .unwrap();
     assert_eq!(
         result["error"]["code"], "closed",
         "the cycle has written down how it ended"
     );
     assert_eq!(
-        a.engine.start_auto_sync("ann", None).unwrap_err().code(),
+        a.engine.auto_sync().start("ann", None).unwrap_err().code(),
         Code::Closed
     );
     // A tab that is closed before its loop begins runs none.
-    a.run(a.engine.run_schedule());
+    a.run(a.engine.auto_sync().run());
 }
 
 #[test]
@@ -250,7 +256,7 @@ fn a_cold_start_that_fails_is_tried_again_and_one_that_has_no_leader_waits() {
         assert!(phone.requests().is_empty());
         phone.fault("/pull", Fault::Status(503, None));
         phone.fault("/pull", Fault::Lost);
-        a.engine.signal(Signal::Leader(true));
+        a.engine.auto_sync().signal(Signal::Leader(true));
         wait(&a, 1_999).await;
         assert_eq!(pulls(&phone), 1);
         wait(&a, 10_000).await;

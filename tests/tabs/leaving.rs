@@ -5,7 +5,11 @@ use serde_json::Value;
 
 /// Sends the push of a page that unloads, and drops its reply.
 fn leave(world: &World, tab: &Tab) -> Value {
-    let body = tab.engine.leaving(&tab.user).expect("something waits");
+    let body = tab
+        .engine
+        .pending()
+        .unload_request(&tab.user)
+        .expect("something waits");
     let (status, reply) = world.server.handle(
         &tab.user,
         "POST",
@@ -125,7 +129,7 @@ fn what_never_arrived_is_sent_by_the_next_cycle() {
     let phone = world.device("phone");
     let tab = phone.open();
     tab.create(r#"{"title":"milk"}"#);
-    assert!(tab.engine.leaving("ann").is_some());
+    assert!(tab.engine.pending().unload_request("ann").is_some());
     assert!(phone.open().sync().is_success);
     assert_eq!(titles(&world, &phone), ["milk"]);
 }
@@ -139,7 +143,7 @@ fn one_request_holds_what_fits_in_order_and_at_most_one_an_entity() {
     for at in 0..5 {
         tab.create(&format!(r#"{{"title":"t{at}","note":"{note}"}}"#));
     }
-    let body = tab.engine.leaving("ann").unwrap();
+    let body = tab.engine.pending().unload_request("ann").unwrap();
     assert!(body.len() <= 60 << 10, "{}", body.len());
     let body: Value = serde_json::from_str(&body).unwrap();
     let sent: Vec<&str> = body["operations"]
@@ -157,7 +161,7 @@ fn one_request_holds_what_fits_in_order_and_at_most_one_an_entity() {
         "n".repeat(70_000)
     ));
     tab.create(r#"{"title":"small"}"#);
-    assert_eq!(tab.engine.leaving("ann"), None);
+    assert_eq!(tab.engine.pending().unload_request("ann"), None);
     assert!(tab.sync().is_success);
 
     // Ids that JSON writes longer than they are.
@@ -167,7 +171,7 @@ fn one_request_holds_what_fits_in_order_and_at_most_one_an_entity() {
             r#"\""#.repeat(480)
         ));
     }
-    let body = tab.engine.leaving("ann").unwrap();
+    let body = tab.engine.pending().unload_request("ann").unwrap();
     assert!(body.len() <= 60 << 10, "{}", body.len());
 }
 
@@ -178,31 +182,35 @@ fn what_must_not_be_sent_is_not_left_behind_either() {
         .device("phone")
         .with_config(r#"{"entities":{"tasks":{}},"excludedSyncUserIds":["eve"]}"#);
     let tab = phone.open();
-    assert_eq!(tab.engine.leaving("ann"), None, "nothing waits");
-    tab.create(r#"{"title":"milk"}"#);
-    assert!(tab.engine.has_pending("ann") && !tab.engine.has_pending("bob"));
     assert_eq!(
-        tab.engine.leaving("bob"),
+        tab.engine.pending().unload_request("ann"),
+        None,
+        "nothing waits"
+    );
+    tab.create(r#"{"title":"milk"}"#);
+    assert!(tab.engine.pending().any("ann") && !tab.engine.pending().any("bob"));
+    assert_eq!(
+        tab.engine.pending().unload_request("bob"),
         None,
         "a user whose database is not open"
     );
 
     tab.engine.host().online.set(false);
-    assert_eq!(tab.engine.leaving("ann"), None, "offline");
+    assert_eq!(tab.engine.pending().unload_request("ann"), None, "offline");
     tab.engine.host().online.set(true);
-    tab.run(tab.engine.pause(Some("ann"))).unwrap();
-    assert_eq!(tab.engine.leaving("ann"), None, "paused");
-    tab.run(tab.engine.resume(Some("ann"))).unwrap();
-    assert!(tab.engine.leaving("ann").is_some());
+    tab.run(tab.engine.pauses().pause(Some("ann"))).unwrap();
+    assert_eq!(tab.engine.pending().unload_request("ann"), None, "paused");
+    tab.run(tab.engine.pauses().resume(Some("ann"))).unwrap();
+    assert!(tab.engine.pending().unload_request("ann").is_some());
     tab.run(tab.engine.close());
-    assert_eq!(tab.engine.leaving("ann"), None, "closed");
+    assert_eq!(tab.engine.pending().unload_request("ann"), None, "closed");
 
     let eve = world
         .device_of("eve", "phone")
         .with_config(r#"{"entities":{"tasks":{}},"excludedSyncUserIds":["eve"]}"#)
         .open();
     eve.create(r#"{"title":"hers"}"#);
-    assert_eq!(eve.engine.leaving("eve"), None, "excluded");
+    assert_eq!(eve.engine.pending().unload_request("eve"), None, "excluded");
 
     let puller = world
         .device("tablet")
@@ -210,7 +218,7 @@ fn what_must_not_be_sent_is_not_left_behind_either() {
         .open();
     puller.create(r#"{"title":"mine"}"#);
     assert_eq!(
-        puller.engine.leaving("ann"),
+        puller.engine.pending().unload_request("ann"),
         None,
         "this app never pushes by itself"
     );
@@ -228,7 +236,8 @@ fn what_is_on_its_way_is_not_sent_twice() {
     let seen = std::rc::Rc::clone(&left);
     *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
         if request.path == "/push" {
-            seen.borrow_mut().push(engine.leaving("ann"));
+            seen.borrow_mut()
+                .push(engine.pending().unload_request("ann"));
         }
     }));
     assert!(tab.sync().is_success);

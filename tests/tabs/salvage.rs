@@ -18,8 +18,8 @@ fn two_tabs_that_lose_their_log_at_once_both_save_what_they_know() {
         }]
     };
     let both = futures_util::future::join(
-        a.engine.write("ann", "tasks", create("after a")),
-        b.engine.write("ann", "tasks", create("after b")),
+        a.engine.entities().write("ann", "tasks", create("after a")),
+        b.engine.entities().write("ann", "tasks", create("after b")),
     );
     let (one, two) = a.run(both);
 
@@ -36,7 +36,7 @@ fn an_edit_that_carries_a_lost_operation_along_is_not_undone_by_another_tab() {
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
     let id = id_of(&a.create(r#"{"title":"milk"}"#));
-    b.run(b.engine.heard("ann", 1)).unwrap();
+    b.run(b.engine.on_head("ann", 1)).unwrap();
     phone.evict();
 
     a.patch(&id, r#"{"title":"oat milk"}"#);
@@ -107,7 +107,7 @@ fn what_was_deleted_before_the_loss_is_not_made_again_by_a_tab_that_had_not_hear
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
     let id = id_of(&a.create(r#"{"title":"milk"}"#));
-    b.run(b.engine.heard("ann", 1)).unwrap();
+    b.run(b.engine.on_head("ann", 1)).unwrap();
     a.delete(&id);
     phone.evict();
 
@@ -129,7 +129,7 @@ fn saved_again_over_a_newer_row(title: &str, theirs: &str) -> (World, Tab, Tab) 
         .with_config(r#"{"entities":{"tasks":{}},"memoryBudget":0}"#);
     let (a, b) = (phone.open(), phone.open());
     a.create(&format!(r#"{{"id":"t","title":"{title}","of a":1}}"#));
-    b.run(b.engine.heard("ann", 1)).unwrap();
+    b.run(b.engine.on_head("ann", 1)).unwrap();
     phone.evict();
     b.create(r#"{"id":"b wakes"}"#);
     b.sync();

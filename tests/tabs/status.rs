@@ -73,8 +73,12 @@ fn a_cycle_is_shown_the_same_in_every_tab_while_it_runs_and_after_it() {
             expected == SyncState::Completed
         );
         assert_eq!(
-            b.tab.run(b.tab.engine.last_result("ann")).unwrap(),
-            a.tab.run(a.tab.engine.last_result("ann")).unwrap()
+            b.tab
+                .run(b.tab.engine.metadata().last_result("ann"))
+                .unwrap(),
+            a.tab
+                .run(a.tab.engine.metadata().last_result("ann"))
+                .unwrap()
         );
         assert_one_cycle(&a.shown.borrow());
         assert_one_cycle(&b.shown.borrow());
@@ -86,7 +90,8 @@ fn a_tab_that_is_opened_during_a_cycle_elsewhere_sees_it() {
     let world = World::new();
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
-    b.run(b.engine.logout("ann", Default::default())).unwrap();
+    b.run(b.engine.users().logout("ann", Default::default()))
+        .unwrap();
     let (a, b) = (RunningTab::new(a), RunningTab::new(b));
     run_together(&[&a, &b], async {
         phone.fault("/pull", Fault::Slow(30_000));
@@ -123,7 +128,7 @@ fn a_tab_that_dies_or_freezes_while_it_syncs_is_not_believed_for_ever() {
             b.tab.engine.host().clock.sleep(25_000).await;
             assert_eq!(b.status().status, SyncState::Syncing);
             if says_so {
-                a.tab.engine.put_away();
+                a.tab.engine.tabs().leave_all();
             }
             if frozen {
                 a.frozen.set(true)
@@ -214,14 +219,14 @@ fn the_leader_tells_every_tab_when_the_next_cycle_begins() {
     let (a, b) = (phone.open(), phone.open());
     let (a, b) = (RunningTab::new(a), RunningTab::new(b));
     run_together(&[&a, &b], async {
-        a.tab.engine.signal(Signal::Leader(true));
+        a.tab.engine.auto_sync().signal(Signal::Leader(true));
         wait_until(&a, || a.status().next_sync_at.is_some()).await;
         let_all_run().await;
         assert_eq!(b.common(), a.common());
         assert_eq!((a.status().is_leader, b.status().is_leader), (true, false));
         assert_eq!(
-            b.tab.engine.next_sync_time("ann"),
-            a.tab.engine.next_sync_time("ann")
+            b.tab.engine.auto_sync().next_sync_time("ann"),
+            a.tab.engine.auto_sync().next_sync_time("ann")
         );
         a.tab.engine.host().clock.sleep(16 * MINUTE).await;
         let_all_run().await;
@@ -232,11 +237,11 @@ fn the_leader_tells_every_tab_when_the_next_cycle_begins() {
         );
         let planned = b.status().next_sync_at;
         assert!(planned.is_some());
-        a.tab.engine.put_away();
+        a.tab.engine.tabs().leave_all();
         let_all_run().await;
         assert_eq!(b.status().next_sync_at, None, "nobody plans");
-        b.tab.engine.signal(Signal::Leader(true));
-        a.tab.engine.signal(Signal::Leader(false));
+        b.tab.engine.auto_sync().signal(Signal::Leader(true));
+        a.tab.engine.auto_sync().signal(Signal::Leader(false));
         let_all_run().await;
         let_all_run().await;
         assert!(b.status().next_sync_at.is_some());
@@ -259,8 +264,8 @@ fn malformed_messages_change_nothing() {
         r#"{"tab":2,"word":1,"status":{"status":"sleeping"},"began":{}}"#,
         "\u{0}",
     ] {
-        a.run(a.engine.heard_word("ann", word));
-        a.run(a.engine.heard_word("nobody", word));
+        a.run(a.engine.tabs().on_message("ann", word));
+        a.run(a.engine.tabs().on_message("nobody", word));
     }
     assert_eq!(a.engine.status_hub("ann").unwrap().current(), before);
     assert!(a.sync().is_success);
@@ -315,7 +320,7 @@ fn a_message_that_waits_for_the_log_is_neither_lost_nor_shown_too_late() {
         3,
         r#""leads":true,"status":{"status":"completed","nextSyncAt":"2027-01-01T00:00:00.000Z"}"#,
     );
-    a.run(a.engine.heard_word("ann", &at_first));
+    a.run(a.engine.tabs().on_message("ann", &at_first));
     assert_eq!(
         a.engine.status_hub("ann").unwrap().current().status,
         SyncState::Syncing
@@ -323,9 +328,9 @@ fn a_message_that_waits_for_the_log_is_neither_lost_nor_shown_too_late() {
     // A write holds the log. Messages that do not need it are handled first.
     let all = futures_util::future::join4(
         create(&a.engine, "ann", "milk"),
-        a.engine.heard_word("ann", &ended),
-        a.engine.heard_word("ann", &at_first),
-        a.engine.heard_word("ann", &plans),
+        a.engine.tabs().on_message("ann", &ended),
+        a.engine.tabs().on_message("ann", &at_first),
+        a.engine.tabs().on_message("ann", &plans),
     );
     a.run(all);
     let status = a.engine.status_hub("ann").unwrap().current();

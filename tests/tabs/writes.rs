@@ -20,7 +20,7 @@ fn two_tabs_write_to_one_log() {
         .unwrap()
         .db
         .read(|replica| replica.head());
-    two.run(two.engine.heard("ann", head + 1)).unwrap();
+    two.run(two.engine.on_head("ann", head + 1)).unwrap();
     for tab in [&one, &two] {
         assert_eq!(tab.titles(), ["oat milk", "tea"]);
         assert_eq!(tab.read(&id).unwrap()["done"], true);
@@ -43,7 +43,7 @@ fn a_delete_is_not_cancelled_with_a_create_that_another_tab_has_sent() {
     let phone = world.device("phone");
     let (a, b) = (phone.open(), phone.open());
     let id = id_of(&a.create(r#"{"title":"milk"}"#));
-    b.run(b.engine.heard("ann", 1)).unwrap();
+    b.run(b.engine.on_head("ann", 1)).unwrap();
     phone.fault("/push", Fault::ReplyLost);
     b.sync_with(r#"{"direction":"pushOnly","timeout":1}"#)
         .unwrap_err();
@@ -65,6 +65,7 @@ fn a_delete_is_not_cancelled_with_a_create_that_another_tab_has_sent() {
 async fn write(life: &RunningTab, write: Write) {
     life.tab
         .engine
+        .entities()
         .write("ann", "tasks", vec![write])
         .await
         .unwrap();

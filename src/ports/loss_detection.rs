@@ -1,17 +1,18 @@
-//! What is noted of each user's log outside it, so that a log that was lost between two visits is
-//! told from a first visit: which log it was, and whether operations waited in it.
+//! Detects that a user's log was lost between two visits, by a note kept outside the log: which log
+//! it was, and whether operations were pending. Without the note, a lost log would look like a first
+//! visit.
 //!
 //! A note is kept in two places that are lost differently: beside the logs, and in a place of its
-//! own that outlives an eviction in some browsers. It is written where what it says has become
-//! another thing, and never for each write: the number of operations that wait is noted as they
-//! begin to wait, as they end to, and at the end of a cycle; in between it is "some".
+//! own that survives an eviction in some browsers. It is written only when its content changes, and
+//! not for each write: the number of pending operations is noted when the outbox stops or begins to
+//! be empty, and at the end of a cycle; in between it is "some".
 
 use crate::log::address::Seq;
 use crate::ports::backing::NoteReason;
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
 
-/// How many operations wait.
+/// How many operations are pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pending {
     Exactly(u64),
@@ -22,11 +23,10 @@ enum Pending {
 struct Note {
     /// How often the user had been wiped before this log began.
     wipes: u64,
-    /// Which log it is.
     identity: String,
     head: Seq,
     pending: Pending,
-    /// Another log of the user was lost before this one: the device counts as another one since.
+    /// An earlier log of the user was lost: the device has had another id since.
     renewed: bool,
 }
 
@@ -63,23 +63,24 @@ impl Note {
 #[derive(Debug)]
 struct Known {
     note: Note,
-    /// What the note in both places says, as far as this instance knows.
+    /// The note that is stored, as far as this instance knows.
     written: Option<Note>,
-    /// What was noted of the log that this one replaces.
+    /// What was pending in the log that this one replaces.
     lost: Option<Pending>,
 }
 
-/// The notes of one app's users.
+/// The notes of an app's users.
 #[derive(Debug, Default)]
-pub struct Canary {
+pub struct LossDetector {
     users: RefCell<VecMap<Known>>,
 }
 
-impl Canary {
-    /// A user's log was opened. `notes` are those found of it, the more trustworthy first.
+impl LossDetector {
+    /// Begins to watch a log that was opened. `notes` are the stored ones, the more trustworthy
+    /// first.
     pub fn opened(&self, user: &str, identity: &str, wipes: u64, notes: [Option<String>; 2]) {
         let parsed = notes.iter().flatten().filter_map(|text| Note::parse(text));
-        // An older one is of a log that was wiped.
+        // A note with fewer wipes is about a log that was wiped.
         let found = parsed.into_iter().find(|note| note.wipes >= wipes);
         let lost = found
             .as_ref()
@@ -103,8 +104,8 @@ impl Canary {
         );
     }
 
-    /// Whether the log that was opened replaces one that was lost, or has lost its end, and how
-    /// many operations were lost with it, as far as is known. Answers once.
+    /// Returns whether the opened log replaces one that was lost, or has lost its end, and how many
+    /// operations were lost, as far as is known. Returns a loss once.
     pub fn loss(&self, user: &str, head: Seq, pending: u64) -> Option<Option<u64>> {
         let mut users = self.users.borrow_mut();
         let known = users.get_mut(user)?;
@@ -118,15 +119,14 @@ impl Canary {
             .written
             .as_ref()
             .filter(|note| note.identity == known.note.identity && note.head > head)?;
-        // A power cut takes what was pulled last, which comes again. It must not take what was
-        // written here.
+        // A power cut may take the last pulled rows, which come again, but no local write.
         match before.pending {
             Pending::Exactly(count) if count > pending => Some(None),
             _ => None,
         }
     }
 
-    /// Shows the state of a log: answers the note to write, where one is due.
+    /// Records the state of a log; returns the note to store, if it has changed.
     pub fn seen(
         &self,
         user: &str,
@@ -138,7 +138,7 @@ impl Canary {
         let mut users = self.users.borrow_mut();
         let known = users.get_mut(user)?;
         if known.note.identity != identity {
-            // It was lost while it was open.
+            // The log was lost while it was open.
             (known.note.identity, known.note.renewed) = (identity.to_owned(), true);
         }
         let before = known
@@ -165,7 +165,7 @@ impl Canary {
             Some(Pending::Some) if pending > 0 && occasion == NoteReason::Wrote => Pending::Some,
             _ => Pending::Exactly(pending),
         };
-        // Where the head alone has moved, nothing that waits has.
+        // The head alone is no reason to write.
         if before == Some(known.note.pending) {
             return None;
         }
@@ -173,7 +173,7 @@ impl Canary {
         Some(known.note.text())
     }
 
-    /// The device's id as far as this user is concerned: another one since a log was lost.
+    /// Returns the device's id for this user: another one after a log was lost.
     pub fn device_id(&self, user: &str, device_id: &str) -> String {
         match self.users.borrow().get(user) {
             Some(known) if known.note.renewed => {
@@ -189,7 +189,7 @@ impl Canary {
         }
     }
 
-    /// A user's log was wiped.
+    /// Forgets a user whose log was wiped.
     pub fn forget(&self, user: &str) {
         self.users.borrow_mut().remove(user);
     }

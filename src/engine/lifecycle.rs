@@ -1,0 +1,170 @@
+//! Opening a user's database, following the page's lifecycle, closing the instance.
+
+use std::rc::Rc;
+
+use crate::engine::auto_sync::schedules::Progress;
+use crate::engine::cycle::cancel::Stop;
+use crate::engine::database::Database;
+use crate::engine::events::Topic;
+use crate::engine::user::User;
+use crate::engine::{Backing, Engine, UserOf, check_user_id, closed, storage_loss, watch};
+use crate::model::error::Result;
+use crate::ports::backing::NoteReason;
+use crate::ports::host::Host;
+use crate::ports::remote::Remote;
+
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
+    /// Returns a user's database, which it opens if need be.
+    ///
+    /// # Errors
+    /// [`crate::model::error::Code::Closed`]; [`crate::model::error::Code::InvalidArgument`] for a
+    /// bad id; errors of the storage.
+    pub async fn user(&self, user_id: &str) -> Result<UserOf<B, H>> {
+        self.check_open()?;
+        check_user_id(user_id)?;
+        self.users().check_not_wiped(user_id)?;
+        if let Some(user) = self.opened(user_id) {
+            return Ok(user);
+        }
+        let _opening = self.open_users.opening.lock().await;
+        if let Some(user) = self.opened(user_id) {
+            return Ok(user);
+        }
+        let store = self
+            .backing
+            .open(user_id)
+            .await
+            .map_err(|e| e.for_user(user_id))?;
+        let name = format!("{}/{user_id}", self.config.name);
+        let db = Database::open(
+            store,
+            Rc::clone(&self.host),
+            name,
+            user_id,
+            self.config.memory_budget,
+        )
+        .await
+        .map_err(|e| e.for_user(user_id))?;
+        let hub = self.status_hub(user_id)?;
+        let user = Rc::new(User::new(db, hub, user_id, self.roll().into()));
+        user.watch_for_loss(&self.events, &self.host, self.open_users.on_wiped());
+        if self.closed.get() {
+            user.db.close().await;
+            return Err(closed());
+        }
+        self.show_opened(&user);
+        self.open_users.insert(&user);
+        let (head, pending) = user.head_and_pending();
+        if let Some(lost) = self.backing.loss(user_id, head, pending) {
+            storage_loss::report_loss(&user, &self.events, self.host.now_ms(), lost);
+        }
+        storage_loss::report_damage(&user, &self.events, self.host.now_ms()).await;
+        self.backing.note(user_id, head, pending, NoteReason::Rests);
+        self.pauses().show(user_id)?;
+        self.tabs().join(&user);
+        Ok(user)
+    }
+
+    /// Shows in the status what the log says of the last cycle, and begins to listen for changes.
+    fn show_opened(&self, user: &User<B::Store, H>) {
+        let (last_sync, last_success) = user
+            .db
+            .peek(|replica| (replica.facts().last_sync, replica.facts().last_success));
+        user.hub.update(|status| {
+            status.last_started_at = last_sync.map(crate::util::time::format);
+            status.last_completed_at = last_success.map(crate::util::time::format);
+        });
+        self.refresh_status(user);
+        if self.events.wants(Topic::DataChanged) {
+            watch::listen(user, &self.events, &self.host);
+        }
+    }
+
+    /// Makes a user the current one, and opens their database.
+    ///
+    /// # Errors
+    /// [`crate::model::error::Code::InvalidArgument`] for a bad id; errors of the storage.
+    pub async fn sign_in(&self, user_id: &str) -> Result<()> {
+        self.users().drop_wiped(user_id);
+        self.user(user_id).await?;
+        let previous = self.open_users.set_current(user_id);
+        if previous.as_deref() != Some(user_id) {
+            if let Some(previous) = previous {
+                self.users().signed_out(&previous);
+            }
+            self.users().signed_in(user_id);
+        }
+        Ok(())
+    }
+
+    /// Catches up after another tab has announced the head of its log.
+    ///
+    /// # Errors
+    /// Errors of the storage.
+    pub async fn on_head(&self, user_id: &str, head: u64) -> Result<()> {
+        let Some(user) = self.opened(user_id) else {
+            return Ok(());
+        };
+        if user.db.peek(|replica| replica.head()) < head {
+            let before = Progress::of(&user);
+            let caught_up = user.db.catch_up().await;
+            self.users().drop_wiped(user_id);
+            caught_up?;
+            self.auto_sync().other_tab_wrote(&user, before);
+            self.after_commit(&user, NoteReason::Heard);
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint and compacts a user's log, where that pays.
+    ///
+    /// # Errors
+    /// Errors of the storage.
+    pub async fn tidy(&self, user_id: &str) -> Result<()> {
+        match self.opened(user_id) {
+            Some(user) => user.db.tidy().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Closes connections and locks, which would keep the page out of the back/forward cache.
+    pub fn let_go(&self) {
+        for user in self.open_users.all() {
+            user.db.rest();
+        }
+    }
+
+    /// Catches up after the page has come back from the back/forward cache.
+    pub async fn brought_back(&self) {
+        for user in self.open_users.all() {
+            // After a failure, the next commit or cycle catches up.
+            let _ = self.on_head(&user.id, u64::MAX).await;
+        }
+    }
+
+    /// Stops every cycle, waits for commits in flight, ends the feeds and closes the databases.
+    pub async fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        let users = self.open_users.all();
+        for user in &users {
+            user.stop(Stop::Close);
+        }
+        self.schedules.clear();
+        self.hint_state.close();
+        for user in &users {
+            user.journal.close();
+            // A stopped cycle writes its result before it releases the turn.
+            let turn = user.cycle.turn.lock().await;
+            self.tabs().leave(user);
+            user.db.close().await;
+            drop(turn);
+        }
+        self.open_users.remove_all();
+        for hub in self.open_users.hubs() {
+            hub.close();
+        }
+        self.events.close();
+    }
+}

@@ -1,0 +1,230 @@
+//! Signing a user out, closing or wiping their database. A user's operations are durable in a
+//! database of their own, so only a wipe loses anything, and it checks first.
+
+use serde::Serialize;
+
+use crate::engine::cycle::cancel::Stop;
+use crate::engine::user::Unsynced;
+use crate::engine::{Backing, User, UserOf, Users, check_user_id};
+use crate::model::error::{Code, Error, Result};
+use crate::model::operation::PendingOperation;
+use crate::ports::host::Host;
+use crate::ports::remote::Remote;
+use crate::ports::store::Store;
+
+/// How long signing out tries to push the outbox, in milliseconds.
+const FLUSH_MS: u64 = 5_000;
+
+/// How to sign out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogoutOptions {
+    /// How long to try to push the outbox, in milliseconds; 0 to leave it as it is.
+    pub flush: u64,
+    /// Removes everything of the user from this device.
+    pub wipe: bool,
+    /// Wipes unsynced data as well.
+    pub force: bool,
+}
+
+impl Default for LogoutOptions {
+    fn default() -> Self {
+        Self {
+            flush: FLUSH_MS,
+            wipe: false,
+            force: false,
+        }
+    }
+}
+
+/// `LogoutResult` of the public surface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogoutResult {
+    /// Operations that were pushed on the way out.
+    pub flushed: u64,
+    /// Operations that were not: they stay until the next sign-in, unless they were wiped.
+    pub unsynced: Vec<PendingOperation>,
+    /// Operations that the remote will never accept.
+    pub dead_letters: u64,
+    /// Nothing of the user is left on this device.
+    pub wiped: bool,
+}
+
+/// What happens to a database that is shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disposal {
+    Close,
+    /// Fails where something is unsynced.
+    Wipe,
+    /// Loses what is unsynced.
+    WipeByForce,
+}
+
+impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
+    /// Signs a user out: stops their sync, tries to push the outbox, and closes their database.
+    ///
+    /// # Errors
+    /// [`Code::UnsyncedData`] where a wipe would lose something and `force` was not given: then the
+    /// user stays signed in. [`Code::InvalidArgument`] for a bad id; errors of the storage.
+    pub async fn logout(self, user_id: &str, options: LogoutOptions) -> Result<LogoutResult> {
+        self.engine.check_open()?;
+        check_user_id(user_id)?;
+        self.drop_wiped(user_id);
+        let turn = self.engine.open_users.switching.lock().await;
+        self.engine.check_open()?;
+        let mut result = LogoutResult {
+            wiped: options.wipe,
+            ..LogoutResult::default()
+        };
+        // A user without a database gets none just to be signed out.
+        if self.engine.opened(user_id).is_some()
+            || self.ids().await?.iter().any(|known| known == user_id)
+        {
+            let user = self.engine.user(user_id).await?;
+            user.cycle.leaving.set(true);
+            let left = self.sign_out(&user, options, &mut result).await;
+            // After a failure the user stays signed in and may sync again.
+            user.cycle.leaving.set(false);
+            left?;
+        }
+        self.engine.open_users.clear_current(user_id);
+        self.signed_out(user_id);
+        drop(turn);
+        Ok(result)
+    }
+
+    async fn sign_out(
+        self,
+        user: &UserOf<B, H>,
+        options: LogoutOptions,
+        result: &mut LogoutResult,
+    ) -> Result<()> {
+        user.stop(Stop::Abort);
+        if options.flush > 0 {
+            let before = user.unsynced();
+            // What a failed push leaves behind shows in the result.
+            result.flushed = match self.engine.flush(user, options.flush).await {
+                Ok(pushed) => pushed.pushed_count,
+                Err(_) => {
+                    let after = user.unsynced();
+                    let rejected = after.dead_letters.saturating_sub(before.dead_letters);
+                    before
+                        .operations
+                        .saturating_sub(after.operations)
+                        .saturating_sub(rejected)
+                }
+            };
+        }
+        let turn = user.cycle.turn.lock().await;
+        self.engine.check_open()?;
+        let disposal = match (options.wipe, options.force) {
+            (false, _) => Disposal::Close,
+            (true, false) => Disposal::Wipe,
+            (true, true) => Disposal::WipeByForce,
+        };
+        (result.unsynced, result.dead_letters) = self.shut_down(user, disposal).await?;
+        drop(turn);
+        Ok(())
+    }
+
+    /// Closes a user's database, and wipes it where asked; returns what is unsynced. The caller
+    /// holds the turn of the user's cycles.
+    pub(super) async fn shut_down(
+        self,
+        user: &UserOf<B, H>,
+        disposal: Disposal,
+    ) -> Result<(Vec<PendingOperation>, u64)> {
+        match user.db.catch_up().await {
+            // Only a wipe that must lose nothing has to know what other tabs have written.
+            Err(error) if disposal == Disposal::Wipe => return Err(error.for_user(&user.id)),
+            _ => {}
+        }
+        user.db.seal().await?;
+        let operations = self.engine.pending().of(user);
+        let unsynced = user.unsynced();
+        if disposal == Disposal::Wipe && !unsynced.is_empty() {
+            user.db.unseal();
+            return Err(unsynced_data(
+                user,
+                unsynced,
+                "Sync first, or wipe with `force: true`, which loses them.",
+            ));
+        }
+        // Callers that open the database again wait until it is gone.
+        let opening = self.engine.open_users.opening.lock().await;
+        self.engine.tabs().leave(user);
+        if disposal == Disposal::Close {
+            user.db.close().await;
+        } else {
+            self.engine.tabs().broadcast_wipe(user);
+            let wiped = match user.db.wipe().await {
+                Ok(()) => self.engine.backing.forget(&user.id).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = wiped {
+                user.db.unseal();
+                return Err(error.for_user(&user.id));
+            }
+        }
+        self.engine.open_users.remove(&user.id);
+        drop(opening);
+        user.journal.close();
+        self.show_closed(user, (disposal == Disposal::Close).then_some(unsynced));
+        Ok((operations, unsynced.dead_letters))
+    }
+
+    /// Shows that nothing runs any more, and what is left in the database, if there is one.
+    pub(super) fn show_closed(self, user: &User<B::Store, H>, left: Option<Unsynced>) {
+        user.hub.update(|status| {
+            let (last, conflicts) = (status.last_completed_at.take(), status.unresolved_conflicts);
+            status.clear();
+            if let Some(left) = left {
+                status.last_completed_at.clone_from(&last);
+                status.pending_operations = left.operations;
+                status.dead_letters = left.dead_letters;
+                status.unresolved_conflicts = conflicts;
+            }
+            status.reckon_health();
+        });
+        // Fails only for a bad id, which a user has not.
+        let _ = self.engine.pauses().show(&user.id);
+    }
+
+    /// Removes everything of a user from this device for good, pending operations included. The
+    /// remote keeps its data.
+    ///
+    /// # Errors
+    /// Errors of the storage.
+    pub async fn clear_data(self, user_id: &str) -> Result<()> {
+        let user = self.engine.user(user_id).await?;
+        self.engine.auto_sync().signed_out(user_id);
+        user.stop(Stop::Abort);
+        let turn = user.cycle.turn.lock().await;
+        self.engine.check_open()?;
+        self.shut_down(&user, Disposal::WipeByForce).await?;
+        drop(turn);
+        Ok(())
+    }
+}
+
+/// The error that names what is unsynced, and how to go on.
+pub(super) fn unsynced_data<S: Store, H: Host>(
+    user: &User<S, H>,
+    unsynced: Unsynced,
+    fix: &str,
+) -> Error {
+    let count = |n: u64, one: &str| {
+        if n == 1 {
+            format!("1 {one}")
+        } else {
+            format!("{n} {one}s")
+        }
+    };
+    let problem = format!(
+        "{} and {} of `{}` have not reached the server. {fix}",
+        count(unsynced.operations, "pending operation"),
+        count(unsynced.dead_letters, "dead letter"),
+        user.id
+    );
+    Error::new(Code::UnsyncedData, problem).for_user(&user.id)
+}

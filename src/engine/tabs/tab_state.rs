@@ -1,0 +1,229 @@
+//! What one tab knows of the other tabs of its user: whose cycle the status shows, how long to
+//! believe in it, and who plans the next one.
+
+use std::cell::Cell;
+
+use serde_json::Value;
+
+use crate::model::status::{Phase, SyncState};
+use crate::util::cell::RefCell;
+
+/// How long another tab's cycle counts as running without a message, in milliseconds. A hidden
+/// tab's timers may stand still for a minute, but its requests cause messages.
+const BELIEF_MS: u64 = 15_000;
+
+/// After this much silence its lock is probed, in milliseconds: a tab that has died has released
+/// it.
+const SILENCE_MS: u64 = 3_000;
+
+/// How often the lock is probed from then on, in milliseconds.
+const PROBE_MS: u64 = 1_000;
+
+/// When the next cycle begins: the interval's, and the next retry.
+pub(crate) type PlannedTimes = (Option<String>, Option<String>);
+
+/// Identifies a cycle among all tabs: when it began, and in which tab. The later one is shown.
+pub(crate) type Rank = (u64, u64);
+
+#[derive(Debug, Default)]
+pub(crate) struct TabState {
+    pub(super) id: u64,
+    messages_sent: Cell<u64>,
+    /// The cycle that the status shows.
+    shown: Cell<Rank>,
+    /// The number of the last message about it. A message that had to wait for the log may arrive
+    /// after a later one.
+    last_message: Cell<u64>,
+    /// The shown cycle is this tab's own, and is running.
+    own_cycle: Cell<bool>,
+    /// SyncState and phase that this tab sent last, and when.
+    last_sent: Cell<(Option<SyncState>, Option<Phase>, u64)>,
+    /// Until when another tab's cycle counts as running.
+    believed_until: Cell<Option<u64>>,
+    next_probe: Cell<u64>,
+    /// Since when a tab that sends nothing has held the lock.
+    silent_since: Cell<Option<u64>>,
+    /// A message about a later cycle of another tab, received while this tab's own was running.
+    postponed: RefCell<Option<Value>>,
+    /// The plan that this tab sent last, as the leader.
+    sent_plan: RefCell<Option<PlannedTimes>>,
+    /// The plan of another tab, with that tab and the number of its message.
+    leader_plan: RefCell<Option<(Rank, PlannedTimes)>>,
+}
+
+/// What to do about a shown cycle of another tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    None,
+    /// Probe its lock.
+    Probe,
+    /// It has been silent for too long.
+    GiveUp,
+}
+
+impl TabState {
+    pub(crate) fn new(id: u64) -> Self {
+        Self {
+            id,
+            ..Self::default()
+        }
+    }
+
+    /// Numbers the next message of this tab.
+    pub(super) fn next_message(&self) -> u64 {
+        let number = self.messages_sent.get().saturating_add(1);
+        self.messages_sent.set(number);
+        number
+    }
+
+    /// Shows this tab's own cycle, which begins now.
+    pub(crate) fn begin_cycle(&self, now: u64) {
+        self.shown.set((now.max(1), self.id));
+        self.own_cycle.set(true);
+        self.believed_until.set(None);
+        self.last_sent.take();
+    }
+
+    /// Ends this tab's own cycle; returns the message about a later one of another tab.
+    pub(super) fn end_cycle(&self) -> Option<Value> {
+        self.own_cycle.set(false);
+        self.postponed.take()
+    }
+
+    /// Whether this tab sends the status: its own cycle is running, and no later one elsewhere.
+    pub(super) fn sends_status(&self) -> bool {
+        self.own_cycle.get() && self.postponed.borrow().is_none()
+    }
+
+    /// Records what is being sent as the status.
+    pub(super) fn sent(&self, state: SyncState, phase: Option<Phase>, now: u64) {
+        self.last_sent.set((Some(state), phase, now));
+    }
+
+    pub(super) fn last_sent(&self) -> (Option<SyncState>, Option<Phase>, u64) {
+        self.last_sent.get()
+    }
+
+    /// Records the plan that is being sent.
+    pub(super) fn replace_sent_plan(&self, plan: Option<PlannedTimes>) {
+        self.sent_plan.replace(plan);
+    }
+
+    pub(super) fn has_sent_plan(&self, plan: &Option<PlannedTimes>) -> bool {
+        *self.sent_plan.borrow() == *plan
+    }
+
+    /// How long a silent tab has held the lock, in milliseconds; none where the lock was free when
+    /// it was last requested.
+    pub(crate) fn silent_for(&self, now: u64) -> Option<u64> {
+        self.silent_since
+            .get()
+            .map(|since| now.saturating_sub(since))
+    }
+
+    /// Records that another tab has the lock.
+    pub(crate) fn lock_busy(&self, now: u64) {
+        self.silent_since
+            .set(Some(self.silent_since.get().unwrap_or(now)));
+    }
+
+    /// Records that the lock was taken, or that the tab that has it has sent a message.
+    pub(crate) fn lock_alive(&self) {
+        self.silent_since.set(None);
+    }
+
+    pub(crate) fn has_shown_cycle(&self) -> bool {
+        self.shown.get() != Rank::default()
+    }
+
+    pub(super) fn shown(&self) -> Rank {
+        self.shown.get()
+    }
+
+    /// When the shown cycle began.
+    pub(super) fn shown_began(&self) -> u64 {
+        self.shown.get().0
+    }
+
+    /// Handles the goodbye of a tab; returns whether it is the one whose cycle is shown.
+    pub(super) fn tab_gone(&self, tab: u64, number: u64) -> bool {
+        let is_shown = self.shown.get().1 == tab;
+        if is_shown {
+            self.last_message.set(number);
+        }
+        is_shown
+    }
+
+    /// Decides whether a message about another tab's cycle is shown, and if so records that. While
+    /// this tab's own cycle is running, a later one is postponed.
+    pub(super) fn accept(
+        &self,
+        rank: Rank,
+        number: u64,
+        runs: bool,
+        message: &Value,
+        (elapsed, wall): (u64, u64),
+    ) -> bool {
+        if self.own_cycle.get() {
+            if rank > self.shown.get() {
+                self.postponed.replace(Some(message.clone()));
+            }
+            return false;
+        }
+        let is_late = rank == self.shown.get() && number <= self.last_message.get();
+        // A shown cycle that began in the future is from before a clock was set back.
+        let is_next = rank >= self.shown.get() || (runs && self.shown.get().0 > wall);
+        if is_late || !is_next {
+            return false;
+        }
+        self.shown.set(rank);
+        self.last_message.set(number);
+        self.believed_until
+            .set(runs.then(|| elapsed.saturating_add(BELIEF_MS)));
+        self.next_probe.set(elapsed.saturating_add(SILENCE_MS));
+        true
+    }
+
+    /// Stops believing in the shown cycle of another tab; returns whether there was one.
+    pub(super) fn stop_believing(&self) -> bool {
+        self.believed_until.take().is_some()
+    }
+
+    /// How long until the shown cycle of another tab is doubted, in milliseconds.
+    pub(super) fn doubt_in(&self, now: u64) -> Option<u64> {
+        self.believed_until
+            .get()
+            .map(|until| until.min(self.next_probe.get()).saturating_sub(now))
+    }
+
+    /// Says what is due about the shown cycle of another tab, and schedules the next probe.
+    pub(super) fn doubt(&self, now: u64) -> Doubt {
+        if self.doubt_in(now) != Some(0) {
+            Doubt::None
+        } else if self.believed_until.get().is_some_and(|until| until <= now) {
+            Doubt::GiveUp
+        } else {
+            self.next_probe.set(now.saturating_add(PROBE_MS));
+            Doubt::Probe
+        }
+    }
+
+    /// The times that another tab plans, as the leader.
+    pub(crate) fn leader_plan(&self) -> Option<PlannedTimes> {
+        self.leader_plan
+            .borrow()
+            .as_ref()
+            .map(|(_, plan)| plan.clone())
+    }
+
+    /// Records the plan of a tab, or that it has none any more. Older messages of the same tab, and
+    /// the absence of a plan in any other tab, change nothing.
+    pub(super) fn set_leader_plan(&self, tab: u64, number: u64, plan: Option<PlannedTimes>) {
+        let mut known = self.leader_plan.borrow_mut();
+        match &*known {
+            Some(((leader, last), _)) if *leader == tab && *last > number => {}
+            Some(((leader, _), _)) if *leader != tab && plan.is_none() => {}
+            _ => *known = plan.map(|plan| ((tab, number), plan)),
+        }
+    }
+}
