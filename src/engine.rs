@@ -35,6 +35,7 @@ pub mod dead_letters;
 pub mod entities;
 pub mod events;
 pub mod health;
+pub mod journal;
 mod lifecycle;
 mod logout;
 pub mod metadata;

@@ -35,13 +35,13 @@ struct Interval {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Push {
+struct DuePush {
     due: Moment,
     /// Later writes delay it no further than this.
     latest: Moment,
 }
 
-impl Push {
+impl DuePush {
     const fn at(due: Moment) -> Self {
         Self { latest: due, due }
     }
@@ -58,7 +58,7 @@ struct Cold {
 #[derive(Clone, Copy, Debug)]
 struct Running {
     reach: Reach,
-    push: Option<Push>,
+    push: Option<DuePush>,
     pull: bool,
 }
 
@@ -66,7 +66,7 @@ struct Running {
 #[derive(Debug, Default)]
 pub struct Schedule {
     auto: Option<Interval>,
-    push: Option<Push>,
+    push: Option<DuePush>,
     pull: bool,
     cold: Option<Cold>,
     /// The earliest next cycle by our own delay.
@@ -182,7 +182,7 @@ impl Schedule {
                 push.due.left(now) < before
             }
             None => {
-                self.push = Some(Push { latest, due });
+                self.push = Some(DuePush { latest, due });
                 true
             }
         }
@@ -218,7 +218,7 @@ impl Schedule {
             self.patience = None;
             self.want(now, config);
         } else if self.push.is_some() {
-            self.push = Some(Push::at(now));
+            self.push = Some(DuePush::at(now));
         }
     }
 
@@ -296,7 +296,7 @@ impl Schedule {
     fn want(&mut self, now: Moment, config: &Config) {
         self.pull |= pulls(config);
         if pushes(config) {
-            self.push = Some(Push::at(now));
+            self.push = Some(DuePush::at(now));
         }
     }
 

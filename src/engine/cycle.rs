@@ -9,10 +9,10 @@ use crate::engine::cycle::batch_size::BatchSize;
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::cycle::device_report::report_device;
 use crate::engine::cycle::options::Settings;
-use crate::engine::cycle::progress::Progress;
+use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::pull::Pull;
 use crate::engine::cycle::push::Push;
-use crate::engine::cycle::resolve::Conflicts;
+use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::resolvers::Resolvers;
 use crate::engine::database::Database;
 use crate::engine::events::EventHub;
@@ -137,9 +137,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 .record(Durability::Relaxed, &|_| vec![Event::ReleaseDeletes])
                 .await?;
         }
-        Conflicts(self).ask_again().await?;
-        let push = |from, to| Push::new(self, Progress::new(from, to)).run();
-        let pull = async |from, to| Pull::new(self, Progress::new(from, to)).run().await;
+        Resolving(self).ask_again().await?;
+        let push = |from, to| Push::new(self, ProgressRange::new(from, to)).run();
+        let pull = async |from, to| Pull::new(self, ProgressRange::new(from, to)).run().await;
         match self.settings.direction {
             Direction::PushThenPull => {
                 let pushed = push(0.0, 0.5).await;

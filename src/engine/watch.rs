@@ -3,7 +3,6 @@
 //! read costs nothing; one that has fallen behind the journal gets everything anew.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::engine::database::{Listener, Source};
@@ -15,63 +14,7 @@ use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::state::touched::{Changed, RowChange};
-use crate::util::cell::RefCell;
-use crate::util::collections::sort::sort;
 use crate::util::json::write::{Items, put_text, put_texts};
-use crate::util::local_sync::Notify;
-
-/// How many changed entities the journal keeps.
-const JOURNAL: usize = 20_000;
-
-/// Which entities of one user have changed, latest last.
-#[derive(Debug, Default)]
-pub struct Journal {
-    items: RefCell<VecDeque<(Rc<str>, Box<str>)>>,
-    /// The number of the next item.
-    next: Cell<u64>,
-    watching: Cell<u32>,
-    notify: Notify,
-    closed: Cell<bool>,
-}
-
-impl Journal {
-    fn note(&self, changes: &[Changed]) {
-        let mut items = self.items.borrow_mut();
-        for changed in changes {
-            let entity: Rc<str> = Rc::from(changed.entity.as_str());
-            for (id, _) in &changed.ids {
-                if items.len() >= JOURNAL {
-                    items.pop_front();
-                }
-                items.push_back((Rc::clone(&entity), id.as_str().into()));
-                self.next.set(self.next.get().saturating_add(1));
-            }
-        }
-        drop(items);
-        self.notify.notify_waiters();
-    }
-
-    /// The ids of a type that changed from item `seen` on; none where those have been dropped.
-    fn since(&self, seen: u64, entity: &str, only: Option<&str>) -> Option<Vec<String>> {
-        let items = self.items.borrow();
-        let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);
-        let skip = items.len().checked_sub(missed)?;
-        let concerned = items
-            .iter()
-            .skip(skip)
-            .filter(|(of, id)| &**of == entity && only.is_none_or(|only| only == &**id));
-        let mut ids: Vec<String> = concerned.map(|(_, id)| id.to_string()).collect();
-        sort(&mut ids);
-        ids.dedup();
-        Some(ids)
-    }
-
-    /// Ends every watch.
-    pub fn close(&self) {
-        self.closed.set(true);
-        self.notify.notify_waiters();
-    }
-}
 
 /// What brings a reader up to date.
 #[derive(Debug, Default, PartialEq, Eq)]

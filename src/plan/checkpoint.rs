@@ -28,16 +28,16 @@ impl Planner for CheckpointPlanner {
         if replica.is_pulling_all() {
             return Ok(Plan::Ready(Planned::nothing(())));
         }
-        Ok(Writer { replica }.checkpoint())
+        Ok(CheckpointWriter { replica }.checkpoint())
     }
 }
 
 /// Writes the state down.
-struct Writer<'a> {
+struct CheckpointWriter<'a> {
     replica: &'a Replica,
 }
 
-impl Writer<'_> {
+impl CheckpointWriter<'_> {
     fn checkpoint(&self) -> Plan<Planned<()>> {
         let replica = self.replica;
         let mut kept = Vec::new();

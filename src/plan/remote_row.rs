@@ -26,7 +26,7 @@ use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind}
 use crate::state::outbox::Queued;
 
 /// The pending operations of one entity, and what the config says of its type.
-struct Pending<'a> {
+struct PendingEdits<'a> {
     chain: Vec<&'a Operation>,
     policies: Rc<Policies>,
     /// A summed field is at stake: that the contents are equal proves nothing, since two devices
@@ -34,7 +34,7 @@ struct Pending<'a> {
     summed: bool,
 }
 
-impl Pending<'_> {
+impl PendingEdits<'_> {
     /// Rebases the first operation onto the row.
     fn rebase(&self, row: &RemoteRow<'_>) -> Option<Event> {
         self.chain.first().map(|op| Event::Rebase {
@@ -64,7 +64,7 @@ impl RowPlanner<'_> {
         }
         let chain: Vec<&Operation> = queued.iter().map(|queued| &queued.op).collect();
         let policies = (self.policies)(row.entity);
-        let pending = Pending {
+        let pending = PendingEdits {
             summed: sums(&policies)
                 && row.body.is_some()
                 && chain.last().is_some_and(|last| last.body.is_some()),
@@ -97,7 +97,7 @@ impl RowPlanner<'_> {
     }
 
     /// The row is not what the pending operations were made against.
-    fn meet_pending(&mut self, row: &RemoteRow<'_>, pending: &Pending<'_>) {
+    fn meet_pending(&mut self, row: &RemoteRow<'_>, pending: &PendingEdits<'_>) {
         let Some(last) = pending.chain.last().copied() else {
             return;
         };

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::conflict::same_content;
 use crate::log::commit::Commit;
 use crate::model::entity::{
     Draft, Fields, Key, OwnedKey, Owner, is_time, not_found, parse_draft, push_entity,
@@ -13,6 +12,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{OperationKind, Parent};
 use crate::plan::context::PlanContext;
 use crate::plan::local_only::Layer;
+use crate::plan::write::set_aside::Aside;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only;
 use crate::state::replica::Replica;
@@ -20,9 +20,9 @@ use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
-use crate::util::json::write::push_field;
 
 pub mod enqueue;
+pub mod set_aside;
 
 /// One write that the app asked for. Bodies are the JSON text that the app gave.
 #[derive(Debug, Clone)]
@@ -97,14 +97,7 @@ struct Overlay {
     device: Layer<Rc<str>>,
 }
 
-/// What a write leaves to do once the fields are taken out that never leave the device.
-enum Aside {
-    /// Nothing: it changed no other. The entity as the app sees it now.
-    Alone(String),
-    /// The rest, beside these fields.
-    Beside(Option<Rc<str>>),
-}
-
+/// An entity as it is when a write comes.
 struct Current {
     exists: bool,
     version: u64,
@@ -358,77 +351,6 @@ impl Attempt<'_, '_> {
         let mut entity = String::with_capacity(body.len().saturating_add(160));
         push_entity(&mut entity, body, key.id, self.owner, version, false);
         entity
-    }
-
-    /// Takes the fields that never leave the device out of a draft, and notes what is new among
-    /// them.
-    fn set_aside(
-        &mut self,
-        key: &Key,
-        kind: &mut OperationKind,
-        draft: &mut Draft,
-        current: &Current,
-    ) -> Result<Aside> {
-        let names = &self.group.local_only;
-        let stays = |name: &str| names.iter().any(|only| only == name);
-        let (mut body, beside) = local_only::split(&draft.body, names)?;
-        let given = draft.fields.len();
-        draft.fields.retain(|name| !stays(name));
-        // A patch of nothing but such fields leaves nothing to send.
-        let mut alone = *kind == OperationKind::Patch && given > 0 && draft.fields.is_empty();
-        if *kind == OperationKind::Patch {
-            // What was kept here before the config changed travels from now on.
-            let before = current
-                .device
-                .as_deref()
-                .map_or_else(|| Ok(Fields::default()), Fields::parse)?;
-            for (name, _) in before.0.iter().filter(|(name, _)| !stays(name)) {
-                alone = false;
-                if !draft.fields.iter().any(|field| *field == **name) {
-                    draft.fields.push(name.to_string());
-                }
-            }
-        }
-        if let Some(had) = current
-            .body
-            .as_deref()
-            .filter(|_| *kind != OperationKind::Create)
-        {
-            // The server has a value from before the config changed: it keeps that, and so does the
-            // body here, which says what the server has. Only a patch leaves it alone; but a patch
-            // takes no field away.
-            let had = Fields::parse(had)?;
-            let complete = had.0.iter().all(|(name, _)| {
-                stays(name) || is_time(name) || draft.fields.contains(&name.to_string())
-            });
-            if *kind == OperationKind::Patch || complete {
-                for (name, value) in had.0.iter().filter(|(name, _)| stays(name)) {
-                    *kind = OperationKind::Patch;
-                    body.pop();
-                    push_field(&mut body, name, value);
-                    body.push('}');
-                }
-            }
-        }
-        let changed = !local_only::same(current.device.as_deref(), beside.as_deref());
-        let fields: Option<Rc<str>> = beside.map(Rc::from);
-        if changed {
-            self.overlay.device.set(key.id, fields.clone());
-        }
-        if let Some(had) = current
-            .body
-            .as_deref()
-            .filter(|had| (changed || alone) && current.exists && same_content(had, &body))
-        {
-            return Ok(Aside::Alone(self.seen(
-                key,
-                had,
-                fields.as_deref(),
-                current.version,
-            )));
-        }
-        draft.body = body;
-        Ok(Aside::Beside(fields))
     }
 
     /// The fields of an entity that never leave the device, as of this commit.

@@ -3,7 +3,7 @@
 use crate::model::config::{Config, Direction, Options};
 use crate::schedule::moment::Moment;
 use crate::schedule::outcome::{CycleOutcome, Left, Reach};
-use crate::schedule::{LEAST_WAIT_MS, Push, Running, Schedule, pulls};
+use crate::schedule::{DuePush, LEAST_WAIT_MS, Running, Schedule, pulls};
 
 impl Schedule {
     /// Returns the options of the cycle that is due, if one is. It is handed out once, until
@@ -139,7 +139,7 @@ impl Schedule {
             self.rearm(now, roll);
         }
         if let (Some(until), Some(_), None) = (left.postponed, self.auto, self.push) {
-            self.push = Some(Push::at(
+            self.push = Some(DuePush::at(
                 now.after(until.saturating_sub(now.wall).max(LEAST_WAIT_MS)),
             ));
         }

@@ -2,12 +2,12 @@
 
 /// From where to where a phase moves the progress, each from 0 to 1.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Progress {
+pub(crate) struct ProgressRange {
     pub(crate) from: f64,
     pub(crate) to: f64,
 }
 
-impl Progress {
+impl ProgressRange {
     pub(crate) const fn new(from: f64, to: f64) -> Self {
         Self { from, to }
     }

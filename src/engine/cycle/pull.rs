@@ -3,8 +3,9 @@
 use futures_util::future::{LocalBoxFuture, join};
 
 use crate::engine::cycle::Cycle;
-use crate::engine::cycle::progress::Progress;
-use crate::engine::cycle::resolve::Conflicts;
+use crate::engine::cycle::progress::ProgressRange;
+use crate::engine::cycle::push::Push;
+use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::worth_another_try;
 use crate::engine::events::Topic;
 use crate::log::address::Seq;
@@ -67,11 +68,11 @@ pub(crate) struct Pull<'c, S, R, H> {
     /// The name of the scope's cursor; empty for the main one.
     scope: String,
     entities: Vec<String>,
-    progress: Progress,
+    progress: ProgressRange,
 }
 
 impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
-    pub(crate) fn new(cycle: &'c Cycle<'c, S, R, H>, progress: Progress) -> Self {
+    pub(crate) fn new(cycle: &'c Cycle<'c, S, R, H>, progress: ProgressRange) -> Self {
         let scope = cycle.settings.scope.as_ref();
         let chosen = scope.and_then(|scope| scope.entities.as_ref());
         // In order and once, whatever the app has written.
@@ -300,8 +301,10 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             decisions: Decisions::default(),
             context: cycle.db.plan_context(),
         };
-        Conflicts(cycle)
-            .commit_resolving(cycle.config.pulled, &mut planner)
+        Resolving(cycle)
+            .commit_resolving(cycle.config.pulled, &mut planner, &|entities| {
+                Push::only(cycle, entities)
+            })
             .await
     }
 

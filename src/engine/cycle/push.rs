@@ -9,8 +9,8 @@ use futures_util::future::LocalBoxFuture;
 use crate::engine::cycle::Cycle;
 use crate::engine::cycle::batch::{AROUND, after, on_the_wire, ready, request, wire_data};
 use crate::engine::cycle::cancel::Stop;
-use crate::engine::cycle::progress::Progress;
-use crate::engine::cycle::resolve::Conflicts;
+use crate::engine::cycle::progress::ProgressRange;
+use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{is_slow, worth_another_try};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
@@ -44,8 +44,8 @@ const MOST_BYTES: u64 = 900 << 10;
 pub(crate) struct Push<'c, S, R, H> {
     cycle: &'c Cycle<'c, S, R, H>,
     /// Only these entities, by [`name`]; none for all.
-    only: Option<&'c VecMap<()>>,
-    progress: Progress,
+    only: Option<Rc<VecMap<()>>>,
+    progress: ProgressRange,
     /// Operations that are not sent again in this cycle.
     resting: VecMap<()>,
     /// How often each entity has clashed in this push.
@@ -55,14 +55,14 @@ pub(crate) struct Push<'c, S, R, H> {
 }
 
 /// What became of a request.
-enum Sent {
+enum BatchAnswer {
     Reply(Vec<u8>),
     /// The batch changed: the next one is put together anew.
     Again,
 }
 
 impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
-    pub(crate) fn new(cycle: &'c Cycle<'c, S, R, H>, progress: Progress) -> Self {
+    pub(crate) fn new(cycle: &'c Cycle<'c, S, R, H>, progress: ProgressRange) -> Self {
         Self {
             cycle,
             only: None,
@@ -77,11 +77,11 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
     /// conflicts and resolving may push.
     pub(crate) fn only(
         cycle: &'c Cycle<'c, S, R, H>,
-        only: &'c VecMap<()>,
+        only: Rc<VecMap<()>>,
     ) -> LocalBoxFuture<'c, Result<()>> {
         let push = Self {
             only: Some(only),
-            ..Self::new(cycle, Progress::new(0.0, 0.0))
+            ..Self::new(cycle, ProgressRange::new(0.0, 0.0))
         };
         Box::pin(push.run())
     }
@@ -107,7 +107,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             cycle
                 .db
                 .update(|replica| replica.outbox_mut().mark_returned(&ids));
-            let Sent::Reply(bytes) = self.sent(&batch, &ids, sent).await? else {
+            let BatchAnswer::Reply(bytes) = self.sent(&batch, &ids, sent).await? else {
                 continue;
             };
             let op_ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -154,12 +154,12 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         batch: &[Operation],
         ids: &[String],
         sent: Result<Option<Vec<u8>>>,
-    ) -> Result<Sent> {
+    ) -> Result<BatchAnswer> {
         let error = match sent {
-            Ok(Some(bytes)) => return Ok(Sent::Reply(bytes)),
+            Ok(Some(bytes)) => return Ok(BatchAnswer::Reply(bytes)),
             Ok(None) if batch.len() > 1 => {
                 self.cycle.batch_size.too_large(batch.len());
-                return Ok(Sent::Again);
+                return Ok(BatchAnswer::Again);
             }
             Ok(None) => {
                 for op in batch {
@@ -167,7 +167,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                     self.reject(op, "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
                         .await?;
                 }
-                return Ok(Sent::Again);
+                return Ok(BatchAnswer::Again);
             }
             Err(error) => error,
         };
@@ -176,16 +176,16 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         if let Some(op) = batch.iter().find(unreadable) {
             // It would spoil the others' request for ever.
             self.reject(op, "corrupt", error.message()).await?;
-            return Ok(Sent::Again);
+            return Ok(BatchAnswer::Again);
         }
         match self.failed_push(ids, &error) {
-            AfterFailure::Halve => Ok(Sent::Again),
+            AfterFailure::Halve => Ok(BatchAnswer::Again),
             AfterFailure::TryOthers if self.suspect.is_none() => {
                 for op_id in ids {
                     self.resting.insert(op_id, ());
                     self.suspect = Some((op_id.clone(), error.clone()));
                 }
-                Ok(Sent::Again)
+                Ok(BatchAnswer::Again)
             }
             _ => Err(self.suspect.take().map_or(error, |(_, first)| first)),
         }
@@ -259,6 +259,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                         .is_some_and(|times| *times >= MAX_CLASHES))
                 || self
                     .only
+                    .as_ref()
                     .is_some_and(|only| !only.contains(&name(&op.entity, &op.id)))
         };
         let limit = self.cycle.batch_size.limit(self.cycle.settings.batch_size);
@@ -341,8 +342,11 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             decisions: Decisions::default(),
             context: self.cycle.db.plan_context(),
         };
-        Conflicts(self.cycle)
-            .commit_resolving(self.cycle.config.local, &mut planner)
+        Resolving(self.cycle)
+            .commit_resolving(self.cycle.config.local, &mut planner, &|_| {
+                // A verdict is the remote's word already.
+                Box::pin(std::future::ready(Ok(())))
+            })
             .await
     }
 

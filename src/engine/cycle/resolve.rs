@@ -3,11 +3,10 @@
 use std::pin::pin;
 use std::rc::Rc;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, LocalBoxFuture, select};
 
 use crate::conflict::{Conflict, Decision, Resolution, decide};
 use crate::engine::cycle::Cycle;
-use crate::engine::cycle::push::Push;
 use crate::engine::cycle::resolvers::{Choice, Resolver};
 use crate::model::config::resolver::Builtin;
 use crate::model::config::storage::Durability;
@@ -25,38 +24,48 @@ use crate::util::json::write::{push_field, put_text};
 /// decides it.
 const MOST_TRIES: u32 = 3;
 
-/// The conflicts of one cycle.
-pub(crate) struct Conflicts<'c, S, R, H>(pub(crate) &'c Cycle<'c, S, R, H>);
+/// Asks the remote which pending operations of these entities, by [`name`], it has: by pushing them.
+pub(crate) type Confirm<'f> = &'f dyn Fn(Rc<VecMap<()>>) -> LocalBoxFuture<'f, Result<()>>;
 
-impl<S: Store, R: Remote, H: Host> Conflicts<'_, S, R, H> {
+/// The conflicts of one cycle.
+pub(crate) struct Resolving<'c, S, R, H>(pub(crate) &'c Cycle<'c, S, R, H>);
+
+impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
     /// Commits a plan that may meet conflicts: has the undecided ones decided, and plans again.
     pub(crate) async fn commit_resolving<T, P: ConflictPlanner<Output = Decided<T>>>(
         &self,
         durability: Durability,
         planner: &mut P,
+        confirm: Confirm<'_>,
     ) -> Result<T> {
         loop {
             match self.0.db.commit(durability, planner).await? {
                 Decided::Done(done) => return Ok(done),
                 Decided::Undecided(conflicts) => {
-                    self.decide_all(conflicts, planner.decisions()).await?;
+                    self.decide_all(conflicts, planner.decisions(), confirm)
+                        .await?;
                 }
             }
         }
     }
 
-    /// Adds what `conflicts` need to `decisions`. Where the remote may have applied operations
-    /// without its answer having come, they are pushed first, so that it says; else the resolvers
-    /// decide.
-    async fn decide_all(&self, conflicts: Vec<Conflict>, decisions: &mut Decisions) -> Result<()> {
+    /// Adds what `conflicts` need to `decisions`. Where an answer of the remote may have been lost, it
+    /// confirms first what it has; else the resolvers decide.
+    async fn decide_all(
+        &self,
+        conflicts: Vec<Conflict>,
+        decisions: &mut Decisions,
+        confirm: Confirm<'_>,
+    ) -> Result<()> {
         let mut unsettled: VecMap<()> = VecMap::default();
         for one in conflicts.iter().filter(|one| one.unsettled) {
             unsettled.insert(&name(&one.entity, &one.entity_id), ());
         }
         if !unsettled.is_empty() {
-            Push::only(self.0, &unsettled).await?;
-            for (entity, ()) in unsettled {
-                decisions.confirmed_absent.insert(&entity, ());
+            let unsettled = Rc::new(unsettled);
+            confirm(Rc::clone(&unsettled)).await?;
+            for (entity, ()) in unsettled.iter() {
+                decisions.confirmed_absent.insert(entity, ());
             }
             return Ok(());
         }

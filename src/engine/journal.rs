@@ -1,0 +1,63 @@
+//! The journal of changed entities that all watches of a user share.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::state::touched::Changed;
+use crate::util::cell::RefCell;
+use crate::util::collections::sort::sort;
+use crate::util::local_sync::Notify;
+
+/// How many changed entities the journal keeps.
+const JOURNAL: usize = 20_000;
+
+/// Which entities of one user have changed, latest last.
+#[derive(Debug, Default)]
+pub struct Journal {
+    items: RefCell<VecDeque<(Rc<str>, Box<str>)>>,
+    /// The number of the next item.
+    pub(super) next: Cell<u64>,
+    pub(super) watching: Cell<u32>,
+    pub(super) notify: Notify,
+    pub(super) closed: Cell<bool>,
+}
+
+impl Journal {
+    pub(super) fn note(&self, changes: &[Changed]) {
+        let mut items = self.items.borrow_mut();
+        for changed in changes {
+            let entity: Rc<str> = Rc::from(changed.entity.as_str());
+            for (id, _) in &changed.ids {
+                if items.len() >= JOURNAL {
+                    items.pop_front();
+                }
+                items.push_back((Rc::clone(&entity), id.as_str().into()));
+                self.next.set(self.next.get().saturating_add(1));
+            }
+        }
+        drop(items);
+        self.notify.notify_waiters();
+    }
+
+    /// The ids of a type that changed from item `seen` on; none where those have been dropped.
+    pub(super) fn since(&self, seen: u64, entity: &str, only: Option<&str>) -> Option<Vec<String>> {
+        let items = self.items.borrow();
+        let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);
+        let skip = items.len().checked_sub(missed)?;
+        let concerned = items
+            .iter()
+            .skip(skip)
+            .filter(|(of, id)| &**of == entity && only.is_none_or(|only| only == &**id));
+        let mut ids: Vec<String> = concerned.map(|(_, id)| id.to_string()).collect();
+        sort(&mut ids);
+        ids.dedup();
+        Some(ids)
+    }
+
+    /// Ends every watch.
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.notify.notify_waiters();
+    }
+}
