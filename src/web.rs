@@ -1,10 +1,12 @@
-//! Everything that touches the browser.
+//! Everything that calls the browser: the ports on IndexedDB, `fetch`, Web Locks and channels, and the
+//! interop that they share.
 
 pub mod adapter;
 pub mod channel;
 pub mod host;
 pub mod http;
 pub mod indexeddb;
+pub mod interop;
 pub mod leader;
 pub mod local_storage;
 pub mod locks;
@@ -12,5 +14,5 @@ pub mod page;
 pub mod remote;
 pub mod shared_lock;
 pub mod storage;
+pub mod thrown;
 pub mod timer;
-pub mod unload;

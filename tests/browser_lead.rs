@@ -6,7 +6,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use datum_sync::web::host::{Lead, Presence, WebHost};
+use datum_sync::web::host::WebHost;
+use datum_sync::web::leader::LeaderElection;
+use datum_sync::web::page::Presence;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -16,7 +18,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 
 /// A tab, and what it hears.
 struct Tab {
-    lead: Lead,
+    lead: LeaderElection,
     heard: UnboundedReceiver<bool>,
 }
 

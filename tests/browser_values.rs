@@ -7,9 +7,10 @@
     clippy::indexing_slicing
 )]
 
+use datum_sync::js::arguments::{read_string, read_strings};
 use datum_sync::js::convert::{
     Handles, decode, decode_many, encode, encode_many, error_to_js, from_js, lines, promise,
-    read_options, read_string, read_strings, to_js,
+    read_options, to_js,
 };
 use datum_sync::model::error::{Code, Error, Result};
 use datum_sync::model::metadata::SyncMetadata;

@@ -17,10 +17,11 @@ use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost, wiped};
 pub use crate::web::indexeddb::app_database::RootDatabase;
-use crate::web::indexeddb::connection::{Connection, Schema};
+use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
+use crate::web::indexeddb::open::Schema;
 use crate::web::indexeddb::read::{answer, begin, places, records, unreadable, values};
-use crate::web::indexeddb::write::{Batch, Change, Written, write};
+use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
 
 pub mod app_database;
 pub mod callback;
@@ -60,7 +61,7 @@ const LARGEST_KEY: u64 = (1 << 53) - 1;
 #[derive(Clone, Debug)]
 pub struct IndexedDbStore {
     connection: Rc<Connection>,
-    stats: Rc<Cell<Stats>>,
+    stats: Rc<Cell<StoreStats>>,
     /// It has rested, and not looked at the log since.
     resting: Rc<Cell<bool>>,
     wipes: Option<Rc<Wipes>>,
@@ -76,7 +77,7 @@ struct Wipes {
 
 /// What a store has asked of IndexedDB so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
+pub struct StoreStats {
     /// Open requests.
     pub opens: u64,
     /// Readonly transactions.
@@ -161,8 +162,8 @@ impl IndexedDbStore {
 
     /// What has been asked of IndexedDB so far.
     #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats {
+    pub fn stats(&self) -> StoreStats {
+        StoreStats {
             opens: self.connection.opens(),
             ..self.stats.get()
         }
@@ -170,7 +171,7 @@ impl IndexedDbStore {
 
     fn count(&self, reads: u64, writes: u64, records: usize) {
         let stats = self.stats.get();
-        self.stats.set(Stats {
+        self.stats.set(StoreStats {
             reads: stats.reads.saturating_add(reads),
             writes: stats.writes.saturating_add(writes),
             records: stats.records.saturating_add(records as u64),
@@ -322,16 +323,16 @@ impl Store for IndexedDbStore {
         let key = key_of(seq)?;
         let mut changes = Vec::with_capacity(bodies.len());
         for (id, body) in &bodies {
-            changes.push(Change::Put(BODIES, key_of(*id)?, value_of(body)));
+            changes.push(WriteRequest::Put(BODIES, key_of(*id)?, value_of(body)));
         }
         if let Some(superseded) = &checkpoint {
             for seq in &superseded.records {
-                changes.push(Change::Put(LOG, key_of(*seq)?, value_of(&[])));
+                changes.push(WriteRequest::Put(LOG, key_of(*seq)?, value_of(&[])));
             }
             for id in &superseded.bodies {
-                changes.push(Change::Delete(BODIES, key_of(*id)?));
+                changes.push(WriteRequest::Delete(BODIES, key_of(*id)?));
             }
-            changes.push(Change::Put(BODIES, CHECKPOINT.into(), key.clone()));
+            changes.push(WriteRequest::Put(BODIES, CHECKPOINT.into(), key.clone()));
         }
         let stores: &[&str] = if changes.is_empty() { &[LOG] } else { STORES };
         let batch = Batch {
@@ -345,22 +346,24 @@ impl Store for IndexedDbStore {
             .run(async |database, tried| {
                 self.check()?;
                 if self.resting.get() {
-                    return Ok(Written::Nothing);
+                    return Ok(WriteOutcome::Nothing);
                 }
                 self.count(0, 1, batch.changes.len().saturating_add(1));
                 match write(database, &batch).await? {
                     // The connection was lost before: this may be our own record, written after
                     // all.
-                    Written::Nothing if tried > 0 && self.holds(database, seq, &record).await? => {
-                        Ok(Written::All)
+                    WriteOutcome::Nothing
+                        if tried > 0 && self.holds(database, seq, &record).await? =>
+                    {
+                        Ok(WriteOutcome::All)
                     }
                     written => Ok(written),
                 }
             })
             .await?;
         match written {
-            Written::All => Ok(()),
-            Written::Nothing => Err(AppendError::Stale),
+            WriteOutcome::All => Ok(()),
+            WriteOutcome::Nothing => Err(AppendError::Stale),
         }
     }
 
@@ -387,7 +390,7 @@ impl Store for IndexedDbStore {
         let batch = Batch {
             stores: &[LOG],
             durability: Durability::Relaxed,
-            changes: vec![Change::DeleteBelow(LOG, key_of(below)?)],
+            changes: vec![WriteRequest::DeleteBelow(LOG, key_of(below)?)],
             add: None,
         };
         self.run(async |database, _| {

@@ -1,4 +1,4 @@
-//! Where a browser keeps databases: IndexedDB, or memory where it gives none, which is said.
+//! The databases of one app: in IndexedDB, or in memory if the browser gives no storage.
 
 use std::rc::Rc;
 
@@ -14,8 +14,10 @@ use crate::ports::memory_store::MemoryStore;
 use crate::ports::store::{Append, AppendError, Records, Store, Tail};
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
-use crate::web::host::{WebHost, mark, set_mark, spawn};
+use crate::web::host::WebHost;
 use crate::web::indexeddb::{IndexedDbStore, RootDatabase};
+use crate::web::interop::spawn;
+use crate::web::local_storage::{mark, set_mark};
 
 const DEVICE: &str = "deviceId";
 

@@ -11,8 +11,9 @@ use web_sys::Headers;
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::Mutex;
-use crate::web::http::deadline::{settle, within};
-use crate::web::http::failure::words;
+use crate::web::interop::await_value;
+use crate::web::thrown::thrown_text;
+use crate::web::timer::within;
 
 /// Names and values, checked.
 pub(crate) type List = Rc<[(String, String)]>;
@@ -114,13 +115,14 @@ impl Refreshing {
     async fn ask(&self, reason: &str, ms: u32) -> Result<List> {
         let wrong = |message: String| Error::new(Code::Unauthorized, message);
         let failed = |thrown: JsValue| {
-            wrong("The `remote.headers` function failed.".to_owned()).caused_by(words(&thrown))
+            wrong("The `remote.headers` function failed.".to_owned())
+                .caused_by(thrown_text(&thrown))
         };
         let returned = self
             .function
             .call1(&JsValue::UNDEFINED, &JsValue::from_str(reason))
             .map_err(failed)?;
-        let value = match within(ms, settle(&returned)).await {
+        let value = match within(ms, await_value(&returned)).await {
             Some(value) => value.map_err(failed)?,
             None => {
                 return Err(wrong(format!(
@@ -138,7 +140,7 @@ impl Refreshing {
 
 /// Reads a record of strings, or a `Headers` object.
 fn read(value: &JsValue) -> Result<List, String> {
-    let checked = Headers::new().map_err(|thrown| words(&thrown))?;
+    let checked = Headers::new().map_err(|thrown| thrown_text(&thrown))?;
     let mut list = Vec::new();
     let mut push = |name: &JsValue, value: &JsValue| {
         // A symbol names no header; an undefined one is a header that the app has left out.
@@ -171,12 +173,12 @@ fn read(value: &JsValue) -> Result<List, String> {
         }
     } else if value.is_object() && !Array::is_array(value) {
         for name in Reflect::own_keys(value)
-            .map_err(|thrown| words(&thrown))?
+            .map_err(|thrown| thrown_text(&thrown))?
             .iter()
         {
             push(
                 &name,
-                &Reflect::get(value, &name).map_err(|thrown| words(&thrown))?,
+                &Reflect::get(value, &name).map_err(|thrown| thrown_text(&thrown))?,
             )?;
         }
     } else {

@@ -10,10 +10,11 @@ use web_sys::IdbObjectStore;
 
 use crate::model::config::storage::Durability;
 use crate::model::error::Result;
-use crate::web::indexeddb::connection::{Connection, Schema};
+use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
+use crate::web::indexeddb::open::Schema;
 use crate::web::indexeddb::read::{all, answer, begin, wrong_type};
-use crate::web::indexeddb::write::{Batch, Change, Written, write};
+use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
 use crate::web::indexeddb::{IndexedDbStore, check_name};
 
 const META: &str = "meta";
@@ -91,7 +92,7 @@ impl RootDatabase {
     /// What the storage says; nothing was written then.
     pub async fn put(&self, key: &str, value: &str) -> Result<()> {
         self.change(
-            vec![Change::Put(META, key.into(), value.into())],
+            vec![WriteRequest::Put(META, key.into(), value.into())],
             Durability::Strict,
         )
         .await
@@ -115,9 +116,9 @@ impl RootDatabase {
                     return Ok(found);
                 }
                 match write(database, &batch).await? {
-                    Written::All => Ok(value.to_owned()),
+                    WriteOutcome::All => Ok(value.to_owned()),
                     // Another tab was first. Where the key has gone again since, ours is as good.
-                    Written::Nothing => Ok(text(database, key)
+                    WriteOutcome::Nothing => Ok(text(database, key)
                         .await?
                         .unwrap_or_else(|| value.to_owned())),
                 }
@@ -130,8 +131,11 @@ impl RootDatabase {
     /// # Errors
     /// What the storage says.
     pub async fn remove(&self, key: &str) -> Result<()> {
-        self.change(vec![Change::Delete(META, key.into())], Durability::Strict)
-            .await
+        self.change(
+            vec![WriteRequest::Delete(META, key.into())],
+            Durability::Strict,
+        )
+        .await
     }
 
     /// Opens the store of one user, and answers what was noted of that user, and how many wipes.
@@ -171,7 +175,7 @@ impl RootDatabase {
     /// What the storage says.
     pub async fn note(&self, user: &str, note: &str) -> Result<()> {
         self.change(
-            vec![Change::Put(
+            vec![WriteRequest::Put(
                 META,
                 format!("{USER}{user}").into(),
                 note.into(),
@@ -186,8 +190,8 @@ impl RootDatabase {
         let (_, wipes) = self.noted(user).await?;
         let count = wipes.saturating_add(1).to_string();
         let changes = vec![
-            Change::Put(META, format!("{WIPED}{user}").into(), count.into()),
-            Change::Delete(META, format!("{USER}{user}").into()),
+            WriteRequest::Put(META, format!("{WIPED}{user}").into(), count.into()),
+            WriteRequest::Delete(META, format!("{USER}{user}").into()),
         ];
         self.change(changes, Durability::Strict).await
     }
@@ -231,7 +235,7 @@ impl RootDatabase {
         self.connection.close();
     }
 
-    async fn change(&self, changes: Vec<Change>, durability: Durability) -> Result<()> {
+    async fn change(&self, changes: Vec<WriteRequest>, durability: Durability) -> Result<()> {
         let batch = Batch {
             stores: STORES,
             durability,

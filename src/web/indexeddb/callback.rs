@@ -3,14 +3,11 @@
 use std::rc::Rc;
 
 use js_sys::Function;
-use wasm_bindgen::JsCast;
-use wasm_bindgen::closure::Closure;
 use web_sys::Event;
 
 use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
-
-pub(super) type Callback = Closure<dyn FnMut(Event)>;
+use crate::web::interop::{EventCallback, function_of};
 
 /// A handler for the events of a request or transaction, and the answer that it finds: the first
 /// event for which `answer` says something. The handler frees itself then, and not before, so a
@@ -20,9 +17,9 @@ pub(super) fn until<T: 'static>(
 ) -> (Function, oneshot::Receiver<T>) {
     let (tx, rx) = oneshot::channel();
     let mut tx = Some(tx);
-    let keep: Rc<RefCell<Option<Callback>>> = Rc::default();
+    let keep: Rc<RefCell<Option<EventCallback>>> = Rc::default();
     let own = Rc::clone(&keep);
-    let closure = Callback::new(move |event: Event| {
+    let closure = EventCallback::new(move |event: Event| {
         let Some(found) = answer(&event) else {
             return;
         };
@@ -32,7 +29,7 @@ pub(super) fn until<T: 'static>(
         // Counted by the bindings: it is freed when this call has returned.
         drop(own.take());
     });
-    let function = closure.as_js_value().unchecked_ref::<Function>().clone();
+    let function = function_of(&closure).clone();
     keep.replace(Some(closure));
     (function, rx)
 }

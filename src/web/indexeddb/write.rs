@@ -24,14 +24,14 @@ pub(super) struct Batch {
     /// How durable `complete` has to be.
     pub(super) durability: Durability,
     /// What is written whatever was there.
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<WriteRequest>,
     /// What is written only if its key is free; else nothing of the batch is.
     pub(super) add: Option<(&'static str, JsValue, JsValue)>,
 }
 
 /// One unconditional request.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum WriteRequest {
     /// Store, key, value.
     Put(&'static str, JsValue, JsValue),
     /// Store, key.
@@ -42,7 +42,7 @@ pub(super) enum Change {
 
 /// How a transaction ended, where nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum WriteOutcome {
     /// It completed.
     All,
     /// The key of its `add` was taken: nothing was written.
@@ -53,7 +53,7 @@ pub(super) enum Written {
 pub(super) fn write(
     database: &Database,
     batch: &Batch,
-) -> impl Future<Output = Result<Written, Fault>> + use<> {
+) -> impl Future<Output = Result<WriteOutcome, Fault>> + use<> {
     let issued = issue(database, batch);
     async move {
         match issued?.await {
@@ -66,9 +66,9 @@ pub(super) fn write(
     }
 }
 
-type Outcome = oneshot::Receiver<Result<Written, Fault>>;
+type OutcomeReceiver = oneshot::Receiver<Result<WriteOutcome, Fault>>;
 
-fn issue(database: &Database, batch: &Batch) -> Result<Outcome, Fault> {
+fn issue(database: &Database, batch: &Batch) -> Result<OutcomeReceiver, Fault> {
     let durability = match batch.durability {
         Durability::Strict => "strict",
         Durability::Relaxed => "relaxed",
@@ -98,14 +98,14 @@ fn issue(database: &Database, batch: &Batch) -> Result<Outcome, Fault> {
     }
 }
 
-fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<Outcome, JsValue> {
+fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<OutcomeReceiver, JsValue> {
     for change in &batch.changes {
         match change {
-            Change::Put(store, key, value) => {
+            WriteRequest::Put(store, key, value) => {
                 transaction.object_store(store)?.put_with_key(value, key)?
             }
-            Change::Delete(store, key) => transaction.object_store(store)?.delete(key)?,
-            Change::DeleteBelow(store, key) => transaction
+            WriteRequest::Delete(store, key) => transaction.object_store(store)?.delete(key)?,
+            WriteRequest::DeleteBelow(store, key) => transaction
                 .object_store(store)?
                 .delete(&IdbKeyRange::upper_bound_with_open(key, true)?.into())?,
         };
@@ -127,7 +127,9 @@ fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<Outcome, J
 
 /// Reads the outcome off the events: the error of a request first, where there is one, then one
 /// end.
-fn verdict(transaction: IdbTransaction) -> impl FnMut(&Event) -> Option<Result<Written, Fault>> {
+fn verdict(
+    transaction: IdbTransaction,
+) -> impl FnMut(&Event) -> Option<Result<WriteOutcome, Fault>> {
     let mut failed: Option<Fault> = None;
     move |event| {
         // Only the `add` can meet a key that is taken.
@@ -135,11 +137,11 @@ fn verdict(transaction: IdbTransaction) -> impl FnMut(&Event) -> Option<Result<W
             matches!(&failed, Some(Fault::Browser { name, .. }) if name == "ConstraintError");
         match event.type_().as_str() {
             "complete" => Some(Ok(if taken {
-                Written::Nothing
+                WriteOutcome::Nothing
             } else {
-                Written::All
+                WriteOutcome::All
             })),
-            "abort" if taken => Some(Ok(Written::Nothing)),
+            "abort" if taken => Some(Ok(WriteOutcome::Nothing)),
             "abort" => Some(Err(match (transaction.error(), failed.take()) {
                 (Some(reason), _) => Fault::Browser {
                     name: reason.name(),
