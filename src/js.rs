@@ -12,7 +12,7 @@ use crate::js::arguments::{read_optional_user, read_string, read_user};
 use crate::js::convert::{decode, error_to_js, promise, to_js};
 use crate::js::events::EventFeed;
 use crate::js::feed::StatusFeed;
-use crate::js::instance::{Instance, PauseChange, Sides};
+use crate::js::instance::{Instance, MetadataSides, PauseChange};
 use crate::js::manager::Manager;
 use crate::model::error::Result;
 use crate::util::time::format;
@@ -22,6 +22,7 @@ pub mod config;
 pub mod conflicts;
 pub mod convert;
 pub mod dead_letters;
+pub mod engine;
 pub mod events;
 pub mod feed;
 pub mod instance;
@@ -30,6 +31,7 @@ pub mod middleware;
 pub mod observe;
 pub mod open;
 pub mod page;
+pub mod page_bindings;
 pub mod persist;
 pub mod resolver;
 pub mod schedule;
@@ -136,7 +138,8 @@ impl Datum {
     /// for every device.
     #[wasm_bindgen(js_name = clearSyncMetadata)]
     pub fn clear_sync_metadata(&self, user_id: &JsValue, sides: &JsValue) -> Promise {
-        self.instance.clear_metadata(user_id, Sides::read(sides))
+        self.instance
+            .clear_metadata(user_id, MetadataSides::read(sides))
     }
 
     /// The result of the last cycle.

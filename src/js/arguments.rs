@@ -7,11 +7,7 @@ use wasm_bindgen::prelude::*;
 use crate::js::convert::{encode_many, is_well_formed, lines};
 use crate::model::error::{Code, Error, Result};
 use crate::util::json::scan;
-
-/// Whether an optional argument was left out.
-pub(crate) fn is_absent(value: &JsValue) -> bool {
-    value.is_undefined() || value.is_null()
-}
+use crate::web::interop::is_absent;
 
 /// Reads a user id.
 ///

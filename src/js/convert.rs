@@ -13,13 +13,12 @@ use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
-use crate::js::arguments::is_absent;
 use crate::model::error::{Code, Error, Result};
 use crate::model::object_reader::ObjectReader;
 use crate::util::json::scan::parse;
 use crate::util::json::serialize;
-use crate::web::interop::{has_method, member, spawn};
-use crate::web::thrown::{coded_error, thrown_text};
+use crate::web::interop::{has_method, is_absent, member, spawn, thrown_text};
+use crate::web::thrown::coded_error;
 
 #[wasm_bindgen(module = "/src/js/support.js")]
 extern "C" {

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
-use crate::js::arguments::{is_absent, read_string, read_user};
+use crate::js::arguments::{read_string, read_user};
 use crate::js::convert::{decode, encode, promise};
 use crate::js::instance::Instance;
 use crate::model::error::Code;
+use crate::web::interop::is_absent;
 
 pub(super) fn list(instance: &Rc<Instance>, user_id: &JsValue) -> Promise {
     let (instance, user) = (Rc::clone(instance), read_user(user_id));

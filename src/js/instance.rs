@@ -6,26 +6,18 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::cycle::{Cancel, Stop};
-use crate::engine::{Engine, User};
 use crate::js::arguments::{read_optional_user, read_user};
 use crate::js::convert::{nullable_to_js, promise, read_options, to_js};
+use crate::js::engine::{WebEngine, WebUser};
 use crate::js::feed::AbortWatch;
 use crate::js::middleware::Middlewares;
 use crate::js::observe::Audience;
-use crate::js::page::PageBindings;
+use crate::js::page_bindings::PageBindings;
 use crate::js::resolver;
 use crate::js::sync_options::SyncOptions;
 use crate::model::error::{Code, Result};
 use crate::state::replica::Replica;
-use crate::web::host::WebHost;
 use crate::web::interop::spawn;
-use crate::web::remote::WebRemote;
-use crate::web::storage::{WebBacking, WebStore};
-
-/// The engine on the browser's ports.
-pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
-
-pub(crate) type WebUser = User<WebStore, WebHost>;
 
 /// Computes an answer from an open user database.
 type Query = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
@@ -46,12 +38,12 @@ pub(super) enum PauseChange {
 }
 
 /// The sides on which `clearSyncMetadata` clears.
-pub(super) struct Sides {
+pub(super) struct MetadataSides {
     local: bool,
     remote: bool,
 }
 
-impl Sides {
+impl MetadataSides {
     pub(super) const BOTH: Self = Self {
         local: true,
         remote: true,
@@ -161,11 +153,11 @@ impl Instance {
     pub(super) fn clear_metadata(
         self: &Rc<Self>,
         user_id: &JsValue,
-        sides: Result<Sides>,
+        sides: Result<MetadataSides>,
     ) -> Promise {
         let (instance, user) = (Rc::clone(self), read_user(user_id));
         promise(async move {
-            let Sides { local, remote } = sides?;
+            let MetadataSides { local, remote } = sides?;
             instance
                 .engine
                 .clear_metadata(&user?, local, remote)

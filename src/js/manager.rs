@@ -5,7 +5,7 @@ use std::rc::Rc;
 use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
 
-use crate::js::arguments::{is_absent, read_string, read_strings};
+use crate::js::arguments::{read_string, read_strings};
 use crate::js::convert::{encode, encode_many, error_to_js, lines, promise, promise_as_is};
 use crate::js::instance::Instance;
 use crate::js::manager::adapters::{LocalAdapter, RemoteAdapter};
@@ -16,12 +16,12 @@ use crate::js::manager::options::{
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::sync_options::SyncOptions;
 use crate::js::watch::{WatchFeed, WatchTarget};
-use crate::js::write::{JsResult, Output, WriteTarget, many, one, patch, write};
+use crate::js::write::{JsResult, WriteOutput, WriteTarget, many, one, patch, write};
 use crate::model::config::DeleteBehavior;
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::{Code, Error, Result};
 use crate::plan::write::{Write, Written};
-use crate::web::interop::set_member;
+use crate::web::interop::{is_absent, set_member};
 
 pub mod adapters;
 pub mod options;
@@ -53,7 +53,7 @@ impl Manager {
         &self,
         options: Result<WriteOptions>,
         writes: JsResult<Vec<Write>>,
-        output: Output,
+        output: WriteOutput,
     ) -> Promise {
         let writes = match writes {
             Ok(writes) => writes,

@@ -10,7 +10,7 @@ use crate::model::entity::Fields;
 use crate::model::error::{Code, Error, Result};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
-use crate::web::thrown::thrown_text;
+use crate::web::interop::thrown_text;
 
 /// By entity type; types without middleware are absent.
 pub type Middlewares = Rc<VecMap<Middleware>>;

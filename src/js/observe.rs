@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::events::{Filter, Topic};
 use crate::js::convert::Handles;
-use crate::js::instance::WebEngine;
+use crate::js::engine::WebEngine;
 use crate::model::error::{Code, Error, Result};
 use crate::web::interop::{has_method, member, set_member, spawn};
 

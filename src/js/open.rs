@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 use crate::engine::Engine;
 use crate::js::config::{self, ParsedConfig};
 use crate::js::instance::Instance;
-use crate::js::page::PageBindings;
+use crate::js::page_bindings::PageBindings;
 use crate::js::{convert, page, persist, schedule};
 use crate::model::error::Result;
 use crate::web::host::WebHost;

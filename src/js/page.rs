@@ -6,52 +6,13 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::auto_sync::Signal;
 use crate::js::instance::Instance;
-use crate::js::schedule::Attendance;
 use crate::ports::host::Heard;
-use crate::util::cell::RefCell;
-use crate::util::collections::vec_map::VecMap;
-use crate::web::channel::Listening;
-use crate::web::interop::{EventListener, spawn};
+use crate::web::interop::spawn;
 
 #[wasm_bindgen(module = "/src/js/support.js")]
 extern "C" {
     #[wasm_bindgen(js_name = requestBackgroundSync)]
     fn request_background_sync(tag: &str);
-}
-
-/// The listeners of an instance, for as long as it is open.
-#[derive(Default)]
-pub(super) struct PageBindings {
-    /// By user.
-    channels: RefCell<VecMap<Listening>>,
-    network: RefCell<Option<EventListener>>,
-    leaving: RefCell<Option<EventListener>>,
-    attendance: RefCell<Option<Attendance>>,
-    /// The body of the last push that a hidden page sent.
-    last_flush: RefCell<String>,
-}
-
-impl PageBindings {
-    pub(super) fn stop_listening(&self, user_id: &str) {
-        let listening = self.channels.borrow_mut().remove(user_id);
-        // Dropped after the borrow has ended.
-        drop(listening);
-    }
-
-    pub(super) fn attend(&self, attendance: Attendance) {
-        self.attendance.borrow_mut().replace(attendance);
-    }
-
-    /// Removes every listener.
-    pub(super) fn release(&self) {
-        let channels = std::mem::take(&mut *self.channels.borrow_mut());
-        let (network, leaving, attendance) = (
-            self.network.borrow_mut().take(),
-            self.leaving.borrow_mut().take(),
-            self.attendance.borrow_mut().take(),
-        );
-        drop((channels, network, leaving, attendance));
-    }
 }
 
 /// Binds an instance that has just been made.

@@ -8,17 +8,11 @@ use crate::engine::auto_sync::Signal;
 use crate::js::arguments::read_user;
 use crate::js::convert::read_options;
 use crate::js::instance::Instance;
+use crate::js::page_bindings::Attendance;
 use crate::model::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
 use crate::model::error::{Code, Result};
-use crate::web::interop::{EventListener, spawn};
-use crate::web::leader::LeaderElection;
+use crate::web::interop::spawn;
 use crate::web::page::Presence;
-
-/// Reports to the engine whether this tab leads and is visible, until it is dropped.
-pub(crate) struct Attendance {
-    _presence: EventListener,
-    _election: Rc<LeaderElection>,
-}
 
 /// Runs the schedule until the instance is closed.
 pub(crate) fn attend(instance: &Rc<Instance>) {

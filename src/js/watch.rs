@@ -13,8 +13,8 @@ use crate::js::middleware::{Middleware, decoded};
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::web::host::WebHost;
+use crate::web::interop::thrown_text;
 use crate::web::storage::WebStore;
-use crate::web::thrown::thrown_text;
 
 #[wasm_bindgen(module = "/src/js/live.js")]
 extern "C" {

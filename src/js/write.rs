@@ -17,7 +17,7 @@ use crate::util::json::write::put_text;
 pub(crate) type JsResult<T> = Result<T, JsValue>;
 
 /// Converts the output of a write.
-pub(crate) type Output = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue>;
+pub(crate) type WriteOutput = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue>;
 
 /// Whose entities a write changes, and which entities' operations it follows.
 pub(crate) struct WriteTarget {

@@ -13,8 +13,8 @@ use crate::model::protocol::{DeviceMetadata, MetadataReply, PullRequest, PushReq
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::json::serialize;
 use crate::web::http::failure::of_status;
-use crate::web::interop::{AbortGuard, await_value, member, set_member};
-use crate::web::thrown::{coded_error, http_status, retry_after, thrown_name, thrown_text};
+use crate::web::interop::{AbortGuard, await_value, member, set_member, thrown_name, thrown_text};
+use crate::web::thrown::{coded_error, http_status, retry_after};
 
 pub mod metadata;
 pub mod subscription;

@@ -21,8 +21,7 @@ use crate::web::http::exchange::{
 use crate::web::http::failure::{of_status, refused};
 use crate::web::http::headers::{HeaderSource, List};
 pub use crate::web::http::stream::Patience;
-use crate::web::interop::member;
-use crate::web::thrown::thrown_text;
+use crate::web::interop::{member, thrown_text};
 
 pub mod exchange;
 pub mod failure;

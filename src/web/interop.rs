@@ -11,7 +11,6 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, AbortSignal, Event, EventTarget};
 
 use crate::model::error::{Code, Error, Result};
-use crate::web::thrown::thrown_text;
 
 /// Returns a member of a JavaScript value; undefined if it has none or reading it throws.
 pub(crate) fn member(value: &JsValue, key: &str) -> JsValue {
@@ -27,6 +26,32 @@ pub(crate) fn set_member(object: &JsValue, key: &str, value: &JsValue) {
 /// Whether a value has a method of that name.
 pub(crate) fn has_method(value: &JsValue, name: &str) -> bool {
     member(value, name).is_function()
+}
+
+/// Whether an optional value was left out.
+pub(crate) fn is_absent(value: &JsValue) -> bool {
+    value.is_undefined() || value.is_null()
+}
+
+/// Returns a thrown value as text: its name and message if it is an Error.
+pub(crate) fn thrown_text(thrown: &JsValue) -> String {
+    if let Some(text) = thrown.as_string() {
+        return text;
+    }
+    match (
+        member(thrown, "name").as_string(),
+        member(thrown, "message").as_string(),
+    ) {
+        (Some(name), Some(message)) if !message.is_empty() => format!("{name}: {message}"),
+        (_, Some(message)) if !message.is_empty() => message,
+        (Some(name), _) => name,
+        _ => "a value that is not an Error".to_owned(),
+    }
+}
+
+/// Returns the name of a thrown Error, such as `AbortError`.
+pub(crate) fn thrown_name(thrown: &JsValue) -> Option<String> {
+    member(thrown, "name").as_string()
 }
 
 /// Awaits a promise, a thenable or a plain value, as `await` does.

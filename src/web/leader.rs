@@ -12,10 +12,9 @@ use js_sys::Object;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortController;
 
-use crate::web::interop::{await_value, set_member, spawn};
+use crate::web::interop::{await_value, set_member, spawn, thrown_name};
 use crate::web::locks::{HeldLock, LockManager};
 use crate::web::page::Presence;
-use crate::web::thrown::thrown_name;
 
 /// Takes part in the election until it is dropped.
 pub struct LeaderElection(Rc<Candidate>);

@@ -11,8 +11,7 @@ use wasm_bindgen::prelude::*;
 use crate::model::error::{Code, Error, Result};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::local_sync::oneshot;
-use crate::web::interop::{await_value, set_member, spawn};
-use crate::web::thrown::thrown_text;
+use crate::web::interop::{await_value, set_member, spawn, thrown_text};
 
 /// Holds a lock until it is dropped, or until the tab dies.
 #[derive(Debug)]

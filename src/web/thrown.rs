@@ -1,4 +1,4 @@
-//! Reads values that JavaScript has thrown.
+//! Reads values that JavaScript has thrown, as coded errors.
 //!
 //! Anything can be thrown, at any time, and a hostile getter may throw again: members are read with
 //! `Reflect`, whose exceptions are caught.
@@ -6,31 +6,10 @@
 use wasm_bindgen::JsValue;
 
 use crate::model::error::{Code, Error};
-use crate::web::interop::member;
+use crate::web::interop::{member, thrown_text};
 
 /// The longest wait that a remote can ask for, in milliseconds: a day.
 pub(crate) const LONGEST_WAIT_MS: f64 = 86_400_000.0;
-
-/// Returns a thrown value as text: its name and message if it is an Error.
-pub(crate) fn thrown_text(thrown: &JsValue) -> String {
-    if let Some(text) = thrown.as_string() {
-        return text;
-    }
-    match (
-        member(thrown, "name").as_string(),
-        member(thrown, "message").as_string(),
-    ) {
-        (Some(name), Some(message)) if !message.is_empty() => format!("{name}: {message}"),
-        (_, Some(message)) if !message.is_empty() => message,
-        (Some(name), _) => name,
-        _ => "a value that is not an Error".to_owned(),
-    }
-}
-
-/// Returns the name of a thrown Error, such as `AbortError`.
-pub(crate) fn thrown_name(thrown: &JsValue) -> Option<String> {
-    member(thrown, "name").as_string()
-}
 
 /// Reads a thrown `DatumError`, or anything with one of our codes: its code, message and details.
 pub(crate) fn coded_error(thrown: &JsValue) -> Option<Error> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
-use crate::js::instance::{Instance, Sides};
+use crate::js::instance::{Instance, MetadataSides};
 
 /// Sync metadata of this device.
 #[wasm_bindgen]
@@ -39,6 +39,7 @@ impl RemoteAdapter {
     /// Clears it on both sides, so that the next cycle pulls everything.
     #[wasm_bindgen(js_name = clearSyncMetadata)]
     pub fn clear_sync_metadata(&self, user_id: &JsValue) -> Promise {
-        self.instance.clear_metadata(user_id, Ok(Sides::BOTH))
+        self.instance
+            .clear_metadata(user_id, Ok(MetadataSides::BOTH))
     }
 }

@@ -11,8 +11,7 @@ use web_sys::{AbortSignal, ReadableWritablePair, RequestCache, RequestCredential
 
 use crate::model::error::{Code, Error, Result};
 use crate::web::http::failure::network;
-use crate::web::interop::{AbortGuard, await_value, member, set_member, spawn};
-use crate::web::thrown::thrown_text;
+use crate::web::interop::{AbortGuard, await_value, member, set_member, spawn, thrown_text};
 use crate::web::timer::within;
 
 /// A request that either `fetch` can send.

@@ -6,8 +6,8 @@ use wasm_bindgen::JsValue;
 
 use crate::model::error::{Code, Error};
 use crate::model::protocol::{ErrorBody, parse_error};
-use crate::web::interop::member;
-use crate::web::thrown::{LONGEST_WAIT_MS, coded_error, thrown_name, thrown_text};
+use crate::web::interop::{member, thrown_name, thrown_text};
+use crate::web::thrown::{LONGEST_WAIT_MS, coded_error};
 
 /// How many characters of a foreign response are quoted.
 const QUOTED: usize = 200;

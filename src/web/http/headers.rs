@@ -11,8 +11,7 @@ use web_sys::Headers;
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::Mutex;
-use crate::web::interop::await_value;
-use crate::web::thrown::thrown_text;
+use crate::web::interop::{await_value, thrown_text};
 use crate::web::timer::within;
 
 /// Names and values, checked.
