@@ -96,7 +96,8 @@ pub fn decode_many(text: &str) -> Result<JsValue> {
 /// # Errors
 /// [`Code::Corrupt`] if the value has no JavaScript form.
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue> {
-    // As text: a second serializer for the same types would cost more code than a parse costs time.
+    // As text: serde-wasm-bindgen is a second serializer for the same types, and costs 3.9 KiB
+    // (brotli) here.
     decode(&serialize::to_string(value))
 }
 
