@@ -270,9 +270,10 @@ fn request(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Result<web_sys::Req
         Some(RequestBody::Json(text)) => builder.body(Uint8Array::from(text.as_bytes())),
         Some(RequestBody::Gzip(bytes)) => builder.body(bytes.clone()),
     };
-    built
-        .map(Request::into)
-        .map_err(|cause| wrong(cause.to_string()))
+    built.map(Request::into).map_err(|cause| match cause {
+        gloo_net::Error::JsError(cause) => wrong(cause.message),
+        gloo_net::Error::GlooError(cause) => wrong(cause),
+    })
 }
 
 /// Returns the second argument of the app's `fetch`: plain members, so that `{...init}` and

@@ -16,16 +16,15 @@ use crate::util::local_sync::oneshot;
 use crate::web::indexeddb::callback::until;
 use crate::web::indexeddb::fault::Fault;
 
-/// Everything that one transaction writes. Issuing it twice is harmless.
+/// The requests of one transaction. Issuing them twice is harmless.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// The object stores that it touches.
     pub(super) stores: &'static [&'static str],
-    /// How durable `complete` has to be.
     pub(super) durability: Durability,
-    /// What is written whatever was there.
+    /// Unconditional requests.
     pub(super) changes: Vec<WriteRequest>,
-    /// What is written only if its key is free; else nothing of the batch is.
+    /// Store, key and value of a record that is written only if its key is free; if it is taken, the
+    /// whole batch is not written.
     pub(super) add: Option<(&'static str, JsValue, JsValue)>,
 }
 
@@ -40,7 +39,7 @@ pub(super) enum WriteRequest {
     DeleteBelow(&'static str, JsValue),
 }
 
-/// How a transaction ended, where nothing failed.
+/// How a transaction ended, if nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriteOutcome {
     /// It completed.
@@ -73,7 +72,11 @@ fn issue(database: &Database, batch: &Batch) -> Result<OutcomeReceiver, Fault> {
         Durability::Strict => "strict",
         Durability::Relaxed => "relaxed",
     };
-    // The transaction is ours: the wrapper loses abort reasons and commits late.
+    // Not by indexed_db_futures, whose transaction
+    // - commits when its future is first polled, and not in this turn;
+    // - drops `transaction.error`, so that a used-up quota looks like any abort;
+    // - answers at the first error event, before the transaction has ended, and throws in the page
+    //   at the second one, since its handler can be called once.
     let names: Array = batch
         .stores
         .iter()
@@ -125,8 +128,7 @@ fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<OutcomeRec
     Ok(outcome)
 }
 
-/// Reads the outcome off the events: the error of a request first, where there is one, then one
-/// end.
+/// Derives the outcome from the events: the error of a request, if there is one, then the end.
 fn verdict(
     transaction: IdbTransaction,
 ) -> impl FnMut(&Event) -> Option<Result<WriteOutcome, Fault>> {
@@ -149,7 +151,7 @@ fn verdict(
                 },
                 // Safari's engine aborts with a null `tx.error`, so the verdict is the request's.
                 (None, Some(failed)) => failed,
-                // Nobody here aborts a transaction that was committed: the connection was lost.
+                // A committed transaction is never aborted here: the connection was lost.
                 (None, None) => Fault::named("AbortError", "The transaction was aborted."),
             })),
             _ => {
@@ -157,7 +159,7 @@ fn verdict(
                     .target()
                     .and_then(|target| target.dyn_into::<IdbRequest>().ok());
                 let error = request.and_then(|request| request.error().ok().flatten());
-                // The first counts: those after it only say that the transaction is being aborted.
+                // The first counts: later ones only say that the transaction is being aborted.
                 failed = failed.take().or_else(|| {
                     error.map(|error| Fault::Browser {
                         name: error.name(),
