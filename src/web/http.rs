@@ -187,17 +187,17 @@ impl HttpRemote {
     async fn call(
         &self,
         user_id: &str,
-        method: Method,
+        method: &'static Method,
         url: &str,
         body: Option<&RequestBody>,
         wait_ms: u32,
     ) -> Result<WholeResponse> {
         let mut sent = self.headers.current(self.timeout_ms).await?;
-        let mut response = self.send(&method, url, body, &sent.list, wait_ms).await?;
+        let mut response = self.send(method, url, body, &sent.list, wait_ms).await?;
         if response.status == 401
             && let Some(fresh) = self.headers.refreshed(&sent, self.timeout_ms).await?
         {
-            response = self.send(&method, url, body, &fresh.list, wait_ms).await?;
+            response = self.send(method, url, body, &fresh.list, wait_ms).await?;
             sent = fresh;
         }
         match response.status {
@@ -219,14 +219,14 @@ impl HttpRemote {
 
     fn outgoing<'a>(
         &self,
-        method: &Method,
+        method: &'static Method,
         url: &'a str,
         body: Option<&'a RequestBody>,
         headers: &'a [(String, String)],
         accept: &'static str,
     ) -> Outgoing<'a> {
         Outgoing {
-            method: method.clone(),
+            method,
             url,
             headers,
             accept,
@@ -237,7 +237,7 @@ impl HttpRemote {
 
     async fn send(
         &self,
-        method: &Method,
+        method: &'static Method,
         url: &str,
         body: Option<&RequestBody>,
         headers: &[(String, String)],
@@ -267,7 +267,7 @@ impl HttpRemote {
         {
             let body = RequestBody::Gzip(packed);
             let response = self
-                .call(user_id, Method::POST, url, Some(&body), wait_ms)
+                .call(user_id, &Method::POST, url, Some(&body), wait_ms)
                 .await?;
             if response.status != 415 {
                 return Ok((response, body.len()));
@@ -276,7 +276,7 @@ impl HttpRemote {
         }
         let body = RequestBody::Json(text);
         Ok((
-            self.call(user_id, Method::POST, url, Some(&body), wait_ms)
+            self.call(user_id, &Method::POST, url, Some(&body), wait_ms)
                 .await?,
             body.len(),
         ))
@@ -331,7 +331,7 @@ impl Remote for HttpRemote {
 
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
         let url = self.metadata_of(user_id);
-        let response = self.call(user_id, Method::GET, &url, None, 0).await?;
+        let response = self.call(user_id, &Method::GET, &url, None, 0).await?;
         if response.is_absent() {
             return Ok(None);
         }
@@ -342,7 +342,7 @@ impl Remote for HttpRemote {
         let url = self.url("/metadata");
         let body = RequestBody::Json(serialize::to_string(metadata));
         let response = self
-            .call(user_id, Method::PUT, &url, Some(&body), 0)
+            .call(user_id, &Method::PUT, &url, Some(&body), 0)
             .await?;
         if response.is_absent() {
             return Ok(());
@@ -352,7 +352,7 @@ impl Remote for HttpRemote {
 
     async fn clear_metadata(&self, user_id: &str) -> Result<()> {
         let url = self.metadata_of(user_id);
-        let response = self.call(user_id, Method::DELETE, &url, None, 0).await?;
+        let response = self.call(user_id, &Method::DELETE, &url, None, 0).await?;
         if response.is_absent() {
             return Ok(());
         }
@@ -361,7 +361,7 @@ impl Remote for HttpRemote {
 
     async fn health(&self) -> Result<bool> {
         let url = self.url("/health");
-        let response = self.call("", Method::GET, &url, None, 0).await?;
+        let response = self.call("", &Method::GET, &url, None, 0).await?;
         if response.status >= 500 {
             return Ok(false);
         }

@@ -16,7 +16,7 @@ use crate::web::timer::within;
 
 /// A request that either `fetch` can send.
 pub(crate) struct Outgoing<'a> {
-    pub(crate) method: Method,
+    pub(crate) method: &'static Method,
     pub(crate) url: &'a str,
     pub(crate) headers: &'a [(String, String)],
     pub(crate) accept: &'static str,
