@@ -605,7 +605,7 @@ fn config_has_the_keys_that_are_read() {
         let types = type_of("DatumConfig", member);
         equal(member, &member_names(bracketed(&types)), &keys);
     }
-    let keys = constant("src/web/http.rs", "KEYS", 0);
+    let keys = constant("src/web/http/config.rs", "KEYS", 0);
     equal("HttpRemote", &interface("HttpRemote"), &keys);
 }
 

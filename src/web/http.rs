@@ -6,30 +6,28 @@
 use std::cell::Cell;
 
 use gloo_net::http::Method;
-use js_sys::{Function, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{RequestCredentials, Url};
+use js_sys::Function;
+use wasm_bindgen::JsValue;
+use web_sys::RequestCredentials;
 
-use crate::model::error::{Code, Error, Result};
+use crate::model::error::Result;
 use crate::model::protocol::{DeviceMetadata, PREFIX, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::cell::RefCell;
 use crate::util::json::serialize;
+use crate::web::http::config::HttpConfig;
 use crate::web::http::exchange::{
     Outgoing, RequestBody, WholeResponse, exchange, gzip, send_and_leave,
 };
 use crate::web::http::failure::{of_status, refused};
 use crate::web::http::headers::{HeaderSource, List};
 pub use crate::web::http::stream::Patience;
-use crate::web::interop::{member, thrown_text};
 
+pub mod config;
 pub mod exchange;
 pub mod failure;
 pub mod headers;
 pub mod stream;
-
-/// How long the head of a response may take, and then its body, in milliseconds.
-const TIMEOUT_MS: u32 = 30_000;
 
 /// Smaller bodies are not compressed, in bytes.
 const COMPRESS_FROM: usize = 8 << 10;
@@ -71,73 +69,22 @@ pub struct TrafficStats {
 }
 
 impl HttpRemote {
-    /// Reads `remote` of the config: `url`, `headers`, `fetch`, `credentials`, `compress`,
-    /// `timeout`.
+    /// Reads `remote` of the config.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`], naming the key.
+    /// `invalidConfig`, naming the key.
     pub fn new(config: &JsValue) -> Result<Self> {
-        const KEYS: [&str; 6] = [
-            "url",
-            "headers",
-            "fetch",
-            "credentials",
-            "compress",
-            "timeout",
-        ];
-        let wrong = |what: String| Error::new(Code::InvalidConfig, what);
-        let keys = Reflect::own_keys(config).map_err(|_| {
-            wrong("`remote` must be an object with a `url`, or with `pull` and `push`.".into())
-        })?;
-        if let Some(unknown) = keys
-            .iter()
-            .filter_map(|key| key.as_string())
-            .find(|key| !KEYS.contains(&key.as_str()))
-        {
-            return Err(wrong(format!(
-                "`remote.{unknown}` is not known; an HTTP remote has {}.",
-                KEYS.join(", ")
-            )));
-        }
-        let get = |key: &str| {
-            Some(member(config, key)).filter(|value| !value.is_undefined() && !value.is_null())
-        };
-        let fetch = get("fetch")
-            .map(JsCast::dyn_into::<Function>)
-            .transpose()
-            .map_err(|_| wrong("`remote.fetch` must be a function.".into()))?;
-        let credentials = match get("credentials")
-            .map(|value| value.as_string().unwrap_or_default())
-            .as_deref()
-        {
-            None => None,
-            Some("omit") => Some(RequestCredentials::Omit),
-            Some("same-origin") => Some(RequestCredentials::SameOrigin),
-            Some("include") => Some(RequestCredentials::Include),
-            Some(_) => {
-                return Err(wrong(
-                    "`remote.credentials` must be \"omit\", \"same-origin\" or \"include\".".into(),
-                ));
-            }
-        };
-        let compress = match get("compress") {
-            None => false,
-            Some(value) => value
-                .as_bool()
-                .ok_or_else(|| wrong("`remote.compress` must be true or false.".into()))?,
-        };
-        let timeout_ms = match get("timeout").map(|value| value.as_f64().unwrap_or_default()) {
-            None => TIMEOUT_MS,
-            Some(ms) if (1.0..=3_600_000.0).contains(&ms) => ms as u32,
-            Some(_) => {
-                return Err(wrong(
-                    "`remote.timeout` must be a number of milliseconds from 1 to 3,600,000.".into(),
-                ));
-            }
-        };
+        let HttpConfig {
+            base,
+            headers,
+            fetch,
+            credentials,
+            compress,
+            timeout_ms,
+        } = HttpConfig::read(config)?;
         Ok(Self {
-            base: base_url(&member(config, "url"))?,
-            headers: HeaderSource::from_js(&member(config, "headers"))?,
+            base,
+            headers,
             fetch,
             credentials,
             compress: Cell::new(compress),
@@ -399,35 +346,4 @@ impl WholeResponse {
     const fn is_absent(&self) -> bool {
         matches!(self.status, 404 | 501)
     }
-}
-
-/// Checks `remote.url`, and resolves it against the page's address.
-fn base_url(url: &JsValue) -> Result<String> {
-    let wrong = |what: &str| Error::new(Code::InvalidConfig, format!("`remote.url` {what}"));
-    let text = url
-        .as_string()
-        .filter(|text| !text.trim().is_empty())
-        .ok_or_else(|| wrong("must be a string such as \"https://api.example.com\"."))?;
-    // A worker made from a blob has no address to resolve a path against.
-    let page = member(&member(&js_sys::global(), "location"), "href").as_string();
-    let parsed =
-        Url::new(&text).or_else(|_| Url::new_with_base(&text, page.as_deref().unwrap_or_default()));
-    let parsed = parsed.map_err(|thrown| {
-        wrong("must be an http or https url, or a path on the page's own server.")
-            .caused_by(thrown_text(&thrown))
-    })?;
-    if !matches!(parsed.protocol().as_str(), "http:" | "https:") {
-        return Err(wrong("must begin with http: or https:."));
-    }
-    if !parsed.search().is_empty() || !parsed.hash().is_empty() {
-        return Err(wrong(
-            "must not have a query or a fragment; send tokens as `remote.headers`.",
-        ));
-    }
-    if !parsed.username().is_empty() || !parsed.password().is_empty() {
-        return Err(wrong(
-            "must not have a user name or a password; send them as `remote.headers`.",
-        ));
-    }
-    Ok(parsed.href().trim_end_matches('/').to_owned())
 }
