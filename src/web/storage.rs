@@ -2,13 +2,12 @@
 
 use std::rc::Rc;
 
-use crate::engine::Backing;
 use crate::engine::loss_detection::Canary;
 use crate::log::address::{BodyId, Seq};
 use crate::model::config::storage::Durability;
 use crate::model::entity::check_id;
 use crate::model::error::{Code, Error, Result};
-use crate::ports::backing::NoteReason;
+use crate::ports::backing::{Backing, NoteReason};
 use crate::ports::host::Host;
 use crate::ports::memory_store::MemoryStore;
 use crate::ports::store::{Append, AppendError, Records, Store, Tail};
