@@ -1,4 +1,5 @@
-//! Everything that touches the browser.
+//! Everything that calls the browser: the ports on IndexedDB, `fetch`, Web Locks and channels, and the
+//! interop that they share.
 
 pub mod adapter;
 pub mod channel;
@@ -6,6 +7,7 @@ pub mod fractions;
 pub mod host;
 pub mod http;
 pub mod indexeddb;
+pub mod interop;
 pub mod leader;
 pub mod local_storage;
 pub mod locks;
@@ -13,5 +15,5 @@ pub mod page;
 pub mod remote;
 pub mod shared_lock;
 pub mod storage;
+pub mod thrown;
 pub mod timer;
-pub mod unload;

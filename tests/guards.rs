@@ -25,7 +25,13 @@ mod layering;
 mod names;
 #[path = "guards/package.rs"]
 mod package;
+#[path = "guards/shipped.rs"]
+mod shipped;
 #[path = "guards/sources.rs"]
 mod sources;
 #[path = "guards/tests_index.rs"]
 mod tests_index;
+#[path = "guards/type_texts.rs"]
+mod type_texts;
+#[path = "guards/types_in_step.rs"]
+mod types_in_step;

@@ -1,63 +1,56 @@
-//! Reading `DatumConfig`: its data through the checks of `config`, and its live objects (remote,
-//! resolvers, the function that names the user) as they are.
+//! Reads `DatumConfig`: its data through the checks of `model::config`, its live objects (remote,
+//! resolvers, functions) as they are.
 
 use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use js_sys::{Array, Function, Object, Promise, Reflect};
+use js_sys::{Array, Function, Object, Reflect};
 use serde_json::{Map, Value};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 use crate::engine::cycle::resolvers::Resolvers;
-use crate::js::convert::{from_js, read_options, read_string};
+use crate::js::arguments::read_string;
+use crate::js::convert::{from_js, read_options};
 use crate::js::middleware::{Middleware, Middlewares};
 use crate::js::observe::Audience;
-use crate::js::resolver::Given as GivenResolver;
+use crate::js::resolver::AppResolver;
 use crate::js::{middleware, resolver};
 use crate::model::config::Config;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::host::Host;
 use crate::util::collections::vec_map::VecMap;
 use crate::web::host::WebHost;
+use crate::web::interop::await_value;
 use crate::web::remote::WebRemote;
 
 /// How long the function that names the first user may take, in milliseconds.
 const INITIAL_USER_MS: u64 = 10_000;
 
-/// A config, read.
-pub struct Given {
-    /// The checked data.
+/// A config, split into checked data and live objects.
+pub struct ParsedConfig {
     pub config: Config,
-    /// The backend.
     pub remote: WebRemote,
-    /// The app's own resolvers.
     pub resolvers: Resolvers,
-    /// The app's functions around its entities.
     pub middleware: Middlewares,
-    /// Who is signed in to begin with.
     pub initial_user: InitialUser,
-    /// Observers and logger.
     pub audience: Rc<Audience>,
 }
 
 /// `initialUserId`.
 pub enum InitialUser {
-    /// Nobody.
     Nobody,
-    /// A value.
     Known(String),
-    /// A function, which may answer later.
+    /// A function, which may return a promise.
     Asked(Function),
 }
 
 impl InitialUser {
-    /// Asks, where it is a function.
+    /// Returns the user, after calling the function if there is one.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`] where the function throws or answers something else than a string,
-    /// null or undefined; [`Code::Timeout`] where it does not answer.
+    /// [`Code::InvalidConfig`] if the function throws or returns anything but a string, null or
+    /// undefined; [`Code::Timeout`] if its promise does not settle.
     pub async fn resolve(self, host: &WebHost) -> Result<Option<String>> {
         let wrong = |thrown: JsValue| {
             Error::new(
@@ -71,11 +64,11 @@ impl InitialUser {
             Self::Known(user) => return Ok(Some(user)),
             Self::Asked(ask) => ask.call0(&JsValue::UNDEFINED).map_err(wrong)?,
         };
-        let answer = pin!(JsFuture::from(Promise::resolve(&answer)));
+        let answer = pin!(await_value(&answer));
         let answer = match select(answer, pin!(host.sleep(INITIAL_USER_MS))).await {
             Either::Left((answer, _)) => answer.map_err(wrong)?,
             Either::Right(_) => {
-                // To go on without a user would hide it.
+                // Opening without a user would hide the fault.
                 let problem = "`initialUserId` has not answered for 10 seconds; let it answer a user id, or null and call `switchUser` later.";
                 return Err(Error::new(Code::Timeout, problem));
             }
@@ -91,7 +84,7 @@ impl InitialUser {
 ///
 /// # Errors
 /// [`Code::InvalidConfig`], naming the field and the fix.
-pub fn read(value: &JsValue) -> Result<Given> {
+pub fn read(value: &JsValue) -> Result<ParsedConfig> {
     const LIVE: [&str; 7] = [
         "entities",
         "remote",
@@ -119,10 +112,10 @@ pub fn read(value: &JsValue) -> Result<Given> {
     let mut resolvers = Resolvers::default();
     for (entity, resolver) in by_entity {
         match resolver {
-            GivenResolver::Builtin(builtin) => {
+            AppResolver::Builtin(builtin) => {
                 config.entities.entry(&entity).conflict_resolver = Some(builtin)
             }
-            GivenResolver::Custom(function) => {
+            AppResolver::Custom(function) => {
                 drop(resolvers.by_entity.insert(&entity, custom(function)))
             }
         }
@@ -133,8 +126,8 @@ pub fn read(value: &JsValue) -> Result<Given> {
         .map(|given| read_resolver(&given, "defaultConflictResolver"))
         .transpose()?
     {
-        Some(GivenResolver::Builtin(builtin)) => config.conflict_resolver = builtin,
-        Some(GivenResolver::Custom(function)) => resolvers.fallback = Some(custom(function)),
+        Some(AppResolver::Builtin(builtin)) => config.conflict_resolver = builtin,
+        Some(AppResolver::Custom(function)) => resolvers.fallback = Some(custom(function)),
         None => {}
     }
     let initial_user = match given.handles.get("initialUserId") {
@@ -147,11 +140,11 @@ pub fn read(value: &JsValue) -> Result<Given> {
     let audience = Rc::new(Audience::read(&given.handles)?);
     let remote = given.handles.get("remote").unwrap_or_default();
     let remote = WebRemote::read(&if remote.is_object() {
-        audience.look_at(&remote)
+        audience.logging_fetch(&remote)
     } else {
         remote
     })?;
-    Ok(Given {
+    Ok(ParsedConfig {
         config,
         remote,
         resolvers,
@@ -161,10 +154,10 @@ pub fn read(value: &JsValue) -> Result<Given> {
     })
 }
 
-/// The resolvers of entity types, by name.
-type GivenResolvers = Vec<(String, GivenResolver)>;
+/// Entity types and their resolvers.
+type GivenResolvers = Vec<(String, AppResolver)>;
 
-/// The entity types as data, and apart from that their resolvers and their middleware.
+/// Reads the entity types as data, and their resolvers and middleware.
 fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, VecMap<Middleware>)> {
     const LIVE: [&str; 5] = [
         "conflictResolver",
@@ -178,7 +171,7 @@ fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, VecMap<Middl
         .dyn_ref::<Object>()
         .filter(|entities| !Array::is_array(entities))
     else {
-        // Absent or wrong: both are the config's to refuse.
+        // Absent or wrong: `Config::read` refuses both.
         return Ok((
             if given.is_undefined() {
                 Value::Null
@@ -210,7 +203,7 @@ fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, VecMap<Middl
     Ok((Value::Object(types), resolvers, middlewares))
 }
 
-fn read_resolver(value: &JsValue, field: &str) -> Result<GivenResolver> {
+fn read_resolver(value: &JsValue, field: &str) -> Result<AppResolver> {
     resolver::read(value, Code::InvalidConfig, field)
 }
 

@@ -1,57 +1,25 @@
-//! What waits for the app: dead letters and parked conflicts.
+//! Conflicts that wait for the app's decision, and how earlier ones were decided.
 
 use std::rc::Rc;
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
-use crate::js::convert::{decode, encode, promise, read_string};
-use crate::js::manager::user_option;
-use crate::js::{Datum, middleware, resolver, user};
+use crate::js::arguments::{read_string, read_user};
+use crate::js::convert::{decode, promise};
+use crate::js::manager::options::read_user_option;
+use crate::js::{Datum, middleware, resolver};
 use crate::model::error::{Code, Error};
 
 #[wasm_bindgen]
 impl Datum {
-    /// The operations that the remote will never accept.
-    #[wasm_bindgen(js_name = deadLetters)]
-    pub fn dead_letters(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
-        promise(async move { decode(&inner.engine.dead_letters().list(&user?).await?) })
-    }
-
-    /// Queues one of them once more.
-    #[wasm_bindgen(js_name = retryDeadLetter)]
-    pub fn retry_dead_letter(&self, id: &JsValue, edited: &JsValue) -> Promise {
-        let (inner, id) = (Rc::clone(&self.inner), read_string(id, "`id`"));
-        let edited = (!edited.is_undefined() && !edited.is_null())
-            .then(|| encode(edited, Code::InvalidEntity, "The edited entity"));
-        promise(async move {
-            inner
-                .engine
-                .dead_letters()
-                .retry(&id?, edited.transpose()?)
-                .await?;
-            Ok(JsValue::UNDEFINED)
-        })
-    }
-
-    /// Gives one of them up.
-    #[wasm_bindgen(js_name = discardDeadLetter)]
-    pub fn discard_dead_letter(&self, id: &JsValue) -> Promise {
-        let (inner, id) = (Rc::clone(&self.inner), read_string(id, "`id`"));
-        promise(async move {
-            inner.engine.dead_letters().discard(&id?).await?;
-            Ok(JsValue::UNDEFINED)
-        })
-    }
-
-    /// The conflicts that wait for a decision.
+    /// The parked conflicts of a user.
     pub fn conflicts(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        let (instance, user) = (Rc::clone(&self.instance), read_user(user_id));
         promise(async move {
             middleware::conflicts(
-                &inner.engine.conflicts().list(&user?).await?,
-                &inner.middleware,
+                &instance.engine.conflicts().list(&user?).await?,
+                &instance.middleware,
             )
         })
     }
@@ -59,16 +27,15 @@ impl Datum {
     /// How the latest conflicts of an entity were decided.
     #[wasm_bindgen(js_name = explainMerge)]
     pub fn explain_merge(&self, entity: &JsValue, id: &JsValue, options: &JsValue) -> Promise {
-        let (inner, entity, id) = (
-            Rc::clone(&self.inner),
+        let (instance, entity, id) = (
+            Rc::clone(&self.instance),
             read_string(entity, "`entity`"),
             read_string(id, "`id`"),
         );
-        let user =
-            user_option(options).and_then(|options| inner.engine.user_or_current(options.user_id));
+        let user = read_user_option(options).and_then(|user| instance.engine.user_or_current(user));
         promise(async move {
             decode(
-                &inner
+                &instance
                     .engine
                     .conflicts()
                     .explain(&user?, &entity?, &id?)
@@ -77,15 +44,15 @@ impl Datum {
         })
     }
 
-    /// Decides one of them.
+    /// Decides a parked conflict.
     #[wasm_bindgen(js_name = resolveConflict)]
     pub fn resolve_conflict(&self, id: &JsValue, resolution: &JsValue) -> Promise {
-        let (inner, id) = (Rc::clone(&self.inner), read_string(id, "`id`"));
+        let (instance, id) = (Rc::clone(&self.instance), read_string(id, "`id`"));
         let entity = id
             .as_ref()
             .ok()
-            .and_then(|id| inner.engine.conflicts().entity_of(id));
-        let middleware = entity.and_then(|entity| inner.middleware.get(&entity));
+            .and_then(|id| instance.engine.conflicts().entity_of(id));
+        let middleware = entity.and_then(|entity| instance.middleware.get(&entity));
         let resolution = resolver::resolution(resolution, middleware).map_err(|error| match error.code() {
             Code::Conflict => Error::new(
                 Code::InvalidArgument,
@@ -94,7 +61,11 @@ impl Datum {
             _ => error,
         });
         promise(async move {
-            inner.engine.conflicts().resolve(&id?, resolution?).await?;
+            instance
+                .engine
+                .conflicts()
+                .resolve(&id?, resolution?)
+                .await?;
             Ok(JsValue::UNDEFINED)
         })
     }

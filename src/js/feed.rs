@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use js_sys::{Object, Promise, Reflect};
+use js_sys::{Object, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::status_feed::{StatusHub, StatusReader};
 use crate::js::convert::{error_to_js, promise, to_js};
+use crate::web::interop::{EventListener, set_member};
 
 /// The status of one user: `for await (const status of feed)`, and `feed.current`.
 #[wasm_bindgen]
@@ -27,13 +28,13 @@ impl StatusFeed {
     /// The latest snapshot.
     ///
     /// # Errors
-    /// None that a status can cause.
+    /// None: a status always has a JavaScript form.
     #[wasm_bindgen(getter)]
     pub fn current(&self) -> Result<JsValue, JsValue> {
         to_js(&*self.hub.current()).map_err(|e| error_to_js(&e))
     }
 
-    /// A reader of its own for each loop.
+    /// A new reader for each loop.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> StatusIterator {
         StatusIterator {
@@ -50,25 +51,25 @@ pub struct StatusIterator {
 
 #[wasm_bindgen]
 impl StatusIterator {
-    /// The next snapshot; at once where there is one that this reader has not seen.
+    /// The next snapshot; at once if this reader has not seen the latest.
     pub fn next(&self) -> Promise {
         let subscription = Rc::clone(&self.subscription);
         promise(async move {
             match subscription.next().await {
-                Some(status) => Ok(step(&to_js(&*status)?, false)),
-                None => Ok(step(&JsValue::UNDEFINED, true)),
+                Some(status) => Ok(iteration(Some(&to_js(&*status)?))),
+                None => Ok(iteration(None)),
             }
         })
     }
 
-    /// The loop was left.
+    /// Ends the reader: the loop was left.
     #[wasm_bindgen(js_name = "return")]
     pub fn end(&self) -> Promise {
         self.subscription.end();
-        Promise::resolve(&step(&JsValue::UNDEFINED, true))
+        Promise::resolve(&iteration(None))
     }
 
-    /// A loop over an iterator goes on where it stands.
+    /// The iterator itself: a second loop over it continues where the first stopped.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> Self {
         Self {
@@ -77,18 +78,17 @@ impl StatusIterator {
     }
 }
 
-pub(crate) fn step(value: &JsValue, done: bool) -> JsValue {
+/// Returns an iteration result: a value, or the end for `None`.
+pub(crate) fn iteration(value: Option<&JsValue>) -> JsValue {
     let step = Object::new();
-    // Setting a property of a fresh object cannot fail.
-    let _ = Reflect::set(&step, &JsValue::from_str("value"), value);
-    let _ = Reflect::set(&step, &JsValue::from_str("done"), &JsValue::from_bool(done));
+    set_member(&step, "value", value.unwrap_or(&JsValue::UNDEFINED));
+    set_member(&step, "done", &JsValue::from_bool(value.is_none()));
     step.into()
 }
 
-/// Stops a cycle when the signal is aborted, until it is dropped.
+/// Stops a cycle when the signal aborts, until it is dropped.
 pub(crate) struct AbortWatch {
-    signal: AbortSignal,
-    callback: Closure<dyn FnMut()>,
+    _listener: EventListener,
 }
 
 impl AbortWatch {
@@ -97,18 +97,9 @@ impl AbortWatch {
             cancel.stop(reason);
         }
         let cancel = Rc::clone(cancel);
-        let callback = Closure::<dyn FnMut()>::new(move || cancel.stop(reason));
-        let _ = signal
-            .add_event_listener_with_callback("abort", callback.as_js_value().unchecked_ref());
-        Self { signal, callback }
-    }
-}
-
-impl Drop for AbortWatch {
-    fn drop(&mut self) {
-        let _ = self.signal.remove_event_listener_with_callback(
-            "abort",
-            self.callback.as_js_value().unchecked_ref(),
-        );
+        let target = vec![(signal.unchecked_into(), &["abort"][..])];
+        Self {
+            _listener: EventListener::new(target, move |_| cancel.stop(reason)),
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! The app's own functions around its entities: `validate`, `beforeSave` and `afterRead`. They are
-//! run in JavaScript, in one call for each call of the app's; a type without any never comes here.
+//! The app's functions around its entities: `validate`, `beforeSave` and `afterRead`. They run in
+//! JavaScript, once for each call of the app's; types without any never get here.
 
 use std::rc::Rc;
 
@@ -10,9 +10,9 @@ use crate::model::entity::Fields;
 use crate::model::error::{Code, Error, Result};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
-use crate::web::http::failure::words;
+use crate::web::interop::thrown_text;
 
-/// By entity type; those without any are not in it.
+/// By entity type; types without middleware are absent.
 pub type Middlewares = Rc<VecMap<Middleware>>;
 
 #[wasm_bindgen(module = "/src/js/support.js")]
@@ -123,5 +123,5 @@ pub fn conflicts(text: &str, middlewares: &Middlewares) -> Result<JsValue> {
 }
 
 fn damaged(thrown: JsValue) -> Error {
-    Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(words(&thrown))
+    Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(thrown_text(&thrown))
 }

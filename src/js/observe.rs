@@ -1,19 +1,19 @@
-//! Who looks on: the app's observers and its logger, fed from the events apart from the work.
+//! The app's observers and its logger.
 
 use std::rc::Rc;
 
-use js_sys::{Array, Reflect};
+use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::events::{Filter, Topic};
-use crate::js::WebEngine;
 use crate::js::convert::Handles;
+use crate::js::engine::WebEngine;
 use crate::model::error::{Code, Error, Result};
-use crate::web::host::spawn;
+use crate::web::interop::{has_method, member, set_member, spawn};
 
 #[wasm_bindgen(module = "/src/js/observe.js")]
 extern "C" {
-    /// Those who look on.
+    /// The observers and the logger.
     pub type Audience;
     #[wasm_bindgen(constructor)]
     fn new(observers: &JsValue, logger: &JsValue, level: Option<&str>) -> Audience;
@@ -21,14 +21,13 @@ extern "C" {
     fn wanted(this: &Audience) -> Vec<String>;
     #[wasm_bindgen(method)]
     fn tell(this: &Audience, text: &str);
-    /// A write is about to be made.
+    /// Tells the observers of a write that is about to be made.
     #[wasm_bindgen(method, js_name = beforeWrite)]
     pub fn before_write(this: &Audience, entity: &str, kind: &str, draft: &str);
-    /// Whether anybody hears of writes.
+    /// Whether an observer has `beforeWrite`.
     #[wasm_bindgen(method, js_name = hearsWrites)]
     pub fn hears_writes(this: &Audience) -> bool;
-    /// Tells the logger something that is no event; the console where it is a warning and there is
-    /// no logger.
+    /// Logs a message that is no event; warnings go to the console if there is no logger.
     #[wasm_bindgen(method)]
     pub fn say(this: &Audience, level: &str, message: &str, reason: &str);
     #[wasm_bindgen(method)]
@@ -51,9 +50,7 @@ impl Audience {
             ));
         }
         let logger = handles.get("logger").unwrap_or_default();
-        if !logger.is_undefined()
-            && !Reflect::get(&logger, &JsValue::from_str("log")).is_ok_and(|log| log.is_function())
-        {
+        if !logger.is_undefined() && !has_method(&logger, "log") {
             return Err(wrong(
                 "`logger` must be an object with a function `log(entry)`.",
             ));
@@ -68,28 +65,23 @@ impl Audience {
         Ok(Self::new(&observers, &logger, name.as_deref()))
     }
 
-    /// Has the requests of a remote logged, where the level asks for it.
-    pub fn look_at(&self, remote: &JsValue) -> JsValue {
-        let key = JsValue::from_str("fetch");
-        let has = |name: &str| {
-            Reflect::get(remote, &JsValue::from_str(name)).is_ok_and(|member| member.is_function())
-        };
-        // An adapter sends by itself, and may be an instance of a class, which no copy is.
-        let (false, false, Ok(given)) = (has("pull"), has("push"), Reflect::get(remote, &key))
-        else {
+    /// Returns `remote` with a `fetch` that logs each request, if the level asks for it.
+    pub fn logging_fetch(&self, remote: &JsValue) -> JsValue {
+        // An adapter sends by itself, and may be an instance of a class, which a copy is not.
+        if has_method(remote, "pull") || has_method(remote, "push") {
             return remote.clone();
-        };
+        }
+        let given = member(remote, "fetch");
         let wrapped = self.fetch(&given);
         if js_sys::Object::is(&wrapped, &given) {
             return remote.clone();
         }
         let copy = js_sys::Object::assign(&js_sys::Object::new(), remote.unchecked_ref());
-        // Setting a property of a fresh object cannot fail.
-        let _ = Reflect::set(&copy, &key, &wrapped);
+        set_member(&copy, "fetch", &wrapped);
         copy.into()
     }
 
-    /// Passes events on until the instance is closed.
+    /// Passes events to the observers and the logger until the instance is closed.
     pub fn follow(self: &Rc<Self>, engine: &WebEngine) {
         let wanted = self.wanted();
         if wanted.is_empty() {

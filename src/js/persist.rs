@@ -1,23 +1,19 @@
-//! Whether the browser keeps what is stored, and what the app is told of that.
+//! Persistent storage: asks the browser not to evict it, and warns if there is none.
 
 use std::rc::Rc;
 
-use js_sys::Promise;
-use wasm_bindgen::prelude::*;
-
-use crate::js::convert::promise;
-use crate::js::{Datum, Inner};
+use crate::js::instance::Instance;
 use crate::model::config::Persist;
 use crate::ports::host::Host;
-use crate::web::host::spawn;
+use crate::web::interop::spawn;
 
-/// Says where nothing is kept, and asks the browser to keep what there will be, where the engine is
-/// to ask.
-pub(super) fn watch(inner: &Rc<Inner>) {
-    let engine = &inner.engine;
+/// Warns if nothing is stored; otherwise asks the browser for persistence after the first write, if
+/// the config says so.
+pub(super) fn watch(instance: &Rc<Instance>) {
+    let engine = &instance.engine;
     if let Some(refused) = engine.backing().refused() {
         let why = refused.cause().unwrap_or_default();
-        inner.audience.say(
+        instance.audience.say(
             "warn",
             "The browser gives no storage: everything is kept in memory, and lost with the page.",
             why,
@@ -26,38 +22,27 @@ pub(super) fn watch(inner: &Rc<Inner>) {
     if engine.config().persist != Persist::Always || engine.backing().refused().is_some() {
         return;
     }
-    let (worth, weak) = (engine.first_write(), Rc::downgrade(inner));
+    let (first_write, weak) = (engine.first_write(), Rc::downgrade(instance));
     spawn(async move {
-        worth.reached().await;
-        if let Some(inner) = weak.upgrade() {
-            inner.request_persistence().await;
+        first_write.reached().await;
+        if let Some(instance) = weak.upgrade() {
+            request(&instance).await;
         }
     });
 }
 
-impl Inner {
-    async fn request_persistence(&self) -> bool {
-        let host = self.engine.host();
-        if self.engine.config().persist == Persist::Never {
-            return host.storage().await.persisted;
-        }
-        let granted = host.request_persistence().await;
-        let said = if granted {
-            "The browser has promised not to evict what is stored."
-        } else {
-            "The browser may evict what is stored when it needs room."
-        };
-        self.audience.say("info", said, "");
-        granted
+/// Asks the browser not to evict what is stored. Returns whether it promises that.
+pub(super) async fn request(instance: &Instance) -> bool {
+    let host = instance.engine.host();
+    if instance.engine.config().persist == Persist::Never {
+        return host.storage().await.persisted;
     }
-}
-
-#[wasm_bindgen]
-impl Datum {
-    /// Asks the browser never to evict what is stored.
-    #[wasm_bindgen(js_name = requestPersistence)]
-    pub fn request_persistence(&self) -> Promise {
-        let inner = Rc::clone(&self.inner);
-        promise(async move { Ok(JsValue::from_bool(inner.request_persistence().await)) })
-    }
+    let granted = host.request_persistence().await;
+    let message = if granted {
+        "The browser has promised not to evict what is stored."
+    } else {
+        "The browser may evict what is stored when it needs room."
+    };
+    instance.audience.say("info", message, "");
+    granted
 }

@@ -1,24 +1,23 @@
-//! The app's own conflict resolver: a function from a conflict to a resolution, at once or later.
+//! Conflict resolvers: the built-in ones by name, and the app's own functions.
 
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
-use js_sys::{Function, Promise};
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 use crate::conflict::{Conflict, Resolution};
 use crate::engine::cycle::resolvers::Resolver;
-use crate::js::convert::{decode, encode, from_js, read_string};
+use crate::js::arguments::read_string;
+use crate::js::convert::{decode, encode, from_js};
 use crate::js::middleware::{Middleware, Middlewares};
 use crate::model::config::resolver::Builtin;
 use crate::model::error::{Code, Error, Result};
+use crate::web::interop::{await_value, member};
 
-/// A resolver that the app gave.
-pub enum Given {
-    /// By name.
+/// A resolver that the app has named or passed.
+pub enum AppResolver {
     Builtin(Builtin),
-    /// A function.
     Custom(Function),
 }
 
@@ -26,21 +25,21 @@ pub enum Given {
 ///
 /// # Errors
 /// `code`, naming the field and listing the names that there are.
-pub fn read(value: &JsValue, code: Code, field: &str) -> Result<Given> {
+pub fn read(value: &JsValue, code: Code, field: &str) -> Result<AppResolver> {
     if let Some(function) = value.dyn_ref::<Function>() {
-        return Ok(Given::Custom(function.clone()));
+        return Ok(AppResolver::Custom(function.clone()));
     }
     let name = value.as_string();
     let builtin = Builtin::NAMES
         .iter()
         .find(|(known, _)| name.as_deref() == Some(known));
-    builtin.map(|(_, builtin)| Given::Builtin(*builtin)).ok_or_else(|| {
+    builtin.map(|(_, builtin)| AppResolver::Builtin(*builtin)).ok_or_else(|| {
         let fix = "must be \"merge\", \"lastWriteWins\", \"localPriority\", \"remotePriority\", \"ask\" or a function.";
         Error::new(code, format!("`{field}` {fix}"))
     })
 }
 
-/// The app's function as a resolver, which sees and answers entities as the app knows them.
+/// Returns the app's function as a resolver, which sees entities as middleware has made them.
 pub fn custom(function: Function, middleware: &Middlewares) -> Rc<dyn Resolver> {
     Rc::new(JsResolver(function, Rc::clone(middleware)))
 }
@@ -65,24 +64,20 @@ impl Resolver for JsResolver {
                 None => decode(&conflict.to_json())?,
             };
             let answer = self.0.call1(&JsValue::UNDEFINED, &asked).map_err(threw)?;
-            let answer = JsFuture::from(Promise::resolve(&answer))
-                .await
-                .map_err(threw)?;
+            let answer = await_value(&answer).await.map_err(threw)?;
             resolution(&answer, middleware)
         })
     }
 }
 
-/// Reads what a resolver, or the app itself, decides.
+/// Reads the decision of a resolver or of the app.
 ///
 /// # Errors
-/// [`Code::Conflict`] where it is no resolution; [`Code::InvalidEntity`] for a merged entity that
+/// [`Code::Conflict`] if it is no resolution; [`Code::InvalidEntity`] for a merged entity that
 /// JSON cannot hold or middleware refuses.
 pub fn resolution(answer: &JsValue, middleware: Option<&Middleware>) -> Result<Resolution> {
-    let part =
-        |key: &str| js_sys::Reflect::get(answer, &JsValue::from_str(key)).unwrap_or_default();
     let take = if answer.is_object() {
-        read_string(&part("take"), "`take`").unwrap_or_default()
+        read_string(&member(answer, "take"), "`take`").unwrap_or_default()
     } else {
         String::new()
     };
@@ -91,7 +86,7 @@ pub fn resolution(answer: &JsValue, middleware: Option<&Middleware>) -> Result<R
         "remote" => Ok(Resolution::Remote),
         "later" => Ok(Resolution::Later),
         "merged" => {
-            let (data, what) = (part("data"), "The merged entity");
+            let (data, what) = (member(answer, "data"), "The merged entity");
             let text = match middleware {
                 Some(middleware) => middleware
                     .merged(&data, what)

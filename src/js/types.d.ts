@@ -1030,6 +1030,11 @@ export class Manager<T extends Entity = AnyEntity> {
 
   /** {@link Datum.synchronize}, with a resolver that knows the type. Other entity types sync too. */
   synchronize(userId: string, options?: SyncOptions<T>): Promise<SyncResult>;
+  /**
+   * {@link Manager.create}, then a cycle: both results. A cycle that fails leaves the entity stored and its operation
+   * queued; rejects as both calls do.
+   */
+  pushAndSync(draft: Draft<T>, options?: WriteOptions): Promise<{ entity: Readonly<T>; result: SyncResult }>;
   /** {@link Datum.getRemoteSyncMetadata}. */
   getRemoteSyncMetadata(userId: string): Promise<SyncMetadata | null>;
   /**
@@ -1096,6 +1101,8 @@ export interface Page<T> {
   /** The `after` of the next request; absent on the last page. */
   after?: string;
   hasMore: boolean;
+  /** How many entities all pages have together. */
+  total: number;
 }
 
 /** Selects events. */
@@ -1189,8 +1196,8 @@ export interface Logger {
 export interface LogEntry {
   readonly level: Exclude<LogLevel, "off">;
   readonly at: string;
-  /** `"sync"`, `"remote"` or `"storage"`. */
-  readonly scope: string;
+  /** What the entry is about: cycles and events, requests of the remote, or the browser's storage. */
+  readonly scope: "sync" | "remote" | "storage";
   readonly message: string;
   readonly fields: { readonly [field: string]: Json };
 }

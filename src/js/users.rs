@@ -1,4 +1,4 @@
-//! Who is signed in, as the class `Datum` has it.
+//! Users: switching, signing out, and the app's own metadata of them.
 
 use std::rc::Rc;
 
@@ -6,8 +6,9 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::users::LogoutOptions;
+use crate::js::Datum;
+use crate::js::arguments::read_user;
 use crate::js::convert::{encode, promise, read_options, to_js};
-use crate::js::{Datum, user};
 use crate::model::config::UserSwitch;
 use crate::model::error::{Code, Result};
 use crate::model::limits::MAX_VERSION;
@@ -17,28 +18,31 @@ impl Datum {
     /// Makes another user the current one.
     #[wasm_bindgen(js_name = switchUser)]
     pub fn switch_user(&self, request: &JsValue) -> Promise {
-        let (inner, request) = (Rc::clone(&self.inner), Switch::read(request));
+        let (instance, request) = (Rc::clone(&self.instance), SwitchRequest::read(request));
         promise(async move {
-            let Switch { old, new, strategy } = request?;
-            let result = inner
+            let SwitchRequest { old, new, strategy } = request?;
+            let result = instance
                 .engine
                 .users()
                 .switch(old.as_deref(), &new, strategy)
                 .await;
-            inner.tidy_later(&new);
+            instance.compact_later(&new);
             to_js(&result?)
         })
     }
 
     /// Signs a user out.
     pub fn logout(&self, user_id: &JsValue, options: &JsValue) -> Promise {
-        let (inner, user, options) = (Rc::clone(&self.inner), user(user_id), read_logout(options));
+        let (instance, user, options) = (
+            Rc::clone(&self.instance),
+            read_user(user_id),
+            read_logout(options),
+        );
         promise(async move {
             let user = user?;
-            let result = inner.engine.users().logout(&user, options?).await?;
-            if inner.engine.opened(&user).is_none() {
-                let deaf = inner.listening.borrow_mut().remove(&user);
-                drop(deaf);
+            let result = instance.engine.users().logout(&user, options?).await?;
+            if instance.engine.opened(&user).is_none() {
+                instance.page.stop_listening(&user);
             }
             to_js(&result)
         })
@@ -47,30 +51,34 @@ impl Datum {
     /// The users that have a database on this device.
     #[wasm_bindgen(js_name = userIds)]
     pub fn user_ids(&self) -> Promise {
-        let inner = Rc::clone(&self.inner);
-        promise(async move { to_js(&inner.engine.users().ids().await?) })
+        let instance = Rc::clone(&self.instance);
+        promise(async move { to_js(&instance.engine.users().ids().await?) })
     }
 
     /// Replaces the app's own fields in the sync metadata.
     #[wasm_bindgen(js_name = setCustomMetadata)]
     pub fn set_custom_metadata(&self, user_id: &JsValue, metadata: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), user(user_id));
+        let (instance, user) = (Rc::clone(&self.instance), read_user(user_id));
         let json = encode(metadata, Code::InvalidArgument, "The custom metadata");
         promise(async move {
-            inner.engine.metadata().set_custom(&user?, &json?).await?;
+            instance
+                .engine
+                .metadata()
+                .set_custom(&user?, &json?)
+                .await?;
             Ok(JsValue::UNDEFINED)
         })
     }
 }
 
-/// What `switchUser` is given.
-struct Switch {
+/// The argument of `switchUser`.
+struct SwitchRequest {
     old: Option<String>,
     new: String,
     strategy: Option<UserSwitch>,
 }
 
-impl Switch {
+impl SwitchRequest {
     fn read(value: &JsValue) -> Result<Self> {
         let given = read_options(
             value,

@@ -1,20 +1,19 @@
-//! Watches and events as async iterables.
+//! Watched entities as an async iterable.
 
 use std::rc::Rc;
 
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 
-use crate::engine::events::{Filter, Reader, Topic};
-use crate::engine::watch::Watch;
-use crate::js::convert::{decode, error_to_js, promise, read_options, to_js};
-use crate::js::feed::step;
+use crate::engine::watch::{Delta, Watch};
+use crate::js::convert::promise;
+use crate::js::feed::iteration;
+use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded};
-use crate::js::{Datum, Inner, optional_user};
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::web::host::WebHost;
-use crate::web::http::failure::words;
+use crate::web::interop::thrown_text;
 use crate::web::storage::WebStore;
 
 #[wasm_bindgen(module = "/src/js/live.js")]
@@ -27,9 +26,9 @@ extern "C" {
     fn apply(this: &Live, whole: bool, text: &str, gone: &Array) -> Result<JsValue, JsValue>;
 }
 
-/// What is watched.
+/// Which entities are watched.
 #[derive(Clone)]
-pub(crate) struct Target {
+pub(crate) struct WatchTarget {
     pub(crate) user_id: String,
     pub(crate) entity: Rc<str>,
     pub(crate) only: Option<String>,
@@ -39,47 +38,49 @@ pub(crate) struct Target {
 /// Watched entities: `for await (const tasks of manager.watchAll())`.
 #[wasm_bindgen]
 pub struct WatchFeed {
-    inner: Rc<Inner>,
-    target: Result<Target>,
+    instance: Rc<Instance>,
+    target: Result<WatchTarget>,
 }
 
 impl WatchFeed {
-    pub(crate) fn new(inner: Rc<Inner>, target: Result<Target>) -> Self {
-        Self { inner, target }
+    pub(crate) fn new(instance: Rc<Instance>, target: Result<WatchTarget>) -> Self {
+        Self { instance, target }
     }
 }
 
 #[wasm_bindgen]
 impl WatchFeed {
-    /// A reader of its own for each loop.
+    /// A new reader for each loop.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> WatchIterator {
         let entity = self.target.as_ref().ok().map(|target| &target.entity);
         let middleware = entity
-            .and_then(|entity| self.inner.middleware.get(entity))
+            .and_then(|entity| self.instance.middleware.get(entity))
             .cloned();
-        let place = Place {
-            inner: Rc::clone(&self.inner),
+        let cursor = WatchCursor {
+            instance: Rc::clone(&self.instance),
             target: self.target.clone(),
             live: Live::new(middleware),
             state: RefCell::default(),
         };
         WatchIterator {
-            place: Rc::new(place),
+            cursor: Rc::new(cursor),
         }
     }
 }
 
-struct Place {
-    inner: Rc<Inner>,
-    target: Result<Target>,
+/// The state of one loop.
+struct WatchCursor {
+    instance: Rc<Instance>,
+    target: Result<WatchTarget>,
     live: Live,
-    state: RefCell<State>,
+    state: RefCell<WatchState>,
 }
 
 #[derive(Default)]
-struct State {
+struct WatchState {
     watch: Option<Rc<Watch<WebStore, WebHost>>>,
+    /// The text of the entity that was returned last, of a watch for one.
     last: Option<String>,
     ended: bool,
 }
@@ -87,10 +88,10 @@ struct State {
 /// One loop over a watch.
 #[wasm_bindgen]
 pub struct WatchIterator {
-    place: Rc<Place>,
+    cursor: Rc<WatchCursor>,
 }
 
-impl Place {
+impl WatchCursor {
     async fn watch(&self) -> Result<Rc<Watch<WebStore, WebHost>>> {
         let known = self.state.borrow().watch.clone();
         if let Some(watch) = known {
@@ -98,7 +99,7 @@ impl Place {
         }
         let target = self.target.clone()?;
         let watch = Rc::new(
-            self.inner
+            self.instance
                 .engine
                 .entities()
                 .watch(
@@ -114,10 +115,9 @@ impl Place {
     }
 
     async fn next(&self) -> Result<JsValue> {
-        let end = || Ok(step(&JsValue::UNDEFINED, true));
         loop {
             if self.state.borrow().ended {
-                return end();
+                return Ok(iteration(None));
             }
             let watch = self.watch().await?;
             if self.state.borrow().ended {
@@ -125,170 +125,74 @@ impl Place {
                 watch.end();
             }
             let Some(delta) = watch.next().await? else {
-                return end();
+                return Ok(iteration(None));
             };
-            if !self
-                .target
-                .as_ref()
-                .is_ok_and(|target| target.only.is_some())
-            {
-                let gone: Array = delta.gone.iter().map(|id| JsValue::from_str(id)).collect();
-                let value = self
-                    .live
-                    .apply(delta.whole, &delta.items, &gone)
-                    .map_err(|thrown| unreadable().caused_by(words(&thrown)))?;
-                return Ok(step(&value, false));
+            let target = self.target.clone()?;
+            let value = if target.only.is_none() {
+                Some(self.apply(&delta)?)
+            } else {
+                self.changed_entity(&target, &delta)?
+            };
+            if let Some(value) = value {
+                return Ok(iteration(Some(&value)));
             }
-            // One entity: told only where it is another one than before.
-            let text = delta
-                .items
-                .strip_prefix('[')
-                .and_then(|items| items.strip_suffix(']'))
-                .filter(|item| !item.is_empty());
-            let text = text.unwrap_or("null").to_owned();
-            if self.state.borrow().last.as_ref() == Some(&text) {
-                continue;
-            }
-            let middleware = self
-                .target
-                .as_ref()
-                .ok()
-                .and_then(|target| self.inner.middleware.get(&target.entity));
-            let value = decoded(&text, middleware)?;
-            self.state.borrow_mut().last = Some(text);
-            return Ok(step(&value, false));
         }
     }
-}
 
-fn unreadable() -> Error {
-    Error::new(Code::Corrupt, "A stored entity is not JSON.")
+    /// Returns all watched entities after a change.
+    fn apply(&self, delta: &Delta) -> Result<JsValue> {
+        let gone: Array = delta.gone.iter().map(|id| JsValue::from_str(id)).collect();
+        self.live
+            .apply(delta.whole, &delta.items, &gone)
+            .map_err(|thrown| {
+                Error::new(Code::Corrupt, "A stored entity is not JSON.")
+                    .caused_by(thrown_text(&thrown))
+            })
+    }
+
+    /// Returns the one watched entity, or null; `None` if it is the same as before.
+    fn changed_entity(&self, target: &WatchTarget, delta: &Delta) -> Result<Option<JsValue>> {
+        let text = delta
+            .items
+            .strip_prefix('[')
+            .and_then(|items| items.strip_suffix(']'))
+            .filter(|item| !item.is_empty())
+            .unwrap_or("null");
+        if self.state.borrow().last.as_deref() == Some(text) {
+            return Ok(None);
+        }
+        let value = decoded(text, self.instance.middleware.get(&target.entity))?;
+        self.state.borrow_mut().last = Some(text.to_owned());
+        Ok(Some(value))
+    }
 }
 
 #[wasm_bindgen]
 impl WatchIterator {
-    /// What is there; then, each time, what is there after a change.
+    /// The watched entities; then, each time, after a change.
     pub fn next(&self) -> Promise {
-        let place = Rc::clone(&self.place);
-        promise(async move { place.next().await })
+        let cursor = Rc::clone(&self.cursor);
+        promise(async move { cursor.next().await })
     }
 
-    /// The loop was left.
+    /// Ends the reader: the loop was left.
     #[wasm_bindgen(js_name = "return")]
     pub fn end(&self) -> Promise {
-        let mut state = self.place.state.borrow_mut();
+        let mut state = self.cursor.state.borrow_mut();
         state.ended = true;
         let watch = state.watch.take();
         drop(state);
         if let Some(watch) = watch {
             watch.end();
         }
-        Promise::resolve(&step(&JsValue::UNDEFINED, true))
+        Promise::resolve(&iteration(None))
     }
 
-    /// A loop over an iterator goes on where it stands.
+    /// The iterator itself: a second loop over it continues where the first stopped.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> Self {
         Self {
-            place: Rc::clone(&self.place),
+            cursor: Rc::clone(&self.cursor),
         }
     }
-}
-
-/// What happens, as it happens: `for await (const event of datum.events())`.
-#[wasm_bindgen]
-pub struct EventFeed {
-    inner: Rc<Inner>,
-    filter: Filter,
-}
-
-#[wasm_bindgen]
-impl EventFeed {
-    /// A reader of its own for each loop, who hears of what happens from now on.
-    #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
-    pub fn iterate(&self) -> EventIterator {
-        EventIterator {
-            reader: self.inner.engine.events(self.filter.clone()),
-        }
-    }
-}
-
-/// One loop over the events.
-#[wasm_bindgen]
-pub struct EventIterator {
-    reader: Rc<Reader>,
-}
-
-#[wasm_bindgen]
-impl EventIterator {
-    /// The next event.
-    pub fn next(&self) -> Promise {
-        let reader = Rc::clone(&self.reader);
-        promise(async move {
-            match reader.next().await {
-                Some(event) => Ok(step(&decode(&event.text)?, false)),
-                None => Ok(step(&JsValue::UNDEFINED, true)),
-            }
-        })
-    }
-
-    /// The loop was left.
-    #[wasm_bindgen(js_name = "return")]
-    pub fn end(&self) -> Promise {
-        self.reader.end();
-        Promise::resolve(&step(&JsValue::UNDEFINED, true))
-    }
-
-    /// A loop over an iterator goes on where it stands.
-    #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
-    pub fn iterate(&self) -> Self {
-        Self {
-            reader: Rc::clone(&self.reader),
-        }
-    }
-}
-
-#[wasm_bindgen]
-impl Datum {
-    /// What happens in this instance.
-    ///
-    /// # Errors
-    /// `invalidArgument`, naming the field of the filter.
-    pub fn events(&self, filter: &JsValue) -> Result<EventFeed, JsValue> {
-        let filter = read_filter(filter).map_err(|e| error_to_js(&e))?;
-        Ok(EventFeed {
-            inner: Rc::clone(&self.inner),
-            filter,
-        })
-    }
-
-    /// What was done since the instance was opened.
-    ///
-    /// # Errors
-    /// None that metrics can cause.
-    #[wasm_bindgen(getter)]
-    pub fn metrics(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.inner.engine.metrics()).map_err(|e| error_to_js(&e))
-    }
-
-    /// Asks the remote how it does, and answers how everything does.
-    #[wasm_bindgen(js_name = checkHealth)]
-    pub fn check_health(&self, user_id: &JsValue) -> Promise {
-        let (inner, user) = (Rc::clone(&self.inner), optional_user(user_id));
-        promise(async move { to_js(&inner.engine.health().check(user?).await?) })
-    }
-}
-
-fn read_filter(value: &JsValue) -> Result<Filter> {
-    let given = read_options(value, Code::InvalidArgument, "The filter of `events`", &[])?;
-    let mut given = given.members()?;
-    let topics = given.choice("type", &Topic::NAMES).into_iter().collect();
-    let filter = Filter {
-        user_id: given.text("userId"),
-        entity: given.text("entity"),
-        topics,
-        is_observer: false,
-    };
-    given.finish()?;
-    Ok(filter)
 }

@@ -1,40 +1,38 @@
-//! Writes between the border and the engine: what an app gave on its way in, and what it gets for
-//! it.
+//! Writes: from an app's arguments to the engine, and from its output to the app's values.
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
-use crate::js::Inner;
 use crate::js::convert::error_to_js;
+use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::model::entity::OwnedKey;
 use crate::model::error::{Error, Result};
 use crate::plan::write::{Write, Written};
 use crate::util::json::write::put_text;
 
-/// What an app passed in, or what its call rejects with: where the app's own function threw, with
-/// the very thing that was thrown.
-pub(crate) type Given<T> = Result<T, JsValue>;
+/// A value, or what the app's call rejects with: what its own function threw, unchanged.
+pub(crate) type JsResult<T> = Result<T, JsValue>;
 
-/// What a write answers.
-pub(crate) type Answer = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue>;
+/// Converts the output of a write.
+pub(crate) type WriteOutput = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue>;
 
-/// Whose entities are written, and behind what.
-pub(crate) struct Call {
+/// Whose entities a write changes, and which entities' operations it follows.
+pub(crate) struct WriteTarget {
     pub(crate) user: String,
     pub(crate) after: Rc<[OwnedKey]>,
 }
 
 /// Writes all of these, or none.
 pub(crate) async fn write(
-    inner: &Rc<Inner>,
+    instance: &Rc<Instance>,
     entity: &str,
-    call: Call,
+    target: WriteTarget,
     writes: Vec<Write>,
 ) -> Result<Vec<Written>> {
-    if inner.audience.hears_writes() {
+    if instance.audience.hears_writes() {
         for write in &writes {
             let (kind, draft) = match write {
                 Write::Create { draft } => ("create", Cow::Borrowed(draft.as_str())),
@@ -42,19 +40,19 @@ pub(crate) async fn write(
                 Write::Patch { id, changes } => ("patch", Cow::Owned(named(changes, id))),
                 Write::Delete { id, .. } => ("delete", Cow::Owned(named("{}", id))),
             };
-            inner.audience.before_write(entity, kind, &draft);
+            instance.audience.before_write(entity, kind, &draft);
         }
     }
-    let written = inner
+    let written = instance
         .engine
         .entities()
-        .write_after(&call.user, entity, writes, call.after)
+        .write_after(&target.user, entity, writes, target.after)
         .await?;
-    inner.tidy_later(&call.user);
+    instance.compact_later(&target.user);
     Ok(written)
 }
 
-/// An object with its entity's id, as JSON text.
+/// Returns an object's JSON text with the entity's id added.
 fn named(object: &str, id: &str) -> String {
     let mut text = object
         .trim_end()
@@ -66,21 +64,21 @@ fn named(object: &str, id: &str) -> String {
     text
 }
 
-/// A patch of a type with middleware: that sees the whole entity, which has to be read first.
+/// Patches an entity whose type has middleware: that sees the whole entity, which is read first.
 pub(crate) async fn patch(
-    inner: &Rc<Inner>,
+    instance: &Rc<Instance>,
     entity: &str,
     middleware: &Middleware,
-    call: Result<Call>,
+    target: Result<WriteTarget>,
     id: Result<String>,
     changes: JsValue,
-) -> Given<JsValue> {
+) -> JsResult<JsValue> {
     let threw = |error: Error| error_to_js(&error);
-    let (call, id) = (call.map_err(threw)?, id.map_err(threw)?);
-    let stored = inner
+    let (target, id) = (target.map_err(threw)?, id.map_err(threw)?);
+    let stored = instance
         .engine
         .entities()
-        .read(&call.user, entity, &id, false)
+        .read(&target.user, entity, &id, false)
         .await
         .map_err(threw)?;
     let planned = middleware.patch(stored.as_deref(), &changes)?;
@@ -90,13 +88,13 @@ pub(crate) async fn patch(
     } else {
         Write::Patch { id, changes: text }
     };
-    let written = self::write(inner, entity, call, vec![write])
+    let written = self::write(instance, entity, target, vec![write])
         .await
         .map_err(threw)?;
     one(written, Some(middleware)).map_err(threw)
 }
 
-/// The entity that was written.
+/// Returns the entity that was written.
 pub(crate) fn one(written: Vec<Written>, middleware: Option<&Middleware>) -> Result<JsValue> {
     match written.into_iter().next() {
         Some(Written::Entity(text)) => decoded(&text, middleware),
@@ -104,7 +102,7 @@ pub(crate) fn one(written: Vec<Written>, middleware: Option<&Middleware>) -> Res
     }
 }
 
-/// All entities in one text: one parse for the whole call.
+/// All entities in one text: one parse for the whole target.
 pub(crate) fn many(written: Vec<Written>, middleware: Option<&Middleware>) -> Result<JsValue> {
     let mut text = String::from("[");
     for item in &written {

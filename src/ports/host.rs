@@ -1,31 +1,31 @@
-//! The host port: what the engine asks of the place it runs in, apart from storage and network.
+//! The host port: what the engine needs of its environment apart from storage and network.
 
 use std::rc::Rc;
 
 use crate::model::error::Result;
 
-/// A clock, dice, timers, a word on the network, locks and a channel between tabs.
+/// Clocks, random bytes, timers, locks, the network's state, and a channel between tabs.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Host {
     /// Holds a lock until it is dropped.
     type Guard;
 
-    /// Holds a place among those that share a lock until it is dropped.
+    /// Holds, or queues for, a shared lock until it is dropped.
     type Share: 'static;
 
     /// Milliseconds since 1970, by a clock that may be wrong.
     fn now_ms(&self) -> u64;
 
-    /// Milliseconds by a clock that never goes back; only differences mean something.
+    /// Milliseconds by a monotonic clock; only differences mean something.
     fn elapsed_ms(&self) -> u64;
 
     /// Fills a buffer with random bytes.
     fn random(&self, bytes: &mut [u8]);
 
-    /// Resolves after that many milliseconds.
+    /// Resolves after `ms` milliseconds.
     async fn sleep(&self, ms: u64);
 
-    /// Lets everything else that is ready run first: input, painting, timers.
+    /// Yields to everything else that is ready: input, painting, timers.
     async fn breathe(&self) {
         self.sleep(0).await;
     }
@@ -33,11 +33,11 @@ pub trait Host {
     /// Whether the browser believes that there is a network.
     fn is_online(&self) -> bool;
 
-    /// Takes the lock of that name if it is free now, over all tabs; with `steal`, from whoever has
-    /// it.
+    /// Takes the lock of that name among all tabs, if it is free now; with `steal`, also from another
+    /// holder.
     ///
     /// # Errors
-    /// What the browser says; where it has no locks, the lock counts as taken.
+    /// `storageUnavailable` if the browser refuses locks. Without Web Locks, every call gets one.
     async fn lock(&self, name: &str, steal: bool) -> Result<Option<Self::Guard>>;
 
     /// Takes the lock of that name if it is free now.
@@ -48,32 +48,30 @@ pub trait Host {
         self.lock(name, false).await
     }
 
-    /// Calls back once where another instance steals the lock from this guard.
+    /// Calls back once another instance steals the lock from this guard.
     fn on_stolen(&self, guard: &Self::Guard, stolen: Rc<dyn Fn()>);
 
-    /// Asks for the lock of that name in the form that many hold at once, and waits for it, but no
-    /// longer than `patience_ms` milliseconds. Whether it was granted or still waits its turn:
-    /// while what this answers lives, nobody who asks later gets [`Self::try_lock`] of that name.
-    /// None where there are no locks, or they are refused.
+    /// Requests the lock of that name in shared mode, and waits `patience_ms` milliseconds at most for
+    /// the grant. Granted or queued: while the returned value lives, no later [`Self::try_lock`] of
+    /// that name succeeds. `None` if there are no locks, or they are refused.
     async fn share(&self, name: &str, patience_ms: u64) -> Option<Self::Share>;
 
-    /// Tells every other instance of this user's database, in this and other tabs, where its head
-    /// is.
+    /// Announces the head of a database to its other instances, in this and other tabs.
     fn announce(&self, database: &str, head: u64);
 
-    /// Says a word to the same instances: a hint, which whoever misses it can do without.
+    /// Sends a message to the same instances. It is a hint: an instance may miss it.
     fn say(&self, database: &str, word: &str);
 
-    /// Bytes used and allowed by the browser, where it tells.
+    /// Returns the bytes that are used and allowed, as far as the browser says.
     async fn storage(&self) -> StorageEstimate;
 }
 
-/// What one instance of a database hears from another.
+/// A message from another instance of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// Where the head of the log is.
+    /// The head of its log.
     Head(u64),
-    /// A word on the status.
+    /// A message on the status.
     Word(String),
 }
 

@@ -1,5 +1,5 @@
-//! The store in memory: the readable definition of what every store does, and what an app gets
-//! where the browser gives no storage. Clones share one log, as tabs share one database.
+//! The store in memory: the readable definition of a store, and the fallback if the browser gives no
+//! storage. Clones share one log, as tabs share one database.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ struct Log {
     checkpoint: Seq,
     /// How often it was wiped.
     wiped: u64,
-    /// How often it was lost otherwise: each time another log began.
+    /// How often it was lost otherwise; each time, another log began.
     lost: u64,
 }
 
@@ -41,7 +41,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// A second instance on the same log, as another tab would open it.
+    /// Opens a second instance on the same log, as another tab would.
     #[must_use]
     pub fn reopen(&self) -> Self {
         let log = self.log.borrow();
@@ -54,7 +54,7 @@ impl MemoryStore {
         }
     }
 
-    /// Loses everything, as a browser that needs room does: no instance asked for it.
+    /// Loses everything, as a browser does that needs room.
     pub fn evict(&self) {
         let mut log = self.log.borrow_mut();
         *log = Log {
@@ -64,13 +64,13 @@ impl MemoryStore {
         };
     }
 
-    /// Tells this log from an earlier or later one of the same user.
+    /// Distinguishes this log from an earlier or later one of the same user.
     #[must_use]
     pub fn identity(&self) -> String {
         self.log.borrow().lost.to_string()
     }
 
-    /// The places whose keys are taken, emptied ones included.
+    /// Returns the sequence numbers that are taken, emptied ones included.
     #[must_use]
     pub fn keys(&self) -> Vec<Seq> {
         self.log
@@ -81,7 +81,7 @@ impl MemoryStore {
             .collect()
     }
 
-    /// Puts other bytes in a record's place, or takes it away, as a disk that fails does.
+    /// Replaces a record's bytes, or removes it, as a failing disk does.
     pub fn damage(&self, seq: Seq, bytes: Option<&[u8]>) {
         let mut log = self.log.borrow_mut();
         match bytes {
@@ -100,7 +100,7 @@ impl MemoryStore {
         Ok(&self.log)
     }
 
-    /// The log, unless it is another one than this instance loaded.
+    /// Returns the log, if it is the one that this instance has loaded.
     fn known(&self) -> Result<&RefCell<Log>> {
         let log = self.open()?;
         if log.borrow().lost != self.known.get() {

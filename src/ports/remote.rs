@@ -1,16 +1,16 @@
-//! The remote port: the app's backend, whatever carries the protocol to it.
+//! The remote port: the app's backend.
 //!
-//! Replies come back as the bytes that arrived; `protocol` reads and checks them. Dropping a
-//! future must stop the request that it stands for.
+//! Replies are the bytes that arrived; `protocol` parses and checks them. Dropping a future must
+//! abort its request.
 
 use crate::model::error::Result;
 use crate::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 
-/// A backend. The user is the token's, or the app's adapter's; `user_id` says for whom it is asked,
-/// so that it can refuse a request which carries another user's token.
+/// A backend. The token decides whose data a request is about; `user_id` says whose it should be, so
+/// that a request with another user's token can be refused.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Remote {
-    /// One page of changes, as the bytes of a [`crate::model::protocol::PullPage`].
+    /// Returns one page of changes, as the bytes of a [`crate::model::protocol::PullPage`].
     ///
     /// # Errors
     /// A code and a verdict: `unauthorized`, `forbidden`, `network`, `timeout`, `rateLimited`,
@@ -18,32 +18,32 @@ pub trait Remote {
     /// not know any more is [`Pulled::CursorGone`], not an error.
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled>;
 
-    /// Whether a page may be asked for with more rows than the one before. Not so where an app's
-    /// own code asks a backend that may give fewer than that, and take them for the last.
+    /// Whether a page may have a larger limit than the one before. False for an adapter: its backend
+    /// may return fewer rows than the limit, which it would take for the last page.
     fn takes_any_limit(&self) -> bool {
         false
     }
 
-    /// Verdicts on operations, as the bytes of a [`crate::model::protocol::PushReply`].
+    /// Returns verdicts on operations, as the bytes of a [`crate::model::protocol::PushReply`].
     ///
     /// # Errors
     /// As for `pull`; a batch that is too large is [`Pushed::TooLarge`], not an error.
     async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed>;
 
-    /// Every device's metadata, as the bytes of a [`crate::model::protocol::MetadataReply`]; none
-    /// where the remote keeps none.
+    /// Returns every device's metadata, as the bytes of a [`crate::model::protocol::MetadataReply`];
+    /// `None` if the remote keeps none.
     ///
     /// # Errors
     /// As for `pull`.
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Stores this device's metadata. A remote that keeps none answers without an error.
+    /// Stores this device's metadata. Succeeds if the remote keeps none.
     ///
     /// # Errors
     /// As for `pull`.
     async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()>;
 
-    /// Forgets every device's metadata of this user.
+    /// Clears every device's metadata of this user.
     ///
     /// # Errors
     /// As for `pull`.
@@ -55,27 +55,27 @@ pub trait Remote {
     /// As for `pull`.
     async fn health(&self) -> Result<bool>;
 
-    /// Listens for word that there is something to pull, until the stream ends or fails; dropping
-    /// the future closes it. Calls `hint` once as soon as it listens, since something may have been
-    /// missed before, and then for each word; several changes may be one.
+    /// Listens to hints that there is something to pull, until the stream ends or fails; dropping the
+    /// future closes it. Calls `hint` once as soon as it listens, since one may have been missed
+    /// before, and then for each hint; one may stand for several changes.
     ///
     /// # Errors
     /// As for `pull`; a stream that has fallen silent is `network`.
     async fn hints(&self, user_id: &str, hint: &mut dyn FnMut()) -> Result<Hints>;
 }
 
-/// How listening for hints came to its end.
+/// How listening to hints ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hints {
     /// The stream ended in good order: listen again.
     Ended,
-    /// There is no stream, or something on the way holds it back: a pull that waits may do instead.
+    /// There is no stream, or a proxy buffers it: a long-polling pull may work instead.
     NoStream,
-    /// This remote has no hints to give, nor pulls that wait.
+    /// This remote has neither hints nor long-polling pulls.
     Never,
 }
 
-/// An answer to a pull.
+/// The response to a pull.
 #[derive(Debug)]
 pub enum Pulled {
     /// The page's bytes.
@@ -84,7 +84,7 @@ pub enum Pulled {
     CursorGone,
 }
 
-/// An answer to a push.
+/// The response to a push.
 #[derive(Debug)]
 pub enum Pushed {
     /// The reply's bytes, and how many bytes the request had.

@@ -1,7 +1,7 @@
 //! The store port: one append-only log and its segment bodies, for one user of one app.
 //!
-//! Every method is one transaction, and every promise is kept or the answer is an error. A store
-//! knows no entities: it keeps bytes, and refuses to append after anything but its head.
+//! Every method is one transaction, which happens as a whole or fails. A store knows no entities: it
+//! keeps bytes, and appends only after its head.
 
 use std::rc::Rc;
 
@@ -12,13 +12,12 @@ use crate::model::error::{Code, Error, Result};
 /// One commit, ready to be written.
 #[derive(Clone, Debug, Default)]
 pub struct Append {
-    /// The record's place: the head that it was planned against, plus one.
+    /// The record's sequence number: the head that it was planned against, plus one.
     pub seq: Seq,
-    /// The record.
     pub record: Rc<[u8]>,
-    /// Segment bodies that lie outside the record.
+    /// Segment bodies outside the record.
     pub bodies: Vec<(BodyId, Rc<[u8]>)>,
-    /// This record is a checkpoint: opening starts here, and what lies before it is emptied.
+    /// Set if the record is a checkpoint: opening starts here, and earlier records are emptied.
     pub checkpoint: Option<Superseded>,
 }
 
@@ -27,9 +26,9 @@ pub struct Append {
 pub enum AppendError {
     /// Another instance appended first. Nothing was written: tail, apply, plan again.
     Stale,
-    /// Nothing was written, for this reason. One exception: where a connection was lost for good
-    /// while it committed, nobody can tell. The next append of that place is then
-    /// [`AppendError::Stale`], and its tail brings the record.
+    /// Nothing was written. One exception: if a connection was lost for good while it committed, the
+    /// outcome is unknown. If the record was written, the next append is [`AppendError::Stale`], and
+    /// its tail brings the record.
     Failed(Error),
 }
 
@@ -45,17 +44,17 @@ pub type Records = Vec<(Seq, Rc<[u8]>)>;
 /// What a tail found.
 #[derive(Debug)]
 pub enum Tail {
-    /// The records after the given place; empty where it is the head.
+    /// The records after the given one; empty if that is the head.
     Records(Records),
-    /// A compaction emptied or freed a record that was asked for: load again.
+    /// A compaction has emptied or freed one of the records: load again.
     Compacted,
 }
 
 impl Tail {
-    /// What the records found after a place say.
+    /// Classifies the records that were found after `after`.
     #[must_use]
     pub fn of(after: Seq, found: Records) -> Self {
-        // Freed keys leave a gap; what follows it is no continuation of what the caller knows.
+        // Freed keys leave a gap: what follows does not continue what the caller knows.
         let gap = found
             .first()
             .is_some_and(|(seq, _)| *seq != after.saturating_add(1));
@@ -67,7 +66,7 @@ impl Tail {
     }
 }
 
-/// The log is another one than the caller loaded: the browser, or the disk, has lost that.
+/// Returns the error of a log that is not the one the caller loaded: that was lost.
 pub(crate) fn lost() -> Error {
     Error::new(
         Code::StorageLost,
@@ -75,7 +74,7 @@ pub(crate) fn lost() -> Error {
     )
 }
 
-/// Somebody asked for the log to be removed.
+/// Returns the error of a log that was removed on request.
 pub(crate) fn wiped() -> Error {
     Error::new(
         Code::Closed,
@@ -83,59 +82,43 @@ pub(crate) fn wiped() -> Error {
     )
 }
 
-/// One user's log. Implementations are handles: dropping one never loses what an append promised.
+/// One user's log. Implementations are handles: dropping one never loses what an append has written.
 ///
-/// Where the log was lost under an open handle, evicted or damaged by the browser, `tail`,
-/// `append`, `free` and `bodies` answer `storageLost` until `load` is called, which gives the log
-/// that there is. So nothing is ever appended to a fresh log as if it were the old one. Where
-/// another instance wiped it, because somebody asked for that, every call answers `closed`, for
-/// good: what this handle's owner knows must not come back.
+/// If the log was lost under an open handle, evicted or damaged by the browser, `tail`, `append`,
+/// `free` and `bodies` fail with `storageLost` until `load` is called, which returns the log that
+/// there is. So nothing is ever appended to a new log as if it were the old one. If another instance
+/// has wiped the log on request, every call fails with `closed`, for good: what this handle's owner
+/// has in memory must not come back.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Store {
-    /// Everything from the last checkpoint on, or from the start; no bodies.
-    ///
-    /// # Errors
-    /// What the storage says.
+    /// Returns the records from the last checkpoint on, or from the start; no bodies.
     async fn load(&self) -> Result<Records>;
 
-    /// The records after `after`.
-    ///
-    /// # Errors
-    /// What the storage says.
+    /// Returns the records after `after`.
     async fn tail(&self, after: Seq) -> Result<Tail>;
 
-    /// Writes the record and its bodies, and supersedes what it says, or nothing at all. Resolves
-    /// only once the transaction has completed.
+    /// Writes the record and its bodies, and empties what it supersedes, or does nothing at all.
+    /// Resolves only once the transaction has completed.
     ///
     /// # Errors
-    /// [`AppendError::Stale`] where the place is taken.
+    /// [`AppendError::Stale`] if the sequence number is taken.
     async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError>;
 
-    /// Segment bodies by key, in the order asked for; none where one is missing.
-    ///
-    /// # Errors
-    /// What the storage says.
+    /// Returns segment bodies, in the order of `ids`; `None` for a missing one.
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>>;
 
-    /// Removes the keys below a checkpoint, which is in the log. The caller must know that no
-    /// instance is open that has loaded what came before it: such a one would append there, as
-    /// nothing fences it any more.
-    ///
-    /// # Errors
-    /// What the storage says; what is left is harmless.
+    /// Removes the keys below a checkpoint of the log. The caller must know that no open instance has
+    /// loaded earlier records: nothing would fence its next append. Keys that remain after a failure
+    /// are harmless.
     async fn free(&self, below: Seq) -> Result<()>;
 
-    /// Removes everything of this user, for good; the handle is closed, and so is every other one.
-    ///
-    /// # Errors
-    /// What the storage says.
+    /// Removes everything of this user, for good; this handle and every other one are closed.
     async fn wipe(&self) -> Result<()>;
 
-    /// Lets go of the storage for now; the next call comes back to it. An append answers
-    /// [`AppendError::Stale`] until a `load` or `tail` was begun after this: who was away must look
-    /// first.
+    /// Closes the storage for now; the next call opens it again. An append is [`AppendError::Stale`]
+    /// until a `load` or `tail` has begun after this: other instances may have written meanwhile.
     fn rest(&self);
 
-    /// Lets go of the storage. Later calls answer `closed`.
+    /// Closes the storage. Later calls fail with `closed`.
     fn close(&self);
 }

@@ -1,9 +1,9 @@
-//! The remote that is the app's own `RemoteAdapter`: JavaScript with whatever client it has.
+//! The remote that an app implements in JavaScript: `RemoteAdapter`.
 //!
-//! What it returns becomes bytes again, so that `protocol` checks it as it checks a server. What it
-//! throws keeps its code where that is one of ours, or goes by its HTTP status.
+//! Its replies become bytes again, so that `protocol` checks them as it checks a server's. An
+//! exception keeps its code if that is one of ours; otherwise its HTTP status decides.
 
-use js_sys::{Array, Function, JSON, Reflect};
+use js_sys::{Array, Function, JSON};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::AbortSignal;
 
@@ -12,8 +12,9 @@ use crate::model::metadata::{AdapterMetadata, read_kept};
 use crate::model::protocol::{DeviceMetadata, MetadataReply, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::json::serialize;
-use crate::web::http::deadline::{AbortGuard, settle};
-use crate::web::http::failure::{coded, member, of_status, status, wait, words};
+use crate::web::http::failure::of_status;
+use crate::web::interop::{AbortGuard, await_value, member, set_member, thrown_name, thrown_text};
+use crate::web::thrown::{coded_error, http_status, retry_after};
 
 pub mod metadata;
 pub mod subscription;
@@ -22,13 +23,11 @@ pub mod subscription;
 #[derive(Debug)]
 pub struct CustomRemote(JsValue);
 
-/// What became of a call of the adapter.
+/// The outcome of calling a method of the adapter.
 enum Called {
-    /// What it returned.
     Value(JsValue),
     /// The adapter has no such method.
     Missing,
-    /// It threw.
     Threw(JsValue),
 }
 
@@ -36,8 +35,7 @@ impl CustomRemote {
     /// Takes `remote` of the config.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`] where `pull` or `push` is not a function, or an optional method is
-    /// there and is not one.
+    /// [`Code::InvalidConfig`] if `pull`, `push` or an optional method is not a function.
     pub fn new(adapter: &JsValue) -> Result<Self> {
         for name in ["pull", "push"] {
             if !member(adapter, name).is_function() {
@@ -67,7 +65,7 @@ impl CustomRemote {
         Ok(Self(adapter.clone()))
     }
 
-    /// Calls a method, with the adapter as `this`, and awaits what it returns.
+    /// Calls a method, with the adapter as `this`, and awaits its result.
     async fn call(&self, name: &str, arguments: &[&JsValue]) -> Called {
         // Looked up at each call: an app may replace a method of its adapter.
         let method = member(&self.0, name);
@@ -76,13 +74,14 @@ impl CustomRemote {
         };
         let arguments: Array = arguments.iter().copied().collect();
         let settled = match method.apply(&self.0, &arguments) {
-            Ok(returned) => settle(&returned).await,
+            Ok(returned) => await_value(&returned).await,
             Err(thrown) => Err(thrown),
         };
         settled.map_or_else(Called::Threw, Called::Value)
     }
 
-    /// Calls `pull` or `push` with a request and a signal that ends with the future.
+    /// Calls `pull` or `push` with a request and a signal that aborts if the future is dropped.
+    /// Returns the reply, or what the method threw.
     async fn request(
         &self,
         name: &str,
@@ -90,8 +89,7 @@ impl CustomRemote {
         text: &str,
     ) -> Result<Result<Vec<u8>, JsValue>> {
         let request = parse(text)?;
-        // Setting a member of an object of our own cannot fail.
-        let _ = Reflect::set(&request, &"userId".into(), &user_id.into());
+        set_member(&request, "userId", &user_id.into());
         let guard = AbortGuard::new()?;
         let signal: AbortSignal = guard.signal();
         let called = self.call(name, &[&request, &signal]).await;
@@ -106,7 +104,7 @@ impl CustomRemote {
         }
     }
 
-    /// The record that the app keeps; none where it keeps none.
+    /// Returns the record that the app keeps, if it keeps one.
     async fn record(&self, user_id: &str) -> Result<Option<AdapterMetadata>> {
         const NAME: &str = "getSyncMetadata";
         let value = match self.call(NAME, &[&user_id.into()]).await {
@@ -127,7 +125,7 @@ impl Remote for CustomRemote {
             .await?
         {
             Ok(bytes) => Ok(Pulled::Page(bytes)),
-            Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(410) => {
+            Err(thrown) if coded_error(&thrown).is_none() && http_status(&thrown) == Some(410) => {
                 Ok(Pulled::CursorGone)
             }
             Err(thrown) => Err(failed(&thrown, "pull")),
@@ -141,7 +139,7 @@ impl Remote for CustomRemote {
                 bytes,
                 sent: text.len() as u64,
             }),
-            Err(thrown) if coded(&thrown).is_none() && status(&thrown) == Some(413) => {
+            Err(thrown) if coded_error(&thrown).is_none() && http_status(&thrown) == Some(413) => {
                 Ok(Pushed::TooLarge)
             }
             Err(thrown) => Err(failed(&thrown, "push")),
@@ -164,7 +162,7 @@ impl Remote for CustomRemote {
         if !member(&self.0, NAME).is_function() {
             return Ok(());
         }
-        // The app keeps one record, not one a device: the other devices' times are carried over.
+        // The app keeps one record for all devices: the other devices' times are carried over.
         let merged = metadata::merge(user_id, self.record(user_id).await?, metadata);
         match self
             .call(NAME, &[&parse(&serialize::to_string(&merged))?])
@@ -200,38 +198,39 @@ impl Remote for CustomRemote {
     }
 }
 
-/// What the adapter threw, as a failure.
+/// Returns the error for what a method threw.
 fn failed(thrown: &JsValue, name: &str) -> Error {
-    if let Some(error) = coded(thrown) {
+    if let Some(error) = coded_error(thrown) {
         return error;
     }
     let target = format!("`remote.{name}`");
-    let cause = words(thrown);
-    let asked = wait(&member(thrown, "retryAfterMs"));
-    if let Some(status) = status(thrown) {
+    let cause = thrown_text(thrown);
+    let retry_after = retry_after(thrown);
+    if let Some(status) = http_status(thrown) {
         return of_status(status, &target)
             .with_status(status)
-            .with_retry_after(asked)
+            .with_retry_after(retry_after)
             .caused_by(cause);
     }
-    let (code, what) = match member(thrown, "name").as_string().as_deref() {
+    let (code, what) = match thrown_name(thrown).as_deref() {
         Some("AbortError") => (Code::Cancelled, "was aborted"),
         Some("TimeoutError") => (Code::Timeout, "took too long"),
         _ => (Code::Network, "failed"),
     };
     Error::new(code, format!("{target} {what}."))
-        .with_retry_after(asked)
+        .with_retry_after(retry_after)
         .caused_by(cause)
 }
 
-/// A request as a plain object.
+/// Returns a request as a plain object.
 fn parse(json: &str) -> Result<JsValue> {
     JSON::parse(json).map_err(|thrown| {
-        Error::new(Code::Corrupt, "A request has no JavaScript form.").caused_by(words(&thrown))
+        Error::new(Code::Corrupt, "A request has no JavaScript form.")
+            .caused_by(thrown_text(&thrown))
     })
 }
 
-/// A reply as JSON.
+/// Returns a reply as JSON.
 fn stringify(value: &JsValue, name: &str) -> Result<String> {
     let wrong = |what: &str| {
         Error::new(
@@ -243,7 +242,7 @@ fn stringify(value: &JsValue, name: &str) -> Result<String> {
         return Err(wrong("an object").caused_by(value.js_typeof().as_string().unwrap_or_default()));
     }
     let text = JSON::stringify(value)
-        .map_err(|thrown| wrong("something that JSON can hold").caused_by(words(&thrown)))?;
+        .map_err(|thrown| wrong("something that JSON can hold").caused_by(thrown_text(&thrown)))?;
     text.as_string()
         .ok_or_else(|| wrong("something that JSON can hold"))
 }

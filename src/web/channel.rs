@@ -1,35 +1,34 @@
-//! Word between the instances of one user's database: where the head of its log is, and how sync
-//! goes.
+//! A `BroadcastChannel` between the instances of one user's database: heads of the log, and messages
+//! about sync.
 //!
-//! A message is a number or a text and a hint only: who misses it finds the same by a tail or a
-//! time limit.
+//! Every message is a hint, a number or a string. An instance that misses one learns the same by
+//! reading the tail of the log, or by a time limit.
 
 use std::cell::Cell;
-use std::fmt;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{BroadcastChannel, MessageEvent};
+use web_sys::{BroadcastChannel, Event, MessageEvent};
 
 use crate::ports::host::Heard;
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
+use crate::web::interop::{EventListener, spawn};
 use crate::web::page::{Presence, presence};
 use crate::web::timer::sleep;
 
 /// Heads are announced at most this often, in milliseconds.
 const PACE_MS: u64 = 4;
 
-/// The open channels of one host, by database. A channel is closed with its last holder.
+/// The open channels of one host, by database. A channel closes with its last holder.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
-    /// What this host announces on, kept so that its own listeners do not hear it.
+    /// The channels that this host posts on. Its own listeners share them, so they do not hear it.
     open: RefCell<VecMap<Rc<Channel>>>,
 }
 
 impl Channels {
-    /// The channel of that database; none where the browser has no channels.
+    /// Returns the channel of that database; `None` if the browser has no channels.
     fn of(&self, database: &str) -> Option<Rc<Channel>> {
         if let Some(channel) = self.open.borrow().get(database) {
             return Some(Rc::clone(channel));
@@ -39,7 +38,7 @@ impl Channels {
         Some(channel)
     }
 
-    /// Says something, behind what there was to announce.
+    /// Posts a message, behind a head that is still to be announced.
     pub(super) fn say(&self, database: &str, word: &str) {
         if let Some(channel) = self.of(database) {
             channel.flush();
@@ -47,9 +46,8 @@ impl Channels {
         }
     }
 
-    /// Announces a head, soon: posting costs a quarter of a durable write, which waits for nobody
-    /// to hear of it. Commits in a row are announced as one. A hidden page says it at once, since
-    /// its timers may stand still.
+    /// Posts a head within [`PACE_MS`]: posting costs a quarter of a durable write, and commits in a
+    /// row are announced as one. A hidden page posts at once, since its timers may be suspended.
     pub(super) fn announce(&self, database: &str, head: u64) {
         let Some(channel) = self.of(database) else {
             return;
@@ -62,7 +60,7 @@ impl Channels {
             return;
         }
         let channel = Rc::downgrade(&channel);
-        spawn_local(async move {
+        spawn(async move {
             sleep(PACE_MS).await;
             if let Some(channel) = channel.upgrade() {
                 channel.flush();
@@ -78,27 +76,27 @@ impl Channels {
         let Some(channel) = self.of(database) else {
             return Listening { channel: None };
         };
-        let callback = Callback::new(move |event: MessageEvent| {
-            // Another version of this page may send anything: what is neither is not for us.
-            let data = event.data();
-            if let Some(head) = data
-                .as_f64()
-                .filter(|head| head.is_finite() && *head >= 0.0)
-            {
-                heard(Heard::Head(head as u64));
-            } else if let Some(word) = data.as_string() {
-                heard(Heard::Word(word));
-            }
-        });
-        let _ = channel
-            .port
-            .add_event_listener_with_callback("message", callback.as_js_value().unchecked_ref());
+        let listener = EventListener::new(
+            vec![(channel.port.clone().unchecked_into(), &["message"])],
+            move |event: Event| {
+                // Another version of this page may send anything; other kinds are ignored.
+                let data = event.unchecked_ref::<MessageEvent>().data();
+                if let Some(head) = data
+                    .as_f64()
+                    .filter(|head| head.is_finite() && *head >= 0.0)
+                {
+                    heard(Heard::Head(head as u64));
+                } else if let Some(word) = data.as_string() {
+                    heard(Heard::Word(word));
+                }
+            },
+        );
         Listening {
-            channel: Some((channel, callback)),
+            channel: Some((listener, channel)),
         }
     }
 
-    /// Closes the channel of that database as soon as nobody listens on it.
+    /// Closes the channel of that database once nobody listens on it.
     pub(super) fn release(&self, database: &str) {
         let released = self.open.borrow_mut().remove(database);
         if let Some(channel) = released {
@@ -138,27 +136,11 @@ impl Drop for Channel {
     }
 }
 
-type Callback = Closure<dyn FnMut(MessageEvent)>;
-
-/// Hears until it is dropped.
+/// Listens until it is dropped.
 #[must_use]
+#[derive(Debug)]
 pub struct Listening {
-    channel: Option<(Rc<Channel>, Callback)>,
-}
-
-impl fmt::Debug for Listening {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listening").finish_non_exhaustive()
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        if let Some((channel, callback)) = &self.channel {
-            let _ = channel.port.remove_event_listener_with_callback(
-                "message",
-                callback.as_js_value().unchecked_ref(),
-            );
-        }
-    }
+    // The listener goes before the channel that it listens on.
+    #[expect(dead_code, reason = "held for its Drop")]
+    channel: Option<(EventListener, Rc<Channel>)>,
 }

@@ -1,75 +1,62 @@
-//! The browser as a host: windows and workers, each feature taken where the browser has it.
+//! The browser as a host, in windows and workers.
 //!
-//! Bound to the global object, never to `window`, which workers lack. Nothing here fails loudly:
-//! a missing feature degrades as the port says.
+//! Bound to the global object and not to `window`, which workers lack. A feature that the browser
+//! does not have degrades as the port says, without an error.
 
-use std::fmt;
-use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::EventTarget;
 
 use crate::model::error::Result;
 use crate::ports::host::{Heard, Host, StorageEstimate};
-pub use crate::web::channel::Listening;
-pub use crate::web::leader::Lead;
-pub use crate::web::local_storage::{mark, set_mark};
-pub use crate::web::locks::LockGuard;
-pub use crate::web::page::{PageWatch, Presence};
-pub use crate::web::shared_lock::Share;
-pub use crate::web::timer::{breathe, sleep};
-pub use crate::web::unload::LeavingWatch;
-use crate::web::{channel, locks, page, shared_lock};
+use crate::web::channel::{Channels, Listening};
+use crate::web::interop::{EventListener, await_value, member};
+use crate::web::leader::LeaderElection;
+use crate::web::locks::LockGuard;
+use crate::web::page::Presence;
+use crate::web::shared_lock::SharedLock;
+use crate::web::timer::{breathe, sleep};
+use crate::web::{locks, page, shared_lock};
 
-/// Begins work that nobody waits for.
-pub fn spawn(work: impl Future<Output = ()> + 'static) {
-    // What it takes to begin is paid once, not at each place that does.
-    spawn_boxed(Box::pin(work));
-}
-
-#[inline(never)]
-fn spawn_boxed(work: Pin<Box<dyn Future<Output = ()>>>) {
-    spawn_local(work);
-}
-
-/// What one `getRandomValues` gives at most, in bytes.
+/// The most that one `getRandomValues` fills, in bytes.
 const RANDOM_AT_ONCE: usize = 65_536;
 
 /// This window or worker.
 #[derive(Debug, Default)]
 pub struct WebHost {
-    channels: channel::Channels,
+    channels: Channels,
 }
 
 impl WebHost {
-    /// A host; instances on two hosts hear each other, also within one tab.
+    /// Returns a host. Instances on two hosts hear each other, also within one tab.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Calls back with everything that another instance announces or says for that database.
+    /// Calls back with every head and message that another instance of that database posts.
     pub fn listen(&self, database: &str, heard: impl FnMut(Heard) + 'static) -> Listening {
         self.channels.listen(database, heard)
     }
 
-    /// Closes the channel of that database as soon as nobody listens on it: after a wipe, and on
-    /// entering the back/forward cache. The next announcement opens it again.
+    /// Closes the channel of that database once nobody listens on it: after a wipe, and on entering
+    /// the back/forward cache. The next announcement opens it again.
     pub fn release(&self, database: &str) {
         self.channels.release(database);
     }
 
-    /// Calls back with whether the browser believes that there is a network, on each change.
-    pub fn on_network(&self, changed: impl FnMut(bool) + Clone + 'static) -> NetworkWatch {
-        NetworkWatch::new(changed)
+    /// Calls back with whether the browser reports a network, on each change.
+    pub fn on_network(&self, mut changed: impl FnMut(bool) + 'static) -> EventListener {
+        EventListener::new(
+            vec![(js_sys::global().unchecked_into(), &["online", "offline"])],
+            move |event| changed(event.type_() == "online"),
+        )
     }
 
-    /// Calls back when the page is hidden or left; without a page, never.
-    pub fn on_leaving(&self, left: impl Fn() + Clone + 'static) -> LeavingWatch {
-        LeavingWatch::new(left)
+    /// Calls back when the page is hidden or left; never in a worker.
+    pub fn on_leaving(&self, left: impl Fn() + 'static) -> EventListener {
+        page::on_leaving(left)
     }
 
     /// Whether somebody can see this page now.
@@ -78,15 +65,15 @@ impl WebHost {
         page::presence()
     }
 
-    /// Calls back on each change of it.
-    pub fn on_presence(&self, changed: impl FnMut(Presence) + 'static) -> PageWatch {
-        PageWatch::new(changed)
+    /// Calls back with each change of [`Self::presence`].
+    pub fn on_presence(&self, changed: impl FnMut(Presence) + 'static) -> EventListener {
+        page::on_presence(changed)
     }
 
-    /// Strives for the lead of that app among all tabs of this origin. Calls back with whether this
-    /// tab leads, on each change; every tab does where the browser has no locks, or refuses them.
-    pub fn lead(&self, app: &str, changed: impl FnMut(bool) + 'static) -> Lead {
-        Lead::new(
+    /// Takes part in the election of a leader for that app among all tabs of this origin. Calls
+    /// back with whether this tab leads, on each change. Without Web Locks, every tab leads.
+    pub fn lead(&self, app: &str, changed: impl FnMut(bool) + 'static) -> LeaderElection {
+        LeaderElection::new(
             navigator().and_then(|navigator| navigator.locks()),
             app,
             page::presence(),
@@ -94,11 +81,11 @@ impl WebHost {
         )
     }
 
-    /// Asks the browser never to evict this origin's storage, and answers whether it will not.
-    /// Some browsers ask the user. No where the browser has no such call.
+    /// Asks the browser never to evict this origin's storage. Returns whether it promises that;
+    /// false if it has no such call. Some browsers ask the user.
     pub async fn request_persistence(&self) -> bool {
         match storage_manager().and_then(|storage| storage.persist().ok()) {
-            Some(promise) => settled(promise)
+            Some(promise) => fulfilled(promise)
                 .await
                 .is_some_and(|granted| granted.is_truthy()),
             None => false,
@@ -108,7 +95,7 @@ impl WebHost {
 
 impl Host for WebHost {
     type Guard = LockGuard;
-    type Share = Share;
+    type Share = SharedLock;
 
     fn now_ms(&self) -> u64 {
         js_sys::Date::now().max(0.0) as u64
@@ -157,7 +144,7 @@ impl Host for WebHost {
         guard.on_stolen(stolen);
     }
 
-    async fn share(&self, name: &str, patience_ms: u64) -> Option<Share> {
+    async fn share(&self, name: &str, patience_ms: u64) -> Option<SharedLock> {
         shared_lock::share(navigator()?.locks()?, name, patience_ms).await
     }
 
@@ -176,13 +163,13 @@ impl Host for WebHost {
         let mut estimate = StorageEstimate::default();
         // WebKitGTK has neither call: it throws for want of a function.
         if let Ok(promise) = storage.estimate()
-            && let Some(told) = settled(promise).await
+            && let Some(reported) = fulfilled(promise).await
         {
-            estimate.usage = bytes_in(&told, "usage");
-            estimate.quota = bytes_in(&told, "quota");
+            estimate.usage = bytes_in(&reported, "usage");
+            estimate.quota = bytes_in(&reported, "quota");
         }
         if let Ok(promise) = storage.persisted() {
-            estimate.persisted = settled(promise)
+            estimate.persisted = fulfilled(promise)
                 .await
                 .is_some_and(|persisted| persisted.is_truthy());
         }
@@ -190,66 +177,12 @@ impl Host for WebHost {
     }
 }
 
-pub(crate) type Callback = Closure<dyn FnMut()>;
-
-/// Watches the network until it is dropped.
-#[must_use]
-pub struct NetworkWatch {
-    events: [(&'static str, Callback); 2],
-}
-
-impl NetworkWatch {
-    fn new(changed: impl FnMut(bool) + Clone + 'static) -> Self {
-        let (mut up, mut down) = (changed.clone(), changed);
-        let events = [
-            ("online", Callback::new(move || up(true))),
-            ("offline", Callback::new(move || down(false))),
-        ];
-        let target: EventTarget = js_sys::global().unchecked_into();
-        for (event, callback) in &events {
-            let _ = target
-                .add_event_listener_with_callback(event, callback.as_js_value().unchecked_ref());
-        }
-        Self { events }
-    }
-}
-
-impl Drop for NetworkWatch {
-    fn drop(&mut self) {
-        let target: EventTarget = js_sys::global().unchecked_into();
-        for (event, callback) in &self.events {
-            let _ = target
-                .remove_event_listener_with_callback(event, callback.as_js_value().unchecked_ref());
-        }
-    }
-}
-
-impl fmt::Debug for NetworkWatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NetworkWatch").finish_non_exhaustive()
-    }
-}
-
-/// The browser's words for what it threw.
-pub(crate) fn describe(thrown: &JsValue) -> String {
-    match thrown.dyn_ref::<js_sys::Error>() {
-        Some(error) => format!(
-            "{}: {}",
-            String::from(error.name()),
-            String::from(error.message())
-        ),
-        None => thrown
-            .as_string()
-            .unwrap_or_else(|| "something that is no Error".to_owned()),
-    }
-}
-
-async fn settled(promise: Promise) -> Option<JsValue> {
-    JsFuture::from(promise).await.ok()
+async fn fulfilled(promise: Promise) -> Option<JsValue> {
+    await_value(&promise).await.ok()
 }
 
 fn bytes_in(object: &JsValue, field: &str) -> Option<u64> {
-    let bytes = js_sys::Reflect::get(object, &field.into()).ok()?.as_f64()?;
+    let bytes = member(object, field).as_f64()?;
     (bytes.is_finite() && bytes >= 0.0).then_some(bytes as u64)
 }
 

@@ -1,40 +1,39 @@
 //! The remote that speaks protocol 1 over `fetch`.
 //!
-//! It turns requests into bytes and statuses into codes; it never reads what a reply says. A
-//! request ends with the future that waits for it.
+//! It turns requests into bytes and statuses into coded errors, and does not parse replies. Dropping
+//! a future aborts its request.
 
 use std::cell::Cell;
 
 use gloo_net::http::Method;
-use js_sys::{Function, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{RequestCredentials, Url};
+use js_sys::Function;
+use wasm_bindgen::JsValue;
+use web_sys::RequestCredentials;
 
-use crate::model::error::{Code, Error, Result};
+use crate::model::error::Result;
 use crate::model::protocol::{DeviceMetadata, PREFIX, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::cell::RefCell;
 use crate::util::json::serialize;
-use crate::web::http::exchange::{Answer, Body, Outgoing, exchange, gzip, send_and_leave};
-use crate::web::http::failure::{member, of_status, refused, words};
+use crate::web::http::config::HttpConfig;
+use crate::web::http::exchange::{
+    Outgoing, RequestBody, WholeResponse, exchange, gzip, send_and_leave,
+};
+use crate::web::http::failure::{of_status, refused};
 use crate::web::http::headers::{HeaderSource, List};
 pub use crate::web::http::stream::Patience;
 
-pub mod deadline;
+pub mod config;
 pub mod exchange;
 pub mod failure;
 pub mod headers;
 pub mod stream;
 
-/// How long a request may take until its answer begins, and the answer until it ends, in
-/// milliseconds.
-const TIMEOUT_MS: u32 = 30_000;
-
-/// The smallest body that is worth compressing, in bytes.
+/// Smaller bodies are not compressed, in bytes.
 const COMPRESS_FROM: usize = 8 << 10;
 
-/// The largest body of a request that outlives its page, in bytes. Browsers refuse all such
-/// requests together beyond 64 KiB, headers included.
+/// The largest body of a request that outlives its page, in bytes. Browsers limit all such requests
+/// together to 64 KiB, headers included.
 pub const MOST_LEFT_BEHIND: usize = 60 << 10;
 
 const JSON: &str = "application/json";
@@ -47,21 +46,21 @@ pub struct HttpRemote {
     headers: HeaderSource,
     fetch: Option<Function>,
     credentials: Option<RequestCredentials>,
-    /// Set back when the remote says that it cannot read compressed bodies.
+    /// Reset once the remote answers 415 to a compressed body.
     compress: Cell<bool>,
     timeout_ms: u32,
     patience: Patience,
-    /// The user whose request was answered last, and its headers: what is left to a page that goes
-    /// away, which has no time to ask for any, and must not send one user's operations with
-    /// another's token.
+    /// The headers that the remote accepted last, and the user of that request: a page that goes away
+    /// has no time to ask for new ones, and must not send one user's operations with another's
+    /// token.
     last: RefCell<Option<(String, List)>>,
-    stats: Cell<Stats>,
+    stats: Cell<TrafficStats>,
 }
 
-/// What has gone over the wire since the remote was made.
+/// Traffic since the remote was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Requests, counting each try.
+pub struct TrafficStats {
+    /// Requests, each try counted.
     pub requests: u64,
     /// Bytes of bodies sent, as they were sent.
     pub sent: u64,
@@ -70,90 +69,39 @@ pub struct Stats {
 }
 
 impl HttpRemote {
-    /// Reads `remote` of the config: `url`, `headers`, `fetch`, `credentials`, `compress`,
-    /// `timeout`.
+    /// Reads `remote` of the config.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`], naming the key.
+    /// `invalidConfig`, naming the key.
     pub fn new(config: &JsValue) -> Result<Self> {
-        const KEYS: [&str; 6] = [
-            "url",
-            "headers",
-            "fetch",
-            "credentials",
-            "compress",
-            "timeout",
-        ];
-        let wrong = |what: String| Error::new(Code::InvalidConfig, what);
-        let keys = Reflect::own_keys(config).map_err(|_| {
-            wrong("`remote` must be an object with a `url`, or with `pull` and `push`.".into())
-        })?;
-        if let Some(unknown) = keys
-            .iter()
-            .filter_map(|key| key.as_string())
-            .find(|key| !KEYS.contains(&key.as_str()))
-        {
-            return Err(wrong(format!(
-                "`remote.{unknown}` is not known; an HTTP remote has {}.",
-                KEYS.join(", ")
-            )));
-        }
-        let get = |key: &str| {
-            Some(member(config, key)).filter(|value| !value.is_undefined() && !value.is_null())
-        };
-        let fetch = get("fetch")
-            .map(JsCast::dyn_into::<Function>)
-            .transpose()
-            .map_err(|_| wrong("`remote.fetch` must be a function.".into()))?;
-        let credentials = match get("credentials")
-            .map(|value| value.as_string().unwrap_or_default())
-            .as_deref()
-        {
-            None => None,
-            Some("omit") => Some(RequestCredentials::Omit),
-            Some("same-origin") => Some(RequestCredentials::SameOrigin),
-            Some("include") => Some(RequestCredentials::Include),
-            Some(_) => {
-                return Err(wrong(
-                    "`remote.credentials` must be \"omit\", \"same-origin\" or \"include\".".into(),
-                ));
-            }
-        };
-        let compress = match get("compress") {
-            None => false,
-            Some(value) => value
-                .as_bool()
-                .ok_or_else(|| wrong("`remote.compress` must be true or false.".into()))?,
-        };
-        let timeout_ms = match get("timeout").map(|value| value.as_f64().unwrap_or_default()) {
-            None => TIMEOUT_MS,
-            Some(ms) if (1.0..=3_600_000.0).contains(&ms) => ms as u32,
-            Some(_) => {
-                return Err(wrong(
-                    "`remote.timeout` must be a number of milliseconds from 1 to 3,600,000.".into(),
-                ));
-            }
-        };
+        let HttpConfig {
+            base,
+            headers,
+            fetch,
+            credentials,
+            compress,
+            timeout_ms,
+        } = HttpConfig::read(config)?;
         Ok(Self {
-            base: base_url(&member(config, "url"))?,
-            headers: HeaderSource::from_js(&member(config, "headers"))?,
+            base,
+            headers,
             fetch,
             credentials,
             compress: Cell::new(compress),
             timeout_ms,
             patience: Patience::default(),
             last: RefCell::default(),
-            stats: Cell::new(Stats::default()),
+            stats: Cell::default(),
         })
     }
 
-    /// What has gone over the wire.
+    /// Traffic since the remote was made.
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> TrafficStats {
         self.stats.get()
     }
 
-    /// Whether headers are at hand that the remote has just accepted for this user.
+    /// Whether the remote has accepted headers of this user that can be sent again.
     #[must_use]
     pub fn can_flush(&self, user_id: &str) -> bool {
         self.last
@@ -162,12 +110,11 @@ impl HttpRemote {
             .is_some_and(|(user, _)| user == user_id)
     }
 
-    /// Sends operations that are about to be left behind by a page that goes away, as the body of a
-    /// push. Nobody waits for the answer: the operations stay queued, and their verdict comes when
-    /// they are sent again.
+    /// Sends the body of a push from a page that goes away. Nobody waits for the response: the
+    /// operations stay queued, and get their verdict when they are sent again.
     ///
-    /// False where nothing was sent: the body is above [`MOST_LEFT_BEHIND`], no request of this
-    /// user has been answered yet, or `fetch` is not to be had.
+    /// Returns false if nothing was sent: the body is above [`MOST_LEFT_BEHIND`], no request of this
+    /// user has been accepted yet, or there is no `fetch`.
     pub fn flush_on_leave(&self, user_id: &str, body: String) -> bool {
         let last = self
             .last
@@ -177,37 +124,37 @@ impl HttpRemote {
         let Some((_, headers)) = last.filter(|_| body.len() <= MOST_LEFT_BEHIND) else {
             return false;
         };
-        let (url, body) = (self.url("/push"), Body::Json(body));
+        let (url, body) = (self.url("/push"), RequestBody::Json(body));
         self.count(body.len());
         let outgoing = self.outgoing(&Method::POST, &url, Some(&body), &headers, JSON);
         send_and_leave(&outgoing, self.fetch.as_ref()).is_ok()
     }
 
-    /// Sends a request, and once more with fresh headers where the remote refuses the token.
+    /// Sends a request, and once more with fresh headers if the remote answers 401.
     async fn call(
         &self,
         user_id: &str,
-        method: Method,
+        method: &'static Method,
         url: &str,
-        body: Option<&Body>,
+        body: Option<&RequestBody>,
         wait_ms: u32,
-    ) -> Result<Answer> {
+    ) -> Result<WholeResponse> {
         let mut sent = self.headers.current(self.timeout_ms).await?;
-        let mut answer = self.send(&method, url, body, &sent.list, wait_ms).await?;
-        if answer.status == 401
+        let mut response = self.send(method, url, body, &sent.list, wait_ms).await?;
+        if response.status == 401
             && let Some(fresh) = self.headers.refreshed(&sent, self.timeout_ms).await?
         {
-            answer = self.send(&method, url, body, &fresh.list, wait_ms).await?;
+            response = self.send(method, url, body, &fresh.list, wait_ms).await?;
             sent = fresh;
         }
-        match answer.status {
+        match response.status {
             200..=299 if !user_id.is_empty() => {
                 *self.last.borrow_mut() = Some((user_id.to_owned(), sent.list))
             }
             401 | 403 | 409 => *self.last.borrow_mut() = None,
             _ => {}
         }
-        Ok(answer)
+        Ok(response)
     }
 
     fn count(&self, sent: u64) {
@@ -219,14 +166,14 @@ impl HttpRemote {
 
     fn outgoing<'a>(
         &self,
-        method: &Method,
+        method: &'static Method,
         url: &'a str,
-        body: Option<&'a Body>,
+        body: Option<&'a RequestBody>,
         headers: &'a [(String, String)],
         accept: &'static str,
     ) -> Outgoing<'a> {
         Outgoing {
-            method: method.clone(),
+            method,
             url,
             headers,
             accept,
@@ -237,46 +184,46 @@ impl HttpRemote {
 
     async fn send(
         &self,
-        method: &Method,
+        method: &'static Method,
         url: &str,
-        body: Option<&Body>,
+        body: Option<&RequestBody>,
         headers: &[(String, String)],
         wait_ms: u32,
-    ) -> Result<Answer> {
-        self.count(body.map_or(0, Body::len));
+    ) -> Result<WholeResponse> {
+        self.count(body.map_or(0, RequestBody::len));
         let outgoing = self.outgoing(method, url, body, headers, JSON);
-        let answer = exchange(&outgoing, self.fetch.as_ref(), self.timeout_ms, wait_ms).await?;
-        // Others may have counted meanwhile.
+        let response = exchange(&outgoing, self.fetch.as_ref(), self.timeout_ms, wait_ms).await?;
+        // Read again: other requests may have been counted meanwhile.
         let mut stats = self.stats.get();
-        stats.received = stats.received.saturating_add(answer.bytes.len() as u64);
+        stats.received = stats.received.saturating_add(response.bytes.len() as u64);
         self.stats.set(stats);
-        Ok(answer)
+        Ok(response)
     }
 
-    /// Posts JSON; the answer, and how many bytes the request had.
+    /// Posts JSON. Returns the response and the size of the request's body.
     async fn post(
         &self,
         user_id: &str,
         url: &str,
         text: String,
         wait_ms: u32,
-    ) -> Result<(Answer, u64)> {
+    ) -> Result<(WholeResponse, u64)> {
         if self.compress.get()
             && text.len() >= COMPRESS_FROM
             && let Some(packed) = gzip(&text).await
         {
-            let body = Body::Gzip(packed);
-            let answer = self
-                .call(user_id, Method::POST, url, Some(&body), wait_ms)
+            let body = RequestBody::Gzip(packed);
+            let response = self
+                .call(user_id, &Method::POST, url, Some(&body), wait_ms)
                 .await?;
-            if answer.status != 415 {
-                return Ok((answer, body.len()));
+            if response.status != 415 {
+                return Ok((response, body.len()));
             }
             self.compress.set(false);
         }
-        let body = Body::Json(text);
+        let body = RequestBody::Json(text);
         Ok((
-            self.call(user_id, Method::POST, url, Some(&body), wait_ms)
+            self.call(user_id, &Method::POST, url, Some(&body), wait_ms)
                 .await?,
             body.len(),
         ))
@@ -286,8 +233,8 @@ impl HttpRemote {
         format!("{}{PREFIX}{path}", self.base)
     }
 
-    /// Where the metadata of a user is asked for and forgotten: without a body, whose it must be
-    /// stands here.
+    /// The url for reading and clearing a user's metadata. These requests have no body, so the url
+    /// names the user.
     fn metadata_of(&self, user_id: &str) -> String {
         self.url(&format!(
             "/metadata?userId={}",
@@ -306,67 +253,72 @@ impl Remote for HttpRemote {
         let wait_ms = request
             .wait_ms
             .map_or(0, |ms| u32::try_from(ms).unwrap_or(u32::MAX));
-        let (answer, _) = self
+        let (response, _) = self
             .post(user_id, &url, serialize::to_string(request), wait_ms)
             .await?;
-        if answer.status == 410 {
+        if response.status == 410 {
             return Ok(Pulled::CursorGone);
         }
-        answer
+        response
             .success(&url)
-            .map(|answer| Pulled::Page(answer.bytes))
+            .map(|response| Pulled::Page(response.bytes))
     }
 
     async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed> {
         let url = self.url("/push");
-        let (answer, sent) = self.post(user_id, &url, request.to_json(), 0).await?;
-        if answer.status == 413 {
+        let (response, sent) = self.post(user_id, &url, request.to_json(), 0).await?;
+        if response.status == 413 {
             return Ok(Pushed::TooLarge);
         }
-        answer.success(&url).map(|answer| Pushed::Reply {
-            bytes: answer.bytes,
+        response.success(&url).map(|response| Pushed::Reply {
+            bytes: response.bytes,
             sent,
         })
     }
 
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
         let url = self.metadata_of(user_id);
-        let answer = self.call(user_id, Method::GET, &url, None, 0).await?;
-        if answer.is_absent() {
+        let response = self.call(user_id, &Method::GET, &url, None, 0).await?;
+        if response.is_absent() {
             return Ok(None);
         }
-        answer.success(&url).map(|answer| Some(answer.bytes))
+        response.success(&url).map(|response| Some(response.bytes))
     }
 
     async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
         let url = self.url("/metadata");
-        let body = Body::Json(serialize::to_string(metadata));
-        let answer = self
-            .call(user_id, Method::PUT, &url, Some(&body), 0)
+        let body = RequestBody::Json(serialize::to_string(metadata));
+        let response = self
+            .call(user_id, &Method::PUT, &url, Some(&body), 0)
             .await?;
-        if answer.is_absent() {
+        if response.is_absent() {
             return Ok(());
         }
-        answer.success(&url).map(drop)
+        response.success(&url).map(drop)
     }
 
     async fn clear_metadata(&self, user_id: &str) -> Result<()> {
         let url = self.metadata_of(user_id);
-        let answer = self.call(user_id, Method::DELETE, &url, None, 0).await?;
-        if answer.is_absent() {
+        let response = self.call(user_id, &Method::DELETE, &url, None, 0).await?;
+        if response.is_absent() {
             return Ok(());
         }
-        answer.success(&url).map(drop)
+        response.success(&url).map(drop)
     }
 
     async fn health(&self) -> Result<bool> {
         let url = self.url("/health");
-        let answer = self.call("", Method::GET, &url, None, 0).await?;
-        if answer.status >= 500 {
+        let response = self.call("", &Method::GET, &url, None, 0).await?;
+        if response.status >= 500 {
             return Ok(false);
         }
-        let answer = answer.success(&url)?;
-        if answer.bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<') {
+        let response = response.success(&url)?;
+        if response
+            .bytes
+            .iter()
+            .find(|byte| !byte.is_ascii_whitespace())
+            == Some(&b'<')
+        {
             return Err(of_status(404, &url).caused_by("a web page answered"));
         }
         Ok(true)
@@ -377,7 +329,7 @@ impl Remote for HttpRemote {
     }
 }
 
-impl Answer {
+impl WholeResponse {
     fn success(self, url: &str) -> Result<Self> {
         if (200..300).contains(&self.status) {
             return Ok(self);
@@ -390,39 +342,8 @@ impl Answer {
         ))
     }
 
-    /// The remote keeps no metadata.
+    /// Whether the remote has no metadata endpoint.
     const fn is_absent(&self) -> bool {
         matches!(self.status, 404 | 501)
     }
-}
-
-/// Checks `remote.url` and resolves it against the page's address.
-fn base_url(url: &JsValue) -> Result<String> {
-    let wrong = |what: &str| Error::new(Code::InvalidConfig, format!("`remote.url` {what}"));
-    let text = url
-        .as_string()
-        .filter(|text| !text.trim().is_empty())
-        .ok_or_else(|| wrong("must be a string such as \"https://api.example.com\"."))?;
-    // A worker made from a blob has no address that a path could be relative to.
-    let page = member(&member(&js_sys::global(), "location"), "href").as_string();
-    let parsed =
-        Url::new(&text).or_else(|_| Url::new_with_base(&text, page.as_deref().unwrap_or_default()));
-    let parsed = parsed.map_err(|thrown| {
-        wrong("must be an http or https url, or a path on the page's own server.")
-            .caused_by(words(&thrown))
-    })?;
-    if !matches!(parsed.protocol().as_str(), "http:" | "https:") {
-        return Err(wrong("must begin with http: or https:."));
-    }
-    if !parsed.search().is_empty() || !parsed.hash().is_empty() {
-        return Err(wrong(
-            "must not have a query or a fragment; send tokens as `remote.headers`.",
-        ));
-    }
-    if !parsed.username().is_empty() || !parsed.password().is_empty() {
-        return Err(wrong(
-            "must not have a user name or a password; send them as `remote.headers`.",
-        ));
-    }
-    Ok(parsed.href().trim_end_matches('/').to_owned())
 }

@@ -1,8 +1,8 @@
 //! The store in IndexedDB: one database per app name and user, two object stores with out-of-line
 //! keys, `log` and `bodies`.
 //!
-//! An append is one readwrite transaction whose last request is the `add` of the record: where the
-//! key is taken, nothing is written. It never reads before it commits, and never awaits.
+//! An append is one readwrite transaction whose last request is the `add` of the record: if the
+//! key is taken, nothing is written. It neither reads nor awaits before it commits.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,10 +17,11 @@ use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost, wiped};
 pub use crate::web::indexeddb::app_database::RootDatabase;
-use crate::web::indexeddb::connection::{Connection, Schema};
+use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
+use crate::web::indexeddb::open::Schema;
 use crate::web::indexeddb::read::{answer, begin, places, records, unreadable, values};
-use crate::web::indexeddb::write::{Batch, Change, Written, write};
+use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
 
 pub mod app_database;
 pub mod callback;
@@ -36,11 +37,10 @@ const BODIES: &str = "bodies";
 
 const STORES: &[&str] = &[LOG, BODIES];
 
-/// The key in `bodies` under which the place of the last checkpoint lies. No body has it, as the
-/// first record is 1.
+/// The key in `bodies` of the last checkpoint's sequence number. No body has it: the first record is 1.
 const CHECKPOINT: f64 = 0.0;
 
-/// The key in `bodies` of the number that tells this database from a later one of the same name.
+/// The key in `bodies` of the number that identifies this database among those of its name.
 const IDENTITY: f64 = -1.0;
 
 const SCHEMA: Schema = Schema {
@@ -53,20 +53,20 @@ const LARGEST_KEY: u64 = (1 << 53) - 1;
 
 /// One user's log in IndexedDB. Clones share one connection.
 ///
-/// Where a connection is lost, it is opened again and the whole transaction repeated, three times
-/// at most. An append whose connection was lost may have been written: the repeated one then finds
-/// its own record, byte for byte, and counts as done. Where even that fails, the answer is an error
-/// although the record may be there; the next append finds it, and is `Stale`.
+/// If a connection is lost, it is opened again and the whole transaction repeated, three times at
+/// most. An append whose connection was lost may have been written: the repeated one then finds its
+/// own record, byte for byte, and succeeds. If even that fails, the append fails although the record
+/// may be there; the next append finds it, and is `Stale`.
 #[derive(Clone, Debug)]
 pub struct IndexedDbStore {
     connection: Rc<Connection>,
-    stats: Rc<Cell<Stats>>,
-    /// It has rested, and not looked at the log since.
+    stats: Rc<Cell<StoreStats>>,
+    /// It was closed by `rest`, and has not read the log since.
     resting: Rc<Cell<bool>>,
     wipes: Option<Rc<Wipes>>,
 }
 
-/// Where wipes of a user are noted, and how many there had been when a handle was made.
+/// Where a user's wipes are counted, and how many there had been when a handle was made.
 #[derive(Debug)]
 struct Wipes {
     root: RootDatabase,
@@ -74,38 +74,37 @@ struct Wipes {
     known: u64,
 }
 
-/// What a store has asked of IndexedDB so far.
+/// What a store has requested of IndexedDB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
+pub struct StoreStats {
     /// Open requests.
     pub opens: u64,
     /// Readonly transactions.
     pub reads: u64,
-    /// Readwrite transactions, also those that were refused.
+    /// Readwrite transactions, aborted ones included.
     pub writes: u64,
-    /// Values that were asked to be put, added or deleted.
+    /// Requests to put, add or delete a value.
     pub records: u64,
 }
 
 impl IndexedDbStore {
-    /// Opens the user's database, and creates it where there is none. `name` is the app's; it
-    /// must not contain `/`.
+    /// Opens the user's database, and creates it if there is none. `name` is the app's; it must not
+    /// contain `/`.
     ///
     /// # Errors
-    /// `invalidConfig` or `invalidArgument` where a name is unfit; `storageUnavailable` where the
-    /// browser gives no storage; `storageBlocked` where another tab holds the database, and
-    /// `timeout` where the browser does not answer, both after ten seconds; `migration` where a
-    /// newer version of the app made the database.
+    /// `invalidConfig` or `invalidArgument` for an invalid name; `storageUnavailable` if the browser
+    /// gives no storage; `storageBlocked` if another tab blocks the database or the browser does not
+    /// answer for ten seconds; `migration` if a newer version of the app made the database.
     pub async fn open(name: &str, user: &str) -> Result<Self> {
         let store = Self::unopened(name, user)?;
         store.connection.run(async |_, _| Ok(())).await?;
         Ok(store)
     }
 
-    /// The same, but the first call opens.
+    /// Returns a store whose first call opens the database.
     ///
     /// # Errors
-    /// `invalidConfig` or `invalidArgument` where a name is unfit.
+    /// `invalidConfig` or `invalidArgument` for an invalid name.
     pub fn unopened(name: &str, user: &str) -> Result<Self> {
         check_name(name)?;
         if user.is_empty() {
@@ -123,8 +122,8 @@ impl IndexedDbStore {
         })
     }
 
-    /// Tells a wipe from a loss by what the root database says: it knew of so many wipes before
-    /// this was opened.
+    /// Distinguishes a wipe from a loss by the wipes that the app's database has counted: `known` of
+    /// them before this store was opened.
     fn under(self, root: &RootDatabase, user: &str, known: u64) -> Self {
         Self {
             wipes: Some(Rc::new(Wipes {
@@ -136,10 +135,11 @@ impl IndexedDbStore {
         }
     }
 
-    /// Tells this log from an earlier or later one of the same user; empty before it was opened.
+    /// Distinguishes this log from an earlier or later one of the same user; empty before it was
+    /// opened.
     #[must_use]
     pub fn identity(&self) -> String {
-        // By its bits: writing a fraction would bring a hundredth of the module.
+        // As bits: formatting a fraction would add a hundredth to the module.
         self.connection
             .identity()
             .map(|identity| identity.to_bits().to_string())
@@ -152,17 +152,17 @@ impl IndexedDbStore {
         self.connection.name()
     }
 
-    /// How long a call waits for an open or a delete that does not come, in milliseconds.
+    /// Sets how long a call waits for an open or a delete, in milliseconds.
     #[must_use]
     pub fn with_patience(self, ms: u64) -> Self {
         self.connection.set_patience(ms);
         self
     }
 
-    /// What has been asked of IndexedDB so far.
+    /// What has been requested of IndexedDB.
     #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats {
+    pub fn stats(&self) -> StoreStats {
+        StoreStats {
             opens: self.connection.opens(),
             ..self.stats.get()
         }
@@ -170,7 +170,7 @@ impl IndexedDbStore {
 
     fn count(&self, reads: u64, writes: u64, records: usize) {
         let stats = self.stats.get();
-        self.stats.set(Stats {
+        self.stats.set(StoreStats {
             reads: stats.reads.saturating_add(reads),
             writes: stats.writes.saturating_add(writes),
             records: stats.records.saturating_add(records as u64),
@@ -185,8 +185,8 @@ impl IndexedDbStore {
         Ok(found.into_iter().flatten().any(|found| *found == *record))
     }
 
-    /// A fresh database under this name is not the log that the caller knows, and its keys fence
-    /// nothing.
+    /// Fails if the database was deleted and made again: its keys do not fence the log that the caller
+    /// knows.
     fn check(&self) -> Result<(), Fault> {
         if self.connection.is_replaced() {
             Err(lost().into())
@@ -195,8 +195,8 @@ impl IndexedDbStore {
         }
     }
 
-    /// Closes where the user was wiped by another handle. To be asked before the database is opened
-    /// again, which would make one anew.
+    /// Fails, and closes, if another handle has wiped the user. Called before the database is opened
+    /// again, which would create a new one.
     async fn check_wiped(&self) -> Result<()> {
         if let Some(wipes) = &self.wipes
             && wipes.root.noted(&wipes.user).await?.1 > wipes.known
@@ -207,7 +207,7 @@ impl IndexedDbStore {
         Ok(())
     }
 
-    /// Does the work on an open database.
+    /// Runs work on an open database.
     async fn run<T>(&self, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
         if self.connection.has_let_go() {
             self.check_wiped().await?;
@@ -217,7 +217,7 @@ impl IndexedDbStore {
             .as_ref()
             .is_err_and(|error| error.code() == Code::StorageLost)
         {
-            // It may have gone, and come anew, while the work was tried again.
+            // It may have been deleted and made again while the work was repeated.
             self.check_wiped().await?;
         }
         done
@@ -230,7 +230,7 @@ impl IndexedDbStore {
         .await
     }
 
-    /// One value by itself; none where it is missing or the browser cannot read it.
+    /// Reads one value; `None` if it is missing or the browser cannot read it.
     async fn value(&self, store: &'static str, key: u64) -> Result<Option<Rc<[u8]>>> {
         match self.values(store, &[key]).await {
             Err(error) if error.code() == Code::Corrupt => Ok(None),
@@ -238,7 +238,7 @@ impl IndexedDbStore {
         }
     }
 
-    /// A load by single records, for a browser that gives none of them because it cannot read one.
+    /// Loads record by record, for a browser that returns none of them because it cannot read one.
     async fn load_what_is_left(&self, from: f64) -> Result<Records> {
         let places = self
             .read(&[LOG], async |transaction| {
@@ -255,7 +255,7 @@ impl IndexedDbStore {
         Ok(records)
     }
 
-    /// One readonly transaction over the stores named, repeated where the connection is lost.
+    /// Runs a readonly transaction over these stores, repeated if the connection is lost.
     async fn read<T>(
         &self,
         stores: &[&str],
@@ -282,8 +282,7 @@ impl Store for IndexedDbStore {
                 self.connection.accept();
                 self.count(1, 0, 0);
                 let transaction = begin(database, STORES)?;
-                // Where that cannot be read, the log is read from its start, and the checkpoint
-                // found on the way.
+                // If that cannot be read, the log is read from its start, which finds the checkpoint.
                 from.set(
                     answer(&transaction.object_store(BODIES)?.get(&CHECKPOINT.into())?)
                         .await?
@@ -322,16 +321,16 @@ impl Store for IndexedDbStore {
         let key = key_of(seq)?;
         let mut changes = Vec::with_capacity(bodies.len());
         for (id, body) in &bodies {
-            changes.push(Change::Put(BODIES, key_of(*id)?, value_of(body)));
+            changes.push(WriteRequest::Put(BODIES, key_of(*id)?, value_of(body)));
         }
         if let Some(superseded) = &checkpoint {
             for seq in &superseded.records {
-                changes.push(Change::Put(LOG, key_of(*seq)?, value_of(&[])));
+                changes.push(WriteRequest::Put(LOG, key_of(*seq)?, value_of(&[])));
             }
             for id in &superseded.bodies {
-                changes.push(Change::Delete(BODIES, key_of(*id)?));
+                changes.push(WriteRequest::Delete(BODIES, key_of(*id)?));
             }
-            changes.push(Change::Put(BODIES, CHECKPOINT.into(), key.clone()));
+            changes.push(WriteRequest::Put(BODIES, CHECKPOINT.into(), key.clone()));
         }
         let stores: &[&str] = if changes.is_empty() { &[LOG] } else { STORES };
         let batch = Batch {
@@ -345,22 +344,23 @@ impl Store for IndexedDbStore {
             .run(async |database, tried| {
                 self.check()?;
                 if self.resting.get() {
-                    return Ok(Written::Nothing);
+                    return Ok(WriteOutcome::Nothing);
                 }
                 self.count(0, 1, batch.changes.len().saturating_add(1));
                 match write(database, &batch).await? {
-                    // The connection was lost before: this may be our own record, written after
-                    // all.
-                    Written::Nothing if tried > 0 && self.holds(database, seq, &record).await? => {
-                        Ok(Written::All)
+                    // The connection was lost before: this may be our own record.
+                    WriteOutcome::Nothing
+                        if tried > 0 && self.holds(database, seq, &record).await? =>
+                    {
+                        Ok(WriteOutcome::All)
                     }
                     written => Ok(written),
                 }
             })
             .await?;
         match written {
-            Written::All => Ok(()),
-            Written::Nothing => Err(AppendError::Stale),
+            WriteOutcome::All => Ok(()),
+            WriteOutcome::Nothing => Err(AppendError::Stale),
         }
     }
 
@@ -387,7 +387,7 @@ impl Store for IndexedDbStore {
         let batch = Batch {
             stores: &[LOG],
             durability: Durability::Relaxed,
-            changes: vec![Change::DeleteBelow(LOG, key_of(below)?)],
+            changes: vec![WriteRequest::DeleteBelow(LOG, key_of(below)?)],
             add: None,
         };
         self.run(async |database, _| {
@@ -400,7 +400,7 @@ impl Store for IndexedDbStore {
 
     async fn wipe(&self) -> Result<()> {
         if let Some(wipes) = &self.wipes {
-            // Before it is gone: whoever misses it must find why.
+            // First, so that another tab that misses the database finds the reason.
             wipes.root.note_wipe(&wipes.user).await?;
         }
         self.connection.delete().await
@@ -416,7 +416,7 @@ impl Store for IndexedDbStore {
     }
 }
 
-/// A copy outside the module's memory: IndexedDB clones the whole buffer that a view looks into.
+/// Returns a copy outside the module's memory: IndexedDB clones the whole buffer behind a view.
 fn value_of(bytes: &[u8]) -> JsValue {
     Uint8Array::from(bytes).into()
 }

@@ -1,114 +1,115 @@
-//! Which tab runs the automatic cycles: the holder of one Web Lock an app and origin.
+//! Leader election: the tab that holds one Web Lock per app and origin runs the automatic cycles.
 //!
-//! A tab that somebody looks at takes the lock from whoever has it, so a frozen holder can never
-//! stand in its way; one that is hidden lets go and queues again. It is an economy and no more:
-//! two tabs that both lead waste requests, and where the browser gives no locks, every tab leads.
+//! A visible tab steals the lock, so a frozen holder can never stand in its way; a hidden tab
+//! releases it and queues again. Nothing depends on it for safety: two leaders waste requests, and
+//! without Web Locks every tab leads.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::Object;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
 
-use crate::web::host::spawn;
-use crate::web::locks::LockManager;
+use crate::web::interop::{await_value, set_member, spawn, thrown_name};
+use crate::web::locks::{HeldLock, LockManager};
 use crate::web::page::Presence;
 
-/// Strives for the lead until it is dropped.
-pub struct Lead(Rc<Inner>);
+/// Takes part in the election until it is dropped.
+pub struct LeaderElection(Rc<Candidate>);
 
-impl Lead {
-    /// Queues for the lead of that app; takes it where the page is visible. `changed` hears whether
-    /// this tab leads, on each change, and never from within a call of this type's methods.
+impl LeaderElection {
+    /// Queues for the lock of that app, or steals it if the page is visible. Calls `changed` with
+    /// whether this tab leads, on each change, and never from within a method of this type.
     pub(super) fn new(
         locks: Option<LockManager>,
         app: &str,
         presence: Presence,
         changed: impl FnMut(bool) + 'static,
     ) -> Self {
-        let inner = Rc::new(Inner {
+        let candidate = Rc::new(Candidate {
             locks,
             name: format!("datum-sync-lead:{app}"),
             changed: RefCell::new(Box::new(changed)),
             turn: Cell::new(0),
             leads: Cell::new(false),
-            told: Cell::new(false),
-            holding: RefCell::default(),
-            queueing: RefCell::default(),
+            reported: Cell::new(false),
+            held: RefCell::default(),
+            queued: RefCell::default(),
         });
-        inner.strive(presence == Presence::Visible, presence);
-        Self(inner)
+        candidate.request(presence);
+        Self(candidate)
     }
 
-    /// The page was shown, hidden, or put away: takes the lead, passes it on, or leaves the queue.
+    /// Takes the lead, passes it on or leaves the queue, now that the page is shown, hidden or away.
     pub fn presence(&self, presence: Presence) {
-        match presence {
-            Presence::Visible if self.0.leads.get() => {}
-            _ => self.0.strive(presence == Presence::Visible, presence),
+        if presence != Presence::Visible || !self.0.leads.get() {
+            self.0.request(presence);
         }
     }
 }
 
-impl Drop for Lead {
+impl Drop for LeaderElection {
     fn drop(&mut self) {
-        // Nobody is told any more.
-        self.0.told.set(self.0.leads.get());
+        // Suppresses a report that is still to come.
+        self.0.reported.set(self.0.leads.get());
         self.0.withdraw();
     }
 }
 
-impl fmt::Debug for Lead {
+impl fmt::Debug for LeaderElection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lead")
+        f.debug_struct("LeaderElection")
             .field("leads", &self.0.leads.get())
             .finish_non_exhaustive()
     }
 }
 
-struct Inner {
+struct Candidate {
     locks: Option<LockManager>,
     name: String,
     changed: RefCell<Box<dyn FnMut(bool)>>,
-    /// Counts requests; the answers to all but the last are nobody's.
+    /// Counts requests; answers to all but the last are ignored.
     turn: Cell<u32>,
     leads: Cell<bool>,
-    told: Cell<bool>,
-    /// Resolves the promise that holds the lock.
-    holding: RefCell<Option<Function>>,
-    /// Takes a request out of the queue.
-    queueing: RefCell<Option<AbortController>>,
+    /// What `changed` was called with last.
+    reported: Cell<bool>,
+    held: RefCell<Option<HeldLock>>,
+    /// Takes a queued request out of the queue.
+    queued: RefCell<Option<AbortController>>,
 }
 
-impl Inner {
-    /// Gives up whatever it has or waits for, and asks anew.
-    fn strive(self: &Rc<Self>, steal: bool, presence: Presence) {
+impl Candidate {
+    /// Releases the lock or leaves the queue, then asks anew as the presence demands.
+    fn request(self: &Rc<Self>, presence: Presence) {
         self.withdraw();
         if matches!(presence, Presence::Away | Presence::Cached) {
-            // Neither a lock nor a place in the queue: either would keep the page out of the cache.
-            self.tell_later();
+            // A lock, or a place in its queue, would keep the page out of the back/forward cache.
+            self.report_later();
             return;
         }
         let Some(locks) = &self.locks else {
             self.leads.set(true);
-            self.tell_later();
+            self.report_later();
             return;
         };
         let turn = self.turn.get();
         let options = Object::new();
-        if steal {
-            let _ = Reflect::set(&options, &"steal".into(), &JsValue::TRUE);
+        if presence == Presence::Visible {
+            set_member(&options, "steal", &JsValue::TRUE);
         } else if let Ok(controller) = AbortController::new() {
-            // A theft cannot be aborted, and need not be: it is answered at once.
-            let _ = Reflect::set(&options, &"signal".into(), &controller.signal());
-            self.queueing.replace(Some(controller));
+            // A request that steals takes no signal, and needs none: it is granted at once.
+            set_member(&options, "signal", &controller.signal());
+            self.queued.replace(Some(controller));
         }
         let granted = Rc::downgrade(self);
         let callback = Closure::once(move |_: JsValue| -> JsValue {
-            match granted.upgrade().filter(|inner| inner.turn.get() == turn) {
-                Some(inner) => inner.hold(),
+            match granted
+                .upgrade()
+                .filter(|candidate| candidate.turn.get() == turn)
+            {
+                Some(candidate) => candidate.hold(),
                 None => JsValue::UNDEFINED,
             }
         });
@@ -116,7 +117,7 @@ impl Inner {
         let weak = Rc::downgrade(self);
         spawn(async move {
             let ended = match request {
-                Ok(request) => JsFuture::from(request).await,
+                Ok(request) => await_value(&request).await,
                 Err(thrown) => Err(thrown),
             };
             drop(callback);
@@ -124,56 +125,57 @@ impl Inner {
                 Self::lost(&weak, turn, &reason);
             }
         });
-        self.tell_later();
+        self.report_later();
     }
 
-    /// The lock is ours until the promise that this answers is resolved.
+    /// Returns the promise that holds the granted lock until it is resolved.
     fn hold(self: &Rc<Self>) -> JsValue {
-        let mut release = None;
-        let held = Promise::new(&mut |resolve, _| release = Some(resolve));
-        self.holding.replace(release);
-        self.queueing.take();
+        let (promise, held) = HeldLock::new();
+        self.held.replace(held);
+        self.queued.take();
         self.leads.set(true);
-        self.tell_later();
-        held.into()
+        self.report_later();
+        promise.into()
     }
 
-    /// A request was refused, or its lock stolen.
+    /// Handles a request that was refused, or a lock that was stolen.
     fn lost(weak: &Weak<Self>, turn: u32, reason: &JsValue) {
-        let Some(inner) = weak.upgrade().filter(|inner| inner.turn.get() == turn) else {
+        let Some(candidate) = weak
+            .upgrade()
+            .filter(|candidate| candidate.turn.get() == turn)
+        else {
             return;
         };
-        let stolen = Reflect::get(reason, &"name".into()).is_ok_and(|name| name == "AbortError");
-        if stolen {
-            // Not stolen back: it is in better hands, and will be passed on.
-            inner.strive(false, Presence::Hidden);
+        if thrown_name(reason).as_deref() == Some("AbortError") {
+            // Stolen by a visible tab, which will pass it on: queue, as a hidden tab does.
+            candidate.request(Presence::Hidden);
         } else {
-            inner.leads.set(true);
-            inner.tell_later();
+            candidate.leads.set(true);
+            candidate.report_later();
         }
     }
 
     fn withdraw(&self) {
         self.turn.set(self.turn.get().wrapping_add(1));
         self.leads.set(false);
-        let (holding, queueing) = (self.holding.take(), self.queueing.take());
-        if let Some(queueing) = queueing {
-            queueing.abort();
+        let (held, queued) = (self.held.take(), self.queued.take());
+        if let Some(queued) = queued {
+            queued.abort();
         }
-        if let Some(holding) = holding {
-            let _ = holding.call0(&JsValue::UNDEFINED);
-        }
+        drop(held);
     }
 
-    // In a turn of its own: what it says may call back into whoever asked, and a lead that comes
-    // back within one turn was never gone.
-    fn tell_later(self: &Rc<Self>) {
+    // In a task of its own: `changed` may call back into the caller, and a lead that is lost and won
+    // within one turn is no change.
+    fn report_later(self: &Rc<Self>) {
         let weak = Rc::downgrade(self);
         spawn(async move {
-            let Some(inner) = weak.upgrade() else { return };
-            let leads = inner.leads.get();
-            if inner.told.replace(leads) != leads
-                && let Ok(mut changed) = inner.changed.try_borrow_mut()
+            let Some(candidate) = weak.upgrade() else {
+                return;
+            };
+            let leads = candidate.leads.get();
+            if candidate.reported.replace(leads) != leads
+                && let Ok(mut changed) = candidate.changed.try_borrow_mut()
             {
                 changed(leads);
             }

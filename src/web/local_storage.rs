@@ -1,6 +1,5 @@
-//! A few words that are kept outside IndexedDB: in `localStorage`, where there is one. Workers have
-//! none, and browsers that refuse storage throw. Nothing may rest on it but what is as well
-//! without.
+//! Short texts in `localStorage`, which may survive the loss of IndexedDB. Workers have none, and
+//! browsers that refuse storage throw: nothing may depend on it for safety.
 
 use wasm_bindgen::prelude::*;
 
@@ -12,17 +11,16 @@ fn local_storage() -> Option<Storage> {
         .flatten()
 }
 
-/// What is kept under a key.
+/// Returns the text under a key.
 #[must_use]
 pub fn mark(key: &str) -> Option<String> {
     local_storage()?.get_item(key).ok().flatten()
 }
 
-/// Keeps a text, or nothing any more.
+/// Stores a text under a key, or removes it.
 pub fn set_mark(key: &str, text: Option<&str>) {
     if let Some(storage) = local_storage() {
-        // A full one keeps what it has, which is as good as none: it is checked against what else
-        // is known.
+        // A full storage keeps the old text. That is harmless: readers check it against IndexedDB.
         let _ = match text {
             Some(text) => storage.set_item(key, text),
             None => storage.remove_item(key),

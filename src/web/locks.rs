@@ -1,6 +1,5 @@
-//! Web Locks for cycles, asked for with `ifAvailable`: the answer is yes or no, at once, and never
-//! a queue. A lock whose holder says nothing any more is stolen, and the holder, if it wakes up,
-//! hears of it.
+//! Web Locks for cycles, requested with `ifAvailable`: granted or refused at once, never queued. The
+//! lock of a holder that sends no heartbeat is stolen, and the holder is notified if it wakes up.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -8,156 +7,147 @@ use std::rc::Rc;
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::local_sync::oneshot;
-use crate::web::host::spawn;
+use crate::web::interop::{await_value, set_member, spawn, thrown_text};
 
 /// Holds a lock until it is dropped, or until the tab dies.
 #[derive(Debug)]
 pub struct LockGuard {
-    // Let go in this order. None where the browser has no locks.
-    _held: Option<Held>,
-    _asked: Option<Asked>,
-    stolen: Stolen,
+    // Dropped in this order. `None` if the browser has no locks.
+    _held: Option<HeldLock>,
+    _request: Option<LockRequest>,
+    theft: Rc<Theft>,
 }
 
-/// Who hears that the lock was stolen.
-type Stolen = Rc<OnStolen>;
-
+/// Whether the lock was stolen, and the callback for that.
 #[derive(Default)]
-struct OnStolen {
-    gone: Cell<bool>,
-    tell: RefCell<Option<Rc<dyn Fn()>>>,
+struct Theft {
+    happened: Cell<bool>,
+    callback: RefCell<Option<Rc<dyn Fn()>>>,
 }
 
-impl fmt::Debug for OnStolen {
+impl fmt::Debug for Theft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnStolen")
-            .field("gone", &self.gone)
+        f.debug_struct("Theft")
+            .field("happened", &self.happened)
             .finish_non_exhaustive()
     }
 }
 
-impl OnStolen {
-    fn tell(&self) {
-        self.gone.set(true);
-        let tell = self.tell.borrow().clone();
-        if let Some(tell) = tell {
-            tell();
+impl Theft {
+    fn report(&self) {
+        self.happened.set(true);
+        let callback = self.callback.borrow().clone();
+        if let Some(callback) = callback {
+            callback();
         }
     }
 }
 
 impl LockGuard {
-    /// Calls back where the lock is stolen, or was meanwhile.
-    pub(super) fn on_stolen(&self, tell: Rc<dyn Fn()>) {
-        self.stolen.tell.replace(Some(tell));
-        if self.stolen.gone.get() {
-            self.stolen.tell();
+    /// Calls back when the lock is stolen; at once if it was already.
+    pub(super) fn on_stolen(&self, callback: Rc<dyn Fn()>) {
+        self.theft.callback.replace(Some(callback));
+        if self.theft.happened.get() {
+            self.theft.report();
         }
     }
 }
 
-/// Takes the lock of that name if it is free now, or from whoever has it. A guard without a lock
-/// where the browser has none.
+/// Takes the lock of that name if it is free, or steals it. Returns a guard without a lock if the
+/// browser has no locks.
 pub(super) async fn lock(
     locks: Option<LockManager>,
     name: &str,
     steal: bool,
 ) -> Result<Option<LockGuard>> {
-    let stolen = Stolen::default();
+    let theft = Rc::<Theft>::default();
     let Some(locks) = locks else {
         return Ok(Some(LockGuard {
             _held: None,
-            _asked: None,
-            stolen,
+            _request: None,
+            theft,
         }));
     };
-    settle(name).await;
-    let (asked, answered) = ask(&locks, name, steal, Rc::clone(&stolen))?;
-    match answered.await {
+    await_releases(name).await;
+    let (request, granted) = request(&locks, name, steal, Rc::clone(&theft))?;
+    match granted.await {
         Ok(Ok(Some(held))) => Ok(Some(LockGuard {
             _held: Some(held),
-            _asked: Some(asked),
-            stolen,
+            _request: Some(request),
+            theft,
         })),
         Ok(Ok(None)) | Err(_) => Ok(None),
         Ok(Err(error)) => Err(error),
     }
 }
 
-/// Waits until the requests of that name that are over for us are over for the browser too.
-pub(super) async fn settle(name: &str) {
+/// Waits until the browser has freed the locks of that name that this module has released.
+pub(super) async fn await_releases(name: &str) {
     while let Some(ending) = first_ending(name) {
-        let _ = JsFuture::from(ending.clone()).await;
-        // Only now, so that it is waited for again where this future was dropped meanwhile.
+        let _ = await_value(&ending).await;
+        // Removed only now, so that it is awaited again if this future was dropped meanwhile.
         ended(name, &ending);
     }
 }
 
-type Answer = Result<Option<Held>>;
+type Grant = Result<Option<HeldLock>>;
 
-fn ask(
+fn request(
     locks: &LockManager,
     name: &str,
     steal: bool,
-    stolen: Stolen,
-) -> Result<(Asked, oneshot::Receiver<Answer>)> {
-    let (answer, answered) = oneshot::channel();
-    // Answered once: by the browser's callback, or by the promise where the request is refused.
-    let answer: Rc<RefCell<Option<oneshot::Sender<Answer>>>> = Rc::new(RefCell::new(Some(answer)));
+    theft: Rc<Theft>,
+) -> Result<(LockRequest, oneshot::Receiver<Grant>)> {
+    let (sender, granted) = oneshot::channel();
+    // Used once: by the browser's callback, or by the promise if the request is refused.
+    let sender: Rc<RefCell<Option<oneshot::Sender<Grant>>>> = Rc::new(RefCell::new(Some(sender)));
 
-    let granted = Rc::clone(&answer);
+    let of_callback = Rc::clone(&sender);
     let callback = Closure::once(move |lock: JsValue| -> JsValue {
-        let Some(answer) = granted.take() else {
+        let Some(sender) = of_callback.take() else {
             return JsValue::UNDEFINED;
         };
         if lock.is_null() {
-            let _ = answer.send(Ok(None));
+            let _ = sender.send(Ok(None));
             return JsValue::UNDEFINED;
         }
-        let mut release = None;
-        let held = Promise::new(&mut |resolve, _| release = Some(resolve));
-        // Where whoever asked has gone, this drops it, and the lock is let go at once.
-        let _ = answer.send(Ok(release.map(Held)));
+        let (held, release) = HeldLock::new();
+        // If the receiver is gone, this drops the lock, which releases it at once.
+        let _ = sender.send(Ok(release));
         held.into()
     });
     let options = js_sys::Object::new();
-    let _ = js_sys::Reflect::set(
-        &options,
-        &(if steal { "steal" } else { "ifAvailable" }).into(),
-        &JsValue::TRUE,
-    );
+    let mode = if steal { "steal" } else { "ifAvailable" };
+    set_member(&options, mode, &JsValue::TRUE);
     let request = locks
         .request(name, &options, callback.as_js_value().unchecked_ref())
         .map_err(|thrown| refused(&thrown))?;
-    let asked = Asked::new(name, &request);
+    let own = LockRequest::new(name, &request);
 
-    // The request lives until the lock is released, whether or not anyone still waits for the
-    // answer.
+    // The request lives until the lock is released, whether or not its answer is still awaited.
     spawn(async move {
-        let ended = JsFuture::from(request).await;
+        let ended = await_value(&request).await;
         drop(callback);
         if let Err(reason) = ended {
-            match answer.take() {
-                Some(answer) => drop(answer.send(Err(refused(&reason)))),
-                // It was granted: only a theft ends it so.
-                None => stolen.tell(),
+            match sender.take() {
+                Some(sender) => drop(sender.send(Err(refused(&reason)))),
+                // It was granted: only a theft ends it with a rejection.
+                None => theft.report(),
             }
         }
     });
-    Ok((asked, answered))
+    Ok((own, granted))
 }
 
 thread_local! {
-    /// The requests of this window or worker that are over for us but not yet for the browser, by
-    /// name.
+    /// The requests of this window or worker whose locks are released but not yet free, by name.
     ///
-    /// A lock is freed some turns after its promise resolves, so who asks again at once would be
-    /// told that it is taken, by a holder that is no more. Seen in Chromium.
+    /// A lock is freed some turns after its promise resolves, so a request made at once would be
+    /// refused because of a holder that is gone. Seen in Chromium.
     static ENDING: RefCell<VecMap<Vec<Promise>>> = const { RefCell::new(VecMap::new()) };
 }
 
@@ -176,14 +166,14 @@ fn ended(name: &str, request: &Promise) {
     });
 }
 
-/// A request; its promise settles when the browser has freed the lock.
+/// A lock request; its promise settles when the browser has freed the lock.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct LockRequest {
     name: String,
     request: Promise,
 }
 
-impl Asked {
+impl LockRequest {
     pub(super) fn new(name: &str, request: &Promise) -> Self {
         Self {
             name: name.to_owned(),
@@ -192,18 +182,28 @@ impl Asked {
     }
 }
 
-impl Drop for Asked {
+impl Drop for LockRequest {
     fn drop(&mut self) {
         let (name, request) = (std::mem::take(&mut self.name), self.request.clone());
         ENDING.with_borrow_mut(|ending| ending.entry(&name).push(request));
     }
 }
 
-/// Resolves the promise that holds the lock.
+/// A granted lock, released when this is dropped.
 #[derive(Debug)]
-struct Held(Function);
+pub(super) struct HeldLock(Function);
 
-impl Drop for Held {
+impl HeldLock {
+    /// Returns the promise to give the browser, which holds the lock until it resolves, and the
+    /// value that resolves it.
+    pub(super) fn new() -> (Promise, Option<Self>) {
+        let mut release = None;
+        let promise = Promise::new(&mut |resolve, _| release = Some(Self(resolve)));
+        (promise, release)
+    }
+}
+
+impl Drop for HeldLock {
     fn drop(&mut self) {
         let _ = self.0.call0(&JsValue::UNDEFINED);
     }
@@ -214,7 +214,7 @@ fn refused(reason: &JsValue) -> Error {
         Code::StorageUnavailable,
         "The browser refuses locks here; open the page in a context that may store data.",
     )
-    .caused_by(crate::web::host::describe(reason))
+    .caused_by(thrown_text(reason))
 }
 
 #[wasm_bindgen]

@@ -1,26 +1,28 @@
-//! Whether somebody can see this page. A worker has no document and counts as visible.
+//! The life of a page: whether somebody can see it, and when it goes away. A worker has no document
+//! and counts as visible.
 
 use std::cell::Cell;
-use std::fmt;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, EventTarget};
+
+use crate::web::interop::EventListener;
 
 /// What the browser does with this page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// It is shown.
     Visible,
-    /// It is not, and its scripts run now and then.
+    /// It is not shown, and its scripts run now and then.
     Hidden,
     /// It is frozen or left: no script runs until it comes back.
     Away,
-    /// It lies in the back/forward cache, which takes no page that holds on to anything.
+    /// It is in the back/forward cache, which refuses pages that hold locks or connections.
     Cached,
 }
 
-/// As it is now, for a page that is not away.
+/// Returns the presence of a page whose scripts run.
 pub(super) fn presence() -> Presence {
     match global()
         .document()
@@ -31,82 +33,61 @@ pub(super) fn presence() -> Presence {
     }
 }
 
-/// What says so: of the document, and of the window.
-const DOCUMENT_EVENTS: [&str; 3] = ["visibilitychange", "freeze", "resume"];
-
-const WINDOW_EVENTS: [&str; 2] = ["pagehide", "pageshow"];
-
-type Callback = Closure<dyn FnMut(Event)>;
-
-/// Watches the page until it is dropped.
-#[must_use]
-pub struct PageWatch {
-    callback: Callback,
-}
-
-impl PageWatch {
-    pub(super) fn new(mut changed: impl FnMut(Presence) + 'static) -> Self {
-        let last = Rc::new(Cell::new(presence()));
-        let callback = Callback::new(move |event: Event| {
-            let now = match event.type_().as_str() {
-                "pagehide" if event.unchecked_ref::<PageTransition>().persisted() => {
-                    Presence::Cached
-                }
-                // A page in the cache is frozen as well.
-                "freeze" if last.get() == Presence::Cached => Presence::Cached,
-                "freeze" | "pagehide" => Presence::Away,
-                // A page that is put away is hidden as well, before or after that.
-                "visibilitychange"
-                    if matches!(last.get(), Presence::Away | Presence::Cached)
-                        && presence() == Presence::Hidden =>
-                {
-                    last.get()
-                }
-                _ => presence(),
-            };
+/// Calls back with each change of the page's presence.
+pub(super) fn on_presence(mut changed: impl FnMut(Presence) + 'static) -> EventListener {
+    let last = Rc::new(Cell::new(presence()));
+    listen(
+        &["visibilitychange", "freeze", "resume"],
+        &["pagehide", "pageshow"],
+        move |event| {
+            let now = next_presence(last.get(), &event);
             if last.replace(now) != now {
                 changed(now);
             }
-        });
-        let watch = Self { callback };
-        watch.each(|target, event, callback| {
-            let _ = target.add_event_listener_with_callback(event, callback);
-        });
-        watch
-    }
+        },
+    )
+}
 
-    fn each(&self, act: impl Fn(&EventTarget, &str, &js_sys::Function)) {
-        let Some(document) = global().document() else {
-            return;
-        };
-        let window: EventTarget = js_sys::global().unchecked_into();
-        let targets = [
-            (
-                document.unchecked_ref::<EventTarget>(),
-                &DOCUMENT_EVENTS[..],
-            ),
-            (&window, &WINDOW_EVENTS[..]),
-        ];
-        for (target, events) in targets {
-            for event in events {
-                act(target, event, self.callback.as_js_value().unchecked_ref());
-            }
+fn next_presence(last: Presence, event: &Event) -> Presence {
+    match event.type_().as_str() {
+        "pagehide" if event.unchecked_ref::<PageTransition>().persisted() => Presence::Cached,
+        // A page in the cache is frozen as well.
+        "freeze" if last == Presence::Cached => Presence::Cached,
+        "freeze" | "pagehide" => Presence::Away,
+        // A page that goes away becomes hidden as well, before or after that.
+        "visibilitychange"
+            if matches!(last, Presence::Away | Presence::Cached)
+                && presence() == Presence::Hidden =>
+        {
+            last
         }
+        _ => presence(),
     }
 }
 
-impl Drop for PageWatch {
-    fn drop(&mut self) {
-        self.each(|target, event, callback| {
-            let _ = target.remove_event_listener_with_callback(event, callback);
-        });
-    }
+/// Calls back when the page is hidden or left, perhaps twice for one leaving. On phones, being
+/// hidden is often the last event that a page receives. Never calls back in a worker.
+pub(super) fn on_leaving(left: impl Fn() + 'static) -> EventListener {
+    listen(&["visibilitychange"], &["pagehide"], move |event| {
+        if event.type_() == "pagehide" || presence() == Presence::Hidden {
+            left();
+        }
+    })
 }
 
-impl fmt::Debug for PageWatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PageWatch").finish_non_exhaustive()
-    }
+/// Listens to events of the document and of the window; to none in a worker.
+fn listen(
+    of_document: &'static [&'static str],
+    of_window: &'static [&'static str],
+    callback: impl FnMut(Event) + 'static,
+) -> EventListener {
+    let events = global().document().map_or_else(Vec::new, |document| {
+        vec![
+            (document.unchecked_into::<EventTarget>(), of_document),
+            (js_sys::global().unchecked_into(), of_window),
+        ]
+    });
+    EventListener::new(events, callback)
 }
 
 fn global() -> Global {

@@ -1,6 +1,5 @@
-//! The remote that a config names: HTTP, or the app's own adapter.
+//! The remote that the config names: HTTP or the app's adapter.
 
-use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
 
 use crate::model::error::{Code, Error, Result};
@@ -8,8 +7,9 @@ use crate::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::web::adapter::CustomRemote;
 use crate::web::http::HttpRemote;
+use crate::web::interop::has_method;
 
-/// Whatever carries the protocol.
+/// Dispatches the port to one of the two remotes.
 pub enum WebRemote {
     /// The protocol over `fetch`.
     Http(HttpRemote),
@@ -29,10 +29,7 @@ impl WebRemote {
                 "`remote` must be an object: { url, headers } for the sync protocol, or an adapter with `pull` and `push`.",
             ));
         }
-        let has = |name: &str| {
-            Reflect::get(value, &JsValue::from_str(name)).is_ok_and(|member| member.is_function())
-        };
-        if has("pull") || has("push") {
+        if has_method(value, "pull") || has_method(value, "push") {
             CustomRemote::new(value).map(Self::Custom)
         } else {
             HttpRemote::new(value).map(Self::Http)

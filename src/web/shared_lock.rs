@@ -1,86 +1,84 @@
-//! Web Locks in their shared form: a place among those that have a database open.
+//! Web Locks in shared mode: every instance that has a database open holds one.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::Object;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
 
 use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
-use crate::web::host::{sleep, spawn};
-use crate::web::locks::{Asked, LockManager, settle};
+use crate::web::interop::{await_value, set_member, spawn};
+use crate::web::locks::{HeldLock, LockManager, LockRequest, await_releases};
+use crate::web::timer::sleep;
 
-/// A request for the shared form of a lock, granted or waiting, until it is dropped.
+/// A request for a lock in shared mode, granted or queued, until it is dropped.
 #[derive(Debug)]
-pub struct Share {
-    place: Rc<Place>,
-    _asked: Asked,
+pub struct SharedLock {
+    state: Rc<SharedLockState>,
+    _request: LockRequest,
 }
 
 #[derive(Debug, Default)]
-struct Place {
-    gone: Cell<bool>,
-    /// Resolves the promise that holds the lock.
-    holding: RefCell<Option<Function>>,
-    /// Takes a request out of the queue.
-    queueing: Option<AbortController>,
+struct SharedLockState {
+    is_dropped: Cell<bool>,
+    held: RefCell<Option<HeldLock>>,
+    /// Takes a queued request out of the queue.
+    queued: Option<AbortController>,
 }
 
-/// Asks for it, and waits for the grant as long as that.
-pub(super) async fn share(locks: LockManager, name: &str, patience_ms: u64) -> Option<Share> {
-    settle(name).await;
-    let place = Rc::new(Place {
-        queueing: AbortController::new().ok(),
-        ..Place::default()
+/// Requests a lock in shared mode, and waits `patience_ms` milliseconds at most for the grant.
+pub(super) async fn share(locks: LockManager, name: &str, patience_ms: u64) -> Option<SharedLock> {
+    await_releases(name).await;
+    let state = Rc::new(SharedLockState {
+        queued: AbortController::new().ok(),
+        ..SharedLockState::default()
     });
     let options = Object::new();
-    let _ = Reflect::set(&options, &"mode".into(), &"shared".into());
-    if let Some(controller) = &place.queueing {
-        let _ = Reflect::set(&options, &"signal".into(), &controller.signal());
+    set_member(&options, "mode", &"shared".into());
+    if let Some(controller) = &state.queued {
+        set_member(&options, "signal", &controller.signal());
     }
     let (granted, answered) = oneshot::channel();
     let mut granted = Some(granted);
-    let own = Rc::clone(&place);
+    let own = Rc::clone(&state);
     let callback = Closure::once(move |_: JsValue| -> JsValue {
-        if own.gone.get() {
+        if own.is_dropped.get() {
             return JsValue::UNDEFINED;
         }
-        let mut release = None;
-        let held = Promise::new(&mut |resolve, _| release = Some(resolve));
-        own.holding.replace(release);
+        let (promise, held) = HeldLock::new();
+        own.held.replace(held);
         if let Some(granted) = granted.take() {
             let _ = granted.send(());
         }
-        held.into()
+        promise.into()
     });
     let request = locks
         .request(name, &options, callback.as_js_value().unchecked_ref())
         .ok()?;
-    let share = Share {
-        place,
-        _asked: Asked::new(name, &request),
+    let lock = SharedLock {
+        state,
+        _request: LockRequest::new(name, &request),
     };
     spawn(async move {
-        // Where it is refused, dropping the callback tells whoever waits.
-        let _ = JsFuture::from(request).await;
+        // If it is refused, dropping the callback drops the sender, which ends the wait below.
+        let _ = await_value(&request).await;
         drop(callback);
     });
     match select(answered, Box::pin(sleep(patience_ms))).await {
         Either::Left((Err(_), _)) => None,
-        Either::Left((Ok(()), _)) | Either::Right(_) => Some(share),
+        Either::Left((Ok(()), _)) | Either::Right(_) => Some(lock),
     }
 }
 
-impl Drop for Share {
+impl Drop for SharedLock {
     fn drop(&mut self) {
-        self.place.gone.set(true);
-        let holding = self.place.holding.take();
-        match (holding, &self.place.queueing) {
-            (Some(release), _) => drop(release.call0(&JsValue::UNDEFINED)),
+        self.state.is_dropped.set(true);
+        let held = self.state.held.take();
+        match (held, &self.state.queued) {
+            (Some(held), _) => drop(held),
             (None, Some(controller)) => controller.abort(),
             (None, None) => {}
         }

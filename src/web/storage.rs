@@ -1,4 +1,4 @@
-//! Where a browser keeps databases: IndexedDB, or memory where it gives none, which is said.
+//! The databases of one app: in IndexedDB, or in memory if the browser gives no storage.
 
 use std::rc::Rc;
 
@@ -13,8 +13,10 @@ use crate::ports::memory_store::MemoryStore;
 use crate::ports::store::{Append, AppendError, Records, Store, Tail};
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
-use crate::web::host::{WebHost, mark, set_mark, spawn};
+use crate::web::host::WebHost;
 use crate::web::indexeddb::{IndexedDbStore, RootDatabase};
+use crate::web::interop::spawn;
+use crate::web::local_storage::{mark, set_mark};
 
 const DEVICE: &str = "deviceId";
 
@@ -24,7 +26,7 @@ type OnOpen = Box<dyn Fn(&str)>;
 pub struct WebBacking {
     name: String,
     root: Option<RootDatabase>,
-    /// Why there is none.
+    /// Why there is no `root`.
     refused: Option<Error>,
     device_id: String,
     loss_detector: LossDetector,
@@ -34,8 +36,7 @@ pub struct WebBacking {
 }
 
 impl WebBacking {
-    /// Opens the app's root database; where the browser gives no storage, everything stays in
-    /// memory.
+    /// Opens the app's root database. Without storage, everything stays in memory.
     pub async fn open(name: &str) -> Result<Self> {
         let (root, refused, device_id) = match open_root(name).await {
             Ok((root, device_id)) => (Some(root), None, device_id),
@@ -54,7 +55,7 @@ impl WebBacking {
         })
     }
 
-    /// Why everything stays in memory; none where it does not.
+    /// Returns why everything stays in memory, if it does.
     pub const fn refused(&self) -> Option<&Error> {
         self.refused.as_ref()
     }
@@ -64,7 +65,7 @@ impl WebBacking {
         *self.on_open.borrow_mut() = Some(Rc::new(Box::new(callback)));
     }
 
-    /// Where a user's note is kept outside IndexedDB.
+    /// The key of a user's note in `localStorage`.
     fn mark_of(&self, user_id: &str) -> String {
         ["datum-sync:", &self.name, "/", user_id].concat()
     }
@@ -73,7 +74,7 @@ impl WebBacking {
 async fn open_root(name: &str) -> Result<(RootDatabase, String)> {
     let root = RootDatabase::open(name).await?;
     let key = ["datum-sync:", name].concat();
-    // The root may be lost without the users' databases: they go on as the device that they were.
+    // The root may be lost without the users' databases: they keep their device id.
     let device_id = root
         .get_or_put(
             DEVICE,
@@ -141,7 +142,7 @@ impl Backing for WebBacking {
         {
             set_mark(&self.mark_of(user_id), Some(&note));
             let (root, user) = (root.clone(), user_id.to_owned());
-            // A note that fails is made up for by the next.
+            // A note that fails is replaced by the next one.
             spawn(async move { drop(root.note(&user, &note).await) });
         }
     }
@@ -163,7 +164,7 @@ impl Backing for WebBacking {
     }
 
     async fn forget(&self, user_id: &str) -> Result<()> {
-        // What there was to forget elsewhere went before the database did.
+        // The app's database has forgotten the user before the wipe.
         self.in_memory.borrow_mut().remove(user_id);
         self.opened.borrow_mut().remove(user_id);
         self.loss_detector.forget(user_id);

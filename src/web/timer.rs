@@ -1,9 +1,10 @@
 //! Timers of the browser, in windows and workers alike. A timer that is dropped is cleared.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use futures_util::future::{Either, select};
 use wasm_bindgen::prelude::*;
 
 use crate::util::local_sync::oneshot;
@@ -11,7 +12,7 @@ use crate::util::local_sync::oneshot;
 /// The longest delay that a browser takes; a longer one would fire at once.
 const LONGEST_MS: u64 = i32::MAX as u64;
 
-/// Resolves after that many milliseconds, however many they are.
+/// Resolves after `ms` milliseconds, however many they are.
 pub async fn sleep(ms: u64) {
     let mut left = ms;
     while left > LONGEST_MS {
@@ -21,25 +22,28 @@ pub async fn sleep(ms: u64) {
     Timer::new(i32::try_from(left).unwrap_or(i32::MAX)).await;
 }
 
-/// Resolves in a task of its own, after those that wait already. A timer would do so 4 ms later
-/// where several follow each other, and a second later in a hidden page.
+/// Returns the future's output, or `None` after `ms` milliseconds; the future is dropped then.
+pub(crate) async fn within<F: Future>(ms: u32, future: F) -> Option<F::Output> {
+    let timer = Timer::new(i32::try_from(ms).unwrap_or(i32::MAX));
+    match select(pin!(future), timer).await {
+        Either::Left((output, _)) => Some(output),
+        Either::Right(_) => None,
+    }
+}
+
+/// Resolves in a task of its own, behind those that are queued already. A timer would take 4 ms
+/// longer if several follow each other, and a second longer in a hidden page.
 pub async fn breathe() {
-    let Ok(channel) = Channel::new() else {
+    let Ok(channel) = MessageChannel::new() else {
         return sleep(0).await;
     };
-    let (tx, came) = oneshot::channel();
-    let mut tx = Some(tx);
-    let callback = Closure::<dyn FnMut()>::new(move || {
-        if let Some(tx) = tx.take() {
-            let _ = tx.send(());
-        }
-    });
+    let (signal, fired) = oneshot_callback();
     let (here, there) = (channel.port1(), channel.port2());
-    here.set_onmessage(Some(callback.as_js_value().unchecked_ref()));
+    here.set_onmessage(Some(signal.as_js_value().unchecked_ref()));
     there.post_message(&JsValue::NULL);
-    let _ = came.await;
+    let _ = fired.await;
     here.set_onmessage(None);
-    // An open port is kept for good.
+    // The browser never collects an open port.
     here.close();
 }
 
@@ -52,13 +56,7 @@ struct Timer {
 
 impl Timer {
     fn new(ms: i32) -> Self {
-        let (tx, fired) = oneshot::channel();
-        let mut tx = Some(tx);
-        let callback = Closure::new(move || {
-            if let Some(tx) = tx.take() {
-                let _ = tx.send(());
-            }
-        });
+        let (callback, fired) = oneshot_callback();
         let id = set_timeout(callback.as_js_value().unchecked_ref(), ms);
         Self {
             id,
@@ -82,32 +80,44 @@ impl Drop for Timer {
     }
 }
 
+/// A callback, and a receiver that resolves with its first call.
+fn oneshot_callback() -> (Closure<dyn FnMut()>, oneshot::Receiver<()>) {
+    let (sender, receiver) = oneshot::channel();
+    let mut sender = Some(sender);
+    let callback = Closure::new(move || {
+        if let Some(sender) = sender.take() {
+            let _ = sender.send(());
+        }
+    });
+    (callback, receiver)
+}
+
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = MessageChannel)]
-    type Channel;
+    type MessageChannel;
 
     // Throws where there is none.
     #[wasm_bindgen(constructor, catch, js_class = "MessageChannel")]
-    fn new() -> Result<Channel, JsValue>;
+    fn new() -> Result<MessageChannel, JsValue>;
 
     #[wasm_bindgen(method, getter)]
-    fn port1(this: &Channel) -> Port;
+    fn port1(this: &MessageChannel) -> MessagePort;
 
     #[wasm_bindgen(method, getter)]
-    fn port2(this: &Channel) -> Port;
+    fn port2(this: &MessageChannel) -> MessagePort;
 
     #[wasm_bindgen(js_name = MessagePort)]
-    type Port;
+    type MessagePort;
 
     #[wasm_bindgen(method, setter)]
-    fn set_onmessage(this: &Port, callback: Option<&js_sys::Function>);
+    fn set_onmessage(this: &MessagePort, callback: Option<&js_sys::Function>);
 
     #[wasm_bindgen(method, js_name = postMessage)]
-    fn post_message(this: &Port, message: &JsValue);
+    fn post_message(this: &MessagePort, message: &JsValue);
 
     #[wasm_bindgen(method)]
-    fn close(this: &Port);
+    fn close(this: &MessagePort);
 
     // A number in browsers, an object in Node: passed back as it came.
     #[wasm_bindgen(js_name = setTimeout)]

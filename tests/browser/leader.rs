@@ -4,7 +4,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use datum_sync::web::host::{Lead, Presence, WebHost};
+use datum_sync::web::host::WebHost;
+use datum_sync::web::leader::LeaderElection;
+use datum_sync::web::page::Presence;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -12,7 +14,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 /// A tab, and whether it leads.
 struct Tab {
-    lead: Lead,
+    lead: LeaderElection,
     heard: UnboundedReceiver<bool>,
 }
 

@@ -9,8 +9,8 @@ use std::task::Poll;
 use crate::support::browser::remote::{PAGE, adapter, holds, http, js, page, pull};
 use datum_sync::model::error::{Code, Result};
 use datum_sync::ports::remote::{Hints, Remote};
-use datum_sync::web::host::sleep;
 use datum_sync::web::http::{HttpRemote, MOST_LEFT_BEHIND, Patience};
+use datum_sync::web::timer::sleep;
 use futures_util::future::{Either, select};
 use wasm_bindgen_test::wasm_bindgen_test;
 

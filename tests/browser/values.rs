@@ -1,8 +1,8 @@
 //! Values that cross from JavaScript to Rust and back.
 
+use datum_sync::js::arguments::{read_string, read_strings};
 use datum_sync::js::convert::{
-    Handles, decode, decode_many, encode, encode_many, lines, read_options, read_string,
-    read_strings, to_js,
+    Handles, decode, decode_many, encode, encode_many, lines, read_options, to_js,
 };
 use datum_sync::model::error::{Code, Result};
 use datum_sync::model::metadata::SyncMetadata;

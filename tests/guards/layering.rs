@@ -37,9 +37,9 @@ const ROOMS: &[Room] = &[
     ("ports", Impure, &["log", "model", "util"]),
     ("plan", Pure, &["state", "conflict", "log", "model", "util"]),
     ("state", Pure, &["conflict", "log", "model", "util"]),
-    ("schedule", Pure, &["log", "model", "util"]),
-    ("conflict", Pure, &["log", "model", "util"]),
-    ("log", Pure, &["model", "util"]),
+    ("log", Pure, &["conflict", "model", "util"]),
+    ("schedule", Pure, &["model", "util"]),
+    ("conflict", Pure, &["model", "util"]),
     ("model", Pure, &["util"]),
     ("util", Pure, &[]),
 ];

@@ -1,15 +1,13 @@
-//! One record of metadata for all devices, as an adapter keeps it, against one record a device, as
-//! the protocol has it.
+//! Converts between an adapter's one metadata record for all devices and the protocol's one record
+//! per device.
 //!
-//! The record's own fields are those of the device that wrote it last, and `devices` has every
-//! device's last success. Sums over devices are not kept in it: read back, they would be counted
-//! again.
+//! The record's own fields describe the device that wrote it last; `devices` holds every device's
+//! last success. It holds no sums over devices: read back, they would be counted twice.
 
 use crate::model::metadata::{AdapterMetadata, SyncMetadata};
 use crate::model::protocol::DeviceMetadata;
 
-/// The devices that a record tells of: the one that wrote it in full, the others by their last
-/// success.
+/// Returns the devices of a record: its writer in full, the others by their last success.
 pub(super) fn devices(record: AdapterMetadata) -> Vec<DeviceMetadata> {
     let AdapterMetadata {
         mut writer,
@@ -34,7 +32,7 @@ pub(super) fn devices(record: AdapterMetadata) -> Vec<DeviceMetadata> {
     devices
 }
 
-/// The record to keep after a device's cycle.
+/// Returns the record to keep after a device's cycle.
 pub(super) fn merge(
     user_id: &str,
     kept: Option<AdapterMetadata>,
@@ -73,7 +71,7 @@ pub(super) fn merge(
     }
 }
 
-/// A device of which only the last success is known.
+/// Returns a device of which only the last success is known.
 fn seen(id: &str, time: &str) -> DeviceMetadata {
     DeviceMetadata {
         device_id: id.to_owned(),

@@ -1,4 +1,4 @@
-//! Hints from the app's own adapter: `subscribe(userId, hint)`, which answers with what ends it.
+//! Hints from the app's adapter: `subscribe(userId, hint)`, which returns a function that ends it.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,16 +11,14 @@ use crate::ports::remote::Hints;
 use crate::util::cell::RefCell;
 use crate::util::local_sync::Notify;
 use crate::web::adapter::failed;
-use crate::web::host::spawn;
-use crate::web::http::deadline::settle;
+use crate::web::interop::{await_value, spawn};
 
-/// The method of the adapter.
 pub(super) const NAME: &str = "subscribe";
 
-/// What a subscription and the adapter's callback share. The callback may outlive the subscription:
-/// then it does nothing.
+/// Shared by a subscription and the adapter's callback. The callback may outlive the subscription
+/// and then does nothing.
 #[derive(Default)]
-struct Shared {
+struct HintState {
     hinted: Cell<bool>,
     ended: Cell<bool>,
     failure: RefCell<Option<Error>>,
@@ -28,37 +26,36 @@ struct Shared {
     woken: Notify,
 }
 
-impl Shared {
+impl HintState {
     fn end(&self) {
         self.ended.set(true);
         let unsubscribe = self.unsubscribe.borrow_mut().take();
         if let Some(unsubscribe) = unsubscribe {
-            // Nobody is left who could be told that it threw.
+            // Nobody is left to report an exception to.
             let _ = unsubscribe.call0(&JsValue::UNDEFINED);
         }
     }
 }
 
-struct Subscription(Rc<Shared>);
+struct HintSubscription(Rc<HintState>);
 
-impl Drop for Subscription {
+impl Drop for HintSubscription {
     fn drop(&mut self) {
         self.0.end();
     }
 }
 
-/// Subscribes, and passes each hint on until the future is dropped. However many come at once, they
-/// are one.
+/// Subscribes, and passes hints on until the future is dropped. Several at once count as one.
 ///
 /// # Errors
-/// What `subscribe` threw, or rejected with.
+/// The error for what `subscribe` threw or rejected with.
 pub(super) async fn listen(
     adapter: &JsValue,
     method: &Function,
     user_id: &str,
     hint: &mut dyn FnMut(),
 ) -> Result<Hints> {
-    let subscription = Subscription(Rc::new(Shared::default()));
+    let subscription = HintSubscription(Rc::default());
     let shared = &subscription.0;
     let heard = Rc::clone(shared);
     let callback = Closure::<dyn Fn()>::new(move || {
@@ -66,7 +63,7 @@ pub(super) async fn listen(
             heard.woken.notify_one();
         }
     });
-    // The garbage collector's to free: an adapter may call it for as long as it holds it.
+    // Freed by the garbage collector: the adapter may call it for as long as it holds it.
     let returned = method
         .call2(
             adapter,
@@ -74,19 +71,19 @@ pub(super) async fn listen(
             &callback.into_js_value(),
         )
         .map_err(|thrown| failed(&thrown, NAME))?;
-    let settled = Rc::clone(shared);
-    // Apart from the waiting below: a promise may bring the end of a subscription after it is over.
+    let state = Rc::clone(shared);
+    // In a task of its own: a promise may resolve after the subscription has ended.
     spawn(async move {
-        match settle(&returned).await {
+        match await_value(&returned).await {
             Ok(value) => {
-                *settled.unsubscribe.borrow_mut() = value.dyn_into().ok();
-                if settled.ended.get() {
-                    settled.end();
+                *state.unsubscribe.borrow_mut() = value.dyn_into().ok();
+                if state.ended.get() {
+                    state.end();
                 }
             }
             Err(thrown) => {
-                *settled.failure.borrow_mut() = Some(failed(&thrown, NAME));
-                settled.woken.notify_one();
+                *state.failure.borrow_mut() = Some(failed(&thrown, NAME));
+                state.woken.notify_one();
             }
         }
     });

@@ -1,48 +1,45 @@
-//! One request and its answer, over the browser's `fetch` or the app's.
+//! One request and its response, over the browser's `fetch` or the app's.
 //!
-//! gloo-net names the methods. It does not send the request: it panics where a fetch rejects with
-//! something that is no Error, or resolves to something that is no Response, and an app's own fetch
-//! may.
+//! gloo-net builds the requests, for 1.7 KiB (brotli). It neither sends them nor reads the responses: it panics if a
+//! promise rejects with something that is not an Error, or if `fetch` resolves to something that is
+//! not a Response. An app's `fetch` may do either, and so may a global one that a page has replaced.
 
-use gloo_net::http::Method;
+use gloo_net::http::{Method, Request, RequestBuilder};
 use js_sys::{Array, Function, JSON, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{
-    AbortSignal, Headers, ReadableWritablePair, Request, RequestCache, RequestCredentials,
-    RequestInit, Response,
-};
+use web_sys::{AbortSignal, ReadableWritablePair, RequestCache, RequestCredentials, Response};
 
 use crate::model::error::{Code, Error, Result};
-use crate::web::host::spawn;
-use crate::web::http::deadline::{AbortGuard, settle, within};
-use crate::web::http::failure::{member, network, words};
+use crate::web::http::failure::network;
+use crate::web::interop::{AbortGuard, await_value, member, set_member, spawn, thrown_text};
+use crate::web::timer::within;
 
-/// A request, apart from who sends it.
+/// A request that either `fetch` can send.
 pub(crate) struct Outgoing<'a> {
-    pub(crate) method: Method,
+    pub(crate) method: &'static Method,
     pub(crate) url: &'a str,
     pub(crate) headers: &'a [(String, String)],
     pub(crate) accept: &'static str,
-    pub(crate) body: Option<&'a Body>,
+    pub(crate) body: Option<&'a RequestBody>,
     pub(crate) credentials: Option<RequestCredentials>,
 }
 
-/// A body: JSON, or the same compressed.
-pub(crate) enum Body {
+/// A request's body: JSON, plain or compressed.
+pub(crate) enum RequestBody {
     Json(String),
     Gzip(Uint8Array),
 }
 
-/// An answer, read to its end.
-pub(crate) struct Answer {
+/// A response, read to its end.
+pub(crate) struct WholeResponse {
     pub(crate) status: u16,
     pub(crate) bytes: Vec<u8>,
-    /// Only of an answer that is not a success.
+    /// Only of a response that is not a success.
     pub(crate) retry_after: Option<String>,
 }
 
-impl Body {
-    /// What is sent, in bytes.
+impl RequestBody {
+    /// The size in bytes.
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Json(text) => text.len() as u64,
@@ -51,7 +48,7 @@ impl Body {
     }
 }
 
-/// Compresses a body; none where the browser cannot.
+/// Compresses a body; `None` if the browser cannot.
 pub(crate) async fn gzip(text: &str) -> Option<Uint8Array> {
     // web-sys counts CompressionStream as unstable; it has the two members of a
     // ReadableWritablePair.
@@ -69,59 +66,59 @@ pub(crate) async fn gzip(text: &str) -> Option<Uint8Array> {
         .ok()?
         .array_buffer()
         .ok()?;
-    Some(Uint8Array::new(&settle(&buffer).await.ok()?))
+    Some(Uint8Array::new(&await_value(&buffer).await.ok()?))
 }
 
-/// The head of an answer. Dropping it aborts what is still to come.
-pub(crate) struct Head {
+/// The head of a response. Dropping it aborts the body.
+pub(crate) struct ResponseHead {
     pub(crate) status: u16,
     response: JsValue,
     guard: AbortGuard,
 }
 
-/// Sends a request and reads the answer. Dropping the future aborts both.
+/// Sends a request and reads the response. Dropping the future aborts both.
 ///
 /// # Errors
-/// As [`open`] and [`Head::read`].
+/// As [`open`] and [`ResponseHead::read`].
 pub(crate) async fn exchange(
     outgoing: &Outgoing<'_>,
     fetch: Option<&Function>,
     ms: u32,
     wait_ms: u32,
-) -> Result<Answer> {
+) -> Result<WholeResponse> {
     open(outgoing, fetch, ms.saturating_add(wait_ms))
         .await?
         .read(outgoing.url, ms)
         .await
 }
 
-/// Sends a request, and waits until its answer begins.
+/// Sends a request, and waits for the head of its response.
 ///
 /// # Errors
 /// [`Code::Network`], [`Code::Offline`], [`Code::Timeout`] after `ms` milliseconds without the
-/// answer's head; [`Code::Protocol`] where `fetch` answers with something else than a response.
+/// head; [`Code::Protocol`] if `fetch` resolves to anything but a response.
 pub(crate) async fn open(
     outgoing: &Outgoing<'_>,
     fetch: Option<&Function>,
     ms: u32,
-) -> Result<Head> {
+) -> Result<ResponseHead> {
     let url = outgoing.url;
     let guard = AbortGuard::new()?;
     let promise = send(outgoing, fetch, &guard.signal())?;
-    let response = within(ms, settle(&promise))
+    let response = within(ms, await_value(&promise))
         .await
         .ok_or_else(|| late("The answer", url, ms))?
         .map_err(|thrown| network(&thrown, url))?;
-    // A page's mock, a polyfill and another realm's Response are no `Response` of this realm's: ask
-    // for what is needed, not for the class.
+    // A mock, a polyfill and a Response of another realm are not instances of this realm's class:
+    // check the members that are needed.
     let Some(status) = member(&response, "status").as_f64() else {
         return Err(Error::new(
             Code::Protocol,
             "The `remote.fetch` function did not resolve to a Response.",
         )
-        .caused_by(words(&response)));
+        .caused_by(thrown_text(&response)));
     };
-    Ok(Head {
+    Ok(ResponseHead {
         status: status as u16,
         response,
         guard,
@@ -135,13 +132,13 @@ fn late(what: &str, url: &str, ms: u32) -> Error {
     )
 }
 
-impl Head {
-    /// Reads the answer to its end.
+impl ResponseHead {
+    /// Reads the response to its end.
     ///
     /// # Errors
-    /// [`Code::Network`] where it breaks off, [`Code::Timeout`] where its end does not come within
-    /// `ms` milliseconds.
-    pub(crate) async fn read(self, url: &str, ms: u32) -> Result<Answer> {
+    /// [`Code::Network`] if it breaks off, [`Code::Timeout`] if it takes longer than `ms`
+    /// milliseconds.
+    pub(crate) async fn read(self, url: &str, ms: u32) -> Result<WholeResponse> {
         let retry_after = if (200..300).contains(&self.status) {
             None
         } else {
@@ -151,7 +148,7 @@ impl Head {
             .await
             .ok_or_else(|| late("The end of the answer", url, ms))??;
         self.guard.disarm();
-        Ok(Answer {
+        Ok(WholeResponse {
             status: self.status,
             bytes,
             retry_after,
@@ -167,31 +164,31 @@ impl Head {
             .as_string()
     }
 
-    /// The body, piece by piece; none where the response has no stream.
-    pub(crate) fn pieces(&self) -> Option<Pieces> {
+    /// Returns the body as a stream of chunks; `None` if the response has no stream.
+    pub(crate) fn chunks(&self) -> Option<Chunks> {
         let body = member(&self.response, "body");
         let reader = member(&body, "getReader")
             .dyn_ref::<Function>()?
             .call0(&body)
             .ok()?;
         let next = member(&reader, "read").dyn_into().ok()?;
-        Some(Pieces { reader, next })
+        Some(Chunks { reader, next })
     }
 }
 
 /// A body that is read as it arrives.
-pub(crate) struct Pieces {
+pub(crate) struct Chunks {
     reader: JsValue,
     next: Function,
 }
 
-impl Pieces {
-    /// The next piece; none at the end.
+impl Chunks {
+    /// Returns the next chunk; `None` at the end.
     ///
     /// # Errors
-    /// What the stream broke off with.
+    /// The value that the stream failed with.
     pub(crate) async fn next(&self) -> Result<Option<Vec<u8>>, JsValue> {
-        let read = settle(&self.next.call0(&self.reader)?).await?;
+        let read = await_value(&self.next.call0(&self.reader)?).await?;
         if member(&read, "done").is_truthy() {
             return Ok(None);
         }
@@ -199,14 +196,14 @@ impl Pieces {
     }
 }
 
-/// Sends a request that outlives the page. Nobody waits for its answer, and nothing stops it.
+/// Sends a request that outlives the page. Nobody waits for its response, and nothing aborts it.
 ///
 /// # Errors
-/// What `fetch` threw at once; where it rejects later, nobody hears of it.
+/// The error for what `fetch` threw at once; later rejections are ignored.
 pub(crate) fn send_and_leave(outgoing: &Outgoing<'_>, fetch: Option<&Function>) -> Result<()> {
     let init = init(outgoing, None);
-    // gloo-net and web-sys know no `keepalive`.
-    let _ = Reflect::set(&init, &"keepalive".into(), &JsValue::TRUE);
+    // gloo-net and web-sys have no `keepalive`.
+    set_member(&init, "keepalive", &JsValue::TRUE);
     let global = js_sys::global();
     let own = member(&global, "fetch");
     let (fetch, this) = match (fetch, own.dyn_ref::<Function>()) {
@@ -214,11 +211,11 @@ pub(crate) fn send_and_leave(outgoing: &Outgoing<'_>, fetch: Option<&Function>) 
         (None, Some(fetch)) => (fetch, global.as_ref()),
         (None, None) => return Err(no_fetch()),
     };
-    let answer = fetch
+    let response = fetch
         .call2(this, &JsValue::from_str(outgoing.url), &init)
         .map_err(|thrown| network(&thrown, outgoing.url))?;
-    // A rejection that nobody takes would be reported to the page.
-    spawn(async move { drop(settle(&answer).await) });
+    // An unhandled rejection would be reported to the page.
+    spawn(async move { drop(await_value(&response).await) });
     Ok(())
 }
 
@@ -229,15 +226,15 @@ fn no_fetch() -> Error {
     )
 }
 
-/// Hands the request to `fetch`: a Request to the browser's, a url and an init to the app's, which
-/// may want to read or to change them.
+/// Calls `fetch`: the browser's with a Request, the app's with a url and an init, which it may read
+/// or change.
 fn send(
     outgoing: &Outgoing<'_>,
     fetch: Option<&Function>,
     signal: &AbortSignal,
 ) -> Result<JsValue> {
     let global = js_sys::global();
-    let answer = match (fetch, member(&global, "fetch").dyn_ref::<Function>()) {
+    let response = match (fetch, member(&global, "fetch").dyn_ref::<Function>()) {
         (Some(fetch), _) => fetch.call2(
             &JsValue::UNDEFINED,
             &JsValue::from_str(outgoing.url),
@@ -246,10 +243,10 @@ fn send(
         (None, Some(fetch)) => fetch.call1(&global, &JsValue::from(request(outgoing, signal)?)),
         (None, None) => return Err(no_fetch()),
     };
-    answer.map_err(|thrown| network(&thrown, outgoing.url))
+    response.map_err(|thrown| network(&thrown, outgoing.url))
 }
 
-fn request(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Result<Request> {
+fn request(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Result<web_sys::Request> {
     let wrong = |cause: String| {
         Error::new(
             Code::InvalidConfig,
@@ -257,74 +254,70 @@ fn request(outgoing: &Outgoing<'_>, signal: &AbortSignal) -> Result<Request> {
         )
         .caused_by(cause)
     };
-    let headers = Headers::new().map_err(|thrown| wrong(words(&thrown)))?;
-    for (name, value) in all_headers(outgoing) {
-        headers
-            .set(name, value)
-            .map_err(|thrown| wrong(words(&thrown)))?;
-    }
-    let init = RequestInit::new();
-    init.set_method(outgoing.method.as_str());
-    init.set_headers(&headers);
-    init.set_cache(RequestCache::NoStore);
-    init.set_signal(Some(signal));
+    let mut builder = RequestBuilder::new(outgoing.url)
+        .method(outgoing.method.clone())
+        .cache(RequestCache::NoStore)
+        .abort_signal(Some(signal));
     if let Some(credentials) = outgoing.credentials {
-        init.set_credentials(credentials);
+        builder = builder.credentials(credentials);
     }
-    match outgoing.body {
-        None => {}
-        Some(Body::Json(text)) => init.set_body(&Uint8Array::from(text.as_bytes())),
-        Some(Body::Gzip(bytes)) => init.set_body(bytes),
+    // Checked when they were read: gloo-net panics on names and values that HTTP does not allow.
+    for (name, value) in all_headers(outgoing) {
+        builder = builder.header(name, value);
     }
-    Request::new_with_str_and_init(outgoing.url, &init).map_err(|thrown| wrong(words(&thrown)))
+    let built = match outgoing.body {
+        None => builder.build(),
+        Some(RequestBody::Json(text)) => builder.body(Uint8Array::from(text.as_bytes())),
+        Some(RequestBody::Gzip(bytes)) => builder.body(bytes.clone()),
+    };
+    built.map(Request::into).map_err(|cause| match cause {
+        gloo_net::Error::JsError(cause) => wrong(cause.message),
+        gloo_net::Error::GlooError(cause) => wrong(cause),
+    })
 }
 
-/// The second argument of the app's fetch: plain members, so that `{...init}` and
+/// Returns the second argument of the app's `fetch`: plain members, so that `{...init}` and
 /// `JSON.parse(init.body)` work.
 fn init(outgoing: &Outgoing<'_>, signal: Option<&AbortSignal>) -> Object {
     let init = Object::new();
-    // Setting a member of an object of our own cannot fail.
-    let set = |object: &Object, key: &str, value: &JsValue| {
-        drop(Reflect::set(object, &JsValue::from_str(key), value))
-    };
     let headers = Object::new();
     for (name, value) in all_headers(outgoing) {
-        set(&headers, name, &JsValue::from_str(value));
+        set_member(&headers, name, &JsValue::from_str(value));
     }
-    set(
+    set_member(
         &init,
         "method",
         &JsValue::from_str(outgoing.method.as_str()),
     );
-    set(&init, "headers", &headers);
-    set(&init, "cache", &JsValue::from_str("no-store"));
+    set_member(&init, "headers", &headers);
+    set_member(&init, "cache", &JsValue::from_str("no-store"));
     if let Some(signal) = signal {
-        set(&init, "signal", signal);
+        set_member(&init, "signal", signal);
     }
     if let Some(credentials) = outgoing.credentials {
-        set(&init, "credentials", &JsValue::from(credentials));
+        set_member(&init, "credentials", &JsValue::from(credentials));
     }
     match outgoing.body {
         None => {}
-        Some(Body::Json(text)) => set(&init, "body", &JsValue::from_str(text)),
-        Some(Body::Gzip(bytes)) => set(&init, "body", bytes),
+        Some(RequestBody::Json(text)) => set_member(&init, "body", &JsValue::from_str(text)),
+        Some(RequestBody::Gzip(bytes)) => set_member(&init, "body", bytes),
     }
     init
 }
 
-/// The app's headers, then ours: what describes the body is not the app's to say.
+/// The app's headers, then ours: the app cannot override those that describe the body.
 fn all_headers<'a>(outgoing: &Outgoing<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let described = outgoing.body.map(|_| ("Content-Type", "application/json"));
-    let packed =
-        matches!(outgoing.body, Some(Body::Gzip(_))).then_some(("Content-Encoding", "gzip"));
-    let ours = [Some(("Accept", outgoing.accept)), described, packed]
+    let content_type = outgoing.body.map(|_| ("Content-Type", "application/json"));
+    let encoding =
+        matches!(outgoing.body, Some(RequestBody::Gzip(_))).then_some(("Content-Encoding", "gzip"));
+    let ours = [Some(("Accept", outgoing.accept)), content_type, encoding]
         .into_iter()
         .flatten();
-    let theirs = outgoing
+    let from_app = outgoing
         .headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
-    theirs
+    from_app
         .filter(|(name, _)| {
             !["accept", "content-type", "content-encoding"]
                 .iter()
@@ -333,7 +326,8 @@ fn all_headers<'a>(outgoing: &Outgoing<'a>) -> impl Iterator<Item = (&'a str, &'
         .chain(ours)
 }
 
-/// The body's bytes: one copy from an `ArrayBuffer`, or by way of text where the response has none.
+/// Reads the body: one copy from an `ArrayBuffer`, or through text if the response has no
+/// `arrayBuffer`.
 async fn read(response: &JsValue, url: &str) -> Result<Vec<u8>> {
     let broke = |thrown: JsValue| network(&thrown, url);
     for name in ["arrayBuffer", "text", "json"] {
@@ -341,7 +335,7 @@ async fn read(response: &JsValue, url: &str) -> Result<Vec<u8>> {
         let Some(method) = method.dyn_ref::<Function>() else {
             continue;
         };
-        let value = settle(&method.call0(response).map_err(broke)?)
+        let value = await_value(&method.call0(response).map_err(broke)?)
             .await
             .map_err(broke)?;
         let bytes = match name {
@@ -362,10 +356,10 @@ async fn read(response: &JsValue, url: &str) -> Result<Vec<u8>> {
     ))
 }
 
-/// The bytes of an `ArrayBuffer` of any realm, or of a view of one.
+/// Returns the bytes of an `ArrayBuffer` of any realm, or of a view of one.
 fn bytes_of(value: &JsValue) -> Option<Vec<u8>> {
     let length = member(value, "byteLength").as_f64()?;
-    // Empty, or detached: a detached buffer throws when it is looked at.
+    // Empty, or detached: a view of a detached buffer throws.
     if length == 0.0 {
         return Some(Vec::new());
     }

@@ -1,92 +1,24 @@
-//! What went wrong, as a code: from a value that JavaScript threw, and from an HTTP status.
-//!
-//! Anything can be thrown, at any time, and by a hostile getter too: values are only read with
-//! `Reflect`, whose exceptions are caught.
+//! Coded errors for requests that failed: from what `fetch` threw, and from HTTP statuses.
 
 use std::fmt::Write as _;
 
-use js_sys::Reflect;
 use wasm_bindgen::JsValue;
 
 use crate::model::error::{Code, Error};
 use crate::model::protocol::{ErrorBody, parse_error};
+use crate::web::interop::{member, thrown_name, thrown_text};
+use crate::web::thrown::{LONGEST_WAIT_MS, coded_error};
 
-/// The longest wait that a remote can ask for, in milliseconds: a day.
-const LONGEST_WAIT_MS: f64 = 86_400_000.0;
-
-/// How much of an answer that is not ours is quoted, in characters.
+/// How many characters of a foreign response are quoted.
 const QUOTED: usize = 200;
 
-/// A member of a JavaScript value; undefined where it has none or will not say.
-pub(crate) fn member(value: &JsValue, key: &str) -> JsValue {
-    // Reflect throws on what is not an object, and so may a getter or a proxy.
-    Reflect::get(value, &JsValue::from_str(key)).unwrap_or_default()
-}
-
-/// A thrown value in words.
-pub(crate) fn words(thrown: &JsValue) -> String {
-    if let Some(text) = thrown.as_string() {
-        return text;
-    }
-    match (
-        member(thrown, "name").as_string(),
-        member(thrown, "message").as_string(),
-    ) {
-        (Some(name), Some(message)) if !message.is_empty() => format!("{name}: {message}"),
-        (_, Some(message)) if !message.is_empty() => message,
-        (Some(name), _) => name,
-        _ => "a value that is not an Error".to_owned(),
-    }
-}
-
-/// A thrown `DatumError`, or anything with one of our codes: its code, words and details.
-pub(crate) fn coded(thrown: &JsValue) -> Option<Error> {
-    let code = member(thrown, "code").as_string()?;
-    let code = Code::named(&code)?;
-    let message = member(thrown, "message")
-        .as_string()
-        .filter(|message| !message.is_empty())
-        .unwrap_or_else(|| words(thrown));
-    let mut error =
-        Error::new(code, message).with_retry_after(wait(&member(thrown, "retryAfterMs")));
-    if let Some(status) = status(thrown) {
-        error = error.with_status(status);
-    }
-    if let Some(entity) = member(thrown, "entity").as_string() {
-        error = error.on(&entity, member(thrown, "entityId").as_string().as_deref());
-    }
-    if let Some(user) = member(thrown, "userId").as_string() {
-        error = error.for_user(&user);
-    }
-    match member(thrown, "cause") {
-        cause if cause.is_undefined() => Some(error),
-        cause => Some(error.caused_by(words(&cause))),
-    }
-}
-
-/// The HTTP status that a thrown value carries, as the errors of most clients do.
-pub(crate) fn status(thrown: &JsValue) -> Option<u16> {
-    let number = member(thrown, "status")
-        .as_f64()
-        .or_else(|| member(thrown, "statusCode").as_f64())?;
-    (100.0..600.0).contains(&number).then_some(number as u16)
-}
-
-/// A wait in milliseconds that a thrown value or a reply names.
-pub(crate) fn wait(value: &JsValue) -> Option<u64> {
-    value
-        .as_f64()
-        .filter(|ms| *ms >= 0.0)
-        .map(|ms| ms.min(LONGEST_WAIT_MS) as u64)
-}
-
-/// A request that did not come back: no network, or an answer that broke off.
+/// Returns the error of a request without a response: no network, or a body that broke off.
 pub(crate) fn network(thrown: &JsValue, url: &str) -> Error {
-    if let Some(error) = coded(thrown) {
+    if let Some(error) = coded_error(thrown) {
         return error;
     }
-    let cause = words(thrown);
-    if member(thrown, "name").as_string().as_deref() == Some("TimeoutError") {
+    let cause = thrown_text(thrown);
+    if thrown_name(thrown).as_deref() == Some("TimeoutError") {
         return Error::new(
             Code::Timeout,
             format!("The request to {url} took too long."),
@@ -102,7 +34,8 @@ pub(crate) fn network(thrown: &JsValue, url: &str) -> Error {
     Error::new(Code::Network, message).caused_by(cause)
 }
 
-/// An answer whose status is not a success. `target` is the url, or the adapter's method.
+/// Returns the error of a response whose status is not a success. `target` is the url, or the
+/// adapter's method.
 pub(crate) fn refused(status: u16, target: &str, body: &[u8], retry_after: Option<&str>) -> Error {
     let reply = parse_error(body);
     let asked = reply
@@ -118,7 +51,7 @@ pub(crate) fn refused(status: u16, target: &str, body: &[u8], retry_after: Optio
     }
 }
 
-/// The code and the words of a status.
+/// Returns the error that a status stands for.
 pub(crate) fn of_status(status: u16, target: &str) -> Error {
     let (code, message) = match status {
         401 => (
@@ -169,7 +102,7 @@ pub(crate) fn of_status(status: u16, target: &str) -> Error {
     Error::new(code, message)
 }
 
-/// `Retry-After` as milliseconds: seconds, or an HTTP date by this device's clock.
+/// Returns `Retry-After` in milliseconds: from seconds, or from an HTTP date by this device's clock.
 fn parse_retry_after(header: &str) -> Option<u64> {
     let header = header.trim();
     let ms = match header.parse::<u32>() {
@@ -180,7 +113,7 @@ fn parse_retry_after(header: &str) -> Option<u64> {
     (!ms.is_nan()).then(|| ms.clamp(0.0, LONGEST_WAIT_MS) as u64)
 }
 
-/// The server's own words, for the cause.
+/// Returns what the server said, for the cause.
 fn quote(reply: Option<ErrorBody>, body: &[u8]) -> Option<String> {
     if let Some(reply) = reply.filter(|reply| !reply.code.is_empty() || !reply.message.is_empty()) {
         let mut words = match (reply.code.is_empty(), reply.message.is_empty()) {
@@ -193,7 +126,7 @@ fn quote(reply: Option<ErrorBody>, body: &[u8]) -> Option<String> {
         }
         return Some(words);
     }
-    // A proxy's page may be long, and cut anywhere within a character.
+    // A proxy's page may be long, and the cut may fall within a character.
     let head = body
         .get(..body.len().min(QUOTED.saturating_mul(4)))
         .unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The app's own headers: a record, or a function that is asked for each request and once more when
+//! The app's headers: a record, or a function that is called for each request, and once more when
 //! the remote refuses the token.
 
 use std::cell::Cell;
@@ -11,10 +11,10 @@ use web_sys::Headers;
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::Mutex;
-use crate::web::http::deadline::{settle, within};
-use crate::web::http::failure::words;
+use crate::web::interop::{await_value, thrown_text};
+use crate::web::timer::within;
 
-/// Names and values, checked.
+/// Valid names and values.
 pub(crate) type List = Rc<[(String, String)]>;
 
 /// `HeaderSource` of the public surface.
@@ -22,7 +22,7 @@ pub(crate) type List = Rc<[(String, String)]>;
 pub(crate) enum HeaderSource {
     /// The same for every request.
     Fixed(List),
-    /// Asked for each request.
+    /// Called for each request.
     Function(Box<Refreshing>),
 }
 
@@ -30,15 +30,15 @@ pub(crate) enum HeaderSource {
 #[derive(Debug)]
 pub(crate) struct Refreshing {
     function: Function,
-    /// Counts refreshes: a request remembers which one its headers came after.
+    /// Counts refreshes: a request remembers the count when its headers were made.
     generation: Cell<u64>,
-    /// What the last refresh gave, for those that waited for it.
+    /// The result of the last refresh, for the requests that waited for it.
     outcome: RefCell<Result<List>>,
-    /// Held while the app's function is asked for fresh headers.
+    /// Held while the app's function makes fresh headers.
     turn: Mutex,
 }
 
-/// Headers to send, and the refresh that they came after.
+/// Headers to send, and the count of refreshes when they were made.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) list: List,
@@ -64,10 +64,10 @@ impl HeaderSource {
         Ok(Self::Fixed(read(value).map_err(wrong)?))
     }
 
-    /// The headers for a request.
+    /// Returns the headers for a request.
     ///
     /// # Errors
-    /// [`Code::Unauthorized`] where the function fails, or takes longer than `ms` milliseconds.
+    /// [`Code::Unauthorized`] if the function fails, or takes longer than `ms` milliseconds.
     pub(crate) async fn current(&self, ms: u32) -> Result<Sent> {
         match self {
             Self::Fixed(list) => Ok(Sent {
@@ -75,8 +75,7 @@ impl HeaderSource {
                 generation: 0,
             }),
             Self::Function(source) => {
-                // Before the call: a refresh that ends meanwhile is newer than these headers may
-                // be.
+                // Before the call: a refresh that ends during it may be newer than its headers.
                 let generation = source.generation.get();
                 Ok(Sent {
                     list: source.ask("request", ms).await?,
@@ -86,8 +85,8 @@ impl HeaderSource {
         }
     }
 
-    /// The headers to try once more with, after the remote refused `sent`; none where the source
-    /// has no others. Requests that were refused at once share one call of the function.
+    /// Returns the headers for a second try after the remote refused `sent`; `None` for fixed headers.
+    /// Requests that were refused at the same time share one call of the function.
     ///
     /// # Errors
     /// As for [`Self::current`].
@@ -95,7 +94,7 @@ impl HeaderSource {
         let Self::Function(source) = self else {
             return Ok(None);
         };
-        // Should the holder be dropped in the middle, the next in turn asks again.
+        // If the holder is dropped during the call, the next in the queue calls again.
         let _turn = source.turn.lock().await;
         if source.generation.get() == sent.generation {
             let outcome = source.ask("unauthorized", ms).await;
@@ -114,13 +113,14 @@ impl Refreshing {
     async fn ask(&self, reason: &str, ms: u32) -> Result<List> {
         let wrong = |message: String| Error::new(Code::Unauthorized, message);
         let failed = |thrown: JsValue| {
-            wrong("The `remote.headers` function failed.".to_owned()).caused_by(words(&thrown))
+            wrong("The `remote.headers` function failed.".to_owned())
+                .caused_by(thrown_text(&thrown))
         };
         let returned = self
             .function
             .call1(&JsValue::UNDEFINED, &JsValue::from_str(reason))
             .map_err(failed)?;
-        let value = match within(ms, settle(&returned)).await {
+        let value = match within(ms, await_value(&returned)).await {
             Some(value) => value.map_err(failed)?,
             None => {
                 return Err(wrong(format!(
@@ -138,10 +138,10 @@ impl Refreshing {
 
 /// Reads a record of strings, or a `Headers` object.
 fn read(value: &JsValue) -> Result<List, String> {
-    let checked = Headers::new().map_err(|thrown| words(&thrown))?;
+    let checked = Headers::new().map_err(|thrown| thrown_text(&thrown))?;
     let mut list = Vec::new();
     let mut push = |name: &JsValue, value: &JsValue| {
-        // A symbol names no header; an undefined one is a header that the app has left out.
+        // A symbol is no header name; an undefined value leaves the header out.
         let Some(name) = name.as_string() else {
             return Ok(());
         };
@@ -151,7 +151,7 @@ fn read(value: &JsValue) -> Result<List, String> {
         let Some(value) = value.as_string() else {
             return Err(format!("`{name}` must be a string."));
         };
-        // The browser's own rules: characters of names, no line breaks, nothing beyond Latin-1.
+        // Checked by the browser: characters of names, no line breaks, nothing beyond Latin-1.
         checked
             .set(&name, &value)
             .map_err(|_| format!("`{name}` has a name or a value that HTTP does not allow."))?;
@@ -171,12 +171,12 @@ fn read(value: &JsValue) -> Result<List, String> {
         }
     } else if value.is_object() && !Array::is_array(value) {
         for name in Reflect::own_keys(value)
-            .map_err(|thrown| words(&thrown))?
+            .map_err(|thrown| thrown_text(&thrown))?
             .iter()
         {
             push(
                 &name,
-                &Reflect::get(value, &name).map_err(|thrown| words(&thrown))?,
+                &Reflect::get(value, &name).map_err(|thrown| thrown_text(&thrown))?,
             )?;
         }
     } else {

@@ -1,4 +1,4 @@
-//! The stream of hints: read by `fetch`, since an EventSource can send no headers.
+//! The stream of hints, read with `fetch`: an EventSource cannot send headers.
 
 use gloo_net::http::Method;
 
@@ -7,18 +7,17 @@ use crate::ports::remote::Hints;
 use crate::util::json::scan::parse;
 use crate::util::sse::EventParser;
 use crate::web::http::HttpRemote;
-use crate::web::http::deadline::within;
-use crate::web::http::exchange::{Head, open};
+use crate::web::http::exchange::{ResponseHead, open};
 use crate::web::http::failure::{network, refused};
 use crate::web::http::headers::{List, Sent};
+use crate::web::timer::within;
 
 /// How long a stream may be silent, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Before its first byte. The remote sends one at once, so whoever lets none through collects
-    /// them.
+    /// Before its first byte. The remote sends one at once: without it, a proxy buffers the stream.
     pub first: u32,
-    /// After it. The remote sends a comment every 15 seconds: three of them were lost.
+    /// After it. The remote sends a comment every 15 seconds; this allows for three lost ones.
     pub later: u32,
 }
 
@@ -32,7 +31,7 @@ impl Default for Patience {
 }
 
 impl HttpRemote {
-    /// The same remote with another patience: nobody shall wait for a test.
+    /// Sets the patience, for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
@@ -60,12 +59,12 @@ impl HttpRemote {
             200..=299 => {}
             404 | 405 | 501 => return Ok(Hints::NoStream),
             _ => {
-                let answer = head.read(&url, self.timeout_ms).await?;
+                let response = head.read(&url, self.timeout_ms).await?;
                 return Err(refused(
-                    answer.status,
+                    response.status,
                     &url,
-                    &answer.bytes,
-                    answer.retry_after.as_deref(),
+                    &response.bytes,
+                    response.retry_after.as_deref(),
                 ));
             }
         }
@@ -79,8 +78,8 @@ impl HttpRemote {
         }
     }
 
-    /// The head of the stream; none where whoever stands between holds back even that.
-    async fn connect(&self, url: &str, headers: &List) -> Result<Option<Head>> {
+    /// Connects to the stream; `None` if a proxy holds back even its head.
+    async fn connect(&self, url: &str, headers: &List) -> Result<Option<ResponseHead>> {
         self.count(0);
         let outgoing = self.outgoing(&Method::GET, url, None, headers, "text/event-stream");
         match open(&outgoing, self.fetch.as_ref(), self.timeout_ms).await {
@@ -92,12 +91,12 @@ impl HttpRemote {
 
     async fn read_stream(
         &self,
-        head: &Head,
+        head: &ResponseHead,
         url: &str,
         sent: &Sent,
         hint: &mut dyn FnMut(),
     ) -> Result<Hints> {
-        let Some(pieces) = head.pieces() else {
+        let Some(chunks) = head.chunks() else {
             return Ok(Hints::NoStream);
         };
         let mut events = EventParser::default();
@@ -108,22 +107,22 @@ impl HttpRemote {
             } else {
                 self.patience.first
             };
-            let Some(piece) = within(patience, pieces.next()).await else {
+            let Some(chunk) = within(patience, chunks.next()).await else {
                 return if begun {
                     Err(silent(url, patience))
                 } else {
                     Ok(Hints::NoStream)
                 };
             };
-            let Some(piece) = piece.map_err(|thrown| network(&thrown, url))? else {
+            let Some(chunk) = chunk.map_err(|thrown| network(&thrown, url))? else {
                 return Ok(Hints::Ended);
             };
             let mut stats = self.stats.get();
-            stats.received = stats.received.saturating_add(piece.len() as u64);
+            stats.received = stats.received.saturating_add(chunk.len() as u64);
             self.stats.set(stats);
-            let (mut news, mut bye) = (!std::mem::replace(&mut begun, true), None);
-            let fed = events.feed(&piece, &mut |name, data| match name {
-                "change" => news = true,
+            let (mut is_hint, mut bye) = (!std::mem::replace(&mut begun, true), None);
+            let fed = events.feed(&chunk, &mut |name, data| match name {
+                "change" => is_hint = true,
                 "bye" => {
                     bye = Some(
                         parse(data.as_bytes())
@@ -140,7 +139,7 @@ impl HttpRemote {
                 )
                 .caused_by(error)
             })?;
-            if news {
+            if is_hint {
                 hint();
             }
             if let Some(reason) = bye {

@@ -1,4 +1,4 @@
-//! The app's own small database: what is known before any user is. Keys to text, of any shape.
+//! The app's own small database, which is read before any user is known: texts by key.
 //!
 //! It never holds a user's data, tokens or cursors.
 
@@ -10,31 +10,32 @@ use web_sys::IdbObjectStore;
 
 use crate::model::config::storage::Durability;
 use crate::model::error::Result;
-use crate::web::indexeddb::connection::{Connection, Schema};
+use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
+use crate::web::indexeddb::open::Schema;
 use crate::web::indexeddb::read::{all, answer, begin, wrong_type};
-use crate::web::indexeddb::write::{Batch, Change, Written, write};
+use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
 use crate::web::indexeddb::{IndexedDbStore, check_name};
 
 const META: &str = "meta";
 
 const STORES: &[&str] = &[META];
 
-/// Before the id of each known user: a key each, so that two tabs cannot overwrite one another's
-/// list.
+/// The prefix of each known user's key: one key a user, so that two tabs cannot overwrite each
+/// other's list.
 const USER: &str = "user:";
 
-/// Before the id of each user that was ever wiped here; the value says how often.
+/// The prefix of the key that counts a user's wipes.
 const WIPED: &str = "wiped:";
 
-/// The database `<name>`: device id, schema version, storage canary, known users.
+/// The database `<name>`: device id, schema version, storage loss_detector, known users.
 #[derive(Clone, Debug)]
 pub struct RootDatabase {
     connection: Rc<Connection>,
 }
 
 impl RootDatabase {
-    /// Opens the app's database, and creates it where there is none. `name` must not contain `/`.
+    /// Opens the app's database, and creates it if there is none. `name` must not contain `/`.
     ///
     /// # Errors
     /// As [`IndexedDbStore::open`](crate::web::indexeddb::IndexedDbStore::open).
@@ -53,20 +54,14 @@ impl RootDatabase {
         Ok(root)
     }
 
-    /// The value under that key.
-    ///
-    /// # Errors
-    /// What the storage says.
+    /// Returns the value under a key.
     pub async fn get(&self, key: &str) -> Result<Option<String>> {
         self.connection
             .run(async |database, _| text(database, key).await)
             .await
     }
 
-    /// Everything whose key begins with `prefix`, in the order of keys.
-    ///
-    /// # Errors
-    /// What the storage says.
+    /// Returns everything whose key begins with `prefix`, in the order of keys.
     pub async fn list(&self, prefix: &str) -> Result<Vec<(String, String)>> {
         self.connection
             .run(async |database, _| {
@@ -86,22 +81,16 @@ impl RootDatabase {
     }
 
     /// Writes a value, durably.
-    ///
-    /// # Errors
-    /// What the storage says; nothing was written then.
     pub async fn put(&self, key: &str, value: &str) -> Result<()> {
         self.change(
-            vec![Change::Put(META, key.into(), value.into())],
+            vec![WriteRequest::Put(META, key.into(), value.into())],
             Durability::Strict,
         )
         .await
     }
 
-    /// Writes a value where there is none, and answers what is there: the same in every tab,
-    /// however many ask at once.
-    ///
-    /// # Errors
-    /// What the storage says.
+    /// Writes a value if there is none, and returns the stored one: the same in every tab, also if
+    /// several call at once.
     pub async fn get_or_put(&self, key: &str, value: &str) -> Result<String> {
         let batch = Batch {
             stores: STORES,
@@ -115,9 +104,9 @@ impl RootDatabase {
                     return Ok(found);
                 }
                 match write(database, &batch).await? {
-                    Written::All => Ok(value.to_owned()),
-                    // Another tab was first. Where the key has gone again since, ours is as good.
-                    Written::Nothing => Ok(text(database, key)
+                    WriteOutcome::All => Ok(value.to_owned()),
+                    // Another tab was first. If its value is gone again, ours will do.
+                    WriteOutcome::Nothing => Ok(text(database, key)
                         .await?
                         .unwrap_or_else(|| value.to_owned())),
                 }
@@ -126,27 +115,27 @@ impl RootDatabase {
     }
 
     /// Removes a value.
-    ///
-    /// # Errors
-    /// What the storage says.
     pub async fn remove(&self, key: &str) -> Result<()> {
-        self.change(vec![Change::Delete(META, key.into())], Durability::Strict)
-            .await
+        self.change(
+            vec![WriteRequest::Delete(META, key.into())],
+            Durability::Strict,
+        )
+        .await
     }
 
-    /// Opens the store of one user, and answers what was noted of that user, and how many wipes.
+    /// Opens the store of one user. Returns also the user's note and number of wipes.
     ///
     /// # Errors
     /// As [`IndexedDbStore::open`].
     pub async fn open_store(&self, user: &str) -> Result<(IndexedDbStore, Option<String>, u64)> {
         let store = IndexedDbStore::unopened(self.connection.name(), user)?;
-        // Read first: a wipe that comes in between counts as one that closes this handle.
+        // Read first: a wipe that comes in between closes this handle.
         let (note, wipes) = self.noted(user).await?;
         store.connection.run(async |_, _| Ok(())).await?;
         Ok((store.under(self, user, wipes), note, wipes))
     }
 
-    /// What was noted of a user, and how often the user was wiped.
+    /// Returns a user's note, and how often the user was wiped.
     pub(super) async fn noted(&self, user: &str) -> Result<(Option<String>, u64)> {
         self.connection
             .run(async |database, _| {
@@ -163,15 +152,12 @@ impl RootDatabase {
             .await
     }
 
-    /// Notes of a user what may be lost in a power cut. A note begins with how often the user had
-    /// been wiped when it was made, and a space; so one that comes late from a tab that did not
-    /// know does not bring the user back.
-    ///
-    /// # Errors
-    /// What the storage says.
+    /// Stores a note about a user, which a power cut may lose. A note begins with the number of the
+    /// user's wipes when it was made, and a space: a late note of a tab that does not know of a wipe
+    /// does not bring the user back.
     pub async fn note(&self, user: &str, note: &str) -> Result<()> {
         self.change(
-            vec![Change::Put(
+            vec![WriteRequest::Put(
                 META,
                 format!("{USER}{user}").into(),
                 note.into(),
@@ -181,25 +167,22 @@ impl RootDatabase {
         .await
     }
 
-    /// Notes that a user is about to be wiped.
+    /// Counts a wipe that is about to begin.
     pub(super) async fn note_wipe(&self, user: &str) -> Result<()> {
         let (_, wipes) = self.noted(user).await?;
         let count = wipes.saturating_add(1).to_string();
         let changes = vec![
-            Change::Put(META, format!("{WIPED}{user}").into(), count.into()),
-            Change::Delete(META, format!("{USER}{user}").into()),
+            WriteRequest::Put(META, format!("{WIPED}{user}").into(), count.into()),
+            WriteRequest::Delete(META, format!("{USER}{user}").into()),
         ];
         self.change(changes, Durability::Strict).await
     }
 
-    /// Every user that has a database here.
-    ///
-    /// # Errors
-    /// What the storage says.
+    /// Returns every user that has a database here.
     pub async fn users(&self) -> Result<Vec<String>> {
         let wiped = self.list(WIPED).await?;
         let found = self.list(USER).await?;
-        let has_lazy_rows = |user: &str, note: &str| {
+        let is_outdated = |user: &str, note: &str| {
             let wipes = wiped
                 .iter()
                 .find(|(key, _)| key.strip_prefix(WIPED) == Some(user))
@@ -213,7 +196,7 @@ impl RootDatabase {
         };
         let users = found.iter().filter_map(|(key, note)| {
             key.strip_prefix(USER)
-                .filter(|user| !has_lazy_rows(user, note))
+                .filter(|user| !is_outdated(user, note))
         });
         Ok(users.map(str::to_owned).collect())
     }
@@ -221,17 +204,17 @@ impl RootDatabase {
     /// Removes the database for good; the handle is closed.
     ///
     /// # Errors
-    /// `storageBlocked` where another tab does not let go.
+    /// `storageBlocked` if another tab does not close its connection.
     pub async fn wipe(&self) -> Result<()> {
         self.connection.delete().await
     }
 
-    /// Lets go of the storage. Later calls answer `closed`.
+    /// Closes the connection. Later calls fail with `closed`.
     pub fn close(&self) {
         self.connection.close();
     }
 
-    async fn change(&self, changes: Vec<Change>, durability: Durability) -> Result<()> {
+    async fn change(&self, changes: Vec<WriteRequest>, durability: Durability) -> Result<()> {
         let batch = Batch {
             stores: STORES,
             durability,

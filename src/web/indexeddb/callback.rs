@@ -1,38 +1,35 @@
-//! A callback that lives until it has its answer, whatever becomes of whoever asked.
+//! A callback that lives until it has its answer, also if the future that awaits it is dropped.
 
 use std::rc::Rc;
 
 use js_sys::Function;
-use wasm_bindgen::JsCast;
-use wasm_bindgen::closure::Closure;
 use web_sys::Event;
 
 use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
+use crate::web::interop::{EventCallback, function_of};
 
-pub(super) type Callback = Closure<dyn FnMut(Event)>;
-
-/// A handler for the events of a request or transaction, and the answer that it finds: the first
-/// event for which `answer` says something. The handler frees itself then, and not before, so a
-/// future may be dropped while its transaction runs on.
+/// Returns a handler for the events of a request or transaction, and a receiver for the first answer
+/// that `answer` returns. The handler frees itself with that answer and not before, so the receiver
+/// may be dropped while the transaction runs on.
 pub(super) fn until<T: 'static>(
     mut answer: impl FnMut(&Event) -> Option<T> + 'static,
 ) -> (Function, oneshot::Receiver<T>) {
     let (tx, rx) = oneshot::channel();
     let mut tx = Some(tx);
-    let keep: Rc<RefCell<Option<Callback>>> = Rc::default();
+    let keep: Rc<RefCell<Option<EventCallback>>> = Rc::default();
     let own = Rc::clone(&keep);
-    let closure = Callback::new(move |event: Event| {
+    let closure = EventCallback::new(move |event: Event| {
         let Some(found) = answer(&event) else {
             return;
         };
         if let Some(tx) = tx.take() {
             let _ = tx.send(found);
         }
-        // Counted by the bindings: it is freed when this call has returned.
+        // wasm-bindgen frees it once this call has returned.
         drop(own.take());
     });
-    let function = closure.as_js_value().unchecked_ref::<Function>().clone();
+    let function = function_of(&closure).clone();
     keep.replace(Some(closure));
     (function, rx)
 }

@@ -1,9 +1,8 @@
-//! One supervised connection to one database: opened when first needed, let go of whenever another
-//! tab or the browser wants it, and opened again.
+//! One supervised connection to one database: opened when first needed, closed when another tab or
+//! the browser asks for that, and opened again.
 //!
-//! An open request that was issued is never abandoned: it runs in a task of its own to its end, and
-//! its connection is then adopted, or closed. Callers wait for it, all for the same one, and only
-//! as long as their patience lasts.
+//! An open request is never abandoned: it runs to its end in a task of its own, and its connection
+//! is then used or closed. All callers wait for the same request, each for a limited time.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -19,18 +18,19 @@ use wasm_bindgen::closure::Closure;
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
-use crate::web::host::{sleep, spawn};
 use crate::web::indexeddb::fault::Fault;
-use crate::web::indexeddb::open::{delete, identified, request, unanswered};
+use crate::web::indexeddb::open::{Schema, delete, identified, request, unanswered};
+use crate::web::interop::spawn;
+use crate::web::timer::sleep;
 
-/// How long an open or a delete may keep its caller waiting, in milliseconds.
+/// How long a caller waits for an open or a delete, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
 
-/// How often a batch is tried before its fault is final.
+/// How often work is tried before its fault is final.
 const ATTEMPTS: u32 = 3;
 
-/// The pause before each further attempt, in milliseconds: a network process that crashed needs a
-/// moment.
+/// The pause before each further attempt, in milliseconds: a browser process that has crashed needs
+/// a moment to restart.
 const PAUSES_MS: [u64; 2] = [20, 200];
 
 /// A handle on one database.
@@ -40,31 +40,22 @@ pub(super) struct Connection {
     schema: Schema,
     patience_ms: Cell<u64>,
     opens: Cell<u64>,
-    /// Which database of this name the caller knows: one that was deleted and made again is
+    /// The identity of the database that was opened last: one that was deleted and made again has
     /// another.
     known: Cell<Option<f64>>,
     replaced: Cell<bool>,
-    state: RefCell<State>,
-}
-
-/// What a database is made of.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Schema {
-    /// Its object stores, with out-of-line keys.
-    pub(super) stores: &'static [&'static str],
-    /// The store and key that hold a number drawn when the database was made, where that matters.
-    pub(super) identity: Option<(&'static str, f64)>,
+    state: RefCell<ConnectionState>,
 }
 
 #[derive(Debug)]
-enum State {
+enum ConnectionState {
     /// Not connected; the next call opens.
     Idle,
     /// An open request is in flight.
     Opening(Opening),
     /// Connected.
     Open(Live),
-    /// Being deleted: nobody opens until that has an end.
+    /// Being deleted: no open until that ends.
     Deleting,
     /// Closed for good.
     Closed,
@@ -91,7 +82,7 @@ pub(super) struct Handle {
 }
 
 impl Connection {
-    /// A handle on the database of that name. Opens nothing yet.
+    /// Returns a handle on the database of that name, without opening it.
     pub(super) fn new(name: String, schema: Schema) -> Rc<Self> {
         Rc::new(Self {
             name,
@@ -100,7 +91,7 @@ impl Connection {
             opens: Cell::new(0),
             known: Cell::new(None),
             replaced: Cell::new(false),
-            state: RefCell::new(State::Idle),
+            state: RefCell::new(ConnectionState::Idle),
         })
     }
 
@@ -108,7 +99,7 @@ impl Connection {
         &self.name
     }
 
-    /// How long callers wait for an open or a delete, in milliseconds.
+    /// Sets how long callers wait for an open or a delete, in milliseconds.
     pub(super) fn set_patience(&self, ms: u64) {
         self.patience_ms.set(ms);
     }
@@ -119,7 +110,7 @@ impl Connection {
         self.replaced.get()
     }
 
-    /// Takes the database for what it is.
+    /// Accepts the database that there is.
     pub(super) fn accept(&self) {
         self.replaced.set(false);
     }
@@ -129,8 +120,8 @@ impl Connection {
         self.opens.get()
     }
 
-    /// Does the work on an open database, and does it again on a fresh connection where the
-    /// connection was lost. The work must bear being repeated; it is told how often it was tried.
+    /// Runs work on an open database, and again on a fresh connection if the connection is lost. The
+    /// work must be repeatable; its second argument counts earlier attempts.
     pub(super) async fn run<T>(
         self: &Rc<Self>,
         work: impl AsyncFn(&Database, u32) -> Result<T, Fault>,
@@ -148,7 +139,7 @@ impl Connection {
         done.take().ok_or_else(closed)
     }
 
-    // The trying itself, once for all kinds of work.
+    // Not generic: the loop exists once, for all kinds of work.
     async fn repeat<'f>(
         self: &Rc<Self>,
         work: &dyn Fn(Database, u32) -> LocalBoxFuture<'f, Result<(), Fault>>,
@@ -167,80 +158,75 @@ impl Connection {
                 },
                 Err(fault) => fault,
             };
-            let pause = PAUSES_MS.get(tried as usize).copied().unwrap_or_default();
-            tried = tried.saturating_add(1);
-            if tried >= ATTEMPTS || !fault.is_lost() {
-                return Err(fault.into_error());
-            }
-            sleep(pause).await;
+            pause_before_retry(fault, &mut tried).await?;
         }
     }
 
-    /// Lets go for now: the next call opens again.
+    /// Closes the connection for now: the next call opens again.
     pub(super) fn rest(&self) {
-        let open = matches!(*self.state.borrow(), State::Open(_));
+        let open = matches!(*self.state.borrow(), ConnectionState::Open(_));
         if open {
-            release(self.state.replace(State::Idle));
+            release(self.state.replace(ConnectionState::Idle));
         }
     }
 
-    /// Whether somebody or something has made it let go since it was open, so that the database may
-    /// be gone.
+    /// Whether the connection was closed since it was open, so that the database may be gone.
     pub(super) fn has_let_go(&self) -> bool {
-        self.known.get().is_some() && !matches!(*self.state.borrow(), State::Open(_))
+        self.known.get().is_some() && !matches!(*self.state.borrow(), ConnectionState::Open(_))
     }
 
-    /// What tells this database from an earlier or later one of the same name; none before it was
+    /// Distinguishes this database from an earlier or later one of the same name; `None` before it was
     /// opened.
     pub(super) fn identity(&self) -> Option<f64> {
         self.known.get()
     }
 
-    /// Lets go for good. What was issued still runs to its end.
+    /// Closes for good. Requests in flight still run to their end.
     pub(super) fn close(&self) {
-        release(self.state.replace(State::Closed));
+        release(self.state.replace(ConnectionState::Closed));
     }
 
-    /// Deletes the database, and closes. Other tabs let go when they are told to; where one does
-    /// not, the answer is `storageBlocked`, and the browser deletes as soon as that tab has gone.
+    /// Deletes the database, and closes. Other tabs close their connections when the browser asks; if
+    /// one does not, this fails with `storageBlocked`, and the browser deletes once that tab is gone.
     pub(super) async fn delete(self: &Rc<Self>) -> Result<()> {
-        if matches!(*self.state.borrow(), State::Closed | State::Deleting) {
+        if matches!(
+            *self.state.borrow(),
+            ConnectionState::Closed | ConnectionState::Deleting
+        ) {
             return Err(closed());
         }
-        release(self.state.replace(State::Deleting));
+        release(self.state.replace(ConnectionState::Deleting));
         let mut tried = 0_u32;
         let outcome = loop {
-            let fault = match delete(&self.name, self.patience_ms.get()).await {
+            match delete(&self.name, self.patience_ms.get()).await {
                 Ok(()) => break Ok(()),
-                Err(fault) => fault,
-            };
-            let pause = PAUSES_MS.get(tried as usize).copied().unwrap_or_default();
-            tried = tried.saturating_add(1);
-            if tried >= ATTEMPTS || !fault.is_lost() {
-                break Err(fault.into_error());
+                Err(fault) => {
+                    if let Err(error) = pause_before_retry(fault, &mut tried).await {
+                        break Err(error);
+                    }
+                }
             }
-            sleep(pause).await;
         };
-        let deleting = matches!(*self.state.borrow(), State::Deleting);
+        let deleting = matches!(*self.state.borrow(), ConnectionState::Deleting);
         if deleting {
             self.state.replace(if outcome.is_ok() {
-                State::Closed
+                ConnectionState::Closed
             } else {
-                State::Idle
+                ConnectionState::Idle
             });
         }
         outcome
     }
 
-    /// An open database: the one there is, or the one that is being opened, or a new one.
+    /// Returns the open database, waits for the one that is being opened, or opens one.
     fn handle(self: &Rc<Self>) -> impl Future<Output = Result<Handle, Fault>> + use<> {
         let this = Rc::clone(self);
         let found = this.look();
         async move {
             let (opened, blocked) = match found {
-                Found::Here(handle) => return Ok(handle),
-                Found::Closed => return Err(closed().into()),
-                Found::Coming(opened, blocked) => (opened, blocked),
+                Lookup::Here(handle) => return Ok(handle),
+                Lookup::Closed => return Err(closed().into()),
+                Lookup::Coming(opened, blocked) => (opened, blocked),
             };
             let patience = Box::pin(sleep(this.patience_ms.get()));
             match select(opened, patience).await {
@@ -251,30 +237,32 @@ impl Connection {
         }
     }
 
-    fn look(self: &Rc<Self>) -> Found {
-        let idle = matches!(*self.state.borrow(), State::Idle);
+    fn look(self: &Rc<Self>) -> Lookup {
+        let idle = matches!(*self.state.borrow(), ConnectionState::Idle);
         if idle {
             self.begin();
         }
         match &mut *self.state.borrow_mut() {
-            State::Open(live) => Found::Here(live.handle.clone()),
-            State::Opening(opening) => {
+            ConnectionState::Open(live) => Lookup::Here(live.handle.clone()),
+            ConnectionState::Opening(opening) => {
                 let (tx, rx) = oneshot::channel();
                 opening.waiting.push(tx);
-                Found::Coming(rx, Rc::clone(&opening.blocked))
+                Lookup::Coming(rx, Rc::clone(&opening.blocked))
             }
-            State::Idle | State::Deleting | State::Closed => Found::Closed,
+            ConnectionState::Idle | ConnectionState::Deleting | ConnectionState::Closed => {
+                Lookup::Closed
+            }
         }
     }
 
-    /// Issues an open request, in this turn, and leaves it to a task that outlives every caller.
+    /// Issues an open request, in this turn, and awaits it in a task that outlives every caller.
     fn begin(self: &Rc<Self>) {
         let ticket = self.opens.get().saturating_add(1);
         self.opens.set(ticket);
         let blocked = Rc::new(Cell::new(false));
         let schema = self.schema;
         let request = request(&self.name, schema, Rc::clone(&blocked));
-        self.state.replace(State::Opening(Opening {
+        self.state.replace(ConnectionState::Opening(Opening {
             ticket,
             blocked,
             waiting: Vec::new(),
@@ -284,7 +272,7 @@ impl Connection {
             let opened = match request {
                 Ok((request, on_event)) => {
                     let opened = request.await;
-                    // It has heard all that there is to hear.
+                    // No further event can come.
                     drop(on_event);
                     match opened {
                         Ok(database) => identified(database, schema).await,
@@ -294,17 +282,16 @@ impl Connection {
                 Err(fault) => Err(fault),
             };
             match (this.upgrade(), opened) {
-                (Some(this), opened) => this.settle(ticket, opened),
-                // Late, and nobody is left: an unowned connection would block every later upgrade.
+                (Some(this), opened) => this.adopt(ticket, opened),
+                // Nobody is left: an unowned connection would block every later upgrade and delete.
                 (None, Ok((database, _))) => database.close(),
                 (None, Err(_)) => {}
             }
         });
     }
 
-    fn settle(self: &Rc<Self>, ticket: u64, opened: Result<(Database, f64), Fault>) {
-        let awaited =
-            matches!(&*self.state.borrow(), State::Opening(opening) if opening.ticket == ticket);
+    fn adopt(self: &Rc<Self>, ticket: u64, opened: Result<(Database, f64), Fault>) {
+        let awaited = matches!(&*self.state.borrow(), ConnectionState::Opening(opening) if opening.ticket == ticket);
         if !awaited {
             if let Ok((database, _)) = opened {
                 database.close();
@@ -322,13 +309,13 @@ impl Connection {
                 }
                 let handle = Handle { database, ticket };
                 (
-                    State::Open(Live::new(handle.clone(), Rc::downgrade(self))),
+                    ConnectionState::Open(Live::new(handle.clone(), Rc::downgrade(self))),
                     Ok(handle),
                 )
             }
-            Err(fault) => (State::Idle, Err(fault)),
+            Err(fault) => (ConnectionState::Idle, Err(fault)),
         };
-        if let State::Opening(opening) = self.state.replace(next) {
+        if let ConnectionState::Opening(opening) = self.state.replace(next) {
             for waiting in opening.waiting {
                 let _ = waiting.send(answer.clone());
             }
@@ -337,10 +324,9 @@ impl Connection {
 
     /// Closes that connection, if it is still the current one; the next call opens another.
     fn discard(&self, ticket: u64) {
-        let current =
-            matches!(&*self.state.borrow(), State::Open(live) if live.handle.ticket == ticket);
+        let current = matches!(&*self.state.borrow(), ConnectionState::Open(live) if live.handle.ticket == ticket);
         if current {
-            release(self.state.replace(State::Idle));
+            release(self.state.replace(ConnectionState::Idle));
         }
     }
 }
@@ -351,7 +337,7 @@ impl Drop for Connection {
     }
 }
 
-enum Found {
+enum Lookup {
     Here(Handle),
     Coming(oneshot::Receiver<Result<Handle, Fault>>, Rc<Cell<bool>>),
     Closed,
@@ -360,8 +346,8 @@ enum Found {
 impl Live {
     fn new(handle: Handle, owner: Weak<Connection>) -> Self {
         let ticket = handle.ticket;
-        // `versionchange`: another tab deletes or upgrades, and waits for us; transactions in
-        // flight still finish. `close`: the browser closed the connection by force.
+        // `versionchange`: another tab deletes or upgrades, and waits for this connection to close;
+        // transactions in flight still finish. `close`: the browser has closed the connection.
         let on_lost = Closure::<dyn FnMut()>::new(move || {
             if let Some(owner) = owner.upgrade() {
                 owner.discard(ticket);
@@ -386,9 +372,23 @@ impl Drop for Live {
     }
 }
 
-/// Ends a state that has been replaced: its connection closes, its waiting callers hear `closed`.
-fn release(state: State) {
+/// Drops a state that was replaced: its connection closes, and its waiting callers get `closed`.
+fn release(state: ConnectionState) {
     mem::drop(state);
+}
+
+/// Waits before the next attempt.
+///
+/// # Errors
+/// The fault's own error, if another attempt is no help or there have been enough.
+async fn pause_before_retry(fault: Fault, tried: &mut u32) -> Result<()> {
+    let pause = PAUSES_MS.get(*tried as usize).copied().unwrap_or_default();
+    *tried = tried.saturating_add(1);
+    if *tried >= ATTEMPTS || !fault.is_lost() {
+        return Err(fault.into_error());
+    }
+    sleep(pause).await;
+    Ok(())
 }
 
 fn closed() -> Error {

@@ -1,5 +1,4 @@
-//! What IndexedDB answered when it failed, and what that means: the verdict is the DOMException's
-//! name.
+//! Failures of IndexedDB, classified by the name of the DOMException.
 
 use indexed_db_futures::error::{DomException, Error as IdbError, JSError, OpenDbError};
 use indexed_db_futures::internals::SystemRepr;
@@ -17,7 +16,7 @@ pub(super) enum Fault {
         /// For people.
         message: String,
     },
-    /// A failure that is already in our own words; trying again is no help.
+    /// A coded error; trying again is no help.
     Ours(Error),
 }
 
@@ -45,8 +44,8 @@ impl Fault {
         }
     }
 
-    /// The connection or its backing process is gone, and a fresh one may well work: Safari after a
-    /// background spell, a forced close, a backing store that opens on the second try.
+    /// Whether the connection or its backing process is gone, so that a fresh one may work: Safari
+    /// after a time in the background, a forced close, a store that opens on the second try.
     pub(super) fn is_lost(&self) -> bool {
         match self {
             Self::Browser { name, .. } => {
@@ -62,7 +61,7 @@ impl Fault {
         }
     }
 
-    /// The coded error of a fault that is final.
+    /// Returns the coded error of a final fault.
     pub(super) fn into_error(self) -> Error {
         let (name, message) = match self {
             Self::Ours(error) => return error,
@@ -107,7 +106,7 @@ impl From<IdbError> for Fault {
             IdbError::Serialisation(_) => {
                 Error::new(Code::Corrupt, "A stored value has the wrong type.").into()
             }
-            // The wrapper lost the reason; the transaction is gone in any case.
+            // indexed_db_futures has lost the reason; the transaction is gone in any case.
             IdbError::MissingData(_) => Self::named("AbortError", "The request's answer was lost."),
         }
     }
@@ -127,8 +126,7 @@ impl From<OpenDbError> for Fault {
     fn from(error: OpenDbError) -> Self {
         match error {
             OpenDbError::Base(error) => error.into(),
-            // `VersionZero` is the wrapper's word for whatever `open()` threw; the version is never
-            // 0 here.
+            // `VersionZero` stands for anything that `open()` threw; the version is never 0 here.
             OpenDbError::VersionZero => Self::named("SecurityError", "indexedDB.open() threw."),
             OpenDbError::UnsupportedEnvironment | OpenDbError::NullFactory => {
                 Self::named("NotSupportedError", "There is no indexedDB.")

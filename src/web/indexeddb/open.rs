@@ -1,4 +1,4 @@
-//! The requests that make, open and delete a database.
+//! The requests that create, open and delete a database.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,24 +13,33 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
 
 use crate::model::error::{Code, Error};
-use crate::web::host::sleep;
-use crate::web::indexeddb::callback::{Callback, until};
-use crate::web::indexeddb::connection::Schema;
+use crate::web::indexeddb::callback::until;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::read::{answer, begin};
+use crate::web::interop::{EventCallback, function_of};
+use crate::web::timer::sleep;
 
-/// The version of every database of ours. Migrations go by a record, as another version needs
-/// every other tab to let go first.
+/// The version of every database. Migrations are records of the log instead: another version would
+/// need every other tab to close its connection first.
 const VERSION: u8 = 1;
 
-/// Asks for a database to be opened, and made where there is none.
+/// The content of a new database.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schema {
+    /// The object stores, with out-of-line keys.
+    pub(super) stores: &'static [&'static str],
+    /// The store and key of a random number that identifies the database.
+    pub(super) identity: Option<(&'static str, f64)>,
+}
+
+/// Issues an open request, which makes the database if there is none.
 pub(super) fn request(
     name: &str,
     schema: Schema,
     blocked: Rc<Cell<bool>>,
-) -> Result<(OpenDbRequest, Callback), Fault> {
+) -> Result<(OpenDbRequest, EventCallback), Fault> {
     let request = Database::open(name).with_version(VERSION).build()?;
-    let on_event = Callback::new(move |event: Event| {
+    let on_event = EventCallback::new(move |event: Event| {
         if event.type_() == "blocked" {
             blocked.set(true);
             return;
@@ -42,20 +51,18 @@ pub(super) fn request(
             && make(&request, schema).is_err()
             && let Some(transaction) = request.transaction()
         {
-            // The open then fails, and the next one makes it all again.
+            // The open then fails, and the next one creates everything again.
             let _ = transaction.abort();
         }
     });
+    request.as_sys().set_onblocked(Some(function_of(&on_event)));
     request
         .as_sys()
-        .set_onblocked(Some(on_event.as_js_value().unchecked_ref()));
-    request
-        .as_sys()
-        .set_onupgradeneeded(Some(on_event.as_js_value().unchecked_ref()));
+        .set_onupgradeneeded(Some(function_of(&on_event)));
     Ok((request, on_event))
 }
 
-/// Makes what a new database is made of.
+/// Creates the content of a new database.
 fn make(request: &IdbOpenDbRequest, schema: Schema) -> Result<(), JsValue> {
     let database: IdbDatabase = request.result()?.unchecked_into();
     for name in schema.stores {
@@ -70,7 +77,7 @@ fn make(request: &IdbOpenDbRequest, schema: Schema) -> Result<(), JsValue> {
     Ok(())
 }
 
-/// The database, and the number drawn when it was made.
+/// Returns the database and its identity.
 pub(super) async fn identified(
     database: Database,
     schema: Schema,
@@ -97,7 +104,7 @@ async fn identity(database: &Database, store: &str, key: f64) -> Result<f64, Fau
     Ok(found.as_f64().unwrap_or_default())
 }
 
-/// Asks for a database to be deleted, and waits as long as `patience_ms` for that.
+/// Deletes a database, and waits `patience_ms` milliseconds at most for that.
 pub(super) async fn delete(name: &str, patience_ms: u64) -> Result<(), Fault> {
     let factory = DBFactory::new()?;
     let request = factory
@@ -105,7 +112,7 @@ pub(super) async fn delete(name: &str, patience_ms: u64) -> Result<(), Fault> {
         .delete_database(name)
         .map_err(|thrown| Fault::thrown(&thrown))?;
     let blocked = Rc::new(Cell::new(false));
-    let told = Rc::clone(&blocked);
+    let is_blocked = Rc::clone(&blocked);
     let (on_event, deleted) = until(move |event| match event.type_().as_str() {
         "success" => Some(Ok(())),
         "error" => {
@@ -122,7 +129,7 @@ pub(super) async fn delete(name: &str, patience_ms: u64) -> Result<(), Fault> {
             }))
         }
         _ => {
-            told.set(true);
+            is_blocked.set(true);
             None
         }
     });
@@ -137,7 +144,7 @@ pub(super) async fn delete(name: &str, patience_ms: u64) -> Result<(), Fault> {
     }
 }
 
-/// The error of a request that has had no answer for as long as its caller would wait.
+/// Returns the error of a request that has timed out.
 pub(super) fn unanswered(blocked: bool) -> Error {
     let problem = if blocked {
         "Another tab holds the database and does not let go; close the app's other tabs, then try again."

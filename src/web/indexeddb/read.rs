@@ -1,4 +1,4 @@
-//! One readonly transaction, and the way from JavaScript values to bytes.
+//! Readonly transactions, and their values as bytes.
 
 use std::rc::Rc;
 
@@ -14,17 +14,17 @@ use crate::ports::store::Records;
 use crate::web::indexeddb::callback::until;
 use crate::web::indexeddb::fault::Fault;
 
-/// A readonly transaction, which ends by itself when it has nothing left to do.
+/// Begins a readonly transaction, which ends by itself once it has no request left. Between its
+/// requests, nothing but these may be awaited, or the browser ends it.
 ///
-/// Begun by the browser's own call: what the wrapper makes of a transaction, a request and a query
-/// is a tenth of the module. Between its requests, nothing but these may be awaited, or the browser
-/// ends it.
+/// Not by indexed_db_futures: its transactions, requests and queries cost 2.4 KiB (brotli) here, and
+/// one handler for each request.
 pub(super) fn begin(database: &Database, stores: &[&str]) -> Result<IdbTransaction, Fault> {
     let names: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
     Ok(database.as_sys().transaction_with_str_sequence(&names)?)
 }
 
-/// Waits for a request: its result, or why it failed.
+/// Awaits the result of a request.
 pub(super) async fn answer(request: &IdbRequest) -> Result<JsValue, Fault> {
     let asked = request.clone();
     let (on_event, answered) = until(move |_| Some(outcome(&asked)));
@@ -35,7 +35,7 @@ pub(super) async fn answer(request: &IdbRequest) -> Result<JsValue, Fault> {
         .unwrap_or_else(|_| Err(Fault::named("AbortError", "The request's answer was lost.")))
 }
 
-/// What became of a request that has ended.
+/// Returns the result of a request that has ended.
 fn outcome(request: &IdbRequest) -> Result<JsValue, Fault> {
     match request.error() {
         Ok(Some(error)) => Err(Fault::Browser {
@@ -46,12 +46,12 @@ fn outcome(request: &IdbRequest) -> Result<JsValue, Fault> {
     }
 }
 
-/// The keys and the values of all that is in a store, or in a range of it, in order.
+/// Returns the keys and values of a store, or of a range of it, in order.
 pub(super) async fn all(
     store: &IdbObjectStore,
     range: &JsValue,
 ) -> Result<impl Iterator<Item = (JsValue, JsValue)> + use<>, Fault> {
-    // Requests end in order: waiting for the last takes one handler for both.
+    // Requests end in order: awaiting the last takes one handler for both.
     let keys = store.get_all_keys_with_key(range)?;
     let values = answer(&store.get_all_with_key(range)?).await?;
     let keys: Array = outcome(&keys)?.unchecked_into();
@@ -59,7 +59,7 @@ pub(super) async fn all(
     Ok((0..keys.length()).map(move |index| (keys.get(index), values.get(index))))
 }
 
-/// The records from a place on, or from after it, in order.
+/// Returns the records from a sequence number on, or after it, in order.
 pub(super) async fn records(
     transaction: &IdbTransaction,
     log: &str,
@@ -69,7 +69,7 @@ pub(super) async fn records(
     let range = IdbKeyRange::lower_bound_with_open(&JsValue::from_f64(from), after)?;
     let mut records = Records::new();
     for (key, value) in all(&transaction.object_store(log)?, &range).await? {
-        // A key that is no place holds nothing of this log.
+        // A key that is no sequence number holds no record.
         if let Some(key) = key.as_f64().filter(|key| *key >= 1.0) {
             records.push((key as Seq, bytes(&value).unwrap_or_else(unreadable)));
         }
@@ -77,8 +77,7 @@ pub(super) async fn records(
     Ok(records)
 }
 
-/// The values under those keys, in the order asked for; none where one is missing or of another
-/// kind.
+/// Returns the values under those keys, in their order; `None` for one that is missing or not bytes.
 pub(super) async fn values(
     store: &IdbObjectStore,
     keys: &[u64],
@@ -87,27 +86,26 @@ pub(super) async fn values(
     for key in keys {
         requests.push(store.get(&JsValue::from_f64(*key as f64))?);
     }
-    // Requests end in order: waiting for the last one first takes one handler for all of them.
+    // Requests end in order: awaiting the last one takes one handler for all of them.
     let last = match requests.pop() {
         Some(request) => answer(&request).await,
         None => return Ok(Vec::new()),
     };
     let mut found = Vec::with_capacity(keys.len());
     for request in requests {
-        // Where one of these failed, the last says only that the transaction was aborted.
+        // If one of these failed, the last says only that the transaction was aborted.
         found.push(bytes(&outcome(&request)?));
     }
     found.push(bytes(&last?));
     Ok(found)
 }
 
-/// What is given for a record that is there and cannot be read: no reader takes it, and it is not
-/// empty.
+/// Stands for a record that exists and cannot be read: not empty, and refused by every decoder.
 pub(super) fn unreadable() -> Rc<[u8]> {
     Rc::from([0])
 }
 
-/// The places of the records from one on.
+/// Returns the sequence numbers of the records from one on.
 pub(super) async fn places(
     transaction: &IdbTransaction,
     log: &str,
@@ -129,7 +127,7 @@ pub(super) async fn places(
         .collect())
 }
 
-/// A stored value that is not what this engine writes.
+/// Returns the fault of a stored value that this engine does not write.
 pub(super) fn wrong_type() -> Fault {
     Error::new(
         Code::Corrupt,
@@ -138,7 +136,7 @@ pub(super) fn wrong_type() -> Fault {
     .into()
 }
 
-/// The bytes of a value; none where there is none, or one of another kind.
+/// Returns the bytes of a value; `None` if it is not a `Uint8Array`.
 fn bytes(value: &JsValue) -> Option<Rc<[u8]>> {
     Some(value.dyn_ref::<Uint8Array>()?.to_vec().into())
 }

@@ -16,22 +16,21 @@ use crate::util::local_sync::oneshot;
 use crate::web::indexeddb::callback::until;
 use crate::web::indexeddb::fault::Fault;
 
-/// Everything that one transaction writes. Issuing it twice is harmless.
+/// The requests of one transaction. Issuing them twice is harmless.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// The object stores that it touches.
     pub(super) stores: &'static [&'static str],
-    /// How durable `complete` has to be.
     pub(super) durability: Durability,
-    /// What is written whatever was there.
-    pub(super) changes: Vec<Change>,
-    /// What is written only if its key is free; else nothing of the batch is.
+    /// Unconditional requests.
+    pub(super) changes: Vec<WriteRequest>,
+    /// Store, key and value of a record that is written only if its key is free; if it is taken, the
+    /// whole batch is not written.
     pub(super) add: Option<(&'static str, JsValue, JsValue)>,
 }
 
 /// One unconditional request.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum WriteRequest {
     /// Store, key, value.
     Put(&'static str, JsValue, JsValue),
     /// Store, key.
@@ -40,9 +39,9 @@ pub(super) enum Change {
     DeleteBelow(&'static str, JsValue),
 }
 
-/// How a transaction ended, where nothing failed.
+/// How a transaction ended, if nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum WriteOutcome {
     /// It completed.
     All,
     /// The key of its `add` was taken: nothing was written.
@@ -53,7 +52,7 @@ pub(super) enum Written {
 pub(super) fn write(
     database: &Database,
     batch: &Batch,
-) -> impl Future<Output = Result<Written, Fault>> + use<> {
+) -> impl Future<Output = Result<WriteOutcome, Fault>> + use<> {
     let issued = issue(database, batch);
     async move {
         match issued?.await {
@@ -66,14 +65,18 @@ pub(super) fn write(
     }
 }
 
-type Outcome = oneshot::Receiver<Result<Written, Fault>>;
+type OutcomeReceiver = oneshot::Receiver<Result<WriteOutcome, Fault>>;
 
-fn issue(database: &Database, batch: &Batch) -> Result<Outcome, Fault> {
+fn issue(database: &Database, batch: &Batch) -> Result<OutcomeReceiver, Fault> {
     let durability = match batch.durability {
         Durability::Strict => "strict",
         Durability::Relaxed => "relaxed",
     };
-    // The transaction is ours: the wrapper loses abort reasons and commits late.
+    // Not by indexed_db_futures, whose transaction
+    // - commits when its future is first polled, and not in this turn;
+    // - drops `transaction.error`, so that a used-up quota looks like any abort;
+    // - answers at the first error event, before the transaction has ended, and throws in the page
+    //   at the second one, since its handler can be called once.
     let names: Array = batch
         .stores
         .iter()
@@ -98,14 +101,14 @@ fn issue(database: &Database, batch: &Batch) -> Result<Outcome, Fault> {
     }
 }
 
-fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<Outcome, JsValue> {
+fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<OutcomeReceiver, JsValue> {
     for change in &batch.changes {
         match change {
-            Change::Put(store, key, value) => {
+            WriteRequest::Put(store, key, value) => {
                 transaction.object_store(store)?.put_with_key(value, key)?
             }
-            Change::Delete(store, key) => transaction.object_store(store)?.delete(key)?,
-            Change::DeleteBelow(store, key) => transaction
+            WriteRequest::Delete(store, key) => transaction.object_store(store)?.delete(key)?,
+            WriteRequest::DeleteBelow(store, key) => transaction
                 .object_store(store)?
                 .delete(&IdbKeyRange::upper_bound_with_open(key, true)?.into())?,
         };
@@ -125,9 +128,10 @@ fn request_all(transaction: &IdbTransaction, batch: &Batch) -> Result<Outcome, J
     Ok(outcome)
 }
 
-/// Reads the outcome off the events: the error of a request first, where there is one, then one
-/// end.
-fn verdict(transaction: IdbTransaction) -> impl FnMut(&Event) -> Option<Result<Written, Fault>> {
+/// Derives the outcome from the events: the error of a request, if there is one, then the end.
+fn verdict(
+    transaction: IdbTransaction,
+) -> impl FnMut(&Event) -> Option<Result<WriteOutcome, Fault>> {
     let mut failed: Option<Fault> = None;
     move |event| {
         // Only the `add` can meet a key that is taken.
@@ -135,11 +139,11 @@ fn verdict(transaction: IdbTransaction) -> impl FnMut(&Event) -> Option<Result<W
             matches!(&failed, Some(Fault::Browser { name, .. }) if name == "ConstraintError");
         match event.type_().as_str() {
             "complete" => Some(Ok(if taken {
-                Written::Nothing
+                WriteOutcome::Nothing
             } else {
-                Written::All
+                WriteOutcome::All
             })),
-            "abort" if taken => Some(Ok(Written::Nothing)),
+            "abort" if taken => Some(Ok(WriteOutcome::Nothing)),
             "abort" => Some(Err(match (transaction.error(), failed.take()) {
                 (Some(reason), _) => Fault::Browser {
                     name: reason.name(),
@@ -147,7 +151,7 @@ fn verdict(transaction: IdbTransaction) -> impl FnMut(&Event) -> Option<Result<W
                 },
                 // Safari's engine aborts with a null `tx.error`, so the verdict is the request's.
                 (None, Some(failed)) => failed,
-                // Nobody here aborts a transaction that was committed: the connection was lost.
+                // A committed transaction is never aborted here: the connection was lost.
                 (None, None) => Fault::named("AbortError", "The transaction was aborted."),
             })),
             _ => {
@@ -155,7 +159,7 @@ fn verdict(transaction: IdbTransaction) -> impl FnMut(&Event) -> Option<Result<W
                     .target()
                     .and_then(|target| target.dyn_into::<IdbRequest>().ok());
                 let error = request.and_then(|request| request.error().ok().flatten());
-                // The first counts: those after it only say that the transaction is being aborted.
+                // The first counts: later ones only say that the transaction is being aborted.
                 failed = failed.take().or_else(|| {
                     error.map(|error| Fault::Browser {
                         name: error.name(),

@@ -1,0 +1,10 @@
+//! The engine on the browser's ports.
+
+use crate::engine::{Engine, User};
+use crate::web::host::WebHost;
+use crate::web::remote::WebRemote;
+use crate::web::storage::{WebBacking, WebStore};
+
+pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
+
+pub(crate) type WebUser = User<WebStore, WebHost>;

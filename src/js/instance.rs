@@ -1,0 +1,182 @@
+//! What the exported objects of one instance share, and the calls that several of them offer.
+
+use std::rc::Rc;
+
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+
+use crate::engine::cycle::cancel::{Cancel, Stop};
+use crate::js::arguments::{read_optional_user, read_user};
+use crate::js::convert::{nullable_to_js, promise, read_options, to_js};
+use crate::js::engine::{WebEngine, WebUser};
+use crate::js::feed::AbortWatch;
+use crate::js::middleware::Middlewares;
+use crate::js::observe::Audience;
+use crate::js::page_bindings::PageBindings;
+use crate::js::resolver;
+use crate::js::sync_options::SyncOptions;
+use crate::model::error::{Code, Result};
+use crate::state::replica::Replica;
+use crate::web::interop::spawn;
+
+/// Computes an answer from an open user database.
+type Query = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
+
+/// An open instance, shared by the exported objects.
+pub(crate) struct Instance {
+    pub(super) engine: WebEngine,
+    pub(super) middleware: Middlewares,
+    pub(super) audience: Rc<Audience>,
+    pub(super) page: PageBindings,
+}
+
+/// Whether a call pauses or resumes sync.
+#[derive(Clone, Copy)]
+pub(super) enum PauseChange {
+    Pause,
+    Resume,
+}
+
+/// The sides on which `clearSyncMetadata` clears.
+pub(super) struct MetadataSides {
+    local: bool,
+    remote: bool,
+}
+
+impl MetadataSides {
+    pub(super) const BOTH: Self = Self {
+        local: true,
+        remote: true,
+    };
+
+    /// Reads the options of `clearSyncMetadata`. The default is this device alone: the remote's
+    /// record describes all devices.
+    pub(super) fn read(value: &JsValue) -> Result<Self> {
+        let given = read_options(
+            value,
+            Code::InvalidArgument,
+            "The options of `clearSyncMetadata`",
+            &[],
+        )?;
+        let mut given = given.members()?;
+        let sides = Self {
+            local: given.flag("local").unwrap_or(true),
+            remote: given.flag("remote").unwrap_or(false),
+        };
+        given.finish()?;
+        Ok(sides)
+    }
+}
+
+impl Instance {
+    /// Compacts the log if it has grown, after a write or a cycle has answered its caller.
+    pub(super) fn compact_later(self: &Rc<Self>, user_id: &str) {
+        let wanted = self
+            .engine
+            .opened(user_id)
+            .is_some_and(|user| user.db.read(Replica::wants_checkpoint));
+        if wanted {
+            let (instance, user) = (Rc::clone(self), user_id.to_owned());
+            spawn(async move {
+                // A failure is harmless: the next write tries again.
+                let _ = instance.engine.tidy(&user).await;
+            });
+        }
+    }
+
+    /// Answers a question about a user once that user's database is open.
+    pub(super) fn query(
+        self: &Rc<Self>,
+        user_id: Result<String>,
+        query: impl FnOnce(&WebEngine, &WebUser) -> Result<JsValue> + 'static,
+    ) -> Promise {
+        self.query_boxed(user_id, Box::new(query))
+    }
+
+    // Boxed: one future for all queries, not one for each.
+    fn query_boxed(self: &Rc<Self>, user_id: Result<String>, query: Query) -> Promise {
+        let instance = Rc::clone(self);
+        promise(async move {
+            let user = instance.engine.user(&user_id?).await?;
+            query(&instance.engine, &user)
+        })
+    }
+
+    /// Runs a cycle for an app that calls `synchronize`.
+    pub(super) fn cycle(self: &Rc<Self>, user_id: &JsValue, options: &JsValue) -> Promise {
+        let (instance, user, options) = (
+            Rc::clone(self),
+            read_user(user_id),
+            SyncOptions::read(options),
+        );
+        promise(async move { instance.synchronize(&user?, options?).await })
+    }
+
+    /// Runs a cycle.
+    pub(super) async fn synchronize(
+        self: &Rc<Self>,
+        user_id: &str,
+        options: SyncOptions,
+    ) -> Result<JsValue> {
+        let SyncOptions {
+            options,
+            resolver,
+            signal,
+        } = options;
+        let cancel = Rc::new(Cancel::default());
+        let resolver = resolver.map(|resolver| resolver::custom(resolver, &self.middleware));
+        let _watch = signal.map(|signal| AbortWatch::new(signal, &cancel, Stop::Abort));
+        let result = self
+            .engine
+            .synchronize(user_id, options, resolver, cancel)
+            .await;
+        self.compact_later(user_id);
+        to_js(&result?)
+    }
+
+    /// Returns the sync metadata of this device.
+    pub(super) fn local_metadata(self: &Rc<Self>, user_id: &JsValue) -> Promise {
+        self.query(read_user(user_id), |engine, user| {
+            nullable_to_js(engine.metadata().local_of(user).as_ref())
+        })
+    }
+
+    /// Returns the sync metadata of every device, as the remote has it.
+    pub(super) fn remote_metadata(self: &Rc<Self>, user_id: &JsValue) -> Promise {
+        let (instance, user) = (Rc::clone(self), read_user(user_id));
+        promise(
+            async move { nullable_to_js(instance.engine.metadata().remote(&user?).await?.as_ref()) },
+        )
+    }
+
+    /// Clears sync metadata on the given sides.
+    pub(super) fn clear_metadata(
+        self: &Rc<Self>,
+        user_id: &JsValue,
+        sides: Result<MetadataSides>,
+    ) -> Promise {
+        let (instance, user) = (Rc::clone(self), read_user(user_id));
+        promise(async move {
+            let MetadataSides { local, remote } = sides?;
+            instance
+                .engine
+                .metadata()
+                .clear(&user?, local, remote)
+                .await?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Pauses or resumes sync, for one user or for all.
+    pub(super) fn pause(self: &Rc<Self>, user_id: &JsValue, change: PauseChange) -> Promise {
+        let (instance, user) = (Rc::clone(self), read_optional_user(user_id));
+        promise(async move {
+            let user = user?;
+            match change {
+                PauseChange::Pause => instance.engine.pauses().pause(user.as_deref()).await?,
+                PauseChange::Resume => instance.engine.pauses().resume(user.as_deref()).await?,
+            }
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! Reads the options of a manager's calls.
+
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::*;
+
+use crate::engine::entities::DEFAULT_PAGE;
+use crate::js::convert::read_options;
+use crate::model::config::DeleteBehavior;
+use crate::model::config::relations::read_depends_on;
+use crate::model::entity::OwnedKey;
+use crate::model::error::{Code, Result};
+
+/// `ReadOptions`.
+pub(super) struct ReadOptions {
+    pub(super) user_id: Option<String>,
+    pub(super) include_deleted: bool,
+}
+
+/// `WriteOptions` and `DeleteOptions`.
+pub(super) struct WriteOptions {
+    pub(super) user_id: Option<String>,
+    pub(super) after: Rc<[OwnedKey]>,
+    /// Only of a delete.
+    pub(super) behavior: Option<DeleteBehavior>,
+}
+
+/// `PageRequest`.
+pub(super) struct PageOptions {
+    pub(super) size: usize,
+    pub(super) after: Option<String>,
+}
+
+/// Reads `UserOption`: the user that it names.
+pub(in crate::js) fn read_user_option(value: &JsValue) -> Result<Option<String>> {
+    let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
+    let mut given = given.members()?;
+    let user_id = given.text("userId");
+    given.finish()?;
+    Ok(user_id)
+}
+
+impl ReadOptions {
+    pub(super) fn read(value: &JsValue) -> Result<Self> {
+        let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
+        let mut given = given.members()?;
+        let options = Self {
+            user_id: given.text("userId"),
+            include_deleted: given.flag("includeDeleted").unwrap_or_default(),
+        };
+        given.finish()?;
+        Ok(options)
+    }
+}
+
+pub(super) fn read_write_options(value: &JsValue) -> Result<WriteOptions> {
+    read(value, "The options", None)
+}
+
+pub(super) fn read_delete_options(value: &JsValue) -> Result<WriteOptions> {
+    let behaviors = &DeleteBehavior::NAMES;
+    read(value, "The options of `delete`", Some(behaviors))
+}
+
+/// `behaviors` are the values of `behavior`, for calls that have this option.
+fn read(
+    value: &JsValue,
+    what: &str,
+    behaviors: Option<&[(&'static str, DeleteBehavior)]>,
+) -> Result<WriteOptions> {
+    let given = read_options(value, Code::InvalidArgument, what, &[])?;
+    let mut given = given.members()?;
+    let options = WriteOptions {
+        user_id: given.text("userId"),
+        after: read_depends_on(&mut given),
+        behavior: behaviors.and_then(|behaviors| given.choice("behavior", behaviors)),
+    };
+    given.finish()?;
+    Ok(options)
+}
+
+impl PageOptions {
+    pub(super) fn read(value: &JsValue) -> Result<Self> {
+        let given = read_options(value, Code::InvalidArgument, "The page", &[])?;
+        let mut given = given.members()?;
+        let options = Self {
+            size: match given.number("size") {
+                None => DEFAULT_PAGE,
+                Some(size) if size.fract() == 0.0 && (1.0..=1e6).contains(&size) => size as usize,
+                // The engine refuses 0 by name.
+                Some(_) => 0,
+            },
+            after: given.text("after"),
+        };
+        given.finish()?;
+        Ok(options)
+    }
+}

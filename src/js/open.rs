@@ -1,0 +1,55 @@
+//! Opens an instance: reads the config, opens the storage, binds the page, signs the first user in.
+
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::*;
+
+use crate::engine::Engine;
+use crate::js::config::{self, ParsedConfig};
+use crate::js::instance::Instance;
+use crate::js::page_bindings::PageBindings;
+use crate::js::{convert, page, persist, schedule};
+use crate::model::error::Result;
+use crate::web::host::WebHost;
+use crate::web::storage::WebBacking;
+
+/// How many bytes of memory the module requests when an instance opens. The allocator alone grows
+/// memory by single pages, and each growth costs the browser as much as a hundred allocations.
+/// Unused memory stays address space.
+const INITIAL_MEMORY: usize = 4 << 20;
+
+/// Prepares the module, before the first task.
+pub(super) fn prepare() {
+    convert::watch_panics();
+    crate::web::fractions::install_browser_fractions();
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(
+        INITIAL_MEMORY,
+    )));
+}
+
+pub(super) async fn open(given: &JsValue) -> Result<Rc<Instance>> {
+    let ParsedConfig {
+        config,
+        remote,
+        resolvers,
+        middleware,
+        initial_user,
+        audience,
+    } = config::read(given)?;
+    let backing = WebBacking::open(&config.name).await?;
+    let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
+    let instance = Rc::new(Instance {
+        engine,
+        middleware,
+        audience,
+        page: PageBindings::default(),
+    });
+    instance.audience.follow(&instance.engine);
+    page::bind(&instance);
+    persist::watch(&instance);
+    if let Some(user) = initial_user.resolve(instance.engine.host()).await? {
+        instance.engine.sign_in(&user).await?;
+    }
+    schedule::attend(&instance);
+    Ok(instance)
+}

@@ -1,0 +1,340 @@
+//! The hand-written types say what ships: `src/js/types.d.ts` is compared, both ways, with the
+//! exported classes, the structs that become JavaScript objects, the tables of names, and the keys
+//! that options are read by.
+
+use datum_sync::model::config::{Config, Options};
+use datum_sync::model::error::Code;
+use datum_sync::model::object_reader::ObjectReader;
+use serde_json::{Value, json};
+
+use super::shipped::*;
+use super::type_texts::*;
+
+#[test]
+fn classes_have_the_members_that_are_exported() {
+    let mut datum = exported("Datum");
+    assert!(datum.remove("open"), "`open` is no longer exported");
+    let entry = without_comments(&file("src/js/entry.js"));
+    for (name, _) in entry_members(&entry) {
+        datum.insert(name);
+    }
+    datum.insert("[Symbol.asyncDispose]".to_owned());
+    assert!(entry.contains("Class.prototype[Symbol.asyncDispose] ="));
+    equal("class Datum", &class("Datum"), &datum);
+    equal("class Manager", &class("Manager"), &exported("Manager"));
+    let mut feed = interface("StatusFeed");
+    feed.insert("[Symbol.asyncIterator]".to_owned());
+    equal("StatusFeed", &feed, &exported("StatusFeed"));
+    for (member, exported_class) in [
+        ("localAdapter", "LocalAdapter"),
+        ("remoteAdapter", "RemoteAdapter"),
+    ] {
+        let types = types();
+        let body = block(declared(&types, "class", "Manager"), member);
+        equal(member, &member_names(body), &exported(exported_class));
+    }
+}
+
+/// What the package's entry adds to the class: `initialize: { value: … }`.
+fn entry_members(entry: &str) -> Vec<(String, String)> {
+    let body = block(entry, "const members =");
+    parts(body, ',')
+        .into_iter()
+        .map(|part| part.split_once(':').unwrap())
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .collect()
+}
+
+#[test]
+fn objects_that_are_set_by_hand_have_their_members() {
+    let manager = without_comments(&file("src/js/manager.rs"));
+    let set = |function: &str| -> Names {
+        let body = block(&manager, function);
+        let body = &body[..body.len()];
+        body.split("set_member(")
+            .skip(1)
+            .filter_map(|call| call.split('"').nth(1))
+            .map(str::to_owned)
+            .collect()
+    };
+    equal(
+        "Page",
+        &interface("Page"),
+        &set("pub fn read_page(&self, page: &JsValue, options: &JsValue) -> Promise"),
+    );
+    let types = types();
+    let result = members(declared(&types, "class", "Manager"))
+        .into_iter()
+        .find(|(name, _)| name == "pushAndSync")
+        .expect("Manager has no pushAndSync")
+        .1;
+    equal(
+        "the result of pushAndSync",
+        &member_names(block(&result, "Promise<")),
+        &set("pub fn push_and_sync(&self, draft: &JsValue, options: &JsValue) -> Promise"),
+    );
+}
+
+#[test]
+fn errors_have_their_members_and_codes() {
+    let support = file("src/js/support.js");
+    let body = block(&support, "class DatumError extends Error");
+    let mut shipped = constant("src/js/support.js", "DETAILS", 0);
+    for part in body.split("this.").skip(1) {
+        let (name, rest) = part.split_at(part.find(|c: char| !c.is_alphanumeric()).unwrap());
+        if rest.starts_with(" =") {
+            shipped.insert(name.to_owned());
+        }
+    }
+    shipped.extend(names(["cause", "toJSON"]));
+    equal("class DatumError", &class("DatumError"), &shipped);
+    let mut detail = constant("src/js/support.js", "DETAILS", 0);
+    detail.insert("cause".to_owned());
+    equal("DatumErrorDetail", &interface("DatumErrorDetail"), &detail);
+    let sources = without_comments(&file("src/model/error.rs"));
+    let mut codes = strings(block(&sources, "pub const fn as_str(self) -> &'static str"));
+    // Thrown by the package's entry, before there is an engine.
+    codes.insert("notInitialized".to_owned());
+    equal("DatumErrorCode", &union("DatumErrorCode"), &codes);
+}
+
+#[test]
+fn interfaces_have_the_members_that_serde_writes() {
+    for (name, of) in [
+        ("SyncStatus", "SyncStatus"),
+        ("Health", "Health"),
+        ("SyncResult", "SyncResult"),
+        ("SyncMetadata", "SyncMetadata"),
+        ("PendingOperation", "PendingOperation"),
+        ("UserSwitchResult", "UserSwitchResult"),
+        ("LogoutResult", "LogoutResult"),
+        ("Metrics", "Metrics"),
+        ("DatumErrorJson", "ErrorJson"),
+    ] {
+        let written = serialized(of);
+        let shipped = written.iter().map(|(name, _)| name.clone()).collect();
+        equal(name, &interface(name), &shipped);
+        for (member, is_optional) in written {
+            let optional = type_of(name, &member).starts_with('?');
+            assert_eq!(optional, is_optional, "{name}.{member}: `?` against serde");
+        }
+    }
+}
+
+#[test]
+fn unions_have_the_names_of_their_tables() {
+    equal(
+        "BuiltinResolver",
+        &union("BuiltinResolver"),
+        &table("Builtin"),
+    );
+    equal("FieldPolicy", &union("FieldPolicy"), &table("Policy"));
+    equal(
+        "UserSwitchStrategy",
+        &union("UserSwitchStrategy"),
+        &table("UserSwitch"),
+    );
+    let behavior = strings(&type_of("DeleteOptions", "behavior"));
+    equal(
+        "DeleteOptions.behavior",
+        &behavior,
+        &table("DeleteBehavior"),
+    );
+    let state = strings(&type_of("SyncMetadata", "syncStatus"));
+    equal("SyncMetadata.syncStatus", &state, &table("SyncState"));
+    equal("SyncState", &union("SyncState"), &variants("State"));
+    equal(
+        "MetadataComparison",
+        &union("MetadataComparison"),
+        &variants("MetadataComparison"),
+    );
+    for (name, member, of) in [
+        ("SyncStatus", "phase", "Phase"),
+        ("Health", "status", "HealthState"),
+        ("Health", "local", "LocalHealth"),
+        ("Health", "remote", "RemoteHealth"),
+    ] {
+        equal(member, &strings(&type_of(name, member)), &variants(of));
+    }
+    let directions = constant("src/model/config.rs", "DIRECTIONS", 0);
+    equal("SyncDirection", &union("SyncDirection"), &directions);
+    let strategies = strings(&type_of("DatumConfig", "syncRequestStrategy"));
+    let shipped = constant("src/model/config.rs", "STRATEGIES", 0);
+    equal("syncRequestStrategy", &strategies, &shipped);
+    let strategies = strings(&type_of("ColdStart", "strategy"));
+    let shipped = constant("src/model/config/timing.rs", "STRATEGIES", 0);
+    equal("ColdStart.strategy", &strategies, &shipped);
+}
+
+#[test]
+fn events_and_log_entries_have_their_names() {
+    let types = types();
+    let start = types.find("export type DatumEvent =").unwrap();
+    let events = parts(&types[start..], ';')[0];
+    let told: Names = events
+        .split("readonly type: \"")
+        .skip(1)
+        .map(|part| part.split('"').next().unwrap().to_owned())
+        .collect();
+    equal("DatumEvent", &told, &table("Topic"));
+    let observe = without_comments(&file("src/js/observe.js"));
+    let logged: Names = parts(block(&observe, "const ENTRIES ="), ',')
+        .into_iter()
+        .map(|part| part.split(':').next().unwrap().trim().to_owned())
+        .collect();
+    equal("the events that are logged", &logged, &table("Topic"));
+    let levels = union("LogLevel");
+    equal(
+        "LogLevel",
+        &levels,
+        &constant("src/js/observe.rs", "LEVELS", 0),
+    );
+    equal(
+        "LogLevel",
+        &levels,
+        &constant("src/js/observe.js", "LEVELS", 0),
+    );
+    let scopes: Names = ["sync", "remote", "storage"]
+        .into_iter()
+        .filter(|scope| observe.contains(&format!("\"{scope}\"")))
+        .chain(scopes_of(&observe))
+        .map(str::to_owned)
+        .collect();
+    equal(
+        "LogEntry.scope",
+        &strings(&type_of("LogEntry", "scope")),
+        &scopes,
+    );
+}
+
+/// The second argument of each `#log(level, scope, …)`, and of each entry made by hand.
+fn scopes_of(observe: &str) -> Vec<&str> {
+    let calls = observe
+        .match_indices("this.#log(")
+        .map(|(at, call)| parts(&observe[at + call.len()..], ',')[1]);
+    let made = observe
+        .match_indices("scope: ")
+        .map(|(at, key)| &observe[at + key.len()..]);
+    calls
+        .chain(made)
+        .filter_map(|text| text.strip_prefix('"')?.split('"').next())
+        .collect()
+}
+
+/// The keys that a reader knows, as its own error lists them.
+fn known(error: &str) -> Names {
+    let list = error
+        .split("known are ")
+        .nth(1)
+        .unwrap_or_else(|| panic!("{error}"));
+    list.trim_end_matches('.')
+        .split(", ")
+        .map(str::to_owned)
+        .collect()
+}
+
+fn config_error(config: &Value) -> String {
+    let given = ObjectReader::new(config, Code::InvalidConfig, "The config").unwrap();
+    let given = given.also_allow(&["remote"]);
+    Config::read(given).unwrap_err().message().to_owned()
+}
+
+#[test]
+fn config_has_the_keys_that_are_read() {
+    let mut keys = known(&config_error(&json!({ "entities": { "a": {} }, "x": 1 })));
+    keys.extend(constant("src/js/config.rs", "LIVE", 0));
+    equal("DatumConfig", &interface("DatumConfig"), &keys);
+    let mut keys = known(&config_error(&json!({ "entities": { "a": { "x": 1 } } })));
+    keys.extend(constant("src/js/config.rs", "LIVE", 1));
+    equal("EntityConfig", &interface("EntityConfig"), &keys);
+    let keys = known(&config_error(
+        &json!({ "entities": { "a": {} }, "coldStart": { "x": 1 } }),
+    ));
+    equal("ColdStart", &interface("ColdStart"), &keys);
+    for member in ["retry", "durability"] {
+        let keys = known(&config_error(
+            &json!({ "entities": { "a": {} }, member: { "x": 1 } }),
+        ));
+        let types = type_of("DatumConfig", member);
+        equal(member, &member_names(bracketed(&types)), &keys);
+    }
+    let keys = constant("src/web/http/config.rs", "KEYS", 0);
+    equal("HttpRemote", &interface("HttpRemote"), &keys);
+}
+
+#[test]
+fn options_have_the_keys_that_are_read() {
+    let error = |options: &Value| {
+        let given = ObjectReader::new(options, Code::InvalidArgument, "The options").unwrap();
+        let Err(error) = Options::read(given) else {
+            panic!("{options} was taken")
+        };
+        error.message().to_owned()
+    };
+    let mut keys = known(&error(&json!({ "x": 1 })));
+    keys.extend(names(["conflictResolver", "signal"]));
+    equal("SyncOptions", &interface("SyncOptions"), &keys);
+    let keys = known(&error(&json!({ "scope": { "entities": ["a"], "x": 1 } })));
+    equal("SyncScope", &interface("SyncScope"), &keys);
+
+    const MANAGER: &str = "src/js/manager/options.rs";
+    let user = keys_read(
+        MANAGER,
+        "fn read_user_option(value: &JsValue) -> Result<Option<String>>",
+    );
+    equal("UserOption", &interface("UserOption"), &user);
+    let with_user = |name: &str| &interface(name) | &interface("UserOption");
+    equal(
+        "ReadOptions",
+        &with_user("ReadOptions"),
+        &keys_read(MANAGER, "impl ReadOptions"),
+    );
+    equal(
+        "PageRequest",
+        &interface("PageRequest"),
+        &keys_read(MANAGER, "impl PageOptions"),
+    );
+    let mut written = keys_read(
+        MANAGER,
+        "behaviors: Option<&[(&'static str, DeleteBehavior)]>,\n) -> Result<WriteOptions>",
+    );
+    written.insert("dependsOn".to_owned());
+    let written_types = &with_user("WriteOptions") | &interface("DeleteOptions");
+    equal("WriteOptions and DeleteOptions", &written_types, &written);
+    let switch = keys_read("src/js/users.rs", "impl SwitchRequest");
+    equal("UserSwitch", &interface("UserSwitch"), &switch);
+    let logout = keys_read(
+        "src/js/users.rs",
+        "fn read_logout(value: &JsValue) -> Result<LogoutOptions>",
+    );
+    equal("LogoutOptions", &interface("LogoutOptions"), &logout);
+    let filter = keys_read(
+        "src/js/events.rs",
+        "fn read_filter(value: &JsValue) -> Result<Filter>",
+    );
+    equal("EventFilter", &interface("EventFilter"), &filter);
+}
+
+/// The fields that the engine owns are listed on both sides of the border.
+#[test]
+fn tables_that_stand_twice_are_equal() {
+    let of_rust = constant("src/model/entity.rs", "OWN_FIELDS", 0);
+    equal("Entity", &interface("Entity"), &of_rust);
+    assert_eq!(constant("src/js/middleware.js", "OWN", 0), of_rust);
+    let depth = |path: &str, name: &str| -> u32 {
+        let text = file(path);
+        let value = text.split(name).nth(1).unwrap().split('=').nth(1).unwrap();
+        value
+            .trim()
+            .split(|c: char| !c.is_ascii_digit())
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    // What is stored must stay readable for the engine, which takes more than the border lets in.
+    assert!(
+        depth("src/js/support.js", "const MAX_DEPTH")
+            < depth("src/util/json/scan.rs", "const MAX_DEPTH:")
+    );
+}
