@@ -42,7 +42,7 @@ pub struct LazyRows {
     scanned: Cell<u64>,
 }
 
-enum Lookup<'a> {
+enum RowLookup<'a> {
     Missing,
     Plain(Line<'a>, BodyId),
     /// Only the fold can tell.
@@ -93,23 +93,23 @@ impl LazyRows {
     #[must_use]
     pub fn can_answer(&self, key: &Key<'_>) -> bool {
         self.scanned.get() <= self.rows.saturating_mul(SCANS_PER_ROW)
-            && !matches!(self.lookup(key), Lookup::Unclear)
+            && !matches!(self.lookup(key), RowLookup::Unclear)
     }
 
     /// Returns the deferred row of an entity, and the segment of its body.
     #[must_use]
     pub fn get(&self, key: &Key<'_>) -> Option<(Line<'_>, BodyId)> {
         match self.lookup(key) {
-            Lookup::Plain(line, segment) => Some((line, segment)),
-            Lookup::Missing | Lookup::Unclear => None,
+            RowLookup::Plain(line, segment) => Some((line, segment)),
+            RowLookup::Missing | RowLookup::Unclear => None,
         }
     }
 
-    fn lookup(&self, key: &Key<'_>) -> Lookup<'_> {
+    fn lookup(&self, key: &Key<'_>) -> RowLookup<'_> {
         for step in self.steps.iter().rev() {
             match step {
                 Deferred::Applied { op, .. } if op.id == key.id && op.entity == key.entity => {
-                    return Lookup::Unclear;
+                    return RowLookup::Unclear;
                 }
                 Deferred::Segment {
                     entity,
@@ -122,15 +122,15 @@ impl LazyRows {
                             .set(self.scanned.get().saturating_add(directory.count));
                     }
                     match directory.find(key.id) {
-                        Some(line) if line.is_plain() => return Lookup::Plain(line, *segment),
-                        Some(_) => return Lookup::Unclear,
+                        Some(line) if line.is_plain() => return RowLookup::Plain(line, *segment),
+                        Some(_) => return RowLookup::Unclear,
                         None => {}
                     }
                 }
                 _ => {}
             }
         }
-        Lookup::Missing
+        RowLookup::Missing
     }
 
     /// Returns the segments of one type in order of id, if they hold all its rows: plain rows only,

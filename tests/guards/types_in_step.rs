@@ -141,8 +141,12 @@ fn unions_have_the_names_of_their_tables() {
         &table("DeleteBehavior"),
     );
     let state = strings(&type_of("SyncMetadata", "syncStatus"));
-    equal("SyncMetadata.syncStatus", &state, &table("SyncState"));
-    equal("SyncState", &union("SyncState"), &variants("State"));
+    equal(
+        "SyncMetadata.syncStatus",
+        &state,
+        &table("MetadataSyncStatus"),
+    );
+    equal("SyncState", &union("SyncState"), &variants("SyncState"));
     equal(
         "MetadataComparison",
         &union("MetadataComparison"),
@@ -156,7 +160,7 @@ fn unions_have_the_names_of_their_tables() {
     ] {
         equal(member, &strings(&type_of(name, member)), &variants(of));
     }
-    let directions = constant("src/model/config.rs", "DIRECTIONS", 0);
+    let directions = constant("src/model/config/options.rs", "DIRECTIONS", 0);
     equal("SyncDirection", &union("SyncDirection"), &directions);
     let strategies = strings(&type_of("DatumConfig", "syncRequestStrategy"));
     let shipped = constant("src/model/config.rs", "STRATEGIES", 0);
@@ -335,6 +339,6 @@ fn tables_that_stand_twice_are_equal() {
     // What is stored must stay readable for the engine, which takes more than the border lets in.
     assert!(
         depth("src/js/support.js", "const MAX_DEPTH")
-            < depth("src/util/json/scan.rs", "const MAX_DEPTH:")
+            < depth("src/util/json/scan/tree.rs", "const MAX_DEPTH:")
     );
 }

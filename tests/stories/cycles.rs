@@ -159,3 +159,31 @@ fn pause_resume_and_close_say_what_they_do() {
         Code::Closed
     );
 }
+
+#[test]
+fn metrics_count_what_was_done() {
+    let world = World::new();
+    let phone = world
+        .device("phone")
+        .with_config(r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1}}"#);
+    let a = phone.open();
+    a.create(r#"{"title":"milk"}"#);
+    a.sync();
+    phone.fault("/pull", Fault::Status(503, None));
+    a.sync_with("{}").unwrap_err();
+    let requests = phone.requests().len() as u64;
+
+    let metrics = a.engine.metrics();
+
+    assert_eq!(
+        (
+            metrics.cycles,
+            metrics.successful_cycles,
+            metrics.failed_cycles
+        ),
+        (2, 1, 1)
+    );
+    assert_eq!(metrics.requests, requests);
+    assert_eq!(metrics.active_users, ["ann"]);
+    assert!(metrics.bytes_pushed > 0 && metrics.bytes_pulled > 0 && metrics.commits >= 4);
+}

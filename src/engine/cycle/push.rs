@@ -20,21 +20,17 @@ use crate::model::status::Phase;
 use crate::plan::local_only::LocalOnlyPlanner;
 use crate::plan::rejection::{RejectionPlanner, Rules};
 use crate::plan::row_planner::{Decisions, name};
-use crate::plan::verdicts::{PutOff, Settled, VerdictPlanner};
+use crate::plan::verdicts::{Settled, VerdictPlanner};
 use crate::ports::host::Host;
 use crate::ports::remote::{Pushed, Remote};
 use crate::ports::store::Store;
 use crate::state::outbox::Queued;
 use crate::util::collections::vec_map::VecMap;
 
+mod postpone;
+
 /// How often one entity may clash in one cycle before its winner waits for the next.
 const MAX_CLASHES: u64 = 5;
-
-/// How long an operation rests at least that the remote wants again "later", in milliseconds.
-const DEFAULT_REST_MS: u64 = 1000;
-
-/// And at most, whatever the remote asks for: a day.
-const LONGEST_REST_MS: u64 = 86_400_000;
 
 /// Bodies of one push, in bytes: what many a proxy takes without being told to take more. One
 /// operation may be larger.
@@ -348,68 +344,6 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 Box::pin(std::future::ready(Ok(())))
             })
             .await
-    }
-
-    fn postpone(&mut self, settled: &Settled) {
-        for PutOff {
-            op_id,
-            after_ms,
-            code,
-            held,
-        } in &settled.retry
-        {
-            let word = code.as_deref().unwrap_or("retry");
-            let error = Error::new(
-                Code::ServerError,
-                if *held {
-                    format!("It waits for an operation that the remote has not applied ({word}).")
-                } else {
-                    format!("The remote wants this operation later ({word}).")
-                },
-            );
-            self.cycle
-                .db
-                .update(|replica| replica.outbox_mut().mark_unsent(op_id));
-            // It goes again as soon as what it waits for does, in this very cycle.
-            let after_ms = if *held { Some(0) } else { *after_ms };
-            self.rest(op_id, after_ms, &error.with_retry_after(after_ms));
-            if !held {
-                self.resting.insert(op_id, ());
-            }
-        }
-    }
-
-    /// Lets an operation rest: for as long as the remote asked, else the longer the oftener it was
-    /// sent.
-    fn rest(&self, op_id: &str, after_ms: Option<u64>, error: &Error) {
-        let (now, mut roll) = (self.cycle.host.now_ms(), [0; 4]);
-        self.cycle.host.random(&mut roll);
-        let said = Rc::new(self.cycle.db.read(|replica| {
-            let key = replica
-                .outbox()
-                .get(op_id)
-                .map(|queued| (queued.op.entity.clone(), queued.op.id.clone()));
-            let error = key.map_or_else(
-                || error.clone(),
-                |(entity, id)| error.clone().on(&entity, Some(&id)),
-            );
-            error.to_json(crate::util::time::format(now))
-        }));
-        self.cycle.db.update(|replica| {
-            let attempts = replica
-                .outbox()
-                .get(op_id)
-                .map_or(0, |queued| queued.op.attempts);
-            let patience = || {
-                self.cycle
-                    .config
-                    .retry
-                    .delay(attempts, u32::from_le_bytes(roll), None)
-                    .max(DEFAULT_REST_MS)
-            };
-            let until = now.saturating_add(after_ms.unwrap_or_else(patience).min(LONGEST_REST_MS));
-            replica.outbox_mut().rest(op_id, (now, until), said);
-        });
     }
 
     /// Makes a dead letter of an operation that will never go through.

@@ -1,0 +1,81 @@
+//! Operations that the remote wants later rest, and the others flow.
+
+use std::rc::Rc;
+
+use crate::engine::cycle::push::Push;
+use crate::model::error::{Code, Error};
+use crate::plan::verdicts::{PutOff, Settled};
+use crate::ports::host::Host;
+use crate::ports::remote::Remote;
+use crate::ports::store::Store;
+use crate::util::time;
+
+/// The shortest rest of an operation that the remote wants again "later", in milliseconds.
+const DEFAULT_REST_MS: u64 = 1000;
+
+/// The longest rest, in milliseconds, whatever the remote asks for: a day.
+const LONGEST_REST_MS: u64 = 86_400_000;
+
+impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
+    /// Postpones what the remote did not decide.
+    pub(super) fn postpone(&mut self, settled: &Settled) {
+        for PutOff {
+            op_id,
+            after_ms,
+            code,
+            held,
+        } in &settled.retry
+        {
+            let word = code.as_deref().unwrap_or("retry");
+            let error = Error::new(
+                Code::ServerError,
+                if *held {
+                    format!("It waits for an operation that the remote has not applied ({word}).")
+                } else {
+                    format!("The remote wants this operation later ({word}).")
+                },
+            );
+            self.cycle
+                .db
+                .update(|replica| replica.outbox_mut().mark_unsent(op_id));
+            // It goes again as soon as what it waits for does, in this very cycle.
+            let after_ms = if *held { Some(0) } else { *after_ms };
+            self.rest(op_id, after_ms, &error.with_retry_after(after_ms));
+            if !held {
+                self.resting.insert(op_id, ());
+            }
+        }
+    }
+
+    /// Lets an operation rest for as long as the remote asked, else longer with every attempt.
+    pub(super) fn rest(&self, op_id: &str, after_ms: Option<u64>, error: &Error) {
+        let (now, mut roll) = (self.cycle.host.now_ms(), [0; 4]);
+        self.cycle.host.random(&mut roll);
+        let said = Rc::new(self.cycle.db.read(|replica| {
+            let key = replica
+                .outbox()
+                .get(op_id)
+                .map(|queued| (queued.op.entity.clone(), queued.op.id.clone()));
+            let error = key.map_or_else(
+                || error.clone(),
+                |(entity, id)| error.clone().on(&entity, Some(&id)),
+            );
+            error.to_json(time::format(now))
+        }));
+        self.cycle.db.update(|replica| {
+            let attempts = replica
+                .outbox()
+                .get(op_id)
+                .map_or(0, |queued| queued.op.attempts);
+            let patience = || {
+                self.cycle
+                    .config
+                    .retry
+                    .delay(attempts, u32::from_le_bytes(roll), None)
+                    .max(DEFAULT_REST_MS)
+            };
+            let until = now.saturating_add(after_ms.unwrap_or_else(patience).min(LONGEST_REST_MS));
+            replica.outbox_mut().rest(op_id, (now, until), said);
+        });
+    }
+}
