@@ -4,9 +4,9 @@
 //!
 //! | What waits here for the entity | What the row says | What is done |
 //! |---|---|---|
-//! | nothing | anything | the row is written |
+//! | nothing, and the server has forgotten nothing of ours | anything | the row is written |
 //! | a parked conflict | anything | the row is written; the conflict waits on with its base |
-//! | an operation whose effect the row shows | the same content | the operation is settled: its answer was lost |
+//! | an operation whose effect the row shows, no summed field | the same content | the operation is settled: its answer was lost |
 //! | anything, after a restore of the server | what is stored here | the row is written, and what waits is rebased onto it |
 //! | anything, after a restore of the server | something else | [`RowPlanner::apply_restored_row`] |
 //! | an edit of a summed field, as the row shows it | the same content, no number counted twice | the operation is settled |
