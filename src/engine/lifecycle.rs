@@ -14,7 +14,7 @@ use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// Returns a user's database, which it opens if need be.
+    /// Returns a user's database, opening it if necessary.
     ///
     /// # Errors
     /// [`crate::model::error::Code::Closed`]; [`crate::model::error::Code::InvalidArgument`] for a
@@ -65,7 +65,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(user)
     }
 
-    /// Shows in the status what the log says of the last cycle, and begins to listen for changes.
+    /// Shows the log's facts about the last cycle in the status, and begins to listen for changes.
     fn show_opened(&self, user: &User<B::Store, H>) {
         let (last_sync, last_success) = user
             .db
@@ -116,7 +116,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(())
     }
 
-    /// Writes a checkpoint and compacts a user's log, where that pays.
+    /// Writes a checkpoint and compacts a user's log if that is worthwhile.
     ///
     /// # Errors
     /// Errors of the storage.
@@ -155,7 +155,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.hint_state.close();
         for user in &users {
             user.journal.close();
-            // A stopped cycle writes its result before it releases the turn.
+            // A stopped cycle writes its result before it releases its lock.
             let turn = user.cycle.turn.lock().await;
             self.tabs().leave(user);
             user.db.close().await;

@@ -12,11 +12,11 @@ use crate::ports::store::Store;
 use crate::state::local_metadata::{custom, data_hash, entity_counts};
 use crate::util::json::serialize;
 
-/// How often the device is reported although nothing has changed, in milliseconds.
+/// The interval of reports although nothing has changed, in milliseconds.
 const REMIND_MS: u64 = 15 * 60 * 1000;
 
-/// Puts this device's metadata on the remote if it has changed. A remote that cannot keep metadata
-/// does not fail a cycle that has done its work. `duration`: how long the cycle has taken so far, in
+/// Sends this device's metadata to the remote if it has changed. A remote that cannot store
+/// metadata does not fail the cycle. `duration` is how long the cycle has taken so far, in
 /// milliseconds.
 pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
     cycle: &Cycle<'_, S, R, H>,
@@ -86,7 +86,7 @@ fn device_metadata<S: Store, R: Remote, H: Host>(cycle: &Cycle<'_, S, R, H>) -> 
     })
 }
 
-/// Hashes what the record says apart from times.
+/// Returns a hash of the record without its times.
 fn fingerprint(record: &DeviceMetadata) -> u64 {
     checksum(serialize::to_string(record).as_bytes())
 }
