@@ -56,8 +56,8 @@ pub struct Conflict {
     pub base: Option<Rc<str>>,
     /// The version of the base.
     pub base_version: u64,
-    /// The base of the local write was lost, and `base` was reconstructed: it has at most the fields
-    /// that the write left alone.
+    /// The base of the local write was lost and `base` was reconstructed: it has at most the fields
+    /// that the write did not change.
     pub assumed: bool,
     /// The local body; `None` if deleted.
     pub local: Option<Rc<str>>,

@@ -1,6 +1,6 @@
 //! The engine: one app on one device, generic over the ports. Its surface is divided into parts by
-//! topic (`engine.entities()`, `engine.users()` …), each in a file of its own. The JavaScript
-//! classes call these and convert values.
+//! topic (`engine.entities()`, `engine.users()` …), each in its own file. The JavaScript classes
+//! only convert values and call these.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -115,13 +115,13 @@ impl Datum {
         self.instance.pause(user_id, PauseChange::Resume)
     }
 
-    /// This device's sync metadata.
+    /// Returns this device's sync metadata.
     #[wasm_bindgen(js_name = getSyncMetadata)]
     pub fn get_sync_metadata(&self, user_id: &JsValue) -> Promise {
         self.instance.local_metadata(user_id)
     }
 
-    /// The sync metadata of every device, as the remote has it.
+    /// Returns the sync metadata of every device, as the remote has it.
     #[wasm_bindgen(js_name = getRemoteSyncMetadata)]
     pub fn get_remote_sync_metadata(&self, user_id: &JsValue) -> Promise {
         self.instance.remote_metadata(user_id)
@@ -142,7 +142,7 @@ impl Datum {
             .clear_metadata(user_id, MetadataSides::read(sides))
     }
 
-    /// The result of the last cycle.
+    /// Returns the result of the last cycle.
     #[wasm_bindgen(js_name = getLastSyncResult)]
     pub fn get_last_sync_result(&self, user_id: &JsValue) -> Promise {
         self.instance.query(read_user(user_id), |_, user| {
@@ -151,7 +151,7 @@ impl Datum {
         })
     }
 
-    /// The pending operations.
+    /// Returns the pending operations.
     #[wasm_bindgen(js_name = pendingOperations)]
     pub fn pending_operations(&self, user_id: &JsValue) -> Promise {
         self.instance.query(read_user(user_id), |engine, user| {
@@ -159,7 +159,7 @@ impl Datum {
         })
     }
 
-    /// The number of pending operations.
+    /// Returns the number of pending operations.
     #[wasm_bindgen(js_name = pendingCount)]
     pub fn pending_count(&self, user_id: &JsValue) -> Promise {
         self.instance.query(read_user(user_id), |_, user| {
@@ -167,7 +167,7 @@ impl Datum {
         })
     }
 
-    /// The size of a user's data, and the browser's quota.
+    /// Returns the size of a user's data, and the browser's quota.
     #[wasm_bindgen(js_name = storageSize)]
     pub fn storage_size(&self, user_id: &JsValue) -> Promise {
         let (instance, user) = (Rc::clone(&self.instance), read_user(user_id));
@@ -216,7 +216,7 @@ impl Datum {
             .map_err(|e| error_to_js(&e))
     }
 
-    /// When the next automatic cycle begins.
+    /// Returns when the next automatic cycle begins.
     ///
     /// # Errors
     /// `invalidArgument` for a bad id.
@@ -257,7 +257,7 @@ impl Datum {
         promise(async move { to_js(&instance.engine.health().check(user?).await?) })
     }
 
-    /// The operations that the remote has refused for good.
+    /// Returns the operations that the remote has rejected for good.
     #[wasm_bindgen(js_name = deadLetters)]
     pub fn dead_letters(&self, user_id: &JsValue) -> Promise {
         dead_letters::list(&self.instance, user_id)

@@ -42,13 +42,13 @@
 //! - **operation**: a local write that the remote has not confirmed; the **outbox** holds them in order.
 //! - **verdict**: the remote's answer to an operation: applied, conflict, rejected or retry.
 //! - **dead letter**: a rejected operation, kept until the app has dealt with it.
-//! - **receipt**: what became of an operation, for those who wait for it.
+//! - **receipt**: the recorded outcome of an operation, for callers that wait for it.
 //! - **cursor**: the position of the last pull, opaque to the client.
 //! - **cycle**: one synchronisation of a user: push and pull, in either order.
 //! - **base**: the row that an operation was made on; the third side of a three-way merge.
 //! - **parked**: a conflict that waits for the app's decision.
 //! - **segment**: many rows of the log as one value in IndexedDB; **checkpoint**: the folded state.
-//! - **tombstone**: what a deleted row leaves.
+//! - **tombstone**: the record that a deleted row leaves behind.
 //! - **digest**: an order-independent hash of all rows, compared with the server's.
 //! - **epoch**: the identity of the server's history; it changes when a backup is restored.
 

@@ -1,8 +1,7 @@
 //! When the next automatic cycle of one user begins, and what it does. Times and random numbers are
 //! arguments.
 //!
-//! This file has the reasons for a cycle; [`cycle`] hands out the one that is due and learns from how
-//! it ended.
+//! This file has the reasons for a cycle; [`cycle`] hands out the due one and reacts to its outcome.
 //!
 //! A deadline is stored on two clocks and is due when either has reached it: a machine that slept is
 //! on time when it wakes, a clock that is set back delays nothing, and one that is set forward costs
@@ -144,7 +143,7 @@ impl Schedule {
         });
     }
 
-    /// Pauses or resumes. A resume retries what rested after a failure.
+    /// Pauses or resumes. A resume retries cycles that had stopped after a failure.
     pub fn set_paused(&mut self, paused: bool, now: Moment, config: &Config) {
         self.paused = paused;
         if !paused {

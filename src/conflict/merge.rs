@@ -273,7 +273,7 @@ impl FieldMerge<'_> {
                 (_, Some(one), Some(_)) | (None, Some(one), None) | (None, None, Some(one)) => {
                     Some(one.clone())
                 }
-                // Removed by one side: it goes, unless the other side changed it.
+                // One side removed it: it is dropped, unless the other side changed it.
                 (Some(was), Some(one), None) | (Some(was), None, Some(one)) => {
                     (one != was).then(|| one.clone())
                 }

@@ -1,7 +1,7 @@
 //! Converts between Rust and JavaScript: errors, JSON text, options, promises.
 //!
-//! Entities cross as JSON text, once per call. Arguments are read at once and every exception is
-//! caught: a getter or a proxy of the app's must never unwind through the engine.
+//! Entities cross as JSON text, once per call. Arguments are read immediately and every exception
+//! is caught: a getter or a proxy of the app must never unwind through the engine.
 
 use std::future::Future;
 use std::panic::Location;

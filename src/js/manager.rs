@@ -389,7 +389,7 @@ impl Manager {
         })
     }
 
-    /// How the pending writes of an entity end.
+    /// Waits for the outcome of an entity's pending writes.
     #[wasm_bindgen(js_name = whenSynced)]
     pub fn when_synced(&self, id: &JsValue, options: &JsValue) -> Promise {
         let (instance, entity) = self.handles();

@@ -21,13 +21,13 @@ extern "C" {
     fn wanted(this: &Audience) -> Vec<String>;
     #[wasm_bindgen(method)]
     fn tell(this: &Audience, text: &str);
-    /// Tells the observers of a write that is about to be made.
+    /// Notifies the observers of a write that is about to be made.
     #[wasm_bindgen(method, js_name = beforeWrite)]
     pub fn before_write(this: &Audience, entity: &str, kind: &str, draft: &str);
     /// Whether an observer has `beforeWrite`.
     #[wasm_bindgen(method, js_name = hearsWrites)]
     pub fn hears_writes(this: &Audience) -> bool;
-    /// Logs a message that is no event; warnings go to the console if there is no logger.
+    /// Logs a message that is not an event; warnings go to the console if there is no logger.
     #[wasm_bindgen(method)]
     pub fn say(this: &Audience, level: &str, message: &str, reason: &str);
     #[wasm_bindgen(method)]

@@ -31,7 +31,7 @@ pub(super) fn watch(instance: &Rc<Instance>) {
     });
 }
 
-/// Asks the browser not to evict what is stored. Returns whether it promises that.
+/// Asks the browser not to evict the stored data. Returns whether it promises that.
 pub(super) async fn request(instance: &Instance) -> bool {
     let host = instance.engine.host();
     if instance.engine.config().persist == Persist::Never {

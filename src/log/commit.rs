@@ -18,7 +18,7 @@ pub struct Commit {
     pub events: Vec<Event>,
 }
 
-/// One change of the state that is not a row.
+/// One change of the state other than a row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// An operation joins the outbox, in the slot of the first one that it replaces.

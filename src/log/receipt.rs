@@ -1,4 +1,4 @@
-//! Receipts: what is known of an entity's last operation after it left the outbox.
+//! Receipts: the known outcome of an entity's last operation after it left the outbox.
 
 /// The most field hashes in one receipt; the oldest are dropped first.
 pub(crate) const MAX_FIELD_HASHES: usize = 64;
@@ -11,7 +11,7 @@ pub enum ReceiptOutcome {
     Applied,
     /// It met a conflict, and the server has a merge or its own row instead.
     Merged,
-    /// The server rejected it for good: it became a dead letter.
+    /// The server rejected it for good, and it became a dead letter.
     Rejected,
 }
 

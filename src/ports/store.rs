@@ -66,7 +66,7 @@ impl Tail {
     }
 }
 
-/// Returns the error of a log that is not the one the caller loaded: that was lost.
+/// Returns the error for a log other than the one that the caller loaded, which was lost.
 pub(crate) fn lost() -> Error {
     Error::new(
         Code::StorageLost,
@@ -74,7 +74,7 @@ pub(crate) fn lost() -> Error {
     )
 }
 
-/// Returns the error of a log that was removed on request.
+/// Returns the error for a log that was removed on request.
 pub(crate) fn wiped() -> Error {
     Error::new(
         Code::Closed,
@@ -85,10 +85,10 @@ pub(crate) fn wiped() -> Error {
 /// One user's log. Implementations are handles: dropping one never loses what an append has written.
 ///
 /// If the log was lost under an open handle, evicted or damaged by the browser, `tail`, `append`,
-/// `free` and `bodies` fail with `storageLost` until `load` is called, which returns the log that
-/// there is. So nothing is ever appended to a new log as if it were the old one. If another instance
-/// has wiped the log on request, every call fails with `closed`, for good: what this handle's owner
-/// has in memory must not come back.
+/// `free` and `bodies` fail with `storageLost` until `load` is called, which returns the present
+/// log. So nothing is ever appended to a new log as if it were the old one. If another instance has
+/// wiped the log on request, every call fails with `closed`, for good: the state that this handle's
+/// owner has in memory must not come back.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Store {
     /// Returns the records from the last checkpoint on, or from the start; no bodies.
@@ -115,8 +115,9 @@ pub trait Store {
     /// Removes everything of this user, for good; this handle and every other one are closed.
     async fn wipe(&self) -> Result<()>;
 
-    /// Closes the storage for now; the next call opens it again. An append is [`AppendError::Stale`]
-    /// until a `load` or `tail` has begun after this: other instances may have written meanwhile.
+    /// Closes the storage for now; the next call opens it again. An append is
+    /// [`AppendError::Stale`] until a `load` or `tail` has begun after this, because other
+    /// instances may have written in the meantime.
     fn rest(&self);
 
     /// Closes the storage. Later calls fail with `closed`.

@@ -1,4 +1,4 @@
-//! What a cycle did, how it ended and what it left, as far as the next one is concerned.
+//! The effects and the outcome of a cycle, as far as the next one depends on them.
 
 use crate::model::error::{Code, Result};
 use crate::model::status::SyncResult;

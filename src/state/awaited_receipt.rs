@@ -33,7 +33,7 @@ impl AwaitedReceipt {
     /// Returns how the operation ended; `None` while it is pending, also as part of another one.
     ///
     /// # Errors
-    /// [`crate::model::error::Code::NotFound`] if nothing is known about the entity.
+    /// Fails with [`crate::model::error::Code::NotFound`] if nothing is known about the entity.
     pub fn outcome(
         &mut self,
         replica: &Replica,
@@ -41,7 +41,7 @@ impl AwaitedReceipt {
         now: u64,
     ) -> Option<Result<ReceiptOutcome>> {
         if let Some(op_id) = &self.op_id {
-            // Without a new receipt, the winner of a conflict has replaced it.
+            // Without a new receipt, the operation was replaced by the winner of a conflict.
             let replaced = || {
                 if settled(replica, key) == self.before {
                     replica.outbox().last(key)

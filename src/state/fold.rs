@@ -1,5 +1,5 @@
-//! The fold: what each record, and each part of a commit, does to the state. Folding a commit cannot
-//! fail: its plan or the decoder of its record has already rejected what could be wrong.
+//! The fold: how each record, and each part of a commit, changes the state. Folding a commit cannot
+//! fail: its plan or the decoder of its record has already rejected invalid content.
 
 use std::rc::Rc;
 
@@ -49,7 +49,7 @@ impl Replica {
     /// # Errors
     /// As [`Self::apply_record`].
     pub fn load_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
-        // Rows are deferred only if folding them does nothing but that.
+        // Rows are deferred only if folding them has no other effect.
         let may_defer = |entity: &str| {
             !entity.starts_with(PREFIX)
                 && !self.is_listening()
@@ -161,8 +161,8 @@ impl Replica {
         self.head = seq;
     }
 
-    /// Empties the state for a checkpoint to fill, and returns the old one. Bodies in memory and what
-    /// is known about deliveries belong to this instance and are taken over.
+    /// Empties the state for a checkpoint to fill, and returns the old one. Bodies in memory and
+    /// knowledge about deliveries belong to this instance and are taken over.
     fn start_from_checkpoint(&mut self, seq: Seq, kept: &[KeptSegment]) -> Self {
         let mut fresh = Self {
             user_id: self.user_id.clone(),
@@ -246,7 +246,7 @@ impl Replica {
         }
     }
 
-    /// Puts the row that an applied operation leaves.
+    /// Puts the row of an applied operation.
     fn fold_own_row(&mut self, seq: Seq, op: &Operation, version: u64) {
         let rows = self.entities.entry(&op.entity);
         rows.fold_applied(seq, op, version, &mut self.segments);

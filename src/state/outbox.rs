@@ -116,13 +116,13 @@ impl Outbox {
         self.chain(key).next_back().map(|queued| &queued.op)
     }
 
-    /// Returns the last operation of an entity, and whether the next write may be coalesced into it.
-    /// It may not if the remote may have it. A parked operation was answered with a conflict, so the
-    /// remote does not have it.
+    /// Returns the last operation of an entity, and whether the next write may be coalesced into
+    /// it. It may not if the remote may have the operation. A parked operation was answered with a
+    /// conflict, so the remote does not have it.
     ///
-    /// `exactly` is for summed fields, whose result depends on what was sent: then only an operation
-    /// behind another one of its entity is surely unsent, because another tab may be sending the
-    /// first.
+    /// `exactly` is for summed fields, whose result depends on which operations were sent. An
+    /// operation is then certainly unsent only if it is behind another one of its entity, because
+    /// another tab may be sending the first.
     #[must_use]
     pub fn before(&self, key: &Key, exactly: bool) -> Option<(Operation, bool)> {
         let mut chain = self.chain(key);

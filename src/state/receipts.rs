@@ -136,7 +136,7 @@ impl Receipts {
         self.put(&op.entity, &op.id, receipt);
     }
 
-    /// Writes the receipt of a rejected operation; what was acknowledged before stays acknowledged.
+    /// Writes the receipt of a rejected operation; earlier acknowledgements are kept.
     pub(super) fn reject(&mut self, op: &Operation, at: u64) {
         let old = self
             .get(&Key::new(&op.entity, &op.id))

@@ -87,7 +87,8 @@ impl Replica {
             && self.lazy_rows.can_answer(key)
     }
 
-    /// Returns everything that readers see of one type in order of id, if lazy rows alone say it.
+    /// Returns the segments with everything that readers see of one type, in order of id, if lazy
+    /// rows alone determine it.
     #[must_use]
     pub fn lazy_in_order(&self, entity: &str) -> Option<Vec<(Directory, BodyId)>> {
         let is_covered = self.overlaid_ids(entity, None).next().is_some()
@@ -114,7 +115,7 @@ impl Replica {
     /// Returns the body of the synced row, which is the base of a pending write.
     ///
     /// # Errors
-    /// The segment to fetch first.
+    /// Returns the segment to fetch first.
     pub(crate) fn base_of(&self, key: &Key) -> Result<Option<&str>, BodyId> {
         match self
             .row(key)

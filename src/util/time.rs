@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn an_id_has_its_time_and_its_dice_in_the_places_of_the_standard() {
-        // The example of RFC 9562, appendix A.6; what version and variant take the place of is
+        // The example of RFC 9562, appendix A.6; the bits that version and variant overwrite are
         // lost.
         let random = [0xfc, 0xc3, 0xd8, 0xc4, 0xdc, 0x0c, 0x0c, 0x07, 0x39, 0x8f];
         assert_eq!(

@@ -1,7 +1,7 @@
 //! The remote that an app implements in JavaScript: `RemoteAdapter`.
 //!
-//! Its replies become bytes again, so that `protocol` checks them as it checks a server's. An
-//! exception keeps its code if that is one of ours; otherwise its HTTP status decides.
+//! Its replies become bytes again, so that `protocol` checks them like a server's. An exception
+//! keeps its code if that is one of ours; otherwise its HTTP status decides.
 
 use js_sys::{Array, Function, JSON};
 use wasm_bindgen::{JsCast, JsValue};

@@ -59,7 +59,7 @@ impl WebHost {
         page::on_leaving(left)
     }
 
-    /// Whether somebody can see this page now.
+    /// Returns whether somebody can see this page now.
     #[must_use]
     pub fn presence(&self) -> Presence {
         page::presence()

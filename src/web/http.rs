@@ -50,8 +50,8 @@ pub struct HttpRemote {
     compress: Cell<bool>,
     timeout_ms: u32,
     patience: Patience,
-    /// The headers that the remote accepted last, and the user of that request: a page that goes away
-    /// has no time to ask for new ones, and must not send one user's operations with another's
+    /// The headers that the remote accepted last, and the user of that request. A page that goes
+    /// away has no time to ask for new ones, and must not send one user's operations with another's
     /// token.
     last: RefCell<Option<(String, List)>>,
     stats: Cell<TrafficStats>,

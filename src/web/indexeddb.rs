@@ -74,7 +74,7 @@ struct Wipes {
     known: u64,
 }
 
-/// What a store has requested of IndexedDB.
+/// Counts of a store's requests to IndexedDB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
     /// Open requests.
@@ -159,7 +159,7 @@ impl IndexedDbStore {
         self
     }
 
-    /// What has been requested of IndexedDB.
+    /// Returns the counts of requests to IndexedDB.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
         StoreStats {

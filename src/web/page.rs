@@ -1,5 +1,5 @@
-//! The life of a page: whether somebody can see it, and when it goes away. A worker has no document
-//! and counts as visible.
+//! The life of a page: whether it is visible, and when it goes away. A worker has no document and
+//! counts as visible.
 
 use std::cell::Cell;
 use std::rc::Rc;

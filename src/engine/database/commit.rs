@@ -251,6 +251,7 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     /// Appends events that depend only on the head, if there are any.
+    ///
     /// # Errors
     /// Errors of the store.
     pub async fn record(

@@ -1,4 +1,4 @@
-//! What each event of a commit does to the state.
+//! The effect of each event of a commit on the state.
 
 use crate::log::address::{BodyId, Seq};
 use crate::log::commit::Event;
@@ -101,7 +101,7 @@ fn fold_applied(
     Some(op)
 }
 
-/// Puts the row that an applied operation leaves, now or with the lazy rows before it.
+/// Puts the row of an applied operation, now or with the lazy rows before it.
 fn fold_applied_row(replica: &mut Replica, seq: Seq, op: Operation, version: u64) {
     if replica.has_lazy_rows() {
         replica.lazy_rows.defer_applied(seq, op, version);
@@ -195,7 +195,7 @@ fn fold_revive(replica: &mut Replica, id: &str) {
 fn fold_epoch(replica: &mut Replica, epoch: String, restored: Option<Restored>) {
     let known = replica.facts.epoch.replace(epoch);
     let Some(restored) = restored else { return };
-    // Cursors of the former history mean nothing in the new one.
+    // Cursors of the previous history mean nothing in the new one.
     replica.cursors = VecMap::default();
     replica.receipts.mark_suspects(restored);
     // A checkpoint repeats this event before any epoch is known; its rows are up to date.

@@ -1,8 +1,9 @@
 //! One request and its response, over the browser's `fetch` or the app's.
 //!
-//! gloo-net builds the requests, for 1.7 KiB (brotli). It neither sends them nor reads the responses: it panics if a
-//! promise rejects with something that is not an Error, or if `fetch` resolves to something that is
-//! not a Response. An app's `fetch` may do either, and so may a global one that a page has replaced.
+//! gloo-net builds the requests, for 1.7 KiB (brotli). It neither sends them nor reads the
+//! responses: it panics if a promise rejects with something that is not an Error, or if `fetch`
+//! resolves to something that is not a Response. An app's `fetch` may do either, and so may a
+//! global one that a page has replaced.
 
 use gloo_net::http::{Method, Request, RequestBuilder};
 use js_sys::{Array, Function, JSON, Object, Reflect, Uint8Array};

@@ -28,7 +28,7 @@ const USER: &str = "user:";
 /// The prefix of the key that counts a user's wipes.
 const WIPED: &str = "wiped:";
 
-/// The database `<name>`: device id, schema version, storage loss_detector, known users.
+/// The database `<name>`: device id, schema version, notes for loss detection, known users.
 #[derive(Clone, Debug)]
 pub struct RootDatabase {
     connection: Rc<Connection>,

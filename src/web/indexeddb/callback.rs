@@ -1,4 +1,4 @@
-//! A callback that lives until it has its answer, also if the future that awaits it is dropped.
+//! A callback that lives until it has its answer, even if the future that awaits it is dropped.
 
 use std::rc::Rc;
 
