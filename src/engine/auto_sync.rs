@@ -278,10 +278,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
             poll_fn(|context| {
                 let before = running.len();
                 running.retain_mut(|cycle| cycle.poll_unpin(context).is_pending());
-                let goes_on = running.len() < before
+                let continues = running.len() < before
                     || woken.as_mut().poll_unpin(context).is_ready()
                     || sleep.as_mut().poll_unpin(context).is_ready();
-                if goes_on {
+                if continues {
                     Poll::Ready(())
                 } else {
                     Poll::Pending

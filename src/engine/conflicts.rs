@@ -52,7 +52,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
     /// entity, and with errors of the storage.
     pub async fn resolve(self, id: &str, resolution: Resolution) -> Result<()> {
         let user = self.user_holding(|replica| replica.conflicts().contains(id))?;
-        let moment = user.db.plan_context();
+        let context = user.db.plan_context();
         let mut resolution = resolution;
         let about = user.db.read(|replica| {
             replica
@@ -61,7 +61,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
                 .map(|parked| (parked.entity.clone(), parked.entity_id.clone()))
         });
         if let (Resolution::Merged(given), Some((entity, id))) = (&resolution, &about) {
-            let now = moment
+            let now = context
                 .now
                 .saturating_add_signed(user.db.read(|replica| replica.facts().clock_offset));
             resolution = merged(
@@ -78,14 +78,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
                 resolution.clone(),
                 "resolveConflict",
                 "The app decided so.",
-                moment.now,
+                context.now,
             ));
             decision.clone()
         };
         let mut planner = DecisionPlanner {
             id,
             decide: &mut decide,
-            context: moment.clone(),
+            context: context.clone(),
         };
         let local = self.engine.config.local;
         let conflict = user.db.commit(local, &mut planner).await?;

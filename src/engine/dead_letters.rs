@@ -15,14 +15,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> DeadLetters<'_, B, R, H> {
     /// Errors of the storage.
     pub async fn list(self, user_id: &str) -> Result<String> {
         let user = self.engine.user(user_id).await?;
-        let letters: Vec<String> = user.db.read(|replica| {
+        let items: Vec<String> = user.db.read(|replica| {
             replica
                 .dead_letters()
                 .values()
                 .map(|letter| letter.to_json())
                 .collect()
         });
-        Ok(["[", &letters.join(","), "]"].concat())
+        Ok(["[", &items.join(","), "]"].concat())
     }
 
     /// Queues a dead letter again, as a new operation on the current entity; `edited` replaces its

@@ -196,7 +196,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
                 without_progress = 0;
             }
             let began = self.engine.host.elapsed_ms();
-            let has_news = match self.engine.remote.pull(user_id, &request).await? {
+            let has_changes = match self.engine.remote.pull(user_id, &request).await? {
                 Pulled::CursorGone => true,
                 Pulled::Page(bytes) => {
                     let page = parse_page(&bytes)?;
@@ -210,7 +210,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
             if !realtime.polls.replace(true) {
                 hint();
             }
-            if has_news {
+            if has_changes {
                 at_once = 0;
                 // A cycle that is skipped or fails leaves the cursor unchanged: poll less and less
                 // often.

@@ -70,13 +70,13 @@ impl<S: Store, H: Host> User<S, H> {
         // A pull alternates between its two phases, twice for each page.
         let pulls = |phase: Option<Phase>| matches!(phase, Some(Phase::Pulling | Phase::Applying));
         let same_phase = phase == status.phase || (pulls(phase) && pulls(status.phase));
-        let is_news = state != Some(status.status)
+        let has_changed = state != Some(status.status)
             || !same_phase
             || host.elapsed_ms().saturating_sub(at) >= PROGRESS_MS;
         let plan = status
             .is_leader
             .then(|| (status.next_sync_at.clone(), status.next_retry_at.clone()));
-        if (self.tab.sends_status() && is_news) || !self.tab.has_sent_plan(&plan) {
+        if (self.tab.sends_status() && has_changed) || !self.tab.has_sent_plan(&plan) {
             self.broadcast_status(host, status);
         }
     }

@@ -151,7 +151,7 @@ impl SyncStatus {
             .errors
             .iter()
             .any(|error| error.code == Code::Unauthorized);
-        let troubled = self.unresolved_conflicts > 0
+        let has_problems = self.unresolved_conflicts > 0
             || self.dead_letters > 0
             || self.health.local != LocalHealth::Healthy;
         self.health.status = match self.status {
@@ -159,7 +159,7 @@ impl SyncStatus {
             SyncState::Failed if unauthorized => HealthState::Unauthorized,
             _ if !self.online => HealthState::Offline,
             SyncState::Failed => HealthState::Error,
-            _ if troubled => HealthState::Degraded,
+            _ if has_problems => HealthState::Degraded,
             _ if self.pending_operations > 0 => HealthState::Pending,
             _ => HealthState::Healthy,
         };

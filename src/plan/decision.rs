@@ -102,7 +102,7 @@ fn decided(
 ) -> Commit {
     let mut commit = Commit::default();
     let id = &conflict.id;
-    let is = |side: Option<&str>, body: &str| side.is_some_and(|side| same_content(side, body));
+    let equals = |side: Option<&str>, body: &str| side.is_some_and(|side| same_content(side, body));
     let body = match &decision.resolution {
         Resolution::Later => {
             let failed = replica.conflicts().get(id).filter(|_| decision.failed);
@@ -116,13 +116,13 @@ fn decided(
         }
         Resolution::Remote => None,
         Resolution::Local => Some(conflict.local.clone()),
-        Resolution::Merged(body) if is(conflict.remote.as_deref(), body) => None,
+        Resolution::Merged(body) if equals(conflict.remote.as_deref(), body) => None,
         Resolution::Merged(body) => Some(Some(Rc::clone(body))),
     };
     commit.events.push(Event::Unpark { id: id.clone() });
     commit.explain(conflict, decision);
     let key = Key::new(&conflict.entity, &conflict.entity_id);
-    let merging = matches!(&body, Some(Some(body)) if !is(conflict.local.as_deref(), body));
+    let merging = matches!(&body, Some(Some(body)) if !equals(conflict.local.as_deref(), body));
     if body.is_none() || merging {
         // The outcome differs from this device's own write.
         let receipt = replica.receipts().get(&key).cloned().unwrap_or_default();

@@ -177,23 +177,24 @@ impl<'a> DeadLetterPlan<'a> {
         if self.letters.is_empty() {
             return Vec::new();
         }
-        let buried = |op_id: &&String| self.letters.iter().any(|letter| letter.op.op_id == **op_id);
+        let is_rejected =
+            |op_id: &&String| self.letters.iter().any(|letter| letter.op.op_id == **op_id);
         let conflicts = self
             .gone
             .iter()
             .filter_map(|op_id| self.replica.outbox().get(op_id)?.blocked_by.clone());
         let mut events: Vec<Event> = conflicts.map(|id| Event::Unpark { id }).collect();
-        let along: Vec<String> = self
+        let dropped: Vec<String> = self
             .gone
             .iter()
-            .filter(|op_id| !buried(op_id))
+            .filter(|op_id| !is_rejected(op_id))
             .cloned()
             .collect();
         events.push(Event::DeadLetters {
             letters: self.letters.clone(),
         });
-        if !along.is_empty() {
-            events.push(Event::Dequeue { ops: along });
+        if !dropped.is_empty() {
+            events.push(Event::Dequeue { ops: dropped });
         }
         events
     }

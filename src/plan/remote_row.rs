@@ -80,11 +80,11 @@ impl RowPlanner<'_> {
             .is_some_and(|row| row.version == UNKNOWN && !pending.chain.is_empty());
         if suspect.is_some() || base_is_unknown {
             let Some(held) = self.held(&key) else { return };
-            let held_is = |theirs| {
+            let equals_held = |theirs| {
                 held.as_deref()
                     .is_some_and(|held| same_content(held, theirs))
             };
-            if row.body.is_some_and(held_is) {
+            if row.body.is_some_and(equals_held) {
                 self.write_row(row, Tombstones::Apply);
                 self.commit.events.extend(pending.rebase(row));
                 return;

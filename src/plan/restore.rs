@@ -173,13 +173,13 @@ impl RowPlanner<'_> {
                 .entities
                 .is_none_or(|only| only.iter().any(|name| name == entity))
         };
-        let came = |entity: &str, id: &str| {
+        let was_sent = |entity: &str, id: &str| {
             page.changes
                 .iter()
                 .any(|change| change.entity == entity && change.id == id)
         };
         for (entity, id, receipt) in replica.receipts().suspects() {
-            if concerned(entity) && !came(entity, id) {
+            if concerned(entity) && !was_sent(entity, id) {
                 self.offer_missing(&Key::new(entity, id), receipt);
             }
         }
@@ -194,7 +194,7 @@ impl RowPlanner<'_> {
             let first = replica.outbox().chain(&key).next();
             let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
             let unseen = is_first
-                && !came(&op.entity, &op.id)
+                && !was_sent(&op.entity, &op.id)
                 && replica.row(&key).is_none_or(|row| row.stamp <= before);
             if concerned(&op.entity)
                 && unseen

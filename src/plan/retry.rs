@@ -33,11 +33,11 @@ impl Planner for RetryPlanner<'_> {
     type Output = Option<Error>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
-        let letters = with_dependents(replica, self.id);
+        let ids = with_dependents(replica, self.id);
         let mut groups = Vec::new();
-        for letter in &letters {
-            let edited = self.edited.filter(|_| letter == self.id);
-            let (op, write) = match retried(replica, letter, edited)? {
+        for id in &ids {
+            let edited = self.edited.filter(|_| id == self.id);
+            let (op, write) = match retried(replica, id, edited)? {
                 Plan::Ready(retried) => retried,
                 Plan::Needs(bodies) => return Ok(Plan::Needs(bodies)),
             };
@@ -50,13 +50,13 @@ impl Planner for RetryPlanner<'_> {
         }
         Ok(plan_writes(replica, &groups, &self.context).map(|planned| {
             let mut commit = planned.commit;
-            let mut outcomes = letters.iter().zip(planned.output);
+            let mut outcomes = ids.iter().zip(planned.output);
             if let Some((_, Err(error))) = outcomes.next() {
                 return Planned::nothing(Some(error));
             }
             let back = outcomes
                 .filter(|(_, outcome)| outcome.is_ok())
-                .map(|(letter, _)| letter.clone());
+                .map(|(id, _)| id.clone());
             let revived = std::iter::once(self.id.to_owned()).chain(back);
             commit.events.extend(revived.map(|id| Event::Revive { id }));
             Planned::new(commit, None)

@@ -214,13 +214,13 @@ impl<'a> RowPlanner<'a> {
                 self.commit.queue(op, replaced);
             }
             Resolution::Merged(body) => {
-                let is = |side: Option<&str>| side.is_some_and(|side| same_content(side, body));
-                if is(row.body) {
+                let equals = |side: Option<&str>| side.is_some_and(|side| same_content(side, body));
+                if equals(row.body) {
                     self.give_way(replaced, row);
                 } else {
                     let op = self.winner(last, chain, row, Some(Rc::clone(body)));
                     self.commit.queue(op, replaced);
-                    if !is(last.body.as_deref()) {
+                    if !equals(last.body.as_deref()) {
                         self.note_merge(row, Merging::UntilPushed);
                     }
                 }

@@ -30,8 +30,10 @@ impl Salvage {
     pub fn remember(&mut self, replica: &Replica) {
         self.enter_epoch(replica.facts().epoch.as_deref());
         let operations = replica.outbox().iter().map(|queued| queued.op.clone());
-        let letters = replica.dead_letters().values().cloned();
-        add(&mut self.dead_letters, letters, |letter| &letter.op.op_id);
+        let dead_letters = replica.dead_letters().values().cloned();
+        add(&mut self.dead_letters, dead_letters, |letter| {
+            &letter.op.op_id
+        });
         add(&mut self.operations, operations, |op| &op.op_id);
         add(&mut self.bases, replica.bases().into_iter(), |(key, ..)| {
             key
@@ -70,10 +72,12 @@ impl Salvage {
             }
         }
         self.queue_operations(&mut commit, replica, context);
-        let mut letters = self.dead_letters.clone();
-        letters.retain(|letter| !replica.dead_letters().contains(&letter.op.op_id));
-        if !letters.is_empty() {
-            commit.events.push(Event::DeadLetters { letters });
+        let mut dead_letters = self.dead_letters.clone();
+        dead_letters.retain(|letter| !replica.dead_letters().contains(&letter.op.op_id));
+        if !dead_letters.is_empty() {
+            commit.events.push(Event::DeadLetters {
+                letters: dead_letters,
+            });
         }
         commit.events.push(Event::NeedFullPull);
         replica.note_first_epoch(self.epoch.as_deref(), &mut commit);

@@ -202,8 +202,8 @@ impl Replica {
         let mut count = self.entities.get(entity).map_or(0, Rows::live);
         for id in self.overlaid_ids(entity, None) {
             let key = Key::new(entity, id);
-            let was = self.row(&key).is_some_and(|row| !row.is_deleted());
-            count = match (was, self.is_visible(&key)) {
+            let was_visible = self.row(&key).is_some_and(|row| !row.is_deleted());
+            count = match (was_visible, self.is_visible(&key)) {
                 (false, true) => count.saturating_add(1),
                 (true, false) => count.saturating_sub(1),
                 _ => count,

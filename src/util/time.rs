@@ -70,14 +70,14 @@ pub fn parse(text: &str) -> Option<u64> {
         return None;
     }
     let mut ms = 0_u64;
-    let mut worth = 100;
+    let mut place_value = 100;
     if !fraction.is_empty() {
         for digit in fraction.strip_prefix('.')?.bytes() {
             if !digit.is_ascii_digit() {
                 return None;
             }
-            ms += u64::from(digit - b'0') * worth;
-            worth /= 10;
+            ms += u64::from(digit - b'0') * place_value;
+            place_value /= 10;
         }
     }
     // A leap second reads as the second before it.

@@ -102,43 +102,43 @@ mod tests {
 
     #[test]
     fn what_was_refused_is_approached_and_not_met_again() {
-        let pace = BatchSize::default();
+        let batch_size = BatchSize::default();
         let mut refused = 0;
         for _ in 0..40 {
-            let sent = pace.limit(1000);
+            let sent = batch_size.limit(1000);
             if sent > 700 {
                 refused += 1;
-                pace.too_large(sent);
+                batch_size.too_large(sent);
             } else {
-                pace.went(sent, 10);
+                batch_size.went(sent, 10);
             }
         }
         assert!(refused <= 4, "{refused}");
         assert!(
-            pace.limit(1000) > 560 && pace.limit(1000) <= 700,
+            batch_size.limit(1000) > 560 && batch_size.limit(1000) <= 700,
             "{}",
-            pace.limit(1000)
+            batch_size.limit(1000)
         );
     }
 
     #[test]
     fn a_quick_remote_gets_twice_as_many_up_to_what_is_allowed() {
-        let pace = BatchSize::default();
-        assert_eq!(pace.limit(1000), 1000);
-        pace.too_slow(1000);
-        pace.too_slow(500);
-        assert_eq!(pace.limit(1000), 250);
-        pace.went(250, 5_000);
-        pace.went(20, 10);
+        let batch_size = BatchSize::default();
+        assert_eq!(batch_size.limit(1000), 1000);
+        batch_size.too_slow(1000);
+        batch_size.too_slow(500);
+        assert_eq!(batch_size.limit(1000), 250);
+        batch_size.went(250, 5_000);
+        batch_size.went(20, 10);
         assert_eq!(
-            pace.limit(1000),
+            batch_size.limit(1000),
             250,
             "neither slow ones nor small ones say more"
         );
-        pace.went(250, 10);
-        assert_eq!(pace.limit(1000), 500);
-        pace.went(500, 10);
-        pace.went(1000, 10);
-        assert_eq!((pace.limit(1000), pace.limit(10)), (1000, 10));
+        batch_size.went(250, 10);
+        assert_eq!(batch_size.limit(1000), 500);
+        batch_size.went(500, 10);
+        batch_size.went(1000, 10);
+        assert_eq!((batch_size.limit(1000), batch_size.limit(10)), (1000, 10));
     }
 }

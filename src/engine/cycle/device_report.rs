@@ -24,9 +24,9 @@ pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
 ) -> Result<()> {
     let now = cycle.host.now_ms();
     let mut record = device_metadata(cycle);
-    let news = fingerprint(&record);
-    let told = cycle.db.read(|replica| replica.facts().told);
-    if told.is_some_and(|(at, what)| what == news && now.abs_diff(at) < REMIND_MS) {
+    let hash = fingerprint(&record);
+    let last_report = cycle.db.read(|replica| replica.facts().told);
+    if last_report.is_some_and(|(at, sent)| sent == hash && now.abs_diff(at) < REMIND_MS) {
         return Ok(());
     }
     record.last_sync_time = Some(crate::util::time::format(now));
@@ -43,7 +43,7 @@ pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
         .await
     {
         Ok(()) => {
-            cycle.told_now.set(Some((now, news)));
+            cycle.told_now.set(Some((now, hash)));
             Ok(())
         }
         Err(error)

@@ -218,10 +218,11 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
 
     /// Records the failed attempt in its operations.
     fn note_failure(&self, ids: &[String], error: &Error) {
-        let said = Rc::new(error.to_json(crate::util::time::format(self.cycle.host.now_ms())));
+        let error_json =
+            Rc::new(error.to_json(crate::util::time::format(self.cycle.host.now_ms())));
         self.cycle
             .db
-            .update(|replica| replica.outbox_mut().mark_failed(ids, &said));
+            .update(|replica| replica.outbox_mut().mark_failed(ids, &error_json));
     }
 
     /// Stores fields here that the config has made local-only since their operation was queued.
@@ -361,16 +362,16 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             },
             now: self.cycle.host.now_ms(),
         };
-        let letters = self
+        let dead_letters = self
             .cycle
             .db
             .commit(Durability::Strict, &mut planner)
             .await?;
         let mut settled = Settled::default();
-        for letter in &letters {
+        for letter in &dead_letters {
             settled.failed.count(&letter.op.entity);
         }
-        settled.letters = letters;
+        settled.letters = dead_letters;
         self.cycle.count_pushed(&settled);
         Ok(())
     }

@@ -32,9 +32,9 @@ impl<S: Store, H: Host> Database<S, H> {
     ) -> Result<()> {
         self.check_open()?;
         // One entity can be looked up without the row index.
-        let glances =
+        let can_peek =
             |replica: &Replica| matches!(ids, [id] if replica.can_peek(&Key::new(entity, id)));
-        if !self.peek(glances) {
+        if !self.peek(can_peek) {
             drop(self.memory.whole());
         }
         let absent = self.peek(|replica| {
@@ -67,7 +67,7 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         let mut text = String::new();
         // Another tab's commit may have been applied in the meantime.
-        let replica = if self.peek(glances) {
+        let replica = if self.peek(can_peek) {
             self.memory.peek()
         } else {
             self.memory.whole()
@@ -115,9 +115,9 @@ impl<S: Store, H: Host> Database<S, H> {
     /// As for [`Self::read_entities`].
     pub async fn read_all(&self, entity: &str, include_deleted: bool) -> Result<String> {
         self.check_open()?;
-        let late = self.peek(|replica| replica.lazy_in_order(entity));
-        if let Some(late) = late
-            && let Some(text) = self.read_lazy(late).await?
+        let directories = self.peek(|replica| replica.lazy_in_order(entity));
+        if let Some(directories) = directories
+            && let Some(text) = self.read_lazy(directories).await?
         {
             return Ok(text);
         }
@@ -133,11 +133,11 @@ impl<S: Store, H: Host> Database<S, H> {
 
     /// Does the same for lazy rows, straight from their segments; `None` if a segment is
     /// unavailable.
-    async fn read_lazy(&self, late: Vec<(Directory, BodyId)>) -> Result<Option<String>> {
+    async fn read_lazy(&self, directories: Vec<(Directory, BodyId)>) -> Result<Option<String>> {
         let (mut absent, mut room) = (SeqMap::default(), 0_usize);
         let mut held: Vec<(BodyId, Rc<[u8]>)> = Vec::new();
         self.peek(|replica| {
-            for (directory, id) in &late {
+            for (directory, id) in &directories {
                 match replica.segments().resident(*id) {
                     Some(bytes) => held.push((*id, Rc::clone(bytes))),
                     None => absent.insert(*id, ()),
@@ -154,7 +154,7 @@ impl<S: Store, H: Host> Database<S, H> {
             held.iter()
                 .fold(room, |sum, (_, bytes)| sum.saturating_add(bytes.len())),
         );
-        for (directory, id) in &late {
+        for (directory, id) in &directories {
             let Some((_, bytes)) = held.iter().find(|(have, _)| have == id) else {
                 return Ok(None);
             };

@@ -29,9 +29,9 @@ impl Attempt<'_, '_> {
         soft: bool,
         current: &Current,
     ) {
-        let noted = self.overlay.ops.now.get(key.id).copied();
-        let is_new = noted.is_some();
-        let previous = match noted {
+        let in_commit = self.overlay.ops.now.get(key.id).copied();
+        let is_new = in_commit.is_some();
+        let previous = match in_commit {
             Some(place) => place
                 .and_then(|place| self.queued(place))
                 .map(|op| (op.clone(), true)),

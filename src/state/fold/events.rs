@@ -167,8 +167,8 @@ fn unpark(replica: &mut Replica, id: &str) {
     }
 }
 
-fn fold_dead_letters(replica: &mut Replica, letters: Vec<DeadLetter>) {
-    for letter in letters {
+fn fold_dead_letters(replica: &mut Replica, dead_letters: Vec<DeadLetter>) {
+    for letter in dead_letters {
         touch_operation(replica, &letter.op.op_id);
         // The dead letters of a checkpoint were not pending and have receipts already.
         if replica.outbox.remove(&letter.op.op_id).is_some() {

@@ -26,13 +26,13 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
             held,
         } in &settled.retry
         {
-            let word = code.as_deref().unwrap_or("retry");
+            let reason = code.as_deref().unwrap_or("retry");
             let error = Error::new(
                 Code::ServerError,
                 if *held {
-                    format!("It waits for an operation that the remote has not applied ({word}).")
+                    format!("It waits for an operation that the remote has not applied ({reason}).")
                 } else {
-                    format!("The remote wants this operation later ({word}).")
+                    format!("The remote wants this operation later ({reason}).")
                 },
             );
             self.cycle
@@ -51,7 +51,7 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
     pub(super) fn rest(&self, op_id: &str, after_ms: Option<u64>, error: &Error) {
         let (now, mut roll) = (self.cycle.host.now_ms(), [0; 4]);
         self.cycle.host.random(&mut roll);
-        let said = Rc::new(self.cycle.db.read(|replica| {
+        let error_json = Rc::new(self.cycle.db.read(|replica| {
             let key = replica
                 .outbox()
                 .get(op_id)
@@ -75,7 +75,7 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
                     .max(DEFAULT_REST_MS)
             };
             let until = now.saturating_add(after_ms.unwrap_or_else(patience).min(LONGEST_REST_MS));
-            replica.outbox_mut().rest(op_id, (now, until), said);
+            replica.outbox_mut().rest(op_id, (now, until), error_json);
         });
     }
 }
