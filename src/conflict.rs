@@ -48,7 +48,6 @@ pub struct Conflict {
     pub entity: String,
     /// The entity's id.
     pub entity_id: String,
-    /// The user.
     pub user_id: String,
     /// What both sides did.
     pub kind: ConflictKind,
@@ -63,7 +62,6 @@ pub struct Conflict {
     pub local: Option<Rc<str>>,
     /// The remote body; `None` if deleted.
     pub remote: Option<Rc<str>>,
-    /// The remote version.
     pub remote_version: u64,
     /// When the local write was made, by the remote's clock if its offset is known, in milliseconds.
     pub local_time: u64,

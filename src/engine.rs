@@ -256,7 +256,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         reader
     }
 
-    /// Returns what has been counted since the instance was opened.
+    /// Returns the counters since the instance was opened.
     pub fn metrics(&self) -> Metrics {
         self.counters
             .metrics(&self.open_users.all(), self.events.dropped())

@@ -1,7 +1,7 @@
 //! The exported classes, their JavaScript and their types; this file is the class `Datum`.
 //!
-//! Every method takes `&self`, reads its arguments at once, and returns a promise: no borrow is held
-//! across an await or a call into JavaScript.
+//! Every method takes `&self`, reads its arguments immediately, and returns a promise: no borrow is
+//! held across an await or a call into JavaScript.
 
 use std::rc::Rc;
 
@@ -227,7 +227,7 @@ impl Datum {
             .map_err(|e| error_to_js(&e))?;
         Ok(at.map_or(JsValue::NULL, |at| JsValue::from_str(&format(at))))
     }
-    /// Asks the browser never to evict what is stored.
+    /// Asks the browser never to evict the stored data.
     #[wasm_bindgen(js_name = requestPersistence)]
     pub fn request_persistence(&self) -> Promise {
         let instance = Rc::clone(&self.instance);
@@ -263,7 +263,7 @@ impl Datum {
         dead_letters::list(&self.instance, user_id)
     }
 
-    /// Queues a dead letter once more.
+    /// Queues a dead letter again.
     #[wasm_bindgen(js_name = retryDeadLetter)]
     pub fn retry_dead_letter(&self, id: &JsValue, edited: &JsValue) -> Promise {
         dead_letters::retry(&self.instance, id, edited)

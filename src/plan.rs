@@ -49,7 +49,6 @@ pub enum Plan<T> {
 /// A commit to append, with the planner's output.
 #[derive(Debug)]
 pub struct Planned<T> {
-    /// The commit.
     pub commit: Commit,
     /// The records and bodies that it supersedes, if it is a checkpoint.
     pub superseded: Option<Superseded>,

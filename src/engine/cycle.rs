@@ -49,7 +49,6 @@ pub struct Cycle<'a, S, R, H> {
     pub remote: &'a R,
     /// Clock, random numbers and timers.
     pub host: &'a H,
-    /// The config.
     pub config: &'a Config,
     /// This cycle's options.
     pub settings: &'a Settings,
@@ -65,7 +64,6 @@ pub struct Cycle<'a, S, R, H> {
     pub batch_size: &'a BatchSize,
     /// Counts requests.
     pub requests: &'a Cell<u64>,
-    /// This device.
     pub device_id: &'a str,
     /// The result so far.
     pub tally: RefCell<SyncResult>,

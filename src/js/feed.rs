@@ -51,7 +51,7 @@ pub struct StatusIterator {
 
 #[wasm_bindgen]
 impl StatusIterator {
-    /// The next snapshot; at once if this reader has not seen the latest.
+    /// Returns the next snapshot, immediately if this reader has not seen the latest.
     pub fn next(&self) -> Promise {
         let subscription = Rc::clone(&self.subscription);
         promise(async move {

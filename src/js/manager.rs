@@ -1,4 +1,4 @@
-//! The manager of one entity type: writes, reads, and sync from where the entities are used.
+//! The manager of one entity type: writes, reads and sync.
 
 use std::rc::Rc;
 

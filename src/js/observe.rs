@@ -67,7 +67,8 @@ impl Audience {
 
     /// Returns `remote` with a `fetch` that logs each request, if the level asks for it.
     pub fn logging_fetch(&self, remote: &JsValue) -> JsValue {
-        // An adapter sends by itself, and may be an instance of a class, which a copy is not.
+        // An adapter sends its own requests. It may be an instance of a class, so it cannot be
+        // copied.
         if has_method(remote, "pull") || has_method(remote, "push") {
             return remote.clone();
         }

@@ -18,7 +18,7 @@ pub(crate) struct SyncOptions {
 }
 
 impl SyncOptions {
-    /// Reads what an app passed.
+    /// Reads the app's argument.
     ///
     /// # Errors
     /// [`Code::InvalidArgument`], naming the field.

@@ -16,7 +16,6 @@ const RETAIN: u8 = 4;
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
     pub id: &'a str,
-    /// The server's version.
     pub version: u64,
     /// Offset in the segment's body, in bytes.
     pub offset: u32,

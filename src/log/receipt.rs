@@ -49,7 +49,7 @@ impl Receipt {
     }
 }
 
-/// What is known about the last operation of one entity.
+/// The known outcome of an entity's last operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
     pub outcome: ReceiptOutcome,

@@ -20,7 +20,6 @@ pub const MAX_ID_BYTES: usize = 512;
 pub struct Key<'a> {
     /// The entity type, as the config names it.
     pub entity: &'a str,
-    /// The id.
     pub id: &'a str,
 }
 
@@ -44,7 +43,6 @@ impl<'a> Key<'a> {
 pub struct OwnedKey {
     /// The entity type, as the config names it.
     pub entity: String,
-    /// The id.
     pub id: String,
 }
 

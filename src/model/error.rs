@@ -298,7 +298,7 @@ impl Error {
         self.0.user_id.as_deref()
     }
 
-    /// The HTTP status, where the remote answered.
+    /// The HTTP status, if the remote answered.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         self.0.status

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::entity::{Key, OwnedKey};
 use crate::model::error::ErrorJson;
 
-/// What an operation does.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OperationKind {
@@ -80,9 +80,7 @@ pub struct Operation {
     pub op_id: String,
     /// The entity type.
     pub entity: String,
-    /// The entity's id.
     pub id: String,
-    /// What it does.
     pub kind: OperationKind,
     /// The server's version that it was made on; `None` if the server has no such entity, [`UNKNOWN`]
     /// if the version is of an earlier epoch.
@@ -172,7 +170,7 @@ impl Operation {
     }
 }
 
-/// What a queued operation and a second write of the same entity become.
+/// The result of coalescing a queued operation with a second write of the same entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coalesced {
     /// One operation of this kind, with the base of the first and the body of the second.

@@ -137,7 +137,6 @@ pub struct WireDigest {
 pub struct WireRow<'a> {
     /// The entity type.
     pub entity: Cow<'a, str>,
-    /// The entity's id.
     pub id: Cow<'a, str>,
     /// The version that the server assigned; it grows with each write of the row.
     pub version: u64,

@@ -100,7 +100,6 @@ pub struct Health {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncStatus {
-    /// The user.
     pub user_id: String,
     pub status: SyncState,
     /// From 0 to 1; never backwards within a cycle.
@@ -108,7 +107,6 @@ pub struct SyncStatus {
     /// The step of a running cycle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// Pending operations.
     pub pending_operations: u64,
     /// Operations pushed and rows pulled in this cycle.
     pub completed_operations: u64,
@@ -209,7 +207,6 @@ pub struct EntityResult {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncResult {
-    /// The user.
     pub user_id: String,
     /// The cycle ran to its end and nothing failed.
     pub is_success: bool,
@@ -221,7 +218,6 @@ pub struct SyncResult {
     pub pulled_count: u64,
     /// Operations rejected or dropped.
     pub failed_count: u64,
-    /// Conflicts detected.
     pub conflicts_detected: u64,
     /// Conflicts decided.
     pub conflicts_resolved: u64,

@@ -18,7 +18,6 @@ use crate::state::replica::Replica;
 /// Decides a parked conflict in its present state.
 #[allow(missing_debug_implementations)]
 pub struct DecisionPlanner<'a> {
-    /// The conflict's id.
     pub id: &'a str,
     /// Returns the decision; `None` writes nothing.
     pub decide: &'a mut dyn FnMut(&Conflict) -> Option<Decision>,
@@ -46,7 +45,6 @@ impl Planner for DecisionPlanner<'_> {
 /// Reads a parked conflict and fetches the bodies that it needs. Writes nothing.
 #[derive(Debug)]
 pub struct ParkedConflict<'a> {
-    /// The conflict's id.
     pub id: &'a str,
 }
 

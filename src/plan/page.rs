@@ -45,7 +45,6 @@ pub struct PageRules<'a> {
 /// Plans one page.
 #[allow(missing_debug_implementations)]
 pub struct PagePlanner<'a> {
-    /// The page.
     pub page: &'a PullPage<'a>,
     /// The rules for applying it.
     pub rules: PageRules<'a>,

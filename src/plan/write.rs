@@ -28,10 +28,7 @@ pub mod set_aside;
 #[derive(Debug, Clone)]
 pub enum Write {
     /// Creates an entity.
-    Create {
-        /// The draft.
-        draft: String,
-    },
+    Create { draft: String },
     /// Replaces an entity.
     Update {
         /// The entity, with its id.
@@ -39,14 +36,12 @@ pub enum Write {
     },
     /// Changes some fields.
     Patch {
-        /// The id.
         id: String,
         /// The changed fields.
         changes: String,
     },
     /// Deletes an entity.
     Delete {
-        /// The id.
         id: String,
         /// The body stays readable under `includeDeleted`.
         soft: bool,
@@ -117,7 +112,6 @@ impl Current {
 /// Plans groups of local writes, in order.
 #[derive(Debug)]
 pub struct WritePlanner<'a> {
-    /// The groups.
     pub groups: &'a [Group],
     /// Time and ids.
     pub context: PlanContext,

@@ -1,10 +1,10 @@
-//! The databases of one app, and what is stored outside them.
+//! The databases of one app, and the data stored outside them.
 
 use crate::log::address::Seq;
 use crate::model::error::Result;
 use crate::ports::store::Store;
 
-/// Opens the databases of one app and keeps what is stored outside them.
+/// Opens the databases of one app, and keeps the data stored outside them.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Backing {
     type Store: Store + 'static;

@@ -41,7 +41,7 @@ impl From<Error> for AppendError {
 /// Records in order, from the last checkpoint on.
 pub type Records = Vec<(Seq, Rc<[u8]>)>;
 
-/// What a tail found.
+/// The result of a tail.
 #[derive(Debug)]
 pub enum Tail {
     /// The records after the given one; empty if that is the head.
@@ -54,7 +54,7 @@ impl Tail {
     /// Classifies the records that were found after `after`.
     #[must_use]
     pub fn of(after: Seq, found: Records) -> Self {
-        // Freed keys leave a gap: what follows does not continue what the caller knows.
+        // Freed keys leave a gap: the records after it do not continue the caller's state.
         let gap = found
             .first()
             .is_some_and(|(seq, _)| *seq != after.saturating_add(1));

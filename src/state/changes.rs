@@ -9,7 +9,7 @@ use crate::state::rows::Row;
 use crate::state::touched::{Changed, RowChange, Visibility};
 use crate::state::view::ViewBody;
 
-/// Returns what has changed since the last call.
+/// Returns the changes since the last call.
 pub fn take(replica: &mut Replica) -> Vec<Changed> {
     let before = replica.touched.take();
     compared(replica, &before)

@@ -19,12 +19,12 @@ use crate::util::collections::seq_map::SeqMap;
 
 mod events;
 
-/// Where a commit comes from.
+/// The origin of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
     /// This instance planned it.
     Own,
-    /// It was read from the log, so its writer may have sent what it queued.
+    /// It was read from the log, so its writer may have sent its operations.
     Log,
 }
 

@@ -3,7 +3,7 @@
 //! lookups, so that an app with many entities shows the first ones before the index exists.
 //!
 //! Everything that is not a row (outbox, cursors, receipts, facts) is folded immediately and never
-//! reads rows meanwhile.
+//! reads rows in that process.
 
 use std::cell::Cell;
 

@@ -11,7 +11,7 @@ use crate::util::collections::ordered_map::OrderedMap;
 pub mod order;
 mod slots;
 
-/// A queued operation, and what this instance knows about its delivery.
+/// A queued operation, and this instance's knowledge about its delivery.
 #[derive(Debug, Clone)]
 pub struct Queued {
     pub op: Operation,

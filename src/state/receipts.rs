@@ -1,5 +1,5 @@
 //! Receipts: for each entity that this device pushed in the last 30 days, how its last operation
-//! ended, and what is needed to offer it again to a server that was restored from a backup.
+//! ended, and the data for offering it again to a server that was restored from a backup.
 //!
 //! Receipts have no bodies, because the row has one. A hash of each value that this device set or
 //! replaced tells its own fields from those of others.

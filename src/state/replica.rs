@@ -2,7 +2,7 @@
 //! chance are arguments.
 //!
 //! A planned commit changes nothing until it has been appended and is folded like every other record
-//! of the log, be it read on open or written by another tab.
+//! of the log, whether read on open or written by another tab.
 
 use crate::conflict::explain::History;
 use crate::log::address::Seq;
@@ -212,7 +212,7 @@ impl Replica {
         &self.history
     }
 
-    /// What the log says about past cycles.
+    /// The log's facts about past cycles.
     #[must_use]
     pub const fn facts(&self) -> &Facts {
         &self.facts

@@ -193,7 +193,7 @@ impl HttpRemote {
         self.count(body.map_or(0, RequestBody::len));
         let outgoing = self.outgoing(method, url, body, headers, JSON);
         let response = exchange(&outgoing, self.fetch.as_ref(), self.timeout_ms, wait_ms).await?;
-        // Read again: other requests may have been counted meanwhile.
+        // Read again: other requests may have been counted since.
         let mut stats = self.stats.get();
         stats.received = stats.received.saturating_add(response.bytes.len() as u64);
         self.stats.set(stats);

@@ -81,7 +81,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Releases the lock or leaves the queue, then asks anew as the presence demands.
+    /// Releases the lock or leaves the queue, then makes a new request as the presence demands.
     fn request(self: &Rc<Self>, presence: Presence) {
         self.withdraw();
         if matches!(presence, Presence::Away | Presence::Cached) {

@@ -89,7 +89,7 @@ pub(super) async fn lock(
 pub(super) async fn await_releases(name: &str) {
     while let Some(ending) = first_ending(name) {
         let _ = await_value(&ending).await;
-        // Removed only now, so that it is awaited again if this future was dropped meanwhile.
+        // Removed only now, so that it is awaited again if this future was dropped in the meantime.
         ended(name, &ending);
     }
 }

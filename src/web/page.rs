@@ -9,7 +9,7 @@ use web_sys::{Event, EventTarget};
 
 use crate::web::interop::EventListener;
 
-/// What the browser does with this page.
+/// The state of this page in the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// It is shown.

@@ -28,7 +28,7 @@ const WORKER: &str = "service-worker.js";
 const WORKER_TYPES: &str = "service-worker.d.ts";
 const INLINE: &str = "inline.js";
 
-/// What an app loads, and what stands in for the module where its file cannot be fetched.
+/// The files that an app loads, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
 
 /// The documents in the package: files, and folders with all their files.
@@ -66,9 +66,8 @@ pub enum Kind {
     Dev,
 }
 
-/// What was packed.
+/// The packed package.
 pub struct Packed {
-    /// The tarball.
     pub tarball: PathBuf,
     /// The sizes of what an app loads; a dev package is not measured.
     pub sizes: Option<sizes::Report>,

@@ -39,8 +39,8 @@ impl Build {
     /// Starts cargo.
     pub fn start(context: &Context, profile: Profile) -> Result<Self> {
         // The features of a crate depend on what is built beside it. `--workspace --examples` (there
-        // are none) makes cargo choose them as it does for all tests, so that whatever comes second,
-        // tests or demo, finds the server and its crates compiled.
+        // are none) makes cargo choose them as it does for all tests, so that whichever comes
+        // second, tests or demo, finds the server and its crates compiled.
         let mut command = context.cargo(&[
             "build",
             "--workspace",

@@ -96,7 +96,7 @@ fn module(line: &str, suite: &str) -> Option<PathBuf> {
     (name == suite).then(|| PathBuf::from(file))
 }
 
-/// Runs one suite in one engine. A driver that does not start is tried once more; a failed test is
+/// Runs one suite in one engine. A driver that does not start is tried again; a failed test is
 /// not.
 pub fn run(
     context: &Context,

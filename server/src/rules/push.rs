@@ -17,7 +17,8 @@ use super::{Config, ServerError};
 use operation::Request;
 use unit_of_work::UnitOfWork;
 
-/// How long a client waits before it sends again what was answered `retry`, in milliseconds.
+/// How long a client waits before it repeats an operation that was answered `retry`, in
+/// milliseconds.
 const RETRY_AFTER_MS: u64 = 0;
 
 /// The server's decision on one operation.

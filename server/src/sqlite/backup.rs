@@ -9,7 +9,7 @@ use super::{SqliteStore, failed};
 use crate::rules::ServerError;
 use crate::rules::store::{Result, Store as _, Transaction as _};
 
-/// Copies a database into a new file. Others may read and write it meanwhile.
+/// Copies a database into a new file. Others may read and write it during the copy.
 ///
 /// # Errors
 /// Those of SQLite; a file that exists already.

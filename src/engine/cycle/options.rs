@@ -8,7 +8,6 @@ pub const DEFAULT_BATCH: usize = 1000;
 /// The options of one cycle, with every default filled in.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The direction.
     pub direction: Direction,
     /// Ignore the cursor.
     pub force_full_sync: bool,
@@ -22,7 +21,7 @@ pub struct Settings {
     pub scope: Option<Scope>,
     /// Milliseconds.
     pub timeout: u64,
-    /// Try even when the browser says offline.
+    /// Try even if the browser reports that it is offline.
     pub force: bool,
 }
 

@@ -18,7 +18,7 @@ pub(super) struct WriteQueue {
 
 type Waiter = (Group, oneshot::Sender<WriteAnswer>);
 
-/// What a queued writer receives.
+/// The message that a queued writer receives.
 #[derive(Debug)]
 pub(super) enum WriteAnswer {
     /// The leader's commit included the write.

@@ -1,4 +1,4 @@
-//! The app's headers: a record, or a function that is called for each request, and once more when
+//! The app's headers: a record, or a function that is called for each request, and again when
 //! the remote refuses the token.
 
 use std::cell::Cell;

@@ -380,7 +380,7 @@ fn release(state: ConnectionState) {
 /// Waits before the next attempt.
 ///
 /// # Errors
-/// The fault's own error, if another attempt is no help or there have been enough.
+/// The fault's own error, if another attempt would not help or there have been enough.
 async fn pause_before_retry(fault: Fault, tried: &mut u32) -> Result<()> {
     let pause = PAUSES_MS.get(*tried as usize).copied().unwrap_or_default();
     *tried = tried.saturating_add(1);
