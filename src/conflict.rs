@@ -1,8 +1,8 @@
 //! Conflicts and the built-in resolvers. Pure: the engine calls the app's own resolvers and passes
 //! their answer on as a [`Resolution`].
 //!
-//! [`fields`] compares bodies field by field, [`merge`] merges them three-way, [`policy`] and [`text`]
-//! merge single values, and [`explain`] records why each field is what it is.
+//! [`fields`] compares bodies field by field, [`merge`] merges them three-way, [`policy`] and
+//! [`text`] merge single values, and [`explain`] records why each field is what it is.
 
 use std::rc::Rc;
 
@@ -63,15 +63,16 @@ pub struct Conflict {
     /// The remote body; `None` if deleted.
     pub remote: Option<Rc<str>>,
     pub remote_version: u64,
-    /// When the local write was made, by the remote's clock if its offset is known, in milliseconds.
+    /// When the local write was made, by the remote's clock if its offset is known, in
+    /// milliseconds.
     pub local_time: u64,
     /// Top-level fields that changed on both sides, to different values.
     pub fields: Vec<String>,
     /// Hashes of field values that this device wrote before: a remote field with such a value was
     /// not changed by others.
     pub earlier: Vec<u64>,
-    /// A summed field changed here, and only the remote knows whether its value includes that change
-    /// already. A push has to ask it first.
+    /// A summed field changed here, and only the remote knows whether its value includes that
+    /// change already. A push has to ask it first.
     pub unsettled: bool,
     /// When it was found, in milliseconds since 1970.
     pub detected_at: u64,
@@ -180,8 +181,8 @@ impl Decision {
     }
 }
 
-/// Decides with a built-in resolver. `policies` are the type's `mergeFields`; `at` is in milliseconds
-/// since 1970.
+/// Decides with a built-in resolver. `policies` are the type's `mergeFields`; `at` is in
+/// milliseconds since 1970.
 ///
 /// | resolver | both edited | one edited, one deleted |
 /// |---|---|---|

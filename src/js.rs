@@ -53,7 +53,8 @@ pub struct Datum {
 
 #[wasm_bindgen]
 impl Datum {
-    /// Opens the storage and signs the initial user in. Called by `Datum.initialize` of the package.
+    /// Opens the storage and signs the initial user in. Called by `Datum.initialize` of the
+    /// package.
     #[wasm_bindgen(unchecked_return_type = "Promise<Datum>")]
     pub fn open(config: JsValue) -> Promise {
         open::prepare();
@@ -134,8 +135,8 @@ impl Datum {
         promise(async move { to_js(&instance.engine.metadata().compare(&user?).await?) })
     }
 
-    /// Clears sync metadata: on this device, so that the next cycle pulls everything; on the remote,
-    /// for every device.
+    /// Clears sync metadata: on this device, so that the next cycle pulls everything; on the
+    /// remote, for every device.
     #[wasm_bindgen(js_name = clearSyncMetadata)]
     pub fn clear_sync_metadata(&self, user_id: &JsValue, sides: &JsValue) -> Promise {
         self.instance

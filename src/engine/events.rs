@@ -168,8 +168,8 @@ impl EventHub {
         })
     }
 
-    /// Sends an event to the readers that want it. `fill` writes the members besides `type`, `userId`
-    /// and `at`.
+    /// Sends an event to the readers that want it. `fill` writes the members besides `type`,
+    /// `userId` and `at`.
     pub fn tell(
         &self,
         topic: Topic,

@@ -24,8 +24,8 @@ use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::util::cell::RefCell;
 
-/// How long a cycle waits for a silent tab that has the lock before it steals it, in milliseconds: a
-/// tab that was frozen while it held the lock must not block the others.
+/// How long a cycle waits for a silent tab that has the lock before it steals it, in milliseconds:
+/// a tab that was frozen while it held the lock must not block the others.
 const LOCK_PATIENCE_MS: u64 = 15_000;
 
 /// How often a tab that syncs sends a heartbeat, in milliseconds.
@@ -201,15 +201,20 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         custom: Option<Rc<dyn Resolver>>,
         cancel: &Rc<Cancel>,
     ) -> Result<SyncResult> {
-        let (lock, met) = self.lock(user, cancel).await?;
+        let (lock, last_sync_before) = self.lock(user, cancel).await?;
         let Some(lock) = lock else {
             return Ok(skipped(user, SkipReason::InProgress));
         };
-        if let Some(met) = met.filter(|_| self.config.strategy == RequestStrategy::JoinInFlight) {
+        if let Some(last_sync_before) =
+            last_sync_before.filter(|_| self.config.strategy == RequestStrategy::JoinInFlight)
+        {
             user.db.catch_up().await?;
             let facts = user.db.read(|replica| replica.facts().clone());
             // The other tab's cycle has ended and written its result.
-            if let Some(result) = facts.last_result.filter(|_| facts.last_sync != met) {
+            if let Some(result) = facts
+                .last_result
+                .filter(|_| facts.last_sync != last_sync_before)
+            {
                 return read::result(&result, facts.error.is_some());
             }
         }
@@ -283,7 +288,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             };
             match select(work, pin!(self.host.sleep(sleep))).await {
                 Either::Left((result, _)) => return result,
-                Either::Right(((), goes_on)) => work = goes_on,
+                Either::Right(((), unfinished)) => work = unfinished,
             }
             if self.host.elapsed_ms().saturating_sub(began) >= timeout {
                 cancel.stop(Stop::Timeout);
@@ -293,15 +298,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     /// Takes the lock across tabs, if necessary from a tab that has been silent for too long;
-    /// `None` if the strategy does not wait for it. If another tab held the lock, returns when the
-    /// last cycle before this one began.
+    /// `None` if the strategy does not wait for it. If another tab held the lock, also
+    /// returns when the last cycle before that tab's began.
     async fn lock(
         &self,
         user: &User<B::Store, H>,
         cancel: &Cancel,
     ) -> Result<(Option<H::Guard>, Option<Option<u64>>)> {
         let name = lock_name(user);
-        let mut met = None;
+        let mut last_sync_before = None;
         loop {
             let now = self.host.elapsed_ms();
             let silent = user.tab.silent_for(now);
@@ -314,15 +319,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 .await?
             {
                 user.tab.lock_alive();
-                return Ok((Some(guard), met));
+                return Ok((Some(guard), last_sync_before));
             }
             user.tab.lock_busy(now);
             if self.config.strategy == RequestStrategy::SkipConcurrent {
                 return Ok((None, None));
             }
-            if met.is_none() {
+            if last_sync_before.is_none() {
                 user.db.catch_up().await?;
-                met = Some(user.db.read(|replica| replica.facts().last_sync));
+                last_sync_before = Some(user.db.read(|replica| replica.facts().last_sync));
             }
             let poll = async {
                 self.host.sleep(LOCK_POLL_MS).await;

@@ -90,8 +90,8 @@ pub fn decode_many(text: &str) -> Result<JsValue> {
     })
 }
 
-/// Returns a small value (status, result, metadata) as a deeply frozen JavaScript object. Never used
-/// for entities.
+/// Returns a small value (status, result, metadata) as a deeply frozen JavaScript object. Never
+/// used for entities.
 ///
 /// # Errors
 /// [`Code::Corrupt`] if the value has no JavaScript form.
@@ -221,8 +221,8 @@ impl OptionsObject<'_> {
     }
 }
 
-/// Reads an options object: the keys named in `live` as they are, the others as data. Absent options
-/// read as an empty object.
+/// Reads an options object: the keys named in `live` as they are, the others as data. Absent
+/// options read as an empty object.
 ///
 /// # Errors
 /// `code`, naming the field.

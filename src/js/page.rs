@@ -68,8 +68,8 @@ impl Instance {
         self.page.channels.borrow_mut().insert(user_id, listening);
     }
 
-    /// The page is hidden or left: sends pending operations without waiting for the answer, and asks
-    /// the service worker to send the rest.
+    /// The page is hidden or left: sends pending operations without waiting for the answer, and
+    /// asks the service worker to send the rest.
     fn leave(&self) {
         let Some(user) = self.engine.current_user() else {
             return;

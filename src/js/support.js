@@ -148,7 +148,8 @@ function check(value, depth) {
 /** Returns what JSON would lose of an instance of a class, if anything. */
 function loss(value, prototype, keys) {
   const tag = tagOf(value);
-  // A plain object of another realm (an iframe, a test runner's sandbox) has that realm's prototype.
+  // A plain object of another realm (an iframe, a test runner's sandbox) has that realm's
+  // prototype.
   if (tag === "Object" && Object.getPrototypeOf(prototype) === null) return undefined;
   const name = value.constructor?.name || tag;
   if (tag !== "Object") return `is of type ${name}, whose content JSON would lose; convert it to a plain object, an array or a string.`;
@@ -243,8 +244,9 @@ export function freeze(value) {
 }
 
 /**
- * Splits an options object into data, as JSON text, and live members (functions, signals, adapters),
- * by the names in `live`. Each member is read only once, so that a getter cannot return two values.
+ * Splits an options object into data, as JSON text, and live members (functions, signals,
+ * adapters), by the names in `live`. Each member is read only once, so that a getter cannot return
+ * two values.
  */
 export function readOptions(value, code, what, live) {
   if (value === undefined || value === null) return { text: "{}", handles: {} };
@@ -284,8 +286,9 @@ let death;
 let words;
 
 /**
- * Returns the promise of a call, which `settle` settles; it also rejects when the engine dies. A panic
- * stops the task that would have settled it, and without this an `await` in the app would never return.
+ * Returns the promise of a call, which `settle` settles; it also rejects when the engine dies. A
+ * panic stops the task that would have settled it, and without this an `await` in the app would
+ * never return.
  */
 export function pledge() {
   let how;

@@ -28,8 +28,8 @@ impl ReceiptOutcome {
 }
 
 impl Receipt {
-    /// Returns the receipt after a conflict with the server's row at `version` was settled with more
-    /// than this device's own values. `merging`: the result has still to be pushed.
+    /// Returns the receipt after a conflict with the server's row at `version` was settled with
+    /// more than this device's own values. `merging`: the result has still to be pushed.
     #[must_use]
     pub(crate) fn after_conflict(self, now: u64, merging: bool, version: u64) -> Self {
         let version = if self.suspect { version } else { self.version };

@@ -82,8 +82,8 @@ pub struct Operation {
     pub entity: String,
     pub id: String,
     pub kind: OperationKind,
-    /// The server's version that it was made on; `None` if the server has no such entity, [`UNKNOWN`]
-    /// if the version is of an earlier epoch.
+    /// The server's version that it was made on; `None` if the server has no such entity,
+    /// [`UNKNOWN`] if the version is of an earlier epoch.
     pub base_version: Option<u64>,
     /// The whole body after the write; `None` for a delete.
     pub body: Option<Rc<str>>,
@@ -98,8 +98,8 @@ pub struct Operation {
     /// Operations whose effect this one includes: a verdict on one of them, still on its way in
     /// another tab, sets the base of this one.
     pub supersedes: Vec<String>,
-    /// Hashes of the field values that those wrote. The remote may already have them, if another tab
-    /// sent them and the reply was lost.
+    /// Hashes of the field values that those wrote. The remote may already have them, if another
+    /// tab sent them and the reply was lost.
     pub earlier: Vec<u64>,
     /// The entities that it depends on or refers to.
     pub links: Vec<Link>,
@@ -138,8 +138,8 @@ impl Operation {
         self.body.as_ref().map_or(0, |body| body.len() as u64)
     }
 
-    /// Makes the base [`UNKNOWN`] if it is newer than `kept`, the last version that a restored server
-    /// shares with the earlier epoch.
+    /// Makes the base [`UNKNOWN`] if it is newer than `kept`, the last version that a restored
+    /// server shares with the earlier epoch.
     pub fn forget_base(&mut self, kept: u64) {
         self.base_version = self
             .base_version
@@ -161,8 +161,8 @@ impl Operation {
         })
     }
 
-    /// Returns true if this operation is sent after the other one: it needs it, or deletes an entity
-    /// that the other one refers to.
+    /// Returns true if this operation is sent after the other one: it needs it, or deletes an
+    /// entity that the other one refers to.
     #[must_use]
     pub fn goes_after(&self, other: &Self) -> bool {
         self.needs(other)

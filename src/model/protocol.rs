@@ -157,8 +157,8 @@ pub struct PushRequest<'a> {
     pub user_id: Option<Cow<'a, str>>,
     /// The app's schema version.
     pub schema: u32,
-    /// The epoch of the operations' base versions, if known. The server applies nothing if its own is
-    /// another.
+    /// The epoch of the operations' base versions, if known. The server applies nothing if its own
+    /// is another.
     pub epoch: Option<Cow<'a, str>>,
     pub operations: Vec<PushedOperation<'a>>,
 }

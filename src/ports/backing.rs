@@ -24,8 +24,8 @@ pub trait Backing {
     /// once.
     fn loss(&self, user_id: &str, head: Seq, pending: u64) -> Option<Option<u64>>;
 
-    /// Records head and pending operations of a log, so that its loss can be noticed later. Does not
-    /// wait for the storage.
+    /// Records head and pending operations of a log, so that its loss can be noticed later. Does
+    /// not wait for the storage.
     fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: NoteReason);
 
     /// Returns true if stored data outlives the page.

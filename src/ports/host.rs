@@ -51,9 +51,9 @@ pub trait Host {
     /// Calls back once another instance steals the lock from this guard.
     fn on_stolen(&self, guard: &Self::Guard, stolen: Rc<dyn Fn()>);
 
-    /// Requests the lock of that name in shared mode, and waits `patience_ms` milliseconds at most for
-    /// the grant. Granted or queued: while the returned value lives, no later [`Self::try_lock`] of
-    /// that name succeeds. `None` if there are no locks, or they are refused.
+    /// Requests the lock of that name in shared mode, and waits `patience_ms` milliseconds at most
+    /// for the grant. Granted or queued: while the returned value lives, no later
+    /// [`Self::try_lock`] of that name succeeds. `None` if there are no locks, or they are refused.
     async fn share(&self, name: &str, patience_ms: u64) -> Option<Self::Share>;
 
     /// Announces the head of a database to its other instances, in this and other tabs.

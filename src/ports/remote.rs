@@ -6,8 +6,8 @@
 use crate::model::error::Result;
 use crate::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 
-/// A backend. The token decides whose data a request is about; `user_id` says whose it should be, so
-/// that a request with another user's token can be refused.
+/// A backend. The token decides whose data a request is about; `user_id` says whose it should be,
+/// so that a request with another user's token can be refused.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Remote {
     /// Returns one page of changes, as the bytes of a [`crate::model::protocol::PullPage`].
@@ -30,8 +30,8 @@ pub trait Remote {
     /// As for `pull`; a batch that is too large is [`Pushed::TooLarge`], not an error.
     async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed>;
 
-    /// Returns every device's metadata, as the bytes of a [`crate::model::protocol::MetadataReply`];
-    /// `None` if the remote keeps none.
+    /// Returns every device's metadata, as the bytes of a
+    /// [`crate::model::protocol::MetadataReply`]; `None` if the remote keeps none.
     ///
     /// # Errors
     /// As for `pull`.

@@ -1,7 +1,7 @@
 //! The store port: one append-only log and its segment bodies, for one user of one app.
 //!
-//! Every method is one transaction, which happens as a whole or fails. A store knows no entities: it
-//! keeps bytes, and appends only after its head.
+//! Every method is one transaction, which happens as a whole or fails. A store knows no entities:
+//! it keeps bytes, and appends only after its head.
 
 use std::rc::Rc;
 
@@ -26,9 +26,9 @@ pub struct Append {
 pub enum AppendError {
     /// Another instance appended first. Nothing was written: tail, apply, plan again.
     Stale,
-    /// Nothing was written. One exception: if a connection was lost for good while it committed, the
-    /// outcome is unknown. If the record was written, the next append is [`AppendError::Stale`], and
-    /// its tail brings the record.
+    /// Nothing was written. One exception: if a connection was lost for good while it committed,
+    /// the outcome is unknown. If the record was written, the next append is
+    /// [`AppendError::Stale`], and its tail brings the record.
     Failed(Error),
 }
 
@@ -82,7 +82,8 @@ pub(crate) fn wiped() -> Error {
     )
 }
 
-/// One user's log. Implementations are handles: dropping one never loses what an append has written.
+/// One user's log. Implementations are handles: dropping one never loses what an append has
+/// written.
 ///
 /// If the log was lost under an open handle, evicted or damaged by the browser, `tail`, `append`,
 /// `free` and `bodies` fail with `storageLost` until `load` is called, which returns the present
@@ -107,9 +108,9 @@ pub trait Store {
     /// Returns segment bodies, in the order of `ids`; `None` for a missing one.
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>>;
 
-    /// Removes the keys below a checkpoint of the log. The caller must know that no open instance has
-    /// loaded earlier records: nothing would fence its next append. Keys that remain after a failure
-    /// are harmless.
+    /// Removes the keys below a checkpoint of the log. The caller must know that no open instance
+    /// has loaded earlier records: nothing would fence its next append. Keys that remain after a
+    /// failure are harmless.
     async fn free(&self, below: Seq) -> Result<()>;
 
     /// Removes everything of this user, for good; this handle and every other one are closed.

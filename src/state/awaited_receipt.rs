@@ -78,8 +78,8 @@ fn last_outcome(replica: &Replica, key: &Key, now: u64) -> Result<ReceiptOutcome
     }
 }
 
-/// Returns the receipt of an operation that has ended. A receipt without a time only notes a conflict
-/// that is being settled.
+/// Returns the receipt of an operation that has ended. A receipt without a time only notes a
+/// conflict that is being settled.
 fn settled(replica: &Replica, key: &Key) -> Option<(u64, ReceiptOutcome)> {
     replica
         .receipts()

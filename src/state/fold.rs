@@ -36,8 +36,8 @@ impl Replica {
     ///
     /// # Errors
     /// [`Code::Corrupt`] if the record does not come after the head; [`Code::ClientOutdated`] if a
-    /// later version of the engine wrote it. A damaged or missing record is no error: it is counted,
-    /// everything else is kept, and the next pull starts from the beginning.
+    /// later version of the engine wrote it. A damaged or missing record is no error: it is
+    /// counted, everything else is kept, and the next pull starts from the beginning.
     pub fn apply_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
         self.materialize();
         self.take_record(seq, record, Commit::skim(record, &|_| false))
@@ -100,8 +100,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Applies a commit of this instance that has been appended. `sums` are the checksums of its long
-    /// bodies.
+    /// Applies a commit of this instance that has been appended. `sums` are the checksums of its
+    /// long bodies.
     pub fn apply_own(&mut self, seq: Seq, commit: Commit, record_bytes: usize, sums: &[u64]) {
         self.growth.record(record_bytes);
         self.materialize();

@@ -12,8 +12,8 @@ use crate::log::directory::{Directory, Line};
 use crate::model::entity::Key;
 use crate::model::operation::Operation;
 
-/// How many rows may be scanned in lookups, for each row that is deferred, before building the index
-/// is cheaper.
+/// How many rows may be scanned in lookups, for each row that is deferred, before building the
+/// index is cheaper.
 const SCANS_PER_ROW: u64 = 4;
 
 /// One deferred step of the fold.

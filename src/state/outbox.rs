@@ -17,8 +17,8 @@ pub struct Queued {
     pub op: Operation,
     /// The operation is part of a running push.
     pub in_flight: bool,
-    /// The operation may have reached the remote: it was sent without an answer, or read from the log,
-    /// which does not say. Nothing is coalesced into it, so that a late answer still fits.
+    /// The operation may have reached the remote: it was sent without an answer, or read from the
+    /// log, which does not say. Nothing is coalesced into it, so that a late answer still fits.
     pub maybe_sent: bool,
     /// The parked conflict that must be decided first.
     pub blocked_by: Option<String>,
@@ -28,8 +28,8 @@ pub struct Queued {
     pub last_error: Option<Rc<ErrorJson>>,
 }
 
-/// The largest correction of the clock, in milliseconds, that keeps backoffs valid. If the clock was
-/// set back further, times noted earlier mean nothing.
+/// The largest correction of the clock, in milliseconds, that keeps backoffs valid. If the clock
+/// was set back further, times noted earlier mean nothing.
 const CORRECTION_MS: u64 = 60_000;
 
 impl Queued {

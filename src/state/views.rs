@@ -148,7 +148,8 @@ impl Replica {
         self.body_of(self.local_only.get(key)?)
     }
 
-    /// Returns all local-only fields that are in memory, to write them again after the log was lost.
+    /// Returns all local-only fields that are in memory, to write them again after the log was
+    /// lost.
     #[must_use]
     pub fn local_only_segments(&self) -> Vec<SegmentWrite> {
         let text = |row| match self.body_of(row) {
@@ -169,7 +170,8 @@ impl Replica {
             .collect()
     }
 
-    /// Ids of one entity type in order, those greater than `after`: of rows and of what overlays them.
+    /// Ids of one entity type in order, those greater than `after`: of rows and of what overlays
+    /// them.
     pub fn ids<'a>(
         &'a self,
         entity: &'a str,

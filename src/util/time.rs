@@ -1,5 +1,5 @@
-//! Times in ISO 8601 UTC with milliseconds, to and from milliseconds since 1970. Nothing here reads a
-//! clock: the current time is always an argument.
+//! Times in ISO 8601 UTC with milliseconds, to and from milliseconds since 1970. Nothing here reads
+//! a clock: the current time is always an argument.
 #![allow(
     clippy::arithmetic_side_effects,
     reason = "every day until 9999 is tested, and larger or smaller numbers are refused before"

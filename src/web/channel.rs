@@ -1,5 +1,5 @@
-//! A `BroadcastChannel` between the instances of one user's database: heads of the log, and messages
-//! about sync.
+//! A `BroadcastChannel` between the instances of one user's database: heads of the log, and
+//! messages about sync.
 //!
 //! Every message is a hint, a number or a string. An instance that misses one learns the same by
 //! reading the tail of the log, or by a time limit.
@@ -46,8 +46,8 @@ impl Channels {
         }
     }
 
-    /// Posts a head within [`PACE_MS`]: posting costs a quarter of a durable write, and commits in a
-    /// row are announced as one. A hidden page posts at once, since its timers may be suspended.
+    /// Posts a head within [`PACE_MS`]: posting costs a quarter of a durable write, and commits in
+    /// a row are announced as one. A hidden page posts at once, since its timers may be suspended.
     pub(super) fn announce(&self, database: &str, head: u64) {
         let Some(channel) = self.of(database) else {
             return;

@@ -1,7 +1,7 @@
 //! The remote that speaks protocol 1 over `fetch`.
 //!
-//! It turns requests into bytes and statuses into coded errors, and does not parse replies. Dropping
-//! a future aborts its request.
+//! It turns requests into bytes and statuses into coded errors, and does not parse replies.
+//! Dropping a future aborts its request.
 
 use std::cell::Cell;
 
@@ -113,8 +113,8 @@ impl HttpRemote {
     /// Sends the body of a push from a page that goes away. Nobody waits for the response: the
     /// operations stay queued, and get their verdict when they are sent again.
     ///
-    /// Returns false if nothing was sent: the body is above [`MOST_LEFT_BEHIND`], no request of this
-    /// user has been accepted yet, or there is no `fetch`.
+    /// Returns false if nothing was sent: the body is above [`MOST_LEFT_BEHIND`], no request of
+    /// this user has been accepted yet, or there is no `fetch`.
     pub fn flush_on_leave(&self, user_id: &str, body: String) -> bool {
         let last = self
             .last

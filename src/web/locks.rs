@@ -1,5 +1,6 @@
-//! Web Locks for cycles, requested with `ifAvailable`: granted or refused at once, never queued. The
-//! lock of a holder that sends no heartbeat is stolen, and the holder is notified if it wakes up.
+//! Web Locks for cycles, requested with `ifAvailable`: granted or refused at once, never queued.
+//! The lock of a holder that sends no heartbeat is stolen, and the holder is notified if it wakes
+//! up.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

@@ -211,8 +211,8 @@ fn esbuild(context: &Context, from: &Path, to: &Path, more: &[&str]) -> Result<(
     process::capture(&mut command).map(|_| ())
 }
 
-/// Writes the manifest, which is `pkg.json` byte for byte, since the order of an export's conditions
-/// counts. npm refuses to publish a dev package.
+/// Writes the manifest, which is `pkg.json` byte for byte, since the order of an export's
+/// conditions counts. npm refuses to publish a dev package.
 fn manifest(context: &Context, kind: Kind, folder: &Path) -> Result<()> {
     let file = context.root.join("pkg.json");
     let reading = format!("reading {}", file.display());

@@ -1,7 +1,7 @@
 //! The browser suites: every `tests/browser_*.rs`, run in each engine.
 //!
-//! A suite without `run_in_browser`, or one whose page crashes, would pass silently. So the tests in
-//! the compiled module are counted first, and a run of another number fails.
+//! A suite without `run_in_browser`, or one whose page crashes, would pass silently. So the tests
+//! in the compiled module are counted first, and a run of another number fails.
 
 use std::path::PathBuf;
 

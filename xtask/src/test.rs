@@ -327,8 +327,8 @@ impl Report<'_> {
         });
     }
 
-    /// Prints the table and the line for machines. True if all steps succeeded and at least one test
-    /// passed.
+    /// Prints the table and the line for machines. True if all steps succeeded and at least one
+    /// test passed.
     fn close(&self) -> bool {
         let console = &self.context.console;
         console.say("");

@@ -1,5 +1,5 @@
-//! Sync metadata: one record per device, stored as sent, so that devices never overwrite each other.
-//! The client merges them.
+//! Sync metadata: one record per device, stored as sent, so that devices never overwrite each
+//! other. The client merges them.
 
 use datum_sync::model::entity::check_id;
 use datum_sync::model::protocol::{DeviceMetadata, MetadataReply};

@@ -1,8 +1,8 @@
 //! A pull: the rows that changed after a cursor, in commit order.
 //!
 //! A row's version is the user's counter at its last write, so version order is commit order. A row
-//! that changes during paging moves to the end: it is delivered again, never lost. Every page either
-//! ends the pull or advances the cursor, so a client cannot loop for ever.
+//! that changes during paging moves to the end: it is delivered again, never lost. Every page
+//! either ends the pull or advances the cursor, so a client cannot loop for ever.
 
 use std::collections::BTreeMap;
 

@@ -20,8 +20,8 @@ pub async fn back_up(database: &Path, copy: &Path) -> Result<()> {
     copied
 }
 
-/// Replaces a database that nobody has open with a copy, under a new epoch, which tells every device
-/// of the restore. The old database is deleted.
+/// Replaces a database that nobody has open with a copy, under a new epoch, which tells every
+/// device of the restore. The old database is deleted.
 ///
 /// # Errors
 /// A database that is in use; a copy that is not a database; those of SQLite or the file system.

@@ -203,8 +203,8 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(())
     }
 
-    /// Writes a group of local writes. Groups that are written at the same time, or while a commit is
-    /// in flight, share one commit. Returns only when the write is durable.
+    /// Writes a group of local writes. Groups that are written at the same time, or while a commit
+    /// is in flight, share one commit. Returns only when the write is durable.
     ///
     /// # Errors
     /// Fails with the error of an invalid write in the group, or with errors of the store; then

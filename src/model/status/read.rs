@@ -1,5 +1,5 @@
-//! Reads the snapshots and results that another tab broadcasts. Members that are missing or invalid,
-//! because that tab runs another version, are ignored.
+//! Reads the snapshots and results that another tab broadcasts. Members that are missing or
+//! invalid, because that tab runs another version, are ignored.
 
 use serde_json::Value;
 

@@ -85,8 +85,8 @@ impl HeaderSource {
         }
     }
 
-    /// Returns the headers for a second try after the remote refused `sent`; `None` for fixed headers.
-    /// Requests that were refused at the same time share one call of the function.
+    /// Returns the headers for a second try after the remote refused `sent`; `None` for fixed
+    /// headers. Requests that were refused at the same time share one call of the function.
     ///
     /// # Errors
     /// As for [`Self::current`].

@@ -153,8 +153,8 @@ impl RootDatabase {
     }
 
     /// Stores a note about a user, which a power cut may lose. A note begins with the number of the
-    /// user's wipes when it was made, and a space: a late note of a tab that does not know of a wipe
-    /// does not bring the user back.
+    /// user's wipes when it was made, and a space: a late note of a tab that does not know of a
+    /// wipe does not bring the user back.
     pub async fn note(&self, user: &str, note: &str) -> Result<()> {
         self.change(
             vec![WriteRequest::Put(
