@@ -76,7 +76,7 @@ impl Datum {
     /// The manager of one entity type.
     ///
     /// # Errors
-    /// `invalidArgument` if the config names no such type.
+    /// Fails with `invalidArgument` if the config names no such type.
     pub fn manager(&self, entity: &JsValue) -> Result<Manager, JsValue> {
         let entity =
             read_string(entity, "The name of the entity type").map_err(|e| error_to_js(&e))?;
@@ -95,7 +95,7 @@ impl Datum {
     /// The status feed of a user.
     ///
     /// # Errors
-    /// `invalidArgument` for a bad id.
+    /// Fails with `invalidArgument` for a bad id.
     #[wasm_bindgen(js_name = statusForUser)]
     pub fn status_for_user(&self, user_id: &JsValue) -> Result<StatusFeed, JsValue> {
         let hub = read_user(user_id)
@@ -200,7 +200,7 @@ impl Datum {
     /// Starts a user's automatic cycles.
     ///
     /// # Errors
-    /// `invalidArgument`, naming the wrong argument; `closed`.
+    /// Fails with `invalidArgument`, naming the wrong argument; `closed`.
     #[wasm_bindgen(js_name = startAutoSync)]
     pub fn start_auto_sync(&self, user_id: &JsValue, options: &JsValue) -> Result<(), JsValue> {
         schedule::start(&self.instance, user_id, options).map_err(|e| error_to_js(&e))
@@ -209,7 +209,7 @@ impl Datum {
     /// Stops a user's automatic cycles, or all users'.
     ///
     /// # Errors
-    /// `invalidArgument` for a bad id; `closed`.
+    /// Fails with `invalidArgument` for a bad id; `closed`.
     #[wasm_bindgen(js_name = stopAutoSync)]
     pub fn stop_auto_sync(&self, user_id: &JsValue) -> Result<(), JsValue> {
         read_optional_user(user_id)
@@ -220,7 +220,7 @@ impl Datum {
     /// Returns when the next automatic cycle begins.
     ///
     /// # Errors
-    /// `invalidArgument` for a bad id.
+    /// Fails with `invalidArgument` for a bad id.
     #[wasm_bindgen(js_name = nextSyncTime)]
     pub fn next_sync_time(&self, user_id: &JsValue) -> Result<JsValue, JsValue> {
         let at = read_user(user_id)
@@ -237,7 +237,7 @@ impl Datum {
     /// The events of this instance.
     ///
     /// # Errors
-    /// `invalidArgument`, naming the field of the filter.
+    /// Fails with `invalidArgument`, naming the field of the filter.
     pub fn events(&self, filter: &JsValue) -> Result<EventFeed, JsValue> {
         EventFeed::new(&self.instance, filter).map_err(|e| error_to_js(&e))
     }

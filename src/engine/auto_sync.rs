@@ -51,7 +51,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
     /// milliseconds, by default the config's.
     ///
     /// # Errors
-    /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id or interval.
+    /// Fails with [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id or interval.
     pub fn start(self, user_id: &str, interval: Option<u64>) -> Result<()> {
         let engine = self.engine;
         engine.check_open()?;
@@ -79,7 +79,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
     /// Stops the automatic cycles of one user, or of all. A running cycle continues to its end.
     ///
     /// # Errors
-    /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
+    /// Fails with [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
     pub fn stop(self, user_id: Option<&str>) -> Result<()> {
         self.engine.check_open()?;
         user_id.map_or(Ok(()), check_user_id)?;

@@ -17,8 +17,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Returns a user's database, opening it if necessary.
     ///
     /// # Errors
-    /// [`crate::model::error::Code::Closed`]; [`crate::model::error::Code::InvalidArgument`] for a
-    /// bad id; errors of the storage.
+    /// Fails with [`crate::model::error::Code::Closed`];
+    /// [`crate::model::error::Code::InvalidArgument`] for a bad id; errors of the storage.
     pub async fn user(&self, user_id: &str) -> Result<UserOf<B, H>> {
         self.check_open()?;
         check_user_id(user_id)?;
@@ -83,7 +83,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Makes a user the current one, and opens their database.
     ///
     /// # Errors
-    /// [`crate::model::error::Code::InvalidArgument`] for a bad id; errors of the storage.
+    /// Fails with [`crate::model::error::Code::InvalidArgument`] for a bad id; errors of the
+    /// storage.
     pub async fn sign_in(&self, user_id: &str) -> Result<()> {
         self.users().drop_wiped(user_id);
         self.user(user_id).await?;

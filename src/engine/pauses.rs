@@ -45,8 +45,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Pauses<'_, B, R, H> {
     /// stops at its next safe point, and none begins until [`Self::resume`].
     ///
     /// # Errors
-    /// [`crate::model::error::Code::Closed`]; [`crate::model::error::Code::InvalidArgument`] for a
-    /// bad id.
+    /// Fails with [`crate::model::error::Code::Closed`];
+    /// [`crate::model::error::Code::InvalidArgument`] for a bad id.
     pub async fn pause(self, user_id: Option<&str>) -> Result<()> {
         let concerned = self.set(user_id, true)?;
         let running = concerned
@@ -69,8 +69,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Pauses<'_, B, R, H> {
     /// Resumes sync: of all users, or of one while the others stay paused.
     ///
     /// # Errors
-    /// [`crate::model::error::Code::Closed`]; [`crate::model::error::Code::InvalidArgument`] for a
-    /// bad id.
+    /// Fails with [`crate::model::error::Code::Closed`];
+    /// [`crate::model::error::Code::InvalidArgument`] for a bad id.
     pub async fn resume(self, user_id: Option<&str>) -> Result<()> {
         for user in self
             .set(user_id, false)?

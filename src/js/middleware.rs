@@ -69,7 +69,7 @@ extern "C" {
 /// Reads the functions of an entity type's config; `None` if it has none.
 ///
 /// # Errors
-/// [`Code::InvalidConfig`], naming the field and the fix.
+/// Fails with [`Code::InvalidConfig`], naming the field and the fix.
 pub fn read(entity: &str, given: &Handles) -> Result<Option<Middleware>> {
     make(entity, &given.0).map_err(|thrown| from_js(&thrown, Code::InvalidConfig))
 }

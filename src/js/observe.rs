@@ -40,7 +40,7 @@ impl Audience {
     /// Reads `observers`, `logger` and `logLevel`.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`], naming the field.
+    /// Fails with [`Code::InvalidConfig`], naming the field.
     pub fn read(handles: &Handles) -> Result<Self> {
         let wrong = |what: &str| Error::new(Code::InvalidConfig, what.to_owned());
         let observers = handles.get("observers").unwrap_or_default();

@@ -24,7 +24,7 @@ pub enum AppResolver {
 /// Reads a resolver.
 ///
 /// # Errors
-/// `code`, naming the field and listing the names that there are.
+/// Fails with `code`, naming the field and listing the names that there are.
 pub fn read(value: &JsValue, code: Code, field: &str) -> Result<AppResolver> {
     if let Some(function) = value.dyn_ref::<Function>() {
         return Ok(AppResolver::Custom(function.clone()));

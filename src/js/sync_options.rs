@@ -21,7 +21,7 @@ impl SyncOptions {
     /// Reads the app's argument.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`], naming the field.
+    /// Fails with [`Code::InvalidArgument`], naming the field.
     pub(crate) fn read(value: &JsValue) -> Result<Self> {
         let given = read_options(
             value,

@@ -37,7 +37,8 @@ pub trait Host {
     /// another holder too.
     ///
     /// # Errors
-    /// `storageUnavailable` if the browser refuses locks. Without Web Locks, every call succeeds.
+    /// Fails with `storageUnavailable` if the browser refuses locks. Without Web Locks, every call
+    /// succeeds.
     async fn lock(&self, name: &str, steal: bool) -> Result<Option<Self::Guard>>;
 
     /// Takes the lock of that name if it is free now.

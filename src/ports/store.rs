@@ -102,7 +102,7 @@ pub trait Store {
     /// Resolves only once the transaction has completed.
     ///
     /// # Errors
-    /// [`AppendError::Stale`] if the sequence number is taken.
+    /// Fails with [`AppendError::Stale`] if the sequence number is taken.
     async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError>;
 
     /// Returns segment bodies, in the order of `ids`; `None` for a missing one.

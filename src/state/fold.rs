@@ -35,9 +35,10 @@ impl Replica {
     /// Applies one record of the log.
     ///
     /// # Errors
-    /// [`Code::Corrupt`] if the record does not come after the head; [`Code::ClientOutdated`] if a
-    /// later version of the engine wrote it. A damaged or missing record is no error: it is
-    /// counted, everything else is kept, and the next pull starts from the beginning.
+    /// Fails with [`Code::Corrupt`] if the record does not come after the head;
+    /// [`Code::ClientOutdated`] if a later version of the engine wrote it. A damaged or missing
+    /// record is no error: it is counted, everything else is kept, and the next pull starts from
+    /// the beginning.
     pub fn apply_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
         self.materialize();
         self.take_record(seq, record, Commit::skim(record, &|_| false))

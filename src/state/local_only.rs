@@ -25,7 +25,7 @@ pub const PREFIX: char = '\0';
 /// Splits a body into the fields that are sent and the local-only ones, if there are any.
 ///
 /// # Errors
-/// [`crate::model::error::Code::InvalidEntity`] if the body is not a JSON object.
+/// Fails with [`crate::model::error::Code::InvalidEntity`] if the body is not a JSON object.
 pub fn split(body: &str, names: &[String]) -> Result<(String, Option<String>)> {
     let (local, sent) = Fields::parse(body)?
         .0

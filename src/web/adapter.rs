@@ -35,7 +35,8 @@ impl CustomRemote {
     /// Takes `remote` of the config.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`] if `pull`, `push` or an optional method is not a function.
+    /// Fails with [`Code::InvalidConfig`] if `pull`, `push` or an optional method is not a
+    /// function.
     pub fn new(adapter: &JsValue) -> Result<Self> {
         for name in ["pull", "push"] {
             if !member(adapter, name).is_function() {

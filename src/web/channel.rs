@@ -71,7 +71,7 @@ impl Channels {
     pub(super) fn listen(
         &self,
         database: &str,
-        mut heard: impl FnMut(Heard) + 'static,
+        mut on_message: impl FnMut(Heard) + 'static,
     ) -> Listening {
         let Some(channel) = self.of(database) else {
             return Listening { channel: None };
@@ -85,9 +85,9 @@ impl Channels {
                     .as_f64()
                     .filter(|head| head.is_finite() && *head >= 0.0)
                 {
-                    heard(Heard::Head(head as u64));
+                    on_message(Heard::Head(head as u64));
                 } else if let Some(word) = data.as_string() {
-                    heard(Heard::Word(word));
+                    on_message(Heard::Word(word));
                 }
             },
         );

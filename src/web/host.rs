@@ -36,8 +36,8 @@ impl WebHost {
     }
 
     /// Calls back with every head and message that another instance of that database posts.
-    pub fn listen(&self, database: &str, heard: impl FnMut(Heard) + 'static) -> Listening {
-        self.channels.listen(database, heard)
+    pub fn listen(&self, database: &str, on_message: impl FnMut(Heard) + 'static) -> Listening {
+        self.channels.listen(database, on_message)
     }
 
     /// Closes the channel of that database once nobody listens on it: after a wipe, and on entering
@@ -55,8 +55,8 @@ impl WebHost {
     }
 
     /// Calls back when the page is hidden or left; never in a worker.
-    pub fn on_leaving(&self, left: impl Fn() + 'static) -> EventListener {
-        page::on_leaving(left)
+    pub fn on_leaving(&self, on_leave: impl Fn() + 'static) -> EventListener {
+        page::on_leaving(on_leave)
     }
 
     /// Returns whether somebody can see this page now.

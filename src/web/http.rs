@@ -72,7 +72,7 @@ impl HttpRemote {
     /// Reads `remote` of the config.
     ///
     /// # Errors
-    /// `invalidConfig`, naming the key.
+    /// Fails with `invalidConfig`, naming the key.
     pub fn new(config: &JsValue) -> Result<Self> {
         let HttpConfig {
             base,

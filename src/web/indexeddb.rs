@@ -93,9 +93,9 @@ impl IndexedDbStore {
     /// contain `/`.
     ///
     /// # Errors
-    /// `invalidConfig` or `invalidArgument` for an invalid name; `storageUnavailable` if the
-    /// browser gives no storage; `storageBlocked` if another tab blocks the database or the browser
-    /// does not answer for ten seconds; `migration` if a newer version of the app made the
+    /// Fails with `invalidConfig` or `invalidArgument` for an invalid name; `storageUnavailable` if
+    /// the browser gives no storage; `storageBlocked` if another tab blocks the database or the
+    /// browser does not answer for ten seconds; `migration` if a newer version of the app made the
     /// database.
     pub async fn open(name: &str, user: &str) -> Result<Self> {
         let store = Self::unopened(name, user)?;
@@ -106,7 +106,7 @@ impl IndexedDbStore {
     /// Returns a store whose first call opens the database.
     ///
     /// # Errors
-    /// `invalidConfig` or `invalidArgument` for an invalid name.
+    /// Fails with `invalidConfig` or `invalidArgument` for an invalid name.
     pub fn unopened(name: &str, user: &str) -> Result<Self> {
         check_name(name)?;
         if user.is_empty() {

@@ -67,10 +67,10 @@ fn next_presence(last: Presence, event: &Event) -> Presence {
 
 /// Calls back when the page is hidden or left, perhaps twice for one leaving. On phones, being
 /// hidden is often the last event that a page receives. Never calls back in a worker.
-pub(super) fn on_leaving(left: impl Fn() + 'static) -> EventListener {
+pub(super) fn on_leaving(on_leave: impl Fn() + 'static) -> EventListener {
     listen(&["visibilitychange"], &["pagehide"], move |event| {
         if event.type_() == "pagehide" || presence() == Presence::Hidden {
-            left();
+            on_leave();
         }
     })
 }

@@ -75,7 +75,7 @@ pub struct PushReply {
 ///
 /// # Errors
 /// 400 for a request that breaks the protocol as a whole, 409 for another user's token, 413 for too
-/// many operations, 426 for an app that is too old; those of the store.
+/// many operations, 426 for an app that is too old; also with errors of the store.
 pub async fn push<T: Transaction>(
     tx: &mut T,
     config: &Config,

@@ -12,7 +12,7 @@ use crate::rules::store::{Result, Store as _, Transaction as _};
 /// Copies a database into a new file. Others may read and write it during the copy.
 ///
 /// # Errors
-/// Those of SQLite; a file that exists already.
+/// Errors of SQLite; a file that exists already.
 pub async fn back_up(database: &Path, copy: &Path) -> Result<()> {
     let from = connect(database).await?;
     let copied = copy_to(&from, copy).await;

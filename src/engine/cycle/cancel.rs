@@ -49,7 +49,7 @@ impl Cancel {
     /// Fails once the cycle is stopped.
     ///
     /// # Errors
-    /// [`Code::Timeout`], [`Code::Closed`] or [`Code::Cancelled`].
+    /// Fails with [`Code::Timeout`], [`Code::Closed`] or [`Code::Cancelled`].
     pub fn check(&self) -> Result<()> {
         match self.reason.get() {
             None => Ok(()),

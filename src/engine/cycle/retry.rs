@@ -13,11 +13,11 @@ use crate::ports::store::Store;
 use crate::util::cell::RefCell;
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
-    /// Sends a request, and sends it again while `worth` accepts the error, until the attempts are
-    /// used up or the cycle is stopped.
+    /// Sends a request, and sends it again while `may_help` accepts the error, until the attempts
+    /// are used up or the cycle is stopped.
     pub(crate) async fn attempt<T, F: Future<Output = Result<T>>>(
         &self,
-        worth: fn(&Error) -> bool,
+        may_help: fn(&Error) -> bool,
         request: impl Fn() -> F,
     ) -> Result<T> {
         let answer = RefCell::new(None);
@@ -28,14 +28,14 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Ok(())
             })
         };
-        self.attempts(worth, &attempt).await?;
+        self.attempts(may_help, &attempt).await?;
         answer.take().ok_or_else(stopped)
     }
 
     // The loop itself, compiled once for all kinds of requests.
     async fn attempts<'f>(
         &self,
-        worth: fn(&Error) -> bool,
+        may_help: fn(&Error) -> bool,
         request: &dyn Fn() -> LocalBoxFuture<'f, Result<()>>,
     ) -> Result<()> {
         let mut attempt = 1;
@@ -46,7 +46,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Err(error) => error,
             };
             self.cancel.check()?;
-            if !worth(&error)
+            if !may_help(&error)
                 || attempt >= self.config.retry.max_attempts
                 || (error.code() == Code::Network && !self.host.is_online())
             {

@@ -96,8 +96,8 @@ pub(crate) async fn exchange(
 /// Sends a request, and waits for the head of its response.
 ///
 /// # Errors
-/// [`Code::Network`], [`Code::Offline`], [`Code::Timeout`] after `ms` milliseconds without the
-/// head; [`Code::Protocol`] if `fetch` resolves to anything but a response.
+/// Fails with [`Code::Network`], [`Code::Offline`], [`Code::Timeout`] after `ms` milliseconds
+/// without the head; [`Code::Protocol`] if `fetch` resolves to anything but a response.
 pub(crate) async fn open(
     outgoing: &Outgoing<'_>,
     fetch: Option<&Function>,
@@ -137,8 +137,8 @@ impl ResponseHead {
     /// Reads the response to its end.
     ///
     /// # Errors
-    /// [`Code::Network`] if it breaks off, [`Code::Timeout`] if it takes longer than `ms`
-    /// milliseconds.
+    /// Fails with [`Code::Network`] if it breaks off, [`Code::Timeout`] if it takes longer than
+    /// `ms` milliseconds.
     pub(crate) async fn read(self, url: &str, ms: u32) -> Result<WholeResponse> {
         let retry_after = if (200..300).contains(&self.status) {
             None

@@ -67,7 +67,8 @@ impl HeaderSource {
     /// Returns the headers for a request.
     ///
     /// # Errors
-    /// [`Code::Unauthorized`] if the function fails, or takes longer than `ms` milliseconds.
+    /// Fails with [`Code::Unauthorized`] if the function fails, or takes longer than `ms`
+    /// milliseconds.
     pub(crate) async fn current(&self, ms: u32) -> Result<Sent> {
         match self {
             Self::Fixed(list) => Ok(Sent {

@@ -204,7 +204,7 @@ impl RootDatabase {
     /// Removes the database for good; the handle is closed.
     ///
     /// # Errors
-    /// `storageBlocked` if another tab does not close its connection.
+    /// Fails with `storageBlocked` if another tab does not close its connection.
     pub async fn wipe(&self) -> Result<()> {
         self.connection.delete().await
     }
