@@ -206,7 +206,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
                 }
             };
             realtime.set_problem(None);
-            // This proves that long polling works where a stream does not.
+            // This proves that long polling works although a stream does not.
             if !realtime.polls.replace(true) {
                 hint();
             }

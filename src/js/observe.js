@@ -108,7 +108,7 @@ export class Audience {
     if (!this.#logs(level)) return;
     attempt(() => {
       const said = fields();
-      // User ids are only logged from "debug" on.
+      // Only entries of the levels trace and debug name the user.
       if (event?.userId && LEVELS.indexOf(level) <= 1) said.userId = event.userId;
       this.#logger.log(freeze({ level, at: event?.at ?? new Date().toISOString(), scope, message, fields: said }));
     }, "The logger threw:");

@@ -8,7 +8,7 @@ use crate::ports::host::Host;
 use crate::web::interop::spawn;
 
 /// Warns if nothing is stored; otherwise asks the browser for persistence after the first write, if
-/// the config says so.
+/// the config asks for it.
 pub(super) fn watch(instance: &Rc<Instance>) {
     let engine = &instance.engine;
     if let Some(refused) = engine.backing().refused() {

@@ -25,7 +25,7 @@ pub enum Code {
     NotFound,
     /// An entity with this id exists already.
     AlreadyExists,
-    /// The browser says that there is no network.
+    /// The browser reports that there is no network.
     Offline,
     /// The request did not reach the remote, or its answer was lost.
     Network,

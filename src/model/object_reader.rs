@@ -21,7 +21,7 @@ pub struct ObjectReader<'a> {
     map: &'a Map<String, Value>,
     code: Code,
     what: &'a str,
-    /// Where the object is in the whole, such as `entities.tasks`; empty for the whole itself.
+    /// The path of the object, such as `entities.tasks`; empty for the outermost object.
     path: String,
     asked: Vec<&'a str>,
     /// The first error, here or in any other object of the same whole.

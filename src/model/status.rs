@@ -137,7 +137,7 @@ pub struct SyncStatus {
     pub health: Health,
     /// This tab runs the automatic cycles of all tabs.
     pub is_leader: bool,
-    /// The browser says that it is online.
+    /// The browser reports that it is online.
     pub online: bool,
 }
 
@@ -177,7 +177,7 @@ impl SyncStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SkipReason {
-    /// The browser says that there is no network.
+    /// The browser reports that there is no network.
     Offline,
     /// Sync is paused.
     Paused,

@@ -1,6 +1,6 @@
 //! Rejected operations that readers still see: `onRejected: "keepLocal"`.
 //!
-//! The dead letter itself says so (`kept`), so that a reload and other tabs agree even if the
+//! The dead letter itself records it (`kept`), so that a reload and other tabs agree even if the
 //! config has changed. It overlays the row: a create or update with its whole body, a patch with
 //! its fields only, so that other fields show what is pulled later; a delete hides the entity. A
 //! later write replaces it.

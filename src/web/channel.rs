@@ -114,7 +114,7 @@ struct Channel {
 
 impl Channel {
     fn new(database: &str) -> Option<Self> {
-        // Throws where the global is missing, and in contexts without an origin.
+        // Throws if the global is missing, and in contexts without an origin.
         let port = BroadcastChannel::new(&format!("datum-sync:{database}")).ok()?;
         Some(Self {
             port,

@@ -1,7 +1,7 @@
 //! The browser as a host, in windows and workers.
 //!
 //! Bound to the global object and not to `window`, which workers lack. A feature that the browser
-//! does not have degrades as the port says, without an error.
+//! does not have degrades as the port describes, without an error.
 
 use std::rc::Rc;
 
@@ -111,7 +111,7 @@ impl Host for WebHost {
     fn random(&self, bytes: &mut [u8]) {
         for part in bytes.chunks_mut(RANDOM_AT_ONCE) {
             if crypto().is_none_or(|crypto| crypto.get_random_values(part).is_err()) {
-                // Ids must still differ where there is no crypto at all.
+                // Ids must still differ if there is no crypto at all.
                 part.fill_with(|| (js_sys::Math::random() * 256.0) as u8);
             }
         }

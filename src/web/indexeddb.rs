@@ -67,7 +67,7 @@ pub struct IndexedDbStore {
     wipes: Option<Rc<Wipes>>,
 }
 
-/// Where a user's wipes are counted, and how many there had been when a handle was made.
+/// The database that counts a user's wipes, and their number when a handle was made.
 #[derive(Debug)]
 struct Wipes {
     root: RootDatabase,

@@ -65,7 +65,7 @@ pub struct Options {
     pub timeout: Option<u64>,
     /// A partial pull.
     pub scope: Option<Scope>,
-    /// Tries even if the browser says that it is offline.
+    /// Tries even if the browser reports that it is offline.
     pub force: Option<bool>,
 }
 

@@ -109,7 +109,7 @@ fn error(value: &Value) -> Option<ErrorJson> {
     })
 }
 
-/// Reads the stored result of a cycle that another tab ran. `failed` says that it ended early.
+/// Reads the stored result of a cycle that another tab ran. `failed` means that it ended early.
 ///
 /// # Errors
 /// Fails with the error that ended the cycle early.

@@ -142,7 +142,7 @@ fn fold_release_deletes(replica: &mut Replica) {
 }
 
 /// Parks a conflict in place of earlier ones of the same entity or id, so that an entity waits
-/// for one conflict at most, whatever the log says.
+/// for one conflict at most, even if the log has more.
 fn fold_park(replica: &mut Replica, conflict: Parked) {
     let earlier = replica.conflicts.values().filter(|other| {
         other.id == conflict.id

@@ -33,7 +33,7 @@ pub(super) struct RunIndex {
 impl RunIndex {
     /// Finds the run that has or would have a key, and the position within it.
     fn seek(&self, key: &str) -> (usize, Result<usize, usize>) {
-        // New keys mostly are the greatest: one comparison, where a search among a thousand takes
+        // New keys mostly are the greatest: one comparison, while a search among a thousand takes
         // ten.
         if self
             .runs

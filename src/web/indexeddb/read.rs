@@ -94,7 +94,7 @@ pub(super) async fn values(
     };
     let mut found = Vec::with_capacity(keys.len());
     for request in requests {
-        // If one of these failed, the last says only that the transaction was aborted.
+        // If one of these failed, the last one only reports that the transaction was aborted.
         found.push(bytes(&outcome(&request)?));
     }
     found.push(bytes(&last?));
