@@ -123,7 +123,7 @@ impl Manager {
     fn encoded(&self, value: &JsValue, what: &str) -> Result<String> {
         let text =
             encode(value, Code::InvalidEntity, what).map_err(|e| e.on(&self.entity, None))?;
-        // Checked here, because the value still has a name here. `JSON.stringify` writes whole
+        // Checked here because the value's name is still known. `JSON.stringify` writes whole
         // values, so the first character decides.
         if text.starts_with('{') {
             return Ok(text);

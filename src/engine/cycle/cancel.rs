@@ -75,7 +75,7 @@ impl Cancel {
     /// Runs work that may be dropped at any time, until it ends or the cycle is stopped.
     ///
     /// # Errors
-    /// As [`Self::check`], and the work's own.
+    /// As for [`Self::check`]; also the work's own errors.
     pub async fn run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut done = None;
         let work = async { done = Some(work.await) };

@@ -12,7 +12,7 @@ use crate::ports::store::Store;
 use crate::state::local_metadata::{custom, data_hash, entity_counts};
 use crate::util::json::serialize;
 
-/// The interval of reports although nothing has changed, in milliseconds.
+/// How often the device is reported even if nothing has changed, in milliseconds.
 const REMIND_MS: u64 = 15 * 60 * 1000;
 
 /// Sends this device's metadata to the remote if it has changed. A remote that cannot store

@@ -9,19 +9,19 @@ pub const DEFAULT_BATCH: usize = 1000;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub direction: Direction,
-    /// Ignore the cursor.
+    /// Ignores the cursor.
     pub force_full_sync: bool,
     /// Operations per push and rows per page.
     pub batch_size: usize,
     /// No batch size was set, so pages may grow.
     pub grows: bool,
-    /// Push deletes, and show the remote's.
+    /// Pushes deletes, and applies the remote's.
     pub include_deletes: bool,
     /// A partial pull.
     pub scope: Option<Scope>,
-    /// Milliseconds.
+    /// The time limit, in milliseconds.
     pub timeout: u64,
-    /// Try even if the browser reports that it is offline.
+    /// Tries even if the browser reports that it is offline.
     pub force: bool,
 }
 
