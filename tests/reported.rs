@@ -20,5 +20,7 @@ mod lost_writes;
 mod stale_rows;
 #[path = "reported/stuck.rs"]
 mod stuck;
+#[path = "reported/untouched.rs"]
+mod untouched;
 #[path = "reported/users_and_tabs.rs"]
 mod users_and_tabs;

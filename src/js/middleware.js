@@ -81,7 +81,7 @@ class Middleware {
   take(value, what) {
     let taken = value;
     try {
-      if (typeof value === "object" && value !== null) taken = isPlain(value) ? copy(value, 0) : JSON.parse(encode(value, CODE, what));
+      if (typeof value === "object" && value !== null) taken = isPlain(value) ? copy(value, 0) : JSON.parse(encode(value, CODE, what, true));
     } catch (cause) {
       throw cause instanceof DatumError ? this.#about(cause) : this.#error(`${what} could not be read: ${say(cause)}`, cause);
     }
@@ -225,7 +225,7 @@ class Middleware {
 
   #text(value, what) {
     try {
-      return encode(value, CODE, what);
+      return encode(value, CODE, what, true);
     } catch (error) {
       throw this.#about(error);
     }

@@ -43,27 +43,28 @@ class Fault {
 
 /**
  * Returns the JSON text of a value. Throws a `Fault` for values that JSON would silently lose or
- * change. `blame` turns it into an error, so that only failures pay for the message.
+ * change. `blame` turns it into an error, so that only failures pay for the message. If `isEntity`,
+ * the engine judges lone surrogates, since only it knows which of them are new.
  */
-export function textOf(value) {
-  return sound(check(value, 0), () => JSON.stringify(value), (text) => text);
+export function textOf(value, isEntity) {
+  return sound(check(value, 0), () => JSON.stringify(value), (text) => text, isEntity);
 }
 
 /** As `textOf`, for an array: one line for each item, since JSON text contains no line break. */
-export function linesOf(values) {
+export function linesOf(values, isEntity) {
   const fault = Array.isArray(values) ? check(values, 0) : wrong("must be an array.");
   const write = () => values.map((value) => JSON.stringify(value)).join("\n");
-  return sound(fault, write, (text) => `[${text.replaceAll("\n", ",")}]`);
+  return sound(fault, write, (text) => `[${text.replaceAll("\n", ",")}]`, isEntity);
 }
 
 /** Returns the text from `write` if `found` reports no problem; `json` makes JSON of it. */
-function sound(found, write, json) {
+function sound(found, write, json, isEntity) {
   let fault = found;
   if (fault === undefined) {
     const text = write();
     // JSON writes a lone surrogate as an escape and never writes a paired one so: one scan of the
     // text costs less than asking each string. A backslash before `ud` in a string is found too.
-    if (!text.includes("\\ud")) return text;
+    if (isEntity || !text.includes("\\ud")) return text;
     fault = malformed(JSON.parse(json(text)));
     if (fault === undefined) return text;
   }
@@ -82,9 +83,9 @@ export function blame(fault, code, what) {
 }
 
 /** As `textOf`, but throws a DatumError. */
-export function encode(value, code, what) {
+export function encode(value, code, what, isEntity) {
   try {
-    return textOf(value);
+    return textOf(value, isEntity);
   } catch (fault) {
     throw blame(fault, code, what);
   }
