@@ -144,8 +144,9 @@ impl<'a> Stored<'a> {
     fn read(&self, json: &'a str, names: bool) -> Result<(Draft, Given<'a>)> {
         self.check_size(json.len().saturating_sub(ENVELOPE_BYTES))?;
         let mut draft = Draft::default();
-        let mut given = Vec::new();
-        for (key, raw) in Fields::parse(json)?.0 {
+        let fields = Fields::parse(json)?.0;
+        let mut given = Vec::with_capacity(fields.len());
+        for (key, raw) in fields {
             match key.as_ref() {
                 "id" => draft.id = Some(text(raw, "id")?.into_owned()),
                 "userId" => draft.user_id = Some(text(raw, "userId")?.into_owned()),
