@@ -1,11 +1,11 @@
 //! The status feed: every reader gets the current snapshot immediately, and later every terminal
-//! one; of the others, a slow reader gets only the latest.
+//! one (`paused` too, if a pause has ended a cycle); of the others, a slow reader gets only the latest.
 
 use std::cell::Cell;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use crate::model::status::SyncStatus;
+use crate::model::status::{SyncState, SyncStatus};
 use crate::util::cell::RefCell;
 use crate::util::queue::Queue;
 
@@ -112,7 +112,7 @@ impl StatusHub {
 /// and the latest.
 fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>) {
     waiting.offer(|queue| {
-        if queue.back().is_some_and(|last| !last.is_terminal()) {
+        if queue.back().is_some_and(|last| !tells_an_end(last, next)) {
             queue.pop_back();
         }
         if queue.len() >= MAX_WAITING {
@@ -120,6 +120,12 @@ fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>) {
         }
         queue.push_back(Rc::clone(next));
     });
+}
+
+/// Returns true if a snapshot must be delivered before the next one: it is the end of a cycle. A
+/// cycle that a pause has stopped ends as paused.
+fn tells_an_end(last: &SyncStatus, next: &SyncStatus) -> bool {
+    last.is_terminal() || (last.status == SyncState::Paused && next.status != SyncState::Paused)
 }
 
 impl StatusReader {

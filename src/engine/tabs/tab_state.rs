@@ -2,11 +2,13 @@
 //! counts as running, and which tab plans the next one.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::model::status::{Phase, SyncState};
+use crate::model::status::{Phase, SyncState, SyncStatus};
 use crate::util::cell::RefCell;
+use crate::util::local_sync::Mutex;
 
 /// How long another tab's cycle counts as running without a message, in milliseconds. A hidden
 /// tab's timers may stand still for a minute, but its requests cause messages.
@@ -34,6 +36,14 @@ pub(crate) struct TabState {
     /// The number of the last message about it. A message that had to wait for the log may be
     /// handled after a later one.
     last_message: Cell<u64>,
+    /// The end of the shown cycle has been shown. A tab that was given up may still send that it
+    /// runs.
+    over: Cell<bool>,
+    /// The last cycle of another tab whose end was shown, and how that was.
+    last_end: RefCell<Option<(Rank, Rc<SyncStatus>)>>,
+    /// Held while a message is handled that has to wait for the log, so that they are handled in
+    /// the order in which they came.
+    pub(super) messages: Mutex,
     /// The shown cycle is this tab's own, and is running.
     own_cycle: Cell<bool>,
     /// State and phase that this tab sent last, and the time.
@@ -80,6 +90,7 @@ impl TabState {
     pub(crate) fn begin_cycle(&self, now: u64) {
         self.shown.set((now.max(1), self.id));
         self.own_cycle.set(true);
+        self.over.set(false);
         self.believed_until.set(None);
         self.last_sent.take();
     }
@@ -155,15 +166,15 @@ impl TabState {
         is_shown
     }
 
-    /// Decides whether to show a message about another tab's cycle, and records it if so. While
-    /// this tab's own cycle is running, postpones a later one.
-    pub(super) fn accept(
+    /// Returns true if a message about another tab's cycle is to be shown. While this tab's own
+    /// cycle is running, postpones a later one.
+    pub(super) fn accepts(
         &self,
         rank: Rank,
         number: u64,
         runs: bool,
         message: &Value,
-        (elapsed, wall): (u64, u64),
+        wall: u64,
     ) -> bool {
         if self.own_cycle.get() {
             if rank > self.shown.get() {
@@ -171,23 +182,41 @@ impl TabState {
             }
             return false;
         }
-        let is_late = rank == self.shown.get() && number <= self.last_message.get();
+        let is_late = rank == self.shown.get()
+            && (number <= self.last_message.get() || (runs && self.over.get()));
         // A shown cycle that began in the future is from before the clock was set back.
         let is_next = rank >= self.shown.get() || (runs && self.shown.get().0 > wall);
-        if is_late || !is_next {
-            return false;
-        }
+        !is_late && is_next
+    }
+
+    /// Records that a message about another tab's cycle is shown.
+    pub(super) fn follow(&self, rank: Rank, number: u64, runs: bool, elapsed: u64) {
         self.shown.set(rank);
+        self.over.set(!runs);
         self.last_message.set(number);
         self.believed_until
             .set(runs.then(|| elapsed.saturating_add(BELIEF_MS)));
         self.next_probe.set(elapsed.saturating_add(SILENCE_MS));
-        true
     }
 
-    /// Stops believing in another tab's shown cycle. Returns true if there was one.
-    pub(super) fn stop_believing(&self) -> bool {
-        self.believed_until.take().is_some()
+    /// Returns true if the shown cycle is another tab's, and its end has not been shown.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.believed_until.get().is_some()
+    }
+
+    /// Records that the end of another tab's shown cycle is about to be shown.
+    pub(super) fn ends(&self) {
+        self.believed_until.set(None);
+        self.over.set(true);
+    }
+
+    /// Records how the shown cycle of another tab ended.
+    pub(super) fn ended(&self, status: Rc<SyncStatus>) {
+        self.last_end.replace(Some((self.shown.get(), status)));
+    }
+
+    pub(super) fn last_end(&self) -> Option<(Rank, Rc<SyncStatus>)> {
+        self.last_end.borrow().clone()
     }
 
     /// Returns the time until another tab's shown cycle is doubted, in milliseconds.
