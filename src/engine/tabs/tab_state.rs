@@ -53,8 +53,9 @@ pub(crate) struct TabState {
     next_probe: Cell<u64>,
     /// The time since which a silent tab has held the lock.
     silent_since: Cell<Option<u64>>,
-    /// A message about a later cycle of another tab, received while this tab's own was running.
-    postponed: RefCell<Option<Value>>,
+    /// The last message about a later cycle of another tab, received while this tab's own was
+    /// running.
+    postponed: RefCell<Option<((Rank, u64), Value)>>,
     /// The plan that this tab sent last, as the leader.
     sent_plan: RefCell<Option<PlannedTimes>>,
     /// The plan of another tab, with that tab and the number of its message.
@@ -98,7 +99,7 @@ impl TabState {
     /// Ends this tab's own cycle; returns the message about a later one of another tab.
     pub(super) fn end_cycle(&self) -> Option<Value> {
         self.own_cycle.set(false);
-        self.postponed.take()
+        self.postponed.take().map(|(_, message)| message)
     }
 
     /// Returns true if this tab sends the status: its own cycle is running, and no later one
@@ -177,8 +178,12 @@ impl TabState {
         wall: u64,
     ) -> bool {
         if self.own_cycle.get() {
-            if rank > self.shown.get() {
-                self.postponed.replace(Some(message.clone()));
+            let mut postponed = self.postponed.borrow_mut();
+            let is_newest = postponed
+                .as_ref()
+                .is_none_or(|(last, _)| (rank, number) > *last);
+            if rank > self.shown.get() && is_newest {
+                *postponed = Some(((rank, number), message.clone()));
             }
             return false;
         }
