@@ -21,6 +21,9 @@ const SILENCE_MS: u64 = 3_000;
 /// How often the lock is probed from then on, in milliseconds.
 const PROBE_MS: u64 = 1_000;
 
+/// How many ended cycles are remembered.
+const MOST_ENDS: usize = 16;
+
 /// When the next cycle begins: the interval's, and the next retry.
 pub(crate) type PlannedTimes = (Option<String>, Option<String>);
 
@@ -36,9 +39,9 @@ pub(crate) struct TabState {
     /// The number of the last message about it. A message that had to wait for the log may be
     /// handled after a later one.
     last_message: Cell<u64>,
-    /// The end of the shown cycle has been shown. A tab that was given up may still send that it
-    /// runs.
-    over: Cell<bool>,
+    /// The last cycles of other tabs whose end was shown, the newest last. Messages that they run
+    /// may still come: late ones, and those of a tab that was given up.
+    over: RefCell<Vec<Rank>>,
     /// The last cycle of another tab whose end was shown, and how that was.
     last_end: RefCell<Option<(Rank, Rc<SyncStatus>)>>,
     /// Held while a message is handled that has to wait for the log, so that they are handled in
@@ -91,7 +94,6 @@ impl TabState {
     pub(crate) fn begin_cycle(&self, now: u64) {
         self.shown.set((now.max(1), self.id));
         self.own_cycle.set(true);
-        self.over.set(false);
         self.believed_until.set(None);
         self.last_sent.take();
     }
@@ -187,17 +189,18 @@ impl TabState {
             }
             return false;
         }
-        let is_late = rank == self.shown.get()
-            && (number <= self.last_message.get() || (runs && self.over.get()));
+        let is_late = rank == self.shown.get() && number <= self.last_message.get();
         // A shown cycle that began in the future is from before the clock was set back.
         let is_next = rank >= self.shown.get() || (runs && self.shown.get().0 > wall);
-        !is_late && is_next
+        !is_late && is_next && !(runs && self.over.borrow().contains(&rank))
     }
 
     /// Records that a message about another tab's cycle is shown.
     pub(super) fn follow(&self, rank: Rank, number: u64, runs: bool, elapsed: u64) {
         self.shown.set(rank);
-        self.over.set(!runs);
+        if !runs {
+            self.note_end(rank);
+        }
         self.last_message.set(number);
         self.believed_until
             .set(runs.then(|| elapsed.saturating_add(BELIEF_MS)));
@@ -212,7 +215,16 @@ impl TabState {
     /// Records that the end of another tab's shown cycle is about to be shown.
     pub(super) fn ends(&self) {
         self.believed_until.set(None);
-        self.over.set(true);
+        self.note_end(self.shown.get());
+    }
+
+    fn note_end(&self, rank: Rank) {
+        let mut over = self.over.borrow_mut();
+        over.retain(|other| *other != rank);
+        if over.len() >= MOST_ENDS {
+            over.remove(0);
+        }
+        over.push(rank);
     }
 
     /// Records how the shown cycle of another tab ended.
