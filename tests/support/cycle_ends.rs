@@ -18,6 +18,10 @@ impl CycleEnds {
     pub fn see(&mut self, status: &SyncStatus) -> Result<(), String> {
         let started = status.last_started_at.clone();
         let runs = status.status == SyncState::Syncing;
+        if status.status == SyncState::Idle {
+            // The database was closed here: whoever opens it sees what runs then.
+            self.ended.clear();
+        }
         match self.running.take() {
             Some((began, progress)) if runs && began == started => {
                 if status.progress < progress {
