@@ -15,6 +15,9 @@ Usage: datum-server [OPTIONS]             serve
        datum-server new-epoch [--database PATH]
                                           tell devices that a backup was restored: each pulls again from
                                           the start, and sends again what it pushed since the backup
+       datum-server new-server-id [--database PATH]
+                                          make a copy of a database another server's, such as one for
+                                          staging: devices of the first send it nothing
        datum-server backup FILE [--database PATH]
                                           copy the database into a new file, even while a server runs
        datum-server restore FILE [--database PATH]
@@ -50,6 +53,8 @@ pub enum Command {
     Print(String),
     /// Give the database a new epoch.
     NewEpoch(PathBuf),
+    /// Give the database another server's id.
+    NewServerId(PathBuf),
     /// Copy the database into a new file.
     Backup {
         /// The database.
@@ -106,6 +111,7 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
                 given.read_option(&name, &mut parser)?;
             }
             Value(word) if word == "new-epoch" => given.task = Task::NewEpoch,
+            Value(word) if word == "new-server-id" => given.task = Task::NewServerId,
             Value(word) if word == "backup" => given.task = Task::Backup(path(&mut parser)?),
             Value(word) if word == "restore" => given.task = Task::Restore(path(&mut parser)?),
             other => return Err(say(other.unexpected())),
@@ -119,6 +125,7 @@ enum Task {
     #[default]
     Serve,
     NewEpoch,
+    NewServerId,
     Backup(PathBuf),
     Restore(PathBuf),
 }
@@ -183,6 +190,7 @@ impl Arguments {
         let database = self.database;
         match self.task {
             Task::NewEpoch => return Ok(Command::NewEpoch(database)),
+            Task::NewServerId => return Ok(Command::NewServerId(database)),
             Task::Backup(copy) => return Ok(Command::Backup { database, copy }),
             Task::Restore(copy) => return Ok(Command::Restore { database, copy }),
             Task::Serve => {}

@@ -33,11 +33,7 @@ async fn run(command: Command) -> Result<(), String> {
     match command {
         Command::Print(text) => say(text.trim_end()),
         Command::NewEpoch(database) => {
-            check_exists(&database)?;
-            let service = Service {
-                store: open(&database).await?,
-                config: datum_server::Config::default(),
-            };
+            let service = open_existing(&database).await?;
             let epoch = serve::random_hex::<16>()?;
             service
                 .set_epoch(&epoch)
@@ -45,6 +41,16 @@ async fn run(command: Command) -> Result<(), String> {
                 .map_err(|error| error.to_string())?;
             service.store.close().await;
             say(&format!("epoch {epoch}"))
+        }
+        Command::NewServerId(database) => {
+            let service = open_existing(&database).await?;
+            let id = serve::random_uuid()?;
+            service
+                .set_server_id(&id)
+                .await
+                .map_err(|error| error.to_string())?;
+            service.store.close().await;
+            say(&format!("server id {id}"))
         }
         Command::Backup { database, copy } => {
             check_exists(&database)?;
@@ -73,6 +79,14 @@ async fn run(command: Command) -> Result<(), String> {
         }
         Command::Serve(serve) => run_server(*serve).await,
     }
+}
+
+async fn open_existing(database: &Path) -> Result<Service<SqliteStore>, String> {
+    check_exists(database)?;
+    Ok(Service {
+        store: open(database).await?,
+        config: datum_server::Config::default(),
+    })
 }
 
 fn check_exists(database: &Path) -> Result<(), String> {

@@ -129,15 +129,29 @@ impl<S: Store> Service<S> {
         tx.commit().await
     }
 
+    /// Gives the server another id, after its store was copied for a second server.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn set_server_id(&self, server_id: &str) -> Result<(), ServerError> {
+        let mut tx = self.store.write().await?;
+        tx.set_server_id(server_id).await?;
+        tx.commit().await
+    }
+
     /// Answers whether the server runs, and with which epoch. Needs no token.
     ///
     /// # Errors
     /// Errors of the store.
     pub async fn health(&self, now_ms: u64) -> Result<Reply, ServerError> {
-        let epoch = self.store.read().await?.epoch().await?;
-        Reply::of(
-            &json!({ "status": "ok", "protocol": [1], "serverTime": datum_sync::util::time::format(now_ms), "epoch": epoch }),
-        )
+        let identity = self.store.read().await?.identity().await?;
+        Reply::of(&json!({
+            "status": "ok",
+            "protocol": [1],
+            "serverTime": datum_sync::util::time::format(now_ms),
+            "serverId": identity.server_id,
+            "epoch": identity.epoch,
+        }))
     }
 
     async fn pull(&self, user: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
@@ -185,11 +199,12 @@ impl<S: Store> Service<S> {
     }
 
     async fn info(&self, now_ms: u64) -> Result<Reply, ServerError> {
-        let epoch = self.store.read().await?.epoch().await?;
+        let identity = self.store.read().await?.identity().await?;
         let config = &self.config;
         Reply::of(&json!({
             "protocol": [1],
-            "epoch": epoch,
+            "serverId": identity.server_id,
+            "epoch": identity.epoch,
             "serverTime": datum_sync::util::time::format(now_ms),
             "entities": config.entities,
             "minSchema": config.min_schema,

@@ -127,6 +127,18 @@ async fn migrate(writer: &SqlitePool, epoch: &str) -> Result<()> {
     .execute(&mut *tx)
     .await
     .map_err(failed)?;
+    // From the epoch if it has as many random digits: so a backup of before there were ids gets the
+    // id that its database has got meanwhile.
+    tx.execute(
+        "INSERT INTO setting (name, value)
+         SELECT 'serverId', substr(x, 1, 8) || '-' || substr(x, 9, 4) || '-4' || substr(x, 14, 3)
+           || '-a' || substr(x, 18, 3) || '-' || substr(x, 21, 12)
+         FROM (SELECT iif(length(value) = 32, value, lower(hex(randomblob(16)))) AS x
+               FROM setting WHERE name = 'epoch')
+         WHERE true ON CONFLICT (name) DO NOTHING",
+    )
+    .await
+    .map_err(failed)?;
     tx.commit().await.map_err(failed)
 }
 

@@ -317,11 +317,50 @@ fn a_backup_taken_while_serving_is_restored_with_a_new_epoch() {
     );
     assert_ne!(page["epoch"], first["epoch"]);
     assert_eq!(
+        page["serverId"], first["serverId"],
+        "and is the same server"
+    );
+    assert_eq!(
         push(&restored, "a")["results"][0]["replayed"],
         true,
         "it still knows what it had applied then"
     );
     refused(&command("restore", &folder.0.join("nothing.sqlite")));
+}
+
+#[test]
+fn a_backup_of_before_there_were_server_ids_gets_that_of_its_server() {
+    let folder = Folder::new();
+    let database = folder.database();
+    let id_of = |running: &Running| {
+        running.call("GET", "/sync/v1/health", "", Value::Null).1["serverId"].clone()
+    };
+    let first = id_of(&Running::start(&folder));
+    let forget = |file: &std::path::Path| {
+        common::run(async {
+            let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display()))
+                .await
+                .unwrap();
+            sqlx::query("DELETE FROM setting WHERE name = 'serverId'")
+                .execute(&pool)
+                .await
+                .unwrap();
+            pool.close().await;
+        });
+    };
+    forget(&database);
+    assert_eq!(id_of(&Running::start(&folder)), first);
+
+    let said = binary(&["new-server-id", "--database", database.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let another = said
+        .trim()
+        .strip_prefix("server id ")
+        .unwrap_or_else(|| panic!("{said}"));
+    assert_ne!(first, json!(another));
+    assert_eq!(id_of(&Running::start(&folder)), json!(another));
 }
 
 #[test]

@@ -116,6 +116,8 @@ pub struct PullPage<'a> {
     pub server_time: Option<Cow<'a, str>>,
     /// Changes when the server is restored from an older state.
     pub epoch: Option<Cow<'a, str>>,
+    /// Which server this is: the same after a restore.
+    pub server_id: Option<Cow<'a, str>>,
     /// The greatest version that this history shares with the epoch in the request: later writes of
     /// that epoch are lost. `None` if the server cannot tell.
     pub kept: Option<u64>,
@@ -250,6 +252,8 @@ pub struct PushReply<'a> {
     pub server_time: Option<Cow<'a, str>>,
     /// Changes when the server is restored from an older state.
     pub epoch: Option<Cow<'a, str>>,
+    /// Which server this is: the same after a restore.
+    pub server_id: Option<Cow<'a, str>>,
 }
 
 /// One unchecked verdict; [`PushVerdict::verdict`] checks it.
@@ -422,4 +426,7 @@ pub struct MetadataReply {
     /// The server's clock, ISO 8601 UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_time: Option<String>,
+    /// Which server this is: the same after a restore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_id: Option<String>,
 }

@@ -77,6 +77,17 @@ pub fn random_hex<const BYTES: usize>() -> Result<String, String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Returns a random UUID, for a server's id.
+///
+/// # Errors
+/// Fails if the system has no random numbers.
+pub fn random_uuid() -> Result<String, String> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random)
+        .map_err(|error| format!("The system gives no random numbers: {error}"))?;
+    Ok(datum_sync::util::uuid::uuid_v7(now_ms(), random))
+}
+
 /// Converts milliseconds to seconds.
 #[must_use]
 pub fn seconds(ms: u64) -> f64 {

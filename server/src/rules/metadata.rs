@@ -29,10 +29,12 @@ pub async fn get<T: Transaction>(
         .iter()
         .map(|(entity, digest)| (entity.as_str(), digest.clone()))
         .collect();
+    let identity = tx.identity().await?;
     Ok(MetadataReply {
         devices,
         digests: Some(digests),
         server_time: Some(datum_sync::util::time::format(now_ms)),
+        server_id: Some(identity.server_id),
     })
 }
 

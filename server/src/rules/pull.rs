@@ -13,7 +13,7 @@ use datum_sync::model::protocol::{PullRequest, WireDigest};
 use super::cursor::{Binding, Position};
 use super::page::{Page, PageRow};
 use super::scope::Scope;
-use super::store::{Head, Range, Transaction};
+use super::store::{Head, Identity, Range, Transaction};
 use super::{Config, ServerError, check_user};
 
 /// How many rows are read for one page with a scope before the page is sent as it is.
@@ -41,7 +41,7 @@ pub async fn pull<T: Transaction>(
         )));
     }
     let scope = Scope::parse(config, request.entities.as_deref(), request.scope.as_ref())?;
-    let epoch = tx.epoch().await?;
+    let Identity { server_id, epoch } = tx.identity().await?;
     let head = tx.head(user).await?;
     let binding = Binding {
         epoch: &epoch,
@@ -79,6 +79,7 @@ pub async fn pull<T: Transaction>(
         cursor,
         more,
         remaining: step.remaining,
+        server_id,
         epoch,
         kept,
         digests,

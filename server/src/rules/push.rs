@@ -12,7 +12,7 @@ mod unit_of_work;
 use std::sync::Arc;
 
 use super::data::Rejection;
-use super::store::Transaction;
+use super::store::{Identity, Transaction};
 use super::{Config, ServerError};
 use operation::Request;
 use unit_of_work::UnitOfWork;
@@ -65,6 +65,8 @@ pub struct Verdict {
 pub struct PushReply {
     /// One verdict per operation, in order.
     pub verdicts: Vec<Verdict>,
+    /// The server's id.
+    pub server_id: String,
     /// The server's epoch.
     pub epoch: String,
     /// Whether any row was written.
@@ -84,7 +86,7 @@ pub async fn push<T: Transaction>(
     now_ms: u64,
 ) -> Result<PushReply, ServerError> {
     let request = Request::parse(config, user, body)?;
-    let epoch = tx.epoch().await?;
+    let Identity { server_id, epoch } = tx.identity().await?;
     if request.epoch.is_some_and(|known| known != epoch) {
         let verdict = |op_id: String| Verdict {
             op_id,
@@ -96,6 +98,7 @@ pub async fn push<T: Transaction>(
             .map(|item| item.op_id.into_owned());
         return Ok(PushReply {
             verdicts: op_ids.map(verdict).collect(),
+            server_id,
             epoch,
             changed: false,
         });
@@ -118,6 +121,7 @@ pub async fn push<T: Transaction>(
     let changed = work.finish().await?;
     Ok(PushReply {
         verdicts,
+        server_id,
         epoch,
         changed,
     })

@@ -15,7 +15,7 @@ use sqlx::{Row as _, Sqlite};
 use super::{corrupt, failed};
 use crate::rules::ServerError;
 use crate::rules::store::{
-    AppliedOperation, Batch, Head, Range, Result, Scanned, Stamp, Swept, Transaction,
+    AppliedOperation, Batch, Head, Identity, Range, Result, Scanned, Stamp, Swept, Transaction,
 };
 
 /// The account number of users who have not written yet.
@@ -65,12 +65,20 @@ impl SqliteTx {
 }
 
 impl Transaction for SqliteTx {
-    async fn epoch(&mut self) -> Result<String> {
-        let row = sqlx::query("SELECT value FROM setting WHERE name = 'epoch'")
-            .fetch_one(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        row.try_get(0).map_err(failed)
+    async fn identity(&mut self) -> Result<Identity> {
+        let query = sqlx::query(
+            "SELECT i.value, e.value FROM setting AS i, setting AS e
+             WHERE i.name = 'serverId' AND e.name = 'epoch'",
+        );
+        let row = query.fetch_one(&mut *self.tx).await.map_err(failed)?;
+        Ok(Identity {
+            server_id: row.try_get(0).map_err(failed)?,
+            epoch: row.try_get(1).map_err(failed)?,
+        })
+    }
+
+    async fn set_server_id(&mut self, server_id: &str) -> Result<()> {
+        write::server_id(&mut self.tx, server_id).await
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {

@@ -206,7 +206,8 @@ macro_rules! mount {
             the_least_recently_seen_device_is_removed_first,
             metadata_that_cannot_be_read_is_refused,
             a_new_epoch_invalidates_all_cursors,
-            a_new_epoch_reports_the_last_version_of_an_earlier_one);
+            a_new_epoch_reports_the_last_version_of_an_earlier_one,
+            every_reply_names_the_server_and_a_new_epoch_keeps_its_id);
         $crate::mount!(@ $run, $store, scopes,
             a_filter_by_entity_loses_no_row_between_pages,
             a_filter_by_entity_loses_nothing_behind_a_large_row,

@@ -287,3 +287,32 @@ pub async fn a_new_epoch_reports_the_last_version_of_an_earlier_one<S: Store>(w:
     );
     assert_eq!(kept("ann", &json!("of another file")).await, Value::Null);
 }
+
+/// (the same app pointed at another server, which took it for a restored one)
+pub async fn every_reply_names_the_server_and_a_new_epoch_keeps_its_id<S: Store>(w: World<S>) {
+    let push = json!({ "clientId": "d1", "operations": [] }).to_string();
+    let pull = json!({ "clientId": "d1", "cursor": null, "limit": 1 }).to_string();
+    let record = json!({ "deviceId": "d1" }).to_string();
+    let requests = [
+        ("POST", "push", push.as_str()),
+        ("POST", "pull", &pull),
+        ("GET", "metadata", ""),
+        ("PUT", "metadata", &record),
+        ("DELETE", "metadata", ""),
+        ("GET", "info", ""),
+        ("GET", "health", ""),
+    ];
+    let mut ids = std::collections::BTreeSet::new();
+    for epoch in ["e2", "e3"] {
+        for (method, path, body) in requests {
+            let (status, reply) = w.call("ann", method, path, body).await;
+            assert_eq!(status, 200, "{reply}");
+            ids.insert(reply["serverId"].as_str().unwrap().to_owned());
+        }
+        w.service.set_epoch(epoch).await.unwrap();
+    }
+    let id = ids.pop_first().unwrap();
+    assert!(id.len() == 36 && ids.is_empty(), "{id} {ids:?}");
+    w.service.set_server_id("another").await.unwrap();
+    assert_eq!(w.pull("ann", json!({})).await["serverId"], "another");
+}

@@ -28,6 +28,7 @@ pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
         devices,
         digests: given.object("digests").map(read_digests),
         server_time: given.text("serverTime"),
+        server_id: given.text("serverId"),
     };
     given.check()?;
     Ok(reply)

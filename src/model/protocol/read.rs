@@ -161,6 +161,7 @@ impl<'a> PageReader<'a> {
             remaining: page.number("remaining")?,
             server_time: page.text("serverTime")?,
             epoch: page.text("epoch")?,
+            server_id: page.text("serverId")?,
             kept: page.number("kept")?,
             digests,
         })
@@ -286,6 +287,7 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
         results,
         server_time: reply.text("serverTime")?,
         epoch: reply.text("epoch")?,
+        server_id: reply.text("serverId")?,
     })
 }
 

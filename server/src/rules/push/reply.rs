@@ -2,6 +2,8 @@
 
 use datum_sync::util::json::write::{push_field, push_string};
 
+use crate::rules::page::push_identity;
+
 use super::{Decision, PushReply, RETRY_AFTER_MS, Verdict};
 
 impl PushReply {
@@ -16,8 +18,7 @@ impl PushReply {
         }
         out.push_str("],\"serverTime\":");
         push_string(&mut out, &datum_sync::util::time::format(now_ms));
-        out.push_str(",\"epoch\":");
-        push_string(&mut out, &self.epoch);
+        push_identity(&mut out, &self.server_id, &self.epoch);
         out.push('}');
         out.into_bytes()
     }

@@ -156,6 +156,12 @@ pub(super) async fn end_epoch(connection: &mut SqliteConnection, epoch: &str) ->
     Ok(())
 }
 
+pub(super) async fn server_id(connection: &mut SqliteConnection, id: &str) -> Result<()> {
+    let replace = query("UPDATE setting SET value = ?1 WHERE name = 'serverId'");
+    run(connection, replace.bind(id)).await?;
+    Ok(())
+}
+
 pub(super) async fn sweep(
     connection: &mut SqliteConnection,
     tombstones_before: u64,
