@@ -118,9 +118,10 @@ fn read(verdict: &Verdict<'_>) -> Value {
         Verdict::Applied {
             version,
             replayed,
+            deleted,
             row,
         } => {
-            json!({ "status": "applied", "version": version, "replayed": replayed, "row": object(row) })
+            json!({ "status": "applied", "version": version, "replayed": replayed, "deleted": deleted.then_some(true), "row": object(row) })
         }
         Verdict::Conflict { version, row } => {
             json!({ "status": "conflict", "version": version, "row": object(row) })

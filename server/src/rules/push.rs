@@ -1,8 +1,9 @@
 //! A push: decides each operation against the current row, in order, in one transaction.
 //!
 //! Every write is conditional on its base version. What was applied is recorded with the write
-//! itself, so that the same operation sent twice, at once or later, changes nothing. Only `applied`
-//! is recorded: the other verdicts had no effect, so deciding again is right.
+//! itself, so that the same operation sent twice, at once or later, changes nothing. Of the other
+//! verdicts one is recorded: that an operation without a base met a row. They had no effect, so
+//! deciding again is right.
 
 mod decide;
 mod operation;
@@ -30,6 +31,8 @@ pub enum Decision {
         version: u64,
         /// Whether it had been applied before.
         replayed: bool,
+        /// Whether the row that it wrote then is gone.
+        deleted: bool,
     },
     /// The base version is not the current one.
     Conflict {

@@ -254,3 +254,44 @@ pub async fn ten_thousand_operations_are_accepted_and_one_more_is_not<S: Store>(
         (10_000, &json!(false))
     );
 }
+
+/// (refused by the letter of the types, although the protocol's text allows them)
+pub async fn what_is_optional_may_be_null_and_whole_numbers_may_have_a_fraction_of_zero<
+    S: Store,
+>(
+    w: World<S>,
+) {
+    let push = r#"{"clientId":"d","userId":null,"schema":null,"epoch":null,"operations":[
+        {"opId":"1","entity":"task","id":"a","kind":"create","baseVersion":null,"supersedes":null,"after":null,"data":{}},
+        {"opId":"2","entity":"task","id":"a","kind":"update","baseVersion":1.0,"data":{"n":1}},
+        {"opId":"3","entity":"task","id":"a","kind":"update","baseVersion":0.2E1,"data":{"n":2}},
+        {"opId":"4","entity":"task","id":"a","kind":"update","baseVersion":3.5,"data":{"n":3}},
+        {"opId":"5","entity":"task","id":"a","kind":"delete","baseVersion":3.00,"data":null}]}"#;
+    let (status, reply) = w.call("ann", "POST", "push", push).await;
+    assert_eq!(status, 200, "{reply}");
+    assert_eq!(
+        statuses(reply["results"].as_array().unwrap()),
+        ["applied", "applied", "applied", "rejected", "applied"]
+    );
+    assert_eq!(reply["results"][3]["code"], "invalidOperation");
+    for (body, expected) in [
+        (
+            r#"{"clientId":"d","userId":null,"schema":null,"cursor":null,"entities":null,"scope":null,"epoch":null,"limit":10,"waitMs":null}"#,
+            200,
+        ),
+        (
+            r#"{"clientId":"d","schema":0.0,"limit":1e1,"waitMs":0.0}"#,
+            200,
+        ),
+        (r#"{"clientId":"d","schema":2.0,"limit":10.0}"#, 200),
+        (r#"{"clientId":"d","limit":null}"#, 400),
+        (r#"{"clientId":"d","limit":1.5}"#, 400),
+        (r#"{"clientId":"d","limit":"1"}"#, 400),
+        (r#"{"clientId":"d","limit":10,"schema":-1}"#, 400),
+        (r#"{"clientId":"d","limit":10,"schema":4294967296}"#, 400),
+        (r#"{"clientId":"d","limit":1e999999999999}"#, 400),
+    ] {
+        let (status, reply) = w.call("ann", "POST", "pull", body).await;
+        assert_eq!(status, expected, "{body}: {reply}");
+    }
+}

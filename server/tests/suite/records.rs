@@ -316,3 +316,43 @@ pub async fn every_reply_names_the_server_and_a_new_epoch_keeps_its_id<S: Store>
     w.service.set_server_id("another").await.unwrap();
     assert_eq!(w.pull("ann", json!({})).await["serverId"], "another");
 }
+
+pub async fn optional_metadata_may_be_null_and_times_are_times<S: Store>(w: World<S>) {
+    let put = async |body: &str| w.call("ann", "PUT", "metadata", body).await;
+    let (status, reply) = put(
+        r#"{"deviceId":"d","userId":null,"lastSyncTime":null,"lastSuccessfulSyncTime":null,"dataHash":null,
+            "entityCounts":null,"syncStatus":null,"conflictCount":null,"errorMessage":null,"retryCount":null,
+            "syncDuration":null,"customMetadata":null}"#,
+    )
+    .await;
+    assert_eq!(status, 200, "{reply}");
+    let counts = r#"{"deviceId":"d","entityCounts":{"task":{"count":3.0,"hash":null,"pending":null}},"retryCount":2.0,"syncDuration":1e2}"#;
+    let (status, reply) = put(counts).await;
+    assert_eq!(status, 200, "{reply}");
+    let device = &reply["devices"][0];
+    assert_eq!(
+        (
+            &device["entityCounts"]["task"]["count"],
+            &device["retryCount"],
+            &device["syncDuration"]
+        ),
+        (&json!(3), &json!(2), &json!(100))
+    );
+    for field in ["lastSyncTime", "lastSuccessfulSyncTime"] {
+        for (time, expected) in [
+            (json!("2026-01-31T12:00:00.000Z"), 200),
+            (json!("yesterday"), 400),
+            (json!(""), 400),
+            (json!(1_704_067_200_000_u64), 400),
+            (json!("2026-13-31T12:00:00.000Z"), 400),
+            (json!("\u{ffff}"), 400),
+        ] {
+            let (status, reply) = put(&json!({ "deviceId": "d", field: time }).to_string()).await;
+            assert_eq!(status, expected, "{field} {time}");
+            assert!(
+                status == 200 || reply["message"].as_str().unwrap().contains(field),
+                "{reply}"
+            );
+        }
+    }
+}

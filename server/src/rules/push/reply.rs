@@ -27,11 +27,18 @@ impl PushReply {
 fn push_verdict(out: &mut String, verdict: &Verdict) {
     push_field(out, "opId", &quoted(&verdict.op_id));
     match &verdict.decision {
-        Decision::Applied { version, replayed } => {
+        Decision::Applied {
+            version,
+            replayed,
+            deleted,
+        } => {
             push_field(out, "status", "\"applied\"");
             push_field(out, "version", &version.to_string());
             if *replayed {
                 push_field(out, "replayed", "true");
+            }
+            if *deleted {
+                push_field(out, "deleted", "true");
             }
         }
         Decision::Conflict { version, row } => {

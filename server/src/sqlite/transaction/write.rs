@@ -73,7 +73,11 @@ async fn applied(
         .collect();
     let insert = query(
         "INSERT INTO operation (account, op_id, entity, id, version, written_at)
-         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3 FROM json_each(?2)",
+         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3
+         FROM json_each(?2) WHERE true
+         ON CONFLICT (account, op_id) DO UPDATE SET
+           entity = excluded.entity, id = excluded.id,
+           version = excluded.version, written_at = excluded.written_at",
     );
     let insert = insert
         .bind(account)
