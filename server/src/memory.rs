@@ -124,6 +124,10 @@ impl Store for MemoryStore {
     async fn write(&self) -> Result<MemoryTx> {
         Ok(self.begin())
     }
+
+    async fn check_writes(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A transaction. It works on a copy that replaces the state at commit.

@@ -139,11 +139,12 @@ impl<S: Store> Service<S> {
         tx.commit().await
     }
 
-    /// Answers whether the server runs, and with which epoch. Needs no token.
+    /// Answers whether the server runs and can write, and with which epoch. Needs no token.
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Errors of the store; 503 if it cannot write.
     pub async fn health(&self, now_ms: u64) -> Result<Reply, ServerError> {
+        self.store.check_writes().await?;
         let identity = self.store.read().await?.identity().await?;
         Reply::of(&json!({
             "status": "ok",

@@ -214,4 +214,6 @@ pub trait Store: Send + Sync {
     fn read(&self) -> impl Future<Output = Result<Self::Tx>> + Send;
     /// Begins a transaction that excludes other writers from the start.
     fn write(&self) -> impl Future<Output = Result<Self::Tx>> + Send;
+    /// Fails if the store cannot write at present.
+    fn check_writes(&self) -> impl Future<Output = Result<()>> + Send;
 }

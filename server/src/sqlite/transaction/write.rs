@@ -114,6 +114,7 @@ pub(super) async fn device(
     device: &str,
     record: &str,
     now_ms: u64,
+    keep: usize,
 ) -> Result<()> {
     let upsert = query(
         "INSERT INTO device (account, device, written_at, record) VALUES (?1, ?2, ?3, ?4)
@@ -126,11 +127,11 @@ pub(super) async fn device(
         .bind(signed(now_ms))
         .bind(record);
     run(connection, upsert).await?;
-    Ok(())
+    drop_silent_devices(connection, account, device, keep).await
 }
 
 /// Removes the least recently written devices until `keep` are left, `device` among them.
-pub(super) async fn drop_silent_devices(
+async fn drop_silent_devices(
     connection: &mut SqliteConnection,
     account: i64,
     device: &str,
