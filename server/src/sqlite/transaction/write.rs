@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use super::{failed, json, signed};
 use crate::rules::store::{AppliedOperation, Batch, Result, Row, Swept};
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
 
 pub(super) async fn batch(
     connection: &mut SqliteConnection,
