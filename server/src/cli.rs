@@ -37,6 +37,9 @@ Usage: datum-server [OPTIONS]             serve
   --min-schema N         the oldest schema version of the app that may sync [0]
   --rate N               requests per second for each user, 0 for no limit [50]
   --burst N              requests at once after a pause [200]
+  --max-connections N    connections at once [as many as there are descriptors for, 4096 at most]
+  --max-connections-per-address N
+                         connections of one address; behind a proxy all have the same [any number]
   --max-body BYTES       the largest request, after decompression [16777216]
   --max-page BYTES       the size after which a page of changes ends [4194304]
   --tombstone-days N     how long tombstones are kept [90]
@@ -175,6 +178,10 @@ impl Arguments {
             "min-schema" => config.min_schema = number(parser, name, 0, u32::MAX)?,
             "rate" => *per_second = f64::from(number(parser, name, 0, u32::MAX)?),
             "burst" => *burst = f64::from(number(parser, name, 1, u32::MAX)?),
+            "max-connections" => options.connections.total = number(parser, name, 8, 1_000_000)?,
+            "max-connections-per-address" => {
+                options.connections.per_address = number(parser, name, 1, 1_000_000)?;
+            }
             "max-body" => config.max_body_bytes = number(parser, name, 1 << 10, 1_usize << 30)?,
             "max-page" => config.max_page_bytes = number(parser, name, 1 << 10, 1_usize << 30)?,
             "tombstone-days" => config.tombstone_retention_ms = days(parser, name)?,

@@ -295,7 +295,10 @@ fn the_log_has_requests_but_no_tokens_and_no_data() {
         "SECRETTOKEN",
         json!({}),
     );
-    drop(running);
+    let pid = running.child.id().to_string();
+    let mut running = running;
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    running.child.wait().unwrap();
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("DEVELOPMENT MODE"), "{log}");
     assert!(

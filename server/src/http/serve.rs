@@ -4,10 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::connections::{Gate, Limits, Peer};
 use super::now_ms;
 use crate::service::Service;
 use crate::sqlite::SqliteStore;
@@ -23,15 +23,14 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Errors of the socket.
 pub async fn serve(
     listener: TcpListener,
+    limits: Limits,
     router: Router,
     stopping: watch::Sender<bool>,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let mut stopped = stopping.subscribe();
-    // Answers are written at once; Nagle's algorithm would only delay them.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
+    let gate = Gate::new(listener, limits);
+    let router = router.into_make_service_with_connect_info::<Peer>();
     let ending = async move {
         end.await;
         tracing::info!("stopping");
@@ -42,7 +41,7 @@ pub async fn serve(
         tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
     };
     tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(ending) => served,
+        served = axum::serve(gate, router).with_graceful_shutdown(ending) => served,
         () = overdue => {
             tracing::warn!("some requests did not end in time");
             Ok(())

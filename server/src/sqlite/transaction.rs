@@ -1,6 +1,7 @@
 //! One transaction on SQLite. Sets of keys are bound as one JSON parameter, so that a push of ten
 //! thousand operations runs a handful of statements, each prepared once.
 
+mod filter;
 mod read;
 mod write;
 
