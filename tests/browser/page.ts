@@ -67,3 +67,9 @@ export function clearedTimers(): number {
   globalThis.clearTimeout = clear;
   return cleared;
 }
+
+/** Sets `navigator.onLine`; without a value, the browser's own again. */
+export function setOnline(online?: boolean): void {
+  if (online === undefined) delete (navigator as { onLine?: unknown }).onLine;
+  else Object.defineProperty(navigator, "onLine", { get: () => online, configurable: true });
+}

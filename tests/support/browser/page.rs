@@ -20,6 +20,8 @@ extern "C" {
     pub fn lock_counts(app: &str) -> Promise;
     #[wasm_bindgen(js_name = hasStorageEstimate)]
     pub fn has_storage_estimate() -> bool;
+    #[wasm_bindgen(js_name = setOnline)]
+    pub fn set_online(online: Option<bool>);
     #[wasm_bindgen(js_name = countClearedTimers)]
     pub fn count_cleared_timers();
     #[wasm_bindgen(js_name = clearedTimers)]
