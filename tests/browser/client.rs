@@ -2,7 +2,7 @@
 //! `client.ts`, written as an app is.
 
 crate::stories! {
-    "/tests/browser/built/client.js":
+    "client.js":
     what_one_device_writes_offline_another_sees_and_a_reload_keeps,
     the_status_feed_is_an_async_iterator_that_ends_on_close,
     every_form_of_writing_and_reading_does_what_it_says,

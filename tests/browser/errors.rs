@@ -7,12 +7,18 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-#[wasm_bindgen(module = "/tests/browser/built/errors.js")]
+#[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_name = endsWhenTheEngineDies)]
-    fn ends_when_the_engine_dies() -> Promise;
-    #[wasm_bindgen(js_name = endsWhenTheEngineDiesWithoutWords)]
-    fn ends_when_the_engine_dies_without_words() -> Promise;
+    /// `errors.ts`.
+    type Ends;
+    #[wasm_bindgen(method, js_name = endsWhenTheEngineDies)]
+    fn ends_when_the_engine_dies(this: &Ends) -> Promise;
+    #[wasm_bindgen(method, js_name = endsWhenTheEngineDiesWithoutWords)]
+    fn ends_when_the_engine_dies_without_words(this: &Ends) -> Promise;
+}
+
+fn ends() -> Ends {
+    crate::script!("errors.js").unchecked_into()
 }
 
 /// The value of a JavaScript expression.
@@ -153,7 +159,9 @@ async fn a_future_becomes_a_promise_that_rejects_with_a_datum_error() {
 /// A second copy of the support module, since an engine that died stays dead for its page.
 #[wasm_bindgen_test]
 async fn when_the_engine_dies_every_call_that_waits_rejects() {
-    let told = JsFuture::from(ends_when_the_engine_dies()).await.unwrap();
+    let told = JsFuture::from(ends().ends_when_the_engine_dies())
+        .await
+        .unwrap();
     let died = "DatumError engineDead panicked at replica.rs";
     assert_eq!(
         told.as_string().unwrap(),
@@ -163,7 +171,7 @@ async fn when_the_engine_dies_every_call_that_waits_rejects() {
 
 #[wasm_bindgen_test]
 async fn an_engine_that_dies_without_words_still_rejects_the_calls_that_wait() {
-    let told = JsFuture::from(ends_when_the_engine_dies_without_words())
+    let told = JsFuture::from(ends().ends_when_the_engine_dies_without_words())
         .await
         .unwrap();
     let dying = "engineDead allocator.rs";

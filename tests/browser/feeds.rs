@@ -1,7 +1,7 @@
 //! Watches, events, observers, the log, metrics and health. The tests are in `feeds.ts`.
 
 crate::stories! {
-    "/tests/browser/built/feeds.js":
+    "feeds.js":
     a_watch_gives_what_is_there_and_then_each_change,
     ids_beyond_the_basic_plane_keep_the_engines_order,
     another_instance_and_the_remote_are_seen_by_a_watch,

@@ -1,8 +1,7 @@
 //! The remote over `fetch`: its requests, timeouts and config.
 
 use crate::support::browser::remote::{
-    PAGE, begin_and_drop, holds, http, js, page, pull, pull_request, push, replace_fetch,
-    restore_fetch,
+    PAGE, begin_and_drop, holds, http, js, page, pull, pull_request, push, recorder,
 };
 use datum_sync::model::error::Code;
 use datum_sync::model::protocol::{DeviceMetadata, PullRequest};
@@ -33,13 +32,13 @@ async fn a_pull_is_one_post_of_json_with_the_apps_headers() {
 
 #[wasm_bindgen_test]
 async fn the_browsers_own_fetch_gets_the_same_request() {
-    replace_fetch();
+    recorder().replace_fetch();
     let remote = HttpRemote::new(&js(
         "{ url: '/base', headers: () => new Headers({ 'X-A': '1' }), credentials: 'omit' }",
     ))
     .unwrap();
     let sent = push(&remote, r#"{"title":"ü"}"#).await;
-    restore_fetch();
+    recorder().restore_fetch();
     assert!(matches!(sent, Ok(Pushed::Reply { sent, .. }) if sent == remote.stats().sent));
     holds(
         "seen[0] instanceof Request && seen[0].method === 'POST' && seen[0].url === location.origin + '/base/sync/v1/push'",

@@ -2,9 +2,7 @@
 //! needs.
 
 use crate::support::browser::indexeddb::{Browser, unique};
-use crate::support::browser::{
-    Patch, last_durability, note_durability, overwrite, rounds_with_one_winner,
-};
+use crate::support::browser::{Patch, Raw, overwrite, raw};
 use crate::support::store_suite::{self, Stores, add, body, bytes, record};
 use datum_sync::model::config::storage::Durability;
 use datum_sync::model::error::Code;
@@ -62,7 +60,7 @@ async fn concurrent_first_calls_share_one_open() {
 /// Why the `add` is the last request: see `write.rs`. The engine is asked directly, not the store.
 #[wasm_bindgen_test]
 async fn an_add_that_comes_last_takes_its_whole_transaction_with_it() {
-    let rounds = JsFuture::from(rounds_with_one_winner(&unique(), 120))
+    let rounds = JsFuture::from(raw().rounds_with_one_winner(&unique(), 120))
         .await
         .unwrap();
     assert_eq!(rounds.as_f64(), Some(120.0));
@@ -71,11 +69,11 @@ async fn an_add_that_comes_last_takes_its_whole_transaction_with_it() {
 #[wasm_bindgen_test]
 async fn a_durability_is_passed_on_to_the_browser() {
     let store = Browser.fresh().await;
-    let patch = Patch::new(note_durability);
+    let patch = Patch::new(Raw::note_durability);
     store.append(record(1), Durability::Strict).await.unwrap();
-    assert_eq!(last_durability(), "strict");
+    assert_eq!(raw().last_durability(), "strict");
     store.append(record(2), Durability::Relaxed).await.unwrap();
-    assert_eq!(last_durability(), "relaxed");
+    assert_eq!(raw().last_durability(), "relaxed");
     drop(patch);
 }
 

@@ -4,9 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::support::browser::page::{
-    fire_at_document, lock_counts, replace_locks, restore_locks, set_visibility, turn_page,
-};
+use crate::support::browser::page::page;
 use datum_sync::web::host::WebHost;
 use datum_sync::web::leader::LeaderElection;
 use datum_sync::web::page::Presence;
@@ -23,17 +21,17 @@ struct Tab {
 impl Tab {
     /// Opens in the background: it queues.
     fn hidden(app: &str) -> Self {
-        set_visibility(Some("hidden"));
+        page().set_visibility(Some("hidden"));
         let tab = Self::open(app);
-        set_visibility(None);
+        page().set_visibility(None);
         tab
     }
 
     /// Opens in front.
     fn visible(app: &str) -> Self {
-        set_visibility(Some("visible"));
+        page().set_visibility(Some("visible"));
         let tab = Self::open(app);
-        set_visibility(None);
+        page().set_visibility(None);
         tab
     }
 
@@ -54,7 +52,7 @@ impl Tab {
 
 /// Holders and waiters of the app's lock, as the browser has them.
 async fn locks(app: &str) -> String {
-    JsFuture::from(lock_counts(app))
+    JsFuture::from(page().lock_counts(app))
         .await
         .unwrap()
         .as_string()
@@ -143,10 +141,10 @@ async fn a_tab_that_is_closed_hears_nothing_more_and_leaves_no_lock() {
 #[wasm_bindgen_test]
 async fn without_locks_or_where_they_are_refused_every_tab_leads() {
     for locks in ["missing", "rejecting", "throwing"] {
-        replace_locks(locks);
+        page().replace_locks(locks);
         let app = unique();
         let (mut first, mut second) = (Tab::visible(&app), Tab::hidden(&app));
-        restore_locks();
+        page().restore_locks();
         first.hears(true).await;
         second.hears(true).await;
         second.lead.presence(Presence::Away);
@@ -156,31 +154,31 @@ async fn without_locks_or_where_they_are_refused_every_tab_leads() {
 
 #[wasm_bindgen_test]
 fn a_page_tells_when_it_is_seen_and_when_it_is_put_away() {
-    set_visibility(Some("visible"));
+    page().set_visibility(Some("visible"));
     let host = WebHost::new();
     let heard = Rc::new(RefCell::new(Vec::new()));
     let kept = Rc::clone(&heard);
     let watch = host.on_presence(move |presence| kept.borrow_mut().push(presence));
     assert_eq!(host.presence(), Presence::Visible);
-    set_visibility(Some("hidden"));
+    page().set_visibility(Some("hidden"));
     assert_eq!(host.presence(), Presence::Hidden);
-    fire_at_document("visibilitychange");
-    fire_at_document("freeze");
-    fire_at_document("resume");
-    set_visibility(Some("visible"));
-    fire_at_document("visibilitychange");
-    fire_at_document("visibilitychange");
-    turn_page("pagehide", false);
-    set_visibility(Some("hidden"));
-    fire_at_document("visibilitychange");
-    set_visibility(Some("visible"));
-    turn_page("pageshow", false);
-    turn_page("pagehide", true);
-    fire_at_document("freeze");
-    turn_page("pageshow", true);
+    page().fire_at_document("visibilitychange");
+    page().fire_at_document("freeze");
+    page().fire_at_document("resume");
+    page().set_visibility(Some("visible"));
+    page().fire_at_document("visibilitychange");
+    page().fire_at_document("visibilitychange");
+    page().turn_page("pagehide", false);
+    page().set_visibility(Some("hidden"));
+    page().fire_at_document("visibilitychange");
+    page().set_visibility(Some("visible"));
+    page().turn_page("pageshow", false);
+    page().turn_page("pagehide", true);
+    page().fire_at_document("freeze");
+    page().turn_page("pageshow", true);
     drop(watch);
-    turn_page("pagehide", false);
-    set_visibility(None);
+    page().turn_page("pagehide", false);
+    page().set_visibility(None);
     use Presence::{Away, Cached, Hidden, Visible};
     assert_eq!(
         *heard.borrow(),

@@ -2,7 +2,7 @@
 //! tests are in `merge.ts`.
 
 crate::stories! {
-    "/tests/browser/built/merge.js":
+    "merge.js":
     fields_are_merged_by_policy_and_the_app_can_ask_why,
     policies_that_cannot_be_are_refused,
     a_resolver_that_fails_parks_the_conflict_and_is_asked_again,

@@ -1,7 +1,7 @@
 //! The app's middleware around its entities. The tests are in `middleware.ts`.
 
 crate::stories! {
-    "/tests/browser/built/middleware.js":
+    "middleware.js":
     saving_goes_down_the_chain_and_reading_comes_back_up,
     what_validate_throws_refuses_the_write_and_is_its_cause,
     a_before_save_that_fails_writes_nothing_and_says_what_to_do,

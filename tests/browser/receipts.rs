@@ -2,7 +2,7 @@
 //! in `receipts.ts`.
 
 crate::stories! {
-    "/tests/browser/built/receipts.js":
+    "receipts.js":
     a_write_is_waited_for_here_in_another_instance_and_after_a_reload,
     a_merge_and_a_refusal_are_told_by_their_words,
 }

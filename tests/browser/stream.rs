@@ -6,11 +6,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use crate::support::browser::page::{fire, fire_at_document, set_visibility};
-use crate::support::browser::remote::{
-    PAGE, adapter, count_unhandled, flushed_status, holds, http, js, page, pull,
-    replace_fetch_but_flushes, restore_fetch, unhandled_rejections,
-};
+use crate::support::browser::page::page as browser_page;
+use crate::support::browser::remote::{PAGE, adapter, holds, http, js, page, pull, recorder};
 use datum_sync::model::error::{Code, Result};
 use datum_sync::ports::remote::{Hints, Remote};
 use datum_sync::web::http::{HttpRemote, MOST_LEFT_BEHIND, Patience};
@@ -360,7 +357,7 @@ async fn headers_that_the_remote_has_refused_are_not_used_on_the_way_out() {
 
 #[wasm_bindgen_test]
 async fn nobody_hears_of_a_flush_that_fails() {
-    count_unhandled();
+    recorder().count_unhandled();
     let remote = http(
         &format!("if (call === 1) return new Response('{PAGE}'); throw new TypeError('gone')"),
         "",
@@ -368,18 +365,18 @@ async fn nobody_hears_of_a_flush_that_fails() {
     page(pull(&remote).await);
     assert!(remote.flush_on_leave("ada", "{}".into()));
     sleep(30).await;
-    assert_eq!(unhandled_rejections(), 0);
+    assert_eq!(recorder().unhandled_rejections(), 0);
 }
 
 #[wasm_bindgen_test]
 async fn the_browsers_own_fetch_takes_a_flush_of_the_full_size() {
-    replace_fetch_but_flushes();
+    recorder().replace_fetch_but_flushes();
     let remote = HttpRemote::new(&js("{ url: '/', headers: { 'X-A': '1' } }")).unwrap();
     pull(&remote).await.unwrap();
     let sent = remote.flush_on_leave("ada", "x".repeat(MOST_LEFT_BEHIND));
-    restore_fetch();
+    recorder().restore_fetch();
     assert!(sent);
-    let status = JsFuture::from(flushed_status()).await.unwrap();
+    let status = JsFuture::from(recorder().flushed_status()).await.unwrap();
     assert!(
         status.as_f64().unwrap() >= 400.0,
         "the test page's server was asked: {status:?}"
@@ -395,15 +392,15 @@ thread_local!(static HEARD: RefCell<Vec<&'static str>> = const { RefCell::new(Ve
 fn a_host_tells_when_the_page_is_hidden_or_left_until_it_is_dropped() {
     let host = datum_sync::web::host::WebHost::new();
     let watch = host.on_leaving(|| HEARD.with_borrow_mut(|heard| heard.push("left")));
-    fire("pagehide");
-    fire_at_document("visibilitychange");
+    browser_page().fire("pagehide");
+    browser_page().fire_at_document("visibilitychange");
     HEARD.with_borrow(|heard| assert_eq!(heard.len(), 1, "a page that is shown is not left"));
-    set_visibility(Some("hidden"));
-    fire_at_document("visibilitychange");
+    browser_page().set_visibility(Some("hidden"));
+    browser_page().fire_at_document("visibilitychange");
     HEARD.with_borrow(|heard| assert_eq!(heard.len(), 2));
     drop(watch);
-    fire("pagehide");
-    fire_at_document("visibilitychange");
-    set_visibility(None);
+    browser_page().fire("pagehide");
+    browser_page().fire_at_document("visibilitychange");
+    browser_page().set_visibility(None);
     HEARD.with_borrow(|heard| assert_eq!(heard.len(), 2));
 }

@@ -2,7 +2,7 @@
 //! `users.ts`.
 
 crate::stories! {
-    "/tests/browser/built/users.js":
+    "users.js":
     each_user_has_a_database_and_calls_go_to_whoever_is_current_when_they_are_made,
     the_default_strategy_is_the_configs_and_pushes_under_the_previous_users_name,
     nothing_goes_under_another_users_token,

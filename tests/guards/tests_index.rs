@@ -142,7 +142,7 @@ fn a_test_has_the_name_of_its_binary_and_its_module() {
     let read = |name: &str| {
         match name {
         "stories/basics.rs" => "#[test] fn one() {} fn helper() {} #[wasm_bindgen_test] async fn two() {}",
-        "stories/app.rs" => "crate::stories! { \"/built/app.js\": six, seven, }",
+        "stories/app.rs" => "crate::stories! { \"app.js\": six, seven, }",
         "stories/store.rs" => "crate::store_stories!(mount);",
         "support/store_suite.rs" => "macro_rules! store_stories {\n ($m:ident) => {\n $m! {\n three,\n four,\n }\n };\n}\nfn five() {\n a,\n}",
         _ => panic!("{name}"),

@@ -1,7 +1,7 @@
 //! TypeScript: what the package's types accept and refuse, and the scripts of the browser suites.
 //!
-//! The scripts are checked against the same types and compiled to `tests/browser/built`, from where
-//! the suites import them. So this comes before everything that compiles the suites.
+//! The scripts are checked against the same types and compiled to `tests/browser/built`, which
+//! the suites include. So this comes before everything that compiles the suites.
 
 use crate::{
     context::{Context, LIMIT},

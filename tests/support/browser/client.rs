@@ -3,7 +3,7 @@
 
 use datum_server::MemoryServer;
 use datum_sync::js::Datum;
-use js_sys::{Array, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -35,46 +35,46 @@ pub fn fetch(server: &MemoryServer) -> JsValue {
             )
         })
         .into_js_value();
-    serve(&answer)
+    stories().serve(&answer)
 }
 
-#[wasm_bindgen(module = "/tests/browser/built/story.js")]
+#[wasm_bindgen]
 extern "C" {
-    fn serve(answer: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = story)]
-    fn story_of(open: &JsValue, fetch: &JsValue, name: &str) -> JsValue;
+    /// `story.ts`.
+    type Stories;
+    #[wasm_bindgen(method)]
+    fn serve(this: &Stories, answer: &JsValue) -> JsValue;
+    #[wasm_bindgen(method)]
+    fn story(this: &Stories, open: &JsValue, fetch: &JsValue, name: &str) -> JsValue;
 }
 
-/// Runs a test that is written in TypeScript, with a server of its own.
-pub async fn story(run: fn(&JsValue) -> Promise) -> Result<(), JsValue> {
+fn stories() -> Stories {
+    crate::script!("story.js").unchecked_into()
+}
+
+/// Runs a test that a script exports, with a server of its own.
+pub async fn story(script: &Object, test: &str) -> Result<(), JsValue> {
+    let run: Function = Reflect::get(script, &test.into())?.dyn_into()?;
     let server = MemoryServer::new("epoch-1");
     // Below the client's limit, so that only the server refuses larger entities.
     server.configure(|config| config.max_entity_bytes = 1_000_000);
     let open = Closure::<dyn Fn(JsValue) -> Promise>::new(Datum::open).into_js_value();
     let name = format!("client-{}", (js_sys::Math::random() * 1e12) as u64);
+    let given = stories().story(&open, &fetch(&server), &name);
+    let promise: Promise = run.call1(&JsValue::UNDEFINED, &given)?.dyn_into()?;
     // No panic: it would end the engine for the stories that follow.
-    JsFuture::from(run(&story_of(&open, &fetch(&server), &name)))
-        .await
-        .map(|_| ())
+    JsFuture::from(promise).await.map(|_| ())
 }
 
-/// Mounts the tests of a compiled script: its exported functions of the same names.
+/// Mounts tests: the exports of a compiled script that have their names.
 #[macro_export]
 macro_rules! stories {
     ($script:literal: $($name:ident,)*) => {
-        mod script {
-            use wasm_bindgen::prelude::*;
-
-            #[wasm_bindgen(module = $script)]
-            extern "C" {
-                $(pub fn $name(story: &JsValue) -> js_sys::Promise;)*
-            }
-        }
-
         $(
             #[wasm_bindgen_test::wasm_bindgen_test]
             async fn $name() -> Result<(), wasm_bindgen::JsValue> {
-                $crate::support::browser::client::story(script::$name).await
+                let script = $crate::script!($script);
+                $crate::support::browser::client::story(&script, stringify!($name)).await
             }
         )*
     };

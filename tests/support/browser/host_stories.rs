@@ -9,9 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
 
-use super::page::{
-    cleared_timers, count_cleared_timers, fire, has_storage_estimate, replace_locks, restore_locks,
-};
+use super::page::page;
 
 /// Passes every test to the macro that mounts it.
 #[macro_export]
@@ -116,9 +114,9 @@ pub async fn without_web_locks_the_lock_counts_as_taken() {
     let host = WebHost::new();
     let name = unique();
     let held = host.try_lock(&name).await.unwrap();
-    replace_locks("missing");
+    page().replace_locks("missing");
     let again = host.try_lock(&name).now_or_never();
-    restore_locks();
+    page().restore_locks();
     assert!(again.unwrap().unwrap().is_some());
     assert!(
         host.try_lock(&name).await.unwrap().is_none(),
@@ -144,9 +142,9 @@ pub async fn a_sleep_ends_and_a_shorter_one_ends_first() {
 
 pub async fn a_sleep_that_is_dropped_clears_its_timer() {
     let host = WebHost::new();
-    count_cleared_timers();
+    page().count_cleared_timers();
     assert!(host.sleep(5).now_or_never().is_none());
-    assert_eq!(cleared_timers(), 1);
+    assert_eq!(page().cleared_timers(), 1);
 }
 
 pub async fn a_timer_runs_out_while_somebody_only_breathes() {
@@ -245,17 +243,17 @@ pub async fn a_change_of_the_network_is_told() {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let kept = Rc::clone(&heard);
     let watch = host.on_network(move |online| kept.borrow_mut().push(online));
-    fire("offline");
-    fire("online");
+    page().fire("offline");
+    page().fire("online");
     drop(watch);
-    fire("offline");
+    page().fire("offline");
     assert_eq!(*heard.borrow(), [false, true]);
 }
 
 pub async fn the_storage_estimate_has_what_the_browser_tells() {
     let told = WebHost::new().storage().await;
     // WebKitGTK has no estimate.
-    if has_storage_estimate() {
+    if page().has_storage_estimate() {
         assert!(told.quota.is_some_and(|quota| quota > 0));
         assert!(told.usage.is_some());
     } else {

@@ -31,24 +31,34 @@ pub fn holds(code: &str) {
     );
 }
 
-#[wasm_bindgen(module = "/tests/browser/built/remote.js")]
+#[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_name = recordingRemote)]
-    fn recording_remote(answer: &JsValue, more: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = recordingAdapter)]
-    fn recording_adapter(methods: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = replaceFetch)]
-    pub fn replace_fetch();
-    #[wasm_bindgen(js_name = replaceFetchButFlushes)]
-    pub fn replace_fetch_but_flushes();
-    #[wasm_bindgen(js_name = restoreFetch)]
-    pub fn restore_fetch();
-    #[wasm_bindgen(js_name = flushedStatus)]
-    pub fn flushed_status() -> Promise;
-    #[wasm_bindgen(js_name = countUnhandled)]
-    pub fn count_unhandled();
-    #[wasm_bindgen(js_name = unhandledRejections)]
-    pub fn unhandled_rejections() -> u32;
+    /// `remote.ts`.
+    #[derive(Clone)]
+    pub type Recorder;
+    #[wasm_bindgen(method, js_name = recordingRemote)]
+    fn recording_remote(this: &Recorder, answer: &JsValue, more: &JsValue) -> JsValue;
+    #[wasm_bindgen(method, js_name = recordingAdapter)]
+    fn recording_adapter(this: &Recorder, methods: &JsValue) -> JsValue;
+    #[wasm_bindgen(method, js_name = replaceFetch)]
+    pub fn replace_fetch(this: &Recorder);
+    #[wasm_bindgen(method, js_name = replaceFetchButFlushes)]
+    pub fn replace_fetch_but_flushes(this: &Recorder);
+    #[wasm_bindgen(method, js_name = restoreFetch)]
+    pub fn restore_fetch(this: &Recorder);
+    #[wasm_bindgen(method, js_name = flushedStatus)]
+    pub fn flushed_status(this: &Recorder) -> Promise;
+    #[wasm_bindgen(method, js_name = countUnhandled)]
+    pub fn count_unhandled(this: &Recorder);
+    #[wasm_bindgen(method, js_name = unhandledRejections)]
+    pub fn unhandled_rejections(this: &Recorder) -> u32;
+}
+
+thread_local!(static RECORDER: Recorder = crate::script!("remote.js").unchecked_into());
+
+/// Records what remotes are asked.
+pub fn recorder() -> Recorder {
+    RECORDER.with(Recorder::clone)
 }
 
 /// Returns a remote whose fetch has this body: `async (url, init, call, tools) => { … }`. `seen`
@@ -57,11 +67,11 @@ pub fn http(fetch: &str, more: &str) -> HttpRemote {
     let answer = js(&format!(
         "async (url, init, call, {{ after, stream, unzip }}) => {{ {fetch} }}"
     ));
-    HttpRemote::new(&recording_remote(&answer, &js(&format!("{{ {more} }}")))).unwrap()
+    HttpRemote::new(&recorder().recording_remote(&answer, &js(&format!("{{ {more} }}")))).unwrap()
 }
 
 pub fn adapter(methods: &str) -> CustomRemote {
-    CustomRemote::new(&recording_adapter(&js(&format!("{{ {methods} }}")))).unwrap()
+    CustomRemote::new(&recorder().recording_adapter(&js(&format!("{{ {methods} }}")))).unwrap()
 }
 
 pub fn pull_request() -> PullRequest {
