@@ -1,8 +1,8 @@
 //! Conflicts and the built-in resolvers. Pure: the engine calls the app's own resolvers and passes
 //! their answer on as a [`Resolution`].
 //!
-//! [`fields`] compares bodies field by field, [`merge`] merges them three-way, [`policy`] and [`text`]
-//! merge single values, and [`explain`] records why each field is what it is.
+//! [`fields`] compares bodies field by field, [`merge`] merges them three-way, [`policy`] and
+//! [`text`] merge single values, and [`explain`] records why each field is what it is.
 
 use std::rc::Rc;
 
@@ -48,7 +48,6 @@ pub struct Conflict {
     pub entity: String,
     /// The entity's id.
     pub entity_id: String,
-    /// The user.
     pub user_id: String,
     /// What both sides did.
     pub kind: ConflictKind,
@@ -56,24 +55,24 @@ pub struct Conflict {
     pub base: Option<Rc<str>>,
     /// The version of the base.
     pub base_version: u64,
-    /// The base of the local write was lost, and `base` was reconstructed: it has at most the fields
-    /// that the write left alone.
+    /// The base of the local write was lost and `base` was reconstructed: it has at most the fields
+    /// that the write did not change.
     pub assumed: bool,
     /// The local body; `None` if deleted.
     pub local: Option<Rc<str>>,
     /// The remote body; `None` if deleted.
     pub remote: Option<Rc<str>>,
-    /// The remote version.
     pub remote_version: u64,
-    /// When the local write was made, by the remote's clock if its offset is known, in milliseconds.
+    /// When the local write was made, by the remote's clock if its offset is known, in
+    /// milliseconds.
     pub local_time: u64,
     /// Top-level fields that changed on both sides, to different values.
     pub fields: Vec<String>,
     /// Hashes of field values that this device wrote before: a remote field with such a value was
     /// not changed by others.
     pub earlier: Vec<u64>,
-    /// A summed field changed here, and only the remote knows whether its value includes that change
-    /// already. A push has to ask it first.
+    /// A summed field changed here, and only the remote knows whether its value includes that
+    /// change already. A push has to ask it first.
     pub unsettled: bool,
     /// When it was found, in milliseconds since 1970.
     pub detected_at: u64,
@@ -182,8 +181,8 @@ impl Decision {
     }
 }
 
-/// Decides with a built-in resolver. `policies` are the type's `mergeFields`; `at` is in milliseconds
-/// since 1970.
+/// Decides with a built-in resolver. `policies` are the type's `mergeFields`; `at` is in
+/// milliseconds since 1970.
 ///
 /// | resolver | both edited | one edited, one deleted |
 /// |---|---|---|

@@ -1,6 +1,6 @@
 //! The engine: one app on one device, generic over the ports. Its surface is divided into parts by
-//! topic (`engine.entities()`, `engine.users()` …), each in a file of its own. The JavaScript
-//! classes call these and convert values.
+//! topic (`engine.entities()`, `engine.users()` …), each in its own file. The JavaScript classes
+//! only convert values and call these.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -54,8 +54,8 @@ pub mod user;
 pub mod users;
 pub mod watch;
 
-/// Tells once when this device first has something to lose: a local write, or pulled rows. The app
-/// then asks the browser for persistent storage.
+/// Signals once when this device first has something to lose: a local write, or pulled rows. The
+/// app then asks the browser for persistent storage.
 #[derive(Debug, Default)]
 pub struct FirstWrite {
     seen: Cell<bool>,
@@ -63,7 +63,7 @@ pub struct FirstWrite {
 }
 
 impl FirstWrite {
-    /// Waits for it; for one caller.
+    /// Waits for the signal. Supports one caller.
     pub async fn reached(&self) {
         self.reached.notified().await;
     }
@@ -97,7 +97,7 @@ pub struct Engine<B: Backing, R, H> {
 }
 
 /// Declares the parts of the surface. Each is a copyable borrow of the engine, so that a part's
-/// file holds the functions of one topic and no other.
+/// file contains the functions of one topic only.
 macro_rules! parts {
     ($($(#[$doc:meta])* $get:ident: $part:ident;)*) => {
         $(
@@ -128,7 +128,7 @@ macro_rules! parts {
 }
 
 parts! {
-    /// Signing in and out, switching users, wiping their data.
+    /// Sign-in and sign-out, switching users, wiping their data.
     users: Users;
     /// Reading, writing and watching entities.
     entities: Entities;
@@ -136,7 +136,7 @@ parts! {
     pending: PendingOperations;
     /// Parked conflicts and the history of decisions.
     conflicts: Conflicts;
-    /// Operations that the remote refused.
+    /// Rejected operations.
     dead_letters: DeadLetters;
     /// Sync metadata of this device and of the remote.
     metadata: Metadata;
@@ -153,7 +153,7 @@ parts! {
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// An engine with no database open yet.
+    /// Returns an engine without an open database.
     pub fn new(backing: B, remote: R, host: Rc<H>, config: Config, resolvers: Resolvers) -> Self {
         Self {
             backing,
@@ -190,7 +190,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         &self.backing
     }
 
-    /// Signalled when there is something to lose for the first time.
+    /// Returns the signal for the first data that could be lost.
     #[must_use]
     pub fn first_write(&self) -> Rc<FirstWrite> {
         Rc::clone(&self.first_write)
@@ -202,32 +202,32 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.open_users.current()
     }
 
-    /// The user that a call is about: the one that it names, else the current one.
+    /// Returns the named user, or else the current one.
     ///
     /// # Errors
-    /// [`Code::NoUser`] where there is neither.
+    /// Fails with [`Code::NoUser`] if there is neither.
     pub fn user_or_current(&self, named: Option<String>) -> Result<String> {
         named.or_else(|| self.current_user()).ok_or_else(|| {
             Error::new(Code::NoUser, "No user is signed in: give `initialUserId` in the config, or `userId` in the options of this call.")
         })
     }
 
-    /// A user whose database is open.
+    /// Returns a user whose database is open.
     #[must_use]
     pub fn opened(&self, user_id: &str) -> Option<UserOf<B, H>> {
         self.open_users.get(user_id)
     }
 
-    /// Whether this is still the open database of its user.
+    /// Returns true if this is still the open database of its user.
     fn is_open(&self, user: &User<B::Store, H>) -> bool {
         self.opened(&user.id)
             .is_some_and(|open| std::ptr::eq(&raw const *open, user))
     }
 
-    /// A user's status feed. It exists before their database is open.
+    /// Returns a user's status feed. It exists before the database is open.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] for a bad id.
+    /// Fails with [`Code::InvalidArgument`] for a bad id.
     pub fn status_hub(&self, user_id: &str) -> Result<Rc<StatusHub>> {
         check_user_id(user_id)?;
         let hub = self.open_users.hub(user_id, || {
@@ -256,7 +256,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         reader
     }
 
-    /// Returns what has been counted since the instance was opened.
+    /// Returns the counters since the instance was opened.
     pub fn metrics(&self) -> Metrics {
         self.counters
             .metrics(&self.open_users.all(), self.events.dropped())
@@ -267,7 +267,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.closed.get()
     }
 
-    /// Reports that the network has come or gone.
+    /// Reports that the network has become available or unavailable.
     pub fn network_changed(&self, online: bool) {
         for user in self.open_users.all() {
             self.refresh_status(&user);
@@ -282,8 +282,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         );
     }
 
-    /// Brings a user's status up to date after a commit, and lets the backing note head and
-    /// outbox, so that a loss of the log can be noticed later.
+    /// Updates a user's status after a commit, and lets the backing note the head and the outbox,
+    /// so that a loss of the log can be detected later.
     fn after_commit(&self, user: &User<B::Store, H>, reason: NoteReason) {
         self.refresh_status(user);
         let (head, pending) = user.head_and_pending();
@@ -306,10 +306,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    /// Refuses an entity type that the config does not name.
+    /// Rejects entity types that are not in the config.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] listing the types of the config.
+    /// Fails with [`Code::InvalidArgument`], listing the types of the config.
     pub fn check_entity(&self, entity: &str) -> Result<()> {
         if self.config.entities.contains(entity) {
             return Ok(());

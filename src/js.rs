@@ -1,7 +1,7 @@
 //! The exported classes, their JavaScript and their types; this file is the class `Datum`.
 //!
-//! Every method takes `&self`, reads its arguments at once, and returns a promise: no borrow is held
-//! across an await or a call into JavaScript.
+//! Every method takes `&self`, reads its arguments immediately, and returns a promise: no borrow is
+//! held across an await or a call into JavaScript.
 
 use std::rc::Rc;
 
@@ -53,7 +53,8 @@ pub struct Datum {
 
 #[wasm_bindgen]
 impl Datum {
-    /// Opens the storage and signs the initial user in. Called by `Datum.initialize` of the package.
+    /// Opens the storage and signs the initial user in. Called by `Datum.initialize` of the
+    /// package.
     #[wasm_bindgen(unchecked_return_type = "Promise<Datum>")]
     pub fn open(config: JsValue) -> Promise {
         open::prepare();
@@ -75,7 +76,7 @@ impl Datum {
     /// The manager of one entity type.
     ///
     /// # Errors
-    /// `invalidArgument` if the config names no such type.
+    /// Fails with `invalidArgument` if the config names no such type.
     pub fn manager(&self, entity: &JsValue) -> Result<Manager, JsValue> {
         let entity =
             read_string(entity, "The name of the entity type").map_err(|e| error_to_js(&e))?;
@@ -94,7 +95,7 @@ impl Datum {
     /// The status feed of a user.
     ///
     /// # Errors
-    /// `invalidArgument` for a bad id.
+    /// Fails with `invalidArgument` for a bad id.
     #[wasm_bindgen(js_name = statusForUser)]
     pub fn status_for_user(&self, user_id: &JsValue) -> Result<StatusFeed, JsValue> {
         let hub = read_user(user_id)
@@ -115,13 +116,13 @@ impl Datum {
         self.instance.pause(user_id, PauseChange::Resume)
     }
 
-    /// This device's sync metadata.
+    /// Returns this device's sync metadata.
     #[wasm_bindgen(js_name = getSyncMetadata)]
     pub fn get_sync_metadata(&self, user_id: &JsValue) -> Promise {
         self.instance.local_metadata(user_id)
     }
 
-    /// The sync metadata of every device, as the remote has it.
+    /// Returns the sync metadata of every device, as the remote has it.
     #[wasm_bindgen(js_name = getRemoteSyncMetadata)]
     pub fn get_remote_sync_metadata(&self, user_id: &JsValue) -> Promise {
         self.instance.remote_metadata(user_id)
@@ -134,15 +135,15 @@ impl Datum {
         promise(async move { to_js(&instance.engine.metadata().compare(&user?).await?) })
     }
 
-    /// Clears sync metadata: on this device, so that the next cycle pulls everything; on the remote,
-    /// for every device.
+    /// Clears sync metadata: on this device, so that the next cycle pulls everything; on the
+    /// remote, for every device.
     #[wasm_bindgen(js_name = clearSyncMetadata)]
     pub fn clear_sync_metadata(&self, user_id: &JsValue, sides: &JsValue) -> Promise {
         self.instance
             .clear_metadata(user_id, MetadataSides::read(sides))
     }
 
-    /// The result of the last cycle.
+    /// Returns the result of the last cycle.
     #[wasm_bindgen(js_name = getLastSyncResult)]
     pub fn get_last_sync_result(&self, user_id: &JsValue) -> Promise {
         self.instance.query(read_user(user_id), |_, user| {
@@ -151,7 +152,7 @@ impl Datum {
         })
     }
 
-    /// The pending operations.
+    /// Returns the pending operations.
     #[wasm_bindgen(js_name = pendingOperations)]
     pub fn pending_operations(&self, user_id: &JsValue) -> Promise {
         self.instance.query(read_user(user_id), |engine, user| {
@@ -159,7 +160,7 @@ impl Datum {
         })
     }
 
-    /// The number of pending operations.
+    /// Returns the number of pending operations.
     #[wasm_bindgen(js_name = pendingCount)]
     pub fn pending_count(&self, user_id: &JsValue) -> Promise {
         self.instance.query(read_user(user_id), |_, user| {
@@ -167,7 +168,7 @@ impl Datum {
         })
     }
 
-    /// The size of a user's data, and the browser's quota.
+    /// Returns the size of a user's data, and the browser's quota.
     #[wasm_bindgen(js_name = storageSize)]
     pub fn storage_size(&self, user_id: &JsValue) -> Promise {
         let (instance, user) = (Rc::clone(&self.instance), read_user(user_id));
@@ -199,7 +200,7 @@ impl Datum {
     /// Starts a user's automatic cycles.
     ///
     /// # Errors
-    /// `invalidArgument`, naming the wrong argument; `closed`.
+    /// Fails with `invalidArgument`, naming the wrong argument; `closed`.
     #[wasm_bindgen(js_name = startAutoSync)]
     pub fn start_auto_sync(&self, user_id: &JsValue, options: &JsValue) -> Result<(), JsValue> {
         schedule::start(&self.instance, user_id, options).map_err(|e| error_to_js(&e))
@@ -208,7 +209,7 @@ impl Datum {
     /// Stops a user's automatic cycles, or all users'.
     ///
     /// # Errors
-    /// `invalidArgument` for a bad id; `closed`.
+    /// Fails with `invalidArgument` for a bad id; `closed`.
     #[wasm_bindgen(js_name = stopAutoSync)]
     pub fn stop_auto_sync(&self, user_id: &JsValue) -> Result<(), JsValue> {
         read_optional_user(user_id)
@@ -216,10 +217,10 @@ impl Datum {
             .map_err(|e| error_to_js(&e))
     }
 
-    /// When the next automatic cycle begins.
+    /// Returns when the next automatic cycle begins.
     ///
     /// # Errors
-    /// `invalidArgument` for a bad id.
+    /// Fails with `invalidArgument` for a bad id.
     #[wasm_bindgen(js_name = nextSyncTime)]
     pub fn next_sync_time(&self, user_id: &JsValue) -> Result<JsValue, JsValue> {
         let at = read_user(user_id)
@@ -227,7 +228,7 @@ impl Datum {
             .map_err(|e| error_to_js(&e))?;
         Ok(at.map_or(JsValue::NULL, |at| JsValue::from_str(&format(at))))
     }
-    /// Asks the browser never to evict what is stored.
+    /// Asks the browser never to evict the stored data.
     #[wasm_bindgen(js_name = requestPersistence)]
     pub fn request_persistence(&self) -> Promise {
         let instance = Rc::clone(&self.instance);
@@ -236,7 +237,7 @@ impl Datum {
     /// The events of this instance.
     ///
     /// # Errors
-    /// `invalidArgument`, naming the field of the filter.
+    /// Fails with `invalidArgument`, naming the field of the filter.
     pub fn events(&self, filter: &JsValue) -> Result<EventFeed, JsValue> {
         EventFeed::new(&self.instance, filter).map_err(|e| error_to_js(&e))
     }
@@ -257,13 +258,13 @@ impl Datum {
         promise(async move { to_js(&instance.engine.health().check(user?).await?) })
     }
 
-    /// The operations that the remote has refused for good.
+    /// Returns the operations that the remote has rejected for good.
     #[wasm_bindgen(js_name = deadLetters)]
     pub fn dead_letters(&self, user_id: &JsValue) -> Promise {
         dead_letters::list(&self.instance, user_id)
     }
 
-    /// Queues a dead letter once more.
+    /// Queues a dead letter again.
     #[wasm_bindgen(js_name = retryDeadLetter)]
     pub fn retry_dead_letter(&self, id: &JsValue, edited: &JsValue) -> Promise {
         dead_letters::retry(&self.instance, id, edited)

@@ -26,15 +26,14 @@ pub mod write;
 
 /// Plans one commit.
 pub trait Planner {
-    /// What the plan finds out besides the commit. The caller gets the output of the plan that was
+    /// What the plan returns besides the commit. The caller gets the output of the plan that was
     /// appended.
     type Output;
 
-    /// Plans against this head. An empty commit appends nothing, and its output counts all the
-    /// same.
+    /// Plans against this head. An empty commit appends nothing; the caller still gets its output.
     ///
     /// # Errors
-    /// Why no plan can be made; nothing is written then.
+    /// Fails with the reason why no plan can be made; nothing is written then.
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>>;
 }
 
@@ -43,14 +42,13 @@ pub trait Planner {
 pub enum Plan<T> {
     /// Ready to be appended.
     Ready(T),
-    /// Segment bodies must be fetched first; then it is planned again.
+    /// These segment bodies must be fetched first; then planning starts over.
     Needs(Vec<BodyId>),
 }
 
-/// A commit to append, and what planning it has found out.
+/// A commit to append, with the planner's output.
 #[derive(Debug)]
 pub struct Planned<T> {
-    /// The commit.
     pub commit: Commit,
     /// The records and bodies that it supersedes, if it is a checkpoint.
     pub superseded: Option<Superseded>,
@@ -59,7 +57,7 @@ pub struct Planned<T> {
 }
 
 impl<T> Planned<T> {
-    /// A commit that supersedes nothing.
+    /// Wraps a commit that supersedes nothing.
     pub const fn new(commit: Commit, output: T) -> Self {
         Self {
             commit,
@@ -68,14 +66,14 @@ impl<T> Planned<T> {
         }
     }
 
-    /// Nothing to append.
+    /// Returns a plan that appends nothing.
     pub fn nothing(output: T) -> Self {
         Self::new(Commit::default(), output)
     }
 }
 
 impl<T> Plan<T> {
-    /// Changes what is ready.
+    /// Maps the plan if it is ready.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Plan<U> {
         match self {
             Self::Ready(ready) => Plan::Ready(change(ready)),
@@ -87,7 +85,7 @@ impl<T> Plan<T> {
 /// The output of a plan that may meet conflicts.
 #[derive(Debug)]
 pub enum Decided<T> {
-    /// Every conflict had its decision.
+    /// Every conflict was decided.
     Done(T),
     /// Nothing is appended until these are decided.
     Undecided(Vec<Conflict>),

@@ -1,4 +1,4 @@
-//! What the engine needs of its surroundings, as traits.
+//! The engine's interfaces to storage, network and environment, as traits.
 
 pub mod backing;
 pub mod host;

@@ -1,13 +1,13 @@
 //! When the next automatic cycle of one user begins, and what it does. Times and random numbers are
 //! arguments.
 //!
-//! This file has the reasons for a cycle; [`cycle`] hands out the one that is due and learns from how
-//! it ended.
+//! This file has the reasons for a cycle; [`cycle`] hands out the due one and reacts to its
+//! outcome.
 //!
-//! A deadline is stored on two clocks and is due when either has reached it: a machine that slept is
-//! on time when it wakes, a clock that is set back delays nothing, and one that is set forward costs
-//! one early cycle. Nothing here is a timer, so a pause has nothing to stop and a resume nothing to
-//! restore.
+//! A deadline is stored on two clocks and is due when either has reached it: a machine that slept
+//! is on time when it wakes, a clock that is set back delays nothing, and one that is set forward
+//! costs one early cycle. Nothing here is a timer, so a pause has nothing to stop and a resume
+//! nothing to restore.
 
 use crate::model::config::Config;
 use crate::model::config::timing::{ColdStart, ColdStrategy};
@@ -88,9 +88,9 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Starts automatic cycles, the first after one interval. `since` is the age of the last success
-    /// in milliseconds, which counts towards that interval: reloading a page again and again must not
-    /// delay a cycle for ever.
+    /// Starts automatic cycles, the first after one interval. `since` is the age of the last
+    /// success in milliseconds, which counts towards that interval: reloading a page again and
+    /// again must not delay a cycle for ever.
     pub fn start(&mut self, now: Moment, interval: u64, roll: u32, since: Option<u64>) {
         let first = spread(interval, roll)
             .saturating_sub(since.unwrap_or(0))
@@ -144,7 +144,7 @@ impl Schedule {
         });
     }
 
-    /// Pauses or resumes. A resume retries what rested after a failure.
+    /// Pauses or resumes. A resume retries cycles that had stopped after a failure.
     pub fn set_paused(&mut self, paused: bool, now: Moment, config: &Config) {
         self.paused = paused;
         if !paused {
@@ -161,7 +161,8 @@ impl Schedule {
         }
     }
 
-    /// Schedules the push of a local write. Returns true if the schedule is due earlier than before.
+    /// Schedules the push of a local write. Returns true if the schedule is due earlier than
+    /// before.
     pub fn wrote(&mut self, now: Moment, config: &Config) -> bool {
         let (Some(debounce), true, true) = (
             config.timing.after_write,

@@ -1,7 +1,7 @@
 //! PURE: the state of one user, folded from the log.
 //!
 //! Parts own their state (`rows`, `outbox`, `receipts`, `local_only`, …); `replica` composes them,
-//! `fold` applies commits, `views` says what readers see, `changes` what a commit changed.
+//! `fold` applies commits, `views` shows what readers see, `changes` what a commit changed.
 
 pub mod awaited_receipt;
 pub mod changes;

@@ -1,5 +1,5 @@
-//! Everything that calls the browser: the ports on IndexedDB, `fetch`, Web Locks and channels, and the
-//! interop that they share.
+//! Everything that calls the browser: the ports on IndexedDB, `fetch`, Web Locks and channels, and
+//! the interop that they share.
 
 pub mod adapter;
 pub mod channel;

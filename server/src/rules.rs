@@ -99,7 +99,7 @@ pub fn check_user(user: &str, named: Option<&str>) -> Result<(), ServerError> {
 /// removed tombstone are refused from then on.
 ///
 /// # Errors
-/// Those of the store.
+/// Errors of the store.
 pub async fn sweep<T: Transaction>(
     tx: &mut T,
     config: &Config,

@@ -111,7 +111,7 @@ impl<S: Store> Service<S> {
     /// Removes tombstones and applied operations whose retention has ended.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Errors of the store.
     pub async fn sweep(&self, now_ms: u64) -> Result<Swept, ServerError> {
         let mut tx = self.store.write().await?;
         let swept = sweep(&mut tx, &self.config, now_ms).await?;
@@ -122,7 +122,7 @@ impl<S: Store> Service<S> {
     /// Replaces the epoch after the store was restored from a backup.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Errors of the store.
     pub async fn set_epoch(&self, epoch: &str) -> Result<(), ServerError> {
         let mut tx = self.store.write().await?;
         tx.set_epoch(epoch).await?;
@@ -132,7 +132,7 @@ impl<S: Store> Service<S> {
     /// Answers whether the server runs, and with which epoch. Needs no token.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Errors of the store.
     pub async fn health(&self, now_ms: u64) -> Result<Reply, ServerError> {
         let epoch = self.store.read().await?.epoch().await?;
         Reply::of(

@@ -42,7 +42,7 @@ impl SqliteStore {
     /// Opens the file, creating it if missing, and migrates its schema. A new file gets `epoch`.
     ///
     /// # Errors
-    /// Those of SQLite; a file with a schema newer than this server's.
+    /// Errors of SQLite; a file with a schema newer than this server's.
     pub async fn open(path: &Path, epoch: &str) -> Result<Self> {
         let options = SqliteConnectOptions::new()
             .filename(path)

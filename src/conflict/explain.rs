@@ -137,7 +137,6 @@ fn shown(value: Option<&Value>) -> String {
 pub struct Explained {
     /// The entity type.
     pub entity: String,
-    /// The entity's id.
     pub id: String,
     /// The explanation as JSON.
     pub text: Rc<str>,
@@ -189,7 +188,7 @@ impl History {
 }
 
 fn size(explained: &Explained) -> usize {
-    // 64 is for what a list and a record store around each.
+    // 64 bytes for the overhead of each in a list and in a record.
     [
         explained.entity.len(),
         explained.id.len(),

@@ -130,7 +130,7 @@ impl FieldMerge<'_> {
     /// | `union` | two arrays | what either added, without what either removed |
     /// | `text` | the base, two strings | both edits |
     ///
-    /// Without what it needs, the later write is taken.
+    /// If a need is not met, the later write is taken.
     fn both(&mut self, at: &str, policy: Option<Policy>, sides: Sides<'_>) -> Option<Value> {
         let Some(policy) = policy else {
             let [was, Some(Value::Object(ours)), Some(Value::Object(theirs))] = sides else {
@@ -155,7 +155,7 @@ impl FieldMerge<'_> {
             ),
             Policy::LastWrite => self.later(at, sides, "`lastWrite`"),
             Policy::Min | Policy::Max => self.extreme(at, policy, sides),
-            // Without the base, nobody can say what was added.
+            // Without the base, the changes of the sides are unknown.
             Policy::Sum | Policy::Text if self.conflict.assumed => {
                 self.unfit(at, sides, policy, "the base, which is not known any more")
             }
@@ -233,8 +233,8 @@ impl FieldMerge<'_> {
         Some(Value::String(text))
     }
 
-    /// Merges arrays as sets: what the base had and neither side removed, in its order, then what was
-    /// added, the earlier write's first.
+    /// Merges arrays as sets: items of the base that neither side removed, in its order, then items
+    /// that were added, the earlier write's first.
     fn union(&mut self, at: &str, was: &[Value], ours: &[Value], theirs: &[Value]) -> Vec<Value> {
         let index = |items: &[Value]| {
             let mut places: OrderedMap<u64> = OrderedMap::default();
@@ -273,7 +273,7 @@ impl FieldMerge<'_> {
                 (_, Some(one), Some(_)) | (None, Some(one), None) | (None, None, Some(one)) => {
                     Some(one.clone())
                 }
-                // Removed by one side: it goes, unless the other side changed it.
+                // One side removed it: it is dropped, unless the other side changed it.
                 (Some(was), Some(one), None) | (Some(was), None, Some(one)) => {
                     (one != was).then(|| one.clone())
                 }

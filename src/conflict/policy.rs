@@ -1,5 +1,5 @@
-//! The merge policies that compare or compute values: `sum`, `min`, `max` and the identity of items in
-//! a `union`.
+//! The merge policies that compare or compute values: `sum`, `min`, `max` and the identity of items
+//! in a `union`.
 
 use std::cmp::Ordering;
 

@@ -238,8 +238,8 @@ fn edits(base: &[&str], side: &[&str]) -> Vec<Edit> {
     edits
 }
 
-/// Returns the length of the longest common subsequence from each pair of positions on: a row for each
-/// position of the base, and one more of each at the end.
+/// Returns the length of the longest common subsequence from each pair of positions on: a row for
+/// each position of the base, and one more of each at the end.
 fn common_lengths(base: &[&str], side: &[&str]) -> Vec<u32> {
     let width = side.len().saturating_add(1);
     let mut common = vec![0_u32; base.len().saturating_add(1).saturating_mul(width)];

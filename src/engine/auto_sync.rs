@@ -1,7 +1,8 @@
-//! Automatic cycles: what changes the users' schedules, and the one loop that runs what is due.
+//! Automatic cycles: the events that change the users' schedules, and the loop that runs due
+//! cycles.
 //!
 //! Only the leader runs them, and only while its tab is visible: a hidden tab has no timer and
-//! sends nothing. Both only save work. Nothing depends on there being one leader.
+//! sends nothing. Both rules only save work; correctness does not depend on there being one leader.
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
@@ -28,7 +29,7 @@ pub(super) mod schedules;
 /// loop looks at both clocks soon after it wakes.
 const STEP_MS: u64 = 60_000;
 
-/// What may change when the next cycle begins.
+/// Events that may change when the next cycle begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal<'a> {
     /// The network came back.
@@ -37,9 +38,9 @@ pub enum Signal<'a> {
     Visible,
     /// The tab was hidden.
     Hidden,
-    /// Whether this tab runs the cycles of all tabs.
+    /// This tab has become the leader, or no longer is.
     Leader(bool),
-    /// The remote has something new for this user.
+    /// The remote has changes for this user.
     Hint(&'a str),
     /// A local write of this user was queued.
     Wrote(&'a str),
@@ -50,7 +51,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
     /// milliseconds, by default the config's.
     ///
     /// # Errors
-    /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id or interval.
+    /// Fails with [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id or interval.
     pub fn start(self, user_id: &str, interval: Option<u64>) -> Result<()> {
         let engine = self.engine;
         engine.check_open()?;
@@ -75,10 +76,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         Ok(())
     }
 
-    /// Stops one user's automatic cycles, or everybody's. A running cycle goes on to its end.
+    /// Stops the automatic cycles of one user, or of all. A running cycle continues to its end.
     ///
     /// # Errors
-    /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
+    /// Fails with [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id.
     pub fn stop(self, user_id: Option<&str>) -> Result<()> {
         self.engine.check_open()?;
         user_id.map_or(Ok(()), check_user_id)?;
@@ -91,9 +92,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         Ok(())
     }
 
-    /// When the user's next automatic cycle begins, in milliseconds since 1970, as planned here or
-    /// told by the leader; none where none is planned: not started, paused, waiting for the app to
-    /// act, or hidden.
+    /// Returns when the user's next automatic cycle begins, in milliseconds since 1970, as planned
+    /// here or announced by the leader; `None` if none is planned: not started, paused, waiting for
+    /// the app to act, or hidden.
     #[must_use]
     pub fn next_sync_time(self, user_id: &str) -> Option<u64> {
         if !self.leads() {
@@ -106,13 +107,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         planned.filter(|_| self.is_active())
     }
 
-    /// Whether this tab runs the automatic cycles of all tabs.
+    /// Returns true if this tab runs the automatic cycles of all tabs.
     #[must_use]
     pub fn leads(self) -> bool {
         self.engine.schedules.leads()
     }
 
-    /// Updates the schedules after a signal, and wakes the loop where that changes anything.
+    /// Updates the schedules after a signal, and wakes the loop if anything changed.
     pub fn signal(self, signal: Signal<'_>) {
         let (now, config) = (self.engine.moment(), &*self.engine.config);
         let schedules = &self.engine.schedules;
@@ -122,7 +123,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
                 true
             }
             Signal::Visible => {
-                // A worker or a test may signal this repeatedly: only the change counts.
+                // Workers and tests may signal this repeatedly: only a change counts.
                 let was_hidden = schedules.set_hidden(false);
                 if was_hidden {
                     schedules.for_each(|_, schedule| schedule.visible(now, config));
@@ -159,8 +160,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
             });
     }
 
-    /// Plans the first cycle of a user who has signed in, and starts their automatic cycles where
-    /// the config says so. Their database is open.
+    /// Plans the first cycle of a user who has signed in, and starts their automatic cycles if the
+    /// config asks for it. Their database is open.
     pub fn signed_in(self, user_id: &str) {
         let engine = self.engine;
         if engine.is_excluded(user_id) {
@@ -178,7 +179,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
             if let Some(at) = last_sync {
                 schedule.attempted_at(now, at);
             }
-            // A new sign-in ends the wait after a refused one.
+            // A new sign-in ends the wait after a rejected token.
             schedule.wake(now, config);
             if timing.auto_start {
                 let since = last_success.and_then(|at| now.wall.checked_sub(at));
@@ -234,7 +235,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         });
     }
 
-    /// Follows what another tab has appended.
+    /// Reacts to commits of another tab.
     pub(super) fn other_tab_wrote(self, user: &User<B::Store, H>, before: Progress) {
         let (after, roll) = (Progress::of(user), self.engine.roll());
         self.reschedule(&user.id, |schedule, now| {
@@ -251,8 +252,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         });
     }
 
-    /// Runs what is due, whenever it is due, until the instance is closed. Cycles report their
-    /// errors in the status.
+    /// Runs due cycles until the instance is closed. Cycles report their errors in the status.
     pub async fn run(self) {
         let mut running: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
         loop {
@@ -278,10 +278,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
             poll_fn(|context| {
                 let before = running.len();
                 running.retain_mut(|cycle| cycle.poll_unpin(context).is_pending());
-                let goes_on = running.len() < before
+                let continues = running.len() < before
                     || woken.as_mut().poll_unpin(context).is_ready()
                     || sleep.as_mut().poll_unpin(context).is_ready();
-                if goes_on {
+                if continues {
                     Poll::Ready(())
                 } else {
                     Poll::Pending
@@ -291,7 +291,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         }
     }
 
-    /// Opens the stream of hints only where this tab would act on them.
+    /// Opens the stream of hints only if this tab would act on them.
     fn update_hints(self) {
         let current = self.engine.current_user();
         let runs = current.is_some_and(|user_id| {
@@ -337,11 +337,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         if let Err(error) = &result {
             self.show_failure(&user_id, error);
         }
-        // An instance that cannot compact works on; the next cycle tries again.
+        // An instance that cannot compact still works; the next cycle tries again.
         let _ = self.engine.tidy(&user_id).await;
     }
 
-    /// Shows what prevented a cycle from beginning. A cycle that has begun shows its end itself.
+    /// Shows the error that prevented a cycle from beginning. A cycle that has begun shows its end
+    /// itself.
     fn show_failure(self, user_id: &str, error: &Error) {
         let Ok(hub) = self.engine.status_hub(user_id) else {
             return;
@@ -358,7 +359,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         });
     }
 
-    /// How long the loop has nothing to do; none where only a signal changes that.
+    /// Returns how long the loop can sleep, in milliseconds; `None` if only a signal gives it work.
     fn idle_for(self) -> Option<u64> {
         let planned = self.planned_in();
         planned
@@ -372,7 +373,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
             return None;
         }
         let first = self.engine.schedules.first_due_in(self.engine.moment())?;
-        // Some browsers never report that the network is back: it is checked now and then.
+        // Some browsers never report that the network is back, so it is checked from time to time.
         Some(if self.can_run() {
             first.clamp(1, STEP_MS)
         } else {
@@ -380,8 +381,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         })
     }
 
-    /// Shows when the next cycles begin: as planned here where this tab leads, else as the leader
-    /// tells.
+    /// Shows when the next cycles begin: this tab's plan if it leads, else the leader's
+    /// announcement.
     pub(super) fn show_times(self) {
         let (now, active, leads) = (self.engine.moment(), self.is_active(), self.leads());
         let shown = |at: Option<u64>| at.filter(|_| active).map(crate::util::time::format);
@@ -407,7 +408,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         self.engine.schedules.are_active() && !self.engine.closed.get()
     }
 
-    /// Whether a cycle may use the network: it is there, or the config says not to ask.
+    /// Returns true if a cycle may use the network: it is available, or the config says not to
+    /// check.
     fn can_run(self) -> bool {
         self.engine.config.defaults.force == Some(true) || self.engine.host.is_online()
     }

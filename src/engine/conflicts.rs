@@ -28,10 +28,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
             .read(|replica| replica.conflicts().keys().map(str::to_owned).collect());
         let mut text = String::from("[");
         for id in ids {
-            // Writes nothing: the commit loop is used since it fetches missing bodies.
+            // Writes nothing: uses the commit loop because that fetches missing bodies.
             let mut planner = ParkedConflict { id: &id };
             let conflict = match user.db.commit(Durability::Relaxed, &mut planner).await {
-                // Another tab has decided it meanwhile.
+                // Another tab has decided it in the meantime.
                 Err(error) if error.code() == Code::NotFound => continue,
                 conflict => conflict?,
             };
@@ -44,14 +44,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
         Ok(text)
     }
 
-    /// Decides a parked conflict. The next cycle pushes what is kept of the local side.
+    /// Decides a parked conflict. The next cycle pushes the result if it differs from the remote's
+    /// row.
     ///
     /// # Errors
-    /// [`Code::NotFound`] where no such conflict is parked; the errors of an invalid merged entity;
-    /// errors of the storage.
+    /// Fails with [`Code::NotFound`] if no such conflict is parked; also for an invalid merged
+    /// entity, and with errors of the storage.
     pub async fn resolve(self, id: &str, resolution: Resolution) -> Result<()> {
         let user = self.user_holding(|replica| replica.conflicts().contains(id))?;
-        let moment = user.db.plan_context();
+        let context = user.db.plan_context();
         let mut resolution = resolution;
         let about = user.db.read(|replica| {
             replica
@@ -60,7 +61,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
                 .map(|parked| (parked.entity.clone(), parked.entity_id.clone()))
         });
         if let (Resolution::Merged(given), Some((entity, id))) = (&resolution, &about) {
-            let now = moment
+            let now = context
                 .now
                 .saturating_add_signed(user.db.read(|replica| replica.facts().clock_offset));
             resolution = merged(
@@ -77,14 +78,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
                 resolution.clone(),
                 "resolveConflict",
                 "The app decided so.",
-                moment.now,
+                context.now,
             ));
             decision.clone()
         };
         let mut planner = DecisionPlanner {
             id,
             decide: &mut decide,
-            context: moment.clone(),
+            context: context.clone(),
         };
         let local = self.engine.config.local;
         let conflict = user.db.commit(local, &mut planner).await?;
@@ -106,7 +107,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
     /// a JSON array.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] for an entity type or id that cannot be; errors of the storage.
+    /// Fails with [`Code::InvalidArgument`] for an invalid entity type or id; also with errors of
+    /// the storage.
     pub async fn explain(self, user_id: &str, entity: &str, id: &str) -> Result<String> {
         self.engine.check_entity(entity)?;
         check_entity_id(entity, id)?;

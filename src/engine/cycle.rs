@@ -1,6 +1,6 @@
-//! One cycle: push and pull in the order of the direction, conflicts decided as they come, the
-//! digests compared, the metadata written. Generic over the three ports, so that the loop that the
-//! tests run is the loop that ships.
+//! One cycle: push and pull in the order of the direction, with conflicts decided on the way, then
+//! the comparison of digests and the device's metadata. Generic over the three ports, so that the
+//! loop under test is the loop that ships.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -40,54 +40,52 @@ pub mod resolve;
 pub mod resolvers;
 pub mod retry;
 
-/// What the parts of one cycle share.
+/// The shared state of one cycle.
 #[derive(Debug)]
 pub struct Cycle<'a, S, R, H> {
     /// The user's database.
     pub db: &'a Database<S, H>,
     /// The backend.
     pub remote: &'a R,
-    /// Clock, dice and timers.
+    /// Clock, random numbers and timers.
     pub host: &'a H,
-    /// The config.
     pub config: &'a Config,
     /// This cycle's options.
     pub settings: &'a Settings,
-    /// Who decides conflicts.
+    /// The conflict resolvers.
     pub resolvers: &'a Resolvers,
     /// Stops it.
     pub cancel: &'a Cancel,
-    /// Where it tells how it goes.
+    /// Receives the status.
     pub hub: &'a StatusHub,
-    /// Where it tells what happens.
+    /// Receives the events.
     pub events: &'a EventHub,
-    /// How much goes into one push.
+    /// How many operations go into one push.
     pub batch_size: &'a BatchSize,
     /// Counts requests.
     pub requests: &'a Cell<u64>,
-    /// This device.
     pub device_id: &'a str,
-    /// What it has done so far.
+    /// The result so far.
     pub tally: RefCell<SyncResult>,
-    /// What it learnt of the remote's clock: offset in milliseconds.
+    /// The offset of the remote's clock, in milliseconds, as measured in this cycle.
     pub clock_offset: Cell<Option<i64>>,
-    /// What the remote was told of this device in this cycle, and when.
+    /// When this cycle sent the device's metadata, and a hash of it.
     pub told_now: Cell<Option<(u64, u64)>>,
     /// Failures that did not end the cycle.
     pub warnings: RefCell<Vec<ErrorJson>>,
-    /// Failures beside the work, such as a remote that keeps no metadata: shown, but the cycle did
-    /// well.
+    /// Failures outside the actual work, such as a remote that stores no metadata: they are shown,
+    /// but the cycle still succeeds.
     pub side_errors: RefCell<Vec<ErrorJson>>,
-    /// Resolvers of the app's that have left a conflict without an answer.
+    /// The app's resolvers that have timed out in this cycle.
     pub timed_out_resolvers: RefCell<Vec<*const ()>>,
 }
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
-    /// Runs the cycle to its end and tells how it went: in the status, in the log, and to the
-    /// remote. Exactly one terminal status is published.
+    /// Runs the cycle to its end and reports the result: in the status, in the log and to the
+    /// remote. Publishes exactly one terminal status.
     ///
     /// # Errors
-    /// What ended the cycle early. What it did before stays done.
+    /// Fails with the error that ended the cycle early. Earlier work of the cycle stays committed.
     pub async fn run(&self) -> Result<SyncResult> {
         let started = self.host.elapsed_ms();
         let started_at = self.host.now_ms();
@@ -104,8 +102,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             status.reckon_health();
         });
         self.tell_started();
-        // What other tabs have written is not looked up before: the last commit finds out whether
-        // there was anything.
+        // Commits of other tabs are not looked up first: the final commit detects them.
         let mut looks_again = true;
         loop {
             let mut ended = self.phases().await;
@@ -154,7 +151,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     self.batch_size.is_well();
                 }
                 pushed.and(pulled)?;
-                // A conflict that the pull has met leaves a winner to push in this cycle.
+                // A conflict resolved during the pull leaves a winner that this cycle still has to
+                // push.
                 push(1.0, 1.0).await
             }
             Direction::PullThenPush => {
@@ -167,8 +165,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
-    /// Whether a failed push says nothing of a pull: what cannot be sent must not freeze what can
-    /// be fetched.
+    /// Returns true if a failed push should not prevent the pull, because the cause lies in the
+    /// upload itself.
     fn is_uploads_own(&self, error: &Error) -> bool {
         self.cancel.reason().is_none()
             && matches!(
@@ -177,9 +175,9 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             )
     }
 
-    /// Writes down how it ended, in one commit. None where the log was not as this tab knew it, so
-    /// that there may be more to do, and `looks_again` allows for that: then nothing was written,
-    /// and what the log has is known now.
+    /// Records the end of the cycle in one commit. Returns `None` if the log was ahead of this
+    /// tab's state and `looks_again` is set: then nothing was written, the state is up to date, and
+    /// there may be more to do.
     async fn conclude(
         &self,
         ended: Result<()>,
@@ -236,7 +234,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             written.total_bytes_pushed = replica.facts().bytes_pushed;
             written.total_bytes_pulled = replica.facts().bytes_pulled;
         });
-        // A cycle whose end could not be written down has not ended well.
+        // A cycle whose end could not be recorded has failed.
         let ended = ended.and(recorded);
         self.publish_end(&ended, cancelled, &written, now);
         self.tell_ended(&ended, cancelled, &written);
@@ -247,7 +245,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 }
 
-/// Makes a hub for a user, before any cycle has run.
+/// Returns a user's status hub as it is before the first cycle.
 #[must_use]
 pub fn first_status(user_id: &str) -> Rc<StatusHub> {
     Rc::new(StatusHub::new(crate::model::status::SyncStatus {

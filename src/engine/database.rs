@@ -1,6 +1,6 @@
 //! One user's database: the store, and the replica folded from it. Plans are made outside any
-//! transaction, appended against a known head, and applied once they are durable; a plan that
-//! another tab has overtaken is made again.
+//! transaction, appended at a known head, and applied once they are durable. If another tab appends
+//! first, the plan is made again.
 
 use std::cell::Cell;
 use std::fmt;
@@ -27,24 +27,24 @@ pub mod open_instances;
 pub mod read;
 pub mod salvage;
 
-/// A plan that keeps being overtaken is given up after this many tries.
+/// How often a commit is planned before it is given up because other tabs keep appending first.
 const MAX_STALE: u32 = 1000;
 
-/// How many commits were appended, and how many plans were overtaken.
+/// Counts of appended commits and of stale plans.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Records appended.
     pub commits: u64,
-    /// Appends that another instance had overtaken.
+    /// Appends that failed because another instance had appended first.
     pub stale: u64,
 }
 
-/// What became of a log under an open instance.
+/// What happened to a log under an open instance.
 #[derive(Clone, Debug)]
 pub enum Gone {
-    /// It was lost; so many operations that this instance knew were saved into a new one.
+    /// It was lost; this many operations that this instance knew were saved into a new one.
     Lost(usize),
-    /// Somebody had it removed: nothing is saved, and this instance's part is over.
+    /// It was wiped on request: nothing is saved, and this instance is closed.
     Wiped(Error),
 }
 
@@ -71,7 +71,7 @@ pub struct Database<S, H> {
     unsaved: RefCell<Salvage>,
     counts: Cell<Counts>,
     closed: Cell<bool>,
-    /// Closed for good: nothing comes any more.
+    /// Closed for good.
     ended: Cell<bool>,
     gone: RefCell<OnGone>,
     instances: OpenInstances,
@@ -82,7 +82,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Opens a user's database: reads the log from its last checkpoint on.
     ///
     /// # Errors
-    /// What the store says.
+    /// Errors of the store.
     pub async fn open(
         store: S,
         host: Rc<H>,
@@ -123,24 +123,24 @@ impl<S: Store, H: Host> Database<S, H> {
         read(&self.memory.peek())
     }
 
-    /// Changes what is kept in memory only, such as which operations are being sent.
+    /// Changes state that exists in memory only, such as which operations are being sent.
     pub fn update<T>(&self, change: impl FnOnce(&mut Replica) -> T) -> T {
         self.memory.update(change)
     }
 
-    /// How many commits were appended.
+    /// Returns the counts of commits.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts.get()
     }
 
-    /// The database's name, under which its instances hear of each other.
+    /// Returns the database's name, which its instances share.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The time and fresh random bytes, for a plan.
+    /// Returns the time and fresh random bytes, for a plan.
     #[must_use]
     pub fn plan_context(&self) -> PlanContext {
         let mut seed = [0; 10];
@@ -151,7 +151,7 @@ impl<S: Store, H: Host> Database<S, H> {
         }
     }
 
-    /// Calls `listener` with every later change of what readers see; none stops it.
+    /// Calls `listener` with every later change of what readers see; `None` stops it.
     pub fn listen(&self, listener: Option<Listener>) {
         self.memory.listen(listener);
     }
@@ -162,10 +162,10 @@ impl<S: Store, H: Host> Database<S, H> {
         self.memory.is_listening()
     }
 
-    /// Waits until `seen` has an answer. It is asked at once and whenever the state has moved.
+    /// Waits until `seen` returns a value. Calls it immediately and after each change of the state.
     ///
     /// # Errors
-    /// [`Code::Closed`] once the database is closed or wiped.
+    /// Fails with [`Code::Closed`] once the database is closed or wiped.
     pub async fn until<T>(&self, seen: &mut dyn FnMut(&Replica) -> Option<T>) -> Result<T> {
         loop {
             let moved = self.memory.moved();
@@ -192,7 +192,7 @@ impl<S: Store, H: Host> Database<S, H> {
         }
     }
 
-    /// Notices if an error of the store means that the log was removed.
+    /// Checks whether an error of the store means that the log was removed.
     fn on_store_error(&self, error: Error) -> Error {
         if error.code() == Code::Closed && !self.closed.get() {
             self.end();
@@ -202,8 +202,8 @@ impl<S: Store, H: Host> Database<S, H> {
         error
     }
 
-    /// Gives up everything that keeps a page out of the browser's back/forward cache. The next call
-    /// takes it again.
+    /// Releases everything that keeps a page out of the browser's back/forward cache. The next call
+    /// acquires it again.
     pub fn rest(&self) {
         self.instances.step_out();
         self.store.rest();
@@ -215,7 +215,7 @@ impl<S: Store, H: Host> Database<S, H> {
         if self.check_open().is_ok() && self.instances.has_share() {
             self.instances.step_out();
             if let Some(alone) = OpenInstances::alone(&*self.host, &self.name).await {
-                // A log that fails here fails at the next commit as well, which reports it.
+                // If the log fails here, so will the next commit, which reports it.
                 let _ = self.store.free(self.peek(Replica::checkpointed_at)).await;
                 drop(alone);
             }
@@ -227,7 +227,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Removes everything of this user, for good.
     ///
     /// # Errors
-    /// What the store says.
+    /// Errors of the store.
     pub async fn wipe(&self) -> Result<()> {
         let turn = self.turn.lock().await;
         self.closed.set(true);
@@ -240,12 +240,11 @@ impl<S: Store, H: Host> Database<S, H> {
         result
     }
 
-    /// Refuses writes from now on, after those that were asked for before. What is kept in memory
-    /// can still be read, so that it can be decided whether to go on to [`Self::wipe`] or
-    /// [`Self::close`].
+    /// Refuses writes from now on, except those that are already queued. State in memory can still
+    /// be read, to decide whether to [`Self::wipe`] or [`Self::close`].
     ///
     /// # Errors
-    /// [`Code::Closed`].
+    /// Fails with [`Code::Closed`].
     pub async fn seal(&self) -> Result<()> {
         let turn = self.turn.lock().await;
         let open = self.check_open();
@@ -254,19 +253,19 @@ impl<S: Store, H: Host> Database<S, H> {
         open
     }
 
-    /// Lets go at once, of a log that another tab removes: nothing of it is saved into a new one.
+    /// Releases a log that another tab removes: nothing of it is saved into a new one.
     pub fn abandon(&self) {
         self.end();
         self.instances.leave();
         self.store.close();
     }
 
-    /// Takes a seal back.
+    /// Ends the effect of [`Self::seal`].
     pub fn unseal(&self) {
         self.closed.set(false);
     }
 
-    /// Waits for a commit in flight, then lets go of the store.
+    /// Waits for a commit in flight, then closes the store.
     pub async fn close(&self) {
         let turn = self.turn.lock().await;
         self.end();
@@ -275,7 +274,7 @@ impl<S: Store, H: Host> Database<S, H> {
         drop(turn);
     }
 
-    /// Ends everything that waits for the database.
+    /// Ends every wait for the database.
     fn end(&self) {
         self.closed.set(true);
         self.ended.set(true);

@@ -1,4 +1,4 @@
-//! Dead letters: operations that the remote refused for good. The app retries or discards them.
+//! Dead letters: operations that the remote rejected for good. The app retries or discards them.
 
 use crate::engine::{Backing, DeadLetters};
 use crate::log::commit::Event;
@@ -15,24 +15,24 @@ impl<B: Backing, R: Remote, H: Host + 'static> DeadLetters<'_, B, R, H> {
     /// Errors of the storage.
     pub async fn list(self, user_id: &str) -> Result<String> {
         let user = self.engine.user(user_id).await?;
-        let letters: Vec<String> = user.db.read(|replica| {
+        let items: Vec<String> = user.db.read(|replica| {
             replica
                 .dead_letters()
                 .values()
                 .map(|letter| letter.to_json())
                 .collect()
         });
-        Ok(["[", &letters.join(","), "]"].concat())
+        Ok(["[", &items.join(","), "]"].concat())
     }
 
-    /// Queues a dead letter again, as a new operation based on the current entity; `edited` replaces
-    /// its body. The operations that were rejected with it because they depend on it are queued
-    /// behind it. The dead letters are removed in the same commit; a dependent that cannot be
-    /// written any more stays one.
+    /// Queues a dead letter again, as a new operation on the current entity; `edited` replaces its
+    /// body. Operations that were rejected because they depend on it are queued behind it. The dead
+    /// letters are removed in the same commit; a dependent that can no longer be written stays a
+    /// dead letter.
     ///
     /// # Errors
-    /// [`Code::NotFound`] where there is no such dead letter; the errors of an invalid edited
-    /// body; errors of the storage.
+    /// Fails with [`Code::NotFound`] if there is no such dead letter; also for an invalid edited
+    /// body, and with errors of the storage.
     pub async fn retry(self, id: &str, edited: Option<String>) -> Result<()> {
         let user = self
             .engine
@@ -53,7 +53,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> DeadLetters<'_, B, R, H> {
     /// Discards a dead letter for good.
     ///
     /// # Errors
-    /// [`Code::NotFound`] where there is no such dead letter; errors of the storage.
+    /// Fails with [`Code::NotFound`] if there is no such dead letter; also with errors of the
+    /// storage.
     pub async fn discard(self, id: &str) -> Result<()> {
         let user = self
             .engine

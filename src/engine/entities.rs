@@ -21,18 +21,19 @@ pub const DEFAULT_PAGE: usize = 100;
 pub struct Page {
     /// A JSON array.
     pub items: String,
-    /// Where the next page starts; none after the last.
+    /// The id after which the next page starts; `None` on the last page.
     pub after: Option<String>,
     pub has_more: bool,
-    /// How many entities of the type exist.
+    /// The number of entities of the type.
     pub total: u64,
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
-    /// Writes all of these, or none; returns when they are durable.
+    /// Writes all of these, or none. Returns once they are durable.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] and the like for an invalid write; errors of the storage.
+    /// Fails with [`Code::InvalidArgument`] and the like for an invalid write; also with errors of
+    /// the storage.
     pub async fn write(
         self,
         user_id: &str,
@@ -43,10 +44,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             .await
     }
 
-    /// Does the same, and queues the operations behind those of other entities.
+    /// As [`Self::write`], but queues the operations behind those of other entities.
     ///
     /// # Errors
-    /// As [`Self::write`]; [`Code::InvalidArgument`] where the config has no such type.
+    /// As for [`Self::write`]; [`Code::InvalidArgument`] if the config has no such type.
     pub async fn write_after(
         self,
         user_id: &str,
@@ -79,7 +80,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         Ok(written)
     }
 
-    /// Adds to the writes what the config says of their type.
+    /// Returns the group for writes of a type, with the config's rules for that type.
     pub(super) fn write_group(self, entity: &str, writes: Vec<Write>) -> Group {
         let config = self
             .engine
@@ -140,7 +141,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
     /// Returns one page of entities, in order of id.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] for a size of 0; errors of the storage.
+    /// Fails with [`Code::InvalidArgument`] for a size of 0; also with errors of the storage.
     pub async fn read_page(
         self,
         user_id: &str,
@@ -184,7 +185,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         })
     }
 
-    /// Whether an entity exists.
+    /// Returns true if an entity exists.
     ///
     /// # Errors
     /// Errors of the storage.
@@ -198,7 +199,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             .exists(&Key::new(entity, id)))
     }
 
-    /// How many entities of a type there are.
+    /// Returns the number of entities of a type.
     ///
     /// # Errors
     /// Errors of the storage.

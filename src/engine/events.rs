@@ -1,4 +1,4 @@
-//! Events for the app: for listeners, observers and logs. An event is made only where a reader wants
+//! Events for the app: for listeners, observers and logs. An event is built only if a reader wants
 //! it, and carries its content as the JSON text that the app receives.
 
 use std::cell::Cell;
@@ -31,11 +31,11 @@ pub enum Topic {
     UserSwitched,
     /// This tab has become the leader, or is no longer.
     LeaderChanged,
-    /// The network has come or gone.
+    /// The network has become available or unavailable.
     ConnectivityChanged,
     /// The storage was lost under an open instance.
     StorageLost,
-    /// The server was restored from an older state, and everything has been pulled anew.
+    /// The server was restored from an older state, and everything has been pulled again.
     ServerRestored,
 }
 
@@ -64,7 +64,7 @@ impl Topic {
             .map_or("", |(name, _)| name)
     }
 
-    /// Whether only the latest event of this topic is worth reading.
+    /// Returns true if only the latest event of this topic matters.
     fn is_transient(self) -> bool {
         self == Self::SyncProgress
     }
@@ -75,24 +75,25 @@ impl Topic {
 pub struct AppEvent {
     /// The type.
     pub topic: Topic,
-    /// Whose data it is about; empty where it is about no user.
+    /// The user; empty if the event is not about one.
     pub user_id: String,
-    /// The entity type that it is about.
+    /// The entity type, if the event is about one.
     pub entity: Option<String>,
     /// The whole event: a `DatumEvent` of the public surface as JSON text.
     pub text: String,
 }
 
-/// Which events a reader wants; absent or empty fields match everything.
+/// Selects events; absent or empty fields match everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only this user's.
+    /// Only events of this user.
     pub user_id: Option<String>,
-    /// Only this entity type's.
+    /// Only events of this entity type.
     pub entity: Option<String>,
-    /// Only of these types.
+    /// Only these types of events.
     pub topics: Vec<Topic>,
-    /// The reader is an observer, such as a log: the app itself has still not seen the event.
+    /// The reader is an observer, such as a log, and does not count as the app having seen the
+    /// event.
     pub is_observer: bool,
 }
 
@@ -111,14 +112,14 @@ impl Filter {
     }
 }
 
-/// A reader that does not read keeps at most this many events.
+/// The most events that are queued for a reader.
 const MAX_WAITING: usize = 256;
 
 /// The events of one instance, and their readers.
 #[derive(Debug, Default)]
 pub struct EventHub {
     readers: RefCell<Vec<Weak<Reader>>>,
-    /// Events that the app must not miss, and that nobody could read before the instance was open.
+    /// Important events from before the app had a reader.
     kept: RefCell<Vec<Rc<AppEvent>>>,
     dropped: Rc<Cell<u64>>,
     closed: Cell<bool>,
@@ -157,7 +158,7 @@ impl EventHub {
         reader
     }
 
-    /// Whether any reader wants events of a topic.
+    /// Returns true if any reader wants events of a topic.
     #[must_use]
     pub fn wants(&self, topic: Topic) -> bool {
         self.readers.borrow().iter().any(|reader| {
@@ -167,8 +168,8 @@ impl EventHub {
         })
     }
 
-    /// Sends an event to the readers that want it. `fill` writes the members besides `type`, `userId`
-    /// and `at`.
+    /// Sends an event to the readers that want it. `fill` writes the members besides `type`,
+    /// `userId` and `at`.
     pub fn tell(
         &self,
         topic: Topic,
@@ -210,7 +211,7 @@ impl EventHub {
         }
     }
 
-    /// Events dropped because a reader was too slow.
+    /// Returns how many events were dropped because a reader was too slow.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.get()
@@ -246,12 +247,12 @@ impl Reader {
         });
     }
 
-    /// The next event; none once the feed has ended.
+    /// Returns the next event; `None` once the feed has ended.
     pub async fn next(&self) -> Option<Rc<AppEvent>> {
         self.queue.next().await
     }
 
-    /// Ends this subscription: a pending `next` returns none.
+    /// Ends this subscription: a pending `next` returns `None`.
     pub fn end(&self) {
         self.queue.cut();
     }

@@ -26,8 +26,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> HealthCheck<'_, B, R, H> {
     /// storage. Shows the same in the status of the named or current user.
     ///
     /// # Errors
-    /// [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id. A remote that cannot be reached is
-    /// a result, not an error.
+    /// Fails with [`Code::Closed`]; [`Code::InvalidArgument`] for a bad id. A remote that cannot be
+    /// reached is a result, not an error.
     pub async fn check(self, user_id: Option<String>) -> Result<Health> {
         self.engine.check_open()?;
         let hub = match user_id.or_else(|| self.engine.current_user()) {

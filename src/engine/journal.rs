@@ -12,7 +12,7 @@ use crate::util::local_sync::Notify;
 /// How many changed entities the journal keeps.
 const JOURNAL: usize = 20_000;
 
-/// Which entities of one user have changed, latest last.
+/// The changed entities of one user, latest last.
 #[derive(Debug, Default)]
 pub struct Journal {
     items: RefCell<VecDeque<(Rc<str>, Box<str>)>>,
@@ -40,7 +40,8 @@ impl Journal {
         self.notify.notify_waiters();
     }
 
-    /// The ids of a type that changed from item `seen` on; none where those have been dropped.
+    /// Returns the changed ids of a type from item `seen` on; `None` if those items have been
+    /// dropped.
     pub(super) fn since(&self, seen: u64, entity: &str, only: Option<&str>) -> Option<Vec<String>> {
         let items = self.items.borrow();
         let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);

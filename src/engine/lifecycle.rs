@@ -14,11 +14,11 @@ use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
-    /// Returns a user's database, which it opens if need be.
+    /// Returns a user's database, opening it if necessary.
     ///
     /// # Errors
-    /// [`crate::model::error::Code::Closed`]; [`crate::model::error::Code::InvalidArgument`] for a
-    /// bad id; errors of the storage.
+    /// Fails with [`crate::model::error::Code::Closed`];
+    /// [`crate::model::error::Code::InvalidArgument`] for a bad id; errors of the storage.
     pub async fn user(&self, user_id: &str) -> Result<UserOf<B, H>> {
         self.check_open()?;
         check_user_id(user_id)?;
@@ -65,7 +65,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(user)
     }
 
-    /// Shows in the status what the log says of the last cycle, and begins to listen for changes.
+    /// Shows the log's facts about the last cycle in the status, and begins to listen for changes.
     fn show_opened(&self, user: &User<B::Store, H>) {
         let (last_sync, last_success) = user
             .db
@@ -83,7 +83,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Makes a user the current one, and opens their database.
     ///
     /// # Errors
-    /// [`crate::model::error::Code::InvalidArgument`] for a bad id; errors of the storage.
+    /// Fails with [`crate::model::error::Code::InvalidArgument`] for a bad id; errors of the
+    /// storage.
     pub async fn sign_in(&self, user_id: &str) -> Result<()> {
         self.users().drop_wiped(user_id);
         self.user(user_id).await?;
@@ -116,7 +117,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(())
     }
 
-    /// Writes a checkpoint and compacts a user's log, where that pays.
+    /// Writes a checkpoint and compacts a user's log if that is worthwhile.
     ///
     /// # Errors
     /// Errors of the storage.
@@ -155,7 +156,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.hint_state.close();
         for user in &users {
             user.journal.close();
-            // A stopped cycle writes its result before it releases the turn.
+            // A stopped cycle writes its result before it releases its lock.
             let turn = user.cycle.turn.lock().await;
             self.tabs().leave(user);
             user.db.close().await;

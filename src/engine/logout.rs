@@ -42,7 +42,7 @@ impl Default for LogoutOptions {
 pub struct LogoutResult {
     /// Operations that were pushed on the way out.
     pub flushed: u64,
-    /// Operations that were not: they stay until the next sign-in, unless they were wiped.
+    /// Operations that were not pushed: they stay until the next sign-in, unless they were wiped.
     pub unsynced: Vec<PendingOperation>,
     /// Operations that the remote will never accept.
     pub dead_letters: u64,
@@ -50,13 +50,13 @@ pub struct LogoutResult {
     pub wiped: bool,
 }
 
-/// What happens to a database that is shut down.
+/// How a database is shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disposal {
     Close,
-    /// Fails where something is unsynced.
+    /// Wipes, but fails if anything is unsynced.
     Wipe,
-    /// Loses what is unsynced.
+    /// Wipes, including unsynced data.
     WipeByForce,
 }
 
@@ -64,8 +64,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
     /// Signs a user out: stops their sync, tries to push the outbox, and closes their database.
     ///
     /// # Errors
-    /// [`Code::UnsyncedData`] where a wipe would lose something and `force` was not given: then the
-    /// user stays signed in. [`Code::InvalidArgument`] for a bad id; errors of the storage.
+    /// Fails with [`Code::UnsyncedData`] if a wipe would lose data and `force` is false; the user
+    /// then stays signed in. Also fails with [`Code::InvalidArgument`] for a bad id, and with
+    /// errors of the storage.
     pub async fn logout(self, user_id: &str, options: LogoutOptions) -> Result<LogoutResult> {
         self.engine.check_open()?;
         check_user_id(user_id)?;
@@ -76,7 +77,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
             wiped: options.wipe,
             ..LogoutResult::default()
         };
-        // A user without a database gets none just to be signed out.
+        // Signing out does not create a database for a user who has none.
         if self.engine.opened(user_id).is_some()
             || self.ids().await?.iter().any(|known| known == user_id)
         {
@@ -102,7 +103,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         user.stop(Stop::Abort);
         if options.flush > 0 {
             let before = user.unsynced();
-            // What a failed push leaves behind shows in the result.
+            // The result lists the operations that a failed push leaves behind.
             result.flushed = match self.engine.flush(user, options.flush).await {
                 Ok(pushed) => pushed.pushed_count,
                 Err(_) => {
@@ -127,15 +128,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         Ok(())
     }
 
-    /// Closes a user's database, and wipes it where asked; returns what is unsynced. The caller
-    /// holds the turn of the user's cycles.
+    /// Closes a user's database, and wipes it if asked to; returns what is unsynced. The caller
+    /// holds the lock on the user's cycles.
     pub(super) async fn shut_down(
         self,
         user: &UserOf<B, H>,
         disposal: Disposal,
     ) -> Result<(Vec<PendingOperation>, u64)> {
         match user.db.catch_up().await {
-            // Only a wipe that must lose nothing has to know what other tabs have written.
+            // Only a wipe that must lose nothing needs the commits of other tabs.
             Err(error) if disposal == Disposal::Wipe => return Err(error.for_user(&user.id)),
             _ => {}
         }
@@ -173,7 +174,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         Ok((operations, unsynced.dead_letters))
     }
 
-    /// Shows that nothing runs any more, and what is left in the database, if there is one.
+    /// Shows in the status that nothing is running, and what is left in the database, if it still
+    /// exists.
     pub(super) fn show_closed(self, user: &User<B::Store, H>, left: Option<Unsynced>) {
         user.hub.update(|status| {
             let (last, conflicts) = (status.last_completed_at.take(), status.unresolved_conflicts);
@@ -186,7 +188,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
             }
             status.reckon_health();
         });
-        // Fails only for a bad id, which a user has not.
+        // Fails only for a bad id, and this user's id is valid.
         let _ = self.engine.pauses().show(&user.id);
     }
 
@@ -207,7 +209,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
     }
 }
 
-/// The error that names what is unsynced, and how to go on.
+/// Returns the error that names the unsynced data and the fix.
 pub(super) fn unsynced_data<S: Store, H: Host>(
     user: &User<S, H>,
     unsynced: Unsynced,

@@ -1,4 +1,5 @@
-//! Sync metadata: this device's, the remote's of all devices, and how they compare.
+//! Sync metadata: of this device, of all devices as stored by the remote, and the comparison of
+//! both.
 
 use std::rc::Rc;
 
@@ -19,8 +20,8 @@ use crate::util::json::scan;
 pub const MAX_CUSTOM_BYTES: usize = 16 << 10;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
-    /// Returns this device's metadata; none before the first attempt to sync, unless the app has set
-    /// custom metadata.
+    /// Returns this device's metadata; `None` before the first attempt to sync, unless the app has
+    /// set custom metadata.
     ///
     /// # Errors
     /// Errors of the storage.
@@ -28,7 +29,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
         Ok(self.local_of(&*self.engine.user(user_id).await?))
     }
 
-    /// Does the same for a user whose database is open.
+    /// As [`Self::local`], for a user whose database is open.
     pub fn local_of(self, user: &User<B::Store, H>) -> Option<SyncMetadata> {
         let syncing = user.hub.current().status == SyncState::Syncing;
         let mut entities = self.engine.config.entities.keys();
@@ -40,7 +41,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
         })
     }
 
-    /// Returns the metadata of every device from the remote; none where no device has sent any.
+    /// Returns the metadata of all devices from the remote; `None` if no device has sent any.
     ///
     /// # Errors
     /// Errors of the remote.
@@ -90,8 +91,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     /// [`MAX_CUSTOM_BYTES`]. The next cycle sends them to the remote.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] for a bad id, or for something else than such an object; what the
-    /// storage says.
+    /// Fails with [`Code::InvalidArgument`] for a bad id, or if the text is not such an object;
+    /// also with errors of the storage.
     pub async fn set_custom(self, user_id: &str, json: &str) -> Result<()> {
         let wrong = |problem: String| {
             Error::new(
@@ -144,7 +145,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
                     let before = replica.facts();
                     let facts = Facts {
                         clock_offset: before.clock_offset,
-                        // A restored server must still be noticed.
+                        // Kept, so that a restored server is still detected.
                         epoch: before.epoch.clone(),
                         custom: before.custom.clone(),
                         bytes_pushed: before.bytes_pushed,
@@ -176,8 +177,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
         Ok(())
     }
 
-    /// Returns the result of the last cycle as the JSON text of a `SyncResult`; none before the first.
-    /// It survives reloads.
+    /// Returns the result of the last cycle as the JSON text of a `SyncResult`; `None` before the
+    /// first. It survives reloads.
     ///
     /// # Errors
     /// Errors of the storage.

@@ -1,4 +1,4 @@
-//! What has been counted since the instance was opened.
+//! Counters since the instance was opened.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -23,11 +23,11 @@ struct CycleCounts {
     bytes_pulled: u64,
 }
 
-/// CycleCounts cycles, requests and user switches.
+/// Counts cycles, requests and user switches.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     counts: Cell<CycleCounts>,
-    /// Counted by every cycle itself, as each request begins.
+    /// Incremented as each request begins.
     pub(super) requests: Cell<u64>,
 }
 
@@ -37,9 +37,9 @@ pub(super) struct Counters {
 pub struct Metrics {
     /// Cycles that ran.
     pub cycles: u64,
-    /// Those in which nothing failed.
+    /// Cycles without a failure.
     pub successful_cycles: u64,
-    /// Those that failed, in part or as a whole; a cancelled one is neither.
+    /// Cycles that failed, in part or as a whole; a cancelled one is neither.
     pub failed_cycles: u64,
     pub conflicts_detected: u64,
     pub conflicts_resolved: u64,
@@ -62,7 +62,7 @@ pub struct Metrics {
 }
 
 impl Counters {
-    /// CycleCounts a cycle that has ended; a skipped one does not count.
+    /// Counts a cycle that has ended; skipped ones do not count.
     pub(super) fn count_cycle(&self, ended: &Result<SyncResult>) {
         let mut counts = self.counts.get();
         let add = |count: &mut u64, more: u64| *count = count.saturating_add(more);

@@ -1,5 +1,5 @@
-//! The users of one instance: those whose database is open, the current one, and the status feeds,
-//! which exist before a database is open and outlive it.
+//! The users of one instance: the open databases, the current user, and the status feeds, which
+//! exist before a database is opened and outlive it.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ pub(super) struct OpenUsers<S, H> {
     open: RefCell<VecMap<Rc<User<S, H>>>>,
     hubs: RefCell<VecMap<Rc<StatusHub>>>,
     current: RefCell<Option<String>>,
-    /// Users whose log was wiped in another tab, and who are not signed out here yet.
+    /// Users whose log was wiped in another tab, and who are still signed in here.
     wiped: Rc<RefCell<Vec<String>>>,
     /// Held while a database is opened, closed or wiped.
     pub(super) opening: Mutex,
@@ -65,7 +65,7 @@ impl<S, H> OpenUsers<S, H> {
         self.current.replace(Some(user_id.to_owned()))
     }
 
-    /// Leaves no user current, if this is the one.
+    /// Leaves no user current if this user is the current one.
     pub(super) fn clear_current(&self, user_id: &str) {
         if self.current.borrow().as_deref() == Some(user_id) {
             self.current.take();
@@ -90,18 +90,18 @@ impl<S, H> OpenUsers<S, H> {
         self.hubs.borrow().values().map(Rc::clone).collect()
     }
 
-    /// Every user with a status feed, whether their database is open or not.
+    /// Returns every user with a status feed, whether their database is open or not.
     pub(super) fn ids_with_hub(&self) -> Vec<String> {
         self.hubs.borrow().keys().map(str::to_owned).collect()
     }
 
-    /// Returns what a database calls with the user whose log was wiped in another tab.
+    /// Returns the callback for databases whose log was wiped in another tab.
     pub(super) fn on_wiped(&self) -> impl Fn(&str) + 'static {
         let wiped = Rc::clone(&self.wiped);
         move |user_id| wiped.borrow_mut().push(user_id.to_owned())
     }
 
-    /// Takes the users whose log was wiped in another tab since the last call.
+    /// Returns the users whose log was wiped in another tab since the last call.
     pub(super) fn take_wiped(&self) -> Vec<String> {
         self.wiped.take()
     }

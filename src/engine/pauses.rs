@@ -1,4 +1,4 @@
-//! Pausing sync: for everybody or for single users, whether their database is open or not.
+//! Pausing sync: for all users or for single ones, whether their database is open or not.
 
 use std::cell::Cell;
 
@@ -11,7 +11,7 @@ use crate::ports::remote::Remote;
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
 
-/// Who is paused.
+/// The paused users.
 #[derive(Debug, Default)]
 pub(super) struct PauseState {
     everybody: Cell<bool>,
@@ -20,7 +20,7 @@ pub(super) struct PauseState {
 }
 
 impl PauseState {
-    /// Pauses or resumes one user, or everybody.
+    /// Pauses or resumes one user, or all.
     fn set(&self, user_id: Option<&str>, paused: bool) {
         match user_id {
             Some(user_id) => drop(self.overrides.borrow_mut().insert(user_id, paused)),
@@ -41,12 +41,12 @@ impl PauseState {
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Pauses<'_, B, R, H> {
-    /// Pauses one user's sync, or everybody's, including users who sign in later. A running cycle
+    /// Pauses one user's sync, or that of all, including users who sign in later. A running cycle
     /// stops at its next safe point, and none begins until [`Self::resume`].
     ///
     /// # Errors
-    /// [`crate::model::error::Code::Closed`]; [`crate::model::error::Code::InvalidArgument`] for a
-    /// bad id.
+    /// Fails with [`crate::model::error::Code::Closed`];
+    /// [`crate::model::error::Code::InvalidArgument`] for a bad id.
     pub async fn pause(self, user_id: Option<&str>) -> Result<()> {
         let concerned = self.set(user_id, true)?;
         let running = concerned
@@ -60,17 +60,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Pauses<'_, B, R, H> {
             })
             .collect();
         for end in ends {
-            // The result belongs to the caller that began the cycle.
+            // The result goes to the caller that began the cycle.
             let _ = end.await;
         }
         Ok(())
     }
 
-    /// Lets sync run again: everybody's, or that of one user while the others stay paused.
+    /// Resumes sync: of all users, or of one while the others stay paused.
     ///
     /// # Errors
-    /// [`crate::model::error::Code::Closed`]; [`crate::model::error::Code::InvalidArgument`] for a
-    /// bad id.
+    /// Fails with [`crate::model::error::Code::Closed`];
+    /// [`crate::model::error::Code::InvalidArgument`] for a bad id.
     pub async fn resume(self, user_id: Option<&str>) -> Result<()> {
         for user in self
             .set(user_id, false)?
@@ -82,7 +82,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Pauses<'_, B, R, H> {
         Ok(())
     }
 
-    /// Records a pause or its end, shows it and tells the other tabs; returns the users concerned.
+    /// Records a pause or its end, shows it and broadcasts it; returns the users concerned.
     fn set(self, user_id: Option<&str>, paused: bool) -> Result<Vec<String>> {
         self.engine.check_open()?;
         let concerned = match user_id {
@@ -106,7 +106,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Pauses<'_, B, R, H> {
     pub(super) fn show(self, user_id: &str) -> Result<()> {
         let hub = self.engine.status_hub(user_id)?;
         let paused = self.engine.pause_state.is_paused(user_id);
-        // Before the first cycle of this instance the state after a pause is idle, not that of an
+        // Before this instance's first cycle the state after a pause is idle, not that of an
         // earlier cycle.
         let user = self
             .engine

@@ -10,7 +10,7 @@ use crate::state::replica::Replica;
 
 impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
     /// Returns the operations of the outbox in the order in which they were queued. State, attempts
-    /// and next attempt are as far as this tab knows.
+    /// and next attempt are this tab's view.
     ///
     /// # Errors
     /// Errors of the storage.
@@ -18,7 +18,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         Ok(self.of(&*self.engine.user(user_id).await?))
     }
 
-    /// Does the same for a user whose database is open.
+    /// As [`Self::list`], for a user whose database is open.
     pub fn of(self, user: &User<B::Store, H>) -> Vec<PendingOperation> {
         let (now, next) = (
             self.engine.host.now_ms(),
@@ -33,7 +33,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         })
     }
 
-    /// Returns how many operations are in the outbox.
+    /// Returns the number of operations in the outbox.
     ///
     /// # Errors
     /// Errors of the storage.
@@ -41,7 +41,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         Ok(self.engine.user(user_id).await?.pending_count())
     }
 
-    /// Whether the outbox of a user is known not to be empty.
+    /// Returns true if this tab knows of pending operations of a user.
     pub fn any(self, user_id: &str) -> bool {
         self.engine
             .opened(user_id)
@@ -62,7 +62,7 @@ fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> P
     let rests = |queued: &Queued| queued.rests_until(now).is_some();
     let busy =
         |queued: &Queued| (queued.in_flight || rests(queued)).then(|| queued.op.op_id.clone());
-    // A pending decision tells the app more than a request in flight.
+    // A pending decision is more important to the app than a request in flight.
     let blocked_by = decision(queued).or_else(|| {
         let outbox = replica.outbox();
         outbox
@@ -73,7 +73,7 @@ fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> P
         .as_deref()
         .and_then(|op_id| replica.outbox().get(op_id)?.rests_until(now));
     let resumes = queued.rests_until(now).max(behind);
-    // The next cycle sends what nothing blocks, and nothing that is postponed.
+    // The next cycle sends operations that are neither blocked nor postponed.
     let next = match (&blocked_by, resumes) {
         (Some(_), resumes) => resumes,
         (None, resumes) => resumes.max(next),

@@ -1,6 +1,6 @@
-//! Hints that there is something to pull: one stream for the current user, reconnected for as long
-//! as it is wanted. Where there is no stream, or a proxy holds it back, long polling takes its place;
-//! a polled page is never applied, it only causes a cycle.
+//! Listens for the remote's hints that there is something to pull: one stream for the current user,
+//! reconnected as long as it is wanted. If there is no stream, or a proxy buffers it, uses long
+//! polling. A polled page is never applied; it only causes a cycle.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -23,13 +23,13 @@ const WAIT_MS: u64 = 25_000;
 /// An empty response within this time means that the remote did not wait, in milliseconds.
 const AT_ONCE_MS: u64 = 1000;
 
-/// After so many of them, the remote counts as one without long polling.
+/// After this many of them, the remote counts as one without long polling.
 const MAX_AT_ONCE: u32 = 3;
 
-/// After a stream that lived so long, the next delay is short again. Milliseconds.
+/// After a stream of at least this duration, the next delay is short again, in milliseconds.
 const GOOD_MS: u64 = 60_000;
 
-/// Delays between connections. They may be long: automatic cycles go on without hints.
+/// Delays between connections. They may be long, because automatic cycles continue without hints.
 const DELAYS: Retry = Retry {
     max_attempts: u32::MAX,
     initial: 1000,
@@ -38,8 +38,9 @@ const DELAYS: Retry = Retry {
     jitter: Jitter::Full,
 };
 
-/// Whether, and for whom, to listen for hints. Knows nothing of the engine, which sets the current
-/// user and whether this tab is visible and leads; [`RealtimeLoop::run_with`] follows.
+/// Decides whether, and for which user, to listen for hints. Knows nothing of the engine, which
+/// sets the current user and whether this tab is visible and leads; [`RealtimeLoop::run_with`]
+/// follows.
 #[derive(Debug, Default)]
 pub struct Realtime {
     user: RefCell<Option<String>>,
@@ -48,16 +49,16 @@ pub struct Realtime {
     /// Listening is useless until somebody signs in.
     given_up: Cell<bool>,
     problem: RefCell<Option<Error>>,
-    /// The current connection has been answered.
+    /// The remote has answered the current connection.
     answered: Cell<bool>,
-    /// Streams are held back on the way, but long polling works.
+    /// Streams are buffered on the way, but long polling works.
     polls: Cell<bool>,
     changed: Notify,
 }
 
 impl Realtime {
-    /// Sets the user to listen for; none after a sign-out. Called after every sign-in, also of the
-    /// same user: a remote that refused the last token is tried again.
+    /// Sets the user to listen for; `None` after a sign-out. Called after every sign-in, even of
+    /// the same user, so that a remote that rejected the previous token is tried again.
     pub fn set_user(&self, user_id: Option<&str>) {
         *self.user.borrow_mut() = user_id.map(str::to_owned);
         self.given_up.set(false);
@@ -78,13 +79,13 @@ impl Realtime {
         self.changed.notify_one();
     }
 
-    /// Why there are no hints at the moment, if so.
+    /// Returns the reason why there are no hints now, if so.
     #[must_use]
     pub fn problem(&self) -> Option<Error> {
         self.problem.borrow().clone()
     }
 
-    /// The user to listen for now, if any.
+    /// Returns the user to listen for now, if any.
     fn wanted(&self) -> Option<String> {
         let wanted = self.active.get() && !self.given_up.get();
         if wanted {
@@ -103,7 +104,7 @@ impl Realtime {
 
 impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
     /// Listens for the current user while their automatic cycles run in this tab, until the
-    /// instance is closed. Ends at once where the config does not ask for hints.
+    /// instance is closed. Returns immediately if the config does not ask for hints.
     pub async fn run(self) {
         if self.engine.config.realtime {
             self.run_with(&self.engine.hint_state, &|user_id| {
@@ -113,12 +114,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
         }
     }
 
-    /// Listens as `realtime` says, until that is closed; calls `hint` with the user who has
+    /// Listens as `realtime` directs until it is closed; calls `hint` with the user who has
     /// something to pull. Only one may run for each `realtime`.
     pub async fn run_with(self, realtime: &Realtime, hint: &dyn Fn(&str)) {
         while !realtime.closed.get() {
             let changed = pin!(realtime.changed.notified());
-            // This turn already sees what changed before it.
+            // The change is already visible here.
             if changed.try_notified() {
                 continue;
             }
@@ -132,7 +133,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
         }
     }
 
-    /// Listens for one user, and reconnects until that is useless.
+    /// Listens for one user, and reconnects until trying again is useless.
     async fn keep_listening(self, user_id: &str, realtime: &Realtime, hint: &dyn Fn(&str)) {
         let mut attempt = 0_u32;
         loop {
@@ -195,7 +196,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
                 without_progress = 0;
             }
             let began = self.engine.host.elapsed_ms();
-            let has_news = match self.engine.remote.pull(user_id, &request).await? {
+            let has_changes = match self.engine.remote.pull(user_id, &request).await? {
                 Pulled::CursorGone => true,
                 Pulled::Page(bytes) => {
                     let page = parse_page(&bytes)?;
@@ -205,11 +206,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
                 }
             };
             realtime.set_problem(None);
-            // Only now is long polling known to work where a stream does not.
+            // This proves that long polling works although a stream does not.
             if !realtime.polls.replace(true) {
                 hint();
             }
-            if has_news {
+            if has_changes {
                 at_once = 0;
                 // A cycle that is skipped or fails leaves the cursor unchanged: poll less and less
                 // often.
@@ -231,7 +232,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
         }
     }
 
-    /// Builds a pull of one row that waits at the remote.
+    /// Returns a pull request for one row that waits at the remote.
     fn poll_request(self, user: &User<B::Store, H>) -> PullRequest {
         // A cursor is valid only with the entity types that it was made for.
         let (cursor, entities) = user
@@ -266,7 +267,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
     }
 }
 
-/// Whether trying again is useless until somebody signs in or the app changes.
+/// Returns true if trying again is useless until somebody signs in or the app changes.
 fn is_permanent(error: &Error) -> bool {
     matches!(
         error.code(),

@@ -9,13 +9,13 @@ use crate::ports::remote::Remote;
 use crate::state::awaited_receipt::AwaitedReceipt;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
-    /// Waits until the operations of an entity that are pending now have a verdict, through this tab
-    /// or another, and returns that of the last one. Returns at once where none is pending.
+    /// Waits until the currently pending operations of an entity have verdicts, through this tab or
+    /// another, and returns the outcome of the last one. Returns immediately if none is pending.
     ///
     /// # Errors
-    /// [`crate::model::error::Code::NotFound`] where nothing is known of the entity;
-    /// [`crate::model::error::Code::Closed`] once the instance or the user's database is closed or
-    /// wiped; errors of the storage.
+    /// Fails with [`crate::model::error::Code::NotFound`] if nothing is known about the entity, and
+    /// with [`crate::model::error::Code::Closed`] once the instance or the user's database is
+    /// closed or wiped; also with errors of the storage.
     pub async fn when_synced(
         self,
         user_id: &str,

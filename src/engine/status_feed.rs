@@ -1,5 +1,5 @@
-//! The status feed: every reader gets the current snapshot at once and every terminal one; of those
-//! in between, a slow reader gets the latest.
+//! The status feed: every reader gets the current snapshot immediately, and later every terminal
+//! one; of the others, a slow reader gets only the latest.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::model::status::SyncStatus;
 use crate::util::cell::RefCell;
 use crate::util::queue::Queue;
 
-/// A reader that does not read keeps at most this many terminal snapshots.
+/// The most terminal snapshots that are queued for a reader.
 const MAX_WAITING: usize = 256;
 
 type SnapshotQueue = Queue<Rc<SyncStatus>>;
@@ -49,13 +49,13 @@ impl StatusHub {
         }
     }
 
-    /// The latest snapshot.
+    /// Returns the latest snapshot.
     #[must_use]
     pub fn current(&self) -> Rc<SyncStatus> {
         Rc::clone(&self.current.borrow())
     }
 
-    /// Calls back with every snapshot that follows. There is one callback; a new one replaces it.
+    /// Calls `callback` with every later snapshot. Replaces any previous callback.
     pub fn watch(&self, callback: Rc<dyn Fn(&SyncStatus)>) {
         self.watcher.replace(Some(Watcher(callback)));
     }
@@ -108,8 +108,8 @@ impl StatusHub {
     }
 }
 
-/// Queues a snapshot. Of those that a slow reader has not seen, only the terminal ones and the
-/// latest stay.
+/// Queues a snapshot. Of those that a slow reader has not read yet, keeps only the terminal ones
+/// and the latest.
 fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>) {
     waiting.offer(|queue| {
         if queue.back().is_some_and(|last| !last.is_terminal()) {
@@ -123,12 +123,12 @@ fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>) {
 }
 
 impl StatusReader {
-    /// The next snapshot; none once the feed has ended.
+    /// Returns the next snapshot; `None` once the feed has ended.
     pub async fn next(&self) -> Option<Rc<SyncStatus>> {
         self.waiting.next().await
     }
 
-    /// Ends this subscription: a pending `next` returns none.
+    /// Ends this subscription: a pending `next` returns `None`.
     pub fn end(&self) {
         self.waiting.cut();
     }

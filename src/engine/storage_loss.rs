@@ -1,5 +1,5 @@
-//! A user's log that is gone: lost, which is reported to the app, or wiped in another tab, which
-//! signs the user out in this one.
+//! Handles the removal of a user's log: reports a loss to the app, and signs the user out if
+//! another tab has wiped the log.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use crate::ports::store::Store;
 use crate::util::json::write::put;
 
 impl<S: Store, H: Host + 'static> User<S, H> {
-    /// Reports it when the log is gone, and calls `wiped` when it was wiped in another tab.
+    /// Reports a loss of the log, and calls `wiped` if another tab has wiped it.
     pub(super) fn watch_for_loss(
         &self,
         events: &Rc<EventHub>,
@@ -28,7 +28,7 @@ impl<S: Store, H: Host + 'static> User<S, H> {
             Rc::clone(&self.pending_notices),
         );
         self.db.on_gone(Rc::new(move |gone| match gone {
-            // What other tabs had written is not known here.
+            // Operations of other tabs are unknown here.
             Gone::Lost(saved) => notices.borrow_mut().push(notice_of_loss(
                 &events,
                 &hub,
@@ -52,8 +52,8 @@ impl<S: Store, H: Host + 'static> User<S, H> {
     }
 }
 
-/// Tells the app that a log was lost, with so many operations as far as is known; returns the error
-/// that the end of the next cycle shows.
+/// Notifies the app that a log was lost, with the number of lost operations if known. Returns the
+/// error to show at the end of the next cycle.
 fn notice_of_loss(
     events: &EventHub,
     hub: &StatusHub,
@@ -85,7 +85,7 @@ fn notice_of_loss(
 }
 
 /// Reports records that could not be read when the user's database was opened: their content is
-/// lost, the rest was kept.
+/// lost, and the rest was kept.
 pub(super) async fn report_damage<S: Store, H: Host>(
     user: &User<S, H>,
     events: &EventHub,
@@ -126,7 +126,7 @@ pub(super) fn report_loss<S: Store, H: Host>(
 }
 
 impl SyncStatus {
-    /// What is left to say of a user user_id data is gone from this device.
+    /// Drops the pending notices of a user whose data has been removed from this device.
     pub(super) fn clear(&mut self) {
         let before = std::mem::take(self);
         self.user_id = before.user_id;

@@ -1,5 +1,5 @@
-//! Starting cycles: the guards in their order, the request strategies, the lock over all tabs, the
-//! timeout.
+//! Starts cycles: checks whether one may run, applies the request strategy, takes the lock across
+//! tabs, and enforces the timeout.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -24,8 +24,8 @@ use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::util::cell::RefCell;
 
-/// How long a cycle waits for a silent tab that has the lock before it steals it, in milliseconds: a
-/// tab that was frozen while it held the lock must not block the others.
+/// How long a cycle waits for a silent tab that has the lock before it steals it, in milliseconds:
+/// a tab that was frozen while it held the lock must not block the others.
 const LOCK_PATIENCE_MS: u64 = 15_000;
 
 /// How often a tab that syncs sends a heartbeat, in milliseconds.
@@ -40,7 +40,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// `cancel` stops it; `custom` is the app's own resolver for this call.
     ///
     /// # Errors
-    /// What ended the cycle early; what it did before stays done, and `last_result` has it.
+    /// Fails with the error that ended the cycle early. Earlier work of the cycle stays committed,
+    /// and `last_result` has it.
     pub async fn synchronize(
         &self,
         user_id: &str,
@@ -60,7 +61,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         if let Some(reason) = self.refusal(&user, &settings) {
             return Ok(skipped(&user, reason));
         }
-        // The turn may be held by other short work than a cycle: then this call waits.
+        // The lock may be held by short work other than a cycle: then this call waits.
         let turn = match (user.cycle.turn.try_lock(), self.config.strategy) {
             (Some(turn), _) => turn,
             (None, RequestStrategy::SkipConcurrent) if user.cycle.is_running() => {
@@ -81,10 +82,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         };
         self.check_open()?;
         if !self.is_open(&user) {
-            // The user has signed out, or was wiped, while this call waited.
+            // The user has signed out, or was wiped, during the wait.
             return Ok(cancelled(&user));
         }
-        // This may have changed while the call waited.
+        // This may have changed during the wait.
         if let Some(reason) = self.refusal(&user, &settings) {
             return Ok(skipped(&user, reason));
         }
@@ -93,7 +94,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         result
     }
 
-    /// Runs a cycle. The caller holds the turn; callers that have joined get the same result.
+    /// Runs a cycle. The caller holds the user's lock; callers that have joined get the same
+    /// result.
     pub(super) async fn run(
         &self,
         user: &User<B::Store, H>,
@@ -129,7 +131,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Pushes the outbox and does nothing else, after the running cycle.
     ///
     /// # Errors
-    /// As [`Self::synchronize`]; [`Code::Timeout`] also where the running cycle does not end in time.
+    /// As for [`Self::synchronize`]; also [`Code::Timeout`] if the running cycle does not end in
+    /// time.
     pub(super) async fn flush(&self, user: &User<B::Store, H>, timeout: u64) -> Result<SyncResult> {
         let options = Options {
             direction: Some(Direction::PushOnly),
@@ -169,7 +172,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    /// Returns why no cycle can run for a user now, if so.
+    /// Returns the reason why no cycle can run for a user now, if so.
     pub(super) fn reason_to_skip(
         &self,
         user: &User<B::Store, H>,
@@ -198,15 +201,20 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         custom: Option<Rc<dyn Resolver>>,
         cancel: &Rc<Cancel>,
     ) -> Result<SyncResult> {
-        let (lock, met) = self.lock(user, cancel).await?;
+        let (lock, last_sync_before) = self.lock(user, cancel).await?;
         let Some(lock) = lock else {
             return Ok(skipped(user, SkipReason::InProgress));
         };
-        if let Some(met) = met.filter(|_| self.config.strategy == RequestStrategy::JoinInFlight) {
+        if let Some(last_sync_before) =
+            last_sync_before.filter(|_| self.config.strategy == RequestStrategy::JoinInFlight)
+        {
             user.db.catch_up().await?;
             let facts = user.db.read(|replica| replica.facts().clone());
-            // The cycle of the other tab has ended and written its result.
-            if let Some(result) = facts.last_result.filter(|_| facts.last_sync != met) {
+            // The other tab's cycle has ended and written its result.
+            if let Some(result) = facts
+                .last_result
+                .filter(|_| facts.last_sync != last_sync_before)
+            {
                 return read::result(&result, facts.error.is_some());
             }
         }
@@ -245,7 +253,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         result
     }
 
-    /// The resolvers of one call: those of the config, under what its options say.
+    /// Returns the resolvers of one call: those of its options, over those of the config.
     fn resolvers_for(&self, options: &Options, custom: Option<Rc<dyn Resolver>>) -> Resolvers {
         let call = match (options.resolve_conflicts, custom, options.conflict_resolver) {
             (Some(false), _, _) => Some(Choice::Builtin(Builtin::Ask)),
@@ -258,8 +266,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         resolvers
     }
 
-    /// Runs work, and stops the cycle when its time is up. The work itself is never dropped: it
-    /// ends by itself after the commit in flight. Meanwhile it sends heartbeats to the other tabs.
+    /// Runs a cycle's work, and stops the cycle after its timeout. The work itself is never
+    /// dropped: it ends by itself after the commit in flight. Sends heartbeats to the other tabs
+    /// until then.
     async fn within<T>(
         &self,
         user: &User<B::Store, H>,
@@ -271,7 +280,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let began = self.host.elapsed_ms();
         loop {
             let left = timeout.saturating_sub(self.host.elapsed_ms().saturating_sub(began));
-            // After its timeout, it only has to end.
+            // After the timeout, the work only has to end.
             let sleep = if left == 0 {
                 HEARTBEAT_MS
             } else {
@@ -279,7 +288,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             };
             match select(work, pin!(self.host.sleep(sleep))).await {
                 Either::Left((result, _)) => return result,
-                Either::Right(((), goes_on)) => work = goes_on,
+                Either::Right(((), unfinished)) => work = unfinished,
             }
             if self.host.elapsed_ms().saturating_sub(began) >= timeout {
                 cancel.stop(Stop::Timeout);
@@ -288,16 +297,16 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
     }
 
-    /// Takes the lock over all tabs, if need be from one that has been silent for too long; none
-    /// where the strategy does not wait for it. Where another tab had the lock, returns when the
-    /// last cycle before its own had begun.
+    /// Takes the lock across tabs, if necessary from a tab that has been silent for too long;
+    /// `None` if the strategy does not wait for it. If another tab held the lock, also
+    /// returns when the last cycle before that tab's began.
     async fn lock(
         &self,
         user: &User<B::Store, H>,
         cancel: &Cancel,
     ) -> Result<(Option<H::Guard>, Option<Option<u64>>)> {
         let name = lock_name(user);
-        let mut met = None;
+        let mut last_sync_before = None;
         loop {
             let now = self.host.elapsed_ms();
             let silent = user.tab.silent_for(now);
@@ -310,15 +319,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 .await?
             {
                 user.tab.lock_alive();
-                return Ok((Some(guard), met));
+                return Ok((Some(guard), last_sync_before));
             }
             user.tab.lock_busy(now);
             if self.config.strategy == RequestStrategy::SkipConcurrent {
                 return Ok((None, None));
             }
-            if met.is_none() {
+            if last_sync_before.is_none() {
                 user.db.catch_up().await?;
-                met = Some(user.db.read(|replica| replica.facts().last_sync));
+                last_sync_before = Some(user.db.read(|replica| replica.facts().last_sync));
             }
             let poll = async {
                 self.host.sleep(LOCK_POLL_MS).await;

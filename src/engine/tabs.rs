@@ -1,8 +1,8 @@
 //! One status in all tabs of a user. The tab that syncs broadcasts its progress and its end; the
 //! others show the same. The leader broadcasts when the next cycle begins.
 //!
-//! A message is a hint. A silent tab is believed for a while and no longer, one that is closed or
-//! frozen sends a goodbye, and the facts that messages are about are in the log.
+//! A message is only a hint. A silent tab counts as running for a limited time, a tab that is
+//! closed or frozen sends a goodbye, and the facts behind the messages are in the log.
 
 use std::rc::Rc;
 
@@ -25,7 +25,8 @@ pub(super) mod tab_state;
 const PROGRESS_MS: u64 = 100;
 
 impl<S: Store, H: Host> User<S, H> {
-    /// Sends a message to the other tabs: its tab, number and head, and what `fill` adds.
+    /// Sends a message to the other tabs: this tab, its message number and head, and the members
+    /// that `fill` adds.
     fn broadcast(&self, host: &H, fill: &mut dyn FnMut(&mut String)) {
         let mut message = String::from("{");
         put(&mut message, "tab", &self.tab.id);
@@ -69,13 +70,13 @@ impl<S: Store, H: Host> User<S, H> {
         // A pull alternates between its two phases, twice for each page.
         let pulls = |phase: Option<Phase>| matches!(phase, Some(Phase::Pulling | Phase::Applying));
         let same_phase = phase == status.phase || (pulls(phase) && pulls(status.phase));
-        let is_news = state != Some(status.status)
+        let has_changed = state != Some(status.status)
             || !same_phase
             || host.elapsed_ms().saturating_sub(at) >= PROGRESS_MS;
         let plan = status
             .is_leader
             .then(|| (status.next_sync_at.clone(), status.next_retry_at.clone()));
-        if (self.tab.sends_status() && is_news) || !self.tab.has_sent_plan(&plan) {
+        if (self.tab.sends_status() && has_changed) || !self.tab.has_sent_plan(&plan) {
             self.broadcast_status(host, status);
         }
     }
@@ -117,7 +118,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         }
     }
 
-    /// Tells a tab that has just opened the database what it cannot know.
+    /// Sends a tab that has just opened the database the state that it cannot know.
     fn answer_newcomer(self, user: &User<B::Store, H>) {
         let status = user.hub.current();
         if user.tab.sends_status() || status.is_leader {
@@ -137,8 +138,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         }
     }
 
-    /// Says goodbye to the other tabs, as the page is about to be frozen or left. Its work may go
-    /// on when it comes back.
+    /// Says goodbye to the other tabs, because the page is about to be frozen or left. Its work may
+    /// continue when it comes back.
     pub fn leave_all(self) {
         for user in self.engine.open_users.all() {
             self.leave(&user);
@@ -168,16 +169,16 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         user.broadcast(&self.engine.host, &mut |out| put(out, "wiped", &signs_out));
     }
 
-    /// Tells the other tabs of a pause or its end.
+    /// Broadcasts a pause or its end to the other tabs.
     pub(super) fn broadcast_pause(self, user_id: &str, paused: bool) {
         if let Some(user) = self.engine.opened(user_id) {
             user.broadcast(&self.engine.host, &mut |out| put(out, "paused", &paused));
         }
     }
 
-    /// Lets go of a database that another tab removes: nothing of it is saved into a new one. If
-    /// the user has signed out there, they are signed out here too, so that nothing fetches the
-    /// data again.
+    /// Releases a database that another tab removes: nothing of it is saved into a new one. If the
+    /// user has signed out in that tab, signs them out here too, so that nothing fetches the data
+    /// again.
     fn on_wipe(self, user: &UserOf<B, H>, signed_out: bool) {
         user.stop(Stop::Abort);
         user.db.abandon();
@@ -190,7 +191,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         self.engine.users().show_closed(user, None);
     }
 
-    /// Shows a cycle of another tab, unless a later one is shown.
+    /// Shows another tab's cycle, unless a later one is shown.
     fn follow(self, user: &User<B::Store, H>, message: &Value) {
         let Some(status) = message.get("status") else {
             return;
@@ -207,7 +208,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         }
         user.hub.update(|shown| shown.follow(status));
         if !runs {
-            // The counts are in the log, and each tab knows about pauses itself.
+            // The counts are in the log, and each tab knows the pauses itself.
             self.engine.refresh_status(user);
             let _ = self.engine.pauses().show(&user.id);
         }
@@ -220,8 +221,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         }
     }
 
-    /// Stops believing in cycles that have been silent for too long; returns the users whose lock
-    /// is to be probed.
+    /// Stops believing in cycles that have been silent for too long. Returns the users whose lock
+    /// should be probed.
     pub(super) fn doubtful(self) -> Vec<UserOf<B, H>> {
         let now = self.engine.host.elapsed_ms();
         let mut users = self.engine.open_users.all();
@@ -235,7 +236,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         users
     }
 
-    /// Gives up on the shown cycle if its lock is free: then its tab has died.
+    /// Gives up on the shown cycle if its lock is free, because its tab has died.
     pub(super) async fn probe(self, user: UserOf<B, H>) {
         let shown = user.tab.shown();
         if let Ok(Some(free)) = self.engine.host.lock(&lock_name(&user), false).await {
@@ -246,7 +247,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         }
     }
 
-    /// How long until a cycle of another tab is doubted, in milliseconds.
+    /// Returns the time until another tab's cycle is doubted, in milliseconds.
     pub(super) fn doubt_in(self) -> Option<u64> {
         let now = self.engine.host.elapsed_ms();
         self.engine
@@ -257,7 +258,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
             .min()
     }
 
-    /// Shows that the cycle of a tab that is gone or asleep has stopped.
+    /// Shows the cycle of a tab that has died or fallen asleep as stopped.
     fn give_up(self, user: &User<B::Store, H>) {
         if user.tab.stop_believing() {
             user.hub.update(|status| {
@@ -270,7 +271,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
     }
 }
 
-/// The name of the lock that a user's cycles take over all tabs.
+/// Returns the name of the lock for a user's cycles across tabs.
 pub(super) fn lock_name<S: Store, H: Host>(user: &User<S, H>) -> String {
     format!("datum-sync:{}", user.db.name())
 }

@@ -1,4 +1,4 @@
-//! A page that is being closed sends its outbox without waiting for the response.
+//! Sends the outbox from a page that is being closed, without waiting for the response.
 
 use crate::engine::cycle::batch::{bounded, ready};
 use crate::engine::cycle::options::Settings;
@@ -13,12 +13,12 @@ use crate::state::outbox::Queued;
 const MOST_BYTES: usize = 60 << 10;
 
 impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
-    /// Returns the body of a push of the outbox, for a page that will not see the response; none
-    /// where the outbox is empty or nothing may be sent now. Not async, so that it can be called as
+    /// Returns the body of a push of the outbox, for a page that will not see the response; `None`
+    /// if the outbox is empty or nothing may be sent now. Not async, so that it can be called while
     /// the page is being hidden.
     ///
     /// The operations stay queued and count as sent, so that nothing is coalesced into them. If the
-    /// page lives on, or is opened again, they are sent again and get their verdict then.
+    /// page lives on or is opened again, they are sent again and get their verdict then.
     pub fn unload_request(self, user_id: &str) -> Option<String> {
         if self.engine.is_closed() {
             return None;
@@ -33,7 +33,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         }
         let device_id = self.engine.backing.device_id(user_id);
         let now = self.engine.host.now_ms();
-        // Operations in flight need no second request.
+        // Operations in flight do not need a second request.
         let waits = |queued: &Queued| {
             queued.in_flight
                 || (queued.op.kind == OperationKind::Delete && !settings.include_deletes)

@@ -34,16 +34,16 @@ pub struct User<S, H> {
     announced_commits: Cell<u64>,
 }
 
-/// The place of a user's one cycle in this tab.
+/// The slot of a user's single cycle in this tab.
 #[derive(Debug, Default)]
 pub(super) struct CycleSlot {
     running: RefCell<Option<Rc<Cancel>>>,
-    /// Held by a cycle, and by work that no cycle may run beside.
+    /// Held by a cycle, and by other work that must not run beside a cycle.
     pub(super) turn: Mutex,
     pub(super) batch_size: BatchSize,
     /// Callers that wait for the result of the running cycle.
     joined: RefCell<Vec<oneshot::Sender<Result<SyncResult>>>>,
-    /// The user is signing out: no cycle begins any more but the last push.
+    /// The user is signing out: only the last push may still begin.
     pub(super) leaving: Cell<bool>,
 }
 
@@ -59,7 +59,7 @@ impl CycleSlot {
     /// Sends the result to every caller that has joined the cycle.
     pub(super) fn answer(&self, result: &Result<SyncResult>) {
         for joined in self.joined.take() {
-            // A caller that has gone away needs no answer.
+            // The caller may have gone away.
             let _ = joined.send(result.clone());
         }
     }
@@ -76,7 +76,7 @@ impl CycleSlot {
     }
 }
 
-/// What a wipe would lose.
+/// The data that a wipe would lose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Unsynced {
     pub(super) operations: u64,
@@ -115,22 +115,23 @@ impl<S: Store, H: Host> User<S, H> {
             .read(|replica| replica.view(key).is_some_and(|view| !view.deleted))
     }
 
-    /// How many entities of a type there are.
+    /// Returns the number of entities of a type.
     pub fn count(&self, entity: &str) -> u64 {
         self.db.read(|replica| replica.count(entity))
     }
 
-    /// How many operations are in the outbox.
+    /// Returns the number of operations in the outbox.
     pub fn pending_count(&self) -> u64 {
         self.db.peek(|replica| replica.outbox().len() as u64)
     }
 
-    /// What the last cycle did, as the JSON text of a `SyncResult`; none before the first.
+    /// Returns the result of the last cycle, as the JSON text of a `SyncResult`; `None` before the
+    /// first.
     pub fn last_result(&self) -> Option<Rc<str>> {
         self.db.peek(|replica| replica.facts().last_result.clone())
     }
 
-    /// The head of the log, and how many operations are in the outbox.
+    /// Returns the log's head and the number of operations in the outbox.
     pub(super) fn head_and_pending(&self) -> (Seq, u64) {
         self.db
             .peek(|replica| (replica.head(), replica.outbox().len() as u64))
@@ -143,14 +144,15 @@ impl<S: Store, H: Host> User<S, H> {
         })
     }
 
-    /// Whether local writes were appended since this last returned true: once for all writes of one
-    /// commit. The log's head would not do: a log begun anew has the same ones again.
+    /// Returns true if local writes were appended since this last returned true: once for all
+    /// writes of one commit. Comparing heads would not work, because a new log repeats the same
+    /// ones.
     pub(super) fn announces_commit(&self) -> bool {
         let commits = self.db.counts().commits;
         self.announced_commits.replace(commits) != commits
     }
 
-    /// Brings the counts and the local health of the status up to date.
+    /// Updates the counts and the local health of the status.
     pub fn refresh_status(&self, host: &H, durable: bool) {
         let unsynced = self.unsynced();
         let conflicts = self.db.peek(|replica| replica.conflicts().len() as u64);

@@ -1,4 +1,4 @@
-//! Who is signed in, and switching to another user.
+//! Signing in, and switching to another user.
 
 use std::rc::Rc;
 
@@ -26,27 +26,27 @@ pub struct UserSwitchResult {
     pub success: bool,
     pub previous_user_id: Option<String>,
     pub new_user_id: String,
-    /// Pending operations of the previous user, or of the new one where those prevent clearing.
+    /// Pending operations of the previous user, or of the new user if they prevent clearing.
     pub unsynced_operations: u64,
-    /// Why nothing was switched, or why operations are still pending.
+    /// The reason why the user was not switched, or why operations are still pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorJson>,
 }
 
-/// Why a switch does not happen, and how many operations prevent it.
+/// The reason why a switch is refused, and how many operations prevent it.
 struct Refusal {
     operations: u64,
     error: Error,
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
-    /// Makes another user the current one. Until then, calls that name no user are about the
-    /// previous one. `old` is checked against the current user; `strategy` defaults to the
-    /// config's.
+    /// Makes another user the current one. Until then, calls that name no user concern the previous
+    /// one. `old` is checked against the current user; `strategy` defaults to the config's.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] for a bad id, or where `old` is not the current user; errors of
-    /// the storage. Unsynced operations are no error but a result without success.
+    /// Fails with [`Code::InvalidArgument`] for a bad id, or if `old` is not the current user; also
+    /// with errors of the storage. Unsynced operations are not an error but a result without
+    /// success.
     pub async fn switch(
         self,
         old: Option<&str>,
@@ -104,8 +104,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
                 None
             }
             (UserSwitch::PromptIfUnsyncedData, Some(previous)) => {
-                // Counts what other tabs have written too. Where catching up fails, what is known
-                // here decides.
+                // Includes the writes of other tabs. If catching up fails, the operations known
+                // here decide.
                 let _ = previous.db.catch_up().await;
                 refuse_unsynced(
                     previous,
@@ -120,7 +120,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
                 _,
             ) => None,
         };
-        // An instance that was closed meanwhile signs nobody in.
+        // An instance that has been closed in the meantime signs nobody in.
         self.engine.check_open()?;
         if let Some(Refusal { operations, error }) = refused {
             result.unsynced_operations = operations;
@@ -133,7 +133,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         Ok(result)
     }
 
-    /// Reports a switch that has happened: in an event, and in the result.
+    /// Reports a completed switch, in an event and in the result.
     fn switched(
         self,
         previous_id: Option<&str>,
@@ -174,8 +174,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         }
     }
 
-    /// Wipes a user whose data is about to be fetched. Refuses where something would be lost or
-    /// nothing could be fetched.
+    /// Wipes a user before their data is fetched again. Refuses if data would be lost, or if
+    /// nothing can be fetched.
     async fn clear_for_fetch(self, user: &UserOf<B, H>) -> Result<Option<Refusal>> {
         let pushed = self.push_first(user).await;
         let why = pushed
@@ -217,7 +217,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         }
     }
 
-    /// Pushes the outbox; returns why something may still be in it.
+    /// Pushes the outbox. Returns the reason why operations may still be in it.
     async fn push_first(self, user: &UserOf<B, H>) -> Option<ErrorJson> {
         if let Err(error) = user.db.catch_up().await {
             return Some(self.error_json(&error));
@@ -232,7 +232,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         self.failure(pushed)
     }
 
-    /// Returns why a cycle did not do its whole work, if so.
+    /// Returns the reason why a cycle did not complete its work, if so.
     fn failure(self, result: Result<SyncResult>) -> Option<ErrorJson> {
         let error = match result {
             Err(error) => error,
@@ -257,14 +257,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         error.to_json(crate::util::time::format(self.engine.host.now_ms()))
     }
 
-    /// Begins the automatic cycles and the hints of a user who has become the current one. Those
-    /// of the previous user do not come back.
+    /// Starts the automatic cycles and the hints of a user who has become the current one. Those of
+    /// the previous user are not restored.
     pub(super) fn signed_in(self, user_id: &str) {
         self.engine.auto_sync().signed_in(user_id);
         self.engine.hint_state.set_user(Some(user_id));
     }
 
-    /// Ends the automatic cycles and the hints of a user who is no longer the current one, or has
+    /// Ends the automatic cycles and the hints of a user who is no longer the current one or has
     /// signed out.
     pub(super) fn signed_out(self, user_id: &str) {
         self.engine.auto_sync().signed_out(user_id);
@@ -273,7 +273,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         }
     }
 
-    /// Signs out users whose log was wiped in another tab; returns whether this one was among them.
+    /// Signs out users whose log was wiped in another tab. Returns true if this user was among
+    /// them.
     pub(super) fn drop_wiped(self, user_id: &str) -> bool {
         let wiped = self.engine.open_users.take_wiped();
         for gone in &wiped {
@@ -284,7 +285,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         wiped.iter().any(|gone| gone == user_id)
     }
 
-    /// Does the same, and fails if this user was among them.
+    /// Signs out users whose log was wiped in another tab, and fails if this user was among them.
     pub(super) fn check_not_wiped(self, user_id: &str) -> Result<()> {
         if self.drop_wiped(user_id) {
             Err(crate::ports::store::wiped().for_user(user_id))
@@ -293,10 +294,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         }
     }
 
-    /// The users that have a database on this device, in order.
+    /// Returns the users that have a database on this device, in order.
     ///
     /// # Errors
-    /// [`Code::Closed`]; errors of the storage.
+    /// Fails with [`Code::Closed`], or with errors of the storage.
     pub async fn ids(self) -> Result<Vec<String>> {
         self.engine.check_open()?;
         let mut users = self.engine.backing.users().await?;
@@ -328,7 +329,7 @@ where
     })
 }
 
-/// A full pull, then a push: what a sign-in without local data does.
+/// Returns the options of a full pull followed by a push, as for a sign-in without local data.
 fn fetch_all() -> Options {
     Options {
         direction: Some(Direction::PullThenPush),

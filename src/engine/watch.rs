@@ -1,6 +1,6 @@
-//! Watching entities: the current ones at once, then what each commit has changed, whether it was
-//! made here, in another tab or by a pull. Watches share one bounded journal, so one that is never
-//! read costs nothing; one that has fallen behind the journal gets everything anew.
+//! Watching entities: the current ones immediately, then the changes of each commit, whether made
+//! here, in another tab or by a pull. Watches share one bounded journal, so a watch that is never
+//! read costs nothing; one that has fallen behind the journal gets all entities again.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use crate::ports::store::Store;
 use crate::state::touched::{Changed, RowChange};
 use crate::util::json::write::{Items, put_text, put_texts};
 
-/// What brings a reader up to date.
+/// An update for a reader.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Delta {
     /// `items` are all entities; otherwise only those that changed.
@@ -39,8 +39,7 @@ pub struct Watch<S, H> {
 }
 
 impl<S: Store, H: Host> Watch<S, H> {
-    /// Returns all entities, then what has changed since the last call; none once the watch has
-    /// ended.
+    /// Returns all entities, then the changes since the last call; `None` once the watch has ended.
     ///
     /// # Errors
     /// Errors of the storage.
@@ -101,7 +100,7 @@ impl<S: Store, H: Host> Watch<S, H> {
         })
     }
 
-    /// Ends the watch: a pending `next` returns none.
+    /// Ends the watch: a pending `next` returns `None`.
     pub fn end(&self) {
         self.ended.set(true);
         self.user.journal.notify.notify_waiters();

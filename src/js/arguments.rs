@@ -32,8 +32,8 @@ pub(crate) fn read_optional_user(value: &JsValue) -> Result<Option<String>> {
 /// Reads a string.
 ///
 /// # Errors
-/// [`Code::InvalidArgument`] if it is not a string, or has a lone surrogate, which UTF-8 cannot
-/// hold.
+/// Fails with [`Code::InvalidArgument`] if it is not a string, or has a lone surrogate, which UTF-8
+/// cannot hold.
 pub fn read_string(value: &JsValue, what: &str) -> Result<String> {
     let Some(text) = value.as_string() else {
         return Err(Error::new(
@@ -54,7 +54,7 @@ pub fn read_string(value: &JsValue, what: &str) -> Result<String> {
 /// Reads an array of strings.
 ///
 /// # Errors
-/// [`Code::InvalidArgument`], naming the place.
+/// Fails with [`Code::InvalidArgument`], naming the place.
 pub fn read_strings(value: &JsValue, what: &str) -> Result<Vec<String>> {
     let text = encode_many(value, Code::InvalidArgument, what)?;
     let wrong = |index| {

@@ -49,8 +49,8 @@ impl InitialUser {
     /// Returns the user, after calling the function if there is one.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`] if the function throws or returns anything but a string, null or
-    /// undefined; [`Code::Timeout`] if its promise does not settle.
+    /// Fails with [`Code::InvalidConfig`] if the function throws or returns anything but a string,
+    /// null or undefined; [`Code::Timeout`] if its promise does not settle.
     pub async fn resolve(self, host: &WebHost) -> Result<Option<String>> {
         let wrong = |thrown: JsValue| {
             Error::new(
@@ -83,7 +83,7 @@ impl InitialUser {
 /// Reads a config.
 ///
 /// # Errors
-/// [`Code::InvalidConfig`], naming the field and the fix.
+/// Fails with [`Code::InvalidConfig`], naming the field and the fix.
 pub fn read(value: &JsValue) -> Result<ParsedConfig> {
     const LIVE: [&str; 7] = [
         "entities",

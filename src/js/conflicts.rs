@@ -1,4 +1,4 @@
-//! Conflicts that wait for the app's decision, and how earlier ones were decided.
+//! Conflicts that wait for the app's decision, and the explanations of earlier ones.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use crate::model::error::{Code, Error};
 
 #[wasm_bindgen]
 impl Datum {
-    /// The parked conflicts of a user.
+    /// Returns the parked conflicts of a user.
     pub fn conflicts(&self, user_id: &JsValue) -> Promise {
         let (instance, user) = (Rc::clone(&self.instance), read_user(user_id));
         promise(async move {
@@ -24,7 +24,7 @@ impl Datum {
         })
     }
 
-    /// How the latest conflicts of an entity were decided.
+    /// Returns how the latest conflicts of an entity were decided.
     #[wasm_bindgen(js_name = explainMerge)]
     pub fn explain_merge(&self, entity: &JsValue, id: &JsValue, options: &JsValue) -> Promise {
         let (instance, entity, id) = (

@@ -1,7 +1,7 @@
 //! Converts between Rust and JavaScript: errors, JSON text, options, promises.
 //!
-//! Entities cross as JSON text, once per call. Arguments are read at once and every exception is
-//! caught: a getter or a proxy of the app's must never unwind through the engine.
+//! Entities cross as JSON text, once per call. Arguments are read immediately and every exception
+//! is caught: a getter or a proxy of the app must never unwind through the engine.
 
 use std::future::Future;
 use std::panic::Location;
@@ -55,8 +55,8 @@ extern "C" {
 /// Returns the JSON text of a value that the app passed in.
 ///
 /// # Errors
-/// `code`, naming the place in the value, for what JSON would lose or change: BigInt, functions,
-/// NaN, `undefined` in arrays, cycles, maps, typed arrays, lone surrogates.
+/// Fails with `code`, naming the place in the value, for what JSON would lose or change: BigInt,
+/// functions, NaN, `undefined` in arrays, cycles, maps, typed arrays, lone surrogates.
 pub fn encode(value: &JsValue, code: Code, what: &str) -> Result<String> {
     text_of(value).map_err(|fault| from_js(&blame(&fault, code.as_str(), what), code))
 }
@@ -72,7 +72,7 @@ pub fn encode_many(values: &JsValue, code: Code, what: &str) -> Result<String> {
 /// Returns the value of a JSON text, deeply frozen.
 ///
 /// # Errors
-/// [`Code::Corrupt`] if the text is not JSON.
+/// Fails with [`Code::Corrupt`] if the text is not JSON.
 pub fn decode(text: &str) -> Result<JsValue> {
     decode_text(text).map_err(|thrown| {
         Error::new(Code::Corrupt, "A stored value is not JSON.").caused_by(thrown_text(&thrown))
@@ -90,14 +90,15 @@ pub fn decode_many(text: &str) -> Result<JsValue> {
     })
 }
 
-/// Returns a small value (status, result, metadata) as a deeply frozen JavaScript object. Never used
-/// for entities.
+/// Returns a small value (status, result, metadata) as a deeply frozen JavaScript object. Never
+/// used for entities.
 ///
 /// # Errors
-/// [`Code::Corrupt`] if the value has no JavaScript form.
+/// Fails with [`Code::Corrupt`] if the value has no JavaScript form.
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue> {
-    // As text: serde-wasm-bindgen is a second serializer for the same types, and costs 3.9 KiB
-    // (brotli) here.
+    // As text: serde-wasm-bindgen is a second serializer for the same types, costs 2.7 to 3.9 KiB
+    // (brotli) here, and makes an idle cycle cross the border 610 times, once for each member of
+    // each status; `tests/e2e/counts` allows 600.
     decode(&serialize::to_string(value))
 }
 
@@ -170,7 +171,7 @@ impl Handles {
     /// Reads a function.
     ///
     /// # Errors
-    /// `code` if it is something else.
+    /// Fails with `code` if it is something else.
     pub fn function(&self, key: &str, code: Code) -> Result<Option<Function>> {
         self.get(key)
             .map(|value| {
@@ -184,7 +185,7 @@ impl Handles {
     /// Reads an `AbortSignal`, of this realm or another.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`] if it is something else.
+    /// Fails with [`Code::InvalidArgument`] if it is something else.
     pub fn signal(&self, key: &str) -> Result<Option<AbortSignal>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
@@ -221,11 +222,11 @@ impl OptionsObject<'_> {
     }
 }
 
-/// Reads an options object: the keys named in `live` as they are, the others as data. Absent options
-/// read as an empty object.
+/// Reads an options object: the keys named in `live` as they are, the others as data. Absent
+/// options read as an empty object.
 ///
 /// # Errors
-/// `code`, naming the field.
+/// Fails with `code`, naming the field.
 pub fn read_options<'a>(
     value: &JsValue,
     code: Code,

@@ -1,4 +1,4 @@
-//! Dead letters: operations that the remote has refused for good.
+//! Dead letters: operations that the remote has rejected for good.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ pub(super) fn list(instance: &Rc<Instance>, user_id: &JsValue) -> Promise {
     promise(async move { decode(&instance.engine.dead_letters().list(&user?).await?) })
 }
 
-/// Queues a dead letter once more, with the fields of `edited` if that is given.
+/// Queues a dead letter again, with the fields of `edited` if given.
 pub(super) fn retry(instance: &Rc<Instance>, id: &JsValue, edited: &JsValue) -> Promise {
     let (instance, id) = (Rc::clone(instance), read_string(id, "`id`"));
     let edited =

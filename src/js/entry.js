@@ -1,22 +1,23 @@
-// The package's main module: loads the engine by itself, and adds to its classes what only JavaScript
-// can say. It wraps no method, so a call costs nothing more. It must work unchanged under every bundler.
+// The package's main module: loads the engine, and adds to its classes what only JavaScript can
+// express. It wraps only `close`, so other calls cost nothing more. It must work unchanged under
+// every bundler.
 
 import init, { Datum as Engine, DatumError, Manager } from "./datum_sync.js";
 
 export { DatumError, Manager };
 
-// Assigned here, not only exported again: a bundler that is told of no side effects would otherwise
-// take the class from the generated module and leave this one out.
+// Assigned here, not only re-exported: a bundler that assumes no side effects would otherwise take
+// the class from the generated module and leave this one out.
 export const Datum = extend(Engine);
 
 /** The open and opening instances by name: `{ config, promise }`. */
 const instances = new Map();
-/** Those that have opened, the oldest first. */
+/** The instances that have opened, the oldest first. */
 const open = new Set();
 let loading;
 
 function extend(Class) {
-  // The engine's constructor of instances; an app's way in is `initialize`.
+  // Creates an instance. Apps use `initialize` instead.
   const openEngine = Class.open.bind(Class);
   delete Class.open;
   const close = Class.prototype.close;
@@ -34,7 +35,7 @@ function extend(Class) {
   // Safari has no `Symbol.asyncDispose` yet.
   if (Symbol.asyncDispose) Class.prototype[Symbol.asyncDispose] = Class.prototype.close;
   for (const exported of [Class, Manager]) {
-    // Freeing is the garbage collector's: a freed object would throw from inside the engine.
+    // Only the garbage collector frees objects: a freed object would throw from inside the engine.
     delete exported.prototype.free;
     if (Symbol.dispose) delete exported.prototype[Symbol.dispose];
   }
@@ -55,7 +56,7 @@ async function initialize(openEngine, config) {
     open.add(datum);
     return datum;
   } catch (error) {
-    // What failed may be tried again.
+    // A failed attempt may be repeated.
     if (instances.get(name)?.promise === promise) instances.delete(name);
     throw error;
   }
@@ -84,7 +85,10 @@ function forget(datum) {
   }
 }
 
-/** The engine, from the file beside this one, or from text where that file is not to be had. */
+/**
+ * Loads the engine from the file beside this one, or from the inline fallback if that file is
+ * unavailable.
+ */
 async function load() {
   const causes = [];
   for (const source of [fetched, inlined]) {
@@ -101,8 +105,9 @@ async function load() {
 }
 
 async function fetched() {
-  // Bundlers look for this very expression and take the file along. One that moved this module without
-  // it (esbuild, Vite's dependency optimizer) leaves nothing there, or a server's page for unknown paths.
+  // Bundlers look for exactly this expression and copy the file. If a bundler moved this module
+  // without the file (esbuild, Vite's dependency optimizer), nothing is there, or a server's page
+  // for unknown paths.
   const response = await fetch(new URL("datum_sync_bg.wasm", import.meta.url));
   if (!response.ok) throw new Error(`HTTP ${response.status} for ${response.url}`);
   const isStream = response.headers.get("Content-Type")?.startsWith("application/wasm") && WebAssembly.compileStreaming;
@@ -116,14 +121,17 @@ async function inlined() {
   return WebAssembly.compile(await new Response(stream).arrayBuffer());
 }
 
-/** Whether two configs mean the same. A page that reloads a module passes new functions with the old text. */
+/**
+ * Returns whether two configs are equivalent. A page that reloads a module passes new functions
+ * with the old text.
+ */
 function isSame(a, b, depth) {
   if (Object.is(a, b)) return true;
   if (typeof a === "function" && typeof b === "function") return String(a) === String(b);
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   const prototype = Object.getPrototypeOf(a);
   if (prototype !== Object.getPrototypeOf(b)) return false;
-  // An adapter with a client inside: its class says enough, and its insides may go round in circles.
+  // An adapter may contain a client: compare only its class, since its members may contain cycles.
   if (depth > 8 || (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null)) return true;
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   for (const key of keys) if (!isSame(a[key], b[key], depth + 1)) return false;

@@ -64,7 +64,7 @@ impl EventIterator {
         Promise::resolve(&iteration(None))
     }
 
-    /// The iterator itself: a second loop over it continues where the first stopped.
+    /// Returns the iterator itself, so that a second loop over it continues after the first.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> Self {
         Self {

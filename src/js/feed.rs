@@ -51,7 +51,7 @@ pub struct StatusIterator {
 
 #[wasm_bindgen]
 impl StatusIterator {
-    /// The next snapshot; at once if this reader has not seen the latest.
+    /// Returns the next snapshot, immediately if this reader has not seen the latest.
     pub fn next(&self) -> Promise {
         let subscription = Rc::clone(&self.subscription);
         promise(async move {
@@ -69,7 +69,7 @@ impl StatusIterator {
         Promise::resolve(&iteration(None))
     }
 
-    /// The iterator itself: a second loop over it continues where the first stopped.
+    /// Returns the iterator itself, so that a second loop over it continues after the first.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> Self {
         Self {

@@ -1,4 +1,5 @@
-//! What the exported objects of one instance share, and the calls that several of them offer.
+//! The shared state of the exported objects of one instance, and the calls that several of them
+//! offer.
 
 use std::rc::Rc;
 
@@ -84,7 +85,7 @@ impl Instance {
         }
     }
 
-    /// Answers a question about a user once that user's database is open.
+    /// Answers a query about a user once that user's database is open.
     pub(super) fn query(
         self: &Rc<Self>,
         user_id: Result<String>,
@@ -102,7 +103,7 @@ impl Instance {
         })
     }
 
-    /// Runs a cycle for an app that calls `synchronize`.
+    /// Runs a cycle for the app's `synchronize`.
     pub(super) fn cycle(self: &Rc<Self>, user_id: &JsValue, options: &JsValue) -> Promise {
         let (instance, user, options) = (
             Rc::clone(self),

@@ -1,5 +1,5 @@
-// What a watch holds between two answers: entities that did not change stay the same objects, so that
-// a user interface can tell by `===` what to draw again.
+// The state of a watch between two updates: unchanged entities stay the same objects, so that a
+// user interface can find with `===` what to render again.
 
 import { freeze } from "./support.js";
 
@@ -7,14 +7,16 @@ import { freeze } from "./support.js";
 export class Live {
   #items = [];
   #middleware;
-  // What is stored for an entity that middleware has made another one of.
+  // The stored values of entities that middleware has replaced.
   #stored = new WeakMap();
 
   constructor(middleware) {
     this.#middleware = middleware;
   }
 
-  /** Takes in what has changed and gives a new array: the caller's own, of frozen entities. */
+  /**
+   * Applies a change and returns a new array, which belongs to the caller; its entities are frozen.
+   */
   apply(whole, text, gone) {
     const stored = JSON.parse(text);
     const changed = this.#middleware === undefined ? stored : this.#middleware.readMany(text);
@@ -44,12 +46,15 @@ export class Live {
   }
 
   #own(entity) {
-    // Middleware has frozen what it made; that may be of any class.
+    // Middleware has frozen its result already, which may be of any class.
     return this.#middleware === undefined ? freeze(entity) : entity;
   }
 }
 
-/** By code points, as the engine sorts; JavaScript's own order puts surrogates before U+E000. */
+/**
+ * Compares by code points, as the engine sorts; JavaScript's own order puts surrogates before
+ * U+E000.
+ */
 function order(a, b) {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
@@ -63,7 +68,7 @@ function order(a, b) {
   return a.length - b.length;
 }
 
-/** Whether two JSON values say the same. */
+/** Returns whether two JSON values are equal. */
 function isSame(a, b) {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null || Array.isArray(a) !== Array.isArray(b)) return false;

@@ -1,4 +1,4 @@
-//! The manager of one entity type: writes, reads, and sync from where the entities are used.
+//! The manager of one entity type: writes, reads and sync.
 
 use std::rc::Rc;
 
@@ -123,8 +123,8 @@ impl Manager {
     fn encoded(&self, value: &JsValue, what: &str) -> Result<String> {
         let text =
             encode(value, Code::InvalidEntity, what).map_err(|e| e.on(&self.entity, None))?;
-        // Checked here, where the value still has a name. `JSON.stringify` writes whole values, so
-        // the first character decides.
+        // Checked here because the value's name is still known. `JSON.stringify` writes whole
+        // values, so the first character decides.
         if text.starts_with('{') {
             return Ok(text);
         }
@@ -389,7 +389,7 @@ impl Manager {
         })
     }
 
-    /// How the pending writes of an entity end.
+    /// Waits for the outcome of an entity's pending writes.
     #[wasm_bindgen(js_name = whenSynced)]
     pub fn when_synced(&self, id: &JsValue, options: &JsValue) -> Promise {
         let (instance, entity) = self.handles();

@@ -1,17 +1,21 @@
-// The app's functions around its entities: `validate` and `beforeSave` on the way in, `afterRead` on the
-// way out, and the chain of them in reverse. Whatever they throw or answer, the engine must come to no
-// harm: it gets JSON text that has been checked, and an app's read gets something for every entity.
+// The app's functions around its entities: `validate` and `beforeSave` before a write, `afterRead`
+// after a read, and a chain of them that reads run in reverse. Whatever they throw or return must
+// not harm the engine: it gets only checked JSON text, and an app's read returns a value for every
+// entity.
 
 import { DatumError, encode, freeze, report, say } from "./support.js";
 
 const CODE = "invalidEntity";
-// What the engine owns: whatever middleware makes of these, they stay.
+// The engine's own fields: middleware cannot change them.
 const OWN = ["id", "userId", "createdAt", "modifiedAt", "version", "isDeleted"];
 const KINDS = ["validate", "beforeSave", "afterRead"];
-// So many entities that could not be read are remembered as told of.
+// The most entities that are remembered as already reported, after they could not be read.
 const MOST_TOLD = 1000;
 
-/** The middleware of an entity type, from the live part of its config; undefined where it has none. */
+/**
+ * Returns the middleware of an entity type, from the live part of its config; undefined if it has
+ * none.
+ */
 export function makeMiddleware(entity, given) {
   const steps = { validate: [], beforeSave: [], afterRead: [] };
   const place = `entities.${entity}`;
@@ -71,7 +75,9 @@ class Middleware {
     return this.#before(this.take(value, what), what);
   }
 
-  /** A copy, in which dates and the like are what they were: `beforeSave` may be what makes JSON of them. */
+  /**
+   * Returns a copy that keeps dates and the like, because `beforeSave` may convert them to JSON.
+   */
   take(value, what) {
     let taken = value;
     try {
@@ -88,7 +94,7 @@ class Middleware {
     const asGiven = () => ({ text: this.#text(changes, what), isWhole: false });
     if (stored === undefined) return asGiven();
     const kept = JSON.parse(stored);
-    // The engine says what is wrong with that.
+    // The engine rejects this with its own message.
     if (changes.id !== undefined && changes.id !== kept.id) return asGiven();
     const own = pick(kept);
     const opened = this.#opened(JSON.parse(stored));
@@ -100,7 +106,7 @@ class Middleware {
     const made = JSON.parse(this.#saved(entity, what));
     const asked = pick(changes);
     for (const key in kept) {
-      // A patch leaves out what it does not change, so that it cannot take a field away.
+      // A patch keeps the fields that it does not contain, so it cannot remove one.
       if (!(key in made)) return { text: JSON.stringify({ ...made, ...asked }), isWhole: true };
     }
     const fields = asked;
@@ -128,7 +134,10 @@ class Middleware {
     return freezeAll(conflict);
   }
 
-  /** One bad entity must not hide the others: it is given as it is stored, and told of once. */
+  /**
+   * Reads entities. A bad one must not hide the others: it is returned as it is stored, and
+   * reported once.
+   */
   #readAll(entities, again) {
     let stored;
     let first;
@@ -138,7 +147,7 @@ class Middleware {
       try {
         entities[i] = freezeAll(this.#opened(entities[i]));
       } catch (error) {
-        // It may have been changed before that.
+        // `afterRead` may have changed it before it threw.
         stored ??= again();
         entities[i] = freeze(stored[i]);
         failed += 1;
@@ -164,7 +173,7 @@ class Middleware {
     return value;
   }
 
-  /** The text of what is stored for an entity. */
+  /** Returns the text to store for an entity. */
   #saved(entity, what) {
     this.#validate(entity);
     return this.#before(entity, what);
@@ -193,7 +202,7 @@ class Middleware {
     return this.#text(value, maker);
   }
 
-  /** What a function makes of an entity. */
+  /** Returns the entity that a function returns. */
   #ask(step, entity, id) {
     const answer = this.#call(step, entity, id, "threw");
     if (isObject(answer)) return answer;
@@ -206,7 +215,7 @@ class Middleware {
     try {
       answer = step.run.call(step.from, entity);
       if (typeof answer?.then !== "function") return answer;
-      // Nobody will wait for it: if it rejects, that is no news.
+      // Nobody waits for the promise, so ignore its rejection.
       answer.then(undefined, () => {});
     } catch (cause) {
       throw this.#error(`\`${step.name}\` ${did}: ${say(cause)}`, cause, id);
@@ -245,28 +254,35 @@ function isPlain(value) {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** The fields of an entity that the engine owns, as far as it has them. */
+/** Returns the engine's own fields that an entity has. */
 function pick(entity) {
   const own = {};
   for (const key of OWN) if (entity[key] !== undefined) own[key] = entity[key];
   return own;
 }
 
-/** Plain objects and arrays anew, down to a depth that JSON text is refused at; the rest is shared. */
+/**
+ * Copies plain objects and arrays, down to the depth at which JSON text is refused; shares the
+ * rest.
+ */
 function copy(value, depth) {
   if (typeof value !== "object" || value === null || depth > 100) return value;
   if (Array.isArray(value)) return value.map((item) => copy(item, depth + 1));
   if (!isPlain(value)) return value;
   const entries = Object.keys(value).map((key) => [key, value[key]]);
-  // Absent and undefined mean the same in an entity. `fromEntries` takes a key `__proto__` for what it is.
+  // Absent and undefined mean the same in an entity. `fromEntries` makes `__proto__` an ordinary
+  // key.
   return Object.fromEntries(entries.filter(([, item]) => item !== undefined).map(([key, item]) => [key, copy(item, depth + 1)]));
 }
 
-/** Freezes what an app's function made: an entity of any class, and in it arrays and plain objects. */
+/**
+ * Freezes the result of an app's function: an entity of any class, with its arrays and plain
+ * objects.
+ */
 function freezeAll(value) {
   const stack = [value];
   for (let object = stack.pop(); object !== undefined; object = stack.pop()) {
-    // What is frozen already may go round in circles.
+    // Frozen values may contain cycles.
     if (Object.isFrozen(object)) continue;
     Object.freeze(object);
     for (const key of Object.keys(object)) {

@@ -1,5 +1,5 @@
 //! The app's functions around its entities: `validate`, `beforeSave` and `afterRead`. They run in
-//! JavaScript, once for each call of the app's; types without any never get here.
+//! JavaScript, once per call of the app; types without middleware skip this module.
 
 use std::rc::Rc;
 
@@ -25,32 +25,32 @@ extern "C" {
     /// The functions of one entity type.
     #[derive(Clone)]
     pub type Middleware;
-    /// A patch on its way to the engine.
+    /// A patch to pass to the engine.
     pub type Planned;
 
     #[wasm_bindgen(catch, js_name = makeMiddleware)]
     fn make(entity: &str, given: &JsValue) -> Result<Option<Middleware>, JsValue>;
 
-    /// The text of what is stored for an entity of the app's.
+    /// Returns the text to store for an entity of the app.
     #[wasm_bindgen(method, catch)]
     pub fn save(this: &Middleware, value: &JsValue, what: &str) -> Result<String, JsValue>;
-    /// The same for an array of them.
+    /// As `save`, for an array of entities.
     #[wasm_bindgen(method, catch, js_name = saveMany)]
     pub fn save_many(this: &Middleware, values: &JsValue, what: &str) -> Result<String, JsValue>;
-    /// A copy of what the app passed in, which it cannot change any more.
+    /// Returns a copy of the app's argument, which the app can no longer change.
     #[wasm_bindgen(method, catch)]
     pub fn take(this: &Middleware, value: &JsValue, what: &str) -> Result<JsValue, JsValue>;
-    /// The text of a patch, given the text of the entity.
+    /// Returns the patch to write, given the stored text of the entity.
     #[wasm_bindgen(method, catch)]
     pub fn patch(
         this: &Middleware,
         stored: Option<&str>,
         changes: &JsValue,
     ) -> Result<Planned, JsValue>;
-    /// A conflict as its resolver sees it.
+    /// Returns a conflict in the form that its resolver gets.
     #[wasm_bindgen(method, catch)]
     pub fn conflict(this: &Middleware, text: &str) -> Result<JsValue, JsValue>;
-    /// The text of what is stored for a resolver's answer.
+    /// Returns the text to store for a resolver's answer.
     #[wasm_bindgen(method, catch)]
     pub fn merged(this: &Middleware, value: &JsValue, what: &str) -> Result<String, JsValue>;
     #[wasm_bindgen(method, catch)]
@@ -58,18 +58,18 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = readMany)]
     fn read_many(this: &Middleware, text: &str) -> Result<JsValue, JsValue>;
 
-    /// What to write.
+    /// The text to write.
     #[wasm_bindgen(method, getter)]
     pub fn text(this: &Planned) -> String;
-    /// Whether that is the whole entity, since a patch cannot take a field away.
+    /// True if the text is the whole entity, since a patch cannot remove a field.
     #[wasm_bindgen(method, getter, js_name = isWhole)]
     pub fn is_whole(this: &Planned) -> bool;
 }
 
-/// Reads the functions of an entity type's config; none where it has none.
+/// Reads the functions of an entity type's config; `None` if it has none.
 ///
 /// # Errors
-/// [`Code::InvalidConfig`], naming the field and the fix.
+/// Fails with [`Code::InvalidConfig`], naming the field and the fix.
 pub fn read(entity: &str, given: &Handles) -> Result<Option<Middleware>> {
     make(entity, &given.0).map_err(|thrown| from_js(&thrown, Code::InvalidConfig))
 }
@@ -96,7 +96,7 @@ pub fn decoded_many(text: &str, middleware: Option<&Middleware>) -> Result<JsVal
     )
 }
 
-/// Parked conflicts as the app sees them, from the text of a JSON array.
+/// Returns parked conflicts in the app's form, from the text of a JSON array.
 ///
 /// # Errors
 /// As for [`decode`].
@@ -110,7 +110,7 @@ pub fn conflicts(text: &str, middlewares: &Middlewares) -> Result<JsValue> {
     for conflict in scan::array(text).map_err(unreadable)? {
         let entity = Fields::parse(conflict)?.get("entity").and_then(scan::text);
         let middleware = entity.and_then(|entity| middlewares.get(&entity));
-        // As for a read: one that cannot be shown as the app knows it hides no other.
+        // As in a read, a conflict that cannot be converted does not hide the others.
         let seen = middleware.and_then(|middleware| {
             middleware
                 .conflict(conflict)

@@ -1,11 +1,14 @@
-// Who looks on: the app's observers and its logger. Nothing that they do reaches the engine; what they
-// throw is told to the console and forgotten.
+// The app's observers and its logger. They cannot affect the engine: their exceptions are logged on
+// the console and otherwise ignored.
 
 import { freeze } from "./support.js";
 
 const LEVELS = ["trace", "debug", "info", "warn", "error", "off"];
 
-/** How each event is logged: its level, its words, and what of it is no personal data. */
+/**
+ * How each event is logged: its level, its message, and those of its fields that are not personal
+ * data.
+ */
 const ENTRIES = {
   syncStarted: ["info", "A cycle has begun.", ({ direction, pendingOperations }) => ({ direction, pendingOperations })],
   syncProgress: ["trace", "A cycle goes on.", ({ status }) => ({ phase: status.phase ?? null, progress: status.progress })],
@@ -27,7 +30,7 @@ function outcome(result) {
   return { isSuccess, wasCancelled, pushedCount, pulledCount, failedCount, conflictsDetected, pendingOperations, duration };
 }
 
-/** Those who look on, made of what the config gives. */
+/** The observers and the logger of the config. */
 export class Audience {
   #observers;
   #logger;
@@ -35,12 +38,12 @@ export class Audience {
 
   constructor(observers, logger, level) {
     this.#observers = observers ?? [];
-    // A level alone asks for the console.
+    // A level without a logger means the console.
     this.#logger = logger ?? (level ? consoleLogger : undefined);
     this.#level = this.#logger ? LEVELS.indexOf(level ?? "info") : LEVELS.length;
   }
 
-  /** The types of events that anybody here wants; "all" where observers want every one. */
+  /** Returns the types of events that are wanted here; "all" if an observer wants every event. */
   wanted() {
     if (this.#observers.some((observer) => typeof observer?.onEvent === "function")) return ["all"];
     return Object.keys(ENTRIES).filter((type) => typeof ENTRIES[type][0] === "function" || this.#logs(ENTRIES[type][0]));
@@ -56,7 +59,7 @@ export class Audience {
     this.#log(typeof level === "function" ? level(event) : level, "sync", message, () => fields(event), event);
   }
 
-  /** A write is about to be made. */
+  /** Notifies the observers of a write that is about to be made. */
   beforeWrite(entity, kind, text) {
     const draft = freeze(JSON.parse(text));
     for (const observer of this.#observers) {
@@ -64,19 +67,22 @@ export class Audience {
     }
   }
 
-  /** Whether anybody hears of writes. */
+  /** Returns whether an observer wants to be notified of writes. */
   hearsWrites() {
     return this.#observers.some((observer) => typeof observer?.beforeWrite === "function");
   }
 
-  /** What is no event. A warning reaches the console where there is no logger: nobody would look for it. */
+  /**
+   * Logs a message that is not an event. Without a logger, warnings go to the console so that they
+   * are noticed.
+   */
   say(level, message, reason) {
     const fields = reason ? { reason } : {};
     if (this.#logger) this.#log(level, "storage", message, () => fields);
     else if (level === "warn") consoleLogger.log({ level, scope: "storage", message, fields });
   }
 
-  /** The app's `fetch`, with each request logged where the level asks for it. */
+  /** Returns the app's `fetch`, which logs each request if the level asks for it. */
   fetch(given) {
     if (!this.#logs("debug")) return given;
     const send = given ?? ((url, init) => globalThis.fetch(url, init));
@@ -102,7 +108,7 @@ export class Audience {
     if (!this.#logs(level)) return;
     attempt(() => {
       const said = fields();
-      // Who it was is for those who debug.
+      // Only entries of the levels trace and debug name the user.
       if (event?.userId && LEVELS.indexOf(level) <= 1) said.userId = event.userId;
       this.#logger.log(freeze({ level, at: event?.at ?? new Date().toISOString(), scope, message, fields: said }));
     }, "The logger threw:");
@@ -118,7 +124,7 @@ const consoleLogger = {
 function attempt(call, words) {
   try {
     const answer = call();
-    // An async observer's rejection is no business of the page's either.
+    // An async observer's rejection must not reach the page either.
     if (typeof answer?.then === "function") answer.then(undefined, (thrown) => console.error("datum-sync:", words, thrown));
   } catch (thrown) {
     console.error("datum-sync:", words, thrown);

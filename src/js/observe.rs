@@ -21,13 +21,13 @@ extern "C" {
     fn wanted(this: &Audience) -> Vec<String>;
     #[wasm_bindgen(method)]
     fn tell(this: &Audience, text: &str);
-    /// Tells the observers of a write that is about to be made.
+    /// Notifies the observers of a write that is about to be made.
     #[wasm_bindgen(method, js_name = beforeWrite)]
     pub fn before_write(this: &Audience, entity: &str, kind: &str, draft: &str);
     /// Whether an observer has `beforeWrite`.
     #[wasm_bindgen(method, js_name = hearsWrites)]
     pub fn hears_writes(this: &Audience) -> bool;
-    /// Logs a message that is no event; warnings go to the console if there is no logger.
+    /// Logs a message that is not an event; warnings go to the console if there is no logger.
     #[wasm_bindgen(method)]
     pub fn say(this: &Audience, level: &str, message: &str, reason: &str);
     #[wasm_bindgen(method)]
@@ -40,7 +40,7 @@ impl Audience {
     /// Reads `observers`, `logger` and `logLevel`.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`], naming the field.
+    /// Fails with [`Code::InvalidConfig`], naming the field.
     pub fn read(handles: &Handles) -> Result<Self> {
         let wrong = |what: &str| Error::new(Code::InvalidConfig, what.to_owned());
         let observers = handles.get("observers").unwrap_or_default();
@@ -67,7 +67,8 @@ impl Audience {
 
     /// Returns `remote` with a `fetch` that logs each request, if the level asks for it.
     pub fn logging_fetch(&self, remote: &JsValue) -> JsValue {
-        // An adapter sends by itself, and may be an instance of a class, which a copy is not.
+        // An adapter sends its own requests. It may be an instance of a class, so it cannot be
+        // copied.
         if has_method(remote, "pull") || has_method(remote, "push") {
             return remote.clone();
         }

@@ -1,4 +1,4 @@
-//! Opens an instance: reads the config, opens the storage, binds the page, signs the first user in.
+//! Opens an instance: reads the config, opens the storage, binds the page, signs in the first user.
 
 use std::rc::Rc;
 

@@ -52,13 +52,13 @@ impl Instance {
     fn listen(self: &Rc<Self>, user_id: &str) {
         let database = format!("{}/{user_id}", self.engine.config().name);
         let (weak, user) = (Rc::downgrade(self), user_id.to_owned());
-        let listening = self.engine.host().listen(&database, move |heard| {
+        let listening = self.engine.host().listen(&database, move |message| {
             let (weak, user) = (weak.clone(), user.clone());
             spawn(async move {
                 let Some(instance) = weak.upgrade() else {
                     return;
                 };
-                match heard {
+                match message {
                     // If this tail fails, the next commit or cycle reads it.
                     Heard::Head(head) => drop(instance.engine.on_head(&user, head).await),
                     Heard::Word(word) => instance.engine.tabs().on_message(&user, &word).await,
@@ -68,8 +68,8 @@ impl Instance {
         self.page.channels.borrow_mut().insert(user_id, listening);
     }
 
-    /// The page is hidden or left: sends pending operations without waiting for the answer, and asks
-    /// the service worker to send the rest.
+    /// The page is hidden or left: sends pending operations without waiting for the answer, and
+    /// asks the service worker to send the rest.
     fn leave(&self) {
         let Some(user) = self.engine.current_user() else {
             return;

@@ -8,7 +8,7 @@ use crate::ports::host::Host;
 use crate::web::interop::spawn;
 
 /// Warns if nothing is stored; otherwise asks the browser for persistence after the first write, if
-/// the config says so.
+/// the config asks for it.
 pub(super) fn watch(instance: &Rc<Instance>) {
     let engine = &instance.engine;
     if let Some(refused) = engine.backing().refused() {
@@ -31,7 +31,7 @@ pub(super) fn watch(instance: &Rc<Instance>) {
     });
 }
 
-/// Asks the browser not to evict what is stored. Returns whether it promises that.
+/// Asks the browser not to evict the stored data. Returns whether it promises that.
 pub(super) async fn request(instance: &Instance) -> bool {
     let host = instance.engine.host();
     if instance.engine.config().persist == Persist::Never {

@@ -24,7 +24,7 @@ pub enum AppResolver {
 /// Reads a resolver.
 ///
 /// # Errors
-/// `code`, naming the field and listing the names that there are.
+/// Fails with `code`, naming the field and listing the names that there are.
 pub fn read(value: &JsValue, code: Code, field: &str) -> Result<AppResolver> {
     if let Some(function) = value.dyn_ref::<Function>() {
         return Ok(AppResolver::Custom(function.clone()));
@@ -39,7 +39,7 @@ pub fn read(value: &JsValue, code: Code, field: &str) -> Result<AppResolver> {
     })
 }
 
-/// Returns the app's function as a resolver, which sees entities as middleware has made them.
+/// Returns the app's function as a resolver, which gets entities after middleware.
 pub fn custom(function: Function, middleware: &Middlewares) -> Rc<dyn Resolver> {
     Rc::new(JsResolver(function, Rc::clone(middleware)))
 }
@@ -73,8 +73,8 @@ impl Resolver for JsResolver {
 /// Reads the decision of a resolver or of the app.
 ///
 /// # Errors
-/// [`Code::Conflict`] if it is no resolution; [`Code::InvalidEntity`] for a merged entity that
-/// JSON cannot hold or middleware refuses.
+/// Fails with [`Code::Conflict`] if the value is not a resolution, and with [`Code::InvalidEntity`]
+/// for a merged entity that JSON cannot hold or middleware refuses.
 pub fn resolution(answer: &JsValue, middleware: Option<&Middleware>) -> Result<Resolution> {
     let take = if answer.is_object() {
         read_string(&member(answer, "take"), "`take`").unwrap_or_default()

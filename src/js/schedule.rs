@@ -1,4 +1,4 @@
-//! Automatic cycles: started by the app, run by the leading tab while somebody can see it.
+//! Automatic cycles: started by the app, run by the leading tab while it is visible.
 
 use std::rc::Rc;
 
@@ -59,7 +59,7 @@ pub(crate) fn attend(instance: &Rc<Instance>) {
     spawn(async move { of_hints.engine.realtime().run().await });
 }
 
-/// Starts a user's automatic cycles, as `startAutoSync` says.
+/// Starts a user's automatic cycles: `startAutoSync`.
 pub(super) fn start(instance: &Instance, user_id: &JsValue, options: &JsValue) -> Result<()> {
     let user = read_user(user_id)?;
     let given = read_options(

@@ -1,16 +1,16 @@
 import type { DatumConfig } from "datum-sync";
 
 /**
- * Sends in the background what a page has left: answers the browser's `sync` events (and `periodicsync`,
- * where the app has registered that) whose tag is `datum-sync:` and the config's `name`.
+ * Sends operations that a page has left behind, in the background: handles the browser's `sync` events (and `periodicsync`,
+ * if the app has registered that) whose tag is `datum-sync:` and the config's `name`.
  *
  * Call it at the top of a service worker that is a module. The engine is loaded from the package's `.wasm`
- * file beside this one, opened for one cycle of the user whom `initialUserId` names, and closed. A sync that fails
+ * file beside this one, opened for one cycle of the user in `initialUserId`, and closed. A sync that fails
  * is tried again by the browser. A page asks for it with `backgroundSync: true`.
  *
  * The config must be the page's: the same `name`, `entities` and `remote`. Its `headers` must find a token where a service
  * worker can (IndexedDB, a cookie, the Cache API): there is no `localStorage`. `initialUserId` must name the user of
- * that token; where it gives null, nothing is sent. What only pages need is left out.
+ * that token; if it returns null, nothing is sent. Settings that only pages need are ignored.
  *
  * @example
  * // sw.js, registered with navigator.serviceWorker.register("/sw.js", { type: "module" })

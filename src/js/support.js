@@ -1,5 +1,5 @@
-// What the engine cannot say in Rust: the error class, and the border between JavaScript values and
-// JSON text. The engine imports this file; it must never hold state of a database.
+// What the engine cannot express in Rust: the error class, and the conversion between JavaScript
+// values and JSON text. The engine imports this file, which must never hold state of a database.
 
 const RETRYABLE = new Set(["offline", "network", "timeout", "cancelled", "serverError", "rateLimited", "storageBlocked"]);
 const DETAILS = ["userId", "entity", "entityId", "status", "retryAfterMs"];
@@ -20,19 +20,19 @@ export class DatumError extends Error {
     return json;
   }
 }
-// On the prototype, as Error has it, so that a minifier cannot rename it and a log does not repeat it.
+// On the prototype, as for Error, so that a minifier cannot rename it and a log does not repeat it.
 Object.defineProperty(DatumError.prototype, "name", { value: "DatumError", configurable: true, writable: true });
 
-/** A DatumError from the engine's own words for one. */
+/** Returns a DatumError from the engine's JSON. */
 export function makeError(json) {
   const { code, message, ...detail } = JSON.parse(json);
   return new DatumError(code, message, detail);
 }
 
-// serde_json gives up at 128 levels; what is stored must stay readable for every server.
+// serde_json stops at 128 levels; stored values must stay readable for every server.
 const MAX_DEPTH = 100;
 
-/** What is wrong with a value, and where; never an app's own. */
+/** A problem in a value, and its place. Distinguishes our exceptions from the app's. */
 class Fault {
   path = [];
 
@@ -42,21 +42,21 @@ class Fault {
 }
 
 /**
- * The JSON text of a value. Refuses what JSON would lose or change without a word, and names its place:
- * what it throws is for `blame` to make an error of, so that only who fails pays for the words.
+ * Returns the JSON text of a value. Throws a `Fault` for values that JSON would silently lose or
+ * change. `blame` turns it into an error, so that only failures pay for the message.
  */
 export function textOf(value) {
   return sound(check(value, 0), () => JSON.stringify(value), (text) => text);
 }
 
-/** As `textOf`, for an array: one line for each item. JSON has no line break of its own. */
+/** As `textOf`, for an array: one line for each item, since JSON text contains no line break. */
 export function linesOf(values) {
   const fault = Array.isArray(values) ? check(values, 0) : wrong("must be an array.");
   const write = () => values.map((value) => JSON.stringify(value)).join("\n");
   return sound(fault, write, (text) => `[${text.replaceAll("\n", ",")}]`);
 }
 
-/** The text that `write` gives, where nothing is wrong with it; `json` makes JSON of that. */
+/** Returns the text from `write` if `found` reports no problem; `json` makes JSON of it. */
 function sound(found, write, json) {
   let fault = found;
   if (fault === undefined) {
@@ -70,15 +70,18 @@ function sound(found, write, json) {
   throw fault;
 }
 
-/** The error of what `textOf` threw. `code` is that of the error; `what` is how its message calls the value. */
+/**
+ * Returns the error for an exception of `textOf`. `code` is its code; `what` names the value in its
+ * message.
+ */
 export function blame(fault, code, what) {
-  // A getter, a proxy or a `toJSON` of the app's threw.
+  // A getter, a proxy or a `toJSON` of the app threw.
   if (!(fault instanceof Fault)) return new DatumError(code, `${what} could not be read: ${say(fault)}`, { cause: fault });
   const place = fault.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${key}`)).join("");
   return new DatumError(code, place ? `${what}: \`${place.replace(/^\./, "")}\` ${fault.why}` : `${what} ${fault.why}`);
 }
 
-/** As `textOf`, but throws an error. */
+/** As `textOf`, but throws a DatumError. */
 export function encode(value, code, what) {
   try {
     return textOf(value);
@@ -87,13 +90,16 @@ export function encode(value, code, what) {
   }
 }
 
-/** Whether a string has no lone surrogate. */
+/** Returns whether a string has no lone surrogate. */
 export function isWellFormed(text) {
   // The method came with Chrome 111, Firefox 119 and Safari 16.4.
   return typeof text.isWellFormed === "function" ? text.isWellFormed() : !/\p{Surrogate}/u.test(text);
 }
 
-/** Nothing, or what is wrong and where. The path is only built on the way out of a failure. */
+/**
+ * Returns undefined, or the problem and its place. The path is only built on the way out of a
+ * failure.
+ */
 function check(value, depth) {
   switch (typeof value) {
     case "string":
@@ -131,7 +137,7 @@ function check(value, depth) {
   }
   for (let i = 0; i < keys.length; i++) {
     const item = value[keys[i]];
-    // JSON leaves an undefined property out, and so means the app that writes `{ due: undefined }`.
+    // JSON leaves out an undefined property, as an app that writes `{ due: undefined }` expects.
     if (item === undefined) continue;
     const fault = check(item, depth + 1);
     if (fault !== undefined) return at(fault, keys[i]);
@@ -139,17 +145,19 @@ function check(value, depth) {
   return undefined;
 }
 
-/** What JSON would lose of an instance of a class, if anything. */
+/** Returns what JSON would lose of an instance of a class, if anything. */
 function loss(value, prototype, keys) {
   const tag = tagOf(value);
-  // A plain object of another realm (an iframe, a test runner's sandbox) has that realm's prototype.
+  // A plain object of another realm (an iframe, a test runner's sandbox) has that realm's
+  // prototype.
   if (tag === "Object" && Object.getPrototypeOf(prototype) === null) return undefined;
   const name = value.constructor?.name || tag;
   if (tag !== "Object") return `is of type ${name}, whose content JSON would lose; convert it to a plain object, an array or a string.`;
   if (keys.length === 0) return `is an instance of ${name} without fields of its own; give it a \`toJSON\` or convert it to a plain object.`;
   for (let p = prototype; p !== null && p !== Object.prototype; p = Object.getPrototypeOf(p)) {
     for (const [key, property] of Object.entries(Object.getOwnPropertyDescriptors(p))) {
-      // A field behind a getter and a setter is data that JSON does not see; a getter alone is derived.
+      // A property with a getter and a setter is data that JSON does not see; one with only a
+      // getter is derived.
       if (property.set && key !== "__proto__" && !keys.includes(key)) {
         return `is an instance of ${name}, whose field \`${key}\` JSON would lose; give it a \`toJSON\` or convert it to a plain object.`;
       }
@@ -158,7 +166,7 @@ function loss(value, prototype, keys) {
   return undefined;
 }
 
-/** The place of a lone surrogate in a tree that JSON made. */
+/** Returns the place of a lone surrogate in a value that JSON parsed. */
 function malformed(value) {
   if (typeof value === "string") {
     return isWellFormed(value) ? undefined : wrong("has a lone surrogate; strings must be well-formed Unicode (see `String.prototype.toWellFormed`).");
@@ -188,7 +196,7 @@ function tagOf(value) {
   return Object.prototype.toString.call(value).slice(8, -1);
 }
 
-/** What was thrown, in words. */
+/** Returns an exception as text. */
 export function say(cause) {
   try {
     return String(cause?.message ?? cause);
@@ -197,19 +205,22 @@ export function say(cause) {
   }
 }
 
-/** The value of a JSON text, frozen to its depth. */
+/** Returns the value of a JSON text, deeply frozen. */
 export function decode(text) {
   return freeze(JSON.parse(text));
 }
 
-/** The entities of a JSON array, each frozen to its depth. The array is the caller's own: it may be sorted. */
+/**
+ * Returns the entities of a JSON array, each deeply frozen. The array itself is the caller's and
+ * may be sorted.
+ */
 export function decodeMany(text) {
   const values = JSON.parse(text);
   for (let i = 0; i < values.length; i++) freeze(values[i]);
   return values;
 }
 
-/** Freezes a value made by JSON or by the engine, to its depth, and gives it back. */
+/** Deeply freezes a value made by JSON or by the engine, and returns it. */
 export function freeze(value) {
   if (typeof value !== "object" || value === null) return value;
   // A stack rather than recursion: JSON.parse takes nesting that would overflow the call stack.
@@ -233,8 +244,9 @@ export function freeze(value) {
 }
 
 /**
- * Splits an options object: what is data, as JSON text, and what only lives in JavaScript (functions,
- * signals, adapters), by the names in `live`. Reading once, here, means that a getter cannot answer twice.
+ * Splits an options object into data, as JSON text, and live members (functions, signals,
+ * adapters), by the names in `live`. Each member is read only once, so that a getter cannot return
+ * two values.
  */
 export function readOptions(value, code, what, live) {
   if (value === undefined || value === null) return { text: "{}", handles: {} };
@@ -249,30 +261,34 @@ export function readOptions(value, code, what, live) {
   return { text: encode(plain, code, what), handles };
 }
 
-/** Tells whoever develops the app of a fault that no call can reject with. */
+/** Reports to the app's developer a fault that no call can reject with. */
 export function report(fault) {
   console.error("datum-sync:", fault);
 }
 
-/** Asks the browser to wake the service worker once there is a network. Nothing where it has no such thing. */
+/**
+ * Asks the browser to wake the service worker once there is a network. Does nothing without
+ * support.
+ */
 export async function requestBackgroundSync(tag) {
   try {
     // Without a service worker, `ready` never settles.
     const registration = await navigator.serviceWorker?.ready;
     await registration?.sync?.register(tag);
   } catch {
-    // A page that may have no service worker, or one that may not sync: the next visit syncs.
+    // The page may have no service worker, or may not sync: the next visit syncs.
   }
 }
 
-/** The calls that wait: how the promise of each is settled. */
+/** The pending calls, with the functions that settle the promise of each. */
 const waiting = new Map();
 let death;
 let words;
 
 /**
- * The promise of a call, for `settle` to settle; it also rejects when the engine dies. A panic stops the
- * task that would have settled it, and without this an `await` of the app's would never return.
+ * Returns the promise of a call, which `settle` settles; it also rejects when the engine dies. A
+ * panic stops the task that would have settled it, and without this an `await` in the app would
+ * never return.
  */
 export function pledge() {
   let how;
@@ -284,7 +300,10 @@ export function pledge() {
   return promise;
 }
 
-/** Resolves or rejects a call. One that was rejected already, since the engine died, stays so. */
+/**
+ * Resolves or rejects a call. A call that was already rejected because the engine died stays
+ * rejected.
+ */
 export function settle(promise, fulfilled, value) {
   const how = waiting.get(promise);
   waiting.delete(promise);
@@ -293,8 +312,8 @@ export function settle(promise, fulfilled, value) {
 }
 
 /**
- * Called by the panic hook: every pending call, and every later one, rejects. The words of the panic may never follow:
- * they need memory, and the fault may be the allocator's own.
+ * Called by the panic hook: rejects every pending call and every later one. The panic's message may
+ * never follow, because it needs memory, and the fault may be the allocator's own.
  */
 export function dying(place) {
   death ??= new DatumError("engineDead", "The engine stopped on a fault of its own; what was stored is safe. Reload the page.", { cause: place });
@@ -302,7 +321,10 @@ export function dying(place) {
   waiting.clear();
 }
 
-/** Called by the panic hook thereafter, with the words: those of the first panic are the cause. */
+/**
+ * Called by the panic hook afterwards, with the message of the panic; the first one becomes the
+ * cause.
+ */
 export function died(message) {
   console.error("datum-sync:", message);
   death.cause = words ??= message;

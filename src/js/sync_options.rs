@@ -18,10 +18,10 @@ pub(crate) struct SyncOptions {
 }
 
 impl SyncOptions {
-    /// Reads what an app passed.
+    /// Reads the app's argument.
     ///
     /// # Errors
-    /// [`Code::InvalidArgument`], naming the field.
+    /// Fails with [`Code::InvalidArgument`], naming the field.
     pub(crate) fn read(value: &JsValue) -> Result<Self> {
         let given = read_options(
             value,

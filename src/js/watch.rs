@@ -26,7 +26,7 @@ extern "C" {
     fn apply(this: &Live, whole: bool, text: &str, gone: &Array) -> Result<JsValue, JsValue>;
 }
 
-/// Which entities are watched.
+/// Selects the watched entities.
 #[derive(Clone)]
 pub(crate) struct WatchTarget {
     pub(crate) user_id: String,
@@ -169,7 +169,7 @@ impl WatchCursor {
 
 #[wasm_bindgen]
 impl WatchIterator {
-    /// The watched entities; then, each time, after a change.
+    /// Returns the watched entities, first immediately and then after each change.
     pub fn next(&self) -> Promise {
         let cursor = Rc::clone(&self.cursor);
         promise(async move { cursor.next().await })
@@ -188,7 +188,7 @@ impl WatchIterator {
         Promise::resolve(&iteration(None))
     }
 
-    /// The iterator itself: a second loop over it continues where the first stopped.
+    /// Returns the iterator itself, so that a second loop over it continues after the first.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Writes: from an app's arguments to the engine, and from its output to the app's values.
+//! Writes: converts an app's arguments for the engine, and the engine's output for the app.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -13,13 +13,14 @@ use crate::model::error::{Error, Result};
 use crate::plan::write::{Write, Written};
 use crate::util::json::write::put_text;
 
-/// A value, or what the app's call rejects with: what its own function threw, unchanged.
+/// A value, or the value that the app's call rejects with: an exception of its own function,
+/// unchanged.
 pub(crate) type JsResult<T> = Result<T, JsValue>;
 
 /// Converts the output of a write.
 pub(crate) type WriteOutput = fn(Vec<Written>, Option<&Middleware>) -> Result<JsValue>;
 
-/// Whose entities a write changes, and which entities' operations it follows.
+/// The user whose entities a write changes, and the entities whose operations it follows.
 pub(crate) struct WriteTarget {
     pub(crate) user: String,
     pub(crate) after: Rc<[OwnedKey]>,
@@ -64,7 +65,7 @@ fn named(object: &str, id: &str) -> String {
     text
 }
 
-/// Patches an entity whose type has middleware: that sees the whole entity, which is read first.
+/// Patches an entity whose type has middleware, which gets the whole entity, so that is read first.
 pub(crate) async fn patch(
     instance: &Rc<Instance>,
     entity: &str,
@@ -102,7 +103,7 @@ pub(crate) fn one(written: Vec<Written>, middleware: Option<&Middleware>) -> Res
     }
 }
 
-/// All entities in one text: one parse for the whole target.
+/// Returns all written entities, parsed as one text.
 pub(crate) fn many(written: Vec<Written>, middleware: Option<&Middleware>) -> Result<JsValue> {
     let mut text = String::from("[");
     for item in &written {

@@ -17,7 +17,8 @@ pub type BodyId = u64;
 /// How many bodies a record may have.
 pub const BODIES_PER_RECORD: u64 = 1 << 16;
 
-/// What a checkpoint supersedes. Record keys stay, because they are the fence; only values go.
+/// The records and bodies that a checkpoint supersedes. Record keys stay as the fence; only values
+/// go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Superseded {
     /// Records to overwrite with empty values.

@@ -79,7 +79,7 @@ impl Output {
     }
 }
 
-/// Bytes still to be read. Every function returns `None` if they are not what was written; optional
+/// Bytes still to be read. Every function returns `None` if they are damaged; optional
 /// values have a second, inner `Option`.
 #[derive(Debug)]
 pub struct Input<'a>(pub &'a [u8]);

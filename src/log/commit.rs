@@ -18,7 +18,7 @@ pub struct Commit {
     pub events: Vec<Event>,
 }
 
-/// One change of the state that is not a row.
+/// One change of the state other than a row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// An operation joins the outbox, in the slot of the first one that it replaces.
@@ -87,7 +87,7 @@ pub enum Event {
     /// The remote's first known epoch, or a new one because the remote was restored.
     Epoch {
         epoch: String,
-        /// What the remote may have forgotten; `None` for the first epoch.
+        /// The writes that the remote may have forgotten; `None` for the first epoch.
         restored: Option<Restored>,
     },
     /// Writes that a restored remote has forgotten were queued again.
@@ -110,7 +110,7 @@ pub enum Event {
 /// Stored bytes that could not be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// How many records and segments were set aside.
+    /// The number of records and segments that were quarantined.
     pub quarantined: u64,
     /// The next pull starts from the beginning.
     pub needs_full_pull: bool,
@@ -162,7 +162,6 @@ impl Default for SegmentBody {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry {
     pub id: String,
-    /// The server's version.
     pub version: u64,
     /// The row is a tombstone.
     pub deleted: bool,

@@ -1,4 +1,4 @@
-//! The directory of a segment: its rows, encoded in a record. They are decoded at once, or stay
+//! The directory of a segment: its rows, encoded in a record. They are either decoded or stay
 //! encoded and are searched in place.
 
 use std::rc::Rc;
@@ -16,7 +16,6 @@ const RETAIN: u8 = 4;
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
     pub id: &'a str,
-    /// The server's version.
     pub version: u64,
     /// Offset in the segment's body, in bytes.
     pub offset: u32,
@@ -172,8 +171,8 @@ fn get<'a>(input: &mut Input<'a>, end: &mut u32) -> Option<Line<'a>> {
     })
 }
 
-/// What is said before the rows (how many, whether all are plain, the last id where they ascend),
-/// and the rows.
+/// Reads the header (row count, whether all rows are plain, the last id if ids ascend) and the
+/// bytes of the rows.
 fn head<'a>(input: &mut Input<'a>) -> Option<(u64, bool, Option<&'a str>, &'a [u8])> {
     let count = input.number()?;
     if count == 0 {

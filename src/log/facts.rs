@@ -27,7 +27,6 @@ pub struct CursorState {
 pub struct Facts {
     /// The last attempt, in milliseconds since 1970.
     pub last_sync: Option<u64>,
-    /// The last success.
     pub last_success: Option<u64>,
     /// How long the last cycle took.
     pub duration: Option<u64>,

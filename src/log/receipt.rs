@@ -1,4 +1,4 @@
-//! Receipts: what is known of an entity's last operation after it left the outbox.
+//! Receipts: the known outcome of an entity's last operation after it left the outbox.
 
 /// The most field hashes in one receipt; the oldest are dropped first.
 pub(crate) const MAX_FIELD_HASHES: usize = 64;
@@ -11,7 +11,7 @@ pub enum ReceiptOutcome {
     Applied,
     /// It met a conflict, and the server has a merge or its own row instead.
     Merged,
-    /// The server rejected it for good: it became a dead letter.
+    /// The server rejected it for good, and it became a dead letter.
     Rejected,
 }
 
@@ -28,8 +28,8 @@ impl ReceiptOutcome {
 }
 
 impl Receipt {
-    /// Returns the receipt after a conflict with the server's row at `version` was settled with more
-    /// than this device's own values. `merging`: the result has still to be pushed.
+    /// Returns the receipt after a conflict with the server's row at `version` was settled with
+    /// more than this device's own values. `merging`: the result has still to be pushed.
     #[must_use]
     pub(crate) fn after_conflict(self, now: u64, merging: bool, version: u64) -> Self {
         let version = if self.suspect { version } else { self.version };
@@ -49,7 +49,7 @@ impl Receipt {
     }
 }
 
-/// What is known about the last operation of one entity.
+/// The known outcome of an entity's last operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
     pub outcome: ReceiptOutcome,

@@ -91,7 +91,7 @@ impl Commit {
     /// Decodes a record.
     ///
     /// # Errors
-    /// [`Code::Corrupt`] if the bytes are not what was written; [`Code::ClientOutdated`] if a later
+    /// Fails with [`Code::Corrupt`] if the bytes are damaged; [`Code::ClientOutdated`] if a later
     /// version of the engine wrote them.
     pub fn decode(record: &[u8]) -> Result<Self> {
         decode(record, &|_| None)

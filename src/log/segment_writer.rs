@@ -17,8 +17,8 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// Adds a row and its body, if any. If the segment has no room for it, the segment goes into the
-    /// commit first.
+    /// Adds a row and its body, if any. If the segment has no room left, moves it into the commit
+    /// first.
     pub fn push(
         &mut self,
         entity: &str,

@@ -164,10 +164,10 @@ pub(super) fn put_letter(out: &mut Output, letter: &DeadLetter) {
 }
 
 pub(super) fn get_letters(input: &mut Input<'_>) -> Option<Vec<DeadLetter>> {
-    let mut letters = Vec::new();
+    let mut dead_letters = Vec::new();
     for _ in 0..input.number()? {
         let op = get_operation(input)?;
-        letters.push(DeadLetter {
+        dead_letters.push(DeadLetter {
             op,
             code: input.text()?,
             message: input.text()?,
@@ -177,7 +177,7 @@ pub(super) fn get_letters(input: &mut Input<'_>) -> Option<Vec<DeadLetter>> {
             blocked_by: input.maybe_text()?,
         });
     }
-    Some(letters)
+    Some(dead_letters)
 }
 
 pub(super) fn put_facts(out: &mut Output, facts: &Facts) {

@@ -1,5 +1,6 @@
 //! An order-independent digest of a set of rows, by which two replicas find out in one comparison
-//! whether they hold the same rows: the wrapping sum of an xxh3 over each row's entity, id and version.
+//! whether they hold the same rows: the wrapping sum of an xxh3 over each row's entity, id and
+//! version.
 //!
 //! Adding and removing a row take constant time, so neither side ever walks its rows.
 

@@ -1,9 +1,9 @@
-//! The entity envelope: the fields that the engine owns. They are read from the app's JSON and added
-//! to it without parsing it into a tree.
+//! The entity envelope: the fields that the engine owns. They are read from the app's JSON and
+//! added to it without parsing it into a tree.
 //!
 //! A stored body is the app's object with `createdAt` and `modifiedAt`. What an app reads is that
-//! body with the authoritative `id`, `userId`, `version` and `isDeleted` appended: `JSON.parse` keeps
-//! the last of two equal keys, so a body can never contradict its envelope.
+//! body with the authoritative `id`, `userId`, `version` and `isDeleted` appended: `JSON.parse`
+//! keeps the last of two equal keys, so a body can never contradict its envelope.
 
 use std::borrow::Cow;
 
@@ -15,12 +15,12 @@ use crate::util::json::write::{push_escaped, push_field, push_number, push_strin
 /// The longest id, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 512;
 
-/// An entity type and an id, borrowed: rows are looked up far more often than their keys are stored.
+/// An entity type and an id, borrowed: rows are looked up far more often than their keys are
+/// stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key<'a> {
     /// The entity type, as the config names it.
     pub entity: &'a str,
-    /// The id.
     pub id: &'a str,
 }
 
@@ -44,7 +44,6 @@ impl<'a> Key<'a> {
 pub struct OwnedKey {
     /// The entity type, as the config names it.
     pub entity: String,
-    /// The id.
     pub id: String,
 }
 

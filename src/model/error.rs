@@ -25,7 +25,7 @@ pub enum Code {
     NotFound,
     /// An entity with this id exists already.
     AlreadyExists,
-    /// The browser says that there is no network.
+    /// The browser reports that there is no network.
     Offline,
     /// The request did not reach the remote, or its answer was lost.
     Network,
@@ -298,7 +298,7 @@ impl Error {
         self.0.user_id.as_deref()
     }
 
-    /// The HTTP status, where the remote answered.
+    /// The HTTP status, if the remote answered.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         self.0.status

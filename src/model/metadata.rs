@@ -13,7 +13,6 @@ pub mod read;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SyncMetadata {
-    /// The user.
     pub user_id: String,
     /// The last attempt, successful or not.
     #[serde(skip_serializing_if = "Option::is_none")]

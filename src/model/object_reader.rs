@@ -14,14 +14,14 @@ use serde_json::{Map, Value};
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 
-/// An object whose members are read by name. Null and invalid members read as `None`; after the last
-/// member, call [`Self::finish`] or [`Self::check`].
+/// An object whose members are read by name. Null and invalid members read as `None`; after the
+/// last member, call [`Self::finish`] or [`Self::check`].
 #[derive(Debug)]
 pub struct ObjectReader<'a> {
     map: &'a Map<String, Value>,
     code: Code,
     what: &'a str,
-    /// Where the object is in the whole, such as `entities.tasks`; empty for the whole itself.
+    /// The path of the object, such as `entities.tasks`; empty for the outermost object.
     path: String,
     asked: Vec<&'a str>,
     /// The first error, here or in any other object of the same whole.
@@ -162,7 +162,8 @@ impl<'a> ObjectReader<'a> {
         None
     }
 
-    /// Records an error if there are members that were not read. Without this call they are ignored.
+    /// Records an error if there are members that were not read. Without this call they are
+    /// ignored.
     pub fn reject_unknown(&self) {
         if let Some(unknown) = self.names().find(|name| !self.asked.contains(name)) {
             self.refuse(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::entity::{Key, OwnedKey};
 use crate::model::error::ErrorJson;
 
-/// What an operation does.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OperationKind {
@@ -80,12 +80,10 @@ pub struct Operation {
     pub op_id: String,
     /// The entity type.
     pub entity: String,
-    /// The entity's id.
     pub id: String,
-    /// What it does.
     pub kind: OperationKind,
-    /// The server's version that it was made on; `None` if the server has no such entity, [`UNKNOWN`]
-    /// if the version is of an earlier epoch.
+    /// The server's version that it was made on; `None` if the server has no such entity,
+    /// [`UNKNOWN`] if the version is of an earlier epoch.
     pub base_version: Option<u64>,
     /// The whole body after the write; `None` for a delete.
     pub body: Option<Rc<str>>,
@@ -100,8 +98,8 @@ pub struct Operation {
     /// Operations whose effect this one includes: a verdict on one of them, still on its way in
     /// another tab, sets the base of this one.
     pub supersedes: Vec<String>,
-    /// Hashes of the field values that those wrote. The remote may already have them, if another tab
-    /// sent them and the reply was lost.
+    /// Hashes of the field values that those wrote. The remote may already have them, if another
+    /// tab sent them and the reply was lost.
     pub earlier: Vec<u64>,
     /// The entities that it depends on or refers to.
     pub links: Vec<Link>,
@@ -140,8 +138,8 @@ impl Operation {
         self.body.as_ref().map_or(0, |body| body.len() as u64)
     }
 
-    /// Makes the base [`UNKNOWN`] if it is newer than `kept`, the last version that a restored server
-    /// shares with the earlier epoch.
+    /// Makes the base [`UNKNOWN`] if it is newer than `kept`, the last version that a restored
+    /// server shares with the earlier epoch.
     pub fn forget_base(&mut self, kept: u64) {
         self.base_version = self
             .base_version
@@ -163,8 +161,8 @@ impl Operation {
         })
     }
 
-    /// Returns true if this operation is sent after the other one: it needs it, or deletes an entity
-    /// that the other one refers to.
+    /// Returns true if this operation is sent after the other one: it needs it, or deletes an
+    /// entity that the other one refers to.
     #[must_use]
     pub fn goes_after(&self, other: &Self) -> bool {
         self.needs(other)
@@ -172,7 +170,7 @@ impl Operation {
     }
 }
 
-/// What a queued operation and a second write of the same entity become.
+/// The result of coalescing a queued operation with a second write of the same entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coalesced {
     /// One operation of this kind, with the base of the first and the body of the second.

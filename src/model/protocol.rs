@@ -82,7 +82,7 @@ pub struct PullRequest {
     /// The app's schema version.
     #[serde(default)]
     pub schema: u32,
-    /// Where the last page ended; `None` for everything.
+    /// The end of the last page; `None` for everything.
     pub cursor: Option<String>,
     /// Only these entity types; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,8 +90,8 @@ pub struct PullRequest {
     /// The app's own filter of a partial pull.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<serde_json::Value>,
-    /// The last epoch that this client knew, if it pulls from the beginning: the page then says how
-    /// much of that history is left.
+    /// The last epoch that this client knew, if it pulls from the beginning: the page then tells
+    /// how much of that history is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
     /// The most rows that the page may hold.
@@ -106,7 +106,7 @@ pub struct PullRequest {
 pub struct PullPage<'a> {
     /// The rows.
     pub changes: Vec<WireRow<'a>>,
-    /// Where the next page starts. Opaque.
+    /// The start of the next page. Opaque.
     pub cursor: Cow<'a, str>,
     /// Another page is ready.
     pub more: bool,
@@ -137,7 +137,6 @@ pub struct WireDigest {
 pub struct WireRow<'a> {
     /// The entity type.
     pub entity: Cow<'a, str>,
-    /// The entity's id.
     pub id: Cow<'a, str>,
     /// The version that the server assigned; it grows with each write of the row.
     pub version: u64,
@@ -158,8 +157,8 @@ pub struct PushRequest<'a> {
     pub user_id: Option<Cow<'a, str>>,
     /// The app's schema version.
     pub schema: u32,
-    /// The epoch of the operations' base versions, if known. The server applies nothing if its own is
-    /// another.
+    /// The epoch of the operations' base versions, if known. The server applies nothing if its own
+    /// is another.
     pub epoch: Option<Cow<'a, str>>,
     pub operations: Vec<PushedOperation<'a>>,
 }

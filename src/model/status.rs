@@ -100,7 +100,6 @@ pub struct Health {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncStatus {
-    /// The user.
     pub user_id: String,
     pub status: SyncState,
     /// From 0 to 1; never backwards within a cycle.
@@ -108,7 +107,6 @@ pub struct SyncStatus {
     /// The step of a running cycle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// Pending operations.
     pub pending_operations: u64,
     /// Operations pushed and rows pulled in this cycle.
     pub completed_operations: u64,
@@ -139,7 +137,7 @@ pub struct SyncStatus {
     pub health: Health,
     /// This tab runs the automatic cycles of all tabs.
     pub is_leader: bool,
-    /// The browser says that it is online.
+    /// The browser reports that it is online.
     pub online: bool,
 }
 
@@ -151,7 +149,7 @@ impl SyncStatus {
             .errors
             .iter()
             .any(|error| error.code == Code::Unauthorized);
-        let troubled = self.unresolved_conflicts > 0
+        let has_problems = self.unresolved_conflicts > 0
             || self.dead_letters > 0
             || self.health.local != LocalHealth::Healthy;
         self.health.status = match self.status {
@@ -159,7 +157,7 @@ impl SyncStatus {
             SyncState::Failed if unauthorized => HealthState::Unauthorized,
             _ if !self.online => HealthState::Offline,
             SyncState::Failed => HealthState::Error,
-            _ if troubled => HealthState::Degraded,
+            _ if has_problems => HealthState::Degraded,
             _ if self.pending_operations > 0 => HealthState::Pending,
             _ => HealthState::Healthy,
         };
@@ -179,7 +177,7 @@ impl SyncStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SkipReason {
-    /// The browser says that there is no network.
+    /// The browser reports that there is no network.
     Offline,
     /// Sync is paused.
     Paused,
@@ -209,7 +207,6 @@ pub struct EntityResult {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncResult {
-    /// The user.
     pub user_id: String,
     /// The cycle ran to its end and nothing failed.
     pub is_success: bool,
@@ -221,7 +218,6 @@ pub struct SyncResult {
     pub pulled_count: u64,
     /// Operations rejected or dropped.
     pub failed_count: u64,
-    /// Conflicts detected.
     pub conflicts_detected: u64,
     /// Conflicts decided.
     pub conflicts_resolved: u64,

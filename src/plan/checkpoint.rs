@@ -1,7 +1,7 @@
-//! Checkpoints: a record that holds the whole state, so that opening reads from there; and
-//! compaction, which moves what still lives out of segments that are mostly dead.
+//! Checkpoints: a record that holds the whole state, so that opening starts reading there; and
+//! compaction, which moves live bodies out of segments that are mostly dead.
 //!
-//! Record keys are not freed here: they are the fence against a tab that slept meanwhile.
+//! Record keys are not freed here: they fence off a tab that was asleep.
 
 use crate::log::address::Superseded;
 use crate::log::commit::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
@@ -32,7 +32,7 @@ impl Planner for CheckpointPlanner {
     }
 }
 
-/// Writes the state down.
+/// Writes the state into a commit.
 struct CheckpointWriter<'a> {
     replica: &'a Replica,
 }

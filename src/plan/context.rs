@@ -1,4 +1,4 @@
-//! The time and the chance of a plan, as arguments.
+//! The time and the randomness of a plan, as arguments.
 
 use crate::util::uuid::uuid_v7;
 

@@ -1,4 +1,4 @@
-//! Plans what the app or a resolver decides of conflicts that were parked.
+//! Plans the decision of a parked conflict, made by the app or by a resolver.
 
 use std::rc::Rc;
 
@@ -15,19 +15,18 @@ use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::split;
 use crate::state::replica::Replica;
 
-/// Plans what is decided of a parked conflict as it stands.
+/// Decides a parked conflict in its present state.
 #[allow(missing_debug_implementations)]
 pub struct DecisionPlanner<'a> {
-    /// The conflict's id.
     pub id: &'a str,
-    /// Decides. None decides nothing and writes nothing.
+    /// Returns the decision; `None` writes nothing.
     pub decide: &'a mut dyn FnMut(&Conflict) -> Option<Decision>,
     /// Time and ids.
     pub context: PlanContext,
 }
 
 impl Planner for DecisionPlanner<'_> {
-    /// The conflict, for those who are told of it.
+    /// The conflict, to report it.
     type Output = Conflict;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Conflict>>> {
@@ -43,10 +42,9 @@ impl Planner for DecisionPlanner<'_> {
     }
 }
 
-/// Reads a parked conflict, with the bodies that it needs. Writes nothing.
+/// Reads a parked conflict and fetches the bodies that it needs. Writes nothing.
 #[derive(Debug)]
 pub struct ParkedConflict<'a> {
-    /// The conflict's id.
     pub id: &'a str,
 }
 
@@ -58,8 +56,8 @@ impl Planner for ParkedConflict<'_> {
     }
 }
 
-/// A parked conflict with all three sides as they are now. The remote's side is the synced row,
-/// which moves on while the conflict waits.
+/// Returns a parked conflict with all three sides in their present state. The remote side is the
+/// synced row, which keeps changing while the conflict waits.
 fn parked(replica: &Replica, id: &str) -> Result<Plan<Conflict>> {
     let Some(parked) = replica.conflicts().get(id) else {
         return Err(no_conflict());
@@ -102,7 +100,7 @@ fn decided(
 ) -> Commit {
     let mut commit = Commit::default();
     let id = &conflict.id;
-    let is = |side: Option<&str>, body: &str| side.is_some_and(|side| same_content(side, body));
+    let equals = |side: Option<&str>, body: &str| side.is_some_and(|side| same_content(side, body));
     let body = match &decision.resolution {
         Resolution::Later => {
             let failed = replica.conflicts().get(id).filter(|_| decision.failed);
@@ -116,15 +114,15 @@ fn decided(
         }
         Resolution::Remote => None,
         Resolution::Local => Some(conflict.local.clone()),
-        Resolution::Merged(body) if is(conflict.remote.as_deref(), body) => None,
+        Resolution::Merged(body) if equals(conflict.remote.as_deref(), body) => None,
         Resolution::Merged(body) => Some(Some(Rc::clone(body))),
     };
     commit.events.push(Event::Unpark { id: id.clone() });
     commit.explain(conflict, decision);
     let key = Key::new(&conflict.entity, &conflict.entity_id);
-    let merging = matches!(&body, Some(Some(body)) if !is(conflict.local.as_deref(), body));
+    let merging = matches!(&body, Some(Some(body)) if !equals(conflict.local.as_deref(), body));
     if body.is_none() || merging {
-        // Something other than what was written here stands.
+        // The outcome differs from this device's own write.
         let receipt = replica.receipts().get(&key).cloned().unwrap_or_default();
         commit.events.push(Event::Receipt {
             entity: key.entity.to_owned(),
@@ -154,10 +152,10 @@ fn decided(
     commit
 }
 
-/// Checks a merged entity that the app has given, and returns it as it is stored.
+/// Checks a merged entity from the app and returns the body to store.
 ///
 /// # Errors
-/// [`Code::InvalidEntity`], naming what is wrong.
+/// Fails with [`Code::InvalidEntity`], naming what is wrong.
 pub fn merged(
     conflict: (&str, &str),
     given: &str,
@@ -180,7 +178,7 @@ pub fn merged(
 }
 
 impl Commit {
-    /// Records why a conflict ended as it did, if it has ended.
+    /// Adds the explanation of a conflict that has ended.
     pub(super) fn explain(&mut self, conflict: &Conflict, decision: &Decision) {
         if !decision.explanation.is_empty() {
             let text = Rc::clone(&decision.explanation);

@@ -1,4 +1,4 @@
-//! Plans what becomes of fields that never leave the device.
+//! Plans the commits for fields that never leave the device.
 
 use std::rc::Rc;
 
@@ -12,10 +12,10 @@ use crate::state::view::ViewBody;
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::vec_map::VecMap;
 
-/// What a commit under construction does to values, by id. Changes can be undone.
+/// The changes that a commit under construction makes to values, by id. They can be undone.
 #[derive(Debug)]
 pub struct Layer<T> {
-    /// The values as of this commit; none for what it removes.
+    /// The values as of this commit; `None` if the commit removes the value.
     pub now: OrderedMap<Option<T>>,
     undo: Vec<(String, Option<Option<T>>)>,
 }
@@ -52,8 +52,8 @@ impl<T> Layer<T> {
     }
 }
 
-/// Plans to keep what operations that were queued before a change of the config would carry to the
-/// server: once they are pushed without it, only this device has it.
+/// Copies local-only fields out of operations that were queued before the config made the fields
+/// local-only: once the operations are pushed without them, only this device has the values.
 #[allow(missing_debug_implementations)]
 pub struct LocalOnlyPlanner<'a> {
     /// The fields of a type that never leave the device.

@@ -1,4 +1,4 @@
-//! Plans a pulled page: its rows and the cursor behind them, in one commit.
+//! Plans a pulled page: its rows and its cursor, in one commit.
 
 use std::rc::Rc;
 
@@ -17,48 +17,46 @@ use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
 
-/// How a page is to be taken.
+/// The rules for applying a page.
 #[derive(Clone)]
 #[allow(missing_debug_implementations)]
 pub struct PageRules<'a> {
-    /// The cursor that the page was pulled from; none for the first page of a full pull.
+    /// The cursor that the page was pulled from; `None` for the first page of a full pull.
     pub from: Option<&'a str>,
-    /// The head when the first page was asked for. The pages may not know yet what was written
-    /// since.
+    /// The log's head when the first page was requested. The pages may lack anything written since.
     pub since: Seq,
     /// The scope; empty for the main one.
     pub scope: &'a str,
-    /// The pages bring every row of these entity types, so a row that a full pull does not bring is
-    /// gone. False where the remote selects among the rows.
+    /// The pages contain every row of these entity types, so a row that a full pull does not
+    /// contain is gone. False if the remote filters rows.
     pub whole: bool,
     /// The entity types of the scope.
     pub entities: Option<&'a [String]>,
     /// Tombstones become visible now; otherwise they are held.
     pub include_deletes: bool,
-    /// The entity types of the config; rows of others are not kept.
+    /// Returns true for the entity types of the config; rows of other types are dropped.
     pub known: &'a dyn Fn(&str) -> bool,
     /// The types whose tombstones keep their body.
     pub soft: &'a dyn Fn(&str) -> bool,
-    /// How the fields of a type are merged.
+    /// The merge policies of a type.
     pub policies: &'a dyn Fn(&str) -> Rc<Policies>,
 }
 
 /// Plans one page.
 #[allow(missing_debug_implementations)]
 pub struct PagePlanner<'a> {
-    /// The page.
     pub page: &'a PullPage<'a>,
-    /// How it is to be taken.
+    /// The rules for applying it.
     pub rules: PageRules<'a>,
-    /// What resolvers and the remote have said so far.
+    /// The answers of resolvers and of the remote so far.
     pub decisions: Decisions,
     /// Time and ids.
     pub context: PlanContext,
 }
 
 impl Planner for PagePlanner<'_> {
-    /// None where the cursor is no longer where the page was pulled from, or the page speaks of
-    /// another history.
+    /// `None` if the cursor has moved since the page was pulled, or if the page belongs to another
+    /// epoch.
     type Output = Decided<Option<Incoming>>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
@@ -83,10 +81,10 @@ impl PagePlanner<'_> {
         let (page, rules) = (self.page, &self.rules);
         let mut planner = RowPlanner::new(replica, rules.policies, &self.decisions, &self.context);
         let state = replica.cursor(rules.scope);
-        // Without a cursor everything comes, and what does not come is gone.
+        // A pull without a cursor returns everything; rows that it does not return are gone.
         let full_since = match rules.from {
             Some(_) => state.and_then(|state| state.full_since),
-            // A log that was begun anew meanwhile is shorter.
+            // A new log that replaced a lost one is shorter.
             None => rules.whole.then_some(rules.since.min(replica.head())),
         };
         for change in &page.changes {
@@ -140,7 +138,7 @@ impl PagePlanner<'_> {
     }
 }
 
-/// Plans one row of a page. `full_since`: a full pull is under way since that place in the log.
+/// Plans one row of a page. `full_since` is the record at which a running full pull began.
 fn plan_change(
     planner: &mut RowPlanner<'_>,
     change: &WireRow<'_>,
@@ -160,8 +158,8 @@ fn plan_change(
     let replica = planner.replica;
     let have = replica.row(&row.key());
     let known_version = have.map_or(0, |have| have.version);
-    // The row lives on, and only left this scope. The main pull brings what there is of it, if
-    // there is a main pull.
+    // The row still exists and only left this scope. The main pull keeps it up to date, if there is
+    // a main pull.
     if change.reason.as_deref() == Some("scope")
         && (known_version >= change.version || replica.cursor("").is_some())
     {
@@ -177,9 +175,8 @@ fn plan_change(
         }
         return;
     }
-    // An older version never undoes a newer one. After a restore of the server everything comes
-    // again from an empty cursor, and there it may, unless the row was written since that was asked
-    // for.
+    // An older version never overwrites a newer one, except during a full pull: after a server
+    // restore all rows come again. Rows written since the full pull began keep their version.
     if !suspect
         && known_version > change.version
         && full_since.is_none_or(|since| have.is_some_and(|have| have.stamp > since))
@@ -195,7 +192,7 @@ fn plan_change(
     planner.apply_remote_row(&row, tombstones);
 }
 
-/// Confirms a row whose version came again; writes it only where the bytes differ.
+/// Confirms a row that was sent again at the same version; rewrites it only if the bytes differ.
 fn confirm_or_rewrite(planner: &mut RowPlanner<'_>, row: &RemoteRow<'_>) {
     let replica = planner.replica;
     let have = replica.row(&Key::new(row.entity, row.id));

@@ -1,5 +1,4 @@
-//! Plans what a refused operation takes with it: it and everything that was made on top of it become
-//! dead letters.
+//! Plans rejections: the operation and all operations that build on it become dead letters.
 
 use std::rc::Rc;
 
@@ -16,34 +15,34 @@ use crate::plan::{Plan, Planned, Planner};
 use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
 
-/// What the config says of entity types, as far as verdicts are concerned.
+/// The config of entity types, as far as verdicts need it.
 #[allow(missing_debug_implementations)]
 pub struct Rules<'a> {
     /// The types whose tombstones keep their body.
     pub soft: &'a dyn Fn(&str) -> bool,
-    /// The types whose refused writes stay visible.
+    /// The types whose rejected writes stay visible.
     pub keeps: &'a dyn Fn(&str) -> bool,
-    /// How their fields are merged.
+    /// The merge policies of a type.
     pub policies: &'a dyn Fn(&str) -> Rc<Policies>,
 }
 
-/// Plans that an operation will never be accepted, for a reason that is not in a verdict.
+/// Rejects an operation for a reason other than a verdict.
 #[allow(missing_debug_implementations)]
 pub struct RejectionPlanner<'a> {
     /// The operation.
     pub op: &'a Operation,
-    /// Why, as a code.
+    /// The reason as a code.
     pub code: &'a str,
-    /// Why, in words.
+    /// The reason as a message for people.
     pub message: &'a str,
-    /// What the config says of entity types.
+    /// The config of entity types.
     pub rules: &'a Rules<'a>,
     /// This device's clock, in milliseconds since 1970.
     pub now: u64,
 }
 
 impl Planner for RejectionPlanner<'_> {
-    /// The operation and what could not stand without it.
+    /// The dead letters of the operation and its dependents.
     type Output = Vec<DeadLetter>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
@@ -61,12 +60,12 @@ impl Planner for RejectionPlanner<'_> {
     }
 }
 
-/// Refused operations, and what leaves the outbox with them.
+/// Rejected operations, and everything that leaves the outbox with them.
 pub(super) struct DeadLetterPlan<'a> {
     replica: &'a Replica,
     now: u64,
     rules: &'a Rules<'a>,
-    /// Returns true if the remote has applied the operation in this very push.
+    /// Returns true if the remote applied the operation in the same push.
     stands: &'a dyn Fn(&Operation) -> bool,
     pub(super) gone: Vec<String>,
     pub(super) letters: Vec<DeadLetter>,
@@ -91,7 +90,7 @@ impl<'a> DeadLetterPlan<'a> {
         }
     }
 
-    /// Rejects an operation, and everything that cannot stand without it.
+    /// Rejects an operation and everything that depends on it.
     pub(super) fn reject(&mut self, op: &Operation, code: &str, message: &str) {
         let Some(refused) = self
             .replica
@@ -120,8 +119,8 @@ impl<'a> DeadLetterPlan<'a> {
         }
     }
 
-    /// Makes one letter of an operation and those of its entity that were made on top of it. Returns
-    /// them all.
+    /// Merges an operation and the later ones of its entity into one dead letter. Returns all of
+    /// them.
     fn reject_entity(
         &mut self,
         first: &'a Queued,
@@ -146,7 +145,7 @@ impl<'a> DeadLetterPlan<'a> {
         let mut kept = (self.rules.keeps)(key.entity);
         for later in chain.iter().map(|queued| &queued.op).skip(1) {
             let Coalesced::Into(kind) = coalesce(op.kind, later.kind) else {
-                // It was taken back before the remote had refused it.
+                // The later delete cancels the rejected create, so that nothing is left to show.
                 kept = false;
                 break;
             };
@@ -178,23 +177,24 @@ impl<'a> DeadLetterPlan<'a> {
         if self.letters.is_empty() {
             return Vec::new();
         }
-        let buried = |op_id: &&String| self.letters.iter().any(|letter| letter.op.op_id == **op_id);
+        let is_rejected =
+            |op_id: &&String| self.letters.iter().any(|letter| letter.op.op_id == **op_id);
         let conflicts = self
             .gone
             .iter()
             .filter_map(|op_id| self.replica.outbox().get(op_id)?.blocked_by.clone());
         let mut events: Vec<Event> = conflicts.map(|id| Event::Unpark { id }).collect();
-        let along: Vec<String> = self
+        let dropped: Vec<String> = self
             .gone
             .iter()
-            .filter(|op_id| !buried(op_id))
+            .filter(|op_id| !is_rejected(op_id))
             .cloned()
             .collect();
         events.push(Event::DeadLetters {
             letters: self.letters.clone(),
         });
-        if !along.is_empty() {
-            events.push(Event::Dequeue { ops: along });
+        if !dropped.is_empty() {
+            events.push(Event::Dequeue { ops: dropped });
         }
         events
     }

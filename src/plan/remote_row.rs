@@ -1,17 +1,17 @@
-//! Where a row from the remote meets pending edits.
+//! Applies rows from the remote to entities that may have pending edits.
 //!
 //! [`RowPlanner::apply_remote_row`] decides in this order; the first line that holds counts.
 //!
-//! | What waits here for the entity | What the row says | What is done |
+//! | Pending here for the entity | The row | Result |
 //! |---|---|---|
-//! | nothing | anything | the row is written |
-//! | a parked conflict | anything | the row is written; the conflict waits on with its base |
-//! | an operation whose effect the row shows | the same content | the operation is settled: its answer was lost |
-//! | anything, after a restore of the server | what is stored here | the row is written, and what waits is rebased onto it |
-//! | anything, after a restore of the server | something else | [`RowPlanner::apply_restored_row`] |
-//! | an edit of a summed field, as the row shows it | the same content, no number counted twice | the operation is settled |
-//! | edits after one that another tab has sent | what this device wrote before | the row is written, and what waits is rebased onto it |
-//! | any other edit | anything else | a conflict, with its base: the resolver decides |
+//! | nothing, and no write of this device is suspect | any | the row is written |
+//! | a parked conflict | any | the row is written; the conflict stays parked and keeps its base |
+//! | an operation whose effect the row shows, without a summed field | the same content | the operation is settled: its reply was lost |
+//! | any operation, after a server restore | equal to the body stored here | the row is written; pending operations are rebased onto it |
+//! | any operation, after a server restore | different from it | [`RowPlanner::apply_restored_row`] |
+//! | an edit of a summed field whose effect the row shows | the same content, no number counted twice | the operation is settled |
+//! | edits behind one that another tab has sent | an earlier write of this device | the row is written; pending operations are rebased onto it |
+//! | any other edit | any other row | a conflict with its base: the resolver decides |
 
 use std::rc::Rc;
 
@@ -25,17 +25,17 @@ use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
 use crate::state::outbox::Queued;
 
-/// The pending operations of one entity, and what the config says of its type.
+/// The pending operations of one entity, and the config of its type.
 struct PendingEdits<'a> {
     chain: Vec<&'a Operation>,
     policies: Rc<Policies>,
-    /// A summed field is at stake: that the contents are equal proves nothing, since two devices
-    /// that add the same to the same number write the same row.
+    /// An operation changes a summed field. Equal content then proves nothing: two devices that add
+    /// the same number to the same value write the same row.
     summed: bool,
 }
 
 impl PendingEdits<'_> {
-    /// Rebases the first operation onto the row.
+    /// Returns the event that rebases the first operation onto the row.
     fn rebase(&self, row: &RemoteRow<'_>) -> Option<Event> {
         self.chain.first().map(|op| Event::Rebase {
             op_id: op.op_id.clone(),
@@ -50,13 +50,13 @@ impl PendingEdits<'_> {
 }
 
 impl RowPlanner<'_> {
-    /// Takes a row in, with what its pending operations make of it. See the table above.
+    /// Applies a row, given the pending operations of its entity. See the table above.
     pub(super) fn apply_remote_row(&mut self, row: &RemoteRow<'_>, tombstones: Tombstones) {
         let key = row.key();
         let queued: Vec<&Queued> = self.replica.outbox().chain(&key).collect();
         let suspect = self.replica.receipts().suspect(&key);
         if queued.is_empty() && suspect.is_none() {
-            // Nearly all rows.
+            // The common case.
             return self.write_row(row, tombstones);
         }
         if queued.iter().any(|queued| queued.blocked_by.is_some()) {
@@ -80,11 +80,11 @@ impl RowPlanner<'_> {
             .is_some_and(|row| row.version == UNKNOWN && !pending.chain.is_empty());
         if suspect.is_some() || base_is_unknown {
             let Some(held) = self.held(&key) else { return };
-            let held_is = |theirs| {
+            let equals_held = |theirs| {
                 held.as_deref()
                     .is_some_and(|held| same_content(held, theirs))
             };
-            if row.body.is_some_and(held_is) {
+            if row.body.is_some_and(equals_held) {
                 self.write_row(row, Tombstones::Apply);
                 self.commit.events.extend(pending.rebase(row));
                 return;
@@ -96,7 +96,7 @@ impl RowPlanner<'_> {
         self.meet_pending(row, &pending);
     }
 
-    /// The row is not what the pending operations were made against.
+    /// Applies a row that differs from what the pending operations assumed.
     fn meet_pending(&mut self, row: &RemoteRow<'_>, pending: &PendingEdits<'_>) {
         let Some(last) = pending.chain.last().copied() else {
             return;
@@ -104,7 +104,8 @@ impl RowPlanner<'_> {
         let key = row.key();
         let known = self.replica.row(&key);
         let untouched;
-        // An operation that was saved from a lost log stands on a row that it was not made against.
+        // An operation that was salvaged from a lost log may sit on a row that it was not made
+        // against.
         let assumed = pending.chain.first().is_none_or(|op| {
             op.base_version != known.filter(|row| !row.deleted).map(|row| row.version)
         });
@@ -173,8 +174,7 @@ impl RowPlanner<'_> {
     }
 }
 
-/// The base of an operation whose base is gone, as far as it is known: the fields that a patch left
-/// alone.
+/// Returns as much as is known of a lost base: the fields that a patch did not change.
 fn fields_left_alone(op: &Operation) -> Option<String> {
     let mut fields = Fields::parse(op.body.as_deref()?).ok()?;
     fields.0.retain(|(name, _)| {
@@ -183,7 +183,7 @@ fn fields_left_alone(op: &Operation) -> Option<String> {
     (!fields.0.is_empty()).then(|| fields.to_json())
 }
 
-/// Hashes of every field that this device wrote before the last of these operations.
+/// Returns hashes of every field that this device wrote before the last of these operations.
 pub(super) fn earlier_field_hashes(chain: &[&Operation]) -> Vec<u64> {
     let mut hashes = Vec::new();
     for (index, op) in chain.iter().enumerate() {
@@ -195,8 +195,7 @@ pub(super) fn earlier_field_hashes(chain: &[&Operation]) -> Vec<u64> {
     hashes
 }
 
-/// Returns true if the row is what the operation would have made of it: there is nothing to
-/// resolve.
+/// Returns true if the row already has the operation's effect, so that there is nothing to resolve.
 fn effect_stands(op: &Operation, row: &RemoteRow<'_>) -> bool {
     match (op.kind, row.body) {
         (OperationKind::Delete, None) => true,

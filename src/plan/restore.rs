@@ -1,11 +1,11 @@
-//! What a server that was restored from an older state is offered again: writes of this device that
-//! it had acknowledged and has forgotten.
+//! Offers writes again to a server that was restored from an older state: writes of this device
+//! that the server acknowledged and then lost.
 //!
-//! The offer is planned in the commit that takes in the row which shows the loss, since that commit
-//! overwrites what there is to offer. So a crash between any two commits loses nothing and offers
-//! nothing twice: an entity that was compared is no longer suspect, and an offer is an operation
-//! like any other. It has an id of its own: an answer to the old operation may still be on its way
-//! and must not settle it, and its body may differ.
+//! The offer is planned in the commit that applies the row which shows the loss, because that
+//! commit overwrites the data to offer. A crash between two commits therefore loses nothing and
+//! offers nothing twice: an entity that was compared is no longer suspect, and an offer is an
+//! ordinary operation. It gets a new id, because a late reply to the old operation must not settle
+//! it, and because its body may differ.
 
 use std::rc::Rc;
 
@@ -26,14 +26,14 @@ use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
 use crate::util::time;
 
-/// Plans the beginning of a new epoch. Plans nothing if another tab has begun it.
+/// Plans the start of a new epoch. Plans nothing if another tab has already started it.
 #[derive(Debug)]
 pub struct EpochPlanner<'a> {
-    /// The epoch that is left.
+    /// The previous epoch.
     pub left: &'a str,
     /// The new one.
     pub epoch: &'a str,
-    /// The version up to which both histories agree, where the server knows it.
+    /// The last version that both histories share, if the server knows it.
     pub kept: Option<u64>,
     /// This device's clock, in milliseconds since 1970.
     pub now: u64,
@@ -58,8 +58,8 @@ impl Planner for EpochPlanner<'_> {
 }
 
 impl RowPlanner<'_> {
-    /// Takes in a row of which the server may have forgotten this device's writes. `held`: the body
-    /// that is stored here.
+    /// Applies a row in which the server may have lost this device's writes. `held` is the body
+    /// stored here.
     pub(super) fn apply_restored_row(
         &mut self,
         receipt: &Receipt,
@@ -88,11 +88,11 @@ impl RowPlanner<'_> {
             return self.write_row(row, Tombstones::Apply);
         }
         if self.is_older(row, receipt, held.as_deref()) {
-            // What is here was made on top of that row: nothing clashes.
+            // Our state was built on that row, so there is no conflict.
             self.write_row(row, Tombstones::Apply);
             return self.offer_again(last, chain, row, last.body.clone());
         }
-        // Somebody has written since. Only what this device has put is set against it.
+        // Somebody has written since. Only this device's own values compete with that write.
         let own = (!receipt.whole).then_some(&*receipt.field_hashes);
         let base = held
             .as_deref()
@@ -111,7 +111,7 @@ impl RowPlanner<'_> {
             Some(decision) if !chain.is_empty() => self.resolve(conflict, decision, chain, row),
             Some(decision) => {
                 if decision.resolution == Resolution::Later {
-                    // What waits for a decision waits in the outbox.
+                    // A conflict that waits for a decision keeps its operation in the outbox.
                     self.commit.queue(last.clone(), Vec::new());
                 }
                 let before = self.commit.events.len();
@@ -157,7 +157,7 @@ impl RowPlanner<'_> {
         }
     }
 
-    /// At the end of a full pull: what did not come is not on the server, and is offered again.
+    /// Offers again, at the end of a full pull, the entities that the server did not send.
     pub(super) fn offer_the_missing(
         &mut self,
         page: &PullPage<'_>,
@@ -173,18 +173,18 @@ impl RowPlanner<'_> {
                 .entities
                 .is_none_or(|only| only.iter().any(|name| name == entity))
         };
-        let came = |entity: &str, id: &str| {
+        let was_sent = |entity: &str, id: &str| {
             page.changes
                 .iter()
                 .any(|change| change.entity == entity && change.id == id)
         };
         for (entity, id, receipt) in replica.receipts().suspects() {
-            if concerned(entity) && !came(entity, id) {
+            if concerned(entity) && !was_sent(entity, id) {
                 self.offer_missing(&Key::new(entity, id), receipt);
             }
         }
-        // An operation on top of a row that is not there has no base; its version may be another
-        // row's before it is sent.
+        // An operation on a row that the server lacks has no base; by the time it is sent, its base
+        // version may belong to another row.
         for queued in replica
             .outbox()
             .iter()
@@ -194,7 +194,7 @@ impl RowPlanner<'_> {
             let first = replica.outbox().chain(&key).next();
             let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
             let unseen = is_first
-                && !came(&op.entity, &op.id)
+                && !was_sent(&op.entity, &op.id)
                 && replica.row(&key).is_none_or(|row| row.stamp <= before);
             if concerned(&op.entity)
                 && unseen
@@ -236,7 +236,7 @@ impl RowPlanner<'_> {
         }
     }
 
-    /// Queues what is here for the server, in place of the operations that wait.
+    /// Queues our state for the server, in place of the pending operations.
     fn offer_again(
         &mut self,
         last: &Operation,
@@ -255,8 +255,8 @@ impl RowPlanner<'_> {
         *offered = offered.saturating_add(u64::from(offers));
     }
 
-    /// Returns the body of the synced row, an empty option if it is not alive; nothing if it must
-    /// be fetched first.
+    /// Returns the body of the synced row: `Some(None)` if there is no live row, `None` if the body
+    /// must be fetched first.
     pub(super) fn held(&mut self, key: &Key) -> Option<Option<Rc<str>>> {
         let row = self.replica.row(key).filter(|row| !row.deleted);
         match row.and_then(|row| self.replica.body_of(row)) {
@@ -269,8 +269,8 @@ impl RowPlanner<'_> {
         }
     }
 
-    /// What is here, as an operation. It is as old as the entity, so that later writes count as
-    /// later.
+    /// Returns our state as an operation. It has the entity's age, so that later writes win over
+    /// it.
     fn offer(
         &mut self,
         row: &RemoteRow<'_>,
@@ -294,7 +294,7 @@ impl RowPlanner<'_> {
         }
     }
 
-    /// Returns true if the row is an earlier state of what this device holds.
+    /// Returns true if the row is an earlier state of our entity.
     fn is_older(&self, row: &RemoteRow<'_>, receipt: &Receipt, held: Option<&str>) -> bool {
         let restored = self.replica.receipts().restored();
         if let Some(kept) = restored.and_then(|restored| restored.kept)
@@ -304,11 +304,11 @@ impl RowPlanner<'_> {
         }
         let theirs = row.body.and_then(modified_at);
         match held {
-            // Offered again by a device that did not know of the delete, or older than everything.
+            // Offered again by a device that had not seen the delete, or older than everything.
             None => theirs
                 .is_some_and(|theirs| theirs < receipt.at.saturating_add_signed(self.offset())),
-            // The server cannot tell, so the times must, provided that the row has no value of
-            // somebody else's which is not here.
+            // The server cannot tell, so the times decide, but only if the row has no foreign value
+            // that is unknown here.
             Some(held) => {
                 let unknown = restored.is_some_and(|restored| restored.kept.is_none());
                 let known = || {

@@ -1,4 +1,4 @@
-//! Plans to queue rejected operations once more, on top of what is there now.
+//! Plans the retry of dead letters on top of the current state.
 
 use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
@@ -13,31 +13,31 @@ use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
 use crate::util::json::write::put_text;
 
-/// Plans to write again what a dead letter says, and behind it the dead letters that were rejected
-/// with it because they depend on it. The letters go in the same commit. A dependent that cannot be
-/// written as things are now stays a dead letter.
+/// Queues a dead letter's write again, followed by the dead letters that were rejected because they
+/// depend on it. The dead letters are removed in the same commit. A dependent that cannot be
+/// written now stays a dead letter.
 #[allow(missing_debug_implementations)]
 pub struct RetryPlanner<'a> {
     /// The dead letter.
     pub id: &'a str,
-    /// Replaces its body.
+    /// A body that replaces the rejected one.
     pub edited: Option<&'a str>,
-    /// Makes a group of a write to an entity type.
+    /// Returns the group for a write of an entity type.
     pub group: &'a dyn Fn(&str, Write) -> Group,
     /// Time and ids.
     pub context: PlanContext,
 }
 
 impl Planner for RetryPlanner<'_> {
-    /// Why the letter itself cannot be written; then nothing is.
+    /// The reason why the dead letter itself cannot be written; then nothing is written.
     type Output = Option<Error>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
-        let letters = with_dependents(replica, self.id);
+        let ids = with_dependents(replica, self.id);
         let mut groups = Vec::new();
-        for letter in &letters {
-            let edited = self.edited.filter(|_| letter == self.id);
-            let (op, write) = match retried(replica, letter, edited)? {
+        for id in &ids {
+            let edited = self.edited.filter(|_| id == self.id);
+            let (op, write) = match retried(replica, id, edited)? {
                 Plan::Ready(retried) => retried,
                 Plan::Needs(bodies) => return Ok(Plan::Needs(bodies)),
             };
@@ -50,13 +50,13 @@ impl Planner for RetryPlanner<'_> {
         }
         Ok(plan_writes(replica, &groups, &self.context).map(|planned| {
             let mut commit = planned.commit;
-            let mut outcomes = letters.iter().zip(planned.output);
+            let mut outcomes = ids.iter().zip(planned.output);
             if let Some((_, Err(error))) = outcomes.next() {
                 return Planned::nothing(Some(error));
             }
             let back = outcomes
                 .filter(|(_, outcome)| outcome.is_ok())
-                .map(|(letter, _)| letter.clone());
+                .map(|(id, _)| id.clone());
             let revived = std::iter::once(self.id.to_owned()).chain(back);
             commit.events.extend(revived.map(|id| Event::Revive { id }));
             Planned::new(commit, None)
@@ -64,7 +64,8 @@ impl Planner for RetryPlanner<'_> {
     }
 }
 
-/// A dead letter and those that were rejected with it, in the order in which they were queued.
+/// Returns a dead letter and those that were rejected with it, in the order in which they were
+/// queued.
 fn with_dependents(replica: &Replica, id: &str) -> Vec<String> {
     let mut all = vec![id.to_owned()];
     all.extend(
@@ -77,8 +78,8 @@ fn with_dependents(replica: &Replica, id: &str) -> Vec<String> {
     all
 }
 
-/// The local write that says again what a rejected operation said. A patch says again only what it
-/// had changed.
+/// Returns the local write that repeats a rejected operation. A patch repeats only the fields that
+/// it had changed.
 fn retried<'a>(
     replica: &'a Replica,
     id: &str,
@@ -123,7 +124,7 @@ fn retried<'a>(
         };
         return Ok(Plan::Ready((op, write)));
     }
-    // The fields that never leave the device were no part of the operation, and stay.
+    // Local-only fields were not part of the operation, and are kept.
     let text = match replica.local_only_fields(&key) {
         None => fields.to_json(),
         Some(ViewBody::Text(beside)) => joined(beside, &fields.to_json()),

@@ -1,4 +1,4 @@
-//! Collects what rows from the remote do to the log; shared by pages and verdicts.
+//! Collects the effects of remote rows on the log; shared by pages and verdicts.
 
 use std::rc::Rc;
 
@@ -15,55 +15,55 @@ use crate::state::replica::Replica;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::vec_map::VecMap;
 
-/// What earlier rounds of planning asked for, and now know.
+/// Answers to the questions of earlier planning rounds.
 #[derive(Debug, Default)]
 pub struct Decisions {
     /// The resolvers' answers, by conflict id.
     pub made: VecMap<Decision>,
-    /// Entities, by [`name`], of which the remote has just said that it has none of the pending
-    /// operations.
+    /// Entities, by [`name`], for which the remote has just confirmed that it has none of the
+    /// pending operations.
     pub confirmed_absent: VecMap<()>,
 }
 
-/// A planner that may meet conflicts. Its output is a [`Decided`].
+/// A planner that may run into conflicts. Its output is a [`Decided`].
 pub trait ConflictPlanner: Planner {
-    /// What is known of them; the caller adds what planning asks for.
+    /// The answers so far; the caller adds those that planning asked for.
     fn decisions(&mut self) -> &mut Decisions;
 }
 
-/// One text that names an entity of any type. Ids have no control characters.
+/// Returns one string that identifies an entity of any type. Ids have no control characters.
 #[must_use]
 pub fn name(entity: &str, id: &str) -> String {
     [entity, "\0", id].concat()
 }
 
-/// What planned rows do, apart from the commit.
+/// The effects of planned rows, apart from the commit.
 #[derive(Debug, Default)]
 pub struct Incoming {
-    /// Rows taken, by entity type.
+    /// Applied rows by entity type.
     pub pulled: VecMap<u64>,
-    /// Conflicts met, with how each ended.
+    /// Conflicts with their decisions.
     pub resolved: Vec<(Conflict, Decision)>,
-    /// Operations that a restored server is offered again.
+    /// The number of operations offered again to a restored server.
     pub offered: u64,
     /// The total of offered operations, at the end of the pull of a restored server.
     pub restored: Option<u64>,
 }
 
-/// A row from the remote: of a page, or of a verdict.
+/// A row from the remote, in a page or in a verdict.
 pub(super) struct RemoteRow<'a> {
     pub(super) entity: &'a str,
     pub(super) id: &'a str,
     pub(super) version: u64,
-    /// The body; none for a tombstone.
+    /// The body; `None` for a tombstone.
     pub(super) body: Option<&'a str>,
-    /// Tombstones of this type keep the body that they bury.
+    /// Tombstones of this type keep the deleted body.
     pub(super) soft: bool,
-    /// The remote has just said that it has none of the pending operations.
+    /// The remote has just confirmed that it has none of the pending operations.
     pub(super) confirmed_absent: bool,
 }
 
-/// What becomes of a tombstone.
+/// How tombstones are applied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tombstones {
     /// The entity is deleted now.
@@ -77,7 +77,7 @@ impl<'a> RemoteRow<'a> {
         Key::new(self.entity, self.id)
     }
 
-    /// The row that a verdict on `op` speaks of.
+    /// Returns the row of a verdict on `op`.
     pub(super) fn of(op: &'a Operation, version: u64, body: Option<&'a str>, soft: bool) -> Self {
         Self {
             entity: &op.entity,
@@ -137,7 +137,7 @@ impl<'a> RowPlanner<'a> {
         self.commit.events.push(event);
     }
 
-    /// Writes the row as the remote has it.
+    /// Writes the remote's row.
     pub(super) fn write_row(&mut self, row: &RemoteRow<'_>, tombstones: Tombstones) {
         let deleted = row.body.is_none();
         let held = deleted && tombstones == Tombstones::Hold;
@@ -158,8 +158,8 @@ impl<'a> RowPlanner<'a> {
             .push(entity, entry, body, &mut self.commit);
     }
 
-    /// Settles the operation `sent` by the row: the row shows that the remote has it, and its
-    /// answer was lost. What was queued before it is gone with it.
+    /// Settles the operation `sent` because the row proves that the remote applied it and only the
+    /// reply was lost. Operations queued before it are settled with it.
     pub(super) fn settle_by_row(&mut self, chain: &[&Operation], sent: &str, row: &RemoteRow<'_>) {
         self.write_row(row, Tombstones::Apply);
         for op in chain {
@@ -173,7 +173,7 @@ impl<'a> RowPlanner<'a> {
         }
     }
 
-    /// Notes that the remote has applied an operation, at this version.
+    /// Records that the remote applied an operation at this version.
     pub(super) fn applied(&mut self, op: &Operation, version: u64, row: RowWritten) {
         let base = self
             .replica
@@ -195,7 +195,7 @@ impl<'a> RowPlanner<'a> {
         });
     }
 
-    /// Does what was decided of a conflict.
+    /// Carries out the decision of a conflict.
     pub(super) fn resolve(
         &mut self,
         conflict: Conflict,
@@ -214,13 +214,13 @@ impl<'a> RowPlanner<'a> {
                 self.commit.queue(op, replaced);
             }
             Resolution::Merged(body) => {
-                let is = |side: Option<&str>| side.is_some_and(|side| same_content(side, body));
-                if is(row.body) {
+                let equals = |side: Option<&str>| side.is_some_and(|side| same_content(side, body));
+                if equals(row.body) {
                     self.give_way(replaced, row);
                 } else {
                     let op = self.winner(last, chain, row, Some(Rc::clone(body)));
                     self.commit.queue(op, replaced);
-                    if !is(last.body.as_deref()) {
+                    if !equals(last.body.as_deref()) {
                         self.note_merge(row, Merging::UntilPushed);
                     }
                 }
@@ -232,13 +232,13 @@ impl<'a> RowPlanner<'a> {
         self.incoming.resolved.push((conflict, decision));
     }
 
-    /// The remote's row stands; the operations against it are dropped, and the receipt says so.
+    /// Lets the remote's row win: drops the conflicting operations and writes a receipt.
     fn give_way(&mut self, ops: Vec<String>, row: &RemoteRow<'_>) {
         self.push_event(Event::Dequeue { ops });
         self.note_merge(row, Merging::Done);
     }
 
-    /// Notes for the receipt that something other than this device's own write stands.
+    /// Records in the receipt that the outcome differs from this device's own write.
     fn note_merge(&mut self, row: &RemoteRow<'_>, merging: Merging) {
         let receipt = self
             .replica
@@ -280,7 +280,7 @@ impl<'a> RowPlanner<'a> {
         }
     }
 
-    /// Ends planning.
+    /// Ends planning and returns the plan.
     pub(super) fn finish(mut self) -> Plan<Decided<(Commit, Incoming)>> {
         if !self.missing.is_empty() {
             return Plan::Needs(self.missing.keys());
@@ -302,14 +302,14 @@ pub(super) enum RowWritten {
     No,
 }
 
-/// Whether a merge is over, or waits until its winner is pushed.
+/// Whether a merge is complete, or still has to be pushed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Merging {
     Done,
     UntilPushed,
 }
 
-/// The kind of the operation that makes the remote's row what was decided.
+/// Returns the kind of the operation that turns the remote's row into the outcome.
 pub(super) const fn winner_kind(lives_here: bool, lives_there: bool) -> OperationKind {
     match (lives_here, lives_there) {
         (false, _) => OperationKind::Delete,
@@ -318,7 +318,7 @@ pub(super) const fn winner_kind(lives_here: bool, lives_there: bool) -> Operatio
     }
 }
 
-/// The kind of a conflict between an operation and a row.
+/// Returns the kind of a conflict between an operation and a row.
 pub(super) const fn conflict_kind(lives_here: bool, lives_there: bool) -> conflict::ConflictKind {
     match (lives_here, lives_there) {
         (true, false) => conflict::ConflictKind::DeletedRemotely,
@@ -327,7 +327,7 @@ pub(super) const fn conflict_kind(lives_here: bool, lives_there: bool) -> confli
     }
 }
 
-/// All links of these operations.
+/// Returns all links of these operations.
 pub(super) fn all_links(chain: &[&Operation]) -> Vec<Link> {
     let mut links = Vec::new();
     for op in chain {

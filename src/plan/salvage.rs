@@ -1,5 +1,5 @@
-//! What a lost log had and nobody else has: it is remembered in memory, and planned into the log
-//! that begins in its place.
+//! Salvages the part of a lost log that exists nowhere else: keeps it in memory, and writes it into
+//! the new log.
 
 use std::rc::Rc;
 
@@ -11,13 +11,13 @@ use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::plan::context::PlanContext;
 use crate::state::replica::Replica;
 
-/// What is to be saved. Rows are not: they come again with the next pull.
+/// The data to salvage. Rows are not included: the next pull brings them again.
 #[derive(Debug, Default)]
 pub struct Salvage {
-    /// The history that the bases belong to.
+    /// The epoch of the base versions.
     epoch: Option<String>,
     operations: Vec<Operation>,
-    /// The rows that the operations were made against: without them a merge could only guess.
+    /// The base rows of the operations, without which a merge could only guess.
     bases: Vec<(OwnedKey, u64, Rc<str>)>,
     /// Fields that never leave the device.
     local_only: Vec<SegmentWrite>,
@@ -25,13 +25,15 @@ pub struct Salvage {
 }
 
 impl Salvage {
-    /// Remembers what the replica of a lost log knows. If an earlier attempt to save has failed,
-    /// what is remembered already is kept once.
+    /// Collects the data from the replica of a lost log. After a failed attempt, entries that were
+    /// collected before are not duplicated.
     pub fn remember(&mut self, replica: &Replica) {
         self.enter_epoch(replica.facts().epoch.as_deref());
         let operations = replica.outbox().iter().map(|queued| queued.op.clone());
-        let letters = replica.dead_letters().values().cloned();
-        add(&mut self.dead_letters, letters, |letter| &letter.op.op_id);
+        let dead_letters = replica.dead_letters().values().cloned();
+        add(&mut self.dead_letters, dead_letters, |letter| {
+            &letter.op.op_id
+        });
         add(&mut self.operations, operations, |op| &op.op_id);
         add(&mut self.bases, replica.bases().into_iter(), |(key, ..)| {
             key
@@ -43,20 +45,20 @@ impl Salvage {
         );
     }
 
-    /// Returns true if there is nothing to save.
+    /// Returns true if there is nothing to salvage.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.operations.is_empty() && self.local_only.is_empty() && self.dead_letters.is_empty()
     }
 
-    /// The ids of the operations.
+    /// Returns the ids of the operations.
     #[must_use]
     pub fn op_ids(&self) -> Vec<String> {
         self.operations.iter().map(|op| op.op_id.clone()).collect()
     }
 
-    /// Plans the commit that saves everything into the log of `replica`. Another tab may have saved
-    /// the same before: only what is missing is added.
+    /// Plans the commit that writes everything into the log of `replica`. Adds only what is
+    /// missing, because another tab may have salvaged the same.
     pub fn plan(&mut self, replica: &Replica, context: &PlanContext) -> Commit {
         self.enter_epoch(replica.facts().epoch.as_deref());
         let mut commit = Commit {
@@ -64,29 +66,31 @@ impl Salvage {
             events: Vec::new(),
         };
         for (key, version, body) in &self.bases {
-            // A row that another tab has pulled meanwhile is newer.
+            // A row that another tab has pulled since is newer.
             if replica.row_version(&key.as_key()).is_none() {
                 commit.segments.push(base_row(key, *version, body));
             }
         }
         self.queue_operations(&mut commit, replica, context);
-        let mut letters = self.dead_letters.clone();
-        letters.retain(|letter| !replica.dead_letters().contains(&letter.op.op_id));
-        if !letters.is_empty() {
-            commit.events.push(Event::DeadLetters { letters });
+        let mut dead_letters = self.dead_letters.clone();
+        dead_letters.retain(|letter| !replica.dead_letters().contains(&letter.op.op_id));
+        if !dead_letters.is_empty() {
+            commit.events.push(Event::DeadLetters {
+                letters: dead_letters,
+            });
         }
         commit.events.push(Event::NeedFullPull);
         replica.note_first_epoch(self.epoch.as_deref(), &mut commit);
         commit
     }
 
-    /// Queues the operations. What the new log says of an entity was not made on top of what this
-    /// instance knew, so an operation goes behind it.
+    /// Queues the operations. Existing operations of the same entity were made without knowing
+    /// them, so that a salvaged operation goes behind those.
     fn queue_operations(&self, commit: &mut Commit, replica: &Replica, context: &PlanContext) {
         let mut added: Vec<Operation> = Vec::new();
         for (index, op) in self.operations.iter().enumerate() {
-            // Another tab's later edit may carry it along already; to queue it again would undo
-            // that edit.
+            // Another tab's later edit may already include it; queueing it again would undo that
+            // edit.
             if replica.outbox().knows(&op.op_id) {
                 continue;
             }
@@ -105,7 +109,7 @@ impl Salvage {
         }
     }
 
-    /// Versions of another history mean nothing in this one.
+    /// Forgets base versions if the new log has another epoch: they mean nothing there.
     fn enter_epoch(&mut self, epoch: Option<&str>) {
         let Some(epoch) = epoch.filter(|epoch| self.epoch.as_deref() != Some(*epoch)) else {
             return;
@@ -134,7 +138,7 @@ fn base_row(key: &OwnedKey, version: u64, body: &str) -> SegmentWrite {
     }
 }
 
-/// Adds what is not kept already, by what identifies it.
+/// Appends the items whose name is not in the list yet.
 fn add<T, K: PartialEq>(kept: &mut Vec<T>, more: impl Iterator<Item = T>, name: impl Fn(&T) -> &K) {
     let before = kept.len();
     for one in more {
@@ -148,16 +152,16 @@ fn add<T, K: PartialEq>(kept: &mut Vec<T>, more: impl Iterator<Item = T>, name: 
     }
 }
 
-/// Puts an operation of a lost log behind another that knows nothing of it. The result carries the
-/// fields that it changed and that the other has not changed later; none if none are left.
+/// Rebases an operation of a lost log onto a later one that was made without knowing it. The result
+/// has the fields that it changed and the later one did not; `None` if no field is left.
 fn behind(op: &Operation, last: &Operation, op_id: String) -> Option<Operation> {
     let body = match (op.body.as_deref(), last.body.as_deref()) {
-        // An edit says more than a delete.
+        // An edit wins over a delete.
         (None, Some(_)) => return None,
         (_, None) => return Some(op.clone()),
         (Some(body), Some(_)) => body,
     };
-    // What cannot be read is saved as it is: the push says what is wrong with it.
+    // An unreadable body is salvaged as it is; the push will report what is wrong with it.
     let (Ok(mut fields), Ok(written)) = (Fields::parse(last.body.as_deref()?), Fields::parse(body))
     else {
         return Some(op.clone());

@@ -1,5 +1,5 @@
-//! Plans what a push's verdicts do: rows become synced, conflicts go to their resolver, rejected
-//! operations become dead letters. An operation leaves the outbox here or nowhere.
+//! Plans the verdicts of a push: rows become synced, conflicts go to their resolver, rejected
+//! operations become dead letters. Operations leave the outbox nowhere else.
 
 use crate::conflict::{field_hashes, onto};
 use crate::log::commit::Event;
@@ -17,31 +17,31 @@ use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 
-/// What a planned set of verdicts does.
+/// The effects of planned verdicts.
 #[derive(Debug, Default)]
 pub struct Settled {
-    /// The conflicts met.
+    /// The effects of their rows, with the conflicts.
     pub incoming: Incoming,
-    /// Operations that the remote has, by entity type.
+    /// Applied operations by entity type.
     pub pushed: VecMap<u64>,
-    /// Operations that it refused, by entity type.
+    /// Rejected operations by entity type.
     pub failed: VecMap<u64>,
-    /// The refusals.
+    /// The new dead letters.
     pub letters: Vec<DeadLetter>,
     /// Operations to send later.
     pub retry: Vec<PutOff>,
 }
 
-/// An operation that the remote did not decide.
+/// An operation that the remote postponed.
 #[derive(Debug)]
 pub struct PutOff {
     /// The operation.
     pub op_id: String,
-    /// How long it rests, in milliseconds, where the remote said so.
+    /// The delay that the remote asked for, in milliseconds.
     pub after_ms: Option<u64>,
-    /// The remote's word for why.
+    /// The remote's code for the reason.
     pub code: Option<String>,
-    /// It waits for an operation that it depends on, which the same push did not apply.
+    /// It waits for a dependency that the same push did not apply.
     pub held: bool,
 }
 
@@ -52,7 +52,7 @@ pub struct VerdictPlanner<'a> {
     pub sent: &'a [Operation],
     /// The reply, checked against `sent` by [`crate::model::protocol::parse_push_reply`].
     pub reply: &'a PushReply<'a>,
-    /// What the config says of entity types.
+    /// The config of entity types.
     pub rules: &'a Rules<'a>,
     /// The resolvers' answers so far.
     pub decisions: Decisions,
@@ -105,7 +105,7 @@ impl ConflictPlanner for VerdictPlanner<'_> {
     }
 }
 
-/// The verdicts of one batch, while they are planned.
+/// The verdicts of one batch while they are planned.
 struct Settling<'a> {
     replica: &'a Replica,
     rules: &'a Rules<'a>,
@@ -139,7 +139,7 @@ impl Settling<'_> {
                     self.rows.apply_remote_row(&row, Tombstones::Apply);
                 }
             }
-            // The remote may have refused it only because what it depends on is not there yet.
+            // The remote may have rejected it only because its dependency is missing there so far.
             Verdict::Rejected { code, .. } if held => {
                 self.put_off(op, Some(0), Some(code), held);
             }
@@ -179,7 +179,7 @@ impl Settling<'_> {
         let known = self.replica.row(&key).map_or(0, |row| row.version);
         if outbox.get(&op.op_id).is_some() {
             if known >= version {
-                // A pull in another tab has brought the row meanwhile.
+                // Another tab has pulled the row already.
                 self.rows.applied(op, known, RowWritten::Yes);
                 rebase_following(self.replica, &mut self.rows, op, (version, row), known);
             } else if let Some(row) = row {
@@ -190,7 +190,8 @@ impl Settling<'_> {
                 self.rows.applied(op, version, RowWritten::No);
             }
         } else if let Some(next) = outbox.superseding(&op.op_id) {
-            // Another tab edited the entity while this was on its way. Its edit is built on this.
+            // Another tab edited the entity while this operation was being sent. Its edit builds on
+            // this one.
             if known < version {
                 let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
                 self.rows.write_row(&row, Tombstones::Apply);
@@ -274,7 +275,7 @@ fn rebase_following(
             .as_deref()
             .zip(theirs.as_deref())
             .and_then(|(ours, theirs)| Some((ours, onto(base, ours, theirs)?)));
-        // A delete, or what cannot be read, is for the remote to judge.
+        // A delete or an unreadable body is left for the remote to judge.
         let Some((ours, (body, clash))) = made else {
             stays = true;
             continue;
@@ -283,7 +284,7 @@ fn rebase_following(
         let (mut rebased, mut replaces) = (op.clone(), Vec::new());
         rebased.body = Some(body.into());
         if op.kind != OperationKind::Patch {
-            // A whole body that may have been sent never changes under its operation id.
+            // A whole body that may have been sent must never change under the same operation id.
             rebased.op_id = rows.op_id();
             rebased.supersedes.push(op.op_id.clone());
             rebased.earlier.extend(field_hashes(ours, &[]));

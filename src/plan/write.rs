@@ -1,5 +1,5 @@
-//! Planning local writes: many callers' writes in one commit, each group of them whole or not at
-//! all, each with the coalesced operation that will carry it to the remote.
+//! Plans local writes: the writes of many callers in one commit. Each group is written as a whole
+//! or not at all, and each write becomes an operation, coalesced with a pending one if possible.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -24,36 +24,31 @@ use crate::util::json::scan;
 pub mod enqueue;
 pub mod set_aside;
 
-/// One write that the app asked for. Bodies are the JSON text that the app gave.
+/// One write of the app. Bodies are the app's JSON text.
 #[derive(Debug, Clone)]
 pub enum Write {
-    /// A new entity.
-    Create {
-        /// The draft.
-        draft: String,
-    },
-    /// The whole entity anew.
+    /// Creates an entity.
+    Create { draft: String },
+    /// Replaces an entity.
     Update {
         /// The entity, with its id.
         entity: String,
     },
-    /// Some of its fields.
+    /// Changes some fields.
     Patch {
-        /// The id.
         id: String,
         /// The changed fields.
         changes: String,
     },
-    /// Its end.
+    /// Deletes an entity.
     Delete {
-        /// The id.
         id: String,
         /// The body stays readable under `includeDeleted`.
         soft: bool,
     },
 }
 
-/// Writes of one call: all of them, or none.
+/// The writes of one call: all of them succeed, or none.
 #[derive(Debug, Clone)]
 pub struct Group {
     /// The entity type.
@@ -62,47 +57,47 @@ pub struct Group {
     pub writes: Vec<Write>,
     /// The fields of this type that never leave the device.
     pub local_only: Rc<[String]>,
-    /// A field of this type is summed: nothing is coalesced into what may have been sent, by any
-    /// tab.
+    /// A field of this type is summed: nothing is coalesced into an operation that any tab may have
+    /// sent.
     pub sums: bool,
-    /// The types that its foreign keys name.
+    /// The parent types that its foreign keys refer to.
     pub parents: Rc<[Parent]>,
-    /// Entities whose operations go first.
+    /// Entities whose operations are sent first.
     pub after: Rc<[OwnedKey]>,
-    /// What a refused operation still shows is not what this is written on top of: it takes its
-    /// place.
+    /// The write replaces a kept rejection instead of building on it.
     pub ignore_kept_rejection: bool,
 }
 
-/// What one write came to.
+/// The result of one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// The entity as the app sees it now.
+    /// The entity as the app now sees it.
     Entity(String),
-    /// It was there and is deleted.
+    /// The id of the deleted entity.
     Deleted(String),
-    /// There was nothing to delete.
+    /// There was no entity to delete.
     Absent,
 }
 
-/// One outcome for each group, in order. The commit makes the successful ones true.
+/// One outcome for each group, in order. The commit contains the successful ones.
 pub type Outcomes = Vec<Result<Vec<Written>>>;
 
-/// What this commit has done to the entities of one type so far.
+/// The changes of this commit so far to entities of one type.
 #[derive(Default)]
 struct Overlay {
-    /// Pending operations, as places among the commit's events, or none after a cancel.
+    /// Pending operations, as indexes into the commit's events; `None` if they cancelled each other
+    /// out.
     ops: Layer<usize>,
     /// Fields that never leave the device.
     device: Layer<Rc<str>>,
 }
 
-/// An entity as it is when a write comes.
+/// The state of an entity before a write.
 struct Current {
     exists: bool,
     version: u64,
     body: Option<Rc<str>>,
-    /// The fields that never leave the device; also those that a deleted entity has left behind.
+    /// The local-only fields, including those that a deleted entity has left behind.
     device: Option<Rc<str>>,
 }
 
@@ -117,7 +112,6 @@ impl Current {
 /// Plans groups of local writes, in order.
 #[derive(Debug)]
 pub struct WritePlanner<'a> {
-    /// The groups.
     pub groups: &'a [Group],
     /// Time and ids.
     pub context: PlanContext,
@@ -264,7 +258,7 @@ impl Attempt<'_, '_> {
     fn patch(&mut self, entity: &str, id: &str, changes: &str, now: &str) -> Result<Written> {
         let key = Key::new(entity, id);
         let current = self.current(&key);
-        // Checked on its own first, so that an error names what the app has given.
+        // Checked separately first, so that an error names the app's own input.
         let given = parse_draft(changes, now, None, true).map_err(|e| e.on(entity, Some(id)))?;
         self.check_user(entity, &given)?;
         if given.id.as_deref().is_some_and(|other| other != id) {
@@ -339,12 +333,13 @@ impl Attempt<'_, '_> {
         Ok(Written::Entity(entity))
     }
 
-    /// Whether the names of a whole entity's fields matter: some of them never leave the device.
+    /// Returns true if the field names of a whole entity are needed, because some fields are
+    /// local-only.
     fn named(&self) -> bool {
         !self.group.local_only.is_empty()
     }
 
-    /// The entity as the app sees it.
+    /// Returns the entity as the app sees it.
     fn seen(&self, key: &Key, body: &str, beside: Option<&str>, version: u64) -> String {
         let whole = beside.map(|beside| local_only::joined(body, beside));
         let body = whole.as_deref().unwrap_or(body);
@@ -353,7 +348,7 @@ impl Attempt<'_, '_> {
         entity
     }
 
-    /// The fields of an entity that never leave the device, as of this commit.
+    /// Returns the local-only fields of an entity, as of this commit.
     fn device_of(&mut self, key: &Key) -> Option<Rc<str>> {
         match self.overlay.device.now.get(key.id) {
             Some(fields) => fields.clone(),
@@ -364,7 +359,7 @@ impl Attempt<'_, '_> {
         }
     }
 
-    /// A body's text; none, and a note of what is missing, where it must be fetched first.
+    /// Returns a body's text; `None` if it must be fetched first, which is noted.
     fn text_of(&mut self, body: &ViewBody<'_>) -> Option<Rc<str>> {
         match body {
             ViewBody::Text(text) => Some(Rc::from(*text)),

@@ -1,10 +1,10 @@
-//! The databases of one app, and what is stored outside them.
+//! The databases of one app, and the data stored outside them.
 
 use crate::log::address::Seq;
 use crate::model::error::Result;
 use crate::ports::store::Store;
 
-/// Opens the databases of one app and keeps what is stored outside them.
+/// Opens the databases of one app, and keeps the data stored outside them.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Backing {
     type Store: Store + 'static;
@@ -19,15 +19,16 @@ pub trait Backing {
     /// lost, so that the remote does not take the new log for the old one.
     fn device_id(&self, user_id: &str) -> String;
 
-    /// Returns whether the log that was just opened, with this head and so many pending operations,
-    /// replaces one that was lost, and how many operations were lost, if known. Returns a loss once.
+    /// Returns whether the log that was just opened, with this head and number of pending
+    /// operations, replaces a lost one, and how many operations were lost, if known. Reports a loss
+    /// once.
     fn loss(&self, user_id: &str, head: Seq, pending: u64) -> Option<Option<u64>>;
 
-    /// Records head and pending operations of a log, so that its loss can be noticed later. Does not
-    /// wait for the storage.
+    /// Records head and pending operations of a log, so that its loss can be noticed later. Does
+    /// not wait for the storage.
     fn note(&self, user_id: &str, head: Seq, pending: u64, occasion: NoteReason);
 
-    /// Whether stored data outlives the page.
+    /// Returns true if stored data outlives the page.
     fn is_durable(&self) -> bool;
 
     /// Returns the users that have a database here.
@@ -50,6 +51,6 @@ pub enum NoteReason {
     Wrote,
     /// The log was opened, or a cycle has ended: the exact numbers are recorded.
     Rests,
-    /// Another instance has written, and records that itself.
+    /// Another instance has written, and makes its own record.
     Heard,
 }

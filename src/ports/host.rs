@@ -1,4 +1,4 @@
-//! The host port: what the engine needs of its environment apart from storage and network.
+//! The host port: what the engine needs from its environment apart from storage and network.
 
 use std::rc::Rc;
 
@@ -30,14 +30,15 @@ pub trait Host {
         self.sleep(0).await;
     }
 
-    /// Whether the browser believes that there is a network.
+    /// Returns true if the browser believes that there is a network.
     fn is_online(&self) -> bool;
 
-    /// Takes the lock of that name among all tabs, if it is free now; with `steal`, also from another
-    /// holder.
+    /// Takes the lock of that name among all tabs, if it is free now. With `steal`, takes it from
+    /// another holder too.
     ///
     /// # Errors
-    /// `storageUnavailable` if the browser refuses locks. Without Web Locks, every call gets one.
+    /// Fails with `storageUnavailable` if the browser refuses locks. Without Web Locks, every call
+    /// succeeds.
     async fn lock(&self, name: &str, steal: bool) -> Result<Option<Self::Guard>>;
 
     /// Takes the lock of that name if it is free now.
@@ -51,18 +52,18 @@ pub trait Host {
     /// Calls back once another instance steals the lock from this guard.
     fn on_stolen(&self, guard: &Self::Guard, stolen: Rc<dyn Fn()>);
 
-    /// Requests the lock of that name in shared mode, and waits `patience_ms` milliseconds at most for
-    /// the grant. Granted or queued: while the returned value lives, no later [`Self::try_lock`] of
-    /// that name succeeds. `None` if there are no locks, or they are refused.
+    /// Requests the lock of that name in shared mode, and waits `patience_ms` milliseconds at most
+    /// for the grant. Granted or queued: while the returned value lives, no later
+    /// [`Self::try_lock`] of that name succeeds. `None` if there are no locks, or they are refused.
     async fn share(&self, name: &str, patience_ms: u64) -> Option<Self::Share>;
 
     /// Announces the head of a database to its other instances, in this and other tabs.
     fn announce(&self, database: &str, head: u64);
 
-    /// Sends a message to the same instances. It is a hint: an instance may miss it.
+    /// Sends a message to those instances. It is a hint: an instance may miss it.
     fn say(&self, database: &str, word: &str);
 
-    /// Returns the bytes that are used and allowed, as far as the browser says.
+    /// Returns the bytes used and allowed, if the browser reports them.
     async fn storage(&self) -> StorageEstimate;
 }
 
@@ -71,11 +72,11 @@ pub trait Host {
 pub enum Heard {
     /// The head of its log.
     Head(u64),
-    /// A message on the status.
+    /// A message about the status.
     Word(String),
 }
 
-/// What the browser says of this origin's storage.
+/// The browser's report about this origin's storage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StorageEstimate {
     /// Bytes in use.

@@ -1,11 +1,11 @@
-//! Detects that a user's log was lost between two visits, by a note kept outside the log: which log
-//! it was, and whether operations were pending. Without the note, a lost log would look like a first
-//! visit.
+//! Detects that a user's log was lost between two visits, by a note kept outside the log that
+//! identifies the log and says whether operations were pending. Without the note, a lost log would
+//! look like a first visit.
 //!
-//! A note is kept in two places that are lost differently: beside the logs, and in a place of its
-//! own that survives an eviction in some browsers. It is written only when its content changes, and
-//! not for each write: the number of pending operations is noted when the outbox stops or begins to
-//! be empty, and at the end of a cycle; in between it is "some".
+//! A note is kept in two places that are lost independently: beside the logs, and in
+//! `localStorage`, which survives an eviction in some browsers. It is written only when its content
+//! changes, not for each write: the number of pending operations is noted when the outbox becomes
+//! empty or is no longer empty, and at the end of a cycle; in between it is "some".
 
 use crate::log::address::Seq;
 use crate::ports::backing::NoteReason;
@@ -26,7 +26,7 @@ struct Note {
     identity: String,
     head: Seq,
     pending: Pending,
-    /// An earlier log of the user was lost: the device has had another id since.
+    /// An earlier log of the user was lost, and the device has had a new id since.
     renewed: bool,
 }
 
@@ -63,9 +63,9 @@ impl Note {
 #[derive(Debug)]
 struct Known {
     note: Note,
-    /// The note that is stored, as far as this instance knows.
+    /// The stored note, as far as this instance knows.
     written: Option<Note>,
-    /// What was pending in the log that this one replaces.
+    /// The pending operations of the log that this one replaces.
     lost: Option<Pending>,
 }
 
@@ -104,8 +104,8 @@ impl LossDetector {
         );
     }
 
-    /// Returns whether the opened log replaces one that was lost, or has lost its end, and how many
-    /// operations were lost, as far as is known. Returns a loss once.
+    /// Returns whether the opened log replaces a lost one, or has lost its end, and how many
+    /// operations were lost, if known. Reports a loss once.
     pub fn loss(&self, user: &str, head: Seq, pending: u64) -> Option<Option<u64>> {
         let mut users = self.users.borrow_mut();
         let known = users.get_mut(user)?;
@@ -119,7 +119,7 @@ impl LossDetector {
             .written
             .as_ref()
             .filter(|note| note.identity == known.note.identity && note.head > head)?;
-        // A power cut may take the last pulled rows, which come again, but no local write.
+        // A power cut may lose the last pulled rows, which come again, but no local write.
         match before.pending {
             Pending::Exactly(count) if count > pending => Some(None),
             _ => None,
@@ -173,7 +173,7 @@ impl LossDetector {
         Some(known.note.text())
     }
 
-    /// Returns the device's id for this user: another one after a log was lost.
+    /// Returns the device's id for this user: a new one after a log was lost.
     pub fn device_id(&self, user: &str, device_id: &str) -> String {
         match self.users.borrow().get(user) {
             Some(known) if known.note.renewed => {

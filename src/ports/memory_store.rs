@@ -1,5 +1,5 @@
-//! The store in memory: the readable definition of a store, and the fallback if the browser gives no
-//! storage. Clones share one log, as tabs share one database.
+//! The store in memory: the readable definition of a store, and the fallback if the browser gives
+//! no storage. Clones share one log, as tabs share one database.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -6,8 +6,8 @@
 use crate::model::error::Result;
 use crate::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 
-/// A backend. The token decides whose data a request is about; `user_id` says whose it should be, so
-/// that a request with another user's token can be refused.
+/// A backend. The token decides whose data a request is about; `user_id` says whose it should be,
+/// so that a request with another user's token can be refused.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Remote {
     /// Returns one page of changes, as the bytes of a [`crate::model::protocol::PullPage`].
@@ -18,8 +18,8 @@ pub trait Remote {
     /// not know any more is [`Pulled::CursorGone`], not an error.
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled>;
 
-    /// Whether a page may have a larger limit than the one before. False for an adapter: its backend
-    /// may return fewer rows than the limit, which it would take for the last page.
+    /// Returns true if a page may have a larger limit than the previous one. False for an adapter:
+    /// its backend may return fewer rows than the limit, and take that page for the last.
     fn takes_any_limit(&self) -> bool {
         false
     }
@@ -30,8 +30,8 @@ pub trait Remote {
     /// As for `pull`; a batch that is too large is [`Pushed::TooLarge`], not an error.
     async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed>;
 
-    /// Returns every device's metadata, as the bytes of a [`crate::model::protocol::MetadataReply`];
-    /// `None` if the remote keeps none.
+    /// Returns every device's metadata, as the bytes of a
+    /// [`crate::model::protocol::MetadataReply`]; `None` if the remote keeps none.
     ///
     /// # Errors
     /// As for `pull`.
@@ -49,15 +49,15 @@ pub trait Remote {
     /// As for `pull`.
     async fn clear_metadata(&self, user_id: &str) -> Result<()>;
 
-    /// Whether the remote can be reached and is well.
+    /// Returns true if the remote can be reached and is well.
     ///
     /// # Errors
     /// As for `pull`.
     async fn health(&self) -> Result<bool>;
 
-    /// Listens to hints that there is something to pull, until the stream ends or fails; dropping the
-    /// future closes it. Calls `hint` once as soon as it listens, since one may have been missed
-    /// before, and then for each hint; one may stand for several changes.
+    /// Listens for hints that there is something to pull, until the stream ends or fails; dropping
+    /// the future closes it. Calls `hint` once as soon as it listens, since earlier ones may have
+    /// been missed, and then for each hint; one hint may stand for several changes.
     ///
     /// # Errors
     /// As for `pull`; a stream that has fallen silent is `network`.

@@ -1,7 +1,7 @@
 //! The store port: one append-only log and its segment bodies, for one user of one app.
 //!
-//! Every method is one transaction, which happens as a whole or fails. A store knows no entities: it
-//! keeps bytes, and appends only after its head.
+//! Every method is one transaction, which happens as a whole or fails. A store knows no entities:
+//! it keeps bytes, and appends only after its head.
 
 use std::rc::Rc;
 
@@ -26,9 +26,9 @@ pub struct Append {
 pub enum AppendError {
     /// Another instance appended first. Nothing was written: tail, apply, plan again.
     Stale,
-    /// Nothing was written. One exception: if a connection was lost for good while it committed, the
-    /// outcome is unknown. If the record was written, the next append is [`AppendError::Stale`], and
-    /// its tail brings the record.
+    /// Nothing was written. One exception: if a connection was lost for good while it committed,
+    /// the outcome is unknown. If the record was written, the next append is
+    /// [`AppendError::Stale`], and its tail brings the record.
     Failed(Error),
 }
 
@@ -41,7 +41,7 @@ impl From<Error> for AppendError {
 /// Records in order, from the last checkpoint on.
 pub type Records = Vec<(Seq, Rc<[u8]>)>;
 
-/// What a tail found.
+/// The result of a tail.
 #[derive(Debug)]
 pub enum Tail {
     /// The records after the given one; empty if that is the head.
@@ -54,7 +54,7 @@ impl Tail {
     /// Classifies the records that were found after `after`.
     #[must_use]
     pub fn of(after: Seq, found: Records) -> Self {
-        // Freed keys leave a gap: what follows does not continue what the caller knows.
+        // Freed keys leave a gap: the records after it do not continue the caller's state.
         let gap = found
             .first()
             .is_some_and(|(seq, _)| *seq != after.saturating_add(1));
@@ -66,7 +66,7 @@ impl Tail {
     }
 }
 
-/// Returns the error of a log that is not the one the caller loaded: that was lost.
+/// Returns the error for a log other than the one that the caller loaded, which was lost.
 pub(crate) fn lost() -> Error {
     Error::new(
         Code::StorageLost,
@@ -74,7 +74,7 @@ pub(crate) fn lost() -> Error {
     )
 }
 
-/// Returns the error of a log that was removed on request.
+/// Returns the error for a log that was removed on request.
 pub(crate) fn wiped() -> Error {
     Error::new(
         Code::Closed,
@@ -82,13 +82,14 @@ pub(crate) fn wiped() -> Error {
     )
 }
 
-/// One user's log. Implementations are handles: dropping one never loses what an append has written.
+/// One user's log. Implementations are handles: dropping one never loses what an append has
+/// written.
 ///
 /// If the log was lost under an open handle, evicted or damaged by the browser, `tail`, `append`,
-/// `free` and `bodies` fail with `storageLost` until `load` is called, which returns the log that
-/// there is. So nothing is ever appended to a new log as if it were the old one. If another instance
-/// has wiped the log on request, every call fails with `closed`, for good: what this handle's owner
-/// has in memory must not come back.
+/// `free` and `bodies` fail with `storageLost` until `load` is called, which returns the present
+/// log. So nothing is ever appended to a new log as if it were the old one. If another instance has
+/// wiped the log on request, every call fails with `closed`, for good: the state that this handle's
+/// owner has in memory must not come back.
 #[allow(async_fn_in_trait)] // One thread: futures need not be Send.
 pub trait Store {
     /// Returns the records from the last checkpoint on, or from the start; no bodies.
@@ -101,22 +102,23 @@ pub trait Store {
     /// Resolves only once the transaction has completed.
     ///
     /// # Errors
-    /// [`AppendError::Stale`] if the sequence number is taken.
+    /// Fails with [`AppendError::Stale`] if the sequence number is taken.
     async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError>;
 
     /// Returns segment bodies, in the order of `ids`; `None` for a missing one.
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>>;
 
-    /// Removes the keys below a checkpoint of the log. The caller must know that no open instance has
-    /// loaded earlier records: nothing would fence its next append. Keys that remain after a failure
-    /// are harmless.
+    /// Removes the keys below a checkpoint of the log. The caller must know that no open instance
+    /// has loaded earlier records: nothing would fence its next append. Keys that remain after a
+    /// failure are harmless.
     async fn free(&self, below: Seq) -> Result<()>;
 
     /// Removes everything of this user, for good; this handle and every other one are closed.
     async fn wipe(&self) -> Result<()>;
 
-    /// Closes the storage for now; the next call opens it again. An append is [`AppendError::Stale`]
-    /// until a `load` or `tail` has begun after this: other instances may have written meanwhile.
+    /// Closes the storage for now; the next call opens it again. An append is
+    /// [`AppendError::Stale`] until a `load` or `tail` has begun after this, because other
+    /// instances may have written in the meantime.
     fn rest(&self);
 
     /// Closes the storage. Later calls fail with `closed`.

@@ -47,7 +47,7 @@ impl Moment {
             .max(now.wall.saturating_sub(self.wall))
     }
 
-    /// Returns this moment by the wall clock, even if that was set meanwhile.
+    /// Returns this moment by the wall clock, even if that was set in the meantime.
     #[must_use]
     pub fn on_wall(self, now: Self) -> u64 {
         let reckoned = now.wall.saturating_add(self.left(now));

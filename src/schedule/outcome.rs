@@ -1,9 +1,9 @@
-//! What a cycle did, how it ended and what it left, as far as the next one is concerned.
+//! The effects and the outcome of a cycle, as far as the next one depends on them.
 
 use crate::model::error::{Code, Result};
 use crate::model::status::SyncResult;
 
-/// What a cycle does.
+/// The work of a cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     /// It pushes.
@@ -14,7 +14,7 @@ pub struct Reach {
     pub full: bool,
 }
 
-/// What the outbox holds after a cycle.
+/// The state of the outbox after a cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// Operations are pending.
@@ -24,7 +24,7 @@ pub struct Left {
     pub postponed: Option<u64>,
 }
 
-/// How a cycle ended, as far as the next one is concerned.
+/// The outcome of a cycle, as far as the next one depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CycleOutcome {
     /// It ran to its end.

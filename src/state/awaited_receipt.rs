@@ -33,7 +33,7 @@ impl AwaitedReceipt {
     /// Returns how the operation ended; `None` while it is pending, also as part of another one.
     ///
     /// # Errors
-    /// [`crate::model::error::Code::NotFound`] if nothing is known about the entity.
+    /// Fails with [`crate::model::error::Code::NotFound`] if nothing is known about the entity.
     pub fn outcome(
         &mut self,
         replica: &Replica,
@@ -41,7 +41,7 @@ impl AwaitedReceipt {
         now: u64,
     ) -> Option<Result<ReceiptOutcome>> {
         if let Some(op_id) = &self.op_id {
-            // Without a new receipt, the winner of a conflict has replaced it.
+            // Without a new receipt, the operation was replaced by the winner of a conflict.
             let replaced = || {
                 if settled(replica, key) == self.before {
                     replica.outbox().last(key)
@@ -78,8 +78,8 @@ fn last_outcome(replica: &Replica, key: &Key, now: u64) -> Result<ReceiptOutcome
     }
 }
 
-/// Returns the receipt of an operation that has ended. A receipt without a time only notes a conflict
-/// that is being settled.
+/// Returns the receipt of an operation that has ended. A receipt without a time only notes a
+/// conflict that is being settled.
 fn settled(replica: &Replica, key: &Key) -> Option<(u64, ReceiptOutcome)> {
     replica
         .receipts()

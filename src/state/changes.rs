@@ -1,5 +1,5 @@
-//! What commits change in what readers see: notes entities before the fold changes them, and compares
-//! afterwards.
+//! The changes that commits make for readers: notes entities before the fold changes them, and
+//! compares afterwards.
 
 use crate::log::commit::SegmentWrite;
 use crate::model::entity::Key;
@@ -9,13 +9,14 @@ use crate::state::rows::Row;
 use crate::state::touched::{Changed, RowChange, Visibility};
 use crate::state::view::ViewBody;
 
-/// Returns what has changed since the last call.
+/// Returns the changes since the last call.
 pub fn take(replica: &mut Replica) -> Vec<Changed> {
     let before = replica.touched.take();
     compared(replica, &before)
 }
 
-/// Returns what differs from an older state that `replica` replaces, as after a log was read again.
+/// Returns the differences from an older state that `replica` replaces, as after a log was read
+/// again.
 #[must_use]
 pub fn since(old: &Replica, replica: &Replica) -> Vec<Changed> {
     let mut before = Visibility::default();
@@ -50,7 +51,7 @@ fn compared(replica: &Replica, before: &Visibility) -> Vec<Changed> {
     types.collect()
 }
 
-/// What tells two states of an entity apart: version, tombstone, the write on top, local-only fields.
+/// Distinguishes two states of an entity: version, tombstone, the write on top, local-only fields.
 fn fingerprint<'a>(
     replica: &'a Replica,
     key: &Key,

@@ -1,5 +1,5 @@
-//! The fold: what each record, and each part of a commit, does to the state. Folding a commit cannot
-//! fail: its plan or the decoder of its record has already rejected what could be wrong.
+//! The fold: how each record, and each part of a commit, changes the state. Folding a commit cannot
+//! fail: its plan or the decoder of its record has already rejected invalid content.
 
 use std::rc::Rc;
 
@@ -19,12 +19,12 @@ use crate::util::collections::seq_map::SeqMap;
 
 mod events;
 
-/// Where a commit comes from.
+/// The origin of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
     /// This instance planned it.
     Own,
-    /// It was read from the log, so its writer may have sent what it queued.
+    /// It was read from the log, so its writer may have sent its operations.
     Log,
 }
 
@@ -35,9 +35,10 @@ impl Replica {
     /// Applies one record of the log.
     ///
     /// # Errors
-    /// [`Code::Corrupt`] if the record does not come after the head; [`Code::ClientOutdated`] if a
-    /// later version of the engine wrote it. A damaged or missing record is no error: it is counted,
-    /// everything else is kept, and the next pull starts from the beginning.
+    /// Fails with [`Code::Corrupt`] if the record does not come after the head;
+    /// [`Code::ClientOutdated`] if a later version of the engine wrote it. A damaged or missing
+    /// record is no error: it is counted, everything else is kept, and the next pull starts from
+    /// the beginning.
     pub fn apply_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
         self.materialize();
         self.take_record(seq, record, Commit::skim(record, &|_| false))
@@ -49,7 +50,7 @@ impl Replica {
     /// # Errors
     /// As [`Self::apply_record`].
     pub fn load_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
-        // Rows are deferred only if folding them does nothing but that.
+        // Rows are deferred only if folding them has no other effect.
         let may_defer = |entity: &str| {
             !entity.starts_with(PREFIX)
                 && !self.is_listening()
@@ -100,8 +101,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Applies a commit of this instance that has been appended. `sums` are the checksums of its long
-    /// bodies.
+    /// Applies a commit of this instance that has been appended. `sums` are the checksums of its
+    /// long bodies.
     pub fn apply_own(&mut self, seq: Seq, commit: Commit, record_bytes: usize, sums: &[u64]) {
         self.growth.record(record_bytes);
         self.materialize();
@@ -161,8 +162,8 @@ impl Replica {
         self.head = seq;
     }
 
-    /// Empties the state for a checkpoint to fill, and returns the old one. Bodies in memory and what
-    /// is known about deliveries belong to this instance and are taken over.
+    /// Empties the state for a checkpoint to fill, and returns the old one. Bodies in memory and
+    /// knowledge about deliveries belong to this instance and are taken over.
     fn start_from_checkpoint(&mut self, seq: Seq, kept: &[KeptSegment]) -> Self {
         let mut fresh = Self {
             user_id: self.user_id.clone(),
@@ -246,7 +247,7 @@ impl Replica {
         }
     }
 
-    /// Puts the row that an applied operation leaves.
+    /// Puts the row of an applied operation.
     fn fold_own_row(&mut self, seq: Seq, op: &Operation, version: u64) {
         let rows = self.entities.entry(&op.entity);
         rows.fold_applied(seq, op, version, &mut self.segments);

@@ -54,8 +54,8 @@ impl Growth {
     /// Returns true if a checkpoint would pay for itself. Its cost grows with the directory, so it
     /// has to be spread over a proportional growth of the log.
     ///
-    /// Called after every write: `directory_bytes`, which counts the rows, is called only when there
-    /// is much to save.
+    /// Called after every write: `directory_bytes`, which counts the rows, is called only when
+    /// there is much to save.
     #[must_use]
     pub fn wants_checkpoint(&self, directory_bytes: &dyn Fn() -> u64, segments: &Segments) -> bool {
         if self.records >= MAX_RECORDS

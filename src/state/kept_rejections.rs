@@ -1,9 +1,9 @@
 //! Rejected operations that readers still see: `onRejected: "keepLocal"`.
 //!
-//! The dead letter itself says so (`kept`), so that a reload and other tabs agree even if the config
-//! has changed. It overlays the row: a create or update with its whole body, a patch with its fields
-//! only, so that other fields show what is pulled later; a delete hides the entity. A later write
-//! replaces it.
+//! The dead letter itself records it (`kept`), so that a reload and other tabs agree even if the
+//! config has changed. It overlays the row: a create or update with its whole body, a patch with
+//! its fields only, so that other fields show what is pulled later; a delete hides the entity. A
+//! later write replaces it.
 
 use std::rc::Rc;
 
@@ -115,15 +115,15 @@ impl KeptRejections {
         }
     }
 
-    /// Removes a dead letter; the last kept one of `left` for the same entity takes its place.
-    pub fn remove(&mut self, letter: &DeadLetter, left: &VecMap<DeadLetter>) {
+    /// Removes a dead letter; the last kept one of `remaining` for the same entity takes its place.
+    pub fn remove(&mut self, letter: &DeadLetter, remaining: &VecMap<DeadLetter>) {
         let key = Key::new(&letter.op.entity, &letter.op.id);
         if self
             .get(&key)
             .is_some_and(|kept| kept.letter == letter.op.op_id)
         {
             self.0.entry(key.entity).remove(key.id);
-            let earlier = left
+            let earlier = remaining
                 .values()
                 .filter(|other| other.op.entity == key.entity && other.op.id == key.id);
             if let Some(earlier) = earlier.filter(|other| other.kept).last() {

@@ -1,9 +1,9 @@
-//! Lazy rows. On open, rows stay encoded in their records, whose checksums were verified, and single
-//! rows are looked up there. The row index is built at once when a caller needs more than a few
+//! Lazy rows. On open, rows stay encoded in their records, whose checksums were verified, and
+//! single rows are looked up there. The row index is built when a caller needs more than a few
 //! lookups, so that an app with many entities shows the first ones before the index exists.
 //!
 //! Everything that is not a row (outbox, cursors, receipts, facts) is folded immediately and never
-//! reads rows meanwhile.
+//! reads rows in that process.
 
 use std::cell::Cell;
 
@@ -12,8 +12,8 @@ use crate::log::directory::{Directory, Line};
 use crate::model::entity::Key;
 use crate::model::operation::Operation;
 
-/// How many rows may be scanned in lookups, for each row that is deferred, before building the index
-/// is cheaper.
+/// How many rows may be scanned in lookups, for each row that is deferred, before building the
+/// index is cheaper.
 const SCANS_PER_ROW: u64 = 4;
 
 /// One deferred step of the fold.
@@ -45,7 +45,7 @@ pub struct LazyRows {
 enum RowLookup<'a> {
     Missing,
     Plain(Line<'a>, BodyId),
-    /// Only the fold can tell.
+    /// Only the row index can tell.
     Unclear,
 }
 
@@ -133,8 +133,8 @@ impl LazyRows {
         RowLookup::Missing
     }
 
-    /// Returns the segments of one type in order of id, if they hold all its rows: plain rows only,
-    /// in ranges of ids that do not overlap.
+    /// Returns the segments of one type in order of id, if they hold all of its rows, all rows are
+    /// plain, and the ranges of ids do not overlap.
     #[must_use]
     pub fn in_order(&self, entity: &str) -> Option<Vec<(Directory, BodyId)>> {
         let mut found = Vec::new();

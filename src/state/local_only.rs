@@ -1,8 +1,8 @@
 //! Fields that never leave the device: `localOnly` of an entity type.
 //!
-//! They are stored beside the rows under the same ids. Bodies never contain them, so that pull, push,
-//! counts and digests need not know about them. They live as long as the entity has a body here, an
-//! operation that could give it one, or a dead letter; after that they are orphans.
+//! They are stored beside the rows under the same ids. Bodies never contain them, so that pull,
+//! push, counts and digests need not know about them. They live as long as the entity has a body
+//! here, an operation that could give it one, or a dead letter; after that they are orphans.
 //!
 //! In the log they are rows of an entity type whose name begins with [`PREFIX`].
 
@@ -25,7 +25,7 @@ pub const PREFIX: char = '\0';
 /// Splits a body into the fields that are sent and the local-only ones, if there are any.
 ///
 /// # Errors
-/// [`crate::model::error::Code::InvalidEntity`] if the body is not a JSON object.
+/// Fails with [`crate::model::error::Code::InvalidEntity`] if the body is not a JSON object.
 pub fn split(body: &str, names: &[String]) -> Result<(String, Option<String>)> {
     let (local, sent) = Fields::parse(body)?
         .0

@@ -11,14 +11,14 @@ use crate::util::collections::ordered_map::OrderedMap;
 pub mod order;
 mod slots;
 
-/// A queued operation, and what this instance knows about its delivery.
+/// A queued operation, and this instance's knowledge about its delivery.
 #[derive(Debug, Clone)]
 pub struct Queued {
     pub op: Operation,
     /// The operation is part of a running push.
     pub in_flight: bool,
-    /// The operation may have reached the remote: it was sent without an answer, or read from the log,
-    /// which does not say. Nothing is coalesced into it, so that a late answer still fits.
+    /// The operation may have reached the remote: it was sent without an answer, or read from the
+    /// log, which does not say. Nothing is coalesced into it, so that a late answer still fits.
     pub maybe_sent: bool,
     /// The parked conflict that must be decided first.
     pub blocked_by: Option<String>,
@@ -28,8 +28,8 @@ pub struct Queued {
     pub last_error: Option<Rc<ErrorJson>>,
 }
 
-/// The largest correction of the clock, in milliseconds, that keeps backoffs valid. If the clock was
-/// set back further, times noted earlier mean nothing.
+/// The largest correction of the clock, in milliseconds, that keeps backoffs valid. If the clock
+/// was set back further, times noted earlier mean nothing.
 const CORRECTION_MS: u64 = 60_000;
 
 impl Queued {
@@ -116,13 +116,13 @@ impl Outbox {
         self.chain(key).next_back().map(|queued| &queued.op)
     }
 
-    /// Returns the last operation of an entity, and whether the next write may be coalesced into it.
-    /// It may not if the remote may have it. A parked operation was answered with a conflict, so the
-    /// remote does not have it.
+    /// Returns the last operation of an entity, and whether the next write may be coalesced into
+    /// it. It may not if the remote may have the operation. A parked operation was answered with a
+    /// conflict, so the remote does not have it.
     ///
-    /// `exactly` is for summed fields, whose result depends on what was sent: then only an operation
-    /// behind another one of its entity is surely unsent, because another tab may be sending the
-    /// first.
+    /// `exactly` is for summed fields, whose result depends on which operations were sent. An
+    /// operation is then certainly unsent only if it is behind another one of its entity, because
+    /// another tab may be sending the first.
     #[must_use]
     pub fn before(&self, key: &Key, exactly: bool) -> Option<(Operation, bool)> {
         let mut chain = self.chain(key);

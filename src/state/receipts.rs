@@ -1,5 +1,5 @@
 //! Receipts: for each entity that this device pushed in the last 30 days, how its last operation
-//! ended, and what is needed to offer it again to a server that was restored from a backup.
+//! ended, and the data for offering it again to a server that was restored from a backup.
 //!
 //! Receipts have no bodies, because the row has one. A hash of each value that this device set or
 //! replaced tells its own fields from those of others.
@@ -136,7 +136,7 @@ impl Receipts {
         self.put(&op.entity, &op.id, receipt);
     }
 
-    /// Writes the receipt of a rejected operation; what was acknowledged before stays acknowledged.
+    /// Writes the receipt of a rejected operation; earlier acknowledgements are kept.
     pub(super) fn reject(&mut self, op: &Operation, at: u64) {
         let old = self
             .get(&Key::new(&op.entity, &op.id))

@@ -1,8 +1,8 @@
 //! The replica: the state folded from one user's log. It has no storage, clock or dice; time and
 //! chance are arguments.
 //!
-//! A planned commit changes nothing until it has been appended and is folded like every other record
-//! of the log, be it read on open or written by another tab.
+//! A planned commit changes nothing until it has been appended and is folded like every other
+//! record of the log, whether read on open or written by another tab.
 
 use crate::conflict::explain::History;
 use crate::log::address::Seq;
@@ -212,7 +212,7 @@ impl Replica {
         &self.history
     }
 
-    /// What the log says about past cycles.
+    /// The log's facts about past cycles.
     #[must_use]
     pub const fn facts(&self) -> &Facts {
         &self.facts
@@ -229,8 +229,8 @@ impl Replica {
         self.unreadable
     }
 
-    /// Returns true if a reply with this epoch belongs to the history known here. A reply without an
-    /// epoch does.
+    /// Returns true if a reply with this epoch belongs to the history known here. A reply without
+    /// an epoch does.
     #[must_use]
     pub fn is_of(&self, epoch: Option<&str>) -> bool {
         let known = self.facts.epoch.as_deref();
@@ -266,8 +266,8 @@ impl Replica {
         self.growth.has_grown()
     }
 
-    /// Returns true if a checkpoint would pay for itself. Never during a full pull: its sweep compares
-    /// the records in which rows were confirmed, and a checkpoint replaces them all.
+    /// Returns true if a checkpoint would pay for itself. Never during a full pull: its sweep
+    /// compares the records in which rows were confirmed, and a checkpoint replaces them all.
     #[must_use]
     pub fn wants_checkpoint(&self) -> bool {
         !self.is_pulling_all()

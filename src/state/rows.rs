@@ -8,7 +8,7 @@ use crate::util::collections::ordered_map::OrderedMap;
 
 pub mod fold;
 
-/// Where a row's body is.
+/// The location of a row's body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum RowBody {
     #[default]

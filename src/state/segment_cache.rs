@@ -116,8 +116,8 @@ impl Segments {
             .map_or(absent, ViewBody::Text)
     }
 
-    /// Exempts these bodies from eviction until [`Self::unpin`], so that a plan that needs several at
-    /// once finds them all.
+    /// Exempts these bodies from eviction until [`Self::unpin`], so that a plan that needs several
+    /// at once finds them all.
     pub fn pin(&mut self, ids: &[BodyId]) {
         self.pinned.extend(ids);
     }

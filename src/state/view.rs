@@ -1,4 +1,4 @@
-//! What a reader sees of an entity.
+//! An entity as a reader sees it.
 
 use crate::log::address::BodyId;
 
@@ -14,7 +14,7 @@ pub struct View<'a> {
     pub over: Option<&'a str>,
 }
 
-/// Where a view's body is.
+/// The location of a view's body.
 #[derive(Debug, Clone)]
 pub enum ViewBody<'a> {
     /// In memory.

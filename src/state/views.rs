@@ -87,7 +87,8 @@ impl Replica {
             && self.lazy_rows.can_answer(key)
     }
 
-    /// Returns everything that readers see of one type in order of id, if lazy rows alone say it.
+    /// Returns the segments with everything that readers see of one type, in order of id, if lazy
+    /// rows alone determine it.
     #[must_use]
     pub fn lazy_in_order(&self, entity: &str) -> Option<Vec<(Directory, BodyId)>> {
         let is_covered = self.overlaid_ids(entity, None).next().is_some()
@@ -114,7 +115,7 @@ impl Replica {
     /// Returns the body of the synced row, which is the base of a pending write.
     ///
     /// # Errors
-    /// The segment to fetch first.
+    /// Returns the segment to fetch first.
     pub(crate) fn base_of(&self, key: &Key) -> Result<Option<&str>, BodyId> {
         match self
             .row(key)
@@ -147,7 +148,8 @@ impl Replica {
         self.body_of(self.local_only.get(key)?)
     }
 
-    /// Returns all local-only fields that are in memory, to write them again after the log was lost.
+    /// Returns all local-only fields that are in memory, to write them again after the log was
+    /// lost.
     #[must_use]
     pub fn local_only_segments(&self) -> Vec<SegmentWrite> {
         let text = |row| match self.body_of(row) {
@@ -168,7 +170,8 @@ impl Replica {
             .collect()
     }
 
-    /// Ids of one entity type in order, those greater than `after`: of rows and of what overlays them.
+    /// Ids of one entity type in order, those greater than `after`: of rows and of what overlays
+    /// them.
     pub fn ids<'a>(
         &'a self,
         entity: &'a str,
@@ -201,8 +204,8 @@ impl Replica {
         let mut count = self.entities.get(entity).map_or(0, Rows::live);
         for id in self.overlaid_ids(entity, None) {
             let key = Key::new(entity, id);
-            let was = self.row(&key).is_some_and(|row| !row.is_deleted());
-            count = match (was, self.is_visible(&key)) {
+            let was_visible = self.row(&key).is_some_and(|row| !row.is_deleted());
+            count = match (was_visible, self.is_visible(&key)) {
                 (false, true) => count.saturating_add(1),
                 (true, false) => count.saturating_sub(1),
                 _ => count,

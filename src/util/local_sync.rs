@@ -1,8 +1,8 @@
 //! Single-threaded `Notify`, `Mutex` and oneshot channel, named and behaving like tokio's.
 //!
 //! Waiters are served in the order in which they asked, and a future that is dropped passes on what
-//! it was given. Thread-safe versions bring atomics, lists and fallbacks that a browser's module has
-//! no use for.
+//! it was given. Thread-safe versions bring atomics, lists and fallbacks that a browser's module
+//! has no use for.
 
 use std::cell::Cell;
 use std::collections::VecDeque;

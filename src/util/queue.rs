@@ -26,8 +26,8 @@ impl<T> Default for Queue<T> {
 
 impl<T> Queue<T> {
     /// Lets the feed change the items by its own rule, and wakes the reader.
-    pub fn offer(&self, put: impl FnOnce(&mut VecDeque<T>)) {
-        put(&mut self.items.borrow_mut());
+    pub fn offer(&self, change: impl FnOnce(&mut VecDeque<T>)) {
+        change(&mut self.items.borrow_mut());
         self.notify.notify_one();
     }
 

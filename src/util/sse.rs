@@ -25,18 +25,22 @@ pub struct EventParser {
 }
 
 impl EventParser {
-    /// Parses the next bytes and calls `heard` with the name and the data of each event that they
-    /// complete.
+    /// Parses the next bytes and calls `on_event` with the name and the data of each event that
+    /// they complete.
     ///
     /// # Errors
     /// Fails if a line or an event exceeds [`MAX_BYTES`].
-    pub fn feed(&mut self, bytes: &[u8], heard: &mut dyn FnMut(&str, &str)) -> Result<(), TooLong> {
+    pub fn feed(
+        &mut self,
+        bytes: &[u8],
+        on_event: &mut dyn FnMut(&str, &str),
+    ) -> Result<(), TooLong> {
         for byte in bytes {
             match byte {
                 b'\n' if self.returned => self.returned = false,
                 b'\n' | b'\r' => {
                     self.returned = *byte == b'\r';
-                    self.end_of_line(heard)?;
+                    self.end_of_line(on_event)?;
                 }
                 _ => {
                     self.returned = false;
@@ -50,7 +54,7 @@ impl EventParser {
         Ok(())
     }
 
-    fn end_of_line(&mut self, heard: &mut dyn FnMut(&str, &str)) -> Result<(), TooLong> {
+    fn end_of_line(&mut self, on_event: &mut dyn FnMut(&str, &str)) -> Result<(), TooLong> {
         let taken = std::mem::take(&mut self.line);
         let mut line = taken.as_slice();
         if !std::mem::replace(&mut self.begun, true) {
@@ -59,7 +63,7 @@ impl EventParser {
         if line.is_empty() {
             let name = std::mem::take(&mut self.name);
             if let Some(data) = self.data.take() {
-                heard(if name.is_empty() { "message" } else { &name }, &data);
+                on_event(if name.is_empty() { "message" } else { &name }, &data);
             }
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! Times in ISO 8601 UTC with milliseconds, to and from milliseconds since 1970. Nothing here reads a
-//! clock: the current time is always an argument.
+//! Times in ISO 8601 UTC with milliseconds, to and from milliseconds since 1970. Nothing here reads
+//! a clock: the current time is always an argument.
 #![allow(
     clippy::arithmetic_side_effects,
     reason = "every day until 9999 is tested, and larger or smaller numbers are refused before"
@@ -70,14 +70,14 @@ pub fn parse(text: &str) -> Option<u64> {
         return None;
     }
     let mut ms = 0_u64;
-    let mut worth = 100;
+    let mut place_value = 100;
     if !fraction.is_empty() {
         for digit in fraction.strip_prefix('.')?.bytes() {
             if !digit.is_ascii_digit() {
                 return None;
             }
-            ms += u64::from(digit - b'0') * worth;
-            worth /= 10;
+            ms += u64::from(digit - b'0') * place_value;
+            place_value /= 10;
         }
     }
     // A leap second reads as the second before it.
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn an_id_has_its_time_and_its_dice_in_the_places_of_the_standard() {
-        // The example of RFC 9562, appendix A.6; what version and variant take the place of is
+        // The example of RFC 9562, appendix A.6; the bits that version and variant overwrite are
         // lost.
         let random = [0xfc, 0xc3, 0xd8, 0xc4, 0xdc, 0x0c, 0x0c, 0x07, 0x39, 0x8f];
         assert_eq!(

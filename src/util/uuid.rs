@@ -1,6 +1,7 @@
 //! Ids that sort by time.
 
-/// Makes a UUID version 7 from a time and ten random bytes. Such ids sort by the time they were made.
+/// Makes a UUID version 7 from a time and ten random bytes. Such ids sort by the time they were
+/// made.
 #[must_use]
 pub fn uuid_v7(now_ms: u64, random: [u8; 10]) -> String {
     let [r0, r1, rest @ ..] = random;

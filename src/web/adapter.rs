@@ -1,7 +1,7 @@
 //! The remote that an app implements in JavaScript: `RemoteAdapter`.
 //!
-//! Its replies become bytes again, so that `protocol` checks them as it checks a server's. An
-//! exception keeps its code if that is one of ours; otherwise its HTTP status decides.
+//! Its replies become bytes again, so that `protocol` checks them like a server's. An exception
+//! keeps its code if that is one of ours; otherwise its HTTP status decides.
 
 use js_sys::{Array, Function, JSON};
 use wasm_bindgen::{JsCast, JsValue};
@@ -35,7 +35,8 @@ impl CustomRemote {
     /// Takes `remote` of the config.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`] if `pull`, `push` or an optional method is not a function.
+    /// Fails with [`Code::InvalidConfig`] if `pull`, `push` or an optional method is not a
+    /// function.
     pub fn new(adapter: &JsValue) -> Result<Self> {
         for name in ["pull", "push"] {
             if !member(adapter, name).is_function() {

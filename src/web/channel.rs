@@ -1,5 +1,5 @@
-//! A `BroadcastChannel` between the instances of one user's database: heads of the log, and messages
-//! about sync.
+//! A `BroadcastChannel` between the instances of one user's database: heads of the log, and
+//! messages about sync.
 //!
 //! Every message is a hint, a number or a string. An instance that misses one learns the same by
 //! reading the tail of the log, or by a time limit.
@@ -46,8 +46,8 @@ impl Channels {
         }
     }
 
-    /// Posts a head within [`PACE_MS`]: posting costs a quarter of a durable write, and commits in a
-    /// row are announced as one. A hidden page posts at once, since its timers may be suspended.
+    /// Posts a head within [`PACE_MS`]: posting costs a quarter of a durable write, and commits in
+    /// a row are announced as one. A hidden page posts at once, since its timers may be suspended.
     pub(super) fn announce(&self, database: &str, head: u64) {
         let Some(channel) = self.of(database) else {
             return;
@@ -71,7 +71,7 @@ impl Channels {
     pub(super) fn listen(
         &self,
         database: &str,
-        mut heard: impl FnMut(Heard) + 'static,
+        mut on_message: impl FnMut(Heard) + 'static,
     ) -> Listening {
         let Some(channel) = self.of(database) else {
             return Listening { channel: None };
@@ -85,9 +85,9 @@ impl Channels {
                     .as_f64()
                     .filter(|head| head.is_finite() && *head >= 0.0)
                 {
-                    heard(Heard::Head(head as u64));
+                    on_message(Heard::Head(head as u64));
                 } else if let Some(word) = data.as_string() {
-                    heard(Heard::Word(word));
+                    on_message(Heard::Word(word));
                 }
             },
         );
@@ -114,7 +114,7 @@ struct Channel {
 
 impl Channel {
     fn new(database: &str) -> Option<Self> {
-        // Throws where the global is missing, and in contexts without an origin.
+        // Throws if the global is missing, and in contexts without an origin.
         let port = BroadcastChannel::new(&format!("datum-sync:{database}")).ok()?;
         Some(Self {
             port,

@@ -1,7 +1,7 @@
 //! The browser as a host, in windows and workers.
 //!
 //! Bound to the global object and not to `window`, which workers lack. A feature that the browser
-//! does not have degrades as the port says, without an error.
+//! does not have degrades as the port describes, without an error.
 
 use std::rc::Rc;
 
@@ -36,8 +36,8 @@ impl WebHost {
     }
 
     /// Calls back with every head and message that another instance of that database posts.
-    pub fn listen(&self, database: &str, heard: impl FnMut(Heard) + 'static) -> Listening {
-        self.channels.listen(database, heard)
+    pub fn listen(&self, database: &str, on_message: impl FnMut(Heard) + 'static) -> Listening {
+        self.channels.listen(database, on_message)
     }
 
     /// Closes the channel of that database once nobody listens on it: after a wipe, and on entering
@@ -55,11 +55,11 @@ impl WebHost {
     }
 
     /// Calls back when the page is hidden or left; never in a worker.
-    pub fn on_leaving(&self, left: impl Fn() + 'static) -> EventListener {
-        page::on_leaving(left)
+    pub fn on_leaving(&self, on_leave: impl Fn() + 'static) -> EventListener {
+        page::on_leaving(on_leave)
     }
 
-    /// Whether somebody can see this page now.
+    /// Returns whether somebody can see this page now.
     #[must_use]
     pub fn presence(&self) -> Presence {
         page::presence()
@@ -111,7 +111,7 @@ impl Host for WebHost {
     fn random(&self, bytes: &mut [u8]) {
         for part in bytes.chunks_mut(RANDOM_AT_ONCE) {
             if crypto().is_none_or(|crypto| crypto.get_random_values(part).is_err()) {
-                // Ids must still differ where there is no crypto at all.
+                // Ids must still differ if there is no crypto at all.
                 part.fill_with(|| (js_sys::Math::random() * 256.0) as u8);
             }
         }

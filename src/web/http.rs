@@ -1,7 +1,7 @@
 //! The remote that speaks protocol 1 over `fetch`.
 //!
-//! It turns requests into bytes and statuses into coded errors, and does not parse replies. Dropping
-//! a future aborts its request.
+//! It turns requests into bytes and statuses into coded errors, and does not parse replies.
+//! Dropping a future aborts its request.
 
 use std::cell::Cell;
 
@@ -50,8 +50,8 @@ pub struct HttpRemote {
     compress: Cell<bool>,
     timeout_ms: u32,
     patience: Patience,
-    /// The headers that the remote accepted last, and the user of that request: a page that goes away
-    /// has no time to ask for new ones, and must not send one user's operations with another's
+    /// The headers that the remote accepted last, and the user of that request. A page that goes
+    /// away has no time to ask for new ones, and must not send one user's operations with another's
     /// token.
     last: RefCell<Option<(String, List)>>,
     stats: Cell<TrafficStats>,
@@ -72,7 +72,7 @@ impl HttpRemote {
     /// Reads `remote` of the config.
     ///
     /// # Errors
-    /// `invalidConfig`, naming the key.
+    /// Fails with `invalidConfig`, naming the key.
     pub fn new(config: &JsValue) -> Result<Self> {
         let HttpConfig {
             base,
@@ -113,8 +113,8 @@ impl HttpRemote {
     /// Sends the body of a push from a page that goes away. Nobody waits for the response: the
     /// operations stay queued, and get their verdict when they are sent again.
     ///
-    /// Returns false if nothing was sent: the body is above [`MOST_LEFT_BEHIND`], no request of this
-    /// user has been accepted yet, or there is no `fetch`.
+    /// Returns false if nothing was sent: the body is above [`MOST_LEFT_BEHIND`], no request of
+    /// this user has been accepted yet, or there is no `fetch`.
     pub fn flush_on_leave(&self, user_id: &str, body: String) -> bool {
         let last = self
             .last
@@ -193,7 +193,7 @@ impl HttpRemote {
         self.count(body.map_or(0, RequestBody::len));
         let outgoing = self.outgoing(method, url, body, headers, JSON);
         let response = exchange(&outgoing, self.fetch.as_ref(), self.timeout_ms, wait_ms).await?;
-        // Read again: other requests may have been counted meanwhile.
+        // Read again: other requests may have been counted since.
         let mut stats = self.stats.get();
         stats.received = stats.received.saturating_add(response.bytes.len() as u64);
         self.stats.set(stats);

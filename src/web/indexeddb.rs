@@ -37,7 +37,8 @@ const BODIES: &str = "bodies";
 
 const STORES: &[&str] = &[LOG, BODIES];
 
-/// The key in `bodies` of the last checkpoint's sequence number. No body has it: the first record is 1.
+/// The key in `bodies` of the last checkpoint's sequence number. No body has it: the first record
+/// is 1.
 const CHECKPOINT: f64 = 0.0;
 
 /// The key in `bodies` of the number that identifies this database among those of its name.
@@ -55,8 +56,8 @@ const LARGEST_KEY: u64 = (1 << 53) - 1;
 ///
 /// If a connection is lost, it is opened again and the whole transaction repeated, three times at
 /// most. An append whose connection was lost may have been written: the repeated one then finds its
-/// own record, byte for byte, and succeeds. If even that fails, the append fails although the record
-/// may be there; the next append finds it, and is `Stale`.
+/// own record, byte for byte, and succeeds. If even that fails, the append fails although the
+/// record may be there; the next append finds it, and is `Stale`.
 #[derive(Clone, Debug)]
 pub struct IndexedDbStore {
     connection: Rc<Connection>,
@@ -66,7 +67,7 @@ pub struct IndexedDbStore {
     wipes: Option<Rc<Wipes>>,
 }
 
-/// Where a user's wipes are counted, and how many there had been when a handle was made.
+/// The database that counts a user's wipes, and their number when a handle was made.
 #[derive(Debug)]
 struct Wipes {
     root: RootDatabase,
@@ -74,7 +75,7 @@ struct Wipes {
     known: u64,
 }
 
-/// What a store has requested of IndexedDB.
+/// Counts of a store's requests to IndexedDB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
     /// Open requests.
@@ -92,9 +93,10 @@ impl IndexedDbStore {
     /// contain `/`.
     ///
     /// # Errors
-    /// `invalidConfig` or `invalidArgument` for an invalid name; `storageUnavailable` if the browser
-    /// gives no storage; `storageBlocked` if another tab blocks the database or the browser does not
-    /// answer for ten seconds; `migration` if a newer version of the app made the database.
+    /// Fails with `invalidConfig` or `invalidArgument` for an invalid name; `storageUnavailable` if
+    /// the browser gives no storage; `storageBlocked` if another tab blocks the database or the
+    /// browser does not answer for ten seconds; `migration` if a newer version of the app made the
+    /// database.
     pub async fn open(name: &str, user: &str) -> Result<Self> {
         let store = Self::unopened(name, user)?;
         store.connection.run(async |_, _| Ok(())).await?;
@@ -104,7 +106,7 @@ impl IndexedDbStore {
     /// Returns a store whose first call opens the database.
     ///
     /// # Errors
-    /// `invalidConfig` or `invalidArgument` for an invalid name.
+    /// Fails with `invalidConfig` or `invalidArgument` for an invalid name.
     pub fn unopened(name: &str, user: &str) -> Result<Self> {
         check_name(name)?;
         if user.is_empty() {
@@ -122,8 +124,8 @@ impl IndexedDbStore {
         })
     }
 
-    /// Distinguishes a wipe from a loss by the wipes that the app's database has counted: `known` of
-    /// them before this store was opened.
+    /// Distinguishes a wipe from a loss by the wipes that the app's database has counted: `known`
+    /// of them before this store was opened.
     fn under(self, root: &RootDatabase, user: &str, known: u64) -> Self {
         Self {
             wipes: Some(Rc::new(Wipes {
@@ -159,7 +161,7 @@ impl IndexedDbStore {
         self
     }
 
-    /// What has been requested of IndexedDB.
+    /// Returns the counts of requests to IndexedDB.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
         StoreStats {
@@ -185,8 +187,8 @@ impl IndexedDbStore {
         Ok(found.into_iter().flatten().any(|found| *found == *record))
     }
 
-    /// Fails if the database was deleted and made again: its keys do not fence the log that the caller
-    /// knows.
+    /// Fails if the database was deleted and made again: its keys do not fence the log that the
+    /// caller knows.
     fn check(&self) -> Result<(), Fault> {
         if self.connection.is_replaced() {
             Err(lost().into())
@@ -195,8 +197,8 @@ impl IndexedDbStore {
         }
     }
 
-    /// Fails, and closes, if another handle has wiped the user. Called before the database is opened
-    /// again, which would create a new one.
+    /// Fails, and closes, if another handle has wiped the user. Called before the database is
+    /// opened again, which would create a new one.
     async fn check_wiped(&self) -> Result<()> {
         if let Some(wipes) = &self.wipes
             && wipes.root.noted(&wipes.user).await?.1 > wipes.known
@@ -282,7 +284,8 @@ impl Store for IndexedDbStore {
                 self.connection.accept();
                 self.count(1, 0, 0);
                 let transaction = begin(database, STORES)?;
-                // If that cannot be read, the log is read from its start, which finds the checkpoint.
+                // If that cannot be read, the log is read from its start, which finds the
+                // checkpoint.
                 from.set(
                     answer(&transaction.object_store(BODIES)?.get(&CHECKPOINT.into())?)
                         .await?

@@ -1,5 +1,5 @@
-//! What every part of the browser adapter does with JavaScript: read members, await values, start
-//! tasks, listen to events, abort requests.
+//! Helpers for the whole browser adapter: read members, await values, start tasks, listen to
+//! events, abort requests.
 
 use std::fmt;
 use std::future::Future;

@@ -42,7 +42,8 @@ impl LeaderElection {
         Self(candidate)
     }
 
-    /// Takes the lead, passes it on or leaves the queue, now that the page is shown, hidden or away.
+    /// Takes the lead, passes it on or leaves the queue, now that the page is shown, hidden or
+    /// away.
     pub fn presence(&self, presence: Presence) {
         if presence != Presence::Visible || !self.0.leads.get() {
             self.0.request(presence);
@@ -81,7 +82,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Releases the lock or leaves the queue, then asks anew as the presence demands.
+    /// Releases the lock or leaves the queue, then makes a new request as the presence demands.
     fn request(self: &Rc<Self>, presence: Presence) {
         self.withdraw();
         if matches!(presence, Presence::Away | Presence::Cached) {
@@ -165,8 +166,8 @@ impl Candidate {
         drop(held);
     }
 
-    // In a task of its own: `changed` may call back into the caller, and a lead that is lost and won
-    // within one turn is no change.
+    // In a task of its own: `changed` may call back into the caller, and a lead that is lost and
+    // won within one turn is no change.
     fn report_later(self: &Rc<Self>) {
         let weak = Rc::downgrade(self);
         spawn(async move {

@@ -1,5 +1,6 @@
-//! Web Locks for cycles, requested with `ifAvailable`: granted or refused at once, never queued. The
-//! lock of a holder that sends no heartbeat is stolen, and the holder is notified if it wakes up.
+//! Web Locks for cycles, requested with `ifAvailable`: granted or refused at once, never queued.
+//! The lock of a holder that sends no heartbeat is stolen, and the holder is notified if it wakes
+//! up.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -89,7 +90,7 @@ pub(super) async fn lock(
 pub(super) async fn await_releases(name: &str) {
     while let Some(ending) = first_ending(name) {
         let _ = await_value(&ending).await;
-        // Removed only now, so that it is awaited again if this future was dropped meanwhile.
+        // Removed only now, so that it is awaited again if this future was dropped in the meantime.
         ended(name, &ending);
     }
 }

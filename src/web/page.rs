@@ -1,5 +1,5 @@
-//! The life of a page: whether somebody can see it, and when it goes away. A worker has no document
-//! and counts as visible.
+//! The life of a page: whether it is visible, and when it goes away. A worker has no document and
+//! counts as visible.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use web_sys::{Event, EventTarget};
 
 use crate::web::interop::EventListener;
 
-/// What the browser does with this page.
+/// The state of this page in the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// It is shown.
@@ -67,10 +67,10 @@ fn next_presence(last: Presence, event: &Event) -> Presence {
 
 /// Calls back when the page is hidden or left, perhaps twice for one leaving. On phones, being
 /// hidden is often the last event that a page receives. Never calls back in a worker.
-pub(super) fn on_leaving(left: impl Fn() + 'static) -> EventListener {
+pub(super) fn on_leaving(on_leave: impl Fn() + 'static) -> EventListener {
     listen(&["visibilitychange"], &["pagehide"], move |event| {
         if event.type_() == "pagehide" || presence() == Presence::Hidden {
-            left();
+            on_leave();
         }
     })
 }

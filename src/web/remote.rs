@@ -21,7 +21,7 @@ impl WebRemote {
     /// Reads `DatumConfig.remote`.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`], naming the field.
+    /// Fails with [`Code::InvalidConfig`], naming the field.
     pub fn read(value: &JsValue) -> Result<Self> {
         if !value.is_object() {
             return Err(Error::new(

@@ -26,7 +26,7 @@ type OnOpen = Box<dyn Fn(&str)>;
 pub struct WebBacking {
     name: String,
     root: Option<RootDatabase>,
-    /// Why there is no `root`.
+    /// The reason why there is no `root`.
     refused: Option<Error>,
     device_id: String,
     loss_detector: LossDetector,
@@ -55,7 +55,7 @@ impl WebBacking {
         })
     }
 
-    /// Returns why everything stays in memory, if it does.
+    /// Returns the reason why everything stays in memory, if it does.
     pub const fn refused(&self) -> Option<&Error> {
         self.refused.as_ref()
     }

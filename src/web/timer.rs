@@ -97,7 +97,7 @@ extern "C" {
     #[wasm_bindgen(js_name = MessageChannel)]
     type MessageChannel;
 
-    // Throws where there is none.
+    // Throws if the browser has none.
     #[wasm_bindgen(constructor, catch, js_class = "MessageChannel")]
     fn new() -> Result<MessageChannel, JsValue>;
 

@@ -65,6 +65,29 @@ fn a_checkpoint_kept_only_on_the_client_does_not_keep_it_from_uploading_again() 
 }
 
 #[test]
+fn writes_acknowledged_before_a_compaction_are_offered_again() {
+    let world = World::new();
+    let phone = device(&world, "phone");
+    let a = phone.open();
+    a.create(r#"{"id":"edited","title":"before"}"#);
+    a.sync();
+    let backup = world.server.backup();
+    a.create(r#"{"id":"new","title":"created"}"#);
+    a.patch("edited", r#"{"title":"edited"}"#);
+    a.sync();
+    a.run(async { a.engine.user("ann").await.unwrap().db.checkpoint().await })
+        .unwrap();
+    let reopened = phone.open();
+    restore(&world, &backup, "epoch-2");
+
+    sync_until_quiet(&reopened);
+
+    let both = pairs(&[("edited", "edited"), ("new", "created")]);
+    assert_eq!(titles(&world), both);
+    assert_eq!(reopened.titles(), ["created", "edited"]);
+}
+
+#[test]
 fn a_new_epoch_without_a_loss_offers_nothing() {
     let world = World::new();
     let (phone, laptop) = (device(&world, "phone"), device(&world, "laptop"));

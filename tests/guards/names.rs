@@ -110,8 +110,11 @@ fn is_found(suite: &str, tests: &BTreeSet<String>) -> bool {
 
 #[test]
 fn every_function_of_the_journeys_exists() {
-    let steps = steps(&text("ARCHITECTURE.md"));
+    let mut steps = steps(&text("ARCHITECTURE.md"));
     assert!(steps.len() > 20, "the journeys were not found");
+    let symptoms = pairs(&text("CONTRIBUTING.md"));
+    assert!(symptoms.len() > 20, "the index of symptoms was not found");
+    steps.extend(symptoms);
     let wrong: Vec<String> = steps
         .iter()
         .filter(|(file, function)| !is_declared(file, function))
@@ -151,6 +154,26 @@ fn steps(document: &str) -> Vec<(String, String)> {
                     found.push((file.to_owned(), function.to_owned()));
                 }
             }
+        }
+    }
+    found
+}
+
+/// The files of `src` in a text that a function follows at once, and the functions: `file` `function`
+/// and `function`.
+fn pairs(document: &str) -> Vec<(String, String)> {
+    let parts: Vec<&str> = document.split('`').collect();
+    let mut found = Vec::new();
+    let mut file = None;
+    // Every second part is quoted; the one before it joins it to what was quoted last.
+    for pair in parts.chunks_exact(2) {
+        let [between, quoted] = pair else { continue };
+        if quoted.starts_with("src/") {
+            file = Some((*quoted).to_owned());
+        } else if !matches!(*between, " " | " and ") {
+            file = None;
+        } else if let Some(file) = &file {
+            found.push((file.clone(), (*quoted).to_owned()));
         }
     }
     found
@@ -278,6 +301,17 @@ fn the_guard_sees_what_is_missing() {
     assert!(is_found("simulation two", &tests));
     assert!(!is_found("stories two", &tests));
     assert!(!is_found("stories", &tests));
+
+    let found = pairs("| 401 | `src/a.rs` `f` (`word`) and `g`, `src/b.rs` `h` and `i`; `j` |");
+    let owned = |file: &str, function: &str| (file.to_owned(), function.to_owned());
+    assert_eq!(
+        found,
+        [
+            owned("src/a.rs", "f"),
+            owned("src/b.rs", "h"),
+            owned("src/b.rs", "i")
+        ]
+    );
 
     let document = "| 1 | `src/a.rs` | `f` and `B::g()` | `src/b/c.rs` | `h` |\n`src/d.rs` `i`";
     let found = steps(document);

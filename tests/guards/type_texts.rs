@@ -66,9 +66,9 @@ pub(super) fn without_comments(text: &str) -> String {
         } else if rest.starts_with("'\"'") {
             out.push_str("' '");
             3
-        } else if rest.starts_with('"') {
+        } else if let Some(behind) = rest.strip_prefix('"') {
             let mut escaped = false;
-            let end = rest[1..]
+            let end = behind
                 .find(|c| {
                     let ends = c == '"' && !escaped;
                     escaped = c == '\\' && !escaped;

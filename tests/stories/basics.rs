@@ -1,6 +1,6 @@
 //! One user with two devices: what one writes the other sees, and what it costs.
 
-use crate::support::world::{Fault, World};
+use crate::support::world::{Fault, ONE_TRY, World, id_of};
 use datum_sync::model::error::Code;
 
 #[test]
@@ -129,6 +129,33 @@ fn a_lost_reply_does_not_apply_the_write_twice() {
     assert_eq!(a.pending(), 0);
     assert_eq!(world.server.rows("ann").len(), 1);
     assert_eq!(a.read(&id).unwrap()["title"], "milk");
+}
+
+/// The repeated write no longer fits the row, so only its id tells the server that it is decided.
+#[test]
+fn a_write_that_is_sent_again_over_a_newer_row_changes_nothing() {
+    let world = World::new();
+    let (phone, laptop) = (
+        world.device("phone").with_config(ONE_TRY),
+        world.device("laptop"),
+    );
+    let (a, b) = (phone.open(), laptop.open());
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    a.sync();
+    a.patch(&id, r#"{"title":"oat milk"}"#);
+    phone.fault("/push", Fault::ReplyLost);
+    a.sync_with("{}").unwrap_err();
+    b.sync();
+    b.patch(&id, r#"{"title":"soy milk"}"#);
+    b.sync();
+
+    let again = a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+
+    assert_eq!((again.pushed_count, again.conflicts_detected), (1, 0));
+    a.sync();
+    b.sync();
+    assert_eq!(a.read(&id).unwrap()["title"], "soy milk");
+    assert_eq!(b.read(&id).unwrap()["title"], "soy milk");
 }
 
 #[test]

@@ -9,6 +9,20 @@ use datum_sync::plan::write::Write;
 use serde_json::Value;
 
 #[test]
+fn an_acknowledged_delete_removes_the_row_without_a_pull() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let id = id_of(&a.create(r#"{"title":"milk"}"#));
+    a.sync();
+    a.delete(&id);
+
+    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+
+    assert_eq!((a.pending(), a.read(&id)), (0, None));
+    assert!(a.titles().is_empty());
+}
+
+#[test]
 fn a_delete_against_an_edit_ends_as_the_resolver_says_in_every_order() {
     // What is left of the edit, on both devices: by resolver.
     let cases = [

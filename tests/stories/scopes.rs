@@ -47,5 +47,9 @@ fn a_row_that_leaves_a_scope_is_not_deleted() {
     b.sync_with(corner).unwrap();
 
     assert_eq!(b.read("t").unwrap()["shop"], "mall");
+    laptop.requests();
     assert_eq!(b.sync().pulled_count, 0, "nothing has to come again");
+    let requests = laptop.requests();
+    let pulls = requests.iter().filter(|path| path.ends_with("/pull"));
+    assert_eq!(pulls.count(), 1, "the main cursor still holds");
 }

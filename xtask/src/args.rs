@@ -22,7 +22,7 @@ use crate::{
 
 const PORT: u16 = 24180;
 
-/// What to do, and how much to print meanwhile.
+/// What to do, and how much to print.
 #[derive(Debug)]
 pub struct Args {
     /// The command with its options.

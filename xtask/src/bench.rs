@@ -45,7 +45,7 @@ pub struct Bench {
     pub from: Option<PathBuf>,
 }
 
-/// Measures. False where a result was wrong; a missed target is only printed.
+/// Measures. False if a result was wrong; a missed target is only printed.
 pub fn run(context: &Context, bench: &Bench) -> Result<bool> {
     let folder = context.root.join("benches");
     if bench.from.is_some() {

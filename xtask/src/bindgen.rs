@@ -1,4 +1,4 @@
-//! The program that makes the module's JavaScript glue: wasm-bindgen's own where the browser suites
+//! The program that makes the module's JavaScript glue: wasm-bindgen's own if the browser suites
 //! have installed it, else `bin/bindgen.rs`, which compiles in a fraction of the time.
 
 use std::{

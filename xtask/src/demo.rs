@@ -27,7 +27,7 @@ use crate::{
     tools,
 };
 
-/// What is served, and where.
+/// The package to serve, and the port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
     /// How the package in the page is made.

@@ -1,5 +1,5 @@
-//! The three browser engines: the programs that each needs, and the command that runs a browser suite
-//! in it.
+//! The three browser engines: the programs that each needs, and the command that runs a browser
+//! suite in it.
 
 use std::{
     path::{Path, PathBuf},

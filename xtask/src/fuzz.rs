@@ -1,9 +1,9 @@
 //! `cargo xtask fuzz`: runs every parser on inputs that libFuzzer generates, guided by coverage.
 //!
-//! It works on the stable toolchain: `-C passes` adds LLVM's coverage counters, and the C++ compiler
-//! builds libFuzzer from source. No sanitizer is linked, since the engine has no unsafe code;
-//! libFuzzer limits time and memory itself. `cargo fuzz` would pass the same flags, and installing it
-//! takes longer than the run.
+//! It works on the stable toolchain: `-C passes` adds LLVM's coverage counters, and the C++
+//! compiler builds libFuzzer from source. No sanitizer is linked, since the engine has no unsafe
+//! code; libFuzzer limits time and memory itself. `cargo fuzz` would pass the same flags, and
+//! installing it takes longer than the run.
 
 use std::{
     path::{Path, PathBuf},

@@ -25,8 +25,8 @@ pub const WASM: &str = "datum_sync_bg.wasm";
 /// The file name of the glue that wasm-bindgen writes.
 pub const GLUE: &str = "datum_sync.js";
 
-/// What rustc lets the module use by default. wasm-opt has to be told, since the module's own list
-/// is stripped.
+/// What rustc lets the module use by default. wasm-opt needs the list, since the module's own
+/// one is stripped.
 const FEATURES: [&str; 8] = [
     "--enable-bulk-memory",
     "--enable-bulk-memory-opt",

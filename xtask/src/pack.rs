@@ -28,7 +28,7 @@ const WORKER: &str = "service-worker.js";
 const WORKER_TYPES: &str = "service-worker.d.ts";
 const INLINE: &str = "inline.js";
 
-/// What an app loads, and what stands in for the module where its file cannot be fetched.
+/// The files that an app loads, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
 
 /// The documents in the package: files, and folders with all their files.
@@ -66,9 +66,8 @@ pub enum Kind {
     Dev,
 }
 
-/// What was packed.
+/// The packed package.
 pub struct Packed {
-    /// The tarball.
     pub tarball: PathBuf,
     /// The sizes of what an app loads; a dev package is not measured.
     pub sizes: Option<sizes::Report>,
@@ -212,8 +211,8 @@ fn esbuild(context: &Context, from: &Path, to: &Path, more: &[&str]) -> Result<(
     process::capture(&mut command).map(|_| ())
 }
 
-/// Writes the manifest, which is `pkg.json` byte for byte, since the order of an export's conditions
-/// counts. npm refuses to publish a dev package.
+/// Writes the manifest, which is `pkg.json` byte for byte, since the order of an export's
+/// conditions counts. npm refuses to publish a dev package.
 fn manifest(context: &Context, kind: Kind, folder: &Path) -> Result<()> {
     let file = context.root.join("pkg.json");
     let reading = format!("reading {}", file.display());

@@ -38,9 +38,9 @@ pub struct Build {
 impl Build {
     /// Starts cargo.
     pub fn start(context: &Context, profile: Profile) -> Result<Self> {
-        // The features of a crate depend on what is built beside it. `--workspace --examples` (there
-        // are none) makes cargo choose them as it does for all tests, so that whatever comes second,
-        // tests or demo, finds the server and its crates compiled.
+        // The features of a crate depend on what is built beside it. `--workspace --examples`
+        // (there are none) makes cargo choose them as it does for all tests, so that whichever
+        // comes second, tests or demo, finds the server and its crates compiled.
         let mut command = context.cargo(&[
             "build",
             "--workspace",
@@ -83,7 +83,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program` and waits until it listens. With `loud`, its lines are printed as they come.
+    /// Starts `program` and waits until it listens. With `loud`, its lines are printed as they
+    /// come.
     pub fn start(context: &Context, program: &Path, args: &[OsString], loud: bool) -> Result<Self> {
         let mut command = context.command(&program.to_string_lossy());
         command

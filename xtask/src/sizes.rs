@@ -28,8 +28,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Reads `text`, a JSON list with a size for each name. The file `fallback` is loaded instead of
-    /// the module, so it is not counted in the total.
+    /// Reads `text`, a JSON list with a size for each name. The file `fallback` is loaded instead
+    /// of the module, so it is not counted in the total.
     pub fn new(names: Vec<String>, text: &str, fallback: &str) -> Result<Self> {
         let values: Vec<Value> = serde_json::from_str(text).because("reading the sizes")?;
         let sizes = values

@@ -2,7 +2,7 @@
 //!
 //! A stamp is a file beside the build's results: a checksum of everything that went in, one of
 //! everything that came out, and a note. It is written after a success, from the inputs as they
-//! were before the build, so that a file saved meanwhile is seen by the next run.
+//! were before the build, so that a file saved during the build is seen by the next run.
 
 use std::{
     collections::BTreeMap,
@@ -85,7 +85,7 @@ impl Checksums {
     }
 }
 
-/// What a build needs to know: nothing, or why it must run.
+/// Whether a build must run, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub enum State {
     /// The results are there and nothing changed; the note that was left with them.
@@ -157,7 +157,7 @@ impl Stamp {
     }
 }
 
-/// The standard library's hash may change with the toolchain: then everything is built once more.
+/// The standard library's hash may change with the toolchain: then everything is built again.
 fn checksum(bytes: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);

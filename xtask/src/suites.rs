@@ -1,7 +1,7 @@
 //! The browser suites: every `tests/browser_*.rs`, run in each engine.
 //!
-//! A suite without `run_in_browser`, or one whose page crashes, would pass silently. So the tests in
-//! the compiled module are counted first, and a run of another number fails.
+//! A suite without `run_in_browser`, or one whose page crashes, would pass silently. So the tests
+//! in the compiled module are counted first, and a run of another number fails.
 
 use std::path::PathBuf;
 
@@ -96,7 +96,7 @@ fn module(line: &str, suite: &str) -> Option<PathBuf> {
     (name == suite).then(|| PathBuf::from(file))
 }
 
-/// Runs one suite in one engine. A driver that does not start is tried once more; a failed test is
+/// Runs one suite in one engine. A driver that does not start is tried again; a failed test is
 /// not.
 pub fn run(
     context: &Context,

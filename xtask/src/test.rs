@@ -92,7 +92,8 @@ pub fn ci(context: &Context) -> Result<bool> {
     Ok(report.close())
 }
 
-/// Installs all tools first: a machine that lacks one says so before it has worked for minutes.
+/// Installs all tools first: a machine that lacks one fails right away, and not after minutes of
+/// work.
 fn install(context: &Context, plan: &Plan) -> Result<()> {
     let browsers = !plan.engines.is_empty() || plan.end_to_end;
     if plan.checks || browsers {
@@ -299,8 +300,8 @@ impl Report<'_> {
         });
     }
 
-    /// Prints the table and the line for machines. True if all steps succeeded and at least one test
-    /// passed.
+    /// Prints the table and the line for machines. True if all steps succeeded and at least one
+    /// test passed.
     fn close(&self) -> bool {
         let console = &self.context.console;
         console.say("");

@@ -20,7 +20,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Serves until `end` resolves, then ends streams, lets requests finish, and returns.
 ///
 /// # Errors
-/// Those of the socket.
+/// Errors of the socket.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

@@ -35,7 +35,7 @@ impl Rejection {
 /// Checks the object of a write, and removes reserved fields and all but the last of equal keys.
 ///
 /// # Errors
-/// `invalidData`, `tooLarge` or `userMismatch`.
+/// Fails with `invalidData`, `tooLarge` or `userMismatch`.
 pub fn clean(user: &str, raw: Option<Raw<'_>>, max_bytes: usize) -> Result<Arc<str>, Rejection> {
     let Raw(text) = raw.ok_or_else(|| {
         Rejection::new(
@@ -76,7 +76,7 @@ pub fn clean(user: &str, raw: Option<Raw<'_>>, max_bytes: usize) -> Result<Arc<s
 /// Replaces the stored object's top-level fields with those of a patch.
 ///
 /// # Errors
-/// `tooLarge` for the result; `invalidData` if the stored text is not an object.
+/// Fails with `tooLarge` for the result; `invalidData` if the stored text is not an object.
 pub fn merge(stored: &str, patch: &str, max_bytes: usize) -> Result<Arc<str>, Rejection> {
     let broken = |_| {
         Rejection::new(

@@ -1,5 +1,5 @@
-//! Sync metadata: one record per device, stored as sent, so that devices never overwrite each other.
-//! The client merges them.
+//! Sync metadata: one record per device, stored as sent, so that devices never overwrite each
+//! other. The client merges them.
 
 use datum_sync::model::entity::check_id;
 use datum_sync::model::protocol::{DeviceMetadata, MetadataReply};
@@ -13,7 +13,7 @@ const MAX_RECORD_BYTES: usize = 64 << 10;
 /// Returns the records of a user's devices and the server's own digests.
 ///
 /// # Errors
-/// Those of the store.
+/// Errors of the store.
 pub async fn get<T: Transaction>(
     tx: &mut T,
     user: &str,
@@ -40,7 +40,7 @@ pub async fn get<T: Transaction>(
 ///
 /// # Errors
 /// 400 for a record that cannot be read, 409 for one that names another user, 413 for one that is
-/// too large; those of the store.
+/// too large; also with errors of the store.
 pub async fn put<T: Transaction>(
     tx: &mut T,
     config: &Config,

@@ -1,8 +1,8 @@
 //! A pull: the rows that changed after a cursor, in commit order.
 //!
 //! A row's version is the user's counter at its last write, so version order is commit order. A row
-//! that changes during paging moves to the end: it is delivered again, never lost. Every page either
-//! ends the pull or advances the cursor, so a client cannot loop for ever.
+//! that changes during paging moves to the end: it is delivered again, never lost. Every page
+//! either ends the pull or advances the cursor, so a client cannot loop for ever.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ const MAX_EXAMINED: usize = 20_000;
 ///
 /// # Errors
 /// 400 for a request that breaks the protocol, 409 for another user's token, 410 for a cursor that
-/// is no longer valid, 426 for an app that is too old; those of the store.
+/// is no longer valid, 426 for an app that is too old; also with errors of the store.
 pub async fn pull<T: Transaction>(
     tx: &mut T,
     config: &Config,
@@ -236,7 +236,7 @@ async fn scoped<T: Transaction>(
 /// Returns a user's digests for the wire, of these entity types or of all.
 ///
 /// # Errors
-/// Those of the store.
+/// Errors of the store.
 pub async fn digests<T: Transaction>(
     tx: &mut T,
     user: &str,

@@ -17,7 +17,8 @@ use super::{Config, ServerError};
 use operation::Request;
 use unit_of_work::UnitOfWork;
 
-/// How long a client waits before it sends again what was answered `retry`, in milliseconds.
+/// How long a client waits before it repeats an operation that was answered `retry`, in
+/// milliseconds.
 const RETRY_AFTER_MS: u64 = 0;
 
 /// The server's decision on one operation.
@@ -74,7 +75,7 @@ pub struct PushReply {
 ///
 /// # Errors
 /// 400 for a request that breaks the protocol as a whole, 409 for another user's token, 413 for too
-/// many operations, 426 for an app that is too old; those of the store.
+/// many operations, 426 for an app that is too old; also with errors of the store.
 pub async fn push<T: Transaction>(
     tx: &mut T,
     config: &Config,

@@ -9,10 +9,10 @@ use super::{SqliteStore, failed};
 use crate::rules::ServerError;
 use crate::rules::store::{Result, Store as _, Transaction as _};
 
-/// Copies a database into a new file. Others may read and write it meanwhile.
+/// Copies a database into a new file. Others may read and write it during the copy.
 ///
 /// # Errors
-/// Those of SQLite; a file that exists already.
+/// Errors of SQLite; a file that exists already.
 pub async fn back_up(database: &Path, copy: &Path) -> Result<()> {
     let from = connect(database).await?;
     let copied = copy_to(&from, copy).await;
@@ -20,8 +20,8 @@ pub async fn back_up(database: &Path, copy: &Path) -> Result<()> {
     copied
 }
 
-/// Replaces a database that nobody has open with a copy, under a new epoch, which tells every device
-/// of the restore. The old database is deleted.
+/// Replaces a database that nobody has open with a copy, under a new epoch, which tells every
+/// device of the restore. The old database is deleted.
 ///
 /// # Errors
 /// A database that is in use; a copy that is not a database; those of SQLite or the file system.

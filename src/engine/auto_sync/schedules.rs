@@ -1,4 +1,4 @@
-//! Every user's schedule, and the state of this tab that decides whether they run here.
+//! The schedules of all users, and this tab's state that decides whether they run here.
 
 use std::cell::Cell;
 
@@ -20,7 +20,7 @@ pub(crate) struct Schedules {
     hidden: Cell<bool>,
 }
 
-/// What is compared before and after catching up with another tab's commits.
+/// State that is compared before and after catching up with another tab's commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(super) last_success: Option<u64>,
@@ -41,17 +41,17 @@ impl Schedules {
         self.leads.get()
     }
 
-    /// Returns whether this is a change.
+    /// Returns true if this is a change.
     pub(super) fn set_leads(&self, leads: bool) -> bool {
         self.leads.replace(leads) != leads
     }
 
-    /// Returns whether this is a change.
+    /// Returns true if this is a change.
     pub(super) fn set_hidden(&self, hidden: bool) -> bool {
         self.hidden.replace(hidden) != hidden
     }
 
-    /// Whether this tab leads and is visible.
+    /// Returns true if this tab leads and is visible.
     pub(super) fn are_active(&self) -> bool {
         self.leads.get() && !self.hidden.get()
     }
@@ -60,7 +60,7 @@ impl Schedules {
         self.woken.notify_one();
     }
 
-    /// Changes a user's schedule, which is made if there is none.
+    /// Changes a user's schedule, and creates it if there is none.
     pub(super) fn with(&self, user_id: &str, change: impl FnOnce(&mut Schedule)) {
         change(self.users.borrow_mut().entry(user_id));
         self.wake();
@@ -86,14 +86,14 @@ impl Schedules {
         self.users.borrow().get(user_id).map(look)
     }
 
-    /// Returns whether there was a schedule.
+    /// Returns true if there was a schedule.
     pub(super) fn remove(&self, user_id: &str) -> bool {
         let removed = self.users.borrow_mut().remove(user_id);
         self.wake();
         removed.is_some()
     }
 
-    /// Ends the loop, once its cycles have ended.
+    /// Ends the loop after its running cycles.
     pub(crate) fn clear(&self) {
         self.users.take();
         self.wake();
@@ -108,7 +108,7 @@ impl Schedules {
             .collect()
     }
 
-    /// How long until the first cycle is due, in milliseconds.
+    /// Returns the time until the first cycle is due, in milliseconds.
     pub(super) fn first_due_in(&self, now: Moment) -> Option<u64> {
         self.users
             .borrow()

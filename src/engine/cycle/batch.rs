@@ -1,5 +1,5 @@
-//! What a push is made of: the operations whose turn it is, and the request that carries them.
-//! Shared by the cycle and by a page that goes away.
+//! Builds a push: selects the operations to send, and writes the request. Shared by the cycle and
+//! by a page that unloads.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,13 @@ use crate::model::protocol::{PushRequest, PushedOperation, Raw};
 use crate::state::outbox::{Outbox, Queued};
 use crate::state::replica::Replica;
 
-/// What an operation adds to a request also_allow its own texts: names of members, quotes, a
-/// version.
+/// Estimated bytes that an operation adds to a request besides its own texts: member names, quotes,
+/// a version.
 pub const AROUND: usize = 128;
 
-/// The operations that may be sent now, at most so many, in outbox order: unless one is blocked,
-/// rests, or has another reason to wait, and unless what it depends on does. None while a restored
-/// server has to be pulled from first.
+/// Returns the operations to send now, at most `limit` of them, in outbox order. Leaves out
+/// operations that are blocked, are backing off or `waits` excludes, and operations that depend on
+/// those. Empty while a restored server must be pulled from first.
 pub fn ready<'a>(
     replica: &'a Replica,
     now: u64,
@@ -36,7 +36,7 @@ pub fn ready<'a>(
     replica.outbox().batch(limit, &ready)
 }
 
-/// Which of these operations, all of one push, must have been applied before one of them is.
+/// Returns those of `among`, all in the same push, that must be applied before this operation.
 #[must_use]
 pub fn after(outbox: &Outbox, op_id: &str, among: &[&str]) -> Vec<String> {
     let Some(queued) = outbox.get(op_id) else {
@@ -51,7 +51,7 @@ pub fn after(outbox: &Outbox, op_id: &str, among: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// A push of these operations.
+/// Returns a push request for these operations.
 #[must_use]
 pub fn request<'a>(
     device_id: &'a str,
@@ -70,14 +70,14 @@ pub fn request<'a>(
     }
 }
 
-/// An operation as it travels, with its [`wire_data`].
+/// Returns an operation as it is sent, with its [`wire_data`].
 #[must_use]
 pub fn on_the_wire<'a>(
     op: &'a Operation,
     data: &'a Option<Cow<'a, str>>,
     after: &'a [String],
 ) -> PushedOperation<'a> {
-    // A base of another history fits nothing: the remote answers with the row, if there is one.
+    // A base of another epoch matches nothing: the remote answers with the row, if there is one.
     let base_version = op.base_version.filter(|base| *base != UNKNOWN);
     PushedOperation {
         op_id: Cow::Borrowed(&op.op_id),
@@ -85,8 +85,8 @@ pub fn on_the_wire<'a>(
         id: Cow::Borrowed(&op.id),
         kind: op.kind,
         base_version,
-        // One with a base cannot be applied behind this one. A create could: on a row that is
-        // deleted meanwhile.
+        // An operation with a base cannot be applied after this one. A create could be, on a row
+        // that was deleted in the meantime.
         supersedes: op
             .supersedes
             .iter()
@@ -101,11 +101,11 @@ pub fn on_the_wire<'a>(
     }
 }
 
-/// What travels: the whole body, or a patch's changed fields, and nothing that the config keeps
-/// here.
+/// Returns the data to send: the whole body, or the changed fields of a patch, without the fields
+/// that the config keeps on the device.
 ///
 /// # Errors
-/// [`Code::Corrupt`] for a body that is not JSON.
+/// Fails with [`Code::Corrupt`] for a body that is not JSON.
 pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<Cow<'a, str>>> {
     let Some(body) = op
         .body
@@ -114,8 +114,7 @@ pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<
     else {
         return Ok(None);
     };
-    // The server reads every operation by itself, but one that is not JSON would spoil the others'
-    // request.
+    // The server reads each operation separately, but invalid JSON would break the whole request.
     let mut fields = Fields::parse(body).map_err(|cause| {
         Error::new(
             Code::Corrupt,
@@ -125,8 +124,7 @@ pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<
         .caused_by(cause)
     })?;
     let all = fields.0.len();
-    // Not only fields of today's writes: an operation may have been queued before the config
-    // changed.
+    // Also removes fields of older writes, which may have been queued before the config changed.
     fields
         .0
         .retain(|(name, _)| !local_only.iter().any(|only| *only == **name));
@@ -143,12 +141,12 @@ pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<
     Ok(Some(Cow::Owned(fields.to_json())))
 }
 
-/// An operation with its data, and what goes before it.
+/// An operation, its data, and the operations that must be applied before it.
 type Taken<'a> = (&'a Operation, Option<Cow<'a, str>>, Vec<String>);
 
-/// The body of a push of as many operations as fit into so many bytes, and their ids; none where
-/// not even the first fits. One that cannot travel, and what comes after it, is left to the cycle,
-/// which reports it.
+/// Returns the body of a push of as many operations as fit into `most` bytes, and their ids; `None`
+/// if not even the first fits. Stops before an operation that cannot be sent, which the cycle
+/// reports.
 #[must_use]
 pub fn bounded(
     device_id: &str,
@@ -177,7 +175,7 @@ pub fn bounded(
         bytes = texts
             .iter()
             .fold(bytes, |sum, more| sum.saturating_add(*more));
-        // Not past one that does not fit: the remote gets them in their order.
+        // Never skips an operation that does not fit: the remote gets them in order.
         if bytes > most {
             break;
         }
@@ -197,7 +195,7 @@ pub fn bounded(
             operations,
         )
         .to_json();
-        // Ids may take more room in JSON than they have bytes.
+        // Ids may be longer in JSON than they are in memory.
         if body.len() <= most {
             return Some((
                 body,

@@ -1,24 +1,25 @@
-//! How much goes into one push: halved where the remote finds a request too large or answers too
-//! late, and doubled again where it is quick. Kept for as long as the instance lives.
+//! How many operations go into one push: halved if the remote finds a request too large or answers
+//! too late, and doubled again if it is quick. Kept for the lifetime of the instance.
 
 use std::cell::Cell;
 
-/// A push that took less, in milliseconds, is quick.
+/// A push that took less than this is quick, in milliseconds.
 const QUICK_MS: u64 = 2_000;
 
-/// After so many quick pushes, the remote may have been given another limit.
+/// After this many quick pushes, the refused size is forgotten: the remote's limit may have
+/// changed.
 const FORGET: u32 = 64;
 
-/// How many operations go into one push.
+/// Adapts the number of operations in one push.
 #[derive(Debug)]
 pub struct BatchSize {
     most: Cell<usize>,
-    /// So many went last.
+    /// The size of the last push that succeeded.
     good: Cell<usize>,
-    /// The remote has refused so many as too large.
+    /// The size that the remote refused as too large.
     refused: Cell<usize>,
     quick: Cell<u32>,
-    /// A push of so many has failed, and nobody knows yet whether they are to blame.
+    /// The size of a push that failed, if the size may be the cause.
     suspect: Cell<usize>,
 }
 
@@ -35,44 +36,47 @@ impl Default for BatchSize {
 }
 
 impl BatchSize {
-    /// The most operations of the next push, where so many are allowed.
+    /// Returns the most operations for the next push, given the most that are allowed.
     pub fn limit(&self, allowed: usize) -> usize {
         self.most.get().min(allowed).max(1)
     }
 
-    /// The remote called a push of so many operations too large.
+    /// Records that the remote refused a push of `sent` operations as too large.
     pub fn too_large(&self, sent: usize) {
-        self.too_slow(sent);
+        self.halve(sent);
         self.refused.set(sent);
-        // What has gone before will do again.
-        self.most
-            .set(self.most.get().max(if self.good.get() < sent {
-                self.good.get()
-            } else {
-                0
-            }));
+        // A smaller size that has worked before will work again.
+        let good = self.good.get();
+        if good < sent {
+            self.most.set(self.most.get().max(good));
+        }
     }
 
-    /// It did not answer a push of so many in time.
+    /// Records that the remote did not answer a push of `sent` operations in time.
     pub fn too_slow(&self, sent: usize) {
+        self.halve(sent);
+    }
+
+    fn halve(&self, sent: usize) {
         self.most.set((sent / 2).max(1));
         self.quick.set(0);
     }
 
-    /// It failed over a push of so many.
+    /// Records that the remote failed on a push of `sent` operations.
     pub fn failed(&self, sent: usize) {
         self.suspect.set(sent);
     }
 
-    /// The same remote has just answered something else: the push it is that it fails over.
+    /// Records that the remote has just answered another request, so that the size of the push is
+    /// the likely cause.
     pub fn is_well(&self) {
         let sent = self.suspect.take();
         if sent > 1 {
-            self.too_slow(sent);
+            self.halve(sent);
         }
     }
 
-    /// It has answered a push of so many, in so many milliseconds.
+    /// Records a successful push of `sent` operations that took `ms` milliseconds.
     pub fn went(&self, sent: usize, ms: u64) {
         self.suspect.set(0);
         self.good.set(sent);
@@ -84,10 +88,10 @@ impl BatchSize {
         if quick == FORGET {
             self.refused.set(usize::MAX);
         }
-        // Fewer than there may be say nothing of more.
+        // A smaller push proves nothing about larger ones.
         if sent >= most {
             let gap = self.refused.get().saturating_sub(most) / 2;
-            // Close to what was refused is close enough.
+            // Close to the refused size is close enough.
             self.most
                 .set(most.saturating_add(if gap <= most / 8 { 0 } else { gap.min(most) }));
         }
@@ -100,43 +104,43 @@ mod tests {
 
     #[test]
     fn what_was_refused_is_approached_and_not_met_again() {
-        let pace = BatchSize::default();
+        let batch_size = BatchSize::default();
         let mut refused = 0;
         for _ in 0..40 {
-            let sent = pace.limit(1000);
+            let sent = batch_size.limit(1000);
             if sent > 700 {
                 refused += 1;
-                pace.too_large(sent);
+                batch_size.too_large(sent);
             } else {
-                pace.went(sent, 10);
+                batch_size.went(sent, 10);
             }
         }
         assert!(refused <= 4, "{refused}");
         assert!(
-            pace.limit(1000) > 560 && pace.limit(1000) <= 700,
+            batch_size.limit(1000) > 560 && batch_size.limit(1000) <= 700,
             "{}",
-            pace.limit(1000)
+            batch_size.limit(1000)
         );
     }
 
     #[test]
     fn a_quick_remote_gets_twice_as_many_up_to_what_is_allowed() {
-        let pace = BatchSize::default();
-        assert_eq!(pace.limit(1000), 1000);
-        pace.too_slow(1000);
-        pace.too_slow(500);
-        assert_eq!(pace.limit(1000), 250);
-        pace.went(250, 5_000);
-        pace.went(20, 10);
+        let batch_size = BatchSize::default();
+        assert_eq!(batch_size.limit(1000), 1000);
+        batch_size.too_slow(1000);
+        batch_size.too_slow(500);
+        assert_eq!(batch_size.limit(1000), 250);
+        batch_size.went(250, 5_000);
+        batch_size.went(20, 10);
         assert_eq!(
-            pace.limit(1000),
+            batch_size.limit(1000),
             250,
             "neither slow ones nor small ones say more"
         );
-        pace.went(250, 10);
-        assert_eq!(pace.limit(1000), 500);
-        pace.went(500, 10);
-        pace.went(1000, 10);
-        assert_eq!((pace.limit(1000), pace.limit(10)), (1000, 10));
+        batch_size.went(250, 10);
+        assert_eq!(batch_size.limit(1000), 500);
+        batch_size.went(500, 10);
+        batch_size.went(1000, 10);
+        assert_eq!((batch_size.limit(1000), batch_size.limit(10)), (1000, 10));
     }
 }

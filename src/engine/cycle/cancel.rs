@@ -24,7 +24,7 @@ pub enum Stop {
     Overtaken,
 }
 
-/// Stops a cycle: requests at once, commits after they have completed.
+/// Stops a cycle: requests immediately, commits once they have completed.
 #[derive(Debug, Default)]
 pub struct Cancel {
     reason: Cell<Option<Stop>>,
@@ -40,7 +40,7 @@ impl Cancel {
         self.notify.notify_waiters();
     }
 
-    /// Returns the reason, once it is stopped.
+    /// Returns the reason, once the cycle is stopped.
     #[must_use]
     pub fn reason(&self) -> Option<Stop> {
         self.reason.get()
@@ -49,7 +49,7 @@ impl Cancel {
     /// Fails once the cycle is stopped.
     ///
     /// # Errors
-    /// [`Code::Timeout`], [`Code::Closed`] or [`Code::Cancelled`].
+    /// Fails with [`Code::Timeout`], [`Code::Closed`] or [`Code::Cancelled`].
     pub fn check(&self) -> Result<()> {
         match self.reason.get() {
             None => Ok(()),
@@ -75,7 +75,7 @@ impl Cancel {
     /// Runs work that may be dropped at any time, until it ends or the cycle is stopped.
     ///
     /// # Errors
-    /// As [`Self::check`], and the work's own.
+    /// As for [`Self::check`]; also the work's own errors.
     pub async fn run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut done = None;
         let work = async { done = Some(work.await) };
@@ -83,7 +83,7 @@ impl Cancel {
         done.unwrap_or_else(|| Err(stopped()))
     }
 
-    // The waiting itself, once for all kinds of work.
+    // The wait itself, compiled once for all kinds of work.
     async fn race(&self, work: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
         let stopped = self.notify.notified();
         let stopped = pin!(stopped);

@@ -12,11 +12,11 @@ use crate::ports::store::Store;
 use crate::state::local_metadata::{custom, data_hash, entity_counts};
 use crate::util::json::serialize;
 
-/// How often the device is reported although nothing has changed, in milliseconds.
+/// How often the device is reported even if nothing has changed, in milliseconds.
 const REMIND_MS: u64 = 15 * 60 * 1000;
 
-/// Puts this device's metadata on the remote if it has changed. A remote that cannot keep metadata
-/// does not fail a cycle that has done its work. `duration`: how long the cycle has taken so far, in
+/// Sends this device's metadata to the remote if it has changed. A remote that cannot store
+/// metadata does not fail the cycle. `duration` is how long the cycle has taken so far, in
 /// milliseconds.
 pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
     cycle: &Cycle<'_, S, R, H>,
@@ -24,9 +24,9 @@ pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
 ) -> Result<()> {
     let now = cycle.host.now_ms();
     let mut record = device_metadata(cycle);
-    let news = fingerprint(&record);
-    let told = cycle.db.read(|replica| replica.facts().told);
-    if told.is_some_and(|(at, what)| what == news && now.abs_diff(at) < REMIND_MS) {
+    let hash = fingerprint(&record);
+    let last_report = cycle.db.read(|replica| replica.facts().told);
+    if last_report.is_some_and(|(at, sent)| sent == hash && now.abs_diff(at) < REMIND_MS) {
         return Ok(());
     }
     record.last_sync_time = Some(crate::util::time::format(now));
@@ -43,7 +43,7 @@ pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
         .await
     {
         Ok(()) => {
-            cycle.told_now.set(Some((now, news)));
+            cycle.told_now.set(Some((now, hash)));
             Ok(())
         }
         Err(error)
@@ -86,7 +86,7 @@ fn device_metadata<S: Store, R: Remote, H: Host>(cycle: &Cycle<'_, S, R, H>) -> 
     })
 }
 
-/// Hashes what the record says apart from times.
+/// Returns a hash of the record without its times.
 fn fingerprint(record: &DeviceMetadata) -> u64 {
     checksum(serialize::to_string(record).as_bytes())
 }

@@ -1,28 +1,27 @@
-//! What one cycle goes by: its options, with every default filled in.
+//! The settings of one cycle: its options, with all defaults filled in.
 
 use crate::model::config::{Config, Direction, Options, Scope};
 
-/// Rows of a page and operations of a push, where nobody says otherwise.
+/// Rows per page and operations per push, unless set.
 pub const DEFAULT_BATCH: usize = 1000;
 
 /// The options of one cycle, with every default filled in.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The direction.
     pub direction: Direction,
-    /// Ignore the cursor.
+    /// Ignores the cursor.
     pub force_full_sync: bool,
     /// Operations per push and rows per page.
     pub batch_size: usize,
-    /// Nobody has said how many: pages may grow.
+    /// No batch size was set, so pages may grow.
     pub grows: bool,
-    /// Push deletes, and show the remote's.
+    /// Pushes deletes, and applies the remote's.
     pub include_deletes: bool,
     /// A partial pull.
     pub scope: Option<Scope>,
-    /// Milliseconds.
+    /// The time limit, in milliseconds.
     pub timeout: u64,
-    /// Try even when the browser says offline.
+    /// Tries even if the browser reports that it is offline.
     pub force: bool,
 }
 

@@ -1,6 +1,6 @@
-//! The part of a cycle's progress that one phase fills.
+//! The range of a cycle's progress that one phase covers.
 
-/// From where to where a phase moves the progress, each from 0 to 1.
+/// The start and the end of a phase's range, each from 0 to 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProgressRange {
     pub(crate) from: f64,
@@ -12,7 +12,7 @@ impl ProgressRange {
         Self { from, to }
     }
 
-    /// The progress when `done` of `total` are through.
+    /// Returns the progress after `done` of `total`.
     pub(crate) fn at(self, done: u64, total: u64) -> f64 {
         self.from + (self.to - self.from) * (done as f64 / total.max(1) as f64)
     }

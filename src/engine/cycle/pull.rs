@@ -26,39 +26,39 @@ use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
 
-/// The most times that one cycle starts a pull again: for a lost cursor, a new epoch, a drift.
+/// How often one cycle may restart a pull: after a lost cursor, a new epoch or a drift.
 const MAX_RESTARTS: u32 = 3;
 
-/// The rows that are read before the browser gets its turn, at least.
+/// The least number of rows that are read before yielding to the browser.
 const ROWS_AT_ONCE: usize = 128;
 
-/// How long reading goes on before the browser gets its turn, in milliseconds: half of a frame.
+/// How long reading continues before yielding to the browser, in milliseconds: half of a frame.
 const AT_ONCE_MS: u64 = 8;
 
-/// A page that took less, in milliseconds, and has fewer bytes than [`SMALL_PAGE`] is followed by
-/// one of twice as many rows: a long pull mostly waits for the way there and back.
+/// After a page that took less than this, in milliseconds, and is smaller than [`SMALL_PAGE`], the
+/// next one has twice as many rows: a long pull mostly waits for round trips.
 const QUICK_MS: u64 = 1_000;
 
 const SMALL_PAGE: usize = 1024 * 1024;
 
-/// The most rows of a page whose size the app has not set. Planning one goes on without a break.
+/// The most rows of a page unless the app sets the size. Planning a page does not yield.
 const MAX_ROWS: usize = 4_000;
 
 /// How a run over the pages ended.
 enum RunEnd {
-    /// At the remote's end.
+    /// The remote has no more changes.
     Reached,
-    /// The cursor is no longer valid: from the beginning.
+    /// The cursor is no longer valid: restart from the beginning.
     StartAgain,
-    /// Another tab has moved the cursor: on from where it is now.
+    /// Another tab has moved the cursor: continue from there.
     Overtaken,
 }
 
-/// A page as it came.
+/// The bytes of a page.
 struct PageBytes {
     bytes: Vec<u8>,
     asked_at: u64,
-    /// How long it took, in milliseconds.
+    /// How long the request took, in milliseconds.
     took: u64,
 }
 
@@ -75,7 +75,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
     pub(crate) fn new(cycle: &'c Cycle<'c, S, R, H>, progress: ProgressRange) -> Self {
         let scope = cycle.settings.scope.as_ref();
         let chosen = scope.and_then(|scope| scope.entities.as_ref());
-        // In order and once, whatever the app has written.
+        // Sorted and without duplicates.
         let entities: VecMap<()> = match chosen {
             Some(chosen) => chosen.iter().map(|name| (name.as_str(), ())).collect(),
             None => cycle
@@ -93,7 +93,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         }
     }
 
-    /// Pulls everything that is new.
+    /// Pulls all changes.
     pub(crate) async fn run(&self) -> Result<()> {
         let db = self.cycle.db;
         let mut from_start = self.cycle.settings.force_full_sync
@@ -127,8 +127,8 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         }
     }
 
-    /// Returns the cursor if it was made for these entity types. A type that the app has added since
-    /// would otherwise never get its earlier rows.
+    /// Returns the cursor if it was made for these entity types. Otherwise a type that the app has
+    /// added since would never get its earlier rows.
     fn usable_cursor(&self) -> Option<String> {
         self.cycle.db.read(|replica| {
             replica
@@ -138,7 +138,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         })
     }
 
-    /// Pulls page after page. `again`: an earlier run of this cycle had to start again.
+    /// Pulls page after page. `again` means that an earlier run of this cycle had to restart.
     async fn pages(&self, mut cursor: Option<String>, again: bool) -> Result<RunEnd> {
         let cycle = self.cycle;
         cycle.show(Phase::Pulling, self.progress.from);
@@ -159,7 +159,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             if let (Some(left), Some(epoch)) = (known.as_deref(), page.epoch.as_deref())
                 && left != epoch
             {
-                // The server was restored: its old versions and cursors mean nothing now.
+                // The server was restored: its previous versions and cursors are meaningless now.
                 if cursor.is_some() {
                     return Ok(RunEnd::StartAgain);
                 }
@@ -173,7 +173,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             }
             cycle.show(Phase::Applying, 0.0);
             limit = self.next_limit(limit, &answer);
-            // Polled first: the request is on its way while the page is planned.
+            // Polled first, so that the request is in flight while the page is planned.
             let ahead = async {
                 if page.more {
                     self.fetch(Some(page.cursor.to_string()), limit).await
@@ -191,8 +191,8 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             let total = pulled.saturating_add(page.remaining.unwrap_or(0));
             cycle.show(Phase::Pulling, self.progress.at(pulled, total));
             if !page.more {
-                // Another tab may have pushed since the pages were asked for, so a drift after a
-                // first full pull is no proof.
+                // Another tab may have pushed since the pages were requested, so a difference after
+                // a first full pull does not prove a drift.
                 return self.compare_digests(&page, began_at_start && again);
             }
             cursor = Some(page.cursor.to_string());
@@ -200,7 +200,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         }
     }
 
-    /// Asks for a page. Returns none if the cursor is no longer valid.
+    /// Requests a page. Returns `None` if the cursor is no longer valid.
     fn fetch(
         &self,
         cursor: Option<String>,
@@ -236,7 +236,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         })
     }
 
-    /// Doubles the rows of the next page where this one came quickly.
+    /// Returns the rows of the next page: doubled after a quick one.
     fn next_limit(&self, limit: usize, answer: &PageBytes) -> usize {
         let may_grow = self.cycle.settings.grows && self.cycle.remote.takes_any_limit();
         if may_grow && answer.took < QUICK_MS && answer.bytes.len() < SMALL_PAGE {
@@ -246,8 +246,8 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         }
     }
 
-    /// Reads a page in slices, and lets the browser do its part in between: a large page, or one
-    /// that cold code reads, would block the app for longer than a frame.
+    /// Reads a page in slices and yields to the browser between them: a large page, or one that is
+    /// read by cold code, would block the app for longer than a frame.
     async fn read<'p>(&self, bytes: &'p [u8]) -> Result<PullPage<'p>> {
         let host = self.cycle.host;
         let mut reader = PageReader::new(bytes)?;
@@ -264,7 +264,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         }
     }
 
-    /// Begins the history of a restored server, unless another tab has.
+    /// Enters the epoch of a restored server, unless another tab already has.
     async fn enter_epoch(&self, left: &str, epoch: &str, kept: Option<u64>) -> Result<()> {
         let now = self.cycle.host.now_ms();
         let mut planner = EpochPlanner {
@@ -276,7 +276,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         self.cycle.db.commit(Durability::Strict, &mut planner).await
     }
 
-    /// Commits one page. Returns none if the cursor is no longer where the page was pulled from.
+    /// Commits one page. Returns `None` if the cursor has moved since the page was pulled.
     async fn apply_page(
         &self,
         page: &PullPage<'_>,
@@ -318,8 +318,9 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         }
     }
 
-    /// At the remote's end both sides must hold the same. A drift is mended by one full pull. One
-    /// that survives it is reported: the remote contradicts itself then.
+    /// Compares the digests of both sides once the remote has no more changes. Repairs a drift by
+    /// one full pull. Reports a drift that remains after it, because the remote then contradicts
+    /// itself.
     fn compare_digests(&self, page: &PullPage<'_>, after_full_pull: bool) -> Result<RunEnd> {
         let (Some(digests), true) = (&page.digests, self.scope.is_empty()) else {
             return Ok(RunEnd::Reached);

@@ -1,6 +1,6 @@
-//! Push: batches in outbox order, never two operations of one entity at once. A conflict goes to
-//! its resolver, and the winner is pushed again in the same cycle. An operation that the remote
-//! refuses, puts off or fails over leaves the others their way.
+//! Push: batches in outbox order, with at most one operation per entity. A conflict goes to its
+//! resolver, and the winner is pushed in the same cycle. An operation that the remote rejects,
+//! postpones or fails on does not hold up the others.
 
 use std::rc::Rc;
 
@@ -29,31 +29,32 @@ use crate::util::collections::vec_map::VecMap;
 
 mod postpone;
 
-/// How often one entity may clash in one cycle before its winner waits for the next.
+/// How often one entity may conflict in one cycle before its winner waits for the next.
 const MAX_CLASHES: u64 = 5;
 
-/// Bodies of one push, in bytes: what many a proxy takes without being told to take more. One
-/// operation may be larger.
+/// The most bytes of bodies in one push: many proxies accept this by default. A single operation
+/// may be larger.
 const MOST_BYTES: u64 = 900 << 10;
 
-/// One push. A conflict in it may clash again: the winner is pushed in the same cycle.
+/// One push. A conflict's winner is pushed in the same cycle and may conflict again.
 pub(crate) struct Push<'c, S, R, H> {
     cycle: &'c Cycle<'c, S, R, H>,
-    /// Only these entities, by [`name`]; none for all.
+    /// Only these entities, by [`name`]; `None` for all.
     only: Option<Rc<VecMap<()>>>,
     progress: ProgressRange,
-    /// Operations that are not sent again in this cycle.
+    /// Operations that this cycle does not send again.
     resting: VecMap<()>,
-    /// How often each entity has clashed in this push.
+    /// How often each entity has conflicted in this push.
     clashes: VecMap<u64>,
-    /// An operation that failed alone. The others show whether it is to blame, or the remote.
+    /// An operation whose push failed alone. The next pushes show whether the operation or the
+    /// remote is the cause.
     suspect: Option<(String, Error)>,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 enum BatchAnswer {
     Reply(Vec<u8>),
-    /// The batch changed: the next one is put together anew.
+    /// The batch changed: build the next one.
     Again,
 }
 
@@ -69,8 +70,8 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         }
     }
 
-    /// Pushes the pending operations of these entities, by [`name`]. Boxed, since pushing resolves
-    /// conflicts and resolving may push.
+    /// Pushes the pending operations of these entities, by [`name`]. Boxed, because a push resolves
+    /// conflicts, and resolving may push.
     pub(crate) fn only(
         cycle: &'c Cycle<'c, S, R, H>,
         only: Rc<VecMap<()>>,
@@ -90,7 +91,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         loop {
             let batch = self.next_batch();
             if batch.is_empty() {
-                // Nothing went after it that would tell the operation's fault from the remote's.
+                // No later push could show whether the operation or the remote is the cause.
                 return self.suspect.map_or(Ok(()), |(_, error)| Err(error));
             }
             cycle.show(Phase::Pushing, self.progress.from);
@@ -116,9 +117,9 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 .db
                 .read(|replica| replica.is_of(reply.epoch.as_deref()))
             {
-                // The server was restored, or another tab knows that it was since this was sent:
-                // the verdicts speak of another history. The operations stay, and are sent again
-                // once everything is pulled afresh.
+                // The server was restored, or another tab has detected that since the request was
+                // sent: the verdicts belong to another epoch. The operations stay queued, and are
+                // sent again after a full pull.
                 return Ok(());
             }
             let settled = self.settle(&batch, &reply).await?;
@@ -137,14 +138,15 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         }
         self.postpone(settled);
         if let Some((op_id, error)) = self.suspect.take() {
-            // The remote is well. It fails over this one, which waits so that the others flow.
+            // The remote works, so it fails on this operation, which waits while the others are
+            // sent.
             self.rest(&op_id, None, &error);
             self.cycle.warn(&error);
         }
         self.cycle.count_pushed(settled);
     }
 
-    /// Decides what follows from the answer to a batch, or from its failure.
+    /// Acts on the reply to a batch, or on its failure.
     async fn sent(
         &mut self,
         batch: &[Operation],
@@ -159,7 +161,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             }
             Ok(None) => {
                 for op in batch {
-                    // Even alone it will never go through.
+                    // It can never be sent, not even alone.
                     self.reject(op, "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
                         .await?;
                 }
@@ -170,7 +172,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         let unreadable =
             |op: &&Operation| error.code() == Code::Corrupt && error.entity_id() == Some(&op.id);
         if let Some(op) = batch.iter().find(unreadable) {
-            // It would spoil the others' request for ever.
+            // It would break every request that contains it.
             self.reject(op, "corrupt", error.message()).await?;
             return Ok(BatchAnswer::Again);
         }
@@ -187,11 +189,11 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         }
     }
 
-    /// What follows from a push that failed as a whole.
+    /// Decides what to do after a push that failed as a whole.
     fn failed_push(&self, ids: &[String], error: &Error) -> AfterFailure {
         let several = ids.len() > 1;
         match self.cycle.cancel.reason() {
-            // Its time was up while this was on its way.
+            // The cycle's timeout ran out during the request.
             Some(Stop::Timeout) if several => self.cycle.batch_size.too_slow(ids.len()),
             Some(Stop::Timeout) | None => {}
             Some(_) => return AfterFailure::End,
@@ -214,15 +216,16 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         }
     }
 
-    /// Notes with operations what the attempt to send them came to.
+    /// Records the failed attempt in its operations.
     fn note_failure(&self, ids: &[String], error: &Error) {
-        let said = Rc::new(error.to_json(crate::util::time::format(self.cycle.host.now_ms())));
+        let error_json =
+            Rc::new(error.to_json(crate::util::time::format(self.cycle.host.now_ms())));
         self.cycle
             .db
-            .update(|replica| replica.outbox_mut().mark_failed(ids, &said));
+            .update(|replica| replica.outbox_mut().mark_failed(ids, &error_json));
     }
 
-    /// Keeps here what the config has come to keep here since an operation was queued.
+    /// Stores fields here that the config has made local-only since their operation was queued.
     async fn keep_local_only(&self) -> Result<()> {
         if self
             .cycle
@@ -242,7 +245,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             .await
     }
 
-    /// The next operations: as many as may go into one request.
+    /// Returns the next operations: as many as one request may hold.
     fn next_batch(&self) -> Vec<Operation> {
         let waits = |queued: &Queued| {
             let op = &queued.op;
@@ -278,7 +281,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         })
     }
 
-    /// Sends a batch; none where it is too large for the remote.
+    /// Sends a batch. Returns `None` if it is too large for the remote.
     async fn send(&self, batch: &[Operation]) -> Result<Option<Vec<u8>>> {
         let bodies = batch
             .iter()
@@ -340,13 +343,13 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         };
         Resolving(self.cycle)
             .commit_resolving(self.cycle.config.local, &mut planner, &|_| {
-                // A verdict is the remote's word already.
+                // A verdict already shows what the remote has.
                 Box::pin(std::future::ready(Ok(())))
             })
             .await
     }
 
-    /// Makes a dead letter of an operation that will never go through.
+    /// Turns an operation that can never be sent into a dead letter.
     async fn reject(&self, op: &Operation, code: &str, message: &str) -> Result<()> {
         let mut planner = RejectionPlanner {
             op,
@@ -359,26 +362,26 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             },
             now: self.cycle.host.now_ms(),
         };
-        let letters = self
+        let dead_letters = self
             .cycle
             .db
             .commit(Durability::Strict, &mut planner)
             .await?;
         let mut settled = Settled::default();
-        for letter in &letters {
+        for letter in &dead_letters {
             settled.failed.count(&letter.op.entity);
         }
-        settled.letters = letters;
+        settled.letters = dead_letters;
         self.cycle.count_pushed(&settled);
         Ok(())
     }
 }
 
-/// What a failure of a push as a whole leads to.
+/// What follows from a push that failed as a whole.
 enum AfterFailure {
-    /// The same with fewer operations.
+    /// Send fewer operations.
     Halve,
-    /// It was one operation: others may show whether that is to blame.
+    /// A single operation failed: sending others may show whether it is the cause.
     TryOthers,
     /// The push ends.
     End,

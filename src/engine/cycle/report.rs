@@ -1,4 +1,4 @@
-//! What a cycle reports: the status while it runs and when it ends, events, counts, and the facts
+//! The reports of a cycle: its status while it runs and at its end, events, counts, and the facts
 //! that its last commit records.
 
 use std::rc::Rc;
@@ -122,7 +122,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let pending = self.db.read(|replica| replica.outbox().len() as u64);
         self.hub.update(|status| {
             status.phase = Some(phase);
-            // Only the end reports 1: a full bar means that the cycle is over.
+            // Only the end reports 1: a full progress bar means that the cycle is over.
             status.progress = status.progress.max(progress.clamp(0.0, 0.99));
             status.completed_operations = done;
             status.failed_operations = failed;
@@ -134,7 +134,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         });
     }
 
-    /// Learns the remote's clock offset from an answer, and notes that the remote was reached.
+    /// Measures the remote's clock offset from a reply, and records that the remote was reached.
     pub(crate) fn learn(&self, server_time: Option<&str>, asked_at: u64) {
         if let Some(time) = server_time.and_then(crate::util::time::parse) {
             let now = self.host.now_ms();
@@ -192,7 +192,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             .push(error.to_json(crate::util::time::format(self.host.now_ms())));
     }
 
-    /// Counts what a push did, and reports its refusals.
+    /// Counts the outcomes of a push, and reports its dead letters.
     pub(crate) fn count_pushed(&self, settled: &Settled) {
         self.count_conflicts(&settled.incoming.resolved);
         let mut tally = self.tally.borrow_mut();
@@ -239,7 +239,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         tally.bytes_pulled = tally.bytes_pulled.saturating_add(bytes as u64);
     }
 
-    /// Counts conflicts by how they ended, and reports them.
+    /// Counts conflicts by outcome, and reports them.
     pub(crate) fn count_conflicts(&self, resolved: &[(Conflict, Decision)]) {
         let mut tally = self.tally.borrow_mut();
         for (conflict, decision) in resolved {

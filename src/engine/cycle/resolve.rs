@@ -1,4 +1,4 @@
-//! Has conflicts decided: asks their resolver, checks the answer, and commits.
+//! Resolves conflicts: asks their resolver, checks the answer, and commits.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -20,18 +20,19 @@ use crate::ports::store::Store;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::{push_field, put_text};
 
-/// The most cycles in which a resolver that fails is asked about a conflict; then only the app
-/// decides it.
+/// In how many cycles a failing resolver is asked about a conflict; after that only the app decides
+/// it.
 const MOST_TRIES: u32 = 3;
 
-/// Asks the remote which pending operations of these entities, by [`name`], it has: by pushing them.
+/// Confirms which pending operations of these entities, by [`name`], the remote has, by pushing
+/// them.
 pub(crate) type Confirm<'f> = &'f dyn Fn(Rc<VecMap<()>>) -> LocalBoxFuture<'f, Result<()>>;
 
 /// The conflicts of one cycle.
 pub(crate) struct Resolving<'c, S, R, H>(pub(crate) &'c Cycle<'c, S, R, H>);
 
 impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
-    /// Commits a plan that may meet conflicts: has the undecided ones decided, and plans again.
+    /// Commits a plan that may run into conflicts: resolves the undecided ones, and plans again.
     pub(crate) async fn commit_resolving<T, P: ConflictPlanner<Output = Decided<T>>>(
         &self,
         durability: Durability,
@@ -49,8 +50,8 @@ impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
         }
     }
 
-    /// Adds what `conflicts` need to `decisions`. Where an answer of the remote may have been lost, it
-    /// confirms first what it has; else the resolvers decide.
+    /// Adds the answers that `conflicts` need to `decisions`. If a reply of the remote may have
+    /// been lost, first confirms what the remote has; otherwise the resolvers decide.
     async fn decide_all(
         &self,
         conflicts: Vec<Conflict>,
@@ -76,7 +77,7 @@ impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
         Ok(())
     }
 
-    /// Asks once more about conflicts that wait because their resolver failed.
+    /// Asks again about conflicts that are parked because their resolver failed.
     pub(crate) async fn ask_again(&self) -> Result<()> {
         let waiting: Vec<String> = self.0.db.read(|replica| {
             let failed = replica
@@ -107,8 +108,8 @@ impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
         Ok(())
     }
 
-    /// Reads a parked conflict, or commits what was decided of it. Returns none if it is no longer
-    /// parked, or no longer as it was when the resolver was asked.
+    /// Reads a parked conflict, or commits its decision. Returns `None` if it is no longer parked,
+    /// or has changed since the resolver was asked.
     async fn parked(
         &self,
         id: &str,
@@ -127,15 +128,15 @@ impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
             context: self.0.db.plan_context(),
         };
         match self.0.db.commit(self.0.config.local, &mut planner).await {
-            // Decided in another tab meanwhile.
+            // Another tab has decided it in the meantime.
             Err(error) if error.code() == Code::NotFound => Ok(None),
             Err(error) => Err(error),
             Ok(conflict) => Ok(same.then_some(conflict)),
         }
     }
 
-    /// Has one conflict decided. If the resolver fails, the conflict is parked, so that nothing is
-    /// lost, and the failure is reported.
+    /// Resolves one conflict. If the resolver fails, the failure is reported and the conflict is
+    /// parked, so that nothing is lost.
     async fn decide(&self, conflict: &Conflict) -> Result<Decision> {
         let now = self.0.host.now_ms();
         let answer = match self.0.resolvers.choice(self.0.config, &conflict.entity) {
@@ -173,7 +174,8 @@ impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
         }))
     }
 
-    /// Asks an app's own resolver. One that hangs must leave the cycle time for everything else.
+    /// Asks one of the app's own resolvers. The cycle keeps some of its time in case the resolver
+    /// hangs.
     async fn asked(&self, custom: &Rc<dyn Resolver>, conflict: &Conflict) -> Result<Resolution> {
         let most = self
             .0
@@ -193,7 +195,7 @@ impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
         })
     }
 
-    /// Returns true if the resolver has left a conflict of this cycle without an answer.
+    /// Returns true if the resolver has timed out in this cycle.
     fn is_hung(&self, choice: &Choice) -> bool {
         matches!(choice, Choice::Custom(custom) if self.0.timed_out_resolvers.borrow().contains(&thin(custom)))
     }
@@ -223,7 +225,7 @@ pub fn put_resolved(out: &mut String, conflict: &Conflict, decision: &Decision, 
     push_field(out, "explanation", &decision.explanation);
 }
 
-/// The identity of a resolver.
+/// Returns a resolver's identity.
 fn thin(resolver: &Rc<dyn Resolver>) -> *const () {
     Rc::as_ptr(resolver).cast()
 }

@@ -1,4 +1,4 @@
-//! Who decides conflicts: the call's choice before the type's before the config's.
+//! Chooses the resolver of a conflict: the call's before the type's before the config's.
 
 use std::rc::Rc;
 
@@ -10,31 +10,31 @@ use crate::model::config::resolver::Builtin;
 use crate::model::error::Result;
 use crate::util::collections::vec_map::VecMap;
 
-/// The app's own resolver.
+/// One of the app's own resolvers.
 pub trait Resolver {
-    /// Decides. The body of a [`Resolution::Merged`] is an entity as the app gives it.
+    /// Decides. The body of a [`Resolution::Merged`] is an entity in the app's form.
     fn resolve<'a>(&'a self, conflict: &'a Conflict) -> LocalBoxFuture<'a, Result<Resolution>>;
 }
 
-/// A resolver by name, or the app's own.
+/// A built-in resolver, or one of the app's own.
 #[derive(Clone)]
 #[allow(missing_debug_implementations)]
 pub enum Choice {
-    /// By name.
+    /// A built-in resolver.
     Builtin(Builtin),
-    /// The app's own.
+    /// One of the app's own.
     Custom(Rc<dyn Resolver>),
 }
 
-/// Who decides in one cycle: the call's choice before the type's before the config's.
+/// The resolvers of one cycle: the call's before the type's before the config's.
 #[derive(Clone, Default)]
 #[allow(missing_debug_implementations)]
 pub struct Resolvers {
-    /// For every type, in this call.
+    /// For all types, in this call.
     pub call: Option<Choice>,
-    /// By entity type: the app's own ones.
+    /// The app's own resolvers by entity type.
     pub by_entity: VecMap<Rc<dyn Resolver>>,
-    /// For types that name none: the app's own.
+    /// The app's own resolver for types that name none.
     pub fallback: Option<Rc<dyn Resolver>>,
 }
 
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Resolvers {
 }
 
 impl Resolvers {
-    /// Returns who decides for an entity type.
+    /// Returns the resolver of an entity type.
     pub(super) fn choice(&self, config: &Config, entity: &str) -> Choice {
         if let Some(choice) = &self.call {
             return choice.clone();

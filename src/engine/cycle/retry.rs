@@ -1,5 +1,4 @@
-//! Trying a request again: how long to wait is the config's to say, and only what may succeed later
-//! is tried.
+//! Retries requests, with the delays of the config, if the error is one that may go away.
 
 use std::future::Future;
 
@@ -14,11 +13,11 @@ use crate::ports::store::Store;
 use crate::util::cell::RefCell;
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
-    /// Asks the remote, and asks again where `worth` says that it may help, until the tries are
-    /// used up or the cycle is stopped.
+    /// Sends a request, and sends it again while `may_help` accepts the error, until the attempts
+    /// are used up or the cycle is stopped.
     pub(crate) async fn attempt<T, F: Future<Output = Result<T>>>(
         &self,
-        worth: fn(&Error) -> bool,
+        may_help: fn(&Error) -> bool,
         request: impl Fn() -> F,
     ) -> Result<T> {
         let answer = RefCell::new(None);
@@ -29,14 +28,14 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Ok(())
             })
         };
-        self.attempts(worth, &attempt).await?;
+        self.attempts(may_help, &attempt).await?;
         answer.take().ok_or_else(stopped)
     }
 
-    // The trying itself, once for all kinds of requests.
+    // The loop itself, compiled once for all kinds of requests.
     async fn attempts<'f>(
         &self,
-        worth: fn(&Error) -> bool,
+        may_help: fn(&Error) -> bool,
         request: &dyn Fn() -> LocalBoxFuture<'f, Result<()>>,
     ) -> Result<()> {
         let mut attempt = 1;
@@ -47,7 +46,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Err(error) => error,
             };
             self.cancel.check()?;
-            if !worth(&error)
+            if !may_help(&error)
                 || attempt >= self.config.retry.max_attempts
                 || (error.code() == Code::Network && !self.host.is_online())
             {
@@ -72,7 +71,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     }
 }
 
-/// Whether the same request may succeed later.
+/// Returns true if the same request may succeed later.
 pub(crate) fn worth_another_try(error: &Error) -> bool {
     matches!(
         error.code(),
@@ -80,7 +79,7 @@ pub(crate) fn worth_another_try(error: &Error) -> bool {
     )
 }
 
-/// Whether a smaller request might have been answered in time. A gateway says so by 504.
+/// Returns true if a smaller request might have been answered in time. Gateways report this as 504.
 pub(crate) fn is_slow(error: &Error) -> bool {
     error.code() == Code::Timeout || error.status() == Some(504)
 }

@@ -15,8 +15,8 @@ use crate::ports::store::{Append, AppendError, Store, Tail};
 use crate::state::replica::Replica;
 use crate::util::local_sync::yield_now;
 
-/// A planner whose output is kept until its plan is appended. The commit loop knows planners in this
-/// form, so that it is compiled once and not once for each.
+/// A planner that keeps its output until its plan is appended. The commit loop uses planners
+/// through this trait, so that it is compiled once and not once for each.
 trait AnyPlanner {
     fn plan(&mut self, replica: &Replica) -> Result<Plan<(Commit, Option<Superseded>)>>;
 }
@@ -46,11 +46,11 @@ impl<P: Planner> AnyPlanner for Planning<'_, P> {
 }
 
 impl<S: Store, H: Host> Database<S, H> {
-    /// Plans, appends and applies, and plans again for as long as other tabs are first. An empty plan
-    /// appends nothing. Returns the output of the plan that was appended.
+    /// Plans, appends and applies; plans again while other tabs append first. An empty plan appends
+    /// nothing. Returns the output of the plan that was appended.
     ///
     /// # Errors
-    /// What the planner or the store says; then nothing has been written.
+    /// Errors of the planner or the store; then nothing has been written.
     pub async fn commit<P: Planner>(
         &self,
         durability: Durability,
@@ -171,7 +171,7 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Applies what other instances have appended.
     ///
     /// # Errors
-    /// What the store says.
+    /// Errors of the store.
     pub async fn catch_up(&self) -> Result<()> {
         let turn = self.turn.lock().await;
         let result = self.catch_up_in_turn().await;
@@ -203,11 +203,12 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(())
     }
 
-    /// Writes a group of local writes. Groups that are written at the same time, or while a commit is
-    /// in flight, share one commit. Returns only when the write is durable.
+    /// Writes a group of local writes. Groups that are written at the same time, or while a commit
+    /// is in flight, share one commit. Returns only when the write is durable.
     ///
     /// # Errors
-    /// What is wrong with a write of the group, or what the store says; then none of it is written.
+    /// Fails with the error of an invalid write in the group, or with errors of the store; then
+    /// none of it is written.
     pub async fn write(&self, group: Group, durability: Durability) -> Result<Vec<Written>> {
         self.check_open()?;
         let mut group = group;
@@ -243,16 +244,16 @@ impl<S: Store, H: Host> Database<S, H> {
         };
         let own = next();
         for sender in senders {
-            // A caller that no longer waits has its write all the same.
+            // The write is durable even if its caller no longer waits.
             let _ = sender.send(WriteAnswer::Outcome(next()));
         }
         own
     }
 
-    /// Appends events that need nothing but the head, as many as there are.
+    /// Appends events that depend only on the head, if there are any.
     ///
     /// # Errors
-    /// What the store says.
+    /// Errors of the store.
     pub async fn record(
         &self,
         durability: Durability,
@@ -261,10 +262,10 @@ impl<S: Store, H: Host> Database<S, H> {
         self.commit(durability, &mut FromHead(events)).await
     }
 
-    /// Writes a checkpoint and compacts, if that pays.
+    /// Writes a checkpoint and compacts if that is worthwhile.
     ///
     /// # Errors
-    /// What the store says.
+    /// Errors of the store.
     pub async fn tidy(&self) -> Result<()> {
         if self.closed.get() || !self.read(Replica::wants_checkpoint) {
             return Ok(());
@@ -277,20 +278,20 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Writes a checkpoint and compacts.
     ///
     /// # Errors
-    /// What the store says.
+    /// Errors of the store.
     pub async fn checkpoint(&self) -> Result<()> {
         self.commit(Durability::Strict, &mut CheckpointPlanner)
             .await
     }
 
-    /// Compacts because the storage is full. Returns false if that cannot help. Tries once at each
-    /// head.
+    /// Compacts because the storage is full. Returns false if that cannot help. Tries only once for
+    /// each head.
     async fn make_room(&self) -> bool {
         let (head, grown) = self.read(|replica| (replica.head(), replica.has_grown()));
         if self.compacted_when_full_at.replace(Some(head)) == Some(head) || !grown {
             return false;
         }
-        // Boxed, as a commit that is full comes here again: once, and no further.
+        // Boxed, because a commit that finds the storage full calls this again, once.
         let mut planner = CheckpointPlanner;
         let mut planning = Planning::new(&mut planner);
         Box::pin(self.commit_in_turn(Durability::Strict, &mut planning, Source::Remote))
@@ -299,8 +300,8 @@ impl<S: Store, H: Host> Database<S, H> {
             && self.read(Replica::head) > head
     }
 
-    /// Sets damaged bodies aside: their rows go, and the next pull brings them again. A stale
-    /// append needs no second try, since whoever misses the body next comes here again.
+    /// Quarantines damaged bodies: removes their rows, which the next pull brings again. A stale
+    /// append is not repeated, since the next reader that misses the body calls this again.
     pub(super) async fn quarantine_in_turn(&self, damaged: Vec<BodyId>) -> Result<()> {
         if damaged.is_empty() {
             return Ok(());
@@ -322,7 +323,7 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 }
 
-/// Plans events from the head alone.
+/// Plans events that depend only on the head.
 struct FromHead<'a>(&'a dyn Fn(&Replica) -> Vec<Event>);
 
 impl Planner for FromHead<'_> {

@@ -10,7 +10,7 @@ use crate::util::local_sync::oneshot;
 /// Writes queued for a commit that has not started.
 #[derive(Debug, Default)]
 pub(super) struct WriteQueue {
-    /// A leader will include them.
+    /// A leader has been chosen and will include them.
     pub(super) led: bool,
     /// The queued writes, without the leader's own.
     pub(super) groups: Vec<Waiter>,
@@ -18,12 +18,12 @@ pub(super) struct WriteQueue {
 
 type Waiter = (Group, oneshot::Sender<WriteAnswer>);
 
-/// What a queued writer receives.
+/// The message that a queued writer receives.
 #[derive(Debug)]
 pub(super) enum WriteAnswer {
     /// The leader's commit included the write.
     Outcome(Result<Vec<Written>>),
-    /// The leader gave up: the write comes back, and its writer leads.
+    /// The leader gave up: the writer gets its write back and leads.
     Lead(Group),
 }
 
@@ -49,7 +49,7 @@ impl<'a> QueuedWrite<'a> {
 }
 
 impl Drop for QueuedWrite<'_> {
-    /// A writer that gives up just as it becomes the leader hands the lead on.
+    /// A writer that gives up just after becoming the leader passes the lead on.
     fn drop(&mut self) {
         if let Ok(WriteAnswer::Lead(_)) = self.answer.try_recv() {
             drop(Leader::new(self.waiting));
@@ -57,7 +57,7 @@ impl Drop for QueuedWrite<'_> {
     }
 }
 
-/// The lead, until the leader includes the others.
+/// The lead, held until the leader takes the queued writes.
 #[derive(Debug)]
 pub(super) struct Leader<'a>(Option<&'a RefCell<WriteQueue>>);
 
@@ -67,7 +67,7 @@ impl<'a> Leader<'a> {
         Self(Some(waiting))
     }
 
-    /// Returns the queued writes. A write from now on finds another leader.
+    /// Returns the queued writes. Later writes get another leader.
     pub(super) fn take(mut self) -> Vec<Waiter> {
         self.0.take().map(RefCell::take).unwrap_or_default().groups
     }
@@ -84,7 +84,7 @@ impl Drop for Leader<'_> {
             }
             let (group, sender) = all.groups.remove(0);
             drop(all);
-            // A caller that no longer waits was never answer that its write is durable.
+            // A caller that no longer waits was never told that its write is durable.
             if sender.send(WriteAnswer::Lead(group)).is_ok() {
                 return;
             }

@@ -1,4 +1,4 @@
-//! The replica in memory, and who watches it.
+//! The replica in memory, and its listener.
 
 use std::cell::Ref;
 use std::fmt;
@@ -10,19 +10,18 @@ use crate::state::touched::Changed;
 use crate::util::cell::RefCell;
 use crate::util::local_sync::{Notified, Notify};
 
-/// Where a change comes from.
+/// The origin of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A write of this tab.
     Local,
-    /// The remote, by this tab's cycle.
+    /// The remote, through a cycle of this tab.
     Remote,
     /// Another tab.
     OtherTab,
 }
 
-/// Hears what each commit has changed in what readers see, and answers whether it wants to hear
-/// more.
+/// Called with the changes that each commit makes for readers; returns false to stop listening.
 #[derive(Clone)]
 pub struct Listener(pub Rc<dyn Fn(Source, Vec<Changed>) -> bool>);
 
@@ -49,7 +48,7 @@ impl Memory {
         }
     }
 
-    /// The state with its row index built.
+    /// Returns the state with its row index built.
     pub(super) fn whole(&self) -> Ref<'_, Replica> {
         let lazy = self.replica.borrow().has_lazy_rows();
         if lazy {
@@ -58,7 +57,7 @@ impl Memory {
         self.replica.borrow()
     }
 
-    /// The state as it is. Rows may not be in the index yet.
+    /// Returns the state as it is. Rows may not be in the index yet.
     pub(super) fn peek(&self) -> Ref<'_, Replica> {
         self.replica.borrow()
     }
@@ -67,7 +66,7 @@ impl Memory {
         change(&mut self.replica.borrow_mut())
     }
 
-    /// Calls `listener` with every later change of what readers see; none stops it.
+    /// Calls `listener` with every later change of what readers see; `None` stops it.
     pub(super) fn listen(&self, listener: Option<Listener>) {
         self.update(|replica| {
             replica.materialize();
@@ -80,17 +79,17 @@ impl Memory {
         self.listener.borrow().is_some()
     }
 
-    /// Completes when the state has moved.
+    /// Completes when the state has changed.
     pub(super) fn moved(&self) -> Notified<'_> {
         self.moved.notified()
     }
 
-    /// Wakes everybody who waits for the state to move.
+    /// Wakes all tasks that wait for a change.
     pub(super) fn wake(&self) {
         self.moved.notify_waiters();
     }
 
-    /// Passes the changes since the last call on.
+    /// Passes on the changes since the last call.
     pub(super) fn tell(&self, source: Source) {
         self.wake();
         let listener = self.listener.borrow().clone();
@@ -100,7 +99,7 @@ impl Memory {
         }
     }
 
-    /// Replaces the state by one that was read from the log again.
+    /// Replaces the state with one that was read from the log again.
     pub(super) fn replace(&self, mut fresh: Replica) {
         let listener = self.listener.borrow().clone();
         if listener.is_some() {

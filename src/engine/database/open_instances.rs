@@ -1,10 +1,11 @@
-//! Who has this database open: what keeps the keys of emptied records, and when they may go.
+//! Tracks which instances have the database open, to decide when keys of emptied records may be
+//! freed.
 //!
 //! A record's key is the fence: it refuses an instance that slept while others wrote and compacted.
 //! So a key may be freed only if no open instance has loaded the log as it was before the
-//! checkpoint. Every open instance holds a share of a lock; the instance that gets the lock
-//! exclusively knows that it is alone. An instance that opens meanwhile loads the checkpoint, which
-//! is durable by then, and needs no key below it.
+//! checkpoint. Every open instance holds a lock in shared mode; an instance that gets the lock
+//! exclusively knows that it is alone. An instance that opens in the meantime loads the checkpoint,
+//! which is durable by then, and needs no key below it.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -12,34 +13,34 @@ use std::cell::Cell;
 use crate::ports::host::Host;
 use crate::util::cell::RefCell;
 
-/// How long an instance waits for its share, in milliseconds. Then it goes on: its request stays in
-/// the queue, so nobody who comes later is alone, and who is alone now has written the checkpoint
-/// already.
+/// How long an instance waits for its share, in milliseconds. Then it continues, and its request
+/// stays queued: no later instance can be alone, and one that is alone now has already written the
+/// checkpoint.
 const PATIENCE_MS: u64 = 5_000;
 
-/// This instance's share of the lock that every open instance holds.
+/// This instance's share of the lock.
 #[derive(Debug, Default)]
 pub(super) struct OpenInstances {
-    /// Of whatever type the host has: it is only ever dropped.
+    /// Any type, because it is only dropped.
     share: RefCell<Option<Box<dyn Any>>>,
-    /// The share was given up since this instance last looked at the log.
+    /// The share was given up since this instance last read the log.
     must_look: Cell<bool>,
 }
 
 impl OpenInstances {
-    /// Takes a share. There is none where the browser has no locks.
+    /// Takes a share, if the browser has locks.
     pub(super) async fn enter<H: Host>(&self, host: &H, database: &str) {
         let share = host.share(&lock_name(database), PATIENCE_MS).await;
         *self.share.borrow_mut() = share.map(|share| Box::new(share) as Box<dyn Any>);
     }
 
-    /// Gives the share up for good.
+    /// Gives up the share for good.
     pub(super) fn leave(&self) {
         let share = self.share.borrow_mut().take();
         drop(share);
     }
 
-    /// Gives the share up for now. Others may compact and free keys before this instance is back.
+    /// Gives up the share for now. Other instances may compact and free keys in the meantime.
     pub(super) fn step_out(&self) {
         self.leave();
         self.must_look.set(true);
@@ -54,7 +55,7 @@ impl OpenInstances {
         host.try_lock(&lock_name(database)).await.ok().flatten()
     }
 
-    /// Returns true if this instance has its share and has looked at the log since it took it.
+    /// Returns true if this instance has its share and has read the log since it took it.
     pub(super) async fn is_back<H: Host>(&self, host: &H, database: &str) -> bool {
         if !self.must_look.get() {
             return true;

@@ -1,5 +1,5 @@
-//! Reading entities: bodies that are not in memory are fetched first, and damaged ones set
-//! aside; the fields that never leave the device are put beside those that the server has.
+//! Reading entities: fetches bodies that are not in memory, quarantines damaged ones, and adds the
+//! local-only fields.
 
 use std::rc::Rc;
 
@@ -18,11 +18,11 @@ use crate::util::collections::seq_map::SeqMap;
 use crate::util::json::write::Items;
 
 impl<S: Store, H: Host> Database<S, H> {
-    /// Writes the entities of these ids, one JSON text each, to `each`; absent ids are skipped.
+    /// Passes the entities with these ids to `each`, as JSON; skips absent ids.
     ///
     /// # Errors
-    /// What the store says; a body that is damaged is set aside, and its rows count as absent until
-    /// the next pull brings them again.
+    /// Errors of the store. A damaged body is quarantined, and its rows count as absent until the
+    /// next pull brings them again.
     pub async fn read_entities(
         &self,
         entity: &str,
@@ -31,10 +31,10 @@ impl<S: Store, H: Host> Database<S, H> {
         each: &mut dyn FnMut(&str),
     ) -> Result<()> {
         self.check_open()?;
-        // One entity may be looked up where it stands; what is more needs the fold of all.
-        let glances =
+        // One entity can be looked up without the row index.
+        let can_peek =
             |replica: &Replica| matches!(ids, [id] if replica.can_peek(&Key::new(entity, id)));
-        if !self.peek(glances) {
+        if !self.peek(can_peek) {
             drop(self.memory.whole());
         }
         let absent = self.peek(|replica| {
@@ -50,10 +50,10 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             absent.keys()
         });
-        // The reader holds what it needs itself, so that a small memory budget cannot take it away
-        // between fetching and reading.
+        // The reader holds the bodies itself, so that a small memory budget cannot evict them
+        // before they are read.
         let (held, damaged) = match self.fetch(&absent).await {
-            // What is known without the log is read; the rows come again with the next pull.
+            // Rows in memory are still readable; the others come again with the next pull.
             Err(error) if error.code() == Code::StorageLost => {
                 self.catch_up().await?;
                 (Vec::new(), Vec::new())
@@ -66,8 +66,8 @@ impl<S: Store, H: Host> Database<S, H> {
             drop(turn);
         }
         let mut text = String::new();
-        // Another tab may have been heard meanwhile.
-        let replica = if self.peek(glances) {
+        // Another tab's commit may have been applied in the meantime.
+        let replica = if self.peek(can_peek) {
             self.memory.peek()
         } else {
             self.memory.whole()
@@ -109,15 +109,15 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(())
     }
 
-    /// Every entity of a type as the text of a JSON array, in order of id.
+    /// Returns every entity of a type as a JSON array, in order of id.
     ///
     /// # Errors
-    /// As [`Self::read_entities`].
+    /// As for [`Self::read_entities`].
     pub async fn read_all(&self, entity: &str, include_deleted: bool) -> Result<String> {
         self.check_open()?;
-        let late = self.peek(|replica| replica.lazy_in_order(entity));
-        if let Some(late) = late
-            && let Some(text) = self.read_lazy(late).await?
+        let directories = self.peek(|replica| replica.lazy_in_order(entity));
+        if let Some(directories) = directories
+            && let Some(text) = self.read_lazy(directories).await?
         {
             return Ok(text);
         }
@@ -131,13 +131,13 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(items.close())
     }
 
-    /// The same of rows that are not folded, straight from their segments; none where a segment is
-    /// not to be had.
-    async fn read_lazy(&self, late: Vec<(Directory, BodyId)>) -> Result<Option<String>> {
+    /// Does the same for lazy rows, straight from their segments; `None` if a segment is
+    /// unavailable.
+    async fn read_lazy(&self, directories: Vec<(Directory, BodyId)>) -> Result<Option<String>> {
         let (mut absent, mut room) = (SeqMap::default(), 0_usize);
         let mut held: Vec<(BodyId, Rc<[u8]>)> = Vec::new();
         self.peek(|replica| {
-            for (directory, id) in &late {
+            for (directory, id) in &directories {
                 match replica.segments().resident(*id) {
                     Some(bytes) => held.push((*id, Rc::clone(bytes))),
                     None => absent.insert(*id, ()),
@@ -154,7 +154,7 @@ impl<S: Store, H: Host> Database<S, H> {
             held.iter()
                 .fold(room, |sum, (_, bytes)| sum.saturating_add(bytes.len())),
         );
-        for (directory, id) in &late {
+        for (directory, id) in &directories {
             let Some((_, bytes)) = held.iter().find(|(have, _)| have == id) else {
                 return Ok(None);
             };
@@ -174,7 +174,7 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(Some(items.close()))
     }
 
-    /// Brings bodies into memory, and says which are missing or damaged.
+    /// Fetches bodies; returns those that were found, and the ids of missing or damaged ones.
     pub(super) async fn fetch(
         &self,
         ids: &[BodyId],
@@ -197,7 +197,7 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 }
 
-/// The text of a body that is in memory, or among those that were fetched.
+/// Returns the text of a body that is in memory or was fetched.
 fn at_hand<'a>(body: &ViewBody<'a>, held: &'a [(BodyId, Rc<[u8]>)]) -> Option<&'a str> {
     match *body {
         ViewBody::Text(text) => Some(text),

@@ -1,5 +1,5 @@
-//! What one tab knows of the other tabs of its user: whose cycle the status shows, how long to
-//! believe in it, and who plans the next one.
+//! One tab's knowledge of the other tabs of its user: whose cycle the status shows, how long it
+//! counts as running, and which tab plans the next one.
 
 use std::cell::Cell;
 
@@ -31,17 +31,17 @@ pub(crate) struct TabState {
     messages_sent: Cell<u64>,
     /// The cycle that the status shows.
     shown: Cell<Rank>,
-    /// The number of the last message about it. A message that had to wait for the log may arrive
-    /// after a later one.
+    /// The number of the last message about it. A message that had to wait for the log may be
+    /// handled after a later one.
     last_message: Cell<u64>,
     /// The shown cycle is this tab's own, and is running.
     own_cycle: Cell<bool>,
-    /// SyncState and phase that this tab sent last, and when.
+    /// State and phase that this tab sent last, and the time.
     last_sent: Cell<(Option<SyncState>, Option<Phase>, u64)>,
-    /// Until when another tab's cycle counts as running.
+    /// The time until which another tab's cycle counts as running.
     believed_until: Cell<Option<u64>>,
     next_probe: Cell<u64>,
-    /// Since when a tab that sends nothing has held the lock.
+    /// The time since which a silent tab has held the lock.
     silent_since: Cell<Option<u64>>,
     /// A message about a later cycle of another tab, received while this tab's own was running.
     postponed: RefCell<Option<Value>>,
@@ -51,13 +51,13 @@ pub(crate) struct TabState {
     leader_plan: RefCell<Option<(Rank, PlannedTimes)>>,
 }
 
-/// What to do about a shown cycle of another tab.
+/// The next step about a shown cycle of another tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
     None,
     /// Probe its lock.
     Probe,
-    /// It has been silent for too long.
+    /// Stop showing it: it has been silent for too long.
     GiveUp,
 }
 
@@ -90,12 +90,13 @@ impl TabState {
         self.postponed.take()
     }
 
-    /// Whether this tab sends the status: its own cycle is running, and no later one elsewhere.
+    /// Returns true if this tab sends the status: its own cycle is running, and no later one
+    /// elsewhere.
     pub(super) fn sends_status(&self) -> bool {
         self.own_cycle.get() && self.postponed.borrow().is_none()
     }
 
-    /// Records what is being sent as the status.
+    /// Records the status that is being sent.
     pub(super) fn sent(&self, state: SyncState, phase: Option<Phase>, now: u64) {
         self.last_sent.set((Some(state), phase, now));
     }
@@ -113,21 +114,21 @@ impl TabState {
         *self.sent_plan.borrow() == *plan
     }
 
-    /// How long a silent tab has held the lock, in milliseconds; none where the lock was free when
-    /// it was last requested.
+    /// Returns how long a silent tab has held the lock, in milliseconds; `None` if the lock was
+    /// free when it was last requested.
     pub(crate) fn silent_for(&self, now: u64) -> Option<u64> {
         self.silent_since
             .get()
             .map(|since| now.saturating_sub(since))
     }
 
-    /// Records that another tab has the lock.
+    /// Records that another tab holds the lock.
     pub(crate) fn lock_busy(&self, now: u64) {
         self.silent_since
             .set(Some(self.silent_since.get().unwrap_or(now)));
     }
 
-    /// Records that the lock was taken, or that the tab that has it has sent a message.
+    /// Records that this tab got the lock, or that the tab that holds it has sent a message.
     pub(crate) fn lock_alive(&self) {
         self.silent_since.set(None);
     }
@@ -140,12 +141,12 @@ impl TabState {
         self.shown.get()
     }
 
-    /// When the shown cycle began.
+    /// Returns when the shown cycle began.
     pub(super) fn shown_began(&self) -> u64 {
         self.shown.get().0
     }
 
-    /// Handles the goodbye of a tab; returns whether it is the one whose cycle is shown.
+    /// Handles the goodbye of a tab. Returns true if its cycle is the one shown.
     pub(super) fn tab_gone(&self, tab: u64, number: u64) -> bool {
         let is_shown = self.shown.get().1 == tab;
         if is_shown {
@@ -154,8 +155,8 @@ impl TabState {
         is_shown
     }
 
-    /// Decides whether a message about another tab's cycle is shown, and if so records that. While
-    /// this tab's own cycle is running, a later one is postponed.
+    /// Decides whether to show a message about another tab's cycle, and records it if so. While
+    /// this tab's own cycle is running, postpones a later one.
     pub(super) fn accept(
         &self,
         rank: Rank,
@@ -171,7 +172,7 @@ impl TabState {
             return false;
         }
         let is_late = rank == self.shown.get() && number <= self.last_message.get();
-        // A shown cycle that began in the future is from before a clock was set back.
+        // A shown cycle that began in the future is from before the clock was set back.
         let is_next = rank >= self.shown.get() || (runs && self.shown.get().0 > wall);
         if is_late || !is_next {
             return false;
@@ -184,19 +185,19 @@ impl TabState {
         true
     }
 
-    /// Stops believing in the shown cycle of another tab; returns whether there was one.
+    /// Stops believing in another tab's shown cycle. Returns true if there was one.
     pub(super) fn stop_believing(&self) -> bool {
         self.believed_until.take().is_some()
     }
 
-    /// How long until the shown cycle of another tab is doubted, in milliseconds.
+    /// Returns the time until another tab's shown cycle is doubted, in milliseconds.
     pub(super) fn doubt_in(&self, now: u64) -> Option<u64> {
         self.believed_until
             .get()
             .map(|until| until.min(self.next_probe.get()).saturating_sub(now))
     }
 
-    /// Says what is due about the shown cycle of another tab, and schedules the next probe.
+    /// Returns the step that is due about another tab's shown cycle, and schedules the next probe.
     pub(super) fn doubt(&self, now: u64) -> Doubt {
         if self.doubt_in(now) != Some(0) {
             Doubt::None
@@ -208,7 +209,7 @@ impl TabState {
         }
     }
 
-    /// The times that another tab plans, as the leader.
+    /// Returns the times that another tab plans as the leader.
     pub(crate) fn leader_plan(&self) -> Option<PlannedTimes> {
         self.leader_plan
             .borrow()
@@ -216,8 +217,8 @@ impl TabState {
             .map(|(_, plan)| plan.clone())
     }
 
-    /// Records the plan of a tab, or that it has none any more. Older messages of the same tab, and
-    /// the absence of a plan in any other tab, change nothing.
+    /// Records the plan of a tab, or that it no longer has one. Ignores older messages of that tab,
+    /// and the end of a plan that is not the recorded tab's.
     pub(super) fn set_leader_plan(&self, tab: u64, number: u64, plan: Option<PlannedTimes>) {
         let mut known = self.leader_plan.borrow_mut();
         match &*known {

@@ -34,7 +34,6 @@ impl DeleteBehavior {
 pub struct EntityConfig {
     /// The resolver, if it is a built-in one.
     pub conflict_resolver: Option<Builtin>,
-    /// What a delete leaves on this device.
     pub delete_behavior: Option<DeleteBehavior>,
     /// Top-level fields that never leave the device.
     pub local_only: Rc<[String]>,

@@ -14,9 +14,7 @@ pub enum Direction {
     PushThenPull,
     /// Pull, then push, so that a sign-in shows the remote's data first.
     PullThenPush,
-    /// Push only.
     PushOnly,
-    /// Pull only.
     PullOnly,
 }
 
@@ -67,7 +65,7 @@ pub struct Options {
     pub timeout: Option<u64>,
     /// A partial pull.
     pub scope: Option<Scope>,
-    /// Tries even if the browser says that it is offline.
+    /// Tries even if the browser reports that it is offline.
     pub force: Option<bool>,
 }
 
@@ -108,7 +106,7 @@ impl Options {
         options
     }
 
-    /// Fills in what is `None` from `defaults`.
+    /// Fills in missing options from `defaults`.
     #[must_use]
     pub fn or(self, defaults: &Self) -> Self {
         Self {

@@ -25,7 +25,7 @@ impl Persist {
     }
 }
 
-/// What an append waits for.
+/// When an append counts as durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Durability {
     /// The data is flushed to the disk.

@@ -250,7 +250,8 @@ pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
     })
 }
 
-/// Makes the [`Code::Protocol`] error of an unreadable reply, with the parser's message as its cause.
+/// Makes the [`Code::Protocol`] error of an unreadable reply, with the parser's message as its
+/// cause.
 pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &dyn fmt::Display) -> Error {
     let start = bytes.iter().copied().find(|b| !b.is_ascii_whitespace());
     let message = if start == Some(b'<') {

@@ -1,5 +1,5 @@
-//! Reads the snapshots and results that another tab broadcasts. Members that are missing or invalid,
-//! because that tab runs another version, are ignored.
+//! Reads the snapshots and results that another tab broadcasts. Members that are missing or
+//! invalid, because that tab runs another version, are ignored.
 
 use serde_json::Value;
 
@@ -63,27 +63,27 @@ pub fn state(value: &Value) -> Option<SyncState> {
 impl SyncStatus {
     /// Copies the cycle's progress from another tab's snapshot. What each tab knows by itself, such
     /// as the number of pending operations, stays.
-    pub fn follow(&mut self, said: &Value) {
-        self.status = state(said).unwrap_or(self.status);
-        self.phase = choice(said, "phase", &PHASES);
-        self.progress = said
+    pub fn follow(&mut self, snapshot: &Value) {
+        self.status = state(snapshot).unwrap_or(self.status);
+        self.phase = choice(snapshot, "phase", &PHASES);
+        self.progress = snapshot
             .get("progress")
             .and_then(Value::as_f64)
             .unwrap_or_default();
-        self.completed_operations = whole(said, "completedOperations");
-        self.failed_operations = whole(said, "failedOperations");
-        self.synced_count = whole(said, "syncedCount");
-        self.conflicts_resolved = whole(said, "conflictsResolved");
-        self.last_started_at = text(said, "lastStartedAt");
-        self.last_completed_at = text(said, "lastCompletedAt");
-        self.errors = said
+        self.completed_operations = whole(snapshot, "completedOperations");
+        self.failed_operations = whole(snapshot, "failedOperations");
+        self.synced_count = whole(snapshot, "syncedCount");
+        self.conflicts_resolved = whole(snapshot, "conflictsResolved");
+        self.last_started_at = text(snapshot, "lastStartedAt");
+        self.last_completed_at = text(snapshot, "lastCompletedAt");
+        self.errors = snapshot
             .get("errors")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
             .filter_map(error)
             .collect();
-        if let Some(remote) = said
+        if let Some(remote) = snapshot
             .get("health")
             .and_then(|health| choice(health, "remote", &REMOTES))
         {
@@ -93,46 +93,46 @@ impl SyncStatus {
     }
 }
 
-fn error(said: &Value) -> Option<ErrorJson> {
+fn error(value: &Value) -> Option<ErrorJson> {
     Some(ErrorJson {
-        code: Code::named(said.get("code")?.as_str()?)?,
-        message: text(said, "message").unwrap_or_default(),
-        retryable: flag(said, "retryable"),
-        at: text(said, "at").unwrap_or_default(),
-        entity: text(said, "entity"),
-        entity_id: text(said, "entityId"),
-        status: said
+        code: Code::named(value.get("code")?.as_str()?)?,
+        message: text(value, "message").unwrap_or_default(),
+        retryable: flag(value, "retryable"),
+        at: text(value, "at").unwrap_or_default(),
+        entity: text(value, "entity"),
+        entity_id: text(value, "entityId"),
+        status: value
             .get("status")
             .and_then(Value::as_u64)
             .and_then(|status| u16::try_from(status).ok()),
-        retry_after_ms: said.get("retryAfterMs").and_then(Value::as_u64),
+        retry_after_ms: value.get("retryAfterMs").and_then(Value::as_u64),
     })
 }
 
-/// Reads the stored result of a cycle that another tab ran. `failed` says that it ended early.
+/// Reads the stored result of a cycle that another tab ran. `failed` means that it ended early.
 ///
 /// # Errors
 /// Fails with the error that ended the cycle early.
 pub fn result(json: &str, failed: bool) -> crate::model::error::Result<SyncResult> {
-    let said = crate::util::json::scan::tree(json).unwrap_or_default();
+    let value = crate::util::json::scan::tree(json).unwrap_or_default();
     let mut result = SyncResult {
-        user_id: text(&said, "userId").unwrap_or_default(),
-        is_success: flag(&said, "isSuccess"),
-        synced_count: whole(&said, "syncedCount"),
-        pushed_count: whole(&said, "pushedCount"),
-        pulled_count: whole(&said, "pulledCount"),
-        failed_count: whole(&said, "failedCount"),
-        conflicts_detected: whole(&said, "conflictsDetected"),
-        conflicts_resolved: whole(&said, "conflictsResolved"),
-        pending_operations: whole(&said, "pendingOperations"),
-        bytes_pushed: whole(&said, "bytesPushed"),
-        bytes_pulled: whole(&said, "bytesPulled"),
-        total_bytes_pushed: whole(&said, "totalBytesPushed"),
-        total_bytes_pulled: whole(&said, "totalBytesPulled"),
-        duration: whole(&said, "duration"),
-        remote_fetched: flag(&said, "remoteFetched"),
-        was_cancelled: flag(&said, "wasCancelled"),
-        error: said.get("error").and_then(error),
+        user_id: text(&value, "userId").unwrap_or_default(),
+        is_success: flag(&value, "isSuccess"),
+        synced_count: whole(&value, "syncedCount"),
+        pushed_count: whole(&value, "pushedCount"),
+        pulled_count: whole(&value, "pulledCount"),
+        failed_count: whole(&value, "failedCount"),
+        conflicts_detected: whole(&value, "conflictsDetected"),
+        conflicts_resolved: whole(&value, "conflictsResolved"),
+        pending_operations: whole(&value, "pendingOperations"),
+        bytes_pushed: whole(&value, "bytesPushed"),
+        bytes_pulled: whole(&value, "bytesPulled"),
+        total_bytes_pushed: whole(&value, "totalBytesPushed"),
+        total_bytes_pulled: whole(&value, "totalBytesPulled"),
+        duration: whole(&value, "duration"),
+        remote_fetched: flag(&value, "remoteFetched"),
+        was_cancelled: flag(&value, "wasCancelled"),
+        error: value.get("error").and_then(error),
         ..SyncResult::default()
     };
     if let Some(error) = result
@@ -144,7 +144,7 @@ pub fn result(json: &str, failed: bool) -> crate::model::error::Result<SyncResul
             Error::new(error.code, error.message.clone()).with_retry_after(error.retry_after_ms);
         return Err(error.status.into_iter().fold(failure, Error::with_status));
     }
-    for (entity, counts) in said
+    for (entity, counts) in value
         .get("entities")
         .and_then(Value::as_object)
         .into_iter()

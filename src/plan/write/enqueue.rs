@@ -1,5 +1,5 @@
-//! The operation that carries a write to the remote: coalesced with what waits, linked to what it
-//! has to do with, and in the place of a refused operation that is still shown.
+//! Turns a write into an operation: coalesces it with the pending one, links it to its
+//! dependencies, and replaces a kept rejection.
 
 use std::rc::Rc;
 
@@ -13,10 +13,10 @@ use crate::plan::write::{Attempt, Current};
 use crate::state::kept_rejections::overlaid;
 use crate::util::json::scan;
 
-/// The most coalesced operations that one remembers: those that another tab may still be sending.
+/// The most superseded operations that one remembers; another tab may still be sending them.
 const MAX_SUPERSEDED: usize = 16;
 
-/// The most fields of those that it remembers.
+/// The most hashes of their fields that it remembers.
 const MAX_EARLIER: usize = 64;
 
 impl Attempt<'_, '_> {
@@ -29,9 +29,9 @@ impl Attempt<'_, '_> {
         soft: bool,
         current: &Current,
     ) {
-        let noted = self.overlay.ops.now.get(key.id).copied();
-        let is_new = noted.is_some();
-        let previous = match noted {
+        let in_commit = self.overlay.ops.now.get(key.id).copied();
+        let is_new = in_commit.is_some();
+        let previous = match in_commit {
             Some(place) => place
                 .and_then(|place| self.queued(place))
                 .map(|op| (op.clone(), true)),
@@ -78,8 +78,8 @@ impl Attempt<'_, '_> {
                     self.overlay.ops.set(key.id, None);
                     return;
                 }
-                // Another tab may have sent what is in the log: the remote is told that it is gone
-                // again.
+                // Another tab may have sent the operation from the log, so the remote must get the
+                // delete.
                 coalesced => {
                     op.kind = if let Coalesced::Into(kind) = coalesced {
                         kind
@@ -112,7 +112,7 @@ impl Attempt<'_, '_> {
         self.events.queue(op, replaces);
     }
 
-    /// The operation that the commit queues at that place of its events.
+    /// Returns the operation that the commit queues at this index of its events.
     fn queued(&self, place: usize) -> Option<&Operation> {
         match self.events.events.get(place) {
             Some(Event::Queue { op, .. }) => Some(op),
@@ -120,8 +120,8 @@ impl Attempt<'_, '_> {
         }
     }
 
-    /// Where the entity still shows what the remote has refused, a new write takes that along: it
-    /// is made on top of it. False where nothing is left to send then.
+    /// Builds the write on the kept rejection of its entity, if there is one, and removes the dead
+    /// letter. Returns false if nothing is left to send.
     fn take_along(&mut self, op: &mut Operation) -> bool {
         let key = Key::new(&op.entity, &op.id);
         let Some(refused) = self
@@ -149,8 +149,8 @@ impl Attempt<'_, '_> {
         true
     }
 
-    /// What a write has to do with: what it asks for, and what its foreign keys name and have
-    /// named.
+    /// Returns the links of a write: its `dependsOn`, and the present and previous targets of its
+    /// foreign keys.
     fn links(&self, key: &Key, bodies: [Option<&str>; 2]) -> Vec<Link> {
         let mut links: Vec<Link> = self
             .group
@@ -235,7 +235,7 @@ impl Attempt<'_, '_> {
     }
 }
 
-/// The fields of a patch on top of another; of nothing else.
+/// Returns the fields of two coalesced patches; nothing for other kinds.
 fn joined_fields(kind: OperationKind, mut first: Vec<String>, second: &[String]) -> Vec<String> {
     join_fields(&mut first, second);
     first.retain(|_| kind == OperationKind::Patch);

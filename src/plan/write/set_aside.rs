@@ -1,4 +1,4 @@
-//! Fields that never leave the device, taken out of a write.
+//! Separates local-only fields from a write.
 
 use std::rc::Rc;
 
@@ -10,17 +10,16 @@ use crate::plan::write::{Attempt, Current};
 use crate::state::local_only;
 use crate::util::json::write::push_field;
 
-/// What is left of a write without the fields that never leave the device.
+/// What remains of a write without its local-only fields.
 pub(super) enum Aside {
-    /// Nothing to send: it changed no other field. The entity as the app sees it now.
+    /// Nothing is sent, because no other field changed. Holds the entity as the app now sees it.
     Alone(String),
-    /// The rest is sent; these fields stay beside it.
+    /// The rest is sent; holds the local-only fields to store beside it.
     Beside(Option<Rc<str>>),
 }
 
 impl Attempt<'_, '_> {
-    /// Takes the fields that never leave the device out of a draft, and notes what is new among
-    /// them.
+    /// Moves the local-only fields out of a draft and records changes to them.
     pub(super) fn set_aside(
         &mut self,
         key: &Key,
@@ -33,10 +32,10 @@ impl Attempt<'_, '_> {
         let (mut body, beside) = local_only::split(&draft.body, names)?;
         let given = draft.fields.len();
         draft.fields.retain(|name| !stays(name));
-        // A patch of nothing but such fields leaves nothing to send.
+        // A patch of local-only fields alone sends nothing.
         let mut alone = *kind == OperationKind::Patch && given > 0 && draft.fields.is_empty();
         if *kind == OperationKind::Patch {
-            // What was kept here before the config changed travels from now on.
+            // Fields that were local-only before the config changed are sent from now on.
             let before = current
                 .device
                 .as_deref()
@@ -53,9 +52,9 @@ impl Attempt<'_, '_> {
             .as_deref()
             .filter(|_| *kind != OperationKind::Create)
         {
-            // The server has a value from before the config changed: it keeps that, and so does the
-            // body here, which says what the server has. Only a patch leaves it alone; but a patch
-            // takes no field away.
+            // The server has a value from before the field became local-only. It keeps that value,
+            // and so does the body here, which mirrors the server. Only a patch leaves the value
+            // alone, but a patch cannot remove fields.
             let had = Fields::parse(had)?;
             let complete = had.0.iter().all(|(name, _)| {
                 stays(name) || is_time(name) || draft.fields.contains(&name.to_string())

@@ -1,4 +1,4 @@
-//! What each event of a commit does to the state.
+//! The effect of each event of a commit on the state.
 
 use crate::log::address::{BodyId, Seq};
 use crate::log::commit::Event;
@@ -101,7 +101,7 @@ fn fold_applied(
     Some(op)
 }
 
-/// Puts the row that an applied operation leaves, now or with the lazy rows before it.
+/// Puts the row of an applied operation, now or with the lazy rows before it.
 fn fold_applied_row(replica: &mut Replica, seq: Seq, op: Operation, version: u64) {
     if replica.has_lazy_rows() {
         replica.lazy_rows.defer_applied(seq, op, version);
@@ -142,7 +142,7 @@ fn fold_release_deletes(replica: &mut Replica) {
 }
 
 /// Parks a conflict in place of earlier ones of the same entity or id, so that an entity waits
-/// for one conflict at most, whatever the log says.
+/// for one conflict at most, even if the log has more.
 fn fold_park(replica: &mut Replica, conflict: Parked) {
     let earlier = replica.conflicts.values().filter(|other| {
         other.id == conflict.id
@@ -167,8 +167,8 @@ fn unpark(replica: &mut Replica, id: &str) {
     }
 }
 
-fn fold_dead_letters(replica: &mut Replica, letters: Vec<DeadLetter>) {
-    for letter in letters {
+fn fold_dead_letters(replica: &mut Replica, dead_letters: Vec<DeadLetter>) {
+    for letter in dead_letters {
         touch_operation(replica, &letter.op.op_id);
         // The dead letters of a checkpoint were not pending and have receipts already.
         if replica.outbox.remove(&letter.op.op_id).is_some() {
@@ -195,7 +195,7 @@ fn fold_revive(replica: &mut Replica, id: &str) {
 fn fold_epoch(replica: &mut Replica, epoch: String, restored: Option<Restored>) {
     let known = replica.facts.epoch.replace(epoch);
     let Some(restored) = restored else { return };
-    // Cursors of the former history mean nothing in the new one.
+    // Cursors of the previous history mean nothing in the new one.
     replica.cursors = VecMap::default();
     replica.receipts.mark_suspects(restored);
     // A checkpoint repeats this event before any epoch is known; its rows are up to date.

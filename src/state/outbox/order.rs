@@ -8,9 +8,9 @@ use crate::util::collections::sort::sort;
 pub type Ready<'a> = &'a dyn Fn(&Queued) -> bool;
 
 impl Outbox {
-    /// Returns the next operations to send, at most `limit`: the first of each entity, each after its
-    /// dependencies. Operations wait with a dependency that cannot go. If operations depend on each
-    /// other in a cycle and nothing else can go, the one that was queued first is sent.
+    /// Returns the next operations to send, at most `limit`: the first of each entity, each after
+    /// its dependencies. Operations wait with a dependency that cannot go. If operations depend on
+    /// each other in a cycle and nothing else can go, the one that was queued first is sent.
     #[must_use]
     pub fn batch(&self, limit: usize, ready: Ready<'_>) -> Vec<&Queued> {
         let (mut batch, mut taken) = (Vec::new(), SeqMap::<()>::default());

@@ -49,7 +49,7 @@ impl Rows {
         self.replace(entity, line.id, row, segments);
     }
 
-    /// Puts the row that an applied operation leaves: the remote has exactly the operation's body.
+    /// Puts the row of an applied operation: the remote has exactly the operation's body.
     pub fn fold_applied(
         &mut self,
         seq: Seq,

@@ -1,5 +1,6 @@
-//! A string-keyed map for large collections, such as rows and operations. One index of keys serves all
-//! value types, since generic code is compiled once for each; the values are in a vector beside it.
+//! A string-keyed map for large collections, such as rows and operations. One index of keys serves
+//! all value types, since generic code is compiled once for each; the values are in a vector beside
+//! it.
 
 use crate::util::collections::run_index::RunIndex;
 

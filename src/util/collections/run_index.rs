@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 /// The longest run, which is what an insert or a removal moves at most.
 const RUN: usize = 128;
 
-/// Compares strings eight bytes at a time: ids that start with a time have long common prefixes, and
-/// in WebAssembly `memcmp` goes byte by byte.
+/// Compares strings eight bytes at a time: ids that start with a time have long common prefixes,
+/// and in WebAssembly `memcmp` goes byte by byte.
 fn compare(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while let (Some((x, more)), Some((y, other))) = (a.split_first_chunk(), b.split_first_chunk()) {
@@ -33,7 +33,8 @@ pub(super) struct RunIndex {
 impl RunIndex {
     /// Finds the run that has or would have a key, and the position within it.
     fn seek(&self, key: &str) -> (usize, Result<usize, usize>) {
-        // New keys mostly are the greatest: one comparison, where a search among a thousand takes ten.
+        // New keys mostly are the greatest: one comparison, while a search among a thousand takes
+        // ten.
         if self
             .runs
             .last()
@@ -65,7 +66,8 @@ impl RunIndex {
         let (mut at, within) = self.seek(key);
         let Err(mut within) = within else { return };
         if at == self.runs.len() {
-            // The greatest key: it starts a new run if the last one is full, so that runs stay full.
+            // The greatest key: it starts a new run if the last one is full, so that runs stay
+            // full.
             match self.runs.last().filter(|last| last.len() < RUN) {
                 Some(last) => {
                     at = at.saturating_sub(1);
@@ -96,7 +98,8 @@ impl RunIndex {
         Some(place)
     }
 
-    /// Iterates over the keys after `key`, which need not be present; over all keys if it is `None`.
+    /// Iterates over the keys after `key`, which need not be present; over all keys if it is
+    /// `None`.
     pub(super) fn after(&self, key: Option<&str>) -> After<'_> {
         let (run, within) = key.map_or((0, 0), |key| match self.seek(key) {
             (run, Ok(within)) => (run, within.saturating_add(1)),

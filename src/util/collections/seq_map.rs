@@ -1,5 +1,5 @@
-//! A number-keyed map, backed by a sorted `Vec`, for keys that mostly arrive in ascending order, such
-//! as sequence numbers of a log. Generates far less code per value type than `BTreeMap`.
+//! A number-keyed map, backed by a sorted `Vec`, for keys that mostly arrive in ascending order,
+//! such as sequence numbers of a log. Generates far less code per value type than `BTreeMap`.
 
 /// A map with number keys, in order of key.
 #[derive(Debug, Clone)]

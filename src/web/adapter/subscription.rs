@@ -57,10 +57,10 @@ pub(super) async fn listen(
 ) -> Result<Hints> {
     let subscription = HintSubscription(Rc::default());
     let shared = &subscription.0;
-    let heard = Rc::clone(shared);
+    let callback_state = Rc::clone(shared);
     let callback = Closure::<dyn Fn()>::new(move || {
-        if !heard.ended.get() && !heard.hinted.replace(true) {
-            heard.woken.notify_one();
+        if !callback_state.ended.get() && !callback_state.hinted.replace(true) {
+            callback_state.woken.notify_one();
         }
     });
     // Freed by the garbage collector: the adapter may call it for as long as it holds it.

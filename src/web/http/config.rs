@@ -34,7 +34,7 @@ impl HttpConfig {
     /// Reads `remote` of the config.
     ///
     /// # Errors
-    /// [`Code::InvalidConfig`], naming the key.
+    /// Fails with [`Code::InvalidConfig`], naming the key.
     pub(super) fn read(config: &JsValue) -> Result<Self> {
         let wrong = |what: String| Error::new(Code::InvalidConfig, what);
         let keys = Reflect::own_keys(config).map_err(|_| {

@@ -1,8 +1,9 @@
 //! One request and its response, over the browser's `fetch` or the app's.
 //!
-//! gloo-net builds the requests, for 1.7 KiB (brotli). It neither sends them nor reads the responses: it panics if a
-//! promise rejects with something that is not an Error, or if `fetch` resolves to something that is
-//! not a Response. An app's `fetch` may do either, and so may a global one that a page has replaced.
+//! gloo-net builds the requests, for 1.7 KiB (brotli). It neither sends them nor reads the
+//! responses: it panics if a promise rejects with something that is not an Error, or if `fetch`
+//! resolves to something that is not a Response. An app's `fetch` may do either, and so may a
+//! global one that a page has replaced.
 
 use gloo_net::http::{Method, Request, RequestBuilder};
 use js_sys::{Array, Function, JSON, Object, Reflect, Uint8Array};
@@ -95,8 +96,8 @@ pub(crate) async fn exchange(
 /// Sends a request, and waits for the head of its response.
 ///
 /// # Errors
-/// [`Code::Network`], [`Code::Offline`], [`Code::Timeout`] after `ms` milliseconds without the
-/// head; [`Code::Protocol`] if `fetch` resolves to anything but a response.
+/// Fails with [`Code::Network`], [`Code::Offline`], [`Code::Timeout`] after `ms` milliseconds
+/// without the head; [`Code::Protocol`] if `fetch` resolves to anything but a response.
 pub(crate) async fn open(
     outgoing: &Outgoing<'_>,
     fetch: Option<&Function>,
@@ -136,8 +137,8 @@ impl ResponseHead {
     /// Reads the response to its end.
     ///
     /// # Errors
-    /// [`Code::Network`] if it breaks off, [`Code::Timeout`] if it takes longer than `ms`
-    /// milliseconds.
+    /// Fails with [`Code::Network`] if it breaks off, [`Code::Timeout`] if it takes longer than
+    /// `ms` milliseconds.
     pub(crate) async fn read(self, url: &str, ms: u32) -> Result<WholeResponse> {
         let retry_after = if (200..300).contains(&self.status) {
             None

@@ -102,7 +102,8 @@ pub(crate) fn of_status(status: u16, target: &str) -> Error {
     Error::new(code, message)
 }
 
-/// Returns `Retry-After` in milliseconds: from seconds, or from an HTTP date by this device's clock.
+/// Returns `Retry-After` in milliseconds: from seconds, or from an HTTP date by this device's
+/// clock.
 fn parse_retry_after(header: &str) -> Option<u64> {
     let header = header.trim();
     let ms = match header.parse::<u32>() {

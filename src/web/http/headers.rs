@@ -1,4 +1,4 @@
-//! The app's headers: a record, or a function that is called for each request, and once more when
+//! The app's headers: a record, or a function that is called for each request, and again when
 //! the remote refuses the token.
 
 use std::cell::Cell;
@@ -67,7 +67,8 @@ impl HeaderSource {
     /// Returns the headers for a request.
     ///
     /// # Errors
-    /// [`Code::Unauthorized`] if the function fails, or takes longer than `ms` milliseconds.
+    /// Fails with [`Code::Unauthorized`] if the function fails, or takes longer than `ms`
+    /// milliseconds.
     pub(crate) async fn current(&self, ms: u32) -> Result<Sent> {
         match self {
             Self::Fixed(list) => Ok(Sent {
@@ -85,8 +86,8 @@ impl HeaderSource {
         }
     }
 
-    /// Returns the headers for a second try after the remote refused `sent`; `None` for fixed headers.
-    /// Requests that were refused at the same time share one call of the function.
+    /// Returns the headers for a second try after the remote refused `sent`; `None` for fixed
+    /// headers. Requests that were refused at the same time share one call of the function.
     ///
     /// # Errors
     /// As for [`Self::current`].

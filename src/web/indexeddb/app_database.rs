@@ -28,7 +28,7 @@ const USER: &str = "user:";
 /// The prefix of the key that counts a user's wipes.
 const WIPED: &str = "wiped:";
 
-/// The database `<name>`: device id, schema version, storage loss_detector, known users.
+/// The database `<name>`: device id, schema version, notes for loss detection, known users.
 #[derive(Clone, Debug)]
 pub struct RootDatabase {
     connection: Rc<Connection>,
@@ -153,8 +153,8 @@ impl RootDatabase {
     }
 
     /// Stores a note about a user, which a power cut may lose. A note begins with the number of the
-    /// user's wipes when it was made, and a space: a late note of a tab that does not know of a wipe
-    /// does not bring the user back.
+    /// user's wipes when it was made, and a space: a late note of a tab that does not know of a
+    /// wipe does not bring the user back.
     pub async fn note(&self, user: &str, note: &str) -> Result<()> {
         self.change(
             vec![WriteRequest::Put(
@@ -204,7 +204,7 @@ impl RootDatabase {
     /// Removes the database for good; the handle is closed.
     ///
     /// # Errors
-    /// `storageBlocked` if another tab does not close its connection.
+    /// Fails with `storageBlocked` if another tab does not close its connection.
     pub async fn wipe(&self) -> Result<()> {
         self.connection.delete().await
     }

@@ -1,4 +1,4 @@
-//! A callback that lives until it has its answer, also if the future that awaits it is dropped.
+//! A callback that lives until it has its answer, even if the future that awaits it is dropped.
 
 use std::rc::Rc;
 
@@ -9,9 +9,9 @@ use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
 use crate::web::interop::{EventCallback, function_of};
 
-/// Returns a handler for the events of a request or transaction, and a receiver for the first answer
-/// that `answer` returns. The handler frees itself with that answer and not before, so the receiver
-/// may be dropped while the transaction runs on.
+/// Returns a handler for the events of a request or transaction, and a receiver for the first
+/// answer that `answer` returns. The handler frees itself with that answer and not before, so the
+/// receiver may be dropped while the transaction runs on.
 pub(super) fn until<T: 'static>(
     mut answer: impl FnMut(&Event) -> Option<T> + 'static,
 ) -> (Function, oneshot::Receiver<T>) {

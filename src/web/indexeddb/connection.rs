@@ -120,8 +120,8 @@ impl Connection {
         self.opens.get()
     }
 
-    /// Runs work on an open database, and again on a fresh connection if the connection is lost. The
-    /// work must be repeatable; its second argument counts earlier attempts.
+    /// Runs work on an open database, and again on a fresh connection if the connection is lost.
+    /// The work must be repeatable; its second argument counts earlier attempts.
     pub(super) async fn run<T>(
         self: &Rc<Self>,
         work: impl AsyncFn(&Database, u32) -> Result<T, Fault>,
@@ -175,8 +175,8 @@ impl Connection {
         self.known.get().is_some() && !matches!(*self.state.borrow(), ConnectionState::Open(_))
     }
 
-    /// Distinguishes this database from an earlier or later one of the same name; `None` before it was
-    /// opened.
+    /// Distinguishes this database from an earlier or later one of the same name; `None` before it
+    /// was opened.
     pub(super) fn identity(&self) -> Option<f64> {
         self.known.get()
     }
@@ -186,8 +186,9 @@ impl Connection {
         release(self.state.replace(ConnectionState::Closed));
     }
 
-    /// Deletes the database, and closes. Other tabs close their connections when the browser asks; if
-    /// one does not, this fails with `storageBlocked`, and the browser deletes once that tab is gone.
+    /// Deletes the database, and closes. Other tabs close their connections when the browser asks;
+    /// if one does not, this fails with `storageBlocked`, and the browser deletes once that tab is
+    /// gone.
     pub(super) async fn delete(self: &Rc<Self>) -> Result<()> {
         if matches!(
             *self.state.borrow(),
@@ -380,7 +381,7 @@ fn release(state: ConnectionState) {
 /// Waits before the next attempt.
 ///
 /// # Errors
-/// The fault's own error, if another attempt is no help or there have been enough.
+/// The fault's own error, if another attempt would not help or there have been enough.
 async fn pause_before_retry(fault: Fault, tried: &mut u32) -> Result<()> {
     let pause = PAUSES_MS.get(*tried as usize).copied().unwrap_or_default();
     *tried = tried.saturating_add(1);

@@ -16,7 +16,7 @@ pub(super) enum Fault {
         /// For people.
         message: String,
     },
-    /// A coded error; trying again is no help.
+    /// A coded error; trying again does not help.
     Ours(Error),
 }
 

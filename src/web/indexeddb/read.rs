@@ -17,8 +17,8 @@ use crate::web::indexeddb::fault::Fault;
 /// Begins a readonly transaction, which ends by itself once it has no request left. Between its
 /// requests, nothing but these may be awaited, or the browser ends it.
 ///
-/// Not by indexed_db_futures: its transactions, requests and queries cost 2.4 KiB (brotli) here, and
-/// one handler for each request.
+/// Not by indexed_db_futures: its transactions, requests and queries cost 2.4 KiB (brotli) here,
+/// and one handler for each request.
 pub(super) fn begin(database: &Database, stores: &[&str]) -> Result<IdbTransaction, Fault> {
     let names: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
     Ok(database.as_sys().transaction_with_str_sequence(&names)?)
@@ -77,7 +77,8 @@ pub(super) async fn records(
     Ok(records)
 }
 
-/// Returns the values under those keys, in their order; `None` for one that is missing or not bytes.
+/// Returns the values under those keys, in their order; `None` for one that is missing or not
+/// bytes.
 pub(super) async fn values(
     store: &IdbObjectStore,
     keys: &[u64],
@@ -93,7 +94,7 @@ pub(super) async fn values(
     };
     let mut found = Vec::with_capacity(keys.len());
     for request in requests {
-        // If one of these failed, the last says only that the transaction was aborted.
+        // If one of these failed, the last one only reports that the transaction was aborted.
         found.push(bytes(&outcome(&request)?));
     }
     found.push(bytes(&last?));

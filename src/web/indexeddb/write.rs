@@ -23,8 +23,8 @@ pub(super) struct Batch {
     pub(super) durability: Durability,
     /// Unconditional requests.
     pub(super) changes: Vec<WriteRequest>,
-    /// Store, key and value of a record that is written only if its key is free; if it is taken, the
-    /// whole batch is not written.
+    /// Store, key and value of a record that is written only if its key is free; if it is taken,
+    /// the whole batch is not written.
     pub(super) add: Option<(&'static str, JsValue, JsValue)>,
 }
 

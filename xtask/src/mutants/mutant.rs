@@ -1,9 +1,9 @@
 //! One mutant: a bug to put into the sources, and what must find it. Pure: text in, text out.
 //!
-//! A `.patch` file in `tests/mutants` is a header, an empty line and a unified diff for `git apply`.
-//! The header says what is wrong (`# sentence`), which invariant of ARCHITECTURE.md that breaks
-//! (`invariant 3`, repeated for more than one), and which test must fail (`suite BINARY FILTER`).
-//! Without a `suite` line the simulation must find it.
+//! A `.patch` file in `tests/mutants` is a header, an empty line and a unified diff for `git
+//! apply`. The header says what is wrong (`# sentence`), which invariant of ARCHITECTURE.md that
+//! breaks (`invariant 3`, repeated for more than one), and which test must fail (`suite BINARY
+//! FILTER`). Without a `suite` line the simulation must find it.
 
 use crate::failure::{Because, Failure, Result};
 

@@ -18,7 +18,7 @@ use crate::{
 /// A build from nothing and thousands of histories take less.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// What is copied of the workspace.
+/// The parts of the workspace that are copied.
 const SOURCES: [&str; 8] = [
     "Cargo.toml",
     "Cargo.lock",
@@ -29,10 +29,10 @@ const SOURCES: [&str; 8] = [
     "server",
     "xtask",
 ];
-/// What is not copied: no native test reads these.
+/// Folders that are not copied: no native test reads them.
 const LEFT_OUT: [&str; 4] = ["tests/e2e", "tests/mutants", "tests/types", "node_modules"];
 
-/// What a test run is expected to do, for the mark on its line.
+/// The expected result of a test run, for the mark on its line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
     /// It passes.

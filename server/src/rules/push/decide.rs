@@ -1,4 +1,4 @@
-//! What becomes of one operation.
+//! Decides one operation.
 //!
 //! | kind | row is live, base is current | live, base is stale | deleted or unknown |
 //! |---|---|---|---|
@@ -132,7 +132,7 @@ async fn put<T: Transaction>(
     conflict(work, &key, found).await
 }
 
-/// Accepts an operation that asks for what the row already is.
+/// Accepts an operation whose result the row already has.
 fn already_so<T: Transaction>(
     work: &mut UnitOfWork<'_, T>,
     operation: &PushedOperation<'_>,

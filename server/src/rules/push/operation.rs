@@ -1,4 +1,4 @@
-//! Reading a push. A malformed operation is rejected alone; the others go on.
+//! Reading a push. A malformed operation is rejected alone; the others are decided.
 
 use std::borrow::Cow;
 

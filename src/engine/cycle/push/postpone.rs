@@ -1,4 +1,4 @@
-//! Operations that the remote wants later rest, and the others flow.
+//! Postpones operations at the remote's request while others are sent.
 
 use std::rc::Rc;
 
@@ -10,14 +10,14 @@ use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::util::time;
 
-/// The shortest rest of an operation that the remote wants again "later", in milliseconds.
+/// The shortest backoff of a postponed operation, in milliseconds.
 const DEFAULT_REST_MS: u64 = 1000;
 
-/// The longest rest, in milliseconds, whatever the remote asks for: a day.
+/// The longest backoff, in milliseconds, even if the remote asks for more: a day.
 const LONGEST_REST_MS: u64 = 86_400_000;
 
 impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
-    /// Postpones what the remote did not decide.
+    /// Postpones the operations that the remote did not decide.
     pub(super) fn postpone(&mut self, settled: &Settled) {
         for PutOff {
             op_id,
@@ -26,19 +26,19 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
             held,
         } in &settled.retry
         {
-            let word = code.as_deref().unwrap_or("retry");
+            let reason = code.as_deref().unwrap_or("retry");
             let error = Error::new(
                 Code::ServerError,
                 if *held {
-                    format!("It waits for an operation that the remote has not applied ({word}).")
+                    format!("It waits for an operation that the remote has not applied ({reason}).")
                 } else {
-                    format!("The remote wants this operation later ({word}).")
+                    format!("The remote wants this operation later ({reason}).")
                 },
             );
             self.cycle
                 .db
                 .update(|replica| replica.outbox_mut().mark_unsent(op_id));
-            // It goes again as soon as what it waits for does, in this very cycle.
+            // It is sent in this very cycle, as soon as its dependency is.
             let after_ms = if *held { Some(0) } else { *after_ms };
             self.rest(op_id, after_ms, &error.with_retry_after(after_ms));
             if !held {
@@ -47,11 +47,11 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
         }
     }
 
-    /// Lets an operation rest for as long as the remote asked, else longer with every attempt.
+    /// Starts an operation's backoff: as long as the remote asked, else longer with each attempt.
     pub(super) fn rest(&self, op_id: &str, after_ms: Option<u64>, error: &Error) {
         let (now, mut roll) = (self.cycle.host.now_ms(), [0; 4]);
         self.cycle.host.random(&mut roll);
-        let said = Rc::new(self.cycle.db.read(|replica| {
+        let error_json = Rc::new(self.cycle.db.read(|replica| {
             let key = replica
                 .outbox()
                 .get(op_id)
@@ -75,7 +75,7 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
                     .max(DEFAULT_REST_MS)
             };
             let until = now.saturating_add(after_ms.unwrap_or_else(patience).min(LONGEST_REST_MS));
-            replica.outbox_mut().rest(op_id, (now, until), said);
+            replica.outbox_mut().rest(op_id, (now, until), error_json);
         });
     }
 }
