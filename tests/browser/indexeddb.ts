@@ -168,3 +168,29 @@ export function noteDurability(): Patch {
 export function lastDurability(): string {
   return durability;
 }
+
+/** The third `get` aborts its transaction, so that each of three requests fails. */
+export function thirdGetAborts(): Patch {
+  return new Patch(
+    IDBObjectStore.prototype,
+    "get",
+    (patch, original) =>
+      function (this: IDBObjectStore, ...args) {
+        const request = original.apply(this, args);
+        if (++patch.count === 3) this.transaction.abort();
+        return request;
+      },
+  );
+}
+
+const thrown: string[] = [];
+
+/** Notes errors that reach the page from now on. */
+export function watchThrown(): void {
+  addEventListener("error", (event) => thrown.push(event.message));
+}
+
+/** Returns the errors that have reached the page. */
+export function thrownSoFar(): string {
+  return thrown.join();
+}

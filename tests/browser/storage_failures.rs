@@ -1,7 +1,7 @@
 //! Browsers whose IndexedDB fails. A patched prototype stands in for what a page cannot provoke.
 
 use crate::support::browser::indexeddb::{Browser, unique};
-use crate::support::browser::{Patch, Raw};
+use crate::support::browser::{Patch, Raw, raw};
 use crate::support::store_suite::{Stores, add, body, bytes, record, tailed, text};
 use datum_sync::model::error::Code;
 use datum_sync::ports::store::{Append, AppendError, Store};
@@ -134,4 +134,25 @@ async fn a_browser_that_refuses_storage_is_a_coded_error() {
         Code::StorageUnavailable
     );
     assert_eq!(patch.count(), 2);
+}
+
+#[wasm_bindgen_test]
+async fn a_read_whose_requests_all_fail_is_repeated_and_nothing_is_thrown_in_the_page() {
+    let store = Browser.fresh().await;
+    for seq in 1..=3 {
+        let bodies = vec![(body(seq, 0), bytes(b"body"))];
+        let append = Append {
+            bodies,
+            ..record(seq)
+        };
+        add(&store, append).await.unwrap();
+    }
+    raw().watch_thrown();
+    let patch = Patch::new(Raw::third_get_aborts);
+    let ids = [body(1, 0), body(2, 0), body(3, 0)];
+    let found = store.bodies(&ids).await.unwrap();
+    assert_eq!(found, vec![Some(bytes(b"body")); 3]);
+    assert_eq!(patch.count(), 7, "refused, identified, then read");
+    drop(patch);
+    assert_eq!(raw().thrown_so_far(), "");
 }

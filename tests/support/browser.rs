@@ -69,6 +69,12 @@ extern "C" {
     pub fn note_durability(this: &Raw) -> Replaced;
     #[wasm_bindgen(method, js_name = openIsDenied)]
     pub fn open_is_denied(this: &Raw) -> Replaced;
+    #[wasm_bindgen(method, js_name = thirdGetAborts)]
+    pub fn third_get_aborts(this: &Raw) -> Replaced;
+    #[wasm_bindgen(method, js_name = watchThrown)]
+    pub fn watch_thrown(this: &Raw);
+    #[wasm_bindgen(method, js_name = thrownSoFar)]
+    pub fn thrown_so_far(this: &Raw) -> String;
 
     /// A method of the browser that is replaced: `Patch` there.
     pub type Replaced;
