@@ -62,6 +62,12 @@ pub fn number(text: &str) -> Option<Number> {
     (fractions().read)(text).and_then(Number::from_f64)
 }
 
+/// Reads a number that follows JSON's grammar as `JSON.parse` does; `None` if it is too large.
+#[must_use]
+pub fn float(text: &str) -> Option<f64> {
+    (fractions().read)(text)
+}
+
 /// Appends a number that may have a fraction; `null` if it is infinite or not a number.
 pub(crate) fn push_fraction(out: &mut String, number: f64) {
     if number.is_finite() {
