@@ -2,8 +2,8 @@
 //! streams and long pulls, which the HTTP server adds.
 
 use datum_sync::model::entity::check_id;
-use datum_sync::model::protocol::{PREFIX, PullRequest};
-use serde::Serialize;
+use datum_sync::model::protocol::{PREFIX, PullRequest, Raw};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::rules::store::{Store, Swept, Transaction};
@@ -158,8 +158,10 @@ impl<S: Store> Service<S> {
     async fn pull(&self, user: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
         let request: PullRequest = serde_json::from_slice(body)
             .map_err(|e| ServerError::bad_request(format!("The body is not a pull: {e}")))?;
+        let scope = serde_json::from_slice::<OnlyScope<'_>>(body).ok();
+        let scope = scope.and_then(|read| read.scope).map(|Raw(scope)| scope);
         let mut tx = self.store.read().await?;
-        let page = pull::pull(&mut tx, &self.config, user, &request).await?;
+        let page = pull::pull(&mut tx, &self.config, user, &request, scope).await?;
         Ok(Reply {
             body: page.to_json(now_ms),
             changed: false,
@@ -224,6 +226,13 @@ impl<S: Store> Service<S> {
             },
         }))
     }
+}
+
+/// The scope of a pull, as text.
+#[derive(Deserialize)]
+struct OnlyScope<'a> {
+    #[serde(borrow, default)]
+    scope: Option<Raw<'a>>,
 }
 
 /// Returns a parameter of a URL's query, unescaped. Invalid escapes stay as they are, so they match

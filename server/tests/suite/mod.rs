@@ -180,6 +180,8 @@ macro_rules! mount {
         $crate::mount!(@ $run, $store, push_input,
             an_invalid_operation_is_rejected_alone,
             reserved_fields_are_not_stored,
+            what_no_client_could_edit_is_refused,
+            equal_data_is_what_the_vectors_call_equal,
             ids_may_have_quotes_and_emoji,
             an_entity_over_the_limit_is_rejected_even_after_a_patch,
             conflicts_that_do_not_fit_the_reply_are_answered_retry,
@@ -221,6 +223,7 @@ macro_rules! mount {
             a_filter_by_entity_loses_nothing_behind_a_large_row,
             a_scope_selects_rows_and_reports_those_that_leave,
             a_scope_compares_numbers_by_value_and_missing_fields_with_null,
+            a_scope_compares_as_the_vectors_do,
             a_pull_with_a_scope_has_no_digests,
             a_scope_that_matches_nothing_still_ends);
         $crate::mount!(@ $run, $store, conversations, every_conversation_of_the_protocol_holds);

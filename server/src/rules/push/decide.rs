@@ -8,6 +8,7 @@
 
 use datum_sync::model::operation::OperationKind;
 use datum_sync::model::protocol::PushedOperation;
+use datum_sync::util::json::equal::same_value;
 
 use super::unit_of_work::{MET_A_ROW, RowKey, SUPERSEDED, UnitOfWork};
 use super::{Decision, RETRY_AFTER_MS};
@@ -134,7 +135,7 @@ async fn put<T: Transaction>(
     // The same row created twice, as after a reply that was lost together with the record of it.
     if found.live && operation.base_version.is_none() {
         let stored = work.data(&key).await?;
-        if stored.is_some_and(|stored| data::equal(&stored, &sent)) {
+        if stored.is_some_and(|stored| same_value(&stored, &sent)) {
             return Ok(already_so(work, operation, key, found));
         }
     }
