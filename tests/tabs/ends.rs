@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::support::auto_sync::create;
+use crate::support::auto_sync::{AUTO, create};
 use crate::support::cycle_ends::CycleEnds;
 use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Fault, ONE_TRY, World};
+use datum_sync::engine::auto_sync::Signal;
 use datum_sync::model::status::{Phase, SyncState};
 
 /// Cycles asked for in all tabs at once, some of which fail, while messages between the tabs are
@@ -60,6 +61,34 @@ fn every_cycle_that_a_tab_has_seen_begin_is_seen_to_end_before_the_next() {
             assert!(tab.status().is_terminal());
         }
     }
+}
+
+/// Opening, the election of the leader and its plans are no news of a user without a cycle.
+#[test]
+fn a_fresh_feed_says_idle_once() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(AUTO);
+    let (a, b) = (RunningTab::new(phone.open()), RunningTab::new(phone.open()));
+    run_together(&[&a, &b], async {
+        let_all_run().await;
+        a.tab.engine.auto_sync().signal(Signal::Leader(true));
+        wait_until(&a, || a.status().next_sync_at.is_some()).await;
+        let_all_run().await;
+        a.tab.engine.auto_sync().signal(Signal::Leader(false));
+        b.tab.engine.auto_sync().signal(Signal::Leader(true));
+        let_all_run().await;
+        for tab in [&a, &b] {
+            let states: Vec<SyncState> = tab.shown.borrow().iter().map(|s| s.status).collect();
+            assert_eq!(states, [SyncState::Idle]);
+        }
+        create(&a.tab.engine, "ann", "milk").await;
+        let_all_run().await;
+        assert_eq!(
+            a.shown.borrow().last().unwrap().pending_operations,
+            1,
+            "what waits is news"
+        );
+    });
 }
 
 /// A pause is the end of the cycle that it stops, also to a reader that is slow.
