@@ -16,12 +16,16 @@ use serde_json::value::RawValue;
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::operation::OperationKind;
-pub(crate) use crate::model::protocol::read::unreadable;
-pub use crate::model::protocol::read::{PageReader, parse_error, parse_page, parse_push_reply};
+pub use crate::model::protocol::read::{
+    PageReader, parse_error, parse_page, parse_push_reply, readable,
+};
+pub(crate) use crate::model::protocol::read::{text_of, unreadable};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::{push_field, put, put_text, put_texts};
 
 pub mod read;
+pub mod refusal;
+pub mod retry_after;
 
 /// `SyncMetadata.syncStatus` of the public surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

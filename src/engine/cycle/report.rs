@@ -144,6 +144,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     .unwrap_or_default(),
             ));
         }
+        self.notes.answered.set(true);
         self.tally.borrow_mut().remote_fetched = true;
     }
 
