@@ -56,6 +56,12 @@ impl Remote for WebRemote {
         matches!(self, Self::Http(_))
     }
 
+    fn learn_clock(&self, now: u64) {
+        if let Self::Http(remote) = self {
+            remote.learn_clock(now);
+        }
+    }
+
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
         match self {
             Self::Http(remote) => remote.pull(user_id, request).await,

@@ -58,7 +58,7 @@ fn metadata_of_a_remote_that_is_wrong_is_refused_and_its_place_named() {
     for (wrong, words) in [
         ("<html>", "is a web page"),
         ("7", "must be an object"),
-        ("{", "is not what protocol 1 asks for"),
+        ("{]", "is not what protocol 1 asks for"),
         (r#"{ "devices": {} }"#, "`devices` must be an array"),
         (
             r#"{ "devices": [{}, 1] }"#,

@@ -272,7 +272,8 @@ pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
         message: text("message").unwrap_or_default(),
         retry_after_ms: body
             .get("retryAfterMs")
-            .and_then(|value| wait(&value.to_string())),
+            .and_then(Value::as_f64)
+            .and_then(wait),
         request_id: text("requestId"),
     })
 }
@@ -309,7 +310,9 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
             row: verdict.value("row"),
             code: verdict.text("code").unwrap_or_default(),
             message: verdict.text("message").unwrap_or_default(),
-            retry_after_ms: verdict.value("retryAfterMs").and_then(wait),
+            retry_after_ms: verdict
+                .value("retryAfterMs")
+                .and_then(|json| wait(json.parse().ok()?)),
         });
     }
     Ok(PushReply {
@@ -320,9 +323,8 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
 }
 
 /// Reads milliseconds to wait, which are a hint: `None` if they are none.
-fn wait(json: &str) -> Option<u64> {
-    let ms = json.parse::<f64>().ok().filter(|ms| *ms >= 0.0)?;
-    Some(ms.min(LONGEST_WAIT_MS as f64).ceil() as u64)
+fn wait(ms: f64) -> Option<u64> {
+    (ms >= 0.0).then(|| ms.min(LONGEST_WAIT_MS as f64).ceil() as u64)
 }
 
 /// Why a reply is unreadable.
