@@ -269,6 +269,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// Reports that the network has become available or unavailable.
     pub fn network_changed(&self, online: bool) {
+        // What it says is news, and may be right.
+        self.schedules.set_reached_offline(false);
         for user in self.open_users.all() {
             self.refresh_status(&user);
         }

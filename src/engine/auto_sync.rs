@@ -408,10 +408,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         self.engine.schedules.are_active() && !self.engine.closed.get()
     }
 
-    /// Returns true if a cycle may use the network: it is available, or the config says not to
-    /// check.
+    /// Returns true if a cycle may use the network: it is available, the browser was seen to be wrong
+    /// about that, or the config says not to check.
     fn can_run(self) -> bool {
-        self.engine.config.defaults.force == Some(true) || self.engine.host.is_online()
+        self.engine.config.defaults.force == Some(true)
+            || self.engine.host.is_online()
+            || self.engine.schedules.reached_offline()
     }
 
     /// Changes a user's schedule, if there is one, and wakes the loop.

@@ -52,13 +52,21 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.check_open()?;
         let user = self.user(user_id).await?;
         let options = options.or(&self.config.defaults);
-        let settings = Settings::of(&options, &self.config);
+        let mut settings = Settings::of(&options, &self.config);
         if let Some(scope) = &settings.scope {
             for entity in scope.entities.iter().flatten() {
                 self.check_entity(entity)?;
             }
         }
-        if let Some(reason) = self.refusal(&user, &settings) {
+        settings.force |= self.schedules.reached_offline();
+        let mut refusal = self.refusal(&user, &settings);
+        // Some browsers report no network although there is one.
+        if refusal == Some(SkipReason::Offline) && self.reaches(&user, &cancel).await {
+            self.schedules.set_reached_offline(true);
+            settings.force = true;
+            refusal = self.refusal(&user, &settings);
+        }
+        if let Some(reason) = refusal {
             return Ok(skipped(&user, reason));
         }
         // The lock may be held by short work other than a cycle: then this call waits.
@@ -162,6 +170,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let result = self.run(user, &options, &settings, None, &cancel).await;
         drop(turn);
         result
+    }
+
+    /// Returns true if the remote answers at all: to a pull of one row, which changes nothing.
+    async fn reaches(&self, user: &User<B::Store, H>, cancel: &Cancel) -> bool {
+        let request = self.realtime().poll_request(user, None);
+        let answer = cancel.run(self.remote.pull(&user.id, &request)).await;
+        !answer.is_err_and(|error| {
+            matches!(
+                error.code(),
+                Code::Network | Code::Offline | Code::Timeout | Code::Cancelled
+            )
+        })
     }
 
     fn refusal(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {

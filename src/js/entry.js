@@ -85,23 +85,46 @@ function forget(datum) {
   }
 }
 
+/** How long the file beside this one may take before the inline fallback is loaded too. */
+const PATIENCE_MS = 10_000;
+/** How long both may take. */
+const LONGEST_MS = 60_000;
+
 /**
  * Loads the engine from the file beside this one, or from the inline fallback if that file is
- * unavailable.
+ * unavailable or does not come: whichever is there first.
  */
 async function load() {
   const causes = [];
-  for (const source of [fetched, inlined]) {
+  const first = fetched();
+  // Nobody may be left to hear of it.
+  first.catch(() => {});
+  const start = async (module, ms) => {
     try {
-      await init({ module_or_path: await source() });
-      return;
+      await init({ module_or_path: await within(module, ms) });
+      return true;
     } catch (cause) {
       causes.push(cause);
+      return false;
     }
-  }
+  };
+  if (await start(first, PATIENCE_MS)) return;
+  const rest = causes[0] instanceof Late ? Promise.any([first, inlined()]) : inlined();
+  if (await start(rest, LONGEST_MS)) return;
   const message =
     "The engine could not be loaded. Serve `datum_sync_bg.wasm` beside the package's code, and allow 'wasm-unsafe-eval' if the page has a content security policy.";
   throw new DatumError("network", message, { cause: new AggregateError(causes, causes.map(String).join("; ")) });
+}
+
+class Late extends Error {}
+
+/** Rejects if the promise has not settled after that time. */
+function within(promise, ms) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Late(`Nothing came for ${ms / 1000} s`)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 async function fetched() {

@@ -17,8 +17,13 @@ use crate::web::host::WebHost;
 use crate::web::indexeddb::{IndexedDbStore, RootDatabase};
 use crate::web::interop::spawn;
 use crate::web::local_storage::{mark, set_mark};
+use crate::web::timer::sleep;
 
 const DEVICE: &str = "deviceId";
+
+/// How often a browser that gives no storage is asked for it, and for how long, in milliseconds.
+const PAUSE_MS: u64 = 250;
+const MOST_WAIT_MS: u64 = 5_000;
 
 type OnOpen = Box<dyn Fn(&str)>;
 
@@ -38,7 +43,7 @@ pub struct WebBacking {
 impl WebBacking {
     /// Opens the app's root database. Without storage, everything stays in memory.
     pub async fn open(name: &str) -> Result<Self> {
-        let (root, refused, device_id) = match open_root(name).await {
+        let (root, refused, device_id) = match open_known_root(name).await {
             Ok((root, device_id)) => (Some(root), None, device_id),
             Err(error) if error.code() == Code::StorageUnavailable => (None, Some(error), new_id()),
             Err(error) => return Err(error),
@@ -68,6 +73,24 @@ impl WebBacking {
     /// The key of a user's note in `localStorage`.
     fn mark_of(&self, user_id: &str) -> String {
         ["datum-sync:", &self.name, "/", user_id].concat()
+    }
+}
+
+/// Opens the app's database. If there has been one on this device, a browser that gives no storage
+/// is asked again for a while: memory would hide what is stored.
+async fn open_known_root(name: &str) -> Result<(RootDatabase, String)> {
+    let key = ["datum-sync:", name].concat();
+    let mut waited = 0;
+    loop {
+        let opened = open_root(name).await;
+        let again = matches!(&opened, Err(error) if error.code() == Code::StorageUnavailable)
+            && waited < MOST_WAIT_MS
+            && mark(&key).is_some();
+        if !again {
+            return opened;
+        }
+        sleep(PAUSE_MS).await;
+        waited = waited.saturating_add(PAUSE_MS);
     }
 }
 

@@ -1,0 +1,122 @@
+//! Reported about networks: what stands between an app and its server, and what the browser says
+//! about it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::support::auto_sync::{AUTO, MINUTE, create, leader_tab, wait, with_auto_sync};
+use crate::support::world::{Fault, World};
+use datum_sync::model::error::Code;
+use datum_sync::model::status::SkipReason;
+
+/// Users of redux-offline reported: where the browser wrongly says that there is no network,
+/// nothing is ever sent. redux-offline/redux-offline#377
+#[test]
+fn a_browser_that_is_wrong_about_being_offline_stops_nothing() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(AUTO);
+    let a = leader_tab(&phone);
+    a.engine.host().online.set(false);
+    a.create(r#"{"title":"milk"}"#);
+    // Where it is right, a call costs one small request.
+    phone.fault("/pull", Fault::Lost);
+    phone.requests();
+    let result = a.sync();
+    assert_eq!(result.skip_reason, Some(SkipReason::Offline));
+    assert_eq!(phone.requests(), ["POST /pull"]);
+    assert!(a.sync().is_success);
+    assert_eq!(a.pending(), 0);
+    with_auto_sync(&a, async {
+        create(&a.engine, "ann", "automatic ones go on too").await;
+        wait(&a, 2 * MINUTE).await;
+        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 0);
+        // The browser says something new: it counts again.
+        a.engine.host().online.set(true);
+        a.engine.network_changed(true);
+        wait(&a, MINUTE).await;
+        a.engine.host().online.set(false);
+        a.engine.network_changed(false);
+        phone.requests();
+        create(&a.engine, "ann", "and now it is").await;
+        wait(&a, 10 * MINUTE).await;
+        assert!(phone.requests().is_empty());
+    });
+}
+
+/// Users of Supabase reported: after a network with a sign-in page, nothing is synced for a quarter
+/// of an hour. supabase/supabase#15995
+#[test]
+fn a_network_with_a_sign_in_page_is_probed_within_a_minute() {
+    for status in [200, 401, 403, 409, 511] {
+        let world = World::new();
+        let phone = world.device("phone").with_config(AUTO);
+        let a = leader_tab(&phone);
+        let behind = Rc::new(Cell::new(true));
+        let (portal, faults) = (Rc::clone(&behind), Rc::clone(&phone.remote.faults));
+        *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+            if portal.get() {
+                let path = if request.path == "/push" {
+                    "/push"
+                } else {
+                    "/pull"
+                };
+                faults.borrow_mut().push_back((path, Fault::Page(status)));
+            }
+        }));
+        with_auto_sync(&a, async {
+            create(&a.engine, "ann", "milk").await;
+            wait(&a, 30 * MINUTE).await;
+            let error = a.engine.status_hub("ann").unwrap().current().errors[0].clone();
+            assert_eq!((error.code, error.status), (Code::Network, Some(status)));
+            assert!(error.retryable && error.message.contains("\"Blocked\""));
+            let probes = phone.requests().len();
+            assert!(
+                (30..400).contains(&probes),
+                "{status}: {probes} in 30 minutes"
+            );
+            behind.set(false);
+            wait(&a, MINUTE + 2_000).await;
+            assert_eq!(
+                a.engine.pending().count("ann").await.unwrap(),
+                0,
+                "{status}"
+            );
+        });
+    }
+}
+
+/// Users of BookStack reported: a firewall that does not like one text answers 403 to it.
+/// BookStackApp/BookStack#555
+#[test]
+fn a_firewall_that_refuses_one_text_stops_nothing_else_and_nobody_signs_in_again() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(AUTO);
+    let a = leader_tab(&phone);
+    let faults = Rc::clone(&phone.remote.faults);
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+        if request.path == "/push" && String::from_utf8_lossy(&request.body).contains("<script>") {
+            faults.borrow_mut().push_back(("/push", Fault::Page(403)));
+        }
+    }));
+    with_auto_sync(&a, async {
+        for title in ["a", "<script>", "b", "c"] {
+            create(&a.engine, "ann", title).await;
+        }
+        wait(&a, MINUTE).await;
+        let waiting = a.engine.pending().list("ann").await.unwrap();
+        assert_eq!(waiting.len(), 1);
+        let error = waiting[0].last_error.as_ref().unwrap();
+        assert_eq!((error.code, error.status), (Code::Network, Some(403)));
+        assert!(error.message.contains("\"Blocked\""), "{}", error.message);
+        let laptop = world.device("laptop").open();
+        create(&laptop.engine, "ann", "theirs").await;
+        let options = Default::default();
+        let synced = laptop
+            .engine
+            .synchronize("ann", options, None, Rc::default());
+        assert!(synced.await.unwrap().is_success);
+        wait(&a, 20 * MINUTE).await;
+        let all = a.engine.entities().read_all("ann", "tasks", false).await;
+        assert!(all.unwrap().contains("theirs"));
+    });
+}
