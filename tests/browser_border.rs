@@ -15,6 +15,8 @@ mod support;
 
 #[path = "browser/client.rs"]
 mod client;
+#[path = "browser/environment.rs"]
+mod environment;
 #[path = "browser/errors.rs"]
 mod errors;
 #[path = "browser/feeds.rs"]

@@ -73,6 +73,8 @@ struct Wipes {
     root: RootDatabase,
     user: String,
     known: u64,
+    /// The deletions of that database when the handle was made.
+    deletions: u64,
 }
 
 /// Counts of a store's requests to IndexedDB.
@@ -132,6 +134,7 @@ impl IndexedDbStore {
                 root: root.clone(),
                 user: user.to_owned(),
                 known,
+                deletions: root.deletions(),
             })),
             ..self
         }
@@ -152,6 +155,16 @@ impl IndexedDbStore {
     #[must_use]
     pub fn database(&self) -> &str {
         self.connection.name()
+    }
+
+    /// Lets go of the database after the app has deleted its own, and deletes it again if it was
+    /// deleted before and has come back.
+    pub(crate) async fn leave(&self) {
+        if self.connection.deletions() > 0 {
+            drop(self.connection.delete().await);
+        } else {
+            self.connection.close();
+        }
     }
 
     /// Sets how long a call waits for an open or a delete, in milliseconds.
@@ -211,6 +224,12 @@ impl IndexedDbStore {
 
     /// Runs work on an open database.
     async fn run<T>(&self, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
+        if let Some(wipes) = &self.wipes
+            && wipes.root.deletions() > wipes.deletions
+        {
+            self.connection.close();
+            return Err(wiped());
+        }
         if self.connection.has_let_go() {
             self.check_wiped().await?;
         }

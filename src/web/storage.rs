@@ -34,8 +34,8 @@ pub struct WebBacking {
     /// The reason why there is no `root`.
     refused: Option<Error>,
     device_id: String,
-    loss_detector: LossDetector,
-    opened: RefCell<VecMap<IndexedDbStore>>,
+    loss_detector: Rc<LossDetector>,
+    opened: Rc<RefCell<VecMap<IndexedDbStore>>>,
     in_memory: RefCell<VecMap<MemoryStore>>,
     on_open: RefCell<Option<Rc<OnOpen>>>,
 }
@@ -48,16 +48,37 @@ impl WebBacking {
             Err(error) if error.code() == Code::StorageUnavailable => (None, Some(error), new_id()),
             Err(error) => return Err(error),
         };
-        Ok(Self {
+        let backing = Self {
             name: name.to_owned(),
             root,
             refused,
             device_id,
-            loss_detector: LossDetector::default(),
-            opened: RefCell::default(),
+            loss_detector: Rc::default(),
+            opened: Rc::default(),
             in_memory: RefCell::default(),
             on_open: RefCell::default(),
-        })
+        };
+        backing.watch_for_deletion();
+        Ok(backing)
+    }
+
+    /// Forgets every open user when a script deletes the app's database, as some apps delete all
+    /// databases at a sign-out: nothing of them comes back from this tab.
+    fn watch_for_deletion(&self) {
+        let Some(root) = &self.root else {
+            return;
+        };
+        let (name, opened) = (self.name.clone(), Rc::clone(&self.opened));
+        let loss_detector = Rc::clone(&self.loss_detector);
+        root.on_deleted(Rc::new(move || {
+            set_mark(&["datum-sync:", &name].concat(), None);
+            for (user_id, store) in opened.take().iter() {
+                set_mark(&mark_of(&name, user_id), None);
+                loss_detector.forget(user_id);
+                let store = store.clone();
+                spawn(async move { store.leave().await });
+            }
+        }));
     }
 
     /// Returns the reason why everything stays in memory, if it does.
@@ -72,8 +93,12 @@ impl WebBacking {
 
     /// The key of a user's note in `localStorage`.
     fn mark_of(&self, user_id: &str) -> String {
-        ["datum-sync:", &self.name, "/", user_id].concat()
+        mark_of(&self.name, user_id)
     }
+}
+
+fn mark_of(name: &str, user_id: &str) -> String {
+    ["datum-sync:", name, "/", user_id].concat()
 }
 
 /// Opens the app's database. If there has been one on this device, a browser that gives no storage

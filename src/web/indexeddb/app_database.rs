@@ -54,6 +54,16 @@ impl RootDatabase {
         Ok(root)
     }
 
+    /// Calls back when a script deletes the app's database: the app wants nothing of it to be left.
+    pub fn on_deleted(&self, callback: Rc<dyn Fn()>) {
+        self.connection.on_deleted(callback);
+    }
+
+    /// How often a script has deleted the app's database.
+    pub(super) fn deletions(&self) -> u64 {
+        self.connection.deletions()
+    }
+
     /// Returns the value under a key.
     pub async fn get(&self, key: &str) -> Result<Option<String>> {
         self.connection

@@ -12,15 +12,14 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, LocalBoxFuture, select};
 use indexed_db_futures::database::Database;
 use indexed_db_futures::internals::SystemRepr;
-use wasm_bindgen::JsCast;
-use wasm_bindgen::closure::Closure;
+use web_sys::Event;
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::{Schema, delete, identified, request, unanswered};
-use crate::web::interop::spawn;
+use crate::web::interop::{EventCallback, function_of, member, spawn};
 use crate::web::timer::sleep;
 
 /// How long a caller waits for an open or a delete, in milliseconds.
@@ -44,7 +43,21 @@ pub(super) struct Connection {
     /// another.
     known: Cell<Option<f64>>,
     replaced: Cell<bool>,
+    /// How often a script has deleted the database while it was open here. A browser that evicts
+    /// storage closes the connection instead.
+    deletions: Cell<u64>,
+    on_deleted: RefCell<OnDeleted>,
     state: RefCell<ConnectionState>,
+}
+
+/// Called when a script has deleted the database.
+#[derive(Default)]
+struct OnDeleted(Option<Rc<dyn Fn()>>);
+
+impl std::fmt::Debug for OnDeleted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnDeleted")
+    }
 }
 
 #[derive(Debug)]
@@ -71,7 +84,7 @@ struct Opening {
 #[derive(Debug)]
 struct Live {
     handle: Handle,
-    _on_lost: Closure<dyn FnMut()>,
+    _on_lost: EventCallback,
 }
 
 /// An open database, and which open it came from.
@@ -91,6 +104,8 @@ impl Connection {
             opens: Cell::new(0),
             known: Cell::new(None),
             replaced: Cell::new(false),
+            deletions: Cell::new(0),
+            on_deleted: RefCell::default(),
             state: RefCell::new(ConnectionState::Idle),
         })
     }
@@ -113,6 +128,24 @@ impl Connection {
     /// Accepts the database that there is.
     pub(super) fn accept(&self) {
         self.replaced.set(false);
+    }
+
+    /// How often a script has deleted the database while it was open here.
+    pub(super) fn deletions(&self) -> u64 {
+        self.deletions.get()
+    }
+
+    /// Calls back when a script deletes the database.
+    pub(super) fn on_deleted(&self, callback: Rc<dyn Fn()>) {
+        *self.on_deleted.borrow_mut() = OnDeleted(Some(callback));
+    }
+
+    fn was_deleted(&self) {
+        self.deletions.set(self.deletions.get().saturating_add(1));
+        let callback = self.on_deleted.borrow().0.clone();
+        if let Some(callback) = callback {
+            callback();
+        }
     }
 
     /// How many times the database was opened.
@@ -349,14 +382,18 @@ impl Live {
         let ticket = handle.ticket;
         // `versionchange`: another tab deletes or upgrades, and waits for this connection to close;
         // transactions in flight still finish. `close`: the browser has closed the connection.
-        let on_lost = Closure::<dyn FnMut()>::new(move || {
+        let on_lost = EventCallback::new(move |event: Event| {
             if let Some(owner) = owner.upgrade() {
                 owner.discard(ticket);
+                // Null is a deletion; the event `close` has no such member.
+                if member(&event, "newVersion").is_null() {
+                    owner.was_deleted();
+                }
             }
         });
         let database = handle.database.as_sys();
-        database.set_onversionchange(Some(on_lost.as_js_value().unchecked_ref()));
-        database.set_onclose(Some(on_lost.as_js_value().unchecked_ref()));
+        database.set_onversionchange(Some(function_of(&on_lost)));
+        database.set_onclose(Some(function_of(&on_lost)));
         Self {
             handle,
             _on_lost: on_lost,
