@@ -15,8 +15,6 @@ mod support;
 
 #[path = "browser/client.rs"]
 mod client;
-#[path = "browser/environment.rs"]
-mod environment;
 #[path = "browser/errors.rs"]
 mod errors;
 #[path = "browser/feeds.rs"]

@@ -199,7 +199,6 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 error.code(),
                 Code::ServerError | Code::Timeout | Code::Protocol | Code::Rejected | Code::Network
             )
-            && (self.settings.force || self.host.is_online())
     }
 
     /// Records the end of the cycle in one commit. Returns `None` if the log was ahead of this

@@ -191,7 +191,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
         let user = self.engine.user(user_id).await?;
         let (mut at_once, mut without_progress, mut last) = (0_u32, 0_u32, None);
         loop {
-            let request = self.poll_request(&user, Some(WAIT_MS));
+            let request = self.poll_request(&user);
             if last.as_ref() != Some(&request.cursor) {
                 without_progress = 0;
             }
@@ -233,11 +233,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
     }
 
     /// Returns a pull request for one row that waits at the remote.
-    pub(super) fn poll_request(
-        self,
-        user: &User<B::Store, H>,
-        wait_ms: Option<u64>,
-    ) -> PullRequest {
+    pub(super) fn poll_request(self, user: &User<B::Store, H>) -> PullRequest {
         // A cursor is valid only with the entity types that it was made for.
         let (cursor, entities) = user
             .db
@@ -256,7 +252,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
             cursor,
             entities: Some(entities.unwrap_or_else(every_type)),
             limit: 1,
-            wait_ms,
+            wait_ms: Some(WAIT_MS),
             ..PullRequest::default()
         }
     }

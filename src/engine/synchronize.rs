@@ -52,21 +52,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.check_open()?;
         let user = self.user(user_id).await?;
         let options = options.or(&self.config.defaults);
-        let mut settings = Settings::of(&options, &self.config);
+        let settings = Settings::of(&options, &self.config);
         if let Some(scope) = &settings.scope {
             for entity in scope.entities.iter().flatten() {
                 self.check_entity(entity)?;
             }
         }
-        settings.force |= self.schedules.reached_offline();
-        let mut refusal = self.refusal(&user, &settings);
-        // Some browsers report no network although there is one.
-        if refusal == Some(SkipReason::Offline) && self.reaches(&user, &cancel).await {
-            self.schedules.set_reached_offline(true);
-            settings.force = true;
-            refusal = self.refusal(&user, &settings);
-        }
-        if let Some(reason) = refusal {
+        if let Some(reason) = self.refusal(&user, &settings, &cancel).await {
             return Ok(skipped(&user, reason));
         }
         // The lock may be held by short work other than a cycle: then this call waits.
@@ -94,7 +86,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return Ok(cancelled(&user));
         }
         // This may have changed during the wait.
-        if let Some(reason) = self.refusal(&user, &settings) {
+        if let Some(reason) = self.refusal(&user, &settings, &cancel).await {
             return Ok(skipped(&user, reason));
         }
         let result = self.run(&user, &options, &settings, custom, &cancel).await;
@@ -149,10 +141,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         };
         let options = options.or(&self.config.defaults);
         let mut settings = Settings::of(&options, &self.config);
-        if let Some(reason) = self.reason_to_skip(user, &settings) {
+        let cancel = Rc::new(Cancel::default());
+        if let Some(reason) = self
+            .network()
+            .reason_to_skip(user, &settings, &cancel)
+            .await
+        {
             return Ok(skipped(user, reason));
         }
-        let cancel = Rc::new(Cancel::default());
         let began = self.host.elapsed_ms();
         let turn = self
             .within(
@@ -163,7 +159,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             )
             .await?;
         self.check_open()?;
-        if let Some(reason) = self.reason_to_skip(user, &settings) {
+        if let Some(reason) = self
+            .network()
+            .reason_to_skip(user, &settings, &cancel)
+            .await
+        {
             return Ok(skipped(user, reason));
         }
         settings.timeout = timeout.saturating_sub(self.host.elapsed_ms().saturating_sub(began));
@@ -172,28 +172,21 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         result
     }
 
-    /// Returns true if the remote answers at all: to a pull of one row, which changes nothing.
-    async fn reaches(&self, user: &User<B::Store, H>, cancel: &Cancel) -> bool {
-        let request = self.realtime().poll_request(user, None);
-        let answer = cancel.run(self.remote.pull(&user.id, &request)).await;
-        !answer.is_err_and(|error| {
-            matches!(
-                error.code(),
-                Code::Network | Code::Offline | Code::Timeout | Code::Cancelled
-            )
-        })
-    }
-
-    fn refusal(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {
+    async fn refusal(
+        &self,
+        user: &User<B::Store, H>,
+        settings: &Settings,
+        cancel: &Cancel,
+    ) -> Option<SkipReason> {
         if user.cycle.leaving.get() {
             Some(SkipReason::Paused)
         } else {
-            self.reason_to_skip(user, settings)
+            self.network().reason_to_skip(user, settings, cancel).await
         }
     }
 
-    /// Returns the reason why no cycle can run for a user now, if so.
-    pub(super) fn reason_to_skip(
+    /// Returns the reason why no cycle can run for a user now, if so, as far as this device knows.
+    pub(super) fn standing_reason(
         &self,
         user: &User<B::Store, H>,
         settings: &Settings,
@@ -202,7 +195,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             Some(SkipReason::ExcludedUser)
         } else if self.pause_state.is_paused(&user.id) {
             Some(SkipReason::Paused)
-        } else if !settings.force && !self.host.is_online() {
+        } else if !settings.force && !self.network().is_online() {
             Some(SkipReason::Offline)
         } else if settings.direction == Direction::PushOnly
             && user.db.read(|replica| replica.outbox().is_empty())

@@ -85,53 +85,53 @@ function forget(datum) {
   }
 }
 
-/** How long the file beside this one may take before the inline fallback is loaded too. */
-const PATIENCE_MS = 10_000;
-/** How long both may take. */
-const LONGEST_MS = 60_000;
+/** How long the file may not answer, in milliseconds, before the inline fallback is loaded. */
+const SILENCE_MS = 8_000;
+/** How long the file or the fallback may take in all, in milliseconds. */
+const LOAD_MS = 120_000;
 
 /**
  * Loads the engine from the file beside this one, or from the inline fallback if that file is
- * unavailable or does not come: whichever is there first.
+ * unavailable.
  */
 async function load() {
   const causes = [];
-  const first = fetched();
-  // Nobody may be left to hear of it.
-  first.catch(() => {});
-  const start = async (module, ms) => {
+  for (const source of [fetched, inlined]) {
+    const aborter = new AbortController();
     try {
-      await init({ module_or_path: await within(module, ms) });
-      return true;
+      await init({ module_or_path: await within(LOAD_MS, source(aborter), aborter) });
+      return;
     } catch (cause) {
       causes.push(cause);
-      return false;
     }
-  };
-  if (await start(first, PATIENCE_MS)) return;
-  const rest = causes[0] instanceof Late ? Promise.any([first, inlined()]) : inlined();
-  if (await start(rest, LONGEST_MS)) return;
+  }
   const message =
     "The engine could not be loaded. Serve `datum_sync_bg.wasm` beside the package's code, and allow 'wasm-unsafe-eval' if the page has a content security policy.";
   throw new DatumError("network", message, { cause: new AggregateError(causes, causes.map(String).join("; ")) });
 }
 
-class Late extends Error {}
-
-/** Rejects if the promise has not settled after that time. */
-function within(promise, ms) {
+/** Fails, and aborts what it waits for, if that takes longer. */
+async function within(ms, work, aborter) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Late(`Nothing came for ${ms / 1000} s`)), ms);
+    timer = setTimeout(() => {
+      reject(new Error(`nothing for ${ms / 1000} seconds`));
+      aborter.abort();
+    }, ms);
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
-async function fetched() {
+async function fetched(aborter) {
   // Bundlers look for exactly this expression and copy the file. If a bundler moved this module
   // without the file (esbuild, Vite's dependency optimizer), nothing is there, or a server's page
   // for unknown paths.
-  const response = await fetch(new URL("datum_sync_bg.wasm", import.meta.url));
+  const request = fetch(new URL("datum_sync_bg.wasm", import.meta.url), { signal: aborter.signal });
+  const response = await within(SILENCE_MS, request, aborter);
   if (!response.ok) throw new Error(`HTTP ${response.status} for ${response.url}`);
   const isStream = response.headers.get("Content-Type")?.startsWith("application/wasm") && WebAssembly.compileStreaming;
   return isStream ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());

@@ -8,19 +8,20 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use indexed_db_futures::database::Database;
+use indexed_db_futures::transaction::Transaction;
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
-use web_sys::IdbTransaction;
 
 use crate::log::address::{BodyId, Seq};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
-use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost, wiped};
+use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost};
 pub use crate::web::indexeddb::app_database::RootDatabase;
 use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::Schema;
-use crate::web::indexeddb::read::{answer, begin, places, records, unreadable, values};
+use crate::web::indexeddb::read::{begin, get, places, records, unreadable, values};
+use crate::web::indexeddb::wipes::Wipes;
 use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
 
 pub mod app_database;
@@ -29,7 +30,8 @@ pub mod connection;
 pub mod fault;
 pub mod open;
 pub mod read;
-pub mod write;
+pub mod wipes;
+mod write;
 
 const LOG: &str = "log";
 
@@ -65,16 +67,6 @@ pub struct IndexedDbStore {
     /// It was closed by `rest`, and has not read the log since.
     resting: Rc<Cell<bool>>,
     wipes: Option<Rc<Wipes>>,
-}
-
-/// The database that counts a user's wipes, and their number when a handle was made.
-#[derive(Debug)]
-struct Wipes {
-    root: RootDatabase,
-    user: String,
-    known: u64,
-    /// The deletions of that database when the handle was made.
-    deletions: u64,
 }
 
 /// Counts of a store's requests to IndexedDB.
@@ -134,7 +126,6 @@ impl IndexedDbStore {
                 root: root.clone(),
                 user: user.to_owned(),
                 known,
-                deletions: root.deletions(),
             })),
             ..self
         }
@@ -155,16 +146,6 @@ impl IndexedDbStore {
     #[must_use]
     pub fn database(&self) -> &str {
         self.connection.name()
-    }
-
-    /// Lets go of the database after the app has deleted its own, and deletes it again if it was
-    /// deleted before and has come back.
-    pub(crate) async fn leave(&self) {
-        if self.connection.deletions() > 0 {
-            drop(self.connection.delete().await);
-        } else {
-            self.connection.close();
-        }
     }
 
     /// Sets how long a call waits for an open or a delete, in milliseconds.
@@ -196,7 +177,8 @@ impl IndexedDbStore {
     /// Whether the record under that key is this one.
     async fn holds(&self, database: &Database, seq: Seq, record: &[u8]) -> Result<bool, Fault> {
         self.count(1, 0, 0);
-        let found = values(&begin(database, &[LOG])?.object_store(LOG)?, &[seq]).await?;
+        let transaction = begin(database, &[LOG])?;
+        let found = values(&transaction.object_store(LOG)?, &[seq]).await?;
         Ok(found.into_iter().flatten().any(|found| *found == *record))
     }
 
@@ -210,26 +192,13 @@ impl IndexedDbStore {
         }
     }
 
-    /// Fails, and closes, if another handle has wiped the user. Called before the database is
-    /// opened again, which would create a new one.
-    async fn check_wiped(&self) -> Result<()> {
-        if let Some(wipes) = &self.wipes
-            && wipes.root.noted(&wipes.user).await?.1 > wipes.known
-        {
-            self.connection.close();
-            return Err(wiped());
-        }
-        Ok(())
+    /// The connection, to watch its deletion.
+    pub(super) const fn connection(&self) -> &Rc<Connection> {
+        &self.connection
     }
 
     /// Runs work on an open database.
     async fn run<T>(&self, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
-        if let Some(wipes) = &self.wipes
-            && wipes.root.deletions() > wipes.deletions
-        {
-            self.connection.close();
-            return Err(wiped());
-        }
         if self.connection.has_let_go() {
             self.check_wiped().await?;
         }
@@ -263,7 +232,7 @@ impl IndexedDbStore {
     async fn load_what_is_left(&self, from: f64) -> Result<Records> {
         let places = self
             .read(&[LOG], async |transaction| {
-                places(&transaction, LOG, from).await
+                places(transaction, LOG, from).await
             })
             .await?;
         let mut records = Records::new();
@@ -280,12 +249,12 @@ impl IndexedDbStore {
     async fn read<T>(
         &self,
         stores: &[&str],
-        work: impl AsyncFn(IdbTransaction) -> Result<T, Fault>,
+        work: impl AsyncFn(&Transaction<'_>) -> Result<T, Fault>,
     ) -> Result<T> {
         self.run(async |database, _| {
             self.check()?;
             self.count(1, 0, 0);
-            work(begin(database, stores)?).await
+            work(&begin(database, stores)?).await
         })
         .await
     }
@@ -305,12 +274,8 @@ impl Store for IndexedDbStore {
                 let transaction = begin(database, STORES)?;
                 // If that cannot be read, the log is read from its start, which finds the
                 // checkpoint.
-                from.set(
-                    answer(&transaction.object_store(BODIES)?.get(&CHECKPOINT.into())?)
-                        .await?
-                        .as_f64()
-                        .unwrap_or(CHECKPOINT),
-                );
+                let place = get(&transaction.object_store(BODIES)?, CHECKPOINT.into()).await?;
+                from.set(place.and_then(|place| place.as_f64()).unwrap_or(CHECKPOINT));
                 records(&transaction, LOG, from.get(), false).await
             })
             .await;
@@ -327,7 +292,7 @@ impl Store for IndexedDbStore {
         let found = self
             .read(&[LOG], async |transaction| {
                 self.resting.set(false);
-                records(&transaction, LOG, after as f64, true).await
+                records(transaction, LOG, after as f64, true).await
             })
             .await?;
         Ok(Tail::of(after, found))

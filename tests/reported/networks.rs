@@ -1,5 +1,4 @@
-//! Reported about networks: what stands between an app and its server, and what the browser says
-//! about it.
+//! Reported about networks: what stands between an app and its server.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -7,41 +6,6 @@ use std::rc::Rc;
 use crate::support::auto_sync::{AUTO, MINUTE, create, leader_tab, wait, with_auto_sync};
 use crate::support::world::{Fault, World};
 use datum_sync::model::error::Code;
-use datum_sync::model::status::SkipReason;
-
-/// Users of redux-offline reported: where the browser wrongly says that there is no network,
-/// nothing is ever sent. redux-offline/redux-offline#377
-#[test]
-fn a_browser_that_is_wrong_about_being_offline_stops_nothing() {
-    let world = World::new();
-    let phone = world.device("phone").with_config(AUTO);
-    let a = leader_tab(&phone);
-    a.engine.host().online.set(false);
-    a.create(r#"{"title":"milk"}"#);
-    // Where it is right, a call costs one small request.
-    phone.fault("/pull", Fault::Lost);
-    phone.requests();
-    let result = a.sync();
-    assert_eq!(result.skip_reason, Some(SkipReason::Offline));
-    assert_eq!(phone.requests(), ["POST /pull"]);
-    assert!(a.sync().is_success);
-    assert_eq!(a.pending(), 0);
-    with_auto_sync(&a, async {
-        create(&a.engine, "ann", "automatic ones go on too").await;
-        wait(&a, 2 * MINUTE).await;
-        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 0);
-        // The browser says something new: it counts again.
-        a.engine.host().online.set(true);
-        a.engine.network_changed(true);
-        wait(&a, MINUTE).await;
-        a.engine.host().online.set(false);
-        a.engine.network_changed(false);
-        phone.requests();
-        create(&a.engine, "ann", "and now it is").await;
-        wait(&a, 10 * MINUTE).await;
-        assert!(phone.requests().is_empty());
-    });
-}
 
 /// Users of Supabase reported: after a network with a sign-in page, nothing is synced for a quarter
 /// of an hour. supabase/supabase#15995

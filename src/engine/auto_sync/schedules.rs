@@ -18,8 +18,6 @@ pub(crate) struct Schedules {
     pub(super) woken: Notify,
     leads: Cell<bool>,
     hidden: Cell<bool>,
-    /// The remote was reached while the browser reported no network: it is wrong about that.
-    reached_offline: Cell<bool>,
 }
 
 /// State that is compared before and after catching up with another tab's commits.
@@ -56,14 +54,6 @@ impl Schedules {
     /// Returns true if this tab leads and is visible.
     pub(super) fn are_active(&self) -> bool {
         self.leads.get() && !self.hidden.get()
-    }
-
-    pub(crate) fn reached_offline(&self) -> bool {
-        self.reached_offline.get()
-    }
-
-    pub(crate) fn set_reached_offline(&self, reached: bool) {
-        self.reached_offline.set(reached);
     }
 
     pub(crate) fn wake(&self) {

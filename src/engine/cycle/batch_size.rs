@@ -1,6 +1,7 @@
 //! How many operations go into one push, and rows into one page: fewer if the remote finds a request
-//! too large, fails on it or answers too late, and more again if it is quick. Kept for the lifetime
-//! of the instance.
+//! too large (but not below the size that went through last), fails on it or answers too late. Grows
+//! again while requests are quick: at most doubled, and by half the gap to the size that was refused
+//! last. One of each for each open user.
 
 use std::cell::Cell;
 

@@ -48,7 +48,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             self.cancel.check()?;
             if !may_help(&error)
                 || attempt >= self.config.retry.max_attempts
-                || (error.code() == Code::Network && !self.settings.force && !self.host.is_online())
+                || (error.code() == Code::Network && !self.host.is_online())
             {
                 return Err(error);
             }

@@ -5,15 +5,15 @@
 use std::rc::Rc;
 
 use indexed_db_futures::database::Database;
+use indexed_db_futures::object_store::ObjectStore;
 use wasm_bindgen::JsValue;
-use web_sys::IdbObjectStore;
 
 use crate::model::config::storage::Durability;
 use crate::model::error::Result;
 use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::Schema;
-use crate::web::indexeddb::read::{all, answer, begin, wrong_type};
+use crate::web::indexeddb::read::{ALL_KEYS, all, begin, get, wrong_type};
 use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
 use crate::web::indexeddb::{IndexedDbStore, check_name};
 
@@ -54,16 +54,6 @@ impl RootDatabase {
         Ok(root)
     }
 
-    /// Calls back when a script deletes the app's database: the app wants nothing of it to be left.
-    pub fn on_deleted(&self, callback: Rc<dyn Fn()>) {
-        self.connection.on_deleted(callback);
-    }
-
-    /// How often a script has deleted the app's database.
-    pub(super) fn deletions(&self) -> u64 {
-        self.connection.deletions()
-    }
-
     /// Returns the value under a key.
     pub async fn get(&self, key: &str) -> Result<Option<String>> {
         self.connection
@@ -77,9 +67,8 @@ impl RootDatabase {
             .run(async |database, _| {
                 let transaction = begin(database, STORES)?;
                 let mut found = Vec::new();
-                for (key, value) in
-                    all(&transaction.object_store(META)?, &JsValue::UNDEFINED).await?
-                {
+                for entry in all(&transaction.object_store(META)?, ALL_KEYS).await? {
+                    let (key, value) = entry?;
                     let key = key.as_string().ok_or_else(wrong_type)?;
                     if key.starts_with(prefix) {
                         found.push((key, value.as_string().ok_or_else(wrong_type)?));
@@ -139,17 +128,29 @@ impl RootDatabase {
     /// As [`IndexedDbStore::open`].
     pub async fn open_store(&self, user: &str) -> Result<(IndexedDbStore, Option<String>, u64)> {
         let store = IndexedDbStore::unopened(self.connection.name(), user)?;
+        self.connection.expect_new();
         // Read first: a wipe that comes in between closes this handle.
         let (note, wipes) = self.noted(user).await?;
         store.connection.run(async |_, _| Ok(())).await?;
         Ok((store.under(self, user, wipes), note, wipes))
     }
 
+    /// The connection, to watch its deletion.
+    pub(in crate::web) const fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
+    /// Whether a script has deleted the database, and no user has been opened since.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.connection.is_deleted()
+    }
+
     /// Returns a user's note, and how often the user was wiped.
     pub(super) async fn noted(&self, user: &str) -> Result<(Option<String>, u64)> {
         self.connection
             .run(async |database, _| {
-                let store = begin(database, STORES)?.object_store(META)?;
+                let transaction = begin(database, STORES)?;
+                let store = transaction.object_store(META)?;
                 let note = text_in(&store, &format!("{USER}{user}")).await?;
                 let wipes = text_in(&store, &format!("{WIPED}{user}")).await?;
                 Ok((
@@ -166,6 +167,9 @@ impl RootDatabase {
     /// user's wipes when it was made, and a space: a late note of a tab that does not know of a
     /// wipe does not bring the user back.
     pub async fn note(&self, user: &str, note: &str) -> Result<()> {
+        if self.is_deleted() {
+            return Ok(());
+        }
         self.change(
             vec![WriteRequest::Put(
                 META,
@@ -238,13 +242,13 @@ impl RootDatabase {
 }
 
 async fn text(database: &Database, key: &str) -> Result<Option<String>, Fault> {
-    text_in(&begin(database, STORES)?.object_store(META)?, key).await
+    let transaction = begin(database, STORES)?;
+    text_in(&transaction.object_store(META)?, key).await
 }
 
-async fn text_in(store: &IdbObjectStore, key: &str) -> Result<Option<String>, Fault> {
-    let found = answer(&store.get(&JsValue::from_str(key))?).await?;
-    if found.is_undefined() {
-        return Ok(None);
+async fn text_in(store: &ObjectStore<'_>, key: &str) -> Result<Option<String>, Fault> {
+    match get(store, JsValue::from_str(key)).await? {
+        Some(found) => found.as_string().map(Some).ok_or_else(wrong_type),
+        None => Ok(None),
     }
-    found.as_string().map(Some).ok_or_else(wrong_type)
 }

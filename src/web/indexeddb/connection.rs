@@ -5,6 +5,7 @@
 //! is then used or closed. All callers wait for the same request, each for a limited time.
 
 use std::cell::Cell;
+use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::rc::{Rc, Weak};
@@ -12,14 +13,15 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, LocalBoxFuture, select};
 use indexed_db_futures::database::Database;
 use indexed_db_futures::internals::SystemRepr;
-use web_sys::Event;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::{Schema, delete, identified, request, unanswered};
-use crate::web::interop::{EventCallback, function_of, member, spawn};
+use crate::web::interop::{member, spawn};
 use crate::web::timer::sleep;
 
 /// How long a caller waits for an open or a delete, in milliseconds.
@@ -34,7 +36,7 @@ const PAUSES_MS: [u64; 2] = [20, 200];
 
 /// A handle on one database.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(in crate::web) struct Connection {
     name: String,
     schema: Schema,
     patience_ms: Cell<u64>,
@@ -43,21 +45,10 @@ pub(super) struct Connection {
     /// another.
     known: Cell<Option<f64>>,
     replaced: Cell<bool>,
-    /// How often a script has deleted the database while it was open here. A browser that evicts
-    /// storage closes the connection instead.
-    deletions: Cell<u64>,
-    on_deleted: RefCell<OnDeleted>,
+    /// A script of this origin has deleted the database under this connection.
+    deleted: Cell<bool>,
+    on_deleted: RefCell<Option<OnDeleted>>,
     state: RefCell<ConnectionState>,
-}
-
-/// Called when a script has deleted the database.
-#[derive(Default)]
-struct OnDeleted(Option<Rc<dyn Fn()>>);
-
-impl std::fmt::Debug for OnDeleted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OnDeleted")
-    }
 }
 
 #[derive(Debug)]
@@ -74,6 +65,16 @@ enum ConnectionState {
     Closed,
 }
 
+/// Called when a script deletes the database.
+#[derive(Clone)]
+struct OnDeleted(Rc<dyn Fn()>);
+
+impl fmt::Debug for OnDeleted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnDeleted")
+    }
+}
+
 #[derive(Debug)]
 struct Opening {
     ticket: u64,
@@ -84,7 +85,7 @@ struct Opening {
 #[derive(Debug)]
 struct Live {
     handle: Handle,
-    _on_lost: EventCallback,
+    _on_lost: Closure<dyn FnMut(JsValue)>,
 }
 
 /// An open database, and which open it came from.
@@ -104,8 +105,8 @@ impl Connection {
             opens: Cell::new(0),
             known: Cell::new(None),
             replaced: Cell::new(false),
-            deletions: Cell::new(0),
-            on_deleted: RefCell::default(),
+            deleted: Cell::new(false),
+            on_deleted: RefCell::new(None),
             state: RefCell::new(ConnectionState::Idle),
         })
     }
@@ -130,20 +131,26 @@ impl Connection {
         self.replaced.set(false);
     }
 
-    /// How often a script has deleted the database while it was open here.
-    pub(super) fn deletions(&self) -> u64 {
-        self.deletions.get()
+    /// Whether a script of this origin has deleted the database while this connection was open. A
+    /// browser that evicts it closes the connection instead.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted.get()
+    }
+
+    /// Forgets an earlier deletion: the caller wants a new database.
+    pub(super) fn expect_new(&self) {
+        self.deleted.set(false);
     }
 
     /// Calls back when a script deletes the database.
-    pub(super) fn on_deleted(&self, callback: Rc<dyn Fn()>) {
-        *self.on_deleted.borrow_mut() = OnDeleted(Some(callback));
+    pub(in crate::web) fn on_deleted(&self, callback: impl Fn() + 'static) {
+        *self.on_deleted.borrow_mut() = Some(OnDeleted(Rc::new(callback)));
     }
 
-    fn was_deleted(&self) {
-        self.deletions.set(self.deletions.get().saturating_add(1));
-        let callback = self.on_deleted.borrow().0.clone();
-        if let Some(callback) = callback {
+    fn note_deletion(&self) {
+        self.deleted.set(true);
+        let callback = self.on_deleted.borrow().clone();
+        if let Some(OnDeleted(callback)) = callback {
             callback();
         }
     }
@@ -382,18 +389,18 @@ impl Live {
         let ticket = handle.ticket;
         // `versionchange`: another tab deletes or upgrades, and waits for this connection to close;
         // transactions in flight still finish. `close`: the browser has closed the connection.
-        let on_lost = EventCallback::new(move |event: Event| {
+        let on_lost = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
             if let Some(owner) = owner.upgrade() {
                 owner.discard(ticket);
-                // Null is a deletion; the event `close` has no such member.
+                // An upgrade has a number here, a `close` has no such member.
                 if member(&event, "newVersion").is_null() {
-                    owner.was_deleted();
+                    owner.note_deletion();
                 }
             }
         });
         let database = handle.database.as_sys();
-        database.set_onversionchange(Some(function_of(&on_lost)));
-        database.set_onclose(Some(function_of(&on_lost)));
+        database.set_onversionchange(Some(on_lost.as_js_value().unchecked_ref()));
+        database.set_onclose(Some(on_lost.as_js_value().unchecked_ref()));
         Self {
             handle,
             _on_lost: on_lost,
