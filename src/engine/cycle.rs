@@ -65,7 +65,7 @@ pub struct Cycle<'a, S, R, H> {
     pub batch_size: &'a BatchSize,
     /// How many rows go into one page.
     pub page_size: &'a BatchSize,
-    pub notes: Notes,
+    pub notes: PhaseNotes,
     /// Counts requests.
     pub requests: &'a Cell<u64>,
     pub device_id: &'a str,
@@ -86,7 +86,7 @@ pub struct Cycle<'a, S, R, H> {
 
 /// What the phases of a cycle know of each other.
 #[derive(Debug, Default)]
-pub struct Notes {
+pub struct PhaseNotes {
     /// The operations over which a push may have failed.
     search: Rc<RefCell<Search>>,
     /// The remote has answered since a phase failed, or since the cycle began.

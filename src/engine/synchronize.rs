@@ -11,7 +11,7 @@ use futures_util::future::{Either, select};
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::cycle::options::Settings;
 use crate::engine::cycle::resolvers::{Choice, Resolver, Resolvers};
-use crate::engine::cycle::{Cycle, Notes};
+use crate::engine::cycle::{Cycle, PhaseNotes};
 use crate::engine::tabs::lock_name;
 use crate::engine::{Backing, Engine, User};
 use crate::model::config::resolver::Builtin;
@@ -248,7 +248,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             events: &self.events,
             batch_size: &user.cycle.batch_size,
             page_size: &user.cycle.page_size,
-            notes: Notes::default(),
+            notes: PhaseNotes::default(),
             requests: &self.counters.requests,
             device_id: &device_id,
             tally: RefCell::new(SyncResult {

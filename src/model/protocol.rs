@@ -23,6 +23,7 @@ pub(crate) use crate::model::protocol::read::{text_of, unreadable};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::{push_field, put, put_text, put_texts};
 
+pub mod foreign;
 pub mod read;
 pub mod refusal;
 pub mod retry_after;

@@ -11,7 +11,8 @@ use wasm_bindgen::JsValue;
 use web_sys::RequestCredentials;
 
 use crate::model::error::{Error, Result};
-use crate::model::protocol::refusal::{foreign, is_cursor_gone, refused};
+use crate::model::protocol::foreign::foreign;
+use crate::model::protocol::refusal::{is_cursor_gone, refused};
 use crate::model::protocol::retry_after::{http_date, retry_after};
 use crate::model::protocol::{DeviceMetadata, PREFIX, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::support::auto_sync::{AUTO, MINUTE, create, leader_tab, wait, with_auto_sync};
 use crate::support::world::{Fault, World};
-use datum_sync::model::error::Code;
+use datum_sync::model::error::{Code, Error};
 
 /// Users of Supabase reported: after a network with a sign-in page, nothing is synced for a quarter
 /// of an hour. supabase/supabase#15995
@@ -83,4 +83,46 @@ fn a_firewall_that_refuses_one_text_stops_nothing_else_and_nobody_signs_in_again
         let all = a.engine.entities().read_all("ann", "tasks", false).await;
         assert!(all.unwrap().contains("theirs"));
     });
+}
+
+/// Users of Supabase reported: one row that breaks a unique key stops everything.
+/// supabase/supabase-js#2049
+#[test]
+fn what_an_adapter_refuses_is_found_and_becomes_a_dead_letter() {
+    let refused = |status| {
+        Error::new(Code::Rejected, "`remote.push` was refused.")
+            .with_status(status)
+            .caused_by("duplicate key")
+    };
+    for (status, error) in [
+        (409, refused(409)),
+        (403, refused(403)),
+        (0, Error::new(Code::Network, "`remote.push` failed.")),
+    ] {
+        let world = World::new();
+        let phone = world.device("phone");
+        let a = phone.open();
+        for n in 0..20 {
+            a.create(&format!(r#"{{"id":"t{n}","title":"task {n}."}}"#));
+        }
+        let faults = Rc::clone(&phone.remote.faults);
+        *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+            if request.path == "/push" && String::from_utf8_lossy(&request.body).contains("task 7.")
+            {
+                faults
+                    .borrow_mut()
+                    .push_back(("/push", Fault::Fails(error.clone())));
+            }
+        }));
+        let result = a.sync();
+        assert_eq!(result.pushed_count, 19, "{status}");
+        assert_eq!(result.error.unwrap().entity_id.as_deref(), Some("t7"));
+        if status == 409 {
+            let letters = a.dead_letters();
+            assert_eq!((letters.len(), a.pending()), (1, 0));
+            assert!(format!("{letters:?}").contains("duplicate key"));
+        } else {
+            assert_eq!((a.dead_letters().len(), a.pending()), (0, 1));
+        }
+    }
 }

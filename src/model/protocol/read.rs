@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
-use crate::model::protocol::refusal::foreign;
+use crate::model::protocol::foreign::foreign;
 use crate::model::protocol::retry_after::LONGEST_WAIT_MS;
 use crate::model::protocol::{ErrorBody, PullPage, PushReply, PushVerdict, WireDigest, WireRow};
 use crate::util::collections::vec_map::VecMap;
