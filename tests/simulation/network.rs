@@ -184,6 +184,16 @@ impl SimRemote {
             };
             return classify(status, after, body.as_bytes().to_vec());
         }
+        if let Some(fault) = self.shared.weather.misbehaviour.get()
+            && self.shared.weather.network.get()
+        {
+            let checked = fault.check(&letter.path, &letter.body, clock.now.get());
+            if let Err(error) = checked {
+                letter.say("is not taken by the server");
+                self.journey().await;
+                return Err(error);
+            }
+        }
         let mailbox = Mailbox::default();
         let ms = if self.has_fault(80) {
             dice.harm(40_000)
