@@ -26,6 +26,7 @@ use crate::model::status::{SyncResult, SyncState};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
+use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
 
 pub mod batch;
@@ -155,7 +156,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         let push = |from, to| Push::new(self, ProgressRange::new(from, to)).run();
         let pull = async |from, to| Pull::new(self, ProgressRange::new(from, to)).run().await;
         let notes = &self.notes;
-        match self.settings.direction {
+        let direction = match self.settings.direction {
+            // A push that names no epoch would be taken by any: delayed over a restore, it would be
+            // applied in the new history, and offered to it once more.
+            Direction::PushThenPull if self.db.read(Replica::is_new) => Direction::PullThenPush,
+            asked => asked,
+        };
+        match direction {
             Direction::PushThenPull => {
                 notes.pull_follows.set(true);
                 let pushed = push(0.0, 0.5).await;
@@ -180,7 +187,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             }
             Direction::PullThenPush => {
                 let pulled = pull(0.0, 0.7).await;
-                if pulled.as_ref().is_err_and(|error| !self.is_own(error)) {
+                let ends = |error| !self.is_own(error) || self.db.read(Replica::is_new);
+                if pulled.as_ref().is_err_and(ends) {
                     return pulled;
                 }
                 notes.pull_failed.set(pulled.is_err());

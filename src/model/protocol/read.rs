@@ -11,6 +11,7 @@ use crate::model::protocol::foreign::foreign;
 use crate::model::protocol::retry_after::LONGEST_WAIT_MS;
 use crate::model::protocol::{ErrorBody, PullPage, PushReply, PushVerdict, WireDigest, WireRow};
 use crate::util::collections::vec_map::VecMap;
+use crate::util::json::number::whole;
 use crate::util::json::scan;
 use crate::util::json::scan::{Scan, ScanError, tree};
 
@@ -186,6 +187,7 @@ impl<'a> PageReader<'a> {
             remaining: page.hint("remaining"),
             server_time: page.text("serverTime").unwrap_or_default(),
             epoch: page.text("epoch")?,
+            server_id: page.text("serverId")?,
             kept: page.hint("kept"),
             digests,
         })
@@ -307,6 +309,7 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
             status: verdict.needed("status")?,
             version: verdict.number("version")?,
             replayed: verdict.value("replayed") == Some("true"),
+            deleted: verdict.value("deleted") == Some("true"),
             row: verdict.value("row"),
             code: verdict.text("code").unwrap_or_default(),
             message: verdict.text("message").unwrap_or_default(),
@@ -319,6 +322,7 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
         results,
         server_time: reply.text("serverTime").unwrap_or_default(),
         epoch: reply.text("epoch")?,
+        server_id: reply.text("serverId")?,
     })
 }
 
@@ -420,13 +424,4 @@ impl<'a> ReplyObject<'a> {
 
 fn wrong(name: &'static str, wanted: &'static str, found: &str) -> Cause {
     Cause::Type(name, wanted, found.chars().take(FOUND).collect())
-}
-
-/// Reads a whole number in any form that JSON has for it, such as `1.0`.
-fn whole(json: &str) -> Option<u64> {
-    json.parse().ok().or_else(|| {
-        let number = json.parse::<f64>().ok()?;
-        let fits = (0.0..=MAX_VERSION as f64).contains(&number) && number.fract() == 0.0;
-        fits.then_some(number as u64)
-    })
 }
