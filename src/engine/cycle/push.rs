@@ -363,11 +363,18 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 && (!once || error.code() == Code::RateLimited)
                 && !(several && is_slow(error))
         };
-        match self
-            .cycle
-            .attempt(&worth, || self.cycle.remote.push(&user_id, &request))
-            .await?
-        {
+        let push = async || {
+            let pushed = self.cycle.remote.push(&user_id, &request).await?;
+            match &pushed {
+                // One that ends too early is asked for again, as if the connection had broken.
+                Pushed::Reply { bytes, .. } => match parse_push_reply(bytes, &ids) {
+                    Err(error) if worth_another_try(&error) => Err(error),
+                    _ => Ok(pushed),
+                },
+                Pushed::TooLarge => Ok(pushed),
+            }
+        };
+        match self.cycle.attempt(&worth, push).await? {
             Pushed::Reply { bytes, sent } => {
                 let mut tally = self.cycle.tally.borrow_mut();
                 tally.bytes_pushed = tally.bytes_pushed.saturating_add(sent);
