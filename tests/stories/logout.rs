@@ -401,9 +401,8 @@ fn closing_ends_a_logout_that_is_under_way() {
         a.engine.users().logout(
             "ann",
             LogoutOptions {
-                wipe: true,
                 force: true,
-                ..LogoutOptions::default()
+                ..WIPE
             },
         ),
         close,
