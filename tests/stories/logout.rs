@@ -401,8 +401,9 @@ fn closing_ends_a_logout_that_is_under_way() {
         a.engine.users().logout(
             "ann",
             LogoutOptions {
+                wipe: true,
                 force: true,
-                ..WIPE
+                ..LogoutOptions::default()
             },
         ),
         close,
