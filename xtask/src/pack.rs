@@ -27,6 +27,8 @@ const TYPES: &str = "index.d.ts";
 const WORKER: &str = "service-worker.js";
 const WORKER_TYPES: &str = "service-worker.d.ts";
 const INLINE: &str = "inline.js";
+/// The entry in Node; browsers do not load it.
+const NODE: &str = "node.js";
 
 /// The files that an app loads, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
@@ -167,6 +169,7 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     script(context, "inline", &[&wasm, &inline])?;
     bundle(context, &sources.join("entry.js"), folder)?;
     esbuild(context, &sources.join(WORKER), &folder.join(WORKER), &[])?;
+    esbuild(context, &sources.join(NODE), &folder.join(NODE), &[])?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     copy(&sources.join(WORKER_TYPES), &folder.join(WORKER_TYPES))?;
     for document in DOCUMENTS {
@@ -185,13 +188,17 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
 /// Bundles the entry, the glue and its snippets: one request of a page, and similar code in them
 /// compresses together.
 fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
-    let file = folder.join(ENTRY);
+    let (file, microtask) = (folder.join(ENTRY), entry.with_file_name("microtask.js"));
     copy(entry, &file)?;
     esbuild(
         context,
         &file,
         &file,
-        &["--bundle", &format!("--external:./{INLINE}")],
+        &[
+            "--bundle",
+            &format!("--external:./{INLINE}"),
+            &format!("--inject:{}", microtask.display()),
+        ],
     )?;
     fs::remove_file(folder.join(GLUE)).because("removing the glue")?;
     module::clear(&folder.join("snippets"))
