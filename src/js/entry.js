@@ -108,7 +108,11 @@ async function fetched() {
   // Bundlers look for exactly this expression and copy the file. If a bundler moved this module
   // without the file (esbuild, Vite's dependency optimizer), nothing is there, or a server's page
   // for unknown paths.
-  const response = await fetch(new URL("datum_sync_bg.wasm", import.meta.url));
+  const url = new URL("datum_sync_bg.wasm", import.meta.url);
+  // Node fetches no files.
+  const files = url.protocol === "file:" && globalThis.process?.getBuiltinModule?.("node:fs");
+  if (files) return WebAssembly.compile(files.readFileSync(url));
+  const response = await fetch(url);
   if (!response.ok) throw new Error(`HTTP ${response.status} for ${response.url}`);
   const isStream = response.headers.get("Content-Type")?.startsWith("application/wasm") && WebAssembly.compileStreaming;
   return isStream ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());

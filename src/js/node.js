@@ -2,6 +2,7 @@
 // works through its tasks by `setImmediate`. A test runner that fakes the timers fakes that as
 // well, and every call of the engine would wait for ever. Browsers do not load this file.
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers";
 import { Datum } from "./index.js";
 
@@ -17,10 +18,12 @@ Object.defineProperty(Datum, "initialize", {
   },
 });
 
-/** The methods that were wrapped. */
+/** The functions of this file that stand for others. */
 const wrapped = new WeakSet();
+/** True in what follows from a call of the storage. */
+const storage = new AsyncLocalStorage();
 
-/** Lets the methods of one of fake-indexeddb's classes run with the real `setImmediate`. */
+/** Lets the methods of one of fake-indexeddb's classes have the real `setImmediate`. */
 function pass(Class) {
   if (typeof Class !== "function" || !Class.name.startsWith("FDB")) return;
   for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(Class.prototype))) {
@@ -34,14 +37,14 @@ function pass(Class) {
   }
 }
 
-/** Calls a function, and what it schedules by `setImmediate`, with the real one. */
+/** Calls a function. It and what follows from it have the real `setImmediate`, and everything else the runner's. */
 function really(call) {
   const faked = globalThis.setImmediate;
   if (faked === setImmediate) return call();
-  globalThis.setImmediate = (task, ...given) => setImmediate(() => really(() => task(...given)));
-  try {
-    return call();
-  } finally {
-    globalThis.setImmediate = faked;
+  if (!wrapped.has(faked)) {
+    const either = Object.assign((...given) => (storage.getStore() ? setImmediate : faked)(...given), faked);
+    wrapped.add(either);
+    globalThis.setImmediate = either;
   }
+  return storage.run(true, call);
 }

@@ -291,10 +291,10 @@ let port;
 
 function hold(more) {
   held += more;
-  if (held > 1 || typeof process === "undefined" || !process.versions?.node) return;
+  if (held > 1 || !globalThis.process?.versions?.node || !globalThis.MessageChannel) return;
   port ??= new MessageChannel().port1;
-  if (held > 0) port.ref?.();
-  else port.unref?.();
+  // jsdom's and happy-dom's, if they have any, keep nothing.
+  port[held > 0 ? "ref" : "unref"]?.();
 }
 
 /**
