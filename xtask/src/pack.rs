@@ -200,6 +200,14 @@ fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
             &format!("--inject:{}", microtask.display()),
         ],
     )?;
+    // The request of the fallback is an expression, which bundlers warn of.
+    let text = fs::read_to_string(&file).because("reading the bundle")?;
+    let request = format!("import(new URL(\"{INLINE}\"");
+    if text.matches(&request).count() != 1 {
+        return Err(Failure::new(format!("{ENTRY} must have {request} once")));
+    }
+    let quiet = request.replacen('(', "(/*webpackIgnore:true*//*@vite-ignore*/", 1);
+    fs::write(&file, text.replace(&request, &quiet)).because("writing the bundle")?;
     fs::remove_file(folder.join(GLUE)).because("removing the glue")?;
     module::clear(&folder.join("snippets"))
 }
