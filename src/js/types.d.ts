@@ -1,4 +1,3 @@
-/// <reference lib="esnext.disposable" />
 /**
  * datum-sync: offline-first sync for web apps.
  *
@@ -8,6 +7,16 @@
  *
  * @packageDocumentation
  */
+
+// As in TypeScript's `esnext.disposable`, which came with 5.2: older versions and configs without it compile too.
+declare global {
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+  interface AsyncDisposable {
+    [Symbol.asyncDispose](): PromiseLike<void>;
+  }
+}
 
 /** Any JSON value. Entities are JSON: no `Date`, `Map`, `BigInt`, functions, `NaN`. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
