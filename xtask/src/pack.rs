@@ -27,8 +27,8 @@ const TYPES: &str = "index.d.ts";
 const WORKER: &str = "service-worker.js";
 const WORKER_TYPES: &str = "service-worker.d.ts";
 const INLINE: &str = "inline.js";
-/// The entry in Node; browsers do not load it.
-const NODE: &str = "node.js";
+/// What only tests and Node load, as it is written: the entry in Node, and the remote in memory.
+const UNBUNDLED: [&str; 3] = ["node.js", "testing.js", "testing.d.ts"];
 
 /// The files that an app loads, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
@@ -169,7 +169,9 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     script(context, "inline", &[&wasm, &inline])?;
     bundle(context, &sources.join("entry.js"), folder)?;
     esbuild(context, &sources.join(WORKER), &folder.join(WORKER), &[])?;
-    esbuild(context, &sources.join(NODE), &folder.join(NODE), &[])?;
+    for name in UNBUNDLED {
+        copy(&sources.join(name), &folder.join(name))?;
+    }
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     copy(&sources.join(WORKER_TYPES), &folder.join(WORKER_TYPES))?;
     for document in DOCUMENTS {
