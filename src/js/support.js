@@ -322,7 +322,7 @@ export function pledge(isFeed) {
 export function settle(promise, fulfilled, value) {
   const how = waiting.get(promise);
   waiting.delete(promise);
-  if (how?.isFeed === false) hold(-1);
+  if (how && !how.isFeed) hold(-1);
   if (fulfilled) how?.resolve(value);
   else how?.reject(value);
 }
