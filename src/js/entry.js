@@ -1,8 +1,9 @@
 // The package's main module: loads the engine, and adds to its classes what only JavaScript can
-// express. It wraps only `close`, so other calls cost nothing more. It must work unchanged under
+// express. It wraps only `close` and `report`, so other calls cost nothing more. It must work unchanged under
 // every bundler.
 
 import init, { Datum as Engine, DatumError, Manager } from "./datum_sync.js";
+import { makeReport, noteConfig } from "./report.js";
 
 export { DatumError, Manager };
 
@@ -20,10 +21,11 @@ function extend(Class) {
   // Creates an instance. Apps use `initialize` instead.
   const openEngine = Class.open.bind(Class);
   delete Class.open;
-  const close = Class.prototype.close;
+  const { close, report } = Class.prototype;
   const members = {
     initialize: { value: (config) => initialize(openEngine, config) },
     instance: { get: instance },
+    version: { value: VERSION },
     isInitialized: { get: () => open.size > 0 },
   };
   for (const member of Object.values(members)) member.configurable = true;
@@ -31,6 +33,10 @@ function extend(Class) {
   Class.prototype.close = function () {
     forget(this);
     return close.call(this);
+  };
+  // The engine has only the log.
+  Class.prototype.report = async function (userId) {
+    return makeReport(this, VERSION, userId, report.call(this));
   };
   // Safari has no `Symbol.asyncDispose` yet.
   if (Symbol.asyncDispose) Class.prototype[Symbol.asyncDispose] = Class.prototype.close;
@@ -68,7 +74,9 @@ async function start(openEngine, config) {
     throw error;
   });
   await loading;
-  return openEngine(config);
+  const datum = await openEngine(config);
+  noteConfig(datum, config);
+  return datum;
 }
 
 function instance() {

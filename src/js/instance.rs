@@ -16,6 +16,7 @@ use crate::js::observe::Audience;
 use crate::js::page_bindings::PageBindings;
 use crate::js::resolver;
 use crate::js::sync_options::SyncOptions;
+use crate::js::waiting::WaitingNotice;
 use crate::model::error::{Code, Result};
 use crate::state::replica::Replica;
 use crate::web::interop::spawn;
@@ -29,6 +30,7 @@ pub(crate) struct Instance {
     pub(super) middleware: Middlewares,
     pub(super) audience: Rc<Audience>,
     pub(super) page: PageBindings,
+    pub(super) waiting: WaitingNotice,
 }
 
 /// Whether a call pauses or resumes sync.

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::js::config::{self, ParsedConfig};
 use crate::js::instance::Instance;
 use crate::js::page_bindings::PageBindings;
+use crate::js::waiting::WaitingNotice;
 use crate::js::{convert, page, persist, schedule};
 use crate::model::error::Result;
 use crate::web::host::WebHost;
@@ -43,6 +44,7 @@ pub(super) async fn open(given: &JsValue) -> Result<Rc<Instance>> {
         middleware,
         audience,
         page: PageBindings::default(),
+        waiting: WaitingNotice::default(),
     });
     instance.audience.follow(&instance.engine);
     page::bind(&instance);

@@ -17,6 +17,7 @@ export class DatumError extends Error {
   toJSON() {
     const json = { code: this.code, message: this.message, retryable: this.retryable, at: this.at };
     for (const key of DETAILS) if (key !== "userId" && this[key] !== undefined) json[key] = this[key];
+    if (this.cause !== undefined) json.cause = say(this.cause);
     return json;
   }
 }

@@ -27,6 +27,8 @@ const TYPES: &str = "index.d.ts";
 const WORKER: &str = "service-worker.js";
 const WORKER_TYPES: &str = "service-worker.d.ts";
 const INLINE: &str = "inline.js";
+/// A part of the entry.
+const REPORT: &str = "report.js";
 /// What only tests and Node load, as it is written: the entry in Node, and the remote in memory.
 const UNBUNDLED: [&str; 3] = ["node.js", "testing.js", "testing.d.ts"];
 
@@ -192,6 +194,7 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
 fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
     let (file, microtask) = (folder.join(ENTRY), entry.with_file_name("microtask.js"));
     copy(entry, &file)?;
+    copy(&entry.with_file_name("report.js"), &folder.join(REPORT))?;
     esbuild(
         context,
         &file,
@@ -200,6 +203,7 @@ fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
             "--bundle",
             &format!("--external:./{INLINE}"),
             &format!("--inject:{}", microtask.display()),
+            &format!("--define:VERSION=\"{}\"", context.version),
         ],
     )?;
     // The request of the fallback is an expression, which bundlers warn of.
@@ -210,7 +214,9 @@ fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
     }
     let quiet = request.replacen('(', "(/*webpackIgnore:true*//*@vite-ignore*/", 1);
     fs::write(&file, text.replace(&request, &quiet)).because("writing the bundle")?;
-    fs::remove_file(folder.join(GLUE)).because("removing the glue")?;
+    for name in [GLUE, REPORT] {
+        fs::remove_file(folder.join(name)).because(format!("removing {name}"))?;
+    }
     module::clear(&folder.join("snippets"))
 }
 
