@@ -6,9 +6,8 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::Engine;
 use crate::js::config::{self, ParsedConfig};
-use crate::js::instance::Instance;
+use crate::js::instance::{Instance, WaitingNotice};
 use crate::js::page_bindings::PageBindings;
-use crate::js::waiting::WaitingNotice;
 use crate::js::{convert, page, persist, schedule};
 use crate::model::error::Result;
 use crate::web::host::WebHost;

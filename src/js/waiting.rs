@@ -1,25 +1,15 @@
 //! Tells the developer, once, of writes that wait although nothing is going to send them.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::js::engine::WebEngine;
 use crate::js::instance::Instance;
-use crate::util::cell::RefCell;
 use crate::web::interop::spawn;
 use crate::web::timer::sleep;
 
 /// How long a write may wait for a cycle, in milliseconds. An app that syncs by itself calls
 /// `synchronize` in the next moment.
 const PATIENCE_MS: u64 = 2_000;
-
-/// Whether the app has been told.
-#[derive(Default)]
-pub(super) struct WaitingNotice {
-    is_told: Cell<bool>,
-    /// The users whose writes are being watched.
-    watched: RefCell<Vec<String>>,
-}
 
 /// Looks after a write whether something sends it, and says so if nothing does.
 pub(super) fn watch(instance: &Rc<Instance>, user_id: &str) {
@@ -37,7 +27,10 @@ pub(super) fn watch(instance: &Rc<Instance>, user_id: &str) {
             return;
         };
         let (engine, notice) = (&instance.engine, &instance.waiting);
-        notice.watched.borrow_mut().retain(|watched| *watched != user);
+        notice
+            .watched
+            .borrow_mut()
+            .retain(|watched| *watched != user);
         let pending = engine.pending();
         let waits = pending.any(&user) && pending.are_left(&user);
         if waits && last_start(engine, &user) == before && !notice.is_told.replace(true) {
