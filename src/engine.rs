@@ -28,6 +28,7 @@ use crate::schedule::Moment;
 use crate::util::json::write::put;
 use crate::util::local_sync::Notify;
 
+mod adoption;
 pub mod auto_sync;
 pub mod conflicts;
 pub mod cycle;
