@@ -8,10 +8,14 @@
  * @packageDocumentation
  */
 
-// As in TypeScript's `esnext.disposable`, which came with 5.2: older versions and configs without it compile too.
+// As in TypeScript's `esnext.disposable`, which came with 5.2: older versions, and configs without it, take these types too.
 declare global {
   interface SymbolConstructor {
+    readonly dispose: unique symbol;
     readonly asyncDispose: unique symbol;
+  }
+  interface Disposable {
+    [Symbol.dispose](): void;
   }
   interface AsyncDisposable {
     [Symbol.asyncDispose](): PromiseLike<void>;
