@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 test("the version of the package is known at run time", async () => {
-  const { version } = JSON.parse(readFileSync(new URL("node_modules/datum-sync/package.json", import.meta.url)));
+  const { version } = JSON.parse(readFileSync("node_modules/datum-sync/package.json", "utf8"));
   expect(Datum.version).toBe(version);
 });
 
