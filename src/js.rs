@@ -37,6 +37,7 @@ pub mod resolver;
 pub mod schedule;
 pub mod sync_options;
 pub mod users;
+pub mod waiting;
 pub mod watch;
 pub mod write;
 
@@ -249,6 +250,11 @@ impl Datum {
     #[wasm_bindgen(getter)]
     pub fn metrics(&self) -> Result<JsValue, JsValue> {
         to_js(&self.instance.engine.metrics()).map_err(|e| error_to_js(&e))
+    }
+
+    /// The last entries of the log, from which the package's entry makes a report.
+    pub fn report(&self) -> JsValue {
+        self.instance.audience.recent()
     }
 
     /// Asks the remote for its health, and returns the health of everything.

@@ -37,11 +37,13 @@ pub enum Topic {
     StorageLost,
     /// The server was restored from an older state, and everything has been pulled again.
     ServerRestored,
+    /// The remote has sent rows of a type that the config does not name.
+    RowsIgnored,
 }
 
 impl Topic {
     /// Every topic with its public name.
-    pub const NAMES: [(&'static str, Self); 13] = [
+    pub const NAMES: [(&'static str, Self); 14] = [
         ("syncStarted", Self::SyncStarted),
         ("syncProgress", Self::SyncProgress),
         ("syncCompleted", Self::SyncCompleted),
@@ -55,6 +57,7 @@ impl Topic {
         ("connectivityChanged", Self::ConnectivityChanged),
         ("storageLost", Self::StorageLost),
         ("serverRestored", Self::ServerRestored),
+        ("rowsIgnored", Self::RowsIgnored),
     ];
 
     fn name(self) -> &'static str {

@@ -47,6 +47,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
             .opened(user_id)
             .is_some_and(|user| user.pending_count() > 0)
     }
+
+    /// Returns true if nothing is going to send a user's operations unless the app asks for it: no
+    /// automatic cycles are started. A paused user's wait on purpose.
+    pub fn are_left(self, user_id: &str) -> bool {
+        let engine = self.engine;
+        !engine.schedules.are_started(user_id)
+            && !engine.is_excluded(user_id)
+            && !engine.pause_state.is_paused(user_id)
+    }
 }
 
 fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> PendingOperation {

@@ -1,8 +1,9 @@
 // The package's main module: loads the engine, and adds to its classes what only JavaScript can
-// express. It wraps only `close`, so other calls cost nothing more. It must work unchanged under
+// express. It wraps only `close` and `report`, so other calls cost nothing more. It must work unchanged under
 // every bundler.
 
 import init, { Datum as Engine, DatumError, Manager } from "./datum_sync.js";
+import { makeReport, noteConfig } from "./report.js";
 
 export { DatumError, Manager };
 
@@ -20,10 +21,11 @@ function extend(Class) {
   // Creates an instance. Apps use `initialize` instead.
   const openEngine = Class.open.bind(Class);
   delete Class.open;
-  const close = Class.prototype.close;
+  const { close, report } = Class.prototype;
   const members = {
     initialize: { value: (config) => initialize(openEngine, config) },
     instance: { get: instance },
+    version: { value: VERSION },
     isInitialized: { get: () => open.size > 0 },
   };
   for (const member of Object.values(members)) member.configurable = true;
@@ -31,6 +33,10 @@ function extend(Class) {
   Class.prototype.close = function () {
     forget(this);
     return close.call(this);
+  };
+  // The engine has only the log.
+  Class.prototype.report = async function (userId) {
+    return makeReport(this, VERSION, userId, report.call(this));
   };
   // Safari has no `Symbol.asyncDispose` yet.
   if (Symbol.asyncDispose) Class.prototype[Symbol.asyncDispose] = Class.prototype.close;
@@ -68,7 +74,9 @@ async function start(openEngine, config) {
     throw error;
   });
   await loading;
-  return openEngine(config);
+  const datum = await openEngine(config);
+  noteConfig(datum, config);
+  return datum;
 }
 
 function instance() {
@@ -130,17 +138,26 @@ async function fetched(aborter) {
   // Bundlers look for exactly this expression and copy the file. If a bundler moved this module
   // without the file (esbuild, Vite's dependency optimizer), nothing is there, or a server's page
   // for unknown paths.
-  const request = fetch(new URL("datum_sync_bg.wasm", import.meta.url), { signal: aborter.signal });
-  const response = await within(SILENCE_MS, request, aborter);
+  const url = new URL("datum_sync_bg.wasm", import.meta.url);
+  // Node fetches no files.
+  const files = url.protocol === "file:" && globalThis.process?.getBuiltinModule?.("node:fs");
+  if (files) return WebAssembly.compile(files.readFileSync(url));
+  const response = await within(SILENCE_MS, fetch(url, { signal: aborter.signal }), aborter);
   if (!response.ok) throw new Error(`HTTP ${response.status} for ${response.url}`);
   const isStream = response.headers.get("Content-Type")?.startsWith("application/wasm") && WebAssembly.compileStreaming;
   return isStream ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
 }
 
 async function inlined() {
-  const { default: text } = await import("./inline.js");
+  // Vite builds a worker as one file unless told otherwise, and refuses `import("./inline.js")`
+  // there: what a url names, it copies. It replaces the condition. Others bundle what is imported.
+  // `pack` adds what keeps bundlers from warning of it, since a minifier drops comments.
+  const { default: text } = await (import.meta.env?.PROD
+    ? import(new URL("inline.js", import.meta.url).href)
+    : import("./inline.js"));
   const packed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  // Not by a Blob: jsdom's has no `stream`.
+  const stream = new Response(packed).body.pipeThrough(new DecompressionStream("deflate-raw"));
   return WebAssembly.compile(await new Response(stream).arrayBuffer());
 }
 

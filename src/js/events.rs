@@ -6,7 +6,7 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::events::{Filter, Reader, Topic};
-use crate::js::convert::{decode, promise, read_options};
+use crate::js::convert::{decode, feed_promise, read_options};
 use crate::js::feed::iteration;
 use crate::js::instance::Instance;
 use crate::model::error::{Code, Result};
@@ -49,7 +49,7 @@ impl EventIterator {
     /// The next event.
     pub fn next(&self) -> Promise {
         let reader = Rc::clone(&self.reader);
-        promise(async move {
+        feed_promise(async move {
             match reader.next().await {
                 Some(event) => Ok(iteration(Some(&decode(&event.text)?))),
                 None => Ok(iteration(None)),

@@ -1,6 +1,7 @@
 //! The shared state of the exported objects of one instance, and the calls that several of them
 //! offer.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::Promise;
@@ -18,6 +19,7 @@ use crate::js::resolver;
 use crate::js::sync_options::SyncOptions;
 use crate::model::error::{Code, Result};
 use crate::state::replica::Replica;
+use crate::util::cell::RefCell;
 use crate::web::interop::spawn;
 
 /// Computes an answer from an open user database.
@@ -29,6 +31,15 @@ pub(crate) struct Instance {
     pub(super) middleware: Middlewares,
     pub(super) audience: Rc<Audience>,
     pub(super) page: PageBindings,
+    pub(super) waiting: WaitingNotice,
+}
+
+/// Whether the app has been told of writes that wait although nothing is going to send them.
+#[derive(Default)]
+pub(super) struct WaitingNotice {
+    pub(super) is_told: Cell<bool>,
+    /// The users whose writes are being watched.
+    pub(super) watched: RefCell<Vec<String>>,
 }
 
 /// Whether a call pauses or resumes sync.

@@ -29,7 +29,10 @@ extern "C" {
     pub fn hears_writes(this: &Audience) -> bool;
     /// Logs a message that is not an event; warnings go to the console if there is no logger.
     #[wasm_bindgen(method)]
-    pub fn say(this: &Audience, level: &str, message: &str, reason: &str);
+    pub fn say(this: &Audience, level: &str, message: &str, reason: &str, scope: &str);
+    /// Returns the last entries of the log.
+    #[wasm_bindgen(method)]
+    pub fn recent(this: &Audience) -> JsValue;
     #[wasm_bindgen(method)]
     fn fetch(this: &Audience, given: &JsValue) -> JsValue;
 }

@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::Engine;
 use crate::js::config::{self, ParsedConfig};
-use crate::js::instance::Instance;
+use crate::js::instance::{Instance, WaitingNotice};
 use crate::js::page_bindings::PageBindings;
 use crate::js::{convert, page, persist, schedule};
 use crate::model::error::Result;
@@ -43,6 +43,7 @@ pub(super) async fn open(given: &JsValue) -> Result<Rc<Instance>> {
         middleware,
         audience,
         page: PageBindings::default(),
+        waiting: WaitingNotice::default(),
     });
     instance.audience.follow(&instance.engine);
     page::bind(&instance);

@@ -17,6 +17,7 @@ export class DatumError extends Error {
   toJSON() {
     const json = { code: this.code, message: this.message, retryable: this.retryable, at: this.at };
     for (const key of DETAILS) if (key !== "userId" && this[key] !== undefined) json[key] = this[key];
+    if (this.cause !== undefined) json.cause = say(this.cause);
     return json;
   }
 }
@@ -285,18 +286,33 @@ const waiting = new Map();
 let death;
 let words;
 
+/** How many of them keep a Node process from ending; timers and channels do not. */
+let held = 0;
+let port;
+
+function hold(more) {
+  held += more;
+  if (held > 1 || !globalThis.process?.versions?.node || !globalThis.MessageChannel) return;
+  port ??= new MessageChannel().port1;
+  // jsdom's and happy-dom's, if they have any, keep nothing.
+  port[held > 0 ? "ref" : "unref"]?.();
+}
+
 /**
  * Returns the promise of a call, which `settle` settles; it also rejects when the engine dies. A
  * panic stops the task that would have settled it, and without this an `await` in the app would
- * never return.
+ * never return. A Node process may end while only feeds wait for something new.
  */
-export function pledge() {
+export function pledge(isFeed) {
   let how;
   const promise = new Promise((resolve, reject) => {
-    how = { resolve, reject };
+    how = { resolve, reject, isFeed };
   });
-  if (death === undefined) waiting.set(promise, how);
-  else how.reject(death);
+  if (death !== undefined) how.reject(death);
+  else {
+    waiting.set(promise, how);
+    if (!isFeed) hold(1);
+  }
   return promise;
 }
 
@@ -307,6 +323,7 @@ export function pledge() {
 export function settle(promise, fulfilled, value) {
   const how = waiting.get(promise);
   waiting.delete(promise);
+  if (how && !how.isFeed) hold(-1);
   if (fulfilled) how?.resolve(value);
   else how?.reject(value);
 }
@@ -319,6 +336,7 @@ export function dying(place) {
   death ??= new DatumError("engineDead", "The engine stopped on a fault of its own; what was stored is safe. Reload the page.", { cause: place });
   for (const { reject } of waiting.values()) reject(death);
   waiting.clear();
+  hold(-held);
 }
 
 /**

@@ -1,4 +1,3 @@
-/// <reference lib="esnext.disposable" />
 /**
  * datum-sync: offline-first sync for web apps.
  *
@@ -8,6 +7,20 @@
  *
  * @packageDocumentation
  */
+
+// As in TypeScript's `esnext.disposable`, which came with 5.2: older versions, and configs without it, take these types too.
+declare global {
+  interface SymbolConstructor {
+    readonly dispose: unique symbol;
+    readonly asyncDispose: unique symbol;
+  }
+  interface Disposable {
+    [Symbol.dispose](): void;
+  }
+  interface AsyncDisposable {
+    [Symbol.asyncDispose](): PromiseLike<void>;
+  }
+}
 
 /** Any JSON value. Entities are JSON: no `Date`, `Map`, `BigInt`, functions, `NaN`. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -775,10 +788,10 @@ export interface PendingOperation {
  *   entities: { tasks: {} },
  *   remote: { url: "https://api.example.com", headers: async () => ({ Authorization: `Bearer ${await token()}` }) },
  *   initialUserId: "ada",
+ *   autoStartSync: true, // what is written is sent by itself
  * });
  * const tasks = datum.manager<Task>("tasks");
  * await tasks.create({ title: "Buy milk", done: false });
- * await datum.synchronize("ada");
  */
 export class Datum implements AsyncDisposable {
   private constructor();
@@ -793,6 +806,8 @@ export class Datum implements AsyncDisposable {
   static initialize(config: DatumConfig): Promise<Datum>;
   /** The open instance that was initialized first. Throws `notInitialized` if there is none. */
   static readonly instance: Datum;
+  /** The version of the package, such as `"1.2.3"`. */
+  static readonly version: string;
   /** Whether {@link Datum.instance} may be read. */
   static readonly isInitialized: boolean;
 
@@ -973,6 +988,15 @@ export class Datum implements AsyncDisposable {
   checkHealth(userId?: string): Promise<Health>;
   /** Counters since this instance was opened. */
   readonly metrics: Metrics;
+  /**
+   * Returns what somebody who helps needs to know about a user's sync, as JSON: to be shown, stored or sent by the app. It has no
+   * entities, no custom metadata, no tokens and no values of headers; of the config, only the package's own settings. A part that
+   * cannot be read says why, as all do once the instance is closed. Rejects with `invalidArgument`.
+   *
+   * @example
+   * const file = new Blob([JSON.stringify(await datum.report("ada"), null, 2)], { type: "application/json" });
+   */
+  report(userId: string): Promise<SupportReport>;
 
   /** Stops running cycles, closes the storage and ends every feed. Later calls reject with `closed`. */
   close(): Promise<void>;
@@ -1156,6 +1180,8 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
    * had acknowledged in the last 30 days and forgotten, are pending again.
    */
   | { readonly type: "serverRestored"; readonly offeredAgain: number }
+  /** A page of the remote had rows of a type that the config does not name. They were left out. */
+  | { readonly type: "rowsIgnored"; readonly entity: string; readonly count: number }
 );
 
 /** An operation that the remote has rejected. */
@@ -1228,6 +1254,44 @@ export interface Metrics {
   readonly staleCommits: number;
   /** Events that slow readers lost. */
   readonly droppedEvents: number;
+}
+
+/** The result of {@link Datum.report}. A part that could not be read is an object with its `error`. */
+export interface SupportReport {
+  /** {@link Datum.version}. */
+  readonly version: string;
+  readonly at: string;
+  /** The browser, the page's origin, whether it is online and visible, and what it offers. */
+  readonly environment: { readonly [field: string]: Json };
+  /** The config without secrets: functions, classes and the app's own texts are only named, as in `"(function)"`. */
+  readonly config: Json;
+  readonly userId: string;
+  readonly isCurrentUser: boolean;
+  readonly status: SyncStatus;
+  /** When the next automatic cycle begins; null if none is planned. */
+  readonly nextSyncTime: string | null;
+  readonly lastResult: SyncResult | null | ReportFailure;
+  /** This device's metadata, without the app's own fields; empty if it has never synced. */
+  readonly metadata: Partial<SyncMetadata> | ReportFailure;
+  readonly outbox: ReportList<PendingOperation> | ReportFailure;
+  readonly conflicts: ReportList<Omit<Conflict, "base" | "local" | "remote">> | ReportFailure;
+  readonly deadLetters: ReportList<Omit<DeadLetter, "data" | "base">> | ReportFailure;
+  /** As {@link Datum.storageSize}, and how many users have a database on this device. */
+  readonly storage: { readonly [field: string]: Json };
+  readonly metrics: Omit<Metrics, "activeUsers"> & { readonly activeUsers: number };
+  /** The last entries of the log, of the level `info` and above, whatever `logLevel` is. */
+  readonly log: readonly LogEntry[];
+}
+
+/** How many there are, and the first hundred. */
+export interface ReportList<T> {
+  readonly count: number;
+  readonly first: readonly T[];
+}
+
+/** Why a part of a report could not be read. */
+export interface ReportFailure {
+  readonly error: DatumErrorJson | string;
 }
 
 /** The stable name of a failure. Branch on this, never on the message. */
@@ -1343,4 +1407,6 @@ export interface DatumErrorJson {
   entityId?: string;
   status?: number;
   retryAfterMs?: number;
+  /** What led to it, in the words of the browser, the server or the app. */
+  cause?: string;
 }

@@ -6,7 +6,7 @@ use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 
 use crate::engine::watch::{Delta, Watch};
-use crate::js::convert::promise;
+use crate::js::convert::feed_promise;
 use crate::js::feed::iteration;
 use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded};
@@ -172,7 +172,7 @@ impl WatchIterator {
     /// Returns the watched entities, first immediately and then after each change.
     pub fn next(&self) -> Promise {
         let cursor = Rc::clone(&self.cursor);
-        promise(async move { cursor.next().await })
+        feed_promise(async move { cursor.next().await })
     }
 
     /// Ends the reader: the loop was left.

@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::*;
 use crate::js::convert::error_to_js;
 use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded, decoded_many};
+use crate::js::waiting;
 use crate::model::entity::OwnedKey;
 use crate::model::error::{Error, Result};
 use crate::plan::write::{Write, Written};
@@ -50,6 +51,7 @@ pub(crate) async fn write(
         .write_after(&target.user, entity, writes, target.after)
         .await?;
     instance.compact_later(&target.user);
+    waiting::watch(instance, &target.user);
     Ok(written)
 }
 
