@@ -31,17 +31,19 @@ pub mod options;
 pub struct Manager {
     instance: Rc<Instance>,
     entity: Rc<str>,
-    middleware: Option<Middleware>,
 }
 
 impl Manager {
     pub(crate) fn new(instance: Rc<Instance>, entity: String) -> Self {
-        let middleware = instance.middleware.get(&entity).cloned();
         Self {
             instance,
             entity: Rc::from(entity),
-            middleware,
         }
+    }
+
+    /// The middleware of the type now: a newer config may have replaced it.
+    fn middleware(&self) -> Option<Middleware> {
+        self.instance.middleware_of(&self.entity)
     }
 
     fn handles(&self) -> (Rc<Instance>, Rc<str>) {
@@ -60,7 +62,7 @@ impl Manager {
             Err(refused) => return Promise::reject(&refused),
         };
         let (instance, entity) = self.handles();
-        let (target, middleware) = (self.written(options), self.middleware.clone());
+        let (target, middleware) = (self.written(options), self.middleware());
         promise(async move {
             output(
                 write(&instance, &entity, target?, writes).await?,
@@ -106,7 +108,7 @@ impl Manager {
     }
 
     fn texts(&self, values: &JsValue, what: &str) -> JsResult<Vec<String>> {
-        let text = match &self.middleware {
+        let text = match self.middleware() {
             Some(middleware) => middleware.save_many(values, what)?,
             None => encode_many(values, Code::InvalidEntity, what).map_err(|e| error_to_js(&e))?,
         };
@@ -114,7 +116,7 @@ impl Manager {
     }
 
     fn text(&self, value: &JsValue, what: &str) -> JsResult<String> {
-        match &self.middleware {
+        match self.middleware() {
             Some(middleware) => middleware.save(value, what),
             None => self.encoded(value, what).map_err(|e| error_to_js(&e)),
         }
@@ -169,7 +171,7 @@ impl Manager {
     /// Replaces some of an entity's fields.
     pub fn patch(&self, id: &JsValue, changes: &JsValue, options: &JsValue) -> Promise {
         let (id, options) = (read_string(id, "`id`"), read_write_options(options));
-        let Some(middleware) = self.middleware.clone() else {
+        let Some(middleware) = self.middleware() else {
             let writes = id.and_then(|id| {
                 Ok(vec![Write::Patch {
                     id,
@@ -256,7 +258,7 @@ impl Manager {
 
     /// One entity, or null.
     pub fn read(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware.clone());
+        let ((instance, entity), middleware) = (self.handles(), self.middleware());
         let (id, options) = (read_string(id, "`id`"), self.read_options(options));
         promise(async move {
             let (user, include_deleted) = options?;
@@ -275,7 +277,7 @@ impl Manager {
     /// Every entity, in order of id.
     #[wasm_bindgen(js_name = readAll)]
     pub fn read_all(&self, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware.clone());
+        let ((instance, entity), middleware) = (self.handles(), self.middleware());
         let options = self.read_options(options);
         promise(async move {
             let (user, include_deleted) = options?;
@@ -293,7 +295,7 @@ impl Manager {
     /// One page of entities, in order of id.
     #[wasm_bindgen(js_name = readPage)]
     pub fn read_page(&self, page: &JsValue, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware.clone());
+        let ((instance, entity), middleware) = (self.handles(), self.middleware());
         let page = PageOptions::read(page);
         let user = self.user(read_user_option(options));
         promise(async move {
@@ -371,7 +373,7 @@ impl Manager {
     /// Stores a new entity, then runs a cycle; returns both results.
     #[wasm_bindgen(js_name = pushAndSync)]
     pub fn push_and_sync(&self, draft: &JsValue, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware.clone());
+        let ((instance, entity), middleware) = (self.handles(), self.middleware());
         let target = self.written(read_write_options(options));
         let draft = match self.text(draft, "The draft") {
             Ok(draft) => draft,

@@ -33,7 +33,8 @@ pub(crate) async fn write(
     target: WriteTarget,
     writes: Vec<Write>,
 ) -> Result<Vec<Written>> {
-    if instance.audience.hears_writes() {
+    let audience = instance.audience();
+    if audience.hears_writes() {
         for write in &writes {
             let (kind, draft) = match write {
                 Write::Create { draft } => ("create", Cow::Borrowed(draft.as_str())),
@@ -41,7 +42,7 @@ pub(crate) async fn write(
                 Write::Patch { id, changes } => ("patch", Cow::Owned(named(changes, id))),
                 Write::Delete { id, .. } => ("delete", Cow::Owned(named("{}", id))),
             };
-            instance.audience.before_write(entity, kind, &draft);
+            audience.before_write(entity, kind, &draft);
         }
     }
     let written = instance
