@@ -10,6 +10,7 @@ use crate::engine::cycle::first_status;
 use crate::engine::cycle::resolvers::Resolvers;
 use crate::engine::events::{EventHub, Filter, Reader, Topic};
 use crate::engine::metrics::{Counters, Metrics};
+use crate::engine::network_hint::NetworkHint;
 use crate::engine::open_users::OpenUsers;
 use crate::engine::pauses::PauseState;
 use crate::engine::realtime::Realtime;
@@ -41,6 +42,7 @@ mod lifecycle;
 mod logout;
 pub mod metadata;
 pub mod metrics;
+mod network_hint;
 mod open_users;
 pub mod pauses;
 pub mod pending;
@@ -91,6 +93,7 @@ pub struct Engine<B: Backing, R, H> {
     pause_state: PauseState,
     schedules: Schedules,
     hint_state: Realtime,
+    network_hint: NetworkHint,
     counters: Counters,
     events: Rc<EventHub>,
     first_write: Rc<FirstWrite>,
@@ -166,6 +169,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             pause_state: PauseState::default(),
             schedules: Schedules::default(),
             hint_state: Realtime::default(),
+            network_hint: NetworkHint::default(),
             counters: Counters::default(),
             events: Rc::default(),
             first_write: Rc::default(),
@@ -275,6 +279,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
 
     /// Reports that the network has become available or unavailable.
     pub fn network_changed(&self, online: bool) {
+        self.network_hint.changed();
         for user in self.open_users.all() {
             self.refresh_status(&user);
         }
@@ -301,7 +306,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     fn refresh_status(&self, user: &User<B::Store, H>) {
-        user.refresh_status(&self.host, self.backing.is_durable());
+        user.refresh_status(self.is_online(), self.backing.is_durable());
     }
 
     /// Rejects calls after [`Self::close`].

@@ -14,6 +14,8 @@
 
 mod support;
 
+#[path = "reported/environment.rs"]
+mod environment;
 #[path = "reported/lost_writes.rs"]
 mod lost_writes;
 #[path = "reported/stale_rows.rs"]

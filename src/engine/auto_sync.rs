@@ -300,7 +300,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
                 .get(&user_id, Schedule::runs)
                 .unwrap_or(false)
         });
-        let active = runs && self.is_active() && self.engine.host.is_online();
+        let active = runs && self.is_active() && self.engine.is_online();
         self.engine.hint_state.set_active(active);
     }
 
@@ -408,10 +408,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         self.engine.schedules.are_active() && !self.engine.closed.get()
     }
 
-    /// Returns true if a cycle may use the network: it is available, or the config says not to
-    /// check.
+    /// Returns true if a cycle may use the network: it is available, or may be, or the config says
+    /// not to check.
     fn can_run(self) -> bool {
-        self.engine.config.defaults.force == Some(true) || self.engine.host.is_online()
+        self.engine.config.defaults.force == Some(true) || self.engine.may_try_network()
     }
 
     /// Changes a user's schedule, if there is one, and wakes the loop.

@@ -233,7 +233,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
     }
 
     /// Returns a pull request for one row that waits at the remote.
-    fn poll_request(self, user: &User<B::Store, H>) -> PullRequest {
+    pub(super) fn poll_request(self, user: &User<B::Store, H>) -> PullRequest {
         // A cursor is valid only with the entity types that it was made for.
         let (cursor, entities) = user
             .db

@@ -58,7 +58,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 self.check_entity(entity)?;
             }
         }
-        if let Some(reason) = self.refusal(&user, &settings) {
+        if let Some(reason) = self.refusal(&user, &settings, &cancel).await {
             return Ok(skipped(&user, reason));
         }
         // The lock may be held by short work other than a cycle: then this call waits.
@@ -86,7 +86,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return Ok(cancelled(&user));
         }
         // This may have changed during the wait.
-        if let Some(reason) = self.refusal(&user, &settings) {
+        if let Some(reason) = self.refusal(&user, &settings, &cancel).await {
             return Ok(skipped(&user, reason));
         }
         let result = self.run(&user, &options, &settings, custom, &cancel).await;
@@ -141,10 +141,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         };
         let options = options.or(&self.config.defaults);
         let mut settings = Settings::of(&options, &self.config);
-        if let Some(reason) = self.reason_to_skip(user, &settings) {
+        let cancel = Rc::new(Cancel::default());
+        if let Some(reason) = self.reason_to_skip(user, &settings, &cancel).await {
             return Ok(skipped(user, reason));
         }
-        let cancel = Rc::new(Cancel::default());
         let began = self.host.elapsed_ms();
         let turn = self
             .within(
@@ -155,7 +155,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             )
             .await?;
         self.check_open()?;
-        if let Some(reason) = self.reason_to_skip(user, &settings) {
+        if let Some(reason) = self.reason_to_skip(user, &settings, &cancel).await {
             return Ok(skipped(user, reason));
         }
         settings.timeout = timeout.saturating_sub(self.host.elapsed_ms().saturating_sub(began));
@@ -164,16 +164,21 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         result
     }
 
-    fn refusal(&self, user: &User<B::Store, H>, settings: &Settings) -> Option<SkipReason> {
+    async fn refusal(
+        &self,
+        user: &User<B::Store, H>,
+        settings: &Settings,
+        cancel: &Cancel,
+    ) -> Option<SkipReason> {
         if user.cycle.leaving.get() {
             Some(SkipReason::Paused)
         } else {
-            self.reason_to_skip(user, settings)
+            self.reason_to_skip(user, settings, cancel).await
         }
     }
 
-    /// Returns the reason why no cycle can run for a user now, if so.
-    pub(super) fn reason_to_skip(
+    /// Returns the reason why no cycle can run for a user now, if so, as far as this device knows.
+    pub(super) fn standing_reason(
         &self,
         user: &User<B::Store, H>,
         settings: &Settings,
@@ -182,7 +187,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             Some(SkipReason::ExcludedUser)
         } else if self.pause_state.is_paused(&user.id) {
             Some(SkipReason::Paused)
-        } else if !settings.force && !self.host.is_online() {
+        } else if !settings.force && !self.is_online() {
             Some(SkipReason::Offline)
         } else if settings.direction == Direction::PushOnly
             && user.db.read(|replica| replica.outbox().is_empty())

@@ -28,7 +28,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
             &Options::default().or(&self.engine.config.defaults),
             &self.engine.config,
         );
-        if !settings.direction.pushes() || self.engine.reason_to_skip(&user, &settings).is_some() {
+        if !settings.direction.pushes() || self.engine.standing_reason(&user, &settings).is_some() {
             return None;
         }
         let device_id = self.engine.backing.device_id(user_id);

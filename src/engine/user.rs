@@ -153,10 +153,9 @@ impl<S: Store, H: Host> User<S, H> {
     }
 
     /// Updates the counts and the local health of the status.
-    pub fn refresh_status(&self, host: &H, durable: bool) {
+    pub fn refresh_status(&self, online: bool, durable: bool) {
         let unsynced = self.unsynced();
         let conflicts = self.db.peek(|replica| replica.conflicts().len() as u64);
-        let online = host.is_online();
         self.hub.update(|status| {
             status.pending_operations = unsynced.operations;
             status.unresolved_conflicts = conflicts;

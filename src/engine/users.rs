@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use crate::engine::cycle::cancel::Stop;
+use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::cycle::options::Settings;
 use crate::engine::events::Topic;
 use crate::engine::logout::{Disposal, unsynced_data};
@@ -187,7 +187,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         }
         let config = &self.engine.config;
         let settings = Settings::of(&fetch_all().or(&config.defaults), config);
-        if let Some(reason) = self.engine.reason_to_skip(user, &settings) {
+        let cancel = Cancel::default();
+        if let Some(reason) = self.engine.reason_to_skip(user, &settings, &cancel).await {
             let code = if reason == SkipReason::Offline {
                 Code::Offline
             } else {

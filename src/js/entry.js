@@ -85,6 +85,11 @@ function forget(datum) {
   }
 }
 
+/** How long the file may not answer, in milliseconds, before the inline fallback is loaded. */
+const SILENCE_MS = 8_000;
+/** How long the file or the fallback may take in all, in milliseconds. */
+const LOAD_MS = 120_000;
+
 /**
  * Loads the engine from the file beside this one, or from the inline fallback if that file is
  * unavailable.
@@ -92,8 +97,9 @@ function forget(datum) {
 async function load() {
   const causes = [];
   for (const source of [fetched, inlined]) {
+    const aborter = new AbortController();
     try {
-      await init({ module_or_path: await source() });
+      await init({ module_or_path: await within(LOAD_MS, source(aborter), aborter) });
       return;
     } catch (cause) {
       causes.push(cause);
@@ -104,11 +110,28 @@ async function load() {
   throw new DatumError("network", message, { cause: new AggregateError(causes, causes.map(String).join("; ")) });
 }
 
-async function fetched() {
+/** Fails, and aborts what it waits for, if that takes longer. */
+async function within(ms, work, aborter) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`nothing for ${ms / 1000} seconds`));
+      aborter.abort();
+    }, ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function fetched(aborter) {
   // Bundlers look for exactly this expression and copy the file. If a bundler moved this module
   // without the file (esbuild, Vite's dependency optimizer), nothing is there, or a server's page
   // for unknown paths.
-  const response = await fetch(new URL("datum_sync_bg.wasm", import.meta.url));
+  const request = fetch(new URL("datum_sync_bg.wasm", import.meta.url), { signal: aborter.signal });
+  const response = await within(SILENCE_MS, request, aborter);
   if (!response.ok) throw new Error(`HTTP ${response.status} for ${response.url}`);
   const isStream = response.headers.get("Content-Type")?.startsWith("application/wasm") && WebAssembly.compileStreaming;
   return isStream ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());

@@ -475,7 +475,7 @@ export interface SyncOptions<T extends Entity = AnyEntity> {
   timeout?: number;
   /** Stops the cycle at its next safe point. */
   signal?: AbortSignal;
-  /** Runs even if the browser reports being offline. Default false. */
+  /** Runs even if the browser reports being offline and the remote has not answered. Default false. */
   force?: boolean;
 }
 
@@ -514,6 +514,7 @@ export interface SyncResult {
   /** Whether at least one reply of the remote was applied, or confirmed that nothing is new. */
   remoteFetched: boolean;
   wasSkipped: boolean;
+  /** `offline`: the browser reports it, and the remote did not answer one request either. */
   skipReason?: "offline" | "paused" | "inProgress" | "excludedUser" | "nothingToPush";
   wasCancelled: boolean;
   /** The same by entity type. */

@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use indexed_db_futures::database::Database;
+use indexed_db_futures::transaction::Transaction;
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
-use web_sys::IdbTransaction;
 
 use crate::log::address::{BodyId, Seq};
 use crate::model::config::storage::Durability;
@@ -20,7 +20,7 @@ pub use crate::web::indexeddb::app_database::RootDatabase;
 use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::Schema;
-use crate::web::indexeddb::read::{answer, begin, places, records, unreadable, values};
+use crate::web::indexeddb::read::{begin, get, places, records, unreadable, values};
 use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
 
 pub mod app_database;
@@ -183,7 +183,8 @@ impl IndexedDbStore {
     /// Whether the record under that key is this one.
     async fn holds(&self, database: &Database, seq: Seq, record: &[u8]) -> Result<bool, Fault> {
         self.count(1, 0, 0);
-        let found = values(&begin(database, &[LOG])?.object_store(LOG)?, &[seq]).await?;
+        let transaction = begin(database, &[LOG])?;
+        let found = values(&transaction.object_store(LOG)?, &[seq]).await?;
         Ok(found.into_iter().flatten().any(|found| *found == *record))
     }
 
@@ -244,7 +245,7 @@ impl IndexedDbStore {
     async fn load_what_is_left(&self, from: f64) -> Result<Records> {
         let places = self
             .read(&[LOG], async |transaction| {
-                places(&transaction, LOG, from).await
+                places(transaction, LOG, from).await
             })
             .await?;
         let mut records = Records::new();
@@ -261,12 +262,12 @@ impl IndexedDbStore {
     async fn read<T>(
         &self,
         stores: &[&str],
-        work: impl AsyncFn(IdbTransaction) -> Result<T, Fault>,
+        work: impl AsyncFn(&Transaction<'_>) -> Result<T, Fault>,
     ) -> Result<T> {
         self.run(async |database, _| {
             self.check()?;
             self.count(1, 0, 0);
-            work(begin(database, stores)?).await
+            work(&begin(database, stores)?).await
         })
         .await
     }
@@ -286,12 +287,8 @@ impl Store for IndexedDbStore {
                 let transaction = begin(database, STORES)?;
                 // If that cannot be read, the log is read from its start, which finds the
                 // checkpoint.
-                from.set(
-                    answer(&transaction.object_store(BODIES)?.get(&CHECKPOINT.into())?)
-                        .await?
-                        .as_f64()
-                        .unwrap_or(CHECKPOINT),
-                );
+                let place = get(&transaction.object_store(BODIES)?, CHECKPOINT.into()).await?;
+                from.set(place.and_then(|place| place.as_f64()).unwrap_or(CHECKPOINT));
                 records(&transaction, LOG, from.get(), false).await
             })
             .await;
@@ -308,7 +305,7 @@ impl Store for IndexedDbStore {
         let found = self
             .read(&[LOG], async |transaction| {
                 self.resting.set(false);
-                records(&transaction, LOG, after as f64, true).await
+                records(transaction, LOG, after as f64, true).await
             })
             .await?;
         Ok(Tail::of(after, found))

@@ -102,7 +102,7 @@ async fn an_open_that_comes_after_its_store_has_gone_holds_nothing() {
         // Blocked for ever if the connection were still there and deaf.
         let mut stubborn = open_raw(&format!("{name}/ann"), 1).await;
         assert_eq!(
-            stubborn.stores(),
+            stubborn.object_store_names().length(),
             2,
             "the dropped call must not have left a database without object stores"
         );

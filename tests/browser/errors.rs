@@ -2,10 +2,24 @@
 
 use datum_sync::js::convert::{error_to_js, from_js, promise};
 use datum_sync::model::error::{Code, Error};
-use js_sys::{JSON, Reflect};
-use wasm_bindgen::JsValue;
+use js_sys::{Promise, Reflect};
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
+
+#[wasm_bindgen]
+extern "C" {
+    /// `errors.ts`.
+    type Ends;
+    #[wasm_bindgen(method, js_name = endsWhenTheEngineDies)]
+    fn ends_when_the_engine_dies(this: &Ends) -> Promise;
+    #[wasm_bindgen(method, js_name = endsWhenTheEngineDiesWithoutWords)]
+    fn ends_when_the_engine_dies_without_words(this: &Ends) -> Promise;
+}
+
+fn ends() -> Ends {
+    crate::script!("errors.js").unchecked_into()
+}
 
 /// The value of a JavaScript expression.
 fn js(code: &str) -> JsValue {
@@ -145,47 +159,24 @@ async fn a_future_becomes_a_promise_that_rejects_with_a_datum_error() {
 /// A second copy of the support module, since an engine that died stays dead for its page.
 #[wasm_bindgen_test]
 async fn when_the_engine_dies_every_call_that_waits_rejects() {
-    let told = js("(async () => {
-        const url = performance.getEntriesByType('resource').map((entry) => entry.name).find((name) => name.endsWith('/support.js'));
-        const support = await import(url + '?dead');
-        const calls = [support.pledge(), support.pledge()];
-        support.settle(calls[1], true, 'before');
-        await calls[1];
-        const error = console.error;
-        console.error = () => {};
-        support.dying('replica.rs');
-        support.died('panicked at replica.rs');
-        support.dying('store.rs');
-        support.died('again');
-        console.error = error;
-        calls.push(support.pledge());
-        support.settle(calls[2], true, 'later');
-        const ends = await Promise.allSettled(calls);
-        return ends.map(({ value, reason }) => value ?? `${reason.name} ${reason.code} ${reason.cause}`);
-    })()");
-    let told = JsFuture::from(js_sys::Promise::from(told)).await.unwrap();
+    let told = JsFuture::from(ends().ends_when_the_engine_dies())
+        .await
+        .unwrap();
     let died = "DatumError engineDead panicked at replica.rs";
     assert_eq!(
-        JSON::stringify(&told).unwrap().as_string().unwrap(),
+        told.as_string().unwrap(),
         format!(r#"["{died}","before","{died}"]"#)
     );
 }
 
 #[wasm_bindgen_test]
 async fn an_engine_that_dies_without_words_still_rejects_the_calls_that_wait() {
-    let told = js("(async () => {
-        const url = performance.getEntriesByType('resource').map((entry) => entry.name).find((name) => name.endsWith('/support.js'));
-        const support = await import(url + '?dying');
-        const calls = [support.pledge()];
-        support.dying('allocator.rs');
-        calls.push(support.pledge());
-        const ends = await Promise.allSettled(calls);
-        return ends.map(({ reason }) => `${reason.code} ${reason.cause}`);
-    })()");
-    let told = JsFuture::from(js_sys::Promise::from(told)).await.unwrap();
+    let told = JsFuture::from(ends().ends_when_the_engine_dies_without_words())
+        .await
+        .unwrap();
     let dying = "engineDead allocator.rs";
     assert_eq!(
-        JSON::stringify(&told).unwrap().as_string().unwrap(),
+        told.as_string().unwrap(),
         format!(r#"["{dying}","{dying}"]"#)
     );
 }

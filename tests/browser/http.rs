@@ -1,7 +1,7 @@
 //! The remote over `fetch`: its requests, timeouts and config.
 
 use crate::support::browser::remote::{
-    PAGE, begin_and_drop, holds, http, js, page, pull, pull_request, push,
+    PAGE, begin_and_drop, holds, http, js, page, pull, pull_request, push, recorder,
 };
 use datum_sync::model::error::Code;
 use datum_sync::model::protocol::{DeviceMetadata, PullRequest};
@@ -32,15 +32,13 @@ async fn a_pull_is_one_post_of_json_with_the_apps_headers() {
 
 #[wasm_bindgen_test]
 async fn the_browsers_own_fetch_gets_the_same_request() {
-    js(
-        "(globalThis.seen = [], globalThis.kept = fetch, globalThis.fetch = async (request) => { seen.push(request.clone()); return new Response('{\"results\":[]}') })",
-    );
+    recorder().replace_fetch();
     let remote = HttpRemote::new(&js(
         "{ url: '/base', headers: () => new Headers({ 'X-A': '1' }), credentials: 'omit' }",
     ))
     .unwrap();
     let sent = push(&remote, r#"{"title":"ü"}"#).await;
-    js("globalThis.fetch = kept");
+    recorder().restore_fetch();
     assert!(matches!(sent, Ok(Pushed::Reply { sent, .. }) if sent == remote.stats().sent));
     holds(
         "seen[0] instanceof Request && seen[0].method === 'POST' && seen[0].url === location.origin + '/base/sync/v1/push'",
@@ -137,9 +135,7 @@ async fn an_answer_that_does_not_begin_or_does_not_end_times_out() {
     }
     // A remote that was asked to wait gets that time on top.
     let patient = http(
-        &format!(
-            "await new Promise((done) => setTimeout(done, 60)); return new Response('{PAGE}')"
-        ),
+        &format!("await after(60); return new Response('{PAGE}')"),
         "timeout: 30",
     );
     page(
@@ -159,7 +155,7 @@ async fn an_answer_that_does_not_begin_or_does_not_end_times_out() {
 async fn a_large_push_is_compressed_where_the_remote_takes_it() {
     let large = format!(r#"{{"text":"{}"}}"#, "long ".repeat(4000));
     let remote = http(
-        "const stream = new Response(init.body).body.pipeThrough(new DecompressionStream('gzip')); globalThis.unpacked = await new Response(stream).text(); return new Response('{}')",
+        "globalThis.unpacked = await unzip(init.body); return new Response('{}')",
         "compress: true",
     );
     let Ok(Pushed::Reply { sent, .. }) = push(&remote, &large).await else {

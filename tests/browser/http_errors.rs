@@ -1,5 +1,6 @@
 //! The remote over `fetch`: statuses, broken replies and failed requests become coded errors.
 
+use crate::support::browser::page::page as browser_page;
 use crate::support::browser::remote::{PAGE, http, js, page, pull, push};
 use datum_sync::model::error::Code;
 use datum_sync::model::protocol::parse_page;
@@ -195,10 +196,10 @@ async fn a_fetch_that_throws_anything_is_a_network_error_with_its_words() {
 
 #[wasm_bindgen_test]
 async fn without_a_network_the_failure_is_offline() {
-    js("Object.defineProperty(navigator, 'onLine', { get: () => false, configurable: true })");
+    browser_page().set_online(Some(false));
     let error = pull(&http("throw new TypeError('x')", ""))
         .await
         .unwrap_err();
-    js("delete navigator.onLine");
+    browser_page().set_online(None);
     assert_eq!(error.code(), Code::Offline);
 }

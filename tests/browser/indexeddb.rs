@@ -2,13 +2,14 @@
 //! needs.
 
 use crate::support::browser::indexeddb::{Browser, unique};
-use crate::support::browser::{Patch, js, overwrite};
+use crate::support::browser::{Patch, Raw, overwrite, raw};
 use crate::support::store_suite::{self, Stores, add, body, bytes, record};
 use datum_sync::model::config::storage::Durability;
 use datum_sync::model::error::Code;
 use datum_sync::ports::store::{Append, AppendError, Store};
 use datum_sync::web::indexeddb::IndexedDbStore;
 use futures_util::future::join;
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 macro_rules! mount {
@@ -59,71 +60,20 @@ async fn concurrent_first_calls_share_one_open() {
 /// Why the `add` is the last request: see `write.rs`. The engine is asked directly, not the store.
 #[wasm_bindgen_test]
 async fn an_add_that_comes_last_takes_its_whole_transaction_with_it() {
-    let rounds = js(
-        "name",
-        "const open = () => new Promise((resolve, reject) => {
-           const request = indexedDB.open(name, 1);
-           request.onupgradeneeded = () => { request.result.createObjectStore('log'); request.result.createObjectStore('bodies'); };
-           request.onsuccess = () => resolve(request.result);
-           request.onerror = () => reject(request.error);
-         });
-         const append = (db, seq, who) => new Promise((resolve) => {
-           const tx = db.transaction(['log', 'bodies'], 'readwrite');
-           tx.objectStore('bodies').put(who, seq);
-           const add = tx.objectStore('log').add(who, seq);
-           let verdict = 'unknown';
-           add.onerror = () => { verdict = add.error.name; };
-           tx.oncomplete = () => resolve('complete');
-           tx.onabort = () => resolve(verdict);
-           tx.commit();
-         });
-         const get = (db, store, key) => new Promise((resolve) => {
-           const request = db.transaction(store).objectStore(store).get(key);
-           request.onsuccess = () => resolve(request.result);
-         });
-         return (async () => {
-           const [a, b] = [await open(), await open()];
-           let right = 0;
-           for (let seq = 1; seq <= 120; seq++) {
-             const both = seq % 2 ? [[a, 'a'], [b, 'b']] : [[b, 'b'], [a, 'a']];
-             const ends = await Promise.all(both.map(([db, who]) => append(db, seq, who)));
-             const winner = both[ends.indexOf('complete')][1];
-             const once = ends.toSorted().join() === 'ConstraintError,complete';
-             if (once && await get(a, 'log', seq) === winner && await get(a, 'bodies', seq) === winner) right++;
-           }
-           a.close(); b.close();
-           return right;
-         })();",
-    )
-    .of(&unique())
-    .await;
+    let rounds = JsFuture::from(raw().rounds_with_one_winner(&unique(), 120))
+        .await
+        .unwrap();
     assert_eq!(rounds.as_f64(), Some(120.0));
 }
 
 #[wasm_bindgen_test]
 async fn a_durability_is_passed_on_to_the_browser() {
     let store = Browser.fresh().await;
-    let patch = Patch::new(
-        "IDBDatabase",
-        "transaction",
-        "globalThis.__durability = args[2].durability; return original.apply(this, args);",
-    );
+    let patch = Patch::new(Raw::note_durability);
     store.append(record(1), Durability::Strict).await.unwrap();
-    assert_eq!(
-        js("", "return globalThis.__durability")
-            .now("")
-            .as_string()
-            .unwrap(),
-        "strict"
-    );
+    assert_eq!(raw().last_durability(), "strict");
     store.append(record(2), Durability::Relaxed).await.unwrap();
-    assert_eq!(
-        js("", "return globalThis.__durability")
-            .now("")
-            .as_string()
-            .unwrap(),
-        "relaxed"
-    );
+    assert_eq!(raw().last_durability(), "relaxed");
     drop(patch);
 }
 
@@ -141,17 +91,13 @@ async fn a_value_of_a_foreign_kind_is_set_aside_not_a_panic() {
         .await
         .unwrap();
     }
-    overwrite(
-        store.database(),
-        &format!("tx.objectStore('bodies').put('text', {})", body(1, 0)),
-    )
-    .await;
+    overwrite(store.database(), "bodies", body(1, 0), "text").await;
     assert_eq!(
         store.bodies(&[body(1, 0), body(2, 0)]).await.unwrap(),
         [None, Some(bytes(b"body"))]
     );
     let whole = store.load().await.unwrap();
-    overwrite(store.database(), "tx.objectStore('log').put({ a: 1 }, 1)").await;
+    overwrite(store.database(), "log", 1, js_sys::Object::new()).await;
     let records = store.load().await.unwrap();
     assert_eq!(
         (records.len(), &records[1]),
@@ -162,7 +108,7 @@ async fn a_value_of_a_foreign_kind_is_set_aside_not_a_panic() {
         datum_sync::log::commit::Commit::decode(&records[0].1).is_err(),
         "no reader takes it"
     );
-    overwrite(store.database(), "tx.objectStore('bodies').put('text', 0)").await;
+    overwrite(store.database(), "bodies", 0, "text").await;
     assert_eq!(
         store.load().await.unwrap(),
         records,

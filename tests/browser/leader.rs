@@ -4,11 +4,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::support::browser::page::page;
 use datum_sync::web::host::WebHost;
 use datum_sync::web::leader::LeaderElection;
 use datum_sync::web::page::Presence;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -21,21 +21,17 @@ struct Tab {
 impl Tab {
     /// Opens in the background: it queues.
     fn hidden(app: &str) -> Self {
-        run(
-            "Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });",
-        );
+        page().set_visibility(Some("hidden"));
         let tab = Self::open(app);
-        run("delete document.visibilityState;");
+        page().set_visibility(None);
         tab
     }
 
     /// Opens in front.
     fn visible(app: &str) -> Self {
-        run(
-            "Object.defineProperty(document, 'visibilityState', { value: 'visible', configurable: true });",
-        );
+        page().set_visibility(Some("visible"));
         let tab = Self::open(app);
-        run("delete document.visibilityState;");
+        page().set_visibility(None);
         tab
     }
 
@@ -56,10 +52,7 @@ impl Tab {
 
 /// Holders and waiters of the app's lock, as the browser has them.
 async fn locks(app: &str) -> String {
-    let query = format!(
-        "return navigator.locks.query().then(({{ held, pending }}) => [held, pending].map((all) => all.filter((lock) => lock.name.endsWith({app:?})).length).join());"
-    );
-    JsFuture::from(run(&query).unchecked_into::<js_sys::Promise>())
+    JsFuture::from(page().lock_counts(app))
         .await
         .unwrap()
         .as_string()
@@ -147,17 +140,11 @@ async fn a_tab_that_is_closed_hears_nothing_more_and_leaves_no_lock() {
 
 #[wasm_bindgen_test]
 async fn without_locks_or_where_they_are_refused_every_tab_leads() {
-    for locks in [
-        "undefined",
-        "{ request: () => Promise.reject(new DOMException('no', 'SecurityError')) }",
-        "{ request() { throw new TypeError('no'); } }",
-    ] {
-        run(&format!(
-            "Object.defineProperty(navigator, 'locks', {{ value: {locks}, configurable: true }});"
-        ));
+    for locks in ["missing", "rejecting", "throwing"] {
+        page().replace_locks(locks);
         let app = unique();
         let (mut first, mut second) = (Tab::visible(&app), Tab::hidden(&app));
-        run("delete navigator.locks;");
+        page().restore_locks();
         first.hears(true).await;
         second.hears(true).await;
         second.lead.presence(Presence::Away);
@@ -167,46 +154,31 @@ async fn without_locks_or_where_they_are_refused_every_tab_leads() {
 
 #[wasm_bindgen_test]
 fn a_page_tells_when_it_is_seen_and_when_it_is_put_away() {
-    let shown = |state: &str| {
-        run(&format!(
-            "Object.defineProperty(document, 'visibilityState', {{ value: {state:?}, configurable: true }});"
-        ));
-    };
-    let fire = |target: &str, event: &str| {
-        drop(run(&format!(
-            "{target}.dispatchEvent(new Event({event:?}));"
-        )))
-    };
-    let turn = |event: &str, persisted: bool| {
-        drop(run(&format!(
-            "dispatchEvent(new PageTransitionEvent({event:?}, {{ persisted: {persisted} }}));"
-        )));
-    };
-    shown("visible");
+    page().set_visibility(Some("visible"));
     let host = WebHost::new();
     let heard = Rc::new(RefCell::new(Vec::new()));
     let kept = Rc::clone(&heard);
     let watch = host.on_presence(move |presence| kept.borrow_mut().push(presence));
     assert_eq!(host.presence(), Presence::Visible);
-    shown("hidden");
+    page().set_visibility(Some("hidden"));
     assert_eq!(host.presence(), Presence::Hidden);
-    fire("document", "visibilitychange");
-    fire("document", "freeze");
-    fire("document", "resume");
-    shown("visible");
-    fire("document", "visibilitychange");
-    fire("document", "visibilitychange");
-    turn("pagehide", false);
-    shown("hidden");
-    fire("document", "visibilitychange");
-    shown("visible");
-    turn("pageshow", false);
-    turn("pagehide", true);
-    fire("document", "freeze");
-    turn("pageshow", true);
+    page().fire_at_document("visibilitychange");
+    page().fire_at_document("freeze");
+    page().fire_at_document("resume");
+    page().set_visibility(Some("visible"));
+    page().fire_at_document("visibilitychange");
+    page().fire_at_document("visibilitychange");
+    page().turn_page("pagehide", false);
+    page().set_visibility(Some("hidden"));
+    page().fire_at_document("visibilitychange");
+    page().set_visibility(Some("visible"));
+    page().turn_page("pageshow", false);
+    page().turn_page("pagehide", true);
+    page().fire_at_document("freeze");
+    page().turn_page("pageshow", true);
     drop(watch);
-    turn("pagehide", false);
-    run("delete document.visibilityState;");
+    page().turn_page("pagehide", false);
+    page().set_visibility(None);
     use Presence::{Away, Cached, Hidden, Visible};
     assert_eq!(
         *heard.borrow(),
@@ -218,10 +190,4 @@ fn a_page_tells_when_it_is_seen_and_when_it_is_put_away() {
 
 fn unique() -> String {
     format!("test-{}-{}", js_sys::Date::now(), js_sys::Math::random())
-}
-
-fn run(script: &str) -> JsValue {
-    js_sys::Function::new_no_args(script)
-        .call0(&JsValue::UNDEFINED)
-        .unwrap()
 }

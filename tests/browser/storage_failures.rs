@@ -1,27 +1,18 @@
 //! Browsers whose IndexedDB fails. A patched prototype stands in for what a page cannot provoke.
 
-use crate::support::browser::Patch;
 use crate::support::browser::indexeddb::{Browser, unique};
+use crate::support::browser::{Patch, Raw, raw};
 use crate::support::store_suite::{Stores, add, body, bytes, record, tailed, text};
 use datum_sync::model::error::Code;
 use datum_sync::ports::store::{Append, AppendError, Store};
 use datum_sync::web::indexeddb::{IndexedDbStore, RootDatabase};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-/// The commit goes through, and its answer is lost: Safari's network process died in between.
-const COMMITTED_BUT_LOST: &str = "original.apply(this, args);
-    if (count++ === 0) { this.oncomplete = null; this.dispatchEvent(new Event('abort')); this.onabort = null; }";
-
 #[wasm_bindgen_test]
 async fn a_connection_that_died_unnoticed_is_opened_again() {
     let store = Browser.fresh().await;
     add(&store, record(1)).await.unwrap();
-    let patch = Patch::new(
-        "IDBDatabase",
-        "transaction",
-        "if (count++ === 0) throw new DOMException('The database connection is closing.', 'InvalidStateError');
-         return original.apply(this, args);",
-    );
+    let patch = Patch::new(Raw::connection_dies_once);
     assert_eq!(text(&store.load().await.unwrap()), ["record 1"]);
     assert_eq!(
         patch.count(),
@@ -34,11 +25,7 @@ async fn a_connection_that_died_unnoticed_is_opened_again() {
 #[wasm_bindgen_test]
 async fn a_connection_that_stays_dead_is_an_error_after_three_attempts() {
     let store = Browser.fresh().await;
-    let patch = Patch::new(
-        "IDBDatabase",
-        "transaction",
-        "count++; throw new DOMException('Connection lost', 'UnknownError');",
-    );
+    let patch = Patch::new(Raw::connection_stays_dead);
     assert_eq!(
         store.load().await.unwrap_err().code(),
         Code::StorageUnavailable
@@ -51,7 +38,7 @@ async fn a_connection_that_stays_dead_is_an_error_after_three_attempts() {
 #[wasm_bindgen_test]
 async fn an_append_whose_answer_was_lost_finds_its_own_record() {
     let store = Browser.fresh().await;
-    let patch = Patch::new("IDBTransaction", "commit", COMMITTED_BUT_LOST);
+    let patch = Patch::new(Raw::commit_loses_its_answer);
     add(
         &store,
         Append {
@@ -83,7 +70,7 @@ async fn an_append_whose_answer_was_lost_does_not_take_anothers_record_for_its_o
     )
     .await
     .unwrap();
-    let patch = Patch::new("IDBTransaction", "commit", COMMITTED_BUT_LOST);
+    let patch = Patch::new(Raw::commit_loses_its_answer);
     assert!(matches!(
         add(&store, record(1)).await,
         Err(AppendError::Stale)
@@ -96,11 +83,7 @@ async fn an_append_whose_answer_was_lost_does_not_take_anothers_record_for_its_o
 #[wasm_bindgen_test]
 async fn a_full_disk_is_a_coded_error_and_nothing_is_written() {
     let store = Browser.fresh().await;
-    let patch = Patch::new(
-        "IDBTransaction",
-        "commit",
-        "count++; Object.defineProperty(this, 'error', { value: new DOMException('full', 'QuotaExceededError') }); this.abort();",
-    );
+    let patch = Patch::new(Raw::disk_is_full);
     let full = add(
         &store,
         Append {
@@ -119,11 +102,7 @@ async fn a_full_disk_is_a_coded_error_and_nothing_is_written() {
 #[wasm_bindgen_test]
 async fn a_request_that_throws_aborts_what_came_before_it() {
     let store = Browser.fresh().await;
-    let patch = Patch::new(
-        "IDBObjectStore",
-        "add",
-        "count++; throw new DOMException('no', 'DataCloneError');",
-    );
+    let patch = Patch::new(Raw::add_throws);
     let thrown = add(
         &store,
         Append {
@@ -142,11 +121,7 @@ async fn a_request_that_throws_aborts_what_came_before_it() {
 
 #[wasm_bindgen_test]
 async fn a_browser_that_refuses_storage_is_a_coded_error() {
-    let patch = Patch::new(
-        "IDBFactory",
-        "open",
-        "count++; throw new DOMException('denied', 'SecurityError');",
-    );
+    let patch = Patch::new(Raw::open_is_denied);
     assert_eq!(
         IndexedDbStore::open(&unique(), "ann")
             .await
@@ -159,4 +134,25 @@ async fn a_browser_that_refuses_storage_is_a_coded_error() {
         Code::StorageUnavailable
     );
     assert_eq!(patch.count(), 2);
+}
+
+#[wasm_bindgen_test]
+async fn a_read_whose_requests_all_fail_is_repeated_and_nothing_is_thrown_in_the_page() {
+    let store = Browser.fresh().await;
+    for seq in 1..=3 {
+        let bodies = vec![(body(seq, 0), bytes(b"body"))];
+        let append = Append {
+            bodies,
+            ..record(seq)
+        };
+        add(&store, append).await.unwrap();
+    }
+    raw().watch_thrown();
+    let patch = Patch::new(Raw::third_get_aborts);
+    let ids = [body(1, 0), body(2, 0), body(3, 0)];
+    let found = store.bodies(&ids).await.unwrap();
+    assert_eq!(found, vec![Some(bytes(b"body")); 3]);
+    assert_eq!(patch.count(), 7, "refused, identified, then read");
+    drop(patch);
+    assert_eq!(raw().thrown_so_far(), "");
 }

@@ -6,12 +6,14 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use crate::support::browser::remote::{PAGE, adapter, holds, http, js, page, pull};
+use crate::support::browser::page::page as browser_page;
+use crate::support::browser::remote::{PAGE, adapter, holds, http, js, page, pull, recorder};
 use datum_sync::model::error::{Code, Result};
 use datum_sync::ports::remote::{Hints, Remote};
 use datum_sync::web::http::{HttpRemote, MOST_LEFT_BEHIND, Patience};
 use datum_sync::web::timer::sleep;
 use futures_util::future::{Either, select};
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 /// Listens to the end, or for `ms` milliseconds. Returns how it ended and the number of hints.
@@ -25,11 +27,9 @@ async fn listen(remote: &impl Remote, ms: u64) -> (Option<Result<Hints>>, u32) {
     (ended, count.get())
 }
 
-/// A response whose stream sends these chunks and then ends as `end` says.
+/// A body of `fetch` that answers with a stream of these chunks, which then goes on as `end` says.
 fn streaming(chunks: &str, end: &str) -> String {
-    format!(
-        "return new Response(new ReadableStream({{ async start(c) {{ for (const chunk of {chunks}) {{ c.enqueue(new TextEncoder().encode(chunk)); await null }} {end} }} }}), {{ headers: {{ 'Content-Type': 'text/event-stream; charset=utf-8' }} }})"
-    )
+    format!("return stream({chunks}, {end:?})")
 }
 
 const OPEN: &str = "[': open\\n\\n']";
@@ -38,7 +38,7 @@ const OPEN: &str = "[': open\\n\\n']";
 async fn a_stream_is_a_get_with_the_apps_headers_and_each_change_a_hint() {
     let body = streaming(
         "[': op', 'en\\n\\nevent: cha', 'nge\\r\\ndata: {}\\r\\n\\r\\n', ': alive\\n\\n', 'event: change\\ndata: {}\\n\\nevent: change\\ndata: {}\\n\\n', 'event: other\\ndata: {}\\n\\n']",
-        "c.close()",
+        "close",
     );
     let remote = http(
         &body,
@@ -77,7 +77,10 @@ async fn a_bye_ends_it_and_an_expired_token_is_renewed_before_the_next() {
     js("globalThis.asked = []");
     let more = "headers: async (reason) => { asked.push(reason); return {} }";
     let remote = http(
-        &streaming("['event: bye\\ndata: {\"reason\":\"shutdown\"}\\n\\n']", ""),
+        &streaming(
+            "['event: bye\\ndata: {\"reason\":\"shutdown\"}\\n\\n']",
+            "open",
+        ),
         more,
     );
     assert_eq!(
@@ -90,7 +93,7 @@ async fn a_bye_ends_it_and_an_expired_token_is_renewed_before_the_next() {
     let remote = http(
         &streaming(
             "['event: bye\\ndata: {\"reason\":\"tokenExpired\"}\\n\\n']",
-            "",
+            "open",
         ),
         more,
     );
@@ -104,7 +107,7 @@ async fn a_bye_ends_it_and_an_expired_token_is_renewed_before_the_next() {
     let remote = http(
         &streaming(
             "['event: bye\\ndata: {\"reason\":\"tokenExpired\"}\\n\\n']",
-            "",
+            "open",
         ),
         "headers: (reason) => { if (reason === 'unauthorized') throw new Error('signed out'); return {} }",
     );
@@ -120,7 +123,7 @@ async fn a_refused_token_is_renewed_once_and_then_it_is_unauthorized() {
     let headers = "headers: (reason) => { asked.push(reason); if (reason === 'unauthorized') token = 'new'; return { Authorization: token } }";
     let fetch = format!(
         "if (init.headers.Authorization !== 'new') return new Response('{{}}', {{ status: 401 }}); {}",
-        streaming(OPEN, "")
+        streaming(OPEN, "open")
     );
     let remote = http(&fetch, headers);
     let (ended, hints) = listen(&remote, 50).await;
@@ -173,7 +176,7 @@ async fn a_stream_that_is_held_back_is_none_and_one_that_falls_silent_has_failed
         first: 40,
         later: 120,
     };
-    let held = http(&streaming("[]", ""), "").with_patience(patience);
+    let held = http(&streaming("[]", "open"), "").with_patience(patience);
     assert_eq!(
         listen(&held, 5000).await.0.unwrap().unwrap(),
         Hints::NoStream
@@ -186,24 +189,21 @@ async fn a_stream_that_is_held_back_is_none_and_one_that_falls_silent_has_failed
     );
     holds("seen[0].signal.aborted");
 
-    let silent = http(&streaming(OPEN, ""), "").with_patience(patience);
+    let silent = http(&streaming(OPEN, "open"), "").with_patience(patience);
     let error = listen(&silent, 5000).await.0.unwrap().unwrap_err();
     assert_eq!(error.code(), Code::Network);
     assert!(error.message().contains("silent for 120 ms"), "{error}");
     holds("seen[0].signal.aborted");
     // Comments are enough to keep it.
-    let alive = http(&streaming(OPEN, "for (let i = 0; i < 8; i++) { await new Promise((r) => setTimeout(r, 40)); c.enqueue(new TextEncoder().encode(':\\n')) } c.close()"), "").with_patience(patience);
+    let alive = http(&streaming(OPEN, "trickle"), "").with_patience(patience);
     assert_eq!(listen(&alive, 5000).await.0.unwrap().unwrap(), Hints::Ended);
 
-    let broken = http(
-        &streaming(OPEN, "c.error(new TypeError('network error'))"),
-        "",
-    );
+    let broken = http(&streaming(OPEN, "fail"), "");
     assert_eq!(
         listen(&broken, 5000).await.0.unwrap().unwrap_err().code(),
         Code::Network
     );
-    let endless = http(&streaming("['x'.repeat(70000)]", ""), "");
+    let endless = http(&streaming("['x'.repeat(70000)]", "open"), "");
     assert_eq!(
         listen(&endless, 5000).await.0.unwrap().unwrap_err().code(),
         Code::Protocol
@@ -212,7 +212,7 @@ async fn a_stream_that_is_held_back_is_none_and_one_that_falls_silent_has_failed
 
 #[wasm_bindgen_test]
 async fn dropping_the_future_closes_the_stream() {
-    let remote = http(&streaming(OPEN, ""), "");
+    let remote = http(&streaming(OPEN, "open"), "");
     assert!(listen(&remote, 30).await.0.is_none());
     holds("seen[0].signal.aborted");
 }
@@ -357,7 +357,7 @@ async fn headers_that_the_remote_has_refused_are_not_used_on_the_way_out() {
 
 #[wasm_bindgen_test]
 async fn nobody_hears_of_a_flush_that_fails() {
-    js("(globalThis.unhandled = 0, addEventListener('unhandledrejection', () => unhandled++))");
+    recorder().count_unhandled();
     let remote = http(
         &format!("if (call === 1) return new Response('{PAGE}'); throw new TypeError('gone')"),
         "",
@@ -365,24 +365,18 @@ async fn nobody_hears_of_a_flush_that_fails() {
     page(pull(&remote).await);
     assert!(remote.flush_on_leave("ada", "{}".into()));
     sleep(30).await;
-    holds("unhandled === 0");
+    assert_eq!(recorder().unhandled_rejections(), 0);
 }
 
 #[wasm_bindgen_test]
 async fn the_browsers_own_fetch_takes_a_flush_of_the_full_size() {
-    js(
-        "(globalThis.seen = [], globalThis.kept = fetch, globalThis.fetch = (...all) => { seen.push(all); return all[1]?.keepalive ? (globalThis.left = kept(...all)) : Promise.resolve(new Response('{}')) })",
-    );
+    recorder().replace_fetch_but_flushes();
     let remote = HttpRemote::new(&js("{ url: '/', headers: { 'X-A': '1' } }")).unwrap();
     pull(&remote).await.unwrap();
     let sent = remote.flush_on_leave("ada", "x".repeat(MOST_LEFT_BEHIND));
-    js("globalThis.fetch = kept");
+    recorder().restore_fetch();
     assert!(sent);
-    let status = wasm_bindgen_futures::JsFuture::from(js_sys::Promise::resolve(&js(
-        "left.then((r) => r.status)",
-    )))
-    .await
-    .unwrap();
+    let status = JsFuture::from(recorder().flushed_status()).await.unwrap();
     assert!(
         status.as_f64().unwrap() >= 400.0,
         "the test page's server was asked: {status:?}"
@@ -398,17 +392,15 @@ thread_local!(static HEARD: RefCell<Vec<&'static str>> = const { RefCell::new(Ve
 fn a_host_tells_when_the_page_is_hidden_or_left_until_it_is_dropped() {
     let host = datum_sync::web::host::WebHost::new();
     let watch = host.on_leaving(|| HEARD.with_borrow_mut(|heard| heard.push("left")));
-    js("dispatchEvent(new Event('pagehide'))");
-    js("document.dispatchEvent(new Event('visibilitychange'))");
+    browser_page().fire("pagehide");
+    browser_page().fire_at_document("visibilitychange");
     HEARD.with_borrow(|heard| assert_eq!(heard.len(), 1, "a page that is shown is not left"));
-    js(
-        "(Object.defineProperty(document, 'visibilityState', { get: () => 'hidden', configurable: true }), document.dispatchEvent(new Event('visibilitychange')))",
-    );
+    browser_page().set_visibility(Some("hidden"));
+    browser_page().fire_at_document("visibilitychange");
     HEARD.with_borrow(|heard| assert_eq!(heard.len(), 2));
     drop(watch);
-    js(
-        "(dispatchEvent(new Event('pagehide')), document.dispatchEvent(new Event('visibilitychange')))",
-    );
-    js("delete document.visibilityState");
+    browser_page().fire("pagehide");
+    browser_page().fire_at_document("visibilitychange");
+    browser_page().set_visibility(None);
     HEARD.with_borrow(|heard| assert_eq!(heard.len(), 2));
 }

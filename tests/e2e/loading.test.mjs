@@ -42,8 +42,8 @@ async function works(url) {
 }
 
 /** Serves a folder and checks its page. Returns the requested files. */
-async function served(path) {
-  const server = await serveFolder(path);
+async function served(path, isSilent) {
+  const server = await serveFolder(path, isSilent);
   try {
     await works(`${server.url}/`);
     return server.requested();
@@ -65,6 +65,13 @@ test("a plain script module, with the package's files on any web host", async ()
   const requested = await served(path);
   loadedWasmFile(requested);
   assert.ok(!requested.some((file) => file.endsWith("inline.js")), "the inlined copy was not needed");
+});
+
+// ffmpeg.wasm#135: a file that is never answered held the page for ever.
+test("a host that never answers for the .wasm file", async () => {
+  const requested = await served(join(root, "plain"), (path) => path.endsWith(".wasm"));
+  assert.equal(wasm(requested), 1);
+  assert.ok(requested.some((file) => file.endsWith("inline.js")), "the inlined copy is loaded instead");
 });
 
 test("webpack, with only an entry configured", async () => {

@@ -318,7 +318,7 @@ pub fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         if path.is_dir() {
-            if !["node_modules", "target", "dist", "pkg"].contains(&name.as_str()) {
+            if !["node_modules", "target", "dist", "pkg", "built"].contains(&name.as_str()) {
                 found.extend(files(&path, endings));
             }
         } else if path

@@ -63,7 +63,9 @@ fn of_file(ast: &syn::File, read: &dyn Fn(&str) -> String) -> Vec<String> {
             Item::Fn(item) if is_test(&item.attrs) => found.push(item.sig.ident.to_string()),
             Item::Macro(item) => {
                 let name = item.mac.path.segments.last().unwrap().ident.to_string();
-                if let Some(suite) = name.strip_suffix("_stories") {
+                if name == "stories" {
+                    found.extend(scripted(&item.mac.tokens.to_string()));
+                } else if let Some(suite) = name.strip_suffix("_stories") {
                     let file = match suite {
                         "store" => "support/store_suite.rs",
                         _ => "support/browser/host_stories.rs",
@@ -75,6 +77,16 @@ fn of_file(ast: &syn::File, read: &dyn Fn(&str) -> String) -> Vec<String> {
         }
     }
     found
+}
+
+/// The tests that a compiled script exports: `"file": one, two`.
+fn scripted(tokens: &str) -> Vec<String> {
+    let (_, names) = tokens.rsplit_once(':').unwrap_or_default();
+    let names = names.split(',').map(str::trim);
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The stories that the macro of a suite lists.
@@ -130,13 +142,14 @@ fn a_test_has_the_name_of_its_binary_and_its_module() {
     let read = |name: &str| {
         match name {
         "stories/basics.rs" => "#[test] fn one() {} fn helper() {} #[wasm_bindgen_test] async fn two() {}",
+        "stories/app.rs" => "crate::stories! { \"app.js\": six, seven, }",
         "stories/store.rs" => "crate::store_stories!(mount);",
         "support/store_suite.rs" => "macro_rules! store_stories {\n ($m:ident) => {\n $m! {\n three,\n four,\n }\n };\n}\nfn five() {\n a,\n}",
         _ => panic!("{name}"),
     }
     .to_owned()
     };
-    let text = "mod support; #[path = \"stories/basics.rs\"] mod basics; #[path = \"stories/store.rs\"] mod store; #[test] fn whole() {}";
+    let text = "mod support; #[path = \"stories/basics.rs\"] mod basics; #[path = \"stories/store.rs\"] mod store; #[path = \"stories/app.rs\"] mod app; #[test] fn whole() {}";
     assert_eq!(
         of_binary("stories", text, &read),
         [
@@ -144,7 +157,9 @@ fn a_test_has_the_name_of_its_binary_and_its_module() {
             "stories::basics::one",
             "stories::basics::two",
             "stories::store::three",
-            "stories::store::four"
+            "stories::store::four",
+            "stories::app::six",
+            "stories::app::seven"
         ]
     );
 }

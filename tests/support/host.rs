@@ -41,7 +41,7 @@ impl TabChannel {
 
 pub struct TestHost {
     pub clock: Rc<Clock>,
-    pub online: Cell<bool>,
+    pub online: Rc<Cell<bool>>,
     /// How far this device's clock is off, in milliseconds.
     pub skew: Cell<i64>,
     pub locks: Locks,

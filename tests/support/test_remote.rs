@@ -73,6 +73,10 @@ pub struct TestRemote {
     pub vague: Rc<Cell<bool>>,
     /// Whether pages may grow. Not so with an app's adapter.
     pub takes_any_limit: Rc<Cell<bool>>,
+    /// Whether the browser reports that it has a network.
+    pub online: Rc<Cell<bool>>,
+    /// Whether the network works all the same.
+    pub works_offline: Rc<Cell<bool>>,
 }
 
 enum Answer {
@@ -94,6 +98,9 @@ impl TestRemote {
             path: path.to_owned(),
             body,
         };
+        if !self.online.get() && !self.works_offline.get() {
+            return Err(Error::new(Code::Offline, "There is no network."));
+        }
         self.seen.borrow_mut().push(request.clone());
         if let Some(hook) = &*self.on_request.borrow() {
             hook(&request);

@@ -86,6 +86,8 @@ impl World {
                 token_of: Rc::default(),
                 vague: Rc::default(),
                 takes_any_limit: Rc::new(Cell::new(true)),
+                online: Rc::new(Cell::new(true)),
+                works_offline: Rc::default(),
             },
             user: user.to_owned(),
             clock: Rc::clone(&self.clock),
@@ -126,7 +128,7 @@ impl Device {
         self.seed.set(self.seed.get().wrapping_add(1));
         let host = TestHost {
             clock: Rc::clone(&self.clock),
-            online: Cell::new(true),
+            online: Rc::new(Cell::new(true)),
             skew: Cell::new(0),
             locks: Rc::clone(&self.locks),
             channel: self.channel.clone(),
@@ -140,9 +142,13 @@ impl Device {
             .inboxes
             .borrow_mut()
             .insert(self.seed.get(), VecDeque::new());
+        let remote = TestRemote {
+            online: Rc::clone(&host.online),
+            ..self.remote.clone()
+        };
         let engine = Rc::new(Engine::new(
             self.disk.tab(),
-            self.remote.clone(),
+            remote,
             Rc::new(host),
             config,
             resolvers,

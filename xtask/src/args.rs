@@ -69,7 +69,7 @@ pub enum Command {
 /// Which tests to run.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Format, lints and type tests.
+    /// Format, lints and types.
     pub checks: bool,
     /// The native tests of the workspace.
     pub native: bool,

@@ -31,6 +31,7 @@ mod suites;
 mod tally;
 mod test;
 mod tools;
+mod types;
 
 use std::process::ExitCode;
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::failure::{Because, Result};
 
 /// Folders that tools make among the sources.
-const MADE: [&str; 4] = ["node_modules", "dist", ".vite", "target"];
+const MADE: [&str; 5] = ["node_modules", "dist", ".vite", "target", "built"];
 
 /// Checksums by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,10 +17,9 @@ use crate::{
     pack::{self, Kind},
     process,
     server::{self, Profile},
-    stamp::{Checksums, Stamp, State},
     suites,
     tally::{self, Tally},
-    tools,
+    tools, types,
 };
 
 /// How long `ci` fuzzes each target, in seconds: enough to see that all of them still run.
@@ -118,6 +117,12 @@ fn install(context: &Context, plan: &Plan) -> Result<()> {
 fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     let context = report.context;
     let filter = plan.filter.as_deref();
+    if plan.checks || !plan.engines.is_empty() {
+        // First: the wasm of the browser suites needs the scripts that this compiles.
+        report.step("types", || {
+            types::run(context).map(|good| (good, Tally::default()))
+        });
+    }
     if plan.checks {
         report.check("format", &["fmt", "--all", "--check"]);
         report.check(
@@ -151,9 +156,6 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     if plan.native {
         native(report, filter);
     }
-    if plan.checks {
-        report.step("type tests", || type_tests(context));
-    }
     if !plan.engines.is_empty() {
         browsers(report, &plan.engines, filter);
     }
@@ -162,35 +164,6 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
     } else {
         None
     }
-}
-
-/// Checks the types with TypeScript, unless neither they nor their tests changed since they passed.
-fn type_tests(context: &Context) -> StepResult {
-    let inputs = ["src/js", "tests/types", "tests/browser"]
-        .iter()
-        .try_fold(Checksums::default(), |inputs, path| {
-            inputs.files(&context.root, path)
-        })?;
-    let stamp = Stamp::new(context.target.join("type-tests.stamp"), &context.root, &[]);
-    let reason = match stamp.check(&inputs)? {
-        State::Fresh(_) => {
-            context
-                .console
-                .say("✓ type tests: passed before, nothing changed");
-            return Ok((true, Tally::default()));
-        }
-        State::Stale(reason) => reason,
-    };
-    let folder = context.root.join("tests").join("types");
-    node::install(context, &folder)?;
-    let mut command = node::npm(context, &folder);
-    command.args(["run", "check", "--silent"]);
-    let label = format!("type tests: {reason}");
-    let finished = process::attempt_shown(&context.console, &label, &mut command, LIMIT)?;
-    if finished.success {
-        stamp.write(&inputs, "")?;
-    }
-    Ok((finished.success, Tally::default()))
 }
 
 fn native(report: &mut Report<'_>, filter: Option<&str>) {

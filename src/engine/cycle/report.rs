@@ -108,7 +108,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 };
                 status.errors.push(error.to_json(at.clone()));
             }
-            status.online = self.host.is_online();
+            // A cycle that has reached the remote knows better than the browser.
+            status.online = ended.is_ok() || self.host.is_online();
             status.reckon_health();
         });
     }

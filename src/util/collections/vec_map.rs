@@ -1,5 +1,6 @@
 //! A string-keyed map for small collections, backed by a sorted `Vec`: entity types, scopes, users.
-//! Generates far less code per value type than `BTreeMap`.
+//! Generates far less code per value type than `BTreeMap`. `litemap` does the same; its license
+//! (Unicode-3.0) is not one that this package takes.
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -5,15 +5,15 @@
 use std::rc::Rc;
 
 use indexed_db_futures::database::Database;
+use indexed_db_futures::object_store::ObjectStore;
 use wasm_bindgen::JsValue;
-use web_sys::IdbObjectStore;
 
 use crate::model::config::storage::Durability;
 use crate::model::error::Result;
 use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::Schema;
-use crate::web::indexeddb::read::{all, answer, begin, wrong_type};
+use crate::web::indexeddb::read::{ALL_KEYS, all, begin, get, wrong_type};
 use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
 use crate::web::indexeddb::{IndexedDbStore, check_name};
 
@@ -67,9 +67,8 @@ impl RootDatabase {
             .run(async |database, _| {
                 let transaction = begin(database, STORES)?;
                 let mut found = Vec::new();
-                for (key, value) in
-                    all(&transaction.object_store(META)?, &JsValue::UNDEFINED).await?
-                {
+                for entry in all(&transaction.object_store(META)?, ALL_KEYS).await? {
+                    let (key, value) = entry?;
                     let key = key.as_string().ok_or_else(wrong_type)?;
                     if key.starts_with(prefix) {
                         found.push((key, value.as_string().ok_or_else(wrong_type)?));
@@ -139,7 +138,8 @@ impl RootDatabase {
     pub(super) async fn noted(&self, user: &str) -> Result<(Option<String>, u64)> {
         self.connection
             .run(async |database, _| {
-                let store = begin(database, STORES)?.object_store(META)?;
+                let transaction = begin(database, STORES)?;
+                let store = transaction.object_store(META)?;
                 let note = text_in(&store, &format!("{USER}{user}")).await?;
                 let wipes = text_in(&store, &format!("{WIPED}{user}")).await?;
                 Ok((
@@ -228,13 +228,13 @@ impl RootDatabase {
 }
 
 async fn text(database: &Database, key: &str) -> Result<Option<String>, Fault> {
-    text_in(&begin(database, STORES)?.object_store(META)?, key).await
+    let transaction = begin(database, STORES)?;
+    text_in(&transaction.object_store(META)?, key).await
 }
 
-async fn text_in(store: &IdbObjectStore, key: &str) -> Result<Option<String>, Fault> {
-    let found = answer(&store.get(&JsValue::from_str(key))?).await?;
-    if found.is_undefined() {
-        return Ok(None);
+async fn text_in(store: &ObjectStore<'_>, key: &str) -> Result<Option<String>, Fault> {
+    match get(store, JsValue::from_str(key)).await? {
+        Some(found) => found.as_string().map(Some).ok_or_else(wrong_type),
+        None => Ok(None),
     }
-    found.as_string().map(Some).ok_or_else(wrong_type)
 }

@@ -15,7 +15,7 @@ use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
 use crate::model::error::{Code, Error};
 use crate::web::indexeddb::callback::until;
 use crate::web::indexeddb::fault::Fault;
-use crate::web::indexeddb::read::{answer, begin};
+use crate::web::indexeddb::read::{begin, get};
 use crate::web::interop::{EventCallback, function_of};
 use crate::web::timer::sleep;
 
@@ -95,18 +95,16 @@ pub(super) async fn identified(
 }
 
 async fn identity(database: &Database, store: &str, key: f64) -> Result<f64, Fault> {
-    let found = answer(
-        &begin(database, &[store])?
-            .object_store(store)?
-            .get(&JsValue::from_f64(key))?,
-    )
-    .await?;
-    Ok(found.as_f64().unwrap_or_default())
+    let transaction = begin(database, &[store])?;
+    let found = get(&transaction.object_store(store)?, JsValue::from_f64(key)).await?;
+    Ok(found.and_then(|found| found.as_f64()).unwrap_or_default())
 }
 
 /// Deletes a database, and waits `patience_ms` milliseconds at most for that.
 pub(super) async fn delete(name: &str, patience_ms: u64) -> Result<(), Fault> {
     let factory = DBFactory::new()?;
+    // Not by the request of indexed_db_futures, which has no handler for `blocked`; and ours outlives
+    // a caller whose patience has ended.
     let request = factory
         .as_sys()
         .delete_database(name)

@@ -6,12 +6,13 @@ import { freePort } from "./ports.mjs";
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml", ".wasm": "application/wasm" };
 
-/** Serves `folder`; `requested()` returns the requested paths. */
-export async function serveFolder(folder) {
+/** Serves `folder`; `requested()` returns the requested paths. Paths for which `isSilent` returns true get no answer. */
+export async function serveFolder(folder, isSilent = () => false) {
   const requested = [];
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
     requested.push(path);
+    if (isSilent(path)) return;
     const file = join(folder, path.endsWith("/") ? `${path}index.html` : path);
     try {
       const bytes = await readFile(file);

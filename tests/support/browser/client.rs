@@ -1,9 +1,9 @@
-//! Runs JavaScript as an app would write it against the exported classes, with a `fetch` that the
-//! server's rules answer.
+//! Runs tests that are TypeScript, as an app would write it against the exported classes, with a
+//! `fetch` that the server's rules answer.
 
 use datum_server::MemoryServer;
 use datum_sync::js::Datum;
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -35,33 +35,47 @@ pub fn fetch(server: &MemoryServer) -> JsValue {
             )
         })
         .into_js_value();
-    let wrap = Function::new_with_args(
-        "answer",
-        "return async (url, init) => { init.signal?.throwIfAborted(); const [status, body] = answer(String(url), init); return new Response(body, { status, headers: { 'Content-Type': 'application/json' } }); };",
-    );
-    wrap.call1(&JsValue::UNDEFINED, &answer).unwrap()
+    stories().serve(&answer)
 }
 
-/// Runs a script, in which `open(name, more)` opens a device of `user`.
-pub async fn story(body: &str) -> Result<(), JsValue> {
+#[wasm_bindgen]
+extern "C" {
+    /// `story.ts`.
+    type Stories;
+    #[wasm_bindgen(method)]
+    fn serve(this: &Stories, answer: &JsValue) -> JsValue;
+    #[wasm_bindgen(method)]
+    fn story(this: &Stories, open: &JsValue, fetch: &JsValue, name: &str) -> JsValue;
+}
+
+fn stories() -> Stories {
+    crate::script!("story.js").unchecked_into()
+}
+
+/// Runs a test that a script exports, with a server of its own.
+pub async fn story(script: &Object, test: &str) -> Result<(), JsValue> {
+    let run: Function = Reflect::get(script, &test.into())?.dyn_into()?;
     let server = MemoryServer::new("epoch-1");
     // Below the client's limit, so that only the server refuses larger entities.
     server.configure(|config| config.max_entity_bytes = 1_000_000);
     let open = Closure::<dyn Fn(JsValue) -> Promise>::new(Datum::open).into_js_value();
-    let run = Function::new_with_args(
-        "openEngine, fetch, name",
-        &format!(
-            "const user = 'ann'; const unique = name; const equal = (a, b) => {{ const [x, y] = [JSON.stringify(a), JSON.stringify(b)]; if (x !== y) throw new Error(`${{x}} is not ${{y}}`); }};
-             const refused = async (promise, code, word) => {{ try {{ await promise; }} catch (e) {{ if (e.code === code && e.message.includes(word ?? '')) return e; throw new Error(`${{e.code}}: ${{e.message}} is not ${{code}}: ${{word}}`); }} throw new Error(`not refused: ${{code}}`); }};
-             const open = (device, more) => openEngine({{ name: `${{unique}}-${{device}}`, entities: {{ tasks: {{}} }}, initialUserId: user, remote: {{ url: 'https://api.test', headers: {{ Authorization: user }}, fetch }}, retry: {{ maxAttempts: 1 }}, ...more }});
-             return (async () => {{ {body} }})();"
-        ),
-    );
     let name = format!("client-{}", (js_sys::Math::random() * 1e12) as u64);
-    let promise: Promise = run
-        .call3(&JsValue::UNDEFINED, &open, &fetch(&server), &name.into())
-        .unwrap()
-        .unchecked_into();
+    let given = stories().story(&open, &fetch(&server), &name);
+    let promise: Promise = run.call1(&JsValue::UNDEFINED, &given)?.dyn_into()?;
     // No panic: it would end the engine for the stories that follow.
     JsFuture::from(promise).await.map(|_| ())
+}
+
+/// Mounts tests: the exports of a compiled script that have their names.
+#[macro_export]
+macro_rules! stories {
+    ($script:literal: $($name:ident,)*) => {
+        $(
+            #[wasm_bindgen_test::wasm_bindgen_test]
+            async fn $name() -> Result<(), wasm_bindgen::JsValue> {
+                let script = $crate::script!($script);
+                $crate::support::browser::client::story(&script, stringify!($name)).await
+            }
+        )*
+    };
 }

@@ -8,7 +8,8 @@ use datum_sync::web::host::WebHost;
 use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
-use wasm_bindgen::prelude::*;
+
+use super::page::page;
 
 /// Passes every test to the macro that mounts it.
 #[macro_export]
@@ -113,11 +114,9 @@ pub async fn without_web_locks_the_lock_counts_as_taken() {
     let host = WebHost::new();
     let name = unique();
     let held = host.try_lock(&name).await.unwrap();
-    let hidden =
-        run("Object.defineProperty(navigator, 'locks', { value: undefined, configurable: true });");
-    assert!(hidden.is_undefined());
+    page().replace_locks("missing");
     let again = host.try_lock(&name).now_or_never();
-    run("delete navigator.locks;");
+    page().restore_locks();
     assert!(again.unwrap().unwrap().is_some());
     assert!(
         host.try_lock(&name).await.unwrap().is_none(),
@@ -143,13 +142,9 @@ pub async fn a_sleep_ends_and_a_shorter_one_ends_first() {
 
 pub async fn a_sleep_that_is_dropped_clears_its_timer() {
     let host = WebHost::new();
-    run(
-        "globalThis.__cleared = []; globalThis.__clear = clearTimeout;
-         globalThis.clearTimeout = (id) => { __cleared.push(id); __clear(id); };",
-    );
+    page().count_cleared_timers();
     assert!(host.sleep(5).now_or_never().is_none());
-    let cleared = run("globalThis.clearTimeout = __clear; return __cleared.length;");
-    assert_eq!(cleared.as_f64(), Some(1.0));
+    assert_eq!(page().cleared_timers(), 1);
 }
 
 pub async fn a_timer_runs_out_while_somebody_only_breathes() {
@@ -248,16 +243,17 @@ pub async fn a_change_of_the_network_is_told() {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let kept = Rc::clone(&heard);
     let watch = host.on_network(move |online| kept.borrow_mut().push(online));
-    run("dispatchEvent(new Event('offline')); dispatchEvent(new Event('online'));");
+    page().fire("offline");
+    page().fire("online");
     drop(watch);
-    run("dispatchEvent(new Event('offline'));");
+    page().fire("offline");
     assert_eq!(*heard.borrow(), [false, true]);
 }
 
 pub async fn the_storage_estimate_has_what_the_browser_tells() {
     let told = WebHost::new().storage().await;
     // WebKitGTK has no estimate.
-    if run("return typeof navigator.storage?.estimate === 'function';").is_truthy() {
+    if page().has_storage_estimate() {
         assert!(told.quota.is_some_and(|quota| quota > 0));
         assert!(told.usage.is_some());
     } else {
@@ -267,10 +263,4 @@ pub async fn the_storage_estimate_has_what_the_browser_tells() {
 
 fn unique() -> String {
     format!("test-{}-{}", js_sys::Date::now(), js_sys::Math::random())
-}
-
-fn run(script: &str) -> JsValue {
-    js_sys::Function::new_no_args(script)
-        .call0(&JsValue::UNDEFINED)
-        .unwrap()
 }

@@ -10,7 +10,8 @@ use datum_sync::model::protocol::{PullRequest, PushRequest, PushedOperation, Raw
 use datum_sync::ports::remote::{Pulled, Pushed, Remote};
 use datum_sync::web::adapter::CustomRemote;
 use datum_sync::web::http::HttpRemote;
-use wasm_bindgen::JsValue;
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
 
 pub const PAGE: &str = r#"{"changes":[],"cursor":"c1","more":false}"#;
 
@@ -30,22 +31,47 @@ pub fn holds(code: &str) {
     );
 }
 
-/// Returns a remote whose fetch has this body: `async (url, init) => { … }`. `seen` holds the
-/// calls.
-pub fn http(fetch: &str, more: &str) -> HttpRemote {
-    js("globalThis.seen = []");
-    let config = format!(
-        "{{ url: 'https://api.test/', fetch: async (url, init) => {{ seen.push({{ url, ...init }}); const call = seen.length; {fetch} }}, {more} }}"
-    );
-    HttpRemote::new(&js(&config)).unwrap()
+#[wasm_bindgen]
+extern "C" {
+    /// `remote.ts`.
+    #[derive(Clone)]
+    pub type Recorder;
+    #[wasm_bindgen(method, js_name = recordingRemote)]
+    fn recording_remote(this: &Recorder, answer: &JsValue, more: &JsValue) -> JsValue;
+    #[wasm_bindgen(method, js_name = recordingAdapter)]
+    fn recording_adapter(this: &Recorder, methods: &JsValue) -> JsValue;
+    #[wasm_bindgen(method, js_name = replaceFetch)]
+    pub fn replace_fetch(this: &Recorder);
+    #[wasm_bindgen(method, js_name = replaceFetchButFlushes)]
+    pub fn replace_fetch_but_flushes(this: &Recorder);
+    #[wasm_bindgen(method, js_name = restoreFetch)]
+    pub fn restore_fetch(this: &Recorder);
+    #[wasm_bindgen(method, js_name = flushedStatus)]
+    pub fn flushed_status(this: &Recorder) -> Promise;
+    #[wasm_bindgen(method, js_name = countUnhandled)]
+    pub fn count_unhandled(this: &Recorder);
+    #[wasm_bindgen(method, js_name = unhandledRejections)]
+    pub fn unhandled_rejections(this: &Recorder) -> u32;
 }
 
-pub fn adapter(members: &str) -> CustomRemote {
-    js("globalThis.seen = []");
-    CustomRemote::new(&js(&format!(
-        "{{ async pull() {{}}, async push() {{}}, {members} }}"
-    )))
-    .unwrap()
+thread_local!(static RECORDER: Recorder = crate::script!("remote.js").unchecked_into());
+
+/// Records what remotes are asked.
+pub fn recorder() -> Recorder {
+    RECORDER.with(Recorder::clone)
+}
+
+/// Returns a remote whose fetch has this body: `async (url, init, call, tools) => { … }`. `seen`
+/// holds the calls, of which this is number `call`; the tools are those of `remote.ts`.
+pub fn http(fetch: &str, more: &str) -> HttpRemote {
+    let answer = js(&format!(
+        "async (url, init, call, {{ after, stream, unzip }}) => {{ {fetch} }}"
+    ));
+    HttpRemote::new(&recorder().recording_remote(&answer, &js(&format!("{{ {more} }}")))).unwrap()
+}
+
+pub fn adapter(methods: &str) -> CustomRemote {
+    CustomRemote::new(&recorder().recording_adapter(&js(&format!("{{ {methods} }}")))).unwrap()
 }
 
 pub fn pull_request() -> PullRequest {

@@ -1,0 +1,95 @@
+//! The browser's report that it is offline, which is a hint: some report it for good, with a network
+//! that works (virtual machines, webviews, VPNs). So each such report is checked with one request.
+
+use std::cell::Cell;
+
+use crate::engine::cycle::cancel::Cancel;
+use crate::engine::cycle::options::Settings;
+use crate::engine::{Backing, Engine, User};
+use crate::model::error::Code;
+use crate::model::protocol::PullRequest;
+use crate::model::status::SkipReason;
+use crate::ports::host::Host;
+use crate::ports::remote::Remote;
+
+/// What is known about the report that the browser is offline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Checked {
+    /// No request was tried since the browser reported it.
+    #[default]
+    Never,
+    /// A request failed.
+    Offline,
+    /// The remote answered: the report is wrong.
+    Wrong,
+}
+
+/// The browser's last report, as far as it was checked.
+#[derive(Debug, Default)]
+pub(super) struct NetworkHint(Cell<Checked>);
+
+impl NetworkHint {
+    /// Records that the browser made another report.
+    pub(super) fn changed(&self) {
+        self.0.set(Checked::Never);
+    }
+}
+
+impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
+    /// Returns false if the browser reports that it is offline, and no request has shown otherwise.
+    pub(super) fn is_online(&self) -> bool {
+        self.host.is_online() || self.network_hint.0.get() == Checked::Wrong
+    }
+
+    /// Returns true if an automatic cycle may try the network: it is available, or nobody has tried
+    /// since the browser reported that it is not.
+    pub(super) fn may_try_network(&self) -> bool {
+        self.is_online() || self.network_hint.0.get() == Checked::Never
+    }
+
+    /// Returns the reason why no cycle can run for a user now, if so. Asks the remote if the browser
+    /// reports that it is offline.
+    pub(super) async fn reason_to_skip(
+        &self,
+        user: &User<B::Store, H>,
+        settings: &Settings,
+        cancel: &Cancel,
+    ) -> Option<SkipReason> {
+        match self.standing_reason(user, settings) {
+            Some(SkipReason::Offline) if self.reaches_remote(user, cancel).await => {
+                self.standing_reason(user, settings)
+            }
+            reason => reason,
+        }
+    }
+
+    /// Returns true if the remote answers, with whatever.
+    async fn reaches_remote(&self, user: &User<B::Store, H>, cancel: &Cancel) -> bool {
+        // A pull, since an adapter need not have any other method.
+        let request = PullRequest {
+            wait_ms: None,
+            ..self.realtime().poll_request(user)
+        };
+        self.counters.count_request();
+        let answer = cancel.run(self.remote.pull(&user.id, &request)).await;
+        let reached = cancel.reason().is_none()
+            && answer.map_or_else(
+                |error| {
+                    !matches!(
+                        error.code(),
+                        Code::Network | Code::Offline | Code::Timeout | Code::Cancelled
+                    )
+                },
+                |_| true,
+            );
+        if !self.host.is_online() && cancel.reason().is_none() {
+            let checked = if reached {
+                Checked::Wrong
+            } else {
+                Checked::Offline
+            };
+            self.network_hint.0.set(checked);
+        }
+        reached
+    }
+}
