@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::user::Unsynced;
+use crate::engine::users::SignedOutIn;
 use crate::engine::{Backing, User, UserOf, Users, check_user_id};
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::PendingOperation;
@@ -90,6 +91,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         }
         self.engine.open_users.clear_current(user_id);
         self.signed_out(user_id);
+        self.tell_signed_out(user_id, SignedOutIn::ThisTab, options.wipe);
         drop(turn);
         Ok(result)
     }
@@ -155,6 +157,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         let opening = self.engine.open_users.opening.lock().await;
         self.engine.tabs().leave(user);
         if disposal == Disposal::Close {
+            self.engine.tabs().broadcast_sign_out(user);
             user.db.close().await;
         } else {
             self.engine.tabs().broadcast_wipe(user);
@@ -168,6 +171,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
             }
         }
         self.engine.open_users.remove(&user.id);
+        if disposal != Disposal::Close {
+            self.engine.open_users.set_gone(&user.id, true);
+        }
         drop(opening);
         user.journal.close();
         self.show_closed(user, (disposal == Disposal::Close).then_some(unsynced));
@@ -198,6 +204,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn clear_data(self, user_id: &str) -> Result<()> {
+        if self.engine.open_users.is_gone(user_id) && self.engine.opened(user_id).is_none() {
+            return Ok(());
+        }
         let user = self.engine.user(user_id).await?;
         self.engine.auto_sync().signed_out(user_id);
         user.stop(Stop::Abort);

@@ -16,7 +16,7 @@ use crate::model::status::{SkipReason, SyncResult};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::util::collections::sort::sort;
-use crate::util::json::write::put;
+use crate::util::json::write::{put, put_text};
 
 /// `UserSwitchResult` of the public surface.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -31,6 +31,13 @@ pub struct UserSwitchResult {
     /// The reason why the user was not switched, or why operations are still pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorJson>,
+}
+
+/// Where a user has signed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SignedOutIn {
+    ThisTab,
+    OtherTab,
 }
 
 /// The reason why a switch is refused, and how many operations prevent it.
@@ -56,6 +63,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         self.engine.check_open()?;
         check_user_id(new)?;
         self.drop_wiped(new);
+        self.engine.open_users.set_gone(new, false);
         let strategy = strategy.unwrap_or(self.engine.config.user_switch);
         let turn = self.engine.open_users.switching.lock().await;
         let mut result = self.switch_in_turn(old, new, strategy).await?;
@@ -281,9 +289,29 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         for gone in &wiped {
             self.engine.open_users.remove(gone);
             self.engine.open_users.clear_current(gone);
+            self.engine.open_users.set_gone(gone, true);
             self.signed_out(gone);
+            self.tell_signed_out(gone, SignedOutIn::OtherTab, true);
         }
         wiped.iter().any(|gone| gone == user_id)
+    }
+
+    /// Tells the app that a user has signed out.
+    pub(super) fn tell_signed_out(self, user_id: &str, tab: SignedOutIn, wiped: bool) {
+        self.engine.events.tell(
+            Topic::SignedOut,
+            user_id,
+            None,
+            self.engine.host.now_ms(),
+            &mut |out| {
+                let source = match tab {
+                    SignedOutIn::ThisTab => "local",
+                    SignedOutIn::OtherTab => "otherTab",
+                };
+                put_text(out, "source", source);
+                put(out, "wiped", &wiped);
+            },
+        );
     }
 
     /// Signs out users whose log was wiped in another tab, and fails if this user was among them.

@@ -176,9 +176,10 @@ fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, VecMap<Middl
         "middleware",
     ];
     let (mut resolvers, mut middlewares) = (Vec::new(), VecMap::default());
-    let Some(entities) = given
-        .dyn_ref::<Object>()
-        .filter(|entities| !Array::is_array(entities))
+    // Not `instanceof`: the config may be of another realm, and this is an object without a
+    // prototype.
+    let Some(entities) = Some(given.unchecked_ref::<Object>())
+        .filter(|entities| entities.is_object() && !Array::is_array(entities))
     else {
         // Absent or wrong: `Config::read` refuses both.
         return Ok((

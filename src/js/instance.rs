@@ -122,7 +122,7 @@ impl Instance {
     fn query_boxed(self: &Rc<Self>, user_id: Result<String>, query: Query) -> Promise {
         let instance = Rc::clone(self);
         promise(async move {
-            let user = instance.engine.user(&user_id?).await?;
+            let user = instance.engine.user_for_question(&user_id?).await?;
             query(&instance.engine, &user)
         })
     }

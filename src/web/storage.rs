@@ -119,6 +119,10 @@ impl Backing for WebBacking {
         Ok(store)
     }
 
+    fn nothing(&self) -> WebStore {
+        WebStore::Memory(MemoryStore::new())
+    }
+
     fn device_id(&self, user_id: &str) -> String {
         self.loss_detector.device_id(user_id, &self.device_id)
     }
