@@ -60,7 +60,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             .iter()
             .try_for_each(|key| self.engine.check_entity(&key.entity))?;
         for write in &writes {
-            if let Write::Patch { id, .. } | Write::Delete { id, .. } = write {
+            if let Write::Patch { id, .. }
+            | Write::PatchAndRemove { id, .. }
+            | Write::Delete { id, .. } = write
+            {
                 check_entity_id(entity, id)?;
             }
         }

@@ -4,14 +4,16 @@
 use serde::Serialize;
 
 use crate::engine::cycle::cancel::Stop;
+use crate::engine::database::Source;
+use crate::engine::events::Topic;
 use crate::engine::user::Unsynced;
-use crate::engine::users::SignedOutIn;
 use crate::engine::{Backing, User, UserOf, Users, check_user_id};
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::PendingOperation;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
+use crate::util::json::write::{put, put_text};
 
 /// How long signing out tries to push the outbox, in milliseconds.
 const FLUSH_MS: u64 = 5_000;
@@ -91,7 +93,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         }
         self.engine.open_users.clear_current(user_id);
         self.signed_out(user_id);
-        self.tell_signed_out(user_id, SignedOutIn::ThisTab, options.wipe);
+        self.tell_signed_out(user_id, Source::Local, options.wipe);
         drop(turn);
         Ok(result)
     }
@@ -196,6 +198,21 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         });
         // Fails only for a bad id, and this user's id is valid.
         let _ = self.engine.pauses().show(&user.id);
+    }
+
+    /// Tells the app that a user has signed out, in this tab or another.
+    pub(super) fn tell_signed_out(self, user_id: &str, source: Source, wiped: bool) {
+        let source = if source == Source::Local {
+            "local"
+        } else {
+            "otherTab"
+        };
+        let now = self.engine.host.now_ms();
+        let events = &self.engine.events;
+        events.tell(Topic::SignedOut, user_id, None, now, &mut |out| {
+            put_text(out, "source", source);
+            put(out, "wiped", &wiped);
+        });
     }
 
     /// Removes everything of a user from this device for good, pending operations included. The

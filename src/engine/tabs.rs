@@ -9,8 +9,8 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::engine::cycle::cancel::Stop;
+use crate::engine::database::Source;
 use crate::engine::tabs::tab_state::Doubt;
-use crate::engine::users::SignedOutIn;
 use crate::engine::{Backing, Tabs, User, UserOf};
 use crate::model::status::read::{flag, state, text, whole};
 use crate::model::status::{Phase, SyncState, SyncStatus};
@@ -105,7 +105,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
             self.on_wipe(&user, signed_out);
         } else if flag(&message, "signedOut") {
             let users = self.engine.users();
-            users.tell_signed_out(&user.id, SignedOutIn::OtherTab, false);
+            users.tell_signed_out(&user.id, Source::OtherTab, false);
         } else if let Some(paused) = message.get("paused").and_then(Value::as_bool) {
             self.engine.pauses().on_message(&user, paused);
         } else if let Some(status) = message.get("status") {
@@ -199,7 +199,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
             self.engine.users().signed_out(&user.id);
             self.engine
                 .users()
-                .tell_signed_out(&user.id, SignedOutIn::OtherTab, true);
+                .tell_signed_out(&user.id, Source::OtherTab, true);
         }
         self.engine.users().show_closed(user, None);
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::cycle::options::Settings;
+use crate::engine::database::Source;
 use crate::engine::events::Topic;
 use crate::engine::logout::{Disposal, unsynced_data};
 pub use crate::engine::logout::{LogoutOptions, LogoutResult};
@@ -16,7 +17,7 @@ use crate::model::status::{SkipReason, SyncResult};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::util::collections::sort::sort;
-use crate::util::json::write::{put, put_text};
+use crate::util::json::write::put;
 
 /// `UserSwitchResult` of the public surface.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -31,13 +32,6 @@ pub struct UserSwitchResult {
     /// The reason why the user was not switched, or why operations are still pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorJson>,
-}
-
-/// Where a user has signed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SignedOutIn {
-    ThisTab,
-    OtherTab,
 }
 
 /// The reason why a switch is refused, and how many operations prevent it.
@@ -291,27 +285,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
             self.engine.open_users.clear_current(gone);
             self.engine.open_users.set_gone(gone, true);
             self.signed_out(gone);
-            self.tell_signed_out(gone, SignedOutIn::OtherTab, true);
+            self.tell_signed_out(gone, Source::OtherTab, true);
         }
         wiped.iter().any(|gone| gone == user_id)
-    }
-
-    /// Tells the app that a user has signed out.
-    pub(super) fn tell_signed_out(self, user_id: &str, tab: SignedOutIn, wiped: bool) {
-        self.engine.events.tell(
-            Topic::SignedOut,
-            user_id,
-            None,
-            self.engine.host.now_ms(),
-            &mut |out| {
-                let source = match tab {
-                    SignedOutIn::ThisTab => "local",
-                    SignedOutIn::OtherTab => "otherTab",
-                };
-                put_text(out, "source", source);
-                put(out, "wiped", &wiped);
-            },
-        );
     }
 
     /// Signs out users whose log was wiped in another tab, and fails if this user was among them.

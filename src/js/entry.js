@@ -22,7 +22,7 @@ function extend(Class) {
   // Creates an instance. Apps use `initialize` instead.
   const openEngine = Class.open.bind(Class);
   delete Class.open;
-  const { adopt, close } = Class.prototype;
+  const { adopt, close, events } = Class.prototype;
   delete Class.prototype.adopt;
   const members = {
     initialize: { value: (config) => initialize({ open: openEngine, adopt }, config, places(new Error().stack)) },
@@ -37,15 +37,11 @@ function extend(Class) {
     return closed;
   };
   Class.prototype.watchCurrentUser = function () {
-    return { [Symbol.asyncIterator]: () => userIterator(this) };
+    const feed = events.call(this, { type: ["userSwitched", "signedOut"] });
+    return { [Symbol.asyncIterator]: () => userIterator(this, feed[Symbol.asyncIterator]()) };
   };
   // Safari has no `Symbol.asyncDispose` yet.
   if (Symbol.asyncDispose) Class.prototype[Symbol.asyncDispose] = Class.prototype.close;
-  for (const exported of [Class, Manager]) {
-    // Only the garbage collector frees objects: a freed object would throw from inside the engine.
-    delete exported.prototype.free;
-    if (Symbol.dispose) delete exported.prototype[Symbol.dispose];
-  }
   return Class;
 }
 
@@ -119,8 +115,7 @@ function instance() {
 }
 
 /** One loop over the current user: at once, and after each change. */
-function userIterator(datum) {
-  const events = datum.events({ type: ["userSwitched", "signedOut"] })[Symbol.asyncIterator]();
+function userIterator(datum, events) {
   let last;
   const iterator = {
     async next() {

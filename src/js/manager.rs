@@ -10,13 +10,12 @@ use crate::js::convert::{encode, encode_many, error_to_js, lines, promise, promi
 use crate::js::instance::Instance;
 use crate::js::manager::adapters::{LocalAdapter, RemoteAdapter};
 use crate::js::manager::options::{
-    PageOptions, ReadOptions, WriteOptions, read_delete_options, read_user_option,
-    read_write_options,
+    Options, PageOptions, ReadOptions, WriteOptions, read_user_option, read_write_options,
 };
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::sync_options::SyncOptions;
 use crate::js::watch::{WatchFeed, WatchTarget};
-use crate::js::write::{JsResult, WriteOutput, WriteTarget, many, one, patch, write};
+use crate::js::write::{JsResult, WriteOutput, WriteTarget, many, one, patch, patch_of, write};
 use crate::model::config::DeleteBehavior;
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::{Code, Error, Result};
@@ -77,6 +76,7 @@ impl Manager {
         Ok(WriteTarget {
             user: self.instance.engine.user_or_current(options.user_id)?,
             after: options.after,
+            removed: options.removed,
         })
     }
 
@@ -157,7 +157,7 @@ impl Manager {
         let writes = self
             .text(draft, "The draft")
             .map(|draft| vec![Write::Create { draft }]);
-        self.write(read_write_options(options), writes, one)
+        self.write(read_write_options(options, Options::Write), writes, one)
     }
 
     /// Replaces an entity's fields.
@@ -165,18 +165,20 @@ impl Manager {
         let writes = self
             .text(entity, "The entity")
             .map(|entity| vec![Write::Update { entity }]);
-        self.write(read_write_options(options), writes, one)
+        self.write(read_write_options(options, Options::Write), writes, one)
     }
 
     /// Replaces some of an entity's fields.
     pub fn patch(&self, id: &JsValue, changes: &JsValue, options: &JsValue) -> Promise {
-        let (id, options) = (read_string(id, "`id`"), read_write_options(options));
+        let (id, options) = (
+            read_string(id, "`id`"),
+            read_write_options(options, Options::Patch),
+        );
         let Some(middleware) = self.middleware() else {
             let writes = id.and_then(|id| {
-                Ok(vec![Write::Patch {
-                    id,
-                    changes: self.encoded(changes, "The changes")?,
-                }])
+                let changes = self.encoded(changes, "The changes")?;
+                let removed = options.as_ref().map(|options| options.removed.clone());
+                Ok(vec![patch_of(id, changes, removed.unwrap_or_default())])
             });
             return self.write(options, writes.map_err(|e| error_to_js(&e)), one);
         };
@@ -192,7 +194,7 @@ impl Manager {
 
     /// Deletes an entity; false if there is none.
     pub fn delete(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let options = read_delete_options(options);
+        let options = read_write_options(options, Options::Delete);
         let writes = read_string(id, "`id`").map(|id| {
             let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
             vec![Write::Delete { id, soft }]
@@ -218,7 +220,7 @@ impl Manager {
                 .map(|draft| Write::Create { draft })
                 .collect()
         });
-        self.write(read_write_options(options), writes, many)
+        self.write(read_write_options(options, Options::Write), writes, many)
     }
 
     /// Replaces the fields of entities, all or none.
@@ -230,13 +232,13 @@ impl Manager {
                 .map(|entity| Write::Update { entity })
                 .collect()
         });
-        self.write(read_write_options(options), writes, many)
+        self.write(read_write_options(options, Options::Write), writes, many)
     }
 
     /// Deletes entities; returns the ids of those that existed.
     #[wasm_bindgen(js_name = deleteMany)]
     pub fn delete_many(&self, ids: &JsValue, options: &JsValue) -> Promise {
-        let options = read_delete_options(options);
+        let options = read_write_options(options, Options::Delete);
         let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
         let writes = read_strings(ids, "The ids").map(|ids| {
             ids.into_iter()
@@ -374,7 +376,7 @@ impl Manager {
     #[wasm_bindgen(js_name = pushAndSync)]
     pub fn push_and_sync(&self, draft: &JsValue, options: &JsValue) -> Promise {
         let ((instance, entity), middleware) = (self.handles(), self.middleware());
-        let target = self.written(read_write_options(options));
+        let target = self.written(read_write_options(options, Options::Write));
         let draft = match self.text(draft, "The draft") {
             Ok(draft) => draft,
             Err(refused) => return Promise::reject(&refused),

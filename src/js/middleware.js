@@ -66,7 +66,7 @@ class Middleware {
   }
 
   saveMany(values, what) {
-    if (!Array.isArray(values)) throw this.#error(`${what} must be an array.`);
+    if (!this.#guard(undefined, what, () => Array.isArray(values))) throw this.#error(`${what} must be an array.`);
     const texts = [];
     for (let i = 0; i < values.length; i++) {
       const place = `${what}: \`[${i}]\``;

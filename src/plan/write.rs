@@ -20,6 +20,7 @@ use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
+use crate::util::json::write::push_string;
 
 pub mod enqueue;
 pub mod set_aside;
@@ -39,6 +40,15 @@ pub enum Write {
         id: String,
         /// The changed fields.
         changes: String,
+    },
+    /// Changes some fields and removes others. On the wire it is an update, since a patch there
+    /// removes nothing.
+    PatchAndRemove {
+        id: String,
+        /// The changed fields.
+        changes: String,
+        /// The names of the removed fields.
+        removed: Vec<String>,
     },
     /// Deletes an entity.
     Delete {
@@ -206,6 +216,14 @@ impl Attempt<'_, '_> {
             Write::Create { draft } => self.create(entity, draft, now),
             Write::Update { entity: body } => self.update(entity, body, now),
             Write::Patch { id, changes } => self.patch(entity, id, changes, now),
+            Write::PatchAndRemove {
+                id,
+                changes,
+                removed,
+            } => {
+                let patched = self.patch(entity, id, changes, now)?;
+                self.remove_fields(&Key::new(entity, id), removed, patched, now)
+            }
             Write::Delete { id, soft } => Ok(self.delete(entity, id, *soft)),
         }
     }
@@ -296,6 +314,36 @@ impl Attempt<'_, '_> {
         self.put(&key, OperationKind::Patch, draft, &current)
     }
 
+    /// Removes fields of an entity that this group has just patched.
+    fn remove_fields(
+        &mut self,
+        key: &Key,
+        removed: &[String],
+        patched: Written,
+        now: &str,
+    ) -> Result<Written> {
+        let current = self.current(key);
+        let Some(body) = &current.body else {
+            return Ok(patched);
+        };
+        let whole = match &current.device {
+            Some(beside) => local_only::joined(body, beside),
+            None => body.to_string(),
+        };
+        let mut fields = Fields::parse(&whole)?;
+        let had = fields.0.len();
+        fields
+            .0
+            .retain(|(name, _)| !removed.iter().any(|gone| *gone == **name));
+        if fields.0.len() == had {
+            return Ok(patched);
+        }
+        let mut id = String::new();
+        push_string(&mut id, key.id);
+        fields.0.push((Cow::Borrowed("id"), &id));
+        self.update(key.entity, &fields.to_json(), now)
+    }
+
     fn delete(&mut self, entity: &str, id: &str, soft: bool) -> Written {
         let key = Key::new(entity, id);
         let current = self.current(&key);
@@ -327,10 +375,33 @@ impl Attempt<'_, '_> {
                 Aside::Beside(fields) => fields,
             };
         }
+        if let Some(had) = self.unchanged(key, kind, &draft.body, current) {
+            let entity = self.seen(key, had, beside.as_deref(), current.version);
+            return Ok(Written::Entity(entity));
+        }
         let body: Rc<str> = Rc::from(draft.body);
         let entity = self.seen(key, &body, beside.as_deref(), current.version);
         self.enqueue(key, kind, Some(body), draft.fields, false, current);
         Ok(Written::Entity(entity))
+    }
+
+    /// Returns the stored body if a write changes nothing in it but its time: then nothing is
+    /// queued. A write over a rejected one that is still shown is queued, because it replaces that
+    /// one.
+    fn unchanged<'c>(
+        &self,
+        key: &Key,
+        kind: OperationKind,
+        body: &str,
+        current: &'c Current,
+    ) -> Option<&'c str> {
+        let had = current.body.as_deref().filter(|_| {
+            current.exists
+                && kind != OperationKind::Create
+                && !self.group.ignore_kept_rejection
+                && self.replica.kept_rejection(key).is_none()
+        })?;
+        same_fields(had, body).then_some(had)
     }
 
     /// Returns true if the field names of a whole entity are needed, because some fields are
@@ -380,4 +451,14 @@ impl Attempt<'_, '_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns true if two bodies have the same texts in all fields but their times.
+fn same_fields(a: &str, b: &str) -> bool {
+    let (Ok(a), Ok(b)) = (Fields::parse(a), Fields::parse(b)) else {
+        return false;
+    };
+    let count = |fields: &Fields<'_>| fields.0.iter().filter(|(name, _)| !is_time(name)).count();
+    let mut own = b.0.iter().filter(|(name, _)| !is_time(name));
+    count(&a) == count(&b) && own.all(|(name, value)| a.get(name) == Some(value))
 }
