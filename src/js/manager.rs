@@ -10,7 +10,7 @@ use crate::js::convert::{encode, encode_many, error_to_js, lines, promise, promi
 use crate::js::instance::Instance;
 use crate::js::manager::adapters::{LocalAdapter, RemoteAdapter};
 use crate::js::manager::options::{
-    Options, PageOptions, ReadOptions, WriteOptions, read_user_option, read_write_options,
+    OptionsOf, PageOptions, ReadOptions, WriteOptions, read_user_option, read_write_options,
 };
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::sync_options::SyncOptions;
@@ -157,7 +157,7 @@ impl Manager {
         let writes = self
             .text(draft, "The draft")
             .map(|draft| vec![Write::Create { draft }]);
-        self.write(read_write_options(options, Options::Write), writes, one)
+        self.write(read_write_options(options, OptionsOf::Write), writes, one)
     }
 
     /// Replaces an entity's fields.
@@ -165,14 +165,14 @@ impl Manager {
         let writes = self
             .text(entity, "The entity")
             .map(|entity| vec![Write::Update { entity }]);
-        self.write(read_write_options(options, Options::Write), writes, one)
+        self.write(read_write_options(options, OptionsOf::Write), writes, one)
     }
 
     /// Replaces some of an entity's fields.
     pub fn patch(&self, id: &JsValue, changes: &JsValue, options: &JsValue) -> Promise {
         let (id, options) = (
             read_string(id, "`id`"),
-            read_write_options(options, Options::Patch),
+            read_write_options(options, OptionsOf::Patch),
         );
         let Some(middleware) = self.middleware() else {
             let writes = id.and_then(|id| {
@@ -194,7 +194,7 @@ impl Manager {
 
     /// Deletes an entity; false if there is none.
     pub fn delete(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let options = read_write_options(options, Options::Delete);
+        let options = read_write_options(options, OptionsOf::Delete);
         let writes = read_string(id, "`id`").map(|id| {
             let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
             vec![Write::Delete { id, soft }]
@@ -220,7 +220,7 @@ impl Manager {
                 .map(|draft| Write::Create { draft })
                 .collect()
         });
-        self.write(read_write_options(options, Options::Write), writes, many)
+        self.write(read_write_options(options, OptionsOf::Write), writes, many)
     }
 
     /// Replaces the fields of entities, all or none.
@@ -232,13 +232,13 @@ impl Manager {
                 .map(|entity| Write::Update { entity })
                 .collect()
         });
-        self.write(read_write_options(options, Options::Write), writes, many)
+        self.write(read_write_options(options, OptionsOf::Write), writes, many)
     }
 
     /// Deletes entities; returns the ids of those that existed.
     #[wasm_bindgen(js_name = deleteMany)]
     pub fn delete_many(&self, ids: &JsValue, options: &JsValue) -> Promise {
-        let options = read_write_options(options, Options::Delete);
+        let options = read_write_options(options, OptionsOf::Delete);
         let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
         let writes = read_strings(ids, "The ids").map(|ids| {
             ids.into_iter()
@@ -376,7 +376,7 @@ impl Manager {
     #[wasm_bindgen(js_name = pushAndSync)]
     pub fn push_and_sync(&self, draft: &JsValue, options: &JsValue) -> Promise {
         let ((instance, entity), middleware) = (self.handles(), self.middleware());
-        let target = self.written(read_write_options(options, Options::Write));
+        let target = self.written(read_write_options(options, OptionsOf::Write));
         let draft = match self.text(draft, "The draft") {
             Ok(draft) => draft,
             Err(refused) => return Promise::reject(&refused),

@@ -20,9 +20,9 @@ use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
-use crate::util::json::write::push_string;
 
 pub mod enqueue;
+mod fields;
 pub mod set_aside;
 
 /// One write of the app. Bodies are the app's JSON text.
@@ -322,26 +322,12 @@ impl Attempt<'_, '_> {
         patched: Written,
         now: &str,
     ) -> Result<Written> {
-        let current = self.current(key);
-        let Some(body) = &current.body else {
-            return Ok(patched);
+        let Current { body, device, .. } = self.current(key);
+        let rest = match &body {
+            Some(body) => fields::without(body, device.as_deref(), removed, key.id)?,
+            None => None,
         };
-        let whole = match &current.device {
-            Some(beside) => local_only::joined(body, beside),
-            None => body.to_string(),
-        };
-        let mut fields = Fields::parse(&whole)?;
-        let had = fields.0.len();
-        fields
-            .0
-            .retain(|(name, _)| !removed.iter().any(|gone| *gone == **name));
-        if fields.0.len() == had {
-            return Ok(patched);
-        }
-        let mut id = String::new();
-        push_string(&mut id, key.id);
-        fields.0.push((Cow::Borrowed("id"), &id));
-        self.update(key.entity, &fields.to_json(), now)
+        rest.map_or(Ok(patched), |rest| self.update(key.entity, &rest, now))
     }
 
     fn delete(&mut self, entity: &str, id: &str, soft: bool) -> Written {
@@ -401,7 +387,7 @@ impl Attempt<'_, '_> {
                 && !self.group.ignore_kept_rejection
                 && self.replica.kept_rejection(key).is_none()
         })?;
-        same_fields(had, body).then_some(had)
+        fields::same_fields(had, body).then_some(had)
     }
 
     /// Returns true if the field names of a whole entity are needed, because some fields are
@@ -451,14 +437,4 @@ impl Attempt<'_, '_> {
             _ => Ok(()),
         }
     }
-}
-
-/// Returns true if two bodies have the same texts in all fields but their times.
-fn same_fields(a: &str, b: &str) -> bool {
-    let (Ok(a), Ok(b)) = (Fields::parse(a), Fields::parse(b)) else {
-        return false;
-    };
-    let count = |fields: &Fields<'_>| fields.0.iter().filter(|(name, _)| !is_time(name)).count();
-    let mut own = b.0.iter().filter(|(name, _)| !is_time(name));
-    count(&a) == count(&b) && own.all(|(name, value)| a.get(name) == Some(value))
 }

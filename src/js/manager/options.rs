@@ -57,14 +57,14 @@ impl ReadOptions {
 
 /// The write whose options are read: some have an option of their own.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Options {
+pub(super) enum OptionsOf {
     Write,
     Patch,
     Delete,
 }
 
-pub(super) fn read_write_options(value: &JsValue, of: Options) -> Result<WriteOptions> {
-    let what = if of == Options::Delete {
+pub(super) fn read_write_options(value: &JsValue, of: OptionsOf) -> Result<WriteOptions> {
+    let what = if of == OptionsOf::Delete {
         "The options of `delete`"
     } else {
         "The options"
@@ -78,8 +78,8 @@ pub(super) fn read_write_options(value: &JsValue, of: Options) -> Result<WriteOp
         removed: Vec::new(),
     };
     match of {
-        Options::Write => {}
-        Options::Patch => {
+        OptionsOf::Write => {}
+        OptionsOf::Patch => {
             options.removed = given.texts("remove").unwrap_or_default();
             if let Some(own) = options
                 .removed
@@ -90,7 +90,7 @@ pub(super) fn read_write_options(value: &JsValue, of: Options) -> Result<WriteOp
                 given.reject::<()>("remove", &problem);
             }
         }
-        Options::Delete => options.behavior = given.choice("behavior", &DeleteBehavior::NAMES),
+        OptionsOf::Delete => options.behavior = given.choice("behavior", &DeleteBehavior::NAMES),
     }
     given.finish()?;
     Ok(options)
