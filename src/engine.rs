@@ -146,6 +146,8 @@ parts! {
     metadata: Metadata;
     /// Health of remote, network and storage.
     health: HealthCheck;
+    /// The browser's report of the network.
+    network: Network;
     /// Pausing and resuming sync.
     pauses: Pauses;
     /// Automatic cycles.
@@ -306,7 +308,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     }
 
     fn refresh_status(&self, user: &User<B::Store, H>) {
-        user.refresh_status(self.is_online(), self.backing.is_durable());
+        user.refresh_status(self.network().is_online(), self.backing.is_durable());
     }
 
     /// Rejects calls after [`Self::close`].

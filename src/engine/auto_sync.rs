@@ -300,7 +300,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
                 .get(&user_id, Schedule::runs)
                 .unwrap_or(false)
         });
-        let active = runs && self.is_active() && self.engine.is_online();
+        let active = runs && self.is_active() && self.engine.network().is_online();
         self.engine.hint_state.set_active(active);
     }
 
@@ -411,7 +411,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
     /// Returns true if a cycle may use the network: it is available, or may be, or the config says
     /// not to check.
     fn can_run(self) -> bool {
-        self.engine.config.defaults.force == Some(true) || self.engine.may_try_network()
+        self.engine.config.defaults.force == Some(true) || self.engine.network().may_be_tried()
     }
 
     /// Changes a user's schedule, if there is one, and wakes the loop.

@@ -44,6 +44,8 @@ pub struct Counts {
 pub enum Gone {
     /// It was lost; this many operations that this instance knew were saved into a new one.
     Lost(usize),
+    /// It was in memory, and what this instance knew was saved into the storage that is back.
+    TookOver,
     /// It was wiped on request: nothing is saved, and this instance is closed.
     Wiped(Error),
 }

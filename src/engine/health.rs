@@ -43,7 +43,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> HealthCheck<'_, B, R, H> {
                 _ => RemoteHealth::Unhealthy,
             },
         };
-        let online = self.engine.is_online();
+        let online = self.engine.network().is_online();
         let local = if self.engine.backing.is_durable() {
             LocalHealth::Healthy
         } else {

@@ -143,7 +143,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let Some(user) = self.opened(user_id) else {
             return Ok(());
         };
-        if user.db.peek(|replica| replica.head()) < head {
+        // A lower head is a late message, or that of a new log, after the loss of the one that is
+        // known here.
+        if user.db.peek(|replica| replica.head()) != head {
             let before = Progress::of(&user);
             let caught_up = user.db.catch_up().await;
             self.users().drop_wiped(user_id);
@@ -152,6 +154,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             self.after_commit(&user, NoteReason::Heard);
         }
         Ok(())
+    }
+
+    /// Catches up with every open user's log, after the storage has come back or was removed.
+    pub async fn on_storage_change(&self) {
+        for user in self.open_users.all() {
+            // What fails here is reported by the next call that needs the storage.
+            let _ = user.db.catch_up().await;
+            self.users().drop_wiped(&user.id);
+            if self.is_open(&user) {
+                self.after_commit(&user, NoteReason::Rests);
+            }
+        }
     }
 
     /// Writes a checkpoint and compacts a user's log if that is worthwhile.

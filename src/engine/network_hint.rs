@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use crate::engine::cycle::cancel::Cancel;
 use crate::engine::cycle::options::Settings;
-use crate::engine::{Backing, Engine, User};
+use crate::engine::{Backing, Network, User};
 use crate::model::error::Code;
 use crate::model::protocol::PullRequest;
 use crate::model::status::SkipReason;
@@ -35,43 +35,45 @@ impl NetworkHint {
     }
 }
 
-impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
+impl<B: Backing, R: Remote, H: Host + 'static> Network<'_, B, R, H> {
     /// Returns false if the browser reports that it is offline, and no request has shown otherwise.
-    pub(super) fn is_online(&self) -> bool {
-        self.host.is_online() || self.network_hint.0.get() == Checked::Wrong
+    pub(super) fn is_online(self) -> bool {
+        self.engine.host.is_online() || self.engine.network_hint.0.get() == Checked::Wrong
     }
 
     /// Returns true if an automatic cycle may try the network: it is available, or nobody has tried
     /// since the browser reported that it is not.
-    pub(super) fn may_try_network(&self) -> bool {
-        self.is_online() || self.network_hint.0.get() == Checked::Never
+    pub(super) fn may_be_tried(self) -> bool {
+        self.is_online() || self.engine.network_hint.0.get() == Checked::Never
     }
 
     /// Returns the reason why no cycle can run for a user now, if so. Asks the remote if the browser
     /// reports that it is offline.
     pub(super) async fn reason_to_skip(
-        &self,
+        self,
         user: &User<B::Store, H>,
         settings: &Settings,
         cancel: &Cancel,
     ) -> Option<SkipReason> {
-        match self.standing_reason(user, settings) {
+        match self.engine.standing_reason(user, settings) {
             Some(SkipReason::Offline) if self.reaches_remote(user, cancel).await => {
-                self.standing_reason(user, settings)
+                self.engine.standing_reason(user, settings)
             }
             reason => reason,
         }
     }
 
     /// Returns true if the remote answers, with whatever.
-    async fn reaches_remote(&self, user: &User<B::Store, H>, cancel: &Cancel) -> bool {
+    async fn reaches_remote(self, user: &User<B::Store, H>, cancel: &Cancel) -> bool {
         // A pull, since an adapter need not have any other method.
         let request = PullRequest {
             wait_ms: None,
-            ..self.realtime().poll_request(user)
+            ..self.engine.realtime().poll_request(user)
         };
-        self.counters.count_request();
-        let answer = cancel.run(self.remote.pull(&user.id, &request)).await;
+        self.engine.counters.count_request();
+        let answer = cancel
+            .run(self.engine.remote.pull(&user.id, &request))
+            .await;
         let reached = cancel.reason().is_none()
             && answer.map_or_else(
                 |error| {
@@ -82,13 +84,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 },
                 |_| true,
             );
-        if !self.host.is_online() && cancel.reason().is_none() {
+        if !self.engine.host.is_online() && cancel.reason().is_none() {
             let checked = if reached {
                 Checked::Wrong
             } else {
                 Checked::Offline
             };
-            self.network_hint.0.set(checked);
+            self.engine.network_hint.0.set(checked);
         }
         reached
     }

@@ -37,6 +37,8 @@ impl<S: Store, H: Host + 'static> User<S, H> {
                 None,
                 saved,
             )),
+            // Nothing was lost.
+            Gone::TookOver => {}
             Gone::Wiped(error) => {
                 journal.close();
                 let error = error

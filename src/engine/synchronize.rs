@@ -142,7 +142,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let options = options.or(&self.config.defaults);
         let mut settings = Settings::of(&options, &self.config);
         let cancel = Rc::new(Cancel::default());
-        if let Some(reason) = self.reason_to_skip(user, &settings, &cancel).await {
+        if let Some(reason) = self
+            .network()
+            .reason_to_skip(user, &settings, &cancel)
+            .await
+        {
             return Ok(skipped(user, reason));
         }
         let began = self.host.elapsed_ms();
@@ -155,7 +159,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             )
             .await?;
         self.check_open()?;
-        if let Some(reason) = self.reason_to_skip(user, &settings, &cancel).await {
+        if let Some(reason) = self
+            .network()
+            .reason_to_skip(user, &settings, &cancel)
+            .await
+        {
             return Ok(skipped(user, reason));
         }
         settings.timeout = timeout.saturating_sub(self.host.elapsed_ms().saturating_sub(began));
@@ -173,7 +181,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         if user.cycle.leaving.get() {
             Some(SkipReason::Paused)
         } else {
-            self.reason_to_skip(user, settings, cancel).await
+            self.network().reason_to_skip(user, settings, cancel).await
         }
     }
 
@@ -187,7 +195,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             Some(SkipReason::ExcludedUser)
         } else if self.pause_state.is_paused(&user.id) {
             Some(SkipReason::Paused)
-        } else if !settings.force && !self.is_online() {
+        } else if !settings.force && !self.network().is_online() {
             Some(SkipReason::Offline)
         } else if settings.direction == Direction::PushOnly
             && user.db.read(|replica| replica.outbox().is_empty())

@@ -190,7 +190,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         let config = &self.engine.config;
         let settings = Settings::of(&fetch_all().or(&config.defaults), config);
         let cancel = Cancel::default();
-        if let Some(reason) = self.engine.reason_to_skip(user, &settings, &cancel).await {
+        if let Some(reason) = self
+            .engine
+            .network()
+            .reason_to_skip(user, &settings, &cancel)
+            .await
+        {
             let code = if reason == SkipReason::Offline {
                 Code::Offline
             } else {

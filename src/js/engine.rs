@@ -3,7 +3,8 @@
 use crate::engine::{Engine, User};
 use crate::web::host::WebHost;
 use crate::web::remote::WebRemote;
-use crate::web::storage::{WebBacking, WebStore};
+use crate::web::storage::WebBacking;
+use crate::web::storage::web_store::WebStore;
 
 pub(crate) type WebEngine = Engine<WebBacking, WebRemote, WebHost>;
 

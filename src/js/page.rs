@@ -34,6 +34,19 @@ pub(super) fn bind(instance: &Rc<Instance>) {
         }
     });
     let weak = Rc::downgrade(instance);
+    engine.backing().on_change(move || {
+        let Some(instance) = weak.upgrade() else {
+            return;
+        };
+        let message = if instance.engine.backing().refused().is_some() {
+            "The browser's storage is back: what was in memory is stored."
+        } else {
+            "The app has deleted its databases: its users are signed out."
+        };
+        instance.audience.say("info", message, "");
+        spawn(async move { instance.engine.on_storage_change().await });
+    });
+    let weak = Rc::downgrade(instance);
     let network = engine.host().on_network(move |online| {
         if let Some(instance) = weak.upgrade() {
             instance.engine.network_changed(online);

@@ -14,7 +14,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::web::host::WebHost;
 use crate::web::interop::thrown_text;
-use crate::web::storage::WebStore;
+use crate::web::storage::web_store::WebStore;
 
 #[wasm_bindgen(module = "/src/js/live.js")]
 extern "C" {

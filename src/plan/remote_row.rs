@@ -7,8 +7,8 @@
 //! | nothing, and no write of this device is suspect | any | the row is written |
 //! | a parked conflict | any | the row is written; the conflict stays parked and keeps its base |
 //! | an operation whose effect the row shows, without a summed field | the same content | the operation is settled: its reply was lost |
-//! | any operation, after a server restore | equal to the body stored here | the row is written; pending operations are rebased onto it |
-//! | any operation, after a server restore | different from it | [`RowPlanner::apply_restored_row`] |
+//! | a write that a restored server may have forgotten, or an operation whose base is unknown | equal to the body stored here | the row is written; pending operations are rebased onto it |
+//! | a write that a restored server may have forgotten, with or without pending operations | different from it | [`RowPlanner::apply_restored_row`] |
 //! | an edit of a summed field whose effect the row shows | the same content, no number counted twice | the operation is settled |
 //! | edits behind one that another tab has sent | an earlier write of this device | the row is written; pending operations are rebased onto it |
 //! | any other edit | any other row | a conflict with its base: the resolver decides |

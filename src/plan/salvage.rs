@@ -85,7 +85,7 @@ impl Salvage {
     }
 
     /// Queues the operations. Existing operations of the same entity were made without knowing
-    /// them, so that a salvaged operation goes behind those.
+    /// them, so a salvaged operation is queued behind them.
     fn queue_operations(&self, commit: &mut Commit, replica: &Replica, context: &PlanContext) {
         let mut added: Vec<Operation> = Vec::new();
         for (index, op) in self.operations.iter().enumerate() {

@@ -123,4 +123,10 @@ pub trait Store {
 
     /// Closes the storage. Later calls fail with `closed`.
     fn close(&self);
+
+    /// Returns true once after `load`, if the log that was lost was one in memory, which stood in
+    /// for the storage while that was not available.
+    fn took_over(&self) -> bool {
+        false
+    }
 }

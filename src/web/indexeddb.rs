@@ -15,12 +15,13 @@ use wasm_bindgen::JsValue;
 use crate::log::address::{BodyId, Seq};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
-use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost, wiped};
+use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost};
 pub use crate::web::indexeddb::app_database::RootDatabase;
 use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::Schema;
 use crate::web::indexeddb::read::{begin, get, places, records, unreadable, values};
+use crate::web::indexeddb::wipes::Wipes;
 use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
 
 pub mod app_database;
@@ -29,7 +30,8 @@ pub mod connection;
 pub mod fault;
 pub mod open;
 pub mod read;
-pub mod write;
+pub mod wipes;
+mod write;
 
 const LOG: &str = "log";
 
@@ -65,14 +67,6 @@ pub struct IndexedDbStore {
     /// It was closed by `rest`, and has not read the log since.
     resting: Rc<Cell<bool>>,
     wipes: Option<Rc<Wipes>>,
-}
-
-/// The database that counts a user's wipes, and their number when a handle was made.
-#[derive(Debug)]
-struct Wipes {
-    root: RootDatabase,
-    user: String,
-    known: u64,
 }
 
 /// Counts of a store's requests to IndexedDB.
@@ -198,16 +192,9 @@ impl IndexedDbStore {
         }
     }
 
-    /// Fails, and closes, if another handle has wiped the user. Called before the database is
-    /// opened again, which would create a new one.
-    async fn check_wiped(&self) -> Result<()> {
-        if let Some(wipes) = &self.wipes
-            && wipes.root.noted(&wipes.user).await?.1 > wipes.known
-        {
-            self.connection.close();
-            return Err(wiped());
-        }
-        Ok(())
+    /// The connection, to watch its deletion.
+    pub(super) const fn connection(&self) -> &Rc<Connection> {
+        &self.connection
     }
 
     /// Runs work on an open database.

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { device, launch } from "./lib/browser.mjs";
+import { device, eventually, launch } from "./lib/browser.mjs";
 import { installPackage } from "./lib/package.mjs";
 import { client, startServer } from "./lib/server.mjs";
 import { serveFolder } from "./lib/static.mjs";
@@ -170,7 +170,7 @@ test("the service worker sends a page's pending operations, with the engine from
   await dispatch("datum-sync:datum");
   assert.deepEqual(await arrived("sleeper", 2), ["and again", "left alone"]);
   // The page notices, since both write to one log.
-  await it.page.waitForFunction(async () => (await window.datum.pendingCount("sleeper")) === 0);
+  await eventually(it.page, async () => (await window.datum.pendingCount("sleeper")) === 0);
   assert.deepEqual(it.errors, []);
   await it.context.close();
 });

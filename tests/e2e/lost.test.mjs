@@ -1,7 +1,7 @@
 // Storage that is full, evicted under an open tab, or deleted or upgraded by another page, in Chromium.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { device, launch } from "./lib/browser.mjs";
+import { device, eventually, launch } from "./lib/browser.mjs";
 import { plainSite, ready } from "./lib/plain.mjs";
 
 let browser, site;
@@ -81,7 +81,7 @@ test("storage that the browser evicts under open tabs is recreated with every pe
   assert.equal(await create(page, "afterwards"), "written");
   await page.waitForFunction(() => window.app.events.some((event) => event.type === "storageLost"));
   assert.equal((await sync(page)).isSuccess, true);
-  for (const page of pages) await page.waitForFunction(async () => (await window.app.titles()).join() === "afterwards,synced,waiting");
+  for (const page of pages) await eventually(page, async () => (await window.app.titles()).join() === "afterwards,synced,waiting");
   assert.deepEqual(await rows(user), ["afterwards", "synced", "waiting"], "each once");
   await page.reload();
   await ready(page);
@@ -195,7 +195,7 @@ test("a database that another tab deletes is released, and pending writes are sa
   assert.equal(await create(page, "afterwards"), "written");
   assert.equal((await sync(page)).isSuccess, true);
   assert.deepEqual(await rows(user), ["afterwards", "waiting"]);
-  for (const page of pages) await page.waitForFunction(async () => (await window.app.titles()).join() === "afterwards,waiting");
+  for (const page of pages) await eventually(page, async () => (await window.app.titles()).join() === "afterwards,waiting");
   assert.deepEqual(errors, []);
   await context.close();
 });

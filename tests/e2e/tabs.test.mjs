@@ -2,7 +2,7 @@
 // back/forward cache.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { device, launch } from "./lib/browser.mjs";
+import { device, eventually, launch } from "./lib/browser.mjs";
 import { plainSite, ready } from "./lib/plain.mjs";
 
 let browser, site;
@@ -54,7 +54,7 @@ test("a frozen leader that holds the lock blocks nobody, and catches up when it 
   assert.deepEqual(await b.evaluate(() => [window.app.ended[0].isSuccess, window.app.status().pendingOperations]), [true, 0]);
   assert.deepEqual(await rows(user), ["of a", "of b"]);
   await c.waitForFunction(() => window.app.status().status === "completed");
-  await b.waitForFunction(async () => (await window.app.leaders(2)) === 1);
+  await eventually(b, async () => (await window.app.leaders(2)) === 1);
 
   await thaw();
   await a.waitForFunction(() => window.app.ended.length === 1);
@@ -63,7 +63,7 @@ test("a frozen leader that holds the lock blocks nobody, and catches up when it 
   assert.ok([true, "cancelled", "network", "timeout"].includes(ended), String(ended));
   t.diagnostic(`the cycle of the frozen tab ended with: ${ended}`);
   await a.waitForFunction(() => window.app.status().status !== "syncing" && window.app.status().pendingOperations === 0);
-  await a.waitForFunction(async () => (await window.app.titles()).join() === "of a,of b");
+  await eventually(a, async () => (await window.app.titles()).join() === "of a,of b");
   await a.evaluate(() => window.app.sync());
   await a.waitForFunction(() => window.app.ended.length === 2);
   assert.equal(await a.evaluate(() => window.app.ended[1].isSuccess), true, "it syncs again");
@@ -151,7 +151,7 @@ test("a page that returns from the back/forward cache, or is reloaded, continues
     const why = await a.evaluate(() => JSON.stringify(performance.getEntriesByType("navigation")[0]?.notRestoredReasons ?? null));
     return { kept: await a.evaluate(() => window.same === true && window.cached), why };
   };
-  const have = (page, count) => page.waitForFunction(async (count) => (await window.app.titles()).length === count, count);
+  const have = (page, count) => eventually(page, async (count) => (await window.app.titles()).length === count, count);
   const syncs = async () => {
     await a.evaluate(() => void (window.app.statuses.length = window.app.ended.length = 0));
     await a.evaluate(() => window.app.sync());

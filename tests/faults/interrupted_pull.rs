@@ -23,9 +23,10 @@ fn rows_left(world: &World, pull: &[u8]) -> usize {
     page["changes"].as_array().unwrap().len()
 }
 
-/// A page is one commit. The tab crashes or is cancelled after every append of a pull; the next one
-/// begins with a cursor that passes over no missing row and asks for none that is there. (The rows
-/// alone prove nothing: where they differ from the server's, a cycle pulls all of them again.)
+/// A page is one commit. The tab crashes or is cancelled after every append of a pull. When it is
+/// opened again, its next pull starts from a cursor that skips no row that it lacks and requests no
+/// row that it has. (The rows alone prove nothing: where they differ from the server's, a cycle
+/// pulls all of them again.)
 #[test]
 fn wherever_a_pull_ends_its_cursor_is_that_of_the_rows_it_has() {
     const ROWS: usize = 9;
@@ -56,6 +57,7 @@ fn wherever_a_pull_ends_its_cursor_is_that_of_the_rows_it_has() {
             store.failing.borrow_mut().clear();
             drop(tab);
             let again = phone.open();
+            // Forgets the requests so far.
             phone.requests();
             let here = again.titles().len();
             assert!(again.sync_with(PAGES).unwrap().is_success);

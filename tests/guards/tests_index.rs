@@ -137,6 +137,16 @@ pub fn is_end_to_end(file: &str, title: &str) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("test(\"{title}")))
 }
 
+/// The promise that an async predicate returns is true at once: such a wait waits for nothing.
+#[test]
+fn no_end_to_end_test_waits_for_an_async_predicate_by_waitforfunction() {
+    for path in files(&root().join("tests/e2e"), &["mjs"]) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let found = text.contains(concat!("waitForFunction", "(async"));
+        assert!(!found, "{}: use `eventually`", path.display());
+    }
+}
+
 #[test]
 fn a_test_has_the_name_of_its_binary_and_its_module() {
     let read = |name: &str| {

@@ -226,3 +226,20 @@ fn what_clashes_with_what_came_after_an_operation_saved_again_is_a_conflict() {
     laptop.sync();
     assert_eq!(laptop.read("t").unwrap()["title"], "soy milk");
 }
+
+#[test]
+fn a_tab_that_does_nothing_hears_of_a_new_log_whose_head_is_lower() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    for title in ["one", "two", "three"] {
+        a.create(&format!(r#"{{"title":"{title}"}}"#));
+    }
+    b.run(b.engine.on_head("ann", 3)).unwrap();
+    phone.evict();
+    a.create(r#"{"title":"four"}"#);
+
+    b.run(b.engine.on_head("ann", 2)).unwrap();
+
+    assert_eq!(b.titles(), ["four", "one", "three", "two"]);
+}

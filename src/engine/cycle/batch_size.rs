@@ -1,5 +1,6 @@
-//! How many operations go into one push: halved if the remote finds a request too large or answers
-//! too late, and doubled again if it is quick. Kept for the lifetime of the instance.
+//! How many operations go into one push: halved if the remote finds a request too large (but not
+//! below the size that went through last) or answers too late. Grows again while pushes are quick:
+//! at most doubled, and by half the gap to the size that was refused last. One for each open user.
 
 use std::cell::Cell;
 

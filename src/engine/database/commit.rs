@@ -122,7 +122,9 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(())
     }
 
-    /// Appends one commit at the head and applies it. Returns false if another instance was first.
+    /// Appends one commit at the head and applies it. Returns false if nothing was written and the
+    /// caller must catch up and plan again: another instance was first, or may have compacted the
+    /// log while this one rested.
     pub(super) async fn append(
         &self,
         commit: Commit,

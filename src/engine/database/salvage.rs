@@ -51,7 +51,11 @@ pub(super) async fn save<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
                 // They may have been sent before the log was lost, so nothing is coalesced into
                 // them.
                 db.update(|replica| replica.outbox_mut().mark_left(&saved));
-                db.tell_gone(Gone::Lost(saved.len()));
+                db.tell_gone(if db.store.took_over() {
+                    Gone::TookOver
+                } else {
+                    Gone::Lost(saved.len())
+                });
                 return Ok(());
             }
         }

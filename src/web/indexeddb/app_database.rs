@@ -128,10 +128,21 @@ impl RootDatabase {
     /// As [`IndexedDbStore::open`].
     pub async fn open_store(&self, user: &str) -> Result<(IndexedDbStore, Option<String>, u64)> {
         let store = IndexedDbStore::unopened(self.connection.name(), user)?;
+        self.connection.expect_new();
         // Read first: a wipe that comes in between closes this handle.
         let (note, wipes) = self.noted(user).await?;
         store.connection.run(async |_, _| Ok(())).await?;
         Ok((store.under(self, user, wipes), note, wipes))
+    }
+
+    /// The connection, to watch its deletion.
+    pub(in crate::web) const fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
+    /// Whether a script has deleted the database, and no user has been opened since.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.connection.is_deleted()
     }
 
     /// Returns a user's note, and how often the user was wiped.
@@ -156,6 +167,9 @@ impl RootDatabase {
     /// user's wipes when it was made, and a space: a late note of a tab that does not know of a
     /// wipe does not bring the user back.
     pub async fn note(&self, user: &str, note: &str) -> Result<()> {
+        if self.is_deleted() {
+            return Ok(());
+        }
         self.change(
             vec![WriteRequest::Put(
                 META,

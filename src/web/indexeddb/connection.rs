@@ -5,6 +5,7 @@
 //! is then used or closed. All callers wait for the same request, each for a limited time.
 
 use std::cell::Cell;
+use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::rc::{Rc, Weak};
@@ -12,15 +13,15 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, LocalBoxFuture, select};
 use indexed_db_futures::database::Database;
 use indexed_db_futures::internals::SystemRepr;
-use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::{Schema, delete, identified, request, unanswered};
-use crate::web::interop::spawn;
+use crate::web::interop::{member, spawn};
 use crate::web::timer::sleep;
 
 /// How long a caller waits for an open or a delete, in milliseconds.
@@ -35,7 +36,7 @@ const PAUSES_MS: [u64; 2] = [20, 200];
 
 /// A handle on one database.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(in crate::web) struct Connection {
     name: String,
     schema: Schema,
     patience_ms: Cell<u64>,
@@ -44,6 +45,9 @@ pub(super) struct Connection {
     /// another.
     known: Cell<Option<f64>>,
     replaced: Cell<bool>,
+    /// A script of this origin has deleted the database under this connection.
+    deleted: Cell<bool>,
+    on_deleted: RefCell<Option<OnDeleted>>,
     state: RefCell<ConnectionState>,
 }
 
@@ -61,6 +65,16 @@ enum ConnectionState {
     Closed,
 }
 
+/// Called when a script deletes the database.
+#[derive(Clone)]
+struct OnDeleted(Rc<dyn Fn()>);
+
+impl fmt::Debug for OnDeleted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnDeleted")
+    }
+}
+
 #[derive(Debug)]
 struct Opening {
     ticket: u64,
@@ -71,7 +85,7 @@ struct Opening {
 #[derive(Debug)]
 struct Live {
     handle: Handle,
-    _on_lost: Closure<dyn FnMut()>,
+    _on_lost: Closure<dyn FnMut(JsValue)>,
 }
 
 /// An open database, and which open it came from.
@@ -91,6 +105,8 @@ impl Connection {
             opens: Cell::new(0),
             known: Cell::new(None),
             replaced: Cell::new(false),
+            deleted: Cell::new(false),
+            on_deleted: RefCell::new(None),
             state: RefCell::new(ConnectionState::Idle),
         })
     }
@@ -113,6 +129,30 @@ impl Connection {
     /// Accepts the database that there is.
     pub(super) fn accept(&self) {
         self.replaced.set(false);
+    }
+
+    /// Whether a script of this origin has deleted the database while this connection was open. A
+    /// browser that evicts it closes the connection instead.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted.get()
+    }
+
+    /// Forgets an earlier deletion: the caller wants a new database.
+    pub(super) fn expect_new(&self) {
+        self.deleted.set(false);
+    }
+
+    /// Calls back when a script deletes the database.
+    pub(in crate::web) fn on_deleted(&self, callback: impl Fn() + 'static) {
+        *self.on_deleted.borrow_mut() = Some(OnDeleted(Rc::new(callback)));
+    }
+
+    fn note_deletion(&self) {
+        self.deleted.set(true);
+        let callback = self.on_deleted.borrow().clone();
+        if let Some(OnDeleted(callback)) = callback {
+            callback();
+        }
     }
 
     /// How many times the database was opened.
@@ -349,9 +389,13 @@ impl Live {
         let ticket = handle.ticket;
         // `versionchange`: another tab deletes or upgrades, and waits for this connection to close;
         // transactions in flight still finish. `close`: the browser has closed the connection.
-        let on_lost = Closure::<dyn FnMut()>::new(move || {
+        let on_lost = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
             if let Some(owner) = owner.upgrade() {
                 owner.discard(ticket);
+                // An upgrade has a number here, a `close` has no such member.
+                if member(&event, "newVersion").is_null() {
+                    owner.note_deletion();
+                }
             }
         });
         let database = handle.database.as_sys();

@@ -149,7 +149,7 @@ fn verdict(
                     name: reason.name(),
                     message: reason.message(),
                 },
-                // Safari's engine aborts with a null `tx.error`, so the verdict is the request's.
+                // Safari's engine aborts with a null `tx.error`, so the request's error is used.
                 (None, Some(failed)) => failed,
                 // A committed transaction is never aborted here: the connection was lost.
                 (None, None) => Fault::named("AbortError", "The transaction was aborted."),

@@ -23,3 +23,17 @@ export async function device(browser) {
   });
   return { context, page, errors };
 }
+
+/**
+ * Resolves when an async predicate in the page is true. Not by `waitForFunction`: to it, the promise that such a
+ * predicate returns is true at once.
+ */
+export const eventually = (page, predicate, argument) =>
+  page.evaluate(`(async (argument) => {
+    const predicate = ${predicate};
+    const end = performance.now() + 30_000;
+    while (!(await predicate(argument))) {
+      if (performance.now() > end) throw new Error("not within 30 s: " + predicate);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })(${JSON.stringify(argument)})`);
