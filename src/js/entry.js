@@ -68,7 +68,10 @@ async function initialize(engine, given, calledAt) {
     for (let turns = 0; turns < 40 && instances.get(name) === known; turns++) await undefined;
     if (instances.get(name) !== known) continue;
     try {
-      const keys = await engine.adopt.call(datum, config);
+      // In the order of the calls: the newest config wins, however long each takes to name its user.
+      const turn = known.turn.then(() => engine.adopt.call(datum, config));
+      known.turn = turn.catch(() => {});
+      const keys = await turn;
       if (instances.get(name) !== known) continue;
       if (keys.length > 0 && isReplaced(known.calledAt, calledAt)) {
         await datum.close();
@@ -87,7 +90,7 @@ async function initialize(engine, given, calledAt) {
 }
 
 async function begin(engine, name, given, config, calledAt) {
-  const entry = { given, calledAt, datum: undefined, opening: undefined };
+  const entry = { given, calledAt, datum: undefined, opening: undefined, turn: Promise.resolve() };
   entry.opening = (async () => {
     try {
       while (closing.has(name)) await closing.get(name);

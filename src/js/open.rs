@@ -5,7 +5,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::Engine;
-use crate::js::config::{self, ParsedConfig};
+use crate::js::config::{self, InitialUser, ParsedConfig};
 use crate::js::instance::{Instance, LiveParts};
 use crate::js::page_bindings::PageBindings;
 use crate::js::{convert, page, persist, schedule};
@@ -53,9 +53,19 @@ pub(super) async fn open(given: &JsValue) -> Result<Rc<Instance>> {
     });
     page::bind(&instance);
     persist::watch(&instance);
-    if let Some(user) = initial_user.resolve(instance.engine.host()).await? {
-        instance.engine.sign_in(&user).await?;
+    if let Err(error) = sign_in(&instance, initial_user).await {
+        // A failed attempt leaves no listener, no reader of events and no open database.
+        instance.engine.close().await;
+        instance.page.release();
+        return Err(error);
     }
     schedule::attend(&instance);
     Ok(instance)
+}
+
+async fn sign_in(instance: &Instance, initial_user: InitialUser) -> Result<()> {
+    match initial_user.resolve(instance.engine.host()).await? {
+        Some(user) => instance.engine.sign_in(&user).await,
+        None => Ok(()),
+    }
 }

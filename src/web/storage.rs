@@ -278,7 +278,7 @@ impl Backing for WebBacking {
     }
 
     fn nothing(&self) -> WebStore {
-        WebStore::Memory(MemoryStore::new())
+        WebStore::memory(MemoryStore::new())
     }
 
     fn device_id(&self, user_id: &str) -> String {

@@ -45,7 +45,7 @@ test("a method that is called on another object is refused, in every class, and 
   assert.deepEqual({ ...seen, calls: 0 }, { calls: 0, faults: [], works: ["ada", 1], torn: "invalidArgument" });
 });
 
-test("with `beforeSave` as without, each name and value is written and removed alike", async () => {
+test("with beforeSave as without, each name and value is written and removed alike", async () => {
   const seen = await pages.run(async ({ Datum, config }) => {
     const datum = await Datum.initialize(config({ entities: { plain: {}, saved: { beforeSave: (entity) => entity }, read: { afterRead: (entity) => entity, validate() {} } } }));
     const names = [...Object.getOwnPropertyNames(Object.prototype), "toJSON", "then", "length", "name", "prototype", "a", ""];
