@@ -29,6 +29,7 @@ use crate::util::cell::RefCell;
 use crate::util::json::write::put;
 use crate::util::local_sync::Notify;
 
+mod adoption;
 pub mod auto_sync;
 pub mod conflicts;
 pub mod cycle;

@@ -10,6 +10,7 @@ use crate::log::commit::Commit;
 use crate::model::error::Result;
 use crate::state::replica::Replica;
 
+pub mod adoption;
 pub mod checkpoint;
 pub mod context;
 pub mod decision;

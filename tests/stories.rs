@@ -14,6 +14,8 @@
 
 mod support;
 
+#[path = "stories/adoption.rs"]
+mod adoption;
 #[path = "stories/auto_sync.rs"]
 mod auto_sync;
 #[path = "stories/basics.rs"]

@@ -124,7 +124,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     pub async fn sign_in(&self, user_id: &str) -> Result<()> {
         self.users().drop_wiped(user_id);
         self.open_users.set_gone(user_id, false);
-        self.user(user_id).await?;
+        let user = self.user(user_id).await?;
+        self.users().finish_adoption(&user).await?;
         let previous = self.open_users.set_current(user_id);
         if previous.as_deref() != Some(user_id) {
             if let Some(previous) = previous {

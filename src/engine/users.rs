@@ -14,6 +14,7 @@ use crate::engine::{Backing, User, UserOf, Users, check_user_id};
 use crate::model::config::{Direction, Options, UserSwitch};
 use crate::model::error::{Code, Error, ErrorJson, Result};
 use crate::model::status::{SkipReason, SyncResult};
+use crate::plan::adoption::Adoption;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::util::collections::sort::sort;
@@ -29,9 +30,21 @@ pub struct UserSwitchResult {
     pub new_user_id: String,
     /// Pending operations of the previous user, or of the new user if they prevent clearing.
     pub unsynced_operations: u64,
+    /// Entities that the new user has adopted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<Adopted>,
     /// The reason why the user was not switched, or why operations are still pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorJson>,
+}
+
+/// What an adoption moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Adopted {
+    /// Entities that the new user did not have.
+    pub added: u64,
+    /// Entities that the new user has as well, with other content: the resolvers decide.
+    pub merged: u64,
 }
 
 /// The reason why a switch is refused, and how many operations prevent it.
@@ -96,7 +109,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
                 ..result
             });
         }
-        let previous = match &current {
+        let mut previous = match &current {
             Some(current) => Some(self.engine.user(current).await?),
             None => None,
         };
@@ -115,10 +128,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
                 )
             }
             (UserSwitch::ClearAndFetch, _) => self.clear_for_fetch(&next).await?,
+            (UserSwitch::Adopt, Some(from)) => {
+                let Adoption { added, merged } = self.adopt(from, &next).await?;
+                result.adopted = Some(Adopted { added, merged });
+                previous = None;
+                None
+            }
             (
                 UserSwitch::KeepLocal
                 | UserSwitch::SyncThenSwitch
-                | UserSwitch::PromptIfUnsyncedData,
+                | UserSwitch::PromptIfUnsyncedData
+                | UserSwitch::Adopt,
                 _,
             ) => None,
         };
@@ -159,6 +179,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
             },
         );
         let Some(previous) = previous else {
+            if strategy == UserSwitch::Adopt
+                && let Some(user) = self.engine.opened(&result.new_user_id)
+            {
+                result.unsynced_operations = user.pending_count();
+            }
             return;
         };
         previous.stop(Stop::Abort);

@@ -678,8 +678,11 @@ export interface SyncMetadata {
  * - `"keepLocal"`: just switches.
  * - `"clearAndFetch"`: removes this device's data of the **new** user and pulls everything again. That user's pending
  *   operations are pushed before; if some cannot be, or nothing can be pulled (offline, paused), it does not switch.
+ * - `"adopt"`: a visitor becomes an account. Everything of the previous user on this device becomes the new user's, as
+ *   pending creates, in one atomic step that survives a crash; then the previous user's data is removed from this device.
+ *   Where both have an entity of the same id, the conflict resolvers decide at the next sync.
  */
-export type UserSwitchStrategy = "syncThenSwitch" | "clearAndFetch" | "promptIfUnsyncedData" | "keepLocal";
+export type UserSwitchStrategy = "syncThenSwitch" | "clearAndFetch" | "promptIfUnsyncedData" | "keepLocal" | "adopt";
 
 /** The argument of {@link Datum.switchUser}. */
 export interface UserSwitch {
@@ -696,8 +699,10 @@ export interface UserSwitchResult {
   success: boolean;
   previousUserId: string | null;
   newUserId: string;
-  /** Operations that are still pending: the previous user's, or the new user's if they prevented `"clearAndFetch"`. */
+  /** Operations that are still pending: the previous user's, or the new user's after `"adopt"` or if they prevented `"clearAndFetch"`. */
   unsyncedOperations: number;
+  /** After `"adopt"`: how many entities the new user did not have, and how many it has as well with other content. */
+  adopted?: { added: number; merged: number };
   /** Why the user was not switched (`unsyncedData`, `offline`); after a switch, why operations are still pending or the pull failed. */
   error?: DatumErrorJson;
 }

@@ -50,6 +50,15 @@ pub struct Facts {
     pub last_state: SyncState,
     /// The last cycle's `SyncResult`, as JSON.
     pub last_result: Option<Rc<str>>,
+    /// The log whose data this user has adopted, until that log is wiped.
+    pub adopted: Option<AdoptedFrom>,
+}
+
+/// A log whose data another user has adopted, as of one head.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdoptedFrom {
+    pub user_id: String,
+    pub head: Seq,
 }
 
 /// A conflict that waits for the app's decision.

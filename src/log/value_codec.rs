@@ -7,7 +7,7 @@ use crate::conflict;
 use crate::conflict::explain::Explained;
 use crate::log::codec::{Input, Output};
 use crate::log::commit::{Damage, KeptSegment};
-use crate::log::facts::{CursorState, DeadLetter, Facts, Parked};
+use crate::log::facts::{AdoptedFrom, CursorState, DeadLetter, Facts, Parked};
 use crate::log::receipt::{Receipt, ReceiptOutcome, Restored};
 use crate::model::entity::OwnedKey;
 use crate::model::operation;
@@ -195,6 +195,9 @@ pub(super) fn put_facts(out: &mut Output, facts: &Facts) {
     out.maybe_text(facts.custom.as_deref());
     out.byte(index_of(&STATES, &facts.last_state));
     out.maybe_text(facts.last_result.as_deref());
+    let adopted = facts.adopted.as_ref();
+    out.maybe_text(adopted.map(|adopted| &*adopted.user_id));
+    out.number(adopted.map_or(0, |adopted| adopted.head));
 }
 
 pub(super) fn get_facts(input: &mut Input<'_>) -> Option<Facts> {
@@ -215,6 +218,10 @@ pub(super) fn get_facts(input: &mut Input<'_>) -> Option<Facts> {
         custom: input.maybe_shared()?,
         last_state: *STATES.get(usize::from(input.byte()?))?,
         last_result: input.maybe_shared()?,
+        adopted: {
+            let (user_id, head) = (input.maybe_text()?, input.number()?);
+            user_id.map(|user_id| AdoptedFrom { user_id, head })
+        },
     })
 }
 

@@ -65,15 +65,18 @@ pub enum UserSwitch {
     PromptIfUnsyncedData,
     /// Switches at once.
     KeepLocal,
+    /// Moves everything of the previous user to the new one: of a visitor to the account.
+    Adopt,
 }
 
 impl UserSwitch {
     /// Each value with its name in the config.
-    pub const NAMES: [(&'static str, Self); 4] = [
+    pub const NAMES: [(&'static str, Self); 5] = [
         ("syncThenSwitch", Self::SyncThenSwitch),
         ("clearAndFetch", Self::ClearAndFetch),
         ("promptIfUnsyncedData", Self::PromptIfUnsyncedData),
         ("keepLocal", Self::KeepLocal),
+        ("adopt", Self::Adopt),
     ];
 }
 

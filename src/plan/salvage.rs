@@ -25,6 +25,14 @@ pub struct Salvage {
 }
 
 impl Salvage {
+    /// Returns these operations, without bases: of another log.
+    pub(super) fn of(operations: Vec<Operation>) -> Self {
+        Self {
+            operations,
+            ..Self::default()
+        }
+    }
+
     /// Collects the data from the replica of a lost log. After a failed attempt, entries that were
     /// collected before are not duplicated.
     pub fn remember(&mut self, replica: &Replica) {
@@ -86,7 +94,12 @@ impl Salvage {
 
     /// Queues the operations. Existing operations of the same entity were made without knowing
     /// them, so a salvaged operation is queued behind them.
-    fn queue_operations(&self, commit: &mut Commit, replica: &Replica, context: &PlanContext) {
+    pub(super) fn queue_operations(
+        &self,
+        commit: &mut Commit,
+        replica: &Replica,
+        context: &PlanContext,
+    ) {
         let mut added: Vec<Operation> = Vec::new();
         for (index, op) in self.operations.iter().enumerate() {
             // Another tab's later edit may already include it; queueing it again would undo that

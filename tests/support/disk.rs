@@ -37,6 +37,8 @@ pub struct CountedStore {
     pub failing: Rc<RefCell<VecDeque<Code>>>,
     /// The next loads fail with this code.
     pub failing_loads: Rc<RefCell<VecDeque<Code>>>,
+    /// The next wipes fail with this code.
+    pub failing_wipes: Rc<RefCell<VecDeque<Code>>>,
     /// Bodies come back with a byte flipped.
     pub damaged: Rc<Cell<bool>>,
     after_appends: Rc<RefCell<Option<AfterAppends>>>,
@@ -127,6 +129,9 @@ impl Store for CountedStore {
     }
 
     async fn wipe(&self) -> Result<()> {
+        if let Some(code) = self.failing_wipes.borrow_mut().pop_front() {
+            return Err(Error::new(code, "The storage failed, as the test asked."));
+        }
         self.inner.wipe().await
     }
 
@@ -199,6 +204,7 @@ impl Backing for Disk {
             counts: Rc::clone(&store.counts),
             failing: Rc::clone(&store.failing),
             failing_loads: Rc::clone(&store.failing_loads),
+            failing_wipes: Rc::clone(&store.failing_wipes),
             damaged: Rc::clone(&store.damaged),
             after_appends: Rc::clone(&store.after_appends),
         })

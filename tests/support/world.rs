@@ -191,7 +191,12 @@ impl Device {
     }
 
     pub fn store(&self) -> CountedStore {
-        self.disk.stores.borrow()[&self.user].clone()
+        self.store_of(&self.user)
+    }
+
+    /// The log of one of the device's users.
+    pub fn store_of(&self, user: &str) -> CountedStore {
+        self.disk.stores.borrow()[user].clone()
     }
 }
 

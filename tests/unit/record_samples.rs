@@ -5,7 +5,7 @@ use std::rc::Rc;
 use datum_sync::conflict;
 use datum_sync::conflict::explain::Explained;
 use datum_sync::log::commit::{Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
-use datum_sync::log::facts::{CursorState, DeadLetter, Facts, Parked};
+use datum_sync::log::facts::{AdoptedFrom, CursorState, DeadLetter, Facts, Parked};
 use datum_sync::log::receipt::{Receipt, ReceiptOutcome, Restored};
 use datum_sync::log::segment::checksum;
 use datum_sync::model::entity::Key;
@@ -96,6 +96,10 @@ pub fn facts(state: SyncState) -> Facts {
         custom: Some(Rc::from(r#"{"a":1}"#)),
         last_state: state,
         last_result: Some(Rc::from("{}")),
+        adopted: Some(AdoptedFrom {
+            user_id: "visitor".into(),
+            head: 7,
+        }),
     }
 }
 

@@ -1,0 +1,218 @@
+//! Takes over the data of another user of this device: what a visitor made, by the account that the
+//! visitor then makes.
+//!
+//! Two plans: the first reads the other user's log, the second writes everything into the account's
+//! log, in one commit that also notes from which log and head it came. So a crash before the other
+//! log is wiped adopts nothing twice and loses nothing: the note says what is left to do.
+
+use std::rc::Rc;
+
+use crate::conflict::same_content;
+use crate::log::commit::{Commit, Event, SegmentWrite};
+use crate::log::facts::{AdoptedFrom, DeadLetter, Facts};
+use crate::model::entity::{Key, times};
+use crate::model::error::Result;
+use crate::model::operation::{Operation, OperationKind, join_links};
+use crate::plan::context::PlanContext;
+use crate::plan::salvage::Salvage;
+use crate::plan::{Plan, Planned, Planner};
+use crate::state::local_only;
+use crate::state::replica::Replica;
+use crate::state::view::ViewBody;
+use crate::util::collections::seq_map::SeqMap;
+use crate::util::collections::sort::sort;
+
+/// What another user has: live entities as operations that create them, and what only this device
+/// knows.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    /// The log and head that it was read from.
+    pub source: AdoptedFrom,
+    operations: Vec<Operation>,
+    local_only: Vec<SegmentWrite>,
+    dead_letters: Vec<DeadLetter>,
+}
+
+/// Reads an account, and writes nothing.
+#[derive(Debug)]
+pub struct AccountReader {
+    pub context: PlanContext,
+}
+
+impl Planner for AccountReader {
+    type Output = Account;
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Account>>> {
+        let mut missing = SeqMap::default();
+        let mut account = Account {
+            source: AdoptedFrom {
+                user_id: replica.user_id().to_owned(),
+                head: replica.head(),
+            },
+            dead_letters: replica.dead_letters().values().cloned().collect(),
+            ..Account::default()
+        };
+        let (mut operations, mut order) = (Vec::new(), Vec::new());
+        for entity in types_of(replica) {
+            let mut local = Vec::new();
+            for id in replica.ids(entity, None) {
+                let key = Key::new(entity, id);
+                // A kept rejection is a dead letter, which is taken along as such.
+                let Some(body) = replica
+                    .synced_view(&key)
+                    .filter(|view| !view.deleted)
+                    .and_then(|view| text_of(view.body, &mut missing))
+                else {
+                    continue;
+                };
+                order.push((times(&body).created_at, operations.len()));
+                operations.push(Some(self.create(replica, &key, body)));
+                let fields = replica.local_only_fields(&key);
+                if let Some(fields) = fields.and_then(|fields| text_of(Some(fields), &mut missing))
+                {
+                    local.push((id, fields));
+                }
+            }
+            if !local.is_empty() {
+                let fields = local.iter().map(|(id, fields)| (*id, Some(&**fields)));
+                account.local_only.push(local_only::written(entity, fields));
+            }
+        }
+        if !missing.is_empty() {
+            return Ok(Plan::Needs(missing.keys()));
+        }
+        // In the order in which they were made, so that parents come before their children.
+        sort(&mut order);
+        for (index, (_, place)) in order.into_iter().enumerate() {
+            if let Some(mut op) = operations.get_mut(place).and_then(Option::take) {
+                op.op_id = self.context.op_id(index);
+                account.operations.push(op);
+            }
+        }
+        Ok(Plan::Ready(Planned::nothing(account)))
+    }
+}
+
+impl AccountReader {
+    /// Returns the operation that creates an entity in another account, with the links of its
+    /// pending operations.
+    fn create(&self, replica: &Replica, key: &Key<'_>, body: Rc<str>) -> Operation {
+        let mut op = Operation::new(
+            String::new(),
+            *key,
+            OperationKind::Create,
+            Some(body),
+            self.context.now,
+        );
+        for pending in replica.outbox().chain(key) {
+            op.queued_at = pending.op.queued_at;
+            join_links(&mut op.links, &pending.op.links);
+        }
+        op
+    }
+}
+
+/// Returns a body's text; `None` if there is none, or if it must be fetched first, which is noted.
+fn text_of(body: Option<ViewBody<'_>>, missing: &mut SeqMap<()>) -> Option<Rc<str>> {
+    match body? {
+        ViewBody::Text(text) => Some(Rc::from(text)),
+        ViewBody::Absent { segment, .. } => {
+            missing.insert(segment, ());
+            None
+        }
+    }
+}
+
+fn types_of(replica: &Replica) -> Vec<&str> {
+    let mut types: Vec<&str> = replica.entities().keys().collect();
+    types.extend(replica.outbox().entities());
+    sort(&mut types);
+    types.dedup();
+    types
+}
+
+/// What an account has adopted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Adoption {
+    /// Entities that it did not have.
+    pub added: u64,
+    /// Entities that it has as well, with other content: the resolvers decide about them.
+    pub merged: u64,
+}
+
+/// Writes an account's data into another one, and notes where it came from.
+#[derive(Debug)]
+pub struct Adopter<'a> {
+    pub account: &'a Account,
+    pub context: PlanContext,
+}
+
+impl Planner for Adopter<'_> {
+    type Output = Adoption;
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Adoption>>> {
+        let mut missing = SeqMap::default();
+        let (mut adoption, mut operations) = (Adoption::default(), Vec::new());
+        for op in &self.account.operations {
+            let here = replica
+                .view(&Key::new(&op.entity, &op.id))
+                .filter(|view| !view.deleted);
+            match here.map(|view| text_of(view.body, &mut missing)) {
+                None => adoption.added = adoption.added.saturating_add(1),
+                // The same already, or not read yet.
+                Some(None) => continue,
+                Some(Some(here))
+                    if op
+                        .body
+                        .as_deref()
+                        .is_some_and(|body| same_content(&here, body)) =>
+                {
+                    continue;
+                }
+                Some(Some(_)) => adoption.merged = adoption.merged.saturating_add(1),
+            }
+            operations.push(op.clone());
+        }
+        if !missing.is_empty() {
+            return Ok(Plan::Needs(missing.keys()));
+        }
+        let mut commit = Commit::default();
+        let mut local_only = self.account.local_only.clone();
+        for segment in &mut local_only {
+            // What this account has itself stays.
+            segment.entries.retain(|entry| {
+                replica
+                    .local_only_fields(&Key::new(
+                        segment
+                            .entity
+                            .strip_prefix(local_only::PREFIX)
+                            .unwrap_or_default(),
+                        &entry.id,
+                    ))
+                    .is_none()
+            });
+        }
+        commit.segments = local_only;
+        Salvage::of(operations).queue_operations(&mut commit, replica, &self.context);
+        let mut letters = self.account.dead_letters.clone();
+        letters.retain(|letter| !replica.dead_letters().contains(&letter.op.op_id));
+        if !letters.is_empty() {
+            commit.events.push(Event::DeadLetters { letters });
+        }
+        commit
+            .events
+            .push(note(replica, Some(self.account.source.clone())));
+        Ok(Plan::Ready(Planned::new(commit, adoption)))
+    }
+}
+
+/// Returns the event that notes what is being adopted, or that nothing is any more.
+#[must_use]
+pub fn note(replica: &Replica, adopted: Option<AdoptedFrom>) -> Event {
+    Event::Facts {
+        facts: Box::new(Facts {
+            adopted,
+            ..replica.facts().clone()
+        }),
+    }
+}
