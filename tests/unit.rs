@@ -17,6 +17,8 @@ mod support;
 mod config;
 #[path = "unit/config_errors.rs"]
 mod config_errors;
+#[path = "unit/json_equal.rs"]
+mod json_equal;
 #[path = "unit/json_scan.rs"]
 mod json_scan;
 #[path = "unit/json_scan_random.rs"]

@@ -78,6 +78,7 @@ fn write_page(page: &PullPage<'_>) -> String {
     );
     put(&mut out, "serverTime", page.server_time.as_deref());
     put(&mut out, "epoch", page.epoch.as_deref());
+    put(&mut out, "serverId", page.server_id.as_deref());
     if let Some(digests) = &page.digests {
         push_field(
             &mut out,
@@ -160,6 +161,7 @@ fn write_reply(reply: &PushReply<'_>) -> String {
             status,
             version,
             replayed,
+            deleted,
             row,
             code,
             message,
@@ -174,6 +176,7 @@ fn write_reply(reply: &PushReply<'_>) -> String {
             &version.map_or("null".to_owned(), |version| version.to_string()),
         );
         push_field(&mut out, "replayed", &replayed.to_string());
+        push_field(&mut out, "deleted", &deleted.to_string());
         push_field(&mut out, "row", row.unwrap_or("null"));
         put(&mut out, "code", code.as_deref());
         put(&mut out, "message", message.as_deref());
@@ -187,6 +190,7 @@ fn write_reply(reply: &PushReply<'_>) -> String {
     out.push(']');
     put(&mut out, "serverTime", reply.server_time.as_deref());
     put(&mut out, "epoch", reply.epoch.as_deref());
+    put(&mut out, "serverId", reply.server_id.as_deref());
     out.push('}');
     out
 }

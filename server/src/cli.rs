@@ -15,6 +15,9 @@ Usage: datum-server [OPTIONS]             serve
        datum-server new-epoch [--database PATH]
                                           tell devices that a backup was restored: each pulls again from
                                           the start, and sends again what it pushed since the backup
+       datum-server new-server-id [--database PATH]
+                                          make a copy of a database another server's, such as one for
+                                          staging: devices of the first send it nothing
        datum-server backup FILE [--database PATH]
                                           copy the database into a new file, even while a server runs
        datum-server restore FILE [--database PATH]
@@ -34,6 +37,9 @@ Usage: datum-server [OPTIONS]             serve
   --min-schema N         the oldest schema version of the app that may sync [0]
   --rate N               requests per second for each user, 0 for no limit [50]
   --burst N              requests at once after a pause [200]
+  --max-connections N    connections at once [as many as there are descriptors for, 4096 at most]
+  --max-connections-per-address N
+                         connections of one address; behind a proxy all have the same [any number]
   --max-body BYTES       the largest request, after decompression [16777216]
   --max-page BYTES       the size after which a page of changes ends [4194304]
   --tombstone-days N     how long tombstones are kept [90]
@@ -50,6 +56,8 @@ pub enum Command {
     Print(String),
     /// Give the database a new epoch.
     NewEpoch(PathBuf),
+    /// Give the database another server's id.
+    NewServerId(PathBuf),
     /// Copy the database into a new file.
     Backup {
         /// The database.
@@ -106,6 +114,7 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
                 given.read_option(&name, &mut parser)?;
             }
             Value(word) if word == "new-epoch" => given.task = Task::NewEpoch,
+            Value(word) if word == "new-server-id" => given.task = Task::NewServerId,
             Value(word) if word == "backup" => given.task = Task::Backup(path(&mut parser)?),
             Value(word) if word == "restore" => given.task = Task::Restore(path(&mut parser)?),
             other => return Err(say(other.unexpected())),
@@ -119,6 +128,7 @@ enum Task {
     #[default]
     Serve,
     NewEpoch,
+    NewServerId,
     Backup(PathBuf),
     Restore(PathBuf),
 }
@@ -168,6 +178,10 @@ impl Arguments {
             "min-schema" => config.min_schema = number(parser, name, 0, u32::MAX)?,
             "rate" => *per_second = f64::from(number(parser, name, 0, u32::MAX)?),
             "burst" => *burst = f64::from(number(parser, name, 1, u32::MAX)?),
+            "max-connections" => options.connections.total = number(parser, name, 8, 1_000_000)?,
+            "max-connections-per-address" => {
+                options.connections.per_address = number(parser, name, 1, 1_000_000)?;
+            }
             "max-body" => config.max_body_bytes = number(parser, name, 1 << 10, 1_usize << 30)?,
             "max-page" => config.max_page_bytes = number(parser, name, 1 << 10, 1_usize << 30)?,
             "tombstone-days" => config.tombstone_retention_ms = days(parser, name)?,
@@ -183,6 +197,7 @@ impl Arguments {
         let database = self.database;
         match self.task {
             Task::NewEpoch => return Ok(Command::NewEpoch(database)),
+            Task::NewServerId => return Ok(Command::NewServerId(database)),
             Task::Backup(copy) => return Ok(Command::Backup { database, copy }),
             Task::Restore(copy) => return Ok(Command::Restore { database, copy }),
             Task::Serve => {}

@@ -3,12 +3,16 @@
 
 pub mod auth;
 mod body;
+pub mod connections;
 mod dev;
+mod held;
 pub mod hub;
 pub mod rate;
 pub mod reply;
 pub mod serve;
+mod shares;
 mod stream;
+mod timed;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,14 +38,18 @@ use crate::rules::ServerError;
 use crate::service::{Reply, Service};
 use crate::sqlite::SqliteStore;
 use auth::{Claims, Keys};
+use connections::Limits;
 use hub::Hub;
 use rate::{Limiter, Rate};
 use reply::{Refused, RequestIds};
+use shares::{Shares, Turn};
 
 /// How long a browser may cache the answer to a preflight request.
 const PREFLIGHT: Duration = Duration::from_secs(7_200);
 /// How long a body may stop arriving.
 const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest body of a request that is no push.
+const MAX_QUESTION: usize = 1 << 20;
 /// The longest stream, however long its token is valid.
 const MAX_STREAM: Duration = Duration::from_secs(86_400);
 
@@ -56,6 +64,8 @@ pub struct Options {
     pub allow_origins: Vec<String>,
     /// The rate limit of each user.
     pub rate: Rate,
+    /// The limits on connections.
+    pub connections: Limits,
     /// A folder to serve on `/`.
     pub static_dir: Option<PathBuf>,
     /// Sends answers uncompressed, for networks faster than compression.
@@ -69,6 +79,7 @@ struct App {
     keys: Keys,
     hub: Hub,
     limiter: Limiter,
+    shares: Shares,
     stopping: watch::Receiver<bool>,
 }
 
@@ -84,8 +95,10 @@ pub fn router(
     let app = App {
         service: Arc::new(service),
         keys: Keys::new(&options.secret)?,
-        hub: Hub::default(),
+        // The others are for requests that are answered at once.
+        hub: Hub::new(options.connections.total.div_ceil(4).saturating_mul(3)),
         limiter: Limiter::new(options.rate),
+        shares: Shares::default(),
         stopping,
     };
     let ids = Arc::new(RequestIds::new(serve::random_hex::<4>()?));
@@ -109,7 +122,9 @@ pub fn router(
     } else {
         router.layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
     };
-    Ok(router.layer(cors(options)))
+    Ok(router
+        .layer(cors(options))
+        .layer(axum::middleware::from_fn(held::occupy)))
 }
 
 async fn not_found() -> Refused {
@@ -132,14 +147,24 @@ async fn protocol(State(app): State<App>, request: Request) -> Result<Response, 
     if parts.method == Method::GET && path.strip_prefix(PREFIX) == Some("/stream") {
         return Ok(app.open_stream(&claims)?);
     }
-    let body = body::read(body, app.service.config.max_body_bytes).await?;
+    let turn = app.shares.enter(&claims.sub).await?;
+    let mut room = turn.room();
+    let limit = match path.strip_prefix(PREFIX) {
+        Some("/push") => app.service.config.max_body_bytes,
+        _ => app.service.config.max_body_bytes.min(MAX_QUESTION),
+    };
+    let body = body::read(body, limit, Some(&mut room)).await?;
     let work = async move {
-        app.answer(&claims.sub, &parts.method, &parts.uri, &body)
-            .await
+        let answered = app
+            .answer(&claims.sub, &parts.method, &parts.uri, &body, turn)
+            .await;
+        drop(room);
+        answered
     };
     // A separate task, so that a client that disconnects does not cancel a transaction.
-    let reply = tokio::spawn(work).await.map_err(ServerError::internal)??;
-    Ok(reply.into_response())
+    let (reply, turn) = tokio::spawn(work).await.map_err(ServerError::internal)??;
+    // A client that is slow to read has its user's places, and nobody else's.
+    Ok(held::hold(reply.into_response(), turn))
 }
 
 impl App {
@@ -160,7 +185,9 @@ impl App {
         method: &Method,
         uri: &Uri,
         body: &[u8],
-    ) -> Result<Reply, ServerError> {
+        turn: Turn,
+    ) -> Result<(Reply, Option<Turn>), ServerError> {
+        let mut turn = Some(turn);
         let may_wait = method == Method::POST && uri.path().strip_prefix(PREFIX) == Some("/pull");
         let target = uri
             .path_and_query()
@@ -175,6 +202,11 @@ impl App {
         let mut changes = (!wait.is_zero())
             .then(|| self.hub.subscribe(user))
             .transpose()?;
+        let writes = method != Method::GET && uri.path().strip_prefix(PREFIX) != Some("/pull");
+        let writing = match &turn {
+            Some(turn) if writes => Some(turn.write().await),
+            _ => None,
+        };
         loop {
             let reply = self
                 .service
@@ -184,13 +216,16 @@ impl App {
                 self.hub.hint(user);
             }
             let Some(changes) = changes.as_mut().filter(|_| reply.idle) else {
-                return Ok(reply);
+                drop(writing);
+                return Ok((reply, turn));
             };
+            // Those who wait have places of their own, in the hub.
+            turn = None;
             tokio::select! {
                 biased;
-                _ = self.stopping.wait_for(|stop| *stop) => return Ok(reply),
-                () = tokio::time::sleep_until(until) => return Ok(reply),
-                changed = changes.changed() => if changed.is_err() { return Ok(reply) },
+                _ = self.stopping.wait_for(|stop| *stop) => return Ok((reply, turn)),
+                () = tokio::time::sleep_until(until) => return Ok((reply, turn)),
+                changed = changes.changed() => if changed.is_err() { return Ok((reply, turn)) },
             }
         }
     }

@@ -6,7 +6,7 @@
 //! | [`service`] | maps a method and a path to a rule |
 //! | [`memory`] | the store in memory, which defines what a store must do |
 //! | [`memory_server`] | the whole remote as one synchronous call, for tests of clients |
-//! | [`sqlite`], [`http`], [`cli`] | the store on disk, the HTTP server and the command line; they need the feature `http` |
+//! | [`sqlite`], [`http`], [`cli`], [`log`] | the store on disk, the HTTP server, the command line and its log; they need the feature `http` |
 //!
 //! `PROTOCOL.md` beside this crate is the normative text.
 
@@ -14,6 +14,8 @@
 pub mod cli;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "http")]
+pub mod log;
 pub mod memory;
 pub mod memory_server;
 pub mod rules;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use datum_server::cli::{self, Command, Serve};
 use datum_server::http::{self, serve};
+use datum_server::log::Log;
 use datum_server::service::Service;
 use datum_server::sqlite::{SqliteStore, backup};
 use tokio::net::TcpListener;
@@ -23,7 +24,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("datum-server: {message}");
+            // Not with `eprintln`, which panics if it cannot.
+            let _ = writeln!(std::io::stderr(), "datum-server: {message}");
             ExitCode::FAILURE
         }
     }
@@ -33,11 +35,7 @@ async fn run(command: Command) -> Result<(), String> {
     match command {
         Command::Print(text) => say(text.trim_end()),
         Command::NewEpoch(database) => {
-            check_exists(&database)?;
-            let service = Service {
-                store: open(&database).await?,
-                config: datum_server::Config::default(),
-            };
+            let service = open_existing(&database).await?;
             let epoch = serve::random_hex::<16>()?;
             service
                 .set_epoch(&epoch)
@@ -45,6 +43,16 @@ async fn run(command: Command) -> Result<(), String> {
                 .map_err(|error| error.to_string())?;
             service.store.close().await;
             say(&format!("epoch {epoch}"))
+        }
+        Command::NewServerId(database) => {
+            let service = open_existing(&database).await?;
+            let id = serve::random_uuid()?;
+            service
+                .set_server_id(&id)
+                .await
+                .map_err(|error| error.to_string())?;
+            service.store.close().await;
+            say(&format!("server id {id}"))
         }
         Command::Backup { database, copy } => {
             check_exists(&database)?;
@@ -75,6 +83,14 @@ async fn run(command: Command) -> Result<(), String> {
     }
 }
 
+async fn open_existing(database: &Path) -> Result<Service<SqliteStore>, String> {
+    check_exists(database)?;
+    Ok(Service {
+        store: open(database).await?,
+        config: datum_server::Config::default(),
+    })
+}
+
 fn check_exists(database: &Path) -> Result<(), String> {
     if database.is_file() {
         Ok(())
@@ -83,18 +99,27 @@ fn check_exists(database: &Path) -> Result<(), String> {
     }
 }
 
-async fn run_server(mut asked: Serve) -> Result<(), String> {
+async fn run_server(asked: Serve) -> Result<(), String> {
     let level = if asked.quiet {
         tracing::Level::WARN
     } else {
         tracing::Level::INFO
     };
+    let log = Log::start(std::io::stderr())
+        .map_err(|error| format!("The log does not start: {error}"))?;
+    let writer = log.clone();
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(move || writer.clone())
         .with_ansi(false)
         .with_target(false)
         .init();
+    let served = serve_logging(asked, &log).await;
+    log.wait();
+    served
+}
+
+async fn serve_logging(mut asked: Serve, log: &Log) -> Result<(), String> {
     asked.options.secret = secret(&asked)?;
     let store = open(&asked.database).await?;
     let service = Service {
@@ -112,12 +137,17 @@ async fn run_server(mut asked: Serve) -> Result<(), String> {
     let end = shutdown_signal()?;
     let sweeping = tokio::spawn(serve::sweep_periodically(service));
     if asked.options.dev {
-        eprintln!(
-            "*** DEVELOPMENT MODE: http://{address}/dev/token gives anyone on this machine a token for any user. ***"
+        let warning = format!(
+            "*** DEVELOPMENT MODE: http://{address}/dev/token gives anyone on this machine a token for any user. ***\n"
         );
+        log.write(warning.into_bytes());
     }
-    say(&format!("listening on http://{address}"))?;
-    let served = serve::serve(listener, router, stopping, end).await;
+    // Whoever started the server may not listen; it serves all the same.
+    if let Err(error) = say(&format!("listening on http://{address}")) {
+        tracing::warn!(error);
+    }
+    let limits = asked.options.connections;
+    let served = serve::serve(listener, limits, router, stopping, end).await;
     sweeping.abort();
     store.close().await;
     served.map_err(|error| format!("The server failed: {error}"))

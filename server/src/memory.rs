@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datum_sync::model::digest::Digest;
+use datum_sync::model::digest::{Digest, row_hash};
+use datum_sync::util::uuid::uuid_v7;
 
 use crate::rules::store::{
-    AppliedOperation, Batch, Head, Range, Result, Row, Scanned, Stamp, Store, Swept, Transaction,
+    AppliedOperation, Batch, Head, Identity, Range, Result, Row, Scanned, Stamp, Store, Swept,
+    Transaction,
 };
 
 /// The data of one user.
@@ -43,7 +45,7 @@ impl Account {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct State {
-    epoch: String,
+    identity: Identity,
     /// The epochs that have ended, with the last version of each user's history in them.
     epoch_history: BTreeMap<String, BTreeMap<String, u64>>,
     accounts: BTreeMap<String, Arc<Account>>,
@@ -57,11 +59,14 @@ struct State {
 pub struct MemoryStore(Arc<Mutex<State>>);
 
 impl MemoryStore {
-    /// Creates an empty store with this epoch.
+    /// Creates an empty store with this epoch, from whose name its server id is made.
     #[must_use]
     pub fn new(epoch: &str) -> Self {
         Self(Arc::new(Mutex::new(State {
-            epoch: epoch.to_owned(),
+            identity: Identity {
+                server_id: server_id(epoch),
+                epoch: epoch.to_owned(),
+            },
             ..State::default()
         })))
     }
@@ -103,6 +108,12 @@ impl MemoryStore {
     }
 }
 
+/// Makes the id of a store: tests have no other chance than the names that they give.
+fn server_id(epoch: &str) -> String {
+    let [random @ .., _, _, _, _, _, _] = u128::from(row_hash("server", epoch, 0)).to_be_bytes();
+    uuid_v7(row_hash("server", epoch, 1), random)
+}
+
 impl Store for MemoryStore {
     type Tx = MemoryTx;
 
@@ -112,6 +123,10 @@ impl Store for MemoryStore {
 
     async fn write(&self) -> Result<MemoryTx> {
         Ok(self.begin())
+    }
+
+    async fn check_writes(&self) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -133,8 +148,13 @@ impl MemoryTx {
 }
 
 impl Transaction for MemoryTx {
-    async fn epoch(&mut self) -> Result<String> {
-        Ok(self.draft.epoch.clone())
+    async fn identity(&mut self) -> Result<Identity> {
+        Ok(self.draft.identity.clone())
+    }
+
+    async fn set_server_id(&mut self, server_id: &str) -> Result<()> {
+        server_id.clone_into(&mut self.draft.identity.server_id);
+        Ok(())
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
@@ -144,7 +164,7 @@ impl Transaction for MemoryTx {
             .iter()
             .map(|(user, account)| (user.clone(), account.head.seq))
             .collect();
-        let old = std::mem::replace(&mut self.draft.epoch, epoch.to_owned());
+        let old = std::mem::replace(&mut self.draft.identity.epoch, epoch.to_owned());
         self.draft.epoch_history.entry(old).or_insert(last_versions);
         Ok(())
     }

@@ -81,6 +81,14 @@ impl MemoryServer {
         self.with(|service| ready(service.set_epoch(epoch)))
     }
 
+    /// Replaces the server's id: from now on this is another server.
+    ///
+    /// # Errors
+    /// Never fails in memory.
+    pub fn set_server_id(&self, server_id: &str) -> Result<(), ServerError> {
+        self.with(|service| ready(service.set_server_id(server_id)))
+    }
+
     /// Copies everything.
     #[must_use]
     pub fn backup(&self) -> MemoryStore {

@@ -2,8 +2,8 @@
 //! streams and long pulls, which the HTTP server adds.
 
 use datum_sync::model::entity::check_id;
-use datum_sync::model::protocol::{PREFIX, PullRequest};
-use serde::Serialize;
+use datum_sync::model::protocol::{PREFIX, PullRequest, Raw};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::rules::store::{Store, Swept, Transaction};
@@ -129,22 +129,39 @@ impl<S: Store> Service<S> {
         tx.commit().await
     }
 
-    /// Answers whether the server runs, and with which epoch. Needs no token.
+    /// Gives the server another id, after its store was copied for a second server.
     ///
     /// # Errors
     /// Errors of the store.
+    pub async fn set_server_id(&self, server_id: &str) -> Result<(), ServerError> {
+        let mut tx = self.store.write().await?;
+        tx.set_server_id(server_id).await?;
+        tx.commit().await
+    }
+
+    /// Answers whether the server runs and can write, and with which epoch. Needs no token.
+    ///
+    /// # Errors
+    /// Errors of the store; 503 if it cannot write.
     pub async fn health(&self, now_ms: u64) -> Result<Reply, ServerError> {
-        let epoch = self.store.read().await?.epoch().await?;
-        Reply::of(
-            &json!({ "status": "ok", "protocol": [1], "serverTime": datum_sync::util::time::format(now_ms), "epoch": epoch }),
-        )
+        self.store.check_writes().await?;
+        let identity = self.store.read().await?.identity().await?;
+        Reply::of(&json!({
+            "status": "ok",
+            "protocol": [1],
+            "serverTime": datum_sync::util::time::format(now_ms),
+            "serverId": identity.server_id,
+            "epoch": identity.epoch,
+        }))
     }
 
     async fn pull(&self, user: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
         let request: PullRequest = serde_json::from_slice(body)
             .map_err(|e| ServerError::bad_request(format!("The body is not a pull: {e}")))?;
+        let scope = serde_json::from_slice::<OnlyScope<'_>>(body).ok();
+        let scope = scope.and_then(|read| read.scope).map(|Raw(scope)| scope);
         let mut tx = self.store.read().await?;
-        let page = pull::pull(&mut tx, &self.config, user, &request).await?;
+        let page = pull::pull(&mut tx, &self.config, user, &request, scope).await?;
         Ok(Reply {
             body: page.to_json(now_ms),
             changed: false,
@@ -185,11 +202,12 @@ impl<S: Store> Service<S> {
     }
 
     async fn info(&self, now_ms: u64) -> Result<Reply, ServerError> {
-        let epoch = self.store.read().await?.epoch().await?;
+        let identity = self.store.read().await?.identity().await?;
         let config = &self.config;
         Reply::of(&json!({
             "protocol": [1],
-            "epoch": epoch,
+            "serverId": identity.server_id,
+            "epoch": identity.epoch,
             "serverTime": datum_sync::util::time::format(now_ms),
             "entities": config.entities,
             "minSchema": config.min_schema,
@@ -208,6 +226,13 @@ impl<S: Store> Service<S> {
             },
         }))
     }
+}
+
+/// The scope of a pull, as text.
+#[derive(Deserialize)]
+struct OnlyScope<'a> {
+    #[serde(borrow, default)]
+    scope: Option<Raw<'a>>,
 }
 
 /// Returns a parameter of a URL's query, unescaped. Invalid escapes stay as they are, so they match

@@ -6,6 +6,7 @@
 
 pub mod backup;
 mod transaction;
+mod writing;
 
 use std::fmt::Display;
 use std::path::Path;
@@ -14,12 +15,13 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Executor, Row as _};
+use sqlx::{Connection as _, Executor, Row as _};
 
 use crate::rules::ServerError;
 use crate::rules::store::{Result, Store};
 
 pub use transaction::SqliteTx;
+use writing::Writing;
 
 /// The migrations, in order. SQLite's `user_version` counts those that have run.
 const MIGRATIONS: [&str; 2] = [
@@ -36,6 +38,7 @@ const ACQUIRE: Duration = Duration::from_secs(10);
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    writing: Writing,
 }
 
 impl SqliteStore {
@@ -51,11 +54,23 @@ impl SqliteStore {
             // An acknowledged push must survive a power failure; in WAL mode only FULL syncs each
             // commit.
             .synchronous(SqliteSynchronous::Full)
+            // Nothing but the database and its log needs room or a descriptor.
+            .pragma("temp_store", "MEMORY")
             .busy_timeout(Duration::from_secs(5));
         let pool = |size: u32| {
             SqlitePoolOptions::new()
                 .max_connections(size)
+                // Kept open: a connection that is opened later needs descriptors then.
+                .min_connections(size)
+                .idle_timeout(None)
+                .max_lifetime(None)
                 .acquire_timeout(ACQUIRE)
+                // A transaction whose rollback failed, as on a full disk, would be the next
+                // request's: such a connection is closed, which ends it.
+                .before_acquire(|connection, _| {
+                    let usable = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(usable) })
+                })
         };
         let writer = pool(1)
             .connect_with(options.clone())
@@ -66,7 +81,11 @@ impl SqliteStore {
             .connect_with(options.pragma("query_only", "1"))
             .await
             .map_err(failed)?;
-        Ok(Self { writer, readers })
+        Ok(Self {
+            writer,
+            readers,
+            writing: Writing::default(),
+        })
     }
 
     /// Closes all connections; the last one merges the write-ahead log into the file.
@@ -80,18 +99,20 @@ impl Store for SqliteStore {
     type Tx = SqliteTx;
 
     async fn read(&self) -> Result<SqliteTx> {
-        Ok(SqliteTx::new(self.readers.begin().await.map_err(failed)?))
+        let tx = self.readers.begin().await.map_err(failed)?;
+        Ok(SqliteTx::new(tx, None))
     }
 
     async fn write(&self) -> Result<SqliteTx> {
         // Not deferred: SQLite refuses the first write of a transaction that has read before
         // another one committed.
-        Ok(SqliteTx::new(
-            self.writer
-                .begin_with("BEGIN IMMEDIATE")
-                .await
-                .map_err(failed)?,
-        ))
+        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
+        let tx = self.writing.note(begun.map_err(failed))?;
+        Ok(SqliteTx::new(tx, Some(self.writing.clone())))
+    }
+
+    async fn check_writes(&self) -> Result<()> {
+        self.writing.check(self).await
     }
 }
 
@@ -127,24 +148,40 @@ async fn migrate(writer: &SqlitePool, epoch: &str) -> Result<()> {
     .execute(&mut *tx)
     .await
     .map_err(failed)?;
+    // From the epoch if it has as many random digits: so a backup of before there were ids gets the
+    // id that its database has got meanwhile.
+    tx.execute(
+        "INSERT INTO setting (name, value)
+         SELECT 'serverId', substr(x, 1, 8) || '-' || substr(x, 9, 4) || '-4' || substr(x, 14, 3)
+           || '-a' || substr(x, 18, 3) || '-' || substr(x, 21, 12)
+         FROM (SELECT iif(length(value) = 32, value, lower(hex(randomblob(16)))) AS x
+               FROM setting WHERE name = 'epoch')
+         WHERE true ON CONFLICT (name) DO NOTHING",
+    )
+    .await
+    .map_err(failed)?;
     tx.commit().await.map_err(failed)
 }
 
-/// Busy is temporary; every other failure is for the operator.
+/// Busy is temporary; so is a disk that is full or fails, as far as the request is concerned. Every
+/// other failure is for the operator.
 fn failed(error: sqlx::Error) -> ServerError {
-    let busy = match &error {
-        sqlx::Error::PoolTimedOut => true,
-        // SQLITE_BUSY and SQLITE_LOCKED, the low byte of the extended codes.
+    let code = match &error {
+        sqlx::Error::PoolTimedOut => Some(5),
+        // The low byte of the extended codes.
         sqlx::Error::Database(cause) => cause
             .code()
             .and_then(|code| code.parse::<u32>().ok())
-            .is_some_and(|code| matches!(code & 0xff, 5 | 6)),
-        _ => false,
+            .map(|code| code & 0xff),
+        sqlx::Error::Io(_) => Some(10),
+        _ => None,
     };
-    if busy {
-        ServerError::busy(error)
-    } else {
-        ServerError::internal(error)
+    match code {
+        // SQLITE_BUSY and SQLITE_LOCKED.
+        Some(5 | 6) => ServerError::busy(error),
+        // SQLITE_NOMEM, READONLY, IOERR, FULL and CANTOPEN.
+        Some(7 | 8 | 10 | 13 | 14) => ServerError::storage_failed(error),
+        _ => ServerError::internal(error),
     }
 }
 

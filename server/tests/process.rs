@@ -11,121 +11,13 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Command, Output, Stdio};
+use std::io::Read as _;
+use std::process::{Command, Output};
 
 use common::Folder;
 use common::api::create;
+use common::running::{Running, binary};
 use serde_json::{Value, json};
-
-fn binary(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_datum-server"));
-    command
-        .args(arguments)
-        .env_remove("DATUM_JWT_SECRET")
-        .stdin(Stdio::null());
-    command
-}
-
-/// A server process; killed on drop.
-struct Running {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Running {
-    fn start(folder: &Folder) -> Self {
-        Self::logging(folder, Stdio::null())
-    }
-
-    fn logging(folder: &Folder, log: Stdio) -> Self {
-        let database = folder.database();
-        let mut child = binary(&[
-            "--dev",
-            "--listen",
-            "127.0.0.1:0",
-            "--database",
-            database.to_str().unwrap(),
-        ])
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let address = line
-            .trim()
-            .strip_prefix("listening on http://")
-            .unwrap_or_else(|| panic!("{line}"))
-            .to_owned();
-        assert!(!address.ends_with(":0"));
-        Self { child, address }
-    }
-
-    fn connect(&self, method: &str, path: &str, token: &str, body: &str) -> TcpStream {
-        let mut socket = TcpStream::connect(&self.address).unwrap();
-        // Far longer than any answer takes.
-        socket
-            .set_read_timeout(Some(std::time::Duration::from_secs(30)))
-            .unwrap();
-        let (address, length) = (&self.address, body.len());
-        let authorization = if token.is_empty() {
-            String::new()
-        } else {
-            format!("Authorization: Bearer {token}\r\n")
-        };
-        write!(
-            socket,
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-        )
-        .unwrap();
-        socket
-    }
-
-    fn call(&self, method: &str, path: &str, token: &str, body: Value) -> (u16, Value) {
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        let mut answer = String::new();
-        self.connect(method, path, token, &body)
-            .read_to_string(&mut answer)
-            .unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (
-            status,
-            serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}")),
-        )
-    }
-
-    fn token(&self, user: &str) -> String {
-        let (status, reply) = self.call("POST", "/dev/token", "", json!({ "userId": user }));
-        assert_eq!(status, 200, "{reply}");
-        reply["token"].as_str().unwrap().to_owned()
-    }
-
-    fn pull(&self) -> Value {
-        self.call(
-            "POST",
-            "/sync/v1/pull",
-            &self.token("ann"),
-            json!({ "clientId": "d", "cursor": null, "limit": 10 }),
-        )
-        .1
-    }
-}
 
 fn refused(output: &Output) -> String {
     assert!(!output.status.success());
@@ -317,11 +209,50 @@ fn a_backup_taken_while_serving_is_restored_with_a_new_epoch() {
     );
     assert_ne!(page["epoch"], first["epoch"]);
     assert_eq!(
+        page["serverId"], first["serverId"],
+        "and is the same server"
+    );
+    assert_eq!(
         push(&restored, "a")["results"][0]["replayed"],
         true,
         "it still knows what it had applied then"
     );
     refused(&command("restore", &folder.0.join("nothing.sqlite")));
+}
+
+#[test]
+fn a_backup_of_before_there_were_server_ids_gets_that_of_its_server() {
+    let folder = Folder::new();
+    let database = folder.database();
+    let id_of = |running: &Running| {
+        running.call("GET", "/sync/v1/health", "", Value::Null).1["serverId"].clone()
+    };
+    let first = id_of(&Running::start(&folder));
+    let forget = |file: &std::path::Path| {
+        common::run(async {
+            let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display()))
+                .await
+                .unwrap();
+            sqlx::query("DELETE FROM setting WHERE name = 'serverId'")
+                .execute(&pool)
+                .await
+                .unwrap();
+            pool.close().await;
+        });
+    };
+    forget(&database);
+    assert_eq!(id_of(&Running::start(&folder)), first);
+
+    let said = binary(&["new-server-id", "--database", database.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let another = said
+        .trim()
+        .strip_prefix("server id ")
+        .unwrap_or_else(|| panic!("{said}"));
+    assert_ne!(first, json!(another));
+    assert_eq!(id_of(&Running::start(&folder)), json!(another));
 }
 
 #[test]
@@ -364,7 +295,10 @@ fn the_log_has_requests_but_no_tokens_and_no_data() {
         "SECRETTOKEN",
         json!({}),
     );
-    drop(running);
+    let pid = running.child.id().to_string();
+    let mut running = running;
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    running.child.wait().unwrap();
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("DEVELOPMENT MODE"), "{log}");
     assert!(

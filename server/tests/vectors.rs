@@ -60,7 +60,7 @@ fn pull_replies_are_accepted_and_refused_as_in_the_vectors() {
             .unwrap_or_else(|e| panic!("{}: {e}", case["name"]));
         let mut read = json!({
             "rows": page.changes.len(), "tombstones": page.changes.iter().filter(|change| change.deleted).count(),
-            "cursor": page.cursor, "more": page.more, "remaining": page.remaining, "epoch": page.epoch,
+            "cursor": page.cursor, "more": page.more, "remaining": page.remaining, "epoch": page.epoch, "serverId": page.server_id,
         });
         read.as_object_mut()
             .unwrap()
@@ -118,9 +118,10 @@ fn read(verdict: &Verdict<'_>) -> Value {
         Verdict::Applied {
             version,
             replayed,
+            deleted,
             row,
         } => {
-            json!({ "status": "applied", "version": version, "replayed": replayed, "row": object(row) })
+            json!({ "status": "applied", "version": version, "replayed": replayed, "deleted": deleted.then_some(true), "row": object(row) })
         }
         Verdict::Conflict { version, row } => {
             json!({ "status": "conflict", "version": version, "row": object(row) })

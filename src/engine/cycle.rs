@@ -25,6 +25,7 @@ use crate::model::status::{SyncResult, SyncState};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
+use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
 
 pub mod batch;
@@ -137,7 +138,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         Resolving(self).ask_again().await?;
         let push = |from, to| Push::new(self, ProgressRange::new(from, to)).run();
         let pull = async |from, to| Pull::new(self, ProgressRange::new(from, to)).run().await;
-        match self.settings.direction {
+        let direction = match self.settings.direction {
+            // A push that names no epoch would be taken by any: delayed over a restore, it would be
+            // applied in the new history, and offered to it once more.
+            Direction::PushThenPull if self.db.read(Replica::is_new) => Direction::PullThenPush,
+            asked => asked,
+        };
+        match direction {
             Direction::PushThenPull => {
                 let pushed = push(0.0, 0.5).await;
                 if pushed

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
+use crate::util::json::number::whole;
 
 /// An object whose members are read by name. Null and invalid members read as `None`; after the
 /// last member, call [`Self::finish`] or [`Self::check`].
@@ -98,7 +99,8 @@ impl<'a> ObjectReader<'a> {
 
     /// Reads a whole number from `least` to `most`.
     pub fn whole(&mut self, name: &'a str, least: u64, most: u64) -> Option<u64> {
-        match self.value(name)?.as_u64() {
+        let value = self.value(name)?;
+        match value.as_u64().or_else(|| whole(&value.to_string())) {
             Some(number) if (least..=most).contains(&number) => Some(number),
             _ => self.reject(
                 name,

@@ -16,11 +16,13 @@ use serde_json::value::RawValue;
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::operation::OperationKind;
+pub use crate::model::protocol::lenient::{or_default, whole_or_none, whole_or_zero};
 pub(crate) use crate::model::protocol::read::unreadable;
 pub use crate::model::protocol::read::{PageReader, parse_error, parse_page, parse_push_reply};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::{push_field, put, put_text, put_texts};
 
+mod lenient;
 pub mod read;
 
 /// `SyncMetadata.syncStatus` of the public surface.
@@ -80,7 +82,7 @@ pub struct PullRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
     /// The app's schema version.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_or_zero")]
     pub schema: u32,
     /// The end of the last page; `None` for everything.
     pub cursor: Option<String>,
@@ -95,9 +97,14 @@ pub struct PullRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
     /// The most rows that the page may hold.
+    #[serde(deserialize_with = "whole_or_zero")]
     pub limit: usize,
     /// How long the server may wait for a change before it replies, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "whole_or_none"
+    )]
     pub wait_ms: Option<u64>,
 }
 
@@ -116,6 +123,8 @@ pub struct PullPage<'a> {
     pub server_time: Option<Cow<'a, str>>,
     /// Changes when the server is restored from an older state.
     pub epoch: Option<Cow<'a, str>>,
+    /// Which server this is: the same after a restore.
+    pub server_id: Option<Cow<'a, str>>,
     /// The greatest version that this history shares with the epoch in the request: later writes of
     /// that epoch are lost. `None` if the server cannot tell.
     pub kept: Option<u64>,
@@ -229,16 +238,17 @@ pub struct PushedOperation<'a> {
     pub id: Cow<'a, str>,
     pub kind: OperationKind,
     /// The version that the write was made on; `None` means that the entity must not exist.
+    #[serde(default, deserialize_with = "whole_or_none")]
     pub base_version: Option<u64>,
     /// Operations whose effect this one includes and that may still be on their way: they change
     /// nothing if they arrive after this one.
-    #[serde(borrow, default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub supersedes: Vec<Cow<'a, str>>,
     /// The whole object of a create or update, the changed fields of a patch, `None` for a delete.
     #[serde(borrow, default)]
     pub data: Option<Raw<'a>>,
     /// Earlier operations of the same push that must be applied for this one to be applied.
-    #[serde(borrow, default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub after: Vec<Cow<'a, str>>,
 }
 
@@ -250,6 +260,8 @@ pub struct PushReply<'a> {
     pub server_time: Option<Cow<'a, str>>,
     /// Changes when the server is restored from an older state.
     pub epoch: Option<Cow<'a, str>>,
+    /// Which server this is: the same after a restore.
+    pub server_id: Option<Cow<'a, str>>,
 }
 
 /// One unchecked verdict; [`PushVerdict::verdict`] checks it.
@@ -263,6 +275,8 @@ pub struct PushVerdict<'a> {
     pub version: Option<u64>,
     /// The server had applied this operation before.
     pub replayed: bool,
+    /// The row that it wrote then is gone.
+    pub deleted: bool,
     /// The current row: the result of an applied write, or the one that the write conflicts with.
     pub row: Option<&'a str>,
     /// Why it was rejected or must be retried: the server's stable code.
@@ -282,6 +296,8 @@ pub enum Verdict<'a> {
         version: u64,
         /// It had been applied before.
         replayed: bool,
+        /// The row that it wrote then has been deleted since.
+        deleted: bool,
         /// The row, if the server changed the write.
         row: Option<&'a str>,
     },
@@ -325,6 +341,7 @@ impl<'a> PushVerdict<'a> {
                     "The server applied an operation but its verdict has no `version`.",
                 )?,
                 replayed: self.replayed,
+                deleted: self.deleted,
                 row: self.row,
             }),
             "conflict" => Ok(Verdict::Conflict {
@@ -422,4 +439,7 @@ pub struct MetadataReply {
     /// The server's clock, ISO 8601 UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_time: Option<String>,
+    /// Which server this is: the same after a restore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_id: Option<String>,
 }

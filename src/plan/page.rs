@@ -6,6 +6,7 @@ use crate::log::address::Seq;
 use crate::log::commit::{Entry, Event};
 use crate::log::facts::CursorState;
 use crate::model::config::merge_fields::Policies;
+use crate::model::digest::row_hash;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::protocol::{PullPage, WireRow};
@@ -16,6 +17,7 @@ use crate::plan::row_planner::{
 use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
+use crate::util::collections::sort::sort;
 
 /// The rules for applying a page.
 #[derive(Clone)]
@@ -87,8 +89,9 @@ impl PagePlanner<'_> {
             // A new log that replaced a lost one is shorter.
             None => rules.whole.then_some(rules.since.min(replica.head())),
         };
-        for change in &page.changes {
-            if (rules.known)(&change.entity) {
+        let outdated = outdated(&page.changes);
+        for (at, change) in page.changes.iter().enumerate() {
+            if (rules.known)(&change.entity) && !outdated.contains(&at) {
                 let full = (rules.from.is_none() || full_since.is_some())
                     .then(|| full_since.unwrap_or(rules.since));
                 plan_change(&mut planner, change, rules, full);
@@ -136,6 +139,27 @@ impl PagePlanner<'_> {
         replica.note_first_epoch(page.epoch.as_deref(), &mut commit);
         Plan::Ready(Planned::new(commit, Decided::Done(Some(incoming))))
     }
+}
+
+/// Returns the places of rows that stand in the page once more, with a greater version or behind.
+/// A row is compared with those that are stored, not with those before it in the page.
+fn outdated(changes: &[WireRow<'_>]) -> Vec<usize> {
+    let mut order: Vec<(u64, u64, usize)> = changes
+        .iter()
+        .enumerate()
+        .map(|(at, row)| (row_hash(&row.entity, &row.id, 0), row.version, at))
+        .collect();
+    sort(&mut order);
+    let key = |at: usize| changes.get(at).map(|row| (&row.entity, &row.id));
+    order
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [(one, _, at), (other, _, newer)] if one == other && key(*at) == key(*newer) => {
+                Some(*at)
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 /// Plans one row of a page. `full_since` is the record at which a running full pull began.

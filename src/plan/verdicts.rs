@@ -125,8 +125,15 @@ impl Settling<'_> {
     ) {
         let soft = (self.rules.soft)(&op.entity);
         match verdict {
-            Verdict::Applied { version, row, .. } => {
-                self.applied(op, version, row, soft);
+            Verdict::Applied {
+                version,
+                row,
+                deleted,
+                ..
+            } => {
+                if !deleted || !self.applied_and_deleted(op, version, soft) {
+                    self.applied(op, version, row, soft);
+                }
                 self.settled.pushed.count(&op.entity);
             }
             Verdict::Conflict { version, row } => {
@@ -172,6 +179,23 @@ impl Settling<'_> {
         known > version
             && self.replica.receipts().restored().is_none()
             && self.replica.outbox().get(&op.op_id).is_some()
+    }
+
+    /// Settles an operation that was applied, and whose row was deleted since by another device: a
+    /// snapshot tells nothing of that, and the row would stay here. Not with edits behind it: the
+    /// remote answers them with a conflict, for which their base is needed.
+    fn applied_and_deleted(&mut self, op: &Operation, version: u64, soft: bool) -> bool {
+        let key = Key::new(&op.entity, &op.id);
+        let known = self.replica.row(&key).map_or(0, |row| row.version);
+        let outbox = self.replica.outbox();
+        let settles =
+            known < version && outbox.last(&key).is_some_and(|last| last.op_id == op.op_id);
+        if settles {
+            let row = RemoteRow::of(op, version, None, soft);
+            self.rows.write_row(&row, Tombstones::Apply);
+            self.rows.applied(op, version, RowWritten::Yes);
+        }
+        settles
     }
 
     fn applied(&mut self, op: &Operation, version: u64, row: Option<&str>, soft: bool) {

@@ -237,6 +237,12 @@ impl Replica {
         epoch.is_none() || known.is_none() || known == epoch
     }
 
+    /// Returns true if no epoch is known, and may be once something was pulled.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.facts.epoch.is_none() && self.cursors.is_empty()
+    }
+
     /// Adds the epoch of a reply to its commit if none is known yet.
     pub fn note_first_epoch(&self, epoch: Option<&str>, commit: &mut Commit) {
         if let (Some(epoch), None, false) = (epoch, &self.facts.epoch, commit.is_empty()) {

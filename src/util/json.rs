@@ -1,6 +1,9 @@
 //! Reading and writing JSON text.
 
+pub mod decimal;
+pub mod equal;
 pub mod escape;
+pub mod members;
 pub mod number;
 pub mod plain;
 pub mod scan;

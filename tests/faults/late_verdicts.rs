@@ -234,3 +234,54 @@ fn a_page_that_comes_late_undoes_nothing_that_was_pushed_since() {
         }
     }
 }
+
+#[test]
+fn a_row_that_another_device_deleted_before_its_creator_heard_of_it_does_not_stay() {
+    let world = World::new();
+    let device = world.device("phone");
+    let phone = device.open();
+    phone.create(r#"{"id":"t","title":"milk"}"#);
+    device.fault("/push", Fault::ReplyLost);
+    phone
+        .sync_with(r#"{"direction":"pushOnly","timeout":1}"#)
+        .unwrap_err();
+    let laptop = world.device("laptop").open();
+    laptop.sync();
+    laptop.delete("t");
+    laptop.sync();
+
+    // The first pull is a snapshot, which has no tombstone; then the create is sent again.
+    let result = phone.sync_with(r#"{"direction":"pullThenPush"}"#).unwrap();
+
+    assert!(result.is_success, "{result:?}");
+    assert_eq!((phone.titles(), phone.pending()), (Vec::<String>::new(), 0));
+}
+
+#[test]
+fn an_edit_behind_a_create_whose_row_was_deleted_meanwhile_is_a_conflict() {
+    let world = World::new();
+    let device = world
+        .device("phone")
+        .with_config(r#"{"entities":{"tasks":{"conflictResolver":"localPriority"}}}"#);
+    let phone = device.open();
+    phone.create(r#"{"id":"t","title":"milk"}"#);
+    device.fault("/push", Fault::ReplyLost);
+    phone
+        .sync_with(r#"{"direction":"pushOnly","timeout":1}"#)
+        .unwrap_err();
+    phone.patch("t", r#"{"title":"oat milk"}"#);
+    let laptop = world.device("laptop").open();
+    laptop.sync();
+    laptop.delete("t");
+    laptop.sync();
+
+    let result = phone.sync_with(r#"{"direction":"pullThenPush"}"#).unwrap();
+
+    assert_eq!(result.conflicts_detected, 1, "{result:?}");
+    phone.sync();
+    laptop.sync();
+    assert_eq!(
+        (phone.titles(), laptop.titles()),
+        (vec!["oat milk".to_owned()], vec!["oat milk".to_owned()])
+    );
+}

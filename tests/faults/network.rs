@@ -36,6 +36,7 @@ fn a_refused_token_leaves_the_queue_intact_and_the_next_sign_in_sends_it() {
     let world = World::new();
     let phone = world.device("phone");
     let a = phone.open();
+    a.sync();
     let id = id_of(&a.create(r#"{"title":"milk"}"#));
     let hub = a.engine.status_hub("ann").unwrap();
     for path in ["/push", "/pull"] {
@@ -107,6 +108,7 @@ fn replies_that_are_no_protocol_are_coded_errors() {
         let world = World::new();
         let phone = world.device("phone");
         let a = phone.open();
+        a.sync();
         a.create(r#"{"title":"milk"}"#);
         let op = a
             .run(a.engine.pending().list("ann"))

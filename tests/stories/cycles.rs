@@ -94,6 +94,7 @@ fn stopping_a_cycle_stops_it_and_the_next_one_runs() {
         let world = World::new();
         let phone = world.device("phone");
         let a = phone.open();
+        a.sync();
         a.create(r#"{"title":"milk"}"#);
         let cancel = Rc::new(Cancel::default());
         let hook = Rc::clone(&cancel);

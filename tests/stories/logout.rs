@@ -273,6 +273,8 @@ fn what_runs_is_stopped_and_what_waits_for_its_turn_does_not_begin() {
             r#"{{"entities":{{"tasks":{{}}}},"syncRequestStrategy":"{strategy}"}}"#
         ));
         let a = phone.open();
+        a.sync();
+        phone.requests();
         a.create_for("ann", "milk");
         phone.fault("/push", Fault::Slow(1_000));
         let cycle = || {

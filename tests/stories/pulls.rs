@@ -178,3 +178,20 @@ fn pages_grow_where_they_come_quickly_and_nobody_has_said_how_long_they_are() {
         [1_000; 8]
     );
 }
+
+#[test]
+fn of_a_row_that_a_page_has_twice_the_greatest_version_counts() {
+    let world = World::new();
+    let device = world.device("phone");
+    let tab = device.open();
+    device.fault("/pull", Fault::Answered(
+        r#"{"changes":[
+            {"entity":"tasks","id":"a","version":5,"data":{"title":"new","createdAt":"2026-01-01T00:00:00.000Z","modifiedAt":"2026-01-01T00:00:00.000Z"}},
+            {"entity":"tasks","id":"b","version":3.0,"data":{"title":"b","createdAt":"2026-01-01T00:00:00.000Z","modifiedAt":"2026-01-01T00:00:00.000Z"}},
+            {"entity":"tasks","id":"a","version":2,"data":{"title":"old","createdAt":"2026-01-01T00:00:00.000Z","modifiedAt":"2026-01-01T00:00:00.000Z"}},
+            {"entity":"tasks","id":"b","version":1,"deleted":true}
+        ],"cursor":"c","more":false}"#.to_owned(),
+    ));
+    tab.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
+    assert_eq!(tab.titles(), ["b", "new"]);
+}

@@ -84,6 +84,7 @@ fn it_answers_for_what_was_pending_at_the_call_and_no_later_edit() {
     let world = World::new();
     let phone = world.device("phone");
     let a = phone.open();
+    a.sync();
     a.create(r#"{"id":"t","title":"milk"}"#);
     phone.fault("/push", Fault::Slow(1_000));
     let (engine, user) = (Rc::clone(&a.engine), a.user.clone());

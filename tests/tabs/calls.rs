@@ -21,6 +21,9 @@ fn a_call_while_another_tab_syncs_does_what_the_request_strategy_says() {
     ] {
         let world = World::new();
         let phone = with_strategy(world.device("phone"), strategy);
+        phone.open().sync();
+        phone.requests();
+        world.clock.advance(1_000);
         let (a, b) = (phone.open(), phone.open());
         let (a, b) = (RunningTab::new(a), RunningTab::new(b));
         run_together(&[&a, &b], async {

@@ -41,6 +41,7 @@ fn what_is_left_behind_is_applied_once_and_gets_its_verdict_after_the_reload() {
     let world = World::new();
     let phone = world.device("phone");
     let tab = phone.open();
+    tab.sync();
     let id = tab.create(r#"{"title":"milk"}"#)["id"]
         .as_str()
         .unwrap()

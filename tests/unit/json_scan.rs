@@ -127,3 +127,40 @@ fn depth_costs_no_stack() {
     let bearable = format!("{}{}", "[".repeat(120), "]".repeat(120));
     assert!(tree(&bearable).is_ok());
 }
+
+#[test]
+fn a_whole_number_is_read_however_it_is_written() {
+    use datum_sync::util::json::number::whole;
+    for (text, number) in [
+        ("0", Some(0)),
+        ("-0", Some(0)),
+        ("-0.0", Some(0)),
+        ("0e999999999999999999999", Some(0)),
+        ("0.00e-5", Some(0)),
+        ("3", Some(3)),
+        ("3.0", Some(3)),
+        ("0.3e1", Some(3)),
+        ("30E-1", Some(3)),
+        ("0.00030e4", Some(3)),
+        ("1e2", Some(100)),
+        ("1.50e+1", Some(15)),
+        ("9007199254740993.0", Some(9_007_199_254_740_993)),
+        ("18446744073709551615", Some(u64::MAX)),
+        ("18446744073709551616", None),
+        ("1e19", Some(10_000_000_000_000_000_000)),
+        ("1e20", None),
+        ("1e999999999", None),
+        ("1e9999999999999999999999", None),
+        ("1e-1", None),
+        ("1.5", None),
+        ("-1", None),
+        ("-1.0", None),
+        ("true", None),
+        ("null", None),
+        ("\"3\"", None),
+        ("[3]", None),
+        ("", None),
+    ] {
+        assert_eq!(whole(text), number, "{text}");
+    }
+}

@@ -9,7 +9,7 @@ fn metadata_of_a_remote_is_read_and_what_is_new_in_it_is_passed_over() {
     let reply = read_reply(
         br#"{
             "devices": [
-                { "deviceId": "phone", "lastSyncTime": "t2", "lastSuccessfulSyncTime": "t1", "dataHash": "0f", "syncStatus": "failed",
+                { "deviceId": "phone", "lastSyncTime": "2026-01-31T12:00:00.000Z", "lastSuccessfulSyncTime": "yesterday", "dataHash": "0f", "syncStatus": "failed",
                   "entityCounts": { "tasks": { "count": 3, "hash": "0e", "pending": 2, "new": 1 } }, "conflictCount": 1,
                   "errorMessage": "no", "retryCount": 4, "syncDuration": 5, "customMetadata": { "app": { "a": 1 } }, "new": {} },
                 {}
@@ -24,9 +24,15 @@ fn metadata_of_a_remote_is_read_and_what_is_new_in_it_is_passed_over() {
         (
             phone.device_id.as_str(),
             phone.last_sync_time.as_deref(),
+            phone.last_successful_sync_time.as_deref(),
             phone.sync_status
         ),
-        ("phone", Some("t2"), MetadataSyncStatus::Failed)
+        (
+            "phone",
+            Some("2026-01-31T12:00:00.000Z"),
+            None,
+            MetadataSyncStatus::Failed
+        )
     );
     assert_eq!(
         serde_json::from_value::<datum_sync::model::protocol::MetadataReply>(

@@ -1,8 +1,11 @@
 //! Reads a request's body up to a limit, after decompression.
 
+use std::time::{Duration, Instant};
+
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 
+use super::shares::Room;
 use crate::rules::ServerError;
 
 /// How many times the limit is read and discarded before the connection is closed. A browser that
@@ -10,20 +13,45 @@ use crate::rules::ServerError;
 /// would send the same again.
 const DISCARD_FACTOR: usize = 4;
 
-/// Reads the whole body.
+/// How long a body may arrive as slowly as it likes.
+const GRACE: Duration = Duration::from_secs(30);
+/// How many bytes must have come for each second after that.
+const SLOWEST: u64 = 1_024;
+/// The longest that a body may take.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// Reads the whole body. `room` is asked for its memory.
 ///
 /// # Errors
-/// 413 `bodyTooLarge`, 408 if the body stops arriving, 400 if it cannot be decompressed.
-pub async fn read(mut body: Body, limit: usize) -> Result<Vec<u8>, ServerError> {
+/// 413 `bodyTooLarge`, 408 if the body stops arriving or hardly arrives, 400 if it cannot be
+/// decompressed, 503 without room.
+pub async fn read(
+    mut body: Body,
+    limit: usize,
+    room: Option<&mut Room>,
+) -> Result<Vec<u8>, ServerError> {
     let mut bytes = Vec::new();
     let mut size = 0_usize;
+    let mut room = room;
+    let since = Instant::now();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| unreadable(&error))?;
+        let in_time = u64::try_from(size).unwrap_or(u64::MAX) / SLOWEST;
+        if since.elapsed()
+            > GRACE
+                .saturating_add(Duration::from_secs(in_time))
+                .min(LONGEST)
+        {
+            return Err(too_slow());
+        }
         let Ok(data) = frame.into_data() else {
             continue;
         };
         size = size.saturating_add(data.len());
         if size <= limit {
+            if let Some(room) = &mut room {
+                room.grow(size)?;
+            }
             bytes.extend_from_slice(&data);
         } else {
             bytes = Vec::new();
@@ -42,11 +70,15 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Vec<u8>, ServerError> 
     Ok(bytes)
 }
 
+fn too_slow() -> ServerError {
+    ServerError::new(408, "timeout", "The body stopped arriving; send it again.")
+}
+
 fn unreadable(error: &axum::Error) -> ServerError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         if inner.is::<tower_http::timeout::TimeoutError>() {
-            return ServerError::new(408, "timeout", "The body stopped arriving; send it again.");
+            return too_slow();
         }
         cause = inner.source();
     }

@@ -48,7 +48,7 @@ pub async fn token(State(app): State<App>, request: Request) -> Result<Response,
         )
         .into());
     }
-    let bytes = body::read(body, MAX_BODY).await?;
+    let bytes = body::read(body, MAX_BODY, None).await?;
     let asked: TokenRequest = serde_json::from_slice(&bytes).map_err(|e| {
         ServerError::bad_request(format!("The body is not a request for a token: {e}"))
     })?;

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::connections::{Gate, Limits, Peer};
 use super::now_ms;
 use crate::service::Service;
 use crate::sqlite::SqliteStore;
@@ -23,15 +23,14 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Errors of the socket.
 pub async fn serve(
     listener: TcpListener,
+    limits: Limits,
     router: Router,
     stopping: watch::Sender<bool>,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let mut stopped = stopping.subscribe();
-    // Answers are written at once; Nagle's algorithm would only delay them.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
+    let gate = Gate::new(listener, limits);
+    let router = router.into_make_service_with_connect_info::<Peer>();
     let ending = async move {
         end.await;
         tracing::info!("stopping");
@@ -42,7 +41,7 @@ pub async fn serve(
         tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
     };
     tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(ending) => served,
+        served = axum::serve(gate, router).with_graceful_shutdown(ending) => served,
         () = overdue => {
             tracing::warn!("some requests did not end in time");
             Ok(())
@@ -75,6 +74,17 @@ pub fn random_hex<const BYTES: usize>() -> Result<String, String> {
     getrandom::fill(&mut bytes)
         .map_err(|error| format!("The system gives no random numbers: {error}"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Returns a random UUID, for a server's id.
+///
+/// # Errors
+/// Fails if the system has no random numbers.
+pub fn random_uuid() -> Result<String, String> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random)
+        .map_err(|error| format!("The system gives no random numbers: {error}"))?;
+    Ok(datum_sync::util::uuid::uuid_v7(now_ms(), random))
 }
 
 /// Converts milliseconds to seconds.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datum_sync::model::entity::Fields;
 use datum_sync::model::protocol::Raw;
-use serde_json::Value;
+use datum_sync::util::json::equal::{MAX_DEPTH, has_lone_surrogate};
 
 /// Fields that travel beside the data and are not stored in it.
 const RESERVED: [&str; 4] = ["id", "userId", "version", "isDeleted"];
@@ -44,6 +44,7 @@ pub fn clean(user: &str, raw: Option<Raw<'_>>, max_bytes: usize) -> Result<Arc<s
         )
     })?;
     check_size(text.len(), max_bytes)?;
+    check_editable(text)?;
     let fields = Fields::parse(text)
         .map_err(|_| Rejection::new("invalidData", "`data` must be a JSON object."))?;
     if let Some(owner) = fields.get("userId")
@@ -109,19 +110,105 @@ pub fn merge(stored: &str, patch: &str, max_bytes: usize) -> Result<Arc<str>, Re
     Ok(merged.into())
 }
 
-/// Returns whether two JSON texts have the same value, whatever their key order and white space.
-#[must_use]
-pub fn equal(a: &str, b: &str) -> bool {
-    if a == b {
-        return true;
+/// Refuses values that no client could edit: JavaScript reads them as something else, or a client
+/// does not read them at all.
+fn check_editable(text: &str) -> Result<(), Rejection> {
+    let whole = Unreadable::find(text);
+    let Some(problem) = whole else {
+        return Ok(());
+    };
+    let fields = Fields::parse(text).unwrap_or_default();
+    let named = fields
+        .0
+        .iter()
+        .find(|(_, value)| Unreadable::find_in_field(value).is_some());
+    let place = named.map_or_else(
+        || "The name of a field".to_owned(),
+        |(name, _)| format!("`data.{name}`"),
+    );
+    Err(Rejection::new(
+        "invalidData",
+        format!("{place} {}", problem.words()),
+    ))
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Copy)]
+enum Unreadable {
+    Surrogate,
+    Depth,
+    Number,
+}
+
+impl Unreadable {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Surrogate => {
+                "has half a surrogate pair; send whole characters, or replace it by U+FFFD."
+            }
+            Self::Depth => "is nested more than 128 levels deep.",
+            Self::Number => {
+                "has a number beyond 1.8e308, which JavaScript cannot hold; send it as a string."
+            }
+        }
     }
-    match (
-        serde_json::from_str::<Value>(a),
-        serde_json::from_str::<Value>(b),
-    ) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
+
+    fn find(object: &str) -> Option<Self> {
+        Self::within(object, MAX_DEPTH)
     }
+
+    fn find_in_field(value: &str) -> Option<Self> {
+        Self::within(value, MAX_DEPTH.saturating_sub(1))
+    }
+
+    fn within(json: &str, levels: u32) -> Option<Self> {
+        if has_lone_surrogate(json) {
+            return Some(Self::Surrogate);
+        }
+        let mut left = levels;
+        let mut bytes = json.bytes().enumerate();
+        let mut number = None;
+        while let Some((at, byte)) = bytes.next() {
+            match byte {
+                b'"' => skip_string(&mut bytes),
+                b'[' | b'{' => match left.checked_sub(1) {
+                    Some(fewer) => left = fewer,
+                    None => return Some(Self::Depth),
+                },
+                b'-' | b'+' | b'.' | b'0'..=b'9' | b'e' | b'E' => {
+                    number.get_or_insert(at);
+                    continue;
+                }
+                _ => {}
+            }
+            if matches!(byte, b']' | b'}') {
+                left = left.saturating_add(1);
+            }
+            if is_too_large(number.take().and_then(|start| json.get(start..at))) {
+                return Some(Self::Number);
+            }
+        }
+        is_too_large(number.and_then(|start| json.get(start..))).then_some(Self::Number)
+    }
+}
+
+/// Skips the rest of a string.
+fn skip_string(bytes: &mut impl Iterator<Item = (usize, u8)>) {
+    while let Some((_, byte)) = bytes.next() {
+        match byte {
+            b'\\' => drop(bytes.next()),
+            b'"' => return,
+            _ => {}
+        }
+    }
+}
+
+/// Short numbers without an exponent are not: parsing each would cost most.
+fn is_too_large(number: Option<&str>) -> bool {
+    number.is_some_and(|number| {
+        (number.len() > 300 || number.contains(['e', 'E']))
+            && number.parse::<f64>().is_ok_and(f64::is_infinite)
+    })
 }
 
 fn check_size(bytes: usize, max_bytes: usize) -> Result<(), Rejection> {

@@ -94,6 +94,19 @@ impl ServerError {
         }
     }
 
+    /// 503: the disk is full or fails. What only reads goes on.
+    pub fn storage_failed(cause: impl fmt::Display) -> Self {
+        Self {
+            retry_after_ms: Some(5_000),
+            cause: Some(cause.to_string()),
+            ..Self::new(
+                503,
+                "storageFailed",
+                "The server cannot store anything at present; try again later.",
+            )
+        }
+    }
+
     /// Sets how long to wait, in milliseconds.
     #[must_use]
     pub fn after(mut self, ms: u64) -> Self {

@@ -2,7 +2,8 @@
 //! other. The client merges them.
 
 use datum_sync::model::entity::check_id;
-use datum_sync::model::protocol::{DeviceMetadata, MetadataReply};
+use datum_sync::model::metadata::read::read_record;
+use datum_sync::model::protocol::MetadataReply;
 
 use super::store::Transaction;
 use super::{Config, ServerError, check_user, pull};
@@ -29,10 +30,12 @@ pub async fn get<T: Transaction>(
         .iter()
         .map(|(entity, digest)| (entity.as_str(), digest.clone()))
         .collect();
+    let identity = tx.identity().await?;
     Ok(MetadataReply {
         devices,
         digests: Some(digests),
         server_time: Some(datum_sync::util::time::format(now_ms)),
+        server_id: Some(identity.server_id),
     })
 }
 
@@ -55,9 +58,7 @@ pub async fn put<T: Transaction>(
             MAX_RECORD_BYTES,
         ));
     }
-    let mut record: DeviceMetadata = serde_json::from_slice(body).map_err(|e| {
-        ServerError::bad_request(format!("The body is not a device's metadata: {e}"))
-    })?;
+    let mut record = read_record(body).map_err(|e| ServerError::bad_request(e.message()))?;
     check_id(&record.device_id)
         .map_err(|e| ServerError::bad_request(format!("`deviceId`: {}", e.message())))?;
     check_user(user, record.user_id.as_deref())?;

@@ -27,6 +27,8 @@ pub struct Page {
     pub more: bool,
     /// How many; `None` with a scope, where it is unknown.
     pub remaining: Option<u64>,
+    /// The server's id.
+    pub server_id: String,
     /// The server's epoch.
     pub epoch: String,
     /// The last version that this history shares with the client's epoch; `None` if unknown.
@@ -64,8 +66,7 @@ impl Page {
         }
         out.push_str(",\"serverTime\":");
         push_string(&mut out, &datum_sync::util::time::format(now_ms));
-        out.push_str(",\"epoch\":");
-        push_string(&mut out, &self.epoch);
+        push_identity(&mut out, &self.server_id, &self.epoch);
         if let Some(kept) = self.kept {
             out.push_str(",\"kept\":");
             out.push_str(&kept.to_string());
@@ -88,6 +89,14 @@ impl Page {
         out.push('}');
         out.into_bytes()
     }
+}
+
+/// Appends the members that every reply has.
+pub(super) fn push_identity(out: &mut String, server_id: &str, epoch: &str) {
+    out.push_str(",\"serverId\":");
+    push_string(out, server_id);
+    out.push_str(",\"epoch\":");
+    push_string(out, epoch);
 }
 
 fn push_change(out: &mut String, change: &PageRow) {

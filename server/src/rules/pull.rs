@@ -13,13 +13,14 @@ use datum_sync::model::protocol::{PullRequest, WireDigest};
 use super::cursor::{Binding, Position};
 use super::page::{Page, PageRow};
 use super::scope::Scope;
-use super::store::{Head, Range, Transaction};
+use super::store::{Head, Identity, Range, Transaction};
 use super::{Config, ServerError, check_user};
 
 /// How many rows are read for one page with a scope before the page is sent as it is.
 const MAX_EXAMINED: usize = 20_000;
 
-/// Answers a pull from one snapshot of the store.
+/// Answers a pull from one snapshot of the store. `scope` is the request's own text: its numbers are
+/// compared as they are written.
 ///
 /// # Errors
 /// 400 for a request that breaks the protocol, 409 for another user's token, 410 for a cursor that
@@ -29,6 +30,7 @@ pub async fn pull<T: Transaction>(
     config: &Config,
     user: &str,
     request: &PullRequest,
+    scope: Option<&str>,
 ) -> Result<Page, ServerError> {
     check_id(&request.client_id)
         .map_err(|e| ServerError::bad_request(format!("`clientId`: {}", e.message())))?;
@@ -40,8 +42,8 @@ pub async fn pull<T: Transaction>(
             request.limit, config.max_page_rows
         )));
     }
-    let scope = Scope::parse(config, request.entities.as_deref(), request.scope.as_ref())?;
-    let epoch = tx.epoch().await?;
+    let scope = Scope::parse(config, request.entities.as_deref(), scope)?;
+    let Identity { server_id, epoch } = tx.identity().await?;
     let head = tx.head(user).await?;
     let binding = Binding {
         epoch: &epoch,
@@ -79,6 +81,7 @@ pub async fn pull<T: Transaction>(
         cursor,
         more,
         remaining: step.remaining,
+        server_id,
         epoch,
         kept,
         digests,

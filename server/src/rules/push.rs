@@ -1,8 +1,9 @@
 //! A push: decides each operation against the current row, in order, in one transaction.
 //!
 //! Every write is conditional on its base version. What was applied is recorded with the write
-//! itself, so that the same operation sent twice, at once or later, changes nothing. Only `applied`
-//! is recorded: the other verdicts had no effect, so deciding again is right.
+//! itself, so that the same operation sent twice, at once or later, changes nothing. Of the other
+//! verdicts one is recorded: that an operation without a base met a row. They had no effect, so
+//! deciding again is right.
 
 mod decide;
 mod operation;
@@ -12,7 +13,7 @@ mod unit_of_work;
 use std::sync::Arc;
 
 use super::data::Rejection;
-use super::store::Transaction;
+use super::store::{Identity, Transaction};
 use super::{Config, ServerError};
 use operation::Request;
 use unit_of_work::UnitOfWork;
@@ -30,6 +31,8 @@ pub enum Decision {
         version: u64,
         /// Whether it had been applied before.
         replayed: bool,
+        /// Whether the row that it wrote then is gone.
+        deleted: bool,
     },
     /// The base version is not the current one.
     Conflict {
@@ -65,6 +68,8 @@ pub struct Verdict {
 pub struct PushReply {
     /// One verdict per operation, in order.
     pub verdicts: Vec<Verdict>,
+    /// The server's id.
+    pub server_id: String,
     /// The server's epoch.
     pub epoch: String,
     /// Whether any row was written.
@@ -84,7 +89,7 @@ pub async fn push<T: Transaction>(
     now_ms: u64,
 ) -> Result<PushReply, ServerError> {
     let request = Request::parse(config, user, body)?;
-    let epoch = tx.epoch().await?;
+    let Identity { server_id, epoch } = tx.identity().await?;
     if request.epoch.is_some_and(|known| known != epoch) {
         let verdict = |op_id: String| Verdict {
             op_id,
@@ -96,6 +101,7 @@ pub async fn push<T: Transaction>(
             .map(|item| item.op_id.into_owned());
         return Ok(PushReply {
             verdicts: op_ids.map(verdict).collect(),
+            server_id,
             epoch,
             changed: false,
         });
@@ -118,6 +124,7 @@ pub async fn push<T: Transaction>(
     let changed = work.finish().await?;
     Ok(PushReply {
         verdicts,
+        server_id,
         epoch,
         changed,
     })

@@ -1,19 +1,21 @@
 //! The restriction of a pull. The reference server knows one kind of scope, equality of top-level
 //! fields: `{"where": {"field": value}}`.
 
+use std::collections::BTreeMap;
+
 use datum_sync::model::digest::row_hash;
 use datum_sync::model::entity::{Fields, check_name};
-use serde_json::Value;
+use datum_sync::util::json::equal::{canonical, same_value};
 
 use super::{Config, ServerError};
 
 /// A checked restriction.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Only these entity types, sorted and unique; `None` for all.
     pub entities: Option<Vec<String>>,
-    /// Only rows whose fields have these values; `None` for all rows.
-    pub fields: Option<Vec<(String, Value)>>,
+    /// Only rows whose fields have these values, in canonical text; `None` for all rows.
+    pub fields: Option<Vec<(String, String)>>,
 }
 
 /// The most entity types in a filter.
@@ -22,14 +24,14 @@ const MAX_ENTITIES: usize = 256;
 const MAX_FIELDS: usize = 16;
 
 impl Scope {
-    /// Checks a filter and a scope.
+    /// Checks a filter, and a scope in JSON.
     ///
     /// # Errors
     /// 400 `badRequest`, `unknownEntity` or `unsupportedScope`.
     pub fn parse(
         config: &Config,
         entities: Option<&[String]>,
-        scope: Option<&Value>,
+        scope: Option<&str>,
     ) -> Result<Self, ServerError> {
         let entities = match entities {
             None => None,
@@ -45,10 +47,7 @@ impl Scope {
             }
             Some(all) => Some(parse_entities(config, all)?),
         };
-        let fields = scope
-            .filter(|scope| !scope.is_null())
-            .map(parse_where)
-            .transpose()?;
+        let fields = scope.map(parse_where).transpose()?;
         Ok(Self { entities, fields })
     }
 
@@ -79,8 +78,8 @@ impl Scope {
             return false;
         };
         wanted.iter().all(|(name, value)| match fields.get(name) {
-            None => value.is_null(),
-            Some(raw) => serde_json::from_str::<Value>(raw).is_ok_and(|have| equal(&have, value)),
+            None => value == "null",
+            Some(have) => same_value(have, value),
         })
     }
 }
@@ -103,15 +102,7 @@ fn parse_entities(config: &Config, entities: &[String]) -> Result<Vec<String>, S
     Ok(sorted)
 }
 
-fn equal(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        // 1 and 1.0 are one number in JavaScript.
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        _ => a == b,
-    }
-}
-
-fn parse_where(scope: &Value) -> Result<Vec<(String, Value)>, ServerError> {
+fn parse_where(scope: &str) -> Result<Vec<(String, String)>, ServerError> {
     let unsupported = |why: &str| {
         ServerError::new(
             400,
@@ -119,25 +110,25 @@ fn parse_where(scope: &Value) -> Result<Vec<(String, Value)>, ServerError> {
             format!("{why} This server knows {{\"where\": {{field: value}}}}."),
         )
     };
-    let object = scope
-        .as_object()
-        .ok_or_else(|| unsupported("`scope` must be an object."))?;
-    let fields = match (object.len(), object.get("where").and_then(Value::as_object)) {
-        (1, Some(fields)) => fields,
-        _ => return Err(unsupported("`scope` must have `where` and nothing else.")),
+    let object = Fields::parse(scope).map_err(|_| unsupported("`scope` must be an object."))?;
+    let fields = match object.0.as_slice() {
+        [(name, value)] if name == "where" => Fields::parse(value).ok(),
+        _ => None,
     };
-    if fields.is_empty() || fields.len() > MAX_FIELDS {
-        return Err(unsupported("`scope.where` must have 1 to 16 fields."));
-    }
-    let mut all = Vec::with_capacity(fields.len());
-    for (name, value) in fields {
-        if value.is_array() || value.is_object() {
+    let fields = fields
+        .ok_or_else(|| unsupported("`scope` must have the object `where` and nothing else."))?;
+    // If a name stands twice, the last one counts.
+    let mut all = BTreeMap::new();
+    for (name, value) in fields.0 {
+        if value.starts_with(['[', '{']) {
             return Err(unsupported(
                 "`scope.where` compares with strings, numbers, booleans and null.",
             ));
         }
-        all.push((name.clone(), value.clone()));
+        all.insert(name.into_owned(), canonical(value));
     }
-    all.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(all)
+    if all.is_empty() || all.len() > MAX_FIELDS {
+        return Err(unsupported("`scope.where` must have 1 to 16 fields."));
+    }
+    Ok(all.into_iter().collect())
 }

@@ -57,6 +57,15 @@ pub struct Head {
     pub floor: u64,
 }
 
+/// Which server this is, and in which of its histories.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// A UUID that the store keeps for ever, in its backups too.
+    pub server_id: String,
+    /// The history's name, which changes when the store is restored from a backup.
+    pub epoch: String,
+}
+
 /// The record of an operation that was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedOperation {
@@ -114,8 +123,10 @@ pub struct Swept {
 
 /// One snapshot of the store, and the changes to it.
 pub trait Transaction: Send {
-    /// Returns the epoch, which changes when the store is restored from a backup.
-    fn epoch(&mut self) -> impl Future<Output = Result<String>> + Send;
+    /// Returns the server's id and the epoch.
+    fn identity(&mut self) -> impl Future<Output = Result<Identity>> + Send;
+    /// Replaces the server's id: the store was copied, and the copy is a server of its own.
+    fn set_server_id(&mut self, server_id: &str) -> impl Future<Output = Result<()>> + Send;
     /// Replaces the epoch, and records where every user's history ended in the old one.
     fn set_epoch(&mut self, epoch: &str) -> impl Future<Output = Result<()>> + Send;
     /// Returns the last version of a user's history in an earlier epoch: up to it the histories are
@@ -203,4 +214,6 @@ pub trait Store: Send + Sync {
     fn read(&self) -> impl Future<Output = Result<Self::Tx>> + Send;
     /// Begins a transaction that excludes other writers from the start.
     fn write(&self) -> impl Future<Output = Result<Self::Tx>> + Send;
+    /// Fails if the store cannot write at present.
+    fn check_writes(&self) -> impl Future<Output = Result<()>> + Send;
 }

@@ -1,6 +1,7 @@
 //! One transaction on SQLite. Sets of keys are bound as one JSON parameter, so that a push of ten
 //! thousand operations runs a handful of statements, each prepared once.
 
+mod filter;
 mod read;
 mod write;
 
@@ -12,10 +13,11 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite};
 
+use super::writing::Writing;
 use super::{corrupt, failed};
 use crate::rules::ServerError;
 use crate::rules::store::{
-    AppliedOperation, Batch, Head, Range, Result, Scanned, Stamp, Swept, Transaction,
+    AppliedOperation, Batch, Head, Identity, Range, Result, Scanned, Stamp, Swept, Transaction,
 };
 
 /// The account number of users who have not written yet.
@@ -26,11 +28,28 @@ const NO_ACCOUNT: i64 = -1;
 pub struct SqliteTx {
     tx: sqlx::Transaction<'static, Sqlite>,
     account: Option<(String, i64)>,
+    /// Where the end of a transaction that writes is noted.
+    writing: Option<Writing>,
 }
 
 impl SqliteTx {
-    pub(super) const fn new(tx: sqlx::Transaction<'static, Sqlite>) -> Self {
-        Self { tx, account: None }
+    pub(super) const fn new(
+        tx: sqlx::Transaction<'static, Sqlite>,
+        writing: Option<Writing>,
+    ) -> Self {
+        Self {
+            tx,
+            account: None,
+            writing,
+        }
+    }
+
+    /// Notes whether a statement that writes succeeded.
+    fn note<R>(&self, result: Result<R>) -> Result<R> {
+        match &self.writing {
+            Some(writing) if result.is_err() => writing.note(result),
+            _ => result,
+        }
     }
 
     /// Returns the user's account number, or [`NO_ACCOUNT`].
@@ -65,16 +84,26 @@ impl SqliteTx {
 }
 
 impl Transaction for SqliteTx {
-    async fn epoch(&mut self) -> Result<String> {
-        let row = sqlx::query("SELECT value FROM setting WHERE name = 'epoch'")
-            .fetch_one(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        row.try_get(0).map_err(failed)
+    async fn identity(&mut self) -> Result<Identity> {
+        let query = sqlx::query(
+            "SELECT i.value, e.value FROM setting AS i, setting AS e
+             WHERE i.name = 'serverId' AND e.name = 'epoch'",
+        );
+        let row = query.fetch_one(&mut *self.tx).await.map_err(failed)?;
+        Ok(Identity {
+            server_id: row.try_get(0).map_err(failed)?,
+            epoch: row.try_get(1).map_err(failed)?,
+        })
+    }
+
+    async fn set_server_id(&mut self, server_id: &str) -> Result<()> {
+        let done = write::server_id(&mut self.tx, server_id).await;
+        self.note(done)
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
-        write::end_epoch(&mut self.tx, epoch).await
+        let done = write::end_epoch(&mut self.tx, epoch).await;
+        self.note(done)
     }
 
     async fn last_version_of_epoch(&mut self, user: &str, epoch: &str) -> Result<Option<u64>> {
@@ -166,8 +195,11 @@ impl Transaction for SqliteTx {
     }
 
     async fn write(&mut self, user: &str, batch: Batch, now_ms: u64) -> Result<()> {
-        let account = self.create_account(user).await?;
-        write::batch(&mut self.tx, account, batch, now_ms).await
+        let done = match self.create_account(user).await {
+            Ok(account) => write::batch(&mut self.tx, account, batch, now_ms).await,
+            Err(error) => Err(error),
+        };
+        self.note(done)
     }
 
     async fn devices(&mut self, user: &str) -> Result<BTreeMap<String, String>> {
@@ -193,9 +225,11 @@ impl Transaction for SqliteTx {
         now_ms: u64,
         keep: usize,
     ) -> Result<()> {
-        let account = self.create_account(user).await?;
-        write::device(&mut self.tx, account, device, record, now_ms).await?;
-        write::drop_silent_devices(&mut self.tx, account, device, keep).await
+        let done = match self.create_account(user).await {
+            Ok(no) => write::device(&mut self.tx, no, device, record, now_ms, keep).await,
+            Err(error) => Err(error),
+        };
+        self.note(done)
     }
 
     async fn clear_devices(&mut self, user: &str) -> Result<()> {
@@ -209,11 +243,16 @@ impl Transaction for SqliteTx {
     }
 
     async fn sweep(&mut self, tombstones_before: u64, operations_before: u64) -> Result<Swept> {
-        write::sweep(&mut self.tx, tombstones_before, operations_before).await
+        let done = write::sweep(&mut self.tx, tombstones_before, operations_before).await;
+        self.note(done)
     }
 
     async fn commit(self) -> Result<()> {
-        self.tx.commit().await.map_err(failed)
+        let done = self.tx.commit().await.map_err(failed);
+        match self.writing {
+            Some(writing) => writing.note(done),
+            None => done,
+        }
     }
 }
 

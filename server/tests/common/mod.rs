@@ -1,6 +1,7 @@
 //! A folder on disk for each test, and a runtime.
 
 pub mod api;
+pub mod running;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};

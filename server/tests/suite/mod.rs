@@ -3,6 +3,7 @@
 
 pub mod conversations;
 pub mod cursors;
+pub mod late;
 pub mod pulls;
 pub mod push_input;
 pub mod pushes;
@@ -179,10 +180,13 @@ macro_rules! mount {
         $crate::mount!(@ $run, $store, push_input,
             an_invalid_operation_is_rejected_alone,
             reserved_fields_are_not_stored,
+            what_no_client_could_edit_is_refused,
+            equal_data_is_what_the_vectors_call_equal,
             ids_may_have_quotes_and_emoji,
             an_entity_over_the_limit_is_rejected_even_after_a_patch,
             conflicts_that_do_not_fit_the_reply_are_answered_retry,
             a_push_that_breaks_the_protocol_is_refused_with_a_code,
+            what_is_optional_may_be_null_and_whole_numbers_may_have_a_fraction_of_zero,
             ten_thousand_operations_are_accepted_and_one_more_is_not);
         $crate::mount!(@ $run, $store, pushes,
             versions_grow_with_each_write_and_over_tombstones,
@@ -205,13 +209,21 @@ macro_rules! mount {
             metadata_has_one_record_per_device,
             the_least_recently_seen_device_is_removed_first,
             metadata_that_cannot_be_read_is_refused,
+            optional_metadata_may_be_null_and_times_are_times,
             a_new_epoch_invalidates_all_cursors,
-            a_new_epoch_reports_the_last_version_of_an_earlier_one);
+            a_new_epoch_reports_the_last_version_of_an_earlier_one,
+            every_reply_names_the_server_and_a_new_epoch_keeps_its_id);
+        $crate::mount!(@ $run, $store, late,
+            a_superseded_operation_that_arrives_late_is_answered_each_time,
+            an_operation_may_name_ids_twice_and_its_own,
+            an_id_that_conflicted_without_a_base_never_fits_without_one,
+            what_is_sent_again_after_its_row_was_deleted_says_so);
         $crate::mount!(@ $run, $store, scopes,
             a_filter_by_entity_loses_no_row_between_pages,
             a_filter_by_entity_loses_nothing_behind_a_large_row,
             a_scope_selects_rows_and_reports_those_that_leave,
             a_scope_compares_numbers_by_value_and_missing_fields_with_null,
+            a_scope_compares_as_the_vectors_do,
             a_pull_with_a_scope_has_no_digests,
             a_scope_that_matches_nothing_still_ends);
         $crate::mount!(@ $run, $store, conversations, every_conversation_of_the_protocol_holds);

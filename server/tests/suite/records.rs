@@ -287,3 +287,72 @@ pub async fn a_new_epoch_reports_the_last_version_of_an_earlier_one<S: Store>(w:
     );
     assert_eq!(kept("ann", &json!("of another file")).await, Value::Null);
 }
+
+/// (the same app pointed at another server, which took it for a restored one)
+pub async fn every_reply_names_the_server_and_a_new_epoch_keeps_its_id<S: Store>(w: World<S>) {
+    let push = json!({ "clientId": "d1", "operations": [] }).to_string();
+    let pull = json!({ "clientId": "d1", "cursor": null, "limit": 1 }).to_string();
+    let record = json!({ "deviceId": "d1" }).to_string();
+    let requests = [
+        ("POST", "push", push.as_str()),
+        ("POST", "pull", &pull),
+        ("GET", "metadata", ""),
+        ("PUT", "metadata", &record),
+        ("DELETE", "metadata", ""),
+        ("GET", "info", ""),
+        ("GET", "health", ""),
+    ];
+    let mut ids = std::collections::BTreeSet::new();
+    for epoch in ["e2", "e3"] {
+        for (method, path, body) in requests {
+            let (status, reply) = w.call("ann", method, path, body).await;
+            assert_eq!(status, 200, "{reply}");
+            ids.insert(reply["serverId"].as_str().unwrap().to_owned());
+        }
+        w.service.set_epoch(epoch).await.unwrap();
+    }
+    let id = ids.pop_first().unwrap();
+    assert!(id.len() == 36 && ids.is_empty(), "{id} {ids:?}");
+    w.service.set_server_id("another").await.unwrap();
+    assert_eq!(w.pull("ann", json!({})).await["serverId"], "another");
+}
+
+pub async fn optional_metadata_may_be_null_and_times_are_times<S: Store>(w: World<S>) {
+    let put = async |body: &str| w.call("ann", "PUT", "metadata", body).await;
+    let (status, reply) = put(
+        r#"{"deviceId":"d","userId":null,"lastSyncTime":null,"lastSuccessfulSyncTime":null,"dataHash":null,
+            "entityCounts":null,"syncStatus":null,"conflictCount":null,"errorMessage":null,"retryCount":null,
+            "syncDuration":null,"customMetadata":null}"#,
+    )
+    .await;
+    assert_eq!(status, 200, "{reply}");
+    let counts = r#"{"deviceId":"d","entityCounts":{"task":{"count":3.0,"hash":null,"pending":null}},"retryCount":2.0,"syncDuration":1e2}"#;
+    let (status, reply) = put(counts).await;
+    assert_eq!(status, 200, "{reply}");
+    let device = &reply["devices"][0];
+    assert_eq!(
+        (
+            &device["entityCounts"]["task"]["count"],
+            &device["retryCount"],
+            &device["syncDuration"]
+        ),
+        (&json!(3), &json!(2), &json!(100))
+    );
+    for field in ["lastSyncTime", "lastSuccessfulSyncTime"] {
+        for (time, expected) in [
+            (json!("2026-01-31T12:00:00.000Z"), 200),
+            (json!("yesterday"), 400),
+            (json!(""), 400),
+            (json!(1_704_067_200_000_u64), 400),
+            (json!("2026-13-31T12:00:00.000Z"), 400),
+            (json!("\u{ffff}"), 400),
+        ] {
+            let (status, reply) = put(&json!({ "deviceId": "d", field: time }).to_string()).await;
+            assert_eq!(status, expected, "{field} {time}");
+            assert!(
+                status == 200 || reply["message"].as_str().unwrap().contains(field),
+                "{reply}"
+            );
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Pulls that are restricted to entity types or to a scope.
 
 use datum_server::rules::store::Store;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{World, ids, op};
 
@@ -133,4 +133,50 @@ pub async fn a_scope_that_matches_nothing_still_ends<S: Store>(w: World<S>) {
         )
         .await;
     assert!(changes.is_empty());
+}
+
+pub async fn a_scope_compares_as_the_vectors_do<S: Store>(w: World<S>) {
+    let file: Value = serde_json::from_str(include_str!("../../vectors/values.json")).unwrap();
+    let mut compared = 0;
+    for (list, expected) in [("equal", 1), ("different", 0)] {
+        for (number, pair) in file[list].as_array().unwrap().iter().enumerate() {
+            let user = format!("{list}{number}");
+            let sides = [0, 1].map(|side| pair[side].as_str().unwrap());
+            if sides.iter().any(|side| side.contains(['[', '{'])) {
+                continue;
+            }
+            let push = format!(
+                r#"{{"clientId":"d","operations":[{{"opId":"1","entity":"task","id":"a","kind":"create","baseVersion":null,"data":{{"v":{}}}}}]}}"#,
+                sides[0]
+            );
+            let (_, reply) = w.call(&user, "POST", "push", &push).await;
+            if reply["results"][0]["status"] == "rejected" {
+                continue;
+            }
+            let pull = |value: &str, cursor: &str| {
+                format!(
+                    r#"{{"clientId":"d","cursor":{cursor},"limit":10,"scope":{{"where":{{"v":{value}}}}}}}"#
+                )
+            };
+            let (status, page) = w.call(&user, "POST", "pull", &pull(sides[1], "null")).await;
+            assert_eq!(status, 200, "{pair} {page}");
+            assert_eq!(
+                page["changes"].as_array().unwrap().len(),
+                expected,
+                "{pair}"
+            );
+            // An equal scope takes the cursor, another one does not.
+            let (status, _) = w
+                .call(
+                    &user,
+                    "POST",
+                    "pull",
+                    &pull(sides[0], &page["cursor"].to_string()),
+                )
+                .await;
+            assert_eq!(status, if expected == 1 { 200 } else { 410 }, "{pair}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 12, "{compared}");
 }

@@ -3,7 +3,7 @@
 //! The derived `Deserialize` of these types is for the server only; it would be a tenth of the
 //! module that an app loads.
 
-use crate::model::error::{Code, Result};
+use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::object_reader::ObjectReader;
 use crate::model::protocol::{
@@ -11,6 +11,33 @@ use crate::model::protocol::{
 };
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan::parse;
+use crate::util::time::parse as parse_time;
+
+/// Reads the record of a device, as a server that is asked to store it: what cannot be read is
+/// refused.
+///
+/// # Errors
+/// Fails with [`Code::Protocol`], naming the place.
+pub fn read_record(bytes: &[u8]) -> Result<DeviceMetadata> {
+    let value = parse(bytes).map_err(|cause| {
+        Error::new(
+            Code::Protocol,
+            format!("The record is not a device's metadata: {cause}."),
+        )
+    })?;
+    let mut given = ObjectReader::new(&value, Code::Protocol, "The record")?;
+    let record = DeviceMetadata {
+        user_id: given.text("userId"),
+        ..read_device(&mut given)
+    };
+    for name in ["lastSyncTime", "lastSuccessfulSyncTime"] {
+        if given.text(name).is_some() && read_time(&mut given, name).is_none() {
+            given.reject::<()>(name, "must be a time such as 2026-01-31T12:00:00.000Z.");
+        }
+    }
+    given.check()?;
+    Ok(record)
+}
 
 /// Reads the reply to `GET /metadata`.
 ///
@@ -28,6 +55,7 @@ pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
         devices,
         digests: given.object("digests").map(read_digests),
         server_time: given.text("serverTime"),
+        server_id: given.text("serverId"),
     };
     given.check()?;
     Ok(reply)
@@ -52,7 +80,7 @@ pub fn read_kept(bytes: &[u8], what: &str) -> Result<AdapterMetadata> {
     let mut devices = VecMap::default();
     if let Some(mut times) = given.object("devices") {
         for id in times.names() {
-            if let Some(time) = times.text(id) {
+            if let Some(time) = read_time(&mut times, id) {
                 devices.insert(id, time);
             }
         }
@@ -80,8 +108,8 @@ fn read_device(given: &mut ObjectReader<'_>) -> DeviceMetadata {
     DeviceMetadata {
         device_id: given.text("deviceId").unwrap_or_default(),
         user_id: None,
-        last_sync_time: given.text("lastSyncTime"),
-        last_successful_sync_time: given.text("lastSuccessfulSyncTime"),
+        last_sync_time: read_time(given, "lastSyncTime"),
+        last_successful_sync_time: read_time(given, "lastSuccessfulSyncTime"),
         data_hash: given.text("dataHash"),
         entity_counts,
         sync_status: given
@@ -95,6 +123,11 @@ fn read_device(given: &mut ObjectReader<'_>) -> DeviceMetadata {
             .object("customMetadata")
             .map(|custom| custom.map().clone()),
     }
+}
+
+/// Reads a time. What is none says nothing: as text, `yesterday` would be later than any time.
+fn read_time<'a>(given: &mut ObjectReader<'a>, name: &'a str) -> Option<String> {
+    given.text(name).filter(|time| parse_time(time).is_some())
 }
 
 fn read_digests(mut given: ObjectReader<'_>) -> VecMap<WireDigest> {

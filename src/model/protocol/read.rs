@@ -9,6 +9,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::protocol::{ErrorBody, PullPage, PushReply, PushVerdict, WireDigest, WireRow};
 use crate::util::collections::vec_map::VecMap;
+use crate::util::json::number::whole;
 use crate::util::json::scan;
 use crate::util::json::scan::{Scan, ScanError, parse};
 
@@ -161,6 +162,7 @@ impl<'a> PageReader<'a> {
             remaining: page.number("remaining")?,
             server_time: page.text("serverTime")?,
             epoch: page.text("epoch")?,
+            server_id: page.text("serverId")?,
             kept: page.number("kept")?,
             digests,
         })
@@ -276,6 +278,7 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
             status: verdict.needed("status")?,
             version: verdict.number("version")?,
             replayed: verdict.flag("replayed")?.unwrap_or_default(),
+            deleted: verdict.flag("deleted")?.unwrap_or_default(),
             row: verdict.value("row"),
             code: verdict.text("code")?,
             message: verdict.text("message")?,
@@ -286,6 +289,7 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
         results,
         server_time: reply.text("serverTime")?,
         epoch: reply.text("epoch")?,
+        server_id: reply.text("serverId")?,
     })
 }
 
@@ -353,11 +357,7 @@ impl<'a> ReplyObject<'a> {
 
     fn number(&self, name: &'static str) -> Result<Option<u64>, Cause> {
         self.value(name)
-            .map(|value| {
-                value
-                    .parse()
-                    .map_err(|_| Cause::Type(name, "a whole number from 0 on"))
-            })
+            .map(|value| whole(value).ok_or(Cause::Type(name, "a whole number from 0 on")))
             .transpose()
     }
 

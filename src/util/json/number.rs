@@ -62,6 +62,12 @@ pub fn number(text: &str) -> Option<Number> {
     (fractions().read)(text).and_then(Number::from_f64)
 }
 
+/// Reads a number that follows JSON's grammar as `JSON.parse` does; `None` if it is too large.
+#[must_use]
+pub fn float(text: &str) -> Option<f64> {
+    (fractions().read)(text)
+}
+
 /// Appends a number that may have a fraction; `null` if it is infinite or not a number.
 pub(crate) fn push_fraction(out: &mut String, number: f64) {
     if number.is_finite() {
@@ -69,4 +75,32 @@ pub(crate) fn push_fraction(out: &mut String, number: f64) {
     } else {
         out.push_str("null");
     }
+}
+
+/// Reads a whole number from 0 on, however it is written: `3`, `3.0` and `0.3e1` are one number.
+/// `None` if the text is anything else, or larger than a `u64`.
+#[must_use]
+pub fn whole(text: &str) -> Option<u64> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (head, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = || head.bytes().chain(fraction.bytes());
+    let unsigned = head.strip_prefix('-').unwrap_or(head);
+    let mut without_sign = unsigned.bytes().chain(fraction.bytes());
+    if !unsigned.is_empty() && without_sign.all(|digit| digit == b'0') {
+        return Some(0);
+    }
+    if head.is_empty() || !digits().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let before_the_point = i64::try_from(head.len())
+        .ok()?
+        .checked_add(exponent.parse().ok()?)?;
+    let mut digits = digits();
+    let mut number = 0_u64;
+    for _ in 0..before_the_point {
+        // After the last digit this ends soon: the number is not zero, and outgrows its type.
+        let digit = digits.next().unwrap_or(b'0').wrapping_sub(b'0');
+        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    digits.all(|digit| digit == b'0').then_some(number)
 }

@@ -8,12 +8,13 @@
 
 use datum_sync::model::operation::OperationKind;
 use datum_sync::model::protocol::PushedOperation;
+use datum_sync::util::json::equal::same_value;
 
-use super::unit_of_work::{RowKey, SUPERSEDED, UnitOfWork};
+use super::unit_of_work::{MET_A_ROW, RowKey, SUPERSEDED, UnitOfWork};
 use super::{Decision, RETRY_AFTER_MS};
 use crate::rules::ServerError;
 use crate::rules::data::{self, Rejection};
-use crate::rules::store::Transaction;
+use crate::rules::store::{AppliedOperation, Transaction};
 
 /// A row as an operation finds it.
 struct Found {
@@ -27,14 +28,24 @@ pub(super) async fn decide<T: Transaction>(
     work: &mut UnitOfWork<'_, T>,
     operation: &PushedOperation<'_>,
 ) -> Result<Decision, ServerError> {
-    let applied = work.applied.get(operation.op_id.as_ref());
-    let superseded = applied.is_some_and(|applied| applied.version == SUPERSEDED);
-    if let Some(applied) = applied.filter(|_| !superseded) {
+    let recorded = work.applied.get(operation.op_id.as_ref());
+    let key = (operation.entity.to_string(), operation.id.to_string());
+    let never_fits = recorded.is_some_and(|recorded| match recorded.version {
+        SUPERSEDED => true,
+        MET_A_ROW => operation.base_version.is_none(),
+        _ => false,
+    });
+    let was_applied = |recorded: &&AppliedOperation| {
+        recorded.version != SUPERSEDED && recorded.version != MET_A_ROW
+    };
+    if let Some(applied) = recorded.filter(was_applied) {
         let same_row = applied.entity == operation.entity && applied.id == operation.id;
         return Ok(if same_row {
+            let live = work.stamps.get(&key).is_some_and(|stamp| !stamp.deleted);
             Decision::Applied {
                 version: applied.version,
                 replayed: true,
+                deleted: !live && operation.kind != OperationKind::Delete,
             }
         } else {
             Decision::Rejected(Rejection::new(
@@ -47,8 +58,7 @@ pub(super) async fn decide<T: Transaction>(
     if dependencies.any(|op_id| work.not_applied.contains(op_id.as_ref())) {
         return Ok(Decision::Blocked);
     }
-    let key = (operation.entity.to_string(), operation.id.to_string());
-    let found = find(work, operation, &key, superseded);
+    let found = find(work, operation, &key, never_fits);
     match operation.kind {
         OperationKind::Delete => delete(work, operation, key, &found).await,
         OperationKind::Patch => patch(work, operation, key, &found).await,
@@ -60,7 +70,7 @@ fn find<T: Transaction>(
     work: &UnitOfWork<'_, T>,
     operation: &PushedOperation<'_>,
     key: &RowKey,
-    superseded: bool,
+    never_fits: bool,
 ) -> Found {
     let stamp = work.stamps.get(key);
     let live = stamp.is_some_and(|stamp| !stamp.deleted);
@@ -71,7 +81,7 @@ fn find<T: Transaction>(
     Found {
         live,
         version,
-        base_is_current: fits && !superseded,
+        base_is_current: fits && !never_fits,
     }
 }
 
@@ -84,7 +94,7 @@ async fn delete<T: Transaction>(
     match (found.live, found.base_is_current) {
         (false, _) => Ok(already_so(work, operation, key, found)),
         (true, true) => work.write(operation, key, None).await,
-        (true, false) => conflict(work, &key, found).await,
+        (true, false) => conflict(work, operation, key, found).await,
     }
 }
 
@@ -100,7 +110,7 @@ async fn patch<T: Transaction>(
         Err(rejection) => return Ok(Decision::Rejected(rejection)),
     };
     if !found.base_is_current || !found.live {
-        return conflict(work, &key, found).await;
+        return conflict(work, operation, key, found).await;
     }
     let stored = work.data(&key).await?.unwrap_or_else(|| "{}".into());
     match data::merge(&stored, &patch, max_bytes) {
@@ -125,11 +135,11 @@ async fn put<T: Transaction>(
     // The same row created twice, as after a reply that was lost together with the record of it.
     if found.live && operation.base_version.is_none() {
         let stored = work.data(&key).await?;
-        if stored.is_some_and(|stored| data::equal(&stored, &sent)) {
+        if stored.is_some_and(|stored| same_value(&stored, &sent)) {
             return Ok(already_so(work, operation, key, found));
         }
     }
-    conflict(work, &key, found).await
+    conflict(work, operation, key, found).await
 }
 
 /// Accepts an operation whose result the row already has.
@@ -143,12 +153,14 @@ fn already_so<T: Transaction>(
     Decision::Applied {
         version: found.version,
         replayed: false,
+        deleted: false,
     }
 }
 
 async fn conflict<T: Transaction>(
     work: &mut UnitOfWork<'_, T>,
-    key: &RowKey,
+    operation: &PushedOperation<'_>,
+    key: RowKey,
     found: &Found,
 ) -> Result<Decision, ServerError> {
     let version = found.version;
@@ -161,7 +173,10 @@ async fn conflict<T: Transaction>(
             after_ms: RETRY_AFTER_MS,
         });
     }
-    let row = work.data(key).await?;
+    let row = work.data(&key).await?;
+    if operation.base_version.is_none() {
+        work.record_met(operation, key);
+    }
     let bytes = row.as_ref().map_or(0, |row| row.len());
     work.reply_bytes = work.reply_bytes.saturating_add(bytes);
     Ok(Decision::Conflict { version, row })

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use datum_sync::model::entity::{check_id, check_name};
 use datum_sync::model::limits::MAX_VERSION;
-use datum_sync::model::protocol::PushedOperation;
+use datum_sync::model::protocol::{PushedOperation, whole_or_zero};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -19,7 +19,7 @@ struct Envelope<'a> {
     client_id: Cow<'a, str>,
     #[serde(borrow, default)]
     user_id: Option<Cow<'a, str>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_or_zero")]
     schema: u32,
     #[serde(borrow, default)]
     epoch: Option<Cow<'a, str>>,

@@ -2,6 +2,8 @@
 
 use datum_sync::util::json::write::{push_field, push_string};
 
+use crate::rules::page::push_identity;
+
 use super::{Decision, PushReply, RETRY_AFTER_MS, Verdict};
 
 impl PushReply {
@@ -16,8 +18,7 @@ impl PushReply {
         }
         out.push_str("],\"serverTime\":");
         push_string(&mut out, &datum_sync::util::time::format(now_ms));
-        out.push_str(",\"epoch\":");
-        push_string(&mut out, &self.epoch);
+        push_identity(&mut out, &self.server_id, &self.epoch);
         out.push('}');
         out.into_bytes()
     }
@@ -26,11 +27,18 @@ impl PushReply {
 fn push_verdict(out: &mut String, verdict: &Verdict) {
     push_field(out, "opId", &quoted(&verdict.op_id));
     match &verdict.decision {
-        Decision::Applied { version, replayed } => {
+        Decision::Applied {
+            version,
+            replayed,
+            deleted,
+        } => {
             push_field(out, "status", "\"applied\"");
             push_field(out, "version", &version.to_string());
             if *replayed {
                 push_field(out, "replayed", "true");
+            }
+            if *deleted {
+                push_field(out, "deleted", "true");
             }
         }
         Decision::Conflict { version, row } => {

@@ -15,8 +15,11 @@ use crate::rules::{Config, ServerError};
 
 /// Writes go to the store in batches of about this many bytes.
 const FLUSH_BYTES: usize = 4 << 20;
-/// The version recorded for an operation that was superseded before it arrived.
+/// The version recorded for an operation that was superseded before it arrived: it fits no base.
 pub(super) const SUPERSEDED: u64 = 0;
+/// The version recorded for an operation without a base that met a live row: it fits none any more
+/// without a base.
+pub(super) const MET_A_ROW: u64 = MAX_VERSION + 1;
 /// The most superseded operations that are recorded for one operation.
 const MAX_SUPERSEDED: usize = 64;
 
@@ -126,6 +129,7 @@ impl<'t, T: Transaction> UnitOfWork<'t, T> {
         Ok(Decision::Applied {
             version,
             replayed: false,
+            deleted: false,
         })
     }
 
@@ -174,21 +178,42 @@ impl<'t, T: Transaction> UnitOfWork<'t, T> {
             version,
         };
         // A superseded operation may still arrive; it is then decided like one with a stale base.
-        let superseded: Vec<AppliedOperation> = operation
-            .supersedes
-            .iter()
-            .filter(|old| !self.applied.contains_key(old.as_ref()) && check_id(old).is_ok())
-            .take(MAX_SUPERSEDED)
-            .map(|old| AppliedOperation {
+        let mut superseded = 0_usize;
+        for old in &operation.supersedes {
+            let known = self.applied.get(old.as_ref());
+            let decided = known.is_some_and(|known| known.version != MET_A_ROW);
+            if decided || *old == operation.op_id || check_id(old).is_err() {
+                continue;
+            }
+            superseded = superseded.saturating_add(1);
+            if superseded > MAX_SUPERSEDED {
+                break;
+            }
+            self.record(AppliedOperation {
                 op_id: old.to_string(),
                 version: SUPERSEDED,
                 ..applied.clone()
-            })
-            .collect();
-        for applied in superseded.into_iter().chain([applied]) {
-            self.applied.insert(applied.op_id.clone(), applied.clone());
-            self.pending.applied.push(applied);
+            });
         }
+        self.record(applied);
+    }
+
+    /// Records that an operation without a base met a live row. A duplicate of it that arrives after
+    /// the row was deleted would fit otherwise, beside what the client has made of it meanwhile.
+    pub(super) fn record_met(&mut self, operation: &PushedOperation<'_>, (entity, id): RowKey) {
+        if !self.applied.contains_key(operation.op_id.as_ref()) {
+            self.record(AppliedOperation {
+                op_id: operation.op_id.to_string(),
+                entity,
+                id,
+                version: MET_A_ROW,
+            });
+        }
+    }
+
+    fn record(&mut self, applied: AppliedOperation) {
+        self.applied.insert(applied.op_id.clone(), applied.clone());
+        self.pending.applied.push(applied);
     }
 
     pub(super) fn mark_not_applied(&mut self, op_id: &str) {

@@ -1,12 +1,11 @@
 //! The queries that read sets and ranges of rows.
 
-use std::collections::BTreeMap;
-
 use futures_util::TryStreamExt;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, query};
 
-use super::{failed, json, number, signed};
+use super::write::Query;
+use super::{failed, filter, json, number, signed};
 use crate::rules::store::{AppliedOperation, Range, Result, Row, Scanned, Stamp};
 
 pub(super) async fn stamps(
@@ -75,59 +74,38 @@ pub(super) async fn scan(
     max_bytes: usize,
 ) -> Result<Scanned> {
     let Some(entities) = range.entities else {
-        return scan_one(connection, account, None, range, limit, max_bytes).await;
+        let query = query(
+            "SELECT entity, id, version, data FROM entity INDEXED BY entity_by_version
+             WHERE account = ?1 AND version > ?2 AND (deleted = 0 OR version > ?3)
+             ORDER BY version LIMIT ?4",
+        );
+        let query = query
+            .bind(account)
+            .bind(signed(range.after))
+            .bind(signed(range.live_until))
+            .bind(and_one(limit));
+        return page(query, connection, limit, max_bytes).await;
     };
-    // One range per entity type, merged, so that a filter never reads the rows of other types.
-    let mut merged: BTreeMap<u64, Row> = BTreeMap::new();
-    // Where the first range was cut off: rows behind it may have unread rows before them.
-    let mut cut = u64::MAX;
-    for entity in entities {
-        let entity = Some(entity.as_str());
-        let found = scan_one(&mut *connection, account, entity, range, limit, max_bytes).await?;
-        if let (true, Some(last)) = (found.more, found.rows.last()) {
-            cut = cut.min(last.version);
-        }
-        merged.extend(found.rows.into_iter().map(|row| (row.version, row)));
-    }
-    let mut page = BoundedRows::new(limit, max_bytes);
-    page.scanned.more = cut != u64::MAX;
-    for (version, row) in merged {
-        let beyond_cut = version > cut && !page.scanned.rows.is_empty();
-        if beyond_cut || !page.push(row) {
-            page.scanned.more = true;
-            break;
-        }
-    }
-    Ok(page.scanned)
+    // Neither the rows of other types are read nor any row twice: first which rows the page may
+    // have, from an index that has no data, and then those. In the order of the list, without a
+    // sorter, which would read all of them before the first.
+    let versions = filter::first_versions(connection, account, entities, range, limit).await?;
+    let query = query(
+        "SELECT e.entity, e.id, e.version, e.data
+         FROM json_each(?2) AS k CROSS JOIN entity AS e INDEXED BY entity_by_version
+         WHERE e.account = ?1 AND e.version = k.value",
+    );
+    let query = query.bind(account).bind(json(&versions)?);
+    page(query, connection, limit, max_bytes).await
 }
 
-async fn scan_one(
+/// Reads rows until a limit is reached.
+async fn page(
+    query: Query<'_>,
     connection: &mut SqliteConnection,
-    account: i64,
-    entity: Option<&str>,
-    range: Range<'_>,
     limit: usize,
     max_bytes: usize,
 ) -> Result<Scanned> {
-    let query = match entity {
-        None => query(
-            "SELECT entity, id, version, data FROM entity INDEXED BY entity_by_version
-             WHERE account = ?1 AND version > ?2 AND (deleted = 0 OR version > ?3) AND ?4 IS NULL
-             ORDER BY version LIMIT ?5",
-        ),
-        Some(_) => query(
-            "SELECT entity, id, version, data FROM entity INDEXED BY entity_by_type
-             WHERE account = ?1 AND version > ?2 AND (deleted = 0 OR version > ?3) AND entity = ?4
-             ORDER BY version LIMIT ?5",
-        ),
-    };
-    let limit_and_one = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let query = query
-        .bind(account)
-        .bind(signed(range.after))
-        .bind(signed(range.live_until))
-        .bind(entity)
-        .bind(limit_and_one);
     let mut rows = query.fetch(connection);
     let mut page = BoundedRows::new(limit, max_bytes);
     while let Some(row) = rows.try_next().await.map_err(failed)? {
@@ -137,6 +115,11 @@ async fn scan_one(
         }
     }
     Ok(page.scanned)
+}
+
+/// Returns a limit that shows whether there is more.
+fn and_one(limit: usize) -> i64 {
+    i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX)
 }
 
 pub(super) async fn count(

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use super::{failed, json, signed};
 use crate::rules::store::{AppliedOperation, Batch, Result, Row, Swept};
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
 
 pub(super) async fn batch(
     connection: &mut SqliteConnection,
@@ -73,7 +73,11 @@ async fn applied(
         .collect();
     let insert = query(
         "INSERT INTO operation (account, op_id, entity, id, version, written_at)
-         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3 FROM json_each(?2)",
+         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3
+         FROM json_each(?2) WHERE true
+         ON CONFLICT (account, op_id) DO UPDATE SET
+           entity = excluded.entity, id = excluded.id,
+           version = excluded.version, written_at = excluded.written_at",
     );
     let insert = insert
         .bind(account)
@@ -110,6 +114,7 @@ pub(super) async fn device(
     device: &str,
     record: &str,
     now_ms: u64,
+    keep: usize,
 ) -> Result<()> {
     let upsert = query(
         "INSERT INTO device (account, device, written_at, record) VALUES (?1, ?2, ?3, ?4)
@@ -122,11 +127,11 @@ pub(super) async fn device(
         .bind(signed(now_ms))
         .bind(record);
     run(connection, upsert).await?;
-    Ok(())
+    drop_silent_devices(connection, account, device, keep).await
 }
 
 /// Removes the least recently written devices until `keep` are left, `device` among them.
-pub(super) async fn drop_silent_devices(
+async fn drop_silent_devices(
     connection: &mut SqliteConnection,
     account: i64,
     device: &str,
@@ -153,6 +158,12 @@ pub(super) async fn end_epoch(connection: &mut SqliteConnection, epoch: &str) ->
     run(connection, record).await?;
     let replace = query("UPDATE setting SET value = ?1 WHERE name = 'epoch'");
     run(connection, replace.bind(epoch)).await?;
+    Ok(())
+}
+
+pub(super) async fn server_id(connection: &mut SqliteConnection, id: &str) -> Result<()> {
+    let replace = query("UPDATE setting SET value = ?1 WHERE name = 'serverId'");
+    run(connection, replace.bind(id)).await?;
     Ok(())
 }
 
