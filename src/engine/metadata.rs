@@ -26,7 +26,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn local(self, user_id: &str) -> Result<Option<SyncMetadata>> {
-        Ok(self.local_of(&*self.engine.user(user_id).await?))
+        Ok(self.local_of(&*self.engine.user_for_question(user_id).await?))
     }
 
     /// As [`Self::local`], for a user whose database is open.
@@ -67,7 +67,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     /// # Errors
     /// As for [`Self::compare`].
     pub async fn comparison(self, user_id: &str) -> Result<(MetadataComparison, &'static str)> {
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_question(user_id).await?;
         let Some(local) = self
             .local_of(&user)
             .filter(|metadata| !metadata.is_never_synced)
@@ -211,6 +211,6 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn last_result(self, user_id: &str) -> Result<Option<Rc<str>>> {
-        Ok(self.engine.user(user_id).await?.last_result())
+        Ok(self.engine.user_for_question(user_id).await?.last_result())
     }
 }

@@ -46,6 +46,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         let waits = |queued: &Queued| {
             queued.in_flight
                 || !self.engine.config.entities.contains(&queued.op.entity)
+                || queued.fails_alone
                 || (queued.op.kind == OperationKind::Delete && !settings.include_deletes)
         };
         let (body, op_ids) = user.db.read(|replica| {

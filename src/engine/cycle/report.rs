@@ -9,6 +9,7 @@ use crate::engine::cycle::{Cycle, resolve};
 use crate::engine::events::Topic;
 use crate::log::facts::Facts;
 use crate::model::error::{Code, Error, Result};
+use crate::model::protocol::PullPage;
 use crate::model::status::{Phase, RemoteHealth, SyncResult, SyncState};
 use crate::plan::verdicts::Settled;
 use crate::ports::host::Host;
@@ -139,12 +140,14 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     pub(crate) fn learn(&self, server_time: Option<&str>, asked_at: u64) {
         if let Some(time) = server_time.and_then(crate::util::time::parse) {
             let now = self.host.now_ms();
+            self.remote.learn_clock(time);
             let middle = asked_at.saturating_add(now.saturating_sub(asked_at) / 2);
             self.clock_offset.set(Some(
                 i64::try_from(i128::from(time).saturating_sub(i128::from(middle)))
                     .unwrap_or_default(),
             ));
         }
+        self.notes.answered.set(true);
         self.tally.borrow_mut().remote_fetched = true;
     }
 
@@ -222,6 +225,23 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 )
                 .on(&letter.op.entity, Some(&letter.op.id)),
             );
+        }
+    }
+
+    /// Reports the rows of a page whose types the config does not name: they are left out.
+    pub(crate) fn report_ignored(&self, page: &PullPage<'_>) {
+        let mut ignored: VecMap<u64> = VecMap::default();
+        for change in &page.changes {
+            if self.config.entities.get(&change.entity).is_none() {
+                let count = ignored.entry(&change.entity);
+                *count = count.saturating_add(1);
+            }
+        }
+        for (entity, count) in ignored.iter() {
+            self.tell(Topic::RowsIgnored, Some(entity), &mut |out| {
+                put(out, "entity", entity);
+                put(out, "count", count);
+            });
         }
     }
 

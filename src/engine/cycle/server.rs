@@ -35,7 +35,7 @@ pub(crate) async fn confirm_server<S: Store, R: Remote, H: Host>(
     }
     let user_id = cycle.db.read(|replica| replica.user_id().to_owned());
     let ask = || cycle.remote.metadata(&user_id);
-    let id = match cycle.attempt(worth_another_try, ask).await? {
+    let id = match cycle.attempt(&worth_another_try, ask).await? {
         Some(bytes) => read_reply(&bytes)?.server_id,
         None => None,
     };
