@@ -376,7 +376,10 @@ export interface HttpRemote {
   credentials?: RequestCredentials;
   /** Compresses bodies above 8 KiB with gzip, if the browser can. The server must accept them. Default false. */
   compress?: boolean;
-  /** The timeout for a response to begin, and again for it to end, in milliseconds, 1 to 3,600,000. Default 30,000. */
+  /**
+   * How long the remote may be silent, in milliseconds, 1 to 3,600,000: before the response begins, and between any two
+   * parts of it. However long a response is, it may take longer; a request gets a second more for each 16 kB that it sends. Default 30,000.
+   */
   timeout?: number;
 }
 
@@ -387,7 +390,8 @@ export interface HttpRemote {
  * answered 401: renew the token then. Concurrent requests that were refused share that
  * second call. Each is sent once more; another 401 is a {@link DatumError} `unauthorized`. So is a function that
  * throws, returns no valid headers, or has not answered within `timeout`: the message names `headers`. Operations
- * stay queued, the health is `unauthorized`, and the next sync calls the function again.
+ * stay queued, the health is `unauthorized`, and the next sync calls the function again. A {@link DatumError} that it throws keeps its
+ * code: throw `new DatumError("network", …)` where a token could not be renewed for want of a network.
  */
 export type HeaderSource = HeaderRecord | ((reason: "request" | "unauthorized") => HeaderRecord | Promise<HeaderRecord>);
 
@@ -397,10 +401,11 @@ export type HeaderRecord = Record<string, string | undefined>;
 /**
  * Any backend, by the app's own code.
  *
- * The engine reads an exception's `code` if that is a {@link DatumErrorCode}, else its `status` as
- * an HTTP status (401, 403, 409, 426 and 429 as in the protocol, 410 for a cursor that is no longer valid, 413
- * for a batch that is too large), and its `retryAfterMs`. Any other exception counts as a network failure
- * and is retried. `signal` aborts when the cycle is stopped.
+ * A {@link DatumError} that a method throws keeps its code. Of anything else the engine reads `status` as an HTTP status (401, 426 and 429
+ * as in the protocol, 403 of a pull too, 410 for a cursor that is no longer valid, 413 for a batch that is too large, 409 as a
+ * refusal of operations), and `retryAfterMs`. Any other exception counts as a network failure and is retried. A `push` that
+ * fails as a whole is sent again in parts: operations that fail alone rest and are named in `lastError`, one that is refused alone
+ * (409, `rejected`) becomes a dead letter, and the others go. `signal` aborts when the cycle is stopped.
  */
 export interface RemoteAdapter {
   /** Returns a page of changes after `request.cursor`; from the beginning if that is null. */
@@ -1417,7 +1422,10 @@ export type DatumErrorCode =
   | "alreadyExists"
   /** The browser reports no network. */
   | "offline"
-  /** The request did not arrive, or its response was lost. */
+  /**
+   * The request did not arrive, its response was lost or cut, or something else answered in the remote's place (a captive portal, a
+   * proxy, a firewall, a login page): then `status` is set, and the message has its first words.
+   */
   | "network"
   /** It took too long. */
   | "timeout"
@@ -1433,7 +1441,7 @@ export type DatumErrorCode =
   | "serverError"
   /** The remote asks for fewer requests; see `retryAfterMs`. */
   | "rateLimited"
-  /** The remote's response does not follow the protocol: a wrong url, a login page, a bug. */
+  /** The remote's response does not follow the protocol: a wrong url, a bug. The message names the field and what it is. */
   | "protocol"
   /** The remote needs a newer version of the app. */
   | "clientOutdated"

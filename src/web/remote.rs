@@ -81,6 +81,12 @@ impl Remote for WebRemote {
         matches!(&*self.current(), Kind::Http(_))
     }
 
+    fn learn_clock(&self, now: u64) {
+        if let Kind::Http(remote) = &*self.current() {
+            remote.learn_clock(now);
+        }
+    }
+
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
         match &*self.current() {
             Kind::Http(remote) => remote.pull(user_id, request).await,

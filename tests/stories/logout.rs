@@ -131,7 +131,7 @@ fn part_of_a_push_counts_as_flushed() {
         a.create_for("ann", title);
     }
     phone.fault("/push", Fault::Slow(1));
-    phone.fault("/push", Fault::Lost);
+    (0..3).for_each(|_| phone.fault("/push", Fault::Lost));
 
     let result = logout(&a, "ann", LogoutOptions::default()).unwrap();
 
@@ -145,7 +145,7 @@ fn a_wipe_that_would_lose_something_is_refused_and_leaves_the_user_as_before() {
     let a = phone.open();
     a.create_for("ann", "milk");
     a.create_for("ann", "tea");
-    phone.fault("/push", Fault::Lost);
+    (0..3).for_each(|_| phone.fault("/push", Fault::Lost));
 
     let error = logout(
         &a,
