@@ -17,6 +17,7 @@ use crate::js::manager::Manager;
 use crate::model::error::Result;
 use crate::util::time::format;
 
+pub mod adopt;
 pub mod arguments;
 pub mod config;
 pub mod conflicts;
@@ -63,6 +64,13 @@ impl Datum {
             let instance = open::open(&config).await?;
             Ok(JsValue::from(Self { instance }))
         })
+    }
+
+    /// Takes the live parts of a newer config. Called by `Datum.initialize` of the package, and not
+    /// exported by it.
+    pub fn adopt(&self, config: JsValue) -> Promise {
+        let instance = Rc::clone(&self.instance);
+        promise(async move { adopt::adopt(&instance, &config).await })
     }
 
     /// The user whose database a manager works on; null if nobody is signed in.
@@ -254,7 +262,7 @@ impl Datum {
 
     /// The last entries of the log, from which the package's entry makes a report.
     pub fn report(&self) -> JsValue {
-        self.instance.audience.recent()
+        self.instance.audience().recent()
     }
 
     /// Asks the remote for its health, and returns the health of everything.

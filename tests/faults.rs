@@ -23,6 +23,8 @@ mod interrupted_pull;
 mod late_verdicts;
 #[path = "faults/log_loss.rs"]
 mod log_loss;
+#[path = "faults/misbehaving_server.rs"]
+mod misbehaving_server;
 #[path = "faults/network.rs"]
 mod network;
 #[path = "faults/restored_server.rs"]

@@ -18,6 +18,8 @@ mod support;
 mod environment;
 #[path = "reported/lost_writes.rs"]
 mod lost_writes;
+#[path = "reported/networks.rs"]
+mod networks;
 #[path = "reported/stale_rows.rs"]
 mod stale_rows;
 #[path = "reported/stuck.rs"]

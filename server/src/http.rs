@@ -153,7 +153,12 @@ async fn protocol(State(app): State<App>, request: Request) -> Result<Response, 
         Some("/push") => app.service.config.max_body_bytes,
         _ => app.service.config.max_body_bytes.min(MAX_QUESTION),
     };
-    let body = body::read(body, limit, Some(&mut room)).await?;
+    let announced = parts.headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    room.reserve(announced.unwrap_or_default().min(limit))
+        .await?;
+    let connection = held::connection(&parts.extensions);
+    let body = body::read(body, limit, Some(&mut room), connection.as_deref()).await?;
     let work = async move {
         let answered = app
             .answer(&claims.sub, &parts.method, &parts.uri, &body, turn)
@@ -204,7 +209,7 @@ impl App {
             .transpose()?;
         let writes = method != Method::GET && uri.path().strip_prefix(PREFIX) != Some("/pull");
         let writing = match &turn {
-            Some(turn) if writes => Some(turn.write().await),
+            Some(turn) if writes => Some(turn.write(body.len()).await),
             _ => None,
         };
         loop {

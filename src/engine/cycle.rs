@@ -12,6 +12,7 @@ use crate::engine::cycle::options::Settings;
 use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::pull::Pull;
 use crate::engine::cycle::push::Push;
+use crate::engine::cycle::push::search::Search;
 use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::resolvers::Resolvers;
 use crate::engine::database::Database;
@@ -63,6 +64,9 @@ pub struct Cycle<'a, S, R, H> {
     pub events: &'a EventHub,
     /// How many operations go into one push.
     pub batch_size: &'a BatchSize,
+    /// How many rows go into one page.
+    pub page_size: &'a BatchSize,
+    pub notes: PhaseNotes,
     /// Counts requests.
     pub requests: &'a Cell<u64>,
     pub device_id: &'a str,
@@ -79,6 +83,19 @@ pub struct Cycle<'a, S, R, H> {
     pub side_errors: RefCell<Vec<ErrorJson>>,
     /// The app's resolvers that have timed out in this cycle.
     pub timed_out_resolvers: RefCell<Vec<*const ()>>,
+}
+
+/// What the phases of a cycle know of each other.
+#[derive(Debug, Default)]
+pub struct PhaseNotes {
+    /// The operations over which a push may have failed.
+    search: Rc<RefCell<Search>>,
+    /// The remote has answered since a phase failed, or since the cycle began.
+    answered: Cell<bool>,
+    /// A pull follows this push.
+    pull_follows: Cell<bool>,
+    /// The pull has failed before this push.
+    pull_failed: Cell<bool>,
 }
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
@@ -138,6 +155,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         Resolving(self).ask_again().await?;
         let push = |from, to| Push::new(self, ProgressRange::new(from, to)).run();
         let pull = async |from, to| Pull::new(self, ProgressRange::new(from, to)).run().await;
+        let notes = &self.notes;
         let direction = match self.settings.direction {
             // A push that names no epoch would be taken by any: delayed over a restore, it would be
             // applied in the new history, and offered to it once more.
@@ -146,39 +164,48 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         };
         match direction {
             Direction::PushThenPull => {
+                notes.pull_follows.set(true);
                 let pushed = push(0.0, 0.5).await;
-                if pushed
-                    .as_ref()
-                    .is_err_and(|error| !self.is_uploads_own(error))
-                {
+                notes.pull_follows.set(false);
+                if pushed.as_ref().is_err_and(|error| !self.is_own(error)) {
                     return pushed;
                 }
+                notes.answered.set(false);
                 let pulled = pull(0.5, 1.0).await;
-                if pulled.is_ok() {
-                    self.batch_size.is_well();
-                }
-                pushed.and(pulled)?;
-                // A conflict resolved during the pull leaves a winner that this cycle still has to
-                // push.
-                push(1.0, 1.0).await
+                let again = match (&pushed, &pulled) {
+                    // A conflict resolved during the pull leaves a winner that this cycle still has
+                    // to push.
+                    (Ok(()), Ok(())) => true,
+                    // The remote works, so something in the push is the cause.
+                    (Err(_), pulled) => {
+                        notes.answered.get()
+                            && pulled.as_ref().err().is_none_or(|error| self.is_own(error))
+                    }
+                    (Ok(()), Err(_)) => false,
+                };
+                if again { push(1.0, 1.0).await } else { pushed }.and(pulled)
             }
             Direction::PullThenPush => {
-                pull(0.0, 0.7).await?;
-                self.batch_size.is_well();
-                push(0.7, 1.0).await
+                let pulled = pull(0.0, 0.7).await;
+                let ends = |error| !self.is_own(error) || self.db.read(Replica::is_new);
+                if pulled.as_ref().is_err_and(ends) {
+                    return pulled;
+                }
+                notes.pull_failed.set(pulled.is_err());
+                pulled.and(push(0.7, 1.0).await)
             }
             Direction::PushOnly => push(0.0, 1.0).await,
             Direction::PullOnly => pull(0.0, 1.0).await,
         }
     }
 
-    /// Returns true if a failed push should not prevent the pull, because the cause lies in the
-    /// upload itself.
-    fn is_uploads_own(&self, error: &Error) -> bool {
+    /// Returns true if a failed phase should not prevent the other one, because the cause may lie
+    /// in what was sent or asked for.
+    fn is_own(&self, error: &Error) -> bool {
         self.cancel.reason().is_none()
             && matches!(
                 error.code(),
-                Code::ServerError | Code::Timeout | Code::Protocol | Code::Rejected
+                Code::ServerError | Code::Timeout | Code::Protocol | Code::Rejected | Code::Network
             )
     }
 

@@ -29,6 +29,8 @@ pub enum Topic {
     DeadLetter,
     /// Another user is the current one.
     UserSwitched,
+    /// A user has signed out, here or in another tab.
+    SignedOut,
     /// This tab has become the leader, or is no longer.
     LeaderChanged,
     /// The network has become available or unavailable.
@@ -43,7 +45,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic with its public name.
-    pub const NAMES: [(&'static str, Self); 14] = [
+    pub const NAMES: [(&'static str, Self); 15] = [
         ("syncStarted", Self::SyncStarted),
         ("syncProgress", Self::SyncProgress),
         ("syncCompleted", Self::SyncCompleted),
@@ -53,6 +55,7 @@ impl Topic {
         ("conflictResolved", Self::ConflictResolved),
         ("deadLetter", Self::DeadLetter),
         ("userSwitched", Self::UserSwitched),
+        ("signedOut", Self::SignedOut),
         ("leaderChanged", Self::LeaderChanged),
         ("connectivityChanged", Self::ConnectivityChanged),
         ("storageLost", Self::StorageLost),

@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
-use crate::engine::cycle::Cycle;
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::cycle::options::Settings;
 use crate::engine::cycle::resolvers::{Choice, Resolver, Resolvers};
+use crate::engine::cycle::{Cycle, PhaseNotes};
 use crate::engine::tabs::lock_name;
 use crate::engine::{Backing, Engine, User};
 use crate::model::config::resolver::Builtin;
@@ -247,6 +247,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             hub: &user.hub,
             events: &self.events,
             batch_size: &user.cycle.batch_size,
+            page_size: &user.cycle.page_size,
+            notes: PhaseNotes::default(),
             requests: &self.counters.requests,
             device_id: &device_id,
             tally: RefCell::new(SyncResult {
@@ -274,7 +276,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             (_, None, Some(builtin)) => Some(Choice::Builtin(builtin)),
             (_, None, None) => None,
         };
-        let mut resolvers = self.resolvers.clone();
+        let mut resolvers = self.resolvers.borrow().clone();
         resolvers.call = call;
         resolvers
     }

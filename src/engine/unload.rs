@@ -36,6 +36,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         // Operations in flight do not need a second request.
         let waits = |queued: &Queued| {
             queued.in_flight
+                || queued.fails_alone
                 || (queued.op.kind == OperationKind::Delete && !settings.include_deletes)
         };
         let (body, op_ids) = user.db.read(|replica| {

@@ -41,6 +41,7 @@ pub(super) struct CycleSlot {
     /// Held by a cycle, and by other work that must not run beside a cycle.
     pub(super) turn: Mutex,
     pub(super) batch_size: BatchSize,
+    pub(super) page_size: BatchSize,
     /// Callers that wait for the result of the running cycle.
     joined: RefCell<Vec<oneshot::Sender<Result<SyncResult>>>>,
     /// The user is signing out: only the last push may still begin.

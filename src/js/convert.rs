@@ -44,6 +44,8 @@ extern "C" {
         what: &str,
         live: &JsValue,
     ) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = readConfig, reexport)]
+    pub(super) fn read_config(config: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = isWellFormed)]
     pub(super) fn is_well_formed(text: &JsValue) -> bool;
     fn pledge(is_feed: bool) -> Promise;

@@ -1,7 +1,7 @@
 // The app's observers and its logger. They cannot affect the engine: their exceptions are logged on
 // the console and otherwise ignored.
 
-import { freeze } from "./support.js";
+import { DatumError, freeze, say } from "./support.js";
 
 const LEVELS = ["trace", "debug", "info", "warn", "error", "off"];
 
@@ -24,6 +24,7 @@ const ENTRIES = {
   conflictDetected: ["info", "Both sides have changed an entity.", ({ conflict }) => ({ entity: conflict.entity, kind: conflict.kind, fields: conflict.fields.length })],
   conflictResolved: ["info", "A conflict was decided.", ({ conflict, taken }) => ({ entity: conflict.entity, kind: conflict.kind, taken })],
   deadLetter: ["warn", "The remote will never accept an operation.", ({ deadLetter }) => ({ entity: deadLetter.entity, kind: deadLetter.kind, code: deadLetter.code, reason: deadLetter.message })],
+  signedOut: ["info", "A user has signed out.", ({ source, wiped }) => ({ source, wiped })],
   userSwitched: ["info", "Another user is the current one.", ({ hadUnsyncedData }) => ({ hadUnsyncedData })],
   leaderChanged: ["debug", ({ isLeader }) => (isLeader ? "This tab leads: it runs the automatic cycles." : "This tab does not lead any more."), ({ isLeader }) => ({ isLeader })],
   connectivityChanged: ["info", ({ online }) => (online ? "The network has come back." : "The network has gone."), ({ online }) => ({ online })],
@@ -55,7 +56,18 @@ export class Audience {
   #kept = [];
 
   constructor(observers, logger, level) {
-    this.#observers = observers ?? [];
+    // Read here and not at each event: what reading throws is a fault of the config.
+    this.#observers = (observers ?? []).map((observer, index) => {
+      const method = (name) => {
+        const run = observer?.[name];
+        return typeof run === "function" ? run.bind(observer) : undefined;
+      };
+      try {
+        return { onEvent: method("onEvent"), beforeWrite: method("beforeWrite") };
+      } catch (cause) {
+        throw new DatumError("invalidConfig", `\`observers[${index}]\` could not be read: ${say(cause)}`, { cause });
+      }
+    });
     // A level without a logger means the console.
     this.#logger = logger ?? (level ? consoleLogger : undefined);
     this.#level = this.#logger ? LEVELS.indexOf(level ?? "info") : LEVELS.length;
@@ -63,7 +75,7 @@ export class Audience {
 
   /** Returns the types of events that are wanted here; "all" if an observer wants every event. */
   wanted() {
-    if (this.#observers.some((observer) => typeof observer?.onEvent === "function")) return ["all"];
+    if (this.#observers.some(({ onEvent }) => onEvent)) return ["all"];
     return Object.keys(ENTRIES).filter((type) => typeof ENTRIES[type][0] === "function" || (isKept(ENTRIES[type][0]) && !LARGE.has(type)) || this.#logs(ENTRIES[type][0]));
   }
 
@@ -76,7 +88,7 @@ export class Audience {
   tell(text) {
     const event = freeze(JSON.parse(text));
     for (const observer of this.#observers) {
-      if (typeof observer?.onEvent === "function") attempt(() => observer.onEvent(event), "An observer's `onEvent` threw:");
+      if (observer.onEvent) attempt(() => observer.onEvent(event), "An observer's `onEvent` threw:");
     }
     const [level, message, fields] = ENTRIES[event.type];
     this.#log(typeof level === "function" ? level(event) : level, "sync", typeof message === "function" ? message(event) : message, () => fields(event), event);
@@ -86,13 +98,13 @@ export class Audience {
   beforeWrite(entity, kind, text) {
     const draft = freeze(JSON.parse(text));
     for (const observer of this.#observers) {
-      if (typeof observer?.beforeWrite === "function") attempt(() => observer.beforeWrite(entity, kind, draft), "An observer's `beforeWrite` threw:");
+      if (observer.beforeWrite) attempt(() => observer.beforeWrite(entity, kind, draft), "An observer's `beforeWrite` threw:");
     }
   }
 
   /** Returns whether an observer wants to be notified of writes. */
   hearsWrites() {
-    return this.#observers.some((observer) => typeof observer?.beforeWrite === "function");
+    return this.#observers.some(({ beforeWrite }) => beforeWrite);
   }
 
   /**

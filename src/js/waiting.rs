@@ -34,7 +34,7 @@ pub(super) fn watch(instance: &Rc<Instance>, user_id: &str) {
         let pending = engine.pending();
         let waits = pending.any(&user) && pending.are_left(&user);
         if waits && last_start(engine, &user) == before && !notice.is_told.replace(true) {
-            instance.audience.say(
+            instance.audience().say(
                 "warn",
                 "Writes wait to be sent, and no automatic sync is started. Set `autoStartSync: true`, or call `startAutoSync` or `synchronize`.",
                 "",

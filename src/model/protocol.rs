@@ -17,13 +17,18 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::operation::OperationKind;
 pub use crate::model::protocol::lenient::{or_default, whole_or_none, whole_or_zero};
-pub(crate) use crate::model::protocol::read::unreadable;
-pub use crate::model::protocol::read::{PageReader, parse_error, parse_page, parse_push_reply};
+pub use crate::model::protocol::read::{
+    PageReader, parse_error, parse_page, parse_push_reply, readable,
+};
+pub(crate) use crate::model::protocol::read::{text_of, unreadable};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::{push_field, put, put_text, put_texts};
 
+pub mod foreign;
 mod lenient;
 pub mod read;
+pub mod refusal;
+pub mod retry_after;
 
 /// `SyncMetadata.syncStatus` of the public surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

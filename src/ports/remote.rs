@@ -55,6 +55,10 @@ pub trait Remote {
     /// As for `pull`.
     async fn health(&self) -> Result<bool>;
 
+    /// Learns the remote's time from a reply, in milliseconds since 1970: dates that it sends later
+    /// are judged by it.
+    fn learn_clock(&self, _now: u64) {}
+
     /// Listens for hints that there is something to pull, until the stream ends or fails; dropping
     /// the future closes it. Calls `hint` once as soon as it listens, since earlier ones may have
     /// been missed, and then for each hint; one hint may stand for several changes.

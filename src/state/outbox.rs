@@ -26,6 +26,8 @@ pub struct Queued {
     pub rest: (u64, u64),
     /// The error of this instance's last attempt to send it.
     pub last_error: Option<Rc<ErrorJson>>,
+    /// The remote failed on it while it took others: it is sent alone, after them.
+    pub fails_alone: bool,
 }
 
 /// The largest correction of the clock, in milliseconds, that keeps backoffs valid. If the clock
@@ -182,6 +184,7 @@ impl Outbox {
                 blocked_by: None,
                 rest: (0, 0),
                 last_error: None,
+                fails_alone: false,
             },
         };
         self.queue.put(slot, queued);
@@ -212,6 +215,7 @@ impl Outbox {
                 queued.maybe_sent = old.maybe_sent;
                 queued.rest = old.rest;
                 queued.last_error.clone_from(&old.last_error);
+                queued.fails_alone = old.fails_alone;
                 queued.op.attempts = queued.op.attempts.max(old.op.attempts);
             }
         }
@@ -268,6 +272,11 @@ impl Outbox {
             queued.rest = times;
             queued.last_error = Some(error);
         });
+    }
+
+    /// Marks an operation as one that the remote fails on.
+    pub fn mark_failing(&mut self, op_id: &str) {
+        self.with(op_id, |queued| queued.fails_alone = true);
     }
 
     /// Marks an operation as having had no effect on the remote.

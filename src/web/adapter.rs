@@ -1,7 +1,7 @@
 //! The remote that an app implements in JavaScript: `RemoteAdapter`.
 //!
-//! Its replies become bytes again, so that `protocol` checks them like a server's. An exception
-//! keeps its code if that is one of ours; otherwise its HTTP status decides.
+//! Its replies become bytes again, so that `protocol` checks them like a server's. A `DatumError`
+//! keeps its code; otherwise the HTTP status decides that the exception carries, if any.
 
 use js_sys::{Array, Function, JSON};
 use wasm_bindgen::{JsCast, JsValue};
@@ -9,10 +9,10 @@ use web_sys::AbortSignal;
 
 use crate::model::error::{Code, Error, Result};
 use crate::model::metadata::{AdapterMetadata, read_kept};
+use crate::model::protocol::refusal::of_status;
 use crate::model::protocol::{DeviceMetadata, MetadataReply, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::json::serialize;
-use crate::web::http::failure::of_status;
 use crate::web::interop::{AbortGuard, await_value, member, set_member, thrown_name, thrown_text};
 use crate::web::thrown::{coded_error, http_status, retry_after};
 
@@ -208,13 +208,25 @@ fn failed(thrown: &JsValue, name: &str) -> Error {
     let cause = thrown_text(thrown);
     let retry_after = retry_after(thrown);
     if let Some(status) = http_status(thrown) {
-        return of_status(status, &target)
+        let is_refusal = match status {
+            // Of a row: a unique key, a rule about who may write it. The protocol's own word about
+            // the user is a `DatumError` here.
+            409 => member(thrown, "code") != "userMismatch",
+            403 => name == "push",
+            _ => false,
+        };
+        let error = if is_refusal {
+            let what = format!("{target} was refused (HTTP {status}).");
+            Error::new(Code::Rejected, what)
+        } else {
+            of_status(status, &target)
+        };
+        return error
             .with_status(status)
             .with_retry_after(retry_after)
             .caused_by(cause);
     }
     let (code, what) = match thrown_name(thrown).as_deref() {
-        Some("AbortError") => (Code::Cancelled, "was aborted"),
         Some("TimeoutError") => (Code::Timeout, "took too long"),
         _ => (Code::Network, "failed"),
     };

@@ -102,10 +102,7 @@ impl Host for WebHost {
     }
 
     fn elapsed_ms(&self) -> u64 {
-        performance().map_or_else(
-            || self.now_ms(),
-            |performance| performance.now().max(0.0) as u64,
-        )
+        elapsed_ms() as u64
     }
 
     fn random(&self, bytes: &mut [u8]) {
@@ -196,6 +193,11 @@ fn navigator() -> Option<Navigator> {
 
 fn storage_manager() -> Option<StorageManager> {
     navigator().and_then(|navigator| navigator.storage())
+}
+
+/// Returns the milliseconds since the page began, by a clock that nobody sets.
+pub(crate) fn elapsed_ms() -> f64 {
+    performance().map_or_else(js_sys::Date::now, |performance| performance.now().max(0.0))
 }
 
 fn performance() -> Option<Performance> {

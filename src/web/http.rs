@@ -7,19 +7,23 @@ use std::cell::Cell;
 
 use gloo_net::http::Method;
 use js_sys::Function;
+use serde_json::{Map, Value};
 use wasm_bindgen::JsValue;
 use web_sys::RequestCredentials;
 
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
+use crate::model::protocol::foreign::foreign;
+use crate::model::protocol::refusal::{is_cursor_gone, refused};
+use crate::model::protocol::retry_after::{http_date, retry_after};
 use crate::model::protocol::{DeviceMetadata, PREFIX, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::cell::RefCell;
 use crate::util::json::serialize;
+use crate::web::host::elapsed_ms;
 use crate::web::http::config::HttpConfig;
 use crate::web::http::exchange::{
     Outgoing, RequestBody, WholeResponse, exchange, gzip, send_and_leave,
 };
-use crate::web::http::failure::{of_status, refused};
 use crate::web::http::headers::{HeaderSource, List};
 pub use crate::web::http::stream::Patience;
 
@@ -46,7 +50,8 @@ pub struct HttpRemote {
     headers: HeaderSource,
     fetch: Option<Function>,
     credentials: Option<RequestCredentials>,
-    /// Reset once the remote answers 415 to a compressed body.
+    compresses: bool,
+    /// `compresses`, reset once the remote answers 415 to a compressed body.
     compress: Cell<bool>,
     timeout_ms: u32,
     patience: Patience,
@@ -55,6 +60,8 @@ pub struct HttpRemote {
     /// token.
     last: RefCell<Option<(String, List)>>,
     stats: Cell<TrafficStats>,
+    /// How far the remote's clock is ahead of the browser's monotonic one, in milliseconds.
+    clock: Cell<Option<f64>>,
 }
 
 /// Traffic since the remote was made.
@@ -87,12 +94,26 @@ impl HttpRemote {
             headers,
             fetch,
             credentials,
+            compresses: compress,
             compress: Cell::new(compress),
             timeout_ms,
             patience: Patience::default(),
             last: RefCell::default(),
             stats: Cell::default(),
+            clock: Cell::default(),
         })
+    }
+
+    /// The part of the config that is data: it selects the server, and how to speak to it.
+    #[must_use]
+    pub fn data(&self) -> Value {
+        let credentials = JsValue::from(self.credentials).as_string();
+        Value::Object(Map::from_iter([
+            ("url".to_owned(), Value::from(self.base.as_str())),
+            ("credentials".to_owned(), Value::from(credentials)),
+            ("compress".to_owned(), Value::from(self.compresses)),
+            ("timeout".to_owned(), Value::from(self.timeout_ms)),
+        ]))
     }
 
     /// Traffic since the remote was made.
@@ -236,10 +257,34 @@ impl HttpRemote {
     /// The url for reading and clearing a user's metadata. These requests have no body, so the url
     /// names the user.
     fn metadata_of(&self, user_id: &str) -> String {
-        self.url(&format!(
-            "/metadata?userId={}",
-            String::from(js_sys::encode_uri_component(user_id))
-        ))
+        let user_id = String::from(js_sys::encode_uri_component(user_id));
+        self.fresh(&format!("/metadata?userId={user_id}&"))
+    }
+
+    /// Returns the url of a GET request. No two are alike: a service worker that answers from its
+    /// cache first knows nothing of `no-store`.
+    fn fresh(&self, path: &str) -> String {
+        self.url(&format!("{path}_={}", js_sys::Math::random()))
+    }
+
+    /// Returns the error of a response that is not a success.
+    fn refusal(&self, response: &WholeResponse, url: &str) -> Error {
+        let now = || {
+            let date = response.date.as_deref().and_then(http_date);
+            date.or_else(|| Some((self.clock.get()? + elapsed_ms()) as u64))
+        };
+        let wait = response
+            .retry_after
+            .as_deref()
+            .and_then(|header| retry_after(header, now()));
+        refused(response.status, url, &response.bytes, wait)
+    }
+
+    fn success(&self, response: WholeResponse, url: &str) -> Result<WholeResponse> {
+        if (200..300).contains(&response.status) {
+            return Ok(response);
+        }
+        Err(self.refusal(&response, url))
     }
 }
 
@@ -256,11 +301,10 @@ impl Remote for HttpRemote {
         let (response, _) = self
             .post(user_id, &url, serialize::to_string(request), wait_ms)
             .await?;
-        if response.status == 410 {
+        if response.status == 410 && is_cursor_gone(&response.bytes) {
             return Ok(Pulled::CursorGone);
         }
-        response
-            .success(&url)
+        self.success(response, &url)
             .map(|response| Pulled::Page(response.bytes))
     }
 
@@ -270,7 +314,7 @@ impl Remote for HttpRemote {
         if response.status == 413 {
             return Ok(Pushed::TooLarge);
         }
-        response.success(&url).map(|response| Pushed::Reply {
+        self.success(response, &url).map(|response| Pushed::Reply {
             bytes: response.bytes,
             sent,
         })
@@ -282,7 +326,8 @@ impl Remote for HttpRemote {
         if response.is_absent() {
             return Ok(None);
         }
-        response.success(&url).map(|response| Some(response.bytes))
+        self.success(response, &url)
+            .map(|response| Some(response.bytes))
     }
 
     async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
@@ -294,7 +339,7 @@ impl Remote for HttpRemote {
         if response.is_absent() {
             return Ok(());
         }
-        response.success(&url).map(drop)
+        self.success(response, &url).map(drop)
     }
 
     async fn clear_metadata(&self, user_id: &str) -> Result<()> {
@@ -303,25 +348,29 @@ impl Remote for HttpRemote {
         if response.is_absent() {
             return Ok(());
         }
-        response.success(&url).map(drop)
+        self.success(response, &url).map(drop)
     }
 
     async fn health(&self) -> Result<bool> {
-        let url = self.url("/health");
+        let url = self.fresh("/health?");
         let response = self.call("", &Method::GET, &url, None, 0).await?;
         if response.status >= 500 {
             return Ok(false);
         }
-        let response = response.success(&url)?;
+        let response = self.success(response, &url)?;
         if response
             .bytes
             .iter()
             .find(|byte| !byte.is_ascii_whitespace())
             == Some(&b'<')
         {
-            return Err(of_status(404, &url).caused_by("a web page answered"));
+            return Err(foreign(response.status, &url, &response.bytes));
         }
         Ok(true)
+    }
+
+    fn learn_clock(&self, now: u64) {
+        self.clock.set(Some(now as f64 - elapsed_ms()));
     }
 
     async fn hints(&self, _user_id: &str, hint: &mut dyn FnMut()) -> Result<Hints> {
@@ -330,18 +379,6 @@ impl Remote for HttpRemote {
 }
 
 impl WholeResponse {
-    fn success(self, url: &str) -> Result<Self> {
-        if (200..300).contains(&self.status) {
-            return Ok(self);
-        }
-        Err(refused(
-            self.status,
-            url,
-            &self.bytes,
-            self.retry_after.as_deref(),
-        ))
-    }
-
     /// Whether the remote has no metadata endpoint.
     const fn is_absent(&self) -> bool {
         matches!(self.status, 404 | 501)

@@ -6,13 +6,15 @@
 use wasm_bindgen::JsValue;
 
 use crate::model::error::{Code, Error};
-use crate::web::interop::{member, thrown_text};
+use crate::model::protocol::retry_after::LONGEST_WAIT_MS;
+use crate::web::interop::{member, thrown_name, thrown_text};
 
-/// The longest wait that a remote can ask for, in milliseconds: a day.
-pub(crate) const LONGEST_WAIT_MS: f64 = 86_400_000.0;
-
-/// Reads a thrown `DatumError`, or anything with one of our codes: its code, message and details.
+/// Reads a thrown `DatumError`, of any realm or copy of the package: its code, message and details.
+/// What merely has a `code` with one of our names, as many errors have, is none.
 pub(crate) fn coded_error(thrown: &JsValue) -> Option<Error> {
+    if thrown_name(thrown).as_deref() != Some("DatumError") {
+        return None;
+    }
     let code = member(thrown, "code").as_string()?;
     let code = Code::named(&code)?;
     let message = member(thrown, "message")
@@ -48,5 +50,5 @@ pub(crate) fn retry_after(thrown: &JsValue) -> Option<u64> {
     member(thrown, "retryAfterMs")
         .as_f64()
         .filter(|ms| *ms >= 0.0)
-        .map(|ms| ms.min(LONGEST_WAIT_MS) as u64)
+        .map(|ms| ms.min(LONGEST_WAIT_MS as f64).ceil() as u64)
 }

@@ -35,10 +35,23 @@ async fn what_an_adapter_throws_keeps_its_code_or_goes_by_its_status() {
         ("undefined", Code::Network, None),
         ("new Proxy({}, { get() { throw 1 } })", Code::Network, None),
         (
-            "Object.assign(new Error('x'), { code: 'rateLimited', retryAfterMs: 9 })",
+            "Object.assign(new Error('x'), { name: 'DatumError', code: 'rateLimited', retryAfterMs: 9 })",
             Code::RateLimited,
             Some(9),
         ),
+        // Many errors have a code, and some of ours.
+        (
+            "Object.assign(new Error('x'), { code: 'cancelled', retryAfterMs: 9.5 })",
+            Code::Network,
+            Some(10),
+        ),
+        ("{ code: 'unauthorized' }", Code::Network, None),
+        (
+            "{ code: 'userMismatch', status: 409 }",
+            Code::UserMismatch,
+            None,
+        ),
+        ("{ code: '23505', status: 409 }", Code::Rejected, None),
         (
             "Object.assign(new Error('x'), { code: 'PGRST301', status: 401 })",
             Code::Unauthorized,
@@ -51,10 +64,10 @@ async fn what_an_adapter_throws_keeps_its_code_or_goes_by_its_status() {
             Some(1500),
         ),
         ("{ statusCode: 503 }", Code::ServerError, None),
-        ("{ status: 409 }", Code::UserMismatch, None),
+        ("{ status: 409 }", Code::Rejected, None),
         ("{ status: 426 }", Code::ClientOutdated, None),
         ("{ status: 1e9, retryAfterMs: -5 }", Code::Network, None),
-        ("new DOMException('x', 'AbortError')", Code::Cancelled, None),
+        ("new DOMException('x', 'AbortError')", Code::Network, None),
         ("new DOMException('x', 'TimeoutError')", Code::Timeout, None),
     ] {
         // As a rejection, and at once.
@@ -78,6 +91,10 @@ async fn what_an_adapter_throws_keeps_its_code_or_goes_by_its_status() {
         push(&adapter("push() { throw { status: 413 } }"), "{}").await,
         Ok(Pushed::TooLarge)
     ));
+    let error = push(&adapter("push() { throw { status: 403 } }"), "{}")
+        .await
+        .unwrap_err();
+    assert_eq!((error.code(), error.status()), (Code::Rejected, Some(403)));
     let error = pull(&adapter("pull() { throw new Error('socket hang up') }"))
         .await
         .unwrap_err();

@@ -133,6 +133,24 @@ async fn an_answer_that_does_not_begin_or_does_not_end_times_out() {
         );
         holds("seen[0].signal.aborted");
     }
+    // What comes slowly does come: only silence counts.
+    let slow = http(
+        &format!(
+            "const page = '{PAGE}'; let at = 0; return new Response(new ReadableStream({{ async pull(out) {{ await new Promise((done) => setTimeout(done, 25)); out.enqueue(new TextEncoder().encode(page.slice(at, at + 4))); at += 4; if (at >= page.length) out.close() }} }}))"
+        ),
+        "timeout: 200",
+    );
+    assert_eq!(page(pull(&slow).await), PAGE.as_bytes());
+    let stalls = http(
+        "return new Response(new ReadableStream({ pull(out) { if (globalThis.once) return new Promise(() => {}); globalThis.once = true; out.enqueue(new Uint8Array(3)) } }))",
+        "timeout: 30",
+    );
+    assert_eq!(pull(&stalls).await.unwrap_err().code(), Code::Timeout);
+    let breaks = http(
+        "return new Response(new ReadableStream({ start(out) { out.enqueue(new Uint8Array(3)); out.error(new TypeError('network error')) } }))",
+        "",
+    );
+    assert_eq!(pull(&breaks).await.unwrap_err().code(), Code::Network);
     // A remote that was asked to wait gets that time on top.
     let patient = http(
         &format!("await after(60); return new Response('{PAGE}')"),
@@ -215,6 +233,19 @@ async fn a_remote_without_metadata_keeps_none() {
         .await
         .unwrap();
     holds("JSON.parse(seen[1].body).deviceId === 'd'");
+    // No cache, not even a service worker's, has an answer to a question that was never asked.
+    let cached = http(
+        "const kept = (globalThis.answers ??= new Map()); const key = init.method + url; if (!kept.has(key)) kept.set(key, seen.length); return new Response(`{\"devices\":[],\"serverTime\":\"${kept.get(key)}\"}`)",
+        "",
+    );
+    for n in 1..=3 {
+        let reply = cached.metadata("a da").await.unwrap().unwrap();
+        let reply = String::from_utf8(reply).unwrap();
+        assert!(reply.contains(&format!("\"{n}\"")), "{reply}");
+        cached.health().await.unwrap();
+        js("seen.pop()");
+    }
+    holds("seen.every(s => s.cache === 'no-store' && s.url.includes('?userId=a%20da&'))");
     let failing = http("return new Response('', { status: 500 })", "");
     assert_eq!(
         failing.metadata("ada").await.unwrap_err().code(),

@@ -8,6 +8,7 @@ use std::task::{Poll, Waker};
 
 use datum_server::MemoryServer;
 use datum_sync::model::error::{Code, Error, Result};
+use datum_sync::model::protocol::refusal::refused;
 use datum_sync::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use datum_sync::ports::remote::{Hints, Pulled, Pushed, Remote};
 
@@ -160,7 +161,7 @@ impl SimRemote {
             self.journey().await;
             if self.has_fault(300) {
                 letter.say("the token has expired, and there is no new one");
-                return classify(401, None, Vec::new());
+                return classify(401, None, br#"{"code":"tokenExpired"}"#.to_vec());
             }
             self.shared
                 .token_until
@@ -174,7 +175,24 @@ impl SimRemote {
             letter.say(&format!(
                 "is refused with {status}, to be tried after {after:?} ms"
             ));
-            return classify(status, after, Vec::new());
+            // The server's own word, or something else's.
+            let own = dice.harm(3) > 0;
+            let body = if own {
+                r#"{"code":"said"}"#
+            } else {
+                "<html>Blocked"
+            };
+            return classify(status, after, body.as_bytes().to_vec());
+        }
+        if let Some(fault) = self.shared.weather.misbehaviour.get()
+            && self.shared.weather.network.get()
+        {
+            let checked = fault.check(&letter.path, &letter.body, clock.now.get());
+            if let Err(error) = checked {
+                letter.say("is not taken by the server");
+                self.journey().await;
+                return Err(error);
+            }
         }
         let mailbox = Mailbox::default();
         let ms = if self.has_fault(80) {
@@ -226,23 +244,12 @@ fn short(bytes: &[u8]) -> String {
 }
 
 fn classify(status: u16, after: Option<u64>, body: Vec<u8>) -> Result<Answer> {
-    let code = match status {
-        200..=299 => return Ok(Answer::Body(body)),
-        410 => return Ok(Answer::Gone),
-        413 => return Ok(Answer::TooLarge),
-        401 => Code::Unauthorized,
-        403 => Code::Forbidden,
-        409 => Code::UserMismatch,
-        426 => Code::ClientOutdated,
-        429 => Code::RateLimited,
-        408 | 425 | 500..=599 => Code::ServerError,
-        _ => Code::Protocol,
-    };
-    Err(
-        Error::new(code, String::from_utf8_lossy(&body).into_owned())
-            .with_status(status)
-            .with_retry_after(after),
-    )
+    match status {
+        200..=299 => Ok(Answer::Body(body)),
+        410 => Ok(Answer::Gone),
+        413 => Ok(Answer::TooLarge),
+        _ => Err(refused(status, "the server", &body, after)),
+    }
 }
 
 impl Remote for SimRemote {

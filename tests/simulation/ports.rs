@@ -11,6 +11,7 @@ use datum_sync::ports::host::{Host, StorageEstimate};
 use datum_sync::ports::memory_store::MemoryStore;
 
 use super::dice::Dice;
+use super::misbehaviour::Misbehaviour;
 use super::push_checks::PushChecker;
 use super::storage::SimStore;
 use super::tasks::{Owner, Tasks};
@@ -27,6 +28,8 @@ pub struct Weather {
     pub silence: Cell<bool>,
     /// The lock excludes nobody.
     pub broken_lock: Cell<bool>,
+    /// The server's own fault.
+    pub misbehaviour: Cell<Option<Misbehaviour>>,
 }
 
 /// What one device's tabs share.
@@ -214,6 +217,13 @@ impl Backing for SimBacking {
             inner,
             shared: Rc::clone(&self.0),
         })
+    }
+
+    fn nothing(&self) -> SimStore {
+        SimStore {
+            inner: MemoryStore::default(),
+            shared: Rc::clone(&self.0),
+        }
     }
 
     fn device_id(&self, _: &str) -> String {

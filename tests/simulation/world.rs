@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::dice::{Dice, RECOVERY, Script};
 use super::log_checks::LogReaders;
+use super::misbehaviour::Misbehaviour;
 use super::model::Model;
 use super::network::SimRemote;
 use super::ports::{Shared, SimBacking, SimHost, Weather};
@@ -87,6 +88,7 @@ impl World {
         let server = MemoryServer::new("epoch-0");
         server.configure(|config| config.max_entity_bytes = MOST_BYTES);
         let weather = Rc::<Weather>::default();
+        weather.misbehaviour.set(Misbehaviour::of(script.seed));
         weather.broken_lock.set(dice.chance(250));
         weather.silence.set(dice.chance(250));
         let loses = dice.chance(500);

@@ -120,7 +120,8 @@ fn a_lost_reply_does_not_apply_the_write_twice() {
         .to_owned();
     phone.fault("/push", Fault::ReplyLost);
 
-    assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::Network);
+    let only = a.sync_with(r#"{"direction":"pushOnly"}"#);
+    assert_eq!(only.unwrap_err().code(), Code::Network);
     assert_eq!(a.pending(), 1, "the write still waits");
     let result = a.sync();
 
@@ -144,7 +145,7 @@ fn a_write_that_is_sent_again_over_a_newer_row_changes_nothing() {
     a.sync();
     a.patch(&id, r#"{"title":"oat milk"}"#);
     phone.fault("/push", Fault::ReplyLost);
-    a.sync_with("{}").unwrap_err();
+    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
     b.sync();
     b.patch(&id, r#"{"title":"soy milk"}"#);
     b.sync();
@@ -170,7 +171,7 @@ fn an_edit_after_a_lost_reply_meets_no_conflict_with_itself() {
         .unwrap()
         .to_owned();
     phone.fault("/push", Fault::ReplyLost);
-    a.sync_with("{}").unwrap_err();
+    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
 
     a.patch(&id, r#"{"title":"oat milk"}"#);
     let reopened = phone.open();

@@ -360,7 +360,7 @@ fn lost_requests_and_replies_leave_local_only_fields_alone() {
     let id = id_of(&a.create(r#"{"title":"milk","secret":"hush"}"#));
     for fault in [Fault::ReplyLost, Fault::Lost] {
         phone.fault("/push", fault);
-        a.sync_with("{}").unwrap_err();
+        a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
         a.patch(&id, r#"{"title":"oat milk","secret":"hush more"}"#);
     }
     assert!(a.sync().is_success);

@@ -99,11 +99,7 @@ fn it_answers_for_what_was_pending_at_the_call_and_no_later_edit() {
     a.patch("t", r#"{"title":"oat milk"}"#);
     let mut second = wait(&a, "t");
     assert!(is_open(&mut first) && is_open(&mut second));
-    phone.fault("/push", Fault::Lost);
-    phone.fault("/push", Fault::Lost);
-    phone.fault("/push", Fault::Lost);
-    phone.fault("/push", Fault::Lost);
-    phone.fault("/push", Fault::Lost);
+    (0..9).for_each(|_| phone.fault("/push", Fault::Lost));
 
     let _ = a.run(cycle);
 
@@ -111,6 +107,7 @@ fn it_answers_for_what_was_pending_at_the_call_and_no_later_edit() {
     assert_eq!(first.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
     assert!(is_open(&mut second));
     phone.remote.faults.borrow_mut().clear();
+    world.clock.advance(2_000);
     a.sync();
     assert_eq!(second.now_or_never(), Some(Ok(ReceiptOutcome::Applied)));
 }

@@ -55,7 +55,7 @@ fn a_change_whose_answer_was_lost_is_not_counted_twice() {
         b.sync();
         add(&b, 10);
         laptop.fault("/push", Fault::ReplyLost);
-        b.sync_with("{}").unwrap_err();
+        b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
         // The server has counted it already, and both sides add more.
         a.sync();
         add(&a, 100);
@@ -81,6 +81,8 @@ fn a_change_that_another_tab_was_sending_is_not_counted_twice() {
     add(&one, 10);
     // The other tab sends it, and closes before the answer.
     laptop.fault("/push", Fault::ReplyLost);
+    laptop.fault("/pull", Fault::Slow(0));
+    laptop.fault("/pull", Fault::Lost);
     two.sync_with("{}").unwrap_err();
     drop(two);
     a.sync();

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use datum_server::MemoryServer;
 use datum_sync::model::error::{Code, Error, Result};
+use datum_sync::model::protocol::refusal::{is_cursor_gone, refused};
 use datum_sync::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use datum_sync::ports::remote::{Hints, Pulled, Pushed, Remote};
 
@@ -24,6 +25,14 @@ pub enum Fault {
     Garbled(Vec<u8>),
     /// The server does nothing, and these bytes arrive as its reply.
     Answered(String),
+    /// The request fails with this error, as an adapter's does.
+    Fails(Error),
+    /// Something else answers with this status and a web page.
+    Page(u16),
+    /// The server applies the request, and this much of its reply arrives.
+    Cut(usize),
+    /// The request arrives nowhere, and is given up after this many milliseconds.
+    Silent(u64),
     /// The request arrives after this many milliseconds.
     Slow(u64),
     /// The request arrives at once, and its reply after this many milliseconds.
@@ -137,12 +146,32 @@ impl TestRemote {
                 let _ = serve();
                 return Err(Error::new(Code::Network, "The answer was lost."));
             }
-            Some(Fault::Status(status, after)) => return self.classify(status, after, Vec::new()),
+            Some(Fault::Status(status, after)) => {
+                // The remote's own word.
+                let code = if status == 409 {
+                    "userMismatch"
+                } else {
+                    "said"
+                };
+                let body = format!(r#"{{"code":"{code}"}}"#).into_bytes();
+                return self.classify(status, after, body);
+            }
             Some(Fault::Garbled(bytes)) => {
                 let _ = serve();
                 (200, bytes)
             }
             Some(Fault::Answered(text)) => (200, text.into_bytes()),
+            Some(Fault::Fails(error)) => return Err(error),
+            Some(Fault::Page(status)) => (status, b"<!doctype html><h1>Blocked".to_vec()),
+            Some(Fault::Cut(bytes)) => {
+                let (status, mut reply) = serve();
+                reply.truncate(bytes);
+                (status, reply)
+            }
+            Some(Fault::Silent(ms)) => {
+                self.clock.sleep(ms).await;
+                return Err(Error::new(Code::Timeout, "Nothing came."));
+            }
             Some(Fault::Slow(ms)) => {
                 self.clock.sleep(ms).await;
                 serve()
@@ -157,23 +186,12 @@ impl TestRemote {
     }
 
     fn classify(&self, status: u16, after: Option<u64>, body: Vec<u8>) -> Result<Answer> {
-        let code = match status {
-            200..=299 => return Ok(Answer::Body(body)),
-            410 => return Ok(Answer::Gone),
-            413 => return Ok(Answer::TooLarge),
-            401 => Code::Unauthorized,
-            403 => Code::Forbidden,
-            409 => Code::UserMismatch,
-            426 => Code::ClientOutdated,
-            429 => Code::RateLimited,
-            408 | 425 | 500..=599 => Code::ServerError,
-            _ => Code::Protocol,
-        };
-        let text = String::from_utf8_lossy(&body).into_owned();
-        Err(Error::new(code, format!("status {status}"))
-            .with_status(status)
-            .with_retry_after(after)
-            .caused_by(text))
+        match status {
+            200..=299 => Ok(Answer::Body(body)),
+            410 if is_cursor_gone(&body) => Ok(Answer::Gone),
+            413 => Ok(Answer::TooLarge),
+            _ => Err(refused(status, "the server", &body, after)),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ const DOCUMENTS: [&str; 6] = [
 
 /// The files and folders that the package is made from, beside the documents. A change of another
 /// file does not build it again.
-const INPUTS: [&str; 11] = [
+const INPUTS: [&str; 12] = [
     "src",
     "Cargo.toml",
     "Cargo.lock",
@@ -57,6 +57,7 @@ const INPUTS: [&str; 11] = [
     "xtask/js",
     "xtask/src/pack.rs",
     "xtask/src/module.rs",
+    "xtask/src/guard_receivers.rs",
     "xtask/src/shorten_glue.rs",
     "tests/e2e/package-lock.json",
 ];

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 
+use super::connections::Connection;
 use super::shares::Room;
 use crate::rules::ServerError;
 
@@ -20,7 +21,8 @@ const SLOWEST: u64 = 1_024;
 /// The longest that a body may take.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// Reads the whole body. `room` is asked for its memory.
+/// Reads the whole body. `room` is asked for its memory, and `connection` may give way to others
+/// while nothing comes.
 ///
 /// # Errors
 /// 413 `bodyTooLarge`, 408 if the body stops arriving or hardly arrives, 400 if it cannot be
@@ -29,12 +31,20 @@ pub async fn read(
     mut body: Body,
     limit: usize,
     room: Option<&mut Room>,
+    connection: Option<&Connection>,
 ) -> Result<Vec<u8>, ServerError> {
     let mut bytes = Vec::new();
     let mut size = 0_usize;
     let mut room = room;
     let since = Instant::now();
-    while let Some(frame) = body.frame().await {
+    let wait = |since| connection.inspect(|connection| connection.set_stalled(since));
+    loop {
+        wait(Some(Instant::now()));
+        let frame = body.frame().await;
+        wait(None);
+        let Some(frame) = frame else {
+            break;
+        };
         let frame = frame.map_err(|error| unreadable(&error))?;
         let in_time = u64::try_from(size).unwrap_or(u64::MAX) / SLOWEST;
         if since.elapsed()

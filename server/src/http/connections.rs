@@ -3,7 +3,7 @@
 //! A connection between two requests, or in the middle of a request's head, costs a client nothing
 //! and needs no token. So when all places are taken, such a connection gives way to the newcomer:
 //! the oldest one of the address that has the most. A request that is being answered never does,
-//! unless its client has stopped reading.
+//! unless its client has stopped reading, or sending its body.
 
 use std::collections::HashMap;
 use std::io;
@@ -75,7 +75,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// Since when the client has not read what there is for it.
+    /// Since when the client has not read what there is for it, or not sent what it has announced.
     stalled: Option<Instant>,
     ended: bool,
     wakers: [Option<Waker>; 2],

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::auth::Claims;
 use super::reply::Refused;
-use super::{App, body, now_ms, serve};
+use super::{App, body, held, now_ms, serve};
 use crate::rules::ServerError;
 use crate::service::Reply;
 
@@ -48,7 +48,13 @@ pub async fn token(State(app): State<App>, request: Request) -> Result<Response,
         )
         .into());
     }
-    let bytes = body::read(body, MAX_BODY, None).await?;
+    let bytes = body::read(
+        body,
+        MAX_BODY,
+        None,
+        held::connection(&parts.extensions).as_deref(),
+    )
+    .await?;
     let asked: TokenRequest = serde_json::from_slice(&bytes).map_err(|e| {
         ServerError::bad_request(format!("The body is not a request for a token: {e}"))
     })?;

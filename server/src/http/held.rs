@@ -64,7 +64,8 @@ pub(super) async fn occupy(request: Request, next: Next) -> Response {
     hold(next.run(request).await, answering)
 }
 
-fn connection(extensions: &Extensions) -> Option<Arc<Connection>> {
+/// Returns the connection that a request came on; `None` without a socket.
+pub(super) fn connection(extensions: &Extensions) -> Option<Arc<Connection>> {
     let ConnectInfo(Peer(connection)) = extensions.get::<ConnectInfo<Peer>>()?;
     connection.clone()
 }

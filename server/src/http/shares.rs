@@ -1,5 +1,6 @@
-//! What one user may hold at once, so that nobody's requests wait for another user's: places for
-//! requests, memory for bodies, and one place in the queue of those who write.
+//! What one user may hold at once, so that nobody's requests wait long for another user's: places for
+//! requests, memory for bodies, and one place in the queue of those who write. Large writes stand in
+//! a queue of their own first, so that a small one waits for one of them at most.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,14 +18,17 @@ const WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When a client that has too many requests may try again, in milliseconds.
 const RETRY_AFTER_MS: u64 = 1_000;
-/// The memory for the bodies of all requests, in KiB.
-const BODIES_KIB: usize = 512 << 10;
+/// The memory for the large bodies of all requests, in KiB.
+const BODIES_KIB: usize = 256 << 10;
+/// Bodies up to this size are not counted, and written at once.
+const SMALL: usize = 64 << 10;
 
 /// The shares of all users. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Shares {
     users: Arc<Mutex<HashMap<String, Arc<Share>>>>,
     bodies: Arc<Semaphore>,
+    large: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -39,6 +43,7 @@ struct Share {
 pub(super) struct Turn {
     share: Arc<Share>,
     bodies: Arc<Semaphore>,
+    large: Arc<tokio::sync::Mutex<()>>,
     _waiting: OwnedSemaphorePermit,
     _running: OwnedSemaphorePermit,
 }
@@ -48,6 +53,7 @@ impl Default for Shares {
         Self {
             users: Arc::default(),
             bodies: Arc::new(Semaphore::new(BODIES_KIB)),
+            large: Arc::default(),
         }
     }
 }
@@ -75,6 +81,7 @@ impl Shares {
             _waiting: waiting,
             _running: running.map_err(ServerError::internal)?,
             bodies: self.bodies.clone(),
+            large: self.large.clone(),
             share,
         })
     }
@@ -103,12 +110,36 @@ pub(super) struct Room {
 }
 
 impl Room {
+    /// Waits for what a body of this size needs, before any of it is read: bodies that are read in
+    /// part would wait for each other.
+    ///
+    /// # Errors
+    /// 503 if all requests together hold too much for too long.
+    pub(super) async fn reserve(&mut self, bytes: usize) -> Result<(), ServerError> {
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        if bytes > SMALL && self.taken.is_none() {
+            let permit = self.bodies.clone().acquire_many_owned(kib);
+            let permit = tokio::time::timeout(PATIENCE, permit).await;
+            let permit = permit.map_err(|_| Self::full())?;
+            self.taken = Some(permit.map_err(ServerError::internal)?);
+        }
+        Ok(())
+    }
+
+    fn full() -> ServerError {
+        ServerError::busy("the bodies of requests hold too much")
+    }
+
     /// Takes what a body of this size needs.
     ///
     /// # Errors
     /// 503 if all requests together hold too much.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), ServerError> {
-        let needed = bytes.div_ceil(1 << 10);
+        let needed = if bytes > SMALL {
+            bytes.div_ceil(1 << 10)
+        } else {
+            0
+        };
         let taken = self
             .taken
             .as_ref()
@@ -118,8 +149,7 @@ impl Room {
         };
         let more = u32::try_from(more).map_err(ServerError::internal)?;
         let permit = self.bodies.clone().try_acquire_many_owned(more);
-        let permit =
-            permit.map_err(|_| ServerError::busy("the bodies of requests hold too much"))?;
+        let permit = permit.map_err(|_| Self::full())?;
         match &mut self.taken {
             Some(taken) => taken.merge(permit),
             None => self.taken = Some(permit),
@@ -137,8 +167,22 @@ impl Turn {
         }
     }
 
-    /// Waits until no other request of this user writes: so a user is in the writers' queue once.
-    pub(super) async fn write(&self) -> OwnedMutexGuard<()> {
-        self.share.writing.clone().lock_owned().await
+    /// Waits until no other request of this user writes, so that a user is in the writers' queue
+    /// once, and with a large body until no other large one is.
+    pub(super) async fn write(&self, bytes: usize) -> Writing {
+        Writing {
+            _own: self.share.writing.clone().lock_owned().await,
+            _large: match bytes > SMALL {
+                true => Some(self.large.clone().lock_owned().await),
+                false => None,
+            },
+        }
     }
+}
+
+/// The place in the writers' queue.
+#[derive(Debug)]
+pub(super) struct Writing {
+    _own: OwnedMutexGuard<()>,
+    _large: Option<OwnedMutexGuard<()>>,
 }

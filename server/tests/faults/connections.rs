@@ -65,9 +65,15 @@ fn connections_that_never_finish_their_headers_shut_nobody_out() {
     let token = running.token("ann");
     let mut held = Vec::new();
     for n in 0..400 {
-        let beginning = ["", "POST /sync/v1/pull HTTP/1.1\r\nHost: x\r\nX: "][n % 2];
+        let beginning = [
+            "",
+            "POST /sync/v1/pull HTTP/1.1\r\nHost: x\r\nX: ",
+            "POST /dev/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4000\r\n\r\n{",
+        ][n % 3];
         held.extend(open(&running, beginning));
         if n % 40 == 39 {
+            // A body that has not gone on for 2 s is nobody's request any more.
+            std::thread::sleep(Duration::from_millis(2_500));
             a_good_client_is_served(&running, &token, &n.to_string());
         }
     }

@@ -1,17 +1,22 @@
-//! How many operations go into one push: halved if the remote finds a request too large (but not
-//! below the size that went through last) or answers too late. Grows again while pushes are quick:
-//! at most doubled, and by half the gap to the size that was refused last. One for each open user.
+//! How many operations go into one push, and rows into one page: fewer if the remote finds a request
+//! too large (but not below the size that went through last), fails on it or answers too late. Grows
+//! again while requests are quick: at most doubled, and by half the gap to the size that was refused
+//! last. One of each for each open user.
 
 use std::cell::Cell;
 
-/// A push that took less than this is quick, in milliseconds.
+/// A request that took less than this is quick, in milliseconds.
 const QUICK_MS: u64 = 2_000;
 
-/// After this many quick pushes, the refused size is forgotten: the remote's limit may have
+/// A page that took longer than this is followed by a smaller one, in milliseconds: what has come is
+/// stored now and then, however slow the link is.
+const LONG_MS: u64 = 10_000;
+
+/// After this many quick requests, the refused size is forgotten: the remote's limit may have
 /// changed.
 const FORGET: u32 = 64;
 
-/// Adapts the number of operations in one push.
+/// Adapts the number of operations in one push, or of rows in one page.
 #[derive(Debug)]
 pub struct BatchSize {
     most: Cell<usize>,
@@ -20,8 +25,8 @@ pub struct BatchSize {
     /// The size that the remote refused as too large.
     refused: Cell<usize>,
     quick: Cell<u32>,
-    /// The size of a push that failed, if the size may be the cause.
-    suspect: Cell<usize>,
+    /// The last page did not come.
+    failing: Cell<bool>,
 }
 
 impl Default for BatchSize {
@@ -31,7 +36,7 @@ impl Default for BatchSize {
             good: Cell::new(0),
             refused: Cell::new(usize::MAX),
             quick: Cell::new(0),
-            suspect: Cell::new(0),
+            failing: Cell::new(false),
         }
     }
 }
@@ -63,23 +68,49 @@ impl BatchSize {
         self.quick.set(0);
     }
 
-    /// Records that the remote failed on a push of `sent` operations.
-    pub fn failed(&self, sent: usize) {
-        self.suspect.set(sent);
+    /// Records that requests of size `went` succeed, and those of size `failed` do not.
+    pub fn found(&self, went: usize, failed: usize) {
+        self.most.set(went.max(1));
+        self.refused.set(failed);
+        self.quick.set(0);
     }
 
-    /// Records that the remote has just answered another request, so that the size of the push is
-    /// the likely cause.
-    pub fn is_well(&self) {
-        let sent = self.suspect.take();
-        if sent > 1 {
-            self.halve(sent);
+    /// Records that a page of `asked` rows did not come. The next one is smaller: as large as the
+    /// last that came, a quarter, or one row, which shows whether the size is the cause.
+    pub fn page_failed(&self, asked: usize) {
+        let good = self.good.replace(0);
+        let smaller = match (good < asked, self.failing.replace(true)) {
+            (true, false) if good > 0 => good,
+            (_, false) => asked / 4,
+            (_, true) => 1,
+        };
+        self.found(smaller, asked);
+    }
+
+    /// Returns what is known, to be [`Self::restore`]d if a single row does not come either.
+    pub fn known(&self) -> (usize, usize) {
+        (self.most.get(), self.refused.get())
+    }
+
+    /// Forgets what was learnt from failures that the size has not caused.
+    pub fn restore(&self, (most, refused): (usize, usize)) {
+        self.most.set(most);
+        self.refused.set(refused);
+        self.failing.set(false);
+    }
+
+    /// Records a page of `asked` rows that took `ms` milliseconds, and whether it was full.
+    pub fn page_came(&self, asked: usize, ms: u64, full: bool) {
+        self.failing.set(false);
+        if full && ms > LONG_MS {
+            self.halve(asked);
+        } else if full {
+            self.went(asked, ms);
         }
     }
 
     /// Records a successful push of `sent` operations that took `ms` milliseconds.
     pub fn went(&self, sent: usize, ms: u64) {
-        self.suspect.set(0);
         self.good.set(sent);
         let (most, quick) = (self.most.get(), self.quick.get().saturating_add(1));
         if ms > QUICK_MS || most == usize::MAX {

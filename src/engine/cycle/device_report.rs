@@ -37,7 +37,7 @@ pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
     let user_id = cycle.db.read(|replica| replica.user_id().to_owned());
     record.user_id = Some(user_id.clone());
     match cycle
-        .attempt(worth_another_try, || {
+        .attempt(&worth_another_try, || {
             cycle.remote.put_metadata(&user_id, &record)
         })
         .await

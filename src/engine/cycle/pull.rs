@@ -1,12 +1,15 @@
 //! Pull: pages until the remote has no more. The next page is fetched while the last is committed.
 
+use std::cell::Cell;
+
 use futures_util::future::{LocalBoxFuture, join};
 
 use crate::engine::cycle::Cycle;
+use crate::engine::cycle::cancel::Stop;
 use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::push::Push;
 use crate::engine::cycle::resolve::Resolving;
-use crate::engine::cycle::retry::worth_another_try;
+use crate::engine::cycle::retry::{may_be_too_much, worth_another_try};
 use crate::engine::events::Topic;
 use crate::log::address::Seq;
 use crate::log::commit::Event;
@@ -57,6 +60,8 @@ enum RunEnd {
 /// The bytes of a page.
 struct PageBytes {
     bytes: Vec<u8>,
+    /// How many rows were asked for.
+    limit: usize,
     asked_at: u64,
     /// How long the request took, in milliseconds.
     took: u64,
@@ -149,11 +154,28 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         let mut pulled = 0_u64;
         let mut limit = cycle.settings.batch_size;
         let mut next = self.fetch(cursor.clone(), limit).await?;
+        let (mut cut, size) = (0_u32, cycle.page_size.known());
         loop {
             let Some(answer) = next else {
                 return Ok(RunEnd::StartAgain);
             };
-            let page = self.read(&answer.bytes).await?;
+            let page = match self.read(&answer.bytes).await {
+                // It ends too early: as if the connection had broken.
+                Err(error) if worth_another_try(&error) => {
+                    cut = cut.saturating_add(1);
+                    cycle.page_size.page_failed(answer.limit);
+                    if cut >= cycle.config.retry.max_attempts {
+                        cycle.page_size.restore(size);
+                        return Err(error);
+                    }
+                    next = self.fetch(cursor.clone(), limit).await?;
+                    continue;
+                }
+                page => page?,
+            };
+            cut = 0;
+            let full = page.more || page.changes.len() >= answer.limit;
+            cycle.page_size.page_came(answer.limit, answer.took, full);
             cycle.count_pulled_bytes(answer.bytes.len());
             cycle.learn(page.server_time.as_deref(), answer.asked_at);
             if let (Some(left), Some(epoch)) = (known.as_deref(), page.epoch.as_deref())
@@ -213,22 +235,44 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             let (user_id, epoch) = cycle
                 .db
                 .read(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
-            let request = PullRequest {
+            let request = |limit| PullRequest {
                 client_id: cycle.device_id.to_owned(),
                 user_id: Some(user_id.clone()),
                 schema: cycle.config.schema,
                 entities: Some(self.entities.clone()),
                 scope: scope.and_then(|scope| scope.query.clone()),
-                epoch: epoch.filter(|_| cursor.is_none()),
-                cursor,
+                epoch: epoch.clone().filter(|_| cursor.is_none()),
+                cursor: cursor.clone(),
                 limit,
                 wait_ms: None,
             };
-            let (asked_at, began) = (cycle.host.now_ms(), cycle.host.elapsed_ms());
-            let ask = || cycle.remote.pull(&user_id, &request);
-            match cycle.attempt(worth_another_try, ask).await? {
+            let size = cycle.page_size;
+            let (known, asked_at) = (size.known(), Cell::new((0, 0)));
+            let ask = async || {
+                let limit = size.limit(limit);
+                asked_at.set((cycle.host.now_ms(), cycle.host.elapsed_ms()));
+                let answer = cycle.remote.pull(&user_id, &request(limit)).await;
+                match &answer {
+                    Err(error) if may_be_too_much(error) && limit > 1 => size.page_failed(limit),
+                    // Not even one row: the size is not the cause.
+                    Err(_) => size.restore(known),
+                    Ok(_) => {}
+                }
+                answer.map(|answer| (answer, limit))
+            };
+            let worth = |error: &Error| {
+                worth_another_try(error) || (may_be_too_much(error) && size.known() != known)
+            };
+            let answer = cycle.attempt(&worth, ask).await;
+            if answer.is_err() && cycle.cancel.reason() == Some(Stop::Timeout) {
+                size.too_slow(size.limit(limit));
+            }
+            let (answer, limit) = answer?;
+            let (asked_at, began) = asked_at.get();
+            match answer {
                 Pulled::Page(bytes) => Ok(Some(PageBytes {
                     bytes,
+                    limit,
                     asked_at,
                     took: cycle.host.elapsed_ms().saturating_sub(began),
                 })),

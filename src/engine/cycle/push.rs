@@ -10,6 +10,7 @@ use crate::engine::cycle::Cycle;
 use crate::engine::cycle::batch::{AROUND, after, on_the_wire, ready, request, wire_data};
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::cycle::progress::ProgressRange;
+use crate::engine::cycle::push::search::Search;
 use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{is_slow, worth_another_try};
 use crate::model::config::storage::Durability;
@@ -25,9 +26,11 @@ use crate::ports::host::Host;
 use crate::ports::remote::{Pushed, Remote};
 use crate::ports::store::Store;
 use crate::state::outbox::Queued;
+use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
 
 mod postpone;
+pub(super) mod search;
 
 /// How often one entity may conflict in one cycle before its winner waits for the next.
 const MAX_CLASHES: u64 = 5;
@@ -42,13 +45,11 @@ pub(crate) struct Push<'c, S, R, H> {
     /// Only these entities, by [`name`]; `None` for all.
     only: Option<Rc<VecMap<()>>>,
     progress: ProgressRange,
+    search: Rc<RefCell<Search>>,
     /// Operations that this cycle does not send again.
     resting: VecMap<()>,
     /// How often each entity has conflicted in this push.
     clashes: VecMap<u64>,
-    /// An operation whose push failed alone. The next pushes show whether the operation or the
-    /// remote is the cause.
-    suspect: Option<(String, Error)>,
 }
 
 /// The outcome of a request.
@@ -64,9 +65,9 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             cycle,
             only: None,
             progress,
+            search: Rc::clone(&cycle.notes.search),
             resting: VecMap::default(),
             clashes: VecMap::default(),
-            suspect: None,
         }
     }
 
@@ -78,6 +79,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
     ) -> LocalBoxFuture<'c, Result<()>> {
         let push = Self {
             only: Some(only),
+            search: Rc::default(),
             ..Self::new(cycle, ProgressRange::new(0.0, 0.0))
         };
         Box::pin(push.run())
@@ -91,8 +93,10 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         loop {
             let batch = self.next_batch();
             if batch.is_empty() {
-                // No later push could show whether the operation or the remote is the cause.
-                return self.suspect.map_or(Ok(()), |(_, error)| Err(error));
+                if self.search.borrow_mut().give_up() {
+                    continue;
+                }
+                return self.ended();
             }
             cycle.show(Phase::Pushing, self.progress.from);
             let ids: Vec<String> = batch.iter().map(|op| op.op_id.clone()).collect();
@@ -108,10 +112,14 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 continue;
             };
             let op_ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-            let reply = parse_push_reply(&bytes, &op_ids)
-                .inspect_err(|error| self.note_failure(&ids, error))?;
+            let reply = match parse_push_reply(&bytes, &op_ids) {
+                Ok(reply) => reply,
+                Err(error) => {
+                    self.failed(&batch, &ids, error).await?;
+                    continue;
+                }
+            };
             let took = cycle.host.elapsed_ms().saturating_sub(began);
-            cycle.batch_size.went(batch.len(), took);
             cycle.learn(reply.server_time.as_deref(), asked_at);
             if !cycle
                 .db
@@ -123,6 +131,8 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 return Ok(());
             }
             let settled = self.settle(&batch, &reply).await?;
+            self.found(&ids);
+            cycle.batch_size.went(batch.len(), took);
             self.after_verdicts(&settled);
             pushed = pushed.saturating_add(batch.len() as u64);
             let waiting = cycle.db.read(|replica| replica.outbox().len() as u64);
@@ -137,12 +147,6 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 .count(&name(&conflict.entity, &conflict.entity_id));
         }
         self.postpone(settled);
-        if let Some((op_id, error)) = self.suspect.take() {
-            // The remote works, so it fails on this operation, which waits while the others are
-            // sent.
-            self.rest(&op_id, None, &error);
-            self.cycle.warn(&error);
-        }
         self.cycle.count_pushed(settled);
     }
 
@@ -176,44 +180,54 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             self.reject(op, "corrupt", error.message()).await?;
             return Ok(BatchAnswer::Again);
         }
-        match self.failed_push(ids, &error) {
-            AfterFailure::Halve => Ok(BatchAnswer::Again),
-            AfterFailure::TryOthers if self.suspect.is_none() => {
-                for op_id in ids {
-                    self.resting.insert(op_id, ());
-                    self.suspect = Some((op_id.clone(), error.clone()));
-                }
-                Ok(BatchAnswer::Again)
-            }
-            _ => Err(self.suspect.take().map_or(error, |(_, first)| first)),
-        }
+        self.failed(batch, ids, error).await?;
+        Ok(BatchAnswer::Again)
     }
 
-    /// Decides what to do after a push that failed as a whole.
-    fn failed_push(&self, ids: &[String], error: &Error) -> AfterFailure {
-        let several = ids.len() > 1;
-        match self.cycle.cancel.reason() {
-            // The cycle's timeout ran out during the request.
-            Some(Stop::Timeout) if several => self.cycle.batch_size.too_slow(ids.len()),
-            Some(Stop::Timeout) | None => {}
-            Some(_) => return AfterFailure::End,
-        }
-        self.note_failure(ids, error);
-        if self.cycle.cancel.reason().is_some() {
-            AfterFailure::End
-        } else if is_slow(error) && several {
+    /// Acts on a push that failed as a whole: `Ok` if another one may tell more.
+    async fn failed(&self, batch: &[Operation], ids: &[String], error: Error) -> Result<()> {
+        let stopped = self.cycle.cancel.reason();
+        // The cycle's timeout ran out during the request.
+        if stopped == Some(Stop::Timeout) && ids.len() > 1 {
             self.cycle.batch_size.too_slow(ids.len());
-            AfterFailure::Halve
-        } else if matches!(error.code(), Code::ServerError | Code::Protocol) {
-            self.cycle.batch_size.failed(ids.len());
-            if several {
-                AfterFailure::End
-            } else {
-                AfterFailure::TryOthers
-            }
-        } else {
-            AfterFailure::End
         }
+        if stopped.is_none_or(|reason| reason == Stop::Timeout) {
+            self.note_failure(ids, &error);
+        }
+        if stopped.is_some() {
+            return Err(error);
+        }
+        if let ([op], Code::Rejected) = (batch, error.code()) {
+            // A remote that refuses a user says so in the same way.
+            if error.status() != Some(403) {
+                let why = error.cause().unwrap_or(error.message());
+                return self.reject(op, "rejected", why).await;
+            }
+        }
+        self.search(batch, ids, error)
+    }
+
+    /// Ends the push. No later one could show whether an operation that failed alone or the remote
+    /// is the cause, unless that was seen before.
+    fn ended(&self) -> Result<()> {
+        let search = self.search.borrow();
+        let first = self.cycle.db.read(|replica| {
+            let outbox = replica.outbox();
+            let is_new = |op_id: &str| {
+                let queued = outbox.get(op_id);
+                !search.any_went && queued.is_some_and(|queued| !queued.fails_alone)
+            };
+            let mut alone = search.alone.iter();
+            alone
+                .find(|(op_id, _)| is_new(op_id))
+                .map(|(_, error)| error.clone())
+        });
+        drop(search);
+        if let Some(error) = first {
+            return Err(error);
+        }
+        self.rest_alone();
+        Ok(())
     }
 
     /// Records the failed attempt in its operations.
@@ -245,11 +259,35 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             .await
     }
 
-    /// Returns the next operations: as many as one request may hold.
+    /// Returns the next operations: as many as one request may hold. Those that the remote has
+    /// failed on go alone, after all others.
     fn next_batch(&self) -> Vec<Operation> {
+        let mut roll = [0; 4];
+        let candidate = {
+            let search = self.search.borrow();
+            if search.is_on() {
+                self.cycle.host.random(&mut roll);
+            }
+            search.candidate(u32::from_le_bytes(roll))
+        };
+        let mut batch = self.batch_of(candidate.as_deref(), false);
+        if batch.is_empty() && candidate.is_some() {
+            // It waits for another one.
+            batch = self.batch_of(None, false);
+        }
+        if batch.is_empty() && !self.search.borrow().narrows() {
+            batch = self.batch_of(None, true);
+        }
+        batch
+    }
+
+    fn batch_of(&self, only: Option<&str>, failing: bool) -> Vec<Operation> {
+        let search = self.search.borrow();
         let waits = |queued: &Queued| {
             let op = &queued.op;
             self.resting.contains(&op.op_id)
+                || queued.fails_alone != failing
+                || search.excludes(&op.op_id, only)
                 || (op.kind == OperationKind::Delete && !self.cycle.settings.include_deletes)
                 || (!self.clashes.is_empty()
                     && self
@@ -261,7 +299,14 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                     .as_ref()
                     .is_some_and(|only| !only.contains(&name(&op.entity, &op.id)))
         };
-        let limit = self.cycle.batch_size.limit(self.cycle.settings.batch_size);
+        let limit = match failing {
+            true => 1,
+            false => self
+                .cycle
+                .batch_size
+                .limit(self.cycle.settings.batch_size)
+                .min(search.limit()),
+        };
         self.cycle.db.read(|replica| {
             let mut bytes = 0;
             let fits = |op: &&Operation| {
@@ -310,16 +355,26 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             epoch.as_deref(),
             operations,
         );
-        let worth = if batch.len() > 1 {
-            |error: &Error| worth_another_try(error) && !is_slow(error)
-        } else {
-            worth_another_try
+        // A search sends each push once.
+        let once = self.search.borrow().is_on() || self.cycle.notes.pull_failed.get();
+        let several = batch.len() > 1;
+        let worth = |error: &Error| {
+            worth_another_try(error)
+                && (!once || error.code() == Code::RateLimited)
+                && !(several && is_slow(error))
         };
-        match self
-            .cycle
-            .attempt(worth, || self.cycle.remote.push(&user_id, &request))
-            .await?
-        {
+        let push = async || {
+            let pushed = self.cycle.remote.push(&user_id, &request).await?;
+            match &pushed {
+                // One that ends too early is asked for again, as if the connection had broken.
+                Pushed::Reply { bytes, .. } => match parse_push_reply(bytes, &ids) {
+                    Err(error) if worth_another_try(&error) => Err(error),
+                    _ => Ok(pushed),
+                },
+                Pushed::TooLarge => Ok(pushed),
+            }
+        };
+        match self.cycle.attempt(&worth, push).await? {
             Pushed::Reply { bytes, sent } => {
                 let mut tally = self.cycle.tally.borrow_mut();
                 tally.bytes_pushed = tally.bytes_pushed.saturating_add(sent);
@@ -375,14 +430,4 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         self.cycle.count_pushed(&settled);
         Ok(())
     }
-}
-
-/// What follows from a push that failed as a whole.
-enum AfterFailure {
-    /// Send fewer operations.
-    Halve,
-    /// A single operation failed: sending others may show whether it is the cause.
-    TryOthers,
-    /// The push ends.
-    End,
 }

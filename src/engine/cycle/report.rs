@@ -140,12 +140,14 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     pub(crate) fn learn(&self, server_time: Option<&str>, asked_at: u64) {
         if let Some(time) = server_time.and_then(crate::util::time::parse) {
             let now = self.host.now_ms();
+            self.remote.learn_clock(time);
             let middle = asked_at.saturating_add(now.saturating_sub(asked_at) / 2);
             self.clock_offset.set(Some(
                 i64::try_from(i128::from(time).saturating_sub(i128::from(middle)))
                     .unwrap_or_default(),
             ));
         }
+        self.notes.answered.set(true);
         self.tally.borrow_mut().remote_fetched = true;
     }
 

@@ -17,7 +17,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// are used up or the cycle is stopped.
     pub(crate) async fn attempt<T, F: Future<Output = Result<T>>>(
         &self,
-        may_help: fn(&Error) -> bool,
+        may_help: &dyn Fn(&Error) -> bool,
         request: impl Fn() -> F,
     ) -> Result<T> {
         let answer = RefCell::new(None);
@@ -35,7 +35,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     // The loop itself, compiled once for all kinds of requests.
     async fn attempts<'f>(
         &self,
-        may_help: fn(&Error) -> bool,
+        may_help: &dyn Fn(&Error) -> bool,
         request: &dyn Fn() -> LocalBoxFuture<'f, Result<()>>,
     ) -> Result<()> {
         let mut attempt = 1;
@@ -73,10 +73,22 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
 
 /// Returns true if the same request may succeed later.
 pub(crate) fn worth_another_try(error: &Error) -> bool {
-    matches!(
-        error.code(),
-        Code::Network | Code::ServerError | Code::RateLimited | Code::Timeout
-    )
+    match error.code() {
+        // Something answered in the remote's place, and will do so again.
+        Code::Network => error.status().is_none(),
+        Code::ServerError | Code::RateLimited | Code::Timeout => true,
+        _ => false,
+    }
+}
+
+/// Returns true if a request for fewer rows may succeed.
+pub(crate) fn may_be_too_much(error: &Error) -> bool {
+    match error.code() {
+        Code::Network => error.status().is_none(),
+        Code::ServerError | Code::Timeout => true,
+        Code::Protocol => matches!(error.status(), Some(400 | 413 | 422)),
+        _ => false,
+    }
 }
 
 /// Returns true if a smaller request might have been answered in time. Gateways report this as 504.

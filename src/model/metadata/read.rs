@@ -7,10 +7,10 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::object_reader::ObjectReader;
 use crate::model::protocol::{
-    DeviceMetadata, EntityCount, MetadataReply, MetadataSyncStatus, WireDigest, unreadable,
+    DeviceMetadata, EntityCount, MetadataReply, MetadataSyncStatus, WireDigest, text_of, unreadable,
 };
 use crate::util::collections::vec_map::VecMap;
-use crate::util::json::scan::parse;
+use crate::util::json::scan::{parse, tree};
 use crate::util::time::parse as parse_time;
 
 /// Reads the record of a device, as a server that is asked to store it: what cannot be read is
@@ -44,7 +44,9 @@ pub fn read_record(bytes: &[u8]) -> Result<DeviceMetadata> {
 /// # Errors
 /// Fails with [`Code::Protocol`], naming the place.
 pub fn read_reply(bytes: &[u8]) -> Result<MetadataReply> {
-    let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
+    let value = text_of(bytes)
+        .and_then(tree)
+        .map_err(|cause| unreadable(bytes, "metadata", cause.into()))?;
     let mut given = ObjectReader::new(&value, Code::Protocol, "The answer to `metadata`")?;
     let devices = given
         .objects("devices")
@@ -75,7 +77,9 @@ pub struct AdapterMetadata {
 /// # Errors
 /// Fails with [`Code::Protocol`], naming the place.
 pub fn read_kept(bytes: &[u8], what: &str) -> Result<AdapterMetadata> {
-    let value = parse(bytes).map_err(|cause| unreadable(bytes, "metadata", &cause))?;
+    let value = text_of(bytes)
+        .and_then(tree)
+        .map_err(|cause| unreadable(bytes, "metadata", cause.into()))?;
     let mut given = ObjectReader::new(&value, Code::Protocol, what)?;
     let mut devices = VecMap::default();
     if let Some(mut times) = given.object("devices") {

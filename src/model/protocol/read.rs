@@ -7,11 +7,31 @@ use serde_json::Value;
 
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
+use crate::model::protocol::foreign::foreign;
+use crate::model::protocol::retry_after::LONGEST_WAIT_MS;
 use crate::model::protocol::{ErrorBody, PullPage, PushReply, PushVerdict, WireDigest, WireRow};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::number::whole;
 use crate::util::json::scan;
-use crate::util::json::scan::{Scan, ScanError, parse};
+use crate::util::json::scan::{Scan, ScanError, tree};
+
+/// Returns a reply as the browser's own `json()` would read it: with bytes that are no text
+/// replaced.
+#[must_use]
+pub fn readable(bytes: Vec<u8>) -> Vec<u8> {
+    match String::from_utf8_lossy(&bytes) {
+        Cow::Borrowed(_) => bytes,
+        Cow::Owned(text) => text.into_bytes(),
+    }
+}
+
+/// Returns a reply as text, without a byte order mark.
+pub(crate) fn text_of(bytes: &[u8]) -> Result<&str, ScanError> {
+    scan::utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
+}
+
+/// How many characters of a wrong value a message quotes.
+const FOUND: usize = 40;
 
 /// Reads and validates a pull reply.
 ///
@@ -51,7 +71,7 @@ impl<'a> PageReader<'a> {
     /// # Errors
     /// Fails with [`Code::Protocol`] if it is not text.
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
-        let text = scan::utf8(bytes).map_err(|wrong| unreadable(bytes, "pull", &wrong))?;
+        let text = text_of(bytes).map_err(|wrong| unreadable(bytes, "pull", wrong.into()))?;
         Ok(Self {
             bytes,
             scan: Scan::new(text),
@@ -69,7 +89,7 @@ impl<'a> PageReader<'a> {
     pub fn read(&mut self, rows: usize) -> Result<bool> {
         match self.advance(rows) {
             Ok(()) => Ok(self.at != At::End),
-            Err(cause) => Err(unreadable(self.bytes, "pull", &cause)),
+            Err(cause) => Err(unreadable(self.bytes, "pull", cause)),
         }
     }
 
@@ -90,10 +110,12 @@ impl<'a> PageReader<'a> {
                             continue;
                         }
                     } else {
-                        if key == "changes" {
-                            self.changes = None;
-                        }
+                        let is_changes = key == "changes";
                         let value = self.scan.value()?;
+                        if is_changes {
+                            // Some servers write an empty list so.
+                            self.changes = (value == "null").then(Vec::new);
+                        }
                         self.members.0.push((key, value));
                     }
                     closed = !self.scan.more(b'}')?;
@@ -129,7 +151,7 @@ impl<'a> PageReader<'a> {
         let bytes = self.bytes;
         let page = self
             .page()
-            .map_err(|cause| unreadable(bytes, "pull", &cause))?;
+            .map_err(|cause| unreadable(bytes, "pull", cause))?;
         for change in &page.changes {
             check(change)?;
         }
@@ -154,16 +176,19 @@ impl<'a> PageReader<'a> {
                     .unwrap_or(Cause::Missing("changes")));
             }
         };
-        let digests = page.value("digests").map(read_digests).transpose()?;
+        // Digests that cannot be read compare nothing.
+        let digests = page
+            .value("digests")
+            .and_then(|json| read_digests(json).ok());
         Ok(PullPage {
             changes,
             cursor: page.needed("cursor")?,
             more: page.flag("more")?.ok_or(Cause::Missing("more"))?,
-            remaining: page.number("remaining")?,
-            server_time: page.text("serverTime")?,
+            remaining: page.hint("remaining"),
+            server_time: page.text("serverTime").unwrap_or_default(),
             epoch: page.text("epoch")?,
             server_id: page.text("serverId")?,
-            kept: page.number("kept")?,
+            kept: page.hint("kept"),
             digests,
         })
     }
@@ -210,7 +235,7 @@ fn check(change: &WireRow<'_>) -> Result<()> {
 /// # Errors
 /// Fails with [`Code::Protocol`] if a verdict is missing, unknown, or of another operation.
 pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<'a>> {
-    let reply = read_push_reply(bytes).map_err(|cause| unreadable(bytes, "push", &cause))?;
+    let reply = read_push_reply(bytes).map_err(|cause| unreadable(bytes, "push", cause))?;
     if reply.results.len() != sent.len() {
         return Err(Error::new(
             Code::Protocol,
@@ -242,34 +267,40 @@ pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<
 /// Reads the body of an HTTP error, if it is JSON. Members of the wrong type count as absent.
 #[must_use]
 pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
-    let body = parse(bytes).ok()?;
+    let body = tree(text_of(bytes).ok()?).ok()?;
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     Some(ErrorBody {
         code: text("code").unwrap_or_default(),
         message: text("message").unwrap_or_default(),
-        retry_after_ms: body.get("retryAfterMs").and_then(Value::as_u64),
+        retry_after_ms: body
+            .get("retryAfterMs")
+            .and_then(Value::as_f64)
+            .and_then(wait),
         request_id: text("requestId"),
     })
 }
 
-/// Makes the [`Code::Protocol`] error of an unreadable reply, with the parser's message as its
-/// cause.
-pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: &dyn fmt::Display) -> Error {
+/// Makes the error of an unreadable reply: [`Code::Protocol`], or [`Code::Network`] if it ends too
+/// early or is a web page.
+pub(crate) fn unreadable(bytes: &[u8], what: &str, cause: Cause) -> Error {
     let start = bytes.iter().copied().find(|b| !b.is_ascii_whitespace());
-    let message = if start == Some(b'<') {
-        format!(
-            "The answer to `{what}` is a web page, not JSON; check the remote's url, and that no login page or proxy answers in its place."
-        )
-    } else {
-        format!(
-            "The answer to `{what}` is not what protocol 1 asks for; check the remote's url and its version."
-        )
-    };
+    if start == Some(b'<') {
+        return foreign(200, &format!("`{what}`"), bytes);
+    }
+    if let Cause::Json(wrong) = &cause
+        && wrong.is_cut(text_of(bytes).map_or(bytes.len(), str::len))
+    {
+        let message = format!("The answer to `{what}` ends too early; the connection broke.");
+        return Error::new(Code::Network, message).caused_by(cause);
+    }
+    let message = format!(
+        "The answer to `{what}` is not what protocol 1 asks for: {cause}; check the remote's url and its version."
+    );
     Error::new(Code::Protocol, message).caused_by(cause)
 }
 
 fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
-    let reply = ReplyObject::read(scan::utf8(bytes)?)?;
+    let reply = ReplyObject::read(text_of(bytes)?)?;
     let mut results = Vec::new();
     for verdict in reply.items("results")? {
         let verdict = ReplyObject::read(verdict)?;
@@ -277,27 +308,35 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
             op_id: verdict.needed("opId")?,
             status: verdict.needed("status")?,
             version: verdict.number("version")?,
-            replayed: verdict.flag("replayed")?.unwrap_or_default(),
-            deleted: verdict.flag("deleted")?.unwrap_or_default(),
+            replayed: verdict.value("replayed") == Some("true"),
+            deleted: verdict.value("deleted") == Some("true"),
             row: verdict.value("row"),
-            code: verdict.text("code")?,
-            message: verdict.text("message")?,
-            retry_after_ms: verdict.number("retryAfterMs")?,
+            code: verdict.text("code").unwrap_or_default(),
+            message: verdict.text("message").unwrap_or_default(),
+            retry_after_ms: verdict
+                .value("retryAfterMs")
+                .and_then(|json| wait(json.parse().ok()?)),
         });
     }
     Ok(PushReply {
         results,
-        server_time: reply.text("serverTime")?,
+        server_time: reply.text("serverTime").unwrap_or_default(),
         epoch: reply.text("epoch")?,
         server_id: reply.text("serverId")?,
     })
 }
 
+/// Reads milliseconds to wait, which are a hint: `None` if they are none.
+fn wait(ms: f64) -> Option<u64> {
+    (ms >= 0.0).then(|| ms.min(LONGEST_WAIT_MS as f64).ceil() as u64)
+}
+
 /// Why a reply is unreadable.
-enum Cause {
+pub(crate) enum Cause {
     Json(ScanError),
     Missing(&'static str),
-    Type(&'static str, &'static str),
+    /// The member, what it must be, and what it is.
+    Type(&'static str, &'static str, String),
 }
 
 impl From<ScanError> for Cause {
@@ -311,7 +350,9 @@ impl fmt::Display for Cause {
         match self {
             Self::Json(wrong) => wrong.fmt(f),
             Self::Missing(name) => write!(f, "`{name}` is missing"),
-            Self::Type(name, wanted) => write!(f, "`{name}` must be {wanted}"),
+            Self::Type(name, wanted, found) => {
+                write!(f, "`{name}` must be {wanted}, and is {found}")
+            }
         }
     }
 }
@@ -347,7 +388,7 @@ impl<'a> ReplyObject<'a> {
 
     fn text(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, Cause> {
         self.value(name)
-            .map(|value| scan::text(value).ok_or(Cause::Type(name, "a string")))
+            .map(|value| scan::text(value).ok_or_else(|| wrong(name, "a string", value)))
             .transpose()
     }
 
@@ -357,8 +398,13 @@ impl<'a> ReplyObject<'a> {
 
     fn number(&self, name: &'static str) -> Result<Option<u64>, Cause> {
         self.value(name)
-            .map(|value| whole(value).ok_or(Cause::Type(name, "a whole number from 0 on")))
+            .map(|value| whole(value).ok_or_else(|| wrong(name, "a whole number from 0 on", value)))
             .transpose()
+    }
+
+    /// Reads a number that the reply is worth nothing less without.
+    fn hint(&self, name: &'static str) -> Option<u64> {
+        self.value(name).and_then(whole)
     }
 
     fn flag(&self, name: &'static str) -> Result<Option<bool>, Cause> {
@@ -366,11 +412,16 @@ impl<'a> ReplyObject<'a> {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
-            Some(_) => Err(Cause::Type(name, "true or false")),
+            Some(value) => Err(wrong(name, "true or false", value)),
         }
     }
 
     fn items(&self, name: &'static str) -> Result<Vec<&'a str>, Cause> {
-        Ok(scan::array(self.value(name).ok_or(Cause::Missing(name))?)?)
+        let value = self.value(name).ok_or(Cause::Missing(name))?;
+        scan::array(value).map_err(|_| wrong(name, "a list", value))
     }
+}
+
+fn wrong(name: &'static str, wanted: &'static str, found: &str) -> Cause {
+    Cause::Type(name, wanted, found.chars().take(FOUND).collect())
 }

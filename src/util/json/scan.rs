@@ -20,6 +20,14 @@ pub struct ScanError {
     at: usize,
 }
 
+impl ScanError {
+    /// Returns true if this text of `len` bytes is the beginning of a valid one, as far as it goes.
+    #[must_use]
+    pub const fn is_cut(&self, len: usize) -> bool {
+        self.at >= len
+    }
+}
+
 impl fmt::Display for ScanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at byte {}", self.what, self.at)
@@ -35,7 +43,11 @@ type ScanResult<T> = Result<T, ScanError>;
 pub fn utf8(bytes: &[u8]) -> ScanResult<&str> {
     std::str::from_utf8(bytes).map_err(|wrong| ScanError {
         what: "this is not UTF-8",
-        at: wrong.valid_up_to(),
+        at: match wrong.error_len() {
+            Some(_) => wrong.valid_up_to(),
+            // The last character is cut.
+            None => bytes.len(),
+        },
     })
 }
 
@@ -269,6 +281,12 @@ impl<'a> Scan<'a> {
                     .into_iter()
                     .find(|word| rest.starts_with(word))
                 else {
+                    if ["true", "false", "null"]
+                        .iter()
+                        .any(|word| word.starts_with(rest))
+                    {
+                        self.at = self.text.len();
+                    }
                     return self.wrong("a value is expected");
                 };
                 self.at = self.at.saturating_add(word.len());

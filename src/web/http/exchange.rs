@@ -11,9 +11,13 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{AbortSignal, ReadableWritablePair, RequestCache, RequestCredentials, Response};
 
 use crate::model::error::{Code, Error, Result};
+use crate::model::protocol::readable;
 use crate::web::http::failure::network;
 use crate::web::interop::{AbortGuard, await_value, member, set_member, spawn, thrown_text};
 use crate::web::timer::within;
+
+/// The slowest upload that is waited for, in bytes per millisecond, beside the timeout.
+const SLOWEST_UPLOAD: u64 = 16;
 
 /// A request that either `fetch` can send.
 pub(crate) struct Outgoing<'a> {
@@ -35,8 +39,9 @@ pub(crate) enum RequestBody {
 pub(crate) struct WholeResponse {
     pub(crate) status: u16,
     pub(crate) bytes: Vec<u8>,
-    /// Only of a response that is not a success.
+    /// The headers `Retry-After` and `Date`, only of a response that is not a success.
     pub(crate) retry_after: Option<String>,
+    pub(crate) date: Option<String>,
 }
 
 impl RequestBody {
@@ -87,7 +92,10 @@ pub(crate) async fn exchange(
     ms: u32,
     wait_ms: u32,
 ) -> Result<WholeResponse> {
-    open(outgoing, fetch, ms.saturating_add(wait_ms))
+    // Nothing tells how far an upload is.
+    let upload = outgoing.body.map_or(0, RequestBody::len) / SLOWEST_UPLOAD;
+    let head = ms.saturating_add(wait_ms).saturating_add(upload as u32);
+    open(outgoing, fetch, head)
         .await?
         .read(outgoing.url, ms)
         .await
@@ -137,22 +145,34 @@ impl ResponseHead {
     /// Reads the response to its end.
     ///
     /// # Errors
-    /// Fails with [`Code::Network`] if it breaks off, [`Code::Timeout`] if it takes longer than
-    /// `ms` milliseconds.
+    /// Fails with [`Code::Network`] if it breaks off, [`Code::Timeout`] if nothing comes for `ms`
+    /// milliseconds, however long it is.
     pub(crate) async fn read(self, url: &str, ms: u32) -> Result<WholeResponse> {
-        let retry_after = if (200..300).contains(&self.status) {
-            None
-        } else {
-            self.header("Retry-After")
+        let failed = !(200..300).contains(&self.status);
+        let header = |name| self.header(name).filter(|_| failed);
+        let (retry_after, date) = (header("Retry-After"), header("Date"));
+        let silent = || late("More of the answer", url, ms);
+        let bytes = match self.chunks() {
+            Some(chunks) => {
+                let mut bytes = Vec::new();
+                loop {
+                    let chunk = within(ms, chunks.next()).await.ok_or_else(silent)?;
+                    match chunk.map_err(|thrown| network(&thrown, url))? {
+                        Some(chunk) => bytes.extend_from_slice(&chunk),
+                        None => break bytes,
+                    }
+                }
+            }
+            None => within(ms, read(&self.response, url))
+                .await
+                .ok_or_else(silent)??,
         };
-        let bytes = within(ms, read(&self.response, url))
-            .await
-            .ok_or_else(|| late("The end of the answer", url, ms))??;
         self.guard.disarm();
         Ok(WholeResponse {
             status: self.status,
-            bytes,
+            bytes: readable(bytes),
             retry_after,
+            date,
         })
     }
 

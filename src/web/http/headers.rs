@@ -12,6 +12,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::Mutex;
 use crate::web::interop::{await_value, has_method, thrown_text};
+use crate::web::thrown::coded_error;
 use crate::web::timer::within;
 
 /// Valid names and values.
@@ -114,6 +115,9 @@ impl Refreshing {
     async fn ask(&self, reason: &str, ms: u32) -> Result<List> {
         let wrong = |message: String| Error::new(Code::Unauthorized, message);
         let failed = |thrown: JsValue| {
+            if let Some(error) = coded_error(&thrown) {
+                return error;
+            }
             wrong("The `remote.headers` function failed.".to_owned())
                 .caused_by(thrown_text(&thrown))
         };

@@ -8,7 +8,7 @@ use crate::util::json::scan::parse;
 use crate::util::sse::EventParser;
 use crate::web::http::HttpRemote;
 use crate::web::http::exchange::{ResponseHead, open};
-use crate::web::http::failure::{network, refused};
+use crate::web::http::failure::network;
 use crate::web::http::headers::{List, Sent};
 use crate::web::timer::within;
 
@@ -60,12 +60,7 @@ impl HttpRemote {
             404 | 405 | 501 => return Ok(Hints::NoStream),
             _ => {
                 let response = head.read(&url, self.timeout_ms).await?;
-                return Err(refused(
-                    response.status,
-                    &url,
-                    &response.bytes,
-                    response.retry_after.as_deref(),
-                ));
+                return Err(self.refusal(&response, &url));
             }
         }
         let is_stream = head
