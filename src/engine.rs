@@ -25,6 +25,7 @@ use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::schedule::Moment;
+use crate::util::cell::RefCell;
 use crate::util::json::write::put;
 use crate::util::local_sync::Notify;
 
@@ -88,7 +89,7 @@ pub struct Engine<B: Backing, R, H> {
     remote: R,
     host: Rc<H>,
     config: Rc<Config>,
-    resolvers: Resolvers,
+    resolvers: RefCell<Resolvers>,
     open_users: OpenUsers<B::Store, H>,
     pause_state: PauseState,
     schedules: Schedules,
@@ -166,7 +167,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             remote,
             host,
             config: Rc::new(config),
-            resolvers,
+            resolvers: RefCell::new(resolvers),
             open_users: OpenUsers::default(),
             pause_state: PauseState::default(),
             schedules: Schedules::default(),
@@ -191,6 +192,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     #[must_use]
     pub fn host(&self) -> &H {
         &self.host
+    }
+
+    /// Replaces the app's own resolvers, from the next cycle on.
+    pub fn replace_resolvers(&self, resolvers: Resolvers) {
+        self.resolvers.replace(resolvers);
     }
 
     pub const fn backing(&self) -> &B {
@@ -306,7 +312,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         user.refresh_status(self.network().is_online(), self.backing.is_durable());
     }
 
-    fn check_open(&self) -> Result<()> {
+    /// Rejects calls after [`Self::close`].
+    ///
+    /// # Errors
+    /// Fails with [`Code::Closed`].
+    pub fn check_open(&self) -> Result<()> {
         if self.closed.get() {
             Err(closed())
         } else {

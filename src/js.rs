@@ -17,6 +17,7 @@ use crate::js::manager::Manager;
 use crate::model::error::Result;
 use crate::util::time::format;
 
+pub mod adopt;
 pub mod arguments;
 pub mod config;
 pub mod conflicts;
@@ -37,6 +38,7 @@ pub mod resolver;
 pub mod schedule;
 pub mod sync_options;
 pub mod users;
+pub mod waiting;
 pub mod watch;
 pub mod write;
 
@@ -62,6 +64,13 @@ impl Datum {
             let instance = open::open(&config).await?;
             Ok(JsValue::from(Self { instance }))
         })
+    }
+
+    /// Takes the live parts of a newer config. Called by `Datum.initialize` of the package, and not
+    /// exported by it.
+    pub fn adopt(&self, config: JsValue) -> Promise {
+        let instance = Rc::clone(&self.instance);
+        promise(async move { adopt::adopt(&instance, &config).await })
     }
 
     /// The user whose database a manager works on; null if nobody is signed in.
@@ -249,6 +258,11 @@ impl Datum {
     #[wasm_bindgen(getter)]
     pub fn metrics(&self) -> Result<JsValue, JsValue> {
         to_js(&self.instance.engine.metrics()).map_err(|e| error_to_js(&e))
+    }
+
+    /// The last entries of the log, from which the package's entry makes a report.
+    pub fn report(&self) -> JsValue {
+        self.instance.audience().recent()
     }
 
     /// Asks the remote for its health, and returns the health of everything.

@@ -74,6 +74,8 @@ mod retries;
 mod scopes;
 #[path = "stories/summed_fields.rs"]
 mod summed_fields;
+#[path = "stories/unchanged.rs"]
+mod unchanged;
 #[path = "stories/user_support.rs"]
 mod user_support;
 #[path = "stories/user_switch.rs"]

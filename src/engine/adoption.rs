@@ -78,6 +78,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         let Some(adopted) = adopted else {
             return Ok(());
         };
+        // Even if it is wiped already: only the note of it is left.
+        self.engine.open_users.set_gone(&adopted.user_id, false);
         let from = self.engine.user(&adopted.user_id).await?;
         self.adopt(&from, user).await.map(drop)
     }

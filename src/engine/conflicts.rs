@@ -22,7 +22,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn list(self, user_id: &str) -> Result<String> {
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_question(user_id).await?;
         let ids: Vec<String> = user
             .db
             .read(|replica| replica.conflicts().keys().map(str::to_owned).collect());
@@ -112,7 +112,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
     pub async fn explain(self, user_id: &str, entity: &str, id: &str) -> Result<String> {
         self.engine.check_entity(entity)?;
         check_entity_id(entity, id)?;
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_question(user_id).await?;
         Ok(user.db.read(|replica| replica.history().of(entity, id)))
     }
 

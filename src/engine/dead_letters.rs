@@ -14,7 +14,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> DeadLetters<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn list(self, user_id: &str) -> Result<String> {
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_question(user_id).await?;
         let items: Vec<String> = user.db.read(|replica| {
             replica
                 .dead_letters()

@@ -60,13 +60,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             .iter()
             .try_for_each(|key| self.engine.check_entity(&key.entity))?;
         for write in &writes {
-            if let Write::Patch { id, .. } | Write::Delete { id, .. } = write {
+            if let Write::Patch { id, .. }
+            | Write::PatchAndRemove { id, .. }
+            | Write::Delete { id, .. } = write
+            {
                 check_entity_id(entity, id)?;
             }
         }
         if writes.is_empty() {
             return Ok(Vec::new());
         }
+        // Who writes for a user whose data was removed begins anew.
+        self.engine.open_users.set_gone(user_id, false);
         let user = self.engine.user(user_id).await?;
         let group = Group {
             after,
@@ -113,7 +118,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
     ) -> Result<Option<String>> {
         self.engine.check_entity(entity)?;
         check_entity_id(entity, id)?;
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_question(user_id).await?;
         let mut found = None;
         user.db
             .read_entities(entity, &[id.to_owned()], include_deleted, &mut |text| {
@@ -134,7 +139,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         include_deleted: bool,
     ) -> Result<String> {
         self.engine.check_entity(entity)?;
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_question(user_id).await?;
         user.db.read_all(entity, include_deleted).await
     }
 
@@ -156,7 +161,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
                 "`size` must be a whole number from 1 to 10000.",
             ));
         }
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_question(user_id).await?;
         let (mut ids, total) = user.db.read(|replica| {
             let live = |id: &&str| {
                 replica
@@ -194,7 +199,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         check_entity_id(entity, id)?;
         Ok(self
             .engine
-            .user(user_id)
+            .user_for_question(user_id)
             .await?
             .exists(&Key::new(entity, id)))
     }
@@ -205,6 +210,6 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
     /// Errors of the storage.
     pub async fn count(self, user_id: &str, entity: &str) -> Result<u64> {
         self.engine.check_entity(entity)?;
-        Ok(self.engine.user(user_id).await?.count(entity))
+        Ok(self.engine.user_for_question(user_id).await?.count(entity))
     }
 }

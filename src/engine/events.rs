@@ -29,6 +29,8 @@ pub enum Topic {
     DeadLetter,
     /// Another user is the current one.
     UserSwitched,
+    /// A user has signed out, here or in another tab.
+    SignedOut,
     /// This tab has become the leader, or is no longer.
     LeaderChanged,
     /// The network has become available or unavailable.
@@ -37,11 +39,13 @@ pub enum Topic {
     StorageLost,
     /// The server was restored from an older state, and everything has been pulled again.
     ServerRestored,
+    /// The remote has sent rows of a type that the config does not name.
+    RowsIgnored,
 }
 
 impl Topic {
     /// Every topic with its public name.
-    pub const NAMES: [(&'static str, Self); 13] = [
+    pub const NAMES: [(&'static str, Self); 15] = [
         ("syncStarted", Self::SyncStarted),
         ("syncProgress", Self::SyncProgress),
         ("syncCompleted", Self::SyncCompleted),
@@ -51,10 +55,12 @@ impl Topic {
         ("conflictResolved", Self::ConflictResolved),
         ("deadLetter", Self::DeadLetter),
         ("userSwitched", Self::UserSwitched),
+        ("signedOut", Self::SignedOut),
         ("leaderChanged", Self::LeaderChanged),
         ("connectivityChanged", Self::ConnectivityChanged),
         ("storageLost", Self::StorageLost),
         ("serverRestored", Self::ServerRestored),
+        ("rowsIgnored", Self::RowsIgnored),
     ];
 
     fn name(self) -> &'static str {

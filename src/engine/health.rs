@@ -69,7 +69,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> HealthCheck<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn storage_size(self, user_id: &str) -> Result<StorageSize> {
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_question(user_id).await?;
         let estimate = self.engine.host.storage().await;
         Ok(StorageSize {
             bytes: user.db.read(crate::state::replica::Replica::stored_bytes),

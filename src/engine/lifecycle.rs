@@ -12,17 +12,52 @@ use crate::model::error::Result;
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
+use crate::ports::store::wiped;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Returns a user's database, opening it if necessary.
     ///
     /// # Errors
-    /// Fails with [`crate::model::error::Code::Closed`];
+    /// Fails with [`crate::model::error::Code::Closed`], also for a user whose data was removed and
+    /// who is not signed in;
     /// [`crate::model::error::Code::InvalidArgument`] for a bad id; errors of the storage.
     pub async fn user(&self, user_id: &str) -> Result<UserOf<B, H>> {
         self.check_open()?;
         check_user_id(user_id)?;
         self.users().check_not_wiped(user_id)?;
+        if self.open_users.is_gone(user_id) && self.open_users.current().as_deref() != Some(user_id)
+        {
+            return Err(wiped().for_user(user_id));
+        }
+        self.open(user_id).await
+    }
+
+    /// Returns a user's database for a question. A question creates no database: for a user who has
+    /// none on this device it is answered from an empty one that is nowhere stored.
+    ///
+    /// # Errors
+    /// As for [`Self::user`], but not for a user whose data was removed.
+    pub async fn user_for_question(&self, user_id: &str) -> Result<UserOf<B, H>> {
+        self.check_open()?;
+        check_user_id(user_id)?;
+        self.users().check_not_wiped(user_id)?;
+        if self.opened(user_id).is_some()
+            || self
+                .backing
+                .users()
+                .await?
+                .iter()
+                .any(|known| known == user_id)
+        {
+            return self.open(user_id).await;
+        }
+        let (store, host) = (self.backing.nothing(), Rc::clone(&self.host));
+        let db = Database::open(store, host, String::new(), user_id, 0).await?;
+        let hub = self.status_hub(user_id)?;
+        Ok(Rc::new(User::new(db, hub, user_id, 0)))
+    }
+
+    async fn open(&self, user_id: &str) -> Result<UserOf<B, H>> {
         if let Some(user) = self.opened(user_id) {
             return Ok(user);
         }
@@ -54,6 +89,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         }
         self.show_opened(&user);
         self.open_users.insert(&user);
+        self.open_users.set_gone(user_id, false);
         let (head, pending) = user.head_and_pending();
         if let Some(lost) = self.backing.loss(user_id, head, pending) {
             storage_loss::report_loss(&user, &self.events, self.host.now_ms(), lost);
@@ -87,6 +123,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// storage.
     pub async fn sign_in(&self, user_id: &str) -> Result<()> {
         self.users().drop_wiped(user_id);
+        self.open_users.set_gone(user_id, false);
         let user = self.user(user_id).await?;
         self.users().finish_adoption(&user).await?;
         let previous = self.open_users.set_current(user_id);

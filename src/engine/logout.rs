@@ -4,6 +4,8 @@
 use serde::Serialize;
 
 use crate::engine::cycle::cancel::Stop;
+use crate::engine::database::Source;
+use crate::engine::events::Topic;
 use crate::engine::user::Unsynced;
 use crate::engine::{Backing, User, UserOf, Users, check_user_id};
 use crate::model::error::{Code, Error, Result};
@@ -11,6 +13,7 @@ use crate::model::operation::PendingOperation;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
+use crate::util::json::write::{put, put_text};
 
 /// How long signing out tries to push the outbox, in milliseconds.
 const FLUSH_MS: u64 = 5_000;
@@ -90,6 +93,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         }
         self.engine.open_users.clear_current(user_id);
         self.signed_out(user_id);
+        self.tell_signed_out(user_id, Source::Local, options.wipe);
         drop(turn);
         Ok(result)
     }
@@ -155,6 +159,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         let opening = self.engine.open_users.opening.lock().await;
         self.engine.tabs().leave(user);
         if disposal == Disposal::Close {
+            self.engine.tabs().broadcast_sign_out(user);
             user.db.close().await;
         } else {
             self.engine.tabs().broadcast_wipe(user);
@@ -168,6 +173,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
             }
         }
         self.engine.open_users.remove(&user.id);
+        if disposal != Disposal::Close {
+            self.engine.open_users.set_gone(&user.id, true);
+        }
         drop(opening);
         user.journal.close();
         self.show_closed(user, (disposal == Disposal::Close).then_some(unsynced));
@@ -192,12 +200,30 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         let _ = self.engine.pauses().show(&user.id);
     }
 
+    /// Tells the app that a user has signed out, in this tab or another.
+    pub(super) fn tell_signed_out(self, user_id: &str, source: Source, wiped: bool) {
+        let source = if source == Source::Local {
+            "local"
+        } else {
+            "otherTab"
+        };
+        let now = self.engine.host.now_ms();
+        let events = &self.engine.events;
+        events.tell(Topic::SignedOut, user_id, None, now, &mut |out| {
+            put_text(out, "source", source);
+            put(out, "wiped", &wiped);
+        });
+    }
+
     /// Removes everything of a user from this device for good, pending operations included. The
     /// remote keeps its data.
     ///
     /// # Errors
     /// Errors of the storage.
     pub async fn clear_data(self, user_id: &str) -> Result<()> {
+        if self.engine.open_users.is_gone(user_id) && self.engine.opened(user_id).is_none() {
+            return Ok(());
+        }
         let user = self.engine.user(user_id).await?;
         self.engine.auto_sync().signed_out(user_id);
         user.stop(Stop::Abort);

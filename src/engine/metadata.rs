@@ -26,7 +26,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn local(self, user_id: &str) -> Result<Option<SyncMetadata>> {
-        Ok(self.local_of(&*self.engine.user(user_id).await?))
+        Ok(self.local_of(&*self.engine.user_for_question(user_id).await?))
     }
 
     /// As [`Self::local`], for a user whose database is open.
@@ -59,7 +59,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage or the remote.
     pub async fn compare(self, user_id: &str) -> Result<MetadataComparison> {
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_question(user_id).await?;
         let Some(local) = self
             .local_of(&user)
             .filter(|metadata| !metadata.is_never_synced)
@@ -183,6 +183,6 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn last_result(self, user_id: &str) -> Result<Option<Rc<str>>> {
-        Ok(self.engine.user(user_id).await?.last_result())
+        Ok(self.engine.user_for_question(user_id).await?.last_result())
     }
 }

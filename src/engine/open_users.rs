@@ -16,6 +16,8 @@ pub(super) struct OpenUsers<S, H> {
     current: RefCell<Option<String>>,
     /// Users whose log was wiped in another tab, and who are still signed in here.
     wiped: Rc<RefCell<Vec<String>>>,
+    /// Users whose data was removed, until they sign in again or something is written for them.
+    gone: RefCell<VecMap<()>>,
     /// Held while a database is opened, closed or wiped.
     pub(super) opening: Mutex,
     /// Held while a user is switched or signed out.
@@ -29,6 +31,7 @@ impl<S, H> Default for OpenUsers<S, H> {
             hubs: RefCell::default(),
             current: RefCell::default(),
             wiped: Rc::default(),
+            gone: RefCell::default(),
             opening: Mutex::default(),
             switching: Mutex::default(),
         }
@@ -99,6 +102,20 @@ impl<S, H> OpenUsers<S, H> {
     pub(super) fn on_wiped(&self) -> impl Fn(&str) + 'static {
         let wiped = Rc::clone(&self.wiped);
         move |user_id| wiped.borrow_mut().push(user_id.to_owned())
+    }
+
+    /// Returns true if the user's data was removed and nobody has asked for it since.
+    pub(super) fn is_gone(&self, user_id: &str) -> bool {
+        self.gone.borrow().contains(user_id)
+    }
+
+    pub(super) fn set_gone(&self, user_id: &str, gone: bool) {
+        let mut all = self.gone.borrow_mut();
+        if gone {
+            all.insert(user_id, ());
+        } else {
+            all.remove(user_id);
+        }
     }
 
     /// Returns the users whose log was wiped in another tab since the last call.

@@ -15,7 +15,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn list(self, user_id: &str) -> Result<Vec<PendingOperation>> {
-        Ok(self.of(&*self.engine.user(user_id).await?))
+        Ok(self.of(&*self.engine.user_for_question(user_id).await?))
     }
 
     /// As [`Self::list`], for a user whose database is open.
@@ -38,7 +38,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn count(self, user_id: &str) -> Result<u64> {
-        Ok(self.engine.user(user_id).await?.pending_count())
+        Ok(self
+            .engine
+            .user_for_question(user_id)
+            .await?
+            .pending_count())
     }
 
     /// Returns true if this tab knows of pending operations of a user.
@@ -46,6 +50,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         self.engine
             .opened(user_id)
             .is_some_and(|user| user.pending_count() > 0)
+    }
+
+    /// Returns true if nothing is going to send a user's operations unless the app asks for it: no
+    /// automatic cycles are started. A paused user's wait on purpose.
+    pub fn are_left(self, user_id: &str) -> bool {
+        let engine = self.engine;
+        !engine.schedules.are_started(user_id)
+            && !engine.is_excluded(user_id)
+            && !engine.pause_state.is_paused(user_id)
     }
 }
 

@@ -24,7 +24,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
     ) -> Result<ReceiptOutcome> {
         self.engine.check_entity(entity)?;
         check_entity_id(entity, id)?;
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_question(user_id).await?;
         let key = Key::new(entity, id);
         let mut waiting = user.db.read(|replica| AwaitedReceipt::new(replica, &key));
         if !waiting.is_needed() {

@@ -274,7 +274,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             (_, None, Some(builtin)) => Some(Choice::Builtin(builtin)),
             (_, None, None) => None,
         };
-        let mut resolvers = self.resolvers.clone();
+        let mut resolvers = self.resolvers.borrow().clone();
         resolvers.call = call;
         resolvers
     }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::engine::cycle::cancel::Stop;
+use crate::engine::database::Source;
 use crate::engine::tabs::tab_state::Doubt;
 use crate::engine::{Backing, Tabs, User, UserOf};
 use crate::model::status::read::{flag, state, text, whole};
@@ -102,6 +103,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
             self.on_goodbye(&user, &message);
         } else if let Some(signed_out) = message.get("wiped").and_then(Value::as_bool) {
             self.on_wipe(&user, signed_out);
+        } else if flag(&message, "signedOut") {
+            let users = self.engine.users();
+            users.tell_signed_out(&user.id, Source::OtherTab, false);
         } else if let Some(paused) = message.get("paused").and_then(Value::as_bool) {
             self.engine.pauses().on_message(&user, paused);
         } else if let Some(status) = message.get("status") {
@@ -163,6 +167,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         user.broadcast(&self.engine.host, &mut |out| put(out, "gone", &true));
     }
 
+    /// Tells the other tabs, where the user stays signed in, that they have signed out in this one.
+    pub(super) fn broadcast_sign_out(self, user: &User<B::Store, H>) {
+        user.broadcast(&self.engine.host, &mut |out| put(out, "signedOut", &true));
+    }
+
     /// Tells the other tabs that a user's database is about to be removed.
     pub(super) fn broadcast_wipe(self, user: &User<B::Store, H>) {
         let signs_out = user.cycle.leaving.get();
@@ -184,9 +193,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         user.db.abandon();
         self.engine.open_users.remove(&user.id);
         user.journal.close();
+        self.engine.open_users.set_gone(&user.id, true);
         if signed_out {
             self.engine.open_users.clear_current(&user.id);
             self.engine.users().signed_out(&user.id);
+            self.engine
+                .users()
+                .tell_signed_out(&user.id, Source::OtherTab, true);
         }
         self.engine.users().show_closed(user, None);
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::cycle::options::Settings;
+use crate::engine::database::Source;
 use crate::engine::events::Topic;
 use crate::engine::logout::{Disposal, unsynced_data};
 pub use crate::engine::logout::{LogoutOptions, LogoutResult};
@@ -69,6 +70,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         self.engine.check_open()?;
         check_user_id(new)?;
         self.drop_wiped(new);
+        self.engine.open_users.set_gone(new, false);
         let strategy = strategy.unwrap_or(self.engine.config.user_switch);
         let turn = self.engine.open_users.switching.lock().await;
         let mut result = self.switch_in_turn(old, new, strategy).await?;
@@ -311,7 +313,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         for gone in &wiped {
             self.engine.open_users.remove(gone);
             self.engine.open_users.clear_current(gone);
+            self.engine.open_users.set_gone(gone, true);
             self.signed_out(gone);
+            self.tell_signed_out(gone, Source::OtherTab, true);
         }
         wiped.iter().any(|gone| gone == user_id)
     }

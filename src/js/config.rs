@@ -11,12 +11,12 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::cycle::resolvers::Resolvers;
 use crate::js::arguments::read_string;
-use crate::js::convert::{from_js, read_options};
+use crate::js::convert::{from_js, read_config, read_options};
 use crate::js::middleware::{Middleware, Middlewares};
 use crate::js::observe::Audience;
 use crate::js::resolver::AppResolver;
 use crate::js::{middleware, resolver};
-use crate::model::config::Config;
+pub(super) use crate::model::config::Config;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::host::Host;
 use crate::util::collections::vec_map::VecMap;
@@ -30,6 +30,8 @@ const INITIAL_USER_MS: u64 = 10_000;
 /// A config, split into checked data and live objects.
 pub struct ParsedConfig {
     pub config: Config,
+    /// The data of the config, by key: what must be the same to share an instance.
+    pub data: Value,
     pub remote: WebRemote,
     pub resolvers: Resolvers,
     pub middleware: Middlewares,
@@ -39,7 +41,8 @@ pub struct ParsedConfig {
 
 /// `initialUserId`.
 pub enum InitialUser {
-    Nobody,
+    /// The config does not say.
+    Unsaid,
     Known(String),
     /// A function, which may return a promise.
     Asked(Function),
@@ -60,7 +63,7 @@ impl InitialUser {
             .caused_by(from_js(&thrown, Code::InvalidConfig))
         };
         let answer = match self {
-            Self::Nobody => return Ok(None),
+            Self::Unsaid => return Ok(None),
             Self::Known(user) => return Ok(Some(user)),
             Self::Asked(ask) => ask.call0(&JsValue::UNDEFINED).map_err(wrong)?,
         };
@@ -94,6 +97,7 @@ pub fn read(value: &JsValue) -> Result<ParsedConfig> {
         "logger",
         "logLevel",
     ];
+    let value = &read_config(value).map_err(|thrown| from_js(&thrown, Code::InvalidConfig))?;
     if !value.is_object() {
         return Err(Error::new(
             Code::InvalidConfig,
@@ -131,7 +135,7 @@ pub fn read(value: &JsValue) -> Result<ParsedConfig> {
         None => {}
     }
     let initial_user = match given.handles.get("initialUserId") {
-        None => InitialUser::Nobody,
+        None => InitialUser::Unsaid,
         Some(given) => match given.dyn_into::<Function>() {
             Ok(ask) => InitialUser::Asked(ask),
             Err(given) => InitialUser::Known(read_name(&given, "`initialUserId`")?),
@@ -144,8 +148,13 @@ pub fn read(value: &JsValue) -> Result<ParsedConfig> {
     } else {
         remote
     })?;
+    let mut data = given.data;
+    if let Value::Object(data) = &mut data {
+        data.insert("remote".to_owned(), remote.data());
+    }
     Ok(ParsedConfig {
         config,
+        data,
         remote,
         resolvers,
         middleware,
@@ -167,9 +176,10 @@ fn read_entities(given: &JsValue) -> Result<(Value, GivenResolvers, VecMap<Middl
         "middleware",
     ];
     let (mut resolvers, mut middlewares) = (Vec::new(), VecMap::default());
-    let Some(entities) = given
-        .dyn_ref::<Object>()
-        .filter(|entities| !Array::is_array(entities))
+    // Not `instanceof`: the config may be of another realm, and this is an object without a
+    // prototype.
+    let Some(entities) = Some(given.unchecked_ref::<Object>())
+        .filter(|entities| entities.is_object() && !Array::is_array(entities))
     else {
         // Absent or wrong: `Config::read` refuses both.
         return Ok((

@@ -19,7 +19,7 @@ impl Datum {
         promise(async move {
             middleware::conflicts(
                 &instance.engine.conflicts().list(&user?).await?,
-                &instance.middleware,
+                &instance.middlewares(),
             )
         })
     }
@@ -52,8 +52,8 @@ impl Datum {
             .as_ref()
             .ok()
             .and_then(|id| instance.engine.conflicts().entity_of(id));
-        let middleware = entity.and_then(|entity| instance.middleware.get(&entity));
-        let resolution = resolver::resolution(resolution, middleware).map_err(|error| match error.code() {
+        let middleware = entity.and_then(|entity| instance.middleware_of(&entity));
+        let resolution = resolver::resolution(resolution, middleware.as_ref()).map_err(|error| match error.code() {
             Code::Conflict => Error::new(
                 Code::InvalidArgument,
                 "`resolution` must be { take: \"local\" | \"remote\" | \"later\" } or { take: \"merged\", data }.",

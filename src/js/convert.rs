@@ -44,9 +44,11 @@ extern "C" {
         what: &str,
         live: &JsValue,
     ) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = readConfig, reexport)]
+    pub(super) fn read_config(config: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = isWellFormed)]
     pub(super) fn is_well_formed(text: &JsValue) -> bool;
-    fn pledge() -> Promise;
+    fn pledge(is_feed: bool) -> Promise;
     fn settle(promise: &Promise, fulfilled: bool, value: &JsValue);
     fn dying(place: &str);
     fn died(message: &str);
@@ -263,13 +265,23 @@ pub fn read_options<'a>(
 /// Returns a JavaScript promise for a future. It rejects with a `DatumError`, also if the engine
 /// panics.
 pub fn promise(future: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
-    boxed_promise(Box::pin(future))
+    promise_as_is(into_js(Box::pin(future)))
 }
 
-/// As [`promise`], for a failure that is a JavaScript value already. A promise costs two calls into
-/// JavaScript, and no JavaScript function is held here.
-pub fn promise_as_is(future: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Promise {
-    let promise = pledge();
+/// As [`promise`], for the next value of a feed: waiting for it does not keep a Node process from
+/// ending.
+pub fn feed_promise(future: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
+    pledged(pledge(true), into_js(Box::pin(future)))
+}
+
+/// As [`promise`], for a failure that is a JavaScript value already.
+pub fn promise_as_is(future: JsFuture) -> Promise {
+    pledged(pledge(false), future)
+}
+
+/// Settles a promise with the future's outcome. A promise costs two calls into JavaScript, and no
+/// JavaScript function is held here.
+fn pledged(promise: Promise, future: JsFuture) -> Promise {
     let returned = promise.clone();
     spawn(async move {
         let (fulfilled, value) = match future.await {
@@ -294,11 +306,11 @@ pub fn watch_panics() {
     });
 }
 
+type JsFuture = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
+
 // Boxed: the code of a promise exists once, and not once for each exported method.
-fn boxed_promise(future: Pin<Box<dyn Future<Output = Result<JsValue>>>>) -> Promise {
-    promise_as_is(Box::pin(async move {
-        future.await.map_err(|error| error_to_js(&error))
-    }))
+fn into_js(future: Pin<Box<dyn Future<Output = Result<JsValue>>>>) -> JsFuture {
+    Box::pin(async move { future.await.map_err(|error| error_to_js(&error)) })
 }
 
 fn read_json(text: &str, code: Code, what: &str) -> Result<Value> {

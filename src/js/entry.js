@@ -1,8 +1,9 @@
 // The package's main module: loads the engine, and adds to its classes what only JavaScript can
-// express. It wraps only `close`, so other calls cost nothing more. It must work unchanged under
+// express. It wraps only `close` and `report`, so other calls cost nothing more. It must work unchanged under
 // every bundler.
 
-import init, { Datum as Engine, DatumError, Manager } from "./datum_sync.js";
+import init, { Datum as Engine, DatumError, Manager, readConfig } from "./datum_sync.js";
+import { makeReport, noteConfig } from "./report.js";
 
 export { DatumError, Manager };
 
@@ -10,8 +11,10 @@ export { DatumError, Manager };
 // the class from the generated module and leave this one out.
 export const Datum = extend(Engine);
 
-/** The open and opening instances by name: `{ config, promise }`. */
+/** The instances by name, from the beginning of their opening until they are closed. */
 const instances = new Map();
+/** By name, when the instances that are being closed have closed. */
+const closing = new Map();
 /** The instances that have opened, the oldest first. */
 const open = new Set();
 let loading;
@@ -20,55 +23,101 @@ function extend(Class) {
   // Creates an instance. Apps use `initialize` instead.
   const openEngine = Class.open.bind(Class);
   delete Class.open;
-  const close = Class.prototype.close;
+  const { adopt, close, events, report } = Class.prototype;
+  delete Class.prototype.adopt;
   const members = {
-    initialize: { value: (config) => initialize(openEngine, config) },
+    initialize: { value: (config) => initialize({ open: openEngine, adopt }, config, places(new Error().stack)) },
     instance: { get: instance },
+    version: { value: VERSION },
     isInitialized: { get: () => open.size > 0 },
   };
   for (const member of Object.values(members)) member.configurable = true;
   Object.defineProperties(Class, members);
   Class.prototype.close = function () {
-    forget(this);
-    return close.call(this);
+    const closed = close.call(this);
+    forget(this, closed);
+    return closed;
+  };
+  Class.prototype.watchCurrentUser = function () {
+    const feed = events.call(this, { type: ["userSwitched", "signedOut"] });
+    return { [Symbol.asyncIterator]: () => userIterator(this, feed[Symbol.asyncIterator]()) };
+  };
+  // The engine has only the log.
+  Class.prototype.report = async function (userId) {
+    return makeReport(this, VERSION, userId, report.call(this));
   };
   // Safari has no `Symbol.asyncDispose` yet.
   if (Symbol.asyncDispose) Class.prototype[Symbol.asyncDispose] = Class.prototype.close;
-  for (const exported of [Class, Manager]) {
-    // Only the garbage collector frees objects: a freed object would throw from inside the engine.
-    delete exported.prototype.free;
-    if (Symbol.dispose) delete exported.prototype[Symbol.dispose];
-  }
   return Class;
 }
 
-async function initialize(openEngine, config) {
+/**
+ * Returns the open instance of the config's name, with the live parts of this config, or opens one.
+ * What it resolves with is open: a call that waits for an instance starts over if that is closed
+ * meanwhile.
+ */
+async function initialize(engine, given, calledAt) {
+  const config = readConfig(given);
   const name = config?.name ?? "datum";
-  const known = instances.get(name);
-  if (known !== undefined) {
-    if (isSame(known.config, config, 0)) return known.promise;
-    throw new DatumError("invalidConfig", `"${name}" is initialized already, with another config. Close that instance first, or give this one another \`name\`.`);
-  }
-  const promise = start(openEngine, config);
-  instances.set(name, { config, promise });
-  try {
-    const datum = await promise;
-    open.add(datum);
-    return datum;
-  } catch (error) {
-    // A failed attempt may be repeated.
-    if (instances.get(name)?.promise === promise) instances.delete(name);
-    throw error;
+  for (;;) {
+    const known = instances.get(name);
+    if (known === undefined) return begin(engine, name, given, config, calledAt);
+    let datum;
+    try {
+      datum = await known.opening;
+    } catch (error) {
+      if (given === known.given) throw error;
+      // Another config may be better than one that could not be opened.
+      continue;
+    }
+    // Those who waited before act first: a component that was unmounted closes what it opened.
+    for (let turns = 0; turns < 40 && instances.get(name) === known; turns++) await undefined;
+    if (instances.get(name) !== known) continue;
+    try {
+      // In the order of the calls: the newest config wins, however long each takes to name its user.
+      const turn = known.turn.then(() => engine.adopt.call(datum, config));
+      known.turn = turn.catch(() => {});
+      const keys = await turn;
+      if (instances.get(name) !== known) continue;
+      if (keys.length > 0 && isReplaced(known.calledAt, calledAt)) {
+        await datum.close();
+        continue;
+      }
+      if (keys.length > 0) {
+        const differ = keys.map((key) => `\`${key}\``).join(", ");
+        throw new DatumError("invalidConfig", `"${name}" is initialized already, and this config differs in ${differ}. Close that instance first, or give this one another \`name\`.`);
+      }
+      known.calledAt = calledAt;
+      noteConfig(datum, config);
+      return datum;
+    } catch (error) {
+      if (instances.get(name) === known) throw error;
+    }
   }
 }
 
-async function start(openEngine, config) {
-  loading ??= load().catch((error) => {
-    loading = undefined;
-    throw error;
-  });
-  await loading;
-  return openEngine(config);
+async function begin(engine, name, given, config, calledAt) {
+  const entry = { given, calledAt, datum: undefined, opening: undefined, turn: Promise.resolve() };
+  entry.opening = (async () => {
+    try {
+      while (closing.has(name)) await closing.get(name);
+      loading ??= load().catch((error) => {
+        loading = undefined;
+        throw error;
+      });
+      await loading;
+      entry.datum = await engine.open(config);
+      noteConfig(entry.datum, config);
+      open.add(entry.datum);
+      return entry.datum;
+    } catch (error) {
+      // A failed attempt may be repeated.
+      instances.delete(name);
+      throw error;
+    }
+  })();
+  instances.set(name, entry);
+  return entry.opening;
 }
 
 function instance() {
@@ -76,13 +125,48 @@ function instance() {
   throw new DatumError("notInitialized", "`Datum.initialize(config)` has not finished; await it first.");
 }
 
-function forget(datum) {
+/** One loop over the current user: at once, and after each change. */
+function userIterator(datum, events) {
+  let last;
+  const iterator = {
+    async next() {
+      for (;;) {
+        const value = datum.currentUserId;
+        if (value !== last) return { value: (last = value), done: false };
+        const event = await events.next();
+        if (event.done) return event;
+      }
+    },
+    return: () => events.return(),
+    [Symbol.asyncIterator]: () => iterator,
+  };
+  return iterator;
+}
+
+/** Removes an instance from the registry at once; its name is free when it has closed. */
+function forget(datum, closed) {
   open.delete(datum);
-  for (const [name, { promise }] of instances) {
-    promise.then((opened) => {
-      if (opened === datum && instances.get(name)?.promise === promise) instances.delete(name);
-    }, () => {});
+  for (const [name, entry] of instances) {
+    if (entry.datum !== datum) continue;
+    instances.delete(name);
+    const ended = closed.catch(() => {}).then(() => {
+      if (closing.get(name) === ended) closing.delete(name);
+    });
+    closing.set(name, ended);
   }
+}
+
+/** Returns the addresses of the modules in a stack: their queries by what is before it. */
+function places(stack) {
+  return new Map(Array.from(String(stack).matchAll(/([a-z-]+:\/\/[^\s?)]+?)(\?[^\s)]*?)?:\d+:\d+\)?$/gm), ([, path, query = ""]) => [path, query]));
+}
+
+/**
+ * Returns whether a module that called has replaced one that had called before: development servers
+ * load an edited module again with another query.
+ */
+function isReplaced(before, now) {
+  return import.meta.webpackHot?.status() === "apply" || Array.from(now).some(([path, query]) => before.has(path) && before.get(path) !== query);
 }
 
 /** How long the file may not answer, in milliseconds, before the inline fallback is loaded. */
@@ -130,33 +214,25 @@ async function fetched(aborter) {
   // Bundlers look for exactly this expression and copy the file. If a bundler moved this module
   // without the file (esbuild, Vite's dependency optimizer), nothing is there, or a server's page
   // for unknown paths.
-  const request = fetch(new URL("datum_sync_bg.wasm", import.meta.url), { signal: aborter.signal });
-  const response = await within(SILENCE_MS, request, aborter);
+  const url = new URL("datum_sync_bg.wasm", import.meta.url);
+  // Node fetches no files.
+  const files = url.protocol === "file:" && globalThis.process?.getBuiltinModule?.("node:fs");
+  if (files) return WebAssembly.compile(files.readFileSync(url));
+  const response = await within(SILENCE_MS, fetch(url, { signal: aborter.signal }), aborter);
   if (!response.ok) throw new Error(`HTTP ${response.status} for ${response.url}`);
   const isStream = response.headers.get("Content-Type")?.startsWith("application/wasm") && WebAssembly.compileStreaming;
   return isStream ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
 }
 
 async function inlined() {
-  const { default: text } = await import("./inline.js");
+  // Vite builds a worker as one file unless told otherwise, and refuses `import("./inline.js")`
+  // there: what a url names, it copies. It replaces the condition. Others bundle what is imported.
+  // `pack` adds what keeps bundlers from warning of it, since a minifier drops comments.
+  const { default: text } = await (import.meta.env?.PROD
+    ? import(new URL("inline.js", import.meta.url).href)
+    : import("./inline.js"));
   const packed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  // Not by a Blob: jsdom's has no `stream`.
+  const stream = new Response(packed).body.pipeThrough(new DecompressionStream("deflate-raw"));
   return WebAssembly.compile(await new Response(stream).arrayBuffer());
-}
-
-/**
- * Returns whether two configs are equivalent. A page that reloads a module passes new functions
- * with the old text.
- */
-function isSame(a, b, depth) {
-  if (Object.is(a, b)) return true;
-  if (typeof a === "function" && typeof b === "function") return String(a) === String(b);
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  const prototype = Object.getPrototypeOf(a);
-  if (prototype !== Object.getPrototypeOf(b)) return false;
-  // An adapter may contain a client: compare only its class, since its members may contain cycles.
-  if (depth > 8 || (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null)) return true;
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  for (const key of keys) if (!isSame(a[key], b[key], depth + 1)) return false;
-  return true;
 }

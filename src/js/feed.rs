@@ -8,7 +8,7 @@ use web_sys::AbortSignal;
 
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::status_feed::{StatusHub, StatusReader};
-use crate::js::convert::{error_to_js, promise, to_js};
+use crate::js::convert::{error_to_js, feed_promise, to_js};
 use crate::web::interop::{EventListener, set_member};
 
 /// The status of one user: `for await (const status of feed)`, and `feed.current`.
@@ -54,7 +54,7 @@ impl StatusIterator {
     /// Returns the next snapshot, immediately if this reader has not seen the latest.
     pub fn next(&self) -> Promise {
         let subscription = Rc::clone(&self.subscription);
-        promise(async move {
+        feed_promise(async move {
             match subscription.next().await {
                 Some(status) => Ok(iteration(Some(&to_js(&*status)?))),
                 None => Ok(iteration(None)),

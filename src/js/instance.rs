@@ -1,23 +1,27 @@
 //! The shared state of the exported objects of one instance, and the calls that several of them
 //! offer.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::Promise;
+use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::cycle::cancel::{Cancel, Stop};
+use crate::engine::events::Reader;
 use crate::js::arguments::{read_optional_user, read_user};
 use crate::js::convert::{nullable_to_js, promise, read_options, to_js};
 use crate::js::engine::{WebEngine, WebUser};
 use crate::js::feed::AbortWatch;
-use crate::js::middleware::Middlewares;
+use crate::js::middleware::{Middleware, Middlewares};
 use crate::js::observe::Audience;
 use crate::js::page_bindings::PageBindings;
 use crate::js::resolver;
 use crate::js::sync_options::SyncOptions;
 use crate::model::error::{Code, Result};
 use crate::state::replica::Replica;
+use crate::util::cell::RefCell;
 use crate::web::interop::spawn;
 
 /// Computes an answer from an open user database.
@@ -26,9 +30,27 @@ type Query = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
 /// An open instance, shared by the exported objects.
 pub(crate) struct Instance {
     pub(super) engine: WebEngine,
+    pub(super) live: RefCell<LiveParts>,
+    pub(super) page: PageBindings,
+    pub(super) waiting: WaitingNotice,
+    /// The data of the config, by key.
+    pub(super) config: Value,
+}
+
+/// The app's own objects, which the newest config of the same name replaces.
+pub(super) struct LiveParts {
     pub(super) middleware: Middlewares,
     pub(super) audience: Rc<Audience>,
-    pub(super) page: PageBindings,
+    /// Passes events to the audience until it ends.
+    pub(super) told: Option<Rc<Reader>>,
+}
+
+/// Whether the app has been told of writes that wait although nothing is going to send them.
+#[derive(Default)]
+pub(super) struct WaitingNotice {
+    pub(super) is_told: Cell<bool>,
+    /// The users whose writes are being watched.
+    pub(super) watched: RefCell<Vec<String>>,
 }
 
 /// Whether a call pauses or resumes sync.
@@ -70,6 +92,18 @@ impl MetadataSides {
 }
 
 impl Instance {
+    pub(super) fn middlewares(&self) -> Middlewares {
+        Rc::clone(&self.live.borrow().middleware)
+    }
+
+    pub(super) fn middleware_of(&self, entity: &str) -> Option<Middleware> {
+        self.live.borrow().middleware.get(entity).cloned()
+    }
+
+    pub(super) fn audience(&self) -> Rc<Audience> {
+        Rc::clone(&self.live.borrow().audience)
+    }
+
     /// Compacts the log if it has grown, after a write or a cycle has answered its caller.
     pub(super) fn compact_later(self: &Rc<Self>, user_id: &str) {
         let wanted = self
@@ -98,7 +132,7 @@ impl Instance {
     fn query_boxed(self: &Rc<Self>, user_id: Result<String>, query: Query) -> Promise {
         let instance = Rc::clone(self);
         promise(async move {
-            let user = instance.engine.user(&user_id?).await?;
+            let user = instance.engine.user_for_question(&user_id?).await?;
             query(&instance.engine, &user)
         })
     }
@@ -125,7 +159,7 @@ impl Instance {
             signal,
         } = options;
         let cancel = Rc::new(Cancel::default());
-        let resolver = resolver.map(|resolver| resolver::custom(resolver, &self.middleware));
+        let resolver = resolver.map(|resolver| resolver::custom(resolver, &self.middlewares()));
         let _watch = signal.map(|signal| AbortWatch::new(signal, &cancel, Stop::Abort));
         let result = self
             .engine

@@ -6,31 +6,28 @@ import { freeze } from "./support.js";
 /** The entities of one watch, in the engine's order. */
 export class Live {
   #items = [];
-  #middleware;
   // The stored values of entities that middleware has replaced.
   #stored = new WeakMap();
-
-  constructor(middleware) {
-    this.#middleware = middleware;
-  }
 
   /**
    * Applies a change and returns a new array, which belongs to the caller; its entities are frozen.
    */
-  apply(whole, text, gone) {
+  apply(middleware, whole, text, gone) {
     const stored = JSON.parse(text);
-    const changed = this.#middleware === undefined ? stored : this.#middleware.readMany(text);
+    const changed = middleware === undefined ? stored : middleware.readMany(text);
     if (changed !== stored) for (let i = 0; i < changed.length; i++) this.#stored.set(changed[i], stored[i]);
+    // Middleware has frozen its result already, which may be of any class.
+    const own = (entity) => (middleware === undefined ? freeze(entity) : entity);
     const old = this.#items;
     if (whole) {
       const before = new Map(old.map((entity) => [entity.id, entity]));
       this.#items = changed.map((entity, index) => {
         const known = before.get(entity.id);
-        return known !== undefined && isSame(this.#stored.get(known) ?? known, stored[index]) ? known : this.#own(entity);
+        return known !== undefined && isSame(this.#stored.get(known) ?? known, stored[index]) ? known : own(entity);
       });
       return this.#items.slice();
     }
-    for (const entity of changed) this.#own(entity);
+    for (const entity of changed) own(entity);
     const removed = new Set(gone);
     const items = [];
     // Both are in order of id: one pass merges them.
@@ -43,11 +40,6 @@ export class Live {
     while (at < changed.length) items.push(changed[at++]);
     this.#items = items;
     return items.slice();
-  }
-
-  #own(entity) {
-    // Middleware has frozen its result already, which may be of any class.
-    return this.#middleware === undefined ? freeze(entity) : entity;
   }
 }
 

@@ -10,13 +10,12 @@ use crate::js::convert::{encode, encode_many, error_to_js, lines, promise, promi
 use crate::js::instance::Instance;
 use crate::js::manager::adapters::{LocalAdapter, RemoteAdapter};
 use crate::js::manager::options::{
-    PageOptions, ReadOptions, WriteOptions, read_delete_options, read_user_option,
-    read_write_options,
+    OptionsOf, PageOptions, ReadOptions, WriteOptions, read_user_option, read_write_options,
 };
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::sync_options::SyncOptions;
 use crate::js::watch::{WatchFeed, WatchTarget};
-use crate::js::write::{JsResult, WriteOutput, WriteTarget, many, one, patch, write};
+use crate::js::write::{JsResult, WriteOutput, WriteTarget, many, one, patch, patch_of, write};
 use crate::model::config::DeleteBehavior;
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::{Code, Error, Result};
@@ -31,17 +30,19 @@ pub mod options;
 pub struct Manager {
     instance: Rc<Instance>,
     entity: Rc<str>,
-    middleware: Option<Middleware>,
 }
 
 impl Manager {
     pub(crate) fn new(instance: Rc<Instance>, entity: String) -> Self {
-        let middleware = instance.middleware.get(&entity).cloned();
         Self {
             instance,
             entity: Rc::from(entity),
-            middleware,
         }
+    }
+
+    /// The middleware of the type now: a newer config may have replaced it.
+    fn middleware(&self) -> Option<Middleware> {
+        self.instance.middleware_of(&self.entity)
     }
 
     fn handles(&self) -> (Rc<Instance>, Rc<str>) {
@@ -60,7 +61,7 @@ impl Manager {
             Err(refused) => return Promise::reject(&refused),
         };
         let (instance, entity) = self.handles();
-        let (target, middleware) = (self.written(options), self.middleware.clone());
+        let (target, middleware) = (self.written(options), self.middleware());
         promise(async move {
             output(
                 write(&instance, &entity, target?, writes).await?,
@@ -75,6 +76,7 @@ impl Manager {
         Ok(WriteTarget {
             user: self.instance.engine.user_or_current(options.user_id)?,
             after: options.after,
+            removed: options.removed,
         })
     }
 
@@ -106,7 +108,7 @@ impl Manager {
     }
 
     fn texts(&self, values: &JsValue, what: &str) -> JsResult<Vec<String>> {
-        let text = match &self.middleware {
+        let text = match self.middleware() {
             Some(middleware) => middleware.save_many(values, what)?,
             None => encode_many(values, Code::InvalidEntity, what).map_err(|e| error_to_js(&e))?,
         };
@@ -114,7 +116,7 @@ impl Manager {
     }
 
     fn text(&self, value: &JsValue, what: &str) -> JsResult<String> {
-        match &self.middleware {
+        match self.middleware() {
             Some(middleware) => middleware.save(value, what),
             None => self.encoded(value, what).map_err(|e| error_to_js(&e)),
         }
@@ -155,7 +157,7 @@ impl Manager {
         let writes = self
             .text(draft, "The draft")
             .map(|draft| vec![Write::Create { draft }]);
-        self.write(read_write_options(options), writes, one)
+        self.write(read_write_options(options, OptionsOf::Write), writes, one)
     }
 
     /// Replaces an entity's fields.
@@ -163,18 +165,20 @@ impl Manager {
         let writes = self
             .text(entity, "The entity")
             .map(|entity| vec![Write::Update { entity }]);
-        self.write(read_write_options(options), writes, one)
+        self.write(read_write_options(options, OptionsOf::Write), writes, one)
     }
 
     /// Replaces some of an entity's fields.
     pub fn patch(&self, id: &JsValue, changes: &JsValue, options: &JsValue) -> Promise {
-        let (id, options) = (read_string(id, "`id`"), read_write_options(options));
-        let Some(middleware) = self.middleware.clone() else {
+        let (id, options) = (
+            read_string(id, "`id`"),
+            read_write_options(options, OptionsOf::Patch),
+        );
+        let Some(middleware) = self.middleware() else {
             let writes = id.and_then(|id| {
-                Ok(vec![Write::Patch {
-                    id,
-                    changes: self.encoded(changes, "The changes")?,
-                }])
+                let changes = self.encoded(changes, "The changes")?;
+                let removed = options.as_ref().map(|options| options.removed.clone());
+                Ok(vec![patch_of(id, changes, removed.unwrap_or_default())])
             });
             return self.write(options, writes.map_err(|e| error_to_js(&e)), one);
         };
@@ -190,7 +194,7 @@ impl Manager {
 
     /// Deletes an entity; false if there is none.
     pub fn delete(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let options = read_delete_options(options);
+        let options = read_write_options(options, OptionsOf::Delete);
         let writes = read_string(id, "`id`").map(|id| {
             let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
             vec![Write::Delete { id, soft }]
@@ -216,7 +220,7 @@ impl Manager {
                 .map(|draft| Write::Create { draft })
                 .collect()
         });
-        self.write(read_write_options(options), writes, many)
+        self.write(read_write_options(options, OptionsOf::Write), writes, many)
     }
 
     /// Replaces the fields of entities, all or none.
@@ -228,13 +232,13 @@ impl Manager {
                 .map(|entity| Write::Update { entity })
                 .collect()
         });
-        self.write(read_write_options(options), writes, many)
+        self.write(read_write_options(options, OptionsOf::Write), writes, many)
     }
 
     /// Deletes entities; returns the ids of those that existed.
     #[wasm_bindgen(js_name = deleteMany)]
     pub fn delete_many(&self, ids: &JsValue, options: &JsValue) -> Promise {
-        let options = read_delete_options(options);
+        let options = read_write_options(options, OptionsOf::Delete);
         let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
         let writes = read_strings(ids, "The ids").map(|ids| {
             ids.into_iter()
@@ -256,7 +260,7 @@ impl Manager {
 
     /// One entity, or null.
     pub fn read(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware.clone());
+        let ((instance, entity), middleware) = (self.handles(), self.middleware());
         let (id, options) = (read_string(id, "`id`"), self.read_options(options));
         promise(async move {
             let (user, include_deleted) = options?;
@@ -275,7 +279,7 @@ impl Manager {
     /// Every entity, in order of id.
     #[wasm_bindgen(js_name = readAll)]
     pub fn read_all(&self, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware.clone());
+        let ((instance, entity), middleware) = (self.handles(), self.middleware());
         let options = self.read_options(options);
         promise(async move {
             let (user, include_deleted) = options?;
@@ -293,7 +297,7 @@ impl Manager {
     /// One page of entities, in order of id.
     #[wasm_bindgen(js_name = readPage)]
     pub fn read_page(&self, page: &JsValue, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware.clone());
+        let ((instance, entity), middleware) = (self.handles(), self.middleware());
         let page = PageOptions::read(page);
         let user = self.user(read_user_option(options));
         promise(async move {
@@ -371,8 +375,8 @@ impl Manager {
     /// Stores a new entity, then runs a cycle; returns both results.
     #[wasm_bindgen(js_name = pushAndSync)]
     pub fn push_and_sync(&self, draft: &JsValue, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware.clone());
-        let target = self.written(read_write_options(options));
+        let ((instance, entity), middleware) = (self.handles(), self.middleware());
+        let target = self.written(read_write_options(options, OptionsOf::Write));
         let draft = match self.text(draft, "The draft") {
             Ok(draft) => draft,
             Err(refused) => return Promise::reject(&refused),

@@ -3,12 +3,13 @@
 // not harm the engine: it gets only checked JSON text, and an app's read returns a value for every
 // entity.
 
-import { DatumError, encode, freeze, report, say } from "./support.js";
+import { Bag, DatumError, encode, freeze, report, say } from "./support.js";
 
 const CODE = "invalidEntity";
 // The engine's own fields: middleware cannot change them.
 const OWN = ["id", "userId", "createdAt", "modifiedAt", "version", "isDeleted"];
 const KINDS = ["validate", "beforeSave", "afterRead"];
+const OPENED = "What `afterRead` returned";
 // The most entities that are remembered as already reported, after they could not be read.
 const MOST_TOLD = 1000;
 
@@ -65,9 +66,12 @@ class Middleware {
   }
 
   saveMany(values, what) {
-    if (!Array.isArray(values)) throw this.#error(`${what} must be an array.`);
+    if (!this.#guard(undefined, what, () => Array.isArray(values))) throw this.#error(`${what} must be an array.`);
     const texts = [];
-    for (let i = 0; i < values.length; i++) texts.push(this.save(values[i], `${what}: \`[${i}]\``));
+    for (let i = 0; i < values.length; i++) {
+      const place = `${what}: \`[${i}]\``;
+      texts.push(this.save(this.#guard(undefined, place, () => values[i]), place));
+    }
     return texts.join("\n");
   }
 
@@ -79,41 +83,42 @@ class Middleware {
    * Returns a copy that keeps dates and the like, because `beforeSave` may convert them to JSON.
    */
   take(value, what) {
-    let taken = value;
-    try {
-      if (typeof value === "object" && value !== null) taken = isPlain(value) ? copy(value, 0) : JSON.parse(encode(value, CODE, what));
-    } catch (cause) {
-      throw cause instanceof DatumError ? this.#about(cause) : this.#error(`${what} could not be read: ${say(cause)}`, cause);
-    }
+    const taken = this.#guard(undefined, what, () =>
+      typeof value === "object" && value !== null ? (isPlain(value) ? copy(value, 0) : JSON.parse(encode(value, CODE, what))) : value,
+    );
     if (!isObject(taken)) throw this.#error(`${what} must be an object.`);
     return taken;
   }
 
-  patch(stored, changes) {
+  /**
+   * Returns the changes to write, and the names of the fields that they remove, for the text of the
+   * stored entity.
+   */
+  patch(stored, changes, removed) {
     const what = "The changes";
-    const asGiven = () => ({ text: this.#text(changes, what), isWhole: false });
+    const asGiven = () => ({ text: this.#text(changes, what), removed });
     if (stored === undefined) return asGiven();
     const kept = JSON.parse(stored);
     // The engine rejects this with its own message.
     if (changes.id !== undefined && changes.id !== kept.id) return asGiven();
     const own = pick(kept);
-    const opened = this.#opened(JSON.parse(stored));
-    const entity = isPlain(opened) || Object.isFrozen(opened) ? { ...opened, ...changes, ...own } : Object.assign(opened, changes, own);
+    const entity = this.#guard(kept.id, OPENED, () => {
+      const opened = this.#opened(JSON.parse(stored));
+      const target = isPlain(opened) || Object.isFrozen(opened) ? { ...opened } : opened;
+      for (const name of removed) if (!OWN.includes(name)) delete target[name];
+      return assign(assign(target, changes), own);
+    });
     if (this.#steps.beforeSave.length === 0) {
       this.#validate(entity);
       return asGiven();
     }
     const made = JSON.parse(this.#saved(entity, what));
-    const asked = pick(changes);
-    for (const key in kept) {
-      // A patch keeps the fields that it does not contain, so it cannot remove one.
-      if (!(key in made)) return { text: JSON.stringify({ ...made, ...asked }), isWhole: true };
+    const fields = pick(changes);
+    for (const key of Object.keys(made)) {
+      const isSame = Object.hasOwn(kept, key) && JSON.stringify(made[key]) === JSON.stringify(kept[key]);
+      if (!OWN.includes(key) && !isSame) fields[key] = made[key];
     }
-    const fields = asked;
-    for (const key in made) {
-      if (!(key in own) && JSON.stringify(made[key]) !== JSON.stringify(kept[key])) fields[key] = made[key];
-    }
-    return { text: JSON.stringify(fields), isWhole: false };
+    return { text: JSON.stringify(fields), removed: Object.keys(kept).filter((key) => !Object.hasOwn(made, key) && !OWN.includes(key)) };
   }
 
   read(text) {
@@ -129,7 +134,7 @@ class Middleware {
   conflict(text) {
     const conflict = JSON.parse(text);
     for (const side of ["base", "local", "remote"]) {
-      if (conflict[side] !== null) conflict[side] = this.#opened(conflict[side]);
+      if (conflict[side] !== null) conflict[side] = this.#guard(conflict.entityId, OPENED, () => this.#opened(conflict[side]));
     }
     return freezeAll(conflict);
   }
@@ -145,7 +150,7 @@ class Middleware {
     for (let i = 0; i < entities.length; i++) {
       const { id } = entities[i];
       try {
-        entities[i] = freezeAll(this.#opened(entities[i]));
+        entities[i] = this.#guard(id, OPENED, () => freezeAll(this.#opened(entities[i])));
       } catch (error) {
         // `afterRead` may have changed it before it threw.
         stored ??= again();
@@ -167,7 +172,7 @@ class Middleware {
     const own = pick(entity);
     let value = entity;
     for (const step of this.#steps.afterRead) value = this.#ask(step, value, own.id);
-    for (const key in own) {
+    for (const key of Object.keys(own)) {
       if (value[key] !== own[key]) return Object.isFrozen(value) ? { ...value, ...own } : Object.assign(value, own);
     }
     return value;
@@ -195,11 +200,22 @@ class Middleware {
       maker = `What \`${step.name}\` returned`;
     }
     if (maker !== what) {
-      value = isPlain(value) ? { ...value } : JSON.parse(this.#text(value, maker));
-      for (const key of OWN) delete value[key];
-      Object.assign(value, own);
+      value = this.#guard(own.id, maker, () => {
+        const saved = isPlain(value) ? { ...value } : JSON.parse(this.#text(value, maker));
+        for (const key of OWN) delete saved[key];
+        return Object.assign(saved, own);
+      });
     }
     return this.#text(value, maker);
+  }
+
+  /** Runs what reads an object of the app, whose getters and proxies may throw. */
+  #guard(id, what, read) {
+    try {
+      return read();
+    } catch (cause) {
+      throw cause instanceof DatumError ? this.#about(cause) : this.#error(`${what} could not be read: ${say(cause)}`, cause, id);
+    }
   }
 
   /** Returns the entity that a function returns. */
@@ -256,9 +272,21 @@ function isPlain(value) {
 
 /** Returns the engine's own fields that an entity has. */
 function pick(entity) {
-  const own = {};
+  const own = new Bag();
   for (const key of OWN) if (entity[key] !== undefined) own[key] = entity[key];
   return own;
+}
+
+/**
+ * Sets fields of an entity and returns it: by setters of its class, but never by what every object
+ * inherits, such as `__proto__`.
+ */
+function assign(entity, fields) {
+  for (const key of Object.keys(fields)) {
+    if (key in Object.prototype) Object.defineProperty(entity, key, { value: fields[key], configurable: true, enumerable: true, writable: true });
+    else entity[key] = fields[key];
+  }
+  return entity;
 }
 
 /**

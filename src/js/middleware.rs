@@ -46,6 +46,7 @@ extern "C" {
         this: &Middleware,
         stored: Option<&str>,
         changes: &JsValue,
+        removed: Vec<String>,
     ) -> Result<Planned, JsValue>;
     /// Returns a conflict in the form that its resolver gets.
     #[wasm_bindgen(method, catch)]
@@ -61,9 +62,9 @@ extern "C" {
     /// The text to write.
     #[wasm_bindgen(method, getter)]
     pub fn text(this: &Planned) -> String;
-    /// True if the text is the whole entity, since a patch cannot remove a field.
-    #[wasm_bindgen(method, getter, js_name = isWhole)]
-    pub fn is_whole(this: &Planned) -> bool;
+    /// The names of the fields to remove.
+    #[wasm_bindgen(method, getter)]
+    pub fn removed(this: &Planned) -> Vec<String>;
 }
 
 /// Reads the functions of an entity type's config; `None` if it has none.

@@ -1,33 +1,51 @@
 // The app's observers and its logger. They cannot affect the engine: their exceptions are logged on
 // the console and otherwise ignored.
 
-import { freeze } from "./support.js";
+import { DatumError, freeze, say } from "./support.js";
 
 const LEVELS = ["trace", "debug", "info", "warn", "error", "off"];
 
+/** Events with whole entities, which are not made for the report alone. */
+const LARGE = new Set(["conflictDetected", "conflictResolved"]);
+
+/** How many entries are kept for the report, without personal data. */
+const KEPT = 100;
+
 /**
- * How each event is logged: its level, its message, and those of its fields that are not personal
- * data.
+ * How each event is logged: its level, its message, which says why, and those of its fields that
+ * are not personal data.
  */
 const ENTRIES = {
   syncStarted: ["info", "A cycle has begun.", ({ direction, pendingOperations }) => ({ direction, pendingOperations })],
   syncProgress: ["trace", "A cycle goes on.", ({ status }) => ({ phase: status.phase ?? null, progress: status.progress })],
-  syncCompleted: [({ result }) => (result.error || result.failedCount > 0 ? "warn" : "info"), "A cycle has ended.", ({ result }) => outcome(result)],
-  syncFailed: ["warn", "A cycle has failed.", ({ error }) => ({ code: error.code, retryable: error.retryable, status: error.status ?? null })],
+  syncCompleted: [({ result }) => (result.error || result.failedCount > 0 ? "warn" : "info"), ({ result }) => ended(result), ({ result }) => outcome(result)],
+  syncFailed: ["warn", ({ error }) => `A cycle has failed: ${error.message}`, ({ error }) => failure(error)],
   dataChanged: ["debug", "Entities have changed.", ({ entity, source, created, updated, deleted }) => ({ entity, source, created, updated, deleted })],
   conflictDetected: ["info", "Both sides have changed an entity.", ({ conflict }) => ({ entity: conflict.entity, kind: conflict.kind, fields: conflict.fields.length })],
   conflictResolved: ["info", "A conflict was decided.", ({ conflict, taken }) => ({ entity: conflict.entity, kind: conflict.kind, taken })],
-  deadLetter: ["warn", "The remote will never accept an operation.", ({ deadLetter }) => ({ entity: deadLetter.entity, kind: deadLetter.kind, code: deadLetter.code })],
+  deadLetter: ["warn", "The remote will never accept an operation.", ({ deadLetter }) => ({ entity: deadLetter.entity, kind: deadLetter.kind, code: deadLetter.code, reason: deadLetter.message })],
+  signedOut: ["info", "A user has signed out.", ({ source, wiped }) => ({ source, wiped })],
   userSwitched: ["info", "Another user is the current one.", ({ hadUnsyncedData }) => ({ hadUnsyncedData })],
-  leaderChanged: ["debug", "The leading tab is another one.", ({ isLeader }) => ({ isLeader })],
-  connectivityChanged: ["info", "The network has come or gone.", ({ online }) => ({ online })],
-  storageLost: ["error", "The storage was lost.", ({ lostOperations }) => ({ lostOperations })],
+  leaderChanged: ["debug", ({ isLeader }) => (isLeader ? "This tab leads: it runs the automatic cycles." : "This tab does not lead any more."), ({ isLeader }) => ({ isLeader })],
+  connectivityChanged: ["info", ({ online }) => (online ? "The network has come back." : "The network has gone."), ({ online }) => ({ online })],
+  rowsIgnored: ["warn", ({ entity }) => `The remote has sent rows of a type that the config does not name: \`${entity}\`. Add it to \`entities\`, or let the remote leave it out.`, ({ entity, count }) => ({ entity, count })],
+  storageLost: ["error", "The storage was lost: the browser removed it, or it cannot be read.", ({ lostOperations, savedOperations }) => ({ lostOperations, savedOperations })],
   serverRestored: ["warn", "The server was restored from an older state.", ({ offeredAgain }) => ({ offeredAgain })],
 };
 
+function ended({ error, wasCancelled }) {
+  if (wasCancelled) return "A cycle was stopped.";
+  return error ? `A cycle has ended with a failure: ${error.message}` : "A cycle has ended.";
+}
+
 function outcome(result) {
-  const { isSuccess, wasCancelled, pushedCount, pulledCount, failedCount, conflictsDetected, pendingOperations, duration } = result;
-  return { isSuccess, wasCancelled, pushedCount, pulledCount, failedCount, conflictsDetected, pendingOperations, duration };
+  const { isSuccess, wasCancelled, pushedCount, pulledCount, failedCount, conflictsDetected, pendingOperations, duration, error } = result;
+  const counts = { isSuccess, wasCancelled, pushedCount, pulledCount, failedCount, conflictsDetected, pendingOperations, duration };
+  return error ? { ...counts, ...failure(error) } : counts;
+}
+
+function failure({ code, retryable, status, cause }) {
+  return { code, retryable, status: status ?? null, cause: cause ?? null };
 }
 
 /** The observers and the logger of the config. */
@@ -35,9 +53,21 @@ export class Audience {
   #observers;
   #logger;
   #level;
+  #kept = [];
 
   constructor(observers, logger, level) {
-    this.#observers = observers ?? [];
+    // Read here and not at each event: what reading throws is a fault of the config.
+    this.#observers = (observers ?? []).map((observer, index) => {
+      const method = (name) => {
+        const run = observer?.[name];
+        return typeof run === "function" ? run.bind(observer) : undefined;
+      };
+      try {
+        return { onEvent: method("onEvent"), beforeWrite: method("beforeWrite") };
+      } catch (cause) {
+        throw new DatumError("invalidConfig", `\`observers[${index}]\` could not be read: ${say(cause)}`, { cause });
+      }
+    });
     // A level without a logger means the console.
     this.#logger = logger ?? (level ? consoleLogger : undefined);
     this.#level = this.#logger ? LEVELS.indexOf(level ?? "info") : LEVELS.length;
@@ -45,41 +75,46 @@ export class Audience {
 
   /** Returns the types of events that are wanted here; "all" if an observer wants every event. */
   wanted() {
-    if (this.#observers.some((observer) => typeof observer?.onEvent === "function")) return ["all"];
-    return Object.keys(ENTRIES).filter((type) => typeof ENTRIES[type][0] === "function" || this.#logs(ENTRIES[type][0]));
+    if (this.#observers.some(({ onEvent }) => onEvent)) return ["all"];
+    return Object.keys(ENTRIES).filter((type) => typeof ENTRIES[type][0] === "function" || (isKept(ENTRIES[type][0]) && !LARGE.has(type)) || this.#logs(ENTRIES[type][0]));
+  }
+
+  /** Returns the last entries, whatever the level of the log. */
+  recent() {
+    return [...this.#kept];
   }
 
   /** Passes an event on. */
   tell(text) {
     const event = freeze(JSON.parse(text));
     for (const observer of this.#observers) {
-      if (typeof observer?.onEvent === "function") attempt(() => observer.onEvent(event), "An observer's `onEvent` threw:");
+      if (observer.onEvent) attempt(() => observer.onEvent(event), "An observer's `onEvent` threw:");
     }
     const [level, message, fields] = ENTRIES[event.type];
-    this.#log(typeof level === "function" ? level(event) : level, "sync", message, () => fields(event), event);
+    this.#log(typeof level === "function" ? level(event) : level, "sync", typeof message === "function" ? message(event) : message, () => fields(event), event);
   }
 
   /** Notifies the observers of a write that is about to be made. */
   beforeWrite(entity, kind, text) {
     const draft = freeze(JSON.parse(text));
     for (const observer of this.#observers) {
-      if (typeof observer?.beforeWrite === "function") attempt(() => observer.beforeWrite(entity, kind, draft), "An observer's `beforeWrite` threw:");
+      if (observer.beforeWrite) attempt(() => observer.beforeWrite(entity, kind, draft), "An observer's `beforeWrite` threw:");
     }
   }
 
   /** Returns whether an observer wants to be notified of writes. */
   hearsWrites() {
-    return this.#observers.some((observer) => typeof observer?.beforeWrite === "function");
+    return this.#observers.some(({ beforeWrite }) => beforeWrite);
   }
 
   /**
    * Logs a message that is not an event. Without a logger, warnings go to the console so that they
    * are noticed.
    */
-  say(level, message, reason) {
+  say(level, message, reason, scope = "storage") {
     const fields = reason ? { reason } : {};
-    if (this.#logger) this.#log(level, "storage", message, () => fields);
-    else if (level === "warn") consoleLogger.log({ level, scope: "storage", message, fields });
+    this.#log(level, scope, message, () => fields);
+    if (!this.#logger && level === "warn") consoleLogger.log({ level, scope, message, fields });
   }
 
   /** Returns the app's `fetch`, which logs each request if the level asks for it. */
@@ -105,15 +140,19 @@ export class Audience {
   }
 
   #log(level, scope, message, fields, event) {
-    if (!this.#logs(level)) return;
+    if (!this.#logs(level) && !isKept(level)) return;
     attempt(() => {
       const said = fields();
       // Only entries of the levels trace and debug name the user.
       if (event?.userId && LEVELS.indexOf(level) <= 1) said.userId = event.userId;
-      this.#logger.log(freeze({ level, at: event?.at ?? new Date().toISOString(), scope, message, fields: said }));
+      const entry = freeze({ level, at: event?.at ?? new Date().toISOString(), scope, message, fields: said });
+      if (isKept(level) && this.#kept.push(entry) > KEPT) this.#kept.shift();
+      if (this.#logs(level)) this.#logger.log(entry);
     }, "The logger threw:");
   }
 }
+
+const isKept = (level) => LEVELS.indexOf(level) >= LEVELS.indexOf("info");
 
 const consoleLogger = {
   log({ level, scope, message, fields }) {

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use crate::engine::events::{Filter, Topic};
-use crate::js::convert::Handles;
+use crate::engine::events::{Filter, Reader, Topic};
+use crate::js::convert::{Handles, from_js};
 use crate::js::engine::WebEngine;
 use crate::model::error::{Code, Error, Result};
 use crate::web::interop::{has_method, member, set_member, spawn};
@@ -15,8 +15,9 @@ use crate::web::interop::{has_method, member, set_member, spawn};
 extern "C" {
     /// The observers and the logger.
     pub type Audience;
-    #[wasm_bindgen(constructor)]
-    fn new(observers: &JsValue, logger: &JsValue, level: Option<&str>) -> Audience;
+    #[wasm_bindgen(constructor, catch)]
+    fn new(observers: &JsValue, logger: &JsValue, level: Option<&str>)
+    -> Result<Audience, JsValue>;
     #[wasm_bindgen(method)]
     fn wanted(this: &Audience) -> Vec<String>;
     #[wasm_bindgen(method)]
@@ -29,7 +30,10 @@ extern "C" {
     pub fn hears_writes(this: &Audience) -> bool;
     /// Logs a message that is not an event; warnings go to the console if there is no logger.
     #[wasm_bindgen(method)]
-    pub fn say(this: &Audience, level: &str, message: &str, reason: &str);
+    pub fn say(this: &Audience, level: &str, message: &str, reason: &str, scope: &str);
+    /// Returns the last entries of the log.
+    #[wasm_bindgen(method)]
+    pub fn recent(this: &Audience) -> JsValue;
     #[wasm_bindgen(method)]
     fn fetch(this: &Audience, given: &JsValue) -> JsValue;
 }
@@ -62,7 +66,8 @@ impl Audience {
                 "`logLevel` must be \"trace\", \"debug\", \"info\", \"warn\", \"error\" or \"off\".",
             ));
         }
-        Ok(Self::new(&observers, &logger, name.as_deref()))
+        Self::new(&observers, &logger, name.as_deref())
+            .map_err(|thrown| from_js(&thrown, Code::InvalidConfig))
     }
 
     /// Returns `remote` with a `fetch` that logs each request, if the level asks for it.
@@ -82,11 +87,12 @@ impl Audience {
         copy.into()
     }
 
-    /// Passes events to the observers and the logger until the instance is closed.
-    pub fn follow(self: &Rc<Self>, engine: &WebEngine) {
+    /// Passes events to the observers and the logger until the reader ends, or the instance is
+    /// closed.
+    pub fn follow(self: &Rc<Self>, engine: &WebEngine) -> Option<Rc<Reader>> {
         let wanted = self.wanted();
         if wanted.is_empty() {
-            return;
+            return None;
         }
         let topics = Topic::NAMES
             .iter()
@@ -98,11 +104,12 @@ impl Audience {
             is_observer: true,
             ..Filter::default()
         });
-        let audience = Rc::clone(self);
+        let (audience, events) = (Rc::clone(self), Rc::clone(&reader));
         spawn(async move {
-            while let Some(event) = reader.next().await {
+            while let Some(event) = events.next().await {
                 audience.tell(&event.text);
             }
         });
+        Some(reader)
     }
 }

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::Engine;
-use crate::js::config::{self, ParsedConfig};
-use crate::js::instance::Instance;
+use crate::js::config::{self, InitialUser, ParsedConfig};
+use crate::js::instance::{Instance, LiveParts, WaitingNotice};
 use crate::js::page_bindings::PageBindings;
 use crate::js::{convert, page, persist, schedule};
 use crate::model::error::Result;
+use crate::util::cell::RefCell;
 use crate::web::host::WebHost;
 use crate::web::storage::WebBacking;
 
@@ -30,6 +31,7 @@ pub(super) fn prepare() {
 pub(super) async fn open(given: &JsValue) -> Result<Rc<Instance>> {
     let ParsedConfig {
         config,
+        data,
         remote,
         resolvers,
         middleware,
@@ -38,18 +40,33 @@ pub(super) async fn open(given: &JsValue) -> Result<Rc<Instance>> {
     } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
+    let told = audience.follow(&engine);
     let instance = Rc::new(Instance {
         engine,
-        middleware,
-        audience,
+        live: RefCell::new(LiveParts {
+            middleware,
+            audience,
+            told,
+        }),
         page: PageBindings::default(),
+        waiting: WaitingNotice::default(),
+        config: data,
     });
-    instance.audience.follow(&instance.engine);
     page::bind(&instance);
     persist::watch(&instance);
-    if let Some(user) = initial_user.resolve(instance.engine.host()).await? {
-        instance.engine.sign_in(&user).await?;
+    if let Err(error) = sign_in(&instance, initial_user).await {
+        // A failed attempt leaves no listener, no reader of events and no open database.
+        instance.engine.close().await;
+        instance.page.release();
+        return Err(error);
     }
     schedule::attend(&instance);
     Ok(instance)
+}
+
+async fn sign_in(instance: &Instance, initial_user: InitialUser) -> Result<()> {
+    match initial_user.resolve(instance.engine.host()).await? {
+        Some(user) => instance.engine.sign_in(&user).await,
+        None => Ok(()),
+    }
 }

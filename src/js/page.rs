@@ -43,7 +43,7 @@ pub(super) fn bind(instance: &Rc<Instance>) {
         } else {
             "The app has deleted its databases: its users are signed out."
         };
-        instance.audience.say("info", message, "");
+        instance.audience().say("info", message, "", "storage");
         spawn(async move { instance.engine.on_storage_change().await });
     });
     let weak = Rc::downgrade(instance);

@@ -13,10 +13,11 @@ pub(super) fn watch(instance: &Rc<Instance>) {
     let engine = &instance.engine;
     if let Some(refused) = engine.backing().refused() {
         let why = refused.cause().unwrap_or_default();
-        instance.audience.say(
+        instance.audience().say(
             "warn",
             "The browser gives no storage: everything is kept in memory, and lost with the page.",
             why,
+            "storage",
         );
     }
     if engine.config().persist != Persist::Always || engine.backing().refused().is_some() {
@@ -43,6 +44,6 @@ pub(super) async fn request(instance: &Instance) -> bool {
     } else {
         "The browser may evict what is stored when it needs room."
     };
-    instance.audience.say("info", message, "");
+    instance.audience().say("info", message, "", "storage");
     granted
 }

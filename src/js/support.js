@@ -17,6 +17,7 @@ export class DatumError extends Error {
   toJSON() {
     const json = { code: this.code, message: this.message, retryable: this.retryable, at: this.at };
     for (const key of DETAILS) if (key !== "userId" && this[key] !== undefined) json[key] = this[key];
+    if (this.cause !== undefined) json.cause = say(this.cause);
     return json;
   }
 }
@@ -32,12 +33,17 @@ export function makeError(json) {
 // serde_json stops at 128 levels; stored values must stay readable for every server.
 const MAX_DEPTH = 100;
 
+/** An object that inherits nothing, not even `__proto__`: every name is an ordinary key. */
+export function Bag() {}
+Bag.prototype = Object.freeze(Object.create(null));
+
 /** A problem in a value, and its place. Distinguishes our exceptions from the app's. */
 class Fault {
   path = [];
 
-  constructor(why) {
+  constructor(why, cause) {
     this.why = why;
+    this.cause = cause;
   }
 }
 
@@ -46,28 +52,32 @@ class Fault {
  * change. `blame` turns it into an error, so that only failures pay for the message.
  */
 export function textOf(value) {
-  return sound(check(value, 0), () => JSON.stringify(value), (text) => text);
+  return sound(JSON.stringify(take(value, 0, "")), (text) => text);
 }
 
 /** As `textOf`, for an array: one line for each item, since JSON text contains no line break. */
 export function linesOf(values) {
-  const fault = Array.isArray(values) ? check(values, 0) : wrong("must be an array.");
-  const write = () => values.map((value) => JSON.stringify(value)).join("\n");
-  return sound(fault, write, (text) => `[${text.replaceAll("\n", ",")}]`);
+  if (!Array.isArray(values)) throw wrong("must be an array.");
+  const lines = [];
+  for (let i = 0; i < values.length; i++) {
+    try {
+      lines.push(JSON.stringify(take(values[i], 1, i)));
+    } catch (fault) {
+      throw at(fault, i);
+    }
+  }
+  return sound(lines.join("\n"), (text) => `[${text.replaceAll("\n", ",")}]`);
 }
 
-/** Returns the text from `write` if `found` reports no problem; `json` makes JSON of it. */
-function sound(found, write, json) {
-  let fault = found;
-  if (fault === undefined) {
-    const text = write();
-    // JSON writes a lone surrogate as an escape and never writes a paired one so: one scan of the
-    // text costs less than asking each string. A backslash before `ud` in a string is found too.
-    if (!text.includes("\\ud")) return text;
-    fault = malformed(JSON.parse(json(text)));
-    if (fault === undefined) return text;
+/** Returns the text if its strings are well-formed; `json` makes JSON of it. */
+function sound(text, json) {
+  // JSON writes a lone surrogate as an escape and never writes a paired one so: one scan of the
+  // text costs less than asking each string. A backslash before `ud` in a string is found too.
+  if (text.includes("\\ud")) {
+    const fault = malformed(JSON.parse(json(text)));
+    if (fault !== undefined) throw fault;
   }
-  throw fault;
+  return text;
 }
 
 /**
@@ -75,10 +85,10 @@ function sound(found, write, json) {
  * message.
  */
 export function blame(fault, code, what) {
-  // A getter, a proxy or a `toJSON` of the app threw.
   if (!(fault instanceof Fault)) return new DatumError(code, `${what} could not be read: ${say(fault)}`, { cause: fault });
   const place = fault.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${key}`)).join("");
-  return new DatumError(code, place ? `${what}: \`${place.replace(/^\./, "")}\` ${fault.why}` : `${what} ${fault.why}`);
+  const where = place ? `${what}: \`${place.replace(/^\./, "")}\`` : what;
+  return new DatumError(code, `${where} ${fault.why}`, { cause: fault.cause });
 }
 
 /** As `textOf`, but throws a DatumError. */
@@ -97,52 +107,74 @@ export function isWellFormed(text) {
 }
 
 /**
- * Returns undefined, or the problem and its place. The path is only built on the way out of a
- * failure.
+ * Returns a copy of a value that `JSON.stringify` writes without calling the app: each getter and
+ * `toJSON` is called once, here. Throws the problem and its place; the path is only built on the way
+ * out of a failure. `made` is true for what a `toJSON` returned.
  */
-function check(value, depth) {
+function take(value, depth, key, made) {
   switch (typeof value) {
     case "string":
     case "boolean":
-      return undefined;
+      return value;
     case "number":
-      return Number.isFinite(value) ? undefined : wrong(`is ${value}, which JSON cannot hold; use null or a finite number.`);
+      if (Number.isFinite(value)) return value;
+      throw wrong(`is ${value}, which JSON cannot hold; use null or a finite number.`);
     case "object":
       break;
     case "undefined":
-      return wrong("is undefined, which JSON cannot hold; use null.");
+      throw wrong("is undefined, which JSON cannot hold; use null.");
     case "bigint":
-      return wrong("is a BigInt, which JSON cannot hold; convert it to a string.");
+      throw wrong("is a BigInt, which JSON cannot hold; convert it to a string.");
     default:
-      return wrong(`is a ${typeof value}, which JSON cannot hold; leave it out.`);
+      throw wrong(`is a ${typeof value}, which JSON cannot hold; leave it out.`);
   }
-  if (value === null) return undefined;
-  if (depth === MAX_DEPTH) return wrong(`is nested deeper than ${MAX_DEPTH} levels, or contains itself.`);
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) {
-      const fault = check(value[i], depth + 1);
-      if (fault !== undefined) return at(fault, i);
+  if (value === null) return null;
+  if (depth === MAX_DEPTH) throw wrong(`is nested deeper than ${MAX_DEPTH} levels, or contains itself.`);
+  const toJSON = made ? undefined : value.toJSON;
+  if (typeof toJSON === "function") {
+    const name = replaced(value);
+    if (name !== undefined) throw wrong(`would not be stored as it is, because a script of this page has replaced \`${name}\`; delete that method.`);
+    if (tagOf(value) === "Date" && Number.isNaN(value.getTime())) throw wrong("is an invalid date.");
+    return take(toJSON.call(value, String(key)), depth + 1, key, true);
+  }
+  let place;
+  try {
+    if (Array.isArray(value)) {
+      const list = [];
+      for (place = 0; place < value.length; place++) list.push(take(value[place], depth + 1, place));
+      return list;
     }
-    return undefined;
+    const keys = Object.keys(value);
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) {
+      const why = loss(value, prototype, keys);
+      if (why !== undefined) throw wrong(why);
+    }
+    const copy = new Bag();
+    for (place of keys) {
+      const item = value[place];
+      // JSON leaves out an undefined property, as an app that writes `{ due: undefined }` expects.
+      if (item !== undefined) copy[place] = take(item, depth + 1, place);
+    }
+    return copy;
+  } catch (fault) {
+    throw place === undefined ? fault : at(fault, place);
   }
-  if (typeof value.toJSON === "function") {
-    if (tagOf(value) !== "Date") return check(value.toJSON(""), depth + 1);
-    return Number.isNaN(value.getTime()) ? wrong("is an invalid date.") : undefined;
-  }
-  const keys = Object.keys(value);
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
-    const why = loss(value, prototype, keys);
-    if (why !== undefined) return wrong(why);
-  }
-  for (let i = 0; i < keys.length; i++) {
-    const item = value[keys[i]];
-    // JSON leaves out an undefined property, as an app that writes `{ due: undefined }` expects.
-    if (item === undefined) continue;
-    const fault = check(item, depth + 1);
-    if (fault !== undefined) return at(fault, keys[i]);
-  }
-  return undefined;
+}
+
+/**
+ * Returns the name of the built-in `toJSON` of a value that a script has replaced, if one has: old
+ * libraries add `Array.prototype.toJSON`, and lists would be stored as strings.
+ */
+function replaced(value) {
+  let holder = value;
+  while (holder !== null && !Object.hasOwn(holder, "toJSON")) holder = Object.getPrototypeOf(holder);
+  const maker = holder === null || holder === value || !Object.hasOwn(holder, "constructor") ? undefined : holder.constructor;
+  return isNative(maker) && !isNative(holder.toJSON) ? `${maker.name}.prototype.toJSON` : undefined;
+}
+
+function isNative(value) {
+  return typeof value === "function" && /\[native code\]\s*\}$/.test(Function.prototype.toString.call(value));
 }
 
 /** Returns what JSON would lose of an instance of a class, if anything. */
@@ -185,7 +217,9 @@ function wrong(why) {
   return new Fault(why);
 }
 
-function at(fault, key) {
+function at(thrown, key) {
+  // A getter, a proxy or a `toJSON` of the app threw.
+  const fault = thrown instanceof Fault ? thrown : new Fault(`could not be read: ${say(thrown)}`, thrown);
   // The path of a cycle has a hundred parts; the first few show where it begins.
   if (fault.path.length === 6) fault.path.pop();
   fault.path.unshift(key);
@@ -233,7 +267,8 @@ export function freeze(value) {
         if (typeof item === "object" && item !== null) stack.push(item);
       }
     } else {
-      for (const key in object) {
+      // `for in` would follow what a script has added to `Object.prototype`, and never end.
+      for (const key of Object.keys(object)) {
         const item = object[key];
         if (typeof item === "object" && item !== null) stack.push(item);
       }
@@ -244,21 +279,63 @@ export function freeze(value) {
 }
 
 /**
+ * Returns an object's own values. Each is read only once, so that a getter cannot return two, and
+ * what reading throws is an error that names the key. Anything else is returned as it is.
+ */
+function ownValues(value, code, what) {
+  if (typeof value !== "object" || value === null) return value;
+  const values = new Bag();
+  let place = what;
+  try {
+    if (Array.isArray(value)) return value;
+    for (const key of Object.keys(value)) {
+      place = `${what}: \`${key}\``;
+      values[key] = value[key];
+    }
+  } catch (cause) {
+    throw new DatumError(code, `${place} could not be read: ${say(cause)}`, { cause });
+  }
+  return values;
+}
+
+/**
  * Splits an options object into data, as JSON text, and live members (functions, signals,
- * adapters), by the names in `live`. Each member is read only once, so that a getter cannot return
- * two values.
+ * adapters), by the names in `live`.
  */
 export function readOptions(value, code, what, live) {
-  if (value === undefined || value === null) return { text: "{}", handles: {} };
-  if (typeof value !== "object" || Array.isArray(value)) throw new DatumError(code, `${what} must be an object.`);
-  const plain = {};
-  const handles = {};
-  try {
-    for (const key of Object.keys(value)) (live.includes(key) ? handles : plain)[key] = value[key];
-  } catch (cause) {
-    throw new DatumError(code, `${what} could not be read: ${say(cause)}`, { cause });
-  }
+  if (value === undefined || value === null) return { text: "{}", handles: new Bag() };
+  const own = ownValues(value, code, what);
+  if (typeof own !== "object" || Array.isArray(own)) throw new DatumError(code, `${what} must be an object.`);
+  const plain = new Bag();
+  const handles = new Bag();
+  for (const key of Object.keys(own)) (live.includes(key) ? handles : plain)[key] = own[key];
   return { text: encode(plain, code, what), handles };
+}
+
+/**
+ * Returns a config of which the engine can read every part without meeting a getter or a proxy of
+ * the app: an exception there would end the call without an answer.
+ */
+export function readConfig(config) {
+  const code = "invalidConfig";
+  const own = ownValues(config, code, "The config");
+  if (!(own instanceof Bag)) return own;
+  const entities = ownValues(own.entities, code, "`entities`");
+  if (entities instanceof Bag) {
+    own.entities = entities;
+    for (const name of Object.keys(entities)) entities[name] = ownValues(entities[name], code, `\`entities.${name}\``);
+  }
+  try {
+    const { remote, observers } = own;
+    // An adapter is called as it is: it may be an instance of a class.
+    if (typeof remote === "object" && remote !== null && typeof remote.pull !== "function" && typeof remote.push !== "function") {
+      own.remote = ownValues(remote, code, "`remote`");
+    }
+    if (Array.isArray(observers)) own.observers = Array.from(observers);
+  } catch (cause) {
+    throw cause instanceof DatumError ? cause : new DatumError(code, `\`remote\` or \`observers\` could not be read: ${say(cause)}`, { cause });
+  }
+  return own;
 }
 
 /** Reports to the app's developer a fault that no call can reject with. */
@@ -285,18 +362,33 @@ const waiting = new Map();
 let death;
 let words;
 
+/** How many of them keep a Node process from ending; timers and channels do not. */
+let held = 0;
+let port;
+
+function hold(more) {
+  held += more;
+  if (held > 1 || !globalThis.process?.versions?.node || !globalThis.MessageChannel) return;
+  port ??= new MessageChannel().port1;
+  // jsdom's and happy-dom's, if they have any, keep nothing.
+  port[held > 0 ? "ref" : "unref"]?.();
+}
+
 /**
  * Returns the promise of a call, which `settle` settles; it also rejects when the engine dies. A
  * panic stops the task that would have settled it, and without this an `await` in the app would
- * never return.
+ * never return. A Node process may end while only feeds wait for something new.
  */
-export function pledge() {
+export function pledge(isFeed) {
   let how;
   const promise = new Promise((resolve, reject) => {
-    how = { resolve, reject };
+    how = { resolve, reject, isFeed };
   });
-  if (death === undefined) waiting.set(promise, how);
-  else how.reject(death);
+  if (death !== undefined) how.reject(death);
+  else {
+    waiting.set(promise, how);
+    if (!isFeed) hold(1);
+  }
   return promise;
 }
 
@@ -307,6 +399,7 @@ export function pledge() {
 export function settle(promise, fulfilled, value) {
   const how = waiting.get(promise);
   waiting.delete(promise);
+  if (how && !how.isFeed) hold(-1);
   if (fulfilled) how?.resolve(value);
   else how?.reject(value);
 }
@@ -319,6 +412,7 @@ export function dying(place) {
   death ??= new DatumError("engineDead", "The engine stopped on a fault of its own; what was stored is safe. Reload the page.", { cause: place });
   for (const { reject } of waiting.values()) reject(death);
   waiting.clear();
+  hold(-held);
 }
 
 /**

@@ -1,4 +1,3 @@
-/// <reference lib="esnext.disposable" />
 /**
  * datum-sync: offline-first sync for web apps.
  *
@@ -8,6 +7,20 @@
  *
  * @packageDocumentation
  */
+
+// As in TypeScript's `esnext.disposable`, which came with 5.2: older versions, and configs without it, take these types too.
+declare global {
+  interface SymbolConstructor {
+    readonly dispose: unique symbol;
+    readonly asyncDispose: unique symbol;
+  }
+  interface Disposable {
+    [Symbol.dispose](): void;
+  }
+  interface AsyncDisposable {
+    [Symbol.asyncDispose](): PromiseLike<void>;
+  }
+}
 
 /** Any JSON value. Entities are JSON: no `Date`, `Map`, `BigInt`, functions, `NaN`. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -43,24 +56,85 @@ export interface AnyEntity extends Entity {
   [field: string]: Json | undefined;
 }
 
-/** The argument of `create`: the app's fields, and optionally the engine's. */
+/** The entity types of an app that declares none: any name, with any fields. */
+export interface AnyEntities {
+  [name: string]: AnyEntity;
+}
+
+/** An app's entity types by name: what {@link Datum.initialize} is given as `<{ tasks: Task }>`. */
+export type EntityTypes<E> = { [N in keyof E]: Entity & JsonFields<E[N]> };
+
+/**
+ * The fields of an entity as they come back: a type that satisfies it promises nothing that JSON loses. A field that does not is an
+ * error that says why.
+ */
+export type JsonFields<T> = { [F in keyof T]: typeof converted extends keyof T ? T[F] : Stored<T[F]> };
+
+/**
+ * An entity type with fields that are not JSON, such as a `Date`, which the middleware of the type converts: `beforeSave` writes them as
+ * JSON, `afterRead` makes them again.
+ *
+ * @example
+ * const datum = await Datum.initialize<{ tasks: Converted<Task> }>({
+ *   entities: {
+ *     tasks: {
+ *       beforeSave: (task) => ({ ...task, due: task.due.toISOString() }),
+ *       afterRead: (task) => ({ ...task, due: new Date(task.due) }),
+ *     },
+ *   },
+ *   remote,
+ * });
+ */
+export type Converted<T extends Entity> = T & { readonly [converted]?: never };
+declare const converted: unique symbol;
+
+type Stored<V> = unknown extends V
+  ? V
+  : V extends Json | undefined
+    ? V
+    : StoredObject<V>;
+
+type StoredObject<V> = V extends Date
+  ? "A Date comes back as a string: declare the field as string and write date.toISOString(), or see Converted."
+  : V extends ReadonlyMap<any, any> | ReadonlySet<any> | WeakMap<any, any> | WeakSet<any>
+    ? "JSON cannot hold a Map or a Set: declare an array or an object."
+    : V extends bigint
+      ? "JSON cannot hold a BigInt: declare a string."
+      : V extends symbol | ((...args: never) => unknown) | (abstract new (...args: never) => unknown)
+        ? "JSON cannot hold functions and symbols: leave the field out of the entity type."
+        : V extends RegExp | Error | ArrayBuffer | ArrayBufferView | Promise<unknown>
+          ? "JSON loses the content of this object: declare a string, an array or a plain object."
+          : V extends readonly unknown[]
+            ? { [I in keyof V]: undefined extends V[I] ? "JSON cannot hold undefined in an array: declare null." : Stored<V[I]> }
+            : { [F in keyof V]: Stored<V[F]> };
+
+/** The argument of `create`: the app's fields, and optionally the engine's. An undefined field is the same as none. */
 export type Draft<T extends Entity> = Omit<T, keyof Entity> & Partial<Entity>;
 
-/** The fields that `patch` may change. */
-export type Changes<T extends Entity> = Partial<Omit<T, keyof Entity>>;
+/**
+ * The fields that `patch` changes. A field that is undefined or left out stays as it is; null is a value like any other and is stored.
+ * Fields are removed by `remove` of {@link PatchOptions}.
+ */
+export type Changes<T extends Entity> = { [F in OwnField<T>]?: T[F] | undefined };
 
 /** The argument of {@link Datum.initialize}. An unknown key is refused with `invalidConfig`. */
-export interface DatumConfig {
-  /** Prefix of the IndexedDB databases, for two apps on one origin. Default `"datum"`. */
+export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
+  /**
+   * Prefix of the IndexedDB databases, for two apps on one origin. Default `"datum"`. One instance of a name can be open: see
+   * {@link Datum.initialize}.
+   */
   name?: string;
   /** The entity types, at least one. */
-  entities: Record<string, EntityConfig<any>>;
+  entities: { [N in keyof E & string]: EntityConfig<E[N]> };
   /** The app's backend: the sync protocol over HTTP, or the app's own adapter. */
   remote: HttpRemote | RemoteAdapter;
   /**
    * The user of `manager` calls that name none. A function is called once, by `initialize`,
    * which rejects with `invalidConfig` if it throws, and with `timeout` if it has not answered after 10
    * seconds. Null or undefined means no user: calls reject with `noUser` until {@link Datum.switchUser}.
+   *
+   * If the instance of this `name` is open, its current user must be the same, or `initialize` rejects with `userMismatch`. A
+   * config without this key does not say who the user is.
    */
   initialUserId?: string | (() => string | null | undefined | Promise<string | null | undefined>);
   /**
@@ -236,6 +310,9 @@ export interface Relation {
 /** The names of the app's own fields. */
 export type OwnField<T extends Entity> = Exclude<keyof T & string, keyof Entity>;
 
+/** The names of the app's own fields that an entity may lack. */
+export type OptionalField<T extends Entity> = { [F in OwnField<T>]-?: undefined extends T[F] ? F : {} extends Pick<T, F> ? F : never }[OwnField<T>];
+
 /**
  * How a field that both sides changed is merged. A field that only one side changed keeps that side's value, under every policy.
  *
@@ -266,8 +343,8 @@ export type FieldPolicy = "local" | "remote" | "lastWrite" | "min" | "max" | "su
  *
  * If `beforeSave` throws, the write is refused with `invalidEntity`. If `afterRead` throws, the
  * entity is returned as it is stored, the exception is logged once on the console, and a `patch` of the
- * entity is refused. A `patch` writes the fields whose stored value changes, and the whole
- * entity if `beforeSave` removed one.
+ * entity is refused. A `patch` writes the fields whose stored value changes, and removes those that
+ * `beforeSave` leaves out.
  *
  * @example
  * const cipher: Middleware<Note> = {
@@ -771,36 +848,55 @@ export interface PendingOperation {
  * after {@link Datum.close}.
  *
  * @example
- * const datum = await Datum.initialize({
+ * const datum = await Datum.initialize<{ tasks: Task }>({
  *   entities: { tasks: {} },
  *   remote: { url: "https://api.example.com", headers: async () => ({ Authorization: `Bearer ${await token()}` }) },
  *   initialUserId: "ada",
+ *   autoStartSync: true, // what is written is sent by itself
  * });
- * const tasks = datum.manager<Task>("tasks");
+ * const tasks = datum.manager("tasks");
  * await tasks.create({ title: "Buy milk", done: false });
- * await datum.synchronize("ada");
  */
-export class Datum implements AsyncDisposable {
+export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implements AsyncDisposable {
   private constructor();
 
   /**
-   * Loads the engine and opens the storage. A second call with the same `name` returns the same instance.
+   * Loads the engine and opens the storage. With the app's entity types (`Datum.initialize<{ tasks: Task }>(…)`), their managers have
+   * them, and other names do not compile.
    *
-   * Rejects with `invalidConfig` (naming the key; also if the name is in use with another config),
-   * `storageUnavailable`, `storageBlocked` (another tab has an older version open), `network` (the engine's
-   * own file could not be loaded).
+   * While an instance of this `name` is open, a further call resolves with it, and the live parts of the newest config replace the older
+   * ones: headers, `fetch`, adapter, middleware, resolvers, observers, logger. The data of both configs must be the same; in a module
+   * that a development server has replaced, the newer config wins, and the instance is opened again. An instance that is being
+   * closed is given to nobody: the call waits until it has closed.
+   *
+   * Rejects with `invalidConfig` (naming the key; also if the name is open and the data differs), `userMismatch` (the name is open, and
+   * `initialUserId` is not its current user), `storageUnavailable`, `storageBlocked` (another tab has an older version open), `network`
+   * (the engine's own file could not be loaded).
    */
-  static initialize(config: DatumConfig): Promise<Datum>;
+  static initialize<E extends EntityTypes<E> = {}, N extends string = keyof E & string>(
+    config: Omit<DatumConfig, "entities"> & { entities: { [K in N]: EntityConfig<K extends keyof E ? E[K] : any> } },
+  ): Promise<Datum<{ [K in N]: K extends keyof E ? E[K] : AnyEntity }>>;
   /** The open instance that was initialized first. Throws `notInitialized` if there is none. */
   static readonly instance: Datum;
+  /** The version of the package, such as `"1.2.3"`. */
+  static readonly version: string;
   /** Whether {@link Datum.instance} may be read. */
   static readonly isInitialized: boolean;
 
   /** The user of `manager` calls that name none. */
   readonly currentUserId: string | null;
+  /**
+   * Yields the current user, null for nobody: at once, then after every change, also when another tab has removed the user's data. The
+   * loop ends when the instance is closed.
+   */
+  watchCurrentUser(): AsyncIterable<string | null>;
 
-  /** Returns the manager of one entity type. Throws `invalidArgument` if the config has no such type. */
-  manager<T extends Entity = AnyEntity>(entity: string): Manager<T>;
+  /**
+   * Returns the manager of one entity type, as `initialize` was told of it, or with the type argument if there is one. Throws
+   * `invalidArgument` if the config has no such type.
+   */
+  manager<N extends keyof E & string>(entity: N): Manager<E[N]>;
+  manager<T extends Entity & JsonFields<T>>(entity: keyof E & string): Manager<T>;
 
   /**
    * Runs a cycle: pushes pending operations, pulls new rows, resolves conflicts. Failures of single operations
@@ -876,8 +972,8 @@ export class Datum implements AsyncDisposable {
    * current user, there is no current user afterwards. A failed push does not reject: the operations that were not pushed are in the
    * result, and are there again when the user signs in with {@link Datum.switchUser}.
    *
-   * Other tabs stay signed in, unless `wipe` is given: then they close the user's database and sign the user out as well.
-   * Rejects with `unsyncedData` if `wipe` would lose something: the user stays signed in then.
+   * Other tabs stay signed in, unless `wipe` is given: then they close the user's database and sign the user out as well. Each gets the
+   * event `signedOut`. Rejects with `unsyncedData` if `wipe` would lose something: the user stays signed in then.
    *
    * @example
    * try {
@@ -963,6 +1059,10 @@ export class Datum implements AsyncDisposable {
   /**
    * Removes all of a user's data from this device, unsynced operations too. Other tabs close the user's database as well: their watches
    * end, and they save nothing back. A tab that was frozen meanwhile signs the user out when it wakes up.
+   *
+   * Questions about a user without a database are answered (nothing is stored, nothing is pending) and create none. If the user is not
+   * the current one, calls that need a database, such as `synchronize`, then reject with `closed` until a {@link Datum.switchUser}
+   * or a write for that user.
    */
   clearUserData(userId: string): Promise<void>;
 
@@ -973,6 +1073,15 @@ export class Datum implements AsyncDisposable {
   checkHealth(userId?: string): Promise<Health>;
   /** Counters since this instance was opened. */
   readonly metrics: Metrics;
+  /**
+   * Returns what somebody who helps needs to know about a user's sync, as JSON: to be shown, stored or sent by the app. It has no
+   * entities, no custom metadata, no tokens and no values of headers; of the config, only the package's own settings. A part that
+   * cannot be read says why, as all do once the instance is closed. Rejects with `invalidArgument`.
+   *
+   * @example
+   * const file = new Blob([JSON.stringify(await datum.report("ada"), null, 2)], { type: "application/json" });
+   */
+  report(userId: string): Promise<SupportReport>;
 
   /** Stops running cycles, closes the storage and ends every feed. Later calls reject with `closed`. */
   close(): Promise<void>;
@@ -998,10 +1107,19 @@ export class Manager<T extends Entity = AnyEntity> {
    * not JSON and for more than 1 MiB.
    */
   create(draft: Draft<T>, options?: WriteOptions): Promise<Readonly<T>>;
-  /** Replaces the app's fields. Rejects with `notFound` and `invalidEntity`. */
+  /**
+   * Replaces the app's fields: those that the argument lacks, or has as undefined, are removed. A write that changes nothing queues
+   * nothing, and `modifiedAt` stays. Rejects with `notFound` and `invalidEntity`.
+   */
   update(entity: Readonly<T>, options?: WriteOptions): Promise<Readonly<T>>;
-  /** Changes some of the app's fields. Rejects with `notFound` and `invalidEntity`. */
-  patch(id: string, changes: Changes<T>, options?: WriteOptions): Promise<Readonly<T>>;
+  /**
+   * Changes some of the app's fields, and removes those that `remove` names. A field that is undefined stays as it is; null is stored.
+   * A write that changes nothing queues nothing, and `modifiedAt` stays. Rejects with `notFound` and `invalidEntity`.
+   *
+   * @example
+   * await tasks.patch(id, { title: "Tea", due: undefined }, { remove: ["notes"] }); // `due` stays, `notes` goes
+   */
+  patch(id: string, changes: Changes<T>, options?: PatchOptions<T>): Promise<Readonly<T>>;
   /** Deletes an entity. Returns false if there was none. */
   delete(id: string, options?: DeleteOptions): Promise<boolean>;
   /** Creates many in one atomic commit: all or none. */
@@ -1081,6 +1199,12 @@ export interface WriteOptions extends UserOption {
   dependsOn?: { entity: string; id: string }[];
 }
 
+/** Options of a patch. */
+export interface PatchOptions<T extends Entity = AnyEntity> extends WriteOptions {
+  /** The fields to remove, here and on the server. */
+  remove?: readonly OptionalField<T>[];
+}
+
 /** Options of a delete. */
 export interface DeleteOptions extends WriteOptions {
   /** Default: `deleteBehavior` of the entity type. */
@@ -1116,7 +1240,8 @@ export interface EventFilter<K extends DatumEvent["type"] = DatumEvent["type"]> 
   userId?: string;
   /** Only events about one entity type. */
   entity?: string;
-  type?: K;
+  /** One type of event, or several. */
+  type?: K | readonly K[];
 }
 
 /** An event, with its user (empty if it concerns none) and its time. */
@@ -1143,6 +1268,10 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
       readonly explanation: MergeExplanation;
     }
   | { readonly type: "deadLetter"; readonly deadLetter: DeadLetter }
+  /**
+   * A user has signed out: `currentUserId` is no longer this one, unless only another tab was left (`"otherTab"`) and nothing was wiped.
+   */
+  | { readonly type: "signedOut"; readonly source: "local" | "otherTab"; readonly wiped: boolean }
   | { readonly type: "userSwitched"; readonly previousUserId: string | null; readonly hadUnsyncedData: boolean }
   | { readonly type: "leaderChanged"; readonly isLeader: boolean }
   | { readonly type: "connectivityChanged"; readonly online: boolean }
@@ -1156,6 +1285,8 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
    * had acknowledged in the last 30 days and forgotten, are pending again.
    */
   | { readonly type: "serverRestored"; readonly offeredAgain: number }
+  /** A page of the remote had rows of a type that the config does not name. They were left out. */
+  | { readonly type: "rowsIgnored"; readonly entity: string; readonly count: number }
 );
 
 /** An operation that the remote has rejected. */
@@ -1228,6 +1359,44 @@ export interface Metrics {
   readonly staleCommits: number;
   /** Events that slow readers lost. */
   readonly droppedEvents: number;
+}
+
+/** The result of {@link Datum.report}. A part that could not be read is an object with its `error`. */
+export interface SupportReport {
+  /** {@link Datum.version}. */
+  readonly version: string;
+  readonly at: string;
+  /** The browser, the page's origin, whether it is online and visible, and what it offers. */
+  readonly environment: { readonly [field: string]: Json };
+  /** The config without secrets: functions, classes and the app's own texts are only named, as in `"(function)"`. */
+  readonly config: Json;
+  readonly userId: string;
+  readonly isCurrentUser: boolean;
+  readonly status: SyncStatus;
+  /** When the next automatic cycle begins; null if none is planned. */
+  readonly nextSyncTime: string | null;
+  readonly lastResult: SyncResult | null | ReportFailure;
+  /** This device's metadata, without the app's own fields; empty if it has never synced. */
+  readonly metadata: Partial<SyncMetadata> | ReportFailure;
+  readonly outbox: ReportList<PendingOperation> | ReportFailure;
+  readonly conflicts: ReportList<Omit<Conflict, "base" | "local" | "remote">> | ReportFailure;
+  readonly deadLetters: ReportList<Omit<DeadLetter, "data" | "base">> | ReportFailure;
+  /** As {@link Datum.storageSize}, and how many users have a database on this device. */
+  readonly storage: { readonly [field: string]: Json };
+  readonly metrics: Omit<Metrics, "activeUsers"> & { readonly activeUsers: number };
+  /** The last entries of the log, of the level `info` and above, whatever `logLevel` is. */
+  readonly log: readonly LogEntry[];
+}
+
+/** How many there are, and the first hundred. */
+export interface ReportList<T> {
+  readonly count: number;
+  readonly first: readonly T[];
+}
+
+/** Why a part of a report could not be read. */
+export interface ReportFailure {
+  readonly error: DatumErrorJson | string;
 }
 
 /** The stable name of a failure. Branch on this, never on the message. */
@@ -1343,4 +1512,6 @@ export interface DatumErrorJson {
   entityId?: string;
   status?: number;
   retryAfterMs?: number;
+  /** What led to it, in the words of the browser, the server or the app. */
+  cause?: string;
 }

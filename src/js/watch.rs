@@ -6,7 +6,7 @@ use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 
 use crate::engine::watch::{Delta, Watch};
-use crate::js::convert::promise;
+use crate::js::convert::feed_promise;
 use crate::js::feed::iteration;
 use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded};
@@ -21,9 +21,15 @@ extern "C" {
     /// The entities of one watch.
     type Live;
     #[wasm_bindgen(constructor)]
-    fn new(middleware: Option<Middleware>) -> Live;
+    fn new() -> Live;
     #[wasm_bindgen(method, catch)]
-    fn apply(this: &Live, whole: bool, text: &str, gone: &Array) -> Result<JsValue, JsValue>;
+    fn apply(
+        this: &Live,
+        middleware: Option<Middleware>,
+        whole: bool,
+        text: &str,
+        gone: &Array,
+    ) -> Result<JsValue, JsValue>;
 }
 
 /// Selects the watched entities.
@@ -53,14 +59,10 @@ impl WatchFeed {
     /// A new reader for each loop.
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> WatchIterator {
-        let entity = self.target.as_ref().ok().map(|target| &target.entity);
-        let middleware = entity
-            .and_then(|entity| self.instance.middleware.get(entity))
-            .cloned();
         let cursor = WatchCursor {
             instance: Rc::clone(&self.instance),
             target: self.target.clone(),
-            live: Live::new(middleware),
+            live: Live::new(),
             state: RefCell::default(),
         };
         WatchIterator {
@@ -129,7 +131,7 @@ impl WatchCursor {
             };
             let target = self.target.clone()?;
             let value = if target.only.is_none() {
-                Some(self.apply(&delta)?)
+                Some(self.apply(&target, &delta)?)
             } else {
                 self.changed_entity(&target, &delta)?
             };
@@ -140,10 +142,11 @@ impl WatchCursor {
     }
 
     /// Returns all watched entities after a change.
-    fn apply(&self, delta: &Delta) -> Result<JsValue> {
+    fn apply(&self, target: &WatchTarget, delta: &Delta) -> Result<JsValue> {
         let gone: Array = delta.gone.iter().map(|id| JsValue::from_str(id)).collect();
+        let middleware = self.instance.middleware_of(&target.entity);
         self.live
-            .apply(delta.whole, &delta.items, &gone)
+            .apply(middleware, delta.whole, &delta.items, &gone)
             .map_err(|thrown| {
                 Error::new(Code::Corrupt, "A stored entity is not JSON.")
                     .caused_by(thrown_text(&thrown))
@@ -161,7 +164,8 @@ impl WatchCursor {
         if self.state.borrow().last.as_deref() == Some(text) {
             return Ok(None);
         }
-        let value = decoded(text, self.instance.middleware.get(&target.entity))?;
+        let middleware = self.instance.middleware_of(&target.entity);
+        let value = decoded(text, middleware.as_ref())?;
         self.state.borrow_mut().last = Some(text.to_owned());
         Ok(Some(value))
     }
@@ -172,7 +176,7 @@ impl WatchIterator {
     /// Returns the watched entities, first immediately and then after each change.
     pub fn next(&self) -> Promise {
         let cursor = Rc::clone(&self.cursor);
-        promise(async move { cursor.next().await })
+        feed_promise(async move { cursor.next().await })
     }
 
     /// Ends the reader: the loop was left.

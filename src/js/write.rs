@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::*;
 use crate::js::convert::error_to_js;
 use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded, decoded_many};
+use crate::js::waiting;
 use crate::model::entity::OwnedKey;
 use crate::model::error::{Error, Result};
 use crate::plan::write::{Write, Written};
@@ -24,6 +25,8 @@ pub(crate) type WriteOutput = fn(Vec<Written>, Option<&Middleware>) -> Result<Js
 pub(crate) struct WriteTarget {
     pub(crate) user: String,
     pub(crate) after: Rc<[OwnedKey]>,
+    /// The names of the fields that a patch removes.
+    pub(crate) removed: Vec<String>,
 }
 
 /// Writes all of these, or none.
@@ -33,15 +36,18 @@ pub(crate) async fn write(
     target: WriteTarget,
     writes: Vec<Write>,
 ) -> Result<Vec<Written>> {
-    if instance.audience.hears_writes() {
+    let audience = instance.audience();
+    if audience.hears_writes() {
         for write in &writes {
             let (kind, draft) = match write {
                 Write::Create { draft } => ("create", Cow::Borrowed(draft.as_str())),
                 Write::Update { entity } => ("update", Cow::Borrowed(entity.as_str())),
-                Write::Patch { id, changes } => ("patch", Cow::Owned(named(changes, id))),
+                Write::Patch { id, changes } | Write::PatchAndRemove { id, changes, .. } => {
+                    ("patch", Cow::Owned(named(changes, id)))
+                }
                 Write::Delete { id, .. } => ("delete", Cow::Owned(named("{}", id))),
             };
-            instance.audience.before_write(entity, kind, &draft);
+            audience.before_write(entity, kind, &draft);
         }
     }
     let written = instance
@@ -50,6 +56,7 @@ pub(crate) async fn write(
         .write_after(&target.user, entity, writes, target.after)
         .await?;
     instance.compact_later(&target.user);
+    waiting::watch(instance, &target.user);
     Ok(written)
 }
 
@@ -63,6 +70,18 @@ fn named(object: &str, id: &str) -> String {
     put_text(&mut text, "id", id);
     text.push('}');
     text
+}
+
+pub(crate) fn patch_of(id: String, changes: String, removed: Vec<String>) -> Write {
+    if removed.is_empty() {
+        Write::Patch { id, changes }
+    } else {
+        Write::PatchAndRemove {
+            id,
+            changes,
+            removed,
+        }
+    }
 }
 
 /// Patches an entity whose type has middleware, which gets the whole entity, so that is read first.
@@ -82,13 +101,8 @@ pub(crate) async fn patch(
         .read(&target.user, entity, &id, false)
         .await
         .map_err(threw)?;
-    let planned = middleware.patch(stored.as_deref(), &changes)?;
-    let text = planned.text();
-    let write = if planned.is_whole() {
-        Write::Update { entity: text }
-    } else {
-        Write::Patch { id, changes: text }
-    };
+    let planned = middleware.patch(stored.as_deref(), &changes, target.removed.clone())?;
+    let write = patch_of(id, planned.text(), planned.removed());
     let written = self::write(instance, entity, target, vec![write])
         .await
         .map_err(threw)?;

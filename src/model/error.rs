@@ -334,6 +334,7 @@ impl Error {
             entity_id: self.0.entity_id.clone(),
             status: self.0.status,
             retry_after_ms: self.0.retry_after_ms,
+            cause: self.0.cause.clone(),
         }
     }
 }
@@ -374,6 +375,9 @@ pub struct ErrorJson {
     /// The wait that the remote asked for, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// What led to it, in the words of the browser, the server or the app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
 }
 
 #[cfg(test)]

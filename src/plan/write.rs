@@ -22,6 +22,7 @@ use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
 
 pub mod enqueue;
+mod fields;
 pub mod set_aside;
 
 /// One write of the app. Bodies are the app's JSON text.
@@ -39,6 +40,15 @@ pub enum Write {
         id: String,
         /// The changed fields.
         changes: String,
+    },
+    /// Changes some fields and removes others. On the wire it is an update, since a patch there
+    /// removes nothing.
+    PatchAndRemove {
+        id: String,
+        /// The changed fields.
+        changes: String,
+        /// The names of the removed fields.
+        removed: Vec<String>,
     },
     /// Deletes an entity.
     Delete {
@@ -206,6 +216,14 @@ impl Attempt<'_, '_> {
             Write::Create { draft } => self.create(entity, draft, now),
             Write::Update { entity: body } => self.update(entity, body, now),
             Write::Patch { id, changes } => self.patch(entity, id, changes, now),
+            Write::PatchAndRemove {
+                id,
+                changes,
+                removed,
+            } => {
+                let patched = self.patch(entity, id, changes, now)?;
+                self.remove_fields(&Key::new(entity, id), removed, patched, now)
+            }
             Write::Delete { id, soft } => Ok(self.delete(entity, id, *soft)),
         }
     }
@@ -296,6 +314,22 @@ impl Attempt<'_, '_> {
         self.put(&key, OperationKind::Patch, draft, &current)
     }
 
+    /// Removes fields of an entity that this group has just patched.
+    fn remove_fields(
+        &mut self,
+        key: &Key,
+        removed: &[String],
+        patched: Written,
+        now: &str,
+    ) -> Result<Written> {
+        let Current { body, device, .. } = self.current(key);
+        let rest = match &body {
+            Some(body) => fields::without(body, device.as_deref(), removed, key.id)?,
+            None => None,
+        };
+        rest.map_or(Ok(patched), |rest| self.update(key.entity, &rest, now))
+    }
+
     fn delete(&mut self, entity: &str, id: &str, soft: bool) -> Written {
         let key = Key::new(entity, id);
         let current = self.current(&key);
@@ -327,10 +361,33 @@ impl Attempt<'_, '_> {
                 Aside::Beside(fields) => fields,
             };
         }
+        if let Some(had) = self.unchanged(key, kind, &draft.body, current) {
+            let entity = self.seen(key, had, beside.as_deref(), current.version);
+            return Ok(Written::Entity(entity));
+        }
         let body: Rc<str> = Rc::from(draft.body);
         let entity = self.seen(key, &body, beside.as_deref(), current.version);
         self.enqueue(key, kind, Some(body), draft.fields, false, current);
         Ok(Written::Entity(entity))
+    }
+
+    /// Returns the stored body if a write changes nothing in it but its time: then nothing is
+    /// queued. A write over a rejected one that is still shown is queued, because it replaces that
+    /// one.
+    fn unchanged<'c>(
+        &self,
+        key: &Key,
+        kind: OperationKind,
+        body: &str,
+        current: &'c Current,
+    ) -> Option<&'c str> {
+        let had = current.body.as_deref().filter(|_| {
+            current.exists
+                && kind != OperationKind::Create
+                && !self.group.ignore_kept_rejection
+                && self.replica.kept_rejection(key).is_none()
+        })?;
+        fields::same_fields(had, body).then_some(had)
     }
 
     /// Returns true if the field names of a whole entity are needed, because some fields are

@@ -15,6 +15,9 @@ pub trait Backing {
     /// Errors of the storage.
     async fn open(&self, user_id: &str) -> Result<Self::Store>;
 
+    /// Returns an empty store that is nowhere stored, for questions about a user who has none.
+    fn nothing(&self) -> Self::Store;
+
     /// Returns this device's id for an open user: made once, and replaced when that user's log was
     /// lost, so that the remote does not take the new log for the old one.
     fn device_id(&self, user_id: &str) -> String;

@@ -78,7 +78,7 @@ pub(crate) fn lost() -> Error {
 pub(crate) fn wiped() -> Error {
     Error::new(
         Code::Closed,
-        "This user's data was removed from this device in another tab; `switchUser` signs the user in again, and the next sync fetches it.",
+        "This user's data was removed from this device; `switchUser` signs the user in again, and the next sync fetches it.",
     )
 }
 

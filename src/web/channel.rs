@@ -13,7 +13,7 @@ use web_sys::{BroadcastChannel, Event, MessageEvent};
 use crate::ports::host::Heard;
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
-use crate::web::interop::{EventListener, spawn};
+use crate::web::interop::{EventListener, spawn, unref};
 use crate::web::page::{Presence, presence};
 use crate::web::timer::sleep;
 
@@ -116,6 +116,7 @@ impl Channel {
     fn new(database: &str) -> Option<Self> {
         // Throws if the global is missing, and in contexts without an origin.
         let port = BroadcastChannel::new(&format!("datum-sync:{database}")).ok()?;
+        unref(&port);
         Some(Self {
             port,
             due: Cell::default(),

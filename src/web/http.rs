@@ -7,6 +7,7 @@ use std::cell::Cell;
 
 use gloo_net::http::Method;
 use js_sys::Function;
+use serde_json::{Map, Value};
 use wasm_bindgen::JsValue;
 use web_sys::RequestCredentials;
 
@@ -46,7 +47,8 @@ pub struct HttpRemote {
     headers: HeaderSource,
     fetch: Option<Function>,
     credentials: Option<RequestCredentials>,
-    /// Reset once the remote answers 415 to a compressed body.
+    compresses: bool,
+    /// `compresses`, reset once the remote answers 415 to a compressed body.
     compress: Cell<bool>,
     timeout_ms: u32,
     patience: Patience,
@@ -87,12 +89,25 @@ impl HttpRemote {
             headers,
             fetch,
             credentials,
+            compresses: compress,
             compress: Cell::new(compress),
             timeout_ms,
             patience: Patience::default(),
             last: RefCell::default(),
             stats: Cell::default(),
         })
+    }
+
+    /// The part of the config that is data: it selects the server, and how to speak to it.
+    #[must_use]
+    pub fn data(&self) -> Value {
+        let credentials = JsValue::from(self.credentials).as_string();
+        Value::Object(Map::from_iter([
+            ("url".to_owned(), Value::from(self.base.as_str())),
+            ("credentials".to_owned(), Value::from(credentials)),
+            ("compress".to_owned(), Value::from(self.compresses)),
+            ("timeout".to_owned(), Value::from(self.timeout_ms)),
+        ]))
     }
 
     /// Traffic since the remote was made.

@@ -28,6 +28,16 @@ pub(crate) fn has_method(value: &JsValue, name: &str) -> bool {
     member(value, name).is_function()
 }
 
+/// Lets a Node process end although that timer or channel is open: what is waited for is kept by
+/// the calls that wait. Browsers have numbers for timers, and no such method.
+pub(crate) fn unref(handle: &JsValue) {
+    if handle.is_object()
+        && let Ok(unref) = member(handle, "unref").dyn_into::<Function>()
+    {
+        let _ = unref.call0(handle);
+    }
+}
+
 /// Whether an optional value was left out.
 pub(crate) fn is_absent(value: &JsValue) -> bool {
     value.is_undefined() || value.is_null()

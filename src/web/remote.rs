@@ -1,16 +1,23 @@
 //! The remote that the config names: HTTP or the app's adapter.
 
+use std::rc::Rc;
+
+use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
 use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
+use crate::util::cell::RefCell;
 use crate::web::adapter::CustomRemote;
 use crate::web::http::HttpRemote;
 use crate::web::interop::has_method;
 
-/// Dispatches the port to one of the two remotes.
-pub enum WebRemote {
+/// Dispatches the port to one of the two remotes, which a newer config may replace: a request that
+/// has begun ends with the remote that it began with.
+pub struct WebRemote(RefCell<Rc<Kind>>);
+
+enum Kind {
     /// The protocol over `fetch`.
     Http(HttpRemote),
     /// The app's own adapter.
@@ -29,79 +36,97 @@ impl WebRemote {
                 "`remote` must be an object: { url, headers } for the sync protocol, or an adapter with `pull` and `push`.",
             ));
         }
-        if has_method(value, "pull") || has_method(value, "push") {
-            CustomRemote::new(value).map(Self::Custom)
+        let kind = if has_method(value, "pull") || has_method(value, "push") {
+            Kind::Custom(CustomRemote::new(value)?)
         } else {
-            HttpRemote::new(value).map(Self::Http)
+            Kind::Http(HttpRemote::new(value)?)
+        };
+        Ok(Self(RefCell::new(Rc::new(kind))))
+    }
+
+    fn current(&self) -> Rc<Kind> {
+        Rc::clone(&self.0.borrow())
+    }
+
+    /// Sends everything from now on by another remote.
+    pub fn replace(&self, other: &Self) {
+        self.0.replace(other.current());
+    }
+
+    /// The part of its config that is data; adapters have none.
+    pub fn data(&self) -> Value {
+        match &*self.current() {
+            Kind::Http(remote) => remote.data(),
+            Kind::Custom(_) => Value::Bool(true),
         }
     }
 
     /// Whether [`Self::flush_on_leave`] would send for this user.
     #[must_use]
     pub fn can_flush(&self, user_id: &str) -> bool {
-        matches!(self, Self::Http(remote) if remote.can_flush(user_id))
+        matches!(&*self.current(), Kind::Http(remote) if remote.can_flush(user_id))
     }
 
     /// [`HttpRemote::flush_on_leave`]; an adapter has no request that outlives its page.
     pub fn flush_on_leave(&self, user_id: &str, body: String) -> bool {
-        match self {
-            Self::Http(remote) => remote.flush_on_leave(user_id, body),
-            Self::Custom(_) => false,
+        match &*self.current() {
+            Kind::Http(remote) => remote.flush_on_leave(user_id, body),
+            Kind::Custom(_) => false,
         }
     }
 }
 
 impl Remote for WebRemote {
     fn takes_any_limit(&self) -> bool {
-        matches!(self, Self::Http(_))
+        matches!(&*self.current(), Kind::Http(_))
     }
 
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
-        match self {
-            Self::Http(remote) => remote.pull(user_id, request).await,
-            Self::Custom(remote) => remote.pull(user_id, request).await,
+        match &*self.current() {
+            Kind::Http(remote) => remote.pull(user_id, request).await,
+            Kind::Custom(remote) => remote.pull(user_id, request).await,
         }
     }
 
     async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed> {
-        match self {
-            Self::Http(remote) => remote.push(user_id, request).await,
-            Self::Custom(remote) => remote.push(user_id, request).await,
+        match &*self.current() {
+            Kind::Http(remote) => remote.push(user_id, request).await,
+            Kind::Custom(remote) => remote.push(user_id, request).await,
         }
     }
 
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
-        match self {
-            Self::Http(remote) => remote.metadata(user_id).await,
-            Self::Custom(remote) => remote.metadata(user_id).await,
+        match &*self.current() {
+            Kind::Http(remote) => remote.metadata(user_id).await,
+            Kind::Custom(remote) => remote.metadata(user_id).await,
         }
     }
 
     async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
-        match self {
-            Self::Http(remote) => remote.put_metadata(user_id, metadata).await,
-            Self::Custom(remote) => remote.put_metadata(user_id, metadata).await,
+        match &*self.current() {
+            Kind::Http(remote) => remote.put_metadata(user_id, metadata).await,
+            Kind::Custom(remote) => remote.put_metadata(user_id, metadata).await,
         }
     }
 
     async fn clear_metadata(&self, user_id: &str) -> Result<()> {
-        match self {
-            Self::Http(remote) => remote.clear_metadata(user_id).await,
-            Self::Custom(remote) => remote.clear_metadata(user_id).await,
+        match &*self.current() {
+            Kind::Http(remote) => remote.clear_metadata(user_id).await,
+            Kind::Custom(remote) => remote.clear_metadata(user_id).await,
         }
     }
 
     async fn health(&self) -> Result<bool> {
-        match self {
-            Self::Http(remote) => remote.health().await,
-            Self::Custom(remote) => remote.health().await,
+        match &*self.current() {
+            Kind::Http(remote) => remote.health().await,
+            Kind::Custom(remote) => remote.health().await,
         }
     }
 
     async fn hints(&self, user_id: &str, hint: &mut dyn FnMut()) -> Result<Hints> {
-        match self {
-            Self::Http(remote) => remote.hints(user_id, hint).await,
-            Self::Custom(remote) => remote.hints(user_id, hint).await,
+        match &*self.current() {
+            Kind::Http(remote) => remote.hints(user_id, hint).await,
+            Kind::Custom(remote) => remote.hints(user_id, hint).await,
         }
     }
 }

@@ -277,6 +277,10 @@ impl Backing for WebBacking {
         Ok(store)
     }
 
+    fn nothing(&self) -> WebStore {
+        WebStore::memory(MemoryStore::new())
+    }
+
     fn device_id(&self, user_id: &str) -> String {
         self.0
             .loss_detector

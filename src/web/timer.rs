@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 use wasm_bindgen::prelude::*;
 
 use crate::util::local_sync::oneshot;
+use crate::web::interop::unref;
 
 /// The longest delay that a browser takes; a longer one would fire at once.
 const LONGEST_MS: u64 = i32::MAX as u64;
@@ -58,6 +59,7 @@ impl Timer {
     fn new(ms: i32) -> Self {
         let (callback, fired) = oneshot_callback();
         let id = set_timeout(callback.as_js_value().unchecked_ref(), ms);
+        unref(&id);
         Self {
             id,
             fired,

@@ -161,7 +161,7 @@ test("two apps with different names on one origin are isolated, and so are their
     await b.clearUserData("apart");
     return [await titles(a), await titles(b), await a.userIds(), await b.userIds()];
   });
-  assert.deepEqual(seen, [["of a"], [], ["apart"], ["apart", "somebody"]]);
+  assert.deepEqual(seen, [["of a"], [], ["apart"], ["somebody"]]);
 });
 
 test("all pending promises settle when the instance is closed", async () => {

@@ -143,3 +143,56 @@ fn who_waits_for_a_receipt_hears_of_the_wipe() {
         );
     }
 }
+
+#[test]
+fn a_question_about_a_user_without_a_database_is_answered_and_creates_none() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    a.create(r#"{"title":"wiped"}"#);
+    let logout = LogoutOptions {
+        flush: 0,
+        wipe: true,
+        force: true,
+    };
+    a.run(a.engine.users().logout("ann", logout)).unwrap();
+
+    for tab in [&a, &b] {
+        // A tab that has not heard is told once.
+        let _ = tab.run(tab.engine.pending().count("ann"));
+        for user in ["ann", "nobody"] {
+            assert!(tab.titles_of(user).is_empty());
+            assert_eq!(tab.run(tab.engine.pending().count(user)), Ok(0));
+            assert_eq!(tab.run(tab.engine.metadata().last_result(user)), Ok(None));
+            assert_eq!(
+                tab.run(tab.engine.conflicts().list(user)).as_deref(),
+                Ok("[]")
+            );
+        }
+        let stray = tab.sync_with("{}").unwrap_err();
+        assert_eq!(stray.code(), Code::Closed, "{stray}");
+        assert!(!phone.disk.stores.borrow().contains_key("ann"));
+        assert!(!phone.disk.stores.borrow().contains_key("nobody"));
+    }
+    a.create_for("ann", "a write begins anew");
+    assert_eq!(a.titles(), ["a write begins anew"]);
+    assert!(a.run(a.engine.users().ids()).unwrap() == ["ann"]);
+}
+
+#[test]
+fn who_has_cleared_the_data_and_stays_signed_in_fetches_it_again() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"title":"synced"}"#);
+    a.sync();
+    a.run(a.engine.users().clear_data("ann")).unwrap();
+    assert!(a.titles().is_empty());
+    assert!(
+        !phone.disk.stores.borrow().contains_key("ann"),
+        "a question"
+    );
+    a.run(a.engine.users().clear_data("ann")).unwrap();
+    a.sync();
+    assert_eq!(a.titles(), ["synced"]);
+}

@@ -216,6 +216,13 @@ impl Backing for SimBacking {
         })
     }
 
+    fn nothing(&self) -> SimStore {
+        SimStore {
+            inner: MemoryStore::default(),
+            shared: Rc::clone(&self.0),
+        }
+    }
+
     fn device_id(&self, _: &str) -> String {
         self.0.device_id.clone()
     }

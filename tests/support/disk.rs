@@ -210,6 +210,10 @@ impl Backing for Disk {
         })
     }
 
+    fn nothing(&self) -> CountedStore {
+        CountedStore::default()
+    }
+
     fn device_id(&self, user_id: &str) -> String {
         self.loss_detector.device_id(user_id, &self.device_id)
     }

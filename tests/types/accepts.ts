@@ -2,7 +2,7 @@
 import { Datum, DatumError, Manager } from "datum-sync";
 import { handleBackgroundSync } from "datum-sync/service-worker";
 import type {
-  AnyEntity, ConflictResolver, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, LogoutResult, Middleware, Page, PendingOperation,
+  AnyEntity, ConflictResolver, Converted, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, JsonFields, LogoutResult, Middleware, Page, PendingOperation,
   PullPage, PushReply, RemoteAdapter, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy,
 } from "datum-sync";
 
@@ -202,3 +202,69 @@ export function explain(error: unknown): string {
       return `${error.message} ${error.entity ?? ""} ${JSON.stringify(error.toJSON())}`;
   }
 }
+
+// The app's entity types, from `initialize` to each manager.
+interface Note extends Entity {
+  text: string;
+  deep?: { list: { at: string; by: readonly [string, number] }[]; kind: "a" | "b" };
+  any: any;
+  unknown: unknown;
+  kind: Kind;
+  brand: string & { readonly brand: "x" };
+}
+enum Kind {
+  One = "one",
+}
+interface AppTypes {
+  tasks: Task;
+  notes: Note;
+}
+export async function typed(remote: RemoteAdapter, name: string): Promise<void> {
+  const datum = await Datum.initialize<AppTypes>({ entities: { tasks: { mergeFields: { tags: "union" } }, notes: { beforeSave: (note) => ({ ...note, text: note.text.trim() }) } }, remote });
+  const tasks = datum.manager("tasks");
+  isExactly<typeof tasks, Manager<Task>>(true);
+  await tasks.create({ title: "x", done: false, tags: [] });
+  await tasks.patch("a", { title: "y", due: undefined }, { remove: ["due", "place"] });
+  const other = datum.manager<AnyEntity>("tasks");
+  await other.patch("a", {}, { remove: ["anything"], userId: "ada", dependsOn: [] });
+  // Functions of an app take either.
+  const both: Datum[] = [datum, await Datum.initialize({ entities: { tasks: {} }, remote }), Datum.instance];
+  for (const one of both) await one.manager<Note>(name).count();
+  const inferred = await Datum.initialize({ entities: { tasks: around, notes: {} }, remote });
+  const notes = inferred.manager("notes");
+  isExactly<typeof notes, Manager<AnyEntity>>(true);
+  const given: DatumConfig<AppTypes> = { entities: { tasks: {}, notes: { conflictResolver: ({ local }) => (local?.text === "" ? { take: "remote" } : { take: "local" }) } }, remote };
+  handleBackgroundSync(given);
+  const again: Datum<AppTypes> = await Datum.initialize<AppTypes>(given);
+  const loose: DatumConfig = given;
+  const any: Datum = await Datum.initialize(loose);
+  await any.manager(name).readAll();
+  for await (const user of again.watchCurrentUser()) isExactly<typeof user, string | null>(true);
+  for await (const event of again.events({ type: ["signedOut", "userSwitched"] })) if (event.type === "signedOut") console.log(event.source, event.wiped, event.userId);
+}
+
+// What is not JSON, converted by middleware.
+interface Meeting extends Entity {
+  at: Date;
+  guests: Set<string>;
+}
+export async function converted(remote: RemoteAdapter): Promise<Date | undefined> {
+  const datum = await Datum.initialize<{ meetings: Converted<Meeting> }>({
+    entities: {
+      meetings: {
+        beforeSave: (meeting) => ({ ...meeting, at: meeting.at.toISOString(), guests: [...meeting.guests] }),
+        afterRead: (meeting) => ({ ...meeting, at: new Date(meeting.at), guests: new Set(meeting.guests) }),
+      },
+    },
+    remote,
+  });
+  await datum.manager("meetings").create({ at: new Date(), guests: new Set() });
+  const meeting: Readonly<Meeting> | null = await datum.manager<Converted<Meeting>>("meetings").read("a");
+  return meeting?.at;
+}
+
+// A function of an app that is generic over its entities.
+export function open<T extends Entity & JsonFields<T>>(datum: Datum, entity: string): Manager<T> {
+  return datum.manager<T>(entity);
+}
+export const titles = async <T extends Entity & { title: string }>(manager: Manager<T>): Promise<string[]> => (await manager.readAll()).map(({ title }) => title);

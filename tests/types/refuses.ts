@@ -1,6 +1,6 @@
 // Mistakes that the types must catch: none of this compiles.
 import { Datum, DatumError, Manager } from "datum-sync";
-import type { DatumConfig, Entity, EntityConfig, RemoteAdapter, SyncMetadata } from "datum-sync";
+import type { AnyEntity, DatumConfig, Entity, EntityConfig, RemoteAdapter, SyncMetadata } from "datum-sync";
 
 interface Task extends Entity {
   title: string;
@@ -20,6 +20,56 @@ void Datum.initialize({ remote: { url: "/api" } });
 void Datum.initialize({ entities: { tasks: {} } });
 // @ts-expect-error: an unknown key is a mistake.
 void Datum.initialize({ entities: { tasks: {} }, remote: { url: "/api" }, autoSink: true });
+// @ts-expect-error: an unknown key is a mistake, with entity types too.
+void Datum.initialize<{ tasks: Task }>({ entities: { tasks: {} }, remote: { url: "/api" }, autoSink: true });
+
+// The app's entity types.
+declare const typed: Datum<{ tasks: Task; notes: AnyEntity }>;
+// @ts-expect-error: no such entity type.
+typed.manager("taskz");
+// @ts-expect-error: no such entity type, with a type argument.
+typed.manager<Task>("taskz");
+// @ts-expect-error: a name that is only known at run time may be none of them.
+typed.manager("tasks" as string);
+// @ts-expect-error: the names are taken from the config too.
+void Datum.initialize({ entities: { tasks: {} }, remote: { url: "/" } }).then((datum) => datum.manager("taskz"));
+// @ts-expect-error: `notes` is missing in the config.
+void Datum.initialize<{ tasks: Task; notes: AnyEntity }>({ entities: { tasks: {} }, remote: { url: "/" } });
+// @ts-expect-error: `notes` is not an entity type.
+void Datum.initialize<{ tasks: Task }>({ entities: { tasks: {}, notes: {} }, remote: { url: "/" } });
+// @ts-expect-error: `done` is missing.
+void typed.manager("tasks").create({ title: "x" });
+// @ts-expect-error: no such field.
+void Datum.initialize<{ tasks: Task }>({ entities: { tasks: { mergeFields: { votes: "sum" } } }, remote: { url: "/" } });
+// @ts-expect-error: an entity type extends Entity.
+void Datum.initialize<{ tasks: { title: string } }>({ entities: { tasks: {} }, remote: { url: "/" } });
+
+// Entity types promise nothing that JSON loses.
+// @ts-expect-error: a Date comes back as a string.
+datum.manager<Task & { due: Date }>("tasks");
+// @ts-expect-error: or null.
+datum.manager<Task & { due?: Date | null }>("tasks");
+// @ts-expect-error: a Set is refused.
+datum.manager<Task & { tags: Set<string> }>("tasks");
+// @ts-expect-error: a Map, within an object, within an array.
+datum.manager<Task & { deep: { list: { map: Map<string, number> }[] } }>("tasks");
+// @ts-expect-error: a BigInt.
+datum.manager<Task & { n: bigint }>("tasks");
+// @ts-expect-error: a function.
+datum.manager<Task & { run: () => void }>("tasks");
+// @ts-expect-error: bytes.
+datum.manager<Task & { image: Uint8Array }>("tasks");
+// @ts-expect-error: a hole in an array.
+datum.manager<Task & { list: (string | undefined)[] }>("tasks");
+// @ts-expect-error: a class with methods.
+datum.manager<Task & { money: Money }>("tasks");
+// @ts-expect-error: in the types of the app.
+void Datum.initialize<{ tasks: Task & { due: Date } }>({ entities: { tasks: {} }, remote: { url: "/" } });
+declare class Money {
+  amount: number;
+  add(other: Money): Money;
+}
+
 // @ts-expect-error: an unknown key of an HTTP remote.
 export const unknownRemoteKey: DatumConfig = { entities: {}, remote: { url: "/api", header: {} } };
 // @ts-expect-error: an HTTP remote needs a url.
@@ -67,6 +117,16 @@ void tasks.update({ title: "x", done: true });
 void tasks.patch("a", { version: 3 });
 // @ts-expect-error: no such field.
 void tasks.patch("a", { titel: "x" });
+// @ts-expect-error: a title is not null.
+void tasks.patch("a", { title: null });
+// @ts-expect-error: an entity needs its title.
+void tasks.patch("a", {}, { remove: ["title"] });
+// @ts-expect-error: nor can the engine's fields be removed.
+void tasks.patch("a", {}, { remove: ["version"] });
+// @ts-expect-error: an update has no `remove`.
+void tasks.update(task, { remove: ["due"] });
+// @ts-expect-error: no such event.
+datum.events({ type: ["dataChanged", "changed"] });
 // @ts-expect-error: an id is a string.
 void tasks.read(7);
 // @ts-expect-error: an array of drafts.

@@ -16,6 +16,7 @@ mod demo;
 mod engines;
 mod failure;
 mod fuzz;
+mod guard_receivers;
 mod help;
 mod module;
 mod mutants;

@@ -13,7 +13,7 @@ use crate::{
     bindgen::Bindgen,
     context::{Context, LIMIT},
     failure::{Because, Result},
-    node,
+    guard_receivers, node,
     pack::Kind,
     process, shorten_glue,
     stamp::{Checksums, Stamp, State},
@@ -51,6 +51,7 @@ pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf>
         .files(&context.root, "tests/e2e/package-lock.json")?
         .files(&context.root, "xtask/js/order.mjs")?
         .files(&context.root, "xtask/src/module.rs")?
+        .files(&context.root, "xtask/src/guard_receivers.rs")?
         .files(&context.root, "xtask/src/shorten_glue.rs")?;
     let stamp = Stamp::new(
         folder.with_extension("stamp"),
@@ -69,6 +70,7 @@ pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf>
     }
     clear(&folder)?;
     bindgen.run(context, &compiled, &folder)?;
+    rewrite(&folder, guard_receivers::guard)?;
     if kind == Kind::Release {
         optimise(context, &folder)?;
     }
@@ -191,8 +193,11 @@ fn optimise(context: &Context, folder: &Path) -> Result<()> {
     command.arg(&wasm).arg("-o").arg(&wasm);
     let label = "wasm-opt, ordering functions";
     let names = process::run(&context.console, label, &mut command, LIMIT)?.text;
+    rewrite(folder, |glue| shorten_glue::shorten(glue, &names))
+}
+
+fn rewrite(folder: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<()> {
     let glue = folder.join(GLUE);
     let text = fs::read_to_string(&glue).because(format!("reading {}", glue.display()))?;
-    fs::write(&glue, shorten_glue::shorten(&text, &names)?)
-        .because(format!("writing {}", glue.display()))
+    fs::write(&glue, change(&text)?).because(format!("writing {}", glue.display()))
 }

@@ -27,6 +27,10 @@ const TYPES: &str = "index.d.ts";
 const WORKER: &str = "service-worker.js";
 const WORKER_TYPES: &str = "service-worker.d.ts";
 const INLINE: &str = "inline.js";
+/// A part of the entry.
+const REPORT: &str = "report.js";
+/// What only tests and Node load, as it is written: the entry in Node, and the remote in memory.
+const UNBUNDLED: [&str; 3] = ["node.js", "testing.js", "testing.d.ts"];
 
 /// The files that an app loads, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
@@ -43,7 +47,7 @@ const DOCUMENTS: [&str; 6] = [
 
 /// The files and folders that the package is made from, beside the documents. A change of another
 /// file does not build it again.
-const INPUTS: [&str; 11] = [
+const INPUTS: [&str; 12] = [
     "src",
     "Cargo.toml",
     "Cargo.lock",
@@ -53,6 +57,7 @@ const INPUTS: [&str; 11] = [
     "xtask/js",
     "xtask/src/pack.rs",
     "xtask/src/module.rs",
+    "xtask/src/guard_receivers.rs",
     "xtask/src/shorten_glue.rs",
     "tests/e2e/package-lock.json",
 ];
@@ -167,6 +172,9 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     script(context, "inline", &[&wasm, &inline])?;
     bundle(context, &sources.join("entry.js"), folder)?;
     esbuild(context, &sources.join(WORKER), &folder.join(WORKER), &[])?;
+    for name in UNBUNDLED {
+        copy(&sources.join(name), &folder.join(name))?;
+    }
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     copy(&sources.join(WORKER_TYPES), &folder.join(WORKER_TYPES))?;
     for document in DOCUMENTS {
@@ -185,15 +193,31 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
 /// Bundles the entry, the glue and its snippets: one request of a page, and similar code in them
 /// compresses together.
 fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
-    let file = folder.join(ENTRY);
+    let (file, microtask) = (folder.join(ENTRY), entry.with_file_name("microtask.js"));
     copy(entry, &file)?;
+    copy(&entry.with_file_name("report.js"), &folder.join(REPORT))?;
     esbuild(
         context,
         &file,
         &file,
-        &["--bundle", &format!("--external:./{INLINE}")],
+        &[
+            "--bundle",
+            &format!("--external:./{INLINE}"),
+            &format!("--inject:{}", microtask.display()),
+            &format!("--define:VERSION=\"{}\"", context.version),
+        ],
     )?;
-    fs::remove_file(folder.join(GLUE)).because("removing the glue")?;
+    // The request of the fallback is an expression, which bundlers warn of.
+    let text = fs::read_to_string(&file).because("reading the bundle")?;
+    let request = format!("import(new URL(\"{INLINE}\"");
+    if text.matches(&request).count() != 1 {
+        return Err(Failure::new(format!("{ENTRY} must have {request} once")));
+    }
+    let quiet = request.replacen('(', "(/*webpackIgnore:true*//*@vite-ignore*/", 1);
+    fs::write(&file, text.replace(&request, &quiet)).because("writing the bundle")?;
+    for name in [GLUE, REPORT] {
+        fs::remove_file(folder.join(name)).because(format!("removing {name}"))?;
+    }
     module::clear(&folder.join("snippets"))
 }
 

@@ -82,6 +82,11 @@ impl Schedules {
         }
     }
 
+    /// Returns true if a user's automatic cycles are started in this tab.
+    pub(crate) fn are_started(&self, user_id: &str) -> bool {
+        self.get(user_id, Schedule::is_started).unwrap_or_default()
+    }
+
     pub(super) fn get<T>(&self, user_id: &str, look: impl FnOnce(&Schedule) -> T) -> Option<T> {
         self.users.borrow().get(user_id).map(look)
     }

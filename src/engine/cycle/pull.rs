@@ -188,6 +188,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             };
             pulled = pulled.saturating_add(page.changes.len() as u64);
             self.report(&incoming);
+            cycle.report_ignored(&page);
             let total = pulled.saturating_add(page.remaining.unwrap_or(0));
             cycle.show(Phase::Pulling, self.progress.at(pulled, total));
             if !page.more {

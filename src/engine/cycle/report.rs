@@ -9,6 +9,7 @@ use crate::engine::cycle::{Cycle, resolve};
 use crate::engine::events::Topic;
 use crate::log::facts::Facts;
 use crate::model::error::{Code, Error, Result};
+use crate::model::protocol::PullPage;
 use crate::model::status::{Phase, RemoteHealth, SyncResult, SyncState};
 use crate::plan::verdicts::Settled;
 use crate::ports::host::Host;
@@ -222,6 +223,23 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 )
                 .on(&letter.op.entity, Some(&letter.op.id)),
             );
+        }
+    }
+
+    /// Reports the rows of a page whose types the config does not name: they are left out.
+    pub(crate) fn report_ignored(&self, page: &PullPage<'_>) {
+        let mut ignored: VecMap<u64> = VecMap::default();
+        for change in &page.changes {
+            if self.config.entities.get(&change.entity).is_none() {
+                let count = ignored.entry(&change.entity);
+                *count = count.saturating_add(1);
+            }
+        }
+        for (entity, count) in ignored.iter() {
+            self.tell(Topic::RowsIgnored, Some(entity), &mut |out| {
+                put(out, "entity", entity);
+                put(out, "count", count);
+            });
         }
     }
 

@@ -8,7 +8,7 @@ use crate::engine::entities::DEFAULT_PAGE;
 use crate::js::convert::read_options;
 use crate::model::config::DeleteBehavior;
 use crate::model::config::relations::read_depends_on;
-use crate::model::entity::OwnedKey;
+use crate::model::entity::{OWN_FIELDS, OwnedKey};
 use crate::model::error::{Code, Result};
 
 /// `ReadOptions`.
@@ -23,6 +23,8 @@ pub(super) struct WriteOptions {
     pub(super) after: Rc<[OwnedKey]>,
     /// Only of a delete.
     pub(super) behavior: Option<DeleteBehavior>,
+    /// Only of a patch: the names of the fields that it removes.
+    pub(super) removed: Vec<String>,
 }
 
 /// `PageRequest`.
@@ -53,28 +55,43 @@ impl ReadOptions {
     }
 }
 
-pub(super) fn read_write_options(value: &JsValue) -> Result<WriteOptions> {
-    read(value, "The options", None)
+/// The write whose options are read: some have an option of their own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum OptionsOf {
+    Write,
+    Patch,
+    Delete,
 }
 
-pub(super) fn read_delete_options(value: &JsValue) -> Result<WriteOptions> {
-    let behaviors = &DeleteBehavior::NAMES;
-    read(value, "The options of `delete`", Some(behaviors))
-}
-
-/// `behaviors` are the values of `behavior`, for calls that have this option.
-fn read(
-    value: &JsValue,
-    what: &str,
-    behaviors: Option<&[(&'static str, DeleteBehavior)]>,
-) -> Result<WriteOptions> {
+pub(super) fn read_write_options(value: &JsValue, of: OptionsOf) -> Result<WriteOptions> {
+    let what = if of == OptionsOf::Delete {
+        "The options of `delete`"
+    } else {
+        "The options"
+    };
     let given = read_options(value, Code::InvalidArgument, what, &[])?;
     let mut given = given.members()?;
-    let options = WriteOptions {
+    let mut options = WriteOptions {
         user_id: given.text("userId"),
         after: read_depends_on(&mut given),
-        behavior: behaviors.and_then(|behaviors| given.choice("behavior", behaviors)),
+        behavior: None,
+        removed: Vec::new(),
     };
+    match of {
+        OptionsOf::Write => {}
+        OptionsOf::Patch => {
+            options.removed = given.texts("remove").unwrap_or_default();
+            if let Some(own) = options
+                .removed
+                .iter()
+                .find(|name| OWN_FIELDS.contains(&name.as_str()))
+            {
+                let problem = format!("names `{own}`, which every entity has; leave it out.");
+                given.reject::<()>("remove", &problem);
+            }
+        }
+        OptionsOf::Delete => options.behavior = given.choice("behavior", &DeleteBehavior::NAMES),
+    }
     given.finish()?;
     Ok(options)
 }

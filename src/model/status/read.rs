@@ -106,6 +106,7 @@ fn error(value: &Value) -> Option<ErrorJson> {
             .and_then(Value::as_u64)
             .and_then(|status| u16::try_from(status).ok()),
         retry_after_ms: value.get("retryAfterMs").and_then(Value::as_u64),
+        cause: text(value, "cause"),
     })
 }
 
@@ -142,6 +143,7 @@ pub fn result(json: &str, failed: bool) -> crate::model::error::Result<SyncResul
     {
         let failure =
             Error::new(error.code, error.message.clone()).with_retry_after(error.retry_after_ms);
+        let failure = error.cause.iter().fold(failure, Error::caused_by);
         return Err(error.status.into_iter().fold(failure, Error::with_status));
     }
     for (entity, counts) in value

@@ -11,7 +11,7 @@ use web_sys::Headers;
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::Mutex;
-use crate::web::interop::{await_value, thrown_text};
+use crate::web::interop::{await_value, has_method, thrown_text};
 use crate::web::timer::within;
 
 /// Valid names and values.
@@ -159,8 +159,9 @@ fn read(value: &JsValue) -> Result<List, String> {
         list.push((name, value));
         Ok(())
     };
-    if let Some(headers) = value.dyn_ref::<Headers>() {
-        for pair in js_sys::try_iter(headers)
+    // By its method and not by its class: it may be another realm's, or a library's own.
+    if has_method(value, "append") {
+        for pair in js_sys::try_iter(value)
             .ok()
             .flatten()
             .into_iter()

@@ -2,9 +2,10 @@
 
 use indexed_db_futures::error::{DomException, Error as IdbError, JSError, OpenDbError};
 use indexed_db_futures::internals::SystemRepr;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 
 use crate::model::error::{Code, Error};
+use crate::web::interop::{member, thrown_text};
 
 /// Why a request, a transaction or an open failed.
 #[derive(Clone, Debug)]
@@ -30,17 +31,11 @@ impl Fault {
 
     pub(super) fn thrown(thrown: &JsValue) -> Self {
         // A DOMException inherits from Error in every engine.
-        match thrown.dyn_ref::<js_sys::Error>() {
-            Some(error) => Self::Browser {
-                name: error.name().into(),
-                message: error.message().into(),
-            },
-            None => Self::named(
-                "UnknownError",
-                &thrown
-                    .as_string()
-                    .unwrap_or_else(|| "The browser threw something that is no Error.".to_owned()),
-            ),
+        // By its members and not by its class: a test runner's DOMException may be another realm's.
+        let text = |key: &str| member(thrown, key).as_string();
+        Self::Browser {
+            name: text("name").unwrap_or_else(|| "UnknownError".to_owned()),
+            message: text("message").unwrap_or_else(|| thrown_text(thrown)),
         }
     }
 

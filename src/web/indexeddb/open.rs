@@ -44,9 +44,7 @@ pub(super) fn request(
             blocked.set(true);
             return;
         }
-        let request = event
-            .target()
-            .and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
+        let request: Option<IdbOpenDbRequest> = event.target().map(JsCast::unchecked_into);
         if let Some(request) = request
             && make(&request, schema).is_err()
             && let Some(transaction) = request.transaction()
@@ -114,9 +112,7 @@ pub(super) async fn delete(name: &str, patience_ms: u64) -> Result<(), Fault> {
     let (on_event, deleted) = until(move |event| match event.type_().as_str() {
         "success" => Some(Ok(())),
         "error" => {
-            let request = event
-                .target()
-                .and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok());
+            let request: Option<IdbOpenDbRequest> = event.target().map(JsCast::unchecked_into);
             let error = request.and_then(|request| request.error().ok().flatten());
             Some(Err(match error {
                 Some(error) => Fault::Browser {

@@ -13,7 +13,7 @@ use indexed_db_futures::object_store::ObjectStore;
 use indexed_db_futures::query_source::QuerySource;
 use indexed_db_futures::transaction::{OnTransactionDrop, Transaction};
 use indexed_db_futures::{Build, BuildPrimitive, KeyRange};
-use js_sys::Uint8Array;
+use js_sys::{ArrayBuffer, Reflect, Symbol, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::log::address::Seq;
@@ -143,7 +143,13 @@ pub(super) fn wrong_type() -> Fault {
     .into()
 }
 
-/// Returns the bytes of a value; `None` if it is not a `Uint8Array`.
+/// Returns the bytes of a value; `None` if it is not a `Uint8Array`, of this realm or another: test
+/// runners give each file globals of its own, and what is cloned by the host has the host's.
 fn bytes(value: &JsValue) -> Option<Rc<[u8]>> {
-    Some(value.dyn_ref::<Uint8Array>()?.to_vec().into())
+    if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
+        return Some(bytes.to_vec().into());
+    }
+    let tag = Reflect::get(value, &Symbol::to_string_tag()).ok()?;
+    let is_bytes = ArrayBuffer::is_view(value) && tag.as_string()? == "Uint8Array";
+    is_bytes.then(|| Uint8Array::new(value).to_vec().into())
 }

@@ -155,9 +155,7 @@ fn verdict(
                 (None, None) => Fault::named("AbortError", "The transaction was aborted."),
             })),
             _ => {
-                let request = event
-                    .target()
-                    .and_then(|target| target.dyn_into::<IdbRequest>().ok());
+                let request: Option<IdbRequest> = event.target().map(JsCast::unchecked_into);
                 let error = request.and_then(|request| request.error().ok().flatten());
                 // The first counts: later ones only say that the transaction is being aborted.
                 failed = failed.take().or_else(|| {

@@ -1,0 +1,68 @@
+// An empty page that can import the packed package, with a backend that lives in the page.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { device, launch } from "./browser.mjs";
+import { installPackage } from "./package.mjs";
+import { serveFolder } from "./static.mjs";
+
+// `config(more)` makes a config; `sent` has the requests, each with the headers that it carried.
+const SETUP = `
+export const sent = [];
+const reply = { pull: { changes: [], cursor: "1", more: false }, metadata: {}, health: {} };
+const push = ({ operations }) => ({ results: operations.map(({ opId }, n) => ({ opId, status: "applied", version: n + 1 })) });
+export const fetch = async (url, { headers, body }) => {
+  const name = new URL(url).pathname.split("/").at(-1);
+  const request = body === undefined ? undefined : JSON.parse(body);
+  sent.push({ name, headers, body: request });
+  return Response.json(name === "push" ? push(request) : (reply[name] ?? {}));
+};
+export const config = (more = {}) => ({
+  name: "app", entities: { tasks: {} }, initialUserId: "ada", flushOnLeave: false, ...more,
+  remote: { url: "https://api.test", headers: () => ({ Authorization: "ada" }), fetch, ...more.remote },
+});
+export const code = (promise) => Promise.resolve(promise).then((value) => ({ value }), ({ code, message }) => ({ code, message }));
+`;
+
+/** Starts a browser and a web host. `run(act, argument)` runs a function in a new page, as `({ Datum, …package, …setup }, argument)`. */
+export async function blankPages() {
+  const [browser, installed] = await Promise.all([launch(), installPackage()]);
+  const path = join(installed.root, "blank");
+  await mkdir(path);
+  await installed.copyTo(path);
+  await writeFile(join(path, "setup.js"), SETUP);
+  const map = `<script type="importmap">{ "imports": { "datum-sync": "./datum-sync/index.js" } }</script>`;
+  await writeFile(join(path, "index.html"), `<!doctype html><meta charset="utf-8"><title>blank</title><link rel="icon" href="data:,">${map}`);
+  const host = await serveFolder(path);
+  return {
+    path,
+    url: host.url,
+    async tab(context) {
+      const it = context === undefined ? await device(browser) : { context, page: await context.newPage() };
+      await it.page.goto(`${host.url}/`);
+      return it;
+    },
+    async run(act, argument) {
+      const it = await this.tab();
+      try {
+        return await evaluate(it.page, act, argument);
+      } finally {
+        await it.context.close();
+      }
+    },
+    async stop() {
+      await browser.close();
+      await host.stop();
+      await installed.remove();
+    },
+  };
+}
+
+/** Runs a function in a page. */
+export const evaluate = (page, act, argument) =>
+  page.evaluate(
+    async ([text, argument]) => {
+      const parts = { ...(await import("datum-sync")), ...(await import(new URL("setup.js", location.href).href)) };
+      return (0, eval)(`(${text})`)(parts, argument);
+    },
+    [String(act), argument],
+  );

@@ -1,0 +1,127 @@
+// What an app does in its tests, whichever runner runs it. The runner mocks nothing but IndexedDB.
+import "fake-indexeddb/auto";
+import { Datum } from "datum-sync";
+import { MemoryRemote } from "datum-sync/testing";
+
+function equal(found, expected) {
+  if (JSON.stringify(found) !== JSON.stringify(expected)) throw new Error(`expected ${JSON.stringify(expected)}, found ${JSON.stringify(found)}`);
+}
+
+let count = 0;
+/** Opens an instance on a database of its own, or on the one of that name. */
+function open(remote, config = {}, name = `app-${++count}`) {
+  return Datum.initialize({ name, entities: { tasks: {} }, remote, initialUserId: "ada", retry: { maxAttempts: 1 }, ...config });
+}
+
+/** What was stored is there after the instance was closed and opened again. */
+export async function reopens() {
+  const remote = new MemoryRemote();
+  const log = [];
+  const config = { logger: { log: (entry) => log.push(entry.message) }, logLevel: "warn" };
+  let datum = await open(remote, config, "reopened");
+  const { id } = await datum.manager("tasks").create({ title: "Buy milk", parts: { list: [1, 2.5, null] } });
+  // Long enough for bodies beside the record, and for several segments.
+  await datum.manager("tasks").createMany(Array.from({ length: 500 }, (_, n) => ({ title: `${n} ${"x".repeat(2000)}` })));
+  await datum.close();
+  datum = await open(remote, config, "reopened");
+  equal((await datum.manager("tasks").read(id)).parts, { list: [1, 2.5, null] });
+  equal((await datum.synchronize("ada")).pushedCount, 501);
+  await datum.close();
+  datum = await open(remote, config, "reopened");
+  equal((await datum.manager("tasks").readAll()).length, 501);
+  equal(datum.statusForUser("ada").current.health.local, "healthy");
+  equal(log, []);
+  await datum.close();
+}
+
+/** Two devices and every fault of the remote in memory. */
+export async function faults() {
+  const remote = new MemoryRemote();
+  const [phone, laptop] = [await open(remote), await open(remote)];
+  const task = await phone.manager("tasks").create({ title: "Buy bread", done: false });
+  for (const device of [phone, laptop]) await device.synchronize("ada");
+  await phone.manager("tasks").patch(task.id, { title: "Buy milk" });
+  await laptop.manager("tasks").patch(task.id, { done: true });
+  for (const device of [phone, laptop, phone]) await device.synchronize("ada");
+  for (const device of [phone, laptop]) {
+    const { title, done } = await device.manager("tasks").read(task.id);
+    equal([title, done], ["Buy milk", true]);
+  }
+  const cases = [
+    ["offline", "network"], ["lostReply", "network"], ["garbage", "protocol"], [{ status: 401 }, "unauthorized"], [{ status: 503 }, "serverError"],
+    [{ status: 426 }, "clientOutdated"], [{ status: 429, retryAfterMs: 1 }, "rateLimited"], [({ kind }) => (kind === "pull" ? "offline" : undefined), "network"],
+  ];
+  for (const [fault, code] of cases) {
+    await phone.manager("tasks").create({ title: code });
+    const end = remote.fail(fault);
+    const failure = await phone.synchronize("ada").then(({ error }) => error, (error) => error);
+    equal(failure?.code, code);
+    end();
+    equal((await phone.synchronize("ada")).isSuccess, true);
+    equal(await phone.pendingCount("ada"), 0);
+  }
+  equal(remote.all("ada", "tasks").length, 1 + cases.length);
+  remote.fail("silent");
+  equal((await phone.synchronize("ada", { timeout: 100 }).catch((error) => error)).code, "timeout");
+  remote.heal();
+
+  remote.put("ada", "tasks", { id: "theirs", title: "from another device" });
+  remote.delete("ada", "tasks", task.id);
+  await phone.synchronize("ada");
+  equal([await phone.manager("tasks").exists("theirs"), await phone.manager("tasks").exists(task.id)], [true, false]);
+  remote.expireCursors();
+  equal((await laptop.synchronize("ada")).isSuccess, true);
+  equal(await laptop.manager("tasks").count(), remote.all("ada", "tasks").length);
+
+  remote.decide = ({ data }) => (data?.title === "" ? { status: "rejected", code: "noTitle", message: "A task needs a title." } : undefined);
+  await phone.manager("tasks").create({ title: "" });
+  await phone.synchronize("ada");
+  equal((await phone.deadLetters("ada")).map(({ code }) => code), ["noTitle"]);
+
+  const backup = remote.backup();
+  const later = await phone.manager("tasks").create({ title: "after the backup" });
+  await phone.synchronize("ada");
+  remote.restore(backup);
+  equal(remote.get("ada", "tasks", later.id), null);
+  for (let cycle = 0; cycle < 2; cycle++) await phone.synchronize("ada");
+  equal(remote.get("ada", "tasks", later.id)?.title, "after the backup");
+
+  remote.maxOperations = 3;
+  await phone.manager("tasks").createMany(Array.from({ length: 10 }, (_, n) => ({ title: `${n}` })));
+  equal((await phone.synchronize("ada")).pushedCount, 10);
+  for (const device of [phone, laptop]) await device.close();
+}
+
+/** The protocol over the environment's own `fetch`, against the real server. */
+export async function overHttp(url) {
+  const reply = await fetch(`${url}/dev/token`, { method: "POST", headers: { "content-type": "application/json" }, body: `{"userId":"ada"}` });
+  const { token } = await reply.json();
+  const datum = await open({ url, headers: { Authorization: `Bearer ${token}` } });
+  await datum.manager("tasks").create({ title: "Buy milk" });
+  equal((await datum.synchronize("ada")).isSuccess, true);
+  equal(await datum.checkHealth("ada"), { status: "healthy", local: "healthy", remote: "healthy" });
+  await datum.close();
+}
+
+/** While every timer is the runner's, no call waits for one, and `advance` makes time pass. */
+export async function timers(advance) {
+  const remote = new MemoryRemote();
+  const name = `timers-${++count}`;
+  let datum = await open(remote, { autoStartSync: true }, name);
+  const tasks = datum.manager("tasks");
+  for (let n = 0; n < 3; n++) await tasks.create({ title: `${n}` });
+  equal((await datum.synchronize("ada")).isSuccess, true);
+  await tasks.createMany(Array.from({ length: 1500 }, (_, n) => ({ title: `more ${n}` })));
+  remote.requests.length = 0;
+  await advance(5000);
+  equal(remote.requests.some(({ kind }) => kind === "push"), true);
+  equal((await datum.synchronize("ada")).isSuccess, true);
+  await datum.close();
+  datum = await open(remote, {}, name);
+  equal((await datum.manager("tasks").readAll()).length, 1503);
+  const feed = datum.manager("tasks").watchAll()[Symbol.asyncIterator]();
+  equal((await feed.next()).value.length, 1503);
+  await datum.logout("ada");
+  equal((await feed.next()).done, true);
+  await datum.close();
+}

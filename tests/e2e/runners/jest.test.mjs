@@ -1,0 +1,13 @@
+import { afterEach, jest, test } from "@jest/globals";
+import { faults, overHttp, reopens, timers } from "./app.mjs";
+
+afterEach(() => void jest.useRealTimers());
+
+test("what was stored is there after reopening", reopens);
+test("two devices, and faults of the remote", faults);
+test("the protocol over fetch", () => overHttp(process.env.DATUM_URL));
+// Jest fakes `queueMicrotask` and `process.nextTick` too.
+test("timers that are faked as the runner fakes them", async () => {
+  jest.useFakeTimers();
+  await timers((ms) => jest.advanceTimersByTimeAsync(ms));
+});
