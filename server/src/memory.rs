@@ -308,7 +308,12 @@ impl Transaction for MemoryTx {
         Ok(())
     }
 
-    async fn sweep(&mut self, tombstones_before: u64, operations_before: u64) -> Result<Swept> {
+    async fn sweep(
+        &mut self,
+        tombstones_before: u64,
+        operations_before: u64,
+        most: u64,
+    ) -> Result<Swept> {
         let mut swept = Swept::default();
         for account in self.draft.accounts.values_mut() {
             let account = Arc::make_mut(account);
@@ -320,6 +325,9 @@ impl Transaction for MemoryTx {
                 .map(|(row, _)| row.clone())
                 .collect();
             for row in tombstones {
+                if swept.tombstones >= most {
+                    break;
+                }
                 account.rows.remove(&row.version);
                 account
                     .versions
@@ -327,14 +335,11 @@ impl Transaction for MemoryTx {
                 account.head.floor = account.head.floor.max(row.version);
                 swept.tombstones = swept.tombstones.saturating_add(1);
             }
-            let before = account.applied.len();
-            account
-                .applied
-                .retain(|_, (_, at)| *at >= operations_before);
-            let removed = before.saturating_sub(account.applied.len());
-            swept.operations = swept
-                .operations
-                .saturating_add(u64::try_from(removed).unwrap_or(u64::MAX));
+            account.applied.retain(|_, (_, at)| {
+                let stays = *at >= operations_before || swept.operations >= most;
+                swept.operations = swept.operations.saturating_add(u64::from(!stays));
+                stays
+            });
         }
         Ok(swept)
     }

@@ -161,7 +161,9 @@ impl MemoryServer {
         self.with(|service| {
             ready(async {
                 let mut tx = service.store.write().await?;
-                let swept = tx.sweep(tombstones_before, operations_before).await?;
+                let swept = tx
+                    .sweep(tombstones_before, operations_before, u64::MAX)
+                    .await?;
                 tx.commit().await?;
                 Ok(swept)
             })

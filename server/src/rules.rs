@@ -95,7 +95,10 @@ pub fn check_user(user: &str, named: Option<&str>) -> Result<(), ServerError> {
     }
 }
 
-/// Removes tombstones and applied operations whose retention has ended. Cursors older than a
+/// The most that one transaction sweeps: the writes of others wait for it.
+pub const SWEEP_MOST: u64 = 2_000;
+
+/// Removes tombstones and applied operations whose retention has ended, some of them. Cursors older than a
 /// removed tombstone are refused from then on.
 ///
 /// # Errors
@@ -108,6 +111,7 @@ pub async fn sweep<T: Transaction>(
     tx.sweep(
         now_ms.saturating_sub(config.tombstone_retention_ms),
         now_ms.saturating_sub(config.operation_memory_ms),
+        SWEEP_MOST,
     )
     .await
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::rules::store::{Store, Swept, Transaction};
-use crate::rules::{Config, DAY_MS, ServerError, check_user, metadata, pull, push, sweep};
+use crate::rules::{
+    Config, DAY_MS, SWEEP_MOST, ServerError, check_user, metadata, pull, push, sweep,
+};
 
 /// An answer with status 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,10 +115,17 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// Errors of the store.
     pub async fn sweep(&self, now_ms: u64) -> Result<Swept, ServerError> {
-        let mut tx = self.store.write().await?;
-        let swept = sweep(&mut tx, &self.config, now_ms).await?;
-        tx.commit().await?;
-        Ok(swept)
+        let mut all = Swept::default();
+        loop {
+            let mut tx = self.store.write().await?;
+            let swept = sweep(&mut tx, &self.config, now_ms).await?;
+            tx.commit().await?;
+            all.tombstones = all.tombstones.saturating_add(swept.tombstones);
+            all.operations = all.operations.saturating_add(swept.operations);
+            if swept.tombstones < SWEEP_MOST && swept.operations < SWEEP_MOST {
+                return Ok(all);
+            }
+        }
     }
 
     /// Replaces the epoch after the store was restored from a backup.

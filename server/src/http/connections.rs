@@ -260,17 +260,18 @@ impl Gate {
         }
     }
 
-    /// Waits a moment for a place: those that were ended need to be polled once.
+    /// Waits a moment for a place: those that were ended need to be polled once. No longer, since
+    /// others wait to be accepted meanwhile.
     async fn place(&mut self, address: IpAddr) -> Option<Place> {
         self.next = self.next.wrapping_add(1);
-        for attempt in 0..20 {
+        for attempt in 0..8 {
             if let Some(place) = self.connections.enter(self.next, address) {
                 return Some(place);
             }
-            if attempt % 5 == 0 {
+            if attempt % 4 == 0 {
                 self.connections.make_room(Some(address));
             }
-            if attempt < 10 {
+            if attempt < 5 {
                 tokio::task::yield_now().await;
             } else {
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -196,11 +196,12 @@ pub trait Transaction: Send {
     /// Removes the records of a user's devices.
     fn clear_devices(&mut self, user: &str) -> impl Future<Output = Result<()>> + Send;
     /// Removes tombstones and applied operations written before these times, in milliseconds since
-    /// 1970.
+    /// 1970, at most so many of each.
     fn sweep(
         &mut self,
         tombstones_before: u64,
         operations_before: u64,
+        most: u64,
     ) -> impl Future<Output = Result<Swept>> + Send;
     /// Commits. A dropped transaction changes nothing.
     fn commit(self) -> impl Future<Output = Result<()>> + Send;

@@ -242,8 +242,13 @@ impl Transaction for SqliteTx {
         Ok(())
     }
 
-    async fn sweep(&mut self, tombstones_before: u64, operations_before: u64) -> Result<Swept> {
-        let done = write::sweep(&mut self.tx, tombstones_before, operations_before).await;
+    async fn sweep(
+        &mut self,
+        tombstones_before: u64,
+        operations_before: u64,
+        most: u64,
+    ) -> Result<Swept> {
+        let done = write::sweep(&mut self.tx, tombstones_before, operations_before, most).await;
         self.note(done)
     }
 

@@ -48,8 +48,12 @@ async fn operate<S: Store>(w: &World<S>, order: &str, epoch: &str) {
     let mut tx = w.service.store.write().await.unwrap();
     match order {
         "newEpoch" => tx.set_epoch(epoch).await.unwrap(),
-        "forgetTombstones" => assert!(tx.sweep(u64::MAX, 0).await.unwrap().tombstones > 0),
-        "forgetOperations" => assert!(tx.sweep(0, u64::MAX).await.unwrap().operations > 0),
+        "forgetTombstones" => {
+            assert!(tx.sweep(u64::MAX, 0, u64::MAX).await.unwrap().tombstones > 0)
+        }
+        "forgetOperations" => {
+            assert!(tx.sweep(0, u64::MAX, u64::MAX).await.unwrap().operations > 0)
+        }
         other => panic!("unknown order {other}"),
     }
     tx.commit().await.unwrap();

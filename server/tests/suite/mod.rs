@@ -115,7 +115,7 @@ impl<S: Store> World<S> {
 
     pub async fn purge_tombstones(&self) {
         let mut tx = self.service.store.write().await.unwrap();
-        tx.sweep(u64::MAX, 0).await.unwrap();
+        tx.sweep(u64::MAX, 0, u64::MAX).await.unwrap();
         tx.commit().await.unwrap();
     }
 }
@@ -205,6 +205,7 @@ macro_rules! mount {
             only_applied_operations_are_recorded,
             an_operation_id_belongs_to_one_row_of_one_user,
             operations_sent_again_after_their_retention_do_no_harm,
+            a_sweep_goes_on_in_parts_until_all_is_gone,
             a_transaction_that_is_dropped_changed_nothing,
             metadata_has_one_record_per_device,
             the_least_recently_seen_device_is_removed_first,

@@ -3,7 +3,7 @@
 use datum_server::rules::store::{Batch, Row, Store, Transaction};
 use serde_json::{Value, json};
 
-use super::{DAY, World, op, statuses, version};
+use super::{DAY, World, ids, op, statuses, version};
 
 pub async fn an_operation_sent_twice_is_applied_once<S: Store>(w: World<S>) {
     let batch = json!([
@@ -355,4 +355,44 @@ pub async fn optional_metadata_may_be_null_and_times_are_times<S: Store>(w: Worl
             );
         }
     }
+}
+
+/// A sweep of much would hold up every write meanwhile.
+pub async fn a_sweep_goes_on_in_parts_until_all_is_gone<S: Store>(mut w: World<S>) {
+    let count = 2 * datum_server::rules::SWEEP_MOST + 7;
+    for user in ["ann", "bob"] {
+        let operations: Vec<Value> = (0..count / 2)
+            .flat_map(|n| {
+                let id = n.to_string();
+                [
+                    op(&format!("c{n}"), "task", &id, "create", None, json!({})),
+                    op(
+                        &format!("d{n}"),
+                        "task",
+                        &id,
+                        "delete",
+                        Some(2 * n + 1),
+                        Value::Null,
+                    ),
+                ]
+            })
+            .collect();
+        w.push(user, json!(operations)).await;
+    }
+    w.create("ann", "task", "kept").await;
+    let (_, stale) = w.pull_all("ann", json!({ "limit": 1 })).await;
+    w.now += 91 * DAY;
+    let mut tx = w.service.store.write().await.unwrap();
+    let part = tx.sweep(w.now, w.now, 10).await.unwrap();
+    assert_eq!((part.tombstones, part.operations), (10, 10));
+    drop(tx);
+    let swept = w.service.sweep(w.now).await.unwrap();
+    assert_eq!(
+        (swept.tombstones, swept.operations),
+        (count / 2 * 2, count / 2 * 4 + 1)
+    );
+    let (rows, _) = w.pull_all("ann", json!({})).await;
+    assert_eq!(ids(&rows), ["kept"]);
+    assert_eq!(w.try_pull("ann", json!({ "cursor": stale })).await.0, 200);
+    assert_eq!(w.service.sweep(w.now).await.unwrap().operations, 0);
 }

@@ -171,20 +171,32 @@ pub(super) async fn sweep(
     connection: &mut SqliteConnection,
     tombstones_before: u64,
     operations_before: u64,
+    most: u64,
 ) -> Result<Swept> {
-    let before = signed(tombstones_before);
+    let (before, most) = (signed(tombstones_before), signed(most));
     let raise_floors = query(
         "UPDATE account SET floor = max(floor, gone.version) FROM (
-           SELECT account, max(version) AS version FROM entity
-           WHERE deleted = 1 AND written_at < ?1 GROUP BY account
+           SELECT account, max(version) AS version FROM (
+             SELECT account, version FROM entity
+             WHERE deleted = 1 AND written_at < ?1 ORDER BY written_at, account, version LIMIT ?2
+           ) GROUP BY account
          ) AS gone WHERE gone.account = account.no",
     );
-    run(connection, raise_floors.bind(before)).await?;
-    let tombstones = query("DELETE FROM entity WHERE deleted = 1 AND written_at < ?1");
-    let operations = query("DELETE FROM operation WHERE written_at < ?1");
+    run(connection, raise_floors.bind(before).bind(most)).await?;
+    let tombstones = query(
+        "DELETE FROM entity WHERE rowid IN (
+           SELECT rowid FROM entity
+           WHERE deleted = 1 AND written_at < ?1 ORDER BY written_at, account, version LIMIT ?2)",
+    );
+    let operations = query(
+        "DELETE FROM operation WHERE (account, op_id) IN (
+           SELECT account, op_id FROM operation
+           WHERE written_at < ?1 ORDER BY written_at LIMIT ?2)",
+    );
+    let operations = operations.bind(signed(operations_before)).bind(most);
     Ok(Swept {
-        tombstones: run(connection, tombstones.bind(before)).await?,
-        operations: run(connection, operations.bind(signed(operations_before))).await?,
+        tombstones: run(connection, tombstones.bind(before).bind(most)).await?,
+        operations: run(connection, operations).await?,
     })
 }
 
