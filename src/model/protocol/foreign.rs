@@ -25,7 +25,8 @@ pub(super) fn words(body: &[u8]) -> String {
         .get(..body.len().min(QUOTED.saturating_mul(16)))
         .unwrap_or_default();
     let (mut words, mut in_tag, mut space) = (String::new(), false, false);
-    for letter in String::from_utf8_lossy(head).chars() {
+    let text = String::from_utf8_lossy(head);
+    for letter in text.chars() {
         let shown = !in_tag && letter != '<' && letter > ' ';
         in_tag = letter == '<' || (in_tag && letter != '>');
         space |= !shown;
@@ -39,6 +40,10 @@ pub(super) fn words(body: &[u8]) -> String {
         if words.len() >= QUOTED {
             break;
         }
+    }
+    if words.is_empty() {
+        // Nothing but tags.
+        words.extend(text.trim().chars().take(QUOTED));
     }
     words
 }

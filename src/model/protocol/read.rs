@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::Value;
-
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::protocol::foreign::foreign;
@@ -13,7 +11,7 @@ use crate::model::protocol::{ErrorBody, PullPage, PushReply, PushVerdict, WireDi
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::number::whole;
 use crate::util::json::scan;
-use crate::util::json::scan::{Scan, ScanError, tree};
+use crate::util::json::scan::{Scan, ScanError};
 
 /// Returns a reply as the browser's own `json()` would read it: with bytes that are no text
 /// replaced.
@@ -267,15 +265,14 @@ pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<
 /// Reads the body of an HTTP error, if it is JSON. Members of the wrong type count as absent.
 #[must_use]
 pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
-    let body = tree(text_of(bytes).ok()?).ok()?;
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let body = ReplyObject::read(text_of(bytes).ok()?).ok()?;
+    let text = |name| Some(body.text(name).ok()??.into_owned());
     Some(ErrorBody {
         code: text("code").unwrap_or_default(),
         message: text("message").unwrap_or_default(),
         retry_after_ms: body
-            .get("retryAfterMs")
-            .and_then(Value::as_f64)
-            .and_then(wait),
+            .value("retryAfterMs")
+            .and_then(|json| wait(json.parse().ok()?)),
         request_id: text("requestId"),
     })
 }
