@@ -17,7 +17,7 @@
 //! # One write
 //!
 //! `datum.manager("tasks").create(draft)` in JavaScript arrives in [`engine::entities`].
-//! [`model::entity::parse_draft`] checks the draft and builds the body to store. [`plan::write`]
+//! [`model::draft::parse_draft`] checks the draft and builds the body to store. [`plan::write`]
 //! makes one commit of the row and its [`model::operation::Operation`], which it coalesces with one
 //! that is still pending. [`engine::database`] appends the commit together with every other write
 //! that was queued before the append began, folds it and resolves the promise. The write is durable

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod digest;
+pub mod draft;
 pub mod entity;
 pub mod error;
 pub mod limits;

@@ -24,5 +24,7 @@ mod networks;
 mod stale_rows;
 #[path = "reported/stuck.rs"]
 mod stuck;
+#[path = "reported/untouched.rs"]
+mod untouched;
 #[path = "reported/users_and_tabs.rs"]
 mod users_and_tabs;

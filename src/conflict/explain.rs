@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use serde_json::Value;
-
-use crate::conflict::fields::{TIMES, all_keys, object_or_empty};
+use crate::conflict::fields::{TIMES, all_keys, object_or_empty, same};
 use crate::conflict::{Conflict, ConflictKind, Resolution};
-use crate::util::json::serialize;
+use crate::util::json::scan;
 use crate::util::json::write::{push_field, push_string, put_text};
 use crate::util::time;
 
@@ -33,7 +31,7 @@ impl Notes {
     pub(super) fn add(
         &mut self,
         field: &str,
-        sides: [Option<&Value>; 3],
+        sides: [Option<&str>; 3],
         taken: &str,
         because: &str,
     ) {
@@ -73,15 +71,15 @@ impl Notes {
             object_or_empty(conflict.local.as_deref()),
             object_or_empty(conflict.remote.as_deref()),
         );
-        for key in all_keys(&remote, &local).filter(|key| !TIMES.contains(&key.as_str())) {
+        for key in all_keys(&remote, &local).filter(|key| !TIMES.contains(key)) {
             let (ours, theirs) = (local.get(key), remote.get(key));
             let taken = match merged.as_ref().map(|merged| merged.get(key)) {
                 None => taken,
-                Some(value) if value == ours => "local",
-                Some(value) if value == theirs => "remote",
+                Some(value) if same(value, ours) => "local",
+                Some(value) if same(value, theirs) => "remote",
                 Some(_) => "merged",
             };
-            if ours != theirs || taken == "merged" {
+            if !same(ours, theirs) || taken == "merged" {
                 notes.add(key, [base.get(key), ours, theirs], taken, because);
             }
         }
@@ -89,10 +87,13 @@ impl Notes {
     }
 
     fn add_deletion(&mut self, conflict: &Conflict, taken: &str, because: &str) {
-        let deleted = |body: &Option<Rc<str>>| Value::Bool(body.is_none());
-        let base = conflict.base.as_ref().map(|_| Value::Bool(false));
-        let (local, remote) = (deleted(&conflict.local), deleted(&conflict.remote));
-        let sides = [base.as_ref(), Some(&local), Some(&remote)];
+        let deleted = |body: &Option<Rc<str>>| if body.is_none() { "true" } else { "false" };
+        let base = conflict.base.as_ref().map(|_| "false");
+        let sides = [
+            base,
+            Some(deleted(&conflict.local)),
+            Some(deleted(&conflict.remote)),
+        ];
         self.add("isDeleted", sides, taken, because);
     }
 
@@ -112,12 +113,13 @@ impl Notes {
 }
 
 /// Returns a value as JSON, cut if it is long.
-fn shown(value: Option<&Value>) -> String {
-    let text = value.map_or_else(|| "null".to_owned(), serialize::to_string);
-    if text.len() <= VALUE_BYTES {
-        return text;
+fn shown(value: Option<&str>) -> String {
+    let json = value.unwrap_or("null");
+    if json.len() <= VALUE_BYTES {
+        return json.to_owned();
     }
-    let all = value.and_then(Value::as_str).unwrap_or(&text);
+    let text = scan::text(json);
+    let all = text.as_deref().unwrap_or(json);
     let end = all
         .char_indices()
         .map(|(at, _)| at)

@@ -1,11 +1,11 @@
 //! Compares bodies field by field.
 
-use serde_json::{Map, Value};
 use twox_hash::XxHash3_64;
 
 use crate::model::error::{Code, Error, Result};
-use crate::util::json::scan;
-use crate::util::json::serialize::to_string;
+use crate::util::json::equal::{canonical, same_value};
+use crate::util::json::members::Members;
+use crate::util::json::write::push_field;
 
 /// Times that every write sets; they never conflict.
 pub(super) const TIMES: [&str; 2] = ["createdAt", "modifiedAt"];
@@ -24,15 +24,15 @@ pub fn clashing_fields(
         object_or_empty(remote),
     );
     all_keys(&remote, &local)
-        .filter(|key| !TIMES.contains(&key.as_str()))
+        .filter(|key| !TIMES.contains(key))
         .filter(|key| {
-            let (was, ours, theirs) = (base.get(*key), local.get(*key), remote.get(*key));
-            ours != was
-                && theirs != was
-                && ours != theirs
+            let (was, ours, theirs) = (base.get(key), local.get(key), remote.get(key));
+            !same(ours, was)
+                && !same(theirs, was)
+                && !same(ours, theirs)
                 && !theirs.is_some_and(|theirs| earlier.contains(&field_hash(key, theirs)))
         })
-        .cloned()
+        .map(str::to_owned)
         .collect()
 }
 
@@ -40,17 +40,19 @@ pub fn clashing_fields(
 /// ours wins and the flag is true. `None` if a body is not an object.
 #[must_use]
 pub fn onto(base: Option<&str>, ours: &str, theirs: &str) -> Option<(String, bool)> {
-    let base = base.map_or_else(|| Ok(Map::new()), object).ok()?;
+    let base = base.map_or_else(|| Ok(Members::default()), object).ok()?;
     let (ours, theirs) = (object(ours).ok()?, object(theirs).ok()?);
-    let (mut made, mut clash) = (Map::new(), false);
+    let (mut made, mut clash) = (String::from("{"), false);
     for key in all_keys(&theirs, &ours) {
         let (was, mine, other) = (base.get(key), ours.get(key), theirs.get(key));
-        clash |= mine != was && other != was && mine != other && !TIMES.contains(&key.as_str());
-        if let Some(value) = if mine == was { other } else { mine } {
-            made.insert(key.clone(), value.clone());
+        let untouched = same(mine, was);
+        clash |= !untouched && !same(other, was) && !same(mine, other) && !TIMES.contains(&key);
+        if let Some(value) = if untouched { other } else { mine } {
+            push_field(&mut made, key, value);
         }
     }
-    Some((to_string(&made), clash))
+    made.push('}');
+    Some((made, clash))
 }
 
 /// Returns a hash of each field of a body with its value; only of the fields in `only` if it is not
@@ -58,8 +60,9 @@ pub fn onto(base: Option<&str>, ours: &str, theirs: &str) -> Option<(String, boo
 #[must_use]
 pub fn field_hashes(body: &str, only: &[String]) -> Vec<u64> {
     let fields = object(body).unwrap_or_default();
-    let concerned =
-        |key: &String| !TIMES.contains(&key.as_str()) && (only.is_empty() || only.contains(key));
+    let concerned = |key: &str| {
+        !TIMES.contains(&key) && (only.is_empty() || only.iter().any(|name| name == key))
+    };
     fields
         .iter()
         .filter(|(key, _)| concerned(key))
@@ -77,7 +80,7 @@ pub fn changed_field_hashes(base: Option<&str>, body: &str, only: &[String]) -> 
     let mut hashes = Vec::new();
     for key in all_keys(&now, &was) {
         let (was, now) = (was.get(key), now.get(key));
-        if was != now && !TIMES.contains(&key.as_str()) {
+        if !same(was, now) && !TIMES.contains(&key) {
             hashes.extend(
                 [was, now]
                     .into_iter()
@@ -94,20 +97,20 @@ pub fn changed_field_hashes(base: Option<&str>, body: &str, only: &[String]) -> 
 #[must_use]
 pub fn of_others(body: &str, own: Option<&[u64]>, remote: Option<&str>) -> Option<String> {
     let remote = object_or_empty(remote);
-    let mut fields = Map::new();
-    // A new map: removing from a map would be code that nothing else needs.
-    for (key, value) in object(body).ok()? {
-        if remote.get(&key) == Some(&value)
-            || own.is_some_and(|own| !own.contains(&field_hash(&key, &value)))
+    let mut fields = String::from("{");
+    for (key, value) in object(body).ok()?.iter() {
+        if same(remote.get(key), Some(value))
+            || own.is_some_and(|own| !own.contains(&field_hash(key, value)))
         {
-            fields.insert(key, value);
+            push_field(&mut fields, key, value);
         }
     }
-    Some(to_string(&fields))
+    fields.push('}');
+    Some(fields)
 }
 
-pub(super) fn field_hash(key: &str, value: &Value) -> u64 {
-    XxHash3_64::oneshot([key, "\0", &to_string(value)].concat().as_bytes())
+pub(super) fn field_hash(key: &str, value: &str) -> u64 {
+    XxHash3_64::oneshot([key, "\0", &canonical(value)].concat().as_bytes())
 }
 
 /// Returns true if the remote row is this device's own work: each field has the local value, the
@@ -118,12 +121,10 @@ pub fn is_own(base: Option<&str>, local: Option<&str>, remote: &str, earlier: &[
     let Ok(remote) = object(remote) else {
         return false;
     };
-    let mut fields = remote
-        .iter()
-        .filter(|(key, _)| !TIMES.contains(&key.as_str()));
+    let mut fields = remote.iter().filter(|(key, _)| !TIMES.contains(key));
     fields.all(|(key, theirs)| {
-        local.get(key) == Some(theirs)
-            || base.get(key) == Some(theirs)
+        same(local.get(key), Some(theirs))
+            || same(base.get(key), Some(theirs))
             || earlier.contains(&field_hash(key, theirs))
     })
 }
@@ -137,29 +138,41 @@ pub fn same_content(a: &str, b: &str) -> bool {
     let (Ok(a), Ok(b)) = (object(a), object(b)) else {
         return false;
     };
-    let is_content = |(key, _): &(&String, &Value)| !TIMES.contains(&key.as_str());
-    a.iter().filter(is_content).eq(b.iter().filter(is_content))
-}
-
-pub(crate) fn object(body: &str) -> Result<Map<String, Value>> {
-    let wrong = || Error::new(Code::Conflict, "A conflicting entity is not a JSON object.");
-    match scan::tree(body).map_err(|cause| wrong().caused_by(cause))? {
-        Value::Object(map) => Ok(map),
-        _ => Err(wrong()),
+    let content = |(key, _): &(&str, &str)| !TIMES.contains(key);
+    let (mut a, mut b) = (a.sorted().filter(content), b.sorted().filter(content));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some((key, a)), Some((other, b))) if key == other && same_value(a, b) => {}
+            _ => return false,
+        }
     }
 }
 
+/// Returns true if a field has the same value on two sides, or is absent on both.
+pub(super) fn same(a: Option<&str>, b: Option<&str>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => same_value(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
+pub(crate) fn object(body: &str) -> Result<Members<'_>> {
+    Members::parse(body).map_err(|cause| {
+        Error::new(Code::Conflict, "A conflicting entity is not a JSON object.").caused_by(cause)
+    })
+}
+
 /// Parses a body; an empty object if there is none or it is not an object.
-pub(crate) fn object_or_empty(body: Option<&str>) -> Map<String, Value> {
+pub(crate) fn object_or_empty(body: Option<&str>) -> Members<'_> {
     body.and_then(|body| object(body).ok()).unwrap_or_default()
 }
 
 /// Returns the keys of both sides, the remote's first.
 pub(super) fn all_keys<'a>(
-    remote: &'a Map<String, Value>,
-    local: &'a Map<String, Value>,
-) -> impl Iterator<Item = &'a String> {
-    remote
-        .keys()
-        .chain(local.keys().filter(|key| !remote.contains_key(*key)))
+    remote: &'a Members<'_>,
+    local: &'a Members<'_>,
+) -> impl Iterator<Item = &'a str> {
+    let mine = local.iter().filter(|(key, _)| remote.get(key).is_none());
+    remote.iter().chain(mine).map(|(key, _)| key)
 }

@@ -1,18 +1,21 @@
 //! The three-way merge of two bodies by field, with an explanation of each field.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 use crate::conflict::explain::Notes;
-use crate::conflict::fields::{TIMES, all_keys, field_hash, object};
-use crate::conflict::policy::{identity, order, sum};
+use crate::conflict::fields::{TIMES, all_keys, field_hash, object, same};
+use crate::conflict::policy::{order, sum};
 use crate::conflict::{Conflict, local_is_later, text};
 use crate::model::config::merge_fields::{Policies, Policy};
 use crate::model::error::Result;
 use crate::util::collections::ordered_map::OrderedMap;
-use crate::util::json::serialize;
+use crate::util::json::equal::{MAX_DEPTH, identity};
+use crate::util::json::members::Members;
+use crate::util::json::scan;
+use crate::util::json::write::{Items, push_field, push_string};
 
-/// A field in the base, the local and the remote body.
-type Sides<'a> = [Option<&'a Value>; 3];
+/// The JSON text of a field in the base, the local and the remote body.
+type Sides<'a> = [Option<&'a str>; 3];
 
 /// Merges the two sides of a conflict; returns the body and an explanation of its fields.
 ///
@@ -32,20 +35,10 @@ pub(super) fn merge(conflict: &Conflict, policies: &Policies) -> Result<(String,
         policies,
         local_later: local_is_later(conflict),
         notes: Some(Notes::default()),
+        depth: MAX_DEPTH,
     };
-    let mut merged = merge.objects("", &base, &local, &remote);
-    let times = [local.get("modifiedAt"), remote.get("modifiedAt")]
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .max();
-    if let Some(time) = times {
-        merged.insert("modifiedAt".to_owned(), Value::from(time));
-    }
-    Ok((
-        serialize::to_string(&merged),
-        merge.notes.unwrap_or_default(),
-    ))
+    let merged = merge.objects("", &base, &local, &remote);
+    Ok((merged, merge.notes.unwrap_or_default()))
 }
 
 /// Which side a field is taken from.
@@ -61,50 +54,55 @@ struct FieldMerge<'a> {
     local_later: bool,
     /// `None` within an array, whose items have no name.
     notes: Option<Notes>,
+    /// How many levels deeper objects are still merged by field.
+    depth: u32,
 }
 
 impl FieldMerge<'_> {
     fn objects(
         &mut self,
         path: &str,
-        base: &Map<String, Value>,
-        local: &Map<String, Value>,
-        remote: &Map<String, Value>,
-    ) -> Map<String, Value> {
-        let mut merged = Map::new();
+        base: &Members<'_>,
+        local: &Members<'_>,
+        remote: &Members<'_>,
+    ) -> String {
+        let mut merged = String::from("{");
         for key in all_keys(remote, local) {
-            let at = if path.is_empty() {
-                key.clone()
-            } else {
-                [path, ".", key].concat()
-            };
             let sides = [base.get(key), local.get(key), remote.get(key)];
-            if let Some(value) = self.field(&at, path.is_empty(), sides) {
-                merged.insert(key.clone(), value);
+            let value = if path.is_empty() && key == "modifiedAt" {
+                later_time(sides)
+            } else if path.is_empty() {
+                self.field(key, true, sides)
+            } else {
+                self.field(&[path, ".", key].concat(), false, sides)
+            };
+            if let Some(value) = value {
+                push_field(&mut merged, key, &value);
             }
         }
+        merged.push('}');
         merged
     }
 
-    fn field(&mut self, at: &str, top: bool, sides: Sides<'_>) -> Option<Value> {
+    fn field<'v>(&mut self, at: &str, top: bool, sides: Sides<'v>) -> Option<Cow<'v, str>> {
         let [was, ours, theirs] = sides;
         let policy = self.policies.get(at).copied();
         // Equal changes are one change, except for a sum, to which both are added.
-        if ours == theirs && (ours == was || policy != Some(Policy::Sum)) {
-            return ours.cloned();
+        if same(ours, theirs) && (policy != Some(Policy::Sum) || same(ours, was)) {
+            return theirs.map(Cow::Borrowed);
         }
         let own = |theirs| {
             top && policy != Some(Policy::Sum)
                 && self.conflict.earlier.contains(&field_hash(at, theirs))
         };
-        if ours == was {
+        if same(ours, was) {
             self.take(
                 at,
                 sides,
                 TakenSide::Remote,
                 "Only the other side changed it.",
             )
-        } else if theirs == was {
+        } else if same(theirs, was) {
             self.take(at, sides, TakenSide::Local, "Only this device changed it.")
         } else if theirs.is_some_and(own) {
             self.take(
@@ -131,14 +129,17 @@ impl FieldMerge<'_> {
     /// | `text` | the base, two strings | both edits |
     ///
     /// If a need is not met, the later write is taken.
-    fn both(&mut self, at: &str, policy: Option<Policy>, sides: Sides<'_>) -> Option<Value> {
+    fn both<'v>(
+        &mut self,
+        at: &str,
+        policy: Option<Policy>,
+        sides: Sides<'v>,
+    ) -> Option<Cow<'v, str>> {
         let Some(policy) = policy else {
-            let [was, Some(Value::Object(ours)), Some(Value::Object(theirs))] = sides else {
-                return self.later(at, sides, "Both sides changed it");
+            return match self.by_field(at, sides) {
+                Some(merged) => Some(Cow::Owned(merged)),
+                None => self.later(at, sides, "Both sides changed it"),
             };
-            let empty = Map::new();
-            let was = map_or(was, &empty);
-            return Some(Value::Object(self.objects(at, was, ours, theirs)));
         };
         match policy {
             Policy::Local => self.take(
@@ -165,7 +166,20 @@ impl FieldMerge<'_> {
         }
     }
 
-    fn extreme(&mut self, at: &str, policy: Policy, sides: Sides<'_>) -> Option<Value> {
+    /// Merges two objects; `None` if they are not both objects, or too deep.
+    fn by_field(&mut self, at: &str, sides: Sides<'_>) -> Option<String> {
+        let [was, ours, theirs] = sides;
+        let ours = object(ours?).ok()?;
+        let theirs = object(theirs?).ok()?;
+        let was = was.and_then(|was| object(was).ok()).unwrap_or_default();
+        let depth = self.depth;
+        self.depth = depth.checked_sub(1)?;
+        let merged = self.objects(at, &was, &ours, &theirs);
+        self.depth = depth;
+        Some(merged)
+    }
+
+    fn extreme<'v>(&mut self, at: &str, policy: Policy, sides: Sides<'v>) -> Option<Cow<'v, str>> {
         let [_, ours, theirs] = sides;
         let Some(order) = ours
             .zip(theirs)
@@ -186,40 +200,34 @@ impl FieldMerge<'_> {
         self.take(at, sides, side, because)
     }
 
-    fn sum(&mut self, at: &str, sides: Sides<'_>) -> Option<Value> {
+    fn sum<'v>(&mut self, at: &str, sides: Sides<'v>) -> Option<Cow<'v, str>> {
         let [was, ours, theirs] = sides;
         let Some(sum) = sum(was, ours, theirs) else {
             return self.unfit(at, sides, Policy::Sum, "numbers");
         };
         self.note(at, sides, "merged", "`sum`: both changes were added.");
-        Some(Value::Number(sum))
+        Some(Cow::Owned(sum))
     }
 
-    fn set(&mut self, at: &str, sides: Sides<'_>) -> Option<Value> {
-        let [was, Some(Value::Array(ours)), Some(Value::Array(theirs))] = sides else {
+    fn set<'v>(&mut self, at: &str, sides: Sides<'v>) -> Option<Cow<'v, str>> {
+        let items = |side: Option<&'v str>| side.and_then(|side| scan::array(side).ok());
+        let [was, Some(ours), Some(theirs)] = sides.map(items) else {
             return self.unfit(at, sides, Policy::Union, "two arrays");
         };
-        let was = was
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let union = self.union(at, was, ours, theirs);
+        let union = self.union(at, &was.unwrap_or_default(), &ours, &theirs);
         let because = "`union`: what either side added, without what either took away.";
         self.note(at, sides, "merged", because);
-        Some(Value::Array(union))
+        Some(Cow::Owned(union))
     }
 
-    fn text(&mut self, at: &str, sides: Sides<'_>) -> Option<Value> {
-        let [
-            was @ (None | Some(Value::Null | Value::String(_))),
-            Some(Value::String(ours)),
-            Some(Value::String(theirs)),
-        ] = sides
-        else {
+    fn text<'v>(&mut self, at: &str, sides: Sides<'v>) -> Option<Cow<'v, str>> {
+        let [was, ours, theirs] = sides;
+        let was = was.filter(|was| *was != "null").unwrap_or("\"\"");
+        let texts = [Some(was), ours, theirs].map(|side| side.and_then(scan::text));
+        let [Some(was), Some(ours), Some(theirs)] = texts else {
             return self.unfit(at, sides, Policy::Text, "two strings");
         };
-        let was = was.and_then(Value::as_str).unwrap_or_default();
-        let (text, overlaps) = text::merge(was, ours, theirs, self.local_later);
+        let (text, overlaps) = text::merge(&was, &ours, &theirs, self.local_later);
         let because = match (overlaps, self.local_later) {
             (false, _) => "`text`: the edits of both sides were joined.",
             (true, true) => {
@@ -230,16 +238,18 @@ impl FieldMerge<'_> {
             }
         };
         self.note(at, sides, "merged", because);
-        Some(Value::String(text))
+        let mut merged = String::new();
+        push_string(&mut merged, &text);
+        Some(Cow::Owned(merged))
     }
 
     /// Merges arrays as sets: items of the base that neither side removed, in its order, then items
     /// that were added, the earlier write's first.
-    fn union(&mut self, at: &str, was: &[Value], ours: &[Value], theirs: &[Value]) -> Vec<Value> {
-        let index = |items: &[Value]| {
+    fn union(&mut self, at: &str, was: &[&str], ours: &[&str], theirs: &[&str]) -> String {
+        let index = |items: &[&str]| {
             let mut places: OrderedMap<u64> = OrderedMap::default();
             for (place, item) in items.iter().enumerate() {
-                places.insert(&identity(item), place as u64);
+                places.insert(&identity(item, false), place as u64);
             }
             places
         };
@@ -254,38 +264,40 @@ impl FieldMerge<'_> {
             (ours, theirs)
         };
         let mut done: OrderedMap<u64> = OrderedMap::default();
-        let mut union = Vec::new();
+        let mut union = Items::new(0);
         let notes = self.notes.take();
         for item in was.iter().chain(first).chain(second) {
-            let name = identity(item);
+            let name = identity(item, false);
             if done.insert(&name, 0).is_some() {
                 continue;
             }
-            let [was, ours, theirs] = [0, 1, 2].map(|side: usize| {
+            let sides = [0, 1, 2].map(|side: usize| {
                 let (items, places) = all.get(side)?;
-                items.get(usize::try_from(*places.get(&name)?).ok()?)
+                items
+                    .get(usize::try_from(*places.get(&name)?).ok()?)
+                    .copied()
             });
-            let kept = match (was, ours, theirs) {
+            match sides {
                 // Only objects with an id can differ under one name.
-                (_, Some(Value::Object(ours)), Some(Value::Object(theirs))) => Some(Value::Object(
-                    self.objects(at, map_or(was, &Map::new()), ours, theirs),
-                )),
-                (_, Some(one), Some(_)) | (None, Some(one), None) | (None, None, Some(one)) => {
-                    Some(one.clone())
+                [_, Some(ours), Some(_)] => {
+                    let merged = self.by_field(at, sides);
+                    union.open().push_str(merged.as_deref().unwrap_or(ours));
                 }
+                [None, Some(one), None] | [None, None, Some(one)] => union.open().push_str(one),
                 // One side removed it: it is dropped, unless the other side changed it.
-                (Some(was), Some(one), None) | (Some(was), None, Some(one)) => {
-                    (one != was).then(|| one.clone())
+                [was, Some(one), None] | [was, None, Some(one)] => {
+                    if !same(was, Some(one)) {
+                        union.open().push_str(one);
+                    }
                 }
-                (_, None, None) => None,
-            };
-            union.extend(kept);
+                [_, None, None] => {}
+            }
         }
         self.notes = notes;
-        union
+        union.close()
     }
 
-    fn later(&mut self, at: &str, sides: Sides<'_>, why: &str) -> Option<Value> {
+    fn later<'v>(&mut self, at: &str, sides: Sides<'v>, why: &str) -> Option<Cow<'v, str>> {
         let (side, who) = if self.local_later {
             (TakenSide::Local, "here")
         } else {
@@ -300,24 +312,30 @@ impl FieldMerge<'_> {
     }
 
     /// Takes the later write because the policy cannot be applied.
-    fn unfit(&mut self, at: &str, sides: Sides<'_>, policy: Policy, needs: &str) -> Option<Value> {
+    fn unfit<'v>(
+        &mut self,
+        at: &str,
+        sides: Sides<'v>,
+        policy: Policy,
+        needs: &str,
+    ) -> Option<Cow<'v, str>> {
         self.later(at, sides, &["`", policy.name(), "` needs ", needs].concat())
     }
 
-    fn take(
+    fn take<'v>(
         &mut self,
         at: &str,
-        sides: Sides<'_>,
+        sides: Sides<'v>,
         side: TakenSide,
         because: &str,
-    ) -> Option<Value> {
+    ) -> Option<Cow<'v, str>> {
         let [_, ours, theirs] = sides;
         let (name, value) = match side {
             TakenSide::Local => ("local", ours),
             TakenSide::Remote => ("remote", theirs),
         };
         self.note(at, sides, name, because);
-        value.cloned()
+        value.map(Cow::Borrowed)
     }
 
     fn note(&mut self, at: &str, sides: Sides<'_>, taken: &str, because: &str) {
@@ -327,6 +345,14 @@ impl FieldMerge<'_> {
     }
 }
 
-fn map_or<'a>(value: Option<&'a Value>, empty: &'a Map<String, Value>) -> &'a Map<String, Value> {
-    value.and_then(Value::as_object).unwrap_or(empty)
+/// Returns the later of two times; the remote's if they are not texts.
+fn later_time(sides: Sides<'_>) -> Option<Cow<'_, str>> {
+    let [_, ours, theirs] = sides;
+    let text = |side: Option<&str>| side.and_then(scan::text).map(Cow::into_owned);
+    let time = if text(ours) > text(theirs) {
+        ours
+    } else {
+        theirs
+    };
+    time.map(Cow::Borrowed)
 }

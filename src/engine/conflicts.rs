@@ -54,22 +54,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
         let user = self.user_holding(|replica| replica.conflicts().contains(id))?;
         let context = user.db.plan_context();
         let mut resolution = resolution;
-        let about = user.db.read(|replica| {
-            replica
-                .conflicts()
-                .get(id)
-                .map(|parked| (parked.entity.clone(), parked.entity_id.clone()))
-        });
-        if let (Resolution::Merged(given), Some((entity, id))) = (&resolution, &about) {
+        if let Resolution::Merged(given) = &resolution {
+            let mut planner = ParkedConflict { id };
+            let conflict = user.db.commit(Durability::Relaxed, &mut planner).await?;
             let now = context
                 .now
                 .saturating_add_signed(user.db.read(|replica| replica.facts().clock_offset));
-            resolution = merged(
-                (entity, id),
-                given,
-                now,
-                &self.engine.config.local_only(entity),
-            )?;
+            let local_only = self.engine.config.local_only(&conflict.entity);
+            resolution = merged(&conflict, given, now, &local_only)?;
         }
         let mut decision = None;
         let mut decide = |conflict: &Conflict| {

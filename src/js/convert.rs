@@ -29,9 +29,9 @@ extern "C" {
     #[wasm_bindgen(js_name = makeError)]
     fn make_error(json: &str) -> JsValue;
     #[wasm_bindgen(catch, js_name = textOf)]
-    fn text_of(value: &JsValue) -> Result<String, JsValue>;
+    fn text_of(value: &JsValue, is_entity: bool) -> Result<String, JsValue>;
     #[wasm_bindgen(catch, js_name = linesOf)]
-    fn lines_of(values: &JsValue) -> Result<String, JsValue>;
+    fn lines_of(values: &JsValue, is_entity: bool) -> Result<String, JsValue>;
     fn blame(fault: &JsValue, code: &str, what: &str) -> JsValue;
     #[wasm_bindgen(catch, js_name = decode)]
     fn decode_text(text: &str) -> Result<JsValue, JsValue>;
@@ -60,7 +60,20 @@ extern "C" {
 /// Fails with `code`, naming the place in the value, for what JSON would lose or change: BigInt,
 /// functions, NaN, `undefined` in arrays, cycles, maps, typed arrays, lone surrogates.
 pub fn encode(value: &JsValue, code: Code, what: &str) -> Result<String> {
-    text_of(value).map_err(|fault| from_js(&blame(&fault, code.as_str(), what), code))
+    text_of(value, false).map_err(|fault| from_js(&blame(&fault, code.as_str(), what), code))
+}
+
+/// As [`encode`], for an entity: lone surrogates pass, and its write refuses those that are new.
+///
+/// # Errors
+/// As for [`encode`], with [`Code::InvalidEntity`].
+pub fn encode_entity(value: &JsValue, what: &str) -> Result<String> {
+    text_of(value, true).map_err(|fault| blamed(&fault, what))
+}
+
+fn blamed(fault: &JsValue, what: &str) -> Error {
+    let code = Code::InvalidEntity;
+    from_js(&blame(fault, code.as_str(), what), code)
 }
 
 /// Returns the JSON texts of an array's items, one line each, in one call into JavaScript.
@@ -68,7 +81,15 @@ pub fn encode(value: &JsValue, code: Code, what: &str) -> Result<String> {
 /// # Errors
 /// As for [`encode`]; also if the value is not an array.
 pub fn encode_many(values: &JsValue, code: Code, what: &str) -> Result<String> {
-    lines_of(values).map_err(|fault| from_js(&blame(&fault, code.as_str(), what), code))
+    lines_of(values, false).map_err(|fault| from_js(&blame(&fault, code.as_str(), what), code))
+}
+
+/// As [`encode_many`], for entities: see [`encode_entity`].
+///
+/// # Errors
+/// As for [`encode_many`], with [`Code::InvalidEntity`].
+pub fn encode_entities(values: &JsValue, what: &str) -> Result<String> {
+    lines_of(values, true).map_err(|fault| blamed(&fault, what))
 }
 
 /// Returns the value of a JSON text, deeply frozen.

@@ -6,9 +6,8 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use crate::js::arguments::{read_string, read_user};
-use crate::js::convert::{decode, encode, promise};
+use crate::js::convert::{decode, encode_entity, promise};
 use crate::js::instance::Instance;
-use crate::model::error::Code;
 use crate::web::interop::is_absent;
 
 pub(super) fn list(instance: &Rc<Instance>, user_id: &JsValue) -> Promise {
@@ -19,8 +18,7 @@ pub(super) fn list(instance: &Rc<Instance>, user_id: &JsValue) -> Promise {
 /// Queues a dead letter again, with the fields of `edited` if given.
 pub(super) fn retry(instance: &Rc<Instance>, id: &JsValue, edited: &JsValue) -> Promise {
     let (instance, id) = (Rc::clone(instance), read_string(id, "`id`"));
-    let edited =
-        (!is_absent(edited)).then(|| encode(edited, Code::InvalidEntity, "The edited entity"));
+    let edited = (!is_absent(edited)).then(|| encode_entity(edited, "The edited entity"));
     promise(async move {
         instance
             .engine

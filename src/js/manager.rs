@@ -6,7 +6,9 @@ use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
 
 use crate::js::arguments::{read_string, read_strings};
-use crate::js::convert::{encode, encode_many, error_to_js, lines, promise, promise_as_is};
+use crate::js::convert::{
+    encode_entities, encode_entity, error_to_js, lines, promise, promise_as_is,
+};
 use crate::js::instance::Instance;
 use crate::js::manager::adapters::{LocalAdapter, RemoteAdapter};
 use crate::js::manager::options::{
@@ -110,7 +112,7 @@ impl Manager {
     fn texts(&self, values: &JsValue, what: &str) -> JsResult<Vec<String>> {
         let text = match self.middleware() {
             Some(middleware) => middleware.save_many(values, what)?,
-            None => encode_many(values, Code::InvalidEntity, what).map_err(|e| error_to_js(&e))?,
+            None => encode_entities(values, what).map_err(|e| error_to_js(&e))?,
         };
         Ok(lines(&text).map(str::to_owned).collect())
     }
@@ -123,8 +125,7 @@ impl Manager {
     }
 
     fn encoded(&self, value: &JsValue, what: &str) -> Result<String> {
-        let text =
-            encode(value, Code::InvalidEntity, what).map_err(|e| e.on(&self.entity, None))?;
+        let text = encode_entity(value, what).map_err(|e| e.on(&self.entity, None))?;
         // Checked here because the value's name is still known. `JSON.stringify` writes whole
         // values, so the first character decides.
         if text.starts_with('{') {

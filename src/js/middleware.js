@@ -84,7 +84,7 @@ class Middleware {
    */
   take(value, what) {
     const taken = this.#guard(undefined, what, () =>
-      typeof value === "object" && value !== null ? (isPlain(value) ? copy(value, 0) : JSON.parse(encode(value, CODE, what))) : value,
+      typeof value === "object" && value !== null ? (isPlain(value) ? copy(value, 0) : JSON.parse(encode(value, CODE, what, true))) : value,
     );
     if (!isObject(taken)) throw this.#error(`${what} must be an object.`);
     return taken;
@@ -241,7 +241,7 @@ class Middleware {
 
   #text(value, what) {
     try {
-      return encode(value, CODE, what);
+      return encode(value, CODE, what, true);
     } catch (error) {
       throw this.#about(error);
     }

@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use crate::conflict::{Conflict, Resolution};
 use crate::engine::cycle::resolvers::Resolver;
 use crate::js::arguments::read_string;
-use crate::js::convert::{decode, encode, from_js};
+use crate::js::convert::{decode, encode_entity, from_js};
 use crate::js::middleware::{Middleware, Middlewares};
 use crate::model::config::resolver::Builtin;
 use crate::model::error::{Code, Error, Result};
@@ -91,7 +91,7 @@ pub fn resolution(answer: &JsValue, middleware: Option<&Middleware>) -> Result<R
                 Some(middleware) => middleware
                     .merged(&data, what)
                     .map_err(|thrown| from_js(&thrown, Code::InvalidEntity))?,
-                None => encode(&data, Code::InvalidEntity, what)?,
+                None => encode_entity(&data, what)?,
             };
             Ok(Resolution::Merged(Rc::from(text)))
         }

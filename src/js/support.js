@@ -49,14 +49,15 @@ class Fault {
 
 /**
  * Returns the JSON text of a value. Throws a `Fault` for values that JSON would silently lose or
- * change. `blame` turns it into an error, so that only failures pay for the message.
+ * change. `blame` turns it into an error, so that only failures pay for the message. If `isEntity`,
+ * the engine judges lone surrogates, since only it knows which of them are new.
  */
-export function textOf(value) {
-  return sound(JSON.stringify(take(value, 0, "")), (text) => text);
+export function textOf(value, isEntity) {
+  return sound(JSON.stringify(take(value, 0, "")), (text) => text, isEntity);
 }
 
 /** As `textOf`, for an array: one line for each item, since JSON text contains no line break. */
-export function linesOf(values) {
+export function linesOf(values, isEntity) {
   if (!Array.isArray(values)) throw wrong("must be an array.");
   const lines = [];
   for (let i = 0; i < values.length; i++) {
@@ -66,14 +67,14 @@ export function linesOf(values) {
       throw at(fault, i);
     }
   }
-  return sound(lines.join("\n"), (text) => `[${text.replaceAll("\n", ",")}]`);
+  return sound(lines.join("\n"), (text) => `[${text.replaceAll("\n", ",")}]`, isEntity);
 }
 
 /** Returns the text if its strings are well-formed; `json` makes JSON of it. */
-function sound(text, json) {
+function sound(text, json, isEntity) {
   // JSON writes a lone surrogate as an escape and never writes a paired one so: one scan of the
   // text costs less than asking each string. A backslash before `ud` in a string is found too.
-  if (text.includes("\\ud")) {
+  if (!isEntity && text.includes("\\ud")) {
     const fault = malformed(JSON.parse(json(text)));
     if (fault !== undefined) throw fault;
   }
@@ -92,9 +93,9 @@ export function blame(fault, code, what) {
 }
 
 /** As `textOf`, but throws a DatumError. */
-export function encode(value, code, what) {
+export function encode(value, code, what, isEntity) {
   try {
-    return textOf(value);
+    return textOf(value, isEntity);
   } catch (fault) {
     throw blame(fault, code, what);
   }

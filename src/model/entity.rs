@@ -8,9 +8,8 @@
 use std::borrow::Cow;
 
 use crate::model::error::{Code, Error, Result};
-use crate::model::limits::{MAX_ENTITY_BYTES, MAX_VERSION};
 use crate::util::json::scan;
-use crate::util::json::write::{push_escaped, push_field, push_number, push_string, put_text};
+use crate::util::json::write::{push_escaped, push_field, push_number, push_string};
 
 /// The longest id, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 512;
@@ -141,131 +140,6 @@ impl<'a> Fields<'a> {
         out.push('}');
         out
     }
-}
-
-/// A checked draft: its values of the fields that the engine owns, and the body to store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// The id, if the app chose one.
-    pub id: Option<String>,
-    /// The user, if the app named one.
-    pub user_id: Option<String>,
-    /// The version that the app read; only its type is checked.
-    pub version: Option<u64>,
-    /// The body to store: the app's fields, `createdAt` and `modifiedAt`.
-    pub body: String,
-    /// The names of the app's own fields in order, if they were asked for.
-    pub fields: Vec<String>,
-}
-
-/// Reads a draft or an entity from the app, checks the fields that the engine owns, and builds the
-/// body to store.
-///
-/// `createdAt` is the existing entity's, else the draft's, else `now`; `modifiedAt` is always
-/// `now`. The names of the fields are only collected if `names` is true.
-///
-/// # Errors
-/// Fails with [`Code::InvalidEntity`], naming the field and the fix.
-pub fn parse_draft(
-    json: &str,
-    now: &str,
-    existing_created_at: Option<&str>,
-    names: bool,
-) -> Result<Draft> {
-    check_size(json)?;
-    let fields = Fields::parse(json)?;
-    let mut draft = Draft {
-        id: None,
-        user_id: None,
-        version: None,
-        body: String::new(),
-        fields: Vec::new(),
-    };
-    let mut created_at = None;
-    let mut body = String::with_capacity(json.len().saturating_add(80));
-    body.push('{');
-    for (key, raw) in &fields.0 {
-        match key.as_ref() {
-            "id" => draft.id = Some(text(raw, "id")?.into_owned()),
-            "userId" => draft.user_id = Some(text(raw, "userId")?.into_owned()),
-            "createdAt" => created_at = Some(time(raw, "createdAt")?),
-            "modifiedAt" => {
-                time(raw, "modifiedAt")?;
-            }
-            "version" => draft.version = Some(version(raw)?),
-            "isDeleted" => check_not_deleted(raw)?,
-            _ => {
-                push_field(&mut body, key, raw);
-                if names {
-                    draft.fields.push(key.to_string());
-                }
-            }
-        }
-    }
-    if let Some(id) = &draft.id {
-        check_id(id)
-            .map_err(|e| Error::new(Code::InvalidEntity, format!("`id`: {}", e.message())))?;
-    }
-    for (key, time) in [
-        (
-            "createdAt",
-            existing_created_at.or(created_at.as_deref()).unwrap_or(now),
-        ),
-        ("modifiedAt", now),
-    ] {
-        put_text(&mut body, key, time);
-    }
-    body.push('}');
-    check_size(&body)?;
-    draft.body = body;
-    Ok(draft)
-}
-
-fn version(raw: &str) -> Result<u64> {
-    raw.parse().ok().filter(|v| *v <= MAX_VERSION).ok_or_else(|| {
-        Error::new(
-            Code::InvalidEntity,
-            "`version` must be a whole number from 0 on; the server assigns it, so leave it as you read it.",
-        )
-    })
-}
-
-fn check_not_deleted(raw: &str) -> Result<()> {
-    let wrong = match raw {
-        "false" => return Ok(()),
-        "true" => "`isDeleted` cannot be set by a write; call `delete(id)` instead.",
-        _ => "`isDeleted` must be true or false; leave it out of a draft.",
-    };
-    Err(Error::new(Code::InvalidEntity, wrong))
-}
-
-fn check_size(json: &str) -> Result<()> {
-    if json.len() > MAX_ENTITY_BYTES {
-        return Err(Error::new(
-            Code::InvalidEntity,
-            format!(
-                "The entity is {} bytes of JSON; the most is {MAX_ENTITY_BYTES}. Keep large values elsewhere and store a reference.",
-                json.len()
-            ),
-        ));
-    }
-    Ok(())
-}
-
-pub(crate) fn text<'a>(raw: &'a str, field: &str) -> Result<Cow<'a, str>> {
-    scan::text(raw)
-        .ok_or_else(|| Error::new(Code::InvalidEntity, format!("`{field}` must be a string.")))
-}
-
-fn time<'a>(raw: &'a str, field: &str) -> Result<Cow<'a, str>> {
-    let value = text(raw, field)?;
-    if crate::util::time::parse(&value).is_none() {
-        return Err(Error::new(
-            Code::InvalidEntity,
-            format!("`{field}` must be an ISO 8601 UTC time such as 2026-01-31T12:00:00.000Z."),
-        ));
-    }
-    Ok(value)
 }
 
 /// The two times of a stored body; `None` if the body has none or not as text.

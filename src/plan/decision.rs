@@ -6,7 +6,8 @@ use crate::conflict::explain::Explained;
 use crate::conflict::{Conflict, Decision, Resolution, same_content};
 use crate::log::commit::{Commit, Event};
 use crate::log::facts::Parked;
-use crate::model::entity::{Key, parse_draft};
+use crate::model::draft::parse_draft;
+use crate::model::entity::Key;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind};
 use crate::plan::context::PlanContext;
@@ -152,18 +153,23 @@ fn decided(
     commit
 }
 
-/// Checks a merged entity from the app and returns the body to store.
+/// Checks a merged entity from the app and returns the body to store. What is equal to a side's
+/// value to the app keeps that side's text, the remote's first.
 ///
 /// # Errors
 /// Fails with [`Code::InvalidEntity`], naming what is wrong.
 pub fn merged(
-    conflict: (&str, &str),
+    conflict: &Conflict,
     given: &str,
     now: u64,
     local_only: &[String],
 ) -> Result<Resolution> {
-    let (entity, id) = conflict;
-    let draft = parse_draft(given, &crate::util::time::format(now), None, false)
+    let (entity, id) = (&conflict.entity, conflict.entity_id.as_str());
+    let sides: Vec<&str> = [&conflict.base, &conflict.local, &conflict.remote]
+        .into_iter()
+        .filter_map(Option::as_deref)
+        .collect();
+    let draft = parse_draft(given, &crate::util::time::format(now), &sides, false)
         .map_err(|error| error.on(entity, Some(id)))?;
     if draft.id.as_deref().is_some_and(|other| other != id) {
         return Err(Error::new(

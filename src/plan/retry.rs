@@ -1,5 +1,7 @@
 //! Plans the retry of dead letters on top of the current state.
 
+use std::borrow::Cow;
+
 use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
 use crate::model::entity::{Fields, Key};
@@ -11,6 +13,7 @@ use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::joined;
 use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
+use crate::util::json::keep::keep;
 use crate::util::json::write::put_text;
 
 /// Queues a dead letter's write again, followed by the dead letters that were rejected because they
@@ -102,9 +105,10 @@ fn retried<'a>(
             };
             return Ok(Plan::Ready((op, write)));
         }
-        (_, Some(body)) => edited.unwrap_or(body),
+        // What the app did not edit keeps its text.
+        (_, Some(body)) => edited.map_or(Cow::Borrowed(body), |edited| keep(body, edited)),
     };
-    let mut fields = Fields::parse(body)?;
+    let mut fields = Fields::parse(&body)?;
     fields.0.retain(|(name, _)| {
         !matches!(
             name.as_ref(),

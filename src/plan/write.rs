@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::log::commit::Commit;
-use crate::model::entity::{
-    Draft, Fields, Key, OwnedKey, Owner, is_time, not_found, parse_draft, push_entity,
-};
+use crate::model::draft::{Draft, parse_draft, parse_patch};
+use crate::model::entity::{Fields, Key, OwnedKey, Owner, not_found, push_entity};
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{OperationKind, Parent};
 use crate::plan::context::PlanContext;
@@ -112,10 +111,13 @@ struct Current {
 }
 
 impl Current {
-    fn created_at(&self) -> Option<String> {
-        self.body
-            .as_deref()
-            .and_then(|body| crate::model::entity::times(body).created_at)
+    /// Returns the body with the local-only fields, as the app has read them.
+    fn whole(&self) -> Option<Cow<'_, str>> {
+        let body = self.body.as_deref()?;
+        Some(match &self.device {
+            Some(device) => Cow::Owned(local_only::joined(body, device)),
+            None => Cow::Borrowed(body),
+        })
     }
 }
 
@@ -230,7 +232,7 @@ impl Attempt<'_, '_> {
 
     fn create(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
         let mut draft =
-            parse_draft(json, now, None, self.named()).map_err(|e| e.on(entity, None))?;
+            parse_draft(json, now, &[], self.named()).map_err(|e| e.on(entity, None))?;
         self.check_user(entity, &draft)?;
         let id = draft.id.take().unwrap_or_else(|| {
             let id = self.context.op_id(*self.made);
@@ -263,8 +265,8 @@ impl Attempt<'_, '_> {
         })?;
         let key = Key::new(entity, &id);
         let current = self.current(&key);
-        let created_at = current.created_at();
-        let draft = parse_draft(json, now, created_at.as_deref(), self.named())
+        let stored = current.whole();
+        let draft = parse_draft(json, now, stored.as_deref().as_slice(), self.named())
             .map_err(|e| e.on(entity, Some(&id)))?;
         self.check_user(entity, &draft)?;
         if !current.exists {
@@ -276,10 +278,11 @@ impl Attempt<'_, '_> {
     fn patch(&mut self, entity: &str, id: &str, changes: &str, now: &str) -> Result<Written> {
         let key = Key::new(entity, id);
         let current = self.current(&key);
-        // Checked separately first, so that an error names the app's own input.
-        let given = parse_draft(changes, now, None, true).map_err(|e| e.on(entity, Some(id)))?;
-        self.check_user(entity, &given)?;
-        if given.id.as_deref().is_some_and(|other| other != id) {
+        let stored = current.whole();
+        let draft = parse_patch(changes, now, stored.as_deref().unwrap_or("{}"))
+            .map_err(|e| e.on(entity, Some(id)))?;
+        self.check_user(entity, &draft)?;
+        if draft.id.as_deref().is_some_and(|other| other != id) {
             return Err(Error::new(
                 Code::InvalidEntity,
                 "`id` cannot be changed by a patch; leave it out.",
@@ -289,28 +292,9 @@ impl Attempt<'_, '_> {
         if !current.exists {
             return Err(not_found(&key));
         }
-        let Some(body) = &current.body else {
+        if current.body.is_none() {
             return Ok(Written::Absent);
-        };
-        let changed = Fields::parse(changes)?;
-        let mut merged = Fields::parse(body)?;
-        let beside = current
-            .device
-            .as_deref()
-            .map_or_else(|| Ok(Fields::default()), Fields::parse)?;
-        for (name, value) in beside.0.into_iter().chain(changed.0) {
-            if is_time(&name) {
-                continue;
-            }
-            match merged.0.iter_mut().find(|(have, _)| *have == name) {
-                Some(place) => place.1 = value,
-                None => merged.0.push((name, value)),
-            }
         }
-        let created_at = current.created_at();
-        let mut draft = parse_draft(&merged.to_json(), now, created_at.as_deref(), false)
-            .map_err(|e| e.on(entity, Some(id)))?;
-        draft.fields = given.fields;
         self.put(&key, OperationKind::Patch, draft, &current)
     }
 

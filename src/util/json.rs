@@ -3,6 +3,7 @@
 pub mod decimal;
 pub mod equal;
 pub mod escape;
+pub mod keep;
 pub mod members;
 pub mod number;
 pub mod plain;

@@ -219,18 +219,18 @@ fn what_was_decided_is_explained_in_the_commit_that_decides_it_and_outlives_a_re
     assert_eq!(
         fields,
         [
-            ("n", "local", "Only this device changed it."),
             (
                 "title",
                 "local",
                 "Both sides changed it: the later write, here, was taken."
-            )
+            ),
+            ("n", "local", "Only this device changed it.")
         ]
     );
     assert_eq!(
         (
-            &told[0]["fields"][1]["base"],
-            &told[0]["fields"][1]["remote"]
+            &told[0]["fields"][0]["base"],
+            &told[0]["fields"][0]["remote"]
         ),
         (&"milk".into(), &"theirs".into())
     );

@@ -210,7 +210,7 @@ impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
             .now_ms()
             .saturating_add_signed(self.0.db.read(|replica| replica.facts().clock_offset));
         merged(
-            (&conflict.entity, &conflict.entity_id),
+            conflict,
             given,
             now,
             &self.0.config.local_only(&conflict.entity),

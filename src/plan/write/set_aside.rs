@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use crate::conflict::same_content;
-use crate::model::entity::{Draft, Fields, Key, is_time};
+use crate::model::draft::Draft;
+use crate::model::entity::{Fields, Key, is_time};
 use crate::model::error::Result;
 use crate::model::operation::OperationKind;
 use crate::plan::write::{Attempt, Current};

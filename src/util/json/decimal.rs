@@ -1,5 +1,7 @@
 //! The numbers of JSON as decimals, without a float in between.
 
+use std::cmp::Ordering;
+
 /// A number: its digits times a power of ten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decimal {
@@ -75,6 +77,29 @@ impl Decimal {
     #[must_use]
     pub const fn exponent(&self) -> i64 {
         self.exponent
+    }
+
+    /// Compares two numbers; `None` if their exponents do not fit into 64 bits together.
+    #[must_use]
+    pub fn order(&self, other: &Self) -> Option<Ordering> {
+        // Where the first digit stands; zero has none.
+        let top = |number: &Self| {
+            let digits = i64::try_from(number.digits.len()).ok()?;
+            number.exponent.checked_add(digits)
+        };
+        let sign = |number: &Self| match (number.digits.is_empty(), number.negative) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => -1,
+        };
+        let signs = sign(self).cmp(&sign(other));
+        if signs != Ordering::Equal || self.digits.is_empty() {
+            return Some(signs);
+        }
+        let size = top(self)?
+            .cmp(&top(other)?)
+            .then_with(|| self.digits.cmp(&other.digits));
+        Some(if self.negative { size.reverse() } else { size })
     }
 
     /// Appends the number in a form that is the same for equal numbers.

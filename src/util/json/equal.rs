@@ -4,10 +4,10 @@
 //! Strings are compared by UTF-16 units, so that half a surrogate pair is equal to itself only.
 
 use crate::util::json::decimal::Decimal;
-use crate::util::json::escape::push_string;
 use crate::util::json::members::Members;
 use crate::util::json::number;
 use crate::util::json::scan;
+use crate::util::json::write::{push_name, push_string};
 
 /// Values deeper than this are compared by their bytes.
 pub const MAX_DEPTH: u32 = 128;
@@ -81,11 +81,28 @@ fn same_float(a: &str, b: &str) -> bool {
 #[must_use]
 pub fn canonical(json: &str) -> String {
     let mut out = String::new();
-    push_canonical(&mut out, json, MAX_DEPTH);
+    push_canonical(&mut out, json, false, MAX_DEPTH);
     out
 }
 
-fn push_canonical(out: &mut String, json: &str, depth: u32) {
+/// Returns what identifies an item of an array: the `id` of an object, or else its value. If
+/// `parsed` is true, it is the same for values of which `JSON.parse` makes the same.
+#[must_use]
+pub fn identity(item: &str, parsed: bool) -> String {
+    let id = Members::parse(item).ok().and_then(|item| item.get("id"));
+    let id = id.filter(|id| id.starts_with('"') || is_number(id));
+    let mut out = String::from(if id.is_some() { "#" } else { "" });
+    push_canonical(&mut out, id.unwrap_or(item), parsed, MAX_DEPTH);
+    out
+}
+
+/// Returns true if a JSON value is a number.
+#[must_use]
+pub fn is_number(json: &str) -> bool {
+    matches!(json.as_bytes().first(), Some(b'-' | b'0'..=b'9'))
+}
+
+fn push_canonical(out: &mut String, json: &str, parsed: bool, depth: u32) {
     let deeper = depth.saturating_sub(1);
     match json.as_bytes().first().filter(|_| depth > 0) {
         Some(b'{') => {
@@ -95,9 +112,9 @@ fn push_canonical(out: &mut String, json: &str, depth: u32) {
                 if index > 0 {
                     out.push(',');
                 }
-                push_string(out, name);
+                push_name(out, name);
                 out.push(':');
-                push_canonical(out, value, deeper);
+                push_canonical(out, value, parsed, deeper);
             }
             out.push('}');
         }
@@ -107,7 +124,7 @@ fn push_canonical(out: &mut String, json: &str, depth: u32) {
                 if index > 0 {
                     out.push(',');
                 }
-                push_canonical(out, item, deeper);
+                push_canonical(out, item, parsed, deeper);
             }
             out.push(']');
         }
@@ -121,9 +138,11 @@ fn push_canonical(out: &mut String, json: &str, depth: u32) {
                 }
             }
         },
-        Some(b'-' | b'0'..=b'9') => match Decimal::parse(json) {
-            Some(number) => number.push(out),
-            None => out.push_str(json),
+        Some(b'-' | b'0'..=b'9') => match (parsed, Decimal::parse(json)) {
+            // Negative zero is zero to an app that writes it back.
+            (true, _) => number::push_fraction(out, number::float(json).unwrap_or(f64::NAN) + 0.0),
+            (false, Some(number)) => number.push(out),
+            (false, None) => out.push_str(json),
         },
         _ => out.push_str(json),
     }

@@ -8,6 +8,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub use crate::util::json::scan::strings::has_lone_surrogate_name;
+pub(super) use crate::util::json::scan::strings::{HALF, half};
 pub use crate::util::json::scan::tree::{parse, tree};
 
 mod strings;
@@ -120,7 +122,9 @@ impl<'a> Scan<'a> {
     pub fn members(&mut self, members: &mut Vec<(Cow<'a, str>, &'a str)>) -> ScanResult<()> {
         let mut more = self.open(b'{', b'}')?;
         while more {
-            let key = self.key()?;
+            self.quote()?;
+            let key = self.name()?;
+            self.colon()?;
             members.push((key, self.value()?));
             more = self.more(b'}')?;
         }

@@ -3,6 +3,7 @@
 
 pub use crate::util::json::escape::push_string;
 pub(crate) use crate::util::json::escape::{push_escaped, push_number};
+use crate::util::json::scan;
 use crate::util::json::serialize::to_string;
 
 /// Appends `"key":value`, where the value is JSON text, and a comma before it if one is needed.
@@ -10,9 +11,33 @@ pub fn push_field(out: &mut String, key: &str, raw: &str) {
     if !out.ends_with('{') {
         out.push(',');
     }
-    push_string(out, key);
+    push_name(out, key);
     out.push(':');
     out.push_str(raw);
+}
+
+/// Appends a name that the scanner has read, as it was.
+pub fn push_name(out: &mut String, name: &str) {
+    if !scan::has_lone_surrogate_name(name) {
+        return push_string(out, name);
+    }
+    out.push('"');
+    let mut parts = name.split(scan::HALF);
+    push_escaped(out, parts.next().unwrap_or_default());
+    for part in parts {
+        let mut rest = part.chars();
+        match rest.next().and_then(scan::half) {
+            Some(unit) => {
+                out.push_str(&format!("\\u{unit:x}"));
+                push_escaped(out, rest.as_str());
+            }
+            None => {
+                out.push(scan::HALF);
+                push_escaped(out, part);
+            }
+        }
+    }
+    out.push('"');
 }
 
 /// Appends a member whose value is a string.

@@ -5,6 +5,24 @@ use std::borrow::Cow;
 use crate::util::json::plain::plain;
 use crate::util::json::scan::{Scan, ScanResult};
 
+/// Precedes half of a surrogate pair in a name.
+pub(in crate::util::json) const HALF: char = '\u{10ffff}';
+
+/// The character of the first half.
+const HALVES: u32 = 0x10_f000;
+
+/// Returns the UTF-16 unit that a character after [`HALF`] stands for.
+pub(in crate::util::json) fn half(character: char) -> Option<u32> {
+    let unit = u32::from(character).checked_sub(HALVES)?;
+    (unit < 0x800).then_some(0xd800 | unit)
+}
+
+/// Returns true if a name has half of a surrogate pair.
+#[must_use]
+pub fn has_lone_surrogate_name(name: &str) -> bool {
+    name.contains(HALF)
+}
+
 impl<'a> Scan<'a> {
     fn skip_plain(&mut self) {
         self.at = self.at.saturating_add(plain(
@@ -55,6 +73,17 @@ impl<'a> Scan<'a> {
     }
 
     pub(super) fn string(&mut self) -> ScanResult<Cow<'a, str>> {
+        self.decoded(false)
+    }
+
+    /// Reads a string as a name. Half of a surrogate pair, for which there is no character, becomes
+    /// two: U+10FFFF, which is none either, and one that says which half. The writer of names makes
+    /// the escape of them again.
+    pub(super) fn name(&mut self) -> ScanResult<Cow<'a, str>> {
+        self.decoded(true)
+    }
+
+    fn decoded(&mut self, halves: bool) -> ScanResult<Cow<'a, str>> {
         let start = self.at.saturating_add(1);
         if !self.skip_string()? {
             let end = self.at.saturating_sub(1);
@@ -75,15 +104,28 @@ impl<'a> Scan<'a> {
             }
             let escape = self.here();
             self.step();
-            out.push(match escape {
+            let character = match escape {
                 b'b' => '\u{8}',
                 b'f' => '\u{c}',
                 b'n' => '\n',
                 b'r' => '\r',
                 b't' => '\t',
-                b'u' => self.character()?,
+                b'u' => {
+                    let at = self.at;
+                    match self.character() {
+                        Ok(character) => character,
+                        Err(error) if !halves => return Err(error),
+                        Err(_) => {
+                            self.at = at;
+                            let unit = self.unit()?;
+                            out.push(HALF);
+                            char::from_u32(HALVES | (unit & 0x7ff)).unwrap_or(HALF)
+                        }
+                    }
+                }
                 other => char::from(other),
-            });
+            };
+            out.push(character);
         }
     }
 
