@@ -16,6 +16,7 @@ use crate::js::instance::{Instance, MetadataSides, PauseChange};
 use crate::js::manager::Manager;
 use crate::model::error::Result;
 use crate::util::time::format;
+use crate::web::interop::set_member;
 
 pub mod adopt;
 pub mod arguments;
@@ -142,6 +143,19 @@ impl Datum {
     pub fn compare_sync_metadata(&self, user_id: &JsValue) -> Promise {
         let (instance, user) = (Rc::clone(&self.instance), read_user(user_id));
         promise(async move { to_js(&instance.engine.metadata().compare(&user?).await?) })
+    }
+
+    /// As [`Self::compare_sync_metadata`], with the reason in words.
+    #[wasm_bindgen(js_name = explainSyncMetadata)]
+    pub fn explain_sync_metadata(&self, user_id: &JsValue) -> Promise {
+        let (instance, user) = (Rc::clone(&self.instance), read_user(user_id));
+        promise(async move {
+            let (result, because) = instance.engine.metadata().comparison(&user?).await?;
+            let both = js_sys::Object::new();
+            set_member(&both, "result", &to_js(&result)?);
+            set_member(&both, "because", &JsValue::from_str(because));
+            Ok(both.into())
+        })
     }
 
     /// Clears sync metadata: on this device, so that the next cycle pulls everything; on the

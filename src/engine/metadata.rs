@@ -59,31 +59,59 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage or the remote.
     pub async fn compare(self, user_id: &str) -> Result<MetadataComparison> {
+        Ok(self.comparison(user_id).await?.0)
+    }
+
+    /// As [`Self::compare`], with the reason in words.
+    ///
+    /// # Errors
+    /// As for [`Self::compare`].
+    pub async fn comparison(self, user_id: &str) -> Result<(MetadataComparison, &'static str)> {
         let user = self.engine.user_for_question(user_id).await?;
         let Some(local) = self
             .local_of(&user)
             .filter(|metadata| !metadata.is_never_synced)
         else {
-            return Ok(MetadataComparison::NeverSynced);
+            return Ok((
+                MetadataComparison::NeverSynced,
+                "This device has never synced.",
+            ));
         };
-        let remote = self.remote(user_id).await?;
+        let unknown = |why| Ok((MetadataComparison::Unknown, why));
+        let Some(bytes) = self.engine.remote.metadata(user_id).await? else {
+            return unknown("The remote keeps no metadata, so there is nothing to compare with.");
+        };
+        // What devices have said of themselves says nothing about the rows that the remote has.
+        let Some(digests) = read_reply(&bytes)?.digests else {
+            return unknown(
+                "The remote's metadata has no digests of its rows; the devices' own counts do not tell what the remote has.",
+            );
+        };
         let waiting = user.db.read(|replica| !replica.outbox().is_empty());
-        let differs = remote.is_some_and(|remote| {
-            local.entity_counts.iter().any(|(entity, count)| {
-                // A type that the remote does not list has no rows there.
-                let theirs = remote
-                    .entity_counts
-                    .get(entity)
-                    .and_then(|count| count.hash.clone())
-                    .unwrap_or_else(|| Digest::default().hex());
-                count.hash.as_deref() != Some(theirs.as_str())
-            })
+        let differs = local.entity_counts.iter().any(|(entity, count)| {
+            // A type that the remote does not list has no rows there.
+            let theirs = digests
+                .get(entity)
+                .map_or_else(|| Digest::default().hex(), |digest| digest.hash.clone());
+            count.hash.as_deref() != Some(theirs.as_str())
         });
         Ok(match (differs, waiting) {
-            (false, false) => MetadataComparison::InSync,
-            (true, false) => MetadataComparison::RemoteNewer,
-            (false, true) => MetadataComparison::LocalNewer,
-            (true, true) => MetadataComparison::Diverged,
+            (false, false) => (
+                MetadataComparison::InSync,
+                "The digests are equal, and nothing is pending.",
+            ),
+            (true, false) => (
+                MetadataComparison::RemoteNewer,
+                "The digests differ, and nothing is pending here.",
+            ),
+            (false, true) => (
+                MetadataComparison::LocalNewer,
+                "The digests are equal, and operations are pending here.",
+            ),
+            (true, true) => (
+                MetadataComparison::Diverged,
+                "The digests differ, and operations are pending here.",
+            ),
         })
     }
 

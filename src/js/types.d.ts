@@ -748,7 +748,7 @@ export interface LogoutResult {
 }
 
 /** How this device's data compares with the remote's, by digest and not by clocks. */
-export type MetadataComparison = "inSync" | "remoteNewer" | "localNewer" | "diverged" | "neverSynced";
+export type MetadataComparison = "inSync" | "remoteNewer" | "localNewer" | "diverged" | "neverSynced" | "unknown";
 
 /** An entity that changed here and on the server. */
 export interface Conflict<T extends Entity = AnyEntity> {
@@ -1008,8 +1008,13 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
   getSyncMetadata(userId: string): Promise<SyncMetadata | null>;
   /** Returns the remote's metadata of all devices; null if it has none. Rejects as `synchronize` does. */
   getRemoteSyncMetadata(userId: string): Promise<SyncMetadata | null>;
-  /** Compares the two. Rejects as `synchronize` does. */
+  /**
+   * Compares this device with the remote, by digests of the rows. `unknown` where the remote gives none, as many adapters do, or keeps
+   * no metadata: nothing is known then, and nothing is claimed. Rejects as `synchronize` does.
+   */
   compareSyncMetadata(userId: string): Promise<MetadataComparison>;
+  /** As `compareSyncMetadata`, with the reason in words. */
+  explainSyncMetadata(userId: string): Promise<{ result: MetadataComparison; because: string }>;
   /**
    * Forgets past cycles, on this device (`local`, default true: the next cycle pulls everything again) and on
    * the remote for every device (`remote`, default false). Entities and pending operations stay.

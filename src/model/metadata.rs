@@ -66,6 +66,8 @@ pub enum MetadataComparison {
     Diverged,
     /// This device has never synced.
     NeverSynced,
+    /// The remote has nothing to compare with.
+    Unknown,
 }
 
 /// Merges the devices' records into one view: times are the latest of any device, conflicts are

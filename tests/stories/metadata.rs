@@ -313,6 +313,30 @@ fn a_remote_that_cannot_keep_metadata_does_not_spoil_a_cycle() {
 }
 
 #[test]
+fn where_the_remote_gives_nothing_to_compare_with_the_comparison_says_unknown_and_why() {
+    use datum_sync::model::metadata::MetadataComparison::{InSync, Unknown};
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"title":"milk"}"#);
+    a.sync();
+    let record = serde_json::to_value(local(&a)).unwrap()["entityCounts"].clone();
+    let own = format!(
+        r#"{{"devices":[{{"deviceId":"phone","entityCounts":{record},"lastSyncTime":"2026-09-21T14:13:20.000Z"}}]}}"#
+    );
+    for (reply, word) in [
+        (r#"{"devices":[]}"#.to_owned(), "digests"),
+        (own, "digests"),
+    ] {
+        phone.fault("/metadata", Fault::Answered(reply));
+        let (result, because) = a.run(a.engine.metadata().comparison("ann")).unwrap();
+        assert_eq!(result, Unknown);
+        assert!(because.contains(word), "{because}");
+    }
+    assert_eq!(a.run(a.engine.metadata().compare("ann")).unwrap(), InSync);
+}
+
+#[test]
 fn deleted_entities_are_not_counted() {
     let world = World::new();
     let a = world.device("phone").open();

@@ -64,6 +64,7 @@ export const comparisons: Record<MetadataComparison, string> = {
   localNewer: "this device is newer",
   diverged: "both have changes",
   neverSynced: "never synced",
+  unknown: "not known",
 };
 
 export const metadataStates: Record<SyncMetadata["syncStatus"], string> = {

@@ -17,7 +17,7 @@ export function wireMetadata(card: HTMLElement, device: Device, userId: string, 
   let remote: SyncMetadata | null = null;
   let asked: number | undefined;
 
-  const compare = (result: MetadataComparison | "unknown", text: string): void => {
+  const compare = (result: MetadataComparison, text: string): void => {
     badge.dataset["result"] = result;
     setText(badge, text);
   };

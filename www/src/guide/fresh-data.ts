@@ -25,8 +25,8 @@ async function show(): Promise<void> {
     local?.lastSuccessfulSyncTime === undefined ? "Nothing; the next sync starts from the beginning" : `Synced at ${time(local.lastSuccessfulSyncTime)}, ${number(local.entityCounts["tasks"]?.count ?? 0)} tasks`;
 }
 
-function record(what: string, result: SyncResult, verified: boolean): void {
-  const cells = [number(result.pulledCount), number(result.pushedCount), size(result.bytesPulled), verified ? "yes" : "no"];
+function record(what: string, result: SyncResult, verified: boolean | undefined): void {
+  const cells = [number(result.pulledCount), number(result.pushedCount), size(result.bytesPulled), verified === undefined ? "not known" : verified ? "yes" : "no"];
   results.prepend(make("tr", {}, make("th", { scope: "row" }, what), ...cells.map((text) => make("td", {}, text))));
   while (results.children.length > 6) results.lastElementChild?.remove();
 }

@@ -13,9 +13,13 @@ export async function freshData(datum: Datum, userId: string) {
   });
 }
 
-/** Returns whether this device has exactly the server's data. */
+/**
+ * Returns whether this device has exactly the server's data; undefined if the
+ * server gives nothing to compare with.
+ */
 export async function isVerified(datum: Datum, userId: string) {
-  return (await datum.compareSyncMetadata(userId)) === "inSync";
+  const result = await datum.compareSyncMetadata(userId);
+  return result === "unknown" ? undefined : result === "inSync";
 }
 // #endregion
 

@@ -19,6 +19,7 @@ const comparisons = {
   localNewer: "Local has newer data: push needed",
   diverged: "Both have newer data: sync needed",
   neverSynced: "This device has never synced",
+  unknown: "The server gives nothing to compare with",
 };
 // #endregion
 
