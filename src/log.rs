@@ -6,6 +6,7 @@ pub mod commit;
 pub mod directory;
 pub mod event_codec;
 pub mod facts;
+pub mod known_server;
 pub mod receipt;
 pub mod record;
 pub mod segment;

@@ -15,6 +15,7 @@ pub mod checkpoint;
 pub mod context;
 pub mod decision;
 pub mod local_only;
+pub mod move_server;
 pub mod page;
 pub mod rejection;
 pub mod remote_row;

@@ -52,6 +52,8 @@ mod logout;
 mod metadata;
 #[path = "stories/opening.rs"]
 mod opening;
+#[path = "stories/other_server.rs"]
+mod other_server;
 #[path = "stories/outbox_blocked.rs"]
 mod outbox_blocked;
 #[path = "stories/outbox_order.rs"]

@@ -19,6 +19,7 @@ use crate::engine::database::Database;
 use crate::engine::events::EventHub;
 use crate::engine::status_feed::StatusHub;
 use crate::log::commit::Event;
+use crate::log::known_server::KnownServer;
 use crate::model::config::storage::Durability;
 use crate::model::config::{Config, Direction};
 use crate::model::error::{Code, Error, ErrorJson, Result};
@@ -41,6 +42,7 @@ pub mod report;
 pub mod resolve;
 pub mod resolvers;
 pub mod retry;
+pub mod server;
 
 /// The shared state of one cycle.
 #[derive(Debug)]
@@ -76,6 +78,8 @@ pub struct Cycle<'a, S, R, H> {
     pub clock_offset: Cell<Option<i64>>,
     /// When this cycle sent the device's metadata, and a hash of it.
     pub told_now: Cell<Option<(u64, u64)>>,
+    /// The server, as this cycle has come to know it.
+    pub learned_server: RefCell<Option<KnownServer>>,
     /// Failures that did not end the cycle.
     pub warnings: RefCell<Vec<ErrorJson>>,
     /// Failures outside the actual work, such as a remote that stores no metadata: they are shown,
@@ -152,6 +156,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 .record(Durability::Relaxed, &|_| vec![Event::ReleaseDeletes])
                 .await?;
         }
+        server::confirm_server(self).await?;
         Resolving(self).ask_again().await?;
         let push = |from, to| Push::new(self, ProgressRange::new(from, to)).run();
         let pull = async |from, to| Pull::new(self, ProgressRange::new(from, to)).run().await;
@@ -238,6 +243,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             ended.is_ok() && !cancelled && result.failed_count == 0 && result.error.is_none();
         let mut written = result.clone();
         let (planned, again) = (Cell::new(false), Cell::new(false));
+        let learned = self.learned_server.borrow().clone();
         let recorded = self
             .db
             .record(Durability::Relaxed, &|replica| {
@@ -255,9 +261,16 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 if again.get() {
                     Vec::new()
                 } else {
-                    vec![Event::Facts {
+                    let mut events = vec![Event::Facts {
                         facts: Box::new(facts()),
-                    }]
+                    }];
+                    let news = learned
+                        .as_ref()
+                        .filter(|server| replica.server() != *server);
+                    events.extend(news.map(|server| Event::Server {
+                        server: server.clone(),
+                    }));
+                    events
                 }
             })
             .await;

@@ -3,13 +3,17 @@
 
 use serde::Serialize;
 
+use crate::engine::auto_sync::Signal;
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::database::Source;
 use crate::engine::events::Topic;
 use crate::engine::user::Unsynced;
 use crate::engine::{Backing, User, UserOf, Users, check_user_id};
+use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::PendingOperation;
+use crate::plan::move_server::MovePlanner;
+use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -198,6 +202,38 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         });
         // Fails only for a bad id, and this user's id is valid.
         let _ = self.engine.pauses().show(&user.id);
+    }
+
+    /// Decides that a user's data belongs to the server that answers now: with `offer`, keeps it
+    /// and offers it to that server, or else removes it from this device. Returns how many
+    /// entities are offered besides what was pending.
+    ///
+    /// # Errors
+    /// Errors of the storage.
+    pub async fn accept_server(self, user_id: &str, offer: bool) -> Result<u64> {
+        let user = self.engine.user(user_id).await?;
+        if !offer {
+            let is_current = self.engine.current_user().as_deref() == Some(user_id);
+            self.clear_data(user_id).await?;
+            if is_current {
+                self.engine.sign_in(user_id).await?;
+            }
+            return Ok(0);
+        }
+        user.stop(Stop::Abort);
+        let turn = user.cycle.turn.lock().await;
+        self.engine.check_open()?;
+        user.db.catch_up().await?;
+        // Builds the index of rows, which planning goes through.
+        user.db.read(|replica| replica.head());
+        let mut planner = MovePlanner {
+            context: user.db.plan_context(),
+        };
+        let offered = user.db.commit(Durability::Strict, &mut planner).await?;
+        drop(turn);
+        self.engine.after_commit(&user, NoteReason::Wrote);
+        self.engine.auto_sync().signal(Signal::Wrote(user_id));
+        Ok(offered)
     }
 
     /// Tells the app that a user has signed out, in this tab or another.

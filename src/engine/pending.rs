@@ -1,5 +1,6 @@
 //! The outbox as the app sees it: each operation, its state and what blocks it.
 
+use crate::engine::cycle::server::unnamed_type;
 use crate::engine::{Backing, PendingOperations, User};
 use crate::model::error::Result;
 use crate::model::operation::{PendingOperation, PendingState};
@@ -28,7 +29,16 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
             replica
                 .outbox()
                 .iter()
-                .map(|queued| pending(replica, queued, now, next))
+                .map(|queued| {
+                    let mut pending = pending(replica, queued, now, next);
+                    if !self.engine.config.entities.contains(&queued.op.entity) {
+                        let error = unnamed_type(1).on(&queued.op.entity, Some(&queued.op.id));
+                        pending.state = PendingState::Blocked;
+                        pending.next_attempt_at = None;
+                        pending.last_error = Some(error.to_json(crate::util::time::format(now)));
+                    }
+                    pending
+                })
                 .collect()
         })
     }

@@ -257,6 +257,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             }),
             clock_offset: Cell::new(None),
             told_now: Cell::new(None),
+            learned_server: RefCell::default(),
             warnings: RefCell::new(Vec::new()),
             side_errors: RefCell::new(user.pending_notices.take()),
             timed_out_resolvers: RefCell::default(),

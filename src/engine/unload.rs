@@ -31,11 +31,21 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         if !settings.direction.pushes() || self.engine.standing_reason(&user, &settings).is_some() {
             return None;
         }
+        // Who answers at another address is only known once it has answered.
+        let address = self.engine.remote.address();
+        let moved = user.db.read(|replica| {
+            let known = &replica.server().address;
+            known.is_some() && address.is_some() && *known != address
+        });
+        if moved {
+            return None;
+        }
         let device_id = self.engine.backing.device_id(user_id);
         let now = self.engine.host.now_ms();
         // Operations in flight do not need a second request.
         let waits = |queued: &Queued| {
             queued.in_flight
+                || !self.engine.config.entities.contains(&queued.op.entity)
                 || queued.fails_alone
                 || (queued.op.kind == OperationKind::Delete && !settings.include_deletes)
         };

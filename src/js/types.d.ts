@@ -408,6 +408,8 @@ export type HeaderRecord = Record<string, string | undefined>;
  * (409, `rejected`) becomes a dead letter, and the others go. `signal` aborts when the cycle is stopped.
  */
 export interface RemoteAdapter {
+  /** Names the backend that the data belongs to, if replies do not: another name is another server, see `acceptServer`. */
+  serverId?: string;
   /** Returns a page of changes after `request.cursor`; from the beginning if that is null. */
   pull(request: PullRequest, signal: AbortSignal): Promise<PullPage>;
   /** Applies operations in order and returns a verdict on each. A repeated operation (the same `opId`) must change nothing. */
@@ -1075,6 +1077,18 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * or a write for that user.
    */
   clearUserData(userId: string): Promise<void>;
+  /**
+   * Decides that a user's data belongs to the server that answers now. A database knows its server by the `serverId` of its
+   * replies, else by the URL's origin and path, else by an adapter's own `serverId`; where another one answers, cycles end with
+   * `otherServer`, and nothing is pushed, offered or pulled. The same server at a new address goes on by itself.
+   *
+   * `"offer"` keeps everything that is on this device and offers it to that server with the next cycle, as creates; where it
+   * has an entity of that id already, the resolver decides. `"wipe"` removes it from this device, pending operations
+   * included, and the next cycle fetches what that server has.
+   *
+   * @returns How many entities are offered, besides what was pending.
+   */
+  acceptServer(userId: string, data: "offer" | "wipe"): Promise<number>;
 
   /**
    * Checks the remote and returns the health, which the status of that user, or of the current one, then shows too. An unreachable
@@ -1452,6 +1466,8 @@ export type DatumErrorCode =
   | "clientOutdated"
   /** The data, or the token, belongs to another user. */
   | "userMismatch"
+  /** Another server answers than the one that the data belongs to; see `acceptServer`. Nothing was sent to it. */
+  | "otherServer"
   /** There are unsynced operations. */
   | "unsyncedData"
   /** Both sides changed, and the conflict is undecided. */

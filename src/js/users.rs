@@ -10,7 +10,7 @@ use crate::js::Datum;
 use crate::js::arguments::read_user;
 use crate::js::convert::{encode, promise, read_options, to_js};
 use crate::model::config::UserSwitch;
-use crate::model::error::{Code, Result};
+use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
 
 #[wasm_bindgen]
@@ -28,6 +28,28 @@ impl Datum {
                 .await;
             instance.compact_later(&new);
             to_js(&result?)
+        })
+    }
+
+    /// Decides that a user's data belongs to the server that answers now.
+    #[wasm_bindgen(js_name = acceptServer)]
+    pub fn accept_server(&self, user_id: &JsValue, data: &JsValue) -> Promise {
+        let (instance, user) = (Rc::clone(&self.instance), read_user(user_id));
+        let data = data.as_string();
+        promise(async move {
+            let user = user?;
+            let offer = match data.as_deref() {
+                Some("offer") => true,
+                Some("wipe") => false,
+                _ => {
+                    return Err(Error::new(
+                        Code::InvalidArgument,
+                        "`data` must be \"offer\" or \"wipe\".",
+                    ));
+                }
+            };
+            let offered = instance.engine.users().accept_server(&user, offer).await?;
+            Ok(JsValue::from_f64(offered as f64))
         })
     }
 

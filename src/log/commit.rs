@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::conflict::explain::Explained;
 use crate::log::address::{BodyId, Seq};
 use crate::log::facts::{CursorState, DeadLetter, Facts, Parked};
+use crate::log::known_server::KnownServer;
 use crate::log::receipt::{Receipt, Restored};
 use crate::model::operation::Operation;
 
@@ -90,6 +91,8 @@ pub enum Event {
         /// The writes that the remote may have forgotten; `None` for the first epoch.
         restored: Option<Restored>,
     },
+    /// The server that the database belongs to; without a name, the next one that answers.
+    Server { server: KnownServer },
     /// Writes that a restored remote has forgotten were queued again.
     Offered {
         /// How many operations of this commit.

@@ -5,6 +5,7 @@
 
 use crate::log::codec::{Input, Output};
 use crate::log::commit::Event;
+use crate::log::known_server::KnownServer;
 use crate::log::value_codec::{
     get_conflict, get_cursor, get_damage, get_explained, get_facts, get_field_hashes, get_kept,
     get_letters, get_operation, get_receipt, get_restored, put_conflict, put_cursor, put_damage,
@@ -81,6 +82,11 @@ pub(super) fn put(out: &mut Output, event: &Event) {
         Event::Facts { facts } => {
             out.byte(13);
             put_facts(out, facts);
+        }
+        Event::Server { server } => {
+            out.byte(20);
+            out.maybe_text(server.id.as_deref());
+            out.maybe_text(server.address.as_deref());
         }
         Event::Quarantine { body } => {
             out.byte(14);
@@ -188,6 +194,12 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
         19 => Event::Offered {
             count: input.number()?,
             done: input.flag()?,
+        },
+        20 => Event::Server {
+            server: KnownServer {
+                id: input.maybe_text()?,
+                address: input.maybe_text()?,
+            },
         },
         _ => return None,
     })

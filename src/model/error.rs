@@ -49,6 +49,8 @@ pub enum Code {
     ClientOutdated,
     /// The data belongs to another user.
     UserMismatch,
+    /// Another server answers than the one that the data belongs to.
+    OtherServer,
     /// Unsynced operations stand in the way.
     UnsyncedData,
     /// Both sides changed, and nothing decided between them.
@@ -72,7 +74,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 30] = [
         Self::NotInitialized,
         Self::NoUser,
         Self::InvalidConfig,
@@ -92,6 +94,7 @@ impl Code {
         Self::Protocol,
         Self::ClientOutdated,
         Self::UserMismatch,
+        Self::OtherServer,
         Self::UnsyncedData,
         Self::Conflict,
         Self::StorageUnavailable,
@@ -134,6 +137,7 @@ impl Code {
             | Self::Protocol
             | Self::ClientOutdated
             | Self::UserMismatch
+            | Self::OtherServer
             | Self::UnsyncedData
             | Self::Conflict
             | Self::StorageUnavailable
@@ -169,6 +173,7 @@ impl Code {
             Self::Protocol => "protocol",
             Self::ClientOutdated => "clientOutdated",
             Self::UserMismatch => "userMismatch",
+            Self::OtherServer => "otherServer",
             Self::UnsyncedData => "unsyncedData",
             Self::Conflict => "conflict",
             Self::StorageUnavailable => "storageUnavailable",

@@ -5,6 +5,7 @@
 
 use crate::log::address::Superseded;
 use crate::log::commit::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
+use crate::log::known_server::KnownServer;
 use crate::log::segment::slice;
 use crate::log::segment_writer::Packing;
 use crate::model::error::Result;
@@ -154,6 +155,11 @@ impl CheckpointWriter<'_> {
         commit.events.push(Event::Facts {
             facts: Box::new(replica.facts().clone()),
         });
+        if *replica.server() != KnownServer::default() {
+            commit.events.push(Event::Server {
+                server: replica.server().clone(),
+            });
+        }
         for conflict in replica.conflicts().values() {
             commit.events.push(Event::Park {
                 conflict: conflict.clone(),

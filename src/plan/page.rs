@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::log::address::Seq;
 use crate::log::commit::{Entry, Event};
 use crate::log::facts::CursorState;
+use crate::log::known_server::KnownServer;
 use crate::model::config::merge_fields::Policies;
 use crate::model::digest::row_hash;
 use crate::model::entity::Key;
@@ -23,6 +24,8 @@ use crate::util::collections::sort::sort;
 #[derive(Clone)]
 #[allow(missing_debug_implementations)]
 pub struct PageRules<'a> {
+    /// What is new about the server, to record with the page.
+    pub server: Option<KnownServer>,
     /// The cursor that the page was pulled from; `None` for the first page of a full pull.
     pub from: Option<&'a str>,
     /// The log's head when the first page was requested. The pages may lack anything written since.
@@ -137,6 +140,11 @@ impl PagePlanner<'_> {
             });
         }
         replica.note_first_epoch(page.epoch.as_deref(), &mut commit);
+        if let Some(server) = &rules.server {
+            commit.events.push(Event::Server {
+                server: server.clone(),
+            });
+        }
         Plan::Ready(Planned::new(commit, Decided::Done(Some(incoming))))
     }
 }

@@ -24,6 +24,17 @@ pub trait Remote {
         false
     }
 
+    /// Returns the address of the server, which stands for it if its replies have no `serverId`;
+    /// `None` for an adapter.
+    fn address(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns the `serverId` that an adapter gives its server.
+    fn server_id(&self) -> Option<String> {
+        None
+    }
+
     /// Returns verdicts on operations, as the bytes of a [`crate::model::protocol::PushReply`].
     ///
     /// # Errors

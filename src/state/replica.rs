@@ -8,6 +8,7 @@ use crate::conflict::explain::History;
 use crate::log::address::Seq;
 use crate::log::commit::{Commit, Damage, Event};
 use crate::log::facts::{CursorState, DeadLetter, Facts, Parked};
+use crate::log::known_server::KnownServer;
 use crate::model::digest::Digest;
 use crate::model::entity::Key;
 use crate::model::operation::Operation;
@@ -42,6 +43,7 @@ pub struct Replica {
     pub(super) receipts: Receipts,
     pub(super) history: History,
     pub(super) facts: Facts,
+    pub(super) server: KnownServer,
     pub(super) damage: Damage,
     pub(super) unreadable: u64,
     pub(super) growth: Growth,
@@ -62,6 +64,12 @@ impl Replica {
     #[must_use]
     pub fn user_id(&self) -> &str {
         &self.user_id
+    }
+
+    /// The server that the database belongs to.
+    #[must_use]
+    pub const fn server(&self) -> &KnownServer {
+        &self.server
     }
 
     /// The position of the last record that was applied.

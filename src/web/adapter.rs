@@ -66,6 +66,14 @@ impl CustomRemote {
         Ok(Self(adapter.clone()))
     }
 
+    /// Returns the adapter's `serverId`, if it has one.
+    #[must_use]
+    pub fn server_id(&self) -> Option<String> {
+        member(&self.0, "serverId")
+            .as_string()
+            .filter(|id| !id.is_empty())
+    }
+
     /// Calls a method, with the adapter as `this`, and awaits its result.
     async fn call(&self, name: &str, arguments: &[&JsValue]) -> Called {
         // Looked up at each call: an app may replace a method of its adapter.

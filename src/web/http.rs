@@ -76,6 +76,11 @@ pub struct TrafficStats {
 }
 
 impl HttpRemote {
+    /// The server's address.
+    pub(super) fn address(&self) -> &str {
+        &self.base
+    }
+
     /// Reads `remote` of the config.
     ///
     /// # Errors

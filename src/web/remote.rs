@@ -87,6 +87,20 @@ impl Remote for WebRemote {
         }
     }
 
+    fn address(&self) -> Option<String> {
+        match self {
+            Self::Http(remote) => Some(remote.address().to_owned()),
+            Self::Custom(_) => None,
+        }
+    }
+
+    fn server_id(&self) -> Option<String> {
+        match self {
+            Self::Http(_) => None,
+            Self::Custom(remote) => remote.server_id(),
+        }
+    }
+
     async fn pull(&self, user_id: &str, request: &PullRequest) -> Result<Pulled> {
         match &*self.current() {
             Kind::Http(remote) => remote.pull(user_id, request).await,

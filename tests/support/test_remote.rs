@@ -80,6 +80,10 @@ pub struct TestRemote {
     pub token_of: Rc<RefCell<Option<String>>>,
     /// Whether a restored server cannot tell what it has kept.
     pub vague: Rc<Cell<bool>>,
+    /// The address of the server.
+    pub address: Option<String>,
+    /// The `serverId` of an app's adapter.
+    pub server_id: Option<String>,
     /// Whether pages may grow. Not so with an app's adapter.
     pub takes_any_limit: Rc<Cell<bool>>,
     /// Whether the browser reports that it has a network.
@@ -198,6 +202,14 @@ impl TestRemote {
 impl Remote for TestRemote {
     fn takes_any_limit(&self) -> bool {
         self.takes_any_limit.get()
+    }
+
+    fn address(&self) -> Option<String> {
+        self.address.clone()
+    }
+
+    fn server_id(&self) -> Option<String> {
+        self.server_id.clone()
     }
 
     async fn pull(&self, user: &str, request: &PullRequest) -> Result<Pulled> {

@@ -85,6 +85,8 @@ impl World {
                 on_request: Rc::default(),
                 token_of: Rc::default(),
                 vague: Rc::default(),
+                address: None,
+                server_id: None,
                 takes_any_limit: Rc::new(Cell::new(true)),
                 online: Rc::new(Cell::new(true)),
                 works_offline: Rc::default(),

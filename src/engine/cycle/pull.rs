@@ -10,6 +10,7 @@ use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::push::Push;
 use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{may_be_too_much, worth_another_try};
+use crate::engine::cycle::server::{meet, news_of_server};
 use crate::engine::events::Topic;
 use crate::log::address::Seq;
 use crate::log::commit::Event;
@@ -178,6 +179,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             cycle.page_size.page_came(answer.limit, answer.took, full);
             cycle.count_pulled_bytes(answer.bytes.len());
             cycle.learn(page.server_time.as_deref(), answer.asked_at);
+            meet(cycle, page.server_id.as_deref())?;
             if let (Some(left), Some(epoch)) = (known.as_deref(), page.epoch.as_deref())
                 && left != epoch
             {
@@ -333,6 +335,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         let mut planner = PagePlanner {
             page,
             rules: PageRules {
+                server: news_of_server(cycle),
                 from: cursor,
                 since,
                 scope: &self.scope,

@@ -13,6 +13,7 @@ use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::push::search::Search;
 use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{is_slow, worth_another_try};
+use crate::engine::cycle::server::{meet, tell_unnamed};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind};
@@ -89,6 +90,9 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
     pub(crate) async fn run(mut self) -> Result<()> {
         let cycle = self.cycle;
         self.keep_local_only().await?;
+        if self.only.is_none() {
+            tell_unnamed(cycle);
+        }
         let mut pushed = 0_u64;
         loop {
             let batch = self.next_batch();
@@ -121,6 +125,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             };
             let took = cycle.host.elapsed_ms().saturating_sub(began);
             cycle.learn(reply.server_time.as_deref(), asked_at);
+            meet(cycle, reply.server_id.as_deref())?;
             if !cycle
                 .db
                 .read(|replica| replica.is_of(reply.epoch.as_deref()))
@@ -286,6 +291,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         let waits = |queued: &Queued| {
             let op = &queued.op;
             self.resting.contains(&op.op_id)
+                || !self.cycle.config.entities.contains(&op.entity)
                 || queued.fails_alone != failing
                 || search.excludes(&op.op_id, only)
                 || (op.kind == OperationKind::Delete && !self.cycle.settings.include_deletes)

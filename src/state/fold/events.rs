@@ -47,6 +47,7 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
             receipt,
         } => replica.receipts.put(&entity, &id, receipt),
         Event::Epoch { epoch, restored } => fold_epoch(replica, epoch, restored),
+        Event::Server { server } => replica.server = server,
         Event::Offered { count, done } => replica.receipts.count_offers(count, done),
         Event::Quarantine { body } => fold_quarantine(replica, body),
         Event::Explained { what } => replica.history.add(what),

@@ -1,0 +1,109 @@
+//! Checks that the server that answers is the one that the database belongs to. To another one
+//! nothing is pushed or offered, and none of its rows is applied.
+
+use crate::engine::cycle::Cycle;
+use crate::engine::cycle::retry::worth_another_try;
+use crate::log::known_server::{KnownServer, Meeting};
+use crate::model::error::{Code, Error, Result};
+use crate::model::metadata::read_reply;
+use crate::ports::host::Host;
+use crate::ports::remote::Remote;
+use crate::ports::store::Store;
+use crate::util::collections::vec_map::VecMap;
+
+/// Returns the error that tells of pending operations whose type the config does not name.
+pub(crate) fn unnamed_type(count: u64) -> Error {
+    Error::new(
+        Code::InvalidConfig,
+        format!(
+            "{count} pending operations are of a type that the config does not name. They stay and are not sent; name the type in `entities`, or remove them with `clearUserData`."
+        ),
+    )
+}
+
+/// Makes sure that the cycle is about to talk to the known server, before anything is sent. A
+/// server at another address is asked who it is.
+pub(crate) async fn confirm_server<S: Store, R: Remote, H: Host>(
+    cycle: &Cycle<'_, S, R, H>,
+) -> Result<()> {
+    let own = cycle.remote.server_id();
+    let address = cycle.remote.address();
+    let known = cycle.db.read(|replica| replica.server().clone());
+    let moved = known.address.is_some() && address.is_some() && known.address != address;
+    if own.is_some() || !moved {
+        return own.map_or(Ok(()), |_| meet(cycle, None));
+    }
+    let user_id = cycle.db.read(|replica| replica.user_id().to_owned());
+    let ask = || cycle.remote.metadata(&user_id);
+    let id = match cycle.attempt(&worth_another_try, ask).await? {
+        Some(bytes) => read_reply(&bytes)?.server_id,
+        None => None,
+    };
+    meet(cycle, id.as_deref())
+}
+
+/// Reports pending operations of types that the config does not name, once in a cycle. They
+/// stay: another version of the app, or another app on this origin, made them.
+pub(crate) fn tell_unnamed<S: Store, R: Remote, H: Host>(cycle: &Cycle<'_, S, R, H>) {
+    let mut unnamed: VecMap<u64> = VecMap::default();
+    cycle.db.read(|replica| {
+        for queued in replica.outbox().iter() {
+            if !cycle.config.entities.contains(&queued.op.entity) {
+                unnamed.count(&queued.op.entity);
+            }
+        }
+    });
+    let mut side_errors = cycle.side_errors.borrow_mut();
+    for (entity, count) in unnamed.iter() {
+        let error = unnamed_type(*count).on(entity, None);
+        let error = error.to_json(crate::util::time::format(cycle.host.now_ms()));
+        if !side_errors
+            .iter()
+            .any(|told| told.message == error.message && told.entity == error.entity)
+        {
+            side_errors.push(error);
+        }
+    }
+}
+
+/// Returns what this cycle has learned of the server and the log does not have yet.
+pub(crate) fn news_of_server<S: Store, R: Remote, H: Host>(
+    cycle: &Cycle<'_, S, R, H>,
+) -> Option<KnownServer> {
+    let learned = cycle.learned_server.borrow().clone();
+    learned.filter(|server| cycle.db.read(|replica| replica.server() != server))
+}
+
+/// Compares the server that has answered with the known one, and remembers what is new about
+/// it.
+///
+/// # Errors
+/// Fails with [`Code::OtherServer`], naming both.
+pub(crate) fn meet<S: Store, R: Remote, H: Host>(
+    cycle: &Cycle<'_, S, R, H>,
+    told: Option<&str>,
+) -> Result<()> {
+    let (own, address) = (cycle.remote.server_id(), cycle.remote.address());
+    // An adapter knows better than what it passes on.
+    let id = own.as_deref().or(told);
+    let known = match cycle.learned_server.borrow().clone() {
+        Some(learned) => learned,
+        None => cycle.db.read(|replica| replica.server().clone()),
+    };
+    match known.meets(id, address.as_deref()) {
+        Meeting::Same => Ok(()),
+        Meeting::Learned(server) => {
+            cycle.learned_server.replace(Some(server));
+            Ok(())
+        }
+        Meeting::Other => Err(Error::new(
+            Code::OtherServer,
+            format!(
+                "This user's data belongs to the server `{}`, and `{}` answers. Nothing was sent to it. If the app has moved, call `acceptServer(userId, \"offer\")` to keep the data and offer it to the new server, or `acceptServer(userId, \"wipe\")`; otherwise mend `remote`.",
+                known.name(),
+                id.or(address.as_deref())
+                    .unwrap_or("a server without a name"),
+            ),
+        )),
+    }
+}

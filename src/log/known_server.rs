@@ -1,0 +1,60 @@
+//! Which server a database belongs to.
+
+/// A server, as a database knows it. Its id survives restores and changes of address; without one,
+/// its address stands for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownServer {
+    /// `serverId` of its replies, or of the app's adapter.
+    pub id: Option<String>,
+    /// The origin and path of its URL.
+    pub address: Option<String>,
+}
+
+/// What a server that answers is to a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meeting {
+    /// The one that it knows.
+    Same,
+    /// The one that it knows, or the first: more is known of it now.
+    Learned(KnownServer),
+    /// Another one.
+    Other,
+}
+
+impl KnownServer {
+    /// Compares the known server with one that answers.
+    ///
+    /// | | it has the known id | it has another id, or lost it | it has an id, none is known | no id on either side |
+    /// |---|---|---|---|---|
+    /// | the same address | same | other if the id differs, else same | same | same |
+    /// | another address | same | other | other | other |
+    #[must_use]
+    pub fn meets(&self, id: Option<&str>, address: Option<&str>) -> Meeting {
+        let moved = matches!((&self.address, address), (Some(known), Some(now)) if known != now);
+        let is_same = match (self.id.as_deref(), id) {
+            (Some(known), Some(now)) => known == now,
+            _ => !moved,
+        };
+        if !is_same {
+            return Meeting::Other;
+        }
+        let now = Self {
+            id: id.map(str::to_owned).or_else(|| self.id.clone()),
+            address: address.map(str::to_owned).or_else(|| self.address.clone()),
+        };
+        if *self == now {
+            Meeting::Same
+        } else {
+            Meeting::Learned(now)
+        }
+    }
+
+    /// Returns the server's name for a message.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.id
+            .as_deref()
+            .or(self.address.as_deref())
+            .unwrap_or("unknown")
+    }
+}

@@ -1,0 +1,75 @@
+//! Plans the move of a database to another server: everything that is here is offered to it.
+
+use std::rc::Rc;
+
+use crate::log::commit::{Commit, Event};
+use crate::log::known_server::KnownServer;
+use crate::log::receipt::Restored;
+use crate::model::entity::Key;
+use crate::model::error::Result;
+use crate::model::operation::{Operation, OperationKind};
+use crate::plan::context::PlanContext;
+use crate::plan::{Plan, Planned, Planner};
+use crate::state::receipts::KEEP_MS;
+use crate::state::replica::Replica;
+use crate::state::view::ViewBody;
+
+/// Queues every entity for a server that knows none of the versions here, forgets the server and
+/// its cursors, and has the next cycle pull before it pushes.
+#[derive(Debug)]
+pub struct MovePlanner {
+    /// Time and ids.
+    pub context: PlanContext,
+}
+
+impl Planner for MovePlanner {
+    /// How many entities without a pending operation are offered.
+    type Output = u64;
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<u64>>> {
+        let (mut commit, mut missing, mut offered) = (Commit::default(), Vec::new(), 0_usize);
+        for (entity, rows) in replica.entities().iter() {
+            for (id, row) in rows.iter().filter(|(_, row)| !row.deleted) {
+                let key = Key::new(entity, id);
+                if replica.outbox().last(&key).is_some() {
+                    continue;
+                }
+                match replica.body_of(row) {
+                    Some(ViewBody::Text(text)) => {
+                        offered = offered.saturating_add(1);
+                        let op = Operation::new(
+                            self.context.op_id(offered),
+                            key,
+                            OperationKind::Create,
+                            Some(Rc::from(text)),
+                            self.context.now,
+                        );
+                        commit.queue(op, Vec::new());
+                    }
+                    Some(ViewBody::Absent { segment, .. }) => missing.push(segment),
+                    None => {}
+                }
+            }
+        }
+        if !missing.is_empty() {
+            return Ok(Plan::Needs(missing));
+        }
+        for (scope, _) in replica.cursors().iter() {
+            commit.events.push(Event::ResetCursor {
+                scope: scope.to_owned(),
+            });
+        }
+        commit.events.push(Event::Epoch {
+            // No server has it.
+            epoch: ["moved-", &self.context.op_id(0)].concat(),
+            restored: Some(Restored {
+                kept: None,
+                since: self.context.now.saturating_sub(KEEP_MS),
+            }),
+        });
+        commit.events.push(Event::Server {
+            server: KnownServer::default(),
+        });
+        Ok(Plan::Ready(Planned::new(commit, offered as u64)))
+    }
+}
