@@ -17,6 +17,8 @@ mod support;
 mod calls;
 #[path = "tabs/compaction_keys.rs"]
 mod compaction_keys;
+#[path = "tabs/ends.rs"]
+mod ends;
 #[path = "tabs/leader.rs"]
 mod leader;
 #[path = "tabs/leaving.rs"]

@@ -12,6 +12,7 @@ use crate::engine::{Backing, User, UserOf, Users, check_user_id};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::PendingOperation;
+use crate::model::status::SyncState;
 use crate::plan::move_server::MovePlanner;
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
@@ -189,6 +190,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
     /// Shows in the status that nothing is running, and what is left in the database, if it still
     /// exists.
     pub(super) fn show_closed(self, user: &User<B::Store, H>, left: Option<Unsynced>) {
+        // The feed tells every end, also of another tab's cycle that nobody follows any more.
+        user.hub.update(|status| {
+            if status.status == SyncState::Syncing {
+                status.status = SyncState::Cancelled;
+                status.phase = None;
+            }
+        });
         user.hub.update(|status| {
             let (last, conflicts) = (status.last_completed_at.take(), status.unresolved_conflicts);
             status.clear();

@@ -1,11 +1,11 @@
 //! The status feed: every reader gets the current snapshot immediately, and later every terminal
-//! one; of the others, a slow reader gets only the latest.
+//! one (`paused` too, if a pause has ended a cycle); of the others, a slow reader gets only the latest.
 
 use std::cell::Cell;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use crate::model::status::SyncStatus;
+use crate::model::status::{SyncState, SyncStatus};
 use crate::util::cell::RefCell;
 use crate::util::queue::Queue;
 
@@ -24,12 +24,19 @@ impl fmt::Debug for Watcher {
     }
 }
 
+/// A reader's queue, and the last snapshot that was put there.
+#[derive(Debug)]
+struct Subscriber {
+    waiting: Weak<SnapshotQueue>,
+    last: Rc<SyncStatus>,
+}
+
 /// One user's status, and its readers.
 #[derive(Debug, Default)]
 pub struct StatusHub {
     watcher: RefCell<Option<Watcher>>,
     current: RefCell<Rc<SyncStatus>>,
-    subscribers: RefCell<Vec<Weak<SnapshotQueue>>>,
+    subscribers: RefCell<Vec<Subscriber>>,
     closed: Cell<bool>,
 }
 
@@ -74,11 +81,14 @@ impl StatusHub {
         }
         let next = Rc::new(next);
         self.current.replace(Rc::clone(&next));
-        self.subscribers.borrow_mut().retain(|weak| {
-            let Some(waiting) = weak.upgrade() else {
+        self.subscribers.borrow_mut().retain_mut(|subscriber| {
+            let Some(waiting) = subscriber.waiting.upgrade() else {
                 return false;
             };
-            offer(&waiting, &next);
+            let is_same = is_still_idle(&subscriber.last, &next);
+            if offer(&waiting, &next, is_same) {
+                subscriber.last = Rc::clone(&next);
+            }
             true
         });
         let watcher = self.watcher.borrow().clone();
@@ -91,28 +101,43 @@ impl StatusHub {
     #[must_use]
     pub fn subscribe(&self) -> StatusReader {
         let waiting = Rc::new(SnapshotQueue::default());
-        offer(&waiting, &self.current());
+        let last = self.current();
+        offer(&waiting, &last, false);
         if self.closed.get() {
             waiting.end();
         }
-        self.subscribers.borrow_mut().push(Rc::downgrade(&waiting));
+        self.subscribers.borrow_mut().push(Subscriber {
+            waiting: Rc::downgrade(&waiting),
+            last,
+        });
         StatusReader { waiting }
     }
 
     /// Ends the feed for every reader, after the snapshots that are still queued.
     pub fn close(&self) {
         self.closed.set(true);
-        for waiting in self.subscribers.borrow().iter().filter_map(Weak::upgrade) {
+        for waiting in self
+            .subscribers
+            .borrow()
+            .iter()
+            .filter_map(|subscriber| subscriber.waiting.upgrade())
+        {
             waiting.end();
         }
     }
 }
 
 /// Queues a snapshot. Of those that a slow reader has not read yet, keeps only the terminal ones
-/// and the latest.
-fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>) {
+/// and the latest. Does nothing if `is_same` and the last one was read: a fresh reader hears of
+/// `idle` once, and not again of each tab that is elected. Returns true if the snapshot is queued.
+fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>, is_same: bool) -> bool {
+    let mut queued = true;
     waiting.offer(|queue| {
-        if queue.back().is_some_and(|last| !last.is_terminal()) {
+        if is_same && queue.is_empty() {
+            queued = false;
+            return;
+        }
+        if queue.back().is_some_and(|last| !tells_an_end(last, next)) {
             queue.pop_back();
         }
         if queue.len() >= MAX_WAITING {
@@ -120,6 +145,25 @@ fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>) {
         }
         queue.push_back(Rc::clone(next));
     });
+    queued
+}
+
+/// Returns true if two snapshots of a user without a cycle differ only in which tab leads, when it
+/// plans to sync, and what the log says of cycles before this visit.
+fn is_still_idle(last: &SyncStatus, next: &SyncStatus) -> bool {
+    let mut same = next.clone();
+    same.is_leader = last.is_leader;
+    same.next_sync_at.clone_from(&last.next_sync_at);
+    same.next_retry_at.clone_from(&last.next_retry_at);
+    same.last_started_at.clone_from(&last.last_started_at);
+    same.last_completed_at.clone_from(&last.last_completed_at);
+    next.status == SyncState::Idle && same == *last
+}
+
+/// Returns true if a snapshot must be delivered before the next one: it is the end of a cycle. A
+/// cycle that a pause has stopped ends as paused.
+fn tells_an_end(last: &SyncStatus, next: &SyncStatus) -> bool {
+    last.is_terminal() || (last.status == SyncState::Paused && next.status != SyncState::Paused)
 }
 
 impl StatusReader {

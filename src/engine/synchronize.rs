@@ -262,6 +262,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             side_errors: RefCell::new(user.pending_notices.take()),
             timed_out_resolvers: RefCell::default(),
         };
+        self.tabs().await_end(user).await;
         user.tab.begin_cycle(self.host.now_ms());
         let result = cycle.run().await;
         drop(lock);

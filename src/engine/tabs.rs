@@ -12,14 +12,15 @@ use crate::engine::cycle::cancel::Stop;
 use crate::engine::database::Source;
 use crate::engine::tabs::tab_state::Doubt;
 use crate::engine::{Backing, Tabs, User, UserOf};
-use crate::model::status::read::{flag, state, text, whole};
-use crate::model::status::{Phase, SyncState, SyncStatus};
+use crate::model::status::read::{flag, text, whole};
+use crate::model::status::{Phase, SyncStatus};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::util::json::scan;
-use crate::util::json::write::put;
+use crate::util::json::write::{push_field, put};
 
+mod endings;
 pub(super) mod tab_state;
 
 /// Progress is broadcast at most this often, in milliseconds.
@@ -53,6 +54,15 @@ impl<S: Store, H: Host> User<S, H> {
             put(out, "leads", &status.is_leader);
             if self.tab.sends_status() {
                 put(out, "began", &self.tab.shown_began());
+                // Whoever has not seen that end yet shows it before this cycle.
+                if let Some(((began, tab), status)) = self.tab.last_end() {
+                    let mut end = String::from("{");
+                    put(&mut end, "began", &began);
+                    put(&mut end, "tab", &tab);
+                    put(&mut end, "status", &*status);
+                    end.push('}');
+                    push_field(out, "after", &end);
+                }
             }
             put(out, "status", status);
         });
@@ -90,6 +100,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         let (Ok(message), Some(user)) = (scan::tree(message), self.engine.opened(user_id)) else {
             return;
         };
+        let waits = message.get("began").is_some() || flag(&message, "gone");
+        let turn = if waits {
+            Some(user.tab.messages.lock().await)
+        } else {
+            None
+        };
         if message.get("began").is_some() {
             // After a failure, the next commit or cycle catches up.
             let _ = self.engine.on_head(user_id, whole(&message, "head")).await;
@@ -102,7 +118,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         } else if flag(&message, "gone") {
             self.on_goodbye(&user, &message);
         } else if let Some(signed_out) = message.get("wiped").and_then(Value::as_bool) {
-            self.on_wipe(&user, signed_out);
+            self.on_wipe(&user, signed_out).await;
         } else if flag(&message, "signedOut") {
             let users = self.engine.users();
             users.tell_signed_out(&user.id, Source::OtherTab, false);
@@ -120,6 +136,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
             self.engine.auto_sync().show_times();
             self.engine.schedules.wake();
         }
+        drop(turn);
     }
 
     /// Sends a tab that has just opened the database the state that it cannot know.
@@ -138,7 +155,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         user.tab.set_leader_plan(tab, number, None);
         self.engine.auto_sync().show_times();
         if user.tab.tab_gone(tab, number) {
-            self.give_up(user);
+            self.end_shown(user);
         }
     }
 
@@ -188,7 +205,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
     /// Releases a database that another tab removes: nothing of it is saved into a new one. If the
     /// user has signed out in that tab, signs them out here too, so that nothing fetches the data
     /// again.
-    fn on_wipe(self, user: &UserOf<B, H>, signed_out: bool) {
+    async fn on_wipe(self, user: &UserOf<B, H>, signed_out: bool) {
         user.stop(Stop::Abort);
         user.db.abandon();
         self.engine.open_users.remove(&user.id);
@@ -201,30 +218,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
                 .users()
                 .tell_signed_out(&user.id, Source::OtherTab, true);
         }
+        // A cycle that is still stopping shows its own end first.
+        drop(user.cycle.turn.lock().await);
         self.engine.users().show_closed(user, None);
-    }
-
-    /// Shows another tab's cycle, unless a later one is shown.
-    fn follow(self, user: &User<B::Store, H>, message: &Value) {
-        let Some(status) = message.get("status") else {
-            return;
-        };
-        let rank = (whole(message, "began"), whole(message, "tab"));
-        let runs = state(status) == Some(SyncState::Syncing);
-        let host = &self.engine.host;
-        let now = (host.elapsed_ms(), host.now_ms());
-        if !user
-            .tab
-            .accept(rank, whole(message, "word"), runs, message, now)
-        {
-            return;
-        }
-        user.hub.update(|shown| shown.follow(status));
-        if !runs {
-            // The counts are in the log, and each tab knows the pauses itself.
-            self.engine.refresh_status(user);
-            let _ = self.engine.pauses().show(&user.id);
-        }
     }
 
     /// Ends this tab's cycle: a later one of another tab is shown from now on.
@@ -242,7 +238,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         users.retain(|user| {
             let doubt = user.tab.doubt(now);
             if doubt == Doubt::GiveUp {
-                self.give_up(user);
+                self.end_shown(user);
             }
             doubt == Doubt::Probe
         });
@@ -255,7 +251,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
         if let Ok(Some(free)) = self.engine.host.lock(&lock_name(&user), false).await {
             drop(free);
             if user.tab.shown() == shown {
-                self.give_up(&user);
+                // It may have recorded its end before it died.
+                let _ = user.db.catch_up().await;
+                self.end_shown(&user);
             }
         }
     }
@@ -269,18 +267,6 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
             .iter()
             .filter_map(|user| user.tab.doubt_in(now))
             .min()
-    }
-
-    /// Shows the cycle of a tab that has died or fallen asleep as stopped.
-    fn give_up(self, user: &User<B::Store, H>) {
-        if user.tab.stop_believing() {
-            user.hub.update(|status| {
-                status.status = SyncState::Cancelled;
-                status.phase = None;
-                status.reckon_health();
-            });
-            let _ = self.engine.pauses().show(&user.id);
-        }
     }
 }
 

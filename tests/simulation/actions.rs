@@ -235,6 +235,7 @@ impl World {
             });
         }
         let (broken, name) = (Rc::clone(&self.broken), self.name(device, slot));
+        let shared = Rc::clone(&self.devices[device].shared);
         self.tasks.spawn(owner, async move {
             let ended = engine
                 .synchronize(user, read_options(options), None, cancel)
@@ -260,6 +261,8 @@ impl World {
                     }
                 }
                 Ok(result) if result.was_skipped || result.was_cancelled => return,
+                // The status may show a cycle of another tab by now.
+                _ if shared.has_others(owner) => return,
                 Ok(result)
                     if result.is_success
                         && !matches!(state, SyncState::Completed | SyncState::Paused) =>
@@ -268,7 +271,7 @@ impl World {
                 }
                 Ok(_) => {}
             }
-            if state == SyncState::Syncing {
+            if state == SyncState::Syncing && !shared.has_others(owner) {
                 object("has ended, but its status is still syncing".to_owned());
             }
         });

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use datum_sync::engine::Backing;
 use datum_sync::model::error::Result;
@@ -15,6 +15,7 @@ use super::misbehaviour::Misbehaviour;
 use super::push_checks::PushChecker;
 use super::storage::SimStore;
 use super::tasks::{Owner, Tasks};
+use super::world::App;
 use crate::support::clock::Clock;
 
 /// Which kinds of faults can happen now.
@@ -58,9 +59,17 @@ pub struct Shared {
     pub trace: Rc<RefCell<Vec<String>>>,
     /// Heads announced and not delivered yet, each with its sender and database.
     pub announced: RefCell<Vec<(Owner, String, u64)>>,
+    /// The open tabs, which hear each other's messages about the status.
+    pub hearers: RefCell<Vec<(Owner, Weak<App>)>>,
 }
 
 impl Shared {
+    /// Returns true if other tabs of this device have been open.
+    pub fn has_others(&self, owner: Owner) -> bool {
+        let hearers = self.hearers.borrow();
+        hearers.iter().any(|(other, _)| *other != owner)
+    }
+
     /// Records an event of this device.
     pub fn say(&self, words: &str) {
         if !self.traced {
@@ -163,8 +172,30 @@ impl Host for SimHost {
         }
     }
 
-    // These histories do not check the status.
-    fn say(&self, _: &str, _: &str) {}
+    // Messages are late, overtake each other, and are lost now and then.
+    fn say(&self, database: &str, word: &str) {
+        let user = database.rsplit('/').next().unwrap_or_default().to_owned();
+        for (owner, engine) in self.shared.hearers.borrow().iter() {
+            let Some(engine) = engine.upgrade().filter(|_| *owner != self.owner) else {
+                continue;
+            };
+            let dice = &self.shared.dice;
+            if self.shared.weather.silence.get() && dice.chance(300) {
+                continue;
+            }
+            let late = if dice.chance(100) {
+                dice.below(3_000)
+            } else {
+                dice.below(8)
+            };
+            let (clock, user, word) =
+                (Rc::clone(&self.shared.clock), user.clone(), word.to_owned());
+            self.shared.tasks.spawn(*owner, async move {
+                clock.sleep(late).await;
+                engine.tabs().on_message(&user, &word).await;
+            });
+        }
+    }
 
     async fn share(&self, name: &str, patience_ms: u64) -> Option<Guard> {
         let own = (0..)

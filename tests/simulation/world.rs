@@ -10,7 +10,6 @@ use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::model::config::Config;
 use datum_sync::model::error::Code;
 use datum_sync::model::object_reader::ObjectReader;
-use datum_sync::model::status::SyncState;
 use serde_json::Value;
 
 use super::dice::{Dice, RECOVERY, Script};
@@ -22,6 +21,7 @@ use super::ports::{Shared, SimBacking, SimHost, Weather};
 use super::push_checks::PushChecker;
 use super::tasks::{Owner, Tasks};
 use crate::support::clock::Clock;
+use crate::support::cycle_ends::CycleEnds;
 
 pub(super) type App = Engine<SimBacking, SimRemote, SimHost>;
 /// Writers that wait for their write: (device, user, entity, field).
@@ -153,6 +153,7 @@ impl World {
             traced: self.script.traced,
             trace: Rc::clone(&self.trace),
             announced: RefCell::default(),
+            hearers: RefCell::default(),
         });
         self.devices.push(Device {
             users,
@@ -253,12 +254,16 @@ impl World {
             owner,
         };
         let engine = Rc::new(Engine::new(
-            SimBacking(shared),
+            SimBacking(Rc::clone(&shared)),
             remote,
             Rc::new(host),
             config,
             Resolvers::default(),
         ));
+        shared
+            .hearers
+            .borrow_mut()
+            .push((owner, Rc::downgrade(&engine)));
         let user = self.devices[device].users[0];
         self.tasks.spawn(
             owner,
@@ -277,6 +282,7 @@ impl World {
                     Rc::clone(&engine),
                     user,
                     self.name(device, slot),
+                    self.weather.broken_lock.get(),
                     Rc::clone(&self.broken),
                 ),
             );
@@ -324,23 +330,21 @@ async fn sign_in(
     }
 }
 
-/// Checks that progress never runs backwards within a cycle, and that each cycle ends.
+/// Checks that each cycle that the feed shows ends once, before the next, and that progress never
+/// runs backwards.
 async fn watch(
     engine: Rc<App>,
     user: &'static str,
     name: String,
+    same_moment: bool,
     broken: Rc<RefCell<Vec<String>>>,
 ) {
     let feed = engine.status_hub(user).unwrap().subscribe();
-    let (mut last, mut syncing) = (0.0, false);
+    let mut ends = CycleEnds::default();
+    ends.same_moment = same_moment;
     while let Some(status) = feed.next().await {
-        let runs = status.status == SyncState::Syncing;
-        if syncing && runs && status.progress < last {
-            broken.borrow_mut().push(format!(
-                "{name}: progress went from {last} to {}",
-                status.progress
-            ));
+        if let Err(wrong) = ends.see(&status) {
+            broken.borrow_mut().push(format!("{name}: {wrong}"));
         }
-        (last, syncing) = (if runs { status.progress } else { 0.0 }, runs);
     }
 }

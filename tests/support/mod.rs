@@ -12,6 +12,8 @@ pub mod clock;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod conflicts;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod cycle_ends;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod disk;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;

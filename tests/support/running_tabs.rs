@@ -12,7 +12,7 @@ use datum_sync::model::config::Options;
 use datum_sync::model::error::{Code, Result};
 use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::{SyncResult, SyncStatus};
-use datum_sync::ports::host::Heard;
+use datum_sync::ports::host::{Heard, Host};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
@@ -24,6 +24,8 @@ pub struct RunningTab(Rc<Running>);
 
 pub struct Running {
     pub tab: Tab,
+    /// Messages are handled up to this many milliseconds late, each by itself.
+    pub lag: Cell<u64>,
     /// While true, no task of the tab is polled.
     pub frozen: Cell<bool>,
     tasks: RefCell<Vec<LocalBoxFuture<'static, ()>>>,
@@ -42,9 +44,10 @@ impl Deref for RunningTab {
 
 impl RunningTab {
     pub fn new(tab: Tab) -> Self {
-        let (frozen, tasks, shown, ended) = Default::default();
+        let (lag, frozen, tasks, shown, ended) = Default::default();
         Self(Rc::new(Running {
             tab,
+            lag,
             frozen,
             tasks,
             shown,
@@ -119,11 +122,21 @@ impl RunningTab {
                         .get_mut(&host.tab)
                         .and_then(|mail| mail.pop_front());
                     let Some((database, heard)) = next else { break };
-                    let user = database.rsplit('/').next().unwrap();
-                    match heard {
-                        Heard::Head(head) => drop(hears.tab.engine.on_head(user, head).await),
-                        Heard::Word(word) => hears.tab.engine.tabs().on_message(user, &word).await,
-                    }
+                    // As in a page, where no message waits for the one before.
+                    let by = hears.clone();
+                    hears.spawn(async move {
+                        let user = database.rsplit('/').next().unwrap();
+                        if by.lag.get() > 0 {
+                            let mut dice = [0];
+                            by.tab.engine.host().random(&mut dice);
+                            let late = u64::from(dice[0]) % (by.lag.get() + 1);
+                            by.tab.engine.host().clock.sleep(late).await;
+                        }
+                        match heard {
+                            Heard::Head(head) => drop(by.tab.engine.on_head(user, head).await),
+                            Heard::Word(word) => by.tab.engine.tabs().on_message(user, &word).await,
+                        }
+                    });
                 }
                 come.await;
             }

@@ -2,11 +2,13 @@
 //! counts as running, and which tab plans the next one.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::model::status::{Phase, SyncState};
+use crate::model::status::{Phase, SyncState, SyncStatus};
 use crate::util::cell::RefCell;
+use crate::util::local_sync::Mutex;
 
 /// How long another tab's cycle counts as running without a message, in milliseconds. A hidden
 /// tab's timers may stand still for a minute, but its requests cause messages.
@@ -18,6 +20,9 @@ const SILENCE_MS: u64 = 3_000;
 
 /// How often the lock is probed from then on, in milliseconds.
 const PROBE_MS: u64 = 1_000;
+
+/// How many ended cycles are remembered.
+const MOST_ENDS: usize = 16;
 
 /// When the next cycle begins: the interval's, and the next retry.
 pub(crate) type PlannedTimes = (Option<String>, Option<String>);
@@ -34,6 +39,14 @@ pub(crate) struct TabState {
     /// The number of the last message about it. A message that had to wait for the log may be
     /// handled after a later one.
     last_message: Cell<u64>,
+    /// The last cycles of other tabs whose end was shown, the newest last. Messages that they run
+    /// may still come: late ones, and those of a tab that was given up.
+    over: RefCell<Vec<Rank>>,
+    /// The last cycle of another tab whose end was shown, and how that was.
+    last_end: RefCell<Option<(Rank, Rc<SyncStatus>)>>,
+    /// Held while a message is handled that has to wait for the log, so that they are handled in
+    /// the order in which they came.
+    pub(super) messages: Mutex,
     /// The shown cycle is this tab's own, and is running.
     own_cycle: Cell<bool>,
     /// State and phase that this tab sent last, and the time.
@@ -43,8 +56,9 @@ pub(crate) struct TabState {
     next_probe: Cell<u64>,
     /// The time since which a silent tab has held the lock.
     silent_since: Cell<Option<u64>>,
-    /// A message about a later cycle of another tab, received while this tab's own was running.
-    postponed: RefCell<Option<Value>>,
+    /// The last message about a later cycle of another tab, received while this tab's own was
+    /// running.
+    postponed: RefCell<Option<((Rank, u64), Value)>>,
     /// The plan that this tab sent last, as the leader.
     sent_plan: RefCell<Option<PlannedTimes>>,
     /// The plan of another tab, with that tab and the number of its message.
@@ -87,7 +101,7 @@ impl TabState {
     /// Ends this tab's own cycle; returns the message about a later one of another tab.
     pub(super) fn end_cycle(&self) -> Option<Value> {
         self.own_cycle.set(false);
-        self.postponed.take()
+        self.postponed.take().map(|(_, message)| message)
     }
 
     /// Returns true if this tab sends the status: its own cycle is running, and no later one
@@ -155,39 +169,71 @@ impl TabState {
         is_shown
     }
 
-    /// Decides whether to show a message about another tab's cycle, and records it if so. While
-    /// this tab's own cycle is running, postpones a later one.
-    pub(super) fn accept(
+    /// Returns true if a message about another tab's cycle is to be shown. While this tab's own
+    /// cycle is running, postpones a later one.
+    pub(super) fn accepts(
         &self,
         rank: Rank,
         number: u64,
         runs: bool,
         message: &Value,
-        (elapsed, wall): (u64, u64),
+        wall: u64,
     ) -> bool {
         if self.own_cycle.get() {
-            if rank > self.shown.get() {
-                self.postponed.replace(Some(message.clone()));
+            let mut postponed = self.postponed.borrow_mut();
+            let is_newest = postponed
+                .as_ref()
+                .is_none_or(|(last, _)| (rank, number) > *last);
+            if rank > self.shown.get() && is_newest {
+                *postponed = Some(((rank, number), message.clone()));
             }
             return false;
         }
         let is_late = rank == self.shown.get() && number <= self.last_message.get();
         // A shown cycle that began in the future is from before the clock was set back.
         let is_next = rank >= self.shown.get() || (runs && self.shown.get().0 > wall);
-        if is_late || !is_next {
-            return false;
-        }
+        !is_late && is_next && !(runs && self.over.borrow().contains(&rank))
+    }
+
+    /// Records that a message about another tab's cycle is shown.
+    pub(super) fn follow(&self, rank: Rank, number: u64, runs: bool, elapsed: u64) {
         self.shown.set(rank);
+        if !runs {
+            self.note_end(rank);
+        }
         self.last_message.set(number);
         self.believed_until
             .set(runs.then(|| elapsed.saturating_add(BELIEF_MS)));
         self.next_probe.set(elapsed.saturating_add(SILENCE_MS));
-        true
     }
 
-    /// Stops believing in another tab's shown cycle. Returns true if there was one.
-    pub(super) fn stop_believing(&self) -> bool {
-        self.believed_until.take().is_some()
+    /// Returns true if the shown cycle is another tab's, and its end has not been shown.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.believed_until.get().is_some()
+    }
+
+    /// Records that the end of another tab's shown cycle is about to be shown.
+    pub(super) fn ends(&self) {
+        self.believed_until.set(None);
+        self.note_end(self.shown.get());
+    }
+
+    fn note_end(&self, rank: Rank) {
+        let mut over = self.over.borrow_mut();
+        over.retain(|other| *other != rank);
+        if over.len() >= MOST_ENDS {
+            over.remove(0);
+        }
+        over.push(rank);
+    }
+
+    /// Records how the shown cycle of another tab ended.
+    pub(super) fn ended(&self, status: Rc<SyncStatus>) {
+        self.last_end.replace(Some((self.shown.get(), status)));
+    }
+
+    pub(super) fn last_end(&self) -> Option<(Rank, Rc<SyncStatus>)> {
+        self.last_end.borrow().clone()
     }
 
     /// Returns the time until another tab's shown cycle is doubted, in milliseconds.
