@@ -88,16 +88,16 @@ impl Remote for WebRemote {
     }
 
     fn address(&self) -> Option<String> {
-        match self {
-            Self::Http(remote) => Some(remote.address().to_owned()),
-            Self::Custom(_) => None,
+        match &*self.current() {
+            Kind::Http(remote) => Some(remote.address().to_owned()),
+            Kind::Custom(_) => None,
         }
     }
 
     fn server_id(&self) -> Option<String> {
-        match self {
-            Self::Http(_) => None,
-            Self::Custom(remote) => remote.server_id(),
+        match &*self.current() {
+            Kind::Http(_) => None,
+            Kind::Custom(remote) => remote.server_id(),
         }
     }
 
