@@ -4,6 +4,8 @@ use crate::support::auto_sync::{AUTO, MINUTE, create};
 use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Device, Fault, ONE_TRY, World};
 use datum_sync::engine::auto_sync::Signal;
+use datum_sync::engine::events::{Filter, Topic};
+use datum_sync::engine::users::LogoutOptions;
 use datum_sync::model::error::Code;
 use datum_sync::model::status::{SkipReason, SyncState};
 
@@ -205,4 +207,50 @@ fn a_sign_out_and_a_switch_concern_one_tab() {
         ),
         SyncState::Idle
     );
+}
+
+#[test]
+fn signing_out_is_told_in_every_tab() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let (a, b) = (phone.open(), phone.open());
+    let filter = Filter {
+        topics: vec![Topic::SignedOut],
+        ..Filter::default()
+    };
+    let readers = [&a, &b].map(|tab| tab.engine.events(filter.clone()));
+    let (a, b) = (RunningTab::new(a), RunningTab::new(b));
+    run_together(&[&a, &b], async {
+        for wipe in [false, true] {
+            let options = LogoutOptions {
+                flush: 0,
+                wipe,
+                force: false,
+            };
+            a.tab.engine.users().logout("ann", options).await.unwrap();
+            let_all_run().await;
+            let stays = (!wipe).then_some("ann");
+            assert_eq!(b.tab.engine.current_user().as_deref(), stays);
+            for (reader, source) in readers.iter().zip(["local", "otherTab"]) {
+                let event = reader.next().await.unwrap();
+                let event: serde_json::Value = serde_json::from_str(&event.text).unwrap();
+                let told = (&event["userId"], &event["source"], &event["wiped"]);
+                assert_eq!(told, (&"ann".into(), &source.into(), &wipe.into()));
+            }
+            a.tab
+                .engine
+                .users()
+                .switch(None, "ann", None)
+                .await
+                .unwrap();
+            let_all_run().await;
+        }
+        // Once each: a tab that has heard of the wipe does not tell it again when it looks.
+        assert_eq!(b.tab.engine.current_user(), None);
+        a.tab.engine.close().await;
+        b.tab.engine.close().await;
+        for reader in &readers {
+            assert!(reader.next().await.is_none());
+        }
+    });
 }

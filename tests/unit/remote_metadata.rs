@@ -62,7 +62,7 @@ fn metadata_of_a_remote_is_read_and_what_is_new_in_it_is_passed_over() {
 #[test]
 fn metadata_of_a_remote_that_is_wrong_is_refused_and_its_place_named() {
     for (wrong, words) in [
-        ("<html>", "is a web page"),
+        ("<html>", "Something else than the remote"),
         ("7", "must be an object"),
         ("{]", "is not what protocol 1 asks for"),
         (r#"{ "devices": {} }"#, "`devices` must be an array"),
