@@ -303,7 +303,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let (head, pending) = user.head_and_pending();
         self.backing.note(&user.id, head, pending, reason);
         let stores = pending > 0 || user.db.peek(|replica| replica.has_rows());
-        if stores && reason != NoteReason::Heard {
+        if stores && reason != NoteReason::OtherInstance {
             self.first_write.note();
         }
     }

@@ -77,7 +77,7 @@ pub struct Cycle<'a, S, R, H> {
     /// The offset of the remote's clock, in milliseconds, as measured in this cycle.
     pub clock_offset: Cell<Option<i64>>,
     /// When this cycle sent the device's metadata, and a hash of it.
-    pub told_now: Cell<Option<(u64, u64)>>,
+    pub reported_now: Cell<Option<(u64, u64)>>,
     /// The server, as this cycle has come to know it.
     pub learned_server: RefCell<Option<KnownServer>>,
     /// Failures that did not end the cycle.

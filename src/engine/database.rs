@@ -41,7 +41,7 @@ pub struct Counts {
 
 /// What happened to a log under an open instance.
 #[derive(Clone, Debug)]
-pub enum Gone {
+pub enum LogEnd {
     /// It was lost; this many operations that this instance knew were saved into a new one.
     Lost(usize),
     /// It was in memory, and what this instance knew was saved into the storage that is back.
@@ -52,11 +52,11 @@ pub enum Gone {
 
 /// Called when the log is gone.
 #[derive(Clone, Default)]
-struct OnGone(Option<Rc<dyn Fn(Gone)>>);
+struct OnLogEnd(Option<Rc<dyn Fn(LogEnd)>>);
 
-impl fmt::Debug for OnGone {
+impl fmt::Debug for OnLogEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnGone")
+        f.write_str("OnLogEnd")
     }
 }
 
@@ -75,7 +75,7 @@ pub struct Database<S, H> {
     closed: Cell<bool>,
     /// Closed for good.
     ended: Cell<bool>,
-    gone: RefCell<OnGone>,
+    gone: RefCell<OnLogEnd>,
     instances: OpenInstances,
     compacted_when_full_at: Cell<Option<Seq>>,
 }
@@ -182,15 +182,15 @@ impl<S: Store, H: Host> Database<S, H> {
         }
     }
 
-    /// Calls `on_gone` when the log is gone.
-    pub fn on_gone(&self, on_gone: Rc<dyn Fn(Gone)>) {
-        *self.gone.borrow_mut() = OnGone(Some(on_gone));
+    /// Calls `on_log_end` when the log is gone.
+    pub fn on_log_end(&self, on_log_end: Rc<dyn Fn(LogEnd)>) {
+        *self.gone.borrow_mut() = OnLogEnd(Some(on_log_end));
     }
 
-    fn tell_gone(&self, gone: Gone) {
-        let on_gone = self.gone.borrow().clone();
-        if let OnGone(Some(on_gone)) = on_gone {
-            on_gone(gone);
+    fn report_log_end(&self, end: LogEnd) {
+        let on_log_end = self.gone.borrow().clone();
+        if let OnLogEnd(Some(on_log_end)) = on_log_end {
+            on_log_end(end);
         }
     }
 
@@ -199,7 +199,7 @@ impl<S: Store, H: Host> Database<S, H> {
         if error.code() == Code::Closed && !self.closed.get() {
             self.end();
             self.instances.leave();
-            self.tell_gone(Gone::Wiped(error.clone()));
+            self.report_log_end(LogEnd::Wiped(error.clone()));
         }
         error
     }

@@ -95,7 +95,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             storage_loss::report_loss(&user, &self.events, self.host.now_ms(), lost);
         }
         storage_loss::report_damage(&user, &self.events, self.host.now_ms()).await;
-        self.backing.note(user_id, head, pending, NoteReason::Rests);
+        self.backing
+            .note(user_id, head, pending, NoteReason::AtRest);
         self.pauses().show(user_id)?;
         self.tabs().join(&user);
         Ok(user)
@@ -152,7 +153,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             self.users().drop_wiped(user_id);
             caught_up?;
             self.auto_sync().other_tab_wrote(&user, before);
-            self.after_commit(&user, NoteReason::Heard);
+            self.after_commit(&user, NoteReason::OtherInstance);
         }
         Ok(())
     }
@@ -164,7 +165,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             let _ = user.db.catch_up().await;
             self.users().drop_wiped(&user.id);
             if self.is_open(&user) {
-                self.after_commit(&user, NoteReason::Rests);
+                self.after_commit(&user, NoteReason::AtRest);
             }
         }
     }

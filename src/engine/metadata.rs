@@ -195,7 +195,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
                 .record(Durability::Relaxed, &|replica| {
                     vec![Event::Facts {
                         facts: Box::new(Facts {
-                            told: None,
+                            reported: None,
                             ..replica.facts().clone()
                         }),
                     }]

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::engine::database::Gone;
+use crate::engine::database::LogEnd;
 use crate::engine::events::{EventHub, Topic};
 use crate::engine::status_feed::StatusHub;
 use crate::engine::user::User;
@@ -27,9 +27,9 @@ impl<S: Store, H: Host + 'static> User<S, H> {
             Rc::clone(&self.journal),
             Rc::clone(&self.pending_notices),
         );
-        self.db.on_gone(Rc::new(move |gone| match gone {
+        self.db.on_log_end(Rc::new(move |gone| match gone {
             // Operations of other tabs are unknown here.
-            Gone::Lost(saved) => notices.borrow_mut().push(notice_of_loss(
+            LogEnd::Lost(saved) => notices.borrow_mut().push(notice_of_loss(
                 &events,
                 &hub,
                 &user_id,
@@ -38,8 +38,8 @@ impl<S: Store, H: Host + 'static> User<S, H> {
                 saved,
             )),
             // Nothing was lost.
-            Gone::TookOver => {}
-            Gone::Wiped(error) => {
+            LogEnd::TookOver => {}
+            LogEnd::Wiped(error) => {
                 journal.close();
                 let error = error
                     .for_user(&user_id)

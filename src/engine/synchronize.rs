@@ -123,7 +123,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.auto_sync().cycle_ended(user, &result);
         self.counters.count_cycle(&result);
         user.cycle.answer(&result);
-        self.after_commit(user, NoteReason::Rests);
+        self.after_commit(user, NoteReason::AtRest);
         self.pauses().show(&user.id)?;
         result.map_err(|error| error.for_user(&user.id))
     }
@@ -256,7 +256,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
                 ..SyncResult::default()
             }),
             clock_offset: Cell::new(None),
-            told_now: Cell::new(None),
+            reported_now: Cell::new(None),
             learned_server: RefCell::default(),
             warnings: RefCell::new(Vec::new()),
             side_errors: RefCell::new(user.pending_notices.take()),

@@ -40,7 +40,7 @@ impl<S: Store, H: Host> User<S, H> {
         );
         fill(&mut message);
         message.push('}');
-        host.say(self.db.name(), &message);
+        host.post_status(self.db.name(), &message);
     }
 
     fn broadcast_status(&self, host: &H, status: &SyncStatus) {

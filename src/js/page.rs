@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::auto_sync::Signal;
 use crate::js::instance::Instance;
-use crate::ports::host::Heard;
+use crate::ports::host::TabMessage;
 use crate::web::interop::spawn;
 
 #[wasm_bindgen(module = "/src/js/support.js")]
@@ -73,8 +73,10 @@ impl Instance {
                 };
                 match message {
                     // If this tail fails, the next commit or cycle reads it.
-                    Heard::Head(head) => drop(instance.engine.on_head(&user, head).await),
-                    Heard::Word(word) => instance.engine.tabs().on_message(&user, &word).await,
+                    TabMessage::Head(head) => drop(instance.engine.on_head(&user, head).await),
+                    TabMessage::Status(word) => {
+                        instance.engine.tabs().on_message(&user, &word).await
+                    }
                 }
             });
         });

@@ -72,7 +72,7 @@ pub enum Event {
     /// A conflict is decided.
     Unpark { id: String },
     /// The remote rejected operations for good: they leave the outbox and wait for the app.
-    DeadLetters { letters: Vec<DeadLetter> },
+    DeadLetters { dead_letters: Vec<DeadLetter> },
     /// The app discarded or retried a dead letter.
     Revive { id: String },
     /// Replaces the facts of past cycles.

@@ -7,10 +7,10 @@ use crate::log::codec::{Input, Output};
 use crate::log::commit::Event;
 use crate::log::known_server::KnownServer;
 use crate::log::value_codec::{
-    get_conflict, get_cursor, get_damage, get_explained, get_facts, get_field_hashes, get_kept,
-    get_letters, get_operation, get_receipt, get_restored, put_conflict, put_cursor, put_damage,
-    put_explained, put_facts, put_field_hashes, put_kept, put_letter, put_operation, put_receipt,
-    put_restored,
+    get_conflict, get_cursor, get_damage, get_dead_letters, get_explained, get_facts,
+    get_field_hashes, get_kept, get_operation, get_receipt, get_restored, put_conflict, put_cursor,
+    put_damage, put_explained, put_facts, put_field_hashes, put_kept, put_letter, put_operation,
+    put_receipt, put_restored,
 };
 
 /// Writes an event.
@@ -68,10 +68,10 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.byte(10);
             out.text(id);
         }
-        Event::DeadLetters { letters } => {
+        Event::DeadLetters { dead_letters } => {
             out.byte(11);
-            out.number(letters.len() as u64);
-            for letter in letters {
+            out.number(dead_letters.len() as u64);
+            for letter in dead_letters {
                 put_letter(out, letter);
             }
         }
@@ -166,7 +166,7 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
         },
         10 => Event::Unpark { id: input.text()? },
         11 => Event::DeadLetters {
-            letters: get_letters(input)?,
+            dead_letters: get_dead_letters(input)?,
         },
         12 => Event::Revive { id: input.text()? },
         13 => Event::Facts {

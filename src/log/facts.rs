@@ -43,7 +43,7 @@ pub struct Facts {
     /// All bytes ever pulled.
     pub bytes_pulled: u64,
     /// When this device last sent its metadata to the remote, and a hash of it.
-    pub told: Option<(u64, u64)>,
+    pub reported: Option<(u64, u64)>,
     /// The app's own metadata fields, as a JSON object.
     pub custom: Option<Rc<str>>,
     /// How the last cycle ended: completed, cancelled or failed; idle before the first.

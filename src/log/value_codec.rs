@@ -163,7 +163,7 @@ pub(super) fn put_letter(out: &mut Output, letter: &DeadLetter) {
     out.maybe_text(letter.blocked_by.as_deref());
 }
 
-pub(super) fn get_letters(input: &mut Input<'_>) -> Option<Vec<DeadLetter>> {
+pub(super) fn get_dead_letters(input: &mut Input<'_>) -> Option<Vec<DeadLetter>> {
     let mut dead_letters = Vec::new();
     for _ in 0..input.number()? {
         let op = get_operation(input)?;
@@ -190,8 +190,8 @@ pub(super) fn put_facts(out: &mut Output, facts: &Facts) {
     out.number(facts.clock_offset.cast_unsigned());
     out.number(facts.bytes_pushed);
     out.number(facts.bytes_pulled);
-    out.maybe_number(facts.told.map(|(at, _)| at));
-    out.number(facts.told.map_or(0, |(_, what)| what));
+    out.maybe_number(facts.reported.map(|(at, _)| at));
+    out.number(facts.reported.map_or(0, |(_, what)| what));
     out.maybe_text(facts.custom.as_deref());
     out.byte(index_of(&STATES, &facts.last_state));
     out.maybe_text(facts.last_result.as_deref());
@@ -211,7 +211,7 @@ pub(super) fn get_facts(input: &mut Input<'_>) -> Option<Facts> {
         clock_offset: input.number()?.cast_signed(),
         bytes_pushed: input.number()?,
         bytes_pulled: input.number()?,
-        told: {
+        reported: {
             let (at, what) = (input.maybe_number()?, input.number()?);
             at.map(|at| (at, what))
         },

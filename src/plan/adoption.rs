@@ -194,10 +194,10 @@ impl Planner for Adopter<'_> {
         }
         commit.segments = local_only;
         Salvage::of(operations).queue_operations(&mut commit, replica, &self.context);
-        let mut letters = self.account.dead_letters.clone();
-        letters.retain(|letter| !replica.dead_letters().contains(&letter.op.op_id));
-        if !letters.is_empty() {
-            commit.events.push(Event::DeadLetters { letters });
+        let mut dead_letters = self.account.dead_letters.clone();
+        dead_letters.retain(|letter| !replica.dead_letters().contains(&letter.op.op_id));
+        if !dead_letters.is_empty() {
+            commit.events.push(Event::DeadLetters { dead_letters });
         }
         commit
             .events

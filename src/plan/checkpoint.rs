@@ -167,7 +167,7 @@ impl CheckpointWriter<'_> {
         }
         if !replica.dead_letters().is_empty() {
             commit.events.push(Event::DeadLetters {
-                letters: replica.dead_letters().values().cloned().collect(),
+                dead_letters: replica.dead_letters().values().cloned().collect(),
             });
         }
         commit.events.extend(

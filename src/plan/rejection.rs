@@ -56,7 +56,7 @@ impl Planner for RejectionPlanner<'_> {
             segments: Vec::new(),
             events,
         };
-        Ok(Plan::Ready(Planned::new(commit, dead.letters)))
+        Ok(Plan::Ready(Planned::new(commit, dead.dead_letters)))
     }
 }
 
@@ -68,7 +68,7 @@ pub(super) struct DeadLetterPlan<'a> {
     /// Returns true if the remote applied the operation in the same push.
     stands: &'a dyn Fn(&Operation) -> bool,
     pub(super) gone: Vec<String>,
-    pub(super) letters: Vec<DeadLetter>,
+    pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) missing: Vec<BodyId>,
 }
 
@@ -85,7 +85,7 @@ impl<'a> DeadLetterPlan<'a> {
             rules,
             stands,
             gone: Vec::new(),
-            letters: Vec::new(),
+            dead_letters: Vec::new(),
             missing: Vec::new(),
         }
     }
@@ -161,7 +161,7 @@ impl<'a> DeadLetterPlan<'a> {
         }
         self.gone
             .extend(chain.iter().map(|queued| queued.op.op_id.clone()));
-        self.letters.push(DeadLetter {
+        self.dead_letters.push(DeadLetter {
             op,
             code: code.to_owned(),
             message: message.to_owned(),
@@ -174,11 +174,14 @@ impl<'a> DeadLetterPlan<'a> {
     }
 
     pub(super) fn events(&self) -> Vec<Event> {
-        if self.letters.is_empty() {
+        if self.dead_letters.is_empty() {
             return Vec::new();
         }
-        let is_rejected =
-            |op_id: &&String| self.letters.iter().any(|letter| letter.op.op_id == **op_id);
+        let is_rejected = |op_id: &&String| {
+            self.dead_letters
+                .iter()
+                .any(|letter| letter.op.op_id == **op_id)
+        };
         let conflicts = self
             .gone
             .iter()
@@ -191,7 +194,7 @@ impl<'a> DeadLetterPlan<'a> {
             .cloned()
             .collect();
         events.push(Event::DeadLetters {
-            letters: self.letters.clone(),
+            dead_letters: self.dead_letters.clone(),
         });
         if !dropped.is_empty() {
             events.push(Event::Dequeue { ops: dropped });

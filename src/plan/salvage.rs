@@ -83,9 +83,7 @@ impl Salvage {
         let mut dead_letters = self.dead_letters.clone();
         dead_letters.retain(|letter| !replica.dead_letters().contains(&letter.op.op_id));
         if !dead_letters.is_empty() {
-            commit.events.push(Event::DeadLetters {
-                letters: dead_letters,
-            });
+            commit.events.push(Event::DeadLetters { dead_letters });
         }
         commit.events.push(Event::NeedFullPull);
         replica.note_first_epoch(self.epoch.as_deref(), &mut commit);

@@ -27,14 +27,14 @@ pub struct Settled {
     /// Rejected operations by entity type.
     pub failed: VecMap<u64>,
     /// The new dead letters.
-    pub letters: Vec<DeadLetter>,
+    pub dead_letters: Vec<DeadLetter>,
     /// Operations to send later.
-    pub retry: Vec<PutOff>,
+    pub retry: Vec<Postponed>,
 }
 
 /// An operation that the remote postponed.
 #[derive(Debug)]
-pub struct PutOff {
+pub struct Postponed {
     /// The operation.
     pub op_id: String,
     /// The delay that the remote asked for, in milliseconds.
@@ -162,7 +162,7 @@ impl Settling<'_> {
     }
 
     fn put_off(&mut self, op: &Operation, after_ms: Option<u64>, code: Option<&str>, held: bool) {
-        self.settled.retry.push(PutOff {
+        self.settled.retry.push(Postponed {
             op_id: op.op_id.clone(),
             after_ms,
             code: code.map(str::to_owned),
@@ -245,8 +245,8 @@ impl Settling<'_> {
         for event in dead.events() {
             rows.push_event(event);
         }
-        settled.letters = dead.letters;
-        for letter in &settled.letters {
+        settled.dead_letters = dead.dead_letters;
+        for letter in &settled.dead_letters {
             settled.failed.count(&letter.op.entity);
         }
         rows.finish().map(|decided| match decided {

@@ -11,7 +11,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{OperationKind, Parent};
 use crate::plan::context::PlanContext;
 use crate::plan::local_only::Layer;
-use crate::plan::write::set_aside::Aside;
+use crate::plan::write::set_aside::SetAside;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only;
 use crate::state::replica::Replica;
@@ -341,8 +341,8 @@ impl Attempt<'_, '_> {
         let mut beside = None;
         if !self.group.local_only.is_empty() || current.device.is_some() {
             beside = match self.set_aside(key, &mut kind, &mut draft, current)? {
-                Aside::Alone(entity) => return Ok(Written::Entity(entity)),
-                Aside::Beside(fields) => fields,
+                SetAside::Alone(entity) => return Ok(Written::Entity(entity)),
+                SetAside::Beside(fields) => fields,
             };
         }
         if let Some(had) = self.unchanged(key, kind, &draft.body, current) {

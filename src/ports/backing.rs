@@ -53,7 +53,7 @@ pub enum NoteReason {
     /// This instance has written.
     Wrote,
     /// The log was opened, or a cycle has ended: the exact numbers are recorded.
-    Rests,
+    AtRest,
     /// Another instance has written, and makes its own record.
-    Heard,
+    OtherInstance,
 }

@@ -61,7 +61,7 @@ pub trait Host {
     fn announce(&self, database: &str, head: u64);
 
     /// Sends a message to those instances. It is a hint: an instance may miss it.
-    fn say(&self, database: &str, word: &str);
+    fn post_status(&self, database: &str, word: &str);
 
     /// Returns the bytes used and allowed, if the browser reports them.
     async fn storage(&self) -> StorageEstimate;
@@ -69,11 +69,11 @@ pub trait Host {
 
 /// A message from another instance of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum TabMessage {
     /// The head of its log.
     Head(u64),
     /// A message about the status.
-    Word(String),
+    Status(String),
 }
 
 /// The browser's report about this origin's storage.

@@ -146,7 +146,7 @@ impl LossDetector {
             .as_ref()
             .filter(|note| note.identity == identity)
             .map(|note| note.pending);
-        if occasion == NoteReason::Heard {
+        if occasion == NoteReason::OtherInstance {
             if before != Some(Pending::Exactly(pending)) {
                 known.written = None;
             }

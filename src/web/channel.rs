@@ -10,7 +10,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{BroadcastChannel, Event, MessageEvent};
 
-use crate::ports::host::Heard;
+use crate::ports::host::TabMessage;
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
 use crate::web::interop::{EventListener, spawn, unref};
@@ -39,7 +39,7 @@ impl Channels {
     }
 
     /// Posts a message, behind a head that is still to be announced.
-    pub(super) fn say(&self, database: &str, word: &str) {
+    pub(super) fn post_status(&self, database: &str, word: &str) {
         if let Some(channel) = self.of(database) {
             channel.flush();
             let _ = channel.port.post_message(&JsValue::from_str(word));
@@ -71,7 +71,7 @@ impl Channels {
     pub(super) fn listen(
         &self,
         database: &str,
-        mut on_message: impl FnMut(Heard) + 'static,
+        mut on_message: impl FnMut(TabMessage) + 'static,
     ) -> Listening {
         let Some(channel) = self.of(database) else {
             return Listening { channel: None };
@@ -85,9 +85,9 @@ impl Channels {
                     .as_f64()
                     .filter(|head| head.is_finite() && *head >= 0.0)
                 {
-                    on_message(Heard::Head(head as u64));
+                    on_message(TabMessage::Head(head as u64));
                 } else if let Some(word) = data.as_string() {
-                    on_message(Heard::Word(word));
+                    on_message(TabMessage::Status(word));
                 }
             },
         );

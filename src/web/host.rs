@@ -9,7 +9,7 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use crate::model::error::Result;
-use crate::ports::host::{Heard, Host, StorageEstimate};
+use crate::ports::host::{Host, StorageEstimate, TabMessage};
 use crate::web::channel::{Channels, Listening};
 use crate::web::interop::{EventListener, await_value, member};
 use crate::web::leader::LeaderElection;
@@ -36,7 +36,11 @@ impl WebHost {
     }
 
     /// Calls back with every head and message that another instance of that database posts.
-    pub fn listen(&self, database: &str, on_message: impl FnMut(Heard) + 'static) -> Listening {
+    pub fn listen(
+        &self,
+        database: &str,
+        on_message: impl FnMut(TabMessage) + 'static,
+    ) -> Listening {
         self.channels.listen(database, on_message)
     }
 
@@ -149,8 +153,8 @@ impl Host for WebHost {
         self.channels.announce(database, head);
     }
 
-    fn say(&self, database: &str, word: &str) {
-        self.channels.say(database, word);
+    fn post_status(&self, database: &str, word: &str) {
+        self.channels.post_status(database, word);
     }
 
     async fn storage(&self) -> StorageEstimate {

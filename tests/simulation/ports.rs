@@ -173,7 +173,7 @@ impl Host for SimHost {
     }
 
     // Messages are late, overtake each other, and are lost now and then.
-    fn say(&self, database: &str, word: &str) {
+    fn post_status(&self, database: &str, word: &str) {
         let user = database.rsplit('/').next().unwrap_or_default().to_owned();
         for (owner, engine) in self.shared.hearers.borrow().iter() {
             let Some(engine) = engine.upgrade().filter(|_| *owner != self.owner) else {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::clock::Clock;
 use datum_sync::model::error::Result;
-use datum_sync::ports::host::{Heard, Host, StorageEstimate};
+use datum_sync::ports::host::{Host, StorageEstimate, TabMessage};
 use datum_sync::ports::remote::Remote;
 use datum_sync::util::local_sync::Notify;
 
@@ -23,10 +23,10 @@ pub struct TabChannel {
     pub arrived: Rc<Notify>,
 }
 
-pub type Inbox = VecDeque<(String, Heard)>;
+pub type Inbox = VecDeque<(String, TabMessage)>;
 
 impl TabChannel {
-    fn post(&self, from: u64, database: &str, message: &Heard) {
+    fn post(&self, from: u64, database: &str, message: &TabMessage) {
         for (_, mail) in self
             .inboxes
             .borrow_mut()
@@ -143,12 +143,13 @@ impl Host for TestHost {
     }
 
     fn announce(&self, database: &str, head: u64) {
-        self.channel.post(self.tab, database, &Heard::Head(head));
+        self.channel
+            .post(self.tab, database, &TabMessage::Head(head));
     }
 
-    fn say(&self, database: &str, word: &str) {
+    fn post_status(&self, database: &str, word: &str) {
         self.channel
-            .post(self.tab, database, &Heard::Word(word.to_owned()));
+            .post(self.tab, database, &TabMessage::Status(word.to_owned()));
     }
 
     async fn share(&self, name: &str, patience_ms: u64) -> Option<Guard> {

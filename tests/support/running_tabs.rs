@@ -12,7 +12,7 @@ use datum_sync::model::config::Options;
 use datum_sync::model::error::{Code, Result};
 use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::{SyncResult, SyncStatus};
-use datum_sync::ports::host::{Heard, Host};
+use datum_sync::ports::host::{Host, TabMessage};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
@@ -133,8 +133,10 @@ impl RunningTab {
                             by.tab.engine.host().clock.sleep(late).await;
                         }
                         match heard {
-                            Heard::Head(head) => drop(by.tab.engine.on_head(user, head).await),
-                            Heard::Word(word) => by.tab.engine.tabs().on_message(user, &word).await,
+                            TabMessage::Head(head) => drop(by.tab.engine.on_head(user, head).await),
+                            TabMessage::Status(word) => {
+                                by.tab.engine.tabs().on_message(user, &word).await
+                            }
                         }
                     });
                 }

@@ -92,7 +92,7 @@ pub fn facts(state: SyncState) -> Facts {
         clock_offset: i64::MIN,
         bytes_pushed: 16_383,
         bytes_pulled: 16_384,
-        told: Some((0, u64::MAX)),
+        reported: Some((0, u64::MAX)),
         custom: Some(Rc::from(r#"{"a":1}"#)),
         last_state: state,
         last_result: Some(Rc::from("{}")),
@@ -261,7 +261,7 @@ pub fn events() -> Vec<Event> {
         parked(conflict::ConflictKind::DeletedLocally, None),
         Event::Unpark { id: "c".to_owned() },
         Event::DeadLetters {
-            letters: vec![
+            dead_letters: vec![
                 DeadLetter {
                     op: operation(OperationKind::Patch),
                     code: "tooLarge".to_owned(),
@@ -283,7 +283,7 @@ pub fn events() -> Vec<Event> {
             ],
         },
         Event::DeadLetters {
-            letters: Vec::new(),
+            dead_letters: Vec::new(),
         },
         Event::Revive {
             id: "op-1".to_owned(),

@@ -105,12 +105,12 @@ impl BatchSize {
         if full && ms > LONG_MS {
             self.halve(asked);
         } else if full {
-            self.went(asked, ms);
+            self.succeeded(asked, ms);
         }
     }
 
     /// Records a successful push of `sent` operations that took `ms` milliseconds.
-    pub fn went(&self, sent: usize, ms: u64) {
+    pub fn succeeded(&self, sent: usize, ms: u64) {
         self.good.set(sent);
         let (most, quick) = (self.most.get(), self.quick.get().saturating_add(1));
         if ms > QUICK_MS || most == usize::MAX {
@@ -144,7 +144,7 @@ mod tests {
                 refused += 1;
                 batch_size.too_large(sent);
             } else {
-                batch_size.went(sent, 10);
+                batch_size.succeeded(sent, 10);
             }
         }
         assert!(refused <= 4, "{refused}");
@@ -162,17 +162,17 @@ mod tests {
         batch_size.too_slow(1000);
         batch_size.too_slow(500);
         assert_eq!(batch_size.limit(1000), 250);
-        batch_size.went(250, 5_000);
-        batch_size.went(20, 10);
+        batch_size.succeeded(250, 5_000);
+        batch_size.succeeded(20, 10);
         assert_eq!(
             batch_size.limit(1000),
             250,
             "neither slow ones nor small ones say more"
         );
-        batch_size.went(250, 10);
+        batch_size.succeeded(250, 10);
         assert_eq!(batch_size.limit(1000), 500);
-        batch_size.went(500, 10);
-        batch_size.went(1000, 10);
+        batch_size.succeeded(500, 10);
+        batch_size.succeeded(1000, 10);
         assert_eq!((batch_size.limit(1000), batch_size.limit(10)), (1000, 10));
     }
 }

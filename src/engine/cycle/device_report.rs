@@ -25,7 +25,7 @@ pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
     let now = cycle.host.now_ms();
     let mut record = device_metadata(cycle);
     let hash = fingerprint(&record);
-    let last_report = cycle.db.read(|replica| replica.facts().told);
+    let last_report = cycle.db.read(|replica| replica.facts().reported);
     if last_report.is_some_and(|(at, sent)| sent == hash && now.abs_diff(at) < REMIND_MS) {
         return Ok(());
     }
@@ -43,7 +43,7 @@ pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
         .await
     {
         Ok(()) => {
-            cycle.told_now.set(Some((now, hash)));
+            cycle.reported_now.set(Some((now, hash)));
             Ok(())
         }
         Err(error)

@@ -137,7 +137,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             }
             let settled = self.settle(&batch, &reply).await?;
             self.found(&ids);
-            cycle.batch_size.went(batch.len(), took);
+            cycle.batch_size.succeeded(batch.len(), took);
             self.after_verdicts(&settled);
             pushed = pushed.saturating_add(batch.len() as u64);
             let waiting = cycle.db.read(|replica| replica.outbox().len() as u64);
@@ -432,7 +432,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         for letter in &dead_letters {
             settled.failed.count(&letter.op.entity);
         }
-        settled.letters = dead_letters;
+        settled.dead_letters = dead_letters;
         self.cycle.count_pushed(&settled);
         Ok(())
     }

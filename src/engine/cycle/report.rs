@@ -39,7 +39,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 facts.last_success = Some(now);
                 facts.error = None;
                 facts.failures = 0;
-                facts.told = self.told_now.get().or(facts.told);
+                facts.reported = self.reported_now.get().or(facts.reported);
             }
             Err(_) if cancelled => {}
             Err(error) => {
@@ -211,7 +211,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             entity.failed = entity.failed.saturating_add(*n);
         }
         drop(tally);
-        for letter in &settled.letters {
+        for letter in &settled.dead_letters {
             self.tell(Topic::DeadLetter, Some(&letter.op.entity), &mut |out| {
                 push_field(out, "deadLetter", &letter.to_json())
             });

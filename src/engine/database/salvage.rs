@@ -1,7 +1,7 @@
 //! Recovers from the loss of a log under an open instance: saves its operations into a new log, and
 //! keeps them in memory until that is done.
 
-use crate::engine::database::{Database, Gone, MAX_STALE, Source, load, overtaken};
+use crate::engine::database::{Database, LogEnd, MAX_STALE, Source, load, overtaken};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Result};
 use crate::ports::host::Host;
@@ -51,10 +51,10 @@ pub(super) async fn save<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
                 // They may have been sent before the log was lost, so nothing is coalesced into
                 // them.
                 db.update(|replica| replica.outbox_mut().mark_left(&saved));
-                db.tell_gone(if db.store.took_over() {
-                    Gone::TookOver
+                db.report_log_end(if db.store.took_over() {
+                    LogEnd::TookOver
                 } else {
-                    Gone::Lost(saved.len())
+                    LogEnd::Lost(saved.len())
                 });
                 return Ok(());
             }

@@ -12,7 +12,7 @@ use crate::state::local_only;
 use crate::util::json::write::push_field;
 
 /// What remains of a write without its local-only fields.
-pub(super) enum Aside {
+pub(super) enum SetAside {
     /// Nothing is sent, because no other field changed. Holds the entity as the app now sees it.
     Alone(String),
     /// The rest is sent; holds the local-only fields to store beside it.
@@ -27,7 +27,7 @@ impl Attempt<'_, '_> {
         kind: &mut OperationKind,
         draft: &mut Draft,
         current: &Current,
-    ) -> Result<Aside> {
+    ) -> Result<SetAside> {
         let names = &self.group.local_only;
         let stays = |name: &str| names.iter().any(|only| only == name);
         let (mut body, beside) = local_only::split(&draft.body, names)?;
@@ -79,7 +79,7 @@ impl Attempt<'_, '_> {
             .as_deref()
             .filter(|had| (changed || alone) && current.exists && same_content(had, &body))
         {
-            return Ok(Aside::Alone(self.seen(
+            return Ok(SetAside::Alone(self.seen(
                 key,
                 had,
                 fields.as_deref(),
@@ -87,6 +87,6 @@ impl Attempt<'_, '_> {
             )));
         }
         draft.body = body;
-        Ok(Aside::Beside(fields))
+        Ok(SetAside::Beside(fields))
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
         Event::ReleaseDeletes => fold_release_deletes(replica),
         Event::Park { conflict } => fold_park(replica, conflict),
         Event::Unpark { id } => unpark(replica, &id),
-        Event::DeadLetters { letters } => fold_dead_letters(replica, letters),
+        Event::DeadLetters { dead_letters } => fold_dead_letters(replica, dead_letters),
         Event::Revive { id } => fold_revive(replica, &id),
         // The epoch is set by its own event; facts of a cycle leave it out.
         Event::Facts { facts } => replica.facts = *facts,

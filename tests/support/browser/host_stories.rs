@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use datum_sync::ports::host::{Heard, Host};
+use datum_sync::ports::host::{Host, TabMessage};
 use datum_sync::web::host::WebHost;
 use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
@@ -202,20 +202,20 @@ pub async fn what_one_host_announces_another_hears_and_it_does_not() {
     let _heard = there.listen(&name, move |head| tx.send(head).unwrap());
     let _elsewhere = there.listen(&other, move |heard| {
         elsewhere
-            .send(Heard::Word(format!("elsewhere: {heard:?}")))
+            .send(TabMessage::Status(format!("elsewhere: {heard:?}")))
             .unwrap()
     });
     here.announce(&name, 7);
-    here.say(&name, "{\"tab\":1}");
+    here.post_status(&name, "{\"tab\":1}");
     here.announce(&name, 8);
     assert_eq!(
         (heard.recv().await, heard.recv().await),
         (
-            Some(Heard::Head(7)),
-            Some(Heard::Word("{\"tab\":1}".to_owned()))
+            Some(TabMessage::Head(7)),
+            Some(TabMessage::Status("{\"tab\":1}".to_owned()))
         )
     );
-    assert_eq!(heard.recv().await, Some(Heard::Head(8)));
+    assert_eq!(heard.recv().await, Some(TabMessage::Head(8)));
     assert!(own.borrow().is_empty());
 }
 
@@ -229,13 +229,13 @@ pub async fn who_has_stopped_listening_hears_nothing() {
     let _still = there.listen(&name, move |head| tx.send(head).unwrap());
     drop(stopped);
     here.announce(&name, 1);
-    assert_eq!(heard.recv().await, Some(Heard::Head(1)));
+    assert_eq!(heard.recv().await, Some(TabMessage::Head(1)));
     assert!(gone.borrow().is_empty());
     // Released while somebody listens: the listener keeps its channel.
     there.release(&name);
     here.release(&name);
     here.announce(&name, 2);
-    assert_eq!(heard.recv().await, Some(Heard::Head(2)));
+    assert_eq!(heard.recv().await, Some(TabMessage::Head(2)));
 }
 
 pub async fn a_change_of_the_network_is_told() {

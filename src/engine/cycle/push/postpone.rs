@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::engine::cycle::push::Push;
 use crate::model::error::{Code, Error};
-use crate::plan::verdicts::{PutOff, Settled};
+use crate::plan::verdicts::{Postponed, Settled};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -19,7 +19,7 @@ const LONGEST_REST_MS: u64 = 86_400_000;
 impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
     /// Postpones the operations that the remote did not decide.
     pub(super) fn postpone(&mut self, settled: &Settled) {
-        for PutOff {
+        for Postponed {
             op_id,
             after_ms,
             code,

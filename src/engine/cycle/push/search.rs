@@ -100,7 +100,7 @@ impl Search {
 
     /// Records a push that went. Returns the sizes of one that went and of one that did not, if
     /// nothing but the size was the cause, and whether that was slow.
-    fn went(&mut self, ids: &[String]) -> Option<(usize, usize, bool)> {
+    fn succeeded(&mut self, ids: &[String]) -> Option<(usize, usize, bool)> {
         self.proved = true;
         self.any_went = true;
         if !self.alone.is_empty() {
@@ -159,7 +159,7 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
     /// Records a push that went: operations that failed alone before it rest.
     pub(super) fn found(&self, ids: &[String]) {
         let cycle = self.cycle;
-        let size = self.search.borrow_mut().went(ids);
+        let size = self.search.borrow_mut().succeeded(ids);
         if let Some((went, failed, slow)) = size {
             cycle
                 .batch_size
