@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
-use crate::util::json::number::whole;
+use crate::util::json::number::{push_fraction, whole};
 
 /// An object whose members are read by name. Null and invalid members read as `None`; after the
 /// last member, call [`Self::finish`] or [`Self::check`].
@@ -100,7 +100,13 @@ impl<'a> ObjectReader<'a> {
     /// Reads a whole number from `least` to `most`.
     pub fn whole(&mut self, name: &'a str, least: u64, most: u64) -> Option<u64> {
         let value = self.value(name)?;
-        match value.as_u64().or_else(|| whole(&value.to_string())) {
+        // Not by the value's own text, which would link the code that formats fractions.
+        let written = || {
+            let mut text = String::new();
+            push_fraction(&mut text, value.as_f64()?);
+            whole(&text)
+        };
+        match value.as_u64().or_else(written) {
             Some(number) if (least..=most).contains(&number) => Some(number),
             _ => self.reject(
                 name,
