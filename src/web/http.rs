@@ -269,7 +269,9 @@ impl HttpRemote {
     /// Returns the url of a GET request. No two are alike: a service worker that answers from its
     /// cache first knows nothing of `no-store`.
     fn fresh(&self, path: &str) -> String {
-        self.url(&format!("{path}_={}", js_sys::Math::random()))
+        // A whole number: the code that formats fractions is 16 KB.
+        let number = (js_sys::Math::random() * 1e15) as u64;
+        self.url(&format!("{path}_={number}"))
     }
 
     /// Returns the error of a response that is not a success.

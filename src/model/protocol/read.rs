@@ -9,7 +9,7 @@ use crate::model::protocol::foreign::foreign;
 use crate::model::protocol::retry_after::LONGEST_WAIT_MS;
 use crate::model::protocol::{ErrorBody, PullPage, PushReply, PushVerdict, WireDigest, WireRow};
 use crate::util::collections::vec_map::VecMap;
-use crate::util::json::number::whole;
+use crate::util::json::number::{float, whole};
 use crate::util::json::scan;
 use crate::util::json::scan::{Scan, ScanError};
 
@@ -272,7 +272,7 @@ pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
         message: text("message").unwrap_or_default(),
         retry_after_ms: body
             .value("retryAfterMs")
-            .and_then(|json| wait(json.parse().ok()?)),
+            .and_then(|json| wait(float(json)?)),
         request_id: text("requestId"),
     })
 }
@@ -312,7 +312,7 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
             message: verdict.text("message").unwrap_or_default(),
             retry_after_ms: verdict
                 .value("retryAfterMs")
-                .and_then(|json| wait(json.parse().ok()?)),
+                .and_then(|json| wait(float(json)?)),
         });
     }
     Ok(PushReply {
