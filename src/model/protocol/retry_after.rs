@@ -46,7 +46,7 @@ fn seconds(text: &str) -> Option<u64> {
 /// Reads a date of HTTP, in any of its three forms, as milliseconds since 1970.
 #[must_use]
 pub fn http_date(text: &str) -> Option<u64> {
-    const MONTHS: &str = "janfebmaraprmayjunjulaugsepoctnovdec";
+    const MONTHS: &[u8] = b"janfebmaraprmayjunjulaugsepoctnovdec";
     let (mut day, mut month, mut year, mut clock) = (None, None, None, None);
     for part in text.split([' ', ',', '-']) {
         let start = part.get(..3).unwrap_or(part).to_ascii_lowercase();
@@ -58,8 +58,11 @@ pub fn http_date(text: &str) -> Option<u64> {
                 (_, 2) => year = Some(number.saturating_add(if number < 70 { 2000 } else { 1900 })),
                 _ => year = Some(number),
             }
-        } else if let (3, Some(at)) = (start.len(), MONTHS.find(&start)) {
-            month = Some(at / 3);
+        } else {
+            let at = MONTHS
+                .chunks_exact(3)
+                .position(|name| name == start.as_bytes());
+            month = at.map(|at| at as u64).or(month);
         }
     }
     time::parse(&format!(

@@ -154,7 +154,7 @@ fn push_canonical(out: &mut String, json: &str, parsed: bool, depth: u32) {
 pub fn has_lone_surrogate(json: &str) -> bool {
     let mut high = false;
     let mut rest = json;
-    if !rest.contains("\\u") {
+    if !json.as_bytes().windows(2).any(|pair| pair == b"\\u") {
         return false;
     }
     while let Some(byte) = rest.as_bytes().first() {
