@@ -130,6 +130,8 @@ async fn a_date_to_wait_for_is_judged_by_the_servers_clock() {
 
 #[wasm_bindgen_test]
 async fn the_wait_that_a_remote_asks_for_is_kept() {
+    // As the module does before its first task.
+    datum_sync::web::fractions::install_browser_fractions();
     for (init, body, wait) in [
         (
             "{ status: 429, headers: { 'Retry-After': '7' } }",

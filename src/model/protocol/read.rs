@@ -270,9 +270,7 @@ pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
     Some(ErrorBody {
         code: text("code").unwrap_or_default(),
         message: text("message").unwrap_or_default(),
-        retry_after_ms: body
-            .value("retryAfterMs")
-            .and_then(|json| wait(float(json)?)),
+        retry_after_ms: body.value("retryAfterMs").and_then(|json| wait(json)),
         request_id: text("requestId"),
     })
 }
@@ -310,9 +308,7 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
             row: verdict.value("row"),
             code: verdict.text("code").unwrap_or_default(),
             message: verdict.text("message").unwrap_or_default(),
-            retry_after_ms: verdict
-                .value("retryAfterMs")
-                .and_then(|json| wait(float(json)?)),
+            retry_after_ms: verdict.value("retryAfterMs").and_then(|json| wait(json)),
         });
     }
     Ok(PushReply {
@@ -324,7 +320,8 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
 }
 
 /// Reads milliseconds to wait, which are a hint: `None` if they are none.
-fn wait(ms: f64) -> Option<u64> {
+fn wait(json: &str) -> Option<u64> {
+    let ms = whole(json).map(|ms| ms as f64).or_else(|| float(json))?;
     (ms >= 0.0).then(|| ms.min(LONGEST_WAIT_MS as f64).ceil() as u64)
 }
 
