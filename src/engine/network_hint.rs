@@ -76,11 +76,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Network<'_, B, R, H> {
             .await;
         let reached = cancel.reason().is_none()
             && answer.map_or_else(
+                // What fails before a response, such as a function for headers, says nothing; what
+                // is not the remote's response has the code `network`.
                 |error| {
-                    !matches!(
-                        error.code(),
-                        Code::Network | Code::Offline | Code::Timeout | Code::Cancelled
-                    )
+                    error.code() == Code::Protocol
+                        || (error.status().is_some() && error.code() != Code::Network)
                 },
                 |_| true,
             );

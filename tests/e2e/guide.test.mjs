@@ -311,7 +311,7 @@ test("errors: every outcome of a sync has a message, and none breaks the next sy
       ["refused", /^Sync failed: 1 errors$/],
       ["network", /^Sync error \(network\): .* It can be tried again\.$/],
       ["down", /^Sync error \(serverError\): .* It can be tried again\.$/],
-      ["portal", /^Sync error \(protocol\): .*login page/],
+      ["portal", /^Sync error \(network\): .*login page/],
       ["expired", /^Sync completed/],
       ["unauthorized", /^Please sign in again$/],
       ["slow", /^Sync error \(timeout\): /],

@@ -91,13 +91,16 @@ page.onPress("write", async () => {
   await datum.manager<Task>("tasks").create({ title: "Written here", done: false });
   await show();
 });
+/** The task that both devices have renamed. */
+let disputed = "";
 page.onPress("disagree", async () => {
   const tasks = datum.manager<Task>("tasks");
   const second = await page.secondDeviceOf(userId);
   await second.seed(1);
   await datum.synchronize(userId);
-  const [task] = await tasks.readAll();
+  const task = (await tasks.readAll()).find(({ title }) => !title.startsWith("Named"));
   if (!task) return;
+  disputed = task.id;
   await second.rename(task.id, "Named on the other device");
   await tasks.patch(task.id, { title: "Named on this device" });
   await syncAndAsk(datum, userId);
@@ -107,8 +110,8 @@ page.onPress("disagree", async () => {
 for (const [button, side] of [["mine", "local"], ["theirs", "remote"]] as const) {
   page.onPress(button, async () => {
     await decide(datum, userId, side);
-    const titles = (await datum.manager<Task>("tasks").readAll()).map(({ title }) => title);
-    page.print(`Decided: “${titles.find((title) => title.startsWith("Named")) ?? ""}”`, "good");
+    const task = await datum.manager<Task>("tasks").read(disputed);
+    page.print(`Decided: “${task?.title ?? ""}”`, "good");
     at("disagree").focus(); // The pressed button is about to be hidden.
     await show();
   });
