@@ -149,7 +149,8 @@ impl PagePlanner<'_> {
     }
 }
 
-/// Returns the places of rows that stand in the page once more, with a greater version or behind.
+/// Returns the indexes of rows that the page repeats with a greater version, or with the same
+/// version further down: only the last one counts.
 /// A row is compared with those that are stored, not with those before it in the page.
 fn outdated(changes: &[WireRow<'_>]) -> Vec<usize> {
     let mut order: Vec<(u64, u64, usize)> = changes
