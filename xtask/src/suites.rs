@@ -96,8 +96,8 @@ fn module(line: &str, suite: &str) -> Option<PathBuf> {
     (name == suite).then(|| PathBuf::from(file))
 }
 
-/// Runs one suite in one engine. A driver that does not start is tried again; a failed test is
-/// not.
+/// Runs one suite in one engine. A driver that does not start is tried again, and a module whose
+/// memory the engine has damaged; a failed test is not.
 pub fn run(
     context: &Context,
     suite: &Suite,
@@ -122,6 +122,11 @@ pub fn run(
             "{label}, again, since the driver did not start the browser"
         ))?;
     }
+    if engine == Engine::Webkit && memory_was_damaged(&finished) {
+        finished = once(format!(
+            "{label}, again, since JavaScriptCore has damaged the module's memory (see docs/limits.md)"
+        ))?;
+    }
     let outcome = judge(suite, &finished);
     if let Some(problem) = &outcome.problem {
         context
@@ -139,6 +144,14 @@ fn driver_failed(finished: &Finished) -> bool {
         && !text.contains("running ")
         && !text.contains("Failed to detect test")
         || text.contains("driver failed to")
+}
+
+/// Returns true if the allocator found its own tables broken: JavaScriptCore can damage the memory
+/// of a module that grows, whichever allocator it has, and every later call then fails.
+fn memory_was_damaged(finished: &Finished) -> bool {
+    !finished.success
+        && finished.text.contains("(evaluating 'malloc(")
+        && finished.text.contains("talc::cell::TalcCell")
 }
 
 fn judge(suite: &Suite, finished: &Finished) -> Outcome {
@@ -181,6 +194,20 @@ mod tests {
                 text: text.into(),
             },
         )
+    }
+
+    #[test]
+    fn only_a_broken_allocator_is_damaged_memory() {
+        let damaged = |success, text: &str| {
+            memory_was_damaged(&Finished {
+                success,
+                text: text.into(),
+            })
+        };
+        let text = "RuntimeError: Unreachable code (evaluating 'malloc(len, 1)')\n talc::cell::TalcCell<S,B>::borrow";
+        assert!(damaged(false, text));
+        assert!(!damaged(true, text));
+        assert!(!damaged(false, "assertion `left == right` failed"));
     }
 
     #[test]
