@@ -270,7 +270,7 @@ pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {
     Some(ErrorBody {
         code: text("code").unwrap_or_default(),
         message: text("message").unwrap_or_default(),
-        retry_after_ms: body.value("retryAfterMs").and_then(|json| wait(json)),
+        retry_after_ms: body.value("retryAfterMs").and_then(wait),
         request_id: text("requestId"),
     })
 }
@@ -308,7 +308,7 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
             row: verdict.value("row"),
             code: verdict.text("code").unwrap_or_default(),
             message: verdict.text("message").unwrap_or_default(),
-            retry_after_ms: verdict.value("retryAfterMs").and_then(|json| wait(json)),
+            retry_after_ms: verdict.value("retryAfterMs").and_then(wait),
         });
     }
     Ok(PushReply {
