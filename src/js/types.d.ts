@@ -463,6 +463,8 @@ export interface PullPage {
   kept?: number;
   /** The backend's clock. */
   serverTime?: string;
+  /** Which server this is, the same after a restore. An adapter's own `serverId` wins over it. */
+  serverId?: string;
   /** Count and hash of each entity type as of `cursor`, when `more` is false. */
   digests?: Record<string, { count: number; hash: string }>;
 }
@@ -519,6 +521,8 @@ export interface PushReply {
   epoch?: string;
   /** The backend's clock. */
   serverTime?: string;
+  /** Which server this is, the same after a restore. An adapter's own `serverId` wins over it. */
+  serverId?: string;
 }
 
 /** The outcome of one operation. */
