@@ -30,6 +30,9 @@ use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
 
+/// How often other tabs may overtake one cycle's pull.
+const MAX_OVERTAKEN: u32 = 32;
+
 /// How often one cycle may restart a pull: after a lost cursor, a new epoch or a drift.
 const MAX_RESTARTS: u32 = 3;
 
@@ -104,16 +107,18 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         let db = self.cycle.db;
         let mut from_start = self.cycle.settings.force_full_sync
             || (self.scope.is_empty() && db.read(|replica| replica.damage().needs_full_pull));
-        let mut restarts = 0_u32;
+        let (mut restarts, mut overtaken) = (0_u32, 0_u32);
         loop {
             let cursor = if from_start {
                 None
             } else {
                 self.usable_cursor()
             };
-            match self.pages(cursor, restarts > 0).await? {
+            let again = restarts > 0 || overtaken > 0;
+            match self.pages(cursor, again).await? {
                 RunEnd::Reached => return Ok(()),
                 RunEnd::StartAgain => {
+                    restarts = restarts.saturating_add(1);
                     from_start = true;
                     let scope = &self.scope;
                     let reset = || Event::ResetCursor {
@@ -121,10 +126,13 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                     };
                     db.record(Durability::Relaxed, &|_| vec![reset()]).await?;
                 }
-                RunEnd::Overtaken => from_start = false,
+                // The other tab's pull makes progress. Without a lock, two can overtake each other.
+                RunEnd::Overtaken => {
+                    from_start = false;
+                    overtaken = overtaken.saturating_add(1);
+                }
             }
-            restarts = restarts.saturating_add(1);
-            if restarts > MAX_RESTARTS {
+            if restarts > MAX_RESTARTS || overtaken > MAX_OVERTAKEN {
                 return Err(Error::new(
                     Code::Protocol,
                     "The remote gives no cursor that holds: every pull has to start afresh.",
