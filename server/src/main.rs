@@ -142,7 +142,7 @@ async fn serve_logging(mut asked: Serve, log: &Log) -> Result<(), String> {
         );
         log.write(warning.into_bytes());
     }
-    // Whoever started the server may not listen; it serves all the same.
+    // The reader of this output may be gone; the server goes on.
     if let Err(error) = say(&format!("listening on http://{address}")) {
         tracing::warn!(error);
     }

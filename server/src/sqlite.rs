@@ -148,7 +148,7 @@ async fn migrate(writer: &SqlitePool, epoch: &str) -> Result<()> {
     .execute(&mut *tx)
     .await
     .map_err(failed)?;
-    // From the epoch if it has as many random digits: so a backup of before there were ids gets the
+    // From the epoch if it has as many random digits: so a backup that is older than ids gets the
     // id that its database has got meanwhile.
     tx.execute(
         "INSERT INTO setting (name, value)

@@ -54,7 +54,7 @@ impl<S: Store, H: Host> User<S, H> {
             put(out, "leads", &status.is_leader);
             if self.tab.sends_status() {
                 put(out, "began", &self.tab.shown_began());
-                // Whoever has not seen that end yet shows it before this cycle.
+                // A tab that has not shown that end yet shows it before this cycle.
                 if let Some(((began, tab), status)) = self.tab.last_end() {
                     let mut end = String::from("{");
                     put(&mut end, "began", &began);

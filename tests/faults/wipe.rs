@@ -158,7 +158,7 @@ fn a_question_about_a_user_without_a_database_is_answered_and_creates_none() {
     a.run(a.engine.users().logout("ann", logout)).unwrap();
 
     for tab in [&a, &b] {
-        // A tab that has not heard is told once.
+        // A tab that has not received it gets it once.
         let _ = tab.run(tab.engine.pending().count("ann"));
         for user in ["ann", "nobody"] {
             assert!(tab.titles_of(user).is_empty());

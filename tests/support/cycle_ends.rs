@@ -19,7 +19,7 @@ impl CycleEnds {
         let started = status.last_started_at.clone();
         let runs = status.status == SyncState::Syncing;
         if status.status == SyncState::Idle {
-            // The database was closed here: whoever opens it sees what runs then.
+            // The database was closed here: the next open shows the cycle that runs then.
             self.ended.clear();
         }
         match self.running.take() {

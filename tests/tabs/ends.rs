@@ -86,7 +86,7 @@ fn a_fresh_feed_says_idle_once() {
         assert_eq!(
             a.shown.borrow().last().unwrap().pending_operations,
             1,
-            "what waits is news"
+            "a pending operation is news"
         );
     });
 }
