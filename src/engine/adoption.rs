@@ -38,7 +38,15 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
                 adopted.is_some_and(|adopted| adopted.user_id == from.id && adopted.head == head)
             });
             if is_done {
-                break;
+                match self.shut_down(from, Disposal::WipeAt(head)).await {
+                    Ok(_) => break,
+                    // Written to between the look and the seal: that is adopted too.
+                    Err(error) if error.code() == Code::UnsyncedData && rounds <= MAX_ROUNDS => {
+                        rounds = rounds.saturating_add(1);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             rounds = rounds.saturating_add(1);
             if rounds > MAX_ROUNDS {
@@ -60,7 +68,6 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
             adoption.added = adoption.added.saturating_add(adopted.added);
             adoption.merged = adoption.merged.saturating_add(adopted.merged);
         }
-        self.shut_down(from, Disposal::WipeByForce).await?;
         drop(turn);
         self.engine.open_users.clear_current(&from.id);
         self.signed_out(&from.id);

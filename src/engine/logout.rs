@@ -9,6 +9,7 @@ use crate::engine::database::Source;
 use crate::engine::events::Topic;
 use crate::engine::user::Unsynced;
 use crate::engine::{Backing, User, UserOf, Users, check_user_id};
+use crate::log::address::Seq;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::PendingOperation;
@@ -66,6 +67,8 @@ pub(super) enum Disposal {
     Wipe,
     /// Wipes, including unsynced data.
     WipeByForce,
+    /// As `WipeByForce`, but only if the log still has this head: everything up to it is elsewhere.
+    WipeAt(Seq),
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
@@ -150,6 +153,16 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
             _ => {}
         }
         user.db.seal().await?;
+        if let Disposal::WipeAt(head) = disposal
+            && user.db.peek(|replica| replica.head()) != head
+        {
+            user.db.unseal();
+            return Err(unsynced_data(
+                user,
+                user.unsynced(),
+                "It was written to meanwhile; try again.",
+            ));
+        }
         let operations = self.engine.pending().of(user);
         let unsynced = user.unsynced();
         if disposal == Disposal::Wipe && !unsynced.is_empty() {
