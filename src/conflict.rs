@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::conflict::explain::Notes;
 pub use crate::conflict::fields::{
-    changed_field_hashes, clashing_fields, field_hashes, is_own, of_others, onto, same_content,
+    changed_field_hashes, changed_fields, clashing_fields, field_hashes, is_own, of_others, onto,
+    same_content,
 };
 use crate::model::config::merge_fields::Policies;
 use crate::model::config::resolver::Builtin;
@@ -170,13 +171,22 @@ impl Decision {
         }
     }
 
+    /// Parks the conflict until the app decides it.
+    #[must_use]
+    pub fn later() -> Self {
+        Self {
+            resolution: Resolution::Later,
+            explanation: Rc::default(),
+            failed: false,
+        }
+    }
+
     /// Parks the conflict because the resolver failed.
     #[must_use]
     pub fn failed() -> Self {
         Self {
-            resolution: Resolution::Later,
-            explanation: Rc::default(),
             failed: true,
+            ..Self::later()
         }
     }
 }

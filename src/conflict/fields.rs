@@ -92,6 +92,16 @@ pub fn changed_field_hashes(base: Option<&str>, body: &str, only: &[String]) -> 
     hashes
 }
 
+/// Returns the names of the fields in which a body differs from its base.
+#[must_use]
+pub fn changed_fields(base: &str, body: &str) -> Vec<String> {
+    let (was, now) = (object_or_empty(Some(base)), object_or_empty(Some(body)));
+    all_keys(&now, &was)
+        .filter(|key| !TIMES.contains(key) && !same(was.get(key), now.get(key)))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Returns a body without this device's own values: those whose hash is in `own`, or all values if
 /// `own` is `None`. Values that the remote has too are kept.
 #[must_use]

@@ -42,6 +42,7 @@ impl Receipt {
             outcome: settled,
             at: if merging { self.at } else { now },
             version,
+            whole: false,
             suspect: false,
             merging,
             ..self
@@ -59,7 +60,7 @@ pub struct Receipt {
     pub version: u64,
     /// The acknowledged write was a delete.
     pub deleted: bool,
-    /// This device created the row, so that all its values are its own.
+    /// This device created the row, so that all its values are its own. False after a conflict.
     pub whole: bool,
     /// The server was restored, and may have forgotten the write.
     pub suspect: bool,

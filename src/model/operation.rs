@@ -61,13 +61,15 @@ pub fn join_links(links: &mut Vec<Link>, more: &[Link]) {
     }
 }
 
-/// Adds the names of fields that are missing.
-pub fn join_fields(fields: &mut Vec<String>, more: &[String]) {
-    for name in more {
-        if !fields.contains(name) {
-            fields.push(name.clone());
-        }
+/// Returns the changed fields of two coalesced operations that become one of this kind: nothing if
+/// one of them wrote the whole entity.
+#[must_use]
+pub fn joined_fields(kind: OperationKind, first: &[String], second: &[String]) -> Vec<String> {
+    if kind != OperationKind::Patch && (first.is_empty() || second.is_empty()) {
+        return Vec::new();
     }
+    let more = second.iter().filter(|name| !first.contains(name));
+    first.iter().chain(more).cloned().collect()
 }
 
 /// The version of a row from an earlier epoch that the server, restored since, has not sent again.
@@ -87,7 +89,9 @@ pub struct Operation {
     pub base_version: Option<u64>,
     /// The whole body after the write; `None` for a delete.
     pub body: Option<Rc<str>>,
-    /// The fields that a patch changed.
+    /// The fields that it changed: those of a patch, also of one that became a create because its
+    /// row was gone, and those in which the outcome of a conflict differs from the server's row.
+    /// Empty for a write of the whole entity.
     pub fields: Vec<String>,
     /// When it was queued, in milliseconds since 1970.
     pub queued_at: u64,
@@ -136,6 +140,12 @@ impl Operation {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.body.as_ref().map_or(0, |body| body.len() as u64)
+    }
+
+    /// Returns true if it creates the row, with all its values.
+    #[must_use]
+    pub const fn creates_all(&self) -> bool {
+        matches!(self.kind, OperationKind::Create) && self.fields.is_empty()
     }
 
     /// Makes the base [`UNKNOWN`] if it is newer than `kept`, the last version that a restored

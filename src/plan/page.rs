@@ -192,9 +192,11 @@ fn plan_change(
     let have = replica.row(&row.key());
     let known_version = have.map_or(0, |have| have.version);
     // The row still exists and only left this scope. The main pull keeps it up to date, if there is
-    // a main pull.
+    // a main pull; a pending operation learns of it by its verdict.
     if change.reason.as_deref() == Some("scope")
-        && (known_version >= change.version || replica.cursor("").is_some())
+        && (known_version >= change.version
+            || replica.cursor("").is_some()
+            || replica.outbox().last(&row.key()).is_some())
     {
         return;
     }

@@ -8,9 +8,7 @@ use crate::log::facts::DeadLetter;
 use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Key;
 use crate::model::error::Result;
-use crate::model::operation::{
-    Coalesced, Operation, OperationKind, coalesce, join_fields, join_links,
-};
+use crate::model::operation::{Coalesced, Operation, coalesce, join_links, joined_fields};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
@@ -152,11 +150,7 @@ impl<'a> DeadLetterPlan<'a> {
             op.kind = kind;
             op.body.clone_from(&later.body);
             op.soft = later.soft;
-            if kind == OperationKind::Patch {
-                join_fields(&mut op.fields, &later.fields);
-            } else {
-                op.fields.clear();
-            }
+            op.fields = joined_fields(kind, &op.fields, &later.fields);
             join_links(&mut op.links, &later.links);
         }
         self.gone

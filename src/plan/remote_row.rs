@@ -103,21 +103,22 @@ impl RowPlanner<'_> {
         };
         let key = row.key();
         let known = self.replica.row(&key);
-        let untouched;
         // An operation that was salvaged from a lost log may sit on a row that it was not made
         // against.
-        let assumed = pending.chain.first().is_none_or(|op| {
+        let stranger = pending.chain.first().is_none_or(|op| {
             op.base_version != known.filter(|row| !row.deleted).map(|row| row.version)
         });
-        let base = if assumed {
-            untouched = fields_left_alone(last);
-            untouched.as_deref()
-        } else {
-            match self.replica.base_of(&key) {
-                Ok(base) => base,
-                Err(segment) => return self.missing.insert(segment, ()),
-            }
+        let stored = match self.replica.base_of(&key) {
+            _ if stranger => None,
+            Ok(base) => base,
+            Err(segment) => return self.missing.insert(segment, ()),
         };
+        let untouched = match stored {
+            Some(_) => None,
+            None => fields_left_alone(&pending.chain),
+        };
+        let assumed = stranger || untouched.is_some();
+        let base = stored.or(untouched.as_deref());
         let counted = pending.summed
             && !assumed
             && pending
@@ -174,12 +175,18 @@ impl RowPlanner<'_> {
     }
 }
 
-/// Returns as much as is known of a lost base: the fields that a patch did not change.
-fn fields_left_alone(op: &Operation) -> Option<String> {
-    let mut fields = Fields::parse(op.body.as_deref()?).ok()?;
-    fields.0.retain(|(name, _)| {
-        op.kind == OperationKind::Patch && !op.fields.iter().any(|field| *field == **name)
-    });
+/// Returns as much as is known of a lost base: the fields that none of these operations changed.
+/// `None` if one of them wrote the whole entity.
+fn fields_left_alone(chain: &[&Operation]) -> Option<String> {
+    let mut fields = Fields::parse(chain.last()?.body.as_deref()?).ok()?;
+    for op in chain {
+        if op.fields.is_empty() {
+            return None;
+        }
+        fields
+            .0
+            .retain(|(name, _)| !op.fields.iter().any(|field| *field == **name));
+    }
     (!fields.0.is_empty()).then(|| fields.to_json())
 }
 

@@ -181,7 +181,7 @@ impl<'a> RowPlanner<'a> {
             .ok()
             .flatten();
         let field_hashes = match op.body.as_deref() {
-            Some(body) if op.kind != OperationKind::Create => {
+            Some(body) if !op.creates_all() => {
                 conflict::changed_field_hashes(base, body, &op.fields)
             }
             _ => Vec::new(),
@@ -266,8 +266,13 @@ impl<'a> RowPlanner<'a> {
         row: &RemoteRow<'_>,
         body: Option<Rc<str>>,
     ) -> Operation {
+        let fields = match (row.body, body.as_deref()) {
+            (Some(theirs), Some(ours)) => conflict::changed_fields(theirs, ours),
+            _ => Vec::new(),
+        };
         Operation {
             base_version: row.body.map(|_| row.version),
+            fields,
             soft: last.soft,
             links: all_links(chain),
             ..Operation::new(

@@ -232,7 +232,8 @@ impl Outbox {
     pub fn rebase(&mut self, op_id: &str, version: Option<u64>) {
         self.with(op_id, |queued| {
             queued.op.base_version = version;
-            // An edit of a row that is gone creates it; a create of a row that exists edits it.
+            // An edit of a row that is gone creates it; a create of a row that exists edits it. The
+            // fields of a patch stay known, in case somebody else has created the row first.
             queued.op.kind = match (queued.op.kind, version) {
                 (OperationKind::Create, Some(_)) => OperationKind::Update,
                 (OperationKind::Update | OperationKind::Patch, None) => OperationKind::Create,

@@ -128,7 +128,7 @@ impl Receipts {
             at,
             version,
             deleted,
-            whole: op.kind == OperationKind::Create || lives_on.is_some_and(|old| old.whole),
+            whole: op.creates_all() || lives_on.is_some_and(|old| old.whole),
             suspect: false,
             merging: false,
             field_hashes: all.into_iter().skip(excess).collect(),

@@ -7,7 +7,7 @@ use futures_util::future::{LocalBoxFuture, join};
 use crate::engine::cycle::Cycle;
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::cycle::progress::ProgressRange;
-use crate::engine::cycle::push::Push;
+use crate::engine::cycle::push::confirm::confirm;
 use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{may_be_too_much, worth_another_try};
 use crate::engine::cycle::server::{meet, news_of_server};
@@ -359,7 +359,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         };
         Resolving(cycle)
             .commit_resolving(cycle.config.pulled, &mut planner, &|entities| {
-                Push::only(cycle, entities)
+                confirm(cycle, entities)
             })
             .await
     }

@@ -4,8 +4,6 @@
 
 use std::rc::Rc;
 
-use futures_util::future::LocalBoxFuture;
-
 use crate::engine::cycle::Cycle;
 use crate::engine::cycle::batch::{AROUND, after, on_the_wire, ready, request, wire_data};
 use crate::engine::cycle::cancel::Stop;
@@ -30,6 +28,7 @@ use crate::state::outbox::Queued;
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
 
+pub(super) mod confirm;
 mod postpone;
 pub(super) mod search;
 
@@ -43,7 +42,7 @@ const MOST_BYTES: u64 = 900 << 10;
 /// One push. A conflict's winner is pushed in the same cycle and may conflict again.
 pub(crate) struct Push<'c, S, R, H> {
     cycle: &'c Cycle<'c, S, R, H>,
-    /// Only these entities, by [`name`]; `None` for all.
+    /// Only these entities, by [`name`], and those of them too that rest; `None` for all entities.
     only: Option<Rc<VecMap<()>>>,
     progress: ProgressRange,
     search: Rc<RefCell<Search>>,
@@ -70,20 +69,6 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             resting: VecMap::default(),
             clashes: VecMap::default(),
         }
-    }
-
-    /// Pushes the pending operations of these entities, by [`name`]. Boxed, because a push resolves
-    /// conflicts, and resolving may push.
-    pub(crate) fn only(
-        cycle: &'c Cycle<'c, S, R, H>,
-        only: Rc<VecMap<()>>,
-    ) -> LocalBoxFuture<'c, Result<()>> {
-        let push = Self {
-            only: Some(only),
-            search: Rc::default(),
-            ..Self::new(cycle, ProgressRange::new(0.0, 0.0))
-        };
-        Box::pin(push.run())
     }
 
     /// Pushes the pending operations.
@@ -292,7 +277,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             let op = &queued.op;
             self.resting.contains(&op.op_id)
                 || !self.cycle.config.entities.contains(&op.entity)
-                || queued.fails_alone != failing
+                || (queued.fails_alone != failing && self.only.is_none())
                 || search.excludes(&op.op_id, only)
                 || (op.kind == OperationKind::Delete && !self.cycle.settings.include_deletes)
                 || (!self.clashes.is_empty()
@@ -313,6 +298,11 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 .limit(self.cycle.settings.batch_size)
                 .min(search.limit()),
         };
+        let now = match self.only {
+            // No backoff lasts until then.
+            Some(_) => u64::MAX,
+            None => self.cycle.host.now_ms(),
+        };
         self.cycle.db.read(|replica| {
             let mut bytes = 0;
             let fits = |op: &&Operation| {
@@ -323,7 +313,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                     .saturating_add(bytes);
                 before == 0 || bytes <= MOST_BYTES
             };
-            ready(replica, self.cycle.host.now_ms(), limit, &waits)
+            ready(replica, now, limit, &waits)
                 .into_iter()
                 .map(|queued| &queued.op)
                 .take_while(fits)
@@ -405,7 +395,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         Resolving(self.cycle)
             .commit_resolving(self.cycle.config.local, &mut planner, &|_| {
                 // A verdict already shows what the remote has.
-                Box::pin(std::future::ready(Ok(())))
+                Box::pin(std::future::ready(Ok(VecMap::default())))
             })
             .await
     }

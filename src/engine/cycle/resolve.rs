@@ -25,8 +25,8 @@ use crate::util::json::write::{push_field, put_text};
 const MOST_TRIES: u32 = 3;
 
 /// Confirms which pending operations of these entities, by [`name`], the remote has, by pushing
-/// them.
-pub(crate) type Confirm<'f> = &'f dyn Fn(Rc<VecMap<()>>) -> LocalBoxFuture<'f, Result<()>>;
+/// them. Returns the entities of which that is still unknown.
+pub(crate) type Confirm<'f> = &'f dyn Fn(Rc<VecMap<()>>) -> LocalBoxFuture<'f, Result<VecMap<()>>>;
 
 /// The conflicts of one cycle.
 pub(crate) struct Resolving<'c, S, R, H>(pub(crate) &'c Cycle<'c, S, R, H>);
@@ -64,9 +64,15 @@ impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
         }
         if !unsettled.is_empty() {
             let unsettled = Rc::new(unsettled);
-            confirm(Rc::clone(&unsettled)).await?;
+            let unknown = confirm(Rc::clone(&unsettled)).await?;
             for (entity, ()) in unsettled.iter() {
                 decisions.confirmed_absent.insert(entity, ());
+            }
+            for conflict in conflicts.iter().filter(|one| one.unsettled) {
+                if unknown.contains(&name(&conflict.entity, &conflict.entity_id)) {
+                    // A merge could count a number twice. Only the app can tell.
+                    decisions.made.insert(&conflict.id, Decision::later());
+                }
             }
             return Ok(());
         }

@@ -7,7 +7,7 @@ use crate::conflict::field_hashes;
 use crate::log::commit::Event;
 use crate::model::entity::{Fields, Key};
 use crate::model::operation::{
-    Coalesced, Link, Operation, OperationKind, coalesce, join_fields, join_links,
+    Coalesced, Link, Operation, OperationKind, coalesce, join_links, joined_fields,
 };
 use crate::plan::write::{Attempt, Current};
 use crate::state::kept_rejections::overlaid;
@@ -86,7 +86,7 @@ impl Attempt<'_, '_> {
                     } else {
                         OperationKind::Delete
                     };
-                    op.fields = joined_fields(op.kind, first.fields.clone(), &op.fields);
+                    op.fields = joined_fields(op.kind, &first.fields, &op.fields);
                     op.earlier = first.earlier;
                     op.earlier.extend(
                         first
@@ -144,7 +144,7 @@ impl Attempt<'_, '_> {
             (Coalesced::Into(_), true) => OperationKind::Update,
             (Coalesced::Into(_), false) => OperationKind::Create,
         };
-        op.fields = joined_fields(op.kind, refused.op.fields.clone(), &op.fields);
+        op.fields = joined_fields(op.kind, &refused.op.fields, &op.fields);
         join_links(&mut op.links, &refused.op.links);
         true
     }
@@ -233,11 +233,4 @@ impl Attempt<'_, '_> {
             },
         }
     }
-}
-
-/// Returns the fields of two coalesced patches; nothing for other kinds.
-fn joined_fields(kind: OperationKind, mut first: Vec<String>, second: &[String]) -> Vec<String> {
-    join_fields(&mut first, second);
-    first.retain(|_| kind == OperationKind::Patch);
-    first
 }
