@@ -218,3 +218,58 @@ fn a_row_that_another_device_made_meanwhile_is_not_taken_for_a_state_of_before()
         );
     }
 }
+
+/// A patch whose row is gone creates it. Somebody else may do so first, with newer values in the
+/// fields that the patch left alone.
+#[test]
+fn a_patch_of_a_row_that_a_restored_server_lacks_stays_a_patch() {
+    let world = World::new();
+    let (phone, laptop) = (device(&world, "phone"), device(&world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let backup = world.server.backup();
+    a.create(r#"{"id":"t","title":"milk","n":1}"#);
+    a.sync();
+    b.sync();
+    restore(&world, &backup, "epoch-2");
+    a.patch("t", r#"{"title":"oat milk"}"#);
+    world.clock.now.set(world.clock.now.get() + 1_000);
+    b.patch("t", r#"{"n":2}"#);
+    b.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
+    b.patch("t", r#"{"done":true}"#);
+
+    sync_until_quiet(&a);
+    sync_until_quiet(&b);
+
+    let row = server_rows(&world).remove(0).1;
+    assert_eq!(
+        (&row["title"], &row["n"], &row["done"]),
+        (&"oat milk".into(), &2.into(), &true.into())
+    );
+}
+
+/// The outcome of a conflict holds values of others, which are not this device's to defend.
+#[test]
+fn the_outcome_of_a_conflict_is_no_write_of_the_whole_entity() {
+    let world = World::new();
+    let (phone, laptop) = (device(&world, "phone"), device(&world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let backup = world.server.backup();
+    b.create(r#"{"id":"t","n":1}"#);
+    b.sync();
+    restore(&world, &backup, "epoch-2");
+    a.create(r#"{"id":"t","title":"milk"}"#);
+    a.sync();
+    world.clock.now.set(world.clock.now.get() + 1_000);
+    b.patch("t", r#"{"n":2}"#);
+    b.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
+    restore(&world, &backup, "epoch-3");
+    a.patch("t", r#"{"title":"oat milk"}"#);
+    a.sync();
+    world.clock.now.set(world.clock.now.get() + 1_000);
+    b.patch("t", r#"{"n":3}"#);
+
+    sync_until_quiet(&b);
+
+    let row = server_rows(&world).remove(0).1;
+    assert_eq!((&row["title"], &row["n"]), (&"oat milk".into(), &3.into()));
+}

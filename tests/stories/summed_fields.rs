@@ -1,6 +1,7 @@
 //! Fields that are merged by adding changes: each change counts once.
 
-use crate::support::world::{Device, Fault, Tab, World};
+use crate::support::test_remote::Hook;
+use crate::support::world::{Device, Fault, Request, Tab, World};
 use serde_json::json;
 
 const SUMS: &str = r#"{"entities":{"tasks":{"mergeFields":{"n":"sum","tags":"union"}},"notes":{}},"retry":{"maxAttempts":1}}"#;
@@ -94,6 +95,81 @@ fn a_change_that_another_tab_was_sending_is_not_counted_twice() {
     one.sync_with(r#"{"direction":"pullThenPush"}"#).unwrap();
     a.sync();
     assert_eq!((n(&a), n(&one), one.pending()), (2111, 2111, 0));
+}
+
+/// The operation rests after its answer was lost, so the pull meets it first.
+#[test]
+fn a_change_that_rests_is_asked_for_before_it_is_counted_again() {
+    let world = World::new();
+    let (phone, laptop) = (summing(&world, "phone"), summing(&world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    a.create(r#"{"id":"t","n":1}"#);
+    a.sync();
+    b.sync();
+    add(&b, 10);
+    laptop.fault("/push", Fault::ReplyLost);
+    b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
+    b.create(r#"{"id":"other"}"#);
+    // The first request of the search is for either; both arrive.
+    for _ in 0..2 {
+        fail_on_t(&laptop, true);
+        b.sync_with(r#"{"direction":"pushOnly"}"#).ok();
+    }
+    add(&a, 100);
+    a.sync();
+
+    // Now it is taken again, but rests.
+    fail_on_t(&laptop, false);
+    b.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
+    b.sync();
+    a.sync();
+
+    assert_eq!((n(&a), n(&b)), (111, 111));
+}
+
+#[test]
+fn a_change_of_which_the_remote_never_tells_is_left_to_the_app() {
+    let world = World::new();
+    let (phone, laptop) = (summing(&world, "phone"), summing(&world, "laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    a.create(r#"{"id":"t","n":1}"#);
+    a.create(r#"{"id":"later"}"#);
+    a.sync();
+    b.sync();
+    add(&b, 10);
+    fail_on_t(&laptop, true);
+    b.create(r#"{"id":"other"}"#);
+    b.sync_with(r#"{"direction":"pushOnly"}"#).ok();
+    add(&a, 100);
+    a.patch("later", r#"{"title":"milk"}"#);
+    a.sync();
+
+    b.sync_with(r#"{"direction":"pullOnly"}"#).ok();
+    b.sync_with(r#"{"direction":"pullOnly"}"#).ok();
+
+    assert_eq!(
+        b.read("later").unwrap()["title"],
+        "milk",
+        "the pull goes on"
+    );
+    let parked = b.conflicts();
+    assert_eq!(parked.len(), 1, "{parked:?}");
+    assert_eq!(n(&b), 11, "nothing is lost, nothing is guessed");
+}
+
+/// Lets the server fail on pushes that contain `t`, or not any more.
+fn fail_on_t(device: &Device, fails: bool) {
+    let faults = std::rc::Rc::clone(&device.remote.faults);
+    *device.remote.on_request.borrow_mut() = fails.then(|| -> Hook {
+        Box::new(move |request: &Request| {
+            let body = String::from_utf8_lossy(&request.body);
+            if request.path.ends_with("/push") && body.contains(r#""id":"t""#) {
+                faults
+                    .borrow_mut()
+                    .push_back(("/push", Fault::Status(500, None)));
+            }
+        })
+    });
 }
 
 /// Devices of two tabs each add to one counter, in any direction, over a network that loses
