@@ -1,7 +1,7 @@
 // Values that bite: objects of another class, hostile getters and proxies, names that every object inherits, and built-ins
 // that a script has changed. Each is stored as it is or refused by name, and nothing hangs.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { blankPages } from "./lib/blank.mjs";
 
 let pages;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { blankPages, evaluate } from "./lib/blank.mjs";
 
 let pages;

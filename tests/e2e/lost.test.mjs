@@ -1,6 +1,6 @@
 // Storage that is full, evicted under an open tab, or deleted or upgraded by another page, in Chromium.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { device, eventually, launch } from "./lib/browser.mjs";
 import { plainSite, ready } from "./lib/plain.mjs";
 

@@ -1,6 +1,10 @@
 // Headless Chromium, and pages that record their errors.
 import { chromium } from "playwright-core";
 import { chromiumProgram } from "./environment.mjs";
+import { within } from "./test.mjs";
+
+/** How long a page may take to answer. Playwright waits for a page's promise without end. */
+const ANSWER_MS = 90_000;
 
 /** Starts Chromium, without a sandbox: it does not work for root or in containers. */
 export const launch = (options = {}) =>
@@ -10,11 +14,19 @@ export const launch = (options = {}) =>
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
 
+function limited(page) {
+  page.setDefaultTimeout(30_000);
+  const evaluate = page.evaluate.bind(page);
+  page.evaluate = (work, ...given) => within(ANSWER_MS, String(work).slice(0, 300), evaluate(work, ...given));
+  return page;
+}
+
 /** Opens a page in its own context: a device. `errors` collects uncaught and logged errors. */
 export async function device(browser) {
   const context = await browser.newContext();
+  const newPage = context.newPage.bind(context);
+  context.newPage = async () => limited(await newPage());
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
   const errors = [];
   page.on("pageerror", (error) => errors.push(`uncaught: ${error.stack ?? error}`));
   page.on("console", (message) => {
