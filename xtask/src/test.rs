@@ -226,7 +226,8 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     let tarball = packed?;
     report.step("end to end", || {
         let server = server::build(context, Profile::Dev)?;
-        // The tests of tabs run in every engine that the suites run in, the others in Chromium.
+        // Tests about the platform run in every engine that the suites run in, the others in
+        // Chromium.
         let engines = if engines.is_empty() {
             &[Engine::Chromium]
         } else {

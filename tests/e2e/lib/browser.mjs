@@ -21,19 +21,21 @@ function limited(page) {
   return page;
 }
 
-/** Opens a page in its own context: a device. `errors` collects uncaught and logged errors. */
-export async function device(browser) {
+/** Opens a page in its own context: a device. `errors` collects uncaught and logged errors of its pages. */
+export async function device(browser, withPage = true) {
   const context = await browser.newContext();
-  const newPage = context.newPage.bind(context);
-  context.newPage = async () => limited(await newPage());
-  const page = await context.newPage();
   const errors = [];
-  page.on("pageerror", (error) => errors.push(`uncaught: ${error.stack ?? error}`));
-  page.on("console", (message) => {
-    // The browser logs every failed request, and requests of an offline page must fail.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) errors.push(`console: ${message.text()}`);
-  });
-  return { context, page, errors };
+  const newPage = context.newPage.bind(context);
+  context.newPage = async () => {
+    const page = limited(await newPage());
+    page.on("pageerror", (error) => errors.push(`uncaught: ${error.stack ?? error}`));
+    page.on("console", (message) => {
+      // The browser logs every failed request, and requests of an offline page must fail.
+      if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) errors.push(`console: ${message.text()}`);
+    });
+    return page;
+  };
+  return { context, errors, page: withPage ? await context.newPage() : undefined };
 }
 
 /**

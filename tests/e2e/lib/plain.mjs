@@ -6,7 +6,18 @@ import { installPackage } from "./package.mjs";
 import { client, startServer } from "./server.mjs";
 import { serveFolder } from "./static.mjs";
 
-const page = (url) => `<!doctype html><meta charset="utf-8"><title>opening</title><link rel="icon" href="data:,"><script type="module">
+const page = (url) => `<!doctype html><meta charset="utf-8"><title>opening</title><link rel="icon" href="data:,"><script>
+// Every attempt to open a database fails until \`storageWorks\`, or as many as the address says have failed.
+window.refused = 0;
+window.storageWorks = false;
+const failures = Number(new URL(location.href).searchParams.get("refuse"));
+const open = IDBFactory.prototype.open;
+if (failures > 0) IDBFactory.prototype.open = function (...args) {
+  if (window.storageWorks || window.refused >= failures) return open.apply(this, args);
+  window.refused++;
+  throw new DOMException("Internal error opening backing store for indexedDB.open.", "UnknownError");
+};
+</script><script type="module">
 import { Datum } from "./datum-sync/index.js";
 const { user, ...given } = Object.fromEntries(new URL(location.href).searchParams);
 const { remote, ...options } = given.config ? JSON.parse(given.config) : {};
@@ -59,7 +70,10 @@ document.title = "ready";
 /** Resolves when a page has opened its instance. */
 export const ready = (page) => page.waitForFunction(() => document.title === "ready");
 
-/** Starts everything. `address(user, config)` is a page in `folder` that opens an instance; `rows(user)` are the server's titles. */
+/**
+ * Starts everything. `address(user, config, more)` is a page in `folder` that opens an instance; `rows(user)` are the
+ * server's titles. With `more.refuse`, that many attempts to open a database fail.
+ */
 export async function plainSite() {
   const installed = await installPackage();
   const site = join(installed.root, "site");
@@ -76,7 +90,7 @@ export async function plainSite() {
     folder: site,
     origin: host.url,
     rows: async (user) => (await (await client(server.url, user)).pullAll()).map((change) => change.data.title).sort(),
-    address: (user, config = {}) => `${host.url}/?${new URLSearchParams({ user, config: JSON.stringify(config) })}`,
+    address: (user, config = {}, more = {}) => `${host.url}/?${new URLSearchParams({ user, config: JSON.stringify(config), ...more })}`,
     async stop() {
       await Promise.all([gate.stop(), host.stop(), server.stop()]);
       await installed.remove();
