@@ -28,6 +28,7 @@ pub mod app_database;
 pub mod callback;
 pub mod connection;
 pub mod fault;
+mod live;
 pub mod open;
 pub mod read;
 pub mod wipes;

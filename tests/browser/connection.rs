@@ -23,6 +23,17 @@ async fn a_delete_by_another_tab_is_not_blocked_and_a_later_call_reopens() {
 }
 
 #[wasm_bindgen_test]
+async fn a_delete_that_meets_an_open_is_not_blocked() {
+    for _ in 0..20 {
+        let name = unique();
+        let opened = IndexedDbStore::open(&name, "ann");
+        let deleted = async { delete_raw(&format!("{name}/ann")).await };
+        let (store, ()) = join(opened, deleted).await;
+        assert!(store.unwrap().load().await.unwrap().is_empty());
+    }
+}
+
+#[wasm_bindgen_test]
 async fn an_append_that_a_versionchange_meets_is_stored_or_refused_whole() {
     let store = Browser.fresh().await;
     // Issued before the delete, so it completes; the database goes only then.

@@ -115,6 +115,27 @@ export function addThrows(): Patch {
   return Patch.throwing(IDBObjectStore.prototype, "add", "no", "DataCloneError");
 }
 
+/**
+ * The next transaction gives no answer, and its connection is closed by force: what some transactions in flight meet in
+ * Chromium when it evicts an origin.
+ */
+export function connectionIsClosedByForce(): Patch {
+  return new Patch(
+    IDBDatabase.prototype,
+    "transaction",
+    (patch, original) =>
+      function (this: IDBDatabase, ...args) {
+        const transaction: IDBTransaction = original.apply(this, args);
+        if (patch.count++ === 0) {
+          const silence = (event: Event) => event.stopImmediatePropagation();
+          for (const type of ["complete", "abort", "error", "success"]) transaction.addEventListener(type, silence, true);
+          setTimeout(() => this.dispatchEvent(new Event("close")), 50);
+        }
+        return transaction;
+      },
+  );
+}
+
 export function openIsDenied(): Patch {
   return Patch.throwing(IDBFactory.prototype, "open", "denied", "SecurityError");
 }

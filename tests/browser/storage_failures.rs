@@ -23,6 +23,33 @@ async fn a_connection_that_died_unnoticed_is_opened_again() {
 }
 
 #[wasm_bindgen_test]
+async fn transactions_without_an_answer_end_with_their_connection() {
+    let store = Browser.fresh().await;
+    let patch = Patch::new(Raw::connection_is_closed_by_force);
+    add(&store, record(1)).await.unwrap();
+    drop(patch);
+    let patch = Patch::new(Raw::connection_is_closed_by_force);
+    assert_eq!(
+        text(&store.load().await.unwrap()),
+        ["record 1"],
+        "the append that gave no answer was stored, and was found"
+    );
+    drop(patch);
+    assert_eq!(store.stats().opens, 3);
+}
+
+#[wasm_bindgen_test]
+async fn a_connection_that_is_closed_by_force_while_it_is_identified_is_opened_again() {
+    let name = unique();
+    RootDatabase::open(&name).await.unwrap();
+    let patch = Patch::new(Raw::connection_is_closed_by_force);
+    let store = IndexedDbStore::open(&name, "ann").await.unwrap();
+    drop(patch);
+    assert_eq!(store.stats().opens, 2);
+    add(&store, record(1)).await.unwrap();
+}
+
+#[wasm_bindgen_test]
 async fn a_connection_that_stays_dead_is_an_error_after_three_attempts() {
     let store = Browser.fresh().await;
     let patch = Patch::new(Raw::connection_stays_dead);

@@ -1,6 +1,6 @@
 // The benchmark's own parts, without a browser: checksums, order of rounds, targets and charts.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test } from "./lib/test.mjs";
 import { svg } from "../../benches/lib/chart.mjs";
 import { expected, factsOf, same, tasks } from "../../benches/lib/data.mjs";
 import { Report } from "../../benches/lib/report.mjs";

@@ -1,6 +1,6 @@
 // How a list crosses the border to the engine, without a browser: one line per item, and no item may be dropped silently.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test } from "./lib/test.mjs";
 import { blame, linesOf } from "../../src/js/support.js";
 
 test("a list becomes one line per item, whatever its texts contain", () => {

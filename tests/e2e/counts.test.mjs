@@ -1,7 +1,7 @@
 // Counts what operations cost: transactions and requests of IndexedDB, requests to the remote, and calls between
 // JavaScript and the engine. Unlike times, counts are the same on every machine.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { device, launch } from "./lib/browser.mjs";
 import { plainSite } from "./lib/plain.mjs";
 import { client } from "./lib/server.mjs";

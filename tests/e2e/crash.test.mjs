@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { chromium } from "playwright-core";
 import { chromiumProgram } from "./lib/environment.mjs";
 import { temporaryFolder } from "./lib/files.mjs";

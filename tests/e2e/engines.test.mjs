@@ -1,6 +1,6 @@
 // Several tabs at once, in every engine: real tabs, the packed package, the real server.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { plainSite } from "./lib/plain.mjs";
 import { drive, engines } from "./lib/webdriver.mjs";
 

@@ -1,6 +1,6 @@
 // The guide, used by keyboard: each page does what its pattern promises, and shows the code that runs.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { device, launch } from "./lib/browser.mjs";
 import { patternSources, shown } from "./lib/patterns.mjs";
 import { startServer } from "./lib/server.mjs";

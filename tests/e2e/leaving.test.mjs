@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { device, eventually, launch } from "./lib/browser.mjs";
 import { installPackage } from "./lib/package.mjs";
 import { client, startServer } from "./lib/server.mjs";

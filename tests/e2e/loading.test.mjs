@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { promisify } from "node:util";
 import * as esbuild from "esbuild";
 import webpack from "webpack";

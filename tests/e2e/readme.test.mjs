@@ -1,7 +1,7 @@
 // The documents: their code runs as it stands, their copies of the guide's code are up to date, and their links lead somewhere.
 import assert from "node:assert/strict";
 import { access, readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { device, launch } from "./lib/browser.mjs";
 import { blocksOf, documents, patternSources, refreshed, regionsOf, shown } from "./lib/patterns.mjs";
 import { asModule, documentApp, documentModules, modulesOf, pagesOf } from "./lib/readme.mjs";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { fileURLToPath } from "node:url";
 import { device, launch } from "./lib/browser.mjs";
 import { tarball } from "./lib/environment.mjs";

@@ -1,7 +1,7 @@
 // The main use, in a new app with the packed package, against the real server: one device writes offline, both sync, the
 // other one sees it, and a reload loses nothing.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { makeApp } from "./lib/app.mjs";
 import { device, launch } from "./lib/browser.mjs";
 import { client, startServer } from "./lib/server.mjs";

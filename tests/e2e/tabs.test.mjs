@@ -1,7 +1,7 @@
 // Tab states of Chromium that only its debugging protocol can cause: a frozen leader, a page's last moment, and the
 // back/forward cache.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./lib/test.mjs";
 import { device, eventually, launch } from "./lib/browser.mjs";
 import { plainSite, ready } from "./lib/plain.mjs";
 

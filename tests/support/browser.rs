@@ -61,6 +61,8 @@ extern "C" {
     pub fn commit_loses_its_answer(this: &Raw) -> Replaced;
     #[wasm_bindgen(method, js_name = connectionDiesOnce)]
     pub fn connection_dies_once(this: &Raw) -> Replaced;
+    #[wasm_bindgen(method, js_name = connectionIsClosedByForce)]
+    pub fn connection_is_closed_by_force(this: &Raw) -> Replaced;
     #[wasm_bindgen(method, js_name = connectionStaysDead)]
     pub fn connection_stays_dead(this: &Raw) -> Replaced;
     #[wasm_bindgen(method, js_name = diskIsFull)]

@@ -25,6 +25,10 @@ use crate::{
 /// How long `ci` fuzzes each target, in seconds: enough to see that all of them still run.
 const FUZZ_SECONDS: u64 = 3;
 
+/// How long one file of end-to-end tests may take, in milliseconds: to Node 20 a file is a test. Its
+/// tests and hooks have limits of their own, in `lib/test.mjs`.
+const FILE_LIMIT: &str = "--test-timeout=600000";
+
 /// The result of one step.
 struct Row {
     name: String,
@@ -222,7 +226,8 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     let tarball = packed?;
     report.step("end to end", || {
         let server = server::build(context, Profile::Dev)?;
-        // The tests of tabs run in every engine that the suites run in, the others in Chromium.
+        // Tests about the platform run in every engine that the suites run in, the others in
+        // Chromium.
         let engines = if engines.is_empty() {
             &[Engine::Chromium]
         } else {
@@ -231,6 +236,7 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
         let mut command = node::script(context, &server, &tarball, engines)?;
         command
             .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+            .arg(FILE_LIMIT)
             .args(test_files(context)?);
         let finished = process::attempt_shown(&context.console, "end to end", &mut command, LIMIT)?;
         Ok((

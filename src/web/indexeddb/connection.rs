@@ -12,16 +12,14 @@ use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, LocalBoxFuture, select};
 use indexed_db_futures::database::Database;
-use indexed_db_futures::internals::SystemRepr;
-use wasm_bindgen::closure::Closure;
-use wasm_bindgen::{JsCast, JsValue};
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
 use crate::web::indexeddb::fault::Fault;
-use crate::web::indexeddb::open::{Schema, delete, identified, request, unanswered};
-use crate::web::interop::{member, spawn};
+use crate::web::indexeddb::live::{Handle, Live, ended};
+use crate::web::indexeddb::open::{Schema, delete, identity, request, unanswered};
+use crate::web::interop::spawn;
 use crate::web::timer::sleep;
 
 /// How long a caller waits for an open or a delete, in milliseconds.
@@ -80,19 +78,6 @@ struct Opening {
     ticket: u64,
     blocked: Rc<Cell<bool>>,
     waiting: Vec<oneshot::Sender<Result<Handle, Fault>>>,
-}
-
-#[derive(Debug)]
-struct Live {
-    handle: Handle,
-    _on_lost: Closure<dyn FnMut(JsValue)>,
-}
-
-/// An open database, and which open it came from.
-#[derive(Clone, Debug)]
-pub(super) struct Handle {
-    pub(super) database: Database,
-    ticket: u64,
 }
 
 impl Connection {
@@ -187,7 +172,7 @@ impl Connection {
         let mut tried = 0_u32;
         loop {
             let fault = match self.handle().await {
-                Ok(handle) => match work(handle.database, tried).await {
+                Ok(handle) => match handle.outcome(work(handle.database.clone(), tried)).await {
                     Ok(()) => return Ok(()),
                     Err(fault) => {
                         if fault.is_lost() {
@@ -316,31 +301,45 @@ impl Connection {
                     // No further event can come.
                     drop(on_event);
                     match opened {
-                        Ok(database) => identified(database, schema).await,
+                        Ok(database) => {
+                            // It listens from now on: nobody else can hear that the browser closes
+                            // it, or that another tab waits for it.
+                            let live = Live::new(database, ticket, {
+                                let owner = Weak::clone(&this);
+                                move |deleted| {
+                                    if let Some(owner) = owner.upgrade() {
+                                        owner.discard(ticket);
+                                        if deleted {
+                                            owner.note_deletion();
+                                        }
+                                    }
+                                }
+                            });
+                            let handle = &live.handle;
+                            let read = Box::pin(identity(&handle.database, schema));
+                            let found = handle.outcome(read).await;
+                            found.map(|identity| (live, identity))
+                        }
                         Err(error) => Err(error.into()),
                     }
                 }
                 Err(fault) => Err(fault),
             };
-            match (this.upgrade(), opened) {
-                (Some(this), opened) => this.adopt(ticket, opened),
-                // Nobody is left: an unowned connection would block every later upgrade and delete.
-                (None, Ok((database, _))) => database.close(),
-                (None, Err(_)) => {}
+            // If nobody is left, it closes: it would block every later upgrade and delete.
+            if let Some(this) = this.upgrade() {
+                this.adopt(ticket, opened);
             }
         });
     }
 
-    fn adopt(self: &Rc<Self>, ticket: u64, opened: Result<(Database, f64), Fault>) {
+    fn adopt(&self, ticket: u64, opened: Result<(Live, f64), Fault>) {
         let awaited = matches!(&*self.state.borrow(), ConnectionState::Opening(opening) if opening.ticket == ticket);
         if !awaited {
-            if let Ok((database, _)) = opened {
-                database.close();
-            }
             return;
         }
         let (next, answer) = match opened {
-            Ok((database, identity)) => {
+            Ok((live, _)) if live.handle.is_asked() => (ConnectionState::Idle, Err(ended())),
+            Ok((live, identity)) => {
                 if self
                     .known
                     .replace(Some(identity))
@@ -348,11 +347,8 @@ impl Connection {
                 {
                     self.replaced.set(true);
                 }
-                let handle = Handle { database, ticket };
-                (
-                    ConnectionState::Open(Live::new(handle.clone(), Rc::downgrade(self))),
-                    Ok(handle),
-                )
+                let handle = live.handle.clone();
+                (ConnectionState::Open(live), Ok(handle))
             }
             Err(fault) => (ConnectionState::Idle, Err(fault)),
         };
@@ -382,39 +378,6 @@ enum Lookup {
     Here(Handle),
     Coming(oneshot::Receiver<Result<Handle, Fault>>, Rc<Cell<bool>>),
     Closed,
-}
-
-impl Live {
-    fn new(handle: Handle, owner: Weak<Connection>) -> Self {
-        let ticket = handle.ticket;
-        // `versionchange`: another tab deletes or upgrades, and waits for this connection to close;
-        // transactions in flight still finish. `close`: the browser has closed the connection.
-        let on_lost = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
-            if let Some(owner) = owner.upgrade() {
-                owner.discard(ticket);
-                // An upgrade has a number here, a `close` has no such member.
-                if member(&event, "newVersion").is_null() {
-                    owner.note_deletion();
-                }
-            }
-        });
-        let database = handle.database.as_sys();
-        database.set_onversionchange(Some(on_lost.as_js_value().unchecked_ref()));
-        database.set_onclose(Some(on_lost.as_js_value().unchecked_ref()));
-        Self {
-            handle,
-            _on_lost: on_lost,
-        }
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        let database = self.handle.database.as_sys();
-        database.set_onversionchange(None);
-        database.set_onclose(None);
-        database.close();
-    }
 }
 
 /// Drops a state that was replaced: its connection closes, and its waiting callers get `closed`.

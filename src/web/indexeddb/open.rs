@@ -75,24 +75,11 @@ fn make(request: &IdbOpenDbRequest, schema: Schema) -> Result<(), JsValue> {
     Ok(())
 }
 
-/// Returns the database and its identity.
-pub(super) async fn identified(
-    database: Database,
-    schema: Schema,
-) -> Result<(Database, f64), Fault> {
-    let Some((name, key)) = schema.identity else {
-        return Ok((database, 0.0));
+/// Returns the database's identity.
+pub(super) async fn identity(database: &Database, schema: Schema) -> Result<f64, Fault> {
+    let Some((store, key)) = schema.identity else {
+        return Ok(0.0);
     };
-    match identity(&database, name, key).await {
-        Ok(identity) => Ok((database, identity)),
-        Err(fault) => {
-            database.close();
-            Err(fault)
-        }
-    }
-}
-
-async fn identity(database: &Database, store: &str, key: f64) -> Result<f64, Fault> {
     let transaction = begin(database, &[store])?;
     let found = get(&transaction.object_store(store)?, JsValue::from_f64(key)).await?;
     Ok(found.and_then(|found| found.as_f64()).unwrap_or_default())

@@ -1,8 +1,8 @@
 // An empty page that can import the packed package, with a backend that lives in the page.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { device, launch } from "./browser.mjs";
 import { installPackage } from "./package.mjs";
+import { openEngine } from "./pages.mjs";
 import { serveFolder } from "./static.mjs";
 
 // `config(more)` makes a config; `sent` has the requests, each with the headers that it carried.
@@ -23,23 +23,35 @@ export const config = (more = {}) => ({
 export const code = (promise) => Promise.resolve(promise).then((value) => ({ value }), ({ code, message }) => ({ code, message }));
 `;
 
-/** Starts a browser and a web host. `run(act, argument)` runs a function in a new page, as `({ Datum, …package, …setup }, argument)`. */
-export async function blankPages() {
-  const [browser, installed] = await Promise.all([launch(), installPackage()]);
+// Imports in the page's own script, since a driver's has no base.
+const PLAY = `<script>window.play = async ([text, argument]) => {
+  const parts = { ...(await import("datum-sync")), ...(await import(new URL("setup.js", location.href).href)) };
+  return (0, eval)("(" + text + ")")(parts, argument);
+};</script>`;
+
+/** Starts an engine and a web host. `run(act, argument)` runs a function in a new page, as `({ Datum, …package, …setup }, argument)`. */
+export async function blankPages(engine = "chromium") {
+  const [browser, installed] = await Promise.all([openEngine(engine), installPackage()]);
   const path = join(installed.root, "blank");
   await mkdir(path);
   await installed.copyTo(path);
   await writeFile(join(path, "setup.js"), SETUP);
   const map = `<script type="importmap">{ "imports": { "datum-sync": "./datum-sync/index.js" } }</script>`;
-  await writeFile(join(path, "index.html"), `<!doctype html><meta charset="utf-8"><title>blank</title><link rel="icon" href="data:,">${map}`);
-  const host = await serveFolder(path);
+  await writeFile(join(path, "index.html"), `<!doctype html><meta charset="utf-8"><title>blank</title><link rel="icon" href="data:,">${map}${PLAY}`);
+  const hosts = [];
   return {
     path,
-    url: host.url,
-    async tab(context) {
-      const it = context === undefined ? await device(browser) : { context, page: await context.newPage() };
-      await it.page.goto(`${host.url}/`);
-      return it;
+    async tab(of) {
+      let { context, url } = of ?? {};
+      if (of === undefined) {
+        // Storage belongs to an origin: each device has one of its own.
+        hosts.push(await serveFolder(path));
+        ({ context } = await browser.device());
+        url = hosts.at(-1).url;
+      }
+      const page = await context.newPage();
+      await page.goto(`${url}/`);
+      return { context, page, url };
     },
     async run(act, argument) {
       const it = await this.tab();
@@ -50,19 +62,12 @@ export async function blankPages() {
       }
     },
     async stop() {
-      await browser.close();
-      await host.stop();
+      await browser.stop();
+      for (const host of hosts) await host.stop();
       await installed.remove();
     },
   };
 }
 
 /** Runs a function in a page. */
-export const evaluate = (page, act, argument) =>
-  page.evaluate(
-    async ([text, argument]) => {
-      const parts = { ...(await import("datum-sync")), ...(await import(new URL("setup.js", location.href).href)) };
-      return (0, eval)(`(${text})`)(parts, argument);
-    },
-    [String(act), argument],
-  );
+export const evaluate = (page, act, argument) => page.evaluate((given) => window.play(given), [String(act), argument]);

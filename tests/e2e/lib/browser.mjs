@@ -1,6 +1,10 @@
 // Headless Chromium, and pages that record their errors.
 import { chromium } from "playwright-core";
 import { chromiumProgram } from "./environment.mjs";
+import { within } from "./test.mjs";
+
+/** How long a page may take to answer. Playwright waits for a page's promise without end. */
+const ANSWER_MS = 90_000;
 
 /** Starts Chromium, without a sandbox: it does not work for root or in containers. */
 export const launch = (options = {}) =>
@@ -10,18 +14,28 @@ export const launch = (options = {}) =>
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
 
-/** Opens a page in its own context: a device. `errors` collects uncaught and logged errors. */
-export async function device(browser) {
-  const context = await browser.newContext();
-  const page = await context.newPage();
+function limited(page) {
   page.setDefaultTimeout(30_000);
+  const evaluate = page.evaluate.bind(page);
+  page.evaluate = (work, ...given) => within(ANSWER_MS, String(work).slice(0, 300), evaluate(work, ...given));
+  return page;
+}
+
+/** Opens a page in its own context: a device. `errors` collects uncaught and logged errors of its pages. */
+export async function device(browser, withPage = true) {
+  const context = await browser.newContext();
   const errors = [];
-  page.on("pageerror", (error) => errors.push(`uncaught: ${error.stack ?? error}`));
-  page.on("console", (message) => {
-    // The browser logs every failed request, and requests of an offline page must fail.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) errors.push(`console: ${message.text()}`);
-  });
-  return { context, page, errors };
+  const newPage = context.newPage.bind(context);
+  context.newPage = async () => {
+    const page = limited(await newPage());
+    page.on("pageerror", (error) => errors.push(`uncaught: ${error.stack ?? error}`));
+    page.on("console", (message) => {
+      // The browser logs every failed request, and requests of an offline page must fail.
+      if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) errors.push(`console: ${message.text()}`);
+    });
+    return page;
+  };
+  return { context, errors, page: withPage ? await context.newPage() : undefined };
 }
 
 /**

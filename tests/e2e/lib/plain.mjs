@@ -6,10 +6,21 @@ import { installPackage } from "./package.mjs";
 import { client, startServer } from "./server.mjs";
 import { serveFolder } from "./static.mjs";
 
-const page = (url) => `<!doctype html><meta charset="utf-8"><title>opening</title><link rel="icon" href="data:,"><script type="module">
+const page = (url) => `<!doctype html><meta charset="utf-8"><title>opening</title><link rel="icon" href="data:,"><script>
+// Every attempt to open a database fails until \`storageWorks\`, or as many as the address says have failed.
+window.refused = 0;
+window.storageWorks = false;
+const failures = Number(new URL(location.href).searchParams.get("refuse"));
+const open = IDBFactory.prototype.open;
+if (failures > 0) IDBFactory.prototype.open = function (...args) {
+  if (window.storageWorks || window.refused >= failures) return open.apply(this, args);
+  window.refused++;
+  throw new DOMException("Internal error opening backing store for indexedDB.open.", "UnknownError");
+};
+</script><script type="module">
 import { Datum } from "./datum-sync/index.js";
 const { user, ...given } = Object.fromEntries(new URL(location.href).searchParams);
-const options = given.config ? JSON.parse(given.config) : {};
+const { remote, ...options } = given.config ? JSON.parse(given.config) : {};
 let token;
 const headers = async (reason) => {
   if (reason === "unauthorized" || !token) {
@@ -18,7 +29,7 @@ const headers = async (reason) => {
   }
   return { Authorization: "Bearer " + token };
 };
-const config = { name: "tabs", entities: { tasks: {} }, initialUserId: user, remote: { url: "${url}", headers }, retry: { maxAttempts: 1 }, flushOnLeave: false, ...options };
+const config = { name: "tabs", entities: { tasks: {} }, initialUserId: user, remote: { url: "${url}", headers, ...remote }, retry: { maxAttempts: 1 }, flushOnLeave: false, ...options };
 const app = (window.app = { user, errors: [], statuses: [], events: [], ended: [] });
 addEventListener("error", (event) => app.errors.push(String(event.error?.stack ?? event.message)));
 addEventListener("unhandledrejection", (event) => app.errors.push(String(event.reason?.stack ?? event.reason)));
@@ -59,7 +70,10 @@ document.title = "ready";
 /** Resolves when a page has opened its instance. */
 export const ready = (page) => page.waitForFunction(() => document.title === "ready");
 
-/** Starts everything. `address(user, config)` is a page that opens an instance; `rows(user)` are the server's titles. */
+/**
+ * Starts everything. `address(user, config, more)` is a page in `folder` that opens an instance; `rows(user)` are the
+ * server's titles. With `more.refuse`, that many attempts to open a database fail.
+ */
 export async function plainSite() {
   const installed = await installPackage();
   const site = join(installed.root, "site");
@@ -73,9 +87,10 @@ export async function plainSite() {
   return {
     gate,
     server,
+    folder: site,
     origin: host.url,
     rows: async (user) => (await (await client(server.url, user)).pullAll()).map((change) => change.data.title).sort(),
-    address: (user, config = {}) => `${host.url}/?${new URLSearchParams({ user, config: JSON.stringify(config) })}`,
+    address: (user, config = {}, more = {}) => `${host.url}/?${new URLSearchParams({ user, config: JSON.stringify(config), ...more })}`,
     async stop() {
       await Promise.all([gate.stop(), host.stop(), server.stop()]);
       await installed.remove();

@@ -4,6 +4,8 @@ import { rm } from "node:fs/promises";
 import { temporaryFolder } from "./files.mjs";
 import { freePort } from "./ports.mjs";
 
+/** How long a driver may take to answer: longer than a script or a page load may take. */
+const ANSWER_MS = 90_000;
 const QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking"];
 /** The drivers and their options. `cargo xtask test` sets the variables that name the programs. */
 const ENGINES = {
@@ -45,7 +47,8 @@ export async function drive(name, { profile } = {}) {
   };
   const base = `http://127.0.0.1:${port}`;
   const call = async (method, path, body) => {
-    const response = await fetch(`${base}${path}`, { method, headers: { "content-type": "application/json" }, ...(body && { body: JSON.stringify(body) }) });
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const response = await fetch(`${base}${path}`, { method, signal, headers: { "content-type": "application/json" }, ...(body && { body: JSON.stringify(body) }) });
     const { value } = await response.json();
     if (!response.ok) throw Object.assign(new Error(`${name}: ${method} ${path}: ${value?.error}: ${value?.message}`), { code: value?.error });
     return value;
