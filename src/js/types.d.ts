@@ -416,8 +416,11 @@ export interface RemoteAdapter {
   pull(request: PullRequest, signal: AbortSignal): Promise<PullPage>;
   /** Applies operations in order and returns a verdict on each. A repeated operation (the same `opId`) must change nothing. */
   push(request: PushRequest, signal: AbortSignal): Promise<PushReply>;
-  /** Returns the last record that any device passed to `putSyncMetadata`. */
-  getSyncMetadata?(userId: string): Promise<SyncMetadata | null>;
+  /**
+   * Returns the last record that any device passed to `putSyncMetadata`. A backend with digests ({@link PullPage.digests}) may add them, as of
+   * now: `compareSyncMetadata` compares with them.
+   */
+  getSyncMetadata?(userId: string): Promise<(SyncMetadata & { digests?: PullPage["digests"] }) | null>;
   /** Stores the user's record. Its `devices` include those of the record from `getSyncMetadata`. */
   putSyncMetadata?(metadata: SyncMetadata): Promise<void>;
   /** Deletes that record. */
