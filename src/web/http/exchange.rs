@@ -6,7 +6,7 @@
 //! global one that a page has replaced.
 
 use gloo_net::http::{Method, Request, RequestBuilder};
-use js_sys::{Array, Function, JSON, Object, Reflect, Uint8Array};
+use js_sys::{Array, Function, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{AbortSignal, ReadableWritablePair, RequestCache, RequestCredentials, Response};
 
