@@ -17,6 +17,8 @@ mod support;
 mod clocks;
 #[path = "faults/corrupt.rs"]
 mod corrupt;
+#[path = "faults/first_epoch.rs"]
+mod first_epoch;
 #[path = "faults/interrupted_pull.rs"]
 mod interrupted_pull;
 #[path = "faults/late_verdicts.rs"]

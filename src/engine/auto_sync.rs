@@ -314,7 +314,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> AutoSync<'_, B, R, H> {
         }
     }
 
-    async fn run_one(self, user_id: String, options: Options) {
+    async fn run_one(self, user_id: String, mut options: Options) {
+        options.automatic = true;
         let result = self
             .engine
             .synchronize(&user_id, options, None, Default::default())

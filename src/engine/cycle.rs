@@ -199,7 +199,13 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 notes.pull_failed.set(pulled.is_err());
                 pulled.and(push(0.7, 1.0).await)
             }
-            Direction::PushOnly => push(0.0, 1.0).await,
+            Direction::PushOnly => {
+                if self.db.read(Replica::is_new) {
+                    let asks = Pull::new(self, ProgressRange::new(0.0, 0.0));
+                    asks.ask_for_epoch().await?;
+                }
+                push(0.0, 1.0).await
+            }
             Direction::PullOnly => pull(0.0, 1.0).await,
         }
     }

@@ -104,6 +104,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         custom: Option<Rc<dyn Resolver>>,
         cancel: &Rc<Cancel>,
     ) -> Result<SyncResult> {
+        if !options.automatic {
+            user.db.update(|replica| replica.outbox_mut().wake());
+        }
         user.cycle.begin(cancel);
         self.auto_sync().cycle_began(user, settings);
         let result = match self

@@ -31,13 +31,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         if !settings.direction.pushes() || self.engine.standing_reason(&user, &settings).is_some() {
             return None;
         }
-        // Who answers at another address is only known once it has answered.
+        // Who answers at another address, and with which epoch, is only known once it has answered.
         let address = self.engine.remote.address();
-        let moved = user.db.read(|replica| {
+        let unknown = user.db.read(|replica| {
             let known = &replica.server().address;
-            known.is_some() && address.is_some() && *known != address
+            replica.is_new() || (known.is_some() && address.is_some() && *known != address)
         });
-        if moved {
+        if unknown {
             return None;
         }
         let device_id = self.engine.backing.device_id(user_id);

@@ -63,6 +63,8 @@ export interface MemoryRemoteOptions {
   maxBytes?: number;
   /** Refuses operations. It is asked for each one; undefined lets it pass. */
   decide?: ((operation: PushedOperation, userId: string) => Decision | null | undefined | void) | undefined;
+  /** Which server this is. Default `"memory"`: instances take every `MemoryRemote` for the same one. With another id it is another server. */
+  serverId?: string;
 }
 
 /** A copy of all data of a remote. */
@@ -72,7 +74,7 @@ export interface RemoteBackup {
 
 /**
  * A backend in memory, for tests: the `remote` of any number of instances, which are its devices. It keeps the rules of the
- * sync protocol: versions, conflicts, operations that arrive twice, deletions, epochs. Every user has their own rows.
+ * sync protocol: versions, conflicts, operations that arrive twice, deletions, epochs, digests. Every user has their own rows.
  *
  * @example
  * const remote = new MemoryRemote();
@@ -95,6 +97,8 @@ export class MemoryRemote implements RemoteAdapter {
   maxBytes: number;
   /** {@link MemoryRemoteOptions.decide}. */
   decide: MemoryRemoteOptions["decide"];
+  /** {@link MemoryRemoteOptions.serverId}. */
+  serverId: string;
   /** Every request that has arrived, the oldest first, also those that failed. A test may empty it. */
   readonly requests: RemoteRequest[];
 
@@ -127,7 +131,7 @@ export class MemoryRemote implements RemoteAdapter {
 
   pull(request: PullRequest, signal?: AbortSignal): Promise<PullPage>;
   push(request: PushRequest, signal?: AbortSignal): Promise<PushReply>;
-  getSyncMetadata(userId: string): Promise<SyncMetadata | null>;
+  getSyncMetadata(userId: string): Promise<(SyncMetadata & { digests: NonNullable<PullPage["digests"]> }) | null>;
   putSyncMetadata(metadata: SyncMetadata): Promise<void>;
   clearSyncMetadata(userId: string): Promise<void>;
   subscribe(userId: string, hint: () => void): () => void;

@@ -1,6 +1,8 @@
 // A remote in memory, for tests of apps: the rules of the protocol in their simplest form, and
 // faults that a test turns on. A separate module, so that no page loads it.
 
+import { NONE, counted, onTheWire } from "./digest.js";
+
 /** An answer that a fault takes the place of. */
 const lost = () => new TypeError("The connection was lost.");
 const copy = (value) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
@@ -19,11 +21,17 @@ class Account {
   rows = new Map();
   /** By `opId`, what was applied. */
   applied = new Map();
+  /** By entity, the digest of its live rows. */
+  digests = new Map();
   metadata = null;
 
   write(entity, id, data) {
     const key = JSON.stringify([entity, id]);
     const row = { entity, id, version: ++this.version, ...(data === undefined ? { deleted: true } : { data }) };
+    const before = this.live(entity, id);
+    let digest = this.digests.get(entity) ?? NONE;
+    if (before !== undefined) digest = counted(digest, -1, before);
+    this.digests.set(entity, row.deleted ? digest : counted(digest, 1, row));
     // Deleted first, so that the row moves to the end.
     this.rows.delete(key);
     this.rows.set(key, row);
@@ -39,8 +47,12 @@ class Account {
     return row === undefined || row.deleted ? undefined : row;
   }
 
+  digestsOf(entities = this.digests.keys()) {
+    return Object.fromEntries([...entities].map((entity) => [entity, onTheWire(this.digests.get(entity) ?? NONE)]));
+  }
+
   static from(backup) {
-    return Object.assign(new Account(), { ...backup, rows: new Map(copy([...backup.rows])), applied: new Map(copy([...backup.applied])), metadata: copy(backup.metadata) });
+    return Object.assign(new Account(), { ...backup, rows: new Map(copy([...backup.rows])), applied: new Map(copy([...backup.applied])), digests: new Map(backup.digests), metadata: copy(backup.metadata) });
   }
 }
 
@@ -52,6 +64,7 @@ export class MemoryRemote {
   maxOperations = Infinity;
   maxBytes = Infinity;
   decide = undefined;
+  serverId = "memory";
   #accounts = new Map();
   #faults = new Set();
   #hints = new Set();
@@ -60,7 +73,7 @@ export class MemoryRemote {
 
   constructor(options = {}) {
     for (const key of Object.keys(options)) {
-      if (!["latency", "maxOperations", "maxBytes", "decide"].includes(key)) throw new TypeError(`MemoryRemote has no option \`${key}\`.`);
+      if (!["latency", "maxOperations", "maxBytes", "decide", "serverId"].includes(key)) throw new TypeError(`MemoryRemote has no option \`${key}\`.`);
       this[key] = options[key];
     }
   }
@@ -79,12 +92,15 @@ export class MemoryRemote {
       const isOld = request.epoch !== undefined && request.epoch !== null && request.epoch !== epoch;
       const waiting = ({ opId }) => ({ opId, status: "retry", code: "epochChanged" });
       const results = isOld ? operations.map(waiting) : this.#push(request.userId, operations);
-      return { results, epoch, serverTime: new Date().toISOString() };
+      return { results, epoch, serverId: this.serverId, serverTime: new Date().toISOString() };
     });
   }
 
   getSyncMetadata(userId) {
-    return this.#answer({ kind: "getSyncMetadata", userId }, undefined, () => copy(this.#account(userId).metadata));
+    return this.#answer({ kind: "getSyncMetadata", userId }, undefined, () => {
+      const account = this.#account(userId);
+      return account.metadata && { ...copy(account.metadata), digests: account.digestsOf() };
+    });
   }
 
   putSyncMetadata(metadata) {
@@ -225,7 +241,9 @@ export class MemoryRemote {
       cursor: [this.#series(), end, remaining > 0 ? start : 0].join("/"),
       more: remaining > 0,
       remaining,
+      digests: remaining > 0 ? undefined : account.digestsOf(entities),
       epoch: String(this.#epoch),
+      serverId: this.serverId,
       serverTime: new Date().toISOString(),
     };
   }

@@ -188,7 +188,9 @@ export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
    * How failed requests are retried within a cycle, and failed automatic cycles after it (for as long
    * as they fail, with at least 1,000 ms between them). `maxAttempts` includes the first attempt
    * (default 3); `initial` and `max` are delays in milliseconds (500 and 60,000), each `factor` (2) times the last,
-   * randomised by `jitter` (`"full"`). A delay is never shorter than the remote's `Retry-After`.
+   * randomised by `jitter` (`"full"`). A delay is never shorter than the remote's `Retry-After`. One that is not the
+   * protocol's own, such as a proxy's, counts for at most an hour. An operation that fails while others succeed waits as long by itself,
+   * or until the app calls `synchronize`.
    */
   retry?: { maxAttempts?: number; initial?: number; factor?: number; max?: number; jitter?: "full" | "none" };
   /**
@@ -414,8 +416,11 @@ export interface RemoteAdapter {
   pull(request: PullRequest, signal: AbortSignal): Promise<PullPage>;
   /** Applies operations in order and returns a verdict on each. A repeated operation (the same `opId`) must change nothing. */
   push(request: PushRequest, signal: AbortSignal): Promise<PushReply>;
-  /** Returns the last record that any device passed to `putSyncMetadata`. */
-  getSyncMetadata?(userId: string): Promise<SyncMetadata | null>;
+  /**
+   * Returns the last record that any device passed to `putSyncMetadata`. A backend with digests ({@link PullPage.digests}) may add them, as of
+   * now: `compareSyncMetadata` compares with them.
+   */
+  getSyncMetadata?(userId: string): Promise<(SyncMetadata & { digests?: PullPage["digests"] }) | null>;
   /** Stores the user's record. Its `devices` include those of the record from `getSyncMetadata`. */
   putSyncMetadata?(metadata: SyncMetadata): Promise<void>;
   /** Deletes that record. */

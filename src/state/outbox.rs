@@ -280,6 +280,14 @@ impl Outbox {
         self.with(op_id, |queued| queued.fails_alone = true);
     }
 
+    /// Ends the backoff of the operations that the remote fails on. Those that it has postponed go
+    /// on waiting: that is its own word about them.
+    pub fn wake(&mut self) {
+        for queued in self.queue.iter_mut().filter(|queued| queued.fails_alone) {
+            queued.rest = (0, 0);
+        }
+    }
+
     /// Marks an operation as having had no effect on the remote.
     pub fn mark_unsent(&mut self, op_id: &str) {
         self.with(op_id, |queued| queued.maybe_sent = false);

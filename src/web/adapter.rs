@@ -13,7 +13,9 @@ use crate::model::protocol::refusal::of_status;
 use crate::model::protocol::{DeviceMetadata, MetadataReply, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::json::serialize;
-use crate::web::interop::{AbortGuard, await_value, member, set_member, thrown_name, thrown_text};
+use crate::web::interop::{
+    AbortGuard, await_value, json_of, member, set_member, thrown_name, thrown_text,
+};
 use crate::web::thrown::{coded_error, http_status, retry_after};
 
 pub mod metadata;
@@ -156,10 +158,11 @@ impl Remote for CustomRemote {
     }
 
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
-        let Some(record) = self.record(user_id).await? else {
+        let Some(mut record) = self.record(user_id).await? else {
             return Ok(None);
         };
         let reply = MetadataReply {
+            digests: record.digests.take(),
             devices: metadata::devices(record),
             ..MetadataReply::default()
         };
@@ -262,8 +265,5 @@ fn stringify(value: &JsValue, name: &str) -> Result<String> {
     if !value.is_object() {
         return Err(wrong("an object").caused_by(value.js_typeof().as_string().unwrap_or_default()));
     }
-    let text = JSON::stringify(value)
-        .map_err(|thrown| wrong("something that JSON can hold").caused_by(thrown_text(&thrown)))?;
-    text.as_string()
-        .ok_or_else(|| wrong("something that JSON can hold"))
+    json_of(value).map_err(|cause| wrong("something that JSON can hold").caused_by(cause))
 }

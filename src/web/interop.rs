@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Array, Function, JSON, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, AbortSignal, Event, EventTarget};
@@ -67,9 +67,29 @@ pub(crate) fn thrown_name(thrown: &JsValue) -> Option<String> {
 /// Awaits a promise, a thenable or a plain value, as `await` does.
 ///
 /// # Errors
-/// The reason of a rejection.
+/// The reason of a rejection, or what its `constructor` or `then` throws.
 pub(crate) async fn await_value(value: &JsValue) -> Result<JsValue, JsValue> {
-    JsFuture::from(Promise::resolve(value)).await
+    // `Promise.resolve` and `then` read members of the app's promise, and what those throw would
+    // end the module's call without a trace. `all` makes a rejection of it.
+    let all = JsFuture::from(Promise::all(&Array::of1(value))).await?;
+    Ok(Array::from(&all).get(0))
+}
+
+/// Returns the JSON text of a value of the app.
+///
+/// # Errors
+/// What was thrown, in words; or which method of the page's scripts keeps JSON from being written.
+pub(crate) fn json_of(value: &JsValue) -> Result<String, String> {
+    for name in ["Object", "Array"] {
+        let prototype = member(&member(&js_sys::global(), name), "prototype");
+        if has_method(&prototype, "toJSON") {
+            return Err(format!(
+                "a script of this page has added `{name}.prototype.toJSON`; delete that method"
+            ));
+        }
+    }
+    let text = JSON::stringify(value).map_err(|thrown| thrown_text(&thrown))?;
+    text.as_string().ok_or_else(String::new)
 }
 
 /// Starts a task that nobody waits for.

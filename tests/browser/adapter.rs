@@ -105,6 +105,51 @@ async fn what_an_adapter_throws_keeps_its_code_or_goes_by_its_status() {
 }
 
 #[wasm_bindgen_test]
+async fn a_reply_under_a_replaced_to_json_names_it() {
+    for owner in ["Array", "Object"] {
+        let remote = adapter(&format!("pull() {{ return {PAGE} }}"));
+        js(&format!(
+            "Object.defineProperty({owner}.prototype, 'toJSON', {{ value: () => 'changed', configurable: true }})"
+        ));
+        let pulled = pull(&remote).await;
+        js(&format!("delete {owner}.prototype.toJSON"));
+        let error = pulled.unwrap_err();
+        let cause = error.cause().unwrap_or_default();
+        assert_eq!(error.code(), Code::Protocol);
+        assert!(
+            cause.contains(&format!("`{owner}.prototype.toJSON`")),
+            "{cause}"
+        );
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_promise_whose_own_members_throw_rejects() {
+    for (name, settled) in [
+        ("constructor", "Promise.resolve(1)"),
+        ("then", "Promise.resolve(1)"),
+        ("then", "{}"),
+        ("then", "Object.create(Promise.prototype)"),
+    ] {
+        let remote = adapter(&format!(
+            "pull() {{ return Object.defineProperty({settled}, '{name}', {{ get() {{ throw new Error('bitten') }} }}) }}"
+        ));
+        let error = pull(&remote).await.unwrap_err();
+        assert_eq!(error.cause(), Some("Error: bitten"), "{name} of {settled}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn an_adapter_may_know_the_digests_of_its_rows() {
+    let remote = adapter(
+        "getSyncMetadata: () => ({ deviceId: 'd', lastSyncTime: '2026-01-01T00:00:00.000Z', digests: { tasks: { count: 1, hash: '0d' } } })",
+    );
+    let bytes = remote.metadata("ada").await.unwrap().unwrap();
+    let digests = read_reply(&bytes).unwrap().digests.unwrap();
+    assert_eq!(digests.get("tasks").unwrap().hash, "0d");
+}
+
+#[wasm_bindgen_test]
 async fn what_an_adapter_returns_is_checked_as_a_servers_reply_is() {
     for value in [
         "undefined",

@@ -1,5 +1,7 @@
 //! Errors as an app receives them, and promises of an engine that has died.
 
+use crate::support::browser::remote::js;
+use crate::support::browser::values::holds;
 use datum_sync::js::convert::{error_to_js, from_js, promise};
 use datum_sync::model::error::{Code, Error};
 use js_sys::{Promise, Reflect};
@@ -19,27 +21,6 @@ extern "C" {
 
 fn ends() -> Ends {
     crate::script!("errors.js").unchecked_into()
-}
-
-/// The value of a JavaScript expression.
-fn js(code: &str) -> JsValue {
-    js_sys::eval(&format!("({code})")).unwrap_or_else(|thrown| panic!("{code}: {thrown:?}"))
-}
-
-/// What a JavaScript function of one argument says of a value.
-fn ask(function: &str, value: &JsValue) -> JsValue {
-    js_sys::Function::from(js(function))
-        .call1(&JsValue::UNDEFINED, value)
-        .unwrap()
-}
-
-#[track_caller]
-fn holds(function: &str, value: &JsValue) {
-    assert_eq!(
-        ask(function, value).as_bool(),
-        Some(true),
-        "{function}: {value:?}"
-    );
 }
 
 #[wasm_bindgen_test]

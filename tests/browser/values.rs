@@ -1,5 +1,7 @@
 //! Values that cross from JavaScript to Rust and back.
 
+use crate::support::browser::remote::js;
+use crate::support::browser::values::holds;
 use datum_sync::js::arguments::{read_string, read_strings};
 use datum_sync::js::convert::{
     Handles, decode, decode_many, encode, encode_many, lines, read_options, to_js,
@@ -8,27 +10,6 @@ use datum_sync::model::error::{Code, Result};
 use datum_sync::model::metadata::SyncMetadata;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
-
-/// The value of a JavaScript expression.
-fn js(code: &str) -> JsValue {
-    js_sys::eval(&format!("({code})")).unwrap_or_else(|thrown| panic!("{code}: {thrown:?}"))
-}
-
-/// What a JavaScript function of one argument says of a value.
-fn ask(function: &str, value: &JsValue) -> JsValue {
-    js_sys::Function::from(js(function))
-        .call1(&JsValue::UNDEFINED, value)
-        .unwrap()
-}
-
-#[track_caller]
-fn holds(function: &str, value: &JsValue) {
-    assert_eq!(
-        ask(function, value).as_bool(),
-        Some(true),
-        "{function}: {value:?}"
-    );
-}
 
 #[wasm_bindgen_test]
 fn what_json_would_lose_is_refused_and_its_place_named() {

@@ -111,6 +111,30 @@ test("a reload keeps rows and pending operations, and each is pushed once", asyn
   assert.deepEqual(it.errors, []);
 });
 
+test("another server at another address gets nothing until the app decides", async () => {
+  const user = "moved";
+  const it = await open(user);
+  await create(it.page, "bread");
+  assert.equal((await synchronize(it.page, FULL)).isSuccess, true);
+  await create(it.page, "milk");
+  const other = await startServer();
+  try {
+    await it.page.goto(address("sync", user).replace(encodeURIComponent(server.url), encodeURIComponent(other.url)));
+    await ready(it.page);
+    const code = await it.page.evaluate((user) => window.app.datum.synchronize(user).then(() => "none", ({ code }) => code), user);
+    assert.equal(code, "otherServer");
+    assert.deepEqual(await (await client(other.url, user)).pullAll(), []);
+    assert.deepEqual([await titles(it.page), await pending(it.page)], [["bread", "milk"], 1]);
+    assert.equal(await it.page.evaluate((user) => window.app.datum.acceptServer(user, "offer"), user), 1);
+    assert.equal((await synchronize(it.page)).isSuccess, true);
+    assert.deepEqual((await (await client(other.url, user)).pullAll()).map(({ data }) => data.title).sort(), ["bread", "milk"]);
+    assert.deepEqual((await (await client(server.url, user)).pullAll()).map(({ data }) => data.title), ["bread"]);
+  } finally {
+    await it.context.close();
+    await other.stop();
+  }
+});
+
 test("another user on the same device sees none of it", async () => {
   const it = await open("first-user");
   await create(it.page, "private");

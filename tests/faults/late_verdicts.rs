@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
-use crate::support::world::{Device, Fault, ONE_TRY, Tab, World, id_of};
+use crate::support::running_tabs::{
+    RunningTab, begins, let_all_run, run_together, wait_until, write,
+};
+use crate::support::world::{Fault, ONE_TRY, Tab, World, id_of};
 use datum_sync::model::config::{Direction, Options};
 use datum_sync::plan::write::Write;
 use serde_json::Value;
@@ -169,24 +171,6 @@ fn a_late_verdict_takes_nothing_back_of_what_another_tab_knows_by_now() {
         ),
         (1, &"rice milk".into())
     );
-}
-
-/// Writes through a running tab.
-async fn write(life: &RunningTab, write: Write) {
-    life.tab
-        .engine
-        .entities()
-        .write("ann", "tasks", vec![write])
-        .await
-        .unwrap();
-}
-
-/// Starts a cycle whose request is in flight when this returns, and disables the lock between tabs.
-async fn begins(phone: &Device, life: &RunningTab, options: &str) {
-    phone.requests();
-    life.sync(options);
-    wait_until(life, || !phone.remote.seen.borrow().is_empty()).await;
-    phone.locks.borrow_mut().clear();
 }
 
 #[test]

@@ -388,21 +388,3 @@ fn a_restored_server_leads_to_a_fresh_pull() {
 
     assert_eq!(b.titles(), ["old"]);
 }
-
-/// A push that names no epoch is taken by any: delayed over a restore, it was applied in the new
-/// history, which the device then offered the same to.
-#[test]
-fn a_device_that_knows_no_epoch_pulls_before_it_pushes() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    a.create(r#"{"title":"milk"}"#);
-    a.sync();
-    let seen = phone.remote.seen.take();
-    assert_eq!([&*seen[0].path, &*seen[1].path], ["/pull", "/push"]);
-    let body: serde_json::Value = serde_json::from_slice(&seen[1].body).unwrap();
-    assert_eq!(body["epoch"], "epoch-1");
-    a.create(r#"{"title":"bread"}"#);
-    a.sync();
-    assert_eq!(phone.requests()[..2], ["POST /push", "POST /pull"]);
-}

@@ -130,3 +130,33 @@ fn a_crash_in_the_middle_adopts_everything_once() {
         assert_eq!(server_titles(&world, "bob"), expected, "each once");
     }
 }
+
+/// The last look at the visitor's log, and the wipe, are not one step: what another tab writes in
+/// front of either is adopted too.
+#[test]
+fn what_another_tab_writes_during_an_adoption_is_adopted_too() {
+    let mut written = 0;
+    for look in 1..=6 {
+        let world = World::new();
+        let phone = world.device("phone").with_config(VISITORS);
+        let (a, b) = (phone.open(), phone.open());
+        a.create(r#"{"title":"milk"}"#);
+        let late = Rc::new(std::cell::Cell::new(false));
+        let wrote = Rc::clone(&late);
+        phone.store_of("ann").before_tail(look, move || {
+            b.create(r#"{"title":"late"}"#);
+            wrote.set(true);
+        });
+
+        assert!(adopt(&a).success);
+
+        let mut expected = vec!["milk"];
+        if late.get() {
+            expected.insert(0, "late");
+            written += 1;
+        }
+        assert_eq!(users(&a), ["bob"]);
+        assert_eq!(a.titles_of("bob"), expected, "look {look}");
+    }
+    assert!(written >= 3, "{written}");
+}

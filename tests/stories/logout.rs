@@ -71,8 +71,8 @@ fn what_waits_is_pushed_on_the_way_out() {
     );
     assert_eq!(
         phone.requests(),
-        ["POST /push", "PUT /metadata"],
-        "pushed only"
+        ["POST /pull", "POST /push", "PUT /metadata"],
+        "pushed only, once the epoch is known"
     );
 }
 

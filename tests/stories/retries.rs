@@ -241,3 +241,27 @@ fn a_retry_waits_as_long_as_the_server_asks() {
 
     assert!(world.clock.now() - before >= 7_000);
 }
+
+/// Whoever answers in a server's place may ask for a day, and one operation would stay here for it.
+#[test]
+fn an_operation_that_fails_alone_rests_for_an_hour_at_most_and_not_if_the_app_syncs() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(AUTO);
+    let a = leader_tab(&phone);
+    with_auto_sync(&a, async {
+        fail_over(&phone, "poison", Fault::Status(503, Some(86_400_000)));
+        create(&a.engine, "ann", "poison").await;
+        create(&a.engine, "ann", "milk").await;
+        wait(&a, 5_000).await;
+        let list = a.engine.pending().list("ann").await.unwrap();
+        let next = datum_sync::util::time::parse(list[0].next_attempt_at.as_deref().unwrap());
+        assert!(list.len() == 1 && next.unwrap() <= world.clock.now() + HOUR);
+
+        *phone.remote.on_request.borrow_mut() = None;
+        let sync = a
+            .engine
+            .synchronize("ann", Default::default(), None, Default::default());
+        assert!(sync.await.unwrap().is_success);
+        assert_eq!(a.engine.pending().count("ann").await.unwrap(), 0);
+    });
+}

@@ -37,8 +37,8 @@ fn by_default_what_waits_is_pushed_before_the_switch() {
     assert_eq!(server_titles(&world, "ann"), ["milk"]);
     assert_eq!(
         phone.requests(),
-        ["POST /push", "PUT /metadata"],
-        "a push only, and none for whom nothing waits"
+        ["POST /pull", "POST /push", "PUT /metadata"],
+        "a push only, once the epoch is known, and none for whom nothing waits"
     );
     switch(&a, "ann", SyncThenSwitch);
     switch(&a, "bob", SyncThenSwitch);

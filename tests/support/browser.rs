@@ -5,6 +5,7 @@ pub mod host_stories;
 pub mod indexeddb;
 pub mod page;
 pub mod remote;
+pub mod values;
 
 use js_sys::{Function, Object, Promise};
 use wasm_bindgen::prelude::*;

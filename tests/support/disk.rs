@@ -25,7 +25,7 @@ pub struct StorageCounts {
     pub reads: u64,
 }
 
-/// A callback, and the number of appends until it is called.
+/// A callback, and the number of appends, or of looks at the tail, until it is called.
 type AfterAppends = (u64, Box<dyn FnOnce()>);
 
 /// A memory store that counts, and fails on request.
@@ -42,6 +42,7 @@ pub struct CountedStore {
     /// Bodies come back with a byte flipped.
     pub damaged: Rc<Cell<bool>>,
     after_appends: Rc<RefCell<Option<AfterAppends>>>,
+    before_tails: Rc<RefCell<Option<AfterAppends>>>,
 }
 
 impl CountedStore {
@@ -54,11 +55,16 @@ impl CountedStore {
         }
     }
 
-    fn count_append(&self) {
-        let due = self.after_appends.take();
+    /// Calls `call` in front of that look at what other tabs have written: what it does is seen.
+    pub fn before_tail(&self, look: u64, call: impl FnOnce() + 'static) {
+        *self.before_tails.borrow_mut() = Some((look, Box::new(call)));
+    }
+
+    fn count(waiting: &RefCell<Option<AfterAppends>>) {
+        let due = waiting.take();
         match due {
             Some((1, call)) => call(),
-            Some((more, call)) => *self.after_appends.borrow_mut() = Some((more - 1, call)),
+            Some((more, call)) => *waiting.borrow_mut() = Some((more - 1, call)),
             None => {}
         }
     }
@@ -82,6 +88,7 @@ impl Store for CountedStore {
     }
 
     async fn tail(&self, after: Seq) -> Result<Tail> {
+        Self::count(&self.before_tails);
         self.count_read();
         self.inner.tail(after).await
     }
@@ -109,7 +116,7 @@ impl Store for CountedStore {
         counts.records += 1 + append.bodies.len() as u64;
         self.counts.set(counts);
         self.inner.append(append, durability).await?;
-        self.count_append();
+        Self::count(&self.after_appends);
         Ok(())
     }
 
@@ -207,6 +214,7 @@ impl Backing for Disk {
             failing_wipes: Rc::clone(&store.failing_wipes),
             damaged: Rc::clone(&store.damaged),
             after_appends: Rc::clone(&store.after_appends),
+            before_tails: Rc::clone(&store.before_tails),
         })
     }
 

@@ -12,11 +12,12 @@ use datum_sync::model::config::Options;
 use datum_sync::model::error::{Code, Result};
 use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::{SyncResult, SyncStatus};
+use datum_sync::plan::write::Write;
 use datum_sync::ports::host::{Host, TabMessage};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use super::world::Tab;
+use super::world::{Device, Tab};
 
 /// A tab and its running tasks.
 #[derive(Clone)]
@@ -206,4 +207,22 @@ pub async fn let_all_run() {
         Poll::Pending
     })
     .await;
+}
+
+/// Writes through a running tab.
+pub async fn write(life: &RunningTab, write: Write) {
+    life.tab
+        .engine
+        .entities()
+        .write("ann", "tasks", vec![write])
+        .await
+        .unwrap();
+}
+
+/// Starts a cycle whose request is in flight when this returns, and disables the lock between tabs.
+pub async fn begins(phone: &Device, life: &RunningTab, options: &str) {
+    phone.requests();
+    life.sync(options);
+    wait_until(life, || !phone.remote.seen.borrow().is_empty()).await;
+    phone.locks.borrow_mut().clear();
 }

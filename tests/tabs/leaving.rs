@@ -129,6 +129,7 @@ fn what_never_arrived_is_sent_by_the_next_cycle() {
     let world = World::new();
     let phone = world.device("phone");
     let tab = phone.open();
+    tab.sync();
     tab.create(r#"{"title":"milk"}"#);
     assert!(tab.engine.pending().unload_request("ann").is_some());
     assert!(phone.open().sync().is_success);
@@ -140,6 +141,7 @@ fn one_request_holds_what_fits_in_order_and_at_most_one_an_entity() {
     let world = World::new();
     let phone = world.device("phone");
     let tab = phone.open();
+    tab.sync();
     let note = "n".repeat(21_000);
     for at in 0..5 {
         tab.create(&format!(r#"{{"title":"t{at}","note":"{note}"}}"#));
@@ -183,6 +185,7 @@ fn what_must_not_be_sent_is_not_left_behind_either() {
         .device("phone")
         .with_config(r#"{"entities":{"tasks":{}},"excludedSyncUserIds":["eve"]}"#);
     let tab = phone.open();
+    tab.sync();
     assert_eq!(
         tab.engine.pending().unload_request("ann"),
         None,

@@ -1,7 +1,9 @@
 //! Several tabs that write to one log.
 
-use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
-use crate::support::world::{Device, Fault, ONE_TRY, World, id_of};
+use crate::support::running_tabs::{
+    RunningTab, begins, let_all_run, run_together, wait_until, write,
+};
+use crate::support::world::{Fault, ONE_TRY, World, id_of};
 use datum_sync::plan::write::Write;
 
 #[test]
@@ -59,24 +61,6 @@ fn a_delete_is_not_cancelled_with_a_create_that_another_tab_has_sent() {
     let laptop = world.device("laptop").open();
     laptop.sync();
     assert!(laptop.titles().is_empty());
-}
-
-/// Writes through a running tab.
-async fn write(life: &RunningTab, write: Write) {
-    life.tab
-        .engine
-        .entities()
-        .write("ann", "tasks", vec![write])
-        .await
-        .unwrap();
-}
-
-/// Starts a cycle whose request is in flight when this returns, and disables the lock between tabs.
-async fn begins(phone: &Device, life: &RunningTab, options: &str) {
-    phone.requests();
-    life.sync(options);
-    wait_until(life, || !phone.remote.seen.borrow().is_empty()).await;
-    phone.locks.borrow_mut().clear();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 import { Datum, DatumError, Manager } from "datum-sync";
 import { handleBackgroundSync } from "datum-sync/service-worker";
 import type {
-  AnyEntity, ConflictResolver, Converted, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, JsonFields, LogoutResult, Middleware, Page, PendingOperation,
+  AnyEntity, ConflictResolver, Converted, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, JsonFields, LogoutResult, MetadataComparison, Middleware, Page, PendingOperation,
   PullPage, PushReply, RemoteAdapter, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy,
 } from "datum-sync";
 
@@ -164,6 +164,9 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
     await tasks.localAdapter.getSyncMetadata("ada"),
     await tasks.remoteAdapter.getSyncMetadata("ada"),
   ];
+  const explained: { result: MetadataComparison; because: string } = await datum.explainSyncMetadata("ada");
+  const offered: number = await datum.acceptServer("ada", explained.result === "inSync" ? "offer" : "wipe");
+  console.log(offered, explained.because);
   if ((await datum.compareSyncMetadata("ada")) === "diverged") console.log(metadata[0]?.devices["phone"]);
   await datum.clearSyncMetadata("ada", { local: true, remote: true });
   await tasks.remoteAdapter.clearSyncMetadata("ada");

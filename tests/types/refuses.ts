@@ -169,6 +169,12 @@ void datum.getSyncMetadata("ada").then((metadata: SyncMetadata) => metadata);
 
 // @ts-expect-error: a new user is required.
 void datum.switchUser({ oldUserId: "ada" });
+// @ts-expect-error: what becomes of the data has to be said.
+void datum.acceptServer("ada");
+// @ts-expect-error: no such choice.
+void datum.acceptServer("ada", "keep");
+// @ts-expect-error: the result is a member.
+void (async (): Promise<boolean> => (await datum.explainSyncMetadata("ada")) === "inSync");
 // @ts-expect-error: an object, not two ids.
 void datum.switchUser("ada", "bob");
 // @ts-expect-error: no such strategy.

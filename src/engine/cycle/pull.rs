@@ -141,6 +141,34 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         }
     }
 
+    /// Asks for the epoch alone: of the rows, it wants as few as can be, and leaves them.
+    pub(crate) async fn ask_for_epoch(&self) -> Result<()> {
+        let Some(answer) = self.fetch(None, 1).await? else {
+            return Ok(());
+        };
+        let page = self.read(&answer.bytes).await?;
+        self.cycle.count_pulled_bytes(answer.bytes.len());
+        self.cycle
+            .learn(page.server_time.as_deref(), answer.asked_at);
+        meet(self.cycle, page.server_id.as_deref())?;
+        self.note_epoch(&page).await
+    }
+
+    /// Records the first epoch that is known, so that a push names it.
+    async fn note_epoch(&self, page: &PullPage<'_>) -> Result<()> {
+        let Some(epoch) = page.epoch.as_deref() else {
+            return Ok(());
+        };
+        let first = |replica: &Replica| match replica.facts().epoch {
+            Some(_) => Vec::new(),
+            None => vec![Event::Epoch {
+                epoch: epoch.to_owned(),
+                restored: None,
+            }],
+        };
+        self.cycle.db.record(Durability::Relaxed, &first).await
+    }
+
     /// Returns the cursor if it was made for these entity types. Otherwise a type that the app has
     /// added since would never get its earlier rows.
     fn usable_cursor(&self) -> Option<String> {
@@ -359,7 +387,10 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         };
         Resolving(cycle)
             .commit_resolving(cycle.config.pulled, &mut planner, &|entities| {
-                confirm(cycle, entities)
+                Box::pin(async {
+                    self.note_epoch(page).await?;
+                    confirm(cycle, entities).await
+                })
             })
             .await
     }

@@ -67,6 +67,8 @@ pub struct Options {
     pub scope: Option<Scope>,
     /// Tries even if the browser reports that it is offline.
     pub force: Option<bool>,
+    /// The engine itself begins the cycle, and not the app.
+    pub automatic: bool,
 }
 
 impl Options {
@@ -101,6 +103,7 @@ impl Options {
             timeout: timeout.map(|ms| ms.ceil() as u64),
             scope: given.object("scope").map(Scope::read),
             force: given.flag("force"),
+            automatic: false,
         };
         given.reject_unknown();
         options
@@ -119,6 +122,7 @@ impl Options {
             timeout: self.timeout.or(defaults.timeout),
             scope: self.scope.or_else(|| defaults.scope.clone()),
             force: self.force.or(defaults.force),
+            automatic: self.automatic,
         }
     }
 }

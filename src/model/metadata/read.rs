@@ -70,6 +70,8 @@ pub struct AdapterMetadata {
     pub writer: DeviceMetadata,
     /// The time of the last success by device.
     pub devices: VecMap<String>,
+    /// The backend's own digests, if it knows them: no device has written them.
+    pub digests: Option<VecMap<WireDigest>>,
 }
 
 /// Reads the JSON of a `SyncMetadata`. Its totals over all devices are ignored and computed again.
@@ -89,9 +91,14 @@ pub fn read_kept(bytes: &[u8], what: &str) -> Result<AdapterMetadata> {
             }
         }
     }
+    let digests = given.object("digests").map(read_digests);
     let writer = read_device(&mut given);
     given.check()?;
-    Ok(AdapterMetadata { writer, devices })
+    Ok(AdapterMetadata {
+        writer,
+        devices,
+        digests,
+    })
 }
 
 fn read_device(given: &mut ObjectReader<'_>) -> DeviceMetadata {

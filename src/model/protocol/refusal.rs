@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use crate::model::error::{Code, Error};
 use crate::model::protocol::foreign::{foreign, words};
+use crate::model::protocol::retry_after::LONGEST_WAIT_MS;
 use crate::model::protocol::{ErrorBody, parse_error};
 
 /// Returns the error of a response whose status is not a success. `target` is the url;
@@ -14,6 +15,13 @@ use crate::model::protocol::{ErrorBody, parse_error};
 pub fn refused(status: u16, target: &str, body: &[u8], retry_after_ms: Option<u64>) -> Error {
     let reply = parse_error(body);
     let code = reply.as_ref().map_or("", |reply| &reply.code);
+    // The remote may ask for a day, and whatever answers in its place for an hour.
+    let most = if code.is_empty() {
+        3_600_000
+    } else {
+        LONGEST_WAIT_MS
+    };
+    let retry_after_ms = retry_after_ms.map(|ms| ms.min(most));
     let is_foreign = match status {
         401 | 403 | 426 => code.is_empty(),
         409 => code != "userMismatch",
@@ -107,4 +115,20 @@ fn quote(reply: Option<ErrorBody>, body: &[u8]) -> Option<String> {
         return Some(words);
     }
     Some(words(body)).filter(|words| !words.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refused;
+
+    #[test]
+    fn only_the_remote_itself_is_waited_for_longer_than_an_hour() {
+        for (body, wait) in [
+            (r#"{"code":"busy","message":"Later."}"#, 86_400_000),
+            ("<!doctype html>", 3_600_000),
+        ] {
+            let error = refused(503, "/push", body.as_bytes(), Some(86_400_000));
+            assert_eq!(error.retry_after_ms(), Some(wait), "{body}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ pub(super) fn devices(record: AdapterMetadata) -> Vec<DeviceMetadata> {
     let AdapterMetadata {
         mut writer,
         devices: times,
+        ..
     } = record;
     if writer.device_id.is_empty() {
         writer.device_id = times

@@ -6,14 +6,16 @@
 //! global one that a page has replaced.
 
 use gloo_net::http::{Method, Request, RequestBuilder};
-use js_sys::{Array, Function, JSON, Object, Reflect, Uint8Array};
+use js_sys::{Array, Function, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{AbortSignal, ReadableWritablePair, RequestCache, RequestCredentials, Response};
 
 use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::readable;
 use crate::web::http::failure::network;
-use crate::web::interop::{AbortGuard, await_value, member, set_member, spawn, thrown_text};
+use crate::web::interop::{
+    AbortGuard, await_value, json_of, member, set_member, spawn, thrown_text,
+};
 use crate::web::timer::within;
 
 /// The slowest upload that is waited for, in bytes per millisecond, beside the timeout.
@@ -362,10 +364,13 @@ async fn read(response: &JsValue, url: &str) -> Result<Vec<u8>> {
         let bytes = match name {
             "arrayBuffer" => bytes_of(&value),
             "text" => value.as_string().map(String::into_bytes),
-            _ => JSON::stringify(&value)
-                .ok()
-                .and_then(|text| text.as_string())
-                .map(String::into_bytes),
+            _ => {
+                let unwritten = |cause: String| {
+                    let what = "The `json` of a `remote.fetch` response cannot be written.";
+                    Error::new(Code::Protocol, what).caused_by(cause)
+                };
+                Some(json_of(&value).map_err(unwritten)?.into_bytes())
+            }
         };
         if let Some(bytes) = bytes {
             return Ok(bytes);

@@ -1,5 +1,6 @@
 //! One user's log: in IndexedDB, or in memory while the browser gives no storage.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::log::address::{BodyId, Seq};
@@ -15,22 +16,23 @@ use crate::web::indexeddb::IndexedDbStore;
 enum Place {
     Durable(IndexedDbStore),
     Memory(MemoryStore),
-    /// The storage is back, and nothing was loaded from it yet: to its reader, the log in memory is
-    /// lost, so that what is only there is saved into this one.
-    Returned(IndexedDbStore),
 }
 
 /// One user's log. Clones share its place.
 #[derive(Clone)]
 pub struct WebStore {
     place: Rc<RefCell<Place>>,
-    stood_in: Rc<std::cell::Cell<bool>>,
+    /// The storage is back, and nothing was loaded from it yet: to its reader, the log in memory is
+    /// lost, so that what is only there is saved into this one.
+    returned: Rc<Cell<bool>>,
+    stood_in: Rc<Cell<bool>>,
 }
 
 impl WebStore {
     fn at(place: Place) -> Self {
         Self {
             place: Rc::new(RefCell::new(place)),
+            returned: Rc::default(),
             stood_in: Rc::default(),
         }
     }
@@ -48,56 +50,61 @@ impl WebStore {
     /// Moves a log from memory to IndexedDB: the next call fails with `storageLost`.
     pub(super) fn move_to(&self, store: IndexedDbStore) {
         self.stood_in.set(true);
-        *self.place.borrow_mut() = Place::Returned(store);
+        self.returned.set(true);
+        *self.place.borrow_mut() = Place::Durable(store);
     }
 
     fn place(&self) -> Place {
         self.place.borrow().clone()
+    }
+
+    /// Returns the place of the log that its reader knows.
+    fn known(&self) -> Result<Place> {
+        if self.returned.get() {
+            Err(lost())
+        } else {
+            Ok(self.place())
+        }
     }
 }
 
 impl Store for WebStore {
     async fn load(&self) -> Result<Records> {
         match self.place() {
-            Place::Durable(store) => store.load().await,
-            Place::Memory(store) => store.load().await,
-            Place::Returned(store) => {
+            Place::Durable(store) => {
                 let records = store.load().await?;
-                *self.place.borrow_mut() = Place::Durable(store);
+                self.returned.set(false);
                 Ok(records)
             }
+            Place::Memory(store) => store.load().await,
         }
     }
 
     async fn tail(&self, after: Seq) -> Result<Tail> {
-        match self.place() {
+        match self.known()? {
             Place::Durable(store) => store.tail(after).await,
             Place::Memory(store) => store.tail(after).await,
-            Place::Returned(_) => Err(lost()),
         }
     }
 
     async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError> {
-        match self.place() {
+        match self.known()? {
             Place::Durable(store) => store.append(append, durability).await,
             Place::Memory(store) => store.append(append, durability).await,
-            Place::Returned(_) => Err(lost().into()),
         }
     }
 
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
-        match self.place() {
+        match self.known()? {
             Place::Durable(store) => store.bodies(ids).await,
             Place::Memory(store) => store.bodies(ids).await,
-            Place::Returned(_) => Err(lost()),
         }
     }
 
     async fn free(&self, below: Seq) -> Result<()> {
-        match self.place() {
+        match self.known()? {
             Place::Durable(store) => store.free(below).await,
             Place::Memory(store) => store.free(below).await,
-            Place::Returned(_) => Err(lost()),
         }
     }
 
@@ -105,7 +112,6 @@ impl Store for WebStore {
         match self.place() {
             Place::Durable(store) => store.wipe().await,
             Place::Memory(store) => store.wipe().await,
-            Place::Returned(store) => store.wipe().await,
         }
     }
 
@@ -113,7 +119,6 @@ impl Store for WebStore {
         match self.place() {
             Place::Durable(store) => store.rest(),
             Place::Memory(store) => store.rest(),
-            Place::Returned(store) => store.rest(),
         }
     }
 
@@ -121,7 +126,6 @@ impl Store for WebStore {
         match self.place() {
             Place::Durable(store) => store.close(),
             Place::Memory(store) => store.close(),
-            Place::Returned(store) => store.close(),
         }
     }
 

@@ -92,6 +92,39 @@ export async function faults() {
   for (const device of [phone, laptop]) await device.close();
 }
 
+/** What the remote in memory tells of its rows and of itself. */
+export async function compares() {
+  const remote = new MemoryRemote();
+  const datum = await open(remote);
+  const tasks = datum.manager("tasks");
+  const compared = async () => (await datum.explainSyncMetadata("ada")).result;
+  equal(await compared(), "neverSynced");
+  await tasks.createMany(Array.from({ length: 30 }, (_, n) => ({ id: `${n} ${"é".repeat(n * 8)}`, title: `${n}` })));
+  equal((await datum.synchronize("ada")).isSuccess, true);
+  equal(await compared(), "inSync");
+  await tasks.patch("0 ", { title: "later" });
+  equal(await compared(), "localNewer");
+  remote.put("ada", "tasks", { id: "theirs", title: "theirs" });
+  equal(await compared(), "diverged");
+  remote.requests.length = 0;
+  equal((await datum.synchronize("ada")).isSuccess, true);
+  equal(remote.requests.filter(({ kind }) => kind === "pull").length, 1);
+  remote.delete("ada", "tasks", "theirs");
+  equal(await datum.compareSyncMetadata("ada"), "remoteNewer");
+  equal((await datum.synchronize("ada")).isSuccess, true);
+  remote.restore(remote.backup());
+  equal(await datum.compareSyncMetadata("ada"), "inSync");
+  await tasks.create({ title: "not for another server" });
+  remote.serverId = "another";
+  remote.requests.length = 0;
+  equal((await datum.synchronize("ada").catch((error) => error)).code, "otherServer");
+  equal(remote.requests.some(({ kind }) => kind === "push"), false);
+  await datum.acceptServer("ada", "offer");
+  equal((await datum.synchronize("ada")).isSuccess, true);
+  equal(await datum.compareSyncMetadata("ada"), "inSync");
+  await datum.close();
+}
+
 /** The protocol over the environment's own `fetch`, against the real server. */
 export async function overHttp(url) {
   const reply = await fetch(`${url}/dev/token`, { method: "POST", headers: { "content-type": "application/json" }, body: `{"userId":"ada"}` });

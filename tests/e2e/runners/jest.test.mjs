@@ -1,10 +1,11 @@
 import { afterEach, jest, test } from "@jest/globals";
-import { faults, overHttp, reopens, timers } from "./app.mjs";
+import { compares, faults, overHttp, reopens, timers } from "./app.mjs";
 
 afterEach(() => void jest.useRealTimers());
 
 test("what was stored is there after reopening", reopens);
 test("two devices, and faults of the remote", faults);
+test("what the remote tells of its rows and of itself", compares);
 test("the protocol over fetch", () => overHttp(process.env.DATUM_URL));
 // Jest fakes `queueMicrotask` and `process.nextTick` too.
 test("timers that are faked as the runner fakes them", async () => {

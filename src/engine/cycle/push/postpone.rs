@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::engine::cycle::push::Push;
 use crate::model::error::{Code, Error};
+use crate::model::protocol::retry_after::LONGEST_WAIT_MS;
 use crate::plan::verdicts::{Postponed, Settled};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -12,9 +13,6 @@ use crate::util::time;
 
 /// The shortest backoff of a postponed operation, in milliseconds.
 const DEFAULT_REST_MS: u64 = 1000;
-
-/// The longest backoff, in milliseconds, even if the remote asks for more: a day.
-const LONGEST_REST_MS: u64 = 86_400_000;
 
 impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
     /// Postpones the operations that the remote did not decide.
@@ -74,7 +72,7 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
                     .delay(attempts, u32::from_le_bytes(roll), None)
                     .max(DEFAULT_REST_MS)
             };
-            let until = now.saturating_add(after_ms.unwrap_or_else(patience).min(LONGEST_REST_MS));
+            let until = now.saturating_add(after_ms.unwrap_or_else(patience).min(LONGEST_WAIT_MS));
             replica.outbox_mut().rest(op_id, (now, until), error_json);
         });
     }

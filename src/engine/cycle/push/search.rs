@@ -18,6 +18,10 @@ use crate::state::replica::Replica;
 const MOST_ALONE: usize = 1;
 const MOST_ALONE_ANSWERED: usize = 2;
 
+/// The longest backoff of an operation that failed alone, in milliseconds, even if the answer asks
+/// for more: that answer was about the request, and perhaps not the remote's.
+const LONGEST_REST_MS: u64 = 3_600_000;
+
 /// The search of one cycle.
 #[derive(Debug, Default)]
 pub(crate) struct Search {
@@ -176,7 +180,8 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
             if !self.cycle.db.read(waits) {
                 continue;
             }
-            self.rest(&op_id, error.retry_after_ms(), &error);
+            let asked = error.retry_after_ms().map(|ms| ms.min(LONGEST_REST_MS));
+            self.rest(&op_id, asked, &error);
             self.cycle
                 .db
                 .update(|replica| replica.outbox_mut().mark_failing(&op_id));
