@@ -174,8 +174,9 @@ for (const engine of engines()) {
     for (const found of seen.slice(2)) assert.equal(found[0], "invalidConfig");
   });
 
-  test(`${engine}: a module that is replaced brings its new data along`, async () => {
-    // With `await`: Safari drops the frame of a function that returns another's call from the stack.
+  // In WebKit the second call is `invalidConfig` still: its stack does not name the module of an async function.
+  const skip = engine === "webkit" && "not told by WebKit's stack";
+  test(`${engine}: a module that is replaced brings its new data along`, { skip }, async () => {
     await writeFile(join(pages.path, "app.js"), `import { Datum } from "datum-sync"; import { config } from "./setup.js";\nexport const open = async (more) => await Datum.initialize(config(more));\n`);
     const seen = await pages.run(async () => {
       const version = (query) => import(new URL(`app.js${query}`, location.href).href);
