@@ -9,6 +9,9 @@ pub struct CycleEnds {
     /// When the cycle that is shown as running began, and its progress.
     running: Option<(Option<String>, f64)>,
     ended: BTreeSet<String>,
+    /// Cycles that were stopped. Another tab that takes the lock may begin one within the same
+    /// millisecond, once.
+    stopped: BTreeSet<String>,
     /// Cycles of two tabs may begin at the same moment, since no lock holds.
     pub same_moment: bool,
 }
@@ -41,7 +44,15 @@ impl CycleEnds {
                         status.status
                     ));
                 }
-                self.ended.extend(began);
+                match began {
+                    Some(began)
+                        if status.status == SyncState::Cancelled
+                            && !self.stopped.contains(&began) =>
+                    {
+                        self.stopped.insert(began);
+                    }
+                    began => self.ended.extend(began),
+                }
             }
             None => {
                 if let Some(again) = started
