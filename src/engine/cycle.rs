@@ -110,7 +110,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Fails with the error that ended the cycle early. Earlier work of the cycle stays committed.
     pub async fn run(&self) -> Result<SyncResult> {
         let started = self.host.elapsed_ms();
-        let started_at = self.start_time();
+        let started_at = self.host.now_ms();
         self.hub.update(|status| {
             status.status = SyncState::Syncing;
             status.progress = 0.0;
@@ -144,15 +144,6 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 return result;
             }
         }
-    }
-
-    /// Returns when this cycle begins. The feed tells cycles apart by it, so that it differs from
-    /// that of the cycle that is shown, if both begin within a millisecond.
-    fn start_time(&self) -> u64 {
-        let now = self.host.now_ms();
-        let shown = &self.hub.current().last_started_at;
-        let is_taken = shown.as_deref() == Some(&*crate::util::time::format(now));
-        now.saturating_add(u64::from(is_taken))
     }
 
     async fn phases(&self) -> Result<()> {

@@ -171,7 +171,7 @@ async fn the_wait_that_a_remote_asks_for_is_kept() {
         (
             "{ status: 503, headers: { 'Retry-After': '4294967295' } }",
             "",
-            Some(86_400_000),
+            Some(3_600_000),
         ),
         (
             "{ status: 503 }",

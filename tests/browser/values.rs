@@ -8,7 +8,6 @@ use datum_sync::js::convert::{
 };
 use datum_sync::model::error::{Code, Result};
 use datum_sync::model::metadata::SyncMetadata;
-use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 #[wasm_bindgen_test]
