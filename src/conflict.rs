@@ -17,6 +17,7 @@ use crate::model::config::merge_fields::Policies;
 use crate::model::config::resolver::Builtin;
 use crate::model::entity::{Owner, push_entity, times};
 use crate::model::error::Result;
+use crate::model::table::Table;
 use crate::util::json::write::{push_field, put, put_text, put_texts};
 use crate::util::time;
 
@@ -85,7 +86,7 @@ impl Conflict {
     pub fn to_json(&self) -> String {
         let mut text = String::from("{");
         put_text(&mut text, "id", &self.id);
-        put_text(&mut text, "entity", &self.entity);
+        Table(&self.entity).put(&mut text);
         put_text(&mut text, "entityId", &self.entity_id);
         put_text(&mut text, "userId", &self.user_id);
         put(&mut text, "kind", &self.kind);

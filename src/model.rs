@@ -11,3 +11,4 @@ pub mod object_reader;
 pub mod operation;
 pub mod protocol;
 pub mod status;
+pub mod table;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::conflict::fields::{TIMES, all_keys, object_or_empty, same};
 use crate::conflict::{Conflict, ConflictKind, Resolution};
+use crate::model::table::Table;
 use crate::util::json::scan;
 use crate::util::json::write::{push_field, push_string, put_text};
 use crate::util::time;
@@ -103,7 +104,7 @@ impl Notes {
     pub fn text(&self, conflict: &Conflict, resolver: &str, at: u64) -> Rc<str> {
         let mut text = String::from("{");
         put_text(&mut text, "at", &time::format(at));
-        put_text(&mut text, "entity", &conflict.entity);
+        Table(&conflict.entity).put(&mut text);
         put_text(&mut text, "entityId", &conflict.entity_id);
         put_text(&mut text, "resolver", resolver);
         push_field(&mut text, "fields", &["[", &self.0, "]"].concat());

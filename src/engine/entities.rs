@@ -87,13 +87,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
 
     /// Returns the group for writes of a type, with the config's rules for that type.
     pub(super) fn write_group(self, entity: &str, writes: Vec<Write>) -> Group {
-        let config = self
-            .engine
-            .config
-            .entities
-            .get(entity)
-            .cloned()
-            .unwrap_or_default();
+        let config = self.engine.config.of(entity).cloned().unwrap_or_default();
         Group {
             entity: entity.to_owned(),
             writes,

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
+use crate::model::table::Table;
 use crate::util::cell::RefCell;
 use crate::util::json::write::put_text;
 use crate::util::queue::Queue;
@@ -184,6 +185,7 @@ impl EventHub {
         now: u64,
         fill: &mut dyn FnMut(&mut String),
     ) {
+        let entity = entity.map(|entity| Table(entity).entity());
         let mut readers = self.readers.borrow_mut();
         readers.retain(|reader| reader.strong_count() > 0);
         let wanting: Vec<Rc<Reader>> = readers

@@ -4,6 +4,7 @@ use crate::engine::cycle::server::unnamed_type;
 use crate::engine::{Backing, PendingOperations, User};
 use crate::model::error::Result;
 use crate::model::operation::{PendingOperation, PendingState};
+use crate::model::table::Table;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::state::outbox::Queued;
@@ -31,7 +32,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
                 .iter()
                 .map(|queued| {
                     let mut pending = pending(replica, queued, now, next);
-                    if !self.engine.config.entities.contains(&queued.op.entity) {
+                    if self.engine.config.of(&queued.op.entity).is_none() {
                         let error = unnamed_type(1).on(&queued.op.entity, Some(&queued.op.id));
                         pending.state = PendingState::Blocked;
                         pending.next_attempt_at = None;
@@ -103,7 +104,8 @@ fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> P
     };
     PendingOperation {
         op_id: op.op_id.clone(),
-        entity: op.entity.clone(),
+        entity: Table(&op.entity).entity().to_owned(),
+        space_id: Table(&op.entity).space().map(str::to_owned),
         entity_id: op.id.clone(),
         kind: op.kind,
         state: match (queued.in_flight, &blocked_by) {

@@ -45,7 +45,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         // Operations in flight do not need a second request.
         let waits = |queued: &Queued| {
             queued.in_flight
-                || !self.engine.config.entities.contains(&queued.op.entity)
+                || self.engine.config.of(&queued.op.entity).is_none()
                 || queued.fails_alone
                 || (queued.op.kind == OperationKind::Delete && !settings.include_deletes)
         };

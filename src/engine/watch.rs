@@ -10,6 +10,7 @@ use crate::engine::events::{EventHub, Topic};
 use crate::engine::{Backing, Entities, User};
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::Result;
+use crate::model::table::Table;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -192,7 +193,7 @@ fn tell_change(events: &EventHub, source: Source, user_id: &str, now: u64, chang
         Some(&changed.entity),
         now,
         &mut |out| {
-            put_text(out, "entity", &changed.entity);
+            Table(&changed.entity).put(out);
             put_text(out, "source", source);
             for (key, wanted) in [
                 ("created", RowChange::Created),

@@ -765,6 +765,8 @@ export type MetadataComparison = "inSync" | "remoteNewer" | "localNewer" | "dive
 export interface Conflict<T extends Entity = AnyEntity> {
   id: string;
   entity: string;
+  /** The shared space of the entity; absent for the user's personal space. */
+  spaceId?: string;
   entityId: string;
   userId: string;
   kind: "bothModified" | "deletedRemotely" | "deletedLocally";
@@ -791,6 +793,8 @@ export type Resolution<T extends Entity = AnyEntity> =
 export interface MergeExplanation {
   readonly at: string;
   readonly entity: string;
+  /** The shared space of the entity; absent for the user's personal space. */
+  readonly spaceId?: string;
   readonly entityId: string;
   /** The built-in resolver's name, `"function"` for the app's own, `"resolveConflict"` if the app decided it later. */
   readonly resolver: string;
@@ -840,6 +844,8 @@ export type OperationKind = "create" | "update" | "patch" | "delete";
 export interface PendingOperation {
   opId: string;
   entity: string;
+  /** The shared space of the entity; absent for the user's personal space. */
+  spaceId?: string;
   entityId: string;
   kind: OperationKind;
   /** `inFlight`: sent, no answer yet. `blocked`: waits for `blockedBy`. `pending`: sent with the next push. */
@@ -1288,6 +1294,8 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
   | {
       readonly type: "dataChanged";
       readonly entity: string;
+      /** The shared space of the entities; absent for the user's personal space. */
+      readonly spaceId?: string;
       readonly source: "local" | "remote" | "otherTab";
       readonly created: readonly string[];
       readonly updated: readonly string[];
@@ -1327,6 +1335,8 @@ export interface DeadLetter {
   id: string;
   opId: string;
   entity: string;
+  /** The shared space of the entity; absent for the user's personal space. */
+  spaceId?: string;
   entityId: string;
   kind: OperationKind;
   queuedAt: string;

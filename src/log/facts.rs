@@ -6,6 +6,7 @@ use crate::conflict::ConflictKind;
 use crate::log::address::Seq;
 use crate::model::operation::Operation;
 use crate::model::status::SyncState;
+use crate::model::table::Table;
 use crate::util::json::write::{push_field, put, put_text};
 
 /// The state of one scope's pull.
@@ -91,7 +92,7 @@ impl DeadLetter {
         let mut text = String::from("{");
         put_text(&mut text, "id", &self.op.op_id);
         put_text(&mut text, "opId", &self.op.op_id);
-        put_text(&mut text, "entity", &self.op.entity);
+        Table(&self.op.entity).put(&mut text);
         put_text(&mut text, "entityId", &self.op.id);
         put(&mut text, "kind", &self.op.kind);
         put_text(

@@ -18,6 +18,7 @@ use crate::model::entity::check_name;
 use crate::model::error::Result;
 use crate::model::limits::MAX_VERSION;
 use crate::model::object_reader::ObjectReader;
+use crate::model::table::Table;
 use crate::util::collections::vec_map::VecMap;
 
 pub mod entity;
@@ -190,11 +191,16 @@ impl Config {
         Ok(config)
     }
 
+    /// Returns the config of the entity type of a table.
+    #[must_use]
+    pub fn of(&self, table: &str) -> Option<&EntityConfig> {
+        self.entities.get(Table(table).entity())
+    }
+
     /// Returns the resolver of an entity type for calls that name none.
     #[must_use]
     pub fn resolver_of(&self, entity: &str) -> Builtin {
-        self.entities
-            .get(entity)
+        self.of(entity)
             .and_then(|config| config.conflict_resolver)
             .unwrap_or(self.conflict_resolver)
     }
@@ -202,8 +208,7 @@ impl Config {
     /// Returns the fields of a type that never leave the device.
     #[must_use]
     pub fn local_only(&self, entity: &str) -> Rc<[String]> {
-        self.entities
-            .get(entity)
+        self.of(entity)
             .map(|config| Rc::clone(&config.local_only))
             .unwrap_or_default()
     }
@@ -211,8 +216,7 @@ impl Config {
     /// Returns the merge policies of a type.
     #[must_use]
     pub fn policies(&self, entity: &str) -> Rc<Policies> {
-        self.entities
-            .get(entity)
+        self.of(entity)
             .map(|config| Rc::clone(&config.merge_fields))
             .unwrap_or_default()
     }
@@ -220,25 +224,20 @@ impl Config {
     /// Returns true if any field of a type is merged by `sum`.
     #[must_use]
     pub fn sums(&self, entity: &str) -> bool {
-        self.entities
-            .get(entity)
+        self.of(entity)
             .is_some_and(|config| sums(&config.merge_fields))
     }
 
     /// Returns true if rejected writes of a type stay visible.
     #[must_use]
     pub fn keeps(&self, entity: &str) -> bool {
-        self.entities
-            .get(entity)
-            .is_some_and(|config| config.keeps_rejected)
+        self.of(entity).is_some_and(|config| config.keeps_rejected)
     }
 
     /// Returns true if deleted entities of a type keep their body on this device.
     #[must_use]
     pub fn is_soft(&self, entity: &str) -> bool {
-        self.entities
-            .get(entity)
-            .and_then(|config| config.delete_behavior)
+        self.of(entity).and_then(|config| config.delete_behavior)
             == Some(DeleteBehavior::SoftDelete)
     }
 }

@@ -7,6 +7,7 @@
 use twox_hash::XxHash3_64;
 
 use crate::model::protocol::WireDigest;
+use crate::model::table::Table;
 
 /// Count and hash of the live rows of one entity type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,22 @@ impl Digest {
     pub fn remove(&mut self, entity: &str, id: &str, version: u64) {
         self.count = self.count.saturating_sub(1);
         self.sum = self.sum.wrapping_sub(row_hash(entity, id, version));
+    }
+
+    /// Adds a row of a shared space, or of the user's own without one.
+    pub fn add_in(&mut self, space: Option<&str>, entity: &str, id: &str, version: u64) {
+        self.count = self.count.saturating_add(1);
+        self.sum = self
+            .sum
+            .wrapping_add(row_hash_in(space, entity, id, version));
+    }
+
+    /// Removes a row of a shared space, or of the user's own without one.
+    pub fn remove_in(&mut self, space: Option<&str>, entity: &str, id: &str, version: u64) {
+        self.count = self.count.saturating_sub(1);
+        self.sum = self
+            .sum
+            .wrapping_sub(row_hash_in(space, entity, id, version));
     }
 
     /// Returns the digest of the union of two disjoint sets.
@@ -58,12 +75,22 @@ impl Digest {
 /// xxh3-64 over `entity NUL id NUL version`, the version as eight little-endian bytes. Ids have no
 /// control characters, so the zero bytes separate without doubt.
 #[must_use]
-pub fn row_hash(entity: &str, id: &str, version: u64) -> u64 {
-    let mut bytes = Vec::with_capacity(entity.len().saturating_add(id.len()).saturating_add(10));
-    bytes.extend_from_slice(entity.as_bytes());
-    bytes.push(0);
-    bytes.extend_from_slice(id.as_bytes());
-    bytes.push(0);
+pub fn row_hash(table: &str, id: &str, version: u64) -> u64 {
+    let table = Table(table);
+    row_hash_in(table.space(), table.entity(), id, version)
+}
+
+/// Like [`row_hash`]; the bytes of a row of a shared space begin with the space's id and a zero
+/// byte. So a row that a replica files under the wrong space is a difference.
+#[must_use]
+pub fn row_hash_in(space: Option<&str>, entity: &str, id: &str, version: u64) -> u64 {
+    let space_len = space.map_or(0, |space| space.len().saturating_add(1));
+    let names = entity.len().saturating_add(id.len()).saturating_add(10);
+    let mut bytes = Vec::with_capacity(names.saturating_add(space_len));
+    for name in space.into_iter().chain([entity, id]) {
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(0);
+    }
     bytes.extend_from_slice(&version.to_le_bytes());
     XxHash3_64::oneshot(&bytes)
 }

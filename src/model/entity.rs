@@ -14,11 +14,11 @@ use crate::util::json::write::{push_escaped, push_field, push_number, push_strin
 /// The longest id, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 512;
 
-/// An entity type and an id, borrowed: rows are looked up far more often than their keys are
-/// stored.
+/// A table and an id, borrowed: rows are looked up far more often than their keys are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key<'a> {
-    /// The entity type, as the config names it.
+    /// The table's name: [`crate::model::table::Table::name`]. In the personal space, which has no
+    /// name, it is the entity type, as the config names it.
     pub entity: &'a str,
     pub id: &'a str,
 }
@@ -41,7 +41,8 @@ impl<'a> Key<'a> {
 /// An owned [`Key`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnedKey {
-    /// The entity type, as the config names it.
+    /// The table's name: [`crate::model::table::Table::name`]. In the personal space, which has no
+    /// name, it is the entity type, as the config names it.
     pub entity: String,
     pub id: String,
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::model::table::Table;
 use serde::{Serialize, Serializer};
 
 /// The stable name of a failure, as `DatumError.code` in TypeScript.
@@ -240,7 +241,7 @@ impl Error {
     /// Adds the entity type and, if there is one, the id.
     #[must_use]
     pub fn on(mut self, entity: &str, id: Option<&str>) -> Self {
-        self.0.entity = Some(entity.to_owned());
+        self.0.entity = Some(Table(entity).entity().to_owned());
         self.0.entity_id = id.map(str::to_owned);
         self
     }

@@ -231,6 +231,9 @@ pub struct PendingOperation {
     pub op_id: String,
     /// The entity type.
     pub entity: String,
+    /// The shared space that it writes into; `None` for the personal one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub space_id: Option<String>,
     /// The entity's id.
     pub entity_id: String,
     /// What it does.

@@ -17,6 +17,7 @@ use crate::model::entity::{Key, times};
 use crate::model::error::Result;
 use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::PullPage;
+use crate::model::table::concerns;
 use crate::plan::page::PageRules;
 use crate::plan::remote_row::earlier_field_hashes;
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
@@ -168,11 +169,7 @@ impl RowPlanner<'_> {
         if replica.receipts().restored().is_none() {
             return;
         }
-        let concerned = |entity: &str| {
-            rules
-                .entities
-                .is_none_or(|only| only.iter().any(|name| name == entity))
-        };
+        let concerned = |entity: &str| concerns(rules.entities, entity);
         let was_sent = |entity: &str, id: &str| {
             page.changes
                 .iter()

@@ -5,6 +5,7 @@ use crate::model::digest::Digest;
 use crate::model::metadata::SyncMetadata;
 use crate::model::protocol::{EntityCount, MetadataSyncStatus};
 use crate::state::replica::Replica;
+use crate::state::tables;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
 
@@ -18,7 +19,7 @@ pub fn entity_counts(
         .map(|entity| {
             let digest = replica.digest(entity);
             let count = EntityCount {
-                count: replica.count(entity),
+                count: tables::count(replica, entity),
                 hash: Some(digest.hex()),
                 pending: replica.outbox().count_of(entity),
             };

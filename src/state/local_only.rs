@@ -14,6 +14,7 @@ use crate::log::commit::{Entry, SegmentBody, SegmentWrite};
 use crate::log::directory::Line;
 use crate::model::entity::{Fields, Key, OwnedKey};
 use crate::model::error::Result;
+use crate::model::table::concerns;
 use crate::state::rows::{Row, Rows};
 use crate::state::segment_cache::Segments;
 use crate::util::collections::vec_map::VecMap;
@@ -146,7 +147,7 @@ impl LocalOnly {
     /// As [`Self::mark_orphan`], for all entities of these types; `None` for all types.
     pub fn mark_orphans(&mut self, entities: Option<&[String]>) {
         for (entity, rows) in self.rows.iter() {
-            if entities.is_none_or(|only| only.iter().any(|name| name == entity)) {
+            if concerns(entities, entity) {
                 self.orphans
                     .extend(rows.iter().map(|(id, _)| Key::new(entity, id).to_owned()));
             }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::model::entity::Key;
 use crate::model::error::ErrorJson;
 use crate::model::operation::{Operation, OperationKind};
+use crate::model::table::tables;
 use crate::state::outbox::slots::{EntityIndex, SlotQueue};
 use crate::util::collections::ordered_map::OrderedMap;
 
@@ -82,13 +83,11 @@ impl Outbox {
         self.queue.iter()
     }
 
-    /// Counts the pending operations of one entity type.
+    /// Counts the pending operations of one entity type, in all spaces.
     #[must_use]
     pub fn count_of(&self, entity: &str) -> u64 {
-        self.by_entity.0.get(entity).map_or(0, |ids| {
-            ids.values()
-                .fold(0, |n, slots| n.saturating_add(slots.len() as u64))
-        })
+        let slots = tables(&self.by_entity.0, entity).flat_map(|(_, ids)| ids.values());
+        slots.fold(0, |n, slots| n.saturating_add(slots.len() as u64))
     }
 
     #[must_use]

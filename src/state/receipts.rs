@@ -9,6 +9,7 @@ use crate::log::facts::Facts;
 use crate::log::receipt::{MAX_FIELD_HASHES, Receipt, ReceiptOutcome, Restored};
 use crate::model::entity::{Key, OwnedKey};
 use crate::model::operation::{Operation, OperationKind};
+use crate::model::table::concerns;
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::vec_map::VecMap;
 
@@ -199,9 +200,7 @@ impl Receipts {
     pub(super) fn clear_missing(&mut self, entities: Option<&[String]>) {
         let gone: Vec<OwnedKey> = self
             .suspects()
-            .filter(|(entity, ..)| {
-                entities.is_none_or(|only| only.iter().any(|name| name == entity))
-            })
+            .filter(|(entity, ..)| concerns(entities, entity))
             .map(|(entity, id, _)| Key::new(entity, id).to_owned())
             .collect();
         for key in gone {

@@ -12,6 +12,7 @@ use crate::log::known_server::KnownServer;
 use crate::model::digest::Digest;
 use crate::model::entity::Key;
 use crate::model::operation::Operation;
+use crate::model::table::tables;
 use crate::state::growth::Growth;
 use crate::state::kept_rejections::KeptRejections;
 use crate::state::lazy_rows::LazyRows;
@@ -78,7 +79,7 @@ impl Replica {
         self.head
     }
 
-    /// The synced rows by entity type. Incomplete while rows are [lazy](Self::has_lazy_rows).
+    /// The synced rows by table. Incomplete while rows are [lazy](Self::has_lazy_rows).
     #[must_use]
     pub const fn entities(&self) -> &VecMap<Rows> {
         &self.entities
@@ -113,15 +114,14 @@ impl Replica {
         self.entities.values().any(|rows| rows.held > 0)
     }
 
-    /// The digest of the synced rows of one entity type.
+    /// The digest of the synced rows of one entity type, in all spaces.
     #[must_use]
     pub fn digest(&self, entity: &str) -> Digest {
-        self.entities
-            .get(entity)
-            .map_or_else(Digest::default, |rows| rows.digest)
+        let all = tables(&self.entities, entity);
+        all.fold(Digest::default(), |all, (_, rows)| all.and(rows.digest))
     }
 
-    /// The entity types that have rows, with their digests.
+    /// The tables that have rows, with their digests.
     pub fn digests(&self) -> impl Iterator<Item = (&str, Digest)> {
         self.entities.iter().map(|(name, rows)| (name, rows.digest))
     }

@@ -198,7 +198,7 @@ impl Replica {
         )
     }
 
-    /// Counts the entities of a type that readers see, without reading a body.
+    /// Counts the entities of a table that readers see, without reading a body.
     #[must_use]
     pub fn count(&self, entity: &str) -> u64 {
         let mut count = self.entities.get(entity).map_or(0, Rows::live);

@@ -276,7 +276,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         let waits = |queued: &Queued| {
             let op = &queued.op;
             self.resting.contains(&op.op_id)
-                || !self.cycle.config.entities.contains(&op.entity)
+                || self.cycle.config.of(&op.entity).is_none()
                 || (queued.fails_alone != failing && self.only.is_none())
                 || search.excludes(&op.op_id, only)
                 || (op.kind == OperationKind::Delete && !self.cycle.settings.include_deletes)

@@ -11,6 +11,7 @@ use crate::log::facts::Facts;
 use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::PullPage;
 use crate::model::status::{Phase, RemoteHealth, SyncResult, SyncState};
+use crate::model::table::Table;
 use crate::plan::verdicts::Settled;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -274,7 +275,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             if decision.resolution != Resolution::Later {
                 tally.conflicts_resolved = tally.conflicts_resolved.saturating_add(1);
             }
-            let entity = tally.entities.entry(&conflict.entity);
+            let entity = tally.entities.entry(Table(&conflict.entity).entity());
             entity.conflicts = entity.conflicts.saturating_add(1);
         }
     }

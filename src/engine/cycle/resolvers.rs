@@ -8,6 +8,7 @@ use crate::conflict::{Conflict, Resolution};
 use crate::model::config::Config;
 use crate::model::config::resolver::Builtin;
 use crate::model::error::Result;
+use crate::model::table::Table;
 use crate::util::collections::vec_map::VecMap;
 
 /// One of the app's own resolvers.
@@ -52,13 +53,12 @@ impl Resolvers {
         if let Some(choice) = &self.call {
             return choice.clone();
         }
-        if let Some(custom) = self.by_entity.get(entity) {
+        if let Some(custom) = self.by_entity.get(Table(entity).entity()) {
             return Choice::Custom(Rc::clone(custom));
         }
         match (
             config
-                .entities
-                .get(entity)
+                .of(entity)
                 .and_then(|entity| entity.conflict_resolver),
             &self.fallback,
         ) {

@@ -6,6 +6,7 @@ use crate::engine::cycle::retry::worth_another_try;
 use crate::log::known_server::{KnownServer, Meeting};
 use crate::model::error::{Code, Error, Result};
 use crate::model::metadata::read_reply;
+use crate::model::table::Table;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -48,8 +49,8 @@ pub(crate) fn tell_unnamed<S: Store, R: Remote, H: Host>(cycle: &Cycle<'_, S, R,
     let mut unnamed: VecMap<u64> = VecMap::default();
     cycle.db.read(|replica| {
         for queued in replica.outbox().iter() {
-            if !cycle.config.entities.contains(&queued.op.entity) {
-                unnamed.count(&queued.op.entity);
+            if cycle.config.of(&queued.op.entity).is_none() {
+                unnamed.count(Table(&queued.op.entity).entity());
             }
         }
     });

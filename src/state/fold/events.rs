@@ -6,6 +6,7 @@ use crate::log::facts::{CursorState, DeadLetter, Parked};
 use crate::log::receipt::Restored;
 use crate::model::entity::Key;
 use crate::model::operation::{Operation, OperationKind};
+use crate::model::table::concerns;
 use crate::state::changes::{touch, touch_letter, touch_operation, touch_rows};
 use crate::state::fold::Origin;
 use crate::state::replica::Replica;
@@ -123,7 +124,7 @@ fn fold_sweep(replica: &mut Replica, before: Seq, entities: Option<&[String]>) {
     if !(replica.entities.is_empty() && replica.lazy_rows.are_all_after(before)) {
         replica.materialize();
     }
-    let swept = |entity: &str| entities.is_none_or(|only| only.iter().any(|name| name == entity));
+    let swept = |entity: &str| concerns(entities, entity);
     touch_rows(replica, &|entity, row| swept(entity) && row.stamp <= before);
     for (entity, rows) in replica.entities.iter_mut() {
         if swept(entity) {

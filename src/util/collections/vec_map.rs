@@ -77,6 +77,12 @@ impl<V> VecMap<V> {
         self.0.iter_mut().map(|(key, value)| (&**key, value))
     }
 
+    /// As [`Self::iter`], from the first key that is not less than this one.
+    pub fn from(&self, key: &str) -> impl Iterator<Item = (&str, &V)> {
+        let at = self.search(key).unwrap_or_else(|at| at);
+        self.0.iter().skip(at).map(|(key, value)| (&**key, value))
+    }
+
     /// Iterates over the keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(key, _)| &**key)
