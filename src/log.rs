@@ -11,4 +11,5 @@ pub mod receipt;
 pub mod record;
 pub mod segment;
 pub mod segment_writer;
+pub mod spaces;
 pub mod value_codec;

@@ -10,5 +10,6 @@ pub mod metadata;
 pub mod object_reader;
 pub mod operation;
 pub mod protocol;
+pub mod space;
 pub mod status;
 pub mod table;

@@ -16,6 +16,7 @@ pub mod receipts;
 pub mod replica;
 pub mod rows;
 pub mod segment_cache;
+pub mod spaces;
 pub mod tables;
 pub mod touched;
 pub mod view;

@@ -45,6 +45,8 @@ mod schedule;
 mod schedule_retries;
 #[path = "unit/schedule_support.rs"]
 mod schedule_support;
+#[path = "unit/space_facts.rs"]
+mod space_facts;
 #[path = "unit/space_tables.rs"]
 mod space_tables;
 #[path = "unit/sse.rs"]

@@ -6,6 +6,7 @@
 use crate::log::codec::{Input, Output};
 use crate::log::commit::Event;
 use crate::log::known_server::KnownServer;
+use crate::log::spaces;
 use crate::log::value_codec::{
     get_conflict, get_cursor, get_damage, get_dead_letters, get_explained, get_facts,
     get_field_hashes, get_kept, get_operation, get_receipt, get_restored, put_conflict, put_cursor,
@@ -119,6 +120,10 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.text(epoch);
             put_restored(out, *restored);
         }
+        Event::Space { what } => {
+            out.byte(21);
+            spaces::put(out, what);
+        }
         Event::Offered { count, done } => {
             out.byte(19);
             out.number(*count);
@@ -200,6 +205,9 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
                 id: input.maybe_text()?,
                 address: input.maybe_text()?,
             },
+        },
+        21 => Event::Space {
+            what: spaces::get(input)?,
         },
         _ => return None,
     })

@@ -8,11 +8,13 @@ use crate::log::commit::{Commit, Entry, Event, KeptSegment, SegmentBody, Segment
 use crate::log::known_server::KnownServer;
 use crate::log::segment::slice;
 use crate::log::segment_writer::Packing;
+use crate::log::spaces::SpaceEvent;
 use crate::model::error::Result;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::PREFIX;
 use crate::state::replica::Replica;
 use crate::state::rows::{Row, RowBody};
+use crate::state::spaces::Spaces;
 use crate::util::collections::seq_map::SeqMap;
 
 /// External segments smaller than this are merged.
@@ -155,6 +157,11 @@ impl CheckpointWriter<'_> {
         commit.events.push(Event::Facts {
             facts: Box::new(replica.facts().clone()),
         });
+        commit.events.extend(
+            spaces(replica.spaces())
+                .into_iter()
+                .map(|what| Event::Space { what }),
+        );
         if *replica.server() != KnownServer::default() {
             commit.events.push(Event::Server {
                 server: replica.server().clone(),
@@ -181,4 +188,26 @@ impl CheckpointWriter<'_> {
             commit.events.push(Event::NeedFullPull);
         }
     }
+}
+
+/// Returns what is known of spaces while none comes from its beginning. It stands behind the epoch
+/// of a restore, which would forget it.
+fn spaces(spaces: &Spaces) -> Vec<SpaceEvent> {
+    let mut events = Vec::new();
+    if !spaces.list().is_empty() {
+        events.push(SpaceEvent::List {
+            list: spaces.list().to_vec(),
+            asked: 0,
+        });
+    }
+    let made = spaces.made().keys().map(|space| SpaceEvent::Made {
+        space: space.to_owned(),
+    });
+    events.extend(made);
+    let passed = spaces.all_passed().iter();
+    events.extend(passed.map(|(space, version)| SpaceEvent::Passed {
+        space: space.to_owned(),
+        version: *version,
+    }));
+    events
 }

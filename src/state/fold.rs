@@ -18,6 +18,7 @@ use crate::state::rows::RowBody;
 use crate::util::collections::seq_map::SeqMap;
 
 mod events;
+mod spaces;
 
 /// The origin of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -115,6 +115,11 @@ impl KeptRejections {
         }
     }
 
+    /// Shows those of some tables no more.
+    pub fn forget(&mut self, tables: &dyn Fn(&str) -> bool) {
+        self.0.retain(&|table| !tables(table));
+    }
+
     /// Removes a dead letter; the last kept one of `remaining` for the same entity takes its place.
     pub fn remove(&mut self, letter: &DeadLetter, remaining: &VecMap<DeadLetter>) {
         let key = Key::new(&letter.op.entity, &letter.op.id);

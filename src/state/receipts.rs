@@ -208,6 +208,13 @@ impl Receipts {
         }
     }
 
+    /// Forgets the receipts of some tables.
+    pub(super) fn forget(&mut self, tables: &dyn Fn(&str) -> bool) {
+        self.all.retain(&|table| !tables(table));
+        let suspects = self.all.values().flat_map(OrderedMap::values);
+        self.suspects = suspects.filter(|receipt| receipt.suspect).count() as u64;
+    }
+
     /// Counts operations that were offered again; `done` after the full pull.
     pub(super) fn count_offers(&mut self, count: u64, done: bool) {
         self.offered = self.offered.saturating_add(count);

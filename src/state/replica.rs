@@ -21,6 +21,7 @@ use crate::state::outbox::Outbox;
 use crate::state::receipts::Receipts;
 use crate::state::rows::{Row, Rows};
 use crate::state::segment_cache::Segments;
+use crate::state::spaces::Spaces;
 use crate::state::touched::Touched;
 use crate::util::collections::vec_map::VecMap;
 
@@ -42,6 +43,7 @@ pub struct Replica {
     pub(super) dead_letters: VecMap<DeadLetter>,
     pub(super) kept_rejections: KeptRejections,
     pub(super) receipts: Receipts,
+    pub(super) spaces: Spaces,
     pub(super) history: History,
     pub(super) facts: Facts,
     pub(super) server: KnownServer,
@@ -164,12 +166,14 @@ impl Replica {
         self.cursors.get(scope)
     }
 
-    /// Returns true while a full pull is under way.
+    /// Returns true while a full pull is under way, or one of a space.
     #[must_use]
     pub fn is_pulling_all(&self) -> bool {
-        self.cursors
-            .values()
-            .any(|state| state.full_since.is_some())
+        self.spaces.is_moving()
+            || self
+                .cursors
+                .values()
+                .any(|state| state.full_since.is_some())
     }
 
     /// Conflicts that wait for the app's decision.
@@ -212,6 +216,12 @@ impl Replica {
     #[must_use]
     pub const fn receipts(&self) -> &Receipts {
         &self.receipts
+    }
+
+    /// The user's spaces.
+    #[must_use]
+    pub const fn spaces(&self) -> &Spaces {
+        &self.spaces
     }
 
     /// How the latest conflicts were decided.

@@ -8,9 +8,12 @@ use datum_sync::log::commit::{Damage, Entry, Event, KeptSegment, SegmentBody, Se
 use datum_sync::log::facts::{AdoptedFrom, CursorState, DeadLetter, Facts, Parked};
 use datum_sync::log::receipt::{Receipt, ReceiptOutcome, Restored};
 use datum_sync::log::segment::checksum;
+use datum_sync::log::spaces::{Limbo, SpaceEvent};
 use datum_sync::model::entity::Key;
 use datum_sync::model::operation::{Link, Operation, OperationKind};
+use datum_sync::model::space::{Joined, Role};
 use datum_sync::model::status::SyncState;
+use datum_sync::model::table::Table;
 
 pub const HEADER: usize = 12;
 
@@ -105,6 +108,59 @@ pub fn facts(state: SyncState) -> Facts {
 
 /// Every kind of event, with its fields full and with them empty.
 pub fn events() -> Vec<Event> {
+    let mut all = other_events();
+    all.extend(space_events().into_iter().map(|what| Event::Space { what }));
+    all
+}
+
+fn space_events() -> Vec<SpaceEvent> {
+    let moving = |limbo| SpaceEvent::Moving {
+        table: Table::name("todo", Some("s")).into_owned(),
+        id: long(),
+        limbo,
+    };
+    vec![
+        SpaceEvent::List {
+            list: [Role::Owner, Role::Writer, Role::Reader]
+                .map(|role| Joined {
+                    space: long(),
+                    role,
+                })
+                .to_vec(),
+            asked: u64::MAX,
+        },
+        SpaceEvent::List {
+            list: Vec::new(),
+            asked: 0,
+        },
+        SpaceEvent::Made { space: long() },
+        SpaceEvent::Start {
+            scope: long(),
+            space: String::new(),
+            at: u64::MAX,
+        },
+        SpaceEvent::EndStarts {
+            scope: String::new(),
+            entities: Some(vec![long()]),
+        },
+        SpaceEvent::EndStarts {
+            scope: long(),
+            entities: None,
+        },
+        SpaceEvent::Passed {
+            space: long(),
+            version: u64::MAX,
+        },
+        moving(None),
+        moving(Some(Limbo {
+            to: long(),
+            version: u64::MAX,
+        })),
+        SpaceEvent::Leave { space: long() },
+    ]
+}
+
+fn other_events() -> Vec<Event> {
     let full = CursorState {
         cursor: Some(long()),
         full_since: Some(u64::MAX),

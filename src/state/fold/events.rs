@@ -6,9 +6,11 @@ use crate::log::facts::{CursorState, DeadLetter, Parked};
 use crate::log::receipt::Restored;
 use crate::model::entity::Key;
 use crate::model::operation::{Operation, OperationKind};
-use crate::model::table::concerns;
+use crate::model::space::SPACE;
+use crate::model::table::{Table, concerns};
 use crate::state::changes::{touch, touch_letter, touch_operation, touch_rows};
 use crate::state::fold::Origin;
+use crate::state::fold::spaces::fold_space_event;
 use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 
@@ -24,10 +26,13 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
             at,
             field_hashes,
         } => {
-            if let Some(op) = fold_applied(replica, &op_id, version, at, &field_hashes)
-                && !with_row
-            {
-                fold_applied_row(replica, seq, op, version);
+            if let Some(op) = fold_applied(replica, &op_id, version, at, &field_hashes) {
+                if let (SPACE, OperationKind::Create) = (Table(&op.entity).entity(), op.kind) {
+                    replica.spaces.make(&op.id, seq);
+                }
+                if !with_row {
+                    fold_applied_row(replica, seq, op, version);
+                }
             }
         }
         Event::Rebase { op_id, version } => replica.outbox.rebase(&op_id, version),
@@ -52,6 +57,7 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
         Event::Offered { count, done } => replica.receipts.count_offers(count, done),
         Event::Quarantine { body } => fold_quarantine(replica, body),
         Event::Explained { what } => replica.history.add(what),
+        Event::Space { what } => fold_space_event(replica, seq, what),
         Event::Checkpoint { .. } => {}
     }
 }
@@ -199,6 +205,7 @@ fn fold_epoch(replica: &mut Replica, epoch: String, restored: Option<Restored>) 
     let Some(restored) = restored else { return };
     // Cursors of the previous history mean nothing in the new one.
     replica.cursors = VecMap::default();
+    replica.spaces.enter_epoch();
     replica.receipts.mark_suspects(restored);
     // A checkpoint repeats this event before any epoch is known; its rows are up to date.
     if known.is_some() {

@@ -79,9 +79,23 @@ impl Rows {
 
     /// Removes the rows that were last confirmed at or before this record.
     pub fn sweep(&mut self, entity: &str, before: Seq, segments: &mut Segments) {
-        for (id, _) in self.matching(&|row| row.stamp <= before) {
-            self.discard(entity, &id, segments);
+        self.discard_all(entity, &|row| row.stamp <= before, segments);
+    }
+
+    /// Removes the rows for which `which` holds, and returns their ids.
+    pub fn discard_all(
+        &mut self,
+        entity: &str,
+        which: &dyn Fn(&Row) -> bool,
+        segments: &mut Segments,
+    ) -> Vec<String> {
+        let gone: Vec<String> = (self.matching(which).into_iter())
+            .map(|(id, _)| id)
+            .collect();
+        for id in &gone {
+            self.discard(entity, id, segments);
         }
+        gone
     }
 
     /// Lets held tombstones take effect.

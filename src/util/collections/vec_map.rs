@@ -67,6 +67,11 @@ impl<V> VecMap<V> {
         self.search(key).ok().map(|at| self.0.remove(at).1)
     }
 
+    /// Removes all keys but those for which `keeps` holds.
+    pub fn retain(&mut self, keeps: &dyn Fn(&str) -> bool) {
+        self.0.retain(|(key, _)| keeps(key));
+    }
+
     /// Iterates over keys and values, in order of key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         self.0.iter().map(|(key, value)| (&**key, value))
