@@ -30,6 +30,22 @@ impl Digest {
         self.sum = self.sum.wrapping_sub(row_hash(entity, id, version));
     }
 
+    /// Adds a row of a shared space, or of the user's own without one.
+    pub fn add_in(&mut self, space: Option<&str>, entity: &str, id: &str, version: u64) {
+        self.count = self.count.saturating_add(1);
+        self.sum = self
+            .sum
+            .wrapping_add(row_hash_in(space, entity, id, version));
+    }
+
+    /// Removes a row of a shared space, or of the user's own without one.
+    pub fn remove_in(&mut self, space: Option<&str>, entity: &str, id: &str, version: u64) {
+        self.count = self.count.saturating_sub(1);
+        self.sum = self
+            .sum
+            .wrapping_sub(row_hash_in(space, entity, id, version));
+    }
+
     /// Returns the digest of the union of two disjoint sets.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -59,11 +75,20 @@ impl Digest {
 /// control characters, so the zero bytes separate without doubt.
 #[must_use]
 pub fn row_hash(entity: &str, id: &str, version: u64) -> u64 {
-    let mut bytes = Vec::with_capacity(entity.len().saturating_add(id.len()).saturating_add(10));
-    bytes.extend_from_slice(entity.as_bytes());
-    bytes.push(0);
-    bytes.extend_from_slice(id.as_bytes());
-    bytes.push(0);
+    row_hash_in(None, entity, id, version)
+}
+
+/// Like [`row_hash`]; the bytes of a row of a shared space begin with the space's id and a zero
+/// byte. So a row that a replica files under the wrong space is a difference.
+#[must_use]
+pub fn row_hash_in(space: Option<&str>, entity: &str, id: &str, version: u64) -> u64 {
+    let space_len = space.map_or(0, |space| space.len().saturating_add(1));
+    let names = entity.len().saturating_add(id.len()).saturating_add(10);
+    let mut bytes = Vec::with_capacity(names.saturating_add(space_len));
+    for name in space.into_iter().chain([entity, id]) {
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(0);
+    }
     bytes.extend_from_slice(&version.to_le_bytes());
     XxHash3_64::oneshot(&bytes)
 }

@@ -83,7 +83,9 @@ pub fn on_the_wire<'a>(
         op_id: Cow::Borrowed(&op.op_id),
         entity: Cow::Borrowed(&op.entity),
         id: Cow::Borrowed(&op.id),
-        kind: op.kind,
+        kind: op.kind.into(),
+        space: None,
+        to: None,
         base_version,
         // An operation with a base cannot be applied after this one. A create could be, on a row
         // that was deleted in the meantime.
