@@ -232,8 +232,10 @@ impl<S: Store> Service<S> {
                 "maxEntityBytes": config.max_entity_bytes,
                 "maxBodyBytes": config.max_body_bytes,
                 "maxWaitMs": config.max_wait_ms,
+                "maxMembers": config.max_members,
+                "maxSpaces": config.max_spaces,
             },
-            "features": { "stream": true, "gzipRequests": true, "digests": true, "scopes": ["where"] },
+            "features": { "stream": true, "gzipRequests": true, "digests": true, "scopes": ["where"], "spaces": true },
             "retention": {
                 "tombstoneDays": config.tombstone_retention_ms / DAY_MS,
                 "operationDays": config.operation_memory_ms / DAY_MS,

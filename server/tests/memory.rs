@@ -29,3 +29,14 @@ fn a_fork_is_independent() {
         assert_eq!((rows(&world.service.store), rows(&fork)), (1, 0));
     });
 }
+
+/// (each from an empty store, so that a failing seed is short)
+#[test]
+fn many_histories_end_with_what_each_user_may_read() {
+    pollster::block_on(async {
+        for seed in 1..=200 {
+            let world = suite::World::new(MemoryStore::new("e1"));
+            suite::shared_random::history(&world, seed).await;
+        }
+    });
+}

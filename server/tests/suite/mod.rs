@@ -15,6 +15,7 @@ pub mod scopes;
 pub mod shared;
 pub mod shared_cursors;
 pub mod shared_pulls;
+pub mod shared_random;
 
 use datum_server::rules::store::{Store, Transaction};
 use datum_server::{Config, Service};
@@ -274,6 +275,7 @@ macro_rules! mount {
             a_page_is_limited_over_all_spaces,
             filters_and_scopes_are_over_all_spaces,
             the_stores_agree_on_numbers_and_the_order_of_joining);
+        $crate::mount!(@ $run, $store, shared_random, a_device_ends_with_what_its_user_may_read);
         $crate::mount!(@ $run, $store, conversations, every_conversation_of_the_protocol_holds);
     };
     (@ $run:path, $store:expr, $module:ident, $($story:ident),* $(,)?) => {
