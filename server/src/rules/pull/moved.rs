@@ -33,7 +33,7 @@ pub(super) async fn resolve<T: Transaction>(
                 .collect();
             let stamps = tx.stamps(&space, &keys).await?;
             let readable = spaces.all.iter().any(|reading| reading.space == space);
-            for (change, stamp) in changes.into_iter().zip(stamps.into_iter()) {
+            for (change, stamp) in changes.into_iter().zip(stamps) {
                 match stamp {
                     Some(stamp) if !stamp.deleted => {
                         change.moved_to = readable.then(|| (space.id().cloned(), stamp.version));
