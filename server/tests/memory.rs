@@ -40,3 +40,29 @@ fn many_histories_end_with_what_each_user_may_read() {
         }
     });
 }
+
+/// (on disk it takes a while)
+#[test]
+fn a_space_may_have_ten_thousand_members_and_not_one_more() {
+    use suite::shared::{A, member, refused};
+    pollster::block_on(async {
+        let w = suite::World::new(MemoryStore::new("e1"));
+        w.space(A, &[]).await;
+        let all: Vec<_> = (1..10_000)
+            .map(|n| member(A, &format!("u{n}"), "create", None, "reader"))
+            .collect();
+        let verdicts = w.push("ann", serde_json::json!(all)).await;
+        assert!(
+            verdicts
+                .iter()
+                .all(|verdict| verdict["status"] == "applied")
+        );
+        let one_more = member(A, "one more", "create", None, "reader");
+        assert_eq!(w.one("ann", one_more).await, refused("tooManyMembers"));
+        assert_eq!(w.list("u9999").await.as_array().unwrap().len(), 1);
+        w.kick(A, "u1").await;
+        w.invite(A, "one more", "reader").await;
+        w.end(A).await;
+        assert_eq!(w.list("u9999").await.as_array().unwrap().len(), 0);
+    });
+}

@@ -94,6 +94,14 @@ impl SqliteTx {
         self.number(space).await
     }
 
+    /// Like [`Self::create`], for a space that is likely there.
+    async fn known(&mut self, space: &Space) -> Result<i64> {
+        match self.number(space).await? {
+            NO_SPACE => self.create(space).await,
+            no => Ok(no),
+        }
+    }
+
     async fn write_batch(
         &mut self,
         user: &str,
@@ -252,9 +260,9 @@ impl Transaction for SqliteTx {
     }
 
     async fn set_member(&mut self, id: &str, user: &str, role: Option<Role>) -> Result<()> {
-        let space = self.create(&Space::shared(id)).await;
+        let space = self.known(&Space::shared(id)).await;
         let space = self.note(space)?;
-        let user = self.create(&Space::personal(user)).await;
+        let user = self.known(&Space::personal(user)).await;
         let user = self.note(user)?;
         let done = members::set(&mut self.tx, space, user, role).await;
         self.note(done)

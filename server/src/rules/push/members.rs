@@ -123,7 +123,15 @@ async fn set_member<T: Transaction>(
     (id, user): (&str, &str),
     role: Option<Role>,
 ) -> Result<Option<Rejection>, ServerError> {
-    let stored = work.data(&operation.space, &operation.key).await?;
+    let stamps = &work.space(&operation.space)?.stamps;
+    let live = stamps
+        .get(&operation.key)
+        .is_some_and(|stamp| !stamp.deleted);
+    let stored = if live {
+        work.data(&operation.space, &operation.key).await?
+    } else {
+        None
+    };
     let before = stored.as_deref().and_then(spaces::role);
     if before == role {
         return Ok(None);

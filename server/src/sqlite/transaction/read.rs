@@ -198,12 +198,16 @@ fn key_index(row: &SqliteRow) -> Result<Option<usize>> {
 
 fn read_row(row: &SqliteRow) -> Result<Row> {
     let data: Option<String> = row.try_get(3).map_err(failed)?;
+    let moved_to = match data {
+        Some(_) => None,
+        None => named(row, 4)?,
+    };
     Ok(Row {
         entity: row.try_get(0).map_err(failed)?,
         id: row.try_get(1).map_err(failed)?,
         version: number(row, 2)?,
         data: data.map(Into::into),
-        moved_to: named(row, 4)?,
+        moved_to,
     })
 }
 
