@@ -20,7 +20,7 @@ async fn write_old_file(folder: &Folder) {
     let sum = |version| row_hash("task", "x", version).cast_signed();
     let content = format!(
         "INSERT INTO setting VALUES ('epoch', 'e1'), ('serverId', 'the same');
-         INSERT INTO account VALUES (1, 'ann', 3, 1), (2, 'bob', 2, 0);
+         INSERT INTO account VALUES (1, 'ann', 3, 2), (2, 'bob', 2, 0);
          INSERT INTO entity VALUES
            (1, 'task', 'x', 2, 0, 5, '{{\"n\":1}}'), (1, 'task', 'y', 3, 1, 5, NULL),
            (2, 'task', 'x', 1, 0, 5, '{{}}'), (2, 'note', 'x', 2, 0, 5, '{{}}');
@@ -72,6 +72,12 @@ fn a_file_from_before_there_were_spaces_goes_on() {
             "conflict"
         );
         // Counters and tombstones go on, and a space begins.
+        let unknown = json!({ "opId": "o9", "entity": "task", "id": "never", "kind": "patch", "baseVersion": 1, "data": {} });
+        assert_eq!(
+            w.push("ann", json!([unknown])).await[0]["version"],
+            2,
+            "the floor"
+        );
         assert_eq!(w.create("ann", "task", "y").await, 4);
         w.does("bob", new_space(A)).await;
         w.does("bob", member(A, "ann", "create", None, "reader"))

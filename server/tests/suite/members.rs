@@ -1,6 +1,6 @@
 //! Shared spaces and their members: who may do what, and what a stranger is told.
 
-use datum_server::rules::store::Store;
+use datum_server::rules::store::{Range, Space, Store, Transaction};
 use serde_json::{Value, json};
 
 use super::shared::{
@@ -201,6 +201,15 @@ pub async fn an_ended_space_is_gone_for_all_and_its_id_is_never_used_again<S: St
         );
     }
     assert_eq!(w.pull("ann", json!({})).await["digests"].get("task"), None);
+    let mut tx = w.service.store.read().await.unwrap();
+    let all = Range {
+        entities: None,
+        after: 0,
+        live_until: 0,
+    };
+    assert_eq!(tx.count(&Space::shared(A), all).await.unwrap(), 0);
+    assert!(tx.digests(&[Space::shared(A)]).await.unwrap().is_empty());
+    assert!(tx.head(&Space::shared(A)).await.unwrap().seq > 0);
 }
 
 /// (an owner who ends a space, and goes on in the same push)

@@ -187,6 +187,15 @@ pub async fn a_write_of_a_moved_row_is_a_conflict_that_tells_where_it_is<S: Stor
         told(&page["changes"]).contains(&row(B, "x", i64::try_from(now).unwrap())),
         "twins are two rows"
     );
+    // What is deleted then is deleted, although its place was once that of a row that moved.
+    let delete = |base| write(Some(A), "x", "delete", Some(base), Value::Null);
+    let gone = w.does("bob", delete(revived)).await;
+    assert_eq!(w.does("ann", delete(gone)).await, gone);
+    let (_, cursor) = w.pull_all("ann", json!({})).await;
+    let again = w.does("bob", create(Some(A), "x")).await;
+    w.does("bob", delete(again)).await;
+    let page = w.pull("ann", json!({ "cursor": cursor })).await;
+    assert_eq!(page["changes"][0].get("movedTo"), None);
 }
 
 /// (a duplicate of a create that had met a moved row, after that one's deletion)
