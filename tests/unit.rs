@@ -47,6 +47,8 @@ mod schedule_retries;
 mod schedule_support;
 #[path = "unit/space_facts.rs"]
 mod space_facts;
+#[path = "unit/space_pages.rs"]
+mod space_pages;
 #[path = "unit/space_tables.rs"]
 mod space_tables;
 #[path = "unit/sse.rs"]

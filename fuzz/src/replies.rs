@@ -5,10 +5,9 @@ use datum_sync::model::entity::{Fields, check_id, check_name};
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::limits::MAX_VERSION;
 use datum_sync::model::metadata::{read_kept, read_reply};
-use datum_sync::model::operation::OperationKind;
 use datum_sync::model::protocol::{
-    PullPage, PushReply, PushRequest, PushVerdict, PushedOperation, Raw, Verdict, parse_error,
-    parse_page, parse_push_reply,
+    PullPage, PushReply, PushRequest, PushVerdict, PushedKind, PushedOperation, Raw, Verdict,
+    parse_error, parse_page, parse_push_reply,
 };
 use datum_sync::util::json::write::{push_field, push_string};
 use serde_json::Value;
@@ -65,6 +64,13 @@ fn write_page(page: &PullPage<'_>) -> String {
         push_field(&mut out, "deleted", &change.deleted.to_string());
         push_field(&mut out, "data", change.data.unwrap_or("null"));
         put(&mut out, "reason", change.reason.as_deref());
+        put(&mut out, "space", change.space.as_deref());
+        if let Some(place) = &change.moved_to {
+            push_field(&mut out, "movedTo", "{");
+            put(&mut out, "space", place.space.as_deref());
+            number(&mut out, "version", Some(place.version));
+            out.push('}');
+        }
         out.push('}');
     }
     out.push(']');
@@ -80,6 +86,18 @@ fn write_page(page: &PullPage<'_>) -> String {
     put(&mut out, "serverTime", page.server_time.as_deref());
     put(&mut out, "epoch", page.epoch.as_deref());
     put(&mut out, "serverId", page.server_id.as_deref());
+    number(&mut out, "kept", page.kept);
+    if let Some(spaces) = &page.spaces {
+        list(&mut out, "spaces", spaces, |out, space| {
+            put(out, "id", Some(&space.id));
+            put(out, "role", Some(&space.role));
+        });
+    }
+    list(&mut out, "starts", &page.starts, |out, start| {
+        put(out, "space", start.space.as_deref());
+        number(out, "at", Some(start.at));
+        number(out, "kept", start.kept);
+    });
     if let Some(digests) = &page.digests {
         push_field(
             &mut out,
@@ -89,6 +107,24 @@ fn write_page(page: &PullPage<'_>) -> String {
     }
     out.push('}');
     out
+}
+
+fn list<T>(out: &mut String, key: &str, items: &[T], write: impl Fn(&mut String, &T)) {
+    push_field(out, key, "[");
+    for (index, item) in items.iter().enumerate() {
+        out.push_str(if index == 0 { "{" } else { ",{" });
+        write(out, item);
+        out.push('}');
+    }
+    out.push(']');
+}
+
+fn number(out: &mut String, key: &str, number: Option<u64>) {
+    push_field(
+        out,
+        key,
+        &number.map_or("null".to_owned(), |number| number.to_string()),
+    );
 }
 
 fn put(out: &mut String, key: &str, text: Option<&str>) {
@@ -167,7 +203,8 @@ fn write_reply(reply: &PushReply<'_>) -> String {
             code,
             message,
             retry_after_ms,
-            ..
+            space,
+            left_version,
         } = verdict;
         put(&mut out, "opId", Some(op_id));
         put(&mut out, "status", Some(status));
@@ -186,6 +223,8 @@ fn write_reply(reply: &PushReply<'_>) -> String {
             "retryAfterMs",
             &retry_after_ms.map_or("null".to_owned(), |ms| ms.to_string()),
         );
+        put(&mut out, "space", space.as_deref());
+        number(&mut out, "leftVersion", *left_version);
         out.push('}');
     }
     out.push(']');
@@ -235,11 +274,14 @@ fn requests(bytes: &[u8]) {
         entity: tail.into(),
         id: text.as_ref().into(),
         kind: [
-            OperationKind::Create,
-            OperationKind::Update,
-            OperationKind::Patch,
-            OperationKind::Delete,
-        ][bytes.len() % 4],
+            PushedKind::Create,
+            PushedKind::Update,
+            PushedKind::Patch,
+            PushedKind::Delete,
+            PushedKind::Move,
+        ][bytes.len() % 5],
+        space: (bytes.len() % 2 == 1).then(|| text.as_ref().into()),
+        to: (bytes.len() % 7 == 1).then(|| head.into()),
         base_version: (!bytes.len().is_multiple_of(3)).then_some(bytes.len() as u64),
         supersedes: vec![head.into(); bytes.len() % 2],
         data: data.map(Raw),
@@ -295,6 +337,10 @@ fn check_operation(read: &Value, sent: &PushedOperation<'_>) {
     assert_eq!(
         (read["kind"].as_str(), read["baseVersion"].as_u64()),
         (Some(sent.kind.as_str()), sent.base_version)
+    );
+    assert_eq!(
+        (read["space"].as_str(), read["to"].as_str()),
+        (sent.space.as_deref(), sent.to.as_deref())
     );
     assert_eq!(read.get("data").is_some(), sent.data.is_some());
     for (key, names) in [("supersedes", &sent.supersedes), ("after", &sent.after)] {

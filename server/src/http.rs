@@ -220,6 +220,9 @@ impl App {
             if reply.changed {
                 self.hub.hint(user);
             }
+            for other in &reply.others {
+                self.hub.hint(other);
+            }
             let Some(changes) = changes.as_mut().filter(|_| reply.idle) else {
                 drop(writing);
                 return Ok((reply, turn));

@@ -1,6 +1,8 @@
 //! The store in memory: the readable definition of what a store must do. It has no optimizations;
 //! where another store behaves differently, that store is wrong.
 
+mod state;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,48 +10,11 @@ use datum_sync::model::digest::{Digest, row_hash};
 use datum_sync::util::uuid::uuid_v7;
 
 use crate::rules::store::{
-    AppliedOperation, Batch, Head, Identity, Range, Result, Row, Scanned, Stamp, Store, Swept,
-    Transaction,
+    AppliedOperation, Batch, Head, Identity, Joined, Range, Reader, Result, Role, Row, Scanned,
+    SharedState, Space, Stamp, Store, Swept, Transaction,
 };
 
-/// The data of one user.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Account {
-    head: Head,
-    /// Versions by entity type and id.
-    versions: BTreeMap<(String, String), u64>,
-    /// Rows by version, with the times they were written.
-    rows: BTreeMap<u64, (Arc<Row>, u64)>,
-    /// Applied operations by id, with the times they were written.
-    applied: BTreeMap<String, (AppliedOperation, u64)>,
-    digests: BTreeMap<String, Digest>,
-    /// Device records by id, with the times they were written.
-    devices: BTreeMap<String, (String, u64)>,
-}
-
-impl Account {
-    fn row(&self, entity: &str, id: &str) -> Option<&Arc<Row>> {
-        let version = self.versions.get(&(entity.to_owned(), id.to_owned()))?;
-        self.rows.get(version).map(|(row, _)| row)
-    }
-
-    fn range<'a>(&'a self, range: Range<'a>) -> impl Iterator<Item = &'a Arc<Row>> {
-        let asked = move |row: &Row| range.entities.is_none_or(|some| some.contains(&row.entity));
-        let needed = move |row: &Row| row.data.is_some() || row.version > range.live_until;
-        let after = self.rows.range(range.after.saturating_add(1)..);
-        after
-            .map(|(_, (row, _))| row)
-            .filter(move |row| asked(row) && needed(row))
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-struct State {
-    identity: Identity,
-    /// The epochs that have ended, with the last version of each user's history in them.
-    epoch_history: BTreeMap<String, BTreeMap<String, u64>>,
-    accounts: BTreeMap<String, Arc<Account>>,
-}
+use state::{Membership, Rows, State, User};
 
 /// A store in memory. Clones share it; [`MemoryStore::fork`] copies it.
 ///
@@ -83,16 +48,14 @@ impl MemoryStore {
         *self.state() = state;
     }
 
-    /// Returns all rows of a user by version, tombstones included.
+    /// Returns all rows of a space by version, tombstones included.
     #[must_use]
-    pub fn rows(&self, user: &str) -> Vec<Row> {
+    pub fn rows(&self, space: &Space) -> Vec<Row> {
         let state = self.state();
-        let rows = state
-            .accounts
-            .get(user)
-            .into_iter()
-            .flat_map(|account| account.rows.values());
-        rows.map(|(row, _)| Row::clone(row)).collect()
+        let rows = state.spaces.get(space).into_iter();
+        rows.flat_map(|space| space.rows.values())
+            .map(|(row, _)| Row::clone(row))
+            .collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -138,12 +101,20 @@ pub struct MemoryTx {
 }
 
 impl MemoryTx {
-    fn account(&self, user: &str) -> Option<&Account> {
-        self.draft.accounts.get(user).map(AsRef::as_ref)
+    fn space(&self, space: &Space) -> Option<&Rows> {
+        self.draft.spaces.get(space).map(AsRef::as_ref)
     }
 
-    fn account_mut(&mut self, user: &str) -> &mut Account {
-        Arc::make_mut(self.draft.accounts.entry(user.to_owned()).or_default())
+    fn space_mut(&mut self, space: &Space) -> &mut Rows {
+        Arc::make_mut(self.draft.spaces.entry(space.clone()).or_default())
+    }
+
+    fn user(&self, user: &str) -> Option<&User> {
+        self.draft.users.get(user).map(AsRef::as_ref)
+    }
+
+    fn user_mut(&mut self, user: &str) -> &mut User {
+        Arc::make_mut(self.draft.users.entry(user.to_owned()).or_default())
     }
 }
 
@@ -160,43 +131,85 @@ impl Transaction for MemoryTx {
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
         let last_versions = self
             .draft
-            .accounts
+            .spaces
             .iter()
-            .map(|(user, account)| (user.clone(), account.head.seq))
+            .map(|(space, rows)| (space.clone(), rows.head.seq))
             .collect();
         let old = std::mem::replace(&mut self.draft.identity.epoch, epoch.to_owned());
         self.draft.epoch_history.entry(old).or_insert(last_versions);
         Ok(())
     }
 
-    async fn last_version_of_epoch(&mut self, user: &str, epoch: &str) -> Result<Option<u64>> {
-        let last_versions = self.draft.epoch_history.get(epoch);
-        Ok(last_versions.map(|versions| versions.get(user).copied().unwrap_or_default()))
+    async fn last_versions_of_epoch(
+        &mut self,
+        spaces: &[Space],
+        epoch: &str,
+    ) -> Result<Option<Vec<u64>>> {
+        let Some(last) = self.draft.epoch_history.get(epoch) else {
+            return Ok(None);
+        };
+        let version = |space| last.get(space).copied().unwrap_or_default();
+        Ok(Some(spaces.iter().map(version).collect()))
     }
 
-    async fn head(&mut self, user: &str) -> Result<Head> {
-        Ok(self
-            .account(user)
-            .map(|account| account.head)
-            .unwrap_or_default())
+    async fn reader(&mut self, user: &str) -> Result<Reader> {
+        let head = self.head(&Space::personal(user)).await?;
+        let Some(known) = self.user(user) else {
+            return Ok(Reader {
+                head,
+                ..Reader::default()
+            });
+        };
+        let mut joined: Vec<_> = known.memberships.iter().collect();
+        joined.sort_by_key(|(_, membership)| membership.joined);
+        let listed = |(id, membership): (&String, &Membership)| {
+            Some(Joined {
+                id: id.as_str().into(),
+                number: membership.number,
+                role: membership.role?,
+                head: self.space(&Space::shared(id))?.head,
+            })
+        };
+        Ok(Reader {
+            head,
+            revision: known.revision,
+            spaces: joined.into_iter().filter_map(listed).collect(),
+        })
     }
 
-    async fn stamps(&mut self, user: &str, keys: &[(&str, &str)]) -> Result<Vec<Option<Stamp>>> {
-        let account = self.account(user);
+    async fn shared(&mut self, user: &str, id: &str) -> Result<SharedState> {
+        let Some(space) = self.space(&Space::shared(id)) else {
+            return Ok(SharedState::default());
+        };
+        Ok(SharedState {
+            used: true,
+            role: space.members.get(user).copied(),
+            head: space.head,
+            members: size(space.members.len()),
+        })
+    }
+
+    async fn head(&mut self, space: &Space) -> Result<Head> {
+        Ok(self.space(space).map(|rows| rows.head).unwrap_or_default())
+    }
+
+    async fn stamps(&mut self, space: &Space, keys: &[(&str, &str)]) -> Result<Vec<Option<Stamp>>> {
+        let rows = self.space(space);
         let stamp = |row: &Arc<Row>| Stamp {
             version: row.version,
             deleted: row.data.is_none(),
+            moved_to: row.moved_to.clone(),
         };
         Ok(keys
             .iter()
-            .map(|(entity, id)| account?.row(entity, id).map(stamp))
+            .map(|(entity, id)| rows?.row(entity, id).map(stamp))
             .collect())
     }
 
-    async fn data(&mut self, user: &str, entity: &str, id: &str) -> Result<Option<Arc<str>>> {
+    async fn data(&mut self, space: &Space, entity: &str, id: &str) -> Result<Option<Arc<str>>> {
         Ok(self
-            .account(user)
-            .and_then(|account| account.row(entity, id)?.data.clone()))
+            .space(space)
+            .and_then(|rows| rows.row(entity, id)?.data.clone()))
     }
 
     async fn applied(
@@ -204,23 +217,29 @@ impl Transaction for MemoryTx {
         user: &str,
         op_ids: &[&str],
     ) -> Result<Vec<Option<AppliedOperation>>> {
-        let account = self.account(user);
+        let user = self.user(user);
         Ok(op_ids
             .iter()
-            .map(|op_id| Some(account?.applied.get(*op_id)?.0.clone()))
+            .map(|op_id| Some(user?.applied.get(*op_id)?.0.clone()))
             .collect())
     }
 
-    async fn digests(&mut self, user: &str) -> Result<BTreeMap<String, Digest>> {
-        Ok(self
-            .account(user)
-            .map(|account| account.digests.clone())
-            .unwrap_or_default())
+    async fn digests(&mut self, spaces: &[Space]) -> Result<BTreeMap<String, Digest>> {
+        let mut all: BTreeMap<String, Digest> = BTreeMap::new();
+        for (entity, digest) in spaces
+            .iter()
+            .filter_map(|space| self.space(space))
+            .flat_map(|rows| &rows.digests)
+        {
+            let sum = all.entry(entity.clone()).or_default();
+            *sum = sum.and(*digest);
+        }
+        Ok(all)
     }
 
     async fn scan(
         &mut self,
-        user: &str,
+        space: &Space,
         range: Range<'_>,
         limit: usize,
         max_bytes: usize,
@@ -228,9 +247,9 @@ impl Transaction for MemoryTx {
         let mut scanned = Scanned::default();
         let mut bytes = 0_usize;
         for row in self
-            .account(user)
+            .space(space)
             .into_iter()
-            .flat_map(|account| account.range(range))
+            .flat_map(|rows| rows.range(range))
         {
             bytes = bytes.saturating_add(row.bytes());
             if !scanned.rows.is_empty() && (scanned.rows.len() >= limit || bytes > max_bytes) {
@@ -242,39 +261,92 @@ impl Transaction for MemoryTx {
         Ok(scanned)
     }
 
-    async fn count(&mut self, user: &str, range: Range<'_>) -> Result<u64> {
+    async fn count(&mut self, space: &Space, range: Range<'_>) -> Result<u64> {
         let count = self
-            .account(user)
-            .map_or(0, |account| account.range(range).count());
-        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+            .space(space)
+            .map_or(0, |rows| rows.range(range).count());
+        Ok(size(count))
     }
 
-    async fn write(&mut self, user: &str, batch: Batch, now_ms: u64) -> Result<()> {
-        let account = self.account_mut(user);
-        account.head.seq = batch.seq;
+    async fn write(&mut self, user: &str, space: &Space, batch: Batch, now_ms: u64) -> Result<()> {
+        let space = self.space_mut(space);
+        space.head.seq = batch.seq;
         for row in batch.rows {
-            if let Some(before) = account
+            if let Some(before) = space
                 .versions
                 .insert((row.entity.clone(), row.id.clone()), row.version)
             {
-                account.rows.remove(&before);
+                space.rows.remove(&before);
             }
-            account.rows.insert(row.version, (Arc::new(row), now_ms));
+            space.rows.insert(row.version, (Arc::new(row), now_ms));
         }
+        space.digests.extend(batch.digests);
+        let user = self.user_mut(user);
         for applied in batch.applied {
-            account
-                .applied
+            user.applied
                 .insert(applied.op_id.clone(), (applied, now_ms));
         }
-        account.digests.extend(batch.digests);
         Ok(())
     }
 
-    async fn devices(&mut self, user: &str) -> Result<BTreeMap<String, String>> {
-        let devices = self
-            .account(user)
+    async fn set_member(&mut self, id: &str, user: &str, role: Option<Role>) -> Result<()> {
+        let members = &mut self.space_mut(&Space::shared(id)).members;
+        match role {
+            Some(role) => members.insert(user.to_owned(), role),
+            None => members.remove(user),
+        };
+        let user = self.user_mut(user);
+        user.revision = user.revision.saturating_add(1);
+        let revision = user.revision;
+        let next = size(user.memberships.len()).saturating_add(1);
+        let membership = user.memberships.entry(id.to_owned()).or_insert(Membership {
+            number: next,
+            joined: revision,
+            role: None,
+        });
+        if membership.role.is_none() {
+            membership.joined = revision;
+        }
+        membership.role = role;
+        Ok(())
+    }
+
+    async fn end_space(&mut self, id: &str) -> Result<()> {
+        for member in self.members(id).await? {
+            self.set_member(id, &member, None).await?;
+        }
+        let space = self.space_mut(&Space::shared(id));
+        *space = Rows {
+            head: space.head,
+            ..Rows::default()
+        };
+        Ok(())
+    }
+
+    async fn members(&mut self, id: &str) -> Result<Vec<String>> {
+        let space = self.space(&Space::shared(id)).into_iter();
+        Ok(space
+            .flat_map(|space| space.members.keys().cloned())
+            .collect())
+    }
+
+    async fn owners(&mut self, id: &str) -> Result<u64> {
+        let space = self.space(&Space::shared(id)).into_iter();
+        let owners =
+            space.flat_map(|space| space.members.values().filter(|role| **role == Role::Owner));
+        Ok(size(owners.take(2).count()))
+    }
+
+    async fn spaces_of(&mut self, user: &str) -> Result<u64> {
+        let memberships = self
+            .user(user)
             .into_iter()
-            .flat_map(|account| &account.devices);
+            .flat_map(|user| user.memberships.values());
+        Ok(size(memberships.filter(|one| one.role.is_some()).count()))
+    }
+
+    async fn devices(&mut self, user: &str) -> Result<BTreeMap<String, String>> {
+        let devices = self.user(user).into_iter().flat_map(|user| &user.devices);
         Ok(devices
             .map(|(device, (json, _))| (device.clone(), json.clone()))
             .collect())
@@ -288,7 +360,7 @@ impl Transaction for MemoryTx {
         now_ms: u64,
         keep: usize,
     ) -> Result<()> {
-        let devices = &mut self.account_mut(user).devices;
+        let devices = &mut self.user_mut(user).devices;
         devices.insert(device.to_owned(), (json.to_owned(), now_ms));
         while devices.len() > keep {
             let others = devices.iter().filter(|(id, _)| *id != device);
@@ -304,7 +376,7 @@ impl Transaction for MemoryTx {
     }
 
     async fn clear_devices(&mut self, user: &str) -> Result<()> {
-        self.account_mut(user).devices.clear();
+        self.user_mut(user).devices.clear();
         Ok(())
     }
 
@@ -315,10 +387,10 @@ impl Transaction for MemoryTx {
         most: u64,
     ) -> Result<Swept> {
         let mut swept = Swept::default();
-        for account in self.draft.accounts.values_mut() {
-            let account = Arc::make_mut(account);
+        for space in self.draft.spaces.values_mut() {
+            let space = Arc::make_mut(space);
             let expired = |row: &Row, at: u64| row.data.is_none() && at < tombstones_before;
-            let tombstones: Vec<Arc<Row>> = account
+            let tombstones: Vec<Arc<Row>> = space
                 .rows
                 .values()
                 .filter(|(row, at)| expired(row, *at))
@@ -328,14 +400,14 @@ impl Transaction for MemoryTx {
                 if swept.tombstones >= most {
                     break;
                 }
-                account.rows.remove(&row.version);
-                account
-                    .versions
-                    .remove(&(row.entity.clone(), row.id.clone()));
-                account.head.floor = account.head.floor.max(row.version);
+                space.rows.remove(&row.version);
+                space.versions.remove(&(row.entity.clone(), row.id.clone()));
+                space.head.floor = space.head.floor.max(row.version);
                 swept.tombstones = swept.tombstones.saturating_add(1);
             }
-            account.applied.retain(|_, (_, at)| {
+        }
+        for user in self.draft.users.values_mut() {
+            Arc::make_mut(user).applied.retain(|_, (_, at)| {
                 let stays = *at >= operations_before || swept.operations >= most;
                 swept.operations = swept.operations.saturating_add(u64::from(!stays));
                 stays
@@ -349,4 +421,8 @@ impl Transaction for MemoryTx {
         *store.state() = draft;
         Ok(())
     }
+}
+
+fn size(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }

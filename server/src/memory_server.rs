@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use datum_sync::model::protocol::WireDigest;
 
 use crate::memory::MemoryStore;
-use crate::rules::store::{Head, Row, Store, Swept, Transaction};
+use crate::rules::store::{Head, Row, Space, Store, Swept, Transaction};
 use crate::rules::{Config, ServerError, pull};
 use crate::service::{Reply, Service};
 
@@ -130,21 +130,28 @@ impl MemoryServer {
         self.purge(0, u64::MAX)
     }
 
-    /// Returns all rows of a user by version, tombstones included.
+    /// Returns all rows of a user's own space by version, tombstones included.
     #[must_use]
     pub fn rows(&self, user: &str) -> Vec<Row> {
-        self.with(|service| service.store.rows(user))
+        self.rows_in(&Space::personal(user))
     }
 
-    /// Returns the head of a user's history.
+    /// Returns all rows of a space by version, tombstones included.
+    #[must_use]
+    pub fn rows_in(&self, space: &Space) -> Vec<Row> {
+        self.with(|service| service.store.rows(space))
+    }
+
+    /// Returns the head of the history of a user's own space.
     ///
     /// # Errors
     /// Never fails in memory.
     pub fn head(&self, user: &str) -> Result<Head, ServerError> {
-        self.with(|service| ready(async { service.store.read().await?.head(user).await }))
+        let space = Space::personal(user);
+        self.with(|service| ready(async { service.store.read().await?.head(&space).await }))
     }
 
-    /// Returns a user's digests by entity type.
+    /// Returns the digests of all that a user may read, by entity type.
     ///
     /// # Errors
     /// Never fails in memory.
@@ -153,7 +160,7 @@ impl MemoryServer {
         user: &str,
     ) -> Result<std::collections::BTreeMap<String, WireDigest>, ServerError> {
         self.with(|service| {
-            ready(async { pull::digests(&mut service.store.read().await?, user, None).await })
+            ready(async { pull::digests(&mut service.store.read().await?, user).await })
         })
     }
 

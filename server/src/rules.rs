@@ -9,6 +9,7 @@ pub mod page;
 pub mod pull;
 pub mod push;
 pub mod scope;
+pub mod spaces;
 pub mod store;
 
 use datum_sync::model::limits::{MAX_BATCH, MAX_ENTITY_BYTES};
@@ -46,6 +47,10 @@ pub struct Config {
     pub operation_memory_ms: u64,
     /// The most devices whose metadata is kept for one user.
     pub max_devices: usize,
+    /// The most members of one space.
+    pub max_members: u64,
+    /// The most shared spaces of one user.
+    pub max_spaces: u64,
 }
 
 impl Default for Config {
@@ -63,6 +68,8 @@ impl Default for Config {
             tombstone_retention_ms: 90 * DAY_MS,
             operation_memory_ms: 30 * DAY_MS,
             max_devices: 1_000,
+            max_members: 10_000,
+            max_spaces: 2_000,
         }
     }
 }
@@ -71,6 +78,9 @@ impl Config {
     /// Returns whether an entity type may be written.
     #[must_use]
     pub fn knows(&self, entity: &str) -> bool {
+        if spaces::is_reserved(entity) {
+            return matches!(entity, spaces::SPACE | spaces::MEMBER);
+        }
         self.entities
             .as_ref()
             .is_none_or(|all| all.iter().any(|one| one == entity))

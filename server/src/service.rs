@@ -18,6 +18,9 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Whether rows were written: the user's other devices have something to pull.
     pub changed: bool,
+    /// The other users who have something to pull: members of the spaces that were written, and those
+    /// whose membership changed.
+    pub others: Vec<String>,
     /// Whether a pull found nothing; a long pull asks again when something changes.
     pub idle: bool,
 }
@@ -27,6 +30,7 @@ impl Reply {
         Self {
             body,
             changed: false,
+            others: Vec::new(),
             idle: false,
         }
     }
@@ -172,9 +176,8 @@ impl<S: Store> Service<S> {
         let mut tx = self.store.read().await?;
         let page = pull::pull(&mut tx, &self.config, user, &request, scope).await?;
         Ok(Reply {
-            body: page.to_json(now_ms),
-            changed: false,
-            idle: page.changes.is_empty() && !page.more,
+            idle: page.is_idle(),
+            ..Reply::new(page.to_json(now_ms))
         })
     }
 
@@ -184,7 +187,9 @@ impl<S: Store> Service<S> {
         tx.commit().await?;
         Ok(Reply {
             changed: pushed.changed,
-            ..Reply::new(pushed.to_json(now_ms))
+            body: pushed.to_json(now_ms),
+            others: pushed.others.into_iter().collect(),
+            idle: false,
         })
     }
 
@@ -227,8 +232,10 @@ impl<S: Store> Service<S> {
                 "maxEntityBytes": config.max_entity_bytes,
                 "maxBodyBytes": config.max_body_bytes,
                 "maxWaitMs": config.max_wait_ms,
+                "maxMembers": config.max_members,
+                "maxSpaces": config.max_spaces,
             },
-            "features": { "stream": true, "gzipRequests": true, "digests": true, "scopes": ["where"] },
+            "features": { "stream": true, "gzipRequests": true, "digests": true, "scopes": ["where"], "spaces": true },
             "retention": {
                 "tombstoneDays": config.tombstone_retention_ms / DAY_MS,
                 "operationDays": config.operation_memory_ms / DAY_MS,

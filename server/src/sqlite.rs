@@ -24,9 +24,10 @@ pub use transaction::SqliteTx;
 use writing::Writing;
 
 /// The migrations, in order. SQLite's `user_version` counts those that have run.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../sql/0001_rows.sql"),
     include_str!("../sql/0002_epoch_history.sql"),
+    include_str!("../sql/0003_spaces.sql"),
 ];
 /// The number of reading connections.
 const READERS: u32 = 4;
@@ -137,7 +138,7 @@ async fn migrate(writer: &SqlitePool, epoch: &str) -> Result<()> {
             .map_err(failed)?;
     }
     if done < MIGRATIONS.len() {
-        tx.execute("PRAGMA user_version = 2")
+        tx.execute("PRAGMA user_version = 3")
             .await
             .map_err(failed)?;
     }

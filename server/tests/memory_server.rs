@@ -92,3 +92,72 @@ fn a_restored_server_is_detected() {
     server.set_epoch("e2").unwrap();
     assert_eq!(call(&server, "ann", "pull", pull).1["code"], "epochChanged");
 }
+
+#[test]
+fn a_push_into_a_space_names_the_others_who_have_something_to_pull() {
+    let server = MemoryServer::new("e1");
+    const SPACE: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+    let push = |user: &str, entity: &str, id: &str, kind: &str, base: Option<u64>, data: Value| {
+        let op = json!({ "opId": format!("{kind}{id}{data}"), "space": SPACE, "entity": entity, "id": id,
+            "kind": kind, "baseVersion": base, "data": data });
+        let body = json!({ "clientId": "a", "operations": [op] }).to_string();
+        let reply = server.answer(user, "POST", "/sync/v1/push", body.as_bytes(), 1);
+        let reply = reply.unwrap();
+        (reply.changed, reply.others)
+    };
+    let none: Vec<String> = Vec::new();
+    let name = json!({ "name": "A" });
+    assert_eq!(
+        push("ann", "$space", SPACE, "create", None, name),
+        (true, none.clone())
+    );
+    let role = json!({ "role": "writer" });
+    for user in ["bob", "eve"] {
+        push(
+            "ann",
+            "$member",
+            &format!("{SPACE}/{user}"),
+            "create",
+            None,
+            role.clone(),
+        );
+    }
+    let named = |users: &[&str]| {
+        users
+            .iter()
+            .map(|user| (*user).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        push("bob", "task", "x", "create", None, json!({})),
+        (true, named(&["ann", "eve"]))
+    );
+    assert_eq!(
+        push("bob", "task", "x", "create", None, json!({})),
+        (false, none.clone()),
+        "again"
+    );
+    assert_eq!(
+        push("tim", "task", "y", "create", None, json!({})),
+        (false, none),
+        "a stranger"
+    );
+    let leave = push(
+        "eve",
+        "$member",
+        &format!("{SPACE}/eve"),
+        "delete",
+        Some(4),
+        Value::Null,
+    );
+    assert_eq!(leave, (true, named(&["ann", "bob"])));
+    assert_eq!(
+        server
+            .rows_in(&datum_server::rules::store::Space::shared(SPACE))
+            .len(),
+        5
+    );
+    assert_eq!(server.digests("bob").unwrap()["task"].count, 1);
+    let end = push("ann", "$space", SPACE, "delete", Some(1), Value::Null);
+    assert_eq!(end, (true, named(&["bob"])));
+}

@@ -10,6 +10,8 @@
 )]
 
 mod common;
+#[path = "sqlite/layout.rs"]
+mod layout;
 mod suite;
 
 mount!(crate::common::run, crate::common::empty_store());
@@ -18,7 +20,7 @@ use common::api::{Api, create, options};
 use common::{Folder, run};
 use datum_server::Config;
 use datum_server::MemoryStore;
-use datum_server::rules::store::{Batch, Range, Row, Store, Transaction};
+use datum_server::rules::store::{Batch, Range, Row, Space, Store, Transaction};
 use datum_server::sqlite::SqliteStore;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -192,6 +194,7 @@ fn a_file_that_is_not_a_database_is_refused() {
 /// (a filter of 64 types read 64 whole pages to send four rows)
 #[test]
 fn a_filter_by_types_finds_what_the_store_in_memory_finds() {
+    let own = Space::personal("ann");
     run(async {
         let mut seed = 1_u64;
         let mut dice = move |sides: usize| {
@@ -211,6 +214,7 @@ fn a_filter_by_types_finds_what_the_store_in_memory_finds() {
                     version: n,
                     data: (dice(4) > 0)
                         .then(|| format!("{{\"x\":\"{}\"}}", "x".repeat(dice(90))).into()),
+                    moved_to: None,
                 })
                 .collect();
             let batch = Batch {
@@ -222,13 +226,13 @@ fn a_filter_by_types_finds_what_the_store_in_memory_finds() {
                 let mut batch = batch.clone();
                 if to_disk {
                     let mut tx = disk.write().await.unwrap();
-                    tx.write("ann", std::mem::take(&mut batch), 0)
+                    tx.write("ann", &own, std::mem::take(&mut batch), 0)
                         .await
                         .unwrap();
                     tx.commit().await.unwrap();
                 } else {
                     let mut tx = memory.write().await.unwrap();
-                    tx.write("ann", batch, 0).await.unwrap();
+                    tx.write("ann", &own, batch, 0).await.unwrap();
                     tx.commit().await.unwrap();
                 }
             }
@@ -247,14 +251,14 @@ fn a_filter_by_types_finds_what_the_store_in_memory_finds() {
                     disk.read()
                         .await
                         .unwrap()
-                        .scan("ann", range, limit, bytes)
+                        .scan(&own, range, limit, bytes)
                         .await
                         .unwrap(),
                     memory
                         .read()
                         .await
                         .unwrap()
-                        .scan("ann", range, limit, bytes)
+                        .scan(&own, range, limit, bytes)
                         .await
                         .unwrap(),
                     "{range:?} {limit} {bytes}"

@@ -8,7 +8,7 @@
     missing_docs
 )]
 
-use datum_sync::model::digest::{Digest, row_hash};
+use datum_sync::model::digest::{Digest, row_hash_in};
 use datum_sync::model::protocol::{Verdict, parse_page, parse_push_reply};
 use serde_json::{Value, json};
 
@@ -24,15 +24,19 @@ fn digests_match_the_vectors() {
     let rows = list(&file, "rows");
     let parts = |row: &Value| {
         (
+            row["space"].as_str().map(str::to_owned),
             row["entity"].as_str().unwrap().to_owned(),
             row["id"].as_str().unwrap().to_owned(),
             row["version"].as_u64().unwrap(),
         )
     };
     for row in rows {
-        let (entity, id, version) = parts(row);
+        let (space, entity, id, version) = parts(row);
         assert_eq!(
-            format!("{:016x}", row_hash(&entity, &id, version)),
+            format!(
+                "{:016x}",
+                row_hash_in(space.as_deref(), &entity, &id, version)
+            ),
             row["hash"],
             "{row}"
         );
@@ -40,8 +44,8 @@ fn digests_match_the_vectors() {
     for set in list(&file, "sets") {
         let mut digest = Digest::default();
         for place in set["rows"].as_array().unwrap() {
-            let (entity, id, version) = parts(&rows[place.as_u64().unwrap() as usize]);
-            digest.add(&entity, &id, version);
+            let (space, entity, id, version) = parts(&rows[place.as_u64().unwrap() as usize]);
+            digest.add_in(space.as_deref(), &entity, &id, version);
         }
         assert_eq!(
             serde_json::to_value(digest.wire()).unwrap(),
@@ -61,6 +65,9 @@ fn pull_replies_are_accepted_and_refused_as_in_the_vectors() {
         let mut read = json!({
             "rows": page.changes.len(), "tombstones": page.changes.iter().filter(|change| change.deleted).count(),
             "cursor": page.cursor, "more": page.more, "remaining": page.remaining, "epoch": page.epoch, "serverId": page.server_id,
+            "spaces": page.spaces.as_ref().map(|spaces| spaces.iter().map(|space| &*space.id).collect::<Vec<_>>()),
+            "starts": Some(page.starts.len()).filter(|count| *count > 0),
+            "moved": Some(page.changes.iter().filter(|change| change.moved_to.is_some()).count()).filter(|count| *count > 0),
         });
         read.as_object_mut()
             .unwrap()
@@ -96,7 +103,16 @@ fn push_replies_are_accepted_and_refused_as_in_the_vectors() {
         let verdicts: Vec<Value> = reply
             .results
             .iter()
-            .map(|verdict| read(&verdict.verdict().unwrap()))
+            .map(|verdict| {
+                let mut read = read(&verdict.verdict().unwrap());
+                if let Some(space) = &verdict.space {
+                    read["space"] = json!(space);
+                }
+                if let Some(left) = verdict.left_version {
+                    read["leftVersion"] = json!(left);
+                }
+                read
+            })
             .collect();
         assert_eq!(json!(verdicts), case["verdicts"], "{}", case["name"]);
     }

@@ -73,7 +73,8 @@ impl Digest {
 }
 
 /// xxh3-64 over `entity NUL id NUL version`, the version as eight little-endian bytes. Ids have no
-/// control characters, so the zero bytes separate without doubt.
+/// control characters, so the zero bytes separate without doubt. `table` is a table's name; that of
+/// a shared space goes to [`row_hash_in`].
 #[must_use]
 pub fn row_hash(table: &str, id: &str, version: u64) -> u64 {
     let table = Table(table);

@@ -10,25 +10,27 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
 
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
-use crate::model::operation::OperationKind;
 pub use crate::model::protocol::lenient::{or_default, whole_or_none, whole_or_zero};
+pub use crate::model::protocol::pushed::{PushRequest, PushedKind, PushedOperation, Raw};
 pub use crate::model::protocol::read::{
     PageReader, parse_error, parse_page, parse_push_reply, readable,
 };
 pub(crate) use crate::model::protocol::read::{text_of, unreadable};
+pub use crate::model::protocol::spaces::{WirePlace, WireSpace, WireStart};
+use crate::model::table::Table;
 use crate::util::collections::vec_map::VecMap;
-use crate::util::json::write::{push_field, put, put_text, put_texts};
 
 pub mod foreign;
 mod lenient;
+pub mod pushed;
 pub mod read;
 pub mod refusal;
 pub mod retry_after;
+pub mod spaces;
 
 /// `SyncMetadata.syncStatus` of the public surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +113,13 @@ pub struct PullRequest {
         deserialize_with = "whole_or_none"
     )]
     pub wait_ms: Option<u64>,
+    /// Asks for the list of spaces, whether it has changed or not.
+    #[serde(
+        default,
+        skip_serializing_if = "std::ops::Not::not",
+        deserialize_with = "or_default"
+    )]
+    pub spaces: bool,
 }
 
 /// One page of changes, in the order in which the server committed them.
@@ -135,6 +144,11 @@ pub struct PullPage<'a> {
     pub kept: Option<u64>,
     /// Count and hash of each entity type as of `cursor`; only if `more` is false.
     pub digests: Option<VecMap<WireDigest>>,
+    /// All shared spaces that the user may read, in the order of joining: one that is not among them
+    /// is left. `None` if the list has not changed since the cursor.
+    pub spaces: Option<Vec<WireSpace<'a>>>,
+    /// The spaces that come from their beginning, in this page and those that follow.
+    pub starts: Vec<WireStart<'a>>,
 }
 
 /// Count and order-independent hash over the live rows of one entity type.
@@ -160,101 +174,19 @@ pub struct WireRow<'a> {
     pub data: Option<&'a str>,
     /// `scope` if the row left the scope and was not deleted.
     pub reason: Option<Cow<'a, str>>,
+    /// The row's space; `None` for the user's own.
+    pub space: Option<Cow<'a, str>>,
+    /// Of a tombstone: where the row lives now, if the user may read that.
+    pub moved_to: Option<WirePlace<'a>>,
 }
 
-/// `POST /push`: operations in outbox order, at most one per entity.
-#[derive(Clone, Debug)]
-pub struct PushRequest<'a> {
-    /// This device's id.
-    pub client_id: Cow<'a, str>,
-    /// The user; the server refuses all operations if the token is another user's.
-    pub user_id: Option<Cow<'a, str>>,
-    /// The app's schema version.
-    pub schema: u32,
-    /// The epoch of the operations' base versions, if known. The server applies nothing if its own
-    /// is another.
-    pub epoch: Option<Cow<'a, str>>,
-    pub operations: Vec<PushedOperation<'a>>,
-}
-
-impl PushRequest<'_> {
-    /// Returns the request's body.
+impl WireRow<'_> {
+    /// Returns true if it is a row of this table.
     #[must_use]
-    pub fn to_json(&self) -> String {
-        let mut out = String::from("{");
-        put_text(&mut out, "clientId", &self.client_id);
-        if let Some(user_id) = &self.user_id {
-            put_text(&mut out, "userId", user_id);
-        }
-        put(&mut out, "schema", &self.schema);
-        if let Some(epoch) = &self.epoch {
-            put_text(&mut out, "epoch", epoch);
-        }
-        out.push_str(",\"operations\":[");
-        for (index, op) in self.operations.iter().enumerate() {
-            out.push_str(if index == 0 { "{" } else { ",{" });
-            put_text(&mut out, "opId", &op.op_id);
-            put_text(&mut out, "entity", &op.entity);
-            put_text(&mut out, "id", &op.id);
-            put_text(&mut out, "kind", op.kind.as_str());
-            put(&mut out, "baseVersion", &op.base_version);
-            if !op.supersedes.is_empty() {
-                put_texts(
-                    &mut out,
-                    "supersedes",
-                    &mut op.supersedes.iter().map(AsRef::as_ref),
-                );
-            }
-            if let Some(Raw(data)) = op.data {
-                push_field(&mut out, "data", data);
-            }
-            if !op.after.is_empty() {
-                put_texts(&mut out, "after", &mut op.after.iter().map(Cow::as_ref));
-            }
-            out.push('}');
-        }
-        out.push_str("]}");
-        out
+    pub fn is_of(&self, table: &str) -> bool {
+        let table = Table(table);
+        self.entity == table.entity() && self.space.as_deref() == table.space()
     }
-}
-
-/// The text of a JSON value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Raw<'a>(pub &'a str);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(|value| Self(value.get()))
-    }
-}
-
-/// One write, conditional on its base version.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PushedOperation<'a> {
-    /// Made by the client and unique for ever: sending it twice changes nothing.
-    #[serde(borrow)]
-    pub op_id: Cow<'a, str>,
-    /// The entity type.
-    #[serde(borrow)]
-    pub entity: Cow<'a, str>,
-    /// The entity's id.
-    #[serde(borrow)]
-    pub id: Cow<'a, str>,
-    pub kind: OperationKind,
-    /// The version that the write was made on; `None` means that the entity must not exist.
-    #[serde(default, deserialize_with = "whole_or_none")]
-    pub base_version: Option<u64>,
-    /// Operations whose effect this one includes and that may still be on their way: they change
-    /// nothing if they arrive after this one.
-    #[serde(default, deserialize_with = "or_default")]
-    pub supersedes: Vec<Cow<'a, str>>,
-    /// The whole object of a create or update, the changed fields of a patch, `None` for a delete.
-    #[serde(borrow, default)]
-    pub data: Option<Raw<'a>>,
-    /// Earlier operations of the same push that must be applied for this one to be applied.
-    #[serde(default, deserialize_with = "or_default")]
-    pub after: Vec<Cow<'a, str>>,
 }
 
 /// The server's verdicts, one per operation, in order.
@@ -290,6 +222,12 @@ pub struct PushVerdict<'a> {
     pub message: Option<Cow<'a, str>>,
     /// How long to wait before trying this operation again, in milliseconds.
     pub retry_after_ms: Option<u64>,
+    /// Where the row of a conflict lives, if it was moved there; of a rejected move, which of its
+    /// two spaces it is about. `None` is the user's own, or nothing was said.
+    pub space: Option<Cow<'a, str>>,
+    /// The version of the tombstone in the operation's own space: of an applied move, and of a
+    /// conflict with a row that lives in `space` now.
+    pub left_version: Option<u64>,
 }
 
 /// A checked verdict.

@@ -7,10 +7,11 @@ use crate::log::commit::{Entry, Event};
 use crate::log::facts::CursorState;
 use crate::log::known_server::KnownServer;
 use crate::model::config::merge_fields::Policies;
-use crate::model::digest::row_hash;
+use crate::model::digest::row_hash_in;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::protocol::{PullPage, WireRow};
+use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, Tombstones, name,
@@ -156,10 +157,13 @@ fn outdated(changes: &[WireRow<'_>]) -> Vec<usize> {
     let mut order: Vec<(u64, u64, usize)> = changes
         .iter()
         .enumerate()
-        .map(|(at, row)| (row_hash(&row.entity, &row.id, 0), row.version, at))
+        .map(|(at, row)| {
+            let hash = row_hash_in(row.space.as_deref(), &row.entity, &row.id, 0);
+            (hash, row.version, at)
+        })
         .collect();
     sort(&mut order);
-    let key = |at: usize| changes.get(at).map(|row| (&row.entity, &row.id));
+    let key = |at: usize| (changes.get(at)).map(|row| (&row.space, &row.entity, &row.id));
     order
         .windows(2)
         .filter_map(|pair| match pair {
@@ -179,14 +183,14 @@ fn plan_change(
     full_since: Option<Seq>,
 ) {
     let confirmed = &planner.decisions.confirmed_absent;
+    let table = Table::name(&change.entity, change.space.as_deref());
     let row = RemoteRow {
-        entity: &change.entity,
+        entity: &table,
         id: &change.id,
         version: change.version,
         body: change.data.filter(|_| !change.deleted),
         soft: (rules.soft)(&change.entity),
-        confirmed_absent: !confirmed.is_empty()
-            && confirmed.contains(&name(&change.entity, &change.id)),
+        confirmed_absent: !confirmed.is_empty() && confirmed.contains(&name(&table, &change.id)),
     };
     let replica = planner.replica;
     let have = replica.row(&row.key());

@@ -173,7 +173,7 @@ impl RowPlanner<'_> {
         let was_sent = |entity: &str, id: &str| {
             page.changes
                 .iter()
-                .any(|change| change.entity == entity && change.id == id)
+                .any(|change| change.is_of(entity) && change.id == id)
         };
         for (entity, id, receipt) in replica.receipts().suspects() {
             if concerned(entity) && !was_sent(entity, id) {

@@ -8,6 +8,7 @@ use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::{PushReply, Verdict};
+use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{
@@ -134,7 +135,7 @@ impl Settling<'_> {
                 if !deleted || !self.applied_and_deleted(op, version, soft) {
                     self.applied(op, version, row, soft);
                 }
-                self.settled.pushed.count(&op.entity);
+                self.settled.pushed.count(Table(&op.entity).entity());
             }
             Verdict::Conflict { version, row } => {
                 let row = RemoteRow::of(op, version, row, soft);
@@ -247,7 +248,7 @@ impl Settling<'_> {
         }
         settled.dead_letters = dead.dead_letters;
         for letter in &settled.dead_letters {
-            settled.failed.count(&letter.op.entity);
+            settled.failed.count(Table(&letter.op.entity).entity());
         }
         rows.finish().map(|decided| match decided {
             Decided::Undecided(conflicts) => Planned::nothing(Decided::Undecided(conflicts)),

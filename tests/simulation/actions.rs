@@ -304,7 +304,7 @@ impl World {
         };
         let (user, leaves, flush) = (
             self.devices[device].pick(&self.dice),
-            self.dice.chance(300),
+            self.dice.chance(300) && !self.two_servers,
             self.dice.below(2) * 3_000,
         );
         let strategy = *self.dice.pick(&[

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use datum_sync::ports::memory_store::MemoryStore;
 
 use super::network::Request;
-use super::world::{USERS, World};
+use super::world::{Device, USERS, World};
 
 const DAY: u64 = 86_400_000;
 
@@ -71,8 +71,35 @@ impl World {
         });
     }
 
+    /// Another server answers a device for a while, as when an app is pointed at staging. A device
+    /// that knows no server yet would take it for its own.
+    fn lead_astray(&self, device: usize) {
+        let Device {
+            shared,
+            users,
+            tabs,
+        } = &self.devices[device];
+        let knows = |user: &&'static str| {
+            tabs.iter().flatten().any(|tab| {
+                let opened = tab.engine.opened(user);
+                opened.is_some_and(|user| user.db.read(|replica| replica.server().id.is_some()))
+            })
+        };
+        if users.iter().all(knows) {
+            let ms = self.dice.below(120_000);
+            self.say(format!(
+                "another server answers {} for {ms} ms",
+                shared.device_id
+            ));
+            shared.elsewhere_until.set(self.clock.now.get() + ms);
+        }
+    }
+
     pub(super) fn network(&self, device: usize) {
         let shared = &self.devices[device].shared;
+        if self.two_servers && self.dice.chance(400) {
+            return self.lead_astray(device);
+        }
         if self.dice.chance(200) {
             self.say(format!("{}'s token expires", shared.device_id));
             shared.token_until.set(self.clock.now.get());

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use datum_server::rules::cursor::Binding;
 use datum_sync::log::address::Seq;
-use datum_sync::model::digest::row_hash;
 use datum_sync::model::entity::Key;
 use datum_sync::model::error::Code;
 use datum_sync::model::operation::Operation;
@@ -276,14 +276,16 @@ impl World {
                 ))
             };
         }
-        let mut parts = cursor
-            .split('.')
-            .skip(1)
-            .map(|part| u64::from_str_radix(part, 16).unwrap());
-        let (epoch, after) = (parts.next().unwrap(), parts.nth(1).unwrap());
-        if epoch != row_hash("epoch", &self.epoch(), 0) {
+        let binding = Binding {
+            epoch: &self.epoch(),
+            user,
+            scope: 0,
+        };
+        // It is of an earlier epoch.
+        let Ok(position) = binding.accept(cursor) else {
             return Ok(());
-        }
+        };
+        let after = position.places[&0].after;
         for row in self
             .server
             .rows(user)

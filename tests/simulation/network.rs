@@ -9,9 +9,12 @@ use std::task::{Poll, Waker};
 use datum_server::MemoryServer;
 use datum_sync::model::error::{Code, Error, Result};
 use datum_sync::model::protocol::refusal::refused;
+use datum_sync::model::protocol::retry_after::retry_after;
 use datum_sync::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use datum_sync::ports::remote::{Hints, Pulled, Pushed, Remote};
+use datum_sync::util::time;
 
+use super::dice::Dice;
 use super::ports::Shared;
 
 /// The remote of one tab. The token is that of the user whom the request names.
@@ -27,6 +30,8 @@ pub struct SimRemote {
 pub struct Request {
     server: MemoryServer,
     shared: Rc<Shared>,
+    /// The request goes to another server than the device's own.
+    astray: bool,
     user: String,
     method: &'static str,
     path: String,
@@ -48,6 +53,7 @@ impl Request {
         Self {
             server: server.clone(),
             shared: Rc::clone(shared),
+            astray: false,
             user: user.to_owned(),
             method,
             path: path.to_owned(),
@@ -70,7 +76,9 @@ impl Request {
             &self.body,
             self.shared.clock.now(),
         );
-        if self.path == "/push" {
+        if self.astray {
+            self.say(&format!("gets {status} of another server"));
+        } else if self.path == "/push" {
             if self.shared.traced {
                 self.say(&format!(
                     "{} gets {status} {}",
@@ -142,7 +150,12 @@ impl SimRemote {
         body: Vec<u8>,
     ) -> Result<Answer> {
         let (dice, clock) = (&self.shared.dice, &self.shared.clock);
-        let letter = Request::new(&self.server, &self.shared, user, method, path, body);
+        let mut letter = Request::new(&self.server, &self.shared, user, method, path, body);
+        if self.shared.weather.network.get() && clock.now.get() < self.shared.elsewhere_until.get()
+        {
+            letter.astray = true;
+            letter.server = self.shared.elsewhere.clone();
+        }
         let lost = || Err(Error::new(Code::Network, "Nothing came back."));
         if !self.shared.online.get() {
             return lost();
@@ -171,7 +184,9 @@ impl SimRemote {
             self.journey().await;
             let status =
                 [401, 403, 408, 410, 413, 425, 426, 429, 500, 502, 503][dice.harm(11) as usize];
-            let after = (dice.harm(2) == 0).then(|| dice.harm(5_000));
+            let after = (dice.harm(2) == 0)
+                .then(|| retry_after(&asks_to_wait(dice, clock.now()), Some(clock.now())))
+                .flatten();
             letter.say(&format!(
                 "is refused with {status}, to be tried after {after:?} ms"
             ));
@@ -227,6 +242,30 @@ impl SimRemote {
         }
         classify(status, None, bytes)
     }
+}
+
+/// A `Retry-After` in one of its forms. Dates are by the server's clock.
+fn asks_to_wait(dice: &Dice, now: u64) -> String {
+    let ms = dice.harm(5_000);
+    let at = match dice.harm(5) {
+        0 => return (ms / 1_000).to_string(),
+        1 => return format!("{}.{:03}", ms / 1_000, ms % 1_000),
+        2 => now - 3_600_000,
+        3 => now + ms,
+        _ => now + 400 * 86_400_000,
+    };
+    let text = time::format(at);
+    let part = |from: usize, to: usize| text.get(from..to).unwrap();
+    let month = part(5, 7).parse::<usize>().unwrap() * 3;
+    format!(
+        "Mon, {} {} {} {} GMT",
+        part(8, 10),
+        "JanFebMarAprMayJunJulAugSepOctNovDec"
+            .get(month - 3..month)
+            .unwrap(),
+        part(0, 4),
+        part(11, 19)
+    )
 }
 
 /// Formats bytes for people: long runs of one letter are shortened.

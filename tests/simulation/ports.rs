@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
+use datum_server::MemoryServer;
 use datum_sync::engine::Backing;
 use datum_sync::model::error::Result;
 use datum_sync::ports::backing::NoteReason;
@@ -41,6 +42,9 @@ pub struct Shared {
     pub weather: Rc<Weather>,
     pub push_checker: Rc<PushChecker>,
     pub online: Cell<bool>,
+    /// Another server, which answers in place of the device's own until this moment.
+    pub elsewhere: MemoryServer,
+    pub elsewhere_until: Cell<u64>,
     pub skew: Cell<i64>,
     pub locks: RefCell<BTreeMap<String, Holder>>,
     pub stores: RefCell<BTreeMap<String, MemoryStore>>,

@@ -10,7 +10,7 @@ use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::model::config::Config;
 use datum_sync::model::error::Code;
 use datum_sync::model::object_reader::ObjectReader;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::dice::{Dice, RECOVERY, Script};
 use super::log_checks::LogReaders;
@@ -73,6 +73,9 @@ pub struct World {
     pub(super) loses: bool,
     /// Stored bodies may come back damaged.
     pub(super) damages: bool,
+    /// Devices meet another server now and then.
+    pub(super) two_servers: bool,
+    pub(super) elsewhere: MemoryServer,
     /// The server cannot tell how much of an earlier epoch is left.
     forgets_epochs: bool,
     next_owner: Cell<Owner>,
@@ -110,6 +113,9 @@ impl World {
             // history has either wrong clocks or losses, which keeps its promises checkable.
             loses,
             damages: loses && dice.chance(300),
+            // A device that has lost its storage would take any server for its own.
+            two_servers: !loses && dice.chance(400),
+            elsewhere: another_server(),
             forgets_epochs: dice.chance(300),
             dice,
             next_owner: Cell::new(1),
@@ -138,6 +144,8 @@ impl World {
             weather: Rc::clone(&self.weather),
             push_checker: Rc::clone(&self.push_checker),
             online: Cell::new(true),
+            elsewhere: self.elsewhere.clone(),
+            elsewhere_until: Cell::default(),
             skew: Cell::new(if wrong_clock {
                 dice.below(172_800_000) as i64 - 86_400_000
             } else {
@@ -328,6 +336,35 @@ async fn sign_in(
             }
         }
     }
+}
+
+/// Another server with rows of its own, in an epoch of the same name.
+fn another_server() -> MemoryServer {
+    let server = MemoryServer::new("epoch-0");
+    server
+        .set_server_id("c0ffee00-0000-7000-8000-000000000000")
+        .unwrap();
+    for user in USERS {
+        let operations: Vec<Value> = (0..3)
+            .map(|n| {
+                json!({
+                    "opId": format!("0190f0f0-0000-7000-8000-{user:0>9}{n:03}").replace(user, "000"),
+                    "entity": "tasks", "id": format!("shared-{n}"), "kind": "create",
+                    "baseVersion": null, "data": {"owner": user, "astray": true}
+                })
+            })
+            .collect();
+        let push = json!({"clientId": "x", "userId": user, "schema": 0, "operations": operations});
+        let (status, _) = server.handle(
+            user,
+            "POST",
+            "/sync/v1/push",
+            push.to_string().as_bytes(),
+            0,
+        );
+        assert_eq!((status, server.rows(user).len()), (200, 3));
+    }
+    server
 }
 
 /// Checks that each cycle that the feed shows ends once, before the next, and that progress never

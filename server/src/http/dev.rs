@@ -72,6 +72,7 @@ pub async fn token(State(app): State<App>, request: Request) -> Result<Response,
     Ok(Reply {
         body,
         changed: false,
+        others: Vec::new(),
         idle: false,
     }
     .into_response())

@@ -20,6 +20,8 @@ pub struct Rejection {
     pub code: &'static str,
     /// The reason in words.
     pub message: String,
+    /// Of a move: which of its two spaces it is about.
+    pub space: Option<Arc<str>>,
 }
 
 impl Rejection {
@@ -28,6 +30,7 @@ impl Rejection {
         Self {
             code,
             message: message.into(),
+            space: None,
         }
     }
 }

@@ -25,7 +25,7 @@ pub async fn get<T: Transaction>(
         .values()
         .filter_map(|json| serde_json::from_str(json).ok())
         .collect();
-    let digests = pull::digests(tx, user, None).await?;
+    let digests = pull::digests(tx, user).await?;
     let digests = digests
         .iter()
         .map(|(entity, digest)| (entity.as_str(), digest.clone()))

@@ -1,8 +1,16 @@
-//! A pull: the rows that changed after a cursor, in commit order.
+//! A pull: the rows that changed after a cursor, in all spaces that the user may read, those of each
+//! space in commit order.
 //!
-//! A row's version is the user's counter at its last write, so version order is commit order. A row
+//! A row's version is its space's counter at its last write, so version order is commit order. A row
 //! that changes during paging moves to the end: it is delivered again, never lost. Every page
 //! either ends the pull or advances the cursor, so a client cannot loop for ever.
+//!
+//! A page is read in one transaction: which spaces the user may read, their rows, counts and
+//! digests are those of one moment.
+
+mod moved;
+mod readable;
+mod turns;
 
 use std::collections::BTreeMap;
 
@@ -11,13 +19,11 @@ use datum_sync::model::entity::check_id;
 use datum_sync::model::protocol::{PullRequest, WireDigest};
 
 use super::cursor::{Binding, Position};
-use super::page::{Page, PageRow};
+use super::page::{Page, Start};
 use super::scope::Scope;
-use super::store::{Head, Identity, Range, Transaction};
+use super::store::{Identity, Reader, Space, Transaction};
 use super::{Config, ServerError, check_user};
-
-/// How many rows are read for one page with a scope before the page is sent as it is.
-const MAX_EXAMINED: usize = 20_000;
+use readable::{Readable, Reading};
 
 /// Answers a pull from one snapshot of the store. `scope` is the request's own text: its numbers are
 /// compared as they are written.
@@ -44,208 +50,169 @@ pub async fn pull<T: Transaction>(
     }
     let scope = Scope::parse(config, request.entities.as_deref(), scope)?;
     let Identity { server_id, epoch } = tx.identity().await?;
-    let head = tx.head(user).await?;
+    let reader = tx.reader(user).await?;
     let binding = Binding {
         epoch: &epoch,
         user,
         scope: scope.fingerprint(),
     };
-    let from = match &request.cursor {
-        None => Position {
-            live_until: head.seq,
-            ..Position::default()
-        },
-        Some(cursor) => binding.accept(cursor, head)?,
-    };
-    let step = if scope.fields.is_some() {
-        scoped(tx, config, user, request.limit, &scope, from).await?
-    } else {
-        unscoped(tx, config, user, request.limit, &scope, from, head).await?
-    };
-    let more = step.next.is_some();
-    let cursor = binding.issue(step.next.unwrap_or(Position {
-        after: head.seq,
-        ..Position::default()
-    }));
-    let digests = if more || scope.fields.is_some() {
+    let cursor = request.cursor.as_deref();
+    let from = cursor.map(|text| binding.accept(text)).transpose()?;
+    let mut spaces = Readable::enter(user, &reader, from.as_ref())?;
+    let from = from.unwrap_or_default();
+    let mut step = turns::read(tx, config, request.limit, &scope, &mut spaces, &from).await?;
+    moved::resolve(tx, &spaces, &mut step.changes).await?;
+    let remaining = if scope.fields.is_some() {
         None
     } else {
-        Some(digests(tx, user, scope.entities.as_deref()).await?)
+        Some(remaining(tx, &scope, &spaces, &from, &step, reader.revision).await?)
+    };
+    let cursor = binding.issue(&position(&spaces, &step, remaining, reader.revision));
+    let digests = if step.next.is_some() || scope.fields.is_some() {
+        None
+    } else {
+        Some(sums(tx, &spaces.names(), scope.entities.as_deref()).await?)
     };
     let kept = match request.epoch.as_deref().filter(|asked| *asked != epoch) {
-        Some(asked) => tx.last_version_of_epoch(user, asked).await?,
+        Some(asked) => tx.last_versions_of_epoch(&spaces.names(), asked).await?,
         None => None,
     };
+    let kept: BTreeMap<u64, u64> = spaces.numbers().zip(kept.into_iter().flatten()).collect();
+    let begun = spaces.all.iter().filter(|reading| reading.starts);
+    let starts = begun.map(|reading| Start {
+        space: reading.space.id().cloned(),
+        at: reading.head.seq,
+        kept: kept.get(&reading.number).copied(),
+    });
+    let starts: Vec<Start> = starts.collect();
+    let first = request.cursor.is_none();
+    let listed = first || request.spaces || from.revision != reader.revision;
+    let news = if first {
+        request.spaces || !reader.spaces.is_empty()
+    } else {
+        listed || !starts.is_empty()
+    };
     Ok(Page {
+        starts,
+        spaces: listed.then(|| {
+            let list = reader.spaces.iter();
+            list.map(|joined| (joined.id.clone(), joined.role))
+                .collect()
+        }),
+        news,
+        more: step.next.is_some(),
         changes: step.changes,
         cursor,
-        more,
-        remaining: step.remaining,
+        remaining,
         server_id,
         epoch,
-        kept,
+        kept: kept.get(&0).copied(),
         digests,
     })
 }
 
-/// The rows of one page, and where the next page starts if there is one.
-struct Step {
-    changes: Vec<PageRow>,
-    next: Option<Position>,
+/// Returns where the next page starts.
+fn position(
+    spaces: &Readable,
+    step: &turns::Step,
     remaining: Option<u64>,
+    revision: u64,
+) -> Position {
+    let places = spaces
+        .all
+        .iter()
+        .map(|reading| (reading.number, reading.place));
+    let counted = remaining.filter(|_| step.next.is_some());
+    let (turn, until) = step.next.unwrap_or_default();
+    Position {
+        revision,
+        places: places.collect(),
+        left: counted.unwrap_or_default(),
+        counted_at: counted.map_or(0, |_| spaces.counters()),
+        turn,
+        until,
+    }
 }
 
-async fn unscoped<T: Transaction>(
-    tx: &mut T,
-    config: &Config,
-    user: &str,
-    limit: usize,
-    scope: &Scope,
-    from: Position,
-    head: Head,
-) -> Result<Step, ServerError> {
-    let range = Range {
-        entities: scope.entities.as_deref(),
-        after: from.after,
-        live_until: from.live_until,
-    };
-    let found = tx.scan(user, range, limit, config.max_page_bytes).await?;
-    let last = found.rows.last().map_or(from.after, |row| row.version);
-    let left = if found.more {
-        let delivered = u64::try_from(found.rows.len()).unwrap_or(u64::MAX);
-        let rest = Range {
-            after: last,
-            ..range
-        };
-        remaining(tx, user, rest, from, head, delivered).await?
-    } else {
-        0
-    };
-    let next = found.more.then_some(Position {
-        after: last,
-        live_until: if from.live_until > last {
-            from.live_until
-        } else {
-            0
-        },
-        left,
-        counted_at: head.seq,
-    });
-    let changes = found
-        .rows
-        .into_iter()
-        .map(|row| PageRow {
-            row,
-            left_scope: false,
-        })
-        .collect();
-    Ok(Step {
-        changes,
-        next,
-        remaining: Some(left),
-    })
-}
-
-/// Returns how many rows are left in `rest`, after a page of `delivered` rows that began at `from`.
+/// Returns how many rows are left after a page.
 ///
 /// Counting rows is as slow as reading them. The digests know how many rows a snapshot has, and the
 /// cursor carries that count on; each write since then adds at most one row at the end.
 async fn remaining<T: Transaction>(
     tx: &mut T,
-    user: &str,
-    rest: Range<'_>,
-    from: Position,
-    head: Head,
-    delivered: u64,
+    scope: &Scope,
+    spaces: &Readable,
+    from: &Position,
+    step: &turns::Step,
+    revision: u64,
 ) -> Result<u64, ServerError> {
-    let (counted, written) = match from.counted_at {
-        0 if from.after == 0 => (live_rows(tx, user, rest.entities).await?, 0),
-        counted_at => (from.left, head.seq.saturating_sub(counted_at)),
-    };
-    match counted.saturating_add(written).checked_sub(delivered) {
-        Some(left) if counted > 0 && left > 0 => Ok(left),
-        _ => tx.count(user, rest).await,
+    if step.next.is_none() {
+        return Ok(0);
     }
+    let started = |reading: &Reading| reading.starts;
+    let counted = if spaces.all.iter().all(started) {
+        Some(live_rows(tx, &spaces.names(), scope.entities.as_deref()).await?)
+    } else if from.counted_at == 0
+        || from.revision != revision
+        || spaces.all.iter().any(started)
+        || from.left == 0
+    {
+        None
+    } else {
+        let written = spaces.counters().saturating_sub(from.counted_at);
+        Some(from.left.saturating_add(written))
+    };
+    let delivered = u64::try_from(step.changes.len()).unwrap_or(u64::MAX);
+    if let Some(left) = counted.and_then(|counted| counted.checked_sub(delivered))
+        && left > 0
+    {
+        return Ok(left);
+    }
+    let mut left = 0_u64;
+    for reading in spaces.all.iter().filter(|reading| !reading.is_drained()) {
+        let range = reading.range(scope.entities.as_deref());
+        left = left.saturating_add(tx.count(&reading.space, range).await?);
+    }
+    Ok(left)
 }
 
-/// Counts a user's live rows of these entity types, or of all.
+/// Counts the live rows of these entity types, or of all.
 async fn live_rows<T: Transaction>(
     tx: &mut T,
-    user: &str,
+    spaces: &[Space],
     entities: Option<&[String]>,
 ) -> Result<u64, ServerError> {
     let wanted = |entity: &String| entities.is_none_or(|some| some.contains(entity));
-    let all = tx.digests(user).await?;
+    let all = tx.digests(spaces).await?;
     Ok(all
         .iter()
         .filter(|(entity, _)| wanted(entity))
         .fold(0, |sum, (_, digest)| sum.saturating_add(digest.count)))
 }
 
-async fn scoped<T: Transaction>(
-    tx: &mut T,
-    config: &Config,
-    user: &str,
-    limit: usize,
-    scope: &Scope,
-    from: Position,
-) -> Result<Step, ServerError> {
-    let mut changes = Vec::new();
-    let mut at = from;
-    let mut examined = 0_usize;
-    loop {
-        let range = Range {
-            entities: scope.entities.as_deref(),
-            after: at.after,
-            live_until: at.live_until,
-        };
-        let found = tx.scan(user, range, limit, config.max_page_bytes).await?;
-        examined = examined.saturating_add(found.rows.len());
-        for row in found.rows {
-            at.after = row.version;
-            let inside = row.data.as_ref().is_none_or(|data| scope.matches(data));
-            // During a snapshot the client holds no row yet that could have left the scope.
-            if inside || row.version > from.live_until {
-                changes.push(PageRow {
-                    row,
-                    left_scope: !inside,
-                });
-            }
-        }
-        if at.live_until <= at.after {
-            at.live_until = 0;
-        }
-        if !found.more {
-            return Ok(Step {
-                changes,
-                next: None,
-                remaining: None,
-            });
-        }
-        if !changes.is_empty() || examined >= MAX_EXAMINED {
-            return Ok(Step {
-                changes,
-                next: Some(Position {
-                    left: 0,
-                    counted_at: 0,
-                    ..at
-                }),
-                remaining: None,
-            });
-        }
-    }
-}
-
-/// Returns a user's digests for the wire, of these entity types or of all.
+/// Returns the digests of all that a user may read, for the wire.
 ///
 /// # Errors
 /// Errors of the store.
 pub async fn digests<T: Transaction>(
     tx: &mut T,
     user: &str,
+) -> Result<BTreeMap<String, WireDigest>, ServerError> {
+    let Reader { spaces, .. } = tx.reader(user).await?;
+    let shared = spaces.into_iter().map(|joined| Space::Shared(joined.id));
+    let spaces: Vec<Space> = std::iter::once(Space::personal(user))
+        .chain(shared)
+        .collect();
+    sums(tx, &spaces, None).await
+}
+
+/// Returns the digests of these spaces, of these entity types or of all.
+async fn sums<T: Transaction>(
+    tx: &mut T,
+    spaces: &[Space],
     entities: Option<&[String]>,
 ) -> Result<BTreeMap<String, WireDigest>, ServerError> {
-    let all = tx.digests(user).await?;
+    let all = tx.digests(spaces).await?;
     Ok(match entities {
         None => all
             .into_iter()

@@ -3,17 +3,21 @@
 //! Every write is conditional on its base version. What was applied is recorded with the write
 //! itself, so that the same operation sent twice, at once or later, changes nothing. Of the other
 //! verdicts one is recorded: that an operation without a base met a row. They had no effect, so
-//! deciding again is right.
+//! deciding again is right, also after the user's role has changed.
 
 mod decide;
+mod members;
+mod moves;
 mod operation;
 mod reply;
+mod space_work;
 mod unit_of_work;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::data::Rejection;
-use super::store::{Identity, Transaction};
+use super::store::{Identity, Space, Transaction};
 use super::{Config, ServerError};
 use operation::Request;
 use unit_of_work::UnitOfWork;
@@ -33,6 +37,8 @@ pub enum Decision {
         replayed: bool,
         /// Whether the row that it wrote then is gone.
         deleted: bool,
+        /// Of a move: the version of the tombstone that it left.
+        left: Option<u64>,
     },
     /// The base version is not the current one.
     Conflict {
@@ -40,6 +46,9 @@ pub enum Decision {
         version: u64,
         /// The current data; `None` if the row is deleted or never existed.
         row: Option<Arc<str>>,
+        /// If the row was moved: the space whose version and data these are, and the version in the
+        /// operation's own.
+        moved: Option<(Space, u64)>,
     },
     /// The operation will never be accepted.
     Rejected(Rejection),
@@ -52,6 +61,17 @@ pub enum Decision {
         /// How long to wait, in milliseconds.
         after_ms: u64,
     },
+}
+
+impl Decision {
+    const fn applied(version: u64) -> Self {
+        Self::Applied {
+            version,
+            replayed: false,
+            deleted: false,
+            left: None,
+        }
+    }
 }
 
 /// A decision and the operation that it answers.
@@ -74,6 +94,8 @@ pub struct PushReply {
     pub epoch: String,
     /// Whether any row was written.
     pub changed: bool,
+    /// The other users who have something to pull.
+    pub others: BTreeSet<String>,
 }
 
 /// Answers a push. The transaction must exclude other writers; the caller commits it.
@@ -104,6 +126,7 @@ pub async fn push<T: Transaction>(
             server_id,
             epoch,
             changed: false,
+            others: BTreeSet::new(),
         });
     }
     let mut work = UnitOfWork::begin(tx, config, user, &request.items, now_ms).await?;
@@ -121,11 +144,12 @@ pub async fn push<T: Transaction>(
             decision,
         });
     }
-    let changed = work.finish().await?;
+    let effect = work.finish().await?;
     Ok(PushReply {
         verdicts,
         server_id,
         epoch,
-        changed,
+        changed: effect.changed,
+        others: effect.others,
     })
 }

@@ -158,3 +158,102 @@ fn the_number_of_streams_per_user_is_limited() {
         streams.push(open(&api, &token("ann", 600.0)).await);
     });
 }
+
+const SPACE: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+
+fn in_space(op_id: &str, entity: &str, id: &str, kind: &str, base: Value, data: Value) -> Value {
+    json!({ "opId": op_id, "space": SPACE, "entity": entity, "id": id, "kind": kind, "baseVersion": base, "data": data })
+}
+
+fn member(op_id: &str, user: &str, kind: &str, base: Value) -> Value {
+    let id = format!("{SPACE}/{user}");
+    in_space(
+        op_id,
+        "$member",
+        &id,
+        kind,
+        base,
+        json!({ "role": "writer" }),
+    )
+}
+
+#[test]
+fn a_stream_hints_at_all_spaces_and_follows_the_membership() {
+    run(async {
+        let api = Api::new().await;
+        let hint = "event: change\ndata: {}\n\n";
+        let mut bob = open(&api, &token("bob", 600.0)).await;
+        let mut eve = open(&api, &token("eve", 600.0)).await;
+        let making = in_space(
+            "1",
+            "$space",
+            SPACE,
+            "create",
+            Value::Null,
+            json!({ "name": "A" }),
+        );
+        api.push("ann", json!([making])).await;
+        let joined = api
+            .push("ann", json!([member("2", "bob", "create", Value::Null)]))
+            .await;
+        assert_eq!(next(&mut bob).await, hint, "bob is invited");
+        let row = |op_id: &str| in_space(op_id, "task", op_id, "create", Value::Null, json!({}));
+        api.push("ann", json!([row("3")])).await;
+        assert_eq!(
+            next(&mut bob).await,
+            hint,
+            "of a space that came after the stream"
+        );
+        let mut ann = open(&api, &token("ann", 600.0)).await;
+        api.push("bob", json!([row("4")])).await;
+        assert_eq!(next(&mut ann).await, hint);
+        assert_eq!(next(&mut bob).await, hint, "one's own");
+        let base = joined[0]["version"].clone();
+        api.push("ann", json!([member("5", "bob", "delete", base)]))
+            .await;
+        assert_eq!(next(&mut bob).await, hint, "bob is removed");
+        api.push("ann", json!([row("6")])).await;
+        // The next event is the last one: bob hears nothing more of it, and eve never did.
+        assert_eq!(next(&mut ann).await, hint);
+        api.stopping.send_replace(true);
+        for stream in [&mut bob, &mut eve] {
+            assert!(next(stream).await.contains("shutdown"));
+        }
+    });
+}
+
+#[test]
+fn a_long_pull_answers_when_a_space_has_something_new_or_the_list_has_changed() {
+    run(async {
+        let api = Api::new().await;
+        let making = in_space(
+            "1",
+            "$space",
+            SPACE,
+            "create",
+            Value::Null,
+            json!({ "name": "A" }),
+        );
+        api.push("ann", json!([making])).await;
+        let mut cursor = api.pull("bob", &Value::Null).await["cursor"].clone();
+        let steps = [
+            member("2", "bob", "create", Value::Null),
+            in_space("3", "task", "x", "create", Value::Null, json!({})),
+            member("4", "bob", "delete", json!(3)),
+        ];
+        for (step, op) in steps.into_iter().enumerate() {
+            let waiting = tokio::spawn({
+                let (api, cursor) = (api.clone(), cursor.clone());
+                async move { waiting_pull(&api, "bob", &cursor, 25_000).await }
+            });
+            assert_eq!(api.push("ann", json!([op])).await[0]["status"], "applied");
+            let page = waiting.await.unwrap();
+            let told = (
+                page["changes"].as_array().unwrap().len(),
+                page["spaces"].as_array().map(Vec::len),
+            );
+            assert_eq!(told, [(3, Some(1)), (1, None), (0, Some(0))][step]);
+            cursor = page["cursor"].clone();
+        }
+    });
+}

@@ -19,6 +19,13 @@ pub async fn every_conversation_of_the_protocol_holds<S: Store>(w: World<S>) {
             name: conversation["name"].as_str().unwrap().to_owned(),
             variables: BTreeMap::new(),
         };
+        for user in ["ann", "bob"] {
+            state.set(user, format!("{user}{number}"));
+        }
+        for space in 1..=3 {
+            let id = format!("0198b6a0-7c1e-7000-8000-{number:08x}000{space}");
+            state.set(&format!("s{space}"), id);
+        }
         for (place, step) in conversation["steps"].as_array().unwrap().iter().enumerate() {
             let at = format!("{} [{place}]", state.name);
             if let Some(order) = step["operator"].as_str() {
@@ -26,9 +33,7 @@ pub async fn every_conversation_of_the_protocol_holds<S: Store>(w: World<S>) {
                 continue;
             }
             let user = format!("{}{number}", step["user"].as_str().unwrap());
-            state
-                .variables
-                .insert("user".to_owned(), user.clone().into());
+            state.set("user", user.clone());
             let (method, path) = step["request"]
                 .as_str()
                 .unwrap()
@@ -65,12 +70,24 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// Replaces `$name` by the variable's value.
+    fn set(&mut self, name: &str, value: String) {
+        self.variables.insert(name.to_owned(), value.into());
+    }
+
+    /// Replaces `$name` by the variable's value, `$name/$other` by two with a slash, and `$$` by `$`.
     fn fill(&self, value: &Value) -> Value {
         match value {
-            Value::String(text) => text
-                .strip_prefix('$')
-                .map_or_else(|| value.clone(), |name| self.variables[name].clone()),
+            Value::String(text) => match text.strip_prefix('$') {
+                None => value.clone(),
+                Some(rest) if rest.starts_with('$') => rest.into(),
+                Some(names) => match names.split_once("/$") {
+                    None => self.variables[names].clone(),
+                    Some((first, second)) => {
+                        let text = |name: &str| self.variables[name].as_str().unwrap();
+                        format!("{}/{}", text(first), text(second)).into()
+                    }
+                },
+            },
             Value::Array(all) => all.iter().map(|one| self.fill(one)).collect(),
             Value::Object(all) => all
                 .iter()

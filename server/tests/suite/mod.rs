@@ -4,11 +4,18 @@
 pub mod conversations;
 pub mod cursors;
 pub mod late;
+pub mod member_input;
+pub mod members;
+pub mod moves;
 pub mod pulls;
 pub mod push_input;
 pub mod pushes;
 pub mod records;
 pub mod scopes;
+pub mod shared;
+pub mod shared_cursors;
+pub mod shared_pulls;
+pub mod shared_random;
 
 use datum_server::rules::store::{Store, Transaction};
 use datum_server::{Config, Service};
@@ -227,6 +234,48 @@ macro_rules! mount {
             a_scope_compares_as_the_vectors_do,
             a_pull_with_a_scope_has_no_digests,
             a_scope_that_matches_nothing_still_ends);
+        $crate::mount!(@ $run, $store, member_input,
+            what_describes_a_space_is_checked,
+            members_and_spaces_are_limited_with_a_code);
+        $crate::mount!(@ $run, $store, members,
+            creating_a_space_makes_its_author_its_owner,
+            a_stranger_is_told_the_same_whether_there_is_such_a_space,
+            roles_say_who_may_do_what,
+            the_last_owner_stays,
+            an_ended_space_is_gone_for_all_and_its_id_is_never_used_again,
+            a_push_that_ends_a_space_writes_nothing_into_it_afterwards,
+            what_was_applied_stays_so_after_the_membership,
+            a_refusal_for_a_role_is_not_remembered,
+            what_waits_for_a_space_is_blocked_if_that_is_refused,
+            a_personal_space_is_in_a_namespace_of_its_own,
+            a_change_of_a_role_is_told_and_a_change_of_the_row_alone_is_not);
+        $crate::mount!(@ $run, $store, moves,
+            a_move_leaves_a_tombstone_and_takes_the_next_version_there,
+            a_move_needs_a_writer_in_both_spaces_and_says_which_it_is,
+            a_row_is_space_type_and_id,
+            a_write_of_a_moved_row_is_a_conflict_that_tells_where_it_is,
+            a_create_that_met_a_moved_row_never_fits_without_a_base,
+            a_moved_row_is_followed_through_spaces_that_the_user_may_not_read,
+            a_moved_row_is_followed_over_eight_moves,
+            several_moves_and_edits_in_one_push_see_each_other);
+        $crate::mount!(@ $run, $store, shared_cursors,
+            who_left_and_came_back_unheard_goes_on_from_there,
+            a_space_whose_tombstones_are_forgotten_starts_alone,
+            a_cursor_from_before_there_were_spaces_goes_on,
+            a_forged_cursor_leads_nowhere_else,
+            a_user_may_be_in_a_thousand_spaces);
+        $crate::mount!(@ $run, $store, shared_pulls,
+            a_new_space_comes_from_its_beginning_in_the_same_pull,
+            a_pull_from_null_has_the_list_and_all_starts_in_its_first_page,
+            the_list_comes_with_whatever_page_follows_its_change,
+            a_busy_space_holds_up_no_other,
+            remaining_is_right_over_several_spaces,
+            digests_are_sums_and_a_row_in_another_space_differs,
+            a_restored_server_tells_what_it_kept_of_each_space,
+            a_page_is_limited_over_all_spaces,
+            filters_and_scopes_are_over_all_spaces,
+            the_stores_agree_on_numbers_and_the_order_of_joining);
+        $crate::mount!(@ $run, $store, shared_random, a_device_ends_with_what_its_user_may_read);
         $crate::mount!(@ $run, $store, conversations, every_conversation_of_the_protocol_holds);
     };
     (@ $run:path, $store:expr, $module:ident, $($story:ident),* $(,)?) => {

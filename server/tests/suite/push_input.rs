@@ -59,7 +59,15 @@ pub async fn reserved_fields_are_not_stored<S: Store>(w: World<S>) {
         json!({ "opId": "1", "status": "applied", "version": 1 })
     );
     let mut tx = w.service.store.read().await.unwrap();
-    let stored = tx.data("ann", "task", "a").await.unwrap().unwrap();
+    let stored = tx
+        .data(
+            &datum_server::rules::store::Space::personal("ann"),
+            "task",
+            "a",
+        )
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         &*stored,
         r#"{"a":2,"b":{"id":1},"createdAt":"2026-01-01T00:00:00.000Z"}"#

@@ -1,6 +1,6 @@
 //! What the store keeps beside the rows: applied operations, device metadata, epochs.
 
-use datum_server::rules::store::{Batch, Row, Store, Transaction};
+use datum_server::rules::store::{Batch, Row, Space, Store, Transaction};
 use serde_json::{Value, json};
 
 use super::{DAY, World, ids, op, statuses, version};
@@ -122,10 +122,13 @@ pub async fn a_transaction_that_is_dropped_changed_nothing<S: Store>(w: World<S>
         id: "a".into(),
         version: 1,
         data: Some("{}".into()),
+        moved_to: None,
     };
+    let own = Space::personal("ann");
     let mut tx = w.service.store.write().await.unwrap();
     tx.write(
         "ann",
+        &own,
         Batch {
             seq: 1,
             rows: vec![row],
@@ -137,12 +140,12 @@ pub async fn a_transaction_that_is_dropped_changed_nothing<S: Store>(w: World<S>
     .unwrap();
     tx.put_device("ann", "d1", "{}", 1, 10).await.unwrap();
     assert_eq!(
-        tx.head("ann").await.unwrap().seq,
+        tx.head(&own).await.unwrap().seq,
         1,
         "it sees its own writes"
     );
     assert_eq!(
-        tx.data("ann", "task", "a").await.unwrap().as_deref(),
+        tx.data(&own, "task", "a").await.unwrap().as_deref(),
         Some("{}")
     );
     drop(tx);

@@ -8,6 +8,7 @@ use crate::model::entity::Fields;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::model::protocol::{PushRequest, PushedOperation, Raw};
+use crate::model::table::Table;
 use crate::state::outbox::{Outbox, Queued};
 use crate::state::replica::Replica;
 
@@ -79,11 +80,14 @@ pub fn on_the_wire<'a>(
 ) -> PushedOperation<'a> {
     // A base of another epoch matches nothing: the remote answers with the row, if there is one.
     let base_version = op.base_version.filter(|base| *base != UNKNOWN);
+    let table = Table(&op.entity);
     PushedOperation {
         op_id: Cow::Borrowed(&op.op_id),
-        entity: Cow::Borrowed(&op.entity),
+        entity: Cow::Borrowed(table.entity()),
         id: Cow::Borrowed(&op.id),
-        kind: op.kind,
+        kind: op.kind.into(),
+        space: table.space().map(Cow::Borrowed),
+        to: None,
         base_version,
         // An operation with a base cannot be applied after this one. A create could be, on a row
         // that was deleted in the meantime.

@@ -283,6 +283,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                 cursor: cursor.clone(),
                 limit,
                 wait_ms: None,
+                spaces: false,
             };
             let size = cycle.page_size;
             let (known, asked_at) = (size.known(), Cell::new((0, 0)));

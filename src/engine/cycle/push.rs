@@ -17,6 +17,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::{PushReply, parse_push_reply};
 use crate::model::status::Phase;
+use crate::model::table::Table;
 use crate::plan::local_only::LocalOnlyPlanner;
 use crate::plan::rejection::{RejectionPlanner, Rules};
 use crate::plan::row_planner::{Decisions, name};
@@ -420,7 +421,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             .await?;
         let mut settled = Settled::default();
         for letter in &dead_letters {
-            settled.failed.count(&letter.op.entity);
+            settled.failed.count(Table(&letter.op.entity).entity());
         }
         settled.dead_letters = dead_letters;
         self.cycle.count_pushed(&settled);

@@ -13,6 +13,8 @@ use crate::util::json::number::{float, whole};
 use crate::util::json::scan;
 use crate::util::json::scan::{Scan, ScanError};
 
+mod spaces;
+
 /// Returns a reply as the browser's own `json()` would read it: with bytes that are no text
 /// replaced.
 #[must_use]
@@ -188,6 +190,10 @@ impl<'a> PageReader<'a> {
             server_id: page.text("serverId")?,
             kept: page.hint("kept"),
             digests,
+            spaces: page.value("spaces").map(spaces::list).transpose()?,
+            starts: page
+                .value("starts")
+                .map_or(Ok(Vec::new()), spaces::starts)?,
         })
     }
 }
@@ -216,6 +222,16 @@ fn check(change: &WireRow<'_>) -> Result<()> {
     }
     if change.version == 0 || change.version > MAX_VERSION {
         return refuse("The server sent a row whose `version` is not between 1 and 2^53-1.");
+    }
+    let space = change.space.iter();
+    let moved = change.moved_to.iter();
+    if !space
+        .chain(moved.filter_map(|place| place.space.as_ref()))
+        .all(|space| crate::model::entity::check_id(space).is_ok())
+    {
+        return refuse(
+            "The server sent a row whose `space` is empty, too long or has control characters.",
+        );
     }
     match change.data {
         Some(data) if !data.starts_with('{') => {
@@ -309,6 +325,8 @@ fn read_push_reply(bytes: &[u8]) -> Result<PushReply<'_>, Cause> {
             code: verdict.text("code").unwrap_or_default(),
             message: verdict.text("message").unwrap_or_default(),
             retry_after_ms: verdict.value("retryAfterMs").and_then(wait),
+            space: verdict.text("space")?,
+            left_version: verdict.number("leftVersion")?,
         });
     }
     Ok(PushReply {
@@ -368,6 +386,8 @@ impl<'a> ReplyObject<'a> {
             deleted: self.flag("deleted")?.unwrap_or_default(),
             data: self.value("data"),
             reason: self.text("reason")?,
+            space: self.text("space")?,
+            moved_to: self.value("movedTo").map(spaces::place).transpose()?,
         })
     }
 

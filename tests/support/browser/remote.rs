@@ -5,8 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use datum_sync::model::error::Error;
-use datum_sync::model::operation::OperationKind;
-use datum_sync::model::protocol::{PullRequest, PushRequest, PushedOperation, Raw};
+use datum_sync::model::protocol::{PullRequest, PushRequest, PushedKind, PushedOperation, Raw};
 use datum_sync::ports::remote::{Pulled, Pushed, Remote};
 use datum_sync::web::adapter::CustomRemote;
 use datum_sync::web::http::HttpRemote;
@@ -91,7 +90,9 @@ pub async fn push(remote: &impl Remote, data: &str) -> Result<Pushed, Error> {
         op_id: "o1".into(),
         entity: "tasks".into(),
         id: "t1".into(),
-        kind: OperationKind::Create,
+        kind: PushedKind::Create,
+        space: None,
+        to: None,
         base_version: None,
         supersedes: Vec::new(),
         data: Some(Raw(data)),

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 
 use datum_sync::model::entity::{check_id, check_name};
 use datum_sync::model::limits::MAX_VERSION;
-use datum_sync::model::protocol::{PushedOperation, whole_or_zero};
+use datum_sync::model::protocol::{PushedKind, PushedOperation, whole_or_zero};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::space_work::RowKey;
 use crate::rules::data::Rejection;
-use crate::rules::{Config, ServerError, check_user};
+use crate::rules::store::Space;
+use crate::rules::{Config, ServerError, check_user, spaces};
 
 /// A push whose operations are still JSON.
 #[derive(Debug, Deserialize)]
@@ -44,7 +46,17 @@ pub(super) struct Request<'a> {
 /// One operation, or why it is rejected.
 pub(super) struct Item<'a> {
     pub(super) op_id: Cow<'a, str>,
-    pub(super) parsed: Result<PushedOperation<'a>, Rejection>,
+    pub(super) parsed: Result<Operation<'a>, Rejection>,
+}
+
+/// A checked operation.
+pub(super) struct Operation<'a> {
+    pub(super) sent: PushedOperation<'a>,
+    pub(super) space: Space,
+    /// Entity type and id.
+    pub(super) key: RowKey,
+    /// Of a move: where the row goes.
+    pub(super) to: Option<Space>,
 }
 
 impl<'a> Request<'a> {
@@ -65,7 +77,7 @@ impl<'a> Request<'a> {
         }
         let mut items = Vec::with_capacity(count);
         for (index, raw) in envelope.operations.into_iter().enumerate() {
-            items.push(Item::parse(config, raw, index)?);
+            items.push(Item::parse(config, user, raw, index)?);
         }
         Ok(Self {
             epoch: envelope.epoch,
@@ -75,14 +87,18 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Item<'a> {
-    fn parse(config: &Config, raw: &'a RawValue, index: usize) -> Result<Self, ServerError> {
+    fn parse(
+        config: &Config,
+        user: &str,
+        raw: &'a RawValue,
+        index: usize,
+    ) -> Result<Self, ServerError> {
         match serde_json::from_str::<PushedOperation<'a>>(raw.get()) {
-            Ok(operation) => Ok(Self {
-                op_id: operation.op_id.clone(),
-                parsed: match check(config, &operation) {
-                    Ok(()) => Ok(operation),
-                    Err(rejection) => Err(rejection),
-                },
+            Ok(sent) => Ok(Self {
+                op_id: sent.op_id.clone(),
+                parsed: check(config, &sent)
+                    .and_then(|()| check_spaces(&sent))
+                    .map(|()| Operation::new(user, sent)),
             }),
             Err(cause) => {
                 let OnlyId { op_id } = serde_json::from_str(raw.get()).map_err(|_| {
@@ -125,4 +141,65 @@ fn check(config: &Config, operation: &PushedOperation<'_>) -> Result<(), Rejecti
         ));
     }
     Ok(())
+}
+
+/// Checks the spaces that an operation names, and the ids of the rows that describe them.
+fn check_spaces(sent: &PushedOperation<'_>) -> Result<(), Rejection> {
+    for (field, space) in [("space", &sent.space), ("to", &sent.to)] {
+        if space.as_ref().is_some_and(|space| !spaces::is_id(space)) {
+            return Err(Rejection::new(
+                "invalidId",
+                format!("`{field}`: a space's id is a UUID of 36 characters in lower case."),
+            ));
+        }
+    }
+    let invalid = |why: &str| Err(Rejection::new("invalidOperation", why));
+    let reserved = spaces::is_reserved(&sent.entity);
+    if sent.kind == PushedKind::Move {
+        if reserved {
+            return invalid("Spaces and members cannot be moved.");
+        }
+        if sent.to == sent.space {
+            return invalid("`to` is the space that the row is in.");
+        }
+        if sent.base_version.is_none() {
+            return Err(Rejection::new(
+                "invalidVersion",
+                "`baseVersion` is missing; a move needs the row's version.",
+            ));
+        }
+    }
+    let Some(space) = sent.space.as_deref() else {
+        return if reserved {
+            invalid("`$space` and `$member` are rows of a shared space; name it as `space`.")
+        } else {
+            Ok(())
+        };
+    };
+    match sent.entity.as_ref() {
+        spaces::SPACE if sent.id != space => Err(Rejection::new(
+            "invalidId",
+            "`id`: a `$space` has the id of its `space`.",
+        )),
+        spaces::MEMBER if spaces::member(space, &sent.id).is_none() => Err(Rejection::new(
+            "invalidId",
+            "`id`: a `$member` has the id `<space>/<user>`.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl<'a> Operation<'a> {
+    fn new(user: &str, sent: PushedOperation<'a>) -> Self {
+        let place = |space: &Option<Cow<'_, str>>| match space {
+            None => Space::personal(user),
+            Some(id) => Space::shared(id),
+        };
+        Self {
+            space: place(&sent.space),
+            to: (sent.kind == PushedKind::Move).then(|| place(&sent.to)),
+            key: (sent.entity.to_string(), sent.id.to_string()),
+            sent,
+        }
+    }
 }

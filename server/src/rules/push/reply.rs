@@ -31,6 +31,7 @@ fn push_verdict(out: &mut String, verdict: &Verdict) {
             version,
             replayed,
             deleted,
+            left,
         } => {
             push_field(out, "status", "\"applied\"");
             push_field(out, "version", &version.to_string());
@@ -40,16 +41,33 @@ fn push_verdict(out: &mut String, verdict: &Verdict) {
             if *deleted {
                 push_field(out, "deleted", "true");
             }
+            if let Some(left) = left {
+                push_field(out, "leftVersion", &left.to_string());
+            }
         }
-        Decision::Conflict { version, row } => {
+        Decision::Conflict {
+            version,
+            row,
+            moved,
+        } => {
             push_field(out, "status", "\"conflict\"");
             push_field(out, "version", &version.to_string());
             push_field(out, "row", row.as_deref().unwrap_or("null"));
+            if let Some((space, left)) = moved {
+                let id = space
+                    .id()
+                    .map_or_else(|| "null".to_owned(), |id| quoted(id));
+                push_field(out, "space", &id);
+                push_field(out, "leftVersion", &left.to_string());
+            }
         }
         Decision::Rejected(rejection) => {
             push_field(out, "status", "\"rejected\"");
             push_field(out, "code", &quoted(rejection.code));
             push_field(out, "message", &quoted(&rejection.message));
+            if let Some(space) = &rejection.space {
+                push_field(out, "space", &quoted(space));
+            }
         }
         Decision::Blocked => {
             push_field(out, "status", "\"retry\"");

@@ -25,7 +25,7 @@ struct Ahead {
 /// turns out to have more: in all little more than the result, however the rows are spread.
 pub(super) async fn first_versions(
     connection: &mut SqliteConnection,
-    account: i64,
+    space: i64,
     entities: &[String],
     range: Range<'_>,
     limit: usize,
@@ -46,7 +46,7 @@ pub(super) async fn first_versions(
     let mut versions = Vec::new();
     let mut empty: Vec<&str> = types.keys().copied().collect();
     loop {
-        read_ahead(connection, account, range, &mut types, &empty).await?;
+        read_ahead(connection, space, range, &mut types, &empty).await?;
         for entity in empty.drain(..) {
             next.extend(types.get_mut(entity).and_then(|ahead| take(ahead, entity)));
         }
@@ -80,7 +80,7 @@ fn take<'a>(ahead: &mut Ahead, entity: &'a str) -> Option<Reverse<(u64, &'a str)
 /// Reads the next versions of these types.
 async fn read_ahead(
     connection: &mut SqliteConnection,
-    account: i64,
+    space: i64,
     range: Range<'_>,
     types: &mut BTreeMap<&str, Ahead>,
     empty: &[&str],
@@ -95,12 +95,12 @@ async fn read_ahead(
         "SELECT k.key, e.version FROM json_each(?3) AS k CROSS JOIN entity AS e
          WHERE e.rowid IN (
            SELECT rowid FROM entity INDEXED BY entity_by_type
-           WHERE account = ?1 AND entity = k.value ->> 0 AND version > k.value ->> 1
+           WHERE space = ?1 AND entity = k.value ->> 0 AND version > k.value ->> 1
              AND (deleted = 0 OR version > ?2)
            ORDER BY version LIMIT ?4)",
     );
     let rows = rows
-        .bind(account)
+        .bind(space)
         .bind(signed(range.live_until))
         .bind(json(&asked)?)
         .bind(i64::try_from(chunk).unwrap_or(i64::MAX));

@@ -7,28 +7,30 @@ use sqlx::query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
 use super::{failed, json, signed};
-use crate::rules::store::{AppliedOperation, Batch, Result, Row, Swept};
+use crate::rules::store::{AppliedOperation, Batch, Result, Row, Space, Swept};
 
 pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
 
 pub(super) async fn batch(
     connection: &mut SqliteConnection,
-    account: i64,
+    (user, space): (i64, i64),
+    numbers: &BTreeMap<Space, i64>,
     batch: Batch,
     now_ms: u64,
 ) -> Result<()> {
-    let seq = query("UPDATE account SET seq = ?2 WHERE no = ?1")
-        .bind(account)
+    let seq = query("UPDATE space SET seq = ?2 WHERE no = ?1")
+        .bind(space)
         .bind(signed(batch.seq));
     run(connection, seq).await?;
-    rows(connection, account, &batch.rows, now_ms).await?;
-    applied(connection, account, &batch.applied, now_ms).await?;
-    digests(connection, account, batch.digests).await
+    rows(connection, space, numbers, &batch.rows, now_ms).await?;
+    applied(connection, user, numbers, &batch.applied, now_ms).await?;
+    digests(connection, space, batch.digests).await
 }
 
 async fn rows(
     connection: &mut SqliteConnection,
-    account: i64,
+    space: i64,
+    numbers: &BTreeMap<Space, i64>,
     rows: &[Row],
     now_ms: u64,
 ) -> Result<()> {
@@ -37,26 +39,28 @@ async fn rows(
         .map(|row| {
             let deleted = u8::from(row.data.is_none());
             let data = row.data.as_deref();
-            (&row.entity, &row.id, row.version, deleted, data)
+            let moved_to = row.moved_to.as_ref().and_then(|to| numbers.get(to));
+            (&row.entity, &row.id, row.version, deleted, data, moved_to)
         })
         .collect();
     // `WHERE true` keeps SQLite from reading `ON` as a join.
     let upsert = query(
-        "INSERT INTO entity (account, entity, id, version, deleted, written_at, data)
-         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3, value ->> 4
+        "INSERT INTO entity (space, entity, id, version, deleted, written_at, data, moved_to)
+         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3, value ->> 4, value ->> 5
          FROM json_each(?2) WHERE true
-         ON CONFLICT (account, entity, id) DO UPDATE SET
+         ON CONFLICT (space, entity, id) DO UPDATE SET
            version = excluded.version, deleted = excluded.deleted,
-           written_at = excluded.written_at, data = excluded.data",
+           written_at = excluded.written_at, data = excluded.data, moved_to = excluded.moved_to",
     );
-    let upsert = upsert.bind(account).bind(json(&rows)?).bind(signed(now_ms));
+    let upsert = upsert.bind(space).bind(json(&rows)?).bind(signed(now_ms));
     run(connection, upsert).await?;
     Ok(())
 }
 
 async fn applied(
     connection: &mut SqliteConnection,
-    account: i64,
+    user: i64,
+    numbers: &BTreeMap<Space, i64>,
     operations: &[AppliedOperation],
     now_ms: u64,
 ) -> Result<()> {
@@ -68,19 +72,26 @@ async fn applied(
                 &applied.entity,
                 &applied.id,
                 applied.version,
+                // 0 is the user's own.
+                numbers
+                    .get(&applied.space)
+                    .filter(|no| **no != user)
+                    .unwrap_or(&0),
+                applied.left.unwrap_or_default(),
             )
         })
         .collect();
     let insert = query(
-        "INSERT INTO operation (account, op_id, entity, id, version, written_at)
-         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3
+        "INSERT INTO operation (user, op_id, entity, id, version, space, left_version, written_at)
+         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?3
          FROM json_each(?2) WHERE true
-         ON CONFLICT (account, op_id) DO UPDATE SET
-           entity = excluded.entity, id = excluded.id,
-           version = excluded.version, written_at = excluded.written_at",
+         ON CONFLICT (user, op_id) DO UPDATE SET
+           entity = excluded.entity, id = excluded.id, version = excluded.version,
+           space = excluded.space, left_version = excluded.left_version,
+           written_at = excluded.written_at",
     );
     let insert = insert
-        .bind(account)
+        .bind(user)
         .bind(json(&operations)?)
         .bind(signed(now_ms));
     run(connection, insert).await?;
@@ -89,17 +100,17 @@ async fn applied(
 
 async fn digests(
     connection: &mut SqliteConnection,
-    account: i64,
+    space: i64,
     digests: BTreeMap<String, Digest>,
 ) -> Result<()> {
     for (entity, digest) in digests {
         let upsert = query(
-            "INSERT INTO digest (account, entity, count, sum) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (account, entity) DO UPDATE SET
+            "INSERT INTO digest (space, entity, count, sum) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (space, entity) DO UPDATE SET
                count = excluded.count, sum = excluded.sum",
         );
         let upsert = upsert
-            .bind(account)
+            .bind(space)
             .bind(entity)
             .bind(signed(digest.count))
             .bind(digest.sum.cast_signed());
@@ -110,49 +121,49 @@ async fn digests(
 
 pub(super) async fn device(
     connection: &mut SqliteConnection,
-    account: i64,
+    user: i64,
     device: &str,
     record: &str,
     now_ms: u64,
     keep: usize,
 ) -> Result<()> {
     let upsert = query(
-        "INSERT INTO device (account, device, written_at, record) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (account, device) DO UPDATE SET
+        "INSERT INTO device (user, device, written_at, record) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (user, device) DO UPDATE SET
            written_at = excluded.written_at, record = excluded.record",
     );
     let upsert = upsert
-        .bind(account)
+        .bind(user)
         .bind(device)
         .bind(signed(now_ms))
         .bind(record);
     run(connection, upsert).await?;
-    drop_silent_devices(connection, account, device, keep).await
+    drop_silent_devices(connection, user, device, keep).await
 }
 
 /// Removes the least recently written devices until `keep` are left, `device` among them.
 async fn drop_silent_devices(
     connection: &mut SqliteConnection,
-    account: i64,
+    user: i64,
     device: &str,
     keep: usize,
 ) -> Result<()> {
     let others = i64::try_from(keep.saturating_sub(1)).unwrap_or(i64::MAX);
     let delete = query(
-        "DELETE FROM device WHERE account = ?1 AND device <> ?2 AND device IN (
-           SELECT device FROM device WHERE account = ?1 AND device <> ?2
+        "DELETE FROM device WHERE user = ?1 AND device <> ?2 AND device IN (
+           SELECT device FROM device WHERE user = ?1 AND device <> ?2
            ORDER BY written_at DESC, device DESC LIMIT -1 OFFSET ?3)",
     );
-    run(connection, delete.bind(account).bind(device).bind(others)).await?;
+    run(connection, delete.bind(user).bind(device).bind(others)).await?;
     Ok(())
 }
 
-/// Replaces the epoch, and records where each user's history ended in the old one.
+/// Replaces the epoch, and records where each space's history ended in the old one.
 pub(super) async fn end_epoch(connection: &mut SqliteConnection, epoch: &str) -> Result<()> {
     let record = query(
-        "INSERT OR IGNORE INTO epoch_history (account, epoch, seq)
+        "INSERT OR IGNORE INTO epoch_history (space, epoch, seq)
          SELECT a.no, s.value, a.seq
-         FROM (SELECT no, seq FROM account UNION ALL SELECT 0, 0) AS a, setting AS s
+         FROM (SELECT no, seq FROM space UNION ALL SELECT 0, 0) AS a, setting AS s
          WHERE s.name = 'epoch'",
     );
     run(connection, record).await?;
@@ -175,22 +186,22 @@ pub(super) async fn sweep(
 ) -> Result<Swept> {
     let (before, most) = (signed(tombstones_before), signed(most));
     let raise_floors = query(
-        "UPDATE account SET floor = max(floor, gone.version) FROM (
-           SELECT account, max(version) AS version FROM (
-             SELECT account, version FROM entity
-             WHERE deleted = 1 AND written_at < ?1 ORDER BY written_at, account, version LIMIT ?2
-           ) GROUP BY account
-         ) AS gone WHERE gone.account = account.no",
+        "UPDATE space SET floor = max(floor, gone.version) FROM (
+           SELECT space, max(version) AS version FROM (
+             SELECT space, version FROM entity
+             WHERE deleted = 1 AND written_at < ?1 ORDER BY written_at, space, version LIMIT ?2
+           ) GROUP BY space
+         ) AS gone WHERE gone.space = space.no",
     );
     run(connection, raise_floors.bind(before).bind(most)).await?;
     let tombstones = query(
         "DELETE FROM entity WHERE rowid IN (
            SELECT rowid FROM entity
-           WHERE deleted = 1 AND written_at < ?1 ORDER BY written_at, account, version LIMIT ?2)",
+           WHERE deleted = 1 AND written_at < ?1 ORDER BY written_at, space, version LIMIT ?2)",
     );
     let operations = query(
-        "DELETE FROM operation WHERE (account, op_id) IN (
-           SELECT account, op_id FROM operation
+        "DELETE FROM operation WHERE (user, op_id) IN (
+           SELECT user, op_id FROM operation
            WHERE written_at < ?1 ORDER BY written_at LIMIT ?2)",
     );
     let operations = operations.bind(signed(operations_before)).bind(most);
@@ -201,7 +212,7 @@ pub(super) async fn sweep(
 }
 
 /// Runs a statement. Returns how many rows it changed.
-async fn run(connection: &mut SqliteConnection, statement: Query<'_>) -> Result<u64> {
+pub(super) async fn run(connection: &mut SqliteConnection, statement: Query<'_>) -> Result<u64> {
     let done = statement.execute(connection).await.map_err(failed)?;
     Ok(done.rows_affected())
 }
