@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datum_sync::model::digest::{Digest, row_hash};
+use datum_sync::model::space::Role;
 use datum_sync::util::uuid::uuid_v7;
 
 use crate::rules::store::{
-    AppliedOperation, Batch, Head, Identity, Joined, Range, Reader, Result, Role, Row, Scanned,
+    AppliedOperation, Batch, Head, Identity, Joined, Range, Reader, Result, Row, Scanned,
     SharedState, Space, Stamp, Store, Swept, Transaction,
 };
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datum_sync::model::digest::Digest;
+use datum_sync::model::space::Role;
 
-use crate::rules::store::{AppliedOperation, Head, Identity, Range, Role, Row, Space};
+use crate::rules::store::{AppliedOperation, Head, Identity, Range, Row, Space};
 
 /// The data of one space.
 #[derive(Clone, Debug, Default, PartialEq)]

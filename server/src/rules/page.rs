@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datum_sync::model::protocol::WireDigest;
+use datum_sync::model::space::Role;
 use datum_sync::util::json::write::{push_field, push_string, put_text};
 
-use super::store::{Role, Row};
+use super::store::Row;
 
 /// One row of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +130,7 @@ impl Page {
             for (i, (id, role)) in spaces.iter().enumerate() {
                 out.push_str(if i > 0 { ",{" } else { "{" });
                 put_text(out, "id", id);
-                put_text(out, "role", role.as_str());
+                put_text(out, "role", role.name());
                 out.push('}');
             }
             out.push(']');

@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 
 use datum_sync::model::entity::{Fields, check_id};
+use datum_sync::model::space::Role;
 
 use super::data::Rejection;
-use super::store::Role;
 
 /// The entity type of a space; the row's id is the space's.
 pub const SPACE: &str = "$space";

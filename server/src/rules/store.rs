@@ -9,6 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use datum_sync::model::digest::Digest;
+use datum_sync::model::space::Role;
 
 use super::ServerError;
 
@@ -51,36 +52,6 @@ impl Space {
 
 /// How many moves of a row are followed to where it lives.
 pub const MAX_HOPS: usize = 8;
-
-/// What a member may do. Each may do what those before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Reads.
-    Reader,
-    /// Writes rows.
-    Writer,
-    /// Changes the space and its members.
-    Owner,
-}
-
-impl Role {
-    /// Each role with its name in the protocol, in order.
-    pub const NAMES: [(&'static str, Self); 3] = [
-        ("reader", Self::Reader),
-        ("writer", Self::Writer),
-        ("owner", Self::Owner),
-    ];
-
-    /// Returns its name in the protocol.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reader => "reader",
-            Self::Writer => "writer",
-            Self::Owner => "owner",
-        }
-    }
-}
 
 /// One shared space in a user's list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datum_sync::model::digest::Digest;
+use datum_sync::model::space::Role;
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite};
@@ -18,8 +19,8 @@ use super::writing::Writing;
 use super::{corrupt, failed};
 use crate::rules::ServerError;
 use crate::rules::store::{
-    AppliedOperation, Batch, Head, Identity, Range, Reader, Result, Role, Scanned, SharedState,
-    Space, Stamp, Swept, Transaction,
+    AppliedOperation, Batch, Head, Identity, Range, Reader, Result, Scanned, SharedState, Space,
+    Stamp, Swept, Transaction,
 };
 
 /// The number of spaces that nobody has written into yet.

@@ -352,7 +352,7 @@ pub async fn the_stores_agree_on_numbers_and_the_order_of_joining<S: Store>(w: W
     let spaces: Vec<_> = reader
         .spaces
         .iter()
-        .map(|joined| (&*joined.id, joined.number, joined.role.as_str()))
+        .map(|joined| (&*joined.id, joined.number, joined.role.name()))
         .collect();
     assert_eq!(
         spaces,

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use datum_sync::model::protocol::PushedKind;
+use datum_sync::model::space::Role;
 
 use super::Decision;
 use super::operation::Operation;
@@ -13,7 +14,7 @@ use super::unit_of_work::UnitOfWork;
 use crate::rules::ServerError;
 use crate::rules::data::Rejection;
 use crate::rules::spaces::{self, MEMBER, SPACE};
-use crate::rules::store::{Role, Space, Transaction};
+use crate::rules::store::{Space, Transaction};
 
 /// Returns why the user may not do this, if so.
 pub(super) fn refusal<T: Transaction>(
@@ -82,7 +83,7 @@ pub(super) async fn create_space<T: Transaction>(
     }
     let decision = work.write(operation, Some(data)).await?;
     let key = (MEMBER.to_owned(), spaces::member_id(id, work.user));
-    let owner = format!("{{\"role\":\"{}\"}}", Role::Owner.as_str());
+    let owner = format!("{{\"role\":\"{}\"}}", Role::Owner.name());
     work.put(&operation.space, &key, Some(owner.into()), None)
         .await?;
     work.tx.set_member(id, work.user, Some(Role::Owner)).await?;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use datum_sync::model::digest::Digest;
 use datum_sync::model::limits::MAX_VERSION;
+use datum_sync::model::space::Role;
 
 use crate::rules::ServerError;
 use crate::rules::store::{
-    AppliedOperation, Batch, Head, Role, Row, SharedState, Space, Stamp, Transaction,
+    AppliedOperation, Batch, Head, Row, SharedState, Space, Stamp, Transaction,
 };
 
 /// Entity type and id.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use datum_sync::model::entity::check_id;
 use datum_sync::model::limits::MAX_VERSION;
+use datum_sync::model::space::Role;
 
 use super::Decision;
 use super::operation::{Item, Operation};
 use super::space_work::{RowKey, SpaceWork};
-use crate::rules::store::{AppliedOperation, Role, Space, Stamp, Transaction};
+use crate::rules::store::{AppliedOperation, Space, Stamp, Transaction};
 use crate::rules::{Config, ServerError};
 
 /// Writes go to the store in batches of about this many bytes.

@@ -3,9 +3,11 @@
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, query};
 
+use datum_sync::model::space::Role;
+
 use super::write::run;
 use super::{corrupt, failed, number};
-use crate::rules::store::{Head, Joined, Reader, Result, Role, SharedState};
+use crate::rules::store::{Head, Joined, Reader, Result, SharedState};
 
 /// Returns the number of a user's own space, its head and the revision of the list, and how long
 /// that is.
