@@ -261,13 +261,20 @@ impl Replica {
         self.facts.epoch.is_none() && self.cursors.is_empty()
     }
 
-    /// Adds the epoch of a reply to its commit if none is known yet.
+    /// Returns the event that records the epoch of a reply if none is known yet.
+    #[must_use]
+    pub fn first_epoch(&self, epoch: Option<&str>) -> Option<Event> {
+        let epoch = epoch.filter(|_| self.facts.epoch.is_none())?;
+        Some(Event::Epoch {
+            epoch: epoch.to_owned(),
+            restored: None,
+        })
+    }
+
+    /// Adds the epoch of a reply to its commit, if there is one, if none is known yet.
     pub fn note_first_epoch(&self, epoch: Option<&str>, commit: &mut Commit) {
-        if let (Some(epoch), None, false) = (epoch, &self.facts.epoch, commit.is_empty()) {
-            commit.events.push(Event::Epoch {
-                epoch: epoch.to_owned(),
-                restored: None,
-            });
+        if !commit.is_empty() {
+            commit.events.extend(self.first_epoch(epoch));
         }
     }
 

@@ -89,7 +89,8 @@ pub(crate) fn json_of(value: &JsValue) -> Result<String, String> {
         }
     }
     let text = JSON::stringify(value).map_err(|thrown| thrown_text(&thrown))?;
-    text.as_string().ok_or_else(String::new)
+    let nothing = || "it is nothing in JSON".to_owned();
+    text.as_string().ok_or_else(nothing)
 }
 
 /// Starts a task that nobody waits for.

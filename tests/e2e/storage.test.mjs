@@ -25,6 +25,14 @@ async function visit(context, user, refuse = 0) {
   return page;
 }
 
+/** Writes in a visit of which nothing but its databases is left. */
+async function leaveBehind(context, user, title) {
+  const page = await visit(context, user);
+  assert.equal(await create(page, title), "written");
+  await page.evaluate(() => localStorage.clear());
+  await page.close();
+}
+
 for (const engine of engines()) {
   test(`${engine} starts`, async () => {
     await browser?.stop();
@@ -67,10 +75,7 @@ for (const engine of engines()) {
   test(`${engine}: storage that comes back has what it had before, and what was written since`, async () => {
     const user = `${engine}-both`;
     const { context, errors } = await browser.device();
-    const first = await visit(context, user);
-    assert.equal(await create(first, "stored"), "written");
-    await first.evaluate(() => localStorage.clear());
-    await first.close();
+    await leaveBehind(context, user, "stored");
     const page = await visit(context, user, 1e9);
     assert.deepEqual([await local(page), await titles(page)], ["memoryOnly", []]);
     assert.equal(await create(page, "in memory"), "written");
@@ -84,10 +89,7 @@ for (const engine of engines()) {
   test(`${engine}: a user who is wiped while the storage fails is gone from it when it is back`, async () => {
     const user = `${engine}-wiped`;
     const { context, errors } = await browser.device();
-    const first = await visit(context, user);
-    assert.equal(await create(first, "private"), "written");
-    await first.evaluate(() => localStorage.clear());
-    await first.close();
+    await leaveBehind(context, user, "private");
     const page = await visit(context, user, 1e9);
     await page.evaluate(() => window.app.datum.clearUserData(window.app.user));
     await page.close();

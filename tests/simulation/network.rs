@@ -50,10 +50,13 @@ impl Request {
         path: &str,
         body: Vec<u8>,
     ) -> Self {
+        let astray =
+            shared.weather.network.get() && shared.clock.now.get() < shared.elsewhere_until.get();
+        let answers = if astray { &shared.elsewhere } else { server };
         Self {
-            server: server.clone(),
+            server: answers.clone(),
             shared: Rc::clone(shared),
-            astray: false,
+            astray,
             user: user.to_owned(),
             method,
             path: path.to_owned(),
@@ -150,12 +153,7 @@ impl SimRemote {
         body: Vec<u8>,
     ) -> Result<Answer> {
         let (dice, clock) = (&self.shared.dice, &self.shared.clock);
-        let mut letter = Request::new(&self.server, &self.shared, user, method, path, body);
-        if self.shared.weather.network.get() && clock.now.get() < self.shared.elsewhere_until.get()
-        {
-            letter.astray = true;
-            letter.server = self.shared.elsewhere.clone();
-        }
+        let letter = Request::new(&self.server, &self.shared, user, method, path, body);
         let lost = || Err(Error::new(Code::Network, "Nothing came back."));
         if !self.shared.online.get() {
             return lost();

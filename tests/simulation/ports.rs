@@ -1,7 +1,7 @@
 //! The state that the tabs of a device share, and the host and backing of each tab.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::{Rc, Weak};
 
 use datum_server::MemoryServer;
@@ -10,6 +10,8 @@ use datum_sync::model::error::Result;
 use datum_sync::ports::backing::NoteReason;
 use datum_sync::ports::host::{Host, StorageEstimate};
 use datum_sync::ports::memory_store::MemoryStore;
+
+use serde_json::Value;
 
 use super::dice::Dice;
 use super::misbehaviour::Misbehaviour;
@@ -65,6 +67,8 @@ pub struct Shared {
     pub announced: RefCell<Vec<(Owner, String, u64)>>,
     /// The open tabs, which hear each other's messages about the status.
     pub hearers: RefCell<Vec<(Owner, Weak<App>)>>,
+    /// The tabs that have told of their own cycles, by user and start.
+    pub begun: RefCell<BTreeMap<(String, String), BTreeSet<Owner>>>,
 }
 
 impl Shared {
@@ -72,6 +76,18 @@ impl Shared {
     pub fn has_others(&self, owner: Owner) -> bool {
         let hearers = self.hearers.borrow();
         hearers.iter().any(|(other, _)| *other != owner)
+    }
+
+    /// Notes the start of a tab's own cycle from what it tells the others.
+    fn note_begin(&self, owner: Owner, user: &str, word: &str) {
+        let word: Value = serde_json::from_str(word).unwrap();
+        if let (Some(_), Some(started)) =
+            (word.get("began"), word["status"]["lastStartedAt"].as_str())
+        {
+            let mut begun = self.begun.borrow_mut();
+            let tabs = begun.entry((user.to_owned(), started.to_owned()));
+            tabs.or_default().insert(owner);
+        }
     }
 
     /// Records an event of this device.
@@ -179,6 +195,7 @@ impl Host for SimHost {
     // Messages are late, overtake each other, and are lost now and then.
     fn post_status(&self, database: &str, word: &str) {
         let user = database.rsplit('/').next().unwrap_or_default().to_owned();
+        self.shared.note_begin(self.owner, &user, word);
         for (owner, engine) in self.shared.hearers.borrow().iter() {
             let Some(engine) = engine.upgrade().filter(|_| *owner != self.owner) else {
                 continue;

@@ -1,7 +1,7 @@
 //! The world of one history: random actions and faults, checked after every step and at the end.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use datum_server::MemoryServer;
@@ -162,6 +162,7 @@ impl World {
             trace: Rc::clone(&self.trace),
             announced: RefCell::default(),
             hearers: RefCell::default(),
+            begun: RefCell::default(),
         });
         self.devices.push(Device {
             users,
@@ -290,7 +291,7 @@ impl World {
                     Rc::clone(&engine),
                     user,
                     self.name(device, slot),
-                    self.weather.broken_lock.get(),
+                    Rc::clone(&shared),
                     Rc::clone(&self.broken),
                 ),
             );
@@ -348,7 +349,7 @@ fn another_server() -> MemoryServer {
         let operations: Vec<Value> = (0..3)
             .map(|n| {
                 json!({
-                    "opId": format!("0190f0f0-0000-7000-8000-{user:0>9}{n:03}").replace(user, "000"),
+                    "opId": format!("0190f0f0-0000-7000-8000-{n:012}"),
                     "entity": "tasks", "id": format!("shared-{n}"), "kind": "create",
                     "baseVersion": null, "data": {"owner": user, "astray": true}
                 })
@@ -373,13 +374,18 @@ async fn watch(
     engine: Rc<App>,
     user: &'static str,
     name: String,
-    same_moment: bool,
+    shared: Rc<Shared>,
     broken: Rc<RefCell<Vec<String>>>,
 ) {
     let feed = engine.status_hub(user).unwrap().subscribe();
     let mut ends = CycleEnds::default();
-    ends.same_moment = same_moment;
+    ends.same_moment = shared.weather.broken_lock.get();
     while let Some(status) = feed.next().await {
+        if let Some(started) = &status.last_started_at {
+            let begun = shared.begun.borrow();
+            let tabs = begun.get(&(user.to_owned(), started.clone()));
+            ends.tabs = tabs.map_or(1, BTreeSet::len);
+        }
         if let Err(wrong) = ends.see(&status) {
             broken.borrow_mut().push(format!("{name}: {wrong}"));
         }

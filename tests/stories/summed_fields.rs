@@ -14,6 +14,15 @@ fn n(tab: &Tab) -> i64 {
     tab.read("t").unwrap()["n"].as_i64().unwrap()
 }
 
+/// Opens a tab on each device, both with the same counter, at 1.
+fn counting(phone: &Device, laptop: &Device) -> (Tab, Tab) {
+    let (a, b) = (phone.open(), laptop.open());
+    a.create(r#"{"id":"t","n":1}"#);
+    a.sync();
+    b.sync();
+    (a, b)
+}
+
 fn add(tab: &Tab, more: i64) {
     tab.patch("t", &json!({ "n": n(tab) + more }).to_string());
 }
@@ -50,10 +59,7 @@ fn a_change_whose_answer_was_lost_is_not_counted_twice() {
     for direction in ["pushThenPull", "pullThenPush", "pullOnly"] {
         let world = World::new();
         let (phone, laptop) = (summing(&world, "phone"), summing(&world, "laptop"));
-        let (a, b) = (phone.open(), laptop.open());
-        a.create(r#"{"id":"t","n":1}"#);
-        a.sync();
-        b.sync();
+        let (a, b) = counting(&phone, &laptop);
         add(&b, 10);
         laptop.fault("/push", Fault::ReplyLost);
         b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
@@ -74,10 +80,7 @@ fn a_change_whose_answer_was_lost_is_not_counted_twice() {
 fn a_change_that_another_tab_was_sending_is_not_counted_twice() {
     let world = World::new();
     let (phone, laptop) = (summing(&world, "phone"), summing(&world, "laptop"));
-    let (a, one) = (phone.open(), laptop.open());
-    a.create(r#"{"id":"t","n":1}"#);
-    a.sync();
-    one.sync();
+    let (a, one) = counting(&phone, &laptop);
     let two = laptop.open();
     add(&one, 10);
     // The other tab sends it, and closes before the answer.
@@ -102,10 +105,7 @@ fn a_change_that_another_tab_was_sending_is_not_counted_twice() {
 fn a_change_that_rests_is_asked_for_before_it_is_counted_again() {
     let world = World::new();
     let (phone, laptop) = (summing(&world, "phone"), summing(&world, "laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    a.create(r#"{"id":"t","n":1}"#);
-    a.sync();
-    b.sync();
+    let (a, b) = counting(&phone, &laptop);
     add(&b, 10);
     laptop.fault("/push", Fault::ReplyLost);
     b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
@@ -131,8 +131,7 @@ fn a_change_that_rests_is_asked_for_before_it_is_counted_again() {
 fn a_change_of_which_the_remote_never_tells_is_left_to_the_app() {
     let world = World::new();
     let (phone, laptop) = (summing(&world, "phone"), summing(&world, "laptop"));
-    let (a, b) = (phone.open(), laptop.open());
-    a.create(r#"{"id":"t","n":1}"#);
+    let (a, b) = counting(&phone, &laptop);
     a.create(r#"{"id":"later"}"#);
     a.sync();
     b.sync();

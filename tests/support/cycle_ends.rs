@@ -1,19 +1,30 @@
 //! Judges a status feed: every cycle that it shows is shown to end, once, before the next begins.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use datum_sync::model::status::{SyncState, SyncStatus};
 
-#[derive(Default)]
 pub struct CycleEnds {
     /// When the cycle that is shown as running began, and its progress.
     running: Option<(Option<String>, f64)>,
-    ended: BTreeSet<String>,
-    /// Cycles that were stopped. Another tab that takes the lock may begin one within the same
-    /// millisecond, once.
-    stopped: BTreeSet<String>,
+    /// How often a cycle with this start has ended.
+    ended: BTreeMap<String, usize>,
+    /// How many tabs have begun a cycle at the moment of the next snapshot's: one more than usual
+    /// if a tab has overtaken another within a millisecond.
+    pub tabs: usize,
     /// Cycles of two tabs may begin at the same moment, since no lock holds.
     pub same_moment: bool,
+}
+
+impl Default for CycleEnds {
+    fn default() -> Self {
+        Self {
+            running: None,
+            ended: BTreeMap::new(),
+            tabs: 1,
+            same_moment: false,
+        }
+    }
 }
 
 impl CycleEnds {
@@ -44,20 +55,15 @@ impl CycleEnds {
                         status.status
                     ));
                 }
-                match began {
-                    Some(began)
-                        if status.status == SyncState::Cancelled
-                            && !self.stopped.contains(&began) =>
-                    {
-                        self.stopped.insert(began);
-                    }
-                    began => self.ended.extend(began),
+                if let Some(began) = began {
+                    *self.ended.entry(began).or_default() += 1;
                 }
             }
             None => {
+                let times = |began: &&String| self.ended.get(*began).copied().unwrap_or(0);
                 if let Some(again) = started
                     .as_ref()
-                    .filter(|began| runs && !self.same_moment && self.ended.contains(*began))
+                    .filter(|began| runs && !self.same_moment && times(began) >= self.tabs)
                 {
                     return Err(format!("{again} runs after its end"));
                 }

@@ -71,6 +71,13 @@ struct PageBytes {
     took: u64,
 }
 
+fn no_cursor_holds() -> Error {
+    Error::new(
+        Code::Protocol,
+        "The remote gives no cursor that holds: every pull has to start afresh.",
+    )
+}
+
 /// One pull of one scope.
 pub(crate) struct Pull<'c, S, R, H> {
     cycle: &'c Cycle<'c, S, R, H>,
@@ -133,10 +140,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                 }
             }
             if restarts > MAX_RESTARTS || overtaken > MAX_OVERTAKEN {
-                return Err(Error::new(
-                    Code::Protocol,
-                    "The remote gives no cursor that holds: every pull has to start afresh.",
-                ));
+                return Err(no_cursor_holds());
             }
         }
     }
@@ -144,7 +148,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
     /// Asks for the epoch alone: of the rows, it wants as few as can be, and leaves them.
     pub(crate) async fn ask_for_epoch(&self) -> Result<()> {
         let Some(answer) = self.fetch(None, 1).await? else {
-            return Ok(());
+            return Err(no_cursor_holds());
         };
         let page = self.read(&answer.bytes).await?;
         self.cycle.count_pulled_bytes(answer.bytes.len());
@@ -156,16 +160,8 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
 
     /// Records the first epoch that is known, so that a push names it.
     async fn note_epoch(&self, page: &PullPage<'_>) -> Result<()> {
-        let Some(epoch) = page.epoch.as_deref() else {
-            return Ok(());
-        };
-        let first = |replica: &Replica| match replica.facts().epoch {
-            Some(_) => Vec::new(),
-            None => vec![Event::Epoch {
-                epoch: epoch.to_owned(),
-                restored: None,
-            }],
-        };
+        let epoch = page.epoch.as_deref();
+        let first = |replica: &Replica| replica.first_epoch(epoch).into_iter().collect();
         self.cycle.db.record(Durability::Relaxed, &first).await
     }
 

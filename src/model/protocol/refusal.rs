@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::model::error::{Code, Error};
 use crate::model::protocol::foreign::{foreign, words};
-use crate::model::protocol::retry_after::LONGEST_WAIT_MS;
+use crate::model::protocol::retry_after::{LONGEST_FOREIGN_WAIT_MS, LONGEST_WAIT_MS};
 use crate::model::protocol::{ErrorBody, parse_error};
 
 /// Returns the error of a response whose status is not a success. `target` is the url;
@@ -15,9 +15,8 @@ use crate::model::protocol::{ErrorBody, parse_error};
 pub fn refused(status: u16, target: &str, body: &[u8], retry_after_ms: Option<u64>) -> Error {
     let reply = parse_error(body);
     let code = reply.as_ref().map_or("", |reply| &reply.code);
-    // The remote may ask for a day, and whatever answers in its place for an hour.
     let most = if code.is_empty() {
-        3_600_000
+        LONGEST_FOREIGN_WAIT_MS
     } else {
         LONGEST_WAIT_MS
     };

@@ -5,6 +5,10 @@ use crate::util::time;
 /// The longest wait that a remote can ask for, in milliseconds: a day.
 pub const LONGEST_WAIT_MS: u64 = 86_400_000;
 
+/// The longest wait that whatever answers in the remote's place can ask for, in milliseconds: an
+/// hour. So too what one operation can suffer, since the answer was about its request.
+pub const LONGEST_FOREIGN_WAIT_MS: u64 = 3_600_000;
+
 /// Returns the wait in milliseconds: from seconds, which some servers send with a fraction, or from
 /// a date by the server's own clock. A date is no wait if that clock is not known: this device's
 /// may be wrong by years.

@@ -100,8 +100,12 @@ impl Drop for Live {
         database.set_onversionchange(None);
         database.set_onclose(None);
         database.close();
-        // Nothing would tell now that the browser has dropped a transaction.
         let end = Rc::clone(&self.handle.end);
+        // Held by this, by the listener and by the clone; more, and work is in flight. Nothing would
+        // tell it now that the browser has dropped its transaction.
+        if Rc::strong_count(&end) <= 3 {
+            return;
+        }
         spawn(async move {
             sleep(GRACE_MS).await;
             end.reached.notify_waiters();

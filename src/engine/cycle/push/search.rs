@@ -8,6 +8,7 @@ use crate::engine::cycle::push::Push;
 use crate::engine::cycle::retry::is_slow;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::Operation;
+use crate::model::protocol::retry_after::LONGEST_FOREIGN_WAIT_MS;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
@@ -17,10 +18,6 @@ use crate::state::replica::Replica;
 /// all of them. `ANSWERED` if it has answered something else in this cycle.
 const MOST_ALONE: usize = 1;
 const MOST_ALONE_ANSWERED: usize = 2;
-
-/// The longest backoff of an operation that failed alone, in milliseconds, even if the answer asks
-/// for more: that answer was about the request, and perhaps not the remote's.
-const LONGEST_REST_MS: u64 = 3_600_000;
 
 /// The search of one cycle.
 #[derive(Debug, Default)]
@@ -180,7 +177,8 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
             if !self.cycle.db.read(waits) {
                 continue;
             }
-            let asked = error.retry_after_ms().map(|ms| ms.min(LONGEST_REST_MS));
+            let asked = error.retry_after_ms();
+            let asked = asked.map(|ms| ms.min(LONGEST_FOREIGN_WAIT_MS));
             self.rest(&op_id, asked, &error);
             self.cycle
                 .db
