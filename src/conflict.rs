@@ -17,6 +17,7 @@ use crate::model::config::merge_fields::Policies;
 use crate::model::config::resolver::Builtin;
 use crate::model::entity::{Owner, push_entity, times};
 use crate::model::error::Result;
+use crate::model::space::is_reserved;
 use crate::model::table::Table;
 use crate::util::json::write::{push_field, put, put_text, put_texts};
 use crate::util::time;
@@ -215,10 +216,18 @@ pub fn decide(
         .iter()
         .find(|(_, other)| *other == builtin)
         .map_or("", |(name, _)| name);
+    let entity = Table(&conflict.entity).entity();
     let (resolution, because) = match (builtin, conflict.kind) {
         (Builtin::LocalPriority, _) => (Resolution::Local, "What is here has priority."),
         (Builtin::RemotePriority, _) => (Resolution::Remote, "What is there has priority."),
         (Builtin::Ask, _) => (Resolution::Later, ""),
+        // Who has been removed does not come back by a merge.
+        (Builtin::Merge, ConflictKind::DeletedRemotely) if is_reserved(entity) => {
+            (Resolution::Remote, "What ended, there, stays so.")
+        }
+        (Builtin::Merge, ConflictKind::DeletedLocally) if is_reserved(entity) => {
+            (Resolution::Local, "What ended, here, stays so.")
+        }
         // An edit outlives a delete, whichever side made it.
         (Builtin::Merge | Builtin::LastWriteWins, ConflictKind::DeletedRemotely) => {
             (Resolution::Local, "An edit, here, survives a delete.")

@@ -17,9 +17,10 @@ use crate::engine::realtime::Realtime;
 use crate::engine::status_feed::StatusHub;
 pub use crate::engine::user::User;
 use crate::model::config::Config;
-use crate::model::entity::check_id;
+use crate::model::entity::{check_id, check_space_id};
 use crate::model::error::{Code, Error, Result};
 use crate::model::status::SyncState;
+use crate::model::table::Table;
 pub use crate::ports::backing::Backing;
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
@@ -329,7 +330,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// # Errors
     /// Fails with [`Code::InvalidArgument`], listing the types of the config.
     pub fn check_entity(&self, entity: &str) -> Result<()> {
-        if self.config.entities.contains(entity) {
+        let selected = Table(entity);
+        if let Some(space) = selected.space().filter(|space| !space.is_empty()) {
+            check_space_id(space)?;
+        }
+        let entity = selected.entity();
+        if self.config.of(entity).is_some() {
             return Ok(());
         }
         let known: Vec<&str> = self.config.entities.keys().collect();

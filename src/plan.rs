@@ -14,6 +14,7 @@ pub mod adoption;
 pub mod checkpoint;
 pub mod context;
 pub mod decision;
+mod hand_over;
 pub mod local_only;
 pub mod move_server;
 pub mod page;

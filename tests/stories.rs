@@ -74,6 +74,8 @@ mod resolvers;
 mod retries;
 #[path = "stories/scopes.rs"]
 mod scopes;
+#[path = "stories/spaces_pulled.rs"]
+mod spaces_pulled;
 #[path = "stories/summed_fields.rs"]
 mod summed_fields;
 #[path = "stories/unchanged.rs"]

@@ -162,7 +162,7 @@ fn verdicts(bytes: &[u8]) {
     );
     for verdict in &reply.results {
         match verdict.verdict().expect("each was checked") {
-            Verdict::Applied { version, row, .. } | Verdict::Conflict { version, row } => {
+            Verdict::Applied { version, row, .. } | Verdict::Conflict { version, row, .. } => {
                 assert!((1..=MAX_VERSION).contains(&version));
                 assert!(row.is_none_or(|row| Fields::parse(row).is_ok()));
             }

@@ -136,10 +136,11 @@ fn read(verdict: &Verdict<'_>) -> Value {
             replayed,
             deleted,
             row,
+            ..
         } => {
             json!({ "status": "applied", "version": version, "replayed": replayed, "deleted": deleted.then_some(true), "row": object(row) })
         }
-        Verdict::Conflict { version, row } => {
+        Verdict::Conflict { version, row, .. } => {
             json!({ "status": "conflict", "version": version, "row": object(row) })
         }
         Verdict::Rejected { code, .. } => json!({ "status": "rejected", "code": code }),

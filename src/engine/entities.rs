@@ -11,6 +11,7 @@ use crate::plan::write::{Group, Write, Written};
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
+use crate::state::tables;
 use crate::util::json::write::Items;
 
 /// The default size of a page.
@@ -115,9 +116,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         let user = self.engine.user_for_question(user_id).await?;
         let mut found = None;
         user.db
-            .read_entities(entity, &[id.to_owned()], include_deleted, &mut |text| {
-                found = Some(text.to_owned())
-            })
+            .read_selected(
+                entity,
+                Some(&[id.to_owned()]),
+                include_deleted,
+                &mut |text| found = Some(text.to_owned()),
+            )
             .await?;
         Ok(found)
     }
@@ -157,24 +161,30 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         }
         let user = self.engine.user_for_question(user_id).await?;
         let (mut ids, total) = user.db.read(|replica| {
-            let live = |id: &&str| {
-                replica
-                    .view(&Key::new(entity, id))
-                    .is_some_and(|view| !view.deleted)
+            let most = size.saturating_add(1);
+            let ids: Vec<String> = match tables::only(replica, entity) {
+                Some(table) => {
+                    let live = |id: &&str| replica.is_visible(&Key::new(table, id));
+                    let ids = replica.ids(table, after).filter(live).take(most);
+                    ids.map(str::to_owned).collect()
+                }
+                None => {
+                    let all = tables::ids(replica, entity, after);
+                    let live =
+                        |(id, table): &(&str, &&str)| replica.is_visible(&Key::new(table, id));
+                    let ids = all.iter().filter(live).take(most);
+                    ids.map(|(id, _)| id.to_owned()).collect()
+                }
             };
-            let ids: Vec<String> = replica
-                .ids(entity, after)
-                .filter(live)
-                .take(size.saturating_add(1))
-                .map(str::to_owned)
-                .collect();
-            (ids, replica.count(entity))
+            (ids, tables::count(replica, entity))
         });
         let has_more = ids.len() > size;
         ids.truncate(size);
         let mut items = Items::new(ids.len().saturating_mul(400));
         user.db
-            .read_entities(entity, &ids, false, &mut |text| items.open().push_str(text))
+            .read_selected(entity, Some(&ids), false, &mut |text| {
+                items.open().push_str(text)
+            })
             .await?;
         Ok(Page {
             items: items.close(),

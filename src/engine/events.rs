@@ -42,11 +42,17 @@ pub enum Topic {
     ServerRestored,
     /// The remote has sent rows of a type that the config does not name.
     RowsIgnored,
+    /// The user may read one more shared space.
+    SpaceJoined,
+    /// The user may not read a shared space any more.
+    SpaceLeft,
+    /// The user's own role in a shared space is another.
+    RoleChanged,
 }
 
 impl Topic {
     /// Every topic with its public name.
-    pub const NAMES: [(&'static str, Self); 15] = [
+    pub const NAMES: [(&'static str, Self); 18] = [
         ("syncStarted", Self::SyncStarted),
         ("syncProgress", Self::SyncProgress),
         ("syncCompleted", Self::SyncCompleted),
@@ -62,6 +68,9 @@ impl Topic {
         ("storageLost", Self::StorageLost),
         ("serverRestored", Self::ServerRestored),
         ("rowsIgnored", Self::RowsIgnored),
+        ("spaceJoined", Self::SpaceJoined),
+        ("spaceLeft", Self::SpaceLeft),
+        ("roleChanged", Self::RoleChanged),
     ];
 
     fn name(self) -> &'static str {

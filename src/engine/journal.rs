@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use crate::state::tables;
 use crate::state::touched::Changed;
 use crate::util::cell::RefCell;
 use crate::util::collections::sort::sort;
@@ -46,10 +47,9 @@ impl Journal {
         let items = self.items.borrow();
         let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);
         let skip = items.len().checked_sub(missed)?;
-        let concerned = items
-            .iter()
-            .skip(skip)
-            .filter(|(of, id)| &**of == entity && only.is_none_or(|only| only == &**id));
+        let concerned = items.iter().skip(skip).filter(|(of, id)| {
+            tables::selects(entity, of) && only.is_none_or(|only| only == &**id)
+        });
         let mut ids: Vec<String> = concerned.map(|(_, id)| id.to_string()).collect();
         sort(&mut ids);
         ids.dedup();

@@ -15,6 +15,7 @@ use crate::model::error::{ErrorJson, Result};
 use crate::model::status::{LocalHealth, SyncResult};
 use crate::ports::host::Host;
 use crate::ports::store::Store;
+use crate::state::tables;
 use crate::util::cell::RefCell;
 use crate::util::local_sync::{Mutex, oneshot};
 
@@ -113,12 +114,12 @@ impl<S: Store, H: Host> User<S, H> {
 
     pub fn exists(&self, key: &Key) -> bool {
         self.db
-            .read(|replica| replica.view(key).is_some_and(|view| !view.deleted))
+            .read(|replica| tables::is_visible(replica, key.entity, key.id))
     }
 
     /// Returns the number of entities of a type.
     pub fn count(&self, entity: &str) -> u64 {
-        self.db.read(|replica| replica.count(entity))
+        self.db.read(|replica| tables::count(replica, entity))
     }
 
     /// Returns the number of operations in the outbox.

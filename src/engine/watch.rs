@@ -14,6 +14,7 @@ use crate::model::table::Table;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
+use crate::state::tables;
 use crate::state::touched::{Changed, RowChange};
 use crate::util::json::write::{Items, put_text, put_texts};
 
@@ -72,20 +73,26 @@ impl<S: Store, H: Host> Watch<S, H> {
         let ids = match (changed, &self.only) {
             (Some(ids), _) => ids,
             (None, Some(id)) => vec![id.clone()],
-            (None, None) => {
-                db.read(|replica| replica.ids(&self.entity, None).map(str::to_owned).collect())
-            }
+            (None, None) => db.read(|replica| match tables::only(replica, &self.entity) {
+                Some(table) => replica.ids(table, None).map(str::to_owned).collect(),
+                None => {
+                    let all = tables::ids(replica, &self.entity, None);
+                    all.iter().map(|(id, _)| id.to_owned()).collect()
+                }
+            }),
         };
         let mut items = Items::new(ids.len().saturating_mul(400));
-        db.read_entities(&self.entity, &ids, self.include_deleted, &mut |text| {
-            items.open().push_str(text)
-        })
+        db.read_selected(
+            &self.entity,
+            Some(&ids),
+            self.include_deleted,
+            &mut |text| items.open().push_str(text),
+        )
         .await?;
         let is_gone = |id: &String| {
             let view = db.read(|replica| {
-                replica
-                    .view(&Key::new(&self.entity, id))
-                    .map(|view| view.deleted)
+                let table = tables::find(replica, &self.entity, id)?;
+                replica.view(&Key::new(table, id)).map(|view| view.deleted)
             });
             view.is_none_or(|deleted| deleted && !self.include_deleted)
         };

@@ -29,6 +29,9 @@ const ENTRIES = {
   leaderChanged: ["debug", ({ isLeader }) => (isLeader ? "This tab leads: it runs the automatic cycles." : "This tab does not lead any more."), ({ isLeader }) => ({ isLeader })],
   connectivityChanged: ["info", ({ online }) => (online ? "The network has come back." : "The network has gone."), ({ online }) => ({ online })],
   rowsIgnored: ["warn", ({ entity }) => `The remote has sent rows of a type that the config does not name: \`${entity}\`. Add it to \`entities\`, or let the remote leave it out.`, ({ entity, count }) => ({ entity, count })],
+  spaceJoined: ["info", "The user has joined a space.", ({ spaceId, role }) => ({ spaceId, role })],
+  spaceLeft: ["info", "The user has left a space, or it has ended.", ({ spaceId, role }) => ({ spaceId, role })],
+  roleChanged: ["info", "The user's role in a space is another.", ({ spaceId, role }) => ({ spaceId, role })],
   storageLost: ["error", "The storage was lost: the browser removed it, or it cannot be read.", ({ lostOperations, savedOperations }) => ({ lostOperations, savedOperations })],
   serverRestored: ["warn", "The server was restored from an older state.", ({ offeredAgain }) => ({ offeredAgain })],
 };

@@ -41,6 +41,8 @@ export interface Entity {
   id: string;
   /** The user whose database this is. */
   userId: string;
+  /** The shared space that the entity is in; absent in the user's personal space. `create` takes it; it is changed by moving the entity. */
+  spaceId?: string;
   /** When the entity was created. */
   createdAt: string;
   /** When it was last written. Used for display and for `lastWriteWins`; it never orders a pull. */
@@ -1328,7 +1330,19 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
   | { readonly type: "serverRestored"; readonly offeredAgain: number }
   /** A page of the remote had rows of a type that the config does not name. They were left out. */
   | { readonly type: "rowsIgnored"; readonly entity: string; readonly count: number }
+  /** The user may read one more shared space. Not told for a space that this device has made. */
+  | { readonly type: "spaceJoined"; readonly spaceId: string; readonly role: SpaceRole }
+  /**
+   * The user may not read a shared space any more, or it has ended. Its rows are gone from this device; what waited for it are dead
+   * letters with the code `notMember`. `role` is the one that the user had.
+   */
+  | { readonly type: "spaceLeft"; readonly spaceId: string; readonly role: SpaceRole }
+  /** The user's own role in a shared space is another. */
+  | { readonly type: "roleChanged"; readonly spaceId: string; readonly role: SpaceRole }
 );
+
+/** What a member may do in a shared space: a `reader` reads, a `writer` writes too, an `owner` also changes the space and its members. */
+export type SpaceRole = "reader" | "writer" | "owner";
 
 /** An operation that the remote has rejected. */
 export interface DeadLetter {
@@ -1458,6 +1472,12 @@ export type DatumErrorCode =
   | "notFound"
   /** There is an entity with this id already. */
   | "alreadyExists"
+  /** The user is no member of the shared space, as far as this device knows. Invite the user, or write elsewhere. */
+  | "notMember"
+  /** The user is a `reader` of the shared space, and may not write in it. */
+  | "readOnly"
+  /** Only an `owner` of the shared space changes it and its members. */
+  | "notOwner"
   /** The browser reports no network. */
   | "offline"
   /**

@@ -115,6 +115,9 @@ impl DeadLetter {
         push_field(&mut text, "data", self.op.body.as_deref().unwrap_or("null"));
         push_field(&mut text, "base", self.base.as_deref().unwrap_or("null"));
         put(&mut text, "kept", &self.kept);
+        if self.maybe {
+            put(&mut text, "maybe", &true);
+        }
         text.push('}');
         text
     }
@@ -136,4 +139,6 @@ pub struct DeadLetter {
     pub kept: bool,
     /// The id of the rejected operation that this one depends on.
     pub blocked_by: Option<String>,
+    /// The remote may have applied it: it was sent, and the user left its space before an answer.
+    pub maybe: bool,
 }

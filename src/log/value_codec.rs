@@ -159,22 +159,25 @@ pub(super) fn put_letter(out: &mut Output, letter: &DeadLetter) {
     out.text(&letter.message);
     out.number(letter.died_at);
     out.maybe_text(letter.base.as_deref());
-    out.flag(letter.kept);
+    out.byte(u8::from(letter.kept) | u8::from(letter.maybe) << 1);
     out.maybe_text(letter.blocked_by.as_deref());
 }
 
 pub(super) fn get_dead_letters(input: &mut Input<'_>) -> Option<Vec<DeadLetter>> {
     let mut dead_letters = Vec::new();
     for _ in 0..input.number()? {
-        let op = get_operation(input)?;
+        let (op, code) = (get_operation(input)?, input.text()?);
+        let (message, died_at) = (input.text()?, input.number()?);
+        let (base, flags) = (input.maybe_shared()?, input.byte()?);
         dead_letters.push(DeadLetter {
             op,
-            code: input.text()?,
-            message: input.text()?,
-            died_at: input.number()?,
-            base: input.maybe_shared()?,
-            kept: input.flag()?,
+            code,
+            message,
+            died_at,
+            base,
+            kept: flags & 1 > 0,
             blocked_by: input.maybe_text()?,
+            maybe: flags & 2 > 0,
         });
     }
     Some(dead_letters)

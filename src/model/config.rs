@@ -18,6 +18,7 @@ use crate::model::entity::check_name;
 use crate::model::error::Result;
 use crate::model::limits::MAX_VERSION;
 use crate::model::object_reader::ObjectReader;
+use crate::model::space::is_reserved;
 use crate::model::table::Table;
 use crate::util::collections::vec_map::VecMap;
 
@@ -88,6 +89,8 @@ pub struct Config {
     pub name: String,
     /// The entity types.
     pub entities: VecMap<EntityConfig>,
+    /// The settings of spaces and members, which every config has.
+    reserved: EntityConfig,
     /// How long a cycle may take, in milliseconds.
     pub sync_timeout: u64,
     /// Options for calls that do not set them.
@@ -161,6 +164,7 @@ impl Config {
         let config = Self {
             name,
             entities,
+            reserved: EntityConfig::default(),
             sync_timeout: given.whole_or("syncTimeout", 1, DAY_MS, DEFAULT_TIMEOUT_MS),
             defaults,
             conflict_resolver: given
@@ -194,7 +198,10 @@ impl Config {
     /// Returns the config of the entity type of a table.
     #[must_use]
     pub fn of(&self, table: &str) -> Option<&EntityConfig> {
-        self.entities.get(Table(table).entity())
+        match Table(table).entity() {
+            entity if is_reserved(entity) => Some(&self.reserved),
+            entity => self.entities.get(entity),
+        }
     }
 
     /// Returns the resolver of an entity type for calls that name none.

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::entity::{Fields, OWN_FIELDS, check_id, is_time};
+use crate::model::entity::{Fields, OWN_FIELDS, check_id, check_space_id, is_time};
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::{MAX_ENTITY_BYTES, MAX_VERSION};
 use crate::util::json::equal::{has_lone_surrogate, same_parsed};
@@ -24,6 +24,8 @@ const ENVELOPE_BYTES: usize = 8192;
 pub struct Draft {
     /// The id, if the app chose one.
     pub id: Option<String>,
+    /// The shared space, if the app named one; empty for the user's own.
+    pub space_id: Option<String>,
     /// The user, if the app named one.
     pub user_id: Option<String>,
     /// The version that the app read; only its type is checked.
@@ -150,6 +152,7 @@ impl<'a> Stored<'a> {
             match key.as_ref() {
                 "id" => draft.id = Some(text(raw, "id")?.into_owned()),
                 "userId" => draft.user_id = Some(text(raw, "userId")?.into_owned()),
+                "spaceId" => draft.space_id = Some(space(raw)?),
                 "version" => draft.version = Some(version(raw)?),
                 "isDeleted" => check_not_deleted(raw)?,
                 key if is_time(key) => {
@@ -237,6 +240,16 @@ fn version(raw: &str) -> Result<u64> {
             "`version` must be a whole number from 0 on; the server assigns it, so leave it as you read it.",
         )
     })
+}
+
+/// Reads the id of a space: empty for null, the user's own.
+fn space(raw: &str) -> Result<String> {
+    if raw == "null" {
+        return Ok(String::new());
+    }
+    let id = text(raw, "spaceId")?.into_owned();
+    check_space_id(&id).map_err(|e| Error::new(Code::InvalidEntity, e.message().to_owned()))?;
+    Ok(id)
 }
 
 fn check_not_deleted(raw: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::json::scan;
-use crate::util::json::write::{push_escaped, push_field, push_number, push_string};
+use crate::util::json::write::{push_escaped, push_field, push_number, push_string, put_text};
 
 /// The longest id, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 512;
@@ -73,6 +73,24 @@ pub fn check_id(id: &str) -> Result<()> {
     Err(Error::new(Code::InvalidArgument, wrong))
 }
 
+/// Checks the id of a space: a UUID in lower case.
+///
+/// # Errors
+/// Fails with [`Code::InvalidArgument`].
+pub fn check_space_id(id: &str) -> Result<()> {
+    let fits = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    };
+    if id.len() == 36 && id.bytes().enumerate().all(fits) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::InvalidArgument,
+        "`spaceId` must be the id of a shared space, a UUID in lower case, or null for the user's own.",
+    ))
+}
+
 /// Checks the name of an entity type: an id of at most 128 bytes.
 ///
 /// # Errors
@@ -89,9 +107,10 @@ pub fn check_name(name: &str) -> Result<()> {
 }
 
 /// The fields that the engine owns: an app can neither set them freely nor make them local-only.
-pub const OWN_FIELDS: [&str; 6] = [
+pub const OWN_FIELDS: [&str; 7] = [
     "id",
     "userId",
+    "spaceId",
     "createdAt",
     "modifiedAt",
     "version",
@@ -175,8 +194,17 @@ pub struct Owner(String);
 impl Owner {
     #[must_use]
     pub fn new(user_id: &str) -> Self {
+        Self::of(user_id, None)
+    }
+
+    /// Does the same for entities of a shared space.
+    #[must_use]
+    pub fn of(user_id: &str, space: Option<&str>) -> Self {
         let mut text = String::from("\",\"userId\":");
         push_string(&mut text, user_id);
+        if let Some(space) = space {
+            put_text(&mut text, "spaceId", space);
+        }
         text.push_str(",\"version\":");
         Self(text)
     }

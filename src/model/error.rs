@@ -64,6 +64,12 @@ pub enum Code {
     StorageLost,
     /// Another tab holds the database at an older version.
     StorageBlocked,
+    /// The user is no member of the shared space.
+    NotMember,
+    /// The user may only read in the shared space.
+    ReadOnly,
+    /// Only an owner of the shared space may do this.
+    NotOwner,
     /// Stored bytes do not match their checksum.
     Corrupt,
     /// A schema migration failed.
@@ -75,7 +81,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 33] = [
         Self::NotInitialized,
         Self::NoUser,
         Self::InvalidConfig,
@@ -102,6 +108,9 @@ impl Code {
         Self::StorageFull,
         Self::StorageLost,
         Self::StorageBlocked,
+        Self::NotMember,
+        Self::ReadOnly,
+        Self::NotOwner,
         Self::Corrupt,
         Self::Migration,
         Self::Closed,
@@ -144,6 +153,9 @@ impl Code {
             | Self::StorageUnavailable
             | Self::StorageFull
             | Self::StorageLost
+            | Self::NotMember
+            | Self::ReadOnly
+            | Self::NotOwner
             | Self::Corrupt
             | Self::Migration
             | Self::Closed
@@ -181,6 +193,9 @@ impl Code {
             Self::StorageFull => "storageFull",
             Self::StorageLost => "storageLost",
             Self::StorageBlocked => "storageBlocked",
+            Self::NotMember => "notMember",
+            Self::ReadOnly => "readOnly",
+            Self::NotOwner => "notOwner",
             Self::Corrupt => "corrupt",
             Self::Migration => "migration",
             Self::Closed => "closed",

@@ -230,6 +230,15 @@ pub struct PushVerdict<'a> {
     pub left_version: Option<u64>,
 }
 
+/// The place of a row that was moved before the operation came.
+#[derive(Clone, Copy, Debug)]
+pub struct Elsewhere<'a> {
+    /// The space; `None` for the user's own.
+    pub space: Option<&'a str>,
+    /// The version of the tombstone in the operation's own space.
+    pub left: u64,
+}
+
 /// A checked verdict.
 #[derive(Clone, Debug)]
 pub enum Verdict<'a> {
@@ -243,6 +252,8 @@ pub enum Verdict<'a> {
         deleted: bool,
         /// The row, if the server changed the write.
         row: Option<&'a str>,
+        /// Of a move: the version of the tombstone that it left.
+        left: Option<u64>,
     },
     /// The base version is not the current one.
     Conflict {
@@ -250,6 +261,8 @@ pub enum Verdict<'a> {
         version: u64,
         /// The current row; `None` if it is deleted.
         row: Option<&'a str>,
+        /// Where the row was moved to, if the user may read that: version and row are those there.
+        elsewhere: Option<Elsewhere<'a>>,
     },
     /// The server will never accept it.
     Rejected {
@@ -286,12 +299,17 @@ impl<'a> PushVerdict<'a> {
                 replayed: self.replayed,
                 deleted: self.deleted,
                 row: self.row,
+                left: self.left_version,
             }),
             "conflict" => Ok(Verdict::Conflict {
                 version: version(
                     "The server reported a conflict but its verdict has no `version`.",
                 )?,
                 row: self.row,
+                elsewhere: self.left_version.map(|left| Elsewhere {
+                    space: self.space.as_deref(),
+                    left,
+                }),
             }),
             "rejected" => Ok(Verdict::Rejected {
                 code: self.code.as_deref().unwrap_or("rejected"),

@@ -6,6 +6,12 @@ pub const SPACE: &str = "$space";
 /// The entity type of a member, in the space: its id is the space's, a slash, and the user's.
 pub const MEMBER: &str = "$member";
 
+/// Returns true for the entity types of spaces themselves and their members.
+#[must_use]
+pub fn is_reserved(entity: &str) -> bool {
+    matches!(entity, SPACE | MEMBER)
+}
+
 /// What a member may do in a space. Each may do what those before may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {

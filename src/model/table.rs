@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use crate::model::space::is_reserved;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put_text;
 
@@ -60,8 +61,9 @@ pub fn tables<'a, V>(
 }
 
 /// Returns true if a scope of these entity types has this table; `None` is a scope of all types.
+/// Spaces and their members are in every scope.
 #[must_use]
 pub fn concerns(entities: Option<&[String]>, table: &str) -> bool {
     let entity = Table(table).entity();
-    entities.is_none_or(|only| only.iter().any(|name| name == entity))
+    entities.is_none_or(|only| is_reserved(entity) || only.iter().any(|name| name == entity))
 }

@@ -6,6 +6,7 @@ use crate::log::address::Seq;
 use crate::log::commit::{Entry, Event};
 use crate::log::facts::CursorState;
 use crate::log::known_server::KnownServer;
+use crate::log::spaces::SpaceEvent;
 use crate::model::config::merge_fields::Policies;
 use crate::model::digest::row_hash_in;
 use crate::model::entity::Key;
@@ -13,6 +14,7 @@ use crate::model::error::Result;
 use crate::model::protocol::{PullPage, WireRow};
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
+use crate::plan::page::moved::{Changes, plan_moves};
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, Tombstones, name,
 };
@@ -20,6 +22,9 @@ use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
 use crate::util::collections::sort::sort;
+
+pub mod listing;
+mod moved;
 
 /// The rules for applying a page.
 #[derive(Clone)]
@@ -29,6 +34,10 @@ pub struct PageRules<'a> {
     pub server: Option<KnownServer>,
     /// The cursor that the page was pulled from; `None` for the first page of a full pull.
     pub from: Option<&'a str>,
+    /// The cursor that was known when the first page of a full pull was requested.
+    pub before: Option<&'a str>,
+    /// The log's head when this page was requested.
+    pub asked: Seq,
     /// The log's head when the first page was requested. The pages may lack anything written since.
     pub since: Seq,
     /// The scope; empty for the main one.
@@ -68,8 +77,14 @@ impl Planner for PagePlanner<'_> {
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
         let cursor = replica.cursor(self.rules.scope);
         let cursor = cursor.and_then(|state| state.cursor.as_deref());
-        let moved = self.rules.from.is_some() && cursor != self.rules.from;
-        if moved || !replica.is_of(self.page.epoch.as_deref()) {
+        let moved = match self.rules.from {
+            Some(_) => cursor != self.rules.from,
+            None => cursor.is_some() && cursor != self.rules.before,
+        };
+        if moved
+            || !replica.is_of(self.page.epoch.as_deref())
+            || listing::is_outdated(self.page, &self.rules, replica)
+        {
             return Ok(Plan::Ready(Planned::nothing(Decided::Done(None))));
         }
         Ok(self.plan_rows(replica))
@@ -93,18 +108,35 @@ impl PagePlanner<'_> {
             // A new log that replaced a lost one is shorter.
             None => rules.whole.then_some(rules.since.min(replica.head())),
         };
-        let outdated = outdated(&page.changes);
+        let list = listing::plan_list(&mut planner, page, rules);
+        let begun = listing::plan_starts(&mut planner, page, rules, &list);
+        let mut changes = Changes {
+            page,
+            done: outdated(&page.changes),
+        };
+        plan_moves(&mut planner, &mut changes, rules, &list);
+        let full = (rules.from.is_none() || full_since.is_some())
+            .then(|| full_since.unwrap_or(rules.since));
         for (at, change) in page.changes.iter().enumerate() {
-            if (rules.known)(&change.entity) && !outdated.contains(&at) {
-                let full = (rules.from.is_none() || full_since.is_some())
-                    .then(|| full_since.unwrap_or(rules.since));
-                plan_change(&mut planner, change, rules, full);
+            let space = change.space.as_deref();
+            if (rules.known)(&change.entity)
+                && !changes.done.contains(&at)
+                && space.is_none_or(|space| listing::is_in(&list, space))
+            {
+                let name = space.unwrap_or_default();
+                let starts =
+                    begun.contains(name) || replica.spaces().is_starting(rules.scope, name);
+                plan_change(&mut planner, change, rules, full, starts);
             }
         }
+        listing::plan_passed(&mut planner, page, rules, &list, &begun);
         let ended = !page.more;
         let swept = full_since.filter(|_| ended);
         if let Some(before) = swept {
             planner.offer_the_missing(page, rules, before);
+        }
+        if ended {
+            listing::end_starts(&mut planner, rules, &begun);
         }
         let (mut commit, mut incoming) = match planner.finish() {
             Plan::Ready(Decided::Done(done)) => done,
@@ -175,12 +207,14 @@ fn outdated(changes: &[WireRow<'_>]) -> Vec<usize> {
         .collect()
 }
 
-/// Plans one row of a page. `full_since` is the record at which a running full pull began.
+/// Plans one row of a page. `full_since` is the record at which a running full pull began; `starts`
+/// is true if the row's space comes from its beginning.
 fn plan_change(
     planner: &mut RowPlanner<'_>,
     change: &WireRow<'_>,
     rules: &PageRules<'_>,
     full_since: Option<Seq>,
+    starts: bool,
 ) {
     let confirmed = &planner.decisions.confirmed_absent;
     let table = Table::name(&change.entity, change.space.as_deref());
@@ -209,7 +243,7 @@ fn plan_change(
         && known_version == change.version
         && have.is_some_and(|have| have.deleted == change.deleted)
     {
-        if full_since.is_some() {
+        if full_since.is_some() || starts {
             confirm_or_rewrite(planner, &row);
         }
         return;
@@ -223,6 +257,16 @@ fn plan_change(
         return;
     }
     planner.incoming.pulled.count(&change.entity);
+    if replica.spaces().limbo_of(&row.key()).is_some() {
+        listing::say(
+            planner,
+            SpaceEvent::Moving {
+                table: table.to_string(),
+                id: change.id.to_string(),
+                limbo: None,
+            },
+        );
+    }
     let tombstones = if rules.include_deletes {
         Tombstones::Apply
     } else {

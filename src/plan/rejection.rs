@@ -68,6 +68,8 @@ pub(super) struct DeadLetterPlan<'a> {
     pub(super) gone: Vec<String>,
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) missing: Vec<BodyId>,
+    /// The remote gave no verdict: it may have applied what was sent.
+    pub(super) unanswered: bool,
 }
 
 impl<'a> DeadLetterPlan<'a> {
@@ -85,6 +87,7 @@ impl<'a> DeadLetterPlan<'a> {
             gone: Vec::new(),
             dead_letters: Vec::new(),
             missing: Vec::new(),
+            unanswered: false,
         }
     }
 
@@ -163,6 +166,7 @@ impl<'a> DeadLetterPlan<'a> {
             base,
             kept,
             blocked_by: blocked_by.map(str::to_owned),
+            maybe: self.unanswered && chain.iter().any(|queued| queued.maybe_sent),
         });
         chain
     }

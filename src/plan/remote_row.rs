@@ -49,6 +49,14 @@ impl PendingEdits<'_> {
     }
 }
 
+/// What pending operations were made on.
+struct Base<'a> {
+    body: Option<&'a str>,
+    version: u64,
+    /// The body is only as much of it as is known.
+    assumed: bool,
+}
+
 impl RowPlanner<'_> {
     /// Applies a row, given the pending operations of its entity. See the table above.
     pub(super) fn apply_remote_row(&mut self, row: &RemoteRow<'_>, tombstones: Tombstones) {
@@ -117,8 +125,51 @@ impl RowPlanner<'_> {
             Some(_) => None,
             None => fields_left_alone(&pending.chain),
         };
-        let assumed = stranger || untouched.is_some();
-        let base = stored.or(untouched.as_deref());
+        let base = Base {
+            body: stored.or(untouched.as_deref()),
+            version: known.map_or(0, |row| row.version),
+            assumed: stranger || untouched.is_some(),
+        };
+        self.meet(row, pending, last, &base);
+    }
+
+    /// Has edits of a moved row meet the row where it lives now. `base` is the row that they were
+    /// made on.
+    pub(super) fn meet_elsewhere(
+        &mut self,
+        row: &RemoteRow<'_>,
+        chain: &[&Operation],
+        base: Option<&str>,
+    ) {
+        let Some(last) = chain.last().copied() else {
+            return;
+        };
+        let policies = (self.policies)(row.entity);
+        let pending = PendingEdits {
+            summed: false,
+            chain: chain.to_vec(),
+            policies,
+        };
+        let base = Base {
+            body: base,
+            version: 0,
+            assumed: false,
+        };
+        self.meet(row, &pending, last, &base);
+    }
+
+    /// Applies a row that differs from the base of pending operations.
+    fn meet(
+        &mut self,
+        row: &RemoteRow<'_>,
+        pending: &PendingEdits<'_>,
+        last: &Operation,
+        &Base {
+            body: base,
+            version: base_version,
+            assumed,
+        }: &Base<'_>,
+    ) {
         let counted = pending.summed
             && !assumed
             && pending
@@ -146,7 +197,6 @@ impl RowPlanner<'_> {
             .body
             .clone()
             .filter(|_| last.kind != OperationKind::Delete);
-        let base_version = known.map_or(0, |row| row.version);
         let conflict = Conflict {
             id: format!("{}:{base_version}:{}", last.op_id, row.version),
             entity: row.entity.to_owned(),

@@ -7,6 +7,7 @@ use crate::log::facts::DeadLetter;
 use crate::model::entity::{Fields, Key};
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind};
+use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::write::{Group, Write, plan_writes};
 use crate::plan::{Plan, Planned, Planner};
@@ -48,7 +49,7 @@ impl Planner for RetryPlanner<'_> {
             groups.push(Group {
                 after: asked.map(|link| link.key.clone()).collect(),
                 ignore_kept_rejection: true,
-                ..(self.group)(&op.entity, write)
+                ..(self.group)(&selection(&op.entity), write)
             });
         }
         Ok(plan_writes(replica, &groups, &self.context).map(|planned| {
@@ -64,6 +65,14 @@ impl Planner for RetryPlanner<'_> {
             commit.events.extend(revived.map(|id| Event::Revive { id }));
             Planned::new(commit, None)
         }))
+    }
+}
+
+/// Returns what selects a table alone: for that of the personal space, an empty space.
+fn selection(table: &str) -> Cow<'_, str> {
+    match Table(table).space() {
+        None => Table::name(table, Some("")),
+        Some(_) => Cow::Borrowed(table),
     }
 }
 

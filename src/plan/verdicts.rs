@@ -8,6 +8,7 @@ use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::{PushReply, Verdict};
+use crate::model::space::SPACE;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::rejection::{DeadLetterPlan, Rules};
@@ -17,6 +18,8 @@ use crate::plan::row_planner::{
 use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
+
+mod elsewhere;
 
 /// The effects of planned verdicts.
 #[derive(Debug, Default)]
@@ -87,7 +90,13 @@ impl Planner for VerdictPlanner<'_> {
             rows: RowPlanner::new(replica, self.rules.policies, &self.decisions, &self.context),
             dead: DeadLetterPlan::new(replica, self.context.now, self.rules, &stands),
             settled: Settled::default(),
+            made: Vec::new(),
         };
+        let verdicts = self.sent.iter().zip(&self.reply.results);
+        settling.made = verdicts
+            .filter(|(op, verdict)| creates_space(op) && verdict.status == "applied")
+            .map(|(op, _)| op.id.clone())
+            .collect();
         for (op, verdict) in self.sent.iter().zip(&self.reply.results) {
             let held = (!op.links.is_empty() || op.kind == OperationKind::Delete)
                 && unmet
@@ -113,6 +122,8 @@ struct Settling<'a> {
     rows: RowPlanner<'a>,
     dead: DeadLetterPlan<'a>,
     settled: Settled,
+    /// Spaces that this push made.
+    made: Vec<String>,
 }
 
 impl Settling<'_> {
@@ -132,14 +143,36 @@ impl Settling<'_> {
                 deleted,
                 ..
             } => {
+                if self.replica.outbox().get(&op.op_id).is_none() {
+                    self.take_back(op, version);
+                }
                 if !deleted || !self.applied_and_deleted(op, version, soft) {
                     self.applied(op, version, row, soft);
                 }
                 self.settled.pushed.count(Table(&op.entity).entity());
             }
-            Verdict::Conflict { version, row } => {
+            Verdict::Conflict {
+                version,
+                row,
+                elsewhere: Some(place),
+            } => {
+                let table = Table::name(Table(&op.entity).entity(), place.space).into_owned();
+                let there = RemoteRow {
+                    entity: &table,
+                    ..RemoteRow::of(op, version, row, soft)
+                };
+                if self.replica.outbox().get(&op.op_id).is_some()
+                    && !self.dead.gone.contains(&op.op_id)
+                    && !self.moved(op, place.left, &there)
+                {
+                    self.put_off(op, Some(0), None, false);
+                }
+            }
+            Verdict::Conflict { version, row, .. } => {
                 let row = RemoteRow::of(op, version, row, soft);
-                if self.dead.gone.contains(&op.op_id) {
+                if !self.may_file(&row) {
+                    self.put_off(op, Some(0), None, false);
+                } else if self.dead.gone.contains(&op.op_id) {
                     self.rows.write_row(&row, Tombstones::Apply);
                 } else if self.is_behind(op, version) {
                     self.put_off(op, Some(0), None, held);
@@ -155,7 +188,9 @@ impl Settling<'_> {
                 self.dead.reject(op, code, message);
                 if let (Some(row), Some(version)) = (row, row_version) {
                     let row = RemoteRow::of(op, version, Some(row), false);
-                    self.rows.write_row(&row, Tombstones::Apply);
+                    if self.may_file(&row) {
+                        self.rows.write_row(&row, Tombstones::Apply);
+                    }
                 }
             }
             Verdict::Retry { after_ms } => self.put_off(op, after_ms, code, held),
@@ -191,8 +226,9 @@ impl Settling<'_> {
         let outbox = self.replica.outbox();
         let settles =
             known < version && outbox.last(&key).is_some_and(|last| last.op_id == op.op_id);
+        let row = RemoteRow::of(op, version, None, soft);
+        let settles = settles && self.may_file(&row);
         if settles {
-            let row = RemoteRow::of(op, version, None, soft);
             self.rows.write_row(&row, Tombstones::Apply);
             self.rows.applied(op, version, RowWritten::Yes);
         }
@@ -207,6 +243,9 @@ impl Settling<'_> {
                 // Another tab has pulled the row already.
                 self.rows.applied(op, known, RowWritten::Yes);
                 rebase_following(self.replica, &mut self.rows, op, (version, row), known);
+            } else if !self.may_file(&RemoteRow::of(op, version, row, soft)) {
+                // The pages have told, or will tell, what became of it.
+                self.rows.applied(op, version, RowWritten::Yes);
             } else if let Some(row) = row {
                 let row = RemoteRow::of(op, version, Some(row), soft);
                 self.rows.write_row(&row, Tombstones::Apply);
@@ -217,8 +256,8 @@ impl Settling<'_> {
         } else if let Some(next) = outbox.superseding(&op.op_id) {
             // Another tab edited the entity while this operation was being sent. Its edit builds on
             // this one.
-            if known < version {
-                let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
+            let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
+            if known < version && self.may_file(&row) {
                 self.rows.write_row(&row, Tombstones::Apply);
                 let base = (op.kind != OperationKind::Delete).then_some(version);
                 self.rows.push_event(Event::Rebase {
@@ -259,6 +298,11 @@ impl Settling<'_> {
             }
         })
     }
+}
+
+/// Returns true for the creation of a space.
+fn creates_space(op: &Operation) -> bool {
+    Table(&op.entity).entity() == SPACE && op.kind == OperationKind::Create
 }
 
 /// Rebases the operations queued behind `op` onto our newer row. Happens only after a salvage, when

@@ -6,11 +6,14 @@ use std::rc::Rc;
 
 use crate::log::commit::Commit;
 use crate::model::draft::{Draft, parse_draft, parse_patch};
-use crate::model::entity::{Fields, Key, OwnedKey, Owner, not_found, push_entity};
+use crate::model::entity::{Fields, Key, Owner, not_found, push_entity};
 use crate::model::error::{Code, Error, Result};
-use crate::model::operation::{OperationKind, Parent};
+use crate::model::operation::OperationKind;
+use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::local_only::Layer;
+pub use crate::plan::write::groups::{Group, Write, Written};
+use crate::plan::write::place::Places;
 use crate::plan::write::set_aside::SetAside;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only;
@@ -22,78 +25,16 @@ use crate::util::json::scan;
 
 pub mod enqueue;
 mod fields;
+pub mod groups;
+mod place;
 pub mod set_aside;
-
-/// One write of the app. Bodies are the app's JSON text.
-#[derive(Debug, Clone)]
-pub enum Write {
-    /// Creates an entity.
-    Create { draft: String },
-    /// Replaces an entity.
-    Update {
-        /// The entity, with its id.
-        entity: String,
-    },
-    /// Changes some fields.
-    Patch {
-        id: String,
-        /// The changed fields.
-        changes: String,
-    },
-    /// Changes some fields and removes others. On the wire it is an update, since a patch there
-    /// removes nothing.
-    PatchAndRemove {
-        id: String,
-        /// The changed fields.
-        changes: String,
-        /// The names of the removed fields.
-        removed: Vec<String>,
-    },
-    /// Deletes an entity.
-    Delete {
-        id: String,
-        /// The body stays readable under `includeDeleted`.
-        soft: bool,
-    },
-}
-
-/// The writes of one call: all of them succeed, or none.
-#[derive(Debug, Clone)]
-pub struct Group {
-    /// The entity type.
-    pub entity: String,
-    /// The writes, in order.
-    pub writes: Vec<Write>,
-    /// The fields of this type that never leave the device.
-    pub local_only: Rc<[String]>,
-    /// A field of this type is summed: nothing is coalesced into an operation that any tab may have
-    /// sent.
-    pub sums: bool,
-    /// The parent types that its foreign keys refer to.
-    pub parents: Rc<[Parent]>,
-    /// Entities whose operations are sent first.
-    pub after: Rc<[OwnedKey]>,
-    /// The write replaces a kept rejection instead of building on it.
-    pub ignore_kept_rejection: bool,
-}
-
-/// The result of one write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Written {
-    /// The entity as the app now sees it.
-    Entity(String),
-    /// The id of the deleted entity.
-    Deleted(String),
-    /// There was no entity to delete.
-    Absent,
-}
 
 /// One outcome for each group, in order. The commit contains the successful ones.
 pub type Outcomes = Vec<Result<Vec<Written>>>;
 
-/// The changes of this commit so far to entities of one type.
+/// The changes of this commit so far to entities of one table.
 #[derive(Default)]
-struct Overlay {
+pub(super) struct Overlay {
     /// Pending operations, as indexes into the commit's events; `None` if they cancelled each other
     /// out.
     ops: Layer<usize>,
@@ -158,7 +99,7 @@ pub(super) fn plan_writes(
             replica,
             owner: &owner,
             context,
-            overlay: overlays.entry(&group.entity),
+            overlays: &mut overlays,
             group,
             events: &mut commit,
             missing: &mut missing,
@@ -167,17 +108,21 @@ pub(super) fn plan_writes(
         match group
             .writes
             .iter()
-            .map(|write| attempt.write(&group.entity, write, &now))
+            .map(|write| attempt.write(write, &now))
             .collect()
         {
             Ok(written) => {
-                attempt.overlay.ops.keep();
-                attempt.overlay.device.keep();
+                for (_, overlay) in overlays.iter_mut() {
+                    overlay.ops.keep();
+                    overlay.device.keep();
+                }
                 outcomes.push(Ok(written));
             }
             Err(error) => {
-                attempt.overlay.ops.revert();
-                attempt.overlay.device.revert();
+                for (_, overlay) in overlays.iter_mut() {
+                    overlay.ops.revert();
+                    overlay.device.revert();
+                }
                 commit.events.truncate(before);
                 outcomes.push(Err(error));
             }
@@ -205,7 +150,7 @@ struct Attempt<'a, 'm> {
     replica: &'a Replica,
     owner: &'a Owner,
     context: &'a PlanContext,
-    overlay: &'m mut Overlay,
+    overlays: &'m mut VecMap<Overlay>,
     group: &'a Group,
     events: &'m mut Commit,
     missing: &'m mut SeqMap<()>,
@@ -213,89 +158,130 @@ struct Attempt<'a, 'm> {
 }
 
 impl Attempt<'_, '_> {
-    fn write(&mut self, entity: &str, write: &Write, now: &str) -> Result<Written> {
+    fn places(&self) -> Places<'_> {
+        Places {
+            replica: self.replica,
+            overlays: self.overlays,
+        }
+    }
+
+    /// Returns the table in which the group's writes find an entity.
+    fn table(&self, id: &str) -> Cow<'_, str> {
+        self.places().of(&self.group.entity, id)
+    }
+
+    fn write(&mut self, write: &Write, now: &str) -> Result<Written> {
         match write {
-            Write::Create { draft } => self.create(entity, draft, now),
-            Write::Update { entity: body } => self.update(entity, body, now),
-            Write::Patch { id, changes } => self.patch(entity, id, changes, now),
+            Write::Create { draft } => self.create(draft, now),
+            Write::Update { entity: body } => self.update(body, now),
+            Write::Patch { id, changes } => {
+                let table = self.table(id).into_owned();
+                self.patch(&Key::new(&table, id), changes, now)
+            }
             Write::PatchAndRemove {
                 id,
                 changes,
                 removed,
             } => {
-                let patched = self.patch(entity, id, changes, now)?;
-                self.remove_fields(&Key::new(entity, id), removed, patched, now)
+                let table = self.table(id).into_owned();
+                let key = Key::new(&table, id);
+                let patched = self.patch(&key, changes, now)?;
+                self.remove_fields(&key, removed, patched, now)
             }
-            Write::Delete { id, soft } => Ok(self.delete(entity, id, *soft)),
+            Write::Delete { id, soft } => {
+                let table = self.table(id).into_owned();
+                self.delete(&Key::new(&table, id), *soft)
+            }
         }
     }
 
-    fn create(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
+    fn create(&mut self, json: &str, now: &str) -> Result<Written> {
+        let selected = Table(&self.group.entity);
         let mut draft =
-            parse_draft(json, now, &[], self.named()).map_err(|e| e.on(entity, None))?;
-        self.check_user(entity, &draft)?;
+            parse_draft(json, now, &[], self.named()).map_err(|e| e.on(selected.entity(), None))?;
+        self.check_user(selected.entity(), &draft)?;
         let id = draft.id.take().unwrap_or_else(|| {
             let id = self.context.op_id(*self.made);
             *self.made = self.made.saturating_add(1);
             id
         });
-        let key = Key::new(entity, &id);
+        let space = match (selected.space(), draft.space_id.take()) {
+            (Some(asked), Some(given)) if *asked != *given => {
+                return Err(elsewhere().on(selected.entity(), Some(&id)));
+            }
+            (asked, given) => given.or(asked.map(str::to_owned)),
+        };
+        let space = space.filter(|space| !space.is_empty());
+        let table = Table::name(selected.entity(), space.as_deref());
+        let key = Key::new(&table, &id);
         let current = self.current(&key);
         if current.exists {
             return Err(Error::new(
                 Code::AlreadyExists,
                 "An entity with this id exists already; call `update` or leave the id out.",
             )
-            .on(entity, Some(&id)));
+            .on(&table, Some(&id)));
         }
         self.put(&key, OperationKind::Create, draft, &current)
     }
 
-    fn update(&mut self, entity: &str, json: &str, now: &str) -> Result<Written> {
-        let id = Fields::parse(json)?
-            .get("id")
-            .and_then(scan::text)
-            .map(Cow::into_owned);
+    fn update(&mut self, json: &str, now: &str) -> Result<Written> {
+        let fields = Fields::parse(json)?;
+        let id = fields.get("id").and_then(scan::text).map(Cow::into_owned);
         let id = id.ok_or_else(|| {
             Error::new(
                 Code::InvalidEntity,
                 "`id` must be the string that `create` or `read` gave the entity.",
             )
-            .on(entity, None)
+            .on(&self.group.entity, None)
         })?;
-        let key = Key::new(entity, &id);
-        let current = self.current(&key);
-        let stored = current.whole();
-        let draft = parse_draft(json, now, stored.as_deref().as_slice(), self.named())
-            .map_err(|e| e.on(entity, Some(&id)))?;
-        self.check_user(entity, &draft)?;
-        if !current.exists {
-            return Err(not_found(&key));
+        let mut table = self.table(&id).into_owned();
+        // Of two entities with one id, the one that was read.
+        let space = fields.get("spaceId").and_then(scan::text);
+        if let (Some(space), None) = (space, Table(&self.group.entity).space()) {
+            let other = Table::name(&self.group.entity, Some(&space)).into_owned();
+            if self.current(&Key::new(&other, &id)).exists {
+                table = other;
+            }
         }
-        self.put(&key, OperationKind::Update, draft, &current)
+        self.replace(&Key::new(&table, &id), json, now)
     }
 
-    fn patch(&mut self, entity: &str, id: &str, changes: &str, now: &str) -> Result<Written> {
-        let key = Key::new(entity, id);
-        let current = self.current(&key);
+    /// Replaces an entity.
+    fn replace(&mut self, key: &Key<'_>, json: &str, now: &str) -> Result<Written> {
+        let current = self.current(key);
+        let stored = current.whole();
+        let draft = parse_draft(json, now, stored.as_deref().as_slice(), self.named())
+            .map_err(|e| e.on(key.entity, Some(key.id)))?;
+        self.check_user(key.entity, &draft)?;
+        if !current.exists {
+            return Err(not_found(key));
+        }
+        check_space(key, &draft)?;
+        self.put(key, OperationKind::Update, draft, &current)
+    }
+
+    fn patch(&mut self, key: &Key<'_>, changes: &str, now: &str) -> Result<Written> {
+        let current = self.current(key);
         let stored = current.whole();
         let draft = parse_patch(changes, now, stored.as_deref().unwrap_or("{}"))
-            .map_err(|e| e.on(entity, Some(id)))?;
-        self.check_user(entity, &draft)?;
-        if draft.id.as_deref().is_some_and(|other| other != id) {
+            .map_err(|e| e.on(key.entity, Some(key.id)))?;
+        self.check_user(key.entity, &draft)?;
+        if draft.id.as_deref().is_some_and(|other| other != key.id) {
             return Err(Error::new(
                 Code::InvalidEntity,
                 "`id` cannot be changed by a patch; leave it out.",
             )
-            .on(entity, Some(id)));
+            .on(key.entity, Some(key.id)));
         }
         if !current.exists {
-            return Err(not_found(&key));
+            return Err(not_found(key));
         }
+        check_space(key, &draft)?;
         if current.body.is_none() {
             return Ok(Written::Absent);
         }
-        self.put(&key, OperationKind::Patch, draft, &current)
+        self.put(key, OperationKind::Patch, draft, &current)
     }
 
     /// Removes fields of an entity that this group has just patched.
@@ -311,24 +297,17 @@ impl Attempt<'_, '_> {
             Some(body) => fields::without(body, device.as_deref(), removed, key.id)?,
             None => None,
         };
-        rest.map_or(Ok(patched), |rest| self.update(key.entity, &rest, now))
+        rest.map_or(Ok(patched), |rest| self.replace(key, &rest, now))
     }
 
-    fn delete(&mut self, entity: &str, id: &str, soft: bool) -> Written {
-        let key = Key::new(entity, id);
-        let current = self.current(&key);
+    fn delete(&mut self, key: &Key<'_>, soft: bool) -> Result<Written> {
+        let current = self.current(key);
         if !current.exists {
-            return Written::Absent;
+            return Ok(Written::Absent);
         }
-        self.enqueue(
-            &key,
-            OperationKind::Delete,
-            None,
-            Vec::new(),
-            soft,
-            &current,
-        );
-        Written::Deleted(id.to_owned())
+        self.places().check(key, OperationKind::Delete)?;
+        self.enqueue(key, OperationKind::Delete, None, Vec::new(), soft, &current);
+        Ok(Written::Deleted(key.id.to_owned()))
     }
 
     fn put(
@@ -338,6 +317,7 @@ impl Attempt<'_, '_> {
         mut draft: Draft,
         current: &Current,
     ) -> Result<Written> {
+        self.places().check(key, kind)?;
         let mut beside = None;
         if !self.group.local_only.is_empty() || current.device.is_some() {
             beside = match self.set_aside(key, &mut kind, &mut draft, current)? {
@@ -385,19 +365,30 @@ impl Attempt<'_, '_> {
         let whole = beside.map(|beside| local_only::joined(body, beside));
         let body = whole.as_deref().unwrap_or(body);
         let mut entity = String::with_capacity(body.len().saturating_add(160));
-        push_entity(&mut entity, body, key.id, self.owner, version, false);
+        let space = Table(key.entity).space();
+        let shared = space.map(|_| Owner::of(self.replica.user_id(), space));
+        let owner = shared.as_ref().unwrap_or(self.owner);
+        push_entity(&mut entity, body, key.id, owner, version, false);
         entity
     }
 
     /// Returns the local-only fields of an entity, as of this commit.
     fn device_of(&mut self, key: &Key) -> Option<Rc<str>> {
-        match self.overlay.device.now.get(key.id) {
+        match self
+            .written(key)
+            .and_then(|overlay| overlay.device.now.get(key.id))
+        {
             Some(fields) => fields.clone(),
             None => self
                 .replica
                 .local_only_fields(key)
                 .and_then(|fields| self.text_of(&fields)),
         }
+    }
+
+    /// Returns what this commit changes in a table.
+    fn written(&self, key: &Key) -> Option<&Overlay> {
+        self.overlays.get(key.entity)
     }
 
     /// Returns a body's text; `None` if it must be fetched first, which is noted.
@@ -421,4 +412,20 @@ impl Attempt<'_, '_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Checks that a write leaves an entity in its space.
+fn check_space(key: &Key<'_>, draft: &Draft) -> Result<()> {
+    let own = Table(key.entity).space().unwrap_or_default();
+    match &draft.space_id {
+        Some(space) if space != own => Err(elsewhere().on(key.entity, Some(key.id))),
+        _ => Ok(()),
+    }
+}
+
+fn elsewhere() -> Error {
+    Error::new(
+        Code::InvalidEntity,
+        "The entity is in another space than `spaceId` says; read it again, or call `move`.",
+    )
 }

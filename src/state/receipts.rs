@@ -208,6 +208,11 @@ impl Receipts {
         }
     }
 
+    /// The tables that have receipts.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.all.keys()
+    }
+
     /// Forgets the receipts of some tables.
     pub(super) fn forget(&mut self, tables: &dyn Fn(&str) -> bool) {
         self.all.retain(&|table| !tables(table));

@@ -5,6 +5,7 @@
 
 use crate::log::address::Seq;
 use crate::log::spaces::Limbo;
+use crate::model::entity::Key;
 use crate::model::space::{Joined, Role};
 use crate::model::table::Table;
 use crate::util::collections::ordered_map::OrderedMap;
@@ -23,6 +24,8 @@ pub struct Start {
 #[derive(Debug, Default)]
 pub struct Spaces {
     list: Vec<Joined>,
+    /// The record with the last list that said anything new; 0 if it is of an earlier epoch.
+    listed_at: Seq,
     made: VecMap<Seq>,
     passed: VecMap<u64>,
     starts: VecMap<VecMap<Start>>,
@@ -41,6 +44,12 @@ impl Spaces {
     pub fn role(&self, space: &str) -> Option<Role> {
         let joined = self.list.iter().find(|joined| joined.space == space);
         joined.map(|joined| joined.role)
+    }
+
+    /// The record with the list, if it is one of this epoch.
+    #[must_use]
+    pub const fn listed_at(&self) -> Seq {
+        self.listed_at
     }
 
     /// Spaces that this device made, with the record of the server's word, until a list comes that
@@ -69,6 +78,19 @@ impl Spaces {
         self.starts.get(scope)
     }
 
+    /// Returns true if any space comes from its beginning in the pull of a scope.
+    #[must_use]
+    pub fn is_starting(&self, scope: &str, space: &str) -> bool {
+        let starts = self.starts.get(scope);
+        starts.is_some_and(|starts| starts.contains(space))
+    }
+
+    /// Returns where a row goes that has left its space.
+    #[must_use]
+    pub fn limbo_of(&self, key: &Key<'_>) -> Option<&Limbo> {
+        self.limbo.get(key.entity)?.get(key.id)
+    }
+
     /// Returns true while any space comes from its beginning, or a row is on its way.
     #[must_use]
     pub fn is_moving(&self) -> bool {
@@ -83,8 +105,9 @@ impl Spaces {
 
     /// Takes the whole list. `asked` is the head when it was asked for: it decides about spaces
     /// that were made before.
-    pub(super) fn take(&mut self, list: Vec<Joined>, asked: Seq) {
+    pub(super) fn take(&mut self, list: Vec<Joined>, asked: Seq, seq: Seq) {
         self.list = list;
+        self.listed_at = seq;
         let later = |at: &Seq| *at > asked;
         let made = std::mem::take(&mut self.made);
         let open = made.iter().filter(|(_, at)| later(at));

@@ -25,6 +25,8 @@ pub mod local_only;
 pub mod restored;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod running_tabs;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod spaces;
 pub mod store_suite;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod test_remote;

@@ -326,6 +326,7 @@ fn other_events() -> Vec<Event> {
                     base: Some(Rc::from("{}")),
                     kept: true,
                     blocked_by: Some("op-0".to_owned()),
+                    maybe: true,
                 },
                 DeadLetter {
                     op: bare(OperationKind::Delete),
@@ -335,6 +336,7 @@ fn other_events() -> Vec<Event> {
                     base: None,
                     kept: false,
                     blocked_by: None,
+                    maybe: false,
                 },
             ],
         },

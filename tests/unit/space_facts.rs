@@ -188,6 +188,7 @@ fn nothing_is_left_of_a_space_that_the_user_has_left_but_its_dead_letters() {
         base: None,
         kept: true,
         blocked_by: None,
+        maybe: false,
     };
     let local = [("a", Some(r#"{"draft":1}"#))];
     log.put(

@@ -22,6 +22,8 @@ fn pulled(replica: &mut Replica, page: &str) {
         rules: PageRules {
             server: None,
             from: None,
+            before: None,
+            asked: replica.head(),
             since: replica.head(),
             scope: "",
             whole: true,
@@ -56,7 +58,7 @@ fn one_id_in_two_spaces_of_a_page_is_two_rows() {
     };
     let team = format!(r#""space":"{TEAM}","#);
     let page = format!(
-        r#"{{"changes":[{},{},{}],"cursor":"c","more":false}}"#,
+        r#"{{"changes":[{},{},{}],"cursor":"c","more":false,"spaces":[{{"id":"{TEAM}","role":"reader"}}]}}"#,
         row("", 9),
         row(&team, 4),
         row(&team, 5)

@@ -143,6 +143,7 @@ fn what_the_app_is_told_names_type_and_space_apart() {
         base: None,
         kept: false,
         blocked_by: None,
+        maybe: false,
     };
     let said = format!(r#""entity":"tasks","spaceId":"{TEAM}""#);
     assert!(letter.to_json().contains(&said), "{}", letter.to_json());

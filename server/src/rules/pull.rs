@@ -21,6 +21,7 @@ use datum_sync::model::protocol::{PullRequest, WireDigest};
 use super::cursor::{Binding, Position};
 use super::page::{Page, Start};
 use super::scope::Scope;
+use super::spaces::is_reserved;
 use super::store::{Identity, Reader, Space, Transaction};
 use super::{Config, ServerError, check_user};
 use readable::{Readable, Reading};
@@ -220,6 +221,7 @@ async fn sums<T: Transaction>(
             .collect(),
         Some(some) => some
             .iter()
+            .filter(|entity| !is_reserved(entity) || all.contains_key(*entity))
             .map(|entity| {
                 (
                     entity.clone(),

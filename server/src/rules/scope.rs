@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use datum_sync::model::digest::row_hash;
 use datum_sync::model::entity::{Fields, check_name};
+use datum_sync::model::space::{MEMBER, SPACE};
 use datum_sync::util::json::equal::{canonical, same_value};
 
 use super::{Config, ServerError};
@@ -12,7 +13,8 @@ use super::{Config, ServerError};
 /// A checked restriction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// Only these entity types, sorted and unique; `None` for all.
+    /// Only these entity types, sorted and unique; `None` for all. Spaces and members are among
+    /// them: a client needs them to know what it may do.
     pub entities: Option<Vec<String>>,
     /// Only rows whose fields have these values, in canonical text; `None` for all rows.
     pub fields: Option<Vec<(String, String)>>,
@@ -97,6 +99,7 @@ fn parse_entities(config: &Config, entities: &[String]) -> Result<Vec<String>, S
         }
     }
     let mut sorted = entities.to_vec();
+    sorted.extend([SPACE, MEMBER].map(str::to_owned));
     sorted.sort();
     sorted.dedup();
     Ok(sorted)

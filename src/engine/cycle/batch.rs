@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::model::config::Config;
-use crate::model::entity::Fields;
+use crate::model::entity::{Fields, Key};
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::model::protocol::{PushRequest, PushedOperation, Raw};
@@ -32,6 +32,9 @@ pub fn ready<'a>(
         queued.blocked_by.is_none()
             && queued.rests_until(now).is_none()
             && !waits(queued)
+            && (replica.spaces())
+                .limbo_of(&Key::new(&queued.op.entity, &queued.op.id))
+                .is_none()
             && replica.blocking_rejection(&queued.op).is_none()
     };
     replica.outbox().batch(limit, &ready)

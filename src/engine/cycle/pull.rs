@@ -16,9 +16,9 @@ use crate::log::address::Seq;
 use crate::log::commit::Event;
 use crate::model::config::Scope;
 use crate::model::config::storage::Durability;
-use crate::model::digest::Digest;
 use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::{PageReader, PullPage, PullRequest};
+use crate::model::space::is_reserved;
 use crate::model::status::Phase;
 use crate::plan::page::{PagePlanner, PageRules};
 use crate::plan::restore::EpochPlanner;
@@ -29,6 +29,8 @@ use crate::ports::store::Store;
 use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
+
+mod digests;
 
 /// How often other tabs may overtake one cycle's pull.
 const MAX_OVERTAKEN: u32 = 32;
@@ -57,13 +59,17 @@ enum RunEnd {
     Reached,
     /// The cursor is no longer valid: restart from the beginning.
     StartAgain,
-    /// Another tab has moved the cursor: continue from there.
-    Overtaken,
+    /// Another tab has moved the cursor: continue from there. If it stands still, the page was
+    /// older than what is known, and is asked for again.
+    Overtaken(bool),
 }
 
 /// The bytes of a page.
 struct PageBytes {
     bytes: Vec<u8>,
+    /// The log's head and the scope's cursor when it was asked for.
+    asked: Seq,
+    cursor: Option<String>,
     /// How many rows were asked for.
     limit: usize,
     asked_at: u64,
@@ -134,8 +140,8 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                     db.record(Durability::Relaxed, &|_| vec![reset()]).await?;
                 }
                 // The other tab's pull makes progress. Without a lock, two can overtake each other.
-                RunEnd::Overtaken => {
-                    from_start = false;
+                RunEnd::Overtaken(stands) => {
+                    from_start &= stands;
                     overtaken = overtaken.saturating_add(1);
                 }
             }
@@ -173,6 +179,13 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                 .cursor(&self.scope)
                 .filter(|state| state.entities.as_deref() == Some(&self.entities))
                 .and_then(|state| state.cursor.clone())
+        })
+    }
+
+    fn cursor_now(&self) -> Option<String> {
+        self.cycle.db.read(|replica| {
+            let state = replica.cursor(&self.scope);
+            state.and_then(|state| state.cursor.clone())
         })
     }
 
@@ -237,13 +250,15 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                     Ok(None)
                 }
             };
-            let apply = self.apply_page(&page, cursor.as_deref(), since);
+            let apply = self.apply_page(&page, cursor.as_deref(), since, &answer);
             let (fetched, applied) = join(ahead, apply).await;
             let Some(incoming) = applied? else {
-                return Ok(RunEnd::Overtaken);
+                // Where the cursor stands still, the page's list of spaces was too old.
+                let stands = self.cursor_now() == cursor.or(answer.cursor);
+                return Ok(RunEnd::Overtaken(stands));
             };
             pulled = pulled.saturating_add(page.changes.len() as u64);
-            self.report(&incoming);
+            self.report(incoming);
             cycle.report_ignored(&page);
             let total = pulled.saturating_add(page.remaining.unwrap_or(0));
             cycle.show(Phase::Pulling, self.progress.at(pulled, total));
@@ -269,6 +284,9 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             let (user_id, epoch) = cycle
                 .db
                 .read(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
+            let before = self.cursor_now();
+            let (head, settles) =
+                (cycle.db).read(|replica| (replica.head(), !replica.spaces().made().is_empty()));
             let request = |limit| PullRequest {
                 client_id: cycle.device_id.to_owned(),
                 user_id: Some(user_id.clone()),
@@ -279,7 +297,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                 cursor: cursor.clone(),
                 limit,
                 wait_ms: None,
-                spaces: false,
+                spaces: settles,
             };
             let size = cycle.page_size;
             let (known, asked_at) = (size.known(), Cell::new((0, 0)));
@@ -307,6 +325,8 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             match answer {
                 Pulled::Page(bytes) => Ok(Some(PageBytes {
                     bytes,
+                    asked: head,
+                    cursor: before.clone(),
                     limit,
                     asked_at,
                     took: cycle.host.elapsed_ms().saturating_sub(began),
@@ -362,6 +382,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         page: &PullPage<'_>,
         cursor: Option<&str>,
         since: Seq,
+        answer: &PageBytes,
     ) -> Result<Option<Incoming>> {
         let cycle = self.cycle;
         let scope = cycle.settings.scope.as_ref();
@@ -370,12 +391,16 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             rules: PageRules {
                 server: news_of_server(cycle),
                 from: cursor,
+                before: answer.cursor.as_deref(),
+                asked: answer.asked,
                 since,
                 scope: &self.scope,
                 whole: scope.is_none_or(|scope| scope.query.is_none()),
                 entities: Some(&self.entities),
                 include_deletes: cycle.settings.include_deletes,
-                known: &|entity| self.entities.iter().any(|name| name == entity),
+                known: &|entity| {
+                    is_reserved(entity) || self.entities.iter().any(|name| name == entity)
+                },
                 soft: &|entity| cycle.config.is_soft(entity),
                 policies: &|entity| cycle.config.policies(entity),
             },
@@ -392,7 +417,9 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             .await
     }
 
-    fn report(&self, incoming: &Incoming) {
+    fn report(&self, incoming: Incoming) {
+        self.cycle.tell_spaces(&incoming.spaces);
+        self.cycle.count_buried(incoming.dead_letters);
         self.cycle.count_conflicts(&incoming.resolved);
         self.cycle.count_pulled(&incoming.pulled);
         if let Some(offered) = incoming.restored {
@@ -400,35 +427,5 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                 put(out, "offeredAgain", &offered)
             });
         }
-    }
-
-    /// Compares the digests of both sides once the remote has no more changes. Repairs a drift by
-    /// one full pull. Reports a drift that remains after it, because the remote then contradicts
-    /// itself.
-    fn compare_digests(&self, page: &PullPage<'_>, after_full_pull: bool) -> Result<RunEnd> {
-        let (Some(digests), true) = (&page.digests, self.scope.is_empty()) else {
-            return Ok(RunEnd::Reached);
-        };
-        let none = || Digest::default().wire();
-        let drifted = self.cycle.db.read(|replica| {
-            self.entities.iter().find(|entity| {
-                let theirs = digests.get(entity).cloned().unwrap_or_else(none);
-                replica.digest(entity).wire() != theirs
-            })
-        });
-        let Some(entity) = drifted else {
-            return Ok(RunEnd::Reached);
-        };
-        if !after_full_pull {
-            return Ok(RunEnd::StartAgain);
-        }
-        self.cycle.warn(
-            &Error::new(
-                Code::Protocol,
-                "The remote's digest differs from the rows that it sent, even after a full pull; check how it counts and hashes.",
-            )
-            .on(entity, None),
-        );
-        Ok(RunEnd::Reached)
     }
 }

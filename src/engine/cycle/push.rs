@@ -17,7 +17,6 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::{PushReply, parse_push_reply};
 use crate::model::status::Phase;
-use crate::model::table::Table;
 use crate::plan::local_only::LocalOnlyPlanner;
 use crate::plan::rejection::{RejectionPlanner, Rules};
 use crate::plan::row_planner::{Decisions, name};
@@ -419,12 +418,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             .db
             .commit(Durability::Strict, &mut planner)
             .await?;
-        let mut settled = Settled::default();
-        for letter in &dead_letters {
-            settled.failed.count(Table(&letter.op.entity).entity());
-        }
-        settled.dead_letters = dead_letters;
-        self.cycle.count_pushed(&settled);
+        self.cycle.count_buried(dead_letters);
         Ok(())
     }
 }

@@ -7,17 +7,18 @@ use crate::conflict::{Conflict, Decision, Resolution};
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::cycle::{Cycle, resolve};
 use crate::engine::events::Topic;
-use crate::log::facts::Facts;
+use crate::log::facts::{DeadLetter, Facts};
 use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::PullPage;
 use crate::model::status::{Phase, RemoteHealth, SyncResult, SyncState};
 use crate::model::table::Table;
+use crate::plan::row_planner::SpaceNews;
 use crate::plan::verdicts::Settled;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::util::collections::vec_map::VecMap;
-use crate::util::json::write::{push_field, put};
+use crate::util::json::write::{push_field, put, put_text};
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     pub(super) fn facts_after(
@@ -229,11 +230,38 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
     }
 
+    /// Counts and reports operations that were buried without a verdict of the remote.
+    pub(crate) fn count_buried(&self, dead_letters: Vec<DeadLetter>) {
+        let mut settled = Settled::default();
+        for letter in &dead_letters {
+            settled.failed.count(Table(&letter.op.entity).entity());
+        }
+        settled.dead_letters = dead_letters;
+        self.count_pushed(&settled);
+    }
+
+    /// Reports what is new about the user's shared spaces.
+    pub(crate) fn tell_spaces(&self, news: &SpaceNews) {
+        let told = [
+            (Topic::SpaceJoined, &news.joined),
+            (Topic::SpaceLeft, &news.left),
+            (Topic::RoleChanged, &news.changed),
+        ];
+        for (topic, spaces) in told {
+            for joined in spaces {
+                self.tell(topic, None, &mut |out| {
+                    put_text(out, "spaceId", &joined.space);
+                    put_text(out, "role", joined.role.name());
+                });
+            }
+        }
+    }
+
     /// Reports the rows of a page whose types the config does not name: they are left out.
     pub(crate) fn report_ignored(&self, page: &PullPage<'_>) {
         let mut ignored: VecMap<u64> = VecMap::default();
         for change in &page.changes {
-            if self.config.entities.get(&change.entity).is_none() {
+            if self.config.of(&change.entity).is_none() {
                 let count = ignored.entry(&change.entity);
                 *count = count.saturating_add(1);
             }

@@ -8,6 +8,7 @@ use crate::conflict::{Conflict, Resolution};
 use crate::model::config::Config;
 use crate::model::config::resolver::Builtin;
 use crate::model::error::Result;
+use crate::model::space::is_reserved;
 use crate::model::table::Table;
 use crate::util::collections::vec_map::VecMap;
 
@@ -50,6 +51,9 @@ impl std::fmt::Debug for Resolvers {
 impl Resolvers {
     /// Returns the resolver of an entity type.
     pub(super) fn choice(&self, config: &Config, entity: &str) -> Choice {
+        if is_reserved(Table(entity).entity()) {
+            return Choice::Builtin(Builtin::Merge);
+        }
         if let Some(choice) = &self.call {
             return choice.clone();
         }

@@ -9,16 +9,74 @@ use crate::log::directory::Directory;
 use crate::log::segment;
 use crate::model::entity::{Key, Owner, push_entity};
 use crate::model::error::{Code, Result};
+use crate::model::table::Table;
 use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::state::local_only::joined;
 use crate::state::replica::Replica;
+use crate::state::tables;
 use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
+use crate::util::collections::sort::sort;
+use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::Items;
 
 impl<S: Store, H: Host> Database<S, H> {
-    /// Passes the entities with these ids to `each`, as JSON; skips absent ids.
+    /// Passes the selected entities to `each` in order of id, as JSON: those with these ids, or
+    /// all. Skips absent ones.
+    ///
+    /// # Errors
+    /// As for [`Self::read_entities`].
+    pub async fn read_selected(
+        &self,
+        selection: &str,
+        ids: Option<&[String]>,
+        include_deleted: bool,
+        each: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        if let Some(table) = self.peek(|replica| tables::only(replica, selection)) {
+            let all;
+            let ids = match ids {
+                Some(ids) => ids,
+                None => {
+                    all = self.read(|replica| texts(replica.ids(table, None)));
+                    &all
+                }
+            };
+            let mut each = |_: &str, text: &str| each(text);
+            return self
+                .read_entities(table, ids, include_deleted, &mut each)
+                .await;
+        }
+        let mut by_table: VecMap<Vec<String>> = VecMap::default();
+        self.read(|replica| match ids {
+            Some(ids) => {
+                for id in ids {
+                    if let Some(table) = tables::find(replica, selection, id) {
+                        by_table.entry(table).push(id.clone());
+                    }
+                }
+            }
+            None => {
+                for (id, table) in tables::ids(replica, selection, None).iter() {
+                    by_table.entry(table).push(id.to_owned());
+                }
+            }
+        });
+        let mut found: Vec<(String, String)> = Vec::new();
+        for (table, ids) in by_table.iter() {
+            let mut keep = |id: &str, text: &str| found.push((id.to_owned(), text.to_owned()));
+            self.read_entities(table, ids, include_deleted, &mut keep)
+                .await?;
+        }
+        sort(&mut found);
+        for (_, text) in &found {
+            each(text);
+        }
+        Ok(())
+    }
+
+    /// Passes the entities of a table with these ids to `each`, as JSON; skips absent ids.
     ///
     /// # Errors
     /// Errors of the store. A damaged body is quarantined, and its rows count as absent until the
@@ -28,7 +86,7 @@ impl<S: Store, H: Host> Database<S, H> {
         entity: &str,
         ids: &[String],
         include_deleted: bool,
-        each: &mut dyn FnMut(&str),
+        each: &mut dyn FnMut(&str, &str),
     ) -> Result<()> {
         self.check_open()?;
         // One entity can be looked up without the row index.
@@ -72,7 +130,7 @@ impl<S: Store, H: Host> Database<S, H> {
         } else {
             self.memory.whole()
         };
-        let owner = Owner::new(replica.user_id());
+        let owner = Owner::of(replica.user_id(), Table(entity).space());
         for id in ids {
             let key = Key::new(entity, id);
             let Some(view) = replica
@@ -104,27 +162,32 @@ impl<S: Store, H: Host> Database<S, H> {
                     }
                 }
             }
-            each(&text);
+            each(id, &text);
         }
         Ok(())
     }
 
-    /// Returns every entity of a type as a JSON array, in order of id.
+    /// Returns every selected entity as a JSON array, in order of id.
     ///
     /// # Errors
     /// As for [`Self::read_entities`].
-    pub async fn read_all(&self, entity: &str, include_deleted: bool) -> Result<String> {
+    pub async fn read_all(&self, selection: &str, include_deleted: bool) -> Result<String> {
         self.check_open()?;
-        let directories = self.peek(|replica| replica.lazy_in_order(entity));
+        let directories = self.peek(|replica| {
+            let table = tables::only(replica, selection)?;
+            Table(table)
+                .space()
+                .map_or_else(|| replica.lazy_in_order(table), |_| None)
+        });
         if let Some(directories) = directories
             && let Some(text) = self.read_lazy(directories).await?
         {
             return Ok(text);
         }
-        let ids: Vec<String> =
-            self.read(|replica| replica.ids(entity, None).map(str::to_owned).collect());
-        let mut items = Items::new(ids.len().saturating_mul(400));
-        self.read_entities(entity, &ids, include_deleted, &mut |text| {
+        let count = self.read(|replica| tables::count(replica, selection));
+        let room = usize::try_from(count).unwrap_or_default();
+        let mut items = Items::new(room.saturating_mul(400));
+        self.read_selected(selection, None, include_deleted, &mut |text| {
             items.open().push_str(text)
         })
         .await?;
@@ -195,6 +258,10 @@ impl<S: Store, H: Host> Database<S, H> {
         });
         Ok((held, damaged))
     }
+}
+
+fn texts<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
+    ids.map(str::to_owned).collect()
 }
 
 /// Returns the text of a body that is in memory or was fetched.

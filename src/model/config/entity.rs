@@ -50,6 +50,9 @@ pub(super) fn read_entities(given: &mut ObjectReader<'_>) -> VecMap<EntityConfig
     if let Some(mut types) = given.object("entities") {
         for name in types.names() {
             is_name(&types, name, "is no name for an entity type: ", name);
+            if name.starts_with('$') {
+                types.reject::<()>(name, "is no name for an entity type: it begins with `$`, as spaces and their members do, which need no entry.");
+            }
             let mut config = EntityConfig::default();
             if let Some(mut entity) = types.object(name) {
                 config.conflict_resolver = entity.choice("conflictResolver", &Builtin::NAMES);

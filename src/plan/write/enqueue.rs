@@ -29,7 +29,9 @@ impl Attempt<'_, '_> {
         soft: bool,
         current: &Current,
     ) {
-        let in_commit = self.overlay.ops.now.get(key.id).copied();
+        let in_commit = self
+            .written(key)
+            .and_then(|overlay| overlay.ops.now.get(key.id).copied());
         let is_new = in_commit.is_some();
         let previous = match in_commit {
             Some(place) => place
@@ -65,7 +67,7 @@ impl Attempt<'_, '_> {
             links,
         };
         if !is_new && previous.is_none() && !self.take_along(&mut op) {
-            self.overlay.ops.set(key.id, None);
+            self.overlays.entry(key.entity).ops.set(key.id, None);
             return;
         }
         let mut replaces = Vec::new();
@@ -75,7 +77,7 @@ impl Attempt<'_, '_> {
                     self.events.events.push(Event::Dequeue {
                         ops: vec![first.op_id],
                     });
-                    self.overlay.ops.set(key.id, None);
+                    self.overlays.entry(key.entity).ops.set(key.id, None);
                     return;
                 }
                 // Another tab may have sent the operation from the log, so the remote must get the
@@ -108,7 +110,10 @@ impl Attempt<'_, '_> {
                 }
             }
         }
-        self.overlay.ops.set(key.id, Some(self.events.events.len()));
+        self.overlays
+            .entry(key.entity)
+            .ops
+            .set(key.id, Some(self.events.events.len()));
         self.events.queue(op, replaces);
     }
 
@@ -152,15 +157,16 @@ impl Attempt<'_, '_> {
     /// Returns the links of a write: its `dependsOn`, and the present and previous targets of its
     /// foreign keys.
     fn links(&self, key: &Key, bodies: [Option<&str>; 2]) -> Vec<Link> {
-        let mut links: Vec<Link> = self
-            .group
-            .after
-            .iter()
-            .map(|key| Link {
-                key: key.clone(),
-                asked: true,
-            })
-            .collect();
+        let places = self.places();
+        let named = |entity: &str, id: &str| {
+            let table = places.linked(entity, id, key.entity);
+            Key::new(&table, id).to_owned()
+        };
+        let asked = self.group.after.iter().map(|after| Link {
+            key: named(&after.entity, &after.id),
+            asked: true,
+        });
+        let mut links: Vec<Link> = asked.chain(places.creation(key)).collect();
         for body in bodies
             .into_iter()
             .flatten()
@@ -172,7 +178,7 @@ impl Attempt<'_, '_> {
                     join_links(
                         &mut links,
                         &[Link {
-                            key: Key::new(&parent.entity, &id).to_owned(),
+                            key: named(&parent.entity, &id),
                             asked: false,
                         }],
                     );
@@ -186,7 +192,10 @@ impl Attempt<'_, '_> {
     pub(super) fn current(&mut self, key: &Key) -> Current {
         let version = self.replica.row(key).map_or(0, |row| row.version);
         let device = self.device_of(key);
-        match self.overlay.ops.now.get(key.id) {
+        match self
+            .written(key)
+            .and_then(|overlay| overlay.ops.now.get(key.id))
+        {
             Some(Some(place)) => {
                 let op = self.queued(*place);
                 let exists = op.is_some_and(|op| op.kind != OperationKind::Delete);

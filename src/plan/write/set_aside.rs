@@ -72,7 +72,8 @@ impl Attempt<'_, '_> {
         let changed = !local_only::same(current.device.as_deref(), beside.as_deref());
         let fields: Option<Rc<str>> = beside.map(Rc::from);
         if changed {
-            self.overlay.device.set(key.id, fields.clone());
+            let overlay = self.overlays.entry(key.entity);
+            overlay.device.set(key.id, fields.clone());
         }
         if let Some(had) = current
             .body

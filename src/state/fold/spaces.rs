@@ -12,13 +12,19 @@ use crate::state::spaces::Start;
 pub(super) fn fold_space_event(replica: &mut Replica, seq: Seq, event: SpaceEvent) {
     let spaces = &mut replica.spaces;
     match event {
-        SpaceEvent::List { list, asked } => spaces.take(list, asked),
+        SpaceEvent::List { list, asked } => spaces.take(list, asked, seq),
         SpaceEvent::Made { space } => spaces.make(&space, seq),
         SpaceEvent::Start { scope, space, at } => {
             spaces.start(&scope, &space, Start { at, since: seq });
         }
         SpaceEvent::EndStarts { scope, entities } => {
             let starts = spaces.end_starts(&scope);
+            // Lazy rows that all came with the starts or later may stay lazy.
+            let last = starts.values().map(|start| start.since).max();
+            let before = last.unwrap_or_default().saturating_sub(1);
+            if replica.entities.is_empty() && replica.lazy_rows.are_all_after(before) {
+                return;
+            }
             drop_rows(replica, &|table, row| {
                 let start = starts.get(Table(table).space().unwrap_or_default());
                 concerns(entities.as_deref(), table)

@@ -1,0 +1,235 @@
+//! What a page tells of spaces: the whole list, and which begin anew.
+
+use crate::log::address::Seq;
+use crate::log::commit::Event;
+use crate::log::spaces::SpaceEvent;
+use crate::model::entity::Key;
+use crate::model::operation::OperationKind;
+use crate::model::protocol::PullPage;
+use crate::model::space::{Joined, Role, SPACE};
+use crate::model::table::Table;
+use crate::plan::page::PageRules;
+use crate::plan::rejection::{DeadLetterPlan, Rules};
+use crate::plan::row_planner::RowPlanner;
+use crate::state::replica::Replica;
+use crate::util::collections::vec_map::VecMap;
+
+/// Returns true if the page has an old list: it may lack a space that was made, or what another
+/// tab has heard, since the page was asked for.
+pub(super) fn is_outdated(page: &PullPage<'_>, rules: &PageRules<'_>, replica: &Replica) -> bool {
+    let (spaces, asked) = (replica.spaces(), asked(rules, replica));
+    page.spaces.as_ref().is_some_and(|list| {
+        let lacks = |made: &str| !list.iter().any(|one| one.id == made);
+        let since = |at: Seq| at > asked;
+        since(spaces.listed_at())
+            || (spaces.made().iter()).any(|(space, at)| since(*at) && lacks(space))
+    })
+}
+
+/// The head when the page was asked for; 0 if that was one of another log, which is lost.
+fn asked(rules: &PageRules<'_>, replica: &Replica) -> Seq {
+    match rules.asked > replica.head() {
+        true => 0,
+        false => rules.asked,
+    }
+}
+
+/// Plans the page's list: what it lacks is left. Returns the list that holds now.
+pub(super) fn plan_list(
+    planner: &mut RowPlanner<'_>,
+    page: &PullPage<'_>,
+    rules: &PageRules<'_>,
+) -> Vec<Joined> {
+    let replica = planner.replica;
+    let spaces = replica.spaces();
+    let Some(told) = &page.spaces else {
+        return spaces.list().to_vec();
+    };
+    let mut list: Vec<Joined> = Vec::new();
+    for one in told {
+        if !list.iter().any(|joined| joined.space == one.id) {
+            list.push(Joined {
+                space: one.id.to_string(),
+                role: Role::read(&one.role),
+            });
+        }
+    }
+    let has = |space: &str| list.iter().any(|joined| joined.space == space);
+    // No list of this epoch has had a space that waits to be made.
+    let waits = |space: &str| {
+        let was_listed = spaces.listed_at() > 0 && spaces.role(space).is_some();
+        !was_listed && awaits_creation(replica, space)
+    };
+    let left: Vec<String> = (here(replica).keys())
+        .filter(|space| !has(space) && !waits(space))
+        .map(str::to_owned)
+        .collect();
+    bury(planner, rules, &left);
+    if list != spaces.list() || (spaces.listed_at() == 0 && !list.is_empty()) || settles(replica) {
+        planner.incoming.spaces.compare(spaces.list(), &list);
+        say(
+            planner,
+            SpaceEvent::List {
+                list: list.clone(),
+                asked: asked(rules, replica),
+            },
+        );
+    }
+    for space in left {
+        say(planner, SpaceEvent::Leave { space });
+    }
+    list
+}
+
+/// Returns true if spaces were made since the last list: this one decides about them.
+fn settles(replica: &Replica) -> bool {
+    !replica.spaces().made().is_empty()
+}
+
+/// Returns true if the creation of a space is pending.
+pub(crate) fn awaits_creation(replica: &Replica, space: &str) -> bool {
+    let table = Table::name(SPACE, Some(space));
+    let key = Key::new(&table, space);
+    let mut chain = replica.outbox().chain(&key);
+    chain.any(|queued| queued.op.kind == OperationKind::Create)
+}
+
+/// The shared spaces of which anything is here.
+fn here(replica: &Replica) -> VecMap<()> {
+    let spaces = replica.spaces();
+    let tables = (replica.entities().keys())
+        .chain(replica.outbox().entities())
+        .chain(replica.receipts().tables())
+        .chain(spaces.limbo().keys());
+    let mut here = VecMap::default();
+    for space in tables.filter_map(|table| Table(table).space()) {
+        here.insert(space, ());
+    }
+    let listed = spaces.list().iter().map(|joined| &*joined.space);
+    let named = listed
+        .chain(spaces.made().keys())
+        .chain(spaces.all_passed().keys());
+    for space in named.filter(|space| !space.is_empty()) {
+        here.insert(space, ());
+    }
+    here
+}
+
+/// Makes letters of what waits for spaces that are left, and of what stands behind it.
+fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
+    if left.is_empty() {
+        return;
+    }
+    let replica = planner.replica;
+    let of = |space: Option<&str>| left.iter().any(|gone| Some(&**gone) == space);
+    let keeps = Rules {
+        soft: rules.soft,
+        keeps: &|_| false,
+        policies: rules.policies,
+    };
+    let mut dead = DeadLetterPlan::new(replica, planner.context.now, &keeps, &|_| false);
+    dead.unanswered = true;
+    for queued in replica.outbox().iter() {
+        if of(Table(&queued.op.entity).space()) {
+            dead.reject(
+                &queued.op,
+                "notMember",
+                "The user may not read this space any more, or it has ended.",
+            );
+        }
+    }
+    for segment in &dead.missing {
+        planner.missing.insert(*segment, ());
+    }
+    for event in dead.events() {
+        planner.push_event(event);
+    }
+    planner.incoming.dead_letters = dead.dead_letters;
+}
+
+/// The spaces that a page begins anew, with their counters.
+pub(super) type Begun = VecMap<u64>;
+
+/// Plans the starts of a page.
+pub(super) fn plan_starts(
+    planner: &mut RowPlanner<'_>,
+    page: &PullPage<'_>,
+    rules: &PageRules<'_>,
+    list: &[Joined],
+) -> Begun {
+    let mut begun = Begun::default();
+    for start in &page.starts {
+        let space = start.space.as_deref().unwrap_or_default();
+        let counts = match space.is_empty() {
+            // Where there are no spaces, the end of the full pull sweeps as well.
+            true => rules.from.is_some() || !list.is_empty(),
+            false => is_in(list, space),
+        };
+        if counts {
+            begun.insert(space, start.at);
+            say(
+                planner,
+                SpaceEvent::Start {
+                    scope: rules.scope.to_owned(),
+                    space: space.to_owned(),
+                    at: start.at,
+                },
+            );
+        }
+    }
+    begun
+}
+
+/// Plans the end of what has begun anew.
+pub(super) fn end_starts(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, begun: &Begun) {
+    if !begun.is_empty() || planner.replica.spaces().starts(rules.scope).is_some() {
+        say(
+            planner,
+            SpaceEvent::EndStarts {
+                scope: rules.scope.to_owned(),
+                entities: rules.entities.map(<[String]>::to_vec),
+            },
+        );
+    }
+}
+
+/// Notes how far the main pull has told everything. Without shared spaces, nothing asks for it.
+pub(super) fn plan_passed(
+    planner: &mut RowPlanner<'_>,
+    page: &PullPage<'_>,
+    rules: &PageRules<'_>,
+    list: &[Joined],
+    begun: &Begun,
+) {
+    if !rules.scope.is_empty() || list.is_empty() {
+        return;
+    }
+    let mut passed: VecMap<u64> = VecMap::default();
+    for change in &page.changes {
+        let space = change.space.as_deref().unwrap_or_default();
+        if space.is_empty() || is_in(list, space) {
+            let most = passed.entry(space);
+            *most = change.version.max(*most);
+        }
+    }
+    for (space, version) in passed.iter() {
+        let told = begun.get(space).copied();
+        if told.or(planner.replica.spaces().passed(space)) < Some(*version) {
+            say(
+                planner,
+                SpaceEvent::Passed {
+                    space: space.to_owned(),
+                    version: *version,
+                },
+            );
+        }
+    }
+}
+
+pub(super) fn is_in(list: &[Joined], space: &str) -> bool {
+    list.iter().any(|joined| joined.space == space)
+}
+
+pub(super) fn say(planner: &mut RowPlanner<'_>, what: SpaceEvent) {
+    planner.push_event(Event::Space { what });
+}

@@ -1,0 +1,94 @@
+//! Verdicts about rows of shared spaces: which may be filed, and what was moved or taken back.
+
+use crate::conflict::changed_field_hashes;
+use crate::log::commit::Event;
+use crate::log::receipt::Receipt;
+use crate::model::entity::Key;
+use crate::model::operation::{Operation, OperationKind};
+use crate::model::table::Table;
+use crate::plan::hand_over::{Delivery, HandedOver, hand_over};
+use crate::plan::page::listing::awaits_creation;
+use crate::plan::row_planner::{RemoteRow, Tombstones};
+use crate::plan::verdicts::Settling;
+
+impl Settling<'_> {
+    /// Returns true if the user may read the space of a table, as far as is known here.
+    fn is_readable(&self, table: &str) -> bool {
+        Table(table).space().is_none_or(|space| {
+            self.replica.spaces().role(space).is_some()
+                || self.made.iter().any(|made| made == space)
+                || awaits_creation(self.replica, space)
+        })
+    }
+
+    /// Returns true if a verdict's row may be filed: not in a space that the user may not read, and
+    /// not where the pages have told everything up to its version without it.
+    pub(super) fn may_file(&self, row: &RemoteRow<'_>) -> bool {
+        let space = Table(row.entity).space().unwrap_or_default();
+        let is_told = |passed: u64| row.version <= passed;
+        self.is_readable(row.entity)
+            && (self.replica.row(&row.key()).is_some()
+                || !self.replica.spaces().passed(space).is_some_and(is_told))
+    }
+
+    /// Takes an operation, and those behind it, to where its row was moved before it came. Returns
+    /// false if the next pull has to tell more first.
+    pub(super) fn moved(&mut self, op: &Operation, left: u64, there: &RemoteRow<'_>) -> bool {
+        let key = Key::new(&op.entity, &op.id);
+        let known = self.replica.row(&there.key()).map_or(0, |row| row.version);
+        let first = self.replica.outbox().chain(&key).next();
+        if there.body.is_none()
+            || !self.may_file(there)
+            || known > there.version
+            || self.replica.spaces().limbo_of(&key).is_some()
+            || first.is_none_or(|first| first.op.op_id != op.op_id)
+        {
+            return false;
+        }
+        match hand_over(&mut self.rows, &key, there, Delivery::Refused) {
+            HandedOver::Not => return false,
+            HandedOver::Yes => self.rows.write_row(there, Tombstones::Apply),
+            HandedOver::WithRow => {}
+        }
+        let here = self.replica.row(&key);
+        if here.is_none_or(|here| here.version < left || (here.version == left && !here.deleted)) {
+            let tombstone = RemoteRow::of(op, left, None, there.soft);
+            self.rows.write_row(&tombstone, Tombstones::Apply);
+        }
+        true
+    }
+
+    /// Takes back the letter of an operation that was applied after all, before the user left its
+    /// space. One that holds later edits too stays.
+    pub(super) fn take_back(&mut self, op: &Operation, version: u64) {
+        let letter = self.replica.dead_letters().get(&op.op_id);
+        let Some(letter) = letter.filter(|letter| {
+            letter.maybe && letter.op.kind == op.kind && letter.op.body == op.body
+        }) else {
+            return;
+        };
+        self.rows.push_event(Event::Revive {
+            id: letter.op.op_id.clone(),
+        });
+        if self.is_readable(&op.entity) {
+            let hashes = match op.body.as_deref() {
+                Some(body) if !op.creates_all() => {
+                    changed_field_hashes(letter.base.as_deref(), body, &op.fields)
+                }
+                _ => Vec::new(),
+            };
+            self.rows.push_event(Event::Receipt {
+                entity: op.entity.clone(),
+                id: op.id.clone(),
+                receipt: Receipt {
+                    at: self.rows.context.now,
+                    version,
+                    deleted: op.kind == OperationKind::Delete,
+                    whole: op.creates_all(),
+                    field_hashes: hashes.into(),
+                    ..Receipt::default()
+                },
+            });
+        }
+    }
+}

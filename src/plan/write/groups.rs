@@ -1,0 +1,70 @@
+//! What an app writes in one call, and what comes of it.
+
+use std::rc::Rc;
+
+use crate::model::entity::OwnedKey;
+use crate::model::operation::Parent;
+
+/// One write of the app. Bodies are the app's JSON text.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Creates an entity.
+    Create { draft: String },
+    /// Replaces an entity.
+    Update {
+        /// The entity, with its id.
+        entity: String,
+    },
+    /// Changes some fields.
+    Patch {
+        id: String,
+        /// The changed fields.
+        changes: String,
+    },
+    /// Changes some fields and removes others. On the wire it is an update, since a patch there
+    /// removes nothing.
+    PatchAndRemove {
+        id: String,
+        /// The changed fields.
+        changes: String,
+        /// The names of the removed fields.
+        removed: Vec<String>,
+    },
+    /// Deletes an entity.
+    Delete {
+        id: String,
+        /// The body stays readable under `includeDeleted`.
+        soft: bool,
+    },
+}
+
+/// The writes of one call: all of them succeed, or none.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The entity type, or one of its tables: see [`crate::state::tables`].
+    pub entity: String,
+    /// The writes, in order.
+    pub writes: Vec<Write>,
+    /// The fields of this type that never leave the device.
+    pub local_only: Rc<[String]>,
+    /// A field of this type is summed: nothing is coalesced into an operation that any tab may have
+    /// sent.
+    pub sums: bool,
+    /// The parent types that its foreign keys refer to.
+    pub parents: Rc<[Parent]>,
+    /// Entities whose operations are sent first.
+    pub after: Rc<[OwnedKey]>,
+    /// The write replaces a kept rejection instead of building on it.
+    pub ignore_kept_rejection: bool,
+}
+
+/// The result of one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// The entity as the app now sees it.
+    Entity(String),
+    /// The id of the deleted entity.
+    Deleted(String),
+    /// There was no entity to delete.
+    Absent,
+}
