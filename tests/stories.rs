@@ -74,8 +74,12 @@ mod resolvers;
 mod retries;
 #[path = "stories/scopes.rs"]
 mod scopes;
+#[path = "stories/spaces_moved.rs"]
+mod spaces_moved;
 #[path = "stories/spaces_pulled.rs"]
 mod spaces_pulled;
+#[path = "stories/spaces_written.rs"]
+mod spaces_written;
 #[path = "stories/summed_fields.rs"]
 mod summed_fields;
 #[path = "stories/unchanged.rs"]

@@ -51,6 +51,8 @@ mod space_facts;
 mod space_pages;
 #[path = "unit/space_tables.rs"]
 mod space_tables;
+#[path = "unit/space_verdicts.rs"]
+mod space_verdicts;
 #[path = "unit/sse.rs"]
 mod sse;
 #[path = "unit/store_memory.rs"]

@@ -63,6 +63,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         for write in &writes {
             if let Write::Patch { id, .. }
             | Write::PatchAndRemove { id, .. }
+            | Write::Move { id, .. }
             | Write::Delete { id, .. } = write
             {
                 check_entity_id(entity, id)?;

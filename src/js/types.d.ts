@@ -840,7 +840,7 @@ export type ConflictResolver<T extends Entity = AnyEntity> =
 export type BuiltinResolver = "merge" | "lastWriteWins" | "localPriority" | "remotePriority" | "ask";
 
 /** The kind of an operation. */
-export type OperationKind = "create" | "update" | "patch" | "delete";
+export type OperationKind = "create" | "update" | "patch" | "delete" | "move";
 
 /** A local write that the server has not decided. Attempts and times are those that this tab knows of. */
 export interface PendingOperation {

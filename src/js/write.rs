@@ -46,6 +46,7 @@ pub(crate) async fn write(
                     ("patch", Cow::Owned(named(changes, id)))
                 }
                 Write::Delete { id, .. } => ("delete", Cow::Owned(named("{}", id))),
+                Write::Move { id, .. } => ("move", Cow::Owned(named("{}", id))),
             };
             audience.before_write(entity, kind, &draft);
         }

@@ -14,11 +14,12 @@ use crate::model::operation;
 use crate::model::operation::{Link, Operation};
 use crate::model::status::SyncState;
 
-const OPERATIONS: [operation::OperationKind; 4] = [
+const OPERATIONS: [operation::OperationKind; 5] = [
     operation::OperationKind::Create,
     operation::OperationKind::Update,
     operation::OperationKind::Patch,
     operation::OperationKind::Delete,
+    operation::OperationKind::Move,
 ];
 
 const CONFLICTS: [conflict::ConflictKind; 3] = [
@@ -45,6 +46,9 @@ pub(super) fn put_operation(out: &mut Output, op: &Operation) {
     out.text(&op.entity);
     out.text(&op.id);
     out.byte(index_of(&OPERATIONS, &op.kind));
+    if op.kind == operation::OperationKind::Move {
+        out.text(op.to.as_deref().unwrap_or_default());
+    }
     out.maybe_number(op.base_version);
     out.maybe_text(op.body.as_deref());
     out.texts(&op.fields);
@@ -69,11 +73,17 @@ pub(super) fn put_field_hashes(out: &mut Output, field_hashes: &[u64]) {
 }
 
 pub(super) fn get_operation(input: &mut Input<'_>) -> Option<Operation> {
+    let (op_id, entity, id) = (input.text()?, input.text()?, input.text()?);
+    let kind = *OPERATIONS.get(usize::from(input.byte()?))?;
     Some(Operation {
-        op_id: input.text()?,
-        entity: input.text()?,
-        id: input.text()?,
-        kind: *OPERATIONS.get(usize::from(input.byte()?))?,
+        op_id,
+        entity,
+        id,
+        kind,
+        to: match kind {
+            operation::OperationKind::Move => Some(input.text()?),
+            _ => None,
+        },
         base_version: input.maybe_number()?,
         body: input.maybe_shared()?,
         fields: input.texts()?,

@@ -19,6 +19,8 @@ pub enum OperationKind {
     Patch,
     /// Deletes the entity and leaves a tombstone.
     Delete,
+    /// Takes the entity to another space, with the data that it has there.
+    Move,
 }
 
 impl OperationKind {
@@ -30,6 +32,7 @@ impl OperationKind {
             Self::Update => "update",
             Self::Patch => "patch",
             Self::Delete => "delete",
+            Self::Move => "move",
         }
     }
 }
@@ -87,7 +90,9 @@ pub struct Operation {
     /// The server's version that it was made on; `None` if the server has no such entity,
     /// [`UNKNOWN`] if the version is of an earlier epoch.
     pub base_version: Option<u64>,
-    /// The whole body after the write; `None` for a delete.
+    /// Of a move, the table that the entity goes to. Operations of the entity there come behind it.
+    pub to: Option<String>,
+    /// The whole body after the write; `None` for a delete. That of a move is not sent.
     pub body: Option<Rc<str>>,
     /// The fields that it changed: those of a patch, also of one that became a create because its
     /// row was gone, and those in which the outcome of a conflict differs from the server's row.
@@ -125,6 +130,7 @@ impl Operation {
             id: key.id.to_owned(),
             kind,
             base_version: None,
+            to: None,
             body,
             fields: Vec::new(),
             queued_at,
@@ -140,6 +146,17 @@ impl Operation {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.body.as_ref().map_or(0, |body| body.len() as u64)
+    }
+
+    /// Returns true if the entity is in this table after the operation.
+    #[must_use]
+    pub fn leaves_in(&self, table: &str) -> bool {
+        self.kind != OperationKind::Delete && self.to.as_deref().unwrap_or(&self.entity) == table
+    }
+
+    /// The tables whose entity it changes.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.entity).chain(self.to.as_deref())
     }
 
     /// Returns true if it creates the row, with all its values.
@@ -188,6 +205,8 @@ pub enum Coalesced {
     /// Nothing, if the remote cannot know the entity because both were in one call. Otherwise the
     /// second is sent, since another tab may have sent the first.
     Nothing,
+    /// The two stay apart.
+    Apart,
 }
 
 /// Returns what two operations that are not in flight become:
@@ -198,9 +217,12 @@ pub enum Coalesced {
 /// | update | update | update | update | delete |
 /// | patch | update | update | patch | delete |
 /// | delete | update | update | update | delete |
+///
+/// A move stays apart from what is before and behind it.
 #[must_use]
 pub const fn coalesce(first: OperationKind, second: OperationKind) -> Coalesced {
     match (first, second) {
+        (OperationKind::Move, _) | (_, OperationKind::Move) => Coalesced::Apart,
         (OperationKind::Create, OperationKind::Delete) => Coalesced::Nothing,
         (
             OperationKind::Create,

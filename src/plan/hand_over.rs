@@ -1,6 +1,9 @@
 //! Takes what waits over a moved row to where the row lives now.
 
+use std::rc::Rc;
+
 use crate::conflict::same_content;
+use crate::log::commit::Event;
 use crate::model::entity::Key;
 use crate::model::operation::{Operation, OperationKind};
 use crate::plan::row_planner::{RemoteRow, RowPlanner};
@@ -33,45 +36,93 @@ pub(super) fn hand_over(
     planner: &mut RowPlanner<'_>,
     key: &Key<'_>,
     there: &RemoteRow<'_>,
-    sent: Delivery,
+    delivery: Delivery,
 ) -> HandedOver {
     let outbox = planner.replica.outbox();
-    let queued: Vec<&Queued> = outbox.chain(key).collect();
+    let Some(first) = outbox.chain(key).next() else {
+        return HandedOver::Not;
+    };
+    let queued: Vec<&Queued> = outbox.onward(first);
     let is_sent = |one: &&Queued| one.maybe_sent || one.in_flight;
-    if queued.is_empty()
+    let is_own = |one: &Queued| queued.iter().any(|own| own.op.op_id == one.op.op_id);
+    if first.op.entity != key.entity
         || queued.iter().any(|one| one.blocked_by.is_some())
-        || (sent == Delivery::Maybe && queued.iter().any(is_sent))
-        || outbox.last(&there.key()).is_some()
+        || (delivery == Delivery::Maybe && queued.iter().any(is_sent))
+        || !outbox.chain(&there.key()).all(is_own)
     {
         return HandedOver::Not;
     }
     let Some(base) = planner.held(key) else {
         return HandedOver::Not;
     };
-    let chain: Vec<Operation> = (queued.iter())
-        .map(|queued| Operation {
-            op_id: match sent {
-                Delivery::Maybe => queued.op.op_id.clone(),
-                Delivery::Refused => planner.op_id(),
-            },
-            entity: there.entity.to_owned(),
-            base_version: Some(there.version),
-            kind: match queued.op.kind {
-                OperationKind::Create => OperationKind::Update,
-                kind => kind,
-            },
-            ..queued.op.clone()
-        })
-        .collect();
-    for (op, queued) in chain.iter().zip(&queued) {
-        let old = vec![queued.op.op_id.clone()];
-        planner.commit.queue(op.clone(), old);
+    let mut chain: Vec<Operation> = Vec::new();
+    for Queued { op, .. } in &queued {
+        if op.to.as_deref() == Some(there.entity) {
+            // It is where it was to go.
+            planner.push_event(Event::Dequeue {
+                ops: vec![op.op_id.clone()],
+            });
+            continue;
+        }
+        let mut next = op.clone();
+        if op.entity == key.entity {
+            there.entity.clone_into(&mut next.entity);
+        }
+        next.base_version = Some(there.version);
+        if op.kind == OperationKind::Create {
+            next.kind = OperationKind::Update;
+        }
+        if delivery == Delivery::Refused {
+            next.op_id = planner.op_id();
+        }
+        planner.commit.queue(next.clone(), vec![op.op_id.clone()]);
+        chain.push(next);
     }
+    let edits: Vec<&Operation> = chain.iter().filter(|op| op.to.is_none()).collect();
     let same = |base: &str| there.body.is_some_and(|body| same_content(base, body));
-    if base.as_deref().is_some_and(same) {
+    if edits.is_empty() || base.as_deref().is_some_and(same) {
+        move_on(planner, usize::MAX, &chain, there);
         return HandedOver::Yes;
     }
-    let chain: Vec<&Operation> = chain.iter().collect();
-    planner.meet_elsewhere(there, &chain, base.as_deref());
+    let before = planner.commit.events.len();
+    planner.meet_elsewhere(there, &edits, base.as_deref());
+    move_on(planner, before, &chain, there);
     HandedOver::WithRow
+}
+
+/// Lets a pending move of `chain` go on from the row that it has met: with its base, and with what
+/// became of the edits around it in the events from `before` on. What is made anew of edits that
+/// were all behind the move stays behind it.
+pub(super) fn move_on(
+    planner: &mut RowPlanner<'_>,
+    before: usize,
+    chain: &[Operation],
+    row: &RemoteRow<'_>,
+) {
+    let Some(at) = chain.iter().position(|op| op.to.is_some()) else {
+        return;
+    };
+    let Some(moving) = chain.get(at) else { return };
+    let mut body: Option<Rc<str>> = match chain.iter().rfind(|op| op.to.is_none()) {
+        Some(edit) => edit.body.clone(),
+        None => row.body.map(Rc::from),
+    };
+    for event in planner.commit.events.iter_mut().skip(before) {
+        match event {
+            Event::Queue { op, .. } => {
+                body.clone_from(&op.body);
+                if at == 0 {
+                    op.entity = moving.to.clone().unwrap_or_default();
+                }
+            }
+            Event::Dequeue { .. } => body = row.body.map(Rc::from),
+            _ => {}
+        }
+    }
+    let op = Operation {
+        base_version: Some(row.version),
+        body: body.or_else(|| moving.body.clone()),
+        ..moving.clone()
+    };
+    planner.commit.queue(op, Vec::new());
 }

@@ -130,11 +130,7 @@ impl<'a> DeadLetterPlan<'a> {
         blocked_by: Option<&str>,
     ) -> Vec<&'a Queued> {
         let (replica, key) = (self.replica, Key::new(&first.op.entity, &first.op.id));
-        let chain: Vec<&Queued> = replica
-            .outbox()
-            .chain(&key)
-            .skip_while(|queued| queued.op.op_id != first.op.op_id)
-            .collect();
+        let chain = replica.outbox().onward(first);
         let base = replica
             .base_of(&key)
             .map(|base| base.map(Rc::from))
@@ -143,12 +139,20 @@ impl<'a> DeadLetterPlan<'a> {
                 None
             });
         let mut op = first.op.clone();
-        let mut kept = (self.rules.keeps)(key.entity);
+        let mut kept = (self.rules.keeps)(key.entity) && op.to.is_none();
+        let mut apart = Vec::new();
         for later in chain.iter().map(|queued| &queued.op).skip(1) {
-            let Coalesced::Into(kind) = coalesce(op.kind, later.kind) else {
+            let kind = match coalesce(op.kind, later.kind) {
+                Coalesced::Into(kind) => kind,
+                Coalesced::Apart => {
+                    apart.push(later);
+                    continue;
+                }
                 // The later delete cancels the rejected create, so that nothing is left to show.
-                kept = false;
-                break;
+                Coalesced::Nothing => {
+                    kept = false;
+                    break;
+                }
             };
             op.kind = kind;
             op.body.clone_from(&later.body);
@@ -158,6 +162,20 @@ impl<'a> DeadLetterPlan<'a> {
         }
         self.gone
             .extend(chain.iter().map(|queued| queued.op.op_id.clone()));
+        let maybe = self.unanswered && chain.iter().any(|queued| queued.maybe_sent);
+        let behind = op.op_id.clone();
+        for op in apart {
+            self.dead_letters.push(DeadLetter {
+                op: op.clone(),
+                code: "blocked".to_owned(),
+                message: message.to_owned(),
+                died_at: self.now,
+                base: None,
+                kept: false,
+                blocked_by: Some(behind.clone()),
+                maybe,
+            });
+        }
         self.dead_letters.push(DeadLetter {
             op,
             code: code.to_owned(),
@@ -166,7 +184,7 @@ impl<'a> DeadLetterPlan<'a> {
             base,
             kept,
             blocked_by: blocked_by.map(str::to_owned),
-            maybe: self.unanswered && chain.iter().any(|queued| queued.maybe_sent),
+            maybe,
         });
         chain
     }

@@ -22,6 +22,7 @@ use crate::model::config::merge_fields::Policies;
 use crate::model::config::merge_fields::sums;
 use crate::model::entity::Fields;
 use crate::model::operation::{Operation, OperationKind, UNKNOWN};
+use crate::plan::hand_over::move_on;
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
 use crate::state::outbox::Queued;
 
@@ -70,6 +71,17 @@ impl RowPlanner<'_> {
         if queued.iter().any(|queued| queued.blocked_by.is_some()) {
             return self.write_row(row, Tombstones::Apply);
         }
+        match queued.first() {
+            // It waits to come here. What is behind it meets the row once it has.
+            Some(first) if first.op.entity != row.entity => {
+                return self.write_row(row, Tombstones::Apply);
+            }
+            Some(first) if queued.iter().any(|queued| queued.op.to.is_some()) => {
+                let all = self.replica.outbox().onward(first);
+                return self.meet_moving(row, &all);
+            }
+            _ => {}
+        }
         let chain: Vec<&Operation> = queued.iter().map(|queued| &queued.op).collect();
         let policies = (self.policies)(row.entity);
         let pending = PendingEdits {
@@ -102,6 +114,43 @@ impl RowPlanner<'_> {
             }
         }
         self.meet_pending(row, &pending);
+    }
+
+    /// Applies a row that waits to be moved. If it is gone, the outcome is made where it was to go.
+    fn meet_moving(&mut self, row: &RemoteRow<'_>, queued: &[&Queued]) {
+        let all: Vec<Operation> = queued.iter().map(|queued| queued.op.clone()).collect();
+        let Some(last) = all.last() else { return };
+        let gone = row.body.is_none();
+        if gone && last.kind == OperationKind::Delete {
+            self.push_event(Event::Dequeue {
+                ops: all.iter().map(|op| op.op_id.clone()).collect(),
+            });
+            return self.write_row(row, Tombstones::Apply);
+        }
+        let chain = (queued.iter())
+            .map(|queued| &queued.op)
+            .filter(|op| gone || op.to.is_none());
+        let pending = PendingEdits {
+            chain: chain.collect(),
+            policies: (self.policies)(row.entity),
+            summed: false,
+        };
+        let before = self.commit.events.len();
+        if pending.chain.is_empty() {
+            self.write_row(row, Tombstones::Apply);
+        } else {
+            self.meet_pending(row, &pending);
+        }
+        if gone {
+            let table = last.to.as_ref().unwrap_or(&last.entity);
+            for event in self.commit.events.iter_mut().skip(before) {
+                if let Event::Queue { op, .. } = event {
+                    op.entity.clone_from(table);
+                }
+            }
+        } else {
+            move_on(self, before, &all, row);
+        }
     }
 
     /// Applies a row that differs from what the pending operations assumed.

@@ -197,6 +197,19 @@ impl RowPlanner<'_> {
                 && unseen
                 && (op.body.is_none() || replica.receipts().suspect(&key).is_none())
             {
+                if let (OperationKind::Move, Some(to)) = (op.kind, &op.to) {
+                    // There is nothing to move: it is made where it was to go.
+                    let there = Operation {
+                        entity: to.clone(),
+                        kind: OperationKind::Create,
+                        base_version: None,
+                        to: None,
+                        op_id: self.op_id(),
+                        ..op.clone()
+                    };
+                    self.commit.queue(there, vec![op.op_id.clone()]);
+                    continue;
+                }
                 self.push_event(Event::Rebase {
                     op_id: op.op_id.clone(),
                     version: None,

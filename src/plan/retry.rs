@@ -99,6 +99,13 @@ fn retried<'a>(
 ) -> Result<Plan<(&'a Operation, Write)>> {
     let DeadLetter { op, .. } = replica.dead_letters().get(id).ok_or_else(no_letter)?;
     let key = Key::new(&op.entity, &op.id);
+    if let Some(to) = &op.to {
+        let write = Write::Move {
+            id: op.id.clone(),
+            to: Table(to).space().map(str::to_owned),
+        };
+        return Ok(Plan::Ready((op, write)));
+    }
     let body = match (op.kind, op.body.as_deref()) {
         (OperationKind::Delete, _) | (_, None) if edited.is_some() => {
             return Err(Error::new(

@@ -166,6 +166,9 @@ fn add<T, K: PartialEq>(kept: &mut Vec<T>, more: impl Iterator<Item = T>, name: 
 /// Rebases an operation of a lost log onto a later one that was made without knowing it. The result
 /// has the fields that it changed and the later one did not; `None` if no field is left.
 fn behind(op: &Operation, last: &Operation, op_id: String) -> Option<Operation> {
+    if op.kind == OperationKind::Move {
+        return Some(op.clone());
+    }
     let body = match (op.body.as_deref(), last.body.as_deref()) {
         // An edit wins over a delete.
         (None, Some(_)) => return None,

@@ -6,7 +6,7 @@ use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
 use crate::model::entity::Key;
 use crate::model::error::Result;
-use crate::model::operation::{Operation, OperationKind};
+use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::model::protocol::{PushReply, Verdict};
 use crate::model::space::SPACE;
 use crate::model::table::Table;
@@ -141,12 +141,18 @@ impl Settling<'_> {
                 version,
                 row,
                 deleted,
+                left,
                 ..
             } => {
-                if self.replica.outbox().get(&op.op_id).is_none() {
+                let is_pending = self.replica.outbox().get(&op.op_id).is_some();
+                if !is_pending {
                     self.take_back(op, version);
                 }
-                if !deleted || !self.applied_and_deleted(op, version, soft) {
+                if op.kind == OperationKind::Move {
+                    if is_pending {
+                        self.move_applied(op, version, left.unwrap_or(UNKNOWN), row);
+                    }
+                } else if !deleted || !self.applied_and_deleted(op, version, soft) {
                     self.applied(op, version, row, soft);
                 }
                 self.settled.pushed.count(Table(&op.entity).entity());

@@ -13,6 +13,7 @@ use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::local_only::Layer;
 pub use crate::plan::write::groups::{Group, Write, Written};
+use crate::plan::write::moves::move_to;
 use crate::plan::write::place::Places;
 use crate::plan::write::set_aside::SetAside;
 use crate::plan::{Plan, Planned, Planner};
@@ -26,6 +27,7 @@ use crate::util::json::scan;
 pub mod enqueue;
 mod fields;
 pub mod groups;
+mod moves;
 mod place;
 pub mod set_aside;
 
@@ -187,6 +189,10 @@ impl Attempt<'_, '_> {
                 let key = Key::new(&table, id);
                 let patched = self.patch(&key, changes, now)?;
                 self.remove_fields(&key, removed, patched, now)
+            }
+            Write::Move { id, to } => {
+                let table = self.table(id).into_owned();
+                move_to(self, &Key::new(&table, id), to.as_deref())
             }
             Write::Delete { id, soft } => {
                 let table = self.table(id).into_owned();

@@ -2,7 +2,7 @@
 //! compares afterwards.
 
 use crate::log::commit::SegmentWrite;
-use crate::model::entity::Key;
+use crate::model::entity::{Key, OwnedKey};
 use crate::state::local_only::PREFIX;
 use crate::state::replica::Replica;
 use crate::state::rows::Row;
@@ -101,9 +101,13 @@ pub(super) fn touch_segment(replica: &mut Replica, segment: &SegmentWrite) {
 pub(super) fn touch_operation(replica: &mut Replica, op_id: &str) {
     if replica.is_listening() {
         let queued = replica.outbox.get(op_id);
-        if let Some(key) =
-            queued.map(|queued| Key::new(&queued.op.entity, &queued.op.id).to_owned())
-        {
+        let keys: Vec<OwnedKey> = (queued.into_iter())
+            .flat_map(|queued| {
+                let tables = queued.op.tables();
+                tables.map(|table| Key::new(table, &queued.op.id).to_owned())
+            })
+            .collect();
+        for key in keys {
             touch(replica, &key.entity, &key.id);
         }
     }

@@ -103,12 +103,36 @@ impl Outbox {
             .find(|queued| queued.op.supersedes.iter().any(|old| old == op_id))
     }
 
-    /// The operations of one entity, oldest first.
+    /// The operations of one entity, oldest first. A move is one of both its tables.
     pub fn chain(&self, key: &Key) -> impl DoubleEndedIterator<Item = &Queued> {
         self.by_entity
             .of(key.entity, key.id)
             .iter()
             .filter_map(|slot| self.queue.get(*slot))
+    }
+
+    /// An operation and those behind it on its entity, also where a move takes it.
+    #[must_use]
+    pub fn onward<'a>(&'a self, first: &'a Queued) -> Vec<&'a Queued> {
+        let mut chain: Vec<&Queued> = Vec::new();
+        let (mut table, mut from) = (&*first.op.entity, &*first.op.op_id);
+        loop {
+            let key = Key::new(table, &first.op.id);
+            let before = chain.len();
+            let behind = self
+                .by_entity
+                .of(key.entity, key.id)
+                .iter()
+                .filter_map(|slot| self.queue.get(*slot))
+                .skip_while(|queued| queued.op.op_id != from);
+            chain.extend(behind.skip(usize::from(before > 0)));
+            match chain.get(before..).and_then(<[&Queued]>::last) {
+                Some(last) if last.op.to.is_some() && last.op.to.as_deref() != Some(table) => {
+                    (table, from) = (last.op.to.as_deref().unwrap_or(table), &last.op.op_id);
+                }
+                _ => return chain,
+            }
+        }
     }
 
     /// The last write of an entity, which is what readers see.
@@ -164,7 +188,9 @@ impl Outbox {
         let slot = slot.unwrap_or_else(|| self.queue.end());
         self.bytes = self.bytes.saturating_add(op.bytes());
         self.slots.insert(&op.op_id, slot);
-        self.by_entity.insert(&op.entity, &op.id, slot);
+        for table in op.tables() {
+            self.by_entity.insert(table, &op.id, slot);
+        }
         for link in &op.links {
             self.linked.insert(&link.key.entity, &link.key.id, slot);
         }
@@ -198,8 +224,9 @@ impl Outbox {
         let slot = self.slots.remove(op_id)?;
         let queued = self.queue.take(slot)?;
         self.bytes = self.bytes.saturating_sub(queued.op.bytes());
-        self.by_entity
-            .remove(&queued.op.entity, &queued.op.id, slot);
+        for table in queued.op.tables() {
+            self.by_entity.remove(table, &queued.op.id, slot);
+        }
         for link in &queued.op.links {
             self.linked.remove(&link.key.entity, &link.key.id, slot);
         }

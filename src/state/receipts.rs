@@ -104,8 +104,8 @@ impl Receipts {
         at: u64,
         field_hashes: &[u64],
     ) {
-        let key = Key::new(&op.entity, &op.id);
-        let old = self.get(&key);
+        let table = op.to.as_deref().unwrap_or(&op.entity);
+        let old = self.get(&Key::new(table, &op.id));
         let deleted = op.kind == OperationKind::Delete;
         let lives_on = old.filter(|old| !old.deleted && !deleted && !is_old(old, at));
         let mut all: Vec<u64> = Vec::new();
@@ -134,7 +134,7 @@ impl Receipts {
             merging: false,
             field_hashes: all.into_iter().skip(excess).collect(),
         };
-        self.put(&op.entity, &op.id, receipt);
+        self.put(table, &op.id, receipt);
     }
 
     /// Writes the receipt of a rejected operation; earlier acknowledgements are kept.

@@ -6,7 +6,6 @@ use crate::log::address::BodyId;
 use crate::log::commit::SegmentWrite;
 use crate::log::directory::Directory;
 use crate::model::entity::{Key, OwnedKey};
-use crate::model::operation::OperationKind;
 use crate::state::local_only;
 use crate::state::replica::Replica;
 use crate::state::rows::{Row, RowBody, Rows};
@@ -28,9 +27,10 @@ impl Replica {
         let row = self.row(key);
         let version = row.map_or(0, |row| row.version);
         if let Some(op) = self.outbox.last(key) {
-            let deleted = op.kind == OperationKind::Delete;
+            let deleted = !op.leaves_in(key.entity);
             let body = match &op.body {
-                Some(body) => Some(ViewBody::Text(body)),
+                Some(body) if !deleted => Some(ViewBody::Text(body)),
+                Some(_) => None,
                 None if deleted && op.soft => row.and_then(|row| self.body_of(row)),
                 None => None,
             };

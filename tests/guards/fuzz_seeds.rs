@@ -218,6 +218,7 @@ fn create(op_id: &str, id: &str) -> Operation {
         id: id.to_owned(),
         kind: OperationKind::Create,
         base_version: None,
+        to: None,
         body: Some(Rc::from("{}")),
         fields: Vec::new(),
         queued_at: 0,

@@ -2,20 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::support::spaces::{CLUB, Peer, TEAM, place};
+use crate::support::spaces::{CLUB, Peer, TEAM, place, team};
 use crate::support::world::{Fault, Tab, World};
 use datum_sync::engine::events::{Filter, Reader, Topic};
 use futures_util::FutureExt;
 use serde_json::Value;
-
-/// Bob's team, which ann may write in, with one row.
-fn team(world: &World) -> Peer {
-    let bob = Peer::new(world, "bob");
-    bob.makes(TEAM);
-    bob.invites(TEAM, "ann", "writer");
-    bob.writes(Some(TEAM), "x", "plan");
-    bob
-}
 
 fn hears(tab: &Tab) -> Rc<Reader> {
     tab.engine.events(Filter {
@@ -55,22 +46,6 @@ fn synced(tab: &Tab) {
     assert!(result.is_success, "{result:?}");
 }
 
-/// Both sides have the same rows: nothing more is pulled, and no digest differs.
-fn at_rest(tab: &Tab) {
-    let requests = || {
-        let seen = tab.engine.remote().seen.take();
-        seen.iter().filter(|one| one.path == "/pull").count()
-    };
-    requests();
-    let result = tab.sync();
-    assert_eq!(requests(), 1, "no digest differs");
-    assert_eq!(
-        (result.is_success, result.pulled_count, tab.pending()),
-        (true, 0, 0),
-        "{result:?}"
-    );
-}
-
 #[test]
 fn a_space_that_is_joined_comes_whole_and_is_told() {
     let world = World::new();
@@ -86,7 +61,7 @@ fn a_space_that_is_joined_comes_whole_and_is_told() {
     bob.sets_role(TEAM, "ann", "reader");
     synced(&a);
     assert_eq!(told(&reader), [pair("roleChanged", "reader")]);
-    at_rest(&a);
+    a.at_rest();
     phone.requests();
     let before = phone.counts();
     a.sync();
@@ -117,7 +92,7 @@ fn who_is_removed_keeps_nothing_and_is_told_what_waited() {
         [pair("spaceLeft", "writer"), pair("deadLetter", "notMember")]
     );
     synced(&a);
-    at_rest(&a);
+    a.at_rest();
 }
 
 #[test]
@@ -152,7 +127,7 @@ fn who_comes_back_gets_everything_again() {
     bob.invites(TEAM, "ann", "reader");
     synced(&a);
     assert_eq!(a.places(), [place("better plan", Some(TEAM))]);
-    at_rest(&a);
+    a.at_rest();
 }
 
 #[test]
@@ -165,7 +140,7 @@ fn who_left_and_came_back_unheard_loses_nothing() {
     bob.removes(TEAM, "ann");
     bob.invites(TEAM, "ann", "writer");
     synced(&a);
-    at_rest(&a);
+    a.at_rest();
     assert_eq!(a.places(), [place("mine", Some(TEAM))]);
     assert!(a.buried().is_empty());
 }
@@ -181,7 +156,7 @@ fn a_space_that_ends_takes_its_rows_along_on_every_device() {
     for tab in [&a, &b] {
         synced(tab);
         assert!(tab.places().is_empty());
-        at_rest(tab);
+        tab.at_rest();
     }
 }
 
@@ -207,7 +182,7 @@ fn a_space_whose_tombstones_are_forgotten_starts_alone() {
             place("plan", Some(TEAM))
         ]
     );
-    at_rest(&a);
+    a.at_rest();
 }
 
 #[test]
@@ -239,7 +214,7 @@ fn joining_while_a_pull_is_under_way_ends_whole() {
     a.sync_with(r#"{"overrideBatchSize":3}"#).unwrap();
     synced(&a);
     assert_eq!(a.places().len(), 16);
-    at_rest(&a);
+    a.at_rest();
 }
 
 #[test]
@@ -269,7 +244,7 @@ fn a_row_that_moves_is_never_away_between_two_pages() {
             [place("other", Some(CLUB)), place("plan", Some(CLUB))],
             "limit {limit}"
         );
-        at_rest(&a);
+        a.at_rest();
     }
 }
 
@@ -292,7 +267,7 @@ fn an_edit_goes_with_the_row_to_where_it_was_moved() {
         let options = format!(r#"{{"overrideBatchSize":{limit},"direction":"{order}"}}"#);
         a.sync_with(&options).unwrap();
         synced(&a);
-        at_rest(&a);
+        a.at_rest();
         let told = format!("limit {limit}, {order}");
         assert_eq!(a.places(), [place("mine", Some(CLUB))], "{told}");
         assert_eq!(a.read("x").unwrap()["done"], true, "{told}");
@@ -310,7 +285,7 @@ fn a_row_that_moves_to_where_the_user_cannot_see_it_is_gone() {
     bob.moves(Some(TEAM), "x", Some(CLUB));
     synced(&a);
     assert!(a.places().is_empty());
-    at_rest(&a);
+    a.at_rest();
 }
 
 #[test]
@@ -330,7 +305,7 @@ fn two_rows_of_one_id_are_both_kept_and_the_users_own_is_shown() {
         (&"plan".into(), &TEAM.into())
     );
     assert_eq!(a.run(a.engine.entities().count("ann", "tasks")).unwrap(), 2);
-    at_rest(&a);
+    a.at_rest();
 }
 
 #[test]

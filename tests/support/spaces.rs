@@ -3,6 +3,8 @@
 use std::cell::Cell;
 
 use datum_server::MemoryServer;
+use datum_sync::model::error::Result;
+use datum_sync::plan::write::{Write, Written};
 use serde_json::{Value, json};
 
 use super::world::{Tab, World};
@@ -123,6 +125,47 @@ impl Tab {
         places
     }
 
+    /// Creates a task in a space.
+    pub fn creates(&self, space: Option<&str>, id: &str, title: &str) {
+        self.try_create(space, id, title).unwrap();
+    }
+
+    pub fn try_create(&self, space: Option<&str>, id: &str, title: &str) -> Result<Written> {
+        let draft = json!({ "id": id, "title": title, "spaceId": space }).to_string();
+        self.write("tasks", Write::Create { draft })
+    }
+
+    /// Creates a space.
+    pub fn makes(&self, space: &str) {
+        let draft = json!({ "id": space, "spaceId": space, "name": "mine" }).to_string();
+        self.write("$space", Write::Create { draft }).unwrap();
+    }
+
+    pub fn moves(&self, id: &str, to: Option<&str>) {
+        self.try_move(id, to).unwrap();
+    }
+
+    pub fn try_move(&self, id: &str, to: Option<&str>) -> Result<Written> {
+        let (id, to) = (id.to_owned(), to.map(str::to_owned));
+        self.write("tasks", Write::Move { id, to })
+    }
+
+    /// Both sides have the same rows: one pull brings nothing, and no digest differs.
+    pub fn at_rest(&self) {
+        let requests = || {
+            let seen = self.engine.remote().seen.take();
+            seen.iter().filter(|one| one.path == "/pull").count()
+        };
+        requests();
+        let result = self.sync();
+        assert_eq!(requests(), 1, "no digest differs");
+        assert_eq!(
+            (result.is_success, result.pulled_count, self.pending()),
+            (true, 0, 0),
+            "{result:?}"
+        );
+    }
+
     /// The dead letters, each with its code and whether it may have been applied.
     pub fn buried(&self) -> Vec<(String, bool)> {
         self.dead_letters()
@@ -140,4 +183,13 @@ impl Tab {
 /// Returns a place as [`Tab::places`] tells it.
 pub fn place(title: &str, space: Option<&str>) -> (String, Option<String>) {
     (title.to_owned(), space.map(str::to_owned))
+}
+
+/// Bob's team, which ann may write in, with one row.
+pub fn team(world: &World) -> Peer {
+    let bob = Peer::new(world, "bob");
+    bob.makes(TEAM);
+    bob.invites(TEAM, "ann", "writer");
+    bob.writes(Some(TEAM), "x", "plan");
+    bob
 }

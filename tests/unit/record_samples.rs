@@ -34,6 +34,7 @@ pub fn operation(kind: OperationKind) -> Operation {
         queued_at: 1_700_000_000_000,
         attempts: u32::MAX,
         soft: true,
+        to: (kind == OperationKind::Move).then(|| "notes".to_owned()),
         supersedes: vec!["op-0".to_owned()],
         earlier: vec![1, u64::MAX],
         links: vec![
@@ -61,6 +62,7 @@ pub fn bare(kind: OperationKind) -> Operation {
         queued_at: 0,
         attempts: 0,
         soft: false,
+        to: (kind == OperationKind::Move).then(|| "notes".to_owned()),
         supersedes: Vec::new(),
         earlier: Vec::new(),
         links: Vec::new(),
@@ -200,6 +202,10 @@ fn other_events() -> Vec<Event> {
         },
         Event::Queue {
             op: operation(OperationKind::Patch),
+            replaces: Vec::new(),
+        },
+        Event::Queue {
+            op: operation(OperationKind::Move),
             replaces: Vec::new(),
         },
         Event::Queue {

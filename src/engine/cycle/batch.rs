@@ -90,7 +90,9 @@ pub fn on_the_wire<'a>(
         id: Cow::Borrowed(&op.id),
         kind: op.kind.into(),
         space: table.space().map(Cow::Borrowed),
-        to: None,
+        to: (op.to.as_deref())
+            .and_then(|to| Table(to).space())
+            .map(Cow::Borrowed),
         base_version,
         // An operation with a base cannot be applied after this one. A create could be, on a row
         // that was deleted in the meantime.
@@ -117,7 +119,7 @@ pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<
     let Some(body) = op
         .body
         .as_deref()
-        .filter(|_| op.kind != OperationKind::Delete)
+        .filter(|_| !matches!(op.kind, OperationKind::Delete | OperationKind::Move))
     else {
         return Ok(None);
     };

@@ -118,6 +118,7 @@ impl From<OperationKind> for PushedKind {
             OperationKind::Update => Self::Update,
             OperationKind::Patch => Self::Patch,
             OperationKind::Delete => Self::Delete,
+            OperationKind::Move => Self::Move,
         }
     }
 }

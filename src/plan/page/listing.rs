@@ -130,7 +130,7 @@ fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
     let mut dead = DeadLetterPlan::new(replica, planner.context.now, &keeps, &|_| false);
     dead.unanswered = true;
     for queued in replica.outbox().iter() {
-        if of(Table(&queued.op.entity).space()) {
+        if queued.op.tables().any(|table| of(Table(table).space())) {
             dead.reject(
                 &queued.op,
                 "notMember",

@@ -1,15 +1,17 @@
 //! Verdicts about rows of shared spaces: which may be filed, and what was moved or taken back.
 
 use crate::conflict::changed_field_hashes;
-use crate::log::commit::Event;
+use crate::log::commit::{Entry, Event};
 use crate::log::receipt::Receipt;
+use crate::log::spaces::{Limbo, SpaceEvent};
 use crate::model::entity::Key;
 use crate::model::operation::{Operation, OperationKind};
 use crate::model::table::Table;
 use crate::plan::hand_over::{Delivery, HandedOver, hand_over};
 use crate::plan::page::listing::awaits_creation;
-use crate::plan::row_planner::{RemoteRow, Tombstones};
+use crate::plan::row_planner::{RemoteRow, RowWritten, Tombstones};
 use crate::plan::verdicts::Settling;
+use crate::state::rows::Row;
 
 impl Settling<'_> {
     /// Returns true if the user may read the space of a table, as far as is known here.
@@ -56,6 +58,57 @@ impl Settling<'_> {
             self.rows.write_row(&tombstone, Tombstones::Apply);
         }
         true
+    }
+
+    /// Settles an applied move. The row lives on in the space that it went to; where that is not
+    /// told yet, it is shown where it was until the pull brings it.
+    pub(super) fn move_applied(
+        &mut self,
+        op: &Operation,
+        version: u64,
+        left: u64,
+        row: Option<&str>,
+    ) {
+        let Some(to) = op.to.as_deref() else { return };
+        let (key, target) = (Key::new(&op.entity, &op.id), Key::new(to, &op.id));
+        let there = RemoteRow {
+            entity: to,
+            ..RemoteRow::of(op, version, row.or(op.body.as_deref()), false)
+        };
+        let known = self.replica.row(&target).map_or(0, |row| row.version);
+        let files = known < version && self.may_file(&there);
+        let waits = known < version && !files;
+        let here = self.replica.row(&key);
+        let is_older = |here: &Row| here.version < left || (here.version == left && !here.deleted);
+        let in_limbo = self.replica.spaces().limbo_of(&key).is_some();
+        if here.is_none_or(is_older) && !in_limbo {
+            if waits && here.is_some_and(|here| !here.deleted) && self.is_readable(to) {
+                let entry = Entry {
+                    id: op.id.clone(),
+                    version: left,
+                    retain: true,
+                    ..Entry::default()
+                };
+                self.rows.put_row(&op.entity, entry, None);
+                self.rows.push_event(Event::Space {
+                    what: SpaceEvent::Moving {
+                        table: op.entity.clone(),
+                        id: op.id.clone(),
+                        limbo: Some(Limbo {
+                            to: to.to_owned(),
+                            version,
+                        }),
+                    },
+                });
+            } else {
+                let tombstone = RemoteRow::of(op, left, None, false);
+                self.rows.write_row(&tombstone, Tombstones::Apply);
+            }
+        }
+        if files {
+            self.rows.write_row(&there, Tombstones::Apply);
+        }
+        self.rows.applied(op, version.max(known), RowWritten::Yes);
     }
 
     /// Takes back the letter of an operation that was applied after all, before the user left its

@@ -53,6 +53,7 @@ impl Attempt<'_, '_> {
             id: key.id.to_owned(),
             kind,
             base_version,
+            to: None,
             body,
             fields: if kind == OperationKind::Patch {
                 fields
@@ -73,6 +74,7 @@ impl Attempt<'_, '_> {
         let mut replaces = Vec::new();
         if let Some((first, true)) = previous {
             match coalesce(first.kind, kind) {
+                Coalesced::Apart => {}
                 Coalesced::Nothing if is_new && first.supersedes.is_empty() => {
                     self.events.events.push(Event::Dequeue {
                         ops: vec![first.op_id],
@@ -118,7 +120,7 @@ impl Attempt<'_, '_> {
     }
 
     /// Returns the operation that the commit queues at this index of its events.
-    fn queued(&self, place: usize) -> Option<&Operation> {
+    pub(super) fn queued(&self, place: usize) -> Option<&Operation> {
         match self.events.events.get(place) {
             Some(Event::Queue { op, .. }) => Some(op),
             _ => None,
@@ -145,6 +147,7 @@ impl Attempt<'_, '_> {
                 OperationKind::Delete
             }
             (Coalesced::Nothing | Coalesced::Into(OperationKind::Delete), false) => return false,
+            (Coalesced::Apart, _) => return true,
             (Coalesced::Into(OperationKind::Patch), true) => OperationKind::Patch,
             (Coalesced::Into(_), true) => OperationKind::Update,
             (Coalesced::Into(_), false) => OperationKind::Create,
@@ -156,7 +159,7 @@ impl Attempt<'_, '_> {
 
     /// Returns the links of a write: its `dependsOn`, and the present and previous targets of its
     /// foreign keys.
-    fn links(&self, key: &Key, bodies: [Option<&str>; 2]) -> Vec<Link> {
+    pub(super) fn links(&self, key: &Key, bodies: [Option<&str>; 2]) -> Vec<Link> {
         let places = self.places();
         let named = |entity: &str, id: &str| {
             let table = places.linked(entity, id, key.entity);
@@ -198,7 +201,7 @@ impl Attempt<'_, '_> {
         {
             Some(Some(place)) => {
                 let op = self.queued(*place);
-                let exists = op.is_some_and(|op| op.kind != OperationKind::Delete);
+                let exists = op.is_some_and(|op| op.leaves_in(key.entity));
                 return Current {
                     exists,
                     version,

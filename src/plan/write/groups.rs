@@ -30,6 +30,12 @@ pub enum Write {
         /// The names of the removed fields.
         removed: Vec<String>,
     },
+    /// Takes an entity to another space.
+    Move {
+        id: String,
+        /// The space; `None` for the personal one.
+        to: Option<String>,
+    },
     /// Deletes an entity.
     Delete {
         id: String,

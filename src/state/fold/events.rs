@@ -63,7 +63,9 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
 }
 
 fn fold_queue(replica: &mut Replica, op: Operation, replaces: &[String], origin: Origin) {
-    touch(replica, &op.entity, &op.id);
+    for table in op.tables() {
+        touch(replica, table, &op.id);
+    }
     let parked = replica
         .conflicts
         .values()
@@ -83,7 +85,9 @@ fn fold_dequeue(replica: &mut Replica, ops: &[String]) {
     for op in ops {
         touch_operation(replica, op);
         if let Some(op) = replica.outbox.remove(op) {
-            replica.local_only.mark_orphan(&op.entity, &op.id);
+            for table in op.tables() {
+                replica.local_only.mark_orphan(table, &op.id);
+            }
         }
     }
 }
@@ -99,9 +103,12 @@ fn fold_applied(
 ) -> Option<Operation> {
     touch_operation(replica, op_id);
     let op = replica.outbox.remove(op_id)?;
-    replica.local_only.mark_orphan(&op.entity, &op.id);
+    for table in op.tables() {
+        replica.local_only.mark_orphan(table, &op.id);
+    }
     replica.receipts.acknowledge(&op, version, at, field_hashes);
-    let next = replica.outbox.chain(&Key::new(&op.entity, &op.id)).next();
+    let table = op.to.as_deref().unwrap_or(&op.entity);
+    let next = replica.outbox.chain(&Key::new(table, &op.id)).next();
     if let Some(next) = next.map(|queued| queued.op.op_id.clone()) {
         let base = (op.kind != OperationKind::Delete).then_some(version);
         replica.outbox.rebase(&next, base);

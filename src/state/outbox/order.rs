@@ -126,14 +126,13 @@ impl Outbox {
     /// What must be settled before an operation: its dependencies and the earlier operations of its
     /// entity.
     fn ahead<'a>(&'a self, queued: &'a Queued) -> impl Iterator<Item = (u64, &'a Queued)> {
-        let earlier = self
-            .by_entity
-            .of(&queued.op.entity, &queued.op.id)
-            .iter()
-            .filter_map(|slot| Some((*slot, self.queue.get(*slot)?)));
-        earlier
-            .take_while(|(_, other)| other.op.op_id != queued.op.op_id)
-            .chain(self.dependencies(queued))
+        let tables = queued.op.tables();
+        let earlier = tables.flat_map(|table| {
+            let slots = self.by_entity.of(table, &queued.op.id).iter();
+            let slots = slots.filter_map(|slot| Some((*slot, self.queue.get(*slot)?)));
+            slots.take_while(|(_, other)| other.op.op_id != queued.op.op_id)
+        });
+        earlier.chain(self.dependencies(queued))
     }
 
     fn chain_of<'a>(&'a self, queued: &Queued) -> impl Iterator<Item = &'a Queued> {
@@ -144,6 +143,7 @@ impl Outbox {
     }
 
     fn is_first(&self, queued: &Queued, slot: u64) -> bool {
-        self.by_entity.of(&queued.op.entity, &queued.op.id).first() == Some(&slot)
+        let mut tables = queued.op.tables();
+        tables.all(|table| self.by_entity.of(table, &queued.op.id).first() == Some(&slot))
     }
 }
