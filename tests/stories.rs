@@ -78,6 +78,8 @@ mod scopes;
 mod spaces_moved;
 #[path = "stories/spaces_pulled.rs"]
 mod spaces_pulled;
+#[path = "stories/spaces_restored.rs"]
+mod spaces_restored;
 #[path = "stories/spaces_written.rs"]
 mod spaces_written;
 #[path = "stories/summed_fields.rs"]

@@ -248,8 +248,9 @@ impl Outbox {
     }
 
     /// Forgets base versions beyond `kept`: they belong to a history that the server has lost.
-    pub fn forget_bases(&mut self, kept: u64) {
+    pub fn forget_bases(&mut self, kept: &dyn Fn(&str) -> u64) {
         for queued in self.queue.iter_mut() {
+            let kept = kept(&queued.op.entity);
             queued.op.forget_base(kept);
         }
     }
