@@ -80,6 +80,8 @@ mod spaces_managed;
 mod spaces_moved;
 #[path = "stories/spaces_pulled.rs"]
 mod spaces_pulled;
+#[path = "stories/spaces_random.rs"]
+mod spaces_random;
 #[path = "stories/spaces_restored.rs"]
 mod spaces_restored;
 #[path = "stories/spaces_written.rs"]

@@ -24,12 +24,14 @@ impl Settling<'_> {
     }
 
     /// Returns true if a verdict's row may be filed: not in a space that the user may not read, and
-    /// not where the pages have told everything up to its version without it.
+    /// not where the pages have told everything up to its version without it. That it is gone may
+    /// always be said.
     pub(super) fn may_file(&self, row: &RemoteRow<'_>) -> bool {
         let space = Table(row.entity).space().unwrap_or_default();
         let is_told = |passed: u64| row.version <= passed;
         self.is_readable(row.entity)
-            && (self.replica.row(&row.key()).is_some()
+            && (row.body.is_none()
+                || self.replica.row(&row.key()).is_some()
                 || !self.replica.spaces().passed(space).is_some_and(is_told))
     }
 
