@@ -274,6 +274,8 @@ export class MemoryRemote {
       if (earlier.key === JSON.stringify([entity, id])) return { status: "applied", version: earlier.version, replayed: true };
       return { status: "rejected", code: "opIdReused", message: "`opId` was used for another entity." };
     }
+    // It has no shared spaces.
+    if (operation.space != null || kind === "move") return { status: "rejected", code: "invalidOperation", message: "This remote has no shared spaces." };
     if (after?.some((needed) => failed.has(needed))) return { status: "retry", code: "blocked" };
     const decided = this.decide?.(copy(operation), userId);
     if (decided !== undefined && decided !== null) return decided;
