@@ -250,6 +250,7 @@ fn requests(bytes: &[u8]) {
         user_id: Some(head.into()),
         schema: 7,
         epoch: Some(head.into()),
+        server_id: Some(tail.into()),
         operations: vec![operation.clone(), operation],
     };
     let written = request.to_json();

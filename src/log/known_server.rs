@@ -49,6 +49,13 @@ impl KnownServer {
         }
     }
 
+    /// Returns the id that a push names. If the app's adapter has a name of its `own`, the server behind
+    /// it need not know that one.
+    #[must_use]
+    pub fn named(&self, own: Option<&str>) -> Option<&str> {
+        self.id.as_deref().filter(|_| own.is_none())
+    }
+
     /// Returns the server's name for a message.
     #[must_use]
     pub fn name(&self) -> &str {

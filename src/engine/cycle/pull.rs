@@ -10,7 +10,7 @@ use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::push::confirm::confirm;
 use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{may_be_too_much, worth_another_try};
-use crate::engine::cycle::server::{meet, news_of_server};
+use crate::engine::cycle::server::{NOTHING_SENT, meet, news_of_server};
 use crate::engine::events::Topic;
 use crate::log::address::Seq;
 use crate::log::commit::Event;
@@ -152,16 +152,23 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         };
         let page = self.read(&answer.bytes).await?;
         self.cycle.count_pulled_bytes(answer.bytes.len());
+        meet(self.cycle, page.server_id.as_deref(), NOTHING_SENT)?;
         self.cycle
             .learn(page.server_time.as_deref(), answer.asked_at);
-        meet(self.cycle, page.server_id.as_deref())?;
         self.note_epoch(&page).await
     }
 
-    /// Records the first epoch that is known, so that a push names it.
+    /// Records the first epoch that is known, and whose it is, so that every push names both.
     async fn note_epoch(&self, page: &PullPage<'_>) -> Result<()> {
         let epoch = page.epoch.as_deref();
-        let first = |replica: &Replica| replica.first_epoch(epoch).into_iter().collect();
+        let first = |replica: &Replica| {
+            let server = news_of_server(self.cycle).map(|server| Event::Server { server });
+            replica
+                .first_epoch(epoch)
+                .into_iter()
+                .chain(server)
+                .collect()
+        };
         self.cycle.db.record(Durability::Relaxed, &first).await
     }
 
@@ -210,8 +217,8 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             let full = page.more || page.changes.len() >= answer.limit;
             cycle.page_size.page_came(answer.limit, answer.took, full);
             cycle.count_pulled_bytes(answer.bytes.len());
+            meet(cycle, page.server_id.as_deref(), NOTHING_SENT)?;
             cycle.learn(page.server_time.as_deref(), answer.asked_at);
-            meet(cycle, page.server_id.as_deref())?;
             if let (Some(left), Some(epoch)) = (known.as_deref(), page.epoch.as_deref())
                 && left != epoch
             {
