@@ -92,7 +92,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             cycle.show(Phase::Pushing, self.progress.from);
             let ids: Vec<String> = batch.iter().map(|op| op.op_id.clone()).collect();
             let (asked_at, began) = (cycle.host.now_ms(), cycle.host.elapsed_ms());
-            let before = BeforePush::of(cycle, &ids);
+            let before = BeforePush::of(cycle, &ids)?;
             cycle
                 .db
                 .update(|replica| replica.outbox_mut().mark_sending(&ids));

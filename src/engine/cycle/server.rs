@@ -75,7 +75,15 @@ pub(crate) struct BeforePush {
 }
 
 impl BeforePush {
-    pub(crate) fn of<S: Store, R, H: Host>(cycle: &Cycle<'_, S, R, H>, ids: &[String]) -> Self {
+    /// # Errors
+    /// As [`meet`], if the app's adapter names another server by now.
+    pub(crate) fn of<S: Store, R: Remote, H: Host>(
+        cycle: &Cycle<'_, S, R, H>,
+        ids: &[String],
+    ) -> Result<Self> {
+        if cycle.remote.server_id().is_some() {
+            meet(cycle, None, NOTHING_SENT)?;
+        }
         let unsent = cycle.db.read(|replica| {
             let is_unsent = |op_id: &&String| {
                 let queued = replica.outbox().get(op_id);
@@ -83,10 +91,10 @@ impl BeforePush {
             };
             ids.iter().filter(is_unsent).cloned().collect()
         });
-        Self {
+        Ok(Self {
             unsent,
             requests: cycle.requests.get(),
-        }
+        })
     }
 }
 
