@@ -188,7 +188,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     }
                     (Ok(()), Err(_)) => false,
                 };
-                if again { push(1.0, 1.0).await } else { pushed }.and(pulled)
+                let pushed = if again { push(1.0, 1.0).await } else { pushed };
+                server::both(pushed, pulled)
             }
             Direction::PullThenPush => {
                 let pulled = pull(0.0, 0.7).await;
@@ -197,7 +198,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     return pulled;
                 }
                 notes.pull_failed.set(pulled.is_err());
-                pulled.and(push(0.7, 1.0).await)
+                server::both(pulled, push(0.7, 1.0).await)
             }
             Direction::PushOnly => {
                 if self.db.read(Replica::is_new) {

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::support::auto_sync::{AUTO, HOUR, leader_tab, wait, with_auto_sync};
-use crate::support::world::{Device, Fault, Tab, World};
+use crate::support::world::{Device, Fault, ONE_TRY, Tab, World};
 use datum_server::MemoryServer;
 use datum_sync::model::error::Code;
 use datum_sync::model::status::SyncState;
@@ -216,6 +216,24 @@ fn a_push_that_is_repeated_names_its_server_again() {
             rows(&world.server),
             [("acked".to_owned(), 1), ("edited".to_owned(), 3)]
         );
+    }
+}
+
+/// That another server answers explains whatever else has failed.
+#[test]
+fn another_server_is_what_a_cycle_tells_of_two_failures() {
+    for (options, path) in [
+        ("{}", "/push"),
+        (r#"{"direction":"pullThenPush"}"#, "/pull"),
+    ] {
+        let world = World::new();
+        let phone = world.device("phone").with_config(ONE_TRY);
+        let (a, other) = (synced(&phone), another());
+        answers(&phone, Some(&other));
+        phone.fault(path, Fault::Page(404));
+        ends_otherwise(&a, options);
+        assert_eq!((a.pending(), rows(&other).len()), (1, 0), "{options}");
+        assert_eq!(phone.requests().len(), 2, "{options}");
     }
 }
 

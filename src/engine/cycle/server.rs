@@ -15,6 +15,15 @@ use crate::util::collections::vec_map::VecMap;
 /// What becomes of the operations where another server is found out before a push.
 pub(crate) const NOTHING_SENT: &str = "Nothing was sent to it.";
 
+/// Returns the first failure of two phases, or the second one if that is another server, which
+/// explains the first.
+pub(crate) fn both(first: Result<()>, second: Result<()>) -> Result<()> {
+    match second {
+        Err(error) if error.code() == Code::OtherServer => Err(error),
+        second => first.and(second),
+    }
+}
+
 /// Returns the error that tells of pending operations whose type the config does not name.
 pub(crate) fn unnamed_type(count: u64) -> Error {
     Error::new(
