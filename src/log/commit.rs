@@ -8,6 +8,7 @@ use crate::log::address::{BodyId, Seq};
 use crate::log::facts::{CursorState, DeadLetter, Facts, Parked};
 use crate::log::known_server::KnownServer;
 use crate::log::receipt::{Receipt, Restored};
+use crate::log::salvaged::Salvaged;
 use crate::model::operation::Operation;
 
 /// What one append makes durable, all or nothing.
@@ -108,6 +109,8 @@ pub enum Event {
     },
     /// A conflict was decided.
     Explained { what: Explained },
+    /// Everything that was ever saved into this log from a lost one.
+    Salvaged { what: Salvaged },
 }
 
 /// Stored bytes that could not be read.

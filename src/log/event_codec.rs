@@ -6,6 +6,7 @@
 use crate::log::codec::{Input, Output};
 use crate::log::commit::Event;
 use crate::log::known_server::KnownServer;
+use crate::log::salvaged::Salvaged;
 use crate::log::value_codec::{
     get_conflict, get_cursor, get_damage, get_dead_letters, get_explained, get_facts,
     get_field_hashes, get_kept, get_operation, get_receipt, get_restored, put_conflict, put_cursor,
@@ -104,6 +105,11 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.byte(16);
             put_explained(out, what);
         }
+        Event::Salvaged { what } => {
+            out.byte(22);
+            out.number(what.head);
+            put_field_hashes(out, &what.ops);
+        }
         Event::Receipt {
             entity,
             id,
@@ -199,6 +205,12 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
             server: KnownServer {
                 id: input.maybe_text()?,
                 address: input.maybe_text()?,
+            },
+        },
+        22 => Event::Salvaged {
+            what: Salvaged {
+                head: input.number()?,
+                ops: get_field_hashes(input)?,
             },
         },
         _ => return None,

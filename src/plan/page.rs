@@ -16,7 +16,7 @@ use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, Tombstones, name,
 };
 use crate::plan::{Decided, Plan, Planned, Planner};
-use crate::state::replica::Replica;
+use crate::state::replica::{LogPlace, Replica};
 use crate::state::view::ViewBody;
 use crate::util::collections::sort::sort;
 
@@ -29,7 +29,7 @@ pub struct PageRules<'a> {
     /// The cursor that the page was pulled from; `None` for the first page of a full pull.
     pub from: Option<&'a str>,
     /// The log's head when the first page was requested. The pages may lack anything written since.
-    pub since: Seq,
+    pub since: LogPlace,
     /// The scope; empty for the main one.
     pub scope: &'a str,
     /// The pages contain every row of these entity types, so a row that a full pull does not
@@ -61,14 +61,15 @@ pub struct PagePlanner<'a> {
 
 impl Planner for PagePlanner<'_> {
     /// `None` if the cursor has moved since the page was pulled, or if the page belongs to another
-    /// epoch.
+    /// epoch, or to a log that has been lost: what the new one has may be newer.
     type Output = Decided<Option<Incoming>>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
         let cursor = replica.cursor(self.rules.scope);
         let cursor = cursor.and_then(|state| state.cursor.as_deref());
         let moved = self.rules.from.is_some() && cursor != self.rules.from;
-        if moved || !replica.is_of(self.page.epoch.as_deref()) {
+        let lost = replica.place().lost != self.rules.since.lost;
+        if moved || lost || !replica.is_of(self.page.epoch.as_deref()) {
             return Ok(Plan::Ready(Planned::nothing(Decided::Done(None))));
         }
         Ok(self.plan_rows(replica))
@@ -89,14 +90,13 @@ impl PagePlanner<'_> {
         // A pull without a cursor returns everything; rows that it does not return are gone.
         let full_since = match rules.from {
             Some(_) => state.and_then(|state| state.full_since),
-            // A new log that replaced a lost one is shorter.
-            None => rules.whole.then_some(rules.since.min(replica.head())),
+            None => rules.whole.then_some(rules.since.head),
         };
         let outdated = outdated(&page.changes);
         for (at, change) in page.changes.iter().enumerate() {
             if (rules.known)(&change.entity) && !outdated.contains(&at) {
                 let full = (rules.from.is_none() || full_since.is_some())
-                    .then(|| full_since.unwrap_or(rules.since));
+                    .then(|| full_since.unwrap_or(rules.since.head));
                 plan_change(&mut planner, change, rules, full);
             }
         }

@@ -7,6 +7,7 @@ use datum_sync::conflict::explain::Explained;
 use datum_sync::log::commit::{Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use datum_sync::log::facts::{AdoptedFrom, CursorState, DeadLetter, Facts, Parked};
 use datum_sync::log::receipt::{Receipt, ReceiptOutcome, Restored};
+use datum_sync::log::salvaged::Salvaged;
 use datum_sync::log::segment::checksum;
 use datum_sync::model::entity::Key;
 use datum_sync::model::operation::{Link, Operation, OperationKind};
@@ -320,6 +321,12 @@ pub fn events() -> Vec<Event> {
                 id: String::new(),
                 text: Rc::from(""),
             },
+        },
+        Event::Salvaged {
+            what: Salvaged::new(u64::MAX, ["op-1", "", "op-2"].into_iter()),
+        },
+        Event::Salvaged {
+            what: Salvaged::default(),
         },
     ]
 }

@@ -12,7 +12,6 @@ use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{may_be_too_much, worth_another_try};
 use crate::engine::cycle::server::{NOTHING_SENT, meet, news_of_server};
 use crate::engine::events::Topic;
-use crate::log::address::Seq;
 use crate::log::commit::Event;
 use crate::model::config::Scope;
 use crate::model::config::storage::Durability;
@@ -26,7 +25,7 @@ use crate::plan::row_planner::{Decisions, Incoming};
 use crate::ports::host::Host;
 use crate::ports::remote::{Pulled, Remote};
 use crate::ports::store::Store;
-use crate::state::replica::Replica;
+use crate::state::replica::{LogPlace, Replica};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
 
@@ -189,7 +188,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         cycle.show(Phase::Pulling, self.progress.from);
         let known = cycle.db.read(|replica| replica.facts().epoch.clone());
         let began_at_start = cursor.is_none();
-        let since = cycle.db.read(Replica::head);
+        let since = cycle.db.read(Replica::place);
         let mut seen = VecMap::default();
         let mut pulled = 0_u64;
         let mut limit = cycle.settings.batch_size;
@@ -367,7 +366,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         &self,
         page: &PullPage<'_>,
         cursor: Option<&str>,
-        since: Seq,
+        since: LogPlace,
     ) -> Result<Option<Incoming>> {
         let cycle = self.cycle;
         let scope = cycle.settings.scope.as_ref();
