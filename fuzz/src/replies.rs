@@ -274,6 +274,10 @@ fn requests(bytes: &[u8]) {
         ),
         (Some(tail), Some(head), Some(7))
     );
+    assert_eq!(
+        (read["epoch"].as_str(), read["serverId"].as_str()),
+        (Some(head), Some(tail))
+    );
     for (index, sent) in request.operations.iter().enumerate() {
         check_operation(&read["operations"][index], sent);
     }
