@@ -2,6 +2,7 @@
 
 use crate::log::address::Seq;
 use crate::model::digest::row_hash;
+use crate::util::collections::seq_map::SeqMap;
 
 /// The part of a lost log that a tab has saved into this one. A tab that wakes up later saves only
 /// what it knows beyond that: the rest has gone on since, and may be long done.
@@ -30,12 +31,13 @@ impl Salvaged {
     /// Adds what was saved at another time.
     #[must_use]
     pub fn joined(&self, other: &Self) -> Self {
-        let mut ops = [&*self.ops, &*other.ops].concat();
-        ops.sort_unstable();
-        ops.dedup();
+        let mut ops: SeqMap<()> = SeqMap::default();
+        for op in self.ops.iter().chain(&other.ops) {
+            ops.insert(*op, ());
+        }
         Self {
             head: self.head.max(other.head),
-            ops,
+            ops: ops.keys(),
         }
     }
 }

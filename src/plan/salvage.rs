@@ -127,18 +127,26 @@ impl Salvage {
     /// Returns the local-only fields that the log lacks. Where another tab has saved them, only
     /// values that it did not know count, unless they were written again since.
     fn missing_local_only(&self, replica: &Replica) -> Vec<SegmentWrite> {
-        let mut types: VecMap<Vec<(&str, Option<&str>)>> = VecMap::default();
-        for (key, text, stamp) in &self.local_only {
+        let lacks = |key: &OwnedKey, stamp: Seq| {
             let there = replica.local_only().get(&key.as_key());
             let stands = there.zip(replica.salvaged()).filter(|_| !self.stood_in);
-            if stands.is_none_or(|(row, (at, what))| *stamp > what.head && row.stamp <= *at) {
-                types.entry(&key.entity).push((&key.id, Some(text)));
+            stands.is_none_or(|(row, (at, what))| stamp > what.head && row.stamp <= *at)
+        };
+        let of_one_type = self
+            .local_only
+            .chunk_by(|(a, ..), (b, ..)| a.entity == b.entity);
+        let mut segments = Vec::new();
+        for fields in of_one_type {
+            let lacking = fields.iter().filter(|(key, _, stamp)| lacks(key, *stamp));
+            let segment = written(
+                fields.first().map_or("", |(key, ..)| &key.entity),
+                lacking.map(|(key, text, _)| (&*key.id, Some(&**text))),
+            );
+            if !segment.entries.is_empty() {
+                segments.push(segment);
             }
         }
-        types
-            .iter()
-            .map(|(entity, fields)| written(entity, fields.iter().copied()))
-            .collect()
+        segments
     }
 
     /// Queues the operations. Existing operations of the same entity were made without knowing
