@@ -219,6 +219,36 @@ fn a_push_that_is_repeated_names_its_server_again() {
     }
 }
 
+#[test]
+fn the_app_can_take_the_other_server_for_its_own() {
+    for offers in [true, false] {
+        let world = World::new();
+        let phone = world.device("phone");
+        let (a, other) = (synced(&phone), another());
+        answers(&phone, Some(&other));
+        ends_otherwise(&a, "{}");
+        a.run(a.engine.users().accept_server("ann", offers))
+            .unwrap();
+        assert_eq!(a.engine.pending().unload_request("ann"), None);
+        a.create(r#"{"id":"later","title":"later"}"#);
+        for _ in 0..2 {
+            assert!(a.sync().is_success);
+        }
+        let titles: Vec<String> = rows(&other).into_iter().map(|(title, _)| title).collect();
+        let expected: &[&str] = match offers {
+            true => &["acked", "later", "waits"],
+            false => &["later"],
+        };
+        assert_eq!(a.titles(), expected);
+        assert_eq!((titles.len(), a.pending()), (expected.len(), 0));
+        // The first one is another server now.
+        a.create(r#"{"id":"not-here","title":"not-here"}"#);
+        answers(&phone, None);
+        ends_otherwise(&a, PUSH_ONLY);
+        assert_eq!(rows(&world.server), [("acked".to_owned(), 1)]);
+    }
+}
+
 /// That another server answers explains whatever else has failed.
 #[test]
 fn another_server_is_what_a_cycle_tells_of_two_failures() {
