@@ -152,6 +152,6 @@ fn the_format_does_not_change_unnoticed() {
     assert_eq!(*queue.encode(1).record, sealed(payload));
     assert_eq!(
         (record.len(), checksum(&record)),
-        (2935, 1_844_272_079_458_571_766)
+        (2978, 14_031_637_018_693_109_786)
     );
 }
