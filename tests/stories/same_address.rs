@@ -219,6 +219,32 @@ fn a_push_that_is_repeated_names_its_server_again() {
     }
 }
 
+/// A tab that has not heard yet of the server that another one has met takes none in its place.
+#[test]
+fn a_tab_that_is_behind_does_not_take_another_server_for_the_first() {
+    for options in ["{}", r#"{"direction":"pullOnly"}"#] {
+        let world = World::new();
+        let phone = world.device("phone");
+        let (a, b, other) = (phone.open(), phone.open(), another());
+        let theirs = json!({"opId": "x", "entity": "tasks", "id": "theirs", "kind": "create", "data": {"title": "theirs"}});
+        let push = json!({"clientId": "x", "operations": [theirs]}).to_string();
+        let now = world.clock.now();
+        let (status, _) = other.handle("ann", "POST", "/sync/v1/push", push.as_bytes(), now);
+        assert_eq!((status, rows(&other).len()), (200, 1));
+        a.create(r#"{"id":"first","title":"first"}"#);
+        assert!(a.sync().is_success);
+        answers(&phone, Some(&other));
+        b.sync_with(options).unwrap_err();
+        assert_eq!(rows(&other).len(), 1, "{options}");
+        answers(&phone, None);
+        for tab in [&a, &b] {
+            assert!(tab.sync().is_success, "{options}");
+            assert_eq!(tab.titles(), ["first"], "{options}");
+        }
+        assert_eq!(rows(&world.server), [("first".to_owned(), 1)]);
+    }
+}
+
 #[test]
 fn the_app_can_take_the_other_server_for_its_own() {
     for offers in [true, false] {

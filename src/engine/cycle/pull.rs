@@ -10,7 +10,7 @@ use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::push::confirm::confirm;
 use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{may_be_too_much, worth_another_try};
-use crate::engine::cycle::server::{NOTHING_SENT, meet, news_of_server};
+use crate::engine::cycle::server::{NOTHING_SENT, meet, note_first};
 use crate::engine::events::Topic;
 use crate::log::commit::Event;
 use crate::model::config::Scope;
@@ -154,21 +154,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         meet(self.cycle, page.server_id.as_deref(), NOTHING_SENT)?;
         self.cycle
             .learn(page.server_time.as_deref(), answer.asked_at);
-        self.note_epoch(&page).await
-    }
-
-    /// Records the first epoch that is known, and whose it is, so that every push names both.
-    async fn note_epoch(&self, page: &PullPage<'_>) -> Result<()> {
-        let epoch = page.epoch.as_deref();
-        let first = |replica: &Replica| {
-            let server = news_of_server(self.cycle).map(|server| Event::Server { server });
-            replica
-                .first_epoch(epoch)
-                .into_iter()
-                .chain(server)
-                .collect()
-        };
-        self.cycle.db.record(Durability::Relaxed, &first).await
+        note_first(self.cycle, page.epoch.as_deref()).await
     }
 
     /// Returns the cursor if it was made for these entity types. Otherwise a type that the app has
@@ -373,7 +359,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         let mut planner = PagePlanner {
             page,
             rules: PageRules {
-                server: news_of_server(cycle),
+                server: cycle.learned_server.borrow().clone(),
                 from: cursor,
                 since,
                 scope: &self.scope,
@@ -390,7 +376,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         Resolving(cycle)
             .commit_resolving(cycle.config.pulled, &mut planner, &|entities| {
                 Box::pin(async {
-                    self.note_epoch(page).await?;
+                    note_first(cycle, page.epoch.as_deref()).await?;
                     confirm(cycle, entities).await
                 })
             })

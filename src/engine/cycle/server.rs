@@ -3,13 +3,16 @@
 
 use crate::engine::cycle::Cycle;
 use crate::engine::cycle::retry::worth_another_try;
-use crate::log::known_server::{KnownServer, Meeting};
+use crate::log::commit::Event;
+use crate::log::known_server::{KnownServer, Meeting, ServerNews};
+use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::metadata::read_reply;
 use crate::model::protocol::PushReply;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
+use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 
 /// What becomes of the operations where another server is found out before a push.
@@ -164,18 +167,36 @@ pub(crate) fn tell_unnamed<S: Store, R: Remote, H: Host>(cycle: &Cycle<'_, S, R,
     }
 }
 
-/// Returns what this cycle has learned of the server and the log does not have yet.
-pub(crate) fn news_of_server<S: Store, R: Remote, H: Host>(
-    cycle: &Cycle<'_, S, R, H>,
-) -> Option<KnownServer> {
-    let learned = cycle.learned_server.borrow().clone();
-    learned.filter(|server| cycle.db.read(|replica| replica.server() != server))
-}
-
 /// Returns the server that the database belongs to, with what this cycle has learned of it.
 pub(crate) fn known_server<S: Store, R, H: Host>(cycle: &Cycle<'_, S, R, H>) -> KnownServer {
-    let learned = cycle.learned_server.borrow().clone();
-    learned.unwrap_or_else(|| cycle.db.read(|replica| replica.server().clone()))
+    let learned = cycle.learned_server.borrow();
+    cycle.db.read(|replica| {
+        let recorded = replica.server();
+        let news = learned.as_ref().filter(|news| news.holds(recorded));
+        news.map_or(recorded, |news| &news.now).clone()
+    })
+}
+
+/// Records the first epoch that is known, and whose it is, so that every push names both.
+pub(crate) async fn note_first<S: Store, R, H: Host>(
+    cycle: &Cycle<'_, S, R, H>,
+    epoch: Option<&str>,
+) -> Result<()> {
+    let news = cycle.learned_server.borrow().clone();
+    let first = |replica: &Replica| {
+        let known = replica.server();
+        if news.as_ref().is_some_and(|news| !news.holds(known)) {
+            return Vec::new();
+        }
+        let server = news.as_ref().and_then(|news| news.to_record(known));
+        let server = server.cloned().map(|server| Event::Server { server });
+        replica
+            .first_epoch(epoch)
+            .into_iter()
+            .chain(server)
+            .collect()
+    };
+    cycle.db.record(Durability::Relaxed, &first).await
 }
 
 /// Compares the server that has answered with the known one, and remembers what is new about it.
@@ -194,8 +215,11 @@ pub(crate) fn meet<S: Store, R: Remote, H: Host>(
     let known = known_server(cycle);
     match known.meets(id, address.as_deref()) {
         Meeting::Same => Ok(()),
-        Meeting::Learned(server) => {
-            cycle.learned_server.replace(Some(server));
+        Meeting::Learned(now) => {
+            let before = cycle.db.read(|replica| replica.server().clone());
+            cycle
+                .learned_server
+                .replace(Some(ServerNews { before, now }));
             Ok(())
         }
         Meeting::Other => Err(Error::new(
