@@ -109,6 +109,8 @@ pub enum Event {
     },
     /// A conflict was decided.
     Explained { what: Explained },
+    /// The log is about to be removed and takes no more records, or it stays after all.
+    Ended { ended: bool },
     /// Everything that was ever saved into this log from a lost one.
     Salvaged { what: Salvaged },
 }

@@ -105,6 +105,10 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.byte(16);
             put_explained(out, what);
         }
+        Event::Ended { ended } => {
+            out.byte(23);
+            out.flag(*ended);
+        }
         Event::Salvaged { what } => {
             out.byte(22);
             out.number(what.head);
@@ -212,6 +216,9 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
                 head: input.number()?,
                 ops: get_field_hashes(input)?,
             },
+        },
+        23 => Event::Ended {
+            ended: input.flag()?,
         },
         _ => return None,
     })

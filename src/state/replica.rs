@@ -58,6 +58,10 @@ pub struct Replica {
     pub(super) salvaged: Option<(Seq, Salvaged)>,
     /// How many logs this instance has lost before this one.
     pub(super) lost: u64,
+    /// The log is about to be removed.
+    pub(super) ended: bool,
+    /// How many records only say that it ends, or does not.
+    pub(super) end_marks: u64,
     pub(super) damage: Damage,
     pub(super) unreadable: u64,
     pub(super) growth: Growth,
@@ -90,6 +94,18 @@ impl Replica {
     #[must_use]
     pub const fn head(&self) -> Seq {
         self.head
+    }
+
+    /// Returns true if the log takes no more records, because it is about to be removed.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The position of the last record, not counting those that only say that the log ends.
+    #[must_use]
+    pub const fn content_head(&self) -> Seq {
+        self.head.saturating_sub(self.end_marks)
     }
 
     /// A place in this log. Only one of the same log says what was written since.

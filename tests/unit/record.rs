@@ -152,6 +152,6 @@ fn the_format_does_not_change_unnoticed() {
     assert_eq!(*queue.encode(1).record, sealed(payload));
     assert_eq!(
         (record.len(), checksum(&record)),
-        (2978, 14_031_637_018_693_109_786)
+        (2982, 6_602_667_746_346_257_525)
     );
 }

@@ -328,6 +328,8 @@ pub fn events() -> Vec<Event> {
         Event::Salvaged {
             what: Salvaged::default(),
         },
+        Event::Ended { ended: true },
+        Event::Ended { ended: false },
     ]
 }
 
