@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::log::address::Seq;
 use crate::log::commit::{Entry, Event};
 use crate::log::facts::CursorState;
-use crate::log::known_server::KnownServer;
+use crate::log::known_server::ServerNews;
 use crate::model::config::merge_fields::Policies;
 use crate::model::digest::row_hash;
 use crate::model::entity::Key;
@@ -25,7 +25,7 @@ use crate::util::collections::sort::sort;
 #[allow(missing_debug_implementations)]
 pub struct PageRules<'a> {
     /// What is new about the server, to record with the page.
-    pub server: Option<KnownServer>,
+    pub server: Option<ServerNews>,
     /// The cursor that the page was pulled from; `None` for the first page of a full pull.
     pub from: Option<&'a str>,
     /// The log's head when the first page was requested. The pages may lack anything written since.
@@ -61,7 +61,7 @@ pub struct PagePlanner<'a> {
 
 impl Planner for PagePlanner<'_> {
     /// `None` if the cursor has moved since the page was pulled, or if the page belongs to another
-    /// epoch, or to a log that has been lost: what the new one has may be newer.
+    /// epoch or server, or to a log that has been lost: what the new one has may be newer.
     type Output = Decided<Option<Incoming>>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
@@ -69,7 +69,9 @@ impl Planner for PagePlanner<'_> {
         let cursor = cursor.and_then(|state| state.cursor.as_deref());
         let moved = self.rules.from.is_some() && cursor != self.rules.from;
         let lost = replica.place().lost != self.rules.since.lost;
-        if moved || lost || !replica.is_of(self.page.epoch.as_deref()) {
+        let server = self.rules.server.as_ref();
+        let strange = server.is_some_and(|news| !news.holds(replica.server()));
+        if moved || lost || strange || !replica.is_of(self.page.epoch.as_deref()) {
             return Ok(Plan::Ready(Planned::nothing(Decided::Done(None))));
         }
         Ok(self.plan_rows(replica))
@@ -140,7 +142,8 @@ impl PagePlanner<'_> {
             });
         }
         replica.note_first_epoch(page.epoch.as_deref(), &mut commit);
-        if let Some(server) = &rules.server {
+        let news = rules.server.as_ref();
+        if let Some(server) = news.and_then(|news| news.to_record(replica.server())) {
             commit.events.push(Event::Server {
                 server: server.clone(),
             });

@@ -23,6 +23,8 @@ struct Envelope<'a> {
     schema: u32,
     #[serde(borrow, default)]
     epoch: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    server_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     operations: Vec<&'a RawValue>,
 }
@@ -38,6 +40,8 @@ struct OnlyId<'a> {
 pub(super) struct Request<'a> {
     /// The epoch of the base versions, if the client knows one.
     pub(super) epoch: Option<Cow<'a, str>>,
+    /// The server that the push is for, if the client knows one.
+    pub(super) server_id: Option<Cow<'a, str>>,
     pub(super) items: Vec<Item<'a>>,
 }
 
@@ -69,6 +73,7 @@ impl<'a> Request<'a> {
         }
         Ok(Self {
             epoch: envelope.epoch,
+            server_id: envelope.server_id,
             items,
         })
     }
