@@ -200,9 +200,14 @@ impl Settling<'_> {
 
     fn applied(&mut self, op: &Operation, version: u64, row: Option<&str>, soft: bool) {
         let (outbox, key) = (self.replica.outbox(), Key::new(&op.entity, &op.id));
-        let known = self.replica.row(&key).map_or(0, |row| row.version);
+        let have = self.replica.row(&key);
+        let known = have.map_or(0, |row| row.version);
+        // A deletion of a row without a trace was answered with a version that its next write has.
+        let gone = op.kind == OperationKind::Delete;
+        let is_known =
+            known > version || (known == version && have.is_some_and(|row| row.deleted == gone));
         if outbox.get(&op.op_id).is_some() {
-            if known >= version {
+            if is_known {
                 // Another tab has pulled the row already.
                 self.rows.applied(op, known, RowWritten::Yes);
                 rebase_following(self.replica, &mut self.rows, op, (version, row), known);
@@ -216,10 +221,10 @@ impl Settling<'_> {
         } else if let Some(next) = outbox.superseding(&op.op_id) {
             // Another tab edited the entity while this operation was being sent. Its edit builds on
             // this one.
-            if known < version {
+            if !is_known {
                 let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
                 self.rows.write_row(&row, Tombstones::Apply);
-                let base = (op.kind != OperationKind::Delete).then_some(version);
+                let base = (!gone).then_some(version);
                 self.rows.push_event(Event::Rebase {
                     op_id: next.op.op_id.clone(),
                     version: base,
