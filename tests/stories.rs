@@ -72,6 +72,8 @@ mod receipts;
 mod resolvers;
 #[path = "stories/retries.rs"]
 mod retries;
+#[path = "stories/same_address.rs"]
+mod same_address;
 #[path = "stories/scopes.rs"]
 mod scopes;
 #[path = "stories/spaces_managed.rs"]

@@ -89,9 +89,9 @@ export class MemoryRemote {
       const { operations } = request;
       if (operations.length > this.maxOperations || JSON.stringify(request).length > this.maxBytes) throw failure({ status: 413 });
       const epoch = String(this.#epoch);
-      const isOld = request.epoch !== undefined && request.epoch !== null && request.epoch !== epoch;
-      const waiting = ({ opId }) => ({ opId, status: "retry", code: "epochChanged" });
-      const results = isOld ? operations.map(waiting) : this.#push(request.userId, operations);
+      const isOther = (meant, own) => meant !== undefined && meant !== null && meant !== own;
+      const code = isOther(request.serverId, this.serverId) ? "otherServer" : isOther(request.epoch, epoch) ? "epochChanged" : undefined;
+      const results = code === undefined ? this.#push(request.userId, operations) : operations.map(({ opId }) => ({ opId, status: "retry", code }));
       return { results, epoch, serverId: this.serverId, serverTime: new Date().toISOString() };
     });
   }

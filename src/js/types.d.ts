@@ -499,6 +499,12 @@ export interface PushRequest {
    * and answer each operation with `{ status: "retry", code: "epochChanged" }`, and with its own `epoch`.
    */
   epoch?: string;
+  /**
+   * The server that the operations are for, if replies have named it ({@link PushReply.serverId}) and the adapter has no `serverId` of
+   * its own. If it is not the backend's, the backend must do nothing and answer each operation with
+   * `{ status: "retry", code: "otherServer" }`, and with its own `serverId`.
+   */
+  serverId?: string;
   /** At most one for each entity. */
   operations: PushedOperation[];
 }
@@ -1567,7 +1573,7 @@ export type DatumErrorCode =
   | "clientOutdated"
   /** The data, or the token, belongs to another user. */
   | "userMismatch"
-  /** Another server answers than the one that the data belongs to; see `acceptServer`. Nothing was sent to it. */
+  /** Another server answers than the one that the data belongs to; see `acceptServer`. It applied nothing if it keeps the protocol. */
   | "otherServer"
   /** There are unsynced operations. */
   | "unsyncedData"

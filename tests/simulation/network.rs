@@ -16,11 +16,13 @@ use datum_sync::util::time;
 
 use super::dice::Dice;
 use super::ports::Shared;
+use super::tasks::Owner;
 
 /// The remote of one tab. The token is that of the user whom the request names.
 pub struct SimRemote {
     pub server: MemoryServer,
     pub shared: Rc<Shared>,
+    pub owner: Owner,
     /// The server cannot tell how much of an earlier epoch is left.
     pub forgets_epochs: bool,
 }
@@ -72,6 +74,8 @@ impl Request {
     /// Lets the server handle the request.
     fn arrive(&self) -> Reply {
         let path = format!("/sync/v1{}", self.path);
+        let rows = || (self.astray && self.path == "/push").then(|| self.server.rows(&self.user));
+        let before = rows();
         let (status, bytes) = self.server.handle(
             &self.user,
             self.method,
@@ -81,6 +85,10 @@ impl Request {
         );
         if self.astray {
             self.say(&format!("gets {status} of another server"));
+            if self.path == "/push" && status == 200 {
+                let checker = &self.shared.push_checker;
+                checker.hears_astray(&self.server, &self.user, before != rows(), &bytes);
+            }
         } else if self.path == "/push" {
             if self.shared.traced {
                 self.say(&format!(
@@ -154,6 +162,7 @@ impl SimRemote {
     ) -> Result<Answer> {
         let (dice, clock) = (&self.shared.dice, &self.shared.clock);
         let letter = Request::new(&self.server, &self.shared, user, method, path, body);
+        self.shared.meetings.asks(self.owner, user, path);
         let lost = || Err(Error::new(Code::Network, "Nothing came back."));
         if !self.shared.online.get() {
             return lost();
@@ -237,6 +246,8 @@ impl SimRemote {
         if self.has_fault(30) && !bytes.is_empty() {
             letter.say("the answer is cut");
             bytes.truncate(dice.harm(bytes.len() as u64) as usize);
+        } else if letter.astray && status == 200 {
+            self.shared.meetings.meets(self.owner, user, path);
         }
         classify(status, None, bytes)
     }

@@ -78,8 +78,10 @@ impl Settling<'_> {
             ..RemoteRow::of(op, version, row.or(op.body.as_deref()), false)
         };
         let known = self.replica.row(&target).map_or(0, |row| row.version);
-        let files = known < version && self.may_file(&there);
-        let waits = known < version && !files;
+        let is_new = (self.replica.row(&target))
+            .is_none_or(|row| row.version < version || (row.version == version && row.deleted));
+        let files = is_new && self.may_file(&there);
+        let waits = is_new && !files;
         let here = self.replica.row(&key);
         let is_older = |here: &Row| here.version < left || (here.version == left && !here.deleted);
         let in_limbo = self.replica.spaces().limbo_of(&key).is_some();
