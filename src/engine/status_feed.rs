@@ -29,6 +29,8 @@ impl fmt::Debug for Watcher {
 struct Subscriber {
     waiting: Weak<SnapshotQueue>,
     last: Rc<SyncStatus>,
+    /// The last one says that all that was shown before is over.
+    is_over: bool,
 }
 
 /// One user's status, and its readers.
@@ -86,7 +88,11 @@ impl StatusHub {
                 return false;
             };
             let is_same = is_still_idle(&subscriber.last, &next);
-            if offer(&waiting, &next, is_same) {
+            let idle = next.status == SyncState::Idle;
+            let keeps = subscriber.is_over && !idle;
+            if offer(&waiting, &next, is_same, keeps) {
+                let before = &subscriber.last.status;
+                subscriber.is_over = idle && (subscriber.is_over || *before != SyncState::Idle);
                 subscriber.last = Rc::clone(&next);
             }
             true
@@ -102,13 +108,14 @@ impl StatusHub {
     pub fn subscribe(&self) -> StatusReader {
         let waiting = Rc::new(SnapshotQueue::default());
         let last = self.current();
-        offer(&waiting, &last, false);
+        offer(&waiting, &last, false, false);
         if self.closed.get() {
             waiting.end();
         }
         self.subscribers.borrow_mut().push(Subscriber {
             waiting: Rc::downgrade(&waiting),
             last,
+            is_over: false,
         });
         StatusReader { waiting }
     }
@@ -128,16 +135,17 @@ impl StatusHub {
 }
 
 /// Queues a snapshot. Of those that a slow reader has not read yet, keeps only the terminal ones
-/// and the latest. Does nothing if `is_same` and the last one was read: a fresh reader hears of
+/// and the latest, and with `keeps` the one before: after a sign-out the status is idle, and a cycle
+/// that another tab goes on with is shown again once the database is open again. Does nothing if `is_same` and the last one was read: a fresh reader hears of
 /// `idle` once, and not again of each tab that is elected. Returns true if the snapshot is queued.
-fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>, is_same: bool) -> bool {
+fn offer(waiting: &SnapshotQueue, next: &Rc<SyncStatus>, is_same: bool, keeps: bool) -> bool {
     let mut queued = true;
     waiting.offer(|queue| {
         if is_same && queue.is_empty() {
             queued = false;
             return;
         }
-        if queue.back().is_some_and(|last| !tells_an_end(last, next)) {
+        if !keeps && queue.back().is_some_and(|last| !tells_an_end(last, next)) {
             queue.pop_back();
         }
         if queue.len() >= MAX_WAITING {

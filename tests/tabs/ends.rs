@@ -8,6 +8,7 @@ use crate::support::cycle_ends::CycleEnds;
 use crate::support::running_tabs::{RunningTab, let_all_run, run_together, wait_until};
 use crate::support::world::{Fault, ONE_TRY, World};
 use datum_sync::engine::auto_sync::Signal;
+use datum_sync::engine::users::LogoutOptions;
 use datum_sync::model::status::{Phase, SyncState};
 
 /// Cycles asked for in all tabs at once, some of which fail, while messages between the tabs are
@@ -142,4 +143,38 @@ fn a_cycle_that_a_wipe_elsewhere_stops_is_seen_to_end() {
         }
         assert_eq!(tab.status().status, SyncState::Idle);
     }
+}
+
+/// A tab that has signed the user out opens the user's database again, while another tab's cycle
+/// still runs: whoever reads the feed late hears of what was between.
+#[test]
+fn a_cycle_that_goes_on_after_a_sign_out_is_shown_again_after_idle() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let (a, b) = (RunningTab::new(phone.open()), RunningTab::new(phone.open()));
+    let late = b.tab.engine.status_hub("ann").unwrap().subscribe();
+    let mut ends = CycleEnds::default();
+    run_together(&[&a, &b], async {
+        create(&a.tab.engine, "ann", "milk").await;
+        phone.fault("/pull", Fault::Slow(2_000));
+        a.sync("{}");
+        wait_until(&b, || b.status().status == SyncState::Syncing).await;
+        while late.next().await.unwrap().status != SyncState::Syncing {}
+        ends.see(&b.status()).unwrap();
+        let options = LogoutOptions {
+            flush: 0,
+            ..LogoutOptions::default()
+        };
+        b.tab.engine.users().logout("ann", options).await.unwrap();
+        create(&b.tab.engine, "ann", "tea").await;
+        wait_until(&b, || b.status().status == SyncState::Syncing).await;
+        // Only now does the reader go on.
+        loop {
+            let status = late.next().await.unwrap();
+            ends.see(&status).unwrap();
+            if status.status == SyncState::Syncing {
+                break;
+            }
+        }
+    });
 }
