@@ -9,6 +9,7 @@ pub mod facts;
 pub mod known_server;
 pub mod receipt;
 pub mod record;
+pub mod salvaged;
 pub mod segment;
 pub mod segment_writer;
 pub mod spaces;

@@ -29,5 +29,7 @@ mod locks;
 mod salvage;
 #[path = "tabs/status.rs"]
 mod status;
+#[path = "tabs/wipes.rs"]
+mod wipes;
 #[path = "tabs/writes.rs"]
 mod writes;

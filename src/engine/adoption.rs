@@ -32,10 +32,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         loop {
             // Another tab may have written.
             from.db.catch_up().await?;
-            let head = from.db.read(Replica::head);
+            let (head, content) = from
+                .db
+                .read(|replica| (replica.head(), replica.content_head()));
             let is_done = to.db.read(|replica| {
                 let adopted = replica.facts().adopted.as_ref();
-                adopted.is_some_and(|adopted| adopted.user_id == from.id && adopted.head == head)
+                adopted.is_some_and(|adopted| adopted.user_id == from.id && adopted.head == content)
             });
             if is_done {
                 match self.shut_down(from, Disposal::WipeAt(head)).await {

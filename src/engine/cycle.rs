@@ -104,13 +104,13 @@ pub struct PhaseNotes {
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     /// Runs the cycle to its end and reports the result: in the status, in the log and to the
-    /// remote. Publishes exactly one terminal status.
+    /// remote. Publishes exactly one terminal status. `started_at` is when it begins, which no other
+    /// cycle shares, in milliseconds since 1970.
     ///
     /// # Errors
     /// Fails with the error that ended the cycle early. Earlier work of the cycle stays committed.
-    pub async fn run(&self) -> Result<SyncResult> {
+    pub async fn run(&self, started_at: u64) -> Result<SyncResult> {
         let started = self.host.elapsed_ms();
-        let started_at = self.host.now_ms();
         self.hub.update(|status| {
             status.status = SyncState::Syncing;
             status.progress = 0.0;

@@ -95,7 +95,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let instances = OpenInstances::default();
         instances.enter(&*host, &name).await;
         let replica = load(&store, user_id, budget).await?;
-        Ok(Self {
+        let db = Self {
             store,
             host,
             name,
@@ -110,7 +110,10 @@ impl<S: Store, H: Host> Database<S, H> {
             gone: RefCell::default(),
             instances,
             compacted_when_full_at: Cell::default(),
-        })
+        };
+        // A page that was about to remove it has died.
+        db.reopen_log().await;
+        Ok(db)
     }
 
     /// Reads the state, with its row index, which is built if it is not there yet. The borrow must

@@ -19,10 +19,14 @@ use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
+use crate::state::replica::Replica;
 use crate::util::json::write::{put, put_text};
 
 /// How long signing out tries to push the outbox, in milliseconds.
 const FLUSH_MS: u64 = 5_000;
+
+/// How often a wipe starts over because another tab has written meanwhile.
+const MAX_ROUNDS: usize = 8;
 
 /// How to sign out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,32 +151,42 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
         user: &UserOf<B, H>,
         disposal: Disposal,
     ) -> Result<(Vec<PendingOperation>, u64)> {
-        match user.db.catch_up().await {
-            // Only a wipe that must lose nothing needs the commits of other tabs.
-            Err(error) if disposal == Disposal::Wipe => return Err(error.for_user(&user.id)),
-            _ => {}
-        }
-        user.db.seal().await?;
-        if let Disposal::WipeAt(head) = disposal
-            && user.db.peek(|replica| replica.head()) != head
-        {
+        let mut rounds = 0_usize;
+        let (operations, unsynced) = loop {
+            match user.db.catch_up().await {
+                // Only a wipe that must lose nothing needs the commits of other tabs.
+                Err(error) if disposal == Disposal::Wipe => return Err(error.for_user(&user.id)),
+                _ => {}
+            }
+            user.db.seal().await?;
+            let head = user.db.peek(Replica::head);
+            let operations = self.engine.pending().of(user);
+            let unsynced = user.unsynced();
+            let (grown, kept) = match disposal {
+                Disposal::Close | Disposal::WipeByForce => break (operations, unsynced),
+                Disposal::Wipe => (false, !unsynced.is_empty()),
+                Disposal::WipeAt(at) => (at != head, false),
+            };
+            if !grown && !kept && user.db.end_log(head).await {
+                break (operations, unsynced);
+            }
             user.db.unseal();
-            return Err(unsynced_data(
-                user,
-                user.unsynced(),
-                "It was written to meanwhile; try again.",
-            ));
-        }
-        let operations = self.engine.pending().of(user);
-        let unsynced = user.unsynced();
-        if disposal == Disposal::Wipe && !unsynced.is_empty() {
-            user.db.unseal();
-            return Err(unsynced_data(
-                user,
-                unsynced,
-                "Sync first, or wipe with `force: true`, which loses them.",
-            ));
-        }
+            if kept {
+                return Err(unsynced_data(
+                    user,
+                    unsynced,
+                    "Sync first, or wipe with `force: true`, which loses them.",
+                ));
+            }
+            rounds = rounds.saturating_add(1);
+            if grown || rounds > MAX_ROUNDS {
+                return Err(unsynced_data(
+                    user,
+                    unsynced,
+                    "It was written to meanwhile; try again.",
+                ));
+            }
+        };
         // Callers that open the database again wait until it is gone.
         let opening = self.engine.open_users.opening.lock().await;
         self.engine.tabs().leave(user);
@@ -187,6 +201,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Users<'_, B, R, H> {
             };
             if let Err(error) = wiped {
                 user.db.unseal();
+                user.db.reopen_log().await;
                 return Err(error.for_user(&user.id));
             }
         }

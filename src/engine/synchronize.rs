@@ -266,8 +266,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             timed_out_resolvers: RefCell::default(),
         };
         self.tabs().await_end(user).await;
-        user.tab.begin_cycle(self.host.now_ms());
-        let result = cycle.run().await;
+        let recorded = user.db.peek(|replica| replica.facts().last_sync);
+        let began = user.tab.begin_cycle(self.host.now_ms(), recorded);
+        let result = cycle.run(began).await;
         drop(lock);
         self.tabs().end_cycle(user);
         result

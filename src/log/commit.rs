@@ -8,6 +8,7 @@ use crate::log::address::{BodyId, Seq};
 use crate::log::facts::{CursorState, DeadLetter, Facts, Parked};
 use crate::log::known_server::KnownServer;
 use crate::log::receipt::{Receipt, Restored};
+use crate::log::salvaged::Salvaged;
 use crate::log::spaces::SpaceEvent;
 use crate::model::operation::Operation;
 
@@ -111,6 +112,10 @@ pub enum Event {
     Explained { what: Explained },
     /// Something about spaces.
     Space { what: SpaceEvent },
+    /// The log is about to be removed and takes no more records, or it stays after all.
+    Ended { ended: bool },
+    /// Everything that was ever saved into this log from a lost one.
+    Salvaged { what: Salvaged },
 }
 
 /// Stored bytes that could not be read.

@@ -6,6 +6,7 @@
 use crate::log::codec::{Input, Output};
 use crate::log::commit::Event;
 use crate::log::known_server::KnownServer;
+use crate::log::salvaged::Salvaged;
 use crate::log::spaces;
 use crate::log::value_codec::{
     get_conflict, get_cursor, get_damage, get_dead_letters, get_explained, get_facts,
@@ -104,6 +105,15 @@ pub(super) fn put(out: &mut Output, event: &Event) {
         Event::Explained { what } => {
             out.byte(16);
             put_explained(out, what);
+        }
+        Event::Ended { ended } => {
+            out.byte(23);
+            out.flag(*ended);
+        }
+        Event::Salvaged { what } => {
+            out.byte(22);
+            out.number(what.head);
+            put_field_hashes(out, &what.ops);
         }
         Event::Receipt {
             entity,
@@ -208,6 +218,15 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
         },
         21 => Event::Space {
             what: spaces::get(input)?,
+        },
+        22 => Event::Salvaged {
+            what: Salvaged {
+                head: input.number()?,
+                ops: get_field_hashes(input)?,
+            },
+        },
+        23 => Event::Ended {
+            ended: input.flag()?,
         },
         _ => return None,
     })

@@ -47,7 +47,7 @@ impl Planner for AccountReader {
         let mut account = Account {
             source: AdoptedFrom {
                 user_id: replica.user_id().to_owned(),
-                head: replica.head(),
+                head: replica.content_head(),
             },
             dead_letters: replica.dead_letters().values().cloned().collect(),
             ..Account::default()

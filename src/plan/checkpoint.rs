@@ -3,9 +3,10 @@
 //!
 //! Record keys are not freed here: they fence off a tab that was asleep.
 
-use crate::log::address::Superseded;
+use crate::log::address::{Seq, Superseded};
 use crate::log::commit::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use crate::log::known_server::KnownServer;
+use crate::log::salvaged::Salvaged;
 use crate::log::segment::slice;
 use crate::log::segment_writer::Packing;
 use crate::log::spaces::SpaceEvent;
@@ -183,6 +184,15 @@ impl CheckpointWriter<'_> {
                 .iter()
                 .map(|what| Event::Explained { what: what.clone() }),
         );
+        if let Some((_, what)) = replica.salvaged() {
+            // Which fields were written again since is not known any more: all count as such.
+            commit.events.push(Event::Salvaged {
+                what: Salvaged {
+                    head: Seq::MAX,
+                    ops: what.ops.clone(),
+                },
+            });
+        }
         if replica.damage().needs_full_pull {
             // The main cursor's own event may have cleared it above.
             commit.events.push(Event::NeedFullPull);

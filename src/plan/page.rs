@@ -19,7 +19,7 @@ use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, Tombstones, name,
 };
 use crate::plan::{Decided, Plan, Planned, Planner};
-use crate::state::replica::Replica;
+use crate::state::replica::{LogPlace, Replica};
 use crate::state::view::ViewBody;
 use crate::util::collections::sort::sort;
 
@@ -39,7 +39,7 @@ pub struct PageRules<'a> {
     /// The log's head when this page was requested.
     pub asked: Seq,
     /// The log's head when the first page was requested. The pages may lack anything written since.
-    pub since: Seq,
+    pub since: LogPlace,
     /// The scope; empty for the main one.
     pub scope: &'a str,
     /// The pages contain every row of these entity types, so a row that a full pull does not
@@ -71,7 +71,7 @@ pub struct PagePlanner<'a> {
 
 impl Planner for PagePlanner<'_> {
     /// `None` if the cursor has moved since the page was pulled, or if the page belongs to another
-    /// epoch.
+    /// epoch, or to a log that has been lost: what the new one has may be newer.
     type Output = Decided<Option<Incoming>>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
@@ -82,6 +82,7 @@ impl Planner for PagePlanner<'_> {
             None => cursor.is_some() && cursor != self.rules.before,
         };
         if moved
+            || replica.place().lost != self.rules.since.lost
             || !replica.is_of(self.page.epoch.as_deref())
             || listing::is_outdated(self.page, &self.rules, replica)
         {
@@ -105,8 +106,7 @@ impl PagePlanner<'_> {
         // A pull without a cursor returns everything; rows that it does not return are gone.
         let full_since = match rules.from {
             Some(_) => state.and_then(|state| state.full_since),
-            // A new log that replaced a lost one is shorter.
-            None => rules.whole.then_some(rules.since.min(replica.head())),
+            None => rules.whole.then_some(rules.since.head),
         };
         let list = listing::plan_list(&mut planner, page, rules);
         let begun = listing::plan_starts(&mut planner, page, rules, &list);
@@ -116,7 +116,7 @@ impl PagePlanner<'_> {
         };
         plan_moves(&mut planner, &mut changes, rules, &list);
         let full = (rules.from.is_none() || full_since.is_some())
-            .then(|| full_since.unwrap_or(rules.since));
+            .then(|| full_since.unwrap_or(rules.since.head));
         for (at, change) in page.changes.iter().enumerate() {
             let space = change.space.as_deref();
             if (rules.known)(&change.entity)

@@ -275,16 +275,22 @@ impl RowPlanner<'_> {
 }
 
 /// Returns as much as is known of a lost base: the fields that none of these operations changed.
-/// `None` if one of them wrote the whole entity.
+/// `None` if the first of them wrote the whole entity. A later one that did changed what differs
+/// from the one before it.
 fn fields_left_alone(chain: &[&Operation]) -> Option<String> {
     let mut fields = Fields::parse(chain.last()?.body.as_deref()?).ok()?;
+    let mut before: Option<&str> = None;
     for op in chain {
-        if op.fields.is_empty() {
-            return None;
-        }
+        let whole = op.fields.is_empty();
+        let changed = match (before, op.body.as_deref()) {
+            (Some(before), Some(body)) if whole => &conflict::changed_fields(before, body),
+            _ if whole => return None,
+            _ => &op.fields,
+        };
         fields
             .0
-            .retain(|(name, _)| !op.fields.iter().any(|field| *field == **name));
+            .retain(|(name, _)| !changed.iter().any(|field| *field == **name));
+        before = op.body.as_deref();
     }
     (!fields.0.is_empty()).then(|| fields.to_json())
 }

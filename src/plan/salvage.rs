@@ -4,12 +4,17 @@
 use std::rc::Rc;
 
 use crate::conflict::field_hashes;
+use crate::log::address::Seq;
 use crate::log::commit::{Commit, Entry, Event, SegmentBody, SegmentWrite};
 use crate::log::facts::DeadLetter;
+use crate::log::salvaged::Salvaged;
 use crate::model::entity::{Fields, Key, OwnedKey};
 use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::plan::context::PlanContext;
+use crate::plan::row_planner::name;
+use crate::state::local_only::written;
 use crate::state::replica::Replica;
+use crate::util::collections::vec_map::VecMap;
 
 /// The data to salvage. Rows are not included: the next pull brings them again.
 #[derive(Debug, Default)]
@@ -19,9 +24,13 @@ pub struct Salvage {
     operations: Vec<Operation>,
     /// The base rows of the operations, without which a merge could only guess.
     bases: Vec<(OwnedKey, u64, Rc<str>)>,
-    /// Fields that never leave the device.
-    local_only: Vec<SegmentWrite>,
+    /// Fields that never leave the device, and the record that wrote them.
+    local_only: Vec<(OwnedKey, Rc<str>, Seq)>,
     dead_letters: Vec<DeadLetter>,
+    /// What other tabs need not save any more.
+    saved: Salvaged,
+    /// The lost log stood in for the storage, whose own log has nothing of it.
+    pub stood_in: bool,
 }
 
 impl Salvage {
@@ -46,11 +55,17 @@ impl Salvage {
         add(&mut self.bases, replica.bases().into_iter(), |(key, ..)| {
             key
         });
-        add(
-            &mut self.local_only,
-            replica.local_only_segments().into_iter(),
-            |segment| segment,
-        );
+        let texts = replica.local_only_texts();
+        self.local_only
+            .retain(|(key, ..)| replica.local_only().get(&key.as_key()).is_none());
+        self.local_only.extend(texts);
+        let letters = self.dead_letters.iter().map(|letter| &letter.op);
+        let ops = self.operations.iter().chain(letters);
+        let known = Salvaged::new(replica.head(), ops.map(|op| &*op.op_id));
+        self.saved = self.saved.joined(&known);
+        if let Some((_, earlier)) = replica.salvaged() {
+            self.saved = self.saved.joined(earlier);
+        }
     }
 
     /// Returns true if there is nothing to salvage.
@@ -70,24 +85,68 @@ impl Salvage {
     pub fn plan(&mut self, replica: &Replica, context: &PlanContext) -> Commit {
         self.enter_epoch(replica.facts().epoch.as_deref());
         let mut commit = Commit {
-            segments: self.local_only.clone(),
+            segments: self.missing_local_only(replica),
             events: Vec::new(),
         };
+        self.queue_operations(&mut commit, replica, context);
+        let mut queued: VecMap<()> = VecMap::default();
+        for event in &commit.events {
+            if let Event::Queue { op, .. } = event {
+                queued.insert(&name(&op.entity, &op.id), ());
+            }
+        }
         for (key, version, body) in &self.bases {
             // A row that another tab has pulled since is newer.
-            if replica.row_version(&key.as_key()).is_none() {
+            if queued.contains(&name(&key.entity, &key.id))
+                && replica.row_version(&key.as_key()).is_none()
+            {
                 commit.segments.push(base_row(key, *version, body));
             }
         }
-        self.queue_operations(&mut commit, replica, context);
         let mut dead_letters = self.dead_letters.clone();
-        dead_letters.retain(|letter| !replica.dead_letters().contains(&letter.op.op_id));
+        dead_letters.retain(|letter| {
+            !replica.dead_letters().contains(&letter.op.op_id)
+                && !was_saved(replica, &letter.op.op_id)
+        });
         if !dead_letters.is_empty() {
             commit.events.push(Event::DeadLetters { dead_letters });
         }
+        if commit.is_empty() && replica.head() > 0 {
+            return commit;
+        }
         commit.events.push(Event::NeedFullPull);
+        if !self.is_empty() {
+            let earlier = replica.salvaged().map(|(_, what)| what);
+            let what = earlier.unwrap_or(&Salvaged::default()).joined(&self.saved);
+            commit.events.push(Event::Salvaged { what });
+        }
         replica.note_first_epoch(self.epoch.as_deref(), &mut commit);
         commit
+    }
+
+    /// Returns the local-only fields that the log lacks. Where another tab has saved them, only
+    /// values that it did not know count, unless they were written again since.
+    fn missing_local_only(&self, replica: &Replica) -> Vec<SegmentWrite> {
+        let lacks = |key: &OwnedKey, stamp: Seq| {
+            let there = replica.local_only().get(&key.as_key());
+            let stands = there.zip(replica.salvaged()).filter(|_| !self.stood_in);
+            stands.is_none_or(|(row, (at, what))| stamp > what.head && row.stamp <= *at)
+        };
+        let of_one_type = self
+            .local_only
+            .chunk_by(|(a, ..), (b, ..)| a.entity == b.entity);
+        let mut segments = Vec::new();
+        for fields in of_one_type {
+            let lacking = fields.iter().filter(|(key, _, stamp)| lacks(key, *stamp));
+            let segment = written(
+                fields.first().map_or("", |(key, ..)| &key.entity),
+                lacking.map(|(key, text, _)| (&*key.id, Some(&**text))),
+            );
+            if !segment.entries.is_empty() {
+                segments.push(segment);
+            }
+        }
+        segments
     }
 
     /// Queues the operations. Existing operations of the same entity were made without knowing
@@ -100,9 +159,9 @@ impl Salvage {
     ) {
         let mut added: Vec<Operation> = Vec::new();
         for (index, op) in self.operations.iter().enumerate() {
-            // Another tab's later edit may already include it; queueing it again would undo that
-            // edit.
-            if replica.outbox().knows(&op.op_id) {
+            // Another tab's later edit may already include it, or the remote: queueing it again would
+            // undo what came after it.
+            if replica.outbox().knows(&op.op_id) || was_saved(replica, &op.op_id) {
                 continue;
             }
             let same = |other: &&Operation| other.entity == op.entity && other.id == op.id;
@@ -134,6 +193,11 @@ impl Salvage {
             }
         }
     }
+}
+
+/// Returns true if another tab has saved this operation or dead letter.
+fn was_saved(replica: &Replica, op_id: &str) -> bool {
+    replica.salvaged().is_some_and(|(_, what)| what.has(op_id))
 }
 
 fn base_row(key: &OwnedKey, version: u64, body: &str) -> SegmentWrite {

@@ -168,6 +168,7 @@ impl Replica {
     fn start_from_checkpoint(&mut self, seq: Seq, kept: &[KeptSegment]) -> Self {
         let mut fresh = Self {
             user_id: self.user_id.clone(),
+            lost: self.lost,
             segments: self.segments.emptied(),
             ..Self::default()
         };

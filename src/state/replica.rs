@@ -9,6 +9,7 @@ use crate::log::address::Seq;
 use crate::log::commit::{Commit, Damage, Event};
 use crate::log::facts::{CursorState, DeadLetter, Facts, Parked};
 use crate::log::known_server::KnownServer;
+use crate::log::salvaged::Salvaged;
 use crate::model::digest::Digest;
 use crate::model::entity::Key;
 use crate::model::operation::Operation;
@@ -27,6 +28,15 @@ use crate::util::collections::vec_map::VecMap;
 
 /// Estimated bytes of one row in a checkpoint's directory.
 const DIRECTORY_BYTES_PER_ROW: u64 = 24;
+
+/// A place in one of the logs that an instance has had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogPlace {
+    /// How many logs the instance had lost before this one.
+    pub lost: u64,
+    /// The position of the last record.
+    pub head: Seq,
+}
 
 /// One user's entities, outbox, cursors and metadata, as of the log's head.
 #[derive(Debug, Default)]
@@ -47,6 +57,14 @@ pub struct Replica {
     pub(super) history: History,
     pub(super) facts: Facts,
     pub(super) server: KnownServer,
+    /// What was saved into this log, and the record that says so.
+    pub(super) salvaged: Option<(Seq, Salvaged)>,
+    /// How many logs this instance has lost before this one.
+    pub(super) lost: u64,
+    /// The log is about to be removed.
+    pub(super) ended: bool,
+    /// How many records only say that it ends, or does not.
+    pub(super) end_marks: u64,
     pub(super) damage: Damage,
     pub(super) unreadable: u64,
     pub(super) growth: Growth,
@@ -79,6 +97,43 @@ impl Replica {
     #[must_use]
     pub const fn head(&self) -> Seq {
         self.head
+    }
+
+    /// Returns true if the log takes no more records, because it is about to be removed.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The position of the last record, not counting those that only say that the log ends.
+    #[must_use]
+    pub const fn content_head(&self) -> Seq {
+        self.head.saturating_sub(self.end_marks)
+    }
+
+    /// A place in this log. Only one of the same log says what was written since.
+    #[must_use]
+    pub const fn place(&self) -> LogPlace {
+        LogPlace {
+            lost: self.lost,
+            head: self.head,
+        }
+    }
+
+    /// Takes over the count of lost logs: this is the same log, read again.
+    pub const fn continues(&mut self, before: &Self) {
+        self.lost = before.lost;
+    }
+
+    /// Notes that this is another log than before, which was lost.
+    pub const fn count_loss(&mut self) {
+        self.lost = self.lost.saturating_add(1);
+    }
+
+    /// What was saved into this log from a lost one, and the record that says so.
+    #[must_use]
+    pub const fn salvaged(&self) -> Option<&(Seq, Salvaged)> {
+        self.salvaged.as_ref()
     }
 
     /// The synced rows by table. Incomplete while rows are [lazy](Self::has_lazy_rows).

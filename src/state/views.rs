@@ -2,11 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::log::address::BodyId;
-use crate::log::commit::SegmentWrite;
+use crate::log::address::{BodyId, Seq};
 use crate::log::directory::Directory;
 use crate::model::entity::{Key, OwnedKey};
-use crate::state::local_only;
 use crate::state::replica::Replica;
 use crate::state::rows::{Row, RowBody, Rows};
 use crate::state::view::{View, ViewBody};
@@ -148,26 +146,18 @@ impl Replica {
         self.body_of(self.local_only.get(key)?)
     }
 
-    /// Returns all local-only fields that are in memory, to write them again after the log was
-    /// lost.
+    /// Returns all local-only fields that are in memory, and the record that wrote each.
     #[must_use]
-    pub fn local_only_segments(&self) -> Vec<SegmentWrite> {
-        let text = |row| match self.body_of(row) {
-            Some(ViewBody::Text(text)) => Some(text),
-            _ => None,
-        };
-        let types = self
-            .local_only
-            .iter()
-            .filter(|(_, rows)| rows.iter().next().is_some());
-        types
-            .map(|(entity, rows)| {
-                let fields = rows
-                    .iter()
-                    .filter_map(|(id, row)| Some((id, Some(text(row)?))));
-                local_only::written(entity, fields)
-            })
-            .collect()
+    pub fn local_only_texts(&self) -> Vec<(OwnedKey, Rc<str>, Seq)> {
+        let mut texts = Vec::new();
+        for (entity, rows) in self.local_only.iter() {
+            for (id, row) in rows.iter() {
+                if let Some(ViewBody::Text(text)) = self.body_of(row) {
+                    texts.push((Key::new(entity, id).to_owned(), text.into(), row.stamp));
+                }
+            }
+        }
+        texts
     }
 
     /// Ids of one entity type in order, those greater than `after`: of rows and of what overlays

@@ -130,6 +130,15 @@ impl Tasks {
         true
     }
 
+    /// Polls at most so many ready tasks, without time passing.
+    pub fn run_partly(&self, polls: u64) {
+        for _ in 0..polls {
+            if !self.poll_one() {
+                break;
+            }
+        }
+    }
+
     /// Runs all tasks for `ms` milliseconds of virtual time.
     pub fn run_for(&self, ms: u64) {
         let until = self.clock.now.get() + ms;

@@ -204,9 +204,14 @@ impl World {
             let pause = self
                 .dice
                 .below(if self.dice.chance(100) { 20_000 } else { 400 });
+            // Now and then, the next thing happens within the same moment.
+            let polls = self.dice.chance(150).then(|| self.dice.below(40));
             self.act();
             self.hear();
-            self.tasks.run_for(pause);
+            match polls {
+                Some(polls) => self.tasks.run_partly(polls),
+                None => self.tasks.run_for(pause),
+            }
             self.played += 1;
             self.check()?;
         }

@@ -188,3 +188,20 @@ fn metrics_count_what_was_done() {
     assert_eq!(metrics.active_users, ["ann"]);
     assert!(metrics.bytes_pushed > 0 && metrics.bytes_pulled > 0 && metrics.commits >= 4);
 }
+
+/// The feed tells cycles apart by when they began, however many begin within a millisecond.
+#[test]
+fn three_cycles_within_a_millisecond_have_three_starts() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    let mut starts = std::collections::BTreeSet::new();
+    let before = world.clock.now();
+    for _ in 0..3 {
+        a.sync();
+        let shown = a.engine.status_hub("ann").unwrap().current();
+        starts.insert(shown.last_started_at.clone());
+    }
+    assert_eq!(world.clock.now(), before, "the clock stands still");
+    assert_eq!(starts.len(), 3, "{starts:?}");
+}

@@ -43,6 +43,7 @@ pub struct CountedStore {
     pub damaged: Rc<Cell<bool>>,
     after_appends: Rc<RefCell<Option<AfterAppends>>>,
     before_tails: Rc<RefCell<Option<AfterAppends>>>,
+    before_wipes: Rc<RefCell<Option<AfterAppends>>>,
 }
 
 impl CountedStore {
@@ -58,6 +59,11 @@ impl CountedStore {
     /// Calls `call` in front of that look at what other tabs have written: what it does is seen.
     pub fn before_tail(&self, look: u64, call: impl FnOnce() + 'static) {
         *self.before_tails.borrow_mut() = Some((look, Box::new(call)));
+    }
+
+    /// Calls `call` in front of the next wipe: what it does is wiped too.
+    pub fn before_wipe(&self, call: impl FnOnce() + 'static) {
+        *self.before_wipes.borrow_mut() = Some((1, Box::new(call)));
     }
 
     fn count(waiting: &RefCell<Option<AfterAppends>>) {
@@ -136,6 +142,7 @@ impl Store for CountedStore {
     }
 
     async fn wipe(&self) -> Result<()> {
+        Self::count(&self.before_wipes);
         if let Some(code) = self.failing_wipes.borrow_mut().pop_front() {
             return Err(Error::new(code, "The storage failed, as the test asked."));
         }
@@ -215,6 +222,7 @@ impl Backing for Disk {
             damaged: Rc::clone(&store.damaged),
             after_appends: Rc::clone(&store.after_appends),
             before_tails: Rc::clone(&store.before_tails),
+            before_wipes: Rc::clone(&store.before_wipes),
         })
     }
 

@@ -7,6 +7,7 @@ use datum_sync::conflict::explain::Explained;
 use datum_sync::log::commit::{Damage, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use datum_sync::log::facts::{AdoptedFrom, CursorState, DeadLetter, Facts, Parked};
 use datum_sync::log::receipt::{Receipt, ReceiptOutcome, Restored};
+use datum_sync::log::salvaged::Salvaged;
 use datum_sync::log::segment::checksum;
 use datum_sync::log::spaces::{Limbo, SpaceEvent};
 use datum_sync::model::entity::Key;
@@ -385,6 +386,14 @@ fn other_events() -> Vec<Event> {
                 text: Rc::from(""),
             },
         },
+        Event::Salvaged {
+            what: Salvaged::new(u64::MAX, ["op-1", "", "op-2"].into_iter()),
+        },
+        Event::Salvaged {
+            what: Salvaged::default(),
+        },
+        Event::Ended { ended: true },
+        Event::Ended { ended: false },
     ]
 }
 

@@ -24,7 +24,7 @@ fn pulled(replica: &mut Replica, page: &str) {
             from: None,
             before: None,
             asked: replica.head(),
-            since: replica.head(),
+            since: replica.place(),
             scope: "",
             whole: true,
             entities: None,

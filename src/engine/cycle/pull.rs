@@ -26,7 +26,7 @@ use crate::plan::row_planner::{Decisions, Incoming};
 use crate::ports::host::Host;
 use crate::ports::remote::{Pulled, Remote};
 use crate::ports::store::Store;
-use crate::state::replica::Replica;
+use crate::state::replica::{LogPlace, Replica};
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
 
@@ -195,7 +195,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         cycle.show(Phase::Pulling, self.progress.from);
         let known = cycle.db.read(|replica| replica.facts().epoch.clone());
         let began_at_start = cursor.is_none();
-        let since = cycle.db.read(Replica::head);
+        let since = cycle.db.read(Replica::place);
         let mut seen = VecMap::default();
         let mut pulled = 0_u64;
         let mut limit = cycle.settings.batch_size;
@@ -381,7 +381,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         &self,
         page: &PullPage<'_>,
         cursor: Option<&str>,
-        since: Seq,
+        since: LogPlace,
         answer: &PageBytes,
     ) -> Result<Option<Incoming>> {
         let cycle = self.cycle;

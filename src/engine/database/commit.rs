@@ -2,7 +2,7 @@
 
 use crate::engine::database::group_commit::{Leader, QueuedWrite, WriteAnswer};
 use crate::engine::database::{Database, MAX_STALE, Source, closed, load, overtaken, salvage};
-use crate::log::address::{BodyId, Superseded};
+use crate::log::address::{BodyId, Seq, Superseded};
 use crate::log::commit::{Commit, Event};
 use crate::log::record::Encoded;
 use crate::model::config::storage::Durability;
@@ -135,6 +135,9 @@ impl<S: Store, H: Host> Database<S, H> {
         if !self.instances.is_back(&*self.host, &self.name).await {
             return Ok(false);
         }
+        if self.peek(Replica::has_ended) && !is_end_mark(&commit) {
+            return Err(closed());
+        }
         let seq = self.peek(Replica::head).saturating_add(1);
         let Encoded {
             record,
@@ -168,6 +171,45 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             Err(AppendError::Failed(error)) => Err(error),
         }
+    }
+
+    /// Ends the log, which is about to be removed, unless it has grown beyond `head`: what another
+    /// tab writes from now on is refused, and not lost with the log. Returns false if it has grown.
+    pub async fn end_log(&self, head: Seq) -> bool {
+        let turn = self.turn.lock().await;
+        let ended = if self.peek(Replica::head) == head {
+            self.mark_end(true).await
+        } else {
+            Ok(false)
+        };
+        drop(turn);
+        match ended {
+            Err(error) => error.code() != Code::StorageLost,
+            Ok(ended) => ended,
+        }
+    }
+
+    /// Takes the end back: the log could not be removed.
+    pub async fn reopen_log(&self) {
+        let turn = self.turn.lock().await;
+        for _ in 0..MAX_STALE {
+            if !self.peek(Replica::has_ended) || !matches!(self.mark_end(false).await, Ok(false)) {
+                break;
+            }
+            if self.catch_up_in_turn().await.is_err() {
+                break;
+            }
+        }
+        drop(turn);
+    }
+
+    async fn mark_end(&self, ended: bool) -> Result<bool> {
+        let commit = Commit {
+            events: vec![Event::Ended { ended }],
+            ..Commit::default()
+        };
+        self.append(commit, None, Durability::Strict, Source::Local)
+            .await
     }
 
     /// Applies what other instances have appended.
@@ -338,4 +380,9 @@ impl Planner for FromHead<'_> {
         };
         Ok(Plan::Ready(Planned::new(commit, ())))
     }
+}
+
+/// Returns true for the commits that alone an ended log takes.
+fn is_end_mark(commit: &Commit) -> bool {
+    matches!(&*commit.events, [Event::Ended { .. }])
 }

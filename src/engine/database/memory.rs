@@ -107,6 +107,7 @@ impl Memory {
             self.update(Replica::materialize);
         }
         fresh.listen(listener.is_some());
+        fresh.continues(&self.peek());
         let old = self.update(|replica| std::mem::replace(replica, fresh));
         self.wake();
         if let Some(listener) = listener {

@@ -6,6 +6,7 @@ use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Result};
 use crate::ports::host::Host;
 use crate::ports::store::Store;
+use crate::state::replica::Replica;
 
 /// Passes a result on. If it says that the log was lost, salvages it and returns `None`.
 pub(super) async fn salvaged<S: Store, H: Host, T>(
@@ -37,10 +38,19 @@ pub(super) async fn save<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
             .await
             .map_err(|error| db.on_store_error(error))?;
         db.memory.replace(fresh);
-        let commit = db.unsaved.borrow_mut().plan(&db.memory.whole(), &context);
-        let appended = db
-            .append(commit, None, Durability::Strict, Source::OtherTab)
-            .await;
+        db.update(Replica::count_loss);
+        let commit = {
+            let mut unsaved = db.unsaved.borrow_mut();
+            unsaved.stood_in |= db.store.took_over();
+            unsaved.plan(&db.memory.whole(), &context)
+        };
+        let stood_in = db.unsaved.borrow().stood_in;
+        let appended = if commit.is_empty() {
+            Ok(true)
+        } else {
+            db.append(commit, None, Durability::Strict, Source::OtherTab)
+                .await
+        };
         match appended {
             // Lost again, just now.
             Err(error) if error.code() == Code::StorageLost => {}
@@ -51,7 +61,7 @@ pub(super) async fn save<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
                 // They may have been sent before the log was lost, so nothing is coalesced into
                 // them.
                 db.update(|replica| replica.outbox_mut().mark_left(&saved));
-                db.report_log_end(if db.store.took_over() {
+                db.report_log_end(if stood_in {
                     LogEnd::TookOver
                 } else {
                     LogEnd::Lost(saved.len())

@@ -21,6 +21,9 @@ const SILENCE_MS: u64 = 3_000;
 /// How often the lock is probed from then on, in milliseconds.
 const PROBE_MS: u64 = 1_000;
 
+/// How far the start of a cycle may be ahead of the clock, in milliseconds.
+const MOST_AHEAD_MS: u64 = 1_000;
+
 /// How many ended cycles are remembered.
 const MOST_ENDS: usize = 16;
 
@@ -90,12 +93,23 @@ impl TabState {
         number
     }
 
-    /// Shows this tab's own cycle, which begins now.
-    pub(crate) fn begin_cycle(&self, now: u64) {
-        self.shown.set((now.max(1), self.id));
+    /// Shows this tab's own cycle, and returns when it begins. The feed and the other tabs tell
+    /// cycles apart by that, so it is later than that of every cycle that was shown or `recorded`,
+    /// however many begin within a millisecond. A start that is far ahead is from before the clock
+    /// was set back.
+    pub(crate) fn begin_cycle(&self, now: u64, recorded: Option<u64>) -> u64 {
+        let before = self.shown.get().0.max(recorded.unwrap_or_default());
+        let next = before.saturating_add(1);
+        let began = if next.saturating_sub(now) > MOST_AHEAD_MS {
+            now
+        } else {
+            now.max(next)
+        };
+        self.shown.set((began, self.id));
         self.own_cycle.set(true);
         self.believed_until.set(None);
         self.last_sent.take();
+        began
     }
 
     /// Ends this tab's own cycle; returns the message about a later one of another tab.

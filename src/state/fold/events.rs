@@ -58,6 +58,11 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
         Event::Quarantine { body } => fold_quarantine(replica, body),
         Event::Explained { what } => replica.history.add(what),
         Event::Space { what } => fold_space_event(replica, seq, what),
+        Event::Ended { ended } => {
+            replica.ended = ended;
+            replica.end_marks = replica.end_marks.saturating_add(1);
+        }
+        Event::Salvaged { what } => replica.salvaged = Some((seq, what)),
         Event::Checkpoint { .. } => {}
     }
 }
