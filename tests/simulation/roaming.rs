@@ -9,10 +9,19 @@ use serde_json::Value;
 /// (user, device, entity id, field).
 type Writer = (String, usize, String, String);
 
+/// The values of one writer.
+#[derive(Default)]
+struct Promised {
+    /// Any of them may be on the device, whatever its promise said.
+    asked: BTreeSet<u64>,
+    /// The last one that is promised; 0 if none is.
+    acknowledged: u64,
+}
+
 /// Values of rows that move between spaces.
 #[derive(Default)]
 pub struct Roaming {
-    acknowledged: RefCell<BTreeMap<Writer, BTreeSet<u64>>>,
+    promises: RefCell<BTreeMap<Writer, Promised>>,
     /// Values that a row of the server has had.
     landed: RefCell<BTreeSet<u64>>,
     losses: Cell<u64>,
@@ -22,17 +31,24 @@ pub struct Roaming {
 pub type Letter = (String, Option<Value>);
 
 impl Roaming {
+    /// Records a write that is asked for.
+    pub fn ask(&self, user: &str, device: usize, id: &str, field: &str, value: u64) {
+        let writer = (user.to_owned(), device, id.to_owned(), field.to_owned());
+        let mut promises = self.promises.borrow_mut();
+        promises.entry(writer).or_default().asked.insert(value);
+    }
+
     /// Records a write whose promise has resolved.
     pub fn acknowledge(&self, user: &str, device: usize, id: &str, field: &str, value: u64) {
         let writer = (user.to_owned(), device, id.to_owned(), field.to_owned());
-        let mut acknowledged = self.acknowledged.borrow_mut();
-        acknowledged.entry(writer).or_default().insert(value);
+        let mut promises = self.promises.borrow_mut();
+        promises.entry(writer).or_default().acknowledged = value;
     }
 
     /// Records that a device has deleted a row: what it wrote there went with it.
     pub fn delete(&self, user: &str, device: usize, id: &str) {
-        let mut acknowledged = self.acknowledged.borrow_mut();
-        acknowledged.retain(|(whose, at, what, _), _| whose != user || *at != device || what != id);
+        let mut promises = self.promises.borrow_mut();
+        promises.retain(|(whose, at, what, _), _| whose != user || *at != device || what != id);
     }
 
     /// How often promises were dropped.
@@ -43,8 +59,8 @@ impl Roaming {
     /// Drops all promises so far to a user.
     pub fn forgive(&self, user: &str) {
         self.losses.set(self.losses.get() + 1);
-        let mut acknowledged = self.acknowledged.borrow_mut();
-        acknowledged.retain(|(whose, ..), _| whose != user);
+        let mut promises = self.promises.borrow_mut();
+        promises.retain(|(whose, ..), _| whose != user);
     }
 
     /// Records the fields of a row of the server.
@@ -58,21 +74,18 @@ impl Roaming {
     /// or is in a dead letter.
     pub fn judge(&self, user: &str, device: usize, letters: &[Letter]) -> Result<(), String> {
         let landed = self.landed.borrow();
-        for ((whose, at, id, field), values) in self.acknowledged.borrow().iter() {
-            if whose != user || *at != device {
+        for ((whose, at, id, field), promised) in self.promises.borrow().iter() {
+            let last = promised.acknowledged;
+            if whose != user || *at != device || last == 0 {
                 continue;
             }
-            let told = |value: u64| {
-                letters.iter().any(|(about, data)| {
-                    about == id
-                        && data.as_ref().is_none_or(|data| {
-                            data[field].as_u64().is_some_and(|kept| kept >= value)
-                        })
-                })
-            };
-            // A later value replaces those before it, so only the last needs a trace.
-            let Some(last) = values.last() else { continue };
-            if !landed.contains(last) && !told(*last) {
+            let told = letters.iter().any(|(about, data)| {
+                let kept = data.as_ref().map(|data| data[field].as_u64());
+                about == id && kept.is_none_or(|kept| kept.is_some_and(|kept| kept >= last))
+            });
+            // A later value replaces those before it.
+            let has_landed = |value| landed.contains(value);
+            if !promised.asked.range(last..).any(has_landed) && !told {
                 return Err(format!(
                     "{id}.{field} = {last} was acknowledged; it is not on the server, was not replaced, and no dead letter tells of it"
                 ));

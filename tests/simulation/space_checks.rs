@@ -76,10 +76,11 @@ pub fn live_rows(server: &MemoryServer, user: &str) -> BTreeSet<String> {
 }
 
 /// Returns true if rows and operations of a space may be here: the user is in it as far as is
-/// known, or it waits to be made.
+/// known, or it waits to be made, or no list has come since storage was lost.
 pub fn may_hold(replica: &Replica, space: &str) -> bool {
     let table = Table::name(SPACE, Some(space));
     replica.spaces().role(space).is_some()
+        || replica.spaces().listed_at() == 0
         || replica.outbox().last(&Key::new(&table, space)).is_some()
 }
 
@@ -173,7 +174,7 @@ impl World {
             let list: BTreeMap<_, _> = list
                 .map(|joined| (joined.space.clone(), joined.role.name().to_owned()))
                 .collect();
-            (list, replica.spaces().is_moving())
+            (list, !replica.spaces().limbo().is_empty())
         });
         if list != roles {
             return Err(format!("has the spaces {list:?}, the server {roles:?}"));

@@ -172,6 +172,7 @@ impl World {
                 ..Wish::new(&self.dice, user, field.clone(), 0)
             };
             self.carry_out(0, 0, owner, Rc::clone(&engine), user, wish);
+            self.tasks.run_for(500);
         }
     }
 
@@ -206,18 +207,23 @@ impl World {
             let deletes = matches!(write, Write::Delete { .. });
             let holds_value = matches!(wish.kind, Kind::Row | Kind::Move)
                 && matches!(write, Write::Create { .. } | Write::Patch { .. });
+            let roaming = &push_checker.roaming;
+            if holds_value {
+                roaming.ask(user, device, &id, &wish.field, wish.value);
+            }
             let written = entities.write(user, &table, vec![write]).await;
             if shared.traced {
                 let ended = written.as_ref().map_err(Error::code);
                 shared.say(&format!("{name} wrote {told} for {user}: {ended:?}"));
             }
+            if deletes {
+                // A write that fails may have been stored.
+                roaming.delete(user, device, &id);
+            }
             match written {
                 Ok(written) if written.contains(&Written::Absent) => {}
                 Ok(_) => {
-                    let roaming = &push_checker.roaming;
-                    if deletes {
-                        roaming.delete(user, device, &id);
-                    } else if holds_value && losses == roaming.losses() {
+                    if holds_value && losses == roaming.losses() {
                         roaming.acknowledge(user, device, &id, &wish.field, wish.value);
                     }
                 }
