@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datum_server::MemoryServer;
 use datum_server::rules::store::{Row, Space};
+use datum_sync::model::space::is_reserved;
 use serde_json::Value;
 
 use super::roaming::Roaming;
@@ -170,6 +171,9 @@ impl PushChecker {
             ));
         }
         seen.applied |= applied;
+        if applied {
+            self.roaming.land(&op["data"]);
+        }
         seen.decided |= verdict["status"] == "conflict";
         if !op["data"].is_null() && !self.lossy.get() {
             let mut content = op.clone();
@@ -194,7 +198,9 @@ impl PushChecker {
     /// Each value is written once, so a replaced value must not return. Nothing takes a field away.
     fn compare(&self, server: &MemoryServer, user: &str, operations: &[Value]) {
         let mut rows: BTreeMap<Space, Vec<Row>> = BTreeMap::new();
-        for op in operations {
+        // Names of spaces and roles are nobody's alone.
+        let rows_only = |op: &&Value| !op["entity"].as_str().is_some_and(is_reserved);
+        for op in operations.iter().filter(rows_only) {
             for space in spaces_of(user, op) {
                 let rows = rows
                     .entry(space.clone())
@@ -218,7 +224,6 @@ impl PushChecker {
         };
         let data: Value = serde_json::from_str(data).unwrap();
         if is_roaming(&row.id) {
-            self.roaming.land(&data);
             let about = |op: &&Value| op["id"] == *row.id;
             if row.id.starts_with("team-") && operations.iter().filter(about).count() == 1 {
                 let mut lost = values

@@ -22,7 +22,7 @@ struct Promised {
 #[derive(Default)]
 pub struct Roaming {
     promises: RefCell<BTreeMap<Writer, Promised>>,
-    /// Values that a row of the server has had.
+    /// Values that the server has taken.
     landed: RefCell<BTreeSet<u64>>,
     losses: Cell<u64>,
 }
@@ -63,9 +63,9 @@ impl Roaming {
         promises.retain(|(whose, ..), _| whose != user);
     }
 
-    /// Records the fields of a row of the server.
-    pub fn land(&self, row: &Value) {
-        let fields = row.as_object().into_iter().flatten();
+    /// Records the data of an operation that was applied.
+    pub fn land(&self, data: &Value) {
+        let fields = data.as_object().into_iter().flatten();
         let values = fields.filter_map(|(_, value)| value.as_u64());
         self.landed.borrow_mut().extend(values);
     }

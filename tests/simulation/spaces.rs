@@ -208,6 +208,10 @@ impl World {
             let holds_value = matches!(wish.kind, Kind::Row | Kind::Move)
                 && matches!(write, Write::Create { .. } | Write::Patch { .. });
             let roaming = &push_checker.roaming;
+            if deletes {
+                // A write whose promise never resolves may have been stored.
+                roaming.delete(user, device, &id);
+            }
             if holds_value {
                 roaming.ask(user, device, &id, &wish.field, wish.value);
             }
@@ -217,7 +221,6 @@ impl World {
                 shared.say(&format!("{name} wrote {told} for {user}: {ended:?}"));
             }
             if deletes {
-                // A write that fails may have been stored.
                 roaming.delete(user, device, &id);
             }
             match written {
