@@ -50,6 +50,7 @@ pub mod pauses;
 pub mod pending;
 pub mod realtime;
 pub mod receipts;
+pub mod spaces;
 pub mod status_feed;
 mod storage_loss;
 pub mod synchronize;
@@ -138,6 +139,8 @@ parts! {
     users: Users;
     /// Reading, writing and watching entities.
     entities: Entities;
+    /// Spaces that several users share.
+    spaces: SharedSpaces;
     /// Operations in the outbox.
     pending: PendingOperations;
     /// Parked conflicts and the history of decisions.

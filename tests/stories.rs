@@ -74,10 +74,14 @@ mod resolvers;
 mod retries;
 #[path = "stories/scopes.rs"]
 mod scopes;
+#[path = "stories/spaces_managed.rs"]
+mod spaces_managed;
 #[path = "stories/spaces_moved.rs"]
 mod spaces_moved;
 #[path = "stories/spaces_pulled.rs"]
 mod spaces_pulled;
+#[path = "stories/spaces_restored.rs"]
+mod spaces_restored;
 #[path = "stories/spaces_written.rs"]
 mod spaces_written;
 #[path = "stories/summed_fields.rs"]

@@ -49,6 +49,8 @@ pub enum SpaceEvent {
     },
     /// The user has left a space: its rows go.
     Leave { space: String },
+    /// The last version of a space that a restored server has kept; said before its epoch.
+    Kept { space: String, version: u64 },
 }
 
 pub(super) fn put(out: &mut Output, event: &SpaceEvent) {
@@ -92,6 +94,11 @@ pub(super) fn put(out: &mut Output, event: &SpaceEvent) {
         SpaceEvent::Leave { space } => {
             out.byte(6);
             out.text(space);
+        }
+        SpaceEvent::Kept { space, version } => {
+            out.byte(7);
+            out.text(space);
+            out.number(*version);
         }
     }
 }
@@ -137,6 +144,10 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<SpaceEvent> {
         },
         6 => SpaceEvent::Leave {
             space: input.text()?,
+        },
+        7 => SpaceEvent::Kept {
+            space: input.text()?,
+            version: input.number()?,
         },
         _ => return None,
     })

@@ -214,6 +214,11 @@ fn spaces(spaces: &Spaces) -> Vec<SpaceEvent> {
         space: space.to_owned(),
     });
     events.extend(made);
+    let kept = spaces.kept().iter();
+    events.extend(kept.map(|(space, version)| SpaceEvent::Kept {
+        space: space.to_owned(),
+        version: *version,
+    }));
     let passed = spaces.all_passed().iter();
     events.extend(passed.map(|(space, version)| SpaceEvent::Passed {
         space: space.to_owned(),

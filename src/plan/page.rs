@@ -23,6 +23,7 @@ use crate::state::replica::{LogPlace, Replica};
 use crate::state::view::ViewBody;
 use crate::util::collections::sort::sort;
 
+mod forgotten;
 pub mod listing;
 mod moved;
 
@@ -133,7 +134,7 @@ impl PagePlanner<'_> {
         let ended = !page.more;
         let swept = full_since.filter(|_| ended);
         if let Some(before) = swept {
-            planner.offer_the_missing(page, rules, before);
+            planner.offer_the_missing(page, rules, before, &list);
         }
         if ended {
             listing::end_starts(&mut planner, rules, &begun);

@@ -13,11 +13,13 @@ use crate::conflict::{self, Conflict, Resolution, same_content};
 use crate::log::address::Seq;
 use crate::log::commit::{Commit, Event};
 use crate::log::receipt::{Receipt, Restored};
+use crate::log::spaces::SpaceEvent;
 use crate::model::entity::{Key, times};
 use crate::model::error::Result;
-use crate::model::operation::{Operation, OperationKind};
+use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::model::protocol::PullPage;
-use crate::model::table::concerns;
+use crate::model::space::Joined;
+use crate::model::table::{Table, concerns, tables};
 use crate::plan::page::PageRules;
 use crate::plan::remote_row::earlier_field_hashes;
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
@@ -36,6 +38,8 @@ pub struct EpochPlanner<'a> {
     pub epoch: &'a str,
     /// The last version that both histories share, if the server knows it.
     pub kept: Option<u64>,
+    /// That of each shared space.
+    pub kept_in: Vec<(&'a str, u64)>,
     /// This device's clock, in milliseconds since 1970.
     pub now: u64,
 }
@@ -46,6 +50,13 @@ impl Planner for EpochPlanner<'_> {
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<()>>> {
         let mut commit = Commit::default();
         if replica.facts().epoch.as_deref() == Some(self.left) {
+            let kept = self.kept_in.iter().map(|(space, version)| Event::Space {
+                what: SpaceEvent::Kept {
+                    space: (*space).to_owned(),
+                    version: *version,
+                },
+            });
+            commit.events.extend(kept);
             commit.events.push(Event::Epoch {
                 epoch: self.epoch.to_owned(),
                 restored: Some(Restored {
@@ -164,12 +175,16 @@ impl RowPlanner<'_> {
         page: &PullPage<'_>,
         rules: &PageRules<'_>,
         before: Seq,
+        list: &[Joined],
     ) {
         let replica = self.replica;
         if replica.receipts().restored().is_none() {
             return;
         }
-        let concerned = |entity: &str| concerns(rules.entities, entity);
+        let is_listed = |space: &str| list.iter().any(|joined| joined.space == space);
+        let concerned = |table: &str| {
+            concerns(rules.entities, table) && Table(table).space().is_none_or(is_listed)
+        };
         let was_sent = |entity: &str, id: &str| {
             page.changes
                 .iter()
@@ -177,7 +192,7 @@ impl RowPlanner<'_> {
         };
         for (entity, id, receipt) in replica.receipts().suspects() {
             if concerned(entity) && !was_sent(entity, id) {
-                self.offer_missing(&Key::new(entity, id), receipt);
+                self.offer_missing(&Key::new(entity, id), receipt, page);
             }
         }
         // An operation on a row that the server lacks has no base; by the time it is sent, its base
@@ -218,7 +233,72 @@ impl RowPlanner<'_> {
         }
     }
 
-    fn offer_missing(&mut self, key: &Key<'_>, receipt: &Receipt) {
+    /// Offers a forgotten move again: the row lives where it came from. Its content is never offered
+    /// without that, or there would be two.
+    fn offer_move(&mut self, key: &Key<'_>, page: &PullPage<'_>, held: Option<&str>) -> bool {
+        let (replica, table) = (self.replica, Table(key.entity));
+        let found = page.changes.iter().find(|change| {
+            change.id == key.id && change.entity == table.entity() && !change.is_of(key.entity)
+        });
+        let told = found.map(|change| {
+            let name = Table::name(&change.entity, change.space.as_deref());
+            (
+                name.into_owned(),
+                change.version,
+                change.data.filter(|_| !change.deleted),
+            )
+        });
+        let (from, version, body) = match told {
+            Some((from, version, Some(body))) => (from, version, Some(Rc::from(body))),
+            Some(_) => return false,
+            None => {
+                let all = tables(replica.entities(), table.entity());
+                let mut others = all.map(|(name, _)| name).filter(|name| *name != key.entity);
+                let row = others.find_map(|name| {
+                    let row = replica.row(&Key::new(name, key.id))?;
+                    (!row.deleted && row.version != UNKNOWN).then_some((name, row.version))
+                });
+                let Some((name, version)) = row else {
+                    return false;
+                };
+                let Some(body) = self.held(&Key::new(name, key.id)) else {
+                    return true;
+                };
+                (name.to_owned(), version, body)
+            }
+        };
+        let now = self.context.now;
+        let op = Operation {
+            base_version: Some(version),
+            to: Some(key.entity.to_owned()),
+            ..Operation::new(
+                self.op_id(),
+                Key::new(&from, key.id),
+                OperationKind::Move,
+                body.clone(),
+                now,
+            )
+        };
+        self.count_offer(true);
+        self.commit.queue(op, Vec::new());
+        let same = body.as_deref().zip(held);
+        if let (Some(held), false) = (held, same.is_some_and(|(a, b)| same_content(a, b))) {
+            let op = Operation {
+                base_version: Some(version),
+                ..Operation::new(
+                    self.op_id(),
+                    *key,
+                    OperationKind::Update,
+                    Some(Rc::from(held)),
+                    now,
+                )
+            };
+            self.commit.queue(op, Vec::new());
+        }
+        true
+    }
+
+    fn offer_missing(&mut self, key: &Key<'_>, receipt: &Receipt, page: &PullPage<'_>) {
         let outbox = self.replica.outbox();
         if outbox.chain(key).any(|queued| queued.blocked_by.is_some()) {
             return;
@@ -233,6 +313,9 @@ impl RowPlanner<'_> {
         };
         let chain: Vec<&Operation> = outbox.chain(key).map(|queued| &queued.op).collect();
         let Some(held) = self.held(key) else { return };
+        if chain.is_empty() && !receipt.whole && self.offer_move(key, page, held.as_deref()) {
+            return;
+        }
         let offer;
         let (last, body) = match chain.last() {
             Some(last) => (*last, last.body.clone()),
@@ -260,7 +343,7 @@ impl RowPlanner<'_> {
         self.commit.queue(op, replaced);
     }
 
-    fn count_offer(&mut self, offers: bool) {
+    pub(super) fn count_offer(&mut self, offers: bool) {
         let offered = &mut self.incoming.offered;
         *offered = offered.saturating_add(u64::from(offers));
     }
@@ -307,7 +390,11 @@ impl RowPlanner<'_> {
     /// Returns true if the row is an earlier state of our entity.
     fn is_older(&self, row: &RemoteRow<'_>, receipt: &Receipt, held: Option<&str>) -> bool {
         let restored = self.replica.receipts().restored();
-        if let Some(kept) = restored.and_then(|restored| restored.kept)
+        let kept = match Table(row.entity).space() {
+            None => restored.and_then(|restored| restored.kept),
+            Some(space) => self.replica.spaces().kept().get(space).copied(),
+        };
+        if let Some(kept) = kept
             && row.version <= kept
         {
             return true;
@@ -320,7 +407,7 @@ impl RowPlanner<'_> {
             // The server cannot tell, so the times decide, but only if the row has no foreign value
             // that is unknown here.
             Some(held) => {
-                let unknown = restored.is_some_and(|restored| restored.kept.is_none());
+                let unknown = restored.is_some() && kept.is_none();
                 let known = || {
                     row.body.is_some_and(|theirs| {
                         conflict::is_own(None, Some(held), theirs, &receipt.field_hashes)

@@ -172,6 +172,16 @@ impl<'a> RowPlanner<'a> {
         self.commit.events.push(event);
     }
 
+    /// Makes letters of writes that are gone without a verdict.
+    pub(super) fn bury(&mut self, letters: Vec<DeadLetter>) {
+        if !letters.is_empty() {
+            self.push_event(Event::DeadLetters {
+                dead_letters: letters.clone(),
+            });
+            self.incoming.dead_letters.extend(letters);
+        }
+    }
+
     /// Writes the remote's row.
     pub(super) fn write_row(&mut self, row: &RemoteRow<'_>, tombstones: Tombstones) {
         let deleted = row.body.is_none();

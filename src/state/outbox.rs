@@ -8,6 +8,7 @@ use crate::model::operation::{Operation, OperationKind};
 use crate::model::table::tables;
 use crate::state::outbox::slots::{EntityIndex, SlotQueue};
 use crate::util::collections::ordered_map::OrderedMap;
+use crate::util::collections::vec_map::VecMap;
 
 pub mod order;
 mod slots;
@@ -65,6 +66,12 @@ impl Outbox {
     /// The entity types that have pending operations.
     pub fn entities(&self) -> impl Iterator<Item = &str> {
         self.by_entity.0.keys()
+    }
+
+    /// Pending operations by table.
+    #[must_use]
+    pub const fn index(&self) -> &VecMap<OrderedMap<Vec<u64>>> {
+        &self.by_entity.0
     }
 
     #[must_use]
@@ -248,8 +255,9 @@ impl Outbox {
     }
 
     /// Forgets base versions beyond `kept`: they belong to a history that the server has lost.
-    pub fn forget_bases(&mut self, kept: u64) {
+    pub fn forget_bases(&mut self, kept: &dyn Fn(&str) -> u64) {
         for queued in self.queue.iter_mut() {
+            let kept = kept(&queued.op.entity);
             queued.op.forget_base(kept);
         }
     }

@@ -156,14 +156,19 @@ impl Receipts {
     }
 
     /// Marks the writes that a restored server may have forgotten.
-    pub(super) fn mark_suspects(&mut self, restored: Restored) {
+    pub(super) fn mark_suspects(
+        &mut self,
+        restored: Restored,
+        kept_of: &dyn Fn(&str) -> Option<u64>,
+    ) {
         // After a second restore, versions of two histories are mixed.
         let kept = restored.kept.filter(|_| self.restored.is_none());
-        for ids in self.all.iter_mut().map(|(_, ids)| ids) {
+        for (table, ids) in self.all.iter_mut() {
+            let kept = kept_of(table);
             let concerned = |receipt: &Receipt| {
                 receipt.version > 0
                     && receipt.at >= restored.since
-                    && restored.kept.is_none_or(|kept| receipt.version > kept)
+                    && kept.is_none_or(|kept| receipt.version > kept)
             };
             let names: Vec<String> = ids
                 .iter()

@@ -28,6 +28,7 @@ pub struct Spaces {
     listed_at: Seq,
     made: VecMap<Seq>,
     passed: VecMap<u64>,
+    kept: VecMap<u64>,
     starts: VecMap<VecMap<Start>>,
     limbo: VecMap<OrderedMap<Limbo>>,
 }
@@ -64,6 +65,22 @@ impl Spaces {
     #[must_use]
     pub fn passed(&self, space: &str) -> Option<u64> {
         self.passed.get(space).copied()
+    }
+
+    /// The last version of each shared space that the restored server has kept, if it said so.
+    #[must_use]
+    pub const fn kept(&self) -> &VecMap<u64> {
+        &self.kept
+    }
+
+    /// Notes the last version that a restored server has kept of a space.
+    pub(super) fn keep(&mut self, space: &str, version: u64) {
+        self.kept.insert(space, version);
+    }
+
+    /// Forgets what a restored server has kept: versions of two histories are mixed.
+    pub(super) fn forget_kept(&mut self) {
+        self.kept = VecMap::default();
     }
 
     /// Each space with the version up to which its pages have told everything.
@@ -177,6 +194,7 @@ impl Spaces {
     pub(super) fn enter_epoch(&mut self) {
         *self = Self {
             list: std::mem::take(&mut self.list),
+            kept: std::mem::take(&mut self.kept),
             ..Self::default()
         };
     }

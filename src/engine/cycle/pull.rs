@@ -232,7 +232,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                 if cursor.is_some() {
                     return Ok(RunEnd::StartAgain);
                 }
-                self.enter_epoch(left, epoch, page.kept).await?;
+                self.enter_epoch(left, epoch, &page).await?;
             }
             if page.more && seen.insert(&page.cursor, ()).is_some() {
                 return Err(Error::new(
@@ -365,12 +365,15 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
     }
 
     /// Enters the epoch of a restored server, unless another tab already has.
-    async fn enter_epoch(&self, left: &str, epoch: &str, kept: Option<u64>) -> Result<()> {
+    async fn enter_epoch(&self, left: &str, epoch: &str, page: &PullPage<'_>) -> Result<()> {
         let now = self.cycle.host.now_ms();
         let mut planner = EpochPlanner {
             left,
             epoch,
-            kept,
+            kept: page.kept,
+            kept_in: (page.starts.iter())
+                .filter_map(|start| Some((start.space.as_deref()?, start.kept?)))
+                .collect(),
             now,
         };
         self.cycle.db.commit(Durability::Strict, &mut planner).await

@@ -9,6 +9,7 @@ use crate::model::protocol::PullPage;
 use crate::model::space::{Joined, Role, SPACE};
 use crate::model::table::Table;
 use crate::plan::page::PageRules;
+use crate::plan::page::forgotten::{NOT_MEMBER, is_own, letters, offer_space};
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::RowPlanner;
 use crate::state::replica::Replica;
@@ -64,7 +65,15 @@ pub(super) fn plan_list(
         .filter(|space| !has(space) && !waits(space))
         .map(str::to_owned)
         .collect();
+    let forgets = replica.receipts().restored().is_some();
+    let (own, left): (Vec<String>, Vec<String>) = left
+        .into_iter()
+        .partition(|space| forgets && is_own(replica, space));
     bury(planner, rules, &left);
+    for space in left.iter().filter(|_| forgets) {
+        let letters = letters(planner, space);
+        planner.bury(letters);
+    }
     if list != spaces.list() || (spaces.listed_at() == 0 && !list.is_empty()) || settles(replica) {
         planner.incoming.spaces.compare(spaces.list(), &list);
         say(
@@ -77,6 +86,15 @@ pub(super) fn plan_list(
     }
     for space in left {
         say(planner, SpaceEvent::Leave { space });
+    }
+    for space in own {
+        say(
+            planner,
+            SpaceEvent::Leave {
+                space: space.clone(),
+            },
+        );
+        offer_space(planner, &space);
     }
     list
 }
@@ -133,7 +151,7 @@ fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
         if queued.op.tables().any(|table| of(Table(table).space())) {
             dead.reject(
                 &queued.op,
-                "notMember",
+                NOT_MEMBER,
                 "The user may not read this space any more, or it has ended.",
             );
         }
@@ -144,7 +162,7 @@ fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
     for event in dead.events() {
         planner.push_event(event);
     }
-    planner.incoming.dead_letters = dead.dead_letters;
+    planner.incoming.dead_letters.extend(dead.dead_letters);
 }
 
 /// The spaces that a page begins anew, with their counters.

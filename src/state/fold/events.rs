@@ -12,6 +12,7 @@ use crate::state::changes::{touch, touch_letter, touch_operation, touch_rows};
 use crate::state::fold::Origin;
 use crate::state::fold::spaces::fold_space_event;
 use crate::state::replica::Replica;
+use crate::state::spaces::Spaces;
 use crate::util::collections::vec_map::VecMap;
 
 /// Folds one event of the record at `seq`.
@@ -54,7 +55,12 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
         } => replica.receipts.put(&entity, &id, receipt),
         Event::Epoch { epoch, restored } => fold_epoch(replica, epoch, restored),
         Event::Server { server } => replica.server = server,
-        Event::Offered { count, done } => replica.receipts.count_offers(count, done),
+        Event::Offered { count, done } => {
+            replica.receipts.count_offers(count, done);
+            if done {
+                replica.spaces.forget_kept();
+            }
+        }
         Event::Quarantine { body } => fold_quarantine(replica, body),
         Event::Explained { what } => replica.history.add(what),
         Event::Space { what } => fold_space_event(replica, seq, what),
@@ -218,21 +224,35 @@ fn fold_epoch(replica: &mut Replica, epoch: String, restored: Option<Restored>) 
     // Cursors of the previous history mean nothing in the new one.
     replica.cursors = VecMap::default();
     replica.spaces.enter_epoch();
-    replica.receipts.mark_suspects(restored);
+    if replica.receipts.restored().is_some() {
+        replica.spaces.forget_kept();
+    }
+    let (receipts, spaces) = (&mut replica.receipts, &replica.spaces);
+    receipts.mark_suspects(restored, &|table| kept_of(spaces, restored, table));
     // A checkpoint repeats this event before any epoch is known; its rows are up to date.
     if known.is_some() {
-        forget_versions(replica, restored.kept.unwrap_or_default());
+        forget_versions(replica, restored);
     }
 }
 
 /// Forgets versions of a history that the server has lost. Until it is compared, such a row is
 /// older than everything that arrives, and is no base of a write.
-fn forget_versions(replica: &mut Replica, kept: u64) {
+fn forget_versions(replica: &mut Replica, restored: Restored) {
     replica.materialize();
-    for (entity, rows) in replica.entities.iter_mut() {
-        rows.forget_versions(entity, kept);
+    let spaces = &replica.spaces;
+    let kept = |table: &str| kept_of(spaces, restored, table).unwrap_or_default();
+    for (table, rows) in replica.entities.iter_mut() {
+        rows.forget_versions(table, kept(table));
     }
-    replica.outbox.forget_bases(kept);
+    replica.outbox.forget_bases(&kept);
+}
+
+/// Returns the last version of a table's space that the restored server has kept, if it said so.
+fn kept_of(spaces: &Spaces, restored: Restored, table: &str) -> Option<u64> {
+    match Table(table).space() {
+        None => restored.kept,
+        Some(space) => spaces.kept().get(space).copied(),
+    }
 }
 
 fn fold_quarantine(replica: &mut Replica, body: BodyId) {

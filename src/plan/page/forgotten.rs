@@ -1,0 +1,124 @@
+//! Spaces that a restored server has forgotten. The device that made one makes it anew, with what
+//! it wrote there; on others, what the server had acknowledged becomes letters.
+
+use std::rc::Rc;
+
+use crate::log::commit::Event;
+use crate::log::facts::DeadLetter;
+use crate::model::entity::Key;
+use crate::model::operation::{Link, Operation, OperationKind};
+use crate::model::space::{MEMBER, SPACE};
+use crate::model::table::Table;
+use crate::plan::row_planner::{RowPlanner, all_links};
+use crate::state::replica::Replica;
+
+/// The code of what waits for a space that the user has left.
+pub(super) const NOT_MEMBER: &str = "notMember";
+
+/// Returns true if this device made the space, and the restored server may have forgotten that.
+pub(super) fn is_own(replica: &Replica, space: &str) -> bool {
+    let table = Table::name(SPACE, Some(space));
+    let key = Key::new(&table, space);
+    let made = replica.receipts().suspect(&key);
+    made.is_some_and(|receipt| receipt.whole && !receipt.deleted)
+        && replica.row(&key).is_some_and(|row| !row.deleted)
+}
+
+/// Offers a space of this device anew: its creation, and behind that this device's own rows and
+/// what waits. Others offer theirs.
+pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
+    let replica = planner.replica;
+    let of_space = |table: &&str| Table(table).space() == Some(space);
+    let mut keys: Vec<(String, String)> = Vec::new();
+    let mut add = |table: &str, id: &str| {
+        let key = (table.to_owned(), id.to_owned());
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    };
+    let making = Table::name(SPACE, Some(space)).into_owned();
+    add(&making, space);
+    for (table, id, receipt) in replica.receipts().suspects() {
+        // The server makes its maker a member.
+        let maker = Table(table).entity() == MEMBER
+            && id.strip_prefix(space).and_then(|id| id.strip_prefix('/'))
+                == Some(replica.user_id());
+        if of_space(&table) && !receipt.deleted && !maker {
+            add(table, id);
+        }
+    }
+    for queued in replica.outbox().iter() {
+        if of_space(&&*queued.op.entity) {
+            add(&queued.op.entity, &queued.op.id);
+        }
+    }
+    let creation = Link {
+        key: Key::new(&making, space).to_owned(),
+        asked: false,
+    };
+    for (table, id) in &keys {
+        let key = Key::new(table, id);
+        let Some(held) = planner.held(&key) else {
+            continue;
+        };
+        let chain: Vec<&Operation> = (replica.outbox().chain(&key))
+            .map(|queued| &queued.op)
+            .filter(|op| op.entity == *table && op.to.is_none())
+            .collect();
+        let replaced: Vec<String> = chain.iter().map(|op| op.op_id.clone()).collect();
+        let body = match chain.last() {
+            Some(last) => last.body.clone(),
+            None => held,
+        };
+        let Some(body) = body else {
+            planner.push_event(Event::Dequeue { ops: replaced });
+            continue;
+        };
+        let mut links = all_links(&chain);
+        if *table != making {
+            links.push(creation.clone());
+        }
+        let now = planner.context.now;
+        let op = Operation {
+            links,
+            ..Operation::new(planner.op_id(), key, OperationKind::Create, Some(body), now)
+        };
+        planner.count_offer(chain.is_empty());
+        planner.commit.queue(op, replaced);
+    }
+}
+
+/// Returns letters of what was acknowledged in a space that is gone with it.
+pub(super) fn letters(planner: &mut RowPlanner<'_>, space: &str) -> Vec<DeadLetter> {
+    let replica = planner.replica;
+    let mut letters = Vec::new();
+    for (table, id, receipt) in replica.receipts().suspects() {
+        let key = Key::new(table, id);
+        if Table(table).space() != Some(space)
+            || receipt.deleted
+            || replica.outbox().last(&key).is_some()
+        {
+            continue;
+        }
+        let Some(Some(body)) = planner.held(&key) else {
+            continue;
+        };
+        let (op_id, now) = (planner.op_id(), planner.context.now);
+        let kind = match receipt.whole {
+            true => OperationKind::Create,
+            false => OperationKind::Update,
+        };
+        letters.push(DeadLetter {
+            op: Operation::new(op_id, key, kind, Some(Rc::clone(&body)), receipt.at),
+            code: NOT_MEMBER.to_owned(),
+            message: "The restored server has forgotten this space, and this write in it."
+                .to_owned(),
+            died_at: now,
+            base: None,
+            kept: false,
+            blocked_by: None,
+            maybe: false,
+        });
+    }
+    letters
+}

@@ -1,0 +1,148 @@
+//! The spaces of a user as an app manages them: made, named, shared, left.
+
+use crate::support::spaces::{Peer, TEAM};
+use crate::support::world::{Tab, World};
+use datum_sync::model::error::Code;
+use datum_sync::model::space::Role;
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+
+fn spaces(tab: &Tab) -> Value {
+    let text = tab.run(tab.engine.spaces().list(&tab.user)).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn members(tab: &Tab, space: &str) -> Value {
+    let text = tab
+        .run(tab.engine.spaces().members(&tab.user, space))
+        .unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_space_is_made_named_shared_and_ended_offline() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let b = world.device_of("bob", "desk").open();
+    let id = a.run(a.engine.spaces().create("ann", "plans")).unwrap();
+    let named = |name: &str, role: &str| json!([{ "spaceId": id, "role": role, "name": name }]);
+    assert_eq!(spaces(&a), named("plans", "owner"));
+    assert_eq!(
+        members(&a, &id),
+        json!([{ "userId": "ann", "role": "owner" }])
+    );
+    a.run(a.engine.spaces().rename("ann", &id, "trips"))
+        .unwrap();
+    a.run(a.engine.spaces().set_role("ann", &id, "bob", Role::Reader))
+        .unwrap();
+    a.creates(Some(&id), "x", "rome");
+    assert!(a.sync().is_success);
+    a.sync();
+    a.at_rest();
+    b.sync();
+    assert_eq!(spaces(&b), named("trips", "reader"));
+    let both = json!([{ "userId": "ann", "role": "owner" }, { "userId": "bob", "role": "reader" }]);
+    assert_eq!((members(&a, &id), members(&b, &id)), (both.clone(), both));
+    let refused = b.run(b.engine.spaces().rename("bob", &id, "mine"));
+    assert_eq!(refused.unwrap_err().code(), Code::NotOwner);
+    a.run(a.engine.spaces().set_role("ann", &id, "bob", Role::Writer))
+        .unwrap();
+    a.sync();
+    b.sync();
+    b.patch("x", r#"{"title":"paris"}"#);
+    b.sync();
+    assert!(b.run(b.engine.spaces().leave("bob", &id)).unwrap());
+    assert_eq!(spaces(&b), json!([]));
+    b.sync();
+    b.sync();
+    assert!(b.places().is_empty());
+    a.sync();
+    assert_eq!(
+        members(&a, &id),
+        json!([{ "userId": "ann", "role": "owner" }])
+    );
+    assert_eq!(a.titles(), ["paris"]);
+    assert!(a.run(a.engine.spaces().delete("ann", &id)).unwrap());
+    assert_eq!(spaces(&a), json!([]));
+    a.sync();
+    a.sync();
+    assert!(a.titles().is_empty());
+    a.at_rest();
+}
+
+#[test]
+fn a_watch_of_spaces_tells_each_change_once() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let watch = a.run(a.engine.spaces().watch("ann")).unwrap();
+    let now = || {
+        watch
+            .next()
+            .now_or_never()
+            .map(|next| next.unwrap().unwrap())
+    };
+    assert_eq!(now().as_deref(), Some("[]"));
+    assert_eq!(now(), None);
+    let bob = Peer::new(&world, "bob");
+    bob.makes(TEAM);
+    bob.invites(TEAM, "ann", "reader");
+    a.sync();
+    let told = |role: &str| json!([{ "spaceId": TEAM, "role": role, "name": "team" }]);
+    let next = || serde_json::from_str::<Value>(&now().unwrap()).unwrap();
+    assert_eq!(next(), told("reader"));
+    a.create(r#"{"title":"milk"}"#);
+    assert_eq!(now(), None);
+    bob.sets_role(TEAM, "ann", "writer");
+    a.sync();
+    assert_eq!(next(), told("writer"));
+    bob.removes(TEAM, "ann");
+    a.sync();
+    assert_eq!(now().as_deref(), Some("[]"));
+    watch.end();
+    assert_eq!(watch.next().now_or_never().unwrap().unwrap(), None);
+}
+
+#[test]
+fn bad_input_is_refused_by_name() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let manager = || a.engine.spaces();
+    let code = |result: datum_sync::model::error::Result<()>| result.unwrap_err().code();
+    for name in ["", "a\nb", &"x".repeat(513)] {
+        let made = a.run(manager().create("ann", name)).map(drop);
+        assert_eq!(code(made), Code::InvalidArgument);
+    }
+    for id in ["", "team", "AAAAAAAA-0000-4000-8000-000000000001", "a\0b"] {
+        assert_eq!(
+            code(a.run(manager().rename("ann", id, "x"))),
+            Code::InvalidArgument
+        );
+        let draft = json!({ "title": "x", "spaceId": id }).to_string();
+        let made = a.write("tasks", datum_sync::plan::write::Write::Create { draft });
+        if !id.is_empty() {
+            assert_eq!(made.unwrap_err().code(), Code::InvalidEntity, "{id}");
+        }
+    }
+    assert_eq!(
+        code(a.run(manager().rename("ann", TEAM, "x"))),
+        Code::NotFound
+    );
+    assert_eq!(
+        code(a.run(manager().set_role("ann", TEAM, "bob", Role::Reader))),
+        Code::NotMember
+    );
+    assert!(!a.run(manager().leave("ann", TEAM)).unwrap());
+    assert_eq!(
+        code(a.run(manager().set_role("ann", TEAM, &"b".repeat(476), Role::Reader))),
+        Code::InvalidArgument
+    );
+    assert_eq!(
+        a.try_move("x", Some(TEAM)).unwrap_err().code(),
+        Code::NotFound
+    );
+    a.create(r#"{"id":"x","title":"milk"}"#);
+    assert_eq!(
+        a.try_move("x", Some(TEAM)).unwrap_err().code(),
+        Code::NotMember
+    );
+}
