@@ -243,9 +243,14 @@ impl Settling<'_> {
 
     fn applied(&mut self, op: &Operation, version: u64, row: Option<&str>, soft: bool) {
         let (outbox, key) = (self.replica.outbox(), Key::new(&op.entity, &op.id));
-        let known = self.replica.row(&key).map_or(0, |row| row.version);
+        let here = self.replica.row(&key);
+        let known = here.map_or(0, |row| row.version);
+        // The remote says 1 of a delete of what it never had, and of the row that is made next.
+        let deletes = op.kind == OperationKind::Delete;
+        let is_news =
+            known < version || here.is_some_and(|here| known == version && here.deleted != deletes);
         if outbox.get(&op.op_id).is_some() {
-            if known >= version {
+            if !is_news {
                 // Another tab has pulled the row already.
                 self.rows.applied(op, known, RowWritten::Yes);
                 rebase_following(self.replica, &mut self.rows, op, (version, row), known);
@@ -263,7 +268,7 @@ impl Settling<'_> {
             // Another tab edited the entity while this operation was being sent. Its edit builds on
             // this one.
             let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
-            if known < version && self.may_file(&row) {
+            if is_news && self.may_file(&row) {
                 self.rows.write_row(&row, Tombstones::Apply);
                 let base = (op.kind != OperationKind::Delete).then_some(version);
                 self.rows.push_event(Event::Rebase {
