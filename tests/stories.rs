@@ -74,6 +74,8 @@ mod resolvers;
 mod retries;
 #[path = "stories/scopes.rs"]
 mod scopes;
+#[path = "stories/spaces_found.rs"]
+mod spaces_found;
 #[path = "stories/spaces_managed.rs"]
 mod spaces_managed;
 #[path = "stories/spaces_moved.rs"]
