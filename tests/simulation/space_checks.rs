@@ -95,11 +95,13 @@ pub fn check_outside(replica: &Replica) -> Result<(), String> {
         .outbox()
         .iter()
         .flat_map(|queued| queued.op.tables());
-    let mut outside = rows.chain(waiting).filter(|table| {
-        Table(table)
-            .space()
-            .is_some_and(|space| !may_hold(replica, space))
-    });
+    // Who makes a space that they were invited to hears of its row before the list has it.
+    let is_outside = |table: &&str| {
+        let table = Table(table);
+        let space = table.space().filter(|_| table.entity() != SPACE);
+        space.is_some_and(|space| !may_hold(replica, space))
+    };
+    let mut outside = rows.chain(waiting).filter(is_outside);
     match outside.next() {
         Some(table) => Err(format!(
             "there is something of {table:?}, but the list is {:?}",
@@ -241,7 +243,9 @@ impl World {
         let mut kept: Vec<Letter> = Vec::new();
         for letter in replica.dead_letters().values() {
             let (op, table) = (&letter.op, Table(&letter.op.entity));
-            let in_space = op.tables().any(|table| Table(table).space().is_some());
+            // What waits behind a refused move may be in the personal space.
+            let in_space =
+                is_roaming(&op.id) || op.tables().any(|table| Table(table).space().is_some());
             if !op.id.starts_with("big-") && !(in_space && REFUSALS.contains(&letter.code.as_str()))
             {
                 return Err(format!(
