@@ -14,6 +14,7 @@ use crate::js::events::EventFeed;
 use crate::js::feed::StatusFeed;
 use crate::js::instance::{Instance, MetadataSides, PauseChange};
 use crate::js::manager::Manager;
+use crate::js::spaces::SpaceManager;
 use crate::model::error::Result;
 use crate::util::time::format;
 use crate::web::interop::set_member;
@@ -37,6 +38,7 @@ pub mod page_bindings;
 pub mod persist;
 pub mod resolver;
 pub mod schedule;
+pub mod spaces;
 pub mod sync_options;
 pub mod users;
 pub mod waiting;
@@ -284,6 +286,11 @@ impl Datum {
     pub fn check_health(&self, user_id: &JsValue) -> Promise {
         let (instance, user) = (Rc::clone(&self.instance), read_optional_user(user_id));
         promise(async move { to_js(&instance.engine.health().check(user?).await?) })
+    }
+
+    /// The spaces that the user shares with others.
+    pub fn spaces(&self) -> SpaceManager {
+        SpaceManager::new(Rc::clone(&self.instance))
     }
 
     /// Returns the operations that the remote has rejected for good.

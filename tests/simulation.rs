@@ -24,6 +24,8 @@ mod faults;
 mod final_checks;
 #[path = "simulation/log_checks.rs"]
 mod log_checks;
+#[path = "simulation/meetings.rs"]
+mod meetings;
 #[path = "simulation/misbehaviour.rs"]
 mod misbehaviour;
 #[path = "simulation/model.rs"]

@@ -72,6 +72,8 @@ mod receipts;
 mod resolvers;
 #[path = "stories/retries.rs"]
 mod retries;
+#[path = "stories/same_address.rs"]
+mod same_address;
 #[path = "stories/scopes.rs"]
 mod scopes;
 #[path = "stories/spaces_found.rs"]
@@ -82,6 +84,8 @@ mod spaces_managed;
 mod spaces_moved;
 #[path = "stories/spaces_pulled.rs"]
 mod spaces_pulled;
+#[path = "stories/spaces_random.rs"]
+mod spaces_random;
 #[path = "stories/spaces_restored.rs"]
 mod spaces_restored;
 #[path = "stories/spaces_written.rs"]

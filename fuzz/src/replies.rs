@@ -292,6 +292,7 @@ fn requests(bytes: &[u8]) {
         user_id: Some(head.into()),
         schema: 7,
         epoch: Some(head.into()),
+        server_id: Some(tail.into()),
         operations: vec![operation.clone(), operation],
     };
     let written = request.to_json();
@@ -314,6 +315,10 @@ fn requests(bytes: &[u8]) {
             read["schema"].as_u64()
         ),
         (Some(tail), Some(head), Some(7))
+    );
+    assert_eq!(
+        (read["epoch"].as_str(), read["serverId"].as_str()),
+        (Some(head), Some(tail))
     );
     for (index, sent) in request.operations.iter().enumerate() {
         check_operation(&read["operations"][index], sent);

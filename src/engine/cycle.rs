@@ -19,7 +19,7 @@ use crate::engine::database::Database;
 use crate::engine::events::EventHub;
 use crate::engine::status_feed::StatusHub;
 use crate::log::commit::Event;
-use crate::log::known_server::KnownServer;
+use crate::log::known_server::ServerNews;
 use crate::model::config::storage::Durability;
 use crate::model::config::{Config, Direction};
 use crate::model::error::{Code, Error, ErrorJson, Result};
@@ -79,7 +79,7 @@ pub struct Cycle<'a, S, R, H> {
     /// When this cycle sent the device's metadata, and a hash of it.
     pub reported_now: Cell<Option<(u64, u64)>>,
     /// The server, as this cycle has come to know it.
-    pub learned_server: RefCell<Option<KnownServer>>,
+    pub learned_server: RefCell<Option<ServerNews>>,
     /// Failures that did not end the cycle.
     pub warnings: RefCell<Vec<ErrorJson>>,
     /// Failures outside the actual work, such as a remote that stores no metadata: they are shown,
@@ -188,7 +188,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     }
                     (Ok(()), Err(_)) => false,
                 };
-                if again { push(1.0, 1.0).await } else { pushed }.and(pulled)
+                let pushed = if again { push(1.0, 1.0).await } else { pushed };
+                server::both(pushed, pulled)
             }
             Direction::PullThenPush => {
                 let pulled = pull(0.0, 0.7).await;
@@ -197,7 +198,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     return pulled;
                 }
                 notes.pull_failed.set(pulled.is_err());
-                pulled.and(push(0.7, 1.0).await)
+                server::both(pulled, push(0.7, 1.0).await)
             }
             Direction::PushOnly => {
                 if self.db.read(Replica::is_new) {
@@ -270,9 +271,8 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                     let mut events = vec![Event::Facts {
                         facts: Box::new(facts()),
                     }];
-                    let news = learned
-                        .as_ref()
-                        .filter(|server| replica.server() != *server);
+                    let news = learned.as_ref();
+                    let news = news.and_then(|news| news.to_record(replica.server()));
                     events.extend(news.map(|server| Event::Server {
                         server: server.clone(),
                     }));

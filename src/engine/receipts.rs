@@ -7,6 +7,7 @@ use crate::model::error::Result;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::state::awaited_receipt::AwaitedReceipt;
+use crate::state::tables;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
     /// Waits until the currently pending operations of an entity have verdicts, through this tab or
@@ -25,7 +26,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         self.engine.check_entity(entity)?;
         check_entity_id(entity, id)?;
         let user = self.engine.user_for_question(user_id).await?;
-        let key = Key::new(entity, id);
+        let table = user.db.read(|replica| {
+            let found = tables::find(replica, entity, id).or(tables::only(replica, entity));
+            found.unwrap_or(entity).to_owned()
+        });
+        let key = Key::new(&table, id);
         let mut waiting = user.db.read(|replica| AwaitedReceipt::new(replica, &key));
         if !waiting.is_needed() {
             // Another tab may have just written it.

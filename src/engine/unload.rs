@@ -3,6 +3,7 @@
 use crate::engine::cycle::batch::{bounded, ready};
 use crate::engine::cycle::options::Settings;
 use crate::engine::{Backing, PendingOperations};
+use crate::log::known_server::Meeting;
 use crate::model::config::Options;
 use crate::model::operation::OperationKind;
 use crate::ports::host::Host;
@@ -32,10 +33,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
             return None;
         }
         // Who answers at another address, and with which epoch, is only known once it has answered.
-        let address = self.engine.remote.address();
+        let remote = &self.engine.remote;
+        let (own, address) = (remote.server_id(), remote.address());
         let unknown = user.db.read(|replica| {
-            let known = &replica.server().address;
-            replica.is_new() || (known.is_some() && address.is_some() && *known != address)
+            let meeting = replica.server().meets(own.as_deref(), address.as_deref());
+            replica.is_new() || meeting == Meeting::Other
         });
         if unknown {
             return None;
@@ -56,6 +58,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
                 user_id,
                 &self.engine.config,
                 replica,
+                replica.server().named(own.as_deref()),
                 &ready,
                 MOST_BYTES,
             )

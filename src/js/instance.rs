@@ -20,6 +20,7 @@ use crate::js::page_bindings::PageBindings;
 use crate::js::resolver;
 use crate::js::sync_options::SyncOptions;
 use crate::model::error::{Code, Result};
+use crate::model::table::Table;
 use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
 use crate::web::interop::spawn;
@@ -97,6 +98,7 @@ impl Instance {
     }
 
     pub(super) fn middleware_of(&self, entity: &str) -> Option<Middleware> {
+        let entity = Table(entity).entity();
         self.live.borrow().middleware.get(entity).cloned()
     }
 

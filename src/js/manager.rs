@@ -12,7 +12,8 @@ use crate::js::convert::{
 use crate::js::instance::Instance;
 use crate::js::manager::adapters::{LocalAdapter, RemoteAdapter};
 use crate::js::manager::options::{
-    OptionsOf, PageOptions, ReadOptions, WriteOptions, read_user_option, read_write_options,
+    OptionsOf, PageOptions, ReadOptions, WriteOptions, read_move, read_space_option,
+    read_write_options, split,
 };
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::sync_options::SyncOptions;
@@ -21,6 +22,7 @@ use crate::js::write::{JsResult, WriteOutput, WriteTarget, many, one, patch, pat
 use crate::model::config::DeleteBehavior;
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::{Code, Error, Result};
+use crate::model::table::Table;
 use crate::plan::write::{Write, Written};
 use crate::web::interop::{is_absent, set_member};
 
@@ -72,41 +74,33 @@ impl Manager {
         })
     }
 
-    /// Resolves the user of a write, as [`Self::user`].
+    /// Resolves the user of a write: by default the one who is current at the call, even if another
+    /// signs in before the promise settles.
     fn written(&self, options: Result<WriteOptions>) -> Result<WriteTarget> {
         let options = options?;
         Ok(WriteTarget {
             user: self.instance.engine.user_or_current(options.user_id)?,
+            space: options.space,
             after: options.after,
             removed: options.removed,
         })
     }
 
-    /// Resolves the user of a call: by default the one who is current at the call, even if another
-    /// signs in before the promise settles.
-    fn user(&self, options: Result<Option<String>>) -> Result<String> {
-        self.instance.engine.user_or_current(options?)
-    }
-
-    /// Reads the options of a read: whose entities, and whether deleted ones too.
-    fn read_options(&self, value: &JsValue) -> Result<(String, bool)> {
+    /// Reads the options of a read: whose entities (by default of the user who is current at the
+    /// call), of which spaces, and whether deleted ones too.
+    fn read_options(&self, value: &JsValue) -> Result<(String, Rc<str>, bool)> {
         let options = ReadOptions::read(value)?;
         let user = self.instance.engine.user_or_current(options.user_id)?;
-        Ok((user, options.include_deleted))
+        let selection = Table::name(&self.entity, options.space.as_deref());
+        Ok((user, Rc::from(selection), options.include_deleted))
     }
 
-    fn target(
-        &self,
-        user_id: Option<String>,
-        only: Option<String>,
-        include_deleted: bool,
-    ) -> Result<WatchTarget> {
-        Ok(WatchTarget {
-            user_id: self.instance.engine.user_or_current(user_id)?,
-            entity: Rc::clone(&self.entity),
-            only,
-            include_deleted,
-        })
+    /// Reads the options of a read that has no others: whose entities, of which spaces.
+    fn place(&self, value: &JsValue) -> Result<(String, Rc<str>)> {
+        let (user, space) = read_space_option(value)?;
+        let selection = Table::name(&self.entity, space.as_deref());
+        let user = self.instance.engine.user_or_current(user)?;
+        Ok((user, Rc::from(selection)))
     }
 
     fn texts(&self, values: &JsValue, what: &str) -> JsResult<Vec<String>> {
@@ -212,6 +206,13 @@ impl Manager {
         )
     }
 
+    /// Takes an entity to another space; null is the user's own.
+    #[wasm_bindgen(js_name = "move")]
+    pub fn move_to(&self, id: &JsValue, space_id: &JsValue, options: &JsValue) -> Promise {
+        let writes = read_move(id, space_id).map_err(|e| error_to_js(&e));
+        self.write(read_write_options(options, OptionsOf::Write), writes, one)
+    }
+
     /// Stores new entities, all or none.
     #[wasm_bindgen(js_name = createMany)]
     pub fn create_many(&self, drafts: &JsValue, options: &JsValue) -> Promise {
@@ -261,10 +262,10 @@ impl Manager {
 
     /// One entity, or null.
     pub fn read(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware());
+        let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
         let (id, options) = (read_string(id, "`id`"), self.read_options(options));
         promise(async move {
-            let (user, include_deleted) = options?;
+            let (user, entity, include_deleted) = options?;
             match instance
                 .engine
                 .entities()
@@ -280,10 +281,10 @@ impl Manager {
     /// Every entity, in order of id.
     #[wasm_bindgen(js_name = readAll)]
     pub fn read_all(&self, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware());
+        let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
         let options = self.read_options(options);
         promise(async move {
-            let (user, include_deleted) = options?;
+            let (user, entity, include_deleted) = options?;
             decoded_many(
                 &instance
                     .engine
@@ -298,15 +299,14 @@ impl Manager {
     /// One page of entities, in order of id.
     #[wasm_bindgen(js_name = readPage)]
     pub fn read_page(&self, page: &JsValue, options: &JsValue) -> Promise {
-        let ((instance, entity), middleware) = (self.handles(), self.middleware());
-        let page = PageOptions::read(page);
-        let user = self.user(read_user_option(options));
+        let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
+        let (page, place) = (PageOptions::read(page), self.place(options));
         promise(async move {
-            let page = page?;
+            let (page, (user, entity)) = (page?, place?);
             let page = instance
                 .engine
                 .entities()
-                .read_page(&user?, &entity, page.size, page.after.as_deref())
+                .read_page(&user, &entity, page.size, page.after.as_deref())
                 .await?;
             let object = Object::new();
             set_member(
@@ -328,7 +328,12 @@ impl Manager {
     pub fn watch_all(&self, options: &JsValue) -> WatchFeed {
         let target = self
             .read_options(options)
-            .and_then(|(user, include_deleted)| self.target(Some(user), None, include_deleted));
+            .map(|(user_id, entity, include_deleted)| WatchTarget {
+                user_id,
+                entity,
+                only: None,
+                include_deleted,
+            });
         WatchFeed::new(Rc::clone(&self.instance), target)
     }
 
@@ -336,24 +341,28 @@ impl Manager {
     #[wasm_bindgen(js_name = watchById)]
     pub fn watch_by_id(&self, id: &JsValue, options: &JsValue) -> WatchFeed {
         let target = read_string(id, "`id`")
-            .and_then(|id| self.target(read_user_option(options)?, Some(id), false));
+            .and_then(|id| Ok((id, self.place(options)?)))
+            .map(|(id, (user_id, entity))| WatchTarget {
+                user_id,
+                entity,
+                only: Some(id),
+                include_deleted: false,
+            });
         WatchFeed::new(Rc::clone(&self.instance), target)
     }
 
     /// Whether an entity exists.
     pub fn exists(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let key = read_string(id, "`id`").and_then(|id| {
-            check_entity_id(&self.entity, &id).map(|()| Key::new(&self.entity, &id).to_owned())
-        });
-        self.instance
-            .query(self.user(read_user_option(options)), move |_, user| {
-                Ok(JsValue::from_bool(user.exists(&key?.as_key())))
-            })
+        let id =
+            read_string(id, "`id`").and_then(|id| check_entity_id(&self.entity, &id).map(|()| id));
+        let (user, entity) = split(self.place(options));
+        self.instance.query(user, move |_, user| {
+            Ok(JsValue::from_bool(user.exists(&Key::new(&entity, &id?))))
+        })
     }
 
     /// How many entities there are.
     pub fn count(&self, query: &JsValue, options: &JsValue) -> Promise {
-        let entity = Rc::clone(&self.entity);
         let without_query = if is_absent(query) {
             Ok(())
         } else {
@@ -362,7 +371,7 @@ impl Manager {
                 "`count` takes no query yet; pass undefined and count what `readAll` gives.",
             ))
         };
-        let user = without_query.and_then(|()| self.user(read_user_option(options)));
+        let (user, entity) = split(without_query.and_then(|()| self.place(options)));
         self.instance.query(user, move |_, user| {
             Ok(JsValue::from_f64(user.count(&entity) as f64))
         })
@@ -397,17 +406,15 @@ impl Manager {
     /// Waits for the outcome of an entity's pending writes.
     #[wasm_bindgen(js_name = whenSynced)]
     pub fn when_synced(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let (instance, entity) = self.handles();
-        let (id, user) = (
-            read_string(id, "`id`"),
-            self.user(read_user_option(options)),
-        );
+        let instance = Rc::clone(&self.instance);
+        let (id, place) = (read_string(id, "`id`"), self.place(options));
         promise(async move {
+            let (user, entity) = place?;
             Ok(JsValue::from_str(
                 instance
                     .engine
                     .entities()
-                    .when_synced(&user?, &entity, &id?)
+                    .when_synced(&user, &entity, &id?)
                     .await?
                     .name(),
             ))

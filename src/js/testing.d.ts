@@ -63,7 +63,7 @@ export interface MemoryRemoteOptions {
   maxBytes?: number;
   /** Refuses operations. It is asked for each one; undefined lets it pass. */
   decide?: ((operation: PushedOperation, userId: string) => Decision | null | undefined | void) | undefined;
-  /** Which server this is. Default `"memory"`: instances take every `MemoryRemote` for the same one. With another id it is another server. */
+  /** Which server this is. Default `"memory"`: instances take every `MemoryRemote` for the same one. With another id it is another server, which does nothing with a push that names the first. */
   serverId?: string;
 }
 

@@ -89,9 +89,9 @@ export class MemoryRemote {
       const { operations } = request;
       if (operations.length > this.maxOperations || JSON.stringify(request).length > this.maxBytes) throw failure({ status: 413 });
       const epoch = String(this.#epoch);
-      const isOld = request.epoch !== undefined && request.epoch !== null && request.epoch !== epoch;
-      const waiting = ({ opId }) => ({ opId, status: "retry", code: "epochChanged" });
-      const results = isOld ? operations.map(waiting) : this.#push(request.userId, operations);
+      const isOther = (meant, own) => meant !== undefined && meant !== null && meant !== own;
+      const code = isOther(request.serverId, this.serverId) ? "otherServer" : isOther(request.epoch, epoch) ? "epochChanged" : undefined;
+      const results = code === undefined ? this.#push(request.userId, operations) : operations.map(({ opId }) => ({ opId, status: "retry", code }));
       return { results, epoch, serverId: this.serverId, serverTime: new Date().toISOString() };
     });
   }
@@ -274,6 +274,8 @@ export class MemoryRemote {
       if (earlier.key === JSON.stringify([entity, id])) return { status: "applied", version: earlier.version, replayed: true };
       return { status: "rejected", code: "opIdReused", message: "`opId` was used for another entity." };
     }
+    // It has no shared spaces.
+    if (operation.space != null || kind === "move") return { status: "rejected", code: "invalidOperation", message: "This remote has no shared spaces." };
     if (after?.some((needed) => failed.has(needed))) return { status: "retry", code: "blocked" };
     const decided = this.decide?.(copy(operation), userId);
     if (decided !== undefined && decided !== null) return decided;

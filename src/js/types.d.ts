@@ -499,6 +499,12 @@ export interface PushRequest {
    * and answer each operation with `{ status: "retry", code: "epochChanged" }`, and with its own `epoch`.
    */
   epoch?: string;
+  /**
+   * The server that the operations are for, if replies have named it ({@link PushReply.serverId}) and the adapter has no `serverId` of
+   * its own. If it is not the backend's, the backend must do nothing and answer each operation with
+   * `{ status: "retry", code: "otherServer" }`, and with its own `serverId`.
+   */
+  serverId?: string;
   /** At most one for each entity. */
   operations: PushedOperation[];
 }
@@ -1047,6 +1053,9 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
   /** Returns the number of pending operations. */
   pendingCount(userId: string): Promise<number>;
 
+  /** The spaces that the user shares with others. */
+  spaces(): SpaceManager;
+
   /** Returns the operations that the remote has rejected, with its reasons. */
   deadLetters(userId: string): Promise<readonly DeadLetter[]>;
   /**
@@ -1163,6 +1172,12 @@ export class Manager<T extends Entity = AnyEntity> {
   patch(id: string, changes: Changes<T>, options?: PatchOptions<T>): Promise<Readonly<T>>;
   /** Deletes an entity. Returns false if there was none. */
   delete(id: string, options?: DeleteOptions): Promise<boolean>;
+  /**
+   * Takes an entity to another space of the user, with what is pending on it: one operation, which the server applies as a whole. null is
+   * the personal space. Rejects with `notFound`; with `notMember` or `readOnly`, as far as this device knows the roles in both spaces;
+   * and with `alreadyExists` if the other space has an entity with this id.
+   */
+  move(id: string, spaceId: string | null, options?: WriteOptions): Promise<Readonly<T>>;
   /** Creates many in one atomic commit: all or none. */
   createMany(drafts: readonly Draft<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
   /** Replaces many in one atomic commit. */
@@ -1177,9 +1192,9 @@ export class Manager<T extends Entity = AnyEntity> {
   /** Returns one page of them, ordered by id. */
   readPage(page?: PageRequest, options?: ReadOptions): Promise<Page<Readonly<T>>>;
   /** Returns whether an entity exists. */
-  exists(id: string, options?: UserOption): Promise<boolean>;
+  exists(id: string, options?: SpaceOption): Promise<boolean>;
   /** Returns the number of entities. The first argument is reserved for queries. */
-  count(query?: undefined, options?: UserOption): Promise<number>;
+  count(query?: undefined, options?: SpaceOption): Promise<number>;
 
   /**
    * Yields all entities, ordered by id: at once, then after every change by this tab, another tab or a cycle. A pulled page is one
@@ -1191,7 +1206,7 @@ export class Manager<T extends Entity = AnyEntity> {
    */
   watchAll(options?: ReadOptions): AsyncIterable<Readonly<T>[]>;
   /** Yields one entity, or null: at once, then after every change of it. */
-  watchById(id: string, options?: UserOption): AsyncIterable<Readonly<T> | null>;
+  watchById(id: string, options?: SpaceOption): AsyncIterable<Readonly<T> | null>;
 
   /** {@link Datum.synchronize}, with a resolver that knows the type. Other entity types sync too. */
   synchronize(userId: string, options?: SyncOptions<T>): Promise<SyncResult>;
@@ -1210,7 +1225,7 @@ export class Manager<T extends Entity = AnyEntity> {
    * for 30 days; `applied` for every other entity that exists. Rejects with `notFound` if there is no such entity, and
    * with `closed` if the instance or the user's database is closed or removed first.
    */
-  whenSynced(id: string, options?: UserOption): Promise<"applied" | "merged" | "rejected">;
+  whenSynced(id: string, options?: SpaceOption): Promise<"applied" | "merged" | "rejected">;
   /** This device's metadata. */
   readonly localAdapter: {
     /** {@link Datum.getSyncMetadata}. */
@@ -1225,13 +1240,64 @@ export class Manager<T extends Entity = AnyEntity> {
   };
 }
 
+/** A space that several users share, and what the user may do there. */
+export interface SharedSpace {
+  spaceId: string;
+  /** The user's own role. */
+  role: SpaceRole;
+  /** Absent until the first pull of the space has brought it. */
+  name?: string;
+}
+
+/** A member of a shared space. */
+export interface SpaceMember {
+  userId: string;
+  role: SpaceRole;
+}
+
+/**
+ * The spaces that a user shares with others. Every change works offline and is sent like any other write; what the known role forbids is
+ * refused at once (`notMember`, `notOwner`), and the server decides: a dead letter tells of what it has refused, such as `lastOwner`.
+ */
+export class SpaceManager {
+  private constructor();
+
+  /** Returns the user's spaces, in the order of joining. */
+  list(options?: UserOption): Promise<readonly SharedSpace[]>;
+  /** Yields the user's spaces: at once, then after every change of them. */
+  watch(options?: UserOption): AsyncIterable<readonly SharedSpace[]>;
+  /** Makes a space with the user as its owner, and returns its id. `name` has 1 to 512 bytes without control characters. */
+  create(name: string, options?: UserOption): Promise<string>;
+  /** Gives a space another name. Only owners may. */
+  rename(spaceId: string, name: string, options?: UserOption): Promise<void>;
+  /** Ends a space with everything in it, for all members and for ever. Only owners may. Returns false if there was none. */
+  delete(spaceId: string, options?: UserOption): Promise<boolean>;
+  /** Returns the members of a space, in order of user. */
+  members(spaceId: string, options?: UserOption): Promise<readonly SpaceMember[]>;
+  /** Gives a user a role; who is no member becomes one, at once and without being asked. Only owners may. */
+  setRole(spaceId: string, userId: string, role: SpaceRole, options?: UserOption): Promise<void>;
+  /** Removes a member, with the member's copy of the space. Only owners may. Returns false if the user was none. */
+  remove(spaceId: string, userId: string, options?: UserOption): Promise<boolean>;
+  /** Leaves a space. The last owner cannot: end the space, or make another member an owner. Returns false if the user was no member. */
+  leave(spaceId: string, options?: UserOption): Promise<boolean>;
+}
+
 /** Selects another user's database. */
 export interface UserOption {
   userId?: string;
 }
 
-/** Options of a write. */
-export interface WriteOptions extends UserOption {
+/**
+ * Selects another user's database, and entities of one space: the id of a shared space, or null for the user's personal one. Without
+ * `spaceId`, a read is over all spaces of the user, and a write finds its entity in whichever it is; of two entities with one id, the
+ * personal one is meant, then the one in the space that was joined first.
+ */
+export interface SpaceOption extends UserOption {
+  spaceId?: string | null;
+}
+
+/** Options of a write. `create` puts the entity into the space of `spaceId`; without one, and without one in the draft, into the personal one. */
+export interface WriteOptions extends SpaceOption {
   /**
    * Entities whose pending operations are sent first. If one of those is rejected, this write becomes a dead
    * letter with it (`blocked`); if its conflict is undecided, this write waits too. Parents by `relations`
@@ -1253,7 +1319,7 @@ export interface DeleteOptions extends WriteOptions {
 }
 
 /** Options of a read. */
-export interface ReadOptions extends UserOption {
+export interface ReadOptions extends SpaceOption {
   /** Includes softly deleted entities. Default false. */
   includeDeleted?: boolean;
 }
@@ -1368,6 +1434,8 @@ export interface DeadLetter {
   base: Json;
   /** Whether the entity still shows it, by `onRejected`. */
   kept: boolean;
+  /** The server may have applied it: it was sent, and the user left its space before an answer. Absent otherwise. */
+  maybe?: boolean;
 }
 
 /** Receives events and writes. */
@@ -1505,7 +1573,7 @@ export type DatumErrorCode =
   | "clientOutdated"
   /** The data, or the token, belongs to another user. */
   | "userMismatch"
-  /** Another server answers than the one that the data belongs to; see `acceptServer`. Nothing was sent to it. */
+  /** Another server answers than the one that the data belongs to; see `acceptServer`. It applied nothing if it keeps the protocol. */
   | "otherServer"
   /** There are unsynced operations. */
   | "unsyncedData"

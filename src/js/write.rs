@@ -11,6 +11,7 @@ use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::waiting;
 use crate::model::entity::OwnedKey;
 use crate::model::error::{Error, Result};
+use crate::model::table::Table;
 use crate::plan::write::{Write, Written};
 use crate::util::json::write::put_text;
 
@@ -24,6 +25,8 @@ pub(crate) type WriteOutput = fn(Vec<Written>, Option<&Middleware>) -> Result<Js
 /// The user whose entities a write changes, and the entities whose operations it follows.
 pub(crate) struct WriteTarget {
     pub(crate) user: String,
+    /// The space, if the options name one; empty for the user's own.
+    pub(crate) space: Option<String>,
     pub(crate) after: Rc<[OwnedKey]>,
     /// The names of the fields that a patch removes.
     pub(crate) removed: Vec<String>,
@@ -51,10 +54,11 @@ pub(crate) async fn write(
             audience.before_write(entity, kind, &draft);
         }
     }
+    let selection = Table::name(entity, target.space.as_deref());
     let written = instance
         .engine
         .entities()
-        .write_after(&target.user, entity, writes, target.after)
+        .write_after(&target.user, &selection, writes, target.after)
         .await?;
     instance.compact_later(&target.user);
     waiting::watch(instance, &target.user);
@@ -99,7 +103,12 @@ pub(crate) async fn patch(
     let stored = instance
         .engine
         .entities()
-        .read(&target.user, entity, &id, false)
+        .read(
+            &target.user,
+            &Table::name(entity, target.space.as_deref()),
+            &id,
+            false,
+        )
         .await
         .map_err(threw)?;
     let planned = middleware.patch(stored.as_deref(), &changes, target.removed.clone())?;

@@ -49,6 +49,13 @@ impl KnownServer {
         }
     }
 
+    /// Returns the id that a push names. If the app's adapter has a name of its `own`, the server behind
+    /// it need not know that one.
+    #[must_use]
+    pub fn named(&self, own: Option<&str>) -> Option<&str> {
+        self.id.as_deref().filter(|_| own.is_none())
+    }
+
     /// Returns the server's name for a message.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -56,5 +63,29 @@ impl KnownServer {
             .as_deref()
             .or(self.address.as_deref())
             .unwrap_or("unknown")
+    }
+}
+
+/// What a cycle has learned about its server. It says nothing once another tab has recorded something
+/// else meanwhile: a tab that was behind would take a stranger for the first server that it meets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerNews {
+    /// What was known.
+    pub before: KnownServer,
+    /// What is known now.
+    pub now: KnownServer,
+}
+
+impl ServerNews {
+    /// Returns true if nothing else was recorded meanwhile.
+    #[must_use]
+    pub fn holds(&self, recorded: &KnownServer) -> bool {
+        [&self.before, &self.now].contains(&recorded)
+    }
+
+    /// Returns what is left to record.
+    #[must_use]
+    pub fn to_record(&self, recorded: &KnownServer) -> Option<&KnownServer> {
+        (*recorded == self.before && self.before != self.now).then_some(&self.now)
     }
 }

@@ -82,6 +82,15 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
+    /// Reads the id of a space: empty for null, which is the user's own.
+    pub fn space(&mut self, name: &'a str) -> Option<String> {
+        if self.map.get(name).is_some_and(Value::is_null) {
+            self.asked.push(name);
+            return Some(String::new());
+        }
+        self.text(name)
+    }
+
     /// Reads a boolean.
     pub fn flag(&mut self, name: &'a str) -> Option<bool> {
         match self.value(name)? {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::log::address::Seq;
 use crate::log::commit::{Entry, Event};
 use crate::log::facts::CursorState;
-use crate::log::known_server::KnownServer;
+use crate::log::known_server::ServerNews;
 use crate::log::spaces::SpaceEvent;
 use crate::model::config::merge_fields::Policies;
 use crate::model::digest::row_hash_in;
@@ -32,7 +32,7 @@ mod moved;
 #[allow(missing_debug_implementations)]
 pub struct PageRules<'a> {
     /// What is new about the server, to record with the page.
-    pub server: Option<KnownServer>,
+    pub server: Option<ServerNews>,
     /// The cursor that the page was pulled from; `None` for the first page of a full pull.
     pub from: Option<&'a str>,
     /// The cursor that was known when the first page of a full pull was requested.
@@ -72,7 +72,7 @@ pub struct PagePlanner<'a> {
 
 impl Planner for PagePlanner<'_> {
     /// `None` if the cursor has moved since the page was pulled, or if the page belongs to another
-    /// epoch, or to a log that has been lost: what the new one has may be newer.
+    /// epoch or server, or to a log that has been lost: what the new one has may be newer.
     type Output = Decided<Option<Incoming>>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
@@ -82,7 +82,10 @@ impl Planner for PagePlanner<'_> {
             Some(_) => cursor != self.rules.from,
             None => cursor.is_some() && cursor != self.rules.before,
         };
+        let server = self.rules.server.as_ref();
+        let strange = server.is_some_and(|news| !news.holds(replica.server()));
         if moved
+            || strange
             || replica.place().lost != self.rules.since.lost
             || !replica.is_of(self.page.epoch.as_deref())
             || listing::is_outdated(self.page, &self.rules, replica)
@@ -174,7 +177,8 @@ impl PagePlanner<'_> {
             });
         }
         replica.note_first_epoch(page.epoch.as_deref(), &mut commit);
-        if let Some(server) = &rules.server {
+        let news = rules.server.as_ref();
+        if let Some(server) = news.and_then(|news| news.to_record(replica.server())) {
             commit.events.push(Event::Server {
                 server: server.clone(),
             });

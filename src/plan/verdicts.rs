@@ -243,18 +243,18 @@ impl Settling<'_> {
 
     fn applied(&mut self, op: &Operation, version: u64, row: Option<&str>, soft: bool) {
         let (outbox, key) = (self.replica.outbox(), Key::new(&op.entity, &op.id));
-        let here = self.replica.row(&key);
-        let known = here.map_or(0, |row| row.version);
-        // The remote says 1 of a delete of what it never had, and of the row that is made next.
-        let deletes = op.kind == OperationKind::Delete;
-        let is_news =
-            known < version || here.is_some_and(|here| known == version && here.deleted != deletes);
+        let have = self.replica.row(&key);
+        let known = have.map_or(0, |row| row.version);
+        // A deletion of a row without a trace was answered with a version that its next write has.
+        let gone = op.kind == OperationKind::Delete;
+        let is_known =
+            known > version || (known == version && have.is_some_and(|row| row.deleted == gone));
         if outbox.get(&op.op_id).is_some() {
-            if !is_news {
+            if is_known {
                 // Another tab has pulled the row already.
                 self.rows.applied(op, known, RowWritten::Yes);
                 rebase_following(self.replica, &mut self.rows, op, (version, row), known);
-            } else if !self.may_file(&RemoteRow::of(op, version, row, soft)) {
+            } else if !self.may_file(&RemoteRow::of(op, version, op.body.as_deref(), soft)) {
                 // The pages have told, or will tell, what became of it.
                 self.rows.applied(op, version, RowWritten::Yes);
             } else if let Some(row) = row {
@@ -268,9 +268,9 @@ impl Settling<'_> {
             // Another tab edited the entity while this operation was being sent. Its edit builds on
             // this one.
             let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
-            if is_news && self.may_file(&row) {
+            if !is_known && self.may_file(&row) {
                 self.rows.write_row(&row, Tombstones::Apply);
-                let base = (op.kind != OperationKind::Delete).then_some(version);
+                let base = (!gone).then_some(version);
                 self.rows.push_event(Event::Rebase {
                     op_id: next.op.op_id.clone(),
                     version: base,

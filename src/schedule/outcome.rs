@@ -54,8 +54,10 @@ impl CycleOutcome {
         match error.code() {
             Code::Cancelled => Self::Stopped,
             code if code.is_retryable() => Self::Retry(error.retry_after_ms()),
-            // These causes can go away unnoticed, such as a hotel's sign-in page or a full disk.
+            // These causes can go away unnoticed, such as a hotel's sign-in page, a full disk, or
+            // another server behind the same address, which gets nothing.
             Code::Protocol
+            | Code::OtherServer
             | Code::Rejected
             | Code::Conflict
             | Code::StorageFull

@@ -287,6 +287,17 @@ impl Outbox {
         }
     }
 
+    /// Takes back [`Self::mark_sending`]: the operations had no effect, and `unsent` were not sent
+    /// before either.
+    pub fn mark_untaken(&mut self, op_ids: &[String], unsent: &[String]) {
+        for op_id in op_ids {
+            self.with(op_id, |queued| {
+                queued.maybe_sent &= !unsent.contains(op_id);
+                queued.op.attempts = queued.op.attempts.saturating_sub(1);
+            });
+        }
+    }
+
     /// Marks operations as sent without waiting for the answer, as on page unload.
     pub fn mark_left(&mut self, op_ids: &[String]) {
         for op_id in op_ids {

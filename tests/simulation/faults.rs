@@ -97,7 +97,7 @@ impl World {
 
     pub(super) fn network(&self, device: usize) {
         let shared = &self.devices[device].shared;
-        if self.two_servers && self.dice.chance(400) {
+        if self.two_servers && self.dice.chance(700) {
             return self.lead_astray(device);
         }
         if self.dice.chance(200) {

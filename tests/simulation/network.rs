@@ -77,6 +77,8 @@ impl Request {
     /// Lets the server handle the request.
     fn arrive(&self) -> Reply {
         let path = format!("/sync/v1{}", self.path);
+        let rows = || (self.astray && self.path == "/push").then(|| self.server.rows(&self.user));
+        let before = rows();
         let (status, bytes) = self.server.handle(
             &self.user,
             self.method,
@@ -86,6 +88,10 @@ impl Request {
         );
         if self.astray {
             self.say(&format!("gets {status} of another server"));
+            if self.path == "/push" && status == 200 {
+                let checker = &self.shared.push_checker;
+                checker.hears_astray(&self.server, &self.user, before != rows(), &bytes);
+            }
         } else if self.path == "/push" {
             if self.shared.traced {
                 self.say(&format!(
@@ -184,6 +190,7 @@ impl SimRemote {
     ) -> Result<Answer> {
         let (dice, clock) = (&self.shared.dice, &self.shared.clock);
         let letter = Request::new(&self.server, &self.shared, user, method, path, body);
+        self.shared.meetings.asks(self.owner, user, path);
         let lost = || Err(Error::new(Code::Network, "Nothing came back."));
         if !self.shared.online.get() {
             return lost();
@@ -267,6 +274,8 @@ impl SimRemote {
         if self.has_fault(30) && !bytes.is_empty() {
             letter.say("the answer is cut");
             bytes.truncate(dice.harm(bytes.len() as u64) as usize);
+        } else if letter.astray && status == 200 {
+            self.shared.meetings.meets(self.owner, user, path);
         }
         classify(status, None, bytes)
     }

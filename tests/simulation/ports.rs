@@ -14,6 +14,7 @@ use datum_sync::ports::memory_store::MemoryStore;
 use serde_json::Value;
 
 use super::dice::Dice;
+use super::meetings::Meetings;
 use super::misbehaviour::Misbehaviour;
 use super::push_checks::PushChecker;
 use super::storage::SimStore;
@@ -69,6 +70,8 @@ pub struct Shared {
     pub hearers: RefCell<Vec<(Owner, Weak<App>)>>,
     /// The tabs that have told of their own cycles, by user and start.
     pub begun: RefCell<BTreeMap<(String, String), BTreeSet<Owner>>>,
+    /// The cycles that have met another server.
+    pub meetings: Meetings,
 }
 
 impl Shared {
@@ -84,6 +87,7 @@ impl Shared {
         if let (Some(_), Some(started)) =
             (word.get("began"), word["status"]["lastStartedAt"].as_str())
         {
+            self.meetings.shows(owner, user, started, &word["status"]);
             let mut begun = self.begun.borrow_mut();
             let tabs = begun.entry((user.to_owned(), started.to_owned()));
             tabs.or_default().insert(owner);

@@ -115,6 +115,18 @@ impl PushChecker {
         self.cursors.borrow().contains(cursor)
     }
 
+    /// Checks a push that went to another server: it must have done nothing with it.
+    pub fn hears_astray(&self, server: &MemoryServer, user: &str, changed: bool, reply: &[u8]) {
+        let reply: Value = serde_json::from_slice(reply).unwrap();
+        let taken = |verdict: &Value| verdict["code"] != "otherServer";
+        if changed || results(&reply).any(taken) {
+            self.object(format!(
+                "another server takes a push of {user}: {reply}; it has {:?}",
+                server.rows(user)
+            ));
+        }
+    }
+
     /// Checks a push and its reply.
     pub fn hears(
         &self,
@@ -132,6 +144,9 @@ impl PushChecker {
         let reply: Value = serde_json::from_slice(reply).unwrap();
         if request["clientId"] != device {
             self.object(format!("{device} pushes as {}", request["clientId"]));
+        }
+        if results(&reply).any(|verdict| verdict["code"] == "otherServer") {
+            self.object(format!("{device}'s own server is another one: {reply}"));
         }
         if request["epoch"].is_string() && request["epoch"] != reply["epoch"] {
             // From another epoch: the server judges nothing and must apply nothing.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::dice::{Dice, RECOVERY, Script};
 use super::log_checks::LogReaders;
+use super::meetings::Meetings;
 use super::misbehaviour::Misbehaviour;
 use super::model::Model;
 use super::network::SimRemote;
@@ -167,6 +168,7 @@ impl World {
             announced: RefCell::default(),
             hearers: RefCell::default(),
             begun: RefCell::default(),
+            meetings: Meetings::default(),
         });
         self.devices.push(Device {
             users,
@@ -319,6 +321,10 @@ impl World {
             return Err(first.clone());
         }
         if let Some(wrong) = self.push_checker.broken() {
+            return Err(wrong);
+        }
+        let meetings = self.devices.iter().map(|device| &device.shared.meetings);
+        if let Some(wrong) = meetings.filter_map(Meetings::broken).next() {
             return Err(wrong);
         }
         self.check_logs()

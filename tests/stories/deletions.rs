@@ -304,3 +304,23 @@ fn a_delete_against_an_edit_can_be_decided_either_way() {
         assert_eq!((a.titles().len(), b.titles().len()), (left, left));
     }
 }
+
+#[test]
+fn an_entity_made_again_after_the_deletion_of_one_without_a_trace_is_there() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (phone.open(), phone.open());
+    a.create(r#"{"id":"t","title":"milk"}"#);
+    a.delete("t");
+    // This tab does not know what the other one has sent, so that the deletion goes first.
+    b.run(b.engine.on_head("ann", 2)).unwrap();
+    b.create(r#"{"id":"t","title":"tea"}"#);
+
+    // The server never had it: it answers its deletion with the version 1, and the first row that
+    // it stores has that version too.
+    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+
+    assert_eq!((a.pending(), a.titles()), (0, vec!["tea".to_owned()]));
+    a.sync();
+    assert_eq!(a.titles(), ["tea"]);
+}

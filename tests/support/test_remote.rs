@@ -71,6 +71,8 @@ pub struct Streams {
 pub struct TestRemote {
     pub streams: Rc<Streams>,
     pub server: MemoryServer,
+    /// Another server that answers in its place, at the same address.
+    pub elsewhere: Rc<RefCell<Option<MemoryServer>>>,
     pub clock: Rc<Clock>,
     pub faults: Rc<RefCell<VecDeque<(&'static str, Fault)>>>,
     pub seen: Rc<RefCell<Vec<Request>>>,
@@ -135,7 +137,8 @@ impl TestRemote {
             String::new()
         };
         let serve = || {
-            self.server.handle(
+            let elsewhere = self.elsewhere.borrow().clone();
+            elsewhere.as_ref().unwrap_or(&self.server).handle(
                 &proved,
                 method,
                 &format!("/sync/v1{path}{query}"),

@@ -78,6 +78,7 @@ impl World {
             disk: Disk::new(name),
             remote: TestRemote {
                 server: self.server.clone(),
+                elsewhere: Rc::default(),
                 clock: Rc::clone(&self.clock),
                 faults: Rc::default(),
                 seen: Rc::default(),

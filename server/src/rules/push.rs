@@ -54,6 +54,8 @@ pub enum Decision {
     Rejected(Rejection),
     /// Try again: the base version belongs to another epoch, so it cannot be compared.
     EpochChanged,
+    /// Nothing is done: the push is for another server.
+    OtherServer,
     /// Try again: an operation that this one depends on was not applied.
     Blocked,
     /// Try again later.
@@ -112,10 +114,17 @@ pub async fn push<T: Transaction>(
 ) -> Result<PushReply, ServerError> {
     let request = Request::parse(config, user, body)?;
     let Identity { server_id, epoch } = tx.identity().await?;
-    if request.epoch.is_some_and(|known| known != epoch) {
+    // The epochs of two servers may have the same name.
+    let untaken = if request.server_id.is_some_and(|meant| meant != server_id) {
+        Some(Decision::OtherServer)
+    } else {
+        let is_other = request.epoch.is_some_and(|known| known != epoch);
+        is_other.then_some(Decision::EpochChanged)
+    };
+    if let Some(decision) = untaken {
         let verdict = |op_id: String| Verdict {
             op_id,
-            decision: Decision::EpochChanged,
+            decision: decision.clone(),
         };
         let op_ids = request
             .items

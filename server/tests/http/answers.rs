@@ -25,6 +25,30 @@ fn what_one_device_pushes_another_pulls() {
 }
 
 #[test]
+fn a_push_for_another_server_is_answered_and_does_nothing() {
+    run(async {
+        let api = Api::new().await;
+        let own = api.pull("ann", &Value::Null).await["serverId"].clone();
+        let push = async |server_id: &Value| {
+            let body =
+                json!({ "clientId": "d", "serverId": server_id, "operations": [create("1", "a")] });
+            let asked = request("ann", "POST", "push").body(Body::from(body.to_string()));
+            let answer = api.send(asked.unwrap()).await;
+            assert_eq!(answer.status, 200);
+            answer.json()
+        };
+        let reply = push(&json!("another")).await;
+        let verdict = &reply["results"][0];
+        assert_eq!(
+            (&verdict["code"], &reply["serverId"]),
+            (&json!("otherServer"), &own)
+        );
+        assert_eq!(api.pull("ann", &Value::Null).await["changes"], json!([]));
+        assert_eq!(push(&own).await["results"][0]["status"], "applied");
+    });
+}
+
+#[test]
 fn every_error_is_json_with_a_code_and_a_request_id() {
     run(async {
         let api = Api::new().await;

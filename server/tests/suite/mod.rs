@@ -206,7 +206,9 @@ macro_rules! mount {
             an_edit_of_a_deleted_row_conflicts_and_may_then_revive_it,
             an_edit_of_a_swept_row_conflicts_and_may_then_revive_it,
             operations_on_one_row_see_each_other,
-            digests_follow_every_write);
+            digests_follow_every_write,
+            a_push_for_another_server_does_nothing,
+            a_push_that_names_no_server_is_for_any);
         $crate::mount!(@ $run, $store, records,
             an_operation_sent_twice_is_applied_once,
             only_applied_operations_are_recorded,

@@ -376,3 +376,61 @@ pub async fn digests_follow_every_write<S: Store>(w: World<S>) {
         }
     }
 }
+
+/// Pushes a create of this row with more members of the request.
+async fn push_naming<S: Store>(w: &World<S>, id: &str, more: Value) -> (u16, Value) {
+    let create = op(&format!("c-{id}"), "task", id, "create", None, json!({}));
+    let delete = op(&format!("d-{id}"), "task", id, "delete", None, Value::Null);
+    let mut body = json!({ "clientId": "d1", "operations": [create, delete] });
+    body.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    w.call("ann", "POST", "push", &body.to_string()).await
+}
+
+pub async fn a_push_for_another_server_does_nothing<S: Store>(w: World<S>) {
+    w.create("ann", "task", "there").await;
+    let page = w.pull("ann", json!({})).await;
+    let (own, epoch) = (&page["serverId"], &page["epoch"]);
+    for more in [
+        json!({ "serverId": "another" }),
+        json!({ "serverId": "" }),
+        json!({ "serverId": "another", "epoch": epoch, "userId": "ann" }),
+        json!({ "serverId": "another", "epoch": "other" }),
+    ] {
+        let (status, reply) = push_naming(&w, "there", more.clone()).await;
+        assert_eq!(status, 200, "{more}");
+        assert_eq!((&reply["serverId"], &reply["epoch"]), (own, epoch));
+        let code = |id: &str| json!({ "opId": id, "status": "retry", "code": "otherServer", "retryAfterMs": 0 });
+        assert_eq!(
+            reply["results"],
+            json!([code("c-there"), code("d-there")]),
+            "{more}"
+        );
+    }
+    let after = w.pull("ann", json!({})).await;
+    assert_eq!(after["changes"], page["changes"]);
+    // Nothing was remembered either: an operation that met a row would never fit again.
+    let version = page["changes"][0]["version"].as_u64();
+    let gone = op("x", "task", "there", "delete", version, Value::Null);
+    assert_eq!(statuses(&w.push("ann", json!([gone])).await), ["applied"]);
+    let (_, reply) = push_naming(&w, "there", json!({ "serverId": own })).await;
+    assert_eq!(reply["results"][0]["status"], "applied");
+    assert_eq!(reply["results"][0]["replayed"], Value::Null);
+    // Whose the operations are is asked first.
+    let wrong = json!({ "serverId": "another", "userId": "bob" });
+    assert_eq!(push_naming(&w, "there", wrong).await.0, 409);
+}
+
+pub async fn a_push_that_names_no_server_is_for_any<S: Store>(w: World<S>) {
+    for (id, more) in [
+        ("a", json!({})),
+        ("b", json!({ "serverId": null })),
+        ("c", json!({ "epoch": null, "serverId": null })),
+    ] {
+        let (_, reply) = push_naming(&w, id, more).await;
+        assert_eq!(reply["results"][0]["status"], "applied", "{id}");
+    }
+    let (status, reply) = push_naming(&w, "d", json!({ "serverId": 7 })).await;
+    assert_eq!((status, &reply["code"]), (400, &json!("badRequest")));
+}

@@ -62,14 +62,15 @@ pub fn request<'a>(
     user_id: &'a str,
     schema: u32,
     epoch: Option<&'a str>,
+    server_id: Option<&'a str>,
     operations: Vec<PushedOperation<'a>>,
 ) -> PushRequest<'a> {
-    let epoch = epoch.map(Cow::Borrowed);
     PushRequest {
         client_id: Cow::Borrowed(device_id),
         user_id: Some(Cow::Borrowed(user_id)),
         schema,
-        epoch,
+        epoch: epoch.map(Cow::Borrowed),
+        server_id: server_id.map(Cow::Borrowed),
         operations,
     }
 }
@@ -162,6 +163,7 @@ pub fn bounded(
     user_id: &str,
     config: &Config,
     replica: &Replica,
+    server_id: Option<&str>,
     ready: &[&Queued],
     most: usize,
 ) -> Option<(String, Vec<String>)> {
@@ -201,6 +203,7 @@ pub fn bounded(
             user_id,
             config.schema,
             replica.facts().epoch.as_deref(),
+            server_id,
             operations,
         )
         .to_json();

@@ -10,7 +10,7 @@ use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::push::confirm::confirm;
 use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{may_be_too_much, worth_another_try};
-use crate::engine::cycle::server::{meet, news_of_server};
+use crate::engine::cycle::server::{NOTHING_SENT, meet, note_first};
 use crate::engine::events::Topic;
 use crate::log::address::Seq;
 use crate::log::commit::Event;
@@ -158,17 +158,10 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         };
         let page = self.read(&answer.bytes).await?;
         self.cycle.count_pulled_bytes(answer.bytes.len());
+        meet(self.cycle, page.server_id.as_deref(), NOTHING_SENT)?;
         self.cycle
             .learn(page.server_time.as_deref(), answer.asked_at);
-        meet(self.cycle, page.server_id.as_deref())?;
-        self.note_epoch(&page).await
-    }
-
-    /// Records the first epoch that is known, so that a push names it.
-    async fn note_epoch(&self, page: &PullPage<'_>) -> Result<()> {
-        let epoch = page.epoch.as_deref();
-        let first = |replica: &Replica| replica.first_epoch(epoch).into_iter().collect();
-        self.cycle.db.record(Durability::Relaxed, &first).await
+        note_first(self.cycle, page.epoch.as_deref()).await
     }
 
     /// Returns the cursor if it was made for these entity types. Otherwise a type that the app has
@@ -223,8 +216,8 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             let full = page.more || page.changes.len() >= answer.limit;
             cycle.page_size.page_came(answer.limit, answer.took, full);
             cycle.count_pulled_bytes(answer.bytes.len());
+            meet(cycle, page.server_id.as_deref(), NOTHING_SENT)?;
             cycle.learn(page.server_time.as_deref(), answer.asked_at);
-            meet(cycle, page.server_id.as_deref())?;
             if let (Some(left), Some(epoch)) = (known.as_deref(), page.epoch.as_deref())
                 && left != epoch
             {
@@ -392,7 +385,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         let mut planner = PagePlanner {
             page,
             rules: PageRules {
-                server: news_of_server(cycle),
+                server: cycle.learned_server.borrow().clone(),
                 from: cursor,
                 before: answer.cursor.as_deref(),
                 asked: answer.asked,
@@ -413,7 +406,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         Resolving(cycle)
             .commit_resolving(cycle.config.pulled, &mut planner, &|entities| {
                 Box::pin(async {
-                    self.note_epoch(page).await?;
+                    note_first(cycle, page.epoch.as_deref()).await?;
                     confirm(cycle, entities).await
                 })
             })

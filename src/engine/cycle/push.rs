@@ -11,7 +11,9 @@ use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::push::search::Search;
 use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{is_slow, worth_another_try};
-use crate::engine::cycle::server::{meet, tell_unnamed};
+use crate::engine::cycle::server::{
+    BeforePush, confirm_refusal, known_server, meet_pushed, tell_unnamed,
+};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind};
@@ -90,6 +92,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             cycle.show(Phase::Pushing, self.progress.from);
             let ids: Vec<String> = batch.iter().map(|op| op.op_id.clone()).collect();
             let (asked_at, began) = (cycle.host.now_ms(), cycle.host.elapsed_ms());
+            let before = BeforePush::of(cycle, &ids)?;
             cycle
                 .db
                 .update(|replica| replica.outbox_mut().mark_sending(&ids));
@@ -109,8 +112,8 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 }
             };
             let took = cycle.host.elapsed_ms().saturating_sub(began);
+            meet_pushed(cycle, &reply, &ids, before)?;
             cycle.learn(reply.server_time.as_deref(), asked_at);
-            meet(cycle, reply.server_id.as_deref())?;
             if !cycle
                 .db
                 .read(|replica| replica.is_of(reply.epoch.as_deref()))
@@ -154,6 +157,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 return Ok(BatchAnswer::Again);
             }
             Ok(None) => {
+                confirm_refusal(self.cycle).await?;
                 for op in batch {
                     // It can never be sent, not even alone.
                     self.reject(op, "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
@@ -344,11 +348,13 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             .cycle
             .db
             .read(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
+        let server = known_server(self.cycle);
         let request = request(
             self.cycle.device_id,
             &user_id,
             self.cycle.config.schema,
             epoch.as_deref(),
+            server.named(self.cycle.remote.server_id().as_deref()),
             operations,
         );
         // A search sends each push once.

@@ -5,21 +5,25 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::entities::DEFAULT_PAGE;
+use crate::js::arguments::read_string;
 use crate::js::convert::read_options;
 use crate::model::config::DeleteBehavior;
 use crate::model::config::relations::read_depends_on;
-use crate::model::entity::{OWN_FIELDS, OwnedKey};
+use crate::model::entity::{OWN_FIELDS, OwnedKey, check_space_id};
 use crate::model::error::{Code, Result};
+use crate::plan::write::Write;
 
 /// `ReadOptions`.
 pub(super) struct ReadOptions {
     pub(super) user_id: Option<String>,
+    pub(super) space: Option<String>,
     pub(super) include_deleted: bool,
 }
 
 /// `WriteOptions` and `DeleteOptions`.
 pub(super) struct WriteOptions {
     pub(super) user_id: Option<String>,
+    pub(super) space: Option<String>,
     pub(super) after: Rc<[OwnedKey]>,
     /// Only of a delete.
     pub(super) behavior: Option<DeleteBehavior>,
@@ -42,12 +46,35 @@ pub(in crate::js) fn read_user_option(value: &JsValue) -> Result<Option<String>>
     Ok(user_id)
 }
 
+/// Reads `SpaceOption`: the user and the space that it names.
+pub(super) fn read_space_option(value: &JsValue) -> Result<(Option<String>, Option<String>)> {
+    let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
+    let mut given = given.members()?;
+    let option = (given.text("userId"), given.space("spaceId"));
+    given.finish()?;
+    Ok(option)
+}
+
+/// Reads what a move says: the entity, and the space that it goes to.
+pub(super) fn read_move(id: &JsValue, space: &JsValue) -> Result<Vec<Write>> {
+    let id = read_string(id, "`id`")?;
+    let to = match space.is_null() {
+        true => None,
+        false => Some(read_string(space, "`spaceId`")?),
+    };
+    if let Some(to) = &to {
+        check_space_id(to)?;
+    }
+    Ok(vec![Write::Move { id, to }])
+}
+
 impl ReadOptions {
     pub(super) fn read(value: &JsValue) -> Result<Self> {
         let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
         let mut given = given.members()?;
         let options = Self {
             user_id: given.text("userId"),
+            space: given.space("spaceId"),
             include_deleted: given.flag("includeDeleted").unwrap_or_default(),
         };
         given.finish()?;
@@ -73,6 +100,7 @@ pub(super) fn read_write_options(value: &JsValue, of: OptionsOf) -> Result<Write
     let mut given = given.members()?;
     let mut options = WriteOptions {
         user_id: given.text("userId"),
+        space: given.space("spaceId"),
         after: read_depends_on(&mut given),
         behavior: None,
         removed: Vec::new(),
@@ -111,5 +139,13 @@ impl PageOptions {
         };
         given.finish()?;
         Ok(options)
+    }
+}
+
+/// Splits a user and what is selected; without a user, nothing is.
+pub(super) fn split(place: Result<(String, Rc<str>)>) -> (Result<String>, Rc<str>) {
+    match place {
+        Ok((user, selection)) => (Ok(user), selection),
+        Err(error) => (Err(error), Rc::from("")),
     }
 }

@@ -21,6 +21,8 @@ pub struct PushRequest<'a> {
     /// The epoch of the operations' base versions, if known. The server applies nothing if its own
     /// is another.
     pub epoch: Option<Cow<'a, str>>,
+    /// The server that the operations are for, if known. Another one applies nothing.
+    pub server_id: Option<Cow<'a, str>>,
     pub operations: Vec<PushedOperation<'a>>,
 }
 
@@ -36,6 +38,9 @@ impl PushRequest<'_> {
         put(&mut out, "schema", &self.schema);
         if let Some(epoch) = &self.epoch {
             put_text(&mut out, "epoch", epoch);
+        }
+        if let Some(server_id) = &self.server_id {
+            put_text(&mut out, "serverId", server_id);
         }
         out.push_str(",\"operations\":[");
         for (index, op) in self.operations.iter().enumerate() {

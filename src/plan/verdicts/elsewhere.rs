@@ -24,12 +24,14 @@ impl Settling<'_> {
     }
 
     /// Returns true if a verdict's row may be filed: not in a space that the user may not read, and
-    /// not where the pages have told everything up to its version without it.
+    /// not where the pages have told everything up to its version without it. That it is gone may
+    /// always be said.
     pub(super) fn may_file(&self, row: &RemoteRow<'_>) -> bool {
         let space = Table(row.entity).space().unwrap_or_default();
         let is_told = |passed: u64| row.version <= passed;
         self.is_readable(row.entity)
-            && (self.replica.row(&row.key()).is_some()
+            && (row.body.is_none()
+                || self.replica.row(&row.key()).is_some()
                 || !self.replica.spaces().passed(space).is_some_and(is_told))
     }
 
@@ -76,8 +78,10 @@ impl Settling<'_> {
             ..RemoteRow::of(op, version, row.or(op.body.as_deref()), false)
         };
         let known = self.replica.row(&target).map_or(0, |row| row.version);
-        let files = known < version && self.may_file(&there);
-        let waits = known < version && !files;
+        let is_new = (self.replica.row(&target))
+            .is_none_or(|row| row.version < version || (row.version == version && row.deleted));
+        let files = is_new && self.may_file(&there);
+        let waits = is_new && !files;
         let here = self.replica.row(&key);
         let is_older = |here: &Row| here.version < left || (here.version == left && !here.deleted);
         let in_limbo = self.replica.spaces().limbo_of(&key).is_some();

@@ -125,6 +125,24 @@ export async function compares() {
   await datum.close();
 }
 
+/** Other data comes to stand behind one adapter, which has no name of its own: a push names the server of the replies. */
+export async function moves() {
+  const remote = new MemoryRemote();
+  const datum = await open({ pull: (request, signal) => remote.pull(request, signal), push: (request, signal) => remote.push(request, signal) });
+  const tasks = datum.manager("tasks");
+  const synced = async () => (await datum.synchronize("ada").catch((error) => error)).code ?? "synced";
+  await tasks.create({ title: "first" });
+  equal(await synced(), "synced");
+  await tasks.create({ title: "second" });
+  remote.serverId = "another";
+  remote.requests.length = 0;
+  equal([await synced(), remote.all("ada", "tasks").length], ["otherServer", 1]);
+  equal(remote.requests.map(({ kind, request }) => [kind, request.serverId]), [["push", "memory"]]);
+  remote.serverId = "memory";
+  equal([await synced(), remote.all("ada", "tasks").length], ["synced", 2]);
+  await datum.close();
+}
+
 /** The protocol over the environment's own `fetch`, against the real server. */
 export async function overHttp(url) {
   const reply = await fetch(`${url}/dev/token`, { method: "POST", headers: { "content-type": "application/json" }, body: `{"userId":"ada"}` });

@@ -106,6 +106,7 @@ pub async fn push(remote: &impl Remote, data: &str) -> Result<Pushed, Error> {
                 user_id: None,
                 schema: 0,
                 epoch: None,
+                server_id: None,
                 operations: vec![operation],
             },
         )

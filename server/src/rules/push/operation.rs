@@ -25,6 +25,8 @@ struct Envelope<'a> {
     schema: u32,
     #[serde(borrow, default)]
     epoch: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    server_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     operations: Vec<&'a RawValue>,
 }
@@ -40,6 +42,8 @@ struct OnlyId<'a> {
 pub(super) struct Request<'a> {
     /// The epoch of the base versions, if the client knows one.
     pub(super) epoch: Option<Cow<'a, str>>,
+    /// The server that the push is for, if the client knows one.
+    pub(super) server_id: Option<Cow<'a, str>>,
     pub(super) items: Vec<Item<'a>>,
 }
 
@@ -81,6 +85,7 @@ impl<'a> Request<'a> {
         }
         Ok(Self {
             epoch: envelope.epoch,
+            server_id: envelope.server_id,
             items,
         })
     }

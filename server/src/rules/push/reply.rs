@@ -73,16 +73,20 @@ fn push_verdict(out: &mut String, verdict: &Verdict) {
             push_field(out, "status", "\"retry\"");
             push_field(out, "code", "\"blocked\"");
         }
-        Decision::EpochChanged => {
-            push_field(out, "status", "\"retry\"");
-            push_field(out, "code", "\"epochChanged\"");
-            push_field(out, "retryAfterMs", &RETRY_AFTER_MS.to_string());
-        }
+        Decision::EpochChanged => push_untaken(out, "\"epochChanged\""),
+        Decision::OtherServer => push_untaken(out, "\"otherServer\""),
         Decision::Retry { after_ms } => {
             push_field(out, "status", "\"retry\"");
             push_field(out, "retryAfterMs", &after_ms.to_string());
         }
     }
+}
+
+/// Answers an operation of a push with which nothing is done.
+fn push_untaken(out: &mut String, code: &str) {
+    push_field(out, "status", "\"retry\"");
+    push_field(out, "code", code);
+    push_field(out, "retryAfterMs", &RETRY_AFTER_MS.to_string());
 }
 
 fn quoted(text: &str) -> String {
