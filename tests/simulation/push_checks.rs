@@ -88,7 +88,11 @@ impl PushChecker {
         if status == 200 && request["scope"].is_null() {
             let reply: Value = serde_json::from_slice(reply).unwrap();
             let cursor = reply["cursor"].as_str().unwrap().to_owned();
-            if reply["spaces"].is_array() || reply["changes"].as_array().is_some_and(has_spaces) {
+            if reply["spaces"].is_array()
+                || reply["changes"]
+                    .as_array()
+                    .is_some_and(|changes| has_spaces(changes))
+            {
                 let now = live_rows(server, user);
                 let mut alive = self.alive.borrow_mut();
                 let known = alive.entry(cursor.clone()).or_insert_with(|| now.clone());
@@ -291,7 +295,7 @@ fn spaces_of(user: &str, op: &Value) -> Vec<Space> {
     spaces
 }
 
-fn has_spaces(changes: &Vec<Value>) -> bool {
+fn has_spaces(changes: &[Value]) -> bool {
     let roams = |change: &Value| change["id"].as_str().is_some_and(is_roaming);
     changes.iter().any(roams)
 }

@@ -246,8 +246,8 @@ impl World {
             // What waits behind a refused move may be in the personal space.
             let in_space =
                 is_roaming(&op.id) || op.tables().any(|table| Table(table).space().is_some());
-            if !op.id.starts_with("big-") && !(in_space && REFUSALS.contains(&letter.code.as_str()))
-            {
+            let may_die = in_space && REFUSALS.contains(&letter.code.as_str());
+            if !may_die && !op.id.starts_with("big-") {
                 return Err(format!(
                     "{table:?} {} is a dead letter: {} {}",
                     op.id, letter.code, letter.message

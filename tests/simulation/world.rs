@@ -98,7 +98,7 @@ impl World {
         weather.broken_lock.set(dice.chance(250));
         weather.silence.set(dice.chance(250));
         let loses = dice.chance(500);
-        let shares = script.seed / 2 % 2 == 0;
+        let shares = (script.seed / 2).is_multiple_of(2);
         let mut world = Self {
             shares,
             trace: Rc::default(),
