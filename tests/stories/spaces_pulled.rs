@@ -84,7 +84,20 @@ fn who_is_removed_keeps_nothing_and_is_told_what_waited() {
     assert_eq!(a.places(), [place("milk", None), place("mine", Some(TEAM))]);
     let reader = hears(&a);
     bob.removes(TEAM, "ann");
+    a.engine.remote().seen.take();
     a.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
+    let pulls = a.engine.remote().seen.take();
+    let pulls = pulls.iter().filter(|one| one.path == "/pull").count();
+    assert_eq!(pulls, 1, "nothing is left that a digest would find");
+    let user = a.engine.opened("ann").unwrap();
+    user.db.read(|replica| {
+        let all = replica.entities().iter();
+        let shared = all.filter(|(table, _)| table.contains(TEAM));
+        assert_eq!(
+            shared.map(|(_, rows)| rows.iter().count()).sum::<usize>(),
+            0
+        );
+    });
     assert_eq!(a.places(), [place("milk", None)]);
     assert_eq!(a.buried(), [("notMember".to_owned(), false)]);
     assert_eq!(
