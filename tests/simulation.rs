@@ -1,7 +1,8 @@
 //! Seeded random histories of users, devices and tabs under faults. A model that knows every
 //! promise checks them after each step and at the end. `SIM_SEEDS` is the number of histories,
 //! `SIM_FROM` the first seed, `SIM_SEED` replays one, `SIM_STEPS` sets their length, `SIM_THREADS`
-//! the threads; `SIM_SHRINK=0` reports a failure without shrinking it.
+//! the threads; `SIM_SHRINK=0` reports a failure without shrinking it; `SIM_TRACE` shows all that
+//! happens.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,
@@ -35,8 +36,14 @@ mod network;
 mod ports;
 #[path = "simulation/push_checks.rs"]
 mod push_checks;
+#[path = "simulation/roaming.rs"]
+mod roaming;
 #[path = "simulation/shrink.rs"]
 mod shrink;
+#[path = "simulation/space_checks.rs"]
+mod space_checks;
+#[path = "simulation/spaces.rs"]
+mod spaces;
 #[path = "simulation/storage.rs"]
 mod storage;
 mod support;
@@ -143,7 +150,14 @@ fn no_history_breaks_a_promise() {
                     if seed >= from + count {
                         return;
                     }
-                    let ended = play(&Script::whole(seed, steps));
+                    let traced = setting("SIM_TRACE").is_some();
+                    let ended = play(&Script {
+                        traced,
+                        ..Script::whole(seed, steps)
+                    });
+                    if traced {
+                        eprintln!("{}", ended.trace.join("\n"));
+                    }
                     let all = played.fetch_add(ended.played, Ordering::SeqCst) + ended.played;
                     if ended.wrong.is_some() {
                         over.store(true, Ordering::SeqCst);

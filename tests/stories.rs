@@ -76,6 +76,8 @@ mod retries;
 mod same_address;
 #[path = "stories/scopes.rs"]
 mod scopes;
+#[path = "stories/spaces_found.rs"]
+mod spaces_found;
 #[path = "stories/spaces_managed.rs"]
 mod spaces_managed;
 #[path = "stories/spaces_moved.rs"]

@@ -76,7 +76,7 @@ fn is_blind(engine: &App, user: &str, shared: &Shared) -> bool {
     })
 }
 
-fn is_expected(error: &Error) -> bool {
+pub(super) fn is_expected(error: &Error) -> bool {
     matches!(
         error.code(),
         Code::AlreadyExists

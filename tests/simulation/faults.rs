@@ -153,6 +153,7 @@ impl World {
             store.evict();
             device.shared.evicted.set(true);
             self.push_checker.lost_storage();
+            self.push_checker.roaming.forgive(user);
             self.model.forgive(user);
         }
     }
@@ -180,6 +181,9 @@ impl World {
         self.server.set_epoch(&self.epoch()).unwrap();
         self.say("the server is restored".to_owned());
         self.push_checker.restored();
+        for user in USERS {
+            self.push_checker.roaming.forgive(user);
+        }
         // Devices offer their acknowledged writes again, unless their bytes were damaged meanwhile.
         for user in USERS.iter().filter(|_| self.damages) {
             self.model.forgive(user);

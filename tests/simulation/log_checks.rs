@@ -14,6 +14,8 @@ use datum_sync::state::replica::Replica;
 use datum_sync::state::view::ViewBody;
 use serde_json::value::RawValue;
 
+use super::push_checks::PushChecker;
+use super::space_checks::{Sight, check_outside};
 use super::tasks::Owner;
 use super::world::World;
 
@@ -35,7 +37,7 @@ impl LogReader {
     }
 
     /// Reads new records. Returns whether there were any.
-    async fn follow(&mut self) -> Result<bool, String> {
+    async fn follow(&mut self, spaces: Option<&PushChecker>) -> Result<bool, String> {
         let user = self.replica.user_id().to_owned();
         let records = match self.store.tail(self.replica.head()).await {
             Ok(Tail::Records(records)) => records,
@@ -45,35 +47,50 @@ impl LogReader {
         };
         for (seq, record) in &records {
             let before = self.versions();
+            let spaces = spaces.map(|checker| {
+                let list = self.replica.spaces().list().to_vec();
+                (checker, list, Sight::of(&self.replica))
+            });
             self.replica
                 .apply_record(*seq, record)
                 .map_err(|error| format!("the log of {user}: {error:?}"))?;
             self.compare_versions(&before)
                 .map_err(|words| format!("the log of {user}, record {seq}: {words}"))?;
+            if let Some((checker, list, sight)) = spaces {
+                let same_list = self.replica.spaces().list() == list;
+                let lived = |cursor: &str, id: &str| checker.was_alive(cursor, id);
+                check_outside(&self.replica)
+                    .and_then(|()| sight.compare(&self.replica, same_list, &lived))
+                    .map_err(|words| format!("the log of {user}, record {seq}: {words}"))?;
+            }
         }
         Ok(!records.is_empty())
     }
 
     /// Returns the epoch and the version of each row.
     fn versions(&self) -> Versions {
-        let rows = self.replica.ids("tasks", None).filter_map(|id| {
-            Some((
-                id.to_owned(),
-                self.replica.row_version(&Key::new("tasks", id))?,
-            ))
+        let tables = self.replica.entities().keys();
+        let rows = tables.flat_map(|table| {
+            let ids = self.replica.ids(table, None);
+            ids.filter_map(move |id| {
+                let version = self.replica.row_version(&Key::new(table, id))?;
+                Some(((table.to_owned(), id.to_owned()), version))
+            })
         });
         (self.replica.facts().epoch.clone(), rows.collect())
     }
 
     /// Within one epoch no older version replaces a newer one.
     fn compare_versions(&self, (epoch, rows): &Versions) -> Result<(), String> {
-        for (id, before) in rows.iter().filter(|_| self.replica.facts().epoch == *epoch) {
+        for ((table, id), before) in rows.iter().filter(|_| self.replica.facts().epoch == *epoch) {
             if let Some(now) = self
                 .replica
-                .row_version(&Key::new("tasks", id))
+                .row_version(&Key::new(table, id))
                 .filter(|now| now < before)
             {
-                return Err(format!("{id} goes back from version {before} to {now}"));
+                return Err(format!(
+                    "{table:?} {id} goes back from version {before} to {now}"
+                ));
             }
         }
         Ok(())
@@ -143,7 +160,7 @@ impl LogReader {
     }
 }
 
-type Versions = (Option<String>, BTreeMap<String, u64>);
+type Versions = (Option<String>, BTreeMap<(String, String), u64>);
 
 /// By device and user.
 pub type LogReaders = BTreeMap<(usize, String), LogReader>;
@@ -167,6 +184,8 @@ fn compare(theirs: &Replica, ours: &Replica) -> Result<(), String> {
     let same = theirs.digest("tasks").wire() == ours.digest("tasks").wire()
         && theirs.cursor("") == ours.cursor("")
         && theirs.facts() == ours.facts()
+        && theirs.spaces().list() == ours.spaces().list()
+        && theirs.spaces().is_moving() == ours.spaces().is_moving()
         && names(theirs) == names(ours)
         && a.len() == b.len()
         // The number of attempts is known to the tab alone.
@@ -209,7 +228,7 @@ impl World {
                 let name = &device.shared.device_id;
                 let moved = self
                     .clock
-                    .run(log_reader.follow())
+                    .run(log_reader.follow(self.shares.then_some(&*self.push_checker)))
                     .map_err(|error| format!("{name}: {error}"))?;
                 if moved
                     && log_reader.replica.damage() == datum_sync::log::commit::Damage::default()

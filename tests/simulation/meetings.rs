@@ -74,7 +74,10 @@ impl Meetings {
             let said = errors
                 .into_iter()
                 .flatten()
-                .any(|error| error["code"] == "otherServer");
+                .filter_map(|error| error["code"].as_str())
+                // The next page is asked for while this one is stored: if that fails, nobody reads
+                // the answer.
+                .any(|code| code == "otherServer" || code.starts_with("storage"));
             let is_stopped = ["cancelled", "paused", "idle"].iter().any(|state| status["status"] == *state);
             if !said && !is_stopped {
                 self.object(format!(

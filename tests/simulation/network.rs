@@ -16,6 +16,7 @@ use datum_sync::util::time;
 
 use super::dice::Dice;
 use super::ports::Shared;
+use super::space_checks::may_hold;
 use super::tasks::Owner;
 
 /// The remote of one tab. The token is that of the user whom the request names.
@@ -23,6 +24,8 @@ pub struct SimRemote {
     pub server: MemoryServer,
     pub shared: Rc<Shared>,
     pub owner: Owner,
+    /// Users share spaces.
+    pub shares: bool,
     /// The server cannot tell how much of an earlier epoch is left.
     pub forgets_epochs: bool,
 }
@@ -108,9 +111,13 @@ impl Request {
         } else {
             self.say(&format!("gets {status}"));
             if self.path == "/pull" {
-                self.shared
-                    .push_checker
-                    .gives_page(&self.body, status, &bytes);
+                self.shared.push_checker.gives_page(
+                    &self.server,
+                    &self.user,
+                    &self.body,
+                    status,
+                    &bytes,
+                );
             }
         }
         (status, bytes)
@@ -142,6 +149,27 @@ enum Answer {
 impl SimRemote {
     fn has_fault(&self, per_mille: u64) -> bool {
         self.shared.weather.network.get() && self.shared.dice.has_fault(per_mille)
+    }
+
+    /// Nothing is sent of a space that the sender has heard that its user is not in.
+    fn check_spaces(&self, user: &str, request: &PushRequest<'_>) {
+        let hearers = self.shared.hearers.borrow();
+        let mut mine = hearers.iter().filter(|(owner, _)| *owner == self.owner);
+        let tab = mine.next().and_then(|(_, tab)| tab.upgrade());
+        let Some(opened) = tab.and_then(|tab| tab.opened(user)) else {
+            return;
+        };
+        let outside = opened.db.read(|replica| {
+            let ops = request.operations.iter();
+            let mut named = ops.flat_map(|op| op.space.iter().chain(&op.to));
+            let outside = named.find(|space| !may_hold(replica, space));
+            outside.map(|space| space.clone().into_owned())
+        });
+        if let Some(space) = outside {
+            self.shared.push_checker.object(format!(
+                "{user} is not in {space} any more, but pushes for it"
+            ));
+        }
     }
 
     async fn journey(&self) {
@@ -322,6 +350,9 @@ impl Remote for SimRemote {
     }
 
     async fn push(&self, user: &str, request: &PushRequest<'_>) -> Result<Pushed> {
+        if self.shares {
+            self.check_spaces(user, request);
+        }
         let body = request.to_json().into_bytes();
         let (sent, several) = (body.len() as u64, request.operations.len() > 1);
         match self.ask(user, "POST", "/push", body).await? {

@@ -5,7 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use datum_server::MemoryServer;
+use datum_server::rules::store::{Row, Space};
+use datum_sync::model::space::is_reserved;
 use serde_json::Value;
+
+use super::roaming::Roaming;
+use super::space_checks::live_rows;
+use super::spaces::is_roaming;
 
 /// Fields that are not the app's, or that no single write owns.
 const SHARED_FIELDS: [&str; 6] = ["id", "owner", "pad", "createdAt", "modifiedAt", "userId"];
@@ -29,6 +35,11 @@ fn results(reply: &Value) -> impl Iterator<Item = &Value> {
 /// The pushes and pages seen so far.
 #[derive(Default)]
 pub struct PushChecker {
+    /// What became of values in spaces.
+    pub roaming: Roaming,
+    /// The ids of roaming rows that lived once where the user could read them, at the moment of the
+    /// page with this cursor.
+    alive: RefCell<BTreeMap<String, BTreeSet<String>>>,
     operations: RefCell<BTreeMap<String, Seen>>,
     /// The operation id of each content: device, user and the operation without its id.
     contents: RefCell<BTreeMap<String, String>>,
@@ -65,14 +76,42 @@ impl PushChecker {
     }
 
     /// Records a pull and its page.
-    pub fn gives_page(&self, request: &[u8], status: u16, reply: &[u8]) {
+    pub fn gives_page(
+        &self,
+        server: &MemoryServer,
+        user: &str,
+        request: &[u8],
+        status: u16,
+        reply: &[u8],
+    ) {
         let request: Value = serde_json::from_slice(request).unwrap();
         if status == 200 && request["scope"].is_null() {
             let reply: Value = serde_json::from_slice(reply).unwrap();
-            self.cursors
-                .borrow_mut()
-                .insert(reply["cursor"].as_str().unwrap().to_owned());
+            let cursor = reply["cursor"].as_str().unwrap().to_owned();
+            if reply["spaces"].is_array()
+                || reply["changes"]
+                    .as_array()
+                    .is_some_and(|changes| has_spaces(changes))
+            {
+                let now = live_rows(server, user);
+                let mut alive = self.alive.borrow_mut();
+                let known = alive.entry(cursor.clone()).or_insert_with(|| now.clone());
+                known.retain(|id| now.contains(id));
+            }
+            self.cursors.borrow_mut().insert(cursor);
         }
+    }
+
+    /// Whether a row lived where the user could read it when the page with this cursor was given.
+    pub fn was_alive(&self, cursor: &str, id: &str) -> bool {
+        let alive = self.alive.borrow();
+        alive.get(cursor).is_some_and(|alive| alive.contains(id))
+    }
+
+    /// Whether the server has said of an operation that it was applied, and has lost nothing since.
+    pub fn was_applied(&self, op_id: &str) -> bool {
+        let operations = self.operations.borrow();
+        operations.get(op_id).is_some_and(|seen| seen.applied)
     }
 
     /// Whether a cursor is that of a pull without a scope.
@@ -151,6 +190,9 @@ impl PushChecker {
             ));
         }
         seen.applied |= applied;
+        if applied {
+            self.roaming.land(&op["data"]);
+        }
         seen.decided |= verdict["status"] == "conflict";
         if !op["data"].is_null() && !self.lossy.get() {
             let mut content = op.clone();
@@ -172,43 +214,88 @@ impl PushChecker {
         }
     }
 
-    /// Each value is written once, so a replaced value must not return.
+    /// Each value is written once, so a replaced value must not return. Nothing takes a field away.
     fn compare(&self, server: &MemoryServer, user: &str, operations: &[Value]) {
-        let rows = server.rows(user);
-        let mut values = self.values.borrow_mut();
-        for op in operations {
-            let Some(row) = rows
-                .iter()
-                .find(|row| row.entity == op["entity"] && row.id == op["id"])
-            else {
-                continue;
-            };
-            let Some(data) = &row.data else {
-                // An edit that survives a deletion restores every field of its base.
-                values.retain(|(whose, id, _), _| whose != user || *id != row.id);
-                continue;
-            };
-            let data: Value = serde_json::from_str(data).unwrap();
-            for (field, value) in data
-                .as_object()
-                .unwrap()
-                .iter()
-                .filter(|(field, _)| !SHARED_FIELDS.contains(&field.as_str()))
-            {
-                let (last, before) = values
-                    .entry((user.to_owned(), row.id.clone(), field.clone()))
-                    .or_default();
-                if last == value {
+        let mut rows: BTreeMap<Space, Vec<Row>> = BTreeMap::new();
+        // Names of spaces and roles are nobody's alone.
+        let rows_only = |op: &&Value| !op["entity"].as_str().is_some_and(is_reserved);
+        for op in operations.iter().filter(rows_only) {
+            for space in spaces_of(user, op) {
+                let rows = rows
+                    .entry(space.clone())
+                    .or_insert_with(|| server.rows_in(&space));
+                let is = |row: &&Row| row.entity == op["entity"] && row.id == op["id"];
+                let Some(row) = rows.iter().find(is) else {
                     continue;
-                }
-                if before.contains(&value.to_string()) && !self.lossy.get() {
-                    self.object(format!(
-                        "{user}: {}.{field} goes back from {last} to {value}",
-                        row.id
-                    ));
-                }
-                before.insert(std::mem::replace(last, value.clone()).to_string());
+                };
+                self.compare_row(&space, user, row, operations);
             }
         }
     }
+
+    fn compare_row(&self, space: &Space, user: &str, row: &Row, operations: &[Value]) {
+        let place = space.id().map_or(user, |id| id);
+        let mut values = self.values.borrow_mut();
+        let Some(data) = &row.data else {
+            // An edit that survives a deletion restores every field of its base.
+            values.retain(|(whose, id, _), _| whose != place || *id != row.id);
+            return;
+        };
+        let data: Value = serde_json::from_str(data).unwrap();
+        if is_roaming(&row.id) {
+            let about = |op: &&Value| op["id"] == *row.id;
+            if row.id.starts_with("team-") && operations.iter().filter(about).count() == 1 {
+                let mut lost = values
+                    .keys()
+                    .filter(|(whose, id, field)| {
+                        whose == place && *id == row.id && data[field].is_null()
+                    })
+                    .map(|(.., field)| field);
+                if let Some(field) = lost.next().filter(|_| !self.lossy.get()) {
+                    self.object(format!("{place}: {}.{field} is lost", row.id));
+                }
+            } else {
+                // Between the operations it may have been another row.
+                values.retain(|(whose, id, _), _| whose != place || *id != row.id);
+            }
+        }
+        for (field, value) in data
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(field, _)| !SHARED_FIELDS.contains(&field.as_str()))
+        {
+            let (last, before) = values
+                .entry((place.to_owned(), row.id.clone(), field.clone()))
+                .or_default();
+            if last == value {
+                continue;
+            }
+            if before.contains(&value.to_string()) && !self.lossy.get() {
+                self.object(format!(
+                    "{place}: {}.{field} goes back from {last} to {value}",
+                    row.id
+                ));
+            }
+            before.insert(std::mem::replace(last, value.clone()).to_string());
+        }
+    }
+}
+
+/// The spaces that an operation names.
+fn spaces_of(user: &str, op: &Value) -> Vec<Space> {
+    let space = |named: &Value| match named.as_str() {
+        Some(id) => Space::shared(id),
+        None => Space::personal(user),
+    };
+    let mut spaces = vec![space(&op["space"])];
+    if op["kind"] == "move" {
+        spaces.push(space(&op["to"]));
+    }
+    spaces
+}
+
+fn has_spaces(changes: &[Value]) -> bool {
+    let roams = |change: &Value| change["id"].as_str().is_some_and(is_roaming);
+    changes.iter().any(roams)
 }

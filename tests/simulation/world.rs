@@ -77,6 +77,8 @@ pub struct World {
     /// Devices meet another server now and then.
     pub(super) two_servers: bool,
     pub(super) elsewhere: MemoryServer,
+    /// Users share spaces. By the seed, so that the other histories do not change.
+    pub(super) shares: bool,
     /// The server cannot tell how much of an earlier epoch is left.
     forgets_epochs: bool,
     next_owner: Cell<Owner>,
@@ -96,7 +98,9 @@ impl World {
         weather.broken_lock.set(dice.chance(250));
         weather.silence.set(dice.chance(250));
         let loses = dice.chance(500);
+        let shares = (script.seed / 2).is_multiple_of(2);
         let mut world = Self {
+            shares,
             trace: Rc::default(),
             played: 0,
             script,
@@ -191,6 +195,9 @@ impl World {
         for device in 0..self.devices.len() {
             self.open(device, 0);
         }
+        if self.shares {
+            self.found_a_space();
+        }
         self.tasks.run_for(1_000);
         self.weather.network.set(true);
         self.weather.storage.set(true);
@@ -220,6 +227,7 @@ impl World {
         let device = self.dice.below(self.devices.len() as u64) as usize;
         let slot = self.dice.below(self.devices[device].tabs.len() as u64) as usize;
         match what {
+            0..=499 if self.shares && what < 400 => self.act_in_space(device, slot),
             0..=499 => self.write(device, slot),
             500..=719 => self.sync(device, slot),
             720..=779 => self.open(device, slot),
@@ -264,6 +272,7 @@ impl World {
             server: self.server.clone(),
             shared: Rc::clone(&shared),
             owner,
+            shares: self.shares,
             forgets_epochs: self.forgets_epochs,
         };
         let host = SimHost {

@@ -20,8 +20,11 @@ pub(super) fn is_own(replica: &Replica, space: &str) -> bool {
     let table = Table::name(SPACE, Some(space));
     let key = Key::new(&table, space);
     let made = replica.receipts().suspect(&key);
+    // Who waits to end it does not make it anew.
+    let last = replica.outbox().last(&key);
     made.is_some_and(|receipt| receipt.whole && !receipt.deleted)
         && replica.row(&key).is_some_and(|row| !row.deleted)
+        && last.is_none_or(|op| op.kind != OperationKind::Delete)
 }
 
 /// Offers a space of this device anew: its creation, and behind that this device's own rows and

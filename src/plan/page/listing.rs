@@ -168,7 +168,8 @@ fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
 /// The spaces that a page begins anew, with their counters.
 pub(super) type Begun = VecMap<u64>;
 
-/// Plans the starts of a page.
+/// Plans the starts of a page. A scope that filters rows never has all of a space, so nothing that
+/// it does not have is gone.
 pub(super) fn plan_starts(
     planner: &mut RowPlanner<'_>,
     page: &PullPage<'_>,
@@ -176,7 +177,8 @@ pub(super) fn plan_starts(
     list: &[Joined],
 ) -> Begun {
     let mut begun = Begun::default();
-    for start in &page.starts {
+    let whole = if rules.whole { &*page.starts } else { &[] };
+    for start in whole {
         let space = start.space.as_deref().unwrap_or_default();
         let counts = match space.is_empty() {
             // Where there are no spaces, the end of the full pull sweeps as well.
