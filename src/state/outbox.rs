@@ -93,8 +93,17 @@ impl Outbox {
     /// Counts the pending operations of one entity type, in all spaces.
     #[must_use]
     pub fn count_of(&self, entity: &str) -> u64 {
-        let slots = tables(&self.by_entity.0, entity).flat_map(|(_, ids)| ids.values());
-        slots.fold(0, |n, slots| n.saturating_add(slots.len() as u64))
+        let mut count = 0_u64;
+        for (table, ids) in tables(&self.by_entity.0, entity) {
+            for slot in ids.values().flatten() {
+                // A move is in two tables, and is counted where it takes the row from.
+                let queued = self.queue.get(*slot);
+                let counts =
+                    queued.is_none_or(|queued| queued.op.to.is_none() || queued.op.entity == table);
+                count = count.saturating_add(u64::from(counts));
+            }
+        }
+        count
     }
 
     #[must_use]
