@@ -1278,7 +1278,10 @@ export class SpaceManager {
   setRole(spaceId: string, userId: string, role: SpaceRole, options?: UserOption): Promise<void>;
   /** Removes a member, with the member's copy of the space. Only owners may. Returns false if the user was none. */
   remove(spaceId: string, userId: string, options?: UserOption): Promise<boolean>;
-  /** Leaves a space. The last owner cannot: end the space, or make another member an owner. Returns false if the user was no member. */
+  /**
+   * Leaves a space. The last owner cannot: end the space, or make another member an owner. Returns false if the user was no member.
+   * Rejects with `notFound` as long as a space that this device has made has not been pulled.
+   */
   leave(spaceId: string, options?: UserOption): Promise<boolean>;
 }
 

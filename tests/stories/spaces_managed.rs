@@ -71,6 +71,31 @@ fn a_space_is_made_named_shared_and_ended_offline() {
 }
 
 #[test]
+fn the_maker_of_a_space_is_a_member_before_the_server_says_so() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let id = a.run(a.engine.spaces().create("ann", "plans")).unwrap();
+    a.run(a.engine.spaces().set_role("ann", &id, "aaron", Role::Owner))
+        .unwrap();
+    let both =
+        json!([{ "userId": "aaron", "role": "owner" }, { "userId": "ann", "role": "owner" }]);
+    let leave = || a.run(a.engine.spaces().leave("ann", &id));
+    assert_eq!(members(&a, &id), both);
+    assert_eq!(leave().unwrap_err().code(), Code::NotFound);
+    // It is made, and not pulled.
+    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+    assert_eq!(members(&a, &id), both);
+    assert_eq!(leave().unwrap_err().code(), Code::NotFound);
+    a.sync();
+    assert_eq!(members(&a, &id), both);
+    assert!(leave().unwrap());
+    assert!(!leave().unwrap());
+    a.sync();
+    assert_eq!(spaces(&a), json!([]));
+    a.at_rest();
+}
+
+#[test]
 fn a_watch_of_spaces_tells_each_change_once() {
     let world = World::new();
     let a = world.device("phone").open();
