@@ -1,6 +1,8 @@
 // Spaces that users share, through the packed package and the real server. Each user has a browser context, and so a
 // database, of their own.
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "./lib/test.mjs";
 import { device, eventually, launch } from "./lib/browser.mjs";
 import { plainSite, ready } from "./lib/plain.mjs";
@@ -327,5 +329,46 @@ test("signing out keeps what waits for a space; the next user of the device sees
   assert.deepEqual([await ben.titles(), await ben.spaces()], [[], []]);
   await ben.sync();
   assert.deepEqual([await ben.titles(), await ben.spaces()], [["Rye bread"], [{ spaceId, role: "writer", name: "Home" }]]);
+  await closed(ada, ben);
+});
+
+// A backend of an app's own: the adapter passes on what the engine asks, and what the server says.
+const ADAPTER = (url) => `<!doctype html><title>opening</title><script type="module">
+import { Datum } from "./datum-sync/index.js";
+const { user } = Object.fromEntries(new URL(location.href).searchParams);
+const post = async (path, body, headers = {}) =>
+  (await fetch("${url}" + path, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) })).json();
+const { token } = await post("/dev/token", { userId: user });
+const ask = (path, { userId, ...body }) => post("/sync/v1" + path, { schema: 0, ...body }, { authorization: "Bearer " + token });
+const datum = await Datum.initialize({
+  name: "adapter",
+  entities: { tasks: {} },
+  initialUserId: user,
+  remote: { pull: (request) => ask("/pull", request), push: (request) => ask("/push", request) },
+});
+window.app = { user, datum, tasks: datum.manager("tasks"), errors: [], events: [] };
+document.title = "ready";
+</script>`;
+
+test("an adapter has spaces as well", async () => {
+  await writeFile(join(site.folder, "adapter.html"), ADAPTER(site.server.url));
+  const [ada, ben] = [await open("ada-8"), await open("ben-8")];
+  for (const { page, user } of [ada, ben]) {
+    await page.goto(`${site.origin}/adapter.html?user=${user}`);
+    await ready(page);
+  }
+  const { spaceId } = await ada.makes("Home", ["Bread"]);
+  await ada.lets(spaceId, "ben-8", "writer");
+  const own = await ada.creates("Diary");
+  await ada.sync();
+  await ada.moves(own, spaceId);
+  await ada.sync();
+  await ben.sync();
+  assert.deepEqual([await ben.titles(spaceId), await ada.titles(null)], [["Bread", "Diary"], []]);
+  await ben.patches(own, { done: true });
+  await ada.removes(spaceId, "ben-8");
+  await ada.sync();
+  await ben.sync();
+  assert.deepEqual([await ben.titles(), await ben.letters()], [[], [["notMember", spaceId, false, "Diary"]]]);
   await closed(ada, ben);
 });
