@@ -9,7 +9,7 @@ use crate::model::entity::{Fields, Key, check_id, check_space_id};
 use crate::model::error::{Code, Error, Result};
 use crate::model::space::{Joined, MEMBER, Role, SPACE};
 use crate::model::table::{Table, tables};
-use crate::plan::page::listing::awaits_creation;
+use crate::plan::page::listing::{awaits_creation, is_given_up};
 use crate::plan::write::{Write, Written};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -299,16 +299,7 @@ fn spaces_of(replica: &Replica) -> Vec<Joined> {
             });
         }
     }
-    let is_going = |entity: &str, space: &str, id: &str| {
-        let table = Table::name(entity, Some(space));
-        let view = replica.view(&Key::new(&table, id));
-        view.is_some_and(|view| view.deleted)
-    };
-    all.retain(|joined| {
-        let space = &*joined.space;
-        let own = [space, "/", replica.user_id()].concat();
-        !is_going(SPACE, space, space) && !is_going(MEMBER, space, &own)
-    });
+    all.retain(|joined| !is_given_up(replica, &joined.space));
     all
 }
 

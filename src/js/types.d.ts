@@ -1293,7 +1293,10 @@ export class SpaceManager {
   create(name: string, options?: UserOption): Promise<string>;
   /** Gives a space another name. Only owners may. */
   rename(spaceId: string, name: string, options?: UserOption): Promise<void>;
-  /** Ends a space with everything in it, for all members and for ever. Only owners may. Returns false if there was none. */
+  /**
+   * Ends a space with everything in it, for all members and for ever. Only owners may. Returns false if there was none. Its entities go
+   * from this device with the next sync; until then, writes in it reject with `notMember`.
+   */
   delete(spaceId: string, options?: UserOption): Promise<boolean>;
   /** Returns the members of a space, in order of user. */
   members(spaceId: string, options?: UserOption): Promise<readonly SpaceMember[]>;
@@ -1302,8 +1305,9 @@ export class SpaceManager {
   /** Removes a member, with the member's copy of the space. Only owners may. Returns false if the user was none. */
   remove(spaceId: string, userId: string, options?: UserOption): Promise<boolean>;
   /**
-   * Leaves a space. The last owner cannot: end the space, or make another member an owner. Returns false if the user was no member.
-   * Rejects with `notFound` as long as a space that this device has made has not been pulled.
+   * Leaves a space. The last owner cannot (`lastOwner`): end the space, or make another member an owner. Returns false if the user was no
+   * member. Its entities go from this device with the next sync, and what was written before is sent first; until then, writes in it reject
+   * with `notMember`. Rejects with `notFound` as long as a space that this device has made has not been pulled.
    */
   leave(spaceId: string, options?: UserOption): Promise<boolean>;
 }
