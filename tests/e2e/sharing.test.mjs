@@ -111,7 +111,7 @@ test("a space that was made and filled offline is shared, edited by both, and ta
   await ada.sync();
   await ben.sync();
   assert.deepEqual(await ben.read(own), { title: "Diary", done: false, spaceId });
-  // An edit of what the other moves away from both spaces' members is not made anew.
+  // Taken out again, it is gone where its owner's own space cannot be seen.
   assert.equal(await ada.moves(own, null), null);
   await ada.sync();
   await ben.sync();
@@ -329,6 +329,45 @@ test("signing out keeps what waits for a space; the next user of the device sees
   assert.deepEqual([await ben.titles(), await ben.spaces()], [[], []]);
   await ben.sync();
   assert.deepEqual([await ben.titles(), await ben.spaces()], [["Rye bread"], [{ spaceId, role: "writer", name: "Home" }]]);
+  await closed(ada, ben);
+});
+
+test("what a visitor has made and shared goes along into the account", async () => {
+  const [visitor, ben] = [await open("visitor-9"), await open("ben-9")];
+  await visitor.context.setOffline(true);
+  const { spaceId } = await visitor.makes("Home", ["Bread"]);
+  await visitor.lets(spaceId, "ben-9", "writer");
+  await visitor.creates("Diary");
+  const adopted = await visitor.page.evaluate(() => window.app.datum.switchUser({ newUserId: "ada-9", strategy: "adopt" }).then(({ adopted }) => adopted));
+  assert.deepEqual(adopted, { added: 4, merged: 0 });
+  await visitor.context.setOffline(false);
+  await visitor.page.goto(site.address("ada-9"));
+  await ready(visitor.page);
+  assert.deepEqual(await visitor.sync(), { pushed: 4, refused: 0, waiting: 0 });
+  assert.deepEqual(await visitor.spaces(), [{ spaceId, role: "owner", name: "Home" }]);
+  assert.deepEqual(await visitor.members(spaceId), [{ userId: "ada-9", role: "owner" }, { userId: "ben-9", role: "writer" }]);
+  await ben.sync();
+  assert.deepEqual([await ben.titles(), await stored("visitor-9")], [["Bread"], []]);
+  await closed(visitor, ben);
+});
+
+test("of two owners who remove and demote each other offline, the one who comes first is followed", async () => {
+  const [ada, ben] = [await open("ada-10"), await open("ben-10")];
+  const { spaceId } = await ada.makes("Home", ["Bread"]);
+  await ada.lets(spaceId, "ben-10", "owner");
+  await ada.sync();
+  await ada.sync();
+  await ben.sync();
+  for (const one of [ada, ben]) await one.context.setOffline(true);
+  await ada.removes(spaceId, "ben-10");
+  await ada.lets(spaceId, "cleo-10", "writer");
+  await ben.lets(spaceId, "ada-10", "reader");
+  await ben.lets(spaceId, "cleo-10", "reader");
+  for (const one of [ada, ben]) await one.context.setOffline(false);
+  for (const one of [ben, ada, ben]) await one.sync();
+  const members = [{ userId: "ada-10", role: "reader" }, { userId: "ben-10", role: "owner" }, { userId: "cleo-10", role: "reader" }];
+  assert.deepEqual([await ada.members(spaceId), await ben.members(spaceId)], [members, members]);
+  assert.deepEqual([await ada.letters(), await ben.letters()].map((letters) => letters.map(([code]) => code)), [["notOwner", "notOwner"], []]);
   await closed(ada, ben);
 });
 
