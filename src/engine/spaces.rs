@@ -9,7 +9,7 @@ use crate::model::entity::{Fields, Key, check_id, check_space_id};
 use crate::model::error::{Code, Error, Result};
 use crate::model::space::{Joined, MEMBER, Role, SPACE};
 use crate::model::table::{Table, tables};
-use crate::plan::page::listing::awaits_creation;
+use crate::plan::page::listing::{awaits_creation, is_given_up};
 use crate::plan::write::{Write, Written};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -111,10 +111,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> SharedSpaces<'_, B, R, H> {
             }
         };
         user.db.read_selected(&table, None, false, &mut add).await?;
-        // The server makes its maker a member.
-        let made = user.db.read(|replica| awaits_creation(replica, id));
-        if made && !members.iter().any(|(member, _)| member == user_id) {
-            members.push((user_id.to_owned(), Role::Owner.name().to_owned()));
+        // The server makes its maker a member, and tells it in the next pull.
+        let own = own_role(&user, id);
+        if let Some(role) = own
+            && !members.iter().any(|(member, _)| member == user_id)
+        {
+            members.push((user_id.to_owned(), role.name().to_owned()));
+            members.sort();
         }
         let mut items = Items::new(members.len().saturating_mul(64));
         for (member, role) in &members {
@@ -156,17 +159,26 @@ impl<B: Backing, R: Remote, H: Host + 'static> SharedSpaces<'_, B, R, H> {
     /// Removes a member; false if the user is none, as far as is known here.
     ///
     /// # Errors
-    /// Fails with [`Code::NotOwner`]; also with errors of the storage.
+    /// Fails with [`Code::NotOwner`], and with [`Code::NotFound`] if it is the user, whose own
+    /// membership has not been pulled yet; also with errors of the storage.
     pub async fn remove(self, user_id: &str, id: &str, member: &str) -> Result<bool> {
         check_member(member)?;
         let key = [id, "/", member].concat();
-        self.gone(user_id, MEMBER, id, &key).await
+        let was = self.gone(user_id, MEMBER, id, &key).await?;
+        let user = self.engine.user(user_id).await?;
+        if !was && member == user_id && own_role(&user, id).is_some() {
+            return Err(Error::new(
+                Code::NotFound,
+                "This device has not pulled the members of the space yet: synchronize, then leave it.",
+            ));
+        }
+        Ok(was)
     }
 
     /// Leaves a space; false if the user is no member, as far as is known here.
     ///
     /// # Errors
-    /// Errors of the storage.
+    /// As for [`Self::remove`].
     pub async fn leave(self, user_id: &str, id: &str) -> Result<bool> {
         self.remove(user_id, id, user_id).await
     }
@@ -287,17 +299,15 @@ fn spaces_of(replica: &Replica) -> Vec<Joined> {
             });
         }
     }
-    let is_going = |entity: &str, space: &str, id: &str| {
-        let table = Table::name(entity, Some(space));
-        let view = replica.view(&Key::new(&table, id));
-        view.is_some_and(|view| view.deleted)
-    };
-    all.retain(|joined| {
-        let space = &*joined.space;
-        let own = [space, "/", replica.user_id()].concat();
-        !is_going(SPACE, space, space) && !is_going(MEMBER, space, &own)
-    });
+    all.retain(|joined| !is_given_up(replica, &joined.space));
     all
+}
+
+/// The user's own role in a space; `None` if the user is no member, as far as is known here.
+fn own_role<S: Store, H: Host>(user: &User<S, H>, space: &str) -> Option<Role> {
+    let spaces = user.db.read(spaces_of);
+    let own = spaces.iter().find(|joined| &*joined.space == space);
+    own.map(|joined| joined.role)
 }
 
 fn check_space_name(name: &str) -> Result<()> {

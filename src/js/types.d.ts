@@ -450,9 +450,14 @@ export interface PullRequest {
   limit: number;
   /** Only these entity types. */
   entities?: string[];
+  /** Asks a backend with shared spaces for {@link PullPage.spaces}, whether the list has changed or not. */
+  spaces?: true;
 }
 
-/** A page of changes, in the order in which the backend committed them. */
+/**
+ * A page of changes, in the order in which the backend committed them. A backend with shared spaces keeps the order within each space; what it adds is
+ * in section 11 of the protocol, whose names are those of the fields here.
+ */
 export interface PullPage {
   changes: Change[];
   /** The start of the next page: any text, never empty. */
@@ -474,6 +479,13 @@ export interface PullPage {
   serverId?: string;
   /** Count and hash of each entity type as of `cursor`, when `more` is false. */
   digests?: Record<string, { count: number; hash: string }>;
+  /**
+   * All shared spaces of the user, in the order of joining: what is not in it is left. With every page whose list is not that of the
+   * request's cursor. A backend that has no spaces leaves it out.
+   */
+  spaces?: { id: string; role: SpaceRole }[];
+  /** The spaces that come from their beginning with this page. `space` absent or null: the personal one. `at`: its counter. */
+  starts?: { space?: string | null; at: number; kept?: number }[];
 }
 
 /** One row of a page. */
@@ -484,6 +496,10 @@ export interface Change {
   version: number;
   /** A tombstone, without `data`. */
   deleted?: boolean;
+  /** The shared space that the row is in; absent or null: the personal one. */
+  space?: string | null;
+  /** Of the tombstone of a moved row: where it is now, if this user may read it there. */
+  movedTo?: { space?: string | null; version: number };
   /** The app's fields with `createdAt` and `modifiedAt`. */
   data?: { [field: string]: Json };
 }
@@ -516,6 +532,10 @@ export interface PushedOperation {
   entity: string;
   id: string;
   kind: OperationKind;
+  /** The shared space that the row is in; absent: the personal one. A backend without spaces must reject the operation (`invalidOperation`). */
+  space?: string;
+  /** Of a `move`: the space that the row goes to; absent: the personal one. */
+  to?: string;
   /** The row's version must still be this; null: the row must not exist. */
   baseVersion: number | null;
   /** All fields for create and update, the changed ones for patch, absent for delete. */
@@ -541,11 +561,14 @@ export interface PushReply {
 /** The outcome of one operation. */
 export type PushVerdict = { opId: string } & (
   /** It is stored, now or since an earlier request. `row` if the backend changed the data. */
-  | { status: "applied"; version: number; replayed?: boolean; row?: { [field: string]: Json } }
-  /** The base is not current; `row` is the current data, null if it was deleted. */
-  | { status: "conflict"; version: number; row: { [field: string]: Json } | null }
+  | { status: "applied"; version: number; replayed?: boolean; row?: { [field: string]: Json }; leftVersion?: number }
+  /**
+   * The base is not current; `row` is the current data, null if it was deleted. If the row was moved to where this user may read it: its
+   * `space`, null for the personal one, and the version of the tombstone that it has left.
+   */
+  | { status: "conflict"; version: number; row: { [field: string]: Json } | null; space?: string | null; leftVersion?: number }
   /** It will never be accepted. */
-  | { status: "rejected"; code: string; message: string; row?: { [field: string]: Json } | null }
+  | { status: "rejected"; code: string; message: string; row?: { [field: string]: Json } | null; space?: string }
   /** Not now. */
   | { status: "retry"; retryAfterMs?: number; code?: string }
 );
@@ -1270,7 +1293,10 @@ export class SpaceManager {
   create(name: string, options?: UserOption): Promise<string>;
   /** Gives a space another name. Only owners may. */
   rename(spaceId: string, name: string, options?: UserOption): Promise<void>;
-  /** Ends a space with everything in it, for all members and for ever. Only owners may. Returns false if there was none. */
+  /**
+   * Ends a space with everything in it, for all members and for ever. Only owners may. Returns false if there was none. Its entities go
+   * from this device with the next sync; until then, writes in it reject with `notMember`.
+   */
   delete(spaceId: string, options?: UserOption): Promise<boolean>;
   /** Returns the members of a space, in order of user. */
   members(spaceId: string, options?: UserOption): Promise<readonly SpaceMember[]>;
@@ -1278,7 +1304,11 @@ export class SpaceManager {
   setRole(spaceId: string, userId: string, role: SpaceRole, options?: UserOption): Promise<void>;
   /** Removes a member, with the member's copy of the space. Only owners may. Returns false if the user was none. */
   remove(spaceId: string, userId: string, options?: UserOption): Promise<boolean>;
-  /** Leaves a space. The last owner cannot: end the space, or make another member an owner. Returns false if the user was no member. */
+  /**
+   * Leaves a space. The last owner cannot (`lastOwner`): end the space, or make another member an owner. Returns false if the user was no
+   * member. Its entities go from this device with the next sync, and what was written before is sent first; until then, writes in it reject
+   * with `notMember`. Rejects with `notFound` as long as a space that this device has made has not been pulled.
+   */
   leave(spaceId: string, options?: UserOption): Promise<boolean>;
 }
 

@@ -334,3 +334,62 @@ test("errors: every outcome of a sync has a message, and none breaks the next sy
     await i.presses("well");
     assert.match(await i.at("outcome-well").innerText(), /^Sync completed/);
   }));
+
+test("sharing: what waits on the device of somebody who is removed is told, and theirs to keep", () =>
+  visit("sharing", async (i, { page }) => {
+    const lists = (who) => i.at(`${who}-list`).locator(".task-title").allInnerTexts();
+    const role = (button) => i.at(button).and(page.locator("[aria-pressed=true]")).waitFor();
+    const adds = async (who, title) => {
+      await i.at(`${who}-form`).waitFor();
+      await i.reach(`${who}-new`);
+      await page.keyboard.type(title);
+      await page.keyboard.press("Enter");
+    };
+    await i.sees("ada-role", "owns “Groceries”");
+    await i.sees("ben-list", "Nothing is shared with Ben.");
+    await role("let-none");
+
+    await i.presses("let-write");
+    await i.logs("Ben: spaceJoined");
+    await i.sees("ben-role", "may write “Groceries”");
+    await adds("ben", "Apples");
+    await i.sees("ada-list", "Apples");
+    await adds("ada", "Tea");
+    await i.sees("ben-list", "Tea");
+    assert.deepEqual(await lists("ada"), ["Bread", "Milk", "Apples", "Tea"]);
+    assert.deepEqual(await lists("ben"), await lists("ada"));
+
+    await i.presses("let-read");
+    await role("let-read");
+    await i.logs("Ben: roleChanged, Ben may only read");
+    await adds("ben", "Cake");
+    await i.logs("Ben: readOnly, refused on the device");
+    await i.presses("let-write");
+    await i.logs("Ben: roleChanged, Ben may write");
+
+    await i.ticks("ben-network");
+    await i.at("ben-new").fill("");
+    await adds("ben", "Chocolate");
+    await i.sees("ben-role", "1 change waiting");
+    await i.at("ben-list").getByRole("checkbox", { name: "Milk" }).press("Space");
+    await i.sees("ben-role", "2 changes waiting");
+    await i.presses("let-none");
+    await role("let-none");
+    await page.waitForFunction(() => !document.querySelector("[data-testid=ada-role]").textContent.includes("waiting"));
+    assert.ok((await lists("ben")).includes("Chocolate"), "he has not heard of it");
+    await i.ticks("ben-network");
+    await i.logs("Ben: spaceLeft");
+    await i.sees("ben-list", "Nothing is shared with Ben.");
+    assert.deepEqual(await lists("ben"), []);
+    assert.deepEqual(await i.at("ben-letters").locator("li").allInnerTexts().then((lines) => lines.map((line) => line.split(/\s+/))), [["“Chocolate”", "notMember"], ["“Milk”", "notMember"]]);
+    await i.presses("ben-keep");
+    await i.sees("ben-own", "Chocolate");
+    await i.at("ben-letters").waitFor({ state: "hidden" });
+    assert.deepEqual(await lists("ada"), ["Bread", "Milk", "Apples", "Tea"], "and the list has none of it");
+
+    await page.reload();
+    await i.sees("ben-own", "Chocolate");
+    await i.sees("ada-role", "owns “Groceries”");
+    await i.presses("let-read");
+    await i.sees("ben-role", "may only read “Groceries”");
+  }));

@@ -4,6 +4,7 @@ use crate::support::spaces::{Peer, TEAM};
 use crate::support::world::{Tab, World};
 use datum_sync::model::error::Code;
 use datum_sync::model::space::Role;
+use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
@@ -67,6 +68,68 @@ fn a_space_is_made_named_shared_and_ended_offline() {
     a.sync();
     a.sync();
     assert!(a.titles().is_empty());
+    a.at_rest();
+}
+
+#[test]
+fn the_maker_of_a_space_is_a_member_before_the_server_says_so() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let id = a.run(a.engine.spaces().create("ann", "plans")).unwrap();
+    a.run(a.engine.spaces().set_role("ann", &id, "aaron", Role::Owner))
+        .unwrap();
+    let both =
+        json!([{ "userId": "aaron", "role": "owner" }, { "userId": "ann", "role": "owner" }]);
+    let leave = || a.run(a.engine.spaces().leave("ann", &id));
+    assert_eq!(members(&a, &id), both);
+    assert_eq!(leave().unwrap_err().code(), Code::NotFound);
+    // It is made, and not pulled.
+    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+    assert_eq!(members(&a, &id), both);
+    assert_eq!(leave().unwrap_err().code(), Code::NotFound);
+    a.sync();
+    assert_eq!(members(&a, &id), both);
+    assert!(leave().unwrap());
+    assert!(!leave().unwrap());
+    a.sync();
+    assert_eq!(spaces(&a), json!([]));
+    a.at_rest();
+}
+
+#[test]
+fn nothing_is_written_into_a_space_that_is_being_left() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let made = ["plans", "trips"].map(|name| a.run(a.engine.spaces().create("ann", name)).unwrap());
+    let [left, ended] = &made;
+    a.creates(Some(left), "x", "rome");
+    a.creates(Some(ended), "y", "oslo");
+    a.create(r#"{"id":"z","title":"milk"}"#);
+    a.sync();
+    a.sync();
+    a.patch("x", r#"{"title":"paris"}"#);
+    assert!(a.run(a.engine.spaces().leave("ann", left)).unwrap());
+    assert!(a.run(a.engine.spaces().delete("ann", ended)).unwrap());
+    assert_eq!(spaces(&a), json!([]));
+    for (space, id) in [(left, "x"), (ended, "y")] {
+        let (draft, changes) = (
+            json!({ "title": "late", "spaceId": space }).to_string(),
+            r#"{"title":"late"}"#.to_owned(),
+        );
+        let id = id.to_owned();
+        for write in [Write::Create { draft }, Write::Patch { id, changes }] {
+            assert_eq!(a.write("tasks", write).unwrap_err().code(), Code::NotMember);
+        }
+        let moved = a.try_move("z", Some(space));
+        assert_eq!(moved.unwrap_err().code(), Code::NotMember);
+    }
+    // The last owner stays, so that the space is there again.
+    a.sync();
+    a.sync();
+    assert_eq!(a.buried(), [("lastOwner".to_owned(), false)]);
+    assert_eq!(a.titles(), ["milk", "paris"]);
+    a.patch("x", r#"{"title":"bonn"}"#);
+    a.sync();
     a.at_rest();
 }
 

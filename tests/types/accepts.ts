@@ -3,7 +3,7 @@ import { Datum, DatumError, Manager } from "datum-sync";
 import { handleBackgroundSync } from "datum-sync/service-worker";
 import type {
   AnyEntity, ConflictResolver, Converted, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, JsonFields, LogoutResult, MetadataComparison, Middleware, Page, PendingOperation,
-  PullPage, PushReply, RemoteAdapter, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy,
+  PullPage, PullRequest, PushReply, PushRequest, PushVerdict, RemoteAdapter, SharedSpace, SpaceManager, SpaceRole, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy,
 } from "datum-sync";
 
 interface Task extends Entity {
@@ -97,6 +97,44 @@ export class Adapter implements RemoteAdapter {
     const timer = setInterval(hint, userId.length * 1000);
     return () => clearInterval(timer);
   }
+}
+
+/** A backend with shared spaces. */
+export class SharedAdapter implements RemoteAdapter {
+  async pull({ spaces }: PullRequest): Promise<PullPage> {
+    const space = "01890000-0000-7000-8000-000000000001";
+    return {
+      changes: [
+        { entity: "tasks", id: "a", version: 2, space, data: { title: "x" } },
+        { entity: "tasks", id: "b", version: 2, deleted: true, movedTo: { space, version: 3 } },
+        { entity: "tasks", id: "c", version: 2, space: null, data: {} },
+      ],
+      cursor: "1",
+      more: false,
+      ...(spaces && { spaces: [{ id: space, role: "reader" }], starts: [{ space, at: 2 }, { at: 2, kept: 1 }] }),
+    };
+  }
+  async push(request: PushRequest): Promise<PushReply> {
+    const results = request.operations.map(({ opId, kind, space, to }): PushVerdict => {
+      if (kind === "move") return { opId, status: "conflict", version: 4, row: {}, space: to ?? null, leftVersion: 2 };
+      return space === undefined ? { opId, status: "applied", version: 1 } : { opId, status: "rejected", code: "notMember", message: "no" };
+    });
+    return { results };
+  }
+}
+
+export async function sharing(datum: Datum, tasks: Manager<Task>): Promise<void> {
+  const spaces = datum.spaces();
+  isExactly<typeof spaces, SpaceManager>(true);
+  const id: string = await spaces.create("Home");
+  for await (const list of spaces.watch()) isExactly<typeof list, readonly SharedSpace[]>(true);
+  const roles: SpaceRole[] = (await spaces.members(id)).map((member) => member.role);
+  await spaces.setRole(id, "ben", roles[0] ?? "writer", { userId: "ada" });
+  await tasks.create({ title: "x", done: false, tags: [], spaceId: id });
+  await tasks.readAll({ spaceId: null });
+  const moved = await tasks.move("a", null, { userId: "ada" });
+  isExactly<typeof moved, Readonly<Task>>(true);
+  for await (const event of datum.events({ type: ["spaceJoined", "spaceLeft", "roleChanged"] })) isExactly<typeof event.role, SpaceRole>(true);
 }
 
 export async function firstPage(signal: AbortSignal): Promise<void> {

@@ -204,6 +204,12 @@ export const wrong: RemoteAdapter = {
   push: async (request) => ({ results: request.operations.map(({ opId }) => ({ opId, status: "applied" as const })) }),
 };
 
+declare const shared: Datum;
+// @ts-expect-error: no such role.
+void shared.spaces().setRole("a", "ben", "admin");
+// @ts-expect-error: a move names its space, or null for the personal one.
+void shared.manager("tasks").move("a");
+
 // @ts-expect-error: no such code.
 new DatumError("oops", "x");
 // @ts-expect-error: codes cannot be changed.

@@ -6,7 +6,7 @@ use crate::log::spaces::SpaceEvent;
 use crate::model::entity::Key;
 use crate::model::operation::OperationKind;
 use crate::model::protocol::PullPage;
-use crate::model::space::{Joined, Role, SPACE};
+use crate::model::space::{Joined, MEMBER, Role, SPACE};
 use crate::model::table::Table;
 use crate::plan::page::PageRules;
 use crate::plan::page::forgotten::{NOT_MEMBER, is_own, letters, offer_space};
@@ -110,6 +110,16 @@ pub(crate) fn awaits_creation(replica: &Replica, space: &str) -> bool {
     let key = Key::new(&table, space);
     let mut chain = replica.outbox().chain(&key);
     chain.any(|queued| queued.op.kind == OperationKind::Create)
+}
+
+/// Returns true if the user ends or leaves a space, as far as this device knows.
+pub(crate) fn is_given_up(replica: &Replica, space: &str) -> bool {
+    let is_going = |entity: &str, id: &str| {
+        let table = Table::name(entity, Some(space));
+        let view = replica.view(&Key::new(&table, id));
+        view.is_some_and(|view| view.deleted)
+    };
+    is_going(SPACE, space) || is_going(MEMBER, &[space, "/", replica.user_id()].concat())
 }
 
 /// The shared spaces of which anything is here.

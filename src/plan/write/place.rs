@@ -7,7 +7,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Link, OperationKind};
 use crate::model::space::{MEMBER, Role, SPACE, is_reserved};
 use crate::model::table::Table;
-use crate::plan::page::listing::awaits_creation;
+use crate::plan::page::listing::{awaits_creation, is_given_up};
 use crate::plan::write::Overlay;
 use crate::state::replica::Replica;
 use crate::state::tables;
@@ -108,7 +108,8 @@ impl Places<'_> {
                 "The id of a space is its `spaceId`, and that of a member is the space's, a slash, and the user's.",
             );
         }
-        let known = self.replica.spaces().role(space);
+        let known = (self.replica.spaces().role(space))
+            .filter(|_| reserved || !is_given_up(self.replica, space));
         let role = known.or_else(|| self.makes(space).then_some(Role::Owner));
         let begins = table.entity() == SPACE && kind == OperationKind::Create;
         let leaves = kind == OperationKind::Delete
