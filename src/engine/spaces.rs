@@ -130,7 +130,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> SharedSpaces<'_, B, R, H> {
         Ok(items.close())
     }
 
-    /// Gives a user a role in a space; who is no member becomes one.
+    /// Gives a user a role in a space; a user who is no member becomes one.
     ///
     /// # Errors
     /// Fails with [`Code::InvalidArgument`], [`Code::NotOwner`]; also with errors of the storage.

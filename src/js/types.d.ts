@@ -1300,7 +1300,7 @@ export class SpaceManager {
   delete(spaceId: string, options?: UserOption): Promise<boolean>;
   /** Returns the members of a space, in order of user. */
   members(spaceId: string, options?: UserOption): Promise<readonly SpaceMember[]>;
-  /** Gives a user a role; who is no member becomes one, at once and without being asked. Only owners may. */
+  /** Gives a user a role; a user who is no member becomes one, at once and without being asked. Only owners may. */
   setRole(spaceId: string, userId: string, role: SpaceRole, options?: UserOption): Promise<void>;
   /** Removes a member, with the member's copy of the space. Only owners may. Returns false if the user was none. */
   remove(spaceId: string, userId: string, options?: UserOption): Promise<boolean>;
@@ -1429,7 +1429,7 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
   /** The user may read one more shared space. Not told for a space that this device has made. */
   | { readonly type: "spaceJoined"; readonly spaceId: string; readonly role: SpaceRole }
   /**
-   * The user may not read a shared space any more, or it has ended. Its rows are gone from this device; what waited for it are dead
+   * The user may not read a shared space any more, or it has ended. Its rows are gone from this device; operations that were pending in it are dead
    * letters with the code `notMember`. `role` is the one that the user had.
    */
   | { readonly type: "spaceLeft"; readonly spaceId: string; readonly role: SpaceRole }

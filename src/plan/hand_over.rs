@@ -1,4 +1,4 @@
-//! Takes what waits over a moved row to where the row lives now.
+//! Takes the pending operations of a moved row to the space where the row lives now.
 
 use std::rc::Rc;
 

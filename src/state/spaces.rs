@@ -155,7 +155,7 @@ impl Spaces {
         self.starts.remove(scope).unwrap_or_default()
     }
 
-    /// Raises the version up to which everything is told.
+    /// Raises the version up to which pages have brought every change.
     pub(super) fn pass(&mut self, space: &str, version: u64) {
         let passed = self.passed.entry(space);
         *passed = version.max(*passed);

@@ -335,7 +335,7 @@ test("errors: every outcome of a sync has a message, and none breaks the next sy
     assert.match(await i.at("outcome-well").innerText(), /^Sync completed/);
   }));
 
-test("sharing: what waits on the device of somebody who is removed is told, and theirs to keep", () =>
+test("sharing: pending edits of a removed member become dead letters, which they may keep", () =>
   visit("sharing", async (i, { page }) => {
     const lists = (who) => i.at(`${who}-list`).locator(".task-title").allInnerTexts();
     const role = (button) => i.at(button).and(page.locator("[aria-pressed=true]")).waitFor();

@@ -165,7 +165,7 @@ test("a role that is lowered between write and push turns the writes into dead l
   await closed(ada, ben);
 });
 
-test("who is removed while offline with edits loses the rows, and is told of every edit", async () => {
+test("a member removed while offline with edits loses the rows and gets a dead letter for every edit", async () => {
   const [ada, ben] = [await open("ada-3"), await open("ben-3")];
   const { spaceId, ids } = await ada.makes("Home", ["Bread", "Milk"]);
   await ada.lets(spaceId, "ben-3", "writer");
@@ -275,7 +275,7 @@ test("every tab sees that a space is joined, left and ended", async () => {
   await closed(ada, ben);
 });
 
-test("the last owner stays, and is told so", async () => {
+test("the last owner stays: leaving becomes a dead letter", async () => {
   const ada = await open("ada-6");
   const { spaceId } = await ada.makes("Home", ["Bread"]);
   assert.equal(await ada.refused((app, id) => app.datum.spaces().leave(id), spaceId), "notFound");
@@ -297,7 +297,7 @@ test("the last owner stays, and is told so", async () => {
   await closed(ada);
 });
 
-test("signing out keeps what waits for a space; the next user of the device sees none of it", async () => {
+test("signing out keeps pending operations of a space; the next user of the device sees none of it", async () => {
   const [ada, ben] = [await open("ada-7"), await open("ben-7")];
   const { spaceId, ids } = await ada.makes("Home", ["Bread"]);
   await ada.lets(spaceId, "ben-7", "writer");
@@ -351,7 +351,7 @@ test("what a visitor has made and shared goes along into the account", async () 
   await closed(visitor, ben);
 });
 
-test("of two owners who remove and demote each other offline, the one who comes first is followed", async () => {
+test("two owners remove and demote each other offline: the first push wins", async () => {
   const [ada, ben] = [await open("ada-10"), await open("ben-10")];
   const { spaceId } = await ada.makes("Home", ["Bread"]);
   await ada.lets(spaceId, "ben-10", "owner");

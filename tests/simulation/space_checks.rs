@@ -95,7 +95,7 @@ pub fn check_outside(replica: &Replica) -> Result<(), String> {
         .outbox()
         .iter()
         .flat_map(|queued| queued.op.tables());
-    // Who makes a space that they were invited to hears of its row before the list has it.
+    // A user who creates a space that they were invited to gets its row before the list has it.
     let is_outside = |table: &&str| {
         let table = Table(table);
         let space = table.space().filter(|_| table.entity() != SPACE);

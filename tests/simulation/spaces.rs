@@ -17,7 +17,7 @@ use super::dice::Dice;
 use super::tasks::Owner;
 use super::world::{App, USERS, World};
 
-/// The ids of spaces. None is used twice, so who makes one again is refused.
+/// The ids of spaces. None is used twice, so a second creation is refused.
 pub const SPACES: [&str; 4] = [
     "aaaaaaaa-0000-4000-8000-000000000001",
     "bbbbbbbb-0000-4000-8000-000000000002",

@@ -1,4 +1,4 @@
-//! What pages tell of shared spaces: joining, leaving, starting anew, and rows that move.
+//! Shared spaces in pages: joining, leaving, starting from the beginning, and rows that move.
 
 use std::rc::Rc;
 
@@ -74,7 +74,7 @@ fn a_space_that_is_joined_comes_whole_and_is_told() {
 }
 
 #[test]
-fn who_is_removed_keeps_nothing_and_is_told_what_waited() {
+fn a_removed_member_keeps_nothing_and_gets_dead_letters() {
     let world = World::new();
     let a = world.device("phone").open();
     let bob = team(&world);
@@ -128,7 +128,7 @@ fn a_letter_of_what_was_sent_says_that_it_may_stand() {
 }
 
 #[test]
-fn who_comes_back_gets_everything_again() {
+fn a_member_who_comes_back_gets_everything_again() {
     let world = World::new();
     let a = world.device("phone").open();
     let bob = team(&world);
@@ -144,7 +144,7 @@ fn who_comes_back_gets_everything_again() {
 }
 
 #[test]
-fn who_left_and_came_back_unheard_loses_nothing() {
+fn a_member_who_left_and_came_back_unheard_loses_nothing() {
     let world = World::new();
     let a = world.device("phone").open();
     let bob = team(&world);

@@ -146,7 +146,7 @@ fn a_cycle_that_a_wipe_elsewhere_stops_is_seen_to_end() {
 }
 
 /// A tab that has signed the user out opens the user's database again, while another tab's cycle
-/// still runs: whoever reads the feed late hears of what was between.
+/// still runs: a late reader of the feed sees the idle status between the two.
 #[test]
 fn a_cycle_that_goes_on_after_a_sign_out_is_shown_again_after_idle() {
     let world = World::new();

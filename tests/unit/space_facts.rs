@@ -1,4 +1,4 @@
-//! What the log knows of spaces: the list, what began anew, what is on its way, and what is left.
+//! What the log knows of spaces: the list, spaces that start, rows that are moving, and spaces that were left.
 
 use datum_sync::log::commit::{Commit, Event, SegmentWrite};
 use datum_sync::log::facts::DeadLetter;

@@ -1,4 +1,4 @@
-//! Spaces that a restored server has forgotten. The device that made one makes it anew, with what
+//! Spaces that a restored server has forgotten. The device that made one creates it again, with what
 //! it wrote there; on others, what the server had acknowledged becomes letters.
 
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use crate::model::table::Table;
 use crate::plan::row_planner::{RowPlanner, all_links};
 use crate::state::replica::Replica;
 
-/// The code of what waits for a space that the user has left.
+/// The code of a dead letter whose space the user has left.
 pub(super) const NOT_MEMBER: &str = "notMember";
 
 /// Returns true if this device made the space, and the restored server may have forgotten that.
@@ -20,15 +20,15 @@ pub(super) fn is_own(replica: &Replica, space: &str) -> bool {
     let table = Table::name(SPACE, Some(space));
     let key = Key::new(&table, space);
     let made = replica.receipts().suspect(&key);
-    // Who waits to end it does not make it anew.
+    // A device with a pending deletion of the space does not create it again.
     let last = replica.outbox().last(&key);
     made.is_some_and(|receipt| receipt.whole && !receipt.deleted)
         && replica.row(&key).is_some_and(|row| !row.deleted)
         && last.is_none_or(|op| op.kind != OperationKind::Delete)
 }
 
-/// Offers a space of this device anew: its creation, and behind that this device's own rows and
-/// what waits. Others offer theirs.
+/// Offers a space of this device again: its creation, and behind that this device's own rows and
+/// pending operations. Other devices offer theirs.
 pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
     let replica = planner.replica;
     let of_space = |table: &&str| Table(table).space() == Some(space);

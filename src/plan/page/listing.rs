@@ -1,4 +1,4 @@
-//! What a page tells of spaces: the whole list, and which begin anew.
+//! The part of a page about spaces: the whole list, and the spaces that start from their beginning.
 
 use crate::log::address::Seq;
 use crate::log::commit::Event;
@@ -143,7 +143,8 @@ fn here(replica: &Replica) -> VecMap<()> {
     here
 }
 
-/// Makes letters of what waits for spaces that are left, and of what stands behind it.
+/// Makes dead letters of the pending operations of spaces that are left, and of operations that
+/// depend on them.
 fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
     if left.is_empty() {
         return;
@@ -175,7 +176,7 @@ fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
     planner.incoming.dead_letters.extend(dead.dead_letters);
 }
 
-/// The spaces that a page begins anew, with their counters.
+/// The spaces that start from their beginning with a page, with their counters.
 pub(super) type Begun = VecMap<u64>;
 
 /// Plans the starts of a page. A scope that filters rows never has all of a space, so nothing that
@@ -210,7 +211,7 @@ pub(super) fn plan_starts(
     begun
 }
 
-/// Plans the end of what has begun anew.
+/// Plans the end of spaces that have started from their beginning.
 pub(super) fn end_starts(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, begun: &Begun) {
     if !begun.is_empty() || planner.replica.spaces().starts(rules.scope).is_some() {
         say(
