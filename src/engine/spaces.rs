@@ -228,17 +228,14 @@ impl<S: Store, H: Host> SpaceWatch<S, H> {
             if self.ended.get() {
                 return Ok(None);
             }
-            let before = Cell::new(None);
+            // A change during the reading counts as one after it.
+            let before = self.user.db.peek(Replica::head);
             let text = list(&self.user).await?;
             if self.last.borrow().as_ref() != Some(&text) {
                 self.last.replace(Some(text.clone()));
                 return Ok(Some(text));
             }
-            let mut moved = |replica: &Replica| {
-                let now = replica.head();
-                let first = before.replace(Some(before.get().unwrap_or(now)));
-                first.filter(|first| *first != now).map(drop)
-            };
+            let mut moved = |replica: &Replica| (replica.head() != before).then_some(());
             let moved = std::pin::pin!(self.user.db.until(&mut moved));
             match futures_util::future::select(moved, std::pin::pin!(ended)).await {
                 futures_util::future::Either::Left((Err(error), _)) => {

@@ -202,9 +202,10 @@ impl SpaceReader {
             Some(watch) => watch,
             None => {
                 let user = self.user.clone()?;
-                let watch = Rc::new(self.instance.engine.spaces().watch(&user).await?);
-                self.state.borrow_mut().0 = Some(Rc::clone(&watch));
-                watch
+                let watch = self.instance.engine.spaces().watch(&user).await?;
+                // Another call of `next` may have made one meanwhile: the end of the loop ends one.
+                let mut state = self.state.borrow_mut();
+                Rc::clone(state.0.get_or_insert_with(|| Rc::new(watch)))
             }
         };
         if self.state.borrow().1 {

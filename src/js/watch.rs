@@ -100,20 +100,21 @@ impl WatchCursor {
             return Ok(watch);
         }
         let target = self.target.clone()?;
-        let watch = Rc::new(
-            self.instance
-                .engine
-                .entities()
-                .watch(
-                    &target.user_id,
-                    &target.entity,
-                    target.only,
-                    target.include_deleted,
-                )
-                .await?,
-        );
-        self.state.borrow_mut().watch = Some(Rc::clone(&watch));
-        Ok(watch)
+        let watch = self
+            .instance
+            .engine
+            .entities()
+            .watch(
+                &target.user_id,
+                &target.entity,
+                target.only,
+                target.include_deleted,
+            )
+            .await?;
+        // Another call of `next` may have made one meanwhile: the end of the loop ends one.
+        let mut state = self.state.borrow_mut();
+        let first = state.watch.get_or_insert_with(|| Rc::new(watch));
+        Ok(Rc::clone(first))
     }
 
     async fn next(&self) -> Result<JsValue> {

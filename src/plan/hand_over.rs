@@ -91,8 +91,8 @@ pub(super) fn hand_over(
 }
 
 /// Lets a pending move of `chain` go on from the row that it has met: with its base, and with what
-/// became of the edits around it in the events from `before` on. What is made anew of edits that
-/// were all behind the move stays behind it.
+/// became of the edits around it in the events from `before` on. An operation that stands for
+/// edits behind the move stays behind it.
 pub(super) fn move_on(
     planner: &mut RowPlanner<'_>,
     before: usize,

@@ -32,6 +32,20 @@ export async function a_watch_gives_what_is_there_and_then_each_change({ open, e
   await a.close();
 }
 
+export async function two_calls_at_the_beginning_of_a_loop_share_one_watch({ open, equal }: Story) {
+  const a = await open("a");
+  // Their databases are not open yet, so that both calls wait for that.
+  const [eve, dan] = [{ userId: "eve" }, { userId: "dan" }];
+  for (const feed of [a.manager("tasks").watchAll(eve), a.spaces().watch(dan)]) {
+    const loop = feed[Symbol.asyncIterator]();
+    const [first, second] = [loop.next(), loop.next()];
+    equal((await first).done, false);
+    await loop.return!();
+    equal((await second).done, true);
+  }
+  await a.close();
+}
+
 export async function ids_beyond_the_basic_plane_keep_the_engines_order({ open, equal }: Story) {
   const a = await open("a");
   const tasks = a.manager("tasks");

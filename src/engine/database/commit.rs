@@ -184,6 +184,7 @@ impl<S: Store, H: Host> Database<S, H> {
         };
         drop(turn);
         match ended {
+            // Storage that takes no end takes no write of another tab either.
             Err(error) => error.code() != Code::StorageLost,
             Ok(ended) => ended,
         }
