@@ -1464,7 +1464,7 @@ export interface DeadLetter {
   base: Json;
   /** Whether the entity still shows it, by `onRejected`. */
   kept: boolean;
-  /** The server may have applied it: it was sent, and the user left its space before an answer. Absent otherwise. */
+  /** The server may have applied it: this tab or another one may have sent it before the user left its space, and no answer came. Absent if it was certainly not applied. */
   maybe?: boolean;
 }
 

@@ -162,7 +162,7 @@ impl<'a> DeadLetterPlan<'a> {
         }
         self.gone
             .extend(chain.iter().map(|queued| queued.op.op_id.clone()));
-        let maybe = self.unanswered && chain.iter().any(|queued| queued.maybe_sent);
+        let maybe = self.unanswered && chain.iter().any(|queued| queued.may_be_sent());
         let behind = op.op_id.clone();
         for op in apart {
             self.dead_letters.push(DeadLetter {

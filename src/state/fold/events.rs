@@ -47,7 +47,10 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
         Event::DeadLetters { dead_letters } => fold_dead_letters(replica, dead_letters),
         Event::Revive { id } => fold_revive(replica, &id),
         // The epoch is set by its own event; facts of a cycle leave it out.
-        Event::Facts { facts } => replica.facts = *facts,
+        Event::Facts { facts } => {
+            replica.facts = *facts;
+            replica.outbox.take_turn(origin == Origin::Own);
+        }
         Event::Receipt {
             entity,
             id,
