@@ -211,6 +211,8 @@ fn fold_dead_letters(replica: &mut Replica, dead_letters: Vec<DeadLetter>) {
 
 fn fold_revive(replica: &mut Replica, id: &str) {
     touch_letter(replica, id);
+    // A second try under the same id was sent before.
+    replica.outbox.mark_left(&[id.to_owned()]);
     if let Some(letter) = replica.dead_letters.remove(id) {
         replica
             .kept_rejections
