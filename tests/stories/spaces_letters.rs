@@ -13,7 +13,7 @@ const PULL: &str = r#"{"direction":"pullOnly"}"#;
 const SUM: &str = r#"{"entities":{"tasks":{"mergeFields":{"n":"sum"}}},"retry":{"maxAttempts":1}}"#;
 
 /// A tab pushes, and is closed before it has heard how that ended.
-fn sends_and_closes(world: &World, device: &Device, tab: Tab) {
+pub fn sends_and_closes(world: &World, device: &Device, tab: Tab) {
     device.fault("/push", Fault::Late(2_000));
     device.requests();
     let pushes = tab
