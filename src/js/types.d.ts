@@ -740,7 +740,8 @@ export interface SyncMetadata {
  *   operations are pushed before; if some cannot be, or nothing can be pulled (offline, paused), it does not switch.
  * - `"adopt"`: a visitor becomes an account. Everything of the previous user on this device becomes the new user's, as
  *   pending creates, in one atomic step that survives a crash; then the previous user's data is removed from this device.
- *   Where both have an entity of the same id, the conflict resolvers decide at the next sync.
+ *   Where both have an entity of the same id, the conflict resolvers decide at the next sync. Of shared spaces that the server
+ *   has, only pending operations go along.
  */
 export type UserSwitchStrategy = "syncThenSwitch" | "clearAndFetch" | "promptIfUnsyncedData" | "keepLocal" | "adopt";
 
@@ -1133,7 +1134,7 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * `otherServer`, and nothing is pushed, offered or pulled. The same server at a new address goes on by itself.
    *
    * `"offer"` keeps everything that is on this device and offers it to that server with the next cycle, as creates; where it
-   * has an entity of that id already, the resolver decides. `"wipe"` removes it from this device, pending operations
+   * has an entity of that id already, the resolver decides. A shared space that it does not have is offered by its owners. `"wipe"` removes it from this device, pending operations
    * included, and the next cycle fetches what that server has.
    *
    * @returns How many entities are offered, besides what was pending.
