@@ -70,9 +70,9 @@ function xxh3(bytes) {
   return avalanche(sum & MASK);
 }
 
-/** Returns the number of a row, as a BigInt. */
-export function rowHash(entity, id, version) {
-  const text = encoder.encode(`${entity}\0${id}\0`);
+/** Returns the number of a row, as a BigInt. `space` is null for a row of a user's own. */
+export function rowHash(space, entity, id, version) {
+  const text = encoder.encode(`${space === null ? "" : `${space}\0`}${entity}\0${id}\0`);
   const bytes = new Uint8Array(text.length + 8);
   bytes.set(text);
   new DataView(bytes.buffer).setBigUint64(text.length, BigInt(version), true);
@@ -80,10 +80,13 @@ export function rowHash(entity, id, version) {
 }
 
 /** Returns the digest with a row added, or taken away if `count` is -1. */
-export function counted(digest, count, row) {
-  const hash = rowHash(row.entity, row.id, row.version);
+export function counted(digest, count, space, row) {
+  const hash = rowHash(space, row.entity, row.id, row.version);
   return { count: digest.count + count, sum: (digest.sum + BigInt(count) * hash) & MASK };
 }
+
+/** Returns the digest of what two have. */
+export const together = (a, b) => ({ count: a.count + b.count, sum: (a.sum + b.sum) & MASK });
 
 /** The digest of no rows. */
 export const NONE = { count: 0, sum: 0n };
