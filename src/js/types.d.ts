@@ -477,7 +477,11 @@ export interface PullPage {
   serverTime?: string;
   /** Which server this is, the same after a restore. An adapter's own `serverId` wins over it. */
   serverId?: string;
-  /** Count and hash of each entity type as of `cursor`, when `more` is false. */
+  /**
+   * Count and hash of each entity type as of `cursor`, when `more` is false, to find rows that went astray. `hash` is the sum over the live rows,
+   * modulo 2^64 and in 16 hexadecimal digits, of the first 16 digits of the MD5 of `"entity\nid\nversion"`; of a row of a shared space
+   * `"space\nentity\nid\nversion"`.
+   */
   digests?: Record<string, { count: number; hash: string }>;
   /**
    * All shared spaces of the user, in the order of joining: what is not in it is left. With every page whose list is not that of the
