@@ -883,6 +883,8 @@ export interface PendingOperation {
   /** The shared space of the entity; absent for the user's personal space. */
   spaceId?: string;
   entityId: string;
+  /** Of a move: the space that the entity goes to; null for the personal space. */
+  to?: string | null;
   kind: OperationKind;
   /** `inFlight`: sent, no answer yet. `blocked`: waits for `blockedBy`. `pending`: sent with the next push. */
   state: "pending" | "inFlight" | "blocked";
@@ -1454,6 +1456,8 @@ export interface DeadLetter {
   /** The shared space of the entity; absent for the user's personal space. */
   spaceId?: string;
   entityId: string;
+  /** Of a move: the space that the entity was to go to; null for the personal space. */
+  to?: string | null;
   kind: OperationKind;
   queuedAt: string;
   attempts: number;
