@@ -23,7 +23,7 @@ use crate::state::view::ViewBody;
 use crate::util::collections::sort::sort;
 use crate::util::hash::hash;
 
-mod forgotten;
+pub(super) mod forgotten;
 pub mod listing;
 mod moved;
 
@@ -140,7 +140,7 @@ impl PagePlanner<'_> {
             planner.offer_the_missing(page, rules, before, &list);
         }
         if ended {
-            listing::end_starts(&mut planner, rules, &begun);
+            listing::end_starts(&mut planner, page, rules, &begun);
         }
         let (mut commit, mut incoming) = match planner.finish() {
             Plan::Ready(Decided::Done(done)) => done,
