@@ -34,10 +34,14 @@ mod model;
 mod network;
 #[path = "simulation/ports.rs"]
 mod ports;
+#[path = "simulation/pull_checks.rs"]
+mod pull_checks;
 #[path = "simulation/push_checks.rs"]
 mod push_checks;
 #[path = "simulation/roaming.rs"]
 mod roaming;
+#[path = "simulation/server_checks.rs"]
+mod server_checks;
 #[path = "simulation/shrink.rs"]
 mod shrink;
 #[path = "simulation/space_checks.rs"]

@@ -16,6 +16,7 @@ use datum_sync::util::time;
 
 use super::dice::Dice;
 use super::ports::Shared;
+use super::server_checks::roles;
 use super::space_checks::may_hold;
 use super::tasks::Owner;
 
@@ -79,6 +80,7 @@ impl Request {
         let path = format!("/sync/v1{}", self.path);
         let rows = || (self.astray && self.path == "/push").then(|| self.server.rows(&self.user));
         let before = rows();
+        let members = (!self.astray && self.path == "/push").then(|| roles(&self.server));
         let (status, bytes) = self.server.handle(
             &self.user,
             self.method,
@@ -92,7 +94,7 @@ impl Request {
                 let checker = &self.shared.push_checker;
                 checker.hears_astray(&self.server, &self.user, before != rows(), &bytes);
             }
-        } else if self.path == "/push" {
+        } else if let Some(members) = members {
             if self.shared.traced {
                 self.say(&format!(
                     "{} gets {status} {}",
@@ -100,7 +102,18 @@ impl Request {
                     short(&bytes)
                 ));
             }
-            self.shared.push_checker.hears(
+            let checker = &self.shared.push_checker;
+            if status == 200 {
+                let answers = &checker.answers;
+                checker.check(answers.pushes(
+                    &self.server,
+                    &self.user,
+                    members,
+                    &self.body,
+                    &bytes,
+                ));
+            }
+            checker.hears(
                 &self.server,
                 &self.shared.device_id,
                 &self.user,
@@ -111,13 +124,15 @@ impl Request {
         } else {
             self.say(&format!("gets {status}"));
             if self.path == "/pull" {
-                self.shared.push_checker.gives_page(
-                    &self.server,
-                    &self.user,
-                    &self.body,
-                    status,
-                    &bytes,
-                );
+                let checker = &self.shared.push_checker;
+                if status == 200 {
+                    let answers = &checker.answers;
+                    checker.check(answers.pages(&self.server, &self.user, &self.body, &bytes));
+                    let head = self.shared.head(&self.user);
+                    let device = &self.shared.device_id;
+                    (checker.pulls).note(&self.user, device, head, &self.body, &bytes);
+                }
+                checker.gives_page(&self.server, &self.user, &self.body, status, &bytes);
             }
         }
         (status, bytes)

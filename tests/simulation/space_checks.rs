@@ -20,7 +20,7 @@ use super::tasks::Owner;
 use super::world::{App, World};
 
 /// The live rows of one space, with their space; `None` is the personal one.
-type Shelf = (Option<&'static str>, Vec<Row>);
+pub type Shelf = (Option<&'static str>, Vec<Row>);
 
 /// Why the server refuses what is written into spaces.
 const REFUSALS: [&str; 6] = [
@@ -37,7 +37,7 @@ fn is_live(row: &Row) -> bool {
 }
 
 /// Returns the user's role in a space, by its rows.
-fn role_of(rows: &[Row], space: &str, user: &str) -> Option<String> {
+pub fn role_of(rows: &[Row], space: &str, user: &str) -> Option<String> {
     let member = rows
         .iter()
         .find(|row| row.entity == MEMBER && row.id == format!("{space}/{user}"))?;
@@ -46,7 +46,7 @@ fn role_of(rows: &[Row], space: &str, user: &str) -> Option<String> {
 }
 
 /// Returns the live rows of every space that a user may read, and the user's roles.
-fn readable(server: &MemoryServer, user: &str) -> (Vec<Shelf>, BTreeMap<String, String>) {
+pub fn readable(server: &MemoryServer, user: &str) -> (Vec<Shelf>, BTreeMap<String, String>) {
     let mut roles = BTreeMap::new();
     let mut shelves = vec![(None, server.rows(user))];
     for space in SPACES {
