@@ -16,6 +16,8 @@
 
 #[path = "simulation/actions.rs"]
 mod actions;
+#[path = "simulation/adapter.rs"]
+mod adapter;
 #[path = "simulation/dice.rs"]
 mod dice;
 #[path = "simulation/faults.rs"]
@@ -32,6 +34,8 @@ mod misbehaviour;
 mod model;
 #[path = "simulation/network.rs"]
 mod network;
+#[path = "simulation/operator.rs"]
+mod operator;
 #[path = "simulation/ports.rs"]
 mod ports;
 #[path = "simulation/pull_checks.rs"]

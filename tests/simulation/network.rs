@@ -14,7 +14,9 @@ use datum_sync::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use datum_sync::ports::remote::{Hints, Pulled, Pushed, Remote};
 use datum_sync::util::time;
 
+use super::adapter::Adapter;
 use super::dice::Dice;
+use super::operator::meddle;
 use super::ports::Shared;
 use super::server_checks::roles;
 use super::space_checks::may_hold;
@@ -29,6 +31,8 @@ pub struct SimRemote {
     pub shares: bool,
     /// The server cannot tell how much of an earlier epoch is left.
     pub forgets_epochs: bool,
+    /// What the backend leaves out.
+    pub adapter: Adapter,
 }
 
 /// A request in flight.
@@ -270,6 +274,9 @@ impl SimRemote {
             letter.say("arrives twice");
             letter.arrive_after(ms + [0, 5, 60_000][dice.harm(3) as usize], None);
         }
+        if self.shares && ["/pull", "/push"].contains(&path) && self.has_fault(40) {
+            meddle(&self.server, &self.shared, user);
+        }
         let (status, mut bytes) = poll_fn(|context| {
             let mut mailbox = mailbox.borrow_mut();
             match mailbox.0.take() {
@@ -358,7 +365,7 @@ impl Remote for SimRemote {
             .ask(user, "POST", "/pull", serde_json::to_vec(&request).unwrap())
             .await?
         {
-            Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
+            Answer::Body(bytes) => Ok(Pulled::Page(self.adapter.answer(bytes))),
             Answer::Gone => Ok(Pulled::CursorGone),
             Answer::TooLarge => Err(Error::new(Code::ServerError, "413 to a pull.")),
         }
