@@ -3,6 +3,9 @@
 use crate::support::spaces::{CLUB, Peer, TEAM, place, team};
 use crate::support::world::{Fault, Tab, World};
 use datum_sync::model::error::Code;
+use datum_sync::plan::write::Write;
+
+const PULL_FIRST: &str = r#"{"direction":"pullThenPush"}"#;
 
 /// Ann writes in the team and in the club; the team has one row.
 fn both(world: &World) -> (Peer, Tab) {
@@ -197,4 +200,29 @@ fn who_leaves_the_space_that_a_row_was_to_go_to_keeps_the_row() {
     assert_eq!(a.places(), [place("plan", Some(TEAM))]);
     assert_eq!(a.buried().len(), 2);
     a.at_rest();
+}
+
+/// A move waits in the space that it goes to, behind what is pending for another row of its id. It
+/// has its base where it comes from.
+#[test]
+fn a_row_is_moved_to_where_another_of_its_id_is_deleted() {
+    for options in ["{}", r#"{"overrideBatchSize":1}"#, PULL_FIRST] {
+        let world = World::new();
+        let (bob, a) = both(&world);
+        a.create(r#"{"id":"x","title":"own"}"#);
+        a.sync();
+        let selection = format!("tasks\0{TEAM}");
+        let (id, soft) = ("x".to_owned(), false);
+        a.write(&selection, Write::Delete { id, soft }).unwrap();
+        a.moves("x", Some(TEAM));
+        if options == PULL_FIRST {
+            bob.deletes(Some(TEAM), "x");
+        }
+
+        assert!(a.sync_with(options).unwrap().is_success, "{options}");
+
+        assert_eq!(a.buried(), [], "{options}");
+        assert_eq!(a.places(), [place("own", Some(TEAM))], "{options}");
+        a.at_rest();
+    }
 }

@@ -120,6 +120,8 @@ fn fold_applied(
     replica.receipts.acknowledge(&op, version, at, field_hashes);
     let table = op.to.as_deref().unwrap_or(&op.entity);
     let next = replica.outbox.chain(&Key::new(table, &op.id)).next();
+    // A move into this table has its base where it comes from.
+    let next = next.filter(|queued| queued.op.entity == table);
     if let Some(next) = next.map(|queued| queued.op.op_id.clone()) {
         let base = (op.kind != OperationKind::Delete).then_some(version);
         replica.outbox.rebase(&next, base);
