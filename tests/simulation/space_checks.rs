@@ -76,10 +76,12 @@ pub fn live_rows(server: &MemoryServer, user: &str) -> BTreeSet<String> {
 }
 
 /// Returns true if rows and operations of a space may be here: the user is in it as far as is
-/// known, or it waits to be made, or no list has come since storage was lost.
+/// known, or it waits to be made, or no list has come since storage was lost. A tab that saves what
+/// it had of a lost log asks for everything again, and for the list with it.
 pub fn may_hold(replica: &Replica, space: &str) -> bool {
     let table = Table::name(SPACE, Some(space));
     replica.spaces().role(space).is_some()
+        || replica.damage().needs_full_pull
         || replica.spaces().listed_at() == 0
         || replica.outbox().last(&Key::new(&table, space)).is_some()
 }
