@@ -76,8 +76,12 @@ mod retries;
 mod same_address;
 #[path = "stories/scopes.rs"]
 mod scopes;
+#[path = "stories/spaces_adopted.rs"]
+mod spaces_adopted;
 #[path = "stories/spaces_found.rs"]
 mod spaces_found;
+#[path = "stories/spaces_letters.rs"]
+mod spaces_letters;
 #[path = "stories/spaces_managed.rs"]
 mod spaces_managed;
 #[path = "stories/spaces_moved.rs"]

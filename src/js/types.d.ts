@@ -1083,7 +1083,8 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
   deadLetters(userId: string): Promise<readonly DeadLetter[]>;
   /**
    * Queues a dead letter again, as a new write on the current entity; `edited` replaces its fields. A rejected patch is repeated
-   * with only the fields that it changed. Dead letters that depend on it (`blockedBy`) are queued again
+   * with only the fields that it changed. Where it says what the letter says, it has the letter's `opId`, and the remote applies it once, also if an
+   * earlier request arrives late. Dead letters that depend on it (`blockedBy`) are queued again
    * behind it, in the same commit. Rejects with `notFound`, and with `invalidEntity` for a bad edit: the dead letter stays then.
    */
   retryDeadLetter(id: string, edited?: { [field: string]: Json }): Promise<void>;
@@ -1464,7 +1465,7 @@ export interface DeadLetter {
   base: Json;
   /** Whether the entity still shows it, by `onRejected`. */
   kept: boolean;
-  /** The server may have applied it: it was sent, and the user left its space before an answer. Absent otherwise. */
+  /** The server may have applied it: this tab or another one may have sent it before the user left its space, and no answer came. Absent if it was certainly not applied. */
   maybe?: boolean;
 }
 

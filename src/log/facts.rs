@@ -139,6 +139,6 @@ pub struct DeadLetter {
     pub kept: bool,
     /// The id of the rejected operation that this one depends on.
     pub blocked_by: Option<String>,
-    /// The remote may have applied it: it was sent, and the user left its space before an answer.
+    /// The remote may have applied it: a tab may have sent it before the user left its space.
     pub maybe: bool,
 }

@@ -23,7 +23,7 @@ use crate::state::replica::{LogPlace, Replica};
 use crate::state::view::ViewBody;
 use crate::util::collections::sort::sort;
 
-mod forgotten;
+pub(super) mod forgotten;
 pub mod listing;
 mod moved;
 

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | nothing, and no write of this device is suspect | any | the row is written |
 //! | a parked conflict | any | the row is written; the conflict stays parked and keeps its base |
+//! | an operation that another log had, with this row as its base | of which there was none here | the row is written |
 //! | an operation whose effect the row shows, without a summed field | the same content | the operation is settled: its reply was lost |
 //! | a write that a restored server may have forgotten, or an operation whose base is unknown | equal to the body stored here | the row is written; pending operations are rebased onto it |
 //! | a write that a restored server may have forgotten, with or without pending operations | different from it | [`RowPlanner::apply_restored_row`] |
@@ -77,6 +78,14 @@ impl RowPlanner<'_> {
             .take_while(|queued| queued.op.entity == row.entity);
         let chain: Vec<&Operation> = own.map(|queued| &queued.op).collect();
         match queued.first() {
+            // It was made on this very row, which another log had.
+            Some(first)
+                if first.op.base_version == Some(row.version)
+                    && row.body.is_some()
+                    && self.replica.row(&key).is_none() =>
+            {
+                return self.write_row(row, tombstones);
+            }
             Some(_) if chain.is_empty() => return self.write_row(row, Tombstones::Apply),
             Some(first) if chain.iter().any(|op| op.to.is_some()) => {
                 let all = self.replica.outbox().onward(first);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::conflict::field_hashes;
 use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
 use crate::model::entity::{Fields, Key};
@@ -14,6 +15,7 @@ use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::joined;
 use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
+use crate::util::collections::sort::sort;
 use crate::util::json::keep::keep;
 use crate::util::json::write::put_text;
 
@@ -61,11 +63,48 @@ impl Planner for RetryPlanner<'_> {
             let back = outcomes
                 .filter(|(_, outcome)| outcome.is_ok())
                 .map(|(id, _)| id.clone());
-            let revived = std::iter::once(self.id.to_owned()).chain(back);
-            commit.events.extend(revived.map(|id| Event::Revive { id }));
+            for id in std::iter::once(self.id.to_owned()).chain(back) {
+                if let Some(letter) = replica.dead_letters().get(&id) {
+                    stand_for(letter, &mut commit.events);
+                }
+                commit.events.push(Event::Revive { id });
+            }
             Planned::new(commit, None)
         }))
     }
+}
+
+/// Makes the operation that repeats a dead letter's safe from a duplicate of that one, which may come
+/// late and be applied: the remote remembers no refusal. It is the same operation, with the same id,
+/// if it says the same. Else it supersedes that one.
+fn stand_for(letter: &DeadLetter, events: &mut [Event]) {
+    let was = &letter.op;
+    let is_repeated = |event: &&mut Event| matches!(event, Event::Queue { op, .. } if op.entity == was.entity && op.id == was.id && op.to == was.to);
+    let Some(Event::Queue { op, .. }) = events.iter_mut().find(is_repeated) else {
+        return;
+    };
+    op.supersedes.extend_from_slice(&was.supersedes);
+    op.earlier.extend_from_slice(&was.earlier);
+    // Several writes that became one letter were not sent as one.
+    let is_one = !was.supersedes.contains(&was.op_id) && letter.code != "opIdReused";
+    if is_one && op.kind == was.kind && said(op) == said(was) {
+        op.op_id.clone_from(&was.op_id);
+    } else {
+        op.supersedes.push(was.op_id.clone());
+        op.earlier.extend(said(was));
+    }
+}
+
+/// What an operation sends, as hashes.
+fn said(op: &Operation) -> Vec<u64> {
+    let only: &[String] = match op.kind {
+        OperationKind::Patch => &op.fields,
+        _ => &[],
+    };
+    let body = op.body.as_deref().filter(|_| op.to.is_none());
+    let mut hashes = body.map_or_else(Vec::new, |body| field_hashes(body, only));
+    sort(&mut hashes);
+    hashes
 }
 
 /// Returns what selects a table alone: for that of the personal space, an empty space.

@@ -255,9 +255,7 @@ impl World {
                     op.id, letter.code, letter.message
                 ));
             }
-            // What a tab wrote, another may have sent without its knowing.
-            let alone = self.devices[device].tabs.len() == 1;
-            if alone && !self.loses && !letter.maybe && self.push_checker.was_applied(&op.op_id) {
+            if !self.loses && !letter.maybe && self.push_checker.was_applied(&op.op_id) {
                 return Err(format!(
                     "{table:?} {} was applied, but its dead letter says {}",
                     op.id, letter.code

@@ -1,5 +1,6 @@
 //! Rows that this device moves to another space.
 
+use super::spaces_letters::sends_and_closes;
 use crate::support::spaces::{CLUB, Peer, TEAM, place, team};
 use crate::support::world::{Fault, Tab, World};
 use datum_sync::model::error::Code;
@@ -66,6 +67,35 @@ fn what_was_never_sent_is_made_where_it_was_moved() {
     assert_eq!(a.pending(), 1, "what goes and comes back is nothing");
     assert!(a.sync().is_success);
     a.at_rest();
+}
+
+#[test]
+fn what_another_tab_may_have_sent_is_moved_and_not_made_twice() {
+    for back in [false, true] {
+        let world = World::new();
+        let bob = team(&world);
+        bob.makes(CLUB);
+        bob.invites(CLUB, "ann", "writer");
+        let phone = world.device("phone");
+        let (a, b) = (phone.open(), phone.open());
+        a.sync();
+        let (from, to) = if back {
+            a.moves("x", Some(CLUB));
+            (None, Some(TEAM))
+        } else {
+            a.creates(Some(TEAM), "y", "new");
+            (Some("new"), Some(CLUB))
+        };
+        sends_and_closes(&world, &phone, b);
+        a.moves(if back { "x" } else { "y" }, to);
+        a.sync();
+        a.sync();
+        let mut places = vec![place("plan", Some(TEAM))];
+        places.extend(from.map(|title| place(title, to)));
+        places.sort();
+        assert_eq!(a.places(), places);
+        a.at_rest();
+    }
 }
 
 #[test]

@@ -135,6 +135,17 @@ pub(crate) fn is_given_up(replica: &Replica, space: &str) -> bool {
     is_going(SPACE, space) || is_going(MEMBER, &[space, "/", replica.user_id()].concat())
 }
 
+/// Returns true if the last pending operation of an entity ends its space, or the user's own
+/// membership: that is done once the user may not read the space.
+pub(crate) fn is_end(replica: &Replica, key: &Key<'_>) -> bool {
+    let (table, last) = (Table(key.entity), replica.outbox().last(key));
+    last.is_some_and(|op| op.kind == OperationKind::Delete)
+        && (table.entity() == SPACE
+            || table.entity() == MEMBER
+                && (key.id.strip_suffix(replica.user_id()))
+                    .is_some_and(|space| space.strip_suffix('/') == table.space()))
+}
+
 /// The shared spaces of which anything is here.
 fn here(replica: &Replica) -> VecMap<()> {
     let spaces = replica.spaces();
@@ -172,7 +183,14 @@ fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
     let mut dead = DeadLetterPlan::new(replica, planner.context.now, &keeps, &|_| false);
     dead.unanswered = true;
     for queued in replica.outbox().iter() {
-        if queued.op.tables().any(|table| of(Table(table).space())) {
+        if !queued.op.tables().any(|table| of(Table(table).space())) {
+            continue;
+        }
+        if is_end(replica, &Key::new(&queued.op.entity, &queued.op.id)) {
+            planner.push_event(Event::Dequeue {
+                ops: vec![queued.op.op_id.clone()],
+            });
+        } else {
             dead.reject(
                 &queued.op,
                 NOT_MEMBER,

@@ -67,7 +67,12 @@ fn enqueue_move(
         .flatten();
     let previous = match in_commit.and_then(|place| attempt.queued(place)) {
         Some(op) => Some((op.clone(), true)),
-        None => attempt.replica.outbox().before(key, attempt.group.sums),
+        None => {
+            // Another tab that has sent the last operation has sent it to where it was.
+            let last = attempt.replica.outbox().chain(key).next_back();
+            let exactly = last.is_some_and(|last| last.sent_elsewhere);
+            attempt.replica.outbox().before(key, exactly)
+        }
     };
     let live = attempt.replica.row(key).is_some_and(|row| !row.deleted);
     let op_id = attempt.context.op_id(*attempt.made);

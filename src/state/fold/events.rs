@@ -47,7 +47,10 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
         Event::DeadLetters { dead_letters } => fold_dead_letters(replica, dead_letters),
         Event::Revive { id } => fold_revive(replica, &id),
         // The epoch is set by its own event; facts of a cycle leave it out.
-        Event::Facts { facts } => replica.facts = *facts,
+        Event::Facts { facts } => {
+            replica.facts = *facts;
+            replica.outbox.take_turn(origin == Origin::Own);
+        }
         Event::Receipt {
             entity,
             id,
@@ -210,6 +213,8 @@ fn fold_dead_letters(replica: &mut Replica, dead_letters: Vec<DeadLetter>) {
 
 fn fold_revive(replica: &mut Replica, id: &str) {
     touch_letter(replica, id);
+    // A second try under the same id was sent before.
+    replica.outbox.mark_left(&[id.to_owned()]);
     if let Some(letter) = replica.dead_letters.remove(id) {
         replica
             .kept_rejections
