@@ -19,7 +19,7 @@ use super::dice::Dice;
 use super::operator::meddle;
 use super::ports::Shared;
 use super::server_checks::roles;
-use super::space_checks::may_hold;
+use super::space_checks::may_send;
 use super::tasks::Owner;
 
 /// The remote of one tab. The token is that of the user whom the request names.
@@ -181,7 +181,7 @@ impl SimRemote {
         let outside = opened.db.read(|replica| {
             let ops = request.operations.iter();
             let mut named = ops.flat_map(|op| op.space.iter().chain(&op.to));
-            let outside = named.find(|space| !may_hold(replica, space));
+            let outside = named.find(|space| !may_send(replica, space));
             outside.map(|space| space.clone().into_owned())
         });
         if let Some(space) = outside {

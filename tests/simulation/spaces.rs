@@ -180,6 +180,17 @@ impl Wish {
     }
 }
 
+/// Returns true if a device has a row of this id, or something waits for one, in any space.
+fn is_known(engine: &App, user: &str, id: &str) -> bool {
+    engine.opened(user).is_some_and(|opened| {
+        opened.db.read(|replica| {
+            let tables = tables::of(replica, "tasks");
+            let mut keys = tables.into_iter().map(|table| Key::new(table, id));
+            keys.any(|key| replica.view(&key).is_some())
+        })
+    })
+}
+
 fn may_be_refused(error: &Error) -> bool {
     is_expected(error)
         || matches!(
@@ -268,6 +279,9 @@ impl World {
             let holds_value = matches!(wish.kind, Kind::Row | Kind::Move)
                 && matches!(write, Write::Create { .. } | Write::Patch { .. });
             let roaming = &push_checker.roaming;
+            if matches!(write, Write::Create { .. }) && is_known(&engine, user, &id) {
+                roaming.doubt(user, device, &id);
+            }
             if deletes {
                 // A write whose promise never resolves may have been stored.
                 roaming.delete(user, device, &id);
