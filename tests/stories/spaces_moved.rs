@@ -1,6 +1,8 @@
 //! Rows that this device moves to another space.
 
 use super::spaces_letters::sends_and_closes;
+use std::cell::Cell;
+
 use crate::support::spaces::{CLUB, Peer, TEAM, place, team};
 use crate::support::world::{Fault, Tab, World};
 use datum_sync::model::error::Code;
@@ -255,4 +257,34 @@ fn a_row_is_moved_to_where_another_of_its_id_is_deleted() {
         assert_eq!(a.places(), [place("own", Some(TEAM))], "{options}");
         a.at_rest();
     }
+}
+
+/// It has no base: the row that was there has left.
+#[test]
+fn what_is_made_anew_where_a_row_was_moved_from_is_no_edit_of_it() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let bob = team(&world);
+    let a = phone.open();
+    a.create(r#"{"id":"m","title":"milk"}"#);
+    a.sync();
+    a.moves("m", Some(TEAM));
+    a.create(r#"{"id":"m","title":"more milk"}"#);
+    let pushes = Cell::new(0);
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+        pushes.set(pushes.get() + u32::from(request.path == "/push"));
+        if pushes.get() == 2 {
+            pushes.set(3);
+            bob.deletes(Some(TEAM), "m");
+        }
+    }));
+
+    let done = a.sync_with(r#"{"overrideBatchSize":1}"#).unwrap();
+
+    assert_eq!((done.is_success, done.conflicts_detected), (true, 0));
+    assert_eq!(
+        a.places(),
+        [place("more milk", None), place("plan", Some(TEAM))]
+    );
+    a.at_rest();
 }
