@@ -90,6 +90,8 @@ mod spaces_moved;
 mod spaces_pulled;
 #[path = "stories/spaces_random.rs"]
 mod spaces_random;
+#[path = "stories/spaces_refused.rs"]
+mod spaces_refused;
 #[path = "stories/spaces_restored.rs"]
 mod spaces_restored;
 #[path = "stories/spaces_written.rs"]

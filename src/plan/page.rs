@@ -71,8 +71,9 @@ pub struct PagePlanner<'a> {
 }
 
 impl Planner for PagePlanner<'_> {
-    /// `None` if the cursor has moved since the page was pulled, or if the page belongs to another
-    /// epoch or server, or to a log that has been lost: what the new one has may be newer.
+    /// `None` if the cursor has moved since the page was pulled, if the log was compacted since the
+    /// first page was, or if the page belongs to another epoch or server, or to a log that has been
+    /// lost: what the new one has may be newer.
     type Output = Decided<Option<Incoming>>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
@@ -80,7 +81,11 @@ impl Planner for PagePlanner<'_> {
         let cursor = cursor.and_then(|state| state.cursor.as_deref());
         let moved = match self.rules.from {
             Some(_) => cursor != self.rules.from,
-            None => cursor.is_some() && cursor != self.rules.before,
+            // A compaction has written every row anew: none looks older than this pull any more.
+            None => {
+                (cursor.is_some() && cursor != self.rules.before)
+                    || replica.checkpointed_at() > self.rules.since.head
+            }
         };
         let server = self.rules.server.as_ref();
         let strange = server.is_some_and(|news| !news.holds(replica.server()));

@@ -72,6 +72,11 @@ impl RowPlanner<'_> {
         if queued.iter().any(|queued| queued.blocked_by.is_some()) {
             return self.write_row(row, Tombstones::Apply);
         }
+        // Another row waits to come here. What is behind it meets this table's row once it has.
+        let own = queued
+            .iter()
+            .take_while(|queued| queued.op.entity == row.entity);
+        let chain: Vec<&Operation> = own.map(|queued| &queued.op).collect();
         match queued.first() {
             // It was made on this very row, which another log had.
             Some(first)
@@ -81,17 +86,13 @@ impl RowPlanner<'_> {
             {
                 return self.write_row(row, tombstones);
             }
-            // It waits to come here. What is behind it meets the row once it has.
-            Some(first) if first.op.entity != row.entity => {
-                return self.write_row(row, Tombstones::Apply);
-            }
-            Some(first) if queued.iter().any(|queued| queued.op.to.is_some()) => {
+            Some(_) if chain.is_empty() => return self.write_row(row, Tombstones::Apply),
+            Some(first) if chain.iter().any(|op| op.to.is_some()) => {
                 let all = self.replica.outbox().onward(first);
                 return self.meet_moving(row, &all);
             }
             _ => {}
         }
-        let chain: Vec<&Operation> = queued.iter().map(|queued| &queued.op).collect();
         let policies = (self.policies)(row.entity);
         let pending = PendingEdits {
             summed: sums(&policies)

@@ -355,7 +355,9 @@ fn rebase_following(
     else {
         return;
     };
-    let later: Vec<&Operation> = chain.map(|queued| &queued.op).collect();
+    let later: Vec<&Operation> = (chain.map(|queued| &queued.op))
+        .take_while(|later| later.entity == op.entity)
+        .collect();
     let Some(mut next) = later.first().map(|next| next.op_id.clone()) else {
         return;
     };

@@ -138,27 +138,22 @@ impl Outbox {
             .filter_map(|slot| self.queue.get(*slot))
     }
 
-    /// An operation and those behind it on its entity, also where a move takes it.
+    /// An operation and those behind it on its row, also where a move takes it. Behind a move away
+    /// from a table, and from a move into it on, its operations are those of another row.
     #[must_use]
     pub fn onward<'a>(&'a self, first: &'a Queued) -> Vec<&'a Queued> {
-        let mut chain: Vec<&Queued> = Vec::new();
-        let (mut table, mut from) = (&*first.op.entity, &*first.op.op_id);
+        let mut chain = vec![first];
+        let mut last = first;
         loop {
+            let table = last.op.to.as_deref().unwrap_or(&last.op.entity);
             let key = Key::new(table, &first.op.id);
-            let before = chain.len();
-            let behind = self
-                .by_entity
-                .of(key.entity, key.id)
-                .iter()
-                .filter_map(|slot| self.queue.get(*slot))
-                .skip_while(|queued| queued.op.op_id != from);
-            chain.extend(behind.skip(usize::from(before > 0)));
-            match chain.get(before..).and_then(<[&Queued]>::last) {
-                Some(last) if last.op.to.is_some() && last.op.to.as_deref() != Some(table) => {
-                    (table, from) = (last.op.to.as_deref().unwrap_or(table), &last.op.op_id);
-                }
-                _ => return chain,
+            let mut behind =
+                (self.chain(&key)).skip_while(|queued| queued.op.op_id != last.op.op_id);
+            match behind.nth(1).filter(|next| next.op.entity == table) {
+                Some(next) => last = next,
+                None => return chain,
             }
+            chain.push(last);
         }
     }
 

@@ -66,6 +66,9 @@ pub(super) fn plan_list(
         .filter(|space| !has(space) && !waits(space))
         .map(str::to_owned)
         .collect();
+    if !left.is_empty() {
+        forget_places(planner, rules.scope);
+    }
     let forgets = replica.receipts().restored().is_some();
     let (own, left): (Vec<String>, Vec<String>) = left
         .into_iter()
@@ -98,6 +101,16 @@ pub(super) fn plan_list(
         offer_space(planner, &space);
     }
     list
+}
+
+/// Has the pulls of all other scopes begin anew: their cursors know places in the spaces that are
+/// left here, and would go on from there if the user came back before they heard of it.
+fn forget_places(planner: &mut RowPlanner<'_>, scope: &str) {
+    let others = (planner.replica.cursors().iter()).filter(|(other, _)| *other != scope);
+    let resets = others.map(|(other, _)| Event::ResetCursor {
+        scope: other.to_owned(),
+    });
+    planner.commit.events.extend(resets);
 }
 
 /// Returns true if spaces were made since the last list: this one decides about them.

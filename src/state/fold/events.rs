@@ -121,13 +121,23 @@ fn fold_applied(
         replica.local_only.mark_orphan(table, &op.id);
     }
     replica.receipts.acknowledge(&op, version, at, field_hashes);
+    let lives = op.kind != OperationKind::Delete;
     let table = op.to.as_deref().unwrap_or(&op.entity);
-    let next = replica.outbox.chain(&Key::new(table, &op.id)).next();
-    if let Some(next) = next.map(|queued| queued.op.op_id.clone()) {
-        let base = (op.kind != OperationKind::Delete).then_some(version);
-        replica.outbox.rebase(&next, base);
+    rebase_next(replica, table, &op.id, lives.then_some(version));
+    if table != op.entity {
+        rebase_next(replica, &op.entity, &op.id, None);
     }
     Some(op)
+}
+
+/// Bases the next operation of an entity on a version. A move into its table has its base where it
+/// comes from.
+fn rebase_next(replica: &mut Replica, table: &str, id: &str, base: Option<u64>) {
+    let next = replica.outbox.chain(&Key::new(table, id)).next();
+    let next = next.filter(|queued| queued.op.entity == table);
+    if let Some(next) = next.map(|queued| queued.op.op_id.clone()) {
+        replica.outbox.rebase(&next, base);
+    }
 }
 
 /// Puts the row of an applied operation, now or with the lazy rows before it.
