@@ -78,6 +78,8 @@ mod same_address;
 mod scopes;
 #[path = "stories/spaces_found.rs"]
 mod spaces_found;
+#[path = "stories/spaces_lacking.rs"]
+mod spaces_lacking;
 #[path = "stories/spaces_managed.rs"]
 mod spaces_managed;
 #[path = "stories/spaces_moved.rs"]

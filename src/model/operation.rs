@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::entity::{Key, OwnedKey};
 use crate::model::error::ErrorJson;
+use crate::model::table::Table;
 
 /// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,6 +158,12 @@ impl Operation {
     /// The tables whose entity it changes.
     pub fn tables(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&*self.entity).chain(self.to.as_deref())
+    }
+
+    /// Returns true if it names a shared space.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.tables().any(|table| Table(table).space().is_some())
     }
 
     /// Returns true if it creates the row, with all its values.

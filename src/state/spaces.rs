@@ -24,6 +24,8 @@ pub struct Start {
 #[derive(Debug, Default)]
 pub struct Spaces {
     list: Vec<Joined>,
+    /// Whether the remote has shared spaces, once it has said so in this epoch.
+    pub(super) support: Option<bool>,
     /// The record with the last list that said anything new; 0 if it is of an earlier epoch.
     listed_at: Seq,
     made: VecMap<Seq>,
@@ -45,6 +47,12 @@ impl Spaces {
     pub fn role(&self, space: &str) -> Option<Role> {
         let joined = self.list.iter().find(|joined| joined.space == space);
         joined.map(|joined| joined.role)
+    }
+
+    /// Whether the remote has shared spaces; `None` until a page from the beginning has come.
+    #[must_use]
+    pub const fn support(&self) -> Option<bool> {
+        self.support
     }
 
     /// The record with the list, if it is one of this epoch.

@@ -34,6 +34,7 @@ pub(super) fn fold_space_event(replica: &mut Replica, seq: Seq, event: SpaceEven
         SpaceEvent::Passed { space, version } => spaces.pass(&space, version),
         SpaceEvent::Moving { table, id, limbo } => spaces.set_limbo(&table, &id, limbo),
         SpaceEvent::Kept { space, version } => spaces.keep(&space, version),
+        SpaceEvent::Support { has } => spaces.support = Some(has),
         SpaceEvent::Leave { space } => {
             spaces.leave(&space);
             let of = |table: &str| Table(table).space() == Some(&space);
