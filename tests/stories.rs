@@ -90,6 +90,8 @@ mod spaces_pulled;
 mod spaces_random;
 #[path = "stories/spaces_restored.rs"]
 mod spaces_restored;
+#[path = "stories/spaces_shown.rs"]
+mod spaces_shown;
 #[path = "stories/spaces_written.rs"]
 mod spaces_written;
 #[path = "stories/summed_fields.rs"]

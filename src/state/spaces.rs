@@ -28,6 +28,8 @@ pub struct Spaces {
     pub(super) support: Option<bool>,
     /// The record with the last list that said anything new; 0 if it is of an earlier epoch.
     listed_at: Seq,
+    /// The record that last changed what is shown of spaces: the list, names, memberships.
+    pub(super) changed_at: Seq,
     made: VecMap<Seq>,
     passed: VecMap<u64>,
     kept: VecMap<u64>,
@@ -59,6 +61,12 @@ impl Spaces {
     #[must_use]
     pub const fn listed_at(&self) -> Seq {
         self.listed_at
+    }
+
+    /// The record that last changed what is shown of spaces.
+    #[must_use]
+    pub const fn changed_at(&self) -> Seq {
+        self.changed_at
     }
 
     /// Spaces that this device made, with the record of the server's word, until a list comes that

@@ -418,7 +418,6 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
     }
 
     fn report(&self, incoming: Incoming) {
-        self.cycle.tell_spaces(&incoming.spaces);
         self.cycle.count_buried(incoming.dead_letters);
         self.cycle.count_conflicts(&incoming.resolved);
         self.cycle.count_pulled(&incoming.pulled);

@@ -91,7 +91,6 @@ pub(super) fn plan_list(
         planner.bury(letters);
     }
     if list != spaces.list() || (spaces.listed_at() == 0 && !list.is_empty()) || settles(replica) {
-        planner.incoming.spaces.compare(spaces.list(), &list);
         say(
             planner,
             SpaceEvent::List {

@@ -11,6 +11,9 @@ use crate::state::spaces::Start;
 /// Folds one event of the record at `seq`.
 pub(super) fn fold_space_event(replica: &mut Replica, seq: Seq, event: SpaceEvent) {
     let spaces = &mut replica.spaces;
+    if !matches!(event, SpaceEvent::Passed { .. }) {
+        spaces.changed_at = seq;
+    }
     match event {
         SpaceEvent::List { list, asked } => spaces.take(list, asked, seq),
         SpaceEvent::Made { space } => spaces.make(&space, seq),
