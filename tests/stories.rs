@@ -80,6 +80,8 @@ mod scopes;
 mod spaces_adopted;
 #[path = "stories/spaces_found.rs"]
 mod spaces_found;
+#[path = "stories/spaces_lacking.rs"]
+mod spaces_lacking;
 #[path = "stories/spaces_letters.rs"]
 mod spaces_letters;
 #[path = "stories/spaces_managed.rs"]
@@ -94,6 +96,8 @@ mod spaces_random;
 mod spaces_refused;
 #[path = "stories/spaces_restored.rs"]
 mod spaces_restored;
+#[path = "stories/spaces_shown.rs"]
+mod spaces_shown;
 #[path = "stories/spaces_written.rs"]
 mod spaces_written;
 #[path = "stories/summed_fields.rs"]

@@ -4,7 +4,7 @@ use super::spaces_letters::sends_and_closes;
 use std::cell::Cell;
 
 use crate::support::spaces::{CLUB, Peer, TEAM, place, team};
-use crate::support::world::{Fault, ONE_TRY, Tab, World};
+use crate::support::world::{Fault, Tab, World};
 use datum_sync::model::error::Code;
 use datum_sync::plan::write::Write;
 
