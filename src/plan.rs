@@ -16,6 +16,7 @@ pub mod context;
 pub mod decision;
 mod hand_over;
 pub mod local_only;
+pub(crate) mod membership;
 pub mod move_server;
 pub mod page;
 pub mod rejection;

@@ -80,6 +80,8 @@ mod scopes;
 mod spaces_adopted;
 #[path = "stories/spaces_found.rs"]
 mod spaces_found;
+#[path = "stories/spaces_input.rs"]
+mod spaces_input;
 #[path = "stories/spaces_lacking.rs"]
 mod spaces_lacking;
 #[path = "stories/spaces_letters.rs"]

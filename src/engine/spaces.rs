@@ -10,7 +10,7 @@ use crate::model::entity::{Fields, Key, check_id, check_space_id};
 use crate::model::error::{Code, Error, Result};
 use crate::model::space::{Joined, MEMBER, Role, SPACE};
 use crate::model::table::{Table, tables};
-use crate::plan::page::listing::{awaits_creation, is_given_up};
+use crate::plan::membership::{awaits_creation, is_given_up};
 use crate::plan::write::{Write, Written};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;

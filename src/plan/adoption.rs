@@ -18,7 +18,7 @@ use crate::model::error::Result;
 use crate::model::operation::{Operation, OperationKind, join_links};
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
-use crate::plan::page::listing::awaits_creation;
+use crate::plan::membership::awaits_creation;
 use crate::plan::salvage::Salvage;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only;

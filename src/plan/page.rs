@@ -23,7 +23,7 @@ use crate::state::view::ViewBody;
 use crate::util::collections::sort::sort;
 use crate::util::hash::hash;
 
-pub(super) mod forgotten;
+mod forgotten;
 pub mod listing;
 mod moved;
 

@@ -11,8 +11,7 @@ use crate::model::protocol::{PushReply, Verdict};
 use crate::model::space::SPACE;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
-use crate::plan::page::forgotten::NOT_MEMBER;
-use crate::plan::page::listing::is_end;
+use crate::plan::membership::{NOT_MEMBER, is_end};
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, RowWritten, Tombstones,

@@ -9,12 +9,9 @@ use crate::model::entity::Key;
 use crate::model::operation::{Link, Operation, OperationKind};
 use crate::model::space::{MEMBER, SPACE};
 use crate::model::table::Table;
-use crate::plan::page::listing::{is_end, is_given_up};
+use crate::plan::membership::{NOT_MEMBER, is_end, is_given_up};
 use crate::plan::row_planner::{RowPlanner, all_links};
 use crate::state::replica::Replica;
-
-/// The code of a dead letter whose space the user has left.
-pub(crate) const NOT_MEMBER: &str = "notMember";
 
 /// Returns true if this device made the space, and the restored server may have forgotten that.
 pub(super) fn is_own(replica: &Replica, space: &str) -> bool {

@@ -8,7 +8,7 @@ use crate::model::entity::Key;
 use crate::model::operation::{Operation, OperationKind};
 use crate::model::table::Table;
 use crate::plan::hand_over::{Delivery, HandedOver, hand_over};
-use crate::plan::page::listing::awaits_creation;
+use crate::plan::membership::awaits_creation;
 use crate::plan::row_planner::{RemoteRow, RowWritten, Tombstones};
 use crate::plan::verdicts::Settling;
 use crate::state::rows::Row;

@@ -7,7 +7,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Link, OperationKind};
 use crate::model::space::{MEMBER, NO_SPACES, Role, SPACE, is_reserved};
 use crate::model::table::Table;
-use crate::plan::page::listing::{awaits_creation, is_given_up};
+use crate::plan::membership::{awaits_creation, is_given_up};
 use crate::plan::write::Overlay;
 use crate::state::replica::Replica;
 use crate::state::tables;
