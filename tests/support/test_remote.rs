@@ -25,6 +25,8 @@ pub enum Fault {
     Garbled(Vec<u8>),
     /// The server does nothing, and these bytes arrive as its reply.
     Answered(String),
+    /// The same, after this many milliseconds.
+    AnsweredLate(String, u64),
     /// The request fails with this error, as an adapter's does.
     Fails(Error),
     /// Something else answers with this status and a web page.
@@ -170,6 +172,10 @@ impl TestRemote {
                 (200, bytes)
             }
             Some(Fault::Answered(text)) => (200, text.into_bytes()),
+            Some(Fault::AnsweredLate(text, ms)) => {
+                self.clock.sleep(ms).await;
+                (200, text.into_bytes())
+            }
             Some(Fault::Fails(error)) => return Err(error),
             Some(Fault::Page(status)) => (status, b"<!doctype html><h1>Blocked".to_vec()),
             Some(Fault::Cut(bytes)) => {
