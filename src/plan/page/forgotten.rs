@@ -9,12 +9,32 @@ use crate::model::entity::Key;
 use crate::model::operation::{Link, Operation, OperationKind};
 use crate::model::space::{MEMBER, SPACE};
 use crate::model::table::Table;
-use crate::plan::page::listing::{is_end, is_given_up};
 use crate::plan::row_planner::{RowPlanner, all_links};
 use crate::state::replica::Replica;
 
 /// The code of a dead letter whose space the user has left.
 pub(crate) const NOT_MEMBER: &str = "notMember";
+
+/// Returns true if the user ends or leaves a space, as far as this device knows.
+pub(crate) fn is_given_up(replica: &Replica, space: &str) -> bool {
+    let is_going = |entity: &str, id: &str| {
+        let table = Table::name(entity, Some(space));
+        let view = replica.view(&Key::new(&table, id));
+        view.is_some_and(|view| view.deleted)
+    };
+    is_going(SPACE, space) || is_going(MEMBER, &[space, "/", replica.user_id()].concat())
+}
+
+/// Returns true if the last pending operation of an entity ends its space, or the user's own
+/// membership: that is done once the user may not read the space.
+pub(crate) fn is_end(replica: &Replica, key: &Key<'_>) -> bool {
+    let (table, last) = (Table(key.entity), replica.outbox().last(key));
+    last.is_some_and(|op| op.kind == OperationKind::Delete)
+        && (table.entity() == SPACE
+            || table.entity() == MEMBER
+                && (key.id.strip_suffix(replica.user_id()))
+                    .is_some_and(|space| space.strip_suffix('/') == table.space()))
+}
 
 /// Returns true if this device made the space, and the restored server may have forgotten that.
 pub(super) fn is_own(replica: &Replica, space: &str) -> bool {

@@ -7,10 +7,11 @@ use crate::model::entity::Key;
 use crate::model::error::Code;
 use crate::model::operation::OperationKind;
 use crate::model::protocol::{PullPage, WireRow};
-use crate::model::space::{Joined, MEMBER, NO_SPACES, Role, SPACE};
+use crate::model::space::{Joined, NO_SPACES, Role, SPACE};
 use crate::model::table::{Table, concerns};
 use crate::plan::page::PageRules;
 use crate::plan::page::forgotten::{NOT_MEMBER, is_own, letters, offer_space};
+pub(crate) use crate::plan::page::forgotten::{is_end, is_given_up};
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones};
 use crate::state::replica::Replica;
@@ -139,27 +140,6 @@ pub(crate) fn awaits_creation(replica: &Replica, space: &str) -> bool {
     let key = Key::new(&table, space);
     let mut chain = replica.outbox().chain(&key);
     chain.any(|queued| queued.op.kind == OperationKind::Create)
-}
-
-/// Returns true if the user ends or leaves a space, as far as this device knows.
-pub(crate) fn is_given_up(replica: &Replica, space: &str) -> bool {
-    let is_going = |entity: &str, id: &str| {
-        let table = Table::name(entity, Some(space));
-        let view = replica.view(&Key::new(&table, id));
-        view.is_some_and(|view| view.deleted)
-    };
-    is_going(SPACE, space) || is_going(MEMBER, &[space, "/", replica.user_id()].concat())
-}
-
-/// Returns true if the last pending operation of an entity ends its space, or the user's own
-/// membership: that is done once the user may not read the space.
-pub(crate) fn is_end(replica: &Replica, key: &Key<'_>) -> bool {
-    let (table, last) = (Table(key.entity), replica.outbox().last(key));
-    last.is_some_and(|op| op.kind == OperationKind::Delete)
-        && (table.entity() == SPACE
-            || table.entity() == MEMBER
-                && (key.id.strip_suffix(replica.user_id()))
-                    .is_some_and(|space| space.strip_suffix('/') == table.space()))
 }
 
 /// The shared spaces of which anything is here.
