@@ -25,6 +25,8 @@ mod merge;
 mod middleware;
 #[path = "browser/receipts.rs"]
 mod receipts;
+#[path = "browser/spaces.rs"]
+mod spaces;
 #[path = "browser/users.rs"]
 mod users;
 #[path = "browser/values.rs"]

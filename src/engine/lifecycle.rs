@@ -6,6 +6,7 @@ use crate::engine::auto_sync::schedules::Progress;
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::database::Database;
 use crate::engine::events::Topic;
+use crate::engine::space_news::tell_spaces;
 use crate::engine::user::User;
 use crate::engine::{Backing, Engine, UserOf, check_user_id, closed, storage_loss, watch};
 use crate::model::error::Result;
@@ -82,7 +83,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         .map_err(|e| e.for_user(user_id))?;
         let hub = self.status_hub(user_id)?;
         let user = Rc::new(User::new(db, hub, user_id, self.roll().into()));
-        user.tell_spaces(&self.events, &self.host);
+        tell_spaces(&user, &self.events, &self.host);
         user.watch_for_loss(&self.events, &self.host, self.open_users.on_wiped());
         if self.closed.get() {
             user.db.close().await;

@@ -14,47 +14,48 @@ use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
 use crate::util::json::write::put_text;
 
-impl<S: Store, H: Host + 'static> User<S, H> {
-    /// Tells `events` from now on which spaces the user has joined or left, and which roles are
-    /// others.
-    pub(super) fn tell_spaces(&self, events: &Rc<EventHub>, host: &Rc<H>) {
-        let (events, host, user_id) = (Rc::clone(events), Rc::clone(host), self.id.clone());
-        let (is_first, seen) = (Cell::new(true), Cell::new(None));
-        let known = RefCell::new(Known::default());
-        self.db.on_spaces(Rc::new(move |replica| {
-            let spaces = replica.spaces();
-            let now = (replica.place().lost, spaces.changed_at());
-            if seen.replace(Some(now)) == Some(now) {
-                return;
-            }
-            let mut latest = Known::of(replica);
-            // A log that was begun anew has no list until it has pulled one.
-            if replica.cursors().is_empty() {
-                latest.list.clone_from(&known.borrow().list);
-            }
-            let before = known.replace(latest);
-            if is_first.replace(false) || replica.cursors().is_empty() {
-                return;
-            }
-            for (topic, joined) in news(replica, &before) {
-                events.tell(topic, &user_id, None, host.now_ms(), &mut |out| {
-                    put_text(out, "spaceId", &joined.space);
-                    put_text(out, "role", joined.role.name());
-                });
-            }
-        }));
-    }
+/// Tells `events` from now on which spaces the user has joined or left, and which roles are others.
+pub(super) fn tell_spaces<S: Store, H: Host + 'static>(
+    user: &User<S, H>,
+    events: &Rc<EventHub>,
+    host: &Rc<H>,
+) {
+    let (events, host, user_id) = (Rc::clone(events), Rc::clone(host), user.id.clone());
+    let (is_first, seen) = (Cell::new(true), Cell::new(None));
+    let known = RefCell::new(KnownSpaces::default());
+    user.db.on_spaces(Rc::new(move |replica| {
+        let spaces = replica.spaces();
+        let now = (replica.place().lost, spaces.changed_at());
+        if seen.replace(Some(now)) == Some(now) {
+            return;
+        }
+        let mut latest = KnownSpaces::of(replica);
+        // A log that was begun anew has no list until it has pulled one.
+        if replica.cursors().is_empty() {
+            latest.list.clone_from(&known.borrow().list);
+        }
+        let before = known.replace(latest);
+        if is_first.replace(false) || replica.cursors().is_empty() {
+            return;
+        }
+        for (topic, joined) in news(replica, &before) {
+            events.tell(topic, &user_id, None, host.now_ms(), &mut |out| {
+                put_text(out, "spaceId", &joined.space);
+                put_text(out, "role", joined.role.name());
+            });
+        }
+    }));
 }
 
 /// What was known at the last look.
 #[derive(Default)]
-struct Known {
+struct KnownSpaces {
     list: Vec<Joined>,
     /// Spaces that this device makes or has made.
     own: Vec<String>,
 }
 
-impl Known {
+impl KnownSpaces {
     fn of(replica: &Replica) -> Self {
         let spaces = replica.spaces();
         let pending =
@@ -69,7 +70,7 @@ impl Known {
 }
 
 /// Returns how the list differs from an earlier one. Who has made a space knows of it.
-fn news<'a>(replica: &'a Replica, before: &'a Known) -> Vec<(Topic, &'a Joined)> {
+fn news<'a>(replica: &'a Replica, before: &'a KnownSpaces) -> Vec<(Topic, &'a Joined)> {
     let (list, made) = (replica.spaces().list(), replica.spaces().made());
     let of = |list: &'a [Joined], joined: &Joined| {
         let mut same = list.iter().filter(|one| one.space == joined.space);

@@ -485,7 +485,8 @@ export interface PullPage {
   digests?: Record<string, { count: number; hash: string }>;
   /**
    * All shared spaces of the user, in the order of joining: what is not in it is left. With every page whose list is not that of the
-   * request's cursor. A backend that has no spaces leaves it out.
+   * request's cursor, and with every page from a null cursor, empty if there are none. A backend that has no spaces leaves it out: then
+   * nothing that names a space is sent to it, and writes into spaces reject with `unsupported`.
    */
   spaces?: { id: string; role: SpaceRole }[];
   /** The spaces that come from their beginning with this page. `space` absent or null: the personal one. `at`: its counter. */
@@ -1289,6 +1290,7 @@ export interface SpaceMember {
 /**
  * The spaces that a user shares with others. Every change works offline and is sent like any other write; what the known role forbids is
  * refused at once (`notMember`, `notOwner`), and the server decides: a dead letter tells of what it has refused, such as `lastOwner`.
+ * With a remote that has no spaces, every change rejects with `unsupported`; what was written before the first pull becomes dead letters.
  */
 export class SpaceManager {
   private constructor();
@@ -1434,7 +1436,7 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
   | { readonly type: "serverRestored"; readonly offeredAgain: number }
   /** A page of the remote had rows of a type that the config does not name. They were left out. */
   | { readonly type: "rowsIgnored"; readonly entity: string; readonly count: number }
-  /** The user may read one more shared space. Not told for a space that this device has made. */
+  /** The user may read one more shared space. In every tab of the user, like the two below. Not told for a space that this device has made. */
   | { readonly type: "spaceJoined"; readonly spaceId: string; readonly role: SpaceRole }
   /**
    * The user may not read a shared space any more, or it has ended. Its rows are gone from this device; operations that were pending in it are dead

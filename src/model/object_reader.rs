@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use crate::model::entity::check_space_id;
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::json::number::{push_fraction, whole};
@@ -88,7 +89,14 @@ impl<'a> ObjectReader<'a> {
             self.asked.push(name);
             return Some(String::new());
         }
-        self.text(name)
+        let id = self.text(name)?;
+        match check_space_id(&id) {
+            Ok(()) => Some(id),
+            Err(_) => self.reject(
+                name,
+                "must be the id of a shared space, a UUID in lower case, or null for the user's own.",
+            ),
+        }
     }
 
     /// Reads a boolean.

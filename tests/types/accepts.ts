@@ -128,6 +128,7 @@ export async function sharing(datum: Datum, tasks: Manager<Task>): Promise<void>
   isExactly<typeof spaces, SpaceManager>(true);
   const id: string = await spaces.create("Home");
   for await (const list of spaces.watch()) isExactly<typeof list, readonly SharedSpace[]>(true);
+  await spaces.rename(id, "Our home").catch((error: unknown) => error instanceof DatumError && error.code === "unsupported");
   const roles: SpaceRole[] = (await spaces.members(id)).map((member) => member.role);
   await spaces.setRole(id, "ben", roles[0] ?? "writer", { userId: "ada" });
   await tasks.create({ title: "x", done: false, tags: [], spaceId: id });
