@@ -80,6 +80,8 @@ mod scopes;
 mod spaces_adopted;
 #[path = "stories/spaces_found.rs"]
 mod spaces_found;
+#[path = "stories/spaces_ids.rs"]
+mod spaces_ids;
 #[path = "stories/spaces_letters.rs"]
 mod spaces_letters;
 #[path = "stories/spaces_managed.rs"]

@@ -95,6 +95,9 @@ impl DeadLetter {
         Table(&self.op.entity).put(&mut text);
         put_text(&mut text, "entityId", &self.op.id);
         put(&mut text, "kind", &self.op.kind);
+        if let Some(to) = self.op.space_after_move() {
+            put(&mut text, "to", &to);
+        }
         put_text(
             &mut text,
             "queuedAt",

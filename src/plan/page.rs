@@ -8,7 +8,6 @@ use crate::log::facts::CursorState;
 use crate::log::known_server::ServerNews;
 use crate::log::spaces::SpaceEvent;
 use crate::model::config::merge_fields::Policies;
-use crate::model::digest::row_hash_in;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::protocol::{PullPage, WireRow};
@@ -22,6 +21,7 @@ use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::{LogPlace, Replica};
 use crate::state::view::ViewBody;
 use crate::util::collections::sort::sort;
+use crate::util::hash::hash;
 
 pub(super) mod forgotten;
 pub mod listing;
@@ -145,7 +145,7 @@ impl PagePlanner<'_> {
             planner.offer_the_missing(page, rules, before, &list);
         }
         if ended {
-            listing::end_starts(&mut planner, rules, &begun);
+            listing::end_starts(&mut planner, page, rules, &begun);
         }
         let (mut commit, mut incoming) = match planner.finish() {
             Plan::Ready(Decided::Done(done)) => done,
@@ -200,8 +200,9 @@ fn outdated(changes: &[WireRow<'_>]) -> Vec<usize> {
         .iter()
         .enumerate()
         .map(|(at, row)| {
-            let hash = row_hash_in(row.space.as_deref(), &row.entity, &row.id, 0);
-            (hash, row.version, at)
+            let space = row.space.as_deref().unwrap_or_default();
+            let key = [space, "\n", &*row.entity, "\n", &*row.id].concat();
+            (hash(key.as_bytes()), row.version, at)
         })
         .collect();
     sort(&mut order);

@@ -1,9 +1,12 @@
 //! Shared spaces of a user whose data another user takes over, or whose server is another one.
 
+use super::other_server::{NEW, OLD, moved};
 use super::user_support::switch;
 use crate::support::spaces::{CLUB, Peer, TEAM, place};
 use crate::support::world::{Tab, World};
+use datum_server::MemoryServer;
 use datum_sync::model::config::UserSwitch::Adopt;
+use datum_sync::model::error::Code;
 use datum_sync::plan::write::Write;
 use serde_json::json;
 
@@ -112,4 +115,95 @@ fn what_an_owner_had_begun_in_a_space_of_the_server_is_not_made_anew() {
     c.sync();
     assert_eq!(c.places(), [place("song", Some(CLUB))]);
     b.at_rest();
+}
+
+#[test]
+fn a_new_server_gets_the_spaces_of_an_owner_and_no_others() {
+    let world = World::new();
+    let mut phone = world.device("phone");
+    let mut desk = world.device_of("carl", "desk");
+    for device in [&mut phone, &mut desk] {
+        device.remote.address = Some(OLD.to_owned());
+    }
+    let tablet = world.device("tablet").open();
+    tablet.makes(TEAM);
+    tablet.creates(Some(TEAM), "x", "plan");
+    let draft = |space: &str, user: &str, role: &str| Write::Create {
+        draft: json!({ "id": format!("{space}/{user}"), "spaceId": space, "role": role })
+            .to_string(),
+    };
+    tablet
+        .write("$member", draft(TEAM, "carl", "owner"))
+        .unwrap();
+    tablet.sync();
+    let c = desk.open();
+    c.sync();
+    c.creates(Some(TEAM), "z", "more");
+    c.makes(CLUB);
+    c.write("$member", draft(CLUB, "ann", "writer")).unwrap();
+    c.creates(Some(CLUB), "y", "song");
+    c.sync();
+    let a = phone.open();
+    a.sync();
+    a.creates(Some(CLUB), "w", "verse");
+    a.sync();
+    a.patch("x", r#"{"title":"mine"}"#);
+    a.patch("y", r#"{"title":"tune"}"#);
+
+    let other = MemoryServer::new("epoch-9");
+    let moves = |device: &mut crate::support::world::Device, tab: &Tab| {
+        let moved = moved(device, tab, &other, NEW);
+        assert_eq!(moved.sync_with("{}").unwrap_err().code(), Code::OtherServer);
+        let users = moved.engine.users();
+        moved.run(users.accept_server(&moved.user, true)).unwrap();
+        for _ in 0..3 {
+            moved.sync();
+        }
+        moved
+    };
+    let a = moves(&mut phone, &a);
+    assert_eq!(
+        a.places(),
+        [place("mine", Some(TEAM)), place("more", Some(TEAM))]
+    );
+    let mut letters: Vec<_> = a
+        .dead_letters()
+        .iter()
+        .map(|letter| {
+            (
+                letter["code"].to_string(),
+                letter["data"]["title"].to_string(),
+            )
+        })
+        .collect();
+    letters.sort();
+    let letter = |title: &str| ("\"notMember\"".to_owned(), format!("\"{title}\""));
+    assert_eq!(letters, [letter("tune"), letter("verse")]);
+    a.at_rest();
+    let c = moves(&mut desk, &c);
+    assert_eq!(c.buried(), []);
+    let all = [
+        place("mine", Some(TEAM)),
+        place("more", Some(TEAM)),
+        place("song", Some(CLUB)),
+        place("verse", Some(CLUB)),
+    ];
+    assert_eq!(c.places()[..3], all[..3]);
+    a.sync();
+    assert_eq!(a.places(), c.places());
+    for tab in [&a, &c] {
+        tab.at_rest();
+    }
+    let roles = |tab: &Tab, space: &str| {
+        tab.run(tab.engine.spaces().members(&tab.user, space))
+            .unwrap()
+    };
+    assert_eq!(
+        roles(&a, TEAM),
+        r#"[{"userId":"ann","role":"owner"},{"userId":"carl","role":"owner"}]"#
+    );
+    assert_eq!(
+        roles(&a, CLUB),
+        r#"[{"userId":"ann","role":"writer"},{"userId":"carl","role":"owner"}]"#
+    );
 }

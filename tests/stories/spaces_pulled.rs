@@ -359,3 +359,35 @@ fn a_space_that_a_scope_tells_is_left_comes_whole_when_its_user_is_back() {
     assert_eq!(pulls.count(), 1, "no drift check mends it");
     a.at_rest();
 }
+
+#[test]
+fn a_row_that_a_started_space_lacks_meets_the_edit_that_waits() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let bob = team(&world);
+    bob.writes(Some(TEAM), "y", "other");
+    a.sync();
+    a.patch("x", r#"{"title":"mine"}"#);
+    assert!(a.delete("y"));
+    bob.deletes(Some(TEAM), "x");
+    bob.deletes(Some(TEAM), "y");
+    bob.writes(Some(TEAM), "z", "new");
+    world.server.purge_tombstones().unwrap();
+    let reader = a.engine.events(Filter {
+        topics: vec![Topic::ConflictDetected],
+        ..Filter::default()
+    });
+    let result = a
+        .sync_with(r#"{"direction":"pullOnly","overrideBatchSize":1}"#)
+        .unwrap();
+    assert_eq!((result.conflicts_detected, a.pending()), (1, 1));
+    let event = reader.next().now_or_never().flatten().unwrap();
+    let event: Value = serde_json::from_str(&event.text).unwrap();
+    assert_eq!(event["conflict"]["base"]["title"], "plan", "{event}");
+    synced(&a);
+    assert_eq!(
+        a.places(),
+        [place("mine", Some(TEAM)), place("new", Some(TEAM))]
+    );
+    a.at_rest();
+}

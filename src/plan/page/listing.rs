@@ -5,14 +5,15 @@ use crate::log::commit::Event;
 use crate::log::spaces::SpaceEvent;
 use crate::model::entity::Key;
 use crate::model::operation::OperationKind;
-use crate::model::protocol::PullPage;
+use crate::model::protocol::{PullPage, WireRow};
 use crate::model::space::{Joined, MEMBER, Role, SPACE};
-use crate::model::table::Table;
+use crate::model::table::{Table, concerns};
 use crate::plan::page::PageRules;
 use crate::plan::page::forgotten::{NOT_MEMBER, is_own, letters, offer_space};
 use crate::plan::rejection::{DeadLetterPlan, Rules};
-use crate::plan::row_planner::RowPlanner;
+use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones};
 use crate::state::replica::Replica;
+use crate::state::rows::Row;
 use crate::util::collections::vec_map::VecMap;
 
 /// Returns true if the page has an old list: it may lack a space that was made, or what another
@@ -242,17 +243,50 @@ pub(super) fn plan_starts(
     begun
 }
 
-/// Plans the end of spaces that have started from their beginning.
-pub(super) fn end_starts(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, begun: &Begun) {
-    if !begun.is_empty() || planner.replica.spaces().starts(rules.scope).is_some() {
-        say(
-            planner,
-            SpaceEvent::EndStarts {
-                scope: rules.scope.to_owned(),
-                entities: rules.entities.map(<[String]>::to_vec),
-            },
-        );
+/// Plans the end of spaces that have started from their beginning. What waits over a row that has
+/// not come meets its deletion; other such rows are dropped.
+pub(super) fn end_starts(
+    planner: &mut RowPlanner<'_>,
+    page: &PullPage<'_>,
+    rules: &PageRules<'_>,
+    begun: &Begun,
+) {
+    let replica = planner.replica;
+    let starts = replica.spaces().starts(rules.scope);
+    if begun.is_empty() && starts.is_none() {
+        return;
     }
+    for queued in replica.outbox().iter() {
+        let (op, key) = (&queued.op, Key::new(&queued.op.entity, &queued.op.id));
+        let space = Table(key.entity).space().unwrap_or_default();
+        let earlier = starts.and_then(|starts| starts.get(space));
+        let (at, since) = match (begun.get(space), earlier) {
+            (Some(at), _) => (*at, Seq::MAX),
+            (None, Some(start)) => (start.at, start.since),
+            (None, None) => continue,
+        };
+        let first = replica.outbox().chain(&key).next();
+        let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
+        let lacks = |row: &Row| !row.deleted && row.stamp < since && row.version <= at;
+        let is_told = |change: &WireRow<'_>| change.id == key.id && change.is_of(key.entity);
+        if is_first
+            && replica.row(&key).is_some_and(lacks)
+            && replica.spaces().limbo_of(&key).is_none()
+            && replica.receipts().restored().is_none()
+            && concerns(rules.entities, key.entity)
+            && !page.changes.iter().any(is_told)
+        {
+            let gone = RemoteRow::of(op, at, None, (rules.soft)(key.entity));
+            planner.apply_remote_row(&gone, Tombstones::Apply);
+        }
+    }
+    say(
+        planner,
+        SpaceEvent::EndStarts {
+            scope: rules.scope.to_owned(),
+            entities: rules.entities.map(<[String]>::to_vec),
+        },
+    );
 }
 
 /// Notes how far the main pull has told everything. Without shared spaces, nothing asks for it.
