@@ -78,10 +78,10 @@ mod same_address;
 mod scopes;
 #[path = "stories/spaces_adopted.rs"]
 mod spaces_adopted;
+#[path = "stories/spaces_chains.rs"]
+mod spaces_chains;
 #[path = "stories/spaces_found.rs"]
 mod spaces_found;
-#[path = "stories/spaces_ids.rs"]
-mod spaces_ids;
 #[path = "stories/spaces_letters.rs"]
 mod spaces_letters;
 #[path = "stories/spaces_managed.rs"]

@@ -206,17 +206,19 @@ impl Settling<'_> {
         }
     }
 
-    /// Settles the end of a space, or of the user's own membership, for one who is no member.
+    /// Settles the end of a space, or of the user's own membership, for one who is no member. It
+    /// leaves no row where there was none.
     fn ended(&mut self, op: &Operation) -> bool {
         let key = Key::new(&op.entity, &op.id);
         let ended = is_end(self.replica, &key);
-        if ended && op.kind == OperationKind::Delete {
-            let version = self.replica.row_version(&key).unwrap_or(UNKNOWN);
-            self.rows.applied(op, version, RowWritten::No);
-        } else if ended {
-            self.rows.push_event(Event::Dequeue {
+        match self.replica.row_version(&key) {
+            Some(version) if ended && op.kind == OperationKind::Delete => {
+                self.rows.applied(op, version, RowWritten::No);
+            }
+            _ if ended => self.rows.push_event(Event::Dequeue {
                 ops: vec![op.op_id.clone()],
-            });
+            }),
+            _ => {}
         }
         ended
     }

@@ -59,8 +59,10 @@ impl Roaming {
         self.doubtful.borrow_mut().insert(row);
     }
 
-    /// Records that a device has deleted a row: what it wrote there went with it.
+    /// Records that a device has deleted a row: what it wrote there went with it, also what another
+    /// tab has written and not heard of yet.
     pub fn delete(&self, user: &str, device: usize, id: &str) {
+        self.losses.set(self.losses.get() + 1);
         let mut promises = self.promises.borrow_mut();
         promises.retain(|(whose, at, what, _), _| whose != user || *at != device || what != id);
     }

@@ -245,3 +245,26 @@ fn a_forgotten_space_that_its_maker_is_ending_or_leaving_is_not_made_anew() {
         a.at_rest();
     }
 }
+
+#[test]
+fn what_waits_to_leave_or_to_enter_a_forgotten_space_does_so() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    a.create(r#"{"id":"m","title":"milk"}"#);
+    a.sync();
+    let backup = world.server.backup();
+    a.makes(TEAM);
+    a.creates(Some(TEAM), "x", "plan");
+    a.sync();
+    a.sync();
+    a.moves("x", None);
+    a.moves("m", Some(TEAM));
+    a.patch("m", r#"{"done":true}"#);
+    restore(&world, &backup, "epoch-2");
+    assert!(a.sync().is_success);
+    a.sync();
+    a.at_rest();
+    assert_eq!(a.buried(), []);
+    assert_eq!(a.places(), [place("milk", Some(TEAM)), place("plan", None)]);
+    assert_eq!(a.read("m").unwrap()["done"], true);
+}

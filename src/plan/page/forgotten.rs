@@ -58,16 +58,34 @@ pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
         key: Key::new(&making, space).to_owned(),
         asked: false,
     };
+    for queued in replica.outbox().iter() {
+        let mut op = queued.op.clone();
+        if op.to.as_deref().is_some_and(|to| of_space(&to)) && !of_space(&&*op.entity) {
+            op.links.push(creation.clone());
+            planner.commit.queue(op, Vec::new());
+        }
+    }
     for (table, id) in &keys {
         let key = Key::new(table, id);
         let Some(held) = planner.held(&key) else {
             continue;
         };
-        let chain: Vec<&Operation> = (replica.outbox().chain(&key))
+        let first = replica.outbox().chain(&key).next();
+        if first.is_some_and(|first| first.op.entity != *table) {
+            // It waits to come here, as it is.
+            continue;
+        }
+        let chain: Vec<&Operation> = first
+            .map(|first| replica.outbox().onward(first))
+            .unwrap_or_default()
+            .into_iter()
             .map(|queued| &queued.op)
-            .filter(|op| op.entity == *table && op.to.is_none())
             .collect();
         let replaced: Vec<String> = chain.iter().map(|op| op.op_id.clone()).collect();
+        // There is nothing to move: it is made where it was to go.
+        let place = chain
+            .last()
+            .map_or(table, |last| last.to.as_ref().unwrap_or(&last.entity));
         let body = match chain.last() {
             Some(last) => last.body.clone(),
             None => held,
@@ -77,10 +95,11 @@ pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
             continue;
         };
         let mut links = all_links(&chain);
-        if *table != making {
+        if *table != making && of_space(&&**place) {
             links.push(creation.clone());
         }
         let now = planner.context.now;
+        let key = Key::new(place, id);
         let op = Operation {
             links,
             ..Operation::new(planner.op_id(), key, OperationKind::Create, Some(body), now)

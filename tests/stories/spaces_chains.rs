@@ -1,9 +1,9 @@
-//! Two rows of one id, in two spaces.
+//! Operations that wait one behind another: over moves, and over two rows of one id.
 
 use std::cell::Cell;
 
-use crate::support::spaces::{TEAM, place, team};
-use crate::support::world::World;
+use crate::support::spaces::{CLUB, TEAM, place, team};
+use crate::support::world::{Fault, ONE_TRY, World};
 use datum_sync::plan::write::Write;
 
 const PULL_FIRST: &str = r#"{"direction":"pullThenPush"}"#;
@@ -61,5 +61,36 @@ fn what_is_made_anew_where_a_row_was_moved_from_is_no_edit_of_it() {
         a.places(),
         [place("more milk", None), place("plan", Some(TEAM))]
     );
+    a.at_rest();
+}
+
+#[test]
+fn a_row_that_is_moved_on_and_back_keeps_what_another_has_written() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let bob = team(&world);
+    bob.makes(CLUB);
+    bob.invites(CLUB, "ann", "writer");
+    let a = phone.open();
+    a.sync();
+    a.patch("x", r#"{"done":true}"#);
+    a.moves("x", Some(CLUB));
+    // Nothing is coalesced into what was sent.
+    phone.fault("/push", Fault::Lost);
+    assert!(
+        !a.sync_with(r#"{"direction":"pushOnly"}"#)
+            .is_ok_and(|done| done.is_success)
+    );
+    a.moves("x", Some(TEAM));
+    bob.edits(Some(TEAM), "x", "plan b");
+
+    assert!(a.sync_with(PULL_FIRST).unwrap().is_success);
+
+    let b = world.device("laptop").open();
+    b.sync();
+    for tab in [&a, &b] {
+        assert_eq!(tab.places(), [place("plan b", Some(TEAM))]);
+        assert_eq!(tab.read("x").unwrap()["done"], true);
+    }
     a.at_rest();
 }
