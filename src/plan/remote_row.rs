@@ -123,7 +123,7 @@ impl RowPlanner<'_> {
                 return self.apply_restored_row(receipt, held, &pending.chain, row, tombstones);
             }
         }
-        self.meet_pending(row, &pending);
+        self.meet_pending(row, &pending, pending.chain.first().copied());
     }
 
     /// Applies a row that waits to be moved. If it is gone, the outcome is made where it was to go.
@@ -149,7 +149,7 @@ impl RowPlanner<'_> {
         if pending.chain.is_empty() {
             self.write_row(row, Tombstones::Apply);
         } else {
-            self.meet_pending(row, &pending);
+            self.meet_pending(row, &pending, all.first());
         }
         if gone {
             let table = last.to.as_ref().unwrap_or(&last.entity);
@@ -163,8 +163,14 @@ impl RowPlanner<'_> {
         }
     }
 
-    /// Applies a row that differs from what the pending operations assumed.
-    fn meet_pending(&mut self, row: &RemoteRow<'_>, pending: &PendingEdits<'_>) {
+    /// Applies a row that differs from what the pending operations assumed. `first` was made on the
+    /// row that is stored here.
+    fn meet_pending(
+        &mut self,
+        row: &RemoteRow<'_>,
+        pending: &PendingEdits<'_>,
+        first: Option<&Operation>,
+    ) {
         let Some(last) = pending.chain.last().copied() else {
             return;
         };
@@ -172,7 +178,7 @@ impl RowPlanner<'_> {
         let known = self.replica.row(&key);
         // An operation that was salvaged from a lost log may sit on a row that it was not made
         // against.
-        let stranger = pending.chain.first().is_none_or(|op| {
+        let stranger = first.is_none_or(|op| {
             op.base_version != known.filter(|row| !row.deleted).map(|row| row.version)
         });
         let stored = match self.replica.base_of(&key) {

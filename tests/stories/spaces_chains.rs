@@ -1,9 +1,10 @@
 //! Operations that wait one behind another: over moves, and over two rows of one id.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use crate::support::spaces::{CLUB, TEAM, place, team};
-use crate::support::world::World;
+use crate::support::world::{Fault, ONE_TRY, World};
 use datum_sync::plan::write::Write;
 
 const PULL_FIRST: &str = r#"{"direction":"pullThenPush"}"#;
@@ -90,4 +91,74 @@ fn a_row_that_is_moved_on_and_back_keeps_what_another_has_written() {
         assert_eq!(tab.read("x").unwrap()["done"], true);
     }
     c.at_rest();
+}
+
+#[test]
+fn nothing_is_made_of_an_edit_in_a_space_that_is_left_while_it_starts() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let bob = team(&world);
+    let a = phone.open();
+    a.sync();
+    a.patch("x", r#"{"done":true}"#);
+    bob.deletes(Some(TEAM), "x");
+    bob.writes(Some(TEAM), "y", "new");
+    world.server.purge_tombstones().unwrap();
+    let pulls = Cell::new(0);
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+        pulls.set(pulls.get() + u32::from(request.path == "/pull"));
+        if pulls.get() == 2 {
+            pulls.set(3);
+            bob.removes(TEAM, "ann");
+        }
+    }));
+
+    a.sync_with(r#"{"direction":"pullOnly","overrideBatchSize":1}"#)
+        .unwrap();
+
+    assert_eq!(
+        (a.pending(), a.buried()),
+        (0, vec![("notMember".to_owned(), false)])
+    );
+    assert_eq!(a.places(), []);
+}
+
+/// It was made on the row that the move takes along.
+#[test]
+fn an_edit_behind_a_move_is_merged_with_its_base() {
+    let world = World::new();
+    let bob = team(&world);
+    bob.makes(CLUB);
+    bob.invites(CLUB, "ann", "writer");
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let (a, b) = (phone.open(), world.device("laptop").open());
+    a.sync();
+    b.sync();
+    a.patch("x", r#"{"title":"first"}"#);
+    a.moves("x", Some(CLUB));
+    a.patch("x", r#"{"title":"mine"}"#);
+    // The first edit arrives, and the move does not.
+    let (faults, pushes) = (Rc::clone(&phone.remote.faults), Cell::new(0));
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+        pushes.set(pushes.get() + u32::from(request.path == "/push"));
+        if pushes.get() == 2 {
+            pushes.set(3);
+            faults.borrow_mut().push_back(("/push", Fault::Lost));
+        }
+    }));
+    let only = r#"{"direction":"pushOnly","overrideBatchSize":1}"#;
+    assert!(!a.sync_with(only).is_ok_and(|done| done.is_success));
+    b.sync();
+    world.clock.advance(60_000);
+    b.patch("x", r#"{"done":true}"#);
+    b.sync();
+
+    assert!(a.sync().is_success);
+
+    b.sync();
+    for tab in [&a, &b] {
+        assert_eq!(tab.places(), [place("mine", Some(CLUB))]);
+        assert_eq!(tab.read("x").unwrap()["done"], true);
+    }
+    a.at_rest();
 }

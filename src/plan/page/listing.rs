@@ -249,6 +249,7 @@ pub(super) fn end_starts(
     planner: &mut RowPlanner<'_>,
     page: &PullPage<'_>,
     rules: &PageRules<'_>,
+    list: &[Joined],
     begun: &Begun,
 ) {
     let replica = planner.replica;
@@ -269,7 +270,9 @@ pub(super) fn end_starts(
         let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
         let lacks = |row: &Row| !row.deleted && row.stamp < since && row.version <= at;
         let is_told = |change: &WireRow<'_>| change.id == key.id && change.is_of(key.entity);
+        // What waits for a space that is left has become letters.
         if is_first
+            && (space.is_empty() || is_in(list, space))
             && replica.row(&key).is_some_and(lacks)
             && replica.spaces().limbo_of(&key).is_none()
             && replica.receipts().restored().is_none()
