@@ -82,6 +82,8 @@ mod spaces_adopted;
 mod spaces_chains;
 #[path = "stories/spaces_found.rs"]
 mod spaces_found;
+#[path = "stories/spaces_lacking.rs"]
+mod spaces_lacking;
 #[path = "stories/spaces_letters.rs"]
 mod spaces_letters;
 #[path = "stories/spaces_managed.rs"]
@@ -92,8 +94,12 @@ mod spaces_moved;
 mod spaces_pulled;
 #[path = "stories/spaces_random.rs"]
 mod spaces_random;
+#[path = "stories/spaces_refused.rs"]
+mod spaces_refused;
 #[path = "stories/spaces_restored.rs"]
 mod spaces_restored;
+#[path = "stories/spaces_shown.rs"]
+mod spaces_shown;
 #[path = "stories/spaces_written.rs"]
 mod spaces_written;
 #[path = "stories/summed_fields.rs"]

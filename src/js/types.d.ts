@@ -1586,6 +1586,11 @@ export type DatumErrorCode =
   | "readOnly"
   /** Only an `owner` of the shared space changes it and its members. */
   | "notOwner"
+  /**
+   * The remote has no shared spaces, so nothing can be written into one. An adapter over a backend that has them returns `spaces` with
+   * each page from a null cursor: the user's list, which may be empty.
+   */
+  | "unsupported"
   /** The browser reports no network. */
   | "offline"
   /**

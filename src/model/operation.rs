@@ -166,6 +166,12 @@ impl Operation {
         std::iter::once(&*self.entity).chain(self.to.as_deref())
     }
 
+    /// Returns true if it names a shared space.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.tables().any(|table| Table(table).space().is_some())
+    }
+
     /// Returns true if it creates the row, with all its values.
     #[must_use]
     pub const fn creates_all(&self) -> bool {

@@ -25,7 +25,9 @@ impl Adapter {
         let mut page = String::from_utf8(page).unwrap_or_default();
         let mut leave_out = |from: &str, to: &str| {
             let begin = page.rfind(from);
-            let end = begin.and_then(|begin| Some(begin + page[begin..].find(to)? + to.len()));
+            let rest = begin.and_then(|begin| page.get(begin..));
+            let length = rest.and_then(|rest| Some(rest.find(to)? + to.len()));
+            let end = begin.zip(length).map(|(begin, length)| begin + length);
             if let (Some(begin), Some(end)) = (begin, end) {
                 page.replace_range(begin..end, "");
             }

@@ -83,7 +83,7 @@ fn an_account_that_is_no_member_gets_letters_of_what_was_pending_alone() {
             (&letters[0]["code"], &letters[0]["data"]["title"]),
             (&code.into(), &"mine".into())
         );
-        assert_eq!(b.places().contains(&place("milk", None)), true);
+        assert!(b.places().contains(&place("milk", None)));
         assert_eq!(b.places().len(), if role.is_some() { 4 } else { 1 });
         b.at_rest();
     }

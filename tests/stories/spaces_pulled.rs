@@ -336,30 +336,6 @@ fn rows_of_a_space_that_no_list_names_are_left_out() {
     assert_eq!(a.places(), [place("milk", None)]);
 }
 
-/// The main pull's cursor knows a place in it, and has not heard that its rows are gone here.
-#[test]
-fn a_space_that_a_scope_tells_is_left_comes_whole_when_its_user_is_back() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    let bob = team(&world);
-    a.sync();
-    bob.removes(TEAM, "ann");
-    a.sync_with(r#"{"scope":{"name":"red","query":{"where":{"colour":"red"}}}}"#)
-        .unwrap();
-    assert_eq!(a.places(), []);
-    bob.invites(TEAM, "ann", "writer");
-    phone.requests();
-
-    assert!(a.sync().is_success);
-
-    assert_eq!(a.places(), [place("plan", Some(TEAM))]);
-    let pulls = phone.requests();
-    let pulls = pulls.iter().filter(|request| *request == "POST /pull");
-    assert_eq!(pulls.count(), 1, "no drift check mends it");
-    a.at_rest();
-}
-
 #[test]
 fn a_row_that_a_started_space_lacks_meets_the_edit_that_waits() {
     let world = World::new();
@@ -389,5 +365,29 @@ fn a_row_that_a_started_space_lacks_meets_the_edit_that_waits() {
         a.places(),
         [place("mine", Some(TEAM)), place("new", Some(TEAM))]
     );
+    a.at_rest();
+}
+
+/// The main pull's cursor knows a place in it, and has not heard that its rows are gone here.
+#[test]
+fn a_space_that_a_scope_tells_is_left_comes_whole_when_its_user_is_back() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    let bob = team(&world);
+    a.sync();
+    bob.removes(TEAM, "ann");
+    a.sync_with(r#"{"scope":{"name":"red","query":{"where":{"colour":"red"}}}}"#)
+        .unwrap();
+    assert_eq!(a.places(), []);
+    bob.invites(TEAM, "ann", "writer");
+    phone.requests();
+
+    assert!(a.sync().is_success);
+
+    assert_eq!(a.places(), [place("plan", Some(TEAM))]);
+    let pulls = phone.requests();
+    let pulls = pulls.iter().filter(|request| *request == "POST /pull");
+    assert_eq!(pulls.count(), 1, "no drift check mends it");
     a.at_rest();
 }

@@ -81,6 +81,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         self.keep_local_only().await?;
         if self.only.is_none() {
             tell_unnamed(cycle);
+            self.reject_shared().await?;
         }
         let mut pushed = 0_u64;
         loop {

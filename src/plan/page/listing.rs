@@ -4,9 +4,10 @@ use crate::log::address::Seq;
 use crate::log::commit::Event;
 use crate::log::spaces::SpaceEvent;
 use crate::model::entity::Key;
+use crate::model::error::Code;
 use crate::model::operation::OperationKind;
 use crate::model::protocol::{PullPage, WireRow};
-use crate::model::space::{Joined, MEMBER, Role, SPACE};
+use crate::model::space::{Joined, MEMBER, NO_SPACES, Role, SPACE};
 use crate::model::table::{Table, concerns};
 use crate::plan::page::PageRules;
 use crate::plan::page::forgotten::{NOT_MEMBER, is_own, letters, offer_space};
@@ -44,8 +45,16 @@ pub(super) fn plan_list(
 ) -> Vec<Joined> {
     let replica = planner.replica;
     let spaces = replica.spaces();
-    let Some(told) = &page.spaces else {
-        return spaces.list().to_vec();
+    let support = page.support(rules.from);
+    if let Some(has) = support.filter(|_| support != spaces.support()) {
+        say(planner, SpaceEvent::Support { has });
+    }
+    let lacks = support.or(spaces.support()) == Some(false);
+    let told = match &page.spaces {
+        Some(told) => told.as_slice(),
+        // Nothing of a space can be sent or come back.
+        None if lacks => &[],
+        None => return spaces.list().to_vec(),
     };
     let mut list: Vec<Joined> = Vec::new();
     for one in told {
@@ -60,7 +69,7 @@ pub(super) fn plan_list(
     // No list of this epoch has had a space that waits to be made.
     let waits = |space: &str| {
         let was_listed = spaces.listed_at() > 0 && spaces.role(space).is_some();
-        !was_listed && awaits_creation(replica, space)
+        !lacks && !was_listed && awaits_creation(replica, space)
     };
     let left: Vec<String> = (here(replica).keys())
         .filter(|space| !has(space) && !waits(space))
@@ -72,14 +81,20 @@ pub(super) fn plan_list(
     let forgets = replica.receipts().restored().is_some();
     let (own, left): (Vec<String>, Vec<String>) = left
         .into_iter()
-        .partition(|space| forgets && is_own(replica, space));
-    bury(planner, rules, &left);
+        .partition(|space| forgets && !lacks && is_own(replica, space));
+    let why = match lacks {
+        true => (Code::Unsupported.as_str(), NO_SPACES),
+        false => (
+            NOT_MEMBER,
+            "The user may not read this space any more, or it has ended.",
+        ),
+    };
+    bury(planner, rules, &left, why);
     for space in left.iter().filter(|_| forgets) {
         let letters = letters(planner, space);
         planner.bury(letters);
     }
     if list != spaces.list() || (spaces.listed_at() == 0 && !list.is_empty()) || settles(replica) {
-        planner.incoming.spaces.compare(spaces.list(), &list);
         say(
             planner,
             SpaceEvent::List {
@@ -170,7 +185,12 @@ fn here(replica: &Replica) -> VecMap<()> {
 
 /// Makes dead letters of the pending operations of spaces that are left, and of operations that
 /// depend on them.
-fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
+fn bury(
+    planner: &mut RowPlanner<'_>,
+    rules: &PageRules<'_>,
+    left: &[String],
+    (code, why): (&str, &str),
+) {
     if left.is_empty() {
         return;
     }
@@ -192,11 +212,7 @@ fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
                 ops: vec![queued.op.op_id.clone()],
             });
         } else {
-            dead.reject(
-                &queued.op,
-                NOT_MEMBER,
-                "The user may not read this space any more, or it has ended.",
-            );
+            dead.reject(&queued.op, code, why);
         }
     }
     for segment in &dead.missing {
