@@ -4,6 +4,7 @@
 use crate::conflict::{field_hashes, onto};
 use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
+use crate::log::spaces::SpaceEvent;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::operation::{Operation, OperationKind, UNKNOWN};
@@ -288,6 +289,12 @@ impl Settling<'_> {
             // Another tab edited the entity while this operation was being sent. Its edit builds on
             // this one.
             let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
+            if creates_space(op) {
+                let space = op.id.clone();
+                self.rows.push_event(Event::Space {
+                    what: SpaceEvent::Made { space },
+                });
+            }
             if !is_known && self.may_file(&row) {
                 self.rows.write_row(&row, Tombstones::Apply);
                 let base = (!gone).then_some(version);

@@ -212,6 +212,9 @@ impl PushChecker {
         if applied {
             self.roaming.land(&op["data"]);
         }
+        if verdict["status"] == "conflict" && op["kind"] == "patch" {
+            self.roaming.meet(&op["data"], &verdict["row"]);
+        }
         seen.decided |= verdict["status"] == "conflict";
         if !op["data"].is_null() && !self.lossy.get() {
             let mut content = op.clone();

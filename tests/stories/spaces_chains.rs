@@ -5,7 +5,12 @@ use std::rc::Rc;
 
 use crate::support::spaces::{CLUB, TEAM, place, team};
 use crate::support::world::{Fault, ONE_TRY, World};
+use datum_sync::model::config::Options;
+use datum_sync::model::error::Code;
+use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::plan::write::Write;
+use datum_sync::state::replica::Replica;
+use futures_util::future::join;
 
 const PULL_FIRST: &str = r#"{"direction":"pullThenPush"}"#;
 
@@ -160,5 +165,42 @@ fn an_edit_behind_a_move_is_merged_with_its_base() {
         assert_eq!(tab.places(), [place("mine", Some(CLUB))]);
         assert_eq!(tab.read("x").unwrap()["done"], true);
     }
+    a.at_rest();
+}
+
+#[test]
+fn a_space_that_another_tab_renames_while_it_is_made_is_the_users_at_once() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, c) = (phone.open(), phone.open());
+    a.sync();
+    c.makes(TEAM);
+    let head = (c.engine.opened("ann").unwrap().db).read(Replica::head);
+    a.run(a.engine.on_head("ann", head)).unwrap();
+    phone.fault("/push", Fault::Late(1_000));
+    let push = r#"{"direction":"pushOnly"}"#;
+    let value = serde_json::from_str(push).unwrap();
+    let read = ObjectReader::new(&value, Code::InvalidArgument, "The sync options");
+    let options = Options::read(read.unwrap()).unwrap();
+    let made = (a.engine).synchronize("ann", options, None, Rc::default());
+    let selection = format!("$space\0{TEAM}");
+    let renamed = async {
+        world.clock.sleep(500).await;
+        let (id, changes) = (TEAM.to_owned(), r#"{"name":"new"}"#.to_owned());
+        let patch = vec![Write::Patch { id, changes }];
+        c.engine.entities().write("ann", &selection, patch).await
+    };
+
+    let (made, renamed) = a.run(join(made, renamed));
+
+    renamed.unwrap();
+    assert!(made.as_ref().is_ok_and(|done| done.is_success), "{made:?}");
+    a.sync_with(push).unwrap();
+    a.creates(Some(TEAM), "x", "plan");
+    assert!(a.sync().is_success);
+    assert_eq!(
+        (a.places(), a.buried()),
+        (vec![place("plan", Some(TEAM))], vec![])
+    );
     a.at_rest();
 }
