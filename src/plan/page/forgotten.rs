@@ -27,9 +27,14 @@ pub(super) fn is_own(replica: &Replica, space: &str) -> bool {
 }
 
 /// Offers a space of this device again: its creation, and behind that this device's own rows and
-/// pending operations. Other devices offer theirs.
-pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
+/// pending operations, but for what is buried with the spaces that are `left`. Other devices offer
+/// theirs.
+pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str, left: &[String]) {
     let replica = planner.replica;
+    let is_buried = |op: &Operation| {
+        let is_left = |space: &str| left.iter().any(|gone| gone == space);
+        (op.tables()).any(|table| Table(table).space().is_some_and(is_left))
+    };
     let of_space = |table: &&str| Table(table).space() == Some(space);
     let mut keys: Vec<(String, String)> = Vec::new();
     let mut add = |table: &str, id: &str| {
@@ -60,7 +65,10 @@ pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
     };
     for queued in replica.outbox().iter() {
         let mut op = queued.op.clone();
-        if op.to.as_deref().is_some_and(|to| of_space(&to)) && !of_space(&&*op.entity) {
+        if op.to.as_deref().is_some_and(|to| of_space(&to))
+            && !of_space(&&*op.entity)
+            && !is_buried(&op)
+        {
             op.links.push(creation.clone());
             planner.commit.queue(op, Vec::new());
         }
@@ -80,6 +88,7 @@ pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
             .unwrap_or_default()
             .into_iter()
             .map(|queued| &queued.op)
+            .take_while(|op| !is_buried(op))
             .collect();
         let replaced: Vec<String> = chain.iter().map(|op| op.op_id.clone()).collect();
         // There is nothing to move: it is made where it was to go.

@@ -103,7 +103,8 @@ pub(super) fn plan_list(
             },
         );
     }
-    for space in left {
+    for space in &left {
+        let space = space.clone();
         say(planner, SpaceEvent::Leave { space });
     }
     for space in own {
@@ -113,7 +114,7 @@ pub(super) fn plan_list(
                 space: space.clone(),
             },
         );
-        offer_space(planner, &space);
+        offer_space(planner, &space, &left);
     }
     list
 }
