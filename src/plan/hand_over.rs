@@ -45,7 +45,9 @@ pub(super) fn hand_over(
     let queued: Vec<&Queued> = outbox.onward(first);
     let is_own = |one: &Queued| queued.iter().any(|own| own.op.op_id == one.op.op_id);
     if first.op.entity != key.entity
-        || queued.iter().any(|one| one.blocked_by.is_some())
+        || queued
+            .iter()
+            .any(|one| one.blocked_by.is_some() || !planner.is_open(one))
         || (delivery == Delivery::Maybe && queued.iter().any(|one| one.may_be_sent()))
         || !outbox.chain(&there.key()).all(is_own)
     {

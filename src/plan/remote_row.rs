@@ -63,7 +63,8 @@ impl RowPlanner<'_> {
     /// Applies a row, given the pending operations of its entity. See the table above.
     pub(super) fn apply_remote_row(&mut self, row: &RemoteRow<'_>, tombstones: Tombstones) {
         let key = row.key();
-        let queued: Vec<&Queued> = self.replica.outbox().chain(&key).collect();
+        let pending = self.replica.outbox().chain(&key);
+        let queued: Vec<&Queued> = pending.filter(|one| self.is_open(one)).collect();
         let suspect = self.replica.receipts().suspect(&key);
         if queued.is_empty() && suspect.is_none() {
             // The common case.
@@ -88,7 +89,8 @@ impl RowPlanner<'_> {
             }
             Some(_) if chain.is_empty() => return self.write_row(row, Tombstones::Apply),
             Some(first) if chain.iter().any(|op| op.to.is_some()) => {
-                let all = self.replica.outbox().onward(first);
+                let mut all = self.replica.outbox().onward(first);
+                all.retain(|one| self.is_open(one));
                 return self.meet_moving(row, &all);
             }
             _ => {}
@@ -124,6 +126,11 @@ impl RowPlanner<'_> {
             }
         }
         self.meet_pending(row, &pending, pending.chain.first().copied());
+    }
+
+    /// Returns false for an operation that the same commit makes a letter of.
+    pub(super) fn is_open(&self, queued: &Queued) -> bool {
+        !self.buried.contains(&queued.op.op_id)
     }
 
     /// Applies a row that waits to be moved. If it is gone, the outcome is made where it was to go.

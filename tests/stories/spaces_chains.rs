@@ -204,3 +204,21 @@ fn a_space_that_another_tab_renames_while_it_is_made_is_the_users_at_once() {
     );
     a.at_rest();
 }
+
+#[test]
+fn a_move_to_a_space_that_is_left_stays_a_letter_when_its_row_comes() {
+    let world = World::new();
+    let bob = team(&world);
+    bob.makes(CLUB);
+    bob.invites(CLUB, "ann", "writer");
+    let a = world.device("phone").open();
+    a.sync();
+    a.moves("x", Some(CLUB));
+    bob.edits(Some(TEAM), "x", "plan b");
+    bob.removes(CLUB, "ann");
+
+    a.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
+
+    assert_eq!((a.pending(), a.buried().len()), (0, 1));
+    assert_eq!(a.places(), [place("plan b", Some(TEAM))]);
+}

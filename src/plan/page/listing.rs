@@ -222,6 +222,9 @@ fn bury(
     for event in dead.events() {
         planner.push_event(event);
     }
+    for op_id in &dead.gone {
+        planner.buried.insert(op_id, ());
+    }
     planner.incoming.dead_letters.extend(dead.dead_letters);
 }
 
