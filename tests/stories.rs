@@ -78,6 +78,8 @@ mod same_address;
 mod scopes;
 #[path = "stories/spaces_adopted.rs"]
 mod spaces_adopted;
+#[path = "stories/spaces_chains.rs"]
+mod spaces_chains;
 #[path = "stories/spaces_found.rs"]
 mod spaces_found;
 #[path = "stories/spaces_input.rs"]

@@ -45,7 +45,9 @@ pub(super) fn hand_over(
     let queued: Vec<&Queued> = outbox.onward(first);
     let is_own = |one: &Queued| queued.iter().any(|own| own.op.op_id == one.op.op_id);
     if first.op.entity != key.entity
-        || queued.iter().any(|one| one.blocked_by.is_some())
+        || queued
+            .iter()
+            .any(|one| one.blocked_by.is_some() || !planner.is_open(one))
         || (delivery == Delivery::Maybe && queued.iter().any(|one| one.may_be_sent()))
         || !outbox.chain(&there.key()).all(is_own)
     {
@@ -89,39 +91,44 @@ pub(super) fn hand_over(
     HandedOver::WithRow
 }
 
-/// Lets a pending move of `chain` go on from the row that it has met: with its base, and with what
-/// became of the edits around it in the events from `before` on. An operation that stands for
-/// edits behind the move stays behind it.
+/// Lets the pending moves of `chain` go on from the row that it has met: the first with its base,
+/// each with the body that goes with it. What became of the edits is in the events from `before`
+/// on. An operation that stands for them is one of the table of the first.
 pub(super) fn move_on(
     planner: &mut RowPlanner<'_>,
     before: usize,
     chain: &[Operation],
     row: &RemoteRow<'_>,
 ) {
-    let Some(at) = chain.iter().position(|op| op.to.is_some()) else {
-        return;
-    };
-    let Some(moving) = chain.get(at) else { return };
-    let mut body: Option<Rc<str>> = match chain.iter().rfind(|op| op.to.is_none()) {
-        Some(edit) => edit.body.clone(),
-        None => row.body.map(Rc::from),
-    };
+    let met: Option<Rc<str>> = row.body.map(Rc::from);
+    let edit = chain.iter().position(|op| op.to.is_none());
+    let mut edited = (chain.iter().rfind(|op| op.to.is_none())).and_then(|op| op.body.clone());
     for event in planner.commit.events.iter_mut().skip(before) {
         match event {
             Event::Queue { op, .. } => {
-                body.clone_from(&op.body);
-                if at == 0 {
-                    op.entity = moving.to.clone().unwrap_or_default();
+                edited.clone_from(&op.body);
+                if let Some(first) = edit.and_then(|at| chain.get(at)) {
+                    op.entity.clone_from(&first.entity);
                 }
             }
-            Event::Dequeue { .. } => body = row.body.map(Rc::from),
+            Event::Dequeue { .. } => edited.clone_from(&met),
             _ => {}
         }
     }
-    let op = Operation {
-        base_version: Some(row.version),
-        body: body.or_else(|| moving.body.clone()),
-        ..moving.clone()
-    };
-    planner.commit.queue(op, Vec::new());
+    let mut base = Some(row.version);
+    for (at, moving) in chain.iter().enumerate() {
+        if moving.to.is_none() {
+            continue;
+        }
+        let body = match edit {
+            Some(edit) if edit < at => &edited,
+            _ => &met,
+        };
+        let op = Operation {
+            base_version: base.take().or(moving.base_version),
+            body: body.clone().or_else(|| moving.body.clone()),
+            ..moving.clone()
+        };
+        planner.commit.queue(op, Vec::new());
+    }
 }

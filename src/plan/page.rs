@@ -145,7 +145,7 @@ impl PagePlanner<'_> {
             planner.offer_the_missing(page, rules, before, &list);
         }
         if ended {
-            listing::end_starts(&mut planner, page, rules, &begun);
+            listing::end_starts(&mut planner, page, rules, &list, &begun);
         }
         let (mut commit, mut incoming) = match planner.finish() {
             Plan::Ready(Decided::Done(done)) => done,

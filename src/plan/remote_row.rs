@@ -63,7 +63,8 @@ impl RowPlanner<'_> {
     /// Applies a row, given the pending operations of its entity. See the table above.
     pub(super) fn apply_remote_row(&mut self, row: &RemoteRow<'_>, tombstones: Tombstones) {
         let key = row.key();
-        let queued: Vec<&Queued> = self.replica.outbox().chain(&key).collect();
+        let pending = self.replica.outbox().chain(&key);
+        let queued: Vec<&Queued> = pending.filter(|one| self.is_open(one)).collect();
         let suspect = self.replica.receipts().suspect(&key);
         if queued.is_empty() && suspect.is_none() {
             // The common case.
@@ -88,7 +89,8 @@ impl RowPlanner<'_> {
             }
             Some(_) if chain.is_empty() => return self.write_row(row, Tombstones::Apply),
             Some(first) if chain.iter().any(|op| op.to.is_some()) => {
-                let all = self.replica.outbox().onward(first);
+                let mut all = self.replica.outbox().onward(first);
+                all.retain(|one| self.is_open(one));
                 return self.meet_moving(row, &all);
             }
             _ => {}
@@ -123,7 +125,12 @@ impl RowPlanner<'_> {
                 return self.apply_restored_row(receipt, held, &pending.chain, row, tombstones);
             }
         }
-        self.meet_pending(row, &pending);
+        self.meet_pending(row, &pending, pending.chain.first().copied());
+    }
+
+    /// Returns false for an operation that the same commit makes a letter of.
+    pub(super) fn is_open(&self, queued: &Queued) -> bool {
+        !self.buried.contains(&queued.op.op_id)
     }
 
     /// Applies a row that waits to be moved. If it is gone, the outcome is made where it was to go.
@@ -149,7 +156,7 @@ impl RowPlanner<'_> {
         if pending.chain.is_empty() {
             self.write_row(row, Tombstones::Apply);
         } else {
-            self.meet_pending(row, &pending);
+            self.meet_pending(row, &pending, all.first());
         }
         if gone {
             let table = last.to.as_ref().unwrap_or(&last.entity);
@@ -163,8 +170,14 @@ impl RowPlanner<'_> {
         }
     }
 
-    /// Applies a row that differs from what the pending operations assumed.
-    fn meet_pending(&mut self, row: &RemoteRow<'_>, pending: &PendingEdits<'_>) {
+    /// Applies a row that differs from what the pending operations assumed. `first` was made on the
+    /// row that is stored here.
+    fn meet_pending(
+        &mut self,
+        row: &RemoteRow<'_>,
+        pending: &PendingEdits<'_>,
+        first: Option<&Operation>,
+    ) {
         let Some(last) = pending.chain.last().copied() else {
             return;
         };
@@ -172,7 +185,7 @@ impl RowPlanner<'_> {
         let known = self.replica.row(&key);
         // An operation that was salvaged from a lost log may sit on a row that it was not made
         // against.
-        let stranger = pending.chain.first().is_none_or(|op| {
+        let stranger = first.is_none_or(|op| {
             op.base_version != known.filter(|row| !row.deleted).map(|row| row.version)
         });
         let stored = match self.replica.base_of(&key) {

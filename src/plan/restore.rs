@@ -195,12 +195,14 @@ impl RowPlanner<'_> {
                 self.offer_missing(&Key::new(entity, id), receipt, page);
             }
         }
+        let buried = std::mem::take(&mut self.buried);
         // An operation on a row that the server lacks has no base; by the time it is sent, its base
         // version may belong to another row.
         for queued in replica
             .outbox()
             .iter()
             .filter(|queued| queued.op.base_version.is_some() && queued.blocked_by.is_none())
+            .filter(|queued| !buried.contains(&queued.op.op_id))
         {
             let (op, key) = (&queued.op, Key::new(&queued.op.entity, &queued.op.id));
             let first = replica.outbox().chain(&key).next();

@@ -103,6 +103,8 @@ pub(super) struct RowPlanner<'a> {
     pub(super) incoming: Incoming,
     pub(super) missing: SeqMap<()>,
     pub(super) undecided: Vec<Conflict>,
+    /// Operations that the same commit makes letters of.
+    pub(super) buried: VecMap<()>,
     segments: VecMap<Packing>,
     made: usize,
 }
@@ -123,6 +125,7 @@ impl<'a> RowPlanner<'a> {
             incoming: Incoming::default(),
             missing: SeqMap::default(),
             undecided: Vec::new(),
+            buried: VecMap::default(),
             segments: VecMap::default(),
             made: 0,
         }

@@ -4,6 +4,7 @@
 use crate::conflict::{field_hashes, onto};
 use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
+use crate::log::spaces::SpaceEvent;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::operation::{Operation, OperationKind, UNKNOWN};
@@ -205,17 +206,19 @@ impl Settling<'_> {
         }
     }
 
-    /// Settles the end of a space, or of the user's own membership, for one who is no member.
+    /// Settles the end of a space, or of the user's own membership, for one who is no member. It
+    /// leaves no row where there was none.
     fn ended(&mut self, op: &Operation) -> bool {
         let key = Key::new(&op.entity, &op.id);
         let ended = is_end(self.replica, &key);
-        if ended && op.kind == OperationKind::Delete {
-            let version = self.replica.row_version(&key).unwrap_or(UNKNOWN);
-            self.rows.applied(op, version, RowWritten::No);
-        } else if ended {
-            self.rows.push_event(Event::Dequeue {
+        match self.replica.row_version(&key) {
+            Some(version) if ended && op.kind == OperationKind::Delete => {
+                self.rows.applied(op, version, RowWritten::No);
+            }
+            _ if ended => self.rows.push_event(Event::Dequeue {
                 ops: vec![op.op_id.clone()],
-            });
+            }),
+            _ => {}
         }
         ended
     }
@@ -285,6 +288,12 @@ impl Settling<'_> {
             // Another tab edited the entity while this operation was being sent. Its edit builds on
             // this one.
             let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
+            if creates_space(op) {
+                let space = op.id.clone();
+                self.rows.push_event(Event::Space {
+                    what: SpaceEvent::Made { space },
+                });
+            }
             if !is_known && self.may_file(&row) {
                 self.rows.write_row(&row, Tombstones::Apply);
                 let base = (!gone).then_some(version);

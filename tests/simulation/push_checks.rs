@@ -212,6 +212,9 @@ impl PushChecker {
         if applied {
             self.roaming.land(&op["data"]);
         }
+        if verdict["status"] == "conflict" && op["kind"] == "patch" {
+            self.roaming.meet(&op["data"], &verdict["row"]);
+        }
         seen.decided |= verdict["status"] == "conflict";
         if !op["data"].is_null() && !self.lossy.get() {
             let mut content = op.clone();
@@ -221,9 +224,11 @@ impl PushChecker {
                 .entry(format!("{device} {user} {content}"))
                 .or_insert_with(|| id.to_owned());
             // A resolved conflict is another operation, even if its content equals the first one's.
+            // So is a row that was moved out of sight and is made again.
+            let again = op["id"].as_str().is_some_and(is_roaming);
             let is_over = operations
                 .get(known)
-                .is_some_and(|first| first.decided && !first.applied);
+                .is_some_and(|first| first.decided && !first.applied || first.applied && again);
             if known != id && !is_over {
                 self.object(format!(
                     "{device} sends one operation under two ids: {known} and {id}"

@@ -24,7 +24,7 @@ pub struct Roaming {
     promises: RefCell<BTreeMap<Writer, Promised>>,
     /// Rows of which nothing is promised to a device any more: its user, the device and the id.
     doubtful: RefCell<BTreeSet<(String, usize, String)>>,
-    /// Values that the server has taken.
+    /// Values that the server has taken, or has answered with another row.
     landed: RefCell<BTreeSet<u64>>,
     losses: Cell<u64>,
 }
@@ -59,8 +59,10 @@ impl Roaming {
         self.doubtful.borrow_mut().insert(row);
     }
 
-    /// Records that a device has deleted a row: what it wrote there went with it.
+    /// Records that a device has deleted a row: what it wrote there went with it, also what another
+    /// tab has written and not heard of yet.
     pub fn delete(&self, user: &str, device: usize, id: &str) {
+        self.losses.set(self.losses.get() + 1);
         let mut promises = self.promises.borrow_mut();
         promises.retain(|(whose, at, what, _), _| whose != user || *at != device || what != id);
     }
@@ -75,6 +77,15 @@ impl Roaming {
         self.losses.set(self.losses.get() + 1);
         let mut promises = self.promises.borrow_mut();
         promises.retain(|(whose, ..), _| whose != user);
+    }
+
+    /// Records an edit that the server has answered with a row that lacks the edited field: another
+    /// one has taken the place of the edited row, and they meet as strangers.
+    pub fn meet(&self, data: &Value, row: &Value) {
+        let fields = data.as_object().into_iter().flatten();
+        let strange = fields.filter(|(field, _)| row.is_object() && row[*field].is_null());
+        let values = strange.filter_map(|(_, value)| value.as_u64());
+        self.landed.borrow_mut().extend(values);
     }
 
     /// Records the data of an operation that was applied.

@@ -245,3 +245,70 @@ fn a_forgotten_space_that_its_maker_is_ending_or_leaving_is_not_made_anew() {
         a.at_rest();
     }
 }
+
+#[test]
+fn what_waits_to_leave_or_to_enter_a_forgotten_space_does_so() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    a.create(r#"{"id":"m","title":"milk"}"#);
+    a.sync();
+    let backup = world.server.backup();
+    a.makes(TEAM);
+    a.creates(Some(TEAM), "x", "plan");
+    a.sync();
+    a.sync();
+    a.moves("x", None);
+    a.moves("m", Some(TEAM));
+    a.patch("m", r#"{"done":true}"#);
+    restore(&world, &backup, "epoch-2");
+    assert!(a.sync().is_success);
+    a.sync();
+    a.at_rest();
+    assert_eq!(a.buried(), []);
+    assert_eq!(a.places(), [place("milk", Some(TEAM)), place("plan", None)]);
+    assert_eq!(a.read("m").unwrap()["done"], true);
+}
+
+#[test]
+fn what_one_space_has_lost_is_offered_though_another_has_kept_more() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    team(&world);
+    for n in 0..9 {
+        a.create(&format!(r#"{{"id":"m{n}","title":"m{n}"}}"#));
+    }
+    a.sync();
+    let backup = world.server.backup();
+    a.patch("x", r#"{"done":true}"#);
+    a.sync();
+    restore(&world, &backup, "epoch-2");
+    assert!(a.sync().is_success);
+    a.sync();
+    a.at_rest();
+    let b = world.device("laptop").open();
+    b.sync();
+    for tab in [&a, &b] {
+        assert_eq!(tab.read("x").unwrap()["done"], true);
+    }
+}
+
+#[test]
+fn what_waits_to_go_from_one_forgotten_space_to_anothers_stays_where_it_is() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    a.create(r#"{"title":"milk"}"#);
+    a.sync();
+    let backup = world.server.backup();
+    team(&world);
+    a.makes(CLUB);
+    a.creates(Some(CLUB), "y", "mine");
+    a.sync();
+    a.sync();
+    a.moves("y", Some(TEAM));
+    restore(&world, &backup, "epoch-2");
+    a.sync();
+    a.sync();
+    assert_eq!(a.places(), [place("milk", None), place("mine", Some(CLUB))]);
+    assert_eq!((a.pending(), a.buried().len()), (0, 1));
+    a.at_rest();
+}

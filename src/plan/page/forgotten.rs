@@ -24,9 +24,14 @@ pub(super) fn is_own(replica: &Replica, space: &str) -> bool {
 }
 
 /// Offers a space of this device again: its creation, and behind that this device's own rows and
-/// pending operations. Other devices offer theirs.
-pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
+/// pending operations, but for what is buried with the spaces that are `left`. Other devices offer
+/// theirs.
+pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str, left: &[String]) {
     let replica = planner.replica;
+    let is_buried = |op: &Operation| {
+        let is_left = |space: &str| left.iter().any(|gone| gone == space);
+        (op.tables()).any(|table| Table(table).space().is_some_and(is_left))
+    };
     let of_space = |table: &&str| Table(table).space() == Some(space);
     let mut keys: Vec<(String, String)> = Vec::new();
     let mut add = |table: &str, id: &str| {
@@ -55,16 +60,38 @@ pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
         key: Key::new(&making, space).to_owned(),
         asked: false,
     };
+    for queued in replica.outbox().iter() {
+        let mut op = queued.op.clone();
+        if op.to.as_deref().is_some_and(|to| of_space(&to))
+            && !of_space(&&*op.entity)
+            && !is_buried(&op)
+        {
+            op.links.push(creation.clone());
+            planner.commit.queue(op, Vec::new());
+        }
+    }
     for (table, id) in &keys {
         let key = Key::new(table, id);
         let Some(held) = planner.held(&key) else {
             continue;
         };
-        let chain: Vec<&Operation> = (replica.outbox().chain(&key))
+        let first = replica.outbox().chain(&key).next();
+        if first.is_some_and(|first| first.op.entity != *table) {
+            // It waits to come here, as it is.
+            continue;
+        }
+        let chain: Vec<&Operation> = first
+            .map(|first| replica.outbox().onward(first))
+            .unwrap_or_default()
+            .into_iter()
             .map(|queued| &queued.op)
-            .filter(|op| op.entity == *table && op.to.is_none())
+            .take_while(|op| !is_buried(op))
             .collect();
         let replaced: Vec<String> = chain.iter().map(|op| op.op_id.clone()).collect();
+        // There is nothing to move: it is made where it was to go.
+        let place = chain
+            .last()
+            .map_or(table, |last| last.to.as_ref().unwrap_or(&last.entity));
         let body = match chain.last() {
             Some(last) => last.body.clone(),
             None => held,
@@ -74,10 +101,11 @@ pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
             continue;
         };
         let mut links = all_links(&chain);
-        if *table != making {
+        if *table != making && of_space(&&**place) {
             links.push(creation.clone());
         }
         let now = planner.context.now;
+        let key = Key::new(place, id);
         let op = Operation {
             links,
             ..Operation::new(planner.op_id(), key, OperationKind::Create, Some(body), now)

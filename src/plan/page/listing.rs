@@ -103,7 +103,8 @@ pub(super) fn plan_list(
             },
         );
     }
-    for space in left {
+    for space in &left {
+        let space = space.clone();
         say(planner, SpaceEvent::Leave { space });
     }
     for space in own {
@@ -113,7 +114,7 @@ pub(super) fn plan_list(
                 space: space.clone(),
             },
         );
-        offer_space(planner, &space);
+        offer_space(planner, &space, &left);
     }
     list
 }
@@ -192,6 +193,9 @@ fn bury(
     for event in dead.events() {
         planner.push_event(event);
     }
+    for op_id in &dead.gone {
+        planner.buried.insert(op_id, ());
+    }
     planner.incoming.dead_letters.extend(dead.dead_letters);
 }
 
@@ -236,6 +240,7 @@ pub(super) fn end_starts(
     planner: &mut RowPlanner<'_>,
     page: &PullPage<'_>,
     rules: &PageRules<'_>,
+    list: &[Joined],
     begun: &Begun,
 ) {
     let replica = planner.replica;
@@ -256,7 +261,9 @@ pub(super) fn end_starts(
         let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
         let lacks = |row: &Row| !row.deleted && row.stamp < since && row.version <= at;
         let is_told = |change: &WireRow<'_>| change.id == key.id && change.is_of(key.entity);
+        // What waits for a space that is left has become letters.
         if is_first
+            && (space.is_empty() || is_in(list, space))
             && replica.row(&key).is_some_and(lacks)
             && replica.spaces().limbo_of(&key).is_none()
             && replica.receipts().restored().is_none()
