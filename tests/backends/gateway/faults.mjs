@@ -3,7 +3,7 @@
 const HTML = "<!doctype html><html><head><title>Just a moment...</title></head><body><h1>Please sign in to the network</h1></body></html>";
 
 /**
- * A fault: `{ on: /regular expression/ of "POST /rest/v1/rpc/datum_push", times?: 1, kind, … }`. Kinds:
+ * A fault: `{ on: /regular expression/ of "POST /rest/v1/rpc/datum_push", times?: 1, over?: bytes of the request, kind, … }`. Kinds:
  *
  * - `drop`: the backend works, and the answer is lost.
  * - `refuse`: nothing arrives.
@@ -33,8 +33,8 @@ export class Faults {
   }
 
   /** Takes the fault of a request, if there is one. */
-  take(line) {
-    const rule = this.#rules.find(({ on, met, times }) => met < times && on.test(line));
+  take(line, bytes) {
+    const rule = this.#rules.find(({ on, met, times, over = -1 }) => met < times && bytes > over && on.test(line));
     if (rule) rule.met++;
     return rule;
   }

@@ -56,7 +56,7 @@ export async function startGateway({ port, postgrest, database, secret, tokenSec
     requests.push(record);
     if (requests.length > 10_000) requests.splice(0, 5_000);
     response.on("finish", () => (record.status = response.statusCode));
-    const fault = faults.take(line);
+    const fault = faults.take(line, bytes.length);
     if (faults.instead(fault, response)) return;
     const apikey = request.headers.apikey ?? url.searchParams.get("apikey") ?? undefined;
     if (apikey === undefined || verify(apikey, secret) === null) {
