@@ -32,6 +32,10 @@ const REPORT: &str = "report.js";
 /// What only tests and Node load, as it is written: the entry in Node, and the remote in memory.
 const UNBUNDLED: [&str; 4] = ["node.js", "testing.js", "digest.js", "testing.d.ts"];
 
+/// For apps on Supabase, in TypeScript: the folder, and the declarations that its entry leads to.
+const SUPABASE: &str = "supabase";
+const SUPABASE_TYPES: [&str; 4] = ["index.d.ts", "auth.d.ts", "remote.d.ts", "tables.d.ts"];
+
 /// The files that an app loads, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
 
@@ -175,6 +179,7 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
     }
+    supabase(context, &sources.join(SUPABASE), &folder.join(SUPABASE))?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     copy(&sources.join(WORKER_TYPES), &folder.join(WORKER_TYPES))?;
     for document in DOCUMENTS {
@@ -233,6 +238,22 @@ fn esbuild(context: &Context, from: &Path, to: &Path, more: &[&str]) -> Result<(
     ]);
     command.arg(format!("--outfile={}", to.display()));
     process::capture(&mut command).map(|_| ())
+}
+
+/// Checks and bundles the entry for Supabase. It takes the package's main entry from the package.
+fn supabase(context: &Context, from: &Path, to: &Path) -> Result<()> {
+    let declarations = context.target.join("package").join(SUPABASE);
+    module::clear(&declarations)?;
+    let mut command = node::tool(context, "tsc");
+    command.args(["--emitDeclarationOnly", "--project"]);
+    command.arg(from).arg("--outDir").arg(&declarations);
+    process::run(&context.console, "types for Supabase", &mut command, LIMIT)?;
+    fs::create_dir_all(to).because(format!("making {}", to.display()))?;
+    for name in SUPABASE_TYPES {
+        copy(&declarations.join(name), &to.join(name))?;
+    }
+    let bundled = ["--bundle", "--external:datum-sync"];
+    esbuild(context, &from.join("index.ts"), &to.join(ENTRY), &bundled)
 }
 
 /// Writes the manifest, which is `pkg.json` byte for byte, since the order of an export's

@@ -1,0 +1,1 @@
+select datum.attach('public.tasks', owner => 'user_id', team => 'team_id', names => 'camel');

@@ -1,0 +1,8 @@
+-- What a Supabase project has before its first migration: the roles, `auth`, and default privileges.
+create role anon nologin noinherit;
+create role authenticated nologin noinherit;
+create role service_role nologin noinherit bypassrls;
+create role authenticator login noinherit;
+grant anon, authenticated, service_role to authenticator;
+alter role authenticator set statement_timeout = '8s';
+alter role authenticator set lock_timeout = '8s';
