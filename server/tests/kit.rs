@@ -12,7 +12,9 @@
 #![cfg(target_os = "linux")]
 
 mod kit {
+    mod app;
     mod conversations;
     pub mod project;
     mod servers;
+    mod statements;
 }

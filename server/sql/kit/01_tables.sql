@@ -12,9 +12,12 @@ create table if not exists datum.server (
   only_one boolean primary key default true check (only_one),
   server_id text not null default gen_random_uuid()::text,
   epoch text not null default gen_random_uuid()::text,
-  documents boolean not null default false
+  documents boolean not null default false,
+  notify boolean not null
 );
-insert into datum.server default values on conflict do nothing;
+-- Where Supabase Realtime delivers the hints, nobody needs NOTIFY, which a commit pays for.
+insert into datum.server (notify) select not exists (select from pg_publication p where p.pubname = 'supabase_realtime')
+  on conflict do nothing;
 
 -- Every write of a row takes the next version. Not cached: a later write of a row must have a greater
 -- version, whichever session makes it.

@@ -29,7 +29,7 @@ begin
   ), hinted as (
     insert into datum.hint (space) select p.space from placed p
   )
-  select count(pg_notify('datum_hint', p.space)) into bucket from placed p;
+  select count(pg_notify('datum_hint', p.space)) into bucket from placed p where (select s.notify from datum.server s);
   return null;
 end $f$;
 
@@ -63,3 +63,9 @@ begin
       on conflict (txn, space) do update set pos = null where p.pos is not null;
   end if;
 end $f$;
+
+-- Whether commits also tell `datum_hint` by NOTIFY, for a server of one's own that listens. It makes commits
+-- wait for each other, and PREPARE TRANSACTION impossible.
+create or replace function datum.notify(wanted boolean) returns void
+  language sql set search_path = pg_catalog, pg_temp
+as $$ update datum.server set notify = wanted $$;
