@@ -17,4 +17,6 @@ mod kit {
     pub mod project;
     mod servers;
     mod statements;
+    mod storm;
+    mod verdicts;
 }

@@ -63,8 +63,16 @@ pub fn assert_in_step(project: &Project, at: &str) {
     );
     assert_eq!(wrong, serde_json::json!([]), "{at}: rows without a place");
     for (entity, table, space) in [
-        ("task", "public.tasks", "coalesce(t.team_id::text, 'u:' || t.user_id)"),
-        ("list", "public.lists", "coalesce(t.team_id::text, 'u:' || t.user_id)"),
+        (
+            "task",
+            "public.tasks",
+            "coalesce(t.team_id::text, 'u:' || t.user_id)",
+        ),
+        (
+            "list",
+            "public.lists",
+            "coalesce(t.team_id::text, 'u:' || t.user_id)",
+        ),
     ] {
         let differing = project.rows(&format!(
             "select * from (select t.id::text, {space} as space from {table} t where {space} is not null) t

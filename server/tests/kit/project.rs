@@ -135,6 +135,27 @@ impl Project {
             .clone()
     }
 
+    /// Returns the rows of a query as a signed-in user reads them.
+    pub fn rows_as(&self, user: &str, query: &str) -> Value {
+        block(async {
+            let mut sql = PgConnection::connect(&self.superuser).await.unwrap();
+            let claims = json!({ "sub": user, "role": "authenticated" });
+            let before = format!(
+                "select set_config('request.jwt.claims', '{claims}', false); set role authenticated"
+            );
+            sqlx::raw_sql(sqlx::AssertSqlSafe(before))
+                .execute(&mut sql)
+                .await
+                .unwrap();
+            let query = format!("select coalesce(json_agg(q), '[]')::text from ({query}) q");
+            let row = sqlx::query(sqlx::AssertSqlSafe(query))
+                .fetch_one(&mut sql)
+                .await
+                .unwrap();
+            serde_json::from_str(row.get(0)).unwrap()
+        })
+    }
+
     pub fn call(&self, user: &str, path: &str, body: &str) -> (u16, Value) {
         self.with_token(&token(user, "authenticated", 600), path, body)
     }

@@ -31,7 +31,10 @@ type Held = BTreeMap<(String, String), (Value, u64, Value)>;
 
 fn apply(held: &mut Held, changes: &[Value]) {
     for change in changes {
-        let key = (change["entity"].as_str().unwrap().to_owned(), change["id"].as_str().unwrap().to_owned());
+        let key = (
+            change["entity"].as_str().unwrap().to_owned(),
+            change["id"].as_str().unwrap().to_owned(),
+        );
         let version = change["version"].as_u64().unwrap();
         let space = change["space"].clone();
         match held.get(&key) {
@@ -44,7 +47,10 @@ fn apply(held: &mut Held, changes: &[Value]) {
             }
             _ if change["deleted"] == true => {}
             known => {
-                assert!(known.is_none_or(|(_, known, _)| version > *known), "{change} after {known:?}");
+                assert!(
+                    known.is_none_or(|(_, known, _)| version > *known),
+                    "{change} after {known:?}"
+                );
                 held.insert(key, (space, version, change["data"].clone()));
             }
         }
@@ -65,7 +71,11 @@ fn every_kind_of_statement_is_seen() {
     let mut cursor = Value::Null;
     let a = ANN;
     let (one, two, three) = (id(1), id(2), id(3));
-    let new = |id: &str, more: &str, values: &str| format!("insert into public.tasks (id, user_id, title{more}) values ('{id}', '{a}', 't'{values})");
+    let new = |id: &str, more: &str, values: &str| {
+        format!(
+            "insert into public.tasks (id, user_id, title{more}) values ('{id}', '{a}', 't'{values})"
+        )
+    };
     let steps: Vec<(&str, String)> = vec![
         ("insert", new(&one, "", "")),
         ("update", format!("update public.tasks set title = 'u' where id = '{one}'")),
@@ -118,10 +128,21 @@ fn every_kind_of_statement_is_seen() {
         cursor = next;
         assert_eq!(held, fresh(&project), "{name}");
     }
-    assert_eq!(project.value("select count(*) from datum.row where not deleted"), 1);
+    assert_eq!(
+        project.value("select count(*) from datum.row where not deleted"),
+        1
+    );
     // The check can fail: what goes by the triggers is missed, until `datum.reconcile`.
-    super::project::run_at(&project.superuser, &format!("set session_replication_role = replica; update public.tasks set team_id = '{RED}'"));
-    assert_eq!(project.rows("select space from datum.row where not deleted")[0]["space"], format!("u:{ANN}"));
+    super::project::run_at(
+        &project.superuser,
+        &format!(
+            "set session_replication_role = replica; update public.tasks set team_id = '{RED}'"
+        ),
+    );
+    assert_eq!(
+        project.rows("select space from datum.row where not deleted")[0]["space"],
+        format!("u:{ANN}")
+    );
     assert_eq!(project.value("select datum.reconcile('task')"), 1);
     assert_in_step(&project, "reconcile");
     assert_eq!(project.value("select datum.reconcile('task')"), 0);
@@ -129,7 +150,9 @@ fn every_kind_of_statement_is_seen() {
 
 #[test]
 fn a_prepared_transaction_takes_its_place_when_it_is_prepared() {
-    let Some(cluster) = super::servers::Postgres::start("-c fsync=off -c max_prepared_transactions=5") else {
+    let Some(cluster) =
+        super::servers::Postgres::start("-c fsync=off -c max_prepared_transactions=5")
+    else {
         return;
     };
     super::project::make_roles(&cluster);
@@ -160,9 +183,19 @@ fn a_partitioned_table_is_seen_through_parent_and_partition() {
     project.sql(&format!("insert into public.parts select gen_random_uuid(), '{ANN}', n::text from generate_series(1, 20) n"));
     assert_eq!(live(), 20);
     project.sql("delete from public.parts_0");
-    project.sql("update public.parts_1 set title = 'x'; update public.parts set id = gen_random_uuid()");
+    project.sql(
+        "update public.parts_1 set title = 'x'; update public.parts set id = gen_random_uuid()",
+    );
     assert_eq!(live(), project.value("select count(*) from public.parts"));
-    assert_eq!(project.pull_all(ANN, Value::Null, 100).0.iter().filter(|change| change["deleted"] != true).count() as u64, live().as_u64().unwrap());
+    assert_eq!(
+        project
+            .pull_all(ANN, Value::Null, 100)
+            .0
+            .iter()
+            .filter(|change| change["deleted"] != true)
+            .count() as u64,
+        live().as_u64().unwrap()
+    );
     // The one statement that goes by the triggers.
     let before = project.value("select count(*) from public.parts_0");
     project.sql("truncate public.parts_1");
