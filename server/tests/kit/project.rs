@@ -246,16 +246,19 @@ pub fn try_at(url: &str, statements: &str) -> Result<(), String> {
 }
 
 pub fn rows_at(url: &str, query: &str) -> Value {
+    try_rows_at(url, query).unwrap()
+}
+
+pub fn try_rows_at(url: &str, query: &str) -> Result<Value, sqlx::Error> {
     block(async {
-        let mut sql = PgConnection::connect(url).await.unwrap();
+        let mut sql = PgConnection::connect(url).await?;
         let query = format!("select coalesce(json_agg(q), '[]')::text from ({query}) q");
         let row = sqlx::query(sqlx::AssertSqlSafe(query))
             .fetch_one(&mut sql)
-            .await
-            .unwrap();
+            .await?;
         let text: String = row.get(0);
         let _ = sql.close().await;
-        serde_json::from_str(&text).unwrap()
+        Ok(serde_json::from_str(&text).unwrap())
     })
 }
 

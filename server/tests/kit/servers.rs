@@ -214,10 +214,20 @@ impl Postgres {
             self.folder.0.display(),
             self.settings
         );
-        self.server = Some(Server::start(account(), &self.folder.0, &command, "QUIT"));
         let end = Instant::now() + Duration::from_secs(60);
+        let mut server = Server::start(account(), &self.folder.0, &command, "QUIT");
         while !Command::new(self.bin.join("pg_isready"))
-            .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args([
+                "-q",
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "postgres",
+                "-d",
+                "postgres",
+                "-p",
+            ])
+            .arg(self.port.to_string())
             .status()
             .unwrap()
             .success()
@@ -229,7 +239,12 @@ impl Postgres {
                 log()
             );
             std::thread::sleep(Duration::from_millis(50));
+            // Backends of one that was killed keep its memory for a moment.
+            if !Path::new(&format!("/proc/{}", server.pid)).exists() {
+                server = Server::start(account(), &self.folder.0, &command, "QUIT");
+            }
         }
+        self.server = Some(server);
     }
 
     /// Ends the postmaster at once. Its backends notice, and end too.
@@ -237,7 +252,6 @@ impl Postgres {
         if let Some(mut server) = self.server.take() {
             server.kill();
         }
-        let _ = std::fs::remove_file(self.folder.0.join("data/postmaster.pid"));
     }
 
     pub fn url(&self, user: &str, database: &str) -> String {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
 use super::app::{ANN, APP, BLUE, RED, assert_in_step};
-use super::project::{Project, block, make_roles, op, rows_at, token};
+use super::project::{Project, block, make_roles, op, rows_at, token, try_rows_at};
 use super::servers::{Postgres, call, kill};
 
 /// A row as a device knows it: space, version and title.
@@ -212,7 +212,7 @@ fn naive(url: &str, storm: &Storm) -> BTreeMap<String, String> {
         let query = format!(
             "select id, title, modified_at::text as at from public.tasks where modified_at > '{after}' order by modified_at limit 40"
         );
-        let rows = std::panic::catch_unwind(|| rows_at(url, &query)).unwrap_or_default();
+        let rows = try_rows_at(url, &query).unwrap_or_default();
         for row in rows.as_array().into_iter().flatten() {
             after = row["at"].as_str().unwrap().to_owned();
             seen.insert(
@@ -223,6 +223,15 @@ fn naive(url: &str, storm: &Storm) -> BTreeMap<String, String> {
         std::thread::sleep(Duration::from_millis(2));
     }
     seen
+}
+
+/// Ends the storm, however the test ends.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Kills what the test names, at a moment of the storm.
@@ -249,6 +258,7 @@ fn storm(seconds: u64, settings: &str, havoc: Havoc) {
     let mut poller = Poller::new(port);
     let (acknowledged, naively) = std::thread::scope(|scope| {
         let storm = &storm;
+        let ending = Ending(&storm.over);
         for seed in 1..=8 {
             let owner = &owner;
             scope.spawn(move || writer(owner, seed, storm));
@@ -268,7 +278,7 @@ fn storm(seconds: u64, settings: &str, havoc: Havoc) {
             std::thread::sleep(Duration::from_millis(seconds * 1_000 / 3));
             havoc(&mut cluster, &mut project);
         }
-        storm.over.store(true, Ordering::Relaxed);
+        drop(ending);
         let acknowledged: Vec<String> = pushers
             .into_iter()
             .flat_map(|pusher| pusher.join().unwrap())
@@ -334,10 +344,10 @@ fn nothing_acknowledged_is_lost_when_a_backend_or_postgrest_is_killed() {
         "-c deadlock_timeout=100ms -c synchronous_commit=off",
         |cluster, project| {
             // A backend that crashes takes all others along, and PostgreSQL recovers.
-            let pids = rows_at(
+            let pids = try_rows_at(
                 &cluster.url("postgres", "postgres"),
                 "select pid from pg_stat_activity where query like 'begin; %' and state = 'active' limit 1",
-            );
+            ).unwrap_or_default();
             if let Some(pid) = pids[0]["pid"].as_u64() {
                 kill(u32::try_from(pid).unwrap());
             }
