@@ -14,6 +14,7 @@
 mod kit {
     mod app;
     mod conversations;
+    mod histories;
     pub mod project;
     mod servers;
     mod statements;

@@ -17,7 +17,6 @@ end $f$;
 
 -- Names that stand beside the data on the wire, and are no fields of it.
 create or replace function datum.is_beside(wire text) returns boolean language sql immutable
-  set search_path = pg_catalog, pg_temp
 as $$ select wire in ('id', 'userId', 'version', 'isDeleted') $$;
 
 -- The columns of a table under sync: the field of each (none if it is not part of the data), whether a
