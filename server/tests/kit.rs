@@ -15,9 +15,12 @@ mod kit {
     mod app;
     mod conversations;
     mod histories;
+    mod input;
+    mod operating;
     pub mod project;
     mod servers;
     mod statements;
     mod storm;
+    mod types;
     mod verdicts;
 }

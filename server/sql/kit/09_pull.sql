@@ -94,7 +94,7 @@ declare
 begin
   if ent.name is null then
     return query select d.n, d.data from datum.documents_of(e, ids, sp) d;
-  else
+  elsif ent.tbl is not null then
     return query execute format($q$
       select u.n, l.data from unnest($1) with ordinality u(id, n)
         cross join lateral (select %s data from %s _dt where _dt.%I = u.id::%s limit 1) l$q$,
@@ -311,6 +311,8 @@ begin
 exception when serialization_failure or deadlock_detected or lock_not_available then
   -- PostgREST would try again without end.
   perform datum.fail(503, 'busy', 'The database is busy; try again shortly.', 1000);
+when undefined_table or undefined_column or undefined_function then
+  perform datum.fail(503, 'schema', sqlerrm || '. If a table or column was renamed, run datum.attach again.', 60000);
 end $f$;
 
 create or replace function datum.is_table(e text) returns boolean

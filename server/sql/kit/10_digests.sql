@@ -36,10 +36,12 @@ begin
   for e in select t from (select unnest(ents) t union select t from datum.live_types() t where ents is null) x order by t loop
     continue when left(e, 1) = '$';
     ent := datum.entity_of(e);
+    n := 0;
+    total := 0;
     if ent.name is null then
       select count(*), coalesce(sum(datum.row_hash(l.space, e, l.id, l.version)::numeric), 0) into n, total
         from datum.live(e) l;
-    else
+    elsif ent.tbl is not null then
       execute format($q$select count(*), coalesce(sum(datum.row_hash(l.space, $1, l.id, l.version)::numeric), 0)
         from datum.live($1) l join %s _dt on _dt.%I = l.id::%s$q$, ent.tbl, ent.key, ent.key_type) into n, total using e;
     end if;

@@ -159,6 +159,9 @@ begin
   if ent.name is null and not (datum.server_row()).documents then
     return datum.rejected('unknownEntity', format('No table is under sync as `%s`. Put one under sync with datum.attach.', e));
   end if;
+  if ent.name is not null and ent.tbl is null then
+    return jsonb_build_object('status', 'retry', 'code', 'schema', 'message', format('The table of `%s` is gone.', e), 'retryAfterMs', 60000);
+  end if;
   known := datum.op_get(op->>'opId');
   if known.version > 0 then
     if known.space <> sp or known.entity <> e or known.id <> i then

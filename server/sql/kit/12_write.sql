@@ -183,18 +183,15 @@ declare
   goal text := case when op->>'kind' = 'move' then to_sp else sp end;
   d jsonb := '{}';
   here boolean := cur is not null;
-  sent jsonb;
   got jsonb;
   cols text;
   n int := 1;
   st record;
   there record;
-  given jsonb;
 begin
   if kind in ('create', 'update', 'patch') then
     d := datum.to_columns(ent, shape, op->'data', sp);
   end if;
-  sent := d;
   if kind = 'move' and (goal like 'u:%' and ent.owner is null or goal not like 'u:%' and ent.team is null) then
     return datum.rejected('invalidOperation', format('Rows of %s cannot be in that space: it has no column of the %s.', ent.tbl,
       case when ent.team is null then 'team' else 'owner' end));
@@ -271,10 +268,9 @@ begin
   end if;
   perform datum.remember(op, sp, there.version);
   got := datum.see(ent, shape, i, sp);
-  given := datum.become(ent, shape, sent);
   -- The client has what it sent, and what it had. It hears of everything else.
   if exists (select from jsonb_each(got) g where g.value is distinct from
-      case when sent ? (shape->'fields'->>g.key) then given->g.key else coalesce(cur->g.key, 'null') end) then
+      case when op->'data' ? g.key then op->'data'->g.key else coalesce(cur->g.key, 'null') end) then
     return jsonb_build_object('status', 'applied', 'version', there.version, 'row', got);
   end if;
   return jsonb_build_object('status', 'applied', 'version', there.version);
