@@ -384,3 +384,22 @@ fn a_busy_database_is_503_or_a_retry_and_no_endless_one() {
         );
     });
 }
+
+#[test]
+fn digests_are_those_of_the_vectors() {
+    let project = project!("");
+    let file: Value = serde_json::from_str(include_str!("../../vectors/digests.json")).unwrap();
+    let rows = file["rows"].as_array().unwrap();
+    assert!(!rows.is_empty());
+    for row in rows {
+        let text = |name: &str| row[name].as_str().unwrap_or("u:ann").replace('\'', "''");
+        let query = format!(
+            "select lpad(to_hex(datum.row_hash('{}', '{}', '{}', {})), 16, '0')",
+            text("space"),
+            text("entity"),
+            text("id"),
+            row["version"]
+        );
+        assert_eq!(project.value(&query), row["md5"], "{row}");
+    }
+}

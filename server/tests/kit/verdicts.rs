@@ -497,3 +497,64 @@ fn operations_on_hundreds_of_rows_end_within_the_budget() {
             .all(|verdict| verdict["replayed"] == true)
     );
 }
+
+#[test]
+fn a_team_may_have_a_number() {
+    let project = project!(&format!(
+        "create table public.jobs (id uuid primary key, team_id bigint not null, title text);
+         create table public.staff (team_id bigint, user_id uuid);
+         select datum.attach('public.jobs', team => 'team_id', entity => 'job');
+         select datum.membership('select team_id from public.staff where user_id = auth.uid()');
+         insert into public.staff values (258, '{ANN}'), (7, '{ANN}'), (7, '{BOB}')"
+    ));
+    let space = "00000000-0000-8000-8000-000000000102";
+    let made = project.one(
+        ANN,
+        in_space(
+            op(
+                "1",
+                "job",
+                &id(1),
+                "create",
+                Value::Null,
+                json!({ "title": "t" }),
+            ),
+            space,
+        ),
+    );
+    assert_eq!(made["status"], "applied", "{made}");
+    assert_eq!(
+        project.rows("select team_id from public.jobs"),
+        json!([{ "team_id": 258 }])
+    );
+    let mut moving = in_space(
+        op(
+            "2",
+            "job",
+            &id(1),
+            "move",
+            made["version"].clone(),
+            Value::Null,
+        ),
+        space,
+    );
+    moving["to"] = "00000000-0000-8000-8000-000000000007".into();
+    assert_eq!(project.one(ANN, moving)["status"], "applied");
+    assert_eq!(
+        project.pull(BOB, json!({}))["changes"][0]["space"],
+        "00000000-0000-8000-8000-000000000007"
+    );
+    // It has no owner, so nobody's personal space has its rows.
+    let verdict = project.one(
+        ANN,
+        op(
+            "3",
+            "job",
+            &id(2),
+            "create",
+            Value::Null,
+            json!({ "title": "t" }),
+        ),
+    );
+    assert_eq!(verdict["code"], "invalidOperation", "{verdict}");
+}
