@@ -305,8 +305,7 @@ begin
     || case when cur.revision is distinct from revision or req->'spaces' = 'true' then ',"spaces":' || list::text else '' end
     || coalesce(',"starts":' || starts::text, '')
     || coalesce(',"remaining":' || remain::text, '')
-    || case when req->>'digests' = 'md5' and not stopped and wanted is null
-         then ',"digestsBy":"md5","digests":' || datum.digests(ents) else '' end
+    || case when req->'digests' = 'true' and not stopped and wanted is null then ',"digests":' || datum.digests(ents) else '' end
     || ',"serverTime":"' || datum.iso(clock_timestamp()) || '","serverId":' || to_json(srv.server_id) || ',"epoch":' || to_json(srv.epoch) || '}';
 exception when serialization_failure or deadlock_detected or lock_not_available then
   -- PostgREST would try again without end.

@@ -14,13 +14,11 @@ as $$
   select distinct r.entity from datum.mine() m join datum.row r on r.space = m.space where not r.deleted
 $$;
 
--- The number of a row: the first eight bytes of the MD5 of its space, type, id and version.
+-- The number of a row: the first 16 digits of the MD5 of the lines of its space, type, id and version.
 create or replace function datum.row_hash(sp text, e text, i text, v bigint) returns bigint
-  language sql immutable set search_path = pg_catalog, pg_temp
+  language sql immutable
 as $$
-  select ('x' || left(md5(case when sp like 'u:%' then '\x'::bytea else convert_to(sp, 'UTF8') || '\x00'::bytea end
-    || convert_to(e, 'UTF8') || '\x00'::bytea || convert_to(i, 'UTF8') || '\x00'::bytea
-    || decode(regexp_replace(lpad(to_hex(v), 16, '0'), '(..)(..)(..)(..)(..)(..)(..)(..)', '\8\7\6\5\4\3\2\1'), 'hex')), 16))::bit(64)::bigint
+  select ('x' || left(md5(case when sp like 'u:%' then '' else sp || E'\n' end || e || E'\n' || i || E'\n' || v), 16))::bit(64)::bigint
 $$;
 
 create or replace function datum.digests(ents text[]) returns text

@@ -402,7 +402,7 @@ fn history(project: &Project, seed: u64, shared: bool) {
         world.both(user, "push", &first, &first);
     }
     let all = [
-        json!({ "clientId": "d", "digests": "md5" }),
+        json!({ "clientId": "d", "digests": true }),
         json!({ "clientId": "d", "entities": ["task"] }),
         json!({ "clientId": "d", "scope": { "where": { "list": "home" } } }),
     ];

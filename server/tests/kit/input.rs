@@ -400,6 +400,6 @@ fn digests_are_those_of_the_vectors() {
             text("id"),
             row["version"]
         );
-        assert_eq!(project.value(&query), row["md5"], "{row}");
+        assert_eq!(project.value(&query), row["hash"], "{row}");
     }
 }

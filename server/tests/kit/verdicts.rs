@@ -323,7 +323,7 @@ fn what_a_policy_hides_and_shows_arrives() {
     );
     assert_eq!(verdict["code"], "forbidden");
     assert_eq!(
-        project.pull(ANN, json!({ "digests": "md5" }))["digests"]["task"],
+        project.pull(ANN, json!({ "digests": true }))["digests"]["task"],
         json!({ "count": 0, "hash": "0000000000000000" })
     );
     project.sql("update public.tasks set hidden = false");
