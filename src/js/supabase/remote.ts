@@ -2,7 +2,7 @@ import type { SupabaseClient } from "@supabase/supabase-js";
 import type { RemoteAdapter } from "datum-sync";
 import { functionsRemote } from "./functions.js";
 import { Account } from "./session.js";
-import { tablesRemote, type TableOptions } from "./tables.js";
+import { tablesRemote, type TablesOptions } from "./tables.js";
 
 /** Options of {@link supabaseRemote}. */
 export interface SupabaseRemoteOptions {
@@ -10,7 +10,7 @@ export interface SupabaseRemoteOptions {
    * Syncs plain tables through PostgREST, without functions of the SQL kit, for projects that may not install any. It has limits: see
    * `docs/supabase.md`.
    */
-  tables?: TableOptions;
+  tables?: TablesOptions;
   /**
    * Returns the id of the user whose token the client sends. Only for clients that were made with `accessToken`, which have no session
    * of their own.
