@@ -25,5 +25,4 @@ alter table public.sync_metadata enable row level security;
 create policy mine on public.tasks to authenticated using (user_id = (select auth.uid()));
 create policy mine on public.lists to authenticated using (user_id = (select auth.uid()));
 create policy mine on public.sync_metadata to authenticated using (user_id = (select auth.uid()));
-do $$ begin create publication supabase_realtime; exception when duplicate_object then null; end $$;
 alter publication supabase_realtime add table public.tasks, public.lists;
