@@ -1,0 +1,93 @@
+-- Who asks, and which spaces that user may read.
+
+-- The user of the token; null without one.
+create or replace function datum.me() returns text language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(nullif(nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub', ''),
+    nullif(current_setting('request.jwt.claim.sub', true), ''))
+$$;
+
+-- The protocol's name of a space: none for a personal one.
+create or replace function datum.wire_space(space text) returns text language sql immutable
+  set search_path = pg_catalog, pg_temp
+as $$ select case when space not like 'u:%' then space end $$;
+
+-- A team's id as a space's. A whole number becomes a UUID that holds it, so that both sides can compute it.
+create or replace function datum.space_of(team uuid) returns text language sql immutable
+  set search_path = pg_catalog, pg_temp
+as $$ select team::text $$;
+create or replace function datum.space_of(team bigint) returns text language sql immutable
+  set search_path = pg_catalog, pg_temp
+as $$
+  select case when team between 0 and 281474976710655
+    then '00000000-0000-8000-8000-' || lpad(to_hex(team), 12, '0') end
+$$;
+create or replace function datum.team_of(space text, type text) returns text language sql immutable
+  set search_path = pg_catalog, pg_temp
+as $$
+  select case when type = 'uuid' then space
+    when space ~ '^00000000-0000-8000-8000-[0-9a-f]{12}$'
+    then ('x' || lpad(right(space, 12), 16, '0'))::bit(64)::bigint::text end
+$$;
+
+-- Replaced by `datum.membership`.
+do $$
+begin
+  if to_regprocedure('datum.members_of_me()') is null then
+    execute $f$create function datum.members_of_me() returns table (team text, role text)
+      language sql stable security definer set search_path = '' as 'select null::text, null::text where false'$f$;
+  end if;
+end $$;
+
+-- The caller's spaces: the own one first, then the shared ones by id. A user who is a member twice has
+-- the greater role.
+create or replace function datum.mine() returns table (space text, role text)
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select 'u:' || datum.me(), 'owner' where datum.me() is not null
+  union all
+  (select m.team, case max(case m.role when 'owner' then 3 when 'admin' then 3 when 'reader' then 1 when 'viewer' then 1 else 2 end)
+      when 3 then 'owner' when 1 then 'reader' else 'writer' end
+    from datum.members_of_me() m where m.team is not null and datum.me() is not null
+    group by m.team order by m.team)
+$$;
+
+create or replace function datum.role_in(wanted text) returns text
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$ select m.role from datum.mine() m where m.space = wanted $$;
+
+-- Says who is in which shared space: a query for the current user (`auth.uid()`), with the team's id and,
+-- if roles differ, the role: `reader`, `writer` or `owner` (`viewer` and `admin` are understood).
+-- The query runs with the rights of its author and sees all rows.
+create or replace function datum.membership(query text) returns void
+  language plpgsql set search_path = pg_catalog, pg_temp
+as $f$
+declare
+  columns text[];
+  types text[];
+begin
+  if query is null then
+    query := 'select null::uuid where false';
+  end if;
+  query := regexp_replace(query, ';\s*$', '');
+  begin
+    execute format('create view pg_temp.datum_membership as %s', query);
+    select array_agg(a.attname::text order by a.attnum), array_agg(format_type(a.atttypid, null) order by a.attnum)
+      into columns, types from pg_attribute a
+      where a.attrelid = 'pg_temp.datum_membership'::regclass and a.attnum > 0;
+    drop view pg_temp.datum_membership;
+  exception when others then
+    raise exception 'datum.membership: the query cannot be used: %. Name tables with their schema', sqlerrm
+      using errcode = sqlstate;
+  end;
+  if cardinality(columns) > 2 or not types[1] = any (array['uuid', 'bigint', 'integer', 'smallint']) then
+    raise exception 'datum.membership: the query must select the team''s id (uuid or a whole number) and, if you like, the role';
+  end if;
+  execute format($q$create or replace function datum.members_of_me() returns table (team text, role text)
+    language sql stable security definer set search_path = '' as %L$q$,
+    format('select datum.space_of(_datum_q.team%s), %s from (%s) as _datum_q(team%s)',
+      case when types[1] = 'uuid' then '' else '::bigint' end,
+      case when cardinality(columns) = 2 then '_datum_q.role::text' else 'null::text' end, query,
+      case when cardinality(columns) = 2 then ', role' else '' end));
+  revoke all on function datum.members_of_me() from public;
+end $f$;
