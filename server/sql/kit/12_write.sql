@@ -237,8 +237,8 @@ begin
     select string_agg(quote_ident(k), ', ') into cols from jsonb_object_keys(d) k;
     if here then
       if cols is not null then
-        execute format('update %s _dt set (%s) = (select %s from jsonb_populate_record(null::%1$s, $2) _dp) where _dt.%s = $1::%s',
-          ent.tbl, cols, cols, quote_ident(ent.key), ent.key_type) using i, d;
+        execute format('update %1$s _dt set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $2) _dp) where _dt.%3$I = $1::%4$s',
+          ent.tbl, cols, ent.key, ent.key_type) using i, d;
         get diagnostics n = row_count;
       end if;
     else
