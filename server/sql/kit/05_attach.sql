@@ -262,8 +262,8 @@ begin
   if e.deleted_type not in ('boolean', 'timestamp with time zone', 'timestamp without time zone') then
     raise exception 'datum.attach: % is %; a mark of deletion must be a boolean or a time', quote_ident(deleted), e.deleted_type;
   end if;
-  owned := format('''u:'' || _dt.%I::text', owner);
-  teamed := format('datum.space_of(_dt.%I%s)', team, case when e.team_type = 'uuid' then '' else '::bigint' end);
+  owned := case when owner is not null then format('''u:'' || _dt.%I::text', owner) end;
+  teamed := case when team is not null then format('datum.space_of(_dt.%I%s)', team, case when e.team_type = 'uuid' then '' else '::bigint' end) end;
   e.space := case when team is null then owned when owner is null then teamed else format('coalesce(%s, %s)', teamed, owned) end;
   live := case when deleted is null then null when e.deleted_type = 'boolean' then format('_dt.%I is not true', deleted) else format('_dt.%I is null', deleted) end;
   if live is not null then

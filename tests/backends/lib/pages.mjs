@@ -79,6 +79,7 @@ export async function startPages(project) {
   return {
     host,
     browser,
+    site,
     /** A device: a browser context with a page. */
     async device(given = {}) {
       const { context, page, errors } = await device(browser);
